@@ -1,0 +1,98 @@
+"""Where the model looked: resize and crop as data, applied to pixels and undone for maps.
+
+Positions are continuous pixel edges: pixel i of an axis covers [i, i+1). A source of `source_size` is stretched to
+`resized_size`, then the rectangle `crop_size` at `(top_px, left_px)` is what the model sees. Nothing here touches pixels:
+`preprocess` applies it, the renderer asks for the inverse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidcam.errors import ShapeError
+from vidcam.maps import interpolation_matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Source frame → resized frame → crop that the model sees; all sizes (height, width) in pixels."""
+
+    source_size: tuple[int, int]
+    resized_size: tuple[int, int]
+    crop_size: tuple[int, int]
+    top_px: int
+    left_px: int
+
+    def __post_init__(self) -> None:
+        sizes = (*self.source_size, *self.resized_size, *self.crop_size)
+        inside = (
+            0 <= self.top_px <= self.resized_size[0] - self.crop_size[0]
+            and 0 <= self.left_px <= self.resized_size[1] - self.crop_size[1]
+        )
+        if min(sizes) < 1 or not inside:
+            raise ShapeError(f"the crop must lie inside the resized frame and all sizes be >= 1, got {self}")
+
+    @property
+    def view_box(self) -> tuple[float, float, float, float]:
+        """What the model saw, in source pixel edges: (top, left, bottom, right)."""
+        down, across = self._source_per_resized
+        return (
+            self.top_px * down,
+            self.left_px * across,
+            (self.top_px + self.crop_size[0]) * down,
+            (self.left_px + self.crop_size[1]) * across,
+        )
+
+    @property
+    def _source_per_resized(self) -> tuple[float, float]:
+        return (self.source_size[0] / self.resized_size[0], self.source_size[1] / self.resized_size[1])
+
+    def to_model(self, y_px: float, x_px: float) -> tuple[float, float]:
+        """Source position (y, x) → position in the model's input."""
+        down, across = self._source_per_resized
+        return y_px / down - self.top_px, x_px / across - self.left_px
+
+    def to_source(self, y_px: float, x_px: float) -> tuple[float, float]:
+        """Position (y, x) in the model's input → source position."""
+        down, across = self._source_per_resized
+        return (y_px + self.top_px) * down, (x_px + self.left_px) * across
+
+    def view_slices(self) -> tuple[slice, slice]:
+        """Source pixels whose middle lies in the model's view: (rows, columns)."""
+        top, left, bottom, right = self.view_box
+        rows = slice(int(np.ceil(top - 0.5)), int(np.ceil(bottom - 0.5)))
+        columns = slice(int(np.ceil(left - 0.5)), int(np.ceil(right - 0.5)))
+        return rows, columns
+
+    def source_matrices(self, grid: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weights that draw an (h, w) feature map on the source pixels of `view_slices`.
+
+        Returns:
+            rows (H', h) and columns (W', w), float32, for `maps.resample_plane`.
+        """
+        rows, columns = self.view_slices()
+        down, across = self._source_per_resized
+        y = (np.arange(rows.start, rows.stop) + 0.5) / down - self.top_px
+        x = (np.arange(columns.start, columns.stop) + 0.5) / across - self.left_px
+        return (
+            interpolation_matrix(y * (grid[0] / self.crop_size[0]), grid[0]).astype(np.float32),
+            interpolation_matrix(x * (grid[1] / self.crop_size[1]), grid[1]).astype(np.float32),
+        )
+
+
+def short_side_resize(source_size: tuple[int, int], short_side_px: int) -> tuple[int, int]:
+    """Size after scaling the shorter side to `short_side_px`, the other by the same factor, rounded down."""
+    height, width = source_size
+    if height <= width:
+        return short_side_px, max(short_side_px, int(short_side_px * width / height))
+    return max(short_side_px, int(short_side_px * height / width)), short_side_px
+
+
+def centre_crop(source_size: tuple[int, int], resized_size: tuple[int, int], crop_size: tuple[int, int]) -> Geometry:
+    """The geometry of a stretch to `resized_size` and a central crop, offsets rounded as torchvision does."""
+    top = int(round((resized_size[0] - crop_size[0]) / 2.0))
+    left = int(round((resized_size[1] - crop_size[1]) / 2.0))
+    return Geometry(source_size, resized_size, crop_size, top, left)

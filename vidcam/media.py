@@ -1,0 +1,90 @@
+"""Video as values: what a file holds, and frames together with their time stamps.
+
+Seconds count from the first displayed frame of the video. Sizes are `(height, width)` in pixels as displayed, that
+is, after the rotation that the file asks for. Time stamps are the file's own, never index / fps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidcam.errors import ShapeError
+
+Seconds = NDArray[np.float64]
+Frames = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoInfo:
+    """What probing found in a video file.
+
+    Attributes:
+        path: the file, as given.
+        size: (height, width) in pixels, as displayed.
+        rotation_degrees: counter-clockwise rotation that was applied for display: 0, 90, 180 or 270.
+        fps: mean frame rate, frames per second.
+        pts_seconds: (F,) float64, when each frame is first displayed, strictly increasing, first 0.0.
+        duration_seconds: end of the last frame's display.
+        time_base: the stream's unit of time in seconds; every time stamp is a whole multiple of it.
+        codec: the decoder's name for the codec, 'h264'.
+        pixel_format: the decoder's name for the stored pixels, 'yuv420p'.
+        has_audio: whether there is a sound stream.
+    """
+
+    path: str
+    size: tuple[int, int]
+    rotation_degrees: int
+    fps: Fraction
+    pts_seconds: Seconds = field(repr=False)
+    duration_seconds: float
+    time_base: Fraction
+    codec: str
+    pixel_format: str
+    has_audio: bool
+
+    def __post_init__(self) -> None:
+        if self.pts_seconds.ndim != 1 or self.pts_seconds.size == 0:
+            raise ShapeError(f"pts_seconds must be (F,) with F >= 1, got {self.pts_seconds.shape = }")
+        if self.pts_seconds[0] != 0.0 or np.any(np.diff(self.pts_seconds) <= 0):
+            raise ShapeError(
+                f"pts_seconds must start at 0 and increase, got {self.pts_seconds[0] = } and a smallest step of "
+                f"{np.diff(self.pts_seconds).min(initial=np.inf)}"
+            )
+        if not self.duration_seconds > self.pts_seconds[-1]:
+            raise ShapeError(f"{self.duration_seconds = } must lie after the last frame at {self.pts_seconds[-1]}")
+
+    @property
+    def frame_count(self) -> int:
+        """Number of displayed frames."""
+        return int(self.pts_seconds.size)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """Frames and when each of them is displayed.
+
+    Attributes:
+        frames: (T, H, W, 3) uint8, RGB.
+        pts_seconds: (T,) float64, the frames' own time stamps; not necessarily increasing (a short video may be looped).
+    """
+
+    frames: Frames
+    pts_seconds: Seconds
+
+    def __post_init__(self) -> None:
+        shapes = f"{self.frames.shape = }, {self.frames.dtype = }, {self.pts_seconds.shape = }"
+        if self.frames.ndim != 4 or self.frames.shape[-1] != 3 or self.frames.dtype != np.uint8:
+            raise ShapeError(f"frames must be (T, H, W, 3) uint8, got {shapes}")
+        if self.pts_seconds.shape != self.frames.shape[:1] or self.pts_seconds.size == 0:
+            raise ShapeError(f"frames and pts_seconds must agree in T >= 1, got {shapes}")
+
+    def __len__(self) -> int:
+        return int(self.frames.shape[0])
+
+    def __repr__(self) -> str:
+        first, last = self.pts_seconds[0], self.pts_seconds[-1]
+        return f"Clip(frames={self.frames.shape}, pts_seconds={first:.3f}..{last:.3f})"

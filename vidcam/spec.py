@@ -1,0 +1,85 @@
+"""What a model expects and returns, as data: sampling, size, scaling, labels, layer, output.
+
+A `ModelSpec` is all that the rest of vidcam knows of a model besides its `nn.Module`. One family, or a user's own
+network, is described by one such value; nothing else in the core names a model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from vidcam.errors import ShapeError
+from vidcam.geometry import Geometry, centre_crop, short_side_resize
+
+OutputKind = Literal["logits", "logits-over-time"]
+"""`logits` (N, K); `logits-over-time` (N, K, t), averaged over t."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """Pixel values to model values: (pixel - mean) / std for each channel, pixels in 0…255.
+
+    Attributes:
+        mean: in the order of `channels`, in pixel units (0…255).
+        std: likewise.
+        channels: order in which the model takes the colours.
+    """
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    channels: Literal["rgb", "bgr"] = "rgb"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Everything about a model that is not its weights.
+
+    Attributes:
+        name: canonical name, 'i3d'.
+        frames: T, frames in one window.
+        fps: rate at which the model wants its frames, or None for consecutive source frames.
+        resize: (height, width) to stretch to, or the length of the shorter side, in pixels.
+        crop_size: (height, width) of the central crop, the model's H and W.
+        antialias: whether shrinking filters first.
+        scaling: pixel values to model values.
+        classes: K.
+        layer: dotted name of the default target layer, after its ReLU; None: the last block that has an extent.
+        output: what the module returns.
+        dataset: what the labels come from, 'Kinetics-400'.
+        weights_name: what the weights are called and where they come from, for people.
+        licence: of the weights.
+        download_bytes: what fetching them transfers; 0 if nothing is fetched.
+    """
+
+    name: str
+    frames: int
+    fps: Fraction | None
+    resize: tuple[int, int] | int
+    crop_size: tuple[int, int]
+    scaling: Scaling
+    classes: int
+    layer: str | None
+    antialias: bool = False
+    output: OutputKind = "logits"
+    dataset: str = ""
+    weights_name: str = ""
+    licence: str = ""
+    download_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        if self.frames < 1 or self.classes < 1 or (self.fps is not None and self.fps <= 0):
+            raise ShapeError(
+                f"a model needs frames, classes and fps above 0, got {self.frames = }, {self.classes = }, {self.fps = }"
+            )
+
+    @property
+    def input_size(self) -> tuple[int, int, int]:
+        """(T, H, W) of the model's input."""
+        return (self.frames, *self.crop_size)
+
+    def geometry(self, source_size: tuple[int, int]) -> Geometry:
+        """How a source frame of (height, width) becomes the model's input."""
+        resized = self.resize if isinstance(self.resize, tuple) else short_side_resize(source_size, self.resize)
+        return centre_crop(source_size, resized, self.crop_size)
