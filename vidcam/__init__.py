@@ -1,12 +1,80 @@
-"""vidcam: where and when a video model looked, and whether the answer can be trusted."""
+"""vidcam: where and when a video model looked, and whether the answer can be trusted.
+
+    explain           class activation maps of any `nn.Module` and clip tensor
+    explain_video     from a video file to overlay videos, a sheet, data and a JSON
+    load_model        a built-in model by name
+
+Every name is resolved when first used: `import vidcam` loads neither torch nor PyAV.
+"""
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vidcam.cam.explain import explain
+    from vidcam.cam.record import record
+    from vidcam.errors import InputError, RunError, VidcamError
+    from vidcam.explanation import Explanation
+    from vidcam.film import Film, load_film
+    from vidcam.models.model import Model
+    from vidcam.models.registry import load_model, model_names
+    from vidcam.pipelines.explain import ExplainedVideo, ExplainOptions, explain_video
+    from vidcam.spec import ModelSpec, Scaling
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "ExplainOptions",
+    "ExplainedVideo",
+    "Explanation",
+    "Film",
+    "InputError",
+    "Model",
+    "ModelSpec",
+    "RunError",
+    "Scaling",
+    "VidcamError",
+    "explain",
+    "explain_video",
+    "load_film",
+    "load_model",
+    "model_names",
+    "record",
+]
+
+_HOMES = {
+    "ExplainOptions": "vidcam.pipelines.explain",
+    "ExplainedVideo": "vidcam.pipelines.explain",
+    "Explanation": "vidcam.explanation",
+    "Film": "vidcam.film",
+    "InputError": "vidcam.errors",
+    "Model": "vidcam.models.model",
+    "ModelSpec": "vidcam.spec",
+    "RunError": "vidcam.errors",
+    "Scaling": "vidcam.spec",
+    "VidcamError": "vidcam.errors",
+    "explain": "vidcam.cam.explain",
+    "explain_video": "vidcam.pipelines.explain",
+    "load_film": "vidcam.film",
+    "load_model": "vidcam.models.registry",
+    "model_names": "vidcam.models.registry",
+    "record": "vidcam.cam.record",
+}
 
 _HERE = Path(__file__).parent
 
 if not (_HERE / "models").is_dir():  # a checkout, where models/ and pipelines/ lie beside vidcam/ (see pyproject.toml)
     __path__.append(str(_HERE.parent))
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

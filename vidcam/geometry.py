@@ -1,8 +1,8 @@
 """Where the model looked: resize and crop as data, applied to pixels and undone for maps.
 
 Positions are continuous pixel edges: pixel i of an axis covers [i, i+1). A source of `source_size` is stretched to
-`resized_size`, then the rectangle `crop_size` at `(top_px, left_px)` is what the model sees. Nothing here touches pixels:
-`preprocess` applies it, the renderer asks for the inverse.
+`resized_size`, then the rectangle `crop_size` at `(top_px, left_px)` is what the model sees. Nothing here touches
+pixels: `preprocess` applies it, the renderer asks for the inverse.
 """
 
 from __future__ import annotations
@@ -93,6 +93,6 @@ def short_side_resize(source_size: tuple[int, int], short_side_px: int) -> tuple
 
 def centre_crop(source_size: tuple[int, int], resized_size: tuple[int, int], crop_size: tuple[int, int]) -> Geometry:
     """The geometry of a stretch to `resized_size` and a central crop, offsets rounded as torchvision does."""
-    top = int(round((resized_size[0] - crop_size[0]) / 2.0))
-    left = int(round((resized_size[1] - crop_size[1]) / 2.0))
+    top = round((resized_size[0] - crop_size[0]) / 2.0)
+    left = round((resized_size[1] - crop_size[1]) / 2.0)
     return Geometry(source_size, resized_size, crop_size, top, left)

@@ -5,7 +5,7 @@ its value sits at the cell's middle; between middles the value is linear, beyond
 separable, it is one small matrix for each axis (`interpolation_matrix`), which can be evaluated at any position: at
 the model's pixels, at the source's pixels, at a source frame's time stamp.
 
-Normalisation is one min-max over (T, H, W) of a clip, or of a whole film (METHODS: never per frame, which flickers).
+Normalisation is one min-max over (T, H, W) of a clip, or of a whole film (never per frame, which flickers).
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from vidcam.errors import ShapeError
 
 Floats = NDArray[np.floating[Any]]
+
+ROUNDING = 1e-6
+"""A range below this share of its maximum is the rounding of a constant map, not evidence."""
 
 
 def interpolation_matrix(positions: Floats, cells: int) -> NDArray[np.float64]:
@@ -57,10 +60,9 @@ def upsample_volume(volume: Floats, size: tuple[int, ...]) -> Floats:
     """
     if volume.ndim < len(size):
         raise ShapeError(f"volume must have at least {len(size)} axes to be resized to {size}, got {volume.shape = }")
-    dtype = np.float64 if volume.dtype == np.float64 else np.float32
-    result = volume.astype(dtype, copy=False)
+    result: Floats = volume if volume.dtype == np.float64 else volume.astype(np.float32, copy=False)
     for axis, length in zip(range(-len(size), 0), size, strict=True):
-        matrix = resize_matrix(length, volume.shape[axis]).astype(dtype)
+        matrix = resize_matrix(length, volume.shape[axis]).astype(result.dtype)
         result = np.moveaxis(np.matmul(np.moveaxis(result, axis, -1), matrix.T), -1, axis)
     return result
 
@@ -76,19 +78,22 @@ def resample_plane(plane: Floats, rows: Floats, columns: Floats) -> Floats:
     Returns:
         (..., H, W).
     """
-    return np.matmul(np.matmul(rows, plane), columns.T)
+    resampled: Floats = np.matmul(np.matmul(rows, plane), columns.T)
+    return resampled
 
 
 def normalise(heat: Floats, low: float, high: float) -> Floats:
     """Min-max to [0, 1] with given bounds; values beyond them are clipped.
 
-    A constant positive map (`low == high > 0`) becomes all ones, a map without positive evidence all zeros.
+    A constant positive map (low = high > 0, up to the rounding of float32) becomes all ones, a map without positive
+    evidence all zeros.
     """
     if high <= 0.0:
         return np.zeros_like(heat)
-    if high <= low:
+    if high - low <= ROUNDING * high:
         return np.ones_like(heat)
-    return np.clip((heat - low) / (high - low), 0.0, 1.0)
+    scaled: Floats = np.clip((heat - low) / (high - low), 0.0, 1.0)
+    return scaled
 
 
 def normalise_per_clip(heat: Floats) -> Floats:

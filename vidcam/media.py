@@ -69,7 +69,7 @@ class Clip:
 
     Attributes:
         frames: (T, H, W, 3) uint8, RGB.
-        pts_seconds: (T,) float64, the frames' own time stamps; not necessarily increasing (a short video may be looped).
+        pts_seconds: (T,) float64, the frames' own time stamps; not necessarily increasing (it may be looped).
     """
 
     frames: Frames

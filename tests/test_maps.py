@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from vidcam.errors import ShapeError
+from vidcam.maps import (
+    interpolation_matrix,
+    normalise,
+    normalise_per_clip,
+    resample_plane,
+    resize_matrix,
+    time_weights,
+    upsample_volume,
+)
+
+few = settings(deadline=None, derandomize=True, max_examples=40)
+RNG_SEED = 20240229
+
+
+def random(*shape: int) -> NDArray[np.float64]:
+    return np.random.default_rng(RNG_SEED).random(shape)
+
+
+def test_interpolation_rows_by_hand() -> None:
+    positions = np.array([-3.0, 0.0, 0.5, 0.75, 1.0, 1.5, 2.25, 2.5, 3.0, 9.0])
+    expected = [
+        [1, 0, 0],
+        [1, 0, 0],
+        [1, 0, 0],
+        [0.75, 0.25, 0],
+        [0.5, 0.5, 0],
+        [0, 1, 0],
+        [0, 0.25, 0.75],
+        [0, 0, 1],
+        [0, 0, 1],
+        [0, 0, 1],
+    ]
+    np.testing.assert_array_equal(interpolation_matrix(positions, 3), expected)
+
+
+def test_one_cell_is_everywhere() -> None:
+    np.testing.assert_array_equal(interpolation_matrix(np.array([-1.0, 0.0, 0.5, 0.9, 4.0]), 1), np.ones((5, 1)))
+
+
+def test_doubling_two_cells_by_hand() -> None:
+    np.testing.assert_array_equal(resize_matrix(4, 2), [[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])
+
+
+@few
+@given(st.lists(st.floats(-5, 25), min_size=1, max_size=8), st.integers(1, 20))
+def test_interpolation_rows_are_weights(positions: list[float], cells: int) -> None:
+    matrix = interpolation_matrix(np.array(positions), cells)
+    assert matrix.shape == (len(positions), cells)
+    assert matrix.min() >= 0
+    assert (np.count_nonzero(matrix, axis=1) <= 2).all()
+    np.testing.assert_allclose(matrix.sum(axis=1), 1, rtol=0, atol=1e-15)
+
+
+@few
+@given(st.lists(st.floats(0.5, 6.5), min_size=1, max_size=8))
+def test_interpolation_gives_back_a_straight_line(positions: list[float]) -> None:
+    line = 3 * (np.arange(7) + 0.5) - 2  # the value at each cell's middle
+    np.testing.assert_allclose(interpolation_matrix(np.array(positions), 7) @ line, 3 * np.array(positions) - 2)
+
+
+@pytest.mark.parametrize(
+    ("grid", "size"),
+    [
+        ((2, 7, 7), (16, 112, 112)),
+        ((2, 7, 7), (16, 30, 41)),
+        ((1, 1, 1), (16, 9, 9)),
+        ((1, 4, 3), (1, 9, 13)),
+        ((4, 3, 5), (1, 11, 8)),
+        ((16, 14, 14), (16, 14, 14)),
+        ((16, 28, 28), (5, 9, 7)),
+        ((3, 10, 6), (10, 10, 13)),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_upsampling_equals_trilinear_interpolation_of_torch(
+    grid: tuple[int, int, int], size: tuple[int, int, int], dtype: type
+) -> None:
+    volume: NDArray[Any] = random(2, *grid).astype(dtype)
+    upsampled = upsample_volume(volume, size)
+    theirs = functional.interpolate(torch.from_numpy(volume)[:, None], size, mode="trilinear", align_corners=False)
+    assert upsampled.dtype == dtype
+    # torch rounds positions to the tensor's dtype, ours are float64
+    np.testing.assert_allclose(upsampled, theirs[:, 0].numpy(), rtol=0, atol=1e-5 if dtype == np.float32 else 1e-12)
+
+
+@pytest.mark.parametrize(("grid", "size"), [((7, 7), (112, 112)), ((1, 3), (5, 10)), ((14, 9), (10, 7))])
+def test_upsampling_equals_bilinear_interpolation_of_torch(grid: tuple[int, int], size: tuple[int, int]) -> None:
+    volume = random(3, *grid)
+    theirs = functional.interpolate(torch.from_numpy(volume)[:, None], size, mode="bilinear", align_corners=False)
+    np.testing.assert_allclose(upsample_volume(volume, size), theirs[:, 0].numpy(), rtol=0, atol=1e-12)
+
+
+def test_trilinear_value_by_hand() -> None:
+    volume = np.zeros((1, 2, 2, 2))
+    volume[0, 1, 1, 1] = 64.0
+    upsampled = upsample_volume(volume, (4, 4, 4))
+    assert upsampled[0, 1, 1, 1] == 1.0  # 64 · (1/4)³
+    assert upsampled[0, 2, 1, 3] == 12.0  # 64 · 3/4 · 1/4 · 1
+    assert upsampled[0, 0].max() == 0.0
+
+
+def test_upsampling_never_overshoots_and_its_mean_stays() -> None:
+    volume = random(1, 3, 7, 5)
+    upsampled = upsample_volume(volume, (3, 56, 40))
+    assert volume.min() <= upsampled.min() <= upsampled.max() <= volume.max()
+    flat = upsample_volume(np.full((1, 3, 7, 5), 0.7), (9, 50, 33))
+    np.testing.assert_allclose(flat, 0.7, rtol=1e-14)
+
+
+def test_upsampling_is_linear_and_time_reverses_with_it() -> None:
+    first, second = random(1, 3, 4, 5), np.sqrt(random(1, 3, 4, 5))
+    size = (8, 9, 11)
+    both = upsample_volume(2 * first + 3 * second, size)
+    np.testing.assert_allclose(both, 2 * upsample_volume(first, size) + 3 * upsample_volume(second, size))
+    np.testing.assert_allclose(upsample_volume(first[:, ::-1], size), upsample_volume(first, size)[:, ::-1])
+
+
+def test_upsampling_to_its_own_size_copies() -> None:
+    volume = random(1, 2, 3, 4)
+    same = upsample_volume(volume, (2, 3, 4))
+    np.testing.assert_array_equal(same, volume)
+    assert not np.shares_memory(same, volume)
+
+
+def test_half_precision_is_widened() -> None:
+    volume = random(1, 2, 3, 4).astype(np.float16)
+    assert upsample_volume(volume, (4, 6, 8)).dtype == np.float32
+
+
+def test_upsampling_needs_as_many_axes_as_the_size() -> None:
+    with pytest.raises(
+        ShapeError, match=r"volume must have at least 3 axes to be resized to \(4, 5, 6\), got .*\(7, 7"
+    ):
+        upsample_volume(np.zeros((7, 7)), (4, 5, 6))
+
+
+def test_planes_are_resampled_as_a_double_sum() -> None:
+    plane, rows, columns = random(2, 3, 4), random(5, 3), random(6, 4)
+    expected = np.zeros((2, 5, 6))
+    for index in np.ndindex(2, 5, 6):
+        n, y, x = index
+        expected[index] = sum(rows[y, i] * plane[n, i, j] * columns[x, j] for i in range(3) for j in range(4))
+    np.testing.assert_allclose(resample_plane(plane, rows, columns), expected)
+
+
+def test_normalise_by_hand() -> None:
+    np.testing.assert_array_equal(normalise(np.array([1.0, 2.0, 5.0]), 1.0, 5.0), [0, 0.25, 1])
+    np.testing.assert_array_equal(normalise(np.array([-1.0, 2.0, 9.0]), 1.0, 5.0), [0, 0.25, 1])  # beyond: clipped
+
+
+@pytest.mark.parametrize("value", [1e-45, 1e-6, 0.3, 1.0, 1e38])
+def test_constant_positive_is_ones(value: float) -> None:
+    heat = np.full((2, 3), value, np.float32)
+    np.testing.assert_array_equal(normalise(heat, float(heat.min()), float(heat.max())), 1)
+
+
+@pytest.mark.parametrize("values", [[0.0, 0.0], [-1.0, -1.0], [-3.0, 0.0]])
+def test_no_positive_evidence_is_zeros(values: list[float]) -> None:
+    np.testing.assert_array_equal(normalise(np.array(values), min(values), max(values)), 0)
+
+
+@few
+@given(
+    st.lists(st.floats(0, width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=9),
+    st.sampled_from([np.float32, np.float64]),
+)
+def test_normalised_is_finite_in_range_and_reaches_one(values: list[float], dtype: type) -> None:
+    heat: NDArray[Any] = np.array(values, dtype)
+    scaled = normalise(heat, float(heat.min()), float(heat.max()))
+    assert scaled.dtype == dtype
+    assert np.isfinite(scaled).all()
+    assert scaled.min() >= 0
+    assert scaled.max() == (1 if heat.max() > 0 else 0)
+    assert (np.diff(scaled[np.argsort(heat)]) >= 0).all()  # order is kept
+
+
+def test_clips_are_normalised_by_themselves() -> None:
+    heat = random(3, 2, 4, 4)
+    heat[1] *= 1000
+    heat[2] = 0
+    together = normalise_per_clip(heat)
+    for index in range(3):
+        np.testing.assert_array_equal(together[index], normalise_per_clip(heat[index : index + 1])[0])
+    low, high = heat[0].min(), heat[0].max()
+    np.testing.assert_allclose(together[0], (heat[0] - low) / (high - low))
+    assert together[2].max() == 0
+
+
+def test_frames_of_a_clip_share_one_scale() -> None:
+    heat = np.stack([np.full((2, 2), value) for value in (0.0, 1.0, 4.0)])[None]
+    np.testing.assert_array_equal(normalise_per_clip(heat)[0, :, 0, 0], [0, 0.25, 1])
+
+
+def oracle_weights(second: float, stamps: list[float]) -> list[float]:
+    """The rule of `time_weights` in words: nearest outside, shared linearly between neighbours, equally at a stamp."""
+    before, after = [s for s in stamps if s <= second], [s for s in stamps if s > second]
+    if not before or not after:
+        near = min(stamps) if not before else max(stamps)
+        return [(stamp == near) / stamps.count(near) for stamp in stamps]
+    low, high = max(before), min(after)
+    share = (second - low) / (high - low)
+    return [
+        (1 - share) / stamps.count(low) if stamp == low else share / stamps.count(high) if stamp == high else 0.0
+        for stamp in stamps
+    ]
+
+
+def test_time_weights_by_hand() -> None:
+    weights = time_weights(np.array([-1.0, 0.0, 0.25, 1.0, 2.0, 3.0, 8.0]), np.array([0.0, 1.0, 3.0]))
+    expected = [[1, 0, 0], [1, 0, 0], [0.75, 0.25, 0], [0, 1, 0], [0, 0.5, 0.5], [0, 0, 1], [0, 0, 1]]
+    np.testing.assert_allclose(weights, np.array(expected, dtype=np.float64), atol=1e-15)
+
+
+def test_at_a_stamp_only_that_frame_speaks() -> None:
+    stamps = np.array([0.0, 0.033, 0.067, 0.1, 0.133])
+    np.testing.assert_allclose(time_weights(stamps, stamps), np.eye(5), rtol=0, atol=1e-12)
+
+
+def test_frames_with_one_stamp_share() -> None:
+    weights = time_weights(np.array([0.5, 1.0, 2.0]), np.array([0.0, 1.0, 1.0, 1.0]))
+    expected = np.array([[1 / 2, 1 / 6, 1 / 6, 1 / 6], [0.0, 1 / 3, 1 / 3, 1 / 3], [0.0, 1 / 3, 1 / 3, 1 / 3]])
+    np.testing.assert_allclose(weights, expected)
+
+
+def test_a_single_frame_held_shares_everywhere() -> None:
+    np.testing.assert_array_equal(time_weights(np.array([-1.0, 0.0, 5.0]), np.zeros(4)), np.full((3, 4), 0.25))
+
+
+@few
+@given(
+    st.lists(st.integers(0, 12).map(lambda tick: tick / 8), min_size=1, max_size=8),
+    st.lists(st.floats(-0.5, 2), min_size=1, max_size=6),
+)
+def test_time_weights_follow_their_rule(stamps: list[float], seconds: list[float]) -> None:
+    weights = time_weights(np.array(seconds), np.array(stamps))
+    expected = np.array([oracle_weights(second, stamps) for second in seconds])
+    np.testing.assert_allclose(weights, expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+
+
+def test_order_of_frames_only_permutes_the_weights() -> None:
+    stamps, seconds = np.array([0.0, 0.4, 0.1, 0.1, 0.9]), np.linspace(-0.1, 1, 23)
+    order = np.array([3, 0, 4, 2, 1])
+    np.testing.assert_allclose(time_weights(seconds, stamps)[:, order], time_weights(seconds, stamps[order]))

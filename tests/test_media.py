@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vidcam.errors import ShapeError
+from vidcam.media import Clip, VideoInfo
+
+
+def info(pts: Any, duration: float = 10.0) -> VideoInfo:
+    return VideoInfo(
+        path="a.mp4",
+        size=(90, 160),
+        rotation_degrees=0,
+        fps=Fraction(25),
+        pts_seconds=np.asarray(pts, dtype=np.float64),
+        duration_seconds=duration,
+        time_base=Fraction(1, 12800),
+        codec="h264",
+        pixel_format="yuv420p",
+        has_audio=False,
+    )
+
+
+def test_counts_its_frames() -> None:
+    assert info([0.0, 0.04, 0.08]).frame_count == 3
+    assert info([0.0]).frame_count == 1
+
+
+@pytest.mark.parametrize("pts", [[], [[0.0, 1.0]]])
+def test_pts_must_be_one_row(pts: list[Any]) -> None:
+    with pytest.raises(ShapeError, match=r"pts_seconds must be \(F,\) with F >= 1, got self.pts_seconds.shape = "):
+        info(pts)
+
+
+@pytest.mark.parametrize("pts", [[0.04, 0.08], [0.0, 1.0, 1.0], [0.0, 2.0, 1.0], [float("nan")]])
+def test_pts_must_start_at_zero_and_increase(pts: list[float]) -> None:
+    with pytest.raises(ShapeError, match=r"pts_seconds must start at 0 and increase, got .* a smallest step of "):
+        info(pts)
+
+
+@pytest.mark.parametrize("duration", [0.08, 0.05, float("nan")])
+def test_film_must_end_after_its_last_frame(duration: float) -> None:
+    with pytest.raises(ShapeError, match=r"duration_seconds = .* must lie after the last frame at 0.08"):
+        info([0.0, 0.08], duration)
+
+
+def test_info_prints_short_without_its_time_stamps() -> None:
+    text = repr(info(np.arange(100_000) / 25, 4000.0))
+    assert "size=(90, 160)" in text
+    assert "pts_seconds" not in text
+    assert len(text) < 300
+
+
+def clip(shape: tuple[int, ...] = (4, 6, 8, 3), dtype: type = np.uint8, stamps: tuple[int, ...] = (4,)) -> Clip:
+    return Clip(np.zeros(shape, dtype), np.zeros(stamps))
+
+
+def test_clip_has_a_length_and_a_short_repr() -> None:
+    made = Clip(np.zeros((3, 6, 8, 3), np.uint8), np.array([0.5, 0.54, 0.58]))
+    assert len(made) == 3
+    assert repr(made) == "Clip(frames=(3, 6, 8, 3), pts_seconds=0.500..0.580)"
+
+
+def test_clip_may_be_looped() -> None:
+    assert len(Clip(np.zeros((4, 2, 2, 3), np.uint8), np.array([0.0, 0.04, 0.0, 0.04]))) == 4
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((4, 6, 8), np.uint8), ((4, 3, 6, 8), np.uint8), ((4, 6, 8, 3), np.float32)]
+)
+def test_clip_takes_rgb_bytes_only(shape: tuple[int, ...], dtype: type) -> None:
+    with pytest.raises(ShapeError, match=r"frames must be \(T, H, W, 3\) uint8, got self.frames.shape = .*dtype"):
+        clip(shape, dtype)
+
+
+@pytest.mark.parametrize(("count", "stamps"), [(4, (3,)), (4, (4, 1)), (0, (0,))])
+def test_clip_needs_a_stamp_for_each_frame(count: int, stamps: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=r"frames and pts_seconds must agree in T >= 1, got "):
+        clip((count, 6, 8, 3), np.uint8, stamps)

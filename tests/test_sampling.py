@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from vidcam.errors import InputError, ShapeError
+from vidcam.media import VideoInfo
+from vidcam.sampling import Window, central_start, frames_on_display, plan_windows
+
+I3D_RATE = Fraction(25, 2)
+few = settings(deadline=None, derandomize=True, max_examples=40)
+
+
+def film(pts: list[float] | NDArray[np.float64], duration: float, fps: Fraction = Fraction(25)) -> VideoInfo:
+    stamps = np.asarray(pts, dtype=np.float64)
+    return VideoInfo(
+        "a.mp4", (90, 160), 0, fps, stamps, float(duration), Fraction(1, 90000), "h264", "yuv420p", has_audio=False
+    )
+
+
+def steady(count: int, fps: Fraction | int) -> VideoInfo:
+    rate = Fraction(fps)
+    return film([float(i / rate) for i in range(count)], float(count / rate), rate)
+
+
+def milliseconds(count: int, fps: int) -> VideoInfo:
+    """Time stamps as Matroska stores them."""
+    stamps = [round(1000 * i / fps) / 1000 for i in range(count + 1)]
+    return film(stamps[:-1], stamps[-1], Fraction(fps))
+
+
+def indices(info: VideoInfo, window: Window) -> list[int]:
+    found = np.searchsorted(info.pts_seconds, window.times)
+    assert np.array_equal(info.pts_seconds[found], window.times)  # the film's own stamps, to the last bit
+    return [int(index) for index in found]
+
+
+TEN_SECONDS = steady(250, 25)
+
+
+def test_ten_seconds_by_hand() -> None:
+    windows = plan_windows(TEN_SECONDS, frames=16, fps=I3D_RATE)
+    assert len(windows) == 15  # 14 whole steps of 0.64 s lie below 8.72, and the last
+    starts = [window.start_seconds for window in windows]
+    assert starts == pytest.approx([*(i * 0.64 for i in range(14)), 8.72])
+    assert [window.end_seconds for window in windows] == pytest.approx([start + 1.28 for start in starts])
+    for window, start in zip(windows, starts, strict=True):
+        first = round(start * 25)
+        assert indices(TEN_SECONDS, window) == list(range(first, first + 32, 2))
+
+
+def test_a_film_that_is_a_whole_number_of_steps_has_no_window_twice() -> None:
+    windows = plan_windows(steady(80, 25), frames=16, fps=I3D_RATE)  # 3.2 s = 1.28 + 3 · 0.64
+    assert [window.start_seconds for window in windows] == pytest.approx([0, 0.64, 1.28, 1.92])
+
+
+def test_a_film_of_one_window_has_one() -> None:
+    (window,) = plan_windows(steady(32, 25), frames=16, fps=I3D_RATE)
+    assert (window.start_seconds, window.end_seconds) == pytest.approx((0, 1.28))
+
+
+@pytest.mark.parametrize(("overlap", "count"), [(0.0, 8), (0.25, 11), (0.5, 15), (0.75, 29)])
+def test_overlap_sets_the_step(overlap: float, count: int) -> None:
+    windows = plan_windows(TEN_SECONDS, frames=16, fps=I3D_RATE, overlap=overlap)
+    starts = [window.start_seconds for window in windows]
+    assert len(starts) == count
+    assert np.diff(starts)[:-1] == pytest.approx(1.28 * (1 - overlap))
+    assert 0 < starts[-1] - starts[-2] <= 1.28 * (1 - overlap) + 1e-9
+    assert windows[-1].end_seconds == pytest.approx(10.0)
+
+
+def test_central_start() -> None:
+    assert central_start(TEN_SECONDS, frames=16, fps=I3D_RATE) == pytest.approx(4.36)
+    assert central_start(steady(5, 25), frames=16, fps=I3D_RATE) == 0
+
+
+@pytest.mark.parametrize("fps", [Fraction(25), Fraction(30000, 1001), Fraction(24000, 1001), Fraction(50), Fraction(7)])
+def test_no_rate_takes_consecutive_frames(fps: Fraction) -> None:
+    info = steady(500, fps)
+    windows = plan_windows(info, frames=16, fps=None)
+    firsts = [indices(info, window)[0] for window in windows]
+    for window, first in zip(windows, firsts, strict=True):
+        assert indices(info, window) == list(range(first, first + 16))
+    assert firsts == [*range(0, 484, 8), 484]
+
+
+@pytest.mark.parametrize("fps", [30, 15, 60])
+def test_stamps_rounded_to_milliseconds_lose_no_frame(fps: int) -> None:
+    info = milliseconds(400, fps)
+    step = fps // 15
+    for window in plan_windows(info, frames=16, fps=Fraction(15), overlap=0.0):
+        # 0, 33, 67, 100 ms: the second slot is at 66.67, a third of a millisecond before its frame
+        first = indices(info, window)[0]
+        assert indices(info, window) == list(range(first, first + 16 * step, step))
+
+
+def test_frames_shown_for_long_are_taken_again() -> None:
+    info = film([0, 0.1, 0.5, 0.55, 2.0], 3.0)
+    windows = plan_windows(info, frames=4, fps=Fraction(2), overlap=0.0)
+    assert [window.start_seconds for window in windows] == [0, 1]
+    assert [window.times.tolist() for window in windows] == [[0, 0.5, 0.55, 0.55], [0.55, 0.55, 2, 2]]
+
+
+def test_on_display_by_hand() -> None:
+    info = film([0, 0.1, 0.5], 1.0)
+    moments = np.array([-1, 0, 0.0989, 0.0991, 0.1, 0.4, 0.4992, 0.9, 7])
+    assert frames_on_display(info, moments).tolist() == [0, 0, 0, 0.1, 0.1, 0.1, 0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("short", "expected"),
+    [
+        ("hold", [0, 1, 2, 3, 3, 3, 3, 3]),
+        ("loop", [0, 1, 2, 3, 0, 1, 2, 3]),
+        ("stretch", [0, 0, 1, 1, 2, 2, 3, 3]),
+    ],
+)
+def test_short_film(short: Literal["hold", "loop", "stretch"], expected: list[int]) -> None:
+    info = steady(4, 16)
+    (window,) = plan_windows(info, frames=8, fps=Fraction(16), short=short)
+    assert (window.start_seconds, window.end_seconds) == (0, 0.25)
+    assert indices(info, window) == expected
+
+
+@pytest.mark.parametrize("short", ["hold", "loop", "stretch"])
+def test_a_single_frame_fills_every_slot(short: Literal["hold", "loop", "stretch"]) -> None:
+    (window,) = plan_windows(film([0], 0.04), frames=16, fps=I3D_RATE, short=short)
+    assert window.times.tolist() == [0.0] * 16
+    assert (window.start_seconds, window.end_seconds) == (0, 0.04)
+
+
+@pytest.mark.parametrize("short", ["hold", "loop", "stretch"])
+def test_the_policy_for_short_films_does_not_touch_long_ones(short: Literal["hold", "loop", "stretch"]) -> None:
+    theirs = plan_windows(TEN_SECONDS, frames=16, fps=I3D_RATE, short=short)
+    for window, held in zip(theirs, plan_windows(TEN_SECONDS, frames=16, fps=I3D_RATE), strict=True):
+        np.testing.assert_array_equal(window.times, held.times)
+
+
+@pytest.mark.parametrize("count", [2, 5, 7, 10])
+def test_a_loop_goes_round_exactly(count: int) -> None:
+    info = steady(count, 25)
+    (window,) = plan_windows(info, frames=48, fps=Fraction(25), short="loop")
+    assert indices(info, window) == [j % count for j in range(48)]
+
+
+@pytest.mark.parametrize("count", [4, 7, 10])
+def test_a_loop_of_rounded_stamps_goes_round_exactly(count: int) -> None:
+    info = milliseconds(count, 15)
+    (window,) = plan_windows(info, frames=2 * count, fps=Fraction(15), short="loop")
+    assert indices(info, window) == [j % count for j in range(2 * count)]
+
+
+def test_one_clip_from_a_given_start() -> None:
+    (window,) = plan_windows(TEN_SECONDS, frames=16, fps=I3D_RATE, clip_start_seconds=3.0)
+    assert (window.start_seconds, window.end_seconds) == pytest.approx((3, 4.28))
+    assert indices(TEN_SECONDS, window) == list(range(75, 107, 2))
+
+
+@pytest.mark.parametrize(
+    ("short", "expected"),
+    [
+        ("hold", [246, 248, *[249] * 14]),
+        ("loop", [246, 248] * 8),
+        ("stretch", [246] * 4 + [247] * 4 + [248] * 4 + [249] * 4),
+    ],
+)
+def test_a_clip_that_starts_late_is_filled(short: Literal["hold", "loop", "stretch"], expected: list[int]) -> None:
+    (window,) = plan_windows(TEN_SECONDS, frames=16, fps=I3D_RATE, clip_start_seconds=9.84, short=short)
+    assert window.end_seconds == 10.0
+    assert indices(TEN_SECONDS, window) == expected
+
+
+@pytest.mark.parametrize("start", [-0.1, 10.0, 1e9, float("nan"), float("inf")])
+def test_a_clip_must_start_inside(start: float) -> None:
+    with pytest.raises(InputError, match=r"the clip starts at .* s, expected a start from 0 to below 10.000 s.*a\.mp4"):
+        plan_windows(TEN_SECONDS, frames=16, fps=None, clip_start_seconds=start)
+
+
+@pytest.mark.parametrize("overlap", [-0.01, 1.0, 5.0, float("nan")])
+def test_overlap_must_leave_a_step(overlap: float) -> None:
+    with pytest.raises(InputError, match=r"overlap is .*, expected 0 <= overlap < 1; 0\.5 shows"):
+        plan_windows(TEN_SECONDS, frames=16, fps=None, overlap=overlap)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "times"), [(1.0, 1.0, [1.0]), (2.0, 1.0, [1.0]), (0.0, 1.0, []), (0.0, 1.0, [[0.5]])]
+)
+def test_a_window_has_a_length_and_frames(start: float, end: float, times: list[float]) -> None:
+    with pytest.raises(ShapeError, match=r"a window needs start < end and \(T,\) times, got \["):
+        Window(start, end, np.array(times))
+
+
+@st.composite
+def films(draw: st.DrawFn) -> VideoInfo:
+    """Films of any rhythm, steps 2…400 ms."""
+    steps = np.array(draw(st.lists(st.integers(2, 400), min_size=1, max_size=60))) / 1000
+    ends = np.cumsum(steps)
+    return film(
+        np.concatenate([[0.0], ends[:-1]]), float(ends[-1]), Fraction(len(steps) * 1000, int(1000 * sum(steps)))
+    )
+
+
+@few
+@given(
+    films(),
+    st.integers(1, 20),
+    st.sampled_from([I3D_RATE, Fraction(15), Fraction(30000, 1001), Fraction(60), None]),
+    st.floats(0.05, 0.9),
+)
+def test_whatever_the_rhythm(info: VideoInfo, frames: int, fps: Fraction | None, overlap: float) -> None:
+    windows = plan_windows(info, frames=frames, fps=fps, overlap=overlap)
+    starts = np.array([window.start_seconds for window in windows])
+    ends = np.array([window.end_seconds for window in windows])
+    assert starts[0] == 0
+    assert ends[-1] == pytest.approx(info.duration_seconds, abs=1e-3)
+    assert (ends <= info.duration_seconds).all()
+    assert (np.diff(starts) > 0).all()
+    covered = (starts[:, None] <= info.pts_seconds) & (info.pts_seconds < ends[:, None])
+    assert covered.any(axis=0).all()  # every displayed frame is seen by some window
+    following = np.append(info.pts_seconds[1:], np.inf)
+    for window in windows:
+        shown = indices(info, window)
+        if fps is None:
+            assert (np.diff(shown) == (np.arange(1, frames) + shown[0] < info.frame_count)).all()
+            continue
+        slots = window.start_seconds + np.arange(frames) / float(fps)
+        assert (window.times <= slots + 1e-3 + 1e-9).all()
+        assert (following[shown] > slots + 1e-3 - 1e-9).all()
+
+
+@pytest.mark.parametrize("fps", [Fraction(25), Fraction(30000, 1001)])
+def test_windows_that_only_touch_leave_no_gap(fps: Fraction) -> None:
+    info = steady(1000, fps)
+    windows = plan_windows(info, frames=16, fps=None, overlap=0.0)
+    covered = [any(w.start_seconds <= pts < w.end_seconds for w in windows) for pts in info.pts_seconds.tolist()]
+    assert [i for i, seen in enumerate(covered) if not seen] == []
+
+
+def test_consecutive_frames_of_a_variable_rate() -> None:
+    """Without a rate of its own the model takes frames by number, whatever their time stamps."""
+    stamps = np.cumsum(np.array([0.0, *np.resize([0.04, 0.01, 0.1], 39)]))
+    info = film(stamps, float(stamps[-1]) + 0.04, Fraction(20))
+    windows = plan_windows(info, frames=16, fps=None)
+    firsts = [0, 8, 16, 24]
+    assert [window.times.tolist() for window in windows] == [stamps[i : i + 16].tolist() for i in firsts]
+    assert [window.start_seconds for window in windows] == [stamps[i] for i in firsts]
+    assert [window.end_seconds for window in windows] == [*(stamps[i + 16] for i in firsts[:-1]), info.duration_seconds]
+
+
+def test_a_clip_starts_with_the_frame_on_display() -> None:
+    for fps, start in ((I3D_RATE, 3.01), (None, 3.0)):
+        (window,) = plan_windows(TEN_SECONDS, frames=16, fps=fps, clip_start_seconds=3.01)
+        assert window.times[0] == pytest.approx(3.0)
+        assert window.start_seconds == pytest.approx(start)

@@ -1,0 +1,180 @@
+"""What an explanation is once it has left the core: raw maps, the scores behind them, and the audit of α.
+
+Everything is numpy. `volumes` are raw: before upsampling and normalising, on the feature grid (t, h, w) of the target
+layer; `heat` is what one looks at: upsampled to the model's input and min-max normalised per clip. For a 2-D network
+the axes t and T are absent throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidcam.errors import ShapeError, name_not_found
+from vidcam.maps import Floats, normalise_per_clip, upsample_volume
+
+FIVE_NUMBERS = ("min", "q1", "median", "q3", "max")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AlphaAudit:
+    """How the weights α of Grad-CAM++ are distributed in each of N clips (EQ 3.3–3.4, arXiv:2205.10838).
+
+    Five numbers are minimum, quartiles and maximum; NaN where a clip has no such position.
+
+    Attributes:
+        positive: (N, 5) α over positions with g > 0, the ones that weigh; in (0, 1/2] where A >= 0.
+        nonzero: (N, 5) α over all positions with g != 0, the critique's set; its outliers sit at g < 0.
+        product: (N, 5) ΣA·g over positions with g != 0; α = 1 / (2 + ΣA·g).
+        guarded: (N,) share of the positions with g > 0 whose denominator hit the guard.
+        agreement: (N,) Pearson correlation of the gradcam++ volume with the gradcam+ volume; NaN if one is constant.
+        uniform: (N,) bool, whether g is one number for each channel (a pooled linear head).
+    """
+
+    positive: NDArray[np.float64]
+    nonzero: NDArray[np.float64]
+    product: NDArray[np.float64]
+    guarded: NDArray[np.float64]
+    agreement: NDArray[np.float64]
+    uniform: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        clips = self.guarded.shape[0]
+        shapes = {
+            "positive": (clips, 5),
+            "nonzero": (clips, 5),
+            "product": (clips, 5),
+            "guarded": (clips,),
+            "agreement": (clips,),
+            "uniform": (clips,),
+        }
+        wrong = {name: getattr(self, name).shape for name in shapes if getattr(self, name).shape != shapes[name]}
+        if wrong:
+            raise ShapeError(f"an audit of {clips} clips needs the shapes {shapes}, got {wrong}")
+
+
+AUDIT_FIELDS = ("positive", "nonzero", "product", "guarded", "agreement", "uniform")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """Class activation maps of N clips, one target each.
+
+    Attributes:
+        volumes: method → (N, t, h, w) float32 (float64 for a float64 model), raw, >= 0.
+        logits: (N, K), the model's scores before the softmax.
+        target: (N,) int64, the class explained in each clip.
+        foil: (N,) int64 or None: the class it was contrasted with (score S_target - S_foil).
+        layer: dotted name of the target layer.
+        input_size: (T, H, W) of the model's input.
+        alpha: method → audit, for the methods that weigh by α.
+        alpha_exact: whether eq. 19 is exact, that is, the head is piecewise linear in A; None: could not be told.
+    """
+
+    volumes: Mapping[str, Floats]
+    logits: Floats
+    target: NDArray[np.int64]
+    foil: NDArray[np.int64] | None
+    layer: str
+    input_size: tuple[int, ...]
+    alpha: Mapping[str, AlphaAudit] = field(default_factory=dict)
+    alpha_exact: bool | None = None
+
+    def __post_init__(self) -> None:
+        axes = 1 + len(self.input_size)
+        shapes = {name: volume.shape for name, volume in self.volumes.items()}
+        if any(len(shape) != axes or shape[0] != len(self) for shape in shapes.values()):
+            raise ShapeError(
+                f"volumes must be (N, ...) with N = {len(self)} clips and {axes} axes for an input of "
+                f"{self.input_size = }, got {shapes}"
+            )
+        if self.logits.ndim != 2 or self.target.shape != self.logits.shape[:1]:
+            raise ShapeError(f"logits must be (N, K), target (N,), got {self.logits.shape = }, {self.target.shape = }")
+
+        if self.foil is not None and self.foil.shape != self.target.shape:
+            raise ShapeError(f"foil must be (N,) like target, got {self.foil.shape = }, {self.target.shape = }")
+
+    def __len__(self) -> int:
+        return int(self.target.shape[0])
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name}: {volume.shape}" for name, volume in self.volumes.items())
+        return f"Explanation({{{shapes}}}, target={self.target.tolist()}, layer={self.layer!r})"
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Canonical names of the methods."""
+        return tuple(self.volumes)
+
+    @property
+    def empty(self) -> dict[str, NDArray[np.bool_]]:
+        """Method → (N,) bool: the map has no positive evidence at all and is zero everywhere."""
+        return {name: np.max(volume.reshape(len(self), -1), axis=1) <= 0 for name, volume in self.volumes.items()}
+
+    def volume(self, method: str) -> Floats:
+        """The raw maps of a method, (N, t, h, w)."""
+        if method not in self.volumes:
+            raise name_not_found("method", method, self.volumes, "it must be one of those that were asked for")
+        return self.volumes[method]
+
+    def heat(self, method: str) -> Floats:
+        """Maps at the size of the model's input, (N, T, H, W) in [0, 1], min-max normalised per clip."""
+        return normalise_per_clip(upsample_volume(self.volume(method), self.input_size))
+
+    def probabilities(self) -> NDArray[np.float64]:
+        """Softmax of the logits, (N, K), computed in float64."""
+        logits = self.logits.astype(np.float64)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+        return probabilities
+
+
+def select(explanation: Explanation, clips: Sequence[int]) -> Explanation:
+    """The same explanation for some of its clips, in the given order."""
+    index = np.asarray(clips, dtype=np.intp)
+    return Explanation(
+        volumes={name: volume[index] for name, volume in explanation.volumes.items()},
+        logits=explanation.logits[index],
+        target=explanation.target[index],
+        foil=None if explanation.foil is None else explanation.foil[index],
+        layer=explanation.layer,
+        input_size=explanation.input_size,
+        alpha={
+            name: AlphaAudit(*(getattr(audit, part)[index] for part in AUDIT_FIELDS))
+            for name, audit in explanation.alpha.items()
+        },
+        alpha_exact=explanation.alpha_exact,
+    )
+
+
+def concatenate(parts: Sequence[Explanation]) -> Explanation:
+    """Explanations of several batches of one model, layer and list of methods as one.
+
+    `alpha_exact` is the weakest of the parts' answers.
+    """
+    first = parts[0]
+    foils = [part.foil for part in parts if part.foil is not None]
+    if len(foils) not in (0, len(parts)):
+        raise ShapeError(f"all parts or none must have a foil to be joined, got {len(foils)} of {len(parts)}")
+    answers = [part.alpha_exact for part in parts]
+    return Explanation(
+        volumes={name: _joined([part.volumes[name] for part in parts]) for name in first.volumes},
+        logits=_joined([part.logits for part in parts]),
+        target=_joined([part.target for part in parts]),
+        foil=_joined(foils) if foils else None,
+        layer=first.layer,
+        input_size=first.input_size,
+        alpha={
+            name: AlphaAudit(*(_joined([getattr(part.alpha[name], f) for part in parts]) for f in AUDIT_FIELDS))
+            for name in first.alpha
+        },
+        alpha_exact=False if False in answers else None if None in answers else True,
+    )
+
+
+def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate(arrays)

@@ -1,0 +1,125 @@
+"""Pixels to model input, and the fill that hides pixels.
+
+Resize (bilinear), crop and scaling follow the `ModelSpec`; `Geometry` remembers where the pixels came from. Hiding is
+meant in pixel space (GC++ eq. 25: E = L∘I). The scaling of every model is affine for each channel, s(x) = ax + b, and
+so s(L·I + (1-L)·f) = L·s(I) + (1-L)·s(f): `hide` works on the model's input and is exactly the pixel-space mask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from vidcam.errors import InputError, ShapeError
+from vidcam.fill import BLUR_SHARE, FILLS, Fill
+from vidcam.geometry import Geometry
+from vidcam.media import Clip
+from vidcam.spec import ModelSpec, Scaling
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelInput:
+    """A tensor as the model takes it, (N, C, T, H, W) float32, and where its pixels came from."""
+
+    tensor: Tensor
+    geometry: Geometry
+
+
+def to_model_frames(frames: NDArray[np.uint8], spec: ModelSpec, geometry: Geometry) -> Tensor:
+    """Frames as the model takes them.
+
+    Args:
+        frames: (n, H, W, 3) uint8 RGB at `geometry.source_size`.
+        spec: resize, crop and scaling.
+        geometry: `spec.geometry` of the frames' size.
+
+    Returns:
+        (n, 3, H, W) float32 in the model's values and order of channels.
+    """
+    if frames.ndim != 4 or frames.shape[1:] != (*geometry.source_size, 3):
+        raise ShapeError(f"frames must be (n, H, W, 3) of size {geometry.source_size}, got {frames.shape = }")
+    pixels = torch.from_numpy(np.require(frames, requirements=["C", "W"])).permute(0, 3, 1, 2).float()
+    if geometry.resized_size != geometry.source_size:
+        pixels = functional.interpolate(
+            pixels, size=geometry.resized_size, mode="bilinear", align_corners=False, antialias=spec.antialias
+        )
+    bottom, right = geometry.top_px + geometry.crop_size[0], geometry.left_px + geometry.crop_size[1]
+    return scale_pixels(pixels[:, :, geometry.top_px : bottom, geometry.left_px : right], spec.scaling)
+
+
+def to_model_input(clip: Clip, spec: ModelSpec) -> ModelInput:
+    """A clip as the model takes it, with N = 1."""
+    height, width = clip.frames.shape[1:3]
+    geometry = spec.geometry((height, width))
+    frames = to_model_frames(clip.frames, spec, geometry)  # (T, 3, H, W)
+    return ModelInput(frames.transpose(0, 1).unsqueeze(0).contiguous(), geometry)
+
+
+def scale_pixels(pixels: Tensor, scaling: Scaling) -> Tensor:
+    """RGB pixels 0…255 (n, 3, H, W) to model values, in the model's order of channels."""
+    ordered = pixels.flip(1) if scaling.channels == "bgr" else pixels
+    mean, std = (torch.tensor(value, device=pixels.device).view(1, 3, 1, 1) for value in (scaling.mean, scaling.std))
+    return (ordered - mean) / std
+
+
+def mean_rgb(scaling: Scaling) -> tuple[float, float, float]:
+    """The dataset's mean colour, RGB in 0…255, as the scaling states it."""
+    first, second, third = scaling.mean
+    return (third, second, first) if scaling.channels == "bgr" else (first, second, third)
+
+
+def grey_input(spec: ModelSpec) -> Tensor:
+    """A flat grey clip (127.5 in every channel) in the model's values, (1, 3, T, H, W)."""
+    frames, height, width = spec.input_size
+    pixel = scale_pixels(torch.full((1, 3, 1, 1), 127.5), spec.scaling)
+    return pixel.unsqueeze(2).expand(1, 3, frames, height, width).contiguous()
+
+
+def fill_for(tensor: Tensor, fill: Fill, scaling: Scaling) -> Tensor:
+    """What hidden pixels become, in the model's values.
+
+    Args:
+        tensor: (N, 3, T, H, W) model input.
+        fill: `black`: pixel 0; `mean`: the dataset's mean; `blur`: the frame blurred; `frame-mean`: each frame's mean.
+        scaling: of the model.
+
+    Returns:
+        A tensor that broadcasts against `tensor`.
+    """
+    if fill == "frame-mean":
+        return tensor.mean(dim=(-2, -1), keepdim=True)
+    if fill == "blur":
+        return _blur(tensor)
+    if fill not in FILLS:
+        raise InputError(f"fill is {fill!r}, expected one of {', '.join(FILLS)}")
+    colour = torch.tensor((0.0, 0.0, 0.0) if fill == "black" else mean_rgb(scaling), device=tensor.device)
+    return scale_pixels(colour.view(1, 3, 1, 1), scaling).unsqueeze(2).to(tensor.dtype)  # (1, 3, 1, 1, 1)
+
+
+def hide(tensor: Tensor, heat: Tensor, fill: Tensor) -> Tensor:
+    """The explanation clip E = L∘I + (1 - L)∘fill (GC++ eq. 25).
+
+    Args:
+        tensor: (N, 3, T, H, W) model input.
+        heat: (N, T, H, W) in [0, 1], 1 keeps a pixel.
+        fill: from `fill_for`.
+    """
+    keep = heat.unsqueeze(1)  # (N, 1, T, H, W)
+    return keep * tensor + (1 - keep) * fill
+
+
+def _blur(tensor: Tensor) -> Tensor:
+    sigma = BLUR_SHARE * min(tensor.shape[-2:])
+    radius = max(1, int(3 * sigma + 0.5))
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float32, device=tensor.device)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).to(tensor.dtype)
+    planes = tensor.reshape(-1, 1, *tensor.shape[-2:])
+    tall = functional.pad(planes, (0, 0, radius, radius), mode="replicate")
+    wide = functional.pad(functional.conv2d(tall, kernel.view(1, 1, -1, 1)), (radius, radius, 0, 0), mode="replicate")
+    return functional.conv2d(wide, kernel.view(1, 1, 1, -1)).reshape(tensor.shape)

@@ -1,0 +1,177 @@
+"""Which frames the model is shown: pure functions from a video's time stamps to windows of T sample times.
+
+A window of T frames at rate r spans T/r seconds; slot j shows the frame that is on display at start + j/r:
+
+    source pts   |0    |1    |2    |3    |4    |5    |6    |7    |        one mark a source frame
+    slots (r)    ^        ^        ^        ^        ^        ^            T = 6
+    frames       0     1        3        4      6 …                        the one on display at each ^
+
+Windows follow each other by span x (1 - overlap); the last is shifted back to end with the film. Intervals are
+half-open. A time stamp up to 1 ms after its slot still counts as on display (containers round to milliseconds).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+
+from vidcam.errors import InputError, ShapeError
+from vidcam.media import Seconds, VideoInfo
+
+ROUNDING_SECONDS = 1e-3
+
+ShortPolicy = Literal["hold", "loop", "stretch"]
+"""A video shorter than a window: `hold` its last frame, `loop` it, or `stretch` it over all slots."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """One clip that the model is shown.
+
+    Attributes:
+        start_seconds: first moment of the window.
+        end_seconds: end, not included; at most the film's.
+        times: (T,) the time stamps of the source frames in its slots, as in `VideoInfo.pts_seconds`.
+    """
+
+    start_seconds: float
+    end_seconds: float
+    times: Seconds
+
+    def __post_init__(self) -> None:
+        if not self.end_seconds > self.start_seconds or self.times.ndim != 1 or self.times.size == 0:
+            raise ShapeError(
+                f"a window needs start < end and (T,) times, got [{self.start_seconds}, {self.end_seconds}) and "
+                f"{self.times.shape = }"
+            )
+
+
+def frames_on_display(info: VideoInfo, seconds: Seconds) -> Seconds:
+    """Time stamps of the frames on display at given moments, (S,): first frame before 0, last one after the end."""
+    index = np.searchsorted(info.pts_seconds, seconds + ROUNDING_SECONDS, side="right") - 1
+    return info.pts_seconds[np.clip(index, 0, info.frame_count - 1)]
+
+
+def central_start(info: VideoInfo, *, frames: int, fps: Fraction | None) -> float:
+    """Where a window in the middle of the film starts, in seconds."""
+    axis = _Axis(info, frames, fps)
+    return axis.second(max(0.0, (axis.length - axis.span) / 2))
+
+
+def plan_windows(
+    info: VideoInfo,
+    *,
+    frames: int,
+    fps: Fraction | None,
+    overlap: float = 0.5,
+    clip_start_seconds: float | None = None,
+    short: ShortPolicy = "hold",
+) -> tuple[Window, ...]:
+    """The windows of a film, or the one that starts at a given moment.
+
+    Args:
+        info: the film.
+        frames: T.
+        fps: rate of the slots; None for consecutive source frames, whatever their time stamps.
+        overlap: share of a window that the next one covers again, in [0, 1).
+        clip_start_seconds: start of the only window (without a rate: of the frame on display then); None for the
+            whole film.
+        short: what fills the slots where the film ends before the window does.
+
+    Returns:
+        At least one window, by start.
+
+    Raises:
+        InputError: overlap outside [0, 1), or a start outside the film.
+    """
+    if not 0.0 <= overlap < 1.0:
+        raise InputError(f"overlap is {overlap}, expected 0 <= overlap < 1; 0.5 shows every moment twice")
+    axis = _Axis(info, frames, fps)
+    starts = _starts(axis, overlap) if clip_start_seconds is None else [_checked_start(axis, clip_start_seconds)]
+    begins = [axis.second(start) for start in starts]
+    ends = [axis.second(min(start + axis.span, axis.length)) for start in starts]
+    for index, follower in enumerate(begins[1:]):
+        if 0.0 < follower - ends[index] < ROUNDING_SECONDS:  # windows that touch, but for rounding
+            ends[index] = follower
+    slots = [axis.stamps(start + _offsets(axis, start, short)) for start in starts]
+    return tuple(Window(*window) for window in zip(begins, ends, slots, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """A film measured in seconds or, for a model without a rate of its own, in source frames."""
+
+    info: VideoInfo
+    frames: int
+    fps: Fraction | None
+
+    @property
+    def length(self) -> float:
+        """Of the film."""
+        return self.info.frame_count if self.fps is None else self.info.duration_seconds
+
+    @property
+    def span(self) -> float:
+        """Of a window."""
+        return self.frames if self.fps is None else float(self.frames / self.fps)
+
+    def step(self, overlap: float) -> float:
+        """From one window's start to the next one's."""
+        step = self.span * (1.0 - overlap)
+        return max(1, round(step)) if self.fps is None else step
+
+    def position(self, second: float) -> float:
+        """Of a moment; without a rate, of the frame on display then."""
+        if self.fps is not None:
+            return second
+        stamp = frames_on_display(self.info, np.array([second]))[0]
+        return float(np.searchsorted(self.info.pts_seconds, stamp))
+
+    def second(self, position: float) -> float:
+        """The moment at a position; the film's end at its length."""
+        if position >= self.length:
+            return self.info.duration_seconds
+        return position if self.fps is not None else float(self.info.pts_seconds[int(position)])
+
+    def stamps(self, positions: Seconds) -> Seconds:
+        """Time stamps of the frames at positions; past the end, the last one."""
+        if self.fps is not None:
+            return frames_on_display(self.info, positions)
+        index = (positions + ROUNDING_SECONDS).astype(np.intp)
+        return self.info.pts_seconds[np.clip(index, 0, self.info.frame_count - 1)]
+
+
+def _checked_start(axis: _Axis, start: float) -> float:
+    info = axis.info
+    if not 0.0 <= start < info.duration_seconds:
+        raise InputError(
+            f"the clip starts at {start:g} s, expected a start from 0 to below {info.duration_seconds:.3f} s, the "
+            f"length of {info.path}; choose an earlier start"
+        )
+    return axis.position(start)
+
+
+def _starts(axis: _Axis, overlap: float) -> list[float]:
+    last = axis.length - axis.span
+    if last <= ROUNDING_SECONDS:
+        return [0.0]
+    step = axis.step(overlap)
+    regular = math.ceil((last - ROUNDING_SECONDS) / step)
+    return [*(i * step for i in range(regular)), last]
+
+
+def _offsets(axis: _Axis, start: float, short: ShortPolicy) -> Seconds:
+    """Positions of the slots, counted from the window's start."""
+    room = axis.length - start
+    offsets: Seconds = np.arange(axis.frames, dtype=np.float64) * (axis.span / axis.frames)
+    if room < axis.span - ROUNDING_SECONDS:
+        if short == "loop":
+            offsets = np.mod(offsets, room)
+            offsets[room - offsets < ROUNDING_SECONDS] = 0.0  # a round that rounding left unfinished
+        elif short == "stretch":
+            offsets = offsets * (room / axis.span)
+    return offsets

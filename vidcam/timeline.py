@@ -1,0 +1,72 @@
+"""Windows on one time line: when each clip was shown to the model, and how their maps are blended.
+
+Raw window maps are blended where windows overlap, with a weight that falls linearly from a window's middle to its ends,
+so that nothing jumps at a border. Within a window the map is linear in time between the sampled frames' time stamps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vidcam.errors import ShapeError
+from vidcam.maps import Floats, resize_matrix, time_weights
+from vidcam.media import Seconds
+
+EDGE_WEIGHT = 1e-6
+"""A window's weight at its very ends, so that a moment seen by one window only takes that window's map."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """When the N windows of a film lie.
+
+    Attributes:
+        starts: (N,) start of each window, seconds.
+        ends: (N,) end of each window, not included, seconds.
+        frame_seconds: (N, T) time stamps of the source frames in each window's slots.
+    """
+
+    starts: Seconds
+    ends: Seconds
+    frame_seconds: Seconds
+
+    def __post_init__(self) -> None:
+        if not self.starts.shape == self.ends.shape == self.frame_seconds.shape[:1] or self.frame_seconds.ndim != 2:
+            raise ShapeError(
+                f"starts and ends must be (N,), frame_seconds (N, T), got {self.starts.shape = }, "
+                f"{self.ends.shape = }, {self.frame_seconds.shape = }"
+            )
+
+    def __len__(self) -> int:
+        return int(self.starts.shape[0])
+
+    def blend(self, volumes: Floats, seconds: Seconds) -> Floats:
+        """The windows' maps at given moments.
+
+        Args:
+            volumes: raw maps, (N, t, h, w).
+            seconds: (S,) moments, in any order.
+
+        Returns:
+            (S, h, w) float32; zeros where no window looks.
+        """
+        to_frames = resize_matrix(self.frame_seconds.shape[1], volumes.shape[1])  # (T, t)
+        total = np.zeros((seconds.size, *volumes.shape[2:]))
+        if seconds.size == 0:
+            return total.astype(np.float32)
+        weight = np.zeros(seconds.size)
+        for index in np.flatnonzero((self.starts <= seconds.max()) & (self.ends > seconds.min())):
+            inside = np.flatnonzero((seconds >= self.starts[index]) & (seconds < self.ends[index]))
+            tent = self._tent(int(index), seconds[inside])
+            times = time_weights(seconds[inside], self.frame_seconds[index]) @ to_frames  # (S', t)
+            total[inside] += tent[:, None, None] * np.tensordot(times, volumes[index], axes=1)
+            weight[inside] += tent
+        blended: Floats = (total / np.where(weight > 0, weight, 1)[:, None, None]).astype(np.float32)
+        return blended
+
+    def _tent(self, index: int, seconds: Seconds) -> Seconds:
+        half = (self.ends[index] - self.starts[index]) / 2
+        tent: Seconds = np.maximum(1 - np.abs(seconds - self.starts[index] - half) / half, EDGE_WEIGHT)
+        return tent
