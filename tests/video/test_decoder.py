@@ -1,0 +1,120 @@
+"""Going to any frame, by as little decoding as is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.helpers.videos import LOSSLESS_RGB, noise_frames, write_video
+from vidcam.errors import MediaError
+from vidcam.video.decoder import FrameDecoder
+from vidcam.video.timeline import scan_timeline
+
+COUNT, GROUP = 96, 16
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    options = {**LOSSLESS_RGB, "g": str(GROUP), "sc_threshold": "0"}
+    return str(write_video(tmp_path_factory.mktemp("video") / "a.mp4", noise_frames(COUNT), options=options))
+
+
+@pytest.fixture
+def decoder(path: str) -> Iterator[FrameDecoder]:
+    decoder = FrameDecoder(path, scan_timeline(path))
+    yield decoder
+    decoder.close()
+
+
+def ticks_of(decoder: FrameDecoder, indices: list[int]) -> list[int]:
+    return [(decoder.frame(index).pts or 0) // 512 for index in indices]
+
+
+def test_sequential_reading_decodes_each_frame_once(decoder: FrameDecoder) -> None:
+    assert ticks_of(decoder, list(range(COUNT))) == list(range(COUNT))
+    assert decoder.decoded_count == COUNT
+
+
+def test_same_frame_again_decodes_nothing(decoder: FrameDecoder) -> None:
+    assert decoder.frame(5) is decoder.frame(5)
+    assert decoder.decoded_count == 6
+
+
+def test_far_frame_is_reached_from_its_key_frame(decoder: FrameDecoder) -> None:
+    assert ticks_of(decoder, [0, 83]) == [0, 83]
+    assert decoder.decoded_count == 1 + 83 - 80 + 1
+
+
+def test_near_key_frame_is_not_worth_a_seek(decoder: FrameDecoder) -> None:
+    assert ticks_of(decoder, [14, 17]) == [14, 17]
+    assert decoder.decoded_count == 18
+
+
+def test_backwards(decoder: FrameDecoder) -> None:
+    assert ticks_of(decoder, [70, 35, 0]) == [70, 35, 0]
+    assert decoder.decoded_count == (70 - 64 + 1) + (35 - 32 + 1) + 1
+
+
+def test_beginning_again_after_the_end(decoder: FrameDecoder) -> None:
+    assert ticks_of(decoder, [COUNT - 1, 0, COUNT - 1]) == [COUNT - 1, 0, COUNT - 1]
+
+
+def test_missing_frame(path: str) -> None:
+    timeline = scan_timeline(path)
+    ticks = np.append(timeline.ticks, timeline.end_tick)
+    decoder = FrameDecoder(path, replace(timeline, ticks=ticks))
+    with pytest.raises(MediaError, match=rf"frame {COUNT} of .* cannot be decoded; expected {COUNT + 1} whole frames"):
+        decoder.frame(COUNT)
+    assert ticks_of(decoder, [3]) == [3]
+    decoder.close()
+
+
+def test_frame_between_those_that_exist(path: str) -> None:
+    timeline = scan_timeline(path)
+    decoder = FrameDecoder(path, replace(timeline, ticks=np.insert(timeline.ticks, 4, timeline.ticks[3] + 1)))
+    with pytest.raises(MediaError, match=r"frame 4 of .* cannot be decoded"):
+        decoder.frame(4)
+    decoder.close()
+
+
+def test_landing_before_the_key_decodes_on(path: str) -> None:
+    timeline = scan_timeline(path)
+    decoder = FrameDecoder(path, replace(timeline, key_ticks=timeline.ticks[[0, 50]]))  # 50 is no key frame
+    assert ticks_of(decoder, [0, 52]) == [0, 52]
+    decoder.close()
+
+
+def test_landing_nowhere_starts_again(decoder: FrameDecoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FrameDecoder, "_packets_from", lambda self, key: iter(()))
+    assert ticks_of(decoder, [0, 52, 20]) == [0, 52, 20]
+    assert decoder.decoded_count == 1 + 53 + 21
+
+
+def test_seek_that_fails_starts_again(decoder: FrameDecoder) -> None:
+    class Stubborn:
+        def seek(self, *_: object, **__: object) -> None:
+            raise av.PermissionError(1, "not here")
+
+        def close(self) -> None: ...
+
+    assert ticks_of(decoder, [3]) == [3]
+    decoder._container.close()
+    decoder._container = Stubborn()  # type: ignore[assignment]
+    assert ticks_of(decoder, [1]) == [1]
+
+
+def test_format_that_cannot_seek(tmp_path: Path) -> None:
+    path = write_video(
+        tmp_path / "a.gif", noise_frames(30), codec="gif", pixel_format="rgb8", options={}, time_base=Fraction(1, 25)
+    )
+    timeline = scan_timeline(str(path))
+    decoder = FrameDecoder(str(path), replace(timeline, key_ticks=timeline.ticks[::10]))
+    indices = [0, 25, 12, 29, 1]
+    assert [decoder.frame(index).pts for index in indices] == timeline.ticks[indices].tolist()
+    decoder.close()

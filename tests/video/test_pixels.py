@@ -1,0 +1,128 @@
+"""Colours against the standards' own equations; orientation against np.rot90."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from tests.helpers.videos import noise_frames, patch_matrix, rotate, write_video
+from vidcam.video import open_video
+from vidcam.video.pixels import Orientation, RgbDecoder, YuvEncoder
+
+BARS = np.array([[255, 255, 255], [255, 255, 0], [0, 255, 255], [0, 255, 0], [255, 0, 255], [255, 0, 0], [0, 0, 255]])
+GREYS = np.arange(0, 256, 5)[:, None].repeat(3, axis=1)
+WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
+
+
+def yuv_of(colour: NDArray[np.int64], *, matrix: int, is_full: bool) -> tuple[int, int, int]:
+    """Y', Cb, Cr by the definition (ITU-R BT.601, BT.709, BT.2020)."""
+    red, _, blue = weighted = colour / 255
+    weight_red, weight_blue = WEIGHTS[matrix]
+    luma = float(np.dot(weighted, [weight_red, 1 - weight_red - weight_blue, weight_blue]))
+    chroma = [(blue - luma) / (2 - 2 * weight_blue), (red - luma) / (2 - 2 * weight_red)]
+    if is_full:
+        return (round(255 * luma), *(round(min(255, 128 + 255 * part)) for part in chroma))
+    return (round(16 + 219 * luma), *(round(128 + 224 * part) for part in chroma))
+
+
+def flat_frame(yuv: tuple[int, int, int], height: int, *, matrix: int, colour_range: int) -> VideoFrame:
+    planes = [np.full(height * 16, yuv[0]), np.full(height * 4, yuv[1]), np.full(height * 4, yuv[2])]
+    packed = np.concatenate(planes).astype(np.uint8).reshape(height * 3 // 2, 16)
+    frame = VideoFrame.from_ndarray(packed, format="yuv420p")
+    frame.colorspace, frame.color_range = matrix, colour_range
+    return frame
+
+
+def rgb_of(frame: VideoFrame) -> NDArray[np.int64]:
+    decode = RgbDecoder(stored_size=(frame.height, frame.width), orientation=Orientation())
+    return np.asarray(decode(frame)[frame.height // 2, 8], np.int64)
+
+
+@pytest.mark.parametrize("colours", [BARS, GREYS], ids=["bars", "greys"])
+@pytest.mark.parametrize("matrix", [1, 5, 6, 9])
+@pytest.mark.parametrize("colour_range", [1, 2])
+def test_tagged_colours(colours: NDArray[np.int64], matrix: int, colour_range: int) -> None:
+    for colour in colours:
+        yuv = yuv_of(colour, matrix=matrix, is_full=colour_range == 2)
+        found = rgb_of(flat_frame(yuv, 32, matrix=matrix, colour_range=colour_range))
+        np.testing.assert_allclose(found, colour, atol=2)
+
+
+@pytest.mark.parametrize(("height", "matrix"), [(718, 6), (720, 1)])
+def test_untagged_colours_depend_on_the_height(height: int, matrix: int) -> None:
+    for colour in BARS:
+        yuv = yuv_of(colour, matrix=matrix, is_full=False)
+        np.testing.assert_allclose(rgb_of(flat_frame(yuv, height, matrix=2, colour_range=0)), colour, atol=2)
+
+
+@pytest.mark.parametrize("size", [(32, 48), (31, 48), (32, 47), (17, 19)])
+def test_writing_and_reading_agree(size: tuple[int, int]) -> None:
+    for colour in np.concatenate([BARS, GREYS]):
+        frame = YuvEncoder()(np.full((*size, 3), colour, np.uint8))
+        assert (frame.colorspace, frame.color_range, frame.format.name) == (1, 1, "yuv420p")
+        assert frame.height == size[0] + size[0] % 2
+        assert frame.width == size[1] + size[1] % 2
+        found = RgbDecoder(stored_size=(frame.height, frame.width), orientation=Orientation())(frame)
+        assert np.abs(found.astype(int) - colour).max() <= 2
+
+
+def test_odd_size_repeats_the_last_row_and_column() -> None:
+    frame = np.zeros((3, 5, 3), np.uint8)
+    frame[-1], frame[:, -1] = 255, 255
+    luma = YuvEncoder()(frame).reformat(format="gray").to_ndarray()
+    np.testing.assert_array_equal(luma[3], luma[2])
+    np.testing.assert_array_equal(luma[:, 5], luma[:, 4])
+
+
+def test_rgb_source_is_copied() -> None:
+    """A frame that needs no conversion must not lend its memory, which the decoder may go on to use."""
+    stored = VideoFrame.from_ndarray(noise_frames(1, 16, 64)[0], format="rgb24")
+    decode = RgbDecoder(stored_size=(16, 64), orientation=Orientation())
+    first = decode(stored)
+    first[:] = 0
+    assert decode(stored).any()
+
+
+def test_frame_of_another_size_is_scaled() -> None:
+    decode = RgbDecoder(stored_size=(16, 64), orientation=Orientation())
+    assert decode(VideoFrame.from_ndarray(noise_frames(1, 20, 30)[0], format="rgb24")).shape == (16, 64, 3)
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_rotation(tmp_path: Path, degrees: int) -> None:
+    frames = noise_frames(3)
+    with open_video(rotate(write_video(tmp_path / "a.mp4", frames), degrees)) as reader:
+        assert reader.info.rotation_degrees == degrees
+        expected = np.rot90(frames, degrees // 90, axes=(1, 2))  # counter-clockwise
+        assert reader.info.size == expected.shape[1:3]
+        for (_, found), frame in zip(reader.frames(), expected, strict=True):
+            np.testing.assert_array_equal(found, frame)
+            assert found.flags.c_contiguous
+
+
+def test_portrait_of_a_phone(tmp_path: Path) -> None:
+    """A phone held upright stores a landscape picture whose left edge is the displayed top."""
+    frames = np.zeros((2, 24, 32, 3), np.uint8)
+    frames[:, -1, 0] = 255  # stored bottom left
+    with open_video(patch_matrix(write_video(tmp_path / "a.mp4", frames), (0, 1, -1, 0))) as reader:
+        _, found = next(iter(reader.frames()))
+    assert found.shape == (32, 24, 3)
+    assert found[0, 0].tolist() == [255, 255, 255]  # displayed top left
+    assert found.sum() == 3 * 255
+
+
+@pytest.mark.parametrize(
+    ("matrix", "expected"),
+    [
+        ((-1, 0, 0, 1), np.s_[:, ::-1]),
+        ((1, 0, 0, -1), np.s_[::-1]),
+    ],
+)
+def test_reflection(tmp_path: Path, matrix: tuple[int, int, int, int], expected: tuple[slice, ...]) -> None:
+    frames = noise_frames(2)
+    with open_video(patch_matrix(write_video(tmp_path / "a.mp4", frames), matrix)) as reader:
+        np.testing.assert_array_equal(next(iter(reader.frames()))[1], frames[0][expected])

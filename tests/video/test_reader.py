@@ -1,0 +1,276 @@
+"""Exact frames at exact times, whatever the order in which they are asked for."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers.videos import LOSSLESS_RGB, Frames, click, flat_frames, noise_frames, write_video
+from vidcam.errors import MediaError, ShapeError
+from vidcam.media import Seconds
+from vidcam.video import open_video, probe, read_clip
+from vidcam.video.reader import PyAVReader
+from vidcam.video.timeline import scan_timeline
+
+COUNT = 60
+
+
+@dataclass(frozen=True)
+class Film:
+    path: Path
+    frames: Frames
+    pts_seconds: Seconds
+
+
+VARIABLE = np.cumsum([0, *np.random.default_rng(7).integers(100, 1500, COUNT - 1)]).tolist()
+CONSTANT = [512 * index for index in range(COUNT)]
+GROUPS = {**LOSSLESS_RGB, "preset": "veryfast", "g": "10", "bf": "3", "sc_threshold": "0"}
+
+FILMS: dict[str, tuple[str, dict[str, str], Sequence[int]]] = {
+    "constant": ("a.mp4", LOSSLESS_RGB, CONSTANT),
+    "variable": ("a.mp4", LOSSLESS_RGB, VARIABLE),
+    "b-frames": ("a.mp4", GROUPS, CONSTANT),
+    "variable b-frames": ("a.mp4", GROUPS, VARIABLE),
+    "late start": ("a.mp4", GROUPS, [tick + 5120 for tick in CONSTANT]),
+    "matroska": ("a.mkv", GROUPS, [tick + 5120 for tick in CONSTANT]),
+    "transport stream": ("a.ts", GROUPS, CONSTANT),
+}
+
+
+@pytest.fixture(scope="module", params=FILMS)
+def film(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Film:
+    name, options, ticks = FILMS[request.param]
+    frames = noise_frames(COUNT)
+    path = write_video(tmp_path_factory.mktemp("film") / name, frames, ticks=ticks, options=options)
+    return Film(path, frames, (np.array(ticks) - ticks[0]) / 12_800)
+
+
+def displayed(film: Film, seconds: float) -> int:
+    """The oracle: the last frame that is not later than `seconds`, by a plain loop."""
+    index = 0
+    while index + 1 < COUNT and film.pts_seconds[index + 1] <= seconds:
+        index += 1
+    return index
+
+
+def test_info(film: Film) -> None:
+    info = probe(film.path)
+    assert info.path == str(film.path)
+    assert (info.size, info.rotation_degrees, info.codec, info.pixel_format) == ((24, 32), 0, "h264", "gbrp")
+    assert info.frame_count == COUNT
+    assert not info.has_audio
+    np.testing.assert_allclose(info.pts_seconds, film.pts_seconds, rtol=0, atol=1e-9)
+    assert info.fps == pytest.approx(COUNT / info.duration_seconds, rel=1e-3)
+
+
+def test_every_frame_is_exact(film: Film) -> None:
+    with open_video(film.path) as reader:
+        count = 0
+        for (pts, found), expected, time in zip(reader.frames(), film.frames, reader.info.pts_seconds, strict=True):
+            assert pts == time
+            np.testing.assert_array_equal(found, expected)
+            count += 1
+    assert count == COUNT
+
+
+def test_intervals_are_half_open(film: Film) -> None:
+    with open_video(film.path) as reader:
+        times = reader.info.pts_seconds
+        for start, end in [(0, 1), (13, 14), (20, 45), (59, 60), (7, 7), (10, 11)]:
+            end_seconds = times[end] if end < COUNT else None
+            found = list(reader.frames(times[start], end_seconds))
+            assert [pts for pts, _ in found] == times[start:end].tolist()
+            for (_, frame), expected in zip(found, film.frames[start:end], strict=True):
+                np.testing.assert_array_equal(frame, expected)
+        assert not list(reader.frames(times[-1] + 1))
+        assert len(list(reader.frames(-5.0, 1e9))) == COUNT
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_times_equal_sequential_reading(film: Film, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    with open_video(film.path) as reader:
+        end = reader.info.duration_seconds
+        for _ in range(5):
+            seconds = np.sort(generator.uniform(-0.1, end + 0.2, generator.integers(1, 9)))
+            for time, (pts, frame) in zip(seconds, reader.frames_at(seconds), strict=True):
+                index = displayed(film, time)
+                assert pts == reader.info.pts_seconds[index]
+                np.testing.assert_array_equal(frame, film.frames[index])
+
+
+def test_a_time_stamp_is_in_its_own_frame(film: Film) -> None:
+    with open_video(film.path) as reader:
+        times = reader.info.pts_seconds
+        assert [pts for pts, _ in reader.frames_at(times)] == times.tolist()
+        before = np.nextafter(times[1:], -1)
+        assert [pts for pts, _ in reader.frames_at(before)] == times[:-1].tolist()
+
+
+def test_read_clip_in_any_order(film: Film) -> None:
+    order = [31, 2, 2, 59, 0, 31, 18]
+    with open_video(film.path) as reader:
+        clip = read_clip(reader, reader.info.pts_seconds[order])
+        np.testing.assert_array_equal(clip.frames, film.frames[order])
+        assert clip.pts_seconds.tolist() == reader.info.pts_seconds[order].tolist()
+
+
+def test_interleaved_readings_do_not_disturb_each_other(film: Film) -> None:
+    with open_video(film.path) as reader:
+        first, second = reader.frames(), reader.frames(reader.info.pts_seconds[30])
+        for index in range(20):
+            np.testing.assert_array_equal(next(first)[1], film.frames[index])
+            np.testing.assert_array_equal(next(second)[1], film.frames[30 + index])
+
+
+@pytest.fixture
+def short(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "short.mp4", noise_frames(12))
+
+
+def test_repeated_frame_is_the_same_array(short: Path) -> None:
+    with open_video(short) as reader:
+        frames = [frame for _, frame in reader.frames_at(np.array([0.0, 0.01, 0.05, 0.05, 9.0, 10.0]))]
+    assert frames[0] is frames[1]
+    assert frames[1] is not frames[2]
+    assert frames[2] is frames[3]
+    assert frames[4] is frames[5]
+
+
+def test_frames_are_not_held(short: Path) -> None:
+    with open_video(short) as reader:
+        seen: list[weakref.ref[Frames]] = []
+        for _, frame in reader.frames():
+            seen.append(weakref.ref(frame))
+            assert sum(reference() is not None for reference in seen) <= 2
+
+
+def test_probing_does_not_decode_the_film(short: Path) -> None:
+    with PyAVReader(short) as reader:
+        assert reader._idle[0].decoded_count == 1
+
+
+def test_leaving_in_the_middle(short: Path) -> None:
+    with open_video(short) as reader:
+        next(reader.frames())
+        frames = reader.frames()
+        next(frames)
+        frames.close()  # type: ignore[attr-defined]
+        assert len(list(reader.frames())) == 12
+    reader.close()
+
+
+def test_reading_left_open_outlives_the_reader(short: Path) -> None:
+    reader = PyAVReader(short)
+    frames = reader.frames()
+    next(frames)
+    reader.close()
+    assert len(list(frames)) == 11
+    assert not reader._idle
+
+
+def test_closed_reader(short: Path) -> None:
+    with open_video(short) as reader:
+        pass
+    with pytest.raises(MediaError, match="is closed; expected an open one; call open_video again"):
+        next(reader.frames())
+
+
+def test_text_of_a_reader(short: Path) -> None:
+    with open_video(short) as reader:
+        assert repr(reader).startswith("PyAVReader(VideoInfo(path=")
+
+
+def test_single_frame(tmp_path: Path) -> None:
+    frames = noise_frames(1)
+    with open_video(write_video(tmp_path / "a.mp4", frames)) as reader:
+        assert reader.info.frame_count == 1
+        assert reader.info.duration_seconds == 0.04
+        np.testing.assert_array_equal(next(reader.frames_at(np.array([3.0])))[1], frames[0])
+
+
+def test_packed_b_frames_in_avi_come_in_order(tmp_path: Path) -> None:
+    values = list(range(20, 220, 10))
+    path = write_video(
+        tmp_path / "a.avi",
+        flat_frames(values),
+        codec="mpeg4",
+        pixel_format="yuv420p",
+        options={"bf": "2", "g": "6", "qmin": "1", "qmax": "2"},
+        time_base=Fraction(1, 25),
+    )
+    with open_video(path) as reader:
+        found = [int(frame.mean().round()) for _, frame in reader.frames()]
+        np.testing.assert_allclose(found, values, atol=3)
+        for index in (15, 3, 19, 8):
+            _, frame = next(reader.frames_at(reader.info.pts_seconds[[index]]))
+            assert int(frame.mean().round()) == found[index]
+
+
+def test_sound_is_noticed(tmp_path: Path) -> None:
+    assert probe(write_video(tmp_path / "a.mp4", noise_frames(5), sound=click(0.1, 0.2))).has_audio
+
+
+@pytest.mark.parametrize("fps", [Fraction(30_000, 1001), Fraction(25), Fraction(15)])
+def test_frame_rate_is_the_round_one(tmp_path: Path, fps: Fraction) -> None:
+    path = write_video(tmp_path / "a.mkv", noise_frames(31), fps=fps)  # whole milliseconds
+    assert probe(path).fps == fps
+
+
+def test_variable_frame_rate_is_the_mean(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", noise_frames(3), ticks=[0, 12_800, 14_080], fps=Fraction(10))
+    info = probe(path)
+    assert info.fps == Fraction(3) / Fraction(info.duration_seconds).limit_denominator(10_000)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "message"),
+    [
+        ([1.0, 0.5], "seconds must not decrease"),
+        ([], r"seconds must be \(T,\) with T >= 1"),
+        ([[0.0]], r"seconds must be \(T,\)"),
+        ([np.nan], "finite"),
+    ],
+)
+def test_bad_times(short: Path, seconds: object, message: str) -> None:
+    with open_video(short) as reader, pytest.raises(ShapeError, match=message):
+        reader.frames_at(np.array(seconds, np.float64))
+
+
+def test_unusable_files(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="does not exist"):
+        open_video(tmp_path / "none.mp4")
+    with pytest.raises(MediaError, match="is a folder"):
+        probe(tmp_path)
+
+
+def test_two_readings_in_two_threads(tmp_path: Path) -> None:
+    frames = noise_frames(40)
+    path = write_video(tmp_path / "a.mp4", frames)
+    with open_video(path) as reader, ThreadPoolExecutor(2) as pool:
+        readings = pool.map(lambda start: [frame for _, frame in reader.frames(start)], [0.0, 0.4])
+        for found, expected in zip(readings, [frames, frames[10:]], strict=True):
+            np.testing.assert_array_equal(np.stack(found), expected)
+
+
+def test_first_frame_that_never_comes(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timeline = scan_timeline(str(short))
+    monkeypatch.setattr("vidcam.video.reader.scan_timeline", lambda _: replace(timeline, ticks=timeline.ticks[:3] - 1))
+    with pytest.raises(MediaError, match=r"frame 0 of .* cannot be decoded"):
+        open_video(short)
+
+
+def test_undecodable_first_frame(short: Path) -> None:
+    content = short.read_bytes()
+    start = content.index(b"mdat") + 4
+    size = int.from_bytes(content[start - 8 : start - 4], "big") - 8
+    short.write_bytes(content[:start] + b"\x00" * size + content[start + size :])
+    with pytest.raises(MediaError, match=r"no frame of .* can be decoded"):
+        open_video(short)

@@ -1,0 +1,253 @@
+"""What is written is what is read again; what fails leaves nothing."""
+
+from __future__ import annotations
+
+import resource
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.helpers.videos import Frames, click, flat_frames, noise_frames, write_video
+from vidcam.errors import EncodeError, OutputError, ShapeError
+from vidcam.video import VideoWriter, open_video, probe
+
+FPS = Fraction(25)
+TICK = Fraction(1, 25)
+
+
+def smooth_frames(count: int, height: int, width: int) -> Frames:
+    """A grey ramp that moves: what a codec keeps well."""
+    row = np.arange(width)[None, None] + 3 * np.arange(count)[:, None, None]
+    grey = np.broadcast_to(row % 200 + 20, (count, height, width))
+    return np.repeat(grey[..., None], 3, axis=-1).astype(np.uint8)
+
+
+def write(path: Path, frames: Frames, pts_seconds: list[float] | None = None, **options: object) -> Path:
+    settings = {"fps": FPS, "time_base": TICK, **options}
+    with VideoWriter(path, size=frames.shape[1:3], **settings) as writer:  # type: ignore[arg-type]
+        for index, frame in enumerate(frames):
+            writer.write(frame, index / 25 if pts_seconds is None else pts_seconds[index])
+    return path
+
+
+def read(path: Path) -> Frames:
+    with open_video(path) as reader:
+        return np.stack([frame for _, frame in reader.frames()])
+
+
+def test_constant_rate(tmp_path: Path) -> None:
+    info = probe(write(tmp_path / "a.mp4", smooth_frames(50, 32, 48)))
+    assert (info.size, info.frame_count, info.fps) == ((32, 48), 50, FPS)
+    assert info.pts_seconds.tolist() == [index / 25 for index in range(50)]
+    assert info.duration_seconds == 2.0
+    assert (info.codec, info.pixel_format, info.has_audio) == ("h264", "yuv420p", False)
+
+
+@pytest.mark.parametrize(
+    "time_base",
+    [
+        Fraction(1, 25),
+        Fraction(1, 100),
+        Fraction(1, 1000),
+        Fraction(1, 90_000),
+        Fraction(1001, 30_000),
+        Fraction(1, 10_000_000),
+    ],
+)
+def test_variable_rate_and_duration_are_exact(tmp_path: Path, time_base: Fraction) -> None:
+    units = max(1, round(Fraction(1, 50) / time_base))
+    ticks = np.cumsum([0, *np.random.default_rng(3).integers(1, 6, 40)]) * units
+    pts_seconds = [float(int(tick) * time_base) for tick in ticks]
+    end_seconds = float((int(ticks[-1]) + 7 * units) * time_base)
+    path = tmp_path / "a.mp4"
+    info = probe(write(path, smooth_frames(41, 16, 16), pts_seconds, time_base=time_base, duration_seconds=end_seconds))
+    assert info.pts_seconds.tolist() == pytest.approx(pts_seconds, abs=1e-12)
+    assert info.duration_seconds == pytest.approx(end_seconds, abs=1e-12)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert (stream.duration or 0) * (stream.time_base or 0) == pytest.approx(end_seconds, abs=1e-9)
+
+
+def test_unit_too_fine_for_mp4_is_rounded(tmp_path: Path) -> None:
+    info = probe(write(tmp_path / "a.mp4", smooth_frames(5, 16, 16), time_base=Fraction(1, 10**9)))
+    assert info.time_base == Fraction(1, 90_000)
+    assert info.pts_seconds.tolist() == pytest.approx([index / 25 for index in range(5)], abs=1e-5)
+
+
+def test_times_between_the_units_stay_apart(tmp_path: Path) -> None:
+    """A clip cut out at 0.5 s of a 25 fps AVI: its times are no multiples of 1/25 s."""
+    pts_seconds = [0.02 + index / 25 for index in range(20)]
+    info = probe(write(tmp_path / "a.mp4", smooth_frames(20, 16, 16), pts_seconds, duration_seconds=0.82))
+    assert info.pts_seconds.tolist() == pytest.approx([index / 25 for index in range(20)], abs=1e-4)
+    assert info.duration_seconds == pytest.approx(0.8, abs=1e-4)
+
+
+def test_duration_given_at_the_end(tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "a.mp4", size=(16, 16), fps=FPS, time_base=TICK)
+    writer.write(smooth_frames(1, 16, 16)[0], 0.0)
+    writer.close(1.6)
+    writer.close()
+    writer.abort()
+    with pytest.raises(EncodeError, match="is closed; expected an open one"):
+        writer.write(smooth_frames(1, 16, 16)[0], 2.0)
+    assert probe(tmp_path / "a.mp4").duration_seconds == 1.6
+
+
+def test_pictures_come_back(tmp_path: Path) -> None:
+    frames = smooth_frames(20, 48, 64)
+    found = read(write(tmp_path / "a.mp4", frames, crf=1))
+    assert np.abs(found.astype(int) - frames).max() <= 3
+
+
+def test_grey_ramp_within_two(tmp_path: Path) -> None:
+    frames = flat_frames(range(0, 256, 3))
+    found = read(write(tmp_path / "a.mp4", frames, crf=1))
+    assert np.abs(found.astype(int) - frames).max() <= 2
+
+
+def test_colour_bars_within_three(tmp_path: Path) -> None:
+    bars = np.array(
+        [[255, 255, 255], [255, 255, 0], [0, 255, 255], [0, 255, 0], [255, 0, 255], [255, 0, 0], [0, 0, 255]]
+    )
+    frames = np.broadcast_to(bars.astype(np.uint8)[:, None, None], (7, 32, 32, 3))
+    found = read(write(tmp_path / "a.mp4", frames, crf=1))
+    assert np.abs(found.astype(int) - frames).max() <= 3
+
+
+def test_colours_are_tagged(tmp_path: Path) -> None:
+    with av.open(str(write(tmp_path / "a.mp4", smooth_frames(3, 16, 16)))) as container:
+        context = container.streams.video[0].codec_context
+        assert context.profile == "High"
+        assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("size", [(31, 48), (32, 47), (31, 47)])
+def test_odd_size_is_padded(tmp_path: Path, size: tuple[int, int]) -> None:
+    frames = smooth_frames(5, *size)
+    found = read(write(tmp_path / "a.mp4", frames, crf=1))
+    assert found.shape == (5, size[0] + size[0] % 2, size[1] + size[1] % 2, 3)
+    assert np.abs(found[:, : size[0], : size[1]].astype(int) - frames).max() <= 4
+    assert np.abs(found[:, -1].astype(int) - found[:, size[0] - 1]).max() <= 4
+    assert np.abs(found[:, :, -1].astype(int) - found[:, :, size[1] - 1]).max() <= 4
+
+
+def test_same_input_same_bytes(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "source.mp4", noise_frames(30), sound=click(0.5, 1.2))
+    first, second = (
+        write(tmp_path / name, noise_frames(30), audio_from=source).read_bytes() for name in ("a.mp4", "b.mp4")
+    )
+    assert first == second
+    assert b"Lavf" not in first
+
+
+def test_index_comes_first(tmp_path: Path) -> None:
+    content = write(tmp_path / "a.mp4", smooth_frames(3, 16, 16)).read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")
+
+
+def test_nothing_under_the_name_before_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with VideoWriter(path, size=(16, 16), fps=FPS, time_base=TICK) as writer:
+        writer.write(smooth_frames(1, 16, 16)[0], 0.0)
+        assert not path.exists()
+        (temporary,) = tmp_path.iterdir()
+        assert temporary.name.startswith(".a.")
+        assert temporary.name.endswith(".part.mp4")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("count", [0, 1, 80])
+def test_exception_leaves_nothing(tmp_path: Path, error: type[BaseException], count: int) -> None:
+    def fail() -> None:
+        with VideoWriter(tmp_path / "a.mp4", size=(16, 16), fps=FPS, time_base=TICK) as writer:
+            for index, frame in enumerate(smooth_frames(count, 16, 16)):
+                writer.write(frame, index / 25)
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert not list(tmp_path.iterdir())
+
+
+def test_full_disk(tmp_path: Path) -> None:
+    """A limit on file sizes stands for a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    frames = noise_frames(60, 64, 64)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(EncodeError, match=r"writing '.*a\.mp4' failed \(.*\); expected the encoder and the disk"):
+            write(tmp_path / "a.mp4", frames)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_frame(tmp_path: Path) -> None:
+    with (
+        pytest.raises(EncodeError, match=r"no frame was written to .*; expected at least one"),
+        VideoWriter(tmp_path / "a.mp4", size=(16, 16), fps=FPS, time_base=TICK),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_existing_destination(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_text("precious")
+    with pytest.raises(OutputError, match="exists already; expected a new name; pass overwrite"):
+        write(path, smooth_frames(2, 16, 16))
+    assert path.read_text() == "precious"
+    assert probe(write(path, smooth_frames(2, 16, 16), overwrite=True)).frame_count == 2
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_overwriting_keeps_the_old_file_after_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_text("precious")
+    with pytest.raises(ShapeError):
+        write(path, smooth_frames(2, 16, 16), [0.0, 0.0], overwrite=True)
+    assert path.read_text() == "precious"
+
+
+def test_unusable_destinations(tmp_path: Path) -> None:
+    frames = smooth_frames(1, 16, 16)
+    with pytest.raises(OutputError, match="is a folder; expected the name of a file"):
+        write(tmp_path, frames)
+    with pytest.raises(OutputError, match=r"folder '.*none' does not exist; .*create it"):
+        write(tmp_path / "none" / "a.mp4", frames)
+
+
+def test_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(OutputError, match=r"nothing can be written into .* \(Permission denied\)"):
+        write(tmp_path / "a.mp4", smooth_frames(1, 16, 16))
+
+
+def test_long_name(tmp_path: Path) -> None:
+    assert write(tmp_path / ("é" * 120 + ".mp4"), smooth_frames(1, 16, 16)).exists()
+
+
+@pytest.mark.parametrize("second", [0.0, -1.0, 1e-6])
+def test_times_must_increase(tmp_path: Path, second: float) -> None:
+    with pytest.raises(ShapeError, match="pts_seconds must be >= 0 and increase by at least"):
+        write(tmp_path / "a.mp4", smooth_frames(2, 16, 16), [0.0, second])
+    with pytest.raises(ShapeError, match="pts_seconds must be >= 0"):
+        write(tmp_path / "a.mp4", smooth_frames(1, 16, 16), [-0.5])
+
+
+@pytest.mark.parametrize(
+    "frame", [np.zeros((16, 18, 3), np.uint8), np.zeros((16, 16), np.uint8), np.zeros((16, 16, 3), np.float32)]
+)
+def test_frame_must_fit(tmp_path: Path, frame: Frames) -> None:
+    with (
+        pytest.raises(ShapeError, match=r"frame must be \(16, 16, 3\) uint8, got"),
+        VideoWriter(tmp_path / "a.mp4", size=(16, 16), fps=FPS, time_base=TICK) as writer,
+    ):
+        writer.write(frame, 0.0)

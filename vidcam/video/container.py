@@ -1,0 +1,63 @@
+"""Opening media files: local files only, and every foreign error turned into one sentence.
+
+FFmpeg guesses the format from the content, so a text file called `clip.mp4`, a playlist that points into the network
+and a song with a cover picture all have to be refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from vidcam.errors import MediaError
+
+
+@contextmanager
+def media_errors(path: str) -> Iterator[None]:
+    """Turn what PyAV and the system raise inside the block into a MediaError about `path`."""
+    try:
+        yield
+    except (av.FFmpegError, OSError) as exc:
+        reason = getattr(exc, "strerror", None) or str(exc)
+        raise MediaError(
+            f"{path!r} cannot be read as video ({reason}); expected a media file that FFmpeg can decode; "
+            "check that it plays, or convert it to MP4"
+        ) from exc
+
+
+def open_input(path: str) -> InputContainer:
+    """Open a media file for reading; the caller closes it.
+
+    Raises:
+        MediaError: the file is missing, a folder, or not a media file.
+    """
+    if not Path(path).exists():
+        raise MediaError(f"{path!r} does not exist; expected a video file; check the path")
+    if Path(path).is_dir():
+        raise MediaError(f"{path!r} is a folder; expected a video file; pass one of the files in it")
+    with media_errors(path):
+        # `file:` keeps a colon in a name from being taken for a protocol; a playlist must not reach into the network.
+        return av.open(f"file:{path}", "r", container_options={"protocol_whitelist": "file"}, metadata_errors="replace")
+
+
+def video_stream(container: InputContainer, path: str) -> VideoStream:
+    """The stream that a player would show, set to decode on several threads.
+
+    Raises:
+        MediaError: there is none; a cover picture does not count.
+    """
+    stream = container.streams.best("video")
+    if not isinstance(stream, VideoStream) or stream.disposition & av.stream.Disposition.attached_pic:
+        kinds = ", ".join(sorted({other.type for other in container.streams})) or "no streams"
+        raise MediaError(f"{path!r} holds no video stream, only {kinds}; expected a video; check the file")
+    if getattr(stream, "codec_context", None) is None:
+        raise MediaError(
+            f"the video codec of {path!r} is unknown; expected one that FFmpeg can decode; convert the file"
+        )
+    stream.thread_type = "AUTO"
+    return stream

@@ -1,0 +1,267 @@
+"""Writing video: streamed into H.264 in an MP4, with the sound of the source.
+
+Time stamps are kept exactly, constant or variable; a frame lasts until the next one, the last one until the end that
+was announced. There are no B-frames, so that decoding and display order agree and the durations in the file are true.
+Nothing half-written is ever seen under the final name: frames go to a hidden file beside it, renamed at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+from av.codec.context import Flags as CodecFlags
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.reformatter import ColorRange
+from av.video.stream import VideoStream
+
+from vidcam.errors import EncodeError, OutputError, ShapeError
+from vidcam.media import Frames
+from vidcam.video.pixels import BT709, YuvEncoder
+from vidcam.video.sound import Sound, open_sound
+
+_FALLBACK_TIME_BASE = Fraction(1, 90_000)
+_COARSEST_DENOMINATOR = 10_000
+_FINEST_DENOMINATOR = 10_000_000
+
+
+class VideoWriter:
+    """Write frames as they come; a context manager that leaves a whole file, or after an exception none.
+
+    Args:
+        path: the destination, an MP4.
+        size: (height, width) of the frames; an odd one is padded by its last row or column.
+        fps: nominal frame rate; it sets the last frame's duration if `duration_seconds` is not given.
+        time_base: the source's unit of time in seconds: its whole multiples are kept exactly. Other times are rounded
+            to a fraction of it, at most 0.1 ms; a unit too fine for MP4 is replaced by 1/90000 s.
+        duration_seconds: end of the last frame's display.
+        audio_from: a media file whose sound is added: copied where MP4 admits its codec, else transcoded to AAC.
+        audio_start_seconds: which second of the source, counted from its first displayed frame, is the output's zero.
+        audio_end_seconds: where the sound is cut, on the same clock; None: it is taken whole.
+        overwrite: whether an existing file at `path` is replaced.
+        crf: x264's constant quality, 0 (lossless) to 51.
+        preset: x264's preset.
+
+    Raises:
+        OutputError: the destination exists, its folder does not, or it cannot be written.
+        MediaError: `audio_from` cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        size: tuple[int, int],
+        fps: Fraction,
+        time_base: Fraction,
+        duration_seconds: float | None = None,
+        audio_from: str | os.PathLike[str] | None = None,
+        audio_start_seconds: float = 0.0,
+        audio_end_seconds: float | None = None,
+        overwrite: bool = False,
+        crf: int = 18,
+        preset: str = "veryfast",
+    ) -> None:
+        self._is_over = False
+        self._path = Path(path)
+        self._size = size
+        self._time_base = _mp4_time_base(time_base)
+        self._usual_ticks = max(1, round(1 / (fps * self._time_base)))
+        self._end_tick = None if duration_seconds is None else self._tick_of(duration_seconds)
+        self._to_yuv = YuvEncoder()
+        self._last_tick = -1
+        self._waiting: Packet[VideoStream] | None = None
+        self._sound: Sound | None = None
+        self._temporary = _claim(self._path, overwrite=overwrite)
+        self._container = _open_mp4(self._temporary)
+        with self._or_nothing():
+            self._stream = _add_h264(self._container, size, fps, self._time_base, {"crf": str(crf), "preset": preset})
+            if audio_from is not None:
+                self._sound = open_sound(
+                    self._container, audio_from, start_seconds=audio_start_seconds, end_seconds=audio_end_seconds
+                )
+
+    def write(self, frame: Frames, pts_seconds: float) -> None:
+        """Encode one frame.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            pts_seconds: when it is first displayed, counted from the output's start; >= 0 and increasing.
+
+        Raises:
+            ShapeError: the frame or its time does not fit.
+            EncodeError: the encoder or the disk failed, or the writer is closed.
+        """
+        if self._is_over:
+            raise EncodeError(f"the writer of '{self._path}' is closed; expected an open one; make a new one")
+        with self._or_nothing():
+            self._check(frame, pts_seconds)
+            picture = self._to_yuv(frame)
+            picture.pts = self._last_tick = self._tick_of(pts_seconds)
+            picture.time_base = self._time_base
+            self._mux(self._stream.encode(picture))
+
+    def close(self, duration_seconds: float | None = None) -> None:
+        """Finish the file and give it its name; closing twice is fine.
+
+        Args:
+            duration_seconds: end of the last frame's display, if it was not known before.
+
+        Raises:
+            EncodeError: no frame was written, or the encoder or the disk failed.
+        """
+        if self._is_over:
+            return
+        if duration_seconds is not None:
+            self._end_tick = self._tick_of(duration_seconds)
+        with self._or_nothing():
+            self._finish()
+            self._temporary.replace(self._path)
+        self._is_over = True
+
+    def abort(self) -> None:
+        """Leave nothing behind; after `close` there is nothing to do."""
+        if self._is_over:
+            return
+        self._is_over = True
+        with suppress(av.FFmpegError, OSError):
+            self._release()
+        self._temporary.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    @contextmanager
+    def _or_nothing(self) -> Iterator[None]:
+        """Whatever fails inside the block, the temporary file goes; failures of encoder and disk become EncodeError."""
+        try:
+            yield
+        except (av.FFmpegError, OSError) as exc:
+            self.abort()
+            reason = getattr(exc, "strerror", None) or str(exc)
+            raise EncodeError(
+                f"writing '{self._path}' failed ({reason}); expected the encoder and the disk to take it; "
+                "free some space or choose another folder"
+            ) from exc
+        except BaseException:
+            self.abort()
+            raise
+
+    def _check(self, frame: Frames, pts_seconds: float) -> None:
+        if frame.shape != (*self._size, 3) or frame.dtype != np.uint8:
+            raise ShapeError(f"frame must be {(*self._size, 3)} uint8, got {frame.shape = }, {frame.dtype = }")
+        if not self._tick_of(pts_seconds) > self._last_tick:
+            raise ShapeError(
+                f"pts_seconds must be >= 0 and increase by at least {self._time_base} s, got {pts_seconds} after "
+                f"{float(self._last_tick * self._time_base)}"
+            )
+
+    def _tick_of(self, seconds: float) -> int:
+        return round(seconds * self._time_base.denominator / self._time_base.numerator)
+
+    def _mux(self, packets: list[Packet[VideoStream]]) -> None:
+        """Mux what the encoder gave, one packet late: its duration is known when the next one comes."""
+        for packet in packets:
+            if self._waiting is not None:
+                self._mux_waiting(self._waiting, _pts(packet))
+            self._waiting = packet
+
+    def _mux_waiting(self, packet: Packet[VideoStream], end_tick: int) -> None:
+        packet.duration = end_tick - _pts(packet)
+        if self._sound is not None:
+            self._sound.mux_until(_pts(packet) * self._time_base)
+        self._container.mux(packet)
+
+    def _finish(self) -> None:
+        self._mux(self._stream.encode(None))
+        if self._waiting is None:
+            raise EncodeError(f"no frame was written to '{self._path}'; expected at least one; check the input")
+        last = _pts(self._waiting)
+        end_tick = last + self._usual_ticks if self._end_tick is None else self._end_tick
+        self._mux_waiting(self._waiting, max(end_tick, last + 1))
+        if self._sound is not None:
+            self._sound.mux_until(None)
+        self._release()
+
+    def _release(self) -> None:
+        if self._sound is not None:
+            self._sound.close()
+        self._container.close()
+
+
+def _pts(packet: Packet[VideoStream]) -> int:
+    return packet.pts or 0  # never None: the encoder keeps the time stamps that frames were given
+
+
+def _mp4_time_base(time_base: Fraction) -> Fraction:
+    """A unit of which `time_base` is a whole multiple, fine enough for times that are not, if MP4 can express one."""
+    denominator = time_base.denominator
+    while denominator < _COARSEST_DENOMINATOR:
+        denominator *= 2
+    return Fraction(1, denominator) if denominator <= _FINEST_DENOMINATOR else _FALLBACK_TIME_BASE
+
+
+def _claim(path: Path, *, overwrite: bool) -> Path:
+    """Create the temporary file beside `path`.
+
+    Raises:
+        OutputError: the destination exists, its folder does not, or it cannot be written.
+    """
+    if path.is_dir():
+        raise OutputError(f"'{path}' is a folder; expected the name of a file to write; add one")
+    if path.exists() and not overwrite:
+        raise OutputError(f"'{path}' exists already; expected a new name; pass overwrite to replace it")
+    if not path.parent.is_dir():
+        raise OutputError(f"the folder '{path.parent}' does not exist; expected one to write into; create it")
+    # A long stem with the addition could exceed what a file name may hold.
+    temporary = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}.part.mp4")
+    try:
+        temporary.touch(exist_ok=False)
+    except OSError as exc:
+        raise OutputError(
+            f"nothing can be written into '{path.parent}' ({exc.strerror}); expected a writable folder; choose another"
+        ) from exc
+    return temporary
+
+
+def _open_mp4(path: Path) -> OutputContainer:
+    # bitexact: no library versions and no creation time; faststart: the index comes first, players can start at once.
+    options = {"fflags": "+bitexact", "movflags": "+faststart"}
+    return av.open(f"file:{path}", "w", format="mp4", container_options=options)
+
+
+def _add_h264(
+    container: OutputContainer,
+    size: tuple[int, int],
+    fps: Fraction,
+    time_base: Fraction,
+    options: dict[str, str],
+) -> VideoStream:
+    # mbtree off: x264's macroblock tree reads memory it has not set in small frames, and the bytes differ between runs.
+    fixed = {"bf": "0", "profile": "high", "x264-params": "mbtree=0"}
+    stream = container.add_stream("libx264", rate=fps, options={**fixed, **options})
+    context = stream.codec_context
+    context.height, context.width = (length + length % 2 for length in size)
+    context.pix_fmt = "yuv420p"
+    context.time_base = stream.time_base = time_base
+    context.colorspace = context.color_primaries = context.color_trc = BT709
+    context.color_range = ColorRange.MPEG
+    context.flags |= CodecFlags.bitexact
+    return stream
