@@ -1,0 +1,133 @@
+"""Can the map be trusted? Figures about α, and the search for a sink.
+
+α: EQ (arXiv:2205.10838) 3.3–3.4 finds α ≈ 1/2 almost everywhere, which makes Grad-CAM++ nearly Grad-CAM+, and rare
+outliers where ΣA·g comes near -2. `audit_alpha` reports both for each clip.
+
+Sink: some networks carry a cell or two that are loud on any input, a flat grey clip included. Where a map peaks there,
+it shows the network's weights and not the film. `find_sink` names the cells, `sink_share` says how often maps peak in
+them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidcam.cam.weights import alpha, at_least_float32, channel_sums, guarded_denominator
+from vidcam.explanation import AlphaAudit
+
+MOST_POSITIONS = 1 << 17
+"""Quartiles are taken over an even subsample of about this many positions of a clip; minimum and maximum over all."""
+
+SINK_SHARE = 0.5
+"""From this share of a film's windows on, maps that peak in the sink are reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """The cells of the feature grid that are loud on a content-free clip.
+
+    Attributes:
+        cells: their indices (t, h, w), the loudest first.
+        value: channel sum of the activations in the loudest.
+        median: median channel sum over the grid.
+    """
+
+    cells: tuple[tuple[int, ...], ...]
+    value: float
+    median: float
+
+
+def audit_alpha(activations: Tensor, gradients: Tensor, plus: Tensor, plus_plus: Tensor) -> AlphaAudit:
+    """The audit of α for each clip.
+
+    Args:
+        activations: A, (N, D, t, h, w).
+        gradients: g, same shape.
+        plus: gradcam+ volumes, (N, t, h, w).
+        plus_plus: gradcam++ volumes, (N, t, h, w).
+    """
+    a, g = at_least_float32(activations), at_least_float32(gradients)
+    product = channel_sums(a) * g
+    values = alpha(a, g)
+    _, hit = guarded_denominator(product)
+    positive, nonzero = (g > 0).flatten(1), (g != 0).flatten(1)
+    return AlphaAudit(
+        positive=_five_numbers(values, positive),
+        nonzero=_five_numbers(values, nonzero),
+        product=_five_numbers(product, nonzero),
+        guarded=_share(hit.flatten(1), positive),
+        agreement=correlation(_numpy(plus), _numpy(plus_plus)),
+        uniform=_numpy((g.flatten(2) == g.flatten(2)[:, :, :1]).flatten(1).all(dim=1)),
+    )
+
+
+def find_sink(activations: Tensor) -> Sink | None:
+    """The cells that are loud on a content-free clip: the loudest, and the few others that reach half of it.
+
+    Args:
+        activations: A of the grey clip, (1, D, t, h, w).
+
+    Returns:
+        None where no single cell is the loudest (all the same, or a tie for the first place). Where more than a tenth
+        of the grid reaches half of the loudest, nothing stands out and only the loudest itself is named.
+    """
+    sums = _numpy(at_least_float32(activations).sum(dim=1)[0])
+    flat = sums.ravel()
+    order = np.argsort(-flat, kind="stable")
+    top = float(flat[order[0]])
+    if flat.size == 1 or top - float(flat[order[1]]) <= 1e-6 * max(1.0, abs(top)):
+        return None
+    loud = order[flat[order] >= top / 2]
+    chosen = loud if loud.size <= max(1.0, flat.size / 10) else order[:1]
+    cells = tuple(tuple(int(i) for i in np.unravel_index(index, sums.shape)) for index in chosen)
+    return Sink(cells, top, float(np.median(flat)))
+
+
+def sink_share(volumes: NDArray[np.floating[Any]], sink: Sink) -> float:
+    """Share of the maps whose maximum lies in one of the sink's cells.
+
+    Args:
+        volumes: raw maps, (N, t, h, w); empty ones peak nowhere.
+        sink: from `find_sink` of the same layer.
+    """
+    flat = volumes.reshape(volumes.shape[0], -1)
+    loud = [int(np.ravel_multi_index(cell, volumes.shape[1:])) for cell in sink.cells]
+    return float(np.mean(np.isin(flat.argmax(axis=1), loud) & flat.any(axis=1)))
+
+
+def correlation(first: NDArray[np.floating[Any]], second: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Pearson correlation of two stacks of maps, clip by clip, (N,); NaN where one of the two is constant."""
+    x, y = (m.reshape(m.shape[0], -1).astype(np.float64) for m in (first, second))
+    x, y = (m - m.mean(axis=1, keepdims=True) for m in (x, y))
+    scale = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    result = np.full(x.shape[0], np.nan)
+    np.divide((x * y).sum(axis=1), scale, out=result, where=scale > 0)
+    return result
+
+
+def _five_numbers(values: Tensor, chosen: Tensor) -> NDArray[np.float64]:
+    rows = [_summary(_numpy(clip[keep])) for clip, keep in zip(values.flatten(1), chosen, strict=True)]
+    return np.stack(rows)
+
+
+def _summary(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    if values.size == 0:
+        return np.full(5, np.nan)
+    sample = values[:: max(1, values.size // MOST_POSITIONS)]
+    quartiles = np.quantile(sample, (0.25, 0.5, 0.75), method="nearest")  # never between a number and a pole's infinity
+    return np.array([values.min(), *quartiles, values.max()], dtype=np.float64)
+
+
+def _share(hit: Tensor, among: Tensor) -> NDArray[np.float64]:
+    count = among.sum(dim=1)
+    share = (hit & among).sum(dim=1) / count.clamp(min=1)
+    return _numpy(share).astype(np.float64)
+
+
+def _numpy(tensor: Tensor) -> NDArray[Any]:
+    return np.asarray(tensor.detach().cpu().numpy())

@@ -1,0 +1,136 @@
+"""Record activations of layers during one forward pass, as leaves from which the head's graph grows.
+
+The trunk runs without a graph. At the first recorded layer its output is detached into a leaf and gradients are
+switched on, so that only the head (what lies above the layer) is differentiated: one plain backward through the head.
+The network gets a clone, because an in-place ReLU that follows would rewrite what was recorded.
+
+    with record(model, ["Mixed_5c"]) as tape:
+        scores = model(clip)                                  # (N, K)
+        gradients = tape.gradients(scores[:, 3].sum())        # {"Mixed_5c": (N, D, t, h, w)}
+    tape.activations                                          # {"Mixed_5c": (N, D, t, h, w)}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vidcam.cam.conduct import untouched
+from vidcam.cam.layers import find_layer
+from vidcam.errors import LayerError
+
+
+class Tape:
+    """What `record` saw: filled by the forward pass, in order of execution."""
+
+    def __init__(self) -> None:
+        self._outputs: dict[str, Tensor] = {}
+
+    @property
+    def activations(self) -> dict[str, Tensor]:
+        """Layer → A, (N, D, ...) detached, as it was when the layer returned."""
+        return {name: output.detach() for name, output in self._outputs.items()}
+
+    def gradients(self, score: Tensor) -> dict[str, Tensor]:
+        """Layer → g = ∂score/∂A, (N, D, ...), detached. May be asked for several scores of one forward pass.
+
+        Args:
+            score: a scalar; the sum over the batch of one score for each clip, since clips do not mix in evaluation.
+
+        Raises:
+            LayerError: the score does not depend on a recorded layer.
+        """
+        gradients = self._differentiate(score, create_graph=False)
+        return {name: gradient.detach() for name, gradient in gradients.items()}
+
+    def is_piecewise_linear(self, score: Tensor) -> bool | None:
+        """Whether the head has no curvature at A, so that eq. 16 and with it eq. 19 of Grad-CAM++ are exact.
+
+        The second derivative of the score is tried along one fixed direction. None if the head cannot be
+        differentiated twice.
+        """
+        try:
+            gradients = self._differentiate(score, create_graph=True)
+            curved = [(g * _direction(g)).sum() for g in gradients.values() if g.requires_grad]
+            if not curved:
+                return True
+            probes = torch.stack(curved).sum()
+            second = torch.autograd.grad(probes, list(self._outputs.values()), retain_graph=True, allow_unused=True)
+        except LayerError:
+            raise
+        except RuntimeError:
+            return None
+        found: Sequence[Tensor | None] = second  # allow_unused
+        return not any(curvature is not None and bool(curvature.any()) for curvature in found)
+
+    def _differentiate(self, score: Tensor, *, create_graph: bool) -> dict[str, Tensor]:
+        names, outputs = list(self._outputs), list(self._outputs.values())
+        if not score.requires_grad:
+            raise LayerError(_no_gradient(names))
+        gradients: Sequence[Tensor | None] = torch.autograd.grad(
+            score, outputs, retain_graph=True, create_graph=create_graph, allow_unused=True
+        )
+        alive = {name: gradient for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
+        dead = [name for name in names if name not in alive]
+        if dead:
+            raise LayerError(_no_gradient(dead))
+        return alive
+
+    def _hook(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], Tensor]:
+        def keep(module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> Tensor:
+            if not isinstance(output, Tensor) or not output.is_floating_point():
+                raise LayerError(
+                    f"layer {name!r} ({type(module).__name__}) returns {type(output).__name__}, expected one floating "
+                    f"point tensor; choose a layer inside it"
+                )
+            if name in self._outputs:
+                raise LayerError(
+                    f"layer {name!r} runs more than once in a forward pass, expected once; choose another layer"
+                )
+            kept: Tensor = output if output.requires_grad else output.detach().clone().requires_grad_()
+            torch.set_grad_enabled(True)  # for the head; `untouched` restores the caller's mode
+            self._outputs[name] = kept
+            return kept.clone()
+
+        return keep
+
+
+@contextmanager
+def record(model: nn.Module, layers: Sequence[str]) -> Iterator[Tape]:
+    """Record the outputs of named layers during the one forward pass that happens inside the context.
+
+    Args:
+        model: any module; left exactly as it was, also after an exception.
+        layers: dotted names ('/' is taken for '.'), all different.
+
+    Yields:
+        A `Tape`, filled once the model has run. Scores must be computed, and `Tape.gradients` called, inside.
+
+    Raises:
+        NameNotFoundError: no layer of that name.
+        LayerError: a layer does not run exactly once, or does not return one tensor.
+    """
+    modules = {name: find_layer(model, name) for name in layers}
+    tape = Tape()
+    with ExitStack() as stack:
+        stack.enter_context(untouched(model))
+        for name, module in modules.items():
+            stack.callback(module.register_forward_hook(tape._hook(name)).remove)  # noqa: SLF001 – one abstraction
+        yield tape
+
+
+def _direction(like: Tensor) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    direction: Tensor = torch.randn(like.shape, generator=generator, dtype=torch.float32).to(like)
+    return direction
+
+
+def _no_gradient(names: Sequence[str]) -> str:
+    return (
+        f"the score does not depend on layer {', '.join(map(repr, names))}: it did not run, or nothing of it is read "
+        f"further on; choose another layer (`vidcam layers MODEL` lists them)"
+    )
