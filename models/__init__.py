@@ -1,0 +1,66 @@
+"""Models: networks, their weights, labels and specifications; nothing here knows of CAM, video files or metrics.
+
+    Model          network + specification + labels + provenance of the weights: what the rest of vidcam works with
+    load_model     a built-in model by name, or a user's own as 'package.module:factory'
+    model_names    what is built in; lists without importing torch
+    sample_clip    a real clip for the demo
+
+Every name is resolved when first used, so that importing this package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vidcam.models.device import resolve_device
+    from vidcam.models.fetch import Progress
+    from vidcam.models.i3d import I3D
+    from vidcam.models.labels import kinetics400
+    from vidcam.models.model import Model
+    from vidcam.models.registry import (
+        ModelEntry,
+        build_module,
+        is_cached,
+        load_model,
+        model_entries,
+        model_names,
+    )
+    from vidcam.models.sample import sample_clip
+    from vidcam.models.specs import I3D_SPEC
+
+__all__ = [
+    "I3D",
+    "I3D_SPEC",
+    "Model",
+    "ModelEntry",
+    "Progress",
+    "build_module",
+    "is_cached",
+    "kinetics400",
+    "load_model",
+    "model_entries",
+    "model_names",
+    "resolve_device",
+    "sample_clip",
+]
+
+
+def __getattr__(name: str) -> object:
+    homes = {
+        "I3D": "i3d",
+        "I3D_SPEC": "specs",
+        "Model": "model",
+        "Progress": "fetch",
+        "kinetics400": "labels",
+        "resolve_device": "device",
+        "sample_clip": "sample",
+    }
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{homes.get(name, 'registry')}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

