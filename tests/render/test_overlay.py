@@ -1,0 +1,226 @@
+"""Overlay, outline and explanation map, against numbers worked out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vidcam.errors import InputError, ShapeError
+from vidcam.fill import FILLS, Fill
+from vidcam.render.overlay import Overlay, explanation_map, outline
+
+MEAN_RGB = (110.2, 100.6, 95.5)
+
+
+@pytest.fixture
+def frame() -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def table() -> NDArray[np.uint8]:
+    return np.random.default_rng(1).integers(0, 256, (256, 3), dtype=np.uint8)
+
+
+VIEW = (slice(10, 60), slice(20, 80))
+
+
+def heat_of(value: float) -> NDArray[np.float32]:
+    return np.full((50, 60), value, dtype=np.float32)
+
+
+class TestBlend:
+    def test_by_hand(self) -> None:
+        table = np.zeros((256, 3), dtype=np.uint8)
+        table[255] = (200, 100, 0)
+        table[51] = (10, 20, 30)
+        frame = np.array([[[100, 101, 103], [100, 101, 103], [7, 8, 9]]], dtype=np.uint8)
+        heat = np.array([[1.0, 0.2, 0.0]], dtype=np.float32)
+        result = Overlay(table, opacity=0.6).blend(frame, heat, (slice(0, 1), slice(0, 3)))
+        # heat 1: 0.6 * (200, 100, 0) + 0.4 * (100, 101, 103) = (160, 100.4, 41.2)
+        # heat 0.2 is step 51: 0.12 * (10, 20, 30) + 0.88 * (100, 101, 103) = (89.2, 91.28, 94.24)
+        assert result.tolist() == [[[160, 100, 41], [89, 91, 94], [7, 8, 9]]]
+
+    def test_equals_the_formula_rounded(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
+        heat = np.random.default_rng(2).random((50, 60)).astype(np.float32)
+        steps = np.floor(heat * np.float32(255) + np.float32(0.5)).astype(int)
+        alpha = 0.45 * (steps / 255.0)[:, :, None]
+        exact = alpha * table[steps] + (1 - alpha) * frame[VIEW]
+        result = Overlay(table, opacity=0.45).blend(frame, heat, VIEW)
+        assert np.abs(result[VIEW] - exact).max() <= 0.5 + 1e-9
+
+    def test_no_evidence_leaves_the_frame(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
+        assert np.array_equal(Overlay(table, opacity=1.0).blend(frame, heat_of(0.0), VIEW), frame)
+
+    def test_no_opacity_leaves_the_frame(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
+        assert np.array_equal(Overlay(table, opacity=0.0).blend(frame, heat_of(1.0), VIEW), frame)
+
+    def test_full_opacity_is_the_colour(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
+        result = Overlay(table, opacity=1.0).blend(frame, heat_of(1.0), VIEW)
+        assert np.all(result[VIEW] == table[255])
+
+    def test_outside_the_view_nothing_changes(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
+        result = Overlay(table).blend(frame, heat_of(1.0), VIEW)
+        result[VIEW] = frame[VIEW]
+        assert np.array_equal(result, frame)
+
+    def test_inputs_stay_as_they_are(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
+        heat = heat_of(0.7)
+        before = frame.copy()
+        Overlay(table).blend(frame, heat, VIEW)
+        assert np.array_equal(frame, before)
+        assert np.array_equal(heat, heat_of(0.7))
+
+    def test_a_read_only_frame_and_a_strided_heat_will_do(
+        self, frame: NDArray[np.uint8], table: NDArray[np.uint8]
+    ) -> None:
+        heat = np.random.default_rng(3).random((60, 50)).astype(np.float32).T
+        frame.flags.writeable = False
+        overlay = Overlay(table)
+        assert np.array_equal(overlay.blend(frame, heat, VIEW), overlay.blend(frame, np.ascontiguousarray(heat), VIEW))
+
+    def test_rounding_errors_in_the_heat_are_forgiven(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
+        overlay = Overlay(table)
+        assert np.array_equal(overlay.blend(frame, heat_of(1.0 + 1e-6), VIEW), overlay.blend(frame, heat_of(1.0), VIEW))
+        assert np.array_equal(overlay.blend(frame, heat_of(-1e-6), VIEW), frame)
+
+    @pytest.mark.parametrize("value", [1.1, -0.1, np.nan, np.inf])
+    def test_heat_beyond_its_range(self, frame: NDArray[np.uint8], table: NDArray[np.uint8], value: float) -> None:
+        with pytest.raises(ShapeError, match=r"heat must be in \[0, 1\], got .* normalise it first"):
+            Overlay(table).blend(frame, heat_of(value), VIEW)
+
+    def test_heat_of_another_shape_or_type(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
+        with pytest.raises(
+            ShapeError, match=r"heat must be \(50, 60\) float32, as the view, got heat.shape = \(7, 7\)"
+        ):
+            Overlay(table).blend(frame, np.zeros((7, 7), np.float32), VIEW)
+        doubles: Any = np.zeros((50, 60))
+        with pytest.raises(ShapeError, match=r"got .*heat.dtype = dtype\('float64'\)"):
+            Overlay(table).blend(frame, doubles, VIEW)
+
+    def test_a_frame_that_is_none(self, table: NDArray[np.uint8]) -> None:
+        with pytest.raises(ShapeError, match=r"a frame must be \(H, W, 3\) uint8, got frame.shape = \(70, 90\)"):
+            Overlay(table).blend(np.zeros((70, 90), np.uint8), heat_of(0.0), VIEW)
+
+    @pytest.mark.parametrize(
+        "view", [(slice(10, 60), slice(20, 91)), (slice(5, 5), slice(0, 9)), (slice(0, 9, 2), slice(0, 9))]
+    )
+    def test_a_view_outside_the_frame(
+        self, frame: NDArray[np.uint8], table: NDArray[np.uint8], view: tuple[slice, slice]
+    ) -> None:
+        with pytest.raises(ShapeError, match="the view must be a pair of slices inside the frame"):
+            Overlay(table).blend(frame, heat_of(0.0), view)
+
+    def test_a_table_of_another_shape(self) -> None:
+        with pytest.raises(ShapeError, match=r"a colour table must be \(256, 3\) uint8, got table.shape = \(2, 3\)"):
+            Overlay(np.zeros((2, 3), np.uint8))
+
+    @pytest.mark.parametrize("opacity", [-0.1, 1.5, float("nan")])
+    def test_an_opacity_beyond_its_range(self, table: NDArray[np.uint8], opacity: float) -> None:
+        with pytest.raises(InputError, match=r"opacity is .*, it must be in \[0, 1\]"):
+            Overlay(table, opacity=opacity)
+
+
+class TestOutline:
+    def test_black_around_white_at_half_opacity(self) -> None:
+        frame = np.full((9, 9, 3), 100, dtype=np.uint8)
+        view = (slice(1, 8), slice(1, 8))
+        expected = np.full((9, 9), 100)
+        expected[1:8, 1:8] = 50
+        expected[2:7, 2:7] = (100 + 255 + 1) // 2
+        expected[3:6, 3:6] = 100
+        assert np.array_equal(outline(frame, view), np.repeat(expected[:, :, None], 3, axis=2))
+
+    def test_only_within_the_view_and_near_its_border(self, frame: NDArray[np.uint8]) -> None:
+        before = frame.copy()
+        changed = (outline(frame, VIEW, thickness_px=2) != frame).any(axis=2)
+        assert np.array_equal(frame, before)
+        band = np.zeros_like(changed)
+        band[VIEW] = True
+        band[14:56, 24:76] = False
+        assert not changed[~band].any()
+        assert changed[band].mean() > 0.99
+
+    def test_no_line_where_the_view_reaches_the_frame(self) -> None:
+        frame = np.full((20, 30, 3), 60, dtype=np.uint8)
+        changed = (outline(frame, (slice(0, 20), slice(5, 30))) != frame).any(axis=2)
+        assert changed[:, 5:7].all()
+        assert not changed[:, :5].any()
+        assert not changed[:, 7:].any()
+
+    def test_nothing_where_the_model_saw_all(self, frame: NDArray[np.uint8]) -> None:
+        assert np.array_equal(outline(frame, (slice(0, 70), slice(0, 90))), frame)
+
+    @pytest.mark.parametrize("size", [1, 2, 3])
+    def test_a_tiny_view_keeps_the_line_inside(self, frame: NDArray[np.uint8], size: int) -> None:
+        view = (slice(30, 30 + size), slice(40, 40 + size))
+        result = outline(frame, view, thickness_px=5)
+        result[view] = frame[view]
+        assert np.array_equal(result, frame)
+
+    def test_the_line_grows_with_the_frame(self) -> None:
+        frame = np.full((1080, 40, 3), 60, dtype=np.uint8)
+        result = outline(frame, (slice(100, 1000), slice(0, 40)))
+        assert np.flatnonzero(result[:540, 0, 0] != 60).tolist() == [*range(100, 106)]
+
+    def test_no_thickness(self, frame: NDArray[np.uint8]) -> None:
+        with pytest.raises(InputError, match="thickness_px is 0, it must be >= 1"):
+            outline(frame, VIEW, thickness_px=0)
+
+
+class TestExplanationMap:
+    @pytest.mark.parametrize("fill", FILLS)
+    def test_full_heat_is_the_frame(self, frame: NDArray[np.uint8], fill: Fill) -> None:
+        result = explanation_map(frame, heat_of(1.0), VIEW, fill=fill, mean_rgb=MEAN_RGB)
+        assert np.array_equal(result[VIEW], frame[VIEW])
+
+    @pytest.mark.parametrize("fill", FILLS)
+    def test_no_heat_is_the_fill_within_the_view_and_without(self, frame: NDArray[np.uint8], fill: Fill) -> None:
+        ones = np.ones((70, 90), dtype=np.float32)
+        result = explanation_map(frame, heat_of(0.0), VIEW, fill=fill, mean_rgb=MEAN_RGB)
+        whole = explanation_map(frame, 0 * ones, (slice(0, 70), slice(0, 90)), fill=fill, mean_rgb=MEAN_RGB)
+        assert np.array_equal(result, whole)
+
+    def test_the_fills_themselves(self, frame: NDArray[np.uint8]) -> None:
+        def corner(fill: Fill) -> list[int]:
+            result = explanation_map(frame, heat_of(0.0), VIEW, fill=fill, mean_rgb=MEAN_RGB)
+            assert fill == "blur" or np.all(result == result[0, 0])
+            return [int(value) for value in result[0, 0]]
+
+        assert corner("black") == [0, 0, 0]
+        assert corner("mean") == [110, 101, 96]
+        assert corner("frame-mean") == np.floor(frame.reshape(-1, 3).mean(axis=0) + 0.5).tolist()
+
+    def test_blur_keeps_a_flat_frame_and_spreads_a_point(self) -> None:
+        flat = np.full((224, 300, 3), 77, dtype=np.uint8)
+        none = np.zeros((224, 300), dtype=np.float32)
+        view = (slice(0, 224), slice(0, 300))
+        assert np.array_equal(explanation_map(flat, none, view, fill="blur"), flat)
+        line = np.zeros((224, 300, 3), dtype=np.uint8)
+        line[:, 150:] = 255
+        across = explanation_map(line, none, view, fill="blur")[112, :, 0] / 255.0
+        # an edge blurred by a Gaussian of sigma 10 is Phi(-0.95) = 0.171 at a pixel whose middle lies 9.5 before it
+        assert across[140] == pytest.approx(0.171, abs=0.015)
+        assert across[159] == pytest.approx(1 - 0.171, abs=0.015)
+
+    def test_halves_are_rounded_not_cut(self) -> None:
+        frame = np.array([[[1, 3, 255]]], dtype=np.uint8)
+        half = np.full((1, 1), 0.5, dtype=np.float32)
+        view = (slice(0, 1), slice(0, 1))
+        assert explanation_map(frame, half, view).tolist() == [[[1, 2, 128]]]
+        assert explanation_map(frame, half, view, fill="mean", mean_rgb=(0.0, 2.0, 300.0)).tolist() == [[[1, 3, 255]]]
+
+    @pytest.mark.parametrize("fill", FILLS)
+    def test_inputs_stay_as_they_are(self, frame: NDArray[np.uint8], fill: Fill) -> None:
+        before = frame.copy()
+        result = explanation_map(frame, heat_of(0.3), VIEW, fill=fill, mean_rgb=MEAN_RGB)
+        assert result is not frame
+        assert np.array_equal(frame, before)
+
+    def test_an_unknown_fill(self, frame: NDArray[np.uint8]) -> None:
+        fill: Any = "white"
+        with pytest.raises(InputError, match="fill is 'white', it must be one of black, mean, blur, frame-mean"):
+            explanation_map(frame, heat_of(0.0), VIEW, fill=fill)

@@ -1,0 +1,71 @@
+"""The time strip's arithmetic."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vidcam.errors import ShapeError
+from vidcam.render.strip import Strip, moment_label, probability_steps, strip_x, tick_seconds
+
+SECONDS = np.array([0.0, 1.0, 2.0])
+
+
+def strip(**changes: object) -> Strip:
+    fields = {"span_seconds": (0.0, 4.0), "seconds": SECONDS, "evidence": {"gradcam": SECONDS / 2}} | changes
+    return Strip(**fields)  # type: ignore[arg-type]
+
+
+def test_overlapping_windows_share_a_moment_equally() -> None:
+    edges, values = probability_steps([(0.0, 2.0, 0.2), (1.0, 3.0, 0.6), (5.0, 6.0, 1.0)])
+    assert edges.tolist() == [0.0, 1.0, 2.0, 3.0, 5.0, 6.0]
+    assert values == pytest.approx([0.2, 0.4, 0.6, np.nan, 1.0], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"),
+    [
+        ((0.0, 10.0), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
+        ((0.0, 4.2), [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4]),
+        ((0.0, 754.0), [0, 120, 240, 360, 480, 600, 720]),
+        ((31.9, 33.1), [32, 32.2, 32.4, 32.6, 32.8, 33]),
+        ((0.0, 0.02), [0, 0.002, 0.004, 0.006, 0.008, 0.01, 0.012, 0.014, 0.016, 0.018, 0.02]),
+    ],
+)
+def test_ticks_are_round_and_inside(span: tuple[float, float], expected: list[float]) -> None:
+    assert tick_seconds(span, most=11) == pytest.approx(expected)
+
+
+def test_a_very_long_film_still_has_few_ticks() -> None:
+    assert 2 <= tick_seconds((0.0, 86400.0 * 3), most=11).size <= 12
+
+
+def test_moments_read_as_people_say_them() -> None:
+    assert moment_label(2.5, (0.0, 10.0)) == "2.5 s"
+    assert moment_label(3.0, (0.0, 10.0), digits=2) == "3.00 s"
+    assert moment_label(0.1 + 0.2, (0.0, 1.0)) == "0.3 s"
+    assert moment_label(-0.0, (0.0, 1.0)) == "0 s"
+    assert moment_label(754.5, (754.0, 756.0)) == "754.5 s"
+    assert moment_label(185.0, (0.0, 754.0)) == "3:05"
+
+
+def test_seconds_become_pixels_and_stay_inside() -> None:
+    assert strip_x(np.array([-1.0, 0.0, 1.0, 4.0, 9.0]), strip(), 100.0, 500.0).tolist() == [100, 100, 200, 500, 500]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"span_seconds": (2.0, 2.0)}, r"span_seconds is \(2.0, 2.0\), its start must lie before its end"),
+        ({"seconds": np.array([0.0, 0.0, 1.0])}, r"seconds must be \(S,\) with S >= 1 and increase"),
+        ({"seconds": np.array([])}, r"seconds must be .* got self.seconds.shape = \(0,\)"),
+        ({"evidence": {"hirescam": SECONDS}}, r"evidence of 'hirescam' must be \(3,\) in \[0, 1\], got .* 0.0 to 2.0"),
+        ({"evidence": {"hirescam": SECONDS[:1]}}, r"evidence of 'hirescam' .* values.shape = \(1,\)"),
+        ({"evidence": {"hirescam": SECONDS * np.nan}}, r"evidence of 'hirescam' must be .* nan to nan"),
+        ({"windows": [(1.0, 1.0, 0.5)]}, r"a window must be .* got \(1.0, 1.0, 0.5\)"),
+        ({"windows": [(0.0, 1.0, 1.5)]}, r"a window must be .* probability in \[0, 1\]"),
+    ],
+)
+def test_refusals(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        strip(**changes)

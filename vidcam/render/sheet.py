@@ -1,0 +1,233 @@
+"""The contact sheet: methods × frames, a time strip of evidence, and the audit's sentences, as one PNG.
+
+Pixels throughout. A frame's column is joined by a thin line to its moment on the time strip, so film and time read
+together whatever the frames' spacing. Text is wrapped or elided to its room; portrait and landscape frames both fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
+
+import numpy as np
+from PIL import Image
+
+from vidcam.errors import ShapeError
+from vidcam.media import Seconds
+from vidcam.render.colormap import ColourTable
+from vidcam.render.overlay import Frame
+from vidcam.render.page import Page, Picture, TextStyle
+from vidcam.render.strip import PROBABILITY_COLOUR, Strip, draw_strip, moment_label, strip_x
+
+SHEET_WIDTH_PX = 1800
+
+_MARGIN, _GAP = 44, 6
+_CELL_HEIGHT = 400  # at most
+_STRIP_HEIGHT, _LEADER_HEIGHT = 170, 36
+_BAR_SIZE = (14, 220)  # colour bar: height, width
+_METHOD_COLOURS = ("#d55e00", "#0072b2", "#009e73", "#b5338a", "#56a5d8", "#b98300", "#5b3a8c", "#4d4d4d")
+_RULE_COLOUR = "#b9bec6"
+
+_TITLE = TextStyle(32, bold=True)
+_TARGET = TextStyle(26)
+_MODEL = TextStyle(20, "#5c6068")
+_ROW = TextStyle(20, bold=True)
+_TIME = TextStyle(18, "#5c6068")
+_LEGEND = TextStyle(19, "#33363b")
+_AUDIT = TextStyle(20, "#33363b")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sheet:
+    """What a contact sheet shows.
+
+    Attributes:
+        title: the file's name.
+        target: the explained label, 'yoga' or 'yoga rather than tai chi'.
+        probability: of the target, in [0, 1]; None if there is none to tell.
+        model: the model's name.
+        layer: the layer explained.
+        frame_seconds: (F,) the moment of each column, 1 to about 8 of them.
+        rows: method → F frames (H, W, 3) uint8, the evidence already over them.
+        strip: evidence over time, of the same methods.
+        table: (256, 3) uint8, the colours of the evidence.
+        plain: F source frames for a first row, or none.
+        audit: sentences for the foot.
+    """
+
+    title: str
+    target: str
+    probability: float | None
+    model: str
+    layer: str
+    frame_seconds: Seconds
+    rows: Mapping[str, Sequence[Frame]] = field(repr=False)
+    strip: Strip
+    table: ColourTable = field(repr=False)
+    plain: Sequence[Frame] = field(default=(), repr=False)
+    audit: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        columns = len(self.frame_seconds)
+        if columns < 1 or not self.rows:
+            raise ShapeError(f"a sheet needs at least one frame and one method, got {columns} and {len(self.rows)}")
+        if set(self.strip.evidence) != set(self.rows):
+            raise ShapeError(
+                f"rows and strip must show the same methods, got {[*self.rows]} and {[*self.strip.evidence]}"
+            )
+        for name, frames in {**self.rows, **({"plain": self.plain} if len(self.plain) else {})}.items():
+            shapes = {frame.shape for frame in frames}
+            if len(frames) != columns or len(shapes) != 1 or any(frame.dtype != np.uint8 for frame in frames):
+                raise ShapeError(
+                    f"{name!r} must be {columns} frames of one size in uint8, got {len(frames)} of {shapes}"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where the film's columns lie, in pixels."""
+
+    left: int
+    right: int
+    count: int
+
+    @property
+    def pitch(self) -> float:
+        return (self.right - self.left + _GAP) / self.count
+
+    def middles(self) -> list[float]:
+        return [self.left + (column + 0.5) * self.pitch - _GAP / 2 for column in range(self.count)]
+
+
+def draw_sheet(sheet: Sheet) -> bytes:
+    """Draws the contact sheet.
+
+    Returns:
+        A PNG file, `SHEET_WIDTH_PX` wide and as high as needed; the same bytes for the same sheet.
+    """
+    page = Page(SHEET_WIDTH_PX)
+    colours = dict(zip(sheet.rows, cycle(_METHOD_COLOURS), strict=False))
+    gutter = min(230.0, max(page.width_of(name, _ROW) for name in ("source", *sheet.rows))) + 34
+    columns = _Columns(_MARGIN + round(gutter), SHEET_WIDTH_PX - _MARGIN, len(sheet.frame_seconds))
+    y = _draw_head(page, sheet, 30)
+    y = _draw_film(page, sheet, columns, colours, round(y) + 16)
+    y = _draw_times(page, sheet, columns, y)
+    box = (columns.left, y, columns.right, y + _STRIP_HEIGHT)
+    y = draw_strip(page, sheet.strip, box, frame_seconds=sheet.frame_seconds, colours=colours)
+    y = _draw_legend(page, sheet, columns, colours, y + 14)
+    y = _draw_audit(page, sheet, y + 16)
+    return page.to_png(round(y) + 30)
+
+
+def _draw_head(page: Page, sheet: Sheet, y: float) -> float:
+    room = SHEET_WIDTH_PX - 2 * _MARGIN
+    page.text(_MARGIN, y, page.elide(sheet.title, _TITLE, room), _TITLE)
+    y += _TITLE.line_px
+    sure = "" if sheet.probability is None else f" – {_percent(sheet.probability)}"
+    y = _draw_lines(page, page.wrap(f"{sheet.target}{sure}", _TARGET, room), _TARGET, y)
+    return _draw_lines(page, page.wrap(f"{sheet.model}, layer {sheet.layer}", _MODEL, room), _MODEL, y)
+
+
+def _percent(probability: float) -> str:
+    """A percentage that never rounds to certainty or to nothing."""
+    if 0.0 < probability < 0.001:
+        return "< 0.1 %"
+    if 0.999 < probability < 1.0:
+        return "> 99.9 %"
+    return f"{100 * probability:.1f} %"
+
+
+def _draw_lines(page: Page, lines: Sequence[str], style: TextStyle, y: float) -> float:
+    for line in lines:
+        page.text(_MARGIN, y, line, style)
+        y += style.line_px
+    return y
+
+
+def _draw_film(page: Page, sheet: Sheet, columns: _Columns, colours: Mapping[str, str], y: int) -> int:
+    if len(sheet.plain):
+        y = _draw_row(page, "source", sheet.plain, columns, colour=_RULE_COLOUR, y=y)
+    for method, frames in sheet.rows.items():
+        y = _draw_row(page, method, frames, columns, colour=colours[method], y=y)
+    return y
+
+
+def _draw_row(page: Page, name: str, frames: Sequence[Frame], columns: _Columns, *, colour: str, y: int) -> int:
+    height, width = _cell_size(frames[0].shape[:2], int(columns.pitch) - _GAP)
+    row_height = max(height, _ROW.line_px)  # very wide frames are lower than their row's name
+    page.box(columns.left - 14, y, columns.left - 8, y + row_height, colour)
+    _draw_name(page, name, columns, y + row_height / 2, most=row_height // _ROW.line_px)
+    for frame, middle in zip(frames, columns.middles(), strict=True):
+        page.picture(round(middle - width / 2), y + (row_height - height) // 2, _resized(frame, (height, width)))
+    return y + row_height + _GAP
+
+
+def _draw_name(page: Page, name: str, columns: _Columns, middle: float, *, most: int) -> None:
+    """A row's name left of the film, on as many lines as it needs and the row has room for."""
+    room = columns.left - _MARGIN - 28
+    lines = page.wrap(name, _ROW, room)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], page.elide(" ".join(lines[most - 1 :]), _ROW, room)]
+    for number, line in enumerate(lines):
+        page.text(columns.left - 26, middle + (number - len(lines) / 2) * _ROW.line_px, line, _ROW, align="right")
+
+
+def _cell_size(size: tuple[int, ...], width: int) -> tuple[int, int]:
+    """(height, width) of a frame in its column."""
+    scale = min(width / size[1], _CELL_HEIGHT / size[0])
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _resized(frame: Frame, size: tuple[int, int]) -> Picture:
+    height, width = size
+    return np.asarray(
+        Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS)
+    )  # pillow: (width, height)
+
+
+def _draw_times(page: Page, sheet: Sheet, columns: _Columns, y: float) -> float:
+    """Each frame's moment below its column, and a line from there to the moment on the strip."""
+    moments = strip_x(sheet.frame_seconds, sheet.strip, columns.left, columns.right)
+    bottom = y + _TIME.line_px + _LEADER_HEIGHT
+    for seconds, middle, moment in zip(sheet.frame_seconds, columns.middles(), moments, strict=True):
+        page.text(middle, y, moment_label(seconds, sheet.strip.span_seconds, digits=2), _TIME, align="center")
+        page.line([middle, moment], [y + _TIME.line_px + 2, bottom], _RULE_COLOUR)
+    return bottom
+
+
+def _draw_legend(page: Page, sheet: Sheet, columns: _Columns, colours: Mapping[str, str], y: float) -> float:
+    """What the strip's lines are, and the colour bar at the right end."""
+    entries = [(f"evidence, {method}", colours[method]) for method in sheet.rows]
+    if sheet.strip.windows:
+        entries.append(("probability of the target, mean of the windows", PROBABILITY_COLOUR))
+    x, end = float(columns.left), columns.right - _BAR_SIZE[1] - 190
+    for text, colour in entries:
+        text = page.elide(text, _LEGEND, end - columns.left - 40)  # noqa: PLW2901
+        width = 34 + page.width_of(text, _LEGEND) + 36
+        if x > columns.left and x + width - 36 > end:
+            x, y = float(columns.left), y + _LEGEND.line_px
+        page.box(x, y + _LEGEND.line_px / 2 - 3, x + 24, y + _LEGEND.line_px / 2 + 3, colour)
+        page.text(x + 34, y, text, _LEGEND)
+        x += width
+    _draw_colour_bar(page, sheet.table, columns.right, y)
+    return y + _LEGEND.line_px
+
+
+def _draw_colour_bar(page: Page, table: ColourTable, right: int, y: float) -> None:
+    height, width = _BAR_SIZE
+    left = right - 22 - width
+    steps = table[np.linspace(0, 255, width).round().astype(int)]
+    page.picture(left, round(y + (_LEGEND.line_px - height) / 2), np.broadcast_to(steps, (height, width, 3)))
+    page.text(left - 10, y, "evidence 0", _LEGEND, align="right")
+    page.text(right, y, "1", _LEGEND, align="right")
+
+
+def _draw_audit(page: Page, sheet: Sheet, y: float) -> float:
+    if not sheet.audit:
+        return y
+    page.line([_MARGIN, SHEET_WIDTH_PX - _MARGIN], [y, y], _RULE_COLOUR)
+    y += 14
+    for sentence in sheet.audit:
+        y = _draw_lines(page, page.wrap(sentence, _AUDIT, SHEET_WIDTH_PX - 2 * _MARGIN), _AUDIT, y)
+    return y
