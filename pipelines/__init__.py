@@ -1,0 +1,1 @@
+"""Explain, render, score: effects and their order; the arithmetic is in the core."""

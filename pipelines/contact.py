@@ -1,0 +1,60 @@
+"""The contact sheet of an explained film: what goes into it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidcam.film import Film
+from vidcam.media import Seconds
+from vidcam.pipelines.draw import Stills
+from vidcam.render.colormap import colour_table
+from vidcam.render.sheet import Sheet, draw_sheet
+from vidcam.render.strip import Strip
+
+MOST_MOMENTS = 2000
+"""Moments of the time strip at most; more than it has pixels."""
+
+
+def contact_sheet(film: Film, stills: Stills, document: Mapping[str, Any], pts_seconds: Seconds) -> bytes:
+    """The PNG of a film.
+
+    Args:
+        film: its maps.
+        stills: frames collected while drawing.
+        document: the film's JSON, for names, windows and audit.
+        pts_seconds: (S,) the displayed frames.
+    """
+    moments = pts_seconds[:: max(1, -(-pts_seconds.size // MOST_MOMENTS))]
+    windows = [(w["start_seconds"], w["end_seconds"], w["target_probability"]) for w in document["windows"]]
+    strip = Strip(
+        span_seconds=(float(film.timeline.starts[0]), float(film.timeline.ends.max())),
+        seconds=moments,
+        evidence={row: _relative(film.evidence(method, moments, target=t)) for row, (t, method) in stills.rows.items()},
+        windows=windows,
+    )
+    targets = document["targets"]
+    foil = "" if targets[0]["foil"] is None else f" rather than {targets[0]['foil']}"
+    sheet = Sheet(
+        title=film.source,
+        target=" and ".join(film.labels) + foil,
+        probability=targets[0]["probability"] if len(targets) == 1 else None,
+        model=film.model,
+        layer=document["model"]["layer"],
+        frame_seconds=np.array(stills.seconds),
+        rows=stills.overlays,
+        plain=stills.source,
+        strip=strip,
+        table=colour_table(),
+        audit=document["audit"],
+    )
+    return draw_sheet(sheet)
+
+
+def _relative(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """In units of its largest value: what matters on the strip is when, not how much."""
+    most = float(evidence.max())
+    return evidence / most if most > 0 else evidence

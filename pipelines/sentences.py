@@ -1,0 +1,83 @@
+"""The audit in words: sentences for the terminal, the sheet and the JSON."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vidcam.cam.audit import SINK_SHARE, Sink, sink_share
+from vidcam.explanation import AlphaAudit, Explanation
+
+SATURATED = 0.9999
+
+
+def audit_sentences(label: str, explanation: Explanation, sink: Sink | None) -> list[str]:
+    """What a user should know before trusting the maps of one target.
+
+    Args:
+        label: of the target.
+        explanation: of all windows of the film.
+        sink: the layer's loudest cell on a grey clip.
+    """
+    sentences = [_sink_sentence(explanation, sink), *_alpha_sentences(explanation), _empty_sentence(label, explanation)]
+    return [sentence for sentence in sentences if sentence]
+
+
+def sink_shares(explanation: Explanation, sink: Sink | None) -> dict[str, float]:
+    """Method → share of the windows whose map peaks in the sink; nothing without a sink."""
+    if sink is None:
+        return {}
+    return {name: sink_share(volume, sink) for name, volume in explanation.volumes.items()}
+
+
+def _sink_sentence(explanation: Explanation, sink: Sink | None) -> str:
+    caught = {name: share for name, share in sink_shares(explanation, sink).items() if share >= SINK_SHARE}
+    if sink is None or not caught:
+        return ""
+    shares = " and ".join(f"{name} in {share:.0%}" for name, share in caught.items())
+    cells = " or ".join(f"({', '.join(map(str, cell))})" for cell in sink.cells)
+    return (
+        f"Sink: the maximum of {shares} of the windows lies in cell {cells} (t, h, w) of {explanation.layer}, which is "
+        f"loud on a flat grey clip too ({sink.value:.4g} against a median of {sink.median:.4g}); that peak comes from "
+        f"the network's weights, not from this film."
+    )
+
+
+def _alpha_sentences(explanation: Explanation) -> list[str]:
+    audit = explanation.alpha.get("gradcam++")
+    if audit is None:
+        return []
+    sentences = [_agreement_sentence(audit)]
+    if bool(audit.uniform.all()):
+        sentences.append(
+            f"The gradient is one number for each channel of {explanation.layer} (a pooled linear head), so gradcam++ "
+            f"differs from gradcam+ only by channel, not by place."
+        )
+    if explanation.alpha_exact is False:
+        sentences.append("The head above the layer is curved, so eq. 19 of Grad-CAM++ is an approximation here.")
+    return [sentence for sentence in sentences if sentence]
+
+
+def _agreement_sentence(audit: AlphaAudit) -> str:
+    if np.isnan(audit.positive).all():
+        return ""
+    low, middle, high = (
+        np.nanmin(audit.positive[:, 0]),
+        np.nanmedian(audit.positive[:, 2]),
+        np.nanmax(audit.positive[:, 4]),
+    )
+    agreement = (
+        ""
+        if np.isnan(audit.agreement).all()
+        else f"; gradcam++ and gradcam+ agree to r = {np.nanmedian(audit.agreement):.4f}"
+    )
+    guarded = audit.guarded.max()
+    guard = f"; {guarded:.2%} of the positions hit the guard" if guarded > 0 else ""
+    return f"Alpha of gradcam++ has its median at {middle:.3f} (from {low:.3f} to {high:.3f}){agreement}{guard}."
+
+
+def _empty_sentence(label: str, explanation: Explanation) -> str:
+    shares = {name: float(empty.mean()) for name, empty in explanation.empty.items() if empty.any()}
+    if not shares:
+        return ""
+    parts = " and ".join(f"{name} in {share:.0%} of the windows" for name, share in shares.items())
+    return f"Nothing speaks for {label!r}: the map is empty for {parts}."

@@ -1,0 +1,199 @@
+"""Measure vidcam: what maps cost over a plain forward pass, memory over the length of a film, wall time, accuracy.
+
+Alternatives are run in turn in one process, so that a machine whose speed drifts treats them alike; ratios are medians
+of paired runs.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vidcam.cam.explain import explain
+from vidcam.models.model import Model
+from vidcam.models.registry import load_model
+from vidcam.pipelines.explain import Explainer, ExplainOptions
+from vidcam.preprocess import to_model_input
+from vidcam.sampling import central_start, plan_windows
+from vidcam.spec import ModelSpec, Scaling
+from vidcam.video.reader import open_video, read_clip
+from vidcam.video.writer import VideoWriter
+
+METHODS = ("gradcam", "gradcam+", "gradcam++")
+
+
+@click.group()
+def benchmark() -> None:
+    """Measure vidcam on this machine."""
+
+
+@benchmark.command()
+@click.option("--batch", "sizes", type=int, multiple=True, default=(1, 4), show_default=True)
+@click.option("--runs", default=15, show_default=True)
+@click.option("--layer", default=None)
+@click.option("--weights", type=click.Choice(["pretrained", "random"]), default="pretrained", show_default=True)
+def cost(sizes: tuple[int, ...], runs: int, layer: str | None, weights: str) -> None:
+    """All three methods with their audit, over a plain forward pass without gradients at the same batch (I3D)."""
+    model = load_model("i3d", device="cpu", weights="random" if weights == "random" else "pretrained")
+    name = layer or str(model.spec.layer)
+    for size in sizes:
+        clip = torch.randn(size, 3, *model.spec.input_size, generator=torch.Generator().manual_seed(0))
+        forward = partial(_forward, model.module, clip)
+        pairs = _paired(forward, partial(explain, model.module, clip, layer=name, methods=METHODS), runs)
+        ratios = [maps / plain for plain, maps in pairs]
+        plain = statistics.median(plain for plain, _ in pairs)
+        click.echo(
+            f"batch {size}: forward {plain / size:.3f} s a clip; all methods at {name} / forward: "
+            f"median {statistics.median(ratios):.3f} (min {min(ratios):.3f}, max {max(ratios):.3f}, {runs} pairs)"
+        )
+
+
+@benchmark.command()
+@click.option("--minutes", type=float, multiple=True, default=(1.0, 3.0, 10.0), show_default=True)
+def memory(minutes: tuple[float, ...]) -> None:
+    """Peak memory of `explain` over films of growing length, each in a process of its own, with a small network."""
+    peaks = []
+    with tempfile.TemporaryDirectory() as folder:
+        for length in minutes:
+            film = _make_film(Path(folder) / f"{length:g}.mp4", length)
+            command = [sys.executable, __file__, "explain-small", str(film), str(Path(folder) / f"out{length:g}")]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            figures = json.loads(done.stdout)
+            peaks.append(figures["peak_megabytes"])
+            click.echo(
+                f"{length:g} min: peak {peaks[-1]:.1f} MB, {figures['windows']} windows, {figures['seconds']:.0f} s"
+            )
+    slope = np.polyfit(minutes, peaks, 1)[0]
+    click.echo(f"slope: {slope:.2f} MB a minute")
+
+
+@benchmark.command("explain-small", hidden=True)
+@click.argument("film", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+def explain_small(film: Path, out: Path) -> None:
+    """One explanation with the small network; prints its own peak memory."""
+    started = time.perf_counter()
+    result = Explainer(small_model(), ExplainOptions()).explain(film, out)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    seconds = time.perf_counter() - started
+    windows = len(result.document["windows"])
+    click.echo(json.dumps({"peak_megabytes": peak, "windows": windows, "seconds": seconds}))
+
+
+@benchmark.command()
+@click.argument("film", type=click.Path(exists=True, path_type=Path))
+@click.option("--runs", default=3, show_default=True)
+def wall(film: Path, runs: int) -> None:
+    """Wall time of a whole `explain` (I3D, default options) beside the sum of its stages' own times."""
+    explainer = Explainer(load_model("i3d", device="cpu"), ExplainOptions(overwrite=True))
+    for _ in range(runs):
+        with tempfile.TemporaryDirectory() as folder:
+            started = time.perf_counter()
+            result = explainer.explain(film, folder)
+            elapsed = time.perf_counter() - started
+        stages = result.stage_seconds
+        parts = ", ".join(f"{name} {seconds:.2f}" for name, seconds in stages.items())
+        total = sum(stages.values())
+        click.echo(f"wall {elapsed:.2f} s, stages {total:.2f} s, ratio {elapsed / total:.3f}: {parts}")
+
+
+@benchmark.command()
+@click.argument("manifest", type=click.Path(exists=True, path_type=Path))
+@click.option("--verbose", is_flag=True)
+def accuracy(manifest: Path, *, verbose: bool) -> None:
+    """Top-1 and top-5 of I3D on the central window of each clip of a CSV with the columns `file` and `label`."""
+    model = load_model("i3d", device="cpu")
+    ranks = []
+    for row in csv.DictReader(manifest.read_text("utf-8").splitlines()):
+        probabilities = _central_probabilities(model, manifest.parent / row["file"])
+        own = probabilities[model.label_index(row["label"])]
+        ranks.append(int((probabilities > own).sum()))
+        if verbose:
+            answer = model.label(int(probabilities.argmax()))
+            click.echo(f"{row['file']}: rank {ranks[-1] + 1}, {row['label']} {own:.5f}, top-1 {answer}")
+    count = len(ranks)
+    for top in (1, 5):
+        hits = sum(rank < top for rank in ranks)
+        click.echo(f"top-{top}: {hits} of {count} ({hits / count:.3f})")
+
+
+def small_model() -> Model:
+    """A random network of two convolutions, quick enough for long films."""
+    spec = ModelSpec(
+        name="small",
+        frames=16,
+        fps=Fraction(25, 2),
+        resize=128,
+        crop_size=(112, 112),
+        scaling=Scaling(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5)),
+        classes=4,
+        layer="4",
+    )
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(0)
+        first, second = (
+            nn.Conv3d(3, 8, 3, stride=(2, 4, 4), padding=1),
+            nn.Conv3d(8, 32, 3, stride=(4, 4, 4), padding=1),
+        )
+        net = nn.Sequential(
+            first, nn.ReLU(), nn.Identity(), second, nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(32, 4)
+        )
+    return Model(spec, net, ("a", "b", "c", "d"), "random (seed 0)")
+
+
+def _make_film(path: Path, minutes: float) -> Path:
+    """A texture that drifts, 340 × 256 at 25 frames a second."""
+    texture = np.random.default_rng(0).integers(0, 256, (64, 85, 3), dtype=np.uint8).repeat(4, axis=0).repeat(4, axis=1)
+    count, fps = round(minutes * 60 * 25), Fraction(25)
+    with VideoWriter(
+        path, size=(256, 340), fps=fps, time_base=1 / fps, duration_seconds=count / 25, preset="ultrafast"
+    ) as writer:
+        for index in range(count):
+            writer.write(np.roll(texture, (index, 2 * index), axis=(0, 1)), index / 25)
+    return path
+
+
+def _central_probabilities(model: Model, path: Path) -> np.ndarray:
+    spec = model.spec
+    with open_video(path) as reader:
+        start = central_start(reader.info, frames=spec.frames, fps=spec.fps)
+        (window,) = plan_windows(reader.info, frames=spec.frames, fps=spec.fps, clip_start_seconds=start)
+        clip = read_clip(reader, window.times)
+    return _forward(model.module, to_model_input(clip, spec).tensor).double().softmax(dim=1)[0].numpy()
+
+
+def _forward(module: nn.Module, clip: Tensor) -> Tensor:
+    with torch.no_grad():
+        scores: Tensor = module(clip)
+    return scores
+
+
+def _paired(first: Callable[[], object], second: Callable[[], object], runs: int) -> list[tuple[float, float]]:
+    for warm_up in (first, second):
+        warm_up()
+    return [(_seconds(first), _seconds(second)) for _ in range(runs)]
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    benchmark()

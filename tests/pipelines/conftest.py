@@ -1,0 +1,44 @@
+"""Films and explainers for the pipelines' tests: small, synthetic, quick."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.helpers.videos import click, write_video
+
+FilmMaker = Callable[..., Path]
+
+
+def moving_square(
+    count: int, height: int, width: int, *, side: int = 24
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """A white square that circles slowly on black: frames, and the square's middle (y, x) in each."""
+    angles = np.linspace(0.0, 1.5 * np.pi, count)
+    reach = min(height, width) / 2 - side
+    centres = np.stack([height / 2 + reach * np.sin(angles), width / 2 + reach * np.cos(angles)], axis=1)
+    corners = np.round(centres - side / 2).astype(int)
+    frames = np.zeros((count, height, width, 3), dtype=np.uint8)
+    for frame, (top, left) in zip(frames, corners, strict=True):
+        frame[top : top + side, left : left + side] = 255
+    return frames, corners + side / 2
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> FilmMaker:
+    """Makes `<name>.mp4`: the moving square at 25 frames a second, with sound if wanted."""
+
+    def make(name: str = "film", *, count: int = 75, height: int = 96, width: int = 128, sound: bool = False) -> Path:
+        frames, _ = moving_square(count, height, width)
+        samples = click(1.0, count / 25) if sound else None
+        codec, pixels = ("libx264", "yuv420p") if sound else ("libx264rgb", "rgb24")
+        return write_video(
+            tmp_path / f"{name}.mp4", frames, fps=Fraction(25), sound=samples, codec=codec, pixel_format=pixels
+        )
+
+    return make

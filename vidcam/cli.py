@@ -1,0 +1,249 @@
+"""The command line: parse, call a pipeline, exit code.
+
+Standard output is what was asked for: the paths written, a table, or one JSON document with `--json`. All else,
+progress included, goes to standard error. Exit code 0: done; 1: failed at run time, or some videos failed; 2: unusable
+input or arguments; 130: interrupted. Pipelines, and with them torch, are imported inside the handlers.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidcam import __version__
+from vidcam.errors import InputError, VidcamError
+
+if TYPE_CHECKING:
+    from vidcam.pipelines.explain import ExplainedVideo, Explainer
+
+DONE, FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+_DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda:N", help="Where to run.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        code = commands.main(args=arguments, prog_name="vidcam", standalone_mode=False)
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
+    except click.ClickException as exc:
+        exc.show()
+        return UNUSABLE
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted; nothing half-written was left")
+        return INTERRUPTED
+    except VidcamError as exc:
+        _say(f"error: {exc}")
+        return _code(exc)
+    return code if isinstance(code, int) else DONE
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="vidcam")
+def commands() -> None:
+    """Where and when a video model looked, and whether the answer can be trusted."""
+
+
+@commands.command()
+@click.argument("videos", metavar="VIDEO...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Where to write.")
+@click.option("--model", default="i3d", show_default=True, metavar="NAME", help="See `vidcam models`.")
+@click.option("--method", "methods", multiple=True, metavar="M", help="gradcam, gradcam+, gradcam++; may be repeated.")
+@click.option("--target", "targets", multiple=True, metavar="LABEL|INDEX", help="Default: the film's top class.")
+@click.option("--foil", metavar="LABEL|INDEX", help="Explain the target against this class (S_target - S_foil).")
+@click.option("--layer", metavar="NAME", help="See `vidcam layers MODEL`.")
+@click.option(
+    "--clip", "clip_start_seconds", type=float, metavar="START_SECONDS", help="Only the window that starts here."
+)
+@click.option("--overlap", type=float, metavar="SHARE", help="Of neighbouring windows, 0 to below 1; default 0.5.")
+@click.option("--outputs", metavar="LIST", help="Of overlay,map,sheet,data; default overlay,sheet,data.")
+@click.option("--fill", metavar="NAME", help="What is hidden becomes black, mean, blur or frame-mean; default black.")
+@click.option("--batch-size", type=int, metavar="N", help="Windows that the model is shown at once.")
+@click.option("--overwrite", is_flag=True, help="Replace existing results of the same video.")
+@_DEVICE
+@_JSON
+def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_json: bool, **given: Any) -> int:
+    r"""Explain videos: overlay MP4s, a sheet, the data and a JSON for each.
+
+    \b
+    vidcam explain film.mp4 -o out
+    vidcam explain film.mp4 -o out --target "arm wrestling" --method gradcam++ --outputs overlay,map
+    """
+    from vidcam.pipelines.explain import Explainer, ExplainOptions
+
+    if given["outputs"] is not None:
+        given["outputs"] = tuple(name.strip() for name in given["outputs"].split(","))
+    options = ExplainOptions(**{name: value for name, value in given.items() if value not in (None, ())})
+    with _Bar() as bar:
+        explainer = Explainer.load(model, options, device=device, progress=bar.progress)
+        return _explain_all(explainer, videos, out, bar, as_json=as_json)
+
+
+@commands.command()
+@click.option(
+    "-o", "--out", default="vidcam-demo", show_default=True, metavar="FOLDER", type=click.Path(path_type=Path)
+)
+@_DEVICE
+def demo(out: Path, device: str) -> int:
+    """Explain a real clip with I3D: fetches both once, then needs no network."""
+    from vidcam.models.sample import sample_clip
+    from vidcam.pipelines.explain import Explainer, ExplainOptions
+
+    with _Bar() as bar:
+        clip = sample_clip(bar.progress)
+        explainer = Explainer.load("i3d", ExplainOptions(overwrite=True), device=device, progress=bar.progress)
+        return _explain_all(explainer, (clip,), out, bar, as_json=False)
+
+
+@commands.command()
+@_JSON
+def models(*, as_json: bool) -> None:
+    """List the models."""
+    from vidcam.models.registry import model_entries
+
+    rows = [
+        {
+            "name": entry.spec.name,
+            "task": "action recognition",
+            "dataset": entry.spec.dataset,
+            "classes": entry.spec.classes,
+            "input": list(entry.spec.input_size),
+            "fps": None if entry.spec.fps is None else float(entry.spec.fps),
+            "layer": entry.spec.layer,
+            "weights": entry.spec.weights_name,
+            "licence": entry.spec.licence,
+            "download_megabytes": round(entry.spec.download_bytes / 1e6, 1),
+            "cached": entry.is_cached,
+        }
+        for entry in model_entries()
+    ]
+    _print_rows(rows, as_json=as_json)
+
+
+@commands.command()
+@click.argument("model")
+@click.option("--all", "every", is_flag=True, help="Also the layers inside blocks.")
+@_JSON
+def layers(model: str, *, every: bool, as_json: bool) -> None:
+    """List the layers of MODEL that can carry a map: name, grid, stride in frames and pixels."""
+    from vidcam.pipelines.inspect import layer_rows
+
+    _print_rows(layer_rows(model, every=every), as_json=as_json)
+
+
+def _explain_all(explainer: Explainer, videos: Sequence[Path], out: Path, bar: _Bar, *, as_json: bool) -> int:
+    """Explain each video; one that fails is reported and the rest goes on."""
+    documents, failures = [], []
+    for video in videos:
+        try:
+            result = explainer.explain(video, out)
+        except VidcamError as exc:
+            bar.clear()
+            _say(f"{video}: error: {exc}" if len(videos) > 1 else f"error: {exc}")
+            failures.append((video, exc))
+            continue
+        bar.clear()
+        documents.append({"folder": str(out), **result.document})
+        _report(video, result)
+        if not as_json:
+            click.echo("\n".join(str(path) for path in result.paths))
+    if as_json:
+        failed = [{"path": str(video), "reason": str(exc)} for video, exc in failures]
+        click.echo(json.dumps({"schema": 1, "results": documents, "failed": failed}, indent=1, ensure_ascii=False))
+    if not failures:
+        return DONE
+    return max(_code(exc) for _, exc in failures) if not documents else FAILED
+
+
+def _report(video: Path, result: ExplainedVideo) -> None:
+    """What a person wants to read about one film, on standard error."""
+    document = result.document
+    windows, target = len(document["windows"]), document["targets"][0]["label"]
+    _say(f"{video}: {windows} window{'s' * (windows > 1)}, explained for {target!r}")
+    for label, probability in result.top5:
+        _say(f"  {label}: {probability:.5f}")
+    for sentence in result.audit:
+        _say(f"  {sentence}")
+
+
+def _print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return " × ".join(f"{part:g}" for part in value)
+    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _say(text: str) -> None:
+    click.echo(text if text.startswith(" ") else f"vidcam: {text}", err=True)
+
+
+def _code(error: VidcamError) -> int:
+    return UNUSABLE if isinstance(error, InputError) else FAILED
+
+
+class _Bar:
+    """Progress with the time that is left, on a terminal's standard error, for what takes over two seconds."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+        self._bar: Any = None
+        self._task: Any = None
+        self._stage = ""
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def progress(self, stage: str, done: float, total: float | None, /) -> None:
+        """Show how far a stage is."""
+        if not self._shown:
+            return
+        if stage != self._stage:
+            self.clear()
+            self._stage = stage
+            self._open(stage, total)
+        self._bar.update(self._task, completed=done, total=total)
+        if not self._bar.live.is_started and self._bar.tasks[0].elapsed > 2.0:
+            self._bar.start()
+
+    def clear(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar, self._stage = None, ""
+
+    def _open(self, stage: str, total: float | None) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task(stage, total=total)
