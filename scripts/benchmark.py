@@ -27,7 +27,8 @@ from torch import Tensor, nn
 from vidcam.cam.explain import explain
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
-from vidcam.pipelines.explain import Explainer, ExplainOptions
+from vidcam.pipelines.explain import Explainer
+from vidcam.pipelines.options import ExplainOptions
 from vidcam.preprocess import to_model_input
 from vidcam.sampling import central_start, plan_windows
 from vidcam.spec import ModelSpec, Scaling

@@ -108,7 +108,7 @@ def test_failing_while_running_exits_with_1(
     def fail(*_: object, **__: object) -> None:
         raise EncodeError("the disk is full")
 
-    monkeypatch.setattr("vidcam.pipelines.explain.draw_videos", fail)
+    monkeypatch.setattr("vidcam.pipelines.result.draw_videos", fail)
     assert main(["explain", str(film), "-o", str(tmp_path / "out"), "--model", BRIGHT]) == 1
     assert capsys.readouterr().err == "vidcam: error: the disk is full\n"
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from vidcam.film import Film, load_film
     from vidcam.models.model import Model
     from vidcam.models.registry import load_model, model_names
-    from vidcam.pipelines.explain import ExplainedVideo, ExplainOptions, explain_video
+    from vidcam.pipelines.explain import ExplainedVideo, explain_video
+    from vidcam.pipelines.options import ExplainOptions
     from vidcam.spec import ModelSpec, Scaling
 
 __version__ = "0.1.0"
@@ -46,7 +47,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ExplainOptions": "vidcam.pipelines.explain",
+    "ExplainOptions": "vidcam.pipelines.options",
     "ExplainedVideo": "vidcam.pipelines.explain",
     "Explanation": "vidcam.explanation",
     "Film": "vidcam.film",

@@ -76,7 +76,8 @@ def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_
     vidcam explain film.mp4 -o out
     vidcam explain film.mp4 -o out --target "arm wrestling" --method gradcam++ --outputs overlay,map
     """
-    from vidcam.pipelines.explain import Explainer, ExplainOptions
+    from vidcam.pipelines.explain import Explainer
+    from vidcam.pipelines.options import ExplainOptions
 
     if given["outputs"] is not None:
         given["outputs"] = tuple(name.strip() for name in given["outputs"].split(","))
@@ -94,7 +95,8 @@ def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_
 def demo(out: Path, device: str) -> int:
     """Explain a real clip with I3D: fetches both once, then needs no network."""
     from vidcam.models.sample import sample_clip
-    from vidcam.pipelines.explain import Explainer, ExplainOptions
+    from vidcam.pipelines.explain import Explainer
+    from vidcam.pipelines.options import ExplainOptions
 
     with _Bar() as bar:
         clip = sample_clip(bar.progress)

@@ -20,7 +20,8 @@ from vidcam.cam.explain import explain
 from vidcam.errors import InputError, MediaError, NameNotFoundError, OutputError
 from vidcam.film import load_film
 from vidcam.models.model import Model
-from vidcam.pipelines.explain import OUTPUTS, Explainer, ExplainOptions, explain_video
+from vidcam.pipelines.explain import Explainer, explain_video
+from vidcam.pipelines.options import OUTPUTS, ExplainOptions
 from vidcam.preprocess import to_model_input
 from vidcam.sampling import plan_windows
 from vidcam.video.reader import open_video, read_clip
@@ -270,7 +271,9 @@ def test_two_sources_of_one_stem_are_kept_apart(film: FilmMaker, tmp_path: Path)
         explain_video(second, out, model=brightness_model(), options=options)
 
 
-@pytest.mark.parametrize("step", ["analyse", "film_bounds", "draw_videos", "contact_sheet"])
+@pytest.mark.parametrize(
+    "step", ["explain.analyse", "result.film_bounds", "result.draw_videos", "result.contact_sheet"]
+)
 @pytest.mark.parametrize("existing", [False, True])
 def test_nothing_is_left_after_a_failure(
     step: str, existing: bool, film: FilmMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -282,7 +285,7 @@ def test_nothing_is_left_after_a_failure(
     def fail(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"vidcam.pipelines.explain.{step}", fail)
+    monkeypatch.setattr(f"vidcam.pipelines.{step}", fail)
     with pytest.raises(KeyboardInterrupt):
         explain_video(film(), out, model=brightness_model(), options=EVERYTHING)
     assert out.exists() == existing

@@ -13,7 +13,8 @@ from tests.helpers.nets import brightness_model
 from tests.helpers.videos import rotate, write_video
 from tests.pipelines.conftest import moving_square
 from vidcam.film import Film
-from vidcam.pipelines.explain import ExplainOptions, explain_video
+from vidcam.pipelines.explain import explain_video
+from vidcam.pipelines.options import ExplainOptions
 from vidcam.video.reader import open_video
 
 CELL_PX = 8 * 96 / 64  # a feature cell of 8 model pixels, on a source whose short side of 96 became 64

@@ -1,0 +1,54 @@
+"""What can be asked of `explain`: one set of defaults for the command line and for Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vidcam.cam.methods import DEFAULT_METHODS
+from vidcam.errors import InputError
+from vidcam.fill import FILLS, Fill
+
+OUTPUTS = ("overlay", "map", "sheet", "data")
+DEFAULT_OUTPUTS = ("overlay", "sheet", "data")
+
+DEFAULT_BATCH = {"cpu": 4, "cuda": 16}
+"""Windows that the model is shown at once, by device; 'auto' is this number, so that results do not depend on luck."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainOptions:
+    """How films are explained; the defaults of the command line and of `explain_video`.
+
+    Attributes:
+        methods: names or aliases.
+        targets: labels or class indices; empty: the class of the highest mean probability over the film.
+        foil: label or index of a class to contrast the targets with.
+        layer: dotted name; None: the model's own default.
+        clip_start_seconds: explain only the one window that starts here.
+        overlap: share of a window that the next one covers again.
+        outputs: of `overlay`, `map`, `sheet`, `data`; the JSON is always written.
+        fill: what hidden pixels become, in `map` and in the measures.
+        batch_size: windows at once; None: by device.
+        overwrite: replace existing results of the same source.
+    """
+
+    methods: Sequence[str] = DEFAULT_METHODS
+    targets: Sequence[str | int] = ()
+    foil: str | int | None = None
+    layer: str | None = None
+    clip_start_seconds: float | None = None
+    overlap: float = 0.5
+    outputs: Sequence[str] = DEFAULT_OUTPUTS
+    fill: Fill = "black"
+    batch_size: int | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.outputs if name not in OUTPUTS]
+        if unknown or not self.outputs:
+            raise InputError(f"outputs are {', '.join(self.outputs) or 'none'}, expected some of {', '.join(OUTPUTS)}")
+        if self.fill not in FILLS:
+            raise InputError(f"fill is {self.fill!r}, expected one of {', '.join(FILLS)}")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise InputError(f"batch_size is {self.batch_size}, expected at least 1")

@@ -1,0 +1,150 @@
+"""From the answers about a film to its files: scale, sentences, videos, sheet, data and the document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vidcam.cam.audit import Sink
+from vidcam.film import SCHEMA, Film, film_bounds
+from vidcam.models.fetch import Progress
+from vidcam.models.model import Model
+from vidcam.pipelines import report
+from vidcam.pipelines.analyse import Answer, Footage, Question
+from vidcam.pipelines.contact import contact_sheet
+from vidcam.pipelines.draw import Drawing, Stills, Video, draw_videos, video_list
+from vidcam.pipelines.options import ExplainOptions
+from vidcam.pipelines.outputs import relative_path, slug
+from vidcam.pipelines.sentences import audit_sentences
+from vidcam.pipelines.stages import Clock
+from vidcam.pipelines.windows import timeline
+from vidcam.preprocess import mean_rgb
+from vidcam.sampling import ROUNDING_SECONDS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """Who was asked what: the same for all films of a run.
+
+    Attributes:
+        model: that answers.
+        options: as given.
+        question: the options with names resolved.
+        sink: the layer's cells that are loud on a grey clip.
+        progress: told how far things are.
+    """
+
+    model: Model
+    options: ExplainOptions
+    question: Question
+    sink: Sink | None
+    progress: Progress
+
+
+class Result:
+    """All that follows from the answers about one film.
+
+    Attributes:
+        film: the maps of all windows on one time line and one scale.
+    """
+
+    def __init__(self, asked: Asked, footage: Footage, answers: tuple[Answer, ...], *, clock: Clock) -> None:
+        self._asked, self._footage, self._answers, self._clock = asked, footage, answers, clock
+        first, last = footage.windows[0], footage.windows[-1]
+        pts = footage.reader.info.pts_seconds
+        begin = np.searchsorted(pts, first.start_seconds + ROUNDING_SECONDS, side="right") - 1
+        self._pts = pts[max(0, int(begin)) : int(np.searchsorted(pts, last.end_seconds - ROUNDING_SECONDS))]
+        self._seen = np.maximum(self._pts, first.start_seconds)  # a clip may start while a frame is on display
+        with clock.stage("scale"):
+            self.film = self._film()
+
+    def _film(self) -> Film:
+        model, footage, line = self._asked.model, self._footage, timeline(self._footage.windows)
+        explanations = tuple(answer.explanation for answer in self._answers)
+        return Film(
+            source=Path(footage.reader.info.path).name,
+            model=model.spec.name,
+            geometry=footage.geometry,
+            timeline=line,
+            labels=tuple(model.label(int(explanation.target[0])) for explanation in explanations),
+            explanations=explanations,
+            bounds=tuple(film_bounds(explanation, line, self._seen) for explanation in explanations),
+        )
+
+    def write(self, stage: Path, folder: Path, stem: str) -> dict[str, Any]:
+        """Write every file into the stage; returns the document."""
+        outputs = self._asked.options.outputs
+        kinds = [kind for kind in ("overlay", "map") if kind in outputs]
+        videos, files = video_list(stem, self._slugs(), self.film, kinds)
+        stills = Stills(self._rows()) if "sheet" in outputs else None
+        if videos or stills is not None:
+            self._draw(videos, stage, stills)
+        document = self._document(folder, stem, files)
+        if stills is not None:
+            with self._clock.stage("sheet"):
+                (stage / f"{stem}.png").write_bytes(contact_sheet(self.film, stills, document, self._seen))
+        if "data" in outputs:
+            self.film.save(stage / f"{stem}.npz")
+        text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+        (stage / f"{stem}.json").write_text(text + "\n", "utf-8")
+        return document
+
+    def _slugs(self) -> list[str]:
+        indices = [int(explanation.target[0]) for explanation in self.film.explanations]
+        names = [slug(label, index) for label, index in zip(self.film.labels, indices, strict=True)]
+        return [
+            f"{name}-{index}" if names.count(name) > 1 else name for name, index in zip(names, indices, strict=True)
+        ]
+
+    def _rows(self) -> dict[str, tuple[int, str]]:
+        film = self.film
+        return {
+            method if len(film.labels) == 1 else f"{method}, {label}": (target, method)
+            for target, label in enumerate(film.labels)
+            for method in film.explanations[target].methods
+        }
+
+    def _draw(self, videos: Sequence[Video], stage: Path, stills: Stills | None) -> None:
+        drawing = Drawing(
+            film=self.film,
+            info=self._footage.reader.info,
+            pts_seconds=self._pts,
+            end_seconds=self._footage.windows[-1].end_seconds,
+            fill=self._asked.options.fill,
+            mean_rgb=mean_rgb(self._asked.model.spec.scaling),
+        )
+        reader, progress = self._footage.reader, self._asked.progress
+        draw_videos(drawing, reader, videos, stage, clock=self._clock, progress=progress, stills=stills)
+
+    def _document(self, folder: Path, stem: str, files: Sequence[Mapping[str, Mapping[str, str]]]) -> dict[str, Any]:
+        asked, model, info = self._asked, self._asked.model, self._footage.reader.info
+        sink, first = asked.sink, self._answers[0]
+        foil = None if asked.question.foil is None else model.label(asked.question.foil)
+        targets = [
+            report.target_entry(self.film, answer, number=number, foil=foil, sink=sink, files=files[number])
+            for number, answer in enumerate(self._answers)
+        ]
+        outputs = asked.options.outputs
+        return {
+            "schema": SCHEMA,
+            "source": report.source_entry(info, relative_path(Path(info.path), folder)),
+            "model": report.model_entry(model, first.explanation.layer),
+            "top5": report.top5(model, first.explanation.probabilities()),
+            "targets": targets,
+            "windows": report.window_entries(model, self.film, first),
+            "sink": report.sink_entry(sink),
+            "audit": [
+                sentence
+                for label, answer in zip(self.film.labels, self._answers, strict=True)
+                for sentence in audit_sentences(label, answer.explanation, sink)
+            ],
+            "fill": asked.options.fill,
+            "runtime": {"device": str(model.device), "batch_size": asked.question.batch_size},
+            "versions": report.versions(),
+            "files": report.all_files(stem, targets, sheet="sheet" in outputs, data="data" in outputs),
+        }
