@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vidcam.models.device import resolve_device
-    from vidcam.models.fetch import Progress
     from vidcam.models.i3d import I3D
     from vidcam.models.labels import kinetics400
     from vidcam.models.model import Model
@@ -35,7 +34,6 @@ __all__ = [
     "I3D_SPEC",
     "Model",
     "ModelEntry",
-    "Progress",
     "build_module",
     "is_cached",
     "kinetics400",
@@ -52,7 +50,6 @@ def __getattr__(name: str) -> object:
         "I3D": "i3d",
         "I3D_SPEC": "specs",
         "Model": "model",
-        "Progress": "fetch",
         "kinetics400": "labels",
         "resolve_device": "device",
         "sample_clip": "sample",

@@ -14,7 +14,6 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,9 +21,7 @@ from typing import IO, Literal
 
 from vidcam.errors import WeightsError
 from vidcam.models.cache import CACHE_VARIABLE
-
-Progress = Callable[[str, float, float | None], None]
-"""Called with what is being done, how much of it is done and how much there is in all, in bytes; None: not known."""
+from vidcam.progress import Progress
 
 _CHUNK_BYTES = 1 << 20
 

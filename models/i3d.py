@@ -19,10 +19,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vidcam.errors import ShapeError, WeightsError
-from vidcam.models.fetch import PackageFile, Progress
+from vidcam.models.fetch import PackageFile
 from vidcam.models.specs import I3D_CACHE_FILE, I3D_SPEC
 from vidcam.models.untrusted import Array
 from vidcam.models.weights import Checkpoint, fill, load_state
+from vidcam.progress import Progress
 
 __all__ = ["I3D", "I3D_CHECKPOINT", "I3D_SPEC", "build", "convert", "load"]
 

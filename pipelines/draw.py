@@ -14,8 +14,8 @@ from PIL import Image
 from vidcam.fill import Fill
 from vidcam.film import Film
 from vidcam.media import Frames, Seconds, VideoInfo
-from vidcam.models.fetch import Progress
 from vidcam.pipelines.stages import Clock, prefetch
+from vidcam.progress import Progress
 from vidcam.render.colormap import colour_table
 from vidcam.render.overlay import Overlay, explanation_map, outline
 from vidcam.video.reader import VideoReader
@@ -104,7 +104,7 @@ def draw_videos(
     start = float(drawing.pts_seconds[0])
     wanted = _still_moments(drawing.pts_seconds) if stills is not None else frozenset()
     painter = _Painter(drawing)
-    source = clock.timed("decode for drawing", _frames(reader, start, drawing.end_seconds))
+    source = clock.timed("decode for drawing", _frames(reader, drawing.pts_seconds))
     with ExitStack() as stack:
         writers = {video: stack.enter_context(_writer(drawing, folder / video.name)) for video in videos}
         frames = stack.enter_context(closing(prefetch(source, depth=4)))
@@ -158,8 +158,8 @@ class _Moment:
         return self._painter.paint(kind, self.frame, self._heat[key])
 
 
-def _frames(reader: VideoReader, start: float, end: float) -> Generator[tuple[float, Frames], None, None]:
-    yield from reader.frames(start, end)
+def _frames(reader: VideoReader, pts_seconds: Seconds) -> Generator[tuple[float, Frames], None, None]:
+    yield from reader.frames_at(pts_seconds)
 
 
 def _writer(drawing: Drawing, path: Path) -> VideoWriter:

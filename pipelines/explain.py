@@ -13,15 +13,15 @@ from typing import Any
 from vidcam.cam.layers import default_layer, dotted_name, list_layers
 from vidcam.cam.methods import canonical_methods
 from vidcam.film import Film
-from vidcam.models.fetch import Progress
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.pipelines.analyse import Footage, Question, analyse, grey_sink
 from vidcam.pipelines.options import DEFAULT_BATCH, ExplainOptions
 from vidcam.pipelines.outputs import choose_stem, staging
 from vidcam.pipelines.result import Asked, Result
-from vidcam.pipelines.stages import Clock, silent
+from vidcam.pipelines.stages import Clock
 from vidcam.preprocess import grey_input
+from vidcam.progress import Progress, silent
 from vidcam.sampling import plan_windows
 from vidcam.video.reader import VideoReader, open_video
 

@@ -12,29 +12,15 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vidcam.errors import OutputError
+from vidcam.errors import EncodeError, OutputError
 
 
 def slug(label: str, index: int) -> str:
     """A label as part of a file name, [a-z0-9-]; `class-<index>` if nothing of it is left."""
     return re.sub(r"[^a-z0-9]+", "-", label.casefold()).strip("-") or f"class-{index}"
-
-
-def prepare_folder(folder: Path) -> None:
-    """Make the destination.
-
-    Raises:
-        OutputError: it, or a part of its path, is a regular file, or it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise OutputError(
-            f"{folder} cannot be made ({exc.strerror}), expected a folder; choose another with -o"
-        ) from exc
 
 
 def choose_stem(folder: Path, source: Path, *, overwrite: bool) -> str:
@@ -60,23 +46,80 @@ def choose_stem(folder: Path, source: Path, *, overwrite: bool) -> str:
 def staging(folder: Path, stem: str, *, overwrite: bool) -> Iterator[Path]:
     """A hidden folder whose files are moved into `folder` when the block ends well, and deleted when it does not.
 
-    With `overwrite`, files that the stem's former JSON names and that were not made again are deleted.
+    Files of the stem's former result are replaced with `overwrite`; those that were not made again are deleted. Any
+    other file that is in the way stays, and the result is refused. If moving fails in the middle, all is as before.
+
+    Raises:
+        OutputError: the folder cannot be made or written to, or a file is in the way.
     """
-    existed = folder.exists()
-    prepare_folder(folder)
-    stage = Path(tempfile.mkdtemp(prefix=f".{stem[:40]}-", dir=folder))
+    made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     try:
-        yield stage
-        former = _files_of(folder / f"{stem}.json") if overwrite else set()
-        names = {path.name for path in stage.iterdir()}
-        for name in sorted(names, key=lambda name: (name == f"{stem}.json", name)):  # the JSON last
-            (stage / name).replace(folder / name)
-        for name in former - names:
-            (folder / name).unlink(missing_ok=True)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        if not existed and not any(folder.iterdir()):
-            folder.rmdir()
+        with _writing_to(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            stage = Path(tempfile.mkdtemp(prefix=f".{stem[:40]}-", dir=folder))
+        try:
+            (stage / "new").mkdir()
+            yield stage / "new"
+            former = _files_of(folder / f"{stem}.json") if overwrite else set()
+            with _writing_to(folder):
+                _exchange(stage, folder, former)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+    except BaseException:
+        for parent in made:
+            with suppress(OSError):  # somebody else's files are in it
+                parent.rmdir()
+        raise
+
+
+def _exchange(stage: Path, folder: Path, former: set[str]) -> None:
+    """Put the new files where the former ones were; undone if it fails in the middle."""
+    names = sorted((path.name for path in (stage / "new").iterdir()), key=lambda name: (name.endswith(".json"), name))
+    in_the_way = [name for name in names if name not in former and (folder / name).exists()]
+    if in_the_way:
+        raise OutputError(
+            f"{folder / in_the_way[0]} is in the way and no result of vidcam's, expected a free name; move it away, or "
+            f"choose another folder with -o"
+        )
+    old = stage / "old"
+    old.mkdir()
+    try:
+        for name in sorted(former):
+            with suppress(FileNotFoundError):
+                (folder / name).rename(old / name)
+        for name in names:  # the JSON last
+            (stage / "new" / name).rename(folder / name)
+    except BaseException:
+        for name in names:
+            if not (stage / "new" / name).exists():
+                (folder / name).unlink(missing_ok=True)
+        for path in old.iterdir():
+            path.rename(folder / path.name)
+        raise
+
+
+@contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise OutputError(
+            f"{exc.filename or folder} cannot be written ({exc.strerror}), expected a folder with room; choose another "
+            f"with -o"
+        ) from exc
+
+
+@contextmanager
+def saving(path: Path) -> Iterator[Path]:
+    """Name the file in the error if it cannot be saved.
+
+    Raises:
+        EncodeError: the disk is full or the like.
+    """
+    try:
+        yield path
+    except OSError as exc:
+        raise EncodeError(f"{path.name} could not be written ({exc.strerror}); make room and run again") from exc
 
 
 def relative_path(path: Path, folder: Path) -> str:

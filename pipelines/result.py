@@ -12,18 +12,18 @@ import numpy as np
 
 from vidcam.cam.audit import Sink
 from vidcam.film import SCHEMA, Film, film_bounds
-from vidcam.models.fetch import Progress
 from vidcam.models.model import Model
 from vidcam.pipelines import report
 from vidcam.pipelines.analyse import Answer, Footage, Question
 from vidcam.pipelines.contact import contact_sheet
 from vidcam.pipelines.draw import Drawing, Stills, Video, draw_videos, video_list
 from vidcam.pipelines.options import ExplainOptions
-from vidcam.pipelines.outputs import relative_path, slug
+from vidcam.pipelines.outputs import relative_path, saving, slug
 from vidcam.pipelines.sentences import audit_sentences
 from vidcam.pipelines.stages import Clock
 from vidcam.pipelines.windows import timeline
 from vidcam.preprocess import mean_rgb
+from vidcam.progress import Progress
 from vidcam.sampling import ROUNDING_SECONDS
 
 
@@ -86,12 +86,13 @@ class Result:
             self._draw(videos, stage, stills)
         document = self._document(folder, stem, files)
         if stills is not None:
-            with self._clock.stage("sheet"):
-                (stage / f"{stem}.png").write_bytes(contact_sheet(self.film, stills, document, self._seen))
+            with self._clock.stage("sheet"), saving(stage / f"{stem}.png") as path:
+                path.write_bytes(contact_sheet(self.film, stills, document, self._seen))
         if "data" in outputs:
-            self.film.save(stage / f"{stem}.npz")
-        text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-        (stage / f"{stem}.json").write_text(text + "\n", "utf-8")
+            with saving(stage / f"{stem}.npz") as path:
+                self.film.save(path)
+        with saving(stage / f"{stem}.json") as path:
+            path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
         return document
 
     def _slugs(self) -> list[str]:

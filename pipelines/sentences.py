@@ -7,7 +7,7 @@ import numpy as np
 from vidcam.cam.audit import SINK_SHARE, Sink, sink_share
 from vidcam.explanation import AlphaAudit, Explanation
 
-SATURATED = 0.9999
+MOST_CELLS = 3
 
 
 def audit_sentences(label: str, explanation: Explanation, sink: Sink | None) -> list[str]:
@@ -33,12 +33,13 @@ def _sink_sentence(explanation: Explanation, sink: Sink | None) -> str:
     caught = {name: share for name, share in sink_shares(explanation, sink).items() if share >= SINK_SHARE}
     if sink is None or not caught:
         return ""
-    shares = " and ".join(f"{name} in {share:.0%}" for name, share in caught.items())
-    cells = " or ".join(f"({', '.join(map(str, cell))})" for cell in sink.cells)
+    shares = " and ".join(f"{name} in {_windows(share, explanation)}" for name, share in caught.items())
+    cells = " or ".join(f"({', '.join(map(str, cell))})" for cell in sink.cells[:MOST_CELLS])
+    more = f" or {len(sink.cells) - MOST_CELLS} more" if len(sink.cells) > MOST_CELLS else ""
     return (
-        f"Sink: the maximum of {shares} of the windows lies in cell {cells} (t, h, w) of {explanation.layer}, which is "
-        f"loud on a flat grey clip too ({sink.value:.4g} against a median of {sink.median:.4g}); that peak comes from "
-        f"the network's weights, not from this film."
+        f"Sink: the maximum of {shares} lies in cell {cells}{more} (t, h, w) of {explanation.layer}, loud on a flat "
+        f"grey clip too ({sink.value:.4g} against a median of {sink.median:.4g}); that peak comes from the network's "
+        f"weights, not from this film."
     )
 
 
@@ -79,5 +80,11 @@ def _empty_sentence(label: str, explanation: Explanation) -> str:
     shares = {name: float(empty.mean()) for name, empty in explanation.empty.items() if empty.any()}
     if not shares:
         return ""
-    parts = " and ".join(f"{name} in {share:.0%} of the windows" for name, share in shares.items())
-    return f"Nothing speaks for {label!r}: the map is empty for {parts}."
+    parts = " and ".join(f"for {name} in {_windows(share, explanation)}" for name, share in shares.items())
+    nothing = "Nothing speaks" if min(shares.values()) == 1 else "There are moments when nothing speaks"
+    return f"{nothing} for {label!r}: the map is empty {parts}."
+
+
+def _windows(share: float, explanation: Explanation) -> str:
+    """A share of the windows in numbers that never round to none or all."""
+    return f"{round(share * len(explanation))} of {len(explanation)} windows"

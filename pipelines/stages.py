@@ -19,10 +19,6 @@ class _End:
 _END = _End()
 
 
-def silent(_stage: str, _done: float, _total: float | None, /) -> None:
-    """Progress that nobody watches."""
-
-
 class Clock:
     """Seconds spent in each stage, summed over threads; stages that overlap add up to more than the wall time."""
 
@@ -61,5 +57,7 @@ def prefetch(items: Generator[Item, None, None], *, depth: int) -> Generator[Ite
             pending.append(pool.submit(next, items, _END))
             yield item
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        items.close()
+        try:
+            pool.shutdown(wait=True, cancel_futures=True)
+        finally:
+            items.close()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vidcam.geometry import Geometry
-from vidcam.preprocess import to_model_frames
+from vidcam.preprocess import crop_frames, scale_pixels
 from vidcam.sampling import Window
 from vidcam.spec import ModelSpec
 from vidcam.timeline import Timeline
@@ -24,8 +24,8 @@ def window_tensors(
     reader: VideoReader, windows: Sequence[Window], spec: ModelSpec, geometry: Geometry
 ) -> Generator[Tensor, None, None]:
     """The model's input for each window, (3, T, H, W) float32, by start; the film is decoded once."""
-    stream = reader.frames_at(np.unique(np.concatenate([window.times for window in windows])))
-    wanted = iter(np.unique(np.concatenate([window.times for window in windows])).tolist())
+    seconds = np.unique(np.concatenate([window.times for window in windows]))
+    wanted, stream = iter(seconds.tolist()), reader.frames_at(seconds)
     kept: dict[float, Tensor] = {}
     newest = -np.inf
     for window in windows:
@@ -33,8 +33,9 @@ def window_tensors(
         kept = {second: frame for second, frame in kept.items() if second >= first}
         while newest < last:
             newest, (_, frame) = next(wanted), next(stream)
-            kept[newest] = to_model_frames(frame[None], spec, geometry)[0]
-        yield torch.stack([kept[second] for second in window.times.tolist()], dim=1)
+            kept[newest] = crop_frames(frame[None], spec, geometry)[0]
+        pixels = torch.stack([kept[second] for second in window.times.tolist()], dim=1)
+        yield scale_pixels(pixels.unsqueeze(0), spec.scaling)[0]
 
 
 def batches(

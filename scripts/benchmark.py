@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -66,16 +67,24 @@ def cost(sizes: tuple[int, ...], runs: int, layer: str | None, weights: str) -> 
 
 @benchmark.command()
 @click.option("--minutes", type=float, multiple=True, default=(1.0, 3.0, 10.0), show_default=True)
-def memory(minutes: tuple[float, ...]) -> None:
-    """Peak memory of `explain` over films of growing length, each in a process of its own, with a small network."""
+@click.option("--runs", default=3, show_default=True)
+def memory(minutes: tuple[float, ...], runs: int) -> None:
+    """Peak memory of `explain` over films of growing length, each run in a process of its own, with a small network.
+
+    One allocator arena, because with one for each thread the peak of the same film varies by half.
+    """
     peaks = []
+    environment = os.environ | {"MALLOC_ARENA_MAX": "1"}
     with tempfile.TemporaryDirectory() as folder:
         for length in minutes:
             film = _make_film(Path(folder) / f"{length:g}.mp4", length)
             command = [sys.executable, __file__, "explain-small", str(film), str(Path(folder) / f"out{length:g}")]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            figures = json.loads(done.stdout)
-            peaks.append(figures["peak_megabytes"])
+            measured = []
+            for _ in range(runs):
+                done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+                figures = json.loads(done.stdout)
+                measured.append(figures["peak_megabytes"])
+            peaks.append(statistics.median(measured))
             click.echo(
                 f"{length:g} min: peak {peaks[-1]:.1f} MB, {figures['windows']} windows, {figures['seconds']:.0f} s"
             )
@@ -89,7 +98,7 @@ def memory(minutes: tuple[float, ...]) -> None:
 def explain_small(film: Path, out: Path) -> None:
     """One explanation with the small network; prints its own peak memory."""
     started = time.perf_counter()
-    result = Explainer(small_model(), ExplainOptions()).explain(film, out)
+    result = Explainer(small_model(), ExplainOptions(overwrite=True)).explain(film, out)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     seconds = time.perf_counter() - started
     windows = len(result.document["windows"])

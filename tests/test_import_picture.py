@@ -1,6 +1,6 @@
 """Who may import whom, read from the imports themselves; an arrow that is not in the picture fails.
 
-    errors ◄ media, fill, maps, geometry, spec, timeline, explanation, film          leaves
+    errors ◄ media, fill, progress, maps, geometry, spec, timeline, explanation, film          leaves
     leaves ◄ {sampling, preprocess, video, cam, metrics, render}      none of these imports another
     leaves ◄ models                                             models know torch, not cam, video or metrics
     core + models ◄ pipelines ◄ cli ◄ __main__                  `vidcam/__init__` names all; nobody imports its names
@@ -24,6 +24,7 @@ LEAVES = {
     "errors": set[str](),
     "media": set[str](),
     "fill": set[str](),
+    "progress": set[str](),
     "maps": set[str](),
     "geometry": {"maps"},
     "spec": {"geometry"},

@@ -12,8 +12,9 @@ from torchvision.transforms import functional as vision
 
 from vidcam.errors import InputError, ShapeError
 from vidcam.fill import FILLS, Fill
+from vidcam.geometry import Geometry
 from vidcam.media import Clip
-from vidcam.preprocess import fill_for, grey_input, hide, mean_rgb, scale_pixels, to_model_frames
+from vidcam.preprocess import crop_frames, fill_for, grey_input, hide, mean_rgb, scale_pixels
 from vidcam.preprocess import to_model_input as make_input
 from vidcam.spec import ModelSpec, Scaling
 
@@ -26,6 +27,11 @@ def spec(
     resize: tuple[int, int] | int, crop: tuple[int, int], scaling: Scaling = KINETICS, *, antialias: bool = False
 ) -> ModelSpec:
     return ModelSpec("x", 4, None, resize, crop, scaling, 10, None, antialias)
+
+
+def to_model_frames(frames: NDArray[np.uint8], model: ModelSpec, geometry: Geometry) -> Tensor:
+    """Each frame as a clip of its own, (n, 3, H, W)."""
+    return scale_pixels(crop_frames(frames, model, geometry).unsqueeze(2), model.scaling).squeeze(2)
 
 
 def noise(count: int, height: int, width: int) -> NDArray[np.uint8]:
@@ -120,7 +126,7 @@ def test_frames_must_have_three_channels() -> None:
 
 
 def test_scaling_by_hand() -> None:
-    pixels = torch.tensor([10.0, 20.0, 30.0]).view(1, 3, 1, 1)
+    pixels = torch.tensor([10.0, 20.0, 30.0]).view(1, 3, 1, 1, 1)
     scaling = Scaling((1.0, 2.0, 3.0), (2.0, 4.0, 8.0))
     assert scale_pixels(pixels, scaling).flatten().tolist() == [4.5, 4.5, 3.375]
     bgr = Scaling((1.0, 2.0, 3.0), (2.0, 4.0, 8.0), "bgr")

@@ -30,16 +30,16 @@ class ModelInput:
     geometry: Geometry
 
 
-def to_model_frames(frames: NDArray[np.uint8], spec: ModelSpec, geometry: Geometry) -> Tensor:
-    """Frames as the model takes them.
+def crop_frames(frames: NDArray[np.uint8], spec: ModelSpec, geometry: Geometry) -> Tensor:
+    """Frames resized and cropped, still in pixels.
 
     Args:
         frames: (n, H, W, 3) uint8 RGB at `geometry.source_size`.
-        spec: resize, crop and scaling.
+        spec: how to resize.
         geometry: `spec.geometry` of the frames' size.
 
     Returns:
-        (n, 3, H, W) float32 in the model's values and order of channels.
+        (n, 3, H, W) float32, RGB in 0…255.
     """
     if frames.ndim != 4 or frames.shape[1:] != (*geometry.source_size, 3):
         raise ShapeError(f"frames must be (n, H, W, 3) of size {geometry.source_size}, got {frames.shape = }")
@@ -49,21 +49,21 @@ def to_model_frames(frames: NDArray[np.uint8], spec: ModelSpec, geometry: Geomet
             pixels, size=geometry.resized_size, mode="bilinear", align_corners=False, antialias=spec.antialias
         )
     bottom, right = geometry.top_px + geometry.crop_size[0], geometry.left_px + geometry.crop_size[1]
-    return scale_pixels(pixels[:, :, geometry.top_px : bottom, geometry.left_px : right], spec.scaling)
+    return pixels[:, :, geometry.top_px : bottom, geometry.left_px : right].contiguous()
 
 
 def to_model_input(clip: Clip, spec: ModelSpec) -> ModelInput:
     """A clip as the model takes it, with N = 1."""
     height, width = clip.frames.shape[1:3]
     geometry = spec.geometry((height, width))
-    frames = to_model_frames(clip.frames, spec, geometry)  # (T, 3, H, W)
-    return ModelInput(frames.transpose(0, 1).unsqueeze(0).contiguous(), geometry)
+    pixels = crop_frames(clip.frames, spec, geometry).transpose(0, 1).unsqueeze(0)  # (1, 3, T, H, W)
+    return ModelInput(scale_pixels(pixels, spec.scaling).contiguous(), geometry)
 
 
 def scale_pixels(pixels: Tensor, scaling: Scaling) -> Tensor:
-    """RGB pixels 0…255 (n, 3, H, W) to model values, in the model's order of channels."""
+    """RGB pixels 0…255 (N, 3, T, H, W) to model values, in the model's order of channels; whole clips at a time."""
     ordered = pixels.flip(1) if scaling.channels == "bgr" else pixels
-    mean, std = (torch.tensor(value, device=pixels.device).view(1, 3, 1, 1) for value in (scaling.mean, scaling.std))
+    mean, std = (pixels.new_tensor(value).view(1, 3, 1, 1, 1) for value in (scaling.mean, scaling.std))
     return (ordered - mean) / std
 
 
@@ -75,9 +75,7 @@ def mean_rgb(scaling: Scaling) -> tuple[float, float, float]:
 
 def grey_input(spec: ModelSpec) -> Tensor:
     """A flat grey clip (127.5 in every channel) in the model's values, (1, 3, T, H, W)."""
-    frames, height, width = spec.input_size
-    pixel = scale_pixels(torch.full((1, 3, 1, 1), 127.5), spec.scaling)
-    return pixel.unsqueeze(2).expand(1, 3, frames, height, width).contiguous()
+    return scale_pixels(torch.full((1, 3, *spec.input_size), 127.5), spec.scaling)
 
 
 def fill_for(tensor: Tensor, fill: Fill, scaling: Scaling) -> Tensor:
@@ -97,8 +95,8 @@ def fill_for(tensor: Tensor, fill: Fill, scaling: Scaling) -> Tensor:
         return _blur(tensor)
     if fill not in FILLS:
         raise InputError(f"fill is {fill!r}, expected one of {', '.join(FILLS)}")
-    colour = torch.tensor((0.0, 0.0, 0.0) if fill == "black" else mean_rgb(scaling), device=tensor.device)
-    return scale_pixels(colour.view(1, 3, 1, 1), scaling).unsqueeze(2).to(tensor.dtype)  # (1, 3, 1, 1, 1)
+    colour = tensor.new_tensor((0.0, 0.0, 0.0) if fill == "black" else mean_rgb(scaling))
+    return scale_pixels(colour.view(1, 3, 1, 1, 1), scaling)
 
 
 def hide(tensor: Tensor, heat: Tensor, fill: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a model expects and returns, as data: sampling, size, scaling, labels, layer, output.
+"""What a model expects and returns, as data: sampling, size, scaling, labels, layer.
 
 A `ModelSpec` is all that the rest of vidcam knows of a model besides its `nn.Module`. One family, or a user's own
 network, is described by one such value; nothing else in the core names a model.
@@ -12,9 +12,6 @@ from typing import Literal
 
 from vidcam.errors import ShapeError
 from vidcam.geometry import Geometry, centre_crop, short_side_resize
-
-OutputKind = Literal["logits", "logits-over-time"]
-"""`logits` (N, K); `logits-over-time` (N, K, t), averaged over t."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,6 @@ class ModelSpec:
         scaling: pixel values to model values.
         classes: K.
         layer: dotted name of the default target layer, after its ReLU; None: the last block that has an extent.
-        output: what the module returns.
         dataset: what the labels come from, 'Kinetics-400'.
         weights_name: what the weights are called and where they come from, for people.
         licence: of the weights.
@@ -62,7 +58,6 @@ class ModelSpec:
     classes: int
     layer: str | None
     antialias: bool = False
-    output: OutputKind = "logits"
     dataset: str = ""
     weights_name: str = ""
     licence: str = ""

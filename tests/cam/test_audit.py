@@ -61,13 +61,28 @@ def test_a_sink_is_the_loudest_cells_of_the_grey_clip() -> None:
     assert (sink.value, sink.median) == (3705.0, 10.0)
 
 
-def test_a_mild_maximum_is_one_cell_only() -> None:
-    sink = find_sink(_grid(_000=6.0))
+def test_a_sink_that_is_the_same_at_all_times() -> None:
+    sink = find_sink(_grid(_006=3700.0, _106=3700.0))
     assert sink is not None
-    assert sink.cells == ((0, 0, 0),)
+    assert sink.cells == ((0, 0, 6), (1, 0, 6))
 
 
-@pytest.mark.parametrize("activations", [_grid(), _grid(_000=9.0, _166=9.0), torch.ones(1, 3, 1, 1, 1)])
+def test_a_tiny_sink_is_a_sink() -> None:
+    sink = find_sink(_grid(_116=3700.0) * 1e-12)
+    assert sink is not None
+    assert sink.cells == ((1, 1, 6),)
+
+
+@pytest.mark.parametrize(
+    "activations",
+    [
+        _grid(),
+        _grid(_000=6.0),  # 11 against 10: the maximum, but it does not stand out
+        -_grid(_000=9.0),
+        torch.ones(1, 3, 1, 1, 1),
+        torch.eye(5).view(1, 1, 1, 5, 5) + 0.01,  # a fifth of the grid
+    ],
+)
 def test_no_sink_where_nothing_stands_out(activations: torch.Tensor) -> None:
     assert find_sink(activations) is None
 

@@ -66,8 +66,9 @@ def test_labels_and_classes_must_agree() -> None:
         Model(SPEC, nn.Linear(2, 3), ("a", "b"), "none")
 
 
-def test_is_put_into_evaluation_mode() -> None:
-    assert not Model(SPEC, nn.Dropout().train(), LABELS, "none").module.training
+@pytest.mark.parametrize("training", [False, True])
+def test_is_left_in_the_mode_it_had(training: bool) -> None:
+    assert Model(SPEC, nn.Dropout().train(training), LABELS, "none").module.training == training
 
 
 def test_device_and_to(model: Model) -> None:

@@ -17,7 +17,6 @@ from vidcam.models import (
     I3D_SPEC,
     Model,
     ModelEntry,
-    Progress,
     build_module,
     is_cached,
     load_model,
@@ -26,6 +25,7 @@ from vidcam.models import (
     resolve_device,
 )
 from vidcam.models.i3d import I3D_CHECKPOINT
+from vidcam.progress import Progress
 
 HERE = __name__
 
@@ -59,6 +59,13 @@ def test_random_weights_are_the_same_every_time_and_leave_the_random_state() -> 
     assert first.labels[6] == "arm wrestling"
     assert all(torch.equal(a, b) for a, b in zip(first.module.parameters(), second.module.parameters(), strict=True))
     assert not first.module.training
+
+
+def test_loading_leaves_the_callers_random_state() -> None:
+    before = torch.get_rng_state()
+    load_model("i3d", device="cpu", weights="random")
+    load_model(ModelEntry(SPEC, lambda: nn.Linear(2, 3), lambda *_: "none", lambda: LABELS), device="cpu")
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_build_module() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -258,6 +259,60 @@ def test_overwriting_takes_away_what_is_no_longer_true(film: FilmMaker, tmp_path
     assert sorted(path.name for path in out.iterdir()) == ["film.json", "film.npz", "mine.txt"]
 
 
+@pytest.mark.parametrize("name", ["film.png", "film.npz", "film_bright-thing_gradcam.mp4"])
+def test_files_of_the_users_are_never_replaced(name: str, film: FilmMaker, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("mine")
+    for overwrite in (False, True):
+        options = ExplainOptions(overwrite=overwrite)
+        with pytest.raises(OutputError, match=rf"{re.escape(name)} is in the way and no result of vidcam's"):
+            explain_video(film(), out, model=brightness_model(), options=options)
+        assert [(path.name, path.read_text()) for path in out.iterdir()] == [(name, "mine")]
+
+
+@pytest.mark.parametrize("existing", [False, True])
+@pytest.mark.parametrize("fails_at", [1, 4, 8])
+def test_all_files_are_exchanged_or_none(
+    existing: bool, fails_at: int, film: FilmMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = film(), tmp_path / "out"
+    if existing:
+        explain_video(source, out, model=brightness_model(), options=EVERYTHING)
+    before = {path.name: path.read_bytes() for path in out.iterdir()} if existing else {}
+    real, count = Path.rename, iter(range(1, 1000))
+
+    def rename(self: Path, target: Path) -> Path:
+        if next(count) == fails_at + 7 * existing:  # seven former files are put aside first
+            raise KeyboardInterrupt
+        return real(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        options = ExplainOptions(outputs=OUTPUTS, overlap=0.0, overwrite=True)
+        if fails_at < 8:
+            with pytest.raises(KeyboardInterrupt):
+                explain_video(source, out, model=brightness_model(), options=options)
+            after = {path.name: path.read_bytes() for path in out.iterdir()} if out.exists() else {}
+            assert after == before
+        else:
+            explain_video(source, out, model=brightness_model(), options=options)
+
+
+def test_the_json_is_moved_last(film: FilmMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[str] = []
+    real = Path.rename
+
+    def rename(self: Path, target: Path) -> Path:
+        moved.append(self.name)
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    explain_video(film(), tmp_path / "out", model=brightness_model(), options=EVERYTHING)
+    assert moved[-1] == "film.json"
+    assert moved.count("film.json") == 1
+
+
 def test_two_sources_of_one_stem_are_kept_apart(film: FilmMaker, tmp_path: Path) -> None:
     first, out = film(), tmp_path / "out"
     (tmp_path / "other").mkdir()
@@ -345,7 +400,7 @@ def test_a_missing_film(tmp_path: Path) -> None:
 
 def test_out_under_a_file(film: FilmMaker, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"cannot be made .* expected a folder"):
+    with pytest.raises(OutputError, match=r"out cannot be written \(Not a directory\), expected a folder"):
         explain_video(film(), tmp_path / "file" / "out", model=brightness_model())
 
 

@@ -23,6 +23,12 @@ from vidcam.explanation import AlphaAudit
 MOST_POSITIONS = 1 << 17
 """Quartiles are taken over an even subsample of about this many positions of a clip; minimum and maximum over all."""
 
+PROMINENCE = 3.0
+"""A cell is a sink on the grey clip only from this multiple of the median on."""
+
+MOST_LOUD = 0.1
+"""Where more than this share of the grid is loud, nothing stands out."""
+
 SINK_SHARE = 0.5
 """From this share of a film's windows on, maps that peak in the sink are reported."""
 
@@ -67,25 +73,24 @@ def audit_alpha(activations: Tensor, gradients: Tensor, plus: Tensor, plus_plus:
 
 
 def find_sink(activations: Tensor) -> Sink | None:
-    """The cells that are loud on a content-free clip: the loudest, and the few others that reach half of it.
+    """The cells that are loud on a content-free clip: those that rise at least half as far above the median as the top.
 
     Args:
         activations: A of the grey clip, (1, D, t, h, w).
 
     Returns:
-        None where no single cell is the loudest (all the same, or a tie for the first place). Where more than a tenth
-        of the grid reaches half of the loudest, nothing stands out and only the loudest itself is named.
+        None where nothing stands out: the loudest cell reaches less than three times the median, or more than a tenth
+        of the grid is as loud.
     """
-    sums = _numpy(at_least_float32(activations).sum(dim=1)[0])
-    flat = sums.ravel()
+    sums = _numpy(at_least_float32(activations).sum(dim=1)[0]).astype(np.float64)
+    flat, median = sums.ravel(), float(np.median(sums))
+    top = float(flat.max())
     order = np.argsort(-flat, kind="stable")
-    top = float(flat[order[0]])
-    if flat.size == 1 or top - float(flat[order[1]]) <= 1e-6 * max(1.0, abs(top)):
+    loud = order[flat[order] >= median + (top - median) / 2]
+    if top - median <= (PROMINENCE - 1) * abs(median) or loud.size > max(1.0, flat.size * MOST_LOUD):
         return None
-    loud = order[flat[order] >= top / 2]
-    chosen = loud if loud.size <= max(1.0, flat.size / 10) else order[:1]
-    cells = tuple(tuple(int(i) for i in np.unravel_index(index, sums.shape)) for index in chosen)
-    return Sink(cells, top, float(np.median(flat)))
+    cells = tuple(tuple(int(i) for i in np.unravel_index(index, sums.shape)) for index in loud)
+    return Sink(cells, top, median)
 
 
 def sink_share(volumes: NDArray[np.floating[Any]], sink: Sink) -> float:

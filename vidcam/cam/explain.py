@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vidcam.cam.audit import audit_alpha
-from vidcam.cam.layers import default_layer, dotted_name, list_layers
+from vidcam.cam.layers import default_layer, dotted_name, is_channels_first, list_layers
 from vidcam.cam.methods import DEFAULT_METHODS, METHODS, canonical_methods
 from vidcam.cam.record import Tape, record
 from vidcam.cam.volume import combine
+from vidcam.cam.weights import at_least_float32
 from vidcam.errors import InputError, LayerError, NonFiniteError, ShapeError
 from vidcam.explanation import AlphaAudit, Explanation
 
@@ -56,7 +57,7 @@ class Attribution:
         score = self._score(classes, foils)
         activations = self.activations
         gradients = self._tape.gradients(score)[self.layer]
-        _require_finite(gradients, f"the gradients at layer {self.layer!r}")
+        require_finite(gradients, f"the gradients at layer {self.layer!r}")
         volumes = {name: combine(METHODS[name](activations, gradients), activations) for name in names}
         return Explanation(
             volumes={name: _numpy(volume) for name, volume in volumes.items()},
@@ -98,6 +99,7 @@ def attribution(model: nn.Module, clip: Tensor, *, layer: str | None = None) -> 
     Raises:
         NameNotFoundError, LayerError: the layer does not exist or cannot carry a map.
         ShapeError: the model's output is not (N, K) or (N, K, t).
+        InputError: the output is probabilities.
         NonFiniteError: NaN or infinity in the logits.
     """
     name = dotted_name(layer) if layer is not None else default_layer(list_layers(model, clip[:1]))
@@ -106,7 +108,8 @@ def attribution(model: nn.Module, clip: Tensor, *, layer: str | None = None) -> 
         if name not in tape.activations:
             raise LayerError(f"layer {name!r} did not run in the forward pass; choose a layer that does")
         _require_map(tape.activations[name], name, clip)
-        _require_finite(scores, "the logits")
+        require_finite(scores, "the logits")
+        _require_logits(scores)
         yield Attribution(tape, scores, layer=name, input_size=tuple(clip.shape[2:]))
 
 
@@ -166,19 +169,30 @@ def _audits(activations: Tensor, gradients: Tensor, volumes: dict[str, Tensor]) 
 
 
 def _require_map(activations: Tensor, layer: str, clip: Tensor) -> None:
-    if activations.ndim != clip.ndim or activations.shape[0] != clip.shape[0]:
+    if not is_channels_first(activations, clip):
         raise LayerError(
             f"layer {layer!r} returns {tuple(activations.shape)} for an input of {tuple(clip.shape)}, expected "
-            f"(N, D, ...) with as many axes as the input; choose a convolutional layer"
+            f"(N, D, ...) with the input's axes and no finer a grid; choose a convolutional layer"
         )
 
 
-def _require_finite(tensor: Tensor, what: str) -> None:
+def require_finite(tensor: Tensor, what: str) -> None:
+    """Raise a `NonFiniteError` that names the tensor if it holds NaN or infinity."""
     if not bool(torch.isfinite(tensor).all()):
         raise NonFiniteError(
             f"{what} contain NaN or infinity, expected finite numbers; check the weights and the input"
         )
 
 
+def _require_logits(scores: Tensor) -> None:
+    rows = scores.detach().double()
+    if bool((rows >= 0).all()) and bool(((rows.sum(dim=1) - 1).abs() < 1e-4).all()) and scores.shape[1] > 1:
+        raise InputError(
+            "the model returns probabilities (each row adds up to 1), expected logits, because the gradient of a "
+            "confident probability vanishes; let it return the scores before the softmax"
+        )
+
+
 def _numpy(tensor: Tensor) -> NDArray[Any]:
-    return np.asarray(tensor.detach().cpu().numpy())
+    detached = tensor.detach()
+    return np.asarray((at_least_float32(detached) if detached.is_floating_point() else detached).cpu().numpy())

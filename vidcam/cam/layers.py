@@ -68,7 +68,7 @@ def list_layers(model: nn.Module, clip: Tensor) -> tuple[Layer, ...]:
 
     def note(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
         def hook(module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> None:
-            if isinstance(output, Tensor) and _has_extent(output, size):
+            if isinstance(output, Tensor) and carries_map(output, clip):
                 grid = tuple(output.shape[2:])
                 stride = tuple(length / cells for length, cells in zip(size, grid, strict=True))
                 seen.pop(name, None)  # a module that runs twice counts where it ran last
@@ -96,8 +96,15 @@ def default_layer(layers: Sequence[Layer]) -> str:
     return layers[-1].name
 
 
-def _has_extent(output: Tensor, size: tuple[int, ...]) -> bool:
-    grid = tuple(output.shape[2:])
-    if len(grid) != len(size) or not output.is_floating_point():
+def is_channels_first(output: Tensor, clip: Tensor) -> bool:
+    """Whether an output is (N, D, ...) on a grid nowhere finer than the input; tokens and channels-last are not."""
+    if output.ndim != clip.ndim or output.shape[0] != clip.shape[0] or not output.is_floating_point():
         return False
-    return all(cells > 1 or length == 1 for cells, length in zip(grid, size, strict=True)) and max(grid) > 1
+    return all(cells <= length for cells, length in zip(output.shape[2:], clip.shape[2:], strict=True))
+
+
+def carries_map(output: Tensor, clip: Tensor) -> bool:
+    """Whether an output has more than one cell along every axis of which the input has more than one."""
+    if not is_channels_first(output, clip) or max(output.shape[2:]) == 1:
+        return False
+    return all(cells > 1 or length == 1 for cells, length in zip(output.shape[2:], clip.shape[2:], strict=True))

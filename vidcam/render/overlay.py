@@ -120,8 +120,9 @@ def explanation_map(
         frame: I, (H, W, 3) uint8.
         heat: L, (h', w') float32 in [0, 1], on the pixels of `view`; outside the view L is 0.
         view: what the model saw, (rows, columns).
-        fill: what stands where nothing was used: black, `mean_rgb`, the blurred frame (a Gaussian of sigma = shorter
-            side * 10 / 224 pixels), or the frame's own mean colour.
+        fill: what stands where nothing was used: black, `mean_rgb`, the blurred view (a Gaussian of sigma = shorter
+            side * 10 / 224 pixels), or the view's own mean colour, as the measures hide; outside the view, the same of
+            the whole frame.
         mean_rgb: the colour of `fill="mean"`, in [0, 255]; the mean of the model's data set.
 
     Returns:
@@ -132,10 +133,10 @@ def explanation_map(
         InputError: an unknown fill.
     """
     _check(frame, view, heat)
-    ground = _filled(frame, fill, mean_rgb)
-    result = np.broadcast_to(np.floor(ground + np.float32(0.5)), frame.shape).astype(np.uint8)
+    around = _filled(frame, fill, mean_rgb)
+    result = np.broadcast_to(np.floor(around + np.float32(0.5)), frame.shape).astype(np.uint8)
     seen_result, seen_frame = result[view], frame[view]
-    seen_ground = np.broadcast_to(ground, frame.shape)[view]
+    seen_ground = np.broadcast_to(_filled(seen_frame, fill, mean_rgb), seen_frame.shape)
     for rows in _row_blocks(len(heat)):
         for channel in range(3):
             behind = seen_ground[rows, :, channel]

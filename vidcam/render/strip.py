@@ -88,14 +88,16 @@ def probability_steps(windows: Sequence[Window]) -> tuple[NDArray[np.float64], N
     Returns:
         edges (E + 1,) in seconds, increasing, and values (E,): NaN where no window covers.
     """
-    edges = np.unique([moment for start, end, _ in windows for moment in (start, end)])
     spans = np.asarray(windows, dtype=np.float64)
-    middles = (edges[:-1] + edges[1:]) / 2
-    covers = (spans[:, 0] <= middles[:, None]) & (middles[:, None] < spans[:, 1])  # (E, windows)
-    counts = covers.sum(axis=1)
-    values = np.full(middles.size, np.nan)
-    np.divide(covers @ spans[:, 2], counts, out=values, where=counts > 0)
-    return edges, values
+    edges, place = np.unique(spans[:, :2], return_inverse=True)
+    begins, ends = place.reshape(-1, 2).T
+    counts, sums = (
+        (np.bincount(begins, each, edges.size) - np.bincount(ends, each, edges.size)).cumsum()[:-1]
+        for each in (np.ones(len(spans)), spans[:, 2])
+    )
+    values = np.full(edges.size - 1, np.nan)
+    np.divide(sums, counts, out=values, where=counts > 0.5)
+    return edges, np.clip(values, 0.0, 1.0)
 
 
 def tick_seconds(span_seconds: tuple[float, float], most: int) -> NDArray[np.float64]:
