@@ -7,9 +7,10 @@ one are run again. That is exact, and rarely more than the first batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from vidcam.cam.audit import Sink, find_sink
 from vidcam.cam.conduct import untouched
 from vidcam.cam.explain import attribution, class_scores, require_finite
 from vidcam.errors import InputError, RunError
-from vidcam.explanation import Explanation, concatenate, select
+from vidcam.explanation import Explanation, mapped, per_clip_arrays
 from vidcam.fill import Fill
 from vidcam.geometry import Geometry
 from vidcam.metrics.probability import log_probability
@@ -114,30 +115,29 @@ def grey_sink(model: Model, layer: str) -> Sink | None:
 
 
 class _Analysis:
-    """One run over a film's windows; answers are filed under the class that they explain."""
+    """One run over a film's windows."""
 
     def __init__(self, model: Model, footage: Footage, question: Question, clock: Clock, progress: Progress) -> None:
         self._model, self._footage, self._question = model, footage, question
         self._clock, self._progress = clock, progress
-        self._filed: dict[int, list[tuple[Sequence[int], Answer]]] = {}
+        self._tables = [_Table(len(footage.windows)) for _ in question.targets or (None,)]
         self._total = np.zeros(model.spec.classes)  # of the windows' probabilities
 
     def run(self) -> tuple[Answer, ...]:
         """Explain every window for every target."""
-        everything = range(len(self._footage.windows))
-        for indices, tensor in self._batches(everything):
+        count = len(self._footage.windows)
+        for indices, tensor in self._batches(range(count)):
             self._explain(indices, tensor, self._question.targets)
-            self._progress("explaining windows", indices[-1] + 1, len(everything))
-        targets = self._question.targets or (int(self._total.argmax()),)  # before any window is run again
-        for target in targets:
-            self._complete(target, everything)
-        return tuple(_join(self._filed[target]) for target in targets)
+            self._progress("explaining windows", indices[-1] + 1, count)
+        if not self._question.targets:
+            self._complete(int(self._total.argmax()))
+        return tuple(table.answer() for table in self._tables)
 
-    def _complete(self, target: int, everything: Sequence[int]) -> None:
-        done = {index for indices, _ in self._filed.get(target, ()) for index in indices}
-        missing = [index for index in everything if index not in done]
+    def _complete(self, leader: int) -> None:
+        """Explain the windows again that were explained for another class than the one that leads in the end."""
+        missing = np.flatnonzero(self._tables[0].explained != leader).tolist()
         for indices, tensor in self._batches(missing):
-            self._explain(indices, tensor, (target,))
+            self._explain(indices, tensor, (leader,))
             self._progress("explaining windows again", missing.index(indices[-1]) + 1, len(missing))
 
     def _batches(self, chosen: Sequence[int]) -> Iterator[tuple[list[int], Tensor]]:
@@ -158,10 +158,38 @@ class _Analysis:
                 run.explain(target, foil=question.foil, methods=question.methods)
                 for target in targets or (int(self._total.argmax()),)
             ]
-        for explanation in explained:
+        for table, explanation in zip(self._tables, explained, strict=True):
             with self._clock.stage("faithfulness"):
-                answer = _measure(self._model, tensor, explanation, question.fill)
-            self._filed.setdefault(int(explanation.target[0]), []).append((indices, answer))
+                table.put(indices, _measure(self._model, tensor, explanation, question.fill))
+
+
+class _Table:
+    """Answers window by window, in arrays that are made once for the whole film.
+
+    Small arrays that outlive their batch would come to lie between the large ones that do not, and pin memory: measured
+    at 75 MB a minute of film.
+    """
+
+    def __init__(self, windows: int) -> None:
+        self.explained = np.full(windows, -1)
+        self._whole: Answer | None = None
+        self._exact: set[bool | None] = set()
+
+    def put(self, indices: Sequence[int], part: Answer) -> None:
+        """File the answers of some windows, in place of former ones."""
+        if self._whole is None:
+            count = self.explained.size
+            self._whole = _mapped(part, lambda array: np.empty((count, *array.shape[1:]), array.dtype))
+        for whole, piece in zip(_arrays(self._whole), _arrays(part), strict=True):
+            whole[indices] = piece
+        self.explained[indices] = part.explanation.target
+        self._exact.add(part.explanation.alpha_exact)
+
+    def answer(self) -> Answer:
+        """All windows; `alpha_exact` is the weakest of the batches' answers."""
+        assert self._whole is not None, "a film has at least one window"
+        exact = False if False in self._exact else None if None in self._exact else True
+        return replace(self._whole, explanation=replace(self._whole.explanation, alpha_exact=exact))
 
 
 def _measure(model: Model, tensor: Tensor, explanation: Explanation, fill: Fill) -> Answer:
@@ -178,13 +206,15 @@ def _measure(model: Model, tensor: Tensor, explanation: Explanation, fill: Fill)
     return Answer(explanation, original, masked, area)
 
 
-def _join(parts: Sequence[tuple[Sequence[int], Answer]]) -> Answer:
-    order = np.argsort(np.concatenate([np.asarray(indices) for indices, _ in parts]))
-    answers = [answer for _, answer in parts]
-    methods = answers[0].explanation.methods
+def _arrays(answer: Answer) -> tuple[NDArray[Any], ...]:
+    own = (answer.log_original, *answer.log_masked.values(), *answer.area.values())
+    return (*per_clip_arrays(answer.explanation), *own)
+
+
+def _mapped(answer: Answer, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Answer:
     return Answer(
-        explanation=select(concatenate([answer.explanation for answer in answers]), order.tolist()),
-        log_original=np.concatenate([answer.log_original for answer in answers])[order],
-        log_masked={m: np.concatenate([answer.log_masked[m] for answer in answers])[order] for m in methods},
-        area={m: np.concatenate([answer.area[m] for answer in answers])[order] for m in methods},
+        explanation=mapped(answer.explanation, function),
+        log_original=function(answer.log_original),
+        log_masked={method: function(array) for method, array in answer.log_masked.items()},
+        area={method: function(array) for method, array in answer.area.items()},
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from vidcam.errors import NameNotFoundError, ShapeError
-from vidcam.explanation import AUDIT_FIELDS, AlphaAudit, Explanation, concatenate, select
+from vidcam.explanation import AUDIT_FIELDS, AlphaAudit, Explanation, mapped, per_clip_arrays, select
 
 
 def audit(clips: int, seed: int = 0) -> AlphaAudit:
@@ -133,9 +133,14 @@ def test_unknown_method_names_the_nearest() -> None:
         explanation().heat("gradcm")
 
 
-def test_selecting_and_joining_gives_the_same_back() -> None:
-    made = explanation(5)
-    assert_same(concatenate([select(made, [0, 1]), select(made, [2]), select(made, [3, 4])]), made)
+@pytest.mark.parametrize("foil", [False, True])
+def test_selected_parts_put_together_give_the_same_back(foil: bool) -> None:
+    made = explanation(5, foil=foil)
+    whole = mapped(made, np.zeros_like)
+    for clips in ([3, 4], [2], [0, 1]):
+        for into, array in zip(per_clip_arrays(whole), per_clip_arrays(select(made, clips)), strict=True):
+            into[clips] = array
+    assert_same(whole, made)
     assert_same(select(made, range(5)), made)
 
 
@@ -156,26 +161,12 @@ def test_a_selection_does_not_share_memory() -> None:
 def test_without_a_foil_there_is_none_afterwards() -> None:
     made = explanation(3, foil=False)
     assert select(made, [1]).foil is None
-    assert concatenate([made, made]).foil is None
+    assert mapped(made, np.copy).foil is None
 
 
-@pytest.mark.parametrize(
-    ("answers", "joined"),
-    [
-        ([True, True], True),
-        ([True, None], None),
-        ([None, True], None),
-        ([None, False], False),
-        ([False, True], False),
-    ],
-)
-def test_alpha_is_as_exact_as_its_weakest_part(answers: list[bool | None], joined: bool | None) -> None:
-    assert concatenate([explanation(1, exact=answer) for answer in answers]).alpha_exact is joined
-
-
-def test_parts_with_and_without_foil_do_not_join() -> None:
-    with pytest.raises(ShapeError, match="foil"):
-        concatenate([explanation(2, foil=True), explanation(2, foil=False)])
+def test_a_foil_must_fit_the_clips() -> None:
+    with pytest.raises(ShapeError, match=r"foil must be \(N,\) like target"):
+        dataclasses.replace(explanation(3), foil=np.zeros(2, dtype=np.int64))
 
 
 @pytest.mark.parametrize("shape", [(2, 2, 3, 4), (4, 3, 4), (4, 1, 2, 3, 4)])

@@ -7,8 +7,8 @@ the axes t and T are absent throughout.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -133,48 +133,29 @@ class Explanation:
         return probabilities
 
 
+def per_clip_arrays(explanation: Explanation) -> tuple[NDArray[Any], ...]:
+    """Every array of an explanation that has one entry for each clip, in a fixed order."""
+    audits = [getattr(audit, part) for audit in explanation.alpha.values() for part in AUDIT_FIELDS]
+    foil = () if explanation.foil is None else (explanation.foil,)
+    return (*explanation.volumes.values(), explanation.logits, explanation.target, *foil, *audits)
+
+
+def mapped(explanation: Explanation, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Explanation:
+    """The same explanation with a function applied to each of `per_clip_arrays`, which keeps what follows the clips."""
+    return replace(
+        explanation,
+        volumes={name: function(volume) for name, volume in explanation.volumes.items()},
+        logits=function(explanation.logits),
+        target=function(explanation.target),
+        foil=None if explanation.foil is None else function(explanation.foil),
+        alpha={
+            name: AlphaAudit(*(function(getattr(audit, part)) for part in AUDIT_FIELDS))
+            for name, audit in explanation.alpha.items()
+        },
+    )
+
+
 def select(explanation: Explanation, clips: Sequence[int]) -> Explanation:
     """The same explanation for some of its clips, in the given order."""
     index = np.asarray(clips, dtype=np.intp)
-    return Explanation(
-        volumes={name: volume[index] for name, volume in explanation.volumes.items()},
-        logits=explanation.logits[index],
-        target=explanation.target[index],
-        foil=None if explanation.foil is None else explanation.foil[index],
-        layer=explanation.layer,
-        input_size=explanation.input_size,
-        alpha={
-            name: AlphaAudit(*(getattr(audit, part)[index] for part in AUDIT_FIELDS))
-            for name, audit in explanation.alpha.items()
-        },
-        alpha_exact=explanation.alpha_exact,
-    )
-
-
-def concatenate(parts: Sequence[Explanation]) -> Explanation:
-    """Explanations of several batches of one model, layer and list of methods as one.
-
-    `alpha_exact` is the weakest of the parts' answers.
-    """
-    first = parts[0]
-    foils = [part.foil for part in parts if part.foil is not None]
-    if len(foils) not in (0, len(parts)):
-        raise ShapeError(f"all parts or none must have a foil to be joined, got {len(foils)} of {len(parts)}")
-    answers = [part.alpha_exact for part in parts]
-    return Explanation(
-        volumes={name: _joined([part.volumes[name] for part in parts]) for name in first.volumes},
-        logits=_joined([part.logits for part in parts]),
-        target=_joined([part.target for part in parts]),
-        foil=_joined(foils) if foils else None,
-        layer=first.layer,
-        input_size=first.input_size,
-        alpha={
-            name: AlphaAudit(*(_joined([getattr(part.alpha[name], f) for part in parts]) for f in AUDIT_FIELDS))
-            for name in first.alpha
-        },
-        alpha_exact=False if False in answers else None if None in answers else True,
-    )
-
-
-def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    return np.concatenate(arrays)
+    return mapped(explanation, lambda array: array[index])
