@@ -8,7 +8,7 @@ one are run again. That is exact, and rarely more than the first batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from torch import Tensor
 from vidcam.cam.audit import Sink, find_sink
 from vidcam.cam.conduct import untouched
 from vidcam.cam.explain import attribution, class_scores, require_finite
+from vidcam.cam.layers import default_layer, dotted_name, list_layers
 from vidcam.errors import InputError, RunError
 from vidcam.explanation import Explanation, mapped, per_clip_arrays
 from vidcam.fill import Fill
@@ -87,15 +88,17 @@ def analyse(
     model: Model, footage: Footage, question: Question, *, clock: Clock, progress: Progress
 ) -> tuple[Answer, ...]:
     """One answer for each target, in order; without targets, one for the class that leads over the film."""
-    try:
-        with untouched(model.module):
-            return _Analysis(model, footage, question, clock, progress).run()
-    except RuntimeError as exc:  # torch's own, out of memory among them
-        reason = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
-        raise RunError(
-            f"model {model.spec.name!r} failed on a batch of {question.batch_size} windows ({reason}); if memory ran "
-            f"out, pass a smaller --batch-size"
-        ) from exc
+    with _torch_errors(model, question.batch_size), untouched(model.module):
+        return _Analysis(model, footage, question, clock, progress).run()
+
+
+def target_layer(model: Model, name: str | None) -> str:
+    """The layer that was asked for, else the model's own default, else the last that has an extent; dotted."""
+    chosen = name or model.spec.layer
+    if chosen is not None:
+        return dotted_name(chosen)
+    with _torch_errors(model, 1):
+        return default_layer(list_layers(model.module, grey_input(model.spec).to(model.device)))
 
 
 def grey_sink(model: Model, layer: str) -> Sink | None:
@@ -104,7 +107,8 @@ def grey_sink(model: Model, layer: str) -> Sink | None:
     Raises:
         InputError: the layer carries no map, or the model does not return as many scores as it has labels.
     """
-    with attribution(model.module, grey_input(model.spec).to(model.device), layer=layer) as run:
+    grey = grey_input(model.spec).to(model.device)
+    with _torch_errors(model, 1), attribution(model.module, grey, layer=layer) as run:
         classes = run.logits.shape[1]
         if classes != model.spec.classes:
             raise InputError(
@@ -112,6 +116,19 @@ def grey_sink(model: Model, layer: str) -> Sink | None:
                 f"correct the spec's classes and labels"
             )
         return find_sink(run.activations)
+
+
+@contextmanager
+def _torch_errors(model: Model, batch: int) -> Iterator[None]:
+    """Torch's own errors, out of memory among them, as one of ours."""
+    try:
+        yield
+    except RuntimeError as exc:
+        reason = (str(exc).strip() or type(exc).__name__).splitlines()[0].strip()
+        raise RunError(
+            f"model {model.spec.name!r} failed on a batch of {batch} ({reason}); if memory ran out, pass a smaller "
+            f"--batch-size, else try the model on a tensor of {(batch, 3, *model.spec.input_size)}"
+        ) from exc
 
 
 class _Analysis:

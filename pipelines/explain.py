@@ -10,17 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vidcam.cam.layers import default_layer, dotted_name, list_layers
 from vidcam.cam.methods import canonical_methods
+from vidcam.errors import InputError
 from vidcam.film import Film
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
-from vidcam.pipelines.analyse import Footage, Question, analyse, grey_sink
+from vidcam.pipelines.analyse import Footage, Question, analyse, grey_sink, target_layer
 from vidcam.pipelines.options import DEFAULT_BATCH, ExplainOptions
 from vidcam.pipelines.outputs import choose_stem, staging
 from vidcam.pipelines.result import Asked, Result
 from vidcam.pipelines.stages import Clock
-from vidcam.preprocess import grey_input
 from vidcam.progress import Progress, silent
 from vidcam.sampling import plan_windows
 from vidcam.video.reader import VideoReader, open_video
@@ -57,17 +56,18 @@ class Explainer:
     """A model with its question settled, ready for any number of films; what is the same for all is done once."""
 
     def __init__(self, model: Model, options: ExplainOptions, *, progress: Progress = silent) -> None:
-        layer = options.layer or model.spec.layer
-        if layer is None:
-            layer = default_layer(list_layers(model.module, grey_input(model.spec).to(model.device)))
+        layer = target_layer(model, options.layer)
         question = Question(
             methods=canonical_methods(options.methods),
             targets=tuple(dict.fromkeys(model.label_index(target) for target in options.targets)),
             foil=None if options.foil is None else model.label_index(options.foil),
-            layer=dotted_name(layer),
+            layer=layer,
             fill=options.fill,
             batch_size=options.batch_size or DEFAULT_BATCH.get(model.device.type, DEFAULT_BATCH["cpu"]),
         )
+        if question.foil in question.targets:
+            label = model.label(int(question.foil or 0))
+            raise InputError(f"the foil {label!r} is a target too, expected another class; leave one of the two out")
         self._asked = Asked(model, options, question, grey_sink(model, layer), progress)
 
     @classmethod
@@ -84,9 +84,9 @@ class Explainer:
         with clock.stage("probe"):
             reader = open_video(source)
         with reader:
+            footage = self._footage(reader)
             stem = choose_stem(folder, source, overwrite=asked.options.overwrite)
             with staging(folder, stem, overwrite=asked.options.overwrite) as stage:
-                footage = self._footage(reader)
                 answers = analyse(asked.model, footage, asked.question, clock=clock, progress=asked.progress)
                 result = Result(asked, footage, answers, clock=clock)
                 document = result.write(stage, folder, stem)

@@ -38,7 +38,10 @@ def choose_stem(folder: Path, source: Path, *, overwrite: bool) -> str:
         if _source_of(existing) == source.resolve():
             if overwrite:
                 return stem
-            raise OutputError(f"{existing} holds results of {source.name} already; pass --overwrite to replace them")
+            raise OutputError(
+                f"{existing} holds results of {source.name} already; pass --overwrite (in Python overwrite=True) to "
+                f"replace them, or choose another folder with -o"
+            )
         number += 1
 
 

@@ -30,16 +30,18 @@ def sink_shares(explanation: Explanation, sink: Sink | None) -> dict[str, float]
 
 
 def _sink_sentence(explanation: Explanation, sink: Sink | None) -> str:
-    caught = {name: share for name, share in sink_shares(explanation, sink).items() if share >= SINK_SHARE}
+    shares = sink_shares(explanation, sink)
+    caught = {name: share for name, share in shares.items() if share >= SINK_SHARE}
     if sink is None or not caught:
         return ""
-    shares = " and ".join(f"{name} in {_windows(share, explanation)}" for name, share in caught.items())
+    peaks = " and ".join(f"{name} in {_windows(share, explanation)}" for name, share in caught.items())
+    others = "".join(f" ({name}: {_windows(s, explanation)})" for name, s in shares.items() if name not in caught)
     cells = " or ".join(f"({', '.join(map(str, cell))})" for cell in sink.cells[:MOST_CELLS])
     more = f" or {len(sink.cells) - MOST_CELLS} more" if len(sink.cells) > MOST_CELLS else ""
     return (
-        f"Sink: the maximum of {shares} lies in cell {cells}{more} (t, h, w) of {explanation.layer}, loud on a flat "
-        f"grey clip too ({sink.value:.4g} against a median of {sink.median:.4g}); that peak comes from the network's "
-        f"weights, not from this film."
+        f"Sink: the maximum of {peaks}{others} lies in cell {cells}{more} (t, h, w) of {explanation.layer!r}, loud on "
+        f"a flat grey clip too (channel sum {sink.value:.4g} against a median of {sink.median:.4g}); such a peak says "
+        f"more about the network's weights than about this film."
     )
 
 
@@ -50,8 +52,8 @@ def _alpha_sentences(explanation: Explanation) -> list[str]:
     sentences = [_agreement_sentence(audit)]
     if bool(audit.uniform.all()):
         sentences.append(
-            f"The gradient is one number for each channel of {explanation.layer} (a pooled linear head), so gradcam++ "
-            f"differs from gradcam+ only by channel, not by place."
+            f"The gradient is one number for each channel of {explanation.layer!r} (a pooled linear head), so "
+            f"gradcam++ differs from gradcam+ only by channel, not by place."
         )
     if explanation.alpha_exact is False:
         sentences.append("The head above the layer is curved, so eq. 19 of Grad-CAM++ is an approximation here.")

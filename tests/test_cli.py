@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +67,37 @@ def test_options_reach_the_pipeline(film: Path, tmp_path: Path, capsys: Capture)
     assert result["fill"] == "blur"
     assert result["runtime"]["batch_size"] == 2
     assert result["files"] == ["film_two_gradcam_map.mp4", "film_three_gradcam_map.mp4", "film.npz", "film.json"]
+
+
+def test_a_model_in_the_current_folder(film: Path, tmp_path: Path) -> None:
+    """Through the installed command too, not only with python -m, which puts the folder on the path."""
+    (tmp_path / "mynet.py").write_text("from tests.helpers.nets import brightness_model as factory\n")
+    program = "import sys; sys.path.remove(''); from vidcam.cli import main; sys.exit(main(sys.argv[1:]))"
+    arguments = ["explain", str(film), "-o", str(tmp_path / "out"), "--model", "mynet:factory", "--outputs", "data"]
+    root = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_being_terminated_leaves_nothing(
+    film: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminate(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("vidcam.pipelines.explain.analyse", terminate)
+    assert main(["explain", str(film), "-o", str(tmp_path / "out"), "--model", BRIGHT]) == 130
+    assert not (tmp_path / "out").exists()
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_one_bad_film_does_not_stop_the_others(film: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -208,3 +242,32 @@ def test_a_real_clip_with_real_weights(tmp_path: Path, capsys: Capture, real_cli
     assert result["top5"][0]["probability"] == pytest.approx(0.389, abs=0.01)
     assert result["targets"][0]["methods"]["gradcam++"]["sink_share"] == 1.0
     assert result["audit"][0].startswith("Sink: the maximum of gradcam++ in 1 of 1 windows")
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        (("missing", "film"), 2),  # the worst counts, in any order
+        (("film", "missing"), 2),
+        (("missing", "absent"), 2),
+        (("film", "film"), 1),
+    ],
+)
+def test_when_all_films_fail_the_worst_code_counts(
+    names: tuple[str, str], code: int, film: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`film` fails while running, which is 1; a film that is not there is 2."""
+    from vidcam.errors import EncodeError
+
+    def fail(*_: object, **__: object) -> None:
+        raise EncodeError("the disk is full")
+
+    monkeypatch.setattr("vidcam.pipelines.result.draw_videos", fail)
+    films = [str(film.with_stem(name)) for name in names]
+    assert main(["explain", *films, "-o", str(film.parent / "out"), "--model", BRIGHT, "--json"]) == code
+    output = capsys.readouterr()
+    document = json.loads(output.out)
+    assert document["results"] == []
+    assert [entry["path"] for entry in document["failed"]] == films
+    assert all(f"{path}: error: " in output.err for path in films)
+    assert ("the disk is full" in output.err) == ("film" in names)

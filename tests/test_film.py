@@ -298,3 +298,25 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "none.npz", tmp_path):
         with pytest.raises(MediaError, match="cannot be read as a saved explanation"):
             load_film(path)
+
+
+def test_each_target_is_drawn_on_its_own_scale() -> None:
+    """The same maps a hundred times as large for the second target: on its own scale, they look the same."""
+    first = explanation(4)
+    volumes = {name: 100 * volume for name, volume in first.volumes.items()}
+    both = (first, dataclasses.replace(first, volumes=volumes))
+    moments = PTS[:80]
+    made = Film(
+        "a", "m", CROPPED, line(4), ("x", "y"), both, tuple(film_bounds(each, line(4), moments) for each in both)
+    )
+    for name in METHODS:
+        assert made.bounds[1][name] == pytest.approx(tuple(100 * bound for bound in made.bounds[0][name]), rel=1e-5)
+        for draw in (
+            lambda target, name=name: made.heat(name, moments, target=target),
+            lambda target, name=name: made.source_heat(name, 1.0, target=target),
+            lambda target, name=name: made.evidence(name, moments, target=target),
+        ):
+            np.testing.assert_allclose(draw(1), draw(0), rtol=0, atol=1e-5)
+        assert (
+            made.source_heat(name, 1.0, target=1).mean() < 0.9
+        )  # clipped with the bounds of the first, all would be 1

@@ -8,6 +8,7 @@ input or arguments; 130: interrupted. Pipelines, and with them torch, are import
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,16 @@ _DEVICE = click.option("--device", default="auto", show_default=True, metavar="a
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    if "" not in sys.path:  # a model of one's own lies in the current folder, as with python -m
+        sys.path.insert(0, "")
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left then either
+    try:
+        return _run(arguments)
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = commands.main(args=arguments, prog_name="vidcam", standalone_mode=False)
     except click.exceptions.Exit as exc:
@@ -55,7 +66,13 @@ def commands() -> None:
 @click.argument("videos", metavar="VIDEO...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Where to write.")
 @click.option("--model", default="i3d", show_default=True, metavar="NAME", help="See `vidcam models`.")
-@click.option("--method", "methods", multiple=True, metavar="M", help="gradcam, gradcam+, gradcam++; may be repeated.")
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    metavar="M",
+    help="gradcam, gradcam+, gradcam++; repeatable; default: first and last.",
+)
 @click.option("--target", "targets", multiple=True, metavar="LABEL|INDEX", help="Default: the film's top class.")
 @click.option("--foil", metavar="LABEL|INDEX", help="Explain the target against this class (S_target - S_foil).")
 @click.option("--layer", metavar="NAME", help="See `vidcam layers MODEL`.")
@@ -70,12 +87,12 @@ def commands() -> None:
 @_DEVICE
 @_JSON
 def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_json: bool, **given: Any) -> int:
-    r"""Explain videos: overlay MP4s, a sheet, the data and a JSON for each.
+    """Explain videos: overlay MP4s, a sheet, the data and a JSON for each.
 
     \b
     vidcam explain film.mp4 -o out
     vidcam explain film.mp4 -o out --target "arm wrestling" --method gradcam++ --outputs overlay,map
-    """
+    """  # noqa: D301 – click reads the \b as 'do not wrap'
     from vidcam.pipelines.explain import Explainer
     from vidcam.pipelines.options import ExplainOptions
 
@@ -93,7 +110,7 @@ def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_
 )
 @_DEVICE
 def demo(out: Path, device: str) -> int:
-    """Explain a real clip with I3D: fetches both once, then needs no network."""
+    """Explain a real clip with I3D: fetches both once; replaces the results of a former demo."""
     from vidcam.models.sample import sample_clip
     from vidcam.pipelines.explain import Explainer
     from vidcam.pipelines.options import ExplainOptions

@@ -79,5 +79,5 @@ def name_not_found(kind: str, name: str, known: Iterable[str], hint: str) -> Nam
     near = [by_folded[key] for key in difflib.get_close_matches(name.casefold(), by_folded, n=3, cutoff=0.5)]
     if not near:
         near = [other for other in names if name.casefold() in other.casefold()][:3]
-    nearest = f"the nearest are {', '.join(map(repr, near))}" if near else f"there are {len(names)} others"
-    return NameNotFoundError(f"{kind} {name!r} not found; {nearest}; {hint}")
+    nearest = f"the nearest are {', '.join(map(repr, near))}; " if near else ""
+    return NameNotFoundError(f"{kind} {name!r} not found; {nearest}{hint}")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vidcam.cam.audit import audit_alpha, correlation, find_sink, sink_share
+from vidcam.cam.audit import MOST_POSITIONS, Sink, audit_alpha, correlation, find_sink, sink_share
 from vidcam.cam.methods import METHODS
 from vidcam.cam.volume import combine
 
@@ -93,3 +93,83 @@ def test_share_of_the_maps_that_peak_in_the_sink() -> None:
     volumes = np.zeros((4, 2, 7, 7), dtype=np.float32)
     volumes[0, 1, 1, 6] = volumes[1, 1, 0, 6] = volumes[2, 0, 1, 6] = 1.0  # two in it, one beside it, one empty
     assert sink_share(volumes, sink) == 0.5
+
+
+def test_quartiles_come_from_the_whole_clip_and_not_from_its_beginning() -> None:
+    """g rises from the first position to the last: the first eighth alone would have other quartiles."""
+    count = 8 * MOST_POSITIONS
+    g = torch.linspace(0.001, 8, count, dtype=torch.float64).view(1, 1, 8, 256, -1)
+    a = torch.zeros_like(g)
+    a[0, 0, 0, 0, 0] = 1.0
+    audit = audit_alpha(a, g, g[:, 0], g[:, 0])
+    assert audit.product[0].tolist() == pytest.approx([0.001, 2, 4, 6, 8], rel=1e-3)
+    assert audit.positive[0].tolist() == pytest.approx([1 / 10, 1 / 8, 1 / 6, 1 / 4, 1 / 2.001], rel=1e-3)
+
+
+def test_the_extremes_are_those_of_all_positions() -> None:
+    g = torch.full((1, 1, 2, 512, 512), 1.0)
+    a = torch.zeros_like(g)
+    a[0, 0, 0, 0, 0] = 1.0
+    g[0, 0, 0, 0, 1], g[0, 0, 1, 7, 3] = 0.25, 6.0  # neither on the subsample's grid
+    assert g.numel() >= 2 * MOST_POSITIONS
+    assert audit_alpha(a, g, g[:, 0], g[:, 0]).product[0].tolist() == [0.25, 1.0, 1.0, 1.0, 6.0]
+
+
+def test_the_guard_acts_at_one_in_ten_thousand() -> None:
+    """Floor 1e-4 · (2 + |ΣA·g|), which is 4e-4 near the pole."""
+    a = torch.tensor([-1.0, 0.0, 0.0, 0.0, 0.0], dtype=torch.float64).view(1, 1, 5)
+    g = torch.tensor([2 + 3e-4, 2 - 3e-4, 2 + 5e-4, 2 - 5e-4, 1.0], dtype=torch.float64).view(1, 1, 5)
+    assert audit_alpha(a, g, g[:, 0], g[:, 0]).guarded.tolist() == pytest.approx([2 / 5])
+
+
+def test_agreement_is_of_the_two_methods_given() -> None:
+    zero = torch.zeros(3, 1, 1, 2, 2)
+    plus = torch.tensor([[1.0, 2.0, 3.0, 4.0]] * 3).view(3, 1, 2, 2)
+    plus_plus = torch.tensor([[4.0, 3.0, 2.0, 1.0], [2.0, 4.0, 6.0, 8.0], [1.0, 0.0, 0.0, 1.0]]).view(3, 1, 2, 2)
+    np.testing.assert_allclose(audit_alpha(zero, zero, plus, plus_plus).agreement, [-1.0, 1.0, 0.0], atol=1e-12)
+
+
+def test_uniform_is_told_clip_by_clip() -> None:
+    g = torch.ones(2, 2, 1, 2, 2)
+    g[:, 1] = 3.0
+    g[1, 1, 0, 1, 1] = 3.5
+    assert audit_alpha(g, g, g[:, 0], g[:, 0]).uniform.tolist() == [True, False]
+
+
+def _line(*values: float) -> torch.Tensor:
+    return torch.tensor(values).view(1, 1, 1, 1, -1)
+
+
+@pytest.mark.parametrize(("top", "stands_out"), [(5.9, False), (6.0, False), (6.1, True), (-2.0, False)])
+def test_a_sink_stands_three_times_above_the_median(top: float, stands_out: bool) -> None:
+    assert (find_sink(_line(top, *[2.0] * 20)) is not None) == stands_out
+
+
+@pytest.mark.parametrize(("top", "stands_out"), [(0.9, False), (1.0, False), (1.1, True)])
+def test_below_zero_too_the_sink_rises_by_twice_the_medians_size(top: float, stands_out: bool) -> None:
+    assert (find_sink(_line(top, *[-1.0] * 20)) is not None) == stands_out
+
+
+def test_loud_is_what_rises_half_as_far_as_the_loudest() -> None:
+    """Median 0, top 8: 4 is the half, and in; 3.9 is out."""
+    sink = find_sink(_line(4.0, 3.9, 8.0, 2.0, *[0.0] * 40))
+    assert sink is not None
+    assert sink.cells == ((0, 0, 2), (0, 0, 0))
+
+
+@pytest.mark.parametrize(("loud", "is_sink"), [(1, True), (2, True), (3, False), (4, False), (9, False)])
+def test_at_most_a_tenth_of_the_grid_is_a_sink(loud: int, is_sink: bool) -> None:
+    assert (find_sink(_line(*[9.0] * loud, *[1.0] * (20 - loud))) is not None) == is_sink
+
+
+def test_one_cell_of_a_small_grid_may_be_a_sink() -> None:
+    sink = find_sink(_line(1.0, 9.0, 1.0))
+    assert sink == Sink(((0, 0, 1),), 9.0, 1.0)
+
+
+def test_empty_maps_peak_nowhere_even_where_the_sink_is_the_first_cell() -> None:
+    sink = Sink(((0, 0, 0),), 9.0, 1.0)
+    volumes = np.zeros((4, 1, 2, 2), dtype=np.float32)
+    volumes[0, 0, 0, 0] = volumes[1, 0, 1, 1] = 1.0
+    assert sink_share(volumes, sink) == 0.25
+    assert sink_share(volumes[2:], sink) == 0.0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from tests.helpers import oracle
 from tests.helpers.nets import BrightnessNet, HiddenHead, PooledHead, random_clip, seeded
@@ -288,6 +290,7 @@ def test_the_trunk_builds_no_graph() -> None:
     [
         ({"layer": "block9"}, NameNotFoundError, r"layer 'block9' not found; the nearest are 'block2', 'block1'"),
         ({"layer": "fc"}, LayerError, r"layer 'fc' returns \(1, 4\) for an input of \(1, 3, 4, 8, 8\)"),
+        ({"layer": "pool"}, LayerError, "layer 'pool' has one cell only, expected a grid in space or time"),
         ({"methods": ["gradcan"]}, NameNotFoundError, r"method 'gradcan' not found; the nearest are 'gradcam'"),
         ({"methods": []}, InputError, "no method was given, expected at least one of gradcam"),
         ({"target": 4}, InputError, "target is 4, expected class indices from 0 to 3"),
@@ -344,3 +347,172 @@ class _Odd(nn.Module):
 def test_odd_networks_are_refused(what: str, layer: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         explain(_Odd(what), random_clip(1, 3, 2, 5, 5), layer=layer)
+
+
+# ---- numbers that cannot be trusted, and heads that cannot be told
+
+
+class _Root(nn.Module):
+    """Scores are sums of √A: finite, but with an infinite gradient where A is 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu = nn.ReLU()
+
+    def forward(self, clip: Tensor) -> Tensor:
+        scores: Tensor = self.relu(clip).sqrt().sum(dim=(2, 3, 4))
+        return scores
+
+
+def test_gradients_that_are_not_finite_are_refused_where_logits_are_finite() -> None:
+    clip = torch.full((1, 3, 2, 4, 4), 4.0)
+    assert explain(_Root(), clip, layer="relu", target=0).volumes["gradcam"].max() == 1.0  # g = 1/4, A = 4
+    clip[0, 0, 0, 0, 0] = 0.0
+    with pytest.raises(NonFiniteError, match="the gradients at layer 'relu' contain NaN or infinity, expected finite"):
+        explain(_Root(), clip, layer="relu", target=0)
+
+
+class _Derivative(torch.autograd.Function):
+    """2x · g, as an operation that torch cannot differentiate (the backward of fused attention is one)."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, gradient: Tensor) -> Tensor:
+        return 2 * x * gradient
+
+    @staticmethod
+    def backward(context: Any, *_: Tensor) -> Tensor:
+        raise NotImplementedError("derivative for square_backward is not implemented")
+
+
+class _Square(torch.autograd.Function):
+    """x², differentiable once: a second time fails with torch's error."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor) -> Tensor:
+        context.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Any:
+        return _Derivative.apply(*context.saved_tensors, gradient)
+
+
+class _SquareMarkedOnce(torch.autograd.Function):
+    """x² as its author marks what is differentiable once: a second time, torch cuts the graph."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor) -> Tensor:
+        context.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, gradient: Tensor) -> Any:
+        (x,) = context.saved_tensors
+        return 2 * x * gradient
+
+
+class _SquareHead(HiddenHead):
+    square: type[torch.autograd.Function] = _Square
+
+    def head(self, activations: Tensor) -> Tensor:
+        scores: Tensor = self.out(self.square.apply(self.hidden(activations.flatten(1))))
+        return scores
+
+
+class _SquareMarkedOnceHead(_SquareHead):
+    square = _SquareMarkedOnce
+
+
+@pytest.mark.parametrize("net", [_SquareHead, _SquareMarkedOnceHead])
+def test_a_head_that_is_differentiable_once_only_is_explained(net: type[HiddenHead]) -> None:
+    built, clip = seeded(net).double(), _clip()
+    result = explain(built, clip, layer="relu", methods=ALL, target=1)
+    assert isinstance(built, _SquareHead)
+    leaf = built.relu(built.conv(clip)).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(built.out(built.hidden(leaf.flatten(1)) ** 2)[:, 1].sum(), leaf)
+    for n in range(2):
+        expected = oracle.weighted_map(gradient[n].flatten(1).mean(dim=1), leaf.detach()[n]).numpy()
+        np.testing.assert_allclose(result.volumes["gradcam"][n], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_whether_alpha_is_exact_is_not_told_of_a_head_that_cannot_be_differentiated_twice() -> None:
+    assert explain(seeded(_SquareHead).double(), _clip(), layer="relu", target=1).alpha_exact is None
+
+
+def test_whether_alpha_is_exact_is_not_told_where_once_differentiable_cuts_the_graph() -> None:
+    assert explain(seeded(_SquareMarkedOnceHead).double(), _clip(), layer="relu", target=1).alpha_exact is not True
+
+
+def test_bfloat16_comes_out_as_float32() -> None:
+    net, clip = seeded(HiddenHead).bfloat16(), random_clip(2, 3, 3, 4, 4, dtype=torch.bfloat16)
+    result = explain(net, clip, layer="relu", methods=ALL, target=0)
+    assert isinstance(net, HiddenHead)
+    activations = net.relu(net.conv(clip)).detach()
+    np.testing.assert_array_equal(result.logits, net.head(activations).detach().float().numpy())
+    assert result.logits.dtype == np.float32
+    leaf = activations.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(net.head(leaf)[:, 0].sum(), leaf)
+    for n in range(2):
+        weights = gradient[n].float().flatten(1).mean(dim=1)
+        assert result.volumes["gradcam"].dtype == np.float32
+        expected = oracle.weighted_map(weights, activations[n].float()).numpy()
+        np.testing.assert_allclose(result.volumes["gradcam"][n], expected, rtol=1e-5, atol=1e-6)
+
+
+class _Ending(nn.Module):
+    """A network with a softmax, or another last step, after its linear layer."""
+
+    def __init__(self, end: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.net, self.end = seeded(PooledHead), end
+
+    def forward(self, clip: Tensor) -> Tensor:
+        return self.end(self.net(clip))
+
+
+def test_probabilities_are_refused() -> None:
+    message = r"the model returns probabilities \(each row adds up to 1\), expected logits, because"
+    for dtype in (torch.float32, torch.float64):
+        net, clip = _Ending(lambda scores: scores.softmax(dim=1)).to(dtype), random_clip(2, 3, 4, 8, 8, dtype=dtype)
+        with pytest.raises(InputError, match=message):
+            explain(net, clip, layer="net.block2")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(lambda scores: scores.log_softmax(dim=1), id="log probabilities"),
+        pytest.param(
+            lambda scores: 9 * (scores - scores.mean(dim=1, keepdim=True)) + 0.25, id="rows of 1 with negatives"
+        ),
+        pytest.param(lambda scores: scores.softmax(dim=1) * 1.001, id="rows of 1.001"),
+        pytest.param(lambda scores: scores.softmax(dim=1) * scores.new_tensor([[1.0], [2.0]]), id="one row of 1"),
+        pytest.param(lambda scores: scores[:, :1] * 0 + 1, id="a single class"),
+    ],
+)
+def test_what_only_resembles_probabilities_is_explained(end: Callable[[Tensor], Tensor]) -> None:
+    assert len(explain(_Ending(end), random_clip(2, 3, 4, 8, 8), layer="net.block2", target=0)) == 2
+
+
+class _ChannelsLast(nn.Module):
+    """Features as (N, t, h, w, D) after the last convolution, as video transformers keep them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(3, 16, 3, padding=1)
+        self.last = nn.Identity()
+        self.fc = nn.Linear(16, 4)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        features = self.last(torch.relu(self.conv(clip)).permute(0, 2, 3, 4, 1))
+        scores: Tensor = self.fc(features.mean(dim=(1, 2, 3)))
+        return scores
+
+
+def test_channels_last_features_are_refused_and_never_chosen_by_default() -> None:
+    net, clip = seeded(_ChannelsLast), random_clip(1, 3, 4, 8, 8)
+    message = r"layer 'last' returns \(1, 4, 8, 8, 16\) for an input of \(1, 3, 4, 8, 8\), expected \(N, D, \.\.\.\)"
+    with pytest.raises(LayerError, match=message):
+        explain(net, clip, layer="last")
+    assert explain(net, clip).layer == "conv"

@@ -56,7 +56,8 @@ def test_label_of_an_index(model: Model) -> None:
 @pytest.mark.parametrize("name", ["walkin", "1.0", "", "²"])
 def test_an_unknown_label(model: Model, name: str) -> None:
     with pytest.raises(
-        NameNotFoundError, match=f"label '{name}' not found; .*; pass a label of 'three' or an index from 0 to 2"
+        NameNotFoundError,
+        match=f"label '{name}' not found; (the nearest are .*; )?pass a label of 'three' or an index from 0 to 2",
     ):
         model.label_index(name)
 

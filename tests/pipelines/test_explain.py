@@ -380,6 +380,7 @@ def test_a_failure_while_encoding_leaves_nothing(
         ({"targets": ("bright",)}, NameNotFoundError, "label 'bright' not found; the nearest are 'Bright thing'"),
         ({"targets": (2,)}, InputError, "class index 2 is out of range"),
         ({"foil": "nothing"}, NameNotFoundError, "label 'nothing' not found"),
+        ({"foil": "bright thing", "targets": (0,)}, InputError, "the foil 'Bright thing' is a target too"),
         ({"layer": "conv"}, NameNotFoundError, "layer 'conv' not found"),
         ({"methods": ("score",)}, NameNotFoundError, "method 'score' not found"),
     ],

@@ -174,6 +174,10 @@ def _require_map(activations: Tensor, layer: str, clip: Tensor) -> None:
             f"layer {layer!r} returns {tuple(activations.shape)} for an input of {tuple(clip.shape)}, expected "
             f"(N, D, ...) with the input's axes and no finer a grid; choose a convolutional layer"
         )
+    if max(activations.shape[2:]) == 1 and max(clip.shape[2:]) > 1:
+        raise LayerError(
+            f"layer {layer!r} has one cell only, expected a grid in space or time; choose a layer before the pooling"
+        )
 
 
 def require_finite(tensor: Tensor, what: str) -> None:

@@ -50,5 +50,5 @@ def _canonical(name: str) -> str:
     folded = name.strip().casefold()
     folded = ALIASES.get(folded, folded)
     if folded not in METHODS:
-        raise name_not_found("method", name, [*METHODS, *ALIASES], f"the methods are {', '.join(METHODS)}")
+        raise name_not_found("method", name, METHODS, f"the methods are {', '.join(METHODS)}")
     return folded

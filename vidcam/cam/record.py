@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
 
 from vidcam.cam.conduct import untouched
 from vidcam.cam.layers import find_layer
@@ -51,21 +52,23 @@ class Tape:
         """Whether the head has no curvature at A, so that eq. 16 and with it eq. 19 of Grad-CAM++ are exact.
 
         The second derivative of the score is tried along one fixed direction. None if the head cannot be
-        differentiated twice.
+        differentiated twice, or has a function of its own whose backward hides that it depends on A.
         """
         try:
             gradients = self._differentiate(score, create_graph=True)
             curved = [(g * _direction(g)).sum() for g in gradients.values() if g.requires_grad]
-            if not curved:
-                return True
-            probes = torch.stack(curved).sum()
-            second = torch.autograd.grad(probes, list(self._outputs.values()), retain_graph=True, allow_unused=True)
+            second = self._second_derivatives(curved) if curved else ()
         except LayerError:
             raise
         except RuntimeError:
             return None
-        found: Sequence[Tensor | None] = second  # allow_unused
-        return not any(curvature is not None and bool(curvature.any()) for curvature in found)
+        if any(curvature is not None and bool(curvature.any()) for curvature in second):
+            return False
+        return None if _has_custom_function(score) else True
+
+    def _second_derivatives(self, probes: Sequence[Tensor]) -> Sequence[Tensor | None]:
+        outputs = list(self._outputs.values())
+        return torch.autograd.grad(torch.stack(list(probes)).sum(), outputs, retain_graph=True, allow_unused=True)
 
     def _differentiate(self, score: Tensor, *, create_graph: bool) -> dict[str, Tensor]:
         names, outputs = list(self._outputs), list(self._outputs.values())
@@ -127,6 +130,21 @@ def _direction(like: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     direction: Tensor = torch.randn(like.shape, generator=generator, dtype=torch.float32).to(like)
     return direction
+
+
+def _has_custom_function(score: Tensor) -> bool:
+    """Whether a `torch.autograd.Function` written in Python lies between the score and the leaves."""
+    seen: set[object] = set()
+    ahead: list[object] = [score.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node is None or node in seen:
+            continue
+        if isinstance(node, BackwardCFunction):
+            return True
+        seen.add(node)
+        ahead.extend(before for before, _ in getattr(node, "next_functions", ()))
+    return False
 
 
 def _no_gradient(names: Sequence[str]) -> str:

@@ -198,7 +198,7 @@ def _draw_times(page: Page, sheet: Sheet, columns: _Columns, y: float) -> float:
 
 def _draw_legend(page: Page, sheet: Sheet, columns: _Columns, colours: Mapping[str, str], y: float) -> float:
     """What the strip's lines are, and the colour bar at the right end."""
-    entries = [(f"evidence, {method}", colours[method]) for method in sheet.rows]
+    entries = [(f"{method} over time, scaled to its peak", colours[method]) for method in sheet.rows]
     if sheet.strip.windows:
         entries.append(("probability of the target, mean of the windows", PROBABILITY_COLOUR))
     x, end = float(columns.left), columns.right - _BAR_SIZE[1] - 190

@@ -1,0 +1,118 @@
+"""`untouched`: flags, random state and grad mode as they were, whatever happens inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.helpers.nets import PooledHead, random_clip, seeded
+from vidcam.cam.conduct import untouched
+from vidcam.cam.explain import explain
+from vidcam.cam.layers import list_layers
+from vidcam.cam.record import record
+
+
+class NoisyNet(nn.Module):
+    """Draws random numbers in evaluation mode too, in its trunk and in its head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(3, 4, 3, padding=1)
+        self.relu = nn.ReLU()
+
+    def forward(self, clip: Tensor) -> Tensor:
+        features: Tensor = self.relu(self.conv(clip + 0.01 * torch.randn_like(clip)))
+        return features.mean(dim=(2, 3, 4)) + 0.01 * torch.rand(len(clip), 4)
+
+
+def test_inside_all_modules_are_in_evaluation_and_nothing_builds_a_graph() -> None:
+    net = seeded(PooledHead).train()
+    with untouched(net):
+        assert not any(module.training for module in net.modules())
+        assert not torch.is_grad_enabled()
+        assert not net(random_clip(1, 3, 4, 8, 8)).requires_grad
+    assert all(module.training for module in net.modules())
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_each_flag_is_put_back_by_itself(training: bool) -> None:
+    net = seeded(PooledHead).train(training)
+    odd = net.get_submodule("block1.1")
+    odd.train(not training)
+    with untouched(net):
+        pass
+    assert {module for module in net.modules() if module.training != training} == {odd}
+
+
+def test_statistics_of_batch_normalisation_stay() -> None:
+    net = seeded(PooledHead).train()
+    before = [buffer.clone() for buffer in net.buffers()]
+    with untouched(net):
+        net(random_clip(4, 3, 4, 8, 8))
+    assert all(torch.equal(old, new) for old, new in zip(before, net.buffers(), strict=True))
+
+
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+def test_the_callers_grad_mode_comes_back(mode: Callable[[], torch.no_grad]) -> None:
+    net = seeded(PooledHead)
+    with mode():
+        before = (torch.is_grad_enabled(), torch.is_inference_mode_enabled())
+        with untouched(net):
+            assert not torch.is_inference_mode_enabled()
+            torch.set_grad_enabled(True)  # as `record` does for the head
+        assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) == before
+
+
+def _use_untouched(net: nn.Module, clip: Tensor) -> None:
+    with untouched(net):
+        net(clip)
+
+
+def _use_record(net: nn.Module, clip: Tensor) -> None:
+    with record(net, ["relu"]):
+        net(clip)
+
+
+@pytest.mark.parametrize("use", [_use_untouched, _use_record, list_layers, explain])
+def test_the_random_state_stays_where_a_net_draws_numbers_in_evaluation(
+    use: Callable[[nn.Module, Tensor], object],
+) -> None:
+    net, clip = seeded(NoisyNet).eval(), random_clip(2, 3, 4, 6, 6)
+    torch.default_generator.manual_seed(7)
+    before = torch.get_rng_state()
+    use(net, clip)
+    assert torch.equal(before, torch.get_rng_state())
+    first = torch.rand(3)
+    torch.default_generator.manual_seed(7)
+    torch.testing.assert_close(first, torch.rand(3), rtol=0, atol=0)
+
+
+def test_the_same_seed_gives_the_same_map_of_a_net_that_draws_numbers() -> None:
+    net, clip = seeded(NoisyNet).eval(), random_clip(2, 3, 4, 6, 6)
+    torch.default_generator.manual_seed(7)
+    first, second = (explain(net, clip, layer="relu", target=0) for _ in range(2))
+    np.testing.assert_array_equal(first.volumes["gradcam++"], second.volumes["gradcam++"])
+
+
+def test_everything_comes_back_after_an_exception() -> None:
+    net = seeded(NoisyNet).train()
+    net.get_submodule("relu").eval()
+    torch.default_generator.manual_seed(7)
+    before = torch.get_rng_state()
+
+    def fail() -> None:
+        with untouched(net):
+            torch.rand(5)
+            torch.set_grad_enabled(True)
+            raise KeyError("planted")
+
+    with torch.no_grad():
+        with pytest.raises(KeyError, match="planted"):
+            fail()
+        assert not torch.is_grad_enabled()
+    assert torch.equal(before, torch.get_rng_state())
+    assert [name for name, module in net.named_modules() if not module.training] == ["relu"]

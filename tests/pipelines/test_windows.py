@@ -1,0 +1,166 @@
+"""From a film to batches: the model's input by an independent loop, decoded once, with no more kept than is needed."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tests.helpers.videos import Frames, noise_frames
+from vidcam.media import Seconds, VideoInfo
+from vidcam.pipelines.windows import batches, timeline, window_tensors
+from vidcam.preprocess import crop_frames, to_model_input
+from vidcam.sampling import Window, plan_windows
+from vidcam.spec import ModelSpec, Scaling
+from vidcam.video.reader import read_clip
+
+SPEC = ModelSpec(
+    name="small",
+    frames=8,
+    fps=Fraction(25, 2),
+    resize=20,
+    crop_size=(16, 16),
+    scaling=Scaling(mean=(10.0, 100.0, 200.0), std=(1.0, 2.0, 4.0), channels="bgr"),
+    classes=2,
+    layer=None,
+)
+
+
+class Reel:
+    """A `VideoReader` over frames in memory; it notes which moments were asked for, in order."""
+
+    def __init__(self, frames: Frames, *, fps: int = 25) -> None:
+        self._frames = frames
+        self.asked: list[float] = []
+        self.info = VideoInfo(
+            path="reel.mp4",
+            size=(frames.shape[1], frames.shape[2]),
+            rotation_degrees=0,
+            fps=Fraction(fps),
+            pts_seconds=np.arange(len(frames)) / fps,
+            duration_seconds=len(frames) / fps,
+            time_base=Fraction(1, 12_800),
+            codec="none",
+            pixel_format="rgb24",
+            has_audio=False,
+        )
+
+    def frames(self, start_seconds: float = 0.0, end_seconds: float | None = None) -> Iterator[tuple[float, Frames]]:
+        end = self.info.duration_seconds if end_seconds is None else end_seconds
+        pts = self.info.pts_seconds
+        yield from self.frames_at(pts[(pts >= start_seconds) & (pts < end)])
+
+    def frames_at(self, seconds: Seconds) -> Iterator[tuple[float, Frames]]:
+        for second in seconds.tolist():
+            self.asked.append(second)
+            index = int(np.searchsorted(self.info.pts_seconds, second, side="right")) - 1
+            yield float(self.info.pts_seconds[index]), self._frames[index]
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to close."""
+
+
+def _plan(reel: Reel, spec: ModelSpec = SPEC, **options: Any) -> tuple[Window, ...]:
+    return plan_windows(reel.info, frames=spec.frames, fps=spec.fps, **options)
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.5, 0.8])
+def test_each_window_is_what_reading_it_alone_gives(overlap: float) -> None:
+    reel = Reel(noise_frames(53, 24, 32))
+    windows = _plan(reel, overlap=overlap)
+    tensors = list(window_tensors(reel, windows, SPEC, SPEC.geometry(reel.info.size)))
+    assert len(tensors) == len(windows) > 2
+    for window, tensor in zip(windows, tensors, strict=True):
+        alone = to_model_input(read_clip(reel, window.times), SPEC).tensor[0]
+        torch.testing.assert_close(tensor, alone, rtol=0, atol=0)
+
+
+def test_scaled_once_by_hand() -> None:
+    """RGB (50, 60, 70) is BGR (70, 60, 50) to this model: (70 - 10) / 1, (60 - 100) / 2, (50 - 200) / 4."""
+    frames = np.broadcast_to(np.array([50, 60, 70], np.uint8), (20, 16, 16, 3)).copy()
+    reel = Reel(frames)
+    spec = replace(SPEC, resize=16)
+    tensors = list(window_tensors(reel, _plan(reel, spec), spec, spec.geometry((16, 16))))
+    assert [tensor.shape for tensor in tensors] == [(3, 8, 16, 16)] * len(tensors)
+    for tensor in tensors:
+        assert tensor.dtype == torch.float32
+        assert [float(channel.unique()) for channel in tensor] == [60.0, -20.0, -37.5]
+
+
+def test_overlapping_windows_decode_each_frame_once_and_in_order() -> None:
+    reel = Reel(noise_frames(90, 20, 20))
+    windows = _plan(reel, overlap=0.75)
+    assert len(list(window_tensors(reel, windows, SPEC, SPEC.geometry(reel.info.size)))) == len(windows)
+    assert reel.asked == sorted(set(np.concatenate([window.times for window in windows]).tolist()))
+
+
+def test_a_frame_that_fills_several_slots_is_decoded_once() -> None:
+    reel = Reel(noise_frames(3, 20, 20))
+    (window,) = _plan(reel)
+    (tensor,) = window_tensors(reel, [window], SPEC, SPEC.geometry(reel.info.size))
+    assert len(reel.asked) == len(set(window.times.tolist())) < 8
+    torch.testing.assert_close(tensor, to_model_input(read_clip(reel, window.times), SPEC).tensor[0], rtol=0, atol=0)
+
+
+def test_memory_does_not_grow_with_the_film(monkeypatch: pytest.MonkeyPatch) -> None:
+    born: list[weakref.ref[Tensor]] = []
+
+    def tagged(*arguments: Any) -> list[Tensor]:
+        frame = crop_frames(*arguments)[0]
+        born.append(weakref.ref(frame))
+        return [frame]
+
+    monkeypatch.setattr("vidcam.pipelines.windows.crop_frames", tagged)
+    reel = Reel(noise_frames(300, 16, 16))
+    spec = replace(SPEC, resize=16)
+    windows = _plan(reel, spec, overlap=0.5)
+    alive = [
+        sum(frame() is not None for frame in born)
+        for _ in window_tensors(reel, windows, spec, spec.geometry(reel.info.size))
+    ]
+    assert len(born) > 140
+    assert max(alive) <= 8 + 1  # the frames of one window, and the loop's own name for the newest
+
+
+def test_frames_are_not_decoded_before_their_window_is_wanted() -> None:
+    reel = Reel(noise_frames(100, 16, 16))
+    windows = _plan(reel)
+    tensors = window_tensors(reel, windows, SPEC, SPEC.geometry(reel.info.size))
+    next(tensors)
+    assert reel.asked == windows[0].times.tolist()
+
+
+def test_batches_and_the_rest() -> None:
+    reel = Reel(noise_frames(75, 20, 20))
+    windows = _plan(reel)
+    geometry = SPEC.geometry(reel.info.size)
+    parts = list(batches(reel, windows, SPEC, geometry, size=4))
+    assert [list(indices) for indices, _ in parts] == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
+    assert [len(tensor) for _, tensor in parts] == [4, 4, 1]
+    together = torch.cat([tensor for _, tensor in parts])
+    one_by_one = torch.stack(list(window_tensors(reel, windows, SPEC, geometry)))
+    torch.testing.assert_close(together, one_by_one, rtol=0, atol=0)
+
+
+def test_the_timeline_of_windows() -> None:
+    first, second = Window(0.0, 1.0, np.array([0.0, 0.5])), Window(0.5, 1.5, np.array([0.5, 1.0]))
+    line = timeline([first, second])
+    assert line.starts.tolist() == [0.0, 0.5]
+    assert line.ends.tolist() == [1.0, 1.5]
+    assert line.frame_seconds.tolist() == [[0.0, 0.5], [0.5, 1.0]]
