@@ -170,7 +170,7 @@ def _writer(drawing: Drawing, path: Path) -> VideoWriter:
         fps=drawing.info.fps,
         time_base=drawing.info.time_base,
         duration_seconds=drawing.end_seconds - start,
-        audio_from=Path(drawing.info.path) if drawing.info.has_audio else None,
+        audio_from=drawing.info.files[0] if drawing.info.has_audio else None,
         audio_start_seconds=start,
         audio_end_seconds=drawing.end_seconds,
     )

@@ -47,6 +47,11 @@ class ExplainedVideo:
         return [(entry["label"], entry["probability"]) for entry in self.document["top5"]]
 
     @property
+    def warnings(self) -> list[str]:
+        """What one should know about the source: damage, choices made."""
+        return list(self.document["source"]["warnings"])
+
+    @property
     def audit(self) -> list[str]:
         """What one should know before trusting the maps."""
         return list(self.document["audit"])

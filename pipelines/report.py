@@ -17,28 +17,32 @@ from vidcam import __version__
 from vidcam.cam.audit import Sink
 from vidcam.explanation import FIVE_NUMBERS, AlphaAudit
 from vidcam.film import Film
-from vidcam.media import VideoInfo
 from vidcam.metrics.drop import average_drop, drop
 from vidcam.metrics.increase import increase, increase_rate
 from vidcam.models.model import Model
 from vidcam.pipelines.analyse import Answer
 from vidcam.pipelines.sentences import sink_shares
+from vidcam.video.reader import VideoReader
 
 PACKAGES = ("av", "numpy", "torch", "torchvision")
 
 
-def source_entry(info: VideoInfo, path: str) -> dict[str, Any]:
-    """What was explained: path, content hash, and what probing found."""
+def source_entry(reader: VideoReader, path: str) -> dict[str, Any]:
+    """What was explained: path, content hash, what probing found and what reading did."""
+    info = reader.info
     return {
         "path": path,
-        "sha256": _sha256(Path(info.path)),
+        "sha256": _sha256(info.files),
         "size": list(info.size),
         "rotation_degrees": info.rotation_degrees,
+        "pixel_aspect": float(info.pixel_aspect),
         "fps": float(info.fps),
         "frames": info.frame_count,
         "duration_seconds": info.duration_seconds,
         "codec": info.codec,
         "has_audio": info.has_audio,
+        "readable_seconds": [list(interval) for interval in reader.readable_seconds],
+        "warnings": list(reader.notes),
     }
 
 
@@ -159,9 +163,13 @@ def _finite(values: NDArray[np.float64], reduce: Any) -> float | None:
     return float(reduce(finite)) if finite.size else None
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(files: Sequence[Path]) -> str:
+    """Of the contents, one after the other."""
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
 
 
 def all_files(stem: str, entries: Sequence[Mapping[str, Any]], *, sheet: bool, data: bool) -> list[str]:

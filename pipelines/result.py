@@ -133,7 +133,7 @@ class Result:
         outputs = asked.options.outputs
         return {
             "schema": SCHEMA,
-            "source": report.source_entry(info, relative_path(Path(info.path), folder)),
+            "source": report.source_entry(self._footage.reader, relative_path(Path(info.path), folder)),
             "model": report.model_entry(model, first.explanation.layer),
             "top5": report.top5(model, first.explanation.probabilities()),
             "targets": targets,
@@ -145,7 +145,11 @@ class Result:
                 for sentence in audit_sentences(label, answer.explanation, sink)
             ],
             "fill": asked.options.fill,
-            "runtime": {"device": str(model.device), "batch_size": asked.question.batch_size},
+            "runtime": {
+                "device": str(model.device),
+                "batch_size": asked.question.batch_size,
+                "decoder": info.decoder,
+            },
             "versions": report.versions(),
             "files": report.all_files(stem, targets, sheet="sheet" in outputs, data="data" in outputs),
         }

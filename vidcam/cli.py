@@ -186,6 +186,8 @@ def _report(video: Path, result: ExplainedVideo) -> None:
     document = result.document
     windows, target = len(document["windows"]), document["targets"][0]["label"]
     _say(f"{video}: {windows} window{'s' * (windows > 1)}, explained for {target!r}")
+    for sentence in result.warnings:
+        _say(f"  warning: {sentence}")
     for label, probability in result.top5:
         _say(f"  {label}: {probability:.5f}")
     for sentence in result.audit:

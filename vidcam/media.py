@@ -1,13 +1,15 @@
 """Video as values: what a file holds, and frames together with their time stamps.
 
-Seconds count from the first displayed frame of the video. Sizes are `(height, width)` in pixels as displayed, that
-is, after the rotation that the file asks for. Time stamps are the file's own, never index / fps.
+Seconds count from the first displayed frame of the video. Sizes are `(height, width)` in square pixels as displayed,
+that is, after the pixel aspect and the rotation that the file asks for. Time stamps are the file's own, never
+index / fps.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +26,7 @@ class VideoInfo:
 
     Attributes:
         path: the file, as given.
-        size: (height, width) in pixels, as displayed.
+        size: (height, width) in square pixels, as displayed.
         rotation_degrees: counter-clockwise rotation that was applied for display: 0, 90, 180 or 270.
         fps: mean frame rate, frames per second.
         pts_seconds: (F,) float64, when each frame is first displayed, strictly increasing, first 0.0.
@@ -33,6 +35,10 @@ class VideoInfo:
         codec: the decoder's name for the codec, 'h264'.
         pixel_format: the decoder's name for the stored pixels, 'yuv420p'.
         has_audio: whether there is a sound stream.
+        pixel_aspect: width over height of a stored pixel; the width of the frames was multiplied by it for display.
+        decoder: what decodes: 'pyav', 'decord' or 'images'.
+        files: where the bytes lie: the file itself, the copy of a stream (gone when the reader closes), all images.
+        notes: what a user should know about the file, as sentences without a full stop.
     """
 
     path: str
@@ -45,6 +51,10 @@ class VideoInfo:
     codec: str
     pixel_format: str
     has_audio: bool
+    pixel_aspect: Fraction = Fraction(1)
+    decoder: str = "pyav"
+    files: tuple[Path, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pts_seconds.ndim != 1 or self.pts_seconds.size == 0:

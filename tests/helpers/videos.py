@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -59,19 +59,25 @@ def write_video(
     options: dict[str, str] | None = None,
     sound: Samples | None = None,
     sound_codec: str = "aac",
+    container_options: dict[str, str] | None = None,
+    tune: Callable[[VideoStream], None] = lambda _: None,
 ) -> Path:
-    """Encode `frames` at `ticks` of `time_base` (at `fps` from 0 if not given); the suffix chooses the container."""
+    """Encode `frames` at `ticks` of `time_base` (at `fps` from 0 if not given); the suffix chooses the container.
+
+    `tune` may set what it likes on the stream before the first frame is encoded. Frames with a fourth channel are RGBA.
+    """
     step = 1 / (fps * time_base)
     stamps = [round(index * step) for index in range(len(frames))] if ticks is None else ticks
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", container_options=container_options) as container:
         stream = container.add_stream(codec, rate=fps, options=LOSSLESS_RGB if options is None else options)
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = pixel_format
         stream.codec_context.time_base = time_base
+        tune(stream)
         ear = None if sound is None else container.add_stream(sound_codec, rate=SOUND_RATE, layout="mono")
         for frame, tick in zip(frames, stamps, strict=True):
-            picture = VideoFrame.from_ndarray(frame, format="rgb24")
+            picture = VideoFrame.from_ndarray(frame, format={3: "rgb24", 4: "rgba"}[frame.shape[-1]])
             picture.pts, picture.time_base = tick, time_base
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))

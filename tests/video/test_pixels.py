@@ -38,7 +38,7 @@ def flat_frame(yuv: tuple[int, int, int], height: int, *, matrix: int, colour_ra
 
 
 def rgb_of(frame: VideoFrame) -> NDArray[np.int64]:
-    decode = RgbDecoder(stored_size=(frame.height, frame.width), orientation=Orientation())
+    decode = RgbDecoder(size=(frame.height, frame.width), orientation=Orientation())
     return np.asarray(decode(frame)[frame.height // 2, 8], np.int64)
 
 
@@ -66,7 +66,7 @@ def test_writing_and_reading_agree(size: tuple[int, int]) -> None:
         assert (frame.colorspace, frame.color_range, frame.format.name) == (1, 1, "yuv420p")
         assert frame.height == size[0] + size[0] % 2
         assert frame.width == size[1] + size[1] % 2
-        found = RgbDecoder(stored_size=(frame.height, frame.width), orientation=Orientation())(frame)
+        found = RgbDecoder(size=(frame.height, frame.width), orientation=Orientation())(frame)
         assert np.abs(found.astype(int) - colour).max() <= 2
 
 
@@ -81,14 +81,14 @@ def test_odd_size_repeats_the_last_row_and_column() -> None:
 def test_rgb_source_is_copied() -> None:
     """A frame that needs no conversion must not lend its memory, which the decoder may go on to use."""
     stored = VideoFrame.from_ndarray(noise_frames(1, 16, 64)[0], format="rgb24")
-    decode = RgbDecoder(stored_size=(16, 64), orientation=Orientation())
+    decode = RgbDecoder(size=(16, 64), orientation=Orientation())
     first = decode(stored)
     first[:] = 0
     assert decode(stored).any()
 
 
 def test_frame_of_another_size_is_scaled() -> None:
-    decode = RgbDecoder(stored_size=(16, 64), orientation=Orientation())
+    decode = RgbDecoder(size=(16, 64), orientation=Orientation())
     assert decode(VideoFrame.from_ndarray(noise_frames(1, 20, 30)[0], format="rgb24")).shape == (16, 64, 3)
 
 

@@ -61,3 +61,12 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
         )
     stream.thread_type = "AUTO"
     return stream
+
+
+def stream_notes(container: InputContainer, chosen: VideoStream) -> tuple[str, ...]:
+    """What to say about the choice of `chosen`, as sentences."""
+    cover = av.stream.Disposition.attached_pic
+    count = sum(not stream.disposition & cover for stream in container.streams.video)
+    if count < 2:
+        return ()
+    return (f"the file holds {count} video streams; the default one, stream {chosen.index}, is taken",)

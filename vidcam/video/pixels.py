@@ -1,24 +1,30 @@
 """Colour and orientation: between stored video frames and (H, W, 3) uint8 RGB as displayed.
 
 Reading takes the colour matrix and range from the frame's tags; an untagged frame is BT.601 below 720 rows and BT.709
-from there on, limited range, as players assume. Writing is always BT.709 in limited range, and tagged so.
+from there on, limited range, as players assume. PQ and HLG are tone-mapped (`hdr`), transparent pixels are shown on
+black. Writing is always BT.709 in limited range, and tagged so.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from fractions import Fraction
+from typing import Any, cast
 
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from numpy.typing import NDArray
 
 from vidcam.media import Frames
+from vidcam.video.hdr import ToneMapper, Transfer
 
 # AVColorSpace, AVColorPrimaries and AVColorTransferCharacteristic number alike here; PyAV exposes plain integers.
 BT709 = 1
 UNSPECIFIED = 2
+BT2020_PRIMARIES = 9
+HDR_TRANSFERS: dict[int, Transfer] = {16: "pq", 18: "hlg"}
 
 # SWS_BILINEAR | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND | SWS_BITEXACT: colour bars come back within 1 rather than 2,
 # chroma is interpolated rather than repeated, and the result does not depend on the processor's vector unit.
@@ -67,32 +73,69 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     )
 
 
+def square_pixels(size: tuple[int, int], pixel_aspect: Fraction) -> tuple[int, int]:
+    """(height, width) in square pixels of a picture stored as `size`: the height is kept, the width is scaled."""
+    return size[0], max(1, round(size[1] * pixel_aspect))
+
+
 class RgbDecoder:
-    """Decoded frames to RGB as displayed; frames of another size are scaled to the first one's.
+    """Decoded frames to RGB as displayed; frames of another size are scaled to the given one.
 
     Args:
-        stored_size: (height, width) of the stored frames, before orientation.
+        size: (height, width) in square pixels, before orientation.
         orientation: what to do for display.
     """
 
-    def __init__(self, *, stored_size: tuple[int, int], orientation: Orientation) -> None:
-        self._height, self._width = stored_size
+    def __init__(self, *, size: tuple[int, int], orientation: Orientation) -> None:
+        self._height, self._width = size
         self._orientation = orientation
         self._reformatter = VideoReformatter()
+        self._tone: tuple[tuple[Transfer, bool], ToneMapper] | None = None
 
     def __call__(self, frame: VideoFrame) -> Frames:
         """(H, W, 3) uint8 RGB, a fresh array."""
+        return self._orientation.apply(self._upright(frame))
+
+    def _upright(self, frame: VideoFrame) -> Frames:
+        if frame.color_trc in HDR_TRANSFERS:
+            deep = cast("NDArray[np.uint16]", self._converted(frame, "rgb48le"))
+            return self._tone_mapper(frame)(deep)
+        if has_alpha(frame):
+            return on_black(cast("Frames", self._converted(frame, "rgba")))
+        return cast("Frames", self._converted(frame, "rgb24"))
+
+    def _converted(self, frame: VideoFrame, pixel_format: str) -> NDArray[Any]:
         untagged = Colorspace.ITU709 if frame.height >= _HD_ROWS else Colorspace.ITU601
         converted = self._reformatter.reformat(
             frame,
             width=self._width,
             height=self._height,
-            format="rgb24",
+            format=pixel_format,
             src_colorspace=untagged if frame.colorspace == UNSPECIFIED else None,
             interpolation=_SCALER_FLAGS,
         )
-        rgb = cast("Frames", converted.to_ndarray())
-        return self._orientation.apply(rgb.copy() if converted is frame else rgb)
+        pixels = converted.to_ndarray()
+        return pixels.copy() if converted is frame else pixels
+
+    def _tone_mapper(self, frame: VideoFrame) -> ToneMapper:
+        key = (HDR_TRANSFERS[frame.color_trc], frame.color_primaries in {BT2020_PRIMARIES, UNSPECIFIED})
+        if self._tone is None or self._tone[0] != key:
+            self._tone = (key, ToneMapper(key[0], is_wide=key[1]))
+        return self._tone[1]
+
+
+def has_alpha(frame: VideoFrame) -> bool:
+    """Whether pixels may be transparent."""
+    return any(component.is_alpha for component in frame.format.components)
+
+
+def on_black(rgba: Frames) -> Frames:
+    """(H, W, 3) of straight (not premultiplied) (H, W, 4): what lies over black."""
+    alpha = rgba[..., 3:]
+    if alpha.min() == 255:
+        return np.ascontiguousarray(rgba[..., :3])
+    shown: Frames = ((rgba[..., :3].astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
+    return shown
 
 
 class YuvEncoder:

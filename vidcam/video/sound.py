@@ -26,7 +26,7 @@ from av.packet import Packet
 
 from vidcam.errors import MediaError
 from vidcam.video.container import open_input, video_stream
-from vidcam.video.timeline import decoded_frames
+from vidcam.video.packets import decoded_frames, read_packets
 
 _logger = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ def _picture_start(name: str) -> Fraction:
             stream = video_stream(source, name)
         except MediaError:
             return Fraction(0)
-        tick = next((tick for tick, _ in decoded_frames(source.demux(stream), 1)), 0)
+        tick = next((tick for tick, _ in decoded_frames(read_packets(source, stream), 1)), 0)
         return tick * (stream.time_base or Fraction(0))
 
 

@@ -2,40 +2,41 @@
 
 Time stamps are whole numbers of the stream's time base ("ticks"). Packets that an edit list hides are not displayed.
 Decoders hand out frames in the order of display. Where their time stamps are in another order (packed B-frames in
-AVI), the frames take the sorted time stamps; where time stamps repeat, a frame that does not lie after the one before
-it is dropped. Reading does the same, so that both agree.
+AVI), the frames take the sorted time stamps. Where time stamps repeat, a frame that does not lie after the last one
+follows it by the usual distance if each packet gave one frame (MPEG-PS), and is dropped otherwise. Reading does the
+same, so that both agree.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 
-import av
 import numpy as np
 from av.container import InputContainer
-from av.packet import Packet
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from vidcam.errors import MediaError
 from vidcam.media import Seconds
-from vidcam.video.container import media_errors, open_input, video_stream
+from vidcam.video.container import media_errors, open_input, stream_notes, video_stream
+from vidcam.video.packets import Ticks, decoded_frames, read_packets, read_table
 
-Ticks = NDArray[np.int64]
+_MOV = "mov,mp4,m4a,3gp,3g2,mj2"
+_MATROSKA = "matroska,webm"
+# Containers in which a packet has the same time stamp whether it was reached by reading or by seeking. In MPEG-PS most
+# packets have none of their own, and what FFmpeg makes up for them after a seek is another.
+_SEEKABLE_FORMATS = (_MOV, _MATROSKA, "avi", "mpegts", "flv", "asf")
 
-_logger = logging.getLogger(__name__)
-
-# Containers that store each frame's own time stamp, and codecs that display one frame for each packet.
-_EXACT_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+# In MOV and Matroska each frame has its own time stamp; these codecs display one frame for each packet.
 _EXACT_CODECS = ("h264", "hevc", "vp9", "av1")
 
-_PACKET = np.dtype(
-    [("pts", np.int64), ("has_pts", np.bool_), ("is_key", np.bool_), ("is_hidden", np.bool_), ("duration", np.int64)]
-)
+# A hole of so many frames in an otherwise regular film, with a key frame behind it, is damage that the demuxer skipped.
+_HOLE_STEPS = 4
+_REGULAR_SHARE = 0.95
+
+# How much of its announced length a file may lack before it counts as cut short: rounding and a dropped last frame.
+_SHORTFALL_SECONDS = Fraction(1, 4)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +50,9 @@ class Timeline:
         step_ticks: the usual distance of two frames, >= 1.
         time_base: seconds in a tick.
         is_counted: whether the k-th decoded frame is the k-th of `ticks`, whatever its own time stamp says.
+        gaps: half-open intervals of ticks, increasing, of which no picture can be read.
+        corrupt_ticks: (C,) int64, time stamps of packets that the demuxer calls damaged.
+        notes: sentences about the file.
     """
 
     ticks: Ticks = field(repr=False)
@@ -57,40 +61,22 @@ class Timeline:
     step_ticks: int
     time_base: Fraction
     is_counted: bool = False
+    gaps: tuple[tuple[int, int], ...] = ()
+    corrupt_ticks: Ticks = field(default_factory=lambda: np.empty(0, np.int64), repr=False)
+    notes: tuple[str, ...] = ()
 
     def seconds(self) -> Seconds:
         """(F,) float64, counted from the first displayed frame."""
         units = (self.ticks - self.ticks[0]) * self.time_base.numerator
         return np.asarray(units / self.time_base.denominator, np.float64)
 
+    def second_of(self, tick: int) -> float:
+        """A tick, counted in seconds from the first displayed frame."""
+        return float((tick - int(self.ticks[0])) * self.time_base)
+
     def duration(self) -> Fraction:
         """Exact seconds from the first frame's display to the end of the last one's."""
         return (self.end_tick - int(self.ticks[0])) * self.time_base
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Packets:
-    """What demuxing shows: one row of _PACKET for each packet."""
-
-    rows: NDArray[np.void]
-
-    def displayed(self) -> Ticks:
-        return self._times(~self.rows["is_hidden"])
-
-    def keys(self) -> Ticks:
-        return self._times(self.rows["is_key"])
-
-    def duration_at(self, tick: int) -> int:
-        return int(self.rows["duration"][self.rows["pts"] == tick].max(initial=0))
-
-    def is_exact(self) -> bool:
-        """Whether every packet has its own time, and none lies before the first key frame and thus undecodable."""
-        displayed, keys = self.displayed(), self.keys()
-        has_own_time = self.rows["has_pts"].all() and np.unique(self.rows["pts"]).size == self.rows.size
-        return bool(has_own_time and displayed.size and keys.size and keys[0] <= displayed[0])
-
-    def _times(self, chosen: NDArray[np.bool_]) -> Ticks:
-        return np.unique(self.rows["pts"][chosen & self.rows["has_pts"]])
 
 
 def scan_timeline(path: str) -> Timeline:
@@ -103,65 +89,100 @@ def scan_timeline(path: str) -> Timeline:
     """
     with open_input(path) as container, media_errors(path):
         stream = video_stream(container, path)
-        is_known = (
-            container.format.name in _EXACT_FORMATS and stream.codec_context.codec.canonical_name in _EXACT_CODECS
-        )
-        packets = _demux(container, stream)
+        codec, layout = stream.codec_context.codec.canonical_name, container.format.name
+        is_known = layout in (_MOV, _MATROSKA) and codec in _EXACT_CODECS
+        table = read_table(container, stream)
         time_base, rate = stream.time_base or Fraction(1, 1000), stream.average_rate or Fraction(25)
+        announced, notes = _announced_end(container, stream, path), stream_notes(container, stream)
     step = max(1, round(1 / (rate * time_base)))
-    ticks, keys, is_counted = packets.displayed(), packets.keys(), False
-    if not (is_known and packets.is_exact()):
-        decoded = _decode_ticks(path, step)
+    ticks, keys, is_counted, failed = table.displayed(), table.keys(), False, np.empty(0, np.int64)
+    if not (is_known and table.is_exact()):
+        decoded, failed = _decode_ticks(path, step)
+        if layout not in _SEEKABLE_FORMATS:
+            keys = np.empty(0, np.int64)
         if not np.array_equal(decoded, ticks):
-            ticks, is_counted = _in_order(decoded)
+            ticks, is_counted = _in_order(decoded, step=step if decoded.size == table.rows.size else None)
             keys = np.empty(0, np.int64)
     if not ticks.size:
         raise MediaError(f"no frame of {path!r} can be decoded; expected a video; check that it plays")
-    end_tick = int(ticks[-1]) + (packets.duration_at(int(ticks[-1])) or step)
-    return Timeline(ticks, keys, end_tick, step, time_base, is_counted)
+    end_tick = int(ticks[-1]) + (table.duration_at(int(ticks[-1])) or step)
+    notes += _shortfall_note(announced, int(ticks[0]) * time_base, end_tick * time_base)
+    notes += _lost_beginning_note(table.displayed(), int(ticks[0]), step, time_base)
+    gaps = _gaps(ticks, failed, table.keys(), step)
+    return Timeline(ticks, keys, end_tick, step, time_base, is_counted, gaps, table.corrupt(), notes)
 
 
-def decoded_frames(packets: Iterable[Packet[VideoStream]], step_ticks: int) -> Iterator[tuple[int, VideoFrame]]:
-    """Decode packets into (tick, frame), in the order of display.
-
-    A packet that cannot be decoded is skipped; a frame without a time stamp follows the one before it by `step_ticks`.
-    """
-    tick = -step_ticks
-    for packet in packets:
-        for frame in _decode(packet):
-            stamp = frame.pts if frame.pts is not None else frame.dts
-            tick = tick + step_ticks if stamp is None else stamp
-            yield tick, frame
-
-
-def _decode(packet: Packet[VideoStream]) -> list[VideoFrame]:
-    try:
-        return packet.decode()
-    except av.InvalidDataError as exc:
-        _logger.debug("a packet at pts %s was skipped: %s", packet.pts, exc)
-        return []
-
-
-def _demux(container: InputContainer, stream: VideoStream) -> _Packets:
-    rows = (
-        (packet.pts or 0, packet.pts is not None, packet.is_keyframe, packet.is_discard, packet.duration or 0)
-        for packet in container.demux(stream)
-        if packet.size
-    )
-    return _Packets(np.fromiter(rows, _PACKET))
-
-
-def _decode_ticks(path: str, step: int) -> Ticks:
-    """The time stamps of all frames, in the order in which the decoder hands them out."""
+def _decode_ticks(path: str, step: int) -> tuple[Ticks, Ticks]:
+    """The time stamps of all frames, in the order in which the decoder hands them out, and of what it cannot decode."""
+    failed: list[int] = []
     with open_input(path) as container, media_errors(path):
-        packets = container.demux(video_stream(container, path))
-        return np.array([tick for tick, _ in decoded_frames(packets, step)], np.int64)
+        packets = read_packets(container, video_stream(container, path))
+        decoded = [tick for tick, _ in decoded_frames(packets, step, on_failure=failed.append)]
+    return np.array(decoded, np.int64), np.array(failed, np.int64)
 
 
-def _in_order(decoded: Ticks) -> tuple[Ticks, bool]:
-    """Strictly increasing ticks, and whether they are the decoded ones merely sorted."""
+def _in_order(decoded: Ticks, *, step: int | None = None) -> tuple[Ticks, bool]:
+    """Strictly increasing ticks, and whether the k-th of them belongs to the k-th decoded frame.
+
+    Args:
+        decoded: in the order of decoding.
+        step: how far a frame follows the one before where its own tick does not; None: it is dropped.
+    """
     ordered = np.unique(decoded)
     if ordered.size == decoded.size:
         return ordered, True
+    if step is not None:
+        steps = step * np.arange(decoded.size)
+        return np.maximum.accumulate(decoded - steps) + steps, True
     is_later = decoded[1:] > np.maximum.accumulate(decoded)[:-1]
     return decoded[np.concatenate([[True], is_later])], False
+
+
+def _gaps(ticks: Ticks, failed: Ticks, keys: Ticks, step: int) -> tuple[tuple[int, int], ...]:
+    """Where frames are missing: around packets that cannot be decoded, and holes before a key frame."""
+    distances = np.diff(ticks)
+    after_failure = np.searchsorted(ticks, failed, side="right") - 1
+    suspects = {
+        index for index in after_failure.tolist() if 0 <= index < distances.size and distances[index] > 1.5 * step
+    }
+    if np.count_nonzero(distances <= 1.5 * step) >= _REGULAR_SHARE * distances.size:
+        holes = np.flatnonzero((distances > _HOLE_STEPS * step) & np.isin(ticks[1:], keys))
+        suspects.update(holes.tolist())
+    return tuple((int(ticks[index]) + step, int(ticks[index + 1])) for index in sorted(suspects))
+
+
+def _announced_end(container: InputContainer, stream: VideoStream, path: str) -> Fraction | None:
+    """Where the container says that the pictures end, in its own seconds, if it says so and may lack the data."""
+    time_base = stream.time_base or Fraction(1, 1000)
+    if container.format.name == _MOV:
+        size = Path(path).stat().st_size
+        is_cut = any(entry.pos + entry.size > size for entry in stream.index_entries)
+        return ((stream.start_time or 0) + stream.duration) * time_base if is_cut and stream.duration else None
+    if container.format.name == _MATROSKA:
+        return _clock_seconds(stream.metadata.get("DURATION", ""))
+    if container.format.name == "avi":
+        return stream.frames * time_base
+    return None
+
+
+def _clock_seconds(text: str) -> Fraction | None:
+    """'00:01:02.5' in seconds."""
+    try:
+        hours, minutes, seconds = (Fraction(part) for part in text.split(":"))
+    except ValueError:
+        return None
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def _shortfall_note(announced: Fraction | None, start: Fraction, end: Fraction) -> tuple[str, ...]:
+    if announced is None or announced - end <= _SHORTFALL_SECONDS:
+        return ()
+    there, promised = float(end - start), float(announced - start)
+    return (f"the file is cut short: it announces {promised:.3f} s, of which the first {there:.3f} s are there",)
+
+
+def _lost_beginning_note(displayed: Ticks, first: int, step: int, time_base: Fraction) -> tuple[str, ...]:
+    if not displayed.size or first - int(displayed[0]) <= step:
+        return ()
+    seconds = float((first - int(displayed[0])) * time_base)
+    return (f"the film starts in the middle: {seconds:.3f} s before the first key frame cannot be decoded",)
