@@ -16,13 +16,14 @@ from vidcam.film import Film
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.pipelines.analyse import Footage, Question, analyse, grey_sink, target_layer
-from vidcam.pipelines.options import DEFAULT_BATCH, ExplainOptions
+from vidcam.pipelines.options import DEFAULT_BATCH, ExplainOptions, rate
 from vidcam.pipelines.outputs import choose_stem, staging
 from vidcam.pipelines.result import Asked, Result
 from vidcam.pipelines.stages import Clock
 from vidcam.progress import Progress, silent
 from vidcam.sampling import plan_windows
 from vidcam.video.reader import VideoReader, open_video
+from vidcam.video.source import Source
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,14 +84,14 @@ class Explainer:
         loaded = model if isinstance(model, Model) else load_model(model, device=device, progress=progress)
         return cls(loaded, options, progress=progress)
 
-    def explain(self, path: str | Path, out: str | Path) -> ExplainedVideo:
+    def explain(self, source: Source, out: str | Path) -> ExplainedVideo:
         """Explain one film into a folder; nothing is left there if it fails."""
-        source, folder, clock, asked = Path(path), Path(out), Clock(), self._asked
+        folder, clock, asked = Path(out), Clock(), self._asked
         with clock.stage("probe"):
-            reader = open_video(source)
+            reader = open_video(source, fps=rate(asked.options.fps))
         with reader:
             footage = self._footage(reader)
-            stem = choose_stem(folder, source, overwrite=asked.options.overwrite)
+            stem = choose_stem(folder, reader.info, overwrite=asked.options.overwrite)
             with staging(folder, stem, overwrite=asked.options.overwrite) as stage:
                 answers = analyse(asked.model, footage, asked.question, clock=clock, progress=asked.progress)
                 result = Result(asked, footage, answers, clock=clock)
@@ -110,7 +111,7 @@ class Explainer:
 
 
 def explain_video(
-    path: str | Path,
+    source: Source,
     out: str | Path,
     *,
     model: str | Model = "i3d",
@@ -121,7 +122,7 @@ def explain_video(
     """Explain a film: overlay videos, a sheet, the data and a JSON in a folder.
 
     Args:
-        path: any video file that PyAV reads.
+        source: any video file that FFmpeg reads, a folder of images, an open binary file, or an address for fsspec.
         out: folder; made if it is not there.
         model: name of a model, 'package.module:factory', or one that is loaded already.
         device: 'auto', 'cpu' or 'cuda:N'; of a model that is loaded by name.
@@ -132,4 +133,4 @@ def explain_video(
         InputError: the file, a name or an option cannot be used; nothing is written.
         RunError: something failed while running; nothing is left behind.
     """
-    return Explainer.load(model, options or ExplainOptions(), device=device, progress=progress).explain(path, out)
+    return Explainer.load(model, options or ExplainOptions(), device=device, progress=progress).explain(source, out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.errors import InputError
@@ -30,6 +31,7 @@ class ExplainOptions:
         outputs: of `overlay`, `map`, `sheet`, `data`; the JSON is always written.
         fill: what hidden pixels become, in `map` and in the measures.
         batch_size: windows at once; None: by device.
+        fps: images a second, for a folder of images; None: 25.
         overwrite: replace existing results of the same source.
     """
 
@@ -42,6 +44,7 @@ class ExplainOptions:
     outputs: Sequence[str] = DEFAULT_OUTPUTS
     fill: Fill = "black"
     batch_size: int | None = None
+    fps: Fraction | float | None = None
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -52,3 +55,8 @@ class ExplainOptions:
             raise InputError(f"fill is {self.fill!r}, expected one of {', '.join(FILLS)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"batch_size is {self.batch_size}, expected at least 1")
+
+
+def rate(fps: Fraction | float | None) -> Fraction | None:
+    """A rate as a fraction: 29.97 is 2997/100."""
+    return None if fps is None else Fraction(fps).limit_denominator(100_000)

@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vidcam.errors import EncodeError, OutputError
+from vidcam.media import VideoInfo
+from vidcam.video.source import source_stem
 
 
 def slug(label: str, index: int) -> str:
@@ -23,23 +25,24 @@ def slug(label: str, index: int) -> str:
     return re.sub(r"[^a-z0-9]+", "-", label.casefold()).strip("-") or f"class-{index}"
 
 
-def choose_stem(folder: Path, source: Path, *, overwrite: bool) -> str:
+def choose_stem(folder: Path, info: VideoInfo, *, overwrite: bool) -> str:
     """The stem of a source's results in a folder.
 
     Raises:
         OutputError: the folder holds results of this very source already and `overwrite` is off.
     """
-    number = 1
+    number, plain = 1, source_stem(info.path)
     while True:
-        stem = source.stem if number == 1 else f"{source.stem}-{number}"
+        stem = plain if number == 1 else f"{plain}-{number}"
         existing = folder / f"{stem}.json"
         if not existing.exists():
             return stem
-        if _source_of(existing) == source.resolve():
+        if _source_of(existing) == stated_path(info, folder):
             if overwrite:
                 return stem
+            name = Path(info.path).name
             raise OutputError(
-                f"{existing} holds results of {source.name} already; pass --overwrite (in Python overwrite=True) to "
+                f"{existing} holds results of {name} already; pass --overwrite (in Python overwrite=True) to "
                 f"replace them, or choose another folder with -o"
             )
         number += 1
@@ -125,15 +128,16 @@ def saving(path: Path) -> Iterator[Path]:
         raise EncodeError(f"{path.name} could not be written ({exc.strerror}); make room and run again") from exc
 
 
-def relative_path(path: Path, folder: Path) -> str:
-    """The path as the JSON states it: relative to the JSON's folder."""
-    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+def stated_path(info: VideoInfo, folder: Path) -> str:
+    """The source as the JSON states it: relative to the JSON's folder; an address as it is."""
+    if not info.is_local:
+        return info.path
+    return Path(os.path.relpath(Path(info.path).resolve(), folder.resolve())).as_posix()
 
 
-def _source_of(document: Path) -> Path | None:
+def _source_of(document: Path) -> str | None:
     try:
-        source = str(json.loads(document.read_text("utf-8"))["source"]["path"])
-        return (document.parent / source).resolve()
+        return str(json.loads(document.read_text("utf-8"))["source"]["path"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

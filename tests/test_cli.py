@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.nets import brightness_model
+from tests.helpers.odd import images
 from tests.helpers.videos import write_video
 from vidcam import __version__
 from vidcam.cli import main
@@ -121,6 +122,8 @@ def test_one_bad_film_does_not_stop_the_others(film: Path, tmp_path: Path, capsy
         (["--model", BRIGHT, "--device", "tpu"], "error: "),
         (["--model", BRIGHT, "--overlap", "2"], "error: overlap is 2"),
         (["--model", BRIGHT, "--clip", "soon"], "'soon' is not a valid float"),
+        (["--model", BRIGHT, "--fps", "1/0"], "'1/0' is no rate; expected a number such as 29.97"),
+        (["--model", BRIGHT, "--fps", "10"], "which is a file; expected a folder of images"),
         (["--nonsense"], "No such option"),
     ],
 )
@@ -132,6 +135,16 @@ def test_unusable_arguments_exit_with_2(
     assert message in output.err
     assert output.out == ""
     assert not (tmp_path / "out").exists()
+
+
+def test_warnings_are_said(tmp_path: Path, capsys: Capture) -> None:
+    folder = images(tmp_path / "shots", count=20)
+    arguments = ["explain", str(folder), "-o", str(tmp_path / "out"), "--model", BRIGHT, "--outputs", "data"]
+    assert main(arguments) == 0
+    said = capsys.readouterr().err
+    assert "  warning: no rate was given for the 20 images; they are shown at 25 a second" in said
+    assert main([*arguments, "--overwrite", "--fps", "30000/1001"]) == 0
+    assert "warning:" not in capsys.readouterr().err
 
 
 def test_failing_while_running_exits_with_1(

@@ -11,6 +11,7 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,14 @@ DONE, FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda:N", help="Where to run.")
+
+
+def _rate(text: str) -> Fraction:
+    """29.97 or 30000/1001."""
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise click.BadParameter(f"{text!r} is no rate; expected a number such as 29.97 or 30000/1001") from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,6 +92,7 @@ def commands() -> None:
 @click.option("--outputs", metavar="LIST", help="Of overlay,map,sheet,data; default overlay,sheet,data.")
 @click.option("--fill", metavar="NAME", help="What is hidden becomes black, mean, blur or frame-mean; default black.")
 @click.option("--batch-size", type=int, metavar="N", help="Windows that the model is shown at once.")
+@click.option("--fps", type=_rate, metavar="RATE", help="Images a second, for a folder of images; default 25.")
 @click.option("--overwrite", is_flag=True, help="Replace existing results of the same video.")
 @_DEVICE
 @_JSON

@@ -25,7 +25,7 @@ class VideoInfo:
     """What probing found in a video file.
 
     Attributes:
-        path: the file, as given.
+        path: the file, folder or address, as given; the name of an open file.
         size: (height, width) in square pixels, as displayed.
         rotation_degrees: counter-clockwise rotation that was applied for display: 0, 90, 180 or 270.
         fps: mean frame rate, frames per second.
@@ -38,6 +38,7 @@ class VideoInfo:
         pixel_aspect: width over height of a stored pixel; the width of the frames was multiplied by it for display.
         decoder: what decodes: 'pyav', 'decord' or 'images'.
         files: where the bytes lie: the file itself, the copy of a stream (gone when the reader closes), all images.
+        is_local: whether `path` is a path of this machine.
         notes: what a user should know about the file, as sentences without a full stop.
     """
 
@@ -54,6 +55,7 @@ class VideoInfo:
     pixel_aspect: Fraction = Fraction(1)
     decoder: str = "pyav"
     files: tuple[Path, ...] = field(default=(), repr=False)
+    is_local: bool = True
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

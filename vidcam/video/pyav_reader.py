@@ -16,6 +16,7 @@ from vidcam.video.damage import Damage
 from vidcam.video.decoder import FrameDecoder, MissingFramesError
 from vidcam.video.indexed import IndexedReader
 from vidcam.video.pixels import Orientation, RgbDecoder, orientation_of, square_pixels
+from vidcam.video.source import Located
 from vidcam.video.timeline import Timeline, scan_timeline
 
 # Encoders that keep a picture's proportions while they round its size leave an aspect that is almost square: nothing
@@ -31,20 +32,21 @@ class PyAVReader(IndexedReader):
 
     Args:
         path: a local file.
-        name: what `info.path` says, if not `path`.
+        located: where it comes from, if it is a copy.
 
     Raises:
         MediaError: the file is missing, a folder, no video, or no frame of it can be decoded.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, name: str | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, located: Located | None = None) -> None:
         self._path = os.fspath(path)
+        self._located = located
         self._timeline = scan_timeline(self._path)
         self._damage = Damage(self._timeline)
         self._idle: list[FrameDecoder] = [FrameDecoder(self._path, self._timeline)]
         self._is_closed = False
         try:
-            super().__init__(self._describe(name or self._path))
+            super().__init__(self._describe())
         except BaseException:
             self.close()
             raise
@@ -64,8 +66,10 @@ class PyAVReader(IndexedReader):
         self._is_closed = True
         while self._idle:
             self._idle.pop().close()
+        if self._located is not None:
+            self._located.release()
 
-    def _describe(self, name: str) -> VideoInfo:
+    def _describe(self) -> VideoInfo:
         """What probing finds, and what the colour conversion needs, from the first frame."""
         with self._borrowed() as decoder:
             frame = self._first_frame(decoder)
@@ -74,7 +78,7 @@ class PyAVReader(IndexedReader):
             self._square_size = square_pixels(self._stored_size, aspect)
             self._orientation: Orientation = orientation_of(frame)
             return VideoInfo(
-                path=name,
+                path=self._path if self._located is None else self._located.name,
                 size=self._orientation.size(*self._square_size),
                 rotation_degrees=self._orientation.rotation_degrees,
                 fps=_mean_fps(self._timeline, decoder.nominal_fps),
@@ -86,6 +90,7 @@ class PyAVReader(IndexedReader):
                 has_audio=decoder.has_audio,
                 pixel_aspect=aspect,
                 files=(Path(self._path),),
+                is_local=self._located is None or self._located.is_local,
                 notes=(*self._timeline.notes, *notes),
             )
 

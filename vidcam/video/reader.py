@@ -7,16 +7,22 @@ intervals are half-open.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 import numpy as np
 
+from vidcam.errors import InputError
 from vidcam.media import Clip, Frames, Seconds, VideoInfo
+from vidcam.video.images import ImageFolderReader
 from vidcam.video.indexed import checked_times
 from vidcam.video.pyav_reader import PyAVReader
+from vidcam.video.source import Source, locate
+
+MOST_FPS = 1000
 
 
 class VideoReader(Protocol):
@@ -57,22 +63,37 @@ class VideoReader(Protocol):
     ) -> None: ...
 
 
-def open_video(path: str | os.PathLike[str]) -> VideoReader:
-    """Probe a video file and make it readable.
+def open_video(source: Source, *, fps: Fraction | None = None) -> VideoReader:
+    """Probe a video and make it readable.
+
+    Args:
+        source: a path, an open binary file, or an address that fsspec knows ('memory://a.mp4'); a folder of images.
+        fps: images a second, for a folder of images; None: 25.
 
     Raises:
-        MediaError: the file is missing, a folder, no video, or cannot be decoded.
+        MediaError: the source is missing, no video, a folder without images, or cannot be decoded.
+        InputError: a rate for what has one of its own, or one that is not positive.
     """
-    return PyAVReader(path)
+    if fps is not None and not 0 < fps <= MOST_FPS:
+        raise InputError(f"fps is {fps}, expected more than 0 and at most {MOST_FPS}; choose another rate")
+    located = locate(source)
+    try:
+        if Path(located.path).is_dir():
+            return ImageFolderReader(located.path, fps=fps)
+        if fps is not None and Path(located.path).exists():
+            raise InputError(
+                f"a rate of {fps} was given for {located.name!r}, which is a file; expected a folder of images; a "
+                "film's own time stamps are used, so leave fps away"
+            )
+        return PyAVReader(located.path, located=located)
+    except BaseException:
+        located.release()
+        raise
 
 
-def probe(path: str | os.PathLike[str]) -> VideoInfo:
-    """Size, time stamps and the like of a video file.
-
-    Raises:
-        MediaError: the file is missing, a folder, no video, or cannot be decoded.
-    """
-    with open_video(path) as reader:
+def probe(source: Source, *, fps: Fraction | None = None) -> VideoInfo:
+    """Size, time stamps and the like of a video; see `open_video`."""
+    with open_video(source, fps=fps) as reader:
         return reader.info
 
 
