@@ -17,7 +17,7 @@ from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.pipelines.analyse import Footage, Question, analyse, grey_sink, target_layer
 from vidcam.pipelines.options import DEFAULT_BATCH, ExplainOptions, rate
-from vidcam.pipelines.outputs import choose_stem, staging
+from vidcam.pipelines.outputs import choose_stem, source_of, staging
 from vidcam.pipelines.result import Asked, Result
 from vidcam.pipelines.stages import Clock
 from vidcam.progress import Progress, silent
@@ -88,10 +88,10 @@ class Explainer:
         """Explain one film into a folder; nothing is left there if it fails."""
         folder, clock, asked = Path(out), Clock(), self._asked
         with clock.stage("probe"):
-            reader = open_video(source, fps=rate(asked.options.fps))
+            reader = open_video(source, fps=rate(asked.options.fps), decoder=asked.options.decoder)
         with reader:
             footage = self._footage(reader)
-            stem = choose_stem(folder, reader.info, overwrite=asked.options.overwrite)
+            stem = choose_stem(folder, source_of(reader.info), overwrite=asked.options.overwrite)
             with staging(folder, stem, overwrite=asked.options.overwrite) as stage:
                 answers = analyse(asked.model, footage, asked.question, clock=clock, progress=asked.progress)
                 result = Result(asked, footage, answers, clock=clock)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
+from vidcam.video.reader import DECODERS, Decoder
 
 OUTPUTS = ("overlay", "map", "sheet", "data")
 DEFAULT_OUTPUTS = ("overlay", "sheet", "data")
@@ -32,6 +33,7 @@ class ExplainOptions:
         fill: what hidden pixels become, in `map` and in the measures.
         batch_size: windows at once; None: by device.
         fps: images a second, for a folder of images; None: 25.
+        decoder: `auto` (PyAV), `pyav` or `decord`, which is refused for a film that it does not read as PyAV does.
         overwrite: replace existing results of the same source.
     """
 
@@ -45,6 +47,7 @@ class ExplainOptions:
     fill: Fill = "black"
     batch_size: int | None = None
     fps: Fraction | float | None = None
+    decoder: Decoder = "auto"
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -53,6 +56,8 @@ class ExplainOptions:
             raise InputError(f"outputs are {', '.join(self.outputs) or 'none'}, expected some of {', '.join(OUTPUTS)}")
         if self.fill not in FILLS:
             raise InputError(f"fill is {self.fill!r}, expected one of {', '.join(FILLS)}")
+        if self.decoder not in DECODERS:
+            raise InputError(f"decoder is {self.decoder!r}, expected one of {', '.join(DECODERS)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"batch_size is {self.batch_size}, expected at least 1")
 

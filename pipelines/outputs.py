@@ -25,22 +25,27 @@ def slug(label: str, index: int) -> str:
     return re.sub(r"[^a-z0-9]+", "-", label.casefold()).strip("-") or f"class-{index}"
 
 
-def choose_stem(folder: Path, info: VideoInfo, *, overwrite: bool) -> str:
+def choose_stem(folder: Path, source: Path | str, *, overwrite: bool) -> str:
     """The stem of a source's results in a folder.
+
+    Args:
+        folder: where results go.
+        source: a path, or as text the name of what is no file of this machine.
+        overwrite: whether results of this very source may be there already.
 
     Raises:
         OutputError: the folder holds results of this very source already and `overwrite` is off.
     """
-    number, plain = 1, source_stem(info.path)
+    number, plain = 1, source_stem(str(source))
     while True:
         stem = plain if number == 1 else f"{plain}-{number}"
         existing = folder / f"{stem}.json"
         if not existing.exists():
             return stem
-        if _source_of(existing) == stated_path(info, folder):
+        if _source_of(existing, source) == (source.resolve() if isinstance(source, Path) else source):
             if overwrite:
                 return stem
-            name = Path(info.path).name
+            name = Path(source).name
             raise OutputError(
                 f"{existing} holds results of {name} already; pass --overwrite (in Python overwrite=True) to "
                 f"replace them, or choose another folder with -o"
@@ -128,16 +133,26 @@ def saving(path: Path) -> Iterator[Path]:
         raise EncodeError(f"{path.name} could not be written ({exc.strerror}); make room and run again") from exc
 
 
-def stated_path(info: VideoInfo, folder: Path) -> str:
-    """The source as the JSON states it: relative to the JSON's folder; an address as it is."""
-    if not info.is_local:
-        return info.path
-    return Path(os.path.relpath(Path(info.path).resolve(), folder.resolve())).as_posix()
+def source_of(info: VideoInfo) -> Path | str:
+    """The path of a film, or as text the name of what is no file of this machine."""
+    return Path(info.path) if info.is_local else info.path
 
 
-def _source_of(document: Path) -> str | None:
+def stated_path(source: Path | str, folder: Path) -> str:
+    """The source as the JSON states it: relative to the JSON's folder; a name as it is."""
+    return relative_path(source, folder) if isinstance(source, Path) else source
+
+
+def relative_path(path: Path, folder: Path) -> str:
+    """The path as the JSON states it: relative to the JSON's folder."""
+    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+
+
+def _source_of(document: Path, like: Path | str) -> Path | str | None:
+    """The source that a JSON states, resolved if it is compared with a path."""
     try:
-        return str(json.loads(document.read_text("utf-8"))["source"]["path"])
+        stated = str(json.loads(document.read_text("utf-8"))["source"]["path"])
+        return (document.parent / stated).resolve() if isinstance(like, Path) else stated
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -18,7 +18,7 @@ from vidcam.pipelines.analyse import Answer, Footage, Question
 from vidcam.pipelines.contact import contact_sheet
 from vidcam.pipelines.draw import Drawing, Stills, Video, draw_videos, video_list
 from vidcam.pipelines.options import ExplainOptions
-from vidcam.pipelines.outputs import saving, slug, stated_path
+from vidcam.pipelines.outputs import saving, slug, source_of, stated_path
 from vidcam.pipelines.sentences import audit_sentences
 from vidcam.pipelines.stages import Clock
 from vidcam.pipelines.windows import timeline
@@ -133,7 +133,7 @@ class Result:
         outputs = asked.options.outputs
         return {
             "schema": SCHEMA,
-            "source": report.source_entry(self._footage.reader, stated_path(info, folder)),
+            "source": report.source_entry(self._footage.reader, stated_path(source_of(info), folder)),
             "model": report.model_entry(model, first.explanation.layer),
             "top5": report.top5(model, first.explanation.probabilities()),
             "targets": targets,

@@ -20,12 +20,14 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
+import av
 import click
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from vidcam.cam.explain import explain
+from vidcam.media import Seconds
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.pipelines.explain import Explainer
@@ -140,6 +142,51 @@ def accuracy(manifest: Path, *, verbose: bool) -> None:
     for top in (1, 5):
         hits = sum(rank < top for rank in ranks)
         click.echo(f"top-{top}: {hits} of {count} ({hits / count:.3f})")
+
+
+@benchmark.command()
+@click.option("--minutes", default=10.0, show_default=True)
+@click.option("--runs", default=7, show_default=True)
+def decode(minutes: float, runs: int) -> None:
+    """Random access to 16 frames, and reading from end to end: PyAV used plainly, ours, decord; in turn, medians."""
+    import decord
+
+    with tempfile.TemporaryDirectory() as folder:
+        film = _make_film(Path(folder) / "film.mp4", minutes)
+        with open_video(film) as reader:
+            count, other = reader.info.frame_count, decord.VideoReader(str(film), num_threads=0)
+            ways: dict[str, Callable[[Seconds], object]] = {
+                "PyAV used plainly": partial(_plainly, film),
+                "ours": lambda seconds: sum(1 for _ in reader.frames_at(seconds)),
+                "decord": lambda seconds: other.get_batch((seconds * 25).round().astype(int).tolist()).asnumpy(),
+            }
+            times: dict[str, list[float]] = {name: [] for name in ways}
+            generator = np.random.default_rng(0)
+            for _ in range(runs):
+                seconds = np.sort(generator.choice(count, 16, replace=False)) / 25
+                for name, way in ways.items():
+                    times[name].append(_seconds(partial(way, seconds)))
+            for name, found in times.items():
+                click.echo(f"16 random frames of {minutes:g} min, {name}: median {statistics.median(found):.3f} s")
+            whole = _seconds(lambda: sum(1 for _ in reader.frames()))
+            click.echo(f"all {count} frames, ours: {whole:.2f} s")
+        again = decord.VideoReader(str(film), num_threads=0)
+        whole = _seconds(lambda: [again[index].asnumpy().shape for index in range(count)])
+        click.echo(f"all {count} frames, decord: {whole:.2f} s")
+
+
+def _plainly(film: Path, seconds: Seconds) -> None:
+    """As in PyAV's own examples: seek to the key frame before, decode on, convert."""
+    with av.open(str(film)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        time_base = stream.time_base or Fraction(1, 1000)
+        for second in seconds.tolist():
+            container.seek(int(second / time_base), stream=stream)
+            for frame in container.decode(stream):
+                if (frame.pts or 0) * time_base >= second - 1e-3:
+                    frame.to_ndarray(format="rgb24")
+                    break
 
 
 def small_model() -> Model:

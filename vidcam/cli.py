@@ -93,6 +93,7 @@ def commands() -> None:
 @click.option("--fill", metavar="NAME", help="What is hidden becomes black, mean, blur or frame-mean; default black.")
 @click.option("--batch-size", type=int, metavar="N", help="Windows that the model is shown at once.")
 @click.option("--fps", type=_rate, metavar="RATE", help="Images a second, for a folder of images; default 25.")
+@click.option("--decoder", metavar="NAME", help="auto, pyav or decord; default auto, which is pyav.")
 @click.option("--overwrite", is_flag=True, help="Replace existing results of the same video.")
 @_DEVICE
 @_JSON

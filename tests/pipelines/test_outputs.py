@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vidcam.errors import EncodeError, OutputError
-from vidcam.pipelines.outputs import choose_stem, relative_path, saving, slug, staging
+from vidcam.pipelines.outputs import choose_stem, relative_path, saving, slug, staging, stated_path
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,14 @@ def test_the_same_source_is_replaced_only_when_asked_to(tmp_path: Path) -> None:
         match=r"a-2\.json holds results of a\.mp4 already; pass --overwrite \(in Python overwrite=True\) to replace",
     ):
         choose_stem(tmp_path, source, overwrite=False)
+
+
+def test_what_is_no_file_of_this_machine_goes_by_its_name(tmp_path: Path) -> None:
+    _document(tmp_path, "a", "a.mp4")
+    _document(tmp_path, "a-2", "memory://x/a.mp4")
+    assert choose_stem(tmp_path, "memory://x/a.mp4", overwrite=True) == "a-2"
+    assert choose_stem(tmp_path, "memory://y/a.mp4", overwrite=True) == "a-3"
+    assert stated_path("memory://x/a.mp4", tmp_path) == "memory://x/a.mp4"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"source": 1}', '{"source": {}}', "\x00"])

@@ -8,7 +8,8 @@ from dataclasses import replace
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from vidcam.pipelines import report
 from vidcam.pipelines.analyse import Answer
 from vidcam.spec import ModelSpec, Scaling
 from vidcam.timeline import Timeline
+from vidcam.video.reader import VideoReader
 
 PROBABILITIES = np.array(
     [
@@ -247,6 +249,7 @@ def test_names_of_the_videos() -> None:
 def test_the_source_and_its_hash(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(bytes(range(256)) * 999)
+    (tmp_path / "more").write_bytes(b"more")
     info = VideoInfo(
         path=str(path),
         size=(480, 640),
@@ -258,17 +261,23 @@ def test_the_source_and_its_hash(tmp_path: Path) -> None:
         codec="h264",
         pixel_format="yuv420p",
         has_audio=True,
+        pixel_aspect=Fraction(4, 3),
+        files=(path, tmp_path / "more"),
     )
-    assert report.source_entry(info, "../film.mp4") == {
+    reader = SimpleNamespace(info=info, notes=("it is torn",), readable_seconds=((0.0, 0.04), (0.09, 0.125)))
+    assert report.source_entry(cast("VideoReader", reader), "../film.mp4") == {
         "path": "../film.mp4",
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256(path.read_bytes() + b"more").hexdigest(),
         "size": [480, 640],
         "rotation_degrees": 90,
+        "pixel_aspect": pytest.approx(4 / 3),
         "fps": pytest.approx(29.97, abs=1e-3),
         "frames": 3,
         "duration_seconds": 0.125,
         "codec": "h264",
         "has_audio": True,
+        "readable_seconds": [[0.0, 0.04], [0.09, 0.125]],
+        "warnings": ["it is torn"],
     }
 
 

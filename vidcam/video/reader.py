@@ -1,4 +1,4 @@
-"""Reading video: one seam, and PyAV behind it.
+"""Reading video: one seam, and PyAV, decord or a folder of images behind it.
 
 Frames come as displayed, rotation applied, with the file's own time stamps; a reader never holds more than the frame
 at hand, and goes to a key frame rather than decode from the beginning. Seconds count from the first displayed frame;
@@ -8,21 +8,26 @@ intervals are half-open.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 import numpy as np
 
 from vidcam.errors import InputError
 from vidcam.media import Clip, Frames, Seconds, VideoInfo
+from vidcam.video.decord_reader import DecordReader
 from vidcam.video.images import ImageFolderReader
 from vidcam.video.indexed import checked_times
 from vidcam.video.pyav_reader import PyAVReader
 from vidcam.video.source import Source, locate
 
 MOST_FPS = 1000
+
+Decoder = Literal["auto", "pyav", "decord"]
+DECODERS: tuple[Decoder, ...] = ("auto", "pyav", "decord")
 
 
 class VideoReader(Protocol):
@@ -63,17 +68,24 @@ class VideoReader(Protocol):
     ) -> None: ...
 
 
-def open_video(source: Source, *, fps: Fraction | None = None) -> VideoReader:
+def open_video(source: Source, *, fps: Fraction | None = None, decoder: Decoder = "auto") -> VideoReader:
     """Probe a video and make it readable.
+
+    `auto` is PyAV. decord is right about few files (the module `decord_reader` says where it is refused), and where it
+    is right it is faster only at reading a film from end to end; `docs/decoders.md` has the figures.
 
     Args:
         source: a path, an open binary file, or an address that fsspec knows ('memory://a.mp4'); a folder of images.
         fps: images a second, for a folder of images; None: 25.
+        decoder: 'auto', 'pyav' or 'decord'; a folder of images needs none.
 
     Raises:
-        MediaError: the source is missing, no video, a folder without images, or cannot be decoded.
+        MediaError: the source is missing, no video, a folder without images, or cannot be decoded; or decord was asked
+            for and does not read it as PyAV does.
         InputError: a rate for what has one of its own, or one that is not positive.
     """
+    if decoder not in DECODERS:
+        raise InputError(f"decoder is {decoder!r}, expected one of {', '.join(DECODERS)}")
     if fps is not None and not 0 < fps <= MOST_FPS:
         raise InputError(f"fps is {fps}, expected more than 0 and at most {MOST_FPS}; choose another rate")
     located = locate(source)
@@ -85,9 +97,22 @@ def open_video(source: Source, *, fps: Fraction | None = None) -> VideoReader:
                 f"a rate of {fps} was given for {located.name!r}, which is a file; expected a folder of images; a "
                 "film's own time stamps are used, so leave fps away"
             )
-        return PyAVReader(located.path, located=located)
+        reader = PyAVReader(located.path, located=located)
+        if decoder != "decord":
+            return reader
+        with _closed_on_failure(reader):
+            return DecordReader(reader)
     except BaseException:
         located.release()
+        raise
+
+
+@contextmanager
+def _closed_on_failure(reader: PyAVReader) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        reader.close()
         raise
 
 

@@ -1,0 +1,110 @@
+"""decord: the same frames at the same times where it is let in, and a reason where it is not."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers.odd import B_FRAMES, COUNT, ODD, VARIABLE, h264, noisy
+from tests.helpers.videos import rotate
+from vidcam.errors import InputError, MediaError
+from vidcam.video import open_video, read_clip
+from vidcam.video.decord_reader import DecordReader, decord_seconds
+
+decord = pytest.importorskip("decord", reason="decord has no wheel for this machine")
+
+AGREED = {
+    "plain": {},
+    "b-frames": {"options": B_FRAMES},
+    "variable": {"ticks": VARIABLE},
+}
+
+
+@pytest.fixture(params=AGREED)
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return h264(tmp_path / "a.mp4", noisy(), **AGREED[request.param])
+
+
+def test_frames_and_times_agree(path: Path) -> None:
+    with open_video(path) as plain, open_video(path, decoder="decord") as other:
+        assert (plain.info.decoder, other.info.decoder) == ("pyav", "decord")
+        own = decord_seconds(decord.VideoReader(str(path)))
+        np.testing.assert_allclose(own, plain.info.pts_seconds, rtol=0, atol=1e-3)
+        for (second, frame), (stamp, found) in zip(plain.frames(), other.frames(), strict=True):
+            assert second == stamp
+            assert np.abs(frame.astype(int) - found).max() <= 2
+        order = np.random.default_rng(0).permutation(COUNT)[:16]
+        clips = [read_clip(reader, plain.info.pts_seconds[order]) for reader in (plain, other)]
+        assert np.abs(clips[0].frames.astype(int) - clips[1].frames).max() <= 2
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_rotation_agrees(tmp_path: Path, degrees: int) -> None:
+    frames = noisy()
+    frames[:, :20, :30] = 255
+    path = rotate(h264(tmp_path / "a.mp4", frames), degrees)
+    with open_video(path) as plain, open_video(path, decoder="decord") as other:
+        assert other.info.rotation_degrees == degrees
+        for (_, frame), (_, found) in zip(plain.frames(), other.frames(), strict=True):
+            assert np.abs(frame.astype(int) - found).max() <= 2
+
+
+def test_two_readings_in_two_threads(tmp_path: Path) -> None:
+    with open_video(h264(tmp_path / "a.mp4"), decoder="decord") as reader, ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda start: [frame for _, frame in reader.frames(start)], [0.0, 1.0])
+    np.testing.assert_array_equal(first[25:], second)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("edit-list.mp4", r"finds \d+ frames instead of 46|gives times"),
+        ("animation.gif", r"does not open it|finds \d+ frames"),
+        ("anamorphic.mp4", "ignores that its pixels are 64/51 times as wide"),
+        ("pq.mp4", "gives colours that are off by|does not open it"),
+        ("two-streams.mkv", "gives frames of|finds"),
+    ],
+)
+def test_refused_with_the_reason(tmp_path: Path, name: str, reason: str) -> None:
+    path = ODD[name](tmp_path / name)
+    with pytest.raises(MediaError, match=rf"decord .*({reason}).*; expected what PyAV reads, .*use --decoder pyav"):
+        open_video(path, decoder="decord")
+    with open_video(path, decoder="auto") as reader:
+        assert reader.info.decoder == "pyav"
+
+
+def test_colours_that_are_off_are_refused(tmp_path: Path) -> None:
+    frames = np.zeros((3, 48, 64, 3), np.uint8)
+    frames[:, ::4, ::4, 0] = 255
+    with pytest.raises(MediaError, match=r"gives colours that are off by \d+ of 255 in frame 0"):
+        open_video(h264(tmp_path / "a.mp4", frames), decoder="decord")
+
+
+def test_without_decord(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "decord", None)
+    path = h264(tmp_path / "a.mp4")
+    with pytest.raises(InputError, match=r"decord is not installed.*pip install 'vidcam\[decord\]'"):
+        open_video(path, decoder="decord")
+
+
+def test_a_frame_that_fails_later_and_a_closed_reader(tmp_path: Path) -> None:
+    class Failing:
+        def __getitem__(self, index: int) -> None:
+            raise RuntimeError("[06:20:30] file.cc:270: nothing there")
+
+    with open_video(h264(tmp_path / "a.mp4"), decoder="decord") as reader:
+        assert isinstance(reader, DecordReader)
+        reader._idle[:] = [Failing()]
+        with pytest.raises(MediaError, match=r"decord cannot decode frame 0 of .* \(file.cc:270: nothing there\)"):
+            next(reader.frames())
+    with pytest.raises(MediaError, match="is closed"):
+        next(reader.frames())
+
+
+def test_unknown_decoder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="decoder is 'ffmpeg', expected one of auto, pyav, decord"):
+        open_video(h264(tmp_path / "a.mp4"), decoder="ffmpeg")  # type: ignore[arg-type]
