@@ -40,6 +40,8 @@ class Reel:
     def __init__(self, frames: Frames, *, fps: int = 25) -> None:
         self._frames = frames
         self.asked: list[float] = []
+        self.notes: tuple[str, ...] = ()
+        self.readable_seconds: tuple[tuple[float, float], ...] = ((0.0, len(frames) / fps),)
         self.info = VideoInfo(
             path="reel.mp4",
             size=(frames.shape[1], frames.shape[2]),
