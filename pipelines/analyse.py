@@ -214,8 +214,7 @@ def _measure(model: Model, tensor: Tensor, explanation: Explanation, fill: Fill)
     masked, area = {}, {}
     for method in explanation.methods:
         heat = explanation.heat(method)
-        shown = hide(tensor, torch.from_numpy(heat).to(tensor), hidden)
-        scores = class_scores(model.module(shown))
+        scores = class_scores(model.module(hide(tensor, torch.from_numpy(heat).to(tensor), hidden)))
         require_finite(scores, f"the logits of the clip masked by {method}")
         masked[method] = log_probability(scores, explanation.target)
         area[method] = heat.mean(axis=(1, 2, 3), dtype=np.float64)

@@ -45,7 +45,10 @@ def batches(
     tensors = window_tensors(reader, windows, spec, geometry)
     for start in range(0, len(windows), size):
         indices = range(start, min(start + size, len(windows)))
-        yield indices, torch.stack([next(tensors) for _ in indices])
+        batch = torch.empty(len(indices), 3, *spec.input_size)
+        for row in batch:
+            row.copy_(next(tensors))
+        yield indices, batch
 
 
 def timeline(windows: Sequence[Window]) -> Timeline:

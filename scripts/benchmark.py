@@ -73,10 +73,11 @@ def cost(sizes: tuple[int, ...], runs: int, layer: str | None, weights: str) -> 
 def memory(minutes: tuple[float, ...], runs: int) -> None:
     """Peak memory of `explain` over films of growing length, each run in a process of its own, with a small network.
 
-    One allocator arena, because with one for each thread the peak of the same film varies by half.
+    One allocator arena, because with one for each thread the peak of the same film varies by half; and batches given
+    back to the system when they are freed, so that what counts is what is in use and not what lies between.
     """
     peaks = []
-    environment = os.environ | {"MALLOC_ARENA_MAX": "1"}
+    environment = os.environ | {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 18)}
     with tempfile.TemporaryDirectory() as folder:
         for length in minutes:
             film = _make_film(Path(folder) / f"{length:g}.mp4", length)

@@ -64,7 +64,7 @@ def scale_pixels(pixels: Tensor, scaling: Scaling) -> Tensor:
     """RGB pixels 0…255 (N, 3, T, H, W) to model values, in the model's order of channels; whole clips at a time."""
     ordered = pixels.flip(1) if scaling.channels == "bgr" else pixels
     mean, std = (pixels.new_tensor(value).view(1, 3, 1, 1, 1) for value in (scaling.mean, scaling.std))
-    return (ordered - mean) / std
+    return (ordered - mean).div_(std)
 
 
 def mean_rgb(scaling: Scaling) -> tuple[float, float, float]:
@@ -107,8 +107,7 @@ def hide(tensor: Tensor, heat: Tensor, fill: Tensor) -> Tensor:
         heat: (N, T, H, W) in [0, 1], 1 keeps a pixel.
         fill: from `fill_for`.
     """
-    keep = heat.unsqueeze(1)  # (N, 1, T, H, W)
-    return keep * tensor + (1 - keep) * fill
+    return torch.lerp(fill, tensor, heat.unsqueeze(1))  # (N, 1, T, H, W); exact where the heat is 0 or 1
 
 
 def _blur(tensor: Tensor) -> Tensor:
