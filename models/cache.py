@@ -11,6 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from vidcam.errors import OutputError
+from vidcam.interrupts import held_back
 
 CACHE_VARIABLE = "VIDCAM_CACHE"
 
@@ -41,5 +42,5 @@ def replacing(path: Path) -> Iterator[Path]:
             f"set {CACHE_VARIABLE} to another folder"
         ) from exc
     finally:
-        with contextlib.suppress(OSError):
+        with held_back(), contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

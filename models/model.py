@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+_MOST_DIGITS = 18  # of a class index; Python refuses to read very long numbers
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """What the rest of vidcam works with.
@@ -72,7 +75,7 @@ class Model:
         text = str(label_or_index).strip()
         if isinstance(label_or_index, str) and text.casefold() in (folded := self._folded_labels()):
             return self.labels.index(text) if text in self.labels else folded.index(text.casefold())
-        if text.removeprefix("-").isdecimal():
+        if text.removeprefix("-").isdecimal() and len(text) <= _MOST_DIGITS:
             self.label(int(text))
             return int(text)
         hint = f"pass a label of {self.spec.name!r} or an index from 0 to {self.spec.classes - 1}"

@@ -154,7 +154,7 @@ def _call_factory(name: str) -> Model:
     module_name, _, attribute = name.partition(":")
     try:
         factory = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as exc:
+    except (ImportError, AttributeError, TypeError, ValueError) as exc:
         raise InputError(
             f"model {name!r} cannot be imported ({exc}); expected package.module:factory; "
             "check that the package is installed or on PYTHONPATH"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vidcam.film import Film
 from vidcam.media import Seconds
+from vidcam.names import one_line
 from vidcam.pipelines.draw import Stills
 from vidcam.render.colormap import colour_table
 from vidcam.render.sheet import Sheet, draw_sheet
@@ -39,7 +40,7 @@ def contact_sheet(film: Film, stills: Stills, document: Mapping[str, Any], pts_s
     targets = document["targets"]
     foil = "" if targets[0]["foil"] is None else f" rather than {targets[0]['foil']}"
     sheet = Sheet(
-        title=film.source,
+        title=one_line(film.source),
         target=" and ".join(film.labels) + foil,
         probability=targets[0]["probability"] if len(targets) == 1 else None,
         model=film.model,

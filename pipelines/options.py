@@ -53,7 +53,8 @@ class ExplainOptions:
     def __post_init__(self) -> None:
         unknown = [name for name in self.outputs if name not in OUTPUTS]
         if unknown or not self.outputs:
-            raise InputError(f"outputs are {', '.join(self.outputs) or 'none'}, expected some of {', '.join(OUTPUTS)}")
+            given = ", ".join(filter(None, self.outputs)) or "none"
+            raise InputError(f"outputs are {given}, expected some of {', '.join(OUTPUTS)}")
         if self.fill not in FILLS:
             raise InputError(f"fill is {self.fill!r}, expected one of {', '.join(FILLS)}")
         if self.decoder not in DECODERS:

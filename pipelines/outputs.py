@@ -1,7 +1,8 @@
 """Where results go: names, no overwriting by accident, and all files of a result at once or none.
 
 Everything is written into a hidden folder inside the destination and moved out when it is complete, the JSON last: a
-result whose JSON is there is whole. Two sources of one stem are kept apart as `film` and `film-2`.
+result whose JSON is there is whole. Two sources of one stem are kept apart as `film` and `film-2`. No name is longer
+than a file system takes, and none holds what cannot be printed.
 """
 
 from __future__ import annotations
@@ -11,18 +12,22 @@ import os.path
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vidcam.errors import EncodeError, OutputError
+from vidcam.interrupts import held_back
 from vidcam.media import VideoInfo
+from vidcam.names import as_text, safe_stem
 from vidcam.video.source import source_stem
+
+LONGEST_SLUG = 80
 
 
 def slug(label: str, index: int) -> str:
-    """A label as part of a file name, [a-z0-9-]; `class-<index>` if nothing of it is left."""
-    return re.sub(r"[^a-z0-9]+", "-", label.casefold()).strip("-") or f"class-{index}"
+    """A label as part of a file name, [a-z0-9-], cut off at LONGEST_SLUG; `class-<index>` if nothing of it is left."""
+    return re.sub(r"[^a-z0-9]+", "-", label.casefold()).strip("-")[:LONGEST_SLUG].rstrip("-") or f"class-{index}"
 
 
 def choose_stem(folder: Path, source: Path | str, *, overwrite: bool) -> str:
@@ -34,15 +39,17 @@ def choose_stem(folder: Path, source: Path | str, *, overwrite: bool) -> str:
         overwrite: whether results of this very source may be there already.
 
     Raises:
-        OutputError: the folder holds results of this very source already and `overwrite` is off.
+        OutputError: the folder holds results of this very source already and `overwrite` is off, or cannot be reached.
     """
-    number, plain = 1, source_stem(str(source))
+    number, plain = 1, safe_stem(source_stem(str(source)))
     while True:
         stem = plain if number == 1 else f"{plain}-{number}"
         existing = folder / f"{stem}.json"
-        if not existing.exists():
+        with _writing_to(folder):
+            is_free = not existing.exists()
+        if is_free:
             return stem
-        if _source_of(existing, source) == (source.resolve() if isinstance(source, Path) else source):
+        if _source_of(existing, source) == as_text(str(source.resolve() if isinstance(source, Path) else source)):
             if overwrite:
                 return stem
             name = Path(source).name
@@ -63,24 +70,33 @@ def staging(folder: Path, stem: str, *, overwrite: bool) -> Iterator[Path]:
     Raises:
         OutputError: the folder cannot be made or written to, or a file is in the way.
     """
-    made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    with _writing_to(folder):
+        made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    stages: list[Path] = []
     try:
-        with _writing_to(folder):
+        with held_back(), _writing_to(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            stage = Path(tempfile.mkdtemp(prefix=f".{stem[:40]}-", dir=folder))
-        try:
+            stages.append(Path(tempfile.mkdtemp(prefix=f".{stem[:40]}-", dir=folder)))
+        stage = stages[0]
+        with _writing_to(folder):
             (stage / "new").mkdir()
-            yield stage / "new"
-            former = _files_of(folder / f"{stem}.json") if overwrite else set()
-            with _writing_to(folder):
-                _exchange(stage, folder, former)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
-    except BaseException:
-        for parent in made:
-            with suppress(OSError):  # somebody else's files are in it
-                parent.rmdir()
-        raise
+        yield stage / "new"
+        former = _files_of(folder / f"{stem}.json") if overwrite else set()
+        with held_back(), _writing_to(folder):
+            _exchange(stage, folder, former)
+            made.clear()
+    finally:
+        with held_back():
+            _tidy_up(stages, made)
+
+
+def _tidy_up(stages: Iterable[Path], made: Iterable[Path]) -> None:
+    """Remove the hidden folder, and the folders that were made for a result that did not come."""
+    for stage in stages:
+        shutil.rmtree(stage, ignore_errors=True)
+    for parent in made:
+        with suppress(OSError):  # somebody else's files are in it
+            parent.rmdir()
 
 
 def _exchange(stage: Path, folder: Path, former: set[str]) -> None:
@@ -139,8 +155,8 @@ def source_of(info: VideoInfo) -> Path | str:
 
 
 def stated_path(source: Path | str, folder: Path) -> str:
-    """The source as the JSON states it: relative to the JSON's folder; a name as it is."""
-    return relative_path(source, folder) if isinstance(source, Path) else source
+    r"""The source as the JSON states it: relative to the JSON's folder; a name as it is; what is no UTF-8 as `\xNN`."""
+    return as_text(relative_path(source, folder) if isinstance(source, Path) else source)
 
 
 def relative_path(path: Path, folder: Path) -> str:
@@ -148,11 +164,11 @@ def relative_path(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
 
 
-def _source_of(document: Path, like: Path | str) -> Path | str | None:
-    """The source that a JSON states, resolved if it is compared with a path."""
+def _source_of(document: Path, like: Path | str) -> str | None:
+    """The source that a JSON states, resolved if it is compared with a path; see `stated_path`."""
     try:
         stated = str(json.loads(document.read_text("utf-8"))["source"]["path"])
-        return (document.parent / stated).resolve() if isinstance(like, Path) else stated
+        return as_text(str((document.parent / stated).resolve() if isinstance(like, Path) else stated))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -13,6 +13,7 @@ import numpy as np
 from vidcam.cam.audit import Sink
 from vidcam.film import SCHEMA, Film, film_bounds
 from vidcam.models.model import Model
+from vidcam.names import as_text
 from vidcam.pipelines import report
 from vidcam.pipelines.analyse import Answer, Footage, Question
 from vidcam.pipelines.contact import contact_sheet
@@ -67,7 +68,7 @@ class Result:
         model, footage, line = self._asked.model, self._footage, timeline(self._footage.windows)
         explanations = tuple(answer.explanation for answer in self._answers)
         return Film(
-            source=Path(footage.reader.info.path).name,
+            source=as_text(Path(footage.reader.info.path).name),
             model=model.spec.name,
             geometry=footage.geometry,
             timeline=line,

@@ -1,6 +1,6 @@
 """Who may import whom, read from the imports themselves; an arrow that is not in the picture fails.
 
-    errors ◄ media, fill, progress, maps, geometry, spec, timeline, explanation, film          leaves
+    errors ◄ media, names, interrupts, fill, progress, maps, geometry, spec, timeline, explanation, film        leaves
     leaves ◄ {sampling, preprocess, video, cam, metrics, render}      none of these imports another
     leaves ◄ models                                             models know torch, not cam, video or metrics
     core + models ◄ pipelines ◄ cli ◄ __main__                  `vidcam/__init__` names all; nobody imports its names
@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LEAVES = {
     "errors": set[str](),
     "media": set[str](),
+    "names": set[str](),
+    "interrupts": set[str](),
     "fill": set[str](),
     "progress": set[str](),
     "maps": set[str](),

@@ -8,7 +8,7 @@ input or arguments; 130: interrupted. Pipelines, and with them torch, are import
 from __future__ import annotations
 
 import json
-import signal
+import re
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
@@ -19,6 +19,8 @@ import click
 
 from vidcam import __version__
 from vidcam.errors import InputError, VidcamError
+from vidcam.interrupts import interruptible
+from vidcam.names import as_text, one_line
 
 if TYPE_CHECKING:
     from vidcam.pipelines.explain import ExplainedVideo, Explainer
@@ -30,9 +32,9 @@ _DEVICE = click.option("--device", default="auto", show_default=True, metavar="a
 
 
 def _rate(text: str) -> Fraction:
-    """29.97 or 30000/1001."""
+    """29.97 or 30000/1001; no exponents, as Fraction writes out all digits of 1e999999999."""
     try:
-        return Fraction(text)
+        return Fraction(text if re.fullmatch(r"[-+/.0-9]{1,40}", text) else "")
     except (ValueError, ZeroDivisionError):
         raise click.BadParameter(f"{text!r} is no rate; expected a number such as 29.97 or 30000/1001") from None
 
@@ -41,11 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     if "" not in sys.path:  # a model of one's own lies in the current folder, as with python -m
         sys.path.insert(0, "")
-    former = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left then either
-    try:
+    with interruptible():
         return _run(arguments)
-    finally:
-        signal.signal(signal.SIGTERM, former)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -53,14 +52,14 @@ def _run(arguments: Sequence[str] | None) -> int:
         code = commands.main(args=arguments, prog_name="vidcam", standalone_mode=False)
     except click.exceptions.Exit as exc:
         return exc.exit_code
-    except click.ClickException as exc:
-        exc.show()
-        return UNUSABLE
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted; nothing half-written was left")
         return INTERRUPTED
-    except VidcamError as exc:
-        _say(f"error: {exc}")
+    except (click.ClickException, VidcamError, OSError) as exc:
+        if isinstance(exc, click.exceptions.NoArgsIsHelpError):
+            exc.show()
+        else:
+            _say(f"error: {_sentence(exc)}")
         return _code(exc)
     return code if isinstance(code, int) else DONE
 
@@ -180,13 +179,13 @@ def _explain_all(explainer: Explainer, videos: Sequence[Path], out: Path, bar: _
             failures.append((video, exc))
             continue
         bar.clear()
-        documents.append({"folder": str(out), **result.document})
+        documents.append({"folder": as_text(str(out)), **result.document})
         _report(video, result)
         if not as_json:
-            click.echo("\n".join(str(path) for path in result.paths))
+            _print("\n".join(str(path) for path in result.paths))
     if as_json:
-        failed = [{"path": str(video), "reason": str(exc)} for video, exc in failures]
-        click.echo(json.dumps({"schema": 1, "results": documents, "failed": failed}, indent=1, ensure_ascii=False))
+        failed = [{"path": as_text(str(video)), "reason": one_line(str(exc))} for video, exc in failures]
+        _print(json.dumps({"schema": 1, "results": documents, "failed": failed}, indent=1, ensure_ascii=False))
     if not failures:
         return DONE
     return max(_code(exc) for _, exc in failures) if not documents else FAILED
@@ -207,7 +206,7 @@ def _report(video: Path, result: ExplainedVideo) -> None:
 
 def _print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        _print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
     from rich.console import Console
     from rich.table import Table
@@ -220,7 +219,9 @@ def _print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=200)
-    console.print(table)
+    with console.capture() as capture:
+        console.print(table)
+    _print(capture.get().removesuffix("\n"))
 
 
 def _cell(value: Any) -> str:
@@ -231,12 +232,33 @@ def _cell(value: Any) -> str:
     return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def _print(text: str) -> None:
+    """On standard output; where its encoding does not have a character, and for the bytes of a path, UTF-8."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        click.echo(text.encode("utf-8", "surrogateescape"))
+    else:
+        click.echo(text)
+
+
 def _say(text: str) -> None:
-    click.echo(text if text.startswith(" ") else f"vidcam: {text}", err=True)
+    """One line on standard error, whatever stands in the text."""
+    line = one_line(text)
+    click.echo(line if line.startswith(" ") else f"vidcam: {line}", err=True)
 
 
-def _code(error: VidcamError) -> int:
-    return UNUSABLE if isinstance(error, InputError) else FAILED
+def _sentence(error: Exception) -> str:
+    if isinstance(error, click.ClickException):
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        return f"{error.format_message().removesuffix('.')}; see {context.command_path if context else 'vidcam'} --help"
+    if isinstance(error, OSError):  # not met where it arose: standard output goes to a full disk
+        return f"the system refused to go on ({error}); expected room and permission to write; see to that, run again"
+    return str(error)
+
+
+def _code(error: Exception) -> int:
+    return UNUSABLE if isinstance(error, InputError | click.ClickException) else FAILED
 
 
 class _Bar:

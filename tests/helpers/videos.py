@@ -83,11 +83,12 @@ def write_video(
         container.mux(stream.encode(None))
         if sound is not None:
             assert isinstance(ear, AudioStream)
-            _write_sound(container, ear, sound)
+            write_sound(container, ear, sound)
     return path
 
 
-def _write_sound(container: OutputContainer, ear: AudioStream, sound: Samples) -> None:
+def write_sound(container: OutputContainer, ear: AudioStream, sound: Samples) -> None:
+    """Encode samples at SOUND_RATE into a stream of a file that is being written."""
     resampler = av.AudioResampler(format=ear.format.name, layout="mono", rate=SOUND_RATE, frame_size=1024)
     whole = AudioFrame.from_ndarray(sound[None], format="fltp", layout="mono")
     whole.sample_rate, whole.pts, whole.time_base = SOUND_RATE, 0, Fraction(1, SOUND_RATE)

@@ -150,7 +150,7 @@ def test_the_real_pip_is_this_environments_and_not_one_in_the_current_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pip.py").write_text("raise SystemExit('wrong pip')")
-    status, lines = fetch._run_pip([*fetch._pip_command(), "--version"], "asking", None)
+    status, lines = fetch._run_pip([*fetch._pip_command(), "--version"], tmp_path, "asking", None)
     assert status == 0
     assert lines[0].startswith("pip ")
     assert fetch._pip_command()[0] == sys.executable

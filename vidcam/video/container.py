@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from vidcam.errors import MediaError
+from vidcam.video.source import is_folder
 
 
 @contextmanager
@@ -34,11 +35,9 @@ def open_input(path: str) -> InputContainer:
     """Open a media file for reading; the caller closes it.
 
     Raises:
-        MediaError: the file is missing, a folder, or not a media file.
+        MediaError: the file is missing, a folder, a pipe or a device, or not a media file.
     """
-    if not Path(path).exists():
-        raise MediaError(f"{path!r} does not exist; expected a video file; check the path")
-    if Path(path).is_dir():
+    if is_folder(path):
         raise MediaError(f"{path!r} is a folder; expected a video file; pass one of the files in it")
     with media_errors(path):
         # `file:` keeps a colon in a name from being taken for a protocol; a playlist must not reach into the network.
@@ -52,12 +51,13 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
         MediaError: there is none; a cover picture does not count.
     """
     stream = container.streams.best("video")
-    if not isinstance(stream, VideoStream) or stream.disposition & av.stream.Disposition.attached_pic:
-        kinds = ", ".join(sorted({other.type for other in container.streams})) or "no streams"
+    if not isinstance(stream, VideoStream) or _is_cover(stream):
+        kinds = ", ".join(sorted({_kind(other) for other in container.streams})) or "no streams"
         raise MediaError(f"{path!r} holds no video stream, only {kinds}; expected a video; check the file")
     if getattr(stream, "codec_context", None) is None:
         raise MediaError(
-            f"the video codec of {path!r} is unknown; expected one that FFmpeg can decode; convert the file"
+            f"the video codec of {path!r} is unknown, or encrypted; expected one that FFmpeg can decode; convert the "
+            "file"
         )
     stream.thread_type = "AUTO"
     return stream
@@ -65,8 +65,15 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
 
 def stream_notes(container: InputContainer, chosen: VideoStream) -> tuple[str, ...]:
     """What to say about the choice of `chosen`, as sentences."""
-    cover = av.stream.Disposition.attached_pic
-    count = sum(not stream.disposition & cover for stream in container.streams.video)
+    count = sum(not _is_cover(stream) for stream in container.streams.video)
     if count < 2:
         return ()
     return (f"the file holds {count} video streams; the default one, stream {chosen.index}, is taken",)
+
+
+def _is_cover(stream: Stream) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _kind(stream: Stream) -> str:
+    return "a cover picture" if _is_cover(stream) else stream.type

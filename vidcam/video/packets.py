@@ -32,6 +32,7 @@ ROW = np.dtype(
         ("is_key", np.bool_),
         ("is_hidden", np.bool_),
         ("is_corrupt", np.bool_),
+        ("is_encrypted", np.bool_),
         ("duration", np.int64),
     ]
 )
@@ -58,6 +59,10 @@ class PacketTable:
     def corrupt(self) -> Ticks:
         """Time stamps of the packets that the demuxer calls damaged, increasing."""
         return self._times(self.rows["is_corrupt"])
+
+    def is_encrypted(self) -> bool:
+        """Whether a key would be needed for some packet."""
+        return bool(self.rows["is_encrypted"].any())
 
     def duration_at(self, tick: int) -> int:
         """Of the packet at `tick`; 0 where it is unknown."""
@@ -96,6 +101,7 @@ def read_table(container: InputContainer, stream: VideoStream) -> PacketTable:
             packet.is_keyframe,
             packet.is_discard,
             packet.is_corrupt,
+            packet.has_sidedata("encryption_info"),
             packet.duration or 0,
         )
         for packet in read_packets(container, stream)

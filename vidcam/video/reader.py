@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
@@ -22,7 +21,7 @@ from vidcam.video.decord_reader import DecordReader
 from vidcam.video.images import ImageFolderReader
 from vidcam.video.indexed import checked_times
 from vidcam.video.pyav_reader import PyAVReader
-from vidcam.video.source import Source, locate
+from vidcam.video.source import Source, is_folder, locate
 
 MOST_FPS = 1000
 
@@ -90,9 +89,9 @@ def open_video(source: Source, *, fps: Fraction | None = None, decoder: Decoder 
         raise InputError(f"fps is {fps}, expected more than 0 and at most {MOST_FPS}; choose another rate")
     located = locate(source)
     try:
-        if Path(located.path).is_dir():
+        if is_folder(located.path):
             return ImageFolderReader(located.path, fps=fps)
-        if fps is not None and Path(located.path).exists():
+        if fps is not None:
             raise InputError(
                 f"a rate of {fps} was given for {located.name!r}, which is a file; expected a folder of images; a "
                 "film's own time stamps are used, so leave fps away"

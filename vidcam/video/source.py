@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -50,16 +51,42 @@ def locate(source: Source) -> Located:
     """
     if isinstance(source, str | os.PathLike):
         name = os.fspath(source)
-        if not _ADDRESS.match(name) or Path(name).exists():
+        if not _ADDRESS.match(name) or _exists(name):
             return Located(name, name, is_local=True, release=lambda: None)
         return _copied(name, _opened(name))
     stated: object = getattr(source, "name", None)  # a descriptor's number, for a pipe
     return _copied(Path(stated).name if isinstance(stated, str) else _STREAM_NAME, source)
 
 
+def is_folder(path: str) -> bool:
+    """Whether a path leads to a folder; if not, it leads to a regular file.
+
+    Raises:
+        MediaError: there is nothing, it cannot be reached, or it is a pipe or a device: these are read once, and may
+            never end.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        raise MediaError(f"{path!r} does not exist; expected a video file; check the path") from exc
+    except (OSError, ValueError) as exc:  # ValueError: a NUL in the name
+        reason = getattr(exc, "strerror", None) or str(exc)
+        raise MediaError(f"{path!r} cannot be opened ({reason}); expected a video file; check the path") from exc
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise MediaError(f"{path!r} is a pipe or a device; expected a file or a folder; save what it gives to a file")
+    return stat.S_ISDIR(mode)
+
+
 def source_stem(name: str) -> str:
     """The part of a source's name that its results are called by."""
     return Path(_plain(name)).stem or _STREAM_NAME
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # too long for a path
+        return False
 
 
 def _plain(name: str) -> str:

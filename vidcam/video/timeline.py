@@ -92,6 +92,8 @@ def scan_timeline(path: str) -> Timeline:
         codec, layout = stream.codec_context.codec.canonical_name, container.format.name
         is_known = layout in (_MOV, _MATROSKA) and codec in _EXACT_CODECS
         table = read_table(container, stream)
+        if table.is_encrypted():
+            raise MediaError(f"{path!r} is encrypted; expected a video that needs no key; pass a decrypted copy")
         time_base, rate = stream.time_base or Fraction(1, 1000), stream.average_rate or Fraction(25)
         announced, notes = _announced_end(container, stream, path), stream_notes(container, stream)
     step = max(1, round(1 / (rate * time_base)))
