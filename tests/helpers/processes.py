@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -68,9 +69,11 @@ class Command:
             assert time.monotonic() < end, "the moment for the signal did not come"
             assert self._process.is_alive(), f"the command ended too early: {self._streams[1].read_text()}"
             time.sleep(0.001)
-        for number in numbers:
-            os.kill(self.pid, number)
+        os.kill(self.pid, numbers[0])
+        for number in numbers[1:]:
             time.sleep(pause_seconds)
+            with suppress(ProcessLookupError):  # it has ended already
+                os.kill(self.pid, number)
 
     def wait(self) -> Done:
         """Its end; it is killed if it does not come."""
