@@ -9,6 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import TypeVar
 
+from vidcam.interrupts import held_back
+
 Item = TypeVar("Item")
 
 
@@ -52,7 +54,8 @@ def prefetch(items: Generator[Item, None, None], *, depth: int) -> Generator[Ite
     """
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vidcam-prefetch")
     try:
-        pending: deque[Future[Item | _End]] = deque(pool.submit(next, items, _END) for _ in range(depth))
+        with held_back():  # a pool does not wait for a thread whose start was interrupted
+            pending: deque[Future[Item | _End]] = deque(pool.submit(next, items, _END) for _ in range(depth))
         while not isinstance(item := pending.popleft().result(), _End):
             pending.append(pool.submit(next, items, _END))
             yield item

@@ -233,6 +233,23 @@ def is_released(lock: Path) -> bool:
     return False
 
 
+@pytest.mark.slow
+def test_a_process_that_is_interrupted_until_it_ends(film: Path, tmp_path: Path) -> None:
+    """As by a key that is held down: also while the interpreter itself ends."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "vidcam", *explain(film, out, "--batch-size", "1")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not out.exists() and process.poll() is None:
+            time.sleep(0.001)
+        while process.poll() is None:
+            process.send_signal(INT)
+            time.sleep(0.01)
+        said, complaint = process.communicate()
+    assert (process.returncode, said) == (130, "")
+    assert complaint.splitlines() == ["", "vidcam: interrupted; nothing half-written was left"]
+    assert not out.exists()
+
+
 # ---- standard output
 
 

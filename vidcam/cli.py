@@ -8,12 +8,13 @@ input or arguments; 130: interrupted. Pipelines, and with them torch, are import
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -41,13 +42,23 @@ def _rate(text: str) -> Fraction:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    if "" not in sys.path:  # a model of one's own lies in the current folder, as with python -m
-        sys.path.insert(0, "")
     with interruptible():
         return _run(arguments)
 
 
+def program() -> NoReturn:
+    """Run the command line as a process of its own; interrupted, it ends at once, whatever signals still come."""
+    with interruptible():
+        code = _run(None)
+        if code == INTERRUPTED:  # the interpreter waits for threads when it ends, and there a signal is a traceback
+            sys.stderr.flush()
+            os._exit(code)
+    sys.exit(code)
+
+
 def _run(arguments: Sequence[str] | None) -> int:
+    if "" not in sys.path:  # a model of one's own lies in the current folder, as with python -m
+        sys.path.insert(0, "")
     try:
         code = commands.main(args=arguments, prog_name="vidcam", standalone_mode=False)
     except click.exceptions.Exit as exc:
