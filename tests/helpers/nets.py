@@ -78,6 +78,18 @@ def random_clip(*shape: int, seed: int = 1, dtype: torch.dtype = torch.float32) 
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
+TINY_SPEC = ModelSpec(
+    name="tiny",
+    frames=4,
+    fps=Fraction(25),
+    resize=(16, 16),
+    crop_size=(16, 16),
+    scaling=Scaling(mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)),
+    classes=3,
+    layer="relu",
+)
+"""For networks whose numbers are followed by hand: four consecutive frames of 16 × 16, in [0, 1]."""
+
 BRIGHTNESS_SPEC = ModelSpec(
     name="brightness",
     frames=16,

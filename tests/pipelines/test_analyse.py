@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.helpers.nets import BrightnessNet, PooledHead, pooled_model, seeded
+from tests.helpers.nets import TINY_SPEC, BrightnessNet, PooledHead, pooled_model, seeded
 from tests.helpers.videos import Frames, flat_frames, noise_frames
 from tests.pipelines.test_windows import Reel
 from vidcam.cam.explain import explain
@@ -24,18 +23,7 @@ from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import fill_for
 from vidcam.progress import silent
 from vidcam.sampling import plan_windows
-from vidcam.spec import ModelSpec, Scaling
-
-SPEC = ModelSpec(
-    name="tiny",
-    frames=4,
-    fps=Fraction(25),
-    resize=(16, 16),
-    crop_size=(16, 16),
-    scaling=Scaling(mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)),
-    classes=3,
-    layer="relu",
-)
+from vidcam.spec import ModelSpec
 
 LEVELS = 8
 SLOPES = (1e-3, 2e-3, 3e-3)
@@ -70,7 +58,7 @@ def _run(
     module: nn.Module,
     frames: Frames,
     *,
-    spec: ModelSpec = SPEC,
+    spec: ModelSpec = TINY_SPEC,
     targets: tuple[int, ...] = (),
     methods: tuple[str, ...] = ("gradcam",),
     layer: str = "relu",
@@ -161,13 +149,13 @@ def test_area_is_the_mean_of_the_heat_by_hand() -> None:
     """One bright cell of four: heat 1 there, falling linearly; its mean over the plane is a quarter."""
     frames = np.zeros((4, 16, 16, 3), np.uint8)
     frames[:, :8, 8:] = 255
-    (answer,) = _run(BrightnessNet(), frames, spec=replace(SPEC, classes=2), targets=(0,), methods=("gradcam++",))
+    (answer,) = _run(BrightnessNet(), frames, spec=replace(TINY_SPEC, classes=2), targets=(0,), methods=("gradcam++",))
     assert answer.area["gradcam++"] == pytest.approx([0.25], abs=1e-6)
 
 
 def test_faithfulness_by_a_plain_loop() -> None:
     reel, net = Reel(noise_frames(18, 16, 16)), seeded(PooledHead).eval()
-    spec = replace(SPEC, classes=4, frames=8)
+    spec = replace(TINY_SPEC, classes=4, frames=8)
     methods = ("gradcam", "gradcam++")
     (answer,) = _run(net, noise_frames(18, 16, 16), spec=spec, targets=(2,), methods=methods, layer="block2")
     windows = plan_windows(reel.info, frames=8, fps=spec.fps, overlap=0.0)
@@ -240,7 +228,7 @@ def test_an_error_of_torchs_is_one_sentence(error: Exception, reason: str, at: i
         rf"^model 'tiny' failed on a batch of 2 {reason}; if memory ran out, pass a smaller --batch-size, else try "
     )
     with pytest.raises(RunError, match=message) as caught:
-        _run(net, _levels(0, 1, 2, 3), spec=replace(SPEC, classes=2), batch_size=2)
+        _run(net, _levels(0, 1, 2, 3), spec=replace(TINY_SPEC, classes=2), batch_size=2)
     assert "\n" not in str(caught.value)
     assert caught.value.__cause__ is error
     assert net.training
@@ -249,7 +237,7 @@ def test_an_error_of_torchs_is_one_sentence(error: Exception, reason: str, at: i
 def test_errors_of_ours_are_not_wrapped() -> None:
     planted = InputError("planted")
     with pytest.raises(InputError, match=r"^planted$"):
-        _run(FailingNet(planted), _levels(0), spec=replace(SPEC, classes=2))
+        _run(FailingNet(planted), _levels(0), spec=replace(TINY_SPEC, classes=2))
 
 
 class _LogNet(BrightnessNet):
@@ -262,7 +250,7 @@ class _LogNet(BrightnessNet):
 def test_scores_of_a_masked_clip_that_are_not_finite_are_refused() -> None:
     frames = flat_frames([100] * 4, 16, 16)
     frames[:, :8, :8] = 250
-    spec = replace(SPEC, classes=2)
+    spec = replace(TINY_SPEC, classes=2)
     with pytest.raises(NonFiniteError, match=r"the logits of the clip masked by gradcam\+\+ contain NaN or infinity"):
         _run(_LogNet(), frames, spec=spec, targets=(0,), methods=("gradcam++",))
 
@@ -272,7 +260,7 @@ def test_scores_of_a_masked_clip_that_are_not_finite_are_refused() -> None:
 
 @pytest.mark.parametrize("classes", [1, 3, 400])
 def test_a_model_of_other_scores_than_its_spec_says(classes: int) -> None:
-    spec = replace(SPEC, classes=classes)
+    spec = replace(TINY_SPEC, classes=classes)
     model = Model(spec, BrightnessNet(), tuple(map(str, range(classes))), "by hand")
     message = (
         rf"model 'tiny' returns 2 scores, expected {classes} as its spec says; correct the spec's classes and labels"
@@ -290,7 +278,7 @@ class _LoudCorner(BrightnessNet):
 
 
 def test_the_sink_is_found_on_a_grey_clip() -> None:
-    spec = replace(SPEC, classes=2)
+    spec = replace(TINY_SPEC, classes=2)
     sink = grey_sink(Model(spec, _LoudCorner(), ("a", "b"), "by hand"), "relu")
     assert sink is not None
     assert sink.cells == ((0, 0, 7),)
@@ -300,6 +288,6 @@ def test_the_sink_is_found_on_a_grey_clip() -> None:
 
 @pytest.mark.parametrize("layer", ["relu", None])
 def test_an_error_of_torchs_on_the_grey_clip_is_one_of_ours(layer: str | None) -> None:
-    spec = replace(SPEC, classes=2, layer=layer)
+    spec = replace(TINY_SPEC, classes=2, layer=layer)
     with pytest.raises(RunError, match="out of memory"):
         Explainer(Model(spec, FailingNet(RuntimeError("out of memory")), ("a", "b"), "by hand"), ExplainOptions())

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from torch import nn
 
+from tests.helpers.nets import TINY_SPEC
 from vidcam import __version__
 from vidcam.cam.audit import Sink
 from vidcam.explanation import AlphaAudit, Explanation
@@ -24,7 +25,6 @@ from vidcam.media import VideoInfo
 from vidcam.models.model import Model
 from vidcam.pipelines import report
 from vidcam.pipelines.analyse import Answer
-from vidcam.spec import ModelSpec, Scaling
 from vidcam.timeline import Timeline
 from vidcam.video.reader import VideoReader
 
@@ -39,16 +39,7 @@ MEANS = {2: 0.25, 1: 0.22, 5: 0.22, 6: 0.16, 3: 0.10, 4: 0.03, 0: 0.02}
 TARGET, OTHER = 2, 5
 NAMES = tuple(f"class {index}" for index in range(7))
 
-SPEC = ModelSpec(
-    name="seven",
-    frames=4,
-    fps=Fraction(25),
-    resize=(16, 16),
-    crop_size=(16, 16),
-    scaling=Scaling(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
-    classes=7,
-    layer="relu",
-)
+SPEC = replace(TINY_SPEC, name="seven", classes=7)
 
 
 def _model() -> Model:

@@ -36,22 +36,12 @@ class DecordReader(IndexedReader):
     """
 
     def __init__(self, reference: PyAVReader) -> None:
-        super().__init__(replace(reference.info, decoder="decord"))
+        super().__init__(replace(reference.info, decoder="decord"), reference.damage)
         self._reference = reference
         self._path = str(reference.info.files[0])
         self._is_closed = False
         self._idle: list[Any] = [self._opened()]
         self._require_agreement(self._idle[0])
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user should know about the film, as far as it was compared."""
-        return self._reference.notes
-
-    @property
-    def readable_seconds(self) -> tuple[tuple[float, float], ...]:
-        """The parts of the film that are not known to be unreadable."""
-        return self._reference.readable_seconds
 
     def close(self) -> None:
         """Release the file; closing twice is fine."""

@@ -61,17 +61,7 @@ class ImageFolderReader(IndexedReader):
             files=self._files,
             notes=notes,
         )
-        super().__init__(info)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user should know about the images, as far as they were read."""
-        return (*self._info.notes, *self._damage.notes())
-
-    @property
-    def readable_seconds(self) -> tuple[tuple[float, float], ...]:
-        """The parts of the film that are not known to be unreadable."""
-        return self._damage.readable()
+        super().__init__(info, self._damage)
 
     def close(self) -> None:
         """Nothing is held open; reading afterwards is refused like with any other reader."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from vidcam.errors import ShapeError
 from vidcam.media import Frames, Seconds, VideoInfo
+from vidcam.video.damage import Damage
 
 
 class IndexedReader(ABC):
@@ -18,10 +19,12 @@ class IndexedReader(ABC):
 
     Args:
         info: what probing found.
+        damage: what is found out while reading.
     """
 
-    def __init__(self, info: VideoInfo) -> None:
+    def __init__(self, info: VideoInfo, damage: Damage) -> None:
         self._info = info
+        self._damage = damage
 
     @property
     def info(self) -> VideoInfo:
@@ -29,14 +32,19 @@ class IndexedReader(ABC):
         return self._info
 
     @property
+    def damage(self) -> Damage:
+        """What reading found out so far; a reader that stands in for this one goes on with it."""
+        return self._damage
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know about the film, as far as it was read."""
-        return self._info.notes
+        return (*self._info.notes, *self._damage.notes())
 
     @property
     def readable_seconds(self) -> tuple[tuple[float, float], ...]:
         """The parts of the film that are not known to be unreadable."""
-        return ((0.0, self._info.duration_seconds),)
+        return self._damage.readable()
 
     def frames(self, start_seconds: float = 0.0, end_seconds: float | None = None) -> Iterator[tuple[float, Frames]]:
         """All displayed frames with start <= pts < end, in order, as (pts_seconds, (H, W, 3) uint8 RGB)."""

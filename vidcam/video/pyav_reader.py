@@ -46,20 +46,10 @@ class PyAVReader(IndexedReader):
         self._idle: list[FrameDecoder] = [FrameDecoder(self._path, self._timeline)]
         self._is_closed = False
         try:
-            super().__init__(self._describe())
+            super().__init__(self._describe(), self._damage)
         except BaseException:
             self.close()
             raise
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user should know about the film, as far as it was read."""
-        return (*self._info.notes, *self._damage.notes())
-
-    @property
-    def readable_seconds(self) -> tuple[tuple[float, float], ...]:
-        """The parts of the film that are not known to be unreadable."""
-        return self._damage.readable()
 
     def close(self) -> None:
         """Release the file; closing twice is fine."""
