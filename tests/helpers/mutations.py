@@ -1,0 +1,259 @@
+"""Small whole files of every container, and what a seed makes of them: bytes flipped, cut, moved, lied about.
+
+A film's file is damaged as a whole; of a folder of images one image is. `mutated(sample, seed)` is the same bytes on
+every machine with the same encoders.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache, partial
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tests.helpers.odd import FRAGMENTED, high_range
+from tests.helpers.videos import Frames, click, flat_frames, hide_beginning, rotate, write_video
+
+Random = np.random.Generator
+Mutation = Callable[[bytes, Random], bytes]
+
+_COUNT, _HEIGHT, _WIDTH = 20, 32, 32
+_UNIT = Fraction(1, 25)
+_HEAD_BYTES = 1024
+_IMAGES = 3
+
+_TAGS = re.compile(
+    rb"moov|mvhd|trak|tkhd|mdia|mdhd|stsd|avc1|avcC|hvcC|colr|pasp|elst|stts|ctts|stss|stsc|stsz|stco|mdat|moof|tfhd"
+    rb"|trun|esds|RIFF|avih|strh|strf|idx1|movi|00dc|\x1aE\xdf\xa3|\x15I\xa9f|\x16T\xaek|\x1cS\xbbk|\x1fC\xb6u|\xe7.|\xa3"
+    rb"|\x00\x00\x01[\xb3\xb8\xba\xbb\xe0\xc0]|\x47[\x40\x41][\x00-\x1f]|GIF8|!\xf9|,\x00\x00|FLV|\x00\x00\x00\x09"
+    rb"|IHDR|IDAT|\xff[\xc0\xc4\xda\xdb]|VP8|\x00\x00\x00\x01[\x67\x68]|II\*\x00|BM",
+    re.DOTALL,
+)
+"""What stands near sizes, counts, times and places in the containers' headers and indices."""
+
+_EXTREMES = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 2**62, 2**63, 2**64 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One whole file.
+
+    Attributes:
+        name: of the container and codec; its suffix is the file's.
+        content: its bytes.
+        is_image: whether it is shown as a folder of such images.
+    """
+
+    name: str
+    content: bytes
+    is_image: bool = False
+
+
+def _picture() -> Frames:
+    """(20, 32, 32, 3): greys with a little texture that moves."""
+    greys = flat_frames(range(30, 30 + 8 * _COUNT, 8), _HEIGHT, _WIDTH)
+    noise = np.random.default_rng(0).integers(-9, 10, (_HEIGHT, _WIDTH, 1))
+    moved = np.stack([np.roll(noise, index, axis=1) for index in range(_COUNT)])
+    return (greys + moved).clip(0, 255).astype(np.uint8)
+
+
+def _film(
+    path: Path,
+    codec: str,
+    pixel_format: str = "yuv420p",
+    *,
+    options: dict[str, str] | None = None,
+    layout: dict[str, str] | None = None,
+    sound: str = "",
+) -> Path:
+    """The picture by any encoder, 25 a second, with or without sound; bitexact, as random numbers are left out then."""
+    return write_video(
+        path,
+        _picture(),
+        codec=codec,
+        pixel_format=pixel_format,
+        options={"g": "6", **(options or {})},
+        time_base=_UNIT,
+        container_options={"fflags": "+bitexact", **(layout or {})},
+        sound=click(0.4, _COUNT / 25) if sound else None,
+        sound_codec=sound or "aac",
+    )
+
+
+_X264 = partial(_film, codec="libx264", options={"bf": "2", "crf": "20", "preset": "veryfast", "threads": "1"})
+_PLAIN = partial(_film, codec="libx264", options={"bf": "0", "crf": "20", "preset": "veryfast", "threads": "1"})
+_MPEG = {"bf": "2", "b": "1M"}
+
+FILMS: Mapping[str, Callable[[Path], Path]] = {
+    "h264.mp4": partial(_X264, sound="aac"),
+    "fast-start.mp4": partial(_X264, layout={"movflags": "+faststart"}),
+    "fragments.mp4": partial(_PLAIN, layout=FRAGMENTED),
+    "edit-list-rotated.mp4": lambda path: rotate(hide_beginning(_PLAIN(path), 2 * 512), 90),
+    "mpeg4.mov": partial(_film, codec="mpeg4", sound="pcm_s16le"),
+    "pq.mp4": partial(high_range, transfer=16),
+    "h264.mkv": partial(_X264, sound="libopus"),
+    "ffv1.mkv": partial(_film, codec="ffv1", pixel_format="yuv444p"),
+    "vp9.webm": partial(_film, codec="libvpx-vp9", options={"lag-in-frames": "0", "deadline": "realtime", "threads": "1"}),
+    "vp8.webm": partial(_film, codec="libvpx", options={"lag-in-frames": "0", "deadline": "realtime", "threads": "1"}),
+    "mpeg4.avi": partial(_film, codec="mpeg4", options=_MPEG, sound="libmp3lame"),
+    "mjpeg.avi": partial(_film, codec="mjpeg", pixel_format="yuvj420p"),
+    "mpeg1.mpg": partial(_film, codec="mpeg1video", options=_MPEG, sound="mp2"),
+    "mpeg2.ts": partial(_film, codec="mpeg2video", options=_MPEG, sound="mp2"),
+    "h264.ts": _X264,
+    "animation.gif": partial(_film, codec="gif", pixel_format="rgb8"),
+    "flv1.flv": partial(_film, codec="flv", sound="libmp3lame"),
+    "wmv2.wmv": partial(_film, codec="wmv2", options={"b": "1M"}),
+    "bare.h264": _X264,
+    "animation.apng": partial(_film, codec="apng", pixel_format="rgba"),
+}
+
+IMAGES = ("png", "jpg", "tif", "webp", "bmp")
+CONTAINERS = (*FILMS, *(f"images.{suffix}" for suffix in IMAGES))
+
+
+@cache
+def sample(name: str) -> Sample:
+    """One of CONTAINERS, whole."""
+    if name in FILMS:
+        with tempfile.TemporaryDirectory() as folder:
+            return Sample(name, FILMS[name](Path(folder) / name).read_bytes())
+    image = Image.fromarray(_picture()[7])
+    buffer = BytesIO()
+    image.save(buffer, Image.registered_extensions()[Path(name).suffix])
+    return Sample(name, buffer.getvalue(), is_image=True)
+
+
+def mutated(name: str, seed: int) -> tuple[str, bytes]:
+    """What a seed makes of a sample: the mutation's name and the bytes."""
+    random = np.random.default_rng([seed, CONTAINERS.index(name)])
+    kind = list(MUTATIONS)[int(random.integers(len(MUTATIONS)))]
+    content = MUTATIONS[kind](sample(name).content, random)
+    if kind != "cut" and random.random() < 0.1:
+        again = list(MUTATIONS)[int(random.integers(len(MUTATIONS)))]
+        return f"{kind} + {again}", MUTATIONS[again](content, random)
+    return kind, content
+
+
+def write_case(name: str, content: bytes, folder: Path) -> Path:
+    """The bytes as what a user passes: a file, or a folder of images of which one has these bytes."""
+    if name in FILMS:
+        path = folder / f"film{Path(name).suffix}"
+        path.write_bytes(content)
+        return path
+    path = folder / "film"
+    path.mkdir()
+    damaged = len(content) % _IMAGES
+    for index in range(_IMAGES):
+        (path / f"{index}{Path(name).suffix}").write_bytes(content if index == damaged else sample(name).content)
+    return path
+
+
+def _stretch(content: bytes, random: Random, longest: float = 0.5) -> tuple[int, int]:
+    start = int(random.integers(len(content)))
+    length = 1 + int(random.random() ** 3 * longest * len(content))  # short ones are more frequent
+    return start, min(len(content), start + length)
+
+
+def _flip_within(content: bytes, random: Random, low: int, high: int) -> bytes:
+    changed = bytearray(content)
+    for place in random.integers(low, max(low + 1, min(high, len(content))), int(random.integers(1, 9))).tolist():
+        changed[place] ^= int(random.integers(1, 256)) if random.random() < 0.5 else 1 << int(random.integers(8))
+    return bytes(changed)
+
+
+def _flip(content: bytes, random: Random) -> bytes:
+    return _flip_within(content, random, 0, len(content))
+
+
+def _flip_head(content: bytes, random: Random) -> bytes:
+    return _flip_within(content, random, 0, _HEAD_BYTES)
+
+
+def _near_tag(content: bytes, random: Random) -> int:
+    places = [match.start() for match in _TAGS.finditer(content)] or [0]
+    place = places[int(random.integers(len(places)))] + int(random.integers(-4, 64))
+    return max(0, min(len(content) - 1, place))
+
+
+def _flip_index(content: bytes, random: Random) -> bytes:
+    place = _near_tag(content, random)
+    return _flip_within(content, random, place, place + 8)
+
+
+def _lie(content: bytes, random: Random) -> bytes:
+    """Sizes, counts, times: an extreme number near a tag."""
+    width, order = int(random.choice([1, 2, 4, 8])), "big" if random.random() < 0.7 else "little"
+    number = _EXTREMES[int(random.integers(len(_EXTREMES)))] % 256**width
+    place = _near_tag(content, random)
+    written = number.to_bytes(width, "big" if order == "big" else "little")
+    return content[:place] + written + content[place + width :]
+
+
+def _cut(content: bytes, random: Random) -> bytes:
+    return content[: int(random.integers(len(content)))]
+
+
+def _cut_beginning(content: bytes, random: Random) -> bytes:
+    return content[int(random.integers(len(content))) :]
+
+
+def _delete(content: bytes, random: Random) -> bytes:
+    start, end = _stretch(content, random)
+    return content[:start] + content[end:]
+
+
+def _duplicate(content: bytes, random: Random) -> bytes:
+    start, end = _stretch(content, random)
+    return content[:end] + content[start:end] + content[end:]
+
+
+def _blank(content: bytes, random: Random) -> bytes:
+    start, end = _stretch(content, random)
+    return content[:start] + bytes(end - start) + content[end:]
+
+
+def _noise(content: bytes, random: Random) -> bytes:
+    start, end = _stretch(content, random, longest=0.2)
+    return content[:start] + random.bytes(end - start) + content[end:]
+
+
+def _swap(content: bytes, random: Random) -> bytes:
+    a, b, c = sorted(random.integers(len(content) + 1, size=3).tolist())
+    return content[:a] + content[b:c] + content[a:b] + content[c:]
+
+
+def _splice(content: bytes, random: Random) -> bytes:
+    """The beginning of this file, the end of another one."""
+    other = sample(CONTAINERS[int(random.integers(len(CONTAINERS)))]).content
+    share = random.random()
+    return content[: int(share * len(content))] + other[int(share * len(other)) :]
+
+
+def _append(content: bytes, random: Random) -> bytes:
+    if random.random() < 0.3:
+        return content + content
+    return content + random.bytes(int(random.integers(1, 4096)))
+
+
+MUTATIONS: Mapping[str, Mutation] = {
+    "flip": _flip,
+    "flip head": _flip_head,
+    "flip index": _flip_index,
+    "lie": _lie,
+    "cut": _cut,
+    "cut beginning": _cut_beginning,
+    "delete": _delete,
+    "duplicate": _duplicate,
+    "blank": _blank,
+    "noise": _noise,
+    "swap": _swap,
+    "splice": _splice,
+    "append": _append,
+}
