@@ -12,6 +12,7 @@ import numpy as np
 
 from vidcam.cam.audit import Sink
 from vidcam.film import SCHEMA, Film, film_bounds
+from vidcam.media import Seconds, VideoInfo
 from vidcam.models.model import Model
 from vidcam.names import as_text
 from vidcam.pipelines import report
@@ -56,10 +57,8 @@ class Result:
 
     def __init__(self, asked: Asked, footage: Footage, answers: tuple[Answer, ...], *, clock: Clock) -> None:
         self._asked, self._footage, self._answers, self._clock = asked, footage, answers, clock
-        first, last = footage.windows[0], footage.windows[-1]
-        pts = footage.reader.info.pts_seconds
-        begin = np.searchsorted(pts, first.start_seconds + ROUNDING_SECONDS, side="right") - 1
-        self._pts = pts[max(0, int(begin)) : int(np.searchsorted(pts, last.end_seconds - ROUNDING_SECONDS))]
+        first = footage.windows[0]
+        self._pts = _drawn_seconds(footage.reader.info, first.start_seconds, footage.windows[-1].end_seconds)
         self._seen = np.maximum(self._pts, first.start_seconds)  # a clip may start while a frame is on display
         with clock.stage("scale"):
             self.film = self._film()
@@ -154,3 +153,12 @@ class Result:
             "versions": report.versions(),
             "files": report.all_files(stem, targets, sheet="sheet" in outputs, data="data" in outputs),
         }
+
+
+def _drawn_seconds(info: VideoInfo, start_seconds: float, end_seconds: float) -> Seconds:
+    """The frames on display in [start, end), at least one; at the film's end frames may be closer than rounding."""
+    pts = info.pts_seconds
+    begin = max(0, int(np.searchsorted(pts, start_seconds + ROUNDING_SECONDS, side="right")) - 1)
+    is_end = end_seconds >= info.duration_seconds
+    end = pts.size if is_end else int(np.searchsorted(pts, end_seconds - ROUNDING_SECONDS))
+    return pts[begin : max(end, begin + 1)]

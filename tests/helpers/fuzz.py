@@ -9,12 +9,14 @@ an overlay with other frames than the film).
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -81,6 +83,17 @@ class Outcome:
         return self.kind not in GOOD
 
 
+class _Said(logging.Handler):
+    """What the library says of a file while it goes on."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.sentences: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.sentences.append(record.getMessage())
+
+
 class Driver:
     """Explains damaged files in this process, which a damaged file may take down."""
 
@@ -89,6 +102,8 @@ class Driver:
         self._stray: list[str] = []
         sys.unraisablehook = lambda unraisable: self._stray.append(repr(unraisable.exc_value))
         threading.excepthook = lambda args: self._stray.append(repr(args.exc_value))
+        self._said = _Said()
+        logging.getLogger("vidcam").addHandler(self._said)
         self._model = pooled_model()
         self._explainers: dict[tuple[Decoder, bool], Explainer] = {}
 
@@ -96,6 +111,7 @@ class Driver:
         """Kind and text for one file, explained into a folder that is not there yet."""
         before = _peak_bytes()
         self._stray.clear()
+        self._said.sentences.clear()
         try:
             kind, text = self._explained(source, folder, self._explainer(decoder, has_sheet=has_sheet))
         except VidcamError as exc:
@@ -123,7 +139,7 @@ class Driver:
         count, drawn = probe(source).frame_count, _packets(folder / _overlay(result))
         if drawn != count:
             return "wrong", f"the overlay has {drawn} frames, the film {count}"
-        said = "; ".join(result.warnings)
+        said = "; ".join([*result.warnings, *self._said.sentences])
         return ("explained, with a warning" if said else "explained"), said
 
 
@@ -177,7 +193,7 @@ class Worker:
 
     def outcome(self, source: Path, folder: Path, *, decoder: Decoder, has_sheet: bool) -> tuple[str, str]:
         """Kind and text for one file."""
-        connection = self._connection or self._started()
+        connection = self.connection()
         connection.send((source, folder, decoder, has_sheet))
         try:
             if not connection.poll(self._hang_seconds):
@@ -203,7 +219,10 @@ class Worker:
         self._process = self._connection = None
         return code
 
-    def _started(self) -> Connection:
+    def connection(self) -> Connection:
+        """To the process, started if there is none."""
+        if self._connection is not None:
+            return self._connection
         context = multiprocessing.get_context("spawn")
         self._connection, far = context.Pipe()
         self._process = context.Process(target=_work, args=(far, self._threads), daemon=True)
@@ -238,14 +257,13 @@ def run(cases: Sequence[Case], *, workers: int | None = None, hang_seconds: floa
 
 
 def _run_one(case: Case, idle: SimpleQueue[Worker]) -> Outcome:
-    import time
-
     mutation, content = mutated(case.container, case.seed)
     worker = idle.get()
     try:
         with tempfile.TemporaryDirectory(prefix="vidcam-fuzz-") as temporary:
             folder = Path(temporary)
             source = write_case(case.container, content, folder)
+            worker.connection()
             started = time.perf_counter()
             has_sheet = case.seed % _SHEET_EVERY == 0
             kind, text = worker.outcome(source, folder / "out", decoder=case.decoder, has_sheet=has_sheet)

@@ -25,6 +25,9 @@ _logger = logging.getLogger(__name__)
 _ATTEMPTS = 16
 """Errors of the demuxer after which the rest of a file is given up."""
 
+_FARTHEST_TICK = 1 << 61
+"""Time stamps beyond are damage, and their differences would not fit into 64 bits: they count as absent."""
+
 ROW = np.dtype(
     [
         ("pts", np.int64),
@@ -96,13 +99,13 @@ def read_table(container: InputContainer, stream: VideoStream) -> PacketTable:
     """Demux a whole stream."""
     rows = (
         (
-            packet.pts or 0,
-            packet.pts is not None,
+            _stamp(packet.pts) or 0,
+            _stamp(packet.pts) is not None,
             packet.is_keyframe,
             packet.is_discard,
             packet.is_corrupt,
             packet.has_sidedata("encryption_info"),
-            packet.duration or 0,
+            _stamp(packet.duration) or 0,
         )
         for packet in read_packets(container, stream)
         if packet.size
@@ -128,9 +131,13 @@ def decoded_frames(
     tick = -step_ticks
     for packet in packets:
         for frame in _decode(packet, on_failure):
-            stamp = frame.pts if frame.pts is not None else frame.dts
+            stamp = _stamp(frame.pts if frame.pts is not None else frame.dts)
             tick = tick + step_ticks if stamp is None else stamp
             yield tick, frame
+
+
+def _stamp(ticks: int | None) -> int | None:
+    return None if ticks is None or abs(ticks) >= _FARTHEST_TICK else ticks
 
 
 def _decode(packet: Packet[VideoStream], on_failure: Callable[[int], None] | None) -> list[VideoFrame]:
@@ -139,8 +146,8 @@ def _decode(packet: Packet[VideoStream], on_failure: Callable[[int], None] | Non
     except av.InvalidDataError as exc:
         _logger.debug("a packet at pts %s was skipped: %s", packet.pts, exc)
     if packet.size:
-        if on_failure is not None and packet.pts is not None:
-            on_failure(packet.pts)
+        if on_failure is not None and (stamp := _stamp(packet.pts)) is not None:
+            on_failure(stamp)
         return []
     return _flushed(packet)
 

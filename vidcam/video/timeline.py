@@ -19,7 +19,9 @@ from av.video.stream import VideoStream
 
 from vidcam.errors import MediaError
 from vidcam.media import Seconds
+from vidcam.video.clock import Skip, find_skips, skip_notes, usual_step
 from vidcam.video.container import media_errors, open_input, stream_notes, video_stream
+from vidcam.video.extent import extent_notes
 from vidcam.video.packets import Ticks, decoded_frames, read_packets, read_table
 
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
@@ -52,6 +54,7 @@ class Timeline:
         is_counted: whether the k-th decoded frame is the k-th of `ticks`, whatever its own time stamp says.
         gaps: half-open intervals of ticks, increasing, of which no picture can be read.
         corrupt_ticks: (C,) int64, time stamps of packets that the demuxer calls damaged.
+        skips: (tick, ticks) of time that is left out before a tick, increasing, as no frame can be meant to last so long.
         notes: sentences about the file.
     """
 
@@ -63,20 +66,26 @@ class Timeline:
     is_counted: bool = False
     gaps: tuple[tuple[int, int], ...] = ()
     corrupt_ticks: Ticks = field(default_factory=lambda: np.empty(0, np.int64), repr=False)
+    skips: tuple[Skip, ...] = ()
     notes: tuple[str, ...] = ()
 
     def seconds(self) -> Seconds:
         """(F,) float64, counted from the first displayed frame."""
-        units = (self.ticks - self.ticks[0]) * self.time_base.numerator
-        return np.asarray(units / self.time_base.denominator, np.float64)
+        skips = np.array([(0, 0), *self.skips], np.int64)
+        passed = np.searchsorted(skips[1:, 0], self.ticks, side="right")
+        elapsed = self.ticks - self.ticks[0] - np.cumsum(skips[:, 1])[passed]
+        return np.asarray(elapsed * self.time_base.numerator / self.time_base.denominator, np.float64)
 
     def second_of(self, tick: int) -> float:
         """A tick, counted in seconds from the first displayed frame."""
-        return float((tick - int(self.ticks[0])) * self.time_base)
+        return float(self._elapsed(tick) * self.time_base)
 
     def duration(self) -> Fraction:
         """Exact seconds from the first frame's display to the end of the last one's."""
-        return (self.end_tick - int(self.ticks[0])) * self.time_base
+        return self._elapsed(self.end_tick) * self.time_base
+
+    def _elapsed(self, tick: int) -> int:
+        return tick - int(self.ticks[0]) - sum(length for skip, length in self.skips if skip <= tick)
 
 
 def scan_timeline(path: str) -> Timeline:
@@ -94,9 +103,10 @@ def scan_timeline(path: str) -> Timeline:
         table = read_table(container, stream)
         if table.is_encrypted():
             raise MediaError(f"{path!r} is encrypted; expected a video that needs no key; pass a decrypted copy")
-        time_base, rate = stream.time_base or Fraction(1, 1000), stream.average_rate or Fraction(25)
+        time_base = stream.time_base or Fraction(1, 1000)
+        step = usual_step(path, stream.average_rate, time_base)
         announced, notes = _announced_end(container, stream, path), stream_notes(container, stream)
-    step = max(1, round(1 / (rate * time_base)))
+        extent = extent_notes(path, layout)
     ticks, keys, is_counted, failed = table.displayed(), table.keys(), False, np.empty(0, np.int64)
     if not (is_known and table.is_exact()):
         decoded, failed = _decode_ticks(path, step)
@@ -108,10 +118,12 @@ def scan_timeline(path: str) -> Timeline:
     if not ticks.size:
         raise MediaError(f"no frame of {path!r} can be decoded; expected a video; check that it plays")
     end_tick = int(ticks[-1]) + (table.duration_at(int(ticks[-1])) or step)
-    notes += _shortfall_note(announced, int(ticks[0]) * time_base, end_tick * time_base)
+    notes += _shortfall_note(announced, int(ticks[0]) * time_base, end_tick * time_base) or extent
     notes += _lost_beginning_note(table.displayed(), int(ticks[0]), step, time_base)
-    gaps = _gaps(ticks, failed, table.keys(), step)
-    return Timeline(ticks, keys, end_tick, step, time_base, is_counted, gaps, table.corrupt(), notes)
+    gaps, skips = _gaps(ticks, failed, table.keys(), step), find_skips(ticks, end_tick, step, time_base)
+    gaps = tuple(gap for gap in gaps if gap[1] not in dict(skips))
+    notes += skip_notes(skips, time_base)
+    return Timeline(ticks, keys, end_tick, step, time_base, is_counted, gaps, table.corrupt(), skips, notes)
 
 
 def _decode_ticks(path: str, step: int) -> tuple[Ticks, Ticks]:
