@@ -156,9 +156,9 @@ class Result:
 
 
 def _drawn_seconds(info: VideoInfo, start_seconds: float, end_seconds: float) -> Seconds:
-    """The frames on display in [start, end), at least one; at the film's end frames may be closer than rounding."""
+    """The frames on display in [start, end), at least one; frames may be closer to each other than rounding."""
     pts = info.pts_seconds
-    begin = max(0, int(np.searchsorted(pts, start_seconds + ROUNDING_SECONDS, side="right")) - 1)
-    is_end = end_seconds >= info.duration_seconds
-    end = pts.size if is_end else int(np.searchsorted(pts, end_seconds - ROUNDING_SECONDS))
+    rounding = min(ROUNDING_SECONDS, float(np.diff(pts, append=info.duration_seconds).min()) / 2)
+    begin = max(0, int(np.searchsorted(pts, start_seconds + rounding, side="right")) - 1)
+    end = int(np.searchsorted(pts, end_seconds - rounding))
     return pts[begin : max(end, begin + 1)]

@@ -19,16 +19,16 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 
 import av
 
-from tests.helpers.mutations import mutated, write_case
+from tests.helpers.mutations import CONTAINERS, mutated, write_case
 from tests.helpers.nets import pooled_model
 from vidcam.errors import VidcamError
 from vidcam.pipelines.explain import ExplainedVideo, Explainer
@@ -41,7 +41,7 @@ BAD = ("crash", "hang", "memory", "traceback", "wrong")
 HANG_SECONDS = 20.0
 MEMORY_BYTES = 1 << 30
 _START_SECONDS = 120.0
-_SHEET_EVERY = 16
+_SHEET_EVERY = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +94,23 @@ class _Said(logging.Handler):
         self.sentences.append(record.getMessage())
 
 
+def watch_process(stray: list[str]) -> None:
+    """Make warnings errors, and file what is raised where nobody can catch it."""
+    warnings.simplefilter("error")
+    sys.unraisablehook = lambda unraisable: stray.append(repr(unraisable.exc_value))
+    threading.excepthook = lambda args: stray.append(repr(args.exc_value))
+
+
 class Driver:
     """Explains damaged files in this process, which a damaged file may take down."""
 
     def __init__(self) -> None:
-        warnings.simplefilter("error")
         self._stray: list[str] = []
-        sys.unraisablehook = lambda unraisable: self._stray.append(repr(unraisable.exc_value))
-        threading.excepthook = lambda args: self._stray.append(repr(args.exc_value))
+        watch_process(self._stray)
         self._said = _Said()
         logging.getLogger("vidcam").addHandler(self._said)
-        self._model = pooled_model()
+        model = pooled_model()
+        self._model = replace(model, spec=replace(model.spec, resize=36))  # keeps proportions, as real models do
         self._explainers: dict[tuple[Decoder, bool], Explainer] = {}
 
     def outcome(self, source: Path, folder: Path, *, decoder: Decoder, has_sheet: bool = False) -> tuple[str, str]:
@@ -206,6 +212,13 @@ class Worker:
             self.stop()
         return str(kind), str(text)
 
+    @property
+    def process_id(self) -> int:
+        """Of the process; it must have been started."""
+        assert self._process is not None
+        assert self._process.pid is not None
+        return self._process.pid
+
     def stop(self) -> int | None:
         """End the process; its exit code, negative for a signal."""
         if self._process is None or self._connection is None:
@@ -233,6 +246,11 @@ class Worker:
             raise TimeoutError(f"a worker has not started within {_START_SECONDS} s")
         self._connection.recv()
         return self._connection
+
+
+def cases_for(seeds: Iterable[int], *, decoder: Decoder = "auto", container: str | None = None) -> list[Case]:
+    """A case for each seed, the containers in turn unless one is named."""
+    return [Case(container or CONTAINERS[seed % len(CONTAINERS)], seed, decoder) for seed in seeds]
 
 
 def run(cases: Sequence[Case], *, workers: int | None = None, hang_seconds: float = HANG_SECONDS) -> Iterator[Outcome]:

@@ -14,6 +14,7 @@ from fractions import Fraction
 from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from PIL import Image
@@ -87,8 +88,10 @@ def _film(
     )
 
 
-_X264 = partial(_film, codec="libx264", options={"bf": "2", "crf": "20", "preset": "veryfast", "threads": "1"})
-_PLAIN = partial(_film, codec="libx264", options={"bf": "0", "crf": "20", "preset": "veryfast", "threads": "1"})
+# mbtree off: see vidcam.video.writer
+_LIBX264 = {"crf": "20", "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
+_X264 = partial(_film, codec="libx264", options={**_LIBX264, "bf": "2"})
+_PLAIN = partial(_film, codec="libx264", options={**_LIBX264, "bf": "0"})
 _MPEG = {"bf": "2", "b": "1M"}
 
 FILMS: Mapping[str, Callable[[Path], Path]] = {
@@ -100,7 +103,9 @@ FILMS: Mapping[str, Callable[[Path], Path]] = {
     "pq.mp4": partial(high_range, transfer=16),
     "h264.mkv": partial(_X264, sound="libopus"),
     "ffv1.mkv": partial(_film, codec="ffv1", pixel_format="yuv444p"),
-    "vp9.webm": partial(_film, codec="libvpx-vp9", options={"lag-in-frames": "0", "deadline": "realtime", "threads": "1"}),
+    "vp9.webm": partial(
+        _film, codec="libvpx-vp9", options={"lag-in-frames": "0", "deadline": "realtime", "threads": "1"}
+    ),
     "vp8.webm": partial(_film, codec="libvpx", options={"lag-in-frames": "0", "deadline": "realtime", "threads": "1"}),
     "mpeg4.avi": partial(_film, codec="mpeg4", options=_MPEG, sound="libmp3lame"),
     "mjpeg.avi": partial(_film, codec="mjpeg", pixel_format="yuvj420p"),
@@ -132,7 +137,7 @@ def sample(name: str) -> Sample:
 
 def mutated(name: str, seed: int) -> tuple[str, bytes]:
     """What a seed makes of a sample: the mutation's name and the bytes."""
-    random = np.random.default_rng([seed, CONTAINERS.index(name)])
+    random = np.random.default_rng([seed, crc32(name.encode())])
     kind = list(MUTATIONS)[int(random.integers(len(MUTATIONS)))]
     content = MUTATIONS[kind](sample(name).content, random)
     if kind != "cut" and random.random() < 0.1:
@@ -189,10 +194,10 @@ def _flip_index(content: bytes, random: Random) -> bytes:
 
 def _lie(content: bytes, random: Random) -> bytes:
     """Sizes, counts, times: an extreme number near a tag."""
-    width, order = int(random.choice([1, 2, 4, 8])), "big" if random.random() < 0.7 else "little"
-    number = _EXTREMES[int(random.integers(len(_EXTREMES)))] % 256**width
+    width: int = 2 ** int(random.integers(4))
+    number = _EXTREMES[int(random.integers(len(_EXTREMES)))] % (1 << 8 * width)
     place = _near_tag(content, random)
-    written = number.to_bytes(width, "big" if order == "big" else "little")
+    written = number.to_bytes(width, "big" if random.random() < 0.7 else "little")
     return content[:place] + written + content[place + width :]
 
 

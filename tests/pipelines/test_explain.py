@@ -28,7 +28,7 @@ from vidcam.pipelines.explain import Explainer, explain_video
 from vidcam.pipelines.options import OUTPUTS, ExplainOptions
 from vidcam.preprocess import to_model_input
 from vidcam.sampling import plan_windows
-from vidcam.video.reader import open_video, read_clip
+from vidcam.video.reader import open_video, probe, read_clip
 
 EVERYTHING = ExplainOptions(outputs=OUTPUTS)
 
@@ -209,6 +209,22 @@ def test_films_shorter_than_a_window(count: int, film: FilmMaker, tmp_path: Path
     assert len(result.document["windows"]) == 1
     with open_video(tmp_path / "out" / "film_bright-thing_gradcam++.mp4") as video:
         assert video.info.frame_count == count
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_frames_closer_than_rounding_are_all_drawn(count: int, tmp_path: Path) -> None:
+    path = write_video(
+        tmp_path / "fast.mkv", np.zeros((count, 32, 32, 3), np.uint8), fps=Fraction(1000), time_base=Fraction(1, 1000)
+    )
+    content = path.read_bytes()  # made ten times as fast: the unit of time is a tenth of a millisecond
+    place = content.index(bytes.fromhex("2ad7b1"))
+    assert content[place + 3 : place + 7] == bytes.fromhex("830f4240")
+    path.write_bytes(content[: place + 4] + (10**5).to_bytes(3, "big") + content[place + 7 :])
+    options = ExplainOptions(methods=("gradcam++",), outputs=("overlay",))
+    result = explain_video(path, tmp_path / "out", model=pooled_model(), options=options)
+    assert probe(path).frame_count == count
+    assert probe(path).pts_seconds[-1] == pytest.approx((count - 1) * 1e-4)
+    assert probe(result.paths[0]).frame_count == count
 
 
 def test_odd_sizes_are_padded(film: FilmMaker, tmp_path: Path) -> None:

@@ -84,6 +84,26 @@ def test_colours_that_are_off_are_refused(tmp_path: Path) -> None:
         open_video(h264(tmp_path / "a.mp4", frames), decoder="decord")
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("cut.mkv", "the file is cut short"),
+        ("damaged.mkv", "cannot be decoded"),
+        ("resized.ts", "the stored size changes|is damaged and shown"),
+    ],
+)
+def test_what_is_damaged_is_refused_though_the_frames_agree(tmp_path: Path, name: str, reason: str) -> None:
+    expected = rf"decord is not trusted with a film that is not as it should be \(.*({reason}).*use --decoder pyav"
+    with pytest.raises(MediaError, match=expected):
+        open_video(ODD[name](tmp_path / name), decoder="decord")
+
+
+def test_decord_writes_nothing_of_its_own(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(MediaError):
+        open_video(ODD["cut.mp4"](tmp_path / "cut.mp4"), decoder="decord")
+    assert capfd.readouterr().err == ""
+
+
 def test_without_decord(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "decord", None)
     path = h264(tmp_path / "a.mp4")

@@ -1,8 +1,9 @@
 """A file's clock where it cannot be meant: a damaged number makes a frame stand still for years.
 
-A frame that claims to be displayed for more than LONGEST_STILL_SECONDS, and for more than STILL_SHARE times as long as
-all frames that do not, is shown for one usual step instead, as players go on at a jump; what follows moves up, and this
-is said. So the length of a film is bounded by its number of frames. All in ticks of the stream's time base.
+A frame is not meant to be on display for longer than LONGEST_STILL_SECONDS and STILL_SHARE times as long as all that
+are not, nor for longer than LONE_STILL_SECONDS and STILL_SHARE times as long as all others together. It is shown for
+one usual step instead, as players go on at a jump; what follows moves up, and this is said. So the length of a film is
+bounded by its number of frames. All in ticks of the stream's time base.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from vidcam.errors import MediaError
 from vidcam.video.packets import Ticks
 
 LONGEST_STILL_SECONDS = 600
+LONE_STILL_SECONDS = 60
 STILL_SHARE = 10
 
-_USUAL_FPS = 25
+_USUAL_FPS = Fraction(25)
 
 Skip = tuple[int, int]
 """The tick of a frame before which time is left out, and how many ticks."""
@@ -34,10 +36,8 @@ def usual_step(path: str, rate: Fraction | None, time_base: Fraction) -> int:
             f"the clock of {path!r} ticks every {float(time_base):.3g} s, expected at most {LONGEST_STILL_SECONDS} s; "
             "the file is damaged, so repair or re-encode it"
         )
-    seconds = 1 / rate if rate and rate > 0 else Fraction(1, _USUAL_FPS)
-    if seconds > LONGEST_STILL_SECONDS:
-        seconds = Fraction(1, _USUAL_FPS)
-    return max(1, round(seconds / time_base))
+    is_meant = rate and rate * LONGEST_STILL_SECONDS >= 1
+    return max(1, round(1 / ((rate if is_meant else None) or _USUAL_FPS) / time_base))
 
 
 def find_skips(ticks: Ticks, end_tick: int, step: int, time_base: Fraction) -> tuple[Skip, ...]:
@@ -46,24 +46,25 @@ def find_skips(ticks: Ticks, end_tick: int, step: int, time_base: Fraction) -> t
     Args:
         ticks: (F,) int64, strictly increasing.
         end_tick: where the last frame's display ends.
-        step: what such a frame is shown for.
+        step: the usual distance of two frames.
         time_base: seconds in a tick.
     """
     ends = np.append(ticks[1:], end_tick)
     distances = ends - ticks
-    is_short = distances <= LONGEST_STILL_SECONDS / time_base
-    too_long = distances > max(LONGEST_STILL_SECONDS / time_base, STILL_SHARE * int(distances[is_short].sum()))
-    return tuple(zip(ends[too_long].tolist(), (distances[too_long] - step).tolist(), strict=True))
+    seconds = distances * float(time_base)
+    others = seconds.sum() - seconds
+    normal = seconds[seconds <= LONGEST_STILL_SECONDS].sum()
+    too_long = (seconds > LONGEST_STILL_SECONDS) & (seconds > STILL_SHARE * normal)
+    too_long |= (seconds > LONE_STILL_SECONDS) & (seconds > STILL_SHARE * others)
+    shown = step if step * time_base <= LONE_STILL_SECONDS else max(1, round(1 / _USUAL_FPS / time_base))
+    return tuple(zip(ends[too_long].tolist(), (distances[too_long] - shown).tolist(), strict=True))
 
 
 def skip_notes(skips: tuple[Skip, ...], time_base: Fraction) -> tuple[str, ...]:
     """What there is to say, as sentences without a full stop."""
     if not skips:
         return ()
-    seconds = float(sum(length for _, length in skips) * time_base)
     frames = f"{len(skips)} frames claim" if len(skips) > 1 else "one frame claims"
-    longest = float(max(length for _, length in skips) * time_base)
-    return (
-        f"{frames} to be displayed for up to {longest:.3g} s, which cannot be meant; "
-        f"{seconds:.3g} s of standing still are left out",
-    )
+    longest, total = (float(reduce(length for _, length in skips) * time_base) for reduce in (max, sum))
+    claim = f"{frames} to be displayed for up to {longest:.3g} s, which cannot be meant"
+    return (f"{claim}; {total:.3g} s of standing still are left out",)

@@ -15,6 +15,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from vidcam.errors import MediaError
+from vidcam.video.limits import MOST_PIXELS, require_reasonable
 from vidcam.video.source import is_folder
 
 
@@ -48,7 +49,7 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
     """The stream that a player would show, set to decode on several threads.
 
     Raises:
-        MediaError: there is none; a cover picture does not count.
+        MediaError: there is none, or frames too large; a cover picture does not count.
     """
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream) or _is_cover(stream):
@@ -59,7 +60,10 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
             f"the video codec of {path!r} is unknown, or encrypted; expected one that FFmpeg can decode; convert the "
             "file"
         )
+    if stream.height and stream.width:
+        require_reasonable(path, (stream.height, stream.width))
     stream.thread_type = "AUTO"
+    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     return stream
 
 

@@ -2,7 +2,8 @@
 
 decord ignores edit lists and pixel aspects, opens no GIF, gives garbage times on some AVIs, and interpolates colour
 coarsely: most files with colour edges differ by more than CLOSE_LEVELS. So every file is compared when it is opened:
-all time stamps, and the pixels of CHECKED_FRAMES frames spread over the film.
+all time stamps, and the pixels of CHECKED_FRAMES frames spread over the film. Damage between those would not be seen,
+and decord repairs without a word; so a film of which PyAV has anything to say is refused altogether.
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ class DecordReader(IndexedReader):
             raise InputError(
                 "decord is not installed, expected it for --decoder decord; pip install 'vidcam[decord]', or use pyav"
             ) from exc
+        decord.logging.set_level(decord.logging.QUIET)  # else its FFmpeg writes to standard error
         try:
             return decord.VideoReader(self._path, num_threads=0)
         except Exception as exc:
@@ -111,6 +113,8 @@ class DecordReader(IndexedReader):
             levels = int(np.abs(found.astype(np.int16) - frame).max())
             if levels > CLOSE_LEVELS:
                 raise self._refused(f"gives colours that are off by {levels} of 255 in frame {index}")
+        if self.notes:
+            raise self._refused(f"is not trusted with a film that is not as it should be ({self.notes[0]})")
 
     def _refused(self, reason: str) -> MediaError:
         return MediaError(

@@ -6,7 +6,6 @@ Matroska are written to be cut anywhere and say nothing.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -48,9 +47,11 @@ def _boxes_end(file: BinaryIO, size: int) -> int:
     """Where the last top-level box of an MP4 ends; 0 where that is not said or something else was appended."""
     place = 0
     while place + 8 <= size:
-        length, kind, large = struct.unpack(">I4sQ", _read(file, place, 16))
-        length = large if length == 1 else length
-        if length < 8 or not kind.isalnum():
+        head = _read(file, place, 16)
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:], "big")
+        if length < 8 or not head[4:8].isalnum():
             return 0
         place += length
     return place
@@ -120,9 +121,9 @@ def _is_whole_png(file: BinaryIO, size: int) -> bool:
     """Whether the chunks of a PNG lead to its last one."""
     place = 8
     while place < size:
-        length, kind = struct.unpack(">I4s", _read(file, place, 8))
-        place += 12 + length
-        if kind == b"IEND":
+        head = _read(file, place, 8)
+        place += 12 + int.from_bytes(head[:4], "big")
+        if head[4:] == b"IEND":
             return place <= size
     return False
 

@@ -19,6 +19,7 @@ from vidcam.errors import MediaError
 from vidcam.media import Frames, VideoInfo
 from vidcam.video.damage import Damage
 from vidcam.video.indexed import IndexedReader
+from vidcam.video.limits import require_reasonable
 from vidcam.video.pixels import on_black
 from vidcam.video.timeline import Timeline
 
@@ -149,9 +150,14 @@ def natural_key(name: str) -> tuple[Sequence[tuple[bool, int, str]], str]:
 
 
 def load_image(path: Path) -> _Picture:
-    """One image, upright, on black, (H, W, 3) uint8 RGB."""
+    """One image, upright, on black, (H, W, 3) uint8 RGB.
+
+    Raises:
+        MediaError: it is too large; what is damaged raises nearly anything.
+    """
     with Image.open(path) as image:
         codec, mode = (image.format or "").lower(), image.mode
+        require_reasonable(str(path), (image.height, image.width))
         upright = ImageOps.exif_transpose(image)
     if mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off at 255
         grey = (np.asarray(upright).astype(np.int64).clip(0, 65535) // 257).astype(np.uint8)

@@ -15,6 +15,7 @@ from vidcam.media import Frames, VideoInfo
 from vidcam.video.damage import Damage
 from vidcam.video.decoder import FrameDecoder, MissingFramesError
 from vidcam.video.indexed import IndexedReader
+from vidcam.video.limits import require_reasonable
 from vidcam.video.pixels import Orientation, RgbDecoder, orientation_of, square_pixels
 from vidcam.video.source import Located
 from vidcam.video.timeline import Timeline, scan_timeline
@@ -66,6 +67,7 @@ class PyAVReader(IndexedReader):
             aspect, notes = _pixel_aspect(decoder.pixel_aspect)
             self._stored_size = (frame.height, frame.width)
             self._square_size = square_pixels(self._stored_size, aspect)
+            require_reasonable(self._path, self._square_size)
             self._orientation: Orientation = orientation_of(frame)
             return VideoInfo(
                 path=self._path if self._located is None else self._located.name,

@@ -54,7 +54,7 @@ class Timeline:
         is_counted: whether the k-th decoded frame is the k-th of `ticks`, whatever its own time stamp says.
         gaps: half-open intervals of ticks, increasing, of which no picture can be read.
         corrupt_ticks: (C,) int64, time stamps of packets that the demuxer calls damaged.
-        skips: (tick, ticks) of time that is left out before a tick, increasing, as no frame can be meant to last so long.
+        skips: increasing; time that is left out, as no frame can be meant to be displayed for so long.
         notes: sentences about the file.
     """
 

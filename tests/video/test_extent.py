@@ -1,0 +1,72 @@
+"""A file that lacks its end is known by its bytes, wherever it was cut; a whole one says nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.mutations import sample, write_case
+from vidcam.errors import MediaError
+from vidcam.video import open_video
+from vidcam.video.extent import extent_notes
+
+LAYOUTS = {
+    "h264.mp4": "mov,mp4,m4a,3gp,3g2,mj2",
+    "fast-start.mp4": "mov,mp4,m4a,3gp,3g2,mj2",
+    "mpeg4.mov": "mov,mp4,m4a,3gp,3g2,mj2",
+    "h264.mkv": "matroska,webm",
+    "vp9.webm": "matroska,webm",
+    "mjpeg.avi": "avi",
+    "wmv2.wmv": "asf",
+    "animation.gif": "gif",
+    "animation.apng": "apng",
+    "flv1.flv": "flv",
+    "h264.ts": "mpegts",
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_whole_file_says_nothing(tmp_path: Path, name: str) -> None:
+    assert extent_notes(str(write_case(name, sample(name).content, tmp_path)), LAYOUTS[name]) == ()
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
+def test_a_cut_is_known(tmp_path: Path, name: str, share: float) -> None:
+    content = sample(name).content
+    path = write_case(name, content[: int(share * len(content)) | 1], tmp_path)
+    assert any("the file is cut short: it " in note for note in extent_notes(str(path), LAYOUTS[name]))
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_any_bytes_are_survived(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a"
+    for content in (b"", b"\0", b"\xff" * 40, sample(name).content[:11], b"\0" * 4096, b"\x1a" * 40):
+        path.write_bytes(content)
+        assert len(extent_notes(str(path), LAYOUTS[name])) <= 1
+
+
+def test_what_is_appended_is_no_cut(tmp_path: Path) -> None:
+    path = write_case("h264.mp4", sample("h264.mp4").content + b"\0" * 100, tmp_path)
+    assert extent_notes(str(path), LAYOUTS["h264.mp4"]) == ()
+
+
+def test_a_live_matroska_says_nothing(tmp_path: Path) -> None:
+    content = sample("h264.mkv").content
+    place = content.index(bytes.fromhex("18538067")) + 4
+    path = tmp_path / "a.mkv"
+    path.write_bytes(content[:place] + b"\x01" + b"\xff" * 7 + content[place + 8 : 3000])
+    assert extent_notes(str(path), "matroska,webm") == ()
+
+
+@pytest.mark.parametrize("name", ["animation.gif", "flv1.flv", "h264.mkv", "mjpeg.avi"])
+def test_a_reader_says_it_once(tmp_path: Path, name: str) -> None:
+    content = sample(name).content
+    with open_video(write_case(name, content[: int(0.8 * len(content))], tmp_path)) as reader:
+        assert sum("the file is cut short" in note for note in reader.notes) == 1
+
+
+def test_nothing_left(tmp_path: Path) -> None:
+    with pytest.raises(MediaError):
+        open_video(write_case("animation.gif", sample("animation.gif").content[:20], tmp_path))
