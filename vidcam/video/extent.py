@@ -1,7 +1,7 @@
 """Whether a file is all there: what its container says of its length in bytes, or how it should end.
 
-A cut that falls between two frames, or takes only sound away, shows in no other way. MPEG-PS, bare streams and live
-Matroska are written to be cut anywhere and say nothing.
+A cut that falls between two frames, or takes only sound away, shows in no other way. Bare streams, live Matroska and
+fragmented MP4, cut between fragments, say nothing; MPEG-TS and MPEG-PS say nothing where they are cut between packets.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ _SLACK_BYTES = 8
 _SEGMENT = 0x18538067
 _FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _TS_PACKET_BYTES = (188, 192, 204)
+_PS_TAIL_BYTES = 1 << 17
 _FLV_TAG_HEAD, _FLV_TAGS = 11, (8, 9, 18)
 
 
@@ -137,6 +138,21 @@ def _is_whole_flv(file: BinaryIO, size: int) -> bool:
     return tag[0] in _FLV_TAGS and int.from_bytes(tag[1:], "big") + _FLV_TAG_HEAD == length
 
 
+def _is_whole_ps(file: BinaryIO, size: int) -> bool:
+    """Whether the packets from the last pack of an MPEG program stream on lead to its end, zeros left aside."""
+    tail = _read(file, max(0, size - _PS_TAIL_BYTES), min(size, _PS_TAIL_BYTES)) + bytes(16)
+    place, end = max(0, tail.rfind(b"\0\0\1\xba")), len(tail) - 16
+    while place < end and tail.startswith(b"\0\0\1", place):
+        kind = tail[place + 3]
+        if kind == 0xB9:  # the end of the program
+            return True
+        if kind == 0xBA:  # a pack's head: MPEG-1, or MPEG-2 with stuffing
+            place += 12 if tail[place + 4] >> 4 == 2 else 14 + (tail[place + 13] & 7)
+        else:
+            place += 6 + int.from_bytes(tail[place + 4 : place + 6], "big")
+    return place <= end and not any(tail[place:end])
+
+
 def _is_whole_ts(_: BinaryIO, size: int) -> bool:
     """Whether a transport stream is whole packets."""
     return any(size % length == 0 for length in _TS_PACKET_BYTES)
@@ -152,5 +168,6 @@ _IS_WHOLE: Mapping[str, Callable[[BinaryIO, int], bool]] = {
     "gif": _is_whole_gif,
     "apng": _is_whole_png,
     "flv": _is_whole_flv,
+    "mpeg": _is_whole_ps,
     "mpegts": _is_whole_ts,
 }
