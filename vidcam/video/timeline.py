@@ -120,8 +120,9 @@ def scan_timeline(path: str) -> Timeline:
     end_tick = int(ticks[-1]) + (table.duration_at(int(ticks[-1])) or step)
     notes += _shortfall_note(announced, int(ticks[0]) * time_base, end_tick * time_base) or extent
     notes += _lost_beginning_note(table.displayed(), int(ticks[0]), step, time_base)
-    gaps, skips = _gaps(ticks, failed, table.keys(), step), find_skips(ticks, end_tick, step, time_base)
-    gaps = tuple(gap for gap in gaps if gap[1] not in dict(skips))
+    skips = find_skips(ticks, end_tick, step, time_base)
+    closed = {tick for tick, _ in skips}
+    gaps = tuple(gap for gap in _gaps(ticks, failed, table.keys(), step) if gap[1] not in closed)
     notes += skip_notes(skips, time_base)
     return Timeline(ticks, keys, end_tick, step, time_base, is_counted, gaps, table.corrupt(), skips, notes)
 
