@@ -17,12 +17,15 @@ import numpy as np
 
 from vidcam.errors import InputError, MediaError
 from vidcam.media import Frames, Seconds
+from vidcam.video.container import open_input, video_stream
 from vidcam.video.indexed import IndexedReader
 from vidcam.video.pyav_reader import PyAVReader
 
 CLOSE_SECONDS = 1e-3
 CLOSE_LEVELS = 2
 CHECKED_FRAMES = 8
+MOST_CLAIMED = 2
+"""How many times as many frames as there are a container may claim."""
 
 
 class DecordReader(IndexedReader):
@@ -41,6 +44,7 @@ class DecordReader(IndexedReader):
         self._reference = reference
         self._path = str(reference.info.files[0])
         self._is_closed = False
+        self._require_as_it_should_be()
         self._idle: list[Any] = [self._opened()]
         self._require_agreement(self._idle[0])
 
@@ -113,8 +117,16 @@ class DecordReader(IndexedReader):
             levels = int(np.abs(found.astype(np.int16) - frame).max())
             if levels > CLOSE_LEVELS:
                 raise self._refused(f"gives colours that are off by {levels} of 255 in frame {index}")
+        self._require_as_it_should_be()
+
+    def _require_as_it_should_be(self) -> None:
+        """Before decord opens the file, and again when the comparison may have found more."""
         if self.notes:
             raise self._refused(f"is not trusted with a film that is not as it should be ({self.notes[0]})")
+        with open_input(self._path) as container:
+            claimed = video_stream(container, self._path).frames
+        if claimed > MOST_CLAIMED * self._info.frame_count:  # it takes memory for them all, and aborts the process
+            raise self._refused(f"is not trusted with a film that claims {claimed} frames")
 
     def _refused(self, reason: str) -> MediaError:
         return MediaError(
