@@ -18,6 +18,9 @@ class Coded:
         self.pts, self.duration = pts, duration
         self.size, self.is_keyframe, self.is_discard, self.is_corrupt = 1, True, False, False
 
+    def has_sidedata(self, _kind: str) -> bool:
+        return False
+
     def decode(self) -> list[SimpleNamespace]:
         return [SimpleNamespace(pts=self.pts, dts=None)]
 
