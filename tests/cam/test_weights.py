@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
 
+from tests.helpers import oracle
 from vidcam.cam.weights import (
     GUARD,
     alpha,
     gradcam_plus_weights,
+    gradcam_pp_signed_weights,
     gradcam_pp_weights,
     gradcam_weights,
     guarded_denominator,
 )
-from vidcam.errors import ShapeError
+from vidcam.errors import InputError, ShapeError
 
-WEIGHTS = [gradcam_weights, gradcam_plus_weights, gradcam_pp_weights]
+Weights = Callable[[Tensor, Tensor], Tensor]
+
+WEIGHTS: list[Weights] = [gradcam_weights, gradcam_plus_weights, gradcam_pp_weights, gradcam_pp_signed_weights]
 
 
 def _by_hand() -> tuple[Tensor, Tensor]:
@@ -31,6 +38,58 @@ def test_by_hand() -> None:
     assert gradcam_plus_weights(a, g).tolist() == [[0.5, 0.25]]
     expected = torch.tensor([[1 / (2 + 3 * 1), 0.5 / (2 + 3 * 0.5)]])
     torch.testing.assert_close(gradcam_pp_weights(a, g), expected)
+    signed = torch.tensor([[1 / (2 + 3) - 1 / (2 - 3), 0.5 / (2 + 3 * 0.5)]])
+    torch.testing.assert_close(gradcam_pp_signed_weights(a, g), signed)
+
+
+def test_lambda_by_hand() -> None:
+    """exp(λS): the score and with it g are λ times as large, but for one factor λ of the whole map (EQ 12)."""
+    a, g = _by_hand()
+    torch.testing.assert_close(gradcam_pp_weights(a, g, lam=4.0), torch.tensor([[1 / 14, 0.5 / 8]]))
+    torch.testing.assert_close(
+        gradcam_pp_signed_weights(a, g, lam=4.0), torch.tensor([[1 / 14 - 1 / (2 - 12), 0.5 / 8]])
+    )
+    expected = torch.tensor([[1 / 14, 1 / (2 - 12)], [1 / 8, 0.0]]).view(1, 2, 1, 1, 2)
+    torch.testing.assert_close(alpha(a, g, lam=4.0), expected)
+    torch.testing.assert_close(gradcam_pp_weights(a, g, lam=4.0), gradcam_pp_weights(a, 4 * g) / 4)
+
+
+def test_lambda_towards_0_gives_gradcam_plus() -> None:
+    generator = torch.Generator().manual_seed(2)
+    a = torch.rand(2, 4, 2, 3, 3, generator=generator, dtype=torch.float64)
+    g = torch.randn(2, 4, 2, 3, 3, generator=generator, dtype=torch.float64)
+    half_cells = 2 * 3 * 3 / 2
+    for lam, rtol in ((1e-9, 1e-7), (0.0, 1e-15)):
+        positive, signed = gradcam_pp_weights(a, g, lam=lam), gradcam_pp_signed_weights(a, g, lam=lam)
+        torch.testing.assert_close(positive, half_cells * gradcam_plus_weights(a, g), rtol=rtol, atol=0)
+        torch.testing.assert_close(signed, half_cells * gradcam_weights(a, g), rtol=10 * rtol, atol=1e-9)
+    assert alpha(a, g, lam=0.0).eq(0.5).all()
+    assert not torch.allclose(gradcam_pp_weights(a, g, lam=1e-2), half_cells * gradcam_plus_weights(a, g), rtol=1e-3)
+
+
+@pytest.mark.parametrize("lam", [-1.0, -1e-300, math.inf, math.nan])
+def test_lambda_must_be_a_number_from_0_on(lam: float) -> None:
+    a, g = _by_hand()
+    for function in (gradcam_pp_weights, gradcam_pp_signed_weights, alpha):
+        with pytest.raises(InputError, match=r"lam is .*, expected a finite number >= 0"):
+            function(a, g, lam=lam)
+
+
+def test_signed_weights_equal_three_derivatives_of_the_exponential() -> None:
+    """Eq. 30 without relu, on a linear head with gradients of both signs."""
+    g = torch.tensor([[0.4, -0.3, 0.0], [-0.9, 0.2, 0.7]], dtype=torch.float64).view(2, 1, 1, 3)
+    a = torch.tensor([[1.0, 0.5, 2.0], [0.0, 3.0, 0.25]], dtype=torch.float64).view(2, 1, 1, 3)
+    first, second, third = oracle.three_derivatives(lambda leaf: (g * leaf).sum(), a)
+    totals = a.flatten(1).sum(dim=1).view(2, 1, 1, 1)
+    expected = (second / (2 * second + totals * third)).nan_to_num(0.0) * first / torch.exp((g * a).sum())
+    weights = gradcam_pp_signed_weights(a.unsqueeze(0), g.unsqueeze(0))
+    torch.testing.assert_close(weights, expected.flatten(1).sum(dim=1).unsqueeze(0), rtol=1e-12, atol=0)
+
+
+def test_signed_weights_are_guarded_at_a_pole() -> None:
+    a = torch.tensor([2.0, 0.0]).view(1, 1, 2)
+    g = torch.tensor([-1.0, 0.0]).view(1, 1, 2)  # A >= 0, and yet ΣA·g = -2
+    torch.testing.assert_close(gradcam_pp_signed_weights(a, g), torch.tensor([[-1 / (4 * GUARD)]]))
 
 
 def test_alpha_by_hand() -> None:
@@ -46,6 +105,36 @@ def test_the_papers_figure_2() -> None:
         a[0, channel, :active] = 1.0
     torch.testing.assert_close(gradcam_weights(a, a), torch.tensor([[15 / 80, 4 / 80, 2 / 80]]))
     torch.testing.assert_close(gradcam_pp_weights(a, a), torch.tensor([[15 / 17, 4 / 6, 2 / 4]]))
+    torch.testing.assert_close(gradcam_pp_signed_weights(a, a), torch.tensor([[15 / 17, 4 / 6, 2 / 4]]))
+
+
+def test_figure_2_by_eq_6_weighs_all_three_objects_alike() -> None:
+    """Eq. 6 takes α = 1/(active cells): 1, 1, 1. Eq. 19 comes near that as ΣA·g grows, up to the factor 1/λ."""
+    a = torch.zeros(1, 3, 80)
+    for channel, active in enumerate((15, 4, 2)):
+        a[0, channel, :active] = 1.0
+    by_eq_6 = (a / a.sum(dim=2, keepdim=True) * a.relu()).sum(dim=2)
+    torch.testing.assert_close(by_eq_6, torch.ones(1, 3))
+    lam = 1e6
+    torch.testing.assert_close(lam * gradcam_pp_weights(a, a, lam=lam), by_eq_6, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_channels_may_be_permuted(weights: Weights) -> None:
+    generator = torch.Generator().manual_seed(4)
+    a, g = torch.rand(2, 5, 2, 3, 4, generator=generator), torch.randn(2, 5, 2, 3, 4, generator=generator)
+    order = torch.tensor([3, 1, 0, 4, 2])
+    torch.testing.assert_close(weights(a[:, order], g[:, order]), weights(a, g)[:, order])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_narrow_inputs_stay_finite(weights: Weights, dtype: torch.dtype) -> None:
+    a, g = torch.full((1, 1, 8, 28, 28), 60.0, dtype=dtype), torch.full((1, 1, 8, 28, 28), 600.0, dtype=dtype)
+    result = weights(a, g)
+    assert result.dtype == torch.float32
+    assert torch.isfinite(result).all()
+    assert (result > 0).all()
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)

@@ -1,12 +1,21 @@
-"""From channel weights to a raw map: relu(Σ_d w_d · A_d) on the feature grid (GC++ eq. 7)."""
+"""Raw maps on the feature grid, before upsampling and normalising: (N, t, h, w), >= 0, in float32 at least.
+
+`combine` weighs whole channels, relu(Σ_d w_d · A_d) (GC++ eq. 7); `hirescam` (arXiv:2011.08891) and `layercam`
+(doi:10.1109/TIP.2021.3089943) weigh every cell by its own gradient.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from vidcam.cam.weights import at_least_float32
 from vidcam.errors import ShapeError
+
+CHANNELS_AT_ONCE = 32
+"""Products of g and A are summed in slices of so many channels: einsum permutes, and with that copies, both of them."""
 
 
 def combine(weights: Tensor, activations: Tensor) -> Tensor:
@@ -27,3 +36,34 @@ def combine(weights: Tensor, activations: Tensor) -> Tensor:
     values = at_least_float32(activations)
     flat = torch.bmm(weights.unsqueeze(1).to(values.dtype), values.flatten(2))  # (N, 1, t·h·w)
     return flat.view(values.shape[0], *values.shape[2:]).relu()
+
+
+def hirescam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """relu(Σ_d g · A): each cell weighed by its own gradient. Equal to Grad-CAM where g is constant in each channel.
+
+    Args:
+        activations: A, (N, D, t, h, w).
+        gradients: g = ∂score/∂A, same shape.
+
+    Returns:
+        (N, t, h, w), >= 0, float32 (float64 if one of the two is).
+
+    Raises:
+        ShapeError: shapes differ or have no trailing axes.
+    """
+    return _sum_products(activations, gradients, at_least_float32)
+
+
+def layercam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """relu(Σ_d relu(g) · A): the same without negative gradients. Arguments, result and errors as `hirescam`."""
+    return _sum_products(activations, gradients, lambda g: at_least_float32(g).relu())
+
+
+def _sum_products(activations: Tensor, gradients: Tensor, weigh: Callable[[Tensor], Tensor]) -> Tensor:
+    if activations.shape != gradients.shape or activations.ndim < 3:
+        raise ShapeError(
+            f"activations and gradients must be of one shape (N, D, ...) with a grid, got {activations.shape = }, "
+            f"{gradients.shape = }"
+        )
+    slices = zip(*(torch.split(tensor, CHANNELS_AT_ONCE, dim=1) for tensor in (activations, gradients)), strict=True)
+    return torch.stack([(weigh(g) * at_least_float32(a)).sum(dim=1) for a, g in slices]).sum(dim=0).relu()

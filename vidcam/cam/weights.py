@@ -7,10 +7,12 @@ GC++ is arXiv:1710.11063, EQ is arXiv:2205.10838.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-from vidcam.errors import ShapeError
+from vidcam.errors import InputError, ShapeError
 
 GUARD = 1e-4
 """Denominators of α are kept at least this share of (2 + |ΣA·g|) away from zero; see `guarded_denominator`."""
@@ -39,42 +41,58 @@ def gradcam_plus_weights(activations: Tensor, gradients: Tensor) -> Tensor:
     return g.relu().mean(dim=_grid_axes(g))
 
 
-def gradcam_pp_weights(activations: Tensor, gradients: Tensor) -> Tensor:
+def gradcam_pp_weights(activations: Tensor, gradients: Tensor, *, lam: float = 1.0) -> Tensor:
     """Channel weights of Grad-CAM++ with the score passed through exp.
 
-    w_d = Σ relu(g) / (2 + relu(g)·ΣA)      (GC++ eq. 5 and 19, divided through by g² as in EQ 13)
+    w_d = Σ relu(g) / (2 + λ·relu(g)·ΣA)      (GC++ eq. 5 and 19, divided through by g² as in EQ 13; λ of EQ 12)
 
-    Exact when the head is piecewise linear in A. With A >= 0 the denominator is >= 2: no epsilon. The factor exp(S)
-    common to all weights is left out; it would overflow float32 at S >= 89.
+    Exact when the head is piecewise linear in A. With A >= 0 the denominator is >= 2: no epsilon. The factor
+    λ·exp(λS) common to all weights is left out; it would overflow float32 at S >= 89.
 
     Args:
         activations: A, (N, D, t, h, w), output of the target layer after its ReLU.
         gradients: g = ∂score/∂A, same shape. The score is the logit, not the probability.
+        lam: λ, the score is passed through exp(λS). Towards 0 the weights become Z/2 times those of Grad-CAM+, Z the
+            cells of the grid, and at 0 they are exactly that.
 
     Returns:
         (N, D), float32 or float64, >= 0 where A >= 0.
 
     Raises:
         ShapeError: shapes differ or have no trailing axes.
+        InputError: lam is negative or not finite.
     """
     a, g = _checked(activations, gradients)
-    positive = g.relu()
-    denominator, _ = guarded_denominator(channel_sums(a) * positive)
-    return (positive / denominator).sum(dim=_grid_axes(g))
+    return _weighed(a, g.relu(), lam)
 
 
-def alpha(activations: Tensor, gradients: Tensor) -> Tensor:
-    """The pixel-wise weights α of Grad-CAM++, unguarded: 1 / (2 + ΣA·g) where g != 0, 0 where g = 0 (EQ 13).
+def gradcam_pp_signed_weights(activations: Tensor, gradients: Tensor, *, lam: float = 1.0) -> Tensor:
+    """Channel weights of the ablation of Grad-CAM++ that keeps negative gradients: w_d = Σ α·g (GC++ eq. 29–30).
+
+    w_d = Σ g / (2 + λ·g·ΣA), with poles at g < 0 also where A >= 0: `guarded_denominator` bounds them. Arguments and
+    errors as `gradcam_pp_weights`; towards λ = 0 the weights become Z/2 times those of Grad-CAM.
+    """
+    a, g = _checked(activations, gradients)
+    return _weighed(a, g, lam)
+
+
+def alpha(activations: Tensor, gradients: Tensor, *, lam: float = 1.0) -> Tensor:
+    """The pixel-wise weights α of Grad-CAM++, unguarded: 1 / (2 + λ·ΣA·g) where g != 0, 0 where g = 0 (EQ 12–13).
 
     Args:
         activations: A, (N, D, t, h, w).
         gradients: g, same shape.
+        lam: λ, the score is passed through exp(λS); at 0 every α is 1/2.
 
     Returns:
-        (N, D, t, h, w); in (0, 1/2] where A >= 0 and g > 0; unbounded where ΣA·g comes near -2.
+        (N, D, t, h, w); in (0, 1/2] where A >= 0 and g > 0; unbounded where λ·ΣA·g comes near -2.
+
+    Raises:
+        ShapeError: shapes differ or have no trailing axes.
+        InputError: lam is negative or not finite.
     """
     a, g = _checked(activations, gradients)
-    return torch.where(g != 0, 1 / (2 + channel_sums(a) * g), torch.zeros_like(g))
+    return torch.where(g != 0, 1 / (2 + _checked_lam(lam) * (channel_sums(a) * g)), torch.zeros_like(g))
 
 
 def channel_sums(activations: Tensor) -> Tensor:
@@ -82,19 +100,31 @@ def channel_sums(activations: Tensor) -> Tensor:
     return activations.sum(dim=_grid_axes(activations), keepdim=True)
 
 
-def guarded_denominator(product: Tensor) -> tuple[Tensor, Tensor]:
+def guarded_denominator(product: Tensor, *, constant: float | Tensor = 2.0) -> tuple[Tensor, Tensor]:
     """2 + ΣA·g, kept |·| >= 1e-4·(2 + |ΣA·g|) with its sign.
 
     Args:
         product: ΣA·g.
+        constant: what stands for the 2, >= 0, where the fraction α has been expanded.
 
     Returns:
         The denominator and a bool tensor that says where the guard acted.
     """
-    denominator = 2 + product
-    floor = GUARD * (2 + product.abs())
+    denominator = constant + product
+    floor = GUARD * (constant + product.abs())
     guarded = denominator.abs() < floor
     return torch.where(guarded, torch.copysign(floor, denominator), denominator), guarded
+
+
+def _weighed(a: Tensor, g: Tensor, lam: float) -> Tensor:
+    denominator, _ = guarded_denominator(_checked_lam(lam) * (channel_sums(a) * g))
+    return (g / denominator).sum(dim=_grid_axes(g))
+
+
+def _checked_lam(lam: float) -> float:
+    if not (math.isfinite(lam) and lam >= 0):
+        raise InputError(f"lam is {lam}, expected a finite number >= 0: the score is passed through exp(lam·S)")
+    return lam
 
 
 def _grid_axes(tensor: Tensor) -> tuple[int, ...]:
