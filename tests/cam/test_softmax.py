@@ -1,0 +1,365 @@
+"""The softmax form: numbers by hand, three derivatives of the probability, confident predictions, streaming, poles."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.helpers import oracle
+from tests.helpers.nets import HiddenHead, random_clip, seeded
+from vidcam.cam.softmax import Products, SoftmaxForm, probability_cotangent, softmax_form
+from vidcam.cam.volume import combine
+from vidcam.cam.weights import GUARD, gradcam_pp_weights
+from vidcam.errors import InputError, NonFiniteError, ShapeError
+
+GRID = (2, 3, 3)
+
+
+def linear(gradients: Tensor) -> Products:
+    """Products of a head with given ∂S^k/∂A, (N, K, D, ...)."""
+    return lambda cotangents: torch.einsum("mnk,nk...->mn...", cotangents.to(gradients.dtype), gradients)
+
+
+def of_head(head: HiddenHead, activations: Tensor) -> tuple[Tensor, Products]:
+    """Scores of a head and its products, by autograd."""
+    leaf = activations.detach().clone().requires_grad_()
+    scores = head.head(leaf)
+
+    def products(cotangents: Tensor) -> Tensor:
+        return torch.autograd.grad(scores, leaf, cotangents, retain_graph=True, is_grads_batched=True)[0]
+
+    return scores, products
+
+
+def hidden_head(*, classes: int = 4, scale: float = 1.0, seed: int = 0) -> HiddenHead:
+    head = seeded(HiddenHead, seed, grid=GRID, classes=classes)
+    assert isinstance(head, HiddenHead)
+    head.double()
+    head.out.weight.data *= scale
+    return head
+
+
+def some_activations(clips: int, seed: int = 3) -> Tensor:
+    return random_clip(clips, 5, *GRID, seed=seed, dtype=torch.float64).relu()
+
+
+def with_rest(head: HiddenHead, activations: Tensor, target: int, rest: float) -> HiddenHead:
+    """The head with the target's bias moved so that 1 - p is `rest`."""
+    scores = head.head(activations)[0].detach()
+    others = torch.cat([scores[:target], scores[target + 1 :]]).logsumexp(0)
+    head.out.bias.data[target] += others - scores[target] + math.log1p(-rest) - math.log(rest)
+    return head
+
+
+def scores_of(*probabilities: float) -> Tensor:
+    return torch.tensor([probabilities], dtype=torch.float64).log()
+
+
+def zero() -> Tensor:
+    return torch.tensor([0])
+
+
+def assert_same(form: SoftmaxForm, other: SoftmaxForm) -> None:
+    assert torch.equal(form.weights, other.weights)
+    assert torch.equal(form.guarded, other.guarded)
+    assert torch.equal(form.tail, other.tail)
+
+
+def test_two_classes_by_hand() -> None:
+    """1 - p = 3/4, g the gradient of S_0 - S_1: Y″ = g²(2q - 1) = g²/2, Y‴ = g³(6q² - 6q + 1) = -g³/8."""
+    a = torch.tensor([1.0, 3.0, 0.0], dtype=torch.float64).view(1, 1, 1, 1, 3)  # ΣA = 4
+    gradients = torch.zeros(1, 2, 1, 1, 1, 3, dtype=torch.float64)
+    gradients[0, 0, 0, 0, 0] = torch.tensor([1.5, 0.0, -1.0])
+    gradients[0, 1, 0, 0, 0] = torch.tensor([0.5, -0.5, 0.0])  # g = 1, 1/2, -1
+    form = softmax_form(a, scores_of(1 / 4, 3 / 4), zero(), linear(gradients))
+    expected = 1 / (2 - 4 / 4) * 1 + 1 / (2 - 2 / 4) * 0.5
+    torch.testing.assert_close(form.weights, torch.tensor([[expected]], dtype=torch.float64), rtol=1e-12, atol=0)
+    assert form.guarded.tolist() == [0.0]
+    assert form.tail.tolist() == [0.0]
+
+
+def test_three_classes_by_hand() -> None:
+    """u = (1/2, 1/2), h = (-1, -3), q = 1/2: n = (-2, 5, -14), so Y′ = 2, Y″ = 4 - 5, Y‴ = 12 - 30 + 14."""
+    a = torch.full((1, 1, 2), 1.0, dtype=torch.float64)  # ΣA = 2
+    gradients = torch.tensor([[3.0, 0.0], [2.0, 0.0], [0.0, 0.0]], dtype=torch.float64).view(1, 3, 1, 2)
+    form = softmax_form(a, scores_of(1 / 2, 1 / 4, 1 / 4), zero(), linear(gradients))
+    expected = -1 / (2 * -1 + 2 * -4) * 2
+    torch.testing.assert_close(form.weights, torch.tensor([[expected]], dtype=torch.float64), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("scale", [1.0, 8.0])
+@pytest.mark.parametrize("target", range(4))
+def test_equals_three_derivatives_of_the_probability(target: int, scale: float) -> None:
+    head, activations = hidden_head(scale=scale), some_activations(2)
+    scores, products = of_head(head, activations)
+    form = softmax_form(activations, scores, torch.tensor([target, target]), products)
+    assert form.guarded.tolist() == [0.0, 0.0]
+    for n in range(2):
+        expected = oracle.softmax_pp_weights(lambda leaf: head.head(leaf.unsqueeze(0))[0], activations[n], target)
+        assert (form.weights[n] - expected).abs().max() <= 1e-9 * expected.abs().max()
+
+
+@pytest.mark.parametrize("rest", [0.3, 1e-8, 1e-30])
+def test_equals_120_digits_where_float64_cancels(rest: float) -> None:
+    head, activations = hidden_head(scale=4.0), some_activations(1) + 0.1  # positive: the head begins with a ReLU
+    head.hidden.bias.data.zero_()
+    with_rest(head, activations, 2, rest)
+    scores, products = of_head(head, activations)
+    form = softmax_form(activations, scores, torch.tensor([2]), products)
+    expected = oracle.softmax_pp_weights_in_decimals(
+        head.hidden.weight.detach(), head.out.weight.detach(), head.out.bias.detach(), activations[0], 2
+    )
+    assert expected.abs().max() > 0.01
+    assert (form.weights[0] - expected).abs().max() <= 1e-9 * expected.abs().max()
+
+
+@pytest.mark.parametrize("rest", [0.5, 1e-8, 1e-30])
+def test_float32_is_as_good_where_the_model_is_sure(rest: float) -> None:
+    head, activations = hidden_head(classes=9, scale=4.0), some_activations(1)
+    with_rest(head, activations, 5, rest)
+    target = torch.tensor([5])
+    exact = softmax_form(activations, *_scores_first(head, activations, target))
+    head.float()
+    single = softmax_form(activations.float(), *_scores_first(head, activations.float(), target))
+    assert single.weights.dtype == torch.float32
+    assert exact.weights.dtype == torch.float64
+    expected, volume = combine(exact.weights, activations), combine(single.weights, activations.float())
+    assert expected.max() > 0
+    assert (volume - expected).abs().max() <= 1e-3 * expected.max()
+
+
+def _scores_first(head: HiddenHead, activations: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Products]:
+    scores, products = of_head(head, activations)
+    return scores, target, products
+
+
+def test_becomes_eq_19_for_an_improbable_class() -> None:
+    """p = e^-40 with the other class flat: Y is exp(S) up to a factor, and the factor p·(1 - p) is left out."""
+    a = random_clip(1, 3, *GRID, seed=1, dtype=torch.float64).relu()
+    gradients = torch.zeros(1, 2, 3, *GRID, dtype=torch.float64)
+    gradients[:, 0] = random_clip(1, 3, *GRID, seed=2, dtype=torch.float64)
+    form = softmax_form(a, torch.tensor([[-40.0, 0.0]]), zero(), linear(gradients))
+    torch.testing.assert_close(form.weights, gradcam_pp_weights(a, gradients[:, 0]), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-6, 1e12])
+def test_nothing_leaves_the_range_of_float32(scale: float) -> None:
+    """With A scaled up as g is scaled down, α stays: cubes of 1e-30 and any epsilon would show."""
+    a = random_clip(1, 3, *GRID, seed=1).relu()
+    gradients = random_clip(1, 4, 3, *GRID, seed=2)
+    scores = random_clip(1, 4)
+    base = softmax_form(a, scores, zero(), linear(gradients)).weights
+    scaled = softmax_form(a / scale, scores, zero(), linear(gradients * scale)).weights
+    torch.testing.assert_close(scaled / scale, base, rtol=1e-5, atol=0)
+
+
+def test_chunks_do_not_matter() -> None:
+    head, activations = hidden_head(classes=7), some_activations(2)
+    scores, products = of_head(head, activations)
+    classes = torch.tensor([1, 6])
+    sizes: list[int] = []
+
+    def watched(cotangents: Tensor) -> Tensor:
+        sizes.append(len(cotangents))
+        return products(cotangents)
+
+    whole = softmax_form(activations, scores, classes, watched, chunk=7)
+    for chunk in (1, 3):
+        other = softmax_form(activations, scores, classes, watched, chunk=chunk)
+        torch.testing.assert_close(other.weights, whole.weights, rtol=1e-12, atol=1e-15)
+    assert sizes == [6, 1, 1, 1, 1, 1, 1, 3, 3]
+
+
+def test_products_are_taken_of_differences_of_scores() -> None:
+    """e_k - e_c, the most probable first, in the scores' dtype: each clip has its own order and its own target."""
+    seen: list[Tensor] = []
+
+    def watched(cotangents: Tensor) -> Tensor:
+        seen.append(cotangents)
+        return torch.zeros(len(cotangents), 2, 1, 3)
+
+    scores = torch.tensor([[0.0, 2.0, 1.0], [5.0, 1.0, 3.0]])
+    softmax_form(torch.ones(2, 1, 3), scores, torch.tensor([0, 2]), watched)
+    assert seen[0].tolist() == [[[-1, 1, 0], [1, 0, -1]], [[-1, 0, 1], [0, 1, -1]]]
+    assert seen[0].dtype == scores.dtype
+
+
+def test_tail_by_hand() -> None:
+    """Shares of the others 0.5, 0.25, 0.15, 0.1: what is left out is stated and never more than was asked for."""
+    a = torch.tensor([1.0, 0.0], dtype=torch.float64).view(1, 1, 2)
+    gradients = random_clip(1, 5, 1, 2, dtype=torch.float64)
+    scores = scores_of(0.5, 0.05, 0.25, 0.125, 0.075)
+    order = [2, 3, 4, 1]
+    for tail, kept, left_out in [(0.0, 4, 0.0), (0.12, 3, 0.1), (0.3, 2, 0.25), (0.499, 2, 0.25), (0.9, 1, 0.5)]:
+        form = softmax_form(a, scores, zero(), linear(gradients), tail=tail)
+        without = gradients.clone()
+        for k in order[kept:]:
+            without[:, k] = without[:, 0]  # h_k = 0: adds nothing to any moment
+        expected = softmax_form(a, scores, zero(), linear(without))
+        torch.testing.assert_close(form.weights, expected.weights, rtol=1e-12, atol=1e-15)
+        assert form.tail.tolist() == pytest.approx([left_out], abs=1e-12)
+
+
+def test_a_longer_tail_saves_products() -> None:
+    head, activations = hidden_head(classes=30, scale=60.0), some_activations(1)
+    scores, products = of_head(head, activations)
+    target = scores.argmax(dim=1)
+    counts, masses, errors = [], [], []
+    exact = softmax_form(activations, scores, target, products).weights
+    for tail in (0.0, 1e-6, 1e-3, 0.1, 0.5):
+        seen: list[int] = []
+
+        def watched(cotangents: Tensor, seen: list[int] = seen) -> Tensor:
+            seen.append(len(cotangents))
+            return products(cotangents)
+
+        form = softmax_form(activations, scores, target, watched, tail=tail)
+        counts.append(sum(seen))
+        masses.append(float(form.tail))
+        errors.append(float((form.weights - exact).abs().max() / exact.abs().max()))
+        assert masses[-1] <= tail
+    assert counts[0] == 29
+    assert counts == sorted(counts, reverse=True)
+    assert counts[-1] < counts[1] < 29
+    assert masses == sorted(masses)
+    assert errors[0] == 0
+    assert errors[1] < 1e-4
+
+
+@pytest.mark.parametrize("tail", [0.0, 0.2])
+def test_a_batch_equals_one_by_one(tail: float) -> None:
+    head, activations = hidden_head(classes=6, scale=8.0), some_activations(3)
+    classes = torch.tensor([4, 0, 4])
+    scores, products = of_head(head, activations)
+    together = softmax_form(activations, scores, classes, products, tail=tail)
+    for n in range(3):
+        one = slice(n, n + 1)
+        alone = softmax_form(activations[one], *_scores_first(head, activations[one], classes[one]), tail=tail)
+        torch.testing.assert_close(together.weights[one], alone.weights, rtol=1e-10, atol=1e-14)
+        torch.testing.assert_close(together.tail[one], alone.tail, rtol=1e-10, atol=1e-14)
+    assert bool((together.tail > 0).any()) == (tail > 0)
+
+
+def test_a_pole_is_guarded_and_counted() -> None:
+    """As in the first example den = 2 - ΣA·g/4: 0 at ΣA·g = 8, where it is kept at 1e-4·(2 + 2)."""
+    a = torch.tensor([8.0, 0.0, 0.0, 0.0], dtype=torch.float64).view(1, 1, 4)
+    gradients = torch.zeros(1, 2, 1, 4, dtype=torch.float64)
+    gradients[0, 0, 0] = torch.tensor([1.0, 0.5, 0.0, -1.0])
+    form = softmax_form(a, scores_of(1 / 4, 3 / 4), zero(), linear(gradients))
+    assert form.guarded.tolist() == [0.5]  # one of the two cells with Y′ > 0
+    pole = float(form.weights) - 0.5 / (2 - 8 * 0.5 / 4)
+    assert abs(pole) == pytest.approx(1 / (4 * GUARD), rel=1e-9)
+
+
+def test_both_sides_of_a_pole_keep_their_sign() -> None:
+    gradients = torch.zeros(1, 2, 1, 1, dtype=torch.float64)
+    gradients[0, 0] = 1.0
+    for total, sign in ((8 - 1e-6, 1), (8 + 1e-6, -1)):
+        a = torch.full((1, 1, 1), total, dtype=torch.float64)
+        form = softmax_form(a, scores_of(1 / 4, 3 / 4), zero(), linear(gradients))
+        assert float(form.weights) == pytest.approx(sign / (4 * GUARD), rel=1e-4)
+        assert form.guarded.tolist() == [1.0]
+
+
+def test_at_the_inflexion_alpha_is_zero() -> None:
+    """Two classes at p = 1/2: Y″ = 0 and Y‴ != 0, so eq. 10 gives 0. With ΣA = 0 too it is 0/0, taken as 0."""
+    gradients = random_clip(1, 2, 2, 5, dtype=torch.float64)
+    a = torch.stack([torch.ones(5), torch.zeros(5)]).unsqueeze(0).double()
+    form = softmax_form(a, torch.zeros(1, 2), zero(), linear(gradients))
+    assert form.weights.tolist() == [[0.0, 0.0]]
+    assert form.guarded.tolist() == [0.0]
+
+
+def test_no_gradient_gives_no_weight() -> None:
+    form = softmax_form(torch.ones(1, 2, 3), torch.zeros(1, 3), zero(), linear(torch.zeros(1, 3, 2, 3)))
+    assert form.weights.tolist() == [[0.0, 0.0]]
+    assert form.guarded.tolist() == [0.0]
+
+
+def test_channels_may_be_permuted() -> None:
+    a, gradients = random_clip(2, 4, *GRID, seed=1).relu(), random_clip(2, 3, 4, *GRID, seed=2)
+    scores, classes, order = random_clip(2, 3), torch.tensor([0, 2]), torch.tensor([2, 0, 3, 1])
+    form = softmax_form(a, scores, classes, linear(gradients))
+    permuted = softmax_form(a[:, order], scores, classes, linear(gradients[:, :, order]))
+    torch.testing.assert_close(permuted.weights, form.weights[:, order])
+
+
+def test_video_of_one_frame_equals_the_image() -> None:
+    a, gradients = random_clip(2, 4, 3, 5, seed=1).relu(), random_clip(2, 3, 4, 3, 5, seed=2)
+    scores, classes = random_clip(2, 3), torch.tensor([0, 2])
+    image = softmax_form(a, scores, classes, linear(gradients))
+    video = softmax_form(a.unsqueeze(2), scores, classes, linear(gradients.unsqueeze(3)))
+    assert_same(video, image)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_raised(dtype: torch.dtype) -> None:
+    """ΣA = 100,352 overflows float16, as do cubes of gradients of 1e-3 underflow."""
+    a = torch.full((1, 1, 8, 28, 28), 16.0, dtype=dtype)
+    gradients = (random_clip(1, 3, 1, 8, 28, 28) * 1e-3).to(dtype)
+    scores = torch.tensor([[9.0, 1.0, 0.0]], dtype=dtype)
+    form = softmax_form(a, scores, zero(), linear(gradients))
+    exact = softmax_form(a.double(), scores.double(), zero(), linear(gradients.double()))
+    assert form.weights.dtype == torch.float32
+    assert exact.weights.abs().max() > 0
+    # what the products lose by being half is not this function's to mend
+    halved = softmax_form(a.double(), scores.double(), zero(), lambda c: linear(gradients)(c).double())
+    torch.testing.assert_close(form.weights.double(), halved.weights, rtol=1e-6, atol=0)
+
+
+def test_inputs_are_left_alone() -> None:
+    head, activations = hidden_head(), some_activations(1)
+    scores, products = of_head(head, activations)
+    before, classes = (activations.clone(), scores.detach().clone()), torch.tensor([1])
+    form = softmax_form(activations.requires_grad_(), scores, classes, products)
+    assert torch.equal(activations, before[0])
+    assert torch.equal(scores, before[1])
+    assert classes.tolist() == [1]
+    assert not form.weights.requires_grad
+
+
+def test_cotangent_of_a_probability_by_hand() -> None:
+    rows = probability_cotangent(
+        torch.cat([scores_of(1 / 4, 3 / 4, 1e-300), scores_of(0.2, 0.5, 0.3)]), zero().expand(2)
+    )
+    expected = torch.tensor([[3 / 16, -3 / 16, 0.0], [0.16, -0.1, -0.06]], dtype=torch.float64)
+    torch.testing.assert_close(rows, expected, rtol=1e-12, atol=1e-16)
+
+
+def test_cotangent_of_a_probability_is_its_derivative() -> None:
+    scores, classes = random_clip(3, 6, dtype=torch.float64).requires_grad_(), torch.tensor([5, 0, 2])
+    total = torch.softmax(scores, dim=1).gather(1, classes.unsqueeze(1)).sum()
+    expected = torch.autograd.grad(total, scores)[0]
+    torch.testing.assert_close(probability_cotangent(scores, classes), expected, rtol=1e-12, atol=1e-16)
+
+
+def test_cotangent_keeps_its_digits_where_the_probability_rounds_to_1() -> None:
+    rows = probability_cotangent(torch.tensor([[50.0, 0.0, 0.0]]), zero())
+    small = math.exp(-50)
+    expected = torch.tensor([[2 * small, -small, -small]], dtype=torch.float64) / (1 + 2 * small) ** 2
+    assert rows.dtype == torch.float64
+    torch.testing.assert_close(rows, expected, rtol=1e-12, atol=0)
+
+
+def test_what_cannot_be_used_is_refused() -> None:
+    a, scores, products = torch.ones(1, 2, 3), torch.zeros(1, 4), linear(torch.zeros(1, 4, 2, 3))
+    with pytest.raises(ShapeError, match="at least 2 classes"):
+        softmax_form(a, scores[:, :1], zero(), products)
+    with pytest.raises(ShapeError, match=r"classes \(N,\), got .*classes.shape = torch.Size\(\[2\]\)"):
+        softmax_form(a, scores, torch.tensor([0, 1]), products)
+    with pytest.raises(ShapeError, match=r"scores must be \(N, K\)"):
+        probability_cotangent(scores[0], zero())
+    with pytest.raises(ShapeError, match="with a grid for N clips"):
+        softmax_form(a.expand(2, -1, -1), scores, zero(), products)
+    with pytest.raises(ShapeError, match=r"products must return .*torch.Size\(\[3, 2, 3\]\)"):
+        softmax_form(a, scores, zero(), lambda cotangents: products(cotangents)[:, 0])
+    with pytest.raises(InputError, match="chunk is 0"):
+        softmax_form(a, scores, zero(), products, chunk=0)
+    for tail in (-0.1, 1.0, math.nan):
+        with pytest.raises(InputError, match=r"tail is .* in \[0, 1\)"):
+            softmax_form(a, scores, zero(), products, tail=tail)
+    with pytest.raises(NonFiniteError, match="finite gradients of every class"):
+        softmax_form(a, scores, zero(), lambda cotangents: products(cotangents) * math.nan)
