@@ -187,6 +187,18 @@ def test_products_are_taken_of_differences_of_scores() -> None:
     assert seen[0].dtype == scores.dtype
 
 
+def test_a_clip_that_needs_fewer_classes_asks_for_nothing_more() -> None:
+    seen: list[Tensor] = []
+
+    def watched(cotangents: Tensor) -> Tensor:
+        seen.append(cotangents)
+        return torch.zeros(len(cotangents), 2, 1, 3)
+
+    scores = torch.tensor([[0.0, 9.0, 1.0], [0.0, 1.0, 1.0]])  # the first clip's last class is in the tail
+    softmax_form(torch.ones(2, 1, 3), scores, torch.tensor([0, 0]), watched, tail=0.1)
+    assert seen[0].tolist() == [[[-1, 1, 0], [-1, 1, 0]], [[0, 0, 0], [-1, 0, 1]]]
+
+
 def test_tail_by_hand() -> None:
     """Shares of the others 0.5, 0.25, 0.15, 0.1: what is left out is stated and never more than was asked for."""
     a = torch.tensor([1.0, 0.0], dtype=torch.float64).view(1, 1, 2)
