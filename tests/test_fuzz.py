@@ -75,12 +75,12 @@ class TestWorker:
             f"the process ended with {-signal.SIGSEGV}",
         )
 
-    def test_a_hang_is_ended(self, tmp_path: Path) -> None:
-        os.mkfifo(tmp_path / "pipe.mp4")  # nobody writes: opening it never returns
+    def test_a_hang_is_ended(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         worker = Worker(hang_seconds=1)
-        worker.connection()
+        connection = worker.connection()
+        monkeypatch.setattr(connection, "send", lambda _: os.kill(worker.process_id, signal.SIGSTOP))
         started = time.perf_counter()
-        kind, text = worker.outcome(tmp_path / "pipe.mp4", tmp_path / "out", decoder="auto", has_sheet=False)
+        kind, text = worker.outcome(tmp_path, tmp_path, decoder="auto", has_sheet=False)
         assert (kind, text) == ("hang", "no end after 1 s")
         assert time.perf_counter() - started < 10
 
