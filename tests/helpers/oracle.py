@@ -1,4 +1,4 @@
-"""Independent derivations: Grad-CAM++ from three derivatives of Y, cell by cell.
+"""Independent derivations: Grad-CAM++ from three derivatives of Y, cell by cell; guided backpropagation by its masks.
 
 Y = exp(score) or softmax(scores)_c, differentiated three times by autograd in float64; or, where float64 itself would
 cancel because 1 - p is tiny, by finite differences with 120 decimal digits. Nothing here uses the closed forms of
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal, localcontext
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 ScoreOfActivations = Callable[[Tensor], Tensor]
 
@@ -123,3 +123,24 @@ def weighted_map(weights: Tensor, activations: Tensor) -> Tensor:
     for weight, channel in zip(weights, activations, strict=True):
         total = total + weight * channel
     return total.clamp(min=0)
+
+
+def guided_gradient(convs: list[nn.Conv3d], row: Tensor, clip: Tensor, *, upper: float = float("inf")) -> Tensor:
+    """∂score/∂clip (N, C, T, H, W) through Conv3d → ReLU, as often as there are `convs`, mean over the grid, dot `row`.
+
+    Convolutions of stride 1. A gate is open where 0 < x < upper; only g > 0 goes through. No autograd.
+    """
+    before: list[Tensor] = []
+    signal = clip
+    with torch.no_grad():
+        for conv in convs:
+            before.append(conv(signal))
+            signal = torch.where(before[-1] > 0, torch.where(before[-1] < upper, before[-1], upper), 0.0)
+        cells = signal[0, 0].numel()
+        gradient = (row.view(1, -1, 1, 1, 1) / cells).expand_as(signal)
+        for conv, x in zip(reversed(convs), reversed(before), strict=True):
+            gate_open = ((x > 0) & (x < upper)).to(x.dtype)
+            positive = (gradient > 0).to(x.dtype)
+            padding = tuple(int(side) for side in conv.padding)
+            gradient = nn.functional.conv_transpose3d(gradient * gate_open * positive, conv.weight, padding=padding)
+    return gradient

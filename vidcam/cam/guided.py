@@ -1,0 +1,181 @@
+"""Guided backpropagation at the input, for clips (arXiv:1412.6806, sec. 3.4): what `guided-*` maps are multiplied with.
+
+The gradient of the score with respect to the clip, except that every ReLU passes back only what is positive, and only
+where its own input was: relu(g) · [x > 0]. The network's values are its own; only the way back is another.
+
+ReLUs are found as they are called, however they are written; see `vidcam.cam.rectify`. A network that has none, or one
+where it cannot be seen, is refused: its plain gradients would look like a result.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vidcam.cam.conduct import untouched
+from vidcam.cam.rectify import GuidedBackward
+from vidcam.cam.weights import at_least_float32
+from vidcam.errors import InputError, NonFiniteError, ShapeError
+
+
+def guided_gradients(
+    model: nn.Module, clip: Tensor | Sequence[Tensor], score: Callable[[Any], Tensor]
+) -> Tensor | tuple[Tensor, ...]:
+    """∂score/∂input where every ReLU passes back only positive gradients at positive inputs.
+
+    One forward and one backward pass through the whole network. The model is left exactly as it was.
+
+    Args:
+        model: any module; compiled and data-parallel ones run without their wrapper, where ReLUs can be seen.
+        clip: (N, C, T, H, W) as the model takes it, or a list or tuple of tensors for a model that takes one.
+        score: the model's raw output → one number, the sum over the batch of one score for each clip, since clips do
+            not mix in evaluation. ReLUs of its own count as the model's.
+
+    Returns:
+        Signed, of the clip's shape, float32 or float64. For a list or tuple one for each of its tensors, zeros where
+        the score does not depend on it.
+
+    Raises:
+        InputError: no ReLU lies between the clip and the score, or one where it cannot be seen; the score does not
+            depend on the clip; a clip that is not of floating point.
+        ShapeError: the score is not one number.
+        NonFiniteError: NaN or infinity in the gradients.
+    """
+    network = _unwrapped(model)
+    _require_python(network)
+    clips = [clip] if isinstance(clip, Tensor) else list(clip)
+    _require_floats(clips)
+    guide = GuidedBackward()
+    with untouched(network), torch.enable_grad(), _uncompiled():
+        leaves = [part.detach().clone().requires_grad_() for part in clips]
+        shown = [leaf.clone() for leaf in leaves]  # a leaf cannot be changed in place, as a first layer may do
+        with guide:  # also going backwards, where checkpointed parts run again
+            value = score(network(_like(clip, shown)))
+            operations = _operations(value)
+            _require_seen(operations)
+            gradients: Sequence[Tensor | None] = torch.autograd.grad(value, leaves, allow_unused=True)
+    if all(gradient is None for gradient in gradients):
+        raise InputError(_INDEPENDENT)
+    if not guide.passed:
+        raise InputError(_without_relu(operations))
+    found = tuple(
+        torch.zeros_like(leaf) if gradient is None else gradient
+        for leaf, gradient in zip(leaves, gradients, strict=True)
+    )
+    _require_finite(found)
+    results = tuple(at_least_float32(gradient.detach()) for gradient in found)
+    return results[0] if isinstance(clip, Tensor) else results
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """The module inside `torch.compile`, `DataParallel` and their like, which run it out of sight."""
+    while True:
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        elif isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):
+            model = inner
+        else:
+            return model
+
+
+def _uncompiled() -> AbstractContextManager[object]:
+    """Runs parts that were compiled one by one as the Python they were written in."""
+    if "torch._dynamo" not in sys.modules:  # then nothing was compiled
+        return nullcontext()
+    stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
+    return stance
+
+
+def _like(clip: Tensor | Sequence[Tensor], parts: list[Tensor]) -> Tensor | Sequence[Tensor]:
+    if isinstance(clip, Tensor):
+        return parts[0]
+    return tuple(parts) if isinstance(clip, tuple) else parts
+
+
+# ---- refusals
+
+_INDEPENDENT = "the score does not depend on the clip, expected a differentiable number of the model's output"
+
+_OUT_OF_SIGHT = {"Relu", "DifferentiableGraph"}  # torch's own derivative of a ReLU, and all of a scripted function's
+
+_ACTIVATIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "Celu": "CELU",
+        "Elu": "ELU",
+        "Gelu": "GELU",
+        "Glu": "GLU",
+        "Hardsigmoid": "Hardsigmoid",
+        "Hardswish": "Hardswish",
+        "LeakyRelu": "LeakyReLU",
+        "Mish": "Mish",
+        "PreluKernel": "PReLU",
+        "Sigmoid": "Sigmoid",
+        "Silu": "SiLU",
+        "Softplus": "Softplus",
+        "Tanh": "Tanh",
+    }
+)
+"""Torch's names of derivatives → of activation functions, for the sentence that says what a network has."""
+
+
+def _operations(score: object) -> Collection[str]:
+    """Names of the derivatives that the score's graph is made of: 'ReluBackward0' → 'Relu'."""
+    if not isinstance(score, Tensor) or score.numel() != 1:
+        got = f"shape {tuple(score.shape)}" if isinstance(score, Tensor) else type(score).__name__
+        raise ShapeError(f"the score has {got}, expected one number; add up the scores of the batch")
+    if not score.requires_grad:
+        raise InputError(_INDEPENDENT)
+    seen: set[Any] = set()
+    ahead: list[Any] = [score.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            ahead.extend(before for before, _ in node.next_functions)
+    return {node.name().rpartition("::")[2].rstrip("0123456789").removesuffix("Backward") for node in seen}
+
+
+def _require_seen(operations: Collection[str]) -> None:
+    if not _OUT_OF_SIGHT.isdisjoint(operations):
+        raise InputError(
+            "a part of the model runs as TorchScript or C++, whose ReLUs cannot be seen, expected Python; build the "
+            "model from its source"
+        )
+
+
+def _require_python(network: nn.Module) -> None:
+    for name, module in network.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            what = f"module {name!r}" if name else "the model"
+            raise InputError(
+                f"{what} is TorchScript, whose ReLUs cannot be seen, expected Python; build it from its source"
+            )
+
+
+def _require_floats(clips: Sequence[Tensor]) -> None:
+    wrong = [str(part.dtype) for part in clips if not part.is_floating_point()]
+    if wrong or not clips:
+        got = f"of {', '.join(wrong)}" if wrong else "an empty sequence"
+        raise InputError(f"the clip is {got}, expected floating point, as the model takes it; scale it first")
+
+
+def _without_relu(operations: Collection[str]) -> str:
+    others = sorted(name for operation, name in _ACTIVATIONS.items() if operation in operations)
+    has = f"; it has {', '.join(others)}" if others else ""
+    return (
+        f"no ReLU lies between the clip and the score, and guided backpropagation is a rule for ReLUs{has}; choose a "
+        f"method that is not guided"
+    )
+
+
+def _require_finite(gradients: Sequence[Tensor]) -> None:
+    if not all(bool(torch.isfinite(gradient).all()) for gradient in gradients):
+        raise NonFiniteError(
+            "the guided gradients contain NaN or infinity, expected finite numbers; check the weights and the input"
+        )
