@@ -17,12 +17,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcam.cam.audit import Sink, find_sink
+from vidcam.cam.attribution import Ask, attribution
+from vidcam.cam.audit import find_sink
 from vidcam.cam.conduct import untouched
-from vidcam.cam.explain import attribution, class_scores, require_finite
+from vidcam.cam.fusion import Fusion
 from vidcam.cam.layers import default_layer, dotted_name, list_layers
+from vidcam.cam.methods import GUIDED
+from vidcam.cam.outputs import predicted, require_finite
 from vidcam.errors import InputError, RunError
-from vidcam.explanation import Explanation, mapped, per_clip_arrays
+from vidcam.explanation import Explanation, Sink, mapped, per_clip_arrays
 from vidcam.fill import Fill
 from vidcam.geometry import Geometry
 from vidcam.metrics.probability import log_probability
@@ -42,20 +45,27 @@ class Question:
     """What is asked of a model about a film.
 
     Attributes:
-        methods: canonical names.
+        methods: canonical names, as asked.
         targets: class indices; empty for the class that leads over the film.
-        foil: class to contrast with, or None.
-        layer: dotted name.
+        ask: volumes to make, foil and kind of score.
+        layers: dotted names; several are fused.
+        fusion: how.
         fill: what hidden pixels become when faithfulness is measured.
         batch_size: windows that the model is shown at once.
     """
 
     methods: tuple[str, ...]
     targets: tuple[int, ...]
-    foil: int | None
-    layer: str
+    ask: Ask
+    layers: tuple[str, ...]
+    fusion: Fusion
     fill: Fill
     batch_size: int
+
+    @property
+    def guided(self) -> tuple[str, ...]:
+        """The guided ones among the methods."""
+        return tuple(method for method in self.methods if method in GUIDED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,38 +98,45 @@ def analyse(
     model: Model, footage: Footage, question: Question, *, clock: Clock, progress: Progress
 ) -> tuple[Answer, ...]:
     """One answer for each target, in order; without targets, one for the class that leads over the film."""
-    with _torch_errors(model, question.batch_size), untouched(model.module):
+    with torch_errors(model, question.batch_size), untouched(model.module):
         return _Analysis(model, footage, question, clock, progress).run()
 
 
-def target_layer(model: Model, name: str | None) -> str:
-    """The layer that was asked for, else the model's own default, else the last that has an extent; dotted."""
-    chosen = name or model.spec.layer
-    if chosen is not None:
-        return dotted_name(chosen)
-    with _torch_errors(model, 1):
-        return default_layer(list_layers(model.module, grey_input(model.spec).to(model.device)))
+def target_layers(model: Model, names: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """The layers that were asked for, else the model's own default, else the last that has an extent; dotted.
+
+    Returns:
+        The names, and a sentence where the layer was chosen here.
+    """
+    chosen = names or ((model.spec.layer,) if model.spec.layer else ())
+    if chosen:
+        return tuple(dict.fromkeys(dotted_name(name) for name in chosen)), ""
+    with torch_errors(model, 1):
+        name = default_layer(list_layers(model.module, grey_input(model.spec).to(model.device)))
+    return (name,), f"Layer {name!r} was chosen: the last block that still has an extent in space and time."
 
 
-def grey_sink(model: Model, layer: str) -> Sink | None:
+def grey_sink(model: Model, layers: Sequence[str]) -> Sink | None:
     """The layer's cells that are loud on a flat grey clip; one forward pass, which also tries the model out.
+
+    Of several layers, whose fused map is on one grid and their activations are not, none is looked for.
 
     Raises:
         InputError: the layer carries no map, or the model does not return as many scores as it has labels.
     """
     grey = grey_input(model.spec).to(model.device)
-    with _torch_errors(model, 1), attribution(model.module, grey, layer=layer) as run:
+    with torch_errors(model, 1), attribution(model.module, grey, layer=layers) as run:
         classes = run.logits.shape[1]
         if classes != model.spec.classes:
             raise InputError(
                 f"model {model.spec.name!r} returns {classes} scores, expected {model.spec.classes} as its spec says; "
                 f"correct the spec's classes and labels"
             )
-        return find_sink(run.activations)
+        return find_sink(run.activations) if len(layers) == 1 else None
 
 
 @contextmanager
-def _torch_errors(model: Model, batch: int) -> Iterator[None]:
+def torch_errors(model: Model, batch: int) -> Iterator[None]:
     """Torch's own errors, out of memory among them, as one of ours."""
     try:
         yield
@@ -169,12 +186,10 @@ class _Analysis:
 
     def _explain(self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int]) -> None:
         question, module = self._question, self._model.module
-        with self._clock.stage("model and maps"), attribution(module, tensor, layer=question.layer) as run:
-            self._total += run.logits.double().softmax(dim=1).sum(dim=0).cpu().numpy()
-            explained = [
-                run.explain(target, foil=question.foil, methods=question.methods)
-                for target in targets or (int(self._total.argmax()),)
-            ]
+        watched = attribution(module, tensor, layer=question.layers, fusion=question.fusion)
+        with self._clock.stage("model and maps"), watched as run:
+            self._total += run.probabilities().sum(dim=0).cpu().numpy()
+            explained = run.explain_each(targets or (int(self._total.argmax()),), question.ask)
         for table, explanation in zip(self._tables, explained, strict=True):
             with self._clock.stage("faithfulness"):
                 table.put(indices, _measure(self._model, tensor, explanation, question.fill))
@@ -214,11 +229,11 @@ def _measure(model: Model, tensor: Tensor, explanation: Explanation, fill: Fill)
     masked, area = {}, {}
     for method in explanation.methods:
         heat = explanation.heat(method)
-        scores = class_scores(model.module(hide(tensor, torch.from_numpy(heat).to(tensor), hidden)))
+        scores = predicted(model.module, hide(tensor, torch.from_numpy(heat).to(tensor), hidden))
         require_finite(scores, f"the logits of the clip masked by {method}")
-        masked[method] = log_probability(scores, explanation.target)
+        masked[method] = log_probability(scores, explanation.target, explanation.activation)
         area[method] = heat.mean(axis=(1, 2, 3), dtype=np.float64)
-    original = log_probability(torch.from_numpy(explanation.logits), explanation.target)
+    original = log_probability(torch.from_numpy(explanation.logits), explanation.target, explanation.activation)
     return Answer(explanation, original, masked, area)
 
 

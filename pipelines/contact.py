@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcam.cam.methods import GUIDED
 from vidcam.film import Film
 from vidcam.media import Seconds
 from vidcam.names import one_line
@@ -34,7 +35,10 @@ def contact_sheet(film: Film, stills: Stills, document: Mapping[str, Any], pts_s
     strip = Strip(
         span_seconds=(float(film.timeline.starts[0]), float(film.timeline.ends.max())),
         seconds=moments,
-        evidence={row: _relative(film.evidence(method, moments, target=t)) for row, (t, method) in stills.rows.items()},
+        evidence={
+            row: _relative(film.evidence(GUIDED.get(method, method), moments, target=t))
+            for row, (t, method) in stills.rows.items()
+        },
         windows=windows,
     )
     targets = document["targets"]

@@ -6,23 +6,36 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vidcam.cam.methods import GUIDED
 from vidcam.fill import Fill
 from vidcam.film import Film
 from vidcam.media import Frames, Seconds, VideoInfo
 from vidcam.pipelines.stages import Clock, prefetch
 from vidcam.progress import Progress
 from vidcam.render.colormap import colour_table
+from vidcam.render.guided import guided_picture
 from vidcam.render.overlay import Overlay, explanation_map, outline
 from vidcam.video.reader import VideoReader
 from vidcam.video.writer import VideoWriter
 
 SHEET_COLUMNS = 8
 SHEET_SIDE_PX = 480
+
+
+class GuidedValues(Protocol):
+    """Guided maps of a film, asked for in the order of time; see `pipelines.guided`."""
+
+    def values(self, method: str, second: float, *, target: int) -> NDArray[np.float32]:
+        """Signed values inside the view, (H', W', 3)."""
+
+    def scale(self, method: str, *, target: int) -> float:
+        """The magnitude that is drawn as black or white."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +102,7 @@ def draw_videos(
     clock: Clock,
     progress: Progress,
     stills: Stills | None = None,
+    guided: GuidedValues | None = None,
 ) -> None:
     """Write the videos into a folder and collect the stills of the sheet.
 
@@ -100,10 +114,11 @@ def draw_videos(
         clock: takes the stages' times.
         progress: told of every frame.
         stills: filled when given.
+        guided: needed where a guided method is drawn.
     """
     start = float(drawing.pts_seconds[0])
     wanted = _still_moments(drawing.pts_seconds) if stills is not None else frozenset()
-    painter = _Painter(drawing)
+    painter = _Painter(drawing, guided)
     source = clock.timed("decode for drawing", _frames(reader, drawing.pts_seconds))
     with ExitStack() as stack:
         writers = {video: stack.enter_context(_writer(drawing, folder / video.name)) for video in videos}
@@ -123,8 +138,8 @@ def draw_videos(
 class _Painter:
     """Draws one kind of picture of a frame; tables and the view are worked out once."""
 
-    def __init__(self, drawing: Drawing) -> None:
-        self._drawing = drawing
+    def __init__(self, drawing: Drawing, guided: GuidedValues | None) -> None:
+        self._drawing, self._guided = drawing, guided
         self._view = drawing.film.geometry.view_slices()
         self._overlay = Overlay(colour_table())
 
@@ -140,6 +155,13 @@ class _Painter:
             mean_rgb=self._drawing.mean_rgb,
         )
 
+    def paint_guided(self, frame: Frames, method: str, second: float, target: int) -> Frames:
+        """Guided values around grey, with the model's view outlined."""
+        assert self._guided is not None, "guided methods are drawn with guided values"
+        values = self._guided.values(method, second, target=target)
+        scale = self._guided.scale(method, target=target)
+        return guided_picture(values, self._view, (frame.shape[0], frame.shape[1]), scale)
+
 
 class _Moment:
     """One displayed frame; heat is worked out once for each method and target, when it is first asked for."""
@@ -151,6 +173,8 @@ class _Moment:
 
     def picture(self, kind: str, method: str, target: int) -> Frames:
         """The frame as a video of that kind shows it."""
+        if method in GUIDED:
+            return self._painter.paint_guided(self.frame, method, self.second, target)
         key = (method, target)
         if key not in self._heat:
             heat = self._film.source_heat(method, self.second, target=target)
@@ -188,22 +212,22 @@ def _shrunk(frame: Frames) -> Frames:
 
 
 def video_list(
-    stem: str, names: Sequence[str], film: Film, kinds: Sequence[str]
+    stem: str, names: Sequence[str], methods: Sequence[str], kinds: Sequence[str]
 ) -> tuple[list[Video], list[Mapping[str, Mapping[str, str]]]]:
     """The videos of a film and, for each target, method → kind → file name.
 
     Args:
         stem: of the source.
         names: each target's part of the file name.
-        film: the explanation.
+        methods: canonical names; guided ones have no map video.
         kinds: `overlay`, `map`.
     """
     videos: list[Video] = []
     files: list[Mapping[str, Mapping[str, str]]] = []
-    for target, (name, explanation) in enumerate(zip(names, film.explanations, strict=True)):
+    for target, name in enumerate(names):
         of_target: dict[str, dict[str, str]] = {}
-        for method in explanation.methods:
-            for kind in kinds:
+        for method in methods:
+            for kind in kinds if method not in GUIDED else [kind for kind in kinds if kind == "overlay"]:
                 file = f"{stem}_{name}_{method}{'_map' if kind == 'map' else ''}.mp4"
                 videos.append(Video(file, kind, target, method))
                 of_target.setdefault(method, {})[kind] = file

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vidcam.cam.methods import canonical_methods
+from vidcam.cam.attribution import Ask
+from vidcam.cam.methods import canonical_methods, volume_methods
 from vidcam.errors import InputError
 from vidcam.film import Film
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
-from vidcam.pipelines.analyse import Footage, Question, analyse, grey_sink, target_layer
+from vidcam.pipelines.analyse import Footage, Question, analyse, grey_sink, target_layers
 from vidcam.pipelines.options import DEFAULT_BATCH, ExplainOptions, rate
 from vidcam.pipelines.outputs import choose_stem, source_of, staging
 from vidcam.pipelines.result import Asked, Result
@@ -62,19 +63,22 @@ class Explainer:
     """A model with its question settled, ready for any number of films; what is the same for all is done once."""
 
     def __init__(self, model: Model, options: ExplainOptions, *, progress: Progress = silent) -> None:
-        layer = target_layer(model, options.layer)
+        layers, note = target_layers(model, options.layers)
+        methods = canonical_methods(options.methods)
+        foil = None if options.foil is None else model.label_index(options.foil)
         question = Question(
-            methods=canonical_methods(options.methods),
+            methods=methods,
             targets=tuple(dict.fromkeys(model.label_index(target) for target in options.targets)),
-            foil=None if options.foil is None else model.label_index(options.foil),
-            layer=layer,
+            ask=Ask(volume_methods(methods), foil, options.score, options.lam),
+            layers=layers,
+            fusion=options.fusion,
             fill=options.fill,
             batch_size=options.batch_size or DEFAULT_BATCH.get(model.device.type, DEFAULT_BATCH["cpu"]),
         )
-        if question.foil in question.targets:
-            label = model.label(int(question.foil or 0))
+        if foil is not None and foil in question.targets:
+            label = model.label(foil)
             raise InputError(f"the foil {label!r} is a target too, expected another class; leave one of the two out")
-        self._asked = Asked(model, options, question, grey_sink(model, layer), progress)
+        self._asked = Asked(model, options, question, grey_sink(model, layers), note, progress)
 
     @classmethod
     def load(

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from vidcam.cam.fusion import FUSIONS, Fusion
 from vidcam.cam.methods import DEFAULT_METHODS
+from vidcam.cam.targets import ScoreName
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
 from vidcam.video.reader import DECODERS, Decoder
@@ -26,7 +28,10 @@ class ExplainOptions:
         methods: names or aliases.
         targets: labels or class indices; empty: the class of the highest mean probability over the film.
         foil: label or index of a class to contrast the targets with.
-        layer: dotted name; None: the model's own default.
+        layer: dotted name, or several whose maps are fused; None: the model's own default.
+        fusion: `mean` or `max` of several layers' maps, each divided by its own maximum.
+        score: `logit`, or `probability`, whose gradient vanishes where the model is sure.
+        lam: λ of EQ 12 for gradcam++; near 0 it weighs as gradcam+ does.
         clip_start_seconds: explain only the one window that starts here.
         overlap: share of a window that the next one covers again.
         outputs: of `overlay`, `map`, `sheet`, `data`; the JSON is always written.
@@ -40,7 +45,10 @@ class ExplainOptions:
     methods: Sequence[str] = DEFAULT_METHODS
     targets: Sequence[str | int] = ()
     foil: str | int | None = None
-    layer: str | None = None
+    layer: str | Sequence[str] | None = None
+    fusion: Fusion = "mean"
+    score: ScoreName = "logit"
+    lam: float = 1.0
     clip_start_seconds: float | None = None
     overlap: float = 0.5
     outputs: Sequence[str] = DEFAULT_OUTPUTS
@@ -61,6 +69,13 @@ class ExplainOptions:
             raise InputError(f"decoder is {self.decoder!r}, expected one of {', '.join(DECODERS)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"batch_size is {self.batch_size}, expected at least 1")
+        if self.fusion not in FUSIONS:
+            raise InputError(f"fusion is {self.fusion!r}, expected one of {', '.join(FUSIONS)}")
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers' names as given; empty for the default."""
+        return () if self.layer is None else (self.layer,) if isinstance(self.layer, str) else tuple(self.layer)
 
 
 def rate(fps: Fraction | float | None) -> Fraction | None:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidcam import __version__
-from vidcam.cam.audit import Sink
-from vidcam.explanation import FIVE_NUMBERS, AlphaAudit
+from vidcam.cam.methods import GUIDED
+from vidcam.explanation import FIVE_NUMBERS, AlphaAudit, Sink
 from vidcam.film import Film
 from vidcam.metrics.drop import average_drop, drop
 from vidcam.metrics.increase import increase, increase_rate
@@ -71,6 +71,7 @@ def target_entry(
     foil: str | None,
     sink: Sink | None,
     files: Mapping[str, Mapping[str, str]],
+    methods: Sequence[str] = (),
 ) -> dict[str, Any]:
     """One target: its probability and, for each method, files and figures.
 
@@ -81,6 +82,7 @@ def target_entry(
         foil: label of the class it was contrasted with.
         sink: the layer's loudest cell on a grey clip.
         files: method → {'overlay': name, 'map': name}.
+        methods: those that were asked for, guided ones among them; by default all volumes.
     """
     explanation = answer.explanation
     return {
@@ -92,16 +94,27 @@ def target_entry(
             method: {
                 "overlay": files.get(method, {}).get("overlay"),
                 "map": files.get(method, {}).get("map"),
-                "empty": bool(explanation.empty[method].all()),
-                "area": float(answer.area[method].mean()),
-                "scale": list(film.bounds[number][method]),
-                "sink_share": sink_shares(explanation, sink).get(method),
-                "alpha": _alpha_entry(explanation.alpha.get(method)),
-                "alpha_exact": explanation.alpha_exact if method in explanation.alpha else None,
-                "faithfulness": _faithfulness(answer, method),
+                **_figures(film, answer, GUIDED.get(method, method), number=number, sink=sink),
+                **({"faithfulness": None} if method in GUIDED else {}),
             }
-            for method in explanation.methods
+            for method in methods or explanation.methods
         },
+    }
+
+
+def _figures(film: Film, answer: Answer, method: str, *, number: int, sink: Sink | None) -> dict[str, Any]:
+    """Figures of one volume; a guided method has those of the map that it multiplies, and is not scored."""
+    explanation = answer.explanation
+    guarded = explanation.guarded.get(method)
+    return {
+        "empty": bool(explanation.empty[method].all()),
+        "area": float(answer.area[method].mean()),
+        "scale": list(film.bounds[number][method]),
+        "sink_share": sink_shares(explanation, sink).get(method),
+        "alpha": _alpha_entry(explanation.alpha.get(method)),
+        "alpha_exact": explanation.alpha_exact if method in explanation.alpha else None,
+        "guarded": None if guarded is None else float(guarded.max()),
+        "faithfulness": _faithfulness(answer, method),
     }
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vidcam.cam.audit import Sink
+from vidcam.explanation import Sink
 from vidcam.film import SCHEMA, Film, film_bounds
 from vidcam.media import Seconds, VideoInfo
 from vidcam.models.model import Model
@@ -19,6 +20,7 @@ from vidcam.pipelines import report
 from vidcam.pipelines.analyse import Answer, Footage, Question
 from vidcam.pipelines.contact import contact_sheet
 from vidcam.pipelines.draw import Drawing, Stills, Video, draw_videos, video_list
+from vidcam.pipelines.guided import GuidedFilm
 from vidcam.pipelines.options import ExplainOptions
 from vidcam.pipelines.outputs import saving, slug, source_of, stated_path
 from vidcam.pipelines.sentences import audit_sentences
@@ -38,6 +40,7 @@ class Asked:
         options: as given.
         question: the options with names resolved.
         sink: the layer's cells that are loud on a grey clip.
+        note: a sentence where the layer was chosen and not given.
         progress: told how far things are.
     """
 
@@ -45,6 +48,7 @@ class Asked:
     options: ExplainOptions
     question: Question
     sink: Sink | None
+    note: str
     progress: Progress
 
 
@@ -80,7 +84,7 @@ class Result:
         """Write every file into the stage; returns the document."""
         outputs = self._asked.options.outputs
         kinds = [kind for kind in ("overlay", "map") if kind in outputs]
-        videos, files = video_list(stem, self._slugs(), self.film, kinds)
+        videos, files = video_list(stem, self._slugs(), self._asked.question.methods, kinds)
         stills = Stills(self._rows()) if "sheet" in outputs else None
         if videos or stills is not None:
             self._draw(videos, stage, stills)
@@ -107,7 +111,7 @@ class Result:
         return {
             method if len(film.labels) == 1 else f"{method}, {label}": (target, method)
             for target, label in enumerate(film.labels)
-            for method in film.explanations[target].methods
+            for method in self._asked.question.methods
         }
 
     def _draw(self, videos: Sequence[Video], stage: Path, stills: Stills | None) -> None:
@@ -119,15 +123,27 @@ class Result:
             fill=self._asked.options.fill,
             mean_rgb=mean_rgb(self._asked.model.spec.scaling),
         )
-        reader, progress = self._footage.reader, self._asked.progress
-        draw_videos(drawing, reader, videos, stage, clock=self._clock, progress=progress, stills=stills)
+        reader, asked = self._footage.reader, self._asked
+        guided = GuidedFilm(asked.model, self._footage, asked.question, self.film, self._clock)
+        with closing(guided):
+            draw_videos(
+                drawing, reader, videos, stage, clock=self._clock, progress=asked.progress, stills=stills, guided=guided
+            )
 
     def _document(self, folder: Path, stem: str, files: Sequence[Mapping[str, Mapping[str, str]]]) -> dict[str, Any]:
         asked, model, info = self._asked, self._asked.model, self._footage.reader.info
         sink, first = asked.sink, self._answers[0]
-        foil = None if asked.question.foil is None else model.label(asked.question.foil)
+        foil = None if asked.question.ask.foil is None else model.label(asked.question.ask.foil)
         targets = [
-            report.target_entry(self.film, answer, number=number, foil=foil, sink=sink, files=files[number])
+            report.target_entry(
+                self.film,
+                answer,
+                number=number,
+                foil=foil,
+                sink=sink,
+                files=files[number],
+                methods=asked.question.methods,
+            )
             for number, answer in enumerate(self._answers)
         ]
         outputs = asked.options.outputs
@@ -139,12 +155,16 @@ class Result:
             "targets": targets,
             "windows": report.window_entries(model, self.film, first),
             "sink": report.sink_entry(sink),
-            "audit": [
+            "audit": [asked.note] * bool(asked.note)
+            + [
                 sentence
                 for label, answer in zip(self.film.labels, self._answers, strict=True)
                 for sentence in audit_sentences(label, answer.explanation, sink)
             ],
             "fill": asked.options.fill,
+            "score": asked.options.score,
+            "lambda": asked.options.lam,
+            "fusion": asked.options.fusion if len(asked.question.layers) > 1 else None,
             "runtime": {
                 "device": str(model.device),
                 "batch_size": asked.question.batch_size,

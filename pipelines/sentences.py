@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vidcam.cam.audit import SINK_SHARE, Sink, sink_share
-from vidcam.explanation import AlphaAudit, Explanation
+from vidcam.cam.audit import SINK_SHARE
+from vidcam.explanation import AlphaAudit, Explanation, Sink, sink_share
 
 MOST_CELLS = 3
 

@@ -187,9 +187,9 @@ def test_layers(capsys: Capture) -> None:
     assert main(["layers", POOLED, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["layer"] for row in rows][-2:] == ["block2", "dropout"]
-    assert rows[-1] == {
-        "layer": "dropout",
-        "kind": "Dropout",
+    assert rows[-2] == {
+        "layer": "block2",
+        "kind": "Sequential",
         "channels": 8,
         "grid": [4, 16, 16],
         "stride_frames": 2.0,

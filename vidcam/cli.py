@@ -90,11 +90,15 @@ def commands() -> None:
     "methods",
     multiple=True,
     metavar="M",
-    help="gradcam, gradcam+, gradcam++; repeatable; default: first and last.",
+    help="gradcam, gradcam+, gradcam++, gradcam++softmax, gradcam++signed, cam, hirescam, layercam, guided-gradcam, "
+    "guided-gradcam+, guided-gradcam++; repeatable; default: gradcam and gradcam++.",
 )
 @click.option("--target", "targets", multiple=True, metavar="LABEL|INDEX", help="Default: the film's top class.")
 @click.option("--foil", metavar="LABEL|INDEX", help="Explain the target against this class (S_target - S_foil).")
-@click.option("--layer", metavar="NAME", help="See `vidcam layers MODEL`.")
+@click.option("--layer", multiple=True, metavar="NAME", help="See `vidcam layers MODEL`; repeatable, then fused.")
+@click.option("--fusion", metavar="NAME", help="mean or max of several layers' maps; default mean.")
+@click.option("--score", metavar="NAME", help="logit or probability; default logit.")
+@click.option("--lambda", "lam", type=float, metavar="L", help="gradcam++ through exp(L·score); default 1.")
 @click.option(
     "--clip", "clip_start_seconds", type=float, metavar="START_SECONDS", help="Only the window that starts here."
 )

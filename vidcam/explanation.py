@@ -9,13 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.errors import ShapeError, name_not_found
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
+
+Activation = Literal["softmax", "sigmoid"]
+"""What turns logits into probabilities: classes that exclude each other, or that do not."""
+
+OF_FUNCTION = -1
+"""The target's index where a function of the output was explained and no class."""
+
+SATURATED = 1e-4
+"""From 1 - p of this on, a probability's own gradient has all but vanished."""
 
 FIVE_NUMBERS = ("min", "q1", "median", "q3", "max")
 
@@ -57,6 +66,21 @@ class AlphaAudit:
             raise ShapeError(f"an audit of {clips} clips needs the shapes {shapes}, got {wrong}")
 
 
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """The cells of the feature grid that are loud on a content-free clip.
+
+    Attributes:
+        cells: their indices (t, h, w), the loudest first.
+        value: channel sum of the activations in the loudest.
+        median: median channel sum over the grid.
+    """
+
+    cells: tuple[tuple[int, ...], ...]
+    value: float
+    median: float
+
+
 AUDIT_FIELDS = ("positive", "nonzero", "product", "guarded", "agreement", "uniform")
 
 
@@ -67,12 +91,18 @@ class Explanation:
     Attributes:
         volumes: method → (N, t, h, w) float32 (float64 for a float64 model), raw, >= 0.
         logits: (N, K), the model's scores before the softmax.
-        target: (N,) int64, the class explained in each clip.
+        target: (N,) int64, the class explained in each clip; OF_FUNCTION (-1) for a function of the output.
         foil: (N,) int64 or None: the class it was contrasted with (score S_target - S_foil).
-        layer: dotted name of the target layer.
+        layer: dotted name of the target layer; of several, joined by ' + '.
         input_size: (T, H, W) of the model's input.
         alpha: method → audit, for the methods that weigh by α.
         alpha_exact: whether eq. 19 is exact, that is, the head is piecewise linear in A; None: could not be told.
+        guarded: method → (N,) share of the positions whose denominator hit the guard, for `gradcam++signed` and
+            `gradcam++softmax`; that of `gradcam++` stands in its audit.
+        guided: method → (N, C, T, H, W) signed: guided backpropagation times the map at the input's size.
+        activation: what turns the logits into probabilities.
+        sink: cells that are loud on a clip without content; None where none was found or looked for.
+        notes: sentences about what was chosen for the caller.
     """
 
     volumes: Mapping[str, Floats]
@@ -83,6 +113,11 @@ class Explanation:
     input_size: tuple[int, ...]
     alpha: Mapping[str, AlphaAudit] = field(default_factory=dict)
     alpha_exact: bool | None = None
+    guarded: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    guided: Mapping[str, Floats] = field(default_factory=dict)
+    activation: Activation = "softmax"
+    sink: Sink | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         axes = 1 + len(self.input_size)
@@ -107,7 +142,7 @@ class Explanation:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Canonical names of the methods."""
+        """Canonical names of the methods that gave volumes."""
         return tuple(self.volumes)
 
     @property
@@ -126,18 +161,73 @@ class Explanation:
         return normalise_per_clip(upsample_volume(self.volume(method), self.input_size))
 
     def probabilities(self) -> NDArray[np.float64]:
-        """Softmax of the logits, (N, K), computed in float64."""
+        """Softmax (or sigmoid) of the logits, (N, K), computed in float64."""
         logits = self.logits.astype(np.float64)
+        if self.activation == "sigmoid":
+            odds = np.exp(-np.abs(logits))
+            return np.where(logits < 0, odds, 1.0) / (1.0 + odds)
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
         return probabilities
+
+    @property
+    def probability(self) -> NDArray[np.float64]:
+        """(N,) probability of each clip's target; NaN where a function was explained."""
+        if (self.target == OF_FUNCTION).any():
+            return np.full(len(self), np.nan)
+        return np.take_along_axis(self.probabilities(), self.target[:, None], axis=1)[:, 0]
+
+    @property
+    def saturated(self) -> NDArray[np.bool_]:
+        """(N,) whether the target's probability lies within 1e-4 of 1, where its own gradient says little."""
+        return self.probability >= 1 - SATURATED
+
+    def audit(self, clip: int = 0) -> str:
+        """What is to be known of one clip's maps before they are trusted, in one line."""
+        parts = [_alpha_line(name, audit, clip) for name, audit in self.alpha.items()]
+        parts += [f"{name}: {share[clip]:.2%} at the guard" for name, share in self.guarded.items()]
+        parts += [] if self.alpha_exact is None else [f"eq. 19 {'exact' if self.alpha_exact else 'an approximation'}"]
+        if self.target[clip] != OF_FUNCTION:
+            parts.append(f"p = {self.probability[clip]:.6g}{' (saturated)' if self.saturated[clip] else ''}")
+        caught = [name for name, volume in self.volumes.items() if self.sink and peaks_in_sink(volume, self.sink)[clip]]
+        parts += [f"{', '.join(caught)} peaks in the sink"] if caught else ["no peak in the sink"] * bool(self.sink)
+        empty = [name for name, flags in self.empty.items() if flags[clip]]
+        return "; ".join([*parts, *([f"empty: {', '.join(empty)}"] if empty else [])])
+
+
+def _alpha_line(name: str, audit: AlphaAudit, clip: int) -> str:
+    low, _, middle, _, high = audit.positive[clip]
+    return (
+        f"{name}: alpha {middle:.3f} at the median ({low:.3g} to {high:.3g}; from {audit.nonzero[clip, 0]:.3g} to "
+        f"{audit.nonzero[clip, 4]:.3g} over all g), {audit.guarded[clip]:.2%} at the guard, r = "
+        f"{audit.agreement[clip]:.4f} with gradcam+"
+    )
+
+
+def peaks_in_sink(volumes: Floats, sink: Sink) -> NDArray[np.bool_]:
+    """Whether the maximum of each map lies in one of the sink's cells, (N,); empty maps peak nowhere.
+
+    Args:
+        volumes: raw maps, (N, t, h, w).
+        sink: of the same layer.
+    """
+    flat = volumes.reshape(volumes.shape[0], -1)
+    loud = [int(np.ravel_multi_index(cell, volumes.shape[1:])) for cell in sink.cells]
+    peaks: NDArray[np.bool_] = np.isin(flat.argmax(axis=1), loud) & flat.any(axis=1)
+    return peaks
+
+
+def sink_share(volumes: Floats, sink: Sink) -> float:
+    """Share of the maps that peak in the sink; arguments as `peaks_in_sink`."""
+    return float(np.mean(peaks_in_sink(volumes, sink)))
 
 
 def per_clip_arrays(explanation: Explanation) -> tuple[NDArray[Any], ...]:
     """Every array of an explanation that has one entry for each clip, in a fixed order."""
     audits = [getattr(audit, part) for audit in explanation.alpha.values() for part in AUDIT_FIELDS]
     foil = () if explanation.foil is None else (explanation.foil,)
-    return (*explanation.volumes.values(), explanation.logits, explanation.target, *foil, *audits)
+    others = (*explanation.guarded.values(), *explanation.guided.values())
+    return (*explanation.volumes.values(), explanation.logits, explanation.target, *foil, *audits, *others)
 
 
 def mapped(explanation: Explanation, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Explanation:
@@ -152,6 +242,8 @@ def mapped(explanation: Explanation, function: Callable[[NDArray[Any]], NDArray[
             name: AlphaAudit(*(function(getattr(audit, part)) for part in AUDIT_FIELDS))
             for name, audit in explanation.alpha.items()
         },
+        guarded={name: function(share) for name, share in explanation.guarded.items()},
+        guided={name: function(values) for name, values in explanation.guided.items()},
     )
 
 

@@ -122,6 +122,8 @@ class Film:
                     "contrasted": explanation.foil is not None,
                     "alpha": list(explanation.alpha),
                     "alpha_exact": explanation.alpha_exact,
+                    "activation": explanation.activation,
+                    "guarded": list(explanation.guarded),
                 }
                 for label, explanation, bounds in zip(self.labels, self.explanations, self.bounds, strict=True)
             ],
@@ -199,6 +201,8 @@ def _explanation(
             for name in entry["alpha"]
         },
         alpha_exact=entry["alpha_exact"],
+        activation=entry.get("activation", "softmax"),
+        guarded={name: arrays[f"{prefix}/guarded/{name}"] for name in entry.get("guarded", ())},
     )
 
 
@@ -211,6 +215,8 @@ def _arrays(prefix: str, explanation: Explanation) -> dict[str, NDArray[Any]]:
     for name, audit in explanation.alpha.items():
         for part in AUDIT_FIELDS:
             arrays[f"{prefix}/alpha/{name}/{part}"] = getattr(audit, part)
+    for name, share in explanation.guarded.items():
+        arrays[f"{prefix}/guarded/{name}"] = share
     return arrays
 
 

@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from vidcam.cam.audit import MOST_POSITIONS, Sink, audit_alpha, correlation, find_sink, sink_share
-from vidcam.cam.methods import METHODS
+from vidcam.cam.audit import MOST_POSITIONS, audit_alpha, correlation, find_sink
 from vidcam.cam.volume import combine
+from vidcam.cam.weights import gradcam_plus_weights, gradcam_pp_weights
+from vidcam.explanation import Sink, sink_share
 
 
 def test_alpha_by_hand() -> None:
     a = torch.tensor([[1.0, 2.0, 0.0], [0.0, 3.0, 1.0]]).view(1, 2, 1, 1, 3)  # ΣA = 3, 4
     g = torch.tensor([[1.0, -1.0, 0.0], [0.5, 2.0, 0.0]]).view(1, 2, 1, 1, 3)
-    volumes = [combine(METHODS[name](a, g), a) for name in ("gradcam+", "gradcam++")]
+    volumes = [combine(weights(a, g), a) for weights in (gradcam_plus_weights, gradcam_pp_weights)]
     audit = audit_alpha(a, g, *volumes)
     assert audit.positive[0, [0, 2, 4]].tolist() == pytest.approx([1 / 10, 1 / 5, 1 / 4])
     assert audit.nonzero[0, [0, 1, 3, 4]].tolist() == pytest.approx([-1, 1 / 10, 1 / 5, 1 / 4])

@@ -13,7 +13,8 @@ from torch.autograd.function import once_differentiable
 
 from tests.helpers import oracle
 from tests.helpers.nets import BrightnessNet, HiddenHead, PooledHead, random_clip, seeded
-from vidcam.cam.explain import attribution, explain
+from vidcam.cam.attribution import Ask, attribution
+from vidcam.cam.explain import explain
 from vidcam.errors import InputError, LayerError, NameNotFoundError, NonFiniteError, ShapeError
 
 ALL = ("gradcam", "gradcam+", "gradcam++")
@@ -132,7 +133,7 @@ def test_pooled_head_makes_the_gradient_uniform() -> None:
 
 
 def test_the_default_layer_is_the_last_with_an_extent() -> None:
-    assert explain(seeded(PooledHead), random_clip(1, 3, 4, 8, 8)).layer == "dropout"
+    assert explain(seeded(PooledHead), random_clip(1, 3, 4, 8, 8)).layer == "block2"
     assert explain(_hidden(), _clip(1)).layer == "after"
 
 
@@ -154,7 +155,7 @@ def test_foil_explains_the_difference() -> None:
 def test_several_targets_from_one_forward_pass() -> None:
     net, clip = _hidden(), _clip()
     with attribution(net, clip, layer="relu") as run:
-        together = [run.explain(target, methods=ALL) for target in (0, [1, 3])]
+        together = [run.explain(target, Ask(methods=ALL)) for target in (0, [1, 3])]
     for classes, result in zip(([0, 0], [1, 3]), together, strict=True):
         alone = explain(net, clip, layer="relu", methods=ALL, target=classes)
         for method in ALL:
@@ -239,8 +240,8 @@ BREAKERS: dict[str, Callable[[pytest.MonkeyPatch, nn.Module], None]] = {
     "in the layer": lambda patch, net: patch.setattr(net.get_submodule("block2"), "forward", _fail),
     "in the head": lambda patch, net: patch.setattr(net.get_submodule("fc"), "forward", _fail),
     "in the backward": lambda patch, net: patch.setattr("torch.autograd.grad", _fail),
-    "in the weights": lambda patch, net: patch.setattr("vidcam.cam.explain.combine", _fail),
-    "in the audit": lambda patch, net: patch.setattr("vidcam.cam.explain.audit_alpha", _fail),
+    "in the weights": lambda patch, net: patch.setattr("vidcam.cam.methods.combine", _fail),
+    "in the audit": lambda patch, net: patch.setattr("vidcam.cam.evidence.audit_alpha", _fail),
     "in a hook's registration": lambda patch, net: patch.setattr(
         net.get_submodule("block2"), "register_forward_hook", _fail
     ),
@@ -331,7 +332,7 @@ class _Odd(nn.Module):
         if self.what == "cut":
             features = features.detach()
         scores = features.mean(dim=(2, 3, 4))
-        return {"dict": {"logits": scores}, "map": features}.get(self.what, scores)
+        return {"dict": {"scores": scores}, "map": features}.get(self.what, scores)
 
 
 @pytest.mark.parametrize(
@@ -474,7 +475,7 @@ class _Ending(nn.Module):
 def test_probabilities_are_refused() -> None:
     message = r"the model returns probabilities \(each row adds up to 1\), expected logits, because"
     for dtype in (torch.float32, torch.float64):
-        net, clip = _Ending(lambda scores: scores.softmax(dim=1)).to(dtype), random_clip(2, 3, 4, 8, 8, dtype=dtype)
+        net, clip = _Ending(lambda scores: scores.softmax(dim=1) * 1).to(dtype), random_clip(2, 3, 4, 8, 8, dtype=dtype)
         with pytest.raises(InputError, match=message):
             explain(net, clip, layer="net.block2")
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tests.helpers.nets import TINY_SPEC, BrightnessNet, PooledHead, pooled_model, seeded
 from tests.helpers.videos import Frames, flat_frames, noise_frames
 from tests.pipelines.test_windows import Reel
+from vidcam.cam.attribution import Ask
 from vidcam.cam.explain import explain
 from vidcam.errors import InputError, NonFiniteError, RunError
 from vidcam.models.model import Model
@@ -71,7 +72,15 @@ def _run(
     return analyse(
         model,
         Footage(reel, windows, spec.geometry(reel.info.size)),
-        Question(methods=methods, targets=targets, foil=None, layer=layer, fill="black", batch_size=batch_size),
+        Question(
+            methods=methods,
+            targets=targets,
+            ask=Ask(methods),
+            layers=(layer,),
+            fusion="mean",
+            fill="black",
+            batch_size=batch_size,
+        ),
         clock=Clock(),
         progress=silent if told is None else lambda *step: told.append(step),
     )
@@ -279,11 +288,11 @@ class _LoudCorner(BrightnessNet):
 
 def test_the_sink_is_found_on_a_grey_clip() -> None:
     spec = replace(TINY_SPEC, classes=2)
-    sink = grey_sink(Model(spec, _LoudCorner(), ("a", "b"), "by hand"), "relu")
+    sink = grey_sink(Model(spec, _LoudCorner(), ("a", "b"), "by hand"), ("relu",))
     assert sink is not None
     assert sink.cells == ((0, 0, 7),)
     assert [sink.value, sink.median] == pytest.approx([50.5, 0.5])  # grey is 127.5 of 255
-    assert grey_sink(Model(spec, BrightnessNet((4, 2, 2)), ("a", "b"), "by hand"), "relu") is None
+    assert grey_sink(Model(spec, BrightnessNet((4, 2, 2)), ("a", "b"), "by hand"), ("relu",)) is None
 
 
 @pytest.mark.parametrize("layer", ["relu", None])

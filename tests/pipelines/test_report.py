@@ -17,8 +17,7 @@ from torch import nn
 
 from tests.helpers.nets import TINY_SPEC
 from vidcam import __version__
-from vidcam.cam.audit import Sink
-from vidcam.explanation import AlphaAudit, Explanation
+from vidcam.explanation import AlphaAudit, Explanation, Sink
 from vidcam.film import Film
 from vidcam.geometry import Geometry
 from vidcam.media import VideoInfo

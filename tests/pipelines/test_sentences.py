@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vidcam.cam.audit import Sink
-from vidcam.explanation import AlphaAudit, Explanation
+from vidcam.explanation import AlphaAudit, Explanation, Sink
 from vidcam.pipelines.sentences import audit_sentences, sink_shares
 
 CELLS = ((1, 0, 1), (0, 0, 0), (0, 1, 1), (1, 1, 0), (1, 1, 1))

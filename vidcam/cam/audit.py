@@ -10,7 +10,6 @@ them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidcam.cam.weights import alpha, at_least_float32, channel_sums, guarded_denominator
-from vidcam.explanation import AlphaAudit
+from vidcam.explanation import AlphaAudit, Sink
 
 MOST_POSITIONS = 1 << 17
 """Quartiles are taken over an even subsample of about this many positions of a clip; minimum and maximum over all."""
@@ -33,22 +32,9 @@ SINK_SHARE = 0.5
 """From this share of a film's windows on, maps that peak in the sink are reported."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sink:
-    """The cells of the feature grid that are loud on a content-free clip.
-
-    Attributes:
-        cells: their indices (t, h, w), the loudest first.
-        value: channel sum of the activations in the loudest.
-        median: median channel sum over the grid.
-    """
-
-    cells: tuple[tuple[int, ...], ...]
-    value: float
-    median: float
-
-
-def audit_alpha(activations: Tensor, gradients: Tensor, plus: Tensor, plus_plus: Tensor) -> AlphaAudit:
+def audit_alpha(
+    activations: Tensor, gradients: Tensor, plus: Tensor, plus_plus: Tensor, *, lam: float = 1.0
+) -> AlphaAudit:
     """The audit of α for each clip.
 
     Args:
@@ -56,11 +42,12 @@ def audit_alpha(activations: Tensor, gradients: Tensor, plus: Tensor, plus_plus:
         gradients: g, same shape.
         plus: gradcam+ volumes, (N, t, h, w).
         plus_plus: gradcam++ volumes, (N, t, h, w).
+        lam: λ of EQ 12.
     """
     a, g = at_least_float32(activations), at_least_float32(gradients)
     product = channel_sums(a) * g
-    values = alpha(a, g)
-    _, hit = guarded_denominator(product)
+    values = alpha(a, g, lam=lam)
+    _, hit = guarded_denominator(lam * product)
     positive, nonzero = (g > 0).flatten(1), (g != 0).flatten(1)
     return AlphaAudit(
         positive=_five_numbers(values, positive),
@@ -93,16 +80,11 @@ def find_sink(activations: Tensor) -> Sink | None:
     return Sink(cells, top, median)
 
 
-def sink_share(volumes: NDArray[np.floating[Any]], sink: Sink) -> float:
-    """Share of the maps whose maximum lies in one of the sink's cells.
-
-    Args:
-        volumes: raw maps, (N, t, h, w); empty ones peak nowhere.
-        sink: from `find_sink` of the same layer.
-    """
-    flat = volumes.reshape(volumes.shape[0], -1)
-    loud = [int(np.ravel_multi_index(cell, volumes.shape[1:])) for cell in sink.cells]
-    return float(np.mean(np.isin(flat.argmax(axis=1), loud) & flat.any(axis=1)))
+def guarded_share(activations: Tensor, gradients: Tensor, *, lam: float = 1.0) -> NDArray[np.float64]:
+    """Share of each clip's positions with g != 0 at which α is kept away from a pole, (N,): the signed form's."""
+    a, g = at_least_float32(activations), at_least_float32(gradients)
+    _, hit = guarded_denominator(lam * channel_sums(a) * g)
+    return _share(hit.flatten(1), (g != 0).flatten(1))
 
 
 def correlation(first: NDArray[np.floating[Any]], second: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

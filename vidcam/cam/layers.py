@@ -1,8 +1,8 @@
 """Layers by name, their feature grids, and the default one.
 
-A layer can carry a class activation map if its output is (N, D, t, h, w) (or (N, D, h, w) for an image network) with
-more than one cell in every axis that the input is longer than one in. The default is the last such layer in order of
-execution, the outermost module where several end together: Grad-CAM's own advice, 'the last convolutional block'.
+A layer can carry a class activation map if its output is (N, D, t, h, w) – (N, D, h, w) for an image network,
+(N, D, l) for a signal – with more than one cell in every axis that the input is longer than one in; transformers need
+a reshape for that. The default is the last block that still has an extent in space and time, after its ReLU.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from vidcam.cam.conduct import untouched
-from vidcam.errors import LayerError, name_not_found
+from vidcam.cam.conduct import untouched, unwrapped
+from vidcam.cam.inputs import Input, ordinary, reference
+from vidcam.cam.reshape import Reshape
+from vidcam.errors import LayerError, VidcamError, name_not_found
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Layer:
         channels: D.
         grid: (t, h, w), the feature grid; (h, w) for an image network.
         stride: input frames and pixels for each cell, (frames, rows, columns) or (rows, columns).
+        is_nonnegative: whether no activation was below 0, as after a ReLU; Grad-CAM++ has no poles there.
+        is_computed: whether it computes anything in evaluation mode; dropout and identity do not.
     """
 
     name: str
@@ -35,6 +39,8 @@ class Layer:
     channels: int
     grid: tuple[int, ...]
     stride: tuple[float, ...]
+    is_nonnegative: bool = True
+    is_computed: bool = True
 
 
 def dotted_name(name: str) -> str:
@@ -48,7 +54,7 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
     Raises:
         NameNotFoundError: with the nearest names.
     """
-    modules: dict[str, nn.Module] = dict(model.named_modules())
+    modules: dict[str, nn.Module] = dict(unwrapped(model).named_modules())
     dotted = dotted_name(name)
     if not dotted or dotted not in modules:
         known = [known for known in modules if known]
@@ -56,44 +62,98 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
     return modules[dotted]
 
 
-def list_layers(model: nn.Module, clip: Tensor) -> tuple[Layer, ...]:
+def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
+    """The dotted name of a layer that is given by name or as a module of the network.
+
+    Raises:
+        LayerError: the module is no part of the network.
+    """
+    if isinstance(layer, str):
+        return dotted_name(layer)
+    names: dict[nn.Module, str] = {module: name for name, module in unwrapped(model).named_modules() if name}
+    if layer in names:
+        return names[layer]
+    raise LayerError(
+        f"the layer, a {type(layer).__name__}, is not one of the network's modules, expected one of them; pass "
+        f"`model.get_submodule(...)` of the same model, or a name"
+    )
+
+
+def list_layers(model: nn.Module, clip: Input, *, reshape: Reshape | None = None) -> tuple[Layer, ...]:
     """All layers that can carry a map, in the order in which they finish; the model is run once on `clip`.
 
     Args:
         model: left exactly as it was.
-        clip: (N, C, T, H, W) or (N, C, H, W); one clip is enough.
+        clip: (N, C, T, H, W) or (N, C, H, W), or a list of pathways; one clip is enough.
+        reshape: layer output → (N, D, t, h, w); layers that it does not fit are left out.
     """
     seen: dict[str, Layer] = {}
-    size = tuple(clip.shape[2:])
+    shown = reference(clip)
+    size = tuple(shown.shape[2:])
 
     def note(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
-        def hook(module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> None:
-            if isinstance(output, Tensor) and carries_map(output, clip):
-                grid = tuple(output.shape[2:])
-                stride = tuple(length / cells for length, cells in zip(size, grid, strict=True))
-                seen.pop(name, None)  # a module that runs twice counts where it ran last
-                seen[name] = Layer(name, type(module).__name__, int(output.shape[1]), grid, stride)
+        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            features = reshaped(output, reshape)
+            if features is None or not carries_map(features, shown):
+                return
+            grid = tuple(features.shape[2:])
+            stride = tuple(length / cells for length, cells in zip(size, grid, strict=True))
+            seen.pop(name, None)  # a module that runs twice counts where it ran last
+            seen[name] = Layer(
+                name,
+                type(module).__name__,
+                int(features.shape[1]),
+                grid,
+                stride,
+                is_nonnegative=bool(features.min() >= 0),
+                is_computed=not any(output is given for given in inputs),
+            )
 
         return hook
 
+    network = unwrapped(model)
     with ExitStack() as stack:
-        stack.enter_context(untouched(model))
-        for name, module in model.named_modules():
+        stack.enter_context(untouched(network))
+        for name, module in network.named_modules():
             if name:
                 stack.callback(module.register_forward_hook(note(name)).remove)
-        model(clip)
+        network(ordinary(clip))
     return tuple(seen.values())
 
 
 def default_layer(layers: Sequence[Layer]) -> str:
-    """The last layer that still has an extent in space and time.
+    """The last layer that computes something on the last grid with an extent, after its ReLU if there is one.
+
+    'Block' means the outermost module that ends there: it finishes last.
+
+    Args:
+        layers: of `list_layers`.
 
     Raises:
         LayerError: there is none.
     """
     if not layers:
         raise LayerError("no layer has an extent in space and time, expected a convolutional network; name a layer")
-    return layers[-1].name
+    computed = [layer for layer in layers if layer.is_computed] or list(layers)
+    after_relu = [layer for layer in computed if layer.is_nonnegative and layer.grid == computed[-1].grid]
+    return (after_relu or computed)[-1].name
+
+
+def tensor_of(output: Any) -> Tensor | None:
+    """The floating point tensor that a layer returns: alone, or first in a tuple or list."""
+    first = output[0] if isinstance(output, tuple | list) and output else output
+    return first if isinstance(first, Tensor) and first.is_floating_point() else None
+
+
+def reshaped(output: Any, reshape: Reshape | None) -> Tensor | None:
+    """A layer's features (N, D, t, h, w); None where it returns no tensor or one that the reshape does not fit."""
+    tensor = tensor_of(output)
+    if tensor is None or reshape is None:
+        return tensor
+    try:
+        return reshape(tensor)
+    except (VidcamError, RuntimeError, IndexError, ValueError):  # a function of the user's own, tried on every layer
+        return None
 
 
 def is_channels_first(output: Tensor, clip: Tensor) -> bool:

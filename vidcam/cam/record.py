@@ -21,8 +21,12 @@ from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 
 from vidcam.cam.conduct import untouched
-from vidcam.cam.layers import find_layer
+from vidcam.cam.layers import find_layer, tensor_of
 from vidcam.errors import LayerError
+
+
+class NoGradientError(LayerError):
+    """The score does not depend on the layer, or on no place in it; `explain` names a layer on which it does."""
 
 
 class Tape:
@@ -30,23 +34,56 @@ class Tape:
 
     def __init__(self) -> None:
         self._outputs: dict[str, Tensor] = {}
+        self._is_paused = False
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the model run again without being recorded, and without the graph of its head."""
+        self._is_paused, graph = True, torch.is_grad_enabled()
+        try:
+            yield
+        finally:
+            self._is_paused = False
+            torch.set_grad_enabled(graph)
 
     @property
     def activations(self) -> dict[str, Tensor]:
         """Layer → A, (N, D, ...) detached, as it was when the layer returned."""
         return {name: output.detach() for name, output in self._outputs.items()}
 
-    def gradients(self, score: Tensor) -> dict[str, Tensor]:
+    def gradients(self, score: Tensor, direction: Tensor | None = None) -> dict[str, Tensor]:
         """Layer → g = ∂score/∂A, (N, D, ...), detached. May be asked for several scores of one forward pass.
 
         Args:
             score: a scalar; the sum over the batch of one score for each clip, since clips do not mix in evaluation.
+            direction: of the same shape as `score`, which may then be any tensor: g = ∂(score · direction)/∂A.
 
         Raises:
             LayerError: the score does not depend on a recorded layer.
         """
-        gradients = self._differentiate(score, create_graph=False)
+        gradients = self._differentiate(score, create_graph=False, direction=direction)
         return {name: gradient.detach() for name, gradient in gradients.items()}
+
+    def products(self, scores: Tensor, directions: Tensor) -> dict[str, Tensor]:
+        """Layer → ∂(scores · direction)/∂A for each of M directions, (M, N, D, ...), from one batched backward.
+
+        Heads with an operation that cannot be batched are gone through one direction at a time.
+
+        Args:
+            scores: (N, K), of the one forward pass.
+            directions: (M, N, K).
+
+        Raises:
+            LayerError: the scores do not depend on a recorded layer.
+        """
+        try:
+            found = self._differentiate(scores, create_graph=False, direction=directions, is_batched=True)
+        except LayerError:
+            raise
+        except RuntimeError:
+            each = [self.gradients(scores, direction) for direction in directions]
+            return {name: torch.stack([one[name] for one in each]) for name in each[0]}
+        return {name: gradient.detach() for name, gradient in found.items()}
 
     def is_piecewise_linear(self, score: Tensor) -> bool | None:
         """Whether the head has no curvature at A, so that eq. 16 and with it eq. 19 of Grad-CAM++ are exact.
@@ -70,34 +107,46 @@ class Tape:
         outputs = list(self._outputs.values())
         return torch.autograd.grad(torch.stack(list(probes)).sum(), outputs, retain_graph=True, allow_unused=True)
 
-    def _differentiate(self, score: Tensor, *, create_graph: bool) -> dict[str, Tensor]:
+    def _differentiate(
+        self, score: Tensor, *, create_graph: bool, direction: Tensor | None = None, is_batched: bool = False
+    ) -> dict[str, Tensor]:
         names, outputs = list(self._outputs), list(self._outputs.values())
         if not score.requires_grad:
-            raise LayerError(_no_gradient(names))
+            raise NoGradientError(_no_gradient(names))
         gradients: Sequence[Tensor | None] = torch.autograd.grad(
-            score, outputs, retain_graph=True, create_graph=create_graph, allow_unused=True
+            score,
+            outputs,
+            grad_outputs=direction,
+            retain_graph=True,
+            create_graph=create_graph,
+            allow_unused=True,
+            is_grads_batched=is_batched,
         )
         alive = {name: gradient for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
         dead = [name for name in names if name not in alive]
         if dead:
-            raise LayerError(_no_gradient(dead))
+            raise NoGradientError(_no_gradient(dead))
         return alive
 
-    def _hook(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], Tensor]:
-        def keep(module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> Tensor:
-            if not isinstance(output, Tensor) or not output.is_floating_point():
+    def _hook(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], Any]:
+        def keep(module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> Any:
+            if self._is_paused:
+                return None
+            tensor = tensor_of(output)
+            if tensor is None:
                 raise LayerError(
-                    f"layer {name!r} ({type(module).__name__}) returns {type(output).__name__}, expected one floating "
-                    f"point tensor; choose a layer inside it"
+                    f"layer {name!r} ({type(module).__name__}) returns {type(output).__name__}, expected a floating "
+                    f"point tensor, or a tuple that begins with one; choose a layer inside it"
                 )
             if name in self._outputs:
                 raise LayerError(
                     f"layer {name!r} runs more than once in a forward pass, expected once; choose another layer"
                 )
-            kept: Tensor = output if output.requires_grad else output.detach().clone().requires_grad_()
+            kept: Tensor = tensor if tensor.requires_grad else tensor.detach().clone().requires_grad_()
             torch.set_grad_enabled(True)  # for the head; `untouched` restores the caller's mode
             self._outputs[name] = kept
-            return kept.clone()
+            given = kept.clone()
+            return given if tensor is output else _with_first(output, given)
 
         return keep
 
@@ -126,6 +175,12 @@ def record(model: nn.Module, layers: Sequence[str]) -> Iterator[Tape]:
         yield tape
 
 
+def _with_first(output: Any, first: Tensor) -> Any:
+    """The same tuple, named tuple or list with another first element."""
+    parts = [first, *output[1:]]
+    return output._make(parts) if hasattr(output, "_make") else type(output)(parts)
+
+
 def _direction(like: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     direction: Tensor = torch.randn(like.shape, generator=generator, dtype=torch.float32).to(like)
@@ -150,5 +205,5 @@ def _has_custom_function(score: Tensor) -> bool:
 def _no_gradient(names: Sequence[str]) -> str:
     return (
         f"the score does not depend on layer {', '.join(map(repr, names))}: it did not run, or nothing of it is read "
-        f"further on; choose another layer (`vidcam layers MODEL` lists them)"
+        f"further on; choose another layer"
     )

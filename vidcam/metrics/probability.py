@@ -5,18 +5,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
+
+from vidcam.explanation import Activation
 
 
-def log_probability(logits: Tensor, target: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Logarithm of the softmax probability of one class for each clip.
+def log_probability(
+    logits: Tensor, target: NDArray[np.int64], activation: Activation = "softmax"
+) -> NDArray[np.float64]:
+    """Logarithm of the probability of one class for each clip.
 
     Args:
         logits: (N, K).
         target: (N,) class indices.
+        activation: `softmax` for classes that exclude each other, `sigmoid` for those that do not.
 
     Returns:
         (N,) float64, <= 0, computed in float64.
     """
-    chosen = logits.detach().double().log_softmax(dim=1).cpu().numpy()
+    scores = logits.detach().double()
+    chosen = (scores.log_softmax(dim=1) if activation == "softmax" else functional.logsigmoid(scores)).cpu().numpy()
     picked: NDArray[np.float64] = np.take_along_axis(chosen, np.asarray(target)[:, None], axis=1)[:, 0]
     return picked

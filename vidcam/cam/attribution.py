@@ -1,0 +1,387 @@
+"""An open forward pass: look at the logits, choose targets, explain as many as wanted, then let go of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from vidcam.cam.classifier import classifier_weights
+from vidcam.cam.conduct import unwrapped
+from vidcam.cam.evidence import LayerMaps
+from vidcam.cam.fusion import Fusion, fuse
+from vidcam.cam.guided import guided_gradients
+from vidcam.cam.inputs import Input, first_clip, ordinary, pathways, reference
+from vidcam.cam.layers import default_layer, is_channels_first, layer_name, list_layers
+from vidcam.cam.methods import DEFAULT_METHODS, GUIDED, Evidence, canonical_methods, volume_methods
+from vidcam.cam.outputs import Ends, class_scores, require_finite
+from vidcam.cam.record import NoGradientError, Tape, record
+from vidcam.cam.reshape import Reshape, unchanged
+from vidcam.cam.softmax import SoftmaxForm, softmax_form
+from vidcam.cam.targets import Aim, ScoreName, Target, aim_at_classes, aim_at_function
+from vidcam.cam.weights import at_least_float32
+from vidcam.errors import InputError, LayerError, ShapeError, VidcamError
+from vidcam.explanation import OF_FUNCTION, Activation, Explanation
+from vidcam.maps import Floats, normalise_per_clip, upsample_volume
+
+Layers = str | nn.Module | Sequence[str | nn.Module] | None
+"""A layer's dotted name ('/' is taken for '.'), the module itself, several of them, or None for the default."""
+
+MOST_TRIES = 24
+"""Layers that are tried, from the last on, to name one that has a gradient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked of a forward pass; one set of defaults.
+
+    Attributes:
+        methods: names or aliases of `vidcam.cam.methods`.
+        foil: class to contrast with: the score is S_target - S_foil.
+        score: `logit`, or `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2).
+        lam: λ of EQ 12: gradcam++ takes the score through exp(λS); near 0 it weighs as gradcam+ does.
+        softmax_chunk: classes whose products `gradcam++softmax` takes at once; memory grows with it, nothing else.
+        softmax_tail: share of the other classes' probability that `gradcam++softmax` may leave out.
+    """
+
+    methods: Iterable[str] = DEFAULT_METHODS
+    foil: int | None = None
+    score: ScoreName = "logit"
+    lam: float = 1.0
+    softmax_chunk: int = 32
+    softmax_tail: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.score not in ("logit", "probability"):
+            raise InputError(f"score is {self.score!r}, expected logit or probability")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watch:
+    """How a model is watched.
+
+    Attributes:
+        model: the network itself, looked at through its wrappers.
+        clip: its input.
+        layers: dotted names.
+        reshape: layer output → (N, D, t, h, w).
+        fusion: of several layers.
+        activation: what stands behind the logits; None: what the model itself ends in, else a softmax.
+        notes: what was chosen for the caller.
+    """
+
+    model: nn.Module
+    clip: Input
+    layers: tuple[str, ...]
+    reshape: Reshape
+    fusion: Fusion
+    activation: Activation | None
+    notes: tuple[str, ...]
+
+    @property
+    def clips(self) -> int:
+        """N."""
+        return int(reference(self.clip).shape[0])
+
+
+class Attribution:
+    """An open forward pass of N clips whose classes can be explained, as often as wanted.
+
+    Attributes:
+        activation: the function behind the logits, 'softmax' or 'sigmoid'.
+    """
+
+    def __init__(self, watch: Watch, tape: Tape, output: Any, ends: Ends) -> None:
+        self._watch, self._tape, self._output = watch, tape, output
+        self._activations = {name: watch.reshape(a) for name, a in tape.activations.items()}
+        for name, features in self._activations.items():
+            _require_map(features, name, reference(watch.clip))
+        found: Activation | None = None
+        self._scores: Tensor | None = None
+        self._why = ""
+        try:
+            self._scores, found = class_scores(output, ends)
+        except ShapeError as exc:  # no logits: a target that is a function of the output needs none
+            self._why = str(exc)
+        else:
+            require_finite(self._scores, "the logits")
+        self.activation: Activation = watch.activation or found or "softmax"
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Dotted names of the target layers."""
+        return self._watch.layers
+
+    @property
+    def layer(self) -> str:
+        """The target layers' names, joined by ' + '."""
+        return " + ".join(self._watch.layers)
+
+    @property
+    def scores(self) -> Tensor:
+        """(N, K), with the graph of the head.
+
+        Raises:
+            ShapeError: the model does not return logits.
+        """
+        if self._scores is None:
+            raise ShapeError(self._why)
+        return self._scores
+
+    @property
+    def logits(self) -> Tensor:
+        """(N, K) detached, float32 at least."""
+        return self.scores.detach()
+
+    def probabilities(self) -> Tensor:
+        """(N, K) float64."""
+        scores = self.logits.double()
+        return scores.softmax(dim=1) if self.activation == "softmax" else scores.sigmoid()
+
+    @property
+    def activations(self) -> Tensor:
+        """A of the last target layer, (N, D, t, h, w), detached."""
+        return self._activations[self._watch.layers[-1]]
+
+    def explain(self, target: Target = None, ask: Ask | None = None) -> Explanation:
+        """Maps of one target for each clip, from the one forward pass; see `vidcam.explain`."""
+        asked = ask or Ask()
+        aim = self._aim(target, asked)
+        return self._explained(aim, self._tape.gradients(aim.score, aim.direction), asked)
+
+    def explain_each(self, targets: Sequence[Target], ask: Ask | None = None) -> tuple[Explanation, ...]:
+        """One explanation for each target, of classes all from one batched backward through the head."""
+        asked = ask or Ask()
+        if len(targets) == 1 or any(callable(target) for target in targets):
+            return tuple(self.explain(target, asked) for target in targets)
+        aims = [self._aim(target, asked) for target in targets]
+        raw = self._tape.products(self.scores, torch.stack([aim.direction for aim in aims]))
+        each = [{name: gradient[index] for name, gradient in raw.items()} for index in range(len(aims))]
+        return tuple(self._explained(aim, gradients, asked) for aim, gradients in zip(aims, each, strict=True))
+
+    def _aim(self, target: Target, ask: Ask) -> Aim:
+        if not callable(target):
+            return aim_at_classes(self.scores, target, ask.foil, ask.score, self.activation)
+        if ask.foil is not None or ask.score != "logit":
+            raise InputError(
+                "the target is a function of the output, expected neither a foil nor the score 'probability' with it; "
+                "put both into the function"
+            )
+        return aim_at_function(self._output, target, self._watch.clips)
+
+    def _explained(self, aim: Aim, raw: dict[str, Tensor], ask: Ask) -> Explanation:
+        names = canonical_methods(ask.methods)
+        needed, wanted = volume_methods(names), [name for name in names if name not in GUIDED]
+        gradients = self._gradients(raw)
+        maps = {layer: LayerMaps(self._evidence(layer, gradients[layer], aim, ask), needed) for layer in gradients}
+        volumes = {name: fuse([_numpy(m.volumes[name]) for m in maps.values()], self._watch.fusion) for name in needed}
+        where = {layer: f" at {layer}" if len(maps) > 1 else "" for layer in maps}
+        explanation = Explanation(
+            volumes={name: volumes[name] for name in wanted},
+            logits=_numpy(self.logits if self._scores is not None else aim.score.detach().unsqueeze(1)),
+            target=np.full(self._watch.clips, OF_FUNCTION) if aim.classes is None else _numpy(aim.classes),
+            foil=None if aim.foils is None else _numpy(aim.foils),
+            layer=self.layer,
+            input_size=self._input_size,
+            alpha={name + where[layer]: audit for layer, m in maps.items() for name, audit in m.audits().items()},
+            alpha_exact=self._is_exact(aim) if "gradcam++" in needed else None,
+            guarded={name + where[layer]: share for layer, m in maps.items() for name, share in m.guarded().items()},
+            activation=self.activation,
+            notes=self._watch.notes,
+        )
+        guided = tuple(name for name in names if name in GUIDED)
+        return replace(explanation, guided=self._guided(aim, guided, volumes)) if guided else explanation
+
+    def _gradients(self, raw: dict[str, Tensor]) -> dict[str, Tensor]:
+        gradients = {name: self._watch.reshape(gradient) for name, gradient in raw.items()}
+        for name, gradient in gradients.items():
+            require_finite(gradient, f"the gradients at layer {name!r}")
+            if gradient.numel() < raw[name].numel() and not bool(gradient.any()) and bool(raw[name].any()):
+                raise NoGradientError(
+                    f"layer {name!r} has a gradient at no place of its grid, only at what the reshape leaves out: of "
+                    f"all its tokens the head reads the class token alone; choose a layer before that"
+                )
+        return gradients
+
+    def _evidence(self, layer: str, gradients: Tensor, aim: Aim, ask: Ask) -> Evidence:
+        activations = self._activations[layer]
+        return Evidence(
+            activations=activations,
+            gradients=gradients,
+            lam=ask.lam,
+            classifier=lambda: self._classifier(activations, aim),
+            softmax=cache(lambda: self._softmax(layer, aim, ask)),
+        )
+
+    def _classifier(self, activations: Tensor, aim: Aim) -> Tensor:
+        if aim.classes is None:
+            raise InputError("cam reads the classifier's weights of a class, expected no function as the target")
+        weights = classifier_weights(self._watch.model, activations, self.scores)
+        return weights[aim.classes] if aim.foils is None else weights[aim.classes] - weights[aim.foils]
+
+    def _softmax(self, layer: str, aim: Aim, ask: Ask) -> SoftmaxForm:
+        if aim.classes is None or aim.foils is not None or self.activation != "softmax":
+            raise InputError(
+                "gradcam++softmax explains the softmax probability of one class, expected no foil, no function as the "
+                "target and no sigmoid; leave it out of the methods"
+            )
+
+        def products(directions: Tensor) -> Tensor:
+            of_layer = self._tape.products(self.scores, directions)[layer]
+            return torch.stack([self._watch.reshape(product) for product in of_layer])
+
+        return softmax_form(
+            self._activations[layer],
+            self.logits,
+            aim.classes,
+            products,
+            chunk=ask.softmax_chunk,
+            tail=ask.softmax_tail,
+        )
+
+    def _is_exact(self, aim: Aim) -> bool | None:
+        return self._tape.is_piecewise_linear((aim.score * aim.direction).sum())
+
+    def _guided(self, aim: Aim, names: Sequence[str], volumes: dict[str, Floats]) -> dict[str, Floats]:
+        heat = {name: normalise_per_clip(upsample_volume(volumes[GUIDED[name]], self._input_size)) for name in names}
+        saliency = self._saliency(aim)
+        return {name: saliency * heat[name][:, None] for name in names}
+
+    def _saliency(self, aim: Aim) -> Floats:
+        def score(output: Any, ends: Ends) -> Tensor:
+            if aim.function is not None:
+                return aim.function(output).sum()
+            return (class_scores(output, ends)[0] * aim.direction).sum()
+
+        with self._tape.paused():
+            return _guided(self._watch.model, self._watch.clip, score)
+
+    @property
+    def _input_size(self) -> tuple[int, ...]:
+        return tuple(reference(self._watch.clip).shape[2:])
+
+
+@contextmanager
+def attribution(
+    model: nn.Module,
+    clip: Input,
+    *,
+    layer: Layers = None,
+    reshape: Reshape | None = None,
+    fusion: Fusion = "mean",
+    activation: Activation | None = None,
+) -> Iterator[Attribution]:
+    """Run the model once with its head's graph kept, and explain inside the context. Arguments as of `vidcam.explain`.
+
+    Raises:
+        NameNotFoundError, LayerError: the layer does not exist or cannot carry a map.
+        InputError: the output is probabilities whose logits cannot be seen.
+        NonFiniteError: NaN or infinity in the logits.
+    """
+    network, shown = unwrapped(model), ordinary(clip)
+    layers, notes = _layers(network, shown, layer, reshape)
+    watch = Watch(network, shown, layers, reshape or unchanged, fusion, activation, notes)
+    try:
+        with record(network, layers) as tape:
+            with Ends() as ends:
+                output = network(shown)
+            silent = [name for name in layers if name not in tape.activations]
+            if silent:
+                raise LayerError(
+                    f"layer {silent[0]!r} did not run in the forward pass, expected one that does; choose another layer"
+                )
+            yield Attribution(watch, tape, output, ends)
+    except NoGradientError as exc:
+        living = _living_layer(network, first_clip(shown), reshape)
+        raise LayerError(str(exc) if living is None else f"{exc}, such as {living!r}, which has one") from exc
+
+
+def guided_saliency(model: nn.Module, clip: Input, target: Target, ask: Ask | None = None) -> Floats:
+    """Guided backpropagation of a target at the input, without any map: one forward and one backward pass through all.
+
+    Args:
+        model: as of `vidcam.explain`.
+        clip: likewise.
+        target: likewise, but for functions.
+        ask: for its foil and score.
+
+    Returns:
+        (N, C, T, H, W) signed; of several pathways the finest.
+    """
+    asked = ask or Ask()
+    if callable(target):
+        raise InputError("guided saliency by itself takes classes, expected no function as the target; use `explain`")
+
+    def score(output: Any, ends: Ends) -> Tensor:
+        scores, found = class_scores(output, ends)
+        aim = aim_at_classes(scores, target, asked.foil, asked.score, found or "softmax")
+        return (aim.score * aim.direction).sum()
+
+    return _guided(unwrapped(model), ordinary(clip), score)
+
+
+def _guided(model: nn.Module, clip: Input, score: Callable[[Any, Ends], Tensor]) -> Floats:
+    with Ends() as ends:
+        found = guided_gradients(model, clip, lambda output: score(output, ends))
+    tensors = (found,) if isinstance(found, Tensor) else found
+    shown = reference(clip)
+    return _numpy(next(g for g, x in zip(tensors, pathways(clip), strict=True) if x is shown))
+
+
+def _layers(
+    model: nn.Module, clip: Input, layer: Layers, reshape: Reshape | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Dotted names, and a sentence where they were chosen."""
+    if layer is None:
+        name = default_layer(list_layers(model, first_clip(clip), reshape=reshape))
+        return (name,), (f"Layer {name!r} was chosen: the last block that still has an extent in space and time.",)
+    given = [layer] if isinstance(layer, str | nn.Module) else list(layer)
+    if not given:
+        raise LayerError("no layer was given, expected at least one; leave `layer` out for the default")
+    return tuple(dict.fromkeys(layer_name(model, one) for one in given)), ()
+
+
+def _living_layer(model: nn.Module, clip: Input, reshape: Reshape | None) -> str | None:
+    """The last layer at whose places the predicted class has a gradient; None where none is found."""
+    try:
+        candidates = [layer.name for layer in list_layers(model, clip, reshape=reshape) if layer.is_computed]
+        return next(
+            (name for name in candidates[: -MOST_TRIES - 1 : -1] if _is_alive(model, clip, name, reshape)), None
+        )
+    except VidcamError:
+        return None
+
+
+def _is_alive(model: nn.Module, clip: Input, name: str, reshape: Reshape | None) -> bool:
+    try:
+        with record(model, [name]) as tape, Ends() as ends:
+            scores, _ = class_scores(model(clip), ends)
+            gradient = tape.gradients(scores.amax(dim=1).sum())[name]
+    except LayerError:
+        return False
+    return bool((reshape or unchanged)(gradient).any())
+
+
+def _require_map(features: Tensor, layer: str, clip: Tensor) -> None:
+    if not is_channels_first(features, clip):
+        raise LayerError(
+            f"layer {layer!r} returns {tuple(features.shape)} for an input of {tuple(clip.shape)}, expected "
+            f"(N, D, ...) with the input's axes and no finer a grid; choose a convolutional layer, or pass a reshape "
+            f"for a transformer's (vidcam.tokens, vidcam.channels_last)"
+        )
+    if max(features.shape[2:]) == 1 and max(clip.shape[2:]) > 1:
+        raise LayerError(
+            f"layer {layer!r} has one cell only, expected a grid in space or time; choose a layer before the pooling"
+        )
+
+
+def _numpy(tensor: Tensor) -> NDArray[Any]:
+    detached = tensor.detach()
+    return np.asarray((at_least_float32(detached) if detached.is_floating_point() else detached).cpu().numpy())

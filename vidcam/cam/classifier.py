@@ -1,0 +1,53 @@
+"""The classifier's own weights, for `cam` (GC++ eq. 1–2): heads of global average pooling and one linear layer only."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from vidcam.cam.conduct import unwrapped
+from vidcam.cam.weights import at_least_float32
+from vidcam.errors import InputError
+
+_ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-3}
+"""How far W·mean(A) + b may lie from the logits, relative to the largest; halves are rounder."""
+
+
+def classifier_weights(model: nn.Module, activations: Tensor, scores: Tensor) -> Tensor:
+    """W of S = W·mean(A) + b, found among the network's layers and tried on the clips at hand.
+
+    Args:
+        model: whose last linear layer, or convolution with kernels of one cell, is looked for.
+        activations: A, (N, D, t, h, w).
+        scores: S, (N, K).
+
+    Returns:
+        (K, D).
+
+    Raises:
+        InputError: no such layer explains the scores.
+    """
+    pooled = at_least_float32(activations).flatten(2).mean(dim=2)
+    allowed = _ROUNDING.get(activations.dtype, 5e-2) * max(1.0, float(scores.detach().abs().max()))
+    for module in reversed(list(unwrapped(model).modules())):
+        weight = _linear_weight(module)
+        if weight is None or weight.shape != (scores.shape[1], activations.shape[1]):
+            continue
+        bias = getattr(module, "bias", None)
+        weight = weight.detach().to(pooled)
+        predicted = pooled @ weight.T + (0 if bias is None else bias.detach().to(pooled))
+        if float((predicted - scores.detach()).abs().max()) <= allowed:
+            return weight
+    raise InputError(
+        "cam needs a head of global average pooling and one linear layer behind the target layer, which this network "
+        "does not have there; use gradcam, which is the same map on such heads and works on all"
+    )
+
+
+def _linear_weight(module: nn.Module) -> Tensor | None:
+    """(K, D) of a linear layer or a convolution of one cell; None for all else."""
+    if isinstance(module, nn.Linear):
+        return module.weight
+    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) and module.groups == 1:
+        return module.weight.flatten(1) if max(module.kernel_size) == 1 else None
+    return None

@@ -1,0 +1,120 @@
+"""From what a model returns to its logits (N, K).
+
+A model may return (N, K), (N, K, t) that are averaged over t, a tuple or list whose first tensor it is, or an object
+or mapping with `logits`. Where the output itself is what a softmax, log-softmax or sigmoid returned, the tensor that
+went into it is taken: the gradient of a confident probability vanishes. `Ends` notes these calls while the model runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from vidcam.cam.weights import at_least_float32
+from vidcam.errors import InputError, NonFiniteError, ShapeError
+from vidcam.explanation import Activation
+
+_ENDS: dict[Callable[..., Any], Activation] = {
+    torch.softmax: "softmax",
+    torch.log_softmax: "softmax",
+    torch.special.softmax: "softmax",
+    torch.special.log_softmax: "softmax",
+    functional.softmax: "softmax",
+    functional.log_softmax: "softmax",
+    Tensor.softmax: "softmax",
+    Tensor.log_softmax: "softmax",
+    torch.sigmoid: "sigmoid",
+    torch.special.expit: "sigmoid",
+    functional.sigmoid: "sigmoid",
+    Tensor.sigmoid: "sigmoid",
+}
+
+
+class Ends(TorchFunctionMode):
+    """Notes the last softmax or sigmoid that was computed while it is active."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: tuple[Tensor, Tensor, Activation] | None = None
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Call through; keep what went into a softmax or sigmoid."""
+        result = func(*args, **(kwargs or {}))
+        if func in _ENDS and isinstance(result, Tensor):
+            self._last = (result, args[0] if args else kwargs["input"], _ENDS[func])
+        return result
+
+    def before(self, output: Tensor) -> tuple[Tensor, Activation] | None:
+        """The logits that became `output`, and by what; None where it is no such call's result."""
+        if self._last is None or self._last[0] is not output:
+            return None
+        return self._last[1], self._last[2]
+
+
+def class_scores(output: Any, ends: Ends | None = None) -> tuple[Tensor, Activation | None]:
+    """Logits (N, K), float32 at least, of a model's output.
+
+    Args:
+        output: what the model returned.
+        ends: active while it ran.
+
+    Returns:
+        The logits, and the function that the model puts behind them if it has one.
+
+    Raises:
+        ShapeError: the output holds no (N, K) or (N, K, t).
+        InputError: it is probabilities.
+    """
+    scores = first_tensor(output)
+    if scores is None or scores.ndim not in (2, 3):
+        got = f"a tensor of shape {tuple(scores.shape)}" if scores is not None else type(output).__name__
+        raise ShapeError(
+            f"the model returns {got}, expected logits (N, K) or (N, K, t); wrap it so that it returns them, or pass "
+            f"a function of its output as the target"
+        )
+    found = None if ends is None else ends.before(scores)
+    logits, activation = (scores, None) if found is None else found
+    logits = at_least_float32(logits if logits.ndim == 2 else logits.mean(dim=2))
+    _require_logits(logits)
+    return logits, activation
+
+
+def first_tensor(output: Any) -> Tensor | None:
+    """The tensor that a model's output is or holds first; `logits` of an object or mapping."""
+    if isinstance(output, Mapping):
+        output = output.get("logits")
+    elif hasattr(output, "logits"):
+        output = output.logits
+    while isinstance(output, tuple | list) and output:
+        output = output[0]
+    return output if isinstance(output, Tensor) else None
+
+
+def predicted(model: nn.Module, clip: Tensor) -> Tensor:
+    """Logits (N, K) of a model that `untouched` holds; see `class_scores`."""
+    with Ends() as ends:
+        return class_scores(model(clip), ends)[0]
+
+
+def require_finite(tensor: Tensor, what: str) -> None:
+    """Raise a `NonFiniteError` that names the tensor if it holds NaN or infinity."""
+    if not bool(torch.isfinite(tensor).all()):
+        raise NonFiniteError(
+            f"{what} contain NaN or infinity, expected finite numbers; check the weights and the input"
+        )
+
+
+def _require_logits(scores: Tensor) -> None:
+    rows = scores.detach().double()
+    if bool((rows >= 0).all()) and bool(((rows.sum(dim=1) - 1).abs() < 1e-4).all()) and scores.shape[1] > 1:
+        raise InputError(
+            "the model returns probabilities (each row adds up to 1), expected logits, because the gradient of a "
+            "confident probability vanishes; let it return the scores before the softmax"
+        )
