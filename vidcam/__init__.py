@@ -1,6 +1,6 @@
 """vidcam: where and when a video model looked, and whether the answer can be trusted.
 
-    explain           class activation maps of any `nn.Module` and clip tensor
+    explain           class activation maps of any `nn.Module` and clip tensor; `explain_each` for several targets
     explain_video     from a video file to overlay videos, a sheet, data and a JSON
     load_model        a built-in model by name
 
@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vidcam.cam.explain import explain
+    from vidcam.cam.attribution import Ask
+    from vidcam.cam.explain import explain, explain_each
+    from vidcam.cam.layers import list_layers
     from vidcam.cam.record import record
+    from vidcam.cam.reshape import channels_last, tokens
     from vidcam.errors import InputError, RunError, VidcamError
-    from vidcam.explanation import Explanation
+    from vidcam.explanation import Explanation, Sink
     from vidcam.film import Film, load_film
     from vidcam.models.model import Model
     from vidcam.models.registry import load_model, model_names
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Ask",
     "ExplainOptions",
     "ExplainedVideo",
     "Explanation",
@@ -37,16 +41,22 @@ __all__ = [
     "ModelSpec",
     "RunError",
     "Scaling",
+    "Sink",
     "VidcamError",
+    "channels_last",
     "explain",
+    "explain_each",
     "explain_video",
+    "list_layers",
     "load_film",
     "load_model",
     "model_names",
     "record",
+    "tokens",
 ]
 
 _HOMES = {
+    "Ask": "vidcam.cam.attribution",
     "ExplainOptions": "vidcam.pipelines.options",
     "ExplainedVideo": "vidcam.pipelines.explain",
     "Explanation": "vidcam.explanation",
@@ -56,13 +66,18 @@ _HOMES = {
     "ModelSpec": "vidcam.spec",
     "RunError": "vidcam.errors",
     "Scaling": "vidcam.spec",
+    "Sink": "vidcam.explanation",
     "VidcamError": "vidcam.errors",
+    "channels_last": "vidcam.cam.reshape",
     "explain": "vidcam.cam.explain",
+    "explain_each": "vidcam.cam.explain",
     "explain_video": "vidcam.pipelines.explain",
+    "list_layers": "vidcam.cam.layers",
     "load_film": "vidcam.film",
     "load_model": "vidcam.models.registry",
     "model_names": "vidcam.models.registry",
     "record": "vidcam.cam.record",
+    "tokens": "vidcam.cam.reshape",
 }
 
 _HERE = Path(__file__).parent
