@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+
 import numpy as np
 
 from vidcam.cam.audit import SINK_SHARE
@@ -34,15 +36,21 @@ def _sink_sentence(explanation: Explanation, sink: Sink | None) -> str:
     caught = {name: share for name, share in shares.items() if share >= SINK_SHARE}
     if sink is None or not caught:
         return ""
-    peaks = " and ".join(f"{name} in {_windows(share, explanation)}" for name, share in caught.items())
-    others = "".join(f" ({name}: {_windows(s, explanation)})" for name, s in shares.items() if name not in caught)
     cells = " or ".join(f"({', '.join(map(str, cell))})" for cell in sink.cells[:MOST_CELLS])
     more = f" or {len(sink.cells) - MOST_CELLS} more" if len(sink.cells) > MOST_CELLS else ""
     return (
-        f"Sink: the maximum of {peaks}{others} lies in cell {cells}{more} (t, h, w) of {explanation.layer!r}, loud on "
-        f"a flat grey clip too (channel sum {sink.value:.4g} against a median of {sink.median:.4g}); such a peak says "
-        f"more about the network's weights than about this film."
+        f"Sink: the maximum {_in_windows('of', caught, explanation)}{_spared(shares, caught, explanation)} lies in "
+        f"cell {cells}{more} (t, h, w) of {explanation.layer!r}, loud on a flat grey clip too (channel sum "
+        f"{sink.value:.4g} against a median of {sink.median:.4g}); such a peak says more about the network's weights "
+        f"than about this film."
     )
+
+
+def _spared(shares: Mapping[str, float], caught: Collection[str], explanation: Explanation) -> str:
+    """In brackets, the methods that the sink caught less often or never."""
+    others = _together({name: share for name, share in shares.items() if name not in caught}, explanation)
+    said = [f"{names}: {count} of {len(explanation)}" if count else f"not {names}" for names, count in others]
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _alpha_sentences(explanation: Explanation) -> list[str]:
@@ -82,11 +90,26 @@ def _empty_sentence(label: str, explanation: Explanation) -> str:
     shares = {name: float(empty.mean()) for name, empty in explanation.empty.items() if empty.any()}
     if not shares:
         return ""
-    parts = " and ".join(f"for {name} in {_windows(share, explanation)}" for name, share in shares.items())
+    parts = _in_windows("for", shares, explanation)
     nothing = "Nothing speaks" if min(shares.values()) == 1 else "There are moments when nothing speaks"
     return f"{nothing} for {label!r}: the map is empty {parts}."
 
 
-def _windows(share: float, explanation: Explanation) -> str:
-    """A share of the windows in numbers that never round to none or all."""
-    return f"{round(share * len(explanation))} of {len(explanation)} windows"
+def _in_windows(word: str, shares: Mapping[str, float], explanation: Explanation) -> str:
+    """'of gradcam in 8 of 11 windows, of gradcam+ and gradcam++ in 11 of 11': counts never round to none or all."""
+    total = len(explanation)
+    (names, count), *rest = _together(shares, explanation)
+    first = f"{word} {names} in {count} of {total} window{'s' * (total > 1)}"
+    return ", ".join([first, *(f"{word} {names} in {count} of {total}" for names, count in rest)])
+
+
+def _together(shares: Mapping[str, float], explanation: Explanation) -> list[tuple[str, int]]:
+    """Methods of one number of windows together, in the order of the first of them: 'gradcam+ and gradcam++', 11."""
+    groups: dict[int, list[str]] = {}
+    for name, share in shares.items():
+        groups.setdefault(round(share * len(explanation)), []).append(name)
+    return [(_enumeration(names), count) for count, names in groups.items()]
+
+
+def _enumeration(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

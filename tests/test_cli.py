@@ -254,7 +254,7 @@ def test_a_real_clip_with_real_weights(tmp_path: Path, capsys: Capture, real_cli
     assert result["top5"][0]["label"] == "hula hooping"
     assert result["top5"][0]["probability"] == pytest.approx(0.389, abs=0.01)
     assert result["targets"][0]["methods"]["gradcam++"]["sink_share"] == 1.0
-    assert result["audit"][0].startswith("Sink: the maximum of gradcam++ in 1 of 1 windows")
+    assert result["audit"][0].startswith("Sink: the maximum of gradcam++ in 1 of 1 window lies")
 
 
 @pytest.mark.parametrize(

@@ -76,10 +76,28 @@ def test_the_sink_of_several_methods_names_those_that_it_caught() -> None:
     explanation.volumes["gradcam++"][1, 0, 1, 0] = 2.0
     (sentence,) = audit_sentences("yoga", explanation, _sink(1))
     start = (
-        "Sink: the maximum of gradcam in 2 of 2 windows and gradcam++ in 1 of 2 windows (gradcam+: 0 of 2 windows) lies"
+        "Sink: the maximum of gradcam in 2 of 2 windows, of gradcam++ in 1 of 2 (not gradcam+) lies in cell (1, 0, 1) "
     )
     assert sentence.startswith(start)
     assert sink_shares(explanation, _sink(1)) == {"gradcam": 1.0, "gradcam+": 0.0, "gradcam++": 0.5}
+
+
+def test_the_sink_of_many_methods_counts_those_alike_together() -> None:
+    methods = ("gradcam", "gradcam+", "gradcam++", "cam", "hirescam", "layercam")
+    explanation = _explanation((1, 0, 1), (1, 0, 1), (1, 0, 1), methods=methods)
+    for method, spared in {"gradcam": 2, "cam": 2, "hirescam": 3}.items():
+        explanation.volumes[method][:spared, 0, 1, 0] = 2.0
+    (sentence,) = audit_sentences("yoga", explanation, _sink(1))
+    start = (
+        "Sink: the maximum of gradcam+, gradcam++ and layercam in 3 of 3 windows (gradcam and cam: 1 of 3; not "
+        "hirescam) lies in cell "
+    )
+    assert sentence.startswith(start)
+
+
+def test_the_sink_of_one_window() -> None:
+    (sentence,) = audit_sentences("yoga", _explanation((1, 0, 1), methods=("gradcam+", "gradcam++")), _sink(1))
+    assert sentence.startswith("Sink: the maximum of gradcam+ and gradcam++ in 1 of 1 window lies in cell ")
 
 
 @pytest.mark.parametrize(("caught", "of", "is_said"), [(1, 2, True), (2, 4, True), (2, 5, False), (3, 5, True)])
@@ -117,8 +135,8 @@ def test_one_method_empty_throughout_and_another_at_times() -> None:
     explanation.volumes["gradcam++"][:] = 1.0
     (sentence,) = audit_sentences("yoga", explanation, None)
     assert sentence == (
-        "There are moments when nothing speaks for 'yoga': the map is empty for gradcam in 2 of 2 windows and for "
-        "gradcam+ in 1 of 2 windows."
+        "There are moments when nothing speaks for 'yoga': the map is empty for gradcam in 2 of 2 windows, for "
+        "gradcam+ in 1 of 2."
     )
 
 
