@@ -1,0 +1,27 @@
+"""What the README shows of any network runs as it stands there, and gives the shapes that stand beside it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.slow
+def test_your_own_model_in_six_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    section = (ROOT / "README.md").read_text("utf-8").partition("\n## Any network of your own\n")[2]
+    found = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    assert found is not None
+    names: dict[str, Any] = {}
+    exec(found[1], names)  # noqa: S102 – our own text
+    assert len(found[1].splitlines()) == 6
+    explanation = names["explanation"]
+    assert explanation.volumes["gradcam++"].shape == (2, 2, 7, 7)
+    assert explanation.logits.shape == (2, 400)
+    assert explanation.target.shape == (2,)
+    assert names["heat"].shape == (2, 16, 112, 112)
+    assert capsys.readouterr().out.startswith("layer4 gradcam++: alpha 0.5")
