@@ -1,4 +1,4 @@
-"""Leave a model exactly as it was: training flags, hooks, random state, grad mode, compiled or not.
+"""Leave a model exactly as it was: training flags, hooks, random state, grad mode, autocast, compiled or not.
 
 Every touch of a model by the core happens inside `untouched`. A model in training mode is switched to evaluation for
 the time of the call, module by module, and switched back: batch normalisation would otherwise mix the clips of a batch
@@ -45,13 +45,16 @@ def untouched(model: nn.Module) -> Iterator[None]:
     """Run `model` in evaluation mode without gradients; restore flags, random state and grad mode afterwards."""
     flags = [(module, module.training) for module in model.modules()]
     devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
+    caching = torch.is_autocast_cache_enabled()
     eager = torch.compiler.set_stance("force_eager") if _is_compiled(model) else nullcontext()
     try:
+        torch.set_autocast_cache_enabled(False)  # weights cast without a graph here would serve the caller's training
         for module, _ in flags:
             module.training = False
         with eager, torch.random.fork_rng(devices=devices), torch.inference_mode(mode=False), torch.no_grad():
             yield
     finally:
+        torch.set_autocast_cache_enabled(caching)
         for module, flag in flags:
             module.training = flag
 
