@@ -1,8 +1,10 @@
 """From what a model returns to its logits (N, K).
 
 A model may return (N, K), (N, K, t) that are averaged over t, a tuple or list whose first tensor it is, or an object
-or mapping with `logits`. Where the output itself is what a softmax, log-softmax or sigmoid returned, the tensor that
-went into it is taken: the gradient of a confident probability vanishes. `Ends` notes these calls while the model runs.
+or mapping with `logits`. Where the output is what a softmax, log-softmax or sigmoid returned, the tensor that went into
+it is taken: the gradient of a confident probability vanishes. `Ends` notes these calls while the model runs. Where
+more follows than another shape for the same numbers, they cannot be taken off: what is seen to be probabilities or
+their logarithms is refused then.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from vidcam.cam.weights import at_least_float32
 from vidcam.errors import InputError, NonFiniteError, ShapeError
@@ -32,30 +35,46 @@ _ENDS: dict[Callable[..., Any], Activation] = {
     torch.special.expit: "sigmoid",
     functional.sigmoid: "sigmoid",
     Tensor.sigmoid: "sigmoid",
+    torch.sigmoid_: "sigmoid",
+    Tensor.sigmoid_: "sigmoid",
+    functional.logsigmoid: "sigmoid",
 }
+
+_IN_PLACE = {torch.sigmoid_, Tensor.sigmoid_}
 
 
 class Ends(TorchFunctionMode):
-    """Notes the last softmax or sigmoid that was computed while it is active."""
+    """Notes what went into each softmax and sigmoid while it is active, for as long as somebody holds the result."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._last: tuple[Tensor, Tensor, Activation] | None = None
+        self._noted = WeakTensorKeyDictionary()  # result → (what went in, activation); attention's do not pile up
+        self._last: Tensor | None = None  # kept, for a view of it may be all that the model returns
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Call through; keep what went into a softmax or sigmoid."""
-        result = func(*args, **(kwargs or {}))
-        if func in _ENDS and isinstance(result, Tensor):
-            self._last = (result, args[0] if args else kwargs["input"], _ENDS[func])
+        named = kwargs or {}
+        if func not in _ENDS:
+            return func(*args, **named)
+        given = args[0] if args else named["input"]
+        given = given.clone() if func in _IN_PLACE else given
+        result = func(*args, **named)
+        if isinstance(result, Tensor):
+            self._noted[result] = given, _ENDS[func]
+            self._last = result
         return result
 
     def before(self, output: Tensor) -> tuple[Tensor, Activation] | None:
-        """The logits that became `output`, and by what; None where it is no such call's result."""
-        if self._last is None or self._last[0] is not output:
+        """The logits that became `output`, and by what; None where it is no such call's result, in whatever shape."""
+        result = output if output in self._noted else self._last
+        if result is None or result.numel() != output.numel():
             return None
-        return self._last[1], self._last[2]
+        if result is not output and not torch.equal(result.to(output.dtype).flatten(), output.flatten()):
+            return None
+        given, activation = self._noted[result]
+        return given.reshape(output.shape), activation
 
 
 def class_scores(output: Any, ends: Ends | None = None) -> tuple[Tensor, Activation | None]:
@@ -70,7 +89,7 @@ def class_scores(output: Any, ends: Ends | None = None) -> tuple[Tensor, Activat
 
     Raises:
         ShapeError: the output holds no (N, K) or (N, K, t).
-        InputError: it is probabilities.
+        InputError: it is probabilities or their logarithms, and the function that made them is not its end.
     """
     scores = first_tensor(output)
     if scores is None or scores.ndim not in (2, 3):
@@ -82,7 +101,8 @@ def class_scores(output: Any, ends: Ends | None = None) -> tuple[Tensor, Activat
     found = None if ends is None else ends.before(scores)
     logits, activation = (scores, None) if found is None else found
     logits = at_least_float32(logits if logits.ndim == 2 else logits.mean(dim=2))
-    _require_logits(logits)
+    if found is None:
+        _require_logits(logits)
     return logits, activation
 
 
@@ -113,8 +133,14 @@ def require_finite(tensor: Tensor, what: str) -> None:
 
 def _require_logits(scores: Tensor) -> None:
     rows = scores.detach().double()
-    if bool((rows >= 0).all()) and bool(((rows.sum(dim=1) - 1).abs() < 1e-4).all()) and scores.shape[1] > 1:
+    logarithms, shares = _are_shares(rows.exp()), _are_shares(rows)
+    if scores.shape[1] > 1 and (shares or logarithms):
+        what = "probabilities (each row adds up to 1)" if shares else "logarithms of probabilities"
         raise InputError(
-            "the model returns probabilities (each row adds up to 1), expected logits, because the gradient of a "
-            "confident probability vanishes; let it return the scores before the softmax"
+            f"the model returns {what}, expected logits, because the gradient of a confident probability vanishes; "
+            f"let it return the scores before the softmax"
         )
+
+
+def _are_shares(rows: Tensor) -> bool:
+    return bool((rows >= 0).all()) and bool(((rows.sum(dim=1) - 1).abs() < 1e-4).all())
