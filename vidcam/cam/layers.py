@@ -55,6 +55,7 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
         NameNotFoundError: with the nearest names.
     """
     modules: dict[str, nn.Module] = dict(unwrapped(model).named_modules())
+    modules = {**{_without_wrappers(known): module for known, module in modules.items()}, **modules}
     dotted = dotted_name(name)
     if not dotted or dotted not in modules:
         known = [known for known in modules if known]
@@ -91,6 +92,14 @@ def list_layers(model: nn.Module, clip: Input, *, reshape: Reshape | None = None
     shown = reference(clip)
     size = tuple(shown.shape[2:])
 
+    versions: dict[str, list[int]] = {}
+
+    def before(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            versions[name] = [_version(given) for given in inputs]
+
+        return hook
+
     def note(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
         def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             features = reshaped(output, reshape)
@@ -106,7 +115,10 @@ def list_layers(model: nn.Module, clip: Input, *, reshape: Reshape | None = None
                 grid,
                 stride,
                 is_nonnegative=bool(features.min() >= 0),
-                is_computed=not any(output is given for given in inputs),
+                is_computed=not any(
+                    output is given and _version(given) == version
+                    for given, version in zip(inputs, versions[name], strict=True)
+                ),
             )
 
         return hook
@@ -116,6 +128,7 @@ def list_layers(model: nn.Module, clip: Input, *, reshape: Reshape | None = None
         stack.enter_context(untouched(network))
         for name, module in network.named_modules():
             if name:
+                stack.callback(module.register_forward_pre_hook(before(name)).remove)
                 stack.callback(module.register_forward_hook(note(name)).remove)
         network(ordinary(clip))
     return tuple(seen.values())
@@ -154,6 +167,16 @@ def reshaped(output: Any, reshape: Reshape | None) -> Tensor | None:
         return reshape(tensor)
     except (VidcamError, RuntimeError, IndexError, ValueError):  # a function of the user's own, tried on every layer
         return None
+
+
+def _version(value: Any) -> int:
+    """How often a tensor was changed in place: what an in-place ReLU returns is its input, and yet another one."""
+    return value._version if isinstance(value, Tensor) and not value.is_inference() else 0  # noqa: SLF001
+
+
+def _without_wrappers(name: str) -> str:
+    """A layer's name as it was before a part of the network was compiled: 'trunk._orig_mod.0' → 'trunk.0'."""
+    return ".".join(part for part in name.split(".") if part != "_orig_mod")
 
 
 def is_channels_first(output: Tensor, clip: Tensor) -> bool:
