@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcam.cam.weights import alpha, at_least_float32, channel_sums, guarded_denominator
+from vidcam.cam.weights import alpha, at_least_float32, channel_sums, guarded_denominator, scaled_product
 from vidcam.explanation import AlphaAudit, Sink
 
 MOST_POSITIONS = 1 << 17
@@ -47,7 +47,7 @@ def audit_alpha(
     a, g = at_least_float32(activations), at_least_float32(gradients)
     product = channel_sums(a) * g
     values = alpha(a, g, lam=lam)
-    _, hit = guarded_denominator(lam * product)
+    _, hit = guarded_denominator(scaled_product(a, g, lam))
     positive, nonzero = (g > 0).flatten(1), (g != 0).flatten(1)
     return AlphaAudit(
         positive=_five_numbers(values, positive),
@@ -83,7 +83,7 @@ def find_sink(activations: Tensor) -> Sink | None:
 def guarded_share(activations: Tensor, gradients: Tensor, *, lam: float = 1.0) -> NDArray[np.float64]:
     """Share of each clip's positions with g != 0 at which α is kept away from a pole, (N,): the signed form's."""
     a, g = at_least_float32(activations), at_least_float32(gradients)
-    _, hit = guarded_denominator(lam * channel_sums(a) * g)
+    _, hit = guarded_denominator(scaled_product(a, g, lam))
     return _share(hit.flatten(1), (g != 0).flatten(1))
 
 

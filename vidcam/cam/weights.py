@@ -92,7 +92,7 @@ def alpha(activations: Tensor, gradients: Tensor, *, lam: float = 1.0) -> Tensor
         InputError: lam is negative or not finite.
     """
     a, g = _checked(activations, gradients)
-    return torch.where(g != 0, 1 / (2 + _checked_lam(lam) * (channel_sums(a) * g)), torch.zeros_like(g))
+    return torch.where(g != 0, 1 / (2 + scaled_product(a, g, lam)), torch.zeros_like(g))
 
 
 def channel_sums(activations: Tensor) -> Tensor:
@@ -117,11 +117,21 @@ def guarded_denominator(product: Tensor, *, constant: float | Tensor = 2.0) -> t
 
 
 def _weighed(a: Tensor, g: Tensor, lam: float) -> Tensor:
-    denominator, _ = guarded_denominator(_checked_lam(lam) * (channel_sums(a) * g))
+    denominator, _ = guarded_denominator(scaled_product(a, g, lam))
     return (g / denominator).sum(dim=_grid_axes(g))
 
 
-def _checked_lam(lam: float) -> float:
+def scaled_product(a: Tensor, g: Tensor, lam: float) -> Tensor:
+    """λ·ΣA·g, (N, D, t, h, w); 0 where ΣA·g is, also for a λ beyond the range of float32."""
+    return channel_sums(a) * g * min(checked_lam(lam), torch.finfo(g.dtype).max)
+
+
+def checked_lam(lam: float) -> float:
+    """The λ itself.
+
+    Raises:
+        InputError: it is negative or not finite.
+    """
     if not (math.isfinite(lam) and lam >= 0):
         raise InputError(f"lam is {lam}, expected a finite number >= 0: the score is passed through exp(lam·S)")
     return lam
