@@ -9,8 +9,8 @@ from vidcam.cam.conduct import unwrapped
 from vidcam.cam.weights import at_least_float32
 from vidcam.errors import InputError
 
-_ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-3}
-"""How far W·mean(A) + b may lie from the logits, relative to the largest; halves are rounder."""
+_ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-4}
+"""How far W·mean(A) + b may lie from the logits, relative to the sum of the sizes of its terms; halves are rounder."""
 
 
 def classifier_weights(model: nn.Module, activations: Tensor, scores: Tensor) -> Tensor:
@@ -28,15 +28,16 @@ def classifier_weights(model: nn.Module, activations: Tensor, scores: Tensor) ->
         InputError: no such layer explains the scores.
     """
     pooled = at_least_float32(activations).flatten(2).mean(dim=2)
-    allowed = _ROUNDING.get(activations.dtype, 5e-2) * max(1.0, float(scores.detach().abs().max()))
+    rounding = _ROUNDING.get(activations.dtype, 2e-2)
     for module in reversed(list(unwrapped(model).modules())):
         weight = _linear_weight(module)
         if weight is None or weight.shape != (scores.shape[1], activations.shape[1]):
             continue
-        bias = getattr(module, "bias", None)
         weight = weight.detach().to(pooled)
-        predicted = pooled @ weight.T + (0 if bias is None else bias.detach().to(pooled))
-        if float((predicted - scores.detach()).abs().max()) <= allowed:
+        given = getattr(module, "bias", None)
+        bias = weight.new_zeros(len(weight)) if given is None else given.detach().to(pooled)
+        sizes = pooled.abs() @ weight.abs().T + bias.abs()
+        if float((pooled @ weight.T + bias - scores.detach()).abs().max()) <= rounding * float(sizes.max()):
             return weight
     raise InputError(
         "cam needs a head of global average pooling and one linear layer behind the target layer, which this network "
