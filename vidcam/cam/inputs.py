@@ -19,7 +19,8 @@ def pathways(clip: Input) -> tuple[Tensor, ...]:
     Raises:
         ShapeError: not tensors, none, without axes to explain, or of different numbers of clips.
     """
-    parts: tuple[object, ...] = (clip,) if isinstance(clip, Tensor) else tuple(clip)
+    given: object = clip
+    parts: tuple[object, ...] = tuple(given) if isinstance(given, Sequence) else (given,)
     tensors = tuple(part for part in parts if isinstance(part, Tensor) and part.ndim >= 3)
     if not tensors or len(tensors) < len(parts):
         raise ShapeError(
@@ -39,15 +40,19 @@ def reference(clip: Input) -> Tensor:
 
 def first_clip(clip: Input) -> Input:
     """The same input with N = 1."""
-    return clip[:1] if isinstance(clip, Tensor) else [tensor[:1] for tensor in clip]
+    return clip[:1] if isinstance(clip, Tensor) else _like(clip, [tensor[:1] for tensor in clip])
 
 
 def ordinary(clip: Input) -> Input:
     """The same input in tensors that autograd may keep: copies of those that were made in inference mode."""
     with torch.inference_mode(mode=False):
-        if isinstance(clip, Tensor):
-            return clip.clone() if clip.is_inference() else clip
-        return [tensor.clone() if tensor.is_inference() else tensor for tensor in clip]
+        tensors = [tensor.clone() if tensor.is_inference() else tensor for tensor in pathways(clip)]
+        return tensors[0] if isinstance(clip, Tensor) else _like(clip, tensors)
+
+
+def _like(clip: Sequence[Tensor], tensors: list[Tensor]) -> Sequence[Tensor]:
+    """A tuple for a tuple: a network may look at that."""
+    return tuple(tensors) if isinstance(clip, tuple) else tensors
 
 
 def _described(value: object) -> str:
