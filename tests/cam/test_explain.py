@@ -472,10 +472,14 @@ class _Ending(nn.Module):
         return self.end(self.net(clip))
 
 
+def _of_two_views(scores: Tensor) -> Tensor:
+    return (scores.softmax(dim=1) + (2 * scores).softmax(dim=1)) / 2
+
+
 def test_probabilities_are_refused() -> None:
     message = r"the model returns probabilities \(each row adds up to 1\), expected logits, because"
     for dtype in (torch.float32, torch.float64):
-        net, clip = _Ending(lambda scores: scores.softmax(dim=1) * 1).to(dtype), random_clip(2, 3, 4, 8, 8, dtype=dtype)
+        net, clip = _Ending(_of_two_views).to(dtype), random_clip(2, 3, 4, 8, 8, dtype=dtype)
         with pytest.raises(InputError, match=message):
             explain(net, clip, layer="net.block2")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from vidcam.cam.record import NoGradientError, Tape, record
 from vidcam.cam.reshape import Reshape, unchanged
 from vidcam.cam.softmax import SoftmaxForm, softmax_form
 from vidcam.cam.targets import Aim, ScoreName, Target, aim_at_classes, aim_at_function
-from vidcam.cam.weights import at_least_float32
+from vidcam.cam.weights import at_least_float32, checked_lam
 from vidcam.errors import InputError, LayerError, ShapeError, VidcamError
 from vidcam.explanation import OF_FUNCTION, Activation, Explanation
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
@@ -61,6 +62,7 @@ class Ask:
     def __post_init__(self) -> None:
         if self.score not in ("logit", "probability"):
             raise InputError(f"score is {self.score!r}, expected logit or probability")
+        checked_lam(self.lam)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,13 +107,17 @@ class Attribution:
             _require_map(features, name, reference(watch.clip))
         found: Activation | None = None
         self._scores: Tensor | None = None
-        self._why = ""
+        self._refusal = InputError("")
         try:
-            self._scores, found = class_scores(output, ends)
-        except ShapeError as exc:  # no logits: a target that is a function of the output needs none
-            self._why = str(exc)
+            scores, found = class_scores(output, ends)
+            _require_rows(scores, watch.clips)
+        except InputError as exc:  # no logits: a target that is a function of the output needs none
+            self._refusal = type(exc)(str(exc))
         else:
-            require_finite(self._scores, "the logits")
+            require_finite(scores, "the logits")
+            self._scores = scores
+        for name, features in self._activations.items():  # a head may bound what is infinite; a map does not
+            require_finite(features, f"the activations at layer {name!r}")
         self.activation: Activation = watch.activation or found or "softmax"
 
     @property
@@ -129,10 +135,10 @@ class Attribution:
         """(N, K), with the graph of the head.
 
         Raises:
-            ShapeError: the model does not return logits.
+            InputError: the model does not return logits.
         """
         if self._scores is None:
-            raise ShapeError(self._why)
+            raise self._refusal
         return self._scores
 
     @property
@@ -154,15 +160,24 @@ class Attribution:
         """Maps of one target for each clip, from the one forward pass; see `vidcam.explain`."""
         asked = ask or Ask()
         aim = self._aim(target, asked)
-        return self._explained(aim, self._tape.gradients(aim.score, aim.direction), asked)
+        with self._full_precision():
+            raw = self._tape.gradients(aim.score, aim.direction)
+        return self._explained(aim, raw, asked)
 
     def explain_each(self, targets: Sequence[Target], ask: Ask | None = None) -> tuple[Explanation, ...]:
-        """One explanation for each target, of classes all from one batched backward through the head."""
+        """One explanation for each target, of classes all from one batched backward through the head.
+
+        Raises:
+            InputError: no target.
+        """
         asked = ask or Ask()
+        if not targets:
+            raise InputError("no target was given, expected at least one; None stands for the predicted class")
         if len(targets) == 1 or any(callable(target) for target in targets):
             return tuple(self.explain(target, asked) for target in targets)
         aims = [self._aim(target, asked) for target in targets]
-        raw = self._tape.products(self.scores, torch.stack([aim.direction for aim in aims]))
+        with self._full_precision():
+            raw = self._tape.products(self.scores, torch.stack([aim.direction for aim in aims]))
         each = [{name: gradient[index] for name, gradient in raw.items()} for index in range(len(aims))]
         return tuple(self._explained(aim, gradients, asked) for aim, gradients in zip(aims, each, strict=True))
 
@@ -176,28 +191,38 @@ class Attribution:
             )
         return aim_at_function(self._output, target, self._watch.clips)
 
+    def _full_precision(self) -> torch.autocast:
+        """No autocast: the sums of what it left in halves are taken in float32. The network itself runs as before."""
+        return torch.autocast(reference(self._watch.clip).device.type, enabled=False)
+
     def _explained(self, aim: Aim, raw: dict[str, Tensor], ask: Ask) -> Explanation:
         names = canonical_methods(ask.methods)
-        needed, wanted = volume_methods(names), [name for name in names if name not in GUIDED]
+        needed = volume_methods(names)
+        with self._full_precision():
+            explanation = self._mapped(aim, raw, ask, needed)
+        guided = tuple(name for name in names if name in GUIDED)
+        made = {name: explanation.volumes[name] for name in names if name not in GUIDED}
+        products = self._guided(aim, guided, explanation.volumes) if guided else {}
+        return replace(explanation, volumes=made, guided=products)
+
+    def _mapped(self, aim: Aim, raw: dict[str, Tensor], ask: Ask, needed: Sequence[str]) -> Explanation:
         gradients = self._gradients(raw)
         maps = {layer: LayerMaps(self._evidence(layer, gradients[layer], aim, ask), needed) for layer in gradients}
         volumes = {name: fuse([_numpy(m.volumes[name]) for m in maps.values()], self._watch.fusion) for name in needed}
         where = {layer: f" at {layer}" if len(maps) > 1 else "" for layer in maps}
-        explanation = Explanation(
-            volumes={name: volumes[name] for name in wanted},
+        return Explanation(
+            volumes=volumes,
             logits=_numpy(self.logits if self._scores is not None else aim.score.detach().unsqueeze(1)),
             target=np.full(self._watch.clips, OF_FUNCTION) if aim.classes is None else _numpy(aim.classes),
             foil=None if aim.foils is None else _numpy(aim.foils),
             layer=self.layer,
             input_size=self._input_size,
             alpha={name + where[layer]: audit for layer, m in maps.items() for name, audit in m.audits().items()},
-            alpha_exact=self._is_exact(aim) if "gradcam++" in needed else None,
+            alpha_exact=self._is_exact(aim, ask) if "gradcam++" in needed else None,
             guarded={name + where[layer]: share for layer, m in maps.items() for name, share in m.guarded().items()},
             activation=self.activation,
             notes=self._watch.notes,
         )
-        guided = tuple(name for name in names if name in GUIDED)
-        return replace(explanation, guided=self._guided(aim, guided, volumes)) if guided else explanation
 
     def _gradients(self, raw: dict[str, Tensor]) -> dict[str, Tensor]:
         gradients = {name: self._watch.reshape(gradient) for name, gradient in raw.items()}
@@ -246,10 +271,12 @@ class Attribution:
             tail=ask.softmax_tail,
         )
 
-    def _is_exact(self, aim: Aim) -> bool | None:
+    def _is_exact(self, aim: Aim, ask: Ask) -> bool | None:
+        if ask.score == "probability":  # softmax and sigmoid are curved, whatever the head below them
+            return False
         return self._tape.is_piecewise_linear((aim.score * aim.direction).sum())
 
-    def _guided(self, aim: Aim, names: Sequence[str], volumes: dict[str, Floats]) -> dict[str, Floats]:
+    def _guided(self, aim: Aim, names: Sequence[str], volumes: Mapping[str, Floats]) -> dict[str, Floats]:
         heat = {name: normalise_per_clip(upsample_volume(volumes[GUIDED[name]], self._input_size)) for name in names}
         saliency = self._saliency(aim)
         return {name: saliency * heat[name][:, None] for name in names}
@@ -282,10 +309,13 @@ def attribution(
 
     Raises:
         NameNotFoundError, LayerError: the layer does not exist or cannot carry a map.
-        InputError: the output is probabilities whose logits cannot be seen.
-        NonFiniteError: NaN or infinity in the logits.
+        InputError: an unknown activation; weights that autograd cannot use.
+        NonFiniteError: NaN or infinity in the logits or the activations.
     """
     network, shown = unwrapped(model), ordinary(clip)
+    if activation not in (None, "softmax", "sigmoid"):
+        raise InputError(f"activation is {activation!r}, expected softmax or sigmoid")
+    _require_ordinary(network)
     layers, notes = _layers(network, shown, layer, reshape)
     watch = Watch(network, shown, layers, reshape or unchanged, fusion, activation, notes)
     try:
@@ -367,6 +397,23 @@ def _is_alive(model: nn.Module, clip: Input, name: str, reshape: Reshape | None)
     except LayerError:
         return False
     return bool((reshape or unchanged)(gradient).any())
+
+
+def _require_ordinary(model: nn.Module) -> None:
+    tensors = chain(model.named_parameters(), model.named_buffers())
+    odd = next((name for name, tensor in tensors if tensor.is_inference()), None)
+    if odd is not None:
+        raise InputError(
+            f"weight {odd!r} was made inside torch.inference_mode, expected one that gradients can pass; build or load "
+            f"the model outside of it"
+        )
+
+
+def _require_rows(scores: Tensor, clips: int) -> None:
+    if scores.shape[0] != clips:
+        raise ShapeError(
+            f"the model returns scores {tuple(scores.shape)} for {clips} clips, expected one row for each clip"
+        )
 
 
 def _require_map(features: Tensor, layer: str, clip: Tensor) -> None:

@@ -60,7 +60,8 @@ def explain(
         activation: `softmax` or `sigmoid` behind the logits; None: the one the model ends in, else softmax.
         softmax_chunk: classes whose products `gradcam++softmax` takes at once.
         softmax_tail: share of the other classes' probability that `gradcam++softmax` may leave out.
-        grey: a clip without content, one is enough: a second forward pass looks for a sink in it.
+        grey: a clip without content, one is enough: a second forward pass looks for a sink in it. Of several layers,
+            whose fused map is on one grid and their activations are not, none is looked for.
 
     Returns:
         An `Explanation`: `volumes[method]` (N, t, h, w), `heat(method)` (N, T, H, W) in [0, 1], `logits` (N, K),
@@ -76,9 +77,9 @@ def explain(
     with attribution(model, clip, layer=layer, **how) as run:
         explanation = run.explain(target, ask)
         layers = run.layers
-    if grey is None:
+    if grey is None or len(layers) > 1:
         return explanation
-    with attribution(model, grey, layer=layers[-1], **how) as run:
+    with attribution(model, grey, layer=layers, **how) as run:
         return replace(explanation, sink=find_sink(run.activations))
 
 

@@ -204,6 +204,6 @@ def _has_custom_function(score: Tensor) -> bool:
 
 def _no_gradient(names: Sequence[str]) -> str:
     return (
-        f"the score does not depend on layer {', '.join(map(repr, names))}: it did not run, or nothing of it is read "
-        f"further on; choose another layer"
+        f"the score does not depend on layer {', '.join(map(repr, names))}: it did not run, nothing of it is read "
+        f"further on, or the network cuts the gradient (torch.no_grad, detach); choose another layer"
     )
