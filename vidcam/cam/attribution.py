@@ -35,8 +35,8 @@ from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 Layers = str | nn.Module | Sequence[str | nn.Module] | None
 """A layer's dotted name ('/' is taken for '.'), the module itself, several of them, or None for the default."""
 
-MOST_TRIES = 24
-"""Layers that are tried, from the last on, to name one that has a gradient."""
+MOST_TRIED = 48
+"""Layers that are tried at once, the last ones, to name one that has a gradient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +329,7 @@ def attribution(
                 )
             yield Attribution(watch, tape, output, ends)
     except NoGradientError as exc:
-        living = _living_layer(network, first_clip(shown), reshape)
+        living = _living_layer(network, first_clip(shown), reshape, like=layers[-1])
         raise LayerError(str(exc) if living is None else f"{exc}, such as {living!r}, which has one") from exc
 
 
@@ -378,25 +378,25 @@ def _layers(
     return tuple(dict.fromkeys(layer_name(model, one) for one in given)), ()
 
 
-def _living_layer(model: nn.Module, clip: Input, reshape: Reshape | None) -> str | None:
-    """The last layer at whose places the predicted class has a gradient; None where none is found."""
+def _living_layer(model: nn.Module, clip: Input, reshape: Reshape | None, *, like: str) -> str | None:
+    """The last layer at whose places the predicted class has a gradient; None where none is found.
+
+    One of as many channels as the layer `like` goes before others: what transformers compute on the way, queries, keys
+    and values in one, fits the reshape too.
+    """
     try:
-        candidates = [layer.name for layer in list_layers(model, clip, reshape=reshape) if layer.is_computed]
-        return next(
-            (name for name in candidates[: -MOST_TRIES - 1 : -1] if _is_alive(model, clip, name, reshape)), None
-        )
+        layers = list_layers(model, clip, reshape=reshape)
+        names = [layer.name for layer in layers if layer.is_choosable][-MOST_TRIED:]
+        with record(model, names) as tape:
+            with Ends() as ends:
+                scores, _ = class_scores(model(clip), ends)
+            found = tape.living_gradients(scores.amax(dim=1).sum())
     except VidcamError:
         return None
-
-
-def _is_alive(model: nn.Module, clip: Input, name: str, reshape: Reshape | None) -> bool:
-    try:
-        with record(model, [name]) as tape, Ends() as ends:
-            scores, _ = class_scores(model(clip), ends)
-            gradient = tape.gradients(scores.amax(dim=1).sum())[name]
-    except LayerError:
-        return False
-    return bool((reshape or unchanged)(gradient).any())
+    channels = {layer.name: layer.channels for layer in layers}
+    alive = [name for name in names if name in found and bool((reshape or unchanged)(found[name]).any())]
+    alike = [name for name in alive if channels[name] == channels.get(like)]
+    return next(reversed(alike or alive), None)
 
 
 def _require_ordinary(model: nn.Module) -> None:

@@ -32,6 +32,7 @@ class Layer:
         stride: input frames and pixels for each cell, (frames, rows, columns) or (rows, columns).
         is_nonnegative: whether no activation was below 0, as after a ReLU; Grad-CAM++ has no poles there.
         is_computed: whether it computes anything in evaluation mode; dropout and identity do not.
+        runs: how often it ran; one that runs more than once, a ReLU for every block, has no one map.
     """
 
     name: str
@@ -41,6 +42,12 @@ class Layer:
     stride: tuple[float, ...]
     is_nonnegative: bool = True
     is_computed: bool = True
+    runs: int = 1
+
+    @property
+    def is_choosable(self) -> bool:
+        """Whether it may be chosen for a caller who names none."""
+        return self.is_computed and self.runs == 1
 
 
 def dotted_name(name: str) -> str:
@@ -107,7 +114,7 @@ def list_layers(model: nn.Module, clip: Input, *, reshape: Reshape | None = None
                 return
             grid = tuple(features.shape[2:])
             stride = tuple(length / cells for length, cells in zip(size, grid, strict=True))
-            seen.pop(name, None)  # a module that runs twice counts where it ran last
+            former = seen.pop(name, None)  # a module that runs twice counts where it ran last
             seen[name] = Layer(
                 name,
                 type(module).__name__,
@@ -119,6 +126,7 @@ def list_layers(model: nn.Module, clip: Input, *, reshape: Reshape | None = None
                     output is given and _version(given) == version
                     for given, version in zip(inputs, versions[name], strict=True)
                 ),
+                runs=1 if former is None else former.runs + 1,
             )
 
         return hook
@@ -147,7 +155,7 @@ def default_layer(layers: Sequence[Layer]) -> str:
     """
     if not layers:
         raise LayerError("no layer has an extent in space and time, expected a convolutional network; name a layer")
-    computed = [layer for layer in layers if layer.is_computed] or list(layers)
+    computed = [layer for layer in layers if layer.is_choosable] or list(layers)
     after_relu = [layer for layer in computed if layer.is_nonnegative and layer.grid == computed[-1].grid]
     return (after_relu or computed)[-1].name
 

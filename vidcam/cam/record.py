@@ -64,6 +64,10 @@ class Tape:
         gradients = self._differentiate(score, create_graph=False, direction=direction)
         return {name: gradient.detach() for name, gradient in gradients.items()}
 
+    def living_gradients(self, score: Tensor) -> dict[str, Tensor]:
+        """The same of those layers on which the score, a scalar, depends; of none where it depends on no one."""
+        return self._found(score) if score.requires_grad else {}
+
     def products(self, scores: Tensor, directions: Tensor) -> dict[str, Tensor]:
         """Layer → ∂(scores · direction)/∂A for each of M directions, (M, N, D, ...), from one batched backward.
 
@@ -110,9 +114,18 @@ class Tape:
     def _differentiate(
         self, score: Tensor, *, create_graph: bool, direction: Tensor | None = None, is_batched: bool = False
     ) -> dict[str, Tensor]:
-        names, outputs = list(self._outputs), list(self._outputs.values())
         if not score.requires_grad:
-            raise NoGradientError(_no_gradient(names))
+            raise NoGradientError(_no_gradient(list(self._outputs)))
+        alive = self._found(score, create_graph=create_graph, direction=direction, is_batched=is_batched)
+        dead = [name for name in self._outputs if name not in alive]
+        if dead:
+            raise NoGradientError(_no_gradient(dead))
+        return alive
+
+    def _found(
+        self, score: Tensor, *, create_graph: bool = False, direction: Tensor | None = None, is_batched: bool = False
+    ) -> dict[str, Tensor]:
+        names, outputs = list(self._outputs), list(self._outputs.values())
         gradients: Sequence[Tensor | None] = torch.autograd.grad(
             score,
             outputs,
@@ -122,11 +135,7 @@ class Tape:
             allow_unused=True,
             is_grads_batched=is_batched,
         )
-        alive = {name: gradient for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
-        dead = [name for name in names if name not in alive]
-        if dead:
-            raise NoGradientError(_no_gradient(dead))
-        return alive
+        return {name: gradient for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
 
     def _hook(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], Any]:
         def keep(module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> Any:
