@@ -1,0 +1,299 @@
+"""What is explained: by class, against a class, of a probability, of any function; alone and several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.cam.test_networks import CHEAP, EVERY, Ending, assert_alike
+from tests.helpers.nets import HiddenHead, PooledHead, random_clip, seeded
+from vidcam.cam.attribution import Ask, attribution, guided_saliency
+from vidcam.cam.explain import explain, explain_each
+from vidcam.cam.targets import Target, aim_at_classes
+from vidcam.errors import InputError, ShapeError, VidcamError
+from vidcam.explanation import OF_FUNCTION
+
+SIGNED = (*CHEAP, "gradcam++signed")
+
+
+def hidden() -> HiddenHead:
+    net = seeded(HiddenHead).double()
+    assert isinstance(net, HiddenHead)
+    return net
+
+
+def clip_of(clips: int = 2) -> Tensor:
+    return random_clip(clips, 3, 3, 4, 4, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("target", "classes"),
+    [
+        (2, [2, 2, 2]),
+        ([0, 3, 1], [0, 3, 1]),
+        ((1, 1, 0), [1, 1, 0]),
+        (np.int64(2), [2, 2, 2]),
+        (np.array([3, 0, 2], dtype=np.int32), [3, 0, 2]),
+        (torch.tensor([3, 0, 2]), [3, 0, 2]),
+    ],
+)
+def test_classes_for_all_clips_or_one_for_each(target: Any, classes: list[int]) -> None:
+    net, clips = hidden(), clip_of(3)
+    found = explain(net, clips, layer="relu", target=target, methods=SIGNED)
+    assert found.target.tolist() == classes
+    for n, index in enumerate(classes):
+        alone = explain(net, clips[n : n + 1], layer="relu", target=index, methods=SIGNED)
+        for name in SIGNED:
+            np.testing.assert_allclose(found.volumes[name][n], alone.volumes[name][0], rtol=1e-9, atol=1e-14)
+
+
+def test_without_a_target_each_clip_is_explained_for_its_own_class() -> None:
+    net, clips = hidden(), 3 * clip_of(4)
+    with torch.no_grad():
+        net.out.bias -= net(clips).mean(dim=0)
+    classes = net(clips).argmax(dim=1).tolist()
+    assert len(set(classes)) > 1
+    found = explain(net, clips, layer="relu")
+    assert found.target.tolist() == classes
+    assert_alike(found, explain(net, clips, layer="relu", target=classes), tolerance=0)
+
+
+# ---- functions
+
+
+def test_the_difference_of_two_scores_is_a_foil() -> None:
+    net, clips, methods = hidden(), clip_of(), (*SIGNED, "guided-gradcam", "guided-gradcam++")
+    of_function = explain(net, clips, layer="relu", target=lambda s: s[:, 2] - s[:, 0], methods=methods)
+    foil = explain(net, clips, layer="relu", target=2, foil=0, methods=methods)
+    assert_alike(of_function, foil, tolerance=1e-12)
+    assert of_function.target.tolist() == [OF_FUNCTION] * 2
+    np.testing.assert_array_equal(of_function.logits, foil.logits)
+    assert np.isnan(of_function.probability).all()
+    assert not of_function.saturated.any()
+    assert "p =" not in of_function.audit()
+    assert of_function.alpha_exact is foil.alpha_exact is True
+
+
+class Embedding(HiddenHead):
+    """Returns features and a loss-like number, and no logits."""
+
+    def forward(self, clip: Tensor) -> Any:  # type: ignore[override]
+        return {"embedding": super().forward(clip).unsqueeze(-1).unsqueeze(-1), "other": 3}
+
+
+@pytest.mark.parametrize("column", [False, True])
+def test_a_model_without_logits_is_explained_by_a_function(column: bool) -> None:
+    net, clips = seeded(Embedding).double(), clip_of()
+
+    def score(output: dict[str, Tensor]) -> Tensor:
+        rows = output["embedding"][:, 1, 0]
+        return rows if column else rows[:, 0]
+
+    methods = (*SIGNED, "guided-gradcam+")
+    found = explain(net, clips, layer="relu", target=score, methods=methods)
+    expected = explain(hidden(), clips, layer="relu", target=1, methods=methods)
+    assert_alike(found, expected, tolerance=1e-12)
+    np.testing.assert_allclose(found.logits, expected.logits[:, 1:2])
+    with pytest.raises(ShapeError, match=r"the model returns dict, expected logits .* pass a function of its output"):
+        explain(net, clips, layer="relu", target=1)
+
+
+def test_a_function_of_probabilities_needs_no_logits() -> None:
+    net = Ending(lambda scores: (scores.softmax(dim=1) + scores.softmax(dim=1).square()).sqrt())
+    of_two = Ending(lambda scores: (scores.softmax(dim=1) + (2 * scores).softmax(dim=1)) / 2)
+    clips = random_clip(2, 3, 4, 8, 8)
+    found = explain(of_two, clips, layer="net.block2", target=lambda p: p[:, 1].log())
+    assert found.logits.shape == (2, 1)
+    assert found.volumes["gradcam"].max() > 0
+    assert explain(net, clips, layer="net.block2", target=lambda p: p[:, 1]).logits.shape == (2, 4)
+    with pytest.raises(InputError, match="the model returns probabilities"):
+        explain(of_two, clips, layer="net.block2", target=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"target": lambda s: s}, ShapeError, r"the target function returns \(2, 4\), expected one score .*\(2,\)"),
+        ({"target": lambda s: s[0, 0]}, ShapeError, r"the target function returns \(\), expected one score"),
+        ({"target": lambda s: 3.0}, ShapeError, "the target function returns float, expected one score"),
+        ({"target": lambda s: s[:, 0], "foil": 1}, InputError, "expected neither a foil nor the score 'probability'"),
+        ({"target": lambda s: s[:, 0], "score": "probability"}, InputError, "put both into the function"),
+        ({"target": lambda s: s[:, 0].detach()}, InputError, "the score does not depend on layer 'relu'"),
+        ({"target": lambda s: s[:, 0], "methods": ["cam"]}, InputError, "cam reads the classifier's weights"),
+        (
+            {"target": lambda s: s[:, 0], "methods": ["gradcam++softmax"]},
+            InputError,
+            "explains the softmax probability of one class, expected no foil",
+        ),
+        ({"target": 0, "foil": 1, "methods": ["gradcam++softmax"]}, InputError, "expected no foil"),
+        (
+            {"target": 0, "activation": "sigmoid", "methods": ["gradcam++softmax"]},
+            InputError,
+            "and no sigmoid; leave it out",
+        ),
+        ({"target": 4}, InputError, "target is 4, expected class indices from 0 to 3"),
+        ({"target": 0, "foil": -1}, InputError, "target is -1, expected class indices from 0 to 3"),
+        ({"target": [0, 1, 2]}, ShapeError, "one class or one for each of the 2 clips"),
+        ({"target": 1.0}, InputError, "target is 1.0, expected a class index, or one for each clip"),
+        ({"target": True}, InputError, "target is True, expected a class index"),
+        ({"target": "cat"}, InputError, "target is 'cat', expected a class index"),
+        ({"target": [[0, 1]]}, ShapeError, "one class or one for each of the 2 clips"),
+        ({"score": "margin"}, InputError, "score is 'margin', expected logit or probability"),
+        ({"lam": -1, "methods": ["gradcam"]}, InputError, "lam is -1, expected a finite number >= 0"),
+        ({"lam": float("nan")}, InputError, "lam is nan, expected a finite number >= 0"),
+        ({"activation": "relu"}, InputError, "activation is 'relu', expected softmax or sigmoid"),
+        ({"softmax_chunk": 0, "methods": ["gradcam++softmax"]}, InputError, "chunk is 0, expected at least 1"),
+        ({"softmax_tail": 1.0, "methods": ["gradcam++softmax"]}, InputError, r"tail is 1.0, expected a share"),
+    ],
+)
+def test_what_cannot_be_aimed_at(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        explain(hidden(), clip_of(), layer="relu", **options)
+
+
+def test_another_number_of_rows_than_clips_is_refused() -> None:
+    net = Ending(lambda scores: scores.mean(dim=0, keepdim=True))
+    with pytest.raises(ShapeError, match=r"the model returns scores \(1, 4\) for 2 clips, expected one row for each"):
+        explain(net, random_clip(2, 3, 4, 8, 8), layer="net.block2")
+
+
+# ---- probabilities, by autograd
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("foil", [None, 3])
+def test_the_score_of_a_probability_equals_autograd(activation: Any, foil: int | None) -> None:
+    net, clips = hidden(), clip_of()
+    leaf = net.relu(net.conv(clips)).detach().requires_grad_()
+    scores = net.head(leaf)
+    rows = scores.softmax(dim=1) if activation == "softmax" else scores.sigmoid()
+    value = rows[:, 1] - (0 if foil is None else rows[:, foil])
+    (gradient,) = torch.autograd.grad(value.sum(), leaf)
+    with attribution(net, clips, layer="relu", activation=activation) as run:
+        found = run.explain(1, Ask((*CHEAP, "guided-gradcam"), foil, "probability"))
+        aim = aim_at_classes(run.scores, 1, foil, "probability", activation)
+        exact = run._tape.gradients(aim.score, aim.direction)["relu"]
+    torch.testing.assert_close(exact, gradient, rtol=1e-10, atol=1e-15)
+    weights = gradient.mean(dim=(2, 3, 4), keepdim=True)
+    expected = (weights * leaf).sum(dim=1).clamp(min=0).detach().numpy()
+    np.testing.assert_allclose(found.volumes["gradcam"], expected, rtol=1e-9, atol=1e-15)
+    plus_plus = (gradient.relu() / (2 + leaf.sum(dim=(2, 3, 4), keepdim=True) * gradient.relu())).sum(dim=(2, 3, 4))
+    expected = torch.einsum("nd,ndthw->nthw", plus_plus, leaf).clamp(min=0).detach().numpy()
+    np.testing.assert_allclose(found.volumes["gradcam++"], expected, rtol=1e-9, atol=1e-15)
+    assert found.alpha_exact is False
+    assert explain(net, clips, layer="relu", target=1, activation=activation).alpha_exact is True
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_the_gradient_of_a_sure_probability_keeps_its_digits(activation: Any) -> None:
+    """1 - p = 1e-17: a mask of the logit's own gradient would be 0 in float64."""
+    scores = torch.tensor([[39.0, 0.0, -1.0]], dtype=torch.float64)
+    direction = aim_at_classes(scores, 0, None, "probability", activation).direction
+    left = {"softmax": np.exp(-39) * (1 + np.exp(-1)), "sigmoid": np.exp(-39)}[activation]
+    assert float(direction[0, 0]) == pytest.approx(left, rel=1e-9)
+
+
+# ---- λ
+
+
+def test_lambda_runs_from_plus_to_the_finite() -> None:
+    net, clips = hidden(), clip_of()
+    at_0 = explain(
+        net, clips, layer="relu", target=1, lam=0.0, methods=("gradcam+", "gradcam++", "gradcam", "gradcam++signed")
+    )
+    half = 3 * 4 * 4 / 2
+    np.testing.assert_allclose(at_0.volumes["gradcam++"], half * at_0.volumes["gradcam+"], rtol=1e-12)
+    np.testing.assert_allclose(at_0.volumes["gradcam++signed"], half * at_0.volumes["gradcam"], rtol=1e-12)
+    assert at_0.alpha["gradcam++"].positive.tolist() == [[0.5] * 5] * 2
+    one, other = (explain(net, clips, layer="relu", target=1, lam=lam).volumes["gradcam++"] for lam in (1.0, 50.0))
+    assert np.abs(one / one.max() - other / other.max()).max() > 1e-4
+    for lam in (1e6, 1e30, 1e300):
+        for narrow in (net, seeded(HiddenHead)):
+            clip = clips if narrow is net else clips.float()
+            found = explain(narrow, clip, layer="relu", target=1, lam=lam, methods=("gradcam++", "gradcam++signed"))
+            assert all(np.isfinite(volume).all() for volume in found.volumes.values())
+
+
+# ---- several at once
+
+
+class Loop(torch.autograd.Function):
+    """The identity, with a backward that no batch can pass: it reads a number."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Any:
+        return gradients[0] * (1.0 if float(gradients[0].abs().sum()) >= 0 else 0.0)
+
+
+class Stubborn(PooledHead):
+    def forward(self, clip: Tensor) -> Tensor:
+        scores: Tensor = Loop.apply(super().forward(clip))
+        return scores
+
+
+@pytest.mark.parametrize("net", [PooledHead, Stubborn])
+@pytest.mark.parametrize("score", ["logit", "probability"])
+def test_each_of_several_targets_equals_it_alone(net: type[nn.Module], score: Any) -> None:
+    targets: list[Target] = [0, None, [3, 1], 2]
+    clips, ask = random_clip(2, 3, 4, 8, 8), Ask(EVERY, score=score)
+    together = explain_each(seeded(net), clips, targets, layer=["block1", "block2"][1:], ask=ask)
+    assert len(together) == 4
+    for target, found in zip(targets, together, strict=True):
+        alone = explain(seeded(net), clips, layer="block2", target=target, score=score, methods=EVERY)
+        assert found.target.tolist() == alone.target.tolist()
+        assert_alike(found, alone)
+        assert found.alpha_exact is alone.alpha_exact
+
+
+def test_several_targets_take_one_backward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    differentiate = torch.autograd.grad
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        calls.append(1)
+        return differentiate(*arguments, **named)
+
+    monkeypatch.setattr("torch.autograd.grad", counted)
+    explain_each(seeded(PooledHead), random_clip(2, 3, 4, 8, 8), [0, 1, 2], layer="block2", ask=Ask(["gradcam"]))
+    assert len(calls) == 1
+
+
+def test_functions_among_several_targets() -> None:
+    clips = clip_of()
+    targets: list[Target] = [1, lambda s: s[:, 1]]
+    first, second = explain_each(hidden(), clips, targets, layer="relu", ask=Ask(SIGNED))
+    assert_alike(first, second, tolerance=1e-12)
+    assert (first.target[0], second.target[0]) == (1, OF_FUNCTION)
+
+
+def test_no_targets_are_refused() -> None:
+    with pytest.raises(InputError, match="no target was given, expected at least one"):
+        explain_each(hidden(), clip_of(), [], layer="relu")
+
+
+# ---- guided saliency by itself
+
+
+@pytest.mark.parametrize("options", [{}, {"foil": 2}, {"score": "probability"}])
+def test_guided_saliency_is_what_guided_maps_multiply(options: dict[str, Any]) -> None:
+    net, clips = seeded(PooledHead).double(), random_clip(2, 3, 4, 8, 8, dtype=torch.float64)
+    found = explain(net, clips, layer="block2", target=[0, 1], methods=("gradcam+", "guided-gradcam+"), **options)
+    alone = guided_saliency(net, clips, [0, 1], Ask(**options))
+    assert alone.shape == clips.shape
+    np.testing.assert_allclose(found.guided["guided-gradcam+"], alone * found.heat("gradcam+")[:, None], rtol=1e-9)
+    assert alone.min() < 0 < alone.max()
+
+
+def test_guided_saliency_takes_classes_only() -> None:
+    score: Callable[[Tensor], Tensor] = lambda s: s[:, 0]  # noqa: E731
+    with pytest.raises(VidcamError, match="guided saliency by itself takes classes, expected no function"):
+        guided_saliency(hidden(), clip_of(), score)
