@@ -197,10 +197,13 @@ class Explanation:
 
 def _alpha_line(name: str, audit: AlphaAudit, clip: int) -> str:
     low, _, middle, _, high = audit.positive[clip]
+    if np.isnan(middle):
+        return f"{name}: no gradient is positive"
+    agreement = audit.agreement[clip]
     return (
         f"{name}: alpha {middle:.3f} at the median ({low:.3g} to {high:.3g}; from {audit.nonzero[clip, 0]:.3g} to "
-        f"{audit.nonzero[clip, 4]:.3g} over all g), {audit.guarded[clip]:.2%} at the guard, r = "
-        f"{audit.agreement[clip]:.4f} with gradcam+"
+        f"{audit.nonzero[clip, 4]:.3g} over all g), {audit.guarded[clip]:.2%} at the guard, "
+        + ("a constant map" if np.isnan(agreement) else f"r = {agreement:.4f} with gradcam+")
     )
 
 
