@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from tests.helpers.nets import HiddenHead, PooledHead, random_clip, seeded
+from vidcam.cam.explain import explain
 from vidcam.cam.layers import Layer, default_layer, find_layer, list_layers
 from vidcam.errors import LayerError, NameNotFoundError
 
@@ -60,3 +61,82 @@ def test_names(name: str) -> None:
 def test_unknown_names(name: str) -> None:
     with pytest.raises(NameNotFoundError, match="it must be one of the 11 modules of the network"):
         find_layer(seeded(PooledHead), name)
+
+
+class Flat(nn.Module):
+    """No blocks: convolution, ReLU and what follows, by attribute, as C3D is written."""
+
+    def __init__(self, *, inplace: bool = False, is_shared: bool = False) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv3d(3, 4, 3, padding=1), nn.Conv3d(4, 4, 3, padding=1)
+        self.relu = nn.ReLU(inplace=inplace)
+        self.other = self.relu if is_shared else nn.ReLU(inplace=inplace)
+        self.drop, self.same, self.fc = nn.Dropout3d(), nn.Identity(), nn.Linear(4, 3)
+
+    def forward(self, clip: torch.Tensor) -> torch.Tensor:
+        features = self.other(self.conv2(self.relu(self.conv1(clip))))
+        scores: torch.Tensor = self.fc(self.same(self.drop(features)).mean(dim=(2, 3, 4)))
+        return scores
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_the_default_is_after_the_relu_and_before_what_computes_nothing(inplace: bool) -> None:
+    layers = list_layers(seeded(Flat, inplace=inplace), random_clip(1, 3, 4, 6, 6))
+    assert [layer.name for layer in layers if not layer.is_computed] == ["drop", "same"]
+    assert default_layer(layers) == "other"
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_a_layer_that_runs_twice_is_not_chosen(inplace: bool) -> None:
+    net, clip = seeded(Flat, inplace=inplace, is_shared=True), random_clip(1, 3, 4, 6, 6)
+    layers = list_layers(net, clip)
+    assert {layer.name: layer.runs for layer in layers}["relu"] == 2
+    assert default_layer(layers) == "conv2"
+    assert explain(net, clip).layer == "conv2"
+
+
+def test_a_layer_without_gradient_is_refused_with_one_that_has_it() -> None:
+    class Beside(Flat):
+        def forward(self, clip: torch.Tensor) -> torch.Tensor:
+            features = self.relu(self.conv1(clip))
+            self.other(self.conv2(features))  # read by nobody
+            scores: torch.Tensor = self.fc(features.mean(dim=(2, 3, 4)))
+            return scores
+
+    net, clip = seeded(Beside), random_clip(2, 3, 4, 6, 6)
+    message = "the score does not depend on layer 'other': .*; choose another layer, such as 'relu', which has one"
+    for layer in ("other", None):
+        with pytest.raises(LayerError, match=message):
+            explain(net, clip, layer=layer)
+    assert explain(net, clip, layer="relu").volumes["gradcam"].max() > 0
+    assert all(not module._forward_hooks and not module._forward_pre_hooks for module in net.modules())
+
+
+def test_a_network_that_cuts_its_gradients_is_told_so() -> None:
+    class Cut(Flat):
+        def forward(self, clip: torch.Tensor) -> torch.Tensor:
+            return super().forward(clip).detach()
+
+    with pytest.raises(LayerError, match=r"or the network cuts the gradient \(torch.no_grad, detach\); choose another"):
+        explain(seeded(Cut), random_clip(1, 3, 4, 6, 6), layer="other")
+
+
+def test_the_sum_of_a_layer_with_nothing_below_zero_stands_before_one_on_another_grid() -> None:
+    layers = [
+        Layer("early", "ReLU", 4, (4, 4, 4), (1, 1, 1)),
+        Layer("late", "Conv3d", 4, (2, 2, 2), (2, 2, 2), is_nonnegative=False),
+    ]
+    assert default_layer(layers) == "late"
+    assert default_layer([*layers, Layer("same", "Identity", 4, (2, 2, 2), (2, 2, 2), is_computed=False)]) == "late"
+    assert default_layer([Layer("only", "Dropout", 4, (2, 2, 2), (1, 1, 1), is_computed=False)]) == "only"
+
+
+def test_names_inside_compiled_parts_are_those_of_before() -> None:
+    net = seeded(PooledHead)
+    inner = net.get_submodule("block2.2")
+    holder = type("OptimizedModule", (nn.Module,), {})()
+    holder._orig_mod = net.get_submodule("block2")
+    net.block2 = holder
+    assert find_layer(net, "block2.2") is inner
+    assert find_layer(net, "block2._orig_mod.2") is inner
+    assert find_layer(net, "block2") in (holder, holder._orig_mod)
