@@ -105,17 +105,26 @@ def target_entry(
 def _figures(film: Film, answer: Answer, method: str, *, number: int, sink: Sink | None) -> dict[str, Any]:
     """Figures of one volume; a guided method has those of the map that it multiplies, and is not scored."""
     explanation = answer.explanation
-    guarded = explanation.guarded.get(method)
+    guarded = list(_by_layer(explanation.guarded, method).values())
+    audits = _by_layer(explanation.alpha, method)
+    entries = {layer: _alpha_entry(audit) for layer, audit in audits.items()}
     return {
         "empty": bool(explanation.empty[method].all()),
         "area": float(answer.area[method].mean()),
         "scale": list(film.bounds[number][method]),
         "sink_share": sink_shares(explanation, sink).get(method),
-        "alpha": _alpha_entry(explanation.alpha.get(method)),
-        "alpha_exact": explanation.alpha_exact if method in explanation.alpha else None,
-        "guarded": None if guarded is None else float(guarded.max()),
+        "alpha": entries.get("", entries or None),
+        "alpha_exact": explanation.alpha_exact if audits else None,
+        "guarded": max((float(share.max()) for share in guarded), default=None),
         "faithfulness": _faithfulness(answer, method),
     }
+
+
+def _by_layer(figures: Mapping[str, Any], method: str) -> dict[str, Any]:
+    """What is said of a method: of one layer under '', of several that were fused under their names."""
+    start = f"{method} at "
+    found = {key.removeprefix(start): figure for key, figure in figures.items() if key.startswith(start)}
+    return {"": figures[method]} if method in figures else found
 
 
 def window_entries(model: Model, film: Film, answer: Answer) -> list[dict[str, Any]]:
@@ -153,10 +162,8 @@ def _faithfulness(answer: Answer, method: str) -> dict[str, float]:
     }
 
 
-def _alpha_entry(audit: AlphaAudit | None) -> dict[str, Any] | None:
+def _alpha_entry(audit: AlphaAudit) -> dict[str, Any]:
     """Over the windows: the least minimum, the medians of the quartiles, the greatest maximum."""
-    if audit is None:
-        return None
     return {
         "positive": _over_windows(audit.positive),
         "nonzero": _over_windows(audit.nonzero),
