@@ -92,7 +92,6 @@ def test_a_sink_is_looked_for_in_a_grey_clip() -> None:
     class Loud(BrightnessNet):
         def __init__(self) -> None:
             super().__init__()
-            self.relu = nn.Identity()
             self.offset = torch.zeros(1, 1, 1, 4, 4)
             self.offset[..., 3, 3] = 5.0
 

@@ -125,7 +125,7 @@ def test_no_layer_in_a_list_is_refused() -> None:
 
 class Pair(NamedTuple):
     features: Tensor
-    count: int
+    number: int
 
 
 class Wrapped(nn.Module):
@@ -370,7 +370,7 @@ def test_a_layer_of_which_the_class_token_alone_is_read_is_refused_with_one_that
 
 
 def test_swin_is_channels_last() -> None:
-    net, clip = seeded(swin3d_t, weights=None, num_classes=4).eval(), random_clip(1, 3, 4, 64, 64)  # type: ignore[arg-type]
+    net, clip = seeded(swin3d_t, weights=None, num_classes=4).eval(), random_clip(1, 3, 4, 64, 64)
     result = explain(net, clip, reshape=channels_last, methods=("gradcam", "cam"), target=2)
     assert result.layer == "norm"
     assert result.volumes["gradcam"].shape == (1, 2, 2, 2)

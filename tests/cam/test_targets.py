@@ -55,7 +55,7 @@ def test_classes_for_all_clips_or_one_for_each(target: Any, classes: list[int]) 
 def test_without_a_target_each_clip_is_explained_for_its_own_class() -> None:
     net, clips = hidden(), 3 * clip_of(4)
     with torch.no_grad():
-        net.out.bias -= net(clips).mean(dim=0)
+        net.out.bias.sub_(net(clips).mean(dim=0))
     classes = net(clips).argmax(dim=1).tolist()
     assert len(set(classes)) > 1
     found = explain(net, clips, layer="relu")
@@ -82,7 +82,7 @@ def test_the_difference_of_two_scores_is_a_foil() -> None:
 class Embedding(HiddenHead):
     """Returns features and a loss-like number, and no logits."""
 
-    def forward(self, clip: Tensor) -> Any:  # type: ignore[override]
+    def forward(self, clip: Tensor) -> Any:
         return {"embedding": super().forward(clip).unsqueeze(-1).unsqueeze(-1), "other": 3}
 
 
