@@ -38,7 +38,7 @@ class TableNet(nn.Module):
 
     def __init__(self, rows: list[tuple[float, float, float]]) -> None:
         super().__init__()
-        self.table = torch.tensor(rows, dtype=torch.float64).log().float()
+        self.table = torch.tensor(rows, dtype=torch.float64).log().float() + 1  # logits, no logarithms of probabilities
         self.pool, self.relu = nn.AvgPool3d((4, 8, 8)), nn.ReLU()
         self.batches: list[int] = []
 
