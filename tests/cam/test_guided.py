@@ -279,11 +279,16 @@ def test_several_inputs_give_several_gradients(kind: type) -> None:
         torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-12)
 
 
+class Encoder(nn.Sequential):
+    def __init__(self) -> None:
+        layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True, activation="relu")
+        super().__init__(nn.Flatten(2), nn.Linear(12, 4), layer)
+
+
 def test_transformer_layers_take_no_short_cut_through_c() -> None:
     """In evaluation `TransformerEncoderLayer` has a fused path that would hide its ReLU."""
-    layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True, activation="relu")
-    net = seeded(lambda: nn.Sequential(nn.Flatten(2), nn.Linear(12, 4), layer)).requires_grad_(False)  # type: ignore[arg-type]
-    assert guided(net, random_clip(2, 3, 3, 2, 2), torch.sum).any()
+    net, clip = seeded(Encoder).requires_grad_(False), random_clip(2, 3, 3, 2, 2)
+    assert guided(net, clip, lambda output: output[:, 0, 0].sum()).any()
 
 
 class Checkpointed(PooledHead):
@@ -443,8 +448,10 @@ def test_no_more_is_kept_than_for_plain_gradients(rectify: Rectifier) -> None:
 # ---- wrappers
 
 
-def test_data_parallel_runs_without_its_wrapper() -> None:
+def test_data_parallel_runs_without_its_wrapper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its replicas run in threads of their own, where nothing of this one is active."""
     net, clip = seeded(PooledHead), random_clip(1, 3, 4, 8, 8)
+    monkeypatch.setattr(nn.DataParallel, "forward", _fail)
     assert torch.equal(guided(nn.DataParallel(net), clip), guided(net, clip))
 
 

@@ -59,8 +59,7 @@ class _Rectify(torch.autograd.Function):
         output = call()
         if output is x:
             context.mark_dirty(x)
-        # Detached, because a saved output of an operation in place on a view would hold itself alive.
-        context.save_for_backward(output.detach() if gate.keeps_output else _closed(output, gate.upper))
+        context.save_for_backward(output if gate.keeps_output else _closed(output, gate.upper))
         context.guide = guide
         return output
 
