@@ -24,6 +24,7 @@ import av
 import click
 import numpy as np
 import torch
+from benchmark_peers import peers
 from torch import Tensor, nn
 
 from vidcam.cam.explain import explain
@@ -44,6 +45,9 @@ METHODS = ("gradcam", "gradcam+", "gradcam++")
 @click.group()
 def benchmark() -> None:
     """Measure vidcam on this machine."""
+
+
+benchmark.add_command(peers)
 
 
 @benchmark.command()

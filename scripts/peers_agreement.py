@@ -1,0 +1,256 @@
+"""How far each tool's maps agree with derivations that share no code with any of them, on the same 5-D inputs.
+
+Grad-CAM++ comes from three autograd derivatives of exp(score) in float64 (`tests/helpers/oracle.py`), cell by cell for
+the small network. r3d_18 has 50,176 cells at layer4 and 200,704 at layer3: there eq. 10 is taken with Y″ = Y·g² and
+Y‴ = Y·g³, and a sample of cells is differentiated three times to see that this holds. Runs in .venv-peers only.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+import numpy as np
+import torch
+import torchvision
+from peers_tools import TOOLS, Map, Tool
+from torch import Tensor, nn
+
+from tests.helpers import oracle
+from vidcam.maps import upsample_volume
+
+METHODS = ("gradcam", "gradcam++", "layercam", "hirescam", "guided")
+SAMPLED_CELLS = {"layer4": 64, "layer3": 4}
+
+
+class SmallNet(nn.Module):
+    """Two convolutions, then a head with a hidden layer, on which the methods differ; each ReLU is a module of its own.
+
+    The grid of `relu2` is 4 × 5 × 6 for a clip of 8 × 20 × 24: no axis looks like another.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(3, 6, 3, stride=(1, 2, 2), padding=1)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv3d(6, 8, 3, stride=2, padding=1)
+        self.relu2 = nn.ReLU()
+        self.hidden = nn.Linear(8 * 4 * 5 * 6, 24)
+        self.relu3 = nn.ReLU()
+        self.out = nn.Linear(24, 5)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Logits (N, 5)."""
+        return self.head(self.relu2(self.conv2(self.relu1(self.conv1(clip)))))
+
+    def head(self, activations: Tensor) -> Tensor:
+        """What lies above `relu2`."""
+        logits: Tensor = self.out(self.relu3(self.hidden(activations.flatten(1))))
+        return logits
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A network in float32, a clip (1, 3, T, H, W), a layer and a class; `head` maps activations there to logits."""
+
+    title: str
+    network: nn.Module
+    clip: Tensor
+    layer: str
+    target: int
+
+    def head(self, network: nn.Module, activations: Tensor) -> Tensor:
+        """Score of the class from activations (1, D, t, h, w) of a copy of the network."""
+        if isinstance(network, SmallNet):
+            return network.head(activations)[0, self.target]
+        above = ("layer4", "avgpool") if self.layer == "layer3" else ("avgpool",)
+        features = nn.Sequential(*map(network.get_submodule, above))(activations).flatten(1)
+        score: Tensor = network.get_submodule("fc")(features)[0, self.target]
+        return score
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The derived maps of a case: method → (t, h, w), `guided` → (3, T, H, W); how well eq. 10's shortcut holds."""
+
+    maps: dict[str, Map]
+    deviation: float | None
+
+
+def cases() -> list[Case]:
+    """The small network, and r3d_18 with random weights at its last block and the one before."""
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(0)
+        small, large = SmallNet().eval(), torchvision.models.video.r3d_18(weights=None).eval()
+        ramp = torch.linspace(0.2, 2, 8 * 20 * 24).view(1, 1, 8, 20, 24)  # louder towards the end and the lower right
+        little, clip = torch.randn(1, 3, 8, 20, 24) * ramp, torch.randn(1, 3, 16, 112, 112)
+    made = [Case("small network with a hidden layer, relu2 (8×4×5×6)", small, little, "relu2", 0)]
+    for layer, grid in (("layer4", "512×2×7×7"), ("layer3", "256×4×14×14")):
+        made.append(Case(f"r3d_18, random weights, {layer} ({grid})", large, clip, layer, 0))
+    with torch.no_grad():
+        return [Case(c.title, c.network, c.clip, c.layer, int(c.network(c.clip).argmax())) for c in made]
+
+
+def derive(case: Case) -> Truth:
+    """All maps of a case in float64, from plain definitions."""
+    network, clip = copy.deepcopy(case.network).double().requires_grad_(requires_grad=False), case.clip.double()
+    a, g, score = _activations_and_gradients(network, clip, case.layer, case.target)
+    deviation = None
+    if isinstance(network, SmallNet):
+        weights = oracle.gradcam_pp_weights(lambda x: case.head(network, x[None]), a)
+    else:
+        y = score.exp()
+        first, second, third = y * g, y * g**2, y * g**3
+        deviation = _deviation(lambda x: case.head(network, x), a, (first, second, third), SAMPLED_CELLS[case.layer])
+        denominator = 2 * second + a.flatten(1).sum(1).view(-1, 1, 1, 1) * third
+        alpha = torch.where(second != 0, second / torch.where(second != 0, denominator, 1), 0.0)
+        weights = (alpha * first.clamp(min=0)).flatten(1).sum(1)
+    maps = {
+        "gradcam": oracle.weighted_map(g.flatten(1).sum(1) / g[0].numel(), a),
+        "gradcam++": oracle.weighted_map(weights, a),
+        "layercam": _summed(g.clamp(min=0), a),
+        "hirescam": _summed(g, a),
+        "guided": _guided(network, clip, case.target),
+    }
+    return Truth({name: volume.numpy() for name, volume in maps.items()}, deviation)
+
+
+def _summed(weights: Tensor, activations: Tensor) -> Tensor:
+    return oracle.weighted_map(torch.ones(len(weights), dtype=weights.dtype), weights * activations)
+
+
+def _activations_and_gradients(network: nn.Module, clip: Tensor, layer: str, target: int) -> tuple[Tensor, ...]:
+    """A and g (D, t, h, w), and the score, from one pass with everything differentiable."""
+    kept: list[Tensor] = []
+    handle = network.get_submodule(layer).register_forward_hook(lambda _m, _i, output: kept.append(output))
+    score = network(clip.clone().requires_grad_())[0, target]
+    handle.remove()
+    (gradient,) = torch.autograd.grad(score, kept[0])
+    return kept[0][0].detach(), gradient[0], score.detach()
+
+
+def _deviation(
+    score: oracle.ScoreOfActivations, activations: Tensor, claimed: tuple[Tensor, ...], sample: int
+) -> float:
+    """Largest relative deviation of Y′, Y″ and Y‴ from three autograd derivatives along single cells, over a sample."""
+    count = activations.numel()
+    worst = 0.0
+    for cell in torch.randperm(count, generator=torch.Generator().manual_seed(0))[:sample]:
+        step = torch.zeros((), dtype=torch.float64, requires_grad=True)
+        along = torch.zeros(count, dtype=torch.float64).index_fill(0, cell, 1).view_as(activations)
+        derivative = score((activations + step * along)[None]).exp()
+        for tensor in claimed:
+            (derivative,) = torch.autograd.grad(derivative, step, create_graph=True)
+            value = float(tensor.flatten()[cell])
+            worst = max(worst, abs(derivative.item() - value) / max(abs(value), 1e-300))
+    return worst
+
+
+class _GuidedRelu(torch.autograd.Function):
+    @staticmethod
+    def forward(context: torch.autograd.function.FunctionCtx, values: Tensor) -> Tensor:
+        context.save_for_backward(values)
+        return values.clamp(min=0)
+
+    @staticmethod
+    def backward(context: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
+        (values,) = context.saved_tensors  # type: ignore[attr-defined]
+        allowed: Tensor = gradient.clamp(min=0) * (values > 0)
+        return allowed
+
+
+class _Guided(nn.Module):
+    def forward(self, values: Tensor) -> Tensor:
+        result: Tensor = _GuidedRelu.apply(values)
+        return result
+
+
+def _guided(network: nn.Module, clip: Tensor, target: int) -> Tensor:
+    """Guided backpropagation (3, T, H, W): negative gradients stop at every ReLU."""
+    guided = copy.deepcopy(network)
+    for parent in list(guided.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.ReLU):
+                setattr(parent, name, _Guided())
+    leaf = clip.clone().requires_grad_()
+    return torch.autograd.grad(guided(leaf)[0, target], leaf)[0][0]
+
+
+def pearson(first: Map, second: Map) -> float:
+    """Pearson correlation of two maps of one shape."""
+    return float(np.corrcoef(first.ravel().astype(np.float64), second.ravel().astype(np.float64))[0, 1])
+
+
+def min_max(volume: Map) -> Map:
+    """Scaled to [0, 1]; most tools give their maps so."""
+    low, high = volume.min(), volume.max()
+    return np.asarray((volume - low) / (high - low))
+
+
+def compare(tool: Tool, method: str, case: Case, truth: Truth) -> tuple[Map | None, str]:
+    """The tool's map and one cell of the table: 'correlation (largest error)', or what went wrong."""
+    if method not in tool.methods:
+        return None, "–"
+    network = copy.deepcopy(case.network)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = tool.prepare(network, case.layer, method, case.target)(case.clip)[0]
+    except Exception as error:  # whatever a tool raises belongs in the table
+        return None, f"**{type(error).__name__}: {str(error).strip().splitlines()[0]}**"
+    expected = truth.maps[method]
+    if method == "guided":
+        expected = expected if found.ndim == 4 else expected.mean(axis=0)  # medcam averages over colour
+    elif tool.gives == "size" and tool.upsample is not None:
+        expected = tool.upsample(expected, tuple(case.clip.shape[2:]))
+    largest = float(np.abs(min_max(found) - min_max(expected)).max())
+    return found, f"{pearson(found, expected):.6f} ({largest:.0e})"
+
+
+def at_full_size(tool: Tool, found: Map | None, case: Case, expected: Map) -> str:
+    """The tool's Grad-CAM map at the clip's size beside the derived one, upsampled trilinearly."""
+    if found is None or tool.upsample is None:
+        return "–"
+    size = tuple(case.clip.shape[2:])
+    large = found if tool.gives == "size" else tool.upsample(found, size)
+    return f"{pearson(large, upsample_volume(expected, size)):.4f}"
+
+
+def table(case: Case) -> list[str]:
+    """Markdown lines for one case."""
+    truth = derive(case)
+    lines = [
+        f"### {case.title}",
+        "",
+        _row(["tool", *METHODS, "gradcam at full size"]),
+        _row(["---"] * (2 + len(METHODS))),
+    ]
+    for tool in TOOLS.values():
+        found = {method: compare(tool, method, case, truth) for method in METHODS}
+        large = at_full_size(tool, found["gradcam"][0], case, truth.maps["gradcam"])
+        lines.append(_row([f"{tool.name} {tool.version}", *(text for _, text in found.values()), large]))
+    own = truth.maps["gradcam++"]
+    others = ", ".join(f"{name} {pearson(own, truth.maps[name]):.4f}" for name in ("gradcam", "layercam", "hirescam"))
+    lines += ["", f"The derived gradcam++ map correlates with the other derived maps: {others}."]
+    if truth.deviation is not None:
+        count = SAMPLED_CELLS[case.layer]
+        lines.append(f"Three autograd derivatives at {count} cells: within {truth.deviation:.0e} of those used.")
+    return [*lines, ""]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+@click.command()
+def agreement() -> None:
+    """Print one table a case."""
+    for case in cases():
+        click.echo("\n".join(table(case)))
+
+
+if __name__ == "__main__":
+    agreement()
