@@ -50,18 +50,18 @@ def agreement() -> None:
 @click.option("--case", "cases", type=click.Choice(list(CASES)), multiple=True, default=list(CASES))
 @click.option("--batch", default=1, show_default=True)
 @click.option("--runs", default=15, show_default=True)
-@click.option("--memory-runs", default=3, show_default=True)
+@click.option("--memory-runs", default=1, show_default=True)
 def cost(cases: tuple[str, ...], batch: int, runs: int, memory_runs: int) -> None:
     """Time over a plain forward pass, and memory beyond it: all our cheap methods, and one of each other tool."""
     for case in cases:
         times = _figures("seconds", case, f"--batch={batch}", f"--runs={runs}")
-        click.echo(f"### {CASES[case]}, batch {batch}: forward {times['forward']:.3f} s, {runs} pairs\n")
-        click.echo("| | time / forward (quartiles) | processor time / forward | peak memory beyond forward |")
-        click.echo("| --- | --- | --- | --- |")
+        click.echo(f"### {CASES[case]}, batch {batch}\n\nForward {times['forward']:.3f} s; {runs} pairs a row.\n")
+        click.echo("| | time / forward: median (quartiles) | peak memory beyond forward |")
+        click.echo("| --- | --- | --- |")
         for entry, row in times["rows"].items():
             extra = sorted(_figures("memory", case, entry, f"--batch={batch}")["extra"] for _ in range(memory_runs))
             click.echo(
-                f"| {entry} | {row['wall']:.3f} ({row['low']:.3f}–{row['high']:.3f}) | {row['processor']:.3f} "
+                f"| {entry} | {row['median']:.3f} ({row['low']:.3f}–{row['high']:.3f}) "
                 f"| {extra[len(extra) // 2]:.0f} MB |"
             )
         click.echo(f"\nOur cheap methods here: {', '.join(times['methods'])}.\n")
@@ -69,7 +69,8 @@ def cost(cases: tuple[str, ...], batch: int, runs: int, memory_runs: int) -> Non
 
 def prepare_environment() -> None:
     """Makes .venv-peers unless it is there, made from the same pins and project file."""
-    wanted = hashlib.sha256(PINS.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()).hexdigest()
+    project = (ROOT / "pyproject.toml").read_bytes()
+    wanted = hashlib.sha256(PINS.read_bytes() + project + f"{sys.version} {ROOT}".encode()).hexdigest()
     if STAMP.is_file() and STAMP.read_text("utf-8") == wanted:
         return
     click.echo("benchmark: installing other tools into .venv-peers (minutes, the first time)", err=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 import numpy as np
@@ -80,18 +80,26 @@ class Truth:
     deviation: float | None
 
 
-def cases() -> list[Case]:
-    """The small network, and r3d_18 with random weights at its last block and the one before."""
+def cases(*, large: bool = True) -> list[Case]:
+    """The small network, and `large`: r3d_18 with random weights at its last block and the one before."""
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(0)
-        small, large = SmallNet().eval(), torchvision.models.video.r3d_18(weights=None).eval()
         ramp = torch.linspace(0.2, 2, 8 * 20 * 24).view(1, 1, 8, 20, 24)  # louder towards the end and the lower right
-        little, clip = torch.randn(1, 3, 8, 20, 24) * ramp, torch.randn(1, 3, 16, 112, 112)
-    made = [Case("small network with a hidden layer, relu2 (8×4×5×6)", small, little, "relu2", 0)]
-    for layer, grid in (("layer4", "512×2×7×7"), ("layer3", "256×4×14×14")):
-        made.append(Case(f"r3d_18, random weights, {layer} ({grid})", large, clip, layer, 0))
+        made = [
+            Case(
+                "small network with a hidden layer, relu2 (8×4×5×6)",
+                SmallNet().eval(),
+                torch.randn(1, 3, 8, 20, 24) * ramp,
+                "relu2",
+                0,
+            )
+        ]
+        if large:
+            network, clip = torchvision.models.video.r3d_18(weights=None).eval(), torch.randn(1, 3, 16, 112, 112)
+            made.append(Case("r3d_18, random weights, layer4 (512×2×7×7)", network, clip, "layer4", 0))
+            made.append(Case("r3d_18, random weights, layer3 (256×4×14×14)", network, clip, "layer3", 0))
     with torch.no_grad():
-        return [Case(c.title, c.network, c.clip, c.layer, int(c.network(c.clip).argmax())) for c in made]
+        return [replace(case, target=int(case.network(case.clip).argmax())) for case in made]
 
 
 def derive(case: Case) -> Truth:
@@ -99,7 +107,7 @@ def derive(case: Case) -> Truth:
     network, clip = copy.deepcopy(case.network).double().requires_grad_(requires_grad=False), case.clip.double()
     a, g, score = _activations_and_gradients(network, clip, case.layer, case.target)
     deviation = None
-    if isinstance(network, SmallNet):
+    if case.layer not in SAMPLED_CELLS:
         weights = oracle.gradcam_pp_weights(lambda x: case.head(network, x[None]), a)
     else:
         y = score.exp()

@@ -1,7 +1,7 @@
 """What maps cost over a plain forward pass without gradients at the same batch: seconds and memory, for each tool.
 
-Seconds: all tools in one process, in turn, each call right after a plain forward pass of the same network; ratios are
-medians of these pairs. Wall time, and beside it processor time, which other jobs on the machine disturb less.
+Seconds: all tools in one process, in turn, each call next to a plain forward pass of the same network, before and after
+it by turns; ratios are medians of these pairs. The first row is the forward pass beside itself: what the rest is worth.
 Memory: a process for each tool, and the rise of its peak from three plain forward passes to three calls after them.
 Runs in .venv-peers only; `scripts/benchmark peers cost` prints the tables.
 """
@@ -34,12 +34,12 @@ CASES: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 """Case → network, layer."""
 
-OURS = "vidcam: all cheap methods"
+CONTROL, OURS = "plain forward again", "vidcam: all cheap methods"
 ENTRIES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
+        CONTROL: ("vidcam", ""),
         OURS: ("vidcam", ""),
         "vidcam: gradcam": ("vidcam", "gradcam"),
-        "vidcam: gradcam++": ("vidcam", "gradcam++"),
         "grad-cam: gradcam++": ("grad-cam", "gradcam++"),
         "torchcam: gradcam++": ("torchcam", "gradcam++"),
         "captum: gradcam": ("captum", "gradcam"),
@@ -71,15 +71,17 @@ def seconds(case: str, batch: int, runs: int) -> None:
     forward()
     for work in works.values():
         work()
-    pairs: dict[str, list[tuple[list[float], list[float]]]] = {entry: [] for entry in works}
-    for _ in range(runs):
+    pairs: dict[str, list[tuple[float, float]]] = {entry: [] for entry in works}
+    for run in range(runs):
         for entry, work in works.items():
             gc.collect()  # what the tool before left behind is not this one's cost
-            pairs[entry].append((timed(forward), timed(work)))
-    everything = [plain[0] for found in pairs.values() for plain, _ in found]
+            first = timed(work) if run % 2 else None
+            plain = timed(forward)
+            pairs[entry].append((plain, timed(work) if first is None else first))
+    plains = [plain for found in pairs.values() for plain, _ in found]
     rows = {entry: summary(found) for entry, found in pairs.items()}
     methods = cheap_methods(network, layer, clip)
-    click.echo(json.dumps({"forward": statistics.median(everything), "rows": rows, "methods": methods}))
+    click.echo(json.dumps({"forward": statistics.median(plains), "rows": rows, "methods": methods}))
 
 
 @cost.command()
@@ -116,6 +118,8 @@ def prepare(entry: str, network: nn.Module, clip: Tensor, layer: str, *, own: bo
     """One call of a row of the table, on a copy of the network, as some tools leave hooks on it."""
     tool, method = ENTRIES[entry]
     network = copy.deepcopy(network) if own else network
+    if entry == CONTROL:
+        return partial(plain_forward, network, clip)
     if entry == OURS:
         methods = cheap_methods(network, layer, clip)
         return partial(vidcam.explain, network, clip, layer=layer, methods=methods, target=TARGET)
@@ -128,24 +132,17 @@ def plain_forward(network: nn.Module, clip: Tensor) -> object:
         return network(clip)
 
 
-def timed(work: Work) -> list[float]:
-    """Wall seconds and processor seconds of a call; what it returns is dropped within."""
-    wall, processor = time.perf_counter(), time.process_time()
+def timed(work: Work) -> float:
+    """Seconds of a call; what it returns is dropped within."""
+    started = time.perf_counter()
     work()
-    return [time.perf_counter() - wall, time.process_time() - processor]
+    return time.perf_counter() - started
 
 
-def summary(pairs: list[tuple[list[float], list[float]]]) -> dict[str, float]:
-    """Medians of the ratios, with the quartiles of the one in wall time."""
-    wall = [call[0] / plain[0] for plain, call in pairs]
-    processor = [call[1] / plain[1] for plain, call in pairs]
-    low, _, high = statistics.quantiles(wall, n=4)
-    return {
-        "wall": statistics.median(wall),
-        "low": low,
-        "high": high,
-        "processor": statistics.median(processor),
-    }
+def summary(pairs: list[tuple[float, float]]) -> dict[str, float]:
+    """Median of the ratios and its quartiles."""
+    low, median, high = statistics.quantiles([call / plain for plain, call in pairs], n=4)
+    return {"median": median, "low": low, "high": high}
 
 
 def peak_megabytes() -> float:

@@ -26,7 +26,7 @@ Map = NDArray[np.floating[Any]]
 Call = Callable[[Tensor], Map]
 Prepare = Callable[[nn.Module, str, str, int], Call]
 
-DEAR = ("softmax", "guided", "cam++smooth")
+DEAR = ("softmax", "guided")
 """Parts of the names of methods that need more than one backward pass through the head."""
 
 
