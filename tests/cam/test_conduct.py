@@ -116,3 +116,17 @@ def test_everything_comes_back_after_an_exception() -> None:
         assert not torch.is_grad_enabled()
     assert torch.equal(before, torch.get_rng_state())
     assert [name for name, module in net.named_modules() if not module.training] == ["relu"]
+
+
+@pytest.mark.parametrize("caching", [True, False])
+def test_autocast_keeps_nothing_inside_and_as_before_outside(caching: bool) -> None:
+    net, before = seeded(PooledHead), torch.is_autocast_cache_enabled()
+    try:
+        torch.set_autocast_cache_enabled(caching)
+        with untouched(net):
+            assert not torch.is_autocast_cache_enabled()
+        assert torch.is_autocast_cache_enabled() == caching
+        explain(net, random_clip(1, 3, 4, 8, 8), layer="block2")
+        assert torch.is_autocast_cache_enabled() == caching
+    finally:
+        torch.set_autocast_cache_enabled(before)
