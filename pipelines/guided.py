@@ -122,11 +122,11 @@ class GuidedFilm:
                     yield chosen[position], saliency
 
     def _guided(self, tensor: Tensor, windows: Sequence[int]) -> Saliency:
-        """(n, targets, T, H, W, 3)."""
+        """(n, targets, T, H, W, 3), red first, whatever the model's order of channels."""
         ask = self.question.ask
         each = [
             guided_saliency(self.model.module, tensor, explanation.target[list(windows)].tolist(), ask)
             for explanation in self.film.explanations
         ]
-        values = np.asarray(np.moveaxis(np.stack(each, axis=1), 2, -1), np.float32)
-        return values[..., ::-1] if self.model.spec.scaling.channels == "bgr" else values  # pictures are RGB
+        values = np.moveaxis(np.stack(each, axis=1), 2, -1)
+        return np.asarray(values[..., ::-1] if self.model.spec.scaling.channels == "bgr" else values, np.float32)

@@ -16,10 +16,12 @@ from vidcam.geometry import Geometry
 from vidcam.media import Clip
 from vidcam.preprocess import crop_frames, fill_for, grey_input, hide, mean_rgb, scale_pixels
 from vidcam.preprocess import to_model_input as make_input
-from vidcam.spec import ModelSpec, Scaling
+from vidcam.spec import MeanCube, ModelSpec, Scaling
 
 KINETICS = Scaling((110.2, 100.64, 96.0), (58.15, 56.47, 55.34))
 BGR = Scaling((90.25, 97.66, 101.41), (1.0, 2.0, 4.0), "bgr")
+CUBE_VALUES = np.random.default_rng(3).uniform(70, 130, (3, 4, 24, 30)).astype(np.float32)
+CUBE = Scaling(MeanCube(CUBE_VALUES), (1.0, 2.0, 4.0), "bgr")
 PLAIN = Scaling((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
@@ -52,6 +54,7 @@ def test_equals_torchvision(
     resized = vision.resize(pixels, size, vision.InterpolationMode.BILINEAR, antialias=antialias)
     cropped = vision.center_crop(resized, [37, 36])
     ordered = cropped[:, [2, 1, 0]] if scaling.channels == "bgr" else cropped
+    assert not isinstance(scaling.mean, MeanCube)
     theirs = vision.normalize(ordered, list(scaling.mean), list(scaling.std))
     ours = to_model_frames(frames, model, model.geometry(source))
     assert ours.dtype == torch.float32
@@ -179,11 +182,12 @@ def fill_in_pixels(pixels: NDArray[np.float64], fill: Fill, scaling: Scaling) ->
 
 def scaled(pixels: NDArray[np.float64], scaling: Scaling) -> NDArray[np.float64]:
     ordered = pixels[..., ::-1] if scaling.channels == "bgr" else pixels
-    return np.moveaxis((ordered - np.array(scaling.mean)) / np.array(scaling.std), -1, 0)  # (3, T, H, W)
+    mean = np.moveaxis(CUBE_VALUES, 0, -1) if scaling is CUBE else np.array(scaling.mean)
+    return np.moveaxis((ordered - mean) / np.array(scaling.std), -1, 0)  # (3, T, H, W)
 
 
 @pytest.mark.parametrize("fill", FILLS)
-@pytest.mark.parametrize("scaling", [KINETICS, BGR], ids=["rgb", "bgr"])
+@pytest.mark.parametrize("scaling", [KINETICS, BGR, CUBE], ids=["rgb", "bgr", "cube"])
 def test_hiding_in_the_models_values_is_hiding_pixels(fill: Fill, scaling: Scaling) -> None:
     frames = noise(4, 24, 30)
     model = spec((24, 30), (24, 30), scaling)
@@ -204,6 +208,52 @@ def test_a_full_map_hides_nothing_and_an_empty_one_everything(fill: Fill) -> Non
     assert torch.equal(hide(tensor, torch.ones(2, 4, 12, 10), stuff), tensor)
     assert torch.equal(hide(tensor, torch.zeros(2, 4, 12, 10), stuff), stuff.expand_as(tensor))
     assert torch.equal(tensor, before)
+
+
+def test_black_is_pixel_0_where_a_cube_is_subtracted() -> None:
+    frames = noise(4, 24, 30)
+    frames[:, 5:9, 7:20] = 0
+    tensor = make_input(Clip(frames, np.arange(4.0)), spec((24, 30), (24, 30), CUBE)).tensor
+    black = fill_for(tensor, "black", CUBE)
+    assert black.shape == (1, 3, 4, 24, 30)
+    assert torch.equal(black[..., 5:9, 7:20], tensor[..., 5:9, 7:20])
+    hidden = hide(tensor, torch.zeros(1, 4, 24, 30), black)
+    pixels = hidden[0].numpy() * np.array([1.0, 2.0, 4.0])[:, None, None, None] + CUBE_VALUES
+    np.testing.assert_allclose(pixels, 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_fills_of_a_cube_are_for_each_clip_of_a_batch(fill: Fill) -> None:
+    clips = [
+        make_input(Clip(f, np.arange(4.0)), spec((24, 30), (24, 30), CUBE)).tensor
+        for f in (noise(4, 24, 30), noise(4, 24, 30)[:, ::-1])
+    ]
+    both = fill_for(torch.cat(clips), fill, CUBE).expand(2, -1, -1, -1, -1)
+    for index, clip in enumerate(clips):
+        torch.testing.assert_close(both[index], fill_for(clip, fill, CUBE)[0], rtol=0, atol=1e-5)
+
+
+def test_a_cube_equal_everywhere_is_three_numbers() -> None:
+    flat = np.broadcast_to(np.array([90.25, 97.66, 101.41]).reshape(3, 1, 1, 1), (3, 4, 24, 30))
+    as_cube = dataclasses.replace(BGR, mean=MeanCube(flat.astype(np.float32)))
+    pixels = torch.from_numpy(noise(4, 24, 30)).permute(3, 0, 1, 2).float()[None]
+    tensor = scale_pixels(pixels, BGR)
+    torch.testing.assert_close(scale_pixels(pixels, as_cube), tensor)
+    np.testing.assert_allclose(mean_rgb(as_cube), mean_rgb(BGR), rtol=1e-6)
+    for fill in FILLS:
+        theirs, ours = fill_for(tensor, fill, BGR).expand_as(tensor), fill_for(tensor, fill, as_cube)
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)
+
+
+def test_a_cube_wants_whole_clips() -> None:
+    with pytest.raises(ShapeError, match=r"mean cube is \(3, 4, 24, 30\), expected that of a clip, pixels.shape"):
+        scale_pixels(torch.zeros(1, 3, 1, 24, 30), CUBE)
+
+
+def test_grey_and_mean_colour_of_a_cube() -> None:
+    grey = grey_input(spec((24, 30), (24, 30), CUBE))[0].numpy()
+    np.testing.assert_allclose(grey, (127.5 - CUBE_VALUES) / np.array([1, 2, 4])[:, None, None, None], atol=1e-5)
+    np.testing.assert_allclose(mean_rgb(CUBE), CUBE_VALUES.mean(axis=(1, 2, 3), dtype=np.float64)[::-1])
 
 
 def test_each_clip_is_hidden_by_its_own_map() -> None:

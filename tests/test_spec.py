@@ -3,11 +3,13 @@ from __future__ import annotations
 import dataclasses
 from fractions import Fraction
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from vidcam.errors import ShapeError
 from vidcam.geometry import Geometry
-from vidcam.spec import ModelSpec, Scaling
+from vidcam.spec import MeanCube, ModelSpec, Scaling
 
 C3D = ModelSpec(
     name="c3d",
@@ -58,3 +60,43 @@ def test_needs_a_positive_rate_or_none(fps: Fraction) -> None:
     with pytest.raises(ShapeError, match=r"fps above 0, got .*self\.fps = Fraction"):
         dataclasses.replace(C3D, fps=fps)
     assert dataclasses.replace(C3D, fps=None).fps is None
+
+
+def ramp(*shape: int) -> NDArray[np.float32]:
+    return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+
+
+def test_a_mean_cube_is_a_value() -> None:
+    source = ramp(3, 2, 4, 5)
+    cube = MeanCube(source)
+    assert cube == MeanCube(source.astype(np.float64))
+    assert len({cube, MeanCube(source), MeanCube(source[:, ::-1])}) == 2
+    assert cube != MeanCube(source[:, ::-1])
+    assert cube != source.tobytes()
+    assert repr(cube) == "MeanCube(3, 2, 4, 5)"
+    source[:] = 0
+    assert cube.values[0, 0, 0, 1] == 1
+    with pytest.raises(ValueError, match="read-only"):
+        cube.values[:] = 0
+    scaling = Scaling(cube, (1.0, 1.0, 1.0), "bgr")
+    assert scaling == Scaling(MeanCube(ramp(3, 2, 4, 5)), (1.0, 1.0, 1.0), "bgr")
+    assert scaling != dataclasses.replace(scaling, mean=(1.0, 2.0, 3.0))
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 4), (1, 2, 4, 5), (3, 0, 4, 5), (1, 3, 2, 4, 5)])
+def test_a_mean_cube_has_four_axes_and_three_channels(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=r"a mean cube must be \(3, T, H, W\) and finite, got values.shape = "):
+        MeanCube(np.zeros(shape, np.float32))
+
+
+def test_a_mean_cube_is_finite() -> None:
+    with pytest.raises(ShapeError, match="and finite"):
+        MeanCube(np.full((3, 1, 1, 1), np.nan, np.float32))
+
+
+def test_a_mean_cube_is_the_models_crop() -> None:
+    whole = Scaling(MeanCube(ramp(3, 16, 128, 171)), (1.0, 1.0, 1.0), "bgr")
+    with pytest.raises(ShapeError, match=r"of 'c3d' is \(T, H, W\) = \(16, 128, 171\), expected the model's input"):
+        dataclasses.replace(C3D, scaling=whole)
+    cropped = Scaling(MeanCube(ramp(3, 16, 112, 112)), (1.0, 1.0, 1.0), "bgr")
+    assert dataclasses.replace(C3D, scaling=cropped).scaling is cropped

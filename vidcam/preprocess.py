@@ -1,12 +1,14 @@
 """Pixels to model input, and the fill that hides pixels.
 
 Resize (bilinear), crop and scaling follow the `ModelSpec`; `Geometry` remembers where the pixels came from. Hiding is
-meant in pixel space (GC++ eq. 25: E = L∘I). The scaling of every model is affine for each channel, s(x) = ax + b, and
-so s(L·I + (1-L)·f) = L·s(I) + (1-L)·s(f): `hide` works on the model's input and is exactly the pixel-space mask.
+meant in pixel space (GC++ eq. 25: E = L∘I). The scaling of every model is affine, s(x) = ax + b, with an a and b for
+each channel, or for each value where a mean cube is subtracted, and so s(L·I + (1-L)·f) = L·s(I) + (1-L)·s(f): `hide`
+works on the model's input and is exactly the pixel-space mask, if the fill f is scaled where it stands.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +21,7 @@ from vidcam.errors import InputError, ShapeError
 from vidcam.fill import BLUR_SHARE, FILLS, Fill
 from vidcam.geometry import Geometry
 from vidcam.media import Clip
-from vidcam.spec import ModelSpec, Scaling
+from vidcam.spec import MeanCube, ModelSpec, Scaling
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,15 +63,37 @@ def to_model_input(clip: Clip, spec: ModelSpec) -> ModelInput:
 
 
 def scale_pixels(pixels: Tensor, scaling: Scaling) -> Tensor:
-    """RGB pixels 0…255 (N, 3, T, H, W) to model values, in the model's order of channels; whole clips at a time."""
+    """RGB pixels 0…255 (N, 3, T, H, W) to model values, in the model's order of channels; whole clips at a time.
+
+    Raises:
+        ShapeError: a mean cube is of another (T, H, W).
+    """
+    if isinstance(scaling.mean, MeanCube) and pixels.shape[1:] != scaling.mean.values.shape:
+        raise ShapeError(f"the mean cube is {scaling.mean.values.shape}, expected that of a clip, {pixels.shape = }")
+    return _scaled(pixels, scaling)
+
+
+def _scaled(pixels: Tensor, scaling: Scaling) -> Tensor:
+    """As `scale_pixels`, also for a colour (1, 3, 1, 1, 1), which a mean cube makes a clip (1, 3, T, H, W)."""
     ordered = pixels.flip(1) if scaling.channels == "bgr" else pixels
-    mean, std = (pixels.new_tensor(value).view(1, 3, 1, 1, 1) for value in (scaling.mean, scaling.std))
-    return (ordered - mean).div_(std)
+    return (ordered - _mean_of(scaling, pixels)).div_(_per_channel(scaling.std, pixels))
+
+
+def _mean_of(scaling: Scaling, like: Tensor) -> Tensor:
+    """(1, 3, 1, 1, 1), or (1, 3, T, H, W) of a cube; the dtype and device of `like`."""
+    if isinstance(scaling.mean, MeanCube):
+        return like.new_tensor(scaling.mean.values).unsqueeze(0)
+    return _per_channel(scaling.mean, like)
+
+
+def _per_channel(values: tuple[float, float, float], like: Tensor) -> Tensor:
+    return like.new_tensor(values).view(1, 3, 1, 1, 1)
 
 
 def mean_rgb(scaling: Scaling) -> tuple[float, float, float]:
-    """The dataset's mean colour, RGB in 0…255, as the scaling states it."""
-    first, second, third = scaling.mean
+    """The dataset's mean colour, RGB in 0…255, as the scaling states it; of a mean cube, the mean over the cube."""
+    mean = scaling.mean
+    first, second, third = mean.values.mean((1, 2, 3), np.float64).tolist() if isinstance(mean, MeanCube) else mean
     return (third, second, first) if scaling.channels == "bgr" else (first, second, third)
 
 
@@ -87,16 +111,28 @@ def fill_for(tensor: Tensor, fill: Fill, scaling: Scaling) -> Tensor:
         scaling: of the model.
 
     Returns:
-        A tensor that broadcasts against `tensor`.
+        A tensor that broadcasts against `tensor`; with a mean cube, one value for each pixel.
     """
     if fill == "frame-mean":
-        return tensor.mean(dim=(-2, -1), keepdim=True)
+        return _in_pixels(tensor, scaling, lambda clip: clip.mean(dim=(-2, -1), keepdim=True))
     if fill == "blur":
-        return _blur(tensor)
+        return _in_pixels(tensor, scaling, _blur)
     if fill not in FILLS:
         raise InputError(f"fill is {fill!r}, expected one of {', '.join(FILLS)}")
-    colour = tensor.new_tensor((0.0, 0.0, 0.0) if fill == "black" else mean_rgb(scaling))
-    return scale_pixels(colour.view(1, 3, 1, 1, 1), scaling)
+    colour = (0.0, 0.0, 0.0) if fill == "black" else mean_rgb(scaling)
+    return _scaled(_per_channel(colour, tensor), scaling)
+
+
+def _in_pixels(tensor: Tensor, scaling: Scaling, average: Callable[[Tensor], Tensor]) -> Tensor:
+    """The average of the pixels in the model's values.
+
+    An average commutes with one scaling for all pixels of a channel; of what a cube subtracts, the difference is left.
+    """
+    made = average(tensor)
+    if not isinstance(scaling.mean, MeanCube):
+        return made
+    cube = _mean_of(scaling, tensor)
+    return made + (average(cube) - cube) / _per_channel(scaling.std, tensor)
 
 
 def hide(tensor: Tensor, heat: Tensor, fill: Tensor) -> Tensor:

@@ -10,8 +10,38 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vidcam.errors import ShapeError
 from vidcam.geometry import Geometry, centre_crop, short_side_resize
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeanCube:
+    """A mean for each channel, frame and pixel of the model's input, (3, T, H, W) float32, as C3D subtracts it.
+
+    The values are the model's crop: what is subtracted before a crop is the crop of it afterwards. They are copied and
+    cannot be written to; two cubes are equal if their values are.
+    """
+
+    values: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        values = np.array(self.values, dtype=np.float32, order="C")
+        if values.ndim != 4 or values.shape[0] != 3 or not values.size or not np.isfinite(values).all():
+            raise ShapeError(f"a mean cube must be (3, T, H, W) and finite, got {values.shape = }")
+        values.setflags(write=False)
+        object.__setattr__(self, "values", values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MeanCube) and np.array_equal(self.values, other.values)
+
+    def __hash__(self) -> int:
+        return hash((self.values.shape, self.values.tobytes()))
+
+    def __repr__(self) -> str:
+        return f"MeanCube{self.values.shape}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +49,12 @@ class Scaling:
     """Pixel values to model values: (pixel - mean) / std for each channel, pixels in 0…255.
 
     Attributes:
-        mean: in the order of `channels`, in pixel units (0…255).
-        std: likewise.
+        mean: in the order of `channels`, in pixel units (0…255); or one such mean for each frame and pixel.
+        std: likewise, for each channel.
         channels: order in which the model takes the colours.
     """
 
-    mean: tuple[float, float, float]
+    mean: tuple[float, float, float] | MeanCube
     std: tuple[float, float, float]
     channels: Literal["rgb", "bgr"] = "rgb"
 
@@ -67,6 +97,12 @@ class ModelSpec:
         if self.frames < 1 or self.classes < 1 or (self.fps is not None and self.fps <= 0):
             raise ShapeError(
                 f"a model needs frames, classes and fps above 0, got {self.frames = }, {self.classes = }, {self.fps = }"
+            )
+        mean = self.scaling.mean
+        if isinstance(mean, MeanCube) and mean.values.shape[1:] != self.input_size:
+            raise ShapeError(
+                f"the mean cube of {self.name!r} is (T, H, W) = {mean.values.shape[1:]}, expected the model's input, "
+                f"{self.input_size}; crop it as the frames are cropped"
             )
 
     @property

@@ -1,8 +1,8 @@
 """Guided maps as pictures: signed values around grey, brighter for positive, darker for negative.
 
-A value is one of the model's input pixels in one channel; the colours of the picture are its channels, in the order of
-the model's input. Grey is no evidence: in the model's view where the gradient is zero, and everywhere outside it. One
-scale serves a whole film, so that frames can be compared.
+A value is one of the model's input pixels in one channel; the colours of the picture are its channels, red first. Grey
+is no evidence: in the model's view where the gradient is zero, and everywhere outside it. One scale serves a whole
+film, so that frames can be compared.
 """
 
 from __future__ import annotations
