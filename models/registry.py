@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from vidcam.errors import InputError, name_not_found
+from vidcam.models import c3d_weights
 from vidcam.models.cache import cache_folder
 from vidcam.models.device import resolve_device
-from vidcam.models.labels import kinetics400
+from vidcam.models.labels import kinetics400, read_labels
 from vidcam.models.model import Model
-from vidcam.models.specs import I3D_CACHE_FILE, I3D_SPEC
+from vidcam.models.specs import C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC, I3D_CACHE_FILE, I3D_SPEC
 from vidcam.progress import Progress
 from vidcam.spec import ModelSpec
 
@@ -35,6 +38,8 @@ class ModelEntry:
         load: fills a network from `build` with its pretrained weights and returns their provenance.
         labels: names of the K classes.
         cache_file: name in the cache folder of what `load` keeps there; empty if it fetches nothing.
+        from_file: makes a model of a network from `build`, a user's file of weights and one of a mean cube or None;
+            None: the model takes no such file.
     """
 
     spec: ModelSpec
@@ -42,11 +47,14 @@ class ModelEntry:
     load: Callable[[nn.Module, Progress | None], str]
     labels: Callable[[], tuple[str, ...]]
     cache_file: str = ""
+    from_file: Callable[[nn.Module, Path, Path | None], Model] | None = None
 
     @property
     def is_cached(self) -> bool:
-        """Whether the weights can be had without a network."""
-        return not self.cache_file or (cache_folder() / self.cache_file).is_file()
+        """Whether the weights can be had without a network; never of a model that waits for a file of the user's."""
+        if not self.cache_file:
+            return self.from_file is None
+        return (cache_folder() / self.cache_file).is_file()
 
 
 def _build_i3d() -> nn.Module:
@@ -61,8 +69,24 @@ def _load_i3d(module: nn.Module, progress: Progress | None) -> str:
     return load(module, progress)
 
 
+def _c3d_entry(spec: ModelSpec) -> ModelEntry:
+    return ModelEntry(
+        spec,
+        build=partial(c3d_weights.build, spec),
+        load=lambda *_: c3d_weights.refuse_without_file(spec),
+        labels=partial(c3d_weights.class_names, spec),
+        from_file=partial(c3d_weights.from_file, spec),
+    )
+
+
 _ENTRIES: Mapping[str, ModelEntry] = MappingProxyType(
-    {entry.spec.name: entry for entry in (ModelEntry(I3D_SPEC, _build_i3d, _load_i3d, kinetics400, I3D_CACHE_FILE),)}
+    {
+        entry.spec.name: entry
+        for entry in (
+            ModelEntry(I3D_SPEC, _build_i3d, _load_i3d, kinetics400, I3D_CACHE_FILE),
+            *map(_c3d_entry, (C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC)),
+        )
+    }
 )
 
 
@@ -99,7 +123,9 @@ def load_model(
     name_or_entry: str | ModelEntry = "i3d",
     *,
     device: str = "auto",
-    weights: Literal["pretrained", "random"] = "pretrained",
+    weights: str | Path = "pretrained",
+    labels: str | Path | None = None,
+    mean_cube: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Model:
     """A model that is ready to run.
@@ -108,31 +134,63 @@ def load_model(
         name_or_entry: a built-in name, 'package.module:factory' for a function without arguments that returns a
             `Model`, or an entry of one's own.
         device: 'auto', 'cpu' or 'cuda:N'.
-        weights: 'random' takes seed 0 and fetches nothing; for trying things out.
+        weights: 'pretrained'; 'random', which takes seed 0 and fetches nothing, for trying things out; or a file, of
+            models that take one.
+        labels: a file that names the classes, see `vidcam.models.labels`; None: those that come with the model.
+        mean_cube: a file with the mean that C3D subtracts, together with its weights.
         progress: told of a download.
 
     Raises:
         NameNotFoundError: no model has this name.
-        InputError: the device is not there, or the factory does not return a `Model`.
-        WeightsError: the weights are not in the cache and cannot be fetched, or are damaged.
+        InputError: the device is not there, the factory does not return a `Model`, or a file is none for this model.
+        WeightsError: the weights are not in the cache and cannot be fetched, or are damaged or of another network.
         OutputError: the cache folder cannot be written to.
     """
     where = resolve_device(device)
     if isinstance(name_or_entry, str) and ":" in name_or_entry:
-        if weights == "random":
-            raise InputError(
-                f"random weights were asked for {name_or_entry!r}, expected a built-in model; "
-                "leave the weights to the factory"
-            )
+        _expect_nothing(name_or_entry, weights, labels, mean_cube)
         return _call_factory(name_or_entry).to(where)
     entry = _entry(name_or_entry) if isinstance(name_or_entry, str) else name_or_entry
-    module, provenance = _random(entry) if weights == "random" else _pretrained(entry, progress)
-    return Model(entry.spec, module, entry.labels(), provenance).to(where)
+    _expect_takes_files(entry, weights, mean_cube)
+    names = None if labels is None else read_labels(Path(labels), entry.spec.classes)
+    model = _loaded(entry, weights, mean_cube, progress)
+    return (model if names is None else replace(model, labels=names)).to(where)
 
 
-def _pretrained(entry: ModelEntry, progress: Progress | None) -> tuple[nn.Module, str]:
-    module, _ = _random(entry)
-    return module, entry.load(module, progress)
+def _expect_nothing(name: str, weights: str | Path, labels: str | Path | None, mean_cube: str | Path | None) -> None:
+    """A user's factory brings all of this itself."""
+    if weights == "random":
+        raise InputError(
+            f"random weights were asked for {name!r}, expected a built-in model; leave the weights to the factory"
+        )
+    if weights != "pretrained" or labels is not None or mean_cube is not None:
+        raise InputError(
+            f"files of weights, labels or a mean cube were given for {name!r}, expected a built-in model; "
+            "leave them to the factory"
+        )
+
+
+def _expect_takes_files(entry: ModelEntry, weights: str | Path, mean_cube: str | Path | None) -> None:
+    takers = ", ".join(name for name, other in _ENTRIES.items() if other.from_file is not None)
+    if weights not in ("pretrained", "random") and entry.from_file is None:
+        raise InputError(
+            f"a file of weights was given for model {entry.spec.name!r}, which brings its own, expected one of "
+            f"{takers}; leave --weights out"
+        )
+    if mean_cube is not None and (entry.from_file is None or weights in ("pretrained", "random")):
+        raise InputError(
+            f"a mean cube was given for model {entry.spec.name!r} without a file of weights, expected one of "
+            f"{takers} with --weights FILE; leave --mean-cube out"
+        )
+
+
+def _loaded(entry: ModelEntry, weights: str | Path, mean_cube: str | Path | None, progress: Progress | None) -> Model:
+    module, provenance = _random(entry)
+    if weights == "pretrained":
+        provenance = entry.load(module, progress)
+    elif weights != "random" and entry.from_file is not None:
+        return entry.from_file(module, Path(weights), None if mean_cube is None else Path(mean_cube))
+    return Model(entry.spec, module, entry.labels(), provenance)
 
 
 def _random(entry: ModelEntry) -> tuple[nn.Module, str]:

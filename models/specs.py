@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from vidcam.spec import ModelSpec, Scaling
@@ -22,3 +23,19 @@ I3D_SPEC = ModelSpec(
 )
 
 I3D_CACHE_FILE = "i3d-kinetics-400.safetensors"
+
+C3D_SPORTS1M_SPEC = ModelSpec(
+    name="c3d_sports1m",
+    frames=16,
+    fps=None,
+    resize=(128, 171),
+    crop_size=(112, 112),
+    scaling=Scaling(mean=(90.25, 97.66, 101.41), std=(1.0, 1.0, 1.0), channels="bgr"),
+    classes=487,
+    layer="relu5b",
+    dataset="Sports-1M",
+    weights_name="a file of yours, --weights FILE",
+    licence="that of the file",
+)
+
+C3D_UCF101_SPEC = replace(C3D_SPORTS1M_SPEC, name="c3d_ucf101", classes=101, dataset="UCF101")

@@ -82,11 +82,22 @@ class Explainer:
 
     @classmethod
     def load(
-        cls, model: str | Model, options: ExplainOptions, *, device: str = "auto", progress: Progress = silent
+        cls,
+        model: str | Model,
+        options: ExplainOptions,
+        *,
+        device: str = "auto",
+        weights: str | Path = "pretrained",
+        labels: str | Path | None = None,
+        mean_cube: str | Path | None = None,
+        progress: Progress = silent,
     ) -> Explainer:
-        """With a model by name, or one that is loaded already."""
-        loaded = model if isinstance(model, Model) else load_model(model, device=device, progress=progress)
-        return cls(loaded, options, progress=progress)
+        """With a model by name, made as `load_model` makes it, or one that is loaded already."""
+        if not isinstance(model, Model):
+            model = load_model(
+                model, device=device, weights=weights, labels=labels, mean_cube=mean_cube, progress=progress
+            )
+        return cls(model, options, progress=progress)
 
     def explain(self, source: Source, out: str | Path) -> ExplainedVideo:
         """Explain one film into a folder; nothing is left there if it fails."""

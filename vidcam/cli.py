@@ -86,6 +86,16 @@ def commands() -> None:
 @click.option("-o", "--out", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Where to write.")
 @click.option("--model", default="i3d", show_default=True, metavar="NAME", help="See `vidcam models`.")
 @click.option(
+    "--weights", default="pretrained", metavar="FILE|random", help="Of a model that takes a file, such as C3D."
+)
+@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Names of the classes, one a line.")
+@click.option(
+    "--mean-cube",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="What C3D subtracts, .npy; default its mean colour.",
+)
+@click.option(
     "--method",
     "methods",
     multiple=True,
@@ -121,11 +131,12 @@ def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_
     from vidcam.pipelines.explain import Explainer
     from vidcam.pipelines.options import ExplainOptions
 
+    files = {name: given.pop(name) for name in ("weights", "labels", "mean_cube")}
     if given["outputs"] is not None:
         given["outputs"] = tuple(name.strip() for name in given["outputs"].split(","))
     options = ExplainOptions(**{name: value for name, value in given.items() if value not in (None, ())})
     with _Bar() as bar:
-        explainer = Explainer.load(model, options, device=device, progress=bar.progress)
+        explainer = Explainer.load(model, options, device=device, progress=bar.progress, **files)
         return _explain_all(explainer, videos, out, bar, as_json=as_json)
 
 

@@ -25,6 +25,7 @@ from vidcam.models import (
     resolve_device,
 )
 from vidcam.models.i3d import I3D_CHECKPOINT
+from vidcam.models.specs import C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC
 from vidcam.progress import Progress
 
 HERE = __name__
@@ -46,8 +47,8 @@ NOT_CALLABLE = 3
 
 
 def test_names_and_entries() -> None:
-    assert model_names() == ("i3d",)
-    assert [entry.spec for entry in model_entries()] == [I3D_SPEC]
+    assert model_names() == ("i3d", "c3d_sports1m", "c3d_ucf101")
+    assert [entry.spec for entry in model_entries()] == [I3D_SPEC, C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC]
     assert model_entries()[0].cache_file == I3D_CHECKPOINT.file_name
 
 
@@ -117,10 +118,38 @@ def test_random_weights_of_a_factory() -> None:
         load_model(f"{HERE}:factory", device="cpu", weights="random")
 
 
+@pytest.mark.parametrize("given", ["weights", "labels", "mean_cube"])
+def test_files_for_a_factory(given: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"files of weights, labels or a mean cube were given for '.*:factory', expect"
+    ):
+        load_model(f"{HERE}:factory", device="cpu", **{given: tmp_path / "file"})  # type: ignore[arg-type]
+
+
+def test_a_file_of_weights_for_a_model_that_takes_none() -> None:
+    with pytest.raises(
+        InputError, match="was given for model 'i3d', which brings its own, expected one of c3d_sports1m, c3d_ucf101"
+    ):
+        load_model("i3d", device="cpu", weights="file.pt")
+
+
+@pytest.mark.parametrize("name", ["i3d", "c3d_sports1m"])
+def test_a_mean_cube_without_weights(name: str) -> None:
+    with pytest.raises(InputError, match=f"a mean cube was given for model '{name}' without a file of weights"):
+        load_model(name, device="cpu", weights="random", mean_cube="cube.npy")
+
+
+def test_labels_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("run\njump\nfall\n")
+    entry = ModelEntry(SPEC, lambda: nn.Linear(2, 3), lambda *_: "none", lambda: LABELS)
+    model = load_model(entry, device="cpu", labels=tmp_path / "labels.txt")
+    assert model.labels == ("run", "jump", "fall")
+
+
 def test_an_unknown_model() -> None:
     for call in (load_model, build_module, is_cached):
         with pytest.raises(
-            NameNotFoundError, match="model 'i3e' not found; the nearest are 'i3d'; run `vidcam models`"
+            NameNotFoundError, match=r"model 'i3e' not found; the nearest are 'i3d'.*; run `vidcam models`"
         ):
             call("i3e")
 
@@ -166,6 +195,7 @@ def test_is_cached_looks_into_the_cache(cache: Path) -> None:
     cache.mkdir()
     (cache / "i3d-kinetics-400.safetensors").touch()
     assert is_cached("i3d")
+    assert not is_cached("c3d_sports1m")  # it waits for a file
     assert ModelEntry(SPEC, no_model, lambda module, progress: "", lambda: LABELS).is_cached
 
 
