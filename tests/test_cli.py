@@ -177,7 +177,8 @@ def test_models(capsys: Capture) -> None:
     table = capsys.readouterr().out
     assert table.splitlines()[1].split()[0] == "i3d"
     assert main(["models", "--json"]) == 0
-    (row,) = json.loads(capsys.readouterr().out)
+    row, *others = json.loads(capsys.readouterr().out)
+    assert [(other["name"], other["cached"]) for other in others] == [("c3d_sports1m", False), ("c3d_ucf101", False)]
     assert row["input"] == [16, 224, 224]
     assert row["fps"] == 12.5
     assert row["cached"] is False

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from tests.helpers.nets import brightness_model, pooled_model
+from tests.helpers.nets import brightness_model, pooled_model, random_clip
 from tests.pipelines.conftest import FilmMaker
 from vidcam.cam.attribution import Ask, guided_saliency
 from vidcam.cli import main
@@ -148,3 +151,23 @@ def test_options_that_cannot_be_used(options: dict[str, Any], message: str, film
     with pytest.raises(InputError, match=message):
         explain_video(film(count=20), tmp_path / "out", model=pooled_model(), options=ExplainOptions(**options))
     assert not (tmp_path / "out").exists()
+
+
+def test_red_comes_first_whatever_the_models_order() -> None:
+    """The same network fed BGR, with its first kernels exchanged to match, gives the same picture."""
+    rgb, bgr = pooled_model(), pooled_model()
+    bgr = replace(bgr, spec=replace(bgr.spec, scaling=replace(bgr.spec.scaling, channels="bgr")))
+    first = bgr.module.get_parameter("block1.0.weight")
+    with torch.no_grad():
+        first.copy_(first.flip(1))
+    clip = random_clip(1, 3, *rgb.spec.input_size)
+    film: Any = SimpleNamespace(explanations=[SimpleNamespace(target=np.array([1]))])
+    question: Any = SimpleNamespace(ask=Ask(("gradcam",)))
+    unused: Any = None
+    values = [
+        GuidedFilm(model, unused, question, film, unused)._guided(tensor, [0])
+        for model, tensor in ((rgb, clip), (bgr, clip.flip(1)))
+    ]
+    assert values[0].shape == (1, 1, *rgb.spec.input_size, 3)
+    assert np.abs(values[0][..., 0] - values[0][..., 2]).max() > 0
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-4, atol=1e-6 * np.abs(values[0]).max())
