@@ -1,7 +1,8 @@
 """Models: networks, their weights, labels and specifications; nothing here knows of CAM, video files or metrics.
 
     Model          network + specification + labels + provenance of the weights: what the rest of vidcam works with
-    load_model     a built-in model by name, or a user's own as 'package.module:factory'
+    load_model     a built-in model by name, one of torchvision's, or a user's own as 'package.module:factory'
+    image_network  lets an image network take clips of one frame
     model_names    what is built in; lists without importing torch
     sample_clip    a real clip for the demo
 
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vidcam.models.device import resolve_device
     from vidcam.models.i3d import I3D
+    from vidcam.models.image import image_network
     from vidcam.models.labels import kinetics400
     from vidcam.models.model import Model
     from vidcam.models.registry import (
@@ -35,6 +37,7 @@ __all__ = [
     "Model",
     "ModelEntry",
     "build_module",
+    "image_network",
     "is_cached",
     "kinetics400",
     "load_model",
@@ -50,6 +53,7 @@ def __getattr__(name: str) -> object:
         "I3D": "i3d",
         "I3D_SPEC": "specs",
         "Model": "model",
+        "image_network": "image",
         "kinetics400": "labels",
         "resolve_device": "device",
         "sample_clip": "sample",

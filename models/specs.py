@@ -33,9 +33,11 @@ C3D_SPORTS1M_SPEC = ModelSpec(
     scaling=Scaling(mean=(90.25, 97.66, 101.41), std=(1.0, 1.0, 1.0), channels="bgr"),
     classes=487,
     layer="relu5b",
+    rounded=True,  # OpenCV's, which Caffe and MMAction2 resize with
     dataset="Sports-1M",
     weights_name="a file of yours, --weights FILE",
     licence="that of the file",
+    parameters=79_991_015,
 )
 
-C3D_UCF101_SPEC = replace(C3D_SPORTS1M_SPEC, name="c3d_ucf101", classes=101, dataset="UCF101")
+C3D_UCF101_SPEC = replace(C3D_SPORTS1M_SPEC, name="c3d_ucf101", classes=101, dataset="UCF101", parameters=78_409_573)

@@ -71,8 +71,14 @@ def tensors_digest(state: State) -> str:
     return digest.hexdigest()
 
 
-def fill(module: nn.Module, state: State, *, name: str) -> None:
+def fill(module: nn.Module, state: State, *, name: str, what: str = "the weights") -> None:
     """Load a state dict into a network, which must have exactly these tensors.
+
+    Args:
+        module: filled whole or left as it was.
+        state: name → tensor.
+        name: of the model, for the error's sentence.
+        what: what the tensors are, likewise.
 
     Raises:
         WeightsError: names or shapes differ; the sentence has the first few.
@@ -81,12 +87,21 @@ def fill(module: nn.Module, state: State, *, name: str) -> None:
     problems = {
         "missing": [key for key in own if key not in state],
         "unexpected": [key for key in state if key not in own],
-        "of another shape": [key for key in own if key in state and own[key].shape != state[key].shape],
+        "of another shape": [
+            f"{key} {tuple(state[key].shape)} for {tuple(own[key].shape)}"
+            for key in own
+            if key in state and own[key].shape != state[key].shape
+        ],
+        "of another kind": [
+            f"{key} {state[key].dtype} for {own[key].dtype}"
+            for key in own
+            if key in state and state[key].is_floating_point() != own[key].is_floating_point()
+        ],
     }
     found = [f"{len(keys)} {kind} ({', '.join(keys[:3])})" for kind, keys in problems.items() if keys]
     if found:
         raise WeightsError(
-            f"the weights do not fit {name!r}: of its {len(own)} tensors {' and '.join(found)}; "
+            f"{what} do not fit {name!r}: of its {len(own)} tensors {' and '.join(found)}; "
             "expected weights of this very network; check which file they were read from"
         )
     module.load_state_dict(state)

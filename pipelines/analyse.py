@@ -8,7 +8,7 @@ one are run again. That is exact, and rarely more than the first batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcam.cam.attribution import Ask, attribution
+from vidcam.cam.attribution import Ask, Attribution, attribution
 from vidcam.cam.audit import find_sink
 from vidcam.cam.conduct import untouched
 from vidcam.cam.fusion import Fusion
@@ -30,6 +30,7 @@ from vidcam.fill import Fill
 from vidcam.geometry import Geometry
 from vidcam.metrics.probability import log_probability
 from vidcam.models.model import Model
+from vidcam.pipelines.layout import reshape_of
 from vidcam.pipelines.stages import Clock, prefetch
 from vidcam.pipelines.windows import batches
 from vidcam.preprocess import fill_for, grey_input, hide
@@ -112,7 +113,8 @@ def target_layers(model: Model, names: Sequence[str]) -> tuple[tuple[str, ...], 
     if chosen:
         return tuple(dict.fromkeys(dotted_name(name) for name in chosen)), ""
     with torch_errors(model, 1):
-        name = default_layer(list_layers(model.module, grey_input(model.spec).to(model.device)))
+        grey = grey_input(model.spec).to(model.device)
+        name = default_layer(list_layers(model.module, grey, reshape=reshape_of(model.spec)))
     return (name,), f"Layer {name!r} was chosen: the last block that still has an extent in space and time."
 
 
@@ -125,7 +127,7 @@ def grey_sink(model: Model, layers: Sequence[str]) -> Sink | None:
         InputError: the layer carries no map, or the model does not return as many scores as it has labels.
     """
     grey = grey_input(model.spec).to(model.device)
-    with torch_errors(model, 1), attribution(model.module, grey, layer=layers) as run:
+    with torch_errors(model, 1), _watched(model, grey, layers) as run:
         classes = run.logits.shape[1]
         if classes != model.spec.classes:
             raise InputError(
@@ -133,6 +135,20 @@ def grey_sink(model: Model, layers: Sequence[str]) -> Sink | None:
                 f"correct the spec's classes and labels"
             )
         return find_sink(run.activations) if len(layers) == 1 else None
+
+
+def _watched(
+    model: Model, tensor: Tensor, layers: Sequence[str], fusion: Fusion = "mean"
+) -> AbstractContextManager[Attribution]:
+    """An open forward pass, looked at as the model's spec says."""
+    return attribution(
+        model.module,
+        tensor,
+        layer=layers,
+        reshape=reshape_of(model.spec),
+        fusion=fusion,
+        activation=model.spec.activation,
+    )
 
 
 @contextmanager
@@ -185,8 +201,8 @@ class _Analysis:
                 yield [chosen[position] for position in positions], tensor.to(self._model.device)
 
     def _explain(self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int]) -> None:
-        question, module = self._question, self._model.module
-        watched = attribution(module, tensor, layer=question.layers, fusion=question.fusion)
+        question = self._question
+        watched = _watched(self._model, tensor, question.layers, question.fusion)
         with self._clock.stage("model and maps"), watched as run:
             self._total += run.probabilities().sum(dim=0).cpu().numpy()
             explained = run.explain_each(targets or (int(self._total.argmax()),), question.ask)

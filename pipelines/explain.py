@@ -23,6 +23,7 @@ from vidcam.pipelines.result import Asked, Result
 from vidcam.pipelines.stages import Clock
 from vidcam.progress import Progress, silent
 from vidcam.sampling import plan_windows
+from vidcam.video.images import IMAGES
 from vidcam.video.reader import VideoReader, open_video
 from vidcam.video.source import Source
 
@@ -115,10 +116,11 @@ class Explainer:
 
     def _footage(self, reader: VideoReader) -> Footage:
         spec, options = self._asked.model.spec, self._asked.options
+        is_each_a_clip = spec.frames == 1 and reader.info.decoder == IMAGES
         windows = plan_windows(
             reader.info,
             frames=spec.frames,
-            fps=spec.fps,
+            fps=None if is_each_a_clip else spec.fps,
             overlap=options.overlap,
             clip_start_seconds=options.clip_start_seconds,
         )

@@ -123,9 +123,9 @@ class GuidedFilm:
 
     def _guided(self, tensor: Tensor, windows: Sequence[int]) -> Saliency:
         """(n, targets, T, H, W, 3), red first, whatever the model's order of channels."""
-        ask = self.question.ask
+        module, ask, activation = self.model.module, self.question.ask, self.model.spec.activation
         each = [
-            guided_saliency(self.model.module, tensor, explanation.target[list(windows)].tolist(), ask)
+            guided_saliency(module, tensor, explanation.target[list(windows)].tolist(), ask, activation=activation)
             for explanation in self.film.explanations
         ]
         values = np.moveaxis(np.stack(each, axis=1), 2, -1)

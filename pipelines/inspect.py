@@ -7,7 +7,8 @@ from typing import Any
 from torch import nn
 
 from vidcam.cam.layers import Layer, default_layer, list_layers
-from vidcam.models.registry import load_model
+from vidcam.models.registry import is_factory, load_model
+from vidcam.pipelines.layout import reshape_of
 from vidcam.preprocess import grey_input
 
 
@@ -18,8 +19,8 @@ def layer_rows(model: str, *, every: bool = False) -> list[dict[str, Any]]:
         model: name, or 'package.module:factory'.
         every: also what lies inside blocks; otherwise the network's own children and what stands in its lists.
     """
-    loaded = load_model(model, device="cpu", weights="pretrained" if ":" in model else "random")
-    found = list_layers(loaded.module, grey_input(loaded.spec))
+    loaded = load_model(model, device="cpu", weights="pretrained" if is_factory(model) else "random")
+    found = list_layers(loaded.module, grey_input(loaded.spec), reshape=reshape_of(loaded.spec))
     default = loaded.spec.layer or default_layer(found)
     chosen = [layer for layer in found if every or _is_outer(loaded.module, layer.name) or layer.name == default]
     return [_row(layer, default) for layer in chosen]

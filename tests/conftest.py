@@ -31,6 +31,7 @@ def cache_of_its_own(
     """Keeps tests away from the user's downloads; those marked `weights` use them."""
     if request.node.get_closest_marker("weights") is None:
         monkeypatch.setenv("VIDCAM_CACHE", str(_unused_cache(tmp_path_factory)))
+        monkeypatch.setenv("TORCH_HOME", str(_unused_cache(tmp_path_factory)))
 
 
 @pytest.fixture(scope="session")

@@ -174,14 +174,34 @@ def test_interrupting_exits_with_130(
 
 def test_models(capsys: Capture) -> None:
     assert main(["models"]) == 0
-    table = capsys.readouterr().out
+    table, said = capsys.readouterr()
     assert table.splitlines()[1].split()[0] == "i3d"
+    assert "swin3d_t" in table
+    assert max(map(len, table.splitlines())) <= 120
+    assert "torchvision:NAME" in said
     assert main(["models", "--json"]) == 0
-    row, *others = json.loads(capsys.readouterr().out)
-    assert [(other["name"], other["cached"]) for other in others] == [("c3d_sports1m", False), ("c3d_ucf101", False)]
-    assert row["input"] == [16, 224, 224]
-    assert row["fps"] == 12.5
-    assert row["cached"] is False
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 9
+    assert rows[0]["input"] == [16, 224, 224]
+    assert rows[0]["fps"] == 12.5
+    assert rows[0]["cached"] is False
+    assert rows[1] == {
+        "name": "r3d_18",
+        "task": "action recognition",
+        "dataset": "Kinetics-400",
+        "classes": 400,
+        "input": [16, 112, 112],
+        "fps": 15.0,
+        "layer": "layer4",
+        "weights": "torchvision KINETICS400_V1",
+        "licence": "none stated (torchvision: BSD-3-Clause)",
+        "recipe": "https://github.com/pytorch/vision/tree/main/references/video_classification",
+        "parameters": 33371472,
+        "download_megabytes": 133.5,
+        "cached": False,
+    }
+    assert [(row["name"], row["cached"]) for row in rows[7:]] == [("c3d_sports1m", False), ("c3d_ucf101", False)]
+    assert [row["parameters"] for row in rows[7:]] == [79_991_015, 78_409_573]
 
 
 def test_layers(capsys: Capture) -> None:

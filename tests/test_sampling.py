@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Literal
 
@@ -229,9 +230,24 @@ def test_whatever_the_rhythm(info: VideoInfo, frames: int, fps: Fraction | None,
         if fps is None:
             assert (np.diff(shown) == (np.arange(1, frames) + shown[0] < info.frame_count)).all()
             continue
-        slots = window.start_seconds + np.arange(frames) / float(fps)
+        middle = 0.5 if frames == 1 else 0.0  # a single frame stands for the moments around it
+        slots = window.start_seconds + (np.arange(frames) + middle) / float(fps)
         assert (window.times <= slots + 1e-3 + 1e-9).all()
         assert (following[shown] > slots + 1e-3 - 1e-9).all()
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("fps", [Fraction(5), Fraction(7), Fraction(30000, 1001), None])
+def test_windows_of_one_frame_follow_each_other(fps: Fraction | None, overlap: float) -> None:
+    info = steady(253, 25)
+    windows = plan_windows(info, frames=1, fps=fps, overlap=overlap)
+    assert len(windows) == (253 if fps is None else math.ceil(Fraction(253, 25) * fps))
+    assert [w.end_seconds for w in windows] == [*(w.start_seconds for w in windows[1:]), info.duration_seconds]
+    rate = float(fps or 25)
+    for window in windows[:-1]:
+        assert abs(window.times[0] - (window.start_seconds + 0.5 / rate)) <= 1 / 25
+    if fps is None:
+        assert [window.times[0] for window in windows] == info.pts_seconds.tolist()
 
 
 @pytest.mark.parametrize("fps", [Fraction(25), Fraction(30000, 1001)])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from vidcam.errors import ShapeError
 from vidcam.geometry import Geometry
-from vidcam.spec import MeanCube, ModelSpec, Scaling
+from vidcam.spec import MeanCube, ModelSpec, Scaling, TokenGrid
 
 C3D = ModelSpec(
     name="c3d",
@@ -100,3 +101,31 @@ def test_a_mean_cube_is_the_models_crop() -> None:
         dataclasses.replace(C3D, scaling=whole)
     cropped = Scaling(MeanCube(ramp(3, 16, 112, 112)), (1.0, 1.0, 1.0), "bgr")
     assert dataclasses.replace(C3D, scaling=cropped).scaling is cropped
+
+
+@pytest.mark.parametrize(
+    ("layout", "steps"),
+    [
+        (None, ()),
+        ("frames", ("frames",)),
+        ("channels-last", ("channels-last",)),
+        (TokenGrid((8, 7, 7)), (TokenGrid((8, 7, 7), class_tokens=1),)),
+        ((TokenGrid((14, 14)), "frames"), (TokenGrid((14, 14)), "frames")),
+    ],
+)
+def test_a_layout_is_no_step_one_or_several(layout: Any, steps: object) -> None:
+    assert dataclasses.replace(C3D, layout=layout).layouts == steps
+
+
+@pytest.mark.parametrize("wrong", [{"layout": "chanels-last"}, {"layout": ("frames", 3)}, {"activation": "relu"}])
+def test_layouts_and_activations_are_known_ones(wrong: dict[str, Any]) -> None:
+    with pytest.raises(
+        ShapeError, match="a layout is a TokenGrid, 'channels-last', 'frames' or several of them, an act"
+    ):
+        dataclasses.replace(C3D, **wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"grid": ()}, {"grid": (8, 0, 7)}, {"grid": (8, 7, 7), "class_tokens": -1}])
+def test_a_grid_of_tokens_has_cells(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ShapeError, match=r"sides of at least 1 and 0 class tokens or more, got self\.grid = "):
+        TokenGrid(**wrong)

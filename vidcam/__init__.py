@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from vidcam.errors import InputError, RunError, VidcamError
     from vidcam.explanation import Explanation, Sink
     from vidcam.film import Film, load_film
+    from vidcam.models.image import image_network
     from vidcam.models.model import Model
     from vidcam.models.registry import load_model, model_names
     from vidcam.pipelines.explain import ExplainedVideo, explain_video
     from vidcam.pipelines.options import ExplainOptions
-    from vidcam.spec import ModelSpec, Scaling
+    from vidcam.spec import ModelSpec, Scaling, TokenGrid
 
 __version__ = "0.1.0"
 
@@ -42,11 +43,13 @@ __all__ = [
     "RunError",
     "Scaling",
     "Sink",
+    "TokenGrid",
     "VidcamError",
     "channels_last",
     "explain",
     "explain_each",
     "explain_video",
+    "image_network",
     "list_layers",
     "load_film",
     "load_model",
@@ -67,11 +70,13 @@ _HOMES = {
     "RunError": "vidcam.errors",
     "Scaling": "vidcam.spec",
     "Sink": "vidcam.explanation",
+    "TokenGrid": "vidcam.spec",
     "VidcamError": "vidcam.errors",
     "channels_last": "vidcam.cam.reshape",
     "explain": "vidcam.cam.explain",
     "explain_each": "vidcam.cam.explain",
     "explain_video": "vidcam.pipelines.explain",
+    "image_network": "vidcam.models.image",
     "list_layers": "vidcam.cam.layers",
     "load_film": "vidcam.film",
     "load_model": "vidcam.models.registry",

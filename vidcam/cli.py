@@ -26,6 +26,19 @@ from vidcam.names import as_text, one_line
 if TYPE_CHECKING:
     from vidcam.pipelines.explain import ExplainedVideo, Explainer
 
+_MODEL_COLUMNS = {
+    "name": "name",
+    "task": "task",
+    "input": "input",
+    "fps": "fps",
+    "classes": "classes",
+    "weights": "weights",
+    "licence": "licence",
+    "download_megabytes": "MB",
+    "cached": "cached",
+}
+"""Of a model's row, what the table shows and under which title; `--json` has all."""
+
 DONE, FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -86,9 +99,14 @@ def commands() -> None:
 @click.option("-o", "--out", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Where to write.")
 @click.option("--model", default="i3d", show_default=True, metavar="NAME", help="See `vidcam models`.")
 @click.option(
-    "--weights", default="pretrained", metavar="FILE|random", help="Of a model that takes a file, such as C3D."
+    "--weights",
+    default="pretrained",
+    metavar="FILE|random",
+    help="Default: those that come with the model; C3D needs FILE.",
 )
-@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Names of the classes, one a line.")
+@click.option(
+    "--labels", type=click.Path(path_type=Path), metavar="FILE", help="Names of a built-in's classes, one a line."
+)
 @click.option(
     "--mean-cube",
     type=click.Path(path_type=Path),
@@ -166,7 +184,7 @@ def models(*, as_json: bool) -> None:
     rows = [
         {
             "name": entry.spec.name,
-            "task": "action recognition",
+            "task": entry.spec.task,
             "dataset": entry.spec.dataset,
             "classes": entry.spec.classes,
             "input": list(entry.spec.input_size),
@@ -174,12 +192,16 @@ def models(*, as_json: bool) -> None:
             "layer": entry.spec.layer,
             "weights": entry.spec.weights_name,
             "licence": entry.spec.licence,
+            "recipe": entry.spec.recipe or None,
+            "parameters": entry.spec.parameters or None,
             "download_megabytes": round(entry.spec.download_bytes / 1e6, 1),
             "cached": entry.is_cached,
         }
         for entry in model_entries()
     ]
-    _print_rows(rows, as_json=as_json)
+    shown = rows if as_json else [{title: row[name] for name, title in _MODEL_COLUMNS.items()} for row in rows]
+    _print_rows(shown, as_json=as_json, width=120)
+    _say("also: torchvision:NAME, any model of torchvision that classifies, and your own as package.module:factory")
 
 
 @commands.command()
@@ -230,7 +252,7 @@ def _report(video: Path, result: ExplainedVideo) -> None:
         _say(f"  {sentence}")
 
 
-def _print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+def _print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, width: int = 200) -> None:
     if as_json:
         _print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
@@ -244,7 +266,7 @@ def _print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         table.add_row(*(_cell(value) for value in row.values()))
     console = Console()
     if not console.is_terminal:
-        console = Console(width=200)
+        console = Console(width=width)
     with console.capture() as capture:
         console.print(table)
     _print(capture.get().removesuffix("\n"))

@@ -1,6 +1,6 @@
 """Pixels to model input, and the fill that hides pixels.
 
-Resize (bilinear), crop and scaling follow the `ModelSpec`; `Geometry` remembers where the pixels came from. Hiding is
+Resize, crop and scaling follow the `ModelSpec`; `Geometry` remembers where the pixels came from. Hiding is
 meant in pixel space (GC++ eq. 25: E = L∘I). The scaling of every model is affine, s(x) = ax + b, with an a and b for
 each channel, or for each value where a mean cube is subtracted, and so s(L·I + (1-L)·f) = L·s(I) + (1-L)·s(f): `hide`
 works on the model's input and is exactly the pixel-space mask, if the fill f is scaled where it stands.
@@ -48,8 +48,12 @@ def crop_frames(frames: NDArray[np.uint8], spec: ModelSpec, geometry: Geometry) 
     pixels = torch.from_numpy(np.require(frames, requirements=["C", "W"])).permute(0, 3, 1, 2).float()
     if geometry.resized_size != geometry.source_size:
         pixels = functional.interpolate(
-            pixels, size=geometry.resized_size, mode="bilinear", align_corners=False, antialias=spec.antialias
+            pixels, size=geometry.resized_size, mode=spec.interpolation, align_corners=False, antialias=spec.antialias
         )
+        if spec.interpolation == "bicubic":  # overshoots
+            pixels = pixels.clamp_(0.0, 255.0)
+        if spec.rounded:
+            pixels = pixels.round_()
     bottom, right = geometry.top_px + geometry.crop_size[0], geometry.left_px + geometry.crop_size[1]
     return pixels[:, :, geometry.top_px : bottom, geometry.left_px : right].contiguous()
 

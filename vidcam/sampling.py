@@ -6,8 +6,10 @@ A window of T frames at rate r spans T/r seconds; slot j shows the frame that is
     slots (r)    ^        ^        ^        ^        ^        ^            T = 6
     frames       0     1        3        4      6 …                        the one on display at each ^
 
-Windows follow each other by span x (1 - overlap); the last is shifted back to end with the film. Intervals are
-half-open. A time stamp up to 1 ms after its slot still counts as on display (containers round to milliseconds).
+Windows follow each other by span x (1 - overlap); the last is shifted back to end with the film. Windows of a single
+frame do not overlap: each shows the frame on display in its middle, which is the nearest one that was looked at to any
+moment in it, and the last is cut off where the film ends. Intervals are half-open. A time stamp up to 1 ms after its
+slot still counts as on display (containers round to milliseconds).
 """
 
 from __future__ import annotations
@@ -77,7 +79,7 @@ def plan_windows(
         info: the film.
         frames: T.
         fps: rate of the slots; None for consecutive source frames, whatever their time stamps.
-        overlap: share of a window that the next one covers again, in [0, 1).
+        overlap: share of a window that the next one covers again, in [0, 1); of no account where T is 1.
         clip_start_seconds: start of the only window (without a rate: of the frame on display then); None for the
             whole film.
         short: what fills the slots where the film ends before the window does.
@@ -95,9 +97,10 @@ def plan_windows(
     begins = [axis.second(start) for start in starts]
     ends = [axis.second(min(start + axis.span, axis.length)) for start in starts]
     for index, follower in enumerate(begins[1:]):
-        if 0.0 < follower - ends[index] < ROUNDING_SECONDS:  # windows that touch, but for rounding
+        if 0.0 < abs(follower - ends[index]) < ROUNDING_SECONDS:  # windows that touch, but for rounding
             ends[index] = follower
-    slots = [axis.stamps(start + _offsets(axis, start, short)) for start in starts]
+    middle = axis.span / 2 if frames == 1 and clip_start_seconds is None else 0.0
+    slots = [axis.stamps(start + middle + _offsets(axis, start, short)) for start in starts]
     return tuple(Window(*window) for window in zip(begins, ends, slots, strict=True))
 
 
@@ -159,6 +162,9 @@ def _starts(axis: _Axis, overlap: float) -> list[float]:
     last = axis.length - axis.span
     if last <= ROUNDING_SECONDS:
         return [0.0]
+    if axis.frames == 1:
+        count = math.ceil((axis.length - ROUNDING_SECONDS) / axis.span)
+        return [float(i if axis.fps is None else i / axis.fps) for i in range(count)]
     step = axis.step(overlap)
     regular = math.ceil((last - ROUNDING_SECONDS) / step)
     return [*(i * step for i in range(regular)), last]

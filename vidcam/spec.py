@@ -45,6 +45,34 @@ class MeanCube:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenGrid:
+    """A layer that returns tokens, (N, class_tokens + t·h·w, D).
+
+    Attributes:
+        grid: (t, h, w), or (h, w) where each frame has tokens of its own.
+        class_tokens: how many tokens without a place stand before those of the grid.
+    """
+
+    grid: tuple[int, ...]
+    class_tokens: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.grid or min(self.grid) < 1 or self.class_tokens < 0:
+            raise ShapeError(
+                f"a grid of tokens needs sides of at least 1 and 0 class tokens or more, got {self.grid = }, "
+                f"{self.class_tokens = }"
+            )
+
+
+Layout = TokenGrid | Literal["channels-last", "frames"]
+"""How a layer's output becomes (N, D, t, h, w).
+
+`TokenGrid`: from tokens; 'channels-last': from (N, t, h, w, D); 'frames': from (N·T, D, h, w), each frame a picture of
+its own, as image networks and frame-wise video networks return it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
 class Scaling:
     """Pixel values to model values: (pixel - mean) / std for each channel, pixels in 0…255.
 
@@ -70,13 +98,21 @@ class ModelSpec:
         resize: (height, width) to stretch to, or the length of the shorter side, in pixels.
         crop_size: (height, width) of the central crop, the model's H and W.
         antialias: whether shrinking filters first.
+        interpolation: of the resize.
+        rounded: whether resized pixels are rounded to whole numbers, as torchvision does.
         scaling: pixel values to model values.
         classes: K.
         layer: dotted name of the default target layer, after its ReLU; None: the last block that has an extent.
+        layout: how a layer's output becomes (N, D, t, h, w), one step or several in turn; None: it is so already.
+        activation: what stands behind the logits: 'softmax' for classes that exclude each other, 'sigmoid' for those
+            that do not; None: what the network itself ends in, else a softmax.
+        task: what the network answers, for people.
         dataset: what the labels come from, 'Kinetics-400'.
         weights_name: what the weights are called and where they come from, for people.
         licence: of the weights.
-        download_bytes: what fetching them transfers; 0 if nothing is fetched.
+        recipe: address of the page that says how they were trained or where they were taken from.
+        parameters: how many numbers the network has; 0: not said.
+        download_bytes: what fetching the weights transfers; 0 if nothing is fetched.
     """
 
     name: str
@@ -88,9 +124,16 @@ class ModelSpec:
     classes: int
     layer: str | None
     antialias: bool = False
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    rounded: bool = False
+    layout: Layout | tuple[Layout, ...] | None = None
+    activation: Literal["softmax", "sigmoid"] | None = None
+    task: str = "action recognition"
     dataset: str = ""
     weights_name: str = ""
     licence: str = ""
+    recipe: str = ""
+    parameters: int = 0
     download_bytes: int = 0
 
     def __post_init__(self) -> None:
@@ -104,6 +147,19 @@ class ModelSpec:
                 f"the mean cube of {self.name!r} is (T, H, W) = {mean.values.shape[1:]}, expected the model's input, "
                 f"{self.input_size}; crop it as the frames are cropped"
             )
+        unknown = [
+            step for step in self.layouts if not isinstance(step, TokenGrid) and step not in ("channels-last", "frames")
+        ]
+        if unknown or self.activation not in (None, "softmax", "sigmoid"):
+            raise ShapeError(
+                f"a layout is a TokenGrid, 'channels-last', 'frames' or several of them, an activation 'softmax' or "
+                f"'sigmoid', got {self.layout = }, {self.activation = }"
+            )
+
+    @property
+    def layouts(self) -> tuple[Layout, ...]:
+        """The steps of `layout`, in turn."""
+        return self.layout if isinstance(self.layout, tuple) else () if self.layout is None else (self.layout,)
 
     @property
     def input_size(self) -> tuple[int, int, int]:

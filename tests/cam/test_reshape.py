@@ -1,10 +1,104 @@
+"""Reshapes by hand, and frame by frame: one map for each frame, as if each had been explained alone."""
+
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
-from vidcam.cam.reshape import channels_last, tokens
+from tests.helpers.nets import random_clip, seeded
+from vidcam.cam.explain import explain
+from vidcam.cam.layers import default_layer, list_layers
+from vidcam.cam.reshape import channels_last, frames, in_turn, tokens, unchanged
 from vidcam.errors import LayerError
+
+T = 3
+METHODS = ("gradcam", "gradcam+", "gradcam++", "hirescam", "layercam")
+
+
+class FrameNet(nn.Module):
+    """A network of images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu = nn.Conv2d(3, 5, 3, padding=1), nn.ReLU()
+        self.hidden, self.out = nn.Linear(5 * 4 * 4, 7), nn.Linear(7, 4)
+
+    def forward(self, image: Tensor) -> Tensor:
+        scores: Tensor = self.out(torch.relu(self.hidden(self.relu(self.conv(image)).flatten(1))))
+        return scores
+
+
+class FrameWise(nn.Module):
+    """The same for films: time is folded into the batch, the frames' scores are averaged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = seeded(FrameNet)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        scores: Tensor = self.net(clip.transpose(1, 2).flatten(0, 1)).unflatten(0, (-1, clip.shape[2]))
+        return scores.mean(dim=1)
+
+
+def test_frames_by_hand() -> None:
+    folded = torch.arange(12.0).reshape(6, 2, 1, 1)  # 2 clips of 3 frames, 2 channels
+    expected = torch.tensor([[[0, 2, 4], [1, 3, 5]], [[6, 8, 10], [7, 9, 11]]])
+    assert torch.equal(frames(T)(folded)[..., 0, 0], expected)
+
+
+def test_frames_of_one_is_an_image_with_a_time_axis() -> None:
+    image = random_clip(2, 5, 4, 6)
+    assert torch.equal(frames(1)(image), image.unsqueeze(2))
+
+
+@pytest.mark.parametrize("shape", [(5, 2, 4, 4), (6, 2), (6, 2, 4), (2, 2, 3, 4, 4)])
+def test_what_is_not_folded_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(LayerError, match=r"expected \(N·3, D, h, w\) for clips of 3 frames"):
+        frames(T)(torch.zeros(shape))
+
+
+def test_tokens_of_single_frames() -> None:
+    grids = random_clip(2, 5, T, 4, 6)
+    places = grids.transpose(1, 2).flatten(0, 1).flatten(2).transpose(1, 2)  # (2·3, 24, 5)
+    output = torch.cat([torch.zeros(6, 1, 5), places], dim=1)
+    assert torch.equal(in_turn([tokens((4, 6)), frames(T)])(output), grids)
+
+
+def test_tokens_and_channels_last() -> None:
+    grids = random_clip(2, 5, 3, 4, 6)
+    places = grids.flatten(2).transpose(1, 2)
+    assert torch.equal(tokens((3, 4, 6), class_tokens=0)(places), grids)
+    assert torch.equal(channels_last(grids.movedim(1, -1)), grids)
+    assert torch.equal(in_turn([])(grids), unchanged(grids))
+    with pytest.raises(LayerError, match=r"returns \(2, 72, 5\), expected \(N, 1 \+ 72, D\) tokens"):
+        tokens((3, 4, 6))(places)
+
+
+def test_one_map_for_each_frame_as_if_it_were_explained_alone() -> None:
+    """The score is the mean over T frames: each frame's gradient is a T-th of its own."""
+    model, clip = FrameWise(), random_clip(2, 3, T, 4, 4)
+    together = explain(model, clip, layer="net.relu", methods=("hirescam", "layercam"), target=1, reshape=frames(T))
+    for frame in range(T):
+        alone = explain(model.net, clip[:, :, frame], layer="relu", methods=("hirescam", "layercam"), target=1)
+        for method, volumes in alone.volumes.items():
+            np.testing.assert_allclose(T * together.volumes[method][:, frame], volumes, rtol=1e-5, atol=1e-7)
+    assert together.heat("layercam").shape == (2, T, 4, 4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_frame_is_the_two_dimensional_formula(method: str) -> None:
+    net, images = seeded(FrameNet), random_clip(3, 3, 4, 4)
+    flat = explain(net, images, layer="relu", methods=(method,), target=2)
+    clip = explain(_AsClip(net), images.unsqueeze(2), layer="net.relu", methods=(method,), target=2, reshape=frames(1))
+    np.testing.assert_allclose(clip.volumes[method][:, 0], flat.volumes[method], rtol=1e-6)
+
+
+def test_layers_are_listed_through_the_reshape() -> None:
+    layers = list_layers(FrameWise(), random_clip(1, 3, T, 4, 4), reshape=frames(T))
+    assert [(layer.name, layer.grid) for layer in layers] == [("net.conv", (T, 4, 4)), ("net.relu", (T, 4, 4))]
+    assert default_layer(layers) == "net.relu"
 
 
 def test_channels_last_by_hand() -> None:
@@ -25,3 +119,13 @@ def test_tokens_by_hand(others: int) -> None:
 def test_other_numbers_of_tokens_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(LayerError, match=r"expected \(N, 1 \+ 8, D\) tokens for a grid of \(2, 2, 2\); give the grid"):
         tokens((2, 2, 2))(torch.zeros(shape))
+
+
+class _AsClip(nn.Module):
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, clip: Tensor) -> Tensor:
+        scores: Tensor = self.net(clip[:, :, 0])
+        return scores

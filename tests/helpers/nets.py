@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
 
+from vidcam.models.image import image_network
 from vidcam.models.model import Model
 from vidcam.spec import ModelSpec, Scaling
 
@@ -120,3 +122,51 @@ def pooled_model() -> Model:
         layer=None,
     )
     return Model(spec, seeded(PooledHead).eval(), ("one", "two", "three", "four"), "random (seed 0)")
+
+
+class Arrange(nn.Module):
+    """(N, D, t, h, w) as other kinds of networks return it: 'tokens', 'channels-last' or 'frames'."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, features: Tensor) -> Tensor:
+        if self.kind == "tokens":
+            places = features.flatten(2).transpose(1, 2)
+            return torch.cat([torch.zeros_like(places[:, :1]), places], dim=1)  # (N, 1 + t·h·w, D)
+        if self.kind == "channels-last":
+            return features.movedim(1, -1)
+        return features.transpose(1, 2).flatten(0, 1)  # (N·t, D, h, w)
+
+
+class ArrangedNet(BrightnessNet):
+    """`BrightnessNet` whose layer `arrange` returns the same activations arranged otherwise."""
+
+    def __init__(self, kind: str, cell: tuple[int, int, int] = (4, 8, 8)) -> None:
+        super().__init__(cell)
+        self.arrange = Arrange(kind)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        arranged = self.arrange(self.relu(self.pool(clip.mean(dim=1, keepdim=True))))
+        total = arranged.reshape(clip.shape[0], -1).sum(dim=1)
+        return torch.stack([total, -total], dim=1)
+
+
+class BrightImageNet(nn.Module):
+    """`BrightnessNet` for images, (N, 3, H, W): A is the mean brightness of each cell of 8 × 8 pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.AvgPool2d(8)
+        self.relu = nn.ReLU()
+
+    def forward(self, image: Tensor) -> Tensor:
+        total = self.relu(self.pool(image.mean(dim=1, keepdim=True))).flatten(1).sum(dim=1)
+        return torch.stack([total, -total], dim=1)
+
+
+def bright_image_model() -> Model:
+    """An image network behind the whole pipeline."""
+    spec = replace(BRIGHTNESS_SPEC, name="bright-image", frames=1, fps=Fraction(5), layout="frames")
+    return Model(spec, image_network(BrightImageNet()), ("Bright thing", "dark/thing"), "by hand")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,11 @@ NOT_CALLABLE = 3
 
 
 def test_names_and_entries() -> None:
-    assert model_names() == ("i3d", "c3d_sports1m", "c3d_ucf101")
-    assert [entry.spec for entry in model_entries()] == [I3D_SPEC, C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC]
+    six = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t")
+    assert model_names() == ("i3d", *six, "c3d_sports1m", "c3d_ucf101")
+    assert [entry.spec.name for entry in model_entries()] == list(model_names())
+    assert model_entries()[0].spec is I3D_SPEC
+    assert [entry.spec for entry in model_entries()[-2:]] == [C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC]
     assert model_entries()[0].cache_file == I3D_CHECKPOINT.file_name
 
 
@@ -118,25 +122,36 @@ def test_random_weights_of_a_factory() -> None:
         load_model(f"{HERE}:factory", device="cpu", weights="random")
 
 
-@pytest.mark.parametrize("given", ["weights", "labels", "mean_cube"])
-def test_files_for_a_factory(given: str, tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match=r"files of weights, labels or a mean cube were given for '.*:factory', expect"
-    ):
+@pytest.mark.parametrize("given", ["labels", "mean_cube"])
+def test_labels_and_cubes_for_a_factory(given: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a file of labels or a mean cube was given for '.*:factory', expected a b"):
         load_model(f"{HERE}:factory", device="cpu", **{given: tmp_path / "file"})  # type: ignore[arg-type]
 
 
-def test_a_file_of_weights_for_a_model_that_takes_none() -> None:
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_file_of_weights_for_a_factory(kind: Callable[[Path], str | Path], tmp_path: Path) -> None:
+    torch.save({"weight": torch.ones(3, 2), "bias": torch.zeros(3)}, tmp_path / "ones.pt")
+    model = load_model(f"{HERE}:factory", device="cpu", weights=kind(tmp_path / "ones.pt"))
+    assert torch.equal(model.module(torch.ones(1, 2)), torch.full((1, 3), 2.0))
+    assert model.weights.startswith("ones.pt, sha256 ")
+
+
+@pytest.mark.parametrize("name", ["i3d", "r3d_18", "c3d_sports1m", f"{HERE}:factory"])
+def test_a_file_of_weights_that_is_not_there(name: str) -> None:
+    with pytest.raises(WeightsError, match=r"nothing\.pt'? cannot be (opened|read) \(No such file or directory\)"):
+        load_model(name, device="cpu", weights="nothing.pt")
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "got"),
+    [("i3d", "random", "without"), ("c3d_sports1m", "random", "without"), ("r3d_18", "file.pt", "with")],
+)
+def test_a_mean_cube_for_a_model_that_subtracts_none(name: str, weights: str, got: str) -> None:
     with pytest.raises(
-        InputError, match="was given for model 'i3d', which brings its own, expected one of c3d_sports1m, c3d_ucf101"
+        InputError,
+        match=f"a mean cube was given for model '{name}' {got} a file of weights, expected one of c3d_sports1m, c3d_u",
     ):
-        load_model("i3d", device="cpu", weights="file.pt")
-
-
-@pytest.mark.parametrize("name", ["i3d", "c3d_sports1m"])
-def test_a_mean_cube_without_weights(name: str) -> None:
-    with pytest.raises(InputError, match=f"a mean cube was given for model '{name}' without a file of weights"):
-        load_model(name, device="cpu", weights="random", mean_cube="cube.npy")
+        load_model(name, device="cpu", weights=weights, mean_cube="cube.npy")
 
 
 def test_labels_of_ones_own(tmp_path: Path) -> None:
@@ -197,6 +212,14 @@ def test_is_cached_looks_into_the_cache(cache: Path) -> None:
     assert is_cached("i3d")
     assert not is_cached("c3d_sports1m")  # it waits for a file
     assert ModelEntry(SPEC, no_model, lambda module, progress: "", lambda: LABELS).is_cached
+
+
+def test_is_cached_looks_into_torchs_own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert not is_cached("r3d_18")
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "hub" / "checkpoints" / "r3d_18-b3b3357e.pth").touch()
+    assert is_cached("r3d_18")
 
 
 @pytest.mark.parametrize("expression", ["model_names()", "model_entries()", "is_cached('i3d')", "sample_clip", "Model"])

@@ -157,7 +157,7 @@ def test_fill_loads_what_fits() -> None:
     [
         ({"weight": torch.ones(2, 3)}, r"1 missing \(bias\)"),
         ({"weight": torch.ones(2, 3), "bias": torch.ones(2), "x": torch.ones(1)}, r"1 unexpected \(x\)"),
-        ({"weight": torch.ones(3, 3), "bias": torch.ones(2)}, r"1 of another shape \(weight\)"),
+        ({"weight": torch.ones(3, 3), "bias": torch.ones(2)}, r"1 of another shape \(weight \(3, 3\) for \(2, 3\)\)"),
         ({"w": torch.ones(2, 3)}, r"2 missing \(weight, bias\) and 1 unexpected \(w\)"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.helpers.nets import brightness_model
+from tests.helpers.nets import BrightnessNet, brightness_model
 from tests.helpers.videos import rotate, write_video
 from tests.pipelines.conftest import moving_square
 from vidcam.film import Film
+from vidcam.models.model import Model
+from vidcam.models.torchvision_specs import TORCHVISION_SPECS
 from vidcam.pipelines.explain import explain_video
 from vidcam.pipelines.options import ExplainOptions
+from vidcam.spec import Scaling
 from vidcam.video.reader import open_video
 
 CELL_PX = 8 * 96 / 64  # a feature cell of 8 model pixels, on a source whose short side of 96 became 64
@@ -52,6 +56,38 @@ def test_the_map_follows_the_square(case: str, tmp_path: Path) -> None:
         errors = np.array([_centre_of(result.film, method, second) - _square_in(frame) for second, frame in shown])
         assert np.abs(errors).max() < CELL_PX, f"{method}: {np.abs(errors).max()} px"
         assert np.abs(errors.mean(axis=0)).max() < CELL_PX / 4
+
+
+R3D_LIKE = replace(
+    TORCHVISION_SPECS["r3d_18"], name="r3d-like", classes=2, layer="relu", scaling=Scaling((0.0,) * 3, (255.0,) * 3)
+)
+
+
+@pytest.mark.parametrize(("height", "width"), [(96, 128), (128, 96), (120, 400)])
+def test_the_map_follows_the_square_through_a_stretch(height: int, width: int, tmp_path: Path) -> None:
+    """r3d_18 sees every film stretched to 128 × 171: a cell is as wide as the stretch makes it on the source."""
+    frames, centres = moving_square(100, height, width)
+    source = write_video(tmp_path / "film.mp4", frames, fps=Fraction(25), codec="libx264", pixel_format="yuv420p")
+    model = Model(R3D_LIKE, BrightnessNet(), ("Bright thing", "dark/thing"), "by hand")
+    result = explain_video(source, tmp_path / "out", model=model, options=ExplainOptions(outputs=("data",)))
+    assert result.film.geometry.view_box == pytest.approx(
+        (8 * height / 128, 30 * width / 171, 120 * height / 128, 142 * width / 171)
+    )
+    inside = [i for i in range(100) if _is_inside(centres[i], result.film.geometry.view_box)]
+    assert len(inside) > 20
+    cell = np.array([8 * height / 128, 8 * width / 171])
+    for method in ("gradcam", "gradcam++"):
+        errors = np.array([_centre_of(result.film, method, i / 25) - centres[i] for i in inside])
+        assert (np.abs(errors).max(axis=0) < cell).all(), f"{method}: {np.abs(errors).max(axis=0)} px"
+        assert (np.abs(errors.mean(axis=0)) < cell / 4).all()
+
+
+def _is_inside(centre: NDArray[np.float64], box: tuple[float, float, float, float], *, half: float = 12.0) -> bool:
+    """Whether the whole square lies in the model's view, for a while already and still."""
+    top, left, bottom, right = box
+    return bool(top < centre[0] - half and centre[0] + half < bottom and left < centre[1] - half) and bool(
+        centre[1] + half < right
+    )
 
 
 @pytest.mark.parametrize("moment", [5, 30, 60, 90])

@@ -333,7 +333,9 @@ def attribution(
         raise LayerError(str(exc) if living is None else f"{exc}, such as {living!r}, which has one") from exc
 
 
-def guided_saliency(model: nn.Module, clip: Input, target: Target, ask: Ask | None = None) -> Floats:
+def guided_saliency(
+    model: nn.Module, clip: Input, target: Target, ask: Ask | None = None, *, activation: Activation | None = None
+) -> Floats:
     """Guided backpropagation of a target at the input, without any map: one forward and one backward pass through all.
 
     Args:
@@ -341,6 +343,7 @@ def guided_saliency(model: nn.Module, clip: Input, target: Target, ask: Ask | No
         clip: likewise.
         target: likewise, but for functions.
         ask: for its foil and score.
+        activation: as of `vidcam.explain`.
 
     Returns:
         (N, C, T, H, W) signed; of several pathways the finest.
@@ -351,7 +354,7 @@ def guided_saliency(model: nn.Module, clip: Input, target: Target, ask: Ask | No
 
     def score(output: Any, ends: Ends) -> Tensor:
         scores, found = class_scores(output, ends)
-        aim = aim_at_classes(scores, target, asked.foil, asked.score, found or "softmax")
+        aim = aim_at_classes(scores, target, asked.foil, asked.score, activation or found or "softmax")
         return (aim.score * aim.direction).sum()
 
     return _guided(unwrapped(model), ordinary(clip), score)

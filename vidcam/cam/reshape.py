@@ -1,8 +1,8 @@
-"""Reshapes: from what a layer of a transformer returns to (N, D, t, h, w).
+"""Reshapes: from what a layer of a transformer, or of a network that takes frames singly, returns to (N, D, t, h, w).
 
 A reshape only moves numbers and leaves some out, so that the same function serves activations and gradients. Which one
 a layer needs is not guessed: a wrong guess gives a map that looks right. Any function of a tensor will do; these are
-the two usual ones.
+the usual ones.
 """
 
 from __future__ import annotations
@@ -40,6 +40,37 @@ def tokens(grid: Sequence[int], *, class_tokens: int = 1) -> Reshape:
             )
         places = output[:, class_tokens:].transpose(1, 2)  # (N, D, t·h·w)
         return places.reshape(*places.shape[:2], *grid)
+
+    return reshape
+
+
+def frames(count: int) -> Reshape:
+    """(N·T, D, h, w) → (N, D, T, h, w), as networks return it that fold time into the batch: one map for each frame.
+
+    Frames of one clip must follow each other: row n·T + j is frame j of clip n. With T = 1 an image network's layer.
+
+    Args:
+        count: T.
+    """
+
+    def reshape(output: Tensor) -> Tensor:
+        if output.ndim != 4 or output.shape[0] % count:
+            raise LayerError(
+                f"the layer returns {tuple(output.shape)}, expected (N·{count}, D, h, w) for clips of {count} frames "
+                f"that the network takes one by one; choose a convolutional layer that each frame goes through alone"
+            )
+        return output.reshape(-1, count, *output.shape[1:]).transpose(1, 2)
+
+    return reshape
+
+
+def in_turn(steps: Sequence[Reshape]) -> Reshape:
+    """One reshape after the other: tokens of single frames are `in_turn([tokens((h, w)), frames(T)])`."""
+
+    def reshape(output: Tensor) -> Tensor:
+        for step in steps:
+            output = step(output)
+        return output
 
     return reshape
 

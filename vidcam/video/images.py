@@ -23,6 +23,9 @@ from vidcam.video.limits import require_reasonable
 from vidcam.video.pixels import on_black
 from vidcam.video.timeline import Timeline
 
+IMAGES = "images"
+"""What `VideoInfo.decoder` is for a folder of images."""
+
 DEFAULT_FPS = Fraction(25)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
 
@@ -58,7 +61,7 @@ class ImageFolderReader(IndexedReader):
             codec=first.codec,
             pixel_format=first.mode,
             has_audio=False,
-            decoder="images",
+            decoder=IMAGES,
             files=self._files,
             notes=notes,
         )
