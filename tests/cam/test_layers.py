@@ -112,6 +112,26 @@ def test_a_layer_without_gradient_is_refused_with_one_that_has_it() -> None:
     assert all(not module._forward_hooks and not module._forward_pre_hooks for module in net.modules())
 
 
+@pytest.mark.parametrize("channels", [4, 8])
+def test_the_layer_that_is_named_has_as_many_channels_as_the_refused_one(channels: int) -> None:
+    """Queries, keys and values in one are three times as wide as the tokens, and nothing to look at."""
+
+    class Wide(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.narrow, self.wide = nn.Conv3d(3, 4, 3, padding=1), nn.Conv3d(4, 8, 3, padding=1)
+            self.dead, self.fc = nn.Conv3d(8, channels, 3, padding=1), nn.Linear(8, 3)
+
+        def forward(self, clip: torch.Tensor) -> torch.Tensor:
+            features = self.wide(self.narrow(clip))
+            self.dead(features)
+            scores: torch.Tensor = self.fc(features.mean(dim=(2, 3, 4)))
+            return scores
+
+    with pytest.raises(LayerError, match=f"such as '{'narrow' if channels == 4 else 'wide'}', which has one"):
+        explain(seeded(Wide), random_clip(1, 3, 4, 6, 6), layer="dead")
+
+
 def test_a_network_that_cuts_its_gradients_is_told_so() -> None:
     class Cut(Flat):
         def forward(self, clip: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torchvision.models import resnet18
-from torchvision.models.video import r3d_18, swin3d_t
+from torchvision.models.video import r3d_18
+from torchvision.models.video.swin_transformer import SwinTransformer3d
 
 from tests.helpers.conduct import State
 from tests.helpers.nets import HiddenHead, PooledHead, random_clip, seeded
@@ -20,7 +21,7 @@ from vidcam.cam.attribution import Ask
 from vidcam.cam.explain import explain, explain_each
 from vidcam.cam.inputs import Input
 from vidcam.cam.reshape import channels_last, tokens
-from vidcam.errors import InputError, LayerError
+from vidcam.errors import InputError, LayerError, NonFiniteError
 from vidcam.explanation import Explanation
 
 CHEAP = ("gradcam", "gradcam+", "gradcam++", "hirescam", "layercam")
@@ -370,11 +371,13 @@ def test_a_layer_of_which_the_class_token_alone_is_read_is_refused_with_one_that
 
 
 def test_swin_is_channels_last() -> None:
-    net, clip = seeded(swin3d_t, weights=None, num_classes=4).eval(), random_clip(1, 3, 4, 64, 64)
+    small: dict[str, Any] = {"patch_size": [2, 4, 4], "embed_dim": 8, "depths": [1, 1], "num_heads": [1, 2]}
+    net = seeded(SwinTransformer3d, **small, window_size=[2, 4, 4], num_classes=4)
+    clip = random_clip(1, 3, 4, 32, 32)
     result = explain(net, clip, reshape=channels_last, methods=("gradcam", "cam"), target=2)
     assert result.layer == "norm"
-    assert result.volumes["gradcam"].shape == (1, 2, 2, 2)
-    np.testing.assert_allclose(result.volumes["cam"] / 8, result.volumes["gradcam"], rtol=1e-3, atol=1e-5)
+    assert result.volumes["gradcam"].shape == (1, 2, 4, 4)
+    np.testing.assert_allclose(result.volumes["cam"] / 32, result.volumes["gradcam"], rtol=1e-3, atol=1e-5)
 
 
 # ---- wrappers, narrow numbers, modes
@@ -515,6 +518,15 @@ def test_modes_do_not_matter(mode: str, training: bool, frozen: bool) -> None:
         state.check_unchanged()
     assert_alike(found, expected, tolerance=0)
     assert_alike(several[0], expected)
+
+
+def test_infinite_activations_are_refused_also_where_the_head_bounds_them() -> None:
+    net = nn.Sequential(nn.ReLU(), nn.Hardtanh(0, 5), nn.AdaptiveAvgPool3d(1), nn.Flatten())
+    clip = random_clip(1, 3, 2, 4, 4)
+    explain(net, clip, layer="0")
+    clip[0, 0, 0, 0, 0] = torch.inf
+    with pytest.raises(NonFiniteError, match="the activations at layer '0' contain NaN or infinity, expected finite"):
+        explain(net, clip, layer="0")
 
 
 def test_weights_made_in_inference_mode_are_refused() -> None:
