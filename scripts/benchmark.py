@@ -54,19 +54,20 @@ benchmark.add_command(peers)
 @click.option("--batch", "sizes", type=int, multiple=True, default=(1, 4), show_default=True)
 @click.option("--runs", default=15, show_default=True)
 @click.option("--layer", default=None)
+@click.option("--method", "methods", multiple=True, default=METHODS, show_default=True)
 @click.option("--weights", type=click.Choice(["pretrained", "random"]), default="pretrained", show_default=True)
-def cost(sizes: tuple[int, ...], runs: int, layer: str | None, weights: str) -> None:
-    """All three methods with their audit, over a plain forward pass without gradients at the same batch (I3D)."""
+def cost(sizes: tuple[int, ...], runs: int, layer: str | None, methods: tuple[str, ...], weights: str) -> None:
+    """Methods with their audit, over a plain forward pass without gradients at the same batch (I3D)."""
     model = load_model("i3d", device="cpu", weights="random" if weights == "random" else "pretrained")
     name = layer or str(model.spec.layer)
     for size in sizes:
         clip = torch.randn(size, 3, *model.spec.input_size, generator=torch.Generator().manual_seed(0))
         forward = partial(_forward, model.module, clip)
-        pairs = _paired(forward, partial(explain, model.module, clip, layer=name, methods=METHODS), runs)
+        pairs = _paired(forward, partial(explain, model.module, clip, layer=name, methods=methods), runs)
         ratios = [maps / plain for plain, maps in pairs]
         plain = statistics.median(plain for plain, _ in pairs)
         click.echo(
-            f"batch {size}: forward {plain / size:.3f} s a clip; all methods at {name} / forward: "
+            f"batch {size}: forward {plain / size:.3f} s a clip; {', '.join(methods)} at {name} / forward: "
             f"median {statistics.median(ratios):.3f} (min {min(ratios):.3f}, max {max(ratios):.3f}, {runs} pairs)"
         )
 
