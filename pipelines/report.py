@@ -89,6 +89,7 @@ def target_entry(
         "label": film.labels[number],
         "index": int(explanation.target[0]),
         "probability": float(np.exp(answer.log_original).mean()),
+        "saturated": float(explanation.saturated.mean()),
         "foil": foil,
         "methods": {
             method: {

@@ -144,6 +144,15 @@ def test_each_window_has_its_own_class_and_the_targets_probability() -> None:
     ]
 
 
+def test_a_target_says_in_how_many_windows_its_probability_is_saturated() -> None:
+    answer = _answer(TARGET)
+    logits = answer.explanation.logits.copy()
+    logits[1, TARGET] = logits[1].max() + 50
+    sure = replace(answer, explanation=replace(answer.explanation, logits=logits))
+    entries = [report.target_entry(_film(TARGET), a, number=0, foil=None, sink=None, files={}) for a in (answer, sure)]
+    assert [entry["saturated"] for entry in entries] == pytest.approx([0, 1 / 3])
+
+
 def test_a_target_has_its_mean_probability() -> None:
     entry = _entry(foil="class 6")
     assert (entry["label"], entry["index"], entry["foil"]) == ("class 2", TARGET, "class 6")
