@@ -293,6 +293,14 @@ def test_guided_saliency_is_what_guided_maps_multiply(options: dict[str, Any]) -
     assert alone.min() < 0 < alone.max()
 
 
+def test_guided_saliency_of_a_probability_is_that_of_the_models_own_end() -> None:
+    clips, ask = random_clip(1, 3, 4, 8, 8), Ask(score="probability")
+    logit = guided_saliency(Ending(), clips, 1)
+    found = guided_saliency(Ending(torch.sigmoid), clips, 1, ask)
+    p = float(Ending().eval()(clips)[0, 1].sigmoid())
+    np.testing.assert_allclose(found, p * (1 - p) * logit, rtol=1e-4, atol=1e-7 * np.abs(logit).max())
+
+
 def test_guided_saliency_takes_classes_only() -> None:
     score: Callable[[Tensor], Tensor] = lambda s: s[:, 0]  # noqa: E731
     with pytest.raises(VidcamError, match="guided saliency by itself takes classes, expected no function"):
