@@ -56,6 +56,14 @@ def test_the_guard_is_counted_clip_by_clip() -> None:
     assert found.alpha == {}
 
 
+@pytest.mark.parametrize(("lam", "share"), [(1.0, 0.0), (2.0, 0.5)])
+def test_the_guard_is_that_of_lambda(lam: float, share: float) -> None:
+    """ΣA·g = -1 at one of two places: a pole where λ is 2."""
+    net, clip = Given(line(-1, 1)), line(1, 0)
+    found = explain(net, clip, layer="layer", target=0, methods=["gradcam++signed"], lam=lam)
+    assert found.guarded["gradcam++signed"].tolist() == [share]
+
+
 def test_the_softmax_forms_guard_is_its_own() -> None:
     net, clip = seeded(HiddenHead), random_clip(2, 3, 3, 4, 4)
     found = explain(net, clip, layer="relu", methods=["gradcam++softmax"])
@@ -107,6 +115,8 @@ def test_a_sink_is_looked_for_in_a_grey_clip() -> None:
     assert "gradcam, gradcam++ peaks in the sink" in found.audit(0)
     assert "no peak in the sink" in found.audit(1)
     assert "sink" not in explain(Loud(), clips, layer="relu", target=0).audit(0)
+    fused = explain(Loud(), clips, layer=["pool", "relu"], target=0, grey=torch.full((1, 3, 4, 32, 32), 0.5))
+    assert fused.sink is None
 
 
 def test_what_was_chosen_is_noted() -> None:

@@ -94,8 +94,3 @@ def test_every_layer_is_audited_by_its_name() -> None:
     assert both.volumes["gradcam++"].shape == (2, 4, 8, 8)
     saliency = guided_saliency(net, clip, 1)
     np.testing.assert_allclose(both.guided["guided-gradcam++"], saliency * both.heat("gradcam++")[:, None], rtol=1e-5)
-
-
-def test_no_sink_is_looked_for_in_a_fused_map() -> None:
-    net, clip = seeded(PooledHead), random_clip(1, 3, 4, 8, 8)
-    assert explain(net, clip, layer=["block1", "block2"], grey=torch.zeros_like(clip)).sink is None
