@@ -17,11 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcam.cam.attribution import Ask, Attribution, attribution
+from vidcam.cam.ask import Ask
+from vidcam.cam.attribution import Attribution, attribution
 from vidcam.cam.audit import find_sink
+from vidcam.cam.choice import chosen_layers
 from vidcam.cam.conduct import untouched
 from vidcam.cam.fusion import Fusion
-from vidcam.cam.layers import default_layer, dotted_name, list_layers
+from vidcam.cam.layers import dotted_name
 from vidcam.cam.methods import GUIDED
 from vidcam.cam.outputs import predicted, require_finite
 from vidcam.errors import InputError, RunError
@@ -113,9 +115,10 @@ def target_layers(model: Model, names: Sequence[str]) -> tuple[tuple[str, ...], 
     if chosen:
         return tuple(dict.fromkeys(dotted_name(name) for name in chosen)), ""
     with torch_errors(model, 1):
-        grey = grey_input(model.spec).to(model.device)
-        name = default_layer(list_layers(model.module, grey, reshape=reshape_of(model.spec)))
-    return (name,), f"Layer {name!r} was chosen: the last block that still has an extent in space and time."
+        layers, (note,) = chosen_layers(
+            model.module, grey_input(model.spec).to(model.device), None, reshape_of(model.spec)
+        )
+    return layers, note
 
 
 def grey_sink(model: Model, layers: Sequence[str]) -> Sink | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vidcam.cam.attribution import Ask
+from vidcam.cam.ask import Ask
 from vidcam.cam.methods import canonical_methods, volume_methods
 from vidcam.errors import InputError
 from vidcam.film import Film

@@ -55,14 +55,18 @@ def test_signals_wait_for_the_end_of_a_block() -> None:
 
 
 def test_ignored_signals_stay_ignored() -> None:
-    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    former, reached = signal.signal(signal.SIGHUP, signal.SIG_IGN), []
     try:
         with interruptible():
             with held_back():
                 signal.raise_signal(signal.SIGHUP)
+            reached.append("after the part that is held back")
             signal.raise_signal(signal.SIGHUP)
+            reached.append("the end")
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, former)
+    assert len(reached) == 2
 
 
 def test_other_threads_have_no_handlers_to_exchange() -> None:

@@ -308,7 +308,9 @@ def test_a_destination_without_permission(film: Path, tmp_path: Path, capsys: Ca
 
 
 def test_a_destination_that_is_a_device(film: Path, capsys: Capture) -> None:
-    refusal(["explain", str(film), "--model", BRIGHT], Path("/dev/null"), capsys)
+    sentence = refusal(["explain", str(film), "--model", BRIGHT], Path("/dev/null"), capsys)
+    assert "/dev/null" in sentence
+    assert Path("/dev/null").is_char_device()
 
 
 def test_a_cover_beside_a_film_is_no_reason(tmp_path: Path, capsys: Capture) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vidcam.cam.attribution import Ask
+    from vidcam.cam.ask import Ask
     from vidcam.cam.explain import explain, explain_each
     from vidcam.cam.layers import list_layers
     from vidcam.cam.record import record
@@ -59,7 +59,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Ask": "vidcam.cam.attribution",
+    "Ask": "vidcam.cam.ask",
     "ExplainOptions": "vidcam.pipelines.options",
     "ExplainedVideo": "vidcam.pipelines.explain",
     "Explanation": "vidcam.explanation",

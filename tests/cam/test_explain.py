@@ -13,7 +13,8 @@ from torch.autograd.function import once_differentiable
 
 from tests.helpers import oracle
 from tests.helpers.nets import BrightnessNet, HiddenHead, PooledHead, random_clip, seeded
-from vidcam.cam.attribution import Ask, attribution
+from vidcam.cam.ask import Ask
+from vidcam.cam.attribution import attribution
 from vidcam.cam.explain import explain
 from vidcam.errors import InputError, LayerError, NameNotFoundError, NonFiniteError, ShapeError
 

@@ -17,7 +17,7 @@ from torchvision.models.video.swin_transformer import SwinTransformer3d
 
 from tests.helpers.conduct import State
 from tests.helpers.nets import HiddenHead, PooledHead, random_clip, seeded
-from vidcam.cam.attribution import Ask
+from vidcam.cam.ask import Ask
 from vidcam.cam.explain import explain, explain_each
 from vidcam.cam.inputs import Input
 from vidcam.cam.reshape import channels_last, tokens
@@ -565,7 +565,7 @@ STEPS: dict[str, Callable[[pytest.MonkeyPatch, nn.Module], None]] = {
             "vidcam.cam.evidence.audit_alpha",
             "vidcam.cam.record._has_custom_function",
             "vidcam.cam.attribution.upsample_volume",
-            "vidcam.cam.attribution.guided_gradients",
+            "vidcam.cam.saliency.guided_gradients",
             "vidcam.cam.guided._operations",
             "vidcam.cam.guided._require_finite",
             "vidcam.cam.rectify._gate",

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from tests.cam.test_networks import CHEAP, EVERY, Ending, assert_alike
 from tests.helpers.nets import HiddenHead, PooledHead, random_clip, seeded
-from vidcam.cam.attribution import Ask, attribution, guided_saliency
+from vidcam.cam.ask import Ask
+from vidcam.cam.attribution import attribution
 from vidcam.cam.explain import explain, explain_each
+from vidcam.cam.saliency import guided_saliency
 from vidcam.cam.targets import Target, aim_at_classes
 from vidcam.errors import InputError, ShapeError, VidcamError
 from vidcam.explanation import OF_FUNCTION

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tests.helpers.nets import TINY_SPEC, BrightnessNet, PooledHead, pooled_model, seeded
 from tests.helpers.videos import Frames, flat_frames, noise_frames
 from tests.pipelines.test_windows import Reel
-from vidcam.cam.attribution import Ask
+from vidcam.cam.ask import Ask
 from vidcam.cam.explain import explain
 from vidcam.errors import InputError, NonFiniteError, RunError
 from vidcam.models.model import Model

@@ -15,7 +15,8 @@ import torch
 
 from tests.helpers.nets import brightness_model, pooled_model, random_clip
 from tests.pipelines.conftest import FilmMaker
-from vidcam.cam.attribution import Ask, guided_saliency
+from vidcam.cam.ask import Ask
+from vidcam.cam.saliency import guided_saliency
 from vidcam.cli import main
 from vidcam.errors import InputError
 from vidcam.pipelines.analyse import Footage, Question

@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
     return h264(tmp_path / "film.mp4")
 
 
-def check(source: object, name: str) -> None:
+def assert_read_whole(source: object, name: str) -> None:
     with open_video(source) as reader:  # type: ignore[arg-type]
         found = [float(frame.mean()) for _, frame in reader.frames()]
         (copy,) = reader.info.files
@@ -43,22 +43,22 @@ def check(source: object, name: str) -> None:
 
 def test_an_open_file(path: Path) -> None:
     with path.open("rb") as file:
-        check(file, "film.mp4")
+        assert_read_whole(file, "film.mp4")
 
 
 def test_bytes_without_a_name(path: Path) -> None:
-    check(io.BytesIO(path.read_bytes()), "stream")
+    assert_read_whole(io.BytesIO(path.read_bytes()), "stream")
 
 
 def test_a_pipe(path: Path) -> None:
-    check(OnlyRead(path.read_bytes()), "stream")
+    assert_read_whole(OnlyRead(path.read_bytes()), "stream")
 
 
 def test_an_address(path: Path) -> None:
     address = "memory://clips/film.mp4"
     with fsspec.open(address, "wb") as file:
         file.write(path.read_bytes())
-    check(address, address)
+    assert_read_whole(address, address)
 
 
 def test_an_address_that_leads_nowhere() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,58 +11,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vidcam.cam.ask import Ask
+from vidcam.cam.choice import Layers, chosen_layers, living_layer
 from vidcam.cam.classifier import classifier_weights
 from vidcam.cam.conduct import unwrapped
 from vidcam.cam.evidence import LayerMaps
 from vidcam.cam.fusion import Fusion, fuse
-from vidcam.cam.guided import guided_gradients
-from vidcam.cam.inputs import Input, first_clip, ordinary, pathways, reference
-from vidcam.cam.layers import default_layer, is_channels_first, layer_name, list_layers
-from vidcam.cam.methods import DEFAULT_METHODS, GUIDED, Evidence, canonical_methods, volume_methods
+from vidcam.cam.inputs import Input, first_clip, ordinary, reference
+from vidcam.cam.layers import is_channels_first
+from vidcam.cam.methods import GUIDED, Evidence, canonical_methods, volume_methods
 from vidcam.cam.outputs import Ends, class_scores, require_finite
 from vidcam.cam.record import NoGradientError, Tape, record
 from vidcam.cam.reshape import Reshape, unchanged
+from vidcam.cam.saliency import finest_saliency
 from vidcam.cam.softmax import SoftmaxForm, softmax_form
-from vidcam.cam.targets import Aim, ScoreName, Target, aim_at_classes, aim_at_function
-from vidcam.cam.weights import at_least_float32, checked_lam
-from vidcam.errors import InputError, LayerError, ShapeError, VidcamError
+from vidcam.cam.targets import Aim, Target, aim_at_classes, aim_at_function
+from vidcam.cam.weights import to_numpy
+from vidcam.errors import InputError, LayerError, ShapeError
 from vidcam.explanation import OF_FUNCTION, Activation, Explanation
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
-
-Layers = str | nn.Module | Sequence[str | nn.Module] | None
-"""A layer's dotted name ('/' is taken for '.'), the module itself, several of them, or None for the default."""
-
-MOST_TRIED = 48
-"""Layers that are tried at once, the last ones, to name one that has a gradient."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What is asked of a forward pass; one set of defaults.
-
-    Attributes:
-        methods: names or aliases of `vidcam.cam.methods`.
-        foil: class to contrast with: the score is S_target - S_foil.
-        score: `logit`, or `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2).
-        lam: λ of EQ 12: gradcam++ takes the score through exp(λS); near 0 it weighs as gradcam+ does.
-        softmax_chunk: classes whose products `gradcam++softmax` takes at once; memory grows with it, nothing else.
-        softmax_tail: share of the other classes' probability that `gradcam++softmax` may leave out.
-    """
-
-    methods: Iterable[str] = DEFAULT_METHODS
-    foil: int | None = None
-    score: ScoreName = "logit"
-    lam: float = 1.0
-    softmax_chunk: int = 32
-    softmax_tail: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.score not in ("logit", "probability"):
-            raise InputError(f"score is {self.score!r}, expected logit or probability")
-        checked_lam(self.lam)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,13 +177,15 @@ class Attribution:
     def _mapped(self, aim: Aim, raw: dict[str, Tensor], ask: Ask, needed: Sequence[str]) -> Explanation:
         gradients = self._gradients(raw)
         maps = {layer: LayerMaps(self._evidence(layer, gradients[layer], aim, ask), needed) for layer in gradients}
-        volumes = {name: fuse([_numpy(m.volumes[name]) for m in maps.values()], self._watch.fusion) for name in needed}
+        volumes = {
+            name: fuse([to_numpy(m.volumes[name]) for m in maps.values()], self._watch.fusion) for name in needed
+        }
         where = {layer: f" at {layer}" if len(maps) > 1 else "" for layer in maps}
         return Explanation(
             volumes=volumes,
-            logits=_numpy(self.logits if self._scores is not None else aim.score.detach().unsqueeze(1)),
-            target=np.full(self._watch.clips, OF_FUNCTION) if aim.classes is None else _numpy(aim.classes),
-            foil=None if aim.foils is None else _numpy(aim.foils),
+            logits=to_numpy(self.logits if self._scores is not None else aim.score.detach().unsqueeze(1)),
+            target=np.full(self._watch.clips, OF_FUNCTION) if aim.classes is None else to_numpy(aim.classes),
+            foil=None if aim.foils is None else to_numpy(aim.foils),
             layer=self.layer,
             input_size=self._input_size,
             alpha={name + where[layer]: audit for layer, m in maps.items() for name, audit in m.audits().items()},
@@ -288,7 +259,7 @@ class Attribution:
             return (class_scores(output, ends)[0] * aim.direction).sum()
 
         with self._tape.paused():
-            return _guided(self._watch.model, self._watch.clip, score)
+            return finest_saliency(self._watch.model, self._watch.clip, score)
 
     @property
     def _input_size(self) -> tuple[int, ...]:
@@ -316,7 +287,7 @@ def attribution(
     if activation not in (None, "softmax", "sigmoid"):
         raise InputError(f"activation is {activation!r}, expected softmax or sigmoid")
     _require_ordinary(network)
-    layers, notes = _layers(network, shown, layer, reshape)
+    layers, notes = chosen_layers(network, shown, layer, reshape)
     watch = Watch(network, shown, layers, reshape or unchanged, fusion, activation, notes)
     try:
         with record(network, layers) as tape:
@@ -329,77 +300,8 @@ def attribution(
                 )
             yield Attribution(watch, tape, output, ends)
     except NoGradientError as exc:
-        living = _living_layer(network, first_clip(shown), reshape, like=layers[-1])
+        living = living_layer(network, first_clip(shown), reshape, like=layers[-1])
         raise LayerError(str(exc) if living is None else f"{exc}, such as {living!r}, which has one") from exc
-
-
-def guided_saliency(
-    model: nn.Module, clip: Input, target: Target, ask: Ask | None = None, *, activation: Activation | None = None
-) -> Floats:
-    """Guided backpropagation of a target at the input, without any map: one forward and one backward pass through all.
-
-    Args:
-        model: as of `vidcam.explain`.
-        clip: likewise.
-        target: likewise, but for functions.
-        ask: for its foil and score.
-        activation: as of `vidcam.explain`.
-
-    Returns:
-        (N, C, T, H, W) signed; of several pathways the finest.
-    """
-    asked = ask or Ask()
-    if callable(target):
-        raise InputError("guided saliency by itself takes classes, expected no function as the target; use `explain`")
-
-    def score(output: Any, ends: Ends) -> Tensor:
-        scores, found = class_scores(output, ends)
-        aim = aim_at_classes(scores, target, asked.foil, asked.score, activation or found or "softmax")
-        return (aim.score * aim.direction).sum()
-
-    return _guided(unwrapped(model), ordinary(clip), score)
-
-
-def _guided(model: nn.Module, clip: Input, score: Callable[[Any, Ends], Tensor]) -> Floats:
-    with Ends() as ends:
-        found = guided_gradients(model, clip, lambda output: score(output, ends))
-    tensors = (found,) if isinstance(found, Tensor) else found
-    shown = reference(clip)
-    return _numpy(next(g for g, x in zip(tensors, pathways(clip), strict=True) if x is shown))
-
-
-def _layers(
-    model: nn.Module, clip: Input, layer: Layers, reshape: Reshape | None
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Dotted names, and a sentence where they were chosen."""
-    if layer is None:
-        name = default_layer(list_layers(model, first_clip(clip), reshape=reshape))
-        return (name,), (f"Layer {name!r} was chosen: the last block that still has an extent in space and time.",)
-    given = [layer] if isinstance(layer, str | nn.Module) else list(layer)
-    if not given:
-        raise LayerError("no layer was given, expected at least one; leave `layer` out for the default")
-    return tuple(dict.fromkeys(layer_name(model, one) for one in given)), ()
-
-
-def _living_layer(model: nn.Module, clip: Input, reshape: Reshape | None, *, like: str) -> str | None:
-    """The last layer at whose places the predicted class has a gradient; None where none is found.
-
-    One of as many channels as the layer `like` goes before others: what transformers compute on the way, queries, keys
-    and values in one, fits the reshape too.
-    """
-    try:
-        layers = list_layers(model, clip, reshape=reshape)
-        names = [layer.name for layer in layers if layer.is_choosable][-MOST_TRIED:]
-        with record(model, names) as tape:
-            with Ends() as ends:
-                scores, _ = class_scores(model(clip), ends)
-            found = tape.living_gradients(scores.amax(dim=1).sum())
-    except VidcamError:
-        return None
-    channels = {layer.name: layer.channels for layer in layers}
-    alive = [name for name in names if name in found and bool((reshape or unchanged)(found[name]).any())]
-    alike = [name for name in alive if channels[name] == channels.get(like)]
-    return next(reversed(alike or alive), None)
 
 
 def _require_ordinary(model: nn.Module) -> None:
@@ -430,8 +332,3 @@ def _require_map(features: Tensor, layer: str, clip: Tensor) -> None:
         raise LayerError(
             f"layer {layer!r} has one cell only, expected a grid in space or time; choose a layer before the pooling"
         )
-
-
-def _numpy(tensor: Tensor) -> NDArray[Any]:
-    detached = tensor.detach()
-    return np.asarray((at_least_float32(detached) if detached.is_floating_point() else detached).cpu().numpy())

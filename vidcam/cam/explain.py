@@ -8,8 +8,10 @@ from typing import Any
 
 from torch import nn
 
-from vidcam.cam.attribution import Ask, Layers, attribution
+from vidcam.cam.ask import Ask
+from vidcam.cam.attribution import attribution
 from vidcam.cam.audit import find_sink
+from vidcam.cam.choice import Layers
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.inputs import Input
 from vidcam.cam.methods import DEFAULT_METHODS

@@ -8,8 +8,11 @@ GC++ is arXiv:1710.11063, EQ is arXiv:2205.10838.
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vidcam.errors import InputError, ShapeError
@@ -153,3 +156,9 @@ def _checked(activations: Tensor, gradients: Tensor) -> tuple[Tensor, Tensor]:
 def at_least_float32(tensor: Tensor) -> Tensor:
     """The tensor itself for float32 and float64, float32 for narrower types."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def to_numpy(tensor: Tensor) -> NDArray[Any]:
+    """What leaves the core: float32 or float64, or the integers as they are."""
+    detached = tensor.detach()
+    return np.asarray((at_least_float32(detached) if detached.is_floating_point() else detached).cpu().numpy())
