@@ -15,9 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import av
@@ -28,18 +29,18 @@ from benchmark_peers import peers
 from torch import Tensor, nn
 
 from vidcam.cam.explain import explain
+from vidcam.cam.methods import PAIR_METHODS
 from vidcam.media import Seconds
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.pipelines.explain import Explainer
+from vidcam.pipelines.layout import reshape_of
 from vidcam.pipelines.options import ExplainOptions
 from vidcam.preprocess import to_model_input
 from vidcam.sampling import central_start, plan_windows
 from vidcam.spec import ModelSpec, Scaling
 from vidcam.video.reader import open_video, read_clip
 from vidcam.video.writer import VideoWriter
-
-METHODS = ("gradcam", "gradcam+", "gradcam++")
 
 
 @click.group()
@@ -51,25 +52,36 @@ benchmark.add_command(peers)
 
 
 @benchmark.command()
+@click.option("--model", "names", multiple=True, default=("i3d",), show_default=True)
 @click.option("--batch", "sizes", type=int, multiple=True, default=(1, 4), show_default=True)
 @click.option("--runs", default=15, show_default=True)
 @click.option("--layer", default=None)
-@click.option("--method", "methods", multiple=True, default=METHODS, show_default=True)
+@click.option("--method", "methods", multiple=True, default=tuple(PAIR_METHODS), show_default=True)
 @click.option("--weights", type=click.Choice(["pretrained", "random"]), default="pretrained", show_default=True)
-def cost(sizes: tuple[int, ...], runs: int, layer: str | None, methods: tuple[str, ...], weights: str) -> None:
-    """Methods with their audit, over a plain forward pass without gradients at the same batch (I3D)."""
-    model = load_model("i3d", device="cpu", weights="random" if weights == "random" else "pretrained")
-    name = layer or str(model.spec.layer)
-    for size in sizes:
+def cost(
+    *,
+    names: tuple[str, ...],
+    sizes: tuple[int, ...],
+    runs: int,
+    layer: str | None,
+    methods: tuple[str, ...],
+    weights: str,
+) -> None:
+    """Methods with their audit, over a plain forward pass without gradients at the same batch."""
+    click.echo(f"{', '.join(methods)} / forward, and forward / forward: medians (quartiles) of {runs} pairs")
+    for name, size in product(names, sizes):
+        model = load_model(name, device="cpu", weights="random" if weights == "random" else "pretrained")
         clip = torch.randn(size, 3, *model.spec.input_size, generator=torch.Generator().manual_seed(0))
-        forward = partial(_forward, model.module, clip)
-        pairs = _paired(forward, partial(explain, model.module, clip, layer=name, methods=methods), runs)
-        ratios = [maps / plain for plain, maps in pairs]
-        plain = statistics.median(plain for plain, _ in pairs)
-        click.echo(
-            f"batch {size}: forward {plain / size:.3f} s a clip; {', '.join(methods)} at {name} / forward: "
-            f"median {statistics.median(ratios):.3f} (min {min(ratios):.3f}, max {max(ratios):.3f}, {runs} pairs)"
-        )
+        forward, where = partial(_forward, model.module, clip), layer or str(model.spec.layer)
+        maps = partial(explain, model.module, clip, layer=where, methods=methods, reshape=reshape_of(model.spec))
+        pairs, control = _paired(forward, (maps, forward), runs)
+        plain = statistics.median(first for first, _ in pairs)
+        click.echo(f"{name} at {where}, batch {size}, {plain / size:.3f} s a clip: {_ratio(pairs)}, {_ratio(control)}")
+
+
+def _ratio(pairs: list[tuple[float, float]]) -> str:
+    low, median, high = statistics.quantiles([other / first for first, other in pairs], n=4)
+    return f"{median:.3f} ({low:.3f} to {high:.3f})"
 
 
 @benchmark.command()
@@ -246,10 +258,19 @@ def _forward(module: nn.Module, clip: Tensor) -> Tensor:
     return scores
 
 
-def _paired(first: Callable[[], object], second: Callable[[], object], runs: int) -> list[tuple[float, float]]:
-    for warm_up in (first, second):
+def _paired(
+    first: Callable[[], object], others: Sequence[Callable[[], object]], runs: int
+) -> list[list[tuple[float, float]]]:
+    """For each other work (seconds of the first, seconds of the other), one beside the other, by turns before it."""
+    for warm_up in (first, *others):
         warm_up()
-    return [(_seconds(first), _seconds(second)) for _ in range(runs)]
+    pairs: list[list[tuple[float, float]]] = [[] for _ in others]
+    for run in range(runs):
+        for found, other in zip(pairs, others, strict=True):
+            early = _seconds(other) if run % 2 else None
+            plain = _seconds(first)
+            found.append((plain, _seconds(other) if early is None else early))
+    return pairs
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 import vidcam
 from vidcam.cam.methods import METHODS
+from vidcam.cam.saliency import guided_saliency
 from vidcam.errors import InputError
 from vidcam.maps import upsample_volume
 
@@ -69,6 +70,8 @@ def _admits(network: nn.Module, layer: str, clip: Tensor, method: str) -> bool:
 
 
 def _vidcam(network: nn.Module, layer: str, method: str, target: int) -> Call:
+    if method == "guided":
+        return lambda clip: guided_saliency(network, clip, target)[0]
     return lambda clip: vidcam.explain(network, clip, layer=layer, methods=[method], target=target).volumes[method]
 
 
@@ -135,7 +138,7 @@ TOOLS: Mapping[str, Tool] = MappingProxyType(
     {
         tool.name: tool
         for tool in (
-            Tool("vidcam", tuple(METHODS), _vidcam, "grid", upsample_volume),
+            Tool("vidcam", (*METHODS, "guided"), _vidcam, "grid", upsample_volume),
             Tool("grad-cam", ("gradcam", "gradcam++", "layercam", "hirescam", "guided"), _grad_cam, "size", _splines),
             Tool("torchcam", ("gradcam", "gradcam++", "layercam"), _torchcam, "grid", None),
             Tool("captum", ("gradcam", "guided"), _captum, "grid", _captum_interpolate),

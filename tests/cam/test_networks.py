@@ -563,7 +563,7 @@ STEPS: dict[str, Callable[[pytest.MonkeyPatch, nn.Module], None]] = {
             "vidcam.cam.attribution.classifier_weights",
             "vidcam.cam.attribution.fuse",
             "vidcam.cam.evidence.audit_alpha",
-            "vidcam.cam.record._has_custom_function",
+            "vidcam.cam.record.is_graph_piecewise_linear",
             "vidcam.cam.attribution.upsample_volume",
             "vidcam.cam.saliency.guided_gradients",
             "vidcam.cam.guided._operations",

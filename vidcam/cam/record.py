@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import BackwardCFunction
 
 from vidcam.cam.conduct import untouched
+from vidcam.cam.curvature import has_custom_function, is_graph_piecewise_linear
 from vidcam.cam.layers import find_layer, tensor_of
 from vidcam.errors import LayerError
 
@@ -92,9 +92,14 @@ class Tape:
     def is_piecewise_linear(self, score: Tensor) -> bool | None:
         """Whether the head has no curvature at A, so that eq. 16 and with it eq. 19 of Grad-CAM++ are exact.
 
-        The second derivative of the score is tried along one fixed direction. None if the head cannot be
-        differentiated twice, or has a function of its own whose backward hides that it depends on A.
+        The operations of the head say so; where one of them is not known, the second derivative of the score is tried
+        along one fixed direction. None if the head cannot be differentiated twice, or has a function of its own whose
+        backward hides that it depends on A.
         """
+        known = is_graph_piecewise_linear(score, self._outputs.values())
+        return self._has_no_second_derivative(score) if known is None else known
+
+    def _has_no_second_derivative(self, score: Tensor) -> bool | None:
         try:
             gradients = self._differentiate(score, create_graph=True)
             curved = [(g * _direction(g)).sum() for g in gradients.values() if g.requires_grad]
@@ -105,7 +110,7 @@ class Tape:
             return None
         if any(curvature is not None and bool(curvature.any()) for curvature in second):
             return False
-        return None if _has_custom_function(score) else True
+        return None if has_custom_function(score) else True
 
     def _second_derivatives(self, probes: Sequence[Tensor]) -> Sequence[Tensor | None]:
         outputs = list(self._outputs.values())
@@ -194,21 +199,6 @@ def _direction(like: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     direction: Tensor = torch.randn(like.shape, generator=generator, dtype=torch.float32).to(like)
     return direction
-
-
-def _has_custom_function(score: Tensor) -> bool:
-    """Whether a `torch.autograd.Function` written in Python lies between the score and the leaves."""
-    seen: set[object] = set()
-    ahead: list[object] = [score.grad_fn]
-    while ahead:
-        node = ahead.pop()
-        if node is None or node in seen:
-            continue
-        if isinstance(node, BackwardCFunction):
-            return True
-        seen.add(node)
-        ahead.extend(before for before, _ in getattr(node, "next_functions", ()))
-    return False
 
 
 def _no_gradient(names: Sequence[str]) -> str:
