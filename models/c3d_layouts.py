@@ -56,7 +56,7 @@ def to_state(file: WeightsFile) -> tuple[Layout, dict[str, Tensor]]:
     """
     if file.is_keras:
         return "keras", _from_keras(file)
-    tensors = _without_wrapper(file.tensors)
+    tensors = file.tensors
     layout = max(_NAMES, key=lambda known: len(_NAMES[known].keys() & tensors.keys()))
     names = _NAMES[layout]
     _expect_names(layout, names, tensors)
@@ -66,13 +66,6 @@ def to_state(file: WeightsFile) -> tuple[Layout, dict[str, Tensor]]:
             f"the weights have whole numbers in {_few(whole)}, expected floats; save the trained network"
         )
     return layout, {names[theirs]: tensor for theirs, tensor in tensors.items()}
-
-
-def _without_wrapper(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Without the 'module.' that training on several devices puts before every name."""
-    if not all(name.startswith("module.") for name in tensors):
-        return tensors
-    return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
 
 
 def _expect_names(layout: Layout, expected: Iterable[str], given: Iterable[str]) -> None:

@@ -72,10 +72,11 @@ def from_file(spec: ModelSpec, module: nn.Module, path: Path, mean_cube: Path | 
     """
     from vidcam.models.c3d_layouts import to_state
     from vidcam.models.fetch import file_sha256
+    from vidcam.models.state import most_numbers
     from vidcam.models.weight_files import read_weights
     from vidcam.models.weights import fill
 
-    file = read_weights(path, most_numbers=4 * sum(tensor.numel() for tensor in module.state_dict().values()))
+    file = read_weights(path, most_numbers=most_numbers(module))
     tensors = dict(file.tensors)
     stored = tensors.pop(_CUBE_KEY, None)
     layout, state = to_state(replace(file, tensors=tensors))

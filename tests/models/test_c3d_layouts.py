@@ -209,7 +209,7 @@ CHANGES: dict[str, tuple[Callable[[C3D], Mapping[str, Tensor]], str]] = {
         lambda net: {k.removeprefix("backbone."): v for k, v in mmaction2_state(net).items() if "cls" not in k},
         r"expected C3D in the layout of .* they are of another network, or of a part of it",
     ),
-    "empty": (lambda _: {}, "the weights hold nothing, expected C3D"),
+    "empty": (lambda _: {}, "hold nothing, expected tensors by name"),
     "whole numbers": (
         lambda net: plain_state(net) | {"fc8.bias": torch.ones(5, dtype=torch.int64)},
         r"the weights have whole numbers in fc8\.bias \(1\), expected floats",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import pickle
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -18,7 +16,7 @@ from tests.models.test_model import LABELS, SPEC
 from vidcam.errors import WeightsError
 from vidcam.models import Model, ModelEntry, load_model
 from vidcam.models.fetch import file_sha256
-from vidcam.models.state import fill_from_file, read_state
+from vidcam.models.state import fill_from_file
 
 State = dict[str, Tensor]
 
@@ -56,11 +54,6 @@ def test_what_fits_is_loaded(kind: str, tmp_path: Path) -> None:
     path = written_as(kind, tmp_path, wanted)
     assert fill_from_file(module, path, name="net") == f"{path.name}, sha256 {file_sha256(path)}"
     assert all(torch.equal(module.state_dict()[key], value) for key, value in wanted.items())
-
-
-def test_the_name_says_nothing_about_what_a_file_is(tmp_path: Path) -> None:
-    save_file({"a": torch.ones(2)}, tmp_path / "w.pth")
-    assert torch.equal(read_state(tmp_path / "w.pth")["a"], torch.ones(2))
 
 
 def test_batch_counters_may_be_missing(tmp_path: Path) -> None:
@@ -102,82 +95,11 @@ def test_weights_of_another_network(change: Callable[[State], State], message: s
     assert all(torch.equal(module.state_dict()[key], value) for key, value in before.items())
 
 
-class Hostile:
-    """A pickle that makes a folder when it is loaded plainly."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
-        return os.mkdir, (str(self.mark),)
-
-
-@pytest.mark.parametrize("kind", ["zip", "legacy", "bare"])
-def test_code_is_not_run(kind: str, tmp_path: Path) -> None:
-    content = {"0.weight": torch.ones(2), "x": Hostile(tmp_path / "ran")}
-    path = tmp_path / "w.pth"
-    if kind == "bare":
-        path.write_bytes(pickle.dumps(content["x"], protocol=2))
-    else:
-        saved(path, content, is_zip=kind == "zip")
-    with pytest.raises(
-        WeightsError, match=r"w\.pth (names posix\.mkdir, expected tensors and nothing that runs|cannot)"
-    ):
-        read_state(path)
-    assert not (tmp_path / "ran").exists()
-
-
-def test_a_whole_network_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"names torch\.nn\.\S+, expected tensors .*save the network's state_dict"):
-        read_state(saved(tmp_path / "w.pth", network()))
-
-
-@pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.95])
-def test_a_file_that_lacks_its_end(kind: str, share: float, tmp_path: Path) -> None:
-    path = written_as(kind, tmp_path, {"a": torch.ones(1000)})
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(
-        WeightsError, match=r"cannot be read as weights \(.*\); expected what torch\.save wrote"
-    ) as found:
-        read_state(path)
-    assert "\n" not in str(found.value)
-
-
-@pytest.mark.parametrize("content", [b"", b"no weights at all", b"PK\x03\x04 no archive", b"\x80\x02.", b"[1, 2, 3]{}"])
-def test_a_file_that_is_something_else(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "w.pth"
-    path.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"cannot be read as weights"):
-        read_state(path)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (torch.ones(2), "holds a Tensor, expected a state_dict of named tensors"),
-        ({}, "holds nothing, expected"),
-        ({"a": 3}, "holds a int under 'a', expected"),
-        ({3: torch.ones(2)}, "holds a Tensor under '3', expected"),
-        ({"state_dict": {}}, "holds nothing, expected"),
-    ],
-)
-def test_other_contents(content: Any, message: str, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=message):
-        read_state(saved(tmp_path / "w.pth", content))
-
-
-def test_a_checkpoint_with_options_in_it(tmp_path: Path) -> None:
-    path = saved(tmp_path / "w.pth", {"model": network().state_dict(), "args": Namespace(lr=0.1)})
-    with pytest.raises(WeightsError, match=r"names argparse\.Namespace, expected tensors"):
-        read_state(path)
-
-
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"none\.pth cannot be opened \(No such file .*\.pth, \.pt, \.safetensors"):
-        read_state(tmp_path / "none.pth")
-    with pytest.raises(WeightsError, match=r"cannot be opened \(Is a directory\)"):
-        read_state(tmp_path)
+def test_keras_files_are_for_c3d(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "w.h5", "w") as stored:
+        stored["a"] = np.zeros(4, "f4")
+    with pytest.raises(WeightsError, match=r"w\.h5 are Keras' HDF5, which is read for C3D alone, .* for 'net'"):
+        fill_from_file(network(), tmp_path / "w.h5", name="net")
 
 
 def test_load_model_with_a_file(tmp_path: Path) -> None:

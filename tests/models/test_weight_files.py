@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,22 @@ def as_checkpoint(path: Path) -> None:
     torch.save({"epoch": 3, "meta": {"seed": 1, "CLASSES": ["a"]}, "state_dict": STATE}, path)
 
 
+def as_model(path: Path) -> None:
+    torch.save({"model": STATE, "optimizer": {"lr": 0.1}}, path)
+
+
+def as_model_state_dict(path: Path) -> None:
+    torch.save({"model_state_dict": STATE, "model": "resnet"}, path)
+
+
+def as_data_parallel(path: Path) -> None:
+    torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in STATE.items()}}, path)
+
+
+def as_data_parallel_safetensors(path: Path) -> None:
+    save_file({f"module.{name}": tensor for name, tensor in STATE.items()}, path, {"labels": "[]"})
+
+
 def as_module_state(path: Path) -> None:
     net = nn.Module()
     net.a, net.b = nn.Module(), nn.Module()
@@ -46,7 +63,17 @@ def as_safetensors(path: Path) -> None:
     save_file(STATE, path, {"labels": "[]"})
 
 
-WRITERS = [as_torch, as_old_torch, as_checkpoint, as_module_state, as_safetensors]
+WRITERS = [
+    as_torch,
+    as_old_torch,
+    as_checkpoint,
+    as_model,
+    as_model_state_dict,
+    as_data_parallel,
+    as_data_parallel_safetensors,
+    as_module_state,
+    as_safetensors,
+]
 
 
 @pytest.mark.parametrize("write", WRITERS)
@@ -55,7 +82,7 @@ def test_the_form_is_told_from_the_content(write: Callable[[Path], None], tmp_pa
     write(path)
     file = read(path)
     assert not file.is_keras
-    assert file.notes == ({"labels": "[]"} if write is as_safetensors else {})
+    assert file.notes == ({"labels": "[]"} if "safetensors" in write.__name__ else {})
     assert list(file.tensors) == list(STATE)
     for name, tensor in file.tensors.items():
         assert not tensor.requires_grad
@@ -102,7 +129,7 @@ def test_keras_cut_short(left: float, tmp_path: Path) -> None:
         read(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"weights", b"[]" * 50, b"PK\x05\x06" + bytes(18)])
+@pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"no weights", b"[]" * 50, b"PK\x05\x06" + bytes(18)])
 def test_something_else(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "weights"
     path.write_bytes(content)
@@ -143,6 +170,19 @@ def test_a_pickle_with_code_in_it(form: str, tmp_path: Path) -> None:
     assert not mark.exists()
 
 
+def test_a_checkpoint_with_options_in_it(tmp_path: Path) -> None:
+    torch.save({"model": STATE, "args": Namespace(lr=0.1)}, tmp_path / "w.pt")
+    with pytest.raises(WeightsError, match=r"w\.pt name argparse\.Namespace, expected tensors alone"):
+        read(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04 no archive", b"\x80\x02.", bytes(8) + b"{ no header"])
+def test_what_begins_well_only(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"^weights w\.pth cannot be read \(.+\), expected safetensors, PyTorch"):
+        read(tmp_path / "w.pth")
+
+
 def test_a_whole_module_is_code_too(tmp_path: Path) -> None:
     torch.save(nn.Linear(2, 3), tmp_path / "net.pt")
     with pytest.raises(WeightsError, match=r"net\.pt name torch\.nn\.modules\.linear\.Linear, expected tensors alone"):
@@ -152,11 +192,14 @@ def test_a_whole_module_is_code_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ([torch.ones(2)], "hold list"),
-        ({"model": STATE}, r"hold \{'model': dict\}"),
+        ([torch.ones(2)], "hold a list"),
+        ({"net": STATE}, r"hold \{'net': dict\}"),
         ({"state_dict": {"a": 3}}, r"hold \{'a': int\}"),
-        ({"state_dict": None}, "hold NoneType"),
-        (torch.ones(3), "hold Tensor"),
+        ({"state_dict": None}, r"hold \{'state_dict': NoneType\}"),
+        ({"state_dict": {}}, "hold nothing"),
+        ({}, "hold nothing"),
+        ({3: torch.ones(2)}, r"hold \{3: Tensor\}"),
+        (torch.ones(3), "hold a Tensor"),
     ],
 )
 def test_not_tensors_by_name(content: object, said: str, tmp_path: Path) -> None:
