@@ -42,6 +42,9 @@ from vidcam.spec import ModelSpec, Scaling
 from vidcam.video.reader import open_video, read_clip
 from vidcam.video.writer import VideoWriter
 
+Pair = tuple[tuple[float, float], tuple[float, float]]
+"""(Seconds by the clock, seconds of processors) of a plain forward pass and of what is held beside it."""
+
 
 @click.group()
 def benchmark() -> None:
@@ -68,19 +71,21 @@ def cost(
     weights: str,
 ) -> None:
     """Methods with their audit, over a plain forward pass without gradients at the same batch."""
-    click.echo(f"{', '.join(methods)} / forward, and forward / forward: medians (quartiles) of {runs} pairs")
+    click.echo(f"{', '.join(methods)} / forward, and forward / forward: medians (quartiles) of {runs} pairs,")
+    click.echo("by the clock and in processor time, which other jobs on the machine disturb less")
     for name, size in product(names, sizes):
         model = load_model(name, device="cpu", weights="random" if weights == "random" else "pretrained")
         clip = torch.randn(size, 3, *model.spec.input_size, generator=torch.Generator().manual_seed(0))
         forward, where = partial(_forward, model.module, clip), layer or str(model.spec.layer)
         maps = partial(explain, model.module, clip, layer=where, methods=methods, reshape=reshape_of(model.spec))
         pairs, control = _paired(forward, (maps, forward), runs)
-        plain = statistics.median(first for first, _ in pairs)
-        click.echo(f"{name} at {where}, batch {size}, {plain / size:.3f} s a clip: {_ratio(pairs)}, {_ratio(control)}")
+        plain = statistics.median(first[0] for first, _ in pairs)
+        found = ", ".join(_ratio(each, clock) for each in (pairs, control) for clock in (0, 1))
+        click.echo(f"{name} at {where}, batch {size}, {plain / size:.3f} s a clip: {found}")
 
 
-def _ratio(pairs: list[tuple[float, float]]) -> str:
-    low, median, high = statistics.quantiles([other / first for first, other in pairs], n=4)
+def _ratio(pairs: list[Pair], clock: int) -> str:
+    low, median, high = statistics.quantiles([other[clock] / first[clock] for first, other in pairs], n=4)
     return f"{median:.3f} ({low:.3f} to {high:.3f})"
 
 
@@ -258,19 +263,24 @@ def _forward(module: nn.Module, clip: Tensor) -> Tensor:
     return scores
 
 
-def _paired(
-    first: Callable[[], object], others: Sequence[Callable[[], object]], runs: int
-) -> list[list[tuple[float, float]]]:
-    """For each other work (seconds of the first, seconds of the other), one beside the other, by turns before it."""
+def _paired(first: Callable[[], object], others: Sequence[Callable[[], object]], runs: int) -> list[list[Pair]]:
+    """For each other work (time of the first, time of the other), one beside the other, by turns before it."""
     for warm_up in (first, *others):
         warm_up()
-    pairs: list[list[tuple[float, float]]] = [[] for _ in others]
+    pairs: list[list[Pair]] = [[] for _ in others]
     for run in range(runs):
         for found, other in zip(pairs, others, strict=True):
-            early = _seconds(other) if run % 2 else None
-            plain = _seconds(first)
-            found.append((plain, _seconds(other) if early is None else early))
+            early = _both_clocks(other) if run % 2 else None
+            plain = _both_clocks(first)
+            found.append((plain, _both_clocks(other) if early is None else early))
     return pairs
+
+
+def _both_clocks(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds by the clock, and of all processors."""
+    started, worked = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - started, time.process_time() - worked
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -1,7 +1,8 @@
 """What maps cost over a plain forward pass without gradients at the same batch: seconds and memory, for each tool.
 
 Seconds: all tools in one process, in turn, each call next to a plain forward pass of the same network, before and after
-it by turns; ratios are medians of these pairs. The first row is the forward pass beside itself: what the rest is worth.
+it by turns; ratios are medians of these pairs, by the clock and in processor time, which other jobs disturb less. The
+first row is the forward pass beside itself: what the rest is worth.
 Memory: a process for each tool, and the rise of its peak from three plain forward passes to three calls after them.
 Runs in .venv-peers only; `scripts/benchmark peers cost` prints the tables.
 """
@@ -51,6 +52,7 @@ ENTRIES: Mapping[str, tuple[str, str]] = MappingProxyType(
 TARGET = 0
 
 Work = Callable[[], object]
+Times = tuple[float, float]
 
 
 @click.group()
@@ -64,22 +66,22 @@ def cost() -> None:
 @click.option("--batch", default=1)
 @click.option("--runs", default=15)
 def seconds(case: str, batch: int, runs: int) -> None:
-    """Seconds of all rows and of their forward passes."""
+    """Ratios of all rows to their forward passes, by the clock and in processor time."""
     network, clip, layer = build(case, batch)
     forward = partial(plain_forward, network, clip)
     works: dict[str, Work] = {entry: prepare(entry, network, clip, layer) for entry in ENTRIES}
     forward()
     for work in works.values():
         work()
-    pairs: dict[str, list[tuple[float, float]]] = {entry: [] for entry in works}
+    pairs: dict[str, list[tuple[Times, Times]]] = {entry: [] for entry in works}
     for run in range(runs):
         for entry, work in works.items():
             gc.collect()  # what the tool before left behind is not this one's cost
             first = timed(work) if run % 2 else None
             plain = timed(forward)
             pairs[entry].append((plain, timed(work) if first is None else first))
-    plains = [plain for found in pairs.values() for plain, _ in found]
-    rows = {entry: summary(found) for entry, found in pairs.items()}
+    plains = [plain[0] for found in pairs.values() for plain, _ in found]
+    rows = {entry: [summary(found, clock) for clock in (0, 1)] for entry, found in pairs.items()}
     methods = cheap_methods(network, layer, clip)
     click.echo(json.dumps({"forward": statistics.median(plains), "rows": rows, "methods": methods}))
 
@@ -132,16 +134,16 @@ def plain_forward(network: nn.Module, clip: Tensor) -> object:
         return network(clip)
 
 
-def timed(work: Work) -> float:
-    """Seconds of a call; what it returns is dropped within."""
-    started = time.perf_counter()
+def timed(work: Work) -> Times:
+    """Seconds of a call, by the clock and of all processors; what it returns is dropped within."""
+    started, worked = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - started
+    return time.perf_counter() - started, time.process_time() - worked
 
 
-def summary(pairs: list[tuple[float, float]]) -> dict[str, float]:
+def summary(pairs: list[tuple[Times, Times]], clock: int) -> dict[str, float]:
     """Median of the ratios and its quartiles."""
-    low, median, high = statistics.quantiles([call / plain for plain, call in pairs], n=4)
+    low, median, high = statistics.quantiles([call[clock] / plain[clock] for plain, call in pairs], n=4)
     return {"median": median, "low": low, "high": high}
 
 
