@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -54,23 +54,27 @@ def _spared(shares: Mapping[str, float], caught: Collection[str], explanation: E
 
 
 def _alpha_sentences(explanation: Explanation) -> list[str]:
-    audit = explanation.alpha.get("gradcam++")
-    if audit is None:
-        return []
-    sentences = [_agreement_sentence(audit)]
-    if bool(audit.uniform.all()):
-        sentences.append(
-            f"The gradient is one number for each channel of {explanation.layer!r} (a pooled linear head), so "
-            f"gradcam++ differs from gradcam+ only by channel, not by place."
-        )
-    if explanation.alpha_exact is False:
+    """Of each layer, where several are fused."""
+    audits = {name: audit for name, audit in explanation.alpha.items() if name.partition(" at ")[0] == "gradcam++"}
+    sentences = [sentence for name, audit in audits.items() for sentence in _of_layer(name, audit, explanation)]
+    if audits and explanation.alpha_exact is False:
         sentences.append("The head above the layer is curved, so eq. 19 of Grad-CAM++ is an approximation here.")
-    return [sentence for sentence in sentences if sentence]
+    return sentences
 
 
-def _agreement_sentence(audit: AlphaAudit) -> str:
-    if np.isnan(audit.positive).all():
-        return ""
+def _of_layer(name: str, audit: AlphaAudit, explanation: Explanation) -> Iterator[str]:
+    """Of one audit; `name` is 'gradcam++', or 'gradcam++ at Mixed_5c' where it is one of several layers."""
+    layer = name.partition(" at ")[2]
+    if not np.isnan(audit.positive).all():
+        yield _agreement_sentence(audit, f" at {layer!r}" if layer else "")
+    if bool(audit.uniform.all()):
+        yield (
+            f"The gradient is one number for each channel of {(layer or explanation.layer)!r} (a pooled linear head), "
+            f"so gradcam++ differs from gradcam+ only by channel, not by place."
+        )
+
+
+def _agreement_sentence(audit: AlphaAudit, where: str) -> str:
     low, middle, high = (
         np.nanmin(audit.positive[:, 0]),
         np.nanmedian(audit.positive[:, 2]),
@@ -83,7 +87,7 @@ def _agreement_sentence(audit: AlphaAudit) -> str:
     )
     guarded = audit.guarded.max()
     guard = f"; {guarded:.2%} of the positions hit the guard" if guarded > 0 else ""
-    return f"Alpha of gradcam++ has its median at {middle:.3f} (from {low:.3f} to {high:.3f}){agreement}{guard}."
+    return f"Alpha of gradcam++{where} has its median at {middle:.3f} (from {low:.3f} to {high:.3f}){agreement}{guard}."
 
 
 def _empty_sentence(label: str, explanation: Explanation) -> str:

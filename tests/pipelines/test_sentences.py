@@ -167,6 +167,17 @@ def test_the_guard_is_told_in_percent_of_the_worst_window() -> None:
     )
 
 
+def test_alpha_of_fused_layers_is_told_of_each() -> None:
+    plain = replace(_explanation((0, 0, 0), methods=("gradcam++",)), layer="a + b", alpha_exact=False)
+    uniform = replace(_audit(1), uniform=np.array([True]))
+    of_layers = {"gradcam++signed at a": _audit(1), "gradcam++ at a": _audit(1), "gradcam++ at b": uniform}
+    first, second, third, fourth = audit_sentences("yoga", replace(plain, alpha=of_layers), None)
+    assert first.startswith("Alpha of gradcam++ at 'a' has its median at ")
+    assert second.startswith("Alpha of gradcam++ at 'b' has its median at ")
+    assert third.startswith("The gradient is one number for each channel of 'b' (")
+    assert fourth.startswith("The head above the layer is curved")
+
+
 def test_without_any_positive_gradient_alpha_has_no_sentence() -> None:
     audit = replace(_audit(2), positive=np.full((2, 5), np.nan))
     assert audit_sentences("yoga", _with_alpha(audit), None) == []
