@@ -77,11 +77,11 @@ def _read(path: Path, head: bytes, most_numbers: int) -> WeightsFile:
         from vidcam.models.keras_files import read_keras
 
         return WeightsFile(*read_keras(path, most_numbers), is_keras=True)
+    if head[8:9] == b"{":  # before pickles, whose first bytes are also those of a header of 640 bytes, or 896, 1152, …
+        return _read_safetensors(path)
     if head.startswith((_ZIP, *_PICKLES)):
         content = _read_torch(path, is_zip=head.startswith(_ZIP))
         return WeightsFile(_without_wrapper(_tensors_in(content, path)))
-    if head[8:9] == b"{":
-        return _read_safetensors(path)
     raise WeightsError(f"weights {path.name} begin with {head[:8]!r}, expected {_FORMS}; pass such a file")
 
 

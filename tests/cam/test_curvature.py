@@ -61,6 +61,8 @@ UNKNOWN: dict[str, Head] = {
     "normalised by its own statistics": lambda a: _normed(a, training=True),
     "softmax": lambda a: a.softmax(dim=1),
     "root": lambda a: (1 + a.abs()).sqrt(),
+    "magnitude of a complex number": lambda a: (a.to(torch.complex128) + 1j * a.roll(1, 1).to(torch.complex128)).abs(),
+    "magnitude of a number turned complex by a factor": lambda a: (a * 1j + a.roll(1, 1)).abs(),
     "dynamic convolution": lambda a: F.conv3d(a[:1], a[:, :, :3, :3, :3][:1]),
 }
 

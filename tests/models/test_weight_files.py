@@ -89,6 +89,16 @@ def test_the_form_is_told_from_the_content(write: Callable[[Path], None], tmp_pa
         torch.testing.assert_close(tensor, STATE[name], rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("length", [0x280, 0x380, 0x480, 0x580])
+def test_a_safetensors_header_as_long_as_a_pickle_begins(length: int, tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    save_file(STATE, path, {"note": ""})
+    bare = int.from_bytes(path.read_bytes()[:8], "little")
+    save_file(STATE, path, {"note": (length - bare) * "x"})
+    assert path.read_bytes()[:8] == length.to_bytes(8, "little")
+    assert list(read(path).tensors) == list(STATE)
+
+
 def test_keras(tmp_path: Path) -> None:
     path = tmp_path / "weights.pt"
     with h5py.File(path, "w") as stored:

@@ -8,7 +8,8 @@ differentiate the head twice costs a second backward pass, and is left for opera
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
@@ -127,7 +128,7 @@ def has_custom_function(score: Tensor) -> bool:
 
 def _is_linear(node: Node, reaching: tuple[int, ...]) -> bool | None:
     """Of one operation of which the inputs `reaching` depend on the leaves."""
-    match = None if _is_custom(node) else _NAME.fullmatch(node.name())
+    match = None if _is_custom(node) or _is_complex(node) else _NAME.fullmatch(node.name())
     name = match[1] if match else ""
     if name in CURVED:
         return False
@@ -140,6 +141,12 @@ def _is_linear(node: Node, reaching: tuple[int, ...]) -> bool | None:
 
 def _is_custom(node: object) -> bool:
     return isinstance(node, BackwardCFunction)
+
+
+def _is_complex(node: Node) -> bool:
+    """Whether it returns complex numbers, of which what follows may take the magnitude: a root of squares."""
+    returned: Sequence[Any] = node._input_metadata  # noqa: SLF001 – torch tells it in no other way
+    return any(one.dtype.is_complex for one in returned)
 
 
 def _dependents(end: Node | None, leaves: Collection[Tensor]) -> Iterator[tuple[Node, tuple[int, ...]]]:
