@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageOps
 
 from tests.helpers.videos import noise_frames, patch_matrix, rotate, write_video
 from vidcam.video import open_video
-from vidcam.video.pixels import Orientation, RgbDecoder, YuvEncoder
+from vidcam.video.pixels import Orientation, RgbDecoder, YuvEncoder, orientation_of
 
 BARS = np.array([[255, 255, 255], [255, 255, 0], [0, 255, 255], [0, 255, 0], [255, 0, 255], [255, 0, 0], [0, 0, 255]])
 GREYS = np.arange(0, 256, 5)[:, None].repeat(3, axis=1)
@@ -126,3 +128,37 @@ def test_reflection(tmp_path: Path, matrix: tuple[int, int, int, int], expected:
     frames = noise_frames(2)
     with open_video(patch_matrix(write_video(tmp_path / "a.mp4", frames), matrix)) as reader:
         np.testing.assert_array_equal(next(iter(reader.frames()))[1], frames[0][expected])
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_photo_is_turned_as_its_exif_says(tmp_path: Path, suffix: str, number: int) -> None:
+    """PyAV has no name for the EXIF that lies beside the display matrix, and raised."""
+    exif, path = Image.Exif(), tmp_path / f"photo{suffix}"
+    exif[ExifTags.Base.Orientation] = number
+    pixels = np.kron(np.random.default_rng(3).integers(0, 256, (3, 4, 3)), np.ones((16, 16, 1))).astype(np.uint8)
+    Image.fromarray(pixels).save(path, exif=exif, quality=100, subsampling=0)
+    with open_video(path) as reader:
+        _, found = next(iter(reader.frames()))
+        assert reader.info.rotation_degrees % 180 == (90 if number >= 5 else 0)
+    with Image.open(path) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    assert reader.info.size == expected.shape[:2] == found.shape[:2]
+    np.testing.assert_allclose(found.astype(int), expected, atol=2)
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_side_data_that_pyav_cannot_name_leaves_the_turn(tmp_path: Path, degrees: int) -> None:
+    class Frame:
+        """As PyAV gives a frame of a film for two eyes."""
+
+        rotation = (degrees + 180) % 360 - 180
+
+        @property
+        def side_data(self) -> object:
+            raise ValueError("29 is not a valid Type")
+
+    pixels = noise_frames(1)[0]
+    found = orientation_of(cast("VideoFrame", Frame()), str(tmp_path / "film.mp4"))
+    np.testing.assert_array_equal(found.apply(pixels), np.rot90(pixels, degrees // 90))
+    assert found.rotation_degrees == degrees

@@ -16,6 +16,7 @@ from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
+from PIL import ExifTags, Image
 
 from vidcam.media import Frames
 from vidcam.video.hdr import ToneMapper, Transfer
@@ -54,12 +55,19 @@ class Orientation:
         return np.ascontiguousarray(turned)
 
 
-def orientation_of(frame: VideoFrame) -> Orientation:
+def orientation_of(frame: VideoFrame, path: str) -> Orientation:
     """The quarter turn or reflection nearest to the frame's display matrix.
 
     The matrix [a b; c d] takes a stored (column, row) to the displayed (a column + c row, b column + d row).
+
+    Args:
+        frame: any of the film.
+        path: of the file that it comes from.
     """
-    side_data = cast("SideDataContainer", frame.side_data)
+    try:
+        side_data = cast("SideDataContainer", frame.side_data)
+    except ValueError:  # PyAV has no name for one of them, a photo's EXIF for example, and then gives none
+        return _oriented(_exif_orientation(path) or _BY_TURNS[round(frame.rotation / 90) % 4], frame)
     if Type.DISPLAYMATRIX not in side_data:
         return Orientation()
     matrix = np.frombuffer(bytes(side_data[Type.DISPLAYMATRIX]), np.int32)
@@ -69,6 +77,28 @@ def orientation_of(frame: VideoFrame) -> Orientation:
         is_swapped=is_swapped,
         is_flipped_vertically=(b if is_swapped else d) < 0,
         is_flipped_horizontally=(c if is_swapped else a) < 0,
+        rotation_degrees=round(frame.rotation / 90) * 90 % 360,
+    )
+
+
+_BY_TURNS = (1, 8, 3, 6)  # EXIF's numbers for quarter turns counterclockwise
+
+
+def _exif_orientation(path: str) -> int:
+    """1…8 as a photo's EXIF says it, 0 where it says nothing or Pillow does not know the file."""
+    try:
+        with Image.open(path) as image:
+            number: object = image.getexif().get(ExifTags.Base.Orientation, 0)
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, Warning):
+        return 0
+    return number if isinstance(number, int) and number in range(1, 9) else 0
+
+
+def _oriented(exif: int, frame: VideoFrame) -> Orientation:
+    return Orientation(
+        is_swapped=exif >= 5,
+        is_flipped_vertically=exif in (3, 4, 7, 8),
+        is_flipped_horizontally=exif in (2, 3, 6, 7),
         rotation_degrees=round(frame.rotation / 90) * 90 % 360,
     )
 

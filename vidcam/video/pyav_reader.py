@@ -68,7 +68,7 @@ class PyAVReader(IndexedReader):
             self._stored_size = (frame.height, frame.width)
             self._square_size = square_pixels(self._stored_size, aspect)
             require_reasonable(self._path, self._square_size)
-            self._orientation: Orientation = orientation_of(frame)
+            self._orientation: Orientation = orientation_of(frame, self._path)
             return VideoInfo(
                 path=self._path if self._located is None else self._located.name,
                 size=self._orientation.size(*self._square_size),
