@@ -23,7 +23,7 @@ from vidcam.pipelines.draw import Drawing, Stills, Video, draw_videos, video_lis
 from vidcam.pipelines.guided import GuidedFilm
 from vidcam.pipelines.options import ExplainOptions
 from vidcam.pipelines.outputs import saving, slug, source_of, stated_path
-from vidcam.pipelines.sentences import audit_sentences
+from vidcam.pipelines.sentences import audit_sentences, weights_sentence
 from vidcam.pipelines.stages import Clock
 from vidcam.pipelines.windows import timeline
 from vidcam.preprocess import mean_rgb
@@ -155,7 +155,7 @@ class Result:
             "targets": targets,
             "windows": report.window_entries(model, self.film, first),
             "sink": report.sink_entry(sink),
-            "audit": [asked.note] * bool(asked.note)
+            "audit": [sentence for sentence in (asked.note, weights_sentence(model.weights)) if sentence]
             + [
                 sentence
                 for label, answer in zip(self.film.labels, self._answers, strict=True)

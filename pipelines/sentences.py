@@ -24,6 +24,17 @@ def audit_sentences(label: str, explanation: Explanation, sink: Sink | None) -> 
     return [sentence for sentence in sentences if sentence]
 
 
+def weights_sentence(weights: str) -> str:
+    """What there is to say of where a model's weights come from: that they are random; '' of all others.
+
+    Args:
+        weights: provenance, `Model.weights`.
+    """
+    if not weights.startswith("random"):
+        return ""
+    return "The weights are random: neither the network's answers nor the maps mean anything."
+
+
 def sink_shares(explanation: Explanation, sink: Sink | None) -> dict[str, float]:
     """Method → share of the windows whose map peaks in the sink; nothing without a sink."""
     if sink is None:

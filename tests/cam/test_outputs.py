@@ -70,4 +70,6 @@ def test_narrow_logits_are_widened_before_they_are_averaged() -> None:
     ],
 )
 def test_what_is_neither_probabilities_nor_their_logarithms(rows: Tensor) -> None:
-    assert class_scores(rows) == (rows, None)
+    logits, activation = class_scores(rows)
+    assert logits is rows
+    assert activation == ("sigmoid" if rows.shape[1] == 1 else None)

@@ -307,3 +307,15 @@ def test_guided_saliency_takes_classes_only() -> None:
     score: Callable[[Tensor], Tensor] = lambda s: s[:, 0]  # noqa: E731
     with pytest.raises(VidcamError, match="guided saliency by itself takes classes, expected no function"):
         guided_saliency(hidden(), clip_of(), score)
+
+
+def test_one_score_has_a_sigmoid_behind_it() -> None:
+    """A softmax of it is 1, so that it was called saturated, and had no gradient."""
+    net, clips = seeded(HiddenHead, classes=1).double(), clip_of()
+    options: dict[str, Any] = {"layer": "relu", "methods": ("gradcam", "hirescam")}
+    found = explain(net, clips, score="probability", **options)
+    with torch.no_grad():
+        np.testing.assert_allclose(found.probabilities(), net(clips).sigmoid().numpy(), rtol=1e-12)
+    assert_alike(found, explain(net, clips, target=lambda output: output[:, 0].sigmoid(), **options))
+    assert "saturated" not in explain(net, clips, **options).audit(0)
+    assert explain(net, clips, activation="softmax", **options).probabilities().tolist() == [[1.0], [1.0]]

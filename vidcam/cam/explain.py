@@ -59,7 +59,8 @@ def explain(
         lam: λ of EQ 12: gradcam++ takes the score through exp(λS); near 0 it weighs as gradcam+ does.
         reshape: layer output → (N, D, t, h, w), for transformers: `vidcam.tokens(grid)`, `vidcam.channels_last`.
         fusion: `mean` or `max` of several layers' maps, each divided by its own maximum.
-        activation: `softmax` or `sigmoid` behind the logits; None: the one the model ends in, else softmax.
+        activation: `softmax` or `sigmoid` behind the logits; None: the one the model ends in, else softmax, or sigmoid
+            where there is one class only.
         softmax_chunk: classes whose products `gradcam++softmax` takes at once.
         softmax_tail: share of the other classes' probability that `gradcam++softmax` may leave out.
         grey: a clip without content, one is enough: a second forward pass looks for a sink in it. Of several layers,

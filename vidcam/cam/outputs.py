@@ -85,7 +85,7 @@ def class_scores(output: Any, ends: Ends | None = None) -> tuple[Tensor, Activat
         ends: active while it ran.
 
     Returns:
-        The logits, and the function that the model puts behind them if it has one.
+        The logits, and the function that the model puts behind them if it has one; a sigmoid behind a single score.
 
     Raises:
         ShapeError: the output holds no (N, K) or (N, K, t).
@@ -103,6 +103,7 @@ def class_scores(output: Any, ends: Ends | None = None) -> tuple[Tensor, Activat
     logits = at_least_float32(logits if logits.ndim == 2 else logits.mean(dim=2))
     if found is None:
         _require_logits(logits)
+        activation = "sigmoid" if logits.shape[1] == 1 else None  # a softmax of one score is 1, whatever the score
     return logits, activation
 
 
