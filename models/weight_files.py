@@ -101,12 +101,18 @@ def _read_torch(path: Path, *, is_zip: bool) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip or None)
     except pickle.UnpicklingError as exc:
         named = re.search(r"GLOBAL ([\w.]+)", str(exc))
-        if named is None:
-            raise
+        what = f"name {named[1]}" if named else f"are a pickle that only running it would read ({_reason(exc)})"
         raise WeightsError(
-            f"weights {path.name} name {named[1]}, expected tensors alone; nothing of the file was run: save the "
-            "network's state_dict() by itself, as safetensors if you can"
+            f"weights {path.name} {what}, expected tensors alone; nothing of the file was run: save the network's "
+            "state_dict() by itself, as safetensors if you can"
         ) from exc
+
+
+def _reason(exc: Exception) -> str:
+    """Torch's own, without its advice around it, which is to run the pickle."""
+    text = str(exc).partition("WeightsUnpickler error:")[2] if "weights_only" in str(exc) else str(exc)
+    lines = text.partition("Check the documentation")[0].strip().splitlines()
+    return lines[0][:200].rstrip(". ") if lines else "it is damaged"
 
 
 def _tensors_in(content: Any, path: Path) -> dict[str, Tensor]:

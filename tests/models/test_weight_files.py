@@ -180,6 +180,17 @@ def test_a_pickle_with_code_in_it(form: str, tmp_path: Path) -> None:
     assert not mark.exists()
 
 
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_a_pickle_that_torch_does_not_know_is_not_advised_to_be_run(protocol: int, tmp_path: Path) -> None:
+    path, mark = tmp_path / "weights.pt", tmp_path / "executed"
+    path.write_bytes(pickle.dumps({"a": Hostile(mark)}, protocol=protocol))
+    with pytest.raises(WeightsError, match=r"weights\.pt are a pickle that only running it would read \(") as caught:
+        read(path)
+    assert "nothing of the file was run" in str(caught.value)
+    assert "weights_only" not in str(caught.value)
+    assert not mark.exists()
+
+
 def test_a_checkpoint_with_options_in_it(tmp_path: Path) -> None:
     torch.save({"model": STATE, "args": Namespace(lr=0.1)}, tmp_path / "w.pt")
     with pytest.raises(WeightsError, match=r"w\.pt name argparse\.Namespace, expected tensors alone"):
