@@ -160,3 +160,30 @@ def test_names_inside_compiled_parts_are_those_of_before() -> None:
     assert find_layer(net, "block2.2") is inner
     assert find_layer(net, "block2._orig_mod.2") is inner
     assert find_layer(net, "block2") in (holder, holder._orig_mod)
+
+
+class NormalisedFirst(nn.Module):
+    """x + branch(x), where normalisation and ReLU stand before each convolution; the last ReLU is a function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv3d(3, 4, 3, padding=1)
+        self.branches = nn.ModuleList(
+            nn.Sequential(nn.BatchNorm3d(4), nn.ReLU(), nn.Conv3d(4, 4, 3, padding=1)) for _ in range(2)
+        )
+        self.norm = nn.BatchNorm3d(4)
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, clip: torch.Tensor) -> torch.Tensor:
+        features = self.stem(clip)
+        for branch in self.branches:
+            features = features + branch(features)
+        scores: torch.Tensor = self.fc(torch.relu(self.norm(features)).mean(dim=(2, 3, 4)))
+        return scores
+
+
+def test_a_relu_inside_a_branch_is_not_the_default() -> None:
+    """It was: `explain` looked at the inside of the last branch, at `denselayer16.relu2` of a DenseNet."""
+    layers = list_layers(seeded(NormalisedFirst), random_clip(1, 3, 4, 6, 6))
+    assert [layer.name for layer in layers if layer.is_nonnegative] == ["branches.0.1", "branches.1.1"]
+    assert default_layer(layers) == "norm"

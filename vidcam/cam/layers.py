@@ -145,7 +145,8 @@ def list_layers(model: nn.Module, clip: Input, *, reshape: Reshape | None = None
 def default_layer(layers: Sequence[Layer]) -> str:
     """The last layer that computes something on the last grid with an extent, after its ReLU if there is one.
 
-    'Block' means the outermost module that ends there: it finishes last.
+    'Block' means the outermost module that ends there: it finishes last. A ReLU within a block that returns negative
+    numbers too, as the branches of DenseNet and of residual networks with normalisation first, is not that block's.
 
     Args:
         layers: of `list_layers`.
@@ -156,8 +157,14 @@ def default_layer(layers: Sequence[Layer]) -> str:
     if not layers:
         raise LayerError("no layer has an extent in space and time, expected a convolutional network; name a layer")
     computed = [layer for layer in layers if layer.is_choosable] or list(layers)
-    after_relu = [layer for layer in computed if layer.is_nonnegative and layer.grid == computed[-1].grid]
+    there = [layer for layer in computed if layer.grid == computed[-1].grid]
+    signed = [layer.name for layer in there if not layer.is_nonnegative]
+    after_relu = [layer for layer in there if layer.is_nonnegative and not _is_inside(layer.name, signed)]
     return (after_relu or computed)[-1].name
+
+
+def _is_inside(name: str, blocks: Sequence[str]) -> bool:
+    return any(name.startswith(f"{block}.") for block in blocks)
 
 
 def tensor_of(output: Any) -> Tensor | None:
