@@ -249,6 +249,60 @@ def test_log_probabilities_that_cannot_be_taken_off_are_refused() -> None:
         explain(net, random_clip(2, 3, 4, 8, 8), layer="net.block2")
 
 
+DISGUISED: dict[str, tuple[str, Callable[[Tensor], Any]]] = {
+    "mean of softmaxes": ("probabilities", lambda s: torch.stack([s.softmax(1), (2 * s).softmax(1)]).mean(0)),
+    "mean of sigmoids over time": ("probabilities", lambda s: torch.stack([s, 2 * s, -s], 2).sigmoid().mean(2)),
+    "two sigmoids, joined": ("probabilities", lambda s: torch.cat([s.sigmoid(), (s - 1).sigmoid()], 1)),
+    "half a softmax": ("probabilities", lambda s: s.softmax(1) / 2),
+    "sum of halves": ("probabilities", lambda s: 0.5 * s.softmax(1) + 0.5 * s.sigmoid()),
+    "softmax over the clips": ("probabilities", lambda s: s.softmax(0)),
+    "softmax over the clips, by keyword": ("probabilities", lambda s: torch.softmax(s, dim=-2)),
+    "mean of log-softmaxes": ("logarithms of probabilities", lambda s: (s.log_softmax(1) + (2 * s).log_softmax(1)) / 2),
+}
+
+
+@pytest.mark.parametrize("name", DISGUISED)
+def test_averaged_and_joined_probabilities_are_refused(name: str) -> None:
+    what, end = DISGUISED[name]
+    with pytest.raises(InputError, match=rf"the model returns {what}.*, expected logits, .* softmax or sigmoid"):
+        explain(Ending(end), random_clip(2, 3, 4, 8, 8), layer="net.block2")
+
+
+GATED: dict[str, Callable[[Tensor], Any]] = {
+    "gate": lambda s: s * s.sigmoid(),
+    "gate by another": lambda s: s.softmax(1) * s.sigmoid(),
+    "scaled": lambda s: 20 * s.sigmoid(),
+    "with a bias of its own": lambda s: 0.1 * s.sigmoid() + nn.Parameter(torch.full((4,), 0.1)),
+    "shifted": lambda s: s.sigmoid() - 0.9,
+}
+
+
+@pytest.mark.parametrize("name", GATED)
+def test_scores_that_a_sigmoid_has_a_part_in_are_logits(name: str) -> None:
+    found = explain(Ending(GATED[name]), random_clip(2, 3, 4, 8, 8), layer="net.block2")
+    assert (found.activation, found.logits.shape) == ("softmax", (2, 4))
+
+
+class MixesClips(nn.Module):
+    """Batch normalisation by the batch's own statistics, also in evaluation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv3d(3, 4, 3, padding=1), nn.BatchNorm3d(4, track_running_stats=False)
+        self.relu, self.fc = nn.ReLU(), nn.Linear(4, 3)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        scores: Tensor = self.fc(self.relu(self.norm(self.conv(clip))).mean(dim=(2, 3, 4)))
+        return scores
+
+
+def test_clips_that_a_network_mixes_are_refused_together() -> None:
+    net, clip = seeded(MixesClips), random_clip(2, 3, 4, 8, 8)
+    with pytest.raises(InputError, match=r"layer 'norm' normalises .* mixes its 2 clips, .* pass one clip at a time"):
+        explain(net, clip, layer="relu")
+    assert explain(net, clip[:1], layer="relu").logits.shape == (1, 3)
+
+
 # ---- what it takes
 
 
@@ -430,7 +484,8 @@ def test_compiled_networks(wrap: Callable[[nn.Module], Any], eager_compiler: Non
 def test_data_parallel_networks() -> None:
     net, clip = seeded(PooledHead), random_clip(2, 3, 4, 8, 8)
     expected = explain(net, clip, layer="block2", methods=EVERY)
-    assert_alike(explain(nn.DataParallel(net), clip, layer="block2", methods=EVERY), expected, tolerance=0)
+    for layer in ("block2", "module.block2"):
+        assert_alike(explain(nn.DataParallel(net), clip, layer=layer, methods=EVERY), expected, tolerance=0)
 
 
 def test_script_modules_are_refused() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,16 +19,16 @@ from vidcam.cam.conduct import unwrapped
 from vidcam.cam.evidence import LayerMaps
 from vidcam.cam.fusion import Fusion, fuse
 from vidcam.cam.inputs import Input, first_clip, ordinary, reference
-from vidcam.cam.layers import is_channels_first
 from vidcam.cam.methods import GUIDED, Evidence, canonical_methods, volume_methods
 from vidcam.cam.outputs import Ends, class_scores, require_finite
 from vidcam.cam.record import NoGradientError, Tape, record
+from vidcam.cam.requirements import require_apart, require_map, require_ordinary, require_rows
 from vidcam.cam.reshape import Reshape, unchanged
 from vidcam.cam.saliency import finest_saliency
 from vidcam.cam.softmax import SoftmaxForm, softmax_form
 from vidcam.cam.targets import Aim, Target, aim_at_classes, aim_at_function
 from vidcam.cam.weights import to_numpy
-from vidcam.errors import InputError, LayerError, ShapeError
+from vidcam.errors import InputError, LayerError
 from vidcam.explanation import OF_FUNCTION, Activation, Explanation
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 
@@ -73,13 +72,13 @@ class Attribution:
         self._watch, self._tape, self._output = watch, tape, output
         self._activations = {name: watch.reshape(a) for name, a in tape.activations.items()}
         for name, features in self._activations.items():
-            _require_map(features, name, reference(watch.clip))
+            require_map(features, name, reference(watch.clip))
         found: Activation | None = None
         self._scores: Tensor | None = None
         self._refusal = InputError("")
         try:
             scores, found = class_scores(output, ends)
-            _require_rows(scores, watch.clips)
+            require_rows(scores, watch.clips)
         except InputError as exc:  # no logits: a target that is a function of the output needs none
             self._refusal = type(exc)(str(exc))
         else:
@@ -286,7 +285,8 @@ def attribution(
     network, shown = unwrapped(model), ordinary(clip)
     if activation not in (None, "softmax", "sigmoid"):
         raise InputError(f"activation is {activation!r}, expected softmax or sigmoid")
-    _require_ordinary(network)
+    require_ordinary(network)
+    require_apart(network, int(reference(shown).shape[0]))
     layers, notes = chosen_layers(network, shown, layer, reshape)
     watch = Watch(network, shown, layers, reshape or unchanged, fusion, activation, notes)
     try:
@@ -302,33 +302,3 @@ def attribution(
     except NoGradientError as exc:
         living = living_layer(network, first_clip(shown), reshape, like=layers[-1])
         raise LayerError(str(exc) if living is None else f"{exc}, such as {living!r}, which has one") from exc
-
-
-def _require_ordinary(model: nn.Module) -> None:
-    tensors = chain(model.named_parameters(), model.named_buffers())
-    odd = next((name for name, tensor in tensors if tensor.is_inference()), None)
-    if odd is not None:
-        raise InputError(
-            f"weight {odd!r} was made inside torch.inference_mode, expected one that gradients can pass; build or load "
-            f"the model outside of it"
-        )
-
-
-def _require_rows(scores: Tensor, clips: int) -> None:
-    if scores.shape[0] != clips:
-        raise ShapeError(
-            f"the model returns scores {tuple(scores.shape)} for {clips} clips, expected one row for each clip"
-        )
-
-
-def _require_map(features: Tensor, layer: str, clip: Tensor) -> None:
-    if not is_channels_first(features, clip):
-        raise LayerError(
-            f"layer {layer!r} returns {tuple(features.shape)} for an input of {tuple(clip.shape)}, expected "
-            f"(N, D, ...) with the input's axes and no finer a grid; choose a convolutional layer, or pass a reshape "
-            f"for a transformer's (vidcam.tokens, vidcam.channels_last)"
-        )
-    if max(features.shape[2:]) == 1 and max(clip.shape[2:]) > 1:
-        raise LayerError(
-            f"layer {layer!r} has one cell only, expected a grid in space or time; choose a layer before the pooling"
-        )

@@ -77,7 +77,10 @@ def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
         LayerError: the module is no part of the network.
     """
     if isinstance(layer, str):
-        return dotted_name(layer)
+        dotted = dotted_name(layer)
+        inner = dotted.removeprefix("module.")  # as a DataParallel wrapper calls it
+        known = dict(unwrapped(model).named_modules())
+        return inner if dotted not in known and inner in known else dotted
     names: dict[nn.Module, str] = {module: name for name, module in unwrapped(model).named_modules() if name}
     if layer in names:
         return names[layer]

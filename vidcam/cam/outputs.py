@@ -18,6 +18,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from vidcam.cam.probabilities import disguised
 from vidcam.cam.weights import at_least_float32
 from vidcam.errors import InputError, NonFiniteError, ShapeError
 from vidcam.explanation import Activation
@@ -61,7 +62,7 @@ class Ends(TorchFunctionMode):
         given = args[0] if args else named["input"]
         given = given.clone() if func in _IN_PLACE else given
         result = func(*args, **named)
-        if isinstance(result, Tensor):
+        if isinstance(result, Tensor) and not (_ENDS[func] == "softmax" and _is_over_clips(result, args, named)):
             self._noted[result] = given, _ENDS[func]
             self._last = result
         return result
@@ -75,6 +76,14 @@ class Ends(TorchFunctionMode):
             return None
         given, activation = self._noted[result]
         return given.reshape(output.shape), activation
+
+
+def _is_over_clips(result: Tensor, args: tuple[Any, ...], named: Mapping[str, Any]) -> bool:
+    """Whether a softmax went over the first axis, where classes do not lie."""
+    dim = named.get("dim", args[1] if len(args) > 1 else None)
+    if not isinstance(dim, int):  # torch's own choice then: the classes of (N, K), the first axis of (N, K, t)
+        return result.ndim == 3
+    return result.ndim > 1 and dim % result.ndim == 0
 
 
 def class_scores(output: Any, ends: Ends | None = None) -> tuple[Tensor, Activation | None]:
@@ -135,11 +144,13 @@ def require_finite(tensor: Tensor, what: str) -> None:
 def _require_logits(scores: Tensor) -> None:
     rows = scores.detach().double()
     logarithms, shares = _are_shares(rows.exp()), _are_shares(rows)
+    what = disguised(scores)
     if scores.shape[1] > 1 and (shares or logarithms):
         what = "probabilities (each row adds up to 1)" if shares else "logarithms of probabilities"
+    if what is not None:
         raise InputError(
             f"the model returns {what}, expected logits, because the gradient of a confident probability vanishes; "
-            f"let it return the scores before the softmax"
+            f"let it return the scores before the softmax or sigmoid"
         )
 
 
