@@ -71,7 +71,7 @@ def _admits(network: nn.Module, layer: str, clip: Tensor, method: str) -> bool:
 
 def _vidcam(network: nn.Module, layer: str, method: str, target: int) -> Call:
     if method == "guided":
-        return lambda clip: guided_saliency(network, clip, target)[0]
+        return lambda clip: guided_saliency(network, clip, target)
     return lambda clip: vidcam.explain(network, clip, layer=layer, methods=[method], target=target).volumes[method]
 
 
