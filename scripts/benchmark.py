@@ -26,6 +26,7 @@ import click
 import numpy as np
 import torch
 from benchmark_peers import peers
+from benchmark_repeat import repeat
 from torch import Tensor, nn
 
 from vidcam.cam.explain import explain
@@ -52,6 +53,7 @@ def benchmark() -> None:
 
 
 benchmark.add_command(peers)
+benchmark.add_command(repeat)
 
 
 @benchmark.command()
