@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vidcam.errors import InputError, ShapeError
+from vidcam.metrics.temporal_iou import course, temporal_iou
+
+
+def of_course(*means: float) -> np.ndarray:
+    """A map (1, T, 2, 2) whose frames have these means."""
+    return np.repeat(np.repeat(np.array(means)[None, :, None, None], 2, axis=2), 2, axis=3)
+
+
+def test_by_hand() -> None:
+    heat = of_course(0.1, 0.5, 1.0, 0.6, 0.4)  # frames 1, 2, 3 reach half of the peak
+    np.testing.assert_allclose(course(heat), [[0.1, 0.5, 1.0, 0.6, 0.4]])
+    for acting, expected in (([0, 1, 1, 1, 0], 1.0), ([1, 1, 1, 0, 0], 2 / 4), ([1, 0, 0, 0, 0], 0.0)):
+        assert temporal_iou(heat, np.array([acting], np.bool_))[0] == pytest.approx(expected)
+    assert temporal_iou(heat, np.array([[0, 0, 1, 0, 0]], np.bool_), share=1.0)[0] == 1.0
+
+
+def test_an_empty_map_tells_nothing_and_a_flat_one_everything() -> None:
+    acting = np.array([[True, False, False, False]])
+    assert temporal_iou(of_course(0.0, 0.0, 0.0, 0.0), acting)[0] == 0.0
+    assert temporal_iou(of_course(0.3, 0.3, 0.3, 0.3), acting)[0] == 0.25
+
+
+def test_reversed_time_is_of_no_account_and_it_equals_a_plain_loop() -> None:
+    generator = np.random.default_rng(4)
+    heat, acting = generator.random((12, 6, 2, 3)), generator.random((12, 6)) < 0.5
+    acting[:, 0] = True
+    got = temporal_iou(heat, acting)
+    np.testing.assert_allclose(temporal_iou(heat[:, ::-1], acting[:, ::-1]), got)
+    for clip, frames, value in zip(heat, acting, got, strict=True):
+        means = [float(frame.mean()) for frame in clip]
+        told = {index for index, mean in enumerate(means) if mean >= 0.5 * max(means)}
+        of_action = {index for index, flag in enumerate(frames) if flag}
+        assert value == pytest.approx(len(told & of_action) / len(told | of_action))
+
+
+def test_what_does_not_fit() -> None:
+    with pytest.raises(ShapeError, match=r"acting \(N, T\) with a frame of action in each clip, got heat.shape"):
+        temporal_iou(of_course(1.0, 0.0), np.zeros((1, 2), np.bool_))
+    with pytest.raises(ShapeError, match=r"got heat.shape = \(1, 2, 2, 2\), acting.shape = \(1, 3\)"):
+        temporal_iou(of_course(1.0, 0.0), np.ones((1, 3), np.bool_))
+    with pytest.raises(InputError, match=r"share is 0.0, expected 0 < share <= 1; 0.5 is half of the peak"):
+        temporal_iou(of_course(1.0), np.ones((1, 1), np.bool_), share=0.0)
