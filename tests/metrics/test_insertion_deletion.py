@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.helpers.faithfulness import deletion
+from vidcam.metrics.insertion_deletion import (
+    SHARES,
+    curve_area,
+    delete_frames,
+    delete_voxels,
+    frame_shares,
+    insert_frames,
+    insert_voxels,
+)
+from vidcam.metrics.order import frame_order, voxel_order
+from vidcam.metrics.retention import keep_top
+
+SIZE = (2, 1, 2)
+
+
+def total(clip: NDArray[np.float64]) -> float:
+    return float(clip.sum())
+
+
+def test_by_hand() -> None:
+    """A clip whose score is its sum: the brightest voxel first leaves 10 - 6, then 10 - 6 - 3, then 0."""
+    clip = np.array([0.6, 0.3, 0.1, 0.0]).reshape(SIZE)
+    order = voxel_order(clip, np.zeros(SIZE))
+    assert [total(clip * delete_voxels(order, share, SIZE)) for share in (0, 0.25, 0.5, 0.75, 1)] == pytest.approx(
+        [1, 0.4, 0.1, 0, 0]
+    )
+    assert [total(clip * insert_voxels(order, share, SIZE)) for share in (0, 0.25, 0.5, 1)] == pytest.approx(
+        [0, 0.6, 0.9, 1]
+    )
+
+
+def test_deletion_equals_a_plain_loop() -> None:
+    generator = np.random.default_rng(3)
+    clip, heat, ties = (generator.random((3, 4, 5)) for _ in range(3))
+    heat = heat.round(1)
+    order = voxel_order(heat, ties)
+    quick = [total(clip * delete_voxels(order, share, heat.shape)) for share in SHARES]
+    assert quick == pytest.approx(deletion(clip, heat, ties, total, 10))
+
+
+def test_insertion_is_retention_and_deletion_its_complement() -> None:
+    order = voxel_order(np.random.default_rng(0).random((4, 5, 6)), np.zeros((4, 5, 6)))
+    for share in SHARES:
+        inserted = insert_voxels(order, share, (4, 5, 6))
+        np.testing.assert_array_equal(inserted, keep_top(order, 1 - share, (4, 5, 6)))
+        np.testing.assert_array_equal(delete_voxels(order, share, (4, 5, 6)), ~inserted)
+
+
+def test_whole_frames_by_hand() -> None:
+    heat = np.array([0.1, 0.9, 0.5])[:, None, None] * np.ones((3, 2, 2))
+    order = frame_order(heat, np.zeros_like(heat))
+    assert insert_frames(order, 1 / 3, heat.shape).any(axis=(1, 2)).tolist() == [False, True, False]
+    assert insert_frames(order, 2 / 3, heat.shape).all(axis=(1, 2)).tolist() == [False, True, True]
+    assert delete_frames(order, 1 / 3, heat.shape).all(axis=(1, 2)).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("frames", [1, 2, 4, 16, 64])
+def test_the_steps_are_whole_frames_from_none_to_all(frames: int) -> None:
+    shares = frame_shares(frames)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert list(shares) == sorted(set(shares))
+    assert all((share * frames).is_integer() for share in shares)
+    assert len(shares) == min(11, frames + 1)
+
+
+def test_the_area_is_that_of_the_probability() -> None:
+    assert curve_area((0.0, 0.5, 1.0), np.log([1.0, 0.5, 0.25])) == pytest.approx(0.5 * 0.75 + 0.5 * 0.375)

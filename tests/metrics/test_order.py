@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.helpers.faithfulness import kept_by_rank
+from vidcam.errors import ShapeError
+from vidcam.metrics.order import frame_order, keep_last, tie_field, voxel_order
+
+
+def test_by_hand() -> None:
+    heat = np.array([[[0.5, 0.0]], [[0.0, 1.0]]])
+    ties = np.array([[[0.1, 0.9]], [[0.2, 0.3]]])
+    assert voxel_order(heat, ties).tolist() == [2, 1, 0, 3]
+    assert keep_last(voxel_order(heat, ties), 2, heat.shape).tolist() == [[[True, False]], [[False, True]]]
+
+
+def test_frames_are_ordered_by_their_mean() -> None:
+    heat = np.array([[[0.2, 0.2]], [[0.9, 0.0]], [[0.0, 0.0]], [[0.0, 0.0]]])
+    ties = np.array([0.0, 0.0, 0.7, 0.3])[:, None, None] * np.ones((4, 1, 2))
+    assert frame_order(heat, ties).tolist() == [3, 2, 0, 1]
+
+
+@pytest.mark.parametrize("levels", [1, 3, 1000])
+def test_equals_a_plain_sort(levels: int) -> None:
+    generator = np.random.default_rng(levels)
+    heat = generator.integers(0, levels, (3, 4, 5)) / levels
+    ties = generator.random((3, 4, 5)).round(1)
+    kept = keep_last(voxel_order(heat, ties), 23, heat.shape)
+    assert sorted(map(tuple, np.argwhere(kept).tolist())) == sorted(kept_by_rank(heat, ties, 60 - 23))
+
+
+def test_the_field_is_seeded_smooth_and_of_the_asked_size() -> None:
+    one, same = (tie_field((2, 3, 3), (8, 24, 24), np.random.default_rng(4)) for _ in range(2))
+    other = tie_field((2, 3, 3), (8, 24, 24), np.random.default_rng(5))
+    np.testing.assert_array_equal(one, same)
+    assert one.shape == (8, 24, 24)
+    assert not np.array_equal(one, other)
+    assert np.abs(np.diff(one, axis=2)).max() < 0.2  # neighbours are alike
+
+
+def test_a_map_without_evidence_is_not_hidden_frame_by_frame() -> None:
+    ties = tie_field((2, 4, 4), (8, 16, 16), np.random.default_rng(0))
+    kept = keep_last(voxel_order(np.zeros((8, 16, 16)), ties), 8 * 16 * 16 // 2, (8, 16, 16))
+    assert kept.mean(axis=(1, 2)).min() > 0.1
+    assert kept.mean(axis=(1, 2)).max() < 0.9
+
+
+def test_other_ties_are_refused() -> None:
+    with pytest.raises(ShapeError, match=r"one shape \(T, H, W\), got heat.shape = \(2, 2, 2\)"):
+        voxel_order(np.zeros((2, 2, 2)), np.zeros((2, 2, 3)))

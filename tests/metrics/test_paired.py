@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.helpers.faithfulness import signed_rank_by_enumeration
+from vidcam.metrics.paired import group_means, holm, signed_rank
+
+
+def names(count: int) -> list[str]:
+    return [f"clip {index:03}" for index in range(count)]
+
+
+def test_by_hand() -> None:
+    """Five differences of one sign: only two of the 32 ways to sign them are as extreme."""
+    found = signed_rank(np.array([0.1, 0.2, 0.3, 0.4, 0.5]), names(5))
+    assert found.p_value == pytest.approx(2 / 32)
+    assert found.groups == 5
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_equals_going_through_all_signs(seed: int) -> None:
+    differences = np.random.default_rng(seed).normal(0.4, 1, 9)
+    expected = signed_rank_by_enumeration(differences.tolist())
+    assert signed_rank(differences, names(9)).p_value == pytest.approx(expected)
+
+
+def test_a_group_counts_once() -> None:
+    differences = np.array([1.0, 3.0, -0.5, 0.2])
+    assert group_means(differences, ["b", "b", "a", "c"]).tolist() == [-0.5, 2.0, 0.2]
+    grouped = signed_rank(differences, ["b", "b", "a", "c"])
+    assert grouped == signed_rank(np.array([-0.5, 2.0, 0.2]), names(3))
+    assert grouped.groups == 3
+
+
+def test_without_differences_there_is_nothing_to_tell() -> None:
+    assert signed_rank(np.zeros(4), names(4)).p_value == 1.0
+    assert np.isnan(signed_rank(np.zeros(0), []).p_value)
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    corrected = holm([0.01, float("nan"), 0.02])
+    assert np.isnan(corrected[1])
+    assert [corrected[0], corrected[2]] == pytest.approx([0.02, 0.02])

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.helpers.faithfulness import ssim_by_windows
+from vidcam.errors import ShapeError
+from vidcam.metrics.similarity import rank_correlation, ssim
+
+
+def test_ranks_by_hand() -> None:
+    one = np.array([1.0, 2.0, 3.0, 4.0])
+    assert rank_correlation(one, one**3) == pytest.approx(1)
+    assert rank_correlation(one, -one) == pytest.approx(-1)
+    assert rank_correlation(one, np.array([2.0, 1.0, 4.0, 3.0])) == pytest.approx(0.6)
+    assert np.isnan(rank_correlation(one, np.ones(4)))
+
+
+def test_equal_maps_are_alike() -> None:
+    heat = np.random.default_rng(0).random((8, 9, 10))
+    assert ssim(heat, heat) == pytest.approx(1)
+    assert ssim(np.ones((2, 8, 8)), np.ones((2, 8, 8))) == 1.0
+
+
+@pytest.mark.parametrize("size", [(8, 9, 10), (2, 12, 7), (1, 9, 9), (16, 3, 8)])
+def test_ssim_equals_a_loop_over_windows(size: tuple[int, int, int]) -> None:
+    one, other = np.random.default_rng(1).random((2, *size))
+    assert ssim(one, other) == pytest.approx(ssim_by_windows(one, other, 7), abs=1e-10)
+
+
+def test_maps_of_two_shapes_are_refused() -> None:
+    with pytest.raises(ShapeError, match="in one shape only"):
+        ssim(np.zeros((2, 8, 8)), np.zeros((2, 8, 9)))
+    with pytest.raises(ShapeError, match="in one shape only"):
+        rank_correlation(np.zeros((2, 8, 8)), np.zeros((2, 8, 9)))

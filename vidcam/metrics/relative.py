@@ -1,0 +1,35 @@
+"""Relative performance of two methods: the geometric mean of O_a / O_b (EQ 16–17, arXiv:2205.10838)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class RelativePerformance:
+    """Of a against b over a set of clips.
+
+    Attributes:
+        value: exp(log_mean); above 1 where a's maps keep more of the probability.
+        log_mean: mean of log(O_a / O_b).
+        log_std: its standard deviation over the clips (N - 1 in the denominator); NaN of one clip.
+    """
+
+    value: float
+    log_mean: float
+    log_std: float
+
+
+def log_ratio(log_a: NDArray[np.float64], log_b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """log(O_a / O_b) of each clip, (N,), from the logarithms of the probabilities."""
+    return np.asarray(log_a - log_b)
+
+
+def relative_performance(log_ratios: NDArray[np.float64]) -> RelativePerformance:
+    """EQ 17 of `log_ratio`'s (N,), N >= 1."""
+    mean = float(log_ratios.mean())
+    spread = float(log_ratios.std(ddof=1)) if log_ratios.size > 1 else float("nan")
+    return RelativePerformance(float(np.exp(mean)), mean, spread)
