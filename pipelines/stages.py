@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from itertools import islice
 from typing import TypeVar
 
 from vidcam.interrupts import held_back
 
 Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 class _End:
@@ -64,3 +66,22 @@ def prefetch(items: Generator[Item, None, None], *, depth: int) -> Generator[Ite
             pool.shutdown(wait=True, cancel_futures=True)
         finally:
             items.close()
+
+
+def map_ahead(function: Callable[[Item], Made], items: Iterable[Item], *, workers: int) -> Generator[Made, None, None]:
+    """`function` of each item, in order, computed ahead by `workers` threads; at most two results a thread wait.
+
+    An exception is raised where its result would have come. Closing this waits for what is being computed.
+    """
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="vidcam-ahead")
+    ahead = iter(items)
+    try:
+        with held_back():
+            pending = deque(pool.submit(function, item) for item in islice(ahead, 2 * workers))
+        while pending:
+            made = pending.popleft().result()
+            with held_back():
+                pending.extend(pool.submit(function, item) for item in islice(ahead, 1))
+            yield made
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

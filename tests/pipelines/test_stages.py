@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator
+from contextlib import closing
 
 import pytest
 
-from vidcam.pipelines.stages import Clock, prefetch
+from vidcam.pipelines.stages import Clock, map_ahead, prefetch
 
 
 class Maker:
@@ -155,3 +156,37 @@ def test_closing_what_is_timed_closes_the_generator() -> None:
     timed.close()
     assert maker.is_closed
     assert maker.made == [0]
+
+
+def test_results_are_computed_ahead_and_come_in_order() -> None:
+    started: list[int] = []
+
+    def square(number: int) -> int:
+        started.append(number)
+        time.sleep(0.01 * (number % 3))
+        return number * number
+
+    with closing(map_ahead(square, range(20), workers=3)) as squares:
+        assert next(squares) == 0
+        assert len(started) <= 8
+        assert list(squares) == [number**2 for number in range(1, 20)]
+
+
+def test_an_error_comes_where_its_result_would_have() -> None:
+    def invert(number: int) -> float:
+        return 1 / number
+
+    results = map_ahead(invert, [2, 0, 1], workers=2)
+    assert next(results) == 0.5
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_nothing_is_computed_once_closed() -> None:
+    started: list[int] = []
+    squares = map_ahead(started.append, range(100), workers=2)
+    next(squares)
+    squares.close()
+    count = len(started)
+    time.sleep(0.02)
+    assert len(started) == count <= 6

@@ -1,0 +1,230 @@
+"""Which clips are scored: a folder, a manifest (CSV, JSON Lines, Parquet), or what Python iterates over.
+
+A folder gives its media files, subfolders included, one clip each, sorted. A manifest gives its rows, in its own order;
+relative paths start from its folder. Fields: `path` (or `file`), `start` in seconds, else the central window, `label`,
+`group` of clips that are no independent samples, `boxes` as `tubes` reads them. Other columns are not read.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from vidcam.errors import InputError
+from vidcam.names import as_text
+
+_MEDIA = "3gp apng asf avi flv gif m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv y4m"
+SUFFIXES = frozenset(f".{name}" for name in _MEDIA.split())
+"""What counts as a media file in a folder; a manifest may name anything that `vidcam explain` opens."""
+
+FIELDS = {"path": "path", "file": "path", "start": "start", "label": "label", "group": "group", "boxes": "boxes"}
+MANIFESTS = (".csv", ".jsonl", ".parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One clip of a set.
+
+    Attributes:
+        index: place in the set, from 0.
+        source: what is opened.
+        name: what it is called in tables: as the manifest has it, relative to the folder.
+        start_seconds: of the window; None: the central one.
+        label: its true class, or empty.
+        group: clips of one group count as one sample; by default the clip itself.
+        boxes: JSON text, or the path of a JSON file; empty: none.
+    """
+
+    index: int
+    source: str
+    name: str
+    start_seconds: float | None = None
+    label: str = ""
+    group: str = ""
+    boxes: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipSet:
+    """Clips in their order, and the columns of the manifest that were not read."""
+
+    entries: tuple[Entry, ...]
+    unread: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything that is said about the clips, not over the files themselves."""
+        total = hashlib.sha256()
+        for entry in self.entries:
+            said = (entry.name, entry.start_seconds, entry.label, entry.group, entry.boxes)
+            total.update(json.dumps([as_text(part) if isinstance(part, str) else part for part in said]).encode())
+        return total.hexdigest()
+
+
+def read_clips(clips: Any, *, out: Path) -> ClipSet:
+    """The clips of a folder, a manifest or an iterable; see the module.
+
+    Args:
+        clips: path of a folder or manifest, or an iterable of paths and of mappings with the manifest's fields.
+        out: where results go; a folder's clips do not include what lies there.
+
+    Raises:
+        InputError: there is no clip, no such file, or a manifest that cannot be read.
+    """
+    if isinstance(clips, str | os.PathLike):
+        path = Path(clips)
+        found = _of_folder(path, out) if path.is_dir() else _of_manifest(path)
+        what = f"{path} holds no clip"
+    else:
+        found = _entries(_iterated(clips), Path(), as_text(str(out)))
+        what = "no clip was given"
+    if not found.entries:
+        raise InputError(f"{what}, expected at least one; pass a folder of videos or a manifest with a column 'path'")
+    return found
+
+
+def _of_folder(folder: Path, out: Path) -> ClipSet:
+    avoided = out.resolve()
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    kept = sorted(
+        path.relative_to(folder)
+        for path in files
+        if avoided not in path.resolve().parents and not any(part.startswith(".") for part in _inner(path, folder))
+    )
+    entries = (Entry(i, str(folder / path), path.as_posix(), group=path.as_posix()) for i, path in enumerate(kept))
+    return ClipSet(tuple(entries))
+
+
+def _inner(path: Path, folder: Path) -> tuple[str, ...]:
+    return path.relative_to(folder).parts
+
+
+def _of_manifest(path: Path) -> ClipSet:
+    readers = {".csv": _csv_rows, ".jsonl": _json_rows, ".parquet": _parquet_rows}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(
+            f"{path} is neither a folder nor a manifest, expected one of *{', *'.join(MANIFESTS)}; of a single film "
+            f"pass the folder that it lies in"
+        )
+    try:
+        return _entries(reader(path), path.parent, str(path))
+    except (OSError, UnicodeDecodeError, csv.Error) as exc:
+        raise InputError(f"{path} cannot be read ({exc}), expected a manifest with a column 'path'; check it") from exc
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    csv.field_size_limit(2**31 - 1)  # boxes are long
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for row in (reader := csv.DictReader(file)):
+            yield f"line {reader.line_num}", {key: value for key, value in row.items() if key is not None}
+
+
+def _json_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError:
+                row = None
+            if not isinstance(row, Mapping):
+                raise InputError(f"{path}, line {number}: no JSON object, expected one a line; correct the line")
+            yield f"line {number}", row
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+        wanted = [name for name in file.schema_arrow.names if name in FIELDS]
+        for name in file.schema_arrow.names:  # named once, so that they are known as not read
+            if name not in FIELDS:
+                yield "", {name: None}
+        number = 0
+        for batch in file.iter_batches(columns=wanted):
+            for row in batch.to_pylist():
+                number += 1
+                yield f"row {number}", row
+    except pa.ArrowInvalid as exc:
+        raise InputError(f"{path} is no Parquet file ({exc}), expected a manifest; check the file") from exc
+
+
+def _iterated(clips: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for number, clip in enumerate(clips):
+        yield f"clip {number}", clip if isinstance(clip, Mapping) else {"path": os.fspath(clip)}
+
+
+def _entries(rows: Iterable[tuple[str, Mapping[str, Any]]], base: Path, source: str) -> ClipSet:
+    entries: list[Entry] = []
+    unread: dict[str, None] = {}
+    for place, row in rows:
+        unread.update(dict.fromkeys(str(name) for name in row if name not in FIELDS))
+        if place:
+            known = {FIELDS[name]: value for name, value in row.items() if name in FIELDS}
+            entries.append(_entry(len(entries), known, base, f"{source}, {place}"))
+    return ClipSet(_without_common_folder(entries), tuple(unread))
+
+
+def _without_common_folder(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Absolute paths by what follows the folder that they share: tables name no path of this machine."""
+    absolute = [Path(entry.name).parent for entry in entries if Path(entry.name).is_absolute()]
+    if not absolute:
+        return tuple(entries)
+    shared = os.path.commonpath(absolute)
+    return tuple(
+        replace(
+            entry,
+            name=(name := Path(entry.name).relative_to(shared).as_posix()),
+            group=name if entry.group == entry.name else entry.group,
+        )
+        if Path(entry.name).is_absolute()
+        else entry
+        for entry in entries
+    )
+
+
+def _entry(index: int, row: Mapping[str, Any], base: Path, place: str) -> Entry:
+    path = row.get("path")
+    if path is None or not str(path):
+        raise InputError(f"{place}: no path, expected a column 'path' (or 'file') with a video; fill it in")
+    text = str(path)
+    is_plain = "://" not in text and not Path(text).is_absolute()
+    boxes = row.get("boxes") or ""
+    return Entry(
+        index=index,
+        source=str(base / text) if is_plain else text,
+        name=text,
+        start_seconds=_start(row.get("start"), place),
+        label=str(row.get("label") or ""),
+        group=str(row.get("group") or "") or text,
+        boxes=_boxes(boxes, base),
+    )
+
+
+def _start(value: Any, place: str) -> float | None:
+    if value is None or value == "":
+        return None
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0.0 <= seconds < math.inf:
+        raise InputError(f"{place}: start is {value!r}, expected seconds from 0 on; leave it empty for the middle")
+    return seconds
+
+
+def _boxes(value: Any, base: Path) -> str:
+    if not isinstance(value, str):
+        return json.dumps(value) if value else ""
+    return value if not value or value.lstrip().startswith(("[", "{")) else str(base / value)

@@ -1,0 +1,111 @@
+"""Boxes over time, from a manifest to the model's view.
+
+A manifest's `boxes` are JSON text, or the path of a JSON file: a list of tubes
+
+    [{"start": 0, "end": 2, "boxes": [[left, top, width, height], [left, top, width, height]]}, …]
+
+`start` and `end` count frames of the film as displayed, half-open; one box a frame, in pixels of the film as displayed.
+What the model sees of them, on its sampled frames, is a region (T, H, W); a pixel is inside if its middle is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidcam.errors import InputError
+from vidcam.geometry import Geometry
+from vidcam.media import Seconds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tube:
+    """One thing's boxes.
+
+    Attributes:
+        start: first frame.
+        boxes: (F, 4) left, top, width, height in source pixels, one a frame.
+    """
+
+    start: int
+    boxes: NDArray[np.float64]
+
+    @property
+    def end(self) -> int:
+        """The frame after the last."""
+        return self.start + len(self.boxes)
+
+
+def read_tubes(boxes: str) -> tuple[Tube, ...]:
+    """The tubes of a manifest's field.
+
+    Raises:
+        InputError: no JSON, or not of the form above.
+    """
+    text = boxes if boxes.lstrip().startswith(("[", "{")) else _file_text(boxes)
+    try:
+        found = json.loads(text)
+        return tuple(_tube(entry) for entry in (found if isinstance(found, list) else found["tubes"]))
+    except (ValueError, KeyError, TypeError) as exc:
+        raise InputError(
+            f"boxes cannot be read ({type(exc).__name__}: {exc}), expected a JSON list of tubes with 'start', 'end' "
+            f"and one [left, top, width, height] a frame in 'boxes'; correct them or leave them out"
+        ) from exc
+
+
+def _file_text(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = getattr(exc, "strerror", None) or type(exc).__name__
+        raise InputError(
+            f"boxes {Path(path).name!r} cannot be read ({reason}), expected JSON text or the path of a JSON file; "
+            f"check the manifest"
+        ) from exc
+
+
+def _tube(entry: Any) -> Tube:
+    boxes = np.asarray(entry["boxes"], dtype=np.float64)
+    start, end = int(entry["start"]), int(entry["end"])
+    if boxes.shape != (end - start, 4) or start < 0 or end <= start:
+        raise ValueError(f"{end - start} frames from {start} to {end} with boxes of shape {boxes.shape}")
+    return Tube(start, boxes)
+
+
+def region(tubes: Sequence[Tube], pts_seconds: Seconds, times: Seconds, geometry: Geometry) -> NDArray[np.bool_]:
+    """Where the tubes lie in the model's input, (T, H, W).
+
+    Args:
+        tubes: of the film.
+        pts_seconds: (F,) time stamps of all its frames.
+        times: (T,) time stamps of the sampled ones.
+        geometry: how the model sees the film.
+    """
+    inside = np.zeros((len(times), *geometry.crop_size), dtype=np.bool_)
+    frames = np.clip(np.searchsorted(pts_seconds, times), 0, len(pts_seconds) - 1)
+    for tube in tubes:
+        for plane, frame in zip(inside, frames.tolist(), strict=True):
+            if tube.start <= frame < tube.end:
+                plane[_pixels(tube.boxes[frame - tube.start], geometry)] = True
+    return inside
+
+
+def _pixels(box: NDArray[np.float64], geometry: Geometry) -> tuple[slice, slice]:
+    left, top, width, height = box.tolist()
+    (first_row, first_column), (last_row, last_column) = (
+        geometry.to_model(y, x) for y, x in ((top, left), (top + height, left + width))
+    )
+    rows, columns = geometry.crop_size
+    return _middles(first_row, last_row, rows), _middles(first_column, last_column, columns)
+
+
+def _middles(begin: float, end: float, length: int) -> slice:
+    """The pixels of an axis whose middle lies in [begin, end)."""
+    first, after = (int(np.clip(np.ceil(edge - 0.5), 0, length)) for edge in (begin, end))
+    return slice(first, after)

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from vidcam.errors import InputError
+from vidcam.pipelines.clipset import read_clips
+
+ROWS: list[dict[str, Any]] = [
+    {"path": "b/two.mp4", "start": 1.5, "label": "yoga", "group": "g", "boxes": "boxes.json", "fps": 25},
+    {"path": "a.mp4", "start": None, "label": None, "group": None, "boxes": None, "fps": 30},
+]
+
+
+def as_csv(path: Path) -> Path:
+    lines = ["fps,file,start,label,group,boxes", "25,b/two.mp4,1.5,yoga,g,boxes.json", "30,a.mp4,,,,"]
+    path.write_text("\n".join(lines), "utf-8-sig")
+    return path
+
+
+def as_jsonl(path: Path) -> Path:
+    path.write_text("\n\n".join(json.dumps(row) for row in ROWS), "utf-8")
+    return path
+
+
+def as_parquet(path: Path) -> Path:
+    pq.write_table(pa.Table.from_pylist(ROWS), path)
+    return path
+
+
+@pytest.mark.parametrize("write", [as_csv, as_jsonl, as_parquet])
+def test_a_manifest_in_each_format(write: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / f"set.{write.__name__.removeprefix('as_')}")
+    clips = read_clips(path, out=tmp_path / "out")
+    first, second = clips.entries
+    assert (first.index, first.name, first.start_seconds) == (0, "b/two.mp4", 1.5)
+    assert (first.label, first.group, first.boxes) == ("yoga", "g", str(tmp_path / "boxes.json"))
+    assert first.source == str(tmp_path / "b/two.mp4")
+    assert (second.index, second.name, second.start_seconds) == (1, "a.mp4", None)
+    assert (second.label, second.group, second.boxes) == ("", "a.mp4", "")
+    assert clips.unread == ("fps",)
+
+
+def test_a_folder_gives_its_media_files_sorted_but_not_the_results(tmp_path: Path) -> None:
+    for name in ("b.mp4", "a.avi", "sub/c.MKV", "notes.txt", ".hidden.mp4", ".cache/d.mp4", "out/worst/b.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    clips = read_clips(tmp_path, out=tmp_path / "out")
+    assert [entry.name for entry in clips.entries] == ["a.avi", "b.mp4", "sub/c.MKV"]
+    assert [entry.group for entry in clips.entries] == ["a.avi", "b.mp4", "sub/c.MKV"]
+
+
+def test_python_iterates_over_paths_and_mappings(tmp_path: Path) -> None:
+    given = (clip for clip in ["a.mp4", Path("b.mp4"), {"path": "c.mp4", "boxes": [{"start": 0}]}])
+    clips = read_clips(given, out=tmp_path)
+    assert [entry.name for entry in clips.entries] == ["a.mp4", "b.mp4", "c.mp4"]
+    assert clips.entries[2].boxes == '[{"start": 0}]'
+
+
+def test_absolute_paths_are_called_by_what_follows_their_common_folder(tmp_path: Path) -> None:
+    clips = read_clips([tmp_path / "a" / "one.mp4", tmp_path / "b" / "one.mp4", "here.mp4"], out=tmp_path)
+    assert [entry.name for entry in clips.entries] == ["a/one.mp4", "b/one.mp4", "here.mp4"]
+    assert [entry.group for entry in clips.entries] == ["a/one.mp4", "b/one.mp4", "here.mp4"]
+    assert clips.entries[0].source == str(tmp_path / "a" / "one.mp4")
+
+
+def test_the_digest_follows_what_is_said_and_not_where_it_lies(tmp_path: Path) -> None:
+    homes = [tmp_path / "one", tmp_path / "two"]
+    for home in homes:
+        home.mkdir()
+        (home / "set.csv").write_text("path,label\na.mp4,yoga\n")
+    one, two = (read_clips(home / "set.csv", out=tmp_path).digest for home in homes)
+    (homes[1] / "set.csv").write_text("path,label\na.mp4,archery\n")
+    assert one == two != read_clips(homes[1] / "set.csv", out=tmp_path).digest
+
+
+def test_boxes_as_text_stay_text(tmp_path: Path) -> None:
+    (tmp_path / "set.jsonl").write_text('{"path": "a.mp4", "boxes": "[{}]"}')
+    assert read_clips(tmp_path / "set.jsonl", out=tmp_path).entries[0].boxes == "[{}]"
+
+
+REFUSED = [
+    ("set.csv", "label\nyoga\n", "line 2: no path, expected a column 'path'"),
+    ("set.csv", "path,start\na.mp4,soon\n", r"line 2: start is 'soon', expected seconds from 0 on"),
+    ("set.csv", "path,start\na.mp4,-1\n", "start is '-1', expected seconds"),
+    ("set.csv", "path\n", "holds no clip, expected at least one"),
+    ("set.jsonl", '{"path": "a.mp4"}\n[1]\n', "line 2: no JSON object, expected one a line"),
+    ("set.jsonl", "{", "line 1: no JSON object"),
+    ("set.parquet", "no parquet", "is no Parquet file"),
+    ("set.xlsx", "", r"neither a folder nor a manifest, expected one of \*.csv, \*.jsonl, \*.parquet"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "sentence"), REFUSED)
+def test_what_cannot_be_read_is_refused(name: str, content: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=sentence):
+        read_clips(tmp_path / name, out=tmp_path / "out")
+
+
+def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no\.csv cannot be read"):
+        read_clips(tmp_path / "no.csv", out=tmp_path)
+    with pytest.raises(InputError, match="no clip was given, expected at least one"):
+        read_clips([], out=tmp_path)
+    (tmp_path / "bytes.csv").write_bytes(b"path\n\xff\xfe\n")
+    with pytest.raises(InputError, match=r"bytes.csv cannot be read .*utf-8"):
+        read_clips(tmp_path / "bytes.csv", out=tmp_path)
