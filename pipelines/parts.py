@@ -1,0 +1,179 @@
+"""What is scored so far: Parquet parts in OUT/scores, each whole or not there, and the settings they were made with.
+
+A part holds the rows of clips [first, last) of the set and is named after them. Parts follow each other without a gap,
+so a run that was ended by anything goes on behind the last one; what is lost is the part in the making. Other settings
+are refused: rows that were made differently do not belong in one table.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vidcam.errors import OutputError
+from vidcam.pipelines.score_columns import Columns
+from vidcam.pipelines.whole_files import UNFINISHED, written_whole
+
+CLIPS_A_PART, SECONDS_A_PART = 16, 20.0
+"""A part is written after so many clips, or once it has taken so long."""
+
+_TYPES = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64(), "flag": pa.bool_()}
+_NAME = re.compile(r"part-(\d{8})-(\d{8})\.parquet")
+
+Row = Mapping[str, Any]
+
+
+class Parts:
+    """The parts of one run: open with `open_parts`."""
+
+    def __init__(self, folder: Path, columns: Columns) -> None:
+        self._folder = folder
+        self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in columns.items()])
+        self._rows: list[Row] = []
+        self.done = _contiguous(folder)
+        self._first = self.done
+        self._since = time.monotonic()
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """File all rows of the next clip; a part that is full is written."""
+        self._rows += rows
+        self.done += 1
+        if self.done - self._first >= CLIPS_A_PART or time.monotonic() - self._since >= SECONDS_A_PART:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is waiting as a part."""
+        if self._rows:
+            table = pa.Table.from_pylist(self._rows, schema=self._schema)
+            with written_whole(self._folder / f"part-{self._first:08}-{self.done:08}.parquet") as path:
+                pq.write_table(table, path)
+        self._rows, self._first, self._since = [], self.done, time.monotonic()
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Every row that is written, in order, a part at a time."""
+        for path in _parts(self._folder):
+            yield from pq.read_table(path).to_pylist()
+
+    def table(self, names: Sequence[str]) -> pa.Table:
+        """Some columns of all that is written."""
+        tables = [pq.read_table(path, columns=list(names)) for path in _parts(self._folder)]
+        return pa.concat_tables(tables) if tables else self._schema.empty_table().select(list(names))
+
+    @property
+    def last_batch_size(self) -> int | None:
+        """The batch size that the last clip ended with; None of a run that begins."""
+        paths = _parts(self._folder)
+        sizes = pq.read_table(paths[-1], columns=["batch_size"])["batch_size"].to_pylist() if paths else []
+        return next((int(size) for size in reversed(sizes) if size is not None), None)
+
+
+def open_parts(out: Path, settings: Mapping[str, Any], columns: Columns, *, overwrite: bool) -> Parts:
+    """Begin in a folder, or go on in it.
+
+    Args:
+        out: made if it is not there.
+        settings: everything that changes a number; compared with those of the rows that are there.
+        columns: of the table.
+        overwrite: begin anew whatever is there.
+
+    Raises:
+        OutputError: the folder holds scores of other settings, files in the way, or cannot be written to.
+    """
+    folder = out / "scores"
+    stated = folder / "settings.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            _clear(folder)
+        former = _read(stated)
+        if former is None:
+            _require_free(out, folder)
+            with written_whole(stated) as path:
+                path.write_text(json.dumps(settings, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        else:
+            _require_same(out, former, settings)
+        for path in folder.glob(f".*{UNFINISHED}"):
+            path.unlink()
+    except OSError as exc:
+        raise OutputError(
+            f"{exc.filename or folder} cannot be written ({exc.strerror}), expected a folder with room; choose another "
+            f"with -o"
+        ) from exc
+    return Parts(folder, columns)
+
+
+def _require_free(out: Path, folder: Path) -> None:
+    in_the_way = [*folder.glob("part-*.parquet"), *(path for path in (out / "scores.csv",) if path.exists())]
+    if in_the_way:
+        raise OutputError(
+            f"{in_the_way[0]} is there without the settings that it was made with, expected a free folder; pass "
+            f"--overwrite to begin anew, or choose another folder with -o"
+        )
+
+
+def _require_same(out: Path, former: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    plain = json.loads(json.dumps(settings))
+    names = [name for name in {**former, **plain} if former.get(name) != plain.get(name)]
+    if names:
+        different = "; ".join(f"{name} was {_said(former.get(name))}, is {_said(plain.get(name))}" for name in names)
+        raise OutputError(
+            f"{out} holds scores of other settings ({different}), expected the same to go on; choose another folder "
+            f"with -o, or pass --overwrite to begin anew"
+        )
+
+
+def _said(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _clear(folder: Path) -> None:
+    """Delete the parts, the settings first: parts without them are in the way and not gone on with."""
+    (folder / "settings.json").unlink(missing_ok=True)
+    for path in (*_parts(folder), folder / "sanity.json"):
+        path.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        (folder.parent / "scores.csv").unlink()
+
+
+def _read(path: Path) -> Mapping[str, Any] | None:
+    try:
+        found: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as exc:
+        raise OutputError(
+            f"{path} is damaged ({exc}), expected the settings of the scores beside it; pass --overwrite to begin anew"
+        ) from exc
+    return found
+
+
+def _parts(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("part-*.parquet") if _NAME.fullmatch(path.name))
+
+
+def _contiguous(folder: Path) -> int:
+    """Up to which clip there are parts.
+
+    Raises:
+        OutputError: one is missing in between.
+    """
+    done = 0
+    for path in _parts(folder):
+        match = _NAME.fullmatch(path.name)
+        assert match is not None
+        first, last = int(match[1]), int(match[2])
+        if first != done:
+            raise OutputError(
+                f"{folder} lacks the part of clips {done} to {first}, expected parts without a gap; pass --overwrite "
+                f"to begin anew"
+            )
+        done = last
+    return done

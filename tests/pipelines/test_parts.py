@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vidcam.errors import OutputError
+from vidcam.pipelines import parts as module
+from vidcam.pipelines.parts import Parts, open_parts
+from vidcam.pipelines.score_columns import Columns, as_cell, score_columns
+
+COLUMNS: Columns = {"clip": "whole", "path": "text", "drop": "number", "empty": "flag", "batch_size": "whole"}
+SETTINGS = {"model": "tiny", "methods": ["gradcam", "gradcam++"], "fill": "black"}
+
+
+@pytest.fixture(autouse=True)
+def two_clips_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CLIPS_A_PART", 2)
+
+
+def opened(out: Path, settings: Mapping[str, Any] = SETTINGS, *, overwrite: bool = False) -> Parts:
+    return open_parts(out, settings, COLUMNS, overwrite=overwrite)
+
+
+def row(clip: int, **values: object) -> dict[str, object]:
+    return {"clip": clip, "path": f"{clip}.mp4", "batch_size": 4, **values}
+
+
+def test_rows_come_back_in_order_with_nothing_for_what_was_not_said(tmp_path: Path) -> None:
+    parts = opened(tmp_path)
+    for clip in range(3):
+        parts.add([row(clip, drop=clip / 3, empty=True), row(clip)])
+    assert len(list(parts.rows())) == 4  # two clips are a part, the third waits
+    parts.flush()
+    rows = list(parts.rows())
+    assert [found["clip"] for found in rows] == [0, 0, 1, 1, 2, 2]
+    assert rows[2] == {"clip": 1, "path": "1.mp4", "drop": 1 / 3, "empty": True, "batch_size": 4}
+    assert rows[3]["drop"] is None
+    assert sorted(path.name for path in (tmp_path / "scores").iterdir()) == [
+        "part-00000000-00000002.parquet",
+        "part-00000002-00000003.parquet",
+        "settings.json",
+    ]
+
+
+def test_a_run_goes_on_behind_the_last_part(tmp_path: Path) -> None:
+    parts = opened(tmp_path)
+    for clip in range(3):
+        parts.add([row(clip, batch_size=4 - clip)])
+    left = tmp_path / "scores" / ".part-00000002-00000004.parquet.unfinished"
+    left.write_text("a part in the making")
+    again = opened(tmp_path)
+    assert not left.exists()
+    assert again.done == 2
+    assert again.last_batch_size == 3
+    again.add([row(2)])
+    again.flush()
+    assert [found["clip"] for found in again.rows()] == [0, 1, 2]
+    assert again.table(["clip"])["clip"].to_pylist() == [0, 1, 2]
+
+
+def test_a_part_is_written_after_a_while_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SECONDS_A_PART", 0.0)
+    parts = opened(tmp_path)
+    parts.add([row(0)])
+    assert [found["clip"] for found in parts.rows()] == [0]
+
+
+def test_an_empty_run_has_an_empty_table(tmp_path: Path) -> None:
+    parts = opened(tmp_path)
+    parts.flush()
+    assert parts.table(["drop", "path"]).num_rows == 0
+    assert parts.last_batch_size is None
+
+
+def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
+    opened(tmp_path)
+    other = {**SETTINGS, "fill": "blur", "methods": ["gradcam"]}
+    sentence = r"\(methods was gradcam, gradcam\+\+, is gradcam; fill was black, is blur\), expected the same to go on"
+    with pytest.raises(OutputError, match=sentence):
+        opened(tmp_path, other)
+    assert opened(tmp_path).done == 0
+
+
+def test_overwriting_begins_anew(tmp_path: Path) -> None:
+    parts = opened(tmp_path)
+    parts.add([row(0)])
+    parts.flush()
+    (tmp_path / "scores.csv").write_text("former")
+    again = opened(tmp_path, {**SETTINGS, "fill": "blur"}, overwrite=True)
+    assert again.done == 0
+    assert not (tmp_path / "scores.csv").exists()
+    assert json.loads((tmp_path / "scores" / "settings.json").read_text())["fill"] == "blur"
+
+
+def test_files_in_the_way_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").write_text("somebody's")
+    with pytest.raises(OutputError, match=r"scores\.csv is there without the settings"):
+        opened(tmp_path)
+
+
+def test_a_gap_and_damaged_settings_are_refused(tmp_path: Path) -> None:
+    parts = opened(tmp_path)
+    for clip in range(4):
+        parts.add([row(clip)])
+    (tmp_path / "scores" / "part-00000000-00000002.parquet").unlink()
+    with pytest.raises(OutputError, match="lacks the part of clips 0 to 2"):
+        opened(tmp_path)
+    (tmp_path / "scores" / "settings.json").write_text("{")
+    with pytest.raises(OutputError, match=r"settings\.json is damaged"):
+        opened(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"cannot be written \(Not a directory\)"):
+        opened(tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        (None, ""),
+        (True, "true"),
+        (False, "false"),
+        (1 / 3, "0.333333333"),
+        (7, "7"),
+        ("a, b", "a, b"),
+        (1e-20, "1e-20"),
+    ],
+)
+def test_cells_by_hand(value: object, cell: str) -> None:
+    assert as_cell(value) == cell
+
+
+def test_columns_follow_the_measures() -> None:
+    default = score_columns(("drop", "relative", "retention"), (0.25, 0.5, 0.75))
+    assert [name for name in default if name.startswith(("retention", "tied"))] == [
+        *("retention_0.25", "retention_0.5", "retention_0.75"),
+        *("tied_0.25", "tied_0.5", "tied_0.75"),
+    ]
+    assert "insertion" not in default
+    curve = score_columns(("drop", "curve"), (0.0, 0.5, 1.0))
+    assert [name for name in curve if name.startswith("retention")] == [
+        "retention_0.5",
+        "retention_1",
+        "retention_area",
+    ]
