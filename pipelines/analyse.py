@@ -130,7 +130,7 @@ def grey_sink(model: Model, layers: Sequence[str]) -> Sink | None:
         InputError: the layer carries no map, or the model does not return as many scores as it has labels.
     """
     grey = grey_input(model.spec).to(model.device)
-    with torch_errors(model, 1), _watched(model, grey, layers) as run:
+    with torch_errors(model, 1), watched(model, grey, layers) as run:
         classes = run.logits.shape[1]
         if classes != model.spec.classes:
             raise InputError(
@@ -140,7 +140,7 @@ def grey_sink(model: Model, layers: Sequence[str]) -> Sink | None:
         return find_sink(run.activations) if len(layers) == 1 else None
 
 
-def _watched(
+def watched(
     model: Model, tensor: Tensor, layers: Sequence[str], fusion: Fusion = "mean"
 ) -> AbstractContextManager[Attribution]:
     """An open forward pass, looked at as the model's spec says."""
@@ -205,8 +205,8 @@ class _Analysis:
 
     def _explain(self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int]) -> None:
         question = self._question
-        watched = _watched(self._model, tensor, question.layers, question.fusion)
-        with self._clock.stage("model and maps"), watched as run:
+        shown = watched(self._model, tensor, question.layers, question.fusion)
+        with self._clock.stage("model and maps"), shown as run:
             self._total += run.probabilities().sum(dim=0).cpu().numpy()
             explained = run.explain_each(targets or (int(self._total.argmax()),), question.ask)
         for table, explanation in zip(self._tables, explained, strict=True):

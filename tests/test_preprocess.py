@@ -14,7 +14,7 @@ from vidcam.errors import InputError, ShapeError
 from vidcam.fill import FILLS, Fill
 from vidcam.geometry import Geometry
 from vidcam.media import Clip
-from vidcam.preprocess import crop_frames, fill_for, grey_input, hide, mean_rgb, scale_pixels
+from vidcam.preprocess import crop_frames, fill_for, grey_input, hide, mean_rgb, reorder_frames, scale_pixels
 from vidcam.preprocess import to_model_input as make_input
 from vidcam.spec import MeanCube, ModelSpec, Scaling
 
@@ -294,3 +294,15 @@ def test_blur_keeps_a_flat_frame(value: float) -> None:
 def test_unknown_fill() -> None:
     with pytest.raises(InputError, match="fill is 'white', expected one of black, mean, blur, frame-mean"):
         fill_for(torch.zeros(1, 3, 1, 2, 2), "white", PLAIN)  # type: ignore[arg-type]
+
+
+def test_reordered_frames_stand_in_pixels_where_a_cube_subtracts() -> None:
+    """The pixels change places, what is subtracted does not: as if the film itself had been cut up."""
+    generator = np.random.default_rng(0)
+    cube = MeanCube(generator.uniform(0, 255, (3, 4, 6, 5)).astype(np.float32))
+    pixels = torch.from_numpy(generator.uniform(0, 255, (2, 3, 4, 6, 5)).astype(np.float32))
+    slots = torch.tensor([2, 0, 0, 3])
+    for mean in (cube, (100.0, 90.0, 80.0)):
+        scaling = Scaling(mean=mean, std=(50.0, 60.0, 70.0), channels="bgr")
+        moved = reorder_frames(scale_pixels(pixels, scaling), slots, scaling)
+        torch.testing.assert_close(moved, scale_pixels(pixels[:, :, slots], scaling))

@@ -127,10 +127,21 @@ def fill_for(tensor: Tensor, fill: Fill, scaling: Scaling) -> Tensor:
     return _scaled(_per_channel(colour, tensor), scaling)
 
 
-def _in_pixels(tensor: Tensor, scaling: Scaling, average: Callable[[Tensor], Tensor]) -> Tensor:
-    """The average of the pixels in the model's values.
+def reorder_frames(tensor: Tensor, slots: Tensor, scaling: Scaling) -> Tensor:
+    """The clip with frame slots[j] in slot j, in pixel space: what a mean cube subtracts stays with its slot.
 
-    An average commutes with one scaling for all pixels of a channel; of what a cube subtracts, the difference is left.
+    Args:
+        tensor: (N, 3, T, H, W) model input.
+        slots: (T,) indices of frames.
+        scaling: of the model.
+    """
+    return _in_pixels(tensor, scaling, lambda clip: clip[:, :, slots])
+
+
+def _in_pixels(tensor: Tensor, scaling: Scaling, average: Callable[[Tensor], Tensor]) -> Tensor:
+    """The average, or another choice, of the pixels in the model's values.
+
+    It commutes with one scaling for all pixels of a channel; of what a cube subtracts, the difference is left.
     """
     made = average(tensor)
     if not isinstance(scaling.mean, MeanCube):

@@ -124,6 +124,12 @@ def pooled_model() -> Model:
     return Model(spec, seeded(PooledHead).eval(), ("one", "two", "three", "four"), "random (seed 0)")
 
 
+def hidden_model() -> Model:
+    """A random network with a hidden layer in its head, whose map has a cell for each of its 4 × 16 × 16 voxels."""
+    module = seeded(HiddenHead, grid=(4, 16, 16), classes=3).eval()
+    return Model(TINY_SPEC, module, ("red", "green", "blue"), "random (seed 0)")
+
+
 class Arrange(nn.Module):
     """(N, D, t, h, w) as other kinds of networks return it: 'tokens', 'channels-last' or 'frames'."""
 
