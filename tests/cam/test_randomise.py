@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from tests.helpers.nets import HiddenHead, PooledHead, seeded
+from vidcam.cam.randomise import randomised, weighted_layers
+
+
+def state(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def changed(model: nn.Module, before: dict[str, torch.Tensor]) -> list[str]:
+    return [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
+
+
+def test_the_layers_with_weights_in_order() -> None:
+    assert weighted_layers(seeded(HiddenHead)) == ("conv", "hidden", "out")
+    assert weighted_layers(seeded(PooledHead)) == ("block1.0", "block2.1", "fc")
+
+
+def test_only_the_named_layers_change_and_only_in_the_block() -> None:
+    model = seeded(HiddenHead)
+    before = state(model)
+    with randomised(model, ("hidden",), seed=0):
+        assert changed(model, before) == ["hidden.weight", "hidden.bias"]
+    assert changed(model, before) == []
+
+
+def test_new_weights_have_the_size_of_the_old_ones() -> None:
+    model = seeded(HiddenHead)
+    before = state(model)
+    with randomised(model, ("hidden",), seed=0):
+        new, old = model.get_parameter("hidden.weight").detach(), before["hidden.weight"]
+        assert float(new.mean()) == pytest.approx(float(old.mean()), abs=4 * float(old.std()) / old.numel() ** 0.5)
+        assert float(new.std()) == pytest.approx(float(old.std()), rel=0.15)
+
+
+def test_a_layer_gets_the_same_weights_whichever_others_are_drawn() -> None:
+    model = seeded(HiddenHead)
+    drawn = []
+    for layers, seed in ((("out",), 0), (("out", "conv"), 0), (("out",), 1)):
+        with randomised(model, layers, seed=seed):
+            drawn.append(state(model)["out.weight"])
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+
+
+def test_weights_come_back_after_an_exception() -> None:
+    model = seeded(HiddenHead)
+    before = state(model)
+
+    def fail() -> None:
+        with randomised(model, ("conv", "out"), seed=0):
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert changed(model, before) == []
+
+
+def test_a_single_number_stays() -> None:
+    model = nn.Sequential(nn.Linear(1, 1))
+    before = state(model)
+    with randomised(model, ("0",), seed=0):
+        assert changed(model, before) == []

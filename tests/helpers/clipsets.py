@@ -1,0 +1,35 @@
+"""Sets of small clips for the tests of `score`."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection
+from fractions import Fraction
+from pathlib import Path
+
+from tests.helpers.videos import noise_frames, write_video
+from vidcam.pipelines import parts
+
+FILMS = 4
+"""Files of a set; its clips are windows of them."""
+
+
+def write_set(folder: Path, count: int, *, broken: Collection[int] = ()) -> Path:
+    """A manifest of `count` clips of 16 × 16, three to a group; those that are `broken` are text or not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for film in range(FILMS):
+        write_video(folder / f"film{film}.mkv", noise_frames(24, 16, 16, seed=film), fps=Fraction(25))
+    (folder / "text.mp4").write_text("no film")
+    with (folder / "set.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "start", "label", "group"))
+        for index in range(count):
+            path = f"film{index % FILMS}.mkv" if index not in broken else ("text.mp4", "nowhere.mp4")[index % 2]
+            start = f"{0.04 * (index // FILMS % 18):.2f}"
+            writer.writerow((path, start, ("red", "green", "blue")[index % 3], f"group {index // 3:03}"))
+    return folder / "set.csv"
+
+
+def two_clips_a_part() -> None:
+    """For processes of the command line: parts come often, so that there is something to go on with."""
+    parts.CLIPS_A_PART = 2
