@@ -2,6 +2,7 @@
 
     explain           class activation maps of any `nn.Module` and clip tensor; `explain_each` for several targets
     explain_video     from a video file to overlay videos, a sheet, data and a JSON
+    score_clips       from a set of clips to a table: which method is faithful, and how sure is that
     load_model        a built-in model by name
 
 Every name is resolved when first used: `import vidcam` loads neither torch nor PyAV.
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from vidcam.models.registry import load_model, model_names
     from vidcam.pipelines.explain import ExplainedVideo, explain_video
     from vidcam.pipelines.options import ExplainOptions
+    from vidcam.pipelines.score import ScoredClips, score_clips
+    from vidcam.pipelines.score_options import ScoreOptions
     from vidcam.spec import ModelSpec, Scaling, TokenGrid
 
 __version__ = "0.1.0"
@@ -42,6 +45,8 @@ __all__ = [
     "ModelSpec",
     "RunError",
     "Scaling",
+    "ScoreOptions",
+    "ScoredClips",
     "Sink",
     "TokenGrid",
     "VidcamError",
@@ -55,6 +60,7 @@ __all__ = [
     "load_model",
     "model_names",
     "record",
+    "score_clips",
     "tokens",
 ]
 
@@ -69,6 +75,8 @@ _HOMES = {
     "ModelSpec": "vidcam.spec",
     "RunError": "vidcam.errors",
     "Scaling": "vidcam.spec",
+    "ScoreOptions": "vidcam.pipelines.score_options",
+    "ScoredClips": "vidcam.pipelines.score",
     "Sink": "vidcam.explanation",
     "TokenGrid": "vidcam.spec",
     "VidcamError": "vidcam.errors",
@@ -82,6 +90,7 @@ _HOMES = {
     "load_model": "vidcam.models.registry",
     "model_names": "vidcam.models.registry",
     "record": "vidcam.cam.record",
+    "score_clips": "vidcam.pipelines.score",
     "tokens": "vidcam.cam.reshape",
 }
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
@@ -40,6 +41,9 @@ _MODEL_COLUMNS = {
 """Of a model's row, what the table shows and under which title; `--json` has all."""
 
 DONE, FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+
+_MOST_FAILURES = 10
+"""Clips of a set whose failure is said on standard error; all of them stand in scores.csv."""
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda:N", help="Where to run.")
@@ -73,7 +77,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     if "" not in sys.path:  # a model of one's own lies in the current folder, as with python -m
         sys.path.insert(0, "")
     try:
-        code = commands.main(args=arguments, prog_name="vidcam", standalone_mode=False)
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        code = commands.main(args=given, prog_name="vidcam", standalone_mode=False, obj=tuple(given))
     except click.exceptions.Exit as exc:
         return exc.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -156,6 +161,59 @@ def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_
     with _Bar() as bar:
         explainer = Explainer.load(model, options, device=device, progress=bar.progress, **files)
         return _explain_all(explainer, videos, out, bar, as_json=as_json)
+
+
+@commands.command()
+@click.argument("clips", metavar="MANIFEST|FOLDER", type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Where to write.")
+@click.option("--model", default="i3d", show_default=True, metavar="NAME", help="See `vidcam models`.")
+@click.option("--weights", default="pretrained", metavar="FILE|random", help="Default: those of the model.")
+@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Names of a built-in's classes.")
+@click.option("--mean-cube", type=click.Path(path_type=Path), metavar="FILE", help="What C3D subtracts, .npy.")
+@click.option(
+    "--method", "methods", multiple=True, metavar="M", help="Repeatable; default: gradcam, gradcam+ and gradcam++."
+)
+@click.option(
+    "--measures",
+    metavar="LIST",
+    help="default (drop,relative,retention), all, or some of these and curve, insertion-deletion, localization, time.",
+)
+@click.option("--controls/--no-controls", default=None, help="Score the rows random and centre too; default: yes.")
+@click.option("--fill", metavar="NAME", help="What is hidden becomes black, mean, blur or frame-mean; default black.")
+@click.option("--layer", multiple=True, metavar="NAME", help="See `vidcam layers MODEL`; repeatable, then fused.")
+@click.option("--fusion", metavar="NAME", help="mean or max of several layers' maps; default mean.")
+@click.option("--lambda", "lam", type=float, metavar="L", help="gradcam++ through exp(L·score); default 1.")
+@click.option("--min-confidence", type=float, metavar="P", help="Leave out clips of a lower probability; default 0.")
+@click.option("--correct-only", is_flag=True, default=None, help="Leave out clips whose class is not their label.")
+@click.option(
+    "--batch-size", metavar="auto|N", help="Masked clips that the model is shown at once; default auto, by device."
+)
+@click.option("--workers", type=int, metavar="N", help="Threads that decode ahead; default 2.")
+@click.option("--seed", type=int, metavar="N", help="Of ties, controls, shuffles and intervals; default 0.")
+@click.option("--sanity", type=int, metavar="N", help="Compare the maps of N clips with those of random weights.")
+@click.option("--render-worst", type=int, metavar="K", help="Overlay videos of the K clips with the largest drop.")
+@click.option("--overwrite", is_flag=True, default=None, help="Begin anew, whatever is there.")
+@_DEVICE
+@_JSON
+def score(clips: Path, out: Path, model: str, device: str, *, as_json: bool, **given: Any) -> int:
+    """Score a set of clips: how faithful are the maps, and how sure is that? Run again, it goes on.
+
+    \b
+    vidcam score clips/ -o out
+    vidcam score manifest.csv -o out --measures all --method gradcam --method gradcam++ --sanity 4
+    """  # noqa: D301 – click reads the \b as 'do not wrap'
+    from vidcam.pipelines.score import score_clips
+    from vidcam.pipelines.score_options import ScoreOptions
+
+    files = {name: given.pop(name) for name in ("weights", "labels", "mean_cube")}
+    given["batch_size"] = _batch(given["batch_size"])
+    options = ScoreOptions(**{name: value for name, value in given.items() if value not in (None, ())})
+    with _Bar() as bar:
+        result = score_clips(
+            clips, out, model=model, device=device, options=options, command=_command(), progress=bar.progress, **files
+        )
+    _print_scores(result.summary, [str(path) for path in result.paths], as_json=as_json)
+    return FAILED if result.failed else DONE
 
 
 @commands.command()
@@ -250,6 +308,40 @@ def _report(video: Path, result: ExplainedVideo) -> None:
         _say(f"  {label}: {probability:.5f}")
     for sentence in result.audit:
         _say(f"  {sentence}")
+
+
+def _batch(text: str | None) -> int | None:
+    if text is None or text == "auto":
+        return None
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise click.BadParameter(f"--batch-size is {text!r}; expected auto or a whole number such as 8")
+    return int(text)
+
+
+def _command() -> str:
+    """How vidcam was called, for the report."""
+    arguments: Sequence[str] = click.get_current_context().obj
+    return shlex.join(["vidcam", *map(as_text, arguments)])
+
+
+def _print_scores(summary: dict[str, Any], paths: Sequence[str], *, as_json: bool) -> None:
+    """The table on standard output, what one should know beside it on standard error."""
+    from vidcam.pipelines.score_report import method_rows, pair_rows, verdicts
+
+    if as_json:
+        _print(json.dumps(summary, indent=1, ensure_ascii=False))
+        return
+    _print_rows(method_rows(summary), as_json=False)
+    if summary["pairs"]:
+        _print("")
+        _print_rows(pair_rows(summary), as_json=False)
+    left_out = f", {summary['left_out']} left out" * bool(summary["left_out"])
+    _say(f"{summary['n']} of {summary['clips']} clips scored, {summary['failed']} failed{left_out}")
+    for failure in summary["failures"][:_MOST_FAILURES]:
+        _say(f"  {failure['path']}: {failure['reason']}")
+    for sentence in verdicts(summary):
+        _say(f"  {sentence}")
+    _say(f"  wrote {', '.join(paths)}")
 
 
 def _print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, width: int = 200) -> None:

@@ -1,0 +1,244 @@
+"""`score`: from a set of clips to a table of faithfulness, resumable, with memory flat in the number of clips.
+
+Clips are decoded ahead by threads and scored one after the other; their rows go into Parquet parts, and what is made
+from all of them (the CSV, the summary, plots, a report) is made again from the parts whenever the set is complete.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vidcam import __version__
+from vidcam.cam.ask import Ask
+from vidcam.cam.conduct import untouched
+from vidcam.cam.methods import canonical_methods
+from vidcam.errors import VidcamError
+from vidcam.models.model import Model
+from vidcam.models.registry import load_model
+from vidcam.pipelines.analyse import Question, grey_sink, target_layers, torch_errors
+from vidcam.pipelines.clipset import ClipSet, read_clips
+from vidcam.pipelines.parts import Parts, open_parts
+from vidcam.pipelines.samples import Failure, Sample, failure, load_sample
+from vidcam.pipelines.sanity import sanity
+from vidcam.pipelines.score_clip import ClipScorer
+from vidcam.pipelines.score_columns import as_cell, score_columns
+from vidcam.pipelines.score_options import CONTROLS, DEFAULT_BATCH, ScoreOptions
+from vidcam.pipelines.score_pictures import draw_plots
+from vidcam.pipelines.score_report import report
+from vidcam.pipelines.score_rows import Row, failed_row
+from vidcam.pipelines.score_summary import summarise
+from vidcam.pipelines.score_table import ScoreTable, score_table
+from vidcam.pipelines.stages import map_ahead
+from vidcam.pipelines.whole_files import written_whole
+from vidcam.pipelines.worst import render_worst, worst_clips
+from vidcam.progress import Progress, silent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredClips:
+    """What `score_clips` made.
+
+    Attributes:
+        summary: what stands in summary.json.
+        table: every number of every clip.
+        paths: the files, the summary last.
+        forwards: masked clips that the model was shown in this run, and original ones.
+    """
+
+    summary: dict[str, Any]
+    table: ScoreTable = field(repr=False)
+    paths: tuple[Path, ...]
+    forwards: tuple[int, int]
+
+    @property
+    def failed(self) -> int:
+        """Clips that could not be scored."""
+        return int(self.summary["failed"])
+
+
+def score_clips(
+    clips: Any,
+    out: str | Path,
+    *,
+    model: str | Model = "i3d",
+    device: str = "auto",
+    weights: str | Path = "pretrained",
+    labels: str | Path | None = None,
+    mean_cube: str | Path | None = None,
+    options: ScoreOptions | None = None,
+    command: str = "",
+    progress: Progress = silent,
+) -> ScoredClips:
+    """Score a set of clips; what an earlier run with the same settings has scored in that folder is not done again.
+
+    Args:
+        clips: a folder, a manifest (.csv, .jsonl, .parquet), or an iterable of paths and of mappings with `path`,
+            `start`, `label`, `group`, `boxes`.
+        out: folder; made if it is not there.
+        model: name of a model, 'package.module:factory', or one that is loaded already.
+        device: 'auto', 'cpu' or 'cuda:N'; of a model that is loaded by name.
+        weights: likewise, as `load_model` takes them.
+        labels: likewise.
+        mean_cube: likewise.
+        options: what is asked.
+        command: how this was called, for the report.
+        progress: called as work goes on.
+
+    Raises:
+        InputError: the set, a name or an option cannot be used, or the folder holds scores of other settings.
+        RunError: writing failed; run again to go on.
+    """
+    folder, asked = Path(out), options or ScoreOptions()
+    found = read_clips(clips, out=folder)
+    if not isinstance(model, Model):
+        model = load_model(model, device=device, weights=weights, labels=labels, mean_cube=mean_cube, progress=progress)
+    return _Run(model, asked, found, folder, command=command, progress=progress).run()
+
+
+class _Run:
+    """One run over a set."""
+
+    def __init__(
+        self, model: Model, options: ScoreOptions, clips: ClipSet, out: Path, *, command: str, progress: Progress
+    ) -> None:
+        self._model, self._options, self._clips, self._out = model, options, clips, out
+        self._command, self._progress = command, progress
+        self._question = _question(model, options)
+        self._columns = score_columns(options.chosen_measures, options.thetas)
+        self._scorer: ClipScorer | None = None
+
+    def run(self) -> ScoredClips:
+        """Score what is left, then answer from everything."""
+        settings = self._settings()
+        parts = open_parts(self._out, settings, self._columns, overwrite=self._options.overwrite)
+        if parts.done < len(self._clips.entries):
+            self._score(parts)
+        return self._answer(parts, settings)
+
+    def _settings(self) -> dict[str, Any]:
+        """Everything that changes a number, under the names of the options."""
+        options, question = self._options, self._question
+        return {
+            "schema": 1,
+            "model": self._model.spec.name,
+            "weights": self._model.weights,
+            "layer": list(question.layers),
+            "fusion": question.fusion,
+            "methods": list(question.methods),
+            "measures": list(options.chosen_measures),
+            "controls": options.controls,
+            "fill": options.fill,
+            "lambda": options.lam,
+            "batch_size": question.batch_size,
+            "seed": options.seed,
+            "min_confidence": options.min_confidence,
+            "correct_only": options.correct_only,
+            "clips": f"{len(self._clips.entries)} (sha256 {self._clips.digest[:16]})",
+        }
+
+    def _score(self, parts: Parts) -> None:
+        sink = grey_sink(self._model, self._question.layers)
+        question = replace(self._question, batch_size=parts.last_batch_size or self._question.batch_size)
+        scorer = self._scorer = ClipScorer(self._model, question, self._options, sink)
+        entries, left = self._clips.entries, self._clips.entries[parts.done :]
+        load = partial(load_sample, spec=self._model.spec)
+        try:
+            with untouched(self._model.module), closing(map_ahead(load, left, workers=self._options.workers)) as ready:
+                for sample in ready:
+                    parts.add(self._rows(scorer, sample))
+                    self._progress("scoring clips", parts.done, len(entries))
+        finally:  # also when interrupted: what is scored is kept
+            parts.flush()
+
+    def _rows(self, scorer: ClipScorer, sample: Sample | Failure) -> list[Row]:
+        if isinstance(sample, Failure):
+            return [failed_row(sample)]
+        try:
+            with torch_errors(self._model, scorer.forwards.batch_size):
+                return scorer.score(sample)
+        except VidcamError as exc:
+            return [failed_row(failure(sample.entry, exc))]
+
+    def _answer(self, parts: Parts, settings: Mapping[str, Any]) -> ScoredClips:
+        self._progress("writing the table", 0, None)
+        methods = (*self._question.methods, *(CONTROLS if self._options.controls else ()))
+        table = score_table(parts, self._columns, methods)
+        summary = self._head(settings) | summarise(table, seed=self._options.seed)
+        with written_whole(self._out / "scores.csv") as path:
+            _write_csv(path, list(self._columns), parts.rows())
+        summary["sanity"] = self._sanity()
+        summary["worst"] = self._worst(table)
+        pictures = draw_plots(self._out, table, summary, self._options.thetas)
+        with written_whole(self._out / "report.md") as path:
+            path.write_text(report(summary, pictures), "utf-8")
+        with written_whole(self._out / "summary.json") as path:
+            path.write_text(json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+        names = ("scores.csv", *pictures, "report.md", "summary.json")
+        scorer = self._scorer
+        forwards = (scorer.forwards.forwards, scorer.originals) if scorer else (0, 0)
+        return ScoredClips(summary, table, tuple(self._out / name for name in names), forwards)
+
+    def _sanity(self) -> dict[str, Any] | None:
+        """Made once for a number of clips, then read again."""
+        options, stated = self._options, self._out / "scores" / "sanity.json"
+        if not options.sanity:
+            return None
+        if stated.exists():
+            former: dict[str, Any] = json.loads(stated.read_text("utf-8"))
+            if former["asked"] == options.sanity:
+                return former
+        entries = self._clips.entries
+        found = {"asked": options.sanity} | sanity(
+            self._model, self._question, entries, count=options.sanity, seed=options.seed, progress=self._progress
+        )
+        with written_whole(stated) as path:
+            path.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", "utf-8")
+        return found
+
+    def _worst(self, table: ScoreTable) -> list[str]:
+        chosen = worst_clips(table, self._options.render_worst)
+        if not chosen:
+            return []
+        return render_worst(
+            self._model, chosen, self._clips, self._out / "worst", options=self._options, progress=self._progress
+        )
+
+    def _head(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            **settings,
+            "layer": " + ".join(self._question.layers),
+            "clips": len(self._clips.entries),
+            "unread_columns": list(self._clips.unread),
+            "command": self._command,
+            "versions": {"vidcam": __version__, "torch": str(torch.__version__)},
+        }
+
+
+def _question(model: Model, options: ScoreOptions) -> Question:
+    layers, _ = target_layers(model, options.layers)
+    methods = canonical_methods(options.methods)
+    return Question(
+        methods=methods,
+        targets=(),
+        ask=Ask(methods, lam=options.lam),
+        layers=layers,
+        fusion=options.fusion,
+        fill=options.fill,
+        batch_size=options.batch_size or DEFAULT_BATCH.get(model.device.type, DEFAULT_BATCH["cpu"]),
+    )
+
+
+def _write_csv(path: Path, columns: list[str], rows: Iterator[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([as_cell(row[name]) for name in columns] for row in rows)

@@ -1,0 +1,253 @@
+"""The answer for people: rows for the terminal, and a Markdown report that carries what a figure means without it.
+
+Everything comes from summary.json, so that a report can be written again without the clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from vidcam.metrics.time_audit import CHANGES
+
+Summary = Mapping[str, Any]
+
+_MOST_FAILURES = 20
+_SURE = 0.05
+
+
+def method_rows(summary: Summary) -> list[dict[str, str]]:
+    """One row a method: what the papers' tables have, at equal area, and the area itself."""
+    return [_method_row(name, figures) for name, figures in summary["methods"].items()]
+
+
+def _method_row(name: str, figures: Mapping[str, Any]) -> dict[str, str]:
+    row = {
+        "method": name,
+        "drop %": interval(figures["average_drop"]),
+        "increase %": interval(figures["increase"]),
+        "area": number(figures["area"]["value"], 2),
+        "empty": str(figures["empty"]),
+    }
+    for theta in ("0.25", "0.5", "0.75"):
+        if theta in figures.get("retention", {}):
+            row[f"kept % at θ={theta}"] = interval(figures["retention"][theta])
+    return row
+
+
+def curve_rows(summary: Summary) -> list[dict[str, str]]:
+    """One row a method: areas under the curves; none where they were not measured."""
+    names = {
+        "retention_area": "retention %",
+        "insertion": "insertion",
+        "deletion": "deletion",
+        "frame_insertion": "insertion, frames",
+        "frame_deletion": "deletion, frames",
+    }
+    return _rows(summary, names)
+
+
+def place_rows(summary: Summary) -> list[dict[str, str]]:
+    """One row a method: where and when, of the clips that have boxes."""
+    rows = _rows(summary, {"pointing": "pointing %", "energy": "energy inside", "temporal_iou": "temporal IoU"})
+    for row, figures in zip(rows, summary["methods"].values(), strict=False):
+        row |= {f"Loc({delta})": interval(mean, 2) for delta, mean in figures["localization"].items()}
+        row["n"] = str(figures["n_with_boxes"])
+    return rows
+
+
+def _rows(summary: Summary, names: Mapping[str, str]) -> list[dict[str, str]]:
+    found = []
+    for method, figures in summary["methods"].items():
+        cells = {title: interval(figures[name], 2) for name, title in names.items() if name in figures}
+        if cells:
+            found.append({"method": method, **cells})
+    return found
+
+
+def pair_rows(summary: Summary) -> list[dict[str, str]]:
+    """One row a pair."""
+    return [
+        {
+            "a": pair["a"],
+            "b": pair["b"],
+            "win % a": number(pair["win_a"]),
+            "win % b": number(pair["win_b"]),
+            "ties %": number(pair["ties"]),
+            "relative performance": _relative(pair),
+            "std of log": number(pair["log_std"], 2),
+            "post-softmax": number(pair.get("post", {}).get("relative_performance"), 2),
+            "p (Holm)": _p_value(pair["p_holm"]),
+        }
+        for pair in summary["pairs"]
+    ]
+
+
+def _relative(pair: Mapping[str, Any]) -> str:
+    return interval({end: pair[f"relative_performance{tail}"] for end, tail in _ENDS.items()}, 2)
+
+
+_ENDS = {"value": "", "low": "_low", "high": "_high"}
+
+
+def verdicts(summary: Summary) -> list[str]:
+    """What the tests tell about each pair, as sentences."""
+    return [_verdict(pair) for pair in summary["pairs"]]
+
+
+def _verdict(pair: Mapping[str, Any]) -> str:
+    a, b, p_value, value = pair["a"], pair["b"], pair["p_holm"], pair["relative_performance"]
+    if p_value is None or value is None:
+        return f"Nothing can be told about {a} and {b}."
+    told = f"relative performance {_relative(pair)}, {_p_value(p_value, equals=True)}"
+    if p_value >= _SURE:
+        return f"No difference between {a} and {b} is shown ({told})."
+    better, worse = (a, b) if pair["log_mean"] > 0 else (b, a)
+    return f"{better} keeps more of the probability than {worse} ({told})."
+
+
+def report(summary: Summary, pictures: Mapping[str, str]) -> str:
+    """The Markdown document.
+
+    Args:
+        summary: as in summary.json.
+        pictures: file name → caption, beside the report.
+    """
+    parts = [
+        f"# Faithfulness of {_enumeration(summary)} on {summary['model']}",
+        _setting(summary),
+        *(_sections(summary)),
+        *(f"![{caption}]({name})\n\n{caption}" for name, caption in pictures.items()),
+        *_failures(summary),
+        _reading(summary),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _enumeration(summary: Summary) -> str:
+    methods = [name for name in summary["methods"] if name not in ("random", "centre")]
+    return ", ".join(methods[:-1]) + f" and {methods[-1]}" if len(methods) > 1 else methods[0]
+
+
+def _setting(summary: Summary) -> str:
+    accuracy = summary["accuracy"]
+    lines = {
+        "model": f"{summary['model']}; weights: {summary['weights']}",
+        "layer": summary["layer"],
+        "fill": f"{summary['fill']} (what hidden pixels become)",
+        "clips": f"n = {summary['n']} scored of {summary['clips']}; {summary['failed']} failed, {summary['left_out']} "
+        f"left out; {summary['groups']} groups",
+        "top class is the label": f"{accuracy['value']:.1%} of {accuracy['known']} clips whose label the model knows"
+        if accuracy["known"]
+        else "no label was given that the model knows",
+        "intervals": summary["interval"],
+        "test": summary["test"],
+        "seed, batch size": f"{summary['seed']}, {summary['batch_size']}",
+        "versions": ", ".join(f"{name} {version}" for name, version in summary["versions"].items()),
+        "command": f"`{summary['command']}`" if summary["command"] else "from Python",
+    }
+    return table([{"": name, "value": value} for name, value in lines.items()])
+
+
+def _sections(summary: Summary) -> Iterator[str]:
+    yield "## Methods and controls\n\n" + table(method_rows(summary))
+    if rows := curve_rows(summary):
+        yield "## Areas under curves\n\n" + table(rows)
+    if rows := place_rows(summary):
+        yield "## Where and when\n\n" + table(rows)
+    if summary["pairs"]:
+        yield "## Pairs\n\n" + table(pair_rows(summary)) + "\n\n" + "\n".join(f"* {line}" for line in verdicts(summary))
+    if summary["time"]:
+        yield "## Does the model use motion?\n\n" + _time(summary["time"])
+    if summary.get("sanity"):
+        yield "## Sanity checks\n\n" + sanity_text(summary["sanity"])
+    if summary.get("worst"):
+        lines = [f"{place}. {path}" for place, path in enumerate(summary["worst"], start=1)]
+        yield "## Worst clips, by mean drop over the methods\n\n" + "\n".join(lines)
+
+
+def _time(time: Mapping[str, Any]) -> str:
+    rows = [
+        {
+            "frames": change,
+            "mean probability": interval(time["probability"][change], 3),
+            "left of it %": interval(time["left_percent"][change]),
+        }
+        for change in CHANGES
+    ]
+    first = {
+        "frames": "as they are",
+        "mean probability": interval(time["probability"]["original"], 3),
+        "left of it %": "",
+    }
+    return table([first, *rows])
+
+
+def sanity_text(sanity: Mapping[str, Any]) -> str:
+    """Correlation with the maps of randomised weights, from the last layer to the first."""
+    if not sanity["layers"]:
+        return "The model has no weights that could be drawn anew."
+    rows = []
+    for scheme in ("cascading", "independent"):
+        for method, found in sanity[scheme].items():
+            cells = zip(sanity["layers"], found["correlation"], found["ssim"], found["empty"], strict=True)
+            for layer, correlation, likeness, empty in cells:
+                rows.append(
+                    {
+                        "scheme": scheme,
+                        "method": method,
+                        "layer": layer,
+                        "rank correlation": number(correlation, 2),
+                        "SSIM": number(likeness, 2),
+                        "empty": str(empty),
+                    }
+                )
+    return f"Of {len(sanity['clips'])} clips; 1 would be a map that does not depend on these weights.\n\n" + table(rows)
+
+
+def _failures(summary: Summary) -> Iterator[str]:
+    failures: Sequence[Mapping[str, str]] = summary["failures"]
+    if failures:
+        lines = [f"* {failure['path']}: {failure['reason']}" for failure in failures[:_MOST_FAILURES]]
+        more = len(failures) - _MOST_FAILURES
+        yield "## Clips that failed\n\n" + "\n".join(lines + [f"* and {more} more, in scores.csv"] * (more > 0))
+
+
+def _reading(summary: Summary) -> str:
+    return (
+        "## How to read this\n\n"
+        "* Drop and increase (GC++ 4.1) depend on how much a map shows: one that hides nothing has drop 0. Compare "
+        "them at like area, and with `centre`, which knows nothing of the clip.\n"
+        "* Kept at θ (GC++ 7.2) hides the same share of voxels for every method; it is the fairer figure.\n"
+        "* `random` is the first method's own map with its cells in another order.\n"
+        f"* All of it is about {summary['model']} at {summary['layer']} with the fill {summary['fill']}; another fill "
+        "can turn an order round."
+    )
+
+
+def table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Rows as a Markdown table; columns of the first row."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [names, ["---"] * len(names), *([row.get(name, "").replace("|", "\\|") for name in names] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def interval(mean: Mapping[str, float | None], digits: int = 1) -> str:
+    """'61.0 [55.2, 66.1]', or a dash where it is undefined."""
+    if mean["value"] is None:
+        return "–"
+    return f"{number(mean['value'], digits)} [{number(mean['low'], digits)}, {number(mean['high'], digits)}]"
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """With fixed digits, or a dash where it is undefined."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _p_value(value: float | None, *, equals: bool = False) -> str:
+    if value is None:
+        return "–"
+    text = "< 0.001" if value < 0.001 else f"{value:.3f}"
+    if not equals:
+        return text
+    return f"p {text}" if text.startswith("<") else f"p = {text}"

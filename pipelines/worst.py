@@ -1,0 +1,88 @@
+"""Overlay videos of the clips that were explained worst: what a table of means does not show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from vidcam.errors import VidcamError
+from vidcam.models.model import Model
+from vidcam.pipelines.clipset import ClipSet
+from vidcam.pipelines.explain import Explainer
+from vidcam.pipelines.options import ExplainOptions
+from vidcam.pipelines.score_options import CONTROLS, ScoreOptions
+from vidcam.pipelines.score_table import ScoreTable
+from vidcam.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """A clip with a large mean drop over the methods.
+
+    Attributes:
+        clip: its place in the set.
+        name: what it is called.
+        start_seconds: of its window.
+        label: the explained class.
+    """
+
+    clip: int
+    name: str
+    start_seconds: float
+    label: str
+
+
+def worst_clips(table: ScoreTable, count: int) -> list[Worst]:
+    """The clips with the largest mean drop over the methods, the worst first; of equal ones the earlier."""
+    own = [method for method in table.methods if method not in CONTROLS]
+    if not table.n or not count:
+        return []
+    mean = np.mean([table.values(method, "drop") for method in own], axis=0)
+    chosen = np.argsort(-mean, kind="stable")[:count].tolist()
+    facts, starts = table.facts, table.values(own[0], "start")
+    return [
+        Worst(facts["clip"][place], facts["path"][place], float(starts[place]), facts["class"][place])
+        for place in chosen
+    ]
+
+
+def render_worst(
+    model: Model,
+    chosen: Sequence[Worst],
+    clips: ClipSet,
+    out: Path,
+    *,
+    options: ScoreOptions,
+    progress: Progress,
+) -> list[str]:
+    """Explain the windows that were scored into OUT; what cannot be written is left out.
+
+    Returns:
+        One line a clip: its name, and where its overlays are or why there are none.
+    """
+    lines = []
+    plain = ExplainOptions(
+        methods=options.methods,
+        layer=options.layer,
+        fusion=options.fusion,
+        lam=options.lam,
+        fill=options.fill,
+        outputs=("overlay", "sheet"),
+        overwrite=True,
+    )
+    for place, worst in enumerate(chosen, start=1):
+        asked = replace(plain, targets=(worst.label,), clip_start_seconds=worst.start_seconds)
+        try:
+            made = Explainer(model, asked, progress=progress).explain(clips.entries[worst.clip].source, out)
+        except VidcamError as exc:
+            lines.append(f"{worst.name}: not rendered ({exc})")
+            continue
+        sheet = next((path.name for path in made.paths if path.suffix == ".png"), "")
+        lines.append(
+            f"{worst.name}, {worst.label!r} from {worst.start_seconds:.2f} s: [{out.name}/{sheet}]({out.name}/{sheet})"
+        )
+        progress("rendering the worst clips", place, len(chosen))
+    return lines

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vidcam.render.score_plots import (
+    COLOURS,
+    colours,
+    plot_alpha,
+    plot_classes,
+    plot_evidence,
+    plot_relative,
+    plot_retention,
+    plot_sanity,
+)
+
+THETAS = np.linspace(0, 1, 5)
+CURVES = {name: (THETAS, 100 - k * THETAS, 95 - k * THETAS, 105 - k * THETAS) for k, name in enumerate("abc", 20)}
+
+
+def test_controls_are_grey_and_methods_keep_their_colours() -> None:
+    chosen = colours(["gradcam", "random", "gradcam++"])
+    assert chosen == {"gradcam": COLOURS[0], "random": "#8a8f98", "gradcam++": COLOURS[1]}
+
+
+@pytest.mark.parametrize("name", ["retention", "relative", "alpha", "classes", "evidence", "sanity"])
+def test_every_plot_is_a_picture_and_the_same_one_again(name: str, tmp_path: Path) -> None:
+    pictures = []
+    for path in (tmp_path / "one.png", tmp_path / "two.png"):
+        draw(name, path)
+        pictures.append(path.read_bytes())
+        with Image.open(path) as picture:
+            assert picture.width > 600
+            assert np.asarray(picture.convert("L")).min() < 100
+    assert pictures[0] == pictures[1]
+
+
+def draw(name: str, path: Path) -> None:
+    values = np.random.default_rng(0).uniform(0.1, 0.5, (3, 20))
+    if name == "retention":
+        plot_retention(path, CURVES, title="t")
+    elif name == "relative":
+        plot_relative(path, {"a vs b": np.exp(values[0] * 9), "c vs b": np.array([np.inf, 0.0, 1.0])}, title="t")
+    elif name == "alpha":
+        plot_alpha(path, {"minimum": values[0], "median": np.where(values[1] > 0.4, np.nan, values[1])}, title="t")
+    elif name == "classes":
+        drops = {f"class {index}": {"a": 10.0 + index, "b": 20.0} for index in range(40)}
+        plot_classes(path, drops, {label: index for index, label in enumerate(drops)}, title="t")
+    elif name == "evidence":
+        plot_evidence(path, {"a": values[0], "centre": values[1]}, title="t")
+    else:
+        plot_sanity(path, ["fc", "conv"], {"a": [0.5, None]}, title="t")
