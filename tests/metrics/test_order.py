@@ -30,6 +30,15 @@ def test_equals_a_plain_sort(levels: int) -> None:
     assert sorted(map(tuple, np.argwhere(kept).tolist())) == sorted(kept_by_rank(heat, ties, 60 - 23))
 
 
+@pytest.mark.parametrize("least", [0.0, -1.0])
+def test_single_precision_is_sorted_as_double_is(least: float) -> None:
+    generator = np.random.default_rng(7)
+    heat = generator.choice([0.0, -0.0, 1e-45, 1e-30, 0.25, 0.5, 1.0, least], (4, 6, 7)).astype(np.float32)
+    ties = generator.random((4, 6, 7), dtype=np.float32).round(1)
+    double = voxel_order(heat.astype(np.float64), ties.astype(np.float64))
+    assert voxel_order(heat, ties).tolist() == double.tolist()
+
+
 def test_the_field_is_seeded_smooth_and_of_the_asked_size() -> None:
     one, same = (tie_field((2, 3, 3), (8, 24, 24), np.random.default_rng(4)) for _ in range(2))
     other = tie_field((2, 3, 3), (8, 24, 24), np.random.default_rng(5))
