@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from benchmark_peers import peers
 from benchmark_repeat import repeat
+from benchmark_score import score_benchmark
 from torch import Tensor, nn
 
 from vidcam.cam.explain import explain
@@ -54,6 +55,7 @@ def benchmark() -> None:
 
 benchmark.add_command(peers)
 benchmark.add_command(repeat)
+benchmark.add_command(score_benchmark)
 
 
 @benchmark.command()

@@ -1,0 +1,207 @@
+"""Measure `vidcam score`: time over the forward passes that the measures need, memory over clips, being killed.
+
+Sets are windows of a few small films, so that thousands of clips take no room.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vidcam.models.model import Model
+from vidcam.models.registry import load_model
+from vidcam.pipelines.score import ScoredClips, score_clips
+from vidcam.pipelines.score_options import DEFAULT_BATCH, ScoreOptions
+from vidcam.preprocess import grey_input
+from vidcam.spec import ModelSpec, Scaling
+from vidcam.video.writer import VideoWriter
+
+FILMS, FRAMES = 8, 60
+
+
+@click.group("score")
+def score_benchmark() -> None:
+    """Scoring clip sets: time, memory, interruptions."""
+
+
+@score_benchmark.command()
+@click.argument("manifest", type=click.Path(exists=True, path_type=Path))
+@click.option("--model", "name", default="i3d", show_default=True)
+@click.option("--measures", default="default", show_default=True)
+@click.option("--batch-size", type=int)
+def cost(manifest: Path, name: str, measures: str, batch_size: int | None) -> None:
+    """Wall time over (forward passes of the definitions × time of one at the same batch)."""
+    model = load_model(name)
+    size = batch_size or DEFAULT_BATCH[model.device.type]
+    batch = grey_input(model.spec).repeat(size, 1, 1, 1, 1).to(model.device)
+    seconds_of(model.module, batch)  # the first one is slower
+    samples, pauses = [seconds_of(model.module, batch)], [0.0]
+
+    def sample(stage: str, _done: float, _total: float | None) -> None:
+        """Between clips, so that a machine whose speed drifts treats both alike."""
+        if stage == "scoring clips":
+            begun = time.perf_counter()
+            samples.append(seconds_of(model.module, batch))
+            pauses.append(time.perf_counter() - begun)
+
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.perf_counter()
+        options = ScoreOptions(measures=measures, batch_size=batch_size)
+        result = score_clips(manifest, folder, model=model, options=options, progress=sample)
+        wall = time.perf_counter() - begun - sum(pauses)
+    print(_ratio(result, wall, statistics.mean(samples) / size))
+
+
+def _ratio(result: ScoredClips, wall: float, forward_seconds: float) -> str:
+    masked, originals = result.forwards
+    needed = (masked + originals) * forward_seconds
+    return (
+        f"{result.summary['n']} clips, {masked} masked and {originals} original forward passes of "
+        f"{1000 * forward_seconds:.1f} ms: {needed:.1f} s needed, {wall:.1f} s taken, ratio {wall / needed:.3f}"
+    )
+
+
+@score_benchmark.command()
+@click.option("--clips", "counts", type=int, multiple=True, default=(100, 1000, 10000), show_default=True)
+def memory(counts: tuple[int, ...]) -> None:
+    """Peak memory of a process that scores sets of growing size with a small network."""
+    with tempfile.TemporaryDirectory() as folder:
+        films = make_films(Path(folder))
+        peaks = []
+        for count in counts:
+            manifest = write_manifest(Path(folder) / f"{count}.csv", films, count)
+            command = [sys.executable, __file__, "score-small", str(manifest), f"{folder}/out{count}"]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            peaks.append(json.loads(done.stdout.splitlines()[-1]))
+            print(f"{count} clips: {peaks[-1]['megabytes']:.0f} MB at the peak, {peaks[-1]['seconds']:.0f} s")
+        slope = (peaks[-1]["megabytes"] - peaks[0]["megabytes"]) / (counts[-1] - counts[0]) * 1000
+        print(f"slope: {slope:.2f} MB for every 1,000 clips")
+
+
+@score_benchmark.command("score-small", hidden=True)
+@click.argument("manifest", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+def score_small(manifest: Path, out: Path) -> None:
+    """One measurement of `memory` or `kill`, in a process of its own."""
+    torch.set_num_threads(1)
+    begun = time.perf_counter()
+    score_clips(manifest, out, model=small_model())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"megabytes": peak, "seconds": time.perf_counter() - begun}))
+
+
+@score_benchmark.command()
+@click.option("--times", default=20, show_default=True)
+@click.option("--clips", "count", default=300, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def kill(times: int, count: int, seed: int) -> None:
+    """Kill a run at random moments, complete it, and compare its table with that of an undisturbed run."""
+    generator = random.Random(seed)  # noqa: S311 – moments, not secrets
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        manifest = write_manifest(home / "set.csv", make_films(home), count, broken=20)
+        begun = time.perf_counter()
+        subprocess.run(_small(manifest, home / "whole"), check=True, capture_output=True)
+        whole, killed = time.perf_counter() - begun, 0
+        while killed < times:
+            process = subprocess.Popen(_small(manifest, home / "out"), stdout=subprocess.DEVNULL)
+            time.sleep(generator.uniform(0.2, 1.6) * whole / 4)
+            if process.poll() is not None:
+                print(f"complete after {killed} kills; choose more clips")
+                break
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            killed += 1
+            print(f"kill {killed}: {len(list(home.glob('out/scores/part-*')))} parts, {_hidden(home)} unfinished files")
+        subprocess.run(_small(manifest, home / "out"), check=True, capture_output=True)
+        same = (home / "out/scores.csv").read_bytes() == (home / "whole/scores.csv").read_bytes()
+        print(f"killed {killed} times, then completed: scores.csv has {'the same' if same else 'OTHER'} bytes")
+
+
+def _small(manifest: Path, out: Path) -> list[str]:
+    return [sys.executable, __file__, "score-small", str(manifest), str(out)]
+
+
+def _hidden(home: Path) -> int:
+    return len(list(home.glob("out/scores/.*")) + list(home.glob("out/.*")))
+
+
+class SmallNet(nn.Module):
+    """Two convolutions on 8 frames of 24 × 24."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv3d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv3d(8, 16, 3, 2, 1), nn.ReLU())
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """(N, 3, 8, 24, 24) → (N, 5)."""
+        scores: Tensor = self.head(self.features(clip).mean(dim=(2, 3, 4)))
+        return scores
+
+
+def small_model() -> Model:
+    """Random, the same every time."""
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(0)
+        network = SmallNet().eval()
+    scaling = Scaling((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
+    spec = ModelSpec("small", 8, Fraction(25), (24, 24), (24, 24), scaling, 5, "features.3")
+    return Model(spec, network, ("a", "b", "c", "d", "e"), "random (seed 0)")
+
+
+def make_films(folder: Path) -> list[Path]:
+    """Films of noise, FRAMES frames of 32 × 32 at 25 a second."""
+    paths = []
+    for number in range(FILMS):
+        frames = np.random.default_rng(number).integers(0, 256, (FRAMES, 32, 32, 3), dtype=np.uint8)
+        path = folder / f"film{number}.mp4"
+        with VideoWriter(path, size=(32, 32), fps=Fraction(25), time_base=Fraction(1, 12800)) as writer:
+            for index, frame in enumerate(frames):
+                writer.write(frame, index / 25)
+        paths.append(path)
+    return paths
+
+
+def write_manifest(path: Path, films: Sequence[Path], count: int, *, broken: int = 0) -> Path:
+    """A set of `count` windows of the films; with `broken`, every so manyth clip is not there."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "start", "group"))
+        writer.writerows(_rows(films, count, broken))
+    return path
+
+
+def _rows(films: Sequence[Path], count: int, broken: int) -> Iterable[tuple[str, str, str]]:
+    for index in range(count):
+        name = "nowhere.mp4" if broken and index % broken == broken - 1 else films[index % len(films)].name
+        yield name, f"{0.04 * (index // len(films) % 50):.2f}", f"group {index // 4}"
+
+
+def seconds_of(module: nn.Module, batch: Tensor) -> float:
+    """Of one plain forward pass."""
+    begun = time.perf_counter()
+    with torch.no_grad():
+        module(batch)
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    score_benchmark()
