@@ -57,7 +57,12 @@ def draw_plots(out: Path, table: ScoreTable, summary: Mapping[str, Any], thetas:
         made["sanity.png"] = "Rank correlation with the maps of randomised weights, cascading from the last layer down"
         found = {method: figures["correlation"] for method, figures in summary["sanity"]["cascading"].items()}
         with written_whole(out / "sanity.png") as path:
-            plot_sanity(path, summary["sanity"]["layers"], found, title=f"Sanity check: {where}")
+            plot_sanity(
+                path,
+                summary["sanity"]["layers"],
+                found,
+                title=f"Sanity check: {summary['model']}, {summary['layer']}, {len(summary['sanity']['clips'])} clips",
+            )
     return made
 
 

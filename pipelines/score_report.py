@@ -48,7 +48,9 @@ def curve_rows(summary: Summary) -> list[dict[str, str]]:
 
 
 def place_rows(summary: Summary) -> list[dict[str, str]]:
-    """One row a method: where and when, of the clips that have boxes."""
+    """One row a method: where and when, of the clips that have boxes; none without such clips."""
+    if not any(figures.get("n_with_boxes") for figures in summary["methods"].values()):
+        return []
     rows = _rows(summary, {"pointing": "pointing %", "energy": "energy inside", "temporal_iou": "temporal IoU"})
     for row, figures in zip(rows, summary["methods"].values(), strict=False):
         row |= {f"Loc({delta})": interval(mean, 2) for delta, mean in figures["localization"].items()}

@@ -64,7 +64,7 @@ def plot_relative(path: Path, ratios: Mapping[str, Array], *, title: str) -> Non
     axes.axvline(1.0, color="#33363b", linewidth=0.8, linestyle=":")
     axes.set_xscale("log")
     axes.invert_yaxis()
-    axes.set_xlabel("O of the first / O of the second; whiskers at 5 and 95 % of the clips")
+    axes.set_xlabel("O of the first / O of the second (whiskers: 5–95 %)")
     _finish(figure, axes, path, legend=False)
 
 
@@ -107,7 +107,8 @@ def plot_classes(
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_xlabel("Average Drop, % (in brackets: clips)")
-    _finish(figure, axes, path)
+    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    _finish(figure, axes, path, legend=False)
 
 
 def plot_evidence(path: Path, courses: Mapping[str, Array], *, title: str) -> None:
