@@ -11,9 +11,9 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,13 +26,17 @@ CLIPS_A_PART, SECONDS_A_PART = 16, 20.0
 """A part is written after so many clips, or once it has taken so long."""
 
 _TYPES = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64(), "flag": pa.bool_()}
+PICTURES = ("retention.png", "relative.png", "alpha.png", "classes.png", "evidence.png", "sanity.png")
+RESULTS = ("scores.csv", "summary.json", "report.md", *PICTURES, "worst")
+"""What is made from the parts, beside their folder."""
+
 _NAME = re.compile(r"part-(\d{8})-(\d{8})\.parquet")
 
 Row = Mapping[str, Any]
 
 
 class Parts:
-    """The parts of one run: open with `open_parts`."""
+    """The parts of one run; `open_parts` opens them."""
 
     def __init__(self, folder: Path, columns: Columns) -> None:
         self._folder = folder
@@ -75,8 +79,9 @@ class Parts:
         return next((int(size) for size in reversed(sizes) if size is not None), None)
 
 
-def open_parts(out: Path, settings: Mapping[str, Any], columns: Columns, *, overwrite: bool) -> Parts:
-    """Begin in a folder, or go on in it.
+@contextmanager
+def open_parts(out: Path, settings: Mapping[str, Any], columns: Columns, *, overwrite: bool) -> Iterator[Parts]:
+    """Begin in a folder, or go on in it; one run at a time.
 
     Args:
         out: made if it is not there.
@@ -85,33 +90,56 @@ def open_parts(out: Path, settings: Mapping[str, Any], columns: Columns, *, over
         overwrite: begin anew whatever is there.
 
     Raises:
-        OutputError: the folder holds scores of other settings, files in the way, or cannot be written to.
+        OutputError: the folder holds scores of other settings or files in the way, another run writes to it, or it
+            cannot be written to.
     """
     folder = out / "scores"
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _hold(stack.enter_context((folder / ".lock").open("w", encoding="utf-8")), out)
+            _prepare(out, folder, settings, overwrite=overwrite)
+        except OSError as exc:
+            raise OutputError(
+                f"{exc.filename or folder} cannot be written ({exc.strerror}), expected a folder with room; choose "
+                f"another with -o"
+            ) from exc
+        yield Parts(folder, columns)
+
+
+def _prepare(out: Path, folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> None:
+    """State the settings, or find them stated alike; sweep away a part in the making."""
     stated = folder / "settings.json"
+    if overwrite:
+        _clear(folder)
+    former = _read(stated)
+    if former is None:
+        _require_free(out, folder)
+        with written_whole(stated) as path:
+            path.write_text(json.dumps(settings, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    else:
+        _require_same(out, former, settings)
+    for path in folder.glob(f".*{UNFINISHED}"):
+        path.unlink()
+
+
+def _hold(lock: IO[str], out: Path) -> None:
+    """Lock a file that one process at a time holds; its end, however it comes, lets go of it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if overwrite:
-            _clear(folder)
-        former = _read(stated)
-        if former is None:
-            _require_free(out, folder)
-            with written_whole(stated) as path:
-                path.write_text(json.dumps(settings, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        else:
-            _require_same(out, former, settings)
-        for path in folder.glob(f".*{UNFINISHED}"):
-            path.unlink()
-    except OSError as exc:
+        import fcntl
+    except ImportError:  # not a Unix
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
         raise OutputError(
-            f"{exc.filename or folder} cannot be written ({exc.strerror}), expected a folder with room; choose another "
-            f"with -o"
+            f"{out} is being written to by another vidcam score, expected a folder of its own for each run; wait for "
+            f"it, or choose another with -o"
         ) from exc
-    return Parts(folder, columns)
 
 
 def _require_free(out: Path, folder: Path) -> None:
-    in_the_way = [*folder.glob("part-*.parquet"), *(path for path in (out / "scores.csv",) if path.exists())]
+    in_the_way = [*folder.glob("part-*.parquet"), *(out / name for name in RESULTS if (out / name).exists())]
     if in_the_way:
         raise OutputError(
             f"{in_the_way[0]} is there without the settings that it was made with, expected a free folder; pass "
@@ -139,8 +167,8 @@ def _clear(folder: Path) -> None:
     (folder / "settings.json").unlink(missing_ok=True)
     for path in (*_parts(folder), folder / "sanity.json"):
         path.unlink(missing_ok=True)
-    with suppress(FileNotFoundError):
-        (folder.parent / "scores.csv").unlink()
+    for name in RESULTS[:-1]:
+        (folder.parent / name).unlink(missing_ok=True)
 
 
 def _read(path: Path) -> Mapping[str, Any] | None:

@@ -22,6 +22,7 @@ from vidcam.cam.ask import Ask
 from vidcam.cam.conduct import untouched
 from vidcam.cam.methods import canonical_methods
 from vidcam.errors import VidcamError
+from vidcam.explanation import Sink
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.pipelines.analyse import Question, grey_sink, target_layers, torch_errors
@@ -119,10 +120,11 @@ class _Run:
     def run(self) -> ScoredClips:
         """Score what is left, then answer from everything."""
         settings = self._settings()
-        parts = open_parts(self._out, settings, self._columns, overwrite=self._options.overwrite)
-        if parts.done < len(self._clips.entries):
-            self._score(parts)
-        return self._answer(parts, settings)
+        sink = grey_sink(self._model, self._question.layers)  # tries the model out, before anything is written
+        with open_parts(self._out, settings, self._columns, overwrite=self._options.overwrite) as parts:
+            if parts.done < len(self._clips.entries):
+                self._score(parts, sink)
+            return self._answer(parts, settings)
 
     def _settings(self) -> dict[str, Any]:
         """Everything that changes a number, under the names of the options."""
@@ -145,8 +147,7 @@ class _Run:
             "clips": f"{len(self._clips.entries)} (sha256 {self._clips.digest[:16]})",
         }
 
-    def _score(self, parts: Parts) -> None:
-        sink = grey_sink(self._model, self._question.layers)
+    def _score(self, parts: Parts, sink: Sink | None) -> None:
         question = replace(self._question, batch_size=parts.last_batch_size or self._question.batch_size)
         scorer = self._scorer = ClipScorer(self._model, question, self._options, sink)
         entries, left = self._clips.entries, self._clips.entries[parts.done :]

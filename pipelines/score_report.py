@@ -32,6 +32,8 @@ def _method_row(name: str, figures: Mapping[str, Any]) -> dict[str, str]:
     for theta in ("0.25", "0.5", "0.75"):
         if theta in figures.get("retention", {}):
             row[f"kept % at θ={theta}"] = interval(figures["retention"][theta])
+    if figures.get("sink") is not None:
+        row["in the sink"] = str(figures["sink"])
     return row
 
 
@@ -221,6 +223,8 @@ def _reading(summary: Summary) -> str:
         "* Drop and increase (GC++ 4.1) depend on how much a map shows: one that hides nothing has drop 0. Compare "
         "them at like area, and with `centre`, which knows nothing of the clip.\n"
         "* Kept at θ (GC++ 7.2) hides the same share of voxels for every method; it is the fairer figure.\n"
+        "* In the sink: maps whose maximum lies in a cell that is loud on any clip, a flat grey one too; such a map is "
+        "wrong, however plausible it looks.\n"
         "* `random` is the first method's own map with its cells in another order.\n"
         f"* All of it is about {summary['model']} at {summary['layer']} with the fill {summary['fill']}; another fill "
         "can turn an order round."

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vidcam.pipelines.parts import Parts
@@ -51,28 +52,24 @@ class ScoreTable:
 def score_table(parts: Parts, columns: Columns, methods: Sequence[str]) -> ScoreTable:
     """Read all parts; memory is one number for each clip, method and column."""
     table = parts.table(_NEEDED)
-    status = np.asarray(table["status"].to_pylist(), dtype=object)
-    is_row = status == SCORED
-    first = is_row & (np.asarray(table["method"].to_pylist(), dtype=object) == methods[0])
+    is_row, is_failed, is_left_out = (pc.equal(table["status"], status) for status in (SCORED, FAILED, LEFT_OUT))
+    first = table.filter(pc.and_(is_row, pc.equal(table["method"], methods[0])))
     numbers = tuple(name for name, kind in columns.items() if kind in ("number", "flag"))
-    failed = table.filter(pa.array(status == FAILED))
+    failed = table.filter(is_failed)
     return ScoreTable(
         methods=tuple(methods),
         columns=numbers,
-        clips={SCORED: int(first.sum()), FAILED: len(failed), LEFT_OUT: int((status == LEFT_OUT).sum())},
-        facts={
-            name: table.filter(pa.array(first))[name].to_pylist()
-            for name in ("clip", "path", "group", "label", "class", "correct")
-        },
+        clips={SCORED: len(first), FAILED: len(failed), LEFT_OUT: int(pc.sum(is_left_out).as_py() or 0)},
+        facts={name: first[name].to_pylist() for name in ("clip", "path", "group", "label", "class", "correct")},
         failures=list(zip(failed["path"].to_pylist(), failed["reason"].to_pylist(), strict=True)),
         evidence=_evidence(parts, methods) if "evidence" in columns else {},
         _values=_arrays(parts.table(numbers), is_row, len(methods)),
     )
 
 
-def _arrays(table: pa.Table, is_row: NDArray[np.bool_], methods: int) -> dict[str, NDArray[np.float64]]:
+def _arrays(table: pa.Table, is_row: pa.ChunkedArray, methods: int) -> dict[str, NDArray[np.float64]]:
     """Column → (methods, N): a clip's rows follow each other in the order of the methods."""
-    kept = table.filter(pa.array(is_row))
+    kept = table.filter(is_row)
     return {
         name: kept[name].cast(pa.float64()).to_numpy(zero_copy_only=False).reshape(-1, methods).T
         for name in kept.column_names
@@ -81,7 +78,7 @@ def _arrays(table: pa.Table, is_row: NDArray[np.bool_], methods: int) -> dict[st
 
 def _evidence(parts: Parts, methods: Sequence[str]) -> dict[str, NDArray[np.float64]]:
     table = parts.table(("method", "evidence"))
-    kept = table.filter(pa.array(np.asarray(table["evidence"].is_valid())))
+    kept = table.filter(table["evidence"].is_valid())
     names = np.asarray(kept["method"].to_pylist(), dtype=str)
     courses = np.array([[float(part) for part in text.split()] for text in kept["evidence"].to_pylist()])
     return {method: courses[names == method].mean(axis=0) for method in methods if (names == method).any()}

@@ -109,7 +109,7 @@ def score_small(manifest: Path, out: Path) -> None:
 
 @score_benchmark.command()
 @click.option("--times", default=20, show_default=True)
-@click.option("--clips", "count", default=300, show_default=True)
+@click.option("--clips", "count", default=1000, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 def kill(times: int, count: int, seed: int) -> None:
     """Kill a run at random moments, complete it, and compare its table with that of an undisturbed run."""
@@ -117,12 +117,11 @@ def kill(times: int, count: int, seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         manifest = write_manifest(home / "set.csv", make_films(home), count, broken=20)
-        begun = time.perf_counter()
-        subprocess.run(_small(manifest, home / "whole"), check=True, capture_output=True)
-        whole, killed = time.perf_counter() - begun, 0
+        start, end = _undisturbed(manifest, home / "whole")
+        killed = 0
         while killed < times:
             process = subprocess.Popen(_small(manifest, home / "out"), stdout=subprocess.DEVNULL)
-            time.sleep(generator.uniform(0.2, 1.6) * whole / 4)
+            time.sleep(generator.uniform(0.7 * start, start + 1.4 * (end - start) / times))
             if process.poll() is not None:
                 print(f"complete after {killed} kills; choose more clips")
                 break
@@ -135,12 +134,23 @@ def kill(times: int, count: int, seed: int) -> None:
         print(f"killed {killed} times, then completed: scores.csv has {'the same' if same else 'OTHER'} bytes")
 
 
+def _undisturbed(manifest: Path, out: Path) -> tuple[float, float]:
+    """Seconds until the first part was there, and until the end."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(_small(manifest, out), stdout=subprocess.DEVNULL)
+    while not list(out.glob("scores/part-*")) and process.poll() is None:
+        time.sleep(0.01)
+    first = time.perf_counter() - begun
+    process.wait()
+    return first, time.perf_counter() - begun
+
+
 def _small(manifest: Path, out: Path) -> list[str]:
     return [sys.executable, __file__, "score-small", str(manifest), str(out)]
 
 
 def _hidden(home: Path) -> int:
-    return len(list(home.glob("out/scores/.*")) + list(home.glob("out/.*")))
+    return len([*home.glob("out/scores/.*unfinished"), *home.glob("out/.*unfinished")])
 
 
 class SmallNet(nn.Module):

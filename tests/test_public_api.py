@@ -44,6 +44,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         "from vidcam.cli import main; assert main(['--help']) == 0",
         "from vidcam.cli import main; assert main(['--version']) == 0",
         "from vidcam.cli import main; assert main(['explain', '--help']) == 0",
+        "from vidcam.cli import main; assert main(['score', '--help']) == 0",
         "from vidcam.cli import main; assert main(['no-such-command']) == 2",
     ],
 )

@@ -109,5 +109,5 @@ def test_an_interrupt_keeps_every_clip_that_was_scored(tmp_path: Path) -> None:
     done = command.wait()
     assert done.code == 130
     assert "interrupted; nothing half-written was left" in done.err
-    assert not list(out.glob("scores/.*"))
+    assert not list(out.glob("scores/.*unfinished"))
     assert Command(score(manifest, out), tmp_path).wait().code == 0

@@ -355,7 +355,7 @@ def _print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, width: int = 2
     for name in rows[0]:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        table.add_row(*(_cell(row.get(name)) for name in rows[0]))
     console = Console()
     if not console.is_terminal:
         console = Console(width=width)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +22,41 @@ def two_clips_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CLIPS_A_PART", 2)
 
 
-def opened(out: Path, settings: Mapping[str, Any] = SETTINGS, *, overwrite: bool = False) -> Parts:
+def opened(
+    out: Path, settings: Mapping[str, Any] = SETTINGS, *, overwrite: bool = False
+) -> AbstractContextManager[Parts]:
     return open_parts(out, settings, COLUMNS, overwrite=overwrite)
+
+
+def refused(out: Path, sentence: str, settings: Mapping[str, Any] = SETTINGS) -> None:
+    with pytest.raises(OutputError, match=sentence), opened(out, settings):
+        pass
 
 
 def row(clip: int, **values: object) -> dict[str, object]:
     return {"clip": clip, "path": f"{clip}.mp4", "batch_size": 4, **values}
 
 
+def filled(out: Path, count: int, **values: object) -> None:
+    """A run that ended well after some clips."""
+    with opened(out) as parts:
+        for clip in range(count):
+            parts.add([row(clip, **values)])
+        parts.flush()
+
+
 def test_rows_come_back_in_order_with_nothing_for_what_was_not_said(tmp_path: Path) -> None:
-    parts = opened(tmp_path)
-    for clip in range(3):
-        parts.add([row(clip, drop=clip / 3, empty=True), row(clip)])
-    assert len(list(parts.rows())) == 4  # two clips are a part, the third waits
-    parts.flush()
-    rows = list(parts.rows())
+    with opened(tmp_path) as parts:
+        for clip in range(3):
+            parts.add([row(clip, drop=clip / 3, empty=True), row(clip)])
+        assert len(list(parts.rows())) == 4  # two clips are a part, the third waits
+        parts.flush()
+        rows = list(parts.rows())
     assert [found["clip"] for found in rows] == [0, 0, 1, 1, 2, 2]
     assert rows[2] == {"clip": 1, "path": "1.mp4", "drop": 1 / 3, "empty": True, "batch_size": 4}
     assert rows[3]["drop"] is None
     assert sorted(path.name for path in (tmp_path / "scores").iterdir()) == [
+        ".lock",
         "part-00000000-00000002.parquet",
         "part-00000002-00000003.parquet",
         "settings.json",
@@ -47,77 +64,77 @@ def test_rows_come_back_in_order_with_nothing_for_what_was_not_said(tmp_path: Pa
 
 
 def test_a_run_goes_on_behind_the_last_part(tmp_path: Path) -> None:
-    parts = opened(tmp_path)
-    for clip in range(3):
-        parts.add([row(clip, batch_size=4 - clip)])
+    with opened(tmp_path) as parts:
+        for clip in range(3):
+            parts.add([row(clip, batch_size=4 - clip)])
     left = tmp_path / "scores" / ".part-00000002-00000004.parquet.unfinished"
     left.write_text("a part in the making")
-    again = opened(tmp_path)
-    assert not left.exists()
-    assert again.done == 2
-    assert again.last_batch_size == 3
-    again.add([row(2)])
-    again.flush()
-    assert [found["clip"] for found in again.rows()] == [0, 1, 2]
-    assert again.table(["clip"])["clip"].to_pylist() == [0, 1, 2]
+    with opened(tmp_path) as again:
+        assert not left.exists()
+        assert again.done == 2
+        assert again.last_batch_size == 3
+        again.add([row(2)])
+        again.flush()
+        assert [found["clip"] for found in again.rows()] == [0, 1, 2]
+        assert again.table(["clip"])["clip"].to_pylist() == [0, 1, 2]
 
 
 def test_a_part_is_written_after_a_while_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SECONDS_A_PART", 0.0)
-    parts = opened(tmp_path)
-    parts.add([row(0)])
-    assert [found["clip"] for found in parts.rows()] == [0]
+    with opened(tmp_path) as parts:
+        parts.add([row(0)])
+        assert [found["clip"] for found in parts.rows()] == [0]
 
 
 def test_an_empty_run_has_an_empty_table(tmp_path: Path) -> None:
-    parts = opened(tmp_path)
-    parts.flush()
-    assert parts.table(["drop", "path"]).num_rows == 0
-    assert parts.last_batch_size is None
+    with opened(tmp_path) as parts:
+        parts.flush()
+        assert parts.table(["drop", "path"]).num_rows == 0
+        assert parts.last_batch_size is None
 
 
 def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
-    opened(tmp_path)
+    filled(tmp_path, 1)
     other = {**SETTINGS, "fill": "blur", "methods": ["gradcam"]}
     sentence = r"\(methods was gradcam, gradcam\+\+, is gradcam; fill was black, is blur\), expected the same to go on"
-    with pytest.raises(OutputError, match=sentence):
-        opened(tmp_path, other)
-    assert opened(tmp_path).done == 0
+    refused(tmp_path, sentence, other)
+    with opened(tmp_path) as parts:
+        assert parts.done == 1
 
 
 def test_overwriting_begins_anew(tmp_path: Path) -> None:
-    parts = opened(tmp_path)
-    parts.add([row(0)])
-    parts.flush()
+    filled(tmp_path, 1)
     (tmp_path / "scores.csv").write_text("former")
-    again = opened(tmp_path, {**SETTINGS, "fill": "blur"}, overwrite=True)
-    assert again.done == 0
+    with opened(tmp_path, {**SETTINGS, "fill": "blur"}, overwrite=True) as again:
+        assert again.done == 0
     assert not (tmp_path / "scores.csv").exists()
     assert json.loads((tmp_path / "scores" / "settings.json").read_text())["fill"] == "blur"
 
 
-def test_files_in_the_way_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "scores.csv").write_text("somebody's")
-    with pytest.raises(OutputError, match=r"scores\.csv is there without the settings"):
-        opened(tmp_path)
+@pytest.mark.parametrize("name", ["scores.csv", "report.md", "alpha.png"])
+def test_files_in_the_way_are_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("somebody's")
+    refused(tmp_path, f"{name} is there without the settings")
+
+
+def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
+    with opened(tmp_path):
+        refused(tmp_path, "is being written to by another vidcam score")
+    with opened(tmp_path) as parts:
+        assert parts.done == 0
 
 
 def test_a_gap_and_damaged_settings_are_refused(tmp_path: Path) -> None:
-    parts = opened(tmp_path)
-    for clip in range(4):
-        parts.add([row(clip)])
+    filled(tmp_path, 4)
     (tmp_path / "scores" / "part-00000000-00000002.parquet").unlink()
-    with pytest.raises(OutputError, match="lacks the part of clips 0 to 2"):
-        opened(tmp_path)
+    refused(tmp_path, "lacks the part of clips 0 to 2")
     (tmp_path / "scores" / "settings.json").write_text("{")
-    with pytest.raises(OutputError, match=r"settings\.json is damaged"):
-        opened(tmp_path)
+    refused(tmp_path, r"settings\.json is damaged")
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"cannot be written \(Not a directory\)"):
-        opened(tmp_path / "file" / "out")
+    refused(tmp_path / "file" / "out", r"cannot be written \(Not a directory\)")
 
 
 @pytest.mark.parametrize(

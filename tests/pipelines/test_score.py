@@ -271,7 +271,8 @@ def test_a_model_that_fails_on_everything_is_refused_at_once(manifest: Path, tmp
     inner = hidden_model()
     model = Model(replace(TINY_SPEC, classes=4), inner.module, ("a", "b", "c", "d"), "own")
     with pytest.raises(InputError, match="returns 3 scores, expected 4"):
-        score_clips(manifest, tmp_path, model=model, options=QUICK)
+        score_clips(manifest, tmp_path / "out", model=model, options=QUICK)
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_model_is_left_as_it_was(manifest: Path, tmp_path: Path) -> None:
