@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -102,7 +103,7 @@ def score_small(manifest: Path, out: Path) -> None:
     """One measurement of `memory` or `kill`, in a process of its own."""
     torch.set_num_threads(1)
     begun = time.perf_counter()
-    score_clips(manifest, out, model=small_model())
+    score_clips(manifest, out, model=small_model(), progress=lambda stage, *_: print(stage, flush=True))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"megabytes": peak, "seconds": time.perf_counter() - begun}))
 
@@ -117,40 +118,27 @@ def kill(times: int, count: int, seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         manifest = write_manifest(home / "set.csv", make_films(home), count, broken=20)
-        start, end = _undisturbed(manifest, home / "whole")
-        killed = 0
-        while killed < times:
-            process = subprocess.Popen(_small(manifest, home / "out"), stdout=subprocess.DEVNULL)
-            time.sleep(generator.uniform(0.7 * start, start + 1.4 * (end - start) / times))
-            if process.poll() is not None:
-                print(f"complete after {killed} kills; choose more clips")
-                break
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            killed += 1
-            print(f"kill {killed}: {len(list(home.glob('out/scores/part-*')))} parts, {_hidden(home)} unfinished files")
+        subprocess.run(_small(manifest, home / "whole"), check=True, capture_output=True)
+        for killed in range(1, times + 1):
+            scored = _killed(manifest, home / "out", after=generator.randint(0, 2 * count // times), moments=generator)
+            print(f"kill {killed} after {scored} clips: {len(list(home.glob('out/scores/part-*')))} parts are whole")
         subprocess.run(_small(manifest, home / "out"), check=True, capture_output=True)
         same = (home / "out/scores.csv").read_bytes() == (home / "whole/scores.csv").read_bytes()
-        print(f"killed {killed} times, then completed: scores.csv has {'the same' if same else 'OTHER'} bytes")
+        print(f"killed {times} times, then completed: scores.csv has {'the same' if same else 'OTHER'} bytes")
 
 
-def _undisturbed(manifest: Path, out: Path) -> tuple[float, float]:
-    """Seconds until the first part was there, and until the end."""
-    begun = time.perf_counter()
-    process = subprocess.Popen(_small(manifest, out), stdout=subprocess.DEVNULL)
-    while not list(out.glob("scores/part-*")) and process.poll() is None:
-        time.sleep(0.01)
-    first = time.perf_counter() - begun
-    process.wait()
-    return first, time.perf_counter() - begun
+def _killed(manifest: Path, out: Path, *, after: int, moments: random.Random) -> int:
+    """Kill a run once it has scored some clips, a few milliseconds later; returns how many it had."""
+    with subprocess.Popen(_small(manifest, out), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        scored = sum(1 for _ in islice(process.stdout, after))
+        time.sleep(moments.uniform(0.0, 0.05))
+        os.kill(process.pid, signal.SIGKILL)
+    return scored
 
 
 def _small(manifest: Path, out: Path) -> list[str]:
     return [sys.executable, __file__, "score-small", str(manifest), str(out)]
-
-
-def _hidden(home: Path) -> int:
-    return len([*home.glob("out/scores/.*unfinished"), *home.glob("out/.*unfinished")])
 
 
 class SmallNet(nn.Module):
