@@ -178,7 +178,7 @@ class _Run:
             _write_csv(path, list(self._columns), parts.rows())
         summary["sanity"] = self._sanity()
         summary["worst"] = self._worst(table)
-        pictures = draw_plots(self._out, table, summary, self._options.thetas)
+        pictures = draw_plots(self._out, table, summary)
         with written_whole(self._out / "report.md") as path:
             path.write_text(report(summary, pictures), "utf-8")
         with written_whole(self._out / "summary.json") as path:
