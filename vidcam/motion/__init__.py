@@ -1,0 +1,12 @@
+"""The motion set: made clips of which is known what moves, where, when and how. Numpy alone; see docs/motion.md.
+
+LABELS       eight motions, four pairs; the second of a pair is the first with time reversed
+make_clip    one clip by seed and label: frames, masks of the actors, intervals of the action
+"""
+
+from __future__ import annotations
+
+from vidcam.motion.clip import MotionClip, make_clip
+from vidcam.motion.motions import LABELS
+
+__all__ = ["LABELS", "MotionClip", "make_clip"]
