@@ -131,7 +131,13 @@ def test_a_users_own_models_package_is_left_alone(built: Built, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "script",
-    [".ci/run", *(f"scripts/{name}" for name in ("setup", "demo", "test", "check", "types", "odd_files", "benchmark"))],
+    [
+        ".ci/run",
+        *(
+            f"scripts/{name}"
+            for name in ("setup", "demo", "test", "check", "types", "odd_files", "benchmark", "motion_set")
+        ),
+    ],
 )
 def test_scripts_can_be_run_and_parse(script: str) -> None:
     path = ROOT / script
