@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vidcam.errors import InputError, ShapeError
-from vidcam.metrics.instances import coverage, kept_share, recall
+from vidcam.metrics.instances import coverage, kept_share, peaks, recall
 
 
 def two_instances() -> np.ndarray:
@@ -22,6 +22,13 @@ def test_by_hand() -> None:
     assert recall(np.array([0.0, 1.0])) == 0.5
     assert recall(np.array([0.25, 0.2, 1.0, 0.0])) == 0.5
     assert recall(np.array([0.5, 0.75]), least=0.6) == 0.5
+
+
+def test_peaks_by_hand() -> None:
+    heat = np.array([0.2, 0.3, 1.0, 0.0, 0.9, 0.8, 0.0, 0.6]).reshape(1, 1, 8)
+    assert peaks(heat, two_instances()).tolist() == [0.3, 0.9]
+    with pytest.raises(ShapeError, match=r"instances \(M, T, H, W\) bool, got heat.shape = \(1, 1, 7\)"):
+        peaks(np.ones((1, 1, 7)), two_instances())
 
 
 def test_ties_at_the_cut_are_shared_and_zeros_are_never_kept() -> None:

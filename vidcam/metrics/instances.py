@@ -2,7 +2,7 @@
 
 The map is cut where as many voxels are kept as the instances have together, so that a map cannot find them all by
 being large. An instance is found if the kept voxels cover a stated share of it. The mean coverage itself tells whether
-whole things are shown or parts of them.
+whole things are shown or parts of them; the peak of the weakest instance tells how far it fades beside the strongest.
 """
 
 from __future__ import annotations
@@ -32,17 +32,37 @@ def coverage(heat: Floats, instances: Region) -> NDArray[np.float64]:
     Raises:
         ShapeError: shapes differ, or an instance is nowhere.
     """
+    sizes = _sizes(heat, instances)
+    kept = kept_share(heat, int(instances.any(axis=0).sum()))
+    shares: NDArray[np.float64] = (instances * kept).sum(axis=(1, 2, 3)) / sizes
+    return shares
+
+
+def peaks(heat: Floats, instances: Region) -> NDArray[np.float64]:
+    """The map's maximum within each instance, (M,); of a map in [0, 1], 1 is the strongest evidence in the clip.
+
+    Args:
+        heat: (T, H, W), >= 0, the map of one clip.
+        instances: (M, T, H, W) bool, one region for each instance.
+
+    Raises:
+        ShapeError: shapes differ, or an instance is nowhere.
+    """
+    _sizes(heat, instances)
+    return np.array([heat[instance].max() for instance in instances], np.float64)
+
+
+def _sizes(heat: Floats, instances: Region) -> NDArray[np.int64]:
+    """Voxels of each instance, (M,), all above 0."""
     if heat.shape != instances.shape[1:] or instances.dtype != np.bool_ or not instances.size:
         raise ShapeError(
             f"heat must be (T, H, W), instances (M, T, H, W) bool, got {heat.shape = }, {instances.shape = }, "
             f"{instances.dtype = }"
         )
-    sizes = instances.sum(axis=(1, 2, 3))
+    sizes = np.asarray(instances.sum(axis=(1, 2, 3)))
     if not sizes.all():
         raise ShapeError(f"every instance needs a voxel, got instances of {sizes.tolist()} voxels; leave the clip out")
-    kept = kept_share(heat, int(instances.any(axis=0).sum()))
-    shares: NDArray[np.float64] = (instances * kept).sum(axis=(1, 2, 3)) / sizes
-    return shares
+    return sizes
 
 
 def kept_share(heat: Floats, voxels: int) -> NDArray[np.float64]:
