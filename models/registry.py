@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from vidcam.errors import InputError, name_not_found
-from vidcam.models import c3d_weights
+from vidcam.models import c3d_weights, tiny
 from vidcam.models.cache import cache_folder
 from vidcam.models.device import resolve_device
 from vidcam.models.hub import checkpoint_folder
@@ -89,6 +89,15 @@ def _c3d_entry(spec: ModelSpec) -> ModelEntry:
     )
 
 
+def _tiny_entry(spec: ModelSpec) -> ModelEntry:
+    return ModelEntry(
+        spec,
+        build=partial(tiny.build, spec.name),
+        load=lambda module, _: tiny.load(module, spec.name),
+        labels=tiny.labels,
+    )
+
+
 def _torchvision_entry(name: str, spec: ModelSpec, hub_file: str) -> ModelEntry:
     def build() -> nn.Module:
         from vidcam.models import torchvision_models
@@ -131,6 +140,7 @@ _ENTRIES: Mapping[str, ModelEntry] = MappingProxyType(
             ModelEntry(I3D_SPEC, _build_i3d, _load_i3d, kinetics400, I3D_CACHE_FILE),
             *(_torchvision_entry(name, spec, PUBLISHED[name].file) for name, spec in TORCHVISION_SPECS.items()),
             *map(_c3d_entry, (C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC)),
+            *map(_tiny_entry, tiny.TINY_SPECS),
         )
     }
 )

@@ -42,3 +42,21 @@ C3D_SPORTS1M_SPEC = ModelSpec(
 )
 
 C3D_UCF101_SPEC = replace(C3D_SPORTS1M_SPEC, name="c3d_ucf101", classes=101, dataset="UCF101", parameters=78_409_573)
+
+TINY_R3D_SPEC = ModelSpec(
+    name="tiny_r3d",
+    frames=16,
+    fps=None,
+    resize=64,
+    crop_size=(64, 64),
+    antialias=True,
+    scaling=Scaling(mean=(127.5, 127.5, 127.5), std=(64.0, 64.0, 64.0)),
+    classes=8,
+    layer="layer3",
+    dataset="motion set",
+    weights_name="shipped",
+    licence="MIT",
+    parameters=181_724,
+)
+
+TINY_C3D_SPEC = replace(TINY_R3D_SPEC, name="tiny_c3d", layer="relu4", parameters=200_800)

@@ -26,7 +26,7 @@ from vidcam.models import (
     resolve_device,
 )
 from vidcam.models.i3d import I3D_CHECKPOINT
-from vidcam.models.specs import C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC
+from vidcam.models.specs import C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC, TINY_C3D_SPEC, TINY_R3D_SPEC
 from vidcam.progress import Progress
 
 HERE = __name__
@@ -49,10 +49,15 @@ NOT_CALLABLE = 3
 
 def test_names_and_entries() -> None:
     six = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t")
-    assert model_names() == ("i3d", *six, "c3d_sports1m", "c3d_ucf101")
+    assert model_names() == ("i3d", *six, "c3d_sports1m", "c3d_ucf101", "tiny_r3d", "tiny_c3d")
     assert [entry.spec.name for entry in model_entries()] == list(model_names())
     assert model_entries()[0].spec is I3D_SPEC
-    assert [entry.spec for entry in model_entries()[-2:]] == [C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC]
+    assert [entry.spec for entry in model_entries()[-4:]] == [
+        C3D_SPORTS1M_SPEC,
+        C3D_UCF101_SPEC,
+        TINY_R3D_SPEC,
+        TINY_C3D_SPEC,
+    ]
     assert model_entries()[0].cache_file == I3D_CHECKPOINT.file_name
 
 
