@@ -1,9 +1,10 @@
 """The sound of a source, cut, shifted and muxed beside a video while that is written.
 
 A source's container counts time from its own zero; vidcam's seconds count from the first displayed frame. Sound is
-shifted by the same amount as the picture, so that both stay together. Packets are copied where MP4 admits the codec,
-otherwise decoded and encoded as AAC; one packet before the cut is kept, hidden by the edit list, because the codecs
-overlap their packets. Sound that cannot be read is dropped, or ends early, with a warning: the picture matters more.
+shifted by the same amount as the picture, so that both stay together. Packets are copied where the container admits
+the codec, otherwise decoded and encoded as AAC, for WebM as Opus; one packet before the cut is kept, hidden by the edit
+list, because the codecs overlap their packets. Sound that cannot be read is dropped, or ends early, with a warning: the
+picture matters more.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import av
 from av.audio.resampler import AudioResampler
@@ -30,10 +31,11 @@ from vidcam.video.packets import decoded_frames, read_packets
 
 _logger = logging.getLogger(__name__)
 
-_COPIED_CODECS = ("aac", "mp3", "ac3", "eac3", "opus", "flac", "alac")
+_COPIED_CODECS = {"mp4": ("aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"), "webm": ("opus", "vorbis")}
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
-_AAC_BITS_PER_SECOND = 160_000
-_AAC_SAMPLES = 1024
+_BITS_PER_SECOND = 160_000
+_ENCODERS = {"mp4": ("aac", 1024), "webm": ("libopus", 960)}
+"""Container → encoder and the samples of its packets."""
 
 _Packets: TypeAlias = "Iterator[Packet[AudioStream]]"  # in quotes: Packet is generic in the stubs alone
 
@@ -95,7 +97,7 @@ def open_sound(
     """Add a stream of sound to `container`; None if the file at `path` has no sound, or none that can be read.
 
     Args:
-        container: an MP4 whose header is not written yet.
+        container: an MP4 or WebM whose header is not written yet.
         path: the source.
         start_seconds: the output's zero, counted from the source's first displayed frame.
         end_seconds: where the sound is cut, on the same clock; None: at its end.
@@ -123,13 +125,16 @@ def _converter(container: OutputContainer, stream: AudioStream, cut: _Cut) -> Ca
     """Adds the output's stream, and tells how packets of `stream` become packets of it."""
     if getattr(stream, "codec_context", None) is None:
         raise ValueError("its codec is unknown; expected one that FFmpeg can decode; convert the sound")
-    if stream.codec_context.codec.canonical_name in _COPIED_CODECS:
+    kind = container.format.name
+    if stream.codec_context.codec.canonical_name in _COPIED_CODECS[kind]:
         copy = container.add_stream_from_template(stream)
         return lambda packets: _copied(packets, copy, cut)
-    encoder = container.add_stream("aac", rate=_nearest_rate(stream.rate), bit_rate=_AAC_BITS_PER_SECOND)
+    name, samples = _ENCODERS[kind]
+    rate = _nearest_rate(stream.rate) if name == "aac" else 48_000
+    encoder = cast("AudioStream", container.add_stream(name, rate=rate, bit_rate=_BITS_PER_SECOND))
     encoder.layout = "mono" if stream.codec_context.channels == 1 else "stereo"
     encoder.codec_context.flags |= CodecFlags.bitexact
-    return lambda packets: _transcoded(packets, encoder, cut)
+    return lambda packets: _transcoded(packets, encoder, cut, samples)
 
 
 def _copied(packets: _Packets, copy: AudioStream, cut: _Cut) -> _Packets:
@@ -150,9 +155,11 @@ def _copied(packets: _Packets, copy: AudioStream, cut: _Cut) -> _Packets:
         yield packet
 
 
-def _transcoded(packets: _Packets, encoder: AudioStream, cut: _Cut) -> _Packets:
+def _transcoded(packets: _Packets, encoder: AudioStream, cut: _Cut, samples: int) -> _Packets:
     rate = encoder.rate
-    resampler = AudioResampler(format="fltp", layout=encoder.layout.name, rate=rate, frame_size=_AAC_SAMPLES)
+    form = "fltp" if encoder.codec_context.name == "aac" else "flt"
+    encoder.codec_context.format = form
+    resampler = AudioResampler(format=form, layout=encoder.layout.name, rate=rate, frame_size=samples)
     frames = (frame for packet in packets for frame in packet.decode() if frame.pts is not None)
     for frame in chain.from_iterable(resampler.resample(frame) for frame in chain(frames, [None])):
         begin = (frame.pts or 0) * (frame.time_base or Fraction(1, rate))

@@ -1,4 +1,4 @@
-"""Writing video: streamed into H.264 in an MP4, with the sound of the source.
+"""Writing video: streamed into H.264 in an MP4, or another codec or WebM, with the sound of the source.
 
 Time stamps are kept exactly, constant or variable; a frame lasts until the next one, the last one until the end that
 was announced. There are no B-frames, so that decoding and display order agree and the durations in the file are true.
@@ -8,13 +8,12 @@ Nothing half-written is ever seen under the final name: frames go to a hidden fi
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import av
 import numpy as np
@@ -24,8 +23,10 @@ from av.packet import Packet
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
-from vidcam.errors import EncodeError, OutputError, ShapeError
+from vidcam.errors import EncodeError, ShapeError
 from vidcam.media import Frames
+from vidcam.video.claim import claim
+from vidcam.video.encoders import H264, Encoder, encoder_of, quiet
 from vidcam.video.pixels import BT709, YuvEncoder
 from vidcam.video.sound import Sound, open_sound
 
@@ -38,18 +39,20 @@ class VideoWriter:
     """Write frames as they come; a context manager that leaves a whole file, or after an exception none.
 
     Args:
-        path: the destination, an MP4.
+        path: the destination; a name that ends in .webm becomes a WebM, any other an MP4.
         size: (height, width) of the frames; an odd one is padded by its last row or column.
         fps: nominal frame rate; it sets the last frame's duration if `duration_seconds` is not given.
         time_base: the source's unit of time in seconds: its whole multiples are kept exactly. Other times are rounded
             to a fraction of it, at most 0.1 ms; a unit too fine for MP4 is replaced by 1/90000 s.
         duration_seconds: end of the last frame's display.
-        audio_from: a media file whose sound is added: copied where MP4 admits its codec, else transcoded to AAC.
+        audio_from: a media file whose sound is added: copied where the container admits its codec, else transcoded to
+            AAC, for WebM to Opus.
         audio_start_seconds: which second of the source, counted from its first displayed frame, is the output's zero.
         audio_end_seconds: where the sound is cut, on the same clock; None: it is taken whole.
         overwrite: whether an existing file at `path` is replaced.
-        crf: x264's constant quality, 0 (lossless) to 51.
-        preset: x264's preset.
+        encoder: with its quality and preset; see `encoders`.
+        crf: of x264, another constant quality than the encoder's, 0 (lossless) to 51.
+        preset: of x264, another one.
 
     Raises:
         OutputError: the destination exists, its folder does not, or it cannot be written.
@@ -68,23 +71,26 @@ class VideoWriter:
         audio_start_seconds: float = 0.0,
         audio_end_seconds: float | None = None,
         overwrite: bool = False,
-        crf: int = 18,
-        preset: str = "veryfast",
+        encoder: Encoder = H264,
+        crf: int | None = None,
+        preset: str | None = None,
     ) -> None:
         self._is_over = False
         self._path = Path(path)
         self._size = size
-        self._time_base = _mp4_time_base(time_base)
+        self._time_base = _fine_time_base(time_base)
         self._usual_ticks = max(1, round(1 / (fps * self._time_base)))
         self._end_tick = None if duration_seconds is None else self._tick_of(duration_seconds)
         self._to_yuv = YuvEncoder()
         self._last_tick = -1
         self._waiting: Packet[VideoStream] | None = None
         self._sound: Sound | None = None
-        self._temporary = _claim(self._path, overwrite=overwrite)
-        self._container = _open_mp4(self._temporary)
+        if crf is not None or preset is not None:
+            encoder = encoder_of("libx264", preset=preset, quality=crf)
+        self._temporary = claim(self._path, overwrite=overwrite)
+        self._container = _open_output(self._temporary)
         with self._or_nothing():
-            self._stream = _add_h264(self._container, size, fps, self._time_base, {"crf": str(crf), "preset": preset})
+            self._stream = _add_stream(self._container, size, fps, self._time_base, encoder)
             if audio_from is not None:
                 self._sound = open_sound(
                     self._container, audio_from, start_seconds=audio_start_seconds, end_seconds=audio_end_seconds
@@ -210,7 +216,7 @@ def _pts(packet: Packet[VideoStream]) -> int:
     return packet.pts or 0  # never None: the encoder keeps the time stamps that frames were given
 
 
-def _mp4_time_base(time_base: Fraction) -> Fraction:
+def _fine_time_base(time_base: Fraction) -> Fraction:
     """A unit of which `time_base` is a whole multiple, fine enough for times that are not, if MP4 can express one."""
     denominator = time_base.denominator
     while denominator < _COARSEST_DENOMINATOR:
@@ -218,45 +224,19 @@ def _mp4_time_base(time_base: Fraction) -> Fraction:
     return Fraction(1, denominator) if denominator <= _FINEST_DENOMINATOR else _FALLBACK_TIME_BASE
 
 
-def _claim(path: Path, *, overwrite: bool) -> Path:
-    """Create the temporary file beside `path`.
-
-    Raises:
-        OutputError: the destination exists, its folder does not, or it cannot be written.
-    """
-    if path.is_dir():
-        raise OutputError(f"'{path}' is a folder; expected the name of a file to write; add one")
-    if path.exists() and not overwrite:
-        raise OutputError(f"'{path}' exists already; expected a new name; pass overwrite to replace it")
-    if not path.parent.is_dir():
-        raise OutputError(f"the folder '{path.parent}' does not exist; expected one to write into; create it")
-    # A long stem with the addition could exceed what a file name may hold.
-    temporary = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}.part.mp4")
-    try:
-        temporary.touch(exist_ok=False)
-    except OSError as exc:
-        raise OutputError(
-            f"nothing can be written into '{path.parent}' ({exc.strerror}); expected a writable folder; choose another"
-        ) from exc
-    return temporary
-
-
-def _open_mp4(path: Path) -> OutputContainer:
+def _open_output(path: Path) -> OutputContainer:
     # bitexact: no library versions and no creation time; faststart: the index comes first, players can start at once.
-    options = {"fflags": "+bitexact", "movflags": "+faststart"}
-    return av.open(f"file:{path}", "w", format="mp4", container_options=options)
+    options = {"fflags": "+bitexact"}
+    if path.suffix.lower() == ".webm":
+        return av.open(f"file:{path}", "w", format="webm", container_options=options)
+    return av.open(f"file:{path}", "w", format="mp4", container_options=options | {"movflags": "+faststart"})
 
 
-def _add_h264(
-    container: OutputContainer,
-    size: tuple[int, int],
-    fps: Fraction,
-    time_base: Fraction,
-    options: dict[str, str],
+def _add_stream(
+    container: OutputContainer, size: tuple[int, int], fps: Fraction, time_base: Fraction, encoder: Encoder
 ) -> VideoStream:
-    # mbtree off: x264's macroblock tree reads memory it has not set in small frames, and the bytes differ between runs.
-    fixed = {"bf": "0", "profile": "high", "x264-params": "mbtree=0"}
-    stream = container.add_stream("libx264", rate=fps, options={**fixed, **options})
+    quiet(encoder)
+    stream = cast("VideoStream", container.add_stream(encoder.name, rate=fps, options=dict(encoder.options)))
     context = stream.codec_context
     context.height, context.width = (length + length % 2 for length in size)
     context.pix_fmt = "yuv420p"
@@ -264,4 +244,6 @@ def _add_h264(
     context.colorspace = context.color_primaries = context.color_trc = BT709
     context.color_range = ColorRange.MPEG
     context.flags |= CodecFlags.bitexact
+    if encoder.codec == "hevc":
+        context.codec_tag = "hvc1"  # Apple's players open no other
     return stream
