@@ -24,12 +24,12 @@ from vidcam.cam.choice import chosen_layers
 from vidcam.cam.conduct import untouched
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.layers import dotted_name
-from vidcam.cam.methods import GUIDED
 from vidcam.cam.outputs import predicted, require_finite
 from vidcam.errors import InputError, RunError
 from vidcam.explanation import Explanation, Sink, mapped, per_clip_arrays
 from vidcam.fill import Fill
 from vidcam.geometry import Geometry
+from vidcam.guided import GUIDED
 from vidcam.metrics.probability import log_probability
 from vidcam.models.model import Model
 from vidcam.pipelines.layout import reshape_of

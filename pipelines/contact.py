@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcam.cam.methods import GUIDED
 from vidcam.film import Film
+from vidcam.guided import GUIDED
 from vidcam.media import Seconds
 from vidcam.names import one_line
 from vidcam.pipelines.draw import Stills

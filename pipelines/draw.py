@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from vidcam.cam.methods import GUIDED
-from vidcam.fill import Fill
 from vidcam.film import Film
+from vidcam.guided import GUIDED
 from vidcam.media import Frames, Seconds, VideoInfo
-from vidcam.pipelines.stages import Clock, prefetch
+from vidcam.pipelines.paint import GuidedValues, Look, Moment, Painter
+from vidcam.pipelines.play import opened, played
+from vidcam.pipelines.stages import Clock
 from vidcam.progress import Progress
-from vidcam.render.colormap import colour_table
-from vidcam.render.guided import guided_picture
-from vidcam.render.overlay import Overlay, explanation_map, outline
+from vidcam.sampling import ROUNDING_SECONDS
 from vidcam.video.reader import VideoReader
 from vidcam.video.writer import VideoWriter
 
 SHEET_COLUMNS = 8
 SHEET_SIDE_PX = 480
-
-
-class GuidedValues(Protocol):
-    """Guided maps of a film, asked for in the order of time; see `pipelines.guided`."""
-
-    def values(self, method: str, second: float, *, target: int) -> NDArray[np.float32]:
-        """Signed values inside the view, (H', W', 3)."""
-
-    def scale(self, method: str, *, target: int) -> float:
-        """The magnitude that is drawn as black or white."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +51,7 @@ class Stills:
     source: list[Frames] = field(default_factory=list)
     overlays: dict[str, list[Frames]] = field(default_factory=dict)
 
-    def add(self, moment: _Moment) -> None:
+    def add(self, moment: Moment) -> None:
         """Keep a moment, shrunk."""
         self.seconds.append(moment.second)
         self.source.append(_shrunk(moment.frame))
@@ -81,16 +68,14 @@ class Drawing:
         info: its source.
         pts_seconds: (S,) the displayed frames that are drawn.
         end_seconds: where drawing ends, not included.
-        fill: what the map video hides with.
-        mean_rgb: the dataset's mean colour, for that fill.
+        look: how evidence is shown.
     """
 
     film: Film
     info: VideoInfo
     pts_seconds: Seconds
     end_seconds: float
-    fill: Fill
-    mean_rgb: tuple[float, float, float]
+    look: Look
 
 
 def draw_videos(
@@ -117,69 +102,20 @@ def draw_videos(
         guided: needed where a guided method is drawn.
     """
     start = float(drawing.pts_seconds[0])
-    wanted = _still_moments(drawing.pts_seconds) if stills is not None else frozenset()
-    painter = _Painter(drawing, guided)
-    source = clock.timed("decode for drawing", _frames(reader, drawing.pts_seconds))
+    wanted = still_moments(drawing.pts_seconds) if stills is not None else frozenset()
+    painter = Painter(drawing.film, drawing.look, guided)
     with ExitStack() as stack:
-        writers = {video: stack.enter_context(_writer(drawing, folder / video.name)) for video in videos}
-        frames = stack.enter_context(closing(prefetch(source, depth=4)))
+        sinks = {video: opened(stack, _writer(drawing, folder / video.name), clock) for video in videos}
+        frames = stack.enter_context(played(_frames(reader, drawing.pts_seconds), clock))
         for done, (second, frame) in enumerate(frames, start=1):
-            moment = _Moment(drawing.film, painter, max(second, float(drawing.film.timeline.starts[0])), frame)
-            for video, writer in writers.items():
+            moment = Moment(painter, second, frame)
+            for video, sink in sinks.items():
                 with clock.stage("blend"):
                     picture = moment.picture(video.kind, video.method, video.target)
-                with clock.stage("encode"):
-                    writer.write(picture, second - start)
+                sink.write(picture, second - start)
             if stills is not None and second in wanted:
                 stills.add(moment)
             progress("drawing frames", done, drawing.pts_seconds.size)
-
-
-class _Painter:
-    """Draws one kind of picture of a frame; tables and the view are worked out once."""
-
-    def __init__(self, drawing: Drawing, guided: GuidedValues | None) -> None:
-        self._drawing, self._guided = drawing, guided
-        self._view = drawing.film.geometry.view_slices()
-        self._overlay = Overlay(colour_table())
-
-    def paint(self, kind: str, frame: Frames, heat: NDArray[np.float32]) -> Frames:
-        """An overlay with the model's view outlined, or the explanation map."""
-        if kind == "overlay":
-            return outline(self._overlay.blend(frame, heat, self._view), self._view)
-        return explanation_map(
-            frame,
-            heat,
-            self._view,
-            fill=self._drawing.fill,
-            mean_rgb=self._drawing.mean_rgb,
-        )
-
-    def paint_guided(self, frame: Frames, method: str, second: float, target: int) -> Frames:
-        """Guided values around grey, with the model's view outlined."""
-        assert self._guided is not None, "guided methods are drawn with guided values"
-        values = self._guided.values(method, second, target=target)
-        scale = self._guided.scale(method, target=target)
-        return guided_picture(values, self._view, (frame.shape[0], frame.shape[1]), scale)
-
-
-class _Moment:
-    """One displayed frame; heat is worked out once for each method and target, when it is first asked for."""
-
-    def __init__(self, film: Film, painter: _Painter, second: float, frame: Frames) -> None:
-        self._film, self._painter = film, painter
-        self.second, self.frame = second, frame
-        self._heat: dict[tuple[str, int], NDArray[np.float32]] = {}
-
-    def picture(self, kind: str, method: str, target: int) -> Frames:
-        """The frame as a video of that kind shows it."""
-        if method in GUIDED:
-            return self._painter.paint_guided(self.frame, method, self.second, target)
-        key = (method, target)
-        if key not in self._heat:
-            heat = self._film.source_heat(method, self.second, target=target)
-            self._heat[key] = heat.astype(np.float32, copy=False)
-        return self._painter.paint(kind, self.frame, self._heat[key])
 
 
 def _frames(reader: VideoReader, pts_seconds: Seconds) -> Generator[tuple[float, Frames], None, None]:
@@ -200,7 +136,17 @@ def _writer(drawing: Drawing, path: Path) -> VideoWriter:
     )
 
 
-def _still_moments(pts_seconds: Seconds) -> frozenset[float]:
+def drawn_seconds(info: VideoInfo, start_seconds: float, end_seconds: float) -> Seconds:
+    """The frames on display in [start, end), at least one; frames may be closer to each other than rounding."""
+    pts = info.pts_seconds
+    rounding = min(ROUNDING_SECONDS, float(np.diff(pts, append=info.duration_seconds).min()) / 2)
+    begin = max(0, int(np.searchsorted(pts, start_seconds + rounding, side="right")) - 1)
+    end = int(np.searchsorted(pts, end_seconds - rounding))
+    return pts[begin : max(end, begin + 1)]
+
+
+def still_moments(pts_seconds: Seconds) -> frozenset[float]:
+    """The moments that a sheet shows, of the displayed frames (S,)."""
     columns = min(SHEET_COLUMNS, pts_seconds.size)
     middles = ((np.arange(columns) + 0.5) * pts_seconds.size / columns).astype(int)
     return frozenset(pts_seconds[middles].tolist())

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcam.cam.methods import GUIDED
 from vidcam.cam.saliency import guided_saliency
 from vidcam.film import Film
+from vidcam.guided import GUIDED
 from vidcam.models.model import Model
 from vidcam.pipelines.analyse import Footage, Question, torch_errors
 from vidcam.pipelines.stages import Clock, prefetch

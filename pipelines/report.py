@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidcam import __version__
-from vidcam.cam.methods import GUIDED
 from vidcam.explanation import FIVE_NUMBERS, AlphaAudit, Sink
 from vidcam.film import Film
+from vidcam.guided import GUIDED
 from vidcam.metrics.drop import average_drop, drop
 from vidcam.metrics.increase import increase, increase_rate
 from vidcam.models.model import Model

@@ -5,30 +5,35 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vidcam.explanation import Sink
 from vidcam.film import SCHEMA, Film, film_bounds
-from vidcam.media import Seconds, VideoInfo
 from vidcam.models.model import Model
 from vidcam.names import as_text
+from vidcam.origin import Origin, content_hash
 from vidcam.pipelines import report
 from vidcam.pipelines.analyse import Answer, Footage, Question
 from vidcam.pipelines.contact import contact_sheet
-from vidcam.pipelines.draw import Drawing, Stills, Video, draw_videos, video_list
+from vidcam.pipelines.draw import Drawing, Stills, Video, draw_videos, drawn_seconds, video_list
 from vidcam.pipelines.guided import GuidedFilm
 from vidcam.pipelines.options import ExplainOptions
 from vidcam.pipelines.outputs import saving, slug, source_of, stated_path
+from vidcam.pipelines.paint import Look
 from vidcam.pipelines.sentences import audit_sentences, weights_sentence
 from vidcam.pipelines.stages import Clock
 from vidcam.pipelines.windows import timeline
 from vidcam.preprocess import mean_rgb
 from vidcam.progress import Progress
-from vidcam.sampling import ROUNDING_SECONDS
+from vidcam.video.images import IMAGES
+
+LEADERS = 3
+"""Classes of each window whose labels are saved with the maps."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +67,7 @@ class Result:
     def __init__(self, asked: Asked, footage: Footage, answers: tuple[Answer, ...], *, clock: Clock) -> None:
         self._asked, self._footage, self._answers, self._clock = asked, footage, answers, clock
         first = footage.windows[0]
-        self._pts = _drawn_seconds(footage.reader.info, first.start_seconds, footage.windows[-1].end_seconds)
+        self._pts = drawn_seconds(footage.reader.info, first.start_seconds, footage.windows[-1].end_seconds)
         self._seen = np.maximum(self._pts, first.start_seconds)  # a clip may start while a frame is on display
         with clock.stage("scale"):
             self.film = self._film()
@@ -78,7 +83,26 @@ class Result:
             labels=tuple(model.label(int(explanation.target[0])) for explanation in explanations),
             explanations=explanations,
             bounds=tuple(film_bounds(explanation, line, self._seen) for explanation in explanations),
+            class_labels=self._class_labels(),
         )
+
+    def _origin(self, folder: Path) -> Origin:
+        info, windows = self._footage.reader.info, self._footage.windows
+        return Origin(
+            path=stated_path(source_of(info), folder),
+            content_hash=content_hash(info.files),
+            span_seconds=(windows[0].start_seconds, windows[-1].end_seconds),
+            fps=str(info.fps) if info.decoder == IMAGES else None,
+            mean_rgb=mean_rgb(self._asked.model.spec.scaling),
+        )
+
+    def _class_labels(self) -> dict[int, str]:
+        """Of the classes that lead in some window, of the targets and of the foil."""
+        explanations = [answer.explanation for answer in self._answers]
+        asked: list[NDArray[Any]] = [explanation.target for explanation in explanations]
+        asked += [explanation.foil for explanation in explanations if explanation.foil is not None]
+        best = np.argsort(-explanations[0].logits, axis=1, kind="stable")[:, :LEADERS]
+        return {int(k): self._asked.model.label(int(k)) for k in np.unique(np.concatenate([best.ravel(), *asked]))}
 
     def write(self, stage: Path, folder: Path, stem: str) -> dict[str, Any]:
         """Write every file into the stage; returns the document."""
@@ -94,7 +118,7 @@ class Result:
                 path.write_bytes(contact_sheet(self.film, stills, document, self._seen))
         if "data" in outputs:
             with saving(stage / f"{stem}.npz") as path:
-                self.film.save(path)
+                replace(self.film, origin=self._origin(folder)).save(path)
         with saving(stage / f"{stem}.json") as path:
             path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
         return document
@@ -120,8 +144,7 @@ class Result:
             info=self._footage.reader.info,
             pts_seconds=self._pts,
             end_seconds=self._footage.windows[-1].end_seconds,
-            fill=self._asked.options.fill,
-            mean_rgb=mean_rgb(self._asked.model.spec.scaling),
+            look=Look(fill=self._asked.options.fill, mean_rgb=mean_rgb(self._asked.model.spec.scaling)),
         )
         reader, asked = self._footage.reader, self._asked
         guided = GuidedFilm(asked.model, self._footage, asked.question, self.film, self._clock)
@@ -173,12 +196,3 @@ class Result:
             "versions": report.versions(),
             "files": report.all_files(stem, targets, sheet="sheet" in outputs, data="data" in outputs),
         }
-
-
-def _drawn_seconds(info: VideoInfo, start_seconds: float, end_seconds: float) -> Seconds:
-    """The frames on display in [start, end), at least one; frames may be closer to each other than rounding."""
-    pts = info.pts_seconds
-    rounding = min(ROUNDING_SECONDS, float(np.diff(pts, append=info.duration_seconds).min()) / 2)
-    begin = max(0, int(np.searchsorted(pts, start_seconds + rounding, side="right")) - 1)
-    end = int(np.searchsorted(pts, end_seconds - rounding))
-    return pts[begin : max(end, begin + 1)]

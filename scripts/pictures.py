@@ -19,8 +19,8 @@ from torch import Tensor
 
 from vidcam.cam.attribution import attribution
 from vidcam.cam.explain import explain
-from vidcam.cam.methods import GUIDED
 from vidcam.explanation import Explanation, peaks_in_sink
+from vidcam.guided import GUIDED
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 from vidcam.media import Frames
 from vidcam.models.model import Model

@@ -1,6 +1,7 @@
 """Who may import whom, read from the imports themselves; an arrow that is not in the picture fails.
 
-    errors ◄ media, names, interrupts, fill, progress, maps, geometry, spec, timeline, explanation, film, motion  leaves
+    errors ◄ media, names, interrupts, fill, progress, maps, geometry, spec, timeline, guided, origin, explanation,
+        film, motion                                         leaves
     leaves ◄ {sampling, preprocess, video, cam, metrics, render}      none of these imports another
     leaves ◄ models                                             models know torch, not cam, video or metrics
     core + models ◄ pipelines ◄ cli ◄ __main__                  `vidcam/__init__` names all; nobody imports its names
@@ -31,8 +32,10 @@ LEAVES = {
     "geometry": {"maps"},
     "spec": {"geometry"},
     "timeline": {"maps", "media"},
+    "guided": set[str](),
+    "origin": set[str](),
     "explanation": {"maps", "geometry", "media"},
-    "film": {"explanation", "geometry", "maps", "media", "timeline"},
+    "film": {"explanation", "geometry", "maps", "media", "origin", "timeline"},
     "motion": {"motion"},  # a leaf of several files, which import each other
 }
 CORE = ("sampling", "preprocess", "video", "cam", "metrics", "render")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -24,6 +24,7 @@ from vidcam.explanation import AUDIT_FIELDS, AlphaAudit, Explanation
 from vidcam.geometry import Geometry
 from vidcam.maps import Floats, normalise, resample_plane, upsample_volume
 from vidcam.media import Seconds
+from vidcam.origin import Origin, origin_from
 from vidcam.timeline import Timeline
 
 SCHEMA = 1
@@ -45,6 +46,8 @@ class Film:
         labels: name of each target.
         explanations: one for each target, N clips each.
         bounds: for each target: method → (low, high) of the upsampled raw map over the film.
+        origin: the film itself, to draw it again; None where that is not known.
+        class_labels: index → label of the classes that lead in some window, the targets' and the foil among them.
     """
 
     source: str
@@ -54,6 +57,8 @@ class Film:
     labels: tuple[str, ...]
     explanations: tuple[Explanation, ...]
     bounds: tuple[Bounds, ...]
+    origin: Origin | None = None
+    class_labels: Mapping[int, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         lengths = {len(explanation) for explanation in self.explanations}
@@ -114,6 +119,8 @@ class Film:
             "layer": self.explanations[0].layer,
             "input_size": list(self.explanations[0].input_size),
             "geometry": asdict(self.geometry),
+            "origin": None if self.origin is None else asdict(self.origin),
+            "class_labels": {str(index): label for index, label in self.class_labels.items()},
             "targets": [
                 {
                     "label": label,
@@ -183,6 +190,8 @@ def _film(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Film:
         labels=tuple(entry["label"] for entry in meta["targets"]),
         explanations=tuple(_explanation(f"target{i}", entry, meta, arrays) for i, entry in enumerate(meta["targets"])),
         bounds=tuple({name: (low, high) for name, (low, high) in entry["bounds"].items()} for entry in meta["targets"]),
+        origin=origin_from(meta["origin"]) if meta.get("origin") else None,
+        class_labels={int(index): label for index, label in meta.get("class_labels", {}).items()},
     )
 
 

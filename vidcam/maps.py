@@ -92,8 +92,9 @@ def normalise(heat: Floats, low: float, high: float) -> Floats:
         return np.zeros_like(heat)
     if high - low <= ROUNDING * high:
         return np.ones_like(heat)
-    scaled: Floats = np.clip((heat - low) / (high - low), 0.0, 1.0)
-    return scaled
+    scaled: Floats = heat - low
+    scaled /= high - low  # in place: at 4K each new array costs as much as the arithmetic
+    return np.clip(scaled, 0.0, 1.0, out=scaled)
 
 
 def normalise_per_clip(heat: Floats) -> Floats:

@@ -27,6 +27,7 @@ from vidcam.models.model import Model
 from vidcam.pipelines.draw import SHEET_COLUMNS, Drawing, Stills, Video, draw_videos, video_list
 from vidcam.pipelines.explain import ExplainedVideo, explain_video
 from vidcam.pipelines.options import ExplainOptions
+from vidcam.pipelines.paint import Look
 from vidcam.pipelines.stages import Clock
 from vidcam.progress import silent
 from vidcam.render.colormap import colour_table
@@ -108,7 +109,7 @@ def _draw(
     stills: Stills | None = None,
 ) -> None:
     moments = reel.info.pts_seconds if pts is None else pts
-    drawing = Drawing(film, reel.info, moments, reel.info.duration_seconds, fill, MEAN)
+    drawing = Drawing(film, reel.info, moments, reel.info.duration_seconds, Look(fill, MEAN))
     draw_videos(drawing, reel, videos, Path("nowhere"), clock=Clock(), progress=silent, stills=stills)
 
 

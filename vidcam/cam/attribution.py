@@ -19,7 +19,7 @@ from vidcam.cam.conduct import unwrapped
 from vidcam.cam.evidence import LayerMaps
 from vidcam.cam.fusion import Fusion, fuse
 from vidcam.cam.inputs import Input, first_clip, ordinary, reference
-from vidcam.cam.methods import GUIDED, Evidence, canonical_methods, volume_methods
+from vidcam.cam.methods import Evidence, canonical_methods, volume_methods
 from vidcam.cam.outputs import Ends, class_scores, require_finite
 from vidcam.cam.record import NoGradientError, Tape, record
 from vidcam.cam.requirements import require_apart, require_map, require_ordinary, require_rows
@@ -30,6 +30,7 @@ from vidcam.cam.targets import Aim, Target, aim_at_classes, aim_at_function
 from vidcam.cam.weights import to_numpy
 from vidcam.errors import InputError, LayerError
 from vidcam.explanation import OF_FUNCTION, Activation, Explanation
+from vidcam.guided import GUIDED
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 
 

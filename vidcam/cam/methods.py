@@ -22,6 +22,7 @@ from vidcam.cam.weights import (
     gradcam_weights,
 )
 from vidcam.errors import InputError, name_not_found
+from vidcam.guided import GUIDED
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,11 +68,6 @@ METHODS: Mapping[str, MapFunction] = MappingProxyType(
     }
 )
 """Every method that makes a volume; → raw map (N, t, h, w)."""
-
-GUIDED: Mapping[str, str] = MappingProxyType(
-    {"guided-gradcam": "gradcam", "guided-gradcam+": "gradcam+", "guided-gradcam++": "gradcam++"}
-)
-"""Guided method → the method whose upsampled map it multiplies with guided backpropagation."""
 
 ALL_METHODS = (*METHODS, *GUIDED)
 

@@ -135,8 +135,14 @@ class Page:
 
     def to_png(self, height_px: int) -> bytes:
         """The page as a PNG file without dates or versions."""
+        file = io.BytesIO()
+        Image.fromarray(self.to_pixels(height_px)).save(file, format="PNG", compress_level=6)
+        return file.getvalue()
+
+    def to_pixels(self, height_px: int, *, background: str = "white") -> Picture:
+        """The page as an (H, W, 3) uint8 picture."""
         inches = (self.width_px / _POINTS_PER_INCH, height_px / _POINTS_PER_INCH)
-        figure = Figure(figsize=inches, dpi=_POINTS_PER_INCH, facecolor="white", edgecolor="none")
+        figure = Figure(figsize=inches, dpi=_POINTS_PER_INCH, facecolor=background, edgecolor="none")
         canvas = FigureCanvasAgg(figure)
         downward = Affine2D().scale(1, -1).translate(0, height_px)
         for artist in self._artists:
@@ -146,9 +152,7 @@ class Page:
         pixels = np.asarray(canvas.buffer_rgba())[:, :, :3].copy()  # type: ignore[no-untyped-call]
         for left, top, picture in self._pictures:
             pixels[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
-        file = io.BytesIO()
-        Image.fromarray(pixels).save(file, format="PNG", compress_level=6)
-        return file.getvalue()
+        return pixels
 
     def _broken(self, word: str, style: TextStyle, width_px: float) -> list[str]:
         pieces = [""]
