@@ -49,7 +49,7 @@ class Question:
 
     Attributes:
         methods: canonical names, as asked.
-        targets: class indices; empty for the class that leads over the film.
+        targets: class indices, None for each window's own top class; empty for the class that leads over the film.
         ask: volumes to make, foil and kind of score.
         layers: dotted names; several are fused.
         fusion: how.
@@ -58,7 +58,7 @@ class Question:
     """
 
     methods: tuple[str, ...]
-    targets: tuple[int, ...]
+    targets: tuple[int | None, ...]
     ask: Ask
     layers: tuple[str, ...]
     fusion: Fusion
@@ -90,11 +90,21 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Footage:
-    """An open film and how it is shown to the model."""
+    """An open film, how it is shown to the model, and which part of it was asked for."""
 
     reader: VideoReader
     windows: tuple[Window, ...]
     geometry: Geometry
+    start_seconds: float = 0.0
+    end_seconds: float = float("inf")
+
+    @property
+    def span_seconds(self) -> tuple[float, float]:
+        """The part of the film that is explained, [start, end): that of the windows, as far as it was asked for."""
+        return (
+            max(self.windows[0].start_seconds, self.start_seconds),
+            min(self.windows[-1].end_seconds, self.end_seconds),
+        )
 
 
 def analyse(
@@ -203,7 +213,7 @@ class _Analysis:
             for positions, tensor in ready:
                 yield [chosen[position] for position in positions], tensor.to(self._model.device)
 
-    def _explain(self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int]) -> None:
+    def _explain(self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int | None]) -> None:
         question = self._question
         shown = watched(self._model, tensor, question.layers, question.fusion)
         with self._clock.stage("model and maps"), shown as run:

@@ -13,7 +13,7 @@ from typing import Any
 from vidcam.cam.ask import Ask
 from vidcam.cam.methods import canonical_methods, volume_methods
 from vidcam.errors import InputError
-from vidcam.film import Film
+from vidcam.film import PER_WINDOW, Film
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.pipelines.analyse import Footage, Question, analyse, grey_sink, target_layers
@@ -69,7 +69,7 @@ class Explainer:
         foil = None if options.foil is None else model.label_index(options.foil)
         question = Question(
             methods=methods,
-            targets=tuple(dict.fromkeys(model.label_index(target) for target in options.targets)),
+            targets=tuple(dict.fromkeys(_target(model, target) for target in options.targets)),
             ask=Ask(volume_methods(methods), foil, options.score, options.lam),
             layers=layers,
             fusion=options.fusion,
@@ -79,6 +79,10 @@ class Explainer:
         if foil is not None and foil in question.targets:
             label = model.label(foil)
             raise InputError(f"the foil {label!r} is a target too, expected another class; leave one of the two out")
+        if foil is not None and None in question.targets:
+            raise InputError(
+                f"a foil was given with the target {PER_WINDOW!r}, which is another class in each window; leave one out"
+            )
         self._asked = Asked(model, options, question, grey_sink(model, layers), note, progress)
 
     @classmethod
@@ -123,8 +127,21 @@ class Explainer:
             fps=None if is_each_a_clip else spec.fps,
             overlap=options.overlap,
             clip_start_seconds=options.clip_start_seconds,
+            start_seconds=options.start_seconds,
+            end_seconds=options.end_seconds,
         )
-        return Footage(reader, windows, spec.geometry(reader.info.size))
+        return Footage(
+            reader,
+            windows,
+            spec.geometry(reader.info.size),
+            start_seconds=0.0 if options.start_seconds is None else options.start_seconds,
+            end_seconds=float("inf") if options.end_seconds is None else options.end_seconds,
+        )
+
+
+def _target(model: Model, target: str | int) -> int | None:
+    """A class's index; None for each window's own top class."""
+    return None if target == PER_WINDOW else model.label_index(target)
 
 
 def explain_video(

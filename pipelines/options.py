@@ -26,13 +26,16 @@ class ExplainOptions:
 
     Attributes:
         methods: names or aliases.
-        targets: labels or class indices; empty: the class of the highest mean probability over the film.
+        targets: labels or class indices, or `per-window` for each window's own top class; empty: the class of the
+            highest mean probability over the film.
         foil: label or index of a class to contrast the targets with.
         layer: dotted name, or several whose maps are fused; None: the model's own default.
         fusion: `mean` or `max` of several layers' maps, each divided by its own maximum.
         score: `logit`, or `probability`, whose gradient vanishes where the model is sure.
         lam: λ of EQ 12 for gradcam++; near 0 it weighs as gradcam+ does.
         clip_start_seconds: explain only the one window that starts here.
+        start_seconds: where the explained part of the film begins.
+        end_seconds: where it ends, not included.
         overlap: share of a window that the next one covers again.
         outputs: of `overlay`, `map`, `sheet`, `data`; the JSON is always written.
         fill: what hidden pixels become, in `map` and in the measures.
@@ -50,6 +53,8 @@ class ExplainOptions:
     score: ScoreName = "logit"
     lam: float = 1.0
     clip_start_seconds: float | None = None
+    start_seconds: float | None = None
+    end_seconds: float | None = None
     overlap: float = 0.5
     outputs: Sequence[str] = DEFAULT_OUTPUTS
     fill: Fill = "black"
@@ -69,6 +74,8 @@ class ExplainOptions:
             raise InputError(f"decoder is {self.decoder!r}, expected one of {', '.join(DECODERS)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"batch_size is {self.batch_size}, expected at least 1")
+        if self.clip_start_seconds is not None and (self.start_seconds is not None or self.end_seconds is not None):
+            raise InputError("a clip was asked for and a part of the film too, expected one of them; leave one out")
         if self.fusion not in FUSIONS:
             raise InputError(f"fusion is {self.fusion!r}, expected one of {', '.join(FUSIONS)}")
 

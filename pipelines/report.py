@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vidcam import __version__
 from vidcam.explanation import FIVE_NUMBERS, AlphaAudit, Sink
-from vidcam.film import Film
+from vidcam.film import PER_WINDOW, Film
 from vidcam.guided import GUIDED
 from vidcam.metrics.drop import average_drop, drop
 from vidcam.metrics.increase import increase, increase_rate
@@ -87,7 +87,7 @@ def target_entry(
     explanation = answer.explanation
     return {
         "label": film.labels[number],
-        "index": int(explanation.target[0]),
+        "index": None if film.labels[number] == PER_WINDOW else int(explanation.target[0]),
         "probability": float(np.exp(answer.log_original).mean()),
         "saturated": float(explanation.saturated.mean()),
         "foil": foil,

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcam.explanation import Sink
-from vidcam.film import SCHEMA, Film, film_bounds
+from vidcam.explanation import OF_FUNCTION, Sink
+from vidcam.film import PER_WINDOW, SCHEMA, Film, film_bounds
 from vidcam.models.model import Model
 from vidcam.names import as_text
 from vidcam.origin import Origin, content_hash
@@ -66,9 +66,8 @@ class Result:
 
     def __init__(self, asked: Asked, footage: Footage, answers: tuple[Answer, ...], *, clock: Clock) -> None:
         self._asked, self._footage, self._answers, self._clock = asked, footage, answers, clock
-        first = footage.windows[0]
-        self._pts = drawn_seconds(footage.reader.info, first.start_seconds, footage.windows[-1].end_seconds)
-        self._seen = np.maximum(self._pts, first.start_seconds)  # a clip may start while a frame is on display
+        self._pts = drawn_seconds(footage.reader.info, *footage.span_seconds)
+        self._seen = np.maximum(self._pts, footage.span_seconds[0])  # a clip may start while a frame is on display
         with clock.stage("scale"):
             self.film = self._film()
 
@@ -80,18 +79,21 @@ class Result:
             model=model.spec.name,
             geometry=footage.geometry,
             timeline=line,
-            labels=tuple(model.label(int(explanation.target[0])) for explanation in explanations),
+            labels=tuple(
+                PER_WINDOW if asked is None else model.label(int(explanation.target[0]))
+                for asked, explanation in zip(self._asked.question.targets or (OF_FUNCTION,), explanations, strict=True)
+            ),
             explanations=explanations,
             bounds=tuple(film_bounds(explanation, line, self._seen) for explanation in explanations),
             class_labels=self._class_labels(),
         )
 
     def _origin(self, folder: Path) -> Origin:
-        info, windows = self._footage.reader.info, self._footage.windows
+        info = self._footage.reader.info
         return Origin(
             path=stated_path(source_of(info), folder),
             content_hash=content_hash(info.files),
-            span_seconds=(windows[0].start_seconds, windows[-1].end_seconds),
+            span_seconds=self._footage.span_seconds,
             fps=str(info.fps) if info.decoder == IMAGES else None,
             mean_rgb=mean_rgb(self._asked.model.spec.scaling),
         )
@@ -143,7 +145,7 @@ class Result:
             film=self.film,
             info=self._footage.reader.info,
             pts_seconds=self._pts,
-            end_seconds=self._footage.windows[-1].end_seconds,
+            end_seconds=self._footage.span_seconds[1],
             look=Look(fill=self._asked.options.fill, mean_rgb=mean_rgb(self._asked.model.spec.scaling)),
         )
         reader, asked = self._footage.reader, self._asked

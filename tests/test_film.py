@@ -21,6 +21,7 @@ from vidcam.film import CHUNK, Film, film_bounds, load_film
 from vidcam.geometry import Geometry
 from vidcam.maps import normalise, upsample_volume
 from vidcam.media import Seconds
+from vidcam.origin import Origin
 from vidcam.timeline import Timeline
 
 METHODS = ("gradcam", "gradcam++")
@@ -320,3 +321,21 @@ def test_each_target_is_drawn_on_its_own_scale() -> None:
         assert (
             made.source_heat(name, 1.0, target=1).mean() < 0.9
         )  # clipped with the bounds of the first, all would be 1
+
+
+def test_the_film_it_was_made_of_and_the_labels_survive(tmp_path: Path) -> None:
+    origin = Origin("../a.mp4", "ab" * 32, (0.0, 7.5), None, (1.0, 2.0, 3.0))
+    dataclasses.replace(film(), origin=origin, class_labels={3: "座る", 0: "a"}).save(tmp_path / "a.npz")
+    read = load_film(tmp_path / "a.npz")
+    assert (read.origin, read.class_labels) == (origin, {0: "a", 3: "座る"})
+
+
+def test_maps_that_were_saved_without_them_are_read(tmp_path: Path) -> None:
+    film().save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as arrays:
+        content = dict(arrays)
+    meta = json.loads(str(content["meta"]))
+    del meta["origin"], meta["class_labels"]
+    np.savez(tmp_path / "b.npz", **{**content, "meta": np.array(json.dumps(meta))})
+    read = load_film(tmp_path / "b.npz")
+    assert (read.origin, read.class_labels) == (None, {})

@@ -274,3 +274,31 @@ def test_a_clip_starts_with_the_frame_on_display() -> None:
         (window,) = plan_windows(TEN_SECONDS, frames=16, fps=fps, clip_start_seconds=3.01)
         assert window.times[0] == pytest.approx(3.0)
         assert window.start_seconds == pytest.approx(start)
+
+
+@pytest.mark.parametrize("fps", [I3D_RATE, None])
+def test_a_part_of_a_film(fps: Fraction | None) -> None:
+    windows = plan_windows(TEN_SECONDS, frames=16, fps=fps, start_seconds=2.0, end_seconds=6.0)
+    assert windows[0].start_seconds == pytest.approx(2.0)
+    assert windows[-1].end_seconds == pytest.approx(6.0)
+    assert all(window.times.min() >= 2.0 and window.times.max() < 6.0 for window in windows)
+    whole = plan_windows(TEN_SECONDS, frames=16, fps=fps)
+    part = plan_windows(TEN_SECONDS, frames=16, fps=fps, start_seconds=0.0, end_seconds=99.0)
+    assert [window.start_seconds for window in part] == [window.start_seconds for window in whole]
+
+
+@pytest.mark.parametrize(("start", "end", "first"), [(4.0, 4.1, 4.0), (9.9, 10.0, 8.72), (9.9, 12.0, 8.72)])
+def test_a_part_shorter_than_a_window_has_one_that_lies_in_the_film(start: float, end: float, first: float) -> None:
+    (window,) = plan_windows(TEN_SECONDS, frames=16, fps=I3D_RATE, start_seconds=start, end_seconds=end)
+    assert window.start_seconds == pytest.approx(first)
+
+
+def test_a_part_for_images_one_by_one() -> None:
+    windows = plan_windows(TEN_SECONDS, frames=1, fps=Fraction(5), start_seconds=2.0, end_seconds=3.0)
+    assert [round(window.start_seconds, 3) for window in windows] == [2.0, 2.2, 2.4, 2.6, 2.8]
+
+
+@pytest.mark.parametrize(("start", "end"), [(3.0, 3.0), (5.0, 2.0), (-1.0, 4.0), (10.0, None), (math.nan, 4.0)])
+def test_a_part_that_is_empty(start: float, end: float | None) -> None:
+    with pytest.raises(InputError, match=r"was asked for, expected a start before the end, from 0 to below 10\.000 s"):
+        plan_windows(TEN_SECONDS, frames=16, fps=I3D_RATE, start_seconds=start, end_seconds=end)

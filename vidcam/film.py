@@ -28,6 +28,9 @@ from vidcam.origin import Origin, origin_from
 from vidcam.timeline import Timeline
 
 SCHEMA = 1
+PER_WINDOW = "per-window"
+"""The label of a target that is each window's own top class."""
+
 CHUNK = 64
 """Moments that are upsampled at once where a whole film is gone through."""
 

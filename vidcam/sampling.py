@@ -71,6 +71,8 @@ def plan_windows(
     fps: Fraction | None,
     overlap: float = 0.5,
     clip_start_seconds: float | None = None,
+    start_seconds: float | None = None,
+    end_seconds: float | None = None,
     short: ShortPolicy = "hold",
 ) -> tuple[Window, ...]:
     """The windows of a film, or the one that starts at a given moment.
@@ -82,18 +84,24 @@ def plan_windows(
         overlap: share of a window that the next one covers again, in [0, 1); of no account where T is 1.
         clip_start_seconds: start of the only window (without a rate: of the frame on display then); None for the
             whole film.
+        start_seconds: where the first window starts; None: with the film. One that would reach beyond the film starts
+            earlier.
+        end_seconds: where the last window ends, if the part is as long as a window; None: with the film.
         short: what fills the slots where the film ends before the window does.
 
     Returns:
         At least one window, by start.
 
     Raises:
-        InputError: overlap outside [0, 1), or a start outside the film.
+        InputError: overlap outside [0, 1), a start outside the film, or a part that is empty.
     """
     if not 0.0 <= overlap < 1.0:
         raise InputError(f"overlap is {overlap}, expected 0 <= overlap < 1; 0.5 shows every moment twice")
     axis = _Axis(info, frames, fps)
-    starts = _starts(axis, overlap) if clip_start_seconds is None else [_checked_start(axis, clip_start_seconds)]
+    if clip_start_seconds is None:
+        starts = _starts(axis, overlap, _checked_part(axis, start_seconds, end_seconds))
+    else:
+        starts = [_checked_start(axis, clip_start_seconds)]
     begins = [axis.second(start) for start in starts]
     ends = [axis.second(min(start + axis.span, axis.length)) for start in starts]
     for index, follower in enumerate(begins[1:]):
@@ -158,16 +166,28 @@ def _checked_start(axis: _Axis, start: float) -> float:
     return axis.position(start)
 
 
-def _starts(axis: _Axis, overlap: float) -> list[float]:
-    last = axis.length - axis.span
-    if last <= ROUNDING_SECONDS:
-        return [0.0]
+def _checked_part(axis: _Axis, start: float | None, end: float | None) -> tuple[float, float]:
+    """The part [start, end) as positions."""
+    length = axis.info.duration_seconds
+    first, last = 0.0 if start is None else start, length if end is None else min(end, length)
+    if not 0.0 <= first < last:
+        raise InputError(
+            f"the part from {first:g} to {length if end is None else end:g} s was asked for, expected a start before "
+            f"the end, from 0 to below {length:.3f} s, the length of {axis.info.path}; change the start or the end"
+        )
+    return axis.position(first), axis.length if last >= length else axis.position(last)
+
+
+def _starts(axis: _Axis, overlap: float, part: tuple[float, float]) -> list[float]:
+    first, last = part[0], part[1] - axis.span
     if axis.frames == 1:
-        count = math.ceil((axis.length - ROUNDING_SECONDS) / axis.span)
-        return [float(i if axis.fps is None else i / axis.fps) for i in range(count)]
+        count = math.ceil((part[1] - first - ROUNDING_SECONDS) / axis.span)
+        return [first + float(i if axis.fps is None else i / axis.fps) for i in range(max(1, count))]
+    if last - first <= ROUNDING_SECONDS:
+        return [max(0.0, min(first, axis.length - axis.span))]
     step = axis.step(overlap)
-    regular = math.ceil((last - ROUNDING_SECONDS) / step)
-    return [*(i * step for i in range(regular)), last]
+    regular = math.ceil((last - first - ROUNDING_SECONDS) / step)
+    return [*(first + i * step for i in range(regular)), last]
 
 
 def _offsets(axis: _Axis, start: float, short: ShortPolicy) -> Seconds:

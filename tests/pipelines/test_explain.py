@@ -495,3 +495,49 @@ def test_odd_files_from_end_to_end(tmp_path: Path, name: str) -> None:
     with open_video(path) as source, open_video(result.paths[0]) as video:
         assert video.info.frame_count == source.info.frame_count
         np.testing.assert_allclose(video.info.pts_seconds, source.info.pts_seconds, atol=1e-3)
+
+
+# ---- a part of a film, and each window's own top class
+
+
+def test_a_part_of_a_film(film: FilmMaker, tmp_path: Path) -> None:
+    options = ExplainOptions(start_seconds=0.5, end_seconds=2.5, methods=("gradcam",), outputs=("overlay", "data"))
+    result = explain_video(film(), tmp_path / "out", model=brightness_model(), options=options)
+    assert result.document["windows"][0]["start_seconds"] == pytest.approx(0.5)
+    assert result.document["windows"][-1]["end_seconds"] == pytest.approx(2.5)
+    with open_video(result.paths[0]) as video:
+        assert video.info.frame_count == 51  # from the frame on display at 0.5 s, which began at 0.48 s
+        assert video.info.duration_seconds == pytest.approx(2.02)
+    origin = load_film(tmp_path / "out" / "film.npz").origin
+    assert origin is not None
+    assert (origin.path, origin.span_seconds) == ("../film.mp4", (0.5, 2.5))
+
+
+def test_each_window_for_its_own_top_class(film: FilmMaker, tmp_path: Path) -> None:
+    options = ExplainOptions(targets=("per-window", "1"), outputs=("overlay", "data"), methods=("gradcam",))
+    result = explain_video(film(), tmp_path / "out", model=pooled_model(), options=options)
+    explanation = result.film.explanations[0]
+    np.testing.assert_array_equal(explanation.target, explanation.logits.argmax(axis=1))
+    first, second = result.document["targets"]
+    assert (first["label"], first["index"], second["index"]) == ("per-window", None, 1)
+    assert first["probability"] == pytest.approx(explanation.probability.mean())
+    assert result.paths[0].name == "film_per-window_gradcam.mp4"
+    saved = load_film(tmp_path / "out" / "film.npz")
+    assert saved.labels[0] == "per-window"
+    assert {int(index) for index in explanation.target} | {1} <= set(saved.class_labels)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"targets": ("per-window",), "foil": 1}, r"a foil was given with the target 'per-window', which is another"),
+        ({"clip_start_seconds": 1.0, "end_seconds": 2.0}, r"a clip was asked for and a part of the film too, expected"),
+        ({"start_seconds": 7.0}, r"the part from 7 to 3 s was asked for, expected a start before the end"),
+    ],
+)
+def test_parts_and_targets_that_cannot_be(
+    options: dict[str, Any], sentence: str, film: FilmMaker, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        explain_video(film(), tmp_path / "out", model=pooled_model(), options=ExplainOptions(**options))
+    assert not (tmp_path / "out").exists()
