@@ -6,19 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vidcam.film import Film
 from vidcam.guided import GUIDED
 from vidcam.media import Seconds
 from vidcam.names import one_line
 from vidcam.pipelines.draw import Stills
+from vidcam.pipelines.shown import moments, relative
 from vidcam.render.colormap import colour_table
 from vidcam.render.sheet import Sheet, draw_sheet
 from vidcam.render.strip import Strip
-
-MOST_MOMENTS = 2000
-"""Moments of the time strip at most; more than it has pixels."""
 
 
 def contact_sheet(film: Film, stills: Stills, document: Mapping[str, Any], pts_seconds: Seconds) -> bytes:
@@ -30,13 +27,13 @@ def contact_sheet(film: Film, stills: Stills, document: Mapping[str, Any], pts_s
         document: the film's JSON, for names, windows and audit.
         pts_seconds: (S,) the displayed frames.
     """
-    moments = pts_seconds[:: max(1, -(-pts_seconds.size // MOST_MOMENTS))]
+    seconds = moments(pts_seconds)
     windows = [(w["start_seconds"], w["end_seconds"], w["target_probability"]) for w in document["windows"]]
     strip = Strip(
         span_seconds=(float(film.timeline.starts[0]), float(film.timeline.ends.max())),
-        seconds=moments,
+        seconds=seconds,
         evidence={
-            row: _relative(film.evidence(GUIDED.get(method, method), moments, target=t))
+            row: relative(film.evidence(GUIDED.get(method, method), seconds, target=t))
             for row, (t, method) in stills.rows.items()
         },
         windows=windows,
@@ -57,9 +54,3 @@ def contact_sheet(film: Film, stills: Stills, document: Mapping[str, Any], pts_s
         audit=document["audit"],
     )
     return draw_sheet(sheet)
-
-
-def _relative(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
-    """In units of its largest value: what matters on the strip is when, not how much."""
-    most = float(evidence.max())
-    return evidence / most if most > 0 else evidence

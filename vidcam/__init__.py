@@ -2,6 +2,7 @@
 
     explain           class activation maps of any `nn.Module` and clip tensor; `explain_each` for several targets
     explain_video     from a video file to overlay videos, a sheet, data and a JSON
+    render_film       from saved maps and their film to a video, an animation, pictures or a sheet; no torch
     score_clips       from a set of clips to a table: which method is faithful, and how sure is that
     load_model        a built-in model by name
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from vidcam.models.registry import load_model, model_names
     from vidcam.pipelines.explain import ExplainedVideo, explain_video
     from vidcam.pipelines.options import ExplainOptions
+    from vidcam.pipelines.render import Rendered, render_film
+    from vidcam.pipelines.render_options import RenderOptions
     from vidcam.pipelines.score import ScoredClips, score_clips
     from vidcam.pipelines.score_options import ScoreOptions
     from vidcam.spec import ModelSpec, Scaling, TokenGrid
@@ -43,6 +46,8 @@ __all__ = [
     "InputError",
     "Model",
     "ModelSpec",
+    "RenderOptions",
+    "Rendered",
     "RunError",
     "Scaling",
     "ScoreOptions",
@@ -60,6 +65,7 @@ __all__ = [
     "load_model",
     "model_names",
     "record",
+    "render_film",
     "score_clips",
     "tokens",
 ]
@@ -73,6 +79,8 @@ _HOMES = {
     "InputError": "vidcam.errors",
     "Model": "vidcam.models.model",
     "ModelSpec": "vidcam.spec",
+    "RenderOptions": "vidcam.pipelines.render_options",
+    "Rendered": "vidcam.pipelines.render",
     "RunError": "vidcam.errors",
     "Scaling": "vidcam.spec",
     "ScoreOptions": "vidcam.pipelines.score_options",
@@ -90,6 +98,7 @@ _HOMES = {
     "load_model": "vidcam.models.registry",
     "model_names": "vidcam.models.registry",
     "record": "vidcam.cam.record",
+    "render_film": "vidcam.pipelines.render",
     "score_clips": "vidcam.pipelines.score",
     "tokens": "vidcam.cam.reshape",
 }

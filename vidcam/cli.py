@@ -23,6 +23,7 @@ from vidcam import __version__
 from vidcam.errors import InputError, VidcamError
 from vidcam.interrupts import interruptible
 from vidcam.names import as_text, one_line
+from vidcam.render_arguments import render_arguments
 
 if TYPE_CHECKING:
     from vidcam.pipelines.explain import ExplainedVideo, Explainer
@@ -126,7 +127,7 @@ def commands() -> None:
     help="gradcam, gradcam+, gradcam++, gradcam++softmax, gradcam++signed, cam, hirescam, layercam, guided-gradcam, "
     "guided-gradcam+, guided-gradcam++; repeatable; default: gradcam and gradcam++.",
 )
-@click.option("--target", "targets", multiple=True, metavar="LABEL|INDEX", help="Default: the film's top class.")
+@click.option("--target", "targets", multiple=True, metavar="LABEL|INDEX|per-window", help="Default: the top class.")
 @click.option("--foil", metavar="LABEL|INDEX", help="Explain the target against this class (S_target - S_foil).")
 @click.option("--layer", multiple=True, metavar="NAME", help="See `vidcam layers MODEL`; repeatable, then fused.")
 @click.option("--fusion", metavar="NAME", help="mean or max of several layers' maps; default mean.")
@@ -135,6 +136,8 @@ def commands() -> None:
 @click.option(
     "--clip", "clip_start_seconds", type=float, metavar="START_SECONDS", help="Only the window that starts here."
 )
+@click.option("--start", "start_seconds", type=float, metavar="SECONDS", help="Explain from here.")
+@click.option("--end", "end_seconds", type=float, metavar="SECONDS", help="Explain to here.")
 @click.option("--overlap", type=float, metavar="SHARE", help="Of neighbouring windows, 0 to below 1; default 0.5.")
 @click.option("--outputs", metavar="LIST", help="Of overlay,map,sheet,data; default overlay,sheet,data.")
 @click.option("--fill", metavar="NAME", help="What is hidden becomes black, mean, blur or frame-mean; default black.")
@@ -214,6 +217,28 @@ def score(clips: Path, out: Path, model: str, device: str, *, as_json: bool, **g
         )
     _print_scores(result.summary, [str(path) for path in result.paths], as_json=as_json)
     return FAILED if result.failed else DONE
+
+
+@commands.command()
+@render_arguments
+@_JSON
+def render(explanation: Path, out: Path, *, as_json: bool, **given: Any) -> None:
+    """Draw what `explain` saved: a video, an animation, pictures or a sheet; needs no model.
+
+    \b
+    vidcam render out/film.npz -o film.mp4 --strip
+    vidcam render out/film.npz -o film.gif --style side-by-side --height 240 --start 4 --end 8
+    """  # noqa: D301 – click reads the \b as 'do not wrap'
+    from vidcam.pipelines.render import render_film
+    from vidcam.pipelines.render_options import RenderOptions
+
+    options = RenderOptions(**{name: value for name, value in given.items() if value not in (None, ())})
+    with _Bar() as bar:
+        result = render_film(explanation, out, options=options, progress=bar.progress)
+    for sentence in result.notes:
+        _say(f"warning: {sentence}")
+    document = {"schema": 1, "path": as_text(str(result.path)), "form": result.form, "frames": result.frames}
+    _print(json.dumps({**document, "notes": list(result.notes)}, ensure_ascii=False) if as_json else str(result.path))
 
 
 @commands.command()

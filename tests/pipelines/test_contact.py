@@ -13,8 +13,9 @@ from PIL import Image
 from tests.test_film import METHODS, PTS, film
 from vidcam.film import Film
 from vidcam.media import Seconds
-from vidcam.pipelines.contact import MOST_MOMENTS, contact_sheet
+from vidcam.pipelines.contact import contact_sheet
 from vidcam.pipelines.draw import Stills
+from vidcam.pipelines.shown import MOST_MOMENTS
 from vidcam.render.sheet import Sheet
 
 

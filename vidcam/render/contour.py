@@ -21,7 +21,7 @@ AROUND = 40
 
 
 def contours(frame: Frame, heat: Heat, view: View, table: ColourTable, *, levels: tuple[float, ...] = LEVELS) -> Frame:
-    """The frame with a line where the evidence passes each level, in that level's colour with a black one outside.
+    """The frame with a line where the evidence passes each level, in that level's colour and one of contrast outside.
 
     Args:
         frame: (H, W, 3) uint8.
@@ -49,7 +49,8 @@ def contours(frame: Frame, heat: Heat, view: View, table: ColourTable, *, levels
         np.maximum(most[ours], above[theirs], out=most[ours])
     result = frame.copy()
     seen = result[view]
-    seen[most > above] = 0
+    outer = most > above
+    seen[outer] = _contrasts(table, levels)[most[outer]]
     colours = np.vstack([np.zeros((1, 3), np.uint8), table[[round(level * 255) for level in levels]]])
     inner = least < above
     seen[inner] = colours[above[inner]]
@@ -72,6 +73,12 @@ def heat_picture(heat: Heat, view: View, frame_size: tuple[int, int], table: Col
     check_frame(picture, view, heat)
     picture[view] = table[(heat * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)]
     return picture
+
+
+def _contrasts(table: ColourTable, levels: tuple[float, ...]) -> ColourTable:
+    """(L + 1, 3): black beside bright lines and white beside dark ones, to be seen on any footage."""
+    brightness = [float(table[round(level * 255)] @ np.array([0.2126, 0.7152, 0.0722])) for level in levels]
+    return np.array([[0] * 3, *([255 if each < 100 else 0] * 3 for each in brightness)], np.uint8)
 
 
 def _neighbours(shape: tuple[int, ...], by_px: int) -> Iterator[tuple[View, View]]:

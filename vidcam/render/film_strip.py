@@ -79,9 +79,11 @@ class StripPicture:
     def at(self, second: float) -> Frame:
         """(h, W, 3) uint8: the strip with its playhead at a moment, a new array."""
         picture = self._picture.copy()
-        half, x = max(1, self._unit // 10), round(float(self._x(np.array([second]))[0]))
-        picture[:, max(0, x - 2 * half) : x + 2 * half + 1] //= 2
-        picture[:, max(0, x - half) : x + half + 1] = 255
+        half, x = self._unit // 14, round(float(self._x(np.array([second]))[0]))
+        top, bottom = (round(y) for y in self._playhead)
+        around = 2 * half + 1
+        picture[top:bottom, max(0, x - around) : x + around + 1] //= 2
+        picture[top:bottom, max(0, x - half) : x + half + 1] = 255
         return picture
 
     def _x(self, seconds: Seconds) -> NDArray[np.float64]:
@@ -97,6 +99,7 @@ class StripPicture:
         for name, colour in self._colours().items():
             self._draw_line(page, plot, self._strip.evidence[name], colour)
         page.line([self._left, self._right], [plot[1], plot[1]], _GRID)
+        self._playhead = (plot[0], plot[1] + 2.2 * unit)
         self._draw_windows(page, plot[1] + 0.15 * unit, 0.35 * unit)
         self._draw_leaders(page, plot[1] + 0.65 * unit)
         self._draw_ticks(page, plot[1] + 2.25 * unit)
@@ -154,7 +157,7 @@ class StripPicture:
             room = right - left - 0.6 * self._unit
             if room > 2.5 * self._unit:
                 y = top + (height - style.line_px) / 2
-                page.text(left + 0.3 * self._unit, y, page.elide(label, style, room), style)
+                page.text(left + 0.3 * self._unit, y, _cut(page, label, style, room), style)
 
     def _runs(self) -> list[tuple[str, float, float]]:
         """(label, left, right) in pixels: how long a label leads, at each pixel the window whose middle is nearest."""
@@ -183,3 +186,11 @@ class StripPicture:
             half = page.width_of(text, style) / 2
             page.line([x, x], [y - 0.1 * self._unit, y + 0.15 * self._unit], _SOFT)
             page.text(min(max(x, half), self._width - half), y + 0.1 * self._unit, text, style, align="center")
+
+
+def _cut(page: Page, text: str, style: TextStyle, room: float) -> str:
+    """The beginning of a label that fits; nothing rather than a letter or two."""
+    if page.width_of(text, style) <= room:
+        return text
+    kept = next((n for n in range(len(text) - 1, 0, -1) if page.width_of(f"{text[:n]}…", style) <= room), 0)
+    return f"{text[:kept].rstrip()}…" if kept > 2 else ""

@@ -88,7 +88,7 @@ def colour_bar_box(table: ColourTable, unit_px: int, raw: tuple[float, float]) -
     """
     style, soft = TextStyle(unit_px, _BRIGHT), TextStyle(unit_px, _SOFT)
     pad, gap = max(3, round(unit_px * 0.45)), max(2, unit_px // 4)
-    low, high = (f"{value:.2g}" for value in raw)
+    low, high = (f"{value:.3g}" for value in raw)
     measure = Page(1)
     needed = measure.width_of(low, soft) + measure.width_of(high, soft) + unit_px
     length = max(_BAR_STEPS * unit_px, round(needed), round(measure.width_of("evidence", style)) + 2 * unit_px)

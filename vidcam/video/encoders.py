@@ -179,7 +179,7 @@ def choose_encoder(
         raise InputError(f"codec is {wanted!r}, expected one of {', '.join(CODECS)}; choose one of them")
     if wanted not in admitted:
         raise InputError(
-            f"{wanted} does not go into .{container}, expected {' or '.join(admitted)}; choose another ending"
+            f"{wanted} does not go into a .{container}, expected {' or '.join(admitted)}; choose another ending"
         )
     software = next(name for name, kind in _SOFTWARE.items() if kind.codec == wanted)
     if encoder in {"auto", software}:
@@ -219,6 +219,8 @@ def failure(encoder: Encoder, size: tuple[int, int]) -> str | None:
         frame.pts = 0
         context.encode(frame)
         context.encode(None)
+    except av.codec.codec.UnknownCodecError:
+        return "not in this FFmpeg"
     except (av.FFmpegError, ValueError) as exc:
         return getattr(exc, "strerror", None) or str(exc)
     return None

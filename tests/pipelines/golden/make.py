@@ -1,0 +1,26 @@
+"""Makes the golden frames of test_render.py again: `python -m tests.pipelines.golden.make`; look at them before."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from tests.helpers.saved import save_hot
+from vidcam.pipelines.render import render_film
+from vidcam.pipelines.render_options import STYLES, RenderOptions
+
+
+def main() -> None:
+    """Write one small PNG for each style beside this file."""
+    with tempfile.TemporaryDirectory() as folder:
+        saved = save_hot(Path(folder))
+        for style in STYLES:
+            options = RenderOptions(style=style, has_strip=style in {"overlay", "side-by-side"}, overwrite=True)
+            render_film(saved, Path(folder) / "poster.png", options=options)
+            Image.open(Path(folder) / "poster.png").save(Path(__file__).with_name(f"{style}.png"), optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Single pictures: a poster, and a folder of numbered PNGs with their times."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from PIL import Image
+
+from vidcam.errors import EncodeError, OutputError
+from vidcam.interrupts import held_back
+from vidcam.media import Frames
+from vidcam.video.claim import claim
+
+TIMES = "times.csv"
+PICTURES = (".png", ".jpg", ".jpeg")
+
+_LEVEL = 3  # of zlib: half the time of its default, a tenth more bytes
+
+
+class PictureFolder:
+    """Writes `000001.png`, … and `times.csv` into a new folder; a context manager that leaves all of it, or none.
+
+    Args:
+        path: the folder; must not exist, or hold nothing but a former sequence with `overwrite`.
+        overwrite: whether a former sequence is replaced.
+
+    Raises:
+        OutputError: the folder exists, or cannot be made.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, duration_seconds: float, overwrite: bool = False) -> None:
+        self._path, self._end = Path(path), duration_seconds
+        self._seconds: list[float] = []
+        if self._path.exists() and not (overwrite and _is_sequence(self._path)):
+            raise OutputError(f"'{path}' exists already; expected a new folder; choose another, or delete it")
+        if not self._path.parent.is_dir():
+            raise OutputError(f"the folder '{self._path.parent}' does not exist; expected one to write into; create it")
+        try:
+            with held_back():
+                self._stage = Path(tempfile.mkdtemp(prefix=f".{self._path.name[:40]}-", dir=self._path.parent))
+        except OSError as exc:
+            raise OutputError(
+                f"nothing can be written into '{self._path.parent}' ({exc.strerror}); expected a writable folder; "
+                "choose another"
+            ) from exc
+        self._stage.chmod(0o755)
+
+    def write(self, frame: Frames, pts_seconds: float) -> None:
+        """Write one frame, (H, W, 3) uint8.
+
+        Raises:
+            EncodeError: the disk is full or the like.
+        """
+        self._seconds.append(pts_seconds)
+        with _disk_errors(self._path):
+            Image.fromarray(frame).save(self._stage / _name(len(self._seconds)), compress_level=_LEVEL)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                with held_back(), _disk_errors(self._path):
+                    self._finish()
+        finally:
+            with held_back():
+                shutil.rmtree(self._stage, ignore_errors=True)
+
+    def _finish(self) -> None:
+        rows = (f"{_name(index)},{seconds:.9g}\n" for index, seconds in enumerate(self._seconds, start=1))
+        (self._stage / TIMES).write_text(f"file,seconds\n{''.join(rows)}end,{self._end:.9g}\n", "utf-8")
+        if self._path.exists():
+            shutil.rmtree(self._path)
+        self._stage.rename(self._path)
+
+
+def save_picture(path: str | os.PathLike[str], data: bytes | Frames, *, overwrite: bool = False) -> None:
+    """Write one picture, given as a PNG's bytes or as (H, W, 3) uint8; whole or not at all.
+
+    Raises:
+        OutputError: the destination exists, its folder does not, or it cannot be written.
+        EncodeError: the disk is full or the like.
+    """
+    destination = Path(path)
+    temporary = claim(destination, overwrite=overwrite)
+    try:
+        with _disk_errors(destination):
+            if isinstance(data, bytes):
+                temporary.write_bytes(data)
+            else:
+                Image.fromarray(data).save(temporary, quality=92)
+            temporary.replace(destination)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise EncodeError(
+            f"writing '{path}' failed ({exc.strerror or exc}); expected the disk to take it; free some space or choose "
+            "another folder"
+        ) from exc
+
+
+def _name(number: int) -> str:
+    return f"{number:06d}.png"
+
+
+def _is_sequence(folder: Path) -> bool:
+    """Whether a folder is what this writer made, and nothing else."""
+    if not (folder / TIMES).is_file():
+        return False
+    return all(path.name == TIMES or (path.suffix == ".png" and path.stem.isdigit()) for path in folder.iterdir())
