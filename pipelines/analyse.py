@@ -40,6 +40,9 @@ from vidcam.progress import Progress
 from vidcam.sampling import Window
 from vidcam.video.reader import VideoReader
 
+EXPLAINING = "explaining windows"
+"""The first pass, where progress is told."""
+
 LogProbabilities = NDArray[np.float64]
 
 
@@ -191,7 +194,7 @@ class _Analysis:
         count = len(self._footage.windows)
         for indices, tensor in self._batches(range(count)):
             self._explain(indices, tensor, self._question.targets)
-            self._progress("explaining windows", indices[-1] + 1, count)
+            self._progress(EXPLAINING, indices[-1] + 1, count)
         if not self._question.targets:
             self._complete(int(self._total.argmax()))
         return tuple(table.answer() for table in self._tables)

@@ -21,6 +21,9 @@ from vidcam.sampling import ROUNDING_SECONDS
 from vidcam.video.reader import VideoReader
 from vidcam.video.writer import VideoWriter
 
+DRAWING = "drawing frames"
+"""The second pass, where progress is told."""
+
 SHEET_COLUMNS = 8
 SHEET_SIDE_PX = 480
 
@@ -115,7 +118,7 @@ def draw_videos(
                 sink.write(picture, second - start)
             if stills is not None and second in wanted:
                 stills.add(moment)
-            progress("drawing frames", done, drawing.pts_seconds.size)
+            progress(DRAWING, done, drawing.pts_seconds.size)
 
 
 def _frames(reader: VideoReader, pts_seconds: Seconds) -> Generator[tuple[float, Frames], None, None]:

@@ -16,16 +16,20 @@ from vidcam.errors import InputError
 from vidcam.film import PER_WINDOW, Film
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
-from vidcam.pipelines.analyse import Footage, Question, analyse, grey_sink, target_layers
+from vidcam.pipelines.analyse import EXPLAINING, Footage, Question, analyse, grey_sink, target_layers
+from vidcam.pipelines.draw import DRAWING, drawn_seconds
 from vidcam.pipelines.options import DEFAULT_BATCH, ExplainOptions, rate
 from vidcam.pipelines.outputs import choose_stem, source_of, staging
 from vidcam.pipelines.result import Asked, Result
 from vidcam.pipelines.stages import Clock
-from vidcam.progress import Progress, silent
+from vidcam.progress import Progress, expect, silent
 from vidcam.sampling import plan_windows
 from vidcam.video.images import IMAGES
 from vidcam.video.reader import VideoReader, open_video
 from vidcam.video.source import Source
+
+WINDOW_SECONDS, PIXEL_SECONDS = 0.5, 2.5e-8
+"""What a window of the model and a pixel of a video are thought to take, until they are seen, on two ordinary cores."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,10 +117,21 @@ class Explainer:
             footage = self._footage(reader)
             stem = choose_stem(folder, source_of(reader.info), overwrite=asked.options.overwrite)
             with staging(folder, stem, overwrite=asked.options.overwrite) as stage:
+                self._announce(footage)
                 answers = analyse(asked.model, footage, asked.question, clock=clock, progress=asked.progress)
                 result = Result(asked, footage, answers, clock=clock)
                 document = result.write(stage, folder, stem)
         return ExplainedVideo(document, result.film, tuple(folder / name for name in document["files"]), clock.seconds)
+
+    def _announce(self, footage: Footage) -> None:
+        """Tell of both passes before the first; replaced by their own speed as they run."""
+        asked, info = self._asked, footage.reader.info
+        frames = drawn_seconds(info, *footage.span_seconds).size
+        videos = len(asked.question.methods) * max(1, len(asked.question.targets))
+        expect(asked.progress, EXPLAINING, len(footage.windows), WINDOW_SECONDS)
+        if set(asked.options.outputs) & {"overlay", "map", "sheet"}:
+            pixels = info.size[0] * info.size[1]
+            expect(asked.progress, DRAWING, frames, (1 + videos) * pixels * PIXEL_SECONDS)
 
     def _footage(self, reader: VideoReader) -> Footage:
         spec, options = self._asked.model.spec, self._asked.options

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -41,13 +41,15 @@ class Behind:
         self._sink, self._clock = sink, clock
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vidcam-encode")
         self._waiting: deque[Future[None]] = deque()
+        self._is_running = False
 
     def write(self, frame: Frames, pts_seconds: float) -> None:
         """Hand a frame over; waits while too many are waiting already."""
         while len(self._waiting) >= BEHIND:
             self._waiting.popleft().result()
-        with held_back():  # a pool does not wait for a thread whose start was interrupted
+        with nullcontext() if self._is_running else held_back():  # a thread's start must not be interrupted
             self._waiting.append(self._pool.submit(self._encode, frame, pts_seconds))
+        self._is_running = True
 
     def _encode(self, frame: Frames, pts_seconds: float) -> None:
         with self._clock.stage("encode"):

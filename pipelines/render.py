@@ -18,7 +18,7 @@ from vidcam.film import Film
 from vidcam.media import Frames, Seconds
 from vidcam.pipelines.compose import Composition
 from vidcam.pipelines.contact import contact_sheet
-from vidcam.pipelines.draw import Stills, drawn_seconds, still_moments
+from vidcam.pipelines.draw import DRAWING, Stills, drawn_seconds, still_moments
 from vidcam.pipelines.paint import Look, Moment, Painter
 from vidcam.pipelines.play import Sink, opened, played
 from vidcam.pipelines.render_options import Form, RenderOptions
@@ -122,7 +122,7 @@ class _Job:
                     picture = composition.picture(second, frame)
                 sink.write(picture, second - start)
                 self.drawn += 1
-                self._progress("drawing frames", self.drawn, self._pts.size)
+                self._progress(DRAWING, self.drawn, self._pts.size)
         self.notes += self._reader.notes
 
     def poster(self) -> None:

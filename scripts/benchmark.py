@@ -26,6 +26,7 @@ import click
 import numpy as np
 import torch
 from benchmark_peers import peers
+from benchmark_render import make_long_film, render
 from benchmark_repeat import repeat
 from benchmark_score import score_benchmark
 from torch import Tensor, nn
@@ -38,6 +39,8 @@ from vidcam.models.registry import load_model
 from vidcam.pipelines.explain import Explainer
 from vidcam.pipelines.layout import reshape_of
 from vidcam.pipelines.options import ExplainOptions
+from vidcam.pipelines.render import render_film
+from vidcam.pipelines.render_options import RenderOptions
 from vidcam.preprocess import to_model_input
 from vidcam.sampling import central_start, plan_windows
 from vidcam.spec import ModelSpec, Scaling
@@ -56,6 +59,7 @@ def benchmark() -> None:
 benchmark.add_command(peers)
 benchmark.add_command(repeat)
 benchmark.add_command(score_benchmark)
+benchmark.add_command(render)
 
 
 @benchmark.command()
@@ -149,6 +153,30 @@ def wall(film: Path, runs: int) -> None:
         parts = ", ".join(f"{name} {seconds:.2f}" for name, seconds in stages.items())
         total = sum(stages.values())
         click.echo(f"wall {elapsed:.2f} s, stages {total:.2f} s, ratio {elapsed / total:.3f}: {parts}")
+
+
+@benchmark.command()
+@click.option("--minutes", default=60, show_default=True)
+def film(minutes: int) -> None:
+    """Wall time of `explain` and `render` on a long film, small network, beside the sum of their stages' own times."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, out = make_long_film(Path(folder) / "film.mp4", minutes), Path(folder) / "out"
+        explainer = Explainer(small_model(), ExplainOptions(methods=("gradcam",)))
+        stages: dict[str, float] = {}
+        works: dict[str, Callable[[], dict[str, float]]] = {
+            "explain": lambda: explainer.explain(source, out).stage_seconds,
+            "render": lambda: (
+                render_film(out / "film.npz", out / "again.mp4", options=RenderOptions(has_strip=True)).stage_seconds
+            ),
+        }
+        for name, work in works.items():
+            started = time.perf_counter()
+            stages = work()
+            elapsed, total = time.perf_counter() - started, sum(stages.values())
+            parts = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items())
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            click.echo(f"{name}: wall {elapsed:.1f} s, stages {total:.1f} s, ratio {elapsed / total:.3f}: {parts}")
+            click.echo(f"peak memory until here {peak:.0f} MB")
 
 
 @benchmark.command()

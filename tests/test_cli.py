@@ -245,6 +245,8 @@ def test_progress_is_shown_on_a_terminal_only_after_two_seconds(
         assert bar._bar.live.is_started
         bar.progress("drawing", 1, None)
         assert not bar._bar.live.is_started
+        bar.progress("drawing", 2, 4)
+        assert "0:00:00 left" in str(bar._bar.tasks[0].fields["left"])
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
     capsys.readouterr()
     with _Bar() as bar:

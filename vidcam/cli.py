@@ -23,6 +23,7 @@ from vidcam import __version__
 from vidcam.errors import InputError, VidcamError
 from vidcam.interrupts import interruptible
 from vidcam.names import as_text, one_line
+from vidcam.progress import Course
 from vidcam.render_arguments import render_arguments
 
 if TYPE_CHECKING:
@@ -427,9 +428,14 @@ def _code(error: Exception) -> int:
 
 
 class _Bar:
-    """Progress with the time that is left, on a terminal's standard error, for what takes over two seconds."""
+    """Progress with the time that is left of all passes, on a terminal's standard error, where it takes long.
+
+    Attributes:
+        progress: for pipelines; shown from two seconds on.
+    """
 
     def __init__(self) -> None:
+        self.progress = Course(self._show)
         self._shown = sys.stderr.isatty()
         self._bar: Any = None
         self._task: Any = None
@@ -441,16 +447,15 @@ class _Bar:
     def __exit__(self, *_: object) -> None:
         self.clear()
 
-    def progress(self, stage: str, done: float, total: float | None, /) -> None:
-        """Show how far a stage is."""
+    def _show(self, stage: str, done: float, total: float | None, gone: float, left: float | None) -> None:
         if not self._shown:
             return
         if stage != self._stage:
             self.clear()
             self._stage = stage
             self._open(stage, total)
-        self._bar.update(self._task, completed=done, total=total)
-        if not self._bar.live.is_started and self._bar.tasks[0].elapsed > 2.0:
+        self._bar.update(self._task, completed=done, total=total, left=_left(left))
+        if not self._bar.live.is_started and (gone > 2.0 or self._bar.tasks[0].elapsed > 2.0):
             self._bar.start()
 
     def clear(self) -> None:
@@ -461,8 +466,18 @@ class _Bar:
 
     def _open(self, stage: str, total: float | None) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        left = TextColumn("{task.fields[left]}")  # rich's own knows one pass alone
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), left)
         self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task(stage, total=total)
+        self._task = self._bar.add_task(stage, total=total, left="")
+
+
+def _left(seconds: float | None) -> str:
+    """'1:02:03 left'."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d} left"

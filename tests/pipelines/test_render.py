@@ -18,13 +18,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from tests.helpers.saved import BOX, COUNT, SIZE, found_box, grey_film, save_hot, uneven_ticks
-from tests.helpers.videos import TIME_BASE, click, click_seconds
+from tests.helpers.videos import TIME_BASE, click, click_seconds, write_video
 from vidcam.errors import EncodeError, InputError, MediaError, NameNotFoundError, OutputError
 from vidcam.film import load_film
+from vidcam.origin import content_hash
 from vidcam.pipelines.render import Rendered, render_film
 from vidcam.pipelines.render_options import RenderOptions
 from vidcam.render.colormap import colour_table
 from vidcam.render.film_strip import strip_height
+from vidcam.render.letters import Box, caption_box
+from vidcam.render.sheet import Sheet, draw_sheet
 from vidcam.video.reader import open_video
 
 PTS = np.array(uneven_ticks(COUNT)) * float(TIME_BASE)
@@ -101,9 +104,6 @@ def test_a_grey_ramp_comes_back(name: str, options: dict[str, Any], _: float, tm
         for each in film.explanations
     ]
     ramp = np.repeat(np.linspace(0, 255, 32).round().astype(np.uint8), 5)
-    from tests.helpers.videos import write_video
-    from vidcam.origin import content_hash
-
     frames = np.broadcast_to(ramp[None, None, :, None], (4, *SIZE, 3)).copy()
     frames[:, :8] = np.arange(0, 160, 40, dtype=np.uint8)[:, None, None, None]  # frames differ, or GIF joins them
     video = write_video(tmp_path / "film.mp4", frames, fps=Fraction(10))
@@ -172,23 +172,26 @@ def test_side_by_side_labels_all_that_was_explained(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[tuple[str, ...]] = []
-    from vidcam.pipelines import compose
 
-    real = compose.caption_box
-    monkeypatch.setattr(compose, "caption_box", lambda lines, *rest: said.append(lines) or real(lines, *rest))
+    def say(lines: tuple[str, ...], unit_px: int, room_px: int) -> Box:
+        said.append(lines)
+        return caption_box(lines, unit_px, room_px)
+
+    monkeypatch.setattr("vidcam.pipelines.compose.caption_box", say)
     render(saved, tmp_path / "p.png", style="side-by-side")
-    label = [("source",), ("running", "67 % · gradcam"), ("running", "67 % · gradcam++")]
-    assert said[0] == label[0]
+    assert said[0] == ("source",)
     assert {lines[1].split(" · ")[1] for lines in said[1:]} == {"gradcam", "gradcam++"}
     assert {lines[0] for lines in said[1:]} <= {"running", "jumping", "sitting 座る"}
 
 
 def test_the_sheet_takes_the_audit_from_the_json(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sheets: list[Any] = []
-    from vidcam.pipelines import contact
 
-    real = contact.draw_sheet
-    monkeypatch.setattr(contact, "draw_sheet", lambda sheet: sheets.append(sheet) or real(sheet))
+    def draw(sheet: Sheet) -> bytes:
+        sheets.append(sheet)
+        return draw_sheet(sheet)
+
+    monkeypatch.setattr("vidcam.pipelines.contact.draw_sheet", draw)
     saved.with_suffix(".json").write_text(json.dumps({"audit": ["Do not believe it."]}))
     try:
         assert render(saved, tmp_path / "s.png", form="sheet", targets=("running",)).frames == 8
