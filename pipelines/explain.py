@@ -48,6 +48,13 @@ class ExplainedVideo:
     paths: tuple[Path, ...]
     stage_seconds: dict[str, float] = field(repr=False)
 
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows: the overlay video, or the sheet where that is too large."""
+        from vidcam.render.notebook import html_of
+
+        shown = [path for ending in (".mp4", ".png") for path in self.paths if path.suffix == ending]
+        return next((html for path in shown if (html := html_of(path)) is not None), None)
+
     @property
     def top5(self) -> list[tuple[str, float]]:
         """Labels and mean probabilities over the windows, highest first."""

@@ -51,6 +51,12 @@ class Rendered:
     notes: tuple[str, ...]
     stage_seconds: dict[str, float] = field(repr=False, compare=False)
 
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows: the result itself, if it is not too large."""
+        from vidcam.render.notebook import html_of
+
+        return html_of(self.path)
+
 
 def render_film(
     explanation: str | Path,

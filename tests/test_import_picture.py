@@ -1,7 +1,7 @@
 """Who may import whom, read from the imports themselves; an arrow that is not in the picture fails.
 
     errors ◄ media, names, interrupts, fill, progress, maps, geometry, spec, timeline, guided, origin, explanation,
-        film, motion                                         leaves
+        explanation_file, film, motion                       leaves
     leaves ◄ {sampling, preprocess, video, cam, metrics, render}      none of these imports another
     leaves ◄ models                                             models know torch, not cam, video or metrics
     render_arguments ◄ cli: what click reads of `vidcam render`; pipelines.render works without torch
@@ -35,7 +35,8 @@ LEAVES = {
     "timeline": {"maps", "media"},
     "guided": set[str](),
     "origin": set[str](),
-    "explanation": {"maps", "geometry", "media"},
+    "explanation": {"maps", "geometry", "media", "explanation_file", "render"},  # in `save` and `_repr_png_` alone
+    "explanation_file": {"explanation"},
     "film": {"explanation", "geometry", "maps", "media", "origin", "timeline"},
     "motion": {"motion"},  # a leaf of several files, which import each other
 }

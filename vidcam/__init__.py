@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vidcam.cam.reshape import channels_last, tokens
     from vidcam.errors import InputError, RunError, VidcamError
     from vidcam.explanation import Explanation, Sink
+    from vidcam.explanation_file import load_explanation
     from vidcam.film import Film, load_film
     from vidcam.models.image import image_network
     from vidcam.models.model import Model
@@ -61,6 +62,7 @@ __all__ = [
     "explain_video",
     "image_network",
     "list_layers",
+    "load_explanation",
     "load_film",
     "load_model",
     "model_names",
@@ -94,6 +96,7 @@ _HOMES = {
     "explain_video": "vidcam.pipelines.explain",
     "image_network": "vidcam.models.image",
     "list_layers": "vidcam.cam.layers",
+    "load_explanation": "vidcam.explanation_file",
     "load_film": "vidcam.film",
     "load_model": "vidcam.models.registry",
     "model_names": "vidcam.models.registry",

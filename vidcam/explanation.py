@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -159,6 +160,28 @@ class Explanation:
     def heat(self, method: str) -> Floats:
         """Maps at the size of the model's input, (N, T, H, W) in [0, 1], min-max normalised per clip."""
         return normalise_per_clip(upsample_volume(self.volume(method), self.input_size))
+
+    def save(self, path: str | Path) -> None:
+        """Write an `.npz` that `vidcam.load_explanation` reads.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        from vidcam.explanation_file import save_explanation
+
+        save_explanation(self, path)
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows: the first clip's maps, methods × frames."""
+        from vidcam.render.notebook import maps_page
+
+        if not self.volumes or len(self) == 0:
+            return None
+        whole = (1, 1, 1, *self.input_size)[-3:]  # an image is one frame, a row of values one line of it
+        rows = {name: self.heat(name)[0].reshape(whole) for name in self.volumes}
+        clips = f"clip 1 of {len(self)}, " if len(self) > 1 else ""
+        target = "a function" if self.target[0] == OF_FUNCTION else f"class {self.target[0]}"
+        return maps_page(rows, title=f"{clips}{target} at {self.layer}", subtitle=self.audit())
 
     def probabilities(self) -> NDArray[np.float64]:
         """Softmax (or sigmoid) of the logits, (N, K), computed in float64."""
