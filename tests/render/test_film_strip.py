@@ -1,0 +1,93 @@
+"""The time strip: where the playhead stands, what leads when, and what it refuses."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vidcam.errors import ShapeError
+from vidcam.render.film_strip import LABEL_COLOURS, METHOD_COLOURS, FilmStrip, StripPicture, strip_height
+
+SECONDS = np.linspace(0.0, 10.0, 50)
+WINDOWS = [(float(start), float(start + 2), 0.5) for start in range(0, 10, 2)]
+
+
+def strip(**changes: Any) -> FilmStrip:
+    given: dict[str, Any] = {
+        "span_seconds": (0.0, 10.0),
+        "seconds": SECONDS,
+        "evidence": {"gradcam": np.linspace(0.0, 1.0, 50)},
+        "windows": WINDOWS,
+        "leaders": ["running", "running", "jumping", "jumping", "running"],
+    }
+    return FilmStrip(**{**given, **changes})
+
+
+def rgb(colour: str) -> list[int]:
+    return [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+
+
+def columns_of(picture: np.ndarray, colour: str) -> np.ndarray:
+    return np.flatnonzero((np.abs(picture.astype(int) - rgb(colour)).max(axis=2) <= 2).any(axis=0))
+
+
+@pytest.mark.parametrize("size", [(240, 320), (1080, 1920), (64, 80)])
+def test_the_playhead_moves_evenly_from_end_to_end(size: tuple[int, int]) -> None:
+    drawn = StripPicture(strip(), size)
+    places = []
+    for second in (0.0, 5.0, 10.0):
+        picture = drawn.at(second)
+        assert picture.shape == (strip_height(size), size[1], 3)
+        white = (picture == 255).all(axis=2).sum(axis=0)
+        places.append(float(np.flatnonzero(white == white.max()).mean()))
+    assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=1.0)
+    assert places[2] - places[0] > 0.6 * size[1]
+
+
+def test_frames_do_not_change_each_other() -> None:
+    drawn = StripPicture(strip(), (240, 320))
+    before = drawn.at(3.0)
+    drawn.at(7.0)
+    np.testing.assert_array_equal(drawn.at(3.0), before)
+
+
+def test_a_label_has_one_colour_wherever_it_leads() -> None:
+    picture = StripPicture(strip(), (480, 1000)).at(-1.0)
+    first, second = (columns_of(picture, colour) for colour in LABEL_COLOURS[:2])
+    middle = second.mean()
+    assert 550 < middle < 650  # 4 s to 8 s of 10 s
+    assert first.min() < second.min() < second.max() < first.max()
+
+
+def test_each_method_has_its_line() -> None:
+    picture = StripPicture(strip(evidence={"a": SECONDS / 10, "b": 1 - SECONDS / 10}), (480, 1000)).at(-1.0)
+    for colour in METHOD_COLOURS[:2]:
+        assert np.ptp(columns_of(picture, colour)) > 800
+
+
+@pytest.mark.parametrize("count", [1, 5000])
+def test_any_number_of_windows(count: int) -> None:
+    edges = np.linspace(0.0, 7200.0, count + 1)
+    windows = [(float(a), float(b), 0.5) for a, b in pairwise(edges)]
+    long = strip(span_seconds=(0.0, 7200.0), windows=windows, leaders=["running"] * count, seconds=SECONDS * 720)
+    assert len(columns_of(StripPicture(long, (480, 1000)).at(0.0), LABEL_COLOURS[0])) > 800
+
+
+def test_without_windows_there_is_evidence_alone() -> None:
+    assert StripPicture(strip(windows=(), leaders=()), (240, 320)).at(0.0).any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"span_seconds": (1.0, 1.0)}, r"span_seconds is \(1\.0, 1\.0\), its start must lie before its end"),
+        ({"leaders": ["a"]}, r"a strip needs a leader for each of 5 windows, got 1"),
+        ({"evidence": {"a": np.zeros(3)}}, r"the evidence of 'a' must be .*, got values\.shape = \(3,\)"),
+    ],
+)
+def test_what_does_not_belong_together(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ShapeError, match=sentence):
+        strip(**changes)
