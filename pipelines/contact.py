@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vidcam.film import Film
+from vidcam.film import PER_WINDOW, Film
 from vidcam.guided import GUIDED
 from vidcam.media import Seconds
 from vidcam.names import one_line
@@ -16,6 +16,8 @@ from vidcam.pipelines.shown import moments, relative
 from vidcam.render.colormap import colour_table
 from vidcam.render.sheet import Sheet, draw_sheet
 from vidcam.render.strip import Strip
+
+WINDOWS_OWN = "each window's top class"
 
 
 def contact_sheet(film: Film, stills: Stills, document: Mapping[str, Any], pts_seconds: Seconds) -> bytes:
@@ -42,7 +44,7 @@ def contact_sheet(film: Film, stills: Stills, document: Mapping[str, Any], pts_s
     foil = "" if targets[0]["foil"] is None else f" rather than {targets[0]['foil']}"
     sheet = Sheet(
         title=one_line(film.source),
-        target=" and ".join(film.labels) + foil,
+        target=" and ".join(WINDOWS_OWN if label == PER_WINDOW else label for label in film.labels) + foil,
         probability=targets[0]["probability"] if len(targets) == 1 else None,
         model=film.model,
         layer=document["model"]["layer"],

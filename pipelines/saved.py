@@ -93,7 +93,7 @@ def require_range(
     first, last = film_span
     asked = (first if start_seconds is None else start_seconds, last if end_seconds is None else end_seconds)
     start, end = max(first, asked[0]), min(last, asked[1])
-    if not start < end:
+    if not (asked[0] < asked[1] and start < end):
         raise InputError(
             f"nothing was explained from {asked[0]:g} to {asked[1]:g} s, expected a part of {first:g} to {last:g} s; "
             "change the start or the end"

@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/methods.md, and print the figures that the page states about them.
+"""Draw the pictures of docs/methods.md and docs/render.md, and print the figures that the page states about them.
 
 I3D on one window of the sample clip: all methods at its last block at one moment, and a few at an earlier layer over
 the window's four time cells, beside what that layer does on a flat grey clip. Only the model's view is shown.
@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import numpy as np
 from numpy.typing import NDArray
+from pictures_render import draw_styles
 from PIL import Image
 from torch import Tensor
 
@@ -74,7 +75,7 @@ class Scene:
 @click.command()
 @click.option("--out", default="docs", show_default=True, type=click.Path(path_type=Path), help="Folder to write to.")
 def pictures(out: Path) -> None:
-    """Write methods.jpg and methods-earlier.jpg."""
+    """Write methods.jpg and methods-earlier.jpg, and render-<style>.jpg."""
     scene = read_scene(load_model("i3d", device="cpu"))
     grey = grey_input(scene.model.spec)
     last = explain(scene.model.module, scene.clip, layer=LAST_BLOCK, methods=(*MAPS, *GUIDED), grey=grey)
@@ -83,6 +84,7 @@ def pictures(out: Path) -> None:
     earlier = explain(scene.model.module, scene.clip, layer=EARLIER, methods=EARLIER_MAPS, grey=grey)
     save_jpeg(earlier_page(scene, earlier, grey_sums(scene.model, EARLIER)), out / "methods-earlier.jpg")
     tell(scene, earlier)
+    draw_styles(out)
 
 
 def read_scene(model: Model) -> Scene:

@@ -31,8 +31,8 @@ def save_explanation(explanation: Explanation, path: str | Path) -> None:
     arrays: Arrays = {"logits": explanation.logits, "target": explanation.target}
     if explanation.foil is not None:
         arrays["foil"] = explanation.foil
-    for part in ("volumes", "guarded", "guided"):
-        arrays |= {f"{part}/{name}": values for name, values in getattr(explanation, part).items()}
+    for group in ("volumes", "guarded", "guided"):
+        arrays |= {f"{group}/{name}": values for name, values in getattr(explanation, group).items()}
     for name, audit in explanation.alpha.items():
         arrays |= {f"alpha/{field}/{name}": getattr(audit, field) for field in AUDIT_FIELDS}
     meta = {

@@ -261,6 +261,7 @@ REFUSED: list[Refused] = [
         r"nothing was explained from 5 to 1\.12 s, expected a part of 0 to",
     ),
     ("p.mp4", {"start_seconds": 0.5, "end_seconds": 0.5}, InputError, r"nothing was explained from 0\.5 to 0\.5 s"),
+    ("p.mp4", {"start_seconds": float("nan")}, InputError, r"nothing was explained from nan to 1\.12 s"),
     ("p.avi", {}, InputError, r"'p\.avi' ends in '\.avi', expected one of \.mp4, \.webm"),
     ("p.mp4", {"form": "gif"}, InputError, r"form is 'gif' and the result 'p\.mp4', expected \.gif; change either"),
     ("p.webm", {"codec": "h264"}, InputError, r"h264 does not go into a \.webm, expected vp9 or av1"),

@@ -24,9 +24,10 @@ def test_a_line_runs_where_the_evidence_passes_a_level() -> None:
     row = drawn[10]
     for column, level in ((9, 0.25), (14, 0.5), (19, 0.75)):
         np.testing.assert_array_equal(row[column], TABLE[round(level * 255)])
-    assert row[8].tolist() == [255, 255, 255]  # beside the dark line of the lowest level
+    np.testing.assert_array_equal(row[10], row[9])
+    assert row[7].tolist() == row[8].tolist() == [255, 255, 255]  # beside the dark line of the lowest level
     assert row[18].tolist() == [0, 0, 0]  # beside the bright one of the highest
-    for column in (4, 6, 11, 16, 22):
+    for column in (4, 6, 11, 16, 23):
         assert row[column].tolist() == [90, 90, 90]
     assert (drawn[:2] == 90).all() and (drawn[:, :4] == 90).all()  # noqa: PT018
     assert (FRAME == 90).all()
@@ -36,7 +37,7 @@ def test_lines_are_wider_on_larger_frames() -> None:
     frame, heat = np.full((720, 60, 3), 90, np.uint8), np.zeros((720, 60), np.float32)
     heat[:, 30:] = 1.0
     drawn = contours(frame, heat, (slice(0, 720), slice(0, 60)), TABLE, levels=(0.5,))
-    assert np.flatnonzero((drawn[300] != 90).any(axis=1)).tolist() == list(range(26, 34))
+    assert np.flatnonzero((drawn[300] != 90).any(axis=1)).tolist() == list(range(27, 33))
 
 
 @pytest.mark.parametrize("levels", [(), (0.0,), (0.5, 1.5), (0.5, 0.25), (0.5, 0.5)])

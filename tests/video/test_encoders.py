@@ -59,3 +59,9 @@ def test_what_is_unknown_or_does_not_fit(arguments: tuple[Any, str, dict[str, An
     codec, container, options = arguments
     with pytest.raises(InputError, match=sentence):
         choose_encoder(codec, container, **options)
+
+
+def test_an_ffmpeg_without_the_software_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoders, "is_built_in", lambda name: name != "libsvtav1")
+    with pytest.raises(InputError, match=r"this FFmpeg was built without libsvtav1, expected one that encodes av1"):
+        choose_encoder("av1", "mp4")

@@ -31,7 +31,7 @@ def contours(frame: Frame, heat: Heat, view: View, table: ColourTable, *, levels
         levels: increasing, in (0, 1].
 
     Returns:
-        (H, W, 3) uint8, a new array; lines are 1 pixel wide for each 180 rows of the frame.
+        (H, W, 3) uint8, a new array; lines are 2 pixels wide, from 720 rows on 1 for each 240.
 
     Raises:
         ShapeError: shapes, dtypes or ranges are not as above.
@@ -39,7 +39,7 @@ def contours(frame: Frame, heat: Heat, view: View, table: ColourTable, *, levels
     check_frame(frame, view, heat)
     if not levels or any(not 0.0 < level <= 1.0 for level in levels) or list(levels) != sorted(set(levels)):
         raise ShapeError(f"levels are {levels}, expected increasing shares in (0, 1], such as {LEVELS}")
-    width = max(1, frame.shape[0] // 180)
+    width = max(2, frame.shape[0] // 240)
     above = np.zeros(heat.shape, np.uint8)  # how many levels lie below each pixel
     for level in levels:
         above += heat >= np.float32(level)

@@ -182,6 +182,10 @@ def choose_encoder(
             f"{wanted} does not go into a .{container}, expected {' or '.join(admitted)}; choose another ending"
         )
     software = next(name for name, kind in _SOFTWARE.items() if kind.codec == wanted)
+    if not is_built_in(software):
+        raise InputError(
+            f"this FFmpeg was built without {software}, expected one that encodes {wanted}; choose another codec"
+        )
     if encoder in {"auto", software}:
         return encoder_of(software, preset=preset, quality=quality), ()
     if encoder == "hardware":
@@ -208,8 +212,19 @@ def _first_that_works(
     return encoder_of(software), (f"no hardware encoder works here ({'; '.join(reasons)}); {software} takes its place",)
 
 
+def is_built_in(name: str) -> bool:
+    """Whether this FFmpeg has an encoder of the name."""
+    try:
+        av.codec.Codec(name, "w")
+    except av.codec.codec.UnknownCodecError:
+        return False
+    return True
+
+
 def failure(encoder: Encoder, size: tuple[int, int]) -> str | None:
     """Why an encoder cannot encode a frame of this size here; None if it can."""
+    if not is_built_in(encoder.name):
+        return "not in this FFmpeg"
     height, width = (length + length % 2 for length in size)
     try:
         context = cast("VideoCodecContext", av.CodecContext.create(encoder.name, "w"))
@@ -219,8 +234,6 @@ def failure(encoder: Encoder, size: tuple[int, int]) -> str | None:
         frame.pts = 0
         context.encode(frame)
         context.encode(None)
-    except av.codec.codec.UnknownCodecError:
-        return "not in this FFmpeg"
     except (av.FFmpegError, ValueError) as exc:
         return getattr(exc, "strerror", None) or str(exc)
     return None
