@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vidcam.cam.fusion import FUSIONS, Fusion
-from vidcam.cam.methods import GUIDED, METHODS, canonical_methods
+from vidcam.cam.methods import METHODS, canonical_methods
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
+from vidcam.guided import GUIDED
 from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
 
 MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time")
