@@ -265,8 +265,8 @@ def test_help_and_lists_import_no_torch(arguments: list[str]) -> None:
 
 
 def test_demo(film: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidcam.models.sample.sample_clip", lambda _progress: film)
-    monkeypatch.setattr("vidcam.pipelines.explain.load_model", lambda *_, **__: brightness_model())
+    monkeypatch.setattr("vidcam.pipelines.demo.sample_clip", lambda _progress: film)
+    monkeypatch.setattr("vidcam.pipelines.demo.load_model", lambda *_, **__: brightness_model())
     for _ in range(2):  # the second run replaces the first
         assert main(["demo", "-o", str(tmp_path / "out")]) == 0
         assert sum(line.endswith(".mp4") for line in capsys.readouterr().out.splitlines()) == 2

@@ -246,17 +246,21 @@ def render(explanation: Path, out: Path, *, as_json: bool, **given: Any) -> None
 @click.option(
     "-o", "--out", default="vidcam-demo", show_default=True, metavar="FOLDER", type=click.Path(path_type=Path)
 )
+@click.option("--offline", is_flag=True, help="Explain a made clip with tiny_r3d: needs no network and no cache.")
 @_DEVICE
-def demo(out: Path, device: str) -> int:
+def demo(out: Path, device: str, *, offline: bool) -> int:
     """Explain a real clip with I3D: fetches both once; replaces the results of a former demo."""
-    from vidcam.models.sample import sample_clip
+    from vidcam.pipelines.demo import demo_scene
     from vidcam.pipelines.explain import Explainer
     from vidcam.pipelines.options import ExplainOptions
 
     with _Bar() as bar:
-        clip = sample_clip(bar.progress)
-        explainer = Explainer.load("i3d", ExplainOptions(overwrite=True), device=device, progress=bar.progress)
-        return _explain_all(explainer, (clip,), out, bar, as_json=False)
+        scene = demo_scene(out, offline=offline, device=device, progress=bar.progress)
+        bar.clear()
+        if scene.note:
+            _say(scene.note)
+        explainer = Explainer.load(scene.model, ExplainOptions(overwrite=True), progress=bar.progress)
+        return _explain_all(explainer, (scene.film,), out, bar, as_json=False)
 
 
 @commands.command()

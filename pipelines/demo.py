@@ -1,0 +1,65 @@
+"""What `vidcam demo` shows: a real clip and I3D, or, without a network, a made clip and a model that is shipped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidcam.errors import OutputError, WeightsError
+from vidcam.models.model import Model
+from vidcam.models.registry import load_model
+from vidcam.models.sample import sample_clip
+from vidcam.motion.clip import make_clip
+from vidcam.motion.motions import LABELS
+from vidcam.pipelines.motion_set import write_film
+from vidcam.progress import Progress, silent
+
+OFFLINE_MODEL = "tiny_r3d"
+
+MADE_CLIP = "made-clip.mp4"
+_LABEL = LABELS.index("circle clockwise")
+_SEED = 13
+_PIXEL_PX = 4  # the film is 256 × 256, for people
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """A model, a film for it, and what there is to say of the choice; an empty sentence if nothing."""
+
+    model: Model
+    film: Path
+    note: str = ""
+
+
+def demo_scene(out: Path, *, offline: bool, device: str = "auto", progress: Progress = silent) -> Scene:
+    """The real clip and I3D, both fetched once; if they cannot be had, or are not wanted, what is made here.
+
+    Args:
+        out: folder for the made clip.
+        offline: whether to do without a network and the cache.
+        device: 'auto', 'cpu' or 'cuda:N'.
+        progress: told of downloads.
+
+    Raises:
+        InputError: the device is not there, or the folder cannot be written to.
+    """
+    if offline:
+        return _made(out, device)
+    try:
+        film = sample_clip(progress)
+        return Scene(load_model("i3d", device=device, progress=progress), film)
+    except (WeightsError, OutputError) as exc:
+        return _made(out, device, f"{OFFLINE_MODEL} explains a made clip, as the real one or I3D cannot be had: {exc}")
+
+
+def _made(out: Path, device: str, note: str = "") -> Scene:
+    """Three scenes of one motion: one, two and three actors."""
+    model = load_model(OFFLINE_MODEL, device=device)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise OutputError(
+            f"'{out}' cannot be made ({exc.strerror}); expected a folder to write to; choose another with -o"
+        ) from exc
+    clips = [make_clip(_SEED, _LABEL, actors=actors).frames for actors in (1, 2, 3)]
+    return Scene(model, write_film(out / MADE_CLIP, clips, scale=_PIXEL_PX), note)

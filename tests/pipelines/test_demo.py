@@ -1,0 +1,96 @@
+"""`vidcam demo` where there is no network and no cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import vidcam
+from vidcam.cli import main
+from vidcam.errors import InputError, WeightsError
+from vidcam.models import fetch
+from vidcam.pipelines import demo
+from vidcam.pipelines.demo import demo_scene
+from vidcam.video.reader import open_video
+
+ROOT = Path(vidcam.__file__).parents[1]
+
+BLOCKED = """
+import socket, sys
+def refuse(*_, **__):
+    raise OSError("no network here")
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+from vidcam.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_offline_without_sockets_and_cache(tmp_path: Path) -> None:
+    """In a process of its own, with a cache that cannot be made."""
+    (tmp_path / "file").touch()
+    environment = os.environ | {name: str(tmp_path / "file" / "x") for name in ("VIDCAM_CACHE", "TORCH_HOME")}
+    command = [sys.executable, "-c", BLOCKED, "demo", "--offline", "-o", str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    paths = [Path(line) for line in done.stdout.splitlines()]
+    assert [path.name for path in paths] == [
+        "made-clip_circle-clockwise_gradcam.mp4",
+        "made-clip_circle-clockwise_gradcam++.mp4",
+        "made-clip.png",
+        "made-clip.npz",
+        "made-clip.json",
+    ]
+    document = json.loads(paths[-1].read_text(encoding="utf-8"))
+    assert document["model"]["name"] == "tiny_r3d"
+    assert document["top5"][0]["label"] == "circle clockwise"
+    assert document["top5"][0]["probability"] > 0.5
+    assert "cannot be had" not in done.stderr
+    with open_video(tmp_path / "out" / "made-clip.mp4") as reader:
+        assert (reader.info.frame_count, reader.info.size) == (48, (256, 256))
+
+
+def test_falls_back_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing = [sys.executable, "-c", "import sys; print('ERROR: no matching distribution'); sys.exit(1)"]
+    monkeypatch.setattr(fetch, "_pip_command", lambda: failing)
+    assert main(["demo", "-o", str(tmp_path / "out")]) == 0
+    output = capsys.readouterr()
+    assert output.err.splitlines()[0].startswith(
+        "vidcam: tiny_r3d explains a made clip, as the real one or I3D cannot be had: sports2d 0.8.34 (9 MB) could "
+        "not be fetched (no matching distribution), and roof-jump.mp4 is not in the cache folder"
+    )
+    assert output.out.count("made-clip") == 5
+
+
+def test_the_made_clip_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "load_model", lambda *_, **__: None)
+    contents = [demo_scene(tmp_path, offline=True).film.read_bytes() for _ in range(2)]
+    assert contents[0] == contents[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["made-clip.mp4"]
+
+
+def test_the_real_clip_without_the_weights_falls_back_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(name: str, **_: object) -> object:
+        if name == "i3d":
+            raise WeightsError("no weights")
+        return name
+
+    monkeypatch.setattr(demo, "sample_clip", lambda _: tmp_path / "real.mp4")
+    monkeypatch.setattr(demo, "load_model", load)
+    scene = demo_scene(tmp_path, offline=False)
+    assert str(scene.model) == "tiny_r3d"
+    assert scene.film == tmp_path / "made-clip.mp4"
+    assert scene.note.endswith("cannot be had: no weights")
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "load_model", lambda *_, **__: None)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"file/out' cannot be made .*; expected a folder to write to; choose another"):
+        demo_scene(tmp_path / "file" / "out", offline=True)
