@@ -14,6 +14,8 @@ Summary = Mapping[str, Any]
 
 _MOST_FAILURES = 20
 _SURE = 0.05
+_ALIKE = 1.05
+"""Two methods whose relative performance lies within 5 % of 1, interval and all, are called practically alike."""
 
 
 def method_rows(summary: Summary) -> list[dict[str, str]]:
@@ -88,10 +90,9 @@ def pair_rows(summary: Summary) -> list[dict[str, str]]:
 
 
 def _relative(pair: Mapping[str, Any]) -> str:
-    return interval({end: pair[f"relative_performance{tail}"] for end, tail in _ENDS.items()}, 2)
-
-
-_ENDS = {"value": "", "low": "_low", "high": "_high"}
+    """With three digits that count, for a ratio may be small: '1.21 [1.17, 1.25]'."""
+    value, low, high = (pair[f"relative_performance{end}"] for end in ("", "_low", "_high"))
+    return "–" if value is None else f"{value:#.3g} [{low:#.3g}, {high:#.3g}]"
 
 
 def verdicts(summary: Summary) -> list[str]:
@@ -103,7 +104,9 @@ def _verdict(pair: Mapping[str, Any]) -> str:
     a, b, p_value, value = pair["a"], pair["b"], pair["p_holm"], pair["relative_performance"]
     if p_value is None or value is None:
         return f"Nothing can be told about {a} and {b}."
-    told = f"relative performance {_relative(pair)}, {_p_value(p_value, equals=True)}"
+    told = f"relative performance of {a} against {b} {_relative(pair)}, {_p_value(p_value, equals=True)}"
+    if pair["relative_performance_low"] > 1 / _ALIKE and pair["relative_performance_high"] < _ALIKE:
+        return f"{a} and {b} are practically alike ({told})."
     if p_value >= _SURE:
         return f"No difference between {a} and {b} is shown ({told})."
     better, worse = (a, b) if pair["log_mean"] > 0 else (b, a)

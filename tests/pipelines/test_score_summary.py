@@ -120,9 +120,16 @@ def test_the_table_for_the_terminal() -> None:
 def test_sentences_say_who_keeps_more_and_when_nothing_is_shown() -> None:
     pair = summary()["pairs"][0]
     for changed, sentence in (
-        ({"p_holm": 0.5}, "No difference between gradcam+ and gradcam is shown (relative performance 1.41"),
+        (
+            {"p_holm": 0.5},
+            "No difference between gradcam+ and gradcam is shown (relative performance of gradcam+ against gra",
+        ),
         ({"p_holm": 0.01}, "gradcam+ keeps more of the probability than gradcam ("),
         ({"p_holm": 0.0001, "log_mean": -1.0}, "gradcam keeps more of the probability than gradcam+ ("),
+        (
+            {"p_holm": 0.001, "relative_performance_low": 0.98, "relative_performance_high": 0.99},
+            "gradcam+ and gradcam are practically alike (",
+        ),
         ({"p_holm": None}, "Nothing can be told about gradcam+ and gradcam."),
     ):
         assert verdicts({"pairs": [{**pair, **changed}]})[0].startswith(sentence)
