@@ -26,7 +26,7 @@ import click
 import numpy as np
 import torch
 from benchmark_peers import peers
-from benchmark_render import make_long_film, render
+from benchmark_render import make_long_film, render, render_memory
 from benchmark_repeat import repeat
 from benchmark_score import score_benchmark
 from torch import Tensor, nn
@@ -60,6 +60,7 @@ benchmark.add_command(peers)
 benchmark.add_command(repeat)
 benchmark.add_command(score_benchmark)
 benchmark.add_command(render)
+benchmark.add_command(render_memory)
 
 
 @benchmark.command()

@@ -6,7 +6,10 @@ the pairs. The film is a texture that drifts under a little noise; the maps are 
 
 from __future__ import annotations
 
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -62,6 +65,33 @@ def render(*, names: tuple[str, ...], styles: tuple[str, ...], strip: bool, runs
                     f"{name} {style}: plain {ways[0]:.1f}, render {ways[1]:.1f} frames a second, ratio {middle:.2f} "
                     f"({low:.2f} to {high:.2f})"
                 )
+
+
+@click.command("render-memory")
+@click.option("--minutes", type=int, multiple=True, default=(1, 3, 10), show_default=True)
+@click.option("--runs", default=1, show_default=True)
+def render_memory(*, minutes: tuple[int, ...], runs: int) -> None:
+    """Peak memory of `render` with its strip over films of growing length, each run in a process of its own."""
+    program = (
+        "import resource, sys\nfrom vidcam.cli import main\nassert main(sys.argv[1:]) == 0\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, file=sys.stderr)"
+    )
+    environment = os.environ | {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 18)}
+    peaks = []
+    with tempfile.TemporaryDirectory() as folder:
+        for length in minutes:
+            film = make_long_film(Path(folder) / f"{length}.mp4", length)
+            saved = save_maps(film, (256, 340), 1500 * length)
+            command = [sys.executable, "-c", program, "render", str(saved), "-o", str(film.with_name("out.mp4"))]
+            found = []
+            for _ in range(runs):
+                done = subprocess.run(
+                    [*command, "--strip", "--overwrite"], check=True, capture_output=True, text=True, env=environment
+                )
+                found.append(float(done.stderr))
+            peaks.append(statistics.median(found))
+            click.echo(f"{length} min: peak {peaks[-1]:.1f} MB")
+    click.echo(f"slope: {np.polyfit(minutes, peaks, 1)[0]:.2f} MB a minute")
 
 
 def make_film(path: Path, size: tuple[int, int], count: int) -> Path:
