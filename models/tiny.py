@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 TINY_SPECS = (TINY_R3D_SPEC, TINY_C3D_SPEC)
 
-WEIGHTS_FOLDER = Path(__file__).parent / "data"
+WEIGHTS_FOLDER = Path(__file__).parent
 
 
 def weights_path(name: str) -> Path:
