@@ -60,7 +60,7 @@ def test_the_same_table_twice(script: Any) -> None:
     lines = runs[0].output.splitlines()
     assert lines[0] == "## tiny_c3d, relu4"
     assert lines[2].startswith("One actor: 8 clips, ")
-    rows = {line.split(" | ")[0].removeprefix("| "): line.split(" | ") for line in lines[4 : lines.index("", 4)]}
+    rows = {line.split(" | ")[0].removeprefix("| "): line.split(" | ") for line in lines[6 : lines.index("", 4)]}
     assert rows["centre"][1] == "–"
     assert len({len(row) for row in rows.values()}) == 1
     assert sum(line.startswith("| gradcam++ - gradcam |") for line in lines) == 2  # one actor, and several

@@ -84,5 +84,5 @@ def test_tiny_c3d_takes_one_size() -> None:
 
 def test_weights_that_are_not_where_they_were_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vidcam.models.tiny.WEIGHTS_FOLDER", tmp_path)
-    with pytest.raises(WeightsError, match=r"tiny_r3d\.safetensors cannot be opened \(No such file or directory\)"):
+    with pytest.raises(WeightsError, match=r"tiny_r3d\.safetensors' cannot be read \(No such file or directory\)"):
         load(build("tiny_r3d"), "tiny_r3d")
