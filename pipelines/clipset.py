@@ -98,7 +98,11 @@ def _of_folder(folder: Path, out: Path) -> ClipSet:
         for path in files
         if avoided not in path.resolve().parents and not any(part.startswith(".") for part in _inner(path, folder))
     )
-    entries = (Entry(i, str(folder / path), path.as_posix(), group=path.as_posix()) for i, path in enumerate(kept))
+    names = [as_text(path.as_posix()) for path in kept]
+    entries = (
+        Entry(index, str(folder / path), name, group=name)
+        for index, (path, name) in enumerate(zip(kept, names, strict=True))
+    )
     return ClipSet(tuple(entries))
 
 
@@ -204,10 +208,10 @@ def _entry(index: int, row: Mapping[str, Any], base: Path, place: str) -> Entry:
     return Entry(
         index=index,
         source=str(base / text) if is_plain else text,
-        name=text,
+        name=as_text(text),
         start_seconds=_start(row.get("start"), place),
         label=str(row.get("label") or ""),
-        group=str(row.get("group") or "") or text,
+        group=str(row.get("group") or "") or as_text(text),
         boxes=_boxes(boxes, base),
     )
 

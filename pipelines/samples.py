@@ -71,7 +71,7 @@ def _sample(entry: Entry, reader: VideoReader, spec: ModelSpec) -> Sample:
     inside = None
     if entry.boxes:
         inside = region(read_tubes(entry.boxes), reader.info.pts_seconds, window.times, geometry)
-    warnings = tuple(dict.fromkeys((*reader.info.notes, *reader.notes)))
+    warnings = tuple(one_line(note) for note in dict.fromkeys((*reader.info.notes, *reader.notes)))
     seen = inside if inside is not None and inside.any() else None
     return Sample(entry, tensor, window.start_seconds, seen, warnings)
 

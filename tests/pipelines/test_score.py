@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.helpers.clipsets import write_set
-from tests.helpers.nets import TINY_SPEC, brightness_model, hidden_model
+from tests.helpers.nets import TINY_SPEC, bright_image_model, brightness_model, hidden_model
 from tests.pipelines.conftest import FilmMaker
 from vidcam.errors import InputError, OutputError
 from vidcam.models.model import Model
@@ -285,6 +286,19 @@ def test_the_model_is_left_as_it_was(manifest: Path, tmp_path: Path) -> None:
     assert all(torch.equal(value, before[name]) for name, value in model.module.state_dict().items())
     assert not any(module._forward_hooks for module in model.module.modules())
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_names_of_any_bytes_and_image_networks(film: FilmMaker, tmp_path: Path) -> None:
+    """One byte of the name is no UTF-8, and the model looks at one frame: every measure has an answer."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    film().rename(folder / os.fsdecode(b"odd\xff.mp4"))
+    result = score_clips(folder, tmp_path / "out", model=bright_image_model(), options=replace(ALL, sanity=0))
+    assert (result.summary["n"], result.failed) == (1, 0)
+    (row, *_) = table(tmp_path / "out")
+    assert row["path"] == r"odd\xff.mp4"
+    assert len(row["evidence"].split()) == 1
+    assert float(row["frame_insertion"]) > 0
 
 
 def test_clips_that_are_left_out_are_counted_apart(manifest: Path, tmp_path: Path) -> None:
