@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from vidcam.film import Film
+from vidcam.interrupts import held_back
 from vidcam.media import Frames, Seconds
 from vidcam.pipelines.compose import Composition
 from vidcam.pipelines.contact import contact_sheet
@@ -122,7 +123,8 @@ class _Job:
             composition = self._composition()
         start = float(self._pts[0])
         with ExitStack() as stack:
-            sink = opened(stack, self._sink(form, composition.size), self._clock)
+            with held_back():  # an interruption waits until what is opened is sure to be closed
+                sink = opened(stack, self._sink(form, composition.size), self._clock)
             for second, frame in stack.enter_context(played(self._frames(self._pts), self._clock)):
                 with self._clock.stage("draw"):
                     picture = composition.picture(second, frame)

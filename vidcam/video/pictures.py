@@ -92,6 +92,11 @@ def save_picture(path: str | os.PathLike[str], data: bytes | Frames, *, overwrit
         EncodeError: the disk is full or the like.
     """
     destination = Path(path)
+    with held_back():
+        _save(destination, data, overwrite=overwrite)
+
+
+def _save(destination: Path, data: bytes | Frames, *, overwrite: bool) -> None:
     temporary = claim(destination, overwrite=overwrite)
     try:
         with _disk_errors(destination):
