@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vidcam.errors import OutputError
+from vidcam.interrupts import held_back
 from vidcam.pipelines.score_columns import Columns
 from vidcam.pipelines.whole_files import UNFINISHED, written_whole
 
@@ -48,8 +50,9 @@ class Parts:
 
     def add(self, rows: Sequence[Row]) -> None:
         """File all rows of the next clip; a part that is full is written."""
-        self._rows += rows
-        self.done += 1
+        with held_back():  # a clip whose rows are filed and that is not counted would be scored twice
+            self._rows += rows
+            self.done += 1
         if self.done - self._first >= CLIPS_A_PART or time.monotonic() - self._since >= SECONDS_A_PART:
             self.flush()
 
@@ -64,19 +67,21 @@ class Parts:
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every row that is written, in order, a part at a time."""
         for path in _parts(self._folder):
-            yield from pq.read_table(path).to_pylist()
+            yield from _read_part(path).to_pylist()
 
     def table(self, names: Sequence[str]) -> pa.Table:
         """Some columns of all that is written."""
-        tables = [pq.read_table(path, columns=list(names)) for path in _parts(self._folder)]
+        tables = [_read_part(path, names) for path in _parts(self._folder)]
         return pa.concat_tables(tables) if tables else self._schema.empty_table().select(list(names))
 
     @property
     def last_batch_size(self) -> int | None:
-        """The batch size that the last clip ended with; None of a run that begins."""
-        paths = _parts(self._folder)
-        sizes = pq.read_table(paths[-1], columns=["batch_size"])["batch_size"].to_pylist() if paths else []
-        return next((int(size) for size in reversed(sizes) if size is not None), None)
+        """The batch size that the last clip ended with, of those that have one; None of a run that begins."""
+        for path in reversed(_parts(self._folder)):
+            sizes = _read_part(path, ["batch_size"])["batch_size"].to_pylist()
+            if (last := next((size for size in reversed(sizes) if size is not None), None)) is not None:
+                return int(last)
+        return None
 
 
 @contextmanager
@@ -163,8 +168,14 @@ def _said(value: Any) -> str:
 
 
 def _clear(folder: Path) -> None:
-    """Delete the parts, the settings first: parts without them are in the way and not gone on with."""
-    (folder / "settings.json").unlink(missing_ok=True)
+    """Delete the parts, the settings first: parts without them are in the way and not gone on with.
+
+    The overlays go before them, and only beside settings: any other folder of that name is somebody's.
+    """
+    stated = folder / "settings.json"
+    if stated.exists():
+        shutil.rmtree(folder.parent / "worst", ignore_errors=True)
+    stated.unlink(missing_ok=True)
     for path in (*_parts(folder), folder / "sanity.json"):
         path.unlink(missing_ok=True)
     for name in RESULTS[:-1]:
@@ -187,11 +198,32 @@ def _parts(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("part-*.parquet") if _NAME.fullmatch(path.name))
 
 
+@contextmanager
+def _sound(path: Path) -> Iterator[None]:
+    """In the block a part is read.
+
+    Raises:
+        OutputError: it is damaged.
+    """
+    try:
+        yield
+    except (pa.ArrowException, OSError) as exc:
+        raise OutputError(
+            f"{path} is damaged ({str(exc).splitlines()[0]}), expected a part of the scores; pass --overwrite to begin "
+            f"anew"
+        ) from exc
+
+
+def _read_part(path: Path, names: Sequence[str] | None = None) -> pa.Table:
+    with _sound(path):
+        return pq.read_table(path, columns=None if names is None else list(names))
+
+
 def _contiguous(folder: Path) -> int:
     """Up to which clip there are parts.
 
     Raises:
-        OutputError: one is missing in between.
+        OutputError: one is missing in between, or cut off.
     """
     done = 0
     for path in _parts(folder):
@@ -203,5 +235,7 @@ def _contiguous(folder: Path) -> int:
                 f"{folder} lacks the part of clips {done} to {first}, expected parts without a gap; pass --overwrite "
                 f"to begin anew"
             )
+        with _sound(path):
+            pq.read_metadata(path)
         done = last
     return done

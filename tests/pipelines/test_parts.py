@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from vidcam.errors import OutputError
+from vidcam.interrupts import interruptible
 from vidcam.pipelines import parts as module
 from vidcam.pipelines.parts import Parts, open_parts
 from vidcam.pipelines.score_columns import Columns, as_cell, score_columns
@@ -111,6 +113,46 @@ def test_overwriting_begins_anew(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "scores" / "settings.json").read_text())["fill"] == "blur"
 
 
+def test_overwriting_replaces_a_runs_overlays_and_nobody_elses(tmp_path: Path) -> None:
+    filled(tmp_path, 1)
+    (tmp_path / "worst").mkdir()
+    (tmp_path / "worst" / "film.mp4").write_text("former")
+    with opened(tmp_path, overwrite=True) as again:
+        assert again.done == 0
+    assert not (tmp_path / "worst").exists()
+    mine = tmp_path / "elsewhere" / "worst"
+    mine.mkdir(parents=True)
+    with pytest.raises(OutputError, match="worst is there without"), opened(mine.parent, overwrite=True):
+        pass
+    assert mine.exists()
+
+
+class Interrupted(list[dict[str, object]]):
+    """Rows in the middle of which Ctrl-C is pressed."""
+
+    def __iter__(self) -> Iterator[dict[str, object]]:
+        for row in super().__iter__():
+            yield row
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_while_rows_are_filed_leaves_no_clip_uncounted(tmp_path: Path) -> None:
+    with opened(tmp_path) as parts, interruptible():
+        with pytest.raises(KeyboardInterrupt):
+            parts.add(Interrupted([row(0)]))
+        parts.flush()
+    with opened(tmp_path) as again:
+        assert again.done == 1
+        assert [found["clip"] for found in again.rows()] == [0]
+
+
+def test_the_last_batch_size_is_found_behind_clips_that_failed(tmp_path: Path) -> None:
+    with opened(tmp_path) as parts:
+        for clip, size in enumerate((4, 2, None, None)):
+            parts.add([row(clip, batch_size=size)])
+        assert parts.last_batch_size == 2
+
+
 @pytest.mark.parametrize("name", ["scores.csv", "report.md", "alpha.png"])
 def test_files_in_the_way_are_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("somebody's")
@@ -130,6 +172,17 @@ def test_a_gap_and_damaged_settings_are_refused(tmp_path: Path) -> None:
     refused(tmp_path, "lacks the part of clips 0 to 2")
     (tmp_path / "scores" / "settings.json").write_text("{")
     refused(tmp_path, r"settings\.json is damaged")
+
+
+def test_a_part_that_is_cut_off_or_damaged_is_refused(tmp_path: Path) -> None:
+    filled(tmp_path, 2)
+    part = tmp_path / "scores" / "part-00000000-00000002.parquet"
+    whole = part.read_bytes()
+    part.write_bytes(whole[: len(whole) // 2])
+    refused(tmp_path, r"00000002\.parquet is damaged \(.*\), expected a part of the scores; pass --overwrite")
+    part.write_bytes(bytes(200) + whole[200:])
+    with opened(tmp_path) as parts, pytest.raises(OutputError, match="is damaged"):
+        list(parts.rows())
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
