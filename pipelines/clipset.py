@@ -19,6 +19,7 @@ from typing import Any
 
 from vidcam.errors import InputError
 from vidcam.names import as_text
+from vidcam.pipelines.tubes import is_json
 
 _MEDIA = "3gp apng asf avi flv gif m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv y4m"
 SUFFIXES = frozenset(f".{name}" for name in _MEDIA.split())
@@ -60,11 +61,11 @@ class ClipSet:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over everything that is said about the clips, not over the files themselves."""
+        """SHA-256 over everything that is said about the clips, files of boxes included, the films themselves not."""
         total = hashlib.sha256()
         for entry in self.entries:
-            said = (entry.name, entry.start_seconds, entry.label, entry.group, entry.boxes)
-            total.update(json.dumps([as_text(part) if isinstance(part, str) else part for part in said]).encode())
+            said = (entry.name, entry.start_seconds, entry.label, entry.group, _content(entry.boxes))
+            total.update(json.dumps(said).encode())
         return total.hexdigest()
 
 
@@ -132,13 +133,13 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 row = None
             if not isinstance(row, Mapping):
                 raise InputError(f"{path}, line {number}: no JSON object, expected one a line; correct the line")
@@ -175,9 +176,15 @@ def _entries(rows: Iterable[tuple[str, Mapping[str, Any]]], base: Path, source: 
     for place, row in rows:
         unread.update(dict.fromkeys(str(name) for name in row if name not in FIELDS))
         if place:
-            known = {FIELDS[name]: value for name, value in row.items() if name in FIELDS}
+            known = {FIELDS[name]: row[name] for name in reversed(FIELDS) if _is_given(row.get(name))}
             entries.append(_entry(len(entries), known, base, f"{source}, {place}"))
     return ClipSet(_without_common_folder(entries), tuple(unread))
+
+
+def _is_given(value: Any) -> bool:
+    """Whether a field says something: None, nothing and NaN do not, 0 does."""
+    is_nan = isinstance(value, float) and math.isnan(value)
+    return not (value is None or is_nan or (isinstance(value, str) and not value))
 
 
 def _without_common_folder(entries: Sequence[Entry]) -> tuple[Entry, ...]:
@@ -199,25 +206,23 @@ def _without_common_folder(entries: Sequence[Entry]) -> tuple[Entry, ...]:
 
 
 def _entry(index: int, row: Mapping[str, Any], base: Path, place: str) -> Entry:
-    path = row.get("path")
-    if path is None or not str(path):
+    text = str(row.get("path", ""))
+    if not text:
         raise InputError(f"{place}: no path, expected a column 'path' (or 'file') with a video; fill it in")
-    text = str(path)
     is_plain = "://" not in text and not Path(text).is_absolute()
-    boxes = row.get("boxes") or ""
     return Entry(
         index=index,
         source=str(base / text) if is_plain else text,
         name=as_text(text),
         start_seconds=_start(row.get("start"), place),
-        label=str(row.get("label") or ""),
-        group=str(row.get("group") or "") or as_text(text),
-        boxes=_boxes(boxes, base),
+        label=as_text(str(row.get("label", ""))),
+        group=as_text(str(row.get("group", text))),
+        boxes=_boxes(row.get("boxes", ""), base, place),
     )
 
 
 def _start(value: Any, place: str) -> float | None:
-    if value is None or value == "":
+    if value is None:
         return None
     try:
         seconds = float(value)
@@ -228,7 +233,23 @@ def _start(value: Any, place: str) -> float | None:
     return seconds
 
 
-def _boxes(value: Any, base: Path) -> str:
-    if not isinstance(value, str):
-        return json.dumps(value) if value else ""
-    return value if not value or value.lstrip().startswith(("[", "{")) else str(base / value)
+def _boxes(value: Any, base: Path, place: str) -> str:
+    if isinstance(value, str):
+        return value if not value or is_json(value) else str(base / value)
+    try:
+        return json.dumps(value, default=lambda array: array.tolist())
+    except (AttributeError, TypeError, ValueError) as exc:
+        raise InputError(
+            f"{place}: boxes are {type(value).__name__} and no JSON ({exc}), expected a list of tubes, JSON text or "
+            f"the path of a JSON file; correct them"
+        ) from exc
+
+
+def _content(boxes: str) -> str:
+    """Boxes as they count, wherever a file of them lies: what stands in it."""
+    if not boxes or is_json(boxes):
+        return boxes
+    try:
+        return hashlib.sha256(Path(boxes).read_bytes()).hexdigest()
+    except (OSError, ValueError):  # the clip will fail and say so
+        return as_text(Path(boxes).name)

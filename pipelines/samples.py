@@ -61,8 +61,8 @@ def load_sample(entry: Entry, spec: ModelSpec) -> Sample | Failure:
 
 def failure(entry: Entry, error: Exception) -> Failure:
     """An error as the row of a clip states it: the clip is called as in the set."""
-    text = str(error) or type(error).__name__
-    return Failure(entry, one_line(text.replace(entry.source, entry.name)))
+    text = one_line(str(error) or type(error).__name__)
+    return Failure(entry, text.replace(one_line(entry.source), one_line(entry.name)))
 
 
 def _sample(entry: Entry, reader: VideoReader, spec: ModelSpec) -> Sample:

@@ -42,17 +42,22 @@ class Tube:
         return self.start + len(self.boxes)
 
 
+def is_json(boxes: str) -> bool:
+    """Whether a manifest's field is JSON text itself, not the path of a file."""
+    return boxes.lstrip().startswith(("[", "{"))
+
+
 def read_tubes(boxes: str) -> tuple[Tube, ...]:
     """The tubes of a manifest's field.
 
     Raises:
         InputError: no JSON, or not of the form above.
     """
-    text = boxes if boxes.lstrip().startswith(("[", "{")) else _file_text(boxes)
+    text = boxes if is_json(boxes) else _file_text(boxes)
     try:
         found = json.loads(text)
         return tuple(_tube(entry) for entry in (found if isinstance(found, list) else found["tubes"]))
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as exc:
         raise InputError(
             f"boxes cannot be read ({type(exc).__name__}: {exc}), expected a JSON list of tubes with 'start', 'end' "
             f"and one [left, top, width, height] a frame in 'boxes'; correct them or leave them out"
@@ -62,7 +67,7 @@ def read_tubes(boxes: str) -> tuple[Tube, ...]:
 def _file_text(path: str) -> str:
     try:
         return Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
+    except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or type(exc).__name__
         raise InputError(
             f"boxes {Path(path).name!r} cannot be read ({reason}), expected JSON text or the path of a JSON file; "
@@ -75,6 +80,8 @@ def _tube(entry: Any) -> Tube:
     start, end = int(entry["start"]), int(entry["end"])
     if boxes.shape != (end - start, 4) or start < 0 or end <= start:
         raise ValueError(f"{end - start} frames from {start} to {end} with boxes of shape {boxes.shape}")
+    if not np.isfinite(boxes).all() or (boxes[:, 2:] < 0.0).any():
+        raise ValueError("a box that is not finite or has a negative width or height")
     return Tube(start, boxes)
 
 

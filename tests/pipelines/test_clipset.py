@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -84,7 +86,57 @@ def test_boxes_as_text_stay_text(tmp_path: Path) -> None:
     assert read_clips(tmp_path / "set.jsonl", out=tmp_path).entries[0].boxes == "[{}]"
 
 
+def test_zero_is_a_label_and_a_group_and_nan_is_nothing(tmp_path: Path) -> None:
+    nothing = dict.fromkeys(("start", "label", "group", "boxes"), float("nan"))
+    given = [{"path": "a.mp4", "label": 0, "group": 0, "start": 0}, {"path": "b.mp4", **nothing}]
+    first, second = read_clips(given, out=tmp_path).entries
+    assert (first.label, first.group, first.start_seconds) == ("0", "0", 0.0)
+    assert (second.label, second.group, second.start_seconds, second.boxes) == ("", "b.mp4", None, "")
+
+
+def test_a_path_goes_before_a_file(tmp_path: Path) -> None:
+    given = [{"path": "a.mp4", "file": "b.mp4"}, {"path": "", "file": "c.mp4"}]
+    assert [entry.name for entry in read_clips(given, out=tmp_path).entries] == ["a.mp4", "c.mp4"]
+
+
+def test_json_lines_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "set.jsonl").write_text('{"path": "a.mp4"}\r\n', "utf-8-sig")
+    assert [entry.name for entry in read_clips(tmp_path / "set.jsonl", out=tmp_path).entries] == ["a.mp4"]
+
+
+def test_boxes_may_be_arrays_and_nothing_that_is_no_json(tmp_path: Path) -> None:
+    tube = {"start": np.int64(0), "end": 1, "boxes": np.array([[0.0, 1.0, 2.0, 3.0]])}
+    (entry,) = read_clips([{"path": "a.mp4", "boxes": [tube]}], out=tmp_path).entries
+    assert json.loads(entry.boxes) == [{"start": 0, "end": 1, "boxes": [[0.0, 1.0, 2.0, 3.0]]}]
+    with pytest.raises(InputError, match=r"clip 0: boxes are list and no JSON .*expected a list of tubes"):
+        read_clips([{"path": "a.mp4", "boxes": [object()]}], out=tmp_path)
+
+
+def test_the_digest_follows_what_stands_in_a_file_of_boxes(tmp_path: Path) -> None:
+    digests = []
+    for home, boxes in (("one", "[]"), ("two", "[]"), ("three", "[{}]"), ("four", None)):
+        (tmp_path / home).mkdir()
+        (tmp_path / home / "set.csv").write_text("path,boxes\na.mp4,boxes.json\n")
+        if boxes is not None:
+            (tmp_path / home / "boxes.json").write_text(boxes)
+        digests.append(read_clips(tmp_path / home / "set.csv", out=tmp_path).digest)
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+
+
+def test_names_that_are_no_text_are_escaped_in_tables_alone(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"x\xff.mp4")).touch()
+    (tmp_path / "set.jsonl").write_text('{"path": "\\ud800.mp4", "label": "\\udcff", "group": "\\ud801"}')
+    (of_folder,) = read_clips(tmp_path, out=tmp_path / "out").entries
+    (of_manifest,) = read_clips(tmp_path / "set.jsonl", out=tmp_path).entries
+    assert (of_folder.name, of_folder.group) == ("x\\xff.mp4", "x\\xff.mp4")
+    assert os.fsencode(of_folder.source).endswith(b"x\xff.mp4")
+    for said in (of_manifest.name, of_manifest.label, of_manifest.group):
+        said.encode()
+
+
 REFUSED = [
+    ("set.jsonl", "[" * 100_000, "line 1: no JSON object"),
     ("set.csv", "label\nyoga\n", "line 2: no path, expected a column 'path'"),
     ("set.csv", "path,start\na.mp4,soon\n", r"line 2: start is 'soon', expected seconds from 0 on"),
     ("set.csv", "path,start\na.mp4,-1\n", "start is '-1', expected seconds"),

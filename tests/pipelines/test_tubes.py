@@ -55,6 +55,11 @@ def test_several_tubes_are_joined_and_a_file_is_read(tmp_path: Path) -> None:
         '[{"start": 0, "end": 2, "boxes": [[0, 0, 1, 1]]}]',
         '[{"start": -1, "end": 0, "boxes": [[0,0,1,1]]}]',
         "{}",
+        '[{"start": 1e999, "end": 1, "boxes": [[0, 0, 1, 1]]}]',
+        '[{"start": 0, "end": 1, "boxes": [[NaN, 0, 1, 1]]}]',
+        '[{"start": 0, "end": 1, "boxes": [[null, 0, 1, 1]]}]',
+        '[{"start": 0, "end": 1, "boxes": [[2, 0, -1, 1]]}]',
+        pytest.param("[" * 100_000, id="deep"),
     ],
 )
 def test_what_is_no_list_of_tubes_is_refused(boxes: str) -> None:
@@ -65,3 +70,5 @@ def test_what_is_no_list_of_tubes_is_refused(boxes: str) -> None:
 def test_a_file_that_is_not_there_is_refused_by_its_name_alone() -> None:
     with pytest.raises(InputError, match=r"boxes 'no.json' cannot be read \(No such file"):
         read_tubes("/nowhere/no.json")
+    with pytest.raises(InputError, match=r"boxes 'no\\x00.json' cannot be read \(ValueError\)"):
+        read_tubes("/nowhere/no\0.json")
