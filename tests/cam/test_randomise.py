@@ -48,6 +48,15 @@ def test_a_layer_gets_the_same_weights_whichever_others_are_drawn() -> None:
     assert not torch.equal(drawn[0], drawn[2])
 
 
+def test_weights_that_two_layers_share_come_back_too() -> None:
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    model[1].weight = model[0].weight
+    before = state(model)
+    with randomised(model, ("0", "1"), seed=0):
+        pass
+    assert changed(model, before) == []
+
+
 def test_weights_come_back_after_an_exception() -> None:
     model = seeded(HiddenHead)
     before = state(model)

@@ -44,7 +44,7 @@ def randomised(model: nn.Module, layers: Sequence[str], *, seed: int) -> Iterato
         yield
     finally:
         with torch.no_grad():
-            for parameter, former in saved:
+            for parameter, former in reversed(saved):  # a tied one was saved twice, the second time as drawn
                 parameter.copy_(former)
 
 
