@@ -138,7 +138,8 @@ class ClipScorer:
             shuffled = _heat(shuffled_cells(first, self._generator(sample, _CONTROL)), ties.shape)
             centre = centre_heat(original.explanation.input_size).astype(np.float32)  # type: ignore[arg-type]
             for name, heat in (("random", shuffled), ("centre", centre)):
-                yield self._map(name, heat, ties, told=None if original.told is None else heat)
+                is_empty = not bool((heat > 0).any())
+                yield self._map(name, heat, ties, is_empty=is_empty, told=None if original.told is None else heat)
 
     def _map(
         self,

@@ -193,6 +193,12 @@ def test_a_map_without_evidence_is_flagged_and_shows_nothing() -> None:
     assert row["tied_0.5"] == 1.0
 
 
+def test_shuffled_cells_of_a_map_without_evidence_are_flagged_too() -> None:
+    clip = Sample(Entry(0, "a", "a"), torch.zeros(3, 16, 56, 56), 0.0, None)
+    found = rows(ScoreOptions(methods=("gradcam",)), clip, brightness_model())
+    assert {row["method"]: row["empty"] for row in found} == {"gradcam": True, "random": True, "centre": False}
+
+
 def test_numbers_that_are_not_finite_are_an_error() -> None:
     model, options = hidden_model(), ScoreOptions(methods=METHODS)
     clip = sample()
