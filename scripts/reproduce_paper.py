@@ -72,19 +72,21 @@ def reproduce(
     min_confidence: float,
 ) -> None:
     """Score a set of CLIPS with the methods of the papers and print their tables beside ours, as Markdown."""
-    options = ScoreOptions(
-        methods=METHODS,
-        measures=MEASURES,
-        layer=layer or None,
-        fill=fill,
-        correct_only=correct_only,
-        min_confidence=min_confidence,
-    )
     command = shlex.join(["scripts/reproduce_paper", *sys.argv[1:]])
     try:
+        options = ScoreOptions(
+            methods=METHODS,
+            measures=MEASURES,
+            layer=layer or None,
+            fill=fill,
+            correct_only=correct_only,
+            min_confidence=min_confidence,
+        )
         result = score_clips(clips, out, model=model, weights=weights, options=options, command=command)
     except VidcamError as exc:
         raise click.ClickException(str(exc)) from exc
+    if not result.summary["n"]:
+        raise click.ClickException(f"none of the {result.summary['clips']} clips was scored; see {out / 'report.md'}")
     print("\n\n".join(document(result.summary)))
 
 

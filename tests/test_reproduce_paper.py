@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.helpers.clipsets import write_set
 from tests.helpers.nets import hidden_model
@@ -62,3 +64,11 @@ def test_a_pair_may_be_asked_for_either_way(script: Any, summary: dict[str, Any]
     assert (pair["a"], is_turned) == ("gradcam++signed", True)
     with pytest.raises(script.click.ClickException, match="no pair of gradcam and cam"):
         script._either_way(summary, "gradcam", "cam")
+
+
+def test_what_cannot_be_asked_and_a_set_without_a_score_are_a_sentence(script: Any, tmp_path: Path) -> None:
+    (tmp_path / "set.csv").write_text("path\nnowhere.mp4\n")
+    run = partial(CliRunner().invoke, script.reproduce)
+    asked = [str(tmp_path / "set.csv"), "-o", str(tmp_path / "out"), "--model", "tiny_r3d"]
+    assert "Error: fill is 'pink', expected one of" in run([*asked, "--fill", "pink"]).output
+    assert "Error: none of the 1 clips was scored; see" in run(asked).output
