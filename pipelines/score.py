@@ -7,6 +7,7 @@ from all of them (the CSV, the summary, plots, a report) is made again from the 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -42,6 +43,7 @@ from vidcam.pipelines.stages import map_ahead
 from vidcam.pipelines.whole_files import written_whole
 from vidcam.pipelines.worst import render_worst, worst_clips
 from vidcam.progress import Progress, silent
+from vidcam.spec import MeanCube
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,6 +135,8 @@ class _Run:
             "schema": 1,
             "model": self._model.spec.name,
             "weights": self._model.weights,
+            "labels": _labels_digest(self._model),
+            "mean_cube": _cube_digest(self._model),
             "layer": list(question.layers),
             "fusion": question.fusion,
             "methods": list(question.methods),
@@ -236,6 +240,15 @@ def _question(model: Model, options: ScoreOptions) -> Question:
         fill=options.fill,
         batch_size=options.batch_size or DEFAULT_BATCH.get(model.device.type, DEFAULT_BATCH["cpu"]),
     )
+
+
+def _labels_digest(model: Model) -> str:
+    return f"{len(model.labels)} (sha256 {hashlib.sha256(json.dumps(model.labels).encode()).hexdigest()[:16]})"
+
+
+def _cube_digest(model: Model) -> str | None:
+    mean = model.spec.scaling.mean
+    return f"sha256 {hashlib.sha256(mean.values.tobytes()).hexdigest()[:16]}" if isinstance(mean, MeanCube) else None
 
 
 def _write_csv(path: Path, columns: list[str], rows: Iterator[dict[str, Any]]) -> None:

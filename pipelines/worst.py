@@ -58,7 +58,9 @@ def render_worst(
     options: ScoreOptions,
     progress: Progress,
 ) -> list[str]:
-    """Explain the windows that were scored into OUT; what cannot be written is left out.
+    """Explain the windows that were scored, each into a folder of its own; what cannot be written is left out.
+
+    Several windows of one film may be among them, and would have the same names.
 
     Returns:
         One line a clip: its name, and where its overlays are or why there are none.
@@ -76,13 +78,14 @@ def render_worst(
     for place, worst in enumerate(chosen, start=1):
         asked = replace(plain, targets=(worst.label,), clip_start_seconds=worst.start_seconds)
         try:
-            made = Explainer(model, asked, progress=progress).explain(clips.entries[worst.clip].source, out)
+            made = Explainer(model, asked, progress=progress).explain(
+                clips.entries[worst.clip].source, out / str(place)
+            )
         except VidcamError as exc:
             lines.append(f"{worst.name}: not rendered ({exc})")
             continue
         sheet = next((path.name for path in made.paths if path.suffix == ".png"), "")
-        lines.append(
-            f"{worst.name}, {worst.label!r} from {worst.start_seconds:.2f} s: [{out.name}/{sheet}]({out.name}/{sheet})"
-        )
+        link = f"{out.name}/{place}/{sheet}"
+        lines.append(f"{worst.name}, {worst.label!r} from {worst.start_seconds:.2f} s: [{link}]({link})")
         progress("rendering the worst clips", place, len(chosen))
     return lines

@@ -22,6 +22,7 @@ from vidcam.models.model import Model
 from vidcam.pipelines import parts
 from vidcam.pipelines.score import ScoredClips, score_clips
 from vidcam.pipelines.score_options import ScoreOptions
+from vidcam.spec import MeanCube
 
 QUICK = ScoreOptions(methods=("gradcam", "gradcam++"))
 ALL = ScoreOptions(methods=("gradcam", "gradcam++"), measures="all", sanity=2)
@@ -314,7 +315,30 @@ def test_the_worst_clips_are_rendered(film: FilmMaker, tmp_path: Path) -> None:
     clips: list[Any] = [film("one"), film("two", count=60)]
     result = score_clips(clips, tmp_path / "out", model=brightness_model(), options=replace(QUICK, render_worst=1))
     (line,) = result.summary["worst"]
-    rendered = sorted(path.suffix for path in (tmp_path / "out" / "worst").iterdir())
+    rendered = sorted(path.suffix for path in (tmp_path / "out" / "worst" / "1").iterdir())
     assert rendered == [".json", ".mp4", ".mp4", ".png"]
     assert "Bright thing" in line
     assert line in (tmp_path / "out" / "report.md").read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_windows_of_one_film_are_rendered_beside_each_other(film: FilmMaker, tmp_path: Path) -> None:
+    one = film("one", count=60)
+    clips = [{"path": one, "start": start} for start in (0.0, 0.5)]
+    result = score_clips(clips, tmp_path, model=brightness_model(), options=replace(QUICK, render_worst=2))
+    sheets = [line.rpartition("(")[2].removesuffix(")") for line in result.summary["worst"]]
+    assert len(set(sheets)) == 2
+    assert all((tmp_path / sheet).is_file() for sheet in sheets)
+
+
+def test_other_labels_and_another_mean_cube_are_refused(manifest: Path, tmp_path: Path) -> None:
+    model = hidden_model()
+    score_clips(manifest, tmp_path, model=model, options=QUICK)
+    cube = MeanCube(np.zeros((3, 4, 16, 16), np.float32))
+    others = {
+        "labels": replace(model, labels=("red", "blue", "green")),
+        "mean_cube": replace(model, spec=replace(model.spec, scaling=replace(model.spec.scaling, mean=cube))),
+    }
+    for name, other in others.items():
+        with pytest.raises(OutputError, match=rf"\({name} was .*, is [^;]*\), expected the same to go on"):
+            score_clips(manifest, tmp_path, model=other, options=QUICK)
