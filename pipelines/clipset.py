@@ -74,7 +74,7 @@ def read_clips(clips: Any, *, out: Path) -> ClipSet:
 
     Args:
         clips: path of a folder or manifest, or an iterable of paths and of mappings with the manifest's fields.
-        out: where results go; a folder's clips do not include what lies there.
+        out: where results go; a folder's clips do not include what lies there, or its overlays if it is that folder.
 
     Raises:
         InputError: there is no clip, no such file, or a manifest that cannot be read.
@@ -92,7 +92,7 @@ def read_clips(clips: Any, *, out: Path) -> ClipSet:
 
 
 def _of_folder(folder: Path, out: Path) -> ClipSet:
-    avoided = out.resolve()
+    avoided = out.resolve() / "worst" if out.resolve() == folder.resolve() else out.resolve()
     files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     kept = sorted(
         path.relative_to(folder)

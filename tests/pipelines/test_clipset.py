@@ -57,6 +57,13 @@ def test_a_folder_gives_its_media_files_sorted_but_not_the_results(tmp_path: Pat
     assert [entry.group for entry in clips.entries] == ["a.avi", "b.mp4", "sub/c.MKV"]
 
 
+def test_results_may_lie_beside_the_clips(tmp_path: Path) -> None:
+    (tmp_path / "worst").mkdir()
+    for name in ("a.mp4", "worst/a.mp4"):
+        (tmp_path / name).touch()
+    assert [entry.name for entry in read_clips(tmp_path, out=tmp_path).entries] == ["a.mp4"]
+
+
 def test_python_iterates_over_paths_and_mappings(tmp_path: Path) -> None:
     given = (clip for clip in ["a.mp4", Path("b.mp4"), {"path": "c.mp4", "boxes": [{"start": 0}]}])
     clips = read_clips(given, out=tmp_path)
