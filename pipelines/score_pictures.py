@@ -29,7 +29,7 @@ CAPTIONS = {
     "retention.png": "Confidence against hidden area (GC++ fig. 10)",
     "relative.png": "Relative performance of each clip (EQ fig. 6)",
     "alpha.png": "α of gradcam++: its five numbers in each clip, as boxes over the clips (EQ fig. 3–4)",
-    "classes.png": "Average Drop of each explained class",
+    "classes.png": "Average Drop of each explained class, of many those with the most clips",
     "evidence.png": "When the evidence came: mean of the map in each frame",
     "sanity.png": "Rank correlation with the maps of randomised weights, cascading from the last layer down",
 }

@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#b5338a", "#56a5d8", "#b98300", "#5b3a8c", "#4d4d4d")
 CONTROL_COLOURS = {"random": "#8a8f98", "centre": "#b9bec6"}
 _DPI = 120
-_MOST_CLASSES = 30
+_MOST_CLASSES = 12
 
 
 def colours(methods: Sequence[str]) -> dict[str, str]:
