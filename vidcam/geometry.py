@@ -8,6 +8,7 @@ pixels: `preprocess` applies it, the renderer asks for the inverse.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,14 +74,23 @@ class Geometry:
         Returns:
             rows (H', h) and columns (W', w), float32, for `maps.resample_plane`.
         """
-        rows, columns = self.view_slices()
-        down, across = self._source_per_resized
-        y = (np.arange(rows.start, rows.stop) + 0.5) / down - self.top_px
-        x = (np.arange(columns.start, columns.stop) + 0.5) / across - self.left_px
-        return (
-            interpolation_matrix(y * (grid[0] / self.crop_size[0]), grid[0]).astype(np.float32),
-            interpolation_matrix(x * (grid[1] / self.crop_size[1]), grid[1]).astype(np.float32),
-        )
+        return _source_matrices(self, grid)
+
+
+@lru_cache(maxsize=16)
+def _source_matrices(geometry: Geometry, grid: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The same for every frame of a film: worked out once, and not to be written to."""
+    rows, columns = geometry.view_slices()
+    down, across = (
+        geometry.source_size[0] / geometry.resized_size[0],
+        geometry.source_size[1] / geometry.resized_size[1],
+    )
+    y = (np.arange(rows.start, rows.stop) + 0.5) / down - geometry.top_px
+    x = (np.arange(columns.start, columns.stop) + 0.5) / across - geometry.left_px
+    return (
+        interpolation_matrix(y * (grid[0] / geometry.crop_size[0]), grid[0]).astype(np.float32),
+        interpolation_matrix(x * (grid[1] / geometry.crop_size[1]), grid[1]).astype(np.float32),
+    )
 
 
 def short_side_resize(source_size: tuple[int, int], short_side_px: int) -> tuple[int, int]:

@@ -7,8 +7,10 @@ so that nothing jumps at a border. Within a window the map is linear in time bet
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vidcam.errors import ShapeError
 from vidcam.maps import Floats, resize_matrix, time_weights
@@ -52,7 +54,7 @@ class Timeline:
         Returns:
             (S, h, w) float32; zeros where no window looks.
         """
-        to_frames = resize_matrix(self.frame_seconds.shape[1], volumes.shape[1])  # (T, t)
+        to_frames = _frame_weights(self.frame_seconds.shape[1], volumes.shape[1])  # (T, t)
         total = np.zeros((seconds.size, *volumes.shape[2:]))
         if seconds.size == 0:
             return total.astype(np.float32)
@@ -70,3 +72,9 @@ class Timeline:
         half = (self.ends[index] - self.starts[index]) / 2
         tent: Seconds = np.maximum(1 - np.abs(seconds - self.starts[index] - half) / half, EDGE_WEIGHT)
         return tent
+
+
+@lru_cache(maxsize=16)
+def _frame_weights(frames: int, cells: int) -> NDArray[np.float64]:
+    """The same for every frame of a film: worked out once, and not to be written to."""
+    return resize_matrix(frames, cells)
