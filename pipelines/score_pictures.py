@@ -109,10 +109,10 @@ class _Pictures:
         plot_sanity(path, sanity["layers"], found, title=title)
 
 
-def _curve(retention: Mapping[str, Mapping[str, float]]) -> tuple[Array, Array, Array, Array]:
-    """θ from 0 on, where everything is left, and the mean with its interval."""
+def _curve(retention: Mapping[str, Mapping[str, float | None]]) -> tuple[Array, Array, Array, Array]:
+    """θ from 0 on, where everything is left, and the mean with its interval; NaN where it is undefined."""
     thetas = sorted(retention, key=float)
     value, low, high = (
-        np.array([100.0, *(retention[theta][end] for theta in thetas)]) for end in ("value", "low", "high")
+        np.array([100.0, *(retention[theta][end] for theta in thetas)], np.float64) for end in ("value", "low", "high")
     )
     return np.array([0.0, *map(float, thetas)]), value, low, high

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from vidcam.pipelines.score_pictures import _curve
 from vidcam.pipelines.score_report import method_rows, pair_rows, report, sanity_text, table, verdicts
 from vidcam.pipelines.score_summary import pair_names, summarise
 from vidcam.pipelines.score_table import ScoreTable
 from vidcam.pipelines.worst import worst_clips
+from vidcam.render.score_plots import plot_retention
 
 NAN = float("nan")
 COLUMNS = (
@@ -151,3 +154,11 @@ def test_the_worst_clips_by_hand() -> None:
     (worst,) = worst_clips(scores(), 1)
     assert (worst.clip, worst.name, worst.start_seconds, worst.label) == (2, "c.mp4", 1.5, "archery")
     assert worst_clips(scores(), 0) == []
+
+
+def test_a_curve_without_a_figure_is_drawn_with_a_gap(tmp_path: Path) -> None:
+    undefined = {"value": None, "low": None, "high": None}
+    curve = _curve({"0.5": undefined, "0.25": {"value": 50.0, "low": 40.0, "high": 60.0}})
+    np.testing.assert_array_equal(curve[1], [100.0, 50.0, np.nan])
+    plot_retention(tmp_path / "retention.png", {"gradcam": curve}, title="")
+    assert (tmp_path / "retention.png").exists()
