@@ -152,13 +152,14 @@ def _pairs(table: ScoreTable, seed: int) -> list[dict[str, Any]]:
 
 
 def _pair(table: ScoreTable, a: str, b: str, seed: int) -> dict[str, Any]:
-    won = win(table.values(a, "drop"), table.values(b, "drop"))
+    ratios = _ratios(table, a, b, "log_masked")
+    won = win(table.values(a, "drop"), table.values(b, "drop"), ratios)
     wins = win_rates(won)
-    win_a, log_mean = intervals(table, [100.0 * (won == 1), _ratios(table, a, b, "log_masked")], seed)
-    found = signed_rank(_ratios(table, a, b, "log_masked"), table.facts["group"])
+    win_a, log_mean = intervals(table, [100.0 * (won == 1), ratios], seed)
+    found = signed_rank(ratios, table.facts["group"])
     pair: dict[str, Any] = {"a": a, "b": b, "win_a": wins.a, "win_b": wins.b, "ties": wins.ties}
     pair |= {"win_a_low": win_a["low"], "win_a_high": win_a["high"]}
-    pair |= _relative(_ratios(table, a, b, "log_masked"))
+    pair |= _relative(ratios)
     pair |= {f"relative_performance_{end}": _exponential(log_mean[end]) for end in ("low", "high")}
     pair |= {"p_value": found.p_value, "groups_that_differ": found.groups}
     if "log_masked_post" in table.columns and b not in CONTROLS:

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from vidcam.metrics.relative import without_rounding
+
 TEST = "Wilcoxon signed-rank, two-sided, on group means of log(O_a/O_b); Holm-corrected over the pairs"
 
 
@@ -45,10 +47,10 @@ def group_means(values: NDArray[np.float64], groups: Sequence[str]) -> NDArray[n
 
 
 def signed_rank(differences: NDArray[np.float64], groups: Sequence[str]) -> PairedTest:
-    """Test whether differences of clips (N,) lie around zero, groups counting once."""
+    """Test whether differences of clips (N,), log ratios, lie around zero, groups counting once."""
     if not differences.size:
         return PairedTest(float("nan"), 0)
-    means = group_means(differences, groups)
+    means = group_means(without_rounding(differences), groups)
     means = means[means != 0]
     if not means.size:
         return PairedTest(1.0, 0)
