@@ -112,6 +112,15 @@ def open_parts(out: Path, settings: Mapping[str, Any], columns: Columns, *, over
         yield Parts(folder, columns)
 
 
+def stated_batch_size(out: Path) -> int | None:
+    """The batch size that a folder's scores were begun with; None where there are none, or nothing that can be read."""
+    try:
+        found = json.loads((out / "scores" / "settings.json").read_text("utf-8"))["batch_size"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, int) and found > 0 else None
+
+
 def _prepare(out: Path, folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> None:
     """State the settings, or find them stated alike; sweep away a part in the making."""
     stated = folder / "settings.json"

@@ -28,7 +28,7 @@ from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.pipelines.analyse import Question, grey_sink, target_layers, torch_errors
 from vidcam.pipelines.clipset import ClipSet, read_clips
-from vidcam.pipelines.parts import Parts, open_parts
+from vidcam.pipelines.parts import PICTURES, Parts, open_parts, stated_batch_size
 from vidcam.pipelines.samples import Failure, Sample, failure, load_sample
 from vidcam.pipelines.sanity import sanity
 from vidcam.pipelines.score_clip import ClipScorer
@@ -115,7 +115,7 @@ class _Run:
     ) -> None:
         self._model, self._options, self._clips, self._out = model, options, clips, out
         self._command, self._progress = command, progress
-        self._question = _question(model, options)
+        self._question = _question(model, options, None if options.overwrite else stated_batch_size(out))
         self._columns = score_columns(options.chosen_measures, options.thetas)
         self._scorer: ClipScorer | None = None
 
@@ -183,6 +183,8 @@ class _Run:
         summary["sanity"] = self._sanity()
         summary["worst"] = self._worst(table)
         pictures = draw_plots(self._out, table, summary)
+        for name in set(PICTURES) - set(pictures):  # of an earlier answer
+            (self._out / name).unlink(missing_ok=True)
         with written_whole(self._out / "report.md") as path:
             path.write_text(report(summary, pictures), "utf-8")
         with written_whole(self._out / "summary.json") as path:
@@ -228,7 +230,8 @@ class _Run:
         }
 
 
-def _question(model: Model, options: ScoreOptions) -> Question:
+def _question(model: Model, options: ScoreOptions, stated: int | None) -> Question:
+    """What is asked; the automatic batch size is chosen once, and is what a folder that is gone on with states."""
     layers, _ = target_layers(model, options.layers)
     methods = canonical_methods(options.methods)
     return Question(
@@ -238,7 +241,7 @@ def _question(model: Model, options: ScoreOptions) -> Question:
         layers=layers,
         fusion=options.fusion,
         fill=options.fill,
-        batch_size=options.batch_size or DEFAULT_BATCH.get(model.device.type, DEFAULT_BATCH["cpu"]),
+        batch_size=options.batch_size or stated or DEFAULT_BATCH.get(model.device.type, DEFAULT_BATCH["cpu"]),
     )
 
 

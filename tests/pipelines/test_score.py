@@ -178,6 +178,33 @@ def test_a_complete_run_is_answered_without_the_model(scored: tuple[ScoredClips,
     assert again.summary == scored[0].summary
 
 
+def test_the_automatic_batch_size_is_that_of_the_folder(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a run is gone on with on another device."""
+    first = score_clips(manifest, tmp_path / "out", model=hidden_model(), options=QUICK)
+    monkeypatch.setattr("vidcam.pipelines.score.DEFAULT_BATCH", {"cpu": 7})
+    again = score_clips(manifest, tmp_path / "out", model=hidden_model(), options=QUICK)
+    assert again.summary["batch_size"] == first.summary["batch_size"] == 4
+    anew = score_clips(manifest, tmp_path / "out", model=hidden_model(), options=replace(QUICK, overwrite=True))
+    assert anew.summary["batch_size"] == 7
+
+
+def test_pictures_of_an_earlier_answer_do_not_stay(manifest: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    score_clips(manifest, out, model=hidden_model(), options=replace(QUICK, sanity=1))
+    assert (out / "sanity.png").exists()
+    score_clips(manifest, out, model=hidden_model(), options=QUICK)
+    assert not (out / "sanity.png").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"batch_size": "4"}', '{"batch_size": 0}'])
+def test_settings_that_state_no_batch_size(text: str, tmp_path: Path) -> None:
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "scores" / "settings.json").write_text(text)
+    assert parts.stated_batch_size(tmp_path) is None
+
+
 def test_other_settings_and_other_clips_are_refused(
     scored: tuple[ScoredClips, Path], manifest: Path, tmp_path: Path
 ) -> None:
