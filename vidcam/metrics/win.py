@@ -37,7 +37,7 @@ def win(drops_a: NDArray[np.float64], drops_b: NDArray[np.float64], ratios: NDAr
             f"two methods must be compared on the same clips, got {drops_a.shape = }, {drops_b.shape = }, "
             f"{ratios.shape = }"
         )
-    won = np.sign(drops_b - drops_a) * (without_rounding(ratios) != 0)
+    won: NDArray[np.float64] = np.sign(drops_b - drops_a) * (without_rounding(ratios) != 0)
     return won.astype(np.int8)
 
 
