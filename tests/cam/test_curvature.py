@@ -112,17 +112,11 @@ def test_what_cannot_be_read_from_the_graph_is_not_said(name: str) -> None:
 
 
 class Relu(torch.autograd.Function):
-    """A square, under the name of what is piecewise linear."""
+    """Curved, under the name of what is piecewise linear; nobody looks further than its type."""
 
     @staticmethod
     def forward(context: Any, x: Tensor) -> Tensor:
-        context.save_for_backward(x)
-        return x * x
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Any:
-        (x,) = context.saved_tensors
-        return 2 * x * gradient
+        return x.exp()
 
 
 class ReluBackward0(Relu):

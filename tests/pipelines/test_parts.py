@@ -30,7 +30,7 @@ def opened(
     return open_parts(out, settings, COLUMNS, overwrite=overwrite)
 
 
-def refused(out: Path, sentence: str, settings: Mapping[str, Any] = SETTINGS) -> None:
+def assert_refused(out: Path, sentence: str, settings: Mapping[str, Any] = SETTINGS) -> None:
     with pytest.raises(OutputError, match=sentence), opened(out, settings):
         pass
 
@@ -99,7 +99,7 @@ def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
     filled(tmp_path, 1)
     other = {**SETTINGS, "fill": "blur", "methods": ["gradcam"]}
     sentence = r"\(methods was gradcam, gradcam\+\+, is gradcam; fill was black, is blur\), expected the same to go on"
-    refused(tmp_path, sentence, other)
+    assert_refused(tmp_path, sentence, other)
     with opened(tmp_path) as parts:
         assert parts.done == 1
 
@@ -156,12 +156,12 @@ def test_the_last_batch_size_is_found_behind_clips_that_failed(tmp_path: Path) -
 @pytest.mark.parametrize("name", ["scores.csv", "report.md", "alpha.png"])
 def test_files_in_the_way_are_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("somebody's")
-    refused(tmp_path, f"{name} is there without the settings")
+    assert_refused(tmp_path, f"{name} is there without the settings")
 
 
 def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
     with opened(tmp_path):
-        refused(tmp_path, "is being written to by another vidcam score")
+        assert_refused(tmp_path, "is being written to by another vidcam score")
     with opened(tmp_path) as parts:
         assert parts.done == 0
 
@@ -169,9 +169,9 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
 def test_a_gap_and_damaged_settings_are_refused(tmp_path: Path) -> None:
     filled(tmp_path, 4)
     (tmp_path / "scores" / "part-00000000-00000002.parquet").unlink()
-    refused(tmp_path, "lacks the part of clips 0 to 2")
+    assert_refused(tmp_path, "lacks the part of clips 0 to 2")
     (tmp_path / "scores" / "settings.json").write_text("{")
-    refused(tmp_path, r"settings\.json is damaged")
+    assert_refused(tmp_path, r"settings\.json is damaged")
 
 
 def test_a_part_that_is_cut_off_or_damaged_is_refused(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_part_that_is_cut_off_or_damaged_is_refused(tmp_path: Path) -> None:
     part = tmp_path / "scores" / "part-00000000-00000002.parquet"
     whole = part.read_bytes()
     part.write_bytes(whole[: len(whole) // 2])
-    refused(tmp_path, r"00000002\.parquet is damaged \(.*\), expected a part of the scores; pass --overwrite")
+    assert_refused(tmp_path, r"00000002\.parquet is damaged \(.*\), expected a part of the scores; pass --overwrite")
     part.write_bytes(bytes(200) + whole[200:])
     with opened(tmp_path) as parts, pytest.raises(OutputError, match="is damaged"):
         list(parts.rows())
@@ -187,7 +187,7 @@ def test_a_part_that_is_cut_off_or_damaged_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    refused(tmp_path / "file" / "out", r"cannot be written \(Not a directory\)")
+    assert_refused(tmp_path / "file" / "out", r"cannot be written \(Not a directory\)")
 
 
 @pytest.mark.parametrize(
