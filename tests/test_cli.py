@@ -234,10 +234,10 @@ def test_version(capsys: Capture) -> None:
 def test_progress_is_shown_on_a_terminal_only_after_two_seconds(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vidcam.cli import _Bar
+    from vidcam.terminal import Bar
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with _Bar() as bar:
+    with Bar() as bar:
         bar.progress("decoding", 1, 100)
         assert not bar._bar.live.is_started
         bar._bar.tasks[0].start_time -= 3.0
@@ -249,7 +249,7 @@ def test_progress_is_shown_on_a_terminal_only_after_two_seconds(
         assert "0:00:00 left" in str(bar._bar.tasks[0].fields["left"])
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
     capsys.readouterr()
-    with _Bar() as bar:
+    with Bar() as bar:
         bar.progress("decoding", 1, 100)
     assert capsys.readouterr().err == ""
 

@@ -23,8 +23,8 @@ from vidcam import __version__
 from vidcam.errors import InputError, VidcamError
 from vidcam.interrupts import interruptible
 from vidcam.names import as_text, one_line
-from vidcam.progress import Course
 from vidcam.render_arguments import render_arguments
+from vidcam.terminal import Bar, print_rows, print_text, say
 
 if TYPE_CHECKING:
     from vidcam.pipelines.explain import ExplainedVideo, Explainer
@@ -84,13 +84,13 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.exceptions.Exit as exc:
         return exc.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _say("interrupted; nothing half-written was left")
+        say("interrupted; nothing half-written was left")
         return INTERRUPTED
     except (click.ClickException, VidcamError, OSError) as exc:
         if isinstance(exc, click.exceptions.NoArgsIsHelpError):
             exc.show()
         else:
-            _say(f"error: {_sentence(exc)}")
+            say(f"error: {_sentence(exc)}")
         return _code(exc)
     return code if isinstance(code, int) else DONE
 
@@ -162,7 +162,7 @@ def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_
     if given["outputs"] is not None:
         given["outputs"] = tuple(name.strip() for name in given["outputs"].split(","))
     options = ExplainOptions(**{name: value for name, value in given.items() if value not in (None, ())})
-    with _Bar() as bar:
+    with Bar() as bar:
         explainer = Explainer.load(model, options, device=device, progress=bar.progress, **files)
         return _explain_all(explainer, videos, out, bar, as_json=as_json)
 
@@ -212,7 +212,7 @@ def score(clips: Path, out: Path, model: str, device: str, *, as_json: bool, **g
     files = {name: given.pop(name) for name in ("weights", "labels", "mean_cube")}
     given["batch_size"] = _batch(given["batch_size"])
     options = ScoreOptions(**{name: value for name, value in given.items() if value not in (None, ())})
-    with _Bar() as bar:
+    with Bar() as bar:
         result = score_clips(
             clips, out, model=model, device=device, options=options, command=_command(), progress=bar.progress, **files
         )
@@ -234,12 +234,14 @@ def render(explanation: Path, out: Path, *, as_json: bool, **given: Any) -> None
     from vidcam.pipelines.render_options import RenderOptions
 
     options = RenderOptions(**{name: value for name, value in given.items() if value not in (None, ())})
-    with _Bar() as bar:
+    with Bar() as bar:
         result = render_film(explanation, out, options=options, progress=bar.progress)
     for sentence in result.notes:
-        _say(f"warning: {sentence}")
+        say(f"warning: {sentence}")
     document = {"schema": 1, "path": as_text(str(result.path)), "form": result.form, "frames": result.frames}
-    _print(json.dumps({**document, "notes": list(result.notes)}, ensure_ascii=False) if as_json else str(result.path))
+    print_text(
+        json.dumps({**document, "notes": list(result.notes)}, ensure_ascii=False) if as_json else str(result.path)
+    )
 
 
 @commands.command()
@@ -254,11 +256,11 @@ def demo(out: Path, device: str, *, offline: bool) -> int:
     from vidcam.pipelines.explain import Explainer
     from vidcam.pipelines.options import ExplainOptions
 
-    with _Bar() as bar:
+    with Bar() as bar:
         scene = demo_scene(out, offline=offline, device=device, progress=bar.progress)
         bar.clear()
         if scene.note:
-            _say(scene.note)
+            say(scene.note)
         explainer = Explainer.load(scene.model, ExplainOptions(overwrite=True), progress=bar.progress)
         return _explain_all(explainer, (scene.film,), out, bar, as_json=False)
 
@@ -288,8 +290,8 @@ def models(*, as_json: bool) -> None:
         for entry in model_entries()
     ]
     shown = rows if as_json else [{title: row[name] for name, title in _MODEL_COLUMNS.items()} for row in rows]
-    _print_rows(shown, as_json=as_json, width=120)
-    _say("also: torchvision:NAME, any model of torchvision that classifies, and your own as package.module:factory")
+    print_rows(shown, as_json=as_json, width=120)
+    say("also: torchvision:NAME, any model of torchvision that classifies, and your own as package.module:factory")
 
 
 @commands.command()
@@ -300,10 +302,10 @@ def layers(model: str, *, every: bool, as_json: bool) -> None:
     """List the layers of MODEL that can carry a map: name, grid, stride in frames and pixels."""
     from vidcam.pipelines.inspect import layer_rows
 
-    _print_rows(layer_rows(model, every=every), as_json=as_json)
+    print_rows(layer_rows(model, every=every), as_json=as_json)
 
 
-def _explain_all(explainer: Explainer, videos: Sequence[Path], out: Path, bar: _Bar, *, as_json: bool) -> int:
+def _explain_all(explainer: Explainer, videos: Sequence[Path], out: Path, bar: Bar, *, as_json: bool) -> int:
     """Explain each video; one that fails is reported and the rest goes on."""
     documents, failures = [], []
     for video in videos:
@@ -311,17 +313,17 @@ def _explain_all(explainer: Explainer, videos: Sequence[Path], out: Path, bar: _
             result = explainer.explain(video, out)
         except VidcamError as exc:
             bar.clear()
-            _say(f"{video}: error: {exc}" if len(videos) > 1 else f"error: {exc}")
+            say(f"{video}: error: {exc}" if len(videos) > 1 else f"error: {exc}")
             failures.append((video, exc))
             continue
         bar.clear()
         documents.append({"folder": as_text(str(out)), **result.document})
         _report(video, result)
         if not as_json:
-            _print("\n".join(str(path) for path in result.paths))
+            print_text("\n".join(str(path) for path in result.paths))
     if as_json:
         failed = [{"path": as_text(str(video)), "reason": one_line(str(exc))} for video, exc in failures]
-        _print(json.dumps({"schema": 1, "results": documents, "failed": failed}, indent=1, ensure_ascii=False))
+        print_text(json.dumps({"schema": 1, "results": documents, "failed": failed}, indent=1, ensure_ascii=False))
     if not failures:
         return DONE
     return max(_code(exc) for _, exc in failures) if not documents else FAILED
@@ -331,13 +333,13 @@ def _report(video: Path, result: ExplainedVideo) -> None:
     """What a person wants to read about one film, on standard error."""
     document = result.document
     windows, target = len(document["windows"]), document["targets"][0]["label"]
-    _say(f"{video}: {windows} window{'s' * (windows > 1)}, explained for {target!r}")
+    say(f"{video}: {windows} window{'s' * (windows > 1)}, explained for {target!r}")
     for sentence in result.warnings:
-        _say(f"  warning: {sentence}")
+        say(f"  warning: {sentence}")
     for label, probability in result.top5:
-        _say(f"  {label}: {probability:.5f}")
+        say(f"  {label}: {probability:.5f}")
     for sentence in result.audit:
-        _say(f"  {sentence}")
+        say(f"  {sentence}")
 
 
 def _batch(text: str | None) -> int | None:
@@ -359,63 +361,19 @@ def _print_scores(summary: dict[str, Any], paths: Sequence[str], *, as_json: boo
     from vidcam.pipelines.score_report import method_rows, pair_rows, verdicts
 
     if as_json:
-        _print(json.dumps(summary, indent=1, ensure_ascii=False))
+        print_text(json.dumps(summary, indent=1, ensure_ascii=False))
         return
-    _print_rows(method_rows(summary), as_json=False)
+    print_rows(method_rows(summary), as_json=False)
     if summary["pairs"]:
-        _print("")
-        _print_rows(pair_rows(summary), as_json=False)
+        print_text("")
+        print_rows(pair_rows(summary), as_json=False)
     left_out = f", {summary['left_out']} left out" * bool(summary["left_out"])
-    _say(f"{summary['n']} of {summary['clips']} clips scored, {summary['failed']} failed{left_out}")
+    say(f"{summary['n']} of {summary['clips']} clips scored, {summary['failed']} failed{left_out}")
     for failure in summary["failures"][:_MOST_FAILURES]:
-        _say(f"  {failure['path']}: {failure['reason']}")
+        say(f"  {failure['path']}: {failure['reason']}")
     for sentence in verdicts(summary):
-        _say(f"  {sentence}")
-    _say(f"  wrote {', '.join(paths)}")
-
-
-def _print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, width: int = 200) -> None:
-    if as_json:
-        _print(json.dumps(rows, indent=1, ensure_ascii=False))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in rows[0]:
-        table.add_column(name.replace("_", " "), overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(row.get(name)) for name in rows[0]))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=width)
-    with console.capture() as capture:
-        console.print(table)
-    _print(capture.get().removesuffix("\n"))
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return " × ".join(f"{part:g}" for part in value)
-    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _print(text: str) -> None:
-    """On standard output; where its encoding does not have a character, and for the bytes of a path, UTF-8."""
-    try:
-        text.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        click.echo(text.encode("utf-8", "surrogateescape"))
-    else:
-        click.echo(text)
-
-
-def _say(text: str) -> None:
-    """One line on standard error, whatever stands in the text."""
-    line = one_line(text)
-    click.echo(line if line.startswith(" ") else f"vidcam: {line}", err=True)
+        say(f"  {sentence}")
+    say(f"  wrote {', '.join(paths)}")
 
 
 def _sentence(error: Exception) -> str:
@@ -429,59 +387,3 @@ def _sentence(error: Exception) -> str:
 
 def _code(error: Exception) -> int:
     return UNUSABLE if isinstance(error, InputError | click.ClickException) else FAILED
-
-
-class _Bar:
-    """Progress with the time that is left of all passes, on a terminal's standard error, where it takes long.
-
-    Attributes:
-        progress: for pipelines; shown from two seconds on.
-    """
-
-    def __init__(self) -> None:
-        self.progress = Course(self._show)
-        self._shown = sys.stderr.isatty()
-        self._bar: Any = None
-        self._task: Any = None
-        self._stage = ""
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.clear()
-
-    def _show(self, stage: str, done: float, total: float | None, gone: float, left: float | None) -> None:
-        if not self._shown:
-            return
-        if stage != self._stage:
-            self.clear()
-            self._stage = stage
-            self._open(stage, total)
-        self._bar.update(self._task, completed=done, total=total, left=_left(left))
-        if not self._bar.live.is_started and (gone > 2.0 or self._bar.tasks[0].elapsed > 2.0):
-            self._bar.start()
-
-    def clear(self) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            self._bar.stop()
-        self._bar, self._stage = None, ""
-
-    def _open(self, stage: str, total: float | None) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
-        left = TextColumn("{task.fields[left]}")  # rich's own knows one pass alone
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), left)
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task(stage, total=total, left="")
-
-
-def _left(seconds: float | None) -> str:
-    """'1:02:03 left'."""
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d} left"
