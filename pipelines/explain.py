@@ -16,10 +16,11 @@ from vidcam.errors import InputError
 from vidcam.film import PER_WINDOW, Film
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
-from vidcam.pipelines.analyse import EXPLAINING, Footage, Question, analyse, grey_sink, target_layers
+from vidcam.pipelines.analyse import EXPLAINING, Footage, Question, analyse, target_layers
 from vidcam.pipelines.draw import DRAWING, drawn_seconds
 from vidcam.pipelines.options import DEFAULT_BATCH, ExplainOptions, rate
 from vidcam.pipelines.outputs import choose_stem, source_of, staging
+from vidcam.pipelines.prepare import prepare
 from vidcam.pipelines.result import Asked, Result
 from vidcam.pipelines.stages import Clock
 from vidcam.progress import Progress, expect, silent
@@ -94,7 +95,9 @@ class Explainer:
             raise InputError(
                 f"a foil was given with the target {PER_WINDOW!r}, which is another class in each window; leave one out"
             )
-        self._asked = Asked(model, options, question, grey_sink(model, layers), note, progress)
+        ready = prepare(model, layers, precision=options.precision)
+        exact = model if question.guided else None  # a ReLU's gate at 0 may turn with the last bit of what it is given
+        self._asked = Asked(ready.model, options, question, ready.sink, note, progress, ready.forward, exact)
 
     @classmethod
     def load(

@@ -11,6 +11,7 @@ from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.cam.targets import ScoreName
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
+from vidcam.models.optimise import PRECISIONS, Precision
 from vidcam.video.reader import DECODERS, Decoder
 
 OUTPUTS = ("overlay", "map", "sheet", "data")
@@ -40,6 +41,7 @@ class ExplainOptions:
         outputs: of `overlay`, `map`, `sheet`, `data`; the JSON is always written.
         fill: what hidden pixels become, in `map` and in the measures.
         batch_size: windows at once; None: by device.
+        precision: of the network but its classifier: `float32` (exact), `bf16`, or `fp16` on CUDA.
         fps: images a second, for a folder of images; None: 25.
         decoder: `auto` (PyAV), `pyav` or `decord`, which is refused for a film that it does not read as PyAV does.
         overwrite: replace existing results of the same source.
@@ -59,6 +61,7 @@ class ExplainOptions:
     outputs: Sequence[str] = DEFAULT_OUTPUTS
     fill: Fill = "black"
     batch_size: int | None = None
+    precision: Precision = "float32"
     fps: Fraction | float | None = None
     decoder: Decoder = "auto"
     overwrite: bool = False
@@ -72,6 +75,8 @@ class ExplainOptions:
             raise InputError(f"fill is {self.fill!r}, expected one of {', '.join(FILLS)}")
         if self.decoder not in DECODERS:
             raise InputError(f"decoder is {self.decoder!r}, expected one of {', '.join(DECODERS)}")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision is {self.precision!r}, expected one of {', '.join(PRECISIONS)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"batch_size is {self.batch_size}, expected at least 1")
         if self.clip_start_seconds is not None and (self.start_seconds is not None or self.end_seconds is not None):

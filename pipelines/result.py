@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vidcam.explanation import OF_FUNCTION, Sink
 from vidcam.film import PER_WINDOW, SCHEMA, Film, film_bounds
 from vidcam.models.model import Model
+from vidcam.models.optimise import Forward
 from vidcam.names import as_text
 from vidcam.origin import Origin, content_hash
 from vidcam.pipelines import report
@@ -47,6 +48,8 @@ class Asked:
         sink: the layer's cells that are loud on a grey clip.
         note: a sentence where the layer was chosen and not given.
         progress: told how far things are.
+        forward: which paths the model's forward pass takes.
+        exact: the model without any of these, for guided backpropagation; None where the model is that, or not needed.
     """
 
     model: Model
@@ -55,6 +58,8 @@ class Asked:
     sink: Sink | None
     note: str
     progress: Progress
+    forward: Forward = field(default_factory=Forward)
+    exact: Model | None = None
 
 
 class Result:
@@ -149,7 +154,7 @@ class Result:
             look=Look(fill=self._asked.options.fill, mean_rgb=mean_rgb(self._asked.model.spec.scaling)),
         )
         reader, asked = self._footage.reader, self._asked
-        guided = GuidedFilm(asked.model, self._footage, asked.question, self.film, self._clock)
+        guided = GuidedFilm(asked.exact or asked.model, self._footage, asked.question, self.film, self._clock)
         with closing(guided):
             draw_videos(
                 drawing, reader, videos, stage, clock=self._clock, progress=asked.progress, stills=stills, guided=guided
@@ -194,6 +199,7 @@ class Result:
                 "device": str(model.device),
                 "batch_size": asked.question.batch_size,
                 "decoder": info.decoder,
+                "forward": asked.forward.entry(),
             },
             "versions": report.versions(),
             "files": report.all_files(stem, targets, sheet="sheet" in outputs, data="data" in outputs),

@@ -23,12 +23,12 @@ from vidcam.cam.ask import Ask
 from vidcam.cam.conduct import untouched
 from vidcam.cam.methods import canonical_methods
 from vidcam.errors import VidcamError
-from vidcam.explanation import Sink
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
-from vidcam.pipelines.analyse import Question, grey_sink, target_layers, torch_errors
+from vidcam.pipelines.analyse import Question, target_layers, torch_errors
 from vidcam.pipelines.clipset import ClipSet, read_clips
 from vidcam.pipelines.parts import PICTURES, Parts, open_parts, stated_batch_size
+from vidcam.pipelines.prepare import prepare
 from vidcam.pipelines.samples import Failure, Sample, failure, load_sample
 from vidcam.pipelines.sanity import sanity
 from vidcam.pipelines.score_clip import ClipScorer
@@ -116,16 +116,16 @@ class _Run:
         self._model, self._options, self._clips, self._out = model, options, clips, out
         self._command, self._progress = command, progress
         self._question = _question(model, options, None if options.overwrite else stated_batch_size(out))
+        self._ready = prepare(model, self._question.layers, precision=options.precision)  # before anything is written
         self._columns = score_columns(options.chosen_measures, options.thetas)
         self._scorer: ClipScorer | None = None
 
     def run(self) -> ScoredClips:
         """Score what is left, then answer from everything."""
         settings = self._settings()
-        sink = grey_sink(self._model, self._question.layers)  # tries the model out, before anything is written
         with open_parts(self._out, settings, self._columns, overwrite=self._options.overwrite) as parts:
             if parts.done < len(self._clips.entries):
-                self._score(parts, sink)
+                self._score(parts)
             return self._answer(parts, settings)
 
     def _settings(self) -> dict[str, Any]:
@@ -145,19 +145,21 @@ class _Run:
             "fill": options.fill,
             "lambda": options.lam,
             "batch_size": question.batch_size,
+            "forward": self._ready.forward.entry(),
             "seed": options.seed,
             "min_confidence": options.min_confidence,
             "correct_only": options.correct_only,
             "clips": f"{len(self._clips.entries)} (sha256 {self._clips.digest[:16]})",
         }
 
-    def _score(self, parts: Parts, sink: Sink | None) -> None:
+    def _score(self, parts: Parts) -> None:
         question = replace(self._question, batch_size=parts.last_batch_size or self._question.batch_size)
-        scorer = self._scorer = ClipScorer(self._model, question, self._options, sink)
+        model = self._ready.model
+        scorer = self._scorer = ClipScorer(model, question, self._options, self._ready.sink)
         entries, left = self._clips.entries, self._clips.entries[parts.done :]
         load = partial(load_sample, spec=self._model.spec)
         try:
-            with untouched(self._model.module), closing(map_ahead(load, left, workers=self._options.workers)) as ready:
+            with untouched(model.module), closing(map_ahead(load, left, workers=self._options.workers)) as ready:
                 for sample in ready:
                     parts.add(self._rows(scorer, sample))
                     self._progress("scoring clips", parts.done, len(entries))

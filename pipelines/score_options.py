@@ -11,6 +11,7 @@ from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
 from vidcam.guided import GUIDED
 from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
+from vidcam.models.optimise import PRECISIONS, Precision
 
 MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time")
 DEFAULT_MEASURES = ("drop", "relative", "retention")
@@ -38,6 +39,7 @@ class ScoreOptions:
         fusion: `mean` or `max` of several layers' maps.
         lam: λ of EQ 12 for gradcam++.
         batch_size: masked clips at once; None: by device.
+        precision: of the network but its classifier: `float32` (exact), `bf16`, or `fp16` on CUDA.
         workers: threads that decode ahead.
         seed: of the ties, the controls, the shuffles and the intervals.
         min_confidence: clips whose class has a lower probability are left out (EQ 4).
@@ -55,6 +57,7 @@ class ScoreOptions:
     fusion: Fusion = "mean"
     lam: float = 1.0
     batch_size: int | None = None
+    precision: Precision = "float32"
     workers: int = 2
     seed: int = 0
     min_confidence: float = 0.0
@@ -76,6 +79,8 @@ class ScoreOptions:
             raise InputError(f"fusion is {self.fusion!r}, expected one of {', '.join(FUSIONS)}")
         if not 0.0 <= self.min_confidence <= 1.0:
             raise InputError(f"min_confidence is {self.min_confidence}, expected a probability from 0 to 1")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision is {self.precision!r}, expected one of {', '.join(PRECISIONS)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"batch_size is {self.batch_size}, expected at least 1")
         if self.workers < 1:

@@ -72,6 +72,7 @@ def render_worst(
         fusion=options.fusion,
         lam=options.lam,
         fill=options.fill,
+        precision=options.precision,
         outputs=("overlay", "sheet"),
         overwrite=True,
     )

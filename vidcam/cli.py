@@ -49,6 +49,7 @@ _MOST_FAILURES = 10
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda:N", help="Where to run.")
+_PRECISION = click.option("--precision", metavar="NAME", help="float32, or bf16 (fp16 on CUDA): faster, not exact.")
 
 
 def _rate(text: str) -> Fraction:
@@ -143,6 +144,7 @@ def commands() -> None:
 @click.option("--outputs", metavar="LIST", help="Of overlay,map,sheet,data; default overlay,sheet,data.")
 @click.option("--fill", metavar="NAME", help="What is hidden becomes black, mean, blur or frame-mean; default black.")
 @click.option("--batch-size", type=int, metavar="N", help="Windows that the model is shown at once.")
+@_PRECISION
 @click.option("--fps", type=_rate, metavar="RATE", help="Images a second, for a folder of images; default 25.")
 @click.option("--decoder", metavar="NAME", help="auto, pyav or decord; default auto, which is pyav.")
 @click.option("--overwrite", is_flag=True, help="Replace existing results of the same video.")
@@ -192,6 +194,7 @@ def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_
 @click.option(
     "--batch-size", metavar="auto|N", help="Masked clips that the model is shown at once; default auto, by device."
 )
+@_PRECISION
 @click.option("--workers", type=int, metavar="N", help="Threads that decode ahead; default 2.")
 @click.option("--seed", type=int, metavar="N", help="Of ties, controls, shuffles and intervals; default 0.")
 @click.option("--sanity", type=int, metavar="N", help="Compare the maps of N clips with those of random weights.")

@@ -1,0 +1,49 @@
+"""The model as a run uses it: its faster copy, tried out on a grey clip, or the model itself where that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vidcam.errors import VidcamError
+from vidcam.explanation import Sink
+from vidcam.models.model import Model
+from vidcam.models.optimise import Forward, Precision, optimised
+from vidcam.pipelines.analyse import grey_sink
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A model that has been tried out.
+
+    Attributes:
+        model: for everything that looks at the layers; weights are drawn anew in the given one, not in this.
+        forward: which paths it takes.
+        sink: of the layers, see `grey_sink`.
+    """
+
+    model: Model
+    forward: Forward
+    sink: Sink | None
+
+
+def prepare(model: Model, layers: Sequence[str], *, precision: Precision = "float32") -> Prepared:
+    """A faster copy of the model for looking at these layers, or the model itself.
+
+    Args:
+        model: left as it was.
+        layers: dotted names.
+        precision: of the trunk; other than 'float32' it is not exact, and there is no other way in its place.
+
+    Raises:
+        InputError: the layer carries no map, the model is none for its spec, or the precision is none for it.
+        RunError: the model fails.
+    """
+    faster, forward = optimised(model, layers, precision=precision)
+    try:
+        return Prepared(faster, forward, grey_sink(faster, layers))
+    except VidcamError as exc:
+        if faster is model or precision != "float32":
+            raise
+        reason = str(exc)
+    return Prepared(model, Forward(reason=f"the faster copy failed: {reason}"), grey_sink(model, layers))
