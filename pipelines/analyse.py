@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,13 @@ from torch import Tensor
 
 from vidcam.cam.ask import Ask
 from vidcam.cam.attribution import Attribution, attribution
-from vidcam.cam.audit import find_sink
 from vidcam.cam.choice import chosen_layers
 from vidcam.cam.conduct import untouched
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.layers import dotted_name
 from vidcam.cam.outputs import predicted, require_finite
-from vidcam.errors import InputError, RunError
-from vidcam.explanation import Explanation, Sink, mapped, per_clip_arrays
+from vidcam.errors import RunError
+from vidcam.explanation import Explanation, mapped, per_clip_arrays
 from vidcam.fill import Fill
 from vidcam.geometry import Geometry
 from vidcam.guided import GUIDED
@@ -58,6 +57,7 @@ class Question:
         fusion: how.
         fill: what hidden pixels become when faithfulness is measured.
         batch_size: windows that the model is shown at once.
+        references: layer → A₀ of a flat grey clip, for the neutral methods.
     """
 
     methods: tuple[str, ...]
@@ -67,6 +67,7 @@ class Question:
     fusion: Fusion
     fill: Fill
     batch_size: int
+    references: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
 
     @property
     def guided(self) -> tuple[str, ...]:
@@ -134,27 +135,12 @@ def target_layers(model: Model, names: Sequence[str]) -> tuple[tuple[str, ...], 
     return layers, note
 
 
-def grey_sink(model: Model, layers: Sequence[str]) -> Sink | None:
-    """The layer's cells that are loud on a flat grey clip; one forward pass, which also tries the model out.
-
-    Of several layers, whose fused map is on one grid and their activations are not, none is looked for.
-
-    Raises:
-        InputError: the layer carries no map, or the model does not return as many scores as it has labels.
-    """
-    grey = grey_input(model.spec).to(model.device)
-    with torch_errors(model, 1), watched(model, grey, layers) as run:
-        classes = run.logits.shape[1]
-        if classes != model.spec.classes:
-            raise InputError(
-                f"model {model.spec.name!r} returns {classes} scores, expected {model.spec.classes} as its spec says; "
-                f"correct the spec's classes and labels"
-            )
-        return find_sink(run.activations) if len(layers) == 1 else None
-
-
 def watched(
-    model: Model, tensor: Tensor, layers: Sequence[str], fusion: Fusion = "mean"
+    model: Model,
+    tensor: Tensor,
+    layers: Sequence[str],
+    fusion: Fusion = "mean",
+    references: Mapping[str, Tensor] | None = None,
 ) -> AbstractContextManager[Attribution]:
     """An open forward pass, looked at as the model's spec says."""
     return attribution(
@@ -164,6 +150,7 @@ def watched(
         reshape=reshape_of(model.spec),
         fusion=fusion,
         activation=model.spec.activation,
+        references=references,
     )
 
 
@@ -218,7 +205,7 @@ class _Analysis:
 
     def _explain(self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int | None]) -> None:
         question = self._question
-        shown = watched(self._model, tensor, question.layers, question.fusion)
+        shown = watched(self._model, tensor, question.layers, question.fusion, question.references)
         with self._clock.stage("model and maps"), shown as run:
             self._total += run.probabilities().sum(dim=0).cpu().numpy()
             explained = run.explain_each(targets or (int(self._total.argmax()),), question.ask)

@@ -77,27 +77,32 @@ class Explainer:
 
     def __init__(self, model: Model, options: ExplainOptions, *, progress: Progress = silent) -> None:
         layers, note = target_layers(model, options.layers)
-        methods = canonical_methods(options.methods)
+        given = None if options.methods is None else canonical_methods(options.methods)
         foil = None if options.foil is None else model.label_index(options.foil)
+        targets = tuple(dict.fromkeys(_target(model, target) for target in options.targets))
+        if foil is not None and foil in targets:
+            label = model.label(foil)
+            raise InputError(f"the foil {label!r} is a target too, expected another class; leave one of the two out")
+        if foil is not None and None in targets:
+            raise InputError(
+                f"a foil was given with the target {PER_WINDOW!r}, which is another class in each window; leave one out"
+            )
+        ready = prepare(model, layers, precision=options.precision)
+        methods = given or ready.grey.methods
         question = Question(
             methods=methods,
-            targets=tuple(dict.fromkeys(_target(model, target) for target in options.targets)),
+            targets=targets,
             ask=Ask(volume_methods(methods), foil, options.score, options.lam),
             layers=layers,
             fusion=options.fusion,
             fill=options.fill,
             batch_size=options.batch_size or DEFAULT_BATCH.get(model.device.type, DEFAULT_BATCH["cpu"]),
+            references=ready.grey.neutral.activations,
         )
-        if foil is not None and foil in question.targets:
-            label = model.label(foil)
-            raise InputError(f"the foil {label!r} is a target too, expected another class; leave one of the two out")
-        if foil is not None and None in question.targets:
-            raise InputError(
-                f"a foil was given with the target {PER_WINDOW!r}, which is another class in each window; leave one out"
-            )
-        ready = prepare(model, layers, precision=options.precision)
         exact = model if question.guided else None  # a ReLU's gate at 0 may turn with the last bit of what it is given
-        self._asked = Asked(ready.model, options, question, ready.sink, note, progress, ready.forward, exact)
+        self._asked = Asked(
+            ready.model, options, question, ready.grey.neutral.sink, note, progress, ready.forward, exact
+        )
 
     @classmethod
     def load(

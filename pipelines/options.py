@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from vidcam.cam.fusion import FUSIONS, Fusion
-from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.cam.targets import ScoreName
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
@@ -26,7 +25,8 @@ class ExplainOptions:
     """How films are explained; the defaults of the command line and of `explain_video`.
 
     Attributes:
-        methods: names or aliases.
+        methods: names or aliases; None: by the head above the layer, neutral-gradcam and gradcam++ where it is pooled
+            and linear, else gradcam and gradcam++.
         targets: labels or class indices, or `per-window` for each window's own top class; empty: the class of the
             highest mean probability over the film.
         foil: label or index of a class to contrast the targets with.
@@ -47,7 +47,7 @@ class ExplainOptions:
         overwrite: replace existing results of the same source.
     """
 
-    methods: Sequence[str] = DEFAULT_METHODS
+    methods: Sequence[str] | None = None
     targets: Sequence[str | int] = ()
     foil: str | int | None = None
     layer: str | Sequence[str] | None = None

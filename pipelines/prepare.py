@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vidcam.errors import VidcamError
-from vidcam.explanation import Sink
 from vidcam.models.model import Model
 from vidcam.models.optimise import Forward, Precision, optimised
-from vidcam.pipelines.analyse import grey_sink
+from vidcam.pipelines.grey import Grey, look_at_grey
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,12 +18,12 @@ class Prepared:
     Attributes:
         model: for everything that looks at the layers; weights are drawn anew in the given one, not in this.
         forward: which paths it takes.
-        sink: of the layers, see `grey_sink`.
+        grey: what it does on a flat grey clip.
     """
 
     model: Model
     forward: Forward
-    sink: Sink | None
+    grey: Grey
 
 
 def prepare(model: Model, layers: Sequence[str], *, precision: Precision = "float32") -> Prepared:
@@ -41,9 +40,9 @@ def prepare(model: Model, layers: Sequence[str], *, precision: Precision = "floa
     """
     faster, forward = optimised(model, layers, precision=precision)
     try:
-        return Prepared(faster, forward, grey_sink(faster, layers))
+        return Prepared(faster, forward, look_at_grey(faster, layers))
     except VidcamError as exc:
         if faster is model or precision != "float32":
             raise
         reason = str(exc)
-    return Prepared(model, Forward(reason=f"the faster copy failed: {reason}"), grey_sink(model, layers))
+    return Prepared(model, Forward(reason=f"the faster copy failed: {reason}"), look_at_grey(model, layers))

@@ -7,11 +7,15 @@ method passes if its maps become unlike; two measures say how unlike, as one alo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
+from torch import Tensor
 
+from vidcam.cam.attribution import Attribution
 from vidcam.cam.randomise import randomised, weighted_layers
 from vidcam.errors import VidcamError
 from vidcam.explanation import Explanation
@@ -19,6 +23,7 @@ from vidcam.metrics.similarity import rank_correlation, ssim
 from vidcam.models.model import Model
 from vidcam.pipelines.analyse import Question, torch_errors, watched
 from vidcam.pipelines.clipset import Entry
+from vidcam.pipelines.grey import look_at_grey
 from vidcam.pipelines.samples import Sample, load_sample
 from vidcam.progress import Progress
 
@@ -48,15 +53,17 @@ def sanity(
     samples = list(_readable(entries, model, count))
     names = weighted_layers(model.module)
     stages = [names[index] for index in _spread(len(names))]
-    originals = [_explained(model, question, sample, None) for sample in samples]
+    learned = replace(question, references=_references(model, question))
+    originals = [_explained(model, learned, sample, None) for sample in samples]
     found: dict[str, Any] = {"clips": [sample.entry.name for sample in samples], "layers": stages}
     for done, scheme in enumerate(("cascading", "independent")):
         compared = []
         for place, stage in enumerate(stages):
             drawn = names[names.index(stage) :] if scheme == "cascading" else (stage,)
             with randomised(model.module, drawn, seed=seed):
+                asked = replace(question, references=_references(model, question))
                 pairs = [
-                    (original, _explained(model, question, sample, original))
+                    (original, _explained(model, asked, sample, original))
                     for original, sample in zip(originals, samples, strict=True)
                 ]
             compared.append({method: _alike(pairs, method) for method in question.methods})
@@ -89,10 +96,22 @@ def _explained(model: Model, question: Question, sample: Sample, like: Explanati
     clip = sample.tensor.unsqueeze(0).to(model.device)
     target = None if like is None else like.target.tolist()
     try:
-        with torch_errors(model, 1), watched(model, clip, question.layers, question.fusion) as run:
+        with torch_errors(model, 1), _watched(model, clip, question) as run:
             return run.explain(target, question.ask)
     except VidcamError:  # weights that were drawn anew may overflow
         return None
+
+
+def _watched(model: Model, clip: Tensor, question: Question) -> AbstractContextManager[Attribution]:
+    return watched(model, clip, question.layers, question.fusion, question.references)
+
+
+def _references(model: Model, question: Question) -> Mapping[str, Tensor]:
+    """What the randomised model itself shows on grey."""
+    try:
+        return look_at_grey(model, question.layers).neutral.activations
+    except VidcamError:
+        return {}
 
 
 def _alike(pairs: Sequence[tuple[Explanation | None, Explanation | None]], method: str) -> dict[str, Any]:

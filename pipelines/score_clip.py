@@ -81,7 +81,8 @@ class ClipScorer:
 
     def _original(self, sample: Sample, clip: Any) -> _Original:
         ask, needs_post = self._question.ask, "relative" in self._measures
-        with watched(self._model, clip, self._question.layers, self._question.fusion) as run:
+        question = self._question
+        with watched(self._model, clip, question.layers, question.fusion, question.references) as run:
             self.originals += 1
             explanation = run.explain(None, ask)
             post = run.explain(explanation.target.tolist(), replace(ask, score="probability")) if needs_post else None

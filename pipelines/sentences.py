@@ -11,6 +11,8 @@ from vidcam.explanation import AlphaAudit, Explanation, Sink, sink_share
 
 MOST_CELLS = 3
 
+NEUTRAL = "neutral-gradcam"
+
 
 def audit_sentences(label: str, explanation: Explanation, sink: Sink | None) -> list[str]:
     """What a user should know before trusting the maps of one target.
@@ -53,8 +55,15 @@ def _sink_sentence(explanation: Explanation, sink: Sink | None) -> str:
         f"Sink: the maximum {_in_windows('of', caught, explanation)}{_spared(shares, caught, explanation)} lies in "
         f"cell {cells}{more} (t, h, w) of {explanation.layer!r}, loud on a flat grey clip too (channel sum "
         f"{sink.value:.4g} against a median of {sink.median:.4g}); such a peak says more about the network's weights "
-        f"than about this film."
+        f"than about this film.{_instead(shares, caught)}"
     )
+
+
+def _instead(shares: Mapping[str, float], caught: Collection[str]) -> str:
+    """What to look at: the method that holds the film against a grey clip, unless the sink caught it too."""
+    if NEUTRAL in caught:
+        return ""
+    return f" {'Go by' if NEUTRAL in shares else 'Ask for'} {NEUTRAL}, which leaves out what the network shows on grey."
 
 
 def _spared(shares: Mapping[str, float], caught: Collection[str], explanation: Explanation) -> str:

@@ -32,7 +32,8 @@ from benchmark_score import score_benchmark
 from torch import Tensor, nn
 
 from vidcam.cam.explain import explain
-from vidcam.cam.methods import PAIR_METHODS
+from vidcam.cam.methods import NEUTRAL_METHODS, PAIR_METHODS
+from vidcam.cam.neutral import look_at_neutral
 from vidcam.media import Seconds
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
@@ -41,7 +42,7 @@ from vidcam.pipelines.layout import reshape_of
 from vidcam.pipelines.options import ExplainOptions
 from vidcam.pipelines.render import render_film
 from vidcam.pipelines.render_options import RenderOptions
-from vidcam.preprocess import to_model_input
+from vidcam.preprocess import grey_input, to_model_input
 from vidcam.sampling import central_start, plan_windows
 from vidcam.spec import ModelSpec, Scaling
 from vidcam.video.reader import open_video, read_clip
@@ -68,7 +69,7 @@ benchmark.add_command(render_memory)
 @click.option("--batch", "sizes", type=int, multiple=True, default=(1, 4), show_default=True)
 @click.option("--runs", default=15, show_default=True)
 @click.option("--layer", default=None)
-@click.option("--method", "methods", multiple=True, default=tuple(PAIR_METHODS), show_default=True)
+@click.option("--method", "methods", multiple=True, default=(*PAIR_METHODS, *NEUTRAL_METHODS), show_default=True)
 @click.option("--weights", type=click.Choice(["pretrained", "random"]), default="pretrained", show_default=True)
 def cost(
     *,
@@ -86,7 +87,9 @@ def cost(
         model = load_model(name, device="cpu", weights="random" if weights == "random" else "pretrained")
         clip = torch.randn(size, 3, *model.spec.input_size, generator=torch.Generator().manual_seed(0))
         forward, where = partial(_forward, model.module, clip), layer or str(model.spec.layer)
-        maps = partial(explain, model.module, clip, layer=where, methods=methods, reshape=reshape_of(model.spec))
+        shape = reshape_of(model.spec)
+        neutral = look_at_neutral(model.module, grey_input(model.spec), layer=where, reshape=shape)
+        maps = partial(explain, model.module, clip, layer=where, methods=methods, reshape=shape, neutral=neutral)
         pairs, control = _paired(forward, (maps, forward), runs)
         plain = statistics.median(first[0] for first, _ in pairs)
         found = ", ".join(_ratio(each, clock) for each in (pairs, control) for clock in (0, 1))

@@ -25,7 +25,7 @@ def repeat(count: int, every: int) -> None:
     net = nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 3))
     clip = torch.randn(1, 3, 4, 8, 8)
     for done in range(1, count + 1):
-        explain(net, clip, layer="1", methods=ALL_METHODS)
+        explain(net, clip, layer="1", methods=ALL_METHODS, neutral=torch.zeros(1, 3, 4, 8, 8))
         if done % every == 0:
             gc.collect()
             click.echo(f"{done} explanations: {_resident_megabytes():.2f} MB")

@@ -78,20 +78,20 @@ def pictures(out: Path) -> None:
     """Write methods.jpg and methods-earlier.jpg, and render-<style>.jpg."""
     scene = read_scene(load_model("i3d", device="cpu"))
     grey = grey_input(scene.model.spec)
-    last = explain(scene.model.module, scene.clip, layer=LAST_BLOCK, methods=(*MAPS, *GUIDED), grey=grey)
+    last = explain(scene.model.module, scene.clip, layer=LAST_BLOCK, methods=(*MAPS, *GUIDED), neutral=grey)
     save_jpeg(methods_page(scene, last), out / "methods.jpg")
     tell(scene, last)
-    earlier = explain(scene.model.module, scene.clip, layer=EARLIER, methods=EARLIER_MAPS, grey=grey)
+    earlier = explain(scene.model.module, scene.clip, layer=EARLIER, methods=EARLIER_MAPS, neutral=grey)
     save_jpeg(earlier_page(scene, earlier, grey_sums(scene.model, EARLIER)), out / "methods-earlier.jpg")
     tell(scene, earlier)
     draw_styles(out)
 
 
-def read_scene(model: Model) -> Scene:
-    """The window of the sample clip that starts at START_SECONDS."""
+def read_scene(model: Model, start_seconds: float = START_SECONDS) -> Scene:
+    """The window of the sample clip that starts there."""
     spec = model.spec
     with open_video(sample_clip()) as reader:
-        (window,) = plan_windows(reader.info, frames=spec.frames, fps=spec.fps, clip_start_seconds=START_SECONDS)
+        (window,) = plan_windows(reader.info, frames=spec.frames, fps=spec.fps, clip_start_seconds=start_seconds)
         clip = read_clip(reader, window.times)
     rows, columns = spec.geometry((clip.frames.shape[1], clip.frames.shape[2])).view_slices()
     return Scene(model, to_model_input(clip, spec).tensor, clip.frames[:, rows, columns], clip.pts_seconds)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vidcam.cam.ask import Ask
     from vidcam.cam.explain import explain, explain_each
     from vidcam.cam.layers import list_layers
+    from vidcam.cam.neutral import Neutral, look_at_neutral
     from vidcam.cam.record import record
     from vidcam.cam.reshape import channels_last, tokens
     from vidcam.errors import InputError, RunError, VidcamError
@@ -47,6 +48,7 @@ __all__ = [
     "InputError",
     "Model",
     "ModelSpec",
+    "Neutral",
     "RenderOptions",
     "Rendered",
     "RunError",
@@ -65,6 +67,7 @@ __all__ = [
     "load_explanation",
     "load_film",
     "load_model",
+    "look_at_neutral",
     "model_names",
     "record",
     "render_film",
@@ -81,6 +84,7 @@ _HOMES = {
     "InputError": "vidcam.errors",
     "Model": "vidcam.models.model",
     "ModelSpec": "vidcam.spec",
+    "Neutral": "vidcam.cam.neutral",
     "RenderOptions": "vidcam.pipelines.render_options",
     "Rendered": "vidcam.pipelines.render",
     "RunError": "vidcam.errors",
@@ -99,6 +103,7 @@ _HOMES = {
     "load_explanation": "vidcam.explanation_file",
     "load_film": "vidcam.film",
     "load_model": "vidcam.models.registry",
+    "look_at_neutral": "vidcam.cam.neutral",
     "model_names": "vidcam.models.registry",
     "record": "vidcam.cam.record",
     "render_film": "vidcam.pipelines.render",

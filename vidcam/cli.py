@@ -126,8 +126,9 @@ def commands() -> None:
     "methods",
     multiple=True,
     metavar="M",
-    help="gradcam, gradcam+, gradcam++, gradcam++softmax, gradcam++signed, cam, hirescam, layercam, guided-gradcam, "
-    "guided-gradcam+, guided-gradcam++; repeatable; default: gradcam and gradcam++.",
+    help="neutral-gradcam, gradcam, gradcam+, gradcam++, gradcam++softmax, gradcam++signed, cam, hirescam, layercam, "
+    "guided-gradcam, guided-gradcam+, guided-gradcam++; repeatable; default: neutral-gradcam (where the head "
+    "is not pooled and linear gradcam) and gradcam++.",
 )
 @click.option("--target", "targets", multiple=True, metavar="LABEL|INDEX|per-window", help="Default: the top class.")
 @click.option("--foil", metavar="LABEL|INDEX", help="Explain the target against this class (S_target - S_foil).")

@@ -110,12 +110,12 @@ def test_a_sink_is_looked_for_in_a_grey_clip() -> None:
 
     clips = torch.zeros(2, 3, 4, 32, 32)
     clips[1, :, :, :8, :8] = 9.0
-    found = explain(Loud(), clips, layer="relu", target=0, grey=torch.full((1, 3, 4, 32, 32), 0.5))
+    found = explain(Loud(), clips, layer="relu", target=0, neutral=torch.full((1, 3, 4, 32, 32), 0.5))
     assert found.sink == Sink(((0, 3, 3),), 5.5, 0.5)
     assert "gradcam, gradcam++ peaks in the sink" in found.audit(0)
     assert "no peak in the sink" in found.audit(1)
     assert "sink" not in explain(Loud(), clips, layer="relu", target=0).audit(0)
-    fused = explain(Loud(), clips, layer=["pool", "relu"], target=0, grey=torch.full((1, 3, 4, 32, 32), 0.5))
+    fused = explain(Loud(), clips, layer=["pool", "relu"], target=0, neutral=torch.full((1, 3, 4, 32, 32), 0.5))
     assert fused.sink is None
 
 

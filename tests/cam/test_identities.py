@@ -15,7 +15,7 @@ from tests.cam.test_networks import CHEAP, EVERY
 from tests.helpers.nets import PooledHead, random_clip, seeded
 from vidcam.cam.attribution import attribution
 from vidcam.cam.explain import explain
-from vidcam.cam.methods import ALL_METHODS
+from vidcam.cam.methods import ALL_METHODS, NEUTRAL_METHODS
 from vidcam.explanation import Explanation
 
 WITH_HIDDEN_HEAD = tuple(method for method in ALL_METHODS if method != "cam")
@@ -57,11 +57,13 @@ def maps(explanation: Explanation, method: str) -> np.ndarray[Any, Any]:
 
 
 def run(net: nn.Module, clip: Tensor, method: str, **options: Any) -> np.ndarray[Any, Any]:
+    if method in NEUTRAL_METHODS:
+        options["neutral"] = torch.full_like(clip[:1], 0.2)
     return maps(explain(net, clip, layer="relu", methods=[method], **{"target": 2, **options}), method)
 
 
 def test_the_tests_know_every_method() -> None:
-    assert set(EVERY) == set(ALL_METHODS)
+    assert {*EVERY, *NEUTRAL_METHODS} == set(ALL_METHODS)
     for method in ALL_METHODS:
         found = run(net_for(method), clip_of(), method)
         assert found.max() > 0
@@ -198,7 +200,8 @@ def test_any_shape_type_layer_and_method(  # noqa: PLR0917 – hypothesis names 
 ) -> None:
     net = seeded(Net, seed, axes=len(size), channels=channels, classes=classes).to(dtype)
     clip = (magnitude * random_clip(clips, 3, *size, seed=seed)).to(dtype)
-    found = explain(net, clip, layer=layers, methods=methods, score=score)
+    neutral = torch.full_like(clip[:1], 0.1)
+    found = explain(net, clip, layer=layers, methods=methods, score=score, neutral=neutral)
     wide = np.float64 if dtype == torch.float64 else np.float32
     assert len(found) == clips
     assert ((found.target >= 0) & (found.target < classes)).all()

@@ -16,9 +16,7 @@ from vidcam.cam.ask import Ask
 from vidcam.cam.explain import explain
 from vidcam.errors import InputError, NonFiniteError, RunError
 from vidcam.models.model import Model
-from vidcam.pipelines.analyse import Answer, Footage, Question, analyse, grey_sink
-from vidcam.pipelines.explain import Explainer
-from vidcam.pipelines.options import ExplainOptions
+from vidcam.pipelines.analyse import Answer, Footage, Question, analyse
 from vidcam.pipelines.stages import Clock
 from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import fill_for
@@ -262,41 +260,3 @@ def test_scores_of_a_masked_clip_that_are_not_finite_are_refused() -> None:
     spec = replace(TINY_SPEC, classes=2)
     with pytest.raises(NonFiniteError, match=r"the logits of the clip masked by gradcam\+\+ contain NaN or infinity"):
         _run(_LogNet(), frames, spec=spec, targets=(0,), methods=("gradcam++",))
-
-
-# ---- the grey clip
-
-
-@pytest.mark.parametrize("classes", [1, 3, 400])
-def test_a_model_of_other_scores_than_its_spec_says(classes: int) -> None:
-    spec = replace(TINY_SPEC, classes=classes)
-    model = Model(spec, BrightnessNet(), tuple(map(str, range(classes))), "by hand")
-    message = (
-        rf"model 'tiny' returns 2 scores, expected {classes} as its spec says; correct the spec's classes and labels"
-    )
-    with pytest.raises(InputError, match=message):
-        grey_sink(model, "relu")
-
-
-class _LoudCorner(BrightnessNet):
-    def __init__(self) -> None:
-        super().__init__((4, 2, 2))
-        self.register_buffer("bias", torch.zeros(1, 1, 1, 8, 8))
-        self.get_buffer("bias")[..., 0, 7] = 50.0
-        self.relu.register_forward_hook(lambda _module, _inputs, output: output + self.get_buffer("bias"))
-
-
-def test_the_sink_is_found_on_a_grey_clip() -> None:
-    spec = replace(TINY_SPEC, classes=2)
-    sink = grey_sink(Model(spec, _LoudCorner(), ("a", "b"), "by hand"), ("relu",))
-    assert sink is not None
-    assert sink.cells == ((0, 0, 7),)
-    assert [sink.value, sink.median] == pytest.approx([50.5, 0.5])  # grey is 127.5 of 255
-    assert grey_sink(Model(spec, BrightnessNet((4, 2, 2)), ("a", "b"), "by hand"), ("relu",)) is None
-
-
-@pytest.mark.parametrize("layer", ["relu", None])
-def test_an_error_of_torchs_on_the_grey_clip_is_one_of_ours(layer: str | None) -> None:
-    spec = replace(TINY_SPEC, classes=2, layer=layer)
-    with pytest.raises(RunError, match="out of memory"):
-        Explainer(Model(spec, FailingNet(RuntimeError("out of memory")), ("a", "b"), "by hand"), ExplainOptions())

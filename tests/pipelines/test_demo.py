@@ -39,7 +39,7 @@ def test_offline_without_sockets_and_cache(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     paths = [Path(line) for line in done.stdout.splitlines()]
     assert [path.name for path in paths] == [
-        "made-clip_circle-clockwise_gradcam.mp4",
+        "made-clip_circle-clockwise_neutral-gradcam.mp4",
         "made-clip_circle-clockwise_gradcam++.mp4",
         "made-clip.png",
         "made-clip.npz",

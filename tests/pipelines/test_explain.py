@@ -30,7 +30,8 @@ from vidcam.preprocess import to_model_input
 from vidcam.sampling import plan_windows
 from vidcam.video.reader import open_video, probe, read_clip
 
-EVERYTHING = ExplainOptions(outputs=OUTPUTS)
+PAIR = ("gradcam", "gradcam++")
+EVERYTHING = ExplainOptions(methods=PAIR, outputs=OUTPUTS)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -62,6 +63,12 @@ def test_all_outputs_and_their_names(film: FilmMaker, tmp_path: Path) -> None:
             assert click_seconds(path) == pytest.approx(1.0, abs=0.03)
 
 
+def test_the_default_methods_are_those_of_the_head(film: FilmMaker, tmp_path: Path) -> None:
+    result = explain_video(film(), tmp_path / "out", model=brightness_model())
+    assert list(result.document["targets"][0]["methods"]) == ["neutral-gradcam", "gradcam++"]
+    assert (tmp_path / "out" / "film_bright-thing_neutral-gradcam.mp4").exists()
+
+
 def test_the_document(film: FilmMaker, tmp_path: Path) -> None:
     model = pooled_model()
     result = explain_video(film(), tmp_path / "out", model=model, options=EVERYTHING)
@@ -86,7 +93,7 @@ def test_the_document(film: FilmMaker, tmp_path: Path) -> None:
 def test_probabilities_are_those_of_the_windows(film: FilmMaker, tmp_path: Path) -> None:
     """top5, windows, volumes and faithfulness, each computed once more by hand from the clips."""
     model, source = pooled_model(), film()
-    options = ExplainOptions(outputs=("data",), batch_size=3)
+    options = ExplainOptions(methods=PAIR, outputs=("data",), batch_size=3)
     result = explain_video(source, tmp_path / "out", model=model, options=options)
     with open_video(source) as reader:
         windows = plan_windows(reader.info, frames=8, fps=model.spec.fps)
@@ -132,12 +139,15 @@ def test_windows_explained_for_another_class_are_run_again(tmp_path: Path) -> No
     frames[:40, 16:48, 16:48] = 200
     source = write_video(tmp_path / "fickle.mp4", frames)
     model = Model(brightness_model().spec, _Fickle(), ("bright", "dark"), "by hand")
-    options = ExplainOptions(outputs=("data",), batch_size=1)
+    options = ExplainOptions(methods=PAIR, outputs=("data",), batch_size=1)
     undecided = explain_video(source, tmp_path / "a", model=model, options=options)
     assert undecided.document["targets"][0]["label"] == "dark"
     assert undecided.document["windows"][0]["label"] == "bright"
     named = explain_video(
-        source, tmp_path / "b", model=model, options=ExplainOptions(outputs=("data",), batch_size=1, targets=("dark",))
+        source,
+        tmp_path / "b",
+        model=model,
+        options=ExplainOptions(methods=PAIR, outputs=("data",), batch_size=1, targets=("dark",)),
     )
     for method in ("gradcam", "gradcam++"):
         np.testing.assert_array_equal(
@@ -153,7 +163,7 @@ def test_batch_size_does_not_matter(film: FilmMaker, tmp_path: Path) -> None:
             source,
             tmp_path / f"{size}",
             model=pooled_model(),
-            options=ExplainOptions(outputs=("data",), batch_size=size, targets=("two",)),
+            options=ExplainOptions(methods=PAIR, outputs=("data",), batch_size=size, targets=("two",)),
         )
         for size in (1, 4)
     ]
@@ -183,7 +193,7 @@ def test_several_targets_and_a_foil(film: FilmMaker, tmp_path: Path) -> None:
 
 
 def test_one_clip_spans_that_clip_alone(film: FilmMaker, tmp_path: Path) -> None:
-    options = ExplainOptions(clip_start_seconds=0.8, outputs=OUTPUTS)
+    options = ExplainOptions(methods=PAIR, clip_start_seconds=0.8, outputs=OUTPUTS)
     result = explain_video(film(sound=True), tmp_path / "out", model=brightness_model(), options=options)
     (window,) = result.document["windows"]
     assert (window["start_seconds"], window["end_seconds"]) == (0.8, pytest.approx(2.08))
@@ -235,7 +245,7 @@ def test_odd_sizes_are_padded(film: FilmMaker, tmp_path: Path) -> None:
 
 
 def test_a_class_without_evidence_is_empty_and_says_so(film: FilmMaker, tmp_path: Path) -> None:
-    options = ExplainOptions(targets=("dark/thing",), outputs=OUTPUTS)
+    options = ExplainOptions(methods=PAIR, targets=("dark/thing",), outputs=OUTPUTS)
     result = explain_video(film(), tmp_path / "out", model=brightness_model(), options=options)
     assert result.document["targets"][0]["methods"]["gradcam"]["empty"] is True
     assert any("Nothing speaks for 'dark/thing'" in sentence for sentence in result.audit)
@@ -250,7 +260,9 @@ def test_every_fill(fill: Any, film: FilmMaker, tmp_path: Path) -> None:
 
 def test_the_map_video_hides_what_lies_outside_the_view(film: FilmMaker, tmp_path: Path) -> None:
     source = film(count=40)
-    explain_video(source, tmp_path / "out", model=brightness_model(), options=ExplainOptions(outputs=("map",)))
+    explain_video(
+        source, tmp_path / "out", model=brightness_model(), options=ExplainOptions(methods=PAIR, outputs=("map",))
+    )
     with open_video(tmp_path / "out" / "film_bright-thing_gradcam_map.mp4") as video:
         frames = [frame for _, frame in video.frames()]
     assert max(int(frame[:, :20].max()) for frame in frames) < 8
@@ -262,7 +274,7 @@ def test_the_map_video_hides_what_lies_outside_the_view(film: FilmMaker, tmp_pat
 
 def test_results_are_not_overwritten_by_accident(film: FilmMaker, tmp_path: Path) -> None:
     source, out = film(), tmp_path / "out"
-    options = ExplainOptions(outputs=("data",))
+    options = ExplainOptions(methods=PAIR, outputs=("data",))
     explain_video(source, out, model=brightness_model(), options=options)
     before = {path: path.read_bytes() for path in out.iterdir()}
     with pytest.raises(OutputError, match=r"film.json holds results of film.mp4 already; pass --overwrite"):
@@ -274,7 +286,7 @@ def test_overwriting_takes_away_what_is_no_longer_true(film: FilmMaker, tmp_path
     source, out = film(), tmp_path / "out"
     explain_video(source, out, model=brightness_model(), options=EVERYTHING)
     (out / "mine.txt").write_text("kept")
-    options = ExplainOptions(outputs=("data",), targets=("dark/thing",), overwrite=True)
+    options = ExplainOptions(methods=PAIR, outputs=("data",), targets=("dark/thing",), overwrite=True)
     explain_video(source, out, model=brightness_model(), options=options)
     assert sorted(path.name for path in out.iterdir()) == ["film.json", "film.npz", "mine.txt"]
 
@@ -285,7 +297,7 @@ def test_files_of_the_users_are_never_replaced(name: str, film: FilmMaker, tmp_p
     out.mkdir()
     (out / name).write_text("mine")
     for overwrite in (False, True):
-        options = ExplainOptions(overwrite=overwrite)
+        options = ExplainOptions(methods=PAIR, overwrite=overwrite)
         with pytest.raises(OutputError, match=rf"{re.escape(name)} is in the way and no result of vidcam's"):
             explain_video(film(), out, model=brightness_model(), options=options)
         assert [(path.name, path.read_text()) for path in out.iterdir()] == [(name, "mine")]
@@ -309,7 +321,7 @@ def test_all_files_are_exchanged_or_none(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", rename)
-        options = ExplainOptions(outputs=OUTPUTS, overlap=0.0, overwrite=True)
+        options = ExplainOptions(methods=PAIR, outputs=OUTPUTS, overlap=0.0, overwrite=True)
         if fails_at < 8:
             with pytest.raises(KeyboardInterrupt):
                 explain_video(source, out, model=brightness_model(), options=options)
@@ -337,7 +349,7 @@ def test_two_sources_of_one_stem_are_kept_apart(film: FilmMaker, tmp_path: Path)
     first, out = film(), tmp_path / "out"
     (tmp_path / "other").mkdir()
     second = Path(shutil.copy(first, tmp_path / "other" / "film.mp4"))
-    options = ExplainOptions(outputs=("data",))
+    options = ExplainOptions(methods=PAIR, outputs=("data",))
     for source in (first, second):
         explain_video(source, out, model=brightness_model(), options=options)
     assert _read(out / "film.json")["source"]["path"] == "../film.mp4"
@@ -429,7 +441,7 @@ def test_an_explainer_serves_many_films(film: FilmMaker, tmp_path: Path) -> None
     seen: list[str] = []
     explainer = Explainer(
         pooled_model(),
-        ExplainOptions(outputs=("data",)),
+        ExplainOptions(methods=PAIR, outputs=("data",)),
         progress=lambda stage, done, total: seen.append(f"{stage} {done}/{total}"),
     )
     for name in ("one", "two"):
@@ -443,7 +455,9 @@ def test_an_explainer_serves_many_films(film: FilmMaker, tmp_path: Path) -> None
 
 def test_a_folder_of_images(tmp_path: Path) -> None:
     folder = images(tmp_path / "shots", count=30)
-    result = explain_video(folder, tmp_path / "out", model=brightness_model(), options=ExplainOptions(fps=12.5))
+    result = explain_video(
+        folder, tmp_path / "out", model=brightness_model(), options=ExplainOptions(methods=PAIR, fps=12.5)
+    )
     source = result.document["source"]
     assert (source["path"], source["fps"], source["codec"], source["warnings"]) == ("../shots", 12.5, "png", [])
     assert result.document["runtime"]["decoder"] == "images"

@@ -47,12 +47,12 @@ def test_the_map_follows_the_square(case: str, tmp_path: Path) -> None:
     source = write_video(tmp_path / "film.mp4", frames, fps=Fraction(25), codec="libx264", pixel_format="yuv420p")
     if degrees:
         rotate(source, degrees)
-    options = ExplainOptions(methods=("gradcam", "gradcam+", "gradcam++"), outputs=("overlay",))
+    options = ExplainOptions(methods=("neutral-gradcam", "gradcam", "gradcam+", "gradcam++"), outputs=("overlay",))
     result = explain_video(source, tmp_path / "out", model=brightness_model(), options=options)
     with open_video(source) as reader:
         shown = list(reader.frames())
     assert len(shown) == 100
-    for method in ("gradcam", "gradcam+", "gradcam++"):
+    for method in ("neutral-gradcam", "gradcam", "gradcam+", "gradcam++"):
         errors = np.array([_centre_of(result.film, method, second) - _square_in(frame) for second, frame in shown])
         assert np.abs(errors).max() < CELL_PX, f"{method}: {np.abs(errors).max()} px"
         assert np.abs(errors.mean(axis=0)).max() < CELL_PX / 4
@@ -76,7 +76,7 @@ def test_the_map_follows_the_square_through_a_stretch(height: int, width: int, t
     inside = [i for i in range(100) if _is_inside(centres[i], result.film.geometry.view_box)]
     assert len(inside) > 20
     cell = np.array([8 * height / 128, 8 * width / 171])
-    for method in ("gradcam", "gradcam++"):
+    for method in ("neutral-gradcam", "gradcam++"):
         errors = np.array([_centre_of(result.film, method, i / 25) - centres[i] for i in inside])
         assert (np.abs(errors).max(axis=0) < cell).all(), f"{method}: {np.abs(errors).max(axis=0)} px"
         assert (np.abs(errors.mean(axis=0)) < cell / 4).all()

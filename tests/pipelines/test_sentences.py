@@ -65,8 +65,28 @@ def test_the_sink(cells: int, named: str) -> None:
     assert sentence == (
         f"Sink: the maximum of gradcam in 2 of 3 windows lies in {named} of 'Mixed_5c', loud on a flat grey clip too "
         f"(channel sum 3705 against a median of 10); such a peak says more about the network's weights than about this "
-        f"film."
+        f"film. Ask for neutral-gradcam, which leaves out what the network shows on grey."
     )
+
+
+@pytest.mark.parametrize(
+    ("methods", "caught", "end"),
+    [
+        (("gradcam",), (), "Ask for neutral-gradcam, which leaves out what the network shows on grey."),
+        (("gradcam", "neutral-gradcam"), (), "Go by neutral-gradcam, which leaves out what the network shows on grey."),
+        (
+            ("gradcam", "neutral-gradcam"),
+            ("neutral-gradcam",),
+            "more about the network's weights than about this film.",
+        ),
+    ],
+)
+def test_what_to_look_at_instead(methods: tuple[str, ...], caught: tuple[str, ...], end: str) -> None:
+    explanation = _explanation((1, 0, 1), methods=methods)
+    for method in set(methods) - {"gradcam"} - set(caught):
+        explanation.volumes[method][:, 0, 1, 0] = 2.0
+    (sentence,) = audit_sentences("yoga", explanation, _sink(1))
+    assert sentence.endswith(end)
 
 
 def test_the_sink_of_several_methods_names_those_that_it_caught() -> None:

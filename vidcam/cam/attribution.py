@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -28,7 +28,7 @@ from vidcam.cam.saliency import finest_saliency
 from vidcam.cam.softmax import SoftmaxForm, softmax_form
 from vidcam.cam.targets import Aim, Target, aim_at_classes, aim_at_function
 from vidcam.cam.weights import to_numpy
-from vidcam.errors import InputError, LayerError
+from vidcam.errors import InputError, LayerError, ShapeError
 from vidcam.explanation import OF_FUNCTION, Activation, Explanation
 from vidcam.guided import GUIDED
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
@@ -46,6 +46,7 @@ class Watch:
         fusion: of several layers.
         activation: what stands behind the logits; None: what the model itself ends in, else a softmax.
         notes: what was chosen for the caller.
+        references: layer → A₀, (1, D, t, h, w), what the network shows without content.
     """
 
     model: nn.Module
@@ -55,6 +56,7 @@ class Watch:
     fusion: Fusion
     activation: Activation | None
     notes: tuple[str, ...]
+    references: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def clips(self) -> int:
@@ -124,6 +126,11 @@ class Attribution:
     def activations(self) -> Tensor:
         """A of the last target layer, (N, D, t, h, w), detached."""
         return self._activations[self._watch.layers[-1]]
+
+    @property
+    def activations_of_layers(self) -> Mapping[str, Tensor]:
+        """Layer → its A, in the order of the layers."""
+        return {layer: self._activations[layer] for layer in self._watch.layers}
 
     def explain(self, target: Target = None, ask: Ask | None = None) -> Explanation:
         """Maps of one target for each clip, from the one forward pass; see `vidcam.explain`."""
@@ -212,9 +219,24 @@ class Attribution:
             activations=activations,
             gradients=gradients,
             lam=ask.lam,
+            reference=lambda: self._reference(layer),
             classifier=lambda: self._classifier(activations, aim),
             softmax=cache(lambda: self._softmax(layer, aim, ask)),
         )
+
+    def _reference(self, layer: str) -> Tensor:
+        reference, shape = self._watch.references.get(layer), self._activations[layer].shape[1:]
+        if reference is None:
+            raise InputError(
+                f"neutral-gradcam subtracts what layer {layer!r} shows on a clip without content, which was not given; "
+                f"pass neutral= with such a clip, for example a flat grey one"
+            )
+        if reference.shape[1:] != shape:
+            raise ShapeError(
+                f"layer {layer!r} is {tuple(reference.shape[1:])} on the neutral clip and {tuple(shape)} on this one, "
+                f"expected the same; pass a neutral clip of this one's size"
+            )
+        return reference
 
     def _classifier(self, activations: Tensor, aim: Aim) -> Tensor:
         if aim.classes is None:
@@ -275,8 +297,18 @@ def attribution(
     reshape: Reshape | None = None,
     fusion: Fusion = "mean",
     activation: Activation | None = None,
+    references: Mapping[str, Tensor] | None = None,
 ) -> Iterator[Attribution]:
     """Run the model once with its head's graph kept, and explain inside the context. Arguments as of `vidcam.explain`.
+
+    Args:
+        model: the network.
+        clip: its input.
+        layer: target layers.
+        reshape: of what they return.
+        fusion: of several.
+        activation: behind the logits.
+        references: layer → A₀ for the neutral methods, `Neutral.activations`.
 
     Raises:
         NameNotFoundError, LayerError: the layer does not exist or cannot carry a map.
@@ -289,7 +321,7 @@ def attribution(
     require_ordinary(network)
     require_apart(network, int(reference(shown).shape[0]))
     layers, notes = chosen_layers(network, shown, layer, reshape)
-    watch = Watch(network, shown, layers, reshape or unchanged, fusion, activation, notes)
+    watch = Watch(network, shown, layers, reshape or unchanged, fusion, activation, notes, references or {})
     try:
         with record(network, layers) as tape:
             with Ends() as ends:

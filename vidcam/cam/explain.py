@@ -10,11 +10,11 @@ from torch import nn
 
 from vidcam.cam.ask import Ask
 from vidcam.cam.attribution import attribution
-from vidcam.cam.audit import find_sink
 from vidcam.cam.choice import Layers
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.inputs import Input
 from vidcam.cam.methods import DEFAULT_METHODS
+from vidcam.cam.neutral import Neutral, look_at_neutral
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.targets import ScoreName, Target
 from vidcam.explanation import Activation, Explanation
@@ -35,7 +35,7 @@ def explain(
     activation: Activation | None = None,
     softmax_chunk: int = 32,
     softmax_tail: float = 0.0,
-    grey: Input | None = None,
+    neutral: Input | Neutral | None = None,
 ) -> Explanation:
     """Class activation maps of N clips: one forward pass, one backward through the head, all methods.
 
@@ -50,7 +50,8 @@ def explain(
         layer: dotted name or module of the target layer, after its ReLU; several of them, which are fused; None: the
             last block that has an extent in space and time.
         methods: `gradcam` (GC++ eq. 3), `gradcam+` (EQ 3), `gradcam++` (GC++ eq. 19), `gradcam++softmax` (eq. 22–24),
-            `gradcam++signed` (eq. 29–30), `cam` (eq. 1–2), `hirescam`, `layercam`, and `guided-gradcam`,
+            `gradcam++signed` (eq. 29–30), `cam` (eq. 1–2), `hirescam`, `layercam`, `neutral-gradcam`, which needs
+            `neutral`, and `guided-gradcam`,
             `guided-gradcam+`, `guided-gradcam++`, which cost a forward and a backward pass through the whole network.
         target: class index, one for each clip, None for the class that the model predicts, or a function of the
             model's raw output that returns one score for each clip, (N,).
@@ -63,8 +64,9 @@ def explain(
             where there is one class only.
         softmax_chunk: classes whose products `gradcam++softmax` takes at once.
         softmax_tail: share of the other classes' probability that `gradcam++softmax` may leave out.
-        grey: a clip without content, one is enough: a second forward pass looks for a sink in it. Of several layers,
-            whose fused map is on one grid and their activations are not, none is looked for.
+        neutral: a clip without content, flat grey for example: a forward pass over it gives the reference of
+            `neutral-gradcam` and looks for a sink (of several layers, whose fused map is on one grid and
+            their activations are not, none is looked for). `vidcam.look_at_neutral` does it once for many clips.
 
     Returns:
         An `Explanation`: `volumes[method]` (N, t, h, w), `heat(method)` (N, T, H, W) in [0, 1], `logits` (N, K),
@@ -77,13 +79,10 @@ def explain(
     """
     ask = Ask(methods, foil, score, lam, softmax_chunk, softmax_tail)
     how: dict[str, Any] = {"reshape": reshape, "fusion": fusion, "activation": activation}
-    with attribution(model, clip, layer=layer, **how) as run:
-        explanation = run.explain(target, ask)
-        layers = run.layers
-    if grey is None or len(layers) > 1:
-        return explanation
-    with attribution(model, grey, layer=layers, **how) as run:
-        return replace(explanation, sink=find_sink(run.activations))
+    empty = _looked_at(model, neutral, layer, reshape)
+    references = empty.activations if empty else {}
+    with attribution(model, clip, layer=layer, references=references, **how) as run:
+        return replace(run.explain(target, ask), sink=empty.sink if empty else None)
 
 
 def explain_each(
@@ -95,6 +94,7 @@ def explain_each(
     reshape: Reshape | None = None,
     fusion: Fusion = "mean",
     activation: Activation | None = None,
+    neutral: Input | Neutral | None = None,
     ask: Ask | None = None,
 ) -> tuple[Explanation, ...]:
     """One explanation for each of several targets, from one forward pass and one batched backward through the head.
@@ -107,7 +107,19 @@ def explain_each(
         reshape: likewise.
         fusion: likewise.
         activation: likewise.
+        neutral: likewise.
         ask: methods and the like.
     """
-    with attribution(model, clip, layer=layer, reshape=reshape, fusion=fusion, activation=activation) as run:
-        return run.explain_each(targets, ask)
+    empty = _looked_at(model, neutral, layer, reshape)
+    how: dict[str, Any] = {"reshape": reshape, "fusion": fusion, "activation": activation}
+    with attribution(model, clip, layer=layer, references=empty.activations if empty else {}, **how) as run:
+        found = run.explain_each(targets, ask)
+    return tuple(replace(one, sink=empty.sink) for one in found) if empty else found
+
+
+def _looked_at(
+    model: nn.Module, neutral: Input | Neutral | None, layer: Layers, reshape: Reshape | None
+) -> Neutral | None:
+    if neutral is None or isinstance(neutral, Neutral):
+        return neutral
+    return look_at_neutral(model, neutral, layer=layer, reshape=reshape)

@@ -1,8 +1,9 @@
 """The methods by name: canonical names, aliases, and how each makes a map from the evidence of one layer.
 
-Those of PAIR_METHODS need A and g alone: one forward pass and one backward pass through the head serve them all. The
-others read the classifier's weights (`cam`), or further products through the head (`gradcam++softmax`). The guided
-ones multiply the map of another method with guided backpropagation at the input.
+Those of PAIR_METHODS need A and g alone: one forward pass and one backward pass through the head serve them all. Those
+of NEUTRAL_METHODS need A₀ too, the activations of a clip without content, which serve all clips. The others read the
+classifier's weights (`cam`), or further products through the head (`gradcam++softmax`). The guided ones multiply the
+map of another method with guided backpropagation at the input.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from types import MappingProxyType
 from torch import Tensor
 
 from vidcam.cam.softmax import SoftmaxForm
-from vidcam.cam.volume import combine, hirescam, layercam
+from vidcam.cam.volume import above_neutral, combine, hirescam, layercam
 from vidcam.cam.weights import (
     gradcam_plus_weights,
     gradcam_pp_signed_weights,
@@ -33,6 +34,7 @@ class Evidence:
         activations: A, (N, D, t, h, w).
         gradients: g = ∂score/∂A, same shape.
         lam: λ of EQ 12, the scale of the score in exp(λS).
+        reference: gives A₀, (1, D, t, h, w), what the layer shows on a clip without content.
         classifier: gives the classifier's weights for the target, (N, D).
         softmax: gives the weights of Grad-CAM++ for Y = softmax(S)_c.
     """
@@ -40,6 +42,7 @@ class Evidence:
     activations: Tensor
     gradients: Tensor
     lam: float
+    reference: Callable[[], Tensor]
     classifier: Callable[[], Tensor]
     softmax: Callable[[], SoftmaxForm]
 
@@ -60,9 +63,19 @@ PAIR_METHODS: Mapping[str, MapFunction] = MappingProxyType(
 )
 """Methods that need A and g alone; → raw map (N, t, h, w)."""
 
+NEUTRAL_METHODS: Mapping[str, MapFunction] = MappingProxyType(
+    {
+        "neutral-gradcam": lambda e: combine(
+            gradcam_weights(e.activations, e.gradients), above_neutral(e.activations, e.reference())
+        ),
+    }
+)
+"""Methods that need A, g and A₀: one forward pass more for each model and size, none for a clip."""
+
 METHODS: Mapping[str, MapFunction] = MappingProxyType(
     {
         **PAIR_METHODS,
+        **NEUTRAL_METHODS,
         "gradcam++softmax": lambda e: combine(e.softmax().weights, e.activations),
         "cam": lambda e: combine(e.classifier(), e.activations),
     }

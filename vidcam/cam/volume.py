@@ -38,6 +38,31 @@ def combine(weights: Tensor, activations: Tensor) -> Tensor:
     return flat.view(values.shape[0], *values.shape[2:]).relu()
 
 
+def above_neutral(activations: Tensor, reference: Tensor) -> Tensor:
+    """relu(A - A₀): what rises above the layer's answer to a clip without content; the input of `neutral-gradcam`.
+
+    neutral-gradcam = relu(Σ_d mean(g_d) · relu(A_d - A₀_d)). Cells that are loud on any clip (a sink) fall silent, and
+    all others keep what the clip has added. Where A₀ = 0 it is Grad-CAM (GC++ eq. 3 and 7, with A >= 0). On a pooled
+    linear head the maps of rise and fall, before the outer relu, add up over the grid to S(clip) - S(neutral clip).
+
+    Args:
+        activations: A, (N, D, t, h, w).
+        reference: A₀, (1, D, t, h, w).
+
+    Returns:
+        (N, D, t, h, w), >= 0, float32 (float64 if one of the two is).
+
+    Raises:
+        ShapeError: the reference is not one clip of the same size.
+    """
+    if reference.shape != (1, *activations.shape[1:]):
+        raise ShapeError(
+            f"the reference is one clip of the activations' size, got {activations.shape = }, {reference.shape = }"
+        )
+    a = at_least_float32(activations)
+    return (a - at_least_float32(reference).to(a.device)).relu()
+
+
 def hirescam(activations: Tensor, gradients: Tensor) -> Tensor:
     """relu(Σ_d g · A): each cell weighed by its own gradient. Equal to Grad-CAM where g is constant in each channel.
 

@@ -1,0 +1,168 @@
+"""neutral-gradcam: hand numbers, a plain loop, the identities that it must keep, and what it does to a sink."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import vidcam
+from tests.helpers.nets import BrightnessNet, HiddenHead, PooledHead, random_clip, seeded
+from vidcam.cam.fusion import fuse
+from vidcam.cam.volume import above_neutral
+from vidcam.errors import InputError, ShapeError
+
+
+class TwoChannels(nn.Module):
+    """A is relu(clip), two channels of (1, 1, 2); S_0 = 2·ΣA_0 - ΣA_1, S_1 = -S_0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu = nn.ReLU()
+
+    def forward(self, clip: Tensor) -> Tensor:
+        total = self.relu(clip).sum(dim=(2, 3, 4))
+        score = 2 * total[:, 0] - total[:, 1]
+        return torch.stack([score, -score], dim=1)
+
+
+def two_channels(first: tuple[float, float], second: tuple[float, float]) -> Tensor:
+    return torch.tensor([first, second], dtype=torch.float32).reshape(1, 2, 1, 1, 2)
+
+
+def neutral_map(
+    net: nn.Module, clip: Tensor, neutral: Tensor | vidcam.Neutral, layer: str = "relu", target: int = 0
+) -> Tensor:
+    found = vidcam.explain(net, clip, layer=layer, target=target, methods=["neutral-gradcam"], neutral=neutral)
+    return torch.from_numpy(found.volumes["neutral-gradcam"])
+
+
+def test_hand_numbers() -> None:
+    """A - A₀ = (3, -1) and (1, 4): rises (3, 0) and (1, 4); 2·3 - 1 = 5 and 2·0 - 4 < 0."""
+    clip, neutral = two_channels((4, 1), (1, 5)), two_channels((1, 2), (0, 1))
+    assert neutral_map(TwoChannels(), clip, neutral).flatten().tolist() == [5.0, 0.0]
+    assert neutral_map(TwoChannels(), clip, neutral, target=1).flatten().tolist() == [0.0, 4.0]
+
+
+def test_a_fall_below_the_neutral_level_is_no_evidence() -> None:
+    """Channel 1 weighs -1 and falls from 9 to 0 in the second cell: without the inner relu that cell would win."""
+    clip, neutral = two_channels((1, 0), (0, 0)), two_channels((0, 0), (0, 9))
+    assert neutral_map(TwoChannels(), clip, neutral).flatten().tolist() == [2.0, 0.0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_plain_loop_gives_the_same(dtype: torch.dtype) -> None:
+    net = seeded(HiddenHead).to(dtype)
+    clips, neutral = random_clip(2, 3, 3, 4, 4, dtype=dtype), random_clip(1, 3, 3, 4, 4, seed=5, dtype=dtype)
+    found = neutral_map(net, clips, neutral, target=2)
+    with vidcam.record(net, ["relu"]) as tape:
+        g = tape.gradients(net(clips)[:, 2].sum())["relu"]
+        a = tape.activations["relu"]
+    with vidcam.record(net, ["relu"]) as tape:
+        net(neutral)
+        a0 = tape.activations["relu"]
+    channels, *grid = a.shape[1:]
+    for n, *cell in itertools.product(range(2), *map(range, grid)):
+        at = tuple(cell)
+        value = sum(
+            float(g[n, d].mean()) * max(0.0, float(a[(n, d, *at)]) - float(a0[(0, d, *at)])) for d in range(channels)
+        )
+        assert float(found[(n, *at)]) == pytest.approx(max(0.0, value), rel=1e-5, abs=1e-7)
+
+
+def test_rise_and_fall_add_up_to_the_difference_of_the_scores() -> None:
+    """Pooled linear head, float64: Σ w·relu(A - A₀) - Σ w·relu(A₀ - A) = S(clip) - S(neutral)."""
+    net = seeded(PooledHead).double().eval()
+    clip, neutral = random_clip(1, 3, 4, 8, 8, dtype=torch.float64), torch.zeros(1, 3, 4, 8, 8, dtype=torch.float64)
+    with vidcam.record(net, ["block2"]) as tape:
+        scores = net(clip)
+        weights = tape.gradients(scores[0, 1])["block2"].mean(dim=(2, 3, 4))
+        a = tape.activations["block2"]
+    with vidcam.record(net, ["block2"]) as tape:
+        difference = scores[0, 1] - net(neutral)[0, 1]
+        a0 = tape.activations["block2"]
+    rise, fall = above_neutral(a, a0), above_neutral(a0, a)
+    assert float(rise.sum()) > 0
+    assert float(fall.sum()) > 0
+    sums = torch.einsum("nd,ndthw->", weights, rise - fall)
+    torch.testing.assert_close(sums, difference.detach(), rtol=1e-10, atol=1e-12)
+
+
+def test_where_nothing_is_shown_on_the_neutral_clip_it_is_gradcam() -> None:
+    net, clips = TwoChannels(), random_clip(3, 2, 1, 1, 2)
+    methods = ["gradcam", "neutral-gradcam"]
+    found = vidcam.explain(net, clips, layer="relu", target=0, methods=methods, neutral=torch.zeros(1, 2, 1, 1, 2))
+    assert (found.volumes["neutral-gradcam"] == found.volumes["gradcam"]).all()
+
+
+def test_the_neutral_clip_itself_has_no_evidence() -> None:
+    net, clip = seeded(HiddenHead), random_clip(1, 3, 3, 4, 4)
+    found = vidcam.explain(net, clip, layer="relu", methods=["neutral-gradcam"], neutral=clip)
+    assert found.empty["neutral-gradcam"].tolist() == [True]
+
+
+def test_a_sink_falls_silent() -> None:
+    """One cell is loud on anything; gradcam peaks there, neutral-gradcam where the clip is bright."""
+
+    class Loud(BrightnessNet):
+        def forward(self, clip: Tensor) -> Tensor:
+            offset = torch.zeros(1, 1, 1, 4, 4)
+            offset[..., 3, 3] = 50.0
+            loud = self.relu(self.pool(clip.mean(dim=1, keepdim=True)) + offset)
+            total = loud.flatten(1).sum(dim=1)
+            return torch.stack([total, -total], dim=1)
+
+    clip = torch.full((1, 3, 4, 32, 32), 0.5)
+    clip[..., :8, 8:16] = 3.0
+    methods = ["gradcam", "neutral-gradcam"]
+    grey = torch.full((1, 3, 4, 32, 32), 0.5)
+    found = vidcam.explain(Loud(), clip, layer="relu", target=0, methods=methods, neutral=grey)
+    assert [int(found.volumes[name].argmax()) for name in methods] == [15, 1]
+    assert found.audit().endswith("gradcam peaks in the sink")
+
+
+def test_several_clips_give_their_median_cell_by_cell() -> None:
+    clips = torch.cat([two_channels((1, 5), (0, 1)), two_channels((2, 9), (0, 3)), two_channels((7, 6), (0, -9))])
+    found = vidcam.look_at_neutral(TwoChannels(), clips, layer="relu")
+    assert found.activations["relu"].flatten().tolist() == [2.0, 6.0, 0.0, 1.0]
+
+
+def test_several_layers_have_a_reference_each() -> None:
+    net, clips, grey = seeded(PooledHead), random_clip(2, 3, 4, 8, 8), torch.zeros(1, 3, 4, 8, 8)
+    layers = ["block1", "block2"]
+    seen = vidcam.look_at_neutral(net, grey, layer=layers)
+    assert seen.layers == ("block1", "block2")
+    assert seen.sink is None
+    both = vidcam.explain(net, clips, layer=layers, methods=["neutral-gradcam"], neutral=seen)
+    alone = [vidcam.explain(net, clips, layer=one, methods=["neutral-gradcam"], neutral=grey) for one in layers]
+    fused = fuse([one.volumes["neutral-gradcam"] for one in alone], "mean")
+    assert both.volumes["neutral-gradcam"] == pytest.approx(fused, abs=1e-6)
+
+
+def test_looked_at_once_or_each_time_is_the_same() -> None:
+    net, clips, grey = seeded(HiddenHead), random_clip(2, 3, 3, 4, 4), torch.full((1, 3, 3, 4, 4), 0.3)
+    seen = vidcam.look_at_neutral(net, grey, layer="relu")
+    once = neutral_map(net, clips, seen)
+    assert torch.equal(once, neutral_map(net, clips, grey))
+    ask = vidcam.Ask(methods=["neutral-gradcam"])
+    (each, _) = vidcam.explain_each(net, clips, [0, 1], layer="relu", neutral=seen, ask=ask)
+    assert each.volumes["neutral-gradcam"] == pytest.approx(once.numpy(), rel=1e-5, abs=1e-8)
+
+
+def test_without_a_neutral_clip_it_is_refused() -> None:
+    net, clip = seeded(HiddenHead), random_clip(1, 3, 3, 4, 4)
+    with pytest.raises(InputError, match=r"neutral-gradcam subtracts .* 'relu' .* pass neutral= with such a clip"):
+        vidcam.explain(net, clip, layer="relu", methods=["neutral-gradcam"])
+    other = vidcam.look_at_neutral(net, clip, layer="after")
+    with pytest.raises(InputError, match="'relu' shows on a clip without content, which was not given"):
+        vidcam.explain(net, clip, layer="relu", methods=["neutral-gradcam"], neutral=other)
+
+
+def test_a_neutral_clip_of_another_size_is_refused() -> None:
+    net, clip = seeded(PooledHead), random_clip(1, 3, 4, 8, 8)
+    with pytest.raises(ShapeError, match=r"\(8, 1, 4, 4\) on the neutral clip and \(8, 2, 4, 4\) on this one"):
+        vidcam.explain(net, clip, methods=["neutral-gradcam"], layer="block2", neutral=clip[:, :, :2])
+    with pytest.raises(ShapeError, match="the reference is one clip of the activations' size"):
+        above_neutral(torch.zeros(2, 1, 1, 2, 2), torch.zeros(2, 1, 1, 2, 2))
