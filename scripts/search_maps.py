@@ -4,11 +4,16 @@ Variants are built here from A and g, not in the library: most of them lose. Fai
 (GC++ 7.2) of the predicted class, localisation the maps of the label's class against the boxes. All figures are means
 over groups with 95 % intervals from resampled groups, and of the paired difference from gradcam and from gradcam++:
 a variant wins where the interval excludes 0. Medians over calibration clips leave the clip's own group out.
+
+References A₀ that are subtracted from A: of a flat grey, black or white clip (one forward pass for each model), the
+median of each cell or of each channel over the other clips, and, for a forward pass for each clip, the clip's own mean
+colour and its heavily blurred self.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -46,26 +51,56 @@ from vidcam.pipelines.score_clip import known_label
 from vidcam.pipelines.versions import Shown
 from vidcam.preprocess import fill_for, scale_pixels
 
-COLOURS = {"grey": 127.5, "black": 0.0}
+COLOURS = {"grey": 127.5, "black": 0.0, "white": 255.0}
 FIGURES = (*(f"retention {theta:g}" for theta in DEFAULT_THETAS), "loc 0.25", "loc 0.5", "pointing", "energy")
-BASELINES = ("gradcam", "gradcam++")
-WEIGHTS: Mapping[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "gradcam": gradcam_weights,
-    "gradcam+": gradcam_plus_weights,
-    "gradcam++": gradcam_pp_weights,
-    "gradcam++signed": gradcam_pp_signed_weights,
-    "gradcam++ λ=100": lambda a, g: gradcam_pp_weights(a, g, lam=100.0),
+COLUMNS = (
+    *FIGURES[: len(DEFAULT_THETAS)],
+    *(f"100 log(O/Y) {theta:g}" for theta in DEFAULT_THETAS),
+    *FIGURES[len(DEFAULT_THETAS) :],
+)
+BASELINES, CONTROLS = ("gradcam", "gradcam++"), ("random", "centre")
+OVER_BUDGET = ("median", "clip mean", "blurred")
+Figures = Mapping[str, Sequence[float]]
+"""Variant → its figures, in the order of FIGURES."""
+
+Weigh = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def half_signed_weights(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
+    """Between gradcam and gradcam+: mean(relu(g)) - mean(relu(-g)) / 2."""
+    return (gradcam_weights(activations, gradients) + gradcam_plus_weights(activations, gradients)) / 2
+
+
+EVERY = ("", "grey", "black", "white", "median", "channel median", "clip mean", "blurred")
+WEIGHTS: Mapping[str, tuple[Weigh, Sequence[str]]] = {
+    "gradcam": (gradcam_weights, EVERY),
+    "gradcam+": (gradcam_plus_weights, ("", "grey", "black", "median", "clip mean", "blurred")),
+    "gradcam++": (gradcam_pp_weights, ("", "grey", "black", "median")),
+    "gradcam++signed": (gradcam_pp_signed_weights, ("", "black")),
+    "gradcam++ λ=100": (lambda a, g: gradcam_pp_weights(a, g, lam=100.0), ("", "black")),
+    "gradcam half signed": (half_signed_weights, ("grey", "black")),
 }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """One clip: A and g of both layers, each (1, D, t, h, w), for the predicted class and for the label's."""
+    """One clip: A and g of both layers, each (1, D, t, h, w), for the predicted class and for the label's.
+
+    Attributes:
+        sample: the clip.
+        predicted: its class.
+        log_probability: of that class.
+        activations: A of each layer.
+        own: A of the last layer for the clip's mean colour and for the blurred clip.
+        gradients: g of each layer for the logit of the predicted class, and g of the last for its log odds.
+        told: the same for the label's class.
+    """
 
     sample: Sample
     predicted: int
     log_probability: float
     activations: Sequence[torch.Tensor] = field(repr=False)
+    own: Mapping[str, torch.Tensor] = field(repr=False)
     gradients: Sequence[torch.Tensor] = field(repr=False)
     told: Sequence[torch.Tensor] = field(repr=False)
 
@@ -78,28 +113,44 @@ class Seen:
 class Search:
     """A model, a set, and the references that maps are held against."""
 
-    def __init__(self, model: Model, layers: Sequence[str], entries: Sequence[Entry]) -> None:
+    def __init__(
+        self, model: Model, layers: Sequence[str], entries: Sequence[Entry], chosen: Sequence[str] = ()
+    ) -> None:
         self.model, self.layers = model, layers
+        self._has_own = not chosen or any(name.endswith((" - clip mean", " - blurred")) for name in chosen)
         self.colours = {name: self._of_colour(value) for name, value in COLOURS.items()}
         samples = (load_sample(entry, model.spec) for entry in entries)
         self.seen = [self._look(sample) for sample in samples if isinstance(sample, Sample)]
 
     def _of_colour(self, value: float) -> Sequence[torch.Tensor]:
         flat = scale_pixels(torch.full((1, 3, *self.model.spec.input_size), value), self.model.spec.scaling)
+        return self._activations(flat)
+
+    def _activations(self, clip: torch.Tensor) -> Sequence[torch.Tensor]:
         with record(self.model.module, self.layers) as tape:
-            self.model.module(flat)
+            self.model.module(clip)
             return [tape.activations[layer] for layer in self.layers]
 
     def _look(self, sample: Sample) -> Seen:
         known = known_label(self.model, sample.entry.label)
+        clip = sample.tensor[None]
         with record(self.model.module, self.layers) as tape:
-            scores = self.model.module(sample.tensor[None])
+            scores = self.model.module(clip)
             scores = scores.mean(dim=2) if scores.ndim == 3 else scores
             top = int(scores.argmax())
-            found = [tape.gradients(scores[0, index]) for index in (top, top if known is None else known)]
+            per_class = []
+            for index in (top, top if known is None else known):
+                others = torch.cat([scores[0, :index], scores[0, index + 1 :]])
+                odds = tape.gradients(scores[0, index] - others.logsumexp(dim=0))[self.layers[0]]
+                of_logit = tape.gradients(scores[0, index])
+                per_class.append([*(of_logit[layer] for layer in self.layers), odds])
             log = float(scores.detach().double().log_softmax(dim=1)[0, top])
-            per_layer = [[values[layer] for layer in self.layers] for values in (tape.activations, *found)]
-        return Seen(sample, top, log, *per_layer)
+            activations = [tape.activations[layer] for layer in self.layers]
+        return Seen(sample, top, log, activations, self._own(clip) if self._has_own else {}, *per_class)
+
+    def _own(self, clip: torch.Tensor) -> dict[str, torch.Tensor]:
+        mean = clip.mean(dim=(2, 3, 4), keepdim=True).expand_as(clip).clone()
+        return {"clip mean": self._activations(mean)[0], "blurred": self._activations(_blurred(clip))[0]}
 
     @cached_property
     def medians(self) -> Mapping[str, Sequence[torch.Tensor]]:
@@ -112,31 +163,46 @@ class Search:
 
     def volumes(self, seen: Seen, gradients: Sequence[torch.Tensor]) -> Iterator[tuple[str, Floats]]:
         """Every variant's raw map, (t, h, w)."""
-        a, g = seen.activations[0], gradients[0]
-        references = {"": torch.zeros_like(a), **{f" - {n}": r[0] for n, r in self.colours.items()}}
-        references[" - median"] = self.medians[seen.group][0]
-        for name, weigh in WEIGHTS.items():
-            for suffix, reference in references.items():
-                yield name + suffix, _numpy(combine(weigh(a, g), a - reference))
-        for name, product in (("hirescam", hirescam), ("layercam", layercam)):
-            for suffix in ("", " - grey", " - black"):
-                yield name + suffix, _numpy(product(a - references[suffix], g))
-        for suffix in (" - grey", " - black"):
-            yield f"gradcam, rectified{suffix}", _numpy(combine(gradcam_weights(a, g), (a - references[suffix]).relu()))
+        a, g, odds = seen.activations[0], gradients[0], gradients[-1]
+        references = self._references(seen)
+        for name, (weigh, suffixes) in WEIGHTS.items():
+            for suffix in (one for one in suffixes if one in references):
+                yield _named(name, suffix), _numpy(combine(weigh(a, g), a - references[suffix]))
+        for suffix in ("", "grey"):
+            yield _named("hirescam", suffix), _numpy(hirescam(a - references[suffix], g))
+            yield _named("layercam", suffix), _numpy(layercam(a - references[suffix], g))
+        for suffix in ("grey", "black", "median"):
+            above = (a - references[suffix]).relu()
+            yield _named("gradcam, rectified", suffix), _numpy(combine(gradcam_weights(a, g), above))
+        for suffix in ("", "black", "median"):
+            signed = torch.einsum("nd,ndthw->nthw", gradcam_weights(a, g), a - references[suffix])
+            yield _named("gradcam without relu", suffix), _numpy(signed)
+        for suffix in ("", "black"):
+            above = a - references[suffix]
+            yield _named("gradcam of log odds", suffix), _numpy(combine(gradcam_weights(a, odds), above))
+            yield _named("gradcam+ of log odds", suffix), _numpy(combine(gradcam_plus_weights(a, odds), above))
         quiet = self._quiet(self.colours["grey"][0])
-        for name in ("gradcam", "gradcam++"):
-            yield f"{name}, sink masked", _numpy(combine(WEIGHTS[name](a, g), a)) * quiet
+        for name in ("gradcam", "gradcam+", "gradcam++"):
+            yield f"{name}, sink masked", _numpy(combine(WEIGHTS[name][0](a, g), a)) * quiet
+
+    def _references(self, seen: Seen) -> dict[str, torch.Tensor]:
+        median = self.medians[seen.group][0]
+        colours = {name: found[0] for name, found in self.colours.items()}
+        of_channels = median.flatten(2).median(dim=2).values[:, :, None, None, None]
+        zero = torch.zeros(())
+        return {"": zero, **colours, "median": median, "channel median": of_channels, **seen.own}
 
     def fused(self, seen: Seen, gradients: Sequence[torch.Tensor]) -> Iterator[tuple[str, Floats]]:
-        """Heats (T, H, W) of the last layer and an earlier one, both held against black."""
+        """Heats (T, H, W) of the last layer and an earlier one, both held against black or grey."""
         if len(self.layers) < 2:
             return
-        late, early = (
-            self.heat(_numpy(combine(gradcam_weights(a, g), a - black)))
-            for a, g, black in zip(seen.activations, gradients, self.colours["black"], strict=True)
-        )
-        yield "gradcam - black, mean with earlier", (late + early) / 2
-        yield "gradcam - black, product with earlier", np.sqrt(late * early)
+        for name, weigh, colour in (("gradcam", gradcam_weights, "black"), ("gradcam+", gradcam_plus_weights, "grey")):
+            late, early = (
+                self.heat(_numpy(combine(weigh(a, g), a - reference)))
+                for a, g, reference in zip(seen.activations, gradients, self.colours[colour], strict=False)
+            )
+            yield f"{name} - {colour}, mean with earlier", (late + early) / 2
+            yield f"{name} - {colour}, product with earlier", np.sqrt(late * early)
 
     def _quiet(self, grey: torch.Tensor) -> Floats:
         sink = find_sink(grey)
@@ -193,28 +259,107 @@ def _localised(heat: Floats | None, inside: NDArray[np.bool_] | None) -> list[fl
     return [100.0 * float(found[0]) for found in (*measures, energy(one, region))]
 
 
-def table(found: Sequence[Mapping[str, Sequence[float]]], groups: Sequence[str]) -> Iterator[str]:
-    """Markdown: means, and paired differences from both baselines whose interval excludes 0 in bold."""
-    yield "| variant | " + " | ".join(FIGURES) + " |"
-    yield "| --- " * (1 + len(FIGURES)) + "|"
-    of = {name: np.array([clip[name] for clip in found]).T for name in found[0]}
+def by_group(found: Sequence[Figures], groups: Sequence[str]) -> list[Figures]:
+    """Clips of one group are one sample: their means."""
+    members: dict[str, list[Figures]] = {}
+    for figures_of_clip, group in zip(found, groups, strict=True):
+        members.setdefault(group, []).append(figures_of_clip)
+    return [
+        {name: np.array([clip[name] for clip in clips]).mean(axis=0).tolist() for name in clips[0]}
+        for clips in members.values()
+    ]
+
+
+def table(found: Sequence[Figures]) -> Iterator[str]:
+    """Markdown: each mean over groups with its paired difference from gradcam, in bold where the interval excludes 0.
+
+    The last column has a sign for each figure: better (+) or worse (-) than gradcam++, 95 % sure.
+    """
+    yield f"| variant | {' | '.join(COLUMNS)} | than gradcam++ |"
+    yield "| --- " * (2 + len(COLUMNS)) + "|"
+    of = {name: _columns(np.array([clip[name] for clip in found]).T) for name in found[0]}
     for name, values in of.items():
-        cells = [f"{one.value:.1f}" for one in _intervals(values, groups)]
-        for baseline in (baseline for baseline in BASELINES if baseline != name):
-            differences = _intervals(values - of[baseline], groups)
-            for index, one in enumerate(differences):
-                won = one.low > 0 or one.high < 0
-                text = f"{one.value:+.1f} [{one.low:.1f}, {one.high:.1f}]"
-                cells[index] += "; " + (f"**{text}**" if won else text)
-        yield f"| {name} | " + " | ".join(cells) + " |"
+        means = [f"{one.value:.1f}" for one in _intervals(values)]
+        against = _intervals(values - of["gradcam"])
+        cells = [_cell(mean, one) for mean, one in zip(means, against, strict=True)] if name != "gradcam" else means
+        signs = [_sign(one) for one in _intervals(values - of["gradcam++"])]
+        yield f"| {name} | {' | '.join(cells)} | {' '.join(signs)} |"
 
 
-def _intervals(values: NDArray[np.float64], groups: Sequence[str]) -> list[Interval]:
-    return bootstrap_means(values, lambda: np.random.default_rng(0), groups=groups)
+def held_out(found: Sequence[Figures]) -> Iterator[str]:
+    """Leave one source out: the best variant by all other groups, and what it gains on the group that was left out.
+
+    Best has the largest smaller one of two gains over gradcam, each in its own standard deviations: 100·log(O/Y), mean
+    over θ, and Loc(0.25). Controls do not compete, nor what needs more than one forward pass for a model.
+    """
+    names = [name for name in found[0] if name not in CONTROLS and not name.endswith(OVER_BUDGET)]
+    gains = np.stack([_gains(found, name) for name in names])  # (variants, groups, 2)
+    spread = np.nanstd(gains, axis=(0, 1))
+    picked, won = [], []
+    for left_out in range(gains.shape[1]):
+        others = np.delete(gains, left_out, axis=1) / spread
+        best = int(np.nanmean(others, axis=1).min(axis=1).argmax())
+        picked.append(names[best])
+        won.append(gains[best, left_out])
+    counts = ", ".join(f"{name} {count}" for name, count in Counter(picked).most_common())
+    kept, placed = _intervals(np.array(won).T)
+    yield f"Best by all groups but one: {counts} (of {len(picked)})."
+    gained = f"{_interval(kept)} of 100 log(O/Y), {_interval(placed)} of loc 0.25"
+    yield f"On the group left out it gains over gradcam {gained}."
+
+
+def _gains(found: Sequence[Figures], name: str) -> NDArray[np.float64]:
+    """(groups, 2), NaN where a group has no boxes."""
+    of = {each: _columns(np.array([group[each] for group in found]).T) for each in (name, "gradcam")}
+    difference, kept = of[name] - of["gradcam"], len(DEFAULT_THETAS)
+    return np.stack([difference[kept : 2 * kept].mean(axis=0), difference[COLUMNS.index("loc 0.25")]], axis=1)
+
+
+def _interval(one: Interval) -> str:
+    return f"{one.value:+.1f} [{one.low:.1f}, {one.high:.1f}]"
+
+
+def _columns(figures: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Those of COLUMNS: after the retentions their logarithms, the relative performance of EQ 16 at equal area."""
+    kept = figures[: len(DEFAULT_THETAS)]
+    logs = 100.0 * np.log(np.maximum(kept, 1e-6) / 100.0)
+    return np.concatenate([kept, logs, figures[len(DEFAULT_THETAS) :]])
+
+
+def _cell(mean: str, one: Interval) -> str:
+    text = _interval(one)
+    return f"{mean} {text if _sign(one) == '.' else f'**{text}**'}"
+
+
+def _sign(one: Interval) -> str:
+    return "+" if one.low > 0 else "-" if one.high < 0 else "."
+
+
+def _intervals(values: NDArray[np.float64]) -> list[Interval]:
+    names = [str(index) for index in range(values.shape[1])]
+    return bootstrap_means(values, lambda: np.random.default_rng(0), groups=names)
+
+
+def _named(name: str, reference: str) -> str:
+    return f"{name} - {reference}" if reference else name
+
+
+def _blurred(clip: torch.Tensor) -> torch.Tensor:
+    """Means over blocks of a quarter of the height and width, drawn smooth again."""
+    size = clip.shape[2:]
+    coarse = torch.nn.functional.adaptive_avg_pool3d(clip, (size[0], 4, 4))
+    return torch.nn.functional.interpolate(coarse, size=size, mode="trilinear", align_corners=False)
 
 
 def _numpy(volume: torch.Tensor) -> Floats:
     return np.asarray(volume[0].numpy(), np.float32)
+
+
+def _done(out: Path | None) -> dict[str, dict[str, list[float]]]:
+    if out is None or not out.exists():
+        return {}
+    lines = map(json.loads, out.read_text(encoding="utf-8").splitlines())
+    return {line["clip"]: line["figures"] for line in lines}
 
 
 @click.command()
@@ -222,24 +367,44 @@ def _numpy(volume: torch.Tensor) -> Floats:
 @click.option("--model", "name", default="i3d", show_default=True)
 @click.option("--earlier", default=None, help="An earlier layer to fuse with.")
 @click.option("--variant", "chosen", multiple=True, help="Only these; the two baselines are always there.")
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Each clip's figures, as JSON lines.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Each clip's figures, as JSON lines; what stands there is not measured again.",
+)
 def search_maps(manifest: Path, name: str, earlier: str | None, chosen: tuple[str, ...], out: Path | None) -> None:
     """Print the table of all variants for the clips of MANIFEST."""
+    entries, done = read_clips(manifest, out=Path("search")).entries, _done(out)
+    if not all(entry.name in done for entry in entries):
+        _measure(name, earlier, entries, chosen=chosen, out=out, done=done)
+    found = [done[entry.name] for entry in entries if entry.name in done]
+    samples = by_group(found, [entry.group or entry.name for entry in entries if entry.name in done])
+    click.echo("\n".join([*table(samples), "", *held_out(samples)]))
+
+
+def _measure(
+    name: str,
+    earlier: str | None,
+    entries: Sequence[Entry],
+    *,
+    chosen: Sequence[str],
+    out: Path | None,
+    done: dict[str, dict[str, list[float]]],
+) -> None:
     model = load_model(name, device="cpu")
     model.module.eval()
-    layers = [str(model.spec.layer), *([earlier] if earlier else [])]
-    search = Search(model, layers, read_clips(manifest, out=Path("search")).entries)
     wanted = (*BASELINES, *chosen) if chosen else ()
-    forwards, found = MaskedForwards(model, 4), []
+    search = Search(model, [str(model.spec.layer), *([earlier] if earlier else [])], entries, wanted)
+    forwards = MaskedForwards(model, 4)
     for seen in search.seen:
-        found.append(figures(search, seen, wanted, forwards))
-        click.echo(f"{len(found)} of {len(search.seen)}: {seen.sample.entry.name}", err=True)
-        if out:
-            with out.open("a", encoding="utf-8") as file:
-                file.write(
-                    json.dumps({"clip": seen.sample.entry.name, "group": seen.group, "figures": found[-1]}) + "\n"
-                )
-    click.echo("\n".join(table(found, [seen.group for seen in search.seen])))
+        clip = seen.sample.entry.name
+        if clip not in done:
+            done[clip] = figures(search, seen, wanted, forwards)
+            if out:
+                with out.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"clip": clip, "group": seen.group, "figures": done[clip]}) + "\n")
+        click.echo(f"{len(done)} of {len(search.seen)}: {clip}", err=True)
 
 
 if __name__ == "__main__":
