@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ from vidcam.cam.ask import Ask
 from vidcam.models.model import Model
 from vidcam.pipelines.analyse import Question
 from vidcam.pipelines.clipset import read_clips
+from vidcam.pipelines.grey import Grey, look_at_grey
 from vidcam.pipelines.sanity import STAGES, _spread, sanity
 from vidcam.progress import silent
 
-METHODS = ("gradcam", "gradcam++")
+METHODS = ("gradcam", "gradcam++", "neutral-gradcam")
 
 
 def checked(model: Model, folder: Path, count: int = 3, seed: int = 0) -> dict[str, object]:
@@ -37,6 +39,22 @@ def test_layers_from_the_last_and_clips_that_can_be_read(tmp_path: Path) -> None
             figures = found[scheme][method]  # type: ignore[index]
             assert [len(figures[name]) for name in ("correlation", "ssim", "empty")] == [3, 3, 3]
             assert all(value is None or -1 <= value <= 1 for value in figures["correlation"])
+
+
+def test_the_neutral_reference_is_that_of_the_model_with_its_new_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, seen = hidden_model(), []
+
+    def spied(model: Model, layers: Sequence[str]) -> Grey:
+        seen.append(float(model.module.get_parameter("conv.weight").detach().sum()))
+        return look_at_grey(model, layers)
+
+    monkeypatch.setattr("vidcam.pipelines.sanity.look_at_grey", spied)
+    found = checked(model, tmp_path)
+    assert any(value is not None for value in found["cascading"]["neutral-gradcam"]["correlation"])  # type: ignore[index]
+    learned = float(model.module.get_parameter("conv.weight").detach().sum())
+    assert [value == learned for value in seen] == [True, True, True, False, True, True, False]
 
 
 def test_the_first_stage_of_both_schemes_is_the_same_and_the_last_ones_differ(tmp_path: Path) -> None:
