@@ -1,7 +1,8 @@
 """Many versions of one clip through the model: batched, never together with another clip's, halved if memory runs out.
 
-A version is made when its batch is, so memory holds one batch. The composition of the batches depends on nothing but
-the clip and the batch size: the same clip gives the same bytes, whatever was scored before it.
+A version is made when its batch is, in a place that is used again, so memory holds one batch. The composition of the
+batches depends on nothing but the clip and the batch size: the same clip gives the same bytes, whatever was scored
+before it.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidcam.cam.outputs import predicted, require_finite
+from vidcam.cam.outputs import Ends, class_scores, require_finite
 from vidcam.explanation import Activation
 from vidcam.metrics.probability import log_probability
 from vidcam.models.model import Model
 
 Key = tuple[str, ...]
-Version = tuple[Key, Callable[[], Tensor]]
-"""What it is called, and what makes it: (3, T, H, W)."""
+Version = tuple[Key, Callable[[Tensor], object]]
+"""What it is called, and what writes it to a place (3, T, H, W)."""
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
@@ -35,6 +36,8 @@ class MaskedForwards:
 
     def __init__(self, model: Model, batch_size: int) -> None:
         self._model = model
+        self._is_plain = False
+        self._place = torch.empty(batch_size, 3, *model.spec.input_size, device=model.device)
         self.batch_size = batch_size
         self.forwards = 0
 
@@ -45,30 +48,49 @@ class MaskedForwards:
             NonFiniteError: NaN or infinity in the logits.
             RuntimeError: torch's own; out of memory only if a single clip does not fit.
         """
-        found: dict[Key, float] = {}
+        keys: list[Key] = []
+        scores: list[Tensor] = []
         left = iter(versions)
         while chunk := list(islice(left, self.batch_size)):
-            batch = torch.stack([make() for _, make in chunk])
-            logs = self._log_probabilities(batch, target, activation)
-            found.update(zip((key for key, _ in chunk), logs, strict=True))
-        return found
+            for place, (key, write) in zip(self._place, chunk, strict=False):
+                write(place)
+                keys.append(key)
+            scores += self._scores(self._place[: len(chunk)])
+        if not keys:
+            return {}
+        logits = torch.cat(scores)
+        require_finite(logits, "the logits of a masked clip")
+        logs = log_probability(logits, np.full(len(keys), target), activation).tolist()
+        return dict(zip(keys, logs, strict=True))
 
-    def _log_probabilities(self, batch: Tensor, target: int, activation: Activation) -> list[float]:
-        """Of one batch, in pieces of the batch size, which may shrink on the way."""
-        logs: list[float] = []
-        while len(logs) < len(batch):
-            piece = batch[len(logs) : len(logs) + self.batch_size]
+    def _scores(self, batch: Tensor) -> list[Tensor]:
+        """Logits of one batch, in pieces of the batch size, which may shrink on the way."""
+        found: list[Tensor] = []
+        done = 0
+        while done < len(batch):
+            piece = batch[done : done + self.batch_size]
             try:
-                scores = predicted(self._model.module, piece)
+                found.append(self._logits(piece).clone())  # they may be a view of the place, which is used again
             except RuntimeError as exc:
                 if not is_out_of_memory(exc) or len(piece) == 1:
                     raise
                 self.batch_size = max(1, self.batch_size // 2)
                 continue
-            require_finite(scores, "the logits of a masked clip")
+            done += len(piece)
             self.forwards += len(piece)
-            logs += log_probability(scores, np.full(len(piece), target), activation).tolist()
-        return logs
+        return found
+
+    def _logits(self, piece: Tensor) -> Tensor:
+        """As `predicted`; a model that was seen to end in no softmax or sigmoid is not watched for one again.
+
+        Watching costs as much as a tenth of the forward pass of a small network.
+        """
+        if self._is_plain:
+            return class_scores(self._model.module(piece))[0]
+        with Ends() as ends:
+            scores, activation = class_scores(self._model.module(piece), ends)
+        self._is_plain = activation is None
+        return scores
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

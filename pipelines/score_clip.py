@@ -16,7 +16,7 @@ import numpy as np
 from vidcam.explanation import Activation, Explanation, Sink
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 from vidcam.metrics.controls import centre_heat, shuffled_cells
-from vidcam.metrics.order import tie_field
+from vidcam.metrics.order import RankedTies, rank_ties, tie_field
 from vidcam.metrics.probability import log_probability
 from vidcam.models.model import Model
 from vidcam.pipelines.analyse import Question, watched
@@ -124,20 +124,21 @@ class ClipScorer:
 
     def _maps(self, sample: Sample, original: _Original) -> Iterator[ScoredMap]:
         first = original.explanation.volumes[self._question.methods[0]][0]
-        ties = tie_field(first.shape, original.explanation.input_size, self._generator(sample, _TIES))
+        size = original.explanation.input_size
+        ties = rank_ties(tie_field(first.shape, size, self._generator(sample, _TIES)))
         for method in self._question.methods:
             volume = original.explanation.volumes[method][0]
             yield self._map(
                 method,
-                _heat(volume, ties.shape),
+                _heat(volume, size),
                 ties,
                 is_empty=not bool((volume > 0).any()),
-                post=None if original.post is None else _heat(original.post.volumes[method][0], ties.shape),
-                told=None if original.told is None else _heat(original.told.volumes[method][0], ties.shape),
+                post=None if original.post is None else _heat(original.post.volumes[method][0], size),
+                told=None if original.told is None else _heat(original.told.volumes[method][0], size),
             )
         if self._options.controls:
-            shuffled = _heat(shuffled_cells(first, self._generator(sample, _CONTROL)), ties.shape)
-            centre = centre_heat(original.explanation.input_size).astype(np.float32)  # type: ignore[arg-type]
+            shuffled = _heat(shuffled_cells(first, self._generator(sample, _CONTROL)), size)
+            centre = centre_heat(size).astype(np.float32)  # type: ignore[arg-type]
             for name, heat in (("random", shuffled), ("centre", centre)):
                 is_empty = not bool((heat > 0).any())
                 yield self._map(name, heat, ties, is_empty=is_empty, told=None if original.told is None else heat)
@@ -146,7 +147,7 @@ class ClipScorer:
         self,
         name: str,
         heat: Floats,
-        ties: Floats,
+        ties: RankedTies,
         *,
         is_empty: bool = False,
         post: Floats | None = None,

@@ -22,11 +22,11 @@ from torch import Tensor
 
 from vidcam.maps import Floats
 from vidcam.metrics.insertion_deletion import SHARES, delete_frames, delete_voxels, frame_shares, insert_frames
-from vidcam.metrics.order import Order, frame_order, voxel_order
+from vidcam.metrics.order import Order, RankedTies, frame_order, voxel_order
 from vidcam.metrics.retention import GRID_THETAS, keep_top
 from vidcam.metrics.time_audit import CHANGES, changed_frames
 from vidcam.pipelines.masked import Key, Version
-from vidcam.preprocess import hide, reorder_frames
+from vidcam.preprocess import reorder_frames
 from vidcam.spec import Scaling
 
 
@@ -60,32 +60,32 @@ class Shown:
     clip: Tensor
     fill: Tensor
 
-    def masked(self, keep: NDArray[np.generic]) -> Tensor:
-        """E = L∘I + (1 - L)∘fill, (3, T, H, W), by a map (T, H, W)."""
-        heat = torch.from_numpy(np.ascontiguousarray(keep, dtype=np.float32)).to(self.clip)
-        return hide(self.clip, heat[None], self.fill)[0]
+    def mask(self, keep: NDArray[np.generic], out: Tensor) -> None:
+        """Write E = L∘I + (1 - L)∘fill to `out` (3, T, H, W), by a map (T, H, W) of floats or booleans."""
+        heat = torch.from_numpy(np.ascontiguousarray(keep)).to(self.clip)
+        torch.lerp(self.fill[0], self.clip[0], heat, out=out)  # exact where the heat is 0 or 1
 
 
-def ranked(heat: Floats, ties: Floats, measures: Sequence[str]) -> tuple[Order | None, Order | None]:
+def ranked(heat: Floats, ties: RankedTies, measures: Sequence[str]) -> tuple[Order | None, Order | None]:
     """The orders of voxels and frames that the measures need."""
     by_voxel = {"retention", "curve", "insertion-deletion"} & set(measures)
     voxels = voxel_order(heat, ties) if by_voxel else None
-    return voxels, frame_order(heat, ties) if "insertion-deletion" in measures else None
+    return voxels, frame_order(heat, ties.values) if "insertion-deletion" in measures else None
 
 
 def map_versions(
     shown: Shown, scored: ScoredMap, measures: Sequence[str], thetas: Sequence[float]
 ) -> Iterator[Version]:
     """What one map needs."""
-    yield (scored.name, "masked"), partial(shown.masked, scored.heat)
+    yield (scored.name, "masked"), partial(shown.mask, scored.heat)
     if scored.post is not None:
-        yield (scored.name, "post"), partial(shown.masked, scored.post)
+        yield (scored.name, "post"), partial(shown.mask, scored.post)
     for key, keep in _cuts(scored, measures, thetas):
         yield (scored.name, *key), partial(_masked_by, shown, keep)
 
 
-def _masked_by(shown: Shown, keep: Callable[[], NDArray[np.bool_]]) -> Tensor:
-    return shown.masked(keep())
+def _masked_by(shown: Shown, keep: Callable[[], NDArray[np.bool_]], out: Tensor) -> None:
+    shown.mask(keep(), out)
 
 
 def _cuts(
@@ -115,12 +115,12 @@ def clip_versions(
 ) -> Iterator[Version]:
     """What is needed once for a clip, whatever the maps."""
     if {"curve", "insertion-deletion"} & set(measures):
-        yield ("blank",), partial(shown.masked, np.zeros(shown.clip.shape[2:], np.float32))
+        yield ("blank",), partial(shown.mask, np.zeros(shown.clip.shape[2:], np.float32))
     if "time" in measures:
         for change in CHANGES:
             slots = torch.from_numpy(changed_frames(change, shown.clip.shape[2], generator)).to(shown.clip.device)
             yield (change,), partial(_reordered, shown.clip, slots, scaling)
 
 
-def _reordered(clip: Tensor, slots: Tensor, scaling: Scaling) -> Tensor:
-    return reorder_frames(clip, slots, scaling)[0]
+def _reordered(clip: Tensor, slots: Tensor, scaling: Scaling, out: Tensor) -> None:
+    out.copy_(reorder_frames(clip, slots, scaling)[0])

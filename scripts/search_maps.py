@@ -39,7 +39,7 @@ from vidcam.metrics.controls import centre_heat, shuffled_cells
 from vidcam.metrics.energy import energy
 from vidcam.metrics.intervals import bootstrap_means
 from vidcam.metrics.localization import localization
-from vidcam.metrics.order import tie_field, voxel_order
+from vidcam.metrics.order import rank_ties, tie_field, voxel_order
 from vidcam.metrics.pointing import pointing
 from vidcam.metrics.retention import DEFAULT_THETAS, keep_top
 from vidcam.models.model import Model
@@ -233,9 +233,10 @@ def figures(search: Search, seen: Seen, chosen: Sequence[str], forwards: MaskedF
     heats = search.heats(seen, seen.gradients)
     names = [name for name in heats if not chosen or name in chosen]
     grid = tuple(seen.activations[0].shape[2:])
-    ties = tie_field(grid, search.model.spec.input_size, np.random.default_rng([1, seen.sample.entry.index]))
+    size = search.model.spec.input_size
+    ties = rank_ties(tie_field(grid, size, np.random.default_rng([1, seen.sample.entry.index])))
     versions = (
-        ((name, f"{theta:g}"), lambda order=order, theta=theta: shown.masked(keep_top(order, theta, ties.shape)))
+        ((name, f"{theta:g}"), lambda out, order=order, theta=theta: shown.mask(keep_top(order, theta, size), out))
         for name in names
         for order in [voxel_order(heats[name], ties)]
         for theta in DEFAULT_THETAS

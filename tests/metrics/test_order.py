@@ -5,7 +5,7 @@ import pytest
 
 from tests.helpers.faithfulness import kept_by_rank
 from vidcam.errors import ShapeError
-from vidcam.metrics.order import frame_order, keep_last, tie_field, voxel_order
+from vidcam.metrics.order import frame_order, keep_last, rank_ties, tie_field, voxel_order
 
 
 def test_by_hand() -> None:
@@ -37,6 +37,15 @@ def test_single_precision_is_sorted_as_double_is(least: float) -> None:
     ties = generator.random((4, 6, 7), dtype=np.float32).round(1)
     double = voxel_order(heat.astype(np.float64), ties.astype(np.float64))
     assert voxel_order(heat, ties).tolist() == double.tolist()
+
+
+def test_ties_that_were_ranked_once_serve_any_map() -> None:
+    generator = np.random.default_rng(8)
+    ties = generator.random((4, 6, 7), dtype=np.float32).round(1)
+    ranked = rank_ties(ties)
+    for levels in (1, 4, 1000):
+        heat = (generator.integers(0, levels, (4, 6, 7)) / levels).astype(np.float32)
+        assert voxel_order(heat, ranked).tolist() == voxel_order(heat, ties).tolist()
 
 
 def test_the_field_is_seeded_smooth_and_of_the_asked_size() -> None:

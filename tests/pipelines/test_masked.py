@@ -37,9 +37,13 @@ def clip(number: int) -> Tensor:
     return torch.rand(3, 4, 16, 16, generator=torch.Generator().manual_seed(number))
 
 
-def versions(count: int) -> Iterator[tuple[Key, Callable[[], Tensor]]]:
+def write(number: int, place: Tensor) -> None:
+    place.copy_(clip(number))
+
+
+def versions(count: int) -> Iterator[tuple[Key, Callable[[Tensor], None]]]:
     for number in range(count):
-        yield (str(number),), partial(clip, number)
+        yield (str(number),), partial(write, number)
 
 
 def test_each_version_gets_its_probability() -> None:
@@ -55,9 +59,9 @@ def test_each_version_gets_its_probability() -> None:
 def test_batches_are_made_one_at_a_time() -> None:
     made: list[int] = []
 
-    def noted(number: int) -> Tensor:
+    def noted(number: int, place: Tensor) -> None:
         made.append(number)
-        return clip(number)
+        write(number, place)
 
     module = Greedy(100)
     module.register_forward_pre_hook(lambda *_: made.append(-1))
@@ -88,9 +92,35 @@ def test_other_errors_pass_through() -> None:
 
 
 def test_scores_that_are_not_finite_are_an_error() -> None:
-    broken: list[tuple[Key, Callable[[], Tensor]]] = [(("a",), lambda: torch.full((3, 4, 16, 16), float("nan")))]
+    broken: list[tuple[Key, Callable[[Tensor], object]]] = [(("a",), lambda place: place.fill_(float("nan")))]
     with pytest.raises(NonFiniteError, match="the logits of a masked clip contain NaN"):
         MaskedForwards(model(Greedy(9)), 1).run(broken, 0, "softmax")
+
+
+class Corner(nn.Module):
+    """Scores are a view of the clip itself."""
+
+    def forward(self, clip: Tensor) -> Tensor:
+        return clip[:, :, 0, 0, 0]
+
+
+def test_scores_that_are_a_view_of_the_clip_outlive_its_batch() -> None:
+    chosen = model(Corner())
+    found = MaskedForwards(chosen, 2).run(versions(5), 1, "softmax")
+    assert found == pytest.approx({(str(n),): log_probability(chosen, clip(n), 1) for n in range(5)})
+
+
+class Softmaxed(Greedy):
+    """Likewise, as probabilities."""
+
+    def forward(self, clip: Tensor) -> Tensor:
+        return super().forward(clip).softmax(dim=1)
+
+
+def test_a_softmax_at_the_end_is_taken_off_in_every_batch() -> None:
+    chosen = model(Greedy(100))
+    found = MaskedForwards(model(Softmaxed(100)), 2).run(versions(7), 1, "softmax")
+    assert found == pytest.approx({(str(n),): log_probability(chosen, clip(n), 1) for n in range(7)})
 
 
 def test_torch_says_in_several_ways_that_memory_ran_out() -> None:

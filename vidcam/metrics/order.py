@@ -7,6 +7,8 @@ or kept of tied voxels is as coarse as a map, and the same for every method (MET
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,17 +18,40 @@ from vidcam.maps import Floats, upsample_volume
 Order = NDArray[np.intp]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RankedTies:
+    """A field that breaks ties, sorted once for all maps of a clip.
+
+    Attributes:
+        values: the field, (T, H, W).
+        order: (T·H·W,) its indices, the lowest first.
+        rank: (T·H·W,) the place of each voxel in that order.
+    """
+
+    values: Floats = field(repr=False)
+    order: Order = field(repr=False)
+    rank: Order = field(repr=False)
+
+
 def tie_field(grid: tuple[int, ...], size: tuple[int, ...], generator: np.random.Generator) -> Floats:
     """Noise on a feature grid (t, h, w), upsampled to (T, H, W), float32."""
     return upsample_volume(generator.random(grid, dtype=np.float32), size)
 
 
-def voxel_order(heat: Floats, ties: Floats) -> Order:
+def rank_ties(ties: Floats) -> RankedTies:
+    """Sort a field (T, H, W); equal values by their index."""
+    order = _sorted(ties.reshape(-1), np.arange(ties.size))
+    rank = np.empty_like(order)
+    rank[order] = np.arange(ties.size)
+    return RankedTies(ties, order, rank)
+
+
+def voxel_order(heat: Floats, ties: Floats | RankedTies) -> Order:
     """Indices of a map's voxels, the least important first.
 
     Args:
         heat: (T, H, W).
-        ties: (T, H, W), decides where the heat does not; where neither does, the index.
+        ties: (T, H, W), decides where the heat does not; where neither does, the index. Of several maps, rank it once.
 
     Returns:
         (T·H·W,) a permutation.
@@ -34,12 +59,11 @@ def voxel_order(heat: Floats, ties: Floats) -> Order:
     Raises:
         ShapeError: the two differ in shape.
     """
-    if heat.shape != ties.shape:
-        raise ShapeError(f"a map and its ties must have one shape (T, H, W), got {heat.shape = }, {ties.shape = }")
-    by_tie = _sorted(ties.reshape(-1), np.arange(ties.size))
-    rank = np.empty_like(by_tie)
-    rank[by_tie] = np.arange(ties.size)
-    return by_tie[_sorted(heat.reshape(-1), rank)]
+    ranked = ties if isinstance(ties, RankedTies) else rank_ties(ties)
+    shape = ranked.values.shape
+    if heat.shape != shape:
+        raise ShapeError(f"a map and its ties must have one shape (T, H, W), got {heat.shape = }, ties {shape}")
+    return ranked.order[_sorted(heat.reshape(-1), ranked.rank)]
 
 
 def _sorted(values: Floats, rank: Order) -> Order:
@@ -51,9 +75,12 @@ def _sorted(values: Floats, rank: Order) -> Order:
     if values.dtype != np.float32 or values.min(initial=0.0) < 0.0:
         by_rank = np.argsort(rank)
         return rank[by_rank[np.argsort(values[by_rank], kind="stable")]]
-    bits = (values + np.float32(0.0)).view(np.uint32).astype(np.uint64)  # -0 becomes 0
-    packed = np.sort((bits << np.uint64(32)) | rank.astype(np.uint64))
-    return (packed & np.uint64(0xFFFFFFFF)).astype(np.intp)
+    packed = (values + np.float32(0.0)).view(np.uint32).astype(np.int64)  # -0 becomes 0; the highest bit stays free
+    packed <<= 32  # in place: the pages of each new array cost more than the arithmetic
+    packed |= rank
+    packed.sort()
+    packed &= 0xFFFFFFFF
+    return packed.astype(np.intp, copy=False)
 
 
 def frame_order(heat: Floats, ties: Floats) -> Order:

@@ -164,7 +164,6 @@ def _line(method: str) -> dict[str, Any]:
 
 def _figure(title: str, size_inches: tuple[float, float]) -> tuple[Figure, Axes]:
     figure = Figure(figsize=size_inches, dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=9, loc="left")
     axes.grid(visible=True, color="#e6e8eb", linewidth=0.6)
@@ -176,4 +175,6 @@ def _figure(title: str, size_inches: tuple[float, float]) -> tuple[Figure, Axes]
 def _finish(figure: Figure, axes: Axes, path: Path, *, legend: bool = True) -> None:
     if legend:
         axes.legend(fontsize=8, frameon=False)
-    figure.savefig(path, format="png", metadata={"Software": None})
+    canvas = FigureCanvasAgg(figure)
+    with path.open("wb") as file:  # `savefig` would draw twice: the first time for the layout alone
+        canvas.print_png(file, metadata={"Software": None})  # type: ignore[no-untyped-call]
