@@ -11,7 +11,6 @@ import os
 import random
 import resource
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,14 +23,11 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from benchmark_score_cost import cost
 from torch import Tensor, nn
 
 from vidcam.models.model import Model
-from vidcam.models.registry import load_model
 from vidcam.pipelines.score import score_clips
-from vidcam.pipelines.score_options import DEFAULT_BATCH, ScoreOptions
-from vidcam.preprocess import grey_input
 from vidcam.spec import ModelSpec, Scaling
 from vidcam.video.writer import VideoWriter
 
@@ -43,67 +39,7 @@ def score_benchmark() -> None:
     """Scoring clip sets: time, memory, interruptions."""
 
 
-@score_benchmark.command()
-@click.argument("manifest", type=click.Path(exists=True, path_type=Path))
-@click.option("--model", "name", default="i3d", show_default=True)
-@click.option("--measures", default="default", show_default=True)
-@click.option("--batch-size", type=int)
-def cost(manifest: Path, name: str, measures: str, batch_size: int | None) -> None:
-    """Time over (forward passes of the definitions × time of one at the same batch)."""
-    model = load_model(name)
-    size = batch_size or DEFAULT_BATCH[model.device.type]
-    batch = grey_input(model.spec).repeat(size, 1, 1, 1, 1).to(model.device)
-    stopwatch = Stopwatch(model.module, batch)
-    with tempfile.TemporaryDirectory() as folder:
-        options = ScoreOptions(measures=measures, batch_size=batch_size)
-        stopwatch.start()
-        result = score_clips(manifest, folder, model=model, options=options, progress=stopwatch.sample)
-        wall, processor = stopwatch.taken()
-    masked, originals = result.forwards
-    print(f"{result.summary['n']} clips, {masked} masked and {originals} original forward passes, batch {size}")
-    for kind, taken, clock in (("wall", wall, 0), ("processor", processor, 1)):
-        forward = statistics.mean(sample[clock] for sample in stopwatch.samples) / size
-        needed = (masked + originals) * forward
-        ratio = f"{needed:.1f} s needed, {taken:.1f} s taken, ratio {taken / needed:.3f}"
-        print(f"{kind} time: {1000 * forward:.1f} ms a forward pass, {ratio}")
-
-
-class Stopwatch:
-    """Wall and processor time of a run, and of a plain forward pass between its clips.
-
-    A machine whose speed drifts, or that others use, treats both alike; the time of the samples is not the run's.
-    """
-
-    def __init__(self, module: nn.Module, batch: Tensor) -> None:
-        self._module, self._batch = module, batch
-        self._began = self._paused = np.zeros(2)
-        self._forward()  # the first one is slower
-        self.samples = [self._forward()]
-
-    def start(self) -> None:
-        """Begin to count."""
-        self._began, self._paused = _now(), np.zeros(2)
-
-    def taken(self) -> tuple[float, float]:
-        """Seconds since, by the wall and of the processor, without the samples."""
-        wall, processor = _now() - self._began - self._paused
-        return float(wall), float(processor)
-
-    def sample(self, stage: str, _done: float, _total: float | None) -> None:
-        """Time a forward pass; a callback of progress."""
-        if stage == "scoring clips":
-            self.samples.append(self._forward())
-            self._paused = self._paused + self.samples[-1]
-
-    def _forward(self) -> NDArray[np.float64]:
-        began = _now()
-        with torch.no_grad():
-            self._module(self._batch)
-        return _now() - began
-
-
-def _now() -> NDArray[np.float64]:
-    return np.array([time.perf_counter(), time.process_time()])
+score_benchmark.add_command(cost)
 
 
 @score_benchmark.command()
