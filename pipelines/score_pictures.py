@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from vidcam.metrics.relative import log_ratio
 from vidcam.pipelines.score_options import CONTROLS
 from vidcam.pipelines.score_summary import pair_names
 from vidcam.pipelines.score_table import ScoreTable
@@ -86,7 +87,8 @@ class _Pictures:
         for a, b in pair_names(self.table.methods):
             for column, kind in (("log_masked", ""), ("log_masked_post", ", post-softmax")):
                 if b not in CONTROLS and column in self.table.columns:
-                    found[f"{a} vs {b}{kind}"] = np.exp(self.table.values(a, column) - self.table.values(b, column))
+                    ratios = log_ratio(self.table.values(a, column), self.table.values(b, column))
+                    found[f"{a} vs {b}{kind}"] = np.exp(ratios)
         return found
 
     def _alpha(self, path: Path) -> None:

@@ -31,3 +31,11 @@ def test_turning_the_pair_round_inverts_it() -> None:
 
 def test_one_clip_has_no_deviation() -> None:
     assert np.isnan(relative_performance(np.array([0.3])).log_std)
+
+
+def test_a_probability_that_vanishes_does_not_decide_the_mean() -> None:
+    """Of a sigmoid with a logit of -1000; the floor is 1e-30."""
+    ratios = log_ratio(np.array([-1000.0, -1000.0, np.log(0.5)]), np.array([np.log(0.5), -2000.0, np.log(0.5)]))
+    assert ratios == pytest.approx([np.log(1e-30 / 0.5), 0.0, 0.0])
+    assert np.isfinite(relative_performance(ratios).value)
+    assert np.isnan(log_ratio(np.array([np.nan]), np.array([0.0]))).all()

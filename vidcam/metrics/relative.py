@@ -1,4 +1,8 @@
-"""Relative performance of two methods: the geometric mean of O_a / O_b (EQ 16–17, arXiv:2205.10838)."""
+"""Relative performance of two methods: the geometric mean of O_a / O_b (EQ 16–17, arXiv:2205.10838).
+
+A probability below 1e-30 counts as 1e-30. Of a softmax it hardly ever is so small; a sigmoid's is as small as its logit
+makes it, and one such clip would decide the mean of all. So no ratio is infinite.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,10 @@ from numpy.typing import NDArray
 
 SAME = 1e-5
 """Of log(O_a/O_b): up to here the two are the same."""
+
+
+LEAST = 1e-30
+"""What a smaller probability counts as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +35,9 @@ class RelativePerformance:
 
 
 def log_ratio(log_a: NDArray[np.float64], log_b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """log(O_a / O_b) of each clip, (N,), from the logarithms of the probabilities."""
-    return np.asarray(log_a - log_b)
+    """log(O_a / O_b) of each clip, (N,), from the logarithms of the probabilities, each LEAST at least; NaN is NaN."""
+    least = np.log(LEAST)
+    return np.asarray(np.maximum(log_a, least) - np.maximum(log_b, least))
 
 
 def without_rounding(log_ratios: NDArray[np.float64]) -> NDArray[np.float64]:
