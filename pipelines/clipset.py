@@ -2,7 +2,8 @@
 
 A folder gives its media files, subfolders included, one clip each, sorted. A manifest gives its rows, in its own order;
 relative paths start from its folder. Fields: `path` (or `file`), `start` in seconds, else the central window, `label`,
-`group` of clips that are no independent samples, `boxes` as `tubes` reads them. Other columns are not read.
+`group` of clips that are no independent samples, `boxes` as `tubes` reads them. Other columns are not read. A row that
+cannot be used stays in its place and says why; the others are scored.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ SUFFIXES = frozenset(f".{name}" for name in _MEDIA.split())
 FIELDS = {"path": "path", "file": "path", "start": "start", "label": "label", "group": "group", "boxes": "boxes"}
 MANIFESTS = (".csv", ".jsonl", ".parquet")
 
+Said = tuple[str, Mapping[str, Any] | str]
+"""Where a row stands, and its fields, or what is wrong with all of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -41,6 +45,7 @@ class Entry:
         label: its true class, or empty.
         group: clips of one group count as one sample; by default the clip itself.
         boxes: JSON text, or the path of a JSON file; empty: none.
+        problem: why the row cannot be used; empty: it can.
     """
 
     index: int
@@ -50,6 +55,7 @@ class Entry:
     label: str = ""
     group: str = ""
     boxes: str = field(default="", repr=False)
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ class ClipSet:
         total = hashlib.sha256()
         for entry in self.entries:
             said = (entry.name, entry.start_seconds, entry.label, entry.group, _content(entry.boxes))
-            total.update(json.dumps(said).encode())
+            total.update(json.dumps((*said, entry.problem) if entry.problem else said).encode())
         return total.hexdigest()
 
 
@@ -77,17 +83,18 @@ def read_clips(clips: Any, *, out: Path) -> ClipSet:
         out: where results go; a folder's clips do not include what lies there, or its overlays if it is that folder.
 
     Raises:
-        InputError: there is no clip, no such file, or a manifest that cannot be read.
+        InputError: there is no clip or no row that can be used, no such file, or a manifest that cannot be read.
     """
     if isinstance(clips, str | os.PathLike):
         path = Path(clips)
         found = _of_folder(path, out) if path.is_dir() else _of_manifest(path)
         what = f"{path} holds no clip"
     else:
-        found = _entries(_iterated(clips), Path(), as_text(str(out)))
-        what = "no clip was given"
+        found, what = _entries(_iterated(clips), Path()), "no clip was given"
     if not found.entries:
         raise InputError(f"{what}, expected at least one; pass a folder of videos or a manifest with a column 'path'")
+    if all(entry.problem for entry in found.entries):
+        raise InputError(f"{what} that can be used ({found.entries[0].problem})")
     return found
 
 
@@ -120,19 +127,19 @@ def _of_manifest(path: Path) -> ClipSet:
             f"pass the folder that it lies in"
         )
     try:
-        return _entries(reader(path), path.parent, str(path))
+        return _entries(reader(path), path.parent)
     except (OSError, UnicodeDecodeError, csv.Error) as exc:
         raise InputError(f"{path} cannot be read ({exc}), expected a manifest with a column 'path'; check it") from exc
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _csv_rows(path: Path) -> Iterator[Said]:
     csv.field_size_limit(2**31 - 1)  # boxes are long
     with path.open(encoding="utf-8-sig", newline="") as file:
         for row in (reader := csv.DictReader(file)):
             yield f"line {reader.line_num}", {key: value for key, value in row.items() if key is not None}
 
 
-def _json_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _json_rows(path: Path) -> Iterator[Said]:
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -141,12 +148,11 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 row = json.loads(line)
             except (ValueError, RecursionError):
                 row = None
-            if not isinstance(row, Mapping):
-                raise InputError(f"{path}, line {number}: no JSON object, expected one a line; correct the line")
-            yield f"line {number}", row
+            is_object = isinstance(row, Mapping)
+            yield f"line {number}", row if is_object else "no JSON object, expected one a line; correct the line"
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _parquet_rows(path: Path) -> Iterator[Said]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -165,19 +171,26 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         raise InputError(f"{path} is no Parquet file ({exc}), expected a manifest; check the file") from exc
 
 
-def _iterated(clips: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _iterated(clips: Any) -> Iterator[Said]:
     for number, clip in enumerate(clips):
-        yield f"clip {number}", clip if isinstance(clip, Mapping) else {"path": os.fspath(clip)}
+        if isinstance(clip, Mapping):
+            yield f"clip {number}", clip
+            continue
+        try:
+            yield f"clip {number}", {"path": os.fspath(clip)}
+        except TypeError:
+            yield f"clip {number}", f"a {type(clip).__name__}, expected a path or a mapping with 'path'; pass one"
 
 
-def _entries(rows: Iterable[tuple[str, Mapping[str, Any]]], base: Path, source: str) -> ClipSet:
+def _entries(rows: Iterable[Said], base: Path) -> ClipSet:
     entries: list[Entry] = []
     unread: dict[str, None] = {}
-    for place, row in rows:
+    for place, said in rows:
+        row = {} if isinstance(said, str) else said
         unread.update(dict.fromkeys(str(name) for name in row if name not in FIELDS))
         if place:
             known = {FIELDS[name]: row[name] for name in reversed(FIELDS) if _is_given(row.get(name))}
-            entries.append(_entry(len(entries), known, base, f"{source}, {place}"))
+            entries.append(_entry(len(entries), known, base, place, said if isinstance(said, str) else ""))
     return ClipSet(_without_common_folder(entries), tuple(unread))
 
 
@@ -205,23 +218,31 @@ def _without_common_folder(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     )
 
 
-def _entry(index: int, row: Mapping[str, Any], base: Path, place: str) -> Entry:
+def _entry(index: int, row: Mapping[str, Any], base: Path, place: str, problem: str) -> Entry:
+    """One row; with a problem it keeps its place, under the name of its path or of its place in the manifest."""
     text = str(row.get("path", ""))
-    if not text:
-        raise InputError(f"{place}: no path, expected a column 'path' (or 'file') with a video; fill it in")
+    start, boxes = None, ""
+    try:
+        if problem or not text:
+            raise InputError(problem or "no path, expected a column 'path' (or 'file') with a video; fill it in")
+        start, boxes = _start(row.get("start")), _boxes(row.get("boxes", ""), base)
+    except InputError as exc:
+        problem = f"{place}: {exc}"
     is_plain = "://" not in text and not Path(text).is_absolute()
+    name = as_text(text or place)
     return Entry(
         index=index,
         source=str(base / text) if is_plain else text,
-        name=as_text(text),
-        start_seconds=_start(row.get("start"), place),
+        name=name,
+        start_seconds=start,
         label=as_text(str(row.get("label", ""))),
-        group=as_text(str(row.get("group", text))),
-        boxes=_boxes(row.get("boxes", ""), base, place),
+        group=as_text(str(row.get("group", name))),
+        boxes=boxes,
+        problem=as_text(problem),
     )
 
 
-def _start(value: Any, place: str) -> float | None:
+def _start(value: Any) -> float | None:
     if value is None:
         return None
     try:
@@ -229,19 +250,19 @@ def _start(value: Any, place: str) -> float | None:
     except (TypeError, ValueError):
         seconds = math.nan
     if not 0.0 <= seconds < math.inf:
-        raise InputError(f"{place}: start is {value!r}, expected seconds from 0 on; leave it empty for the middle")
+        raise InputError(f"start is {value!r}, expected seconds from 0 on; leave it empty for the middle")
     return seconds
 
 
-def _boxes(value: Any, base: Path, place: str) -> str:
+def _boxes(value: Any, base: Path) -> str:
     if isinstance(value, str):
         return value if not value or is_json(value) else str(base / value)
     try:
         return json.dumps(value, default=lambda array: array.tolist())
     except (AttributeError, TypeError, ValueError) as exc:
         raise InputError(
-            f"{place}: boxes are {type(value).__name__} and no JSON ({exc}), expected a list of tubes, JSON text or "
-            f"the path of a JSON file; correct them"
+            f"boxes are {type(value).__name__} and no JSON ({exc}), expected a list of tubes, JSON text or the path "
+            f"of a JSON file; correct them"
         ) from exc
 
 

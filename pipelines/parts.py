@@ -7,21 +7,23 @@ are refused: rows that were made differently do not belong in one table.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vidcam.errors import OutputError
 from vidcam.interrupts import held_back
-from vidcam.pipelines.score_columns import Columns
+from vidcam.pipelines.score_columns import FAILED, UNSEEN, Columns
+from vidcam.pipelines.score_settings import MAKERS, Maker, read_settings, require_same, write_settings
 from vidcam.pipelines.whole_files import UNFINISHED, written_whole
 
 CLIPS_A_PART, SECONDS_A_PART = 16, 20.0
@@ -42,7 +44,7 @@ class Parts:
 
     def __init__(self, folder: Path, columns: Columns) -> None:
         self._folder = folder
-        self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in columns.items()])
+        self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in {**columns, **UNSEEN}.items()])
         self._rows: list[Row] = []
         self.done = _contiguous(folder)
         self._first = self.done
@@ -59,20 +61,61 @@ class Parts:
     def flush(self) -> None:
         """Write what is waiting as a part."""
         if self._rows:
-            table = pa.Table.from_pylist(self._rows, schema=self._schema)
-            with written_whole(self._folder / f"part-{self._first:08}-{self.done:08}.parquet") as path:
-                pq.write_table(table, path)
+            self._write(self._folder / f"part-{self._first:08}-{self.done:08}.parquet", self._rows)
         self._rows, self._first, self._since = [], self.done, time.monotonic()
+
+    def _write(self, path: Path, rows: Sequence[Row]) -> None:
+        table = pa.Table.from_pylist(rows, schema=self._schema)
+        with written_whole(path) as unfinished:
+            pq.write_table(table, unfinished)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every row that is written, in order, a part at a time."""
         for path in _parts(self._folder):
             yield from _read_part(path).to_pylist()
 
-    def table(self, names: Sequence[str]) -> pa.Table:
-        """Some columns of all that is written."""
-        tables = [_read_part(path, names) for path in _parts(self._folder)]
-        return pa.concat_tables(tables) if tables else self._schema.empty_table().select(list(names))
+    def tables(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns of all that is written, in order, a part at a time."""
+        return (_read_part(path, names) for path in _parts(self._folder))
+
+    def contents(self) -> Iterator[tuple[int, str]]:
+        """Of each clip that could be read, its place in the set and the mark of its file."""
+        last = -1
+        for part in self.tables(("clip", "content")):
+            if "content" not in part.column_names:  # a part of before marks were kept
+                continue
+            for clip, content in zip(part["clip"].to_pylist(), part["content"].to_pylist(), strict=True):
+                if content and clip != last:
+                    yield clip, content
+                last = clip
+
+    def failed(self) -> dict[Path, list[int]]:
+        """The parts that have clips that failed, and the places of those."""
+        found = {}
+        for path in _parts(self._folder):
+            part = _read_part(path, ("clip", "status"))
+            if clips := part.filter(pc.equal(part["status"], FAILED))["clip"].to_pylist():
+                found[path] = clips
+        return found
+
+    def replace(self, path: Path, fresh: Mapping[int, Sequence[Row]]) -> None:
+        """Write a part again whole, with other rows for some of its clips."""
+        former = groupby(_read_part(path).to_pylist(), key=lambda row: int(row["clip"]))
+        self._write(path, [row for clip, rows in former for row in fresh.get(clip, rows)])
+
+    def note_makers(self, maker: Maker | None) -> list[Maker]:
+        """What scored the clips of this folder, in order, and from which clip on; who goes on now is noted.
+
+        Args:
+            maker: versions and device of this run; None of one that scores nothing.
+        """
+        stated = self._folder / "settings.json"
+        settings = read_settings(stated) or {}
+        makers: list[Maker] = list(settings.get(MAKERS, ()))
+        if maker is not None and (not makers or {**makers[-1], "from_clip": None} != {**maker, "from_clip": None}):
+            makers.append({"from_clip": self.done, **maker})
+            write_settings(stated, {**settings, MAKERS: makers})
+        return makers
 
     @property
     def last_batch_size(self) -> int | None:
@@ -112,27 +155,17 @@ def open_parts(out: Path, settings: Mapping[str, Any], columns: Columns, *, over
         yield Parts(folder, columns)
 
 
-def stated_batch_size(out: Path) -> int | None:
-    """The batch size that a folder's scores were begun with; None where there are none, or nothing that can be read."""
-    try:
-        found = json.loads((out / "scores" / "settings.json").read_text("utf-8"))["batch_size"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return found if isinstance(found, int) and found > 0 else None
-
-
 def _prepare(out: Path, folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> None:
     """State the settings, or find them stated alike; sweep away a part in the making."""
     stated = folder / "settings.json"
     if overwrite:
         _clear(folder)
-    former = _read(stated)
+    former = read_settings(stated)
     if former is None:
         _require_free(out, folder)
-        with written_whole(stated) as path:
-            path.write_text(json.dumps(settings, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        write_settings(stated, settings)
     else:
-        _require_same(out, former, settings)
+        require_same(out, former, settings)
     for path in folder.glob(f".*{UNFINISHED}"):
         path.unlink()
 
@@ -161,21 +194,6 @@ def _require_free(out: Path, folder: Path) -> None:
         )
 
 
-def _require_same(out: Path, former: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    plain = json.loads(json.dumps(settings))
-    names = [name for name in {**former, **plain} if former.get(name) != plain.get(name)]
-    if names:
-        different = "; ".join(f"{name} was {_said(former.get(name))}, is {_said(plain.get(name))}" for name in names)
-        raise OutputError(
-            f"{out} holds scores of other settings ({different}), expected the same to go on; choose another folder "
-            f"with -o, or pass --overwrite to begin anew"
-        )
-
-
-def _said(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
 def _clear(folder: Path) -> None:
     """Delete the parts, the settings first: parts without them are in the way and not gone on with.
 
@@ -189,18 +207,6 @@ def _clear(folder: Path) -> None:
         path.unlink(missing_ok=True)
     for name in RESULTS[:-1]:
         (folder.parent / name).unlink(missing_ok=True)
-
-
-def _read(path: Path) -> Mapping[str, Any] | None:
-    try:
-        found: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as exc:
-        raise OutputError(
-            f"{path} is damaged ({exc}), expected the settings of the scores beside it; pass --overwrite to begin anew"
-        ) from exc
-    return found
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -224,8 +230,8 @@ def _sound(path: Path) -> Iterator[None]:
 
 
 def _read_part(path: Path, names: Sequence[str] | None = None) -> pa.Table:
-    with _sound(path):
-        return pq.read_table(path, columns=None if names is None else list(names))
+    with _sound(path), pq.ParquetFile(path) as file:  # `read_table` plans for a whole folder of files, at a price
+        return file.read(None if names is None else list(names), use_threads=False)
 
 
 def _contiguous(folder: Path) -> int:

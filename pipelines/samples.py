@@ -15,6 +15,7 @@ from torch import Tensor
 from vidcam.errors import VidcamError
 from vidcam.names import one_line
 from vidcam.pipelines.clipset import Entry
+from vidcam.pipelines.content import content_mark
 from vidcam.pipelines.tubes import read_tubes, region
 from vidcam.pipelines.windows import window_tensors
 from vidcam.sampling import Window, central_start, plan_windows
@@ -33,6 +34,7 @@ class Sample:
         start_seconds: where its window starts.
         inside: (T, H, W) bool, where its boxes are; None without boxes, or if none is in view.
         warnings: what one should know about the file.
+        content: mark of the file, `content_mark`.
     """
 
     entry: Entry
@@ -40,6 +42,7 @@ class Sample:
     start_seconds: float
     inside: NDArray[np.bool_] | None = field(repr=False)
     warnings: tuple[str, ...] = ()
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class Failure:
 
 def load_sample(entry: Entry, spec: ModelSpec) -> Sample | Failure:
     """Decode a clip's window."""
+    if entry.problem:
+        return Failure(entry, one_line(entry.problem))
     try:
         with open_video(entry.source) as reader:
             return _sample(entry, reader, spec)
@@ -73,7 +78,7 @@ def _sample(entry: Entry, reader: VideoReader, spec: ModelSpec) -> Sample:
         inside = region(read_tubes(entry.boxes), reader.info.pts_seconds, window.times, geometry)
     warnings = tuple(one_line(note) for note in dict.fromkeys((*reader.info.notes, *reader.notes)))
     seen = inside if inside is not None and inside.any() else None
-    return Sample(entry, tensor, window.start_seconds, seen, warnings)
+    return Sample(entry, tensor, window.start_seconds, seen, warnings, content_mark(entry.source))
 
 
 def _window(entry: Entry, reader: VideoReader, spec: ModelSpec) -> Window:

@@ -9,16 +9,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from vidcam import __version__
 from vidcam.cam.ask import Ask
 from vidcam.cam.conduct import untouched
 from vidcam.cam.methods import canonical_methods
@@ -27,7 +24,8 @@ from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.pipelines.analyse import Question, target_layers, torch_errors
 from vidcam.pipelines.clipset import ClipSet, read_clips
-from vidcam.pipelines.parts import PICTURES, Parts, open_parts, stated_batch_size
+from vidcam.pipelines.content import require_unchanged
+from vidcam.pipelines.parts import PICTURES, Parts, open_parts
 from vidcam.pipelines.prepare import prepare
 from vidcam.pipelines.samples import Failure, Sample, failure, load_sample
 from vidcam.pipelines.sanity import sanity
@@ -37,11 +35,12 @@ from vidcam.pipelines.score_options import CONTROLS, DEFAULT_BATCH, ScoreOptions
 from vidcam.pipelines.score_pictures import draw_plots
 from vidcam.pipelines.score_report import report
 from vidcam.pipelines.score_rows import Row, failed_row
+from vidcam.pipelines.score_settings import MAKERS, maker_of, stated_batch_size
 from vidcam.pipelines.score_summary import summarise
 from vidcam.pipelines.score_table import ScoreTable, score_table
 from vidcam.pipelines.stages import map_ahead
 from vidcam.pipelines.whole_files import written_whole
-from vidcam.pipelines.worst import render_worst, worst_clips
+from vidcam.pipelines.worst import clear_worst, render_worst, worst_clips
 from vidcam.progress import Progress, silent
 from vidcam.spec import MeanCube
 
@@ -125,9 +124,13 @@ class _Run:
         """Score what is left, then answer from everything."""
         settings = self._settings()
         with open_parts(self._out, settings, self._columns, overwrite=self._options.overwrite) as parts:
-            if parts.done < len(self._clips.entries):
-                self._score(parts)
-            return self._answer(parts, settings)
+            require_unchanged(parts, self._clips.entries)
+            again = parts.failed() if self._options.retry_failed else {}
+            works = bool(again) or parts.done < len(self._clips.entries)
+            makers = parts.note_makers(maker_of(self._model) if works else None) or [maker_of(self._model)]
+            if works:
+                self._score(parts, again)
+            return self._answer(parts, settings | {MAKERS: makers})
 
     def _settings(self) -> dict[str, Any]:
         """Everything that changes a number, under the names of the options."""
@@ -153,14 +156,20 @@ class _Run:
             "clips": f"{len(self._clips.entries)} (sha256 {self._clips.digest[:16]})",
         }
 
-    def _score(self, parts: Parts) -> None:
+    def _score(self, parts: Parts, again: Mapping[Path, Sequence[int]]) -> None:
+        """Try the clips of `again` once more, part by part, then go on behind the last part."""
         question = replace(self._question, batch_size=parts.last_batch_size or self._question.batch_size)
         model = self._ready.model
         scorer = self._scorer = ClipScorer(model, question, self._options, self._ready.grey.neutral.sink)
-        entries, left = self._clips.entries, self._clips.entries[parts.done :]
+        entries = self._clips.entries
+        chosen = [entries[clip] for clips in again.values() for clip in clips] + list(entries[parts.done :])
         load = partial(load_sample, spec=self._model.spec)
         try:
-            with untouched(model.module), closing(map_ahead(load, left, workers=self._options.workers)) as ready:
+            ahead = map_ahead(load, chosen, workers=self._options.workers)
+            with untouched(model.module), closing(ahead) as ready:
+                for path, clips in again.items():
+                    parts.replace(path, {clip: self._rows(scorer, next(ready)) for clip in clips})
+                    self._progress("scoring failed clips again", clips[-1] + 1, len(entries))
                 for sample in ready:
                     parts.add(self._rows(scorer, sample))
                     self._progress("scoring clips", parts.done, len(entries))
@@ -216,6 +225,7 @@ class _Run:
 
     def _worst(self, table: ScoreTable) -> list[str]:
         chosen = worst_clips(table, self._options.render_worst)
+        clear_worst(self._out / "worst")  # of an earlier answer
         if not chosen:
             return []
         return render_worst(
@@ -229,7 +239,8 @@ class _Run:
             "clips": len(self._clips.entries),
             "unread_columns": list(self._clips.unread),
             "command": self._command,
-            "versions": {"vidcam": __version__, "torch": str(torch.__version__)},
+            "versions": {name: settings[MAKERS][-1][name] for name in ("vidcam", "torch", "numpy", "av")},
+            "device": settings[MAKERS][-1]["device"],
         }
 
 

@@ -92,11 +92,23 @@ class ClipScorer:
         return _Original(explanation, post, told, float(log[0]), activation)
 
     def _told(self, sample: Sample, explanation: Explanation, explain: Any) -> Explanation | None:
-        """The maps of the tube's class: the label's if the model knows it, else the predicted one's."""
-        if sample.inside is None or "localization" not in self._measures:
-            return None
+        """The maps of the tube's class: the label's, without a label the predicted one's; None of an unknown label."""
         index = known_label(self._model, sample.entry.label)
+        if not self._is_localised(sample) or (index is None and sample.entry.label):
+            return None
         return explanation if index in (None, int(explanation.target[0])) else explain([index], self._question.ask)
+
+    def _is_localised(self, sample: Sample) -> bool:
+        return sample.inside is not None and "localization" in self._measures
+
+    def _notes(self, sample: Sample, known: int | None) -> tuple[str, ...]:
+        """What one should know about the measures of localisation."""
+        if not self._is_localised(sample) or known is not None:
+            return ()
+        label = sample.entry.label
+        if label:
+            return (f"no localisation: the model has no label {label!r}",)
+        return ("localisation is that of the predicted class: there is no label",)
 
     def _facts(self, sample: Sample, original: _Original) -> Facts:
         entry, target = sample.entry, int(original.explanation.target[0])
@@ -107,8 +119,9 @@ class ClipScorer:
             label=self._model.label(target),
             is_correct=None if known is None else known == target,
             log_probability=original.log_probability,
-            warnings=sample.warnings,
+            warnings=(*sample.warnings, *self._notes(sample, known)),
             batch_size=self.forwards.batch_size,
+            content=sample.content,
         )
 
     def _left_out(self, facts: Facts) -> str:
@@ -137,11 +150,23 @@ class ClipScorer:
                 told=None if original.told is None else _heat(original.told.volumes[method][0], size),
             )
         if self._options.controls:
-            shuffled = _heat(shuffled_cells(first, self._generator(sample, _CONTROL)), size)
-            centre = centre_heat(size).astype(np.float32)  # type: ignore[arg-type]
-            for name, heat in (("random", shuffled), ("centre", centre)):
-                is_empty = not bool((heat > 0).any())
-                yield self._map(name, heat, ties, is_empty=is_empty, told=None if original.told is None else heat)
+            yield from self._controls(sample, original, ties, size)
+
+    def _controls(
+        self, sample: Sample, original: _Original, ties: RankedTies, size: tuple[int, ...]
+    ) -> Iterator[ScoredMap]:
+        """`random` is the first method's map in another order, for localisation that method's map of the label."""
+        random = self._shuffled(sample, original.explanation, size)
+        told: Floats | None = random
+        if original.told is not original.explanation:
+            told = None if original.told is None else self._shuffled(sample, original.told, size)
+        centre = centre_heat(size).astype(np.float32)  # type: ignore[arg-type]
+        yield self._map("random", random, ties, is_empty=not bool((random > 0).any()), told=told)
+        yield self._map("centre", centre, ties, told=None if told is None else centre)
+
+    def _shuffled(self, sample: Sample, explanation: Explanation, size: tuple[int, ...]) -> Floats:
+        volume = explanation.volumes[self._question.methods[0]][0]
+        return _heat(shuffled_cells(volume, self._generator(sample, _CONTROL)), size)
 
     def _map(
         self,

@@ -32,6 +32,8 @@ _CLIP: Columns = {
     "warnings": "text",
     "batch_size": "whole",
 }
+UNSEEN: Columns = {"content": "text"}
+"""Kept in the parts and not in the CSV: what tells whether a file is still the one that was scored."""
 _MAP: Columns = {
     "area": "number",
     "empty": "flag",

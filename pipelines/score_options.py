@@ -46,6 +46,7 @@ class ScoreOptions:
         correct_only: clips whose class is not their label are left out.
         sanity: how many clips, from the first on, are compared with those of randomised weights.
         render_worst: how many of the clips with the largest mean drop over the methods get overlay videos.
+        retry_failed: clips that failed in an earlier run are tried again.
         overwrite: replace existing results, whatever their settings.
     """
 
@@ -64,6 +65,7 @@ class ScoreOptions:
     correct_only: bool = False
     sanity: int = 0
     render_worst: int = 0
+    retry_failed: bool = False
     overwrite: bool = False
 
     def __post_init__(self) -> None:

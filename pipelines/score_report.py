@@ -150,10 +150,22 @@ def _setting(summary: Summary) -> str:
         "intervals": summary["interval"],
         "test": summary["test"],
         "seed, batch size": f"{summary['seed']}, {summary['batch_size']}",
-        "versions": ", ".join(f"{name} {version}" for name, version in summary["versions"].items()),
+        "versions": _versions(summary["made_with"]),
         "command": f"`{summary['command']}`" if summary["command"] else "from Python",
     }
     return table([{"": name, "value": value} for name, value in lines.items()])
+
+
+def _versions(makers: Sequence[Mapping[str, Any]]) -> str:
+    """What scored the clips; of several, from which clip on each did, and what that may mean."""
+    told = []
+    for maker in makers:
+        named = ", ".join(f"{name} {maker[name]}" for name in ("vidcam", "torch", "numpy", "av"))
+        told.append(f"{named}; {maker['device']}")
+    if len(told) == 1:
+        return told[0]
+    parts = [f"from clip {maker.get('from_clip', 0)} on: {text}" for maker, text in zip(makers, told, strict=True)]
+    return ". ".join(parts) + ". **Not all clips were scored by the same versions: last digits may differ.**"
 
 
 def _sections(summary: Summary) -> Iterator[str]:

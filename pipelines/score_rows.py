@@ -44,6 +44,7 @@ class Facts:
         log_probability: log Y.
         warnings: about the file.
         batch_size: masked clips at once.
+        content: mark of the file.
     """
 
     entry: Entry
@@ -53,6 +54,7 @@ class Facts:
     log_probability: float
     warnings: tuple[str, ...]
     batch_size: int
+    content: str = ""
 
     def row(self) -> Row:
         """As columns."""
@@ -64,6 +66,7 @@ class Facts:
             "log_probability": self.log_probability,
             "warnings": "; ".join(self.warnings),
             "batch_size": self.batch_size,
+            "content": self.content,
         }
 
 

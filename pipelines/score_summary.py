@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -53,11 +53,13 @@ def _generator(seed: int) -> Callable[[], np.random.Generator]:
     return lambda: np.random.default_rng([seed, 0, _INTERVALS])
 
 
-def intervals(table: ScoreTable, rows: Sequence[NDArray[np.float64]], seed: int) -> list[dict[str, float | None]]:
+def intervals(
+    table: ScoreTable, rows: Sequence[NDArray[np.float64]] | NDArray[np.float64], seed: int
+) -> list[dict[str, float | None]]:
     """One mean with its interval for each row (N,) of values."""
     if not table.n:
         return [as_dict(Interval(math.nan, math.nan, math.nan))] * len(rows)
-    found = bootstrap_means(np.stack(rows), _generator(seed), groups=table.facts["group"])
+    found = bootstrap_means(np.asarray(rows), _generator(seed), groups=table.facts["group"])
     return [as_dict(interval) for interval in found]
 
 
@@ -73,8 +75,9 @@ def defined(value: float) -> float | None:
 
 
 def _accuracy(table: ScoreTable) -> dict[str, Any]:
-    told = [correct for correct in table.facts["correct"] if correct is not None]
-    return {"known": len(told), "value": sum(told) / len(told) if told else None}
+    """Of all clips that the model was shown, those that were left out for their answer among them."""
+    known, right = table.answers
+    return {"known": known, "value": right / known if known else None}
 
 
 def _wanted(table: ScoreTable) -> Iterator[tuple[tuple[str, ...], str, float]]:
@@ -96,7 +99,9 @@ def _wanted(table: ScoreTable) -> Iterator[tuple[tuple[str, ...], str, float]]:
 
 def _methods(table: ScoreTable, seed: int) -> dict[str, Any]:
     wanted = list(_wanted(table))
-    rows = [table.values(method, column) * factor for method in table.methods for _, column, factor in wanted]
+    rows = np.empty((len(table.methods) * len(wanted), table.n))
+    for row, (method, (_, column, factor)) in zip(rows, product(table.methods, wanted), strict=True):
+        np.multiply(table.values(method, column), factor, out=row)
     found = iter(intervals(table, rows, seed))
     return {method: _figures(table, method, [(path, next(found)) for path, _, _ in wanted]) for method in table.methods}
 

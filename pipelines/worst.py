@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,6 +49,15 @@ def worst_clips(table: ScoreTable, count: int) -> list[Worst]:
         Worst(facts["clip"][place], facts["path"][place], float(starts[place]), facts["class"][place])
         for place in chosen
     ]
+
+
+def clear_worst(out: Path) -> None:
+    """Delete the overlays of an earlier answer: folders of numbers; what else lies there is somebody's."""
+    for folder in out.glob("[0-9]*"):
+        if folder.name.isdecimal() and folder.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # not there, or not empty
+        out.rmdir()
 
 
 def render_worst(

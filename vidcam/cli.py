@@ -200,6 +200,7 @@ def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_
 @click.option("--seed", type=int, metavar="N", help="Of ties, controls, shuffles and intervals; default 0.")
 @click.option("--sanity", type=int, metavar="N", help="Compare the maps of N clips with those of random weights.")
 @click.option("--render-worst", type=int, metavar="K", help="Overlay videos of the K clips with the largest drop.")
+@click.option("--retry-failed", is_flag=True, default=None, help="Try clips again that failed in an earlier run.")
 @click.option("--overwrite", is_flag=True, default=None, help="Begin anew, whatever is there.")
 @_DEVICE
 @_JSON

@@ -142,13 +142,46 @@ def test_names_that_are_no_text_are_escaped_in_tables_alone(tmp_path: Path) -> N
         said.encode()
 
 
+BAD_ROWS = {
+    "set.csv": "path,start,label,group\na.mp4,0,yoga,g\nb.mp4,soon,yoga,g\n,1,yoga,\nc.mp4,-1\nd.mp4\n",
+    "set.jsonl": '{"path": "a.mp4"}\n{"path": "b.mp4", "start": "soon"}\n[1]\n{"path": "c.mp4", "start": -1}\n'
+    '{"path": "d.mp4"}\n',
+}
+
+
+@pytest.mark.parametrize("name", BAD_ROWS)
+def test_a_bad_row_keeps_its_place_and_says_why(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(BAD_ROWS[name])
+    entries = read_clips(tmp_path / name, out=tmp_path / "out").entries
+    assert [entry.index for entry in entries] == [0, 1, 2, 3, 4]
+    names = [entry.name for entry in entries]
+    assert names == ["a.mp4", "b.mp4", {"set.csv": "line 4", "set.jsonl": "line 3"}[name], "c.mp4", "d.mp4"]
+    problems = [entry.problem for entry in entries]
+    assert problems[0] == problems[4] == ""
+    assert "start is 'soon', expected seconds from 0 on" in problems[1]
+    assert "no path" in problems[2] or "no JSON object" in problems[2]
+    assert "start is" in problems[3]
+    assert str(tmp_path) not in " ".join(problems)
+
+
+def test_what_is_no_path_among_others_is_a_bad_row(tmp_path: Path) -> None:
+    first, second = read_clips(["a.mp4", 7], out=tmp_path).entries
+    assert (first.problem, second.name) == ("", "clip 1")
+    assert second.problem == "clip 1: a int, expected a path or a mapping with 'path'; pass one"
+
+
+def test_the_digest_follows_a_problem(tmp_path: Path) -> None:
+    digests = {read_clips(["a.mp4", {"path": "b.mp4", "start": start}], out=tmp_path).digest for start in ("x", "y")}
+    assert len(digests) == 2
+
+
 REFUSED = [
     ("set.jsonl", "[" * 100_000, "line 1: no JSON object"),
     ("set.csv", "label\nyoga\n", "line 2: no path, expected a column 'path'"),
     ("set.csv", "path,start\na.mp4,soon\n", r"line 2: start is 'soon', expected seconds from 0 on"),
     ("set.csv", "path,start\na.mp4,-1\n", "start is '-1', expected seconds"),
     ("set.csv", "path\n", "holds no clip, expected at least one"),
-    ("set.jsonl", '{"path": "a.mp4"}\n[1]\n', "line 2: no JSON object, expected one a line"),
+    ("set.csv", "path,start\n,1\na.mp4,x\n", r"no clip that can be used \(line 2: no path"),
     ("set.jsonl", "{", "line 1: no JSON object"),
     ("set.parquet", "no parquet", "is no Parquet file"),
     ("set.xlsx", "", r"neither a folder nor a manifest, expected one of \*.csv, \*.jsonl, \*.parquet"),

@@ -55,7 +55,7 @@ def test_rows_come_back_in_order_with_nothing_for_what_was_not_said(tmp_path: Pa
         parts.flush()
         rows = list(parts.rows())
     assert [found["clip"] for found in rows] == [0, 0, 1, 1, 2, 2]
-    assert rows[2] == {"clip": 1, "path": "1.mp4", "drop": 1 / 3, "empty": True, "batch_size": 4}
+    assert rows[2] == {"clip": 1, "path": "1.mp4", "drop": 1 / 3, "empty": True, "batch_size": 4, "content": None}
     assert rows[3]["drop"] is None
     assert sorted(path.name for path in (tmp_path / "scores").iterdir()) == [
         ".lock",
@@ -78,7 +78,7 @@ def test_a_run_goes_on_behind_the_last_part(tmp_path: Path) -> None:
         again.add([row(2)])
         again.flush()
         assert [found["clip"] for found in again.rows()] == [0, 1, 2]
-        assert again.table(["clip"])["clip"].to_pylist() == [0, 1, 2]
+        assert [part["clip"].to_pylist() for part in again.tables(["clip"])] == [[0, 1], [2]]
 
 
 def test_a_part_is_written_after_a_while_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_a_part_is_written_after_a_while_too(tmp_path: Path, monkeypatch: pytest
 def test_an_empty_run_has_an_empty_table(tmp_path: Path) -> None:
     with opened(tmp_path) as parts:
         parts.flush()
-        assert parts.table(["drop", "path"]).num_rows == 0
+        assert not list(parts.tables(["drop", "path"]))
         assert parts.last_batch_size is None
 
 

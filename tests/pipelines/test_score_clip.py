@@ -15,7 +15,10 @@ from tests.helpers import scoring
 from tests.helpers.faithfulness import area_by_trapezes
 from tests.helpers.nets import brightness_model, hidden_model
 from vidcam.cam.ask import Ask
+from vidcam.cam.explain import explain
 from vidcam.errors import NonFiniteError
+from vidcam.maps import normalise_per_clip
+from vidcam.metrics.energy import energy
 from vidcam.metrics.order import tie_field
 from vidcam.models.model import Model
 from vidcam.pipelines.analyse import Question
@@ -120,15 +123,45 @@ def test_other_labels_give_other_maps_for_localisation_alone() -> None:
     inside = np.zeros(SIZE, np.bool_)
     inside[:2, :8] = True
     options = ScoreOptions(methods=METHODS, measures=("localization",), controls=False)
-    by_label = {label: rows(options, sample(inside=inside, label=label))[0] for label in ("red", "green", "blue", "?")}
-    predicted = by_label["?"]["class"]
-    assert by_label[predicted]["energy"] == by_label["?"]["energy"]
+    by_label = {label: rows(options, sample(inside=inside, label=label))[0] for label in ("red", "green", "blue", "")}
+    predicted = by_label[""]["class"]
+    assert by_label[predicted]["energy"] == by_label[""]["energy"]
     assert len({row["energy"] for row in by_label.values()}) == 3
     assert len({row["log_masked"] for row in by_label.values()}) == 1
-    assert by_label["?"]["correct"] is None
-    assert {label: row["correct"] for label, row in by_label.items() if label != "?"} == {
+    assert by_label[""]["correct"] is None
+    assert "localisation is that of the predicted class: there is no label" in by_label[""]["warnings"]
+    assert {label: row["correct"] for label, row in by_label.items() if label} == {
         label: label == predicted for label in ("red", "green", "blue")
     }
+    assert by_label["red"]["warnings"] == "odd"
+
+
+def test_of_a_label_that_the_model_does_not_know_there_is_no_localisation() -> None:
+    inside = np.zeros(SIZE, np.bool_)
+    inside[:2, :8] = True
+    row = rows(ScoreOptions(methods=METHODS, measures=("localization",)), sample(inside=inside, label="mauve"))[0]
+    assert "energy" not in row
+    assert "pointing" not in row
+    assert row["warnings"] == "odd; no localisation: the model has no label 'mauve'"
+    assert rows(ScoreOptions(methods=METHODS), sample(inside=inside, label="mauve"))[0]["warnings"] == "odd"
+
+
+def test_for_localisation_the_label_s_own_map_is_shuffled() -> None:
+    """A grid of the clip's own size: the shuffled map has the values of the map that it controls."""
+    inside = np.zeros(SIZE, np.bool_)
+    inside[:2, :8] = True
+    options = ScoreOptions(methods=("gradcam",), measures=("localization",))
+    model = hidden_model()
+    clip = sample(inside=inside)
+    predicted = rows(options, clip, model)[0]["class"]
+    other = next(label for label in model.labels if label != predicted)
+    random = rows(options, sample(inside=inside, label=other), model)[1]
+    told = explain(
+        model.module, clip.tensor[None], layer=model.spec.layer, methods=["gradcam"], target=model.labels.index(other)
+    )
+    generator = np.random.default_rng([0, 3, 1])
+    shuffled = normalise_per_clip(generator.permutation(told.volumes["gradcam"].ravel()).reshape(1, *SIZE))
+    assert random["energy"] == pytest.approx(float(energy(shuffled, inside[None])[0]), abs=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])

@@ -16,6 +16,7 @@ from vidcam.pipelines.worst import worst_clips
 from vidcam.render.score_plots import plot_retention
 
 NAN = float("nan")
+MAKER = {"from_clip": 0, "vidcam": "0", "torch": "1", "numpy": "2", "av": "3", "device": "cpu"}
 COLUMNS = (
     "drop",
     "increase",
@@ -57,6 +58,7 @@ def scores() -> ScoreTable:
             "correct": [True, None],
         },
         failures=[("b.mp4", "no | film")],
+        answers=(1, 1),
         evidence={},
         _values={name: np.array(values) for name, values in rows.items()},
     )
@@ -64,7 +66,7 @@ def scores() -> ScoreTable:
 
 def summary() -> dict[str, Any]:
     head = {"model": "tiny", "weights": "own", "layer": "relu", "fill": "black", "clips": 3, "seed": 0, "batch_size": 4}
-    more: dict[str, Any] = {"versions": {"vidcam": "0"}, "command": "vidcam score a", "sanity": None, "worst": []}
+    more: dict[str, Any] = {"made_with": [MAKER], "command": "vidcam score a", "sanity": None, "worst": []}
     return {**head, **summarise(scores(), seed=0), **more}
 
 
