@@ -11,6 +11,7 @@ What the model sees of them, on its sampled frames, is a region (T, H, W); a pix
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,5 +115,5 @@ def _pixels(box: NDArray[np.float64], geometry: Geometry) -> tuple[slice, slice]
 
 def _middles(begin: float, end: float, length: int) -> slice:
     """The pixels of an axis whose middle lies in [begin, end)."""
-    first, after = (int(np.clip(np.ceil(edge - 0.5), 0, length)) for edge in (begin, end))
+    first, after = (min(max(math.ceil(edge - 0.5), 0), length) for edge in (begin, end))
     return slice(first, after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from functools import partial
 from pathlib import Path
@@ -57,6 +58,9 @@ def test_failed_clips_are_said_and_make_the_exit_code_1(tmp_path: Path, capsys: 
     assert "2 of 4 clips scored, 2 failed" in error
     assert "nowhere.mp4: 'nowhere.mp4' does not exist" in error
     assert main(score(manifest, tmp_path / "out")) == 1  # it stays so when run again
+    for name in ("text.mp4", "nowhere.mp4"):
+        shutil.copy(tmp_path / "set" / "film1.mkv", tmp_path / "set" / name)
+    assert main(score(manifest, tmp_path / "out", "--retry-failed")) == 0
 
 
 def test_changed_settings_are_unusable_input(manifest: Path, tmp_path: Path, capsys: Capture) -> None:
