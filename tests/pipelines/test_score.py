@@ -107,6 +107,8 @@ def test_the_summary_is_the_mean_of_the_rows(scored: tuple[ScoredClips, Path]) -
         assert figures["average_drop"]["low"] <= figures["average_drop"]["value"] <= figures["average_drop"]["high"]
         half = 100 * np.mean([float(row["retention_0.5"]) for row in own])
         assert figures["retention"]["0.5"]["value"] == pytest.approx(half, rel=1e-6)
+        courses = [[float(part) for part in row["evidence"].split()] for row in own]
+        assert summary["time"]["evidence"][method] == pytest.approx(np.mean(courses, axis=0).tolist())
     assert (summary["n"], summary["failed"], summary["clips"], summary["left_out"]) == (7, 2, 9, 0)
     assert summary["groups"] == 3
 
