@@ -3,7 +3,8 @@
 A set of n clips and one of 2n are scored. What the second takes longer is what n clips cost; what is left of the first
 is what a run costs once, however many clips it has (tables, intervals, plots). One clip is scored before both, and pays
 for what is imported on the way. Everything is counted in forward passes, timed between the clips of the same run: a
-machine whose speed drifts, or that others use, treats both alike.
+machine whose speed drifts, or that others use, treats both alike. The yardstick is the copy of the network that scoring
+runs, not the slower one that it was made from.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from torch import Tensor, nn
 
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
+from vidcam.pipelines.analyse import target_layers
 from vidcam.pipelines.clipset import Entry, read_clips
+from vidcam.pipelines.prepare import prepare
 from vidcam.pipelines.score import score_clips
 from vidcam.pipelines.score_options import DEFAULT_BATCH, ScoreOptions
 from vidcam.preprocess import grey_input
@@ -103,7 +106,8 @@ def _row(entry: Entry) -> Mapping[str, Any]:
 def _run(model: Model, rows: Sequence[Mapping[str, Any]], options: ScoreOptions) -> Mapping[str, Measured]:
     """Score some clips into a folder that is thrown away; clock → what it took."""
     size = options.batch_size or DEFAULT_BATCH[model.device.type]
-    stopwatch = Stopwatch(model.module, grey_input(model.spec).repeat(size, 1, 1, 1, 1).to(model.device))
+    network = prepare(model, target_layers(model, ())[0]).model.module
+    stopwatch = Stopwatch(network, grey_input(model.spec).repeat(size, 1, 1, 1, 1).to(model.device))
     before = stopwatch.calm()
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter(), time.process_time()
