@@ -11,13 +11,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
+from vidcam.errors import InputError
 from vidcam.film import Film
 from vidcam.media import Frames, Seconds
 from vidcam.pipelines.paint import Look, Moment, Painter
 from vidcam.pipelines.render_options import RenderOptions, Style
 from vidcam.pipelines.shown import Shown, Story, caption, moments, relative
 from vidcam.render.film_strip import FilmStrip, StripPicture, strip_height
-from vidcam.render.letters import Box, caption_box, colour_bar_box, unit_of
+from vidcam.render.letters import Box, caption_box, caption_lines, colour_bar_box, is_small_beside, unit_of
+from vidcam.video.limits import LONGEST_SIDE_PX, MOST_PIXELS
 
 MOST_SIZE = (2160, 3840)
 """(height, width) that several maps take together at most."""
@@ -77,6 +79,10 @@ class Composition:
 
     Attributes:
         size: (height, width) of the pictures.
+        notes: what a frame of that size has no room for, as sentences.
+
+    Raises:
+        InputError: the pictures would be too large.
     """
 
     def __init__(
@@ -92,12 +98,15 @@ class Composition:
         look = Look(options.fill, mean_rgb, options.colours, options.opacity, options.has_outline)
         self._painter = Painter(film, look)
         self._stories = {each.target: Story(film, each.target) for each in shown}
-        self._has_caption = options.has_caption
         self._unit = unit_of(self._grid.cell)
-        self._bars = self._colour_bars(film, shown) if options.has_bar and self._kind != "map" else {}
-        self._strip = self._time_strip(film, shown, pts_seconds, end_seconds) if options.has_strip else None
+        self._lines = caption_lines(self._grid.cell, self._unit) if options.has_caption else 0
+        bars = self._colour_bars(film, shown) if options.has_bar and self._kind != "map" else {}
+        self._bars = {each: bar for each, bar in bars.items() if is_small_beside(bar, self._grid.cell)}
+        self.notes = self._what_is_left_out(has_caption=options.has_caption, bars=len(bars))
         height, width = self._grid.size
-        self.size = (height + (strip_height(self._grid.size) if self._strip else 0), width)
+        self.size = (height + (strip_height(self._grid.size) if options.has_strip else 0), width)
+        _require_possible(self.size)
+        self._strip = self._time_strip(film, shown, pts_seconds, end_seconds) if options.has_strip else None
 
     def picture(self, second: float, frame: Frames) -> Frames:
         """The picture of a displayed frame (H, W, 3) uint8, of `size`, a new array."""
@@ -114,13 +123,33 @@ class Composition:
     def _cell(self, moment: Moment, shown: Shown | None) -> Frames:
         margin = max(3, self._unit // 2)
         picture = moment.frame.copy() if shown is None else moment.picture(self._kind, shown.method, shown.target)
-        if self._has_caption:
-            lines = SOURCE if shown is None else caption(self._stories[shown.target], shown, moment.second)
+        if self._lines:
+            lines = SOURCE if shown is None else self._caption(shown, moment.second)
             room = picture.shape[1] - 2 * margin
             caption_box(tuple(filter(None, lines)), self._unit, room).over(picture, "top left", margin)
         if shown is not None and shown in self._bars:
             self._bars[shown].over(picture, "bottom right", margin)
         return picture
+
+    def _caption(self, shown: Shown, second: float) -> tuple[str, ...]:
+        """Label, probability and method; on one line what tells a cell from its neighbours, or the label."""
+        label, rest = caption(self._stories[shown.target], shown, second)
+        if self._lines > 1:
+            return label, rest
+        others = [each for each in self._cells if each is not None]
+        parts = [label] if len({each.target for each in others}) > 1 or len(others) == 1 else []
+        return (" · ".join([shown.method] * (len({each.method for each in others}) > 1) + parts),)
+
+    def _what_is_left_out(self, *, has_caption: bool, bars: int) -> tuple[str, ...]:
+        missing = ["the colour bar"] * (len(self._bars) < bars)
+        if has_caption and self._lines < 2:
+            missing.append("the caption's second line" if self._lines else "the caption")
+        if not missing:
+            return ()
+        height, width = self._grid.cell
+        return (
+            f"frames of {width} × {height} are too small for {' and '.join(missing)}; a larger --height makes room",
+        )
 
     def _colour_bars(self, film: Film, shown: tuple[Shown, ...]) -> dict[Shown, Box]:
         return {
@@ -144,6 +173,14 @@ class Composition:
         leaders = story.leaders()
         strip = FilmStrip(span, seconds, curves, [story.windows[n] for n in inside], [leaders[n] for n in inside])
         return StripPicture(strip, self._grid.size)
+
+
+def _require_possible(size: tuple[int, int]) -> None:
+    if max(size) > LONGEST_SIDE_PX or size[0] * size[1] > MOST_PIXELS:
+        raise InputError(
+            f"the pictures would have {size[1]} × {size[0]} pixels, expected at most {LONGEST_SIDE_PX} a side and "
+            f"{MOST_PIXELS // 10**6} million; choose a smaller height"
+        )
 
 
 def _scaled(size: tuple[int, int], height: int | None) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from vidcam.pipelines.draw import DRAWING, Stills, drawn_seconds, still_moments
 from vidcam.pipelines.paint import Look, Moment, Painter
 from vidcam.pipelines.play import Sink, opened, played
 from vidcam.pipelines.render_options import Form, RenderOptions
-from vidcam.pipelines.saved import audit_beside, open_saved, opened_source, require_range
+from vidcam.pipelines.saved import audit_beside, open_saved, opened_source, require_other_place, require_range
 from vidcam.pipelines.shown import Shown, Story, chosen
 from vidcam.pipelines.stages import Clock
 from vidcam.progress import Progress, silent
@@ -110,17 +110,19 @@ class _Job:
     ) -> None:
         self._film, self._shown, self._options = film, shown, options
         self._reader, self._out, self._clock, self._progress = reader, out, clock, progress
+        require_other_place(out, reader)
         explained = (float(film.timeline.starts[0]), float(film.timeline.ends.max()))
         span = explained if film.origin is None else film.origin.span_seconds
         start, self._end = require_range(span, options.start_seconds, options.end_seconds)
         self._pts = drawn_seconds(reader.info, start, self._end)
         self.drawn = 0
-        self.notes: list[str] = []
+        self.notes = list(options.without_effect(options.form_of(out)))
 
     def film(self, form: Form) -> None:
         """Draw every frame into a video, an animation or a folder."""
         with self._clock.stage("set out"):
             composition = self._composition()
+        self.notes += composition.notes
         start = float(self._pts[0])
         with ExitStack() as stack:
             with held_back():  # an interruption waits until what is opened is sure to be closed
@@ -140,7 +142,9 @@ class _Job:
         evidence = self._film.evidence(first.method, seen, target=first.target)
         best = self._pts[[int(evidence.argmax())]]
         ((second, frame),) = self._frames(best)
-        save_picture(self._out, self._composition().picture(second, frame), overwrite=self._options.overwrite)
+        composition = self._composition()
+        self.notes += composition.notes
+        save_picture(self._out, composition.picture(second, frame), overwrite=self._options.overwrite)
         self.drawn = 1
 
     def sheet(self, audit: tuple[str, ...]) -> None:
@@ -157,7 +161,15 @@ class _Job:
         for second, frame in self._frames(wanted):
             stills.add(Moment(painter, second, frame))
         seen = np.maximum(self._pts, float(film.timeline.starts[0]))
-        save_picture(self._out, contact_sheet(film, stills, self._document(audit), seen), overwrite=options.overwrite)
+        sheet = contact_sheet(
+            film,
+            stills,
+            self._document(audit),
+            seen,
+            colours=options.colours,
+            span_seconds=(float(seen[0]), self._end),
+        )
+        save_picture(self._out, sheet, overwrite=options.overwrite)
         self.drawn = len(stills.seconds)
 
     def _composition(self) -> Composition:

@@ -98,10 +98,42 @@ class RenderOptions:
         """
         ending = out.suffix.lower()
         if ending not in _ENDINGS:
+            if self.form == "frames":
+                return self.form
             known = ", ".join(filter(None, _ENDINGS))
-            raise InputError(f"{out.name!r} ends in {ending!r}, expected one of {known}, or none for a folder of PNGs")
+            raise InputError(
+                f"{out.name!r} ends in {ending!r}, expected one of {known}, or none for a folder of PNGs; for a folder "
+                "of that name pass --form frames"
+            )
         fitting = _ENDINGS[ending]
         if self.form is not None and self.form not in fitting:
             wanted = next(end or "no ending" for end, forms in _ENDINGS.items() if self.form in forms)
             raise InputError(f"form is {self.form!r} and the result {out.name!r}, expected {wanted}; change either")
         return self.form or fitting[0]
+
+    def without_effect(self, form: Form) -> tuple[str, ...]:
+        """A sentence about the options that were given and mean nothing to the form, if there are any."""
+        unused = [name for name in _WITHOUT_EFFECT[form] if getattr(self, name) != getattr(_DEFAULTS, name)]
+        if self.style != "map" and self.fill != _DEFAULTS.fill:
+            unused.append("fill")
+        if not unused:
+            return ()
+        names = ", ".join(f"--{name.removeprefix('has_')}" for name in unused)
+        return (
+            f"{names} {'has' if len(unused) == 1 else 'have'} no effect on what was asked for ({form}, {self.style})",
+        )
+
+
+_DEFAULTS = RenderOptions()
+_OF_VIDEO = ("codec", "encoder", "preset")
+_OF_FRAMES = ("style", "has_caption", "has_bar", "has_strip", "height")
+_WITHOUT_EFFECT: dict[Form, tuple[str, ...]] = {
+    "mp4": (),
+    "webm": (),
+    "gif": _OF_VIDEO,
+    "webp": _OF_VIDEO,
+    "frames": (*_OF_VIDEO, "quality"),
+    "poster": (*_OF_VIDEO, "quality"),
+    "sheet": (*_OF_VIDEO, "quality", *_OF_FRAMES),
+}
+"""What a form cannot do; that it has no sound needs no saying."""

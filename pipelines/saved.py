@@ -9,9 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vidcam.errors import InputError, MediaError
+from vidcam.errors import InputError, MediaError, OutputError
 from vidcam.film import Film, load_film
 from vidcam.origin import content_hash
+from vidcam.video.images import IMAGES, SUFFIXES
 from vidcam.video.reader import VideoReader, open_video
 
 
@@ -79,6 +80,24 @@ def _require_same(film: Film, reader: VideoReader, source: Path) -> None:
         raise MediaError(
             f"{str(source)!r} has frames of {reader.info.size}, the explained film had {film.geometry.source_size}; "
             "name the right one with --source, or explain this one"
+        )
+
+
+def require_other_place(out: Path, reader: VideoReader) -> None:
+    """Refuse a result that would take the place of the film it is made of, or lie among its images.
+
+    Raises:
+        OutputError: it would.
+    """
+    place, files = out.resolve(), [path.resolve() for path in reader.info.files]
+    is_film = place in files or (place.exists() and any(path.exists() and path.samefile(place) for path in files))
+    if reader.info.decoder == IMAGES:
+        folder = Path(reader.info.path).resolve()
+        is_film |= place == folder or (place.parent == folder and place.suffix.lower() in SUFFIXES)
+    if is_film:
+        raise OutputError(
+            f"'{out}' is the film that is drawn, or one of its images; expected another name, as the film would be "
+            "lost; choose one with -o"
         )
 
 

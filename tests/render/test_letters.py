@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from vidcam.render.colormap import colour_table
-from vidcam.render.letters import LEAST_UNIT_PX, caption_box, colour_bar_box, unit_of
+from vidcam.render.letters import (
+    LEAST_UNIT_PX,
+    caption_box,
+    caption_lines,
+    colour_bar_box,
+    is_small_beside,
+    unit_of,
+)
 
 LINES = ("arm wrestling", "93 % · gradcam++")
 
@@ -38,6 +45,24 @@ def test_text_stands_out_on_any_footage(size: tuple[int, int], brightness: int) 
 def test_a_caption_is_elided_to_the_frame() -> None:
     box = caption_box(("a very long label of a very unusual activity indeed",), 12, 120)
     assert box.keep.shape[1] <= 120
+
+
+@pytest.mark.parametrize(
+    ("size", "lines"), [((103, 320), 0), ((104, 80), 1), ((167, 300), 1), ((168, 300), 2), ((2160, 3840), 2)]
+)
+def test_a_caption_takes_a_quarter_of_the_rows_at_most(size: tuple[int, int], lines: int) -> None:
+    assert caption_lines(size, unit_of(size)) == lines
+    if lines:
+        assert caption_box(LINES[:lines], unit_of(size), size[1]).keep.shape[0] <= size[0] / 4
+
+
+def test_the_bar_takes_an_eighth_of_the_frame_at_most() -> None:
+    box = colour_bar_box(colour_table(), 11, (0.0, 0.0321))
+    height, width = box.keep.shape[:2]
+    assert is_small_beside(box, (2 * height, 4 * width))
+    assert not is_small_beside(box, (2 * height, 4 * width - 1))
+    assert is_small_beside(box, (180, 320))
+    assert not is_small_beside(box, (120, 160))
 
 
 def test_what_does_not_fit_is_left_out() -> None:

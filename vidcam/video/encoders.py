@@ -25,6 +25,9 @@ CODECS: tuple[Codec, ...] = get_args(Codec)
 CONTAINERS: Mapping[str, tuple[Codec, ...]] = {"mp4": ("h264", "hevc", "av1", "vp9"), "webm": ("vp9", "av1")}
 """Container → the codecs that it admits, its default first."""
 
+USUAL_SIDES_PX = (64, 4096)
+"""Software encoders take all frames whose sides lie between; others are tried out on one."""
+
 _X26X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 _NUMBERS = tuple(map(str, range(14)))
 
@@ -187,17 +190,43 @@ def choose_encoder(
             f"this FFmpeg was built without {software}, expected one that encodes {wanted}; choose another codec"
         )
     if encoder in {"auto", software}:
-        return encoder_of(software, preset=preset, quality=quality), ()
+        chosen = encoder_of(software, preset=preset, quality=quality)
+        reason = failure(chosen, size) if min(size) < USUAL_SIDES_PX[0] or max(size) > USUAL_SIDES_PX[1] else None
+        if reason is not None:
+            raise InputError(
+                f"{software} does not encode frames of {size[1]} × {size[0]} pixels ({reason}), expected another size; "
+                "choose another height or codec"
+            )
+        return chosen, ()
     if encoder == "hardware":
         names = [name for name, kind in _HARDWARE.items() if kind.codec == wanted]
-        asked = [encoder_of(name) for name in names]
+        asked = [_as_far_as_it_has(name, preset, quality) for name in names]
     else:
         asked = [encoder_of(encoder, preset=preset, quality=quality)]
         if asked[0].codec != wanted:
             raise InputError(
                 f"encoder {encoder!r} makes {asked[0].codec}, expected one for {wanted}; leave --codec out"
             )
-    return _first_that_works(asked, software, size)
+    chosen, notes = _first_that_works(asked, software, size)
+    kind, options = _KINDS[chosen.name], dict(chosen.options)
+    given = {
+        "--preset": (preset, kind.preset_key),
+        "--quality": (None if quality is None else str(quality), kind.quality_key),
+    }
+    lost = [name for name, (value, key) in given.items() if value is not None and (notes or options[key] != value)]
+    if lost:
+        notes += (f"{' and '.join(lost)} left out, as {chosen.name} has a scale of its own",)
+    return chosen, notes
+
+
+def _as_far_as_it_has(name: str, preset: str | None, quality: int | None) -> Encoder:
+    """An encoder with what of preset and quality it knows."""
+    kind = _KINDS[name]
+    return encoder_of(
+        name,
+        preset=preset if preset in kind.presets else None,
+        quality=quality if quality is not None and 0 <= quality <= kind.most_quality else None,
+    )
 
 
 def _first_that_works(

@@ -17,7 +17,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         saved = save_hot(Path(folder))
         for style in STYLES:
-            options = RenderOptions(style=style, has_strip=style in {"overlay", "side-by-side"}, overwrite=True)
+            has_strip = style in {"overlay", "side-by-side"}
+            options = RenderOptions(style=style, has_strip=has_strip, height=256, overwrite=True)
             render_film(saved, Path(folder) / "poster.png", options=options)
             Image.open(Path(folder) / "poster.png").save(Path(__file__).with_name(f"{style}.png"), optimize=True)
 
