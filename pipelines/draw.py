@@ -24,6 +24,9 @@ from vidcam.video.writer import VideoWriter
 DRAWING = "drawing frames"
 """The second pass, where progress is told."""
 
+PIXEL_SECONDS = 2.5e-8
+"""What a pixel of a video is thought to take, until it is seen, on two ordinary cores; decoding is one video."""
+
 SHEET_COLUMNS = 8
 SHEET_SIDE_PX = 480
 

@@ -17,7 +17,7 @@ from vidcam.film import PER_WINDOW, Film
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.pipelines.analyse import EXPLAINING, Footage, Question, analyse, target_layers
-from vidcam.pipelines.draw import DRAWING, drawn_seconds
+from vidcam.pipelines.draw import DRAWING, PIXEL_SECONDS, drawn_seconds
 from vidcam.pipelines.options import DEFAULT_BATCH, ExplainOptions, rate
 from vidcam.pipelines.outputs import choose_stem, source_of, staging
 from vidcam.pipelines.prepare import prepare
@@ -29,8 +29,8 @@ from vidcam.video.images import IMAGES
 from vidcam.video.reader import VideoReader, open_video
 from vidcam.video.source import Source
 
-WINDOW_SECONDS, PIXEL_SECONDS = 0.5, 2.5e-8
-"""What a window of the model and a pixel of a video are thought to take, until they are seen, on two ordinary cores."""
+WINDOW_SECONDS = 0.5
+"""What a window of the model is thought to take, until it is seen, on two ordinary cores."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

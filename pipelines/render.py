@@ -19,14 +19,14 @@ from vidcam.interrupts import held_back
 from vidcam.media import Frames, Seconds
 from vidcam.pipelines.compose import Composition
 from vidcam.pipelines.contact import contact_sheet
-from vidcam.pipelines.draw import DRAWING, Stills, drawn_seconds, still_moments
+from vidcam.pipelines.draw import DRAWING, PIXEL_SECONDS, Stills, drawn_seconds, still_moments
 from vidcam.pipelines.paint import Look, Moment, Painter
 from vidcam.pipelines.play import Sink, opened, played
 from vidcam.pipelines.render_options import Form, RenderOptions
 from vidcam.pipelines.saved import audit_beside, open_saved, opened_source, require_other_place, require_range
 from vidcam.pipelines.shown import Shown, Story, chosen
 from vidcam.pipelines.stages import Clock
-from vidcam.progress import Progress, silent
+from vidcam.progress import Progress, expect, silent
 from vidcam.video.animation import AnimationWriter
 from vidcam.video.encoders import choose_encoder
 from vidcam.video.pictures import PictureFolder, save_picture
@@ -123,6 +123,8 @@ class _Job:
         with self._clock.stage("set out"):
             composition = self._composition()
         self.notes += composition.notes
+        pixels = np.prod(self._reader.info.size) + np.prod(composition.size)
+        expect(self._progress, DRAWING, self._pts.size, float(pixels) * PIXEL_SECONDS)
         start = float(self._pts[0])
         with ExitStack() as stack:
             with held_back():  # an interruption waits until what is opened is sure to be closed

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
 from vidcam.progress import Course, expect, silent
 
 Told = tuple[str, float, float | None, float, float | None]
@@ -13,7 +16,7 @@ def course() -> tuple[Course, list[Told], list[float]]:
     return Course(lambda *what: told.append(what), lambda: now[0]), told, now
 
 
-def test_what_lies_ahead_counts_as_expected_and_what_runs_by_its_own_speed() -> None:
+def test_what_lies_ahead_counts_as_expected_and_what_runs_more_and_more_by_its_own_speed() -> None:
     made, told, now = course()
     expect(made, "explaining", 10, 5.0)
     expect(made, "drawing", 100, 0.2)
@@ -23,13 +26,44 @@ def test_what_lies_ahead_counts_as_expected_and_what_runs_by_its_own_speed() -> 
     now[0] += 16.0
     made("explaining", 10, 10)
     now[0] += 5.0
-    made("drawing", 50, 100)
-    assert told == [
-        ("explaining", 0, 10, 0.0, None),
-        ("explaining", 2, 10, 4.0, 16.0 + 20.0),
-        ("explaining", 10, 10, 20.0, 20.0),
-        ("drawing", 50, 100, 25.0, 5.0),
+    made("drawing", 95, 100)
+    assert [each[:4] for each in told] == [
+        ("explaining", 0, 10, 0.0),
+        ("explaining", 2, 10, 4.0),
+        ("explaining", 10, 10, 20.0),
+        ("drawing", 95, 100, 25.0),
     ]
+    left = [each[4] for each in told]
+    assert left[0] is None
+    assert left[1] == pytest.approx(0.8 * 16.0 + 0.2 * 40.0 + 20.0)  # 0.2 / (0.2 + 0.05) of its own speed
+    assert left[2] == pytest.approx(20.0)
+    assert left[3] == pytest.approx(0.95 * 5 / 19 + 0.05 * 1.0)
+
+
+def test_after_a_while_the_own_speed_counts_however_long_the_pass_is() -> None:
+    made, told, now = course()
+    expect(made, "drawing", 10_000, 0.1)
+    made("drawing", 0, 10_000)
+    now[0] += 45.0
+    made("drawing", 100, 10_000)
+    assert told[-1][4] == pytest.approx(0.9 * 45.0 * 99 + 0.1 * 990.0)
+
+
+def test_what_comes_but_once_before_the_first_frame_does_not_make_the_time_jump() -> None:
+    made, told, now = course()
+    expect(made, "explaining", 1, 1.0)
+    expect(made, "drawing", 1000, 0.01)
+    made("explaining", 1, 1)
+    now[0] += 0.3  # the scale, the fonts, an encoder
+    for done in range(1, 1001):
+        now[0] += 0.01
+        made("drawing", done, 1000)
+    left = np.array([each[4] for each in told[1:]], float)
+    truth = 0.01 * (1000 - np.arange(1, 1001))
+    assert (left < 2.9 * truth + 0.1).all()
+    assert (left >= 0.9 * truth).all()
+    assert (left[50:] < 1.35 * truth[50:] + 0.1).all()
+    assert (left[300:] < 1.15 * truth[300:] + 0.1).all()
 
 
 def test_a_second_film_begins_anew() -> None:

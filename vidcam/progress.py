@@ -1,13 +1,17 @@
 """How long work tells how far it is: a callback, called as it goes on; and how long several passes will take together.
 
 A work of several passes announces them all before it begins, each by `expect`. What is left is then known from the
-start: of the pass that runs by its own speed, of those ahead by what they were expected to take.
+start: of those ahead by what they were expected to take, of the pass that runs more and more by its own speed. A pass
+begins with what comes but once (a scale, fonts, an encoder), from which its first frames' speed would be wrong by far.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+
+TRUSTED_SHARE, TRUSTED_SECONDS = 0.05, 5.0
+"""Of a pass, and of time: from where on its own speed counts for more than what was expected."""
 
 Progress = Callable[[str, float, float | None], None]
 """What is being done, how much of it is done, and of how much (None: unknown)."""
@@ -32,7 +36,7 @@ class Course:
     ) -> None:
         self._tell, self._clock = tell, clock
         self._ahead: dict[str, float] = {}
-        self._stage = ""
+        self._stage, self._expected = "", 0.0
         self._began = self._stage_began = self._last = clock()
 
     def expect(self, stage: str, total: float, seconds_each: float) -> None:
@@ -49,12 +53,21 @@ class Course:
             if not self._ahead:
                 self._began = self._last = now
             self._stage, self._stage_began = stage, self._last
-            self._ahead.pop(stage, None)
+            self._expected = self._ahead.pop(stage, 0.0)
         self._last = now
         left = None
         if total is not None and done > 0:
-            left = (now - self._stage_began) * (total - done) / done + sum(self._ahead.values())
+            left = self._left(now - self._stage_began, done / total) + sum(self._ahead.values())
         self._tell(stage, done, total, now - self._began, left)
+
+
+    def _left(self, elapsed: float, share: float) -> float:
+        """Seconds left of the pass that runs."""
+        own = elapsed * (1 - share) / share
+        if not self._expected:
+            return own
+        trust = max(share / (share + TRUSTED_SHARE), elapsed / (elapsed + TRUSTED_SECONDS))
+        return trust * own + (1 - trust) * self._expected * (1 - share)
 
 
 def expect(progress: Progress, stage: str, total: float, seconds_each: float) -> None:

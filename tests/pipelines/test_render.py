@@ -22,8 +22,10 @@ from tests.helpers.videos import TIME_BASE, click, click_seconds, write_video
 from vidcam.errors import EncodeError, InputError, MediaError, NameNotFoundError, OutputError
 from vidcam.film import load_film
 from vidcam.origin import content_hash
+from vidcam.pipelines.draw import PIXEL_SECONDS
 from vidcam.pipelines.render import Rendered, render_film
 from vidcam.pipelines.render_options import RenderOptions
+from vidcam.progress import Course
 from vidcam.render.colormap import colour_table
 from vidcam.render.film_strip import strip_height
 from vidcam.render.letters import Box, caption_box
@@ -547,3 +549,13 @@ def test_the_sheet_is_of_what_was_asked_for(saved: Path, tmp_path: Path, monkeyp
     ]
     assert sheet.strip.seconds.min() >= 0.48
     assert sheet.strip.seconds.max() < 0.8
+
+
+def test_the_time_left_is_told_from_the_first_frame(saved: Path, tmp_path: Path) -> None:
+    told: list[tuple[str, float, float | None, float, float | None]] = []
+    course = Course(lambda *what: told.append(what), lambda: 7.0)  # a clock that stands still: nothing but expectation
+    render_film(saved, tmp_path / "p.mp4", options=RenderOptions(**BARE), progress=course)
+    assert [each[1:3] for each in told] == [(done, COUNT) for done in range(1, COUNT + 1)]
+    pixels = 2 * SIZE[0] * SIZE[1]
+    assert told[0][4] == pytest.approx((COUNT - 1) * pixels * PIXEL_SECONDS / (1 + 20 / COUNT))
+    assert told[-1][4] == 0.0
