@@ -60,7 +60,6 @@ class Course:
             left = self._left(now - self._stage_began, done / total) + sum(self._ahead.values())
         self._tell(stage, done, total, now - self._began, left)
 
-
     def _left(self, elapsed: float, share: float) -> float:
         """Seconds left of the pass that runs."""
         own = elapsed * (1 - share) / share

@@ -9,9 +9,11 @@ import av
 import numpy as np
 import pytest
 
-from tests.helpers.videos import flat_frames, hide_beginning, noise_frames, write_video
+from tests.helpers.videos import TIME_BASE, flat_frames, hide_beginning, noise_frames, write_video
 from vidcam.errors import MediaError
+from vidcam.video.encoders import encoder_of
 from vidcam.video.timeline import _in_order, scan_timeline
+from vidcam.video.writer import VideoWriter
 
 B_FRAMES = {"bf": "3", "g": "6", "b-adapt": "0", "sc_threshold": "0", "preset": "veryfast"}
 
@@ -117,3 +119,23 @@ def test_nothing_decodable(tmp_path: Path) -> None:
     path.write_bytes(content[: start + 12] + bytes(end - start - 12) + content[end:])
     with pytest.raises(MediaError, match=r"no frame of .* can be decoded|cannot be read as video"):
         scan_timeline(str(path))
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libvpx-vp9"])
+def test_the_last_frame_of_uneven_times_ends_where_the_container_says(codec: str, tmp_path: Path) -> None:
+    """FFmpeg guesses the durations of VP9 packets in MP4 where they are not all the same."""
+    frames, ticks = flat_frames([30, 60, 90, 120]), [0, 512, 768, 2304]
+    path, unit = tmp_path / "film.mp4", float(TIME_BASE)
+    with VideoWriter(
+        path,
+        size=(32, 32),
+        fps=Fraction(25),
+        time_base=TIME_BASE,
+        duration_seconds=5304 * unit,
+        encoder=encoder_of(codec),
+    ) as writer:
+        for frame, tick in zip(frames, ticks, strict=True):
+            writer.write(frame, tick * unit)
+    line = scan_timeline(str(path))
+    assert line.ticks.tolist() == ticks
+    assert line.end_tick == 5304

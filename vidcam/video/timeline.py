@@ -106,6 +106,8 @@ def scan_timeline(path: str) -> Timeline:
         time_base = stream.time_base or Fraction(1, 1000)
         step = usual_step(path, stream.average_rate, time_base)
         announced, notes = _announced_end(container, stream, path), stream_notes(container, stream)
+        is_unsaid = layout == _MOV and codec == "vp9"  # FFmpeg guesses its packets' durations by the mean rate
+        stated_end = (stream.start_time or 0) + (stream.duration or 0) if is_unsaid else 0
         extent = extent_notes(path, layout)
     ticks, keys, is_counted, failed = table.displayed(), table.keys(), False, np.empty(0, np.int64)
     if not (is_known and table.is_exact()):
@@ -117,7 +119,8 @@ def scan_timeline(path: str) -> Timeline:
             keys = np.empty(0, np.int64)
     if not ticks.size:
         raise MediaError(f"no frame of {path!r} can be decoded; expected a video; check that it plays")
-    end_tick = int(ticks[-1]) + (table.duration_at(int(ticks[-1])) or step)
+    last = int(ticks[-1])
+    end_tick = stated_end if stated_end > last else last + (table.duration_at(last) or step)
     notes += _shortfall_note(announced, int(ticks[0]) * time_base, end_tick * time_base) or extent
     notes += _lost_beginning_note(table.displayed(), int(ticks[0]), step, time_base)
     skips = find_skips(ticks, end_tick, step, time_base)
