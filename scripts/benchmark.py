@@ -25,8 +25,9 @@ import av
 import click
 import numpy as np
 import torch
+from benchmark_film import film
 from benchmark_peers import peers
-from benchmark_render import make_long_film, render, render_memory
+from benchmark_render import render, render_memory
 from benchmark_repeat import repeat
 from benchmark_score import score_benchmark
 from torch import Tensor, nn
@@ -40,11 +41,8 @@ from vidcam.models.registry import load_model
 from vidcam.pipelines.explain import Explainer
 from vidcam.pipelines.layout import reshape_of
 from vidcam.pipelines.options import ExplainOptions
-from vidcam.pipelines.render import render_film
-from vidcam.pipelines.render_options import RenderOptions
 from vidcam.preprocess import grey_input, to_model_input
 from vidcam.sampling import central_start, plan_windows
-from vidcam.spec import ModelSpec, Scaling
 from vidcam.video.reader import open_video, read_clip
 from vidcam.video.writer import VideoWriter
 
@@ -62,6 +60,7 @@ benchmark.add_command(repeat)
 benchmark.add_command(score_benchmark)
 benchmark.add_command(render)
 benchmark.add_command(render_memory)
+benchmark.add_command(film)
 
 
 @benchmark.command()
@@ -104,8 +103,9 @@ def _ratio(pairs: list[Pair], clock: int) -> str:
 @benchmark.command()
 @click.option("--minutes", type=float, multiple=True, default=(1.0, 3.0, 10.0), show_default=True)
 @click.option("--runs", default=3, show_default=True)
-def memory(minutes: tuple[float, ...], runs: int) -> None:
-    """Peak memory of `explain` over films of growing length, each run in a process of its own, with a small network.
+@click.option("--model", default="tiny_r3d", show_default=True)
+def memory(minutes: tuple[float, ...], runs: int, model: str) -> None:
+    """Peak memory of `explain` over films of growing length, each run in a process of its own, with a quick network.
 
     One allocator arena, because with one for each thread the peak of the same film varies by half; and batches given
     back to the system when they are freed, so that what counts is what is in use and not what lies between.
@@ -114,8 +114,15 @@ def memory(minutes: tuple[float, ...], runs: int) -> None:
     environment = os.environ | {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 18)}
     with tempfile.TemporaryDirectory() as folder:
         for length in minutes:
-            film = _make_film(Path(folder) / f"{length:g}.mp4", length)
-            command = [sys.executable, __file__, "explain-small", str(film), str(Path(folder) / f"out{length:g}")]
+            source = _make_film(Path(folder) / f"{length:g}.mp4", length)
+            command = [
+                sys.executable,
+                __file__,
+                "explain-once",
+                model,
+                str(source),
+                str(Path(folder) / f"out{length:g}"),
+            ]
             measured = []
             for _ in range(runs):
                 done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
@@ -129,13 +136,14 @@ def memory(minutes: tuple[float, ...], runs: int) -> None:
     click.echo(f"slope: {slope:.2f} MB a minute")
 
 
-@benchmark.command("explain-small", hidden=True)
-@click.argument("film", type=click.Path(path_type=Path))
+@benchmark.command("explain-once", hidden=True)
+@click.argument("model")
+@click.argument("source", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-def explain_small(film: Path, out: Path) -> None:
-    """One explanation with the small network; prints its own peak memory."""
+def explain_once(model: str, source: Path, out: Path) -> None:
+    """One explanation; prints its own peak memory."""
     started = time.perf_counter()
-    result = Explainer(small_model(), ExplainOptions(overwrite=True)).explain(film, out)
+    result = Explainer(load_model(model, device="cpu"), ExplainOptions(overwrite=True)).explain(source, out)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     seconds = time.perf_counter() - started
     windows = len(result.document["windows"])
@@ -157,30 +165,6 @@ def wall(film: Path, runs: int) -> None:
         parts = ", ".join(f"{name} {seconds:.2f}" for name, seconds in stages.items())
         total = sum(stages.values())
         click.echo(f"wall {elapsed:.2f} s, stages {total:.2f} s, ratio {elapsed / total:.3f}: {parts}")
-
-
-@benchmark.command()
-@click.option("--minutes", default=60, show_default=True)
-def film(minutes: int) -> None:
-    """Wall time of `explain` and `render` on a long film, small network, beside the sum of their stages' own times."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, out = make_long_film(Path(folder) / "film.mp4", minutes), Path(folder) / "out"
-        explainer = Explainer(small_model(), ExplainOptions(methods=("gradcam",)))
-        stages: dict[str, float] = {}
-        works: dict[str, Callable[[], dict[str, float]]] = {
-            "explain": lambda: explainer.explain(source, out).stage_seconds,
-            "render": lambda: (
-                render_film(out / "film.npz", out / "again.mp4", options=RenderOptions(has_strip=True)).stage_seconds
-            ),
-        }
-        for name, work in works.items():
-            started = time.perf_counter()
-            stages = work()
-            elapsed, total = time.perf_counter() - started, sum(stages.values())
-            parts = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items())
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            click.echo(f"{name}: wall {elapsed:.1f} s, stages {total:.1f} s, ratio {elapsed / total:.3f}: {parts}")
-            click.echo(f"peak memory until here {peak:.0f} MB")
 
 
 @benchmark.command()
@@ -246,30 +230,6 @@ def _plainly(film: Path, seconds: Seconds) -> None:
                 if (frame.pts or 0) * time_base >= second - 1e-3:
                     frame.to_ndarray(format="rgb24")
                     break
-
-
-def small_model() -> Model:
-    """A random network of two convolutions, quick enough for long films."""
-    spec = ModelSpec(
-        name="small",
-        frames=16,
-        fps=Fraction(25, 2),
-        resize=128,
-        crop_size=(112, 112),
-        scaling=Scaling(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5)),
-        classes=4,
-        layer="4",
-    )
-    with torch.random.fork_rng(devices=()):
-        torch.default_generator.manual_seed(0)
-        first, second = (
-            nn.Conv3d(3, 8, 3, stride=(2, 4, 4), padding=1),
-            nn.Conv3d(8, 32, 3, stride=(4, 4, 4), padding=1),
-        )
-        net = nn.Sequential(
-            first, nn.ReLU(), nn.Identity(), second, nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(32, 4)
-        )
-    return Model(spec, net, ("a", "b", "c", "d"), "random (seed 0)")
 
 
 def _make_film(path: Path, minutes: float) -> Path:
