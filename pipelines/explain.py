@@ -44,7 +44,7 @@ class ExplainedVideo:
         stage_seconds: time spent in each stage; stages overlap.
     """
 
-    document: dict[str, Any]
+    document: dict[str, Any] = field(repr=False)
     film: Film
     paths: tuple[Path, ...]
     stage_seconds: dict[str, float] = field(repr=False)

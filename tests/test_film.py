@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.test_explanation import assert_same, audit
-from vidcam.errors import MediaError, NameNotFoundError, ShapeError
+from vidcam.errors import InputError, MediaError, NameNotFoundError, ShapeError
 from vidcam.explanation import Explanation, select
 from vidcam.film import CHUNK, Film, film_bounds, load_film
 from vidcam.geometry import Geometry
@@ -152,6 +152,25 @@ def test_evidence_is_the_mean_of_the_heat_however_long_the_film() -> None:
 def test_unknown_method() -> None:
     with pytest.raises(NameNotFoundError, match=r"method 'gradcam\+' not found; the nearest are 'gradcam"):
         film().raw("gradcam+", PTS)
+
+
+@pytest.mark.parametrize(
+    ("method", "seconds", "target", "sentence"),
+    [
+        ("gradcam+", [0.5], 0, r"method 'gradcam\+' not found; .*must be one of those that were asked for"),
+        ("gradcam", [0.5], 2, r"target is 2, expected 0 to 1, the position of one of label 0, ü, label 1, ü"),
+        ("gradcam", [0.5], -1, r"target is -1, expected 0 to 1"),
+        ("gradcam", 0.5, 0, r"seconds must be \(S,\) and finite, got 0\.5; of one moment pass \[moment\]"),
+        ("gradcam", [0.5, float("nan")], 0, r"seconds must be \(S,\) and finite, got \[0\.5, nan\]"),
+    ],
+)
+def test_what_was_not_explained_is_refused_in_one_sentence(
+    method: str, seconds: Any, target: int, sentence: str
+) -> None:
+    made = film(targets=2)
+    for ask in (made.raw, made.heat):
+        with pytest.raises(InputError, match=sentence):
+            ask(method, seconds, target=target)
 
 
 def test_prints_short() -> None:

@@ -19,7 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcam.errors import MediaError, ShapeError
+from vidcam.errors import InputError, MediaError, ShapeError
 from vidcam.explanation import AUDIT_FIELDS, AlphaAudit, Explanation
 from vidcam.geometry import Geometry
 from vidcam.maps import Floats, normalise, resample_plane, upsample_volume
@@ -80,14 +80,25 @@ class Film:
 
     def raw(self, method: str, seconds: Seconds, *, target: int = 0) -> Floats:
         """Blended raw maps at given moments, (S, h, w) float32; zeros where no window looks."""
-        volumes = self.explanations[target].volume(method)
-        return self.timeline.blend(volumes, np.asarray(seconds, dtype=np.float64))
+        volumes = self._explained(target).volume(method)
+        moments = np.asarray(seconds, dtype=np.float64)
+        if moments.ndim != 1 or not np.isfinite(moments).all():
+            raise ShapeError(f"seconds must be (S,) and finite, got {seconds!r}; of one moment pass [moment]")
+        return self.timeline.blend(volumes, moments)
+
+    def _explained(self, target: int) -> Explanation:
+        if not 0 <= target < len(self.explanations):
+            raise InputError(
+                f"target is {target}, expected 0 to {len(self.explanations) - 1}, the position of one of "
+                f"{', '.join(self.labels)}"
+            )
+        return self.explanations[target]
 
     def heat(self, method: str, seconds: Seconds, *, target: int = 0) -> Floats:
         """Maps at given moments at the model's input size, (S, H, W) float32 in [0, 1], on the film's one scale."""
-        size = self.geometry.crop_size
+        raw = self.raw(method, seconds, target=target)  # first, as it refuses what there is not
         low, high = self.bounds[target][method]
-        return normalise(upsample_volume(self.raw(method, seconds, target=target), size), low, high)
+        return normalise(upsample_volume(raw, self.geometry.crop_size), low, high)
 
     def source_heat(self, method: str, second: float, *, target: int = 0) -> Floats:
         """The map at one moment on the source's pixels inside `geometry.view_slices()`, (H', W') float32 in [0, 1]."""
@@ -173,7 +184,8 @@ def load_film(path: Path) -> Film:
             return _film(meta, arrays)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, BadZipFile, zlib.error) as exc:
         raise MediaError(
-            f"{path} cannot be read as a saved explanation ({exc}); expected a .npz that explain wrote"
+            f"{path} cannot be read as a saved explanation ({exc}); expected a .npz that explain wrote; "
+            "load_explanation reads those of Explanation.save"
         ) from exc
 
 

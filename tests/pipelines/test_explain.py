@@ -447,6 +447,7 @@ def test_an_explainer_serves_many_films(film: FilmMaker, tmp_path: Path) -> None
     for name in ("one", "two"):
         result = explainer.explain(film(name), tmp_path / "out")
         assert set(result.stage_seconds) >= {"probe", "decode for the model", "model and maps", "faithfulness", "scale"}
+        assert len(repr(result)) < 600  # the document is not printed with it
     assert seen.count("explaining windows 9/9") == 2
 
 
