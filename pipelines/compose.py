@@ -171,7 +171,14 @@ class Composition:
         span = (float(pts_seconds[0]), end_seconds)
         inside = [n for n, window in enumerate(story.windows) if window[0] < span[1] and window[1] > span[0]]
         leaders = story.leaders()
-        strip = FilmStrip(span, seconds, curves, [story.windows[n] for n in inside], [leaders[n] for n in inside])
+        strip = FilmStrip(
+            span,
+            seconds,
+            curves,
+            [story.windows[n] for n in inside],
+            [leaders[n] for n in inside],
+            probability_of=film.labels[shown[0].target] if several else "",
+        )
         return StripPicture(strip, self._grid.size)
 
 

@@ -100,10 +100,15 @@ class Story:
         return label if explanation.foil is None else f"{label} rather than {self._name(int(explanation.foil[0]))}"
 
     def probability(self, second: float) -> float | None:
-        """Mean of the windows that cover the moment; None where none does."""
+        """Mean of the windows that cover the moment; None where none does.
+
+        Of windows with a class of their own it is that of the nearest, whose label is shown.
+        """
         place = int(np.searchsorted(self._edges, second, side="right")) - 1
         if not 0 <= place < self._steps.size or np.isnan(self._steps[place]):
             return None
+        if self._film.labels[self._target] == PER_WINDOW:
+            return self.windows[self._nearest(second)][2]
         return float(self._steps[place])
 
     def leaders(self) -> list[str]:

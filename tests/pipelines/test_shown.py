@@ -10,6 +10,7 @@ import pytest
 from tests.helpers.saved import hot_film
 from vidcam.pipelines.compose import MOST_SIZE, grid_of
 from vidcam.pipelines.shown import MOST_MOMENTS, Shown, Story, caption, chosen, moments, percent, relative
+from vidcam.timeline import Timeline
 
 FILM = hot_film("film.mp4", np.linspace(0.0, 2.9, 30), 3.0)
 SURE = float(np.exp(2.0) / (np.exp(2.0) + 2.0))
@@ -29,6 +30,23 @@ def test_per_window_each_moment_has_the_label_of_the_nearest_window() -> None:
     assert [story.label(second) for second in (0.5, 1.4, 2.9)] == ["running", "jumping", "sitting 座る"]
     assert caption(story, Shown(1, "gradcam++"), 1.5) == ("jumping", "79 % · gradcam++")
     assert caption(story, Shown(1, "gradcam"), 9.0) == ("sitting 座る", "gradcam")
+
+
+def test_where_windows_overlap_a_label_of_its_own_goes_with_its_own_probability() -> None:
+    line = Timeline(np.array([0.0, 1.0, 2.0]), np.array([2.0, 3.0, 4.0]), np.tile(np.arange(3.0), (3, 1)))
+    logits = np.array([[9.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 5.0]], np.float32)
+    made = dataclasses.replace(
+        FILM,
+        timeline=line,
+        explanations=tuple(dataclasses.replace(each, logits=logits) for each in FILM.explanations),
+    )
+    fixed, own = Story(made, 0), Story(made, 1)
+    chance = np.exp(logits.astype(float)) / np.exp(logits.astype(float)).sum(axis=1, keepdims=True)
+    assert fixed.probability(1.4) == pytest.approx(chance[:2, 0].mean(), abs=1e-6)
+    for second, window in ((0.5, 0), (1.4, 0), (1.6, 1), (2.4, 1), (3.9, 2)):
+        assert own.label(second) == ("running", "jumping", "sitting 座る")[window]
+        assert own.probability(second) == pytest.approx(chance[window, window], abs=1e-6)
+    assert own.probability(4.1) is None
 
 
 def test_the_foil_is_named() -> None:

@@ -39,6 +39,7 @@ class FilmStrip:
         evidence: name → (S,) in [0, 1].
         windows: (start_seconds, end_seconds, probability of the target) of each window, by start.
         leaders: the label that leads in each window; as many as windows, or none.
+        probability_of: whose probability the windows have, where several are shown.
     """
 
     span_seconds: tuple[float, float]
@@ -46,6 +47,7 @@ class FilmStrip:
     evidence: Mapping[str, Floats] = field(repr=False)
     windows: Sequence[Window] = field(default=(), repr=False)
     leaders: Sequence[str] = field(default=(), repr=False)
+    probability_of: str = ""
 
     def __post_init__(self) -> None:
         if not self.span_seconds[0] < self.span_seconds[1]:
@@ -112,7 +114,7 @@ class StripPicture:
         x, style = float(self._left), TextStyle(round(0.9 * self._unit), _SOFT)
         entries = {f"evidence, {name}": colour for name, colour in self._colours().items()}
         if self._strip.windows:
-            entries["probability"] = _PROBABILITY
+            entries[", ".join(filter(None, ("probability", self._strip.probability_of)))] = _PROBABILITY
         for text, colour in entries.items():
             width = page.width_of(text, style) + 1.5 * self._unit
             if x + width > self._right:
