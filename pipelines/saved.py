@@ -25,19 +25,19 @@ def audit_beside(path: Path) -> tuple[str, ...]:
         return ()
 
 
-def open_saved(path: Path, source: str | Path | None) -> tuple[Film, Path]:
+def open_saved(path: Path, source: str | Path | None) -> tuple[Film, str | Path]:
     """The maps and where their film lies.
 
     Args:
         path: what `explain` saved, an .npz.
-        source: the film, where it is not where `explain` read it.
+        source: the film, where it is not where `explain` read it; an address for fsspec, too.
 
     Raises:
         MediaError: no saved explanation, or its film is not there.
     """
     film = load_film(path)
     if source is not None:
-        return film, Path(source)
+        return film, source
     if film.origin is None:
         raise MediaError(
             f"{path.name} does not say where its film {film.source!r} lies, expected one of a later vidcam; name the "
@@ -53,7 +53,7 @@ def open_saved(path: Path, source: str | Path | None) -> tuple[Film, Path]:
 
 
 @contextmanager
-def opened_source(film: Film, source: Path) -> Iterator[VideoReader]:
+def opened_source(film: Film, source: str | Path) -> Iterator[VideoReader]:
     """The film that was explained, open for reading.
 
     Raises:
@@ -65,7 +65,7 @@ def opened_source(film: Film, source: Path) -> Iterator[VideoReader]:
         yield reader
 
 
-def _require_same(film: Film, reader: VideoReader, source: Path) -> None:
+def _require_same(film: Film, reader: VideoReader, source: str | Path) -> None:
     if film.origin is not None:
         try:
             found = content_hash(reader.info.files)

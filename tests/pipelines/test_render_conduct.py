@@ -1,4 +1,4 @@
-"""`render` beyond its forms: small and too large frames, options without effect, the film that stays, strips of parts."""
+"""`render` beyond its forms: frames of any size, options without effect, the film that stays, strips of parts."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tests.helpers.saved import COUNT, SIZE, save_hot
 from tests.pipelines.test_render import BARE, PTS, copied, opened, render
-from vidcam.errors import InputError, OutputError
+from vidcam.errors import InputError, MediaError, OutputError
 from vidcam.film import load_film
 from vidcam.origin import content_hash
 from vidcam.pipelines.draw import PIXEL_SECONDS
@@ -272,3 +273,10 @@ def test_each_bar_has_the_values_of_its_own_map(saved: Path, tmp_path: Path, mon
     monkeypatch.setattr("vidcam.pipelines.compose.colour_bar_box", bar)
     render(mine, tmp_path / "p.png", style="side-by-side")
     assert given == [(0.0, 0.02), (0.0, 250.0), (0.0, pytest.approx(0.14)), (0.0, 1750.0)]
+
+
+def test_the_film_may_be_an_address(saved: Path, tmp_path: Path) -> None:
+    fsspec.filesystem("memory").pipe("/rendered.mp4", saved.with_name("film.mp4").read_bytes())
+    assert render(saved, tmp_path / "p.mp4", **BARE, source="memory://rendered.mp4").frames == COUNT
+    with pytest.raises(MediaError, match=r"'memory://gone\.mp4' cannot be read"):
+        render(saved, tmp_path / "q.mp4", **BARE, source="memory://gone.mp4")
