@@ -34,6 +34,7 @@ from vidcam.pipelines.compose import Composition
 from vidcam.pipelines.explain import Explainer
 from vidcam.pipelines.options import DEFAULT_BATCH, ExplainOptions
 from vidcam.pipelines.paint import Look, Moment, Painter
+from vidcam.pipelines.prepare import prepare
 from vidcam.pipelines.render import render_film
 from vidcam.pipelines.render_options import RenderOptions
 from vidcam.pipelines.shown import chosen
@@ -109,14 +110,15 @@ def _report(title: str, whole: Took, alone: Mapping[str, Took], once: Mapping[st
 
 
 def _explain_alone(model: Model, reader: VideoReader, maps: Film) -> dict[str, Took]:
-    spec = model.spec
+    spec, layers = model.spec, target_layers(model, ())[0]
+    ready = prepare(model, layers).model
     windows = plan_windows(reader.info, frames=spec.frames, fps=spec.fps, overlap=0.5)
     footage = Footage(reader, tuple(windows), spec.geometry(reader.info.size))
     question = Question(
         methods=METHODS,
         targets=(0,),
         ask=Ask(volume_methods(METHODS), None, "logit", 1.0),
-        layers=target_layers(model, ())[0],
+        layers=layers,
         fusion="mean",
         fill="black",
         batch_size=DEFAULT_BATCH["cpu"],
@@ -134,7 +136,7 @@ def _explain_alone(model: Model, reader: VideoReader, maps: Film) -> dict[str, T
 
     def explain() -> None:
         with patch("vidcam.pipelines.analyse.batches", same):
-            analyse(model, footage, question, clock=Clock(), progress=silent)
+            analyse(ready, footage, question, clock=Clock(), progress=silent)
 
     pts, painter = reader.info.pts_seconds, Painter(maps, Look())
     first = {"decode for the model": _took(decode), "model, maps, measures": _took(explain)}
