@@ -201,3 +201,11 @@ def test_the_time_left_is_told_from_the_first_frame(saved: Path, tmp_path: Path)
     pixels = 2 * SIZE[0] * SIZE[1]
     assert told[0][4] == pytest.approx((COUNT - 1) * pixels * PIXEL_SECONDS / (1 + 20 / COUNT))
     assert told[-1][4] == 0.0
+
+
+def test_a_film_that_was_moved_together_with_its_maps_is_found(saved: Path, tmp_path: Path) -> None:
+    mine = copied(saved, tmp_path)
+    film = load_film(mine)
+    assert film.origin is not None
+    dataclasses.replace(film, origin=dataclasses.replace(film.origin, path="../elsewhere/film.mp4")).save(mine)
+    render(mine, tmp_path / "p.png", **BARE)
