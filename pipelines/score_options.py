@@ -15,7 +15,7 @@ from vidcam.models.optimise import PRECISIONS, Precision
 
 MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time")
 DEFAULT_MEASURES = ("drop", "relative", "retention")
-DEFAULT_METHODS = ("gradcam", "gradcam+", "gradcam++")
+DEFAULT_METHODS = ("gradcam", "gradcam+", "gradcam++", "neutral-gradcam")
 CONTROLS = ("random", "centre")
 """Rows that know nothing of the answer, beside those of the methods."""
 

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from vidcam.cam.explain import explain
 from vidcam.cam.methods import METHODS
+from vidcam.cam.neutral import look_at_neutral
 from vidcam.explanation import Explanation
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 from vidcam.metrics.controls import centre_heat, shuffled_cells
 from vidcam.models.model import Model
 from vidcam.motion.clip import MotionClip
 from vidcam.motion.tubes import boxes_filled
+from vidcam.preprocess import grey_input
 
 CONTROLS = ("random", "centre", "answer")
 BATCH = 20
@@ -58,11 +60,12 @@ def shown(model: Model, clips: list[MotionClip], *, layer: str | None = None, se
         seed: of the random control.
     """
     generator = np.random.default_rng(seed)
+    neutral = look_at_neutral(model.module, grey_input(model.spec), layer=layer or model.spec.layer)
     for start in range(0, len(clips), BATCH):
         batch = clips[start : start + BATCH]
         tensor = to_input(torch.from_numpy(np.stack([clip.frames for clip in batch])))
         options: dict[str, Any] = {"layer": layer or model.spec.layer, "target": [clip.label for clip in batch]}
-        explanation = explain(model.module, tensor, methods=methods_for(model, layer), **options)
+        explanation = explain(model.module, tensor, methods=methods_for(model, layer), neutral=neutral, **options)
         yield from _each(batch, explanation, generator)
 
 

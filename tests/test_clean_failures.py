@@ -62,7 +62,7 @@ def former(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 # ---- a full disk
 
 STAGES = {
-    "overlay": ("overlay", "_gradcam.mp4"),
+    "overlay": ("overlay", "_neutral-gradcam.mp4"),
     "map": ("map", "_map.mp4"),
     "sheet": ("sheet", ".png"),
     "data": ("data", ".npz"),
@@ -311,7 +311,19 @@ def test_an_odd_name(case: str, speck: Path, tmp_path: Path, capfdbinary: pytest
     source.parent.mkdir()
     source.write_bytes(speck.read_bytes())
     out = tmp_path / "out"
-    arguments = ["explain", "-o", str(out), "--model", BRIGHT, "--outputs", "map,sheet,data", "--", str(source)]
+    methods = ["--method", "gradcam", "--method", "gradcam++"]
+    arguments = [
+        "explain",
+        "-o",
+        str(out),
+        "--model",
+        BRIGHT,
+        "--outputs",
+        "map,sheet,data",
+        *methods,
+        "--",
+        str(source),
+    ]
     assert main(arguments) == 0
     output = capfdbinary.readouterr()
     files = [f"{stem}_bright-thing_{m}_map.mp4" for m in ("gradcam", "gradcam++")]

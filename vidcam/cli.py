@@ -178,7 +178,11 @@ def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_
 @click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Names of a built-in's classes.")
 @click.option("--mean-cube", type=click.Path(path_type=Path), metavar="FILE", help="What C3D subtracts, .npy.")
 @click.option(
-    "--method", "methods", multiple=True, metavar="M", help="Repeatable; default: gradcam, gradcam+ and gradcam++."
+    "--method",
+    "methods",
+    multiple=True,
+    metavar="M",
+    help="Repeatable; default: gradcam, gradcam+, gradcam++ and neutral-gradcam.",
 )
 @click.option(
     "--measures",
