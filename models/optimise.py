@@ -89,7 +89,7 @@ def _faster(model: Model, layers: Collection[str], precision: Precision) -> tupl
         made = folded(module, shape, layers)
     except Exception as exc:
         return f"it cannot be copied: {first_line(exc)}"
-    memory_format = _lay_out(made.network, model.device, precision)
+    memory_format = _lay_out(made.network, shape, model.device, precision)
     if precision != "float32" and (trouble := _halve(made.network, shape, precision)):
         return trouble
     if not made.pairs and memory_format == "contiguous" and precision == "float32":
@@ -97,16 +97,20 @@ def _faster(model: Model, layers: Collection[str], precision: Precision) -> tupl
     return made.network, Forward(len(made.pairs), memory_format, precision, made.reason)
 
 
-def _lay_out(network: nn.Module, device: torch.device, precision: Precision) -> MemoryFormat:
+def _lay_out(network: nn.Module, shape: tuple[int, ...], device: torch.device, precision: Precision) -> MemoryFormat:
     """Lay the convolutions' weights out channels last where that is faster; features follow the weights."""
     import torch
     from torch import nn
+
+    from vidcam.models.tracing import runs_channels_last
 
     if device.type != "cpu" and precision == "float32":  # cuDNN has its fast kernels in that layout for halves
         return "contiguous"
     inner = list(network.modules())
     convolutions = [one for one in inner if isinstance(one, nn.Conv2d | nn.Conv3d) and "weight" in one._parameters]  # noqa: SLF001 – else it is computed
     if not convolutions or any(isinstance(one, nn.LayerNorm) for one in inner):  # transformers gain nothing
+        return "contiguous"
+    if not runs_channels_last(network, shape):
         return "contiguous"
     for one in convolutions:
         layout = torch.channels_last_3d if isinstance(one, nn.Conv3d) else torch.channels_last

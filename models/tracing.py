@@ -98,17 +98,19 @@ def is_of(one: Tensor, other: Tensor) -> bool:
     return bool(one.untyped_storage()._cdata == other.untyped_storage()._cdata)  # noqa: SLF001 – there is no other name
 
 
-def trace(module: nn.Module, shape: tuple[int, ...]) -> Trace:
+def trace(module: nn.Module, shape: tuple[int, ...], *, change: Callable[[nn.Module], None] = lambda _: None) -> Trace:
     """Run a copy of a network, in evaluation mode, on a clip without values.
 
     Args:
         module: left as it was.
         shape: of the clip.
+        change: is given the copy before it runs.
 
     Raises:
         Exception: whatever it raises, such as torch's own for a network that looks at values.
     """
     bare = copied(module, lambda tensor: tensor.to("meta")).eval()
+    change(bare)
     found, open_calls = Trace(), list[Call]()
 
     def before(name: str) -> Callable[[nn.Module, Any], None]:
@@ -128,6 +130,25 @@ def trace(module: nn.Module, shape: tuple[int, ...]) -> Trace:
         stack.enter_context(_Watch(found.operations))
         bare(torch.empty(shape, dtype=_floating_dtype(bare)))
     return found
+
+
+def runs_channels_last(module: nn.Module, shape: tuple[int, ...]) -> bool:
+    """Whether a network runs if every convolution returns its features channels last; one that takes views may not."""
+    try:
+        trace(module, (2, *shape[1:]), change=_channels_last)
+    except Exception:  # any class may be in a network
+        return False
+    return True
+
+
+def _channels_last(network: nn.Module) -> None:
+    """Whichever kernel torch would take: that depends on the number of clips, too."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d):
+            layout = torch.channels_last_3d if isinstance(module, nn.Conv3d) else torch.channels_last
+            module.register_forward_hook(
+                lambda _module, _inputs, output, layout=layout: output.contiguous(memory_format=layout)
+            )
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -29,7 +29,9 @@ from benchmark_film import film
 from benchmark_peers import peers
 from benchmark_render import render, render_memory
 from benchmark_repeat import repeat
+from benchmark_results import results
 from benchmark_score import score_benchmark
+from results_films import seek_plainly
 from torch import Tensor, nn
 
 from vidcam.cam.explain import explain
@@ -57,6 +59,7 @@ def benchmark() -> None:
 
 benchmark.add_command(peers)
 benchmark.add_command(repeat)
+benchmark.add_command(results)
 benchmark.add_command(score_benchmark)
 benchmark.add_command(render)
 benchmark.add_command(render_memory)
@@ -219,17 +222,9 @@ def decode(minutes: float, runs: int) -> None:
 
 
 def _plainly(film: Path, seconds: Seconds) -> None:
-    """As in PyAV's own examples: seek to the key frame before, decode on, convert."""
     with av.open(str(film)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        time_base = stream.time_base or Fraction(1, 1000)
-        for second in seconds.tolist():
-            container.seek(int(second / time_base), stream=stream)
-            for frame in container.decode(stream):
-                if (frame.pts or 0) * time_base >= second - 1e-3:
-                    frame.to_ndarray(format="rgb24")
-                    break
+        container.streams.video[0].thread_type = "AUTO"
+        seek_plainly(container, seconds)
 
 
 def _make_film(path: Path, minutes: float) -> Path:

@@ -43,7 +43,7 @@ def peers(context: click.Context) -> None:
 @peers.command()
 def agreement() -> None:
     """Correlation of each tool's maps with independently derived ones, on the same 5-D inputs."""
-    subprocess.run([_python(), str(SCRIPTS / "peers_agreement.py")], check=True, env=_environment())
+    subprocess.run([python(), str(SCRIPTS / "peers_agreement.py")], check=True, env=environment())
 
 
 @peers.command()
@@ -74,8 +74,9 @@ def prepare_environment() -> None:
     click.echo("benchmark: installing other tools into .venv-peers (minutes, the first time)", err=True)
     venv.create(HOME, clear=True, symlinks=os.name != "nt")
     own = Path(sysconfig.get_path("purelib", vars={"base": str(HOME)}))
+    _link_ffmpeg(HOME / "ffmpeg")
     (own / "behind.pth").write_text(sysconfig.get_path("purelib") + "\n", "utf-8")
-    pip = [sys.executable, "-m", "pip", "--python", _python(), "install", "-q", "--disable-pip-version-check"]
+    pip = [sys.executable, "-m", "pip", "--python", python(), "install", "-q", "--disable-pip-version-check"]
     # What is seen through behind.pth is another environment's: never to be replaced, whatever is said of it there.
     pip += ["--ignore-installed", "--no-deps", "--no-build-isolation", "-r", str(PINS), "-e", str(ROOT)]
     done = subprocess.run(pip, capture_output=True, text=True, check=False)
@@ -84,19 +85,35 @@ def prepare_environment() -> None:
     STAMP.write_text(wanted, "utf-8")
 
 
+def _link_ffmpeg(folder: Path) -> None:
+    """PyAV's own FFmpeg under the names that torchcodec looks for: one FFmpeg for all, none of the system's needed."""
+    import av
+
+    folder.mkdir()
+    libraries = Path(av.__file__).parent.parent / "av.libs"
+    for path in libraries.glob("lib*.so.*"):
+        name, _, version = path.name.partition(".so.")
+        plain = name.partition("-")[0]
+        if plain.startswith(("libav", "libsw")):
+            (folder / f"{plain}.so.{version.partition('.')[0]}").symlink_to(path)
+    (folder / "rest").symlink_to(libraries)
+
+
 def _figures(*arguments: str) -> dict[str, Any]:
-    command = [_python(), str(SCRIPTS / "peers_cost.py"), *arguments]
-    environment = _environment(tidy=arguments[0] == "memory")
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    command = [python(), str(SCRIPTS / "peers_cost.py"), *arguments]
+    variables = environment(tidy=arguments[0] == "memory")
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=variables)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])  # medcam prints
     return found
 
 
-def _python() -> str:
+def python() -> str:
+    """Of the environment."""
     return str(HOME / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
 
 
-def _environment(*, tidy: bool = False) -> dict[str, str]:
+def environment(*, tidy: bool = False) -> dict[str, str]:
     """`tidy`: one allocator arena and large blocks given back at once, so that a peak is what was in use; slower."""
     allocator = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536"} if tidy else {}
-    return os.environ | {"PYTHONPATH": str(ROOT)} | allocator
+    found = os.pathsep.join([str(HOME / "ffmpeg"), str(HOME / "ffmpeg" / "rest")])
+    return os.environ | {"PYTHONPATH": str(ROOT), "LD_LIBRARY_PATH": found} | allocator

@@ -299,6 +299,20 @@ def test_built_in_networks_are_folded_whole(name: str, folded: int) -> None:
         assert abs(plain.logits - other.logits).max() <= 2e-5 * max(1, abs(plain.logits).max())
 
 
+@pytest.mark.parametrize(("reshape", "layout"), [("view", "contiguous"), ("flatten", "channels_last_3d")])
+def test_a_network_that_takes_views_keeps_its_layout(reshape: str, layout: str) -> None:
+    class Views(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.fc = nn.Conv3d(3, 4, 1), nn.Linear(4 * 480, 5)
+
+        def forward(self, x: Tensor) -> Any:
+            features = self.conv(x).relu()
+            return self.fc(features.view(len(x), -1) if reshape == "view" else features.flatten(1))
+
+    assert optimised(model_of(Views().eval()))[1].memory_format == layout
+
+
 def test_a_transformer_stays_as_it_is() -> None:
     class Tokens(nn.Module):
         def __init__(self) -> None:

@@ -1,0 +1,292 @@
+"""Cases of `scripts/benchmark results` about films: whole films to MP4, random access, drawing, scoring.
+
+Beside vidcam stands what one writes with the other tools: PyAV used plainly, torchcam on windows that do not overlap,
+matplotlib's colours, moviepy's writer. All decode with the FFmpeg of PyAV's wheel, torchcodec too.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import av
+import matplotlib as mpl
+import numpy as np
+import torch
+from benchmark_render import make_film, make_long_film, plainly, save_maps
+from benchmark_score import Stopwatch, write_manifest
+from peers_tools import TOOLS
+from results_timing import Row, Table, Target, Work, interleaved, quartiles
+from torch.nn import functional
+
+from vidcam.media import Seconds
+from vidcam.models.model import Model
+from vidcam.models.optimise import optimised
+from vidcam.models.registry import load_model
+from vidcam.pipelines.explain import Explainer
+from vidcam.pipelines.options import ExplainOptions
+from vidcam.pipelines.render import render_film
+from vidcam.pipelines.render_options import RenderOptions
+from vidcam.pipelines.score import score_clips
+from vidcam.pipelines.score_options import DEFAULT_BATCH, ScoreOptions
+from vidcam.preprocess import grey_input
+from vidcam.spec import MeanCube
+from vidcam.video.reader import open_video
+
+SIZE, FPS = (256, 340), 25
+PLACES, MINUTES = 16, 10
+
+
+def film(name: str, seconds: float, runs: int) -> Table:
+    """A whole film to an overlay MP4: vidcam as it is called, and by hand."""
+    model = load_model(name, device="cpu", weights="pretrained" if name == "tiny_r3d" else "random")
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        source = _film_of(home, seconds)
+        half, none = (_explainer(model, overlap) for overlap in (0.5, 0.0))
+        works: dict[str, Work] = {
+            "by hand: PyAV, torchcam, matplotlib, moviepy; windows side by side": partial(
+                ByHand(model).explain, source, home / "hand.mp4"
+            ),
+            "vidcam explain, windows side by side": partial(none.explain, source, home / "none"),
+            "vidcam explain, windows overlap by half (the default)": partial(half.explain, source, home / "half"),
+        }
+        rows = _once_each(works, runs)
+    length = f"{seconds:g} s" if seconds < 60 else f"{seconds / 60:g} min"
+    note = f"Seconds for the film, 340 × 256 at 25 frames a second; gradcam++, overlay MP4. {_weights(name)}"
+    return Table(f"{name}: a film of {length} to MP4", note, rows, runs=runs)
+
+
+def _once_each(works: dict[str, Work], runs: int) -> dict[str, Row]:
+    """Without an untimed round first: these take minutes."""
+    from results_timing import row, timed
+
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
+    for _ in range(max(1, runs)):
+        for name, work in works.items():
+            found[name].append(timed(work))
+    first = next(iter(found.values()))
+    return {name: row(times, first, 1, 1) for name, times in found.items()}
+
+
+def _explainer(model: Model, overlap: float) -> Explainer:
+    options = ExplainOptions(methods=("gradcam++",), outputs=("overlay",), overlap=overlap, overwrite=True)
+    return Explainer(model, options)
+
+
+def _weights(name: str) -> str:
+    return (
+        "Random weights." if name != "tiny_r3d" else "The small network that is shipped, as a large one takes an hour."
+    )
+
+
+class ByHand:
+    """As the other tools' documentation puts it together; windows do not overlap."""
+
+    def __init__(self, model: Model) -> None:
+        self._spec, self._colours = model.spec, mpl.colormaps["jet"]
+        network = copy.deepcopy(model.module).to(memory_format=torch.contiguous_format).eval()
+        self._cam = TOOLS["torchcam"].prepare(network, str(model.spec.layer), "gradcam++", 0)
+        self._step = 1 if model.spec.fps is None else round(FPS / model.spec.fps)
+
+    def explain(self, source: Path, out: Path) -> None:
+        """A film to an overlay MP4."""
+        writer_of: Any = importlib.import_module("moviepy.video.io.ffmpeg_writer").FFMPEG_VideoWriter
+        writer, length = writer_of(str(out), (SIZE[1], SIZE[0]), FPS), self._spec.frames * self._step
+        with av.open(str(source)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            frames = (frame.to_ndarray(format="rgb24") for frame in container.decode(stream))
+            while window := list(islice(frames, length)):
+                for frame in self._overlaid(window + [window[-1]] * (length - len(window)))[: len(window)]:
+                    writer.write_frame(frame)
+        writer.close()
+
+    def _overlaid(self, window: list[np.ndarray]) -> list[np.ndarray]:
+        scaling = self._spec.scaling
+        assert not isinstance(scaling.mean, MeanCube)
+        frames = torch.from_numpy(np.stack(window[:: self._step])).permute(0, 3, 1, 2).float()
+        shown = functional.interpolate(frames, self._spec.crop_size, mode="bilinear")
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (scaling.mean, scaling.std))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            volume = torch.from_numpy(self._cam(((shown - mean) / std).transpose(0, 1)[None].contiguous())).float()
+        volume = (volume - volume.min()) / (volume.max() - volume.min()).clamp(min=1e-9)
+        heat = functional.interpolate(volume[None], (len(window), *SIZE), mode="trilinear")[0, 0].numpy()
+        return [
+            (0.5 * frame + 127.5 * self._colours(plane)[..., :3]).astype(np.uint8)
+            for frame, plane in zip(window, heat, strict=True)
+        ]
+
+
+def random_access(runs: int) -> list[Table]:
+    """16 frames at random places, and a clip of 16 frames from a random place, of a long film."""
+    kinds = ("16 frames at random places", "a clip of 16 frames at a random place")
+    with tempfile.TemporaryDirectory() as folder:
+        source = make_long_film(Path(folder) / "film.mp4", MINUTES)
+        return [_access(source, what, runs, is_open=is_open) for what in kinds for is_open in (True, False)]
+
+
+def _access(source: Path, what: str, runs: int, *, is_open: bool) -> Table:
+    generator = np.random.default_rng(0)
+    last = MINUTES * 60 * FPS - PLACES
+    draws = iter(
+        np.sort(generator.choice(last, PLACES, replace=False))
+        if what.startswith("16")
+        else generator.integers(last) + np.arange(PLACES)
+        for _ in iter(int, 1)
+    )
+    openers: dict[str, Callable[[Path], Any]] = {
+        "PyAV used plainly": _pyav,
+        "decord": _decord,
+        "torchcodec": _torchcodec,
+        "vidcam": _vidcam,
+    }
+    chosen = [next(draws) for _ in range(runs + 1)]
+    works: dict[str, Work] = {}
+    kept = []
+    for name, opener in openers.items():
+        places = iter(chosen)
+        if is_open:
+            context = opener(source)
+            read = context.__enter__()
+            kept.append(context)
+            works[name] = partial(_read_next, read, places)
+        else:
+            works[name] = partial(_open_and_read_next, opener, source, places)
+    rows = interleaved(works, runs)
+    for context in kept:
+        context.__exit__(None, None, None)
+    best = min(rows[name].seconds[1] for name in rows if name != "vidcam")
+    state = "open already" if is_open else "with opening it"
+    why = "vidcam makes sure of every frame's time before it reads, see `docs/decoders.md`"
+    target = Target(f"{what}, {state}: vidcam over the best other", rows["vidcam"].seconds[1] / best, 1.0, why)
+    note = f"Seconds; H.264, {MINUTES} min, 340 × 256, the film {state}; the same places for all."
+    return Table(f"{what.capitalize()} of a long film, {state}", note, rows, [target], runs)
+
+
+def _read_next(read: Callable[[np.ndarray], object], places: Iterator[np.ndarray]) -> None:
+    read(next(places))
+
+
+def _open_and_read_next(opener: Callable[[Path], Any], source: Path, places: Iterator[np.ndarray]) -> None:
+    with opener(source) as read:
+        read(next(places))
+
+
+@contextmanager
+def _pyav(source: Path) -> Iterator[Callable[[np.ndarray], object]]:
+    with av.open(str(source)) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        yield lambda places: seek_plainly(container, places / FPS)
+
+
+@contextmanager
+def _decord(source: Path) -> Iterator[Callable[[np.ndarray], object]]:
+    decord: Any = importlib.import_module("decord")
+    reader = decord.VideoReader(str(source), num_threads=0)
+    yield lambda places: reader.get_batch(places.tolist()).asnumpy()
+
+
+@contextmanager
+def _torchcodec(source: Path) -> Iterator[Callable[[np.ndarray], object]]:
+    decoder = importlib.import_module("torchcodec.decoders").VideoDecoder(str(source), num_ffmpeg_threads=0)
+    yield lambda places: decoder.get_frames_at(places.tolist()).data
+
+
+@contextmanager
+def _vidcam(source: Path) -> Iterator[Callable[[np.ndarray], object]]:
+    with open_video(source) as reader:
+        yield lambda places: sum(1 for _ in reader.frames_at(places / FPS))
+
+
+def seek_plainly(container: Any, seconds: Seconds) -> None:
+    """As in PyAV's own examples: seek to the key frame before, decode on, convert."""
+    stream = container.streams.video[0]
+    time_base = stream.time_base or Fraction(1, 1000)
+    for second in seconds.tolist():
+        container.seek(int(second / time_base), stream=stream)
+        for frame in container.decode(stream):
+            if (frame.pts or 0) * time_base >= second - 1e-3:
+                frame.to_ndarray(format="rgb24")
+                break
+
+
+def drawing(runs: int) -> list[Table]:
+    """`render` from saved maps, beside decoding and encoding alone, and moviepy's writer."""
+    tables = []
+    for name, size, count in (("340 × 256", SIZE, 250), ("1920 × 1080", (1080, 1920), 50)):
+        with tempfile.TemporaryDirectory() as folder:
+            source = make_film(Path(folder) / "film.mp4", size, count)
+            saved = save_maps(source, size, count)
+            works: dict[str, Work] = {
+                "decode and encode, nothing drawn": partial(plainly, source, source.with_name("plain.mp4")),
+                "vidcam render": partial(
+                    render_film, saved, saved.with_name("out.mp4"), options=RenderOptions(overwrite=True)
+                ),
+                "PyAV, moviepy's writer, nothing drawn": partial(
+                    _rewrite, source, source.with_name("moviepy.mp4"), size
+                ),
+            }
+            rows = interleaved(works, runs, units=dict.fromkeys(works, count))
+        for one in rows.values():
+            one.more["frames a second"] = round(1 / one.seconds[1], 1)
+        tables.append(Table(f"Drawing alone, {name}", "Seconds a frame.", rows, runs=runs))
+    return tables
+
+
+def _rewrite(source: Path, out: Path, size: tuple[int, int]) -> None:
+    writer_of: Any = importlib.import_module("moviepy.video.io.ffmpeg_writer").FFMPEG_VideoWriter
+    writer = writer_of(str(out), (size[1], size[0]), FPS)
+    with av.open(str(source)) as container:
+        for frame in container.decode(video=0):
+            writer.write_frame(frame.to_ndarray(format="rgb24"))
+    writer.close()
+
+
+def scoring(name: str, clips: int) -> Table:
+    """A score run over the forward passes that it needs, at the same batch by the same copy of the network."""
+    model = load_model(name, device="cpu", weights="random")
+    size = DEFAULT_BATCH["cpu"]
+    copied = optimised(model, [str(model.spec.layer)])[0]
+    stopwatch = Stopwatch(copied.module, grey_input(model.spec).repeat(size, 1, 1, 1, 1))
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        films = [make_film(home / f"film{number}.mp4", SIZE, 75) for number in range(2)]
+        manifest = write_manifest(home / "set.csv", films, clips)
+        stopwatch.start()
+        result = score_clips(manifest, home / "out", model=model, options=ScoreOptions(), progress=stopwatch.sample)
+        wall, processor = stopwatch.taken()
+    count = sum(result.forwards)
+    samples = np.array(stopwatch.samples) / size * count
+    needed = [float(value) for value in quartiles(samples[:, 0].tolist())]
+    rows = {
+        f"the {count} forward passes alone": Row(
+            (needed[0], needed[1], needed[2]), float(np.median(samples[:, 1])), (1.0, 1.0, 1.0)
+        ),
+        "vidcam score": Row((wall,) * 3, processor, (wall / needed[2], wall / needed[1], wall / needed[0])),
+    }
+    target = Target(
+        f"{name}: a score run over the forward passes it needs",
+        wall / float(samples[:, 0].mean()),
+        1.10,
+        "decoding, masking and sorting of whole clips share the two cores with the network",
+    )
+    note = f"Seconds for {clips} clips, default measures, batch {size}; the second row has decoding, maps and tables."
+    return Table(f"{name}: scoring a set", note, rows, [target], 1)
+
+
+def _film_of(home: Path, seconds: float) -> Path:
+    """A drifting texture of that length."""
+    if seconds >= 60:
+        return make_long_film(home / "film.mp4", round(seconds / 60))
+    return make_film(home / "film.mp4", SIZE, round(seconds * FPS))

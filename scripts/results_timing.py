@@ -1,0 +1,124 @@
+"""How the cases of `scripts/benchmark results` are timed, and what a case gives.
+
+All works of a case run in turn in one process, round after round in another order, so that a machine whose speed drifts
+treats them alike; a ratio is that of two works of the same round, and what is told are medians and quartiles of these.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+Work = Callable[[], object]
+
+
+@dataclass(slots=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        seconds: quartiles and median for one unit, by the clock.
+        processor: median of the processors' time for one unit.
+        ratio: quartiles and median of this work over the first of the same round, by the clock; for one unit of each.
+        more: further columns, name → text or number.
+    """
+
+    seconds: tuple[float, float, float]
+    processor: float
+    ratio: tuple[float, float, float]
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Target:
+    """One of the promises.
+
+    Attributes:
+        name: what is compared.
+        value: as measured; None where it was not.
+        limit: that it must not exceed.
+        why: why it is missed, if it is.
+    """
+
+    name: str
+    value: float | None
+    limit: float
+    why: str = ""
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the value is within the limit, to the second digit, as it is told."""
+        return self.value is not None and round(self.value, 2) <= self.limit
+
+
+@dataclass(slots=True)
+class Table:
+    """What one case gives: rows, the first of which is what the others are compared with."""
+
+    title: str
+    note: str
+    rows: dict[str, Row]
+    targets: list[Target] = field(default_factory=list)
+    runs: int = 0
+
+    def document(self) -> dict[str, Any]:
+        """As it stands in the JSON."""
+        return asdict(self) | {"targets": [asdict(one) | {"met": one.is_met} for one in self.targets]}
+
+
+def interleaved(works: Mapping[str, Work], runs: int, *, units: Mapping[str, int] | None = None) -> dict[str, Row]:
+    """Rows of works that take turns.
+
+    Args:
+        works: the first is the one that ratios are taken to.
+        runs: rounds; before them each work runs once untimed.
+        units: how many units (clips) one call makes, 1 by default; all times are for one unit.
+    """
+    names, per = list(works), {name: (units or {}).get(name, 1) for name in works}
+    for work in works.values():
+        work()
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    for run in range(runs):
+        for name in names[run % len(names) :] + names[: run % len(names)]:
+            gc.collect()  # what the one before left behind is not this one's cost
+            found[name].append(timed(works[name]))
+    return {name: row(found[name], found[names[0]], per[name], per[names[0]]) for name in names}
+
+
+def row(mine: Sequence[tuple[float, float]], first: Sequence[tuple[float, float]], units: int, others: int) -> Row:
+    """From (seconds by the clock, of processors) of two works in the same rounds."""
+    ratios = [one[0] / units / (other[0] / others) for one, other in zip(mine, first, strict=True)]
+    return Row(
+        quartiles([one[0] / units for one in mine]),
+        statistics.median(one[1] / units for one in mine),
+        quartiles(ratios),
+    )
+
+
+def ratio_of(works: tuple[Work, Work], runs: int) -> float:
+    """Median of the first's time over the second's, in pairs whose order alternates."""
+    rows = interleaved({"below": works[1], "above": works[0]}, max(2, runs))
+    return rows["above"].ratio[1]
+
+
+def timed(work: Work) -> tuple[float, float]:
+    """Seconds of a call, by the clock and of all processors; a GPU's work is waited for."""
+    started, worked = time.perf_counter(), time.process_time()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - started, time.process_time() - worked
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """Lower quartile, median, upper quartile; of fewer than four values the least, the median, the largest."""
+    if len(values) < 4:
+        return min(values), statistics.median(values), max(values)
+    low, median, high = statistics.quantiles(values, n=4)
+    return low, median, high

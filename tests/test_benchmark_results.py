@@ -1,0 +1,75 @@
+"""What `scripts/benchmark results` makes of figures: ratios within a round, targets, and the file of tables."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+
+
+@pytest.fixture(autouse=True)
+def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+
+
+def timing() -> Any:
+    return importlib.import_module("results_timing")
+
+
+def results_markdown(*arguments: Any) -> str:
+    return str(importlib.import_module("results_report").results_markdown(*arguments))
+
+
+def test_a_ratio_is_of_one_round_and_for_one_unit() -> None:
+    slow, fast = [(8.0, 4.0), (80.0, 4.0), (8.0, 4.0)], [(1.0, 1.0), (10.0, 1.0), (1.0, 1.0)]
+    made = timing().row(slow, fast, 4, 1)
+    assert made.ratio == (2.0, 2.0, 2.0)
+    assert made.seconds == (2.0, 2.0, 20.0)
+    assert made.processor == 1.0
+
+
+def test_works_take_turns_and_each_round_begins_with_another() -> None:
+    order: list[str] = []
+    rows = timing().interleaved({name: lambda name=name: order.append(name) for name in "abc"}, 3)
+    assert "".join(order) == "abc" + "abc" + "bca" + "cab"
+    assert rows["a"].ratio == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(("value", "is_met"), [(1.05, True), (1.054, True), (1.056, False), (None, False)])
+def test_a_target_is_met_to_the_digits_that_are_told(value: float | None, is_met: bool) -> None:
+    assert timing().Target("a over b", value, 1.05).is_met == is_met
+
+
+def document(*, gpu: str | None = None, load: float = 0.1) -> dict[str, object]:
+    rows = {
+        "plain": timing().Row((1.0, 2.0, 3.0), 1.5, (1.0, 1.0, 1.0)),
+        "ours": timing().Row((0.5, 1.0, 1.5), 0.7, (0.4, 0.5, 0.6), {"gradcam": 0.9999876}),
+    }
+    targets = [
+        timing().Target("ours over plain", 0.5, 0.75),
+        timing().Target("ours over nothing", 2.0, 1.0, "it is heavy"),
+    ]
+    table = timing().Table("tiny: maps", "Seconds.", rows, targets, 3)
+    case = {"tables": [table.document()], "seconds": 120, "load_before": load}
+    machine = {"cpu": "a cpu", "cores": 2, "gpu": gpu, "system": "Linux", "python": "3.11"}
+    return {"cases": {"maps": case}, "machine": machine, "versions": {"vidcam": "1"}}
+
+
+def test_the_file_says_what_was_measured_met_and_missed() -> None:
+    text = results_markdown(document(), ("maps", "film"))
+    assert "| ours | 1 | 0.7 | 0.50 (0.40–0.60) | 0.999988 |" in text
+    assert "| ours over plain | 0.75 | 0.50 | met |" in text
+    assert "| ours over nothing | 1.00 | 2.00 | **missed**: it is heavy |" in text
+    assert "CUDA: not measured: no GPU" in text
+    assert "film: not run yet" in text
+    assert "Other work ran" not in text
+
+
+def test_the_file_says_if_the_machine_was_busy_or_has_a_gpu() -> None:
+    text = results_markdown(document(gpu="a gpu", load=7.0), ("maps",))
+    assert "load up to 7" in text
+    assert "no GPU" not in text
