@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from vidcam.cam.audit import find_sink
+from vidcam.cam.conduct import untouched
 from vidcam.cam.record import record
 from vidcam.cam.volume import combine, hirescam, layercam
 from vidcam.cam.weights import (
@@ -43,6 +44,7 @@ from vidcam.metrics.order import rank_ties, tie_field, voxel_order
 from vidcam.metrics.pointing import pointing
 from vidcam.metrics.retention import DEFAULT_THETAS, keep_top
 from vidcam.models.model import Model
+from vidcam.models.optimise import optimised
 from vidcam.models.registry import load_model
 from vidcam.pipelines.clipset import Entry, read_clips
 from vidcam.pipelines.masked import MaskedForwards
@@ -393,15 +395,17 @@ def _measure(
     out: Path | None,
     done: dict[str, dict[str, list[float]]],
 ) -> None:
-    model = load_model(name, device="cpu")
-    model.module.eval()
+    plain = load_model(name, device="cpu")
+    layers = [str(plain.spec.layer), *([earlier] if earlier else [])]
+    model, _ = optimised(plain, layers)
     wanted = (*BASELINES, *chosen) if chosen else ()
-    search = Search(model, [str(model.spec.layer), *([earlier] if earlier else [])], entries, wanted)
+    search = Search(model, layers, entries, wanted)
     forwards = MaskedForwards(model, 4)
     for seen in search.seen:
         clip = seen.sample.entry.name
         if clip not in done:
-            done[clip] = figures(search, seen, wanted, forwards)
+            with untouched(model.module):
+                done[clip] = figures(search, seen, wanted, forwards)
             if out:
                 with out.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({"clip": clip, "group": seen.group, "figures": done[clip]}) + "\n")
