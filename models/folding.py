@@ -177,7 +177,8 @@ def _fold_pair(convolution: nn.Module, norm: nn.Module) -> None:
     weight: Tensor = convolution.weight  # type: ignore[assignment]
     scale, shift = _scale_and_shift(norm).to(weight.device)
     bias = _double(convolution.bias)  # type: ignore[arg-type]
-    new = weight.detach().double() * scale.reshape(-1, *[1] * (weight.ndim - 1))
+    new = weight.detach().to(torch.float64, copy=True)
+    new *= scale.reshape(-1, *[1] * (weight.ndim - 1))
     for name, values in (("weight", new), ("bias", shift if bias is None else bias * scale + shift)):
         setattr(convolution, name, nn.Parameter(values.to(weight.dtype), requires_grad=False))
 

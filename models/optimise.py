@@ -138,13 +138,14 @@ def _halve(network: nn.Module, shape: tuple[int, ...], precision: Precision) -> 
     if not weighted:
         return "it has no weights"
     half, classifier = getattr(torch, _HALVES[precision]), network.get_submodule(weighted[-1])
+    own = next(classifier.parameters()).dtype
     for module in network.modules():
         if module is not classifier and not isinstance(module, _BatchNorm):
             _convert(module, half)
     network.register_forward_pre_hook(partial(_cast, half))
     for module in (_head_of(network, weighted[-1]), *_unsupported(network)):
         if module is not network:
-            module.register_forward_pre_hook(partial(_cast, torch.float32))
+            module.register_forward_pre_hook(partial(_cast, own))
     return None
 
 

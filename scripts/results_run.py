@@ -22,6 +22,8 @@ from results_timing import Table, Target, interleaved
 
 import vidcam
 from vidcam.cam.methods import PAIR_METHODS
+from vidcam.models.optimise import optimised
+from vidcam.models.registry import load_model
 
 Case = Callable[[Sequence[str], int], list[Table]]
 
@@ -30,9 +32,6 @@ def cuda(networks: Sequence[str], runs: int) -> list[Table]:
     """Explanations a second beside plain bf16 inference, on a GPU; none where there is none."""
     if not torch.cuda.is_available():
         return []
-    from vidcam.models.optimise import optimised
-    from vidcam.models.registry import load_model
-
     tables = []
     for name in networks:
         layer = results_maps.LAYERS[name][0]
@@ -114,9 +113,13 @@ def scaling_command(runs: int, networks: tuple[str, ...]) -> None:
 def peak(network: str, entry: str) -> None:
     """Peak memory in megabytes of a process that does one thing three times."""
     layer = results_maps.LAYERS[network][0]
-    made = results_maps.Network(network, layer)
-    clip, module = made.clip(1), made.copied() if entry == "vidcam" else made.plain
-    del made
+    loaded = load_model(network, device="cpu", weights="random")
+    module, clip = loaded.module, torch.randn(1, 3, *loaded.spec.input_size)
+    if entry == "vidcam":
+        module = optimised(loaded, [layer])[0].module
+    else:
+        module.to(memory_format=torch.contiguous_format)
+    del loaded
     work: Callable[[], object] = partial(plain_forward, module, clip)
     if entry == "vidcam":
         work = partial(vidcam.explain, module, clip, layer=layer, methods=tuple(PAIR_METHODS), target=0)

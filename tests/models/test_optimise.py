@@ -233,18 +233,19 @@ def test_a_network_with_hooks_or_unknown_layers_runs_as_it_is() -> None:
     assert forward == Forward(reason="it has hooks")
 
 
-def test_the_network_is_never_modified() -> None:
-    model = model_of(with_statistics(Net()))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_network_is_never_modified(dtype: torch.dtype) -> None:
+    model = model_of(with_statistics(Net()).to(dtype))
     before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
     strides = {name: tensor.stride() for name, tensor in model.module.state_dict().items()}
-    former = answers(model.module, clips())
+    former = answers(model.module, clips(dtype=dtype))
     for precision in ("float32", "bf16"):
         faster, _ = optimised(model, ["bn2"], precision=precision)
-        explain(faster.module, clips(), layer="bn2")
+        explain(faster.module, clips(dtype=dtype), layer="bn2")
     after = model.module.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(after[name], before[name]) and after[name].stride() == strides[name] for name in before)
-    assert torch.equal(answers(model.module, clips()), former)
+    assert torch.equal(answers(model.module, clips(dtype=dtype)), former)
     assert all(parameter.requires_grad for parameter in model.module.parameters())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.module.modules())
 
