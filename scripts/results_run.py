@@ -74,7 +74,7 @@ CASES: Mapping[str, tuple[Case, int]] = MappingProxyType(
         "agreement": (lambda _, __: [results_maps.agreement()], 1),
         "film-30s": (lambda networks, runs: [results_films.film(networks[-1], 30, runs)], 1),
         "film-10min": (lambda _, runs: [results_films.film("tiny_r3d", 600, runs)], 1),
-        "score": (lambda networks, _: [results_films.scoring(networks[0], 3)], 1),
+        "score": (lambda networks, _: [results_films.scoring(networks[0], 6)], 1),
         "random": (lambda _, runs: results_films.random_access(runs), 9),
         "render": (lambda _, runs: results_films.drawing(runs), 5),
         "cuda": (cuda, 7),
