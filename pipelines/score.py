@@ -207,11 +207,11 @@ class _Run:
         return ScoredClips(summary, table, tuple(self._out / name for name in names), forwards)
 
     def _sanity(self) -> dict[str, Any] | None:
-        """Made once for a number of clips, then read again."""
+        """Made once for a number of clips, then read again; anew where failed clips were tried again."""
         options, stated = self._options, self._out / "scores" / "sanity.json"
         if not options.sanity:
             return None
-        if stated.exists():
+        if stated.exists() and not options.retry_failed:
             former: dict[str, Any] = json.loads(stated.read_text("utf-8"))
             if former["asked"] == options.sanity:
                 return former

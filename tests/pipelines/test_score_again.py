@@ -66,6 +66,19 @@ def test_clips_that_failed_are_tried_again_if_that_is_asked(mended: tuple[Path, 
     assert run(manifest, out, AGAIN).forwards == (0, 0)
 
 
+def test_the_sanity_checks_are_of_the_first_clips_that_can_be_read_now(mended: tuple[Path, Path]) -> None:
+    manifest, out = mended
+    film, away = manifest.parent / "film1.mkv", manifest.parent / "away"
+    film.rename(away)
+    before = run(manifest, out, replace(QUICK, sanity=2)).summary["sanity"]
+    assert before["clips"] == ["film0.mkv", "film2.mkv"]
+    away.rename(film)
+    assert run(manifest, out, replace(QUICK, sanity=2)).summary["sanity"] == before
+    after = run(manifest, out, replace(AGAIN, sanity=2)).summary["sanity"]
+    assert after["clips"] == ["film0.mkv", "film1.mkv"]
+    assert run(manifest, out, replace(QUICK, sanity=2)).summary["sanity"] == after
+
+
 def test_an_interruption_costs_a_part_and_no_row(mended: tuple[Path, Path], tmp_path: Path) -> None:
     def interrupt(stage: str, _done: float, _total: float | None) -> None:
         if stage == "scoring failed clips again":
