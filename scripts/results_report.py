@@ -68,7 +68,9 @@ def _targets(cases: Sequence[tuple[str, Any]]) -> list[str]:
     ]
     lines = ["## Targets", "", "| target | limit | measured | |", "| --- | --- | --- | --- |"]
     for target in found:
-        verdict = "met" if target["met"] else f"**missed**{': ' + target['why'] if target['why'] else ''}"
+        verdict = (
+            "met" if target["met"] else f"**missed**{'; supposed reason: ' + target['why'] if target['why'] else ''}"
+        )
         lines.append(f"| {target['name']} | {target['limit']:.2f} | {target['value']:.2f} | {verdict} |")
     return [*lines, ""]
 

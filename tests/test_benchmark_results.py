@@ -63,7 +63,7 @@ def test_the_file_says_what_was_measured_met_and_missed() -> None:
     text = results_markdown(document(), ("maps", "film"))
     assert "| ours | 1 | 0.7 | 0.50 (0.40–0.60) | 0.999988 |" in text
     assert "| ours over plain | 0.75 | 0.50 | met |" in text
-    assert "| ours over nothing | 1.00 | 2.00 | **missed**: it is heavy |" in text
+    assert "| ours over nothing | 1.00 | 2.00 | **missed**; supposed reason: it is heavy |" in text
     assert "CUDA: not measured: no GPU" in text
     assert "film: not run yet" in text
     assert "Other work ran" not in text
