@@ -45,7 +45,8 @@ def _head(document: Mapping[str, Any], cases: Sequence[tuple[str, Any]]) -> list
     ]
     if busy > machine["cores"]:
         lines.append(
-            f"**Other work ran on the machine (load up to {busy:g} before a case): seconds are worth little.**"
+            f"Before a case there was a load up to {busy:g}, what the case before had left included; where that is "
+            f"other work, ratios are worth more than seconds."
         )
     lines += ["", "Versions: " + ", ".join(f"{name} {number}" for name, number in versions.items()) + ".", ""]
     lines += [

@@ -66,7 +66,7 @@ def test_the_file_says_what_was_measured_met_and_missed() -> None:
     assert "| ours over nothing | 1.00 | 2.00 | **missed**; supposed reason: it is heavy |" in text
     assert "CUDA: not measured: no GPU" in text
     assert "film: not run yet" in text
-    assert "Other work ran" not in text
+    assert "Before a case there was a load" not in text
 
 
 def test_the_file_says_if_the_machine_was_busy_or_has_a_gpu() -> None:
