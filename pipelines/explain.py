@@ -18,6 +18,7 @@ from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.pipelines.analyse import EXPLAINING, Footage, Question, analyse, target_layers
 from vidcam.pipelines.draw import DRAWING, PIXEL_SECONDS, drawn_seconds
+from vidcam.pipelines.grey import default_methods
 from vidcam.pipelines.options import DEFAULT_BATCH, ExplainOptions, rate
 from vidcam.pipelines.outputs import choose_stem, source_of, staging
 from vidcam.pipelines.prepare import prepare
@@ -88,7 +89,7 @@ class Explainer:
                 f"a foil was given with the target {PER_WINDOW!r}, which is another class in each window; leave one out"
             )
         ready = prepare(model, layers, precision=options.precision)
-        methods = given or ready.grey.methods
+        methods = given or default_methods(model, layers)
         question = Question(
             methods=methods,
             targets=targets,
@@ -97,12 +98,10 @@ class Explainer:
             fusion=options.fusion,
             fill=options.fill,
             batch_size=options.batch_size or DEFAULT_BATCH.get(model.device.type, DEFAULT_BATCH["cpu"]),
-            references=ready.grey.neutral.activations,
+            references=ready.neutral.activations,
         )
         exact = model if question.guided else None  # a ReLU's gate at 0 may turn with the last bit of what it is given
-        self._asked = Asked(
-            ready.model, options, question, ready.grey.neutral.sink, note, progress, ready.forward, exact
-        )
+        self._asked = Asked(ready.model, options, question, ready.neutral.sink, note, progress, ready.forward, exact)
 
     @classmethod
     def load(

@@ -1,45 +1,24 @@
-"""A model on a flat grey clip: does it run at all, where is its sink, what do the neutral methods subtract.
-
-One forward pass and one backward pass through the head for each model and size; good for all of its films.
-"""
+"""A model before its first film: on a flat grey clip, to try it out, and on noise, to choose the default methods."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import torch
 
 from vidcam.cam.ask import Ask
-from vidcam.cam.attribution import Attribution
 from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.cam.neutral import Neutral, neutral_of
-from vidcam.errors import InputError
+from vidcam.errors import InputError, VidcamError
 from vidcam.models.model import Model
 from vidcam.pipelines.analyse import torch_errors, watched
-from vidcam.preprocess import grey_input
+from vidcam.preprocess import grey_input, scale_pixels
 
 NEUTRAL_DEFAULT = ("neutral-gradcam", "gradcam++")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Grey:
-    """What a model does on grey.
-
-    Attributes:
-        neutral: references and sink.
-        is_pooled: whether g is one number for each channel and A >= 0: a pooled linear head behind a ReLU.
-    """
-
-    neutral: Neutral = field(repr=False)
-    is_pooled: bool
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """What is explained by default: behind a pooled linear head neutral-gradcam, else gradcam; docs/neutral.md."""
-        return NEUTRAL_DEFAULT if self.is_pooled else DEFAULT_METHODS
-
-
-def look_at_grey(model: Model, layers: Sequence[str]) -> Grey:
-    """Show the model a flat grey clip, and with that try it out.
+def look_at_grey(model: Model, layers: Sequence[str]) -> Neutral:
+    """Show the model a flat grey clip, and with that try it out; one forward pass, good for all of its films.
 
     Raises:
         InputError: the layer carries no map, or the model does not return as many scores as it has labels.
@@ -52,10 +31,21 @@ def look_at_grey(model: Model, layers: Sequence[str]) -> Grey:
                 f"model {model.spec.name!r} returns {classes} scores, expected {model.spec.classes} as its spec says; "
                 f"correct the spec's classes and labels"
             )
-        neutral = neutral_of(run)
-        return Grey(neutral, all(bool((a >= 0).all()) for a in neutral.activations.values()) and _is_uniform(run))
+        return neutral_of(run)
 
 
-def _is_uniform(run: Attribution) -> bool:
-    audits = run.explain(None, Ask(("gradcam++",))).alpha
-    return all(bool(audit.uniform.all()) for audit in audits.values())
+def default_methods(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
+    """What is explained where nothing was asked for: behind a pooled linear head neutral-gradcam, else gradcam.
+
+    docs/neutral.md has the evidence. Whether the head is one mean and one linear layer, and A >= 0, is seen on a clip
+    of noise, the same each time; a model that cannot be told of has no such head.
+    """
+    generator = torch.Generator().manual_seed(0)
+    noise = scale_pixels(255.0 * torch.rand(1, 3, *model.spec.input_size, generator=generator), model.spec.scaling)
+    try:
+        with torch_errors(model, 1), watched(model, noise.to(model.device), layers) as run:
+            is_rectified = all(bool((a >= 0).all()) for a in run.activations_of_layers.values())
+            run.explain(0, Ask(("cam",)))  # refused but behind one mean and one linear layer
+    except VidcamError:
+        return DEFAULT_METHODS
+    return NEUTRAL_DEFAULT if is_rectified else DEFAULT_METHODS

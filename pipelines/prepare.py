@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vidcam.cam.neutral import Neutral
 from vidcam.errors import VidcamError
 from vidcam.models.model import Model
 from vidcam.models.optimise import Forward, Precision, optimised
-from vidcam.pipelines.grey import Grey, look_at_grey
+from vidcam.pipelines.grey import look_at_grey
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,12 +19,12 @@ class Prepared:
     Attributes:
         model: for everything that looks at the layers; weights are drawn anew in the given one, not in this.
         forward: which paths it takes.
-        grey: what it does on a flat grey clip.
+        neutral: what it does on a flat grey clip.
     """
 
     model: Model
     forward: Forward
-    grey: Grey
+    neutral: Neutral
 
 
 def prepare(model: Model, layers: Sequence[str], *, precision: Precision = "float32") -> Prepared:

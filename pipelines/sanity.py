@@ -109,7 +109,7 @@ def _watched(model: Model, clip: Tensor, question: Question) -> AbstractContextM
 def _references(model: Model, question: Question) -> Mapping[str, Tensor]:
     """What the randomised model itself shows on grey."""
     try:
-        return look_at_grey(model, question.layers).neutral.activations
+        return look_at_grey(model, question.layers).activations
     except VidcamError:
         return {}
 

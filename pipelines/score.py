@@ -116,7 +116,7 @@ class _Run:
         self._command, self._progress = command, progress
         self._question = _question(model, options, None if options.overwrite else stated_batch_size(out))
         self._ready = prepare(model, self._question.layers, precision=options.precision)  # before anything is written
-        self._question = replace(self._question, references=self._ready.grey.neutral.activations)
+        self._question = replace(self._question, references=self._ready.neutral.activations)
         self._columns = score_columns(options.chosen_measures, options.thetas)
         self._scorer: ClipScorer | None = None
 
@@ -160,7 +160,7 @@ class _Run:
         """Try the clips of `again` once more, part by part, then go on behind the last part."""
         question = replace(self._question, batch_size=parts.last_batch_size or self._question.batch_size)
         model = self._ready.model
-        scorer = self._scorer = ClipScorer(model, question, self._options, self._ready.grey.neutral.sink)
+        scorer = self._scorer = ClipScorer(model, question, self._options, self._ready.neutral.sink)
         entries = self._clips.entries
         chosen = [entries[clip] for clips in again.values() for clip in clips] + list(entries[parts.done :])
         load = partial(load_sample, spec=self._model.spec)

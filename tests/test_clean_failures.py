@@ -62,7 +62,7 @@ def former(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 # ---- a full disk
 
 STAGES = {
-    "overlay": ("overlay", "_neutral-gradcam.mp4"),
+    "overlay": ("overlay", "_gradcam.mp4"),
     "map": ("map", "_map.mp4"),
     "sheet": ("sheet", ".png"),
     "data": ("data", ".npz"),

@@ -40,7 +40,7 @@ def test_explain_prints_paths_on_standard_output_and_the_rest_on_standard_error(
     assert output.out.splitlines() == [
         str(tmp_path / "out" / name)
         for name in (
-            "film_bright-thing_neutral-gradcam.mp4",
+            "film_bright-thing_gradcam.mp4",
             "film_bright-thing_gradcam++.mp4",
             "film.png",
             "film.npz",

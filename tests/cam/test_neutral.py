@@ -156,7 +156,7 @@ def test_without_a_neutral_clip_it_is_refused() -> None:
     with pytest.raises(InputError, match=r"neutral-gradcam subtracts .* 'relu' .* pass neutral= with such a clip"):
         vidcam.explain(net, clip, layer="relu", methods=["neutral-gradcam"])
     other = vidcam.look_at_neutral(net, clip, layer="after")
-    with pytest.raises(InputError, match="'relu' shows on a clip without content, which was not given"):
+    with pytest.raises(InputError, match="looked at in layer 'after' and this one in 'relu', expected the same"):
         vidcam.explain(net, clip, layer="relu", methods=["neutral-gradcam"], neutral=other)
 
 

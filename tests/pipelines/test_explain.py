@@ -64,9 +64,11 @@ def test_all_outputs_and_their_names(film: FilmMaker, tmp_path: Path) -> None:
 
 
 def test_the_default_methods_are_those_of_the_head(film: FilmMaker, tmp_path: Path) -> None:
-    result = explain_video(film(), tmp_path / "out", model=brightness_model())
+    result = explain_video(film(), tmp_path / "pooled", model=pooled_model())
     assert list(result.document["targets"][0]["methods"]) == ["neutral-gradcam", "gradcam++"]
-    assert (tmp_path / "out" / "film_bright-thing_neutral-gradcam.mp4").exists()
+    assert next((tmp_path / "pooled").glob("film_*_neutral-gradcam.mp4")).exists()
+    result = explain_video(film(), tmp_path / "sums", model=brightness_model())
+    assert list(result.document["targets"][0]["methods"]) == ["gradcam", "gradcam++"]
 
 
 def test_the_document(film: FilmMaker, tmp_path: Path) -> None:

@@ -69,7 +69,12 @@ def test_the_map_follows_the_square_through_a_stretch(height: int, width: int, t
     frames, centres = moving_square(100, height, width)
     source = write_video(tmp_path / "film.mp4", frames, fps=Fraction(25), codec="libx264", pixel_format="yuv420p")
     model = Model(R3D_LIKE, BrightnessNet(), ("Bright thing", "dark/thing"), "by hand")
-    result = explain_video(source, tmp_path / "out", model=model, options=ExplainOptions(outputs=("data",)))
+    result = explain_video(
+        source,
+        tmp_path / "out",
+        model=model,
+        options=ExplainOptions(methods=("neutral-gradcam", "gradcam++"), outputs=("data",)),
+    )
     assert result.film.geometry.view_box == pytest.approx(
         (8 * height / 128, 30 * width / 171, 120 * height / 128, 142 * width / 171)
     )
@@ -116,6 +121,9 @@ def test_the_moving_square_is_no_sink(tmp_path: Path) -> None:
     frames, _ = moving_square(100, 96, 128)
     source = write_video(tmp_path / "film.mp4", frames, fps=Fraction(25))
     result = explain_video(
-        source, tmp_path / "out", model=brightness_model(), options=ExplainOptions(outputs=("data",))
+        source,
+        tmp_path / "out",
+        model=brightness_model(),
+        options=ExplainOptions(methods=("neutral-gradcam", "gradcam++"), outputs=("data",)),
     )
     assert not any(sentence.startswith("Sink") for sentence in result.audit)

@@ -15,7 +15,7 @@ from vidcam.cam.neutral import look_at_neutral
 from vidcam.errors import InputError, RunError
 from vidcam.models.model import Model
 from vidcam.pipelines.explain import Explainer
-from vidcam.pipelines.grey import look_at_grey
+from vidcam.pipelines.grey import default_methods, look_at_grey
 from vidcam.pipelines.options import ExplainOptions
 from vidcam.preprocess import grey_input
 
@@ -28,7 +28,7 @@ def test_a_model_of_other_scores_than_its_spec_says(classes: int) -> None:
         rf"model 'tiny' returns 2 scores, expected {classes} as its spec says; correct the spec's classes and labels"
     )
     with pytest.raises(InputError, match=message):
-        look_at_grey(model, "relu")
+        look_at_grey(model, ("relu",))
 
 
 class _LoudCorner(BrightnessNet):
@@ -41,11 +41,11 @@ class _LoudCorner(BrightnessNet):
 
 def test_the_sink_is_found_on_a_grey_clip() -> None:
     spec = replace(TINY_SPEC, classes=2)
-    sink = look_at_grey(Model(spec, _LoudCorner(), ("a", "b"), "by hand"), ("relu",)).neutral.sink
+    sink = look_at_grey(Model(spec, _LoudCorner(), ("a", "b"), "by hand"), ("relu",)).sink
     assert sink is not None
     assert sink.cells == ((0, 0, 7),)
     assert [sink.value, sink.median] == pytest.approx([50.5, 0.5])  # grey is 127.5 of 255
-    assert look_at_grey(Model(spec, BrightnessNet((4, 2, 2)), ("a", "b"), "by hand"), ("relu",)).neutral.sink is None
+    assert look_at_grey(Model(spec, BrightnessNet((4, 2, 2)), ("a", "b"), "by hand"), ("relu",)).sink is None
 
 
 @pytest.mark.parametrize("layer", ["relu", None])
@@ -72,6 +72,14 @@ def pooled_head() -> nn.Module:
     return nn.Sequential(nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 3))
 
 
+def two_linear_layers() -> nn.Module:
+    return nn.Sequential(nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+
+
+def maximum_head() -> nn.Module:
+    return nn.Sequential(nn.AdaptiveMaxPool3d(1), nn.Flatten(), nn.Linear(4, 3))
+
+
 def hidden_head() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(4 * 4 * 16 * 16, 8), nn.ReLU(), nn.Linear(8, 3))
 
@@ -82,20 +90,40 @@ def hidden_head() -> nn.Module:
         (lambda: _Headed(pooled_head()), ("neutral-gradcam", "gradcam++")),
         (lambda: _Headed(hidden_head()), ("gradcam", "gradcam++")),
         (lambda: _Headed(pooled_head(), is_rectified=False), ("gradcam", "gradcam++")),
+        (lambda: _Headed(two_linear_layers()), ("gradcam", "gradcam++")),
+        (lambda: _Headed(maximum_head()), ("gradcam", "gradcam++")),
     ],
-    ids=["pooled", "fully connected", "pooled, but negative"],
+    ids=["pooled", "fully connected", "pooled, but negative", "pooled, two layers", "the maximum"],
 )
 def test_the_default_methods_are_those_of_the_head(net: Callable[[], nn.Module], methods: tuple[str, ...]) -> None:
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(0)
         model = Model(TINY_SPEC, net(), ("a", "b", "c"), "by hand")
-    assert look_at_grey(model, ("relu",)).methods == methods
+    assert default_methods(model, ("relu",)) == methods
 
 
 def test_the_references_are_those_of_the_grey_clip() -> None:
     model = pooled_model()
     layer = "block2"
-    found = look_at_grey(model, (layer,)).neutral.activations
+    found = look_at_grey(model, (layer,)).activations
     expected = look_at_neutral(model.module, grey_input(model.spec), layer=layer).activations
     assert list(found) == [layer]
     assert torch.equal(found[layer], expected[layer])
+
+
+class _RootHead(nn.Module):
+    """Its score has no finite gradient where A = 0, as on grey."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu = nn.ReLU()
+
+    def forward(self, clip: Tensor) -> Tensor:
+        squares: Tensor = self.relu(clip - 0.6).pow(2)
+        return squares.mean(dim=(2, 3, 4)).sqrt()
+
+
+def test_a_model_without_a_finite_gradient_on_grey_is_not_refused() -> None:
+    model = Model(TINY_SPEC, _RootHead(), ("a", "b", "c"), "by hand")
+    assert not look_at_grey(model, ("relu",)).activations["relu"].any()
+    assert Explainer(model, ExplainOptions()) is not None

@@ -8,10 +8,11 @@ import pytest
 from tests.helpers.clipsets import write_set
 from tests.helpers.nets import BRIGHTNESS_SPEC, brightness_model, hidden_model
 from vidcam.cam.ask import Ask
+from vidcam.cam.neutral import Neutral
 from vidcam.models.model import Model
 from vidcam.pipelines.analyse import Question
 from vidcam.pipelines.clipset import read_clips
-from vidcam.pipelines.grey import Grey, look_at_grey
+from vidcam.pipelines.grey import look_at_grey
 from vidcam.pipelines.sanity import STAGES, _spread, sanity
 from vidcam.progress import silent
 
@@ -46,7 +47,7 @@ def test_the_neutral_reference_is_that_of_the_model_with_its_new_weights(
 ) -> None:
     model, seen = hidden_model(), []
 
-    def spied(model: Model, layers: Sequence[str]) -> Grey:
+    def spied(model: Model, layers: Sequence[str]) -> Neutral:
         seen.append(float(model.module.get_parameter("conv.weight").detach().sum()))
         return look_at_grey(model, layers)
 

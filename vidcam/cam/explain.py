@@ -17,6 +17,7 @@ from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.cam.neutral import Neutral, look_at_neutral
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.targets import ScoreName, Target
+from vidcam.errors import InputError
 from vidcam.explanation import Activation, Explanation
 
 
@@ -82,6 +83,7 @@ def explain(
     empty = _looked_at(model, neutral, layer, reshape)
     references = empty.activations if empty else {}
     with attribution(model, clip, layer=layer, references=references, **how) as run:
+        _require_same_layers(empty, run.layers)
         return replace(run.explain(target, ask), sink=empty.sink if empty else None)
 
 
@@ -113,6 +115,7 @@ def explain_each(
     empty = _looked_at(model, neutral, layer, reshape)
     how: dict[str, Any] = {"reshape": reshape, "fusion": fusion, "activation": activation}
     with attribution(model, clip, layer=layer, references=empty.activations if empty else {}, **how) as run:
+        _require_same_layers(empty, run.layers)
         found = run.explain_each(targets, ask)
     return tuple(replace(one, sink=empty.sink) for one in found) if empty else found
 
@@ -123,3 +126,11 @@ def _looked_at(
     if neutral is None or isinstance(neutral, Neutral):
         return neutral
     return look_at_neutral(model, neutral, layer=layer, reshape=reshape)
+
+
+def _require_same_layers(neutral: Neutral | None, layers: Sequence[str]) -> None:
+    if neutral is not None and set(neutral.layers) != set(layers):
+        raise InputError(
+            f"the neutral clip was looked at in layer {' + '.join(neutral.layers)!r} and this one in "
+            f"{' + '.join(layers)!r}, expected the same; name the layer in both"
+        )

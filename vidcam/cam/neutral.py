@@ -21,7 +21,7 @@ from vidcam.explanation import Sink
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neutral:
-    """A network on a clip without content; good for every clip of the same size, as often as wanted.
+    """A network on a clip without content; good for every clip of the same size while the weights stay what they are.
 
     Attributes:
         activations: layer → A₀, (1, D, t, h, w), detached: of the clip without content, or the median of several.
