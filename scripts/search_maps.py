@@ -13,7 +13,6 @@ colour and its heavily blurred self.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +22,7 @@ import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from search_report import BASELINES, by_group, held_out, table
 
 from vidcam.cam.audit import find_sink
 from vidcam.cam.conduct import untouched
@@ -35,10 +35,8 @@ from vidcam.cam.weights import (
     gradcam_weights,
 )
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
-from vidcam.metrics.bootstrap import Interval
 from vidcam.metrics.controls import centre_heat, shuffled_cells
 from vidcam.metrics.energy import energy
-from vidcam.metrics.intervals import bootstrap_means
 from vidcam.metrics.localization import localization
 from vidcam.metrics.order import rank_ties, tie_field, voxel_order
 from vidcam.metrics.pointing import pointing
@@ -54,17 +52,6 @@ from vidcam.pipelines.versions import Shown
 from vidcam.preprocess import fill_for, scale_pixels
 
 COLOURS = {"grey": 127.5, "black": 0.0, "white": 255.0}
-FIGURES = (*(f"retention {theta:g}" for theta in DEFAULT_THETAS), "loc 0.25", "loc 0.5", "pointing", "energy")
-COLUMNS = (
-    *FIGURES[: len(DEFAULT_THETAS)],
-    *(f"100 log(O/Y) {theta:g}" for theta in DEFAULT_THETAS),
-    *FIGURES[len(DEFAULT_THETAS) :],
-)
-BASELINES, CONTROLS = ("gradcam", "gradcam++"), ("random", "centre")
-OVER_BUDGET = ("median", "clip mean", "blurred")
-Figures = Mapping[str, Sequence[float]]
-"""Variant → its figures, in the order of FIGURES."""
-
 Weigh = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -229,7 +216,7 @@ class Search:
 
 
 def figures(search: Search, seen: Seen, chosen: Sequence[str], forwards: MaskedForwards) -> dict[str, list[float]]:
-    """Variant → its figures for one clip, in the order of FIGURES; NaN where there are no boxes."""
+    """Variant → its figures for one clip, in the order of `search_report.FIGURES`; NaN where there are no boxes."""
     clip = seen.sample.tensor[None].to(search.model.device)
     shown = Shown(clip, fill_for(clip, "black", search.model.spec.scaling))
     heats = search.heats(seen, seen.gradients)
@@ -260,87 +247,6 @@ def _localised(heat: Floats | None, inside: NDArray[np.bool_] | None) -> list[fl
     one, region = heat[None], inside[None]
     measures = (localization(one, region, 0.25), localization(one, region, 0.5), pointing(one, region))
     return [100.0 * float(found[0]) for found in (*measures, energy(one, region))]
-
-
-def by_group(found: Sequence[Figures], groups: Sequence[str]) -> list[Figures]:
-    """Clips of one group are one sample: their means."""
-    members: dict[str, list[Figures]] = {}
-    for figures_of_clip, group in zip(found, groups, strict=True):
-        members.setdefault(group, []).append(figures_of_clip)
-    return [
-        {name: np.array([clip[name] for clip in clips]).mean(axis=0).tolist() for name in clips[0]}
-        for clips in members.values()
-    ]
-
-
-def table(found: Sequence[Figures]) -> Iterator[str]:
-    """Markdown: each mean over groups with its paired difference from gradcam, in bold where the interval excludes 0.
-
-    The last column has a sign for each figure: better (+) or worse (-) than gradcam++, 95 % sure.
-    """
-    yield f"| variant | {' | '.join(COLUMNS)} | than gradcam++ |"
-    yield "| --- " * (2 + len(COLUMNS)) + "|"
-    of = {name: _columns(np.array([clip[name] for clip in found]).T) for name in found[0]}
-    for name, values in of.items():
-        means = [f"{one.value:.1f}" for one in _intervals(values)]
-        against = _intervals(values - of["gradcam"])
-        cells = [_cell(mean, one) for mean, one in zip(means, against, strict=True)] if name != "gradcam" else means
-        signs = [_sign(one) for one in _intervals(values - of["gradcam++"])]
-        yield f"| {name} | {' | '.join(cells)} | {' '.join(signs)} |"
-
-
-def held_out(found: Sequence[Figures]) -> Iterator[str]:
-    """Leave one source out: the best variant by all other groups, and what it gains on the group that was left out.
-
-    Best has the largest smaller one of two gains over gradcam, each in its own standard deviations: 100·log(O/Y), mean
-    over θ, and Loc(0.25). Controls do not compete, nor what needs more than one forward pass for a model.
-    """
-    names = [name for name in found[0] if name not in CONTROLS and not name.endswith(OVER_BUDGET)]
-    gains = np.stack([_gains(found, name) for name in names])  # (variants, groups, 2)
-    spread = np.nanstd(gains, axis=(0, 1))
-    picked, won = [], []
-    for left_out in range(gains.shape[1]):
-        others = np.delete(gains, left_out, axis=1) / spread
-        best = int(np.nanmean(others, axis=1).min(axis=1).argmax())
-        picked.append(names[best])
-        won.append(gains[best, left_out])
-    counts = ", ".join(f"{name} {count}" for name, count in Counter(picked).most_common())
-    kept, placed = _intervals(np.array(won).T)
-    yield f"Best by all groups but one: {counts} (of {len(picked)})."
-    gained = f"{_interval(kept)} of 100 log(O/Y), {_interval(placed)} of loc 0.25"
-    yield f"On the group left out it gains over gradcam {gained}."
-
-
-def _gains(found: Sequence[Figures], name: str) -> NDArray[np.float64]:
-    """(groups, 2), NaN where a group has no boxes."""
-    of = {each: _columns(np.array([group[each] for group in found]).T) for each in (name, "gradcam")}
-    difference, kept = of[name] - of["gradcam"], len(DEFAULT_THETAS)
-    return np.stack([difference[kept : 2 * kept].mean(axis=0), difference[COLUMNS.index("loc 0.25")]], axis=1)
-
-
-def _interval(one: Interval) -> str:
-    return f"{one.value:+.1f} [{one.low:.1f}, {one.high:.1f}]"
-
-
-def _columns(figures: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Those of COLUMNS: after the retentions their logarithms, the relative performance of EQ 16 at equal area."""
-    kept = figures[: len(DEFAULT_THETAS)]
-    logs = 100.0 * np.log(np.maximum(kept, 1e-6) / 100.0)
-    return np.concatenate([kept, logs, figures[len(DEFAULT_THETAS) :]])
-
-
-def _cell(mean: str, one: Interval) -> str:
-    text = _interval(one)
-    return f"{mean} {text if _sign(one) == '.' else f'**{text}**'}"
-
-
-def _sign(one: Interval) -> str:
-    return "+" if one.low > 0 else "-" if one.high < 0 else "."
-
-
-def _intervals(values: NDArray[np.float64]) -> list[Interval]:
-    names = [str(index) for index in range(values.shape[1])]
-    return bootstrap_means(values, lambda: np.random.default_rng(0), groups=names)
 
 
 def _named(name: str, reference: str) -> str:
