@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from tests.helpers.videos import TIME_BASE, Samples, write_video
@@ -16,6 +17,7 @@ from vidcam.explanation import Explanation
 from vidcam.film import Film
 from vidcam.geometry import Geometry
 from vidcam.origin import Origin, content_hash
+from vidcam.render.sheet import Sheet, draw_sheet
 from vidcam.timeline import Timeline
 
 SIZE = (128, 160)
@@ -98,3 +100,15 @@ def found_box(picture: NDArray[np.uint8], table: NDArray[np.uint8]) -> tuple[int
     hot = steps[::8][distance.argmin(axis=-1)] >= 128
     rows, columns = np.flatnonzero(hot.any(axis=1)), np.flatnonzero(hot.any(axis=0))
     return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+def sheets_drawn(monkeypatch: pytest.MonkeyPatch) -> list[Sheet]:
+    """The sheets that are drawn from now on, as they are drawn."""
+    sheets: list[Sheet] = []
+
+    def draw(sheet: Sheet) -> bytes:
+        sheets.append(sheet)
+        return draw_sheet(sheet)
+
+    monkeypatch.setattr("vidcam.pipelines.contact.draw_sheet", draw)
+    return sheets

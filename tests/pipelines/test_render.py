@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
-from tests.helpers.saved import BOX, COUNT, SIZE, found_box, grey_film, save_hot, uneven_ticks
+from tests.helpers.saved import BOX, COUNT, SIZE, found_box, grey_film, save_hot, sheets_drawn, uneven_ticks
 from tests.helpers.videos import TIME_BASE, click, click_seconds, write_video
 from vidcam.errors import EncodeError, InputError, MediaError, NameNotFoundError, OutputError
 from vidcam.film import load_film
@@ -27,7 +27,6 @@ from vidcam.pipelines.render_options import RenderOptions
 from vidcam.render.colormap import colour_table
 from vidcam.render.film_strip import strip_height
 from vidcam.render.letters import Box, caption_box
-from vidcam.render.sheet import Sheet, draw_sheet
 from vidcam.video.reader import open_video
 
 PTS = np.array(uneven_ticks(COUNT)) * float(TIME_BASE)
@@ -185,13 +184,7 @@ def test_side_by_side_labels_all_that_was_explained(
 
 
 def test_the_sheet_takes_the_audit_from_the_json(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sheets: list[Any] = []
-
-    def draw(sheet: Sheet) -> bytes:
-        sheets.append(sheet)
-        return draw_sheet(sheet)
-
-    monkeypatch.setattr("vidcam.pipelines.contact.draw_sheet", draw)
+    sheets = sheets_drawn(monkeypatch)
     saved.with_suffix(".json").write_text(json.dumps({"audit": ["Do not believe it."]}))
     try:
         assert render(saved, tmp_path / "s.png", form="sheet", targets=("running",)).frames == 8

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.saved import COUNT, SIZE, save_hot
+from tests.helpers.saved import COUNT, SIZE, save_hot, sheets_drawn
 from tests.pipelines.test_render import BARE, copied, opened, render
 from vidcam.errors import InputError, OutputError
 from vidcam.film import load_film
@@ -19,7 +19,6 @@ from vidcam.pipelines.render_options import RenderOptions
 from vidcam.progress import Course
 from vidcam.render.colormap import colour_table
 from vidcam.render.letters import Box, caption_box
-from vidcam.render.sheet import Sheet, draw_sheet
 
 
 @pytest.fixture(scope="module")
@@ -172,13 +171,7 @@ def test_options_without_effect_are_said(
 
 
 def test_the_sheet_is_of_what_was_asked_for(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sheets: list[Sheet] = []
-
-    def draw(sheet: Sheet) -> bytes:
-        sheets.append(sheet)
-        return draw_sheet(sheet)
-
-    monkeypatch.setattr("vidcam.pipelines.contact.draw_sheet", draw)
+    sheets = sheets_drawn(monkeypatch)
     asked: dict[str, Any] = {"form": "sheet", "targets": ("per-window",), "colours": "viridis"}
     render(saved, tmp_path / "s.png", **asked, start_seconds=0.5, end_seconds=0.8)
     (sheet,) = sheets

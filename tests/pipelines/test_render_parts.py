@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.helpers.saved import COUNT, SIZE, found_box, save_hot
+from tests.helpers.saved import COUNT, SIZE, found_box, save_hot, sheets_drawn
 from tests.helpers.videos import click, click_seconds, sound_span, write_video
 from tests.pipelines.test_render import BARE, PTS, opened, read, render
 from vidcam.errors import InputError, MediaError
@@ -19,7 +19,6 @@ from vidcam.origin import content_hash
 from vidcam.render.colormap import colour_table
 from vidcam.render.film_strip import FilmStrip, StripPicture
 from vidcam.render.letters import Box, colour_bar_box
-from vidcam.render.sheet import Sheet, draw_sheet
 from vidcam.timeline import Timeline
 
 
@@ -177,13 +176,7 @@ def test_what_is_known_of_the_film_is_said(saved: Path, tmp_path: Path) -> None:
 def test_the_sheet_tells_the_shown_target_s_own_probability_and_foil(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sheets: list[Sheet] = []
-
-    def draw(sheet: Sheet) -> bytes:
-        sheets.append(sheet)
-        return draw_sheet(sheet)
-
-    monkeypatch.setattr("vidcam.pipelines.contact.draw_sheet", draw)
+    sheets = sheets_drawn(monkeypatch)
     film = load_film(saved)
     first, second = film.explanations
     assert film.origin is not None
