@@ -51,7 +51,7 @@ ALLOWED = {
     "cli": {*INSIDE, "pipelines", "render_arguments", "terminal"},
     "render_arguments": set[str](),
     "terminal": {"names", "progress"},
-    "__main__": {"cli"},
+    "__main__": {"cli", "interrupts"},
     "__init__": {*INSIDE, "pipelines"},
 }
 EAGER_ROOT_NAMES = {"__version__"}  # a constant of the root, there before anything is imported

@@ -91,7 +91,7 @@ def test_the_wheel_carries_its_licence_and_its_command(built: Built) -> None:
         names = wheel.namelist()
         (entry_points,) = [name for name in names if name.endswith("entry_points.txt")]
         assert any(name.endswith("licenses/LICENSE") for name in names)
-        assert "vidcam = vidcam.cli:program" in wheel.read(entry_points).decode()
+        assert "vidcam = vidcam.__main__:program" in wheel.read(entry_points).decode()
 
 
 def test_the_sdist_holds_what_a_packager_needs(built: Built) -> None:

@@ -21,7 +21,7 @@ import click
 
 from vidcam import __version__
 from vidcam.errors import InputError, VidcamError
-from vidcam.interrupts import interruptible
+from vidcam.interrupts import INTERRUPTED, SENTENCE, Interruption, interruptible, loading
 from vidcam.names import as_text, one_line
 from vidcam.render_arguments import render_arguments
 from vidcam.terminal import Bar, print_rows, print_text, say
@@ -42,7 +42,7 @@ _MODEL_COLUMNS = {
 }
 """Of a model's row, what the table shows and under which title; `--json` has all."""
 
-DONE, FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, UNUSABLE = 0, 1, 2
 
 _MOST_FAILURES = 10
 """Clips of a set whose failure is said on standard error; all of them stand in scores.csv."""
@@ -62,21 +62,21 @@ def _rate(text: str) -> Fraction:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    with interruptible():
-        return _run(arguments)
+    with interruptible() as interruption:
+        return _run(arguments, interruption)
 
 
 def program() -> NoReturn:
     """Run the command line as a process of its own; interrupted, it ends at once, whatever signals still come."""
-    with interruptible():
-        code = _run(None)
+    with interruptible() as interruption:
+        code = _run(None, interruption)
         if code == INTERRUPTED:  # the interpreter waits for threads when it ends, and there a signal is a traceback
             sys.stderr.flush()
             os._exit(code)
     sys.exit(code)
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _run(arguments: Sequence[str] | None, interruption: Interruption) -> int:
     if "" not in sys.path:  # a model of one's own lies in the current folder, as with python -m
         sys.path.insert(0, "")
     try:
@@ -85,7 +85,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.exceptions.Exit as exc:
         return exc.exit_code
     except (click.Abort, KeyboardInterrupt):
-        say("interrupted; nothing half-written was left")
+        say(SENTENCE)
         return INTERRUPTED
     except (click.ClickException, VidcamError, OSError) as exc:
         if isinstance(exc, click.exceptions.NoArgsIsHelpError):
@@ -93,6 +93,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         else:
             say(f"error: {_sentence(exc)}")
         return _code(exc)
+    except Exception:
+        if not interruption.has_come:
+            raise
+        say(SENTENCE)  # what an interruption in the middle of an import, or of foreign code, has become
+        return INTERRUPTED
     return code if isinstance(code, int) else DONE
 
 
@@ -158,8 +163,9 @@ def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_
     vidcam explain film.mp4 -o out
     vidcam explain film.mp4 -o out --target "arm wrestling" --method gradcam++ --outputs overlay,map
     """  # noqa: D301 – click reads the \b as 'do not wrap'
-    from vidcam.pipelines.explain import Explainer
-    from vidcam.pipelines.options import ExplainOptions
+    with loading():
+        from vidcam.pipelines.explain import Explainer
+        from vidcam.pipelines.options import ExplainOptions
 
     files = {name: given.pop(name) for name in ("weights", "labels", "mean_cube")}
     if given["outputs"] is not None:
@@ -215,8 +221,9 @@ def score(clips: Path, out: Path, model: str, device: str, *, as_json: bool, **g
     vidcam score clips/ -o out
     vidcam score manifest.csv -o out --measures all --method gradcam --method gradcam++ --sanity 4
     """  # noqa: D301 – click reads the \b as 'do not wrap'
-    from vidcam.pipelines.score import score_clips
-    from vidcam.pipelines.score_options import ScoreOptions
+    with loading():
+        from vidcam.pipelines.score import score_clips
+        from vidcam.pipelines.score_options import ScoreOptions
 
     files = {name: given.pop(name) for name in ("weights", "labels", "mean_cube")}
     given["batch_size"] = _batch(given["batch_size"])
@@ -239,8 +246,9 @@ def render(explanation: Path, out: Path, *, as_json: bool, **given: Any) -> None
     vidcam render out/film.npz -o film.mp4 --strip
     vidcam render out/film.npz -o film.gif --style side-by-side --height 240 --start 4 --end 8
     """  # noqa: D301 – click reads the \b as 'do not wrap'
-    from vidcam.pipelines.render import render_film
-    from vidcam.pipelines.render_options import RenderOptions
+    with loading():
+        from vidcam.pipelines.render import render_film
+        from vidcam.pipelines.render_options import RenderOptions
 
     options = RenderOptions(**{name: value for name, value in given.items() if value not in (None, ())})
     with Bar() as bar:
@@ -261,9 +269,10 @@ def render(explanation: Path, out: Path, *, as_json: bool, **given: Any) -> None
 @_DEVICE
 def demo(out: Path, device: str, *, offline: bool) -> int:
     """Explain a real clip with I3D: fetches both once; replaces the results of a former demo."""
-    from vidcam.pipelines.demo import demo_scene
-    from vidcam.pipelines.explain import Explainer
-    from vidcam.pipelines.options import ExplainOptions
+    with loading():
+        from vidcam.pipelines.demo import demo_scene
+        from vidcam.pipelines.explain import Explainer
+        from vidcam.pipelines.options import ExplainOptions
 
     with Bar() as bar:
         scene = demo_scene(out, offline=offline, device=device, progress=bar.progress)
@@ -278,7 +287,8 @@ def demo(out: Path, device: str, *, offline: bool) -> int:
 @_JSON
 def models(*, as_json: bool) -> None:
     """List the models."""
-    from vidcam.models.registry import model_entries
+    with loading():
+        from vidcam.models.registry import model_entries
 
     rows = [
         {
@@ -309,7 +319,8 @@ def models(*, as_json: bool) -> None:
 @_JSON
 def layers(model: str, *, every: bool, as_json: bool) -> None:
     """List the layers of MODEL that can carry a map: name, grid, stride in frames and pixels."""
-    from vidcam.pipelines.inspect import layer_rows
+    with loading():
+        from vidcam.pipelines.inspect import layer_rows
 
     print_rows(layer_rows(model, every=every), as_json=as_json)
 
