@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -154,6 +158,41 @@ def test_planes_are_resampled_as_a_double_sum() -> None:
         n, y, x = index
         expected[index] = sum(rows[y, i] * plane[n, i, j] * columns[x, j] for i in range(3) for j in range(4))
     np.testing.assert_allclose(resample_plane(plane, rows, columns), expected)
+
+
+@pytest.mark.parametrize(("stack", "size"), [((), (700, 1300)), ((3,), (300, 2000)), ((2, 2), (1, 50_000))])
+def test_large_planes_are_the_same_double_sum(stack: tuple[int, ...], size: tuple[int, int]) -> None:
+    """They are worked out in parts."""
+    plane = np.random.default_rng(0).random((*stack, 5, 9))
+    rows, columns = resize_matrix(size[0], 5), resize_matrix(size[1], 9)
+    expected = np.einsum("ya,...ab,xb->...yx", rows, plane, columns, optimize=True)
+    np.testing.assert_allclose(resample_plane(plane, rows, columns), expected, rtol=1e-12)
+    np.testing.assert_allclose(upsample_volume(plane, size), expected, rtol=1e-12)
+    low, high = 0.2, 0.9
+    np.testing.assert_array_equal(normalise(expected, low, high), np.clip((expected - low) / (high - low), 0.0, 1.0))
+    turned = np.moveaxis(expected, -1, 0)
+    np.testing.assert_array_equal(normalise(turned, low, high), np.clip((turned - low) / (high - low), 0.0, 1.0))
+
+
+def test_no_threads_are_started_that_go_on_spinning() -> None:
+    program = """if True:
+        import time
+        import numpy as np
+        from vidcam.maps import normalise, resample_plane, resize_matrix, upsample_volume
+
+        rows, columns = (resize_matrix(length, 7).astype(np.float32) for length in (1080, 1920))
+        planes = np.random.default_rng(0).random((4, 7, 7)).astype(np.float32)
+        all_threads, this_one = time.process_time(), time.thread_time()
+        for _ in range(10):
+            normalise(resample_plane(planes[0], rows, columns), 0.1, 0.9)
+            upsample_volume(planes, (512, 512))
+        all_threads, this_one = time.process_time() - all_threads, time.thread_time() - this_one
+        assert all_threads < 1.3 * this_one, (all_threads, this_one)
+        """
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_normalise_by_hand() -> None:

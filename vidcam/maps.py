@@ -6,6 +6,9 @@ separable, it is one small matrix for each axis (`interpolation_matrix`), which 
 the model's pixels, at the source's pixels, at a source frame's time stamp.
 
 Normalisation is one min-max over (T, H, W) of a clip, or of a whole film (never per frame, which flickers).
+
+Products are taken in parts too small for OpenBLAS to start threads: those go on spinning between the frames of a film,
+on the cores that decode and encode. The numbers are the same to the bit.
 """
 
 from __future__ import annotations
@@ -21,6 +24,12 @@ Floats = NDArray[np.floating[Any]]
 
 ROUNDING = 1e-6
 """A range below this share of its maximum is the rounding of a constant map, not evidence."""
+
+_ALONE = 1 << 18
+"""Multiplications of a matrix product up to which OpenBLAS takes one thread."""
+
+_AT_ONCE = 1 << 15
+"""Numbers of a part that stays in the processor's cache through several steps."""
 
 
 def interpolation_matrix(positions: Floats, cells: int) -> NDArray[np.float64]:
@@ -63,7 +72,7 @@ def upsample_volume(volume: Floats, size: tuple[int, ...]) -> Floats:
     result: Floats = volume if volume.dtype == np.float64 else volume.astype(np.float32, copy=False)
     for axis, length in zip(range(-len(size), 0), size, strict=True):
         matrix = resize_matrix(length, volume.shape[axis]).astype(result.dtype)
-        result = np.moveaxis(np.matmul(np.moveaxis(result, axis, -1), matrix.T), -1, axis)
+        result = np.moveaxis(_product(np.moveaxis(result, axis, -1), matrix.T), -1, axis)
     return result
 
 
@@ -78,8 +87,23 @@ def resample_plane(plane: Floats, rows: Floats, columns: Floats) -> Floats:
     Returns:
         (..., H, W).
     """
-    resampled: Floats = np.matmul(np.matmul(rows, plane), columns.T)
-    return resampled
+    return _product(_product(rows, plane), columns.T)
+
+
+def _product(left: Floats, right: Floats) -> Floats:
+    """`left @ right` of (..., M, K) or (K,) and (..., K, L), a few rows at a time."""
+    cells, length = right.shape[-2:]
+    step = max(1, _ALONE // max(1, cells * length))
+    if left.ndim < 2 or left.shape[-2] <= step:
+        whole: Floats = np.matmul(left, right)
+        return whole
+    stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    result = np.empty((*stack, left.shape[-2], length), np.result_type(left, right))
+    right = np.ascontiguousarray(right)
+    for start in range(0, left.shape[-2], step):
+        rows = slice(start, start + step)
+        np.matmul(left[..., rows, :], right, out=result[..., rows, :])
+    return result
 
 
 def normalise(heat: Floats, low: float, high: float) -> Floats:
@@ -92,9 +116,13 @@ def normalise(heat: Floats, low: float, high: float) -> Floats:
         return np.zeros_like(heat)
     if high - low <= ROUNDING * high:
         return np.ones_like(heat)
-    scaled: Floats = heat - low
-    scaled /= high - low  # in place: at 4K each new array costs as much as the arithmetic
-    return np.clip(scaled, 0.0, 1.0, out=scaled)
+    scaled = np.ascontiguousarray(heat - low)
+    parts = scaled.reshape(-1)  # in place: at 4K each new array costs as much as the arithmetic
+    for start in range(0, parts.size, _AT_ONCE):
+        part = parts[start : start + _AT_ONCE]
+        part /= high - low
+        np.clip(part, 0.0, 1.0, out=part)
+    return scaled
 
 
 def normalise_per_clip(heat: Floats) -> Floats:
