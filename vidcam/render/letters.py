@@ -51,8 +51,9 @@ class Box:
     """A translucent picture.
 
     Attributes:
-        ink: (h, w, 3) uint16, colour times opacity (0 to 255) times 255.
-        keep: (h, w, 1) uint16, what stays of the footage, 0 to 255.
+        ink: (h, w, 3) uint16, colour times opacity (0 to 255) times 255, and 127 to round.
+        keep: (h, w, 3) uint16, what stays of the footage, 0 to 255, for each channel, as numpy is ten times slower on
+            one number for three.
     """
 
     ink: NDArray[np.uint16]
@@ -66,7 +67,10 @@ class Box:
         top = margin_px if corner == "top left" else frame.shape[0] - margin_px - height
         left = margin_px if corner == "top left" else frame.shape[1] - margin_px - width
         part = frame[top : top + height, left : left + width]
-        part[:] = (part * self.keep + self.ink + np.uint16(127)) // np.uint16(255)
+        mixed = np.multiply(part, self.keep)
+        mixed += self.ink
+        mixed //= np.uint16(255)
+        part[:] = mixed
         return True
 
 
@@ -128,7 +132,8 @@ def _pad(unit_px: int) -> int:
 def _box(pixels: Frame) -> Box:
     """Black becomes translucent, letters opaque."""
     opacity = np.maximum(pixels.max(axis=2, keepdims=True), _DARKNESS).astype(np.uint16)
-    return Box(ink=pixels.astype(np.uint16) * np.uint16(255), keep=np.uint16(255) - opacity)
+    ink = pixels.astype(np.uint16) * np.uint16(255) + np.uint16(127)
+    return Box(ink=ink, keep=np.repeat(np.uint16(255) - opacity, 3, axis=2))
 
 
 def _first(lines: Sequence[str]) -> list[bool]:
