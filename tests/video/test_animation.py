@@ -69,3 +69,16 @@ def test_durations_do_not_drift() -> None:
     assert set(found) == {30, 40}
     assert sum(found) == 10010
     assert durations([0.0, 0.001], 0.1, 0.01) == [10, 100]
+
+
+def test_each_colour_of_a_gif_is_the_mean_of_its_pixels(tmp_path: Path) -> None:
+    """Few colours come back exactly, and of many none is further off than it need be."""
+    few = np.random.default_rng(0).integers(0, 256, (60, 3), dtype=np.uint8)
+    frame = few[np.arange(40 * 60).reshape(40, 60) % 60]
+    ((picture, _),) = written(tmp_path / "few.gif", frame[None], [0.0], 0.1)
+    np.testing.assert_array_equal(picture, frame)
+    many = np.random.default_rng(1).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    ((picture, _),) = written(tmp_path / "many.gif", many[None], [0.0], 0.1)
+    for colour in np.unique(picture.reshape(-1, 3), axis=0):
+        own = many[(picture == colour).all(axis=-1)]
+        np.testing.assert_allclose(own.mean(axis=0), colour, atol=0.51)

@@ -3,8 +3,8 @@
 Both hold all frames in memory until the end, so that there is a limit. GIF counts time in 1/100 s and has 256 colours
 a frame, WebP counts in 1/1000 s; frames' times are rounded to that, without drift. There is no sound in either.
 
-A GIF's colours are chosen by median cut of 64 steps a channel, not of 256: seven times as quick, 0.4 of 255 worse. They
-are chosen as the frames come, so that this overlaps with drawing.
+A GIF's colours are chosen by median cut of 64 steps a channel, not of 256: seven times as quick. Each is then the mean
+of the pixels that it stands for. They are chosen as the frames come, so that this overlaps with drawing.
 """
 
 from __future__ import annotations
@@ -135,7 +135,11 @@ class AnimationWriter:
 def _few_colours(frame: Frames) -> Frames:
     """The frame in at most 256 colours, (H, W, 3) uint8."""
     stepped = Image.fromarray(frame).point(_STEPS)
-    return np.asarray(stepped.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB"))
+    chosen = np.asarray(stepped.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE))
+    counts = np.maximum(np.bincount(chosen.reshape(-1), minlength=256), 1)
+    sums = [np.bincount(chosen.reshape(-1), frame[..., each].reshape(-1), minlength=256) for each in range(3)]
+    colours = np.round(np.stack(sums, axis=-1) / counts[:, None]).astype(np.uint8)
+    return np.asarray(colours[chosen])
 
 
 def durations(seconds: Sequence[float], end_seconds: float, unit_seconds: float) -> list[int]:
