@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.helpers.processes import Command, run
 from tests.helpers.saved import save_hot
@@ -63,13 +64,28 @@ def test_refusals_are_one_sentence_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
+VIDEOS = [
+    ("p.mp4", ()),
+    ("p.mp4", ("--codec", "hevc")),
+    ("p.mp4", ("--codec", "av1")),
+    ("p.mp4", ("--codec", "vp9")),
+    ("p.webm", ()),
+    ("p.webm", ("--codec", "av1")),
+    ("p.gif", ()),
+    ("p.webp", ()),
+    ("p", ()),
+]
+PICTURES = [("p.png", ()), ("p.jpg", ()), ("p.png", ("--form", "sheet"))]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["p.mp4", "p.webm", "p"])
-def test_killed_in_the_middle(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "options"), VIDEOS)
+def test_killed_in_the_middle(name: str, options: tuple[str, ...], tmp_path: Path) -> None:
     saved, out, streams = save_hot(tmp_path, count=400), tmp_path / "out", tmp_path / "streams"
     out.mkdir()
     streams.mkdir()
-    command = Command(["render", str(saved), "-o", str(out / name), "--height", "1080"], streams)
+    height = "480" if name.endswith((".gif", ".webp")) else "1080"
+    command = Command(["render", str(saved), "-o", str(out / name), "--height", height, *options], streams)
     command.signal_when(lambda: any(out.iterdir()), signal.SIGTERM)
     done = command.wait()
     assert (done.code, done.out) == (130, "")
@@ -78,12 +94,31 @@ def test_killed_in_the_middle(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["p.mp4", "p.webm", "p.gif", "p.webp", "p"])
-def test_a_full_disk(name: str, saved: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "options"), PICTURES)
+def test_killed_while_a_picture_is_written(name: str, options: tuple[str, ...], saved: Path, tmp_path: Path) -> None:
+    """Pictures come in one piece: the signal waits until it is there, or comes before it is begun."""
     out, streams = tmp_path / "out", tmp_path / "streams"
     out.mkdir()
     streams.mkdir()
-    done = run(["render", str(saved), "-o", str(out / name), "--no-caption"], streams, most_bytes=700)
+    command = Command(["render", str(saved), "-o", str(out / name), "--height", "2160", *options], streams)
+    command.signal_when(lambda: any(out.iterdir()), signal.SIGTERM)
+    done = command.wait()
+    assert done.code in {0, 130}
+    assert [path.name for path in out.iterdir() if path.name != name] == []
+    if (out / name).exists():
+        with Image.open(out / name) as picture:
+            picture.load()
+    if done.code == 130:
+        assert done.err.splitlines()[-1] == "vidcam: interrupted; nothing half-written was left"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "options"), [*VIDEOS, *PICTURES])
+def test_a_full_disk(name: str, options: tuple[str, ...], saved: Path, tmp_path: Path) -> None:
+    out, streams = tmp_path / "out", tmp_path / "streams"
+    out.mkdir()
+    streams.mkdir()
+    done = run(["render", str(saved), "-o", str(out / name), "--no-caption", *options], streams, most_bytes=300)
     assert done.code == 1
     (line,) = done.err.splitlines()
     assert line.startswith(f"vidcam: error: writing '{out / name}' failed (File too large); expected the ")

@@ -115,6 +115,14 @@ def test_the_strip_spans_the_windows_with_their_probabilities(sheets: list[Sheet
     np.testing.assert_allclose(strip.windows, [(0.0, 1.28, 0.1), (0.64, 1.92, 0.11), (1.28, 2.56, 0.12)])
 
 
+def test_windows_that_only_touch_the_part_are_not_of_it(sheets: list[Sheet]) -> None:
+    made = film(4, seconds=PTS[:80])
+    edges = float(made.timeline.ends[0]), float(made.timeline.starts[3])
+    assert edges == pytest.approx((1.28, 1.92))
+    contact_sheet(made, _stills(made, [1.5]), _document(made), PTS[:80], span_seconds=edges)
+    assert [window[2] for window in sheets[0].strip.windows] == pytest.approx([0.11, 0.12])
+
+
 @pytest.mark.parametrize(("count", "step"), [(2000, 1), (2001, 2), (4000, 2), (4001, 3)])
 def test_long_films_are_thinned_evenly(count: int, step: int, sheets: list[Sheet]) -> None:
     pts: Seconds = np.linspace(0.0, 7.0, count, dtype=np.float64)

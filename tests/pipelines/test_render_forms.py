@@ -144,6 +144,16 @@ def test_sound_is_copied_where_the_container_admits_it_else_made_anew(
         assert layout == 1
 
 
+@pytest.mark.parametrize("name", ["p.mp4", "p.webm"])
+def test_sound_that_is_made_anew_keeps_its_quality(name: str, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(0.0, 0.2, 48_000).astype(np.float32)
+    options: dict[str, Any] = {"codec": "libx264", "pixel_format": "yuv420p", "options": {}}
+    frames = np.repeat(np.zeros((1, *SIZE, 3), np.uint8), 25, axis=0)
+    video = write_video(tmp_path / "talk.mov", frames, sound=noise, sound_codec="pcm_s16le", **options)
+    render(saved_for(video, 1.0), tmp_path / name, **BARE)
+    assert 8 * sum(map(len, sounds(tmp_path / name)[1])) > 80_000  # bits of a second
+
+
 @pytest.mark.parametrize("name", ["p.gif", "p.webp", "folder", "p.png"])
 def test_a_form_without_sound_drops_it(name: str, tmp_path: Path) -> None:
     mine = save_hot(tmp_path, sound=click(0.5, 1.0))

@@ -16,6 +16,9 @@ from tests.pipelines.test_render import BARE, PTS, opened, read, render
 from vidcam.errors import InputError, MediaError
 from vidcam.film import load_film
 from vidcam.origin import content_hash
+from vidcam.pipelines.compose import Composition
+from vidcam.pipelines.render_options import RenderOptions
+from vidcam.pipelines.shown import Shown
 from vidcam.render.colormap import colour_table
 from vidcam.render.film_strip import FilmStrip, StripPicture
 from vidcam.render.letters import Box, colour_bar_box
@@ -49,6 +52,14 @@ def test_the_strip_of_a_part_shows_that_part(saved: Path, tmp_path: Path, monkey
     assert strip.probability_of == ""
     assert strip.seconds.min() == pytest.approx(0.8)
     assert strip.seconds.max() < 1.0
+
+
+def test_windows_that_only_touch_the_part_are_not_of_it(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film, taken = load_film(saved), strips(monkeypatch)
+    start, end = float(film.timeline.ends[0]), float(film.timeline.starts[2])
+    Composition(film, (Shown(0, "gradcam"),), RenderOptions(has_strip=True), np.array([start, start + 0.1]), end)
+    assert [window[:2] for window in taken[0].windows] == [(start, end)]
+    assert taken[0].leaders == ["jumping"]
 
 
 def test_each_curve_of_the_strip_is_that_of_its_own_map(

@@ -101,4 +101,9 @@ def test_grids(count: int, size: tuple[int, int], shape: tuple[int, int]) -> Non
     assert (grid.rows, grid.columns) == shape
     assert grid.size[0] <= MOST_SIZE[0] and grid.size[1] <= MOST_SIZE[1]  # noqa: PT018
     assert grid.cell[1] / grid.cell[0] == pytest.approx(size[1] / size[0], rel=0.01)
-    assert len({tuple(map(repr, grid.place(number))) for number in range(count)}) == count
+    height, width = grid.cell
+    for number in range(count):
+        row, column = divmod(number, grid.columns)  # as one reads
+        rows, columns = grid.place(number)
+        assert (rows.start, rows.stop, columns.start) == (row * height, (row + 1) * height, column * width)
+        assert columns.stop - columns.start == width

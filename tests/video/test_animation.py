@@ -82,3 +82,15 @@ def test_each_colour_of_a_gif_is_the_mean_of_its_pixels(tmp_path: Path) -> None:
     for colour in np.unique(picture.reshape(-1, 3), axis=0):
         own = many[(picture == colour).all(axis=-1)]
         np.testing.assert_allclose(own.mean(axis=0), colour, atol=0.51)
+
+
+def test_the_quality_of_webp_is_heeded(tmp_path: Path) -> None:
+    frames, sizes = noise_frames(2, 64, 64), []
+    for quality in (10, 60, 95):
+        path = tmp_path / f"{quality}.webp"
+        with AnimationWriter(path, size=(64, 64), count=2, duration_seconds=0.2, quality=quality) as writer:
+            for number, frame in enumerate(frames):
+                writer.write(frame, number / 10)
+        sizes.append(path.stat().st_size)
+    assert sizes[0] < 0.7 * sizes[1]
+    assert sizes[1] < 0.7 * sizes[2]

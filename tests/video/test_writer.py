@@ -13,6 +13,7 @@ import pytest
 from tests.helpers.videos import Frames, click, flat_frames, noise_frames, write_video
 from vidcam.errors import EncodeError, OutputError, ShapeError
 from vidcam.video import VideoWriter, open_video, probe
+from vidcam.video.encoders import encoder_of
 
 FPS = Fraction(25)
 TICK = Fraction(1, 25)
@@ -122,6 +123,44 @@ def test_colours_are_tagged(tmp_path: Path) -> None:
         context = container.streams.video[0].codec_context
         assert context.profile == "High"
         assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (1, 1, 1, 1)
+
+
+ENCODERS = [
+    ("libx264", "a.mp4", "avc1"),
+    ("libx265", "a.mp4", "hvc1"),
+    ("libsvtav1", "a.mp4", "av01"),
+    ("libvpx-vp9", "a.mp4", "vp09"),
+    ("libvpx-vp9", "a.webm", None),
+    ("libsvtav1", "a.webm", None),
+]
+
+
+@pytest.mark.parametrize(("name", "file", "tag"), ENCODERS)
+def test_every_encoder_s_file_says_its_colours_and_its_codec(
+    name: str, file: str, tag: str | None, tmp_path: Path
+) -> None:
+    """As a player needs them: Apple's open HEVC under the name hvc1 alone."""
+    path = write(tmp_path / file, smooth_frames(3, 64, 64), encoder=encoder_of(name))
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        next(container.decode(stream))
+        context = stream.codec_context
+        assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (1, 1, 1, 1)
+        assert tag in {None, context.codec_tag}
+
+
+@pytest.mark.parametrize("count", [1, 5, 40])
+@pytest.mark.parametrize("name", ["libx264", "libx265", "libsvtav1", "libvpx-vp9"])
+def test_an_encoder_that_is_left_alone_says_nothing(
+    name: str, count: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    encoder = encoder_of(name)
+    writer = VideoWriter(tmp_path / "a.mp4", size=(64, 64), fps=FPS, time_base=TICK, encoder=encoder)
+    for index, frame in enumerate(smooth_frames(count, 64, 64)):
+        writer.write(frame, index / 25)
+    writer.abort()
+    assert capfd.readouterr() == ("", "")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("size", [(31, 48), (32, 47), (31, 47)])

@@ -269,9 +269,9 @@ def failure(encoder: Encoder, size: tuple[int, int]) -> str | None:
 
 
 def quiet(encoder: Encoder) -> None:
-    """Keep SVT-AV1 from writing its banner to standard error; it reads its level from the environment alone."""
+    """Keep SVT-AV1 from writing its banner, or that it was interrupted, to standard error; only the environment can."""
     if encoder.name == "libsvtav1":
-        os.environ.setdefault("SVT_LOG", "1")
+        os.environ.setdefault("SVT_LOG", "0")
 
 
 H264 = encoder_of("libx264")

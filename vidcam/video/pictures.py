@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import tempfile
@@ -100,13 +101,17 @@ def _save(destination: Path, data: bytes | Frames, *, overwrite: bool) -> None:
     temporary = claim(destination, overwrite=overwrite)
     try:
         with _disk_errors(destination):
-            if isinstance(data, bytes):
-                temporary.write_bytes(data)
-            else:
-                Image.fromarray(data).save(temporary, quality=92)
+            temporary.write_bytes(data if isinstance(data, bytes) else _encoded(data, destination.suffix))
             temporary.replace(destination)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _encoded(picture: Frames, ending: str) -> bytes:
+    """A PNG or JPEG. In memory: into a file, Pillow takes what a full disk cuts short of a JPEG for written."""
+    data = io.BytesIO()
+    Image.fromarray(picture).save(data, format="PNG" if ending.lower() == ".png" else "JPEG", quality=92)
+    return data.getvalue()
 
 
 @contextmanager
