@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Generator
 from contextlib import ExitStack
+from itertools import islice
 from typing import Self
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 
 from vidcam.errors import EncodeError
 from vidcam.media import Frames
-from vidcam.pipelines.play import BEHIND, opened
+from vidcam.pipelines.play import AHEAD, BEHIND, opened, played
 from vidcam.pipelines.stages import Clock
 
 FRAME = np.zeros((2, 2, 3), np.uint8)
@@ -66,6 +68,24 @@ def test_few_frames_wait() -> None:
             sink.write(FRAME, float(number))
         assert len(tray.seconds) >= 2
     assert len(tray.seconds) == BEHIND + 3
+
+
+def test_few_frames_are_made_ahead() -> None:
+    """So that memory is flat: six frames wait at most, before and behind the drawing together."""
+    made: list[float] = []
+
+    def frames() -> Generator[tuple[float, Frames], None, None]:
+        for number in range(100):
+            made.append(float(number))
+            yield float(number), FRAME
+
+    with played(frames(), Clock()) as ahead:
+        for taken, (second, _) in enumerate(islice(ahead, 10), start=1):
+            time.sleep(0.02)
+            assert second == taken - 1
+            assert len(made) <= taken + AHEAD
+    assert 10 < len(made) <= 10 + AHEAD
+    assert AHEAD + BEHIND <= 6
 
 
 @pytest.mark.parametrize("fails_at", [0, 3, 19])

@@ -21,6 +21,10 @@ def test_a_fixed_target_keeps_its_label_while_its_probability_changes() -> None:
     story = Story(FILM, 0)
     assert [story.label(second) for second in (0.5, 1.5, 2.5)] == ["running"] * 3
     assert [story.probability(second) for second in (0.5, 1.5, 2.9)] == pytest.approx([SURE, REST, REST])
+    assert [story.probability(second) for second in (0.0, 1.0)] == pytest.approx(
+        [SURE, REST]
+    )  # windows are [start, end)
+    assert story.probability(3.0) is None
     assert story.mean_probability == pytest.approx((SURE + 2 * REST) / 3)
     assert [story.probability(second) for second in (-0.1, 3.5)] == [None, None]
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from vidcam.errors import ShapeError
-from vidcam.render.film_strip import LABEL_COLOURS, METHOD_COLOURS, FilmStrip, StripPicture, strip_height
+from vidcam.render.film_strip import BACKGROUND, LABEL_COLOURS, METHOD_COLOURS, FilmStrip, StripPicture, strip_height
+from vidcam.render.letters import unit_of
 
 SECONDS = np.linspace(0.0, 10.0, 50)
 WINDOWS = [(float(start), float(start + 2), 0.5) for start in range(0, 10, 2)]
@@ -66,6 +67,25 @@ def test_each_method_has_its_line() -> None:
     picture = StripPicture(strip(evidence={"a": SECONDS / 10, "b": 1 - SECONDS / 10}), (480, 1000)).at(-1.0)
     for colour in METHOD_COLOURS[:2]:
         assert np.ptp(columns_of(picture, colour)) > 800
+
+
+def test_heights_are_shares_of_the_plot() -> None:
+    """The area of the probability, and the line of the evidence, from 0 at the bottom to 1 at the top."""
+    size, plot = (1080, 1920), 2.6 * unit_of((1080, 1920))
+    windows = [(0.0, 5.0, 1.0), (5.0, 10.0, 0.5)]
+    none = strip(windows=windows, leaders=(), evidence={"a": np.zeros(50)})
+    picture = StripPicture(none, size).at(-1.0).astype(float)
+    ground, area = np.array(rgb(BACKGROUND), float), np.array(rgb("#8a8f98"), float)
+    is_area = np.abs(picture - (0.55 * ground + 0.45 * area)).max(axis=2) <= 3
+    for second, share in ((2.5, 1.0), (7.5, 0.5)):
+        assert is_area[:, round(192 * second)].sum() == pytest.approx(share * plot, abs=4)
+    rows = []
+    for value in (0.0, 0.25, 1.0):
+        even = strip(windows=(), leaders=(), evidence={"a": np.full(50, value)})
+        line = np.abs(StripPicture(even, size).at(-1.0)[:, 960].astype(int) - rgb(METHOD_COLOURS[0])).max(axis=1) <= 20
+        rows.append(float(np.flatnonzero(line).mean()))
+    assert rows[0] - rows[1] == pytest.approx(0.25 * plot, abs=2)
+    assert rows[0] - rows[2] == pytest.approx(plot, abs=2)
 
 
 @pytest.mark.parametrize("count", [1, 5000])
