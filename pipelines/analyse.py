@@ -32,6 +32,7 @@ from vidcam.guided import GUIDED
 from vidcam.metrics.probability import log_probability
 from vidcam.models.model import Model
 from vidcam.pipelines.layout import reshape_of
+from vidcam.pipelines.spill import Spill
 from vidcam.pipelines.stages import Clock, prefetch
 from vidcam.pipelines.windows import batches
 from vidcam.preprocess import fill_for, grey_input, hide
@@ -112,11 +113,26 @@ class Footage:
 
 
 def analyse(
-    model: Model, footage: Footage, question: Question, *, clock: Clock, progress: Progress
+    model: Model,
+    footage: Footage,
+    question: Question,
+    *,
+    clock: Clock,
+    progress: Progress,
+    spill: Spill | None = None,
 ) -> tuple[Answer, ...]:
-    """One answer for each target, in order; without targets, one for the class that leads over the film."""
+    """One answer for each target, in order; without targets, one for the class that leads over the film.
+
+    Args:
+        model: whose answers they are.
+        footage: the film.
+        question: what is asked.
+        clock: takes the stages' times.
+        progress: told of every batch.
+        spill: where the answers lie; in memory by default.
+    """
     with torch_errors(model, question.batch_size), untouched(model.module):
-        return _Analysis(model, footage, question, clock, progress).run()
+        return _Analysis(model, footage, question, clock=clock, progress=progress, spill=spill or Spill()).run()
 
 
 def target_layers(model: Model, names: Sequence[str]) -> tuple[tuple[str, ...], str]:
@@ -170,10 +186,12 @@ def torch_errors(model: Model, batch: int) -> Iterator[None]:
 class _Analysis:
     """One run over a film's windows."""
 
-    def __init__(self, model: Model, footage: Footage, question: Question, clock: Clock, progress: Progress) -> None:
+    def __init__(
+        self, model: Model, footage: Footage, question: Question, *, clock: Clock, progress: Progress, spill: Spill
+    ) -> None:
         self._model, self._footage, self._question = model, footage, question
         self._clock, self._progress = clock, progress
-        self._tables = [_Table(len(footage.windows)) for _ in question.targets or (None,)]
+        self._tables = [_Table(len(footage.windows), spill) for _ in question.targets or (None,)]
         self._total = np.zeros(model.spec.classes)  # of the windows' probabilities
 
     def run(self) -> tuple[Answer, ...]:
@@ -221,7 +239,8 @@ class _Table:
     at 75 MB a minute of film.
     """
 
-    def __init__(self, windows: int) -> None:
+    def __init__(self, windows: int, spill: Spill) -> None:
+        self._spill = spill
         self.explained = np.full(windows, -1)
         self._whole: Answer | None = None
         self._exact: set[bool | None] = set()
@@ -230,9 +249,10 @@ class _Table:
         """File the answers of some windows, in place of former ones."""
         if self._whole is None:
             count = self.explained.size
-            self._whole = _mapped(part, lambda array: np.empty((count, *array.shape[1:]), array.dtype))
+            self._whole = _mapped(part, lambda array: self._spill.empty((count, *array.shape[1:]), array.dtype))
         for whole, piece in zip(_arrays(self._whole), _arrays(part), strict=True):
             whole[indices] = piece
+        self._spill.forget()
         self.explained[indices] = part.explanation.target
         self._exact.add(part.explanation.alpha_exact)
 

@@ -1,7 +1,7 @@
 """`explain`: from a video file to overlay videos, a sheet, the data and a JSON.
 
 The film is gone through twice, because its one colour scale is known only at the end: decode + model (windows in
-batches, raw maps kept, a few KB each), then decode + blend + encode. Memory is flat in the length of the film.
+batches, raw maps kept in a file, a few KB each), then decode + blend + encode. Memory is flat in the film's length.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from vidcam.pipelines.options import DEFAULT_BATCH, ExplainOptions, rate
 from vidcam.pipelines.outputs import choose_stem, source_of, staging
 from vidcam.pipelines.prepare import prepare
 from vidcam.pipelines.result import Asked, Result
+from vidcam.pipelines.spill import Spill
 from vidcam.pipelines.stages import Clock
 from vidcam.progress import Progress, expect, silent
 from vidcam.sampling import plan_windows
@@ -132,10 +133,14 @@ class Explainer:
             stem = choose_stem(folder, source_of(reader.info), overwrite=asked.options.overwrite)
             with staging(folder, stem, overwrite=asked.options.overwrite) as stage:
                 self._announce(footage)
-                answers = analyse(asked.model, footage, asked.question, clock=clock, progress=asked.progress)
-                result = Result(asked, footage, answers, clock=clock)
+                spill = Spill(stage)
+                answers = analyse(
+                    asked.model, footage, asked.question, clock=clock, progress=asked.progress, spill=spill
+                )
+                result = Result(asked, footage, answers, clock=clock, forget=spill.forget)
                 document = result.write(stage, folder, stem)
-        return ExplainedVideo(document, result.film, tuple(folder / name for name in document["files"]), clock.seconds)
+        film = spill.handed_out(result.film)
+        return ExplainedVideo(document, film, tuple(folder / name for name in document["files"]), clock.seconds)
 
     def _announce(self, footage: Footage) -> None:
         """Tell of both passes before the first; replaced by their own speed as they run."""

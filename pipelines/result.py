@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,18 +65,33 @@ class Asked:
 class Result:
     """All that follows from the answers about one film.
 
+    Args:
+        asked: who was asked what.
+        footage: the film.
+        answers: one for each target.
+        clock: takes the stages' times.
+        forget: as that of a film.
+
     Attributes:
         film: the maps of all windows on one time line and one scale.
     """
 
-    def __init__(self, asked: Asked, footage: Footage, answers: tuple[Answer, ...], *, clock: Clock) -> None:
+    def __init__(
+        self,
+        asked: Asked,
+        footage: Footage,
+        answers: tuple[Answer, ...],
+        *,
+        clock: Clock,
+        forget: Callable[[], None] | None = None,
+    ) -> None:
         self._asked, self._footage, self._answers, self._clock = asked, footage, answers, clock
         self._pts = drawn_seconds(footage.reader.info, *footage.span_seconds)
         self._seen = np.maximum(self._pts, footage.span_seconds[0])  # a clip may start while a frame is on display
         with clock.stage("scale"):
-            self.film = self._film()
+            self.film = self._film(forget)
 
-    def _film(self) -> Film:
+    def _film(self, forget: Callable[[], None] | None) -> Film:
         model, footage, line = self._asked.model, self._footage, timeline(self._footage.windows)
         explanations = tuple(answer.explanation for answer in self._answers)
         return Film(
@@ -89,8 +104,9 @@ class Result:
                 for asked, explanation in zip(self._asked.question.targets or (OF_FUNCTION,), explanations, strict=True)
             ),
             explanations=explanations,
-            bounds=tuple(film_bounds(explanation, line, self._seen) for explanation in explanations),
+            bounds=tuple(film_bounds(explanation, line, self._seen, forget=forget) for explanation in explanations),
             class_labels=self._class_labels(),
+            forget=forget,
         )
 
     def _origin(self, folder: Path) -> Origin:

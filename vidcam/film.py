@@ -8,13 +8,14 @@ This is what `explain` saves as `<stem>.npz`: plain arrays and one JSON text, re
 
 from __future__ import annotations
 
+import io
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,7 @@ class Film:
         bounds: for each target: method → (low, high) of the upsampled raw map over the film.
         origin: the film itself, to draw it again; None where that is not known.
         class_labels: index → label of the classes that lead in some window, the targets' and the foil among them.
+        forget: called after maps were read; lets go of memory where they lie in a file.
     """
 
     source: str
@@ -62,6 +64,7 @@ class Film:
     bounds: tuple[Bounds, ...]
     origin: Origin | None = None
     class_labels: Mapping[int, str] = field(default_factory=dict, repr=False)
+    forget: Callable[[], None] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         lengths = {len(explanation) for explanation in self.explanations}
@@ -84,7 +87,9 @@ class Film:
         moments = np.asarray(seconds, dtype=np.float64)
         if moments.ndim != 1 or not np.isfinite(moments).all():
             raise ShapeError(f"seconds must be (S,) and finite, got {seconds!r}; of one moment pass [moment]")
-        return self.timeline.blend(volumes, moments)
+        blended = self.timeline.blend(volumes, moments)
+        self._let_go()
+        return blended
 
     def _explained(self, target: int) -> Explanation:
         if not 0 <= target < len(self.explanations):
@@ -122,8 +127,16 @@ class Film:
         }
         for index, explanation in enumerate(self.explanations):
             arrays |= _arrays(f"target{index}", explanation)
-        with path.open("wb") as file:  # given a name, numpy would add an ending of its own
-            np.savez_compressed(file, meta=np.array(json.dumps(self._meta(), sort_keys=True)), **arrays)  # type: ignore[arg-type]
+        with ZipFile(path, "w", ZIP_DEFLATED) as archive:  # numpy's own savez_compressed reads arrays whole
+            for name, array in {"meta": np.array(json.dumps(self._meta(), sort_keys=True)), **arrays}.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    for piece in _pieces(array):
+                        member.write(piece)
+                        self._let_go()
+
+    def _let_go(self) -> None:
+        if self.forget is not None:
+            self.forget()
 
     def _meta(self) -> dict[str, Any]:
         return {
@@ -151,13 +164,16 @@ class Film:
         }
 
 
-def film_bounds(explanation: Explanation, timeline: Timeline, seconds: Seconds) -> dict[str, tuple[float, float]]:
+def film_bounds(
+    explanation: Explanation, timeline: Timeline, seconds: Seconds, *, forget: Callable[[], None] | None = None
+) -> dict[str, tuple[float, float]]:
     """Method → smallest and largest value of the blended map over a film, upsampled to the model's input.
 
     Args:
         explanation: of all windows.
         timeline: the windows.
         seconds: (S,) the film's displayed frames, increasing.
+        forget: as that of a film.
     """
     bounds = {}
     for name, volumes in explanation.volumes.items():
@@ -166,6 +182,8 @@ def film_bounds(explanation: Explanation, timeline: Timeline, seconds: Seconds) 
             planes = timeline.blend(volumes, chunk)
             heat = upsample_volume(planes, explanation.input_size[1:])
             low, high = min(low, float(heat.min())), max(high, float(heat.max()))
+            if forget is not None:
+                forget()
         bounds[name] = (low, high)
     return bounds
 
@@ -242,6 +260,17 @@ def _arrays(prefix: str, explanation: Explanation) -> dict[str, NDArray[Any]]:
     for name, share in explanation.guarded.items():
         arrays[f"{prefix}/guarded/{name}"] = share
     return arrays
+
+
+def _pieces(array: NDArray[Any]) -> Iterator[bytes]:
+    """An array as the bytes of an .npy file, a few rows at a time."""
+    descr = np.lib.format.dtype_to_descr(array.dtype)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": descr, "fortran_order": False, "shape": array.shape})
+    yield header.getvalue()
+    rows = np.atleast_1d(array)
+    for start in range(0, len(rows), CHUNK):
+        yield rows[start : start + CHUNK].tobytes()
 
 
 def _chunks(seconds: Sequence[float] | Seconds) -> Iterator[Seconds]:
