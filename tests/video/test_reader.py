@@ -263,7 +263,7 @@ def test_two_readings_in_two_threads(tmp_path: Path) -> None:
 def test_first_frame_that_never_comes(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     timeline = scan_timeline(str(short))
     monkeypatch.setattr(
-        "vidcam.video.pyav_reader.scan_timeline", lambda _: replace(timeline, ticks=timeline.ticks[:3] - 1)
+        "vidcam.video.pyav_reader.open_timeline", lambda _: (replace(timeline, ticks=timeline.ticks[:3] - 1), None)
     )
     with pytest.raises(MediaError, match=r"no frame of .* can be decoded"):
         open_video(short)

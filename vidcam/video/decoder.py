@@ -13,6 +13,7 @@ from itertools import chain
 
 import av
 import numpy as np
+from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -44,6 +45,11 @@ class MissingFramesError(MediaError):
 class FrameDecoder:
     """One open file and the displayed frame at which its decoder stands.
 
+    Args:
+        path: the file.
+        timeline: of it.
+        container: of `open_timeline`, closed with this decoder; None: the file is opened.
+
     Attributes:
         decoded_count: frames decoded so far, a measure of the work done.
         codec: the codec's name, 'h264'.
@@ -55,7 +61,7 @@ class FrameDecoder:
         MediaError: the file cannot be opened.
     """
 
-    def __init__(self, path: str, timeline: Timeline) -> None:
+    def __init__(self, path: str, timeline: Timeline, container: InputContainer | None = None) -> None:
         self.decoded_count = 0
         self._path = path
         self._ticks = timeline.ticks
@@ -66,7 +72,11 @@ class FrameDecoder:
         self._position = self._before = -1
         self._seeks_from = 0  # how many of the key frames lie not after the last one gone to
         self._frames: Iterator[tuple[int, VideoFrame]] = iter(())
-        self._restart()
+        if container is None:
+            self._restart()
+        else:
+            self._container, self._stream = container, video_stream(container, path)
+            self._seek(self._key_ticks[:1])
         self.codec = self._stream.codec_context.codec.canonical_name
         self.nominal_fps = self._stream.average_rate
         self.pixel_aspect: Fraction | None = self._stream.sample_aspect_ratio

@@ -18,7 +18,7 @@ from vidcam.video.indexed import IndexedReader
 from vidcam.video.limits import require_reasonable
 from vidcam.video.pixels import Orientation, RgbDecoder, orientation_of, square_pixels
 from vidcam.video.source import Located
-from vidcam.video.timeline import Timeline, scan_timeline
+from vidcam.video.timeline import Timeline, open_timeline
 
 # Encoders that keep a picture's proportions while they round its size leave an aspect that is almost square: nothing
 # that a viewer sees, and not worth a resampling of every frame.
@@ -42,9 +42,9 @@ class PyAVReader(IndexedReader):
     def __init__(self, path: str | os.PathLike[str], *, located: Located | None = None) -> None:
         self._path = os.fspath(path)
         self._located = located
-        self._timeline = scan_timeline(self._path)
+        self._timeline, container = open_timeline(self._path)
         self._damage = Damage(self._timeline)
-        self._idle: list[FrameDecoder] = [FrameDecoder(self._path, self._timeline)]
+        self._idle: list[FrameDecoder] = [FrameDecoder(self._path, self._timeline, container)]
         self._is_closed = False
         try:
             super().__init__(self._describe(), self._damage)

@@ -1,4 +1,4 @@
-"""When each frame of a file is displayed, found without decoding where the container can be trusted.
+"""When each frame of a file is displayed, found without demuxing or decoding where the container can be trusted.
 
 Time stamps are whole numbers of the stream's time base ("ticks"). Packets that an edit list hides are not displayed.
 Decoders hand out frames in the order of display. Where their time stamps are in another order (packed B-frames in
@@ -9,6 +9,7 @@ same, so that both agree.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -22,7 +23,8 @@ from vidcam.media import Seconds
 from vidcam.video.clock import Skip, find_skips, skip_notes, usual_step
 from vidcam.video.container import media_errors, open_input, stream_notes, video_stream
 from vidcam.video.extent import extent_notes
-from vidcam.video.packets import Ticks, decoded_frames, read_packets, read_table
+from vidcam.video.mov_index import SampleIndex, confirmed_table, indexed_rows, read_index
+from vidcam.video.packets import PacketTable, Ticks, decoded_frames, distinct, read_packets, read_table
 
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
 _MATROSKA = "matroska,webm"
@@ -89,28 +91,57 @@ class Timeline:
 
 
 def scan_timeline(path: str) -> Timeline:
-    """Find the time stamps of all displayed frames.
-
-    Demuxes the whole stream; decodes it as well where packets alone do not tell (AVI, GIF, MPEG-4, VP8, …).
+    """Find the time stamps of all displayed frames; see `open_timeline`.
 
     Raises:
         MediaError: no frame can be decoded, or the file cannot be read.
     """
-    with open_input(path) as container, media_errors(path):
+    timeline, container = open_timeline(path)
+    if container is not None:
+        container.close()
+    return timeline
+
+
+def open_timeline(path: str) -> tuple[Timeline, InputContainer | None]:
+    """Find the time stamps of all displayed frames.
+
+    Takes them from the index of an MP4 that is as it should be, demuxes the whole stream of others, and decodes it as
+    well where packets alone do not tell (AVI, GIF, MPEG-4, VP8, …).
+
+    Returns:
+        The time stamps, and the open file where it is as good as new: it can seek to all key frames.
+
+    Raises:
+        MediaError: no frame can be decoded, or the file cannot be read.
+    """
+    with ExitStack() as opened, media_errors(path):
+        container = opened.enter_context(open_input(path))
         stream = video_stream(container, path)
-        codec, layout = stream.codec_context.codec.canonical_name, container.format.name
-        is_known = layout in (_MOV, _MATROSKA) and codec in _EXACT_CODECS
-        table = read_table(container, stream)
-        if table.is_encrypted():
-            raise MediaError(f"{path!r} is encrypted; expected a video that needs no key; pass a decrypted copy")
-        time_base = stream.time_base or Fraction(1, 1000)
-        step = usual_step(path, stream.average_rate, time_base)
-        announced, notes = _announced_end(container, stream, path), stream_notes(container, stream)
-        is_unsaid = layout == _MOV and codec == "vp9"  # FFmpeg guesses its packets' durations by the mean rate
-        stated_end = (stream.start_time or 0) + (stream.duration or 0) if is_unsaid else 0
-        extent = extent_notes(path, layout)
+        index = read_index(stream) if container.format.name == _MOV else None
+        table = None
+        if index is not None and (rows := indexed_rows(path, stream, index)) is not None:
+            table = confirmed_table(rows, container, stream)
+            if table is None:  # and the file stands somewhere else by now
+                container = opened.enter_context(open_input(path))
+                stream = video_stream(container, path)
+        is_indexed = table is not None
+        timeline = _timeline(path, container, stream, table or read_table(container, stream), index)
+        if is_indexed:
+            opened.pop_all()
+        return timeline, container if is_indexed else None
+
+
+def _timeline(
+    path: str, container: InputContainer, stream: VideoStream, table: PacketTable, index: SampleIndex | None
+) -> Timeline:
+    """What the packets of an open file tell, and decoding it where they do not tell."""
+    if table.is_encrypted():
+        raise MediaError(f"{path!r} is encrypted; expected a video that needs no key; pass a decrypted copy")
+    codec, layout = stream.codec_context.codec.canonical_name, container.format.name
+    time_base = stream.time_base or Fraction(1, 1000)
+    step = usual_step(path, stream.average_rate, time_base)
     ticks, keys, is_counted, failed = table.displayed(), table.keys(), False, np.empty(0, np.int64)
-    if not (is_known and table.is_exact()):
+    if not (layout in (_MOV, _MATROSKA) and codec in _EXACT_CODECS and table.is_exact()):
         decoded, failed = _decode_ticks(path, step)
         if layout not in _SEEKABLE_FORMATS:
             keys = np.empty(0, np.int64)
@@ -120,8 +151,12 @@ def scan_timeline(path: str) -> Timeline:
     if not ticks.size:
         raise MediaError(f"no frame of {path!r} can be decoded; expected a video; check that it plays")
     last = int(ticks[-1])
+    is_unsaid = layout == _MOV and codec == "vp9"  # FFmpeg guesses its packets' durations by the mean rate
+    stated_end = (stream.start_time or 0) + (stream.duration or 0) if is_unsaid else 0
     end_tick = stated_end if stated_end > last else last + (table.duration_at(last) or step)
-    notes += _shortfall_note(announced, int(ticks[0]) * time_base, end_tick * time_base) or extent
+    announced = _announced_end(container, stream, path, index)
+    notes = stream_notes(container, stream)
+    notes += _shortfall_note(announced, int(ticks[0]) * time_base, end_tick * time_base) or extent_notes(path, layout)
     notes += _lost_beginning_note(table.displayed(), int(ticks[0]), step, time_base)
     skips = find_skips(ticks, end_tick, step, time_base)
     closed = {tick for tick, _ in skips}
@@ -146,7 +181,7 @@ def _in_order(decoded: Ticks, *, step: int | None = None) -> tuple[Ticks, bool]:
         decoded: in the order of decoding.
         step: how far a frame follows the one before where its own tick does not; None: it is dropped.
     """
-    ordered = np.unique(decoded)
+    ordered = distinct(decoded)
     if ordered.size == decoded.size:
         return ordered, True
     if step is not None:
@@ -169,12 +204,13 @@ def _gaps(ticks: Ticks, failed: Ticks, keys: Ticks, step: int) -> tuple[tuple[in
     return tuple((int(ticks[index]) + step, int(ticks[index + 1])) for index in sorted(suspects))
 
 
-def _announced_end(container: InputContainer, stream: VideoStream, path: str) -> Fraction | None:
+def _announced_end(
+    container: InputContainer, stream: VideoStream, path: str, index: SampleIndex | None
+) -> Fraction | None:
     """Where the container says that the pictures end, in its own seconds, if it says so and may lack the data."""
     time_base = stream.time_base or Fraction(1, 1000)
-    if container.format.name == _MOV:
-        size = Path(path).stat().st_size
-        is_cut = any(entry.pos + entry.size > size for entry in stream.index_entries)
+    if index is not None:
+        is_cut = index.is_cut(Path(path).stat().st_size)
         return ((stream.start_time or 0) + stream.duration) * time_base if is_cut and stream.duration else None
     if container.format.name == _MATROSKA:
         return _clock_seconds(stream.metadata.get("DURATION", ""))
