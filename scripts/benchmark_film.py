@@ -38,7 +38,7 @@ from vidcam.pipelines.prepare import prepare
 from vidcam.pipelines.render import render_film
 from vidcam.pipelines.render_options import RenderOptions
 from vidcam.pipelines.shown import chosen
-from vidcam.pipelines.stages import Clock
+from vidcam.pipelines.stages import Clock, prefetch
 from vidcam.pipelines.windows import batches
 from vidcam.progress import silent
 from vidcam.sampling import plan_windows
@@ -130,8 +130,9 @@ def _explain_alone(model: Model, reader: VideoReader, maps: Film) -> dict[str, T
             indices = range(start, min(start + size, len(windows)))
             yield indices, batch[: len(indices)]
 
-    def decode() -> None:
-        for _ in batches(reader, windows, spec, footage.geometry, size=question.batch_size):
+    def decode() -> None:  # in a thread, as `explain` does: torch's own threads are slower at it, and busier
+        made = batches(reader, windows, spec, footage.geometry, size=question.batch_size)
+        for _ in prefetch(made, depth=1):
             pass
 
     def explain() -> None:

@@ -11,6 +11,7 @@ import pytest
 from vidcam.errors import ShapeError
 from vidcam.render.film_strip import BACKGROUND, LABEL_COLOURS, METHOD_COLOURS, FilmStrip, StripPicture, strip_height
 from vidcam.render.letters import unit_of
+from vidcam.render.page import Page, TextStyle
 
 SECONDS = np.linspace(0.0, 10.0, 50)
 WINDOWS = [(float(start), float(start + 2), 0.5) for start in range(0, 10, 2)]
@@ -46,6 +47,30 @@ def test_the_playhead_moves_evenly_from_end_to_end(size: tuple[int, int]) -> Non
         places.append(float(np.flatnonzero(white == white.max()).mean()))
     assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=1.0)
     assert places[2] - places[0] > 0.6 * size[1]
+
+
+def test_the_playhead_stands_at_its_second() -> None:
+    size, unit = (1080, 1920), unit_of((1080, 1920))
+    left, right = round(1.2 * unit), 1920 - round(1.2 * unit)
+    drawn = StripPicture(strip(windows=(), leaders=()), size)
+    for second in (0.0, 2.5, 10.0):
+        white = (drawn.at(second) == 255).all(axis=2).sum(axis=0)
+        columns = np.flatnonzero(white > 0.9 * white.max())
+        assert columns.mean() == pytest.approx(round(left + second / 10 * (right - left)))
+        assert columns.size == 2 * (unit // 14) + 1
+
+
+def test_ticks_say_the_film_s_own_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    write = Page.text
+
+    def text(page: Page, x: float, y: float, words: str, style: TextStyle, **more: Any) -> None:
+        said.append(words)
+        write(page, x, y, words, style, **more)
+
+    monkeypatch.setattr(Page, "text", text)
+    StripPicture(strip(span_seconds=(6.0, 8.0), seconds=6 + SECONDS / 5, windows=(), leaders=()), (480, 1000))
+    assert [words for words in said if words.endswith(" s")] == ["6 s", "6.5 s", "7 s", "7.5 s", "8 s"]
 
 
 def test_frames_do_not_change_each_other() -> None:

@@ -99,3 +99,12 @@ def test_images_that_vanish_and_a_closed_reader(tmp_path: Path) -> None:
 def test_natural_order() -> None:
     names = ["b1", "a10", "A9", "a2", "2", "10", "x"]
     assert sorted(names, key=natural_key) == ["2", "10", "a2", "A9", "a10", "b1", "x"]
+
+
+def test_sixteen_bits_of_grey_are_shared_out_evenly(tmp_path: Path) -> None:
+    """257 of 65535 to each of 255."""
+    grey = np.array([[0, 256, 257, 32768, 65279, 65535]], np.uint16)
+    Image.fromarray(grey).save(tmp_path / "1.png")
+    with open_video(tmp_path, fps=Fraction(1)) as reader:
+        ((_, frame),) = reader.frames()
+    assert frame[0, :, 0].tolist() == [0, 0, 1, 127, 254, 255]
