@@ -60,6 +60,14 @@ def test_the_playhead_stands_at_its_second() -> None:
         assert columns.size == 2 * (unit // 14) + 1
 
 
+def test_neighbouring_windows_stand_in_two_rows() -> None:
+    flat = strip(evidence={"a": np.zeros(50)}, leaders=())
+    below = slice(4 * unit_of((1080, 1920)), 5 * unit_of((1080, 1920)))  # the plot, and above the time
+    first, second, third = (StripPicture(flat, (1080, 1920)).at(-1.0)[below, 192 * middle] for middle in (1, 3, 5))
+    np.testing.assert_array_equal(first, third)
+    assert (first != second).any()
+
+
 def test_ticks_say_the_film_s_own_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     write = Page.text

@@ -94,3 +94,10 @@ def test_the_quality_of_webp_is_heeded(tmp_path: Path) -> None:
         sizes.append(path.stat().st_size)
     assert sizes[0] < 0.7 * sizes[1]
     assert sizes[1] < 0.7 * sizes[2]
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp"])
+def test_it_is_played_again_and_again(name: str, tmp_path: Path) -> None:
+    written(tmp_path / name, noise_frames(3), [0.0, 0.1, 0.2], 0.3)
+    with Image.open(tmp_path / name) as animation:
+        assert animation.info["loop"] == 0

@@ -149,6 +149,20 @@ def test_every_encoder_s_file_says_its_colours_and_its_codec(
         assert tag in {None, context.codec_tag}
 
 
+@pytest.mark.parametrize(("name", "file", "_"), ENCODERS)
+def test_frames_are_decoded_in_the_order_of_their_display(name: str, file: str, _: str | None, tmp_path: Path) -> None:
+    """And the file names no versions, so that its bytes do not depend on them."""
+    path = write(tmp_path / file, smooth_frames(70, 64, 64), encoder=encoder_of(name))
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(container.streams.video[0]) if packet.size]
+    assert len(packets) == 70
+    assert [packet.dts for packet in packets] == [packet.pts for packet in packets]
+    assert np.diff([packet.pts or 0 for packet in packets]).min() > 0
+    data = path.read_bytes()
+    assert b"Lavc" not in data
+    assert b"Lavf6" not in data
+
+
 @pytest.mark.parametrize("count", [1, 5, 40])
 @pytest.mark.parametrize("name", ["libx264", "libx265", "libsvtav1", "libvpx-vp9"])
 def test_an_encoder_that_is_left_alone_says_nothing(
