@@ -178,7 +178,7 @@ def another(video: Path) -> None:
     grey_film(video, count=COUNT - 1)
 
 
-SAID = {
+SAID: dict[Callable[[Path], None], str] = {
     gone: "film 'film.mp4' is no longer at 'film.mp4', where film.npz expects it",
     changed: "is not the film that was explained: its content hash is ",
     another: "is not the film that was explained: its content hash is ",
