@@ -31,7 +31,7 @@ from benchmark_render import render, render_memory
 from benchmark_repeat import repeat
 from benchmark_results import results
 from benchmark_score import score_benchmark
-from results_films import seek_plainly
+from results_random import seek_plainly
 from torch import Tensor, nn
 
 from vidcam.cam.explain import explain

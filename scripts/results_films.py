@@ -12,9 +12,6 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from fractions import Fraction
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -31,7 +28,6 @@ from peers_tools import TOOLS
 from results_timing import Row, Table, Target, Work, interleaved, quartiles
 from torch.nn import functional
 
-from vidcam.media import Seconds
 from vidcam.models.model import Model
 from vidcam.models.optimise import optimised
 from vidcam.models.registry import load_model
@@ -43,10 +39,8 @@ from vidcam.pipelines.score import score_clips
 from vidcam.pipelines.score_options import DEFAULT_BATCH, ScoreOptions
 from vidcam.preprocess import grey_input
 from vidcam.spec import MeanCube
-from vidcam.video.reader import open_video
 
 SIZE, FPS = (256, 340), 25
-PLACES, MINUTES = 16, 10
 
 
 def film(name: str, seconds: float, runs: int) -> Table:
@@ -129,99 +123,6 @@ class ByHand:
             (0.5 * frame + 127.5 * self._colours(plane)[..., :3]).astype(np.uint8)
             for frame, plane in zip(window, heat, strict=True)
         ]
-
-
-def random_access(runs: int) -> list[Table]:
-    """16 frames at random places, and a clip of 16 frames from a random place, of a long film."""
-    kinds = ("16 frames at random places", "a clip of 16 frames at a random place")
-    with tempfile.TemporaryDirectory() as folder:
-        source = make_long_film(Path(folder) / "film.mp4", MINUTES)
-        return [_access(source, what, runs, is_open=is_open) for what in kinds for is_open in (True, False)]
-
-
-def _access(source: Path, what: str, runs: int, *, is_open: bool) -> Table:
-    generator = np.random.default_rng(0)
-    last = MINUTES * 60 * FPS - PLACES
-    draws = iter(
-        np.sort(generator.choice(last, PLACES, replace=False))
-        if what.startswith("16")
-        else generator.integers(last) + np.arange(PLACES)
-        for _ in iter(int, 1)
-    )
-    openers: dict[str, Callable[[Path], Any]] = {
-        "PyAV used plainly": _pyav,
-        "decord": _decord,
-        "torchcodec": _torchcodec,
-        "vidcam": _vidcam,
-    }
-    chosen = [next(draws) for _ in range(runs + 1)]
-    works: dict[str, Work] = {}
-    kept = []
-    for name, opener in openers.items():
-        places = iter(chosen)
-        if is_open:
-            context = opener(source)
-            read = context.__enter__()
-            kept.append(context)
-            works[name] = partial(_read_next, read, places)
-        else:
-            works[name] = partial(_open_and_read_next, opener, source, places)
-    rows = interleaved(works, runs)
-    for context in kept:
-        context.__exit__(None, None, None)
-    best = min(rows[name].seconds[1] for name in rows if name != "vidcam")
-    state = "open already" if is_open else "with opening it"
-    why = "vidcam makes sure of every frame's time before it reads, see `docs/decoders.md`"
-    target = Target(f"{what}, {state}: vidcam over the best other", rows["vidcam"].seconds[1] / best, 1.0, why)
-    note = f"Seconds; H.264, {MINUTES} min, 340 × 256, the film {state}; the same places for all."
-    return Table(f"{what.capitalize()} of a long film, {state}", note, rows, [target], runs)
-
-
-def _read_next(read: Callable[[np.ndarray], object], places: Iterator[np.ndarray]) -> None:
-    read(next(places))
-
-
-def _open_and_read_next(opener: Callable[[Path], Any], source: Path, places: Iterator[np.ndarray]) -> None:
-    with opener(source) as read:
-        read(next(places))
-
-
-@contextmanager
-def _pyav(source: Path) -> Iterator[Callable[[np.ndarray], object]]:
-    with av.open(str(source)) as container:
-        container.streams.video[0].thread_type = "AUTO"
-        yield lambda places: seek_plainly(container, places / FPS)
-
-
-@contextmanager
-def _decord(source: Path) -> Iterator[Callable[[np.ndarray], object]]:
-    decord: Any = importlib.import_module("decord")
-    reader = decord.VideoReader(str(source), num_threads=0)
-    yield lambda places: reader.get_batch(places.tolist()).asnumpy()
-
-
-@contextmanager
-def _torchcodec(source: Path) -> Iterator[Callable[[np.ndarray], object]]:
-    decoder = importlib.import_module("torchcodec.decoders").VideoDecoder(str(source), num_ffmpeg_threads=0)
-    yield lambda places: decoder.get_frames_at(places.tolist()).data
-
-
-@contextmanager
-def _vidcam(source: Path) -> Iterator[Callable[[np.ndarray], object]]:
-    with open_video(source) as reader:
-        yield lambda places: sum(1 for _ in reader.frames_at(places / FPS))
-
-
-def seek_plainly(container: Any, seconds: Seconds) -> None:
-    """As in PyAV's own examples: seek to the key frame before, decode on, convert."""
-    stream = container.streams.video[0]
-    time_base = stream.time_base or Fraction(1, 1000)
-    for second in seconds.tolist():
-        container.seek(int(second / time_base), stream=stream)
-        for frame in container.decode(stream):
-            if (frame.pts or 0) * time_base >= second - 1e-3:
-                frame.to_ndarray(format="rgb24")
-                break
 
 
 def drawing(runs: int) -> list[Table]:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 import results_films
 import results_maps
+import results_random
 import torch
 from benchmark_results import NETWORKS
 from peers_cost import peak_megabytes, plain_forward
@@ -75,7 +76,7 @@ CASES: Mapping[str, tuple[Case, int]] = MappingProxyType(
         "film-30s": (lambda networks, runs: [results_films.film(networks[-1], 30, runs)], 1),
         "film-10min": (lambda _, runs: [results_films.film("tiny_r3d", 600, runs)], 1),
         "score": (lambda networks, _: [results_films.scoring(networks[0], 6)], 1),
-        "random": (lambda _, runs: results_films.random_access(runs), 9),
+        "random": (lambda _, runs: results_random.random_access(runs), 9),
         "render": (lambda _, runs: results_films.drawing(runs), 5),
         "cuda": (cuda, 7),
     }

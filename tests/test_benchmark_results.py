@@ -52,6 +52,7 @@ def document(*, gpu: str | None = None, load: float = 0.1) -> dict[str, object]:
     targets = [
         timing().Target("ours over plain", 0.5, 0.75),
         timing().Target("ours over nothing", 2.0, 1.0, "it is heavy"),
+        timing().Target("ours over air", 3.0, 1.0, "measured: it weighs 3"),
     ]
     table = timing().Table("tiny: maps", "Seconds.", rows, targets, 3)
     case = {"tables": [table.document()], "seconds": 120, "load_before": load}
@@ -64,6 +65,7 @@ def test_the_file_says_what_was_measured_met_and_missed() -> None:
     assert "| ours | 1 | 0.7 | 0.50 (0.40–0.60) | 0.999988 |" in text
     assert "| ours over plain | 0.75 | 0.50 | met |" in text
     assert "| ours over nothing | 1.00 | 2.00 | **missed**; supposed reason: it is heavy |" in text
+    assert "| ours over air | 1.00 | 3.00 | **missed**; measured: it weighs 3 |" in text
     assert "CUDA: not measured: no GPU" in text
     assert "film: not run yet" in text
     assert "Before a case there was a load" not in text
