@@ -7,9 +7,14 @@ vidcam gets the copy that `explain` and `score` run. Random weights: what is com
 from __future__ import annotations
 
 import copy
+import os
+import tempfile
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -32,6 +37,7 @@ PEERS = (("torchcam", "gradcam++"), ("grad-cam", "gradcam++"), ("captum", "gradc
 
 PLAIN = "plain eager forward, batch 1"
 TARGET, BATCH = 0, 4
+COMPILED = f"exact copy, compiled, batch {BATCH}"
 
 
 class Network:
@@ -53,32 +59,72 @@ class Network:
 
 
 def forward(name: str, runs: int) -> Table:
-    """The forward pass alone: as torch makes it, and the copies in batches."""
+    """The forward pass alone: as torch makes it, the copies in batches, and both compiled."""
     network = Network(name, LAYERS[name][0])
     exact, half = network.copied(), network.copied("bf16")
     one, four = network.clip(1), network.clip(BATCH)
-    rows = interleaved(
-        {
+    batched = {
+        f"plain eager, batch {BATCH}": network.plain,
+        f"exact copy, batch {BATCH}": exact,
+        f"bf16 copy, batch {BATCH}": half,
+    }
+    with compiled({f"plain, compiled, batch {BATCH}": network.plain, COMPILED: exact}, four) as (made, seconds, said):
+        batched |= made
+        works: dict[str, Work] = {
             PLAIN: partial(plain_forward, network.plain, one),
-            f"plain eager, batch {BATCH}": partial(plain_forward, network.plain, four),
             "exact copy, batch 1": partial(plain_forward, exact, one),
-            f"exact copy, batch {BATCH}": partial(plain_forward, exact, four),
-            f"bf16 copy, batch {BATCH}": partial(plain_forward, half, four),
-        },
-        runs,
-        units=dict.fromkeys((f"plain eager, batch {BATCH}", f"exact copy, batch {BATCH}"), BATCH)
-        | {f"bf16 copy, batch {BATCH}": BATCH},
-    )
-    logits = _logits(network.plain, four)
-    for row, module in ((f"exact copy, batch {BATCH}", exact), (f"bf16 copy, batch {BATCH}", half)):
-        rows[row].more["largest difference of logits"] = float((_logits(module, four) - logits).abs().max())
+        }
+        works |= {row: partial(plain_forward, module, four) for row, module in batched.items()}
+        rows = interleaved(works, runs, units=dict.fromkeys(batched, BATCH))
+        logits = _logits(network.plain, four)
+        for row, module in batched.items():
+            if module is not network.plain:
+                rows[row].more["largest difference of logits"] = float((_logits(module, four) - logits).abs().max())
+    for row, took in seconds.items():
+        rows[row].more["seconds to compile"] = took
     why = "folding and layout cannot save more where the convolutions themselves are bound by arithmetic"
     lacking = "convolutions of few channels gain little from 16 bits, or the processor has no arithmetic for them"
     targets = [
         Target(f"(b) {name}: exact copy over plain eager", rows[f"exact copy, batch {BATCH}"].ratio[1], 0.75, why),
         Target(f"(b) {name}: bf16 copy over plain eager", rows[f"bf16 copy, batch {BATCH}"].ratio[1], 0.35, lacking),
     ]
-    return Table(f"{name}: forward pass, a clip", "Seconds for one clip.", rows, targets, runs)
+    return Table(f"{name}: forward pass, a clip", f"Seconds for one clip. {said}", rows, targets, runs)
+
+
+@contextmanager
+def compiled(
+    modules: Mapping[str, nn.Module], clip: Tensor
+) -> Iterator[tuple[dict[str, nn.Module], dict[str, float], str]]:
+    """The modules by `torch.compile`, the seconds that it took, and a sentence; no modules where it does not work.
+
+    Nothing that was compiled before is used, as a user's first run has nothing.
+    """
+    made: dict[str, nn.Module] = {}
+    seconds: dict[str, float] = {}
+    said = f"Compiled: `torch.compile` of torch {torch.__version__}, its defaults."
+    with tempfile.TemporaryDirectory() as folder, _cache_in(folder):
+        try:
+            for row, module in modules.items():
+                started = time.perf_counter()
+                new = cast("nn.Module", torch.compile(module))
+                plain_forward(new, clip)
+                made[row], seconds[row] = new, time.perf_counter() - started
+        except RuntimeError as exc:  # torch's own say that there is no C++ compiler, or what it said
+            made, said = {}, f"`torch.compile` was not measured: {str(exc).strip().splitlines()[0]}"
+        yield made, {row: seconds[row] for row in made}, said
+
+
+@contextmanager
+def _cache_in(folder: str) -> Iterator[None]:
+    """Where inductor keeps what it made."""
+    before = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+    try:
+        yield
+    finally:
+        os.environ.pop("TORCHINDUCTOR_CACHE_DIR")
+        if before is not None:
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = before
 
 
 def maps(name: str, runs: int, *, earlier: bool = False) -> Table:
