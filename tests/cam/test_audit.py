@@ -107,6 +107,15 @@ def test_quartiles_come_from_the_whole_clip_and_not_from_its_beginning() -> None
     assert audit.positive[0].tolist() == pytest.approx([1 / 10, 1 / 8, 1 / 6, 1 / 4, 1 / 2.001], rel=1e-3)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 8, 99, 1000])
+def test_quartiles_are_those_that_numpy_calls_nearest(count: int) -> None:
+    g = torch.randn(1, 1, count, 1, 1, generator=torch.Generator().manual_seed(count))
+    product = audit_alpha(torch.ones_like(g) / count, g, g[:, 0], g[:, 0]).product[0]
+    sums = g.numpy() * float((torch.ones_like(g) / count).sum())
+    expected = np.quantile(sums, (0, 0.25, 0.5, 0.75, 1), method="nearest")
+    assert product.tolist() == pytest.approx(expected.tolist(), rel=1e-6)
+
+
 def test_the_extremes_are_those_of_all_positions() -> None:
     g = torch.full((1, 1, 2, 512, 512), 1.0)
     a = torch.zeros_like(g)

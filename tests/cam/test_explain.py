@@ -16,6 +16,7 @@ from tests.helpers.nets import BrightnessNet, HiddenHead, PooledHead, random_cli
 from vidcam.cam.ask import Ask
 from vidcam.cam.attribution import attribution
 from vidcam.cam.explain import explain
+from vidcam.cam.outputs import require_finite
 from vidcam.errors import InputError, LayerError, NameNotFoundError, NonFiniteError, ShapeError
 
 ALL = ("gradcam", "gradcam+", "gradcam++")
@@ -310,6 +311,15 @@ def test_slashes_are_taken_for_dots() -> None:
     np.testing.assert_array_equal(
         explain(net, clip, layer="block2/2").volumes["gradcam"], explain(net, clip, layer="block2.2").volumes["gradcam"]
     )
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_is_not_finite_is_found_among_others_and_a_large_sum_is_none(bad: float) -> None:
+    large = torch.full((2, 3, 4), 3e38)
+    require_finite(large, "the numbers")
+    large[1, 2, 3] = bad
+    with pytest.raises(NonFiniteError, match="the numbers contain NaN or infinity"):
+        require_finite(large, "the numbers")
 
 
 def test_numbers_that_are_not_finite_are_refused() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidcam.cam.volume import CHANNELS_AT_ONCE, combine, hirescam, layercam
+from vidcam.cam.volume import CHANNELS_AT_ONCE, PRODUCTS_AT_ONCE, combine, hirescam, layercam
 from vidcam.cam.weights import gradcam_plus_weights, gradcam_weights
 from vidcam.errors import ShapeError
 
@@ -51,7 +51,9 @@ def test_cell_by_cell_by_hand() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, CHANNELS_AT_ONCE, 3 * CHANNELS_AT_ONCE + 5])
-def test_slices_of_channels_add_up(channels: int) -> None:
+@pytest.mark.parametrize("at_once", [1, PRODUCTS_AT_ONCE])
+def test_slices_of_channels_add_up(channels: int, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidcam.cam.volume.PRODUCTS_AT_ONCE", at_once)
     a, g = (tensor.double() for tensor in pair(3, channels, 2, 3, 4))
     expected, positive = torch.zeros(3, 2, 3, 4).double(), torch.zeros(3, 2, 3, 4).double()
     for d in range(channels):

@@ -18,6 +18,7 @@ from vidcam.cam.weights import (
     gradcam_pp_weights,
     gradcam_weights,
     guarded_denominator,
+    is_guarded,
 )
 from vidcam.errors import InputError, ShapeError
 
@@ -173,6 +174,12 @@ def test_guard_keeps_away_from_the_pole_and_says_where() -> None:
     floor = 4 * GUARD
     torch.testing.assert_close(denominator, torch.tensor([floor, floor, -floor, 2.0, 7.0]), rtol=1e-5, atol=1e-9)
     assert hit.tolist() == [True, True, True, False, False]
+
+
+def test_where_the_guard_acts_is_known_without_the_denominator() -> None:
+    product = torch.cat([-2 + torch.linspace(-1e-3, 1e-3, 2001), torch.tensor([0.0, 7.0, float("inf"), -float("inf")])])
+    assert 790 < int(is_guarded(product).sum()) < 810
+    assert torch.equal(is_guarded(product), guarded_denominator(product)[1])
 
 
 def test_plus_plus_is_finite_at_a_pole() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcam.cam.weights import alpha, at_least_float32, channel_sums, guarded_denominator, scaled_product
+from vidcam.cam.weights import at_least_float32, channel_sums, is_guarded, scaled_product
 from vidcam.explanation import AlphaAudit, Sink
 
 MOST_POSITIONS = 1 << 17
@@ -45,9 +45,10 @@ def audit_alpha(
         lam: λ of EQ 12.
     """
     a, g = at_least_float32(activations), at_least_float32(gradients)
-    product = channel_sums(a) * g
-    values = alpha(a, g, lam=lam)
-    _, hit = guarded_denominator(scaled_product(a, g, lam))
+    scaled = scaled_product(a, g, lam)
+    product = scaled if lam == 1 else channel_sums(a) * g
+    values = 1 / (2 + scaled)  # α where g != 0; elsewhere nobody looks
+    hit = is_guarded(scaled)
     positive, nonzero = (g > 0).flatten(1), (g != 0).flatten(1)
     return AlphaAudit(
         positive=_five_numbers(values, positive),
@@ -83,7 +84,7 @@ def find_sink(activations: Tensor) -> Sink | None:
 def guarded_share(activations: Tensor, gradients: Tensor, *, lam: float = 1.0) -> NDArray[np.float64]:
     """Share of each clip's positions with g != 0 at which α is kept away from a pole, (N,): the signed form's."""
     a, g = at_least_float32(activations), at_least_float32(gradients)
-    _, hit = guarded_denominator(scaled_product(a, g, lam))
+    hit = is_guarded(scaled_product(a, g, lam))
     return _share(hit.flatten(1), (g != 0).flatten(1))
 
 
@@ -98,16 +99,16 @@ def correlation(first: NDArray[np.floating[Any]], second: NDArray[np.floating[An
 
 
 def _five_numbers(values: Tensor, chosen: Tensor) -> NDArray[np.float64]:
-    rows = [_summary(_numpy(clip[keep])) for clip, keep in zip(values.flatten(1), chosen, strict=True)]
-    return np.stack(rows)
+    rows = zip(_numpy(values.flatten(1)), _numpy(chosen), strict=True)
+    return np.stack([_summary(clip if keep.all() else clip[keep]) for clip, keep in rows])
 
 
 def _summary(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     if values.size == 0:
         return np.full(5, np.nan)
-    sample = values[:: max(1, values.size // MOST_POSITIONS)]
-    quartiles = np.quantile(sample, (0.25, 0.5, 0.75), method="nearest")  # never between a number and a pole's infinity
-    return np.array([values.min(), *quartiles, values.max()], dtype=np.float64)
+    sample = np.sort(values[:: max(1, values.size // MOST_POSITIONS)])  # faster than `np.quantile`, and the same
+    nearest = np.rint((sample.size - 1) * np.array([0.25, 0.5, 0.75])).astype(int)  # never between a number and inf
+    return np.array([values.min(), *sample[nearest], values.max()], dtype=np.float64)
 
 
 def _share(hit: Tensor, among: Tensor) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 
 import torch
 from torch import Tensor
@@ -14,8 +15,9 @@ from torch import Tensor
 from vidcam.cam.weights import at_least_float32
 from vidcam.errors import ShapeError
 
-CHANNELS_AT_ONCE = 32
-"""Products of g and A are summed in slices of so many channels: einsum permutes, and with that copies, both of them."""
+CHANNELS_AT_ONCE, PRODUCTS_AT_ONCE = 32, 1 << 18
+"""Products of g and A are summed in slices of so many channels, or of as many as make so many products of one clip, if
+those are more: einsum permutes, and with that copies, both of them, and small slices are more calls than sums."""
 
 
 def combine(weights: Tensor, activations: Tensor) -> Tensor:
@@ -90,5 +92,6 @@ def _sum_products(activations: Tensor, gradients: Tensor, weigh: Callable[[Tenso
             f"activations and gradients must be of one shape (N, D, ...) with a grid, got {activations.shape = }, "
             f"{gradients.shape = }"
         )
-    slices = zip(*(torch.split(tensor, CHANNELS_AT_ONCE, dim=1) for tensor in (activations, gradients)), strict=True)
+    width = max(CHANNELS_AT_ONCE, PRODUCTS_AT_ONCE // max(1, prod(activations.shape[2:])))
+    slices = zip(*(torch.split(tensor, width, dim=1) for tensor in (activations, gradients)), strict=True)
     return torch.stack([(weigh(g) * at_least_float32(a)).sum(dim=1) for a, g in slices]).sum(dim=0).relu()

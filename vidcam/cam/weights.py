@@ -114,9 +114,17 @@ def guarded_denominator(product: Tensor, *, constant: float | Tensor = 2.0) -> t
         The denominator and a bool tensor that says where the guard acted.
     """
     denominator = constant + product
-    floor = GUARD * (constant + product.abs())
-    guarded = denominator.abs() < floor
-    return torch.where(guarded, torch.copysign(floor, denominator), denominator), guarded
+    size, floor = denominator.abs(), _floor(product, constant)
+    return torch.copysign(torch.maximum(size, floor), denominator), size < floor
+
+
+def is_guarded(product: Tensor) -> Tensor:
+    """Where `guarded_denominator` acts on 2 + ΣA·g, without the denominator."""
+    return (2.0 + product).abs_() < _floor(product, 2.0)
+
+
+def _floor(product: Tensor, constant: float | Tensor) -> Tensor:
+    return product.abs().add_(constant).mul_(GUARD)
 
 
 def _weighed(a: Tensor, g: Tensor, lam: float) -> Tensor:
