@@ -29,6 +29,7 @@ CASES = (
     "batches",
     "dear",
     "agreement",
+    "exactness",
     "memory",
     "random",
     "render",

@@ -21,6 +21,7 @@ import torch
 from peers_agreement import Case, derive, pearson
 from peers_cost import plain_forward
 from peers_tools import TOOLS, cheap_methods
+from results_split import reason_of_halves, split, split_table
 from results_timing import Row, Table, Target, Work, interleaved, ratio_of
 from torch import Tensor, nn
 
@@ -58,8 +59,8 @@ class Network:
         return torch.randn(batch, 3, *self.loaded.spec.input_size, generator=torch.Generator().manual_seed(0))
 
 
-def forward(name: str, runs: int) -> Table:
-    """The forward pass alone: as torch makes it, the copies in batches, and both compiled."""
+def forward(name: str, runs: int) -> list[Table]:
+    """The forward pass alone: as torch makes it, the copies in batches, both compiled; and where their time goes."""
     network = Network(name, LAYERS[name][0])
     exact, half = network.copied(), network.copied("bf16")
     one, four = network.clip(1), network.clip(BATCH)
@@ -83,12 +84,22 @@ def forward(name: str, runs: int) -> Table:
     for row, took in seconds.items():
         rows[row].more["seconds to compile"] = took
     why = "folding and layout cannot save more where the convolutions themselves are bound by arithmetic"
-    lacking = "convolutions of few channels gain little from 16 bits, or the processor has no arithmetic for them"
+    parts = split(
+        {"plain, batch 1": (network.plain, one), "exact copy": (exact, four), "bf16 copy": (half, four)}, runs
+    )
+    lacking = reason_of_halves(*parts.values())
     targets = [
         Target(f"(b) {name}: exact copy over plain eager", rows[f"exact copy, batch {BATCH}"].ratio[1], 0.75, why),
-        Target(f"(b) {name}: bf16 copy over plain eager", rows[f"bf16 copy, batch {BATCH}"].ratio[1], 0.35, lacking),
+        Target(
+            f"(b) {name}: bf16 copy over plain eager",
+            rows[f"bf16 copy, batch {BATCH}"].ratio[1],
+            0.35,
+            lacking,
+            is_shown=True,
+        ),
     ]
-    return Table(f"{name}: forward pass, a clip", f"Seconds for one clip. {said}", rows, targets, runs)
+    table = Table(f"{name}: forward pass, a clip", f"Seconds for one clip. {said}", rows, targets, runs)
+    return [table, split_table(name, parts, runs)]
 
 
 @contextmanager

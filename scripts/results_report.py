@@ -76,14 +76,10 @@ def _targets(cases: Sequence[tuple[str, Any]]) -> list[str]:
     ]
     lines = ["## Targets", "", "| target | limit | measured | |", "| --- | --- | --- | --- |"]
     for target in found:
-        verdict = "met" if target["met"] else f"**missed**{_reason(target['why'])}"
+        kind = "measured" if target.get("is_shown") else "supposed reason"
+        verdict = "met" if target["met"] else f"**missed**{f'; {kind}: ' + target['why'] if target['why'] else ''}"
         lines.append(f"| {target['name']} | {target['limit']:.2f} | {target['value']:.2f} | {verdict} |")
     return [*lines, ""]
-
-
-def _reason(why: str) -> str:
-    """One that was not measured is only supposed."""
-    return f"; {why}" if why.startswith("measured: ") else "; supposed reason: " * bool(why) + why
 
 
 def _case(name: str, case: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 import click
+import results_exactness
 import results_films
 import results_maps
 import results_random
@@ -67,12 +68,13 @@ def _each(case: Callable[..., Table], **options: Any) -> Case:
 
 CASES: Mapping[str, tuple[Case, int]] = MappingProxyType(
     {
-        "forward": (_each(results_maps.forward), 9),
+        "forward": (lambda names, runs: [table for name in names for table in results_maps.forward(name, runs)], 9),
         "maps": (_each(results_maps.maps), 7),
         "earlier": (_each(results_maps.maps, earlier=True), 5),
         "batches": (lambda networks, runs: results_maps.batches(networks[0], runs), 5),
         "dear": (_each(results_maps.dear), 3),
         "agreement": (lambda _, __: [results_maps.agreement()], 1),
+        "exactness": (lambda networks, _: results_exactness.exactness(networks), 1),
         "film-30s": (lambda networks, runs: [results_films.film(networks[-1], 30, runs)], 1),
         "film-10min": (lambda _, runs: [results_films.film("tiny_r3d", 600, runs)], 1),
         "score": (lambda networks, _: [results_films.scoring(networks[0], 6)], 1),

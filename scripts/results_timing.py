@@ -44,12 +44,14 @@ class Target:
         value: as measured; None where it was not.
         limit: that it must not exceed.
         why: why it is missed, if it is.
+        is_shown: whether the case has measured the reason; else it is supposed.
     """
 
     name: str
     value: float | None
     limit: float
     why: str = ""
+    is_shown: bool = False
 
     @property
     def is_met(self) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
@@ -52,7 +53,7 @@ def document(*, gpu: str | None = None, load: float = 0.1) -> dict[str, object]:
     targets = [
         timing().Target("ours over plain", 0.5, 0.75),
         timing().Target("ours over nothing", 2.0, 1.0, "it is heavy"),
-        timing().Target("ours over air", 3.0, 1.0, "measured: it weighs 3"),
+        timing().Target("ours over little", 2.0, 1.0, "it weighs 3 kg", is_shown=True),
     ]
     table = timing().Table("tiny: maps", "Seconds.", rows, targets, 3)
     case = {"tables": [table.document()], "seconds": 120, "load_before": load}
@@ -65,7 +66,7 @@ def test_the_file_says_what_was_measured_met_and_missed() -> None:
     assert "| ours | 1 | 0.7 | 0.50 (0.40–0.60) | 0.999988 |" in text
     assert "| ours over plain | 0.75 | 0.50 | met |" in text
     assert "| ours over nothing | 1.00 | 2.00 | **missed**; supposed reason: it is heavy |" in text
-    assert "| ours over air | 1.00 | 3.00 | **missed**; measured: it weighs 3 |" in text
+    assert "| ours over little | 1.00 | 2.00 | **missed**; measured: it weighs 3 kg |" in text
     assert "CUDA: not measured: no GPU" in text
     assert "film: not run yet" in text
     assert "Before a case there was a load" not in text
@@ -75,3 +76,33 @@ def test_the_file_says_if_the_machine_was_busy_or_has_a_gpu() -> None:
     text = results_markdown(document(gpu="a gpu", load=7.0), ("maps",))
     assert "load up to 7" in text
     assert "no GPU" not in text
+
+
+def test_the_time_of_a_forward_pass_is_split_into_its_parts_and_hooks_are_gone() -> None:
+    split = importlib.import_module("results_split")
+    network = torch.nn.Sequential(torch.nn.Conv3d(3, 8, 3), torch.nn.BatchNorm3d(8), torch.nn.ReLU()).eval()
+    parts = split.split({"one": (network, torch.rand(2, 3, 8, 32, 32))}, 2)["one"]
+    assert list(parts) == [split.CONVOLUTIONS, "normalisations", "ReLUs", "other modules", split.REST]
+    assert parts["other modules"] == 0 < parts[split.CONVOLUTIONS]
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
+    figures = (
+        {split.CONVOLUTIONS: 90.0, "ReLUs": 10.0},
+        {split.CONVOLUTIONS: 60.0},
+        {split.CONVOLUTIONS: 30.0, "ReLUs": 3.0},
+    )
+    reason = split.reason_of_halves(*figures)
+    assert reason.startswith("91% of it are convolutions, 2.00 times as fast")
+    assert reason.endswith("would give 0.33")
+
+
+def test_what_fell_otherwise_than_in_float64_is_counted() -> None:
+    exactness = importlib.import_module("results_exactness")
+    network = torch.nn.Sequential(torch.nn.Conv3d(3, 4, 1), torch.nn.ReLU(), torch.nn.MaxPool3d(2), torch.nn.ReLU())
+    clip = torch.randn(1, 3, 2, 4, 4)
+    gates, winners, after = exactness.choices(network, clip)
+    assert gates.shape == (1, 4, 2, 4, 4)
+    assert len(exactness.choices(network, clip, "2")) == 1
+    other = gates.clone()
+    other[0, 1, 1, 2, 3] = ~other[0, 1, 1, 2, 3]
+    assert exactness.turned([other, winners, after], [gates, winners, after]) == 1
+    assert not network[2]._forward_hooks
