@@ -4,7 +4,7 @@
         explanation_file, film, motion                       leaves
     leaves ◄ {sampling, preprocess, video, cam, metrics, render}      none of these imports another
     leaves ◄ models                                             models know torch, not cam, video or metrics
-    render_arguments, terminal ◄ cli: what click reads of `vidcam render`; what people read
+    arguments, terminal ◄ cli: what click reads; what people read
     pipelines.render works without torch
     core + models ◄ pipelines ◄ cli ◄ __main__                  `vidcam/__init__` names all; nobody imports its names
 
@@ -48,8 +48,8 @@ ALLOWED = {
     **{leaf: {"errors", *others} for leaf, others in LEAVES.items()},
     **{part: {*LEAVES, part} for part in (*CORE, "models")},
     "pipelines": {*INSIDE, "pipelines"},
-    "cli": {*INSIDE, "pipelines", "render_arguments", "terminal"},
-    "render_arguments": set[str](),
+    "cli": {*INSIDE, "pipelines", "arguments", "terminal"},
+    "arguments": set[str](),
     "terminal": {"names", "progress"},
     "__main__": {"cli", "interrupts"},
     "__init__": {*INSIDE, "pipelines"},
@@ -58,7 +58,7 @@ EAGER_ROOT_NAMES = {"__version__"}  # a constant of the root, there before anyth
 
 TORCH, MEDIA = {"torch", "torchvision"}, {"av", "decord"}
 FOREIGN = {
-    **dict.fromkeys(("__main__", "__init__", "cli", "render_arguments", "terminal", *LEAVES, "render"), TORCH | MEDIA),
+    **dict.fromkeys(("__main__", "__init__", "cli", "arguments", "terminal", *LEAVES, "render"), TORCH | MEDIA),
     **dict.fromkeys(("sampling", "preprocess", "cam", "metrics", "models", "pipelines"), MEDIA),
     "video": TORCH,
 }
@@ -173,7 +173,7 @@ def test_what_is_in_the_picture_is_not_reported() -> None:
 
 WITHOUT_TORCH = [name for name in MODULES if part_of(name) in {*LEAVES, "render", "video", "cli", "__init__"}]
 WITHOUT_TORCH += [
-    "vidcam.render_arguments",
+    "vidcam.arguments",
     "vidcam.terminal",
     "vidcam.pipelines.render",
     "vidcam.pipelines.render_options",

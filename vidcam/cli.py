@@ -13,17 +13,16 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from vidcam import __version__
+from vidcam.arguments import DEVICE, JSON, explain_arguments, render_arguments, score_arguments
 from vidcam.errors import InputError, VidcamError
 from vidcam.interrupts import INTERRUPTED, SENTENCE, Interruption, interruptible, loading
 from vidcam.names import as_text, one_line
-from vidcam.render_arguments import render_arguments
 from vidcam.terminal import Bar, print_rows, print_text, say
 
 if TYPE_CHECKING:
@@ -46,18 +45,6 @@ DONE, FAILED, UNUSABLE = 0, 1, 2
 
 _MOST_FAILURES = 10
 """Clips of a set whose failure is said on standard error; all of them stand in scores.csv."""
-
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-_DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda:N", help="Where to run.")
-_PRECISION = click.option("--precision", metavar="NAME", help="float32, or bf16 (fp16 on CUDA): faster, not exact.")
-
-
-def _rate(text: str) -> Fraction:
-    """29.97 or 30000/1001; no exponents, as Fraction writes out all digits of 1e999999999."""
-    try:
-        return Fraction(text if re.fullmatch(r"[-+/.0-9]{1,40}", text) else "")
-    except (ValueError, ZeroDivisionError):
-        raise click.BadParameter(f"{text!r} is no rate; expected a number such as 29.97 or 30000/1001") from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -108,54 +95,7 @@ def commands() -> None:
 
 
 @commands.command()
-@click.argument("videos", metavar="VIDEO...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--out", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Where to write.")
-@click.option("--model", default="i3d", show_default=True, metavar="NAME", help="See `vidcam models`.")
-@click.option(
-    "--weights",
-    default="pretrained",
-    metavar="FILE|random",
-    help="Default: those that come with the model; C3D needs FILE.",
-)
-@click.option(
-    "--labels", type=click.Path(path_type=Path), metavar="FILE", help="Names of a built-in's classes, one a line."
-)
-@click.option(
-    "--mean-cube",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="What C3D subtracts, .npy; default its mean colour.",
-)
-@click.option(
-    "--method",
-    "methods",
-    multiple=True,
-    metavar="M",
-    help="neutral-gradcam, gradcam, gradcam+, gradcam++, gradcam++softmax, gradcam++signed, cam, hirescam, layercam, "
-    "guided-gradcam, guided-gradcam+, guided-gradcam++; repeatable; default: neutral-gradcam (where the head "
-    "is not pooled and linear gradcam) and gradcam++.",
-)
-@click.option("--target", "targets", multiple=True, metavar="LABEL|INDEX|per-window", help="Default: the top class.")
-@click.option("--foil", metavar="LABEL|INDEX", help="Explain the target against this class (S_target - S_foil).")
-@click.option("--layer", multiple=True, metavar="NAME", help="See `vidcam layers MODEL`; repeatable, then fused.")
-@click.option("--fusion", metavar="NAME", help="mean or max of several layers' maps; default mean.")
-@click.option("--score", metavar="NAME", help="logit or probability; default logit.")
-@click.option("--lambda", "lam", type=float, metavar="L", help="gradcam++ through exp(L·score); default 1.")
-@click.option(
-    "--clip", "clip_start_seconds", type=float, metavar="START_SECONDS", help="Only the window that starts here."
-)
-@click.option("--start", "start_seconds", type=float, metavar="SECONDS", help="Explain from here.")
-@click.option("--end", "end_seconds", type=float, metavar="SECONDS", help="Explain to here.")
-@click.option("--overlap", type=float, metavar="SHARE", help="Of neighbouring windows, 0 to below 1; default 0.5.")
-@click.option("--outputs", metavar="LIST", help="Of overlay,map,sheet,data; default overlay,sheet,data.")
-@click.option("--fill", metavar="NAME", help="What is hidden becomes black, mean, blur or frame-mean; default black.")
-@click.option("--batch-size", type=int, metavar="N", help="Windows that the model is shown at once.")
-@_PRECISION
-@click.option("--fps", type=_rate, metavar="RATE", help="Images a second, for a folder of images; default 25.")
-@click.option("--decoder", metavar="NAME", help="auto, pyav or decord; default auto, which is pyav.")
-@click.option("--overwrite", is_flag=True, help="Replace existing results of the same video.")
-@_DEVICE
-@_JSON
+@explain_arguments
 def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_json: bool, **given: Any) -> int:
     """Explain videos: overlay MP4s, a sheet, the data and a JSON for each.
 
@@ -177,43 +117,7 @@ def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_
 
 
 @commands.command()
-@click.argument("clips", metavar="MANIFEST|FOLDER", type=click.Path(path_type=Path))
-@click.option("-o", "--out", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Where to write.")
-@click.option("--model", default="i3d", show_default=True, metavar="NAME", help="See `vidcam models`.")
-@click.option("--weights", default="pretrained", metavar="FILE|random", help="Default: those of the model.")
-@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Names of a built-in's classes.")
-@click.option("--mean-cube", type=click.Path(path_type=Path), metavar="FILE", help="What C3D subtracts, .npy.")
-@click.option(
-    "--method",
-    "methods",
-    multiple=True,
-    metavar="M",
-    help="Repeatable; default: gradcam, gradcam+, gradcam++ and neutral-gradcam.",
-)
-@click.option(
-    "--measures",
-    metavar="LIST",
-    help="default (drop,relative,retention), all, or some of these and curve, insertion-deletion, localization, time.",
-)
-@click.option("--controls/--no-controls", default=None, help="Score the rows random and centre too; default: yes.")
-@click.option("--fill", metavar="NAME", help="What is hidden becomes black, mean, blur or frame-mean; default black.")
-@click.option("--layer", multiple=True, metavar="NAME", help="See `vidcam layers MODEL`; repeatable, then fused.")
-@click.option("--fusion", metavar="NAME", help="mean or max of several layers' maps; default mean.")
-@click.option("--lambda", "lam", type=float, metavar="L", help="gradcam++ through exp(L·score); default 1.")
-@click.option("--min-confidence", type=float, metavar="P", help="Leave out clips of a lower probability; default 0.")
-@click.option("--correct-only", is_flag=True, default=None, help="Leave out clips whose class is not their label.")
-@click.option(
-    "--batch-size", metavar="auto|N", help="Masked clips that the model is shown at once; default auto, by device."
-)
-@_PRECISION
-@click.option("--workers", type=int, metavar="N", help="Threads that decode ahead; default 2.")
-@click.option("--seed", type=int, metavar="N", help="Of ties, controls, shuffles and intervals; default 0.")
-@click.option("--sanity", type=int, metavar="N", help="Compare the maps of N clips with those of random weights.")
-@click.option("--render-worst", type=int, metavar="K", help="Overlay videos of the K clips with the largest drop.")
-@click.option("--retry-failed", is_flag=True, default=None, help="Try clips again that failed in an earlier run.")
-@click.option("--overwrite", is_flag=True, default=None, help="Begin anew, whatever is there.")
-@_DEVICE
-@_JSON
+@score_arguments
 def score(clips: Path, out: Path, model: str, device: str, *, as_json: bool, **given: Any) -> int:
     """Score a set of clips: how faithful are the maps, and how sure is that? Run again, it goes on.
 
@@ -238,7 +142,6 @@ def score(clips: Path, out: Path, model: str, device: str, *, as_json: bool, **g
 
 @commands.command()
 @render_arguments
-@_JSON
 def render(explanation: Path, out: Path, *, as_json: bool, **given: Any) -> None:
     """Draw what `explain` saved: a video, an animation, pictures or a sheet; needs no model.
 
@@ -266,7 +169,7 @@ def render(explanation: Path, out: Path, *, as_json: bool, **given: Any) -> None
     "-o", "--out", default="vidcam-demo", show_default=True, metavar="FOLDER", type=click.Path(path_type=Path)
 )
 @click.option("--offline", is_flag=True, help="Explain a made clip with tiny_r3d: needs no network and no cache.")
-@_DEVICE
+@DEVICE
 def demo(out: Path, device: str, *, offline: bool) -> int:
     """Explain a real clip with I3D: fetches both once; replaces the results of a former demo."""
     with loading():
@@ -284,7 +187,7 @@ def demo(out: Path, device: str, *, offline: bool) -> int:
 
 
 @commands.command()
-@_JSON
+@JSON
 def models(*, as_json: bool) -> None:
     """List the models."""
     with loading():
@@ -316,7 +219,7 @@ def models(*, as_json: bool) -> None:
 @commands.command()
 @click.argument("model")
 @click.option("--all", "every", is_flag=True, help="Also the layers inside blocks.")
-@_JSON
+@JSON
 def layers(model: str, *, every: bool, as_json: bool) -> None:
     """List the layers of MODEL that can carry a map: name, grid, stride in frames and pixels."""
     with loading():
