@@ -269,8 +269,7 @@ def _of_vidcam(module: nn.Module, method: str) -> Callable[[Tensor], np.ndarray]
 
 def _beaten(rows: dict[str, Row], ours: str, tool: str, times: float) -> Target:
     (theirs,) = (name for name in rows if name.startswith(f"{tool} "))
-    share = rows[ours].ratio[1] / rows[theirs].ratio[1]
-    return Target(f"{ours} over {theirs} (one map)", share, 1 / times, "")
+    return Target(f"{ours} over {theirs} (one map)", rows[ours].over(rows[theirs]), 1 / times)
 
 
 def _logits(module: nn.Module, clip: Tensor) -> Tensor:

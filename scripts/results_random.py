@@ -69,8 +69,7 @@ def _access(source: Path, what: str, runs: int, *, is_open: bool, opening: float
     ours, other = rows["vidcam"], rows[best]
     why = f"processor seconds {ours.processor:.3g}, of {best} {other.processor:.3g}"
     why += "" if is_open else f"; opening alone takes vidcam {opening:.2g} of them"
-    ratio = ours.seconds[1] / other.seconds[1]
-    target = Target(f"{what}, {state}: vidcam over the best other", ratio, 1.0, why, is_shown=True)
+    target = Target(f"{what}, {state}: vidcam over the best other", ours.over(other), 1.0, why, is_shown=True)
     note = f"Seconds; H.264, {MINUTES} min, 340 × 256, the film {state}; the same places for all."
     return Table(f"{what.capitalize()} of a long film, {state}", note, rows, [target], runs)
 

@@ -27,12 +27,18 @@ class Row:
         processor: median of the processors' time for one unit.
         ratio: quartiles and median of this work over the first of the same round, by the clock; for one unit of each.
         more: further columns, name → text or number.
+        rounds: seconds for one unit by the clock in each round; empty where works did not take turns.
     """
 
     seconds: tuple[float, float, float]
     processor: float
     ratio: tuple[float, float, float]
     more: dict[str, Any] = field(default_factory=dict)
+    rounds: tuple[float, ...] = ()
+
+    def over(self, other: Row) -> float:
+        """Median of this work's time over the other's in the same round."""
+        return statistics.median(mine / its for mine, its in zip(self.rounds, other.rounds, strict=True))
 
 
 @dataclass(slots=True)
@@ -100,6 +106,7 @@ def row(mine: Sequence[tuple[float, float]], first: Sequence[tuple[float, float]
         quartiles([one[0] / units for one in mine]),
         statistics.median(one[1] / units for one in mine),
         quartiles(ratios),
+        rounds=tuple(one[0] / units for one in mine),
     )
 
 

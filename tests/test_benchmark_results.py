@@ -31,6 +31,8 @@ def test_a_ratio_is_of_one_round_and_for_one_unit() -> None:
     assert made.ratio == (2.0, 2.0, 2.0)
     assert made.seconds == (2.0, 2.0, 20.0)
     assert made.processor == 1.0
+    uneven = timing().row([(4.0, 4.0), (40.0, 4.0), (40.0, 4.0)], slow, 4, 4), timing().row(fast, slow, 1, 4)
+    assert uneven[0].over(uneven[1]) == 1.0  # and 10 by the medians of each
 
 
 def test_works_take_turns_and_each_round_begins_with_another() -> None:
