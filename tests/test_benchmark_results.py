@@ -50,7 +50,7 @@ def test_a_target_is_met_to_the_digits_that_are_told(value: float | None, is_met
 def document(*, gpu: str | None = None, load: float = 0.1) -> dict[str, object]:
     rows = {
         "plain": timing().Row((1.0, 2.0, 3.0), 1.5, (1.0, 1.0, 1.0)),
-        "ours": timing().Row((0.5, 1.0, 1.5), 0.7, (0.4, 0.5, 0.6), {"gradcam": 0.9999876}),
+        "ours": timing().Row((0.5, 1.0, 1.5), 0.7, (0.4, 0.5, 0.6), {"gradcam": 0.9999876, "turned": 1}),
     }
     targets = [
         timing().Target("ours over plain", 0.5, 0.75),
@@ -65,7 +65,7 @@ def document(*, gpu: str | None = None, load: float = 0.1) -> dict[str, object]:
 
 def test_the_file_says_what_was_measured_met_and_missed() -> None:
     text = results_markdown(document(), ("maps", "film"))
-    assert "| ours | 1 | 0.7 | 0.50 (0.40–0.60) | 0.999988 |" in text
+    assert "| ours | 1 | 0.7 | 0.50 (0.40–0.60) | 0.999988 | 1 |" in text
     assert "| ours over plain | 0.75 | 0.50 | met |" in text
     assert "| ours over nothing | 1.00 | 2.00 | **missed**; supposed reason: it is heavy |" in text
     assert "| ours over little | 1.00 | 2.00 | **missed**; measured: it weighs 3 kg |" in text
