@@ -110,7 +110,8 @@ def _told(value: float | str | None) -> str:
     """A correlation with all its digits, which tell of it."""
     if value is None or isinstance(value, str):
         return value or "–"
-    return f"{value:.6f}" if isinstance(value, float) and 0.5 < abs(value) <= 1 else _number(value)
+    is_correlation = 0.5 < abs(value) <= 1 and not isinstance(value, int)
+    return f"{value:.6f}" if is_correlation else _number(value)
 
 
 def _number(value: float) -> str:

@@ -1,7 +1,7 @@
 """Who may import whom, read from the imports themselves; an arrow that is not in the picture fails.
 
-    errors ◄ media, names, interrupts, fill, progress, maps, geometry, spec, timeline, guided, origin, explanation,
-        explanation_file, film, motion                       leaves
+    errors ◄ media, names, interrupts, memory, fill, progress, maps, geometry, spec, timeline, guided, origin,
+        explanation, explanation_file, film, motion          leaves
     leaves ◄ {sampling, preprocess, video, cam, metrics, render}      none of these imports another
     leaves ◄ models                                             models know torch, not cam, video or metrics
     arguments, terminal ◄ cli: what click reads; what people read
@@ -28,6 +28,7 @@ LEAVES = {
     "media": set[str](),
     "names": set[str](),
     "interrupts": set[str](),
+    "memory": set[str](),
     "fill": set[str](),
     "progress": set[str](),
     "maps": set[str](),
@@ -51,7 +52,7 @@ ALLOWED = {
     "cli": {*INSIDE, "pipelines", "arguments", "terminal"},
     "arguments": set[str](),
     "terminal": {"names", "progress"},
-    "__main__": {"cli", "interrupts"},
+    "__main__": {"cli", "interrupts", "memory"},
     "__init__": {*INSIDE, "pipelines"},
 }
 EAGER_ROOT_NAMES = {"__version__"}  # a constant of the root, there before anything is imported
