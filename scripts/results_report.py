@@ -56,7 +56,13 @@ def _head(document: Mapping[str, Any], cases: Sequence[tuple[str, Any]]) -> list
             f"other work, ratios are worth more than seconds."
         )
     lines += ["", "Versions: " + ", ".join(f"{name} {number}" for name, number in versions.items()) + ".", ""]
+    given_back = [name for name, case in cases if not case.get("keeps_freed_memory")]
     lines += [
+        (
+            "The C library keeps freed memory for all tools alike, as it does for vidcam's command line "
+            "(`docs/speed.md`)" + (f"; not in the cases {', '.join(given_back)}." if given_back else ".")
+        ),
+        "",
         (
             "Works of one table take turns, round after round in another order. Seconds are medians; ratios are to the "
             "first row in the same round, median (quartiles; least and largest of fewer than four rounds)."

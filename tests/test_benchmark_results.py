@@ -72,6 +72,7 @@ def test_the_file_says_what_was_measured_met_and_missed() -> None:
     assert "CUDA: not measured: no GPU" in text
     assert "film: not run yet" in text
     assert "Before a case there was a load" not in text
+    assert "command line (`docs/speed.md`); not in the cases maps." in text
 
 
 def test_the_file_says_if_the_machine_was_busy_or_has_a_gpu() -> None:
