@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vidcam.models.device import resolve_device
-    from vidcam.models.i3d import I3D
-    from vidcam.models.image import image_network
+    from vidcam.models.families.i3d import I3D
+    from vidcam.models.families.image import image_network
     from vidcam.models.labels import kinetics400
     from vidcam.models.model import Model
     from vidcam.models.registry import (
@@ -50,10 +50,10 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     homes = {
-        "I3D": "i3d",
+        "I3D": "families.i3d",
         "I3D_SPEC": "specs",
         "Model": "model",
-        "image_network": "image",
+        "image_network": "families.image",
         "kinetics400": "labels",
         "resolve_device": "device",
         "sample_clip": "sample",

@@ -16,16 +16,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from vidcam.errors import InputError, name_not_found
-from vidcam.models import c3d_weights, tiny
-from vidcam.models.cache import cache_folder
 from vidcam.models.device import resolve_device
-from vidcam.models.hub import checkpoint_folder
+from vidcam.models.families import c3d_weights, tiny
+from vidcam.models.families.torchvision_specs import PUBLISHED, TORCHVISION_SPECS
 from vidcam.models.labels import kinetics400, read_labels
 from vidcam.models.model import Model
 from vidcam.models.specs import C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC, I3D_CACHE_FILE, I3D_SPEC
-from vidcam.models.torchvision_specs import PUBLISHED, TORCHVISION_SPECS
-from vidcam.progress import Progress
+from vidcam.models.weights.cache import cache_folder
+from vidcam.models.weights.hub import checkpoint_folder
 from vidcam.spec import ModelSpec
+from vidcam.system.progress import Progress
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,13 +68,13 @@ class ModelEntry:
 
 
 def _build_i3d() -> nn.Module:
-    from vidcam.models.i3d import build
+    from vidcam.models.families.i3d import build
 
     return build()
 
 
 def _load_i3d(module: nn.Module, progress: Progress | None) -> str:
-    from vidcam.models.i3d import load
+    from vidcam.models.families.i3d import load
 
     return load(module, progress)
 
@@ -100,22 +100,22 @@ def _tiny_entry(spec: ModelSpec) -> ModelEntry:
 
 def _torchvision_entry(name: str, spec: ModelSpec, hub_file: str) -> ModelEntry:
     def build() -> nn.Module:
-        from vidcam.models import torchvision_models
+        from vidcam.models.families import torchvision_models
 
         return torchvision_models.build(name)
 
     def load(module: nn.Module, progress: Progress | None) -> str:
-        from vidcam.models import torchvision_models
+        from vidcam.models.families import torchvision_models
 
         return torchvision_models.load(module, name, progress)
 
     def load_file(module: nn.Module, path: Path) -> str:
-        from vidcam.models import torchvision_models
+        from vidcam.models.families import torchvision_models
 
         return torchvision_models.load_file(module, path, name=name)
 
     def labels() -> tuple[str, ...]:
-        from vidcam.models import torchvision_models
+        from vidcam.models.families import torchvision_models
 
         return torchvision_models.labels(name)
 
@@ -124,7 +124,7 @@ def _torchvision_entry(name: str, spec: ModelSpec, hub_file: str) -> ModelEntry:
 
 def _by_metadata(name: str) -> ModelEntry:
     """The entry of 'torchvision:NAME', which imports torchvision to ask it."""
-    from vidcam.models import torchvision_models
+    from vidcam.models.families import torchvision_models
 
     plain = name.removeprefix(_TORCHVISION)
     spec = torchvision_models.spec(plain)
@@ -263,7 +263,7 @@ def _of_factory(name: str, weights: str | Path) -> Model:
 def _filled(load_file: Callable[[nn.Module, Path], str] | None, module: nn.Module, path: Path, name: str) -> str:
     if load_file is not None:
         return load_file(module, path)
-    from vidcam.models.state import fill_from_file
+    from vidcam.models.weights.state import fill_from_file
 
     return fill_from_file(module, path, name=name)
 

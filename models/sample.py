@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vidcam.models.cache import cache_folder, replacing
-from vidcam.models.fetch import PackageFile, fetch_member, file_sha256
-from vidcam.progress import Progress
+from vidcam.models.weights.cache import cache_folder, replacing
+from vidcam.models.weights.fetch import PackageFile, fetch_member
+from vidcam.system.fingerprint import sha256
+from vidcam.system.progress import Progress
 
 SAMPLE = PackageFile(
     package="sports2d",
@@ -33,7 +34,7 @@ def sample_clip(progress: Progress | None = None) -> Path:
         OutputError: the cache folder cannot be written to.
     """
     path = cache_folder() / "roof-jump.mp4"
-    if not path.is_file() or file_sha256(path) != SAMPLE.member_sha256:
+    if not path.is_file() or sha256(path) != SAMPLE.member_sha256:
         with replacing(path) as temporary:
             fetch_member(SAMPLE, temporary, wanted=path, progress=progress)
     return path

@@ -11,8 +11,8 @@ from vidcam.models.registry import load_model
 from vidcam.models.sample import sample_clip
 from vidcam.motion.clip import make_clip
 from vidcam.motion.motions import LABELS
-from vidcam.pipelines.motion_set import write_film
-from vidcam.progress import Progress, silent
+from vidcam.pipelines.study.motion_set import write_film
+from vidcam.system.progress import Progress, silent
 
 OFFLINE_MODEL = "tiny_r3d"
 

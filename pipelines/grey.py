@@ -11,7 +11,7 @@ from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.cam.neutral import Neutral, neutral_of
 from vidcam.errors import InputError, VidcamError
 from vidcam.models.model import Model
-from vidcam.pipelines.analyse import torch_errors, watched
+from vidcam.pipelines.explain.analyse import torch_errors, watched
 from vidcam.preprocess import grey_input, scale_pixels
 
 NEUTRAL_DEFAULT = ("neutral-gradcam", "gradcam++")

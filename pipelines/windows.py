@@ -14,9 +14,9 @@ from torch import Tensor
 
 from vidcam.geometry import Geometry
 from vidcam.preprocess import crop_frames, scale_pixels
+from vidcam.results.timeline import Timeline
 from vidcam.sampling import Window
 from vidcam.spec import ModelSpec
-from vidcam.timeline import Timeline
 from vidcam.video.reader import VideoReader
 
 

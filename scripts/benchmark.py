@@ -40,9 +40,9 @@ from vidcam.cam.neutral import look_at_neutral
 from vidcam.media import Seconds
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
-from vidcam.pipelines.explain import Explainer
+from vidcam.pipelines.explain.explainer import Explainer
+from vidcam.pipelines.explain.options import ExplainOptions
 from vidcam.pipelines.layout import reshape_of
-from vidcam.pipelines.options import ExplainOptions
 from vidcam.preprocess import grey_input, to_model_input
 from vidcam.sampling import central_start, plan_windows
 from vidcam.video.reader import open_video, read_clip

@@ -25,23 +25,23 @@ from torch import Tensor
 
 from vidcam.cam.ask import Ask
 from vidcam.cam.methods import volume_methods
-from vidcam.film import Film, load_film
 from vidcam.media import Frames, Seconds
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
-from vidcam.pipelines.analyse import Footage, Question, analyse, target_layers
-from vidcam.pipelines.compose import Composition
-from vidcam.pipelines.explain import Explainer
-from vidcam.pipelines.options import DEFAULT_BATCH, ExplainOptions
-from vidcam.pipelines.paint import Look, Moment, Painter
+from vidcam.pipelines.explain.analyse import Footage, Question, analyse, target_layers
+from vidcam.pipelines.explain.explainer import Explainer
+from vidcam.pipelines.explain.options import DEFAULT_BATCH, ExplainOptions
 from vidcam.pipelines.prepare import prepare
-from vidcam.pipelines.render import render_film
-from vidcam.pipelines.render_options import RenderOptions
-from vidcam.pipelines.shown import chosen
-from vidcam.pipelines.stages import Clock, prefetch
+from vidcam.pipelines.render.compose import Composition
+from vidcam.pipelines.render.options import RenderOptions
+from vidcam.pipelines.render.paint import Look, Moment, Painter
+from vidcam.pipelines.render.renderer import render_film
+from vidcam.pipelines.render.shown import chosen
 from vidcam.pipelines.windows import batches
-from vidcam.progress import silent
+from vidcam.results.video import Film, load_film
 from vidcam.sampling import plan_windows
+from vidcam.system.progress import silent
+from vidcam.system.threads import Clock, prefetch
 from vidcam.video.reader import VideoReader, open_video
 from vidcam.video.writer import VideoWriter
 
@@ -136,7 +136,7 @@ def _explain_alone(model: Model, reader: VideoReader, maps: Film) -> dict[str, T
             pass
 
     def explain() -> None:
-        with patch("vidcam.pipelines.analyse.batches", same):
+        with patch("vidcam.pipelines.explain.analyse.batches", same):
             analyse(ready, footage, question, clock=Clock(), progress=silent)
 
     pts, painter = reader.info.pts_seconds, Painter(maps, Look())

@@ -25,13 +25,14 @@ import numpy as np
 from av.video.stream import VideoStream
 from PIL import Image
 
-from vidcam.explanation import Explanation
-from vidcam.film import Film, film_bounds
 from vidcam.geometry import centre_crop, short_side_resize
-from vidcam.origin import Origin, content_hash
-from vidcam.pipelines.render import render_film
-from vidcam.pipelines.render_options import STYLES, RenderOptions
-from vidcam.timeline import Timeline
+from vidcam.pipelines.render.options import STYLES, RenderOptions
+from vidcam.pipelines.render.renderer import render_film
+from vidcam.results.explanation import Explanation
+from vidcam.results.origin import Origin
+from vidcam.results.timeline import Timeline
+from vidcam.results.video import Film, film_bounds
+from vidcam.system.fingerprint import sampled_sha256
 from vidcam.video.encoders import H264
 from vidcam.video.writer import VideoWriter
 
@@ -73,7 +74,7 @@ def render(*, names: tuple[str, ...], styles: tuple[str, ...], strip: bool, runs
 def render_memory(*, minutes: tuple[int, ...], runs: int) -> None:
     """Peak memory of `render` with its strip over films of growing length, each run in a process of its own."""
     program = (
-        "import sys\nfrom vidcam.cli import main\nassert main(sys.argv[1:]) == 0\n"
+        "import sys\nfrom vidcam.cli.app import main\nassert main(sys.argv[1:]) == 0\n"
         "(peak,) = [line for line in open('/proc/self/status') if line.startswith('VmHWM')]\n"
         "print(int(peak.split()[1]) / 1024, file=sys.stderr)"  # ru_maxrss is the parent's where that was larger
     )
@@ -132,7 +133,7 @@ def save_maps(film: Path, size: tuple[int, int], count: int) -> Path:
     labels = dict(enumerate(("running", "jumping", "sitting", "waving", "falling")))
     made = Film(film.name, "noise", geometry, line, ("running",), (explanation,), (bounds,), class_labels=labels)
     path = film.with_suffix(".npz")
-    replace(made, origin=Origin(film.name, content_hash([film]), (0.0, count / 25))).save(path)
+    replace(made, origin=Origin(film.name, sampled_sha256([film]), (0.0, count / 25))).save(path)
     return path
 
 

@@ -50,7 +50,7 @@ ENTRIES = {
 """Row of the table of memory → argument."""
 
 KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "2000000000"}
-"""Freed memory is kept for all tools alike, as `vidcam.memory` does for the command line; not where peaks are told."""
+"""Freed memory is kept for all tools alike, as `vidcam.system.memory` does for the command line; not for peaks."""
 
 OURS = ("av", "numpy", "torch", "torchvision")
 

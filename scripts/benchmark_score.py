@@ -27,7 +27,7 @@ from benchmark_score_cost import cost
 from torch import Tensor, nn
 
 from vidcam.models.model import Model
-from vidcam.pipelines.score import score_clips
+from vidcam.pipelines.score.run import score_clips
 from vidcam.spec import ModelSpec, Scaling
 from vidcam.video.writer import VideoWriter
 

@@ -23,11 +23,11 @@ from torch import Tensor, nn
 
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
-from vidcam.pipelines.analyse import target_layers
-from vidcam.pipelines.clipset import Entry, read_clips
+from vidcam.pipelines.explain.analyse import target_layers
 from vidcam.pipelines.prepare import prepare
-from vidcam.pipelines.score import score_clips
-from vidcam.pipelines.score_options import DEFAULT_BATCH, ScoreOptions
+from vidcam.pipelines.score.clips import Entry, read_clips
+from vidcam.pipelines.score.options import DEFAULT_BATCH, ScoreOptions
+from vidcam.pipelines.score.run import score_clips
 from vidcam.preprocess import grey_input
 
 CALM = 10

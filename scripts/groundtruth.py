@@ -19,10 +19,10 @@ from vidcam.metrics.instances import coverage, peaks, recall
 from vidcam.metrics.localization import DELTAS, localization
 from vidcam.metrics.pointing import pointing
 from vidcam.metrics.temporal_iou import temporal_iou
+from vidcam.models.families.tiny import TINY_SPECS
 from vidcam.models.registry import load_model
-from vidcam.models.tiny import TINY_SPECS
 from vidcam.motion.clip import MotionClip
-from vidcam.pipelines.motion_set import mixed
+from vidcam.pipelines.study.motion_set import mixed
 
 FIRST_SEED = 500_000
 SEED = 0

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from vidcam.cam.explain import explain
 from vidcam.cam.methods import METHODS
 from vidcam.cam.neutral import look_at_neutral
-from vidcam.explanation import Explanation
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 from vidcam.metrics.controls import centre_heat, shuffled_cells
 from vidcam.models.model import Model
 from vidcam.motion.clip import MotionClip
 from vidcam.motion.tubes import boxes_filled
 from vidcam.preprocess import grey_input
+from vidcam.results.explanation import Explanation
 
 CONTROLS = ("random", "centre", "answer")
 BATCH = 20

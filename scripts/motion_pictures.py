@@ -13,8 +13,8 @@ from PIL import Image
 
 from vidcam.maps import Floats
 from vidcam.media import Frames
+from vidcam.models.families.tiny import TINY_SPECS
 from vidcam.models.registry import load_model
-from vidcam.models.tiny import TINY_SPECS
 from vidcam.motion import LABELS, MotionClip, make_clip
 from vidcam.motion.tubes import boxes_filled
 from vidcam.render.colormap import colour_table

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vidcam.pipelines.motion_set import mixed, write_motion_set
+from vidcam.pipelines.study.motion_set import mixed, write_motion_set
 
 
 @click.command()

@@ -20,8 +20,6 @@ from torch import Tensor
 
 from vidcam.cam.attribution import attribution
 from vidcam.cam.explain import explain
-from vidcam.explanation import Explanation, peaks_in_sink
-from vidcam.guided import GUIDED
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 from vidcam.media import Frames
 from vidcam.models.model import Model
@@ -29,9 +27,10 @@ from vidcam.models.registry import load_model
 from vidcam.models.sample import sample_clip
 from vidcam.preprocess import grey_input, to_model_input
 from vidcam.render.colormap import colour_table
-from vidcam.render.guided import guided_picture, guided_scale
 from vidcam.render.overlay import Overlay
 from vidcam.render.page import Page, TextStyle
+from vidcam.render.signed import guided_picture, guided_scale
+from vidcam.results.explanation import GUIDED, Explanation, peaks_in_sink
 from vidcam.sampling import plan_windows
 from vidcam.video.reader import open_video, read_clip
 

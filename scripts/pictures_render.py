@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 
 from vidcam.models.sample import sample_clip
-from vidcam.pipelines.explain import explain_video
-from vidcam.pipelines.options import ExplainOptions
-from vidcam.pipelines.render import render_film
-from vidcam.pipelines.render_options import STYLES, RenderOptions
+from vidcam.pipelines.explain.explainer import explain_video
+from vidcam.pipelines.explain.options import ExplainOptions
+from vidcam.pipelines.render.options import STYLES, RenderOptions
+from vidcam.pipelines.render.renderer import render_film
 
 HEIGHT, BESIDE, TARGET = 300, 216, "parkour"
 """Rows of a picture, of one of several, and what is explained."""

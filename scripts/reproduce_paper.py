@@ -15,9 +15,9 @@ from typing import Any
 import click
 
 from vidcam.errors import VidcamError
-from vidcam.pipelines.score import score_clips
-from vidcam.pipelines.score_options import ScoreOptions
-from vidcam.pipelines.score_report import interval, number, table
+from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.report import interval, number, table
+from vidcam.pipelines.score.run import score_clips
 
 METHODS = ("gradcam", "gradcam+", "gradcam++", "gradcam++signed")
 MEASURES = ("default", "localization")

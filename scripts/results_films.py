@@ -31,12 +31,12 @@ from torch.nn import functional
 from vidcam.models.model import Model
 from vidcam.models.optimise import optimised
 from vidcam.models.registry import load_model
-from vidcam.pipelines.explain import Explainer
-from vidcam.pipelines.options import ExplainOptions
-from vidcam.pipelines.render import render_film
-from vidcam.pipelines.render_options import RenderOptions
-from vidcam.pipelines.score import score_clips
-from vidcam.pipelines.score_options import DEFAULT_BATCH, ScoreOptions
+from vidcam.pipelines.explain.explainer import Explainer
+from vidcam.pipelines.explain.options import ExplainOptions
+from vidcam.pipelines.render.options import RenderOptions
+from vidcam.pipelines.render.renderer import render_film
+from vidcam.pipelines.score.options import DEFAULT_BATCH, ScoreOptions
+from vidcam.pipelines.score.run import score_clips
 from vidcam.preprocess import grey_input
 from vidcam.spec import MeanCube
 

@@ -18,8 +18,8 @@ import vidcam
 from vidcam.cam.methods import PAIR_METHODS
 from vidcam.models.optimise import optimised
 from vidcam.models.registry import load_model
-from vidcam.pipelines.explain import Explainer
-from vidcam.pipelines.options import ExplainOptions
+from vidcam.pipelines.explain.explainer import Explainer
+from vidcam.pipelines.explain.options import ExplainOptions
 
 Series = dict[str, Any]
 

@@ -44,11 +44,11 @@ from vidcam.metrics.retention import DEFAULT_THETAS, keep_top
 from vidcam.models.model import Model
 from vidcam.models.optimise import optimised
 from vidcam.models.registry import load_model
-from vidcam.pipelines.clipset import Entry, read_clips
-from vidcam.pipelines.masked import MaskedForwards
-from vidcam.pipelines.samples import Sample, load_sample
-from vidcam.pipelines.score_clip import known_label
-from vidcam.pipelines.versions import Shown
+from vidcam.pipelines.score.clip import known_label
+from vidcam.pipelines.score.clips import Entry, read_clips
+from vidcam.pipelines.score.forwards import MaskedForwards
+from vidcam.pipelines.score.perturbations import Shown
+from vidcam.pipelines.score.samples import Sample, load_sample
 from vidcam.preprocess import fill_for, scale_pixels
 
 COLOURS = {"grey": 127.5, "black": 0.0, "white": 255.0}

@@ -21,7 +21,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vidcam.models.tiny import TINY_SPECS, WEIGHTS_FOLDER, build
+from vidcam.models.families.tiny import TINY_SPECS, WEIGHTS_FOLDER, build
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 

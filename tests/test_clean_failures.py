@@ -21,9 +21,9 @@ from tests.helpers.odd import greys, h264, noisy
 from tests.helpers.processes import Command, run
 from tests.helpers.videos import click
 from vidcam.cam.methods import METHODS
-from vidcam.cli import main
-from vidcam.names import safe_stem
-from vidcam.pipelines.outputs import slug
+from vidcam.cli.app import main
+from vidcam.pipelines.explain.outputs import slug
+from vidcam.system.filenames import safe_stem
 
 BRIGHT = "tests.helpers.nets:brightness_model"
 EVERYTHING = "overlay,map,sheet,data"
@@ -124,16 +124,16 @@ def dawdle(place: str, mark: Path, seconds: float) -> None:
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 MOMENTS: dict[str, tuple[Any, ...]] = {
-    "loading": ("vidcam.pipelines.explain:load_model", INT, INT),
-    "probing": ("vidcam.pipelines.explain:open_video", TERM, TERM),
+    "loading": ("vidcam.pipelines.explain.explainer:load_model", INT, INT),
+    "probing": ("vidcam.pipelines.explain.explainer:open_video", TERM, TERM),
     "decoding": ("vidcam.video.pyav_reader:PyAVReader._inspected", INT, INT, INT),
     "looking": ("tests.helpers.nets:BrightnessNet.forward", INT),
     "looking, twice": ("tests.helpers.nets:BrightnessNet.forward", INT, TERM),
     "encoding": ("vidcam.video.writer:VideoWriter.write", INT, INT, INT),
     "encoding, terminated": ("vidcam.video.writer:VideoWriter.write", TERM),
     "closing": ("vidcam.video.writer:VideoWriter._finish", HUP, INT),
-    "the sheet": ("vidcam.pipelines.result:contact_sheet", INT, INT),
-    "the data": ("vidcam.film:Film.save", TERM, INT),
+    "the sheet": ("vidcam.pipelines.explain.result:contact_sheet", INT, INT),
+    "the data": ("vidcam.results.video:Film.save", TERM, INT),
 }
 
 
@@ -161,7 +161,7 @@ def test_an_interruption_while_files_are_put_in_place(
 ) -> None:
     """It waits: the result is whole, and what was hidden is gone."""
     mark, out = tmp_path / "now", tmp_path / "out"
-    slowly = partial(dawdle, f"vidcam.pipelines.outputs:{moment}", mark, 0.1)
+    slowly = partial(dawdle, f"vidcam.pipelines.explain.outputs:{moment}", mark, 0.1)
     command = Command(explain(film, out, outputs="data"), tmp_path, prepare=slowly)
     command.signal_when(mark.exists, *signals, pause_seconds=0.02)
     assert command.wait().code == 130
@@ -192,7 +192,7 @@ subprocess.run([sys.executable, "-c", hold, str(here / "lock")])
 
 
 def _use_fake_pip(script: Path, temporary: Path) -> None:
-    from vidcam.models import fetch
+    from vidcam.models.weights import fetch
 
     temporary.mkdir()
     tempfile.tempdir = str(temporary)

@@ -1,10 +1,11 @@
 """The wheel and the sdist: built from a clean copy without the network, complete, and usable from anywhere.
 
-In a checkout `models/` and `pipelines/` lie beside `vidcam/`; installed, they lie inside it. Both must work.
+In a checkout `models/` and `pipelines/` lie beside `vidcam/` and are linked into it; installed, they lie inside it.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -20,8 +21,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("vidcam", "models", "pipelines", "tests", "scripts", "docs")
 FILES = ("pyproject.toml", "MANIFEST.in", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE")
-HOMES = {"vidcam": "vidcam", "models": "vidcam/models", "pipelines": "vidcam/pipelines"}
 SHOW_FILES = "import vidcam.models, vidcam.pipelines; print(vidcam.models.__file__); print(vidcam.pipelines.__file__)"
+INSIDE = ("tests", "scripts", "docs")
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +57,7 @@ def clean_copy(destination: Path) -> Path:
     junk = shutil.ignore_patterns("__pycache__", "*.py[cod]", "*.egg-info", "build", "dist", ".*")
     for folder in FOLDERS:
         if (ROOT / folder).is_dir():
-            shutil.copytree(ROOT / folder, destination / folder, ignore=junk)
+            shutil.copytree(ROOT / folder, destination / folder, ignore=junk, symlinks=True)
     for name in FILES:
         shutil.copy2(ROOT / name, destination / name)
     return destination
@@ -75,10 +76,10 @@ def environment(path: Path | None) -> Mapping[str, str]:
 
 def test_the_wheel_holds_every_file_of_the_packages(built: Built) -> None:
     expected = {
-        f"{inside}/{path.relative_to(built.source / home).as_posix()}"
-        for home, inside in HOMES.items()
+        f"{inside}{path.relative_to(built.source).as_posix()}"
+        for home, inside in (("vidcam", ""), ("models", "vidcam/"), ("pipelines", "vidcam/"))
         for path in (built.source / home).rglob("*")
-        if path.is_file()
+        if path.is_file() and not path.is_symlink()
     }
     with zipfile.ZipFile(built.wheel) as wheel:
         found = {name for name in wheel.namelist() if ".dist-info/" not in name}
@@ -97,12 +98,12 @@ def test_the_wheel_carries_its_licence_and_its_command(built: Built) -> None:
 def test_the_sdist_holds_what_a_packager_needs(built: Built) -> None:
     with tarfile.open(built.sdist) as sdist:
         found = {name.partition("/")[2] for name in sdist.getnames()}
-    folders = [folder for folder in FOLDERS if (built.source / folder).is_dir()]
+    homes = {"vidcam": "", "models": "vidcam/", "pipelines": "vidcam/", "tests": "", "scripts": "", "docs": ""}
     inside = {
-        path.relative_to(built.source).as_posix()
-        for folder in folders
+        f"{inside}{path.relative_to(built.source).as_posix()}"
+        for folder, inside in homes.items()
         for path in (built.source / folder).rglob("*")
-        if path.is_file() and ".egg-info" not in path.as_posix()
+        if path.is_file() and not path.is_symlink() and ".egg-info" not in path.as_posix()
     }
     assert {*FILES, *inside} <= found
 
@@ -118,7 +119,7 @@ def test_an_installed_copy_works_from_any_folder(built: Built, tmp_path: Path) -
 def test_a_checkout_works_from_its_root(built: Built, *, installed_too: bool) -> None:
     path = built.installed if installed_too else None
     shown = run([sys.executable, "-c", SHOW_FILES], cwd=built.source, path=path)
-    inside = built.source
+    inside = built.source / "vidcam"
     assert shown.split() == [str(inside / "models" / "__init__.py"), str(inside / "pipelines" / "__init__.py")]
     assert "Usage: vidcam" in run([sys.executable, "-m", "vidcam", "--help"], cwd=built.source, path=path)
 
@@ -129,14 +130,16 @@ def test_a_users_own_models_package_is_left_alone(built: Built, tmp_path: Path) 
     run([sys.executable, "-c", program], cwd=tmp_path, path=built.installed)
 
 
+@pytest.mark.parametrize("folder", INSIDE)
+def test_no_other_folder_is_importable_under_vidcam(folder: str) -> None:
+    assert importlib.util.find_spec(f"vidcam.{folder}") is None
+
+
 @pytest.mark.parametrize(
     "script",
     [
         ".ci/run",
-        *(
-            f"scripts/{name}"
-            for name in ("setup", "demo", "test", "check", "types", "odd_files", "benchmark", "motion_set")
-        ),
+        *(f"scripts/{name}" for name in ("setup", "demo", "test", "check", "odd_files", "benchmark", "motion_set")),
     ],
 )
 def test_scripts_can_be_run_and_parse(script: str) -> None:

@@ -39,13 +39,13 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 @pytest.mark.parametrize(
     "program",
     [
-        "import vidcam, vidcam.cli",
+        "import vidcam, vidcam.cli.app",
         "import vidcam; vidcam.InputError, vidcam.load_film, dir(vidcam)",
-        "from vidcam.cli import main; assert main(['--help']) == 0",
-        "from vidcam.cli import main; assert main(['--version']) == 0",
-        "from vidcam.cli import main; assert main(['explain', '--help']) == 0",
-        "from vidcam.cli import main; assert main(['score', '--help']) == 0",
-        "from vidcam.cli import main; assert main(['no-such-command']) == 2",
+        "from vidcam.cli.app import main; assert main(['--help']) == 0",
+        "from vidcam.cli.app import main; assert main(['--version']) == 0",
+        "from vidcam.cli.app import main; assert main(['explain', '--help']) == 0",
+        "from vidcam.cli.app import main; assert main(['score', '--help']) == 0",
+        "from vidcam.cli.app import main; assert main(['no-such-command']) == 2",
     ],
 )
 def test_no_torch_is_loaded_before_it_is_needed(program: str) -> None:

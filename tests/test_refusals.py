@@ -17,7 +17,7 @@ from PIL import Image
 
 from tests.helpers.odd import greys, h264
 from tests.helpers.videos import click, flat_frames, write_sound, write_video
-from vidcam.cli import main
+from vidcam.cli.app import main
 
 BRIGHT = "tests.helpers.nets:brightness_model"
 POOLED = "tests.helpers.nets:pooled_model"

@@ -12,7 +12,6 @@ Every name is resolved when first used: `import vidcam` loads neither torch nor 
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,18 +22,18 @@ if TYPE_CHECKING:
     from vidcam.cam.record import record
     from vidcam.cam.reshape import channels_last, tokens
     from vidcam.errors import InputError, RunError, VidcamError
-    from vidcam.explanation import Explanation, Sink
-    from vidcam.explanation_file import load_explanation
-    from vidcam.film import Film, load_film
-    from vidcam.models.image import image_network
+    from vidcam.models.families.image import image_network
     from vidcam.models.model import Model
     from vidcam.models.registry import load_model, model_names
-    from vidcam.pipelines.explain import ExplainedVideo, explain_video
-    from vidcam.pipelines.options import ExplainOptions
-    from vidcam.pipelines.render import Rendered, render_film
-    from vidcam.pipelines.render_options import RenderOptions
-    from vidcam.pipelines.score import ScoredClips, score_clips
-    from vidcam.pipelines.score_options import ScoreOptions
+    from vidcam.pipelines.explain.explainer import ExplainedVideo, explain_video
+    from vidcam.pipelines.explain.options import ExplainOptions
+    from vidcam.pipelines.render.options import RenderOptions
+    from vidcam.pipelines.render.renderer import Rendered, render_film
+    from vidcam.pipelines.score.options import ScoreOptions
+    from vidcam.pipelines.score.run import ScoredClips, score_clips
+    from vidcam.results.explanation import Explanation, Sink
+    from vidcam.results.io import load_explanation
+    from vidcam.results.video import Film, load_film
     from vidcam.spec import ModelSpec, Scaling, TokenGrid
 
 __version__ = "0.1.0"
@@ -77,44 +76,39 @@ __all__ = [
 
 _HOMES = {
     "Ask": "vidcam.cam.ask",
-    "ExplainOptions": "vidcam.pipelines.options",
-    "ExplainedVideo": "vidcam.pipelines.explain",
-    "Explanation": "vidcam.explanation",
-    "Film": "vidcam.film",
+    "ExplainOptions": "vidcam.pipelines.explain.options",
+    "ExplainedVideo": "vidcam.pipelines.explain.explainer",
+    "Explanation": "vidcam.results.explanation",
+    "Film": "vidcam.results.video",
     "InputError": "vidcam.errors",
     "Model": "vidcam.models.model",
     "ModelSpec": "vidcam.spec",
     "Neutral": "vidcam.cam.neutral",
-    "RenderOptions": "vidcam.pipelines.render_options",
-    "Rendered": "vidcam.pipelines.render",
+    "RenderOptions": "vidcam.pipelines.render.options",
+    "Rendered": "vidcam.pipelines.render.renderer",
     "RunError": "vidcam.errors",
     "Scaling": "vidcam.spec",
-    "ScoreOptions": "vidcam.pipelines.score_options",
-    "ScoredClips": "vidcam.pipelines.score",
-    "Sink": "vidcam.explanation",
+    "ScoreOptions": "vidcam.pipelines.score.options",
+    "ScoredClips": "vidcam.pipelines.score.run",
+    "Sink": "vidcam.results.explanation",
     "TokenGrid": "vidcam.spec",
     "VidcamError": "vidcam.errors",
     "channels_last": "vidcam.cam.reshape",
     "explain": "vidcam.cam.explain",
     "explain_each": "vidcam.cam.explain",
-    "explain_video": "vidcam.pipelines.explain",
-    "image_network": "vidcam.models.image",
+    "explain_video": "vidcam.pipelines.explain.explainer",
+    "image_network": "vidcam.models.families.image",
     "list_layers": "vidcam.cam.layers",
-    "load_explanation": "vidcam.explanation_file",
-    "load_film": "vidcam.film",
+    "load_explanation": "vidcam.results.io",
+    "load_film": "vidcam.results.video",
     "load_model": "vidcam.models.registry",
     "look_at_neutral": "vidcam.cam.neutral",
     "model_names": "vidcam.models.registry",
     "record": "vidcam.cam.record",
-    "render_film": "vidcam.pipelines.render",
-    "score_clips": "vidcam.pipelines.score",
+    "render_film": "vidcam.pipelines.render.renderer",
+    "score_clips": "vidcam.pipelines.score.run",
     "tokens": "vidcam.cam.reshape",
 }
-
-_HERE = Path(__file__).parent
-
-if not (_HERE / "models").is_dir():  # a checkout, where models/ and pipelines/ lie beside vidcam/ (see pyproject.toml)
-    __path__.append(str(_HERE.parent))
 
 
 def __getattr__(name: str) -> object:

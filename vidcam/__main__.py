@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from vidcam.interrupts import begin_process
-from vidcam.memory import keep_freed_memory
+from vidcam.system.memory import keep_freed_memory
+from vidcam.system.signals import begin_process
 
 
 def program() -> NoReturn:
     """Run the command line as a process of its own."""
     begin_process()
     keep_freed_memory()
-    from vidcam.cli import program as run  # 0.2 s, of which click is the most
+    from vidcam.cli.app import program as run  # 0.2 s, of which click is the most
 
     run()
 

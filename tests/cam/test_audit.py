@@ -7,7 +7,7 @@ import torch
 from vidcam.cam.audit import MOST_POSITIONS, audit_alpha, correlation, find_sink
 from vidcam.cam.volume import combine
 from vidcam.cam.weights import gradcam_plus_weights, gradcam_pp_weights
-from vidcam.explanation import Sink, sink_share
+from vidcam.results.explanation import Sink, sink_share
 
 
 def test_alpha_by_hand() -> None:

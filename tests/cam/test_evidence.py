@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tests.helpers.nets import BrightnessNet, HiddenHead, random_clip, seeded
 from vidcam.cam.explain import explain
-from vidcam.explanation import Sink
+from vidcam.results.explanation import Sink
 
 
 class Given(nn.Module):

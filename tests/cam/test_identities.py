@@ -16,7 +16,7 @@ from tests.helpers.nets import PooledHead, random_clip, seeded
 from vidcam.cam.attribution import attribution
 from vidcam.cam.explain import explain
 from vidcam.cam.methods import ALL_METHODS, NEUTRAL_METHODS
-from vidcam.explanation import Explanation
+from vidcam.results.explanation import Explanation
 
 WITH_HIDDEN_HEAD = tuple(method for method in ALL_METHODS if method != "cam")
 

@@ -22,7 +22,7 @@ from vidcam.cam.explain import explain, explain_each
 from vidcam.cam.inputs import Input
 from vidcam.cam.reshape import channels_last, tokens
 from vidcam.errors import InputError, LayerError, NonFiniteError
-from vidcam.explanation import Explanation
+from vidcam.results.explanation import Explanation
 
 CHEAP = ("gradcam", "gradcam+", "gradcam++", "hirescam", "layercam")
 EVERY = (*CHEAP, "gradcam++signed", "gradcam++softmax", "cam", "guided-gradcam", "guided-gradcam+", "guided-gradcam++")

@@ -18,7 +18,7 @@ from vidcam.cam.explain import explain, explain_each
 from vidcam.cam.saliency import guided_saliency
 from vidcam.cam.targets import Target, aim_at_classes
 from vidcam.errors import InputError, ShapeError, VidcamError
-from vidcam.explanation import OF_FUNCTION
+from vidcam.results.explanation import OF_FUNCTION
 
 SIGNED = (*CHEAP, "gradcam++signed")
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tests.helpers.nets import seeded
-from vidcam.models.c3d import C3D
+from vidcam.models.families.c3d import C3D
 from vidcam.models.specs import C3D_SPORTS1M_SPEC
 
 CLASSES = 5

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from tests.helpers.videos import noise_frames, write_video
-from vidcam.pipelines import parts
+from vidcam.pipelines.score import store as parts
 
 FILMS = 4
 """Files of a set; its clips are windows of them."""

@@ -31,8 +31,8 @@ import av
 from tests.helpers.mutations import CONTAINERS, mutated, write_case
 from tests.helpers.nets import pooled_model
 from vidcam.errors import VidcamError
-from vidcam.pipelines.explain import ExplainedVideo, Explainer
-from vidcam.pipelines.options import ExplainOptions
+from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer
+from vidcam.pipelines.explain.options import ExplainOptions
 from vidcam.video.reader import Decoder, probe
 
 GOOD = ("explained", "explained, with a warning", "refused")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vidcam.models.specs import TINY_R3D_SPEC
-from vidcam.pipelines.motion_set import mixed
+from vidcam.pipelines.study.motion_set import mixed
 from vidcam.preprocess import scale_pixels
 
 UNSEEN_SEED = 900_000

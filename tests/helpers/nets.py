@@ -8,7 +8,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor, nn
 
-from vidcam.models.image import image_network
+from vidcam.models.families.image import image_network
 from vidcam.models.model import Model
 from vidcam.spec import ModelSpec, Scaling
 

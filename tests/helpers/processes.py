@@ -18,7 +18,9 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["vidcam.cli", "vidcam.pipelines.explain", "tests.helpers.nets", "tests.helpers.odd"])
+_SERVER.set_forkserver_preload(
+    ["vidcam.cli.app", "vidcam.pipelines.explain.explainer", "tests.helpers.nets", "tests.helpers.odd"]
+)
 _PATIENCE_SECONDS = 30.0
 
 
@@ -99,7 +101,7 @@ def _run(
     environment: Mapping[str, str],
     prepare: Callable[[], None] | None,
 ) -> None:
-    from vidcam.cli import main
+    from vidcam.cli.app import main
 
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -13,12 +13,13 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.helpers.videos import TIME_BASE, Samples, write_video
-from vidcam.explanation import Explanation
-from vidcam.film import Film
 from vidcam.geometry import Geometry
-from vidcam.origin import Origin, content_hash
 from vidcam.render.sheet import Sheet, draw_sheet
-from vidcam.timeline import Timeline
+from vidcam.results.explanation import Explanation
+from vidcam.results.origin import Origin
+from vidcam.results.timeline import Timeline
+from vidcam.results.video import Film
+from vidcam.system.fingerprint import sampled_sha256
 
 SIZE = (128, 160)
 GEOMETRY = Geometry(SIZE, (64, 80), (56, 56), 4, 12)
@@ -88,7 +89,7 @@ def save_hot(
     ticks = uneven_ticks(count + 1)
     moments, end = np.array(ticks[:-1]) * float(TIME_BASE), float(ticks[-1] * Fraction(TIME_BASE))
     red, green, blue = mean_rgb
-    origin = Origin("film.mp4", content_hash([video]), (0.0, end), mean_rgb=(red, green, blue))
+    origin = Origin("film.mp4", sampled_sha256([video]), (0.0, end), mean_rgb=(red, green, blue))
     replace(hot_film("film.mp4", moments, end), origin=origin).save(folder / "film.npz")
     return folder / "film.npz"
 
@@ -110,5 +111,5 @@ def sheets_drawn(monkeypatch: pytest.MonkeyPatch) -> list[Sheet]:
         sheets.append(sheet)
         return draw_sheet(sheet)
 
-    monkeypatch.setattr("vidcam.pipelines.contact.draw_sheet", draw)
+    monkeypatch.setattr("vidcam.pipelines.render.contact.draw_sheet", draw)
     return sheets

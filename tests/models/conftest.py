@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from vidcam.errors import WeightsError
-from vidcam.models import Model, fetch, load_model
-from vidcam.models.cache import CACHE_VARIABLE
+from vidcam.models import Model, load_model
+from vidcam.models.weights import fetch
+from vidcam.models.weights.cache import CACHE_VARIABLE
 
 FakePip = Callable[[str], None]
 

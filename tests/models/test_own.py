@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.helpers.videos import noise_frames, write_video
-from vidcam.cli import main
+from vidcam.cli.app import main
 from vidcam.models import load_model
 
 ROOT = Path(__file__).resolve().parents[2]

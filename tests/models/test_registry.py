@@ -25,9 +25,9 @@ from vidcam.models import (
     model_names,
     resolve_device,
 )
-from vidcam.models.i3d import I3D_CHECKPOINT
+from vidcam.models.families.i3d import I3D_CHECKPOINT
 from vidcam.models.specs import C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC, TINY_C3D_SPEC, TINY_R3D_SPEC
-from vidcam.progress import Progress
+from vidcam.system.progress import Progress
 
 HERE = __name__
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import vidcam
-from vidcam.cli import main
+from vidcam.cli.app import main
 from vidcam.errors import InputError, WeightsError
-from vidcam.models import fetch
+from vidcam.models.weights import fetch
 from vidcam.pipelines import demo
 from vidcam.pipelines.demo import demo_scene
 from vidcam.video.reader import open_video
@@ -25,7 +25,7 @@ import socket, sys
 def refuse(*_, **__):
     raise OSError("no network here")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
-from vidcam.cli import main
+from vidcam.cli.app import main
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from tests.helpers.nets import TINY_SPEC, BrightnessNet, pooled_model
-from tests.pipelines.test_analyse import FailingNet
+from tests.pipelines.explain.test_analyse import FailingNet
 from vidcam.cam.neutral import look_at_neutral
 from vidcam.errors import InputError, RunError
 from vidcam.models.model import Model
-from vidcam.pipelines.explain import Explainer
+from vidcam.pipelines.explain.explainer import Explainer
+from vidcam.pipelines.explain.options import ExplainOptions
 from vidcam.pipelines.grey import default_methods, look_at_grey
-from vidcam.pipelines.options import ExplainOptions
 from vidcam.preprocess import grey_input
 
 

@@ -16,11 +16,11 @@ from vidcam.cam.saliency import guided_saliency
 from vidcam.errors import RunError, VidcamError
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
-from vidcam.pipelines.explain import explain_video
-from vidcam.pipelines.options import ExplainOptions
+from vidcam.pipelines.explain.explainer import explain_video
+from vidcam.pipelines.explain.options import ExplainOptions
 from vidcam.pipelines.prepare import prepare
-from vidcam.pipelines.score import score_clips
-from vidcam.pipelines.score_options import ScoreOptions
+from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.run import score_clips
 
 TAKEN = {"folded": 10, "memory_format": "channels_last_3d", "precision": "float32", "reason": None}
 
@@ -84,7 +84,7 @@ def test_guided_maps_are_of_the_network_itself(
         seen.append(module)
         return real(module, *arguments, **named)
 
-    monkeypatch.setattr("vidcam.pipelines.guided.guided_saliency", noted)
+    monkeypatch.setattr("vidcam.pipelines.explain.saliency.guided_saliency", noted)
     options = ExplainOptions(methods=("guided-gradcam",), outputs=("overlay",), clip_start_seconds=0.0)
     explain_video(film(), tmp_path / "out", model=model, options=options)
     assert seen

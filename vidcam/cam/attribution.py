@@ -29,9 +29,8 @@ from vidcam.cam.softmax import SoftmaxForm, softmax_form
 from vidcam.cam.targets import Aim, Target, aim_at_classes, aim_at_function
 from vidcam.cam.weights import to_numpy
 from vidcam.errors import InputError, LayerError, ShapeError
-from vidcam.explanation import OF_FUNCTION, Activation, Explanation
-from vidcam.guided import GUIDED
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
+from vidcam.results.explanation import GUIDED, OF_FUNCTION, Activation, Explanation
 
 
 @dataclass(frozen=True, slots=True, eq=False)

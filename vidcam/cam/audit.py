@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidcam.cam.weights import at_least_float32, channel_sums, is_guarded, scaled_product
-from vidcam.explanation import AlphaAudit, Sink
+from vidcam.results.explanation import AlphaAudit, Sink
 
 MOST_POSITIONS = 1 << 17
 """Quartiles are taken over an even subsample of about this many positions of a clip; minimum and maximum over all."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vidcam.cam.audit import audit_alpha, guarded_share
 from vidcam.cam.methods import METHODS, Evidence
-from vidcam.explanation import AlphaAudit
+from vidcam.results.explanation import AlphaAudit
 
 
 class LayerMaps:

@@ -18,7 +18,7 @@ from vidcam.cam.neutral import Neutral, look_at_neutral
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.targets import ScoreName, Target
 from vidcam.errors import InputError
-from vidcam.explanation import Activation, Explanation
+from vidcam.results.explanation import Activation, Explanation
 
 
 def explain(

@@ -23,7 +23,7 @@ from vidcam.cam.weights import (
     gradcam_weights,
 )
 from vidcam.errors import InputError, name_not_found
-from vidcam.guided import GUIDED
+from vidcam.results.explanation import GUIDED
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ from vidcam.cam.audit import find_sink
 from vidcam.cam.choice import Layers
 from vidcam.cam.inputs import Input
 from vidcam.cam.reshape import Reshape
-from vidcam.explanation import Sink
+from vidcam.results.explanation import Sink
 
 
 @dataclass(frozen=True, slots=True, eq=False)

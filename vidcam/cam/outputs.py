@@ -21,7 +21,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from vidcam.cam.probabilities import disguised
 from vidcam.cam.weights import at_least_float32
 from vidcam.errors import InputError, NonFiniteError, ShapeError
-from vidcam.explanation import Activation
+from vidcam.results.explanation import Activation
 
 _ENDS: dict[Callable[..., Any], Activation] = {
     torch.softmax: "softmax",

@@ -15,8 +15,8 @@ from vidcam.cam.outputs import Ends, class_scores
 from vidcam.cam.targets import Target, aim_at_classes
 from vidcam.cam.weights import to_numpy
 from vidcam.errors import InputError
-from vidcam.explanation import Activation
 from vidcam.maps import Floats
+from vidcam.results.explanation import Activation
 
 
 def guided_saliency(

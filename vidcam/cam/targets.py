@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vidcam.cam.softmax import probability_cotangent
 from vidcam.errors import InputError, ShapeError
-from vidcam.explanation import Activation
+from vidcam.results.explanation import Activation
 
 ScoreFunction = Callable[[Any], Tensor]
 """The model's raw output → one score for each clip, (N,)."""

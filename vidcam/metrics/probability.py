@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from vidcam.explanation import Activation
+from vidcam.results.explanation import Activation
 
 
 def log_probability(

@@ -15,8 +15,8 @@ from typing import Self
 from PIL import Image
 
 from vidcam.errors import EncodeError, OutputError
-from vidcam.interrupts import held_back
 from vidcam.media import Frames
+from vidcam.system.signals import held_back
 from vidcam.video.claim import claim
 
 TIMES = "times.csv"

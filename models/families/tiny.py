@@ -1,0 +1,48 @@
+"""The two models that are shipped: trained on the motion set by `scripts/train_tiny`, there without any download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidcam.models.specs import TINY_C3D_SPEC, TINY_R3D_SPEC
+from vidcam.motion import LABELS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+TINY_SPECS = (TINY_R3D_SPEC, TINY_C3D_SPEC)
+
+WEIGHTS_FOLDER = Path(__file__).parent
+
+
+def weights_path(name: str) -> Path:
+    """The safetensors file of a model, inside the package."""
+    return WEIGHTS_FOLDER / f"{name}.safetensors"
+
+
+def build(name: str) -> nn.Module:
+    """The network with random weights."""
+    if name == TINY_R3D_SPEC.name:
+        from vidcam.models.families.tiny_r3d import TinyR3D
+
+        return TinyR3D()
+    from vidcam.models.families.tiny_c3d import TinyC3D
+
+    return TinyC3D()
+
+
+def load(module: nn.Module, name: str) -> str:
+    """Fill a network from `build` with the weights that are shipped; returns their provenance.
+
+    Raises:
+        WeightsError: the file is not where it was installed, or damaged.
+    """
+    from vidcam.models.weights.state import fill_from_file
+
+    return f"motion set, {fill_from_file(module, weights_path(name), name=name)}"
+
+
+def labels() -> tuple[str, ...]:
+    """The motions, in the order of the outputs."""
+    return LABELS

@@ -1,0 +1,1 @@
+"""Weights: fetched, cached, checked, and read without running anything in them."""

@@ -1,0 +1,1 @@
+"""From a video file to maps, overlay videos, a sheet and a JSON."""

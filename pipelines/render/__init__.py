@@ -1,0 +1,1 @@
+"""From saved maps and their video to pictures; no model, no torch."""

@@ -1,0 +1,1 @@
+"""From a set of clips to a table of faithfulness."""

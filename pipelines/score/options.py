@@ -1,0 +1,120 @@
+"""What can be asked of `score`: one set of defaults for the command line and for Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vidcam.cam.fusion import FUSIONS, Fusion
+from vidcam.cam.methods import METHODS, canonical_methods
+from vidcam.errors import InputError
+from vidcam.fill import FILLS, Fill
+from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
+from vidcam.models.optimise import PRECISIONS, Precision
+from vidcam.results.explanation import GUIDED
+
+MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time")
+DEFAULT_MEASURES = ("drop", "relative", "retention")
+DEFAULT_METHODS = ("gradcam", "gradcam+", "gradcam++", "neutral-gradcam")
+CONTROLS = ("random", "centre")
+"""Rows that know nothing of the answer, beside those of the methods."""
+
+DEFAULT_BATCH = {"cpu": 4, "cuda": 16}
+"""Masked clips that the model is shown at once, by device; 'auto' is this number, so that no result depends on luck."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreOptions:
+    """How clip sets are scored; the defaults of the command line and of `score_clips`.
+
+    Attributes:
+        methods: names or aliases, of those that make a volume.
+        measures: `default`, `all`, or some of `drop` (with increase, win and area, always measured), `relative` (also
+            of the maps of the probability's gradient), `retention` (θ = 0.25, 0.5, 0.75), `curve` (θ in eleven steps),
+            `insertion-deletion` (voxels and frames), `localization` (where there are boxes), `time` (frames frozen,
+            shuffled, reversed).
+        controls: whether the rows `random` and `centre` are scored too.
+        fill: what hidden pixels become.
+        layer: dotted name, or several whose maps are fused; None: the model's own default.
+        fusion: `mean` or `max` of several layers' maps.
+        lam: λ of EQ 12 for gradcam++.
+        batch_size: masked clips at once; None: by device.
+        precision: of the network but its classifier: `float32` (exact), `bf16`, or `fp16` on CUDA.
+        workers: threads that decode ahead.
+        seed: of the ties, the controls, the shuffles and the intervals.
+        min_confidence: clips whose class has a lower probability are left out (EQ 4).
+        correct_only: clips whose class is not their label are left out.
+        sanity: how many clips, from the first on, are compared with those of randomised weights.
+        render_worst: how many of the clips with the largest mean drop over the methods get overlay videos.
+        retry_failed: clips that failed in an earlier run are tried again.
+        overwrite: replace existing results, whatever their settings.
+    """
+
+    methods: Sequence[str] = DEFAULT_METHODS
+    measures: Sequence[str] | str = "default"
+    controls: bool = True
+    fill: Fill = "black"
+    layer: str | Sequence[str] | None = None
+    fusion: Fusion = "mean"
+    lam: float = 1.0
+    batch_size: int | None = None
+    precision: Precision = "float32"
+    workers: int = 2
+    seed: int = 0
+    min_confidence: float = 0.0
+    correct_only: bool = False
+    sanity: int = 0
+    render_worst: int = 0
+    retry_failed: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _checked_measures(self.measures)
+        guided = [name for name in canonical_methods(self.methods) if name in GUIDED]
+        if guided:
+            raise InputError(
+                f"method {guided[0]!r} is signed and not scored, expected some of {', '.join(METHODS)}; leave it out"
+            )
+        if self.fill not in FILLS:
+            raise InputError(f"fill is {self.fill!r}, expected one of {', '.join(FILLS)}")
+        if self.fusion not in FUSIONS:
+            raise InputError(f"fusion is {self.fusion!r}, expected one of {', '.join(FUSIONS)}")
+        if not 0.0 <= self.min_confidence <= 1.0:
+            raise InputError(f"min_confidence is {self.min_confidence}, expected a probability from 0 to 1")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision is {self.precision!r}, expected one of {', '.join(PRECISIONS)}")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise InputError(f"batch_size is {self.batch_size}, expected at least 1")
+        if self.workers < 1:
+            raise InputError(f"workers is {self.workers}, expected at least 1")
+        for name in ("seed", "sanity", "render_worst"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} is {getattr(self, name)}, expected 0 or more")
+
+    @property
+    def chosen_measures(self) -> tuple[str, ...]:
+        """Names of MEASURES, in their order."""
+        return _checked_measures(self.measures)
+
+    @property
+    def thetas(self) -> tuple[float, ...]:
+        """Every θ that is asked for, increasing."""
+        wanted = DEFAULT_THETAS if "retention" in self.chosen_measures else ()
+        return tuple(sorted({*wanted, *(GRID_THETAS if "curve" in self.chosen_measures else ())}))
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers' names as given; empty for the default."""
+        return () if self.layer is None else (self.layer,) if isinstance(self.layer, str) else tuple(self.layer)
+
+
+def _checked_measures(measures: Sequence[str] | str) -> tuple[str, ...]:
+    names = [name.strip() for name in measures.split(",")] if isinstance(measures, str) else list(measures)
+    asked = {part for name in names for part in {"default": DEFAULT_MEASURES, "all": MEASURES}.get(name, (name,))}
+    unknown = sorted(asked - set(MEASURES))
+    if unknown or not asked:
+        raise InputError(
+            f"measures are {', '.join(filter(None, names)) or 'none'}, expected default, all or some of "
+            f"{', '.join(MEASURES)}"
+        )
+    return tuple(name for name in MEASURES if name in asked or name == "drop")

@@ -1,0 +1,126 @@
+"""Which versions of a clip the measures need: what is masked, by which map, to what extent. Each is made once.
+
+(method, "masked")                  E = L∘I                                drop, increase, win, relative performance
+(method, "post")                    likewise, of the probability's map     relative performance
+(method, "keep", θ)                 the lowest θ of the voxels hidden      retention, curve, insertion
+(method, "delete", s)               the highest s hidden                   deletion
+(method, "insert-frames", s) …      the same by whole frames
+("blank",)                          nothing but the fill                   the end of every curve
+("frozen",) …                       frames in another order                time audit
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidcam.maps import Floats
+from vidcam.metrics.insertion_deletion import SHARES, delete_frames, delete_voxels, frame_shares, insert_frames
+from vidcam.metrics.order import Order, RankedTies, frame_order, voxel_order
+from vidcam.metrics.retention import GRID_THETAS, keep_top
+from vidcam.metrics.time_audit import CHANGES, changed_frames
+from vidcam.pipelines.score.forwards import Key, Version
+from vidcam.preprocess import reorder_frames
+from vidcam.spec import Scaling
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredMap:
+    """A map that is scored: a method's or a control's.
+
+    Attributes:
+        name: row in the table.
+        heat: (T, H, W) in [0, 1].
+        is_empty: whether it has no positive evidence.
+        post: likewise (T, H, W), of the probability's gradient; None for controls or where it was not asked for.
+        order: of the voxels; None where no measure ranks.
+        frames: likewise of whole frames.
+        told: of the label's class, for localisation; None where there are no boxes.
+    """
+
+    name: str
+    heat: Floats = field(repr=False)
+    is_empty: bool = False
+    post: Floats | None = field(default=None, repr=False)
+    order: Order | None = field(default=None, repr=False)
+    frames: Order | None = field(default=None, repr=False)
+    told: Floats | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """A clip and what hides it: (1, 3, T, H, W), and a fill that broadcasts against it."""
+
+    clip: Tensor
+    fill: Tensor
+
+    def mask(self, keep: NDArray[np.generic], out: Tensor) -> None:
+        """Write E = L∘I + (1 - L)∘fill to `out` (3, T, H, W), by a map (T, H, W) of floats or booleans."""
+        heat = torch.from_numpy(np.ascontiguousarray(keep)).to(self.clip)
+        torch.lerp(self.fill[0], self.clip[0], heat, out=out)  # exact where the heat is 0 or 1
+
+
+def ranked(heat: Floats, ties: RankedTies, measures: Sequence[str]) -> tuple[Order | None, Order | None]:
+    """The orders of voxels and frames that the measures need."""
+    by_voxel = {"retention", "curve", "insertion-deletion"} & set(measures)
+    voxels = voxel_order(heat, ties) if by_voxel else None
+    return voxels, frame_order(heat, ties.values) if "insertion-deletion" in measures else None
+
+
+def map_versions(
+    shown: Shown, scored: ScoredMap, measures: Sequence[str], thetas: Sequence[float]
+) -> Iterator[Version]:
+    """What one map needs."""
+    yield (scored.name, "masked"), partial(shown.mask, scored.heat)
+    if scored.post is not None:
+        yield (scored.name, "post"), partial(shown.mask, scored.post)
+    for key, keep in _cuts(scored, measures, thetas):
+        yield (scored.name, *key), partial(_masked_by, shown, keep)
+
+
+def _masked_by(shown: Shown, keep: Callable[[], NDArray[np.bool_]], out: Tensor) -> None:
+    shown.mask(keep(), out)
+
+
+def _cuts(
+    scored: ScoredMap, measures: Sequence[str], thetas: Sequence[float]
+) -> Iterator[tuple[Key, Callable[[], NDArray[np.bool_]]]]:
+    size = scored.heat.shape
+    is_curve = "insertion-deletion" in measures
+    if scored.order is not None:
+        for theta in inner({*thetas, *(GRID_THETAS if is_curve else ())}):
+            yield ("keep", f"{theta:g}"), partial(keep_top, scored.order, theta, size)
+    if not is_curve or scored.order is None or scored.frames is None:
+        return
+    for share in inner(SHARES):
+        yield ("delete", f"{share:g}"), partial(delete_voxels, scored.order, share, size)
+    for share in inner(frame_shares(size[0])):
+        yield ("insert-frames", f"{share:g}"), partial(insert_frames, scored.frames, share, size)
+        yield ("delete-frames", f"{share:g}"), partial(delete_frames, scored.frames, share, size)
+
+
+def inner(shares: Sequence[float] | set[float]) -> list[float]:
+    """Those that neither show all nor hide all, increasing: the ends are one version for all maps."""
+    return sorted(share for share in shares if 0.0 < share < 1.0)
+
+
+def clip_versions(
+    shown: Shown, measures: Sequence[str], scaling: Scaling, generator: np.random.Generator
+) -> Iterator[Version]:
+    """What is needed once for a clip, whatever the maps."""
+    if {"curve", "insertion-deletion"} & set(measures):
+        yield ("blank",), partial(shown.mask, np.zeros(shown.clip.shape[2:], np.float32))
+    if "time" in measures:
+        for change in CHANGES:
+            slots = torch.from_numpy(changed_frames(change, shown.clip.shape[2], generator)).to(shown.clip.device)
+            yield (change,), partial(_reordered, shown.clip, slots, scaling)
+
+
+def _reordered(clip: Tensor, slots: Tensor, scaling: Scaling, out: Tensor) -> None:
+    out.copy_(reorder_frames(clip, slots, scaling)[0])

@@ -1,0 +1,88 @@
+"""From an entry of a clip set to what the model is shown: one window, decoded, in the model's view.
+
+Nothing but a window's own frames is decoded, and each is shrunk at once. Whatever is wrong with a clip is a `Failure`
+with its reason, so that the rest of the set goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidcam.errors import VidcamError
+from vidcam.pipelines.score.boxes import read_tubes, region
+from vidcam.pipelines.score.clips import Entry
+from vidcam.pipelines.windows import window_tensors
+from vidcam.sampling import Window, central_start, plan_windows
+from vidcam.spec import ModelSpec
+from vidcam.system.filenames import one_line
+from vidcam.system.fingerprint import source_mark
+from vidcam.video.images import IMAGES
+from vidcam.video.reader import VideoReader, open_video
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """A clip that is ready for the model.
+
+    Attributes:
+        entry: what the set says about it.
+        tensor: (3, T, H, W) float32, the model's input.
+        start_seconds: where its window starts.
+        inside: (T, H, W) bool, where its boxes are; None without boxes, or if none is in view.
+        warnings: what one should know about the file.
+        content: mark of the file, `source_mark`.
+    """
+
+    entry: Entry
+    tensor: Tensor = field(repr=False)
+    start_seconds: float
+    inside: NDArray[np.bool_] | None = field(repr=False)
+    warnings: tuple[str, ...] = ()
+    content: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A clip that cannot be scored, and why, in one line without paths of this machine."""
+
+    entry: Entry
+    reason: str
+
+
+def load_sample(entry: Entry, spec: ModelSpec) -> Sample | Failure:
+    """Decode a clip's window."""
+    if entry.problem:
+        return Failure(entry, one_line(entry.problem))
+    try:
+        with open_video(entry.source) as reader:
+            return _sample(entry, reader, spec)
+    except (VidcamError, OSError) as exc:
+        return failure(entry, exc)
+
+
+def failure(entry: Entry, error: Exception) -> Failure:
+    """An error as the row of a clip states it: the clip is called as in the set."""
+    text = one_line(str(error) or type(error).__name__)
+    return Failure(entry, text.replace(one_line(entry.source), one_line(entry.name)))
+
+
+def _sample(entry: Entry, reader: VideoReader, spec: ModelSpec) -> Sample:
+    window, geometry = _window(entry, reader, spec), spec.geometry(reader.info.size)
+    tensor = next(window_tensors(reader, (window,), spec, geometry))
+    inside = None
+    if entry.boxes:
+        inside = region(read_tubes(entry.boxes), reader.info.pts_seconds, window.times, geometry)
+    warnings = tuple(one_line(note) for note in dict.fromkeys((*reader.info.notes, *reader.notes)))
+    seen = inside if inside is not None and inside.any() else None
+    return Sample(entry, tensor, window.start_seconds, seen, warnings, source_mark(entry.source))
+
+
+def _window(entry: Entry, reader: VideoReader, spec: ModelSpec) -> Window:
+    info = reader.info
+    fps = None if spec.frames == 1 and info.decoder == IMAGES else spec.fps
+    start = central_start(info, frames=spec.frames, fps=fps) if entry.start_seconds is None else entry.start_seconds
+    return plan_windows(info, frames=spec.frames, fps=fps, clip_start_seconds=start)[0]

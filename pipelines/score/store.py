@@ -1,0 +1,256 @@
+"""What is scored so far: Parquet parts in OUT/scores, each whole or not there, and the settings they were made with.
+
+A part holds the rows of clips [first, last) of the set and is named after them. Parts follow each other without a gap,
+so a run that was ended by anything goes on behind the last one; what is lost is the part in the making. Other settings
+are refused: rows that were made differently do not belong in one table.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from vidcam.errors import OutputError
+from vidcam.pipelines.score.columns import FAILED, UNSEEN, Columns
+from vidcam.pipelines.score.settings import MAKERS, Maker, read_settings, require_same, write_settings
+from vidcam.system.atomic import HIDDEN_ENDING, atomic_write
+from vidcam.system.signals import held_back
+
+CLIPS_A_PART, SECONDS_A_PART = 16, 20.0
+"""A part is written after so many clips, or once it has taken so long."""
+
+_TYPES = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64(), "flag": pa.bool_()}
+PICTURES = ("retention.png", "relative.png", "alpha.png", "classes.png", "evidence.png", "sanity.png")
+RESULTS = ("scores.csv", "summary.json", "report.md", *PICTURES, "worst")
+"""What is made from the parts, beside their folder."""
+
+_NAME = re.compile(r"part-(\d{8})-(\d{8})\.parquet")
+
+Row = Mapping[str, Any]
+
+
+class Parts:
+    """The parts of one run; `open_parts` opens them."""
+
+    def __init__(self, folder: Path, columns: Columns) -> None:
+        self._folder = folder
+        self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in {**columns, **UNSEEN}.items()])
+        self._rows: list[Row] = []
+        self.done = _contiguous(folder)
+        self._first = self.done
+        self._since = time.monotonic()
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """File all rows of the next clip; a part that is full is written."""
+        with held_back():  # a clip whose rows are filed and that is not counted would be scored twice
+            self._rows += rows
+            self.done += 1
+        if self.done - self._first >= CLIPS_A_PART or time.monotonic() - self._since >= SECONDS_A_PART:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is waiting as a part."""
+        if self._rows:
+            self._write(self._folder / f"part-{self._first:08}-{self.done:08}.parquet", self._rows)
+        self._rows, self._first, self._since = [], self.done, time.monotonic()
+
+    def _write(self, path: Path, rows: Sequence[Row]) -> None:
+        table = pa.Table.from_pylist(rows, schema=self._schema)
+        with atomic_write(path, sync=True) as unfinished:
+            pq.write_table(table, unfinished)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Every row that is written, in order, a part at a time."""
+        for path in _parts(self._folder):
+            yield from _read_part(path).to_pylist()
+
+    def tables(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns of all that is written, in order, a part at a time."""
+        return (_read_part(path, names) for path in _parts(self._folder))
+
+    def contents(self) -> Iterator[tuple[int, str]]:
+        """Of each clip that could be read, its place in the set and the mark of its file."""
+        last = -1
+        for part in self.tables(("clip", "content")):
+            if "content" not in part.column_names:  # a part of before marks were kept
+                continue
+            for clip, content in zip(part["clip"].to_pylist(), part["content"].to_pylist(), strict=True):
+                if content and clip != last:
+                    yield clip, content
+                last = clip
+
+    def failed(self) -> dict[Path, list[int]]:
+        """The parts that have clips that failed, and the places of those."""
+        found = {}
+        for path in _parts(self._folder):
+            part = _read_part(path, ("clip", "status"))
+            if clips := part.filter(pc.equal(part["status"], FAILED))["clip"].to_pylist():
+                found[path] = clips
+        return found
+
+    def replace(self, path: Path, fresh: Mapping[int, Sequence[Row]]) -> None:
+        """Write a part again whole, with other rows for some of its clips."""
+        former = groupby(_read_part(path).to_pylist(), key=lambda row: int(row["clip"]))
+        self._write(path, [row for clip, rows in former for row in fresh.get(clip, rows)])
+
+    def note_makers(self, maker: Maker | None) -> list[Maker]:
+        """What scored the clips of this folder, in order, and from which clip on; who goes on now is noted.
+
+        Args:
+            maker: versions and device of this run; None of one that scores nothing.
+        """
+        stated = self._folder / "settings.json"
+        settings = read_settings(stated) or {}
+        makers: list[Maker] = list(settings.get(MAKERS, ()))
+        if maker is not None and (not makers or {**makers[-1], "from_clip": None} != {**maker, "from_clip": None}):
+            makers.append({"from_clip": self.done, **maker})
+            write_settings(stated, {**settings, MAKERS: makers})
+        return makers
+
+    @property
+    def last_batch_size(self) -> int | None:
+        """The batch size that the last clip ended with, of those that have one; None of a run that begins."""
+        for path in reversed(_parts(self._folder)):
+            sizes = _read_part(path, ["batch_size"])["batch_size"].to_pylist()
+            if (last := next((size for size in reversed(sizes) if size is not None), None)) is not None:
+                return int(last)
+        return None
+
+
+@contextmanager
+def open_parts(out: Path, settings: Mapping[str, Any], columns: Columns, *, overwrite: bool) -> Iterator[Parts]:
+    """Begin in a folder, or go on in it; one run at a time.
+
+    Args:
+        out: made if it is not there.
+        settings: everything that changes a number; compared with those of the rows that are there.
+        columns: of the table.
+        overwrite: begin anew whatever is there.
+
+    Raises:
+        OutputError: the folder holds scores of other settings or files in the way, another run writes to it, or it
+            cannot be written to.
+    """
+    folder = out / "scores"
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _hold(stack.enter_context((folder / ".lock").open("w", encoding="utf-8")), out)
+            _prepare(out, folder, settings, overwrite=overwrite)
+        except OSError as exc:
+            raise OutputError(
+                f"{exc.filename or folder} cannot be written ({exc.strerror}), expected a folder with room; choose "
+                f"another with -o"
+            ) from exc
+        yield Parts(folder, columns)
+
+
+def _prepare(out: Path, folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> None:
+    """State the settings, or find them stated alike; sweep away a part in the making."""
+    stated = folder / "settings.json"
+    if overwrite:
+        _clear(folder)
+    former = read_settings(stated)
+    if former is None:
+        _require_free(out, folder)
+        write_settings(stated, settings)
+    else:
+        require_same(out, former, settings)
+    for path in folder.glob(f".*{HIDDEN_ENDING}*"):
+        path.unlink()
+
+
+def _hold(lock: IO[str], out: Path) -> None:
+    """Lock a file that one process at a time holds; its end, however it comes, lets go of it."""
+    try:
+        import fcntl
+    except ImportError:  # not a Unix
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        raise OutputError(
+            f"{out} is being written to by another vidcam score, expected a folder of its own for each run; wait for "
+            f"it, or choose another with -o"
+        ) from exc
+
+
+def _require_free(out: Path, folder: Path) -> None:
+    in_the_way = [*folder.glob("part-*.parquet"), *(out / name for name in RESULTS if (out / name).exists())]
+    if in_the_way:
+        raise OutputError(
+            f"{in_the_way[0]} is there without the settings that it was made with, expected a free folder; pass "
+            f"--overwrite to begin anew, or choose another folder with -o"
+        )
+
+
+def _clear(folder: Path) -> None:
+    """Delete the parts, the settings first: parts without them are in the way and not gone on with.
+
+    The overlays go before them, and only beside settings: any other folder of that name is somebody's.
+    """
+    stated = folder / "settings.json"
+    if stated.exists():
+        shutil.rmtree(folder.parent / "worst", ignore_errors=True)
+    stated.unlink(missing_ok=True)
+    for path in (*_parts(folder), folder / "sanity.json"):
+        path.unlink(missing_ok=True)
+    for name in RESULTS[:-1]:
+        (folder.parent / name).unlink(missing_ok=True)
+
+
+def _parts(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("part-*.parquet") if _NAME.fullmatch(path.name))
+
+
+@contextmanager
+def _sound(path: Path) -> Iterator[None]:
+    """In the block a part is read.
+
+    Raises:
+        OutputError: it is damaged.
+    """
+    try:
+        yield
+    except (pa.ArrowException, OSError) as exc:
+        raise OutputError(
+            f"{path} is damaged ({str(exc).splitlines()[0]}), expected a part of the scores; pass --overwrite to begin "
+            f"anew"
+        ) from exc
+
+
+def _read_part(path: Path, names: Sequence[str] | None = None) -> pa.Table:
+    with _sound(path), pq.ParquetFile(path) as file:  # `read_table` plans for a whole folder of files, at a price
+        return file.read(None if names is None else list(names), use_threads=False)
+
+
+def _contiguous(folder: Path) -> int:
+    """Up to which clip there are parts.
+
+    Raises:
+        OutputError: one is missing in between, or cut off.
+    """
+    done = 0
+    for path in _parts(folder):
+        match = _NAME.fullmatch(path.name)
+        assert match is not None
+        first, last = int(match[1]), int(match[2])
+        if first != done:
+            raise OutputError(
+                f"{folder} lacks the part of clips {done} to {first}, expected parts without a gap; pass --overwrite "
+                f"to begin anew"
+            )
+        with _sound(path):
+            pq.read_metadata(path)
+        done = last
+    return done

@@ -1,0 +1,103 @@
+"""Overlay videos of the clips that were explained worst: what a table of means does not show."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from vidcam.errors import VidcamError
+from vidcam.models.model import Model
+from vidcam.pipelines.explain.explainer import Explainer
+from vidcam.pipelines.explain.options import ExplainOptions
+from vidcam.pipelines.score.clips import ClipSet
+from vidcam.pipelines.score.options import CONTROLS, ScoreOptions
+from vidcam.pipelines.score.table import ScoreTable
+from vidcam.system.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """A clip with a large mean drop over the methods.
+
+    Attributes:
+        clip: its place in the set.
+        name: what it is called.
+        start_seconds: of its window.
+        label: the explained class.
+    """
+
+    clip: int
+    name: str
+    start_seconds: float
+    label: str
+
+
+def worst_clips(table: ScoreTable, count: int) -> list[Worst]:
+    """The clips with the largest mean drop over the methods, the worst first; of equal ones the earlier."""
+    own = [method for method in table.methods if method not in CONTROLS]
+    if not table.n or not count:
+        return []
+    mean = np.mean([table.values(method, "drop") for method in own], axis=0)
+    chosen = np.argsort(-mean, kind="stable")[:count].tolist()
+    facts, starts = table.facts, table.values(own[0], "start")
+    return [
+        Worst(facts["clip"][place], facts["path"][place], float(starts[place]), facts["class"][place])
+        for place in chosen
+    ]
+
+
+def clear_worst(out: Path) -> None:
+    """Delete the overlays of an earlier answer: folders of numbers; what else lies there is somebody's."""
+    for folder in out.glob("[0-9]*"):
+        if folder.name.isdecimal() and folder.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # not there, or not empty
+        out.rmdir()
+
+
+def render_worst(
+    model: Model,
+    chosen: Sequence[Worst],
+    clips: ClipSet,
+    out: Path,
+    *,
+    options: ScoreOptions,
+    progress: Progress,
+) -> list[str]:
+    """Explain the windows that were scored, each into a folder of its own; what cannot be written is left out.
+
+    Several windows of one film may be among them, and would have the same names.
+
+    Returns:
+        One line a clip: its name, and where its overlays are or why there are none.
+    """
+    lines = []
+    plain = ExplainOptions(
+        methods=options.methods,
+        layer=options.layer,
+        fusion=options.fusion,
+        lam=options.lam,
+        fill=options.fill,
+        precision=options.precision,
+        outputs=("overlay", "sheet"),
+        overwrite=True,
+    )
+    for place, worst in enumerate(chosen, start=1):
+        asked = replace(plain, targets=(worst.label,), clip_start_seconds=worst.start_seconds)
+        try:
+            made = Explainer(model, asked, progress=progress).explain(
+                clips.entries[worst.clip].source, out / str(place)
+            )
+        except VidcamError as exc:
+            lines.append(f"{worst.name}: not rendered ({exc})")
+            continue
+        sheet = next((path.name for path in made.paths if path.suffix == ".png"), "")
+        link = f"{out.name}/{place}/{sheet}"
+        lines.append(f"{worst.name}, {worst.label!r} from {worst.start_seconds:.2f} s: [{link}]({link})")
+        progress("rendering the worst clips", place, len(chosen))
+    return lines

@@ -1,0 +1,1 @@
+"""Sets of made clips of which the truth is known."""

@@ -1,0 +1,313 @@
+"""The command line: what is printed where, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers.nets import brightness_model
+from tests.helpers.odd import images
+from tests.helpers.videos import write_video
+from vidcam import __version__
+from vidcam.cli.app import main
+
+BRIGHT = "tests.helpers.nets:brightness_model"
+POOLED = "tests.helpers.nets:pooled_model"
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    frames = np.zeros((50, 64, 80, 3), dtype=np.uint8)
+    frames[:, 20:40, 30:50] = 220
+    return write_video(tmp_path / "film.mp4", frames)
+
+
+def test_explain_prints_paths_on_standard_output_and_the_rest_on_standard_error(
+    film: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    assert main(["explain", str(film), "-o", str(tmp_path / "out"), "--model", BRIGHT]) == 0
+    output = capsys.readouterr()
+    assert output.out.splitlines() == [
+        str(tmp_path / "out" / name)
+        for name in (
+            "film_bright-thing_gradcam.mp4",
+            "film_bright-thing_gradcam++.mp4",
+            "film.png",
+            "film.npz",
+            "film.json",
+        )
+    ]
+    assert all(Path(line).is_file() for line in output.out.splitlines())
+    lines = output.err.splitlines()
+    assert lines[0].endswith("film.mp4: 3 windows, explained for 'Bright thing'")
+    assert lines[1] == "  Bright thing: 1.00000"
+
+
+def test_options_reach_the_pipeline(film: Path, tmp_path: Path, capsys: Capture) -> None:
+    arguments = ["explain", str(film), "-o", str(tmp_path / "out"), "--model", POOLED, "--method", "gcam", "--json"]
+    more = ["--target", "two", "--target", "2", "--foil", "one", "--layer", "block1/2", "--clip", "0.5"]
+    assert main([*arguments, *more, "--outputs", "map, data", "--fill", "blur", "--batch-size", "2"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    (result,) = document["results"]
+    assert document["failed"] == []
+    assert [target["label"] for target in result["targets"]] == ["two", "three"]
+    assert result["targets"][0]["foil"] == "one"
+    assert list(result["targets"][0]["methods"]) == ["gradcam"]
+    assert result["model"]["layer"] == "block1.2"
+    assert result["windows"][0]["start_seconds"] == 0.5
+    assert result["fill"] == "blur"
+    assert result["runtime"]["batch_size"] == 2
+    assert result["files"] == ["film_two_gradcam_map.mp4", "film_three_gradcam_map.mp4", "film.npz", "film.json"]
+
+
+def test_a_model_in_the_current_folder(film: Path, tmp_path: Path) -> None:
+    """Through the installed command too, not only with python -m, which puts the folder on the path."""
+    (tmp_path / "mynet.py").write_text("from tests.helpers.nets import brightness_model as factory\n")
+    program = "import sys; sys.path.remove(''); from vidcam.cli.app import main; sys.exit(main(sys.argv[1:]))"
+    arguments = ["explain", str(film), "-o", str(tmp_path / "out"), "--model", "mynet:factory", "--outputs", "data"]
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_being_terminated_leaves_nothing(
+    film: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminate(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("vidcam.pipelines.explain.explainer.analyse", terminate)
+    assert main(["explain", str(film), "-o", str(tmp_path / "out"), "--model", BRIGHT]) == 130
+    assert not (tmp_path / "out").exists()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_one_bad_film_does_not_stop_the_others(film: Path, tmp_path: Path, capsys: Capture) -> None:
+    missing = tmp_path / "missing.mp4"
+    arguments = ["explain", str(missing), str(film), "-o", str(tmp_path / "out"), "--model", BRIGHT]
+    assert main([*arguments, "--outputs", "data"]) == 1
+    output = capsys.readouterr()
+    assert "missing.mp4" in output.err
+    assert output.out.splitlines() == [str(tmp_path / "out" / name) for name in ("film.npz", "film.json")]
+    assert main([*arguments, "--outputs", "data", "--overwrite", "--json"]) == 1
+    (failed,) = json.loads(capsys.readouterr().out)["failed"]
+    assert failed["path"] == str(missing)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "i3dd"], "error: model 'i3dd' not found; the nearest are 'i3d'"),
+        (["--model", BRIGHT, "--method", "cam++"], "error: method 'cam++' not found"),
+        (["--model", BRIGHT, "--target", "yoga"], "error: label 'yoga' not found"),
+        (["--model", BRIGHT, "--device", "tpu"], "error: "),
+        (["--model", BRIGHT, "--overlap", "2"], "error: overlap is 2"),
+        (["--model", BRIGHT, "--clip", "soon"], "'soon' is not a valid float"),
+        (["--model", BRIGHT, "--fps", "1/0"], "'1/0' is no rate; expected a number such as 29.97"),
+        (["--model", BRIGHT, "--fps", "10"], "which is a file; expected a folder of images"),
+        (["--nonsense"], "No such option"),
+    ],
+)
+def test_unusable_arguments_exit_with_2(
+    arguments: list[str], message: str, film: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    assert main(["explain", str(film), "-o", str(tmp_path / "out"), *arguments]) == 2
+    output = capsys.readouterr()
+    assert message in output.err
+    assert output.out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_warnings_are_said(tmp_path: Path, capsys: Capture) -> None:
+    folder = images(tmp_path / "shots", count=20)
+    arguments = ["explain", str(folder), "-o", str(tmp_path / "out"), "--model", BRIGHT, "--outputs", "data"]
+    assert main(arguments) == 0
+    said = capsys.readouterr().err
+    assert "  warning: no rate was given for the 20 images; they are shown at 25 a second" in said
+    assert main([*arguments, "--overwrite", "--fps", "30000/1001"]) == 0
+    assert "warning:" not in capsys.readouterr().err
+
+
+def test_failing_while_running_exits_with_1(
+    film: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vidcam.errors import EncodeError
+
+    def fail(*_: object, **__: object) -> None:
+        raise EncodeError("the disk is full")
+
+    monkeypatch.setattr("vidcam.pipelines.explain.result.draw_videos", fail)
+    assert main(["explain", str(film), "-o", str(tmp_path / "out"), "--model", BRIGHT]) == 1
+    assert capsys.readouterr().err == "vidcam: error: the disk is full\n"
+
+
+def test_interrupting_exits_with_130(
+    film: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vidcam.pipelines.explain.explainer.analyse", interrupt)
+    assert main(["explain", str(film), "-o", str(tmp_path / "out"), "--model", BRIGHT]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_models(capsys: Capture) -> None:
+    assert main(["models"]) == 0
+    table, said = capsys.readouterr()
+    assert table.splitlines()[1].split()[0] == "i3d"
+    assert "swin3d_t" in table
+    assert max(map(len, table.splitlines())) <= 120
+    assert "torchvision:NAME" in said
+    assert main(["models", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 11
+    assert rows[0]["input"] == [16, 224, 224]
+    assert rows[0]["fps"] == 12.5
+    assert rows[0]["cached"] is False
+    assert rows[1] == {
+        "name": "r3d_18",
+        "task": "action recognition",
+        "dataset": "Kinetics-400",
+        "classes": 400,
+        "input": [16, 112, 112],
+        "fps": 15.0,
+        "layer": "layer4",
+        "weights": "torchvision KINETICS400_V1",
+        "licence": "none stated (torchvision: BSD-3-Clause)",
+        "recipe": "https://github.com/pytorch/vision/tree/main/references/video_classification",
+        "parameters": 33371472,
+        "download_megabytes": 133.5,
+        "cached": False,
+    }
+    assert [(row["name"], row["cached"]) for row in rows[7:9]] == [("c3d_sports1m", False), ("c3d_ucf101", False)]
+    assert [row["parameters"] for row in rows[7:9]] == [79_991_015, 78_409_573]
+    assert [(row["name"], row["cached"], row["licence"]) for row in rows[9:]] == [
+        ("tiny_r3d", True, "MIT"),
+        ("tiny_c3d", True, "MIT"),
+    ]
+
+
+def test_layers(capsys: Capture) -> None:
+    assert main(["layers", POOLED, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["layer"] for row in rows][-2:] == ["block2", "dropout"]
+    assert rows[-2] == {
+        "layer": "block2",
+        "kind": "Sequential",
+        "channels": 8,
+        "grid": [4, 16, 16],
+        "stride_frames": 2.0,
+        "stride_pixels": [2.0, 2.0],
+        "default": True,
+    }
+    assert main(["layers", POOLED, "--all"]) == 0
+    assert "block1.1" in capsys.readouterr().out
+    assert main(["layers", "i4d"]) == 2
+
+
+def test_version(capsys: Capture) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"vidcam, version {__version__}\n"
+
+
+def test_progress_is_shown_on_a_terminal_only_after_two_seconds(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vidcam.cli.console import Bar
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with Bar() as bar:
+        bar.progress("decoding", 1, 100)
+        assert not bar._bar.live.is_started
+        bar._bar.tasks[0].start_time -= 3.0
+        bar.progress("decoding", 50, 100)
+        assert bar._bar.live.is_started
+        bar.progress("drawing", 1, None)
+        assert not bar._bar.live.is_started
+        bar.progress("drawing", 2, 4)
+        assert "0:00:00 left" in str(bar._bar.tasks[0].fields["left"])
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    capsys.readouterr()
+    with Bar() as bar:
+        bar.progress("decoding", 1, 100)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["explain", "--help"], ["models"]])
+def test_help_and_lists_import_no_torch(arguments: list[str]) -> None:
+    program = (
+        "import sys; from vidcam.cli.app import main; code = main(sys.argv[1:]); "
+        "assert not {'torch', 'av', 'matplotlib'} & set(sys.modules), 'heavy imports'; sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_demo(film: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidcam.pipelines.demo.sample_clip", lambda _progress: film)
+    monkeypatch.setattr("vidcam.pipelines.demo.load_model", lambda *_, **__: brightness_model())
+    for _ in range(2):  # the second run replaces the first
+        assert main(["demo", "-o", str(tmp_path / "out")]) == 0
+        assert sum(line.endswith(".mp4") for line in capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.weights
+def test_a_real_clip_with_real_weights(tmp_path: Path, capsys: Capture, real_clip: Path) -> None:
+    """One window of the demo clip: the man with his arms out, and the sink named."""
+    arguments = ["explain", str(real_clip), "-o", str(tmp_path / "out"), "--clip", "1.28", "--method", "gradcam++"]
+    assert main([*arguments, "--outputs", "data", "--json"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    assert result["top5"][0]["label"] == "hula hooping"
+    assert result["top5"][0]["probability"] == pytest.approx(0.389, abs=0.01)
+    assert result["targets"][0]["methods"]["gradcam++"]["sink_share"] == 1.0
+    assert result["audit"][0].startswith("Sink: the maximum of gradcam++ in 1 of 1 window lies")
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        (("missing", "film"), 2),  # the worst counts, in any order
+        (("film", "missing"), 2),
+        (("missing", "absent"), 2),
+        (("film", "film"), 1),
+    ],
+)
+def test_when_all_films_fail_the_worst_code_counts(
+    names: tuple[str, str], code: int, film: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`film` fails while running, which is 1; a film that is not there is 2."""
+    from vidcam.errors import EncodeError
+
+    def fail(*_: object, **__: object) -> None:
+        raise EncodeError("the disk is full")
+
+    monkeypatch.setattr("vidcam.pipelines.explain.result.draw_videos", fail)
+    films = [str(film.with_stem(name)) for name in names]
+    assert main(["explain", *films, "-o", str(film.parent / "out"), "--model", BRIGHT, "--json"]) == code
+    output = capsys.readouterr()
+    document = json.loads(output.out)
+    assert document["results"] == []
+    assert [entry["path"] for entry in document["failed"]] == films
+    assert all(f"{path}: error: " in output.err for path in films)
+    assert ("the disk is full" in output.err) == ("film" in names)

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tests.helpers.c3d_files import (
+    CLASSES,
+    SPEC,
+    keras2_names,
+    keras_kernels,
+    mmaction2_state,
+    plain_state,
+    small,
+    write_keras,
+)
+from tests.helpers.odd import greys, h264
+from vidcam.cli.app import main
+from vidcam.errors import OutputError, WeightsError
+from vidcam.media import Clip
+from vidcam.models.families import c3d_weights
+from vidcam.models.model import Model
+from vidcam.models.registry import ModelEntry, load_model
+from vidcam.models.specs import C3D_SPORTS1M_SPEC
+from vidcam.preprocess import fill_for, to_model_input
+from vidcam.spec import MeanCube
+from vidcam.system.fingerprint import sha256
+
+SOURCE = (180, 240)
+
+
+@pytest.fixture(scope="module")
+def cube() -> NDArray[np.float32]:
+    return np.random.default_rng(5).uniform(60, 140, (3, 16, 128, 171)).astype(np.float32)
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    torch.save(plain_state(small(seed=1)), tmp_path / "plain.pt")
+    return tmp_path / "plain.pt"
+
+
+@pytest.fixture
+def mmaction2(tmp_path: Path) -> Path:
+    torch.save({"state_dict": mmaction2_state(small(seed=1))}, tmp_path / "mm.pth")
+    return tmp_path / "mm.pth"
+
+
+def made(path: Path, mean_cube: Path | None = None) -> Model:
+    return c3d_weights.from_file(SPEC, small(seed=2), path, mean_cube)
+
+
+def frames(*size: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(6).integers(0, 256, (16, *size, 3), dtype=np.uint8)
+
+
+def stretched(pictures: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float64]:
+    """Bilinear between the middles of pixels, edges held, axis by axis: (T, H, W, 3) to (T, height, width, 3)."""
+    result = pictures.astype(np.float64)
+    for axis, size in ((1, height), (2, width)):
+        length = result.shape[axis]
+        at = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, length - 1)
+        below = np.minimum(np.floor(at).astype(int), length - 1)
+        above = np.minimum(below + 1, length - 1)
+        share = (at - below).reshape([-1 if a == axis else 1 for a in range(4)])
+        result = np.take(result, below, axis) * (1 - share) + np.take(result, above, axis) * share
+    return result
+
+
+def model_input(model: Model, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = to_model_input(Clip(pictures, np.arange(16.0)), model.spec).tensor[0].numpy()
+    return array
+
+
+def expect_rounded(shown: NDArray[np.float32], pixels: NDArray[np.float64], mean: NDArray[Any] | list[float]) -> None:
+    """The middle of the pixels (T, H, W, 3) as whole numbers, less a mean; at a half either neighbour will do."""
+    left = {171: 30, 170: 29}[pixels.shape[2]]
+    crop = np.s_[:, 8:120, left : left + 112]
+    values = shown.transpose(1, 2, 3, 0) + np.broadcast_to(mean, pixels.shape)[crop]
+    np.testing.assert_allclose(values, values.round(), atol=1e-4)
+    np.testing.assert_allclose(values, pixels[crop], atol=0.5 + 5e-3)
+
+
+def test_preprocessing_with_the_mean_colour(plain: Path) -> None:
+    pictures = frames(*SOURCE)
+    bgr = stretched(pictures, 128, 171)[..., ::-1]
+    expect_rounded(model_input(made(plain), pictures), bgr, [90.25, 97.66, 101.41])
+
+
+def test_preprocessing_with_the_mean_cube(plain: Path, cube: NDArray[np.float32], tmp_path: Path) -> None:
+    """Subtracted before the crop, as the authors do."""
+    np.save(tmp_path / "mean.npy", cube)
+    model = made(plain, tmp_path / "mean.npy")
+    pictures = frames(*SOURCE)
+    bgr = stretched(pictures, 128, 171)[..., ::-1]
+    expect_rounded(model_input(model, pictures), bgr, cube.transpose(1, 2, 3, 0))
+    black = fill_for(torch.zeros(1, 3, 16, 112, 112), "black", model.spec.scaling)[0].numpy()
+    np.testing.assert_array_equal(black, -cube[:, :, 8:120, 30:142])
+    assert "stretched to 171 × 128, BGR minus a mean cube" in model.weights
+
+
+def test_preprocessing_of_mmaction2(mmaction2: Path) -> None:
+    model = made(mmaction2)
+    pictures = frames(*SOURCE)
+    expect_rounded(model_input(model, pictures), stretched(pictures, 128, 170), [104, 117, 128])
+    assert "(mmaction2 layout; shorter side 128, RGB minus 104, 117, 128)" in model.weights
+
+
+def test_provenance_and_labels(plain: Path) -> None:
+    model = made(plain)
+    assert model.weights == (
+        "plain.pt (plain layout; stretched to 171 × 128, BGR minus 90.25, 97.66, 101.41), sha256 " + sha256(plain)
+    )
+    assert model.labels == tuple(f"class {index}" for index in range(CLASSES))
+    assert model.spec == SPEC
+
+
+@pytest.mark.parametrize("kind", ["plain", "cube", "mmaction2"])
+def test_saved_and_loaded_again(kind: str, plain: Path, mmaction2: Path, cube: NDArray[np.float32]) -> None:
+    folder = plain.parent
+    np.save(folder / "mean.npy", cube)
+    model = made(mmaction2 if kind == "mmaction2" else plain, folder / "mean.npy" if kind == "cube" else None)
+    model = replace(model, labels=("a", "b", "ç", "d", "e"))
+    c3d_weights.save(model, folder / "ours.safetensors")
+    again = made(folder / "ours.safetensors")
+    assert (again.spec, again.labels) == (model.spec, model.labels)
+    assert again.weights.startswith("ours.safetensors (vidcam layout; ")
+    for name, tensor in model.module.state_dict().items():
+        assert torch.equal(again.module.state_dict()[name], tensor)
+    with pytest.raises(OutputError, match=r"ours\.safetensors cannot be written \(File exists\), expected a new file"):
+        c3d_weights.save(model, folder / "ours.safetensors")
+
+
+def test_a_cube_that_is_cropped_already(plain: Path, cube: NDArray[np.float32], tmp_path: Path) -> None:
+    cropped = cube[:, :, 8:120, 30:142]
+    np.save(tmp_path / "crop.npy", cropped)
+    assert made(plain, tmp_path / "crop.npy").spec.scaling.mean == MeanCube(cropped)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            np.zeros((16, 128, 171, 3), "f4"),
+            r"the mean cube is \(16, 128, 171, 3\) of float32, expected \(3, 16, 128, 171",
+        ),
+        (np.full((3, 16, 112, 112), -1, "f4"), "of numbers from 0 to 255"),
+        (np.full((3, 16, 112, 112), np.nan, "f4"), "of numbers from 0 to 255"),
+        (np.zeros((3, 16, 112, 112), "i4"), r"of int32, expected"),
+        (np.array([{}], dtype=object), r"mean\.npy cannot be read \(.*\), expected a NumPy file"),
+    ],
+)
+def test_a_cube_that_is_none(values: NDArray[Any], said: str, plain: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "mean.npy", values)
+    with pytest.raises(WeightsError, match=said):
+        made(plain, tmp_path / "mean.npy")
+
+
+def test_a_cube_that_cannot_be_read(plain: Path, tmp_path: Path) -> None:
+    (tmp_path / "mean.binaryproto").write_bytes(b"\x08\x01\x10\x03")
+    for name in ("mean.binaryproto", "none.npy"):
+        with pytest.raises(WeightsError, match=rf"mean cube {name} cannot be read .* convert Caffe's \.binaryproto"):
+            made(plain, tmp_path / name)
+
+
+def test_a_cube_for_mmaction2(mmaction2: Path, cube: NDArray[np.float32], tmp_path: Path) -> None:
+    np.save(tmp_path / "mean.npy", cube)
+    with pytest.raises(WeightsError, match=r"a mean cube was given for weights of MMAction2.* leave --mean-cube out"):
+        made(mmaction2, tmp_path / "mean.npy")
+
+
+def test_another_number_of_classes(tmp_path: Path) -> None:
+    torch.save(plain_state(small(classes=101)), tmp_path / "w.pt")
+    with pytest.raises(
+        WeightsError, match="the weights have 101 classes, expected the 5 of 'c3d_small'; pass --model c3d_u"
+    ):
+        made(tmp_path / "w.pt")
+    torch.save(plain_state(small(classes=7)), tmp_path / "w.pt")
+    with pytest.raises(
+        WeightsError, match=r"have 7 classes, .*; make a model of your own with vidcam\.models\.c3d\.C3D"
+    ):
+        made(tmp_path / "w.pt")
+
+
+def test_nothing_is_loaded_unless_all_fits(tmp_path: Path) -> None:
+    state = plain_state(small(seed=1)) | {"fc7.weight": torch.zeros(3, 3)}
+    torch.save(state, tmp_path / "w.pt")
+    net = small(seed=2)
+    with pytest.raises(
+        WeightsError,
+        match=r"do not fit 'c3d_small': of its 22 tensors 1 of another shape \(fc7\.weight \(3, 3\) for \(128, 128\)\)",
+    ):
+        c3d_weights.from_file(SPEC, net, tmp_path / "w.pt")
+    for name, tensor in small(seed=2).state_dict().items():
+        assert torch.equal(net.state_dict()[name], tensor)
+
+
+def test_a_preprocessing_that_is_unknown(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file(dict(small().state_dict()), tmp_path / "w.safetensors", {"preprocessing": "newer"})
+    with pytest.raises(WeightsError, match="ask for the preprocessing 'newer', expected 'caffe' or 'mmaction2'"):
+        made(tmp_path / "w.safetensors")
+
+
+def test_without_a_file() -> None:
+    with pytest.raises(WeightsError) as caught:
+        c3d_weights.refuse_without_file(C3D_SPORTS1M_SPEC)
+    assert str(caught.value) == (
+        "model 'c3d_sports1m' comes without weights, as none that are published could be verified, expected a file of "
+        "C3D's weights (PyTorch, MMAction2, Keras' HDF5 or safetensors); pass --weights FILE, or "
+        "load_model('c3d_sports1m', weights=FILE); docs/models.md says where files are offered"
+    )
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`c3d_small` in the registry, as the two large ones are."""
+    entry = ModelEntry(
+        SPEC,
+        small,
+        lambda *_: c3d_weights.refuse_without_file(SPEC),
+        partial(c3d_weights.class_names, SPEC),
+        from_file=partial(c3d_weights.from_file, SPEC),
+    )
+    monkeypatch.setattr("vidcam.models.registry._ENTRIES", {"c3d_small": entry})
+
+
+def run(*arguments: object) -> int:
+    return main(["explain", *map(str, arguments), "--model", "c3d_small", "--outputs", "data", "--json"])
+
+
+@pytest.mark.usefixtures("registered")
+def test_from_the_command_line(tmp_path: Path, cube: NDArray[np.float32], capsys: pytest.CaptureFixture[str]) -> None:
+    film = h264(tmp_path / "film.mp4", greys(16))
+    write_keras(tmp_path / "w.h5", keras_kernels(small(seed=1)), keras2_names)
+    np.save(tmp_path / "mean.npy", cube)
+    (tmp_path / "labels.txt").write_text("1 Run\n2 Jump\n3 Fall\n4 Sit\n5 Lie\n")
+    files = ["--weights", tmp_path / "w.h5", "--labels", tmp_path / "labels.txt", "--mean-cube", tmp_path / "mean.npy"]
+    assert run(film, "-o", tmp_path / "out", *files) == 0
+    said = capsys.readouterr().out
+    assert '"weights": "w.h5 (keras layout; stretched to 171 × 128, BGR minus a mean cube), sha256 ' in said
+    assert any(f'"label": "{name}"' in said for name in ("Run", "Jump", "Fall", "Sit", "Lie"))
+
+
+@pytest.mark.usefixtures("registered")
+def test_random_weights_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film = h264(tmp_path / "film.mp4", greys(16))
+    assert run(film, "-o", tmp_path / "out", "--weights", "random") == 0
+    said = capsys.readouterr().out
+    assert '"weights": "random (seed 0)"' in said
+    assert '"label": "class ' in said
+
+
+@pytest.mark.usefixtures("registered")
+def test_refused_on_the_command_line(tmp_path: Path, plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film = h264(tmp_path / "film.mp4", greys(16))
+    cut = tmp_path / "cut.pt"
+    cut.write_bytes(plain.read_bytes()[: plain.stat().st_size // 2])
+    for arguments in (
+        [],
+        ["--weights", cut],
+        ["--weights", plain, "--labels", cut],
+        ["--weights", plain, "--mean-cube", cut],
+    ):
+        assert run(film, "-o", tmp_path / "out", *arguments) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("vidcam: error: ")
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("registered")
+def test_from_python(plain: Path) -> None:
+    model = load_model("c3d_small", device="cpu", weights=str(plain))
+    assert model.weights.startswith("plain.pt (plain layout")
+    assert not model.module.training

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import builtins
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vidcam.errors import WeightsError
+from vidcam.models.weights.untrusted import load_arrays
+
+RECONSTRUCT: Callable[..., Any] = np.zeros(1).__reduce__()[0]  # type: ignore[assignment]
+
+
+class Calls:
+    """Pickles to a call of `function` with `arguments`, and a state if one is given."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any, state: Any = None) -> None:
+        self.reduced = (function, arguments) if state is None else (function, arguments, state)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.reduced
+
+
+def pickled(folder: Path, content: object, protocol: int = 4) -> Path:
+    path = folder / "some.ckpt"
+    path.write_bytes(pickle.dumps(content, protocol=protocol))
+    return path
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+@pytest.mark.parametrize("dtype", ["<f4", ">f8", "i8", "u1", "?", "<f2"])
+def test_round_trip(tmp_path: Path, dtype: str, protocol: int) -> None:
+    content = {
+        "a": {"b": np.arange(24).reshape(2, 3, 4).astype(dtype), "c": np.asfortranarray(np.eye(3, 5).astype(dtype))},
+        "scalar": np.array(3).astype(dtype),
+        "none": np.zeros((0, 4), dtype),
+    }
+    if protocol == 2:  # bytes are written as a call of _codecs.encode, which is not admitted
+        with pytest.raises(WeightsError, match=r"names _codecs\.encode"):
+            load_arrays(pickled(tmp_path, content, protocol))
+        return
+    arrays = load_arrays(pickled(tmp_path, content, protocol))
+    assert list(arrays) == ["a/b", "a/c", "scalar", "none"]
+    for name, expected in {"a/b": content["a"]["b"], "a/c": content["a"]["c"], "scalar": content["scalar"]}.items():  # type: ignore[index]
+        assert arrays[name].dtype == np.dtype(dtype)
+        np.testing.assert_array_equal(arrays[name], expected)
+    assert arrays["none"].shape == (0, 4)
+
+
+def test_reads_the_old_name_of_numpys_core(tmp_path: Path) -> None:
+    path = pickled(tmp_path, {"a": np.arange(3.0)})
+    new, old = b"\x8c\x16numpy._core.multiarray", b"\x8c\x15numpy.core.multiarray"
+    path.write_bytes(path.read_bytes().replace(new, old))
+    path.write_bytes(_unframed(path.read_bytes()))
+    np.testing.assert_array_equal(load_arrays(path)["a"], np.arange(3.0))
+
+
+def _unframed(data: bytes) -> bytes:
+    """Without the frame's length, which no longer fits after a replacement."""
+    assert data[2:3] == b"\x95"
+    return data[:2] + data[11:]
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (Calls(os.system, "touch owned"), r"(posix|nt)\.system"),
+        (Calls(builtins.eval, "open('owned', 'w')"), r"builtins\.eval"),
+        (Calls(getattr, "numpy", "load"), r"builtins\.getattr"),
+        (Calls(np.load, "owned.npy"), r"numpy\.load"),
+        (Calls(np.array, [1.0]), r"numpy\S*\.array"),
+        (Calls(np.float32, 1.0), r"numpy\.float32"),
+    ],
+)
+def test_refuses_every_other_global(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Calls, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WeightsError, match=rf"the pickle names ({name}), expected only .* do not use this file"):
+        load_arrays(pickled(tmp_path, {"params": call}))
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"\x80\x04\x8c\x05numpy\x8c\x10ndarray.__init__\x93.", r"numpy\.ndarray\.__init__"),
+        (b"cnumpy\ndtype.__class__\n.", r"numpy\.dtype\.__class__"),
+        (b"cnumpy.core.multiarray\nfromfile\n.", r"numpy\.core\.multiarray\.fromfile"),
+        (b"cnumpy._core._core.multiarray\n_reconstruct\n.", r"numpy\._core\._core"),
+    ],
+)
+def test_refuses_names_beside_the_three(tmp_path: Path, data: bytes, name: str) -> None:
+    path = tmp_path / "some.ckpt"
+    path.write_bytes(data)
+    with pytest.raises(WeightsError, match=f"the pickle names {name}"):
+        load_arrays(path)
+
+
+def test_reconstruct_makes_nothing_but_ndarrays(tmp_path: Path) -> None:
+    class_as_data = b"\x80\x04cnumpy.core.multiarray\n_reconstruct\n(cnumpy\ndtype\n(K\x00tC\x01btR."
+    path = tmp_path / "some.ckpt"
+    path.write_bytes(class_as_data)
+    with pytest.raises(WeightsError, match=r"_reconstruct is called with .*_Dtype.*, expected numpy\.ndarray"):
+        load_arrays(path)
+    with pytest.raises(WeightsError, match=r"names numpy\S*\.matrix"):
+        load_arrays(pickled(tmp_path, {"a": Calls(RECONSTRUCT, np.matrix, (0,), b"b")}))
+
+
+@pytest.mark.parametrize("dtype", ["O", "M8[s]", "S4", "U4", "c8", [("a", "<f4")]])
+def test_refuses_arrays_of_anything_but_numbers(tmp_path: Path, dtype: Any) -> None:
+    with pytest.raises(WeightsError, match=r"of kind .*, expected numbers"):
+        load_arrays(pickled(tmp_path, {"a": np.zeros(3, dtype)}))
+
+
+def test_refuses_an_object_array_that_is_slipped_in_as_state(tmp_path: Path) -> None:
+    state = (1, (1,), np.dtype("f4"), False, [1.0])
+    with pytest.raises(WeightsError, match="'a' of the pickle is malformed"):
+        load_arrays(pickled(tmp_path, {"a": Calls(RECONSTRUCT, np.ndarray, (0,), b"b", state=state)}))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        (1, (3,), np.dtype("f4"), False, b"short"),
+        (1, (-1,), np.dtype("f4"), False, b"1234"),
+        (1, (2**62, 4), np.dtype("f4"), False, b""),
+        (1, (1.0,), np.dtype("f4"), False, b"1234"),
+        (1, (1,), "f4", False, b"1234"),
+        (2, (1,), np.dtype("f4"), False, b"1234"),
+    ],
+)
+def test_refuses_a_state_that_does_not_fit(tmp_path: Path, state: tuple[Any, ...]) -> None:
+    with pytest.raises(WeightsError, match="'a' of the pickle is malformed, expected a shape"):
+        load_arrays(pickled(tmp_path, {"a": Calls(RECONSTRUCT, np.ndarray, (0,), b"b", state=state)}))
+
+
+def test_refuses_a_dtype_with_an_unusual_state(tmp_path: Path) -> None:
+    dtype = Calls(np.dtype, "f4", False, True, state=(3, "<", None, ("a",), {"a": 1}, 8, 4, 16))
+    with pytest.raises(WeightsError, match=r"holds a dtype \(3, .*, expected plain numbers"):
+        load_arrays(pickled(tmp_path, {"a": dtype}))
+
+
+def test_refuses_an_array_without_state(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="'a' of the pickle is malformed"):
+        load_arrays(pickled(tmp_path, {"a": Calls(RECONSTRUCT, np.ndarray, (0,), b"b")}))
+
+
+@pytest.mark.parametrize("target", ["numpy\nndarray", "numpy\ndtype", "numpy.core.multiarray\n_reconstruct"])
+def test_stand_ins_cannot_be_changed(tmp_path: Path, target: str) -> None:
+    path = tmp_path / "some.ckpt"
+    for state in (b"}U\x01aK\x01s", b"N}U\x01aK\x01s\x86"):  # a __dict__, and slots
+        path.write_bytes(b"\x80\x02c" + target.encode() + b"\n" + state + b"b.")
+        with pytest.raises(WeightsError, match=r"cannot be read \(AttributeError"):
+            load_arrays(path)
+
+
+def test_refuses_persistent_ids(tmp_path: Path) -> None:
+    class Persistent(pickle.Pickler):
+        def persistent_id(self, obj: object) -> object:
+            return "storage 7" if obj == "here" else None
+
+    path = tmp_path / "some.ckpt"
+    with path.open("wb") as stream:
+        Persistent(stream, protocol=4).dump({"a": "here"})
+    with pytest.raises(WeightsError, match=r"refers to something outside itself .'storage 7'"):
+        load_arrays(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([np.zeros(1)], "holds list at 'its root'"),
+        ({"a": {"b": 1.0}}, "holds float at 'a/b'"),
+        ({1: np.zeros(1)}, "holds the key 1"),
+        ({"a/b": np.zeros(1), "a": {"b": np.zeros(1)}}, "holds 'a/b' twice"),
+    ],
+)
+def test_refuses_what_is_not_a_dict_of_arrays(tmp_path: Path, content: object, message: str) -> None:
+    with pytest.raises(WeightsError, match=message):
+        load_arrays(pickled(tmp_path, content))
+
+
+def test_refuses_a_dict_that_holds_itself(tmp_path: Path) -> None:
+    endless: dict[str, object] = {}
+    endless["a"] = endless
+    with pytest.raises(WeightsError, match="dicts of arrays no deeper than 32"):
+        load_arrays(pickled(tmp_path, endless))
+
+
+@pytest.mark.parametrize("data", [b"", b"not a pickle", b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f"])
+def test_names_a_damaged_file(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "some.ckpt"
+    path.write_bytes(data)
+    with pytest.raises(WeightsError, match=r"some\.ckpt cannot be read \(.*\); expected a pickled dict .* fetch it"):
+        load_arrays(path)

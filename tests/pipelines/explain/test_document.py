@@ -1,0 +1,295 @@
+"""The JSON's entries: each figure worked out once more by hand from numbers that differ window by window."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import replace
+from fractions import Fraction
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from torch import nn
+
+from tests.helpers.nets import TINY_SPEC
+from vidcam import __version__
+from vidcam.geometry import Geometry
+from vidcam.media import VideoInfo
+from vidcam.models.model import Model
+from vidcam.pipelines.explain import document as report
+from vidcam.pipelines.explain.analyse import Answer
+from vidcam.results.explanation import AlphaAudit, Explanation, Sink
+from vidcam.results.timeline import Timeline
+from vidcam.results.video import Film
+from vidcam.video.reader import VideoReader
+
+PROBABILITIES = np.array(
+    [
+        [0.02, 0.05, 0.40, 0.10, 0.03, 0.30, 0.10],
+        [0.02, 0.55, 0.10, 0.10, 0.03, 0.06, 0.14],
+        [0.02, 0.06, 0.25, 0.10, 0.03, 0.30, 0.24],
+    ]
+)
+MEANS = {2: 0.25, 1: 0.22, 5: 0.22, 6: 0.16, 3: 0.10, 4: 0.03, 0: 0.02}
+TARGET, OTHER = 2, 5
+NAMES = tuple(f"class {index}" for index in range(7))
+
+SPEC = replace(TINY_SPEC, name="seven", classes=7)
+
+
+def _model() -> Model:
+    return Model(SPEC, nn.Identity(), NAMES, "by hand")
+
+
+def _audit() -> AlphaAudit:
+    """Three windows, no two numbers alike, the last without any positive gradient."""
+    numbers = np.array([[1.0, 2.0, 3.0, 4.0, 5.0], [11.0, 12.0, 13.0, 14.0, 15.0], [0.5, 22.0, 23.0, 24.0, 2.5]])
+    positive = numbers.copy()
+    positive[2] = np.nan
+    nonzero = -numbers
+    nonzero[0, 4] = np.inf
+    return AlphaAudit(
+        positive=positive,
+        nonzero=nonzero,
+        product=numbers * 10,
+        guarded=np.array([0.0, 0.3, 0.03]),
+        agreement=np.array([0.7, np.nan, 0.9]),
+        uniform=np.zeros(3, dtype=bool),
+    )
+
+
+def _explanation(target: int, seed: int = 0) -> Explanation:
+    volumes = np.random.default_rng(seed).random((3, 1, 2, 2)).astype(np.float32) / 2
+    partly = volumes.copy()
+    partly[1] = 0.0
+    volumes[:2, 0, 1, 0] = partly[[0, 2], 0, 0, 1] = 1.0
+    volumes[2, 0, 0, 0] = 1.0
+    return Explanation(
+        volumes={"gradcam": partly, "gradcam+": np.zeros_like(volumes), "gradcam++": volumes},
+        logits=np.log(PROBABILITIES) + np.array([[3.0], [-40.0], [800.0]]),
+        target=np.full(3, target),
+        foil=None,
+        layer="relu",
+        input_size=(4, 16, 16),
+        alpha={"gradcam++": _audit()},
+        alpha_exact=False,
+    )
+
+
+def _answer(target: int, seed: int = 0) -> Answer:
+    return Answer(
+        explanation=_explanation(target, seed),
+        log_original=np.log(PROBABILITIES[:, target]),
+        log_masked={
+            "gradcam": np.log([0.10, 0.20, 0.30]),
+            "gradcam+": np.log([0.39, 0.09, 0.24]),
+            "gradcam++": np.log([0.40, 0.05, 0.50]),
+        },
+        area={
+            "gradcam": np.array([0.1, 0.2, 0.6]),
+            "gradcam+": np.zeros(3),
+            "gradcam++": np.array([0.5, 0.25, 0.75]),
+        },
+    )
+
+
+def _film(*targets: int) -> Film:
+    return Film(
+        source="clip.mp4",
+        model="seven",
+        geometry=Geometry((16, 16), (16, 16), (16, 16), 0, 0),
+        timeline=Timeline(np.array([0.0, 0.1, 0.2]), np.array([0.25, 0.35, 0.45]), np.zeros((3, 4))),
+        labels=tuple(NAMES[target] for target in targets),
+        explanations=tuple(_explanation(target) for target in targets),
+        bounds=tuple(
+            {"gradcam": (0.0, number + 1.0), "gradcam+": (0.0, 0.0), "gradcam++": (0.25, number + 2.0)}
+            for number, _ in enumerate(targets)
+        ),
+    )
+
+
+def _entry(**options: Any) -> dict[str, Any]:
+    defaults: dict[str, Any] = {"number": 0, "foil": None, "sink": None, "files": {}}
+    return report.target_entry(_film(TARGET, OTHER), _answer(TARGET), **(defaults | options))
+
+
+def test_the_five_best_classes_of_seven_by_their_mean() -> None:
+    rows = report.top5(_model(), PROBABILITIES)
+    assert [row["index"] for row in rows] == [2, 1, 5, 6, 3]  # of equals the first
+    assert [row["label"] for row in rows] == ["class 2", "class 1", "class 5", "class 6", "class 3"]
+    assert [row["probability"] for row in rows] == pytest.approx([MEANS[index] for index in (2, 1, 5, 6, 3)])
+    assert all(type(row["index"]) is int and type(row["probability"]) is float for row in rows)
+
+
+@pytest.mark.parametrize("classes", [1, 3, 5])
+def test_with_fewer_classes_all_of_them(classes: int) -> None:
+    model = Model(replace(SPEC, classes=classes), nn.Identity(), NAMES[:classes], "by hand")
+    rows = report.top5(model, PROBABILITIES[:, :classes])
+    assert sorted(row["index"] for row in rows) == list(range(classes))
+
+
+def test_each_window_has_its_own_class_and_the_targets_probability() -> None:
+    entries = report.window_entries(_model(), _film(OTHER), _answer(OTHER))
+    assert [entry["label"] for entry in entries] == ["class 2", "class 1", "class 5"]
+    assert [entry["probability"] for entry in entries] == pytest.approx([0.40, 0.55, 0.30])
+    assert [entry["target_probability"] for entry in entries] == pytest.approx([0.30, 0.06, 0.30])
+    assert [(entry["start_seconds"], entry["end_seconds"]) for entry in entries] == [
+        (0.0, 0.25),
+        (0.1, 0.35),
+        (0.2, 0.45),
+    ]
+
+
+def test_a_target_says_in_how_many_windows_its_probability_is_saturated() -> None:
+    answer = _answer(TARGET)
+    logits = answer.explanation.logits.copy()
+    logits[1, TARGET] = logits[1].max() + 50
+    sure = replace(answer, explanation=replace(answer.explanation, logits=logits))
+    entries = [report.target_entry(_film(TARGET), a, number=0, foil=None, sink=None, files={}) for a in (answer, sure)]
+    assert [entry["saturated"] for entry in entries] == pytest.approx([0, 1 / 3])
+
+
+def test_a_target_has_its_mean_probability() -> None:
+    entry = _entry(foil="class 6")
+    assert (entry["label"], entry["index"], entry["foil"]) == ("class 2", TARGET, "class 6")
+    assert entry["probability"] == pytest.approx(0.25)
+    assert _entry()["foil"] is None
+
+
+def test_empty_is_what_is_empty_in_all_windows() -> None:
+    methods = _entry()["methods"]
+    assert {name: figures["empty"] for name, figures in methods.items()} == {
+        "gradcam": False,  # its second window alone is
+        "gradcam+": True,
+        "gradcam++": False,
+    }
+
+
+def test_area_is_the_mean_over_the_windows() -> None:
+    methods = _entry()["methods"]
+    assert methods["gradcam"]["area"] == pytest.approx(0.3)
+    assert methods["gradcam+"]["area"] == 0.0
+    assert methods["gradcam++"]["area"] == pytest.approx(0.5)
+
+
+def test_scale_is_that_of_the_target() -> None:
+    assert _entry()["methods"]["gradcam++"]["scale"] == [0.25, 2.0]
+    other = report.target_entry(_film(TARGET, OTHER), _answer(OTHER), number=1, foil=None, sink=None, files={})
+    assert other["methods"]["gradcam++"]["scale"] == [0.25, 3.0]
+    assert other["methods"]["gradcam"]["scale"] == [0.0, 2.0]
+    assert (other["label"], other["probability"]) == ("class 5", pytest.approx(0.22))
+
+
+def test_faithfulness_by_a_plain_loop() -> None:
+    methods = _entry()["methods"]
+    masked = {"gradcam": (0.10, 0.20, 0.30), "gradcam+": (0.39, 0.09, 0.24), "gradcam++": (0.40, 0.05, 0.50)}
+    for name, values in masked.items():
+        drops, rises = [], []
+        for original, left in zip((0.40, 0.10, 0.25), values, strict=True):
+            drops.append(max(0.0, original - left) / original)
+            rises.append(original < left)
+        figures = methods[name]["faithfulness"]
+        assert figures["masked_probability"] == pytest.approx(sum(values) / 3)
+        assert figures["drop"] == pytest.approx(100 * sum(drops) / 3)
+        assert figures["increase"] == pytest.approx(100 * sum(rises) / 3)
+
+
+def test_alpha_is_the_least_the_medians_and_the_greatest() -> None:
+    alpha = _entry()["methods"]["gradcam++"]["alpha"]
+    assert alpha["positive"] == {"min": 1.0, "q1": 7.0, "median": 8.0, "q3": 9.0, "max": 15.0}
+    assert alpha["product"] == {"min": 5.0, "q1": 120.0, "median": 130.0, "q3": 140.0, "max": 150.0}
+    assert alpha["nonzero"] == {"min": -11.0, "q1": -12.0, "median": -13.0, "q3": -14.0, "max": -2.5}
+    assert alpha["guarded"] == pytest.approx(0.11)
+    assert alpha["agreement"] == pytest.approx(0.8)
+
+
+def test_alpha_without_numbers_is_null() -> None:
+    audit = replace(_audit(), positive=np.full((3, 5), np.nan), agreement=np.full(3, np.nan))
+    answer = _answer(TARGET)
+    answer = replace(answer, explanation=replace(answer.explanation, alpha={"gradcam++": audit}))
+    entry = report.target_entry(_film(TARGET), answer, number=0, foil=None, sink=None, files={})
+    alpha = entry["methods"]["gradcam++"]["alpha"]
+    assert set(alpha["positive"].values()) == {None}
+    assert alpha["agreement"] is None
+
+
+def test_alpha_is_of_plus_plus_alone() -> None:
+    methods = _entry()["methods"]
+    assert methods["gradcam++"]["alpha_exact"] is False
+    for name in ("gradcam", "gradcam+"):
+        assert methods[name]["alpha"] is None
+        assert methods[name]["alpha_exact"] is None
+
+
+def test_share_of_the_sink() -> None:
+    sink = Sink(((0, 1, 0),), 9.0, 1.0)
+    assert {name: m["sink_share"] for name, m in _entry(sink=sink)["methods"].items()} == {
+        "gradcam": 0.0,
+        "gradcam+": 0.0,
+        "gradcam++": pytest.approx(2 / 3),
+    }
+    assert {m["sink_share"] for m in _entry()["methods"].values()} == {None}
+
+
+def test_names_of_the_videos() -> None:
+    files = {"gradcam": {"overlay": "a.mp4", "map": "b.mp4"}, "gradcam++": {"map": "c.mp4"}}
+    entry = _entry(files=files)
+    found = {name: (m["overlay"], m["map"]) for name, m in entry["methods"].items()}
+    assert found == {"gradcam": ("a.mp4", "b.mp4"), "gradcam+": (None, None), "gradcam++": (None, "c.mp4")}
+    assert report.all_files("s", [entry], sheet=False, data=False) == ["a.mp4", "b.mp4", "c.mp4", "s.json"]
+    assert report.all_files("s", [entry, entry], sheet=True, data=True)[-4:] == ["c.mp4", "s.png", "s.npz", "s.json"]
+    assert report.all_files("s", [], sheet=True, data=False) == ["s.png", "s.json"]
+
+
+def test_the_source_and_its_hash(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(bytes(range(256)) * 999)
+    (tmp_path / "more").write_bytes(b"more")
+    info = VideoInfo(
+        path=str(path),
+        size=(480, 640),
+        rotation_degrees=90,
+        fps=Fraction(30_000, 1001),
+        pts_seconds=np.array([0.0, 0.04, 0.09]),
+        duration_seconds=0.125,
+        time_base=Fraction(1, 1000),
+        codec="h264",
+        pixel_format="yuv420p",
+        has_audio=True,
+        pixel_aspect=Fraction(4, 3),
+        files=(path, tmp_path / "more"),
+    )
+    reader = SimpleNamespace(info=info, notes=("it is torn",), readable_seconds=((0.0, 0.04), (0.09, 0.125)))
+    assert report.source_entry(cast("VideoReader", reader), "../film.mp4") == {
+        "path": "../film.mp4",
+        "sha256": hashlib.sha256(path.read_bytes() + b"more").hexdigest(),
+        "size": [480, 640],
+        "rotation_degrees": 90,
+        "pixel_aspect": pytest.approx(4 / 3),
+        "fps": pytest.approx(29.97, abs=1e-3),
+        "frames": 3,
+        "duration_seconds": 0.125,
+        "codec": "h264",
+        "has_audio": True,
+        "readable_seconds": [[0.0, 0.04], [0.09, 0.125]],
+        "warnings": ["it is torn"],
+    }
+
+
+def test_the_model_and_the_sink() -> None:
+    assert report.model_entry(_model(), "relu") == {"name": "seven", "layer": "relu", "weights": "by hand"}
+    assert report.sink_entry(None) is None
+    sink = Sink(((0, 1, 0), (1, 1, 1)), 9.0, 1.0)
+    assert report.sink_entry(sink) == {"cells": [[0, 1, 0], [1, 1, 1]], "value": 9.0, "median": 1.0}
+
+
+def test_versions_of_all_that_computes() -> None:
+    assert report.versions() == {
+        "vidcam": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("av", "numpy", "torch", "torchvision")},
+    }

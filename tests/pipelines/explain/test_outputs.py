@@ -1,0 +1,239 @@
+"""Names, staging and the exchange of files; what is left behind when it fails."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vidcam.errors import EncodeError, OutputError
+from vidcam.pipelines.explain.outputs import choose_stem, relative_path, saving, slug, staging, stated_path
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        ("yoga", "yoga"),
+        ("Arm Wrestling", "arm-wrestling"),
+        ("catching or throwing frisbee", "catching-or-throwing-frisbee"),
+        ("dark/thing", "dark-thing"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("  -- A__b..C -- ", "a-b-c"),
+        ("tap & 3D (2)", "tap-3d-2"),
+        ("Straße", "strasse"),
+        ("größe", "gr-sse"),
+        ("太极", "class-7"),
+        ("", "class-7"),
+        ("---", "class-7"),
+    ],
+)
+def test_slugs(label: str, expected: str) -> None:
+    assert slug(label, 7) == expected
+
+
+def _document(folder: Path, stem: str, source: str, *files: str) -> None:
+    (folder / f"{stem}.json").write_text(json.dumps({"source": {"path": source}, "files": [*files, f"{stem}.json"]}))
+
+
+def test_a_free_stem_is_that_of_the_source(tmp_path: Path) -> None:
+    assert choose_stem(tmp_path, Path("films/one.two.mp4"), overwrite=False) == "one.two"
+    assert choose_stem(tmp_path / "not yet", Path("a.mkv"), overwrite=True) == "a"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_other_sources_of_a_stem_are_counted(overwrite: bool, tmp_path: Path) -> None:
+    for stem, source in {"a": "x/a.mp4", "a-2": "y/a.mp4", "a-4": "z/a.mp4"}.items():
+        _document(tmp_path, stem, source)
+    assert choose_stem(tmp_path, tmp_path / "a.mp4", overwrite=overwrite) == "a-3"
+
+
+def test_the_same_source_is_replaced_only_when_asked_to(tmp_path: Path) -> None:
+    _document(tmp_path, "a", "x/a.mp4")
+    _document(tmp_path, "a-2", "y/a.mp4")
+    source = tmp_path / "y" / ".." / "y" / "a.mp4"
+    assert choose_stem(tmp_path, source, overwrite=True) == "a-2"
+    with pytest.raises(
+        OutputError,
+        match=r"a-2\.json holds results of a\.mp4 already; pass --overwrite \(in Python overwrite=True\) to replace",
+    ):
+        choose_stem(tmp_path, source, overwrite=False)
+
+
+def test_what_is_no_file_of_this_machine_goes_by_its_name(tmp_path: Path) -> None:
+    _document(tmp_path, "a", "a.mp4")
+    _document(tmp_path, "a-2", "memory://x/a.mp4")
+    assert choose_stem(tmp_path, "memory://x/a.mp4", overwrite=True) == "a-2"
+    assert choose_stem(tmp_path, "memory://y/a.mp4", overwrite=True) == "a-3"
+    assert stated_path("memory://x/a.mp4", tmp_path) == "memory://x/a.mp4"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"source": 1}', '{"source": {}}', "\x00"])
+def test_a_json_of_somebody_elses_is_another_source(content: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(content)
+    assert choose_stem(tmp_path, tmp_path / "a.mp4", overwrite=True) == "a-2"
+
+
+def test_paths_are_relative_to_the_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert relative_path(Path("film.mp4"), Path("out")) == "../film.mp4"
+    assert relative_path(tmp_path / "out" / "film.mp4", Path("out")) == "film.mp4"
+    assert relative_path(Path("a/b/film.mp4"), Path("a/c/d")) == "../../b/film.mp4"
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("deep/er")
+    assert relative_path(Path("link/film.mp4"), Path("link/out")) == "../film.mp4"
+    assert relative_path(Path("film.mp4"), Path("link/out")) == "../../../film.mp4"
+
+
+# ---- staging
+
+
+def _make(folder: Path, *names: str, overwrite: bool = False, text: str = "new", fails: bool = False) -> None:
+    """Stage files; until they are moved, the folder shows none of them."""
+    before = {path: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
+    with staging(folder, "a", overwrite=overwrite) as stage:
+        for name in names:
+            if name.endswith(".json"):
+                _document(stage, name.removesuffix(".json"), "../a.mp4", *[n for n in names if n != name])
+            else:
+                (stage / name).write_text(text)
+        assert before == {path: path.read_bytes() for path in folder.iterdir() if path != stage.parent}
+        assert stage.parent.name.startswith(".")
+        if fails:
+            raise KeyError("planted")
+
+
+def _content(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir() if path.suffix != ".json"}
+
+
+def test_files_appear_when_all_are_there_and_the_json_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[tuple[str, bool]] = []
+    real = Path.rename
+
+    def rename(self: Path, target: Path) -> Path:
+        moved.append((self.name, target.parent == tmp_path / "x" / "out"))
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    _make(tmp_path / "x" / "out", "a.json", "z.png", "b.mp4")
+    assert moved == [("b.mp4", True), ("z.png", True), ("a.json", True)]
+    assert sorted(path.name for path in (tmp_path / "x" / "out").iterdir()) == ["a.json", "b.mp4", "z.png"]
+
+
+def test_what_is_not_made_again_is_deleted_with_overwrite(tmp_path: Path) -> None:
+    _make(tmp_path, "a.json", "b.mp4", "c.mp4", text="old")
+    (tmp_path / "mine.txt").write_text("mine")
+    _make(tmp_path, "a.json", "c.mp4", "d.mp4", overwrite=True)
+    assert _content(tmp_path) == {"c.mp4": "new", "d.mp4": "new", "mine.txt": "mine"}
+
+
+def test_a_former_document_cannot_reach_outside_its_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    _make(out, "a.json", "b.mp4")
+    (tmp_path / "precious.txt").write_text("mine")
+    _document(out, "a", "../a.mp4", "../precious.txt", str(tmp_path / "precious.txt"), "b.mp4")
+    _make(out, "a.json", overwrite=True)
+    assert (tmp_path / "precious.txt").read_text() == "mine"
+    assert [path.name for path in out.iterdir()] == ["a.json"]
+
+
+def test_what_is_in_the_way_stays(tmp_path: Path) -> None:
+    (tmp_path / "b.mp4").write_text("mine")
+    message = r"b\.mp4 is in the way and no result of vidcam's, expected a free name; move it away, or choose another"
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match=message):
+            _make(tmp_path, "a.json", "b.mp4", overwrite=overwrite)
+        assert [path.name for path in tmp_path.iterdir()] == ["b.mp4"]
+        assert _content(tmp_path) == {"b.mp4": "mine"}
+
+
+def test_folders_that_were_made_are_removed_after_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="planted"):
+        _make(tmp_path / "x" / "y" / "out", "b.mp4", fails=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_that_were_there_stay_after_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    with pytest.raises(KeyError, match="planted"):
+        _make(tmp_path / "x" / "y" / "out", "b.mp4", fails=True)
+    assert [path.name for path in tmp_path.rglob("*")] == ["x"]
+
+
+def test_folders_with_files_of_others_stay_after_a_failure(tmp_path: Path) -> None:
+    out = tmp_path / "x" / "y" / "out"
+
+    def interrupted() -> None:
+        with staging(out, "a", overwrite=False) as stage:
+            (stage / "b.mp4").write_text("new")
+            (tmp_path / "x" / "theirs.txt").write_text("theirs")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["theirs.txt", "x"]
+
+
+def test_a_failure_beside_an_existing_result_leaves_it_whole(tmp_path: Path) -> None:
+    _make(tmp_path, "a.json", "b.mp4", text="old")
+    with pytest.raises(KeyError, match="planted"):
+        _make(tmp_path, "a.json", "b.mp4", overwrite=True, fails=True)
+    assert _content(tmp_path) == {"b.mp4": "old"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.mp4"]
+
+
+@pytest.mark.parametrize("fails_at", range(6))
+def test_a_move_that_fails_is_undone(fails_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three former files are put aside, three new ones moved in; whichever fails, all is as before."""
+    _make(tmp_path, "a.json", "b.mp4", "c.mp4", text="old")
+    document = (tmp_path / "a.json").read_text()
+    real, count = Path.rename, iter(range(100))
+
+    def rename(self: Path, target: Path) -> Path:
+        if next(count) == fails_at:
+            raise OSError(errno.EIO, "planted", str(self))
+        return real(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        with pytest.raises(OutputError, match=r"cannot be written \(planted\), expected a folder with room"):
+            _make(tmp_path, "a.json", "b.mp4", "d.mp4", overwrite=True)
+    assert _content(tmp_path) == {"b.mp4": "old", "c.mp4": "old"}
+    assert (tmp_path / "a.json").read_text() == document
+
+
+def _refuse(code: int) -> Callable[..., str]:
+    def refuse(*_: object, dir: Path | None = None, **__: object) -> str:  # noqa: A002 – mkdtemp's own name
+        raise OSError(code, os.strerror(code), None if dir is None else str(dir))
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(errno.EACCES, "Permission denied"), (errno.EROFS, "Read-only file system")]
+)
+@pytest.mark.parametrize("step", ["tempfile.mkdtemp", "Path.mkdir"])
+def test_a_folder_that_cannot_be_written(
+    step: str, code: int, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(f"vidcam.pipelines.explain.outputs.{step}", _refuse(code))
+        with pytest.raises(OutputError, match=rf"out cannot be written \({reason}\), expected a folder with room"):
+            _make(tmp_path / "new" / "out", "b.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_saved_is_named() -> None:
+    def save() -> None:
+        with saving(Path("somewhere/film.npz")) as path:
+            assert path == Path("somewhere/film.npz")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(
+        EncodeError, match=r"^film\.npz could not be written \(No space left on device\); make room and"
+    ):
+        save()

@@ -1,0 +1,174 @@
+"""Guided maps of a film: their values by hand, their scale, and what is drawn and written of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.helpers.nets import brightness_model, pooled_model, random_clip
+from tests.pipelines.conftest import FilmMaker
+from vidcam.cam.ask import Ask
+from vidcam.cam.saliency import guided_saliency
+from vidcam.cli.app import main
+from vidcam.errors import InputError
+from vidcam.pipelines.explain.analyse import Footage, Question
+from vidcam.pipelines.explain.explainer import ExplainedVideo, explain_video
+from vidcam.pipelines.explain.options import OUTPUTS, ExplainOptions
+from vidcam.pipelines.explain.saliency import GuidedFilm
+from vidcam.preprocess import to_model_input
+from vidcam.render.signed import guided_on_source
+from vidcam.sampling import plan_windows
+from vidcam.system.threads import Clock
+from vidcam.video.reader import open_video, read_clip
+
+METHOD = "guided-gradcam++"
+OPTIONS = ExplainOptions(methods=(METHOD,), targets=("two", "four"), foil="one", outputs=("data",), batch_size=1)
+
+
+class Opened:
+    """A film, explained, and its guided values ready to be asked for."""
+
+    def __init__(self, source: Path, out: Path) -> None:
+        self.model = pooled_model()
+        self.result: ExplainedVideo = explain_video(source, out, model=self.model, options=OPTIONS)
+        self.reader = open_video(source)
+        spec = self.model.spec
+        windows = plan_windows(self.reader.info, frames=spec.frames, fps=spec.fps)
+        self.footage = Footage(self.reader, windows, spec.geometry(self.reader.info.size))
+        question = Question((METHOD,), (1, 3), Ask(("gradcam++",), 0), ("block2",), "mean", "black", 1)
+        self.guided = GuidedFilm(self.model, self.footage, question, self.result.film, Clock())
+
+    def saliency(self, index: int, target: int) -> np.ndarray[Any, Any]:
+        clip = to_model_input(read_clip(self.reader, self.footage.windows[index].times), self.model.spec).tensor
+        found: np.ndarray[Any, Any] = guided_saliency(self.model.module, clip, target, Ask(foil=0))[0]
+        return found
+
+
+def test_values_at_moments_equal_windows_blended_by_hand(film: FilmMaker, tmp_path: Path) -> None:
+    opened = Opened(film(), tmp_path / "out")
+    made, line = opened.result.film, opened.result.film.timeline
+    for second in (0.0, 0.7, 1.3, 2.9):
+        seen = [n for n in range(len(line)) if line.starts[n] <= second < line.ends[n]]
+        for target, index in enumerate((1, 3)):
+            total, weight = np.zeros(1), 0.0
+            for n in seen:
+                half = (line.ends[n] - line.starts[n]) / 2
+                tent = max(1 - abs(second - line.starts[n] - half) / half, 1e-6)
+                stack, times = opened.saliency(n, index), line.frame_seconds[n]
+                plane = np.apply_along_axis(partial(np.interp, second, times), 1, stack)
+                total, weight = total + tent * plane, weight + tent
+            expected = guided_on_source(total / weight, opened.footage.geometry)
+            expected = expected * made.source_heat("gradcam++", second, target=target)[..., None]
+            found = opened.guided.values(METHOD, second, target=target)
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+            assert np.abs(found).max() > 0
+    opened.guided.close()
+    opened.reader.close()
+
+
+def test_the_scale_is_a_percentile_over_the_windows(film: FilmMaker, tmp_path: Path) -> None:
+    opened = Opened(film(count=60), tmp_path / "out")
+    made = opened.result.film
+    values = []
+    for n in range(len(made.timeline)):
+        heat = made.heat("gradcam++", made.timeline.frame_seconds[n], target=1)
+        values.append(opened.saliency(n, 3) * heat[None])
+    assert len(values) <= 8
+    expected = np.percentile(np.abs(np.stack(values)), 99.5)
+    assert opened.guided.scale(METHOD, target=1) == pytest.approx(expected, rel=1e-4)
+    assert opened.guided.scale(METHOD, target=0) != opened.guided.scale(METHOD, target=1)
+    opened.guided.close()
+    opened.reader.close()
+
+
+def test_the_video_is_grey_outside_the_view(film: FilmMaker, tmp_path: Path) -> None:
+    options = ExplainOptions(methods=("guided-gradcam",), outputs=("overlay",))
+    result = explain_video(film(count=40), tmp_path / "out", model=brightness_model(), options=options)
+    assert [path.name for path in result.paths] == ["film_bright-thing_guided-gradcam.mp4", "film.json"]
+    with open_video(result.paths[0]) as video:
+        frames = [frame for _, frame in video.frames()]
+    assert len(frames) == 40
+    outside = np.concatenate([frame[:, :14] for frame in frames] + [frame[:, -14:] for frame in frames])
+    assert np.abs(outside.astype(int) - 128).max() <= 4
+    assert max(int(frame.max()) for frame in frames) > 200
+
+
+def test_from_the_command_line(film: FilmMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--method", METHOD, "--method", "cam", "--layer", "block2", "--layer", "dropout", "--fusion", "max"]
+    more = ["--score", "probability", "--lambda", "0.5", "--json", "--target", "two", "--outputs", ",".join(OUTPUTS)]
+    arguments = [
+        "explain",
+        str(film(count=40)),
+        "-o",
+        str(tmp_path / "out"),
+        "--model",
+        "tests.helpers.nets:pooled_model",
+    ]
+    assert main([*arguments, *asked, *more]) == 0
+    (document,) = json.loads(capsys.readouterr().out)["results"]
+    assert (document["score"], document["lambda"], document["fusion"]) == ("probability", 0.5, "max")
+    assert document["model"]["layer"] == "block2 + dropout"
+    methods = document["targets"][0]["methods"]
+    assert list(methods) == [METHOD, "cam"]
+    assert methods[METHOD]["faithfulness"] is None
+    assert methods["cam"]["faithfulness"]["drop"] >= 0
+    assert list(methods[METHOD]["alpha"]) == ["block2", "dropout"]
+    assert methods[METHOD]["alpha"]["block2"]["positive"]["max"] <= 0.5
+    assert methods[METHOD]["alpha_exact"] is False
+    assert (methods["cam"]["alpha"], methods["cam"]["alpha_exact"]) == (None, None)
+    assert (tmp_path / "out" / methods[METHOD]["overlay"]).is_file()
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"film.npz", "film.png", "film.json"}
+
+
+def test_a_chosen_layer_is_said_and_a_given_one_is_not(film: FilmMaker, tmp_path: Path) -> None:
+    said = "Layer 'block2' was chosen: the last block that still has an extent in space and time."
+    source = film(count=20)
+    for layer, expected in ((None, True), ("block2", False)):
+        options = ExplainOptions(methods=("gradcam",), outputs=("data",), layer=layer)
+        result = explain_video(source, tmp_path / str(layer), model=pooled_model(), options=options)
+        assert (said in result.audit) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fusion": "sum"}, "fusion is 'sum', expected one of mean, max"),
+        ({"score": "margin"}, "score is 'margin', expected logit or probability"),
+        ({"lam": -1.0, "methods": ("gradcam",)}, "lam is -1.0, expected a finite number >= 0"),
+        ({"decoder": "magic"}, "decoder is 'magic', expected one of auto, pyav, decord"),
+        ({"methods": ("cam",), "layer": "block1"}, "cam needs a head of global average pooling"),
+        ({"methods": ("gradcam++softmax",), "foil": "one", "targets": ("two",)}, "expected no foil"),
+    ],
+)
+def test_options_that_cannot_be_used(options: dict[str, Any], message: str, film: FilmMaker, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        explain_video(film(count=20), tmp_path / "out", model=pooled_model(), options=ExplainOptions(**options))
+    assert not (tmp_path / "out").exists()
+
+
+def test_red_comes_first_whatever_the_models_order() -> None:
+    """The same network fed BGR, with its first kernels exchanged to match, gives the same picture."""
+    rgb, bgr = pooled_model(), pooled_model()
+    bgr = replace(bgr, spec=replace(bgr.spec, scaling=replace(bgr.spec.scaling, channels="bgr")))
+    first = bgr.module.get_parameter("block1.0.weight")
+    with torch.no_grad():
+        first.copy_(first.flip(1))
+    clip = random_clip(1, 3, *rgb.spec.input_size)
+    film: Any = SimpleNamespace(explanations=[SimpleNamespace(target=np.array([1]))])
+    question: Any = SimpleNamespace(ask=Ask(("gradcam",)))
+    unused: Any = None
+    values = [
+        GuidedFilm(model, unused, question, film, unused)._guided(tensor, [0])
+        for model, tensor in ((rgb, clip), (bgr, clip.flip(1)))
+    ]
+    assert values[0].shape == (1, 1, *rgb.spec.input_size, 3)
+    assert np.abs(values[0][..., 0] - values[0][..., 2]).max() > 0
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-4, atol=1e-6 * np.abs(values[0]).max())

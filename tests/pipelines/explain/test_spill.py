@@ -1,0 +1,137 @@
+"""Arrays in a file: ordinary to the eye, and not in memory when nobody looks at them."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.helpers.nets import pooled_model
+from tests.helpers.saved import save_hot
+from tests.pipelines.conftest import FilmMaker
+from vidcam.pipelines.explain import spill as module
+from vidcam.pipelines.explain.explainer import explain_video
+from vidcam.pipelines.explain.options import ExplainOptions
+from vidcam.pipelines.explain.spill import SMALL_BYTES, Spill
+from vidcam.results.explanation import mapped
+from vidcam.results.video import Film, load_film
+
+only_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere everything stays in memory")
+
+MEGABYTES = 64
+
+
+def resident_megabytes() -> float:
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def filled(spill: Spill, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = spill.empty(shape, np.float32)
+    array[...] = np.arange(array.size, dtype=np.float32).reshape(shape)
+    return array
+
+
+@only_linux
+def test_what_is_forgotten_leaves_memory_and_is_there_again(tmp_path: Path) -> None:
+    spill = Spill(tmp_path)
+    before = resident_megabytes()
+    array = filled(spill, (MEGABYTES, 1 << 18))
+    assert resident_megabytes() - before > 0.9 * MEGABYTES
+    spill.forget()
+    assert resident_megabytes() - before < 0.5 * MEGABYTES  # the rest is what arange took, if it was not given back
+    array[3, 5] = -1.0
+    spill.forget()
+    assert array[3, 5] == -1.0
+    assert array[-1, -1] == np.float32(array.size - 1)
+
+
+@only_linux
+def test_nothing_is_left_beside_the_results_and_no_file_stays_open(tmp_path: Path) -> None:
+    before = open_files()
+    spill = Spill(tmp_path)
+    array = filled(spill, (4, SMALL_BYTES))
+    assert not list(tmp_path.iterdir())
+    assert open_files() == before + 1
+    del array, spill
+    gc.collect()
+    assert open_files() == before
+
+
+def test_small_arrays_and_those_without_a_folder_stay_in_memory(tmp_path: Path) -> None:
+    assert Spill(tmp_path).empty((SMALL_BYTES // 4 - 1,), np.float32).base is None
+    assert Spill().empty((SMALL_BYTES,), np.float32).base is None
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EFBIG, errno.EOPNOTSUPP])
+def test_a_disk_without_room_leaves_them_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
+    spill = Spill(tmp_path)
+    array = filled(spill, (2, SMALL_BYTES))
+    assert array.base is None
+    spill.forget()
+    assert array[1, 0] == SMALL_BYTES
+
+
+def spilled(film: Film, spill: Spill) -> Film:
+    def moved(array: NDArray[Any]) -> NDArray[Any]:
+        place = spill.empty(array.shape, array.dtype)
+        place[...] = array
+        return place
+
+    explanations = tuple(mapped(explanation, moved) for explanation in film.explanations)
+    return replace(film, explanations=explanations, forget=spill.forget)
+
+
+@only_linux
+def test_a_small_film_is_handed_out_in_memory_and_a_large_one_where_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SMALL_BYTES", 0)
+    film, before = load_film(save_hot(tmp_path)), open_files()
+    spill = Spill(tmp_path)
+    home = spill.handed_out(spilled(film, spill))
+    gc.collect()
+    assert open_files() == before
+    assert home.forget is None
+    for one, other in zip(film.explanations, home.explanations, strict=True):
+        for method in one.methods:
+            np.testing.assert_array_equal(one.volumes[method], other.volumes[method])
+    monkeypatch.setattr(module, "HANDED_OUT_BYTES", 0)
+    large = spilled(film, spill)
+    assert spill.handed_out(large) is large
+
+
+@only_linux
+def test_results_are_the_same_bytes_wherever_the_maps_lie(
+    film: FilmMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, written, forgotten = film(), [], []
+    forget = Spill.forget
+
+    def told(spill: Spill) -> None:
+        forgotten.append(len(spill._blocks))
+        forget(spill)
+
+    monkeypatch.setattr(Spill, "forget", told)
+    for folder, smallest in (("memory", 1 << 30), ("file", 0)):
+        monkeypatch.setattr(module, "SMALL_BYTES", smallest)
+        explain_video(source, tmp_path / folder, model=pooled_model(), options=ExplainOptions(batch_size=2))
+        written.append({path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()})
+    assert written[0] == written[1]
+    assert {name[-4:] for name in written[0]} >= {".npz", ".mp4", ".png", "json"}
+    assert max(forgotten) > 0 == forgotten[0]

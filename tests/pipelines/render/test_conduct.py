@@ -1,0 +1,206 @@
+"""`render` beyond its forms: frames of any size, options without effect, the film that stays, strips of parts."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.saved import COUNT, SIZE, save_hot, sheets_drawn
+from tests.pipelines.render.test_renderer import BARE, copied, opened, render
+from vidcam.errors import InputError, OutputError
+from vidcam.pipelines.render.draw import PIXEL_SECONDS
+from vidcam.pipelines.render.options import RenderOptions
+from vidcam.pipelines.render.renderer import render_film
+from vidcam.render.colormap import colour_table
+from vidcam.render.letters import Box, caption_box
+from vidcam.results.video import load_film
+from vidcam.system.fingerprint import sampled_sha256
+from vidcam.system.progress import Course
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_hot(tmp_path_factory.mktemp("saved"))
+
+
+# ---- sizes: what small frames leave out, and what is too large
+
+
+def words(saved: Path, out: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> set[tuple[str, ...]]:
+    """What the captions of a poster say."""
+    said: set[tuple[str, ...]] = set()
+
+    def say(lines: tuple[str, ...], unit_px: int, room_px: int) -> Box:
+        said.add(lines)
+        return caption_box(lines, unit_px, room_px)
+
+    monkeypatch.setattr("vidcam.pipelines.render.compose.caption_box", say)
+    render(saved, out, overwrite=True, **options)
+    return said
+
+
+def test_a_small_frame_says_the_label_or_what_tells_cells_apart(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, beside = tmp_path / "p.png", {"style": "side-by-side"}
+    assert words(saved, out, monkeypatch) == {("running",)}
+    assert words(saved, out, monkeypatch, **beside, targets=("running",)) == {
+        ("source",),
+        ("gradcam",),
+        ("gradcam++",),
+    }
+    both = words(saved, out, monkeypatch, **beside, methods=("gradcam++",))
+    assert both == {("source",), ("running",), ("jumping",)}
+    all_of_them = words(saved, out, monkeypatch, **beside)
+    assert all_of_them >= {("gradcam · running",), ("gradcam++ · jumping",)}
+    assert words(saved, out, monkeypatch, height=96) == set()
+
+
+@pytest.mark.parametrize(
+    ("options", "notes"),
+    [
+        (
+            {},
+            ("frames of 160 × 128 are too small for the colour bar and the caption's second line; a larger",),
+        ),
+        ({"height": 64}, ("frames of 80 × 64 are too small for the colour bar and the caption; a larger --height",)),
+        ({"height": 64, "has_bar": False}, ("frames of 80 × 64 are too small for the caption; a larger --height",)),
+        ({"height": 64, "has_caption": False, "style": "map"}, ()),
+        ({"height": 168}, ()),
+    ],
+)
+@pytest.mark.parametrize("name", ["p.png", "p.mp4"])
+def test_what_is_left_out_is_said(
+    name: str, options: dict[str, Any], notes: tuple[str, ...], saved: Path, tmp_path: Path
+) -> None:
+    made = render(saved, tmp_path / name, end_seconds=0.1, **options)
+    assert len(made.notes) == len(notes)
+    assert all(note.startswith(start) for note, start in zip(made.notes, notes, strict=True))
+
+
+def test_boxes_never_cover_most_of_a_picture(saved: Path, tmp_path: Path) -> None:
+    for height in range(16, 300, 12):
+        out = tmp_path / f"{height}.png"
+        render(saved, out, style="heat", has_outline=False, height=height)
+        bare = tmp_path / f"{height}-bare.png"
+        render(saved, bare, style="heat", has_outline=False, height=height, has_caption=False, has_bar=False)
+        assert (opened(out) != opened(bare)).any(axis=2).mean() <= 3 / 8
+
+
+@pytest.mark.parametrize("name", ["p.mp4", "p.gif", "p.png"])
+@pytest.mark.parametrize("has_strip", [False, True])
+def test_pictures_that_are_too_large(
+    name: str, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_strip: bool
+) -> None:
+    monkeypatch.setattr(
+        "vidcam.pipelines.render.compose._scaled", lambda _, height: (height, 20000)
+    )  # a very wide film
+    with pytest.raises(InputError, match=r"the pictures would have 20000 × \d+ pixels, expected at most 16384 a side"):
+        render(saved, tmp_path / name, height=100, has_strip=has_strip)
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- the film is not lost, and what an option cannot do is said
+
+
+def test_the_film_is_never_replaced_by_what_is_drawn_of_it(saved: Path, tmp_path: Path) -> None:
+    mine = copied(saved, tmp_path)
+    film, bytes_before = tmp_path / "film.mp4", (tmp_path / "film.mp4").read_bytes()
+    (tmp_path / "hard.mp4").hardlink_to(film)
+    (tmp_path / "soft.mp4").symlink_to(film)
+    for name in ("film.mp4", "hard.mp4", "soft.mp4"):
+        with pytest.raises(OutputError, match=rf"{name}' is the film that is drawn, or one of its images; expected"):
+            render(mine, tmp_path / name, overwrite=True)
+    assert film.read_bytes() == bytes_before
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_the_images_of_a_film_stay(saved: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    render(saved, folder, **BARE)
+    film = load_film(saved)
+    assert film.origin is not None
+    images = sorted(folder.glob("*.png"))
+    origin = dataclasses.replace(film.origin, path="frames", content_hash=sampled_sha256(images), fps="25")
+    again = tmp_path / "again.npz"
+    dataclasses.replace(film, origin=origin).save(again)
+    for place in (folder, folder / "poster.png"):
+        with pytest.raises(OutputError, match=r"is the film that is drawn, or one of its images"):
+            render(again, place, overwrite=True)
+    assert sorted(folder.glob("*.png")) == images
+    render(again, folder / "film.mp4", **BARE)  # no image: the film stays what it is
+    render(again, tmp_path / "p.png", **BARE)
+
+
+def test_a_folder_of_any_name(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"'take\.2' ends in '\.2', expected .*; for a folder of that name pass --form"
+    ):
+        render(saved, tmp_path / "take.2", **BARE)
+    render(saved, tmp_path / "take.2", **BARE, form="frames", end_seconds=0.1)
+    assert (tmp_path / "take.2" / "times.csv").is_file()
+    with pytest.raises(InputError, match=r"form is 'frames' and the result 'p\.mp4', expected no ending"):
+        render(saved, tmp_path / "p.mp4", **BARE, form="frames")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "note"),
+    [
+        (
+            "p.gif",
+            {"codec": "av1", "preset": "3"},
+            ("--codec, --preset have no effect on what was asked for (gif, heat)",),
+        ),
+        ("p", {"quality": 3}, ("--quality has no effect on what was asked for (frames, heat)",)),
+        ("p.png", {"encoder": "hardware"}, ("--encoder has no effect on what was asked for (poster, heat)",)),
+        (
+            "p.png",
+            {"form": "sheet", "has_strip": True},
+            ("--style, --caption, --bar, --strip have no effect on what was asked for (sheet, heat)",),
+        ),
+        ("p.mp4", {"fill": "blur"}, ("--fill has no effect on what was asked for (mp4, heat)",)),
+        ("p.mp4", {"style": "map", "fill": "blur", "quality": 20}, ()),
+        ("p.webp", {"quality": 20}, ()),
+    ],
+)
+def test_options_without_effect_are_said(
+    name: str, options: dict[str, Any], note: tuple[str, ...], saved: Path, tmp_path: Path
+) -> None:
+    assert render(saved, tmp_path / name, **{**BARE, **options}, end_seconds=0.1).notes == note
+
+
+def test_the_sheet_is_of_what_was_asked_for(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sheets = sheets_drawn(monkeypatch)
+    asked: dict[str, Any] = {"form": "sheet", "targets": ("per-window",), "colours": "viridis"}
+    render(saved, tmp_path / "s.png", **asked, start_seconds=0.5, end_seconds=0.8)
+    (sheet,) = sheets
+    assert sheet.target == "each window's top class"
+    assert sheet.table.tolist() == colour_table("viridis").tolist()
+    assert sheet.strip.span_seconds == (0.48, 0.8)
+    assert [window[:2] for window in sheet.strip.windows] == [
+        pytest.approx((0.3733, 0.7467), abs=1e-4),
+        pytest.approx((0.7467, 1.12), abs=1e-4),
+    ]
+    assert sheet.strip.seconds.min() >= 0.48
+    assert sheet.strip.seconds.max() < 0.8
+
+
+def test_the_time_left_is_told_from_the_first_frame(saved: Path, tmp_path: Path) -> None:
+    told: list[tuple[str, float, float | None, float, float | None]] = []
+    course = Course(lambda *what: told.append(what), lambda: 7.0)  # a clock that stands still: nothing but expectation
+    render_film(saved, tmp_path / "p.mp4", options=RenderOptions(**BARE), progress=course)
+    assert [each[1:3] for each in told] == [(done, COUNT) for done in range(1, COUNT + 1)]
+    pixels = 2 * SIZE[0] * SIZE[1]
+    assert told[0][4] == pytest.approx((COUNT - 1) * pixels * PIXEL_SECONDS / (1 + 20 / COUNT))
+    assert told[-1][4] == 0.0
+
+
+def test_a_film_that_was_moved_together_with_its_maps_is_found(saved: Path, tmp_path: Path) -> None:
+    mine = copied(saved, tmp_path)
+    film = load_film(mine)
+    assert film.origin is not None
+    dataclasses.replace(film, origin=dataclasses.replace(film.origin, path="../elsewhere/film.mp4")).save(mine)
+    render(mine, tmp_path / "p.png", **BARE)

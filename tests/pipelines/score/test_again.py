@@ -1,0 +1,186 @@
+"""Scoring into a folder once more: clips that failed, files that changed, versions that did."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.clipsets import write_set
+from tests.helpers.nets import hidden_model
+from vidcam.errors import OutputError
+from vidcam.pipelines.score import store as parts
+from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.run import ScoredClips, score_clips
+from vidcam.system.progress import Progress, silent
+
+QUICK = ScoreOptions(methods=("gradcam", "gradcam++"))
+AGAIN = replace(QUICK, retry_failed=True)
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "CLIPS_A_PART", 2)
+
+
+def run(
+    manifest: Path, out: Path, options: ScoreOptions = QUICK, *, progress: Progress = silent, **given: Any
+) -> ScoredClips:
+    return score_clips(manifest, out, model=hidden_model(), options=options, progress=progress, **given)
+
+
+def statuses(out: Path) -> dict[str, str]:
+    with (out / "scores.csv").open(newline="") as file:
+        return {row["clip"]: row["status"] for row in csv.DictReader(file)}
+
+
+@pytest.fixture
+def mended(tmp_path: Path) -> tuple[Path, Path]:
+    """A set of 7 whose clips 1, 4 and 5 could not be read when it was scored, and now can; and where its scores lie."""
+    manifest, out = write_set(tmp_path / "set", 7), tmp_path / "out"
+    manifest.write_text(manifest.read_text().replace("film0.mkv,0.04", "later.mkv,0.04"))  # clip 4
+    film, away = manifest.parent / "film1.mkv", tmp_path / "away.mkv"
+    film.rename(away)
+    run(manifest, out)
+    away.rename(film)
+    shutil.copy(manifest.parent / "film0.mkv", manifest.parent / "later.mkv")
+    return manifest, out
+
+
+def test_clips_that_failed_are_tried_again_if_that_is_asked(mended: tuple[Path, Path], tmp_path: Path) -> None:
+    manifest, out = mended
+    assert [clip for clip, status in statuses(out).items() if status == "failed"] == ["1", "4", "5"]
+    names = sorted(path.name for path in (out / "scores").iterdir())
+    assert run(manifest, out).failed == 3
+    result = run(manifest, out, AGAIN)
+    assert (result.failed, result.forwards[1]) == (0, 3)
+    assert sorted(path.name for path in (out / "scores").iterdir()) == names
+    run(manifest, tmp_path / "fresh")
+    assert (out / "scores.csv").read_bytes() == (tmp_path / "fresh" / "scores.csv").read_bytes()
+    assert run(manifest, out, AGAIN).forwards == (0, 0)
+
+
+def test_the_sanity_checks_are_of_the_first_clips_that_can_be_read_now(mended: tuple[Path, Path]) -> None:
+    manifest, out = mended
+    film, away = manifest.parent / "film1.mkv", manifest.parent / "away"
+    film.rename(away)
+    before = run(manifest, out, replace(QUICK, sanity=2)).summary["sanity"]
+    assert before["clips"] == ["film0.mkv", "film2.mkv"]
+    away.rename(film)
+    assert run(manifest, out, replace(QUICK, sanity=2)).summary["sanity"] == before
+    after = run(manifest, out, replace(AGAIN, sanity=2)).summary["sanity"]
+    assert after["clips"] == ["film0.mkv", "film1.mkv"]
+    assert run(manifest, out, replace(QUICK, sanity=2)).summary["sanity"] == after
+
+
+def test_an_interruption_costs_a_part_and_no_row(mended: tuple[Path, Path], tmp_path: Path) -> None:
+    def interrupt(stage: str, _done: float, _total: float | None) -> None:
+        if stage == "scoring failed clips again":
+            raise KeyboardInterrupt
+
+    manifest, out = mended
+    with pytest.raises(KeyboardInterrupt):
+        run(manifest, out, AGAIN, progress=interrupt)
+    assert run(manifest, out).failed == 2  # the first part was written again
+    assert run(manifest, out, AGAIN).forwards[1] == 2
+    run(manifest, tmp_path / "fresh")
+    assert (out / "scores.csv").read_bytes() == (tmp_path / "fresh" / "scores.csv").read_bytes()
+
+
+def test_a_part_that_cannot_be_written_again_stays(mended: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    manifest, out = mended
+    before = {path.name: path.read_bytes() for path in (out / "scores").glob("part-*")}
+    monkeypatch.setattr("vidcam.pipelines.score.store.pq.write_table", full)
+    with pytest.raises(Exception, match="No space left on device"):
+        run(manifest, out, AGAIN)
+    assert {path.name: path.read_bytes() for path in (out / "scores").glob("part-*")} == before
+
+
+def test_a_clip_that_fails_again_stays_one_row(tmp_path: Path) -> None:
+    manifest = write_set(tmp_path / "set", 3, broken={1})
+    run(manifest, tmp_path / "out")
+    assert run(manifest, tmp_path / "out", AGAIN).failed == 1
+    assert list(statuses(tmp_path / "out").values()) == ["scored", "failed", "scored"]
+
+
+def test_what_failed_is_tried_before_the_rest_is_gone_on_with(mended: tuple[Path, Path], tmp_path: Path) -> None:
+    manifest, out = mended
+    sorted((out / "scores").glob("part-*"))[-1].unlink()  # as if killed there
+    result = run(manifest, out, AGAIN)
+    assert (result.failed, result.forwards[1]) == (0, 4)
+    run(manifest, tmp_path / "fresh")
+    assert (out / "scores.csv").read_bytes() == (tmp_path / "fresh" / "scores.csv").read_bytes()
+
+
+def test_another_film_behind_a_name_is_refused(tmp_path: Path) -> None:
+    manifest = write_set(tmp_path / "set", 5)
+    run(manifest, tmp_path / "out")
+    films = [manifest.parent / f"film{number}.mkv" for number in range(4)]
+    os.utime(films[1], (1, 1))
+    films[3].rename(tmp_path / "elsewhere.mkv")
+    assert run(manifest, tmp_path / "out").failed == 0  # other times, and a film that is gone, change no row
+    shutil.copy(films[0], films[2])
+    with pytest.raises(OutputError, match=r"^film2\.mkv is not the file that was scored: .*expected the same clips"):
+        run(manifest, tmp_path / "out")
+    assert run(manifest, tmp_path / "out", replace(QUICK, overwrite=True)).failed == 1
+
+
+def test_other_versions_are_noted_and_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_stage: str, done: float, _total: float | None) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    manifest, out = write_set(tmp_path / "set", 6), tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        run(manifest, out, progress=interrupt)
+    assert "made_with" in json.loads((out / "scores" / "settings.json").read_text())
+    newer = {"vidcam": "9", "torch": "9.9", "numpy": "9.8", "av": "9.7", "device": "an abacus"}
+    monkeypatch.setattr("vidcam.pipelines.score.run.maker_of", lambda _: newer)
+    first = run(manifest, out)
+    monkeypatch.undo()
+    monkeypatch.setattr(parts, "CLIPS_A_PART", 2)
+    for result in (first, run(manifest, out)):  # the second scores nothing
+        assert [maker["from_clip"] for maker in result.summary["made_with"]] == [0, 4]
+        assert result.summary["device"] == "an abacus"
+        text = (out / "report.md").read_text("utf-8")
+        assert "from clip 4 on: vidcam 9, torch 9.9, numpy 9.8, av 9.7; an abacus" in text
+        assert "Not all clips were scored by the same versions" in text
+    anew = run(manifest, out, replace(QUICK, overwrite=True))
+    assert len(anew.summary["made_with"]) == 1
+    assert "Not all clips" not in (out / "report.md").read_text("utf-8")
+
+
+def test_bad_rows_of_a_manifest_are_rows_with_a_reason(tmp_path: Path) -> None:
+    manifest = write_set(tmp_path / "set", 3)
+    boxes = tmp_path / "set" / "boxes.csv"
+    lines = ["path,start,boxes", "film0.mkv,0,", "film1.mkv,soon,", ",0,", "film2.mkv,0,[1]", "film3.mkv,0,[]"]
+    boxes.write_text("\n".join(lines) + "\n")
+    result = run(boxes, tmp_path / "out")
+    assert (result.summary["n"], result.failed) == (2, 3)
+    reasons = {failure["path"]: failure["reason"] for failure in result.summary["failures"]}
+    assert list(reasons) == ["film1.mkv", "line 4", "film2.mkv"]
+    assert reasons["film1.mkv"].startswith("line 3: start is 'soon'")
+    assert reasons["film2.mkv"].startswith("boxes cannot be read")
+    assert manifest.exists()
+
+
+def test_overlays_of_an_earlier_answer_do_not_stay(tmp_path: Path) -> None:
+    manifest, out = write_set(tmp_path / "set", 2), tmp_path / "out"
+    run(manifest, out)
+    for name in ("1", "2", "mine"):
+        (out / "worst" / name).mkdir(parents=True)
+        (out / "worst" / name / "film.png").touch()
+    run(manifest, out)
+    assert [path.name for path in (out / "worst").iterdir()] == ["mine"]
+    shutil.rmtree(out / "worst" / "mine")
+    run(manifest, out)
+    assert not (out / "worst").exists()

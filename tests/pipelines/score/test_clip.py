@@ -1,0 +1,239 @@
+"""One clip's rows against the same numbers worked out by plain loops in pixel space."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.helpers import scoring
+from tests.helpers.faithfulness import area_by_trapezes
+from tests.helpers.nets import brightness_model, hidden_model
+from vidcam.cam.ask import Ask
+from vidcam.cam.explain import explain
+from vidcam.errors import NonFiniteError
+from vidcam.maps import normalise_per_clip
+from vidcam.metrics.energy import energy
+from vidcam.metrics.order import tie_field
+from vidcam.models.model import Model
+from vidcam.pipelines.explain.analyse import Question
+from vidcam.pipelines.score.clip import ClipScorer
+from vidcam.pipelines.score.clips import Entry
+from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.samples import Sample
+
+METHODS = ("gradcam", "gradcam++")
+SIZE = (4, 16, 16)
+
+
+def question(model: Model, options: ScoreOptions, batch_size: int = 4) -> Question:
+    methods = tuple(options.methods)
+    layers = (model.spec.layer or "",)
+    return Question(methods, (), Ask(methods), layers, "mean", options.fill, batch_size)
+
+
+def sample(index: int = 3, *, label: str = "", inside: Any = None, size: tuple[int, int, int] = SIZE) -> Sample:
+    clip = torch.rand(3, *size, generator=torch.Generator().manual_seed(index))
+    entry = Entry(index, f"{index}.mp4", f"{index}.mp4", None, label, f"{index}.mp4")
+    return Sample(entry, clip, 0.5, inside, ("odd",))
+
+
+def rows(options: ScoreOptions, clip: Sample, model: Model | None = None, batch_size: int = 4) -> list[dict[str, Any]]:
+    chosen = model or hidden_model()
+    return ClipScorer(chosen, question(chosen, options, batch_size), options, None).score(clip)
+
+
+@cache
+def everything() -> list[dict[str, Any]]:
+    inside = np.zeros(SIZE, np.bool_)
+    inside[1:3, 2:9, 3:12] = True
+    return rows(ScoreOptions(methods=METHODS, measures="all"), sample(inside=inside, label="green"))
+
+
+def test_one_row_for_each_method_and_control() -> None:
+    assert [row["method"] for row in everything()] == ["gradcam", "gradcam++", "random", "centre"]
+    assert {row["status"] for row in everything()} == {"scored"}
+    assert {row["warnings"] for row in everything()} == {"odd"}
+    assert {(row["clip"], row["start"], row["label"]) for row in everything()} == {(3, 0.5, "green")}
+
+
+@pytest.mark.parametrize("place", range(2))
+def test_every_measure_equals_plain_loops(place: int) -> None:
+    model, clip, row = hidden_model(), sample().tensor, everything()[place]
+    target, heat = scoring.heat_of(model, clip, METHODS[place])
+    ties = tie_field(SIZE, SIZE, np.random.default_rng([0, 3, 0])).astype(np.float64)
+    original = scoring.log_probability(model, clip, target)
+    masked = scoring.log_probability(model, scoring.hidden(model, clip, heat), target)
+    post = scoring.heat_of(model, clip, METHODS[place], "probability")[1]
+    curves = scoring.curves(model, clip, heat, ties, target)
+    expected = {
+        "class": model.labels[target],
+        "log_probability": original,
+        "probability": math.exp(original),
+        "log_masked": masked,
+        "drop": max(0.0, 1 - math.exp(masked - original)),
+        "increase": masked > original,
+        "log_masked_post": scoring.log_probability(model, scoring.hidden(model, clip, post), target),
+        "area": heat.mean(),
+        **{f"retention_{theta:g}": curves["retention"][step] for step, theta in enumerate(scoring.STEPS) if step},
+        **{name: curves[name] for name in ("insertion", "deletion", "frame_insertion", "frame_deletion")},
+    }
+    assert {name: row[name] for name in expected} == pytest.approx(expected, abs=2e-6)
+    area = area_by_trapezes(scoring.STEPS, curves["retention"])
+    assert row["retention_area"] == pytest.approx(area, abs=2e-6)
+
+
+def test_the_time_audit_equals_running_the_changed_clips() -> None:
+    model, clip, row = hidden_model(), sample().tensor, everything()[0]
+    target = model.labels.index(row["class"])
+    for change, frames in (("frozen", [2, 2, 2, 2]), ("reversed", [3, 2, 1, 0])):
+        changed = scoring.log_probability(model, clip[:, frames], target)
+        assert row[f"probability_{change}"] == pytest.approx(math.exp(changed), abs=1e-7)
+    heat = scoring.heat_of(model, clip, "gradcam")[1]
+    assert [float(part) for part in row["evidence"].split()] == pytest.approx(heat.mean(axis=(1, 2)).tolist(), rel=1e-5)
+
+
+def test_the_centre_and_the_shuffled_cells_are_controls() -> None:
+    gradcam, _, random, centre = everything()
+    assert centre["area"] == pytest.approx(0.36, abs=0.04)
+    assert random["area"] == pytest.approx(gradcam["area"], abs=1e-6)  # a cell a voxel: the same values elsewhere
+    assert random["log_masked"] != gradcam["log_masked"]
+    assert "log_masked_post" not in centre or centre["log_masked_post"] is None
+
+
+def test_localisation_is_about_the_label_and_needs_an_interval_for_time() -> None:
+    for row in everything():
+        assert 0 <= row["pointing"] <= 1
+        assert 0 < row["energy"] < 1
+        assert 0 <= row["temporal_iou"] <= 1
+    whole = np.ones(SIZE, np.bool_)
+    options = ScoreOptions(methods=METHODS, measures=("localization",))
+    row = rows(options, sample(inside=whole))[0]
+    assert row["energy"] == row["pointing"] == 1.0
+    assert "temporal_iou" not in row
+    assert "pointing" not in rows(options, sample())[0]
+
+
+def test_other_labels_give_other_maps_for_localisation_alone() -> None:
+    inside = np.zeros(SIZE, np.bool_)
+    inside[:2, :8] = True
+    options = ScoreOptions(methods=METHODS, measures=("localization",), controls=False)
+    by_label = {label: rows(options, sample(inside=inside, label=label))[0] for label in ("red", "green", "blue", "")}
+    predicted = by_label[""]["class"]
+    assert by_label[predicted]["energy"] == by_label[""]["energy"]
+    assert len({row["energy"] for row in by_label.values()}) == 3
+    assert len({row["log_masked"] for row in by_label.values()}) == 1
+    assert by_label[""]["correct"] is None
+    assert "localisation is that of the predicted class: there is no label" in by_label[""]["warnings"]
+    assert {label: row["correct"] for label, row in by_label.items() if label} == {
+        label: label == predicted for label in ("red", "green", "blue")
+    }
+    assert by_label["red"]["warnings"] == "odd"
+
+
+def test_of_a_label_that_the_model_does_not_know_there_is_no_localisation() -> None:
+    inside = np.zeros(SIZE, np.bool_)
+    inside[:2, :8] = True
+    row = rows(ScoreOptions(methods=METHODS, measures=("localization",)), sample(inside=inside, label="mauve"))[0]
+    assert "energy" not in row
+    assert "pointing" not in row
+    assert row["warnings"] == "odd; no localisation: the model has no label 'mauve'"
+    assert rows(ScoreOptions(methods=METHODS), sample(inside=inside, label="mauve"))[0]["warnings"] == "odd"
+
+
+def test_for_localisation_the_label_s_own_map_is_shuffled() -> None:
+    """A grid of the clip's own size: the shuffled map has the values of the map that it controls."""
+    inside = np.zeros(SIZE, np.bool_)
+    inside[:2, :8] = True
+    options = ScoreOptions(methods=("gradcam",), measures=("localization",))
+    model = hidden_model()
+    clip = sample(inside=inside)
+    predicted = rows(options, clip, model)[0]["class"]
+    other = next(label for label in model.labels if label != predicted)
+    random = rows(options, sample(inside=inside, label=other), model)[1]
+    told = explain(
+        model.module, clip.tensor[None], layer=model.spec.layer, methods=["gradcam"], target=model.labels.index(other)
+    )
+    generator = np.random.default_rng([0, 3, 1])
+    shuffled = normalise_per_clip(generator.permutation(told.volumes["gradcam"].ravel()).reshape(1, *SIZE))
+    assert random["energy"] == pytest.approx(float(energy(shuffled, inside[None])[0]), abs=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_the_batch_size_changes_no_digit_that_counts(batch_size: int) -> None:
+    options = ScoreOptions(methods=METHODS, measures=("retention", "insertion-deletion"))
+    for one, other in zip(rows(options, sample()), rows(options, sample(), batch_size=batch_size), strict=True):
+        for name in ("log_masked", "retention_0.25", "insertion", "frame_deletion"):
+            assert one[name] == pytest.approx(other[name], abs=1e-5)
+
+
+def test_a_row_does_not_depend_on_what_was_scored_before() -> None:
+    model, options = hidden_model(), ScoreOptions(methods=METHODS)
+    scorer = ClipScorer(model, question(model, options), options, None)
+    first = scorer.score(sample(7))
+    scorer.score(sample(8))
+    assert scorer.score(sample(7)) == first
+    assert rows(options, sample(7)) == first
+    assert rows(replace(options, seed=1), sample(7))[2]["log_masked"] != first[2]["log_masked"]
+
+
+def test_only_what_the_definitions_need_is_run() -> None:
+    model, options = hidden_model(), ScoreOptions(methods=METHODS)
+    scorer = ClipScorer(model, question(model, options), options, None)
+    scorer.score(sample())
+    assert scorer.originals == 1
+    assert scorer.forwards.forwards == 2 * (1 + 1 + 3) + 2 * (1 + 3)
+
+
+def test_unsure_and_wrong_clips_are_left_out_without_being_masked() -> None:
+    model = hidden_model()
+    for options, label, reason in (
+        (ScoreOptions(methods=METHODS, min_confidence=0.99), "", "the probability is below 0.99"),
+        (ScoreOptions(methods=METHODS, correct_only=True), "nothing", "the class is not the label"),
+        (ScoreOptions(methods=METHODS, correct_only=True), "", "no label to compare the class with"),
+    ):
+        scorer = ClipScorer(model, question(model, options), options, None)
+        (row,) = scorer.score(sample(label=label))
+        assert (row["status"], row["reason"]) == ("left out", reason)
+        assert scorer.forwards.forwards == 0
+
+
+def test_by_hand_on_a_network_that_adds_up_brightness() -> None:
+    """One lit cell of 4 × 8 × 8 pixels: its map is itself, so hiding the rest changes nothing."""
+    model = brightness_model()
+    clip = torch.zeros(3, 16, 56, 56)
+    clip[:, 4:8, 8:16, 8:16] = 1.0
+    entry = Entry(0, "a.mp4", "a.mp4", group="a.mp4")
+    options = ScoreOptions(methods=("gradcam",), measures=("drop", "retention"))
+    gradcam, random, _ = rows(options, Sample(entry, clip, 0.0, None), model)
+    assert gradcam["probability"] == pytest.approx(1 / (1 + math.exp(-2)))
+    assert gradcam["retention_0.25"] == gradcam["retention_0.75"] == pytest.approx(1.0)
+    assert 0 < gradcam["drop"] < random["drop"]
+    assert not gradcam["empty"]
+
+
+def test_a_map_without_evidence_is_flagged_and_shows_nothing() -> None:
+    model, options = brightness_model(), ScoreOptions(methods=("gradcam",), controls=False)
+    row = rows(options, Sample(Entry(0, "a", "a"), torch.zeros(3, 16, 56, 56), 0.0, None), model)[0]
+    assert row["empty"]
+    assert row["empty_post"]
+    assert row["area"] == 0.0
+    assert row["tied_0.5"] == 1.0
+
+
+def test_shuffled_cells_of_a_map_without_evidence_are_flagged_too() -> None:
+    clip = Sample(Entry(0, "a", "a"), torch.zeros(3, 16, 56, 56), 0.0, None)
+    found = rows(ScoreOptions(methods=("gradcam",)), clip, brightness_model())
+    assert {row["method"]: row["empty"] for row in found} == {"gradcam": True, "random": True, "centre": False}
+
+
+def test_numbers_that_are_not_finite_are_an_error() -> None:
+    model, options = hidden_model(), ScoreOptions(methods=METHODS)
+    clip = sample()
+    with pytest.raises(NonFiniteError, match="contain NaN or infinity"):
+        rows(options, replace(clip, tensor=clip.tensor * float("nan")), model)

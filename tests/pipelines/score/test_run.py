@@ -1,0 +1,376 @@
+"""`score_clips` as its users meet it: files, figures, going on, refusals, and what is left behind."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.helpers.clipsets import write_set
+from tests.helpers.nets import TINY_SPEC, bright_image_model, brightness_model, hidden_model
+from tests.pipelines.conftest import FilmMaker
+from vidcam.errors import InputError, OutputError
+from vidcam.models.model import Model
+from vidcam.pipelines.score import store as parts
+from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.run import ScoredClips, score_clips
+from vidcam.pipelines.score.settings import stated_batch_size
+from vidcam.spec import MeanCube
+
+QUICK = ScoreOptions(methods=("gradcam", "gradcam++"))
+ALL = ScoreOptions(methods=("gradcam", "gradcam++"), measures="all", sanity=2)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_set(tmp_path_factory.mktemp("set"), 9, broken={2, 5})
+
+
+@pytest.fixture(scope="module")
+def scored(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[ScoredClips, Path]:
+    """All measures, undisturbed."""
+    out = tmp_path_factory.mktemp("scored") / "out"
+    return score_clips(manifest, out, model=hidden_model(), options=ALL, command="vidcam score set.csv"), out
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "CLIPS_A_PART", 2)
+
+
+def table(out: Path) -> list[dict[str, str]]:
+    with (out / "scores.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_what_is_written(scored: tuple[ScoredClips, Path]) -> None:
+    result, out = scored
+    assert sorted(path.name for path in out.iterdir()) == [
+        "alpha.png",
+        "classes.png",
+        "evidence.png",
+        "relative.png",
+        "report.md",
+        "retention.png",
+        "sanity.png",
+        "scores",
+        "scores.csv",
+        "summary.json",
+    ]
+    assert result.paths[-1] == out / "summary.json"
+    assert json.loads(result.paths[-1].read_text("utf-8")) == result.summary
+    assert result.failed == 2
+    assert result.table.n == 7
+    assert result.forwards[1] == 7
+
+
+def test_rows_come_in_the_sets_order_then_by_method(scored: tuple[ScoredClips, Path], manifest: Path) -> None:
+    rows = table(scored[1])
+    four = ["gradcam", "gradcam++", "random", "centre"]
+    assert [(int(row["clip"]), row["method"]) for row in rows] == [
+        (clip, method) for clip in range(9) for method in ([""] if clip in (2, 5) else four)
+    ]
+    with manifest.open(newline="") as file:
+        assert [row["path"] for row in rows if row["method"] in ("", "gradcam")] == [
+            entry["path"] for entry in csv.DictReader(file)
+        ]
+
+
+def test_a_clip_that_failed_is_one_row_with_its_reason(scored: tuple[ScoredClips, Path]) -> None:
+    broken = [row for row in table(scored[1]) if row["status"] == "failed"]
+    assert [row["path"] for row in broken] == ["text.mp4", "nowhere.mp4"]
+    assert "does not exist" in broken[1]["reason"]
+    assert {row["drop"] for row in broken} == {""}
+    assert [failure["path"] for failure in scored[0].summary["failures"]] == ["text.mp4", "nowhere.mp4"]
+
+
+def test_nothing_of_this_machine_stands_in_the_table(scored: tuple[ScoredClips, Path], manifest: Path) -> None:
+    text = (scored[1] / "scores.csv").read_text()
+    assert str(manifest.parent) not in text
+    assert str(scored[1]) not in text
+
+
+def test_the_summary_is_the_mean_of_the_rows(scored: tuple[ScoredClips, Path]) -> None:
+    summary, rows = scored[0].summary, table(scored[1])
+    for method, figures in summary["methods"].items():
+        own = [row for row in rows if row["method"] == method]
+        mean = 100 * np.mean([float(row["drop"]) for row in own])
+        assert figures["average_drop"]["value"] == pytest.approx(mean, rel=1e-6)
+        assert figures["average_drop"]["low"] <= figures["average_drop"]["value"] <= figures["average_drop"]["high"]
+        half = 100 * np.mean([float(row["retention_0.5"]) for row in own])
+        assert figures["retention"]["0.5"]["value"] == pytest.approx(half, rel=1e-6)
+        courses = [[float(part) for part in row["evidence"].split()] for row in own]
+        assert summary["time"]["evidence"][method] == pytest.approx(np.mean(courses, axis=0).tolist())
+    assert (summary["n"], summary["failed"], summary["clips"], summary["left_out"]) == (7, 2, 9, 0)
+    assert summary["groups"] == 3
+
+
+def test_the_schema_of_the_summary(scored: tuple[ScoredClips, Path]) -> None:
+    summary = scored[0].summary
+    assert summary["schema"] == 1
+    assert set(summary) >= {
+        "model",
+        "layer",
+        "weights",
+        "fill",
+        "n",
+        "failed",
+        "methods",
+        "pairs",
+        "versions",
+        "command",
+    }
+    assert list(summary["methods"]) == ["gradcam", "gradcam++", "random", "centre"]
+    assert set(summary["methods"]["gradcam++"]) >= {"average_drop", "increase", "area", "empty", "retention", "alpha"}
+    first = summary["pairs"][0]
+    assert (first["a"], first["b"]) == ("gradcam++", "gradcam")
+    assert set(first) >= {"win_a", "win_b", "ties", "relative_performance", "log_mean", "log_std", "p_holm", "post"}
+    assert first["win_a"] + first["win_b"] + first["ties"] == pytest.approx(100)
+    assert set(summary["time"]["probability"]) == {"original", "frozen", "shuffled", "reversed"}
+    assert len(summary["time"]["evidence"]["gradcam"]) == 4
+    assert summary["sanity"]["layers"] == ["out", "hidden", "conv"]
+
+
+def test_the_report_carries_what_a_figure_means(scored: tuple[ScoredClips, Path]) -> None:
+    text = (scored[1] / "report.md").read_text("utf-8")
+    for part in ("tiny", "random (seed 0)", "relu", "black", "n = 7 scored of 9; 2 failed", "`vidcam score set.csv`"):
+        assert part in text
+    for part in ("vidcam 0.", "![", "nowhere.mp4: ", "| gradcam++ |", "Wilcoxon", "Sanity checks"):
+        assert part in text
+
+
+def test_the_same_input_gives_the_same_bytes_whatever_the_workers(
+    scored: tuple[ScoredClips, Path], manifest: Path, tmp_path: Path
+) -> None:
+    score_clips(
+        manifest, tmp_path, model=hidden_model(), options=replace(ALL, workers=5), command="vidcam score set.csv"
+    )
+    for name in sorted(path.name for path in scored[1].iterdir() if path.is_file()):
+        assert (tmp_path / name).read_bytes() == (scored[1] / name).read_bytes(), name
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(
+    scored: tuple[ScoredClips, Path], manifest: Path, tmp_path: Path
+) -> None:
+    def interrupt(stage: str, done: float, _total: float | None) -> None:
+        if stage == "scoring clips" and done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_clips(manifest, tmp_path, model=hidden_model(), options=ALL, progress=interrupt)
+    assert not (tmp_path / "scores.csv").exists()
+    result = score_clips(manifest, tmp_path, model=hidden_model(), options=ALL)
+    assert result.forwards[1] == 3  # of the nine five were done, and one more is broken
+    assert (tmp_path / "scores.csv").read_bytes() == (scored[1] / "scores.csv").read_bytes()
+
+
+def test_a_complete_run_is_answered_without_the_model(scored: tuple[ScoredClips, Path], manifest: Path) -> None:
+    before = (scored[1] / "scores.csv").read_bytes()
+    again = score_clips(manifest, scored[1], model=hidden_model(), options=ALL, command="vidcam score set.csv")
+    assert again.forwards == (0, 0)
+    assert (scored[1] / "scores.csv").read_bytes() == before
+    assert again.summary == scored[0].summary
+
+
+def test_the_automatic_batch_size_is_that_of_the_folder(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a run is gone on with on another device."""
+    first = score_clips(manifest, tmp_path / "out", model=hidden_model(), options=QUICK)
+    monkeypatch.setattr("vidcam.pipelines.score.run.DEFAULT_BATCH", {"cpu": 7})
+    again = score_clips(manifest, tmp_path / "out", model=hidden_model(), options=QUICK)
+    assert again.summary["batch_size"] == first.summary["batch_size"] == 4
+    anew = score_clips(manifest, tmp_path / "out", model=hidden_model(), options=replace(QUICK, overwrite=True))
+    assert anew.summary["batch_size"] == 7
+
+
+def test_pictures_of_an_earlier_answer_do_not_stay(manifest: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    score_clips(manifest, out, model=hidden_model(), options=replace(QUICK, sanity=1))
+    assert (out / "sanity.png").exists()
+    score_clips(manifest, out, model=hidden_model(), options=QUICK)
+    assert not (out / "sanity.png").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"batch_size": "4"}', '{"batch_size": 0}'])
+def test_settings_that_state_no_batch_size(text: str, tmp_path: Path) -> None:
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "scores" / "settings.json").write_text(text)
+    assert stated_batch_size(tmp_path) is None
+
+
+def test_other_settings_and_other_clips_are_refused(
+    scored: tuple[ScoredClips, Path], manifest: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(OutputError, match="fill was black, is mean"):
+        score_clips(manifest, scored[1], model=hidden_model(), options=replace(ALL, fill="mean"))
+    with pytest.raises(OutputError, match=r"clips was 9 \(sha256 .*\), is 7"):
+        score_clips(write_set(tmp_path, 7), scored[1], model=hidden_model(), options=ALL)
+
+
+def test_overwriting_begins_anew(manifest: Path, tmp_path: Path) -> None:
+    score_clips(manifest, tmp_path, model=hidden_model(), options=QUICK)
+    result = score_clips(manifest, tmp_path, model=hidden_model(), options=replace(QUICK, fill="blur", overwrite=True))
+    assert result.summary["fill"] == "blur"
+    assert result.forwards[1] == 7
+
+
+def test_a_set_of_which_nothing_can_be_scored(tmp_path: Path) -> None:
+    result = score_clips(["no.mp4", "none.mp4"], tmp_path, model=hidden_model(), options=QUICK)
+    assert (result.summary["n"], result.failed) == (0, 2)
+    assert result.summary["methods"]["gradcam"]["average_drop"] == {"value": None, "low": None, "high": None}
+    assert [row["status"] for row in table(tmp_path)] == ["failed", "failed"]
+
+
+def test_one_clip_is_enough(manifest: Path, tmp_path: Path) -> None:
+    clip = manifest.parent / "film0.mkv"
+    result = score_clips([clip], tmp_path, model=hidden_model(), options=replace(ALL, sanity=0))
+    assert result.summary["n"] == 1
+    assert result.summary["pairs"][0]["log_std"] is None
+    assert table(tmp_path)[0]["path"] == "film0.mkv"
+
+
+class OutOfMemoryOnce(nn.Module):
+    """A network that does not take more than two clips at once."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, clip: Tensor) -> Tensor:
+        if len(clip) > 2:
+            raise RuntimeError("CUDA out of memory")
+        scores: Tensor = self.inner(clip)
+        return scores
+
+
+def greedy_model() -> Model:
+    inner = hidden_model()
+    spec = replace(TINY_SPEC, layer="inner.relu")
+    return Model(spec, OutOfMemoryOnce(inner.module), inner.labels, inner.weights)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_out_of_memory_marks_the_rows_and_is_remembered(manifest: Path, tmp_path: Path) -> None:
+    def interrupt(_stage: str, done: float, _total: float | None) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    undisturbed = tmp_path / "undisturbed"
+    score_clips(manifest, undisturbed, model=greedy_model(), options=replace(QUICK, batch_size=16))
+    assert {row["batch_size"] for row in table(undisturbed) if row["method"]} == {"2"}
+    with pytest.raises(KeyboardInterrupt):
+        score_clips(
+            manifest, tmp_path / "out", model=greedy_model(), options=replace(QUICK, batch_size=16), progress=interrupt
+        )
+    score_clips(manifest, tmp_path / "out", model=greedy_model(), options=replace(QUICK, batch_size=16))
+    assert (tmp_path / "out" / "scores.csv").read_bytes() == (undisturbed / "scores.csv").read_bytes()
+
+
+class BrokenOnBright(nn.Module):
+    """A network that fails on one clip of a set and not on a grey one."""
+
+    def __init__(self, inner: nn.Module, limit: float) -> None:
+        super().__init__()
+        self.inner, self.limit = inner, limit
+
+    def forward(self, clip: Tensor) -> Tensor:
+        if float(clip.max()) == self.limit:
+            raise RuntimeError("this kernel does not like noise")
+        scores: Tensor = self.inner(clip)
+        return scores
+
+
+def test_a_model_that_fails_on_a_clip_fails_that_clip_alone(manifest: Path, film: FilmMaker, tmp_path: Path) -> None:
+    inner = hidden_model()
+    model = Model(replace(TINY_SPEC, layer="inner.relu"), BrokenOnBright(inner.module, 1.0), inner.labels, "own")
+    clips = [manifest.parent / "film0.mkv", film(count=8)]
+    result = score_clips(clips, tmp_path / "out", model=model, options=QUICK)
+    assert result.failed == len(result.summary["failures"]) >= 1
+    assert "this kernel does not like noise" in result.summary["failures"][0]["reason"]
+
+
+def test_a_model_that_fails_on_everything_is_refused_at_once(manifest: Path, tmp_path: Path) -> None:
+    inner = hidden_model()
+    model = Model(replace(TINY_SPEC, classes=4), inner.module, ("a", "b", "c", "d"), "own")
+    with pytest.raises(InputError, match="returns 3 scores, expected 4"):
+        score_clips(manifest, tmp_path / "out", model=model, options=QUICK)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_model_is_left_as_it_was(manifest: Path, tmp_path: Path) -> None:
+    model = hidden_model()
+    model.module.train()
+    before = {name: value.clone() for name, value in model.module.state_dict().items()}
+    state = torch.get_rng_state()
+    score_clips(manifest, tmp_path, model=model, options=ALL)
+    assert model.module.training
+    assert all(torch.equal(value, before[name]) for name, value in model.module.state_dict().items())
+    assert not any(module._forward_hooks for module in model.module.modules())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_names_of_any_bytes_and_image_networks(film: FilmMaker, tmp_path: Path) -> None:
+    """One byte of the name is no UTF-8, and the model looks at one frame: every measure has an answer."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    film().rename(folder / os.fsdecode(b"odd\xff.mp4"))
+    result = score_clips(folder, tmp_path / "out", model=bright_image_model(), options=replace(ALL, sanity=0))
+    assert (result.summary["n"], result.failed) == (1, 0)
+    (row, *_) = table(tmp_path / "out")
+    assert row["path"] == r"odd\xff.mp4"
+    assert len(row["evidence"].split()) == 1
+    assert float(row["frame_insertion"]) > 0
+
+
+def test_clips_that_are_left_out_are_counted_apart(manifest: Path, tmp_path: Path) -> None:
+    result = score_clips(manifest, tmp_path, model=hidden_model(), options=replace(QUICK, correct_only=True))
+    summary = result.summary
+    assert summary["n"] + summary["left_out"] + summary["failed"] == 9
+    assert summary["left_out"] > 0
+    everything = score_clips(manifest, tmp_path / "all", model=hidden_model(), options=QUICK).summary
+    assert summary["accuracy"] == everything["accuracy"]  # of all clips, not of those that are right
+    assert 0 < summary["accuracy"]["value"] < 1
+
+
+@pytest.mark.slow
+def test_the_worst_clips_are_rendered(film: FilmMaker, tmp_path: Path) -> None:
+    clips: list[Any] = [film("one"), film("two", count=60)]
+    result = score_clips(clips, tmp_path / "out", model=brightness_model(), options=replace(QUICK, render_worst=1))
+    (line,) = result.summary["worst"]
+    rendered = sorted(path.suffix for path in (tmp_path / "out" / "worst" / "1").iterdir())
+    assert rendered == [".json", ".mp4", ".mp4", ".png"]
+    assert "Bright thing" in line
+    assert line in (tmp_path / "out" / "report.md").read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_windows_of_one_film_are_rendered_beside_each_other(film: FilmMaker, tmp_path: Path) -> None:
+    one = film("one", count=60)
+    clips = [{"path": one, "start": start} for start in (0.0, 0.5)]
+    result = score_clips(clips, tmp_path, model=brightness_model(), options=replace(QUICK, render_worst=2))
+    sheets = [line.rpartition("(")[2].removesuffix(")") for line in result.summary["worst"]]
+    assert len(set(sheets)) == 2
+    assert all((tmp_path / sheet).is_file() for sheet in sheets)
+
+
+def test_other_labels_and_another_mean_cube_are_refused(manifest: Path, tmp_path: Path) -> None:
+    model = hidden_model()
+    score_clips(manifest, tmp_path, model=model, options=QUICK)
+    cube = MeanCube(np.zeros((3, 4, 16, 16), np.float32))
+    others = {
+        "labels": replace(model, labels=("red", "blue", "green")),
+        "mean_cube": replace(model, spec=replace(model.spec, scaling=replace(model.spec.scaling, mean=cube))),
+    }
+    for name, other in others.items():
+        with pytest.raises(OutputError, match=rf"\({name} was .*, is [^;]*\), expected the same to go on"):
+            score_clips(manifest, tmp_path, model=other, options=QUICK)

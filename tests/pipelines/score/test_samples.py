@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.helpers.nets import TINY_SPEC
+from tests.helpers.videos import flat_frames, write_video
+from vidcam.pipelines.score.clips import Entry, read_clips
+from vidcam.pipelines.score.samples import Failure, Sample, failure, load_sample
+
+
+def entry(path: Path, **said: object) -> Entry:
+    return read_clips([{"path": str(path), **said}], out=path.parent / "out").entries[0]
+
+
+def greys(path: Path, count: int = 10) -> Path:
+    return write_video(path, flat_frames([10 * index for index in range(count)], 16, 16), fps=Fraction(25))
+
+
+def shown(sample: Sample | Failure) -> list[int]:
+    assert isinstance(sample, Sample)
+    return [round(value * 255) for value in sample.tensor[0, :, 8, 8].tolist()]
+
+
+def test_the_central_window_by_hand(tmp_path: Path) -> None:
+    """Ten frames, a window of four: it starts at frame 3."""
+    sample = load_sample(entry(greys(tmp_path / "a.mkv")), TINY_SPEC)
+    assert shown(sample) == [30, 40, 50, 60]
+    assert isinstance(sample, Sample)
+    assert sample.tensor.shape == (3, 4, 16, 16)
+    assert sample.tensor.dtype == torch.float32
+    assert sample.start_seconds == pytest.approx(0.12)
+    assert sample.inside is None
+
+
+def test_a_start_is_followed(tmp_path: Path) -> None:
+    assert shown(load_sample(entry(greys(tmp_path / "a.mkv"), start=0.04), TINY_SPEC)) == [10, 20, 30, 40]
+
+
+def test_boxes_come_along_on_the_sampled_frames(tmp_path: Path) -> None:
+    boxes = [{"start": 4, "end": 6, "boxes": [[0, 0, 4, 4], [0, 0, 2, 2]]}]
+    sample = load_sample(entry(greys(tmp_path / "a.mkv"), boxes=boxes), TINY_SPEC)
+    assert isinstance(sample, Sample)
+    assert sample.inside is not None
+    assert sample.inside.sum(axis=(1, 2)).tolist() == [0, 16, 4, 0]
+
+
+def test_boxes_out_of_sight_are_none(tmp_path: Path) -> None:
+    boxes = [{"start": 0, "end": 1, "boxes": [[0, 0, 4, 4]]}]
+    sample = load_sample(entry(greys(tmp_path / "a.mkv"), boxes=boxes), TINY_SPEC)
+    assert isinstance(sample, Sample)
+    assert sample.inside is None
+
+
+def test_a_reason_names_no_folder_of_the_machine_however_odd(tmp_path: Path) -> None:
+    home = tmp_path / "odd\nname"
+    home.mkdir()
+    (home / "text.mp4").write_text("no film")
+    found = load_sample(entry(home / "text.mp4"), TINY_SPEC)
+    assert isinstance(found, Failure)
+    assert found.reason.startswith("'text.mp4' cannot be read")
+
+
+def test_what_is_wrong_with_a_file_is_said_about_it(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("no film")
+    path = greys(tmp_path / "cut.mkv")
+    path.write_bytes(path.read_bytes()[:-200])
+    for clip in ("text.mp4", "nowhere.mp4"):
+        found = load_sample(entry(tmp_path / clip), TINY_SPEC)
+        assert isinstance(found, Failure)
+        assert found.reason.startswith(f"'{clip}'")
+        assert str(tmp_path) not in found.reason
+    sample = load_sample(entry(path), TINY_SPEC)
+    assert isinstance(sample, Sample)
+    assert sample.warnings
+
+
+def test_a_start_behind_the_end_and_odd_boxes_are_failures(tmp_path: Path) -> None:
+    path = greys(tmp_path / "a.mkv")
+    late = load_sample(entry(path, start=9.0), TINY_SPEC)
+    assert isinstance(late, Failure)
+    assert "the clip starts at 9 s" in late.reason
+    odd = load_sample(entry(path, boxes="no.json"), TINY_SPEC)
+    assert isinstance(odd, Failure)
+    assert "boxes 'no.json' cannot be read" in odd.reason
+
+
+def test_a_reason_is_one_line_without_the_path() -> None:
+    clip = Entry(0, "/somewhere/a.mp4", "a.mp4")
+    assert failure(clip, ValueError("'/somewhere/a.mp4'\nis odd")).reason == r"'a.mp4'\nis odd"
+    assert failure(clip, OSError()).reason == "OSError"
+
+
+def test_the_region_has_the_shape_of_the_input(tmp_path: Path) -> None:
+    boxes = [{"start": 0, "end": 10, "boxes": [[0, 0, 16, 16]] * 10}]
+    sample = load_sample(entry(greys(tmp_path / "a.mkv"), boxes=boxes), TINY_SPEC)
+    assert isinstance(sample, Sample)
+    assert sample.inside is not None
+    assert np.all(sample.inside)

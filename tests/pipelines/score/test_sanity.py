@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.clipsets import write_set
+from tests.helpers.nets import BRIGHTNESS_SPEC, brightness_model, hidden_model
+from vidcam.cam.ask import Ask
+from vidcam.cam.neutral import Neutral
+from vidcam.models.model import Model
+from vidcam.pipelines.explain.analyse import Question
+from vidcam.pipelines.grey import look_at_grey
+from vidcam.pipelines.score.clips import read_clips
+from vidcam.pipelines.score.sanity import STAGES, _spread, sanity
+from vidcam.system.progress import silent
+
+METHODS = ("gradcam", "gradcam++", "neutral-gradcam")
+
+
+def checked(model: Model, folder: Path, count: int = 3, seed: int = 0) -> dict[str, object]:
+    clips = read_clips(write_set(folder, 6, broken={0}), out=folder / "out")
+    question = Question(METHODS, (), Ask(METHODS), (model.spec.layer or "",), "mean", "black", 4)
+    return sanity(model, question, clips.entries, count=count, seed=seed, progress=silent)
+
+
+def test_maps_of_a_model_without_weights_to_draw_are_not_compared(tmp_path: Path) -> None:
+    found = checked(brightness_model(), tmp_path)
+    assert found["layers"] == []
+    assert BRIGHTNESS_SPEC.layer == "relu"
+
+
+def test_layers_from_the_last_and_clips_that_can_be_read(tmp_path: Path) -> None:
+    found = checked(hidden_model(), tmp_path)
+    assert found["clips"] == ["film1.mkv", "film2.mkv", "film3.mkv"]
+    assert found["layers"] == ["out", "hidden", "conv"]
+    for scheme in ("cascading", "independent"):
+        for method in METHODS:
+            figures = found[scheme][method]  # type: ignore[index]
+            assert [len(figures[name]) for name in ("correlation", "ssim", "empty")] == [3, 3, 3]
+            assert all(value is None or -1 <= value <= 1 for value in figures["correlation"])
+
+
+def test_the_neutral_reference_is_that_of_the_model_with_its_new_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, seen = hidden_model(), []
+
+    def spied(model: Model, layers: Sequence[str]) -> Neutral:
+        seen.append(float(model.module.get_parameter("conv.weight").detach().sum()))
+        return look_at_grey(model, layers)
+
+    monkeypatch.setattr("vidcam.pipelines.score.sanity.look_at_grey", spied)
+    found = checked(model, tmp_path)
+    assert any(value is not None for value in found["cascading"]["neutral-gradcam"]["correlation"])  # type: ignore[index]
+    learned = float(model.module.get_parameter("conv.weight").detach().sum())
+    assert [value == learned for value in seen] == [True, True, True, False, True, True, False]
+
+
+def test_the_first_stage_of_both_schemes_is_the_same_and_the_last_ones_differ(tmp_path: Path) -> None:
+    found = checked(hidden_model(), tmp_path)
+    cascading, independent = (found[scheme]["gradcam"]["correlation"] for scheme in ("cascading", "independent"))  # type: ignore[index]
+    assert cascading[0] == independent[0]
+    assert cascading[-1] != independent[-1]
+
+
+def test_it_can_be_done_again(tmp_path: Path) -> None:
+    assert checked(hidden_model(), tmp_path / "a") == checked(hidden_model(), tmp_path / "b")
+    assert checked(hidden_model(), tmp_path / "a") != checked(hidden_model(), tmp_path / "c", seed=1)
+
+
+@pytest.mark.parametrize("layers", [1, 3, STAGES, 60])
+def test_stages_are_spread_from_the_last_layer_to_the_first(layers: int) -> None:
+    stages = _spread(layers)
+    assert (stages[0], stages[-1]) == (layers - 1, 0)
+    assert len(stages) == min(layers, STAGES)
+    assert stages == sorted(set(stages), reverse=True)

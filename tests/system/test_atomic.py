@@ -1,0 +1,100 @@
+"""Files and folders are whole or not there, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from vidcam.errors import OutputError, RunError
+from vidcam.system.atomic import AtomicFile, atomic_folder, atomic_write
+
+
+@pytest.mark.parametrize("sync", [False, True])
+def test_a_file_is_there_only_once_it_is_whole(tmp_path: Path, *, sync: bool) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text("former")
+    with atomic_write(path, sync=sync) as part:
+        part.write_text("new")
+        assert path.read_text() == "former"
+        assert (part.parent, part.name[0], part.suffix) == (tmp_path, ".", ".csv")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_nothing_is_left_of_a_file_that_fails(error: type[BaseException], tmp_path: Path) -> None:
+    def write() -> None:
+        with atomic_write(tmp_path / "a.csv") as part:
+            part.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
+    with (
+        pytest.raises(RunError, match=r"a\.csv' could not be written \(No space left on device\); make room"),
+        atomic_write(tmp_path / "a.csv"),
+    ):
+        raise OSError(28, "No space left on device")
+
+
+def test_what_is_in_the_way_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("mine")
+    for path, message in {
+        tmp_path: "is a folder",
+        tmp_path / "there": "exists already",
+        tmp_path / "no" / "a": "does not exist",
+    }.items():
+        with pytest.raises(OutputError, match=message):
+            AtomicFile(path, overwrite=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_a_link_in_the_place_of_the_hidden_file_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidcam.system.atomic.secrets.token_hex", lambda _: "00")
+    (tmp_path / ".a.00.part.txt").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputError, match="nothing can be written"):
+        AtomicFile(tmp_path / "a.txt")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_signal_waits_until_the_hidden_file_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that comes while it is made leaves nothing behind."""
+    real = os.open
+
+    def interrupted(*arguments: object) -> int:
+        descriptor = real(*arguments)  # type: ignore[arg-type]
+        signal.raise_signal(signal.SIGINT)
+        return descriptor
+
+    monkeypatch.setattr("vidcam.system.atomic.os.open", interrupted)
+    with pytest.raises(KeyboardInterrupt), atomic_write(tmp_path / "a.txt"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_takes_the_place_of_another_only_once_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "frames"
+    for number in range(2):
+        with atomic_folder(path) as stage:
+            (stage / f"{number}.png").touch()
+            assert path.exists() == bool(number)
+        assert [one.name for one in path.iterdir()] == [f"{number}.png"]
+    with pytest.raises(ValueError, match="no"):
+        _fail_in_folder(path)
+    assert [one.name for one in path.iterdir()] == ["1.png"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def _fail_in_folder(path: Path) -> None:
+    with atomic_folder(path) as stage:
+        (stage / "2.png").touch()
+        raise ValueError("no")

@@ -1,0 +1,57 @@
+"""Names as text: readable, encodable, on one line, and short enough."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vidcam.system.filenames import LONGEST_STEM_BYTES, as_text, one_line, safe_stem
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (b"film.mp4", "film.mp4"),
+        (b"caf\xe9.mp4", r"caf\xe9.mp4"),
+        ("café 映画".encode(), "café 映画"),
+        (b"a\nb", "a\nb"),
+        (b"a\\xe9", r"a\xe9"),
+    ],
+)
+def test_as_text(name: bytes, expected: str) -> None:
+    assert as_text(os.fsdecode(name)) == expected
+
+
+def test_a_lone_surrogate_that_stands_for_no_byte() -> None:
+    assert as_text("a\ud800b") == r"a\ud800b"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain – text", "plain – text"),
+        ("a\nb\r\n\tc", r"a\nb\r\n\tc"),
+        ("\x1b[31m", r"\x1b[31m"),
+        ("a\u2028b\u2029c\x85d", r"a\u2028b\u2029c\x85d"),
+        ("映画\u3000\u200d👧", "映画\u3000\u200d👧"),
+    ],
+)
+def test_one_line(text: str, expected: str) -> None:
+    assert one_line(text) == expected
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_become_a_line_and_a_stem(name: bytes) -> None:
+    text = name.decode(errors="surrogateescape")
+    assert len(one_line(text).splitlines()) <= 1
+    assert one_line(text).encode().decode() == one_line(text)
+    stem = safe_stem(text)
+    assert len(stem.encode()) <= LONGEST_STEM_BYTES
+    assert safe_stem(stem) == one_line(stem) == stem
+
+
+def test_a_stem_is_cut_between_characters() -> None:
+    assert safe_stem("a" + "影" * 80) == "a" + "影" * 39

@@ -1,0 +1,98 @@
+"""A signal while modules are imported: one sentence, whatever it does to the import."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vidcam.cli.app import commands, main
+from vidcam.system.signals import held_back, loading
+
+SENTENCE = "vidcam: interrupted; nothing half-written was left\n"
+
+PROGRAM = """
+import builtins, pathlib, sys, time
+
+class Slow:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == {module!r}:
+            pathlib.Path({mark!r}).touch()
+            try:
+                time.sleep(20)
+            except BaseException:  # as numpy's does
+                raise ImportError("initialization failed") from None
+
+sys.meta_path.insert(0, Slow)
+sys.argv[1:] = ["explain", "nowhere.mp4", "-o", "out", "--model", "tiny_r3d"]
+from vidcam.__main__ import program
+program()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("module", ["vidcam.cli.app", "click", "vidcam.pipelines.explain.explainer", "numpy"])
+def test_a_signal_while_a_module_is_imported(module: str, number: int, tmp_path: Path) -> None:
+    mark = tmp_path / "now"
+    command = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(module=module, mark=str(mark))],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        text=True,
+    )
+    end = time.monotonic() + 30
+    while not mark.exists():
+        assert time.monotonic() < end, "the module was never imported"
+        assert command.poll() is None
+        time.sleep(0.002)
+    command.send_signal(number)
+    assert command.communicate(timeout=30) == ("", SENTENCE)
+    assert command.returncode == 130
+    assert list(tmp_path.iterdir()) == [mark]
+
+
+def test_python_is_not_ended_but_waits() -> None:
+    """Who calls `main` keeps his process."""
+    done = []
+
+    def load() -> None:
+        with loading():
+            signal.raise_signal(signal.SIGINT)
+            done.append("imported")
+
+    with pytest.raises(KeyboardInterrupt):
+        load()
+    assert done == ["imported"]
+
+
+def test_what_an_interruption_has_become(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Foreign code that answers KeyboardInterrupt by an exception of its own."""
+
+    def foreign(**_: object) -> int:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except BaseException:
+            raise ImportError("initialization failed") from None
+        return 0
+
+    monkeypatch.setattr(commands, "main", foreign)
+    assert main(["models"]) == 130
+    assert capsys.readouterr().err == SENTENCE
+
+
+def test_an_error_without_an_interruption_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def foreign(**_: object) -> int:
+        with held_back():
+            raise ImportError("initialization failed")
+
+    monkeypatch.setattr(commands, "main", foreign)
+    with pytest.raises(ImportError, match="initialization failed"):
+        main(["models"])

@@ -1,0 +1,192 @@
+"""Stages: order, errors at their place, nothing left running, seconds that add up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator
+from contextlib import closing
+
+import pytest
+
+from vidcam.system.threads import Clock, map_ahead, prefetch
+
+
+class Maker:
+    """A generator of 0, 1, 2, … that notes what it has made and whether it was closed."""
+
+    def __init__(self, count: int, *, fails_at: int | None = None, waits_at: int | None = None) -> None:
+        self.count, self.fails_at, self.waits_at = count, fails_at, waits_at
+        self.made: list[int] = []
+        self.threads: set[str] = set()
+        self.is_closed = False
+        self.reached, self.go_on = threading.Event(), threading.Event()
+
+    def items(self) -> Generator[int, None, None]:
+        try:
+            for item in range(self.count):
+                self.made.append(item)
+                self.threads.add(threading.current_thread().name)
+                if item == self.fails_at:
+                    raise KeyError(item)
+                if item == self.waits_at:
+                    self.reached.set()
+                    assert self.go_on.wait(10)
+                yield item
+        finally:
+            self.is_closed = True
+
+
+def _prefetching() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("vidcam-prefetch")]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 7, 50])
+def test_the_same_items_in_the_same_order(depth: int) -> None:
+    maker = Maker(20)
+    assert list(prefetch(maker.items(), depth=depth)) == list(range(20))
+    assert maker.made == list(range(20))
+    assert maker.is_closed
+    assert not _prefetching()
+
+
+def test_nothing_to_fetch() -> None:
+    assert list(prefetch(Maker(0).items(), depth=3)) == []
+    assert not _prefetching()
+
+
+def test_items_are_made_ahead_in_a_thread_of_their_own() -> None:
+    maker = Maker(10, waits_at=4)
+    ready = prefetch(maker.items(), depth=4)
+    assert next(ready) == 0
+    assert maker.reached.wait(10)  # item 4 is being made while item 0 is in the consumer's hands
+    maker.go_on.set()
+    assert list(ready) == list(range(1, 10))
+    assert len(maker.threads) == 1
+    assert threading.current_thread().name not in maker.threads
+
+
+def test_not_more_than_depth_items_are_made_ahead() -> None:
+    maker = Maker(100)
+    ready = prefetch(maker.items(), depth=3)
+    next(ready)
+    time.sleep(0.05)
+    assert len(maker.made) <= 1 + 3
+    ready.close()
+
+
+@pytest.mark.parametrize("depth", [1, 5])
+def test_an_error_is_raised_where_its_item_would_have_come(depth: int) -> None:
+    maker = Maker(10, fails_at=3)
+    ready = prefetch(maker.items(), depth=depth)
+    assert [next(ready) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(KeyError, match="3"):
+        next(ready)
+    assert maker.is_closed
+    assert not _prefetching()
+
+
+def test_stopping_early_closes_the_generator_and_cancels_what_was_asked_for() -> None:
+    maker = Maker(100, waits_at=1)
+    items = maker.items()  # held here, so that nothing but closing closes it
+    ready = prefetch(items, depth=5)
+    assert next(ready) == 0
+    assert maker.reached.wait(10)  # item 1 is being made, 2 to 5 are asked for
+    threading.Timer(0.05, maker.go_on.set).start()
+    ready.close()
+    assert maker.made == [0, 1]
+    assert maker.is_closed
+    assert not _prefetching()
+
+
+def test_an_error_of_the_consumer_closes_the_generator() -> None:
+    maker = Maker(100)
+    items = maker.items()
+
+    def consume() -> None:
+        for item in prefetch(items, depth=2):
+            if item == 3:
+                raise OSError("the consumer's")
+
+    with pytest.raises(OSError, match="the consumer's"):
+        consume()
+    assert maker.is_closed
+    assert not _prefetching()
+
+
+class _Ticks:
+    """`time.perf_counter` that reads what the test says."""
+
+    def __init__(self, *readings: float) -> None:
+        self._readings = iter(readings)
+
+    def __call__(self) -> float:
+        return next(self._readings)
+
+
+def test_a_stage_that_is_entered_twice_adds_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidcam.system.threads.time.perf_counter", _Ticks(0, 1, 10, 13, 20, 25))
+    clock = Clock()
+    for name in ("blend", "blend", "encode"):
+        with clock.stage(name):
+            pass
+    assert clock.seconds == {"blend": 4.0, "encode": 5.0}
+
+
+def test_the_time_until_an_error_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidcam.system.threads.time.perf_counter", _Ticks(0, 2))
+    clock = Clock()
+    with pytest.raises(KeyError), clock.stage("blend"):
+        raise KeyError
+    assert clock.seconds == {"blend": 2.0}
+
+
+def test_making_items_is_timed_and_using_them_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidcam.system.threads.time.perf_counter", _Ticks(0, 1, 100, 102, 200, 204))
+    clock, maker = Clock(), Maker(2)
+    assert list(clock.timed("decode", maker.items())) == [0, 1]
+    assert clock.seconds == {"decode": 1.0 + 2.0 + 4.0}  # that there is no third took its time too
+
+
+def test_closing_what_is_timed_closes_the_generator() -> None:
+    clock, maker = Clock(), Maker(10)
+    items = maker.items()  # held here, so that nothing but closing closes it
+    timed = clock.timed("decode", items)
+    assert next(timed) == 0
+    timed.close()
+    assert maker.is_closed
+    assert maker.made == [0]
+
+
+def test_results_are_computed_ahead_and_come_in_order() -> None:
+    started: list[int] = []
+
+    def square(number: int) -> int:
+        started.append(number)
+        time.sleep(0.01 * (number % 3))
+        return number * number
+
+    with closing(map_ahead(square, range(20), workers=3)) as squares:
+        assert next(squares) == 0
+        assert len(started) <= 8
+        assert list(squares) == [number**2 for number in range(1, 20)]
+
+
+def test_an_error_comes_where_its_result_would_have() -> None:
+    def invert(number: int) -> float:
+        return 1 / number
+
+    results = map_ahead(invert, [2, 0, 1], workers=2)
+    assert next(results) == 0.5
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_nothing_is_computed_once_closed() -> None:
+    started: list[int] = []
+    squares = map_ahead(started.append, range(100), workers=2)
+    next(squares)
+    squares.close()
+    count = len(started)
+    time.sleep(0.02)
+    assert len(started) == count <= 6

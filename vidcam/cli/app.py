@@ -1,0 +1,312 @@
+"""The command line: parse, call a pipeline, exit code.
+
+Standard output is what was asked for: the paths written, a table, or one JSON document with `--json`. All else,
+progress included, goes to standard error. Exit code 0: done; 1: failed at run time, or some videos failed; 2: unusable
+input or arguments; 130: interrupted. Pipelines, and with them torch, are imported inside the handlers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from vidcam import __version__
+from vidcam.cli.console import Bar, print_rows, print_text, say
+from vidcam.cli.options import DEVICE, JSON, explain_arguments, render_arguments, score_arguments
+from vidcam.errors import InputError, VidcamError
+from vidcam.system.filenames import as_text, one_line
+from vidcam.system.signals import INTERRUPTED, SENTENCE, Interruption, interruptible, loading
+
+if TYPE_CHECKING:
+    from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer
+
+_MODEL_COLUMNS = {
+    "name": "name",
+    "task": "task",
+    "input": "input",
+    "fps": "fps",
+    "classes": "classes",
+    "weights": "weights",
+    "licence": "licence",
+    "download_megabytes": "MB",
+    "cached": "cached",
+}
+"""Of a model's row, what the table shows and under which title; `--json` has all."""
+
+DONE, FAILED, UNUSABLE = 0, 1, 2
+
+_MOST_FAILURES = 10
+"""Clips of a set whose failure is said on standard error; all of them stand in scores.csv."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    with interruptible() as interruption:
+        return _run(arguments, interruption)
+
+
+def program() -> NoReturn:
+    """Run the command line as a process of its own; interrupted, it ends at once, whatever signals still come."""
+    with interruptible() as interruption:
+        code = _run(None, interruption)
+        if code == INTERRUPTED:  # the interpreter waits for threads when it ends, and there a signal is a traceback
+            sys.stderr.flush()
+            os._exit(code)
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None, interruption: Interruption) -> int:
+    if "" not in sys.path:  # a model of one's own lies in the current folder, as with python -m
+        sys.path.insert(0, "")
+    try:
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        code = commands.main(args=given, prog_name="vidcam", standalone_mode=False, obj=tuple(given))
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        say(SENTENCE)
+        return INTERRUPTED
+    except (click.ClickException, VidcamError, OSError) as exc:
+        if isinstance(exc, click.exceptions.NoArgsIsHelpError):
+            exc.show()
+        else:
+            say(f"error: {_sentence(exc)}")
+        return _code(exc)
+    except Exception:
+        if not interruption.has_come:
+            raise
+        say(SENTENCE)  # what an interruption in the middle of an import, or of foreign code, has become
+        return INTERRUPTED
+    return code if isinstance(code, int) else DONE
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="vidcam")
+def commands() -> None:
+    """Where and when a video model looked, and whether the answer can be trusted."""
+
+
+@commands.command()
+@explain_arguments
+def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_json: bool, **given: Any) -> int:
+    """Explain videos: overlay MP4s, a sheet, the data and a JSON for each.
+
+    \b
+    vidcam explain film.mp4 -o out
+    vidcam explain film.mp4 -o out --target "arm wrestling" --method gradcam++ --outputs overlay,map
+    """  # noqa: D301 – click reads the \b as 'do not wrap'
+    with loading():
+        from vidcam.pipelines.explain.explainer import Explainer
+        from vidcam.pipelines.explain.options import ExplainOptions
+
+    files = {name: given.pop(name) for name in ("weights", "labels", "mean_cube")}
+    if given["outputs"] is not None:
+        given["outputs"] = tuple(name.strip() for name in given["outputs"].split(","))
+    options = ExplainOptions(**{name: value for name, value in given.items() if value not in (None, ())})
+    with Bar() as bar:
+        explainer = Explainer.load(model, options, device=device, progress=bar.progress, **files)
+        return _explain_all(explainer, videos, out, bar, as_json=as_json)
+
+
+@commands.command()
+@score_arguments
+def score(clips: Path, out: Path, model: str, device: str, *, as_json: bool, **given: Any) -> int:
+    """Score a set of clips: how faithful are the maps, and how sure is that? Run again, it goes on.
+
+    \b
+    vidcam score clips/ -o out
+    vidcam score manifest.csv -o out --measures all --method gradcam --method gradcam++ --sanity 4
+    """  # noqa: D301 – click reads the \b as 'do not wrap'
+    with loading():
+        from vidcam.pipelines.score.options import ScoreOptions
+        from vidcam.pipelines.score.run import score_clips
+
+    files = {name: given.pop(name) for name in ("weights", "labels", "mean_cube")}
+    given["batch_size"] = _batch(given["batch_size"])
+    options = ScoreOptions(**{name: value for name, value in given.items() if value not in (None, ())})
+    with Bar() as bar:
+        result = score_clips(
+            clips, out, model=model, device=device, options=options, command=_command(), progress=bar.progress, **files
+        )
+    _print_scores(result.summary, [str(path) for path in result.paths], as_json=as_json)
+    return FAILED if result.failed else DONE
+
+
+@commands.command()
+@render_arguments
+def render(explanation: Path, out: Path, *, as_json: bool, **given: Any) -> None:
+    """Draw what `explain` saved: a video, an animation, pictures or a sheet; needs no model.
+
+    \b
+    vidcam render out/film.npz -o film.mp4 --strip
+    vidcam render out/film.npz -o film.gif --style side-by-side --height 240 --start 4 --end 8
+    """  # noqa: D301 – click reads the \b as 'do not wrap'
+    with loading():
+        from vidcam.pipelines.render.options import RenderOptions
+        from vidcam.pipelines.render.renderer import render_film
+
+    options = RenderOptions(**{name: value for name, value in given.items() if value not in (None, ())})
+    with Bar() as bar:
+        result = render_film(explanation, out, options=options, progress=bar.progress)
+    for sentence in result.notes:
+        say(f"warning: {sentence}")
+    document = {"schema": 1, "path": as_text(str(result.path)), "form": result.form, "frames": result.frames}
+    print_text(
+        json.dumps({**document, "notes": list(result.notes)}, ensure_ascii=False) if as_json else str(result.path)
+    )
+
+
+@commands.command()
+@click.option(
+    "-o", "--out", default="vidcam-demo", show_default=True, metavar="FOLDER", type=click.Path(path_type=Path)
+)
+@click.option("--offline", is_flag=True, help="Explain a made clip with tiny_r3d: needs no network and no cache.")
+@DEVICE
+def demo(out: Path, device: str, *, offline: bool) -> int:
+    """Explain a real clip with I3D: fetches both once; replaces the results of a former demo."""
+    with loading():
+        from vidcam.pipelines.demo import demo_scene
+        from vidcam.pipelines.explain.explainer import Explainer
+        from vidcam.pipelines.explain.options import ExplainOptions
+
+    with Bar() as bar:
+        scene = demo_scene(out, offline=offline, device=device, progress=bar.progress)
+        bar.clear()
+        if scene.note:
+            say(scene.note)
+        explainer = Explainer.load(scene.model, ExplainOptions(overwrite=True), progress=bar.progress)
+        return _explain_all(explainer, (scene.film,), out, bar, as_json=False)
+
+
+@commands.command()
+@JSON
+def models(*, as_json: bool) -> None:
+    """List the models."""
+    with loading():
+        from vidcam.models.registry import model_entries
+
+    rows = [
+        {
+            "name": entry.spec.name,
+            "task": entry.spec.task,
+            "dataset": entry.spec.dataset,
+            "classes": entry.spec.classes,
+            "input": list(entry.spec.input_size),
+            "fps": None if entry.spec.fps is None else float(entry.spec.fps),
+            "layer": entry.spec.layer,
+            "weights": entry.spec.weights_name,
+            "licence": entry.spec.licence,
+            "recipe": entry.spec.recipe or None,
+            "parameters": entry.spec.parameters or None,
+            "download_megabytes": round(entry.spec.download_bytes / 1e6, 1) or None,
+            "cached": entry.is_cached,
+        }
+        for entry in model_entries()
+    ]
+    shown = rows if as_json else [{title: row[name] for name, title in _MODEL_COLUMNS.items()} for row in rows]
+    print_rows(shown, as_json=as_json, width=120)
+    say("also: torchvision:NAME, any model of torchvision that classifies, and your own as package.module:factory")
+
+
+@commands.command()
+@click.argument("model")
+@click.option("--all", "every", is_flag=True, help="Also the layers inside blocks.")
+@JSON
+def layers(model: str, *, every: bool, as_json: bool) -> None:
+    """List the layers of MODEL that can carry a map: name, grid, stride in frames and pixels."""
+    with loading():
+        from vidcam.pipelines.layers import layer_rows
+
+    print_rows(layer_rows(model, every=every), as_json=as_json)
+
+
+def _explain_all(explainer: Explainer, videos: Sequence[Path], out: Path, bar: Bar, *, as_json: bool) -> int:
+    """Explain each video; one that fails is reported and the rest goes on."""
+    documents, failures = [], []
+    for video in videos:
+        try:
+            result = explainer.explain(video, out)
+        except VidcamError as exc:
+            bar.clear()
+            say(f"{video}: error: {exc}" if len(videos) > 1 else f"error: {exc}")
+            failures.append((video, exc))
+            continue
+        bar.clear()
+        documents.append({"folder": as_text(str(out)), **result.document})
+        _report(video, result)
+        if not as_json:
+            print_text("\n".join(str(path) for path in result.paths))
+    if as_json:
+        failed = [{"path": as_text(str(video)), "reason": one_line(str(exc))} for video, exc in failures]
+        print_text(json.dumps({"schema": 1, "results": documents, "failed": failed}, indent=1, ensure_ascii=False))
+    if not failures:
+        return DONE
+    return max(_code(exc) for _, exc in failures) if not documents else FAILED
+
+
+def _report(video: Path, result: ExplainedVideo) -> None:
+    """What a person wants to read about one film, on standard error."""
+    document = result.document
+    windows, target = len(document["windows"]), document["targets"][0]["label"]
+    say(f"{video}: {windows} window{'s' * (windows > 1)}, explained for {target!r}")
+    for sentence in result.warnings:
+        say(f"  warning: {sentence}")
+    for label, probability in result.top5:
+        say(f"  {label}: {probability:.5f}")
+    for sentence in result.audit:
+        say(f"  {sentence}")
+
+
+def _batch(text: str | None) -> int | None:
+    if text is None or text == "auto":
+        return None
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise click.BadParameter(f"--batch-size is {text!r}; expected auto or a whole number such as 8")
+    return int(text)
+
+
+def _command() -> str:
+    """How vidcam was called, for the report."""
+    arguments: Sequence[str] = click.get_current_context().obj
+    return shlex.join(["vidcam", *map(as_text, arguments)])
+
+
+def _print_scores(summary: dict[str, Any], paths: Sequence[str], *, as_json: bool) -> None:
+    """The table on standard output, what one should know beside it on standard error."""
+    from vidcam.pipelines.score.report import method_rows, pair_rows, verdicts
+
+    if as_json:
+        print_text(json.dumps(summary, indent=1, ensure_ascii=False))
+        return
+    print_rows(method_rows(summary), as_json=False)
+    if summary["pairs"]:
+        print_text("")
+        print_rows(pair_rows(summary), as_json=False)
+    left_out = f", {summary['left_out']} left out" * bool(summary["left_out"])
+    say(f"{summary['n']} of {summary['clips']} clips scored, {summary['failed']} failed{left_out}")
+    for failure in summary["failures"][:_MOST_FAILURES]:
+        say(f"  {failure['path']}: {failure['reason']}")
+    for sentence in verdicts(summary):
+        say(f"  {sentence}")
+    say(f"  wrote {', '.join(paths)}")
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, click.ClickException):
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        return f"{error.format_message().removesuffix('.')}; see {context.command_path if context else 'vidcam'} --help"
+    if isinstance(error, OSError):  # not met where it arose: standard output goes to a full disk
+        return f"the system refused to go on ({error}); expected room and permission to write; see to that, run again"
+    return str(error)
+
+
+def _code(error: Exception) -> int:
+    return UNUSABLE if isinstance(error, InputError | click.ClickException) else FAILED

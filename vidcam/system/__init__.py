@@ -1,0 +1,1 @@
+"""Every effect on the machine, written once: files, threads, signals, progress."""

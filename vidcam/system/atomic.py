@@ -1,0 +1,194 @@
+"""Files and folders that are whole or not there at all.
+
+What is written goes under a hidden name beside the destination and is renamed when it is complete. The hidden name is
+random and made with O_EXCL: no file or link of somebody else's is written to, and two processes do not meet. Signals
+wait while something is made, renamed or removed.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from vidcam.errors import OutputError, RunError
+from vidcam.system.signals import held_back
+
+HIDDEN_ENDING = ".part"
+"""Ends the hidden name, before the destination's own suffix."""
+
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_STEM_LENGTH = 40  # a long stem with the addition could exceed what a file name may hold
+
+
+class AtomicFile:
+    """A hidden, empty file beside `path` that takes its place by `commit` or goes away by `discard`.
+
+    Args:
+        path: the destination.
+        overwrite: whether a file may be there already.
+
+    Attributes:
+        part: where to write.
+
+    Raises:
+        OutputError: the destination exists or is a folder, its folder does not exist, or it cannot be written to.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = True) -> None:
+        require_free(path, overwrite=overwrite)
+        self.path = path
+        self.part = path.with_name(
+            f".{path.stem[:_STEM_LENGTH]}.{secrets.token_hex(8)}{HIDDEN_ENDING}{path.suffix.lower()}"
+        )
+        try:
+            os.close(os.open(self.part, _FLAGS, 0o666))
+        except OSError as exc:
+            raise cannot_write(path.parent, exc) from exc
+
+    def commit(self, *, sync: bool = False) -> None:
+        """Give the file its name.
+
+        Args:
+            sync: bring it to the disk first, so that it survives a crash of the machine.
+
+        Raises:
+            OSError: it cannot be renamed.
+        """
+        with held_back():
+            if sync:
+                _sync(self.part)
+            self.part.replace(self.path)
+
+    def discard(self) -> None:
+        """Remove what was written; nothing happens after `commit`."""
+        with held_back(), suppress(OSError):
+            self.part.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_write(path: Path, *, overwrite: bool = True, sync: bool = False) -> Iterator[Path]:
+    """A path to write to; it becomes `path` when the block ends well and is removed when it does not.
+
+    Args:
+        path: the destination.
+        overwrite: whether a file may be there already.
+        sync: bring the file to the disk before it gets its name.
+
+    Raises:
+        OutputError: the destination exists or is a folder, or its folder does not exist or cannot be written to.
+        RunError: writing failed in the middle; the disk is full or the like.
+    """
+    file: AtomicFile | None = None
+    try:
+        with held_back():
+            file = AtomicFile(path, overwrite=overwrite)
+        with disk_errors(path):
+            yield file.part
+            file.commit(sync=sync)
+    finally:
+        if file is not None:
+            file.discard()
+
+
+def hidden_folder(path: Path) -> Path:
+    """Make a hidden folder beside `path`; `path` need not exist, its parent must.
+
+    Raises:
+        OutputError: the parent does not exist or cannot be written to.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:_STEM_LENGTH]}-", dir=path.parent))
+        folder.chmod(0o755)
+    except OSError as exc:
+        raise cannot_write(path.parent, exc) from exc
+    return folder
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder to fill; it becomes `path` when the block ends well and is removed when it does not.
+
+    A folder that is there is replaced: ask before whether it may be.
+
+    Raises:
+        OutputError: the parent does not exist or cannot be written to.
+        RunError: writing failed in the middle.
+    """
+    stage: Path | None = None
+    try:
+        with held_back():
+            stage = hidden_folder(path)
+        with disk_errors(path):
+            yield stage
+            with held_back():
+                replace_folder(stage, path)
+    finally:
+        if stage is not None:
+            with held_back():
+                shutil.rmtree(stage, ignore_errors=True)
+
+
+def replace_folder(stage: Path, path: Path) -> None:
+    """Put a folder in the place of another, or of none; signals must wait meanwhile."""
+    if not path.exists():
+        stage.rename(path)
+        return
+    former = hidden_folder(path)
+    path.rename(former / "former")
+    try:
+        stage.rename(path)
+    except BaseException:
+        (former / "former").rename(path)
+        raise
+    finally:
+        shutil.rmtree(former, ignore_errors=True)
+
+
+def require_free(path: Path, *, overwrite: bool) -> None:
+    """Check that a file can be written at `path`, without touching anything.
+
+    Raises:
+        OutputError: it exists or is a folder, or its folder does not exist.
+    """
+    if path.is_dir():
+        raise OutputError(f"'{path}' is a folder; expected the name of a file to write; add one")
+    if path.exists() and not overwrite:
+        raise OutputError(f"'{path}' exists already; expected a new name; pass overwrite to replace it")
+    if not path.parent.is_dir():
+        raise OutputError(f"the folder '{path.parent}' does not exist; expected one to write into; create it")
+
+
+def cannot_write(folder: Path, error: OSError) -> OutputError:
+    """The error of a folder into which nothing can be written."""
+    return OutputError(
+        f"nothing can be written into '{folder}' ({error.strerror or error}); expected a writable folder; "
+        f"choose another with -o"
+    )
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Name the file in the error if the block cannot write it.
+
+    Raises:
+        RunError: the disk is full or the like.
+    """
+    try:
+        yield
+    except OSError as exc:
+        raise RunError(
+            f"'{path}' could not be written ({exc.strerror or exc}); make room and run again, what is there is kept"
+        ) from exc
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
