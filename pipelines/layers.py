@@ -8,7 +8,7 @@ from torch import nn
 
 from vidcam.cam.layers import Layer, default_layer, list_layers
 from vidcam.models.registry import is_factory, load_model
-from vidcam.pipelines.layout import reshape_of
+from vidcam.pipelines.forward import reshape_of
 from vidcam.preprocess import grey_input
 
 

@@ -15,7 +15,6 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vidcam.cam.ask import Ask
     from vidcam.cam.explain import explain, explain_each
     from vidcam.cam.layers import list_layers
     from vidcam.cam.neutral import Neutral, look_at_neutral
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Ask",
     "ExplainOptions",
     "ExplainedVideo",
     "Explanation",
@@ -75,7 +73,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Ask": "vidcam.cam.ask",
     "ExplainOptions": "vidcam.pipelines.explain.options",
     "ExplainedVideo": "vidcam.pipelines.explain.explainer",
     "Explanation": "vidcam.results.explanation",

@@ -8,8 +8,8 @@ one are run again. That is exact, and rarely more than the first batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,23 +17,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcam.cam.ask import Ask
-from vidcam.cam.attribution import Attribution, attribution
-from vidcam.cam.choice import chosen_layers
 from vidcam.cam.conduct import untouched
-from vidcam.cam.fusion import Fusion
-from vidcam.cam.layers import dotted_name
+from vidcam.cam.methods import volume_methods
 from vidcam.cam.outputs import predicted, require_finite
-from vidcam.errors import RunError
 from vidcam.fill import Fill
 from vidcam.geometry import Geometry
 from vidcam.metrics.probability import log_probability
 from vidcam.models.model import Model
+from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.spill import Spill
-from vidcam.pipelines.layout import reshape_of
+from vidcam.pipelines.forward import torch_errors, watched
 from vidcam.pipelines.windows import batches
-from vidcam.preprocess import fill_for, grey_input, hide
-from vidcam.results.explanation import GUIDED, Explanation, mapped, per_clip_arrays
+from vidcam.preprocess import fill_for, hide
+from vidcam.results.explanation import Explanation, mapped, per_clip_arrays
 from vidcam.sampling import Window
 from vidcam.system.progress import Progress
 from vidcam.system.threads import Clock, prefetch
@@ -43,36 +39,6 @@ EXPLAINING = "explaining windows"
 """The first pass, where progress is told."""
 
 LogProbabilities = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked of a model about a film.
-
-    Attributes:
-        methods: canonical names, as asked.
-        targets: class indices, None for each window's own top class; empty for the class that leads over the film.
-        ask: volumes to make, foil and kind of score.
-        layers: dotted names; several are fused.
-        fusion: how.
-        fill: what hidden pixels become when faithfulness is measured.
-        batch_size: windows that the model is shown at once.
-        references: layer → A₀ of a flat grey clip, for the neutral methods.
-    """
-
-    methods: tuple[str, ...]
-    targets: tuple[int | None, ...]
-    ask: Ask
-    layers: tuple[str, ...]
-    fusion: Fusion
-    fill: Fill
-    batch_size: int
-    references: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
-
-    @property
-    def guided(self) -> tuple[str, ...]:
-        """The guided ones among the methods."""
-        return tuple(method for method in self.methods if method in GUIDED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +80,7 @@ class Footage:
 def analyse(
     model: Model,
     footage: Footage,
-    question: Question,
+    request: ExplainRequest,
     *,
     clock: Clock,
     progress: Progress,
@@ -125,81 +91,34 @@ def analyse(
     Args:
         model: whose answers they are.
         footage: the film.
-        question: what is asked.
+        request: what is asked.
         clock: takes the stages' times.
         progress: told of every batch.
         spill: where the answers lie; in memory by default.
     """
-    with torch_errors(model, question.batch_size), untouched(model.module):
-        return _Analysis(model, footage, question, clock=clock, progress=progress, spill=spill or Spill()).run()
-
-
-def target_layers(model: Model, names: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """The layers that were asked for, else the model's own default, else the last that has an extent; dotted.
-
-    Returns:
-        The names, and a sentence where the layer was chosen here.
-    """
-    chosen = names or ((model.spec.layer,) if model.spec.layer else ())
-    if chosen:
-        return tuple(dict.fromkeys(dotted_name(name) for name in chosen)), ""
-    with torch_errors(model, 1):
-        layers, (note,) = chosen_layers(
-            model.module, grey_input(model.spec).to(model.device), None, reshape_of(model.spec)
-        )
-    return layers, note
-
-
-def watched(
-    model: Model,
-    tensor: Tensor,
-    layers: Sequence[str],
-    fusion: Fusion = "mean",
-    references: Mapping[str, Tensor] | None = None,
-) -> AbstractContextManager[Attribution]:
-    """An open forward pass, looked at as the model's spec says."""
-    return attribution(
-        model.module,
-        tensor,
-        layer=layers,
-        reshape=reshape_of(model.spec),
-        fusion=fusion,
-        activation=model.spec.activation,
-        references=references,
-    )
-
-
-@contextmanager
-def torch_errors(model: Model, batch: int) -> Iterator[None]:
-    """Torch's own errors, out of memory among them, as one of ours."""
-    try:
-        yield
-    except RuntimeError as exc:
-        reason = (str(exc).strip() or type(exc).__name__).splitlines()[0].strip()
-        raise RunError(
-            f"model {model.spec.name!r} failed on a batch of {batch} ({reason}); if memory ran out, pass a smaller "
-            f"--batch-size, else try the model on a tensor of {(batch, 3, *model.spec.input_size)}"
-        ) from exc
+    with torch_errors(model, request.batch_size), untouched(model.module):
+        return _Analysis(model, footage, request, clock=clock, progress=progress, spill=spill or Spill()).run()
 
 
 class _Analysis:
     """One run over a film's windows."""
 
     def __init__(
-        self, model: Model, footage: Footage, question: Question, *, clock: Clock, progress: Progress, spill: Spill
+        self, model: Model, footage: Footage, request: ExplainRequest, *, clock: Clock, progress: Progress, spill: Spill
     ) -> None:
-        self._model, self._footage, self._question = model, footage, question
+        self._model, self._footage, self._request = model, footage, request
         self._clock, self._progress = clock, progress
-        self._tables = [_Table(len(footage.windows), spill) for _ in question.targets or (None,)]
+        self._maps = replace(request, methods=volume_methods(request.methods))  # guided ones are made while drawing
+        self._tables = [_Table(len(footage.windows), spill) for _ in request.targets or (None,)]
         self._total = np.zeros(model.spec.classes)  # of the windows' probabilities
 
     def run(self) -> tuple[Answer, ...]:
         """Explain every window for every target."""
         count = len(self._footage.windows)
         for indices, tensor in self._batches(range(count)):
-            self._explain(indices, tensor, self._question.targets)
+            self._explain(indices, tensor, self._request.targets)
             self._progress(EXPLAINING, indices[-1] + 1, count)
-        if not self._question.targets:
+        if not self._request.targets:
             self._complete(int(self._total.argmax()))
         return tuple(table.answer() for table in self._tables)
 
@@ -214,21 +133,20 @@ class _Analysis:
         if not chosen:
             return
         windows = [self._footage.windows[index] for index in chosen]
-        spec, size = self._model.spec, self._question.batch_size
+        spec, size = self._model.spec, self._request.batch_size
         source = batches(self._footage.reader, windows, spec, self._footage.geometry, size=size)
         with closing(prefetch(self._clock.timed("decode for the model", source), depth=1)) as ready:
             for positions, tensor in ready:
                 yield [chosen[position] for position in positions], tensor.to(self._model.device)
 
     def _explain(self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int | None]) -> None:
-        question = self._question
-        shown = watched(self._model, tensor, question.layers, question.fusion, question.references)
-        with self._clock.stage("model and maps"), shown as run:
+        request = self._request
+        with self._clock.stage("model and maps"), watched(self._model, tensor, self._maps) as run:
             self._total += run.probabilities().sum(dim=0).cpu().numpy()
-            explained = run.explain_each(targets or (int(self._total.argmax()),), question.ask)
+            explained = run.explain_each(targets or (int(self._total.argmax()),))
         for table, explanation in zip(self._tables, explained, strict=True):
             with self._clock.stage("faithfulness"):
-                table.put(indices, _measure(self._model, tensor, explanation, question.fill))
+                table.put(indices, _measure(self._model, tensor, explanation, request.fill))
 
 
 class _Table:

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vidcam.cam.ask import Ask
-from vidcam.cam.methods import canonical_methods, volume_methods
+from vidcam.cam.methods import canonical_methods
 from vidcam.errors import InputError
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
-from vidcam.pipelines.explain.analyse import EXPLAINING, Footage, Question, analyse, target_layers
+from vidcam.pipelines.explain.analyse import EXPLAINING, Footage, analyse
 from vidcam.pipelines.explain.options import DEFAULT_BATCH, ExplainOptions, rate
 from vidcam.pipelines.explain.outputs import choose_stem, source_of, staging
+from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.result import Asked, Result
 from vidcam.pipelines.explain.spill import Spill
-from vidcam.pipelines.grey import default_methods
-from vidcam.pipelines.prepare import prepare
+from vidcam.pipelines.forward import reshape_of, target_layers
+from vidcam.pipelines.prepare import default_methods, prepare
 from vidcam.pipelines.render.draw import DRAWING, PIXEL_SECONDS, drawn_seconds
 from vidcam.results.video import PER_WINDOW, Film
 from vidcam.sampling import plan_windows
@@ -91,18 +91,22 @@ class Explainer:
             )
         ready = prepare(model, layers, precision=options.precision)
         methods = given or default_methods(model, layers)
-        question = Question(
+        request = ExplainRequest(
             methods=methods,
             targets=targets,
-            ask=Ask(volume_methods(methods), foil, options.score, options.lam),
+            foil=foil,
+            score=options.score,
+            lam=options.lam,
             layers=layers,
             fusion=options.fusion,
+            reshape=reshape_of(model.spec),
+            activation=model.spec.activation,
             fill=options.fill,
             batch_size=options.batch_size or DEFAULT_BATCH.get(model.device.type, DEFAULT_BATCH["cpu"]),
             references=ready.neutral.activations,
         )
-        exact = model if question.guided else None  # a ReLU's gate at 0 may turn with the last bit of what it is given
-        self._asked = Asked(ready.model, options, question, ready.neutral.sink, note, progress, ready.forward, exact)
+        exact = model if request.guided else None  # a ReLU's gate at 0 may turn with the last bit of what it is given
+        self._asked = Asked(ready.model, options, request, ready.neutral.sink, note, progress, ready.forward, exact)
 
     @classmethod
     def load(
@@ -135,7 +139,7 @@ class Explainer:
                 self._announce(footage)
                 spill = Spill(stage)
                 answers = analyse(
-                    asked.model, footage, asked.question, clock=clock, progress=asked.progress, spill=spill
+                    asked.model, footage, asked.request, clock=clock, progress=asked.progress, spill=spill
                 )
                 result = Result(asked, footage, answers, clock=clock, forget=spill.forget)
                 document = result.write(stage, folder, stem)
@@ -146,7 +150,7 @@ class Explainer:
         """Tell of both passes before the first; replaced by their own speed as they run."""
         asked, info = self._asked, footage.reader.info
         frames = drawn_seconds(info, *footage.span_seconds).size
-        videos = len(asked.question.methods) * max(1, len(asked.question.targets))
+        videos = len(asked.request.methods) * max(1, len(asked.request.targets))
         expect(asked.progress, EXPLAINING, len(footage.windows), WINDOW_SECONDS)
         if set(asked.options.outputs) & {"overlay", "map", "sheet"}:
             pixels = info.size[0] * info.size[1]

@@ -16,9 +16,10 @@ from vidcam.models.model import Model
 from vidcam.models.optimise import Forward
 from vidcam.pipelines.audit import audit_sentences, weights_sentence
 from vidcam.pipelines.explain import document as report
-from vidcam.pipelines.explain.analyse import Answer, Footage, Question
+from vidcam.pipelines.explain.analyse import Answer, Footage
 from vidcam.pipelines.explain.options import ExplainOptions
 from vidcam.pipelines.explain.outputs import saving, slug, source_of, stated_path
+from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.saliency import GuidedFilm
 from vidcam.pipelines.render.contact import contact_sheet
 from vidcam.pipelines.render.draw import Drawing, Stills, Video, draw_videos, drawn_seconds, video_list
@@ -45,7 +46,7 @@ class Asked:
     Attributes:
         model: that answers.
         options: as given.
-        question: the options with names resolved.
+        request: the options with names resolved.
         sink: the layer's cells that are loud on a grey clip.
         note: a sentence where the layer was chosen and not given.
         progress: told how far things are.
@@ -55,7 +56,7 @@ class Asked:
 
     model: Model
     options: ExplainOptions
-    question: Question
+    request: ExplainRequest
     sink: Sink | None
     note: str
     progress: Progress
@@ -102,7 +103,7 @@ class Result:
             timeline=line,
             labels=tuple(
                 PER_WINDOW if asked is None else model.label(int(explanation.target[0]))
-                for asked, explanation in zip(self._asked.question.targets or (OF_FUNCTION,), explanations, strict=True)
+                for asked, explanation in zip(self._asked.request.targets or (OF_FUNCTION,), explanations, strict=True)
             ),
             explanations=explanations,
             bounds=tuple(film_bounds(explanation, line, self._seen, forget=forget) for explanation in explanations),
@@ -132,7 +133,7 @@ class Result:
         """Write every file into the stage; returns the document."""
         outputs = self._asked.options.outputs
         kinds = [kind for kind in ("overlay", "map") if kind in outputs]
-        videos, files = video_list(stem, self._slugs(), self._asked.question.methods, kinds)
+        videos, files = video_list(stem, self._slugs(), self._asked.request.methods, kinds)
         stills = Stills(self._rows()) if "sheet" in outputs else None
         if videos or stills is not None:
             self._draw(videos, stage, stills)
@@ -159,7 +160,7 @@ class Result:
         return {
             method if len(film.labels) == 1 else f"{method}, {label}": (target, method)
             for target, label in enumerate(film.labels)
-            for method in self._asked.question.methods
+            for method in self._asked.request.methods
         }
 
     def _draw(self, videos: Sequence[Video], stage: Path, stills: Stills | None) -> None:
@@ -171,7 +172,7 @@ class Result:
             look=Look(fill=self._asked.options.fill, mean_rgb=mean_rgb(self._asked.model.spec.scaling)),
         )
         reader, asked = self._footage.reader, self._asked
-        guided = GuidedFilm(asked.exact or asked.model, self._footage, asked.question, self.film, self._clock)
+        guided = GuidedFilm(asked.exact or asked.model, self._footage, asked.request, self.film, self._clock)
         with closing(guided):
             draw_videos(
                 drawing, reader, videos, stage, clock=self._clock, progress=asked.progress, stills=stills, guided=guided
@@ -180,7 +181,7 @@ class Result:
     def _document(self, folder: Path, stem: str, files: Sequence[Mapping[str, Mapping[str, str]]]) -> dict[str, Any]:
         asked, model, info = self._asked, self._asked.model, self._footage.reader.info
         sink, first = asked.sink, self._answers[0]
-        foil = None if asked.question.ask.foil is None else model.label(asked.question.ask.foil)
+        foil = None if asked.request.foil is None else model.label(asked.request.foil)
         targets = [
             report.target_entry(
                 self.film,
@@ -189,7 +190,7 @@ class Result:
                 foil=foil,
                 sink=sink,
                 files=files[number],
-                methods=asked.question.methods,
+                methods=asked.request.methods,
             )
             for number, answer in enumerate(self._answers)
         ]
@@ -211,10 +212,10 @@ class Result:
             "fill": asked.options.fill,
             "score": asked.options.score,
             "lambda": asked.options.lam,
-            "fusion": asked.options.fusion if len(asked.question.layers) > 1 else None,
+            "fusion": asked.options.fusion if len(asked.request.layers) > 1 else None,
             "runtime": {
                 "device": str(model.device),
-                "batch_size": asked.question.batch_size,
+                "batch_size": asked.request.batch_size,
                 "decoder": info.decoder,
                 "forward": asked.forward.entry(),
             },

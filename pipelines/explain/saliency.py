@@ -17,7 +17,9 @@ from torch import Tensor
 
 from vidcam.cam.saliency import guided_saliency
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.analyse import Footage, Question, torch_errors
+from vidcam.pipelines.explain.analyse import Footage
+from vidcam.pipelines.explain.request import ExplainRequest
+from vidcam.pipelines.forward import torch_errors
 from vidcam.pipelines.windows import batches
 from vidcam.render.signed import guided_on_source, guided_scale
 from vidcam.results.explanation import GUIDED
@@ -38,14 +40,14 @@ class GuidedFilm:
     Attributes:
         model: the network.
         footage: the film as it is shown to the network.
-        question: what was asked.
+        request: what was asked.
         film: the maps of all windows.
         clock: takes the time of the passes.
     """
 
     model: Model
     footage: Footage
-    question: Question
+    request: ExplainRequest
     film: Film
     clock: Clock
     _ahead: Generator[tuple[int, Saliency], None, None] | None = None
@@ -84,7 +86,7 @@ class GuidedFilm:
         chosen = np.unique(np.linspace(0, count - 1, min(count, SCALE_WINDOWS)).round().astype(int)).tolist()
         samples: dict[tuple[str, int], list[Saliency]] = {}
         for index, saliency in self._passes(chosen):
-            for method in self.question.guided:
+            for method in self.request.guided:
                 for target, values in enumerate(saliency):
                     moments = self.film.timeline.frame_seconds[index]
                     heat = self.film.heat(GUIDED[method], moments, target=target)
@@ -112,7 +114,7 @@ class GuidedFilm:
 
     def _passes(self, chosen: Sequence[int]) -> Generator[tuple[int, Saliency], None, None]:
         windows = [self.footage.windows[index] for index in chosen]
-        spec, size = self.model.spec, self.question.batch_size
+        spec, size = self.model.spec, self.request.batch_size
         source = batches(self.footage.reader, windows, spec, self.footage.geometry, size=size)
         with closing(prefetch(source, depth=1)) as ready:
             for positions, tensor in ready:
@@ -123,9 +125,9 @@ class GuidedFilm:
 
     def _guided(self, tensor: Tensor, windows: Sequence[int]) -> Saliency:
         """(n, targets, T, H, W, 3), red first, whatever the model's order of channels."""
-        module, ask, activation = self.model.module, self.question.ask, self.model.spec.activation
+        module, request = self.model.module, self.request
         each = [
-            guided_saliency(module, tensor, explanation.target[list(windows)].tolist(), ask, activation=activation)
+            guided_saliency(module, tensor, explanation.target[list(windows)].tolist(), request)
             for explanation in self.film.explanations
         ]
         values = np.moveaxis(np.stack(each, axis=1), 2, -1)

@@ -18,11 +18,12 @@ from vidcam.metrics.controls import centre_heat, shuffled_cells
 from vidcam.metrics.order import RankedTies, rank_ties, tie_field
 from vidcam.metrics.probability import log_probability
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.analyse import Question, watched
+from vidcam.pipelines.forward import watched
 from vidcam.pipelines.score.columns import LEFT_OUT
 from vidcam.pipelines.score.forwards import Key, MaskedForwards, Version
 from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.perturbations import ScoredMap, Shown, clip_versions, map_versions, ranked
+from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.rows import Facts, Row, alpha_row, map_row, sink_flag
 from vidcam.pipelines.score.samples import Sample
 from vidcam.preprocess import fill_for
@@ -51,12 +52,12 @@ class _Original:
 
 
 class ClipScorer:
-    """A model with its question settled, ready for any number of clips."""
+    """A model with its request settled, ready for any number of clips."""
 
-    def __init__(self, model: Model, question: Question, options: ScoreOptions, sink: Sink | None) -> None:
-        self._model, self._question, self._options, self._sink = model, question, options, sink
+    def __init__(self, model: Model, request: ScoreRequest, options: ScoreOptions, sink: Sink | None) -> None:
+        self._model, self._request, self._options, self._sink = model, request, options, sink
         self._measures, self._thetas = options.chosen_measures, options.thetas
-        self.forwards = MaskedForwards(model, question.batch_size)
+        self.forwards = MaskedForwards(model, request.batch_size)
         self.originals = 0
 
     def score(self, sample: Sample) -> list[Row]:
@@ -80,12 +81,11 @@ class ClipScorer:
         return [self._row(facts, scored, logs, original, sample) for scored in maps]
 
     def _original(self, sample: Sample, clip: Any) -> _Original:
-        ask, needs_post = self._question.ask, "relative" in self._measures
-        question = self._question
-        with watched(self._model, clip, question.layers, question.fusion, question.references) as run:
+        needs_post = "relative" in self._measures
+        with watched(self._model, clip, self._request) as run:
             self.originals += 1
-            explanation = run.explain(None, ask)
-            post = run.explain(explanation.target.tolist(), replace(ask, score="probability")) if needs_post else None
+            explanation = run.explain()
+            post = run.explain(explanation.target.tolist(), score="probability") if needs_post else None
             told = self._told(sample, explanation, run.explain)
             activation = run.activation
         log = log_probability(run.logits, explanation.target, activation)
@@ -96,7 +96,7 @@ class ClipScorer:
         index = known_label(self._model, sample.entry.label)
         if not self._is_localised(sample) or (index is None and sample.entry.label):
             return None
-        return explanation if index in (None, int(explanation.target[0])) else explain([index], self._question.ask)
+        return explanation if index in (None, int(explanation.target[0])) else explain([index])
 
     def _is_localised(self, sample: Sample) -> bool:
         return sample.inside is not None and "localization" in self._measures
@@ -136,10 +136,10 @@ class ClipScorer:
         return np.random.default_rng([self._options.seed, sample.entry.index, purpose])
 
     def _maps(self, sample: Sample, original: _Original) -> Iterator[ScoredMap]:
-        first = original.explanation.volumes[self._question.methods[0]][0]
+        first = original.explanation.volumes[self._request.methods[0]][0]
         size = original.explanation.input_size
         ties = rank_ties(tie_field(first.shape, size, self._generator(sample, _TIES)))
-        for method in self._question.methods:
+        for method in self._request.methods:
             volume = original.explanation.volumes[method][0]
             yield self._map(
                 method,
@@ -165,7 +165,7 @@ class ClipScorer:
         yield self._map("centre", centre, ties, told=None if told is None else centre)
 
     def _shuffled(self, sample: Sample, explanation: Explanation, size: tuple[int, ...]) -> Floats:
-        volume = explanation.volumes[self._question.methods[0]][0]
+        volume = explanation.volumes[self._request.methods[0]][0]
         return _heat(shuffled_cells(volume, self._generator(sample, _CONTROL)), size)
 
     def _map(

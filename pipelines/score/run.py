@@ -16,13 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vidcam.cam.ask import Ask
 from vidcam.cam.conduct import untouched
 from vidcam.cam.methods import canonical_methods
 from vidcam.errors import VidcamError
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
-from vidcam.pipelines.explain.analyse import Question, target_layers, torch_errors
+from vidcam.pipelines.forward import reshape_of, target_layers, torch_errors
 from vidcam.pipelines.prepare import prepare
 from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import ClipSet, read_clips
@@ -31,6 +30,7 @@ from vidcam.pipelines.score.content import require_unchanged
 from vidcam.pipelines.score.options import CONTROLS, DEFAULT_BATCH, ScoreOptions
 from vidcam.pipelines.score.plots import draw_plots
 from vidcam.pipelines.score.report import report
+from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.rows import Row, failed_row
 from vidcam.pipelines.score.samples import Failure, Sample, failure, load_sample
 from vidcam.pipelines.score.sanity import sanity
@@ -114,9 +114,9 @@ class _Run:
     ) -> None:
         self._model, self._options, self._clips, self._out = model, options, clips, out
         self._command, self._progress = command, progress
-        self._question = _question(model, options, None if options.overwrite else stated_batch_size(out))
-        self._ready = prepare(model, self._question.layers, precision=options.precision)  # before anything is written
-        self._question = replace(self._question, references=self._ready.neutral.activations)
+        self._request = _request(model, options, None if options.overwrite else stated_batch_size(out))
+        self._ready = prepare(model, self._request.layers, precision=options.precision)  # before anything is written
+        self._request = replace(self._request, references=self._ready.neutral.activations)
         self._columns = score_columns(options.chosen_measures, options.thetas)
         self._scorer: ClipScorer | None = None
 
@@ -134,21 +134,21 @@ class _Run:
 
     def _settings(self) -> dict[str, Any]:
         """Everything that changes a number, under the names of the options."""
-        options, question = self._options, self._question
+        options, request = self._options, self._request
         return {
             "schema": 1,
             "model": self._model.spec.name,
             "weights": self._model.weights,
             "labels": _labels_digest(self._model),
             "mean_cube": _cube_digest(self._model),
-            "layer": list(question.layers),
-            "fusion": question.fusion,
-            "methods": list(question.methods),
+            "layer": list(request.layers),
+            "fusion": request.fusion,
+            "methods": list(request.methods),
             "measures": list(options.chosen_measures),
             "controls": options.controls,
             "fill": options.fill,
             "lambda": options.lam,
-            "batch_size": question.batch_size,
+            "batch_size": request.batch_size,
             "forward": self._ready.forward.entry(),
             "seed": options.seed,
             "min_confidence": options.min_confidence,
@@ -158,9 +158,9 @@ class _Run:
 
     def _score(self, parts: Parts, again: Mapping[Path, Sequence[int]]) -> None:
         """Try the clips of `again` once more, part by part, then go on behind the last part."""
-        question = replace(self._question, batch_size=parts.last_batch_size or self._question.batch_size)
+        request = replace(self._request, batch_size=parts.last_batch_size or self._request.batch_size)
         model = self._ready.model
-        scorer = self._scorer = ClipScorer(model, question, self._options, self._ready.neutral.sink)
+        scorer = self._scorer = ClipScorer(model, request, self._options, self._ready.neutral.sink)
         entries = self._clips.entries
         chosen = [entries[clip] for clips in again.values() for clip in clips] + list(entries[parts.done :])
         load = partial(load_sample, spec=self._model.spec)
@@ -187,7 +187,7 @@ class _Run:
 
     def _answer(self, parts: Parts, settings: Mapping[str, Any]) -> ScoredClips:
         self._progress("writing the table", 0, None)
-        methods = (*self._question.methods, *(CONTROLS if self._options.controls else ()))
+        methods = (*self._request.methods, *(CONTROLS if self._options.controls else ()))
         table = score_table(parts, self._columns, methods)
         summary = self._head(settings) | summarise(table, seed=self._options.seed)
         with atomic_write(self._out / "scores.csv", sync=True) as path:
@@ -217,7 +217,7 @@ class _Run:
                 return former
         entries = self._clips.entries
         found = {"asked": options.sanity} | sanity(
-            self._model, self._question, entries, count=options.sanity, seed=options.seed, progress=self._progress
+            self._model, self._request, entries, count=options.sanity, seed=options.seed, progress=self._progress
         )
         with atomic_write(stated, sync=True) as path:
             path.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", "utf-8")
@@ -235,7 +235,7 @@ class _Run:
     def _head(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         return {
             **settings,
-            "layer": " + ".join(self._question.layers),
+            "layer": " + ".join(self._request.layers),
             "clips": len(self._clips.entries),
             "unread_columns": list(self._clips.unread),
             "command": self._command,
@@ -244,15 +244,16 @@ class _Run:
         }
 
 
-def _question(model: Model, options: ScoreOptions, stated: int | None) -> Question:
+def _request(model: Model, options: ScoreOptions, stated: int | None) -> ScoreRequest:
     """What is asked; the automatic batch size is chosen once, and is what a folder that is gone on with states."""
     layers, _ = target_layers(model, options.layers)
     methods = canonical_methods(options.methods)
-    return Question(
+    return ScoreRequest(
         methods=methods,
-        targets=(),
-        ask=Ask(methods, lam=options.lam),
+        lam=options.lam,
         layers=layers,
+        reshape=reshape_of(model.spec),
+        activation=model.spec.activation,
         fusion=options.fusion,
         fill=options.fill,
         batch_size=options.batch_size or stated or DEFAULT_BATCH.get(model.device.type, DEFAULT_BATCH["cpu"]),

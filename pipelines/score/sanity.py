@@ -8,21 +8,20 @@ method passes if its maps become unlike; two measures say how unlike, as one alo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor
 
-from vidcam.cam.attribution import Attribution
 from vidcam.cam.randomise import randomised, weighted_layers
 from vidcam.errors import VidcamError
 from vidcam.metrics.similarity import rank_correlation, ssim
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.analyse import Question, torch_errors, watched
-from vidcam.pipelines.grey import look_at_grey
+from vidcam.pipelines.forward import torch_errors, watched
+from vidcam.pipelines.prepare import look_at_grey
 from vidcam.pipelines.score.clips import Entry
+from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.samples import Sample, load_sample
 from vidcam.results.explanation import Explanation
 from vidcam.system.progress import Progress
@@ -34,13 +33,13 @@ Scheme = Literal["cascading", "independent"]
 
 
 def sanity(
-    model: Model, question: Question, entries: Sequence[Entry], *, count: int, seed: int, progress: Progress
+    model: Model, request: ScoreRequest, entries: Sequence[Entry], *, count: int, seed: int, progress: Progress
 ) -> dict[str, Any]:
     """Rank correlation and SSIM of maps with those of randomised models, mean over clips.
 
     Args:
         model: left as it was.
-        question: methods and layers.
+        request: methods and layers.
         entries: of the set; the first `count` that can be read are taken.
         count: clips.
         seed: of the new weights.
@@ -53,7 +52,7 @@ def sanity(
     samples = list(_readable(entries, model, count))
     names = weighted_layers(model.module)
     stages = [names[index] for index in _spread(len(names))]
-    learned = replace(question, references=_references(model, question))
+    learned = replace(request, references=_references(model, request))
     originals = [_explained(model, learned, sample, None) for sample in samples]
     found: dict[str, Any] = {"clips": [sample.entry.name for sample in samples], "layers": stages}
     for done, scheme in enumerate(("cascading", "independent")):
@@ -61,16 +60,16 @@ def sanity(
         for place, stage in enumerate(stages):
             drawn = names[names.index(stage) :] if scheme == "cascading" else (stage,)
             with randomised(model.module, drawn, seed=seed):
-                asked = replace(question, references=_references(model, question))
+                asked = replace(request, references=_references(model, request))
                 pairs = [
                     (original, _explained(model, asked, sample, original))
                     for original, sample in zip(originals, samples, strict=True)
                 ]
-            compared.append({method: _alike(pairs, method) for method in question.methods})
+            compared.append({method: _alike(pairs, method) for method in request.methods})
             progress("checking with random weights", done * len(stages) + place + 1, 2 * len(stages))
         found[scheme] = {
             method: {name: [stage[method][name] for stage in compared] for name in ("correlation", "ssim", "empty")}
-            for method in question.methods
+            for method in request.methods
         }
     return found
 
@@ -91,25 +90,21 @@ def _spread(layers: int) -> list[int]:
     return sorted({round(index) for index in np.linspace(layers - 1, 0, min(STAGES, layers))}, reverse=True)
 
 
-def _explained(model: Model, question: Question, sample: Sample, like: Explanation | None) -> Explanation | None:
+def _explained(model: Model, request: ScoreRequest, sample: Sample, like: Explanation | None) -> Explanation | None:
     """The maps of a clip, for the class of `like`; None where the randomised model gives none."""
     clip = sample.tensor.unsqueeze(0).to(model.device)
     target = None if like is None else like.target.tolist()
     try:
-        with torch_errors(model, 1), _watched(model, clip, question) as run:
-            return run.explain(target, question.ask)
+        with torch_errors(model, 1), watched(model, clip, request) as run:
+            return run.explain(target)
     except VidcamError:  # weights that were drawn anew may overflow
         return None
 
 
-def _watched(model: Model, clip: Tensor, question: Question) -> AbstractContextManager[Attribution]:
-    return watched(model, clip, question.layers, question.fusion, question.references)
-
-
-def _references(model: Model, question: Question) -> Mapping[str, Tensor]:
+def _references(model: Model, request: ScoreRequest) -> Mapping[str, Tensor]:
     """What the randomised model itself shows on grey."""
     try:
-        return look_at_grey(model, question.layers).activations
+        return look_at_grey(model, request.layers).activations
     except VidcamError:
         return {}
 

@@ -13,10 +13,10 @@ from torch.autograd.function import once_differentiable
 
 from tests.helpers import oracle
 from tests.helpers.nets import BrightnessNet, HiddenHead, PooledHead, random_clip, seeded
-from vidcam.cam.ask import Ask
 from vidcam.cam.attribution import attribution
 from vidcam.cam.explain import explain
 from vidcam.cam.outputs import require_finite
+from vidcam.cam.request import MapRequest
 from vidcam.errors import InputError, LayerError, NameNotFoundError, NonFiniteError, ShapeError
 
 ALL = ("gradcam", "gradcam+", "gradcam++")
@@ -156,8 +156,8 @@ def test_foil_explains_the_difference() -> None:
 
 def test_several_targets_from_one_forward_pass() -> None:
     net, clip = _hidden(), _clip()
-    with attribution(net, clip, layer="relu") as run:
-        together = [run.explain(target, Ask(methods=ALL)) for target in (0, [1, 3])]
+    with attribution(net, clip, MapRequest(methods=ALL, layers=("relu",))) as run:
+        together = [run.explain(target) for target in (0, [1, 3])]
     for classes, result in zip(([0, 0], [1, 3]), together, strict=True):
         alone = explain(net, clip, layer="relu", methods=ALL, target=classes)
         for method in ALL:

@@ -16,6 +16,7 @@ from tests.helpers.nets import PooledHead, random_clip, seeded
 from vidcam.cam.attribution import attribution
 from vidcam.cam.explain import explain
 from vidcam.cam.methods import ALL_METHODS, NEUTRAL_METHODS
+from vidcam.cam.request import MapRequest
 from vidcam.results.explanation import Explanation
 
 WITH_HIDDEN_HEAD = tuple(method for method in ALL_METHODS if method != "cam")
@@ -235,7 +236,7 @@ def resident_bytes() -> int:
 def explain_often(times: int) -> None:
     net, clip = seeded(Net, is_hidden=False), random_clip(1, 3, 2, 3, 3)
     for _ in range(times):
-        with attribution(net, clip, layer="relu") as run:
+        with attribution(net, clip, MapRequest(layers=("relu",))) as run:
             run.explain(1)
 
 

@@ -17,7 +17,6 @@ from torchvision.models.video.swin_transformer import SwinTransformer3d
 
 from tests.helpers.conduct import State
 from tests.helpers.nets import HiddenHead, PooledHead, random_clip, seeded
-from vidcam.cam.ask import Ask
 from vidcam.cam.explain import explain, explain_each
 from vidcam.cam.inputs import Input
 from vidcam.cam.reshape import channels_last, tokens
@@ -569,7 +568,7 @@ def test_modes_do_not_matter(mode: str, training: bool, frozen: bool) -> None:
         assert clip.is_inference() == (mode == "inference")
         state = State(net, clip)
         found = explain(net, clip, layer="block2", methods=EVERY)
-        several = explain_each(net, clip, [found.target.tolist(), 0], layer="block2", ask=Ask(methods=EVERY))
+        several = explain_each(net, clip, [found.target.tolist(), 0], layer="block2", methods=EVERY)
         state.check_unchanged()
     assert_alike(found, expected, tolerance=0)
     assert_alike(several[0], expected)

@@ -146,8 +146,7 @@ def test_looked_at_once_or_each_time_is_the_same() -> None:
     seen = vidcam.look_at_neutral(net, grey, layer="relu")
     once = neutral_map(net, clips, seen)
     assert torch.equal(once, neutral_map(net, clips, grey))
-    ask = vidcam.Ask(methods=["neutral-gradcam"])
-    (each, _) = vidcam.explain_each(net, clips, [0, 1], layer="relu", neutral=seen, ask=ask)
+    (each, _) = vidcam.explain_each(net, clips, [0, 1], layer="relu", neutral=seen, methods=["neutral-gradcam"])
     assert each.volumes["neutral-gradcam"] == pytest.approx(once.numpy(), rel=1e-5, abs=1e-8)
 
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from tests.cam.test_networks import CHEAP, EVERY, Ending, assert_alike
 from tests.helpers.nets import HiddenHead, PooledHead, random_clip, seeded
-from vidcam.cam.ask import Ask
 from vidcam.cam.attribution import attribution
 from vidcam.cam.explain import explain, explain_each
+from vidcam.cam.request import MapRequest
 from vidcam.cam.saliency import guided_saliency
 from vidcam.cam.targets import Target, aim_at_classes
 from vidcam.errors import InputError, ShapeError, VidcamError
@@ -176,8 +176,11 @@ def test_the_score_of_a_probability_equals_autograd(activation: Any, foil: int |
     rows = scores.softmax(dim=1) if activation == "softmax" else scores.sigmoid()
     value = rows[:, 1] - (0 if foil is None else rows[:, foil])
     (gradient,) = torch.autograd.grad(value.sum(), leaf)
-    with attribution(net, clips, layer="relu", activation=activation) as run:
-        found = run.explain(1, Ask((*CHEAP, "guided-gradcam"), foil, "probability"))
+    request = MapRequest(
+        methods=(*CHEAP, "guided-gradcam"), foil=foil, score="probability", layers=("relu",), activation=activation
+    )
+    with attribution(net, clips, request) as run:
+        found = run.explain(1)
         aim = aim_at_classes(run.scores, 1, foil, "probability", activation)
         exact = run._tape.gradients(aim.score, aim.direction)["relu"]
     torch.testing.assert_close(exact, gradient, rtol=1e-10, atol=1e-15)
@@ -246,8 +249,8 @@ class Stubborn(PooledHead):
 @pytest.mark.parametrize("score", ["logit", "probability"])
 def test_each_of_several_targets_equals_it_alone(net: type[nn.Module], score: Any) -> None:
     targets: list[Target] = [0, None, [3, 1], 2]
-    clips, ask = random_clip(2, 3, 4, 8, 8), Ask(EVERY, score=score)
-    together = explain_each(seeded(net), clips, targets, layer=["block1", "block2"][1:], ask=ask)
+    clips = random_clip(2, 3, 4, 8, 8)
+    together = explain_each(seeded(net), clips, targets, layer=["block1", "block2"][1:], methods=EVERY, score=score)
     assert len(together) == 4
     for target, found in zip(targets, together, strict=True):
         alone = explain(seeded(net), clips, layer="block2", target=target, score=score, methods=EVERY)
@@ -265,14 +268,14 @@ def test_several_targets_take_one_backward_pass(monkeypatch: pytest.MonkeyPatch)
         return differentiate(*arguments, **named)
 
     monkeypatch.setattr("torch.autograd.grad", counted)
-    explain_each(seeded(PooledHead), random_clip(2, 3, 4, 8, 8), [0, 1, 2], layer="block2", ask=Ask(["gradcam"]))
+    explain_each(seeded(PooledHead), random_clip(2, 3, 4, 8, 8), [0, 1, 2], layer="block2", methods=["gradcam"])
     assert len(calls) == 1
 
 
 def test_functions_among_several_targets() -> None:
     clips = clip_of()
     targets: list[Target] = [1, lambda s: s[:, 1]]
-    first, second = explain_each(hidden(), clips, targets, layer="relu", ask=Ask(SIGNED))
+    first, second = explain_each(hidden(), clips, targets, layer="relu", methods=SIGNED)
     assert_alike(first, second, tolerance=1e-12)
     assert (first.target[0], second.target[0]) == (1, OF_FUNCTION)
 
@@ -289,16 +292,16 @@ def test_no_targets_are_refused() -> None:
 def test_guided_saliency_is_what_guided_maps_multiply(options: dict[str, Any]) -> None:
     net, clips = seeded(PooledHead).double(), random_clip(2, 3, 4, 8, 8, dtype=torch.float64)
     found = explain(net, clips, layer="block2", target=[0, 1], methods=("gradcam+", "guided-gradcam+"), **options)
-    alone = guided_saliency(net, clips, [0, 1], Ask(**options))
+    alone = guided_saliency(net, clips, [0, 1], MapRequest(**options))
     assert alone.shape == clips.shape
     np.testing.assert_allclose(found.guided["guided-gradcam+"], alone * found.heat("gradcam+")[:, None], rtol=1e-9)
     assert alone.min() < 0 < alone.max()
 
 
 def test_guided_saliency_of_a_probability_is_that_of_the_models_own_end() -> None:
-    clips, ask = random_clip(1, 3, 4, 8, 8), Ask(score="probability")
+    clips, request = random_clip(1, 3, 4, 8, 8), MapRequest(score="probability")
     logit = guided_saliency(Ending(), clips, 1)
-    found = guided_saliency(Ending(torch.sigmoid), clips, 1, ask)
+    found = guided_saliency(Ending(torch.sigmoid), clips, 1, request)
     p = float(Ending().eval()(clips)[0, 1].detach().sigmoid())
     np.testing.assert_allclose(found, p * (1 - p) * logit, rtol=1e-4, atol=1e-7 * np.abs(logit).max())
 

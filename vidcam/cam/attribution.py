@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -12,21 +12,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vidcam.cam.ask import Ask
-from vidcam.cam.choice import Layers, chosen_layers, living_layer
+from vidcam.cam.choice import chosen_layers, living_layer
 from vidcam.cam.classifier import classifier_weights
 from vidcam.cam.conduct import unwrapped
 from vidcam.cam.evidence import LayerMaps
-from vidcam.cam.fusion import Fusion, fuse
+from vidcam.cam.fusion import fuse
 from vidcam.cam.inputs import Input, first_clip, ordinary, reference
-from vidcam.cam.methods import Evidence, canonical_methods, volume_methods
+from vidcam.cam.methods import Evidence, volume_methods
 from vidcam.cam.outputs import Ends, class_scores, require_finite
 from vidcam.cam.record import NoGradientError, Tape, record
+from vidcam.cam.request import MapRequest
 from vidcam.cam.requirements import require_apart, require_map, require_ordinary, require_rows
 from vidcam.cam.reshape import Reshape, unchanged
 from vidcam.cam.saliency import finest_saliency
 from vidcam.cam.softmax import SoftmaxForm, softmax_form
-from vidcam.cam.targets import Aim, Target, aim_at_classes, aim_at_function
+from vidcam.cam.targets import Aim, ScoreName, Target, aim_at_classes, aim_at_function
 from vidcam.cam.weights import to_numpy
 from vidcam.errors import InputError, LayerError, ShapeError
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
@@ -40,22 +40,21 @@ class Watch:
     Attributes:
         model: the network itself, looked at through its wrappers.
         clip: its input.
+        request: what is asked.
         layers: dotted names.
-        reshape: layer output → (N, D, t, h, w).
-        fusion: of several layers.
-        activation: what stands behind the logits; None: what the model itself ends in, else a softmax.
         notes: what was chosen for the caller.
-        references: layer → A₀, (1, D, t, h, w), what the network shows without content.
     """
 
     model: nn.Module
     clip: Input
+    request: MapRequest
     layers: tuple[str, ...]
-    reshape: Reshape
-    fusion: Fusion
-    activation: Activation | None
     notes: tuple[str, ...]
-    references: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def reshape(self) -> Reshape:
+        """Layer output → (N, D, t, h, w)."""
+        return self.request.reshape or unchanged
 
     @property
     def clips(self) -> int:
@@ -88,7 +87,7 @@ class Attribution:
             self._scores = scores
         for name, features in self._activations.items():  # a head may bound what is infinite; a map does not
             require_finite(features, f"the activations at layer {name!r}")
-        self.activation: Activation = watch.activation or found or "softmax"
+        self.activation: Activation = watch.request.activation or found or "softmax"
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -131,35 +130,40 @@ class Attribution:
         """Layer → its A, in the order of the layers."""
         return {layer: self._activations[layer] for layer in self._watch.layers}
 
-    def explain(self, target: Target = None, ask: Ask | None = None) -> Explanation:
-        """Maps of one target for each clip, from the one forward pass; see `vidcam.explain`."""
-        asked = ask or Ask()
-        aim = self._aim(target, asked)
+    def explain(self, target: Target = None, *, score: ScoreName | None = None) -> Explanation:
+        """Maps of one target for each clip, from the one forward pass; see `vidcam.explain`.
+
+        Args:
+            target: a class, one for each clip, a function, or None for the predicted class.
+            score: another kind of score than the request's.
+        """
+        request = self._watch.request if score is None else replace(self._watch.request, score=score)
+        aim = self._aim(target, request)
         with self._full_precision():
             raw = self._tape.gradients(aim.score, aim.direction)
-        return self._explained(aim, raw, asked)
+        return self._explained(aim, raw, request)
 
-    def explain_each(self, targets: Sequence[Target], ask: Ask | None = None) -> tuple[Explanation, ...]:
+    def explain_each(self, targets: Sequence[Target]) -> tuple[Explanation, ...]:
         """One explanation for each target, of classes all from one batched backward through the head.
 
         Raises:
             InputError: no target.
         """
-        asked = ask or Ask()
+        request = self._watch.request
         if not targets:
             raise InputError("no target was given, expected at least one; None stands for the predicted class")
         if len(targets) == 1 or any(callable(target) for target in targets):
-            return tuple(self.explain(target, asked) for target in targets)
-        aims = [self._aim(target, asked) for target in targets]
+            return tuple(self.explain(target) for target in targets)
+        aims = [self._aim(target, request) for target in targets]
         with self._full_precision():
             raw = self._tape.products(self.scores, torch.stack([aim.direction for aim in aims]))
         each = [{name: gradient[index] for name, gradient in raw.items()} for index in range(len(aims))]
-        return tuple(self._explained(aim, gradients, asked) for aim, gradients in zip(aims, each, strict=True))
+        return tuple(self._explained(aim, gradients, request) for aim, gradients in zip(aims, each, strict=True))
 
-    def _aim(self, target: Target, ask: Ask) -> Aim:
+    def _aim(self, target: Target, request: MapRequest) -> Aim:
         if not callable(target):
-            return aim_at_classes(self.scores, target, ask.foil, ask.score, self.activation)
-        if ask.foil is not None or ask.score != "logit":
+            return aim_at_classes(self.scores, target, request.foil, request.score, self.activation)
+        if request.foil is not None or request.score != "logit":
             raise InputError(
                 "the target is a function of the output, expected neither a foil nor the score 'probability' with it; "
                 "put both into the function"
@@ -170,22 +174,20 @@ class Attribution:
         """No autocast: the sums of what it left in halves are taken in float32. The network itself runs as before."""
         return torch.autocast(reference(self._watch.clip).device.type, enabled=False)
 
-    def _explained(self, aim: Aim, raw: dict[str, Tensor], ask: Ask) -> Explanation:
-        names = canonical_methods(ask.methods)
+    def _explained(self, aim: Aim, raw: dict[str, Tensor], request: MapRequest) -> Explanation:
+        names = request.methods
         needed = volume_methods(names)
         with self._full_precision():
-            explanation = self._mapped(aim, raw, ask, needed)
+            explanation = self._mapped(aim, raw, request, needed)
         guided = tuple(name for name in names if name in GUIDED)
         made = {name: explanation.volumes[name] for name in names if name not in GUIDED}
         products = self._guided(aim, guided, explanation.volumes) if guided else {}
         return replace(explanation, volumes=made, guided=products)
 
-    def _mapped(self, aim: Aim, raw: dict[str, Tensor], ask: Ask, needed: Sequence[str]) -> Explanation:
+    def _mapped(self, aim: Aim, raw: dict[str, Tensor], request: MapRequest, needed: Sequence[str]) -> Explanation:
         gradients = self._gradients(raw)
-        maps = {layer: LayerMaps(self._evidence(layer, gradients[layer], aim, ask), needed) for layer in gradients}
-        volumes = {
-            name: fuse([to_numpy(m.volumes[name]) for m in maps.values()], self._watch.fusion) for name in needed
-        }
+        maps = {layer: LayerMaps(self._evidence(layer, gradients[layer], aim, request), needed) for layer in gradients}
+        volumes = {name: fuse([to_numpy(m.volumes[name]) for m in maps.values()], request.fusion) for name in needed}
         where = {layer: f" at {layer}" if len(maps) > 1 else "" for layer in maps}
         return Explanation(
             volumes=volumes,
@@ -195,7 +197,7 @@ class Attribution:
             layer=self.layer,
             input_size=self._input_size,
             alpha={name + where[layer]: audit for layer, m in maps.items() for name, audit in m.audits().items()},
-            alpha_exact=self._is_exact(aim, ask) if "gradcam++" in needed else None,
+            alpha_exact=self._is_exact(aim, request) if "gradcam++" in needed else None,
             guarded={name + where[layer]: share for layer, m in maps.items() for name, share in m.guarded().items()},
             activation=self.activation,
             notes=self._watch.notes,
@@ -212,19 +214,19 @@ class Attribution:
                 )
         return gradients
 
-    def _evidence(self, layer: str, gradients: Tensor, aim: Aim, ask: Ask) -> Evidence:
+    def _evidence(self, layer: str, gradients: Tensor, aim: Aim, request: MapRequest) -> Evidence:
         activations = self._activations[layer]
         return Evidence(
             activations=activations,
             gradients=gradients,
-            lam=ask.lam,
+            lam=request.lam,
             reference=lambda: self._reference(layer),
             classifier=lambda: self._classifier(activations, aim),
-            softmax=cache(lambda: self._softmax(layer, aim, ask)),
+            softmax=cache(lambda: self._softmax(layer, aim, request)),
         )
 
     def _reference(self, layer: str) -> Tensor:
-        reference, shape = self._watch.references.get(layer), self._activations[layer].shape[1:]
+        reference, shape = self._watch.request.references.get(layer), self._activations[layer].shape[1:]
         if reference is None:
             raise InputError(
                 f"neutral-gradcam subtracts what layer {layer!r} shows on a clip without content, which was not given; "
@@ -243,7 +245,7 @@ class Attribution:
         weights = classifier_weights(self._watch.model, activations, self.scores)
         return weights[aim.classes] if aim.foils is None else weights[aim.classes] - weights[aim.foils]
 
-    def _softmax(self, layer: str, aim: Aim, ask: Ask) -> SoftmaxForm:
+    def _softmax(self, layer: str, aim: Aim, request: MapRequest) -> SoftmaxForm:
         if aim.classes is None or aim.foils is not None or self.activation != "softmax":
             raise InputError(
                 "gradcam++softmax explains the softmax probability of one class, expected no foil, no function as the "
@@ -259,12 +261,12 @@ class Attribution:
             self.logits,
             aim.classes,
             products,
-            chunk=ask.softmax_chunk,
-            tail=ask.softmax_tail,
+            chunk=request.softmax_chunk,
+            tail=request.softmax_tail,
         )
 
-    def _is_exact(self, aim: Aim, ask: Ask) -> bool | None:
-        if ask.score == "probability":  # softmax and sigmoid are curved, whatever the head below them
+    def _is_exact(self, aim: Aim, request: MapRequest) -> bool | None:
+        if request.score == "probability":  # softmax and sigmoid are curved, whatever the head below them
             return False
         return self._tape.is_piecewise_linear((aim.score * aim.direction).sum())
 
@@ -288,39 +290,23 @@ class Attribution:
 
 
 @contextmanager
-def attribution(
-    model: nn.Module,
-    clip: Input,
-    *,
-    layer: Layers = None,
-    reshape: Reshape | None = None,
-    fusion: Fusion = "mean",
-    activation: Activation | None = None,
-    references: Mapping[str, Tensor] | None = None,
-) -> Iterator[Attribution]:
-    """Run the model once with its head's graph kept, and explain inside the context. Arguments as of `vidcam.explain`.
+def attribution(model: nn.Module, clip: Input, request: MapRequest) -> Iterator[Attribution]:
+    """Run the model once with its head's graph kept, and explain inside the context.
 
     Args:
         model: the network.
         clip: its input.
-        layer: target layers.
-        reshape: of what they return.
-        fusion: of several.
-        activation: behind the logits.
-        references: layer → A₀ for the neutral methods, `Neutral.activations`.
+        request: which maps are made, at which layers.
 
     Raises:
         NameNotFoundError, LayerError: the layer does not exist or cannot carry a map.
-        InputError: an unknown activation; weights that autograd cannot use.
+        InputError: weights that autograd cannot use.
         NonFiniteError: NaN or infinity in the logits or the activations.
     """
     network, shown = unwrapped(model), ordinary(clip)
-    if activation not in (None, "softmax", "sigmoid"):
-        raise InputError(f"activation is {activation!r}, expected softmax or sigmoid")
     require_ordinary(network)
     require_apart(network, int(reference(shown).shape[0]))
-    layers, notes = chosen_layers(network, shown, layer, reshape)
-    watch = Watch(network, shown, layers, reshape or unchanged, fusion, activation, notes, references or {})
+    layers, notes = chosen_layers(network, shown, request.layers, request.reshape)
     try:
         with record(network, layers) as tape:
             with Ends() as ends:
@@ -330,7 +316,7 @@ def attribution(
                 raise LayerError(
                     f"layer {silent[0]!r} did not run in the forward pass, expected one that does; choose another layer"
                 )
-            yield Attribution(watch, tape, output, ends)
+            yield Attribution(Watch(network, shown, request, layers, notes), tape, output, ends)
     except NoGradientError as exc:
-        living = living_layer(network, first_clip(shown), reshape, like=layers[-1])
+        living = living_layer(network, first_clip(shown), request.reshape, like=layers[-1])
         raise LayerError(str(exc) if living is None else f"{exc}, such as {living!r}, which has one") from exc

@@ -20,24 +20,35 @@ MOST_TRIED = 48
 """Layers that are tried at once, the last ones, to name one that has a gradient."""
 
 
+def layer_names(model: nn.Module, layer: Layers) -> tuple[str, ...]:
+    """The dotted names of one layer or several; empty for the default.
+
+    Raises:
+        LayerError: an empty sequence, or a module that is no part of the network.
+    """
+    if layer is None:
+        return ()
+    given = (layer,) if isinstance(layer, str | nn.Module) else tuple(layer)
+    if not given:
+        raise LayerError("no layer was given, expected at least one; leave `layer` out for the default")
+    return tuple(dict.fromkeys(layer_name(model, one) for one in given))
+
+
 def chosen_layers(
-    model: nn.Module, clip: Input, layer: Layers, reshape: Reshape | None
+    model: nn.Module, clip: Input, layers: Sequence[str], reshape: Reshape | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The dotted names of the layers that were given, or of the default one.
+    """The dotted names of the layers that were given, or of the default one where none was.
 
     Returns:
         The names, and a sentence for the user where the layer was chosen here.
 
     Raises:
-        LayerError: none was given, no layer has an extent, or a module is no part of the network.
+        LayerError: no layer has an extent.
     """
-    if layer is None:
+    if not layers:
         name = default_layer(list_layers(model, first_clip(clip), reshape=reshape))
         return (name,), (f"Layer {name!r} was chosen: the last block that still has an extent in space and time.",)
-    given = [layer] if isinstance(layer, str | nn.Module) else list(layer)
-    if not given:
-        raise LayerError("no layer was given, expected at least one; leave `layer` out for the default")
-    return tuple(dict.fromkeys(layer_name(model, one) for one in given)), ()
+    return tuple(dict.fromkeys(layer_name(model, one) for one in layers)), ()
 
 
 def living_layer(model: nn.Module, clip: Input, reshape: Reshape | None, *, like: str) -> str | None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from torch import nn
 
-from vidcam.cam.ask import Ask
 from vidcam.cam.attribution import attribution
-from vidcam.cam.choice import Layers
+from vidcam.cam.choice import Layers, layer_names
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.inputs import Input
 from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.cam.neutral import Neutral, look_at_neutral
+from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.targets import ScoreName, Target
 from vidcam.errors import InputError
@@ -78,13 +77,19 @@ def explain(
             without logits.
         NonFiniteError: NaN or infinity in logits or gradients.
     """
-    ask = Ask(methods, foil, score, lam, softmax_chunk, softmax_tail)
-    how: dict[str, Any] = {"reshape": reshape, "fusion": fusion, "activation": activation}
-    empty = _looked_at(model, neutral, layer, reshape)
-    references = empty.activations if empty else {}
-    with attribution(model, clip, layer=layer, references=references, **how) as run:
-        _require_same_layers(empty, run.layers)
-        return replace(run.explain(target, ask), sink=empty.sink if empty else None)
+    request = MapRequest(
+        methods=tuple(methods),
+        layers=layer_names(model, layer),
+        foil=foil,
+        score=score,
+        lam=lam,
+        reshape=reshape,
+        fusion=fusion,
+        activation=activation,
+        softmax_chunk=softmax_chunk,
+        softmax_tail=softmax_tail,
+    )
+    return _explained(model, clip, (target,), request, neutral)[0]
 
 
 def explain_each(
@@ -93,43 +98,67 @@ def explain_each(
     targets: Sequence[Target],
     *,
     layer: Layers = None,
+    methods: Iterable[str] = DEFAULT_METHODS,
+    foil: int | None = None,
+    score: ScoreName = "logit",
+    lam: float = 1.0,
     reshape: Reshape | None = None,
     fusion: Fusion = "mean",
     activation: Activation | None = None,
+    softmax_chunk: int = 32,
+    softmax_tail: float = 0.0,
     neutral: Input | Neutral | None = None,
-    ask: Ask | None = None,
 ) -> tuple[Explanation, ...]:
     """One explanation for each of several targets, from one forward pass and one batched backward through the head.
 
     Args:
-        model: as of `explain`.
+        model: as of `explain`, and so are all others but `targets`.
         clip: likewise.
         targets: each as `target` of `explain`.
         layer: as of `explain`.
+        methods: likewise.
+        foil: likewise.
+        score: likewise.
+        lam: likewise.
         reshape: likewise.
         fusion: likewise.
         activation: likewise.
+        softmax_chunk: likewise.
+        softmax_tail: likewise.
         neutral: likewise.
-        ask: methods and the like.
     """
-    empty = _looked_at(model, neutral, layer, reshape)
-    how: dict[str, Any] = {"reshape": reshape, "fusion": fusion, "activation": activation}
-    with attribution(model, clip, layer=layer, references=empty.activations if empty else {}, **how) as run:
-        _require_same_layers(empty, run.layers)
-        found = run.explain_each(targets, ask)
-    return tuple(replace(one, sink=empty.sink) for one in found) if empty else found
+    request = MapRequest(
+        methods=tuple(methods),
+        layers=layer_names(model, layer),
+        foil=foil,
+        score=score,
+        lam=lam,
+        reshape=reshape,
+        fusion=fusion,
+        activation=activation,
+        softmax_chunk=softmax_chunk,
+        softmax_tail=softmax_tail,
+    )
+    return _explained(model, clip, targets, request, neutral)
 
 
-def _looked_at(
-    model: nn.Module, neutral: Input | Neutral | None, layer: Layers, reshape: Reshape | None
-) -> Neutral | None:
-    if neutral is None or isinstance(neutral, Neutral):
-        return neutral
-    return look_at_neutral(model, neutral, layer=layer, reshape=reshape)
+def _explained(
+    model: nn.Module, clip: Input, targets: Sequence[Target], request: MapRequest, neutral: Input | Neutral | None
+) -> tuple[Explanation, ...]:
+    """Look at the clip without content if there is one, then explain each target."""
+    if neutral is not None and not isinstance(neutral, Neutral):
+        neutral = look_at_neutral(model, neutral, layer=request.layers or None, reshape=request.reshape)
+    if neutral is not None:
+        request = replace(request, references=neutral.activations)
+    with attribution(model, clip, request) as run:
+        if neutral is not None:
+            _require_same_layers(neutral, run.layers)
+        found = run.explain_each(targets)
+    return found if neutral is None else tuple(replace(one, sink=neutral.sink) for one in found)
 
 
-def _require_same_layers(neutral: Neutral | None, layers: Sequence[str]) -> None:
-    if neutral is not None and set(neutral.layers) != set(layers):
+def _require_same_layers(neutral: Neutral, layers: Sequence[str]) -> None:
+    if set(neutral.layers) != set(layers):
         raise InputError(
             f"the neutral clip was looked at in layer {' + '.join(neutral.layers)!r} and this one in "
             f"{' + '.join(layers)!r}, expected the same; name the layer in both"

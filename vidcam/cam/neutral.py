@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from vidcam.cam.attribution import Attribution, attribution
 from vidcam.cam.audit import find_sink
-from vidcam.cam.choice import Layers
+from vidcam.cam.choice import Layers, layer_names
 from vidcam.cam.inputs import Input
+from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import Reshape
 from vidcam.results.explanation import Sink
 
@@ -51,7 +52,7 @@ def look_at_neutral(model: nn.Module, clip: Input, *, layer: Layers = None, resh
     Raises:
         InputError: as `vidcam.explain`.
     """
-    with attribution(model, clip, layer=layer, reshape=reshape) as run:
+    with attribution(model, clip, MapRequest(layers=layer_names(model, layer), reshape=reshape)) as run:
         return neutral_of(run)
 
 

@@ -7,40 +7,36 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from vidcam.cam.ask import Ask
 from vidcam.cam.conduct import unwrapped
 from vidcam.cam.guided import guided_gradients
 from vidcam.cam.inputs import Input, ordinary, pathways, reference
 from vidcam.cam.outputs import Ends, class_scores
+from vidcam.cam.request import MapRequest
 from vidcam.cam.targets import Target, aim_at_classes
 from vidcam.cam.weights import to_numpy
 from vidcam.errors import InputError
 from vidcam.maps import Floats
-from vidcam.results.explanation import Activation
 
 
-def guided_saliency(
-    model: nn.Module, clip: Input, target: Target, ask: Ask | None = None, *, activation: Activation | None = None
-) -> Floats:
+def guided_saliency(model: nn.Module, clip: Input, target: Target, request: MapRequest | None = None) -> Floats:
     """Guided backpropagation of a target at the input, without any map: one forward and one backward pass through all.
 
     Args:
         model: as of `vidcam.explain`.
         clip: likewise.
         target: likewise, but for functions.
-        ask: for its foil and score.
-        activation: as of `vidcam.explain`.
+        request: for its foil, score and activation.
 
     Returns:
         (N, C, T, H, W) signed; of several pathways the finest.
     """
-    asked = ask or Ask()
+    asked = request or MapRequest()
     if callable(target):
         raise InputError("guided saliency by itself takes classes, expected no function as the target; use `explain`")
 
     def score(output: Any, ends: Ends) -> Tensor:
         scores, found = class_scores(output, ends)
-        aim = aim_at_classes(scores, target, asked.foil, asked.score, activation or found or "softmax")
+        aim = aim_at_classes(scores, target, asked.foil, asked.score, asked.activation or found or "softmax")
         return (aim.score * aim.direction).sum()
 
     return finest_saliency(unwrapped(model), ordinary(clip), score)

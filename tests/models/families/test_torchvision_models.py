@@ -19,7 +19,7 @@ from vidcam.models import is_cached, load_model, model_entries
 from vidcam.models.families import torchvision_models
 from vidcam.models.families.image import image_network
 from vidcam.models.families.torchvision_specs import PUBLISHED, TORCHVISION_SPECS
-from vidcam.pipelines.layout import reshape_of
+from vidcam.pipelines.forward import reshape_of
 from vidcam.preprocess import grey_input, to_model_input
 from vidcam.spec import ModelSpec, TokenGrid
 from vidcam.system.fingerprint import sha256

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from tests.helpers.nets import TINY_SPEC, BrightnessNet, PooledHead, pooled_model, seeded
 from tests.helpers.videos import Frames, flat_frames, noise_frames
 from tests.pipelines.test_windows import Reel
-from vidcam.cam.ask import Ask
 from vidcam.cam.explain import explain
 from vidcam.errors import InputError, NonFiniteError, RunError
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.analyse import Answer, Footage, Question, analyse
+from vidcam.pipelines.explain.analyse import Answer, Footage, analyse
+from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import fill_for
 from vidcam.sampling import plan_windows
@@ -70,15 +70,7 @@ def _run(
     return analyse(
         model,
         Footage(reel, windows, spec.geometry(reel.info.size)),
-        Question(
-            methods=methods,
-            targets=targets,
-            ask=Ask(methods),
-            layers=(layer,),
-            fusion="mean",
-            fill="black",
-            batch_size=batch_size,
-        ),
+        ExplainRequest(methods=methods, targets=targets, layers=(layer,), batch_size=batch_size),
         clock=Clock(),
         progress=silent if told is None else lambda *step: told.append(step),
     )

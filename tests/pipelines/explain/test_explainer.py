@@ -361,7 +361,7 @@ def test_two_sources_of_one_stem_are_kept_apart(film: FilmMaker, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "step", ["explain.analyse", "result.film_bounds", "result.draw_videos", "result.contact_sheet"]
+    "step", ["explainer.analyse", "result.film_bounds", "result.draw_videos", "result.contact_sheet"]
 )
 @pytest.mark.parametrize("existing", [False, True])
 def test_nothing_is_left_after_a_failure(
@@ -374,7 +374,7 @@ def test_nothing_is_left_after_a_failure(
     def fail(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"vidcam.pipelines.{step}", fail)
+    monkeypatch.setattr(f"vidcam.pipelines.explain.{step}", fail)
     with pytest.raises(KeyboardInterrupt):
         explain_video(film(), out, model=brightness_model(), options=EVERYTHING)
     assert out.exists() == existing

@@ -23,8 +23,8 @@ from tests.pipelines.conftest import FilmMaker, moving_square
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.explainer import ExplainedVideo, explain_video
 from vidcam.pipelines.explain.options import ExplainOptions
+from vidcam.pipelines.forward import reshape_of
 from vidcam.pipelines.layers import layer_rows
-from vidcam.pipelines.layout import reshape_of
 from vidcam.results.video import load_film
 from vidcam.spec import Layout, TokenGrid
 

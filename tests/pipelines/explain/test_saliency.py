@@ -15,13 +15,14 @@ import torch
 
 from tests.helpers.nets import brightness_model, pooled_model, random_clip
 from tests.pipelines.conftest import FilmMaker
-from vidcam.cam.ask import Ask
+from vidcam.cam.request import MapRequest
 from vidcam.cam.saliency import guided_saliency
 from vidcam.cli.app import main
 from vidcam.errors import InputError
-from vidcam.pipelines.explain.analyse import Footage, Question
+from vidcam.pipelines.explain.analyse import Footage
 from vidcam.pipelines.explain.explainer import ExplainedVideo, explain_video
 from vidcam.pipelines.explain.options import OUTPUTS, ExplainOptions
+from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.saliency import GuidedFilm
 from vidcam.preprocess import to_model_input
 from vidcam.render.signed import guided_on_source
@@ -43,12 +44,12 @@ class Opened:
         spec = self.model.spec
         windows = plan_windows(self.reader.info, frames=spec.frames, fps=spec.fps)
         self.footage = Footage(self.reader, windows, spec.geometry(self.reader.info.size))
-        question = Question((METHOD,), (1, 3), Ask(("gradcam++",), 0), ("block2",), "mean", "black", 1)
-        self.guided = GuidedFilm(self.model, self.footage, question, self.result.film, Clock())
+        request = ExplainRequest(methods=(METHOD,), targets=(1, 3), foil=0, layers=("block2",))
+        self.guided = GuidedFilm(self.model, self.footage, request, self.result.film, Clock())
 
     def saliency(self, index: int, target: int) -> np.ndarray[Any, Any]:
         clip = to_model_input(read_clip(self.reader, self.footage.windows[index].times), self.model.spec).tensor
-        found: np.ndarray[Any, Any] = guided_saliency(self.model.module, clip, target, Ask(foil=0))[0]
+        found: np.ndarray[Any, Any] = guided_saliency(self.model.module, clip, target, MapRequest(foil=0))[0]
         return found
 
 
@@ -163,10 +164,10 @@ def test_red_comes_first_whatever_the_models_order() -> None:
         first.copy_(first.flip(1))
     clip = random_clip(1, 3, *rgb.spec.input_size)
     film: Any = SimpleNamespace(explanations=[SimpleNamespace(target=np.array([1]))])
-    question: Any = SimpleNamespace(ask=Ask(("gradcam",)))
+    request = ExplainRequest(methods=("gradcam",))
     unused: Any = None
     values = [
-        GuidedFilm(model, unused, question, film, unused)._guided(tensor, [0])
+        GuidedFilm(model, unused, request, film, unused)._guided(tensor, [0])
         for model, tensor in ((rgb, clip), (bgr, clip.flip(1)))
     ]
     assert values[0].shape == (1, 1, *rgb.spec.input_size, 3)

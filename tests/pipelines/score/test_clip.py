@@ -14,27 +14,26 @@ import torch
 from tests.helpers import scoring
 from tests.helpers.faithfulness import area_by_trapezes
 from tests.helpers.nets import brightness_model, hidden_model
-from vidcam.cam.ask import Ask
 from vidcam.cam.explain import explain
 from vidcam.errors import NonFiniteError
 from vidcam.maps import normalise_per_clip
 from vidcam.metrics.energy import energy
 from vidcam.metrics.order import tie_field
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.analyse import Question
 from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.samples import Sample
 
 METHODS = ("gradcam", "gradcam++")
 SIZE = (4, 16, 16)
 
 
-def question(model: Model, options: ScoreOptions, batch_size: int = 4) -> Question:
+def request_for(model: Model, options: ScoreOptions, batch_size: int = 4) -> ScoreRequest:
     methods = tuple(options.methods)
     layers = (model.spec.layer or "",)
-    return Question(methods, (), Ask(methods), layers, "mean", options.fill, batch_size)
+    return ScoreRequest(methods=methods, layers=layers, fill=options.fill, batch_size=batch_size)
 
 
 def sample(index: int = 3, *, label: str = "", inside: Any = None, size: tuple[int, int, int] = SIZE) -> Sample:
@@ -45,7 +44,7 @@ def sample(index: int = 3, *, label: str = "", inside: Any = None, size: tuple[i
 
 def rows(options: ScoreOptions, clip: Sample, model: Model | None = None, batch_size: int = 4) -> list[dict[str, Any]]:
     chosen = model or hidden_model()
-    return ClipScorer(chosen, question(chosen, options, batch_size), options, None).score(clip)
+    return ClipScorer(chosen, request_for(chosen, options, batch_size), options, None).score(clip)
 
 
 @cache
@@ -174,7 +173,7 @@ def test_the_batch_size_changes_no_digit_that_counts(batch_size: int) -> None:
 
 def test_a_row_does_not_depend_on_what_was_scored_before() -> None:
     model, options = hidden_model(), ScoreOptions(methods=METHODS)
-    scorer = ClipScorer(model, question(model, options), options, None)
+    scorer = ClipScorer(model, request_for(model, options), options, None)
     first = scorer.score(sample(7))
     scorer.score(sample(8))
     assert scorer.score(sample(7)) == first
@@ -184,7 +183,7 @@ def test_a_row_does_not_depend_on_what_was_scored_before() -> None:
 
 def test_only_what_the_definitions_need_is_run() -> None:
     model, options = hidden_model(), ScoreOptions(methods=METHODS)
-    scorer = ClipScorer(model, question(model, options), options, None)
+    scorer = ClipScorer(model, request_for(model, options), options, None)
     scorer.score(sample())
     assert scorer.originals == 1
     assert scorer.forwards.forwards == 2 * (1 + 1 + 3) + 2 * (1 + 3)
@@ -197,7 +196,7 @@ def test_unsure_and_wrong_clips_are_left_out_without_being_masked() -> None:
         (ScoreOptions(methods=METHODS, correct_only=True), "nothing", "the class is not the label"),
         (ScoreOptions(methods=METHODS, correct_only=True), "", "no label to compare the class with"),
     ):
-        scorer = ClipScorer(model, question(model, options), options, None)
+        scorer = ClipScorer(model, request_for(model, options), options, None)
         (row,) = scorer.score(sample(label=label))
         assert (row["status"], row["reason"]) == ("left out", reason)
         assert scorer.forwards.forwards == 0

@@ -7,12 +7,11 @@ import pytest
 
 from tests.helpers.clipsets import write_set
 from tests.helpers.nets import BRIGHTNESS_SPEC, brightness_model, hidden_model
-from vidcam.cam.ask import Ask
 from vidcam.cam.neutral import Neutral
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.analyse import Question
-from vidcam.pipelines.grey import look_at_grey
+from vidcam.pipelines.prepare import look_at_grey
 from vidcam.pipelines.score.clips import read_clips
+from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.sanity import STAGES, _spread, sanity
 from vidcam.system.progress import silent
 
@@ -21,8 +20,8 @@ METHODS = ("gradcam", "gradcam++", "neutral-gradcam")
 
 def checked(model: Model, folder: Path, count: int = 3, seed: int = 0) -> dict[str, object]:
     clips = read_clips(write_set(folder, 6, broken={0}), out=folder / "out")
-    question = Question(METHODS, (), Ask(METHODS), (model.spec.layer or "",), "mean", "black", 4)
-    return sanity(model, question, clips.entries, count=count, seed=seed, progress=silent)
+    request = ScoreRequest(methods=METHODS, layers=(model.spec.layer or "",), batch_size=4)
+    return sanity(model, request, clips.entries, count=count, seed=seed, progress=silent)
 
 
 def test_maps_of_a_model_without_weights_to_draw_are_not_compared(tmp_path: Path) -> None:

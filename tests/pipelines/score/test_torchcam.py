@@ -16,13 +16,12 @@ import torch
 from torch import Tensor
 
 from tests.helpers.nets import TINY_SPEC, HiddenHead, seeded
-from vidcam.cam.ask import Ask
 from vidcam.cam.explain import explain
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.analyse import Question
 from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.samples import Sample
 
 METHODS = ("gradcam", "gradcam+", "hirescam")
@@ -61,8 +60,8 @@ def clip(number: int) -> Tensor:
 def ours() -> list[list[dict[str, Any]]]:
     chosen = model()
     options = ScoreOptions(methods=METHODS, measures=("drop", "insertion-deletion"), controls=False)
-    question = Question(METHODS, (), Ask(METHODS), ("relu",), "mean", "black", 8)
-    scorer = ClipScorer(chosen, question, options, None)
+    request = ScoreRequest(methods=METHODS, layers=("relu",), batch_size=8)
+    scorer = ClipScorer(chosen, request, options, None)
     samples = (Sample(Entry(n, str(n), str(n)), clip(n), 0.0, None) for n in range(CLIPS))
     return [scorer.score(sample) for sample in samples]
 
