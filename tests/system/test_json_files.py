@@ -1,0 +1,85 @@
+"""Dataclasses through JSON and back, and what is refused on the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+from vidcam.errors import InputError
+from vidcam.system.json_files import as_plain, from_json, read_json, to_json, write_json
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """A number that may be undefined."""
+
+    value: float | None
+    cells: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """Everything that documents are made of."""
+
+    name: str
+    inner: Inner
+    by_name: Mapping[str, Inner] = field(default_factory=dict)
+    kind: Literal["a", "b"] = "a"
+
+
+WHOLE = Outer("ü\n", Inner(0.1, ((1, 2), (3, 4))), {"gradcam++": Inner(None)}, "b")
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", WHOLE)
+    assert read_json(tmp_path / "a.json", Outer) == WHOLE
+    assert (tmp_path / "a.json").read_text("utf-8").endswith("}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, np.float64("nan")])
+def test_undefined_is_null(value: Any) -> None:
+    assert to_json(Inner(value), indent=0) == '{"value":null,"cells":[]}'
+
+
+def test_numpy_and_paths_are_plain() -> None:
+    plain = as_plain({"a": np.float64(0.5), "b": np.arange(2), "c": Path("x/y"), "d": Inner(1.0)})
+    assert plain == {"a": 0.5, "b": [0, 1], "c": "x/y", "d": {"value": 1.0, "cells": []}}
+    with pytest.raises(TypeError, match="object cannot be written"):
+        to_json({"a": object()})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "truncated"),
+        ('{"name": "a"}', "inner"),
+        ('{"name": 3, "inner": {"value": 1}}', "name"),
+        ('{"name": "a", "inner": {"value": 1}, "kind": "c"}', "kind"),
+        ('{"name": "a", "inner": {"value": 1, "cells": [[1, "x"]]}}', r"cells\[0\]\[1\]"),
+        ("[" * 100_000, "deeply|array"),
+        (b"\xff", "malformed|invalid"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_named(text: str | bytes, told: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=told):
+        from_json(text, Outer)
+    path = tmp_path / "a.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError, match=r"a\.json is damaged or of another version"):
+        read_json(path, Outer)
+
+
+def test_keys_of_a_later_version_are_passed_over() -> None:
+    assert from_json('{"value": 2, "later": [1]}', Inner) == Inner(2.0)
+
+
+def test_a_file_that_is_not_there_is_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_json(tmp_path / "nowhere.json", Outer)
