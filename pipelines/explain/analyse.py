@@ -35,8 +35,8 @@ from vidcam.pipelines.windows import batches
 from vidcam.preprocess import fill_for, grey_input, hide
 from vidcam.results.explanation import GUIDED, Explanation, mapped, per_clip_arrays
 from vidcam.sampling import Window
-from vidcam.system.progress import Progress
-from vidcam.system.threads import Clock, prefetch
+from vidcam.system.progress import Progress, StageTimer
+from vidcam.system.threads import prefetch
 from vidcam.video.reader import VideoReader
 
 EXPLAINING = "explaining windows"
@@ -116,7 +116,7 @@ def analyse(
     footage: Footage,
     question: Question,
     *,
-    clock: Clock,
+    clock: StageTimer,
     progress: Progress,
     spill: Spill | None = None,
 ) -> tuple[Answer, ...]:
@@ -186,7 +186,7 @@ class _Analysis:
     """One run over a film's windows."""
 
     def __init__(
-        self, model: Model, footage: Footage, question: Question, *, clock: Clock, progress: Progress, spill: Spill
+        self, model: Model, footage: Footage, question: Question, *, clock: StageTimer, progress: Progress, spill: Spill
     ) -> None:
         self._model, self._footage, self._question = model, footage, question
         self._clock, self._progress = clock, progress

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vidcam.errors import OutputError, RunError
-from vidcam.system.signals import held_back
+from vidcam.system.signals import defer_signals
 
 HIDDEN_ENDING = ".part"
 """Ends the hidden name, before the destination's own suffix."""
@@ -59,14 +59,14 @@ class AtomicFile:
         Raises:
             OSError: it cannot be renamed.
         """
-        with held_back():
+        with defer_signals():
             if sync:
                 _sync(self.part)
             self.part.replace(self.path)
 
     def discard(self) -> None:
         """Remove what was written; nothing happens after `commit`."""
-        with held_back(), suppress(OSError):
+        with defer_signals(), suppress(OSError):
             self.part.unlink(missing_ok=True)
 
 
@@ -85,7 +85,7 @@ def atomic_write(path: Path, *, overwrite: bool = True, sync: bool = False) -> I
     """
     file: AtomicFile | None = None
     try:
-        with held_back():
+        with defer_signals():
             file = AtomicFile(path, overwrite=overwrite)
         with disk_errors(path):
             yield file.part
@@ -121,15 +121,15 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """
     stage: Path | None = None
     try:
-        with held_back():
+        with defer_signals():
             stage = hidden_folder(path)
         with disk_errors(path):
             yield stage
-            with held_back():
+            with defer_signals():
                 replace_folder(stage, path)
     finally:
         if stage is not None:
-            with held_back():
+            with defer_signals():
                 shutil.rmtree(stage, ignore_errors=True)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from vidcam.errors import EncodeError, OutputError
 from vidcam.media import Frames
-from vidcam.system.signals import held_back
+from vidcam.system.signals import defer_signals
 from vidcam.video.claim import claim
 
 TIMES = "times.csv"
@@ -44,7 +44,7 @@ class PictureFolder:
         if not self._path.parent.is_dir():
             raise OutputError(f"the folder '{self._path.parent}' does not exist; expected one to write into; create it")
         try:
-            with held_back():
+            with defer_signals():
                 self._stage = Path(tempfile.mkdtemp(prefix=f".{self._path.name[:40]}-", dir=self._path.parent))
         except OSError as exc:
             raise OutputError(
@@ -71,10 +71,10 @@ class PictureFolder:
     ) -> None:
         try:
             if kind is None:
-                with held_back(), _disk_errors(self._path):
+                with defer_signals(), _disk_errors(self._path):
                     self._finish()
         finally:
-            with held_back():
+            with defer_signals():
                 shutil.rmtree(self._stage, ignore_errors=True)
 
     def _finish(self) -> None:
@@ -93,7 +93,7 @@ def save_picture(path: str | os.PathLike[str], data: bytes | Frames, *, overwrit
         EncodeError: the disk is full or the like.
     """
     destination = Path(path)
-    with held_back():
+    with defer_signals():
         _save(destination, data, overwrite=overwrite)
 
 

@@ -26,7 +26,7 @@ from vidcam.pipelines.explain.saliency import GuidedFilm
 from vidcam.preprocess import to_model_input
 from vidcam.render.signed import guided_on_source
 from vidcam.sampling import plan_windows
-from vidcam.system.threads import Clock
+from vidcam.system.progress import StageTimer
 from vidcam.video.reader import open_video, read_clip
 
 METHOD = "guided-gradcam++"
@@ -44,7 +44,7 @@ class Opened:
         windows = plan_windows(self.reader.info, frames=spec.frames, fps=spec.fps)
         self.footage = Footage(self.reader, windows, spec.geometry(self.reader.info.size))
         question = Question((METHOD,), (1, 3), Ask(("gradcam++",), 0), ("block2",), "mean", "black", 1)
-        self.guided = GuidedFilm(self.model, self.footage, question, self.result.film, Clock())
+        self.guided = GuidedFilm(self.model, self.footage, question, self.result.film, StageTimer())
 
     def saliency(self, index: int, target: int) -> np.ndarray[Any, Any]:
         clip = to_model_input(read_clip(self.reader, self.footage.windows[index].times), self.model.spec).tensor
