@@ -296,7 +296,7 @@ def test_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "touch", refuse)
+    monkeypatch.setattr("vidcam.system.atomic.os.open", refuse)
     with pytest.raises(OutputError, match=r"nothing can be written into .* \(Permission denied\)"):
         write(tmp_path / "a.mp4", smooth_frames(1, 16, 16))
 
