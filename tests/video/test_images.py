@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.clips import frames_of
 from tests.helpers.odd import images, level
 from tests.helpers.videos import noise_frames
 from vidcam.errors import MediaError
-from vidcam.video import open_video, probe, read_clip
+from vidcam.video import open_video, probe
 from vidcam.video.images import natural_key
 
 
@@ -21,9 +22,9 @@ def test_natural_order_and_times(tmp_path: Path) -> None:
         pairs = [(second, float(frame.mean())) for second, frame in reader.frames()]
         assert reader.info.decoder == "images"
         assert (reader.info.fps, reader.info.duration_seconds, reader.notes) == (Fraction(10), 5.0, ())
-        clip = read_clip(reader, np.array([4.95, 0.0, 1.25]))
+        chosen, _ = frames_of(reader, np.array([4.95, 0.0, 1.25]))
     np.testing.assert_allclose(pairs, [(index / 10, level(index)) for index in range(50)], atol=1e-9)
-    assert clip.frames.mean(axis=(1, 2, 3)).tolist() == [level(49), level(0), level(12)]
+    assert chosen.mean(axis=(1, 2, 3)).tolist() == [level(49), level(0), level(12)]
 
 
 def test_the_default_rate_is_said(tmp_path: Path) -> None:
