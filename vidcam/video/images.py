@@ -6,8 +6,7 @@ one's; one that cannot be read shows the one before it; both are said in the not
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -131,6 +130,8 @@ def image_files(folder: Path) -> tuple[Path, ...]:
     Raises:
         MediaError: there is none, or the folder cannot be listed.
     """
+    from natsort import natsort_keygen, ns  # only who has a folder of images pays for it
+
     try:
         found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
     except OSError as exc:
@@ -143,13 +144,8 @@ def image_files(folder: Path) -> tuple[Path, ...]:
             f"{str(folder)!r} is a folder without images; expected {', '.join(SUFFIXES)}; pass a video file or a "
             "folder of images"
         )
-    return tuple(sorted(visible, key=lambda path: natural_key(path.name)))
-
-
-def natural_key(name: str) -> tuple[Sequence[tuple[bool, int, str]], str]:
-    """For sorting: numbers by value, letters without case; the name itself decides what is left."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
-    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts], name
+    in_number_order = natsort_keygen(alg=ns.IGNORECASE)
+    return tuple(sorted(visible, key=lambda path: (in_number_order(path.name), path.name)))
 
 
 def load_image(path: Path) -> _Picture:
