@@ -13,12 +13,11 @@ import numpy as np
 import pytest
 
 from tests.helpers.clips import frames_of
-from tests.helpers.videos import LOSSLESS_RGB, Frames, click, flat_frames, noise_frames, write_video
+from tests.helpers.videos import LOSSLESS_RGB, Frames, click, flat_frames, frame_index_of, noise_frames, write_video
 from vidcam.errors import MediaError, ShapeError
 from vidcam.media import Seconds
 from vidcam.video import open_video, probe
 from vidcam.video.pyav_reader import PyAVReader
-from vidcam.video.timeline import scan_timeline
 
 COUNT = 60
 
@@ -262,9 +261,10 @@ def test_two_readings_in_two_threads(tmp_path: Path) -> None:
 
 
 def test_first_frame_that_never_comes(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    timeline = scan_timeline(str(short))
+    frame_index = frame_index_of(short)
     monkeypatch.setattr(
-        "vidcam.video.pyav_reader.open_timeline", lambda _: (replace(timeline, ticks=timeline.ticks[:3] - 1), None)
+        "vidcam.video.pyav_reader.read_frame_index",
+        lambda _: (replace(frame_index, ticks=frame_index.ticks[:3] - 1), None),
     )
     with pytest.raises(MediaError, match=r"no frame of .* can be decoded"):
         open_video(short)

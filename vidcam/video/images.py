@@ -17,10 +17,10 @@ from PIL import Image, ImageOps
 from vidcam.errors import MediaError
 from vidcam.media import Frames, VideoInfo
 from vidcam.video.damage import Damage
+from vidcam.video.frame_index import FrameIndex
 from vidcam.video.indexed import IndexedReader
 from vidcam.video.limits import require_reasonable
 from vidcam.video.pixels import on_black
-from vidcam.video.timeline import Timeline
 
 IMAGES = "images"
 """What `VideoInfo.decoder` is for a folder of images."""
@@ -43,8 +43,8 @@ class ImageFolderReader(IndexedReader):
     def __init__(self, folder: str, *, fps: Fraction | None = None) -> None:
         self._files = image_files(Path(folder))
         rate, count = fps or DEFAULT_FPS, len(self._files)
-        line = Timeline(np.arange(count), np.zeros(0, np.int64), count, 1, 1 / rate)
-        self._damage = Damage(line)
+        frame_index = FrameIndex(np.arange(count), np.zeros(0, np.int64), count, 1, 1 / rate)
+        self._damage = Damage(frame_index)
         self._is_closed = False
         first = self._first()
         self._size = first.pixels.shape[:2]
@@ -54,9 +54,9 @@ class ImageFolderReader(IndexedReader):
             size=(self._size[0], self._size[1]),
             rotation_degrees=0,
             fps=rate,
-            pts_seconds=line.seconds(),
-            duration_seconds=float(line.duration()),
-            time_base=line.time_base,
+            pts_seconds=frame_index.seconds(),
+            duration_seconds=float(frame_index.duration()),
+            time_base=frame_index.time_base,
             codec=first.codec,
             pixel_format=first.mode,
             has_audio=False,
