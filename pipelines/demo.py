@@ -10,7 +10,7 @@ from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.models.sample import sample_clip
 from vidcam.motion.clip import make_clip
-from vidcam.motion.motions import LABELS
+from vidcam.motion.paths import LABELS
 from vidcam.pipelines.study.motion_set import write_film
 from vidcam.system.progress import Progress, silent
 

@@ -20,7 +20,7 @@ import numpy as np
 from vidcam.errors import OutputError
 from vidcam.media import Frames
 from vidcam.motion.clip import MotionClip, make_clip
-from vidcam.motion.motions import LABELS
+from vidcam.motion.paths import LABELS
 from vidcam.motion.tubes import tubes_of
 from vidcam.pipelines.explain.outputs import slug
 from vidcam.system.atomic import atomic_folder, cannot_write

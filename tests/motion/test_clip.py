@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vidcam.errors import InputError
 from vidcam.motion.clip import DISTRACTORS, SIZE, MotionClip, MotionScene, draw_scene, make_clip, paint
 from vidcam.motion.draws import Draws
-from vidcam.motion.motions import FRAMES, LABELS
+from vidcam.motion.paths import FRAMES, LABELS
 from vidcam.motion.thing import Thing
 
 PAIRS = range(4)

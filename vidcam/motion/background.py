@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vidcam.motion.draws import Draws
-from vidcam.motion.motions import FRAMES, Values
+from vidcam.motion.paths import FRAMES, Values
 
 BLOTCHES_PX = (16.0, 5.0)
 """Sizes of the blotches, the larger first."""

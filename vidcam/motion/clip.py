@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vidcam.errors import InputError
 from vidcam.motion.background import TextureLayer, draw_background, show
 from vidcam.motion.draws import Draws
-from vidcam.motion.motions import FRAMES, LABELS, Values, acting_path, distracting_path
+from vidcam.motion.paths import FRAMES, LABELS, Values, acting_path, distracting_path
 from vidcam.motion.thing import Thing, cover, draw_thing
 
 SIZE = (64, 64)
