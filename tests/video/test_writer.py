@@ -16,7 +16,7 @@ import pytest
 from tests.helpers.videos import Frames, click, flat_frames, noise_frames, write_video
 from vidcam.errors import EncodeError, OutputError, ShapeError
 from vidcam.video import VideoWriter, open_video, probe
-from vidcam.video.encoders import encoder_of
+from vidcam.video.encoders import Encoder, encoder_of
 
 FPS = Fraction(25)
 TICK = Fraction(1, 25)
@@ -164,6 +164,13 @@ def test_frames_are_decoded_in_the_order_of_their_display(name: str, file: str, 
     data = path.read_bytes()
     assert b"Lavc" not in data
     assert b"Lavf6" not in data
+
+
+def test_an_encoder_that_reorders_frames_is_refused(tmp_path: Path) -> None:
+    reordering = Encoder("libx264", "h264", (("bf", "2"), ("b_strategy", "0")))
+    with pytest.raises(EncodeError, match="another order than they are displayed, expected one without B-frames"):
+        write(tmp_path / "a.mp4", flat_frames([30] * 60), encoder=reordering)
+    assert list(tmp_path.iterdir()) == []
 
 
 ABANDONED = """if True:

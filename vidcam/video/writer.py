@@ -187,6 +187,11 @@ class VideoWriter:
 
     def _mux_waiting(self, packet: Packet[VideoStream], end_tick: int) -> None:
         packet.duration = end_tick - _pts(packet)
+        if end_tick <= _pts(packet):
+            raise EncodeError(
+                f"the encoder of '{self._path}' stores frames in another order than they are displayed, expected one "
+                "without B-frames; choose another encoder"
+            )
         if self._sound is not None:
             self._sound.mux_until(_pts(packet) * self._time_base)
         self._container.mux(packet)
