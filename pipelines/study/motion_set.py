@@ -119,7 +119,6 @@ def _make_place(folder: Path) -> None:
     """Make the folders above; what is there already must be an empty folder."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"'{folder}' holds something already, expected a new or empty folder; choose another")
-
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
@@ -132,13 +131,10 @@ def _write_clip(stage: Path, request: Request, scale: int) -> dict[str, str | in
     path, boxes = f"clips/{request.stem}.mp4", f"truth/{request.stem}.json"
     write_film(stage / path, [clip.frames], scale=scale)
     (stage / boxes).write_text(json.dumps(tubes_of(clip, scale=scale)), encoding="utf-8")
-    _write_masks(stage / "truth" / f"{request.stem}.npz", clip)
+    truth = stage / "truth" / f"{request.stem}.npz"
+    np.savez_compressed(truth, masks=clip.masks, intervals=np.array(clip.intervals), label=clip.label)
     row = (path, LABELS[request.label], request.group, boxes, request.actors)
     return dict(zip(COLUMNS, row, strict=True))
-
-
-def _write_masks(path: Path, clip: MotionClip) -> None:
-    np.savez_compressed(path, masks=clip.masks, intervals=np.array(clip.intervals), label=clip.label)
 
 
 def _write_manifest(path: Path, rows: Iterable[dict[str, str | int]]) -> None:

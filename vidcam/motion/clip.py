@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vidcam.errors import InputError
 from vidcam.motion.background import TextureLayer, draw_background, show
 from vidcam.motion.draws import Draws
-from vidcam.motion.paths import FRAMES, LABELS, Values, acting_path, distracting_path
+from vidcam.motion.paths import FRAMES, LABELS, Values, acting_path, distracting_path, reverse_of
 from vidcam.motion.thing import Thing, cover, draw_thing
 
 SIZE = (64, 64)
@@ -66,7 +66,7 @@ class MotionClip:
         """The clip with time reversed, which is of the other class of its pair."""
         count = len(self.frames)
         intervals = tuple((count - end, count - start) for start, end in self.intervals)
-        return MotionClip(self.frames[::-1].copy(), self.label ^ 1, self.masks[:, ::-1].copy(), intervals)
+        return MotionClip(self.frames[::-1].copy(), reverse_of(self.label), self.masks[:, ::-1].copy(), intervals)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -104,7 +104,7 @@ def hidden_folder(path: Path) -> Path:
         OutputError: the parent does not exist or cannot be written to.
     """
     _require_parent(path)
-    folder = path.with_name(f".{path.name[:_STEM_LENGTH]}.{secrets.token_hex(8)}{HIDDEN_ENDING}")
+    folder = path.parent / f".{path.name[:_STEM_LENGTH]}.{secrets.token_hex(8)}{HIDDEN_ENDING}"
     try:
         folder.mkdir()
     except OSError as exc:

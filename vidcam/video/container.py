@@ -71,7 +71,8 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
     """
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream) or _is_cover(stream):
-        kinds = ", ".join(sorted({_kind(other) for other in container.streams})) or "no streams"
+        found = {"a cover picture" if _is_cover(other) else other.type for other in container.streams}
+        kinds = ", ".join(sorted(found)) or "no streams"
         raise MediaError(f"{path!r} holds no video stream, only {kinds}; expected a video; check the file")
     if getattr(stream, "codec_context", None) is None:
         raise MediaError(
@@ -95,7 +96,3 @@ def stream_notes(container: InputContainer, chosen: VideoStream) -> tuple[str, .
 
 def _is_cover(stream: Stream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
-
-
-def _kind(stream: Stream) -> str:
-    return "a cover picture" if _is_cover(stream) else stream.type

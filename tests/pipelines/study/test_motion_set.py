@@ -12,7 +12,6 @@ import pytest
 from vidcam.errors import OutputError, RunError
 from vidcam.motion import make_clip
 from vidcam.motion.tubes import tubes_of
-from vidcam.pipelines.study import motion_set
 from vidcam.pipelines.study.motion_set import Request, mixed, write_motion_set
 from vidcam.video.reader import open_video
 
@@ -83,10 +82,10 @@ def test_nothing_is_written_over_and_nothing_is_left_of_a_failure(
     with pytest.raises(OutputError, match=r"nothing can be written into .*full/file'"):
         write_motion_set(REQUESTS, tmp_path / "full" / "file" / "set")
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(motion_set, "_write_masks", fail)
+    monkeypatch.setattr("numpy.savez_compressed", fail)
     with pytest.raises(RunError, match="No space left"):
         write_motion_set(REQUESTS, tmp_path / "set")
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
