@@ -10,7 +10,7 @@ from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.models.sample import sample_clip
 from vidcam.motion.clip import make_clip
-from vidcam.motion.motions import LABELS
+from vidcam.motion.paths import LABELS
 from vidcam.pipelines.study.motion_set import write_film
 from vidcam.system.progress import Progress, silent
 
@@ -23,7 +23,7 @@ _PIXEL_PX = 4  # the film is 256 × 256, for people
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scene:
+class DemoInput:
     """A model, a film for it, and what there is to say of the choice; an empty sentence if nothing."""
 
     model: Model
@@ -31,7 +31,7 @@ class Scene:
     note: str = ""
 
 
-def demo_scene(out: Path, *, offline: bool, device: str = "auto", progress: Progress = silent) -> Scene:
+def demo_input(out: Path, *, offline: bool, device: str = "auto", progress: Progress = silent) -> DemoInput:
     """The real clip and I3D, both fetched once; if they cannot be had, or are not wanted, what is made here.
 
     Args:
@@ -47,12 +47,12 @@ def demo_scene(out: Path, *, offline: bool, device: str = "auto", progress: Prog
         return _made(out, device)
     try:
         film = sample_clip(progress)
-        return Scene(load_model("i3d", device=device, progress=progress), film)
+        return DemoInput(load_model("i3d", device=device, progress=progress), film)
     except (WeightsError, OutputError) as exc:
         return _made(out, device, f"{OFFLINE_MODEL} explains a made clip, as the real one or I3D cannot be had: {exc}")
 
 
-def _made(out: Path, device: str, note: str = "") -> Scene:
+def _made(out: Path, device: str, note: str = "") -> DemoInput:
     """Three scenes of one motion: one, two and three actors."""
     model = load_model(OFFLINE_MODEL, device=device)
     try:
@@ -62,4 +62,4 @@ def _made(out: Path, device: str, note: str = "") -> Scene:
             f"'{out}' cannot be made ({exc.strerror}); expected a folder to write to; choose another with -o"
         ) from exc
     clips = [make_clip(_SEED, _LABEL, actors=actors).frames for actors in (1, 2, 3)]
-    return Scene(model, write_film(out / MADE_CLIP, clips, scale=_PIXEL_PX), note)
+    return DemoInput(model, write_film(out / MADE_CLIP, clips, scale=_PIXEL_PX), note)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vidcam.models.specs import TINY_R3D_SPEC
 from vidcam.motion.clip import SIZE
-from vidcam.motion.motions import FRAMES
+from vidcam.motion.paths import FRAMES
 from vidcam.pipelines.study.motion_set import mixed
 from vidcam.preprocess import scale_pixels
 

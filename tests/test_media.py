@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vidcam.errors import ShapeError
-from vidcam.media import Clip, VideoInfo
+from vidcam.media import VideoInfo
 
 
 def info(pts: Any, duration: float = 10.0) -> VideoInfo:
@@ -53,31 +53,3 @@ def test_info_prints_short_without_its_time_stamps() -> None:
     assert "size=(90, 160)" in text
     assert "pts_seconds" not in text
     assert len(text) < 300
-
-
-def clip(shape: tuple[int, ...] = (4, 6, 8, 3), dtype: type = np.uint8, stamps: tuple[int, ...] = (4,)) -> Clip:
-    return Clip(np.zeros(shape, dtype), np.zeros(stamps))
-
-
-def test_clip_has_a_length_and_a_short_repr() -> None:
-    made = Clip(np.zeros((3, 6, 8, 3), np.uint8), np.array([0.5, 0.54, 0.58]))
-    assert len(made) == 3
-    assert repr(made) == "Clip(frames=(3, 6, 8, 3), pts_seconds=0.500..0.580)"
-
-
-def test_clip_may_be_looped() -> None:
-    assert len(Clip(np.zeros((4, 2, 2, 3), np.uint8), np.array([0.0, 0.04, 0.0, 0.04]))) == 4
-
-
-@pytest.mark.parametrize(
-    ("shape", "dtype"), [((4, 6, 8), np.uint8), ((4, 3, 6, 8), np.uint8), ((4, 6, 8, 3), np.float32)]
-)
-def test_clip_takes_rgb_bytes_only(shape: tuple[int, ...], dtype: type) -> None:
-    with pytest.raises(ShapeError, match=r"frames must be \(T, H, W, 3\) uint8, got self.frames.shape = .*dtype"):
-        clip(shape, dtype)
-
-
-@pytest.mark.parametrize(("count", "stamps"), [(4, (3,)), (4, (4, 1)), (0, (0,))])
-def test_clip_needs_a_stamp_for_each_frame(count: int, stamps: tuple[int, ...]) -> None:
-    with pytest.raises(ShapeError, match=r"frames and pts_seconds must agree in T >= 1, got "):
-        clip((count, 6, 8, 3), np.uint8, stamps)

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms import functional as vision
 
+from tests.helpers.clips import model_input
 from vidcam.errors import InputError, ShapeError
 from vidcam.fill import FILLS, Fill
 from vidcam.geometry import Geometry
-from vidcam.media import Clip
 from vidcam.preprocess import crop_frames, fill_for, grey_input, hide, mean_rgb, reorder_frames, scale_pixels
-from vidcam.preprocess import to_model_input as make_input
 from vidcam.spec import MeanCube, ModelSpec, Scaling
 
 KINETICS = Scaling((110.2, 100.64, 96.0), (58.15, 56.47, 55.34))
@@ -89,12 +88,10 @@ def test_a_resized_ramp_keeps_its_place() -> None:
 def test_a_clip_becomes_one_batch_in_the_models_layout() -> None:
     frames = noise(4, 24, 30)
     model = spec((24, 30), (24, 30), PLAIN)
-    made = make_input(Clip(frames, np.arange(4.0)), model)
-    assert made.tensor.shape == (1, 3, 4, 24, 30)
-    assert made.tensor.is_contiguous()
-    assert made.geometry == model.geometry((24, 30))
+    tensor = model_input(frames, model)
+    assert tensor.shape == (1, 3, 4, 24, 30)
     for t, channel in [(0, 0), (3, 1), (2, 2)]:
-        np.testing.assert_array_equal(made.tensor[0, channel, t].numpy(), frames[t, :, :, channel])
+        np.testing.assert_array_equal(tensor[0, channel, t].numpy(), frames[t, :, :, channel])
 
 
 def test_frames_are_not_changed_and_may_have_any_strides() -> None:
@@ -191,7 +188,7 @@ def scaled(pixels: NDArray[np.float64], scaling: Scaling) -> NDArray[np.float64]
 def test_hiding_in_the_models_values_is_hiding_pixels(fill: Fill, scaling: Scaling) -> None:
     frames = noise(4, 24, 30)
     model = spec((24, 30), (24, 30), scaling)
-    tensor = make_input(Clip(frames, np.arange(4.0)), model).tensor
+    tensor = model_input(frames, model)
     heat = np.random.default_rng(8).random((4, 24, 30))
     pixels = frames.astype(np.float64)
     keep = heat[..., None]
@@ -213,7 +210,7 @@ def test_a_full_map_hides_nothing_and_an_empty_one_everything(fill: Fill) -> Non
 def test_black_is_pixel_0_where_a_cube_is_subtracted() -> None:
     frames = noise(4, 24, 30)
     frames[:, 5:9, 7:20] = 0
-    tensor = make_input(Clip(frames, np.arange(4.0)), spec((24, 30), (24, 30), CUBE)).tensor
+    tensor = model_input(frames, spec((24, 30), (24, 30), CUBE))
     black = fill_for(tensor, "black", CUBE)
     assert black.shape == (1, 3, 4, 24, 30)
     assert torch.equal(black[..., 5:9, 7:20], tensor[..., 5:9, 7:20])
@@ -224,10 +221,7 @@ def test_black_is_pixel_0_where_a_cube_is_subtracted() -> None:
 
 @pytest.mark.parametrize("fill", FILLS)
 def test_fills_of_a_cube_are_for_each_clip_of_a_batch(fill: Fill) -> None:
-    clips = [
-        make_input(Clip(f, np.arange(4.0)), spec((24, 30), (24, 30), CUBE)).tensor
-        for f in (noise(4, 24, 30), noise(4, 24, 30)[:, ::-1])
-    ]
+    clips = [model_input(f, spec((24, 30), (24, 30), CUBE)) for f in (noise(4, 24, 30), noise(4, 24, 30)[:, ::-1])]
     both = fill_for(torch.cat(clips), fill, CUBE).expand(2, -1, -1, -1, -1)
     for index, clip in enumerate(clips):
         torch.testing.assert_close(both[index], fill_for(clip, fill, CUBE)[0], rtol=0, atol=1e-5)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -114,47 +113,17 @@ def test_on_display_by_hand() -> None:
     assert frames_on_display(info, moments).tolist() == [0, 0, 0, 0.1, 0.1, 0.1, 0.5, 0.5, 0.5]
 
 
-@pytest.mark.parametrize(
-    ("short", "expected"),
-    [
-        ("hold", [0, 1, 2, 3, 3, 3, 3, 3]),
-        ("loop", [0, 1, 2, 3, 0, 1, 2, 3]),
-        ("stretch", [0, 0, 1, 1, 2, 2, 3, 3]),
-    ],
-)
-def test_short_film(short: Literal["hold", "loop", "stretch"], expected: list[int]) -> None:
+def test_the_last_frame_of_a_short_film_is_held() -> None:
     info = steady(4, 16)
-    (window,) = plan_windows(info, frames=8, fps=Fraction(16), short=short)
+    (window,) = plan_windows(info, frames=8, fps=Fraction(16))
     assert (window.start_seconds, window.end_seconds) == (0, 0.25)
-    assert indices(info, window) == expected
+    assert indices(info, window) == [0, 1, 2, 3, 3, 3, 3, 3]
 
 
-@pytest.mark.parametrize("short", ["hold", "loop", "stretch"])
-def test_a_single_frame_fills_every_slot(short: Literal["hold", "loop", "stretch"]) -> None:
-    (window,) = plan_windows(film([0], 0.04), frames=16, fps=I3D_RATE, short=short)
+def test_a_single_frame_fills_every_slot() -> None:
+    (window,) = plan_windows(film([0], 0.04), frames=16, fps=I3D_RATE)
     assert window.times.tolist() == [0.0] * 16
     assert (window.start_seconds, window.end_seconds) == (0, 0.04)
-
-
-@pytest.mark.parametrize("short", ["hold", "loop", "stretch"])
-def test_the_policy_for_short_films_does_not_touch_long_ones(short: Literal["hold", "loop", "stretch"]) -> None:
-    theirs = plan_windows(TEN_SECONDS, frames=16, fps=I3D_RATE, short=short)
-    for window, held in zip(theirs, plan_windows(TEN_SECONDS, frames=16, fps=I3D_RATE), strict=True):
-        np.testing.assert_array_equal(window.times, held.times)
-
-
-@pytest.mark.parametrize("count", [2, 5, 7, 10])
-def test_a_loop_goes_round_exactly(count: int) -> None:
-    info = steady(count, 25)
-    (window,) = plan_windows(info, frames=48, fps=Fraction(25), short="loop")
-    assert indices(info, window) == [j % count for j in range(48)]
-
-
-@pytest.mark.parametrize("count", [4, 7, 10])
-def test_a_loop_of_rounded_stamps_goes_round_exactly(count: int) -> None:
-    info = milliseconds(count, 15)
-    (window,) = plan_windows(info, frames=2 * count, fps=Fraction(15), short="loop")
-    assert indices(info, window) == [j % count for j in range(2 * count)]
 
 
 def test_one_clip_from_a_given_start() -> None:
@@ -163,18 +132,10 @@ def test_one_clip_from_a_given_start() -> None:
     assert indices(TEN_SECONDS, window) == list(range(75, 107, 2))
 
 
-@pytest.mark.parametrize(
-    ("short", "expected"),
-    [
-        ("hold", [246, 248, *[249] * 14]),
-        ("loop", [246, 248] * 8),
-        ("stretch", [246] * 4 + [247] * 4 + [248] * 4 + [249] * 4),
-    ],
-)
-def test_a_clip_that_starts_late_is_filled(short: Literal["hold", "loop", "stretch"], expected: list[int]) -> None:
-    (window,) = plan_windows(TEN_SECONDS, frames=16, fps=I3D_RATE, clip_start_seconds=9.84, short=short)
+def test_a_clip_that_starts_late_is_filled() -> None:
+    (window,) = plan_windows(TEN_SECONDS, frames=16, fps=I3D_RATE, clip_start_seconds=9.84)
     assert window.end_seconds == 10.0
-    assert indices(TEN_SECONDS, window) == expected
+    assert indices(TEN_SECONDS, window) == [246, 248, *[249] * 14]
 
 
 @pytest.mark.parametrize("start", [-0.1, 10.0, 1e9, float("nan"), float("inf")])

@@ -1,4 +1,4 @@
-"""Video as values: what a file holds, and frames together with their time stamps.
+"""Video as values: what a file holds, and when each of its frames is displayed.
 
 Seconds count from the first displayed frame of the video. Sizes are `(height, width)` in square pixels as displayed,
 that is, after the pixel aspect and the rotation that the file asks for. Time stamps are the file's own, never
@@ -73,30 +73,3 @@ class VideoInfo:
     def frame_count(self) -> int:
         """Number of displayed frames."""
         return int(self.pts_seconds.size)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Clip:
-    """Frames and when each of them is displayed.
-
-    Attributes:
-        frames: (T, H, W, 3) uint8, RGB.
-        pts_seconds: (T,) float64, the frames' own time stamps; not necessarily increasing (it may be looped).
-    """
-
-    frames: Frames
-    pts_seconds: Seconds
-
-    def __post_init__(self) -> None:
-        shapes = f"{self.frames.shape = }, {self.frames.dtype = }, {self.pts_seconds.shape = }"
-        if self.frames.ndim != 4 or self.frames.shape[-1] != 3 or self.frames.dtype != np.uint8:
-            raise ShapeError(f"frames must be (T, H, W, 3) uint8, got {shapes}")
-        if self.pts_seconds.shape != self.frames.shape[:1] or self.pts_seconds.size == 0:
-            raise ShapeError(f"frames and pts_seconds must agree in T >= 1, got {shapes}")
-
-    def __len__(self) -> int:
-        return int(self.frames.shape[0])
-
-    def __repr__(self) -> str:
-        first, last = self.pts_seconds[0], self.pts_seconds[-1]
-        return f"Clip(frames={self.frames.shape}, pts_seconds={first:.3f}..{last:.3f})"

@@ -9,7 +9,6 @@ works on the model's input and is exactly the pixel-space mask, if the fill f is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,16 +19,7 @@ from torch.nn import functional
 from vidcam.errors import InputError, ShapeError
 from vidcam.fill import BLUR_SHARE, FILLS, Fill
 from vidcam.geometry import Geometry
-from vidcam.media import Clip
 from vidcam.spec import MeanCube, ModelSpec, Scaling
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ModelInput:
-    """A tensor as the model takes it, (N, C, T, H, W) float32, and where its pixels came from."""
-
-    tensor: Tensor
-    geometry: Geometry
 
 
 def crop_frames(frames: NDArray[np.uint8], spec: ModelSpec, geometry: Geometry) -> Tensor:
@@ -56,14 +46,6 @@ def crop_frames(frames: NDArray[np.uint8], spec: ModelSpec, geometry: Geometry) 
             pixels = pixels.round_()
     bottom, right = geometry.top_px + geometry.crop_size[0], geometry.left_px + geometry.crop_size[1]
     return pixels[:, :, geometry.top_px : bottom, geometry.left_px : right].contiguous()
-
-
-def to_model_input(clip: Clip, spec: ModelSpec) -> ModelInput:
-    """A clip as the model takes it, with N = 1."""
-    height, width = clip.frames.shape[1:3]
-    geometry = spec.geometry((height, width))
-    pixels = crop_frames(clip.frames, spec, geometry).transpose(0, 1).unsqueeze(0)  # (1, 3, T, H, W)
-    return ModelInput(scale_pixels(pixels, spec.scaling).contiguous(), geometry)
 
 
 def scale_pixels(pixels: Tensor, scaling: Scaling) -> Tensor:

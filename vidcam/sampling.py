@@ -8,8 +8,9 @@ A window of T frames at rate r spans T/r seconds; slot j shows the frame that is
 
 Windows follow each other by span x (1 - overlap); the last is shifted back to end with the film. Windows of a single
 frame do not overlap: each shows the frame on display in its middle, which is the nearest one that was looked at to any
-moment in it, and the last is cut off where the film ends. Intervals are half-open. A time stamp up to 1 ms after its
-slot still counts as on display (containers round to milliseconds).
+moment in it, and the last is cut off where the film ends. Slots after the end of the film show its last frame.
+Intervals are half-open. A time stamp up to 1 ms after its slot still counts as on display (containers round to
+milliseconds).
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
 
 import numpy as np
 
@@ -25,9 +25,6 @@ from vidcam.errors import InputError, ShapeError
 from vidcam.media import Seconds, VideoInfo
 
 ROUNDING_SECONDS = 1e-3
-
-ShortPolicy = Literal["hold", "loop", "stretch"]
-"""A video shorter than a window: `hold` its last frame, `loop` it, or `stretch` it over all slots."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +70,6 @@ def plan_windows(
     clip_start_seconds: float | None = None,
     start_seconds: float | None = None,
     end_seconds: float | None = None,
-    short: ShortPolicy = "hold",
 ) -> tuple[Window, ...]:
     """The windows of a film, or the one that starts at a given moment.
 
@@ -87,7 +83,6 @@ def plan_windows(
         start_seconds: where the first window starts; None: with the film. One that would reach beyond the film starts
             earlier.
         end_seconds: where the last window ends, if the part is as long as a window; None: with the film.
-        short: what fills the slots where the film ends before the window does.
 
     Returns:
         At least one window, by start.
@@ -108,7 +103,8 @@ def plan_windows(
         if 0.0 < abs(follower - ends[index]) < ROUNDING_SECONDS:  # windows that touch, but for rounding
             ends[index] = follower
     middle = axis.span / 2 if frames == 1 and clip_start_seconds is None else 0.0
-    slots = [axis.stamps(start + middle + _offsets(axis, start, short)) for start in starts]
+    offsets = np.arange(frames, dtype=np.float64) * (axis.span / frames)
+    slots = [axis.stamps(start + middle + offsets) for start in starts]
     return tuple(Window(*window) for window in zip(begins, ends, slots, strict=True))
 
 
@@ -188,16 +184,3 @@ def _starts(axis: _Axis, overlap: float, part: tuple[float, float]) -> list[floa
     step = axis.step(overlap)
     regular = math.ceil((last - first - ROUNDING_SECONDS) / step)
     return [*(first + i * step for i in range(regular)), last]
-
-
-def _offsets(axis: _Axis, start: float, short: ShortPolicy) -> Seconds:
-    """Positions of the slots, counted from the window's start."""
-    room = axis.length - start
-    offsets: Seconds = np.arange(axis.frames, dtype=np.float64) * (axis.span / axis.frames)
-    if room < axis.span - ROUNDING_SECONDS:
-        if short == "loop":
-            offsets = np.mod(offsets, room)
-            offsets[room - offsets < ROUNDING_SECONDS] = 0.0  # a round that rounding left unfinished
-        elif short == "stretch":
-            offsets = offsets * (room / axis.span)
-    return offsets

@@ -11,7 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from vidcam.errors import OutputError
-from vidcam.system.signals import held_back
+from vidcam.system.signals import defer_signals
 
 CACHE_VARIABLE = "VIDCAM_CACHE"
 
@@ -42,5 +42,5 @@ def replacing(path: Path) -> Iterator[Path]:
             f"set {CACHE_VARIABLE} to another folder"
         ) from exc
     finally:
-        with held_back(), contextlib.suppress(OSError):
+        with defer_signals(), contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -31,8 +31,8 @@ from vidcam.pipelines.windows import batches
 from vidcam.preprocess import fill_for, hide
 from vidcam.results.explanation import Explanation, mapped, per_clip_arrays
 from vidcam.sampling import Window
-from vidcam.system.progress import Progress
-from vidcam.system.threads import Clock, prefetch
+from vidcam.system.progress import Progress, StageTimer
+from vidcam.system.threads import prefetch
 from vidcam.video.reader import VideoReader
 
 EXPLAINING = "explaining windows"
@@ -82,7 +82,7 @@ def analyse(
     footage: Footage,
     request: ExplainRequest,
     *,
-    clock: Clock,
+    clock: StageTimer,
     progress: Progress,
     spill: Spill | None = None,
 ) -> tuple[Answer, ...]:
@@ -104,7 +104,7 @@ class _Analysis:
     """One run over a film's windows."""
 
     def __init__(
-        self, model: Model, footage: Footage, request: ExplainRequest, *, clock: Clock, progress: Progress, spill: Spill
+        self, model: Model, footage: Footage, request: ExplainRequest, *, clock: StageTimer, progress: Progress, spill: Spill
     ) -> None:
         self._model, self._footage, self._request = model, footage, request
         self._clock, self._progress = clock, progress

@@ -14,7 +14,7 @@ from vidcam.cam.methods import canonical_methods
 from vidcam.errors import InputError
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
-from vidcam.pipelines.explain.analyse import EXPLAINING, Footage, analyse
+from vidcam.pipelines.explain.analyse import Footage, analyse
 from vidcam.pipelines.explain.options import DEFAULT_BATCH, ExplainOptions, rate
 from vidcam.pipelines.explain.outputs import choose_stem, source_of, staging
 from vidcam.pipelines.explain.request import ExplainRequest
@@ -22,17 +22,12 @@ from vidcam.pipelines.explain.result import Asked, Result
 from vidcam.pipelines.explain.spill import Spill
 from vidcam.pipelines.forward import reshape_of, target_layers
 from vidcam.pipelines.prepare import default_methods, prepare
-from vidcam.pipelines.render.draw import DRAWING, PIXEL_SECONDS, drawn_seconds
 from vidcam.results.video import PER_WINDOW, Film
 from vidcam.sampling import plan_windows
-from vidcam.system.progress import Progress, expect, silent
-from vidcam.system.threads import Clock
+from vidcam.system.progress import Progress, StageTimer, silent
 from vidcam.video.images import IMAGES
 from vidcam.video.reader import VideoReader, open_video
 from vidcam.video.source import Source
-
-WINDOW_SECONDS = 0.5
-"""What a window of the model is thought to take, until it is seen, on two ordinary cores."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,14 +124,13 @@ class Explainer:
 
     def explain(self, source: Source, out: str | Path) -> ExplainedVideo:
         """Explain one film into a folder; nothing is left there if it fails."""
-        folder, clock, asked = Path(out), Clock(), self._asked
+        folder, clock, asked = Path(out), StageTimer(), self._asked
         with clock.stage("probe"):
             reader = open_video(source, fps=rate(asked.options.fps), decoder=asked.options.decoder)
         with reader:
             footage = self._footage(reader)
             stem = choose_stem(folder, source_of(reader.info), overwrite=asked.options.overwrite)
             with staging(folder, stem, overwrite=asked.options.overwrite) as stage:
-                self._announce(footage)
                 spill = Spill(stage)
                 answers = analyse(
                     asked.model, footage, asked.request, clock=clock, progress=asked.progress, spill=spill
@@ -145,16 +139,6 @@ class Explainer:
                 document = result.write(stage, folder, stem)
         film = spill.handed_out(result.film)
         return ExplainedVideo(document, film, tuple(folder / name for name in document["files"]), clock.seconds)
-
-    def _announce(self, footage: Footage) -> None:
-        """Tell of both passes before the first; replaced by their own speed as they run."""
-        asked, info = self._asked, footage.reader.info
-        frames = drawn_seconds(info, *footage.span_seconds).size
-        videos = len(asked.request.methods) * max(1, len(asked.request.targets))
-        expect(asked.progress, EXPLAINING, len(footage.windows), WINDOW_SECONDS)
-        if set(asked.options.outputs) & {"overlay", "map", "sheet"}:
-            pixels = info.size[0] * info.size[1]
-            expect(asked.progress, DRAWING, frames, (1 + videos) * pixels * PIXEL_SECONDS)
 
     def _footage(self, reader: VideoReader) -> Footage:
         spec, options = self._asked.model.spec, self._asked.options

@@ -19,7 +19,7 @@ from pathlib import Path
 from vidcam.errors import EncodeError, OutputError
 from vidcam.media import VideoInfo
 from vidcam.system.filenames import as_text, safe_stem
-from vidcam.system.signals import held_back
+from vidcam.system.signals import defer_signals
 from vidcam.video.source import source_stem
 
 LONGEST_SLUG = 80
@@ -74,7 +74,7 @@ def staging(folder: Path, stem: str, *, overwrite: bool) -> Iterator[Path]:
         made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     stages: list[Path] = []
     try:
-        with held_back(), _writing_to(folder):
+        with defer_signals(), _writing_to(folder):
             folder.mkdir(parents=True, exist_ok=True)
             stages.append(Path(tempfile.mkdtemp(prefix=f".{stem[:40]}-", dir=folder)))
         stage = stages[0]
@@ -82,11 +82,11 @@ def staging(folder: Path, stem: str, *, overwrite: bool) -> Iterator[Path]:
             (stage / "new").mkdir()
         yield stage / "new"
         former = _files_of(folder / f"{stem}.json") if overwrite else set()
-        with held_back(), _writing_to(folder):
+        with defer_signals(), _writing_to(folder):
             _exchange(stage, folder, former)
             made.clear()
     finally:
-        with held_back():
+        with defer_signals():
             _tidy_up(stages, made)
 
 

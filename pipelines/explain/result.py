@@ -31,8 +31,7 @@ from vidcam.results.origin import Origin
 from vidcam.results.video import PER_WINDOW, SCHEMA, Film, film_bounds
 from vidcam.system.filenames import as_text
 from vidcam.system.fingerprint import sampled_sha256
-from vidcam.system.progress import Progress
-from vidcam.system.threads import Clock
+from vidcam.system.progress import Progress, StageTimer
 from vidcam.video.images import IMAGES
 
 LEADERS = 3
@@ -84,7 +83,7 @@ class Result:
         footage: Footage,
         answers: tuple[Answer, ...],
         *,
-        clock: Clock,
+        clock: StageTimer,
         forget: Callable[[], None] | None = None,
     ) -> None:
         self._asked, self._footage, self._answers, self._clock = asked, footage, answers, clock

@@ -25,7 +25,8 @@ from vidcam.render.signed import guided_on_source, guided_scale
 from vidcam.results.explanation import GUIDED
 from vidcam.results.timeline import Timeline
 from vidcam.results.video import Film
-from vidcam.system.threads import Clock, prefetch
+from vidcam.system.progress import StageTimer
+from vidcam.system.threads import prefetch
 
 SCALE_WINDOWS = 8
 """Windows from which the scale is taken."""
@@ -49,7 +50,7 @@ class GuidedFilm:
     footage: Footage
     request: ExplainRequest
     film: Film
-    clock: Clock
+    clock: StageTimer
     _ahead: Generator[tuple[int, Saliency], None, None] | None = None
     _kept: dict[int, Saliency] = field(default_factory=dict)  # window → (targets, T, H, W, 3)
     _scales: dict[tuple[str, int], float] = field(default_factory=dict)

@@ -16,16 +16,12 @@ from vidcam.pipelines.render.play import opened, played
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import Film
 from vidcam.sampling import ROUNDING_SECONDS
-from vidcam.system.progress import Progress
-from vidcam.system.threads import Clock
+from vidcam.system.progress import Progress, StageTimer
 from vidcam.video.reader import VideoReader
 from vidcam.video.writer import VideoWriter
 
 DRAWING = "drawing frames"
 """The second pass, where progress is told."""
-
-PIXEL_SECONDS = 2.5e-8
-"""What a pixel of a video is thought to take, until it is seen, on two ordinary cores; decoding is one video."""
 
 SHEET_COLUMNS = 8
 SHEET_SIDE_PX = 480
@@ -90,7 +86,7 @@ def draw_videos(
     videos: Sequence[Video],
     folder: Path,
     *,
-    clock: Clock,
+    clock: StageTimer,
     progress: Progress,
     stills: Stills | None = None,
     guided: GuidedValues | None = None,

@@ -53,7 +53,7 @@ class RenderOptions:
         height: rows of the picture without the strip; None: as the source.
         form: `mp4`, `webm`, `gif`, `webp`, `frames` (a folder of PNGs), `sheet` or `poster`; None: by the ending.
         codec: `h264`, `hevc`, `av1` or `vp9`; None: the container's usual one.
-        encoder: `auto` (software), `hardware`, or FFmpeg's name of one.
+        encoder: `auto` (software), or FFmpeg's name of one, `h264_nvenc`.
         preset: the encoder's.
         quality: constant quality in the encoder's own scale.
         overwrite: replace an existing result.

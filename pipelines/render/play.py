@@ -14,8 +14,9 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from vidcam.media import Frames
-from vidcam.system.signals import held_back
-from vidcam.system.threads import Clock, prefetch
+from vidcam.system.progress import StageTimer
+from vidcam.system.signals import defer_signals
+from vidcam.system.threads import prefetch
 
 AHEAD, BEHIND = 4, 2
 """Frames that wait at most before they are drawn, and before they are encoded."""
@@ -37,7 +38,7 @@ class Sink(Protocol):
 class Behind:
     """Writes into a sink from a thread of its own, a few frames behind."""
 
-    def __init__(self, sink: Sink, clock: Clock) -> None:
+    def __init__(self, sink: Sink, clock: StageTimer) -> None:
         self._sink, self._clock = sink, clock
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vidcam-encode")
         self._waiting: deque[Future[None]] = deque()
@@ -47,7 +48,7 @@ class Behind:
         """Hand a frame over; waits while too many are waiting already."""
         while len(self._waiting) >= BEHIND:
             self._waiting.popleft().result()
-        with nullcontext() if self._is_running else held_back():  # a thread's start must not be interrupted
+        with nullcontext() if self._is_running else defer_signals():  # a thread's start must not be interrupted
             self._waiting.append(self._pool.submit(self._encode, frame, pts_seconds))
         self._is_running = True
 
@@ -69,12 +70,12 @@ class Behind:
 
 
 def played(
-    frames: Generator[tuple[float, Frames], None, None], clock: Clock
+    frames: Generator[tuple[float, Frames], None, None], clock: StageTimer
 ) -> AbstractContextManager[Generator[tuple[float, Frames], None, None]]:
     """The frames of a film, decoded ahead."""
     return closing(prefetch(clock.timed("decode for drawing", frames), depth=AHEAD))
 
 
-def opened(stack: ExitStack, sink: AbstractContextManager[Sink], clock: Clock) -> Behind:
+def opened(stack: ExitStack, sink: AbstractContextManager[Sink], clock: StageTimer) -> Behind:
     """A sink that is written to behind; closed, after the last frame, with the stack."""
     return stack.enter_context(Behind(stack.enter_context(sink), clock))

@@ -17,16 +17,15 @@ import numpy as np
 from vidcam.media import Frames, Seconds
 from vidcam.pipelines.render.compose import Composition
 from vidcam.pipelines.render.contact import contact_sheet
-from vidcam.pipelines.render.draw import DRAWING, PIXEL_SECONDS, Stills, drawn_seconds, still_moments
+from vidcam.pipelines.render.draw import DRAWING, Stills, drawn_seconds, still_moments
 from vidcam.pipelines.render.options import Form, RenderOptions
 from vidcam.pipelines.render.paint import Look, Moment, Painter
 from vidcam.pipelines.render.play import Sink, opened, played
 from vidcam.pipelines.render.saved import audit_beside, open_saved, opened_source, require_other_place, require_range
 from vidcam.pipelines.render.shown import Shown, Story, chosen
 from vidcam.results.video import Film
-from vidcam.system.progress import Progress, expect, silent
-from vidcam.system.signals import held_back
-from vidcam.system.threads import Clock
+from vidcam.system.progress import Progress, StageTimer, silent
+from vidcam.system.signals import defer_signals
 from vidcam.video.animation import AnimationWriter
 from vidcam.video.encoders import choose_encoder
 from vidcam.video.pictures import PictureFolder, save_picture
@@ -78,7 +77,7 @@ def render_film(
         InputError: a file, a name or an option cannot be used; nothing is written.
         RunError: something failed while running; nothing is left behind.
     """
-    asked, saved, destination, clock = options or RenderOptions(), Path(explanation), Path(out), Clock()
+    asked, saved, destination, clock = options or RenderOptions(), Path(explanation), Path(out), StageTimer()
     form = asked.form_of(destination)
     with clock.stage("probe"):
         film, source = open_saved(saved, asked.source)
@@ -105,7 +104,7 @@ class _Job:
         *,
         reader: VideoReader,
         out: Path,
-        clock: Clock,
+        clock: StageTimer,
         progress: Progress,
     ) -> None:
         self._film, self._shown, self._options = film, shown, options
@@ -123,11 +122,9 @@ class _Job:
         with self._clock.stage("set out"):
             composition = self._composition()
         self.notes += composition.notes
-        pixels = np.prod(self._reader.info.size) + np.prod(composition.size)
-        expect(self._progress, DRAWING, self._pts.size, float(pixels) * PIXEL_SECONDS)
         start = float(self._pts[0])
         with ExitStack() as stack:
-            with held_back():  # an interruption waits until what is opened is sure to be closed
+            with defer_signals():  # an interruption waits until what is opened is sure to be closed
                 sink = opened(stack, self._sink(form, composition.size), self._clock)
             for second, frame in stack.enter_context(played(self._frames(self._pts), self._clock)):
                 with self._clock.stage("draw"):

@@ -24,7 +24,7 @@ from vidcam.errors import OutputError
 from vidcam.pipelines.score.columns import FAILED, UNSEEN, Columns
 from vidcam.pipelines.score.settings import MAKERS, Maker, read_settings, require_same, write_settings
 from vidcam.system.atomic import HIDDEN_ENDING, atomic_write
-from vidcam.system.signals import held_back
+from vidcam.system.signals import defer_signals
 
 CLIPS_A_PART, SECONDS_A_PART = 16, 20.0
 """A part is written after so many clips, or once it has taken so long."""
@@ -52,7 +52,7 @@ class Parts:
 
     def add(self, rows: Sequence[Row]) -> None:
         """File all rows of the next clip; a part that is full is written."""
-        with held_back():  # a clip whose rows are filed and that is not counted would be scored twice
+        with defer_signals():  # a clip whose rows are filed and that is not counted would be scored twice
             self._rows += rows
             self.done += 1
         if self.done - self._first >= CLIPS_A_PART or time.monotonic() - self._since >= SECONDS_A_PART:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,9 +20,10 @@ import numpy as np
 from vidcam.errors import OutputError
 from vidcam.media import Frames
 from vidcam.motion.clip import MotionClip, make_clip
-from vidcam.motion.motions import LABELS
+from vidcam.motion.paths import LABELS
 from vidcam.motion.tubes import tubes_of
 from vidcam.pipelines.explain.outputs import slug
+from vidcam.system.atomic import atomic_folder, cannot_write
 from vidcam.system.progress import Progress, silent
 from vidcam.video.writer import VideoWriter
 
@@ -91,21 +90,18 @@ def write_motion_set(
 
     Raises:
         OutputError: the folder holds something, or cannot be written to.
+        RunError: writing failed in the middle.
     """
     folder, wanted = Path(out), list(requests)
-    _expect_free(folder)
-    stage = _stage_beside(folder)
-    try:
+    _make_place(folder)
+    with atomic_folder(folder) as stage:
+        for name in ("clips", "truth"):
+            (stage / name).mkdir()
         rows = []
         for number, request in enumerate(wanted, start=1):
             rows.append(_write_clip(stage, request, scale))
             progress("writing clips", number, len(wanted))
         _write_manifest(stage / "manifest.csv", rows)
-        if folder.is_dir():
-            folder.rmdir()
-        stage.replace(folder)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
     return folder / "manifest.csv"
 
 
@@ -119,23 +115,14 @@ def write_film(path: Path, clips: Iterable[Frames], *, scale: int = 1) -> Path:
     return path
 
 
-def _expect_free(folder: Path) -> None:
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+def _make_place(folder: Path) -> None:
+    """Make the folders above; what is there already must be an empty folder."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"'{folder}' holds something already, expected a new or empty folder; choose another")
-
-
-def _stage_beside(folder: Path) -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{folder.name[:40]}-", dir=folder.parent))
-        stage.chmod(0o755)
-        for name in ("clips", "truth"):
-            (stage / name).mkdir()
     except OSError as exc:
-        raise OutputError(
-            f"'{folder}' cannot be written ({exc.strerror}); expected a place to write to; choose another folder"
-        ) from exc
-    return stage
+        raise cannot_write(folder.parent, exc) from exc
 
 
 def _write_clip(stage: Path, request: Request, scale: int) -> dict[str, str | int]:
@@ -144,13 +131,10 @@ def _write_clip(stage: Path, request: Request, scale: int) -> dict[str, str | in
     path, boxes = f"clips/{request.stem}.mp4", f"truth/{request.stem}.json"
     write_film(stage / path, [clip.frames], scale=scale)
     (stage / boxes).write_text(json.dumps(tubes_of(clip, scale=scale)), encoding="utf-8")
-    _write_masks(stage / "truth" / f"{request.stem}.npz", clip)
+    truth = stage / "truth" / f"{request.stem}.npz"
+    np.savez_compressed(truth, masks=clip.masks, intervals=np.array(clip.intervals), label=clip.label)
     row = (path, LABELS[request.label], request.group, boxes, request.actors)
     return dict(zip(COLUMNS, row, strict=True))
-
-
-def _write_masks(path: Path, clip: MotionClip) -> None:
-    np.savez_compressed(path, masks=clip.masks, intervals=np.array(clip.intervals), label=clip.label)
 
 
 def _write_manifest(path: Path, rows: Iterable[dict[str, str | int]]) -> None:

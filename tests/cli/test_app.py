@@ -236,17 +236,22 @@ def test_progress_is_shown_on_a_terminal_only_after_two_seconds(
 ) -> None:
     from vidcam.cli.console import Bar
 
+    now = [100.0]
+    monkeypatch.setattr("vidcam.cli.console.time.monotonic", lambda: now[0])
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with Bar() as bar:
-        bar.progress("decoding", 1, 100)
-        assert not bar._bar.live.is_started
-        bar._bar.tasks[0].start_time -= 3.0
-        bar.progress("decoding", 50, 100)
+        for seconds, is_shown in ((0.0, False), (1.9, False), (2.1, True)):
+            now[0] = 100.0 + seconds
+            bar.progress("decoding [1]", seconds, 100)
+            assert bar._bar.live.is_started == is_shown
+        bar.progress("drawing", 1, None)  # the next stage goes on where the one before was shown
         assert bar._bar.live.is_started
-        bar.progress("drawing", 1, None)
-        assert not bar._bar.live.is_started
         bar.progress("drawing", 2, 4)
-        assert "0:00:00 left" in str(bar._bar.tasks[0].fields["left"])
+        (task,) = bar._bar.tasks
+        assert (task.description, task.completed, task.total) == ("drawing", 2, 4)
+        bar.clear()
+        bar.progress("drawing", 1, 4)
+        assert not bar._bar.live.is_started
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
     capsys.readouterr()
     with Bar() as bar:

@@ -19,6 +19,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from vidcam.video.frame_index import FrameIndex, read_frame_index
+
 Frames = NDArray[np.uint8]
 Samples = NDArray[np.float32]
 
@@ -123,6 +125,14 @@ def hide_beginning(path: Path, media_ticks: int) -> Path:
     struct.pack_into(">i", content, start, media_time + media_ticks)
     path.write_bytes(content)
     return path
+
+
+def frame_index_of(path: Path | str) -> FrameIndex:
+    """The time stamps of a file's frames; nothing stays open."""
+    frame_index, container = read_frame_index(str(path))
+    if container is not None:
+        container.close()
+    return frame_index
 
 
 def click_seconds(path: Path) -> float:

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from vidcam.errors import InputError
-from vidcam.motion.clip import DISTRACTORS, SIZE, MotionClip, Scene, draw_scene, make_clip, paint
+from vidcam.motion.clip import DISTRACTORS, SIZE, MotionClip, MotionScene, draw_scene, make_clip, paint
 from vidcam.motion.draws import Draws
-from vidcam.motion.motions import FRAMES, LABELS
+from vidcam.motion.paths import FRAMES, LABELS
 from vidcam.motion.thing import Thing
 
 PAIRS = range(4)
@@ -26,12 +26,12 @@ def digest(clip: MotionClip) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def hidden(scene: Scene, actor: int) -> Scene:
+def hidden(scene: MotionScene, actor: int) -> MotionScene:
     """The scene without one of its actors."""
     return replace(scene, actors=tuple(thing for index, thing in enumerate(scene.actors) if index != actor))
 
 
-def plain(scene: Scene) -> Scene:
+def plain(scene: MotionScene) -> MotionScene:
     """The scene without noise, so that what differs is what was painted."""
     return replace(scene, noise=np.zeros_like(scene.noise))
 

@@ -15,7 +15,7 @@ from vidcam.cli.app import main
 from vidcam.errors import InputError, WeightsError
 from vidcam.models.weights import fetch
 from vidcam.pipelines import demo
-from vidcam.pipelines.demo import demo_scene
+from vidcam.pipelines.demo import demo_input
 from vidcam.video.reader import open_video
 
 ROOT = Path(vidcam.__file__).parents[1]
@@ -70,7 +70,7 @@ def test_falls_back_and_says_so(
 
 def test_the_made_clip_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "load_model", lambda *_, **__: None)
-    contents = [demo_scene(tmp_path, offline=True).film.read_bytes() for _ in range(2)]
+    contents = [demo_input(tmp_path, offline=True).film.read_bytes() for _ in range(2)]
     assert contents[0] == contents[1]
     assert [path.name for path in tmp_path.iterdir()] == ["made-clip.mp4"]
 
@@ -83,14 +83,14 @@ def test_the_real_clip_without_the_weights_falls_back_too(tmp_path: Path, monkey
 
     monkeypatch.setattr(demo, "sample_clip", lambda _: tmp_path / "real.mp4")
     monkeypatch.setattr(demo, "load_model", load)
-    scene = demo_scene(tmp_path, offline=False)
-    assert str(scene.model) == "tiny_r3d"
-    assert scene.film == tmp_path / "made-clip.mp4"
-    assert scene.note.endswith("cannot be had: no weights")
+    chosen = demo_input(tmp_path, offline=False)
+    assert str(chosen.model) == "tiny_r3d"
+    assert chosen.film == tmp_path / "made-clip.mp4"
+    assert chosen.note.endswith("cannot be had: no weights")
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "load_model", lambda *_, **__: None)
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"file/out' cannot be made .*; expected a folder to write to; choose another"):
-        demo_scene(tmp_path / "file" / "out", offline=True)
+        demo_input(tmp_path / "file" / "out", offline=True)

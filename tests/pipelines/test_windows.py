@@ -14,13 +14,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.helpers.clips import frames_of, model_input
 from tests.helpers.videos import Frames, noise_frames
 from vidcam.media import Seconds, VideoInfo
 from vidcam.pipelines.windows import batches, timeline, window_tensors
-from vidcam.preprocess import crop_frames, to_model_input
+from vidcam.preprocess import crop_frames
 from vidcam.sampling import Window, plan_windows
 from vidcam.spec import ModelSpec, Scaling
-from vidcam.video.reader import read_clip
 
 SPEC = ModelSpec(
     name="small",
@@ -89,7 +89,7 @@ def test_each_window_is_what_reading_it_alone_gives(overlap: float) -> None:
     tensors = list(window_tensors(reel, windows, SPEC, SPEC.geometry(reel.info.size)))
     assert len(tensors) == len(windows) > 2
     for window, tensor in zip(windows, tensors, strict=True):
-        alone = to_model_input(read_clip(reel, window.times), SPEC).tensor[0]
+        alone = model_input(frames_of(reel, window.times)[0], SPEC)[0]
         torch.testing.assert_close(tensor, alone, rtol=0, atol=0)
 
 
@@ -117,7 +117,7 @@ def test_a_frame_that_fills_several_slots_is_decoded_once() -> None:
     (window,) = _plan(reel)
     (tensor,) = window_tensors(reel, [window], SPEC, SPEC.geometry(reel.info.size))
     assert len(reel.asked) == len(set(window.times.tolist())) < 8
-    torch.testing.assert_close(tensor, to_model_input(read_clip(reel, window.times), SPEC).tensor[0], rtol=0, atol=0)
+    torch.testing.assert_close(tensor, model_input(frames_of(reel, window.times)[0], SPEC)[0], rtol=0, atol=0)
 
 
 def test_memory_does_not_grow_with_the_film(monkeypatch: pytest.MonkeyPatch) -> None:

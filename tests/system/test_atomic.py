@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vidcam.errors import OutputError, RunError
-from vidcam.system.atomic import AtomicFile, atomic_folder, atomic_write
+from vidcam.system.atomic import AtomicFile, atomic_folder, atomic_write, hidden_folder, replace_folder
 
 
 @pytest.mark.parametrize("sync", [False, True])
@@ -98,3 +98,53 @@ def _fail_in_folder(path: Path) -> None:
     with atomic_folder(path) as stage:
         (stage / "2.png").touch()
         raise ValueError("no")
+
+
+def test_a_file_that_took_the_name_meanwhile_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    file = AtomicFile(path, overwrite=False)
+    path.write_text("somebody else's")
+    with pytest.raises(OutputError, match="exists already"):
+        file.commit()
+    file.discard()
+    assert path.read_text() == "somebody else's"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_pipe_or_a_device_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(OutputError, match="is a pipe or a device"):
+            AtomicFile(path, overwrite=True)
+
+
+def test_names_as_long_as_a_system_takes_them(tmp_path: Path) -> None:
+    for name in ("é" * 120 + ".mp4", "a." + "b" * 240):
+        with atomic_write(tmp_path / name) as part:
+            part.write_text("there")
+        assert (tmp_path / name).read_text() == "there"
+
+
+def test_a_new_folder_has_the_rights_of_others(tmp_path: Path) -> None:
+    former = os.umask(0o027)
+    try:
+        with atomic_folder(tmp_path / "frames"):
+            pass
+    finally:
+        os.umask(former)
+    assert (tmp_path / "frames").stat().st_mode & 0o777 == 0o750
+
+
+def test_the_former_folder_is_back_where_the_new_one_cannot_take_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "frames"
+    path.mkdir()
+    (path / "1.png").touch()
+    with pytest.raises(FileNotFoundError):
+        replace_folder(tmp_path / "not there", path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert [one.name for one in path.iterdir()] == ["1.png"]
+
+
+def test_a_folder_needs_a_parent(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="no' does not exist"):
+        hidden_folder(tmp_path / "no" / "frames")

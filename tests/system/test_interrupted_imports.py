@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from vidcam.cli.app import commands, main
-from vidcam.system.signals import held_back, loading
+from vidcam.system.signals import defer_signals, loading
 
 SENTENCE = "vidcam: interrupted; nothing half-written was left\n"
 
@@ -90,7 +90,7 @@ def test_what_an_interruption_has_become(monkeypatch: pytest.MonkeyPatch, capsys
 
 def test_an_error_without_an_interruption_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def foreign(**_: object) -> int:
-        with held_back():
+        with defer_signals():
             raise ImportError("initialization failed")
 
     monkeypatch.setattr(commands, "main", foreign)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from vidcam.system import signals as interrupts
-from vidcam.system.signals import held_back, interruptible
+from vidcam.system.signals import defer_signals, interruptible
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -43,7 +43,7 @@ def test_signals_wait_for_the_end_of_a_block() -> None:
     done = []
 
     def tidy_up() -> None:
-        with held_back():
+        with defer_signals():
             signal.raise_signal(signal.SIGTERM)
             signal.raise_signal(signal.SIGINT)
             done.append("tidied up")
@@ -58,7 +58,7 @@ def test_ignored_signals_stay_ignored() -> None:
     former, reached = signal.signal(signal.SIGHUP, signal.SIG_IGN), []
     try:
         with interruptible():
-            with held_back():
+            with defer_signals():
                 signal.raise_signal(signal.SIGHUP)
             reached.append("after the part that is held back")
             signal.raise_signal(signal.SIGHUP)
@@ -71,7 +71,7 @@ def test_ignored_signals_stay_ignored() -> None:
 
 def test_other_threads_have_no_handlers_to_exchange() -> None:
     def work() -> str:
-        with interruptible(), held_back():
+        with interruptible(), defer_signals():
             return "done"
 
     with ThreadPoolExecutor(1) as pool:

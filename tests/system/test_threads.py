@@ -1,4 +1,4 @@
-"""Stages: order, errors at their place, nothing left running, seconds that add up."""
+"""Work ahead in threads: order, errors at their place, nothing left running."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from vidcam.system.threads import Clock, map_ahead, prefetch
+from vidcam.system.threads import map_ahead, prefetch
 
 
 class Maker:
@@ -112,50 +112,6 @@ def test_an_error_of_the_consumer_closes_the_generator() -> None:
         consume()
     assert maker.is_closed
     assert not _prefetching()
-
-
-class _Ticks:
-    """`time.perf_counter` that reads what the test says."""
-
-    def __init__(self, *readings: float) -> None:
-        self._readings = iter(readings)
-
-    def __call__(self) -> float:
-        return next(self._readings)
-
-
-def test_a_stage_that_is_entered_twice_adds_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidcam.system.threads.time.perf_counter", _Ticks(0, 1, 10, 13, 20, 25))
-    clock = Clock()
-    for name in ("blend", "blend", "encode"):
-        with clock.stage(name):
-            pass
-    assert clock.seconds == {"blend": 4.0, "encode": 5.0}
-
-
-def test_the_time_until_an_error_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidcam.system.threads.time.perf_counter", _Ticks(0, 2))
-    clock = Clock()
-    with pytest.raises(KeyError), clock.stage("blend"):
-        raise KeyError
-    assert clock.seconds == {"blend": 2.0}
-
-
-def test_making_items_is_timed_and_using_them_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidcam.system.threads.time.perf_counter", _Ticks(0, 1, 100, 102, 200, 204))
-    clock, maker = Clock(), Maker(2)
-    assert list(clock.timed("decode", maker.items())) == [0, 1]
-    assert clock.seconds == {"decode": 1.0 + 2.0 + 4.0}  # that there is no third took its time too
-
-
-def test_closing_what_is_timed_closes_the_generator() -> None:
-    clock, maker = Clock(), Maker(10)
-    items = maker.items()  # held here, so that nothing but closing closes it
-    timed = clock.timed("decode", items)
-    assert next(timed) == 0
-    timed.close()
-    assert maker.is_closed
-    assert maker.made == [0]
 
 
 def test_results_are_computed_ahead_and_come_in_order() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ import pytest
 from tests.helpers.odd import COUNT, ODD, damaged, level
 from vidcam.video import open_video
 from vidcam.video.damage import Damage
+from vidcam.video.frame_index import FrameIndex
 from vidcam.video.reader import VideoReader
-from vidcam.video.timeline import Timeline
 
 
 def read(reader: VideoReader) -> list[float]:
@@ -108,14 +109,12 @@ def test_the_default_stream_is_taken(tmp_path: Path) -> None:
         assert reader.notes == ("the file holds 2 video streams; the default one, stream 1, is taken",)
 
 
-def timeline(count: int = 10, gaps: tuple[tuple[int, int], ...] = ()) -> Timeline:
-    from fractions import Fraction
-
-    return Timeline(np.arange(count) * 2, np.zeros(1, np.int64), 2 * count, 2, Fraction(1, 2), gaps=gaps)
+def frame_index(count: int = 10, gaps: tuple[tuple[int, int], ...] = ()) -> FrameIndex:
+    return FrameIndex(np.arange(count) * 2, np.zeros(1, np.int64), 2 * count, 2, Fraction(1, 2), gaps=gaps)
 
 
 def test_intervals() -> None:
-    damage = Damage(timeline(gaps=((16, 17),)))
+    damage = Damage(frame_index(gaps=((16, 17),)))
     assert damage.readable() == ((0.0, 8.0), (8.5, 10.0))
     damage.mark_missing(range(2, 4))
     damage.mark_repaired(5)
@@ -128,21 +127,21 @@ def test_intervals() -> None:
 
 
 def test_many_intervals_are_not_all_named() -> None:
-    damage = Damage(timeline())
+    damage = Damage(frame_index())
     for index in range(0, 10, 2):
         damage.mark_repaired(index)
     assert damage.notes()[0].startswith("0.000–1.000 s, 2.000–3.000 s, 4.000–5.000 s, 6.000–7.000 s and 1 more parts")
 
 
 def test_before_the_first_readable_frame_that_one_is_shown() -> None:
-    damage = Damage(timeline())
+    damage = Damage(frame_index())
     damage.mark_missing(range(3))
     assert [damage.stand_in(index) for index in (0, 2, 3)] == [3, 3, 3]
     assert damage.readable() == ((3.0, 10.0),)
 
 
 def test_nothing_readable() -> None:
-    damage = Damage(timeline())
+    damage = Damage(frame_index())
     damage.mark_missing(range(10))
     assert damage.stand_in(4) is None
     assert damage.readable() == ()

@@ -11,10 +11,9 @@ import av
 import numpy as np
 import pytest
 
-from tests.helpers.videos import LOSSLESS_RGB, noise_frames, write_video
+from tests.helpers.videos import LOSSLESS_RGB, frame_index_of, noise_frames, write_video
 from vidcam.errors import MediaError
 from vidcam.video.decoder import FrameDecoder
-from vidcam.video.timeline import scan_timeline
 
 COUNT, GROUP = 96, 16
 
@@ -27,7 +26,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def decoder(path: str) -> Iterator[FrameDecoder]:
-    decoder = FrameDecoder(path, scan_timeline(path))
+    decoder = FrameDecoder(path, frame_index_of(path))
     yield decoder
     decoder.close()
 
@@ -66,9 +65,9 @@ def test_beginning_again_after_the_end(decoder: FrameDecoder) -> None:
 
 
 def test_missing_frame(path: str) -> None:
-    timeline = scan_timeline(path)
-    ticks = np.append(timeline.ticks, timeline.end_tick)
-    decoder = FrameDecoder(path, replace(timeline, ticks=ticks))
+    frame_index = frame_index_of(path)
+    ticks = np.append(frame_index.ticks, frame_index.end_tick)
+    decoder = FrameDecoder(path, replace(frame_index, ticks=ticks))
     with pytest.raises(MediaError, match=rf"frame {COUNT} of .* cannot be decoded; expected {COUNT + 1} whole frames"):
         decoder.frame(COUNT)
     assert ticks_of(decoder, [3]) == [3]
@@ -76,16 +75,16 @@ def test_missing_frame(path: str) -> None:
 
 
 def test_frame_between_those_that_exist(path: str) -> None:
-    timeline = scan_timeline(path)
-    decoder = FrameDecoder(path, replace(timeline, ticks=np.insert(timeline.ticks, 4, timeline.ticks[3] + 1)))
+    frame_index = frame_index_of(path)
+    decoder = FrameDecoder(path, replace(frame_index, ticks=np.insert(frame_index.ticks, 4, frame_index.ticks[3] + 1)))
     with pytest.raises(MediaError, match=r"frame 4 of .* cannot be decoded"):
         decoder.frame(4)
     decoder.close()
 
 
 def test_landing_before_the_key_decodes_on(path: str) -> None:
-    timeline = scan_timeline(path)
-    decoder = FrameDecoder(path, replace(timeline, key_ticks=timeline.ticks[[0, 50]]))  # 50 is no key frame
+    frame_index = frame_index_of(path)
+    decoder = FrameDecoder(path, replace(frame_index, key_ticks=frame_index.ticks[[0, 50]]))  # 50 is no key frame
     assert ticks_of(decoder, [0, 52]) == [0, 52]
     decoder.close()
 
@@ -113,8 +112,8 @@ def test_format_that_cannot_seek(tmp_path: Path) -> None:
     path = write_video(
         tmp_path / "a.gif", noise_frames(30), codec="gif", pixel_format="rgb8", options={}, time_base=Fraction(1, 25)
     )
-    timeline = scan_timeline(str(path))
-    decoder = FrameDecoder(str(path), replace(timeline, key_ticks=timeline.ticks[::10]))
+    frame_index = frame_index_of(path)
+    decoder = FrameDecoder(str(path), replace(frame_index, key_ticks=frame_index.ticks[::10]))
     indices = [0, 25, 12, 29, 1]
-    assert [decoder.frame(index).pts for index in indices] == timeline.ticks[indices].tolist()
+    assert [decoder.frame(index).pts for index in indices] == frame_index.ticks[indices].tolist()
     decoder.close()

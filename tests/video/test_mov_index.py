@@ -18,11 +18,11 @@ from tests.helpers import odd
 from tests.helpers.mutations import mutated
 from tests.helpers.videos import click
 from vidcam.errors import VidcamError
-from vidcam.video import mov_index, timeline
+from vidcam.video import frame_index, mov_index
 from vidcam.video.container import open_input, video_stream
 from vidcam.video.decoder import FrameDecoder
+from vidcam.video.frame_index import read_frame_index
 from vidcam.video.packets import PacketTable, read_table
-from vidcam.video.timeline import open_timeline
 
 
 def hevc(path: Path, *, kind: str) -> Path:
@@ -52,7 +52,7 @@ DEMUXED = (
 def told(path: Path) -> tuple[object, bool]:
     """All that a scan finds, or its error, and whether the index was believed."""
     try:
-        found, container = open_timeline(str(path))
+        found, container = read_frame_index(str(path))
     except VidcamError as exc:
         return str(exc), False
     if container is not None:
@@ -64,7 +64,7 @@ def told(path: Path) -> tuple[object, bool]:
 def demuxed(path: Path) -> object:
     """The same by demuxing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timeline, "indexed_rows", lambda *_: None)
+        patch.setattr(frame_index, "indexed_rows", lambda *_: None)
         return told(path)[0]
 
 
@@ -78,7 +78,7 @@ def test_the_index_tells_what_demuxing_tells(tmp_path: Path, name: str, monkeypa
         return table
 
     monkeypatch.setattr(mov_index, "read_table", counted)
-    monkeypatch.setattr(timeline, "read_table", lambda *_: pytest.fail("the whole film was demuxed"))
+    monkeypatch.setattr(frame_index, "read_table", lambda *_: pytest.fail("the whole film was demuxed"))
     assert told(path) == (expected, True)
     if name not in ("pq.mp4", "odd-size.mp4"):  # one group of pictures
         assert max(sizes) <= 10
@@ -193,13 +193,13 @@ def test_demuxing_the_end_must_agree(tmp_path: Path, monkeypatch: pytest.MonkeyP
         rows[field][-2] = value
         return rows
 
-    monkeypatch.setattr(timeline, "indexed_rows", wrong)
+    monkeypatch.setattr(frame_index, "indexed_rows", wrong)
     assert told(path) == (expected, False)
 
 
 def test_decoding_goes_on_in_the_same_file(tmp_path: Path) -> None:
     path = str(odd.h264(tmp_path / "film.mp4", options=odd.B_FRAMES))
-    found, container = open_timeline(path)
+    found, container = read_frame_index(path)
     assert container is not None
     decoder, other = FrameDecoder(path, found, container), FrameDecoder(path, found)
     for index in (0, 1, 33, 49, 7):

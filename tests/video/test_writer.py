@@ -16,7 +16,7 @@ import pytest
 from tests.helpers.videos import Frames, click, flat_frames, noise_frames, write_video
 from vidcam.errors import EncodeError, OutputError, ShapeError
 from vidcam.video import VideoWriter, open_video, probe
-from vidcam.video.encoders import encoder_of
+from vidcam.video.encoders import Encoder, encoder_of
 
 FPS = Fraction(25)
 TICK = Fraction(1, 25)
@@ -166,6 +166,13 @@ def test_frames_are_decoded_in_the_order_of_their_display(name: str, file: str, 
     assert b"Lavf6" not in data
 
 
+def test_an_encoder_that_reorders_frames_is_refused(tmp_path: Path) -> None:
+    reordering = Encoder("libx264", "h264", (("bf", "2"), ("b_strategy", "0")))
+    with pytest.raises(EncodeError, match="another order than they are displayed, expected one without B-frames"):
+        write(tmp_path / "a.mp4", flat_frames([30] * 60), encoder=reordering)
+    assert list(tmp_path.iterdir()) == []
+
+
 ABANDONED = """if True:
     import sys
     from fractions import Fraction
@@ -296,7 +303,7 @@ def test_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "touch", refuse)
+    monkeypatch.setattr("vidcam.system.atomic.os.open", refuse)
     with pytest.raises(OutputError, match=r"nothing can be written into .* \(Permission denied\)"):
         write(tmp_path / "a.mp4", smooth_frames(1, 16, 16))
 

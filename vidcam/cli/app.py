@@ -173,17 +173,17 @@ def render(explanation: Path, out: Path, *, as_json: bool, **given: Any) -> None
 def demo(out: Path, device: str, *, offline: bool) -> int:
     """Explain a real clip with I3D: fetches both once; replaces the results of a former demo."""
     with loading():
-        from vidcam.pipelines.demo import demo_scene
+        from vidcam.pipelines.demo import demo_input
         from vidcam.pipelines.explain.explainer import Explainer
         from vidcam.pipelines.explain.options import ExplainOptions
 
     with Bar() as bar:
-        scene = demo_scene(out, offline=offline, device=device, progress=bar.progress)
+        chosen = demo_input(out, offline=offline, device=device, progress=bar.progress)
         bar.clear()
-        if scene.note:
-            say(scene.note)
-        explainer = Explainer.load(scene.model, ExplainOptions(overwrite=True), progress=bar.progress)
-        return _explain_all(explainer, (scene.film,), out, bar, as_json=False)
+        if chosen.note:
+            say(chosen.note)
+        explainer = Explainer.load(chosen.model, ExplainOptions(overwrite=True), progress=bar.progress)
+        return _explain_all(explainer, (chosen.film,), out, bar, as_json=False)
 
 
 @commands.command()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from vidcam.system.filenames import one_line
-from vidcam.system.progress import Course
+
+SHOWN_AFTER_SECONDS = 2.0
 
 
 def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, width: int = 200) -> None:
@@ -59,18 +61,16 @@ def say(text: str) -> None:
 
 
 class Bar:
-    """Progress with the time that is left of all passes, on a terminal's standard error, where it takes long.
+    """How far the running stage is and how much time it has left, on a terminal's standard error.
 
-    Attributes:
-        progress: for pipelines; shown from two seconds on.
+    Shown only once work has taken SHOWN_AFTER_SECONDS.
     """
 
     def __init__(self) -> None:
-        self.progress = Course(self._show)
-        self._shown = sys.stderr.isatty()
+        self._is_terminal = sys.stderr.isatty()
         self._bar: Any = None
-        self._task: Any = None
         self._stage = ""
+        self._began: float | None = None
 
     def __enter__(self) -> Bar:
         return self
@@ -78,37 +78,35 @@ class Bar:
     def __exit__(self, *_: object) -> None:
         self.clear()
 
-    def _show(self, stage: str, done: float, total: float | None, gone: float, left: float | None) -> None:
-        if not self._shown:
+    def progress(self, stage: str, done: float, total: float | None) -> None:
+        """Take progress as pipelines tell it."""
+        if not self._is_terminal:
             return
+        if self._began is None:
+            self._began = time.monotonic()
         if stage != self._stage:
-            self.clear()
-            self._stage = stage
-            self._open(stage, total)
-        self._bar.update(self._task, completed=done, total=total, left=_left(left))
-        if not self._bar.live.is_started and (gone > 2.0 or self._bar.tasks[0].elapsed > 2.0):
+            self._end_stage()
+            self._begin_stage(stage, total)
+        self._bar.update(self._bar.task_ids[0], completed=done, total=total)
+        if not self._bar.live.is_started and time.monotonic() - self._began > SHOWN_AFTER_SECONDS:
             self._bar.start()
 
     def clear(self) -> None:
-        """Take the bar away."""
+        """Take the bar away until other work has taken as long again."""
+        self._end_stage()
+        self._began = None
+
+    def _begin_stage(self, stage: str, total: float | None) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        name = TextColumn("{task.description}", markup=False)  # a file's name may hold brackets
+        columns = (name, BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._bar.add_task(stage, total=total)
+        self._stage = stage
+
+    def _end_stage(self) -> None:
         if self._bar is not None:
             self._bar.stop()
         self._bar, self._stage = None, ""
-
-    def _open(self, stage: str, total: float | None) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
-        left = TextColumn("{task.fields[left]}")  # rich's own knows one pass alone
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), left)
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task(stage, total=total, left="")
-
-
-def _left(seconds: float | None) -> str:
-    """'1:02:03 left'."""
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d} left"

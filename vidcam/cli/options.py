@@ -173,7 +173,7 @@ _RENDER = (
     click.option("--height", type=int, metavar="ROWS", help="Of the picture without the strip; default the source's."),
     click.option("--form", metavar="NAME", help="mp4, webm, gif, webp, frames, sheet or poster; default: by ending."),
     click.option("--codec", metavar="NAME", help="h264, hevc, av1 or vp9; default h264, in WebM vp9."),
-    click.option("--encoder", metavar="NAME", help="auto (software), hardware, or FFmpeg's name, such as h264_nvenc."),
+    click.option("--encoder", metavar="NAME", help="auto (software), or FFmpeg's name of one, such as h264_nvenc."),
     click.option("--preset", metavar="NAME", help="The encoder's; default veryfast (x264)."),
     click.option("--quality", type=int, metavar="N", help="Constant quality, in its own scale; default 18 (x264)."),
     click.option("--overwrite", is_flag=True, help="Replace an existing result."),

@@ -7,6 +7,6 @@ make_clip    one clip by seed and label: frames, masks of the actors, intervals 
 from __future__ import annotations
 
 from vidcam.motion.clip import MotionClip, make_clip
-from vidcam.motion.motions import LABELS
+from vidcam.motion.paths import LABELS
 
 __all__ = ["LABELS", "MotionClip", "make_clip"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vidcam.motion.draws import Draws
-from vidcam.motion.motions import FRAMES, Values
+from vidcam.motion.paths import FRAMES, Values
 
 BLOTCHES_PX = (16.0, 5.0)
 """Sizes of the blotches, the larger first."""
@@ -22,7 +22,7 @@ _CELLS = 24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Layer:
+class TextureLayer:
     """Blotches that drift.
 
     Attributes:
@@ -38,7 +38,7 @@ class Layer:
     speed_px: tuple[float, float]
 
 
-def draw_background(draws: Draws) -> tuple[Layer, ...]:
+def draw_background(draws: Draws) -> tuple[TextureLayer, ...]:
     """Layers to be added up."""
     layers = []
     for blotch_px, contrast in zip(BLOTCHES_PX, CONTRAST, strict=True):
@@ -46,11 +46,11 @@ def draw_background(draws: Draws) -> tuple[Layer, ...]:
         period = _CELLS * blotch_px
         start = draws.uniform(0.0, period), draws.uniform(0.0, period)
         speed = draws.uniform(-FASTEST_PX, FASTEST_PX), draws.uniform(-FASTEST_PX, FASTEST_PX)
-        layers.append(Layer(levels, blotch_px, start, speed))
+        layers.append(TextureLayer(levels, blotch_px, start, speed))
     return tuple(layers)
 
 
-def show(layers: tuple[Layer, ...], size: tuple[int, int], shake: Values) -> Values:
+def show(layers: tuple[TextureLayer, ...], size: tuple[int, int], shake: Values) -> Values:
     """The background (T, H, W, 3) in 0…255.
 
     Args:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.errors import InputError
-from vidcam.motion.background import Layer, draw_background, show
+from vidcam.motion.background import TextureLayer, draw_background, show
 from vidcam.motion.draws import Draws
-from vidcam.motion.motions import FRAMES, LABELS, Values, acting_path, distracting_path
+from vidcam.motion.paths import FRAMES, LABELS, Values, acting_path, distracting_path, reverse_of
 from vidcam.motion.thing import Thing, cover, draw_thing
 
 SIZE = (64, 64)
@@ -66,11 +66,11 @@ class MotionClip:
         """The clip with time reversed, which is of the other class of its pair."""
         count = len(self.frames)
         intervals = tuple((count - end, count - start) for start, end in self.intervals)
-        return MotionClip(self.frames[::-1].copy(), self.label ^ 1, self.masks[:, ::-1].copy(), intervals)
+        return MotionClip(self.frames[::-1].copy(), reverse_of(self.label), self.masks[:, ::-1].copy(), intervals)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scene:
+class MotionScene:
     """What a clip is painted from; distractors are behind the actors.
 
     Attributes:
@@ -82,7 +82,7 @@ class Scene:
         noise: (T, H, W, 3) of the sensor, in pixel values.
     """
 
-    background: tuple[Layer, ...]
+    background: tuple[TextureLayer, ...]
     distractors: tuple[Thing, ...]
     actors: tuple[Thing, ...]
     intervals: tuple[tuple[int, int], ...]
@@ -113,13 +113,13 @@ def make_clip(seed: int, label: int, *, actors: int = 1) -> MotionClip:
     return clip.reversed() if is_reversed else clip
 
 
-def draw_scene(draws: Draws, pair: int, actors: int) -> Scene:
+def draw_scene(draws: Draws, pair: int, actors: int) -> MotionScene:
     """A scene of the first class of a pair."""
     background = draw_background(draws)
     acted = [acting_path(draws, pair, home) for home in _homes(draws, actors)]
     around = [(draws.uniform(8.0, SIZE[0] - 8.0), draws.uniform(8.0, SIZE[1] - 8.0)) for _ in range(DISTRACTORS[1])]
     distracted = [distracting_path(draws, home) for home in around[: draws.whole(*DISTRACTORS)]]
-    return Scene(
+    return MotionScene(
         background,
         distractors=tuple(draw_thing(draws, path) for path in distracted),
         actors=tuple(draw_thing(draws, path) for path, _ in acted),
@@ -141,7 +141,7 @@ def _homes(draws: Draws, count: int) -> list[tuple[float, float]]:
             return homes
 
 
-def paint(scene: Scene) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def paint(scene: MotionScene) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Frames (T, H, W, 3) and the actors' masks (M, T, H, W): half or more of such a pixel is the actor."""
     shown = show(scene.background, SIZE, scene.shake)
     masks: list[NDArray[np.bool_]] = []

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from vidcam.motion.draws import Draws
-from vidcam.motion.motions import Path, Values
+from vidcam.motion.paths import Path, Values
 
 Shape = Literal["ellipse", "box", "wedge"]
 

@@ -10,19 +10,18 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vidcam.errors import OutputError, RunError
-from vidcam.system.signals import held_back
+from vidcam.system.signals import defer_signals
 
 HIDDEN_ENDING = ".part"
 """Ends the hidden name, before the destination's own suffix."""
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-_STEM_LENGTH = 40  # a long stem with the addition could exceed what a file name may hold
+_STEM_LENGTH, _SUFFIX_LENGTH = 40, 16  # a long name with the addition could exceed what a file name may hold
 
 
 class AtomicFile:
@@ -41,10 +40,9 @@ class AtomicFile:
 
     def __init__(self, path: Path, *, overwrite: bool = True) -> None:
         require_free(path, overwrite=overwrite)
-        self.path = path
-        self.part = path.with_name(
-            f".{path.stem[:_STEM_LENGTH]}.{secrets.token_hex(8)}{HIDDEN_ENDING}{path.suffix.lower()}"
-        )
+        self.path, self._overwrite = path, overwrite
+        suffix = path.suffix.lower()[:_SUFFIX_LENGTH]
+        self.part = path.with_name(f".{path.stem[:_STEM_LENGTH]}.{secrets.token_hex(8)}{HIDDEN_ENDING}{suffix}")
         try:
             os.close(os.open(self.part, _FLAGS, 0o666))
         except OSError as exc:
@@ -57,16 +55,18 @@ class AtomicFile:
             sync: bring it to the disk first, so that it survives a crash of the machine.
 
         Raises:
+            OutputError: another file took the name meanwhile, and must not be replaced.
             OSError: it cannot be renamed.
         """
-        with held_back():
+        with defer_signals():
             if sync:
                 _sync(self.part)
+            require_free(self.path, overwrite=self._overwrite)
             self.part.replace(self.path)
 
     def discard(self) -> None:
         """Remove what was written; nothing happens after `commit`."""
-        with held_back(), suppress(OSError):
+        with defer_signals(), suppress(OSError):
             self.part.unlink(missing_ok=True)
 
 
@@ -85,7 +85,7 @@ def atomic_write(path: Path, *, overwrite: bool = True, sync: bool = False) -> I
     """
     file: AtomicFile | None = None
     try:
-        with held_back():
+        with defer_signals():
             file = AtomicFile(path, overwrite=overwrite)
         with disk_errors(path):
             yield file.part
@@ -98,12 +98,15 @@ def atomic_write(path: Path, *, overwrite: bool = True, sync: bool = False) -> I
 def hidden_folder(path: Path) -> Path:
     """Make a hidden folder beside `path`; `path` need not exist, its parent must.
 
+    The folder has the rights that the user's other new folders have.
+
     Raises:
         OutputError: the parent does not exist or cannot be written to.
     """
+    _require_parent(path)
+    folder = path.parent / f".{path.name[:_STEM_LENGTH]}.{secrets.token_hex(8)}{HIDDEN_ENDING}"
     try:
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:_STEM_LENGTH]}-", dir=path.parent))
-        folder.chmod(0o755)
+        folder.mkdir()
     except OSError as exc:
         raise cannot_write(path.parent, exc) from exc
     return folder
@@ -121,44 +124,60 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """
     stage: Path | None = None
     try:
-        with held_back():
+        with defer_signals():
             stage = hidden_folder(path)
         with disk_errors(path):
             yield stage
-            with held_back():
+            with defer_signals():
                 replace_folder(stage, path)
     finally:
         if stage is not None:
-            with held_back():
+            with defer_signals():
                 shutil.rmtree(stage, ignore_errors=True)
 
 
 def replace_folder(stage: Path, path: Path) -> None:
-    """Put a folder in the place of another, or of none; signals must wait meanwhile."""
+    """Put a folder in the place of another, or of none; signals must wait meanwhile.
+
+    Raises:
+        OutputError: the parent cannot be written to.
+        OSError: a folder cannot be renamed; the former one is in its place again.
+    """
     if not path.exists():
         stage.rename(path)
         return
-    former = hidden_folder(path)
-    path.rename(former / "former")
+    aside = hidden_folder(path)
+    former = aside / "former"
     try:
-        stage.rename(path)
+        path.rename(former)
+        try:
+            stage.rename(path)
+        except BaseException:
+            former.rename(path)
+            raise
     except BaseException:
-        (former / "former").rename(path)
+        with suppress(OSError):
+            aside.rmdir()  # not with what is in it: that would be the former folder
         raise
-    finally:
-        shutil.rmtree(former, ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def require_free(path: Path, *, overwrite: bool) -> None:
     """Check that a file can be written at `path`, without touching anything.
 
     Raises:
-        OutputError: it exists or is a folder, or its folder does not exist.
+        OutputError: it exists or is no regular file, or its folder does not exist.
     """
     if path.is_dir():
         raise OutputError(f"'{path}' is a folder; expected the name of a file to write; add one")
+    if path.exists() and not path.is_file():  # a file under its name would replace it, /dev/null for one
+        raise OutputError(f"'{path}' is a pipe or a device; expected the name of a file to write; choose another")
     if path.exists() and not overwrite:
         raise OutputError(f"'{path}' exists already; expected a new name; pass overwrite to replace it")
+    _require_parent(path)
+
+
+def _require_parent(path: Path) -> None:
     if not path.parent.is_dir():
         raise OutputError(f"the folder '{path.parent}' does not exist; expected one to write into; create it")
 

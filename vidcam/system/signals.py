@@ -44,7 +44,7 @@ def begin_process() -> None:
 def loading() -> Iterator[None]:
     """In the block, where modules are imported, a signal ends a process of vidcam's own at once; others let it wait."""
     if not _Process.is_own:
-        with held_back():
+        with defer_signals():
             yield
         return
     former = [(number, signal.signal(number, _leave)) for number in _heeded()]
@@ -68,7 +68,7 @@ def interruptible() -> Iterator[Interruption]:
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """In the block, the signals wait; the first one is delivered at its end."""
     waiting: list[int] = []
     former = [(number, signal.signal(number, lambda number, _: waiting.append(number))) for number in _listened_to()]

@@ -1,17 +1,14 @@
-"""Stages that overlap, the time that each takes, and the report of progress."""
+"""Work that overlaps: items made ahead in threads."""
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
 from itertools import islice
-from threading import Lock
 from typing import TypeVar
 
-from vidcam.system.signals import held_back
+from vidcam.system.signals import defer_signals
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -24,35 +21,6 @@ class _End:
 _END = _End()
 
 
-class Clock:
-    """Seconds spent in each stage, summed over threads; stages that overlap add up to more than the wall time."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._lock = Lock()
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Count the time of this block to a stage."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            elapsed = time.perf_counter() - started
-            with self._lock:
-                self.seconds[name] = self.seconds.get(name, 0.0) + elapsed
-
-    def timed(self, name: str, items: Generator[Item, None, None]) -> Generator[Item, None, None]:
-        """The same items, the time of making each counted to a stage; closing this closes the generator."""
-        with closing(items):
-            while True:
-                with self.stage(name):
-                    item = next(items, _END)
-                if isinstance(item, _End):
-                    return
-                yield item
-
-
 def prefetch(items: Generator[Item, None, None], *, depth: int) -> Generator[Item, None, None]:
     """The same items in the same order, made `depth` ahead in a thread of their own.
 
@@ -60,7 +28,7 @@ def prefetch(items: Generator[Item, None, None], *, depth: int) -> Generator[Ite
     """
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vidcam-prefetch")
     try:
-        with held_back():  # a pool does not wait for a thread whose start was interrupted
+        with defer_signals():  # a pool does not wait for a thread whose start was interrupted
             pending: deque[Future[Item | _End]] = deque(pool.submit(next, items, _END) for _ in range(depth))
         while not isinstance(item := pending.popleft().result(), _End):
             pending.append(pool.submit(next, items, _END))
@@ -80,11 +48,11 @@ def map_ahead(function: Callable[[Item], Made], items: Iterable[Item], *, worker
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="vidcam-ahead")
     ahead = iter(items)
     try:
-        with held_back():
+        with defer_signals():
             pending = deque(pool.submit(function, item) for item in islice(ahead, 2 * workers))
         while pending:
             made = pending.popleft().result()
-            with held_back():
+            with defer_signals():
                 pending.extend(pool.submit(function, item) for item in islice(ahead, 1))
             yield made
     finally:

@@ -3,7 +3,7 @@
 Frames are (H, W, 3) uint8 RGB as displayed; seconds count from the first displayed frame.
 """
 
-from vidcam.video.reader import VideoReader, open_video, probe, read_clip
+from vidcam.video.reader import VideoReader, open_video, probe
 from vidcam.video.writer import VideoWriter
 
-__all__ = ["VideoReader", "VideoWriter", "open_video", "probe", "read_clip"]
+__all__ = ["VideoReader", "VideoWriter", "open_video", "probe"]

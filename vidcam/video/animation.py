@@ -21,7 +21,8 @@ from PIL import Image
 
 from vidcam.errors import EncodeError, InputError, ShapeError
 from vidcam.media import Frames
-from vidcam.video.claim import claim
+from vidcam.system.atomic import AtomicFile
+from vidcam.video.container import encode_error, encode_errors
 
 MOST_BYTES = 1 << 30
 """Of all frames together, uncompressed."""
@@ -78,7 +79,7 @@ class AnimationWriter:
         self._quality = WEBP_QUALITY if quality is None else quality
         self._frames: list[Frames] = []
         self._seconds: list[float] = []
-        self._temporary = claim(self._path, overwrite=overwrite)
+        self._file = AtomicFile(self._path, overwrite=overwrite)
 
     def write(self, frame: Frames, pts_seconds: float) -> None:
         """Keep a frame, (H, W, 3) uint8, and when it is first displayed.
@@ -99,37 +100,41 @@ class AnimationWriter:
     ) -> None:
         try:
             if kind is None:
-                self._save()
-                self._temporary.replace(self._path)
-        except (OSError, ValueError, OverflowError) as exc:
-            reason = getattr(exc, "strerror", None) or str(exc)
-            if isinstance(exc, OverflowError):  # of pictures that are the same one after the other, too
-                reason = f"one picture stays for longer than {LONGEST_CENTISECONDS / 100:g} s, which no GIF can"
-            raise EncodeError(
-                f"writing '{self._path}' failed ({reason}); expected the encoder and the disk to take it; free some "
-                "space or choose another folder"
-            ) from exc
+                data = self._encoded()
+                with encode_errors(self._path):
+                    self._file.part.write_bytes(data.getbuffer())
+                    self._file.commit()
         finally:
-            self._temporary.unlink(missing_ok=True)
+            self._file.discard()
             self._frames.clear()
 
-    def _save(self) -> None:
+    def _encoded(self) -> io.BytesIO:
+        """The animation; not in the file itself, which imageio leaves open where the disk is full."""
+        if not self._frames:
+            raise EncodeError(f"no frame was written to '{self._path}'; expected at least one; check the input")
+        try:
+            return self._animation()
+        except OverflowError as exc:  # of pictures that are the same one after the other, too
+            reason = f"one picture stays for longer than {LONGEST_CENTISECONDS / 100:g} s, which no GIF can"
+            raise encode_error(self._path, reason) from exc
+        except (ValueError, OSError) as exc:
+            raise encode_error(self._path, str(exc)) from exc
+
+    def _animation(self) -> io.BytesIO:
         import imageio.v3 as iio  # 0.2 s: only who wants an animation pays for it
 
-        if not self._frames:
-            raise ValueError("no frame was written")
         options = dict(_OPTIONS[self._kind])
         if self._kind == ".webp":
             options["quality"] = self._quality
         milliseconds = durations(self._seconds, self._end, _UNIT_SECONDS[self._kind])
         # Pillow wants one number for a single picture, and fails on a list
         options["duration"] = milliseconds if len(milliseconds) > 1 else milliseconds[0]
-        data = io.BytesIO()  # not the file itself: imageio leaves that open where the disk is full
+        data = io.BytesIO()
         with iio.imopen(data, "w", plugin="pillow", extension=self._kind) as file:
             write: Any = file.write  # its stub knows nothing of a plugin's options
             for frame in self._frames:
                 write(frame, is_batch=False, **options)
-        self._temporary.write_bytes(data.getbuffer())
+        return data
 
 
 def _few_colours(frame: Frames) -> Frames:

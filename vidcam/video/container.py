@@ -1,4 +1,4 @@
-"""Opening media files: local files only, and every foreign error turned into one sentence.
+"""Opening media files: local files only, and every foreign error turned into one sentence, of writing too.
 
 FFmpeg guesses the format from the content, so a text file called `clip.mp4`, a playlist that points into the network
 and a song with a cover picture all have to be refused here.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import av
 from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from vidcam.errors import MediaError
+from vidcam.errors import EncodeError, MediaError
 from vidcam.video.limits import MOST_PIXELS, require_reasonable
 from vidcam.video.source import is_folder
 
@@ -30,6 +31,23 @@ def media_errors(path: str) -> Iterator[None]:
             f"{path!r} cannot be read as video ({reason}); expected a media file that FFmpeg can decode; "
             "check that it plays, or convert it to MP4"
         ) from exc
+
+
+@contextmanager
+def encode_errors(path: Path) -> Iterator[None]:
+    """Turn what PyAV and the system raise inside the block into an EncodeError about `path`."""
+    try:
+        yield
+    except (av.FFmpegError, OSError) as exc:
+        raise encode_error(path, getattr(exc, "strerror", None) or str(exc)) from exc
+
+
+def encode_error(path: Path, reason: str) -> EncodeError:
+    """The error of a file that could not be written to its end."""
+    return EncodeError(
+        f"writing '{path}' failed ({reason}); expected the encoder and the disk to take it; free some space or choose "
+        "another folder"
+    )
 
 
 def open_input(path: str) -> InputContainer:
@@ -53,7 +71,8 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
     """
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream) or _is_cover(stream):
-        kinds = ", ".join(sorted({_kind(other) for other in container.streams})) or "no streams"
+        found = {"a cover picture" if _is_cover(other) else other.type for other in container.streams}
+        kinds = ", ".join(sorted(found)) or "no streams"
         raise MediaError(f"{path!r} holds no video stream, only {kinds}; expected a video; check the file")
     if getattr(stream, "codec_context", None) is None:
         raise MediaError(
@@ -77,7 +96,3 @@ def stream_notes(container: InputContainer, chosen: VideoStream) -> tuple[str, .
 
 def _is_cover(stream: Stream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
-
-
-def _kind(stream: Stream) -> str:
-    return "a cover picture" if _is_cover(stream) else stream.type

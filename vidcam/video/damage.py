@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcam.video.timeline import Timeline
+from vidcam.video.frame_index import FrameIndex
 
 Interval = tuple[float, float]
 """[start, end) in seconds from the first displayed frame."""
@@ -21,12 +21,12 @@ _NAMED_INTERVALS = 4
 class Damage:
     """The state of each displayed frame, as far as it was read; readers in several threads may share one."""
 
-    def __init__(self, timeline: Timeline) -> None:
-        count = timeline.ticks.size
-        self._edges = np.append(timeline.seconds(), float(timeline.duration()))
-        self._gaps = [(timeline.second_of(start), timeline.second_of(end)) for start, end in timeline.gaps]
+    def __init__(self, frame_index: FrameIndex) -> None:
+        count = frame_index.ticks.size
+        self._edges = np.append(frame_index.seconds(), float(frame_index.duration()))
+        self._gaps = [(frame_index.second_of(start), frame_index.second_of(end)) for start, end in frame_index.gaps]
         self._is_missing = np.zeros(count, np.bool_)
-        self._is_repaired = np.isin(timeline.ticks, timeline.corrupt_ticks)
+        self._is_repaired = np.isin(frame_index.ticks, frame_index.corrupt_ticks)
         self._size: tuple[int, int] | None = None
 
     def mark_missing(self, indices: range) -> None:

@@ -20,8 +20,8 @@ from av.video.stream import VideoStream
 
 from vidcam.errors import MediaError
 from vidcam.video.container import media_errors, open_input, video_stream
+from vidcam.video.frame_index import FrameIndex
 from vidcam.video.packets import Ticks, decoded_frames, read_packets
-from vidcam.video.timeline import Timeline
 
 # Seeking flushes the decoder's threads; below this many skipped frames it is cheaper to decode on.
 _SEEK_PAYS_FRAMES = 8
@@ -47,8 +47,8 @@ class FrameDecoder:
 
     Args:
         path: the file.
-        timeline: of it.
-        container: of `open_timeline`, closed with this decoder; None: the file is opened.
+        frame_index: of it.
+        container: of `read_frame_index`, closed with this decoder; None: the file is opened.
 
     Attributes:
         decoded_count: frames decoded so far, a measure of the work done.
@@ -61,14 +61,14 @@ class FrameDecoder:
         MediaError: the file cannot be opened.
     """
 
-    def __init__(self, path: str, timeline: Timeline, container: InputContainer | None = None) -> None:
+    def __init__(self, path: str, frame_index: FrameIndex, container: InputContainer | None = None) -> None:
         self.decoded_count = 0
         self._path = path
-        self._ticks = timeline.ticks
-        self._step_ticks = timeline.step_ticks
-        self._is_counted = timeline.is_counted
-        self._key_ticks = timeline.key_ticks
-        self._key_indices = np.searchsorted(timeline.ticks, timeline.key_ticks)
+        self._ticks = frame_index.ticks
+        self._step_ticks = frame_index.step_ticks
+        self._is_counted = frame_index.is_counted
+        self._key_ticks = frame_index.key_ticks
+        self._key_indices = np.searchsorted(frame_index.ticks, frame_index.key_ticks)
         self._position = self._before = -1
         self._seeks_from = 0  # how many of the key frames lie not after the last one gone to
         self._frames: Iterator[tuple[int, VideoFrame]] = iter(())

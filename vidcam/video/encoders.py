@@ -1,14 +1,15 @@
-"""Encoders by codec: what each is called in FFmpeg, its options, and which of them works on this machine.
+"""Encoders by codec: what each is called in FFmpeg, its options, and whether it works on this machine.
 
-Software encoders are the default: they give the same bytes everywhere they run. A hardware encoder is tried out on
-the size of the film before anything is written; where it does not work the software one takes its place, and a
-sentence says so. Quality is constant, in the encoder's own scale, lower is better.
+Software encoders are the default: they give the same bytes everywhere they run, and their options are tuned here. Any
+other encoder is named as FFmpeg names it and keeps FFmpeg's defaults. It is tried out on the size of the video before
+anything is written; where it does not work the software one takes its place, and a sentence says so. Quality is
+constant, in the encoder's own scale, lower is better.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, cast, get_args
@@ -28,19 +29,21 @@ CONTAINERS: Mapping[str, tuple[Codec, ...]] = {"mp4": ("h264", "hevc", "av1", "v
 USUAL_SIDES_PX = (64, 4096)
 """Software encoders take all frames whose sides lie between; others are tried out on one."""
 
+_QUALITY_OPTIONS = ("crf", "cq", "qp")
+"""What encoders call a constant quality."""
+
 _X26X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 _NUMBERS = tuple(map(str, range(14)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How one encoder is asked: defaults, what preset and quality are called, and what it always gets."""
+    """How a software encoder is asked: defaults, what its preset is called, and what it always gets."""
 
     codec: Codec
     preset_key: str
     presets: tuple[str, ...]
     preset: str
-    quality_key: str
     most_quality: int
     quality: int
     fixed: tuple[tuple[str, str], ...] = ()
@@ -54,7 +57,6 @@ _SOFTWARE: Mapping[str, _Kind] = {
         preset_key="preset",
         presets=_X26X_PRESETS,
         preset="veryfast",
-        quality_key="crf",
         most_quality=51,
         quality=18,
         fixed=(("bf", "0"), ("profile", "high"), ("x264-params", "mbtree=0")),
@@ -64,7 +66,6 @@ _SOFTWARE: Mapping[str, _Kind] = {
         preset_key="preset",
         presets=_X26X_PRESETS,
         preset="veryfast",
-        quality_key="crf",
         most_quality=51,
         quality=20,
         fixed=(("x265-params", "bframes=0:log-level=none"),),
@@ -74,7 +75,6 @@ _SOFTWARE: Mapping[str, _Kind] = {
         preset_key="preset",
         presets=_NUMBERS,
         preset="10",
-        quality_key="crf",
         most_quality=63,
         quality=28,
         fixed=(("svtav1-params", "pred-struct=1"),),
@@ -84,39 +84,11 @@ _SOFTWARE: Mapping[str, _Kind] = {
         preset_key="cpu-used",
         presets=_NUMBERS[:9],
         preset="6",
-        quality_key="crf",
         most_quality=63,
         quality=24,
         fixed=(("b", "0"), ("deadline", "good"), ("row-mt", "1"), ("auto-alt-ref", "0"), ("lag-in-frames", "0")),
     ),
 }
-_P = tuple(f"p{number}" for number in range(1, 8))
-
-
-def _nvenc(codec: Codec) -> _Kind:
-    return _Kind(codec, "preset", _P, "p4", "cq", 51, 19, (("bf", "0"), ("rc", "vbr"), ("b", "0")))
-
-
-def _qsv(codec: Codec) -> _Kind:
-    return _Kind(codec, "preset", _X26X_PRESETS[2:], "veryfast", "global_quality", 51, 20, (("bf", "0"),))
-
-
-def _amf(codec: Codec) -> _Kind:
-    return _Kind(codec, "quality", ("speed", "balanced", "quality"), "balanced", "qp_p", 51, 20, (("rc", "cqp"),))
-
-
-def _apple(codec: Codec) -> _Kind:
-    return _Kind(codec, "prio_speed", ("0", "1"), "1", "q", 100, 65, (("bf", "0"),))
-
-
-_HARDWARE: Mapping[str, _Kind] = {
-    **{f"{codec}_nvenc": _nvenc(codec) for codec in ("h264", "hevc", "av1")},
-    **{f"{codec}_videotoolbox": _apple(codec) for codec in ("h264", "hevc")},
-    **{f"{codec}_qsv": _qsv(codec) for codec in ("h264", "hevc", "av1", "vp9")},
-    **{f"{codec}_amf": _amf(codec) for codec in ("h264", "hevc", "av1")},
-}
-_KINDS = {**_SOFTWARE, **_HARDWARE}
-ENCODERS = tuple(_KINDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,22 +106,33 @@ class Encoder:
     options: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of encoding one frame.
+
+    Attributes:
+        reason: why it failed; None if it did not.
+        unknown: the options that the encoder does not have.
+    """
+
+    reason: str | None
+    unknown: frozenset[str] = frozenset()
+
+
 def encoder_of(name: str, *, preset: str | None = None, quality: int | None = None) -> Encoder:
-    """An encoder by FFmpeg's name, whether it works here or not.
+    """A software encoder by FFmpeg's name.
 
     Raises:
-        InputError: an unknown encoder, a preset that it does not have or a quality beyond its scale.
+        InputError: a preset that it does not have or a quality beyond its scale.
     """
-    if name not in _KINDS:
-        raise InputError(f"encoder is {name!r}, expected one of auto, hardware, {', '.join(ENCODERS)}; choose one")
-    kind = _KINDS[name]
+    kind = _SOFTWARE[name]
     if preset is not None and preset not in kind.presets:
         raise InputError(f"preset is {preset!r}, {name} has {', '.join(kind.presets)}; choose one of them")
     if quality is not None and not 0 <= quality <= kind.most_quality:
         raise InputError(f"quality is {quality}, {name} takes 0 to {kind.most_quality}; {kind.quality} is its default")
     asked = (
         (kind.preset_key, preset or kind.preset),
-        (kind.quality_key, str(kind.quality if quality is None else quality)),
+        ("crf", str(kind.quality if quality is None else quality)),
     )
     return Encoder(name, kind.codec, (*kind.fixed, *asked))
 
@@ -168,77 +151,108 @@ def choose_encoder(
     Args:
         codec: 'h264', 'hevc', 'av1', 'vp9'; None: the encoder's, or the container's default.
         container: 'mp4' or 'webm'.
-        encoder: 'auto' (software), 'hardware' (the first that works), or FFmpeg's name of one.
-        preset: of the encoder; with 'hardware' only if that encoder has it.
+        encoder: 'auto' (software), or FFmpeg's name of one.
+        preset: of the encoder.
         quality: likewise.
-        size: (height, width) of the frames, to try a hardware encoder out.
+        size: (height, width) of the frames, to try the encoder out.
 
     Raises:
-        InputError: an unknown name, or a codec that the container does not admit.
+        InputError: an unknown name, a codec that the container does not admit, or an option that the encoder does not
+            have.
     """
     admitted = CONTAINERS[container]
-    wanted = codec or (_KINDS[encoder].codec if encoder in _KINDS else admitted[0])
-    if wanted not in CODECS:
-        raise InputError(f"codec is {wanted!r}, expected one of {', '.join(CODECS)}; choose one of them")
+    named = None if encoder == "auto" else _found(encoder)
+    wanted = _checked_codec(codec) if codec else named[1] if named else admitted[0]
     if wanted not in admitted:
         raise InputError(
             f"{wanted} does not go into a .{container}, expected {' or '.join(admitted)}; choose another ending"
         )
-    software = next(name for name, kind in _SOFTWARE.items() if kind.codec == wanted)
-    if not is_built_in(software):
-        raise InputError(
-            f"this FFmpeg was built without {software}, expected one that encodes {wanted}; choose another codec"
-        )
-    if encoder in {"auto", software}:
-        chosen = encoder_of(software, preset=preset, quality=quality)
-        reason = failure(chosen, size) if min(size) < USUAL_SIDES_PX[0] or max(size) > USUAL_SIDES_PX[1] else None
-        if reason is not None:
-            raise InputError(
-                f"{software} does not encode frames of {size[1]} × {size[0]} pixels ({reason}), expected another size; "
-                "choose another height or codec"
-            )
-        return chosen, ()
-    if encoder == "hardware":
-        names = [name for name, kind in _HARDWARE.items() if kind.codec == wanted]
-        asked = [_as_far_as_it_has(name, preset, quality) for name in names]
+    if named is not None and named[1] != wanted:
+        raise InputError(f"encoder {encoder!r} makes {named[1]}, expected one for {wanted}; leave --codec out")
+    software = _software_for(wanted)
+    if named is None or named[0] == software:
+        return _fitting(encoder_of(software, preset=preset, quality=quality), size), ()
+    return named_encoder(*named, preset=preset, quality=quality, size=size)
+
+
+def _checked_codec(name: str) -> Codec:
+    if name not in CODECS:
+        raise InputError(f"codec is {name!r}, expected one of {', '.join(CODECS)}; choose one of them")
+    return name
+
+
+def _found(name: str) -> tuple[str, Codec]:
+    """FFmpeg's own name of an encoder, and its codec; that of one which this FFmpeg does not have begins its name."""
+    if name == "hardware":
+        raise InputError("encoder is 'hardware', expected FFmpeg's name of one; name it, e.g. h264_nvenc")
+    if is_built_in(name):
+        found = av.codec.Codec(name, "w")
+        name, made = found.name, found.canonical_name
     else:
-        asked = [encoder_of(encoder, preset=preset, quality=quality)]
-        if asked[0].codec != wanted:
+        made = name.partition("_")[0]
+        if made not in CODECS:
             raise InputError(
-                f"encoder {encoder!r} makes {asked[0].codec}, expected one for {wanted}; leave --codec out"
+                f"encoder is {name!r}, expected auto or FFmpeg's name of one, such as {', '.join(_SOFTWARE)} or "
+                "h264_nvenc; choose one"
             )
-    chosen, notes = _first_that_works(asked, software, size)
-    kind, options = _KINDS[chosen.name], dict(chosen.options)
-    given = {
-        "--preset": (preset, kind.preset_key),
-        "--quality": (None if quality is None else str(quality), kind.quality_key),
-    }
-    lost = [name for name, (value, key) in given.items() if value is not None and (notes or options[key] != value)]
-    if lost:
-        notes += (f"{' and '.join(lost)} left out, as {chosen.name} has a scale of its own",)
-    return chosen, notes
+    if made not in CODECS:
+        raise InputError(f"encoder {name!r} makes {made}, expected one for {', '.join(CODECS)}; choose another")
+    return name, made
 
 
-def _as_far_as_it_has(name: str, preset: str | None, quality: int | None) -> Encoder:
-    """An encoder with what of preset and quality it knows."""
-    kind = _KINDS[name]
-    return encoder_of(
-        name,
-        preset=preset if preset in kind.presets else None,
-        quality=quality if quality is not None and 0 <= quality <= kind.most_quality else None,
-    )
+def _software_for(codec: Codec) -> str:
+    name = next(name for name, kind in _SOFTWARE.items() if kind.codec == codec)
+    if not is_built_in(name):
+        raise InputError(
+            f"this FFmpeg was built without {name}, expected one that encodes {codec}; choose another codec"
+        )
+    return name
 
 
-def _first_that_works(
-    asked: Sequence[Encoder], software: str, size: tuple[int, int]
+def _fitting(encoder: Encoder, size: tuple[int, int]) -> Encoder:
+    """The same encoder, tried out where frames are of an unusual size."""
+    if min(size) >= USUAL_SIDES_PX[0] and max(size) <= USUAL_SIDES_PX[1]:
+        return encoder
+    reason = tried(encoder, size).reason
+    if reason is not None:
+        raise InputError(
+            f"{encoder.name} does not encode frames of {size[1]} × {size[0]} pixels ({reason}), expected another size; "
+            "choose another height or codec"
+        )
+    return encoder
+
+
+def named_encoder(
+    name: str, codec: Codec, *, preset: str | None, quality: int | None, size: tuple[int, int]
 ) -> tuple[Encoder, tuple[str, ...]]:
-    reasons = []
-    for candidate in asked:
-        reason = failure(candidate, size)
-        if reason is None:
-            return candidate, ()
-        reasons.append(f"{candidate.name}: {reason}")
-    return encoder_of(software), (f"no hardware encoder works here ({'; '.join(reasons)}); {software} takes its place",)
+    """An encoder with FFmpeg's own defaults, or the software one and why; arguments as of `choose_encoder`.
+
+    Raises:
+        InputError: a preset or a quality is given, and the encoder has no option for it.
+    """
+    options = [("bf", "0")] if preset is None else [("bf", "0"), ("preset", preset)]
+    for key in ("",) if quality is None else _QUALITY_OPTIONS:
+        # a bit rate would limit a constant quality
+        asked = () if quality is None else ((key, str(quality)), ("b", "0"))
+        encoder = Encoder(name, codec, (*options, *asked))
+        trial = tried(encoder, size)
+        if trial.reason is not None:
+            return _replaced(encoder, trial.reason, size, is_asked=preset is not None or quality is not None)
+        if "preset" in trial.unknown:
+            raise InputError(f"{name} has no presets; leave --preset out")
+        if key not in trial.unknown:
+            return encoder, ()
+    raise InputError(f"{name} has no constant quality ({', '.join(_QUALITY_OPTIONS)}); leave --quality out")
+
+
+def _replaced(
+    encoder: Encoder, reason: str, size: tuple[int, int], *, is_asked: bool
+) -> tuple[Encoder, tuple[str, ...]]:
+    software = _software_for(encoder.codec)
+    notes = [f"{encoder.name} does not work here ({reason}); {software} takes its place"]
+    if is_asked:
+        notes.append(f"--preset and --quality are left out, as {software} has a scale of its own")
+    return _fitting(encoder_of(software), size), tuple(notes)
 
 
 def is_built_in(name: str) -> bool:
@@ -250,10 +264,11 @@ def is_built_in(name: str) -> bool:
     return True
 
 
-def failure(encoder: Encoder, size: tuple[int, int]) -> str | None:
-    """Why an encoder cannot encode a frame of this size here; None if it can."""
+def tried(encoder: Encoder, size: tuple[int, int]) -> Trial:
+    """Encode one frame of (height, width)."""
     if not is_built_in(encoder.name):
-        return "not in this FFmpeg"
+        return Trial("not in this FFmpeg")
+    quiet(encoder)
     height, width = (length + length % 2 for length in size)
     try:
         context = cast("VideoCodecContext", av.CodecContext.create(encoder.name, "w"))
@@ -264,8 +279,8 @@ def failure(encoder: Encoder, size: tuple[int, int]) -> str | None:
         context.encode(frame)
         context.encode(None)
     except (av.FFmpegError, ValueError) as exc:
-        return getattr(exc, "strerror", None) or str(exc)
-    return None
+        return Trial(getattr(exc, "strerror", None) or str(exc))
+    return Trial(None, frozenset(context.options))  # FFmpeg leaves there what the encoder did not take
 
 
 def quiet(encoder: Encoder) -> None:

@@ -6,8 +6,7 @@ one's; one that cannot be read shows the one before it; both are said in the not
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,10 +17,10 @@ from PIL import Image, ImageOps
 from vidcam.errors import MediaError
 from vidcam.media import Frames, VideoInfo
 from vidcam.video.damage import Damage
+from vidcam.video.frame_index import FrameIndex
 from vidcam.video.indexed import IndexedReader
 from vidcam.video.limits import require_reasonable
 from vidcam.video.pixels import on_black
-from vidcam.video.timeline import Timeline
 
 IMAGES = "images"
 """What `VideoInfo.decoder` is for a folder of images."""
@@ -44,8 +43,8 @@ class ImageFolderReader(IndexedReader):
     def __init__(self, folder: str, *, fps: Fraction | None = None) -> None:
         self._files = image_files(Path(folder))
         rate, count = fps or DEFAULT_FPS, len(self._files)
-        line = Timeline(np.arange(count), np.zeros(0, np.int64), count, 1, 1 / rate)
-        self._damage = Damage(line)
+        frame_index = FrameIndex(np.arange(count), np.zeros(0, np.int64), count, 1, 1 / rate)
+        self._damage = Damage(frame_index)
         self._is_closed = False
         first = self._first()
         self._size = first.pixels.shape[:2]
@@ -55,9 +54,9 @@ class ImageFolderReader(IndexedReader):
             size=(self._size[0], self._size[1]),
             rotation_degrees=0,
             fps=rate,
-            pts_seconds=line.seconds(),
-            duration_seconds=float(line.duration()),
-            time_base=line.time_base,
+            pts_seconds=frame_index.seconds(),
+            duration_seconds=float(frame_index.duration()),
+            time_base=frame_index.time_base,
             codec=first.codec,
             pixel_format=first.mode,
             has_audio=False,
@@ -131,6 +130,8 @@ def image_files(folder: Path) -> tuple[Path, ...]:
     Raises:
         MediaError: there is none, or the folder cannot be listed.
     """
+    from natsort import natsort_keygen, ns  # only who has a folder of images pays for it
+
     try:
         found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
     except OSError as exc:
@@ -143,13 +144,8 @@ def image_files(folder: Path) -> tuple[Path, ...]:
             f"{str(folder)!r} is a folder without images; expected {', '.join(SUFFIXES)}; pass a video file or a "
             "folder of images"
         )
-    return tuple(sorted(visible, key=lambda path: natural_key(path.name)))
-
-
-def natural_key(name: str) -> tuple[Sequence[tuple[bool, int, str]], str]:
-    """For sorting: numbers by value, letters without case; the name itself decides what is left."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
-    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts], name
+    in_number_order = natsort_keygen(alg=ns.IGNORECASE)
+    return tuple(sorted(visible, key=lambda path: (in_number_order(path.name), path.name)))
 
 
 def load_image(path: Path) -> _Picture:

@@ -55,9 +55,11 @@ class IndexedReader(ABC):
 
     def frames_at(self, seconds: Seconds) -> Iterator[tuple[float, Frames]]:
         """The frame displayed at each of the non-decreasing times; see VideoReader."""
-        wanted = checked_times(seconds)
+        wanted = np.asarray(seconds, np.float64)
+        if wanted.ndim != 1 or wanted.size == 0 or not np.isfinite(wanted).all():
+            raise ShapeError(f"seconds must be (T,) with T >= 1 and finite, got {wanted.shape = }, {wanted}")
         if np.any(np.diff(wanted) < 0):
-            raise ShapeError(f"seconds must not decrease, got {wanted}; sort them, or use read_clip")
+            raise ShapeError(f"seconds must not decrease, got {wanted}; sort them")
         indices = np.searchsorted(self._info.pts_seconds, wanted, side="right") - 1
         return self._read(int(index) for index in np.maximum(indices, 0))
 
@@ -79,15 +81,3 @@ class IndexedReader(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._info!r})"
-
-
-def checked_times(seconds: Seconds) -> Seconds:
-    """(T,) float64.
-
-    Raises:
-        ShapeError: no times, not one axis, or not finite.
-    """
-    wanted = np.asarray(seconds, np.float64)
-    if wanted.ndim != 1 or wanted.size == 0 or not np.isfinite(wanted).all():
-        raise ShapeError(f"seconds must be (T,) with T >= 1 and finite, got {wanted.shape = }, {wanted}")
-    return wanted

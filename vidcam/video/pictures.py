@@ -5,19 +5,17 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from PIL import Image
 
-from vidcam.errors import EncodeError, OutputError
+from vidcam.errors import OutputError
 from vidcam.media import Frames
-from vidcam.system.signals import held_back
-from vidcam.video.claim import claim
+from vidcam.system.atomic import AtomicFile, hidden_folder, replace_folder
+from vidcam.system.signals import defer_signals
+from vidcam.video.container import encode_errors
 
 TIMES = "times.csv"
 PICTURES = (".png", ".jpg", ".jpeg")
@@ -41,17 +39,8 @@ class PictureFolder:
         self._seconds: list[float] = []
         if self._path.exists() and not (overwrite and _is_sequence(self._path)):
             raise OutputError(f"'{path}' exists already; expected a new folder; choose another, or delete it")
-        if not self._path.parent.is_dir():
-            raise OutputError(f"the folder '{self._path.parent}' does not exist; expected one to write into; create it")
-        try:
-            with held_back():
-                self._stage = Path(tempfile.mkdtemp(prefix=f".{self._path.name[:40]}-", dir=self._path.parent))
-        except OSError as exc:
-            raise OutputError(
-                f"nothing can be written into '{self._path.parent}' ({exc.strerror}); expected a writable folder; "
-                "choose another"
-            ) from exc
-        self._stage.chmod(0o755)
+        with defer_signals():
+            self._stage = hidden_folder(self._path)
 
     def write(self, frame: Frames, pts_seconds: float) -> None:
         """Write one frame, (H, W, 3) uint8.
@@ -60,7 +49,7 @@ class PictureFolder:
             EncodeError: the disk is full or the like.
         """
         self._seconds.append(pts_seconds)
-        with _disk_errors(self._path):
+        with encode_errors(self._path):
             Image.fromarray(frame).save(self._stage / _name(len(self._seconds)), compress_level=_LEVEL)
 
     def __enter__(self) -> Self:
@@ -71,18 +60,16 @@ class PictureFolder:
     ) -> None:
         try:
             if kind is None:
-                with held_back(), _disk_errors(self._path):
+                with defer_signals(), encode_errors(self._path):
                     self._finish()
         finally:
-            with held_back():
+            with defer_signals():
                 shutil.rmtree(self._stage, ignore_errors=True)
 
     def _finish(self) -> None:
         rows = (f"{_name(index)},{seconds:.9g}\n" for index, seconds in enumerate(self._seconds, start=1))
         (self._stage / TIMES).write_text(f"file,seconds\n{''.join(rows)}end,{self._end:.9g}\n", "utf-8")
-        if self._path.exists():
-            shutil.rmtree(self._path)
-        self._stage.rename(self._path)
+        replace_folder(self._stage, self._path)
 
 
 def save_picture(path: str | os.PathLike[str], data: bytes | Frames, *, overwrite: bool = False) -> None:
@@ -93,18 +80,14 @@ def save_picture(path: str | os.PathLike[str], data: bytes | Frames, *, overwrit
         EncodeError: the disk is full or the like.
     """
     destination = Path(path)
-    with held_back():
-        _save(destination, data, overwrite=overwrite)
-
-
-def _save(destination: Path, data: bytes | Frames, *, overwrite: bool) -> None:
-    temporary = claim(destination, overwrite=overwrite)
-    try:
-        with _disk_errors(destination):
-            temporary.write_bytes(data if isinstance(data, bytes) else _encoded(data, destination.suffix))
-            temporary.replace(destination)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with defer_signals():
+        file = AtomicFile(destination, overwrite=overwrite)
+        try:
+            with encode_errors(destination):
+                file.part.write_bytes(data if isinstance(data, bytes) else _encoded(data, destination.suffix))
+                file.commit()
+        finally:
+            file.discard()
 
 
 def _encoded(picture: Frames, ending: str) -> bytes:
@@ -112,17 +95,6 @@ def _encoded(picture: Frames, ending: str) -> bytes:
     data = io.BytesIO()
     Image.fromarray(picture).save(data, format="PNG" if ending.lower() == ".png" else "JPEG", quality=92)
     return data.getvalue()
-
-
-@contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        raise EncodeError(
-            f"writing '{path}' failed ({exc.strerror or exc}); expected the disk to take it; free some space or choose "
-            "another folder"
-        ) from exc
 
 
 def _name(number: int) -> str:

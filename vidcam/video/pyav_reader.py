@@ -14,11 +14,11 @@ from vidcam.errors import MediaError
 from vidcam.media import Frames, VideoInfo
 from vidcam.video.damage import Damage
 from vidcam.video.decoder import FrameDecoder, MissingFramesError
+from vidcam.video.frame_index import FrameIndex, read_frame_index
 from vidcam.video.indexed import IndexedReader
 from vidcam.video.limits import require_reasonable
 from vidcam.video.pixels import Orientation, RgbDecoder, orientation_of, square_pixels
 from vidcam.video.source import Located
-from vidcam.video.timeline import Timeline, open_timeline
 
 # Encoders that keep a picture's proportions while they round its size leave an aspect that is almost square: nothing
 # that a viewer sees, and not worth a resampling of every frame.
@@ -42,9 +42,9 @@ class PyAVReader(IndexedReader):
     def __init__(self, path: str | os.PathLike[str], *, located: Located | None = None) -> None:
         self._path = os.fspath(path)
         self._located = located
-        self._timeline, container = open_timeline(self._path)
-        self._damage = Damage(self._timeline)
-        self._idle: list[FrameDecoder] = [FrameDecoder(self._path, self._timeline, container)]
+        self._frame_index, container = read_frame_index(self._path)
+        self._damage = Damage(self._frame_index)
+        self._idle: list[FrameDecoder] = [FrameDecoder(self._path, self._frame_index, container)]
         self._is_closed = False
         try:
             super().__init__(self._describe(), self._damage)
@@ -73,17 +73,17 @@ class PyAVReader(IndexedReader):
                 path=self._path if self._located is None else self._located.name,
                 size=self._orientation.size(*self._square_size),
                 rotation_degrees=self._orientation.rotation_degrees,
-                fps=_mean_fps(self._timeline, decoder.nominal_fps),
-                pts_seconds=self._timeline.seconds(),
-                duration_seconds=float(self._timeline.duration()),
-                time_base=self._timeline.time_base,
+                fps=_mean_fps(self._frame_index, decoder.nominal_fps),
+                pts_seconds=self._frame_index.seconds(),
+                duration_seconds=float(self._frame_index.duration()),
+                time_base=self._frame_index.time_base,
                 codec=decoder.codec,
                 pixel_format=frame.format.name,
                 has_audio=decoder.has_audio,
                 pixel_aspect=aspect,
                 files=(Path(self._path),),
                 is_local=self._located is None or self._located.is_local,
-                notes=(*self._timeline.notes, *notes),
+                notes=(*self._frame_index.notes, *notes),
             )
 
     def _first_frame(self, decoder: FrameDecoder) -> VideoFrame:
@@ -141,7 +141,7 @@ class PyAVReader(IndexedReader):
         """A decoder of one's own; it is kept for the next reading, and stays where it is."""
         if self._is_closed:
             raise MediaError(f"the reader of {self._path!r} is closed; expected an open one; call open_video again")
-        decoder = self._idle.pop() if self._idle else FrameDecoder(self._path, self._timeline)
+        decoder = self._idle.pop() if self._idle else FrameDecoder(self._path, self._frame_index)
         try:
             yield decoder
         finally:
@@ -164,9 +164,9 @@ def _pixel_aspect(stated: Fraction | None) -> tuple[Fraction, tuple[str, ...]]:
     return stated, ()
 
 
-def _mean_fps(timeline: Timeline, nominal: Fraction | None) -> Fraction:
+def _mean_fps(frame_index: FrameIndex, nominal: Fraction | None) -> Fraction:
     """Frames over duration; the container's own figure where it says the same within 0.1 %, as it is rounder."""
-    measured = timeline.ticks.size / timeline.duration()
+    measured = frame_index.ticks.size / frame_index.duration()
     if nominal and abs(nominal / measured - 1) < Fraction(1, 1000):
         return nominal
     return measured.limit_denominator(100_000)

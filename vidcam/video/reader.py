@@ -13,13 +13,10 @@ from fractions import Fraction
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
-import numpy as np
-
 from vidcam.errors import InputError
-from vidcam.media import Clip, Frames, Seconds, VideoInfo
+from vidcam.media import Frames, Seconds, VideoInfo
 from vidcam.video.decord_reader import DecordReader
 from vidcam.video.images import ImageFolderReader
-from vidcam.video.indexed import checked_times
 from vidcam.video.pyav_reader import PyAVReader
 from vidcam.video.source import Source, is_folder, locate
 
@@ -119,20 +116,3 @@ def probe(source: Source, *, fps: Fraction | None = None) -> VideoInfo:
     """Size, time stamps and the like of a video; see `open_video`."""
     with open_video(source, fps=fps) as reader:
         return reader.info
-
-
-def read_clip(reader: VideoReader, seconds: Seconds) -> Clip:
-    """The frames displayed at the given times.
-
-    Args:
-        reader: an open video.
-        seconds: (T,) in any order, T >= 1 (a short video is looped by asking again for its beginning).
-    """
-    wanted = checked_times(seconds)
-    order = np.argsort(wanted, kind="stable")
-    frames = np.empty((wanted.size, *reader.info.size, 3), np.uint8)
-    pts_seconds = np.empty(wanted.size, np.float64)
-    for place, (pts, frame) in zip(order, reader.frames_at(wanted[order]), strict=True):
-        pts_seconds[place] = pts
-        frames[place] = frame
-    return Clip(frames, pts_seconds)

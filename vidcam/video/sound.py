@@ -130,7 +130,7 @@ def _converter(container: OutputContainer, stream: AudioStream, cut: _Cut) -> Ca
         copy = container.add_stream_from_template(stream)
         return lambda packets: _copied(packets, copy, cut)
     name, samples = _ENCODERS[kind]
-    rate = _nearest_rate(stream.rate) if name == "aac" else 48_000
+    rate = min(_AAC_RATES, key=lambda known: abs(known - stream.rate)) if name == "aac" else 48_000
     encoder = cast("AudioStream", container.add_stream(name, rate=rate, bit_rate=_BITS_PER_SECOND))
     encoder.layout = "mono" if stream.codec_context.channels == 1 else "stereo"
     encoder.codec_context.flags |= CodecFlags.bitexact
@@ -203,7 +203,3 @@ def _picture_start(name: str) -> Fraction:
             return Fraction(0)
         tick = next((tick for tick, _ in decoded_frames(read_packets(source, stream), 1)), 0)
         return tick * (stream.time_base or Fraction(0))
-
-
-def _nearest_rate(rate: int) -> int:
-    return min(_AAC_RATES, key=lambda known: abs(known - rate))

@@ -25,7 +25,8 @@ from av.video.stream import VideoStream
 
 from vidcam.errors import EncodeError, ShapeError
 from vidcam.media import Frames
-from vidcam.video.claim import claim
+from vidcam.system.atomic import AtomicFile
+from vidcam.video.container import encode_errors
 from vidcam.video.encoders import H264, Encoder, encoder_of, quiet
 from vidcam.video.pixels import BT709, YuvEncoder
 from vidcam.video.sound import Sound, open_sound
@@ -87,8 +88,9 @@ class VideoWriter:
         self._sound: Sound | None = None
         if crf is not None or preset is not None:
             encoder = encoder_of("libx264", preset=preset, quality=crf)
-        self._temporary = claim(self._path, overwrite=overwrite)
-        self._container = _open_output(self._temporary)
+        self._file = AtomicFile(self._path, overwrite=overwrite)
+        with encode_errors(self._path):
+            self._container = _open_output(self._file)
         with self._or_nothing():
             self._stream = _add_stream(self._container, size, fps, self._time_base, encoder)
             if audio_from is not None:
@@ -131,7 +133,7 @@ class VideoWriter:
             self._end_tick = self._tick_of(duration_seconds)
         with self._or_nothing():
             self._finish()
-            self._temporary.replace(self._path)
+            self._file.commit()
         self._is_over = True
 
     def abort(self) -> None:
@@ -141,7 +143,7 @@ class VideoWriter:
         self._is_over = True
         with suppress(av.FFmpegError, OSError):
             self._release()
-        self._temporary.unlink(missing_ok=True)
+        self._file.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -158,14 +160,8 @@ class VideoWriter:
     def _or_nothing(self) -> Iterator[None]:
         """Whatever fails inside the block, the temporary file goes; failures of encoder and disk become EncodeError."""
         try:
-            yield
-        except (av.FFmpegError, OSError) as exc:
-            self.abort()
-            reason = getattr(exc, "strerror", None) or str(exc)
-            raise EncodeError(
-                f"writing '{self._path}' failed ({reason}); expected the encoder and the disk to take it; "
-                "free some space or choose another folder"
-            ) from exc
+            with encode_errors(self._path):
+                yield
         except BaseException:
             self.abort()
             raise
@@ -191,6 +187,11 @@ class VideoWriter:
 
     def _mux_waiting(self, packet: Packet[VideoStream], end_tick: int) -> None:
         packet.duration = end_tick - _pts(packet)
+        if end_tick <= _pts(packet):
+            raise EncodeError(
+                f"the encoder of '{self._path}' stores frames in another order than they are displayed, expected one "
+                "without B-frames; choose another encoder"
+            )
         if self._sound is not None:
             self._sound.mux_until(_pts(packet) * self._time_base)
         self._container.mux(packet)
@@ -224,12 +225,16 @@ def _fine_time_base(time_base: Fraction) -> Fraction:
     return Fraction(1, denominator) if denominator <= _FINEST_DENOMINATOR else _FALLBACK_TIME_BASE
 
 
-def _open_output(path: Path) -> OutputContainer:
+def _open_output(file: AtomicFile) -> OutputContainer:
     # bitexact: no library versions and no creation time; faststart: the index comes first, players can start at once.
-    options = {"fflags": "+bitexact"}
-    if path.suffix.lower() == ".webm":
-        return av.open(f"file:{path}", "w", format="webm", container_options=options)
-    return av.open(f"file:{path}", "w", format="mp4", container_options=options | {"movflags": "+faststart"})
+    kind, options = "mp4", {"fflags": "+bitexact", "movflags": "+faststart"}
+    if file.path.suffix.lower() == ".webm":
+        kind, options = "webm", {"fflags": "+bitexact"}
+    try:
+        return av.open(f"file:{file.part}", "w", format=kind, container_options=options)
+    except BaseException:
+        file.discard()
+        raise
 
 
 def _add_stream(

@@ -20,15 +20,15 @@ from tests.helpers.c3d_files import (
     small,
     write_keras,
 )
+from tests.helpers.clips import model_input
 from tests.helpers.odd import greys, h264
 from vidcam.cli.app import main
 from vidcam.errors import OutputError, WeightsError
-from vidcam.media import Clip
 from vidcam.models.families import c3d_weights
 from vidcam.models.model import Model
 from vidcam.models.registry import ModelEntry, load_model
 from vidcam.models.specs import C3D_SPORTS1M_SPEC
-from vidcam.preprocess import fill_for, to_model_input
+from vidcam.preprocess import fill_for
 from vidcam.spec import MeanCube
 from vidcam.system.fingerprint import sha256
 
@@ -73,11 +73,6 @@ def stretched(pictures: NDArray[np.uint8], height: int, width: int) -> NDArray[n
     return result
 
 
-def model_input(model: Model, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = to_model_input(Clip(pictures, np.arange(16.0)), model.spec).tensor[0].numpy()
-    return array
-
-
 def expect_rounded(shown: NDArray[np.float32], pixels: NDArray[np.float64], mean: NDArray[Any] | list[float]) -> None:
     """The middle of the pixels (T, H, W, 3) as whole numbers, less a mean; at a half either neighbour will do."""
     left = {171: 30, 170: 29}[pixels.shape[2]]
@@ -90,7 +85,7 @@ def expect_rounded(shown: NDArray[np.float32], pixels: NDArray[np.float64], mean
 def test_preprocessing_with_the_mean_colour(plain: Path) -> None:
     pictures = frames(*SOURCE)
     bgr = stretched(pictures, 128, 171)[..., ::-1]
-    expect_rounded(model_input(made(plain), pictures), bgr, [90.25, 97.66, 101.41])
+    expect_rounded(model_input(pictures, made(plain).spec)[0].numpy(), bgr, [90.25, 97.66, 101.41])
 
 
 def test_preprocessing_with_the_mean_cube(plain: Path, cube: NDArray[np.float32], tmp_path: Path) -> None:
@@ -99,7 +94,7 @@ def test_preprocessing_with_the_mean_cube(plain: Path, cube: NDArray[np.float32]
     model = made(plain, tmp_path / "mean.npy")
     pictures = frames(*SOURCE)
     bgr = stretched(pictures, 128, 171)[..., ::-1]
-    expect_rounded(model_input(model, pictures), bgr, cube.transpose(1, 2, 3, 0))
+    expect_rounded(model_input(pictures, model.spec)[0].numpy(), bgr, cube.transpose(1, 2, 3, 0))
     black = fill_for(torch.zeros(1, 3, 16, 112, 112), "black", model.spec.scaling)[0].numpy()
     np.testing.assert_array_equal(black, -cube[:, :, 8:120, 30:142])
     assert "stretched to 171 × 128, BGR minus a mean cube" in model.weights
@@ -108,7 +103,7 @@ def test_preprocessing_with_the_mean_cube(plain: Path, cube: NDArray[np.float32]
 def test_preprocessing_of_mmaction2(mmaction2: Path) -> None:
     model = made(mmaction2)
     pictures = frames(*SOURCE)
-    expect_rounded(model_input(model, pictures), stretched(pictures, 128, 170), [104, 117, 128])
+    expect_rounded(model_input(pictures, model.spec)[0].numpy(), stretched(pictures, 128, 170), [104, 117, 128])
     assert "(mmaction2 layout; shorter side 128, RGB minus 104, 117, 128)" in model.weights
 
 

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
 
+from tests.helpers.clips import model_input
 from tests.helpers.nets import random_clip
 from vidcam.errors import NameNotFoundError, ShapeError, WeightsError
-from vidcam.media import Clip
 from vidcam.models import is_cached, load_model, model_entries
 from vidcam.models.families import torchvision_models
 from vidcam.models.families.image import image_network
 from vidcam.models.families.torchvision_specs import PUBLISHED, TORCHVISION_SPECS
 from vidcam.pipelines.forward import reshape_of
-from vidcam.preprocess import grey_input, to_model_input
+from vidcam.preprocess import grey_input
 from vidcam.spec import ModelSpec, TokenGrid
 from vidcam.system.fingerprint import sha256
 
@@ -77,7 +77,7 @@ def test_sampling_is_that_of_the_recipes() -> None:
 @pytest.mark.parametrize("name", [*SIX, *IMAGES])
 def test_the_network_sees_what_torchvisions_transforms_give(name: str, size: tuple[int, int]) -> None:
     frames = np.random.default_rng(7).integers(0, 256, (2, *size, 3), dtype=np.uint8)
-    ours = to_model_input(Clip(frames, np.arange(2.0)), torchvision_models.spec(name)).tensor[0]  # (3, T, H, W)
+    ours = model_input(frames, torchvision_models.spec(name))[0]  # (3, T, H, W)
     theirs = torchvision_models.weights_of(name).transforms()(torch.from_numpy(frames).permute(0, 3, 1, 2))
     expected = theirs if name in SIX else theirs.transpose(0, 1)
     assert ours.shape == expected.shape

@@ -21,8 +21,7 @@ from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import fill_for
 from vidcam.sampling import plan_windows
 from vidcam.spec import ModelSpec
-from vidcam.system.progress import silent
-from vidcam.system.threads import Clock
+from vidcam.system.progress import StageTimer, silent
 
 LEVELS = 8
 SLOPES = (1e-3, 2e-3, 3e-3)
@@ -71,7 +70,7 @@ def _run(
         model,
         Footage(reel, windows, spec.geometry(reel.info.size)),
         ExplainRequest(methods=methods, targets=targets, layers=(layer,), batch_size=batch_size),
-        clock=Clock(),
+        clock=StageTimer(),
         progress=silent if told is None else lambda *step: told.append(step),
     )
 

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from tests.helpers.clips import frames_of, model_input
 from tests.helpers.nets import brightness_model, pooled_model
 from tests.helpers.odd import ODD, anamorphic, damaged, images
 from tests.helpers.videos import click_seconds, write_video
@@ -25,10 +26,9 @@ from vidcam.errors import InputError, MediaError, NameNotFoundError, OutputError
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.explainer import Explainer, explain_video
 from vidcam.pipelines.explain.options import OUTPUTS, ExplainOptions
-from vidcam.preprocess import to_model_input
 from vidcam.results.video import load_film
 from vidcam.sampling import plan_windows
-from vidcam.video.reader import open_video, probe, read_clip
+from vidcam.video.reader import open_video, probe
 
 PAIR = ("gradcam", "gradcam++")
 EVERYTHING = ExplainOptions(methods=PAIR, outputs=OUTPUTS)
@@ -99,7 +99,7 @@ def test_probabilities_are_those_of_the_windows(film: FilmMaker, tmp_path: Path)
     result = explain_video(source, tmp_path / "out", model=model, options=options)
     with open_video(source) as reader:
         windows = plan_windows(reader.info, frames=8, fps=model.spec.fps)
-        inputs = [to_model_input(read_clip(reader, window.times), model.spec).tensor for window in windows]
+        inputs = [model_input(frames_of(reader, window.times)[0], model.spec) for window in windows]
     with torch.no_grad():
         probabilities = torch.cat([model.module(clip).double().softmax(dim=1) for clip in inputs])
     target = int(probabilities.mean(dim=0).argmax())

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.helpers.clips import frames_of, model_input
 from tests.helpers.nets import brightness_model, pooled_model, random_clip
 from tests.pipelines.conftest import FilmMaker
 from vidcam.cam.request import MapRequest
@@ -24,11 +25,10 @@ from vidcam.pipelines.explain.explainer import ExplainedVideo, explain_video
 from vidcam.pipelines.explain.options import OUTPUTS, ExplainOptions
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.saliency import GuidedFilm
-from vidcam.preprocess import to_model_input
 from vidcam.render.signed import guided_on_source
 from vidcam.sampling import plan_windows
-from vidcam.system.threads import Clock
-from vidcam.video.reader import open_video, read_clip
+from vidcam.system.progress import StageTimer
+from vidcam.video.reader import open_video
 
 METHOD = "guided-gradcam++"
 OPTIONS = ExplainOptions(methods=(METHOD,), targets=("two", "four"), foil="one", outputs=("data",), batch_size=1)
@@ -45,10 +45,10 @@ class Opened:
         windows = plan_windows(self.reader.info, frames=spec.frames, fps=spec.fps)
         self.footage = Footage(self.reader, windows, spec.geometry(self.reader.info.size))
         request = ExplainRequest(methods=(METHOD,), targets=(1, 3), foil=0, layers=("block2",))
-        self.guided = GuidedFilm(self.model, self.footage, request, self.result.film, Clock())
+        self.guided = GuidedFilm(self.model, self.footage, request, self.result.film, StageTimer())
 
     def saliency(self, index: int, target: int) -> np.ndarray[Any, Any]:
-        clip = to_model_input(read_clip(self.reader, self.footage.windows[index].times), self.model.spec).tensor
+        clip = model_input(frames_of(self.reader, self.footage.windows[index].times)[0], self.model.spec)
         found: np.ndarray[Any, Any] = guided_saliency(self.model.module, clip, target, MapRequest(foil=0))[0]
         return found
 

@@ -32,8 +32,7 @@ from vidcam.results.explanation import Explanation
 from vidcam.results.timeline import Timeline
 from vidcam.results.video import Film, film_bounds, load_film
 from vidcam.spec import Scaling
-from vidcam.system.progress import silent
-from vidcam.system.threads import Clock
+from vidcam.system.progress import StageTimer, silent
 from vidcam.video.reader import open_video
 
 METHODS = ("gradcam", "gradcam++")
@@ -110,7 +109,7 @@ def _draw(
 ) -> None:
     moments = reel.info.pts_seconds if pts is None else pts
     drawing = Drawing(film, reel.info, moments, reel.info.duration_seconds, Look(fill, MEAN))
-    draw_videos(drawing, reel, videos, Path("nowhere"), clock=Clock(), progress=silent, stills=stills)
+    draw_videos(drawing, reel, videos, Path("nowhere"), clock=StageTimer(), progress=silent, stills=stills)
 
 
 VIDEOS = [

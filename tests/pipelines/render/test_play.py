@@ -15,7 +15,7 @@ import pytest
 from vidcam.errors import EncodeError
 from vidcam.media import Frames
 from vidcam.pipelines.render.play import AHEAD, BEHIND, opened, played
-from vidcam.system.threads import Clock
+from vidcam.system.progress import StageTimer
 
 FRAME = np.zeros((2, 2, 3), np.uint8)
 
@@ -43,7 +43,7 @@ class Tray:
 
 def _write(tray: Tray, count: int, *, error: Exception | None = None) -> None:
     with ExitStack() as stack:
-        sink = opened(stack, tray, Clock())
+        sink = opened(stack, tray, StageTimer())
         for number in range(count):
             sink.write(FRAME, float(number))
         if error is not None:
@@ -51,7 +51,7 @@ def _write(tray: Tray, count: int, *, error: Exception | None = None) -> None:
 
 
 def test_all_frames_in_order_before_it_is_closed() -> None:
-    tray, clock = Tray(pause_seconds=0.002), Clock()
+    tray, clock = Tray(pause_seconds=0.002), StageTimer()
     with ExitStack() as stack:
         sink = opened(stack, tray, clock)
         for number in range(20):
@@ -63,7 +63,7 @@ def test_all_frames_in_order_before_it_is_closed() -> None:
 def test_few_frames_wait() -> None:
     tray = Tray(pause_seconds=0.05)
     with ExitStack() as stack:
-        sink = opened(stack, tray, Clock())
+        sink = opened(stack, tray, StageTimer())
         for number in range(BEHIND + 3):
             sink.write(FRAME, float(number))
         assert len(tray.seconds) >= 2
@@ -79,7 +79,7 @@ def test_few_frames_are_made_ahead() -> None:
             made.append(float(number))
             yield float(number), FRAME
 
-    with played(frames(), Clock()) as ahead:
+    with played(frames(), StageTimer()) as ahead:
         for taken, (second, _) in enumerate(islice(ahead, 10), start=1):
             time.sleep(0.02)
             assert second == taken - 1

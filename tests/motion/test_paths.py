@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vidcam.motion.draws import Draws
-from vidcam.motion.motions import (
+from vidcam.motion.paths import (
     FRAMES,
     LABELS,
     LONGEST,

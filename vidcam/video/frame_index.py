@@ -44,7 +44,7 @@ _SHORTFALL_SECONDS = Fraction(1, 4)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Timeline:
+class FrameIndex:
     """The displayed frames of one stream.
 
     Attributes:
@@ -90,19 +90,7 @@ class Timeline:
         return tick - int(self.ticks[0]) - sum(length for skip, length in self.skips if skip <= tick)
 
 
-def scan_timeline(path: str) -> Timeline:
-    """Find the time stamps of all displayed frames; see `open_timeline`.
-
-    Raises:
-        MediaError: no frame can be decoded, or the file cannot be read.
-    """
-    timeline, container = open_timeline(path)
-    if container is not None:
-        container.close()
-    return timeline
-
-
-def open_timeline(path: str) -> tuple[Timeline, InputContainer | None]:
+def read_frame_index(path: str) -> tuple[FrameIndex, InputContainer | None]:
     """Find the time stamps of all displayed frames.
 
     Takes them from the index of an MP4 that is as it should be, demuxes the whole stream of others, and decodes it as
@@ -125,15 +113,15 @@ def open_timeline(path: str) -> tuple[Timeline, InputContainer | None]:
                 container = opened.enter_context(open_input(path))
                 stream = video_stream(container, path)
         is_indexed = table is not None
-        timeline = _timeline(path, container, stream, table or read_table(container, stream), index)
+        frame_index = _index_of(path, container, stream, table or read_table(container, stream), index)
         if is_indexed:
             opened.pop_all()
-        return timeline, container if is_indexed else None
+        return frame_index, container if is_indexed else None
 
 
-def _timeline(
+def _index_of(
     path: str, container: InputContainer, stream: VideoStream, table: PacketTable, index: SampleIndex | None
-) -> Timeline:
+) -> FrameIndex:
     """What the packets of an open file tell, and decoding it where they do not tell."""
     if table.is_encrypted():
         raise MediaError(f"{path!r} is encrypted; expected a video that needs no key; pass a decrypted copy")
@@ -162,7 +150,7 @@ def _timeline(
     closed = {tick for tick, _ in skips}
     gaps = tuple(gap for gap in _gaps(ticks, failed, table.keys(), step) if gap[1] not in closed)
     notes += skip_notes(skips, time_base)
-    return Timeline(ticks, keys, end_tick, step, time_base, is_counted, gaps, table.corrupt(), skips, notes)
+    return FrameIndex(ticks, keys, end_tick, step, time_base, is_counted, gaps, table.corrupt(), skips, notes)
 
 
 def _decode_ticks(path: str, step: int) -> tuple[Ticks, Ticks]:

@@ -9,10 +9,10 @@ import av
 import numpy as np
 import pytest
 
-from tests.helpers.videos import TIME_BASE, flat_frames, hide_beginning, noise_frames, write_video
+from tests.helpers.videos import TIME_BASE, flat_frames, frame_index_of, hide_beginning, noise_frames, write_video
 from vidcam.errors import MediaError
 from vidcam.video.encoders import encoder_of
-from vidcam.video.timeline import _in_order, scan_timeline
+from vidcam.video.frame_index import _in_order
 from vidcam.video.writer import VideoWriter
 
 B_FRAMES = {"bf": "3", "g": "6", "b-adapt": "0", "sc_threshold": "0", "preset": "veryfast"}
@@ -49,44 +49,44 @@ def test_times_are_those_of_decoding(tmp_path: Path, name: str) -> None:
         options=options,
         time_base=Fraction(1, 25),
     )
-    timeline = scan_timeline(str(path))
-    np.testing.assert_allclose(timeline.seconds(), np.arange(20) / 25, rtol=0, atol=1e-12)
-    assert timeline.duration() == Fraction(20, 25)
+    frame_index = frame_index_of(path)
+    np.testing.assert_allclose(frame_index.seconds(), np.arange(20) / 25, rtol=0, atol=1e-12)
+    assert frame_index.duration() == Fraction(20, 25)
     if name != "raw.h264":  # has no time stamps
-        assert timeline.seconds().tolist() == [float(seconds) for seconds in decoded_seconds(path)]
+        assert frame_index.seconds().tolist() == [float(seconds) for seconds in decoded_seconds(path)]
 
 
 def test_seconds_are_whole_ticks(tmp_path: Path) -> None:
     ticks = [1001 * index for index in range(10)]
     path = write_video(tmp_path / "a.mp4", noise_frames(10), ticks=ticks, time_base=Fraction(1, 30_000))
-    timeline = scan_timeline(str(path))
-    assert timeline.time_base == Fraction(1, 30_000)
-    assert timeline.ticks.tolist() == ticks
-    assert timeline.seconds().tolist() == [tick / 30_000 for tick in ticks]
+    frame_index = frame_index_of(path)
+    assert frame_index.time_base == Fraction(1, 30_000)
+    assert frame_index.ticks.tolist() == ticks
+    assert frame_index.seconds().tolist() == [tick / 30_000 for tick in ticks]
 
 
 def test_key_frames_of_every_group_are_known(tmp_path: Path) -> None:
     options = {**B_FRAMES, "x264-params": "open-gop=0:scenecut=0"}
     path = write_video(tmp_path / "a.mp4", noise_frames(20), codec="libx264", pixel_format="yuv420p", options=options)
-    assert (scan_timeline(str(path)).key_ticks // 512).tolist() == [0, 6, 12, 18]
+    assert (frame_index_of(path).key_ticks // 512).tolist() == [0, 6, 12, 18]
 
 
 def test_out_of_order_times_forbid_seeking(tmp_path: Path) -> None:
     path = write_video(
         tmp_path / "raw.h264", noise_frames(12), codec="libx264", pixel_format="yuv420p", options=B_FRAMES
     )
-    timeline = scan_timeline(str(path))
-    assert timeline.is_counted
-    assert not timeline.key_ticks.size
+    frame_index = frame_index_of(path)
+    assert frame_index.is_counted
+    assert not frame_index.key_ticks.size
 
 
 def test_hidden_by_an_edit_list(tmp_path: Path) -> None:
     path = write_video(
         tmp_path / "a.mp4", flat_frames(range(0, 200, 10)), codec="libx264", pixel_format="yuv420p", options=B_FRAMES
     )
-    timeline = scan_timeline(str(hide_beginning(path, 4 * 512)))
-    assert timeline.ticks.size == 16
-    assert timeline.seconds().tolist() == [float(seconds) for seconds in decoded_seconds(path)]
+    frame_index = frame_index_of(str(hide_beginning(path, 4 * 512)))
+    assert frame_index.ticks.size == 16
+    assert frame_index.seconds().tolist() == [float(seconds) for seconds in decoded_seconds(path)]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_nothing_decodable(tmp_path: Path) -> None:
     start, end = content.index(b"movi"), content.index(b"idx1")
     path.write_bytes(content[: start + 12] + bytes(end - start - 12) + content[end:])
     with pytest.raises(MediaError, match=r"no frame of .* can be decoded|cannot be read as video"):
-        scan_timeline(str(path))
+        frame_index_of(path)
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libvpx-vp9"])
@@ -136,6 +136,6 @@ def test_the_last_frame_of_uneven_times_ends_where_the_container_says(codec: str
     ) as writer:
         for frame, tick in zip(frames, ticks, strict=True):
             writer.write(frame, tick * unit)
-    line = scan_timeline(str(path))
-    assert line.ticks.tolist() == ticks
-    assert line.end_tick == 5304
+    frame_index = frame_index_of(path)
+    assert frame_index.ticks.tolist() == ticks
+    assert frame_index.end_tick == 5304
