@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from vidcam.errors import OutputError, WeightsError
+from vidcam.errors import WeightsError
 from vidcam.models.labels import parse_labels
 from vidcam.models.model import Model
 from vidcam.models.specs import C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC
 from vidcam.spec import MeanCube, ModelSpec, Scaling
+from vidcam.system.atomic import atomic_write
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,7 +95,8 @@ def save(model: Model, path: Path) -> None:
     """Write a C3D as safetensors that load quickly and carry labels, preprocessing and mean cube with them.
 
     Raises:
-        OutputError: the file exists or cannot be written.
+        OutputError: the file exists, or its folder cannot be written to.
+        RunError: writing failed in the middle.
     """
     import torch
     from safetensors.torch import save as serialised
@@ -109,13 +111,8 @@ def save(model: Model, path: Path) -> None:
         "labels": json.dumps(model.labels, ensure_ascii=False),
         "origin": model.weights,
     }
-    try:
-        with path.open("xb") as stream:
-            stream.write(serialised(tensors, notes))
-    except OSError as exc:
-        raise OutputError(
-            f"{path} cannot be written ({exc.strerror or exc}), expected a new file; pass another path"
-        ) from exc
+    with atomic_write(path, overwrite=False) as part:
+        part.write_bytes(serialised(tensors, notes))
 
 
 def read_cube(path: Path) -> NDArray[np.float32]:
