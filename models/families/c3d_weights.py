@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -41,19 +41,6 @@ def build(spec: ModelSpec) -> nn.Module:
     return C3D(spec.classes)
 
 
-def refuse_without_file(spec: ModelSpec) -> NoReturn:
-    """What is said where no file of weights is given.
-
-    Raises:
-        WeightsError: always.
-    """
-    raise WeightsError(
-        f"model {spec.name!r} comes without weights, as none that are published could be verified, expected a file of "
-        f"C3D's weights (PyTorch, MMAction2, Keras' HDF5 or safetensors); pass --weights FILE, or "
-        f"load_model({spec.name!r}, weights=FILE); docs/models.md says where files are offered"
-    )
-
-
 def class_names(spec: ModelSpec) -> tuple[str, ...]:
     """'class 0', 'class 1', …: where nobody says what the classes are called."""
     return tuple(f"class {index}" for index in range(spec.classes))
@@ -73,8 +60,8 @@ def from_file(spec: ModelSpec, module: nn.Module, path: Path, mean_cube: Path | 
     """
     from vidcam.models.families.c3d_layouts import to_state
     from vidcam.models.weights.checkpoint import fill
+    from vidcam.models.weights.files import read_weights
     from vidcam.models.weights.state import most_numbers
-    from vidcam.models.weights.weight_files import read_weights
     from vidcam.system.fingerprint import sha256
 
     file = read_weights(path, most_numbers=most_numbers(module))

@@ -24,10 +24,10 @@ from tests.helpers.odd import greys, h264
 from vidcam.cli.app import main
 from vidcam.errors import OutputError, WeightsError
 from vidcam.media import Clip
+from vidcam.models.entry import ModelEntry
 from vidcam.models.families import c3d_weights
 from vidcam.models.model import Model
-from vidcam.models.registry import ModelEntry, load_model
-from vidcam.models.specs import C3D_SPORTS1M_SPEC
+from vidcam.models.registry import load_model
 from vidcam.preprocess import fill_for, to_model_input
 from vidcam.spec import MeanCube
 from vidcam.system.fingerprint import sha256
@@ -209,10 +209,10 @@ def test_a_preprocessing_that_is_unknown(tmp_path: Path) -> None:
 
 def test_without_a_file() -> None:
     with pytest.raises(WeightsError) as caught:
-        c3d_weights.refuse_without_file(C3D_SPORTS1M_SPEC)
+        load_model("c3d_sports1m", device="cpu")
     assert str(caught.value) == (
         "model 'c3d_sports1m' comes without weights, as none that are published could be verified, expected a file of "
-        "C3D's weights (PyTorch, MMAction2, Keras' HDF5 or safetensors); pass --weights FILE, or "
+        "its weights (PyTorch, MMAction2, Keras' HDF5 or safetensors); pass --weights FILE, or "
         "load_model('c3d_sports1m', weights=FILE); docs/models.md says where files are offered"
     )
 
@@ -223,11 +223,11 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = ModelEntry(
         SPEC,
         small,
-        lambda *_: c3d_weights.refuse_without_file(SPEC),
+        None,
         partial(c3d_weights.class_names, SPEC),
         from_file=partial(c3d_weights.from_file, SPEC),
     )
-    monkeypatch.setattr("vidcam.models.registry._ENTRIES", {"c3d_small": entry})
+    monkeypatch.setattr("vidcam.models.registry.BUILT_IN", {"c3d_small": entry})
 
 
 def run(*arguments: object) -> int:
