@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vidcam.models.device import resolve_device
+    from vidcam.models.entry import ModelEntry
     from vidcam.models.families.i3d import I3D
     from vidcam.models.families.image import image_network
     from vidcam.models.labels import kinetics400
     from vidcam.models.model import Model
     from vidcam.models.registry import (
-        ModelEntry,
         build_module,
         is_cached,
         load_model,
@@ -53,6 +53,7 @@ def __getattr__(name: str) -> object:
         "I3D": "families.i3d",
         "I3D_SPEC": "specs",
         "Model": "model",
+        "ModelEntry": "entry",
         "image_network": "families.image",
         "kinetics400": "labels",
         "resolve_device": "device",

@@ -81,7 +81,8 @@ class Model:
             InputError: the index is not one of the K classes.
         """
         text = str(label_or_index).strip()
-        if isinstance(label_or_index, str) and text.casefold() in (folded := self._folded_labels()):
+        folded = [label.casefold() for label in self.labels]
+        if isinstance(label_or_index, str) and text.casefold() in folded:
             return self.labels.index(text) if text in self.labels else folded.index(text.casefold())
         if text.removeprefix("-").isdecimal() and len(text) <= _MOST_DIGITS:
             self.label(int(text))
@@ -92,6 +93,3 @@ class Model:
     def to(self, device: torch.device | str) -> Model:
         """This model on another device; as in torch, the network itself is moved, not copied."""
         return replace(self, module=self.module.to(device))
-
-    def _folded_labels(self) -> list[str]:
-        return [label.casefold() for label in self.labels]

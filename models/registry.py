@@ -1,159 +1,38 @@
-"""The built-in models by name, and how a name becomes a model.
+"""How a name becomes a model.
 
-An entry names functions that import torch only when called, so that the list can be read at once. Two kinds of names
-have a colon: 'torchvision:NAME' is any model of torchvision that classifies films or images; anything else is
-'package.module:factory', a function without arguments that returns a `Model`.
+Two kinds of names have a colon: 'torchvision:NAME' is any model of torchvision that classifies films or images;
+anything else is 'package.module:factory', a function without arguments that returns a `Model`.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from vidcam.errors import InputError, name_not_found
+from vidcam.errors import InputError, WeightsError, name_not_found
+from vidcam.models.builtin import BUILT_IN, by_metadata
 from vidcam.models.device import resolve_device
-from vidcam.models.families import c3d_weights, tiny
-from vidcam.models.families.torchvision_specs import PUBLISHED, TORCHVISION_SPECS
-from vidcam.models.labels import kinetics400, read_labels
+from vidcam.models.entry import ModelEntry
+from vidcam.models.labels import read_labels
 from vidcam.models.model import Model
-from vidcam.models.specs import C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC, I3D_CACHE_FILE, I3D_SPEC
-from vidcam.models.weights.cache import cache_folder
-from vidcam.models.weights.hub import checkpoint_folder
-from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress
 
 if TYPE_CHECKING:
     from torch import nn
 
-
-@dataclass(frozen=True, slots=True)
-class ModelEntry:
-    """How to make one model.
-
-    Attributes:
-        spec: what it expects and returns.
-        build: makes the network with random weights.
-        load: fills a network from `build` with its pretrained weights and returns their provenance.
-        labels: names of the K classes.
-        cache_file: name in the cache folder of what `load` keeps there; empty if it fetches nothing.
-        hub_file: likewise in torch's own cache of downloads.
-        load_file: fills a network from `build` with weights in a file and returns their provenance; None: the file
-            holds the network's own state dict.
-        from_file: in place of `load_file`, where the file also says how frames are prepared: makes a model of a
-            network from `build`, the file and one of a mean cube or None. Such a model has no weights but a user's.
-    """
-
-    spec: ModelSpec
-    build: Callable[[], nn.Module]
-    load: Callable[[nn.Module, Progress | None], str]
-    labels: Callable[[], tuple[str, ...]]
-    cache_file: str = ""
-    hub_file: str = ""
-    load_file: Callable[[nn.Module, Path], str] | None = None
-    from_file: Callable[[nn.Module, Path, Path | None], Model] | None = None
-
-    @property
-    def is_cached(self) -> bool:
-        """Whether the weights can be had without a network; never of a model that waits for a file of the user's."""
-        if self.hub_file:
-            return (checkpoint_folder() / self.hub_file).is_file()
-        if self.cache_file:
-            return (cache_folder() / self.cache_file).is_file()
-        return self.from_file is None
-
-
-def _build_i3d() -> nn.Module:
-    from vidcam.models.families.i3d import build
-
-    return build()
-
-
-def _load_i3d(module: nn.Module, progress: Progress | None) -> str:
-    from vidcam.models.families.i3d import load
-
-    return load(module, progress)
-
-
-def _c3d_entry(spec: ModelSpec) -> ModelEntry:
-    return ModelEntry(
-        spec,
-        build=partial(c3d_weights.build, spec),
-        load=lambda *_: c3d_weights.refuse_without_file(spec),
-        labels=partial(c3d_weights.class_names, spec),
-        from_file=partial(c3d_weights.from_file, spec),
-    )
-
-
-def _tiny_entry(spec: ModelSpec) -> ModelEntry:
-    return ModelEntry(
-        spec,
-        build=partial(tiny.build, spec.name),
-        load=lambda module, _: tiny.load(module, spec.name),
-        labels=tiny.labels,
-    )
-
-
-def _torchvision_entry(name: str, spec: ModelSpec, hub_file: str) -> ModelEntry:
-    def build() -> nn.Module:
-        from vidcam.models.families import torchvision_models
-
-        return torchvision_models.build(name)
-
-    def load(module: nn.Module, progress: Progress | None) -> str:
-        from vidcam.models.families import torchvision_models
-
-        return torchvision_models.load(module, name, progress)
-
-    def load_file(module: nn.Module, path: Path) -> str:
-        from vidcam.models.families import torchvision_models
-
-        return torchvision_models.load_file(module, path, name=name)
-
-    def labels() -> tuple[str, ...]:
-        from vidcam.models.families import torchvision_models
-
-        return torchvision_models.labels(name)
-
-    return ModelEntry(spec, build, load, labels, hub_file=hub_file, load_file=load_file)
-
-
-def _by_metadata(name: str) -> ModelEntry:
-    """The entry of 'torchvision:NAME', which imports torchvision to ask it."""
-    from vidcam.models.families import torchvision_models
-
-    plain = name.removeprefix(_TORCHVISION)
-    spec = torchvision_models.spec(plain)
-    return _torchvision_entry(plain, spec, torchvision_models.published(plain).file)
-
-
 _TORCHVISION = "torchvision:"
-
-_ENTRIES: Mapping[str, ModelEntry] = MappingProxyType(
-    {
-        entry.spec.name: entry
-        for entry in (
-            ModelEntry(I3D_SPEC, _build_i3d, _load_i3d, kinetics400, I3D_CACHE_FILE),
-            *(_torchvision_entry(name, spec, PUBLISHED[name].file) for name, spec in TORCHVISION_SPECS.items()),
-            *map(_c3d_entry, (C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC)),
-            *map(_tiny_entry, tiny.TINY_SPECS),
-        )
-    }
-)
 
 
 def model_names() -> tuple[str, ...]:
     """Names of the built-in models, the default first."""
-    return tuple(_ENTRIES)
+    return tuple(BUILT_IN)
 
 
 def model_entries() -> tuple[ModelEntry, ...]:
     """The built-in models, the default first."""
-    return tuple(_ENTRIES.values())
+    return tuple(BUILT_IN.values())
 
 
 def is_cached(name: str) -> bool:
@@ -163,6 +42,11 @@ def is_cached(name: str) -> bool:
         NameNotFoundError: no built-in model has this name.
     """
     return _entry(name).is_cached
+
+
+def is_factory(name: str) -> bool:
+    """Whether a name is that of a user's own model, which brings its weights and labels."""
+    return ":" in name and not name.startswith(_TORCHVISION)
 
 
 def build_module(name: str) -> nn.Module:
@@ -184,7 +68,7 @@ def load_model(
     mean_cube: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Model:
-    """A model that is ready to run.
+    """A model that is ready to run. Arguments and files are checked before anything is built or fetched.
 
     Args:
         name_or_entry: a built-in name, 'torchvision:NAME', 'package.module:factory' for a function without arguments
@@ -203,90 +87,110 @@ def load_model(
         WeightsError: the weights are not in the cache and cannot be fetched, or are damaged or of another network.
         OutputError: the cache folder cannot be written to.
     """
-    where = resolve_device(device)
     if isinstance(name_or_entry, str) and is_factory(name_or_entry):
-        _expect_no_files(name_or_entry, labels, mean_cube)
-        return _of_factory(name_or_entry, weights).to(where)
+        _expect_for_factory(name_or_entry, weights, labels, mean_cube)
+        where, file = resolve_device(device), _weights_file(weights)
+        return _of_factory(name_or_entry, file).to(where)
     entry = _entry(name_or_entry) if isinstance(name_or_entry, str) else name_or_entry
-    _expect_takes_cube(entry, weights, mean_cube)
+    _expect_for_entry(entry, weights, mean_cube)
+    where, file = resolve_device(device), _weights_file(weights)
+    cube = None if mean_cube is None else _checked(mean_cube, "mean cube")
     names = None if labels is None else read_labels(Path(labels), entry.spec.classes)
-    model = _loaded(entry, weights, mean_cube, progress)
+    if file is None:
+        model = _of_entry(entry, progress, is_random=weights == "random")
+    else:
+        model = _of_entry_with_file(entry, file, cube)
     return (model if names is None else replace(model, labels=names)).to(where)
 
 
-def _is_file(weights: str | Path) -> bool:
-    return weights not in ("pretrained", "random")
-
-
-def _expect_no_files(name: str, labels: str | Path | None, mean_cube: str | Path | None) -> None:
-    """A user's factory brings its labels and its mean itself."""
+def _expect_for_factory(
+    name: str, weights: str | Path, labels: str | Path | None, mean_cube: str | Path | None
+) -> None:
+    """A user's factory brings its labels, its mean and its own weights."""
     if labels is not None or mean_cube is not None:
         raise InputError(
             f"a file of labels or a mean cube was given for {name!r}, expected a built-in model; leave them to the "
             "factory"
         )
-
-
-def _expect_takes_cube(entry: ModelEntry, weights: str | Path, mean_cube: str | Path | None) -> None:
-    if mean_cube is not None and (entry.from_file is None or not _is_file(weights)):
-        takers = ", ".join(name for name, other in _ENTRIES.items() if other.from_file is not None)
-        got = "with" if _is_file(weights) else "without"
-        raise InputError(
-            f"a mean cube was given for model {entry.spec.name!r} {got} a file of weights, expected one of {takers} "
-            "with --weights FILE; leave --mean-cube out"
-        )
-
-
-def _loaded(entry: ModelEntry, weights: str | Path, mean_cube: str | Path | None, progress: Progress | None) -> Model:
-    module, provenance = _random(entry)
-    if weights == "pretrained":
-        provenance = entry.load(module, progress)
-    elif _is_file(weights) and entry.from_file is not None:
-        return entry.from_file(module, Path(weights), None if mean_cube is None else Path(mean_cube))
-    elif _is_file(weights):
-        provenance = _filled(entry.load_file, module, Path(weights), entry.spec.name)
-    return Model(entry.spec, module, entry.labels(), provenance)
-
-
-def _of_factory(name: str, weights: str | Path) -> Model:
     if weights == "random":
         raise InputError(
             f"random weights were asked for {name!r}, expected a built-in model; pass a file, or leave the weights to "
             "the factory"
         )
+
+
+def _expect_for_entry(entry: ModelEntry, weights: str | Path, mean_cube: str | Path | None) -> None:
+    name, is_file = entry.spec.name, weights not in ("pretrained", "random")
+    if mean_cube is not None and (entry.from_file is None or not is_file):
+        takers = ", ".join(taker for taker, other in BUILT_IN.items() if other.from_file is not None)
+        raise InputError(
+            f"a mean cube was given for model {name!r} {'with' if is_file else 'without'} a file of weights, expected "
+            f"one of {takers} with --weights FILE; leave --mean-cube out"
+        )
+    if weights == "pretrained" and entry.load is None:
+        raise WeightsError(
+            f"model {name!r} comes without weights, as none that are published could be verified, expected a file of "
+            f"its weights (PyTorch, MMAction2, Keras' HDF5 or safetensors); pass --weights FILE, or "
+            f"load_model({name!r}, weights=FILE); docs/models.md says where files are offered"
+        )
+
+
+def _weights_file(weights: str | Path) -> Path | None:
+    """The file, which can be read; None for 'pretrained' and 'random'."""
+    return None if weights in ("pretrained", "random") else _checked(weights, "weights")
+
+
+def _checked(file: str | Path, what: str) -> Path:
+    from vidcam.models.weights.files import read_head
+
+    read_head(Path(file), what=what)
+    return Path(file)
+
+
+def _of_factory(name: str, file: Path | None) -> Model:
     model = _call_factory(name)
-    if not _is_file(weights):
+    if file is None:
         return model
-    return replace(model, weights=_filled(None, model.module, Path(weights), model.spec.name))
-
-
-def _filled(load_file: Callable[[nn.Module, Path], str] | None, module: nn.Module, path: Path, name: str) -> str:
-    if load_file is not None:
-        return load_file(module, path)
     from vidcam.models.weights.state import fill_from_file
 
-    return fill_from_file(module, path, name=name)
+    return replace(model, weights=fill_from_file(model.module, file, name=model.spec.name))
 
 
-def _random(entry: ModelEntry) -> tuple[nn.Module, str]:
+def _of_entry(entry: ModelEntry, progress: Progress | None, *, is_random: bool) -> Model:
+    module, provenance = _random(entry), "random (seed 0)"
+    if not is_random and entry.load is not None:
+        provenance = entry.load(module, progress)
+    return Model(entry.spec, module, entry.labels(), provenance)
+
+
+def _of_entry_with_file(entry: ModelEntry, file: Path, mean_cube: Path | None) -> Model:
+    from vidcam.models.weights.state import fill_from_file
+
+    module = _random(entry)
+    if entry.from_file is not None:
+        return entry.from_file(module, file, mean_cube)
+    if entry.load_file is not None:
+        provenance = entry.load_file(module, file)
+    else:
+        provenance = fill_from_file(module, file, name=entry.spec.name)
+    return Model(entry.spec, module, entry.labels(), provenance)
+
+
+def _random(entry: ModelEntry) -> nn.Module:
+    """The network in evaluation mode, with the same weights every time; the caller's random state stays."""
     import torch
 
-    with torch.random.fork_rng(devices=()):  # leaves the caller's random state as it was
+    with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(0)
-        return entry.build().eval(), "random (seed 0)"
-
-
-def is_factory(name: str) -> bool:
-    """Whether a name is that of a user's own model, which brings its weights and labels."""
-    return ":" in name and not name.startswith(_TORCHVISION)
+        return entry.build().eval()
 
 
 def _entry(name: str) -> ModelEntry:
     if name.startswith(_TORCHVISION):
-        return _by_metadata(name)
-    if name not in _ENTRIES:
-        raise name_not_found("model", name, _ENTRIES, "run `vidcam models` for all, or pass package.module:factory")
-    return _ENTRIES[name]
+        return by_metadata(name.removeprefix(_TORCHVISION))
+    if name not in BUILT_IN:
+        raise name_not_found("model", name, BUILT_IN, "run `vidcam models` for all, or pass package.module:factory")
+    return BUILT_IN[name]
 
 
 def _call_factory(name: str) -> Model:

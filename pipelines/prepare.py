@@ -46,14 +46,7 @@ def prepare(model: Model, layers: Sequence[str], *, precision: Precision = "floa
         InputError: the layer carries no map, the model is none for its spec, or the precision is none for it.
         RunError: the model fails.
     """
-    faster, forward = optimised(model, layers, precision=precision)
-    try:
-        return Prepared(faster, forward, look_at_grey(faster, layers))
-    except VidcamError as exc:
-        if faster is model or precision != "float32":
-            raise
-        reason = str(exc)
-    return Prepared(model, Forward(reason=f"the faster copy failed: {reason}"), look_at_grey(model, layers))
+    return Prepared(*optimised(model, lambda tried: look_at_grey(tried, layers), precision=precision))
 
 
 def look_at_grey(model: Model, layers: Sequence[str]) -> Neutral:

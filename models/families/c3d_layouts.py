@@ -20,7 +20,7 @@ from torch import Tensor
 
 from vidcam.errors import WeightsError
 from vidcam.models.families.c3d import CONVOLUTIONS, POOL5_GRID
-from vidcam.models.weights.weight_files import WeightsFile
+from vidcam.models.weights.files import WeightsFile
 
 Layout = Literal["vidcam", "plain", "mmaction2", "keras"]
 

@@ -12,15 +12,16 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vidcam.errors import OutputError, WeightsError
+from vidcam.errors import WeightsError
 from vidcam.models.labels import parse_labels
 from vidcam.models.model import Model
 from vidcam.models.specs import C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC
 from vidcam.spec import MeanCube, ModelSpec, Scaling
+from vidcam.system.atomic import atomic_write
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,19 +39,6 @@ def build(spec: ModelSpec) -> nn.Module:
     from vidcam.models.families.c3d import C3D
 
     return C3D(spec.classes)
-
-
-def refuse_without_file(spec: ModelSpec) -> NoReturn:
-    """What is said where no file of weights is given.
-
-    Raises:
-        WeightsError: always.
-    """
-    raise WeightsError(
-        f"model {spec.name!r} comes without weights, as none that are published could be verified, expected a file of "
-        f"C3D's weights (PyTorch, MMAction2, Keras' HDF5 or safetensors); pass --weights FILE, or "
-        f"load_model({spec.name!r}, weights=FILE); docs/models.md says where files are offered"
-    )
 
 
 def class_names(spec: ModelSpec) -> tuple[str, ...]:
@@ -72,8 +60,8 @@ def from_file(spec: ModelSpec, module: nn.Module, path: Path, mean_cube: Path | 
     """
     from vidcam.models.families.c3d_layouts import to_state
     from vidcam.models.weights.checkpoint import fill
+    from vidcam.models.weights.files import read_weights
     from vidcam.models.weights.state import most_numbers
-    from vidcam.models.weights.weight_files import read_weights
     from vidcam.system.fingerprint import sha256
 
     file = read_weights(path, most_numbers=most_numbers(module))
@@ -94,7 +82,8 @@ def save(model: Model, path: Path) -> None:
     """Write a C3D as safetensors that load quickly and carry labels, preprocessing and mean cube with them.
 
     Raises:
-        OutputError: the file exists or cannot be written.
+        OutputError: the file exists, or its folder cannot be written to.
+        RunError: writing failed in the middle.
     """
     import torch
     from safetensors.torch import save as serialised
@@ -109,13 +98,8 @@ def save(model: Model, path: Path) -> None:
         "labels": json.dumps(model.labels, ensure_ascii=False),
         "origin": model.weights,
     }
-    try:
-        with path.open("xb") as stream:
-            stream.write(serialised(tensors, notes))
-    except OSError as exc:
-        raise OutputError(
-            f"{path} cannot be written ({exc.strerror or exc}), expected a new file; pass another path"
-        ) from exc
+    with atomic_write(path, overwrite=False) as part:
+        part.write_bytes(serialised(tensors, notes))
 
 
 def read_cube(path: Path) -> NDArray[np.float32]:

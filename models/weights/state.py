@@ -9,10 +9,8 @@ from torch import nn
 
 from vidcam.errors import WeightsError
 from vidcam.models.weights.checkpoint import State, fill
-from vidcam.models.weights.weight_files import read_weights
+from vidcam.models.weights.files import read_weights
 from vidcam.system.fingerprint import sha256
-
-_COUNTER = "num_batches_tracked"
 
 Rename = Callable[[State], State]
 
@@ -22,7 +20,7 @@ def fill_from_file(module: nn.Module, path: Path, *, name: str, rename: Rename |
 
     Args:
         module: filled whole or left as it was.
-        path: PyTorch (.pt, .pth) or safetensors; see `weight_files`.
+        path: PyTorch (.pt, .pth) or safetensors; see `files`.
         name: of the model, for the error's sentence.
         rename: from the file's names to the network's.
 
@@ -35,16 +33,11 @@ def fill_from_file(module: nn.Module, path: Path, *, name: str, rename: Rename |
             f"weights {path.name} are Keras' HDF5, which is read for C3D alone, expected PyTorch or safetensors for "
             f"{name!r}; save the network's state_dict()"
         )
-    renamed = dict(file.tensors) if rename is None else rename(dict(file.tensors))
-    fill(module, _with_counters(renamed, module), name=name, what=f"the weights in {path.name}")
+    state = dict(file.tensors) if rename is None else rename(dict(file.tensors))
+    own = module.state_dict()  # older files lack the batch counters, which play no part once training is over
+    counters = {key: own[key] for key in own if key.endswith("num_batches_tracked") and key not in state}
+    fill(module, {**state, **counters}, name=name, what=f"the weights in {path.name}")
     return f"{path.name}, sha256 {sha256(path)}"
-
-
-def _with_counters(state: State, module: nn.Module) -> State:
-    """With the batch counters that older files lack; they play no part once training is over."""
-    own = module.state_dict()
-    counters = {key: own[key] for key in own if key.endswith(_COUNTER) and key not in state}
-    return {**state, **counters}
 
 
 def most_numbers(module: nn.Module) -> int:

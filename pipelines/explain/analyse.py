@@ -104,7 +104,14 @@ class _Analysis:
     """One run over a film's windows."""
 
     def __init__(
-        self, model: Model, footage: Footage, request: ExplainRequest, *, clock: StageTimer, progress: Progress, spill: Spill
+        self,
+        model: Model,
+        footage: Footage,
+        request: ExplainRequest,
+        *,
+        clock: StageTimer,
+        progress: Progress,
+        spill: Spill,
     ) -> None:
         self._model, self._footage, self._request = model, footage, request
         self._clock, self._progress = clock, progress

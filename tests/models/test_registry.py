@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -164,6 +165,51 @@ def test_labels_of_ones_own(tmp_path: Path) -> None:
     entry = ModelEntry(SPEC, lambda: nn.Linear(2, 3), lambda *_: "none", lambda: LABELS)
     model = load_model(entry, device="cpu", labels=tmp_path / "labels.txt")
     assert model.labels == ("run", "jump", "fall")
+
+
+def unbuilt() -> nn.Module:
+    pytest.fail("built before the arguments were checked")
+
+
+def unloaded(_module: nn.Module, _progress: Progress | None) -> str:
+    pytest.fail("fetched before the arguments were checked")
+
+
+def uncalled() -> Model:
+    pytest.fail("called before the arguments were checked")
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "match"),
+    [
+        ({"device": "gpu"}, InputError, "device 'gpu' is unknown"),
+        ({"weights": "none.pth"}, WeightsError, "weights 'none.pth' cannot be read"),
+        ({"weights": Path(), "mean_cube": "none.npy"}, WeightsError, "weights '.' cannot be read"),
+        ({"weights": __file__, "mean_cube": "none.npy"}, WeightsError, "mean cube 'none.npy' cannot be read"),
+        ({"labels": "none.txt"}, InputError, "labels 'none.txt' cannot be read"),
+        ({"labels": __file__}, InputError, "expected 3, one a line"),
+        ({"mean_cube": __file__}, InputError, "a mean cube was given for model"),
+    ],
+)
+def test_arguments_are_checked_before_a_network_is_built(
+    given: dict[str, Any], error: type[Exception], match: str
+) -> None:
+    entry = ModelEntry(SPEC, unbuilt, unloaded, lambda: LABELS, from_file=lambda *_: factory())
+    with pytest.raises(error, match=match):
+        load_model(entry, **{"device": "cpu", **given})
+
+
+@pytest.mark.parametrize(
+    "given", [{"device": "gpu"}, {"weights": "none.pth"}, {"weights": "random"}, {"labels": "none"}]
+)
+def test_arguments_are_checked_before_a_factory_is_called(given: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"'gpu' is unknown|'none\.pth' cannot be read|expected a built-in model"):
+        load_model(f"{HERE}:uncalled", **{"device": "cpu", **given})
+
+
+def test_a_model_that_waits_for_a_file_is_not_built_without_it() -> None:
+    with pytest.raises(WeightsError, match=f"model '{SPEC.name}' comes without weights.*--weights FILE"):
+        load_model(ModelEntry(SPEC, unbuilt, None, lambda: LABELS), device="cpu")
 
 
 def test_an_unknown_model() -> None:

@@ -34,7 +34,7 @@ from tests.helpers.nets import random_clip
 from vidcam.errors import WeightsError
 from vidcam.models.families.c3d import C3D
 from vidcam.models.families.c3d_layouts import to_state
-from vidcam.models.weights.weight_files import read_weights
+from vidcam.models.weights.files import read_weights
 
 Write = Callable[[C3D, Path], object]
 

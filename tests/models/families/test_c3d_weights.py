@@ -24,10 +24,10 @@ from tests.helpers.clips import model_input
 from tests.helpers.odd import greys, h264
 from vidcam.cli.app import main
 from vidcam.errors import OutputError, WeightsError
+from vidcam.models.entry import ModelEntry
 from vidcam.models.families import c3d_weights
 from vidcam.models.model import Model
-from vidcam.models.registry import ModelEntry, load_model
-from vidcam.models.specs import C3D_SPORTS1M_SPEC
+from vidcam.models.registry import load_model
 from vidcam.preprocess import fill_for
 from vidcam.spec import MeanCube
 from vidcam.system.fingerprint import sha256
@@ -128,7 +128,7 @@ def test_saved_and_loaded_again(kind: str, plain: Path, mmaction2: Path, cube: N
     assert again.weights.startswith("ours.safetensors (vidcam layout; ")
     for name, tensor in model.module.state_dict().items():
         assert torch.equal(again.module.state_dict()[name], tensor)
-    with pytest.raises(OutputError, match=r"ours\.safetensors cannot be written \(File exists\), expected a new file"):
+    with pytest.raises(OutputError, match=r"ours\.safetensors' exists already; expected a new name"):
         c3d_weights.save(model, folder / "ours.safetensors")
 
 
@@ -177,9 +177,7 @@ def test_another_number_of_classes(tmp_path: Path) -> None:
     ):
         made(tmp_path / "w.pt")
     torch.save(plain_state(small(classes=7)), tmp_path / "w.pt")
-    with pytest.raises(
-        WeightsError, match=r"have 7 classes, .*; make a model of your own with vidcam\.models\.c3d\.C3D"
-    ):
+    with pytest.raises(WeightsError, match=r"have 7 classes, .*; make a model with vidcam\.models\.families\.c3d\.C3D"):
         made(tmp_path / "w.pt")
 
 
@@ -206,10 +204,10 @@ def test_a_preprocessing_that_is_unknown(tmp_path: Path) -> None:
 
 def test_without_a_file() -> None:
     with pytest.raises(WeightsError) as caught:
-        c3d_weights.refuse_without_file(C3D_SPORTS1M_SPEC)
+        load_model("c3d_sports1m", device="cpu")
     assert str(caught.value) == (
         "model 'c3d_sports1m' comes without weights, as none that are published could be verified, expected a file of "
-        "C3D's weights (PyTorch, MMAction2, Keras' HDF5 or safetensors); pass --weights FILE, or "
+        "its weights (PyTorch, MMAction2, Keras' HDF5 or safetensors); pass --weights FILE, or "
         "load_model('c3d_sports1m', weights=FILE); docs/models.md says where files are offered"
     )
 
@@ -220,11 +218,11 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = ModelEntry(
         SPEC,
         small,
-        lambda *_: c3d_weights.refuse_without_file(SPEC),
+        None,
         partial(c3d_weights.class_names, SPEC),
         from_file=partial(c3d_weights.from_file, SPEC),
     )
-    monkeypatch.setattr("vidcam.models.registry._ENTRIES", {"c3d_small": entry})
+    monkeypatch.setattr("vidcam.models.registry.BUILT_IN", {"c3d_small": entry})
 
 
 def run(*arguments: object) -> int:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import platformdirs
 import pytest
 
-from vidcam.errors import OutputError
-from vidcam.models.weights.cache import cache_folder, replacing
+from vidcam.errors import OutputError, WeightsError
+from vidcam.models.weights.cache import cache_folder, cache_write
 
 
 def test_the_variable_overrides_the_users_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -18,33 +19,46 @@ def test_the_variable_overrides_the_users_folder(monkeypatch: pytest.MonkeyPatch
     assert cache_folder() == Path.home() / "elsewhere"
 
 
-def test_replacing_makes_the_folder_and_leaves_one_file(tmp_path: Path) -> None:
+def test_cache_write_makes_the_folder_and_leaves_one_file(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "file"
     for content in ("first", "second"):
-        with replacing(path) as temporary:
+        with cache_write(path) as temporary:
             temporary.write_text(content)
             assert temporary.parent == path.parent
         assert path.read_text() == content
     assert list(path.parent.iterdir()) == [path]
 
 
-def write_half(path: Path) -> None:
-    with replacing(path) as temporary:
+def write_half(path: Path, error: Exception) -> None:
+    with cache_write(path) as temporary:
         temporary.write_text("half")
-        raise ZeroDivisionError
+        raise error
 
 
-def test_replacing_keeps_the_old_file_after_an_error(tmp_path: Path) -> None:
+def test_cache_write_keeps_the_old_file_after_an_error(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
     with pytest.raises(ZeroDivisionError):
-        write_half(path)
+        write_half(path, ZeroDivisionError())
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_replacing_says_what_cannot_be_written(tmp_path: Path) -> None:
+def test_cache_write_says_so_if_the_disk_is_full(tmp_path: Path) -> None:
+    message = r"x cannot be written \(.*No space left on device\); expected a cache folder .* VIDCAM_CACHE"
+    with pytest.raises(OutputError, match=message):
+        write_half(tmp_path / "x", OSError(errno.ENOSPC, "No space left on device"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_error_passes_through(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"^not the pinned ones$"), cache_write(tmp_path / "x"):
+        raise WeightsError("not the pinned ones")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cache_write_says_what_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     message = r"x cannot be written \(.*\); expected a cache folder .* VIDCAM_CACHE"
-    with pytest.raises(OutputError, match=message), replacing(tmp_path / "file" / "x"):
+    with pytest.raises(OutputError, match=message), cache_write(tmp_path / "file" / "x"):
         pass

@@ -114,4 +114,5 @@ def test_load_model_with_a_file(tmp_path: Path) -> None:
 
 def test_an_entry_may_read_files_itself(tmp_path: Path) -> None:
     entry = ModelEntry(SPEC, network, lambda *_: "", lambda: LABELS, load_file=lambda _, path: f"read {path.name}")
+    (tmp_path / "w.h5").touch()
     assert load_model(entry, device="cpu", weights=tmp_path / "w.h5").weights == "read w.h5"

@@ -21,7 +21,7 @@ from tests.helpers.nets import BRIGHTNESS_SPEC, BrightnessNet
 from tests.helpers.odd import greys, h264
 from tests.models.conftest import FakePip, write_sdist
 from vidcam.cli.app import main
-from vidcam.models.registry import ModelEntry
+from vidcam.models.entry import ModelEntry
 from vidcam.models.weights.checkpoint import Checkpoint, fill, load_state, tensors_digest
 from vidcam.models.weights.fetch import PackageFile
 from vidcam.system.progress import Progress
@@ -100,7 +100,7 @@ class Bench:
 
         spec = replace(BRIGHTNESS_SPEC, name="tiny")
         entry = ModelEntry(spec, GainNet, load, lambda: ("bright", "dark"), "w.safetensors")
-        self._patch.setattr("vidcam.models.registry._ENTRIES", {"tiny": entry})
+        self._patch.setattr("vidcam.models.registry.BUILT_IN", {"tiny": entry})
 
 
 @pytest.fixture

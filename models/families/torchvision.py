@@ -10,20 +10,18 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor, nn
-from torchvision.models import get_model, get_model_weights, list_models
-from torchvision.models import video as films
+from typing import TYPE_CHECKING, Any
 
 from vidcam.errors import name_not_found
-from vidcam.models.families.image import image_network
 from vidcam.models.families.torchvision_specs import NO_LICENCE, VIEWINGS, Published, Viewing, spec_of
-from vidcam.models.weights.checkpoint import State
 from vidcam.models.weights.hub import fetched, stated_digits
-from vidcam.models.weights.state import fill_from_file
 from vidcam.spec import ModelSpec, TokenGrid
 from vidcam.system.progress import Progress
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from vidcam.models.weights.checkpoint import State
 
 IMAGE_FPS = Fraction(5)
 """Frames of a film that an image network is shown each second."""
@@ -53,9 +51,10 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
 
 def names() -> tuple[str, ...]:
     """Torchvision's models that classify films or images and have weights."""
-    from torchvision import models as images
+    from torchvision import models
+    from torchvision.models import video
 
-    return (*list_models(module=films), *list_models(module=images))
+    return (*models.list_models(module=video), *models.list_models(module=models))
 
 
 def weights_of(name: str) -> Any:
@@ -64,6 +63,8 @@ def weights_of(name: str) -> Any:
     Raises:
         NameNotFoundError: torchvision has no such model, or the model no such weights.
     """
+    from torchvision.models import get_model_weights
+
     plain, _, variant = name.partition("@")
     if plain not in names():
         raise name_not_found("torchvision model", plain, names(), "pass the name of one that classifies")
@@ -109,8 +110,13 @@ def spec(name: str) -> ModelSpec:
 
 def build(name: str) -> nn.Module:
     """The network with random weights."""
+    from torchvision.models import get_model
+
+    from vidcam.models.families.image import image_network
+
     plain = name.partition("@")[0]
-    network: nn.Module = get_model(plain, weights=None, **_options(name, plain))
+    options = {"image_size": published(name).crop_size[0]} if plain.startswith("vit_") else _OPTIONS.get(plain, {})
+    network: nn.Module = get_model(plain, weights=None, **options)
     return network if plain in VIEWINGS else image_network(network)
 
 
@@ -119,23 +125,19 @@ def labels(name: str) -> tuple[str, ...]:
     return tuple(weights_of(name).meta["categories"])
 
 
-def load(module: nn.Module, name: str, progress: Progress | None) -> str:
+def load(name: str, module: nn.Module, progress: Progress | None) -> str:
     """Fill a network from `build` with torchvision's weights; returns their provenance."""
     weights = weights_of(name)
     path = fetched(weights.url, megabytes=weights.meta["_file_size"] * 2**20 / 1e6, progress=progress)
-    load_file(module, path, name=name)
+    load_file(name, module, path)
     return f"torchvision {weights}, sha256 {stated_digits(path.name)}…"
 
 
-def load_file(module: nn.Module, path: Path, *, name: str) -> str:
+def load_file(name: str, module: nn.Module, path: Path) -> str:
     """Fill a network from `build` with weights in a file; returns their provenance."""
+    from vidcam.models.weights.state import fill_from_file
+
     return fill_from_file(module, path, name=name, rename=renamed)
-
-
-def _options(name: str, plain: str) -> Mapping[str, Any]:
-    if plain.startswith("vit_"):
-        return {"image_size": published(name).crop_size[0]}
-    return _OPTIONS.get(plain, {})
 
 
 def _image_viewing(name: str, crop_size: tuple[int, int]) -> Viewing:

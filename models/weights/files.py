@@ -53,13 +53,7 @@ def read_weights(path: Path, *, most_numbers: int) -> WeightsFile:
     Raises:
         WeightsError: the file cannot be read, holds code or anything but tensors of numbers, or is cut short.
     """
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(16)
-    except OSError as exc:
-        raise WeightsError(
-            f"weights {str(path)!r} cannot be read ({exc.strerror or exc}), expected a file; pass one that is there"
-        ) from exc
+    head = read_head(path)
     try:
         return _read(path, head, most_numbers)
     except VidcamError:
@@ -69,6 +63,25 @@ def read_weights(path: Path, *, most_numbers: int) -> WeightsFile:
         raise WeightsError(
             f"weights {path.name} cannot be read ({said}), expected {_FORMS}; the file is damaged or cut short: "
             "fetch it again"
+        ) from exc
+
+
+def read_head(path: Path, *, what: str = "weights") -> bytes:
+    """The first 16 bytes of a file.
+
+    Args:
+        path: of the file.
+        what: it is, for the error's sentence.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(16)
+    except OSError as exc:
+        raise WeightsError(
+            f"{what} {str(path)!r} cannot be read ({exc.strerror or exc}), expected a file; pass one that is there"
         ) from exc
 
 

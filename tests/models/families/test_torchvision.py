@@ -16,7 +16,7 @@ from tests.helpers.clips import model_input
 from tests.helpers.nets import random_clip
 from vidcam.errors import NameNotFoundError, ShapeError, WeightsError
 from vidcam.models import is_cached, load_model, model_entries
-from vidcam.models.families import torchvision_models
+from vidcam.models.families import torchvision
 from vidcam.models.families.image import image_network
 from vidcam.models.families.torchvision_specs import PUBLISHED, TORCHVISION_SPECS
 from vidcam.pipelines.forward import reshape_of
@@ -53,11 +53,11 @@ def test_the_six_are_listed() -> None:
 
 @pytest.mark.parametrize("name", SIX)
 def test_what_is_stated_is_what_torchvision_states(name: str) -> None:
-    assert PUBLISHED[name] == torchvision_models.published(name)
-    assert TORCHVISION_SPECS[name] == torchvision_models.spec(name)
+    assert PUBLISHED[name] == torchvision.published(name)
+    assert TORCHVISION_SPECS[name] == torchvision.spec(name)
     meta = get_model_weights(name).DEFAULT.meta
     spec = TORCHVISION_SPECS[name]
-    assert torchvision_models.labels(name) == tuple(meta["categories"])
+    assert torchvision.labels(name) == tuple(meta["categories"])
     assert spec.frames >= meta.get("min_temporal_size", 1)
     assert all(got >= least for got, least in zip(spec.crop_size, meta["min_size"], strict=True))
     assert spec.download_bytes == round(meta["_file_size"] * 2**20)
@@ -77,8 +77,8 @@ def test_sampling_is_that_of_the_recipes() -> None:
 @pytest.mark.parametrize("name", [*SIX, *IMAGES])
 def test_the_network_sees_what_torchvisions_transforms_give(name: str, size: tuple[int, int]) -> None:
     frames = np.random.default_rng(7).integers(0, 256, (2, *size, 3), dtype=np.uint8)
-    ours = model_input(frames, torchvision_models.spec(name))[0]  # (3, T, H, W)
-    theirs = torchvision_models.weights_of(name).transforms()(torch.from_numpy(frames).permute(0, 3, 1, 2))
+    ours = model_input(frames, torchvision.spec(name))[0]  # (3, T, H, W)
+    theirs = torchvision.weights_of(name).transforms()(torch.from_numpy(frames).permute(0, 3, 1, 2))
     expected = theirs if name in SIX else theirs.transpose(0, 1)
     assert ours.shape == expected.shape
     assert (ours - expected).abs().max() < 1e-5
@@ -99,7 +99,7 @@ def test_the_default_layer_on_its_grid(name: str) -> None:
     """On torch's meta device: the shapes of a whole forward pass without its arithmetic."""
     spec = TORCHVISION_SPECS[name]
     with torch.device("meta"), torch.no_grad():
-        module = torchvision_models.build(name).eval()
+        module = torchvision.build(name).eval()
         features, after = _output_of(spec.layer or "", module, torch.empty(2, 3, *spec.input_size))
     assert after.shape == (2, 400)
     reshape = reshape_of(spec)
@@ -108,7 +108,7 @@ def test_the_default_layer_on_its_grid(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "size"), [("mc3_18", (2, 32, 32)), ("s3d", (14, 32, 32))])
 def test_the_default_layer_is_the_last_block_after_its_relu(name: str, size: tuple[int, int, int]) -> None:
-    module = torchvision_models.build(name).eval()
+    module = torchvision.build(name).eval()
     trunk = nn.Sequential(*list(module.children())[: 1 if name == "s3d" else 5])
     with torch.no_grad():
         features, whole = _output_of((TORCHVISION_SPECS[name].layer or ""), module, random_clip(1, 3, *size), trunk)
@@ -138,7 +138,7 @@ def _output_of(layer: str, module: nn.Module, clip: Tensor, part: nn.Module | No
     ],
 )
 def test_image_networks(name: str, layer: str | None, layout: object) -> None:
-    spec = torchvision_models.spec(name)
+    spec = torchvision.spec(name)
     assert (spec.name, spec.frames, spec.layer, spec.layout) == (f"torchvision:{name}", 1, layer, layout)
     assert (spec.task, spec.dataset, spec.classes) == ("image classification", "ImageNet-1K", 1000)
 
@@ -146,13 +146,13 @@ def test_image_networks(name: str, layer: str | None, layout: object) -> None:
 @pytest.mark.parametrize("name", ["vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"])
 def test_vggs_layer_is_the_last_convolutions_relu(name: str) -> None:
     with torch.device("meta"):
-        features = torchvision_models.build(name).get_submodule("features")
+        features = torchvision.build(name).get_submodule("features")
     last = max(index for index, part in enumerate(features.children()) if isinstance(part, nn.ReLU))
-    assert torchvision_models.spec(name).layer == f"features.{last}"
+    assert torchvision.spec(name).layer == f"features.{last}"
 
 
 def test_every_model_of_torchvision_that_classifies_has_a_spec() -> None:
-    found = [torchvision_models.spec(name) for name in torchvision_models.names()]
+    found = [torchvision.spec(name) for name in torchvision.names()]
     assert len(found) > 80
     assert {spec.frames for spec in found} == {1, 16, 32}
 
@@ -199,7 +199,7 @@ def test_weights_of_another_architecture(squeezenet: nn.Module, tmp_path: Path) 
 
 def test_densenets_old_names() -> None:
     old = {"features.denseblock1.denselayer1.norm.1.weight": torch.ones(1), "features.norm0.bias": torch.ones(1)}
-    assert list(torchvision_models.renamed(old)) == [
+    assert list(torchvision.renamed(old)) == [
         "features.denseblock1.denselayer1.norm1.weight",
         "features.norm0.bias",
     ]
@@ -207,7 +207,7 @@ def test_densenets_old_names() -> None:
 
 def test_googlenets_published_weights_have_the_auxiliary_heads() -> None:
     with torch.device("meta"):
-        names = set(torchvision_models.build("googlenet").state_dict())
+        names = set(torchvision.build("googlenet").state_dict())
     assert {"aux1.fc1.weight", "aux2.fc2.bias"} <= names
 
 

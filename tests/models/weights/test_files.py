@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from vidcam.errors import WeightsError
-from vidcam.models.weights.weight_files import WeightsFile, read_weights
+from vidcam.models.weights.files import WeightsFile, read_weights
 
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "b.bias": torch.ones(4, dtype=torch.float16)}
 

@@ -1,0 +1,85 @@
+"""The entries of the built-in models, and those of torchvision's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from vidcam.models.entry import ModelEntry
+from vidcam.models.families import c3d_weights, tiny, torchvision
+from vidcam.models.families.torchvision_specs import PUBLISHED, TORCHVISION_SPECS
+from vidcam.models.labels import kinetics400
+from vidcam.models.specs import C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC, I3D_CACHE_FILE, I3D_SPEC
+from vidcam.motion import LABELS
+from vidcam.spec import ModelSpec
+from vidcam.system.progress import Progress
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def by_metadata(name: str) -> ModelEntry:
+    """The entry of a model of torchvision, 'resnet50', which imports torchvision to ask it.
+
+    Raises:
+        NameNotFoundError: torchvision has no such model, or the model no such weights.
+    """
+    return _torchvision_entry(name, torchvision.spec(name), torchvision.published(name).file)
+
+
+def _build_i3d() -> nn.Module:
+    from vidcam.models.families.i3d import build
+
+    return build()
+
+
+def _load_i3d(module: nn.Module, progress: Progress | None) -> str:
+    from vidcam.models.families.i3d import load
+
+    return load(module, progress)
+
+
+def _torchvision_entry(name: str, spec: ModelSpec, hub_file: str) -> ModelEntry:
+    return ModelEntry(
+        spec,
+        build=partial(torchvision.build, name),
+        load=partial(torchvision.load, name),
+        labels=partial(torchvision.labels, name),
+        hub_file=hub_file,
+        load_file=partial(torchvision.load_file, name),
+    )
+
+
+def _c3d_entry(spec: ModelSpec) -> ModelEntry:
+    return ModelEntry(
+        spec,
+        build=partial(c3d_weights.build, spec),
+        load=None,
+        labels=partial(c3d_weights.class_names, spec),
+        from_file=partial(c3d_weights.from_file, spec),
+    )
+
+
+def _tiny_entry(spec: ModelSpec) -> ModelEntry:
+    return ModelEntry(
+        spec,
+        build=partial(tiny.build, spec.name),
+        load=lambda module, _: tiny.load(module, spec.name),
+        labels=lambda: LABELS,
+    )
+
+
+BUILT_IN: Mapping[str, ModelEntry] = MappingProxyType(
+    {
+        entry.spec.name: entry
+        for entry in (
+            ModelEntry(I3D_SPEC, _build_i3d, _load_i3d, kinetics400, I3D_CACHE_FILE),
+            *(_torchvision_entry(name, spec, PUBLISHED[name].file) for name, spec in TORCHVISION_SPECS.items()),
+            *map(_c3d_entry, (C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC)),
+            *map(_tiny_entry, tiny.TINY_SPECS),
+        )
+    }
+)
+"""By name, the default first."""
