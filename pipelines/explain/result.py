@@ -20,9 +20,9 @@ from vidcam.pipelines.explain.analyse import Answer, Footage, Question
 from vidcam.pipelines.explain.options import ExplainOptions
 from vidcam.pipelines.explain.outputs import saving, slug, source_of, stated_path
 from vidcam.pipelines.explain.saliency import GuidedFilm
-from vidcam.pipelines.render.contact import contact_sheet
-from vidcam.pipelines.render.draw import Drawing, Stills, Video, draw_videos, drawn_seconds, video_list
-from vidcam.pipelines.render.paint import Look
+from vidcam.pipelines.render.frames import Look
+from vidcam.pipelines.render.sheet import contact_sheet
+from vidcam.pipelines.render.videos import Drawing, Stills, Video, draw_videos, drawn_seconds, video_list
 from vidcam.pipelines.windows import timeline
 from vidcam.preprocess import mean_rgb
 from vidcam.results.explanation import OF_FUNCTION, Sink

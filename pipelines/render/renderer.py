@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from vidcam.media import Frames, Seconds
-from vidcam.pipelines.render.compose import Composition
-from vidcam.pipelines.render.contact import contact_sheet
-from vidcam.pipelines.render.draw import DRAWING, PIXEL_SECONDS, Stills, drawn_seconds, still_moments
+from vidcam.pipelines.render.composition import Composition
+from vidcam.pipelines.render.frames import Look, Moment, Painter
 from vidcam.pipelines.render.options import Form, RenderOptions
-from vidcam.pipelines.render.paint import Look, Moment, Painter
-from vidcam.pipelines.render.play import Sink, opened, played
 from vidcam.pipelines.render.saved import audit_beside, open_saved, opened_source, require_other_place, require_range
-from vidcam.pipelines.render.shown import Shown, Story, chosen
+from vidcam.pipelines.render.sheet import contact_sheet
+from vidcam.pipelines.render.stream import Sink, opened, played
+from vidcam.pipelines.render.summary import Shown, Story, chosen
+from vidcam.pipelines.render.videos import DRAWING, PIXEL_SECONDS, Stills, drawn_seconds, still_moments
 from vidcam.results.video import Film
 from vidcam.system.progress import Progress, expect, silent
 from vidcam.system.signals import held_back

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vidcam.errors import ShapeError
+from vidcam.render.canvas import Page, TextStyle
 from vidcam.render.colormap import colour_table
-from vidcam.render.page import Page, TextStyle
 from vidcam.render.sheet import SHEET_WIDTH_PX, Sheet, draw_sheet
 from vidcam.render.strip import Strip
 

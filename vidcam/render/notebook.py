@@ -10,9 +10,9 @@ import numpy as np
 
 from vidcam.errors import ShapeError
 from vidcam.maps import Floats
+from vidcam.render.canvas import Page, TextStyle
 from vidcam.render.colormap import ColourTable, colour_table
 from vidcam.render.overlay import Frame
-from vidcam.render.page import Page, TextStyle
 
 MOST_BYTES = 30_000_000
 """Of a file that is put into a page whole."""

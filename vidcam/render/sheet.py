@@ -15,9 +15,9 @@ from PIL import Image
 
 from vidcam.errors import ShapeError
 from vidcam.media import Seconds
+from vidcam.render.canvas import Page, Picture, TextStyle
 from vidcam.render.colormap import ColourTable
 from vidcam.render.overlay import Frame
-from vidcam.render.page import Page, Picture, TextStyle
 from vidcam.render.strip import PROBABILITY_COLOUR, Strip, draw_strip, moment_label, strip_x
 
 SHEET_WIDTH_PX = 1800

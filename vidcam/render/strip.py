@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vidcam.errors import ShapeError
 from vidcam.maps import Floats
 from vidcam.media import Seconds
-from vidcam.render.page import Page, TextStyle
+from vidcam.render.canvas import Page, TextStyle
 
 Window = tuple[float, float, float]
 Box = tuple[float, float, float, float]

@@ -14,12 +14,12 @@ from tests.helpers.saved import COUNT, SIZE, found_box, save_hot, sheets_drawn
 from tests.helpers.videos import click, click_seconds, sound_span, write_video
 from tests.pipelines.render.test_renderer import BARE, PTS, opened, read, render
 from vidcam.errors import InputError, MediaError
-from vidcam.pipelines.render.compose import Composition
+from vidcam.pipelines.render.composition import Composition
 from vidcam.pipelines.render.options import RenderOptions
-from vidcam.pipelines.render.shown import Shown
+from vidcam.pipelines.render.summary import Shown
+from vidcam.render.captions import Box, colour_bar_box
 from vidcam.render.colormap import colour_table
-from vidcam.render.film_strip import FilmStrip, StripPicture
-from vidcam.render.letters import Box, colour_bar_box
+from vidcam.render.video_strip import FilmStrip, StripPicture
 from vidcam.results.timeline import Timeline
 from vidcam.results.video import load_film
 from vidcam.system.fingerprint import sampled_sha256
@@ -38,7 +38,7 @@ def strips(monkeypatch: pytest.MonkeyPatch) -> list[FilmStrip]:
         taken.append(strip)
         return StripPicture(strip, size)
 
-    monkeypatch.setattr("vidcam.pipelines.render.compose.StripPicture", draw)
+    monkeypatch.setattr("vidcam.pipelines.render.composition.StripPicture", draw)
     return taken
 
 
@@ -98,7 +98,7 @@ def test_each_bar_has_the_values_of_its_own_map(saved: Path, tmp_path: Path, mon
         given.append(raw)
         return colour_bar_box(table, unit_px, raw)
 
-    monkeypatch.setattr("vidcam.pipelines.render.compose.colour_bar_box", bar)
+    monkeypatch.setattr("vidcam.pipelines.render.composition.colour_bar_box", bar)
     render(mine, tmp_path / "p.png", style="side-by-side")
     assert given == [(0.0, 0.02), (0.0, 250.0), (0.0, pytest.approx(0.14)), (0.0, 1750.0)]
 

@@ -14,7 +14,7 @@ import pytest
 
 from vidcam.errors import EncodeError
 from vidcam.media import Frames
-from vidcam.pipelines.render.play import AHEAD, BEHIND, opened, played
+from vidcam.pipelines.render.stream import AHEAD, BEHIND, opened, played
 from vidcam.system.threads import Clock
 
 FRAME = np.zeros((2, 2, 3), np.uint8)

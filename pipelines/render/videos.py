@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from vidcam.media import Frames, Seconds, VideoInfo
-from vidcam.pipelines.render.paint import GuidedValues, Look, Moment, Painter
-from vidcam.pipelines.render.play import opened, played
+from vidcam.pipelines.render.frames import GuidedValues, Look, Moment, Painter
+from vidcam.pipelines.render.stream import opened, played
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import Film
 from vidcam.sampling import ROUNDING_SECONDS

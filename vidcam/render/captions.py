@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcam.render.canvas import Page, TextStyle
 from vidcam.render.colormap import ColourTable
 from vidcam.render.overlay import Frame
-from vidcam.render.page import Page, TextStyle
 
 Corner = Literal["top left", "bottom right"]
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from vidcam.errors import ShapeError
 from vidcam.maps import Floats
 from vidcam.media import Seconds
-from vidcam.render.letters import unit_of
+from vidcam.render.canvas import Page, TextStyle
+from vidcam.render.captions import unit_of
 from vidcam.render.overlay import Frame
-from vidcam.render.page import Page, TextStyle
 from vidcam.render.strip import Window, moment_label, probability_steps, tick_seconds
 
 BACKGROUND = "#15171b"

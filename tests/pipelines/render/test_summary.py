@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.helpers.saved import hot_film
-from vidcam.pipelines.render.compose import MOST_SIZE, grid_of
-from vidcam.pipelines.render.shown import MOST_MOMENTS, Shown, Story, caption, chosen, moments, percent, relative
+from vidcam.pipelines.render.composition import MOST_SIZE, grid_of
+from vidcam.pipelines.render.summary import MOST_MOMENTS, Shown, Story, caption, chosen, moments, percent, relative
 from vidcam.results.timeline import Timeline
 
 FILM = hot_film("film.mp4", np.linspace(0.0, 2.9, 30), 3.0)

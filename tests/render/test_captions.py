@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vidcam.render.colormap import colour_table
-from vidcam.render.letters import (
+from vidcam.render.captions import (
     LEAST_UNIT_PX,
     caption_box,
     caption_lines,
@@ -14,6 +13,7 @@ from vidcam.render.letters import (
     is_small_beside,
     unit_of,
 )
+from vidcam.render.colormap import colour_table
 
 LINES = ("arm wrestling", "93 % · gradcam++")
 

@@ -13,11 +13,11 @@ from PIL import Image
 
 from vidcam.errors import InputError
 from vidcam.media import Frames, Seconds
+from vidcam.pipelines.render.frames import Look, Moment, Painter
 from vidcam.pipelines.render.options import RenderOptions, Style
-from vidcam.pipelines.render.paint import Look, Moment, Painter
-from vidcam.pipelines.render.shown import Shown, Story, caption, moments, relative
-from vidcam.render.film_strip import FilmStrip, StripPicture, strip_height
-from vidcam.render.letters import Box, caption_box, caption_lines, colour_bar_box, is_small_beside, unit_of
+from vidcam.pipelines.render.summary import Shown, Story, caption, moments, relative
+from vidcam.render.captions import Box, caption_box, caption_lines, colour_bar_box, is_small_beside, unit_of
+from vidcam.render.video_strip import FilmStrip, StripPicture, strip_height
 from vidcam.results.video import Film
 from vidcam.video.limits import LONGEST_SIDE_PX, MOST_PIXELS
 

@@ -12,9 +12,9 @@ from PIL import Image
 
 from tests.results.test_video import METHODS, PTS, film
 from vidcam.media import Seconds
-from vidcam.pipelines.render.contact import contact_sheet
-from vidcam.pipelines.render.draw import Stills
-from vidcam.pipelines.render.shown import MOST_MOMENTS
+from vidcam.pipelines.render.sheet import contact_sheet
+from vidcam.pipelines.render.summary import MOST_MOMENTS
+from vidcam.pipelines.render.videos import Stills
 from vidcam.render.sheet import Sheet
 from vidcam.results.video import Film
 
@@ -28,7 +28,7 @@ def sheets(monkeypatch: pytest.MonkeyPatch) -> list[Sheet]:
         taken.append(sheet)
         return b"drawn"
 
-    monkeypatch.setattr("vidcam.pipelines.render.contact.draw_sheet", draw_sheet)
+    monkeypatch.setattr("vidcam.pipelines.render.sheet.draw_sheet", draw_sheet)
     return taken
 
 

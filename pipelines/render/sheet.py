@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from vidcam.media import Seconds
-from vidcam.pipelines.render.draw import Stills
-from vidcam.pipelines.render.shown import moments, relative
+from vidcam.pipelines.render.summary import moments, relative
+from vidcam.pipelines.render.videos import Stills
 from vidcam.render.colormap import DEFAULT_COLOURS, colour_table
 from vidcam.render.sheet import Sheet, draw_sheet
 from vidcam.render.strip import Strip

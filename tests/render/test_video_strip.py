@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from vidcam.errors import ShapeError
-from vidcam.render.film_strip import BACKGROUND, LABEL_COLOURS, METHOD_COLOURS, FilmStrip, StripPicture, strip_height
-from vidcam.render.letters import unit_of
-from vidcam.render.page import Page, TextStyle
+from vidcam.render.canvas import Page, TextStyle
+from vidcam.render.captions import unit_of
+from vidcam.render.video_strip import BACKGROUND, LABEL_COLOURS, METHOD_COLOURS, FilmStrip, StripPicture, strip_height
 
 SECONDS = np.linspace(0.0, 10.0, 50)
 WINDOWS = [(float(start), float(start + 2), 0.5) for start in range(0, 10, 2)]

@@ -24,8 +24,8 @@ from vidcam.media import Seconds
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.explainer import ExplainedVideo, explain_video
 from vidcam.pipelines.explain.options import ExplainOptions
-from vidcam.pipelines.render.draw import SHEET_COLUMNS, Drawing, Stills, Video, draw_videos, video_list
-from vidcam.pipelines.render.paint import Look
+from vidcam.pipelines.render.frames import Look
+from vidcam.pipelines.render.videos import SHEET_COLUMNS, Drawing, Stills, Video, draw_videos, video_list
 from vidcam.render.colormap import colour_table
 from vidcam.render.overlay import Overlay, explanation_map, outline
 from vidcam.results.explanation import Explanation
@@ -95,7 +95,7 @@ class Tray:
 def trays(monkeypatch: pytest.MonkeyPatch) -> dict[str, Tray]:
     made: dict[str, Tray] = {}
     monkeypatch.setattr(Tray, "all", made, raising=False)
-    monkeypatch.setattr("vidcam.pipelines.render.draw.VideoWriter", Tray)
+    monkeypatch.setattr("vidcam.pipelines.render.videos.VideoWriter", Tray)
     return made
 
 
