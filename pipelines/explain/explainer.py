@@ -22,7 +22,7 @@ from vidcam.pipelines.explain.result import Asked, Result
 from vidcam.pipelines.explain.spill import Spill
 from vidcam.pipelines.grey import default_methods
 from vidcam.pipelines.prepare import prepare
-from vidcam.pipelines.render.videos import DRAWING, PIXEL_SECONDS, drawn_seconds
+from vidcam.pipelines.render.stream import DRAWING, PIXEL_SECONDS, drawn_seconds
 from vidcam.results.video import PER_WINDOW, Film
 from vidcam.sampling import plan_windows
 from vidcam.system.progress import Progress, expect, silent

@@ -1,4 +1,4 @@
-"""The whole picture of a moment: one map or several beside the source, the words on it, the time strip below.
+"""The whole picture at a moment: one map or several beside the source, their captions, the time strip below.
 
 Several maps stand in a grid whose cells are the source's frames; together they stay within 4K, so that each is shrunk
 where that needs it. What is drawn in a cell is drawn at the cell's own size, so that text stays legible.
@@ -13,11 +13,10 @@ from PIL import Image
 
 from vidcam.errors import InputError
 from vidcam.media import Frames, Seconds
-from vidcam.pipelines.render.frames import Look, Moment, Painter
-from vidcam.pipelines.render.options import RenderOptions, Style
-from vidcam.pipelines.render.summary import Shown, Story, caption, moments, relative
+from vidcam.pipelines.render.frames import FrameContext, FrameRenderer, Kind, RenderStyle, ShownMap
+from vidcam.pipelines.render.summary import VideoSummary, time_strip
 from vidcam.render.captions import Box, caption_box, caption_lines, colour_bar_box, is_small_beside, unit_of
-from vidcam.render.video_strip import FilmStrip, StripPicture, strip_height
+from vidcam.render.video_strip import VideoStrip, strip_height
 from vidcam.results.video import Film
 from vidcam.video.limits import LONGEST_SIDE_PX, MOST_PIXELS
 
@@ -32,7 +31,7 @@ SOURCE = ("source", "")
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Cells of one size in rows."""
+    """Cells of one (height, width) in rows."""
 
     rows: int
     columns: int
@@ -67,132 +66,130 @@ def _grid(rows: int, columns: int, size: tuple[int, int]) -> Grid:
     return Grid(rows, columns, (max(1, int(size[0] * scale)), max(1, int(size[1] * scale))))
 
 
-class Composition:
-    """Draws the picture of each moment.
-
-    Args:
-        film: the maps.
-        shown: which of them.
-        options: how.
-        pts_seconds: (S,) the displayed frames that are drawn.
-        end_seconds: where drawing ends.
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What stands where in a picture.
 
     Attributes:
-        size: (height, width) of the pictures.
-        notes: what a frame of that size has no room for, as sentences.
+        grid: the cells.
+        kind: how a map is drawn in its cell.
+        has_source: whether the first cell is the source without a map.
+        has_caption: whether label, probability and method are written into each cell.
+        has_bar: whether each map has a colour bar.
+        has_strip: whether the time strip stands below.
 
     Raises:
         InputError: the pictures would be too large.
     """
 
+    grid: Grid
+    kind: Kind = "overlay"
+    has_source: bool = False
+    has_caption: bool = True
+    has_bar: bool = True
+    has_strip: bool = False
+
+    def __post_init__(self) -> None:
+        height, width = self.size
+        if max(height, width) > LONGEST_SIDE_PX or height * width > MOST_PIXELS:
+            raise InputError(
+                f"the pictures would have {width} × {height} pixels, expected at most {LONGEST_SIDE_PX} a side and "
+                f"{MOST_PIXELS // 10**6} million; choose a smaller height"
+            )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the pictures."""
+        height, width = self.grid.size
+        return height + (strip_height(self.grid.size) if self.has_strip else 0), width
+
+
+class Composition:
+    """Draws the picture of each moment.
+
+    Args:
+        film: the explanation.
+        maps: which of its maps.
+        style: how they are drawn.
+        layout: where they stand.
+        pts_seconds: (S,) the displayed frames that are drawn.
+        end_seconds: where drawing ends.
+
+    Attributes:
+        notes: what a frame of that size has no room for, as sentences.
+    """
+
     def __init__(
-        self, film: Film, shown: tuple[Shown, ...], options: RenderOptions, pts_seconds: Seconds, end_seconds: float
+        self,
+        film: Film,
+        maps: tuple[ShownMap, ...],
+        style: RenderStyle,
+        layout: Layout,
+        *,
+        pts_seconds: Seconds,
+        end_seconds: float,
     ) -> None:
-        frame = _scaled(film.geometry.source_size, options.height)
-        beside = options.style == "side-by-side"
-        self._grid = grid_of(len(shown) + 1, frame) if beside else Grid(1, 1, frame)
-        self._kind: Style = "overlay" if beside else options.style
-        self._cells: tuple[Shown | None, ...] = (None, *shown) if beside else shown
-        film = replace(film, geometry=replace(film.geometry, source_size=self._grid.cell))
-        mean_rgb = (0.0, 0.0, 0.0) if film.origin is None else film.origin.mean_rgb
-        look = Look(options.fill, mean_rgb, options.colours, options.opacity, options.has_outline)
-        self._painter = Painter(film, look)
-        self._stories = {each.target: Story(film, each.target) for each in shown}
+        self._layout, self._grid = layout, layout.grid
+        self._cells: tuple[ShownMap | None, ...] = (None, *maps) if layout.has_source else maps
+        in_cell = replace(film, geometry=replace(film.geometry, source_size=self._grid.cell))
+        self._renderer = FrameRenderer(in_cell, style)
+        self._summaries = {each.target: VideoSummary(film, each.target) for each in maps}
         self._unit = unit_of(self._grid.cell)
-        self._lines = caption_lines(self._grid.cell, self._unit) if options.has_caption else 0
-        bars = self._colour_bars(film, shown) if options.has_bar and self._kind != "map" else {}
-        self._bars = {each: bar for each, bar in bars.items() if is_small_beside(bar, self._grid.cell)}
-        self.notes = self._what_is_left_out(has_caption=options.has_caption, bars=len(bars))
-        height, width = self._grid.size
-        self.size = (height + (strip_height(self._grid.size) if options.has_strip else 0), width)
-        _require_possible(self.size)
-        self._strip = self._time_strip(film, shown, pts_seconds, end_seconds) if options.has_strip else None
+        self._lines = caption_lines(self._grid.cell, self._unit) if layout.has_caption else 0
+        self._bars: dict[ShownMap, Box] = {}
+        if layout.has_bar and layout.kind != "map":
+            bounds = {each: film.bounds[each.target][each.method] for each in maps}
+            self._bars = {each: colour_bar_box(style.table, self._unit, raw) for each, raw in bounds.items()}
+        self.notes = self._drop_what_does_not_fit()
+        self._strip: VideoStrip | None = None
+        if layout.has_strip:
+            strip = time_strip(film, maps, pts_seconds, (float(pts_seconds[0]), end_seconds))
+            self._strip = VideoStrip(strip, self._grid.size)
 
     def picture(self, second: float, frame: Frames) -> Frames:
-        """The picture of a displayed frame (H, W, 3) uint8, of `size`, a new array."""
-        moment = Moment(self._painter, second, _resized(frame, self._grid.cell))
+        """The picture of a displayed frame (H, W, 3) uint8, of the layout's size, a new array."""
+        context = FrameContext(self._renderer, second, _resized(frame, self._grid.cell))
         if len(self._cells) == 1 and self._strip is None:
-            return self._cell(moment, self._cells[0])
-        whole = np.zeros((*self.size, 3), np.uint8)
+            return self._cell(context, self._cells[0])
+        whole = np.zeros((*self._layout.size, 3), np.uint8)
         for number, shown in enumerate(self._cells):
-            whole[self._grid.place(number)] = self._cell(moment, shown)
+            whole[self._grid.place(number)] = self._cell(context, shown)
         if self._strip is not None:
             whole[self._grid.size[0] :] = self._strip.at(second)
         return whole
 
-    def _cell(self, moment: Moment, shown: Shown | None) -> Frames:
+    def _cell(self, context: FrameContext, shown: ShownMap | None) -> Frames:
         margin = max(3, self._unit // 2)
-        picture = moment.frame.copy() if shown is None else moment.picture(self._kind, shown.method, shown.target)
+        picture = context.frame.copy() if shown is None else context.picture(self._layout.kind, shown)
         if self._lines:
-            lines = SOURCE if shown is None else self._caption(shown, moment.second)
+            lines = SOURCE if shown is None else self._caption(shown, context.second)
             room = picture.shape[1] - 2 * margin
             caption_box(tuple(filter(None, lines)), self._unit, room).over(picture, "top left", margin)
         if shown is not None and shown in self._bars:
             self._bars[shown].over(picture, "bottom right", margin)
         return picture
 
-    def _caption(self, shown: Shown, second: float) -> tuple[str, ...]:
+    def _caption(self, shown: ShownMap, second: float) -> tuple[str, ...]:
         """Label, probability and method; on one line what tells a cell from its neighbours, or the label."""
-        label, rest = caption(self._stories[shown.target], shown, second)
+        label, rest = self._summaries[shown.target].caption(shown.method, second)
         if self._lines > 1:
             return label, rest
         others = [each for each in self._cells if each is not None]
         parts = [label] if len({each.target for each in others}) > 1 or len(others) == 1 else []
         return (" · ".join([shown.method] * (len({each.method for each in others}) > 1) + parts),)
 
-    def _what_is_left_out(self, *, has_caption: bool, bars: int) -> tuple[str, ...]:
+    def _drop_what_does_not_fit(self) -> tuple[str, ...]:
+        """Leave out colour bars that are too large; a sentence about these and about captions."""
+        cell, bars = self._grid.cell, len(self._bars)
+        self._bars = {each: bar for each, bar in self._bars.items() if is_small_beside(bar, cell)}
         missing = ["the colour bar"] * (len(self._bars) < bars)
-        if has_caption and self._lines < 2:
+        if self._layout.has_caption and self._lines < 2:
             missing.append("the caption's second line" if self._lines else "the caption")
         if not missing:
             return ()
-        height, width = self._grid.cell
         return (
-            f"frames of {width} × {height} are too small for {' and '.join(missing)}; a larger --height makes room",
+            f"frames of {cell[1]} × {cell[0]} are too small for {' and '.join(missing)}; a larger --height makes room",
         )
-
-    def _colour_bars(self, film: Film, shown: tuple[Shown, ...]) -> dict[Shown, Box]:
-        return {
-            each: colour_bar_box(self._painter.table, self._unit, film.bounds[each.target][each.method])
-            for each in shown
-        }
-
-    def _time_strip(
-        self, film: Film, shown: tuple[Shown, ...], pts_seconds: Seconds, end_seconds: float
-    ) -> StripPicture:
-        story, several = self._stories[shown[0].target], len({each.target for each in shown}) > 1
-        seconds = np.maximum(moments(pts_seconds), float(film.timeline.starts[0]))
-        curves = {
-            f"{each.method}, {film.labels[each.target]}" if several else each.method: relative(
-                film.evidence(each.method, seconds, target=each.target)
-            )
-            for each in shown
-        }
-        span = (float(pts_seconds[0]), end_seconds)
-        inside = [n for n, window in enumerate(story.windows) if window[0] < span[1] and window[1] > span[0]]
-        leaders = story.leaders()
-        strip = FilmStrip(
-            span,
-            seconds,
-            curves,
-            [story.windows[n] for n in inside],
-            [leaders[n] for n in inside],
-            probability_of=film.labels[shown[0].target] if several else "",
-        )
-        return StripPicture(strip, self._grid.size)
-
-
-def _require_possible(size: tuple[int, int]) -> None:
-    if max(size) > LONGEST_SIDE_PX or size[0] * size[1] > MOST_PIXELS:
-        raise InputError(
-            f"the pictures would have {size[1]} × {size[0]} pixels, expected at most {LONGEST_SIDE_PX} a side and "
-            f"{MOST_PIXELS // 10**6} million; choose a smaller height"
-        )
-
-
-def _scaled(size: tuple[int, int], height: int | None) -> tuple[int, int]:
-    """A frame's size at another height, its shape kept."""
-    return size if height is None else (height, max(1, round(size[1] * height / size[0])))
 
 
 def _resized(frame: Frames, size: tuple[int, int]) -> Frames:

@@ -1,16 +1,16 @@
-"""How one displayed frame becomes a picture of evidence: the styles, on the source's own pixels."""
+"""Draw a map on one displayed frame of its video."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.fill import Fill
 from vidcam.media import Frames
-from vidcam.render.colormap import DEFAULT_COLOURS, colour_table
+from vidcam.render.colormap import ColourTable, colour_table
 from vidcam.render.contour import contours, heat_picture
 from vidcam.render.overlay import Overlay, draw_outline, explanation_map
 from vidcam.render.signed import guided_picture
@@ -18,11 +18,11 @@ from vidcam.results.explanation import GUIDED
 from vidcam.results.video import Film
 
 Kind = Literal["overlay", "map", "contour", "heat"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+"""How a map is drawn on a frame."""
 
 
 class GuidedValues(Protocol):
-    """Guided maps of a film, asked for in the order of time; see `pipelines.guided`."""
+    """Guided maps of a video, asked for in the order of time; see `pipelines.explain.saliency`."""
 
     def values(self, method: str, second: float, *, target: int) -> NDArray[np.float32]:
         """Signed values inside the view, (H', W', 3)."""
@@ -32,82 +32,87 @@ class GuidedValues(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How evidence is shown.
+class ShownMap:
+    """A map to draw: the position of its target, and its method."""
+
+    target: int
+    method: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RenderStyle:
+    """How evidence is drawn.
 
     Attributes:
-        fill: what the map hides with.
-        mean_rgb: the dataset's mean colour, for that fill.
-        colours: name of the colour map.
+        fill: what the map style shows where nothing was used.
+        mean_rgb: the dataset's mean colour, in [0, 255], for that fill.
+        table: (256, 3) uint8, the colours of evidence.
         opacity: of the overlay where the evidence is 1.
         has_outline: whether the model's view is outlined.
     """
 
     fill: Fill = "black"
     mean_rgb: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    colours: str = DEFAULT_COLOURS
+    table: ColourTable = field(default_factory=colour_table, repr=False)
     opacity: float = 0.6
     has_outline: bool = True
 
 
-class Painter:
-    """Draws one kind of picture of a frame; tables and the view are worked out once.
+class FrameRenderer:
+    """Draws maps on frames; tables and the view are computed once.
 
     Args:
-        film: the maps, with the geometry of the frames that are painted.
-        look: how.
+        film: the maps, with the geometry of the frames to draw on.
+        style: how.
         guided: needed where a guided method is drawn.
     """
 
-    def __init__(self, film: Film, look: Look, guided: GuidedValues | None = None) -> None:
-        self.film, self.look = film, look
-        self._guided = guided
+    def __init__(self, film: Film, style: RenderStyle, guided: GuidedValues | None = None) -> None:
+        self.film, self._style, self._guided = film, style, guided
         self._view = film.geometry.view_slices()
-        self.table = colour_table(look.colours)
-        self._overlay = Overlay(self.table, opacity=look.opacity)
+        self._overlay = Overlay(style.table, opacity=style.opacity)
 
-    def paint(self, kind: str, frame: Frames, heat: NDArray[np.float32]) -> Frames:
-        """An overlay, iso-lines or the heat alone, with the model's view outlined; or the explanation map."""
+    def draw(self, kind: Kind, frame: Frames, heat: NDArray[np.float32]) -> Frames:
+        """The overlay, the iso-lines or the heat alone, with the model's view outlined; or the explanation map."""
+        style, view = self._style, self._view
         if kind == "map":
-            look = self.look
-            return explanation_map(frame, heat, self._view, fill=look.fill, mean_rgb=look.mean_rgb)
+            return explanation_map(frame, heat, view, fill=style.fill, mean_rgb=style.mean_rgb)
         if kind == "contour":
-            picture = contours(frame, heat, self._view, self.table)
+            picture = contours(frame, heat, view, style.table)
         elif kind == "heat":
-            picture = heat_picture(heat, self._view, (frame.shape[0], frame.shape[1]), self.table)
+            picture = heat_picture(heat, view, (frame.shape[0], frame.shape[1]), style.table)
         else:
-            picture = self._overlay.blend(frame, heat, self._view)
-        if self.look.has_outline:
-            draw_outline(picture, self._view)
+            picture = self._overlay.blend(frame, heat, view)
+        if style.has_outline:
+            draw_outline(picture, view)
         return picture
 
-    def paint_guided(self, frame: Frames, method: str, second: float, target: int) -> Frames:
+    def draw_guided(self, frame: Frames, shown: ShownMap, second: float) -> Frames:
         """Guided values around grey, with the model's view outlined."""
         assert self._guided is not None, "guided methods are drawn with guided values"
-        values = self._guided.values(method, second, target=target)
-        scale = self._guided.scale(method, target=target)
+        values = self._guided.values(shown.method, second, target=shown.target)
+        scale = self._guided.scale(shown.method, target=shown.target)
         return guided_picture(values, self._view, (frame.shape[0], frame.shape[1]), scale)
 
 
-class Moment:
-    """One displayed frame; heat is worked out once for each method and target, when it is first asked for.
+class FrameContext:
+    """One displayed frame; each map is upsampled once, when it is first asked for.
 
     Attributes:
-        second: of the maps: that of the frame, or of the film's beginning if that is later.
+        second: of the maps: that of the frame, or the start of the first window if that is later.
         frame: (H, W, 3) uint8.
     """
 
-    def __init__(self, painter: Painter, second: float, frame: Frames) -> None:
-        self._painter = painter
-        self.second, self.frame = max(second, float(painter.film.timeline.starts[0])), frame
-        self._heat: dict[tuple[str, int], NDArray[np.float32]] = {}
+    def __init__(self, renderer: FrameRenderer, second: float, frame: Frames) -> None:
+        self._renderer = renderer
+        self.second, self.frame = max(second, float(renderer.film.timeline.starts[0])), frame
+        self._heat: dict[ShownMap, NDArray[np.float32]] = {}
 
-    def picture(self, kind: str, method: str, target: int) -> Frames:
-        """The frame as a video of that kind shows it, a new array."""
-        if method in GUIDED:
-            return self._painter.paint_guided(self.frame, method, self.second, target)
-        key = (method, target)
-        if key not in self._heat:
-            heat = self._painter.film.source_heat(method, self.second, target=target)
-            self._heat[key] = heat.astype(np.float32, copy=False)
-        return self._painter.paint(kind, self.frame, self._heat[key])
+    def picture(self, kind: Kind, shown: ShownMap) -> Frames:
+        """The frame with a map, a new array."""
+        if shown.method in GUIDED:
+            return self._renderer.draw_guided(self.frame, shown, self.second)
+        if shown not in self._heat:
+            heat = self._renderer.film.source_heat(shown.method, self.second, target=shown.target)
+            self._heat[shown] = heat.astype(np.float32, copy=False)
+        return self._renderer.draw(kind, self.frame, self._heat[shown])

@@ -1,77 +1,98 @@
-"""The contact sheet of an explained film: what goes into it."""
+"""The contact sheet of an explanation: its frames, collected while drawing, and its words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+from PIL import Image
 
-from vidcam.media import Seconds
-from vidcam.pipelines.render.summary import moments, relative
-from vidcam.pipelines.render.videos import Stills
-from vidcam.render.colormap import DEFAULT_COLOURS, colour_table
+from vidcam.media import Frames, Seconds
+from vidcam.pipelines.render.frames import FrameContext, ShownMap
+from vidcam.pipelines.render.summary import VideoSummary, name_maps, time_strip
+from vidcam.render.colormap import ColourTable, colour_table
 from vidcam.render.sheet import Sheet, draw_sheet
-from vidcam.render.strip import Strip
-from vidcam.results.explanation import GUIDED
 from vidcam.results.video import PER_WINDOW, Film
 from vidcam.system.filenames import one_line
 
-WINDOWS_OWN = "each window's top class"
+SHEET_COLUMNS = 8
+SHEET_SIDE_PX = 480
+
+OWN_CLASS = "each window's top class"
+
+
+@dataclass(slots=True)
+class SheetFrames:
+    """Frames for a sheet.
+
+    Attributes:
+        maps: one for each row.
+        seconds: moments, added while drawing.
+        source: the source there, shrunk.
+        overlays: map → overlays, shrunk.
+    """
+
+    maps: Sequence[ShownMap]
+    seconds: list[float] = field(default_factory=list)
+    source: list[Frames] = field(default_factory=list)
+    overlays: dict[ShownMap, list[Frames]] = field(default_factory=dict)
+
+    def add(self, context: FrameContext) -> None:
+        """Keep a frame, shrunk."""
+        self.seconds.append(context.second)
+        self.source.append(_shrunk(context.frame))
+        for shown in self.maps:
+            self.overlays.setdefault(shown, []).append(_shrunk(context.picture("overlay", shown)))
+
+
+def sheet_seconds(pts_seconds: Seconds) -> frozenset[float]:
+    """The moments that a sheet shows, of the displayed frames (S,): the middles of at most 8 equal parts."""
+    columns = min(SHEET_COLUMNS, pts_seconds.size)
+    middles = ((np.arange(columns) + 0.5) * pts_seconds.size / columns).astype(int)
+    return frozenset(pts_seconds[middles].tolist())
 
 
 def contact_sheet(
     film: Film,
-    stills: Stills,
-    document: Mapping[str, Any],
+    frames: SheetFrames,
     pts_seconds: Seconds,
     *,
-    colours: str = DEFAULT_COLOURS,
+    audit: Sequence[str] = (),
+    table: ColourTable | None = None,
     span_seconds: tuple[float, float] | None = None,
 ) -> bytes:
-    """The PNG of a film, or of a part of it.
+    """The PNG of an explanation, or of a part of it.
 
     Args:
-        film: its maps.
-        stills: frames collected while drawing; their rows say which targets are shown.
-        document: the film's JSON, for names, windows and audit.
+        film: the explanation.
+        frames: collected while drawing; their maps are the rows.
         pts_seconds: (S,) the displayed frames.
-        colours: name of the colour map in which the stills are drawn.
+        audit: sentences below.
+        table: (256, 3) uint8, the colours in which the frames were drawn; None: the default ones.
         span_seconds: the part that is shown, [start, end); None: all windows.
     """
-    seconds = moments(pts_seconds)
-    start, end = span_seconds or (float(film.timeline.starts[0]), float(film.timeline.ends.max()))
-    windows = [
-        (w["start_seconds"], w["end_seconds"], w["target_probability"])
-        for w in document["windows"]
-        if w["start_seconds"] < end and w["end_seconds"] > start
-    ]
-    strip = Strip(
-        span_seconds=(start, end),
-        seconds=seconds,
-        evidence={
-            row: relative(film.evidence(GUIDED.get(method, method), seconds, target=t))
-            for row, (t, method) in stills.rows.items()
-        },
-        windows=windows,
-    )
-    targets, shown = document["targets"], dict.fromkeys(target for target, _ in stills.rows.values())
-    foil = "" if targets[0]["foil"] is None else f" rather than {targets[0]['foil']}"
+    span = span_seconds or (float(film.timeline.starts[0]), float(film.timeline.ends.max()))
+    targets = tuple(dict.fromkeys(shown.target for shown in frames.maps))
+    summary = VideoSummary(film, targets[0])
+    labels = [OWN_CLASS if film.labels[target] == PER_WINDOW else film.labels[target] for target in targets]
+    foil = "" if summary.foil is None else f" rather than {summary.foil}"
     sheet = Sheet(
         title=one_line(film.source),
-        target=" and ".join(_name(film.labels[target]) for target in shown) + foil,
-        probability=targets[0]["probability"] if len(targets) == 1 else None,
+        target=" and ".join(labels) + foil,
+        probability=summary.mean_probability if len(targets) == 1 else None,
         model=film.model,
-        layer=document["model"]["layer"],
-        frame_seconds=np.array(stills.seconds),
-        rows=stills.overlays,
-        plain=stills.source,
-        strip=strip,
-        table=colour_table(colours),
-        audit=document["audit"],
+        layer=film.explanations[0].layer,
+        frame_seconds=np.array(frames.seconds),
+        rows={name: frames.overlays[shown] for name, shown in name_maps(film, frames.maps).items()},
+        plain=frames.source,
+        strip=time_strip(film, frames.maps, pts_seconds, span),
+        table=colour_table() if table is None else table,
+        audit=audit,
     )
     return draw_sheet(sheet)
 
 
-def _name(label: str) -> str:
-    return WINDOWS_OWN if label == PER_WINDOW else label
+def _shrunk(frame: Frames) -> Frames:
+    step = max(1, max(frame.shape[:2]) // SHEET_SIDE_PX)
+    return np.asarray(Image.fromarray(frame).reduce(step))

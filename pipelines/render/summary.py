@@ -1,115 +1,74 @@
-"""What of a film is shown, and the words and curves that go with it; from its maps alone, without the model."""
+"""What an explanation says about its video over time: labels, probabilities and evidence, for captions and strips."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcam.errors import InputError, name_not_found
 from vidcam.media import Seconds
-from vidcam.render.strip import Window, probability_steps
+from vidcam.pipelines.render.frames import ShownMap
+from vidcam.render.captions import percent
+from vidcam.render.strip import TimeStrip, Window
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import PER_WINDOW, Film
 
 MOST_MOMENTS = 2000
-"""Moments of a curve over time at most; more than a strip has pixels, nearly."""
+"""Moments of a curve over time at most; about as many as a strip has pixels."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One map that is shown: of which target, by which method."""
-
-    target: int
-    method: str
-
-
-def chosen(film: Film, targets: Sequence[str | int], methods: Sequence[str], *, all_of_them: bool) -> tuple[Shown, ...]:
-    """The maps that are shown, in the order of asking; without being asked the first one, or all.
-
-    Raises:
-        NameNotFoundError: a target or a method that was not explained.
-        InputError: a guided method, or several maps where one is shown.
-    """
-    numbers = [_target_number(film, target) for target in targets] or range(len(film.labels) if all_of_them else 1)
-    found = []
-    for number in dict.fromkeys(numbers):
-        known = film.explanations[number].methods
-        names = [_method_name(name, known) for name in methods] or (known if all_of_them else known[:1])
-        found += [Shown(number, name) for name in dict.fromkeys(names)]
-    if len(found) > 1 and not all_of_them:
-        raise InputError(
-            f"{len(found)} maps were asked for, expected one in this style; pass --style side-by-side, or ask for one"
-        )
-    return tuple(found)
-
-
-def _target_number(film: Film, target: str | int) -> int:
-    indices = [int(explanation.target[0]) for explanation in film.explanations]
-    text = str(target)
-    for number, label in enumerate(film.labels):
-        if text.casefold() == label.casefold() or (label != PER_WINDOW and text == str(indices[number])):
-            return number
-    raise name_not_found(
-        "target", text, film.labels, f"{', '.join(film.labels)} was explained; explain the film for it"
-    )
-
-
-def _method_name(name: str, known: Sequence[str]) -> str:
-    folded = name.strip().casefold()
-    if folded in GUIDED:
-        raise InputError(
-            f"{folded} cannot be drawn from saved maps, which do not hold what it multiplies; expected one of "
-            f"{', '.join(known)}; draw it with vidcam explain"
-        )
-    if folded not in known:
-        raise name_not_found("method", name, known, f"{', '.join(known)} was explained; explain the film by it")
-    return folded
-
-
-class Story:
-    """What a film tells about one target over time: which label, how probable, how much evidence.
+class VideoSummary:
+    """Label and probability of one target over time.
 
     Args:
-        film: its maps.
+        film: the explanation.
         target: position of the target.
+
+    Attributes:
+        windows: (start_seconds, end_seconds, probability of the target) of each window.
     """
 
     def __init__(self, film: Film, target: int) -> None:
-        self._film, self._target = film, target
-        line, probability = film.timeline, film.explanations[target].probability
-        self._middles = (line.starts + line.ends) / 2
-        self.windows: list[Window] = list(
-            zip(line.starts.tolist(), line.ends.tolist(), np.clip(probability, 0.0, 1.0).tolist(), strict=True)
-        )
-        self._edges, self._steps = probability_steps(self.windows)
+        self._film, self._target, self._line = film, target, film.timeline
+        self._probability = np.clip(film.explanations[target].probability, 0.0, 1.0)
+        columns = (self._line.starts, self._line.ends, self._probability)
+        self.windows: list[Window] = list(zip(*(column.tolist() for column in columns), strict=True))
 
     @property
     def mean_probability(self) -> float:
         """Of the target over the windows."""
-        return float(np.mean([window[2] for window in self.windows]))
+        return float(self._probability.mean())
+
+    @property
+    def foil(self) -> str | None:
+        """Label of the class that the target was contrasted with."""
+        foil = self._film.explanations[self._target].foil
+        return None if foil is None else self._name(int(foil[0]))
 
     def label(self, second: float) -> str:
         """The target's label, with its foil; for the top class of each window, that of the nearest window."""
         label = self._film.labels[self._target]
-        explanation = self._film.explanations[self._target]
         if label == PER_WINDOW:
-            label = self._name(int(explanation.target[self._nearest(second)]))
-        return label if explanation.foil is None else f"{label} rather than {self._name(int(explanation.foil[0]))}"
+            label = self._name(int(self._film.explanations[self._target].target[self._nearest(second)]))
+        return label if self.foil is None else f"{label} rather than {self.foil}"
 
     def probability(self, second: float) -> float | None:
         """Mean of the windows that cover the moment; None where none does.
 
         Of windows with a class of their own it is that of the nearest, whose label is shown.
         """
-        place = int(np.searchsorted(self._edges, second, side="right")) - 1
-        if not 0 <= place < self._steps.size or np.isnan(self._steps[place]):
+        covering = self._probability[(self._line.starts <= second) & (second < self._line.ends)]
+        if not covering.size:
             return None
-        if self._film.labels[self._target] == PER_WINDOW:
-            return self.windows[self._nearest(second)][2]
-        return float(self._steps[place])
+        is_own = self._film.labels[self._target] == PER_WINDOW
+        return float(self._probability[self._nearest(second)] if is_own else covering.mean())
+
+    def caption(self, method: str, second: float) -> tuple[str, str]:
+        """Two lines: the label; its probability at that moment, and the method."""
+        probability = self.probability(second)
+        sure = "" if probability is None else f"{percent(probability)} · "
+        return self.label(second), f"{sure}{method}"
 
     def leaders(self) -> list[str]:
         """The label of the highest score in each window."""
@@ -120,31 +79,50 @@ class Story:
         return self._film.class_labels.get(index, f"class {index}")
 
     def _nearest(self, second: float) -> int:
-        return int(np.abs(self._middles - second).argmin())
+        return int(np.abs((self._line.starts + self._line.ends) / 2 - second).argmin())
 
 
-def caption(story: Story, shown: Shown, second: float) -> tuple[str, str]:
-    """Two lines: the label; its probability then, and the method."""
-    probability = story.probability(second)
-    sure = "" if probability is None else f"{percent(probability)} · "
-    return story.label(second), f"{sure}{shown.method}"
+def name_maps(film: Film, maps: Sequence[ShownMap]) -> dict[str, ShownMap]:
+    """The maps by name: the method, and the target if there are several."""
+    several = len({each.target for each in maps}) > 1
+    return {f"{each.method}, {film.labels[each.target]}" if several else each.method: each for each in maps}
 
 
-def percent(probability: float) -> str:
-    """Whole percents that never round to certainty or to nothing."""
-    if 0.0 < probability < 0.005:
-        return "< 1 %"
-    if 0.995 <= probability < 1.0:
-        return "> 99 %"
-    return f"{100 * probability:.0f} %"
+def time_strip(
+    film: Film, maps: Sequence[ShownMap], pts_seconds: Seconds, span_seconds: tuple[float, float]
+) -> TimeStrip:
+    """The evidence of the maps over time, with the windows and probabilities of the first one's target.
+
+    Args:
+        film: the explanation.
+        maps: at least one; a guided method has the evidence of the map it multiplies.
+        pts_seconds: (S,) the displayed frames.
+        span_seconds: [start, end) of the strip.
+    """
+    seconds = np.maximum(_moments(pts_seconds), float(film.timeline.starts[0]))
+    first, (start, end) = maps[0].target, span_seconds
+    summary = VideoSummary(film, first)
+    inside = [n for n, window in enumerate(summary.windows) if window[0] < end and window[1] > start]
+    leaders = summary.leaders()
+    return TimeStrip(
+        span_seconds=span_seconds,
+        seconds=seconds,
+        evidence={
+            name: _relative(film.evidence(GUIDED.get(each.method, each.method), seconds, target=each.target))
+            for name, each in name_maps(film, maps).items()
+        },
+        windows=[summary.windows[n] for n in inside],
+        leaders=[leaders[n] for n in inside],
+        probability_of=film.labels[first] if len({each.target for each in maps}) > 1 else "",
+    )
 
 
-def moments(pts_seconds: Seconds) -> Seconds:
+def _moments(pts_seconds: Seconds) -> Seconds:
     """At most MOST_MOMENTS of the displayed frames, evenly."""
     return pts_seconds[:: max(1, -(-pts_seconds.size // MOST_MOMENTS))]
 
 
-def relative(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
-    """In units of its largest value: what matters over time is when, not how much."""
+def _relative(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """In units of its largest value: over time it matters when, not how much."""
     most = float(evidence.max())
     return evidence / most if most > 0 else evidence

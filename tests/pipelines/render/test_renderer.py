@@ -190,7 +190,7 @@ def test_the_sheet_takes_the_audit_from_the_json(saved: Path, tmp_path: Path, mo
         assert render(saved, tmp_path / "s.png", form="sheet", targets=("running",)).frames == 8
     finally:
         saved.with_suffix(".json").unlink()
-    assert sheets[0].audit == ["Do not believe it."]
+    assert list(sheets[0].audit) == ["Do not believe it."]
     assert list(sheets[0].rows) == ["gradcam", "gradcam++"]
     assert opened(tmp_path / "s.png").shape[1] == 1800
 

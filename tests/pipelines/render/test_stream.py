@@ -1,4 +1,4 @@
-"""Encoding behind the drawing: order, what fails, and that nothing waits without end."""
+"""Frames in one pass: decoded ahead, encoded behind; order, what fails, and that nothing waits without end."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import ExitStack
-from itertools import islice
 from typing import Self
 
 import numpy as np
 import pytest
 
+from tests.pipelines.test_windows import Reel
 from vidcam.errors import EncodeError
 from vidcam.media import Frames
-from vidcam.pipelines.render.stream import AHEAD, BEHIND, opened, played
+from vidcam.pipelines.render.stream import AHEAD, BEHIND, BackgroundWriter, stream_frames
+from vidcam.system.progress import silent
 from vidcam.system.threads import Clock
 
 FRAME = np.zeros((2, 2, 3), np.uint8)
 
 
 class Tray:
-    """A sink that keeps what it gets, slowly, and may fail."""
+    """A writer that keeps what it gets, slowly, and may fail."""
 
     def __init__(self, *, fails_at: int = -1, pause_seconds: float = 0.0) -> None:
         self.seconds: list[float] = []
@@ -41,55 +42,102 @@ class Tray:
         self.ended = kind
 
 
-def _write(tray: Tray, count: int, *, error: Exception | None = None) -> None:
+def _write(tray: Tray, count: int, clock: Clock | None = None, *, error: Exception | None = None) -> None:
     with ExitStack() as stack:
-        sink = opened(stack, tray, Clock())
+        writer = stack.enter_context(BackgroundWriter(stack.enter_context(tray), clock or Clock()))
         for number in range(count):
-            sink.write(FRAME, float(number))
+            writer.write(FRAME, float(number))
         if error is not None:
             raise error
 
 
 def test_all_frames_in_order_before_it_is_closed() -> None:
     tray, clock = Tray(pause_seconds=0.002), Clock()
-    with ExitStack() as stack:
-        sink = opened(stack, tray, clock)
-        for number in range(20):
-            sink.write(FRAME, float(number))
+    _write(tray, 20, clock)
     assert (tray.seconds, tray.ended) == ([float(number) for number in range(20)], None)
     assert clock.seconds["encode"] >= 0.04
 
 
 def test_few_frames_wait() -> None:
     tray = Tray(pause_seconds=0.05)
-    with ExitStack() as stack:
-        sink = opened(stack, tray, Clock())
+    with tray, BackgroundWriter(tray, Clock()) as writer:
         for number in range(BEHIND + 3):
-            sink.write(FRAME, float(number))
+            writer.write(FRAME, float(number))
         assert len(tray.seconds) >= 2
     assert len(tray.seconds) == BEHIND + 3
 
 
+def _reel(count: int) -> Reel:
+    return Reel(np.broadcast_to(np.arange(count, dtype=np.uint8)[:, None, None, None], (count, 2, 2, 3)))
+
+
+def test_each_writer_has_its_own_picture_of_every_frame() -> None:
+    reel, trays, told, clock = _reel(9), (Tray(), Tray()), [], Clock()
+
+    def pictures(second: float, frame: Frames) -> Generator[Frames, None, None]:
+        for number in (0, 1):
+            assert frame[0, 0, 0] == round(25 * second)
+            yield frame + number
+
+    stream_frames(
+        reel,
+        reel.info.pts_seconds[2:],
+        [lambda: trays[0], lambda: trays[1]],
+        pictures,
+        clock=clock,
+        progress=lambda *what: told.append(what),
+    )
+    for tray in trays:
+        assert tray.seconds == pytest.approx([number / 25 for number in range(7)])
+        assert tray.ended is None
+    assert told == [("drawing frames", done, 7) for done in range(1, 8)]
+    assert set(clock.seconds) == {"decode for drawing", "draw", "encode"}
+
+
+def test_without_writers_pictures_are_still_asked_for() -> None:
+    """The sheet of `explain` is collected there, also if no video is written."""
+    reel, seen = _reel(5), []
+
+    def pictures(second: float, _: Frames) -> Generator[Frames, None, None]:
+        seen.append(second)
+        yield from ()
+
+    stream_frames(reel, reel.info.pts_seconds, [], pictures, clock=Clock(), progress=silent)
+    assert seen == reel.info.pts_seconds.tolist()
+
+
 def test_few_frames_are_made_ahead() -> None:
     """So that memory is flat: six frames wait at most, before and behind the drawing together."""
-    made: list[float] = []
+    reel, taken = _reel(30), []
 
-    def frames() -> Generator[tuple[float, Frames], None, None]:
-        for number in range(100):
-            made.append(float(number))
-            yield float(number), FRAME
+    def pictures(second: float, _: Frames) -> Generator[Frames, None, None]:
+        time.sleep(0.02)
+        taken.append(second)
+        assert len(reel.asked) <= len(taken) + AHEAD
+        yield FRAME
 
-    with played(frames(), Clock()) as ahead:
-        for taken, (second, _) in enumerate(islice(ahead, 10), start=1):
-            time.sleep(0.02)
-            assert second == taken - 1
-            assert len(made) <= taken + AHEAD
-    assert 10 < len(made) <= 10 + AHEAD
+    stream_frames(reel, reel.info.pts_seconds, [Tray], pictures, clock=Clock(), progress=silent)
+    assert len(taken) == 30
     assert AHEAD + BEHIND <= 6
 
 
+def test_a_writer_that_cannot_be_opened_closes_those_before() -> None:
+    reel, first = _reel(3), Tray()
+
+    def fails() -> Tray:
+        raise EncodeError("no")
+
+    def pictures(*_: object) -> Generator[Frames, None, None]:
+        yield FRAME
+
+    with pytest.raises(EncodeError, match="no"):
+        stream_frames(reel, reel.info.pts_seconds, [lambda: first, fails], pictures, clock=Clock(), progress=silent)
+    assert first.ended is EncodeError
+    assert reel.asked == []
+
+
 @pytest.mark.parametrize("fails_at", [0, 3, 19])
-def test_what_fails_in_the_thread_is_raised_and_the_sink_told(fails_at: int) -> None:
+def test_what_fails_in_the_thread_is_raised_and_the_writer_told(fails_at: int) -> None:
     tray = Tray(fails_at=fails_at)
     with pytest.raises(EncodeError, match="full"):
         _write(tray, 20)

@@ -1,4 +1,4 @@
-"""What is said of a moment: label, probability, leader; and the grid that several maps stand in."""
+"""What an explanation says of a moment: label, probability, leader, evidence."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.helpers.saved import hot_film
-from vidcam.pipelines.render.composition import MOST_SIZE, grid_of
-from vidcam.pipelines.render.summary import MOST_MOMENTS, Shown, Story, caption, chosen, moments, percent, relative
+from vidcam.pipelines.render.frames import ShownMap
+from vidcam.pipelines.render.summary import MOST_MOMENTS, VideoSummary, name_maps, time_strip
 from vidcam.results.timeline import Timeline
 
 FILM = hot_film("film.mp4", np.linspace(0.0, 2.9, 30), 3.0)
@@ -18,22 +18,22 @@ REST = float(1.0 / (np.exp(2.0) + 2.0))
 
 
 def test_a_fixed_target_keeps_its_label_while_its_probability_changes() -> None:
-    story = Story(FILM, 0)
-    assert [story.label(second) for second in (0.5, 1.5, 2.5)] == ["running"] * 3
-    assert [story.probability(second) for second in (0.5, 1.5, 2.9)] == pytest.approx([SURE, REST, REST])
-    assert [story.probability(second) for second in (0.0, 1.0)] == pytest.approx(
+    summary = VideoSummary(FILM, 0)
+    assert [summary.label(second) for second in (0.5, 1.5, 2.5)] == ["running"] * 3
+    assert [summary.probability(second) for second in (0.5, 1.5, 2.9)] == pytest.approx([SURE, REST, REST])
+    assert [summary.probability(second) for second in (0.0, 1.0)] == pytest.approx(
         [SURE, REST]
     )  # windows are [start, end)
-    assert story.probability(3.0) is None
-    assert story.mean_probability == pytest.approx((SURE + 2 * REST) / 3)
-    assert [story.probability(second) for second in (-0.1, 3.5)] == [None, None]
+    assert summary.probability(3.0) is None
+    assert summary.mean_probability == pytest.approx((SURE + 2 * REST) / 3)
+    assert [summary.probability(second) for second in (-0.1, 3.5)] == [None, None]
 
 
 def test_per_window_each_moment_has_the_label_of_the_nearest_window() -> None:
-    story = Story(FILM, 1)
-    assert [story.label(second) for second in (0.5, 1.4, 2.9)] == ["running", "jumping", "sitting 座る"]
-    assert caption(story, Shown(1, "gradcam++"), 1.5) == ("jumping", "79 % · gradcam++")
-    assert caption(story, Shown(1, "gradcam"), 9.0) == ("sitting 座る", "gradcam")
+    summary = VideoSummary(FILM, 1)
+    assert [summary.label(second) for second in (0.5, 1.4, 2.9)] == ["running", "jumping", "sitting 座る"]
+    assert summary.caption("gradcam++", 1.5) == ("jumping", "79 % · gradcam++")
+    assert summary.caption("gradcam", 9.0) == ("sitting 座る", "gradcam")
 
 
 def test_where_windows_overlap_a_label_of_its_own_goes_with_its_own_probability() -> None:
@@ -44,7 +44,7 @@ def test_where_windows_overlap_a_label_of_its_own_goes_with_its_own_probability(
         timeline=line,
         explanations=tuple(dataclasses.replace(each, logits=logits) for each in FILM.explanations),
     )
-    fixed, own = Story(made, 0), Story(made, 1)
+    fixed, own = VideoSummary(made, 0), VideoSummary(made, 1)
     chance = np.exp(logits.astype(float)) / np.exp(logits.astype(float)).sum(axis=1, keepdims=True)
     assert fixed.probability(1.4) == pytest.approx(chance[:2, 0].mean(), abs=1e-6)
     for second, window in ((0.5, 0), (1.4, 0), (1.6, 1), (2.4, 1), (3.9, 2)):
@@ -56,58 +56,38 @@ def test_where_windows_overlap_a_label_of_its_own_goes_with_its_own_probability(
 def test_the_foil_is_named() -> None:
     first = dataclasses.replace(FILM.explanations[0], foil=np.full(3, 2))
     contrasted = dataclasses.replace(FILM, explanations=(first, FILM.explanations[1]), class_labels={0: "running"})
-    assert Story(contrasted, 0).label(1.0) == "running rather than class 2"
+    assert VideoSummary(contrasted, 0).label(1.0) == "running rather than class 2"
 
 
 def test_leaders_are_the_highest_scores() -> None:
-    assert Story(FILM, 0).leaders() == ["running", "jumping", "sitting 座る"]
+    assert VideoSummary(FILM, 0).leaders() == ["running", "jumping", "sitting 座る"]
 
 
-def test_what_is_shown_without_being_asked() -> None:
-    assert chosen(FILM, (), (), all_of_them=False) == (Shown(0, "gradcam"),)
-    assert len(chosen(FILM, (), (), all_of_them=True)) == 4
-    assert chosen(FILM, ("PER-WINDOW",), ("GradCAM++",), all_of_them=False) == (Shown(1, "gradcam++"),)
-    assert chosen(FILM, (0, "running"), ("gradcam", "gradcam"), all_of_them=False) == (Shown(0, "gradcam"),)
+def test_maps_are_named_after_what_tells_them_apart() -> None:
+    one, both = [ShownMap(0, "gradcam"), ShownMap(0, "gradcam++")], [ShownMap(0, "gradcam"), ShownMap(1, "gradcam")]
+    assert name_maps(FILM, one) == dict(zip(("gradcam", "gradcam++"), one, strict=True))
+    assert name_maps(FILM, both) == dict(zip(("gradcam, running", "gradcam, per-window"), both, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("probability", "text"),
-    [(0.0, "0 %"), (0.001, "< 1 %"), (0.006, "1 %"), (0.934, "93 %"), (0.9999, "> 99 %"), (1.0, "100 %")],
-)
-def test_percent_never_rounds_to_certainty(probability: float, text: str) -> None:
-    assert percent(probability) == text
-
-
-def test_moments_of_a_long_film_are_few() -> None:
-    assert moments(np.arange(100.0)).size == 100
-    assert MOST_MOMENTS / 2 < moments(np.arange(200_001.0)).size <= MOST_MOMENTS
+@pytest.mark.parametrize(("count", "step"), [(2000, 1), (2001, 2), (4000, 2), (4001, 3)])
+def test_moments_of_a_long_video_are_thinned_evenly(count: int, step: int) -> None:
+    pts = np.linspace(0.0, 2.9, count)
+    strip = time_strip(FILM, [ShownMap(0, "gradcam")], pts, (0.0, 3.0))
+    np.testing.assert_array_equal(strip.seconds, pts[::step])
+    assert strip.seconds.size <= MOST_MOMENTS
 
 
 def test_evidence_is_relative_to_its_most() -> None:
-    np.testing.assert_allclose(relative(np.array([0.1, 0.4])), [0.25, 1.0])
-    np.testing.assert_array_equal(relative(np.zeros(2)), np.zeros(2))
+    seconds = np.linspace(0.0, 2.9, 30)
+    none = dataclasses.replace(FILM, bounds=({"gradcam": (1.0, 2.0), "gradcam++": (0.0, 250.0)}, FILM.bounds[1]))
+    strip = time_strip(none, [ShownMap(0, "gradcam"), ShownMap(0, "gradcam++")], seconds, (0.0, 3.0))
+    raw = FILM.evidence("gradcam++", seconds)
+    np.testing.assert_allclose(strip.evidence["gradcam++"], raw / raw.max())
+    assert not strip.evidence["gradcam"].any()
 
 
-@pytest.mark.parametrize(
-    ("count", "size", "shape"),
-    [
-        (2, (1080, 1920), (1, 2)),
-        (3, (1080, 1920), (1, 3)),
-        (4, (1080, 1920), (2, 2)),
-        (5, (1080, 1920), (2, 3)),
-        (3, (256, 340), (1, 3)),
-        (3, (1920, 1080), (1, 3)),
-        (2, (2160, 3840), (1, 2)),
-    ],
-)
-def test_grids(count: int, size: tuple[int, int], shape: tuple[int, int]) -> None:
-    grid = grid_of(count, size)
-    assert (grid.rows, grid.columns) == shape
-    assert grid.size[0] <= MOST_SIZE[0] and grid.size[1] <= MOST_SIZE[1]  # noqa: PT018
-    assert grid.cell[1] / grid.cell[0] == pytest.approx(size[1] / size[0], rel=0.01)
-    height, width = grid.cell
-    for number in range(count):
-        row, column = divmod(number, grid.columns)  # as one reads
-        rows, columns = grid.place(number)
-        assert (rows.start, rows.stop, columns.start) == (row * height, (row + 1) * height, column * width)
-        assert columns.stop - columns.start == width
+def test_a_guided_method_has_the_evidence_of_the_map_it_multiplies() -> None:
+    seconds = np.linspace(0.0, 2.9, 30)
+    strip = time_strip(FILM, [ShownMap(1, "guided-gradcam++"), ShownMap(1, "gradcam++")], seconds, (0.0, 3.0))
+    np.testing.assert_array_equal(strip.evidence["guided-gradcam++"], strip.evidence["gradcam++"])
+    assert strip.probability_of == ""
