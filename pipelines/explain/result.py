@@ -21,9 +21,10 @@ from vidcam.pipelines.explain.options import ExplainOptions
 from vidcam.pipelines.explain.outputs import saving, slug, source_of, stated_path
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.saliency import GuidedFilm
-from vidcam.pipelines.render.contact import contact_sheet
-from vidcam.pipelines.render.draw import Drawing, Stills, Video, draw_videos, drawn_seconds, video_list
-from vidcam.pipelines.render.paint import Look
+from vidcam.pipelines.render.frames import FrameRenderer, Kind, RenderStyle, ShownMap
+from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet
+from vidcam.pipelines.render.stream import drawn_seconds
+from vidcam.pipelines.render.videos import Video, draw_videos, video_list
 from vidcam.pipelines.windows import timeline
 from vidcam.preprocess import mean_rgb
 from vidcam.results.explanation import OF_FUNCTION, Sink
@@ -131,15 +132,15 @@ class Result:
     def write(self, stage: Path, folder: Path, stem: str) -> dict[str, Any]:
         """Write every file into the stage; returns the document."""
         outputs = self._asked.options.outputs
-        kinds = [kind for kind in ("overlay", "map") if kind in outputs]
+        kinds: list[Kind] = [kind for kind in ("overlay", "map") if kind in outputs]
         videos, files = video_list(stem, self._slugs(), self._asked.request.methods, kinds)
-        stills = Stills(self._rows()) if "sheet" in outputs else None
-        if videos or stills is not None:
-            self._draw(videos, stage, stills)
+        sheet = SheetFrames(self._maps()) if "sheet" in outputs else None
+        if videos or sheet is not None:
+            self._draw(videos, stage, sheet)
         document = self._document(folder, stem, files)
-        if stills is not None:
+        if sheet is not None:
             with self._clock.stage("sheet"), saving(stage / f"{stem}.png") as path:
-                path.write_bytes(contact_sheet(self.film, stills, document, self._seen))
+                path.write_bytes(contact_sheet(self.film, sheet, self._seen, audit=document["audit"]))
         if "data" in outputs:
             with saving(stage / f"{stem}.npz") as path:
                 replace(self.film, origin=self._origin(folder)).save(path)
@@ -154,27 +155,25 @@ class Result:
             f"{name}-{index}" if names.count(name) > 1 else name for name, index in zip(names, indices, strict=True)
         ]
 
-    def _rows(self) -> dict[str, tuple[int, str]]:
-        film = self.film
-        return {
-            method if len(film.labels) == 1 else f"{method}, {label}": (target, method)
-            for target, label in enumerate(film.labels)
-            for method in self._asked.request.methods
-        }
+    def _maps(self) -> list[ShownMap]:
+        methods, targets = self._asked.request.methods, range(len(self.film.labels))
+        return [ShownMap(target, method) for target in targets for method in methods]
 
-    def _draw(self, videos: Sequence[Video], stage: Path, stills: Stills | None) -> None:
-        drawing = Drawing(
-            film=self.film,
-            info=self._footage.reader.info,
-            pts_seconds=self._pts,
-            end_seconds=self._footage.span_seconds[1],
-            look=Look(fill=self._asked.options.fill, mean_rgb=mean_rgb(self._asked.model.spec.scaling)),
-        )
+    def _draw(self, videos: Sequence[Video], stage: Path, sheet: SheetFrames | None) -> None:
         reader, asked = self._footage.reader, self._asked
+        style = RenderStyle(fill=asked.options.fill, mean_rgb=mean_rgb(asked.model.spec.scaling))
         guided = GuidedFilm(asked.exact or asked.model, self._footage, asked.request, self.film, self._clock)
         with closing(guided):
             draw_videos(
-                drawing, reader, videos, stage, clock=self._clock, progress=asked.progress, stills=stills, guided=guided
+                FrameRenderer(self.film, style, guided),
+                reader,
+                videos,
+                stage,
+                pts_seconds=self._pts,
+                end_seconds=self._footage.span_seconds[1],
+                clock=self._clock,
+                progress=asked.progress,
+                sheet=sheet,
             )
 
     def _document(self, folder: Path, stem: str, files: Sequence[Mapping[str, Mapping[str, str]]]) -> dict[str, Any]:

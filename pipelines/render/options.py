@@ -89,6 +89,8 @@ class RenderOptions:
             raise InputError(f"form is {self.form!r}, expected one of {', '.join(FORMS)}")
         if self.height is not None and not LEAST_HEIGHT <= self.height <= MOST_HEIGHT:
             raise InputError(f"height is {self.height}, expected {LEAST_HEIGHT} to {MOST_HEIGHT} rows")
+        if not 0.0 <= self.opacity <= 1.0:
+            raise InputError(f"opacity is {self.opacity}, it must be in [0, 1]; 0.6 shows both evidence and footage")
 
     def form_of(self, out: Path) -> Form:
         """The form of a result of this name.

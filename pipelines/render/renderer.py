@@ -1,33 +1,29 @@
-"""`render`: from saved maps and their film to a video, an animation, pictures or a sheet; no model, no torch.
+"""`render`: from saved maps and their video to a video, an animation, pictures or a sheet; no model, no torch.
 
-One pass over the film, decoded ahead and encoded behind; memory is flat in its length. The colour scale is that of the
-saved maps, over the whole film, also where only a part is drawn.
+One pass over the video, decoded ahead and encoded behind; memory is flat in its length. The colour scale is that of the
+saved maps, over the whole video, also where only a part is drawn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from vidcam.media import Frames, Seconds
-from vidcam.pipelines.render.compose import Composition
-from vidcam.pipelines.render.contact import contact_sheet
-from vidcam.pipelines.render.draw import DRAWING, Stills, drawn_seconds, still_moments
+from vidcam.media import Frames, Seconds, VideoInfo
+from vidcam.pipelines.render.composition import Composition
+from vidcam.pipelines.render.frames import FrameContext, FrameRenderer
 from vidcam.pipelines.render.options import Form, RenderOptions
-from vidcam.pipelines.render.paint import Look, Moment, Painter
-from vidcam.pipelines.render.play import Sink, opened, played
-from vidcam.pipelines.render.saved import audit_beside, open_saved, opened_source, require_other_place, require_range
-from vidcam.pipelines.render.shown import Shown, Story, chosen
-from vidcam.results.video import Film
+from vidcam.pipelines.render.request import RenderRequest, resolve
+from vidcam.pipelines.render.saved import audit_beside, opened_source, require_other_place
+from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet, sheet_seconds
+from vidcam.pipelines.render.stream import FrameWriter, drawn_seconds, stream_frames
 from vidcam.system.progress import Progress, StageTimer, silent
-from vidcam.system.signals import defer_signals
 from vidcam.video.animation import AnimationWriter
-from vidcam.video.encoders import choose_encoder
 from vidcam.video.pictures import PictureFolder, save_picture
 from vidcam.video.reader import VideoReader
 from vidcam.video.writer import VideoWriter
@@ -77,152 +73,102 @@ def render_film(
         InputError: a file, a name or an option cannot be used; nothing is written.
         RunError: something failed while running; nothing is left behind.
     """
-    asked, saved, destination, clock = options or RenderOptions(), Path(explanation), Path(out), StageTimer()
-    form = asked.form_of(destination)
+    saved, clock = Path(explanation), StageTimer()
     with clock.stage("probe"):
-        film, source = open_saved(saved, asked.source)
-        shown = chosen(film, asked.targets, asked.methods, all_of_them=asked.style == "side-by-side" or form == "sheet")
-    with opened_source(film, source) as reader:
-        job = _Job(film, shown, asked, reader=reader, out=destination, clock=clock, progress=progress)
-        if form == "sheet":
-            job.sheet(audit_beside(saved))
-        elif form == "poster":
-            job.poster()
+        request = resolve(saved, Path(out), options or RenderOptions())
+    with opened_source(request.film, request.source) as reader:
+        require_other_place(request.out, reader)
+        pts, notes = drawn_seconds(reader.info, *request.span_seconds), request.notes
+        count = pts.size
+        if request.form == "sheet":
+            count = _sheet(request, reader, pts, audit_beside(saved))
+        elif request.form == "poster":
+            count = 1
+            notes += _poster(request, reader, pts)
         else:
-            job.film(form)
-    return Rendered(destination, form, job.drawn, tuple(job.notes), clock.seconds)
+            notes += _moving(request, reader, pts, clock=clock, progress=progress)
+    return Rendered(request.out, request.form, count, notes, clock.seconds)
 
 
-class _Job:
-    """One film that is drawn."""
+def _moving(
+    request: RenderRequest, reader: VideoReader, pts_seconds: Seconds, *, clock: StageTimer, progress: Progress
+) -> tuple[str, ...]:
+    """Draw every frame into a video, an animation or a folder; returns notes."""
+    with clock.stage("set out"):
+        composition = _composition(request, pts_seconds)
 
-    def __init__(
-        self,
-        film: Film,
-        shown: tuple[Shown, ...],
-        options: RenderOptions,
-        *,
-        reader: VideoReader,
-        out: Path,
-        clock: StageTimer,
-        progress: Progress,
-    ) -> None:
-        self._film, self._shown, self._options = film, shown, options
-        self._reader, self._out, self._clock, self._progress = reader, out, clock, progress
-        require_other_place(out, reader)
-        explained = (float(film.timeline.starts[0]), float(film.timeline.ends.max()))
-        span = explained if film.origin is None else film.origin.span_seconds
-        start, self._end = require_range(span, options.start_seconds, options.end_seconds)
-        self._pts = drawn_seconds(reader.info, start, self._end)
-        self.drawn = 0
-        self.notes = list(options.without_effect(options.form_of(out)))
+    def pictures(second: float, frame: Frames) -> Generator[Frames, None, None]:
+        yield composition.picture(second, frame)
 
-    def film(self, form: Form) -> None:
-        """Draw every frame into a video, an animation or a folder."""
-        with self._clock.stage("set out"):
-            composition = self._composition()
-        self.notes += composition.notes
-        start = float(self._pts[0])
-        with ExitStack() as stack:
-            with defer_signals():  # an interruption waits until what is opened is sure to be closed
-                sink = opened(stack, self._sink(form, composition.size), self._clock)
-            for second, frame in stack.enter_context(played(self._frames(self._pts), self._clock)):
-                with self._clock.stage("draw"):
-                    picture = composition.picture(second, frame)
-                sink.write(picture, second - start)
-                self.drawn += 1
-                self._progress(DRAWING, self.drawn, self._pts.size)
-        self.notes += self._reader.notes
+    writer = partial(_writer, request, reader.info, pts_seconds)
+    stream_frames(reader, pts_seconds, [writer], pictures, clock=clock, progress=progress)
+    return (*composition.notes, *reader.notes)
 
-    def poster(self) -> None:
-        """Draw the moment of the strongest evidence."""
-        first = self._shown[0]
-        seen = np.maximum(self._pts, float(self._film.timeline.starts[0]))
-        evidence = self._film.evidence(first.method, seen, target=first.target)
-        best = self._pts[[int(evidence.argmax())]]
-        ((second, frame),) = self._frames(best)
-        composition = self._composition()
-        self.notes += composition.notes
-        save_picture(self._out, composition.picture(second, frame), overwrite=self._options.overwrite)
-        self.drawn = 1
 
-    def sheet(self, audit: tuple[str, ...]) -> None:
-        """Draw methods × frames with their time strip."""
-        film, options = self._film, self._options
-        several = len({each.target for each in self._shown}) > 1
-        rows = {
-            f"{each.method}, {film.labels[each.target]}" if several else each.method: (each.target, each.method)
-            for each in self._shown
-        }
-        stills = Stills(rows)
-        look = Look(colours=options.colours, opacity=options.opacity, has_outline=options.has_outline)
-        painter, wanted = Painter(film, look), np.array(sorted(still_moments(self._pts)))
-        for second, frame in self._frames(wanted):
-            stills.add(Moment(painter, second, frame))
-        seen = np.maximum(self._pts, float(film.timeline.starts[0]))
-        sheet = contact_sheet(
-            film,
-            stills,
-            self._document(audit),
-            seen,
-            colours=options.colours,
-            span_seconds=(float(seen[0]), self._end),
-        )
-        save_picture(self._out, sheet, overwrite=options.overwrite)
-        self.drawn = len(stills.seconds)
+def _poster(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds) -> tuple[str, ...]:
+    """Draw the moment of the strongest evidence; returns notes."""
+    film, first = request.film, request.maps[0]
+    seen = np.maximum(pts_seconds, float(film.timeline.starts[0]))
+    best = int(film.evidence(first.method, seen, target=first.target).argmax())
+    ((second, frame),) = reader.frames_at(pts_seconds[[best]])
+    composition = _composition(request, pts_seconds)
+    save_picture(request.out, composition.picture(second, frame), overwrite=request.overwrite)
+    return composition.notes
 
-    def _composition(self) -> Composition:
-        return Composition(self._film, self._shown, self._options, self._pts, self._end)
 
-    def _frames(self, seconds: Seconds) -> Generator[tuple[float, Frames], None, None]:
-        yield from self._reader.frames_at(seconds)
+def _sheet(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds, audit: tuple[str, ...]) -> int:
+    """Draw methods × frames with their time strip; returns how many frames."""
+    frames, renderer = SheetFrames(request.maps), FrameRenderer(request.film, request.style)
+    for second, frame in reader.frames_at(np.array(sorted(sheet_seconds(pts_seconds)))):
+        frames.add(FrameContext(renderer, second, frame))
+    start = max(float(pts_seconds[0]), float(request.film.timeline.starts[0]))
+    sheet = contact_sheet(
+        request.film,
+        frames,
+        pts_seconds,
+        audit=audit,
+        table=request.style.table,
+        span_seconds=(start, request.span_seconds[1]),
+    )
+    save_picture(request.out, sheet, overwrite=request.overwrite)
+    return len(frames.seconds)
 
-    def _document(self, audit: tuple[str, ...]) -> dict[str, Any]:
-        """What the sheet needs of a film's JSON, from its maps."""
-        story = Story(self._film, self._shown[0].target)
-        foil = self._film.explanations[self._shown[0].target].foil
-        return {
-            "model": {"layer": self._film.explanations[0].layer},
-            "targets": [
-                {
-                    "foil": None if foil is None else self._film.class_labels.get(int(foil[0]), f"class {foil[0]}"),
-                    "probability": story.mean_probability,
-                }
-            ]
-            * len({each.target for each in self._shown}),
-            "windows": [
-                {"start_seconds": start, "end_seconds": end, "target_probability": probability}
-                for start, end, probability in story.windows
-            ],
-            "audit": list(audit),
-        }
 
-    def _sink(self, form: Form, size: tuple[int, int]) -> Sink:
-        options, info, duration = self._options, self._reader.info, self._end - float(self._pts[0])
-        if form == "frames":
-            return PictureFolder(self._out, duration_seconds=duration, overwrite=options.overwrite)
-        if form in {"gif", "webp"}:
-            return AnimationWriter(
-                self._out,
-                size=size,
-                count=self._pts.size,
-                duration_seconds=duration,
-                overwrite=options.overwrite,
-                quality=options.quality,
-            )
-        encoder, notes = choose_encoder(
-            options.codec, form, encoder=options.encoder, preset=options.preset, quality=options.quality, size=size
-        )
-        self.notes += notes
-        return VideoWriter(
-            self._out,
+def _composition(request: RenderRequest, pts_seconds: Seconds) -> Composition:
+    return Composition(
+        request.film,
+        request.maps,
+        request.style,
+        request.layout,
+        pts_seconds=pts_seconds,
+        end_seconds=request.span_seconds[1],
+    )
+
+
+def _writer(request: RenderRequest, info: VideoInfo, pts_seconds: Seconds) -> AbstractContextManager[FrameWriter]:
+    """Open the result."""
+    out, size, overwrite = request.out, request.layout.size, request.overwrite
+    start, end = float(pts_seconds[0]), request.span_seconds[1]
+    if request.form == "frames":
+        return PictureFolder(out, duration_seconds=end - start, overwrite=overwrite)
+    if request.encoder is None:
+        return AnimationWriter(
+            out,
             size=size,
-            fps=info.fps,
-            time_base=info.time_base,
-            duration_seconds=duration,
-            audio_from=info.files[0] if info.has_audio and options.has_sound else None,
-            audio_start_seconds=float(self._pts[0]),
-            audio_end_seconds=self._end,
-            overwrite=options.overwrite,
-            encoder=encoder,
+            count=pts_seconds.size,
+            duration_seconds=end - start,
+            overwrite=overwrite,
+            quality=request.quality,
         )
+    return VideoWriter(
+        out,
+        size=size,
+        fps=info.fps,
+        time_base=info.time_base,
+        duration_seconds=end - start,
+        audio_from=info.files[0] if info.has_audio and request.has_sound else None,
+        audio_start_seconds=start,
+        audio_end_seconds=end,
+        overwrite=overwrite,
+        encoder=request.encoder,
+    )

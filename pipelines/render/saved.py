@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vidcam.errors import InputError, MediaError, OutputError
+from vidcam.errors import MediaError, OutputError
 from vidcam.results.video import Film, load_film
 from vidcam.system.fingerprint import sampled_sha256
 from vidcam.video.images import IMAGES, SUFFIXES
@@ -99,22 +99,3 @@ def require_other_place(out: Path, reader: VideoReader) -> None:
             f"'{out}' is the film that is drawn, or one of its images; expected another name, as the film would be "
             "lost; choose one with -o"
         )
-
-
-def require_range(
-    film_span: tuple[float, float], start_seconds: float | None, end_seconds: float | None
-) -> tuple[float, float]:
-    """The part [start, end) that is drawn, of the part that was explained.
-
-    Raises:
-        InputError: nothing of it was explained.
-    """
-    first, last = film_span
-    asked = (first if start_seconds is None else start_seconds, last if end_seconds is None else end_seconds)
-    start, end = max(first, asked[0]), min(last, asked[1])
-    if not (asked[0] < asked[1] and start < end):
-        raise InputError(
-            f"nothing was explained from {asked[0]:g} to {asked[1]:g} s, expected a part of {first:g} to {last:g} s; "
-            "change the start or the end"
-        )
-    return start, end

@@ -111,5 +111,5 @@ def sheets_drawn(monkeypatch: pytest.MonkeyPatch) -> list[Sheet]:
         sheets.append(sheet)
         return draw_sheet(sheet)
 
-    monkeypatch.setattr("vidcam.pipelines.render.contact.draw_sheet", draw)
+    monkeypatch.setattr("vidcam.pipelines.render.sheet.draw_sheet", draw)
     return sheets

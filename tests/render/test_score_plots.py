@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vidcam.render.colormap import PLOT_COLOURS
 from vidcam.render.score_plots import (
-    COLOURS,
     colours,
     plot_alpha,
     plot_classes,
@@ -23,7 +23,7 @@ CURVES = {name: (THETAS, 100 - k * THETAS, 95 - k * THETAS, 105 - k * THETAS) fo
 
 def test_controls_are_grey_and_methods_keep_their_colours() -> None:
     chosen = colours(["gradcam", "random", "gradcam++"])
-    assert chosen == {"gradcam": COLOURS[0], "random": "#8a8f98", "gradcam++": COLOURS[1]}
+    assert chosen == {"gradcam": PLOT_COLOURS[0], "random": "#8a8f98", "gradcam++": PLOT_COLOURS[1]}
 
 
 @pytest.mark.parametrize("name", ["retention", "relative", "alpha", "classes", "evidence", "sanity"])

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vidcam.errors import ShapeError
+from vidcam.render.canvas import Canvas, TextStyle
 from vidcam.render.colormap import colour_table
-from vidcam.render.page import Page, TextStyle
 from vidcam.render.sheet import SHEET_WIDTH_PX, Sheet, draw_sheet
-from vidcam.render.strip import Strip
+from vidcam.render.strip import TimeStrip
 
 STYLE = TextStyle(20)
 RED, BLUE = (250, 10, 20), (20, 30, 240)
@@ -38,7 +38,7 @@ def sheet(count: int = 3, size: tuple[int, int] = (90, 160)) -> Sheet:
         layer="Mixed_5c",
         frame_seconds=np.linspace(0.5, 3.5, count),
         rows={"gradcam": film(RED, count, size), "gradcam++": film(BLUE, count, size)},
-        strip=Strip((0.0, 4.0), seconds, evidence, [(0.0, 2.0, 0.5), (1.0, 3.0, 0.9), (3.5, 4.0, 0.1)]),
+        strip=TimeStrip((0.0, 4.0), seconds, evidence, [(0.0, 2.0, 0.5), (1.0, 3.0, 0.9), (3.5, 4.0, 0.1)]),
         table=colour_table(),
         audit=("alpha lies between 0.49 and 0.5.",),
     )
@@ -96,7 +96,7 @@ def test_the_margins_stay_white_with_long_names() -> None:
         sheet(),
         title="a" * 400,
         rows={name: film(RED)},
-        strip=Strip((0.0, 600.0), np.array([1.0]), {name: np.array([0.5])}),
+        strip=TimeStrip((0.0, 600.0), np.array([1.0]), {name: np.array([0.5])}),
         audit=(),
         probability=None,
     )
@@ -139,29 +139,29 @@ def test_text_of_any_script_is_drawn_without_a_word(caplog: pytest.LogCaptureFix
 
 
 def test_wrapped_lines_fit_and_lose_nothing() -> None:
-    page = Page(600)
+    canvas = Canvas(600)
     text = "some words and then one_that_is_far_too_long_for_a_line_of_this_width and the rest"
-    lines = page.wrap(text, STYLE, 200)
-    assert all(page.width_of(line, STYLE) <= 200 for line in lines)
+    lines = canvas.wrap(text, STYLE, 200)
+    assert all(canvas.width_of(line, STYLE) <= 200 for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-    assert page.wrap("", STYLE, 200) == []
+    assert canvas.wrap("", STYLE, 200) == []
 
 
 def test_elided_text_keeps_both_ends() -> None:
-    page = Page(600)
-    short = page.elide("2024-05-01_a_rather_long_name_of_a_film.mp4", STYLE, 200)
-    assert page.width_of(short, STYLE) <= 200
+    canvas = Canvas(600)
+    short = canvas.elide("2024-05-01_a_rather_long_name_of_a_film.mp4", STYLE, 200)
+    assert canvas.width_of(short, STYLE) <= 200
     assert short.startswith("2024")
     assert short.endswith(".mp4")
-    assert page.elide("short", STYLE, 200) == "short"
-    assert page.elide("anything", STYLE, 1) == "…"
+    assert canvas.elide("short", STYLE, 200) == "short"
+    assert canvas.elide("anything", STYLE, 1) == "…"
 
 
 def test_lines_of_text_do_not_touch() -> None:
-    page = Page(400)
+    canvas = Canvas(400)
     for line in range(3):
-        page.text(10, 10 + line * STYLE.line_px, "Égypte, gjpqy", STYLE)
-    inked = (decoded(page.to_png(120)) < 200).any(axis=(1, 2))
+        canvas.text(10, 10 + line * STYLE.line_px, "Égypte, gjpqy", STYLE)
+    inked = (decoded(canvas.to_png(120)) < 200).any(axis=(1, 2))
     starts = np.flatnonzero(np.diff(inked.astype(int)) == 1)
     assert len(starts) == 3
     assert {int(late - early) for early, late in pairwise(starts)} == {STYLE.line_px}
@@ -186,13 +186,3 @@ def test_lines_of_text_do_not_touch() -> None:
 def test_refusals(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ShapeError, match=message):
         replace(sheet(), **changes)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("probability", "shown"),
-    [(0.932, "93.2 %"), (0.0, "0.0 %"), (1.0, "100.0 %"), (0.99996, "> 99.9 %"), (1e-5, "< 0.1 %")],
-)
-def test_percentages_never_round_to_certainty(probability: float, shown: str) -> None:
-    from vidcam.render.sheet import _percent
-
-    assert _percent(probability) == shown

@@ -1,4 +1,4 @@
-"""The time strip's arithmetic."""
+"""The content of a time strip: its arithmetic, and what it refuses."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from vidcam.errors import ShapeError
-from vidcam.render.strip import Strip, moment_label, probability_steps, strip_x, tick_seconds
+from vidcam.render.strip import TimeStrip, probability_steps
 
 SECONDS = np.array([0.0, 1.0, 2.0])
 
 
-def strip(**changes: object) -> Strip:
+def strip(**changes: object) -> TimeStrip:
     fields = {"span_seconds": (0.0, 4.0), "seconds": SECONDS, "evidence": {"gradcam": SECONDS / 2}} | changes
-    return Strip(**fields)  # type: ignore[arg-type]
+    return TimeStrip(**fields)  # type: ignore[arg-type]
 
 
 def test_overlapping_windows_share_a_moment_equally() -> None:
@@ -33,24 +33,24 @@ def test_overlapping_windows_share_a_moment_equally() -> None:
     ],
 )
 def test_ticks_are_round_and_inside(span: tuple[float, float], expected: list[float]) -> None:
-    assert tick_seconds(span, most=11) == pytest.approx(expected)
+    assert strip(span_seconds=span).ticks(most=11) == pytest.approx(expected)
 
 
 def test_a_very_long_film_still_has_few_ticks() -> None:
-    assert 2 <= tick_seconds((0.0, 86400.0 * 3), most=11).size <= 12
+    assert 2 <= strip(span_seconds=(0.0, 86400.0 * 3)).ticks(most=11).size <= 12
 
 
 def test_moments_read_as_people_say_them() -> None:
-    assert moment_label(2.5, (0.0, 10.0)) == "2.5 s"
-    assert moment_label(3.0, (0.0, 10.0), digits=2) == "3.00 s"
-    assert moment_label(0.1 + 0.2, (0.0, 1.0)) == "0.3 s"
-    assert moment_label(-0.0, (0.0, 1.0)) == "0 s"
-    assert moment_label(754.5, (754.0, 756.0)) == "754.5 s"
-    assert moment_label(185.0, (0.0, 754.0)) == "3:05"
+    assert strip(span_seconds=(0.0, 10.0)).moment_label(2.5) == "2.5 s"
+    assert strip(span_seconds=(0.0, 10.0)).moment_label(3.0, digits=2) == "3.00 s"
+    assert strip(span_seconds=(0.0, 1.0)).moment_label(0.1 + 0.2) == "0.3 s"
+    assert strip(span_seconds=(0.0, 1.0)).moment_label(-0.0) == "0 s"
+    assert strip(span_seconds=(754.0, 756.0)).moment_label(754.5) == "754.5 s"
+    assert strip(span_seconds=(0.0, 754.0)).moment_label(185.0) == "3:05"
 
 
 def test_seconds_become_pixels_and_stay_inside() -> None:
-    assert strip_x(np.array([-1.0, 0.0, 1.0, 4.0, 9.0]), strip(), 100.0, 500.0).tolist() == [100, 100, 200, 500, 500]
+    assert strip().x(np.array([-1.0, 0.0, 1.0, 4.0, 9.0]), 100.0, 500.0).tolist() == [100, 100, 200, 500, 500]
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,7 @@ def test_seconds_become_pixels_and_stay_inside() -> None:
         ({"evidence": {"hirescam": SECONDS * np.nan}}, r"evidence of 'hirescam' must be .* nan to nan"),
         ({"windows": [(1.0, 1.0, 0.5)]}, r"a window must be .* got \(1.0, 1.0, 0.5\)"),
         ({"windows": [(0.0, 1.0, 1.5)]}, r"a window must be .* probability in \[0, 1\]"),
+        ({"leaders": ["a"]}, r"a strip needs a leader for each of 0 windows, got 1"),
     ],
 )
 def test_refusals(changes: dict[str, object], message: str) -> None:

@@ -1,4 +1,4 @@
-"""Colour tables: what colour evidence has, from 0 (none) to 1 (the most of the whole clip).
+"""Colours of plots, and colour tables: what colour evidence has, from 0 (none) to 1 (the most of the whole clip).
 
 The default is `inferno`: perceptually uniform, so equal steps of evidence look like equal steps, and legible to
 colour-blind readers; its black end leaves unimportant pixels dark and its yellow end stays apart from skin and grass.
@@ -14,6 +14,9 @@ from vidcam.errors import name_not_found
 ColourTable = NDArray[np.uint8]
 
 DEFAULT_COLOURS = "inferno"
+
+PLOT_COLOURS = ("#d55e00", "#0072b2", "#009e73", "#b5338a", "#56a5d8", "#b98300", "#5b3a8c", "#4d4d4d")
+"""Of curves on white, in turn."""
 
 
 def colour_table(name: str = DEFAULT_COLOURS) -> ColourTable:

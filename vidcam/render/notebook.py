@@ -10,9 +10,9 @@ import numpy as np
 
 from vidcam.errors import ShapeError
 from vidcam.maps import Floats
+from vidcam.render.canvas import Canvas, TextStyle
 from vidcam.render.colormap import ColourTable, colour_table
 from vidcam.render.overlay import Frame
-from vidcam.render.page import Page, TextStyle
 
 MOST_BYTES = 30_000_000
 """Of a file that is put into a page whole."""
@@ -65,20 +65,20 @@ def maps_page(rows: Mapping[str, Floats], *, title: str, subtitle: str) -> bytes
         raise ShapeError(f"a page of maps needs rows of one shape (T, H, W), got {shapes or 'none'}")
     ((length, height, width),) = shapes
     chosen = np.unique(np.linspace(0, length - 1, min(length, COLUMNS)).round().astype(int))
-    page, table, y = Page(_WIDTH), colour_table(), _MARGIN
-    page.text(_MARGIN, y, page.elide(title, _TITLE, _WIDTH - 2 * _MARGIN), _TITLE)
+    canvas, table, y = Canvas(_WIDTH), colour_table(), _MARGIN
+    canvas.text(_MARGIN, y, canvas.elide(title, _TITLE, _WIDTH - 2 * _MARGIN), _TITLE)
     y += _TITLE.line_px
-    page.text(_MARGIN, y, page.elide(subtitle, _SOFT, _WIDTH - 2 * _MARGIN), _SOFT)
+    canvas.text(_MARGIN, y, canvas.elide(subtitle, _SOFT, _WIDTH - 2 * _MARGIN), _SOFT)
     y += _SOFT.line_px + _GAP
     cell = (_WIDTH - 2 * _MARGIN) // chosen.size - _GAP
     step = max(1, -(-width // cell))
     for name, heat in rows.items():
-        page.text(_MARGIN, y, name, _ROW)
+        canvas.text(_MARGIN, y, name, _ROW)
         y += _ROW.line_px
         for column, index in enumerate(chosen.tolist()):
-            page.picture(_MARGIN + column * (cell + _GAP), y, _cell(heat[index, ::step, ::step], cell, table))
+            canvas.picture(_MARGIN + column * (cell + _GAP), y, _cell(heat[index, ::step, ::step], cell, table))
         y += -(-height // step) * _scale(-(-width // step), cell) + 2 * _GAP
-    return page.to_png(y + _MARGIN)
+    return canvas.to_png(y + _MARGIN)
 
 
 def _cell(heat: Floats, width_px: int, table: ColourTable) -> Frame:

@@ -16,9 +16,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from vidcam.render.colormap import PLOT_COLOURS
+
 Array = NDArray[np.float64]
 
-COLOURS = ("#d55e00", "#0072b2", "#009e73", "#b5338a", "#56a5d8", "#b98300", "#5b3a8c", "#4d4d4d")
 CONTROL_COLOURS = {"random": "#8a8f98", "centre": "#b9bec6"}
 _DPI = 120
 _MOST_CLASSES = 12
@@ -26,7 +27,7 @@ _MOST_CLASSES = 12
 
 def colours(methods: Sequence[str]) -> dict[str, str]:
     """A colour for each method, the same in all plots of one run."""
-    own = cycle(COLOURS)
+    own = cycle(PLOT_COLOURS)
     return {method: CONTROL_COLOURS.get(method) or next(own) for method in methods}
 
 

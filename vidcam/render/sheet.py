@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle
 
 import numpy as np
 from PIL import Image
 
 from vidcam.errors import ShapeError
 from vidcam.media import Seconds
-from vidcam.render.colormap import ColourTable
+from vidcam.render.canvas import Canvas, TextStyle
+from vidcam.render.captions import percent
+from vidcam.render.colormap import PLOT_COLOURS, ColourTable
 from vidcam.render.overlay import Frame
-from vidcam.render.page import Page, Picture, TextStyle
-from vidcam.render.strip import PROBABILITY_COLOUR, Strip, draw_strip, moment_label, strip_x
+from vidcam.render.strip import TimeStrip
+from vidcam.render.strip_drawing import StripStyle, curve_colours, draw_legend, draw_strip
 
 SHEET_WIDTH_PX = 1800
 
@@ -26,7 +27,6 @@ _MARGIN, _GAP = 44, 6
 _CELL_HEIGHT = 400  # at most
 _STRIP_HEIGHT, _LEADER_HEIGHT = 170, 36
 _BAR_SIZE = (14, 220)  # colour bar: height, width
-_METHOD_COLOURS = ("#d55e00", "#0072b2", "#009e73", "#b5338a", "#56a5d8", "#b98300", "#5b3a8c", "#4d4d4d")
 _RULE_COLOUR = "#b9bec6"
 
 _TITLE = TextStyle(32, bold=True)
@@ -36,6 +36,21 @@ _ROW = TextStyle(20, bold=True)
 _TIME = TextStyle(18, "#5c6068")
 _LEGEND = TextStyle(19, "#33363b")
 _AUDIT = TextStyle(20, "#33363b")
+_STRIP = StripStyle(
+    unit_px=20,
+    text=TextStyle(17, "#5c6068"),
+    legend=_LEGEND,
+    swatch_px=(24, 6, 10, 36),
+    colours=PLOT_COLOURS,
+    grid_colour="#d9dce1",
+    line_px=2.5,
+    opacity=0.2,
+    edge_px=1.5,
+    scale=(0.0, 0.5, 1.0),
+    has_windows=False,
+    evidence_text="{} over time, scaled to its peak",
+    probability_text="probability of the target, mean of the windows",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +78,7 @@ class Sheet:
     layer: str
     frame_seconds: Seconds
     rows: Mapping[str, Sequence[Frame]] = field(repr=False)
-    strip: Strip
+    strip: TimeStrip
     table: ColourTable = field(repr=False)
     plain: Sequence[Frame] = field(default=(), repr=False)
     audit: Sequence[str] = ()
@@ -106,128 +121,93 @@ def draw_sheet(sheet: Sheet) -> bytes:
     Returns:
         A PNG file, `SHEET_WIDTH_PX` wide and as high as needed; the same bytes for the same sheet.
     """
-    page = Page(SHEET_WIDTH_PX)
-    colours = dict(zip(sheet.rows, cycle(_METHOD_COLOURS), strict=False))
-    gutter = min(230.0, max(page.width_of(name, _ROW) for name in ("source", *sheet.rows))) + 34
+    canvas = Canvas(SHEET_WIDTH_PX)
+    colours = curve_colours(sheet.strip, _STRIP)
+    gutter = min(230.0, max(canvas.width_of(name, _ROW) for name in ("source", *sheet.rows))) + 34
     columns = _Columns(_MARGIN + round(gutter), SHEET_WIDTH_PX - _MARGIN, len(sheet.frame_seconds))
-    y = _draw_head(page, sheet, 30)
-    y = _draw_film(page, sheet, columns, colours, round(y) + 16)
-    y = _draw_times(page, sheet, columns, y)
+    y = _draw_head(canvas, sheet, 30)
+    y = _draw_frames(canvas, sheet, columns, colours, round(y) + 16)
+    y = _draw_times(canvas, sheet, columns, y)
     box = (columns.left, y, columns.right, y + _STRIP_HEIGHT)
-    y = draw_strip(page, sheet.strip, box, frame_seconds=sheet.frame_seconds, colours=colours)
-    y = _draw_legend(page, sheet, columns, colours, y + 14)
-    y = _draw_audit(page, sheet, y + 16)
-    return page.to_png(round(y) + 30)
+    y = draw_strip(canvas, sheet.strip, _STRIP, box, frame_seconds=sheet.frame_seconds)
+    room = (columns.left, y + 14, columns.right - _BAR_SIZE[1] - 190)
+    y = draw_legend(canvas, sheet.strip, _STRIP, room)
+    _draw_colour_bar(canvas, sheet.table, columns.right, y)
+    y = _draw_audit(canvas, sheet, y + _LEGEND.line_px + 16)
+    return canvas.to_png(round(y) + 30)
 
 
-def _draw_head(page: Page, sheet: Sheet, y: float) -> float:
+def _draw_head(canvas: Canvas, sheet: Sheet, y: float) -> float:
     room = SHEET_WIDTH_PX - 2 * _MARGIN
-    page.text(_MARGIN, y, page.elide(sheet.title, _TITLE, room), _TITLE)
+    canvas.text(_MARGIN, y, canvas.elide(sheet.title, _TITLE, room), _TITLE)
     y += _TITLE.line_px
-    sure = "" if sheet.probability is None else f" – {_percent(sheet.probability)}"
-    y = _draw_lines(page, page.wrap(f"{sheet.target}{sure}", _TARGET, room), _TARGET, y)
-    return _draw_lines(page, page.wrap(f"{sheet.model}, layer {sheet.layer}", _MODEL, room), _MODEL, y)
+    sure = "" if sheet.probability is None else f" – {percent(sheet.probability, digits=1)}"
+    y = _draw_lines(canvas, canvas.wrap(f"{sheet.target}{sure}", _TARGET, room), _TARGET, y)
+    return _draw_lines(canvas, canvas.wrap(f"{sheet.model}, layer {sheet.layer}", _MODEL, room), _MODEL, y)
 
 
-def _percent(probability: float) -> str:
-    """A percentage that never rounds to certainty or to nothing."""
-    if 0.0 < probability < 0.001:
-        return "< 0.1 %"
-    if 0.999 < probability < 1.0:
-        return "> 99.9 %"
-    return f"{100 * probability:.1f} %"
-
-
-def _draw_lines(page: Page, lines: Sequence[str], style: TextStyle, y: float) -> float:
+def _draw_lines(canvas: Canvas, lines: Sequence[str], style: TextStyle, y: float) -> float:
     for line in lines:
-        page.text(_MARGIN, y, line, style)
+        canvas.text(_MARGIN, y, line, style)
         y += style.line_px
     return y
 
 
-def _draw_film(page: Page, sheet: Sheet, columns: _Columns, colours: Mapping[str, str], y: int) -> int:
+def _draw_frames(canvas: Canvas, sheet: Sheet, columns: _Columns, colours: Mapping[str, str], y: int) -> int:
     if len(sheet.plain):
-        y = _draw_row(page, "source", sheet.plain, columns, colour=_RULE_COLOUR, y=y)
+        y = _draw_row(canvas, "source", sheet.plain, columns, colour=_RULE_COLOUR, y=y)
     for method, frames in sheet.rows.items():
-        y = _draw_row(page, method, frames, columns, colour=colours[method], y=y)
+        y = _draw_row(canvas, method, frames, columns, colour=colours[method], y=y)
     return y
 
 
-def _draw_row(page: Page, name: str, frames: Sequence[Frame], columns: _Columns, *, colour: str, y: int) -> int:
-    height, width = _cell_size(frames[0].shape[:2], int(columns.pitch) - _GAP)
-    row_height = max(height, _ROW.line_px)  # very wide frames are lower than their row's name
-    page.box(columns.left - 14, y, columns.left - 8, y + row_height, colour)
-    _draw_name(page, name, columns, y + row_height / 2, most=row_height // _ROW.line_px)
+def _draw_row(canvas: Canvas, name: str, frames: Sequence[Frame], columns: _Columns, *, colour: str, y: int) -> int:
+    rows, pixels, _ = frames[0].shape
+    scale = min((int(columns.pitch) - _GAP) / pixels, _CELL_HEIGHT / rows)
+    height, width = max(1, round(rows * scale)), max(1, round(pixels * scale))
+    row_height: int = max(height, _ROW.line_px)  # very wide frames are lower than their row's name
+    canvas.box(columns.left - 14, y, columns.left - 8, y + row_height, colour)
+    _draw_name(canvas, name, columns, y + row_height / 2, most=row_height // _ROW.line_px)
     for frame, middle in zip(frames, columns.middles(), strict=True):
-        page.picture(round(middle - width / 2), y + (row_height - height) // 2, _resized(frame, (height, width)))
+        cell = np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS))
+        canvas.picture(round(middle - width / 2), y + (row_height - height) // 2, cell)
     return y + row_height + _GAP
 
 
-def _draw_name(page: Page, name: str, columns: _Columns, middle: float, *, most: int) -> None:
+def _draw_name(canvas: Canvas, name: str, columns: _Columns, middle: float, *, most: int) -> None:
     """A row's name left of the film, on as many lines as it needs and the row has room for."""
     room = columns.left - _MARGIN - 28
-    lines = page.wrap(name, _ROW, room)
+    lines = canvas.wrap(name, _ROW, room)
     if len(lines) > most:
-        lines = [*lines[: most - 1], page.elide(" ".join(lines[most - 1 :]), _ROW, room)]
+        lines = [*lines[: most - 1], canvas.elide(" ".join(lines[most - 1 :]), _ROW, room)]
     for number, line in enumerate(lines):
-        page.text(columns.left - 26, middle + (number - len(lines) / 2) * _ROW.line_px, line, _ROW, align="right")
+        canvas.text(columns.left - 26, middle + (number - len(lines) / 2) * _ROW.line_px, line, _ROW, align="right")
 
 
-def _cell_size(size: tuple[int, ...], width: int) -> tuple[int, int]:
-    """(height, width) of a frame in its column."""
-    scale = min(width / size[1], _CELL_HEIGHT / size[0])
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def _resized(frame: Frame, size: tuple[int, int]) -> Picture:
-    height, width = size
-    return np.asarray(
-        Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS)
-    )  # pillow: (width, height)
-
-
-def _draw_times(page: Page, sheet: Sheet, columns: _Columns, y: float) -> float:
+def _draw_times(canvas: Canvas, sheet: Sheet, columns: _Columns, y: float) -> float:
     """Each frame's moment below its column, and a line from there to the moment on the strip."""
-    moments = strip_x(sheet.frame_seconds, sheet.strip, columns.left, columns.right)
+    moments = sheet.strip.x(sheet.frame_seconds, columns.left, columns.right)
     bottom = y + _TIME.line_px + _LEADER_HEIGHT
     for seconds, middle, moment in zip(sheet.frame_seconds, columns.middles(), moments, strict=True):
-        page.text(middle, y, moment_label(seconds, sheet.strip.span_seconds, digits=2), _TIME, align="center")
-        page.line([middle, moment], [y + _TIME.line_px + 2, bottom], _RULE_COLOUR)
+        canvas.text(middle, y, sheet.strip.moment_label(seconds, digits=2), _TIME, align="center")
+        canvas.line([middle, moment], [y + _TIME.line_px + 2, bottom], _RULE_COLOUR)
     return bottom
 
 
-def _draw_legend(page: Page, sheet: Sheet, columns: _Columns, colours: Mapping[str, str], y: float) -> float:
-    """What the strip's lines are, and the colour bar at the right end."""
-    entries = [(f"{method} over time, scaled to its peak", colours[method]) for method in sheet.rows]
-    if sheet.strip.windows:
-        entries.append(("probability of the target, mean of the windows", PROBABILITY_COLOUR))
-    x, end = float(columns.left), columns.right - _BAR_SIZE[1] - 190
-    for text, colour in entries:
-        text = page.elide(text, _LEGEND, end - columns.left - 40)  # noqa: PLW2901
-        width = 34 + page.width_of(text, _LEGEND) + 36
-        if x > columns.left and x + width - 36 > end:
-            x, y = float(columns.left), y + _LEGEND.line_px
-        page.box(x, y + _LEGEND.line_px / 2 - 3, x + 24, y + _LEGEND.line_px / 2 + 3, colour)
-        page.text(x + 34, y, text, _LEGEND)
-        x += width
-    _draw_colour_bar(page, sheet.table, columns.right, y)
-    return y + _LEGEND.line_px
-
-
-def _draw_colour_bar(page: Page, table: ColourTable, right: int, y: float) -> None:
+def _draw_colour_bar(canvas: Canvas, table: ColourTable, right: int, y: float) -> None:
     height, width = _BAR_SIZE
     left = right - 22 - width
     steps = table[np.linspace(0, 255, width).round().astype(int)]
-    page.picture(left, round(y + (_LEGEND.line_px - height) / 2), np.broadcast_to(steps, (height, width, 3)))
-    page.text(left - 10, y, "evidence 0", _LEGEND, align="right")
-    page.text(right, y, "1", _LEGEND, align="right")
+    canvas.picture(left, round(y + (_LEGEND.line_px - height) / 2), np.broadcast_to(steps, (height, width, 3)))
+    canvas.text(left - 10, y, "evidence 0", _LEGEND, align="right")
+    canvas.text(right, y, "1", _LEGEND, align="right")
 
 
-def _draw_audit(page: Page, sheet: Sheet, y: float) -> float:
+def _draw_audit(canvas: Canvas, sheet: Sheet, y: float) -> float:
     if not sheet.audit:
         return y
-    page.line([_MARGIN, SHEET_WIDTH_PX - _MARGIN], [y, y], _RULE_COLOUR)
+    canvas.line([_MARGIN, SHEET_WIDTH_PX - _MARGIN], [y, y], _RULE_COLOUR)
     y += 14
     for sentence in sheet.audit:
-        y = _draw_lines(page, page.wrap(sentence, _AUDIT, SHEET_WIDTH_PX - 2 * _MARGIN), _AUDIT, y)
+        y = _draw_lines(canvas, canvas.wrap(sentence, _AUDIT, SHEET_WIDTH_PX - 2 * _MARGIN), _AUDIT, y)
     return y

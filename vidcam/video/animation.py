@@ -74,8 +74,7 @@ class AnimationWriter:
                 f"{count} frames of {size[0]} × {size[1]} pixels are {needed / 2**30:.1f} GB in memory, a {self._kind} "
                 f"may have {MOST_BYTES / 2**30:.0f} GB; take a part, make it smaller, or write an .mp4 or .webm"
             )
-        if quality is not None and (self._kind != ".webp" or not 0 <= quality <= 100):
-            raise InputError(f"quality is {quality}, expected 0 to 100 for a .webp and none for a .gif; leave it out")
+        require_quality(self._kind.removeprefix("."), quality)
         self._quality = WEBP_QUALITY if quality is None else quality
         self._frames: list[Frames] = []
         self._seconds: list[float] = []
@@ -135,6 +134,16 @@ class AnimationWriter:
             for frame in self._frames:
                 write(frame, is_batch=False, **options)
         return data
+
+
+def require_quality(form: str, quality: int | None) -> None:
+    """Check the quality of a 'gif' or 'webp'; None: the default.
+
+    Raises:
+        InputError: it is beyond the scale, or given for a GIF.
+    """
+    if quality is not None and (form != "webp" or not 0 <= quality <= 100):
+        raise InputError(f"quality is {quality}, expected 0 to 100 for a .webp and none for a .gif; leave it out")
 
 
 def _few_colours(frame: Frames) -> Frames:

@@ -11,11 +11,11 @@ import pytest
 from tests.helpers.saved import COUNT, save_hot, sheets_drawn
 from tests.pipelines.render.test_renderer import BARE, copied, opened, render
 from vidcam.errors import InputError, OutputError
-from vidcam.pipelines.render.draw import DRAWING
 from vidcam.pipelines.render.options import RenderOptions
 from vidcam.pipelines.render.renderer import render_film
+from vidcam.pipelines.render.stream import DRAWING
+from vidcam.render.captions import Box, caption_box
 from vidcam.render.colormap import colour_table
-from vidcam.render.letters import Box, caption_box
 from vidcam.results.video import load_film
 from vidcam.system.fingerprint import sampled_sha256
 
@@ -36,7 +36,7 @@ def words(saved: Path, out: Path, monkeypatch: pytest.MonkeyPatch, **options: An
         said.add(lines)
         return caption_box(lines, unit_px, room_px)
 
-    monkeypatch.setattr("vidcam.pipelines.render.compose.caption_box", say)
+    monkeypatch.setattr("vidcam.pipelines.render.composition.caption_box", say)
     render(saved, out, overwrite=True, **options)
     return said
 
@@ -87,19 +87,6 @@ def test_boxes_never_cover_most_of_a_picture(saved: Path, tmp_path: Path) -> Non
         bare = tmp_path / f"{height}-bare.png"
         render(saved, bare, style="heat", has_outline=False, height=height, has_caption=False, has_bar=False)
         assert (opened(out) != opened(bare)).any(axis=2).mean() <= 3 / 8
-
-
-@pytest.mark.parametrize("name", ["p.mp4", "p.gif", "p.png"])
-@pytest.mark.parametrize("has_strip", [False, True])
-def test_pictures_that_are_too_large(
-    name: str, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_strip: bool
-) -> None:
-    monkeypatch.setattr(
-        "vidcam.pipelines.render.compose._scaled", lambda _, height: (height, 20000)
-    )  # a very wide film
-    with pytest.raises(InputError, match=r"the pictures would have 20000 × \d+ pixels, expected at most 16384 a side"):
-        render(saved, tmp_path / name, height=100, has_strip=has_strip)
-    assert list(tmp_path.iterdir()) == []
 
 
 # ---- the film is not lost, and what an option cannot do is said

@@ -14,12 +14,12 @@ from tests.helpers.saved import COUNT, SIZE, found_box, save_hot, sheets_drawn
 from tests.helpers.videos import click, click_seconds, sound_span, write_video
 from tests.pipelines.render.test_renderer import BARE, PTS, opened, read, render
 from vidcam.errors import InputError, MediaError
-from vidcam.pipelines.render.compose import Composition
-from vidcam.pipelines.render.options import RenderOptions
-from vidcam.pipelines.render.shown import Shown
+from vidcam.pipelines.render.frames import ShownMap
+from vidcam.pipelines.render.summary import time_strip
+from vidcam.render.captions import Box, colour_bar_box
 from vidcam.render.colormap import colour_table
-from vidcam.render.film_strip import FilmStrip, StripPicture
-from vidcam.render.letters import Box, colour_bar_box
+from vidcam.render.strip import TimeStrip
+from vidcam.render.video_strip import VideoStrip
 from vidcam.results.timeline import Timeline
 from vidcam.results.video import load_film
 from vidcam.system.fingerprint import sampled_sha256
@@ -30,15 +30,15 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_hot(tmp_path_factory.mktemp("saved"))
 
 
-def strips(monkeypatch: pytest.MonkeyPatch) -> list[FilmStrip]:
+def strips(monkeypatch: pytest.MonkeyPatch) -> list[TimeStrip]:
     """The strips that are drawn from now on."""
-    taken: list[FilmStrip] = []
+    taken: list[TimeStrip] = []
 
-    def draw(strip: FilmStrip, size: tuple[int, int]) -> StripPicture:
+    def draw(strip: TimeStrip, size: tuple[int, int]) -> VideoStrip:
         taken.append(strip)
-        return StripPicture(strip, size)
+        return VideoStrip(strip, size)
 
-    monkeypatch.setattr("vidcam.pipelines.render.compose.StripPicture", draw)
+    monkeypatch.setattr("vidcam.pipelines.render.composition.VideoStrip", draw)
     return taken
 
 
@@ -54,12 +54,12 @@ def test_the_strip_of_a_part_shows_that_part(saved: Path, tmp_path: Path, monkey
     assert strip.seconds.max() < 1.0
 
 
-def test_windows_that_only_touch_the_part_are_not_of_it(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    film, taken = load_film(saved), strips(monkeypatch)
+def test_windows_that_only_touch_the_part_are_not_of_it(saved: Path) -> None:
+    film = load_film(saved)
     start, end = float(film.timeline.ends[0]), float(film.timeline.starts[2])
-    Composition(film, (Shown(0, "gradcam"),), RenderOptions(has_strip=True), np.array([start, start + 0.1]), end)
-    assert [window[:2] for window in taken[0].windows] == [(start, end)]
-    assert taken[0].leaders == ["jumping"]
+    strip = time_strip(film, [ShownMap(0, "gradcam")], np.array([start, start + 0.1]), (start, end))
+    assert [window[:2] for window in strip.windows] == [(start, end)]
+    assert strip.leaders == ["jumping"]
 
 
 def test_each_curve_of_the_strip_is_that_of_its_own_map(
@@ -98,7 +98,7 @@ def test_each_bar_has_the_values_of_its_own_map(saved: Path, tmp_path: Path, mon
         given.append(raw)
         return colour_bar_box(table, unit_px, raw)
 
-    monkeypatch.setattr("vidcam.pipelines.render.compose.colour_bar_box", bar)
+    monkeypatch.setattr("vidcam.pipelines.render.composition.colour_bar_box", bar)
     render(mine, tmp_path / "p.png", style="side-by-side")
     assert given == [(0.0, 0.02), (0.0, 250.0), (0.0, pytest.approx(0.14)), (0.0, 1750.0)]
 

@@ -22,9 +22,9 @@ from tests.helpers.videos import TIME_BASE, click, click_seconds, write_video
 from vidcam.errors import EncodeError, InputError, MediaError, NameNotFoundError, OutputError
 from vidcam.pipelines.render.options import RenderOptions
 from vidcam.pipelines.render.renderer import Rendered, render_film
+from vidcam.render.captions import Box, caption_box
 from vidcam.render.colormap import colour_table
-from vidcam.render.film_strip import strip_height
-from vidcam.render.letters import Box, caption_box
+from vidcam.render.video_strip import strip_height
 from vidcam.results.video import load_film
 from vidcam.system.fingerprint import sampled_sha256
 from vidcam.video.reader import open_video
@@ -176,7 +176,7 @@ def test_side_by_side_labels_all_that_was_explained(
         said.append(lines)
         return caption_box(lines, unit_px, room_px)
 
-    monkeypatch.setattr("vidcam.pipelines.render.compose.caption_box", say)
+    monkeypatch.setattr("vidcam.pipelines.render.composition.caption_box", say)
     render(saved, tmp_path / "p.png", style="side-by-side", height=256)
     assert said[0] == ("source",)
     assert {lines[1].split(" · ")[1] for lines in said[1:]} == {"gradcam", "gradcam++"}
@@ -190,7 +190,7 @@ def test_the_sheet_takes_the_audit_from_the_json(saved: Path, tmp_path: Path, mo
         assert render(saved, tmp_path / "s.png", form="sheet", targets=("running",)).frames == 8
     finally:
         saved.with_suffix(".json").unlink()
-    assert sheets[0].audit == ["Do not believe it."]
+    assert list(sheets[0].audit) == ["Do not believe it."]
     assert list(sheets[0].rows) == ["gradcam", "gradcam++"]
     assert opened(tmp_path / "s.png").shape[1] == 1800
 

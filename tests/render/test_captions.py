@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vidcam.render.colormap import colour_table
-from vidcam.render.letters import (
+from vidcam.render.captions import (
     LEAST_UNIT_PX,
     caption_box,
     caption_lines,
     colour_bar_box,
     is_small_beside,
+    percent,
     unit_of,
 )
+from vidcam.render.colormap import colour_table
 
 LINES = ("arm wrestling", "93 % · gradcam++")
 
@@ -86,3 +87,25 @@ def test_the_values_at_the_ends_are_in_the_picture() -> None:
     few, many = (colour_bar_box(colour_table(), 12, (0.0, high)) for high in (1.0, 0.000123))
     assert few.keep.shape[1] <= many.keep.shape[1]
     assert not np.array_equal(few.ink, many.ink[:, : few.ink.shape[1]])
+
+
+@pytest.mark.parametrize(
+    ("probability", "text", "exact"),
+    [
+        (0.0, "0 %", "0.0 %"),
+        (0.00001, "< 1 %", "< 0.1 %"),
+        (0.0004, "< 1 %", "< 0.1 %"),
+        (0.001, "< 1 %", "0.1 %"),
+        (0.005, "< 1 %", "0.5 %"),
+        (0.006, "1 %", "0.6 %"),
+        (0.932, "93 %", "93.2 %"),
+        (0.994, "99 %", "99.4 %"),
+        (0.9951, "> 99 %", "99.5 %"),
+        (0.9999, "> 99 %", "> 99.9 %"),
+        (0.99996, "> 99 %", "> 99.9 %"),
+        (1.0, "100 %", "100.0 %"),
+    ],
+)
+def test_percentages_never_round_to_certainty_or_to_nothing(probability: float, text: str, exact: str) -> None:
+    assert percent(probability) == text
+    assert percent(probability, digits=1) == exact

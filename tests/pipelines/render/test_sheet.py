@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from io import BytesIO
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.results.test_video import METHODS, PTS, film
-from vidcam.media import Seconds
-from vidcam.pipelines.render.contact import contact_sheet
-from vidcam.pipelines.render.draw import Stills
-from vidcam.pipelines.render.shown import MOST_MOMENTS
+from vidcam.pipelines.render.frames import ShownMap
+from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet
 from vidcam.render.sheet import Sheet
 from vidcam.results.video import Film
 
@@ -28,39 +26,23 @@ def sheets(monkeypatch: pytest.MonkeyPatch) -> list[Sheet]:
         taken.append(sheet)
         return b"drawn"
 
-    monkeypatch.setattr("vidcam.pipelines.render.contact.draw_sheet", draw_sheet)
+    monkeypatch.setattr("vidcam.pipelines.render.sheet.draw_sheet", draw_sheet)
     return taken
 
 
-def _stills(made: Film, seconds: Sequence[float] = (1.0, 3.0)) -> Stills:
-    rows = {
-        f"{method}, {label}" if len(made.labels) > 1 else method: (target, method)
-        for target, label in enumerate(made.labels)
-        for method in METHODS
-    }
+def _frames(made: Film, seconds: Sequence[float] = (1.0, 3.0)) -> SheetFrames:
+    maps = [ShownMap(target, method) for target in range(len(made.labels)) for method in METHODS]
     blank = [np.full((6, 8, 3), index, np.uint8) for index, _ in enumerate(seconds)]
-    return Stills(rows, list(seconds), blank, {row: [frame + 9 for frame in blank] for row in rows})
-
-
-def _document(made: Film, foil: str | None = None) -> dict[str, Any]:
-    return {
-        "targets": [{"foil": foil, "probability": 0.25 + target} for target, _ in enumerate(made.labels)],
-        "model": {"layer": "Mixed_5c"},
-        "windows": [
-            {"start_seconds": float(start), "end_seconds": float(end), "target_probability": 0.1 + 0.01 * n}
-            for n, (start, end) in enumerate(zip(made.timeline.starts, made.timeline.ends, strict=True))
-        ],
-        "audit": ["A sentence.", "Another."],
-    }
+    return SheetFrames(maps, list(seconds), blank, {shown: [frame + 9 for frame in blank] for shown in maps})
 
 
 def test_the_strip_shows_each_evidence_relative_to_its_own_maximum(sheets: list[Sheet]) -> None:
     made = film(targets=2)
-    stills = _stills(made)
-    assert contact_sheet(made, stills, _document(made), PTS) == b"drawn"
+    assert contact_sheet(made, _frames(made), PTS) == b"drawn"
     (sheet,) = sheets
-    assert list(sheet.strip.evidence) == list(sheet.rows) == list(stills.rows)
-    for row, (target, method) in stills.rows.items():
+    names = {f"{method}, {label}": (target, method) for target, label in enumerate(made.labels) for method in METHODS}
+    assert list(sheet.strip.evidence) == list(sheet.rows) == list(names)
+    for row, (target, method) in names.items():
         means = made.heat(method, PTS, target=target).mean(axis=(1, 2), dtype=np.float64)
         assert 0.2 < means.max() < 0.9
         np.testing.assert_allclose(sheet.strip.evidence[row], means / means.max(), rtol=1e-5)
@@ -80,16 +62,17 @@ def test_without_any_evidence_the_strip_stays_at_zero(sheets: list[Sheet]) -> No
         made.explanations,
         ({**made.bounds[0], "gradcam": (0.0, 0.0)},),
     )
-    contact_sheet(made, _stills(made), _document(made), PTS)
+    contact_sheet(made, _frames(made), PTS)
     assert not sheets[0].strip.evidence["gradcam"].any()
     assert sheets[0].strip.evidence["gradcam++"].max() == 1.0
 
 
 def test_one_target_is_told_with_its_probability(sheets: list[Sheet]) -> None:
     made = film()
-    contact_sheet(made, _stills(made), _document(made), PTS)
+    contact_sheet(made, _frames(made), PTS, audit=["A sentence.", "Another."])
     (sheet,) = sheets
-    assert (sheet.title, sheet.target, sheet.probability) == ("clip.mp4", "label 0, ü", 0.25)
+    assert (sheet.title, sheet.target) == ("clip.mp4", "label 0, ü")
+    assert sheet.probability == pytest.approx(made.explanations[0].probability.mean())
     assert (sheet.model, sheet.layer) == ("i3d", "Mixed_5c")
     assert sheet.audit == ["A sentence.", "Another."]
     assert list(sheet.rows) == ["gradcam", "gradcam++"]
@@ -100,7 +83,8 @@ def test_one_target_is_told_with_its_probability(sheets: list[Sheet]) -> None:
 
 def test_several_targets_are_told_without_one_probability(sheets: list[Sheet]) -> None:
     made = film(targets=3)
-    contact_sheet(made, _stills(made), _document(made, "walking"), PTS)
+    contrasted = tuple(dataclasses.replace(each, foil=np.full(len(each), 4)) for each in made.explanations)
+    contact_sheet(dataclasses.replace(made, explanations=contrasted, class_labels={4: "walking"}), _frames(made), PTS)
     (sheet,) = sheets
     assert sheet.target == "label 0, ü and label 1, ü and label 2, ü rather than walking"
     assert sheet.probability is None
@@ -109,32 +93,23 @@ def test_several_targets_are_told_without_one_probability(sheets: list[Sheet]) -
 
 def test_the_strip_spans_the_windows_with_their_probabilities(sheets: list[Sheet]) -> None:
     made = film(3, seconds=PTS[:64])
-    contact_sheet(made, _stills(made, [1.0]), _document(made), PTS[:64])
+    contact_sheet(made, _frames(made, [1.0]), PTS[:64])
     strip = sheets[0].strip
     assert list(strip.span_seconds) == pytest.approx([0.0, 2 * 0.64 + 1.28])
-    np.testing.assert_allclose(strip.windows, [(0.0, 1.28, 0.1), (0.64, 1.92, 0.11), (1.28, 2.56, 0.12)])
+    starts, ends = np.array([0.0, 0.64, 1.28]), np.array([1.28, 1.92, 2.56])
+    np.testing.assert_allclose(strip.windows, np.column_stack([starts, ends, made.explanations[0].probability]))
 
 
 def test_windows_that_only_touch_the_part_are_not_of_it(sheets: list[Sheet]) -> None:
     made = film(4, seconds=PTS[:80])
     edges = float(made.timeline.ends[0]), float(made.timeline.starts[3])
     assert edges == pytest.approx((1.28, 1.92))
-    contact_sheet(made, _stills(made, [1.5]), _document(made), PTS[:80], span_seconds=edges)
-    assert [window[2] for window in sheets[0].strip.windows] == pytest.approx([0.11, 0.12])
-
-
-@pytest.mark.parametrize(("count", "step"), [(2000, 1), (2001, 2), (4000, 2), (4001, 3)])
-def test_long_films_are_thinned_evenly(count: int, step: int, sheets: list[Sheet]) -> None:
-    pts: Seconds = np.linspace(0.0, 7.0, count, dtype=np.float64)
-    made = film()
-    contact_sheet(made, _stills(made), _document(made), pts)
-    moments = sheets[0].strip.seconds
-    np.testing.assert_array_equal(moments, pts[::step])
-    assert moments.size <= MOST_MOMENTS
+    contact_sheet(made, _frames(made, [1.5]), PTS[:80], span_seconds=edges)
+    assert [window[2] for window in sheets[0].strip.windows] == pytest.approx(made.explanations[0].probability[1:3])
 
 
 def test_the_sheet_is_a_picture() -> None:
     made = film(targets=2)
-    with Image.open(BytesIO(contact_sheet(made, _stills(made), _document(made), PTS))) as picture:
+    with Image.open(BytesIO(contact_sheet(made, _frames(made), PTS))) as picture:
         assert picture.format == "PNG"
         assert picture.width == 1800

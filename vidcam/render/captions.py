@@ -7,7 +7,6 @@ an eighth of its pixels. That follows from the frame's size alone, so that nothi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -15,9 +14,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcam.render.canvas import Canvas, TextStyle
 from vidcam.render.colormap import ColourTable
 from vidcam.render.overlay import Frame
-from vidcam.render.page import Page, TextStyle
 
 Corner = Literal["top left", "bottom right"]
 
@@ -44,6 +43,16 @@ def is_small_beside(box: Box, size: tuple[int, int]) -> bool:
     """Whether a box takes at most an eighth of a frame of (height, width)."""
     height, width = box.keep.shape[:2]
     return bool(8 * height * width <= size[0] * size[1])
+
+
+def percent(probability: float, *, digits: int = 0) -> str:
+    """A percentage with so many digits behind the point, which never rounds to certainty or to nothing."""
+    text, step = f"{100 * probability:.{digits}f}", 10.0**-digits
+    if probability > 0.0 and float(text) == 0.0:
+        return f"< {step:.{digits}f} %"
+    if probability < 1.0 and float(text) == 100.0:
+        return f"> {100 - step:.{digits}f} %"
+    return f"{text} %"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,16 +92,16 @@ def caption_box(lines: tuple[str, ...], unit_px: int, room_px: int) -> Box:
         unit_px: size of the letters.
         room_px: the frame's width less its margins.
     """
-    styles = [TextStyle(unit_px, _BRIGHT if first else _SOFT, bold=first) for first in _first(lines)]
+    styles = [TextStyle(unit_px, _SOFT if number else _BRIGHT, bold=not number) for number in range(len(lines))]
     pad = _pad(unit_px)
-    measure = Page(1)
+    measure = Canvas(1)
     shown = [measure.elide(line, style, room_px - 2 * pad) for line, style in zip(lines, styles, strict=True)]
     width = max(measure.width_of(line, style) for line, style in zip(shown, styles, strict=True))
-    page, y = Page(round(width) + 2 * pad), pad
+    canvas, y = Canvas(round(width) + 2 * pad), pad
     for line, style in zip(shown, styles, strict=True):
-        page.text(pad, y, line, style)
+        canvas.text(pad, y, line, style)
         y += style.line_px
-    return _box(page.to_pixels(y + pad, background="black"))
+    return _box(canvas.to_pixels(y + pad, background="black"))
 
 
 def colour_bar_box(table: ColourTable, unit_px: int, raw: tuple[float, float]) -> Box:
@@ -106,21 +115,21 @@ def colour_bar_box(table: ColourTable, unit_px: int, raw: tuple[float, float]) -
     style, soft = TextStyle(unit_px, _BRIGHT), TextStyle(unit_px, _SOFT)
     pad, gap = _pad(unit_px), max(2, unit_px // 4)
     low, high = (f"{value:.3g}" for value in raw)
-    measure = Page(1)
+    measure = Canvas(1)
     needed = measure.width_of(low, soft) + measure.width_of(high, soft) + unit_px
     length = max(_BAR_STEPS * unit_px, round(needed), round(measure.width_of("evidence", style)) + 2 * unit_px)
-    page = Page(length + 2 * pad)
-    page.text(pad, pad, "0", style)
-    page.text(pad + length / 2, pad, "evidence", soft, align="center")
-    page.text(pad + length, pad, "1", style, align="right")
+    canvas = Canvas(length + 2 * pad)
+    canvas.text(pad, pad, "0", style)
+    canvas.text(pad + length / 2, pad, "evidence", soft, align="center")
+    canvas.text(pad + length, pad, "1", style, align="right")
     top = pad + style.line_px + gap // 2
-    page.picture(
+    canvas.picture(
         pad, top, np.broadcast_to(table[np.linspace(0, 255, length).round().astype(int)], (unit_px, length, 3))
     )
     y = top + unit_px + gap // 2
-    page.text(pad, y, low, soft)
-    page.text(pad + length, y, high, soft, align="right")
-    box = _box(page.to_pixels(y + soft.line_px + pad // 2, background="black"))
+    canvas.text(pad, y, low, soft)
+    canvas.text(pad + length, y, high, soft, align="right")
+    box = _box(canvas.to_pixels(y + soft.line_px + pad // 2, background="black"))
     box.keep[top : top + unit_px, pad : pad + length] = 0
     return box
 
@@ -134,7 +143,3 @@ def _box(pixels: Frame) -> Box:
     opacity = np.maximum(pixels.max(axis=2, keepdims=True), _DARKNESS).astype(np.uint16)
     ink = pixels.astype(np.uint16) * np.uint16(255) + np.uint16(127)
     return Box(ink=ink, keep=np.repeat(np.uint16(255) - opacity, 3, axis=2))
-
-
-def _first(lines: Sequence[str]) -> list[bool]:
-    return [index == 0 for index in range(len(lines))]

@@ -1,14 +1,13 @@
-"""A page in pixels: text, lines, areas and pictures, y downward, as high as what is drawn on it.
+"""A canvas in pixels: text, lines, areas and pictures, y downward, as high as what is drawn on it.
 
-Matplotlib's Agg canvas draws it, without pyplot, axes or state of its own: every artist is placed in pixels and its
-looks are given, so a user's matplotlibrc changes next to nothing. The same page gives the same bytes.
+Matplotlib's Agg draws it, without pyplot, axes or global state: every artist is placed in pixels and has all its
+properties, so a user's matplotlibrc changes next to nothing. The same canvas gives the same bytes.
 """
 
 from __future__ import annotations
 
 import io
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -27,7 +26,7 @@ from PIL import Image
 
 Picture = NDArray[np.uint8]
 
-_OWN_FAMILY = "DejaVu Sans"  # comes with matplotlib
+_OWN_FAMILY = "DejaVu Sans"  # comes with matplotlib; the others, for Asian scripts, are used where they are installed
 _FAMILIES = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "PingFang SC", "Microsoft YaHei")
 _MISSING = "□"
 _POINTS_PER_INCH = 72  # drawn at as many dots per inch: a point is a pixel
@@ -35,7 +34,7 @@ _POINTS_PER_INCH = 72  # drawn at as many dots per inch: a point is a pixel
 
 @dataclass(frozen=True, slots=True)
 class TextStyle:
-    """Looks of a text: height of the letters' box in pixels, colour, weight."""
+    """Style of a text: height of the letters' box in pixels, colour, weight."""
 
     size_px: int
     colour: str = "#1b1b1b"
@@ -47,7 +46,7 @@ class TextStyle:
         return round(1.45 * self.size_px)
 
 
-class Page:
+class Canvas:
     """What is drawn, in the order of drawing; pictures last. All positions in pixels from the top left."""
 
     def __init__(self, width_px: int) -> None:
@@ -55,8 +54,10 @@ class Page:
         self._artists: list[Artist] = []
         self._pictures: list[tuple[int, int, Picture]] = []
         self._renderer = FigureCanvasAgg(Figure(figsize=(1, 1), dpi=_POINTS_PER_INCH)).get_renderer()  # type: ignore[no-untyped-call]
-        self._families = _installed_families()
-        self._fonts = [font_manager.get_font(_font_path(family)) for family in self._families]
+        installed = set(font_manager.get_font_names())
+        self._families = [_OWN_FAMILY, *(family for family in _FAMILIES if family in installed)]
+        fonts = (font_manager.FontProperties(family=family) for family in self._families)
+        self._fonts = [font_manager.get_font(Path(font_manager.findfont(font))) for font in fonts]
 
     def text(
         self, x: float, y: float, text: str, style: TextStyle, *, align: Literal["left", "center", "right"] = "left"
@@ -134,22 +135,22 @@ class Page:
         return "…"
 
     def to_png(self, height_px: int) -> bytes:
-        """The page as a PNG file without dates or versions."""
+        """The canvas as a PNG file without dates or versions."""
         file = io.BytesIO()
         Image.fromarray(self.to_pixels(height_px)).save(file, format="PNG", compress_level=6)
         return file.getvalue()
 
     def to_pixels(self, height_px: int, *, background: str = "white") -> Picture:
-        """The page as an (H, W, 3) uint8 picture."""
+        """The canvas as an (H, W, 3) uint8 picture."""
         inches = (self.width_px / _POINTS_PER_INCH, height_px / _POINTS_PER_INCH)
         figure = Figure(figsize=inches, dpi=_POINTS_PER_INCH, facecolor=background, edgecolor="none")
-        canvas = FigureCanvasAgg(figure)
+        agg = FigureCanvasAgg(figure)
         downward = Affine2D().scale(1, -1).translate(0, height_px)
         for artist in self._artists:
             artist.set_transform(downward)
             figure.add_artist(artist)
-        canvas.draw()  # type: ignore[no-untyped-call]
-        pixels = np.asarray(canvas.buffer_rgba())[:, :, :3].copy()  # type: ignore[no-untyped-call]
+        agg.draw()  # type: ignore[no-untyped-call]
+        pixels = np.asarray(agg.buffer_rgba())[:, :, :3].copy()  # type: ignore[no-untyped-call]
         for left, top, picture in self._pictures:
             pixels[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
         return pixels
@@ -164,7 +165,7 @@ class Page:
 
     def _properties(self, style: TextStyle) -> font_manager.FontProperties:
         return font_manager.FontProperties(
-            family=list(self._families), size=style.size_px, weight="bold" if style.bold else "normal"
+            family=self._families, size=style.size_px, weight="bold" if style.bold else "normal"
         )
 
     def _drawable(self, text: str) -> str:
@@ -173,13 +174,3 @@ class Page:
         return "".join(
             letter if any(font.get_char_index(ord(letter)) for font in self._fonts) else _MISSING for letter in plain
         )
-
-
-def _installed_families() -> Sequence[str]:
-    """The page's own font, and those of a few Asian ones that this machine has."""
-    installed = set(font_manager.get_font_names())
-    return (_OWN_FAMILY, *(family for family in _FAMILIES if family in installed))
-
-
-def _font_path(family: str) -> Path:
-    return Path(font_manager.findfont(font_manager.FontProperties(family=family)))

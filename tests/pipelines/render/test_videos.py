@@ -1,4 +1,4 @@
-"""The second pass: what is drawn of which target, with which fill, and which moments are kept for the sheet."""
+"""The videos of `explain`: what is drawn of which target, with which fill, and which moments are kept for the sheet."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from vidcam.media import Seconds
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.explainer import ExplainedVideo, explain_video
 from vidcam.pipelines.explain.options import ExplainOptions
-from vidcam.pipelines.render.draw import SHEET_COLUMNS, Drawing, Stills, Video, draw_videos, video_list
-from vidcam.pipelines.render.paint import Look
+from vidcam.pipelines.render.frames import FrameRenderer, Kind, RenderStyle, ShownMap
+from vidcam.pipelines.render.sheet import SHEET_COLUMNS, SheetFrames
+from vidcam.pipelines.render.videos import Video, draw_videos, video_list
 from vidcam.render.colormap import colour_table
 from vidcam.render.overlay import Overlay, explanation_map, outline
 from vidcam.results.explanation import Explanation
@@ -94,7 +95,7 @@ class Tray:
 def trays(monkeypatch: pytest.MonkeyPatch) -> dict[str, Tray]:
     made: dict[str, Tray] = {}
     monkeypatch.setattr(Tray, "all", made, raising=False)
-    monkeypatch.setattr("vidcam.pipelines.render.draw.VideoWriter", Tray)
+    monkeypatch.setattr("vidcam.pipelines.render.videos.VideoWriter", Tray)
     return made
 
 
@@ -105,18 +106,28 @@ def _draw(
     *,
     pts: Seconds | None = None,
     fill: Fill = "black",
-    stills: Stills | None = None,
+    sheet: SheetFrames | None = None,
 ) -> None:
     moments = reel.info.pts_seconds if pts is None else pts
-    drawing = Drawing(film, reel.info, moments, reel.info.duration_seconds, Look(fill, MEAN))
-    draw_videos(drawing, reel, videos, Path("nowhere"), clock=StageTimer(), progress=silent, stills=stills)
+    draw_videos(
+        FrameRenderer(film, RenderStyle(fill, MEAN)),
+        reel,
+        videos,
+        Path("nowhere"),
+        pts_seconds=moments,
+        end_seconds=reel.info.duration_seconds,
+        clock=StageTimer(),
+        progress=silent,
+        sheet=sheet,
+    )
 
 
+KINDS: tuple[Kind, ...] = ("overlay", "map")
 VIDEOS = [
-    Video(f"{target}_{method}_{kind}", kind, target, method)
+    Video(f"{target}_{method}_{kind}", kind, ShownMap(target, method))
     for target in range(2)
     for method in METHODS
-    for kind in ("overlay", "map")
+    for kind in KINDS
 ]
 
 
@@ -131,7 +142,7 @@ def test_each_video_shows_its_own_target_method_and_kind(trays: Mapping[str, Tra
         assert tray.is_closed
         assert tray.seconds == reel.info.pts_seconds.tolist()
         for (second, frame), drawn in zip(reel.frames(), tray.frames, strict=True):
-            heat = film.source_heat(video.method, second, target=video.target).astype(np.float32)
+            heat = film.source_heat(video.map.method, second, target=video.map.target).astype(np.float32)
             if video.kind == "overlay":
                 expected = outline(Overlay(colour_table()).blend(frame, heat, view), view)
             else:
@@ -150,7 +161,7 @@ def test_a_map_is_drawn_once_for_all_kinds(trays: Mapping[str, Tray], monkeypatc
 
     monkeypatch.setattr(Film, "source_heat", source_heat)
     reel = Reel(noise_frames(9, 32, 40))
-    _draw(reel, _film(reel), VIDEOS, stills=Stills({"row": (1, "gradcam")}))
+    _draw(reel, _film(reel), VIDEOS, sheet=SheetFrames([ShownMap(1, "gradcam")]))
     assert len(asked) == len(set(asked)) == 9 * 2 * 2
 
 
@@ -159,7 +170,7 @@ def test_what_is_hidden_becomes_the_fill_by_hand(fill: Fill, trays: Mapping[str,
     reel = Reel(noise_frames(4, 32, 40))
     film = _film(reel)
     hidden = replace(film, bounds=tuple(dict.fromkeys(METHODS, (1e3, 2e3)) for _ in range(2)))  # heat 0 everywhere
-    _draw(reel, hidden, [Video("a", "map", 0, "gradcam")], fill=fill)
+    _draw(reel, hidden, [Video("a", "map", ShownMap(0, "gradcam"))], fill=fill)
     rows, columns = film.geometry.view_slices()
     for (_, frame), drawn in zip(reel.frames(), trays["a"].frames, strict=True):
         seen = frame[rows, columns]
@@ -173,7 +184,7 @@ def test_what_is_hidden_becomes_the_fill_by_hand(fill: Fill, trays: Mapping[str,
         np.testing.assert_array_equal(drawn[rows, columns], np.broadcast_to(expected[fill], seen.shape))
 
 
-# ---- stills
+# ---- sheet
 
 
 @pytest.mark.parametrize(
@@ -189,16 +200,16 @@ def test_what_is_hidden_becomes_the_fill_by_hand(fill: Fill, trays: Mapping[str,
 def test_stills_are_the_middles_of_eight_equal_parts(count: int, expected: list[int]) -> None:
     assert SHEET_COLUMNS == 8
     reel = Reel(noise_frames(count, 32, 40))
-    film, stills = _film(reel), Stills({"first": (0, "gradcam"), "second": (1, "gradcam++")})
-    _draw(reel, film, [], stills=stills)
-    assert stills.seconds == [index / 25 for index in expected]
+    film, sheet = _film(reel), SheetFrames([ShownMap(0, "gradcam"), ShownMap(1, "gradcam++")])
+    _draw(reel, film, [], sheet=sheet)
+    assert sheet.seconds == [index / 25 for index in expected]
     frames = [frame for _, frame in reel.frames()]
-    np.testing.assert_array_equal(stills.source, [frames[index] for index in expected])
-    assert list(stills.overlays) == ["first", "second"]
+    np.testing.assert_array_equal(sheet.source, [frames[index] for index in expected])
+    assert list(sheet.overlays) == list(sheet.maps)
     view = film.geometry.view_slices()
-    for row, (target, method) in stills.rows.items():
-        for index, drawn in zip(expected, stills.overlays[row], strict=True):
-            heat = film.source_heat(method, index / 25, target=target).astype(np.float32)
+    for shown, overlays in sheet.overlays.items():
+        for index, drawn in zip(expected, overlays, strict=True):
+            heat = film.source_heat(shown.method, index / 25, target=shown.target).astype(np.float32)
             picture = outline(Overlay(colour_table()).blend(frames[index], heat, view), view)
             np.testing.assert_array_equal(drawn, picture)
 
@@ -206,10 +217,10 @@ def test_stills_are_the_middles_of_eight_equal_parts(count: int, expected: list[
 def test_stills_of_large_frames_are_shrunk_by_whole_steps() -> None:
     frames = np.zeros((1, 500, 1000, 3), np.uint8)
     frames[:, ::2, ::2] = 100  # one pixel of four: their mean is 25
-    reel, stills = Reel(frames), Stills({"row": (0, "gradcam")})
-    _draw(reel, _film(reel), [], stills=stills)
-    assert stills.source[0].shape == stills.overlays["row"][0].shape == (250, 500, 3)
-    assert np.unique(stills.source[0]).tolist() == [25]
+    reel, sheet = Reel(frames), SheetFrames([ShownMap(0, "gradcam")])
+    _draw(reel, _film(reel), [], sheet=sheet)
+    assert sheet.source[0].shape == sheet.overlays[ShownMap(0, "gradcam")][0].shape == (250, 500, 3)
+    assert np.unique(sheet.source[0]).tolist() == [25]
 
 
 def test_without_stills_none_are_kept(trays: Mapping[str, Tray]) -> None:
@@ -221,15 +232,15 @@ def test_without_stills_none_are_kept(trays: Mapping[str, Tray]) -> None:
 def test_the_first_frame_shows_the_map_of_the_moment_at_which_the_window_starts(trays: Mapping[str, Tray]) -> None:
     """The window starts while frame 2 is on display: before that moment no window looks, and the map would be blank."""
     reel = Reel(noise_frames(10, 32, 40))
-    film, stills = _film(reel, start=0.1), Stills({"row": (0, "gradcam")})
-    _draw(reel, film, [Video("a", "map", 0, "gradcam")], pts=reel.info.pts_seconds[2:], stills=stills)
+    film, sheet = _film(reel, start=0.1), SheetFrames([ShownMap(0, "gradcam")])
+    _draw(reel, film, [Video("a", "map", ShownMap(0, "gradcam"))], pts=reel.info.pts_seconds[2:], sheet=sheet)
     assert not film.source_heat("gradcam", 0.08).any()
     view = film.geometry.view_slices()
     frame = next(reel.frames_at(np.array([0.08])))[1]
     heat = film.source_heat("gradcam", 0.1).astype(np.float32)
     np.testing.assert_array_equal(trays["a"].frames[0], explanation_map(frame, heat, view))
     assert trays["a"].seconds == pytest.approx([index / 25 for index in range(8)])
-    assert stills.seconds == pytest.approx([0.1, *(index / 25 for index in range(3, 10))])
+    assert sheet.seconds == pytest.approx([0.1, *(index / 25 for index in range(3, 10))])
 
 
 # ---- names
@@ -238,7 +249,7 @@ def test_the_first_frame_shows_the_map_of_the_moment_at_which_the_window_starts(
 def test_names_of_videos() -> None:
     methods = ("gradcam", "gradcam++")
     videos, files = video_list("clip", ["one", "two"], methods, ["overlay", "map"])
-    assert [(video.name, video.kind, video.target, video.method) for video in videos] == [
+    assert [(video.name, video.kind, video.map.target, video.map.method) for video in videos] == [
         ("clip_one_gradcam.mp4", "overlay", 0, "gradcam"),
         ("clip_one_gradcam_map.mp4", "map", 0, "gradcam"),
         ("clip_one_gradcam++.mp4", "overlay", 0, "gradcam++"),
@@ -362,7 +373,7 @@ def test_a_clip_that_starts_while_a_frame_is_on_display_is_scaled_from_its_start
     frames[:, 20:40, 20:40] = 250
     given: list[Seconds] = []
 
-    def contact_sheet(film: Film, stills: Stills, document: Mapping[str, Any], pts_seconds: Seconds) -> bytes:
+    def contact_sheet(film: Film, frames: SheetFrames, pts_seconds: Seconds, **_: object) -> bytes:
         given.append(pts_seconds)
         return b""
 

@@ -1,0 +1,178 @@
+"""What `render` is to do, with every option resolved and checked before the video is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidcam.errors import InputError, name_not_found
+from vidcam.pipelines.render.composition import Grid, Layout, grid_of
+from vidcam.pipelines.render.frames import RenderStyle, ShownMap
+from vidcam.pipelines.render.options import Form, RenderOptions
+from vidcam.pipelines.render.saved import open_saved
+from vidcam.render.colormap import colour_table
+from vidcam.results.explanation import GUIDED
+from vidcam.results.video import PER_WINDOW, Film
+from vidcam.system.atomic import require_free
+from vidcam.video.animation import require_quality
+from vidcam.video.encoders import Encoder, choose_encoder
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RenderRequest:
+    """One result of `render`.
+
+    Attributes:
+        film: the explanation.
+        source: where its video lies.
+        out: the file or folder to write.
+        form: its kind.
+        maps: which maps, at least one.
+        style: how they are drawn.
+        layout: where they stand in a picture.
+        span_seconds: [start, end) of the video.
+        encoder: for a video; None for other forms.
+        quality: of an animation.
+        has_sound: whether a video gets the source's sound.
+        overwrite: whether an existing result is replaced.
+        notes: what could not be had as asked, as sentences.
+    """
+
+    film: Film
+    source: str | Path
+    out: Path
+    form: Form
+    maps: tuple[ShownMap, ...]
+    style: RenderStyle
+    layout: Layout
+    span_seconds: tuple[float, float]
+    encoder: Encoder | None
+    quality: int | None
+    has_sound: bool
+    overwrite: bool
+    notes: tuple[str, ...]
+
+
+def resolve(saved: Path, out: Path, options: RenderOptions) -> RenderRequest:
+    """Read the explanation, choose what the options leave open, and check what needs no video.
+
+    Raises:
+        InputError: the file, a name or an option cannot be used.
+    """
+    form = options.form_of(out)
+    if form != "frames" or not out.is_dir():
+        require_free(out, overwrite=options.overwrite)
+    if form in {"gif", "webp"}:
+        require_quality(form, options.quality)
+    table = colour_table(options.colours)
+    film, source = open_saved(saved, options.source)
+    is_grid = options.style == "side-by-side" or form == "sheet"
+    maps = select_maps(film, options.targets, options.methods, all_of_them=is_grid)
+    layout = _layout(options, form, film.geometry.source_size, len(maps))
+    encoder, notes = _encoder(options, form, layout.size)
+    mean_rgb = (0.0, 0.0, 0.0) if film.origin is None else film.origin.mean_rgb
+    return RenderRequest(
+        film=film,
+        source=source,
+        out=out,
+        form=form,
+        maps=maps,
+        style=RenderStyle(options.fill, mean_rgb, table, options.opacity, options.has_outline),
+        layout=layout,
+        span_seconds=_span(film, options.start_seconds, options.end_seconds),
+        encoder=encoder,
+        quality=options.quality,
+        has_sound=options.has_sound,
+        overwrite=options.overwrite,
+        notes=(*options.without_effect(form), *notes),
+    )
+
+
+def select_maps(
+    film: Film, targets: Sequence[str | int], methods: Sequence[str], *, all_of_them: bool
+) -> tuple[ShownMap, ...]:
+    """The maps to show, in the order of asking; without being asked the first one, or all.
+
+    Raises:
+        NameNotFoundError: a target or a method that was not explained.
+        InputError: a guided method, or several maps where one is shown.
+    """
+    numbers = [_target_number(film, target) for target in targets] or range(len(film.labels) if all_of_them else 1)
+    maps = []
+    for number in dict.fromkeys(numbers):
+        known = film.explanations[number].methods
+        names = [_method_name(name, known) for name in methods] or (known if all_of_them else known[:1])
+        maps += [ShownMap(number, name) for name in dict.fromkeys(names)]
+    if len(maps) > 1 and not all_of_them:
+        raise InputError(
+            f"{len(maps)} maps were asked for, expected one in this style; pass --style side-by-side, or ask for one"
+        )
+    return tuple(maps)
+
+
+def _target_number(film: Film, target: str | int) -> int:
+    indices = [int(explanation.target[0]) for explanation in film.explanations]
+    text = str(target)
+    for number, label in enumerate(film.labels):
+        if text.casefold() == label.casefold() or (label != PER_WINDOW and text == str(indices[number])):
+            return number
+    raise name_not_found(
+        "target", text, film.labels, f"{', '.join(film.labels)} was explained; explain the film for it"
+    )
+
+
+def _method_name(name: str, known: Sequence[str]) -> str:
+    folded = name.strip().casefold()
+    if folded in GUIDED:
+        raise InputError(
+            f"{folded} cannot be drawn from saved maps, which do not hold what it multiplies; expected one of "
+            f"{', '.join(known)}; draw it with vidcam explain"
+        )
+    if folded not in known:
+        raise name_not_found("method", name, known, f"{', '.join(known)} was explained; explain the film by it")
+    return folded
+
+
+def _layout(options: RenderOptions, form: Form, size: tuple[int, int], count: int) -> Layout:
+    """The layout for so many maps of a video of (height, width); a sheet has its own, so that it gets a plain one."""
+    if form == "sheet":
+        return Layout(Grid(1, 1, size))
+    if options.height is not None:
+        size = (options.height, max(1, round(size[1] * options.height / size[0])))
+    beside = options.style == "side-by-side"
+    return Layout(
+        grid=grid_of(count + 1, size) if beside else Grid(1, 1, size),
+        kind="overlay" if options.style == "side-by-side" else options.style,
+        has_source=beside,
+        has_caption=options.has_caption,
+        has_bar=options.has_bar,
+        has_strip=options.has_strip,
+    )
+
+
+def _encoder(options: RenderOptions, form: Form, size: tuple[int, int]) -> tuple[Encoder | None, tuple[str, ...]]:
+    """The encoder of a video of (height, width), and sentences about what could not be had; none of other forms."""
+    if form not in {"mp4", "webm"}:
+        return None, ()
+    encoder, preset, quality = options.encoder, options.preset, options.quality
+    return choose_encoder(options.codec, form, encoder=encoder, preset=preset, quality=quality, size=size)
+
+
+def _span(film: Film, start_seconds: float | None, end_seconds: float | None) -> tuple[float, float]:
+    """The part [start, end) to draw: what was asked for, of what was explained.
+
+    Raises:
+        InputError: nothing of it was explained.
+    """
+    first, last = float(film.timeline.starts[0]), float(film.timeline.ends.max())
+    if film.origin is not None:
+        first, last = film.origin.span_seconds
+    asked = (first if start_seconds is None else start_seconds, last if end_seconds is None else end_seconds)
+    start, end = max(first, asked[0]), min(last, asked[1])
+    if not (asked[0] < asked[1] and start < end):
+        raise InputError(
+            f"nothing was explained from {asked[0]:g} to {asked[1]:g} s, expected a part of {first:g} to {last:g} s; "
+            "change the start or the end"
+        )
+    return start, end

@@ -1,0 +1,98 @@
+"""The contact sheet of an explanation: its frames, collected while drawing, and its words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from vidcam.media import Frames, Seconds
+from vidcam.pipelines.render.frames import FrameContext, ShownMap
+from vidcam.pipelines.render.summary import VideoSummary, name_maps, time_strip
+from vidcam.render.colormap import ColourTable, colour_table
+from vidcam.render.sheet import Sheet, draw_sheet
+from vidcam.results.video import PER_WINDOW, Film
+from vidcam.system.filenames import one_line
+
+SHEET_COLUMNS = 8
+SHEET_SIDE_PX = 480
+
+OWN_CLASS = "each window's top class"
+
+
+@dataclass(slots=True)
+class SheetFrames:
+    """Frames for a sheet.
+
+    Attributes:
+        maps: one for each row.
+        seconds: moments, added while drawing.
+        source: the source there, shrunk.
+        overlays: map → overlays, shrunk.
+    """
+
+    maps: Sequence[ShownMap]
+    seconds: list[float] = field(default_factory=list)
+    source: list[Frames] = field(default_factory=list)
+    overlays: dict[ShownMap, list[Frames]] = field(default_factory=dict)
+
+    def add(self, context: FrameContext) -> None:
+        """Keep a frame, shrunk."""
+        self.seconds.append(context.second)
+        self.source.append(_shrunk(context.frame))
+        for shown in self.maps:
+            self.overlays.setdefault(shown, []).append(_shrunk(context.picture("overlay", shown)))
+
+
+def sheet_seconds(pts_seconds: Seconds) -> frozenset[float]:
+    """The moments that a sheet shows, of the displayed frames (S,): the middles of at most 8 equal parts."""
+    columns = min(SHEET_COLUMNS, pts_seconds.size)
+    middles = ((np.arange(columns) + 0.5) * pts_seconds.size / columns).astype(int)
+    return frozenset(pts_seconds[middles].tolist())
+
+
+def contact_sheet(
+    film: Film,
+    frames: SheetFrames,
+    pts_seconds: Seconds,
+    *,
+    audit: Sequence[str] = (),
+    table: ColourTable | None = None,
+    span_seconds: tuple[float, float] | None = None,
+) -> bytes:
+    """The PNG of an explanation, or of a part of it.
+
+    Args:
+        film: the explanation.
+        frames: collected while drawing; their maps are the rows.
+        pts_seconds: (S,) the displayed frames.
+        audit: sentences below.
+        table: (256, 3) uint8, the colours in which the frames were drawn; None: the default ones.
+        span_seconds: the part that is shown, [start, end); None: all windows.
+    """
+    span = span_seconds or (float(film.timeline.starts[0]), float(film.timeline.ends.max()))
+    targets = tuple(dict.fromkeys(shown.target for shown in frames.maps))
+    summary = VideoSummary(film, targets[0])
+    labels = [OWN_CLASS if film.labels[target] == PER_WINDOW else film.labels[target] for target in targets]
+    foil = "" if summary.foil is None else f" rather than {summary.foil}"
+    sheet = Sheet(
+        title=one_line(film.source),
+        target=" and ".join(labels) + foil,
+        probability=summary.mean_probability if len(targets) == 1 else None,
+        model=film.model,
+        layer=film.explanations[0].layer,
+        frame_seconds=np.array(frames.seconds),
+        rows={name: frames.overlays[shown] for name, shown in name_maps(film, frames.maps).items()},
+        plain=frames.source,
+        strip=time_strip(film, frames.maps, pts_seconds, span),
+        table=colour_table() if table is None else table,
+        audit=audit,
+    )
+    return draw_sheet(sheet)
+
+
+def _shrunk(frame: Frames) -> Frames:
+    step = max(1, max(frame.shape[:2]) // SHEET_SIDE_PX)
+    return np.asarray(Image.fromarray(frame).reduce(step))

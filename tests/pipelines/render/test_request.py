@@ -1,0 +1,114 @@
+"""How `render` resolves its options: which maps, which part, and what is refused before the video is opened."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.helpers.saved import SIZE, hot_film, save_hot
+from vidcam.errors import InputError, OutputError, VidcamError
+from vidcam.pipelines.render.composition import Grid
+from vidcam.pipelines.render.frames import ShownMap
+from vidcam.pipelines.render.options import RenderOptions
+from vidcam.pipelines.render.renderer import render_film
+from vidcam.pipelines.render.request import RenderRequest, resolve, select_maps
+from vidcam.render.colormap import colour_table
+from vidcam.results.video import load_film
+
+FILM = hot_film("film.mp4", np.linspace(0.0, 2.9, 30), 3.0)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_hot(tmp_path_factory.mktemp("saved"))
+
+
+def resolved(saved: Path, out: str, **options: Any) -> RenderRequest:
+    return resolve(saved, saved.with_name(out), RenderOptions(**options))
+
+
+def test_what_is_shown_without_being_asked() -> None:
+    assert select_maps(FILM, (), (), all_of_them=False) == (ShownMap(0, "gradcam"),)
+    assert len(select_maps(FILM, (), (), all_of_them=True)) == 4
+    assert select_maps(FILM, ("PER-WINDOW",), ("GradCAM++",), all_of_them=False) == (ShownMap(1, "gradcam++"),)
+    assert select_maps(FILM, (0, "running"), ("gradcam", "gradcam"), all_of_them=False) == (ShownMap(0, "gradcam"),)
+
+
+def test_a_request_has_every_option_resolved(saved: Path) -> None:
+    request = resolved(saved, "p.mp4", colours="viridis", start_seconds=0.5, height=64, preset="fast", fill="mean")
+    assert (request.form, request.maps) == ("mp4", (ShownMap(0, "gradcam"),))
+    assert list(request.span_seconds) == pytest.approx([0.5, 1.12])
+    assert (request.layout.grid, request.layout.kind) == (Grid(1, 1, (64, 80)), "overlay")
+    assert request.encoder is not None
+    assert ("preset", "fast") in request.encoder.options
+    np.testing.assert_array_equal(request.style.table, colour_table("viridis"))
+    assert request.style.mean_rgb == (40.0, 80.0, 160.0)
+    assert Path(request.source) == saved.with_name("film.mp4")
+    assert request.notes == ("--fill has no effect on what was asked for (mp4, overlay)",)
+
+
+def test_side_by_side_has_all_maps_and_the_source(saved: Path) -> None:
+    request = resolved(saved, "p.png", style="side-by-side", has_strip=True)
+    assert len(request.maps) == 4
+    assert (request.layout.kind, request.layout.has_source, request.layout.grid.cell) == ("overlay", True, SIZE)
+    assert request.layout.grid.rows * request.layout.grid.columns >= 5
+
+
+def test_a_sheet_has_all_maps_and_no_regard_for_the_height(saved: Path) -> None:
+    request = resolved(saved, "p.png", form="sheet", height=4320)
+    assert (len(request.maps), request.encoder) == (4, None)
+    assert request.layout.grid == Grid(1, 1, SIZE)
+
+
+EARLY: list[tuple[str, dict[str, Any], str]] = [
+    ("p.avi", {}, "ends in '.avi'"),
+    ("no/p.mp4", {}, "does not exist"),
+    ("no/p", {}, "does not exist"),
+    ("film.npz.png", {"targets": ("swimming",)}, "target 'swimming' not found"),
+    ("p.mp4", {"methods": ("layercam",)}, "method 'layercam' not found"),
+    ("p.mp4", {"start_seconds": 5.0}, "nothing was explained from 5 to"),
+    ("p.mp4", {"encoder": "x264"}, "encoder is 'x264'"),
+    ("p.webm", {"codec": "h264"}, "does not go into a .webm"),
+    ("p.mp4", {"quality": 52}, "quality is 52"),
+    ("p.gif", {"quality": 3}, "quality is 3"),
+    ("p.webp", {"quality": 101}, "quality is 101"),
+    ("p.png", {"colours": "jett"}, "colour map 'jett' not found"),
+    ("folder", {}, "is a folder"),
+]
+
+
+@pytest.mark.parametrize("case", EARLY, ids=lambda case: f"{case[0]} {case[1]}")
+def test_what_needs_no_video_is_refused_before_it_is_opened(
+    case: tuple[str, dict[str, Any], str], saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def touched(*_: object, **__: object) -> None:
+        pytest.fail("the video was opened or hashed")
+
+    for place in ("open_video", "sampled_sha256"):
+        monkeypatch.setattr(f"vidcam.pipelines.render.saved.{place}", touched)
+    name, options, sentence = case
+    if name == "folder":
+        name = "p.mp4"
+        (tmp_path / name).mkdir()
+    with pytest.raises(VidcamError, match=sentence.replace(".", r"\.")):
+        render_film(saved, tmp_path / name, options=RenderOptions(**options))
+
+
+def test_what_is_there_is_refused_before_the_explanation_is_read(tmp_path: Path) -> None:
+    (tmp_path / "p.mp4").write_text("mine")
+    with pytest.raises(OutputError, match=r"p\.mp4' exists already; expected a new name"):
+        render_film(tmp_path / "nowhere.npz", tmp_path / "p.mp4")
+
+
+def test_pictures_that_are_too_large_are_refused_before_the_video_is_opened(saved: Path, tmp_path: Path) -> None:
+    film = load_film(saved)
+    wide = tmp_path / "wide.npz"
+    dataclasses.replace(film, geometry=dataclasses.replace(film.geometry, source_size=(100, 20_000))).save(wide)
+    for name in ("p.mp4", "p.gif", "p.png"):
+        with pytest.raises(InputError, match=r"the pictures would have 20000 × 100 pixels, expected at most 16384"):
+            render_film(wide, tmp_path / name, options=RenderOptions(source=saved.with_name("film.mp4")))
+    assert list(tmp_path.iterdir()) == [wide]
