@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,15 +21,11 @@ from vidcam.models.optimise import Precision, optimised
 from vidcam.pipelines.explain.explainer import Explainer
 from vidcam.pipelines.explain.options import DEFAULT_BATCH, ExplainOptions
 from vidcam.pipelines.layout import reshape_of
-from vidcam.pipelines.render.compose import Composition
-from vidcam.pipelines.render.options import RenderOptions
-from vidcam.pipelines.render.shown import chosen
 from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import grey_input
 from vidcam.results.explanation import Explanation
-from vidcam.results.video import load_film
-from vidcam.sampling import Window, plan_windows
-from vidcam.video.reader import VideoReader, open_video
+from vidcam.sampling import plan_windows
+from vidcam.video.reader import open_video
 
 __all__ = ["METHODS", "NEUTRAL_METHODS", "PAIR_METHODS", "Precision", "grey_input", "guided_saliency"]
 
@@ -57,20 +53,11 @@ def view_of(model: Model, source: Path, start_seconds: float) -> View:
     spec = model.spec
     with open_video(source) as reader:
         window, *_ = plan_windows(reader.info, frames=spec.frames, fps=spec.fps, clip_start_seconds=start_seconds)
-        clip = next(window_inputs(reader, [window], model))[None]
+        geometry = spec.geometry(reader.info.size)
+        clip = next(window_tensors(reader, (window,), spec, geometry))[None]
         frames = np.stack([frame for _, frame in reader.frames_at(window.times)])
-        rows, columns = spec.geometry(reader.info.size).view_slices()
+        rows, columns = geometry.view_slices()
     return View(clip, frames[:, rows, columns], window.times)
-
-
-def windows_of(reader: VideoReader, model: Model, *, overlap: float = 0.5) -> Sequence[Window]:
-    """All windows of a video."""
-    return plan_windows(reader.info, frames=model.spec.frames, fps=model.spec.fps, overlap=overlap)
-
-
-def window_inputs(reader: VideoReader, windows: Sequence[Window], model: Model) -> Generator[Tensor, None, None]:
-    """The model's input for each window, (3, T, H, W)."""
-    return window_tensors(reader, windows, model.spec, model.spec.geometry(reader.info.size))
 
 
 def faster(model: Model, layer: str, precision: Precision = "float32") -> nn.Module:
@@ -102,15 +89,3 @@ def explain_video(model: Model, source: Path, out: Path, *, overlap: float = 0.5
     """An overlay MP4 by gradcam++ and its data; stage → seconds."""
     options = ExplainOptions(methods=("gradcam++",), overlap=overlap, overwrite=True)
     return Explainer(model, options).explain(source, out).stage_seconds
-
-
-def render_options(*, style: str = "overlay", strip: bool = False) -> RenderOptions:
-    """How videos are drawn here."""
-    return RenderOptions(style=style, has_strip=strip, overwrite=True)  # type: ignore[arg-type]
-
-
-def picture_of(saved: Path, reader: VideoReader, options: RenderOptions) -> Callable[[float, Frames], Frames]:
-    """What draws one frame of a saved explanation: (seconds, frame) → picture."""
-    film, info = load_film(saved), reader.info
-    shown = chosen(film, (), (), all_of_them=False)
-    return Composition(film, shown, options, info.pts_seconds, info.duration_seconds).picture

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import click
 
+from scripts.bench import maps
+from scripts.bench.cases import CASES
 from scripts.bench.fuzz import fuzz
 from scripts.bench.long_video import long_video
 from scripts.bench.memory import memory
 from scripts.bench.odd_files import odd_files
 from scripts.bench.reach import reach
 from scripts.bench.report import table_lines
-from scripts.bench.results import results
+from scripts.bench.results import NETWORKS, results
 from scripts.bench.score import score
+from scripts.library import NEUTRAL_METHODS, PAIR_METHODS
 
 
 @click.group()
@@ -35,26 +38,20 @@ for command in (fuzz, long_video, memory, odd_files, reach, results, score):
 @click.option("--weights", type=click.Choice(["pretrained", "random"]), default="pretrained", show_default=True)
 def cost(*, name: str, batch: int, runs: int, layer: str | None, methods: tuple[str, ...], weights: str) -> None:
     """Methods with their audit, over a plain forward pass without gradients at the same batch."""
-    from scripts.bench import maps
-    from scripts.library import NEUTRAL_METHODS, PAIR_METHODS
-
     chosen = methods or (*PAIR_METHODS, *NEUTRAL_METHODS)
     table = maps.cost(name, batch, runs, layer=layer, methods=chosen, weights=weights)
     click.echo("\n".join(table_lines(table.document())))
 
 
 @bench.command()
-@click.option("--size", "names", multiple=True, help="Repeatable: '340 × 256', '1920 × 1080', '3840 × 2160'.")
-@click.option("--style", "styles", multiple=True, default=("overlay",), show_default=True)
-@click.option("--strip", is_flag=True)
-@click.option("--runs", default=5, show_default=True)
-def render(*, names: tuple[str, ...], styles: tuple[str, ...], strip: bool, runs: int) -> None:
-    """Frames a second of `render`, beside plain decoding and encoding."""
-    from scripts.bench.by_hand import SIZES, drawing
-
-    for name in names or SIZES:
-        for style in styles:
-            click.echo("\n".join(table_lines(drawing(name, runs, style=style, strip=strip).document())))
+@click.argument("name", type=click.Choice(list(CASES)))
+@click.option("--network", "networks", multiple=True, default=NETWORKS, show_default=True)
+@click.option("--runs", type=int, help="Default: as many as the case needs.")
+def case(name: str, networks: tuple[str, ...], runs: int | None) -> None:
+    """One case of `results` in this environment, beside the tools that it has; writes nothing."""
+    found = CASES[name].run(networks, runs or CASES[name].runs)
+    lines = [line for table in found for line in table_lines(table.document())] if isinstance(found, list) else [found]
+    click.echo("\n".join(map(str, lines)))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ import vidcam
 from scripts.bench.peers import TOOLS
 from scripts.bench.timing import Table, Work, interleaved
 from scripts.bench.videos import FPS, SMALL, make_minutes, make_video, save_maps, transcode
-from scripts.library import explain_video, render_options
+from scripts.library import explain_video
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.spec import MeanCube
@@ -95,13 +95,13 @@ class ByHand:
         ]
 
 
-def drawing(name: str, runs: int, *, style: str = "overlay", strip: bool = False) -> Table:
+def drawing(name: str, runs: int) -> Table:
     """`render` from saved maps, beside decoding and encoding alone, and moviepy's writer; a size's name."""
     size, count = SIZES[name]
     with tempfile.TemporaryDirectory() as folder:
         source = make_video(Path(folder) / "video.mp4", count, size)
         saved, out = save_maps(source, count, size), partial(source.with_name)
-        options = render_options(style=style, strip=strip)
+        options = vidcam.RenderOptions(overwrite=True)
         works: dict[str, Work] = {
             "decode and encode, nothing drawn": partial(transcode, source, out("plain.mp4")),
             "vidcam render": partial(vidcam.render_film, saved, out("out.mp4"), options=options),
@@ -111,7 +111,7 @@ def drawing(name: str, runs: int, *, style: str = "overlay", strip: bool = False
         rows = interleaved(works, runs, units=dict.fromkeys(works, count))
     for one in rows.values():
         one.more["frames a second"] = round(1 / one.seconds[1], 1)
-    return Table(f"Drawing alone, {name}", f"Seconds a frame; {style}.", rows, runs=runs)
+    return Table(f"Drawing alone, {name}", "Seconds a frame.", rows, runs=runs)
 
 
 def _rewrite(source: Path, out: Path, size: tuple[int, int]) -> None:

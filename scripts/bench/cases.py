@@ -10,7 +10,7 @@ from typing import Any
 from scripts.bench import maps
 from scripts.bench.access import random_access
 from scripts.bench.agreement import agreement
-from scripts.bench.by_hand import drawing, whole_video
+from scripts.bench.by_hand import SIZES, drawing, whole_video
 from scripts.bench.exactness import exactness
 from scripts.bench.scaling import scaling
 from scripts.bench.score import scoring
@@ -34,7 +34,7 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "agreement": Case(lambda _, __: agreement(), 1),
         "exactness": Case(lambda names, _: exactness(names), 1),
         "random": Case(lambda _, runs: random_access(runs), 9),
-        "render": Case(lambda _, runs: [drawing(size, runs) for size in ("340 × 256", "1920 × 1080")], 5),
+        "render": Case(lambda _, runs: [drawing(size, runs) for size in SIZES], 5),
         "score": Case(lambda names, _: [scoring(names[0], 6)], 1),
         "film-30s": Case(lambda names, runs: [whole_video(names[-1], 30, runs)], 1),
         "film-10min": Case(lambda _, runs: [whole_video("tiny_r3d", 600, runs)], 1),

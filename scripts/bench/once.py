@@ -72,14 +72,10 @@ def render(saved: Path, out: Path) -> None:
 @click.argument("manifest", type=PATH)
 @click.argument("out", type=PATH)
 def score(manifest: Path, out: Path) -> None:
-    """`score` with a small network; a line for each clip."""
-    import torch
-
+    """`score` with tiny_r3d; a line for each clip."""
     import vidcam
-    from scripts.bench.score import small_model
 
-    torch.set_num_threads(1)
-    vidcam.score_clips(manifest, out, model=small_model(), progress=lambda stage, *_: print(stage, flush=True))
+    vidcam.score_clips(manifest, out, model="tiny_r3d", progress=lambda stage, *_: print(stage, flush=True))
     _print_peak()
 
 

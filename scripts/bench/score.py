@@ -15,13 +15,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
 import click
-import torch
-from torch import Tensor, nn
 
 import vidcam
 from scripts.bench.processes import once_command
@@ -30,7 +27,6 @@ from scripts.bench.videos import make_set
 from scripts.library import BATCH, faster, grey_input
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
-from vidcam.spec import ModelSpec, Scaling
 
 SMALL = (32, 32)
 """(height, width) of the videos of large sets."""
@@ -141,27 +137,3 @@ def _killed(command: Sequence[str], *, after: int, moments: random.Random) -> in
         time.sleep(moments.uniform(0.0, 0.05))
         os.kill(process.pid, signal.SIGKILL)
     return scored
-
-
-class SmallNet(nn.Module):
-    """Two convolutions on 8 frames of 24 × 24."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.features = nn.Sequential(nn.Conv3d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv3d(8, 16, 3, 2, 1), nn.ReLU())
-        self.head = nn.Linear(16, 5)
-
-    def forward(self, clip: Tensor) -> Tensor:
-        """(N, 3, 8, 24, 24) → (N, 5)."""
-        scores: Tensor = self.head(self.features(clip).mean(dim=(2, 3, 4)))
-        return scores
-
-
-def small_model() -> Model:
-    """Random, the same every time."""
-    with torch.random.fork_rng(devices=()):
-        torch.default_generator.manual_seed(0)
-        network = SmallNet().eval()
-    scaling = Scaling((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
-    spec = ModelSpec("small", 8, Fraction(25), (24, 24), (24, 24), scaling, 5, "features.3")
-    return Model(spec, network, ("a", "b", "c", "d", "e"), "random (seed 0)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,11 @@ def test_the_shortcut_for_large_networks_is_measured_against_three_derivatives()
 
 def test_a_tool_that_is_not_installed_is_a_cell_of_the_table() -> None:
     case = agreement.Case("none", torch.nn.Identity(), torch.zeros(1, 3, 2, 4, 4), "", 0, {})
-    tool = Tool("absent", ("gradcam",), lambda *_: importlib.import_module("no_such_tool"))
+
+    def absent(*_: object) -> Any:
+        return importlib.import_module("no_such_tool")
+
+    tool = Tool("absent", ("gradcam",), absent)
     truth = agreement.Truth({}, None)
     missing = "**ModuleNotFoundError: No module named 'no_such_tool'**"
     assert agreement.compare(tool, "gradcam", case, truth) == missing

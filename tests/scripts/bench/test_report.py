@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -22,7 +24,7 @@ def test_a_ratio_is_of_one_round_and_for_one_unit() -> None:
 
 def test_works_take_turns_and_each_round_begins_with_another() -> None:
     order: list[str] = []
-    rows = interleaved({name: lambda name=name: order.append(name) for name in "abc"}, 3)
+    rows = interleaved({name: partial(order.append, name) for name in "abc"}, 3)
     assert "".join(order) == "abc" + "abc" + "bca" + "cab"
     assert rows["a"].ratio == (1.0, 1.0, 1.0)
 

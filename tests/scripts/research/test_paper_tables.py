@@ -42,7 +42,7 @@ def test_the_page_holds_every_table_and_claim(summary: dict[str, Any]) -> None:
 
 
 def test_a_claim_is_judged_by_its_test(summary: dict[str, Any]) -> None:
-    pair = paper_tables.pair_of(summary, "gradcam++", "gradcam")
+    pair: Any = paper_tables.pair_of(summary, "gradcam++", "gradcam")
     for p_value, log_mean, verdict in (
         (0.001, 0.2, "holds"),
         (0.001, -0.2, "the opposite holds"),
