@@ -1,6 +1,6 @@
 """Damaged files end as a result, with or without a warning, or as an error of ours: never in any other way.
 
-`scripts/fuzz` does the same with thousands.
+`scripts/run bench fuzz` does the same with thousands.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DECORD_SEEDS = 50
 def told(outcomes: list[Outcome]) -> str:
     """What to run to see each bad outcome again."""
     return "\n".join(
-        f"{outcome.kind}: scripts/fuzz --seed {outcome.case.seed} --container {outcome.case.container}\n{outcome.text}"
+        f"{outcome.kind}: scripts/run bench fuzz --seed {outcome.case.seed} --container {outcome.case.container}\n{outcome.text}"
         for outcome in outcomes
     )
 

@@ -139,7 +139,7 @@ def test_no_other_folder_is_importable_under_vidcam(folder: str) -> None:
     "script",
     [
         ".ci/run",
-        *(f"scripts/{name}" for name in ("setup", "demo", "test", "check", "odd_files", "benchmark", "motion_set")),
+        *(f"scripts/{name}" for name in ("setup", "demo", "test", "check", "run")),
     ],
 )
 def test_scripts_can_be_run_and_parse(script: str) -> None:

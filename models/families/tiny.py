@@ -1,4 +1,4 @@
-"""The two models that are shipped: trained on the motion set by `scripts/train_tiny`, there without any download."""
+"""The two models that are shipped: trained on the motion set by `scripts/run research.train_tiny`, there without any download."""
 
 from __future__ import annotations
 

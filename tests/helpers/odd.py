@@ -1,7 +1,7 @@
 """Odd, but legitimate or merely damaged, media files: each is made here, from flat grey frames of known levels.
 
 `ODD` maps the name of a file to what makes it; `level(index)` is the grey of its index-th frame, so that any codec
-keeps frames apart. `scripts/odd_files` shows what becomes of them; the tests say what must.
+keeps frames apart. `scripts/run bench odd-files` shows what becomes of them; the tests say what must.
 """
 
 from __future__ import annotations

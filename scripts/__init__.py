@@ -1,0 +1,1 @@
+"""What is run from a checkout beside the library: measurements, research, figures of the documentation."""

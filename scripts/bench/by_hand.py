@@ -1,0 +1,127 @@
+"""Cases about whole videos: to an overlay MP4, and drawing alone, beside what one writes with the other tools.
+
+By hand: PyAV used plainly, torchcam on windows that do not overlap, matplotlib's colours, moviepy's writer. All decode
+with the FFmpeg of PyAV's wheel.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import av
+import matplotlib as mpl
+import numpy as np
+import torch
+from torch.nn import functional
+
+import vidcam
+from scripts.bench.peers import TOOLS
+from scripts.bench.timing import Table, Work, interleaved
+from scripts.bench.videos import FPS, SMALL, make_minutes, make_video, save_maps, transcode
+from scripts.library import explain_video
+from vidcam.models.model import Model
+from vidcam.models.registry import load_model
+from vidcam.spec import MeanCube
+
+SIZES: Mapping[str, tuple[tuple[int, int], int]] = MappingProxyType(
+    {"340 × 256": (SMALL, 250), "1920 × 1080": ((1080, 1920), 50), "3840 × 2160": ((2160, 3840), 40)}
+)
+"""Name → (height, width), frames."""
+
+
+def whole_video(name: str, seconds: int, runs: int) -> Table:
+    """A whole video to an overlay MP4: vidcam as it is called, and by hand; one run has no untimed round first."""
+    is_tiny = name == "tiny_r3d"
+    model = load_model(name, device="cpu", weights="pretrained" if is_tiny else "random")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "video.mp4"
+        source = make_minutes(path, seconds // 60) if seconds >= 60 else make_video(path, seconds * FPS)
+        side_by_side = partial(explain_video, model, source, path.with_name("none"), overlap=0.0)
+        by_half = partial(explain_video, model, source, path.with_name("half"))
+        by_hand = partial(ByHand(model).explain, source, path.with_name("hand.mp4"))
+        works: dict[str, Work] = {
+            "by hand: PyAV, torchcam, matplotlib, moviepy; windows side by side": by_hand,
+            "vidcam explain, windows side by side": side_by_side,
+            "vidcam explain, windows overlap by half (the default)": by_half,
+        }
+        rows = interleaved(works, 0 if runs == 1 else runs)
+    length = f"{seconds} s" if seconds < 60 else f"{seconds // 60} min"
+    weights = "The small network that is shipped, as a large one takes an hour." if is_tiny else "Random weights."
+    note = f"Seconds for the film, 340 × 256 at 25 frames a second; gradcam++, overlay MP4. {weights}"
+    return Table(f"{name}: a film of {length} to MP4", note, rows, runs=runs)
+
+
+class ByHand:
+    """As the other tools' documentation puts it together; windows do not overlap."""
+
+    def __init__(self, model: Model) -> None:
+        self._spec, self._colours = model.spec, mpl.colormaps["jet"]
+        network = model.module.to(memory_format=torch.contiguous_format).eval()
+        self._cam = TOOLS["torchcam"].call_on(network, str(model.spec.layer), "gradcam++")
+        self._step = 1 if model.spec.fps is None else round(FPS / model.spec.fps)
+
+    def explain(self, source: Path, out: Path) -> None:
+        """A video to an overlay MP4."""
+        writer, length = _moviepy_writer(out, SMALL), self._spec.frames * self._step
+        with av.open(str(source)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            frames = (frame.to_ndarray(format="rgb24") for frame in container.decode(stream))
+            while window := list(islice(frames, length)):
+                for frame in self._overlaid(window + [window[-1]] * (length - len(window)))[: len(window)]:
+                    writer.write_frame(frame)
+        writer.close()
+
+    def _overlaid(self, window: list[np.ndarray]) -> list[np.ndarray]:
+        scaling = self._spec.scaling
+        assert not isinstance(scaling.mean, MeanCube)
+        frames = torch.from_numpy(np.stack(window[:: self._step])).permute(0, 3, 1, 2).float()
+        shown = functional.interpolate(frames, self._spec.crop_size, mode="bilinear")
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (scaling.mean, scaling.std))
+        volume = torch.from_numpy(self._cam(((shown - mean) / std).transpose(0, 1)[None].contiguous())).float()
+        volume = (volume - volume.min()) / (volume.max() - volume.min()).clamp(min=1e-9)
+        heat = functional.interpolate(volume[None], (len(window), *SMALL), mode="trilinear")[0, 0].numpy()
+        return [
+            (0.5 * frame + 127.5 * self._colours(plane)[..., :3]).astype(np.uint8)
+            for frame, plane in zip(window, heat, strict=True)
+        ]
+
+
+def drawing(name: str, runs: int) -> Table:
+    """`render` from saved maps, beside decoding and encoding alone, and moviepy's writer; a size's name."""
+    size, count = SIZES[name]
+    with tempfile.TemporaryDirectory() as folder:
+        source = make_video(Path(folder) / "video.mp4", count, size)
+        saved, out = save_maps(source, count, size), partial(source.with_name)
+        options = vidcam.RenderOptions(overwrite=True)
+        works: dict[str, Work] = {
+            "decode and encode, nothing drawn": partial(transcode, source, out("plain.mp4")),
+            "vidcam render": partial(vidcam.render_film, saved, out("out.mp4"), options=options),
+        }
+        if importlib.util.find_spec("moviepy"):
+            works["PyAV, moviepy's writer, nothing drawn"] = partial(_rewrite, source, out("moviepy.mp4"), size)
+        rows = interleaved(works, runs, units=dict.fromkeys(works, count))
+    for one in rows.values():
+        one.more["frames a second"] = round(1 / one.seconds[1], 1)
+    return Table(f"Drawing alone, {name}", "Seconds a frame.", rows, runs=runs)
+
+
+def _rewrite(source: Path, out: Path, size: tuple[int, int]) -> None:
+    writer = _moviepy_writer(out, size)
+    with av.open(str(source)) as container:
+        for frame in container.decode(video=0):
+            writer.write_frame(frame.to_ndarray(format="rgb24"))
+    writer.close()
+
+
+def _moviepy_writer(out: Path, size: tuple[int, int]) -> Any:
+    made: Any = importlib.import_module("moviepy.video.io.ffmpeg_writer").FFMPEG_VideoWriter
+    return made(str(out), (size[1], size[0]), FPS)

@@ -1,0 +1,69 @@
+"""A Markdown table of odd files, and what each decoder makes of them: frames, times, rotation, outcome.
+
+Without arguments the files are synthetic (`tests/helpers/odd.py`) and deleted again; `--keep` leaves them in a folder.
+Given files or folders, the table is of those.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from scripts.markdown import table
+from tests.helpers.odd import ODD
+from vidcam.errors import VidcamError
+from vidcam.video.decord_reader import decord_seconds
+from vidcam.video.reader import open_video
+
+MEDIA = (".avi", ".gif", ".mkv", ".mov", ".mp4", ".mpg", ".ts", ".webm")
+HEADER = ("file", "decoder", "frames", "first s", "last s", "rotation", "outcome")
+
+
+@click.command("odd-files")
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--keep", type=click.Path(path_type=Path), metavar="FOLDER", help="Make the synthetic files here.")
+def odd_files(paths: tuple[Path, ...], keep: Path | None) -> None:
+    """What both decoders make of odd files, or of the files and folders that are given."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        given = [file for path in paths for file in _inside(path)]
+        files = given or [make(folder / name) for name, make in ODD.items()]
+        rows = [(path.name, *row) for path in files for row in (_row(path), _decord_row(path))]
+    click.echo("\n".join(table(HEADER, rows)))
+
+
+def _inside(path: Path) -> list[Path]:
+    return sorted(file for file in path.iterdir() if file.suffix.lower() in MEDIA) if path.is_dir() else [path]
+
+
+def _row(path: Path) -> tuple[str, ...]:
+    try:
+        with open_video(path) as reader:
+            read, info = sum(1 for _ in reader.frames()), reader.info
+            all_read = "all read" if read == info.frame_count else f"{read} read"
+            outcome = "; ".join([all_read, *reader.notes])
+            first, last = (f"{info.pts_seconds[index]:.3f}" for index in (0, -1))
+            return (info.decoder, str(info.frame_count), first, last, str(info.rotation_degrees), outcome)
+    except VidcamError as exc:
+        return ("", "", "", "", "", f"refused: {exc}")
+
+
+def _decord_row(path: Path) -> tuple[str, ...]:
+    """What decord says by itself, and whether that is what PyAV reads."""
+    import decord
+
+    try:
+        film = decord.VideoReader(str(path), num_threads=1)
+        seconds = decord_seconds(film)
+        zero = float(film.get_frame_timestamp(0)[0])
+    except Exception as exc:  # its own errors and RuntimeError; nothing else matters in a table
+        return ("decord", "", "", "", "", f"does not open it: {str(exc).splitlines()[0].rpartition('] ')[2][:60]}")
+    figures = ("decord", str(len(film)), f"{zero:.5g}", f"{zero + seconds[-1]:.5g}")
+    try:
+        with open_video(path, decoder="decord") as reader:
+            return (*figures, str(reader.info.rotation_degrees), "same")
+    except VidcamError as exc:
+        return (*figures, "", f"refused: {str(exc).partition(', for ')[0]}")

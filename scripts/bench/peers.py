@@ -1,0 +1,131 @@
+"""Other tools behind one seam, each used as its own documentation says, and vidcam beside them.
+
+`Tool.prepare(network, layer, method, target)` builds what a user would build once; the callable it returns is what a
+user would call on each clip, and gives the map as the tool gives it, as numpy.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import importlib.metadata
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import vidcam
+from scripts.library import METHODS, guided_saliency
+
+Map = NDArray[np.floating[Any]]
+Call = Callable[[Tensor], Map]
+Prepare = Callable[[nn.Module, str, str, int], Call]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One tool.
+
+    Attributes:
+        name: of the package.
+        methods: what it offers among those compared, under our names.
+        prepare: (network, layer, method, target) → what is called on a clip (1, C, T, H, W); the map (1, t, h, w).
+        enlarge: of a tool that gives maps at the input's size (T, H, W) only, its own way there from the layer's grid.
+    """
+
+    name: str
+    methods: tuple[str, ...]
+    prepare: Prepare
+    enlarge: Callable[[Map, tuple[int, ...]], Map] | None = None
+
+    @property
+    def title(self) -> str:
+        """Name and version."""
+        return f"{self.name} {importlib.metadata.version(self.name)}"
+
+    def call_on(self, network: nn.Module, layer: str, method: str, target: int = 0) -> Call:
+        """What is called on a clip; of a copy of the network, as some tools leave hooks on it, and without warnings."""
+        call = self.prepare(copy.deepcopy(network), layer, method, target)
+
+        def quietly(clip: Tensor) -> Map:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return call(clip)
+
+        return quietly
+
+
+def _vidcam(network: nn.Module, layer: str, method: str, target: int) -> Call:
+    if method == "guided":
+        return lambda clip: guided_saliency(network, clip, target)
+    return lambda clip: vidcam.explain(network, clip, layer=layer, methods=[method], target=target).volumes[method]
+
+
+def _grad_cam(network: nn.Module, layer: str, method: str, target: int) -> Call:
+    package: Any = importlib.import_module("pytorch_grad_cam")
+    if method == "guided":
+        guided = package.GuidedBackpropReLUModel(model=network, device="cpu")
+        return lambda clip: np.asarray(guided(clip.clone(), target_category=target))
+    output: Any = importlib.import_module("pytorch_grad_cam.utils.model_targets").ClassifierOutputTarget
+    kinds = {"gradcam": "GradCAM", "gradcam++": "GradCAMPlusPlus", "layercam": "LayerCAM", "hirescam": "HiResCAM"}
+    cam = getattr(package, kinds[method])(model=network, target_layers=[network.get_submodule(layer)])
+    return lambda clip: np.asarray(cam(input_tensor=clip, targets=[output(target)] * clip.shape[0]))
+
+
+def _splines(volume: Map, size: tuple[int, ...]) -> Map:
+    """grad-cam's: min-max, cubic splines, what they overshoot below zero cut off, min-max."""
+    scale: Any = importlib.import_module("pytorch_grad_cam.utils.image").scale_cam_image
+    return np.asarray(scale(np.maximum(scale(volume[None], size[::-1]), 0))[0])
+
+
+def _torchcam(network: nn.Module, layer: str, method: str, target: int) -> Call:
+    kinds = {"gradcam": "GradCAM", "gradcam++": "GradCAMpp", "layercam": "LayerCAM"}
+    package: Any = importlib.import_module("torchcam.methods")
+    extractor = getattr(package, kinds[method])(network, network.get_submodule(layer))
+    return lambda clip: np.asarray(extractor(target, network(clip))[0].numpy())
+
+
+def _captum(network: nn.Module, layer: str, method: str, target: int) -> Call:
+    package: Any = importlib.import_module("captum.attr")
+    if method == "guided":
+        guided = package.GuidedBackprop(network)
+        return lambda clip: np.asarray(guided.attribute(clip.clone().requires_grad_(), target=target).detach())
+    cam = package.LayerGradCam(network, network.get_submodule(layer))
+    return lambda clip: np.asarray(cam.attribute(clip, target=target, relu_attributions=True)[:, 0].detach())
+
+
+def _medcam(network: nn.Module, layer: str, method: str, target: int) -> Call:
+    package: Any = importlib.import_module("medcam.medcam_inject")
+    backend = {"gradcam": "gcam", "gradcam++": "gcampp", "guided": "gbp"}[method]
+    injected = package.inject(network, backend=backend, layer=layer, label=target)
+
+    def call(clip: Tensor) -> Map:
+        injected(clip.clone())
+        return np.asarray(injected.get_attention_map()[:, 0])
+
+    return call
+
+
+TOOLS: Mapping[str, Tool] = MappingProxyType(
+    {
+        tool.name: tool
+        for tool in (
+            Tool("vidcam", (*METHODS, "guided"), _vidcam),
+            Tool("grad-cam", ("gradcam", "gradcam++", "layercam", "hirescam", "guided"), _grad_cam, _splines),
+            Tool("torchcam", ("gradcam", "gradcam++", "layercam"), _torchcam),
+            Tool("captum", ("gradcam", "guided"), _captum),
+            Tool("medcam", ("gradcam", "gradcam++", "guided"), _medcam),
+        )
+    }
+)
+
+
+def installed_peers() -> list[Tool]:
+    """The other tools that this environment has."""
+    here = {found.metadata["Name"].casefold() for found in importlib.metadata.distributions()}
+    return [tool for tool in TOOLS.values() if tool.name != "vidcam" and tool.name in here]

@@ -1,0 +1,1 @@
+"""Draw the figures of the documentation: `python -m scripts.figures --help`."""

@@ -1,0 +1,27 @@
+"""Draw the figures of the documentation: `python -m scripts.figures` for all, or name some."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from scripts.figures.methods import draw_methods, draw_neutral
+from scripts.figures.motion import draw_motion
+from scripts.figures.styles import draw_styles
+
+FIGURES = {"methods": draw_methods, "neutral": draw_neutral, "styles": draw_styles, "motion": draw_motion}
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(FIGURES)))
+@click.option("--out", default="docs", show_default=True, type=click.Path(path_type=Path), help="Folder to write to.")
+def figures(names: tuple[str, ...], out: Path) -> None:
+    """Write the JPEGs of NAMES and print the numbers that the pages state about them."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in names or FIGURES:
+        FIGURES[name](out)
+
+
+if __name__ == "__main__":
+    figures()

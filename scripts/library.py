@@ -1,0 +1,91 @@
+"""The calls of the library that are not its public face, in one place: where it changes, this file follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import vidcam
+from vidcam.cam.methods import METHODS, NEUTRAL_METHODS, PAIR_METHODS
+from vidcam.cam.saliency import guided_saliency
+from vidcam.errors import InputError
+from vidcam.media import Frames
+from vidcam.models.model import Model
+from vidcam.models.optimise import Precision, optimised
+from vidcam.pipelines.explain.explainer import Explainer
+from vidcam.pipelines.explain.options import DEFAULT_BATCH, ExplainOptions
+from vidcam.pipelines.layout import reshape_of
+from vidcam.pipelines.windows import window_tensors
+from vidcam.preprocess import grey_input
+from vidcam.results.explanation import Explanation
+from vidcam.sampling import plan_windows
+from vidcam.video.reader import open_video
+
+__all__ = ["METHODS", "NEUTRAL_METHODS", "PAIR_METHODS", "Precision", "grey_input", "guided_saliency"]
+
+BATCH = DEFAULT_BATCH["cpu"]
+"""Windows of one forward pass on a CPU."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """One window of a video.
+
+    Attributes:
+        clip: the model's input, (1, 3, T, H, W).
+        frames: the model's view in the source's pixels, (T, H', W', 3) uint8.
+        seconds: (T,) when they are displayed.
+    """
+
+    clip: Tensor
+    frames: Frames
+    seconds: NDArray[np.float64]
+
+
+def view_of(model: Model, source: Path, start_seconds: float) -> View:
+    """The window that starts there."""
+    spec = model.spec
+    with open_video(source) as reader:
+        window, *_ = plan_windows(reader.info, frames=spec.frames, fps=spec.fps, clip_start_seconds=start_seconds)
+        geometry = spec.geometry(reader.info.size)
+        clip = next(window_tensors(reader, (window,), spec, geometry))[None]
+        frames = np.stack([frame for _, frame in reader.frames_at(window.times)])
+        rows, columns = geometry.view_slices()
+    return View(clip, frames[:, rows, columns], window.times)
+
+
+def faster(model: Model, layer: str, precision: Precision = "float32") -> nn.Module:
+    """The copy of the network that `explain` and `score` run."""
+    return optimised(model, [layer], precision=precision)[0].module
+
+
+def explainer(model: Model, layer: str, methods: Sequence[str]) -> Callable[..., Explanation]:
+    """Maps of clips, (clip, target=None) → explanation; what the model does on a flat grey clip is seen once."""
+    reshape = reshape_of(model.spec)
+    grey = vidcam.look_at_neutral(model.module, grey_input(model.spec), layer=layer, reshape=reshape)
+    return partial(vidcam.explain, model.module, layer=layer, methods=methods, reshape=reshape, neutral=grey)
+
+
+def cheap_methods(network: nn.Module, layer: str, clip: Tensor) -> tuple[str, ...]:
+    """The methods that one forward and one backward pass serve, as far as the layer has them."""
+
+    def is_possible(method: str) -> bool:
+        try:
+            vidcam.explain(network, clip, layer=layer, methods=[method], target=0)
+        except InputError:
+            return False
+        return True
+
+    return tuple(name for name in (*PAIR_METHODS, "cam") if is_possible(name))
+
+
+def explain_video(model: Model, source: Path, out: Path, *, overlap: float = 0.5) -> Mapping[str, float]:
+    """An overlay MP4 by gradcam++ and its data; stage → seconds."""
+    options = ExplainOptions(methods=("gradcam++",), overlap=overlap, overwrite=True)
+    return Explainer(model, options).explain(source, out).stage_seconds

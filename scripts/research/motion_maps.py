@@ -1,0 +1,94 @@
+"""Maps of motion clips by every method, beside controls that know nothing and the answer itself.
+
+random    a map's own cells in another order (those of gradcam), upsampled
+centre    a bump in the middle of every frame
+answer    the boxes, averaged over the cells of the layer's grid and upsampled: the best that such a grid can show
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from scripts.library import METHODS, explainer
+from scripts.research.pool import to_input
+from vidcam.maps import Floats, normalise_per_clip, upsample_volume
+from vidcam.metrics.controls import centre_heat, shuffled_cells
+from vidcam.models.model import Model
+from vidcam.motion.clip import MotionClip
+from vidcam.motion.tubes import boxes_filled
+
+CONTROLS = ("random", "centre", "answer")
+BATCH = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """One clip, its answer, whether the model is right, and the maps.
+
+    Attributes:
+        clip: with its truth.
+        instances: (M, T, H, W) bool, each actor's box while it acts.
+        is_right: whether the model names the class.
+        heats: method or control → (T, H, W) in [0, 1].
+        empty: method → whether the map has no positive evidence.
+    """
+
+    clip: MotionClip
+    instances: NDArray[np.bool_]
+    is_right: bool
+    heats: dict[str, Floats]
+    empty: dict[str, bool]
+
+
+def shown(model: Model, clips: Sequence[MotionClip], *, layer: str | None = None, seed: int = 0) -> Iterator[Shown]:
+    """Each clip with its maps for its true class.
+
+    Args:
+        model: one of the motion set's.
+        clips: of the motion set.
+        layer: None for the model's own.
+        seed: of the random control.
+    """
+    generator = np.random.default_rng(seed)
+    explain = explainer(model, layer or str(model.spec.layer), methods_for(model, layer))
+    for start in range(0, len(clips), BATCH):
+        batch = clips[start : start + BATCH]
+        tensor = to_input(torch.from_numpy(np.stack([clip.frames for clip in batch])))
+        found = explain(tensor, target=[clip.label for clip in batch])
+        heats, volumes = {name: found.heat(name) for name in found.methods}, found.volume("gradcam")
+        for index, clip in enumerate(batch):
+            instances = boxes_filled(clip)
+            yield Shown(
+                clip,
+                instances,
+                bool(found.logits[index].argmax() == clip.label),
+                {name: heat[index] for name, heat in heats.items()} | _controls(volumes[index], instances, generator),
+                {name: bool(empty[index]) for name, empty in found.empty.items()},
+            )
+
+
+def methods_for(model: Model, layer: str | None = None) -> tuple[str, ...]:
+    """All that make a volume; `cam` only where a mean and one linear layer follow."""
+    has_cam = model.spec.name == "tiny_r3d" and layer in (None, model.spec.layer)
+    return tuple(name for name in METHODS if name != "cam" or has_cam)
+
+
+def _controls(volume: Floats, instances: NDArray[np.bool_], generator: np.random.Generator) -> dict[str, Floats]:
+    size = (instances.shape[1], instances.shape[2], instances.shape[3])
+    grid = (volume.shape[0], volume.shape[1], volume.shape[2])
+    shuffled = upsample_volume(shuffled_cells(volume, generator), size)
+    answer = upsample_volume(averaged(np.asarray(instances.any(axis=0)), grid), size)
+    raw = dict(zip(CONTROLS, (shuffled, centre_heat(size), answer), strict=True))
+    return {name: normalise_per_clip(heat[None])[0] for name, heat in raw.items()}
+
+
+def averaged(region: NDArray[np.bool_], grid: tuple[int, int, int]) -> NDArray[np.float64]:
+    """Share of each cell that the region takes up; the grid divides the region's sides."""
+    sides = [part for length, cells in zip(region.shape, grid, strict=True) for part in (cells, length // cells)]
+    shares: NDArray[np.float64] = region.reshape(sides).mean(axis=(1, 3, 5))
+    return shares

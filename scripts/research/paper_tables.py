@@ -1,0 +1,224 @@
+"""The papers' tables beside ours: Grad-CAM++ tables 1–3 and 6–11, its critique's tables 1–2, and what differs.
+
+`vidcam score` does the work (and goes on where it stopped); here its summary is laid beside the published figures.
+None of the papers' set-ups can be had again: what is compared is the claims, not the digits.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vidcam.errors import VidcamError
+from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.report import interval, number, table
+from vidcam.pipelines.score.run import score_clips
+
+METHODS = ("gradcam", "gradcam+", "gradcam++", "gradcam++signed")
+MEASURES = ("default", "localization")
+
+GCPP: Mapping[str, tuple[float, ...]] = {
+    "table 1: ImageNet, VGG-16": (36.84, 46.56, 17.05, 13.42, 70.72, 29.28),
+    "table 2: VOC 2007, VGG-16": (19.53, 28.54, 18.96, 21.43, 61.47, 39.44),
+    "table 6: Sports-1M, C3D, 3,000 videos": (59.79, 95.26, 6.68, 0.84, 94.09, 5.91),
+    "table 8: ImageNet, AlexNet": (62.75, 82.86, 8.24, 3.16, 86.56, 13.44),
+    "table 9: VOC 2007, AlexNet": (29.16, 45.82, 19.76, 14.38, 72.79, 27.21),
+    "table 10: ImageNet, ResNet-50": (28.90, 30.36, 22.16, 22.11, 60.51, 39.49),
+    "table 11: VOC 2007, ResNet-50": (16.19, 20.86, 19.52, 21.99, 58.61, 41.39),
+}
+"""Average Drop, Increase and Win %, each of gradcam++ and of gradcam."""
+
+TABLE_7 = (32.43, 28.54, 19.12, 21.43, 26.09, 73.91)
+"""The same, of the signed ablation and of gradcam: VOC 2007, VGG-16."""
+
+TABLE_3 = {"0": (0.34, 0.33), "0.25": (0.38, 0.28), "0.5": (0.28, 0.16)}
+"""mLoc(δ) of gradcam++ and of gradcam: VOC 2012, VGG-16, pixels of images."""
+
+EQ = {
+    ("gradcam++", "gradcam"): ((1.24, 0.21, 0.64), (1.27, 0.24, 0.68)),
+    ("gradcam+", "gradcam"): ((1.16, 0.15, 0.66), (1.25, 0.22, 0.68)),
+    ("gradcam++", "gradcam+"): ((1.06, 0.06, 0.41), (1.01, 0.01, 0.11)),
+}
+"""Relative performance, mean and standard deviation of its logarithm, of pre- and post-softmax maps: 4,219 images."""
+
+COLUMNS = ("drop ++", "drop gradcam", "increase ++", "increase gradcam", "win ++", "win gradcam")
+
+Summary = Mapping[str, Any]
+
+
+@click.command()
+@click.argument("clips", type=click.Path(exists=True, path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Where the scores go.")
+@click.option("--model", default="i3d", show_default=True)
+@click.option("--weights", default="pretrained", show_default=True)
+@click.option("--layer", multiple=True)
+@click.option("--fill", default="black", show_default=True)
+@click.option("--correct-only", is_flag=True, help="As the critique: only clips of the right class.")
+@click.option("--min-confidence", default=0.0, show_default=True, help="Likewise: above this probability.")
+def paper_tables(
+    clips: Path,
+    out: Path,
+    *,
+    model: str,
+    weights: str,
+    layer: tuple[str, ...],
+    fill: Any,
+    correct_only: bool,
+    min_confidence: float,
+) -> None:
+    """Score a set of CLIPS with the methods of the papers and print their tables beside ours, as Markdown."""
+    command = shlex.join(["scripts/run", "research.paper_tables", *sys.argv[1:]])
+    try:
+        options = ScoreOptions(
+            methods=METHODS,
+            measures=MEASURES,
+            layer=layer or None,
+            fill=fill,
+            correct_only=correct_only,
+            min_confidence=min_confidence,
+        )
+        result = score_clips(clips, out, model=model, weights=weights, options=options, command=command)
+    except VidcamError as exc:
+        raise click.ClickException(str(exc)) from exc
+    if not result.summary["n"]:
+        raise click.ClickException(f"none of the {result.summary['clips']} clips was scored; see {out / 'report.md'}")
+    print("\n\n".join(document(result.summary)))
+
+
+def document(summary: Summary) -> Iterator[str]:
+    """The parts of the page."""
+    where = f"{summary['model']} at {summary['layer']}, {summary['n']} clips in {summary['groups']} groups"
+    yield f"# The papers' tables beside {where}\n\n`{summary['command']}`"
+    yield "## What differs in the set-up\n\n" + differences(summary)
+    yield "## Grad-CAM++, tables 1, 2, 6 and 8–11 (percent)\n\n" + table(_main_rows(summary))
+    yield "## Table 7: the ablation with signed gradients (percent)\n\n" + table(_signed_rows(summary))
+    yield "## Table 3: Loc(δ)\n\n" + _localization(summary)
+    yield "## The critique, tables 1 and 2\n\n" + table(list(_critique_rows(summary)))
+    yield "## The claims\n\n" + "\n".join(f"* {line}" for line in claims(summary))
+
+
+def differences(summary: Summary) -> str:
+    """What is not as in the papers, whatever the set."""
+    model = f"{summary['model']} ({summary['weights']}) on {summary['n']} clips"
+    kept = f"`--correct-only` {summary['correct_only']}, `--min-confidence` {summary['min_confidence']:g}"
+    lines = [
+        f"Model and data: {model}; the papers have image networks, and C3D on 3,000 videos of Sports-1M.",
+        f"Fill: {summary['fill']}; the papers multiply the image, but when its mean is subtracted they do not say.",
+        "Maps are min-max normalised over the whole clip, upsampled trilinearly; α as in eq. 19, without an epsilon.",
+        "Win % counts ties apart; in table 2 the paper's shares add up to 100.91.",
+        "Loc(δ) is counted over space and time, on clips with tubes, for the label's class; table 3 is about images.",
+        f"Left out: {summary['left_out']} clips ({kept}); the critique keeps images of the right class above a score.",
+    ]
+    return "\n".join(f"* {line}" for line in lines)
+
+
+def _ours(summary: Summary, method: str, pair: Mapping[str, Any]) -> list[str]:
+    first, gradcam = summary["methods"][method], summary["methods"]["gradcam"]
+    means = (first["average_drop"], gradcam["average_drop"], first["increase"], gradcam["increase"])
+    ties = f" (ties {pair['ties']:.1f})" if pair["ties"] else ""
+    return [*map(interval, means), number(pair["win_a"]) + ties, number(pair["win_b"])]
+
+
+def pair_of(summary: Summary, a: str, b: str) -> Mapping[str, Any]:
+    """The figures of a against b."""
+    found: Mapping[str, Any] = next(pair for pair in summary["pairs"] if (pair["a"], pair["b"]) == (a, b))
+    return found
+
+
+def _main_rows(summary: Summary) -> list[dict[str, str]]:
+    ours = _ours(summary, "gradcam++", pair_of(summary, "gradcam++", "gradcam"))
+    rows = [_row(name, [f"{value:.2f}" for value in values]) for name, values in GCPP.items()]
+    controls = [
+        _row(f"{name} (control)", ["", interval(figures["average_drop"]), "", interval(figures["increase"]), "", ""])
+        for name, figures in summary["methods"].items()
+        if name in ("random", "centre")
+    ]
+    return [*rows, _row("**ours**", ours), *controls]
+
+
+def _row(name: str, cells: list[str]) -> dict[str, str]:
+    return {"": name, **dict(zip(COLUMNS, cells, strict=True))}
+
+
+def _signed_rows(summary: Summary) -> list[dict[str, str]]:
+    ours = _ours(summary, "gradcam++signed", pair_of(summary, "gradcam++signed", "gradcam"))
+    rows = {"VOC 2007, VGG-16": [f"{value:.2f}" for value in TABLE_7], "**ours**": ours}
+    titles = [title.replace("++", "signed") for title in COLUMNS]
+    return [{"": name, **dict(zip(titles, cells, strict=True))} for name, cells in rows.items()]
+
+
+def _localization(summary: Summary) -> str:
+    boxed = summary["methods"]["gradcam"]["n_with_boxes"]
+    if not boxed:
+        return "No clip of the set has boxes."
+    rows = []
+    for delta, (plus_plus, plain) in TABLE_3.items():
+        row = {"δ": delta, "paper ++": f"{plus_plus:.2f}", "paper gradcam": f"{plain:.2f}"}
+        for method in ("gradcam++", "gradcam", "gradcam+", "random", "centre"):
+            row[f"ours {method}"] = interval(summary["methods"][method]["localization"][delta], 2)
+        rows.append(row)
+    return f"{boxed} clips with tubes.\n\n" + table(rows)
+
+
+def _critique_rows(summary: Summary) -> Iterator[dict[str, str]]:
+    for (a, b), papers in EQ.items():
+        pair = pair_of(summary, a, b)
+        for kind, paper, ours in zip(("pre-softmax", "post-softmax"), papers, (pair, pair["post"]), strict=True):
+            yield {
+                "pair": f"{a} vs {b}, {kind}",
+                "paper": f"{paper[0]:.2f}",
+                "ours": number(ours["relative_performance"], 2),
+                "paper: mean (std) of the log": f"{paper[1]:.2f} ({paper[2]:.2f})",
+                "ours: mean (std) of the log": f"{number(ours['log_mean'], 2)} ({number(ours['log_std'], 2)})",
+            }
+
+
+def claims(summary: Summary) -> Iterator[str]:
+    """What the papers say, and whether it is so here; the test is the summary's."""
+    yield _better(summary, "gradcam++", "gradcam", "GC++ 4.1, 6.2: gradcam++ keeps more of the confidence than gradcam")
+    yield _better(summary, "gradcam", "gradcam++signed", "GC++ 7.1: gradcam keeps more than the signed ablation")
+    yield _better(summary, "gradcam+", "gradcam", "EQ 4: gradcam+ keeps more than gradcam")
+    pair = pair_of(summary, "gradcam++", "gradcam+")
+    ends = (pair["relative_performance_low"], pair["relative_performance_high"])
+    alike = None not in ends and ends[0] > 0.9 and ends[1] < 1.1
+    told = (
+        f"relative performance {number(pair['relative_performance'], 2)} [{number(ends[0], 2)}, {number(ends[1], 2)}]"
+    )
+    verdict = "holds" if alike else "not shown"
+    yield f"EQ: gradcam++ is practically gradcam+: {verdict} ({told}; an interval within 0.9 to 1.1 is taken as alike)."
+    rows = [summary["methods"][method]["retention"] for method in ("gradcam++", "gradcam")]
+    kept = ", ".join(f"{number(rows[0][t]['value'])} vs {number(rows[1][t]['value'])} at θ = {t}" for t in rows[0])
+    holds = all(rows[0][theta]["value"] >= rows[1][theta]["value"] for theta in rows[0])
+    verdict = "holds" if holds else "does not hold"
+    yield f"GC++ 7.2: gradcam++ is as good or better at each hidden share: {verdict} ({kept} %)."
+    for method in ("gradcam", "gradcam+", "gradcam++"):
+        yield _better(summary, method, "centre", f"(control) {method} keeps more than a bump in the centre")
+
+
+def _better(summary: Summary, a: str, b: str, claim: str) -> str:
+    pair, is_turned = _either_way(summary, a, b)
+    sign = -1.0 if is_turned else 1.0
+    if pair["p_holm"] is None or pair["log_mean"] is None:
+        return f"{claim}: cannot be told."
+    verdict = "holds" if sign * pair["log_mean"] > 0 else "the opposite holds"
+    if pair["p_holm"] >= 0.05:
+        verdict = "not shown"
+    value = pair["relative_performance"] ** sign
+    drops = " vs ".join(interval(summary["methods"][name]["average_drop"]) for name in (a, b))
+    return f"{claim}: {verdict} (relative performance {value:.2f}, p = {pair['p_holm']:.2g}; Average Drop {drops})."
+
+
+def _either_way(summary: Summary, a: str, b: str) -> tuple[Mapping[str, Any], bool]:
+    for pair in summary["pairs"]:
+        if {pair["a"], pair["b"]} == {a, b}:
+            return pair, pair["a"] == b
+    raise click.ClickException(f"the summary has no pair of {a} and {b}; score both")
+
+
+if __name__ == "__main__":
+    paper_tables()

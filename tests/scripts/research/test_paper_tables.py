@@ -1,0 +1,67 @@
+"""The papers' tables beside a summary: that every number stands where it belongs, and a claim is judged by its test."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from scripts.research import paper_tables
+from tests.helpers.clipsets import write_set
+from tests.helpers.nets import hidden_model
+from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.run import score_clips
+
+
+@pytest.fixture
+def summary(tmp_path: Path) -> dict[str, Any]:
+    options = ScoreOptions(methods=paper_tables.METHODS, measures=paper_tables.MEASURES)
+    clips = write_set(tmp_path / "set", 6)
+    return score_clips(clips, tmp_path / "out", model=hidden_model(), options=options, command="reproduce").summary
+
+
+def test_the_papers_shares_are_what_they_printed() -> None:
+    for name, figures in paper_tables.GCPP.items():
+        assert figures[4] + figures[5] == pytest.approx(100.91 if "table 2" in name else 100)
+    for pre, post in paper_tables.EQ.values():
+        for value, mean, _ in (pre, post):
+            assert abs(value - 2.718281828**mean) < 0.02
+
+
+def test_the_page_holds_every_table_and_claim(summary: dict[str, Any]) -> None:
+    page = "\n\n".join(paper_tables.document(summary))
+    for part in ("95.26", "**ours**", "1.27", "32.43", "No clip of the set has boxes.", "tiny", "6 clips"):
+        assert part in page
+    own = summary["methods"]["gradcam++"]["average_drop"]["value"]
+    assert f"| **ours** | {own:.1f} [" in page
+    assert page.count("\n* ") >= 14
+
+
+def test_a_claim_is_judged_by_its_test(summary: dict[str, Any]) -> None:
+    pair: Any = paper_tables.pair_of(summary, "gradcam++", "gradcam")
+    for p_value, log_mean, verdict in (
+        (0.001, 0.2, "holds"),
+        (0.001, -0.2, "the opposite holds"),
+        (0.2, 0.2, "not shown"),
+    ):
+        pair.update(p_holm=p_value, log_mean=log_mean)
+        assert f"than gradcam: {verdict} (" in next(iter(paper_tables.claims(summary)))
+
+
+def test_a_pair_may_be_asked_for_either_way(summary: dict[str, Any]) -> None:
+    pair, is_turned = paper_tables._either_way(summary, "gradcam", "gradcam++signed")
+    assert (pair["a"], is_turned) == ("gradcam++signed", True)
+    with pytest.raises(click.ClickException, match="no pair of gradcam and cam"):
+        paper_tables._either_way(summary, "gradcam", "cam")
+
+
+def test_what_cannot_be_asked_and_a_set_without_a_score_are_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "set.csv").write_text("path\nnowhere.mp4\n")
+    run = partial(CliRunner().invoke, paper_tables.paper_tables)
+    asked = [str(tmp_path / "set.csv"), "-o", str(tmp_path / "out"), "--model", "tiny_r3d"]
+    assert "Error: fill is 'pink', expected one of" in run([*asked, "--fill", "pink"]).output
+    assert "Error: none of the 1 clips was scored; see" in run(asked).output
