@@ -102,12 +102,16 @@ def cases(*, large: bool = True) -> list[Case]:
 def derive(case: Case) -> Truth:
     """All maps of a case in float64, from plain definitions."""
     network, clip = copy.deepcopy(case.network).double().requires_grad_(requires_grad=False), case.clip.double()
-    a, g, score = _activations_and_gradients(network, clip, case.layer, case.target)
+    kept: list[Tensor] = []
+    handle = network.get_submodule(case.layer).register_forward_hook(lambda _m, _i, output: kept.append(output))
+    score = network(clip.clone().requires_grad_())[0, case.target]
+    handle.remove()
+    a, g = kept[0][0].detach(), torch.autograd.grad(score, kept[0])[0][0]
     deviation = None
     if case.layer not in SAMPLED_CELLS:
         weights = oracle.gradcam_pp_weights(lambda x: case.score(network, x[None]), a)
     else:
-        y = score.exp()
+        y = score.detach().exp()
         first, second, third = y * g, y * g**2, y * g**3
         deviation = _deviation(lambda x: case.score(network, x), a, (first, second, third), SAMPLED_CELLS[case.layer])
         denominator = 2 * second + a.flatten(1).sum(1).view(-1, 1, 1, 1) * third
@@ -122,16 +126,6 @@ def derive(case: Case) -> Truth:
         "guided": _guided(network, clip, case.target),
     }
     return Truth({name: volume.numpy() for name, volume in maps.items()}, deviation)
-
-
-def _activations_and_gradients(network: nn.Module, clip: Tensor, layer: str, target: int) -> tuple[Tensor, ...]:
-    """A and g (D, t, h, w), and the score, from one pass with everything differentiable."""
-    kept: list[Tensor] = []
-    handle = network.get_submodule(layer).register_forward_hook(lambda _m, _i, output: kept.append(output))
-    score = network(clip.clone().requires_grad_())[0, target]
-    handle.remove()
-    (gradient,) = torch.autograd.grad(score, kept[0])
-    return kept[0][0].detach(), gradient[0], score.detach()
 
 
 def _deviation(

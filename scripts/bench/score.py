@@ -6,6 +6,7 @@ use, treats both alike. The yardstick is the copy of the network that scoring ru
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -69,9 +70,10 @@ def measured(model: Model, manifest: Path, *, count: int | None = None) -> Measu
         began = time.perf_counter(), time.process_time()
         result = vidcam.score_clips(part, folder, model=model, progress=sample)
         seconds, processor = time.perf_counter() - began[0], time.process_time() - began[1]
+        summary = json.loads((Path(folder) / "summary.json").read_text("utf-8"))
         part.unlink()
     forwards = [seconds / BATCH for seconds in samples]
-    return Measured(int(result.summary["n"]), sum(result.forwards), seconds - sum(samples), processor, forwards)
+    return Measured(summary["n"], sum(result.forwards), seconds - sum(samples), processor, forwards)
 
 
 def scoring(name: str, clips: int) -> Table:
