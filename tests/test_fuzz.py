@@ -27,8 +27,8 @@ DECORD_SEEDS = 50
 def told(outcomes: list[Outcome]) -> str:
     """What to run to see each bad outcome again."""
     return "\n".join(
-        f"{outcome.kind}: scripts/run bench fuzz --seed {outcome.case.seed} --container {outcome.case.container}\n{outcome.text}"
-        for outcome in outcomes
+        f"{one.kind}: scripts/run bench fuzz --seed {one.case.seed} --container {one.case.container}\n{one.text}"
+        for one in outcomes
     )
 
 

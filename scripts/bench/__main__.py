@@ -16,7 +16,7 @@ from scripts.bench.odd_files import odd_files
 from scripts.bench.reach import reach
 from scripts.bench.report import table_lines
 from scripts.bench.results import NETWORKS, results
-from scripts.bench.score import score
+from scripts.bench.score import kill
 from scripts.library import NEUTRAL_METHODS, PAIR_METHODS
 
 
@@ -25,7 +25,7 @@ def bench() -> None:
     """Measure vidcam on this machine."""
 
 
-for command in (fuzz, long_video, memory, odd_files, reach, results, score):
+for command in (fuzz, kill, long_video, memory, odd_files, reach, results):
     bench.add_command(command)
 
 

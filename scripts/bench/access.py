@@ -37,8 +37,7 @@ def random_access(runs: int) -> list[Table]:
     with tempfile.TemporaryDirectory() as folder:
         source = make_minutes(Path(folder) / "video.mp4", MINUTES)
         openers = {name: opener for name, opener in OPENERS.items() if name in OWN or importlib.util.find_spec(name)}
-        works = {name: partial(_open_and_read, opener, source, None) for name, opener in openers.items()}
-        rows = interleaved(works, runs)
+        rows = interleaved({name: partial(_open, opener, source) for name, opener in openers.items()}, runs)
         note = f"Seconds; H.264, {MINUTES} min, 340 × 256; PyAV used plainly learns no frame's time by it."
         tables = [Table("Opening a long film", note, rows, runs=runs)]
         for what in ("16 frames at random places", "a clip of 16 frames at a random place"):
@@ -51,11 +50,8 @@ def _access(source: Path, openers: Mapping[str, Opener], what: str, runs: int, *
         works: dict[str, Work] = {}
         for name, opener in openers.items():
             places = _places(scattered=what.startswith("16"))  # the same for all
-            if is_open:
-                read = stack.enter_context(opener(source))
-                works[name] = partial(_read_next, read, places)
-            else:
-                works[name] = partial(_open_and_read, opener, source, places)
+            opened = stack.enter_context(opener(source)) if is_open else None
+            works[name] = partial(_read, opener, source, places, opened)
         rows = interleaved(works, runs)
     best = min((name for name in rows if name != "vidcam"), key=lambda name: rows[name].seconds[1])
     state, ours, other = "open already" if is_open else "with opening it", rows["vidcam"], rows[best]
@@ -75,14 +71,18 @@ def _places(*, scattered: bool) -> Iterator[NDArray[np.int64]]:
         )
 
 
-def _open_and_read(opener: Opener, source: Path, places: Iterator[NDArray[np.int64]] | None) -> None:
+def _open(opener: Opener, source: Path) -> None:
+    with opener(source):
+        pass
+
+
+def _read(opener: Opener, source: Path, places: Iterator[NDArray[np.int64]], opened: Read | None) -> None:
+    """From a file that is open already, or not."""
+    if opened is not None:
+        opened(next(places))
+        return
     with opener(source) as read:
-        if places is not None:
-            _read_next(read, places)
-
-
-def _read_next(read: Read, places: Iterator[NDArray[np.int64]]) -> None:
-    read(next(places))
+        read(next(places))
 
 
 @contextmanager

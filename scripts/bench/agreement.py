@@ -26,28 +26,6 @@ METHODS = ("gradcam", "gradcam++", "layercam", "hirescam", "guided")
 SAMPLED_CELLS = {"layer4": 64, "layer3": 4}
 
 
-class SmallNet(nn.Module):
-    """Two convolutions, then a head with a hidden layer, on which the methods differ; each ReLU is a module of its own.
-
-    The grid of `relu2` is 4 × 5 × 6 for a clip of 8 × 20 × 24: no axis looks like another.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.relu1 = nn.Conv3d(3, 6, 3, stride=(1, 2, 2), padding=1), nn.ReLU()
-        self.conv2, self.relu2 = nn.Conv3d(6, 8, 3, stride=2, padding=1), nn.ReLU()
-        self.hidden, self.relu3, self.out = nn.Linear(8 * 4 * 5 * 6, 24), nn.ReLU(), nn.Linear(24, 5)
-
-    def forward(self, clip: Tensor) -> Tensor:
-        """Logits (N, 5)."""
-        return self.head(self.relu2(self.conv2(self.relu1(self.conv1(clip)))))
-
-    def head(self, activations: Tensor) -> Tensor:
-        """What lies above `relu2`."""
-        logits: Tensor = self.out(self.relu3(self.hidden(activations.flatten(1))))
-        return logits
-
-
 @dataclass(frozen=True, slots=True)
 class Case:
     """A network in float32, a clip (1, 3, T, H, W), a layer and a class, and other forms of the network to compare."""
@@ -61,8 +39,8 @@ class Case:
 
     def score(self, network: nn.Module, activations: Tensor) -> Tensor:
         """Score of the class from activations (1, D, t, h, w) of a copy of the network."""
-        if isinstance(network, SmallNet):
-            return network.head(activations)[0, self.target]
+        if isinstance(network, nn.Sequential):
+            return network[int(self.layer) + 1 :](activations)[0, self.target]
         above = ("layer4", "avgpool") if self.layer == "layer3" else ("avgpool",)
         features = nn.Sequential(*map(network.get_submodule, above))(activations).flatten(1)
         score: Tensor = network.get_submodule("fc")(features)[0, self.target]
@@ -88,7 +66,7 @@ def cases(*, large: bool = True) -> list[Case]:
         torch.default_generator.manual_seed(0)
         ramp = torch.linspace(0.2, 2, 8 * 20 * 24).view(1, 1, 8, 20, 24)  # louder towards the end and the lower right
         clip = torch.randn(1, 3, 8, 20, 24) * ramp
-        made = [Case("small network with a hidden layer, relu2 (8×4×5×6)", SmallNet().eval(), clip, "relu2", 0, {})]
+        made = [Case("small network with a hidden layer, relu2 (8×4×5×6)", _small_network(), clip, "3", 0, {})]
         if large:
             model, clip = load_model("r3d_18", device="cpu", weights="random"), torch.randn(1, 3, 16, 112, 112)
             network = copy.deepcopy(model.module).to(memory_format=torch.contiguous_format).requires_grad_().eval()
@@ -99,15 +77,28 @@ def cases(*, large: bool = True) -> list[Case]:
         return [replace(case, target=int(case.network(case.clip).argmax())) for case in made]
 
 
+def _small_network() -> nn.Sequential:
+    """Two convolutions, then a head with a hidden layer, on which the methods differ; each ReLU is a module of its own.
+
+    The grid of `relu2` is 4 × 5 × 6 for a clip of 8 × 20 × 24: no axis looks like another.
+    """
+    below = (nn.Conv3d(3, 6, 3, (1, 2, 2), 1), nn.ReLU(), nn.Conv3d(6, 8, 3, 2, 1), nn.ReLU())
+    return nn.Sequential(*below, nn.Flatten(), nn.Linear(8 * 4 * 5 * 6, 24), nn.ReLU(), nn.Linear(24, 5)).eval()
+
+
 def derive(case: Case) -> Truth:
     """All maps of a case in float64, from plain definitions."""
     network, clip = copy.deepcopy(case.network).double().requires_grad_(requires_grad=False), case.clip.double()
-    a, g, score = _activations_and_gradients(network, clip, case.layer, case.target)
+    kept: list[Tensor] = []
+    handle = network.get_submodule(case.layer).register_forward_hook(lambda _m, _i, output: kept.append(output))
+    score = network(clip.clone().requires_grad_())[0, case.target]
+    handle.remove()
+    a, g = kept[0][0].detach(), torch.autograd.grad(score, kept[0])[0][0]
     deviation = None
     if case.layer not in SAMPLED_CELLS:
         weights = oracle.gradcam_pp_weights(lambda x: case.score(network, x[None]), a)
     else:
-        y = score.exp()
+        y = score.detach().exp()
         first, second, third = y * g, y * g**2, y * g**3
         deviation = _deviation(lambda x: case.score(network, x), a, (first, second, third), SAMPLED_CELLS[case.layer])
         denominator = 2 * second + a.flatten(1).sum(1).view(-1, 1, 1, 1) * third
@@ -122,16 +113,6 @@ def derive(case: Case) -> Truth:
         "guided": _guided(network, clip, case.target),
     }
     return Truth({name: volume.numpy() for name, volume in maps.items()}, deviation)
-
-
-def _activations_and_gradients(network: nn.Module, clip: Tensor, layer: str, target: int) -> tuple[Tensor, ...]:
-    """A and g (D, t, h, w), and the score, from one pass with everything differentiable."""
-    kept: list[Tensor] = []
-    handle = network.get_submodule(layer).register_forward_hook(lambda _m, _i, output: kept.append(output))
-    score = network(clip.clone().requires_grad_())[0, target]
-    handle.remove()
-    (gradient,) = torch.autograd.grad(score, kept[0])
-    return kept[0][0].detach(), gradient[0], score.detach()
 
 
 def _deviation(

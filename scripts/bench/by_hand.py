@@ -6,6 +6,7 @@ with the FFmpeg of PyAV's wheel.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.util
 import tempfile
@@ -64,7 +65,7 @@ class ByHand:
 
     def __init__(self, model: Model) -> None:
         self._spec, self._colours = model.spec, mpl.colormaps["jet"]
-        network = model.module.to(memory_format=torch.contiguous_format).eval()
+        network = copy.deepcopy(model.module).to(memory_format=torch.contiguous_format).eval()
         self._cam = TOOLS["torchcam"].call_on(network, str(model.spec.layer), "gradcam++")
         self._step = 1 if model.spec.fps is None else round(FPS / model.spec.fps)
 

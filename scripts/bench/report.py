@@ -95,7 +95,8 @@ def _rows(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
     more = list(dict.fromkeys(name for row in rows.values() for name in row["more"]))
     found = []
     for name, row in rows.items():
-        cells = [_number(row["seconds"][1]), _number(row["processor"])] if has_seconds else []
+        processor = _number(row["processor"]) if row["processor"] else "–"
+        cells = [_number(row["seconds"][1]), processor] if has_seconds else []
         low, median, high = row["ratio"]
         cells += [f"{median:.2f} ({low:.2f}–{high:.2f})"] if has_ratio else []
         found.append([name, *cells, *(_told(row["more"].get(column)) for column in more)])
@@ -112,8 +113,6 @@ def _told(value: float | str | None) -> str:
 
 
 def _number(value: float) -> str:
-    if not value:
-        return "–"
     return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
 
 

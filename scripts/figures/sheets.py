@@ -62,4 +62,4 @@ def table(rows: Mapping[str, Mapping[str, Frames]], gutter_px: int, path: Path) 
 
 
 def _save(page: Page, height_px: int, path: Path) -> None:
-    Image.open(io.BytesIO(page.to_png(height_px))).convert("RGB").save(path, quality=85, optimize=True)
+    Image.open(io.BytesIO(page.to_png(height_px))).convert("RGB").save(path, quality=80, optimize=True)

@@ -6,18 +6,17 @@ None of the papers' set-ups can be had again: what is compared is the claims, no
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from vidcam.errors import VidcamError
-from vidcam.pipelines.score.options import ScoreOptions
-from vidcam.pipelines.score.report import interval, number, table
-from vidcam.pipelines.score.run import score_clips
+import vidcam
+from scripts.markdown import table
 
 METHODS = ("gradcam", "gradcam+", "gradcam++", "gradcam++signed")
 MEASURES = ("default", "localization")
@@ -33,8 +32,8 @@ GCPP: Mapping[str, tuple[float, ...]] = {
 }
 """Average Drop, Increase and Win %, each of gradcam++ and of gradcam."""
 
-TABLE_7 = (32.43, 28.54, 19.12, 21.43, 26.09, 73.91)
-"""The same, of the signed ablation and of gradcam: VOC 2007, VGG-16."""
+TABLE_7: Mapping[str, tuple[float, ...]] = {"VOC 2007, VGG-16": (32.43, 28.54, 19.12, 21.43, 26.09, 73.91)}
+"""The same, of the signed ablation and of gradcam."""
 
 TABLE_3 = {"0": (0.34, 0.33), "0.25": (0.38, 0.28), "0.5": (0.28, 0.16)}
 """mLoc(δ) of gradcam++ and of gradcam: VOC 2012, VGG-16, pixels of images."""
@@ -45,8 +44,6 @@ EQ = {
     ("gradcam++", "gradcam+"): ((1.06, 0.06, 0.41), (1.01, 0.01, 0.11)),
 }
 """Relative performance, mean and standard deviation of its logarithm, of pre- and post-softmax maps: 4,219 images."""
-
-COLUMNS = ("drop ++", "drop gradcam", "increase ++", "increase gradcam", "win ++", "win gradcam")
 
 Summary = Mapping[str, Any]
 
@@ -74,7 +71,7 @@ def paper_tables(
     """Score a set of CLIPS with the methods of the papers and print their tables beside ours, as Markdown."""
     command = shlex.join(["scripts/run", "research.paper_tables", *sys.argv[1:]])
     try:
-        options = ScoreOptions(
+        options = vidcam.ScoreOptions(
             methods=METHODS,
             measures=MEASURES,
             layer=layer or None,
@@ -82,12 +79,13 @@ def paper_tables(
             correct_only=correct_only,
             min_confidence=min_confidence,
         )
-        result = score_clips(clips, out, model=model, weights=weights, options=options, command=command)
-    except VidcamError as exc:
+        vidcam.score_clips(clips, out, model=model, weights=weights, options=options, command=command)
+    except vidcam.VidcamError as exc:
         raise click.ClickException(str(exc)) from exc
-    if not result.summary["n"]:
-        raise click.ClickException(f"none of the {result.summary['clips']} clips was scored; see {out / 'report.md'}")
-    print("\n\n".join(document(result.summary)))
+    summary = json.loads((out / "summary.json").read_text("utf-8"))
+    if not summary["n"]:
+        raise click.ClickException(f"none of the {summary['clips']} clips was scored; see {out / 'report.md'}")
+    click.echo("\n\n".join(document(summary)))
 
 
 def document(summary: Summary) -> Iterator[str]:
@@ -95,10 +93,10 @@ def document(summary: Summary) -> Iterator[str]:
     where = f"{summary['model']} at {summary['layer']}, {summary['n']} clips in {summary['groups']} groups"
     yield f"# The papers' tables beside {where}\n\n`{summary['command']}`"
     yield "## What differs in the set-up\n\n" + differences(summary)
-    yield "## Grad-CAM++, tables 1, 2, 6 and 8–11 (percent)\n\n" + table(_main_rows(summary))
-    yield "## Table 7: the ablation with signed gradients (percent)\n\n" + table(_signed_rows(summary))
+    yield "## Grad-CAM++, tables 1, 2, 6 and 8–11 (percent)\n\n" + _shares(summary, "gradcam++", GCPP)
+    yield "## Table 7: the ablation with signed gradients (percent)\n\n" + _shares(summary, "gradcam++signed", TABLE_7)
     yield "## Table 3: Loc(δ)\n\n" + _localization(summary)
-    yield "## The critique, tables 1 and 2\n\n" + table(list(_critique_rows(summary)))
+    yield "## The critique, tables 1 and 2\n\n" + _critique(summary)
     yield "## The claims\n\n" + "\n".join(f"* {line}" for line in claims(summary))
 
 
@@ -117,65 +115,67 @@ def differences(summary: Summary) -> str:
     return "\n".join(f"* {line}" for line in lines)
 
 
-def _ours(summary: Summary, method: str, pair: Mapping[str, Any]) -> list[str]:
-    first, gradcam = summary["methods"][method], summary["methods"]["gradcam"]
-    means = (first["average_drop"], gradcam["average_drop"], first["increase"], gradcam["increase"])
-    ties = f" (ties {pair['ties']:.1f})" if pair["ties"] else ""
-    return [*map(interval, means), number(pair["win_a"]) + ties, number(pair["win_b"])]
+def number(value: float | None, digits: int = 1) -> str:
+    """With fixed digits, or a dash where it is undefined."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def interval(mean: Mapping[str, float | None], digits: int = 1) -> str:
+    """'61.0 [55.2, 66.1]'."""
+    value, low, high = (number(mean[name], digits) for name in ("value", "low", "high"))
+    return value if value == "–" else f"{value} [{low}, {high}]"
 
 
 def pair_of(summary: Summary, a: str, b: str) -> Mapping[str, Any]:
     """The figures of a against b."""
-    found: Mapping[str, Any] = next(pair for pair in summary["pairs"] if (pair["a"], pair["b"]) == (a, b))
+    found, is_turned = _either_way(summary, a, b)
+    assert not is_turned
     return found
 
 
-def _main_rows(summary: Summary) -> list[dict[str, str]]:
-    ours = _ours(summary, "gradcam++", pair_of(summary, "gradcam++", "gradcam"))
-    rows = [_row(name, [f"{value:.2f}" for value in values]) for name, values in GCPP.items()]
-    controls = [
-        _row(f"{name} (control)", ["", interval(figures["average_drop"]), "", interval(figures["increase"]), "", ""])
-        for name, figures in summary["methods"].items()
-        if name in ("random", "centre")
-    ]
-    return [*rows, _row("**ours**", ours), *controls]
-
-
-def _row(name: str, cells: list[str]) -> dict[str, str]:
-    return {"": name, **dict(zip(COLUMNS, cells, strict=True))}
-
-
-def _signed_rows(summary: Summary) -> list[dict[str, str]]:
-    ours = _ours(summary, "gradcam++signed", pair_of(summary, "gradcam++signed", "gradcam"))
-    rows = {"VOC 2007, VGG-16": [f"{value:.2f}" for value in TABLE_7], "**ours**": ours}
-    titles = [title.replace("++", "signed") for title in COLUMNS]
-    return [{"": name, **dict(zip(titles, cells, strict=True))} for name, cells in rows.items()]
+def _shares(summary: Summary, method: str, papers: Mapping[str, Sequence[float]]) -> str:
+    """Average Drop, Increase and Win % of a method and of gradcam: the papers', ours, and the controls."""
+    figures, pair = summary["methods"], pair_of(summary, method, "gradcam")
+    rows = [(name, *(f"{value:.2f}" for value in values)) for name, values in papers.items()]
+    names = ("average_drop", "increase")
+    ours = [interval(figures[one][name]) for name in names for one in (method, "gradcam")]
+    ties = f" (ties {pair['ties']:.1f})" if pair["ties"] else ""
+    rows.append(("**ours**", *ours, number(pair["win_a"]) + ties, number(pair["win_b"])))
+    for control in ("random", "centre"):
+        drop, increase = (interval(figures[control][name]) for name in names)
+        rows.append((f"{control} (control)", "", drop, "", increase, "", ""))
+    short = method.removeprefix("gradcam")
+    columns = [f"{what} {which}" for what in ("drop", "increase", "win") for which in (short, "gradcam")]
+    return "\n".join(table(("", *columns), rows))
 
 
 def _localization(summary: Summary) -> str:
     boxed = summary["methods"]["gradcam"]["n_with_boxes"]
     if not boxed:
         return "No clip of the set has boxes."
+    methods = ("gradcam++", "gradcam", "gradcam+", "random", "centre")
+    rows = [
+        (
+            delta,
+            *map("{:.2f}".format, papers),
+            *(interval(summary["methods"][name]["localization"][delta], 2) for name in methods),
+        )
+        for delta, papers in TABLE_3.items()
+    ]
+    header = ("δ", "paper ++", "paper gradcam", *(f"ours {name}" for name in methods))
+    return "\n".join([f"{boxed} clips with tubes.\n", *table(header, rows)])
+
+
+def _critique(summary: Summary) -> str:
     rows = []
-    for delta, (plus_plus, plain) in TABLE_3.items():
-        row = {"δ": delta, "paper ++": f"{plus_plus:.2f}", "paper gradcam": f"{plain:.2f}"}
-        for method in ("gradcam++", "gradcam", "gradcam+", "random", "centre"):
-            row[f"ours {method}"] = interval(summary["methods"][method]["localization"][delta], 2)
-        rows.append(row)
-    return f"{boxed} clips with tubes.\n\n" + table(rows)
-
-
-def _critique_rows(summary: Summary) -> Iterator[dict[str, str]]:
     for (a, b), papers in EQ.items():
         pair = pair_of(summary, a, b)
         for kind, paper, ours in zip(("pre-softmax", "post-softmax"), papers, (pair, pair["post"]), strict=True):
-            yield {
-                "pair": f"{a} vs {b}, {kind}",
-                "paper": f"{paper[0]:.2f}",
-                "ours": number(ours["relative_performance"], 2),
-                "paper: mean (std) of the log": f"{paper[1]:.2f} ({paper[2]:.2f})",
-                "ours: mean (std) of the log": f"{number(ours['log_mean'], 2)} ({number(ours['log_std'], 2)})",
-            }
+            value, mean, std = (number(ours[name], 2) for name in ("relative_performance", "log_mean", "log_std"))
+            told = f"{paper[0]:.2f}", value, f"{paper[1]:.2f} ({paper[2]:.2f})", f"{mean} ({std})"
+            rows.append((f"{a} vs {b}, {kind}", *told))
+    logs = "mean (std) of the log"
+    return "\n".join(table(("pair", "paper", "ours", f"paper: {logs}", f"ours: {logs}"), rows))
 
 
 def claims(summary: Summary) -> Iterator[str]:

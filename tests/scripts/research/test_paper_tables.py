@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from vidcam.pipelines.score.run import score_clips
 def summary(tmp_path: Path) -> dict[str, Any]:
     options = ScoreOptions(methods=paper_tables.METHODS, measures=paper_tables.MEASURES)
     clips = write_set(tmp_path / "set", 6)
-    return score_clips(clips, tmp_path / "out", model=hidden_model(), options=options, command="reproduce").summary
+    score_clips(clips, tmp_path / "out", model=hidden_model(), options=options, command="reproduce")
+    summary: dict[str, Any] = json.loads((tmp_path / "out/summary.json").read_text("utf-8"))
+    return summary
 
 
 def test_the_papers_shares_are_what_they_printed() -> None:
