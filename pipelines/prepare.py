@@ -27,11 +27,13 @@ class Prepared:
         model: for everything that looks at the layers; weights are drawn anew in the given one, not in this.
         forward: which paths it takes.
         neutral: what it does on a flat grey clip.
+        given: the model itself, for guided backpropagation: a ReLU's gate at 0 may turn with the last bit.
     """
 
     model: Model
     forward: Forward
     neutral: Neutral
+    given: Model
 
 
 def prepare(model: Model, layers: Sequence[str], *, precision: Precision = "float32") -> Prepared:
@@ -48,12 +50,12 @@ def prepare(model: Model, layers: Sequence[str], *, precision: Precision = "floa
     """
     faster, forward = optimised(model, layers, precision=precision)
     try:
-        return Prepared(faster, forward, look_at_grey(faster, layers))
+        return Prepared(faster, forward, look_at_grey(faster, layers), model)
     except VidcamError as exc:
         if faster is model or precision != "float32":
             raise
         reason = str(exc)
-    return Prepared(model, Forward(reason=f"the faster copy failed: {reason}"), look_at_grey(model, layers))
+    return Prepared(model, Forward(reason=f"the faster copy failed: {reason}"), look_at_grey(model, layers), model)
 
 
 def look_at_grey(model: Model, layers: Sequence[str]) -> Neutral:

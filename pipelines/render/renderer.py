@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from vidcam.media import Frames, Seconds
+from vidcam.pipelines.audit import video_audit
 from vidcam.pipelines.render.compose import Composition
 from vidcam.pipelines.render.contact import contact_sheet
 from vidcam.pipelines.render.draw import DRAWING, PIXEL_SECONDS, Stills, drawn_seconds, still_moments
 from vidcam.pipelines.render.options import Form, RenderOptions
 from vidcam.pipelines.render.paint import Look, Moment, Painter
 from vidcam.pipelines.render.play import Sink, opened, played
-from vidcam.pipelines.render.saved import audit_beside, open_saved, opened_source, require_other_place, require_range
+from vidcam.pipelines.render.saved import open_saved, opened_source, require_other_place, require_range
 from vidcam.pipelines.render.shown import Shown, Story, chosen
 from vidcam.results.video import Film
 from vidcam.system.progress import Progress, expect, silent
@@ -69,7 +70,7 @@ def render_film(
     """Draw a saved explanation.
 
     Args:
-        explanation: the .npz that `explain` saved; its JSON beside it gives the sheet's audit.
+        explanation: the .npz that `explain` saved.
         out: .mp4, .webm, .gif, .webp, .png, .jpg, or a name without an ending for a folder of PNGs.
         options: what is drawn and how.
         progress: called as work goes on.
@@ -86,7 +87,7 @@ def render_film(
     with opened_source(film, source) as reader:
         job = _Job(film, shown, asked, reader=reader, out=destination, clock=clock, progress=progress)
         if form == "sheet":
-            job.sheet(audit_beside(saved))
+            job.sheet(tuple(video_audit(film)))
         elif form == "poster":
             job.poster()
         else:
