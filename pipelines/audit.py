@@ -6,23 +6,33 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from vidcam.cam.audit import SINK_SHARE
-from vidcam.results.explanation import AlphaAudit, Explanation, Sink, sink_share
+from vidcam.results.explanation import AlphaAudit, Explanation, sink_share
+from vidcam.results.video import Film
 
 MOST_CELLS = 3
+
+SINK_SHARE = 0.5
+"""From this share of a video's windows on, maps that peak in the sink are reported."""
 
 NEUTRAL = "neutral-gradcam"
 
 
-def audit_sentences(label: str, explanation: Explanation, sink: Sink | None) -> list[str]:
+def video_audit(film: Film) -> list[str]:
+    """What a user should know before trusting the maps of a video: the notes, then each target's sentences."""
+    sentences = list(film.explanations[0].notes)
+    for label, explanation in zip(film.labels, film.explanations, strict=True):
+        sentences += audit_sentences(label, explanation)
+    return sentences
+
+
+def audit_sentences(label: str, explanation: Explanation) -> list[str]:
     """What a user should know before trusting the maps of one target.
 
     Args:
         label: of the target.
-        explanation: of all windows of the film.
-        sink: the layer's loudest cell on a grey clip.
+        explanation: of all windows of the video.
     """
-    sentences = [_sink_sentence(explanation, sink), *_alpha_sentences(explanation), _empty_sentence(label, explanation)]
+    sentences = [_sink_sentence(explanation), *_alpha_sentences(explanation), _empty_sentence(label, explanation)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -37,15 +47,15 @@ def weights_sentence(weights: str) -> str:
     return "The weights are random: neither the network's answers nor the maps mean anything."
 
 
-def sink_shares(explanation: Explanation, sink: Sink | None) -> dict[str, float]:
+def sink_shares(explanation: Explanation) -> dict[str, float]:
     """Method → share of the windows whose map peaks in the sink; nothing without a sink."""
-    if sink is None:
+    if explanation.sink is None:
         return {}
-    return {name: sink_share(volume, sink) for name, volume in explanation.volumes.items()}
+    return {name: sink_share(volume, explanation.sink) for name, volume in explanation.volumes.items()}
 
 
-def _sink_sentence(explanation: Explanation, sink: Sink | None) -> str:
-    shares = sink_shares(explanation, sink)
+def _sink_sentence(explanation: Explanation) -> str:
+    shares, sink = sink_shares(explanation), explanation.sink
     caught = {name: share for name, share in shares.items() if share >= SINK_SHARE}
     if sink is None or not caught:
         return ""

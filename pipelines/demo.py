@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidcam.errors import OutputError, WeightsError
+from vidcam.models.device import resolve_device
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.models.sample import sample_clip
 from vidcam.motion.clip import make_clip
 from vidcam.motion.paths import LABELS
+from vidcam.pipelines.explain.outputs import require_folder
 from vidcam.pipelines.study.motion_set import write_film
 from vidcam.system.progress import Progress, silent
 
@@ -43,6 +45,8 @@ def demo_input(out: Path, *, offline: bool, device: str = "auto", progress: Prog
     Raises:
         InputError: the device is not there, or the folder cannot be written to.
     """
+    resolve_device(device)
+    require_folder(out)  # before anything is fetched
     if offline:
         return _made(out, device)
     try:
@@ -54,12 +58,12 @@ def demo_input(out: Path, *, offline: bool, device: str = "auto", progress: Prog
 
 def _made(out: Path, device: str, note: str = "") -> DemoInput:
     """Three scenes of one motion: one, two and three actors."""
-    model = load_model(OFFLINE_MODEL, device=device)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise OutputError(
             f"'{out}' cannot be made ({exc.strerror}); expected a folder to write to; choose another with -o"
         ) from exc
+    model = load_model(OFFLINE_MODEL, device=device)
     clips = [make_clip(_SEED, _LABEL, actors=actors).frames for actors in (1, 2, 3)]
     return DemoInput(model, write_film(out / MADE_CLIP, clips, scale=_PIXEL_PX), note)

@@ -17,6 +17,14 @@ from vidcam.models.model import Model
 from vidcam.preprocess import grey_input
 from vidcam.spec import Layout, ModelSpec, TokenGrid
 
+DEFAULT_BATCH = {"cpu": 4, "cuda": 16}
+"""Clips that the model is shown at once, by device; 'auto' is this number, so that results do not depend on luck."""
+
+
+def default_batch(model: Model) -> int:
+    """Clips at once where no number was given."""
+    return DEFAULT_BATCH.get(model.device.type, DEFAULT_BATCH["cpu"])
+
 
 def watched(model: Model, tensor: Tensor, request: MapRequest) -> AbstractContextManager[Attribution]:
     """An open forward pass over (N, 3, T, H, W)."""

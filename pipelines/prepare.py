@@ -27,11 +27,13 @@ class Prepared:
         model: for everything that looks at the layers; weights are drawn anew in the given one, not in this.
         forward: which paths it takes.
         neutral: what it does on a flat grey clip.
+        given: the model itself, for guided backpropagation: a ReLU's gate at 0 may turn with the last bit.
     """
 
     model: Model
     forward: Forward
     neutral: Neutral
+    given: Model
 
 
 def prepare(model: Model, layers: Sequence[str], *, precision: Precision = "float32") -> Prepared:
@@ -46,7 +48,8 @@ def prepare(model: Model, layers: Sequence[str], *, precision: Precision = "floa
         InputError: the layer carries no map, the model is none for its spec, or the precision is none for it.
         RunError: the model fails.
     """
-    return Prepared(*optimised(model, lambda tried: look_at_grey(tried, layers), precision=precision))
+    faster, forward, neutral = optimised(model, lambda tried: look_at_grey(tried, layers), precision=precision)
+    return Prepared(faster, forward, neutral, model)
 
 
 def look_at_grey(model: Model, layers: Sequence[str]) -> Neutral:

@@ -280,14 +280,11 @@ def test_no_command_at_all_shows_the_help(capsys: Capture) -> None:
     assert capsys.readouterr().err.startswith("Usage: vidcam ")
 
 
-@pytest.mark.parametrize(
-    ("below", "reason"),
-    [("", "File exists"), ("out", "Not a directory"), ("deep/out", "Not a directory"), ("a" * 300, "Not a directory")],
-)
-def test_a_destination_under_a_file(below: str, reason: str, film: Path, tmp_path: Path, capsys: Capture) -> None:
+@pytest.mark.parametrize("below", ["", "out", "deep/out", "a" * 300])
+def test_a_destination_under_a_file(below: str, film: Path, tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "file").write_text("mine")
     sentence = refusal(["explain", str(film), "--model", BRIGHT], tmp_path / "file" / below, capsys)
-    assert f"cannot be written ({reason}), expected a folder with room; choose another with -o" in sentence
+    assert "cannot be written (Not a directory), expected a folder with room; choose another with -o" in sentence
     assert (tmp_path / "file").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

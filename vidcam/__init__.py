@@ -4,6 +4,7 @@
     explain_video     from a video file to overlay videos, a sheet, data and a JSON
     render_film       from saved maps and their film to a video, an animation, pictures or a sheet; no torch
     score_clips       from a set of clips to a table: which method is faithful, and how sure is that
+    load              what `Explanation.save` and `explain_video` saved
     load_model        a built-in model by name
 
 Every name is resolved when first used: `import vidcam` loads neither torch nor PyAV.
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
     from vidcam.models.model import Model
     from vidcam.models.registry import load_model, model_names
     from vidcam.pipelines.explain.explainer import ExplainedVideo, explain_video
-    from vidcam.pipelines.explain.options import ExplainOptions
+    from vidcam.pipelines.explain.request import ExplainOptions
     from vidcam.pipelines.render.options import RenderOptions
     from vidcam.pipelines.render.renderer import Rendered, render_film
     from vidcam.pipelines.score.options import ScoreOptions
     from vidcam.pipelines.score.run import ScoredClips, score_clips
     from vidcam.results.explanation import Explanation, Sink
-    from vidcam.results.io import load_explanation
-    from vidcam.results.video import Film, load_film
+    from vidcam.results.io import load
+    from vidcam.results.video import Film
     from vidcam.spec import ModelSpec, Scaling, TokenGrid
 
 __version__ = "0.1.0"
@@ -61,8 +62,7 @@ __all__ = [
     "explain_video",
     "image_network",
     "list_layers",
-    "load_explanation",
-    "load_film",
+    "load",
     "load_model",
     "look_at_neutral",
     "model_names",
@@ -73,7 +73,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ExplainOptions": "vidcam.pipelines.explain.options",
+    "ExplainOptions": "vidcam.pipelines.explain.request",
     "ExplainedVideo": "vidcam.pipelines.explain.explainer",
     "Explanation": "vidcam.results.explanation",
     "Film": "vidcam.results.video",
@@ -96,8 +96,7 @@ _HOMES = {
     "explain_video": "vidcam.pipelines.explain.explainer",
     "image_network": "vidcam.models.families.image",
     "list_layers": "vidcam.cam.layers",
-    "load_explanation": "vidcam.results.io",
-    "load_film": "vidcam.results.video",
+    "load": "vidcam.results.io",
     "load_model": "vidcam.models.registry",
     "look_at_neutral": "vidcam.cam.neutral",
     "model_names": "vidcam.models.registry",

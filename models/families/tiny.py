@@ -1,4 +1,4 @@
-"""The two models that are shipped: trained on the motion set by `scripts/run research.train_tiny`, there without any download."""
+"""The two shipped models, trained on the motion set by `scripts/run research.train_tiny`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""First pass over a film: decode, run the model, keep the raw maps, measure their faithfulness.
+"""First pass over a video: decode, run the model, keep the raw maps, measure their faithfulness.
 
-What the film shows is known only at its end: the class of the highest mean probability over all windows. Until then
+What the video shows is known only at its end: the class of the highest mean probability over all windows. Until then
 each batch is explained for the class that leads so far; windows that were explained for another class than the final
 one are run again. That is exact, and rarely more than the first batch.
 """
@@ -24,8 +24,8 @@ from vidcam.fill import Fill
 from vidcam.geometry import Geometry
 from vidcam.metrics.probability import log_probability
 from vidcam.models.model import Model
+from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.request import ExplainRequest
-from vidcam.pipelines.explain.spill import Spill
 from vidcam.pipelines.forward import torch_errors, watched
 from vidcam.pipelines.windows import batches
 from vidcam.preprocess import fill_for, hide
@@ -42,7 +42,7 @@ LogProbabilities = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class WindowResults:
     """Maps of all windows for one target, and what is left of its probability when only they are shown.
 
     Attributes:
@@ -59,75 +59,73 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Footage:
-    """An open film, how it is shown to the model, and which part of it was asked for."""
+class VideoJob:
+    """An open video, how it is shown to the model, and which part of it is explained.
+
+    Attributes:
+        reader: of the video.
+        windows: what the model is shown.
+        geometry: source frame → model input.
+        span_seconds: the explained part, [start, end): that of the windows, as far as it was asked for.
+    """
 
     reader: VideoReader
     windows: tuple[Window, ...]
     geometry: Geometry
-    start_seconds: float = 0.0
-    end_seconds: float = float("inf")
-
-    @property
-    def span_seconds(self) -> tuple[float, float]:
-        """The part of the film that is explained, [start, end): that of the windows, as far as it was asked for."""
-        return (
-            max(self.windows[0].start_seconds, self.start_seconds),
-            min(self.windows[-1].end_seconds, self.end_seconds),
-        )
+    span_seconds: tuple[float, float]
 
 
 def analyse(
     model: Model,
-    footage: Footage,
+    job: VideoJob,
     request: ExplainRequest,
     *,
     clock: StageTimer,
     progress: Progress,
-    spill: Spill | None = None,
-) -> tuple[Answer, ...]:
-    """One answer for each target, in order; without targets, one for the class that leads over the film.
+    disk: DiskArrays | None = None,
+) -> tuple[WindowResults, ...]:
+    """Results for each target, in order; without targets, for the class that leads over the video.
 
     Args:
-        model: whose answers they are.
-        footage: the film.
+        model: that is explained.
+        job: the video.
         request: what is asked.
         clock: takes the stages' times.
         progress: told of every batch.
-        spill: where the answers lie; in memory by default.
+        disk: where the results lie; in memory by default.
     """
     with torch_errors(model, request.batch_size), untouched(model.module):
-        return _Analysis(model, footage, request, clock=clock, progress=progress, spill=spill or Spill()).run()
+        return _Analysis(model, job, request, clock=clock, progress=progress, disk=disk or DiskArrays()).run()
 
 
 class _Analysis:
-    """One run over a film's windows."""
+    """One run over a video's windows."""
 
     def __init__(
         self,
         model: Model,
-        footage: Footage,
+        job: VideoJob,
         request: ExplainRequest,
         *,
         clock: StageTimer,
         progress: Progress,
-        spill: Spill,
+        disk: DiskArrays,
     ) -> None:
-        self._model, self._footage, self._request = model, footage, request
+        self._model, self._job, self._request = model, job, request
         self._clock, self._progress = clock, progress
         self._maps = replace(request, methods=volume_methods(request.methods))  # guided ones are made while drawing
-        self._tables = [_Table(len(footage.windows), spill) for _ in request.targets or (None,)]
+        self._tables = [_Table(len(job.windows), disk) for _ in request.targets or (None,)]
         self._total = np.zeros(model.spec.classes)  # of the windows' probabilities
 
-    def run(self) -> tuple[Answer, ...]:
+    def run(self) -> tuple[WindowResults, ...]:
         """Explain every window for every target."""
-        count = len(self._footage.windows)
+        count = len(self._job.windows)
         for indices, tensor in self._batches(range(count)):
             self._explain(indices, tensor, self._request.targets)
             self._progress(EXPLAINING, indices[-1] + 1, count)
         if not self._request.targets:
             self._complete(int(self._total.argmax()))
-        return tuple(table.answer() for table in self._tables)
+        return tuple(table.results() for table in self._tables)
 
     def _complete(self, leader: int) -> None:
         """Explain the windows again that were explained for another class than the one that leads in the end."""
@@ -139,9 +137,9 @@ class _Analysis:
     def _batches(self, chosen: Sequence[int]) -> Iterator[tuple[list[int], Tensor]]:
         if not chosen:
             return
-        windows = [self._footage.windows[index] for index in chosen]
+        windows = [self._job.windows[index] for index in chosen]
         spec, size = self._model.spec, self._request.batch_size
-        source = batches(self._footage.reader, windows, spec, self._footage.geometry, size=size)
+        source = batches(self._job.reader, windows, spec, self._job.geometry, size=size)
         with closing(prefetch(self._clock.timed("decode for the model", source), depth=1)) as ready:
             for positions, tensor in ready:
                 yield [chosen[position] for position in positions], tensor.to(self._model.device)
@@ -157,37 +155,37 @@ class _Analysis:
 
 
 class _Table:
-    """Answers window by window, in arrays that are made once for the whole film.
+    """Results window by window, in arrays that are made once for the whole video.
 
     Small arrays that outlive their batch would come to lie between the large ones that do not, and pin memory: measured
-    at 75 MB a minute of film.
+    at 75 MB a minute of video.
     """
 
-    def __init__(self, windows: int, spill: Spill) -> None:
-        self._spill = spill
+    def __init__(self, windows: int, disk: DiskArrays) -> None:
+        self._disk = disk
         self.explained = np.full(windows, -1)
-        self._whole: Answer | None = None
+        self._whole: WindowResults | None = None
         self._exact: set[bool | None] = set()
 
-    def put(self, indices: Sequence[int], part: Answer) -> None:
-        """File the answers of some windows, in place of former ones."""
+    def put(self, indices: Sequence[int], part: WindowResults) -> None:
+        """File the results of some windows, in place of former ones."""
         if self._whole is None:
             count = self.explained.size
-            self._whole = _mapped(part, lambda array: self._spill.empty((count, *array.shape[1:]), array.dtype))
+            self._whole = _mapped(part, lambda array: self._disk.empty((count, *array.shape[1:]), array.dtype))
         for whole, piece in zip(_arrays(self._whole), _arrays(part), strict=True):
             whole[indices] = piece
-        self._spill.forget()
+        self._disk.forget()
         self.explained[indices] = part.explanation.target
         self._exact.add(part.explanation.alpha_exact)
 
-    def answer(self) -> Answer:
-        """All windows; `alpha_exact` is the weakest of the batches' answers."""
-        assert self._whole is not None, "a film has at least one window"
+    def results(self) -> WindowResults:
+        """All windows; `alpha_exact` is the weakest of the batches' own."""
+        assert self._whole is not None, "a video has at least one window"
         exact = False if False in self._exact else None if None in self._exact else True
         return replace(self._whole, explanation=replace(self._whole.explanation, alpha_exact=exact))
 
 
-def _measure(model: Model, tensor: Tensor, explanation: Explanation, fill: Fill) -> Answer:
+def _measure(model: Model, tensor: Tensor, explanation: Explanation, fill: Fill) -> WindowResults:
     hidden = fill_for(tensor, fill, model.spec.scaling)
     masked, area = {}, {}
     for method in explanation.methods:
@@ -197,18 +195,18 @@ def _measure(model: Model, tensor: Tensor, explanation: Explanation, fill: Fill)
         masked[method] = log_probability(scores, explanation.target, explanation.activation)
         area[method] = heat.mean(axis=(1, 2, 3), dtype=np.float64)
     original = log_probability(torch.from_numpy(explanation.logits), explanation.target, explanation.activation)
-    return Answer(explanation, original, masked, area)
+    return WindowResults(explanation, original, masked, area)
 
 
-def _arrays(answer: Answer) -> tuple[NDArray[Any], ...]:
-    own = (answer.log_original, *answer.log_masked.values(), *answer.area.values())
-    return (*per_clip_arrays(answer.explanation), *own)
+def _arrays(results: WindowResults) -> tuple[NDArray[Any], ...]:
+    own = (results.log_original, *results.log_masked.values(), *results.area.values())
+    return (*per_clip_arrays(results.explanation), *own)
 
 
-def _mapped(answer: Answer, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Answer:
-    return Answer(
-        explanation=mapped(answer.explanation, function),
-        log_original=function(answer.log_original),
-        log_masked={method: function(array) for method, array in answer.log_masked.items()},
-        area={method: function(array) for method, array in answer.area.items()},
+def _mapped(results: WindowResults, function: Callable[[NDArray[Any]], NDArray[Any]]) -> WindowResults:
+    return WindowResults(
+        explanation=mapped(results.explanation, function),
+        log_original=function(results.log_original),
+        log_masked={method: function(array) for method, array in results.log_masked.items()},
+        area={method: function(array) for method, array in results.area.items()},
     )

@@ -3,53 +3,198 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidcam import __version__
+from vidcam.cam.fusion import Fusion
+from vidcam.cam.targets import ScoreName
+from vidcam.fill import Fill
 from vidcam.metrics.drop import average_drop, drop
 from vidcam.metrics.increase import increase, increase_rate
 from vidcam.models.model import Model
+from vidcam.models.optimise import Forward
 from vidcam.pipelines.audit import sink_shares
-from vidcam.pipelines.explain.analyse import Answer
-from vidcam.results.explanation import FIVE_NUMBERS, GUIDED, AlphaAudit, Sink
+from vidcam.pipelines.explain.analyse import WindowResults
+from vidcam.results.explanation import GUIDED, AlphaAudit, Sink
 from vidcam.results.video import PER_WINDOW, Film
 from vidcam.system.fingerprint import sha256
 from vidcam.video.reader import VideoReader
 
+SCHEMA = 1
 PACKAGES = ("av", "numpy", "torch", "torchvision")
 
+Figure = TypeVar("Figure")
 
-def source_entry(reader: VideoReader, path: str) -> dict[str, Any]:
+
+@dataclass(frozen=True, slots=True)
+class SourceEntry:
     """What was explained: path, content hash, what probing found and what reading did."""
-    info = reader.info
-    return {
-        "path": path,
-        "sha256": sha256(info.files),
-        "size": list(info.size),
-        "rotation_degrees": info.rotation_degrees,
-        "pixel_aspect": float(info.pixel_aspect),
-        "fps": float(info.fps),
-        "frames": info.frame_count,
-        "duration_seconds": info.duration_seconds,
-        "codec": info.codec,
-        "has_audio": info.has_audio,
-        "readable_seconds": [list(interval) for interval in reader.readable_seconds],
-        "warnings": list(reader.notes),
-    }
+
+    path: str
+    sha256: str
+    size: tuple[int, int]
+    rotation_degrees: int
+    pixel_aspect: float
+    fps: float
+    frames: int
+    duration_seconds: float
+    codec: str
+    has_audio: bool
+    readable_seconds: tuple[tuple[float, float], ...]
+    warnings: tuple[str, ...]
 
 
-def model_entry(model: Model, layer: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
     """Which model, which layer, which weights."""
-    return {"name": model.spec.name, "layer": layer, "weights": model.weights}
+
+    name: str
+    layer: str
+    weights: str
 
 
-def top5(model: Model, probabilities: NDArray[np.float64]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class ClassEntry:
+    """A class and its mean probability over the windows."""
+
+    label: str
+    index: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class WindowEntry:
+    """A window's own top class, and the probability of the first target."""
+
+    start_seconds: float
+    end_seconds: float
+    label: str
+    probability: float
+    target_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class FiveNumbers:
+    """Over the windows: the least minimum, the medians of the quartiles, the greatest maximum."""
+
+    min: float | None
+    q1: float | None
+    median: float | None
+    q3: float | None
+    max: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlphaEntry:
+    """The audit of α over all windows."""
+
+    positive: FiveNumbers
+    nonzero: FiveNumbers
+    product: FiveNumbers
+    guarded: float
+    agreement: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FaithfulnessEntry:
+    """What is left of the target's probability when only the map is shown."""
+
+    masked_probability: float
+    drop: float
+    increase: float
+
+
+@dataclass(frozen=True, slots=True)
+class MethodEntry:
+    """Files and figures of one method."""
+
+    overlay: str | None
+    map: str | None
+    empty: bool
+    area: float
+    scale: tuple[float, float]
+    sink_share: float | None
+    alpha: AlphaEntry | None
+    alpha_of_layers: dict[str, AlphaEntry] | None
+    alpha_exact: bool | None
+    guarded: float | None
+    faithfulness: FaithfulnessEntry | None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetEntry:
+    """One target: its probability and its methods."""
+
+    label: str
+    index: int | None
+    probability: float
+    saturated: float
+    foil: str | None
+    methods: dict[str, MethodEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeEntry:
+    """On what it was computed."""
+
+    device: str
+    batch_size: int
+    decoder: str
+    forward: Forward
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """All that the JSON holds."""
+
+    schema: int
+    source: SourceEntry
+    model: ModelEntry
+    top5: tuple[ClassEntry, ...]
+    targets: tuple[TargetEntry, ...]
+    windows: tuple[WindowEntry, ...]
+    sink: Sink | None
+    audit: tuple[str, ...]
+    fill: Fill
+    score: ScoreName
+    lam: float
+    fusion: Fusion | None
+    runtime: RuntimeEntry
+    versions: dict[str, str]
+    files: tuple[str, ...]
+
+
+def source_entry(reader: VideoReader, path: str) -> SourceEntry:
+    """What was explained.
+
+    Args:
+        reader: after the video was read.
+        path: as it is stated.
+    """
+    info = reader.info
+    return SourceEntry(
+        path=path,
+        sha256=sha256(info.files),
+        size=info.size,
+        rotation_degrees=info.rotation_degrees,
+        pixel_aspect=float(info.pixel_aspect),
+        fps=float(info.fps),
+        frames=info.frame_count,
+        duration_seconds=info.duration_seconds,
+        codec=info.codec,
+        has_audio=info.has_audio,
+        readable_seconds=tuple(reader.readable_seconds),
+        warnings=tuple(reader.notes),
+    )
+
+
+def top5(model: Model, probabilities: NDArray[np.float64]) -> tuple[ClassEntry, ...]:
     """The classes of the highest mean probability over the windows, at most five.
 
     Args:
@@ -58,88 +203,85 @@ def top5(model: Model, probabilities: NDArray[np.float64]) -> list[dict[str, Any
     """
     mean = probabilities.mean(axis=0)
     best = np.argsort(-mean, kind="stable")[:5]
-    return [{"label": model.label(int(k)), "index": int(k), "probability": float(mean[k])} for k in best]
+    return tuple(ClassEntry(model.label(int(k)), int(k), float(mean[k])) for k in best)
 
 
 def target_entry(
     film: Film,
-    answer: Answer,
+    results: WindowResults,
     *,
     number: int,
     foil: str | None,
-    sink: Sink | None,
     files: Mapping[str, Mapping[str, str]],
     methods: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> TargetEntry:
     """One target: its probability and, for each method, files and figures.
 
     Args:
-        film: the explained film.
-        answer: of this target.
+        film: the explained video.
+        results: of this target.
         number: the target's position.
         foil: label of the class it was contrasted with.
-        sink: the layer's loudest cell on a grey clip.
         files: method → {'overlay': name, 'map': name}.
         methods: those that were asked for, guided ones among them; by default all volumes.
     """
-    explanation = answer.explanation
-    return {
-        "label": film.labels[number],
-        "index": None if film.labels[number] == PER_WINDOW else int(explanation.target[0]),
-        "probability": float(np.exp(answer.log_original).mean()),
-        "saturated": float(explanation.saturated.mean()),
-        "foil": foil,
-        "methods": {
-            method: {
-                "overlay": files.get(method, {}).get("overlay"),
-                "map": files.get(method, {}).get("map"),
-                **_figures(film, answer, GUIDED.get(method, method), number=number, sink=sink),
-                **({"faithfulness": None} if method in GUIDED else {}),
-            }
+    explanation = results.explanation
+    return TargetEntry(
+        label=film.labels[number],
+        index=None if film.labels[number] == PER_WINDOW else int(explanation.target[0]),
+        probability=float(np.exp(results.log_original).mean()),
+        saturated=float(explanation.saturated.mean()),
+        foil=foil,
+        methods={
+            method: _method_entry(film, results, method, number=number, files=files.get(method, {}))
             for method in methods or explanation.methods
         },
-    }
+    )
 
 
-def _figures(film: Film, answer: Answer, method: str, *, number: int, sink: Sink | None) -> dict[str, Any]:
-    """Figures of one volume; a guided method has those of the map that it multiplies, and is not scored."""
-    explanation = answer.explanation
-    guarded = list(_by_layer(explanation.guarded, method).values())
-    audits = _by_layer(explanation.alpha, method)
-    entries = {layer: _alpha_entry(audit) for layer, audit in audits.items()}
-    return {
-        "empty": bool(explanation.empty[method].all()),
-        "area": float(answer.area[method].mean()),
-        "scale": list(film.bounds[number][method]),
-        "sink_share": sink_shares(explanation, sink).get(method),
-        "alpha": entries.get("", entries or None),
-        "alpha_exact": explanation.alpha_exact if audits else None,
-        "guarded": max((float(share.max()) for share in guarded), default=None),
-        "faithfulness": _faithfulness(answer, method),
-    }
+def _method_entry(
+    film: Film, results: WindowResults, method: str, *, number: int, files: Mapping[str, str]
+) -> MethodEntry:
+    """Files and figures; a guided method has the figures of the map that it multiplies, and is not scored."""
+    explanation, volume = results.explanation, GUIDED.get(method, method)
+    guarded = [float(share.max()) for share in _by_layer(explanation.guarded, volume).values()]
+    audits = {layer: _alpha_entry(audit) for layer, audit in _by_layer(explanation.alpha, volume).items()}
+    return MethodEntry(
+        overlay=files.get("overlay"),
+        map=files.get("map"),
+        empty=bool(explanation.empty[volume].all()),
+        area=float(results.area[volume].mean()),
+        scale=film.bounds[number][volume],
+        sink_share=sink_shares(explanation).get(volume),
+        alpha=audits.get(""),
+        alpha_of_layers={layer: entry for layer, entry in audits.items() if layer} or None,
+        alpha_exact=explanation.alpha_exact if audits else None,
+        guarded=max(guarded, default=None),
+        faithfulness=None if method in GUIDED else _faithfulness(results, method),
+    )
 
 
-def _by_layer(figures: Mapping[str, Any], method: str) -> dict[str, Any]:
+def _by_layer(figures: Mapping[str, Figure], method: str) -> dict[str, Figure]:
     """What is said of a method: of one layer under '', of several that were fused under their names."""
     start = f"{method} at "
     found = {key.removeprefix(start): figure for key, figure in figures.items() if key.startswith(start)}
     return {"": figures[method]} if method in figures else found
 
 
-def window_entries(model: Model, film: Film, answer: Answer) -> list[dict[str, Any]]:
+def window_entries(model: Model, film: Film, results: WindowResults) -> tuple[WindowEntry, ...]:
     """Each window's own top class and the probability of the (first) target."""
-    probabilities = answer.explanation.probabilities()
+    probabilities = results.explanation.probabilities()
     best = probabilities.argmax(axis=1)
-    return [
-        {
-            "start_seconds": float(film.timeline.starts[n]),
-            "end_seconds": float(film.timeline.ends[n]),
-            "label": model.label(int(best[n])),
-            "probability": float(probabilities[n, best[n]]),
-            "target_probability": float(np.exp(answer.log_original[n])),
-        }
+    return tuple(
+        WindowEntry(
+            start_seconds=float(film.timeline.starts[n]),
+            end_seconds=float(film.timeline.ends[n]),
+            label=model.label(int(best[n])),
+            probability=float(probabilities[n, best[n]]),
+            target_probability=float(np.exp(results.log_original[n])),
+        )
         for n in range(len(film.timeline))
-    ]
+    )
 
 
 def versions() -> dict[str, str]:
@@ -147,42 +289,42 @@ def versions() -> dict[str, str]:
     return {"vidcam": __version__, "python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
-def sink_entry(sink: Sink | None) -> dict[str, Any] | None:
-    """The layer's cells that are loud on a grey clip."""
-    return None if sink is None else {**asdict(sink), "cells": [list(cell) for cell in sink.cells]}
+def all_files(stem: str, targets: Sequence[TargetEntry], *, sheet: bool, data: bool) -> tuple[str, ...]:
+    """Names of all files of a result, the JSON last."""
+    videos = [name for target in targets for m in target.methods.values() for name in (m.overlay, m.map) if name]
+    return (*videos, *([f"{stem}.png"] * sheet), *([f"{stem}.npz"] * data), f"{stem}.json")
 
 
-def _faithfulness(answer: Answer, method: str) -> dict[str, float]:
-    masked = answer.log_masked[method]
-    return {
-        "masked_probability": float(np.exp(masked).mean()),
-        "drop": average_drop(drop(answer.log_original, masked)),
-        "increase": increase_rate(increase(answer.log_original, masked)),
-    }
+def _faithfulness(results: WindowResults, method: str) -> FaithfulnessEntry:
+    masked = results.log_masked[method]
+    return FaithfulnessEntry(
+        masked_probability=float(np.exp(masked).mean()),
+        drop=average_drop(drop(results.log_original, masked)),
+        increase=increase_rate(increase(results.log_original, masked)),
+    )
 
 
-def _alpha_entry(audit: AlphaAudit) -> dict[str, Any]:
-    """Over the windows: the least minimum, the medians of the quartiles, the greatest maximum."""
-    return {
-        "positive": _over_windows(audit.positive),
-        "nonzero": _over_windows(audit.nonzero),
-        "product": _over_windows(audit.product),
-        "guarded": float(audit.guarded.mean()),
-        "agreement": _finite(audit.agreement, np.median),
-    }
+def _alpha_entry(audit: AlphaAudit) -> AlphaEntry:
+    return AlphaEntry(
+        positive=_over_windows(audit.positive),
+        nonzero=_over_windows(audit.nonzero),
+        product=_over_windows(audit.product),
+        guarded=float(audit.guarded.mean()),
+        agreement=_finite(audit.agreement, np.median),
+    )
 
 
-def _over_windows(numbers: NDArray[np.float64]) -> dict[str, float | None]:
-    reducers = (np.min, np.median, np.median, np.median, np.max)
-    return {name: _finite(numbers[:, i], reducers[i]) for i, name in enumerate(FIVE_NUMBERS)}
+def _over_windows(numbers: NDArray[np.float64]) -> FiveNumbers:
+    low, first, middle, third, high = numbers.T
+    return FiveNumbers(
+        min=_finite(low, np.min),
+        q1=_finite(first, np.median),
+        median=_finite(middle, np.median),
+        q3=_finite(third, np.median),
+        max=_finite(high, np.max),
+    )
 
 
-def _finite(values: NDArray[np.float64], reduce: Any) -> float | None:
+def _finite(values: NDArray[np.float64], reduce: Callable[[NDArray[np.float64]], Any]) -> float | None:
     finite = values[np.isfinite(values)]
     return float(reduce(finite)) if finite.size else None
-
-
-def all_files(stem: str, entries: Sequence[Mapping[str, Any]], *, sheet: bool, data: bool) -> list[str]:
-    """Names of all files of a result, the JSON included."""
-    videos = [m[kind] for entry in entries for m in entry["methods"].values() for kind in ("overlay", "map") if m[kind]]
-    return [*videos, *([f"{stem}.png"] if sheet else []), *([f"{stem}.npz"] if data else []), f"{stem}.json"]

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from vidcam.cam.methods import canonical_methods
-from vidcam.errors import InputError
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
-from vidcam.pipelines.explain.analyse import Footage, analyse
-from vidcam.pipelines.explain.options import DEFAULT_BATCH, ExplainOptions, rate
-from vidcam.pipelines.explain.outputs import choose_stem, source_of, staging
-from vidcam.pipelines.explain.request import ExplainRequest
-from vidcam.pipelines.explain.result import Asked, Result
-from vidcam.pipelines.explain.spill import Spill
-from vidcam.pipelines.forward import reshape_of, target_layers
-from vidcam.pipelines.prepare import default_methods, prepare
-from vidcam.results.video import PER_WINDOW, Film
+from vidcam.pipelines.explain.analyse import VideoJob, analyse
+from vidcam.pipelines.explain.disk_arrays import DiskArrays
+from vidcam.pipelines.explain.document import Document
+from vidcam.pipelines.explain.outputs import check_paths, choose_stem, source_of, staging
+from vidcam.pipelines.explain.request import ExplainOptions, ExplainRequest, resolve
+from vidcam.pipelines.explain.result import Result
+from vidcam.results.video import Film
 from vidcam.sampling import plan_windows
+from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress, StageTimer, silent
 from vidcam.video.images import IMAGES
 from vidcam.video.reader import VideoReader, open_video
@@ -35,13 +31,13 @@ class ExplainedVideo:
     """What `explain_video` made.
 
     Attributes:
-        document: what stands in the JSON.
+        document: what stands in the JSON; `vidcam.system.json_files.as_plain` makes mappings and lists of it.
         film: the maps of all windows; `film.heat(method, seconds)` is (S, H, W) in [0, 1].
         paths: the files, the JSON last.
         stage_seconds: time spent in each stage; stages overlap.
     """
 
-    document: dict[str, Any] = field(repr=False)
+    document: Document = field(repr=False)
     film: Film
     paths: tuple[Path, ...]
     stage_seconds: dict[str, float] = field(repr=False)
@@ -56,52 +52,25 @@ class ExplainedVideo:
     @property
     def top5(self) -> list[tuple[str, float]]:
         """Labels and mean probabilities over the windows, highest first."""
-        return [(entry["label"], entry["probability"]) for entry in self.document["top5"]]
+        return [(entry.label, entry.probability) for entry in self.document.top5]
 
     @property
     def warnings(self) -> list[str]:
         """What one should know about the source: damage, choices made."""
-        return list(self.document["source"]["warnings"])
+        return list(self.document.source.warnings)
 
     @property
     def audit(self) -> list[str]:
         """What one should know before trusting the maps."""
-        return list(self.document["audit"])
+        return list(self.document.audit)
 
 
 class Explainer:
-    """A model with its question settled, ready for any number of films; what is the same for all is done once."""
+    """A model with its question settled, ready for any number of videos; what is the same for all is done once."""
 
     def __init__(self, model: Model, options: ExplainOptions, *, progress: Progress = silent) -> None:
-        layers, note = target_layers(model, options.layers)
-        given = None if options.methods is None else canonical_methods(options.methods)
-        foil = None if options.foil is None else model.label_index(options.foil)
-        targets = tuple(dict.fromkeys(_target(model, target) for target in options.targets))
-        if foil is not None and foil in targets:
-            label = model.label(foil)
-            raise InputError(f"the foil {label!r} is a target too, expected another class; leave one of the two out")
-        if foil is not None and None in targets:
-            raise InputError(
-                f"a foil was given with the target {PER_WINDOW!r}, which is another class in each window; leave one out"
-            )
-        ready = prepare(model, layers, precision=options.precision)
-        methods = given or default_methods(model, layers)
-        request = ExplainRequest(
-            methods=methods,
-            targets=targets,
-            foil=foil,
-            score=options.score,
-            lam=options.lam,
-            layers=layers,
-            fusion=options.fusion,
-            reshape=reshape_of(model.spec),
-            activation=model.spec.activation,
-            fill=options.fill,
-            batch_size=options.batch_size or DEFAULT_BATCH.get(model.device.type, DEFAULT_BATCH["cpu"]),
-            references=ready.neutral.activations,
-        )
-        exact = model if request.guided else None  # a ReLU's gate at 0 may turn with the last bit of what it is given
-        self._asked = Asked(ready.model, options, request, ready.neutral.sink, note, progress, ready.forward, exact)
+        self._request, self._ready = resolve(model, options)
+        self._progress = progress
 
     @classmethod
     def load(
@@ -123,47 +92,44 @@ class Explainer:
         return cls(model, options, progress=progress)
 
     def explain(self, source: Source, out: str | Path) -> ExplainedVideo:
-        """Explain one film into a folder; nothing is left there if it fails."""
-        folder, clock, asked = Path(out), StageTimer(), self._asked
+        """Explain one video into a folder; nothing is left there if it fails."""
+        folder, clock, ready, request = Path(out), StageTimer(), self._ready, self._request
         with clock.stage("probe"):
-            reader = open_video(source, fps=rate(asked.options.fps), decoder=asked.options.decoder)
+            reader = open_video(source, fps=request.fps, decoder=request.decoder)
         with reader:
-            footage = self._footage(reader)
-            stem = choose_stem(folder, source_of(reader.info), overwrite=asked.options.overwrite)
-            with staging(folder, stem, overwrite=asked.options.overwrite) as stage:
-                spill = Spill(stage)
-                answers = analyse(
-                    asked.model, footage, asked.request, clock=clock, progress=asked.progress, spill=spill
-                )
-                result = Result(asked, footage, answers, clock=clock, forget=spill.forget)
-                document = result.write(stage, folder, stem)
-        film = spill.handed_out(result.film)
-        return ExplainedVideo(document, film, tuple(folder / name for name in document["files"]), clock.seconds)
-
-    def _footage(self, reader: VideoReader) -> Footage:
-        spec, options = self._asked.model.spec, self._asked.options
-        is_each_a_clip = spec.frames == 1 and reader.info.decoder == IMAGES
-        windows = plan_windows(
-            reader.info,
-            frames=spec.frames,
-            fps=None if is_each_a_clip else spec.fps,
-            overlap=options.overlap,
-            clip_start_seconds=options.clip_start_seconds,
-            start_seconds=options.start_seconds,
-            end_seconds=options.end_seconds,
-        )
-        return Footage(
-            reader,
-            windows,
-            spec.geometry(reader.info.size),
-            start_seconds=0.0 if options.start_seconds is None else options.start_seconds,
-            end_seconds=float("inf") if options.end_seconds is None else options.end_seconds,
-        )
+            job = video_job(reader, ready.model.spec, request)
+            stem = choose_stem(folder, source_of(reader.info), overwrite=request.overwrite)
+            with staging(folder, stem, overwrite=request.overwrite) as stage:
+                disk = DiskArrays(stage)
+                results = analyse(ready.model, job, request, clock=clock, progress=self._progress, disk=disk)
+                result = Result(ready, request, job, results, clock=clock, forget=disk.forget)
+                document = result.write(stage, folder, stem, progress=self._progress)
+        film = disk.handed_out(result.film)
+        return ExplainedVideo(document, film, tuple(folder / name for name in document.files), clock.seconds)
 
 
-def _target(model: Model, target: str | int) -> int | None:
-    """A class's index; None for each window's own top class."""
-    return None if target == PER_WINDOW else model.label_index(target)
+def video_job(reader: VideoReader, spec: ModelSpec, request: ExplainRequest) -> VideoJob:
+    """Plan which windows of a video the model is shown.
+
+    Raises:
+        InputError: nothing of the video lies in the part that was asked for.
+    """
+    is_each_a_clip = spec.frames == 1 and reader.info.decoder == IMAGES
+    start, end = request.start_seconds, request.end_seconds
+    windows = plan_windows(
+        reader.info,
+        frames=spec.frames,
+        fps=None if is_each_a_clip else spec.fps,
+        overlap=request.overlap,
+        clip_start_seconds=request.clip_start_seconds,
+        start_seconds=start,
+        end_seconds=end,
+    )
+    span = (
+        max(windows[0].start_seconds, 0.0 if start is None else start),
+        min(windows[-1].end_seconds, float("inf") if end is None else end),
+    )
+    return VideoJob(reader, windows, spec.geometry(reader.info.size), span)
 
 
 def explain_video(
@@ -175,7 +141,7 @@ def explain_video(
     progress: Progress = silent,
     options: ExplainOptions | None = None,
 ) -> ExplainedVideo:
-    """Explain a film: overlay videos, a sheet, the data and a JSON in a folder.
+    """Explain a video: overlay videos, a sheet, the data and a JSON in a folder.
 
     Args:
         source: any video file that FFmpeg reads, a folder of images, an open binary file, or an address for fsspec.
@@ -189,4 +155,6 @@ def explain_video(
         InputError: the file, a name or an option cannot be used; nothing is written.
         RunError: something failed while running; nothing is left behind.
     """
-    return Explainer.load(model, options or ExplainOptions(), device=device, progress=progress).explain(source, out)
+    options = options or ExplainOptions()
+    check_paths(source, Path(out), overwrite=options.overwrite)  # before a model is loaded
+    return Explainer.load(model, options, device=device, progress=progress).explain(source, out)

@@ -7,22 +7,71 @@ than a file system takes, and none holds what cannot be printed.
 
 from __future__ import annotations
 
-import json
-import os.path
+import errno
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from vidcam.errors import EncodeError, OutputError
+from vidcam.errors import EncodeError, InputError, OutputError
 from vidcam.media import VideoInfo
 from vidcam.system.filenames import as_text, safe_stem
+from vidcam.system.json_files import read_json
 from vidcam.system.signals import defer_signals
-from vidcam.video.source import source_stem
+from vidcam.video.images import image_files
+from vidcam.video.source import Source, is_folder, local_path, source_stem
 
 LONGEST_SLUG = 80
+
+
+@dataclass(frozen=True, slots=True)
+class _FormerSource:
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Former:
+    """Of a JSON that is there already, what tells whose results it holds."""
+
+    source: _FormerSource
+    files: tuple[str, ...] = ()
+
+
+def check_paths(source: Source, folder: Path, *, overwrite: bool) -> None:
+    """Refuse what can be refused without reading the video or loading a model; writes nothing.
+
+    Args:
+        source: the video; of an address only its results are looked for, of an open file nothing.
+        folder: where results are to go.
+        overwrite: whether results of this very source may be there already.
+
+    Raises:
+        MediaError: the source does not exist, is a pipe or a device, or a folder without images.
+        OutputError: the folder is a file or cannot be written to, or holds results of this source already.
+    """
+    path = local_path(source)
+    if path is not None and is_folder(path):
+        image_files(Path(path))
+    require_folder(folder)
+    if isinstance(source, str | os.PathLike):
+        choose_stem(folder, os.fspath(source) if path is None else Path(path), overwrite=overwrite)
+
+
+def require_folder(folder: Path) -> None:
+    """Check that a folder is there and can be written to, or can be made; writes nothing.
+
+    Raises:
+        OutputError: it is a file, or it cannot be written to.
+    """
+    with _writing_to(folder):
+        there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+        code = errno.ENOTDIR if not there.is_dir() else 0 if os.access(there, os.W_OK | os.X_OK) else errno.EACCES
+        if code:
+            raise OSError(code, os.strerror(code))
 
 
 def slug(label: str, index: int) -> str:
@@ -49,7 +98,9 @@ def choose_stem(folder: Path, source: Path | str, *, overwrite: bool) -> str:
             is_free = not existing.exists()
         if is_free:
             return stem
-        if _source_of(existing, source) == as_text(str(source.resolve() if isinstance(source, Path) else source)):
+        if _source_of(_former(existing), folder, source) == as_text(
+            str(source.resolve() if isinstance(source, Path) else source)
+        ):
             if overwrite:
                 return stem
             name = Path(source).name
@@ -81,7 +132,8 @@ def staging(folder: Path, stem: str, *, overwrite: bool) -> Iterator[Path]:
         with _writing_to(folder):
             (stage / "new").mkdir()
         yield stage / "new"
-        former = _files_of(folder / f"{stem}.json") if overwrite else set()
+        result = _former(folder / f"{stem}.json") if overwrite else None
+        former = set() if result is None else {Path(name).name for name in result.files}
         with defer_signals(), _writing_to(folder):
             _exchange(stage, folder, former)
             made.clear()
@@ -164,17 +216,20 @@ def relative_path(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
 
 
-def _source_of(document: Path, like: Path | str) -> str | None:
-    """The source that a JSON states, resolved if it is compared with a path; see `stated_path`."""
+def _former(document: Path) -> _Former | None:
+    """A JSON that is there already; None if it is none, or none of ours."""
     try:
-        stated = str(json.loads(document.read_text("utf-8"))["source"]["path"])
-        return as_text(str((document.parent / stated).resolve() if isinstance(like, Path) else stated))
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_json(document, _Former)
+    except (FileNotFoundError, InputError):
         return None
 
 
-def _files_of(document: Path) -> set[str]:
+def _source_of(former: _Former | None, folder: Path, like: Path | str) -> str | None:
+    """The source that a JSON states, resolved if it is compared with a path; see `stated_path`."""
+    if former is None:
+        return None
+    stated = former.source.path
     try:
-        return {Path(name).name for name in json.loads(document.read_text("utf-8"))["files"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
+        return as_text(str((folder / stated).resolve() if isinstance(like, Path) else stated))
+    except (OSError, ValueError):  # too long, or a NUL: no path of this machine
+        return None

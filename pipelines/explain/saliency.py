@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vidcam.cam.saliency import guided_saliency
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.analyse import Footage
+from vidcam.pipelines.explain.analyse import VideoJob
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.forward import torch_errors
 from vidcam.pipelines.windows import batches
@@ -40,14 +40,14 @@ class GuidedFilm:
 
     Attributes:
         model: the network.
-        footage: the film as it is shown to the network.
+        job: the video as it is shown to the network.
         request: what was asked.
         film: the maps of all windows.
         clock: takes the time of the passes.
     """
 
     model: Model
-    footage: Footage
+    job: VideoJob
     request: ExplainRequest
     film: Film
     clock: StageTimer
@@ -83,7 +83,7 @@ class GuidedFilm:
         return self._scales[method, target]
 
     def _measure(self) -> None:
-        count = len(self.footage.windows)
+        count = len(self.job.windows)
         chosen = np.unique(np.linspace(0, count - 1, min(count, SCALE_WINDOWS)).round().astype(int)).tolist()
         samples: dict[tuple[str, int], list[Saliency]] = {}
         for index, saliency in self._passes(chosen):
@@ -114,9 +114,9 @@ class GuidedFilm:
         return np.asarray(blended.reshape(stack.shape[2:]), np.float32)
 
     def _passes(self, chosen: Sequence[int]) -> Generator[tuple[int, Saliency], None, None]:
-        windows = [self.footage.windows[index] for index in chosen]
+        windows = [self.job.windows[index] for index in chosen]
         spec, size = self.model.spec, self.request.batch_size
-        source = batches(self.footage.reader, windows, spec, self.footage.geometry, size=size)
+        source = batches(self.job.reader, windows, spec, self.job.geometry, size=size)
         with closing(prefetch(source, depth=1)) as ready:
             for positions, tensor in ready:
                 with self.clock.stage("guided"), torch_errors(self.model, len(positions)):

@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from vidcam.media import Frames, Seconds, VideoInfo
+from vidcam.pipelines.audit import video_audit
 from vidcam.pipelines.render.composition import Composition
 from vidcam.pipelines.render.frames import FrameContext, FrameRenderer
 from vidcam.pipelines.render.options import Form, RenderOptions
 from vidcam.pipelines.render.request import RenderRequest, resolve
-from vidcam.pipelines.render.saved import audit_beside, opened_source, require_other_place
+from vidcam.pipelines.render.saved import opened_source, require_other_place
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet, sheet_seconds
 from vidcam.pipelines.render.stream import FrameWriter, drawn_seconds, stream_frames
 from vidcam.system.progress import Progress, StageTimer, silent
@@ -64,7 +65,7 @@ def render_film(
     """Draw a saved explanation.
 
     Args:
-        explanation: the .npz that `explain` saved; its JSON beside it gives the sheet's audit.
+        explanation: the .npz that `explain` saved.
         out: .mp4, .webm, .gif, .webp, .png, .jpg, or a name without an ending for a folder of PNGs.
         options: what is drawn and how.
         progress: called as work goes on.
@@ -81,7 +82,7 @@ def render_film(
         pts, notes = drawn_seconds(reader.info, *request.span_seconds), request.notes
         count = pts.size
         if request.form == "sheet":
-            count = _sheet(request, reader, pts, audit_beside(saved))
+            count = _sheet(request, reader, pts, tuple(video_audit(request.film)))
         elif request.form == "poster":
             count = 1
             notes += _poster(request, reader, pts)

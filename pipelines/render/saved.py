@@ -1,28 +1,18 @@
-"""A saved explanation opened again: its maps, what its JSON says, and the very film that they were made of."""
+"""A saved explanation opened again: its maps and the very film that they were made of."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from vidcam.errors import MediaError, OutputError
-from vidcam.results.video import Film, load_film
+from vidcam.results.io import load
+from vidcam.results.video import Film
 from vidcam.system.fingerprint import sampled_sha256
 from vidcam.video.images import IMAGES, SUFFIXES
 from vidcam.video.reader import VideoReader, open_video
-
-
-def audit_beside(path: Path) -> tuple[str, ...]:
-    """The audit's sentences in the JSON beside the maps; none where it is not there or not one of ours."""
-    try:
-        document: Any = json.loads(path.with_suffix(".json").read_text("utf-8"))
-        return tuple(str(sentence) for sentence in document["audit"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
 
 
 def open_saved(path: Path, source: str | Path | None) -> tuple[Film, str | Path]:
@@ -35,7 +25,11 @@ def open_saved(path: Path, source: str | Path | None) -> tuple[Film, str | Path]
     Raises:
         MediaError: no saved explanation, or its film is not there.
     """
-    film = load_film(path)
+    film = load(path)
+    if not isinstance(film, Film):
+        raise MediaError(
+            f"{path} holds an explanation of clips, expected one of a video; choose one that explain wrote"
+        )
     if source is not None:
         return film, source
     if film.origin is None:

@@ -19,9 +19,6 @@ DEFAULT_METHODS = ("gradcam", "gradcam+", "gradcam++", "neutral-gradcam")
 CONTROLS = ("random", "centre")
 """Rows that know nothing of the answer, beside those of the methods."""
 
-DEFAULT_BATCH = {"cpu": 4, "cuda": 16}
-"""Masked clips that the model is shown at once, by device; 'auto' is this number, so that no result depends on luck."""
-
 
 @dataclass(frozen=True, slots=True)
 class ScoreOptions:

@@ -21,13 +21,13 @@ from vidcam.cam.methods import canonical_methods
 from vidcam.errors import VidcamError
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
-from vidcam.pipelines.forward import reshape_of, target_layers, torch_errors
+from vidcam.pipelines.forward import default_batch, reshape_of, target_layers, torch_errors
 from vidcam.pipelines.prepare import prepare
 from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import ClipSet, read_clips
 from vidcam.pipelines.score.columns import as_cell, score_columns
 from vidcam.pipelines.score.content import require_unchanged
-from vidcam.pipelines.score.options import CONTROLS, DEFAULT_BATCH, ScoreOptions
+from vidcam.pipelines.score.options import CONTROLS, ScoreOptions
 from vidcam.pipelines.score.plots import draw_plots
 from vidcam.pipelines.score.report import report
 from vidcam.pipelines.score.request import ScoreRequest
@@ -256,7 +256,7 @@ def _request(model: Model, options: ScoreOptions, stated: int | None) -> ScoreRe
         activation=model.spec.activation,
         fusion=options.fusion,
         fill=options.fill,
-        batch_size=options.batch_size or stated or DEFAULT_BATCH.get(model.device.type, DEFAULT_BATCH["cpu"]),
+        batch_size=options.batch_size or stated or default_batch(model),
     )
 
 

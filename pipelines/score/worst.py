@@ -13,7 +13,7 @@ import numpy as np
 from vidcam.errors import VidcamError
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.explainer import Explainer
-from vidcam.pipelines.explain.options import ExplainOptions
+from vidcam.pipelines.explain.request import ExplainOptions
 from vidcam.pipelines.score.clips import ClipSet
 from vidcam.pipelines.score.options import CONTROLS, ScoreOptions
 from vidcam.pipelines.score.table import ScoreTable

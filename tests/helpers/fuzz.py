@@ -32,7 +32,8 @@ from tests.helpers.mutations import CONTAINERS, mutated, write_case
 from tests.helpers.nets import pooled_model
 from vidcam.errors import VidcamError
 from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer
-from vidcam.pipelines.explain.options import ExplainOptions
+from vidcam.pipelines.explain.request import ExplainOptions
+from vidcam.system.json_files import as_plain
 from vidcam.video.reader import Decoder, probe
 
 GOOD = ("explained", "explained, with a warning", "refused")
@@ -158,12 +159,12 @@ def _refused(error: VidcamError, folder: Path) -> tuple[str, str]:
 
 
 def _expected_files(result: ExplainedVideo) -> list[str]:
-    json.dumps(result.document, allow_nan=False)
-    return sorted(result.document["files"])
+    json.dumps(as_plain(result.document), allow_nan=False)
+    return sorted(result.document.files)
 
 
 def _overlay(result: ExplainedVideo) -> str:
-    name: str = result.document["targets"][0]["methods"]["gradcam++"]["overlay"]
+    name: str = as_plain(result.document)["targets"][0]["methods"]["gradcam++"]["overlay"]
     return name
 
 

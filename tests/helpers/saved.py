@@ -16,9 +16,8 @@ from tests.helpers.videos import TIME_BASE, Samples, write_video
 from vidcam.geometry import Geometry
 from vidcam.render.sheet import Sheet, draw_sheet
 from vidcam.results.explanation import Explanation
-from vidcam.results.origin import Origin
 from vidcam.results.timeline import Timeline
-from vidcam.results.video import Film
+from vidcam.results.video import Film, Origin
 from vidcam.system.fingerprint import sampled_sha256
 
 SIZE = (128, 160)

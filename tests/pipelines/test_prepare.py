@@ -17,10 +17,11 @@ from vidcam.errors import RunError, VidcamError
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.pipelines.explain.explainer import explain_video
-from vidcam.pipelines.explain.options import ExplainOptions
+from vidcam.pipelines.explain.request import ExplainOptions
 from vidcam.pipelines.prepare import prepare
 from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.run import score_clips
+from vidcam.system.json_files import as_plain
 
 TAKEN = {"memory_format": "channels_last_3d", "precision": "float32", "reason": None}
 
@@ -70,8 +71,8 @@ def test_the_document_says_what_was_taken(film: FilmMaker, tmp_path: Path) -> No
     options = ExplainOptions(outputs=("data",))
     exact = explain_video(film(), tmp_path / "exact", model=tiny(), options=options)
     half = explain_video(film(), tmp_path / "half", model=tiny(), options=replace(options, precision="bf16"))
-    assert exact.document["runtime"]["forward"] == TAKEN
-    assert half.document["runtime"]["forward"] == TAKEN | {"precision": "bf16"}
+    assert as_plain(exact.document)["runtime"]["forward"] == TAKEN
+    assert as_plain(half.document)["runtime"]["forward"] == TAKEN | {"precision": "bf16"}
     for method, volume in exact.film.explanations[0].volumes.items():
         other = half.film.explanations[0].volumes[method]
         assert 0 < abs(volume - other).max() < 0.05 * abs(volume).max()

@@ -15,7 +15,7 @@ from vidcam.cam.neutral import look_at_neutral
 from vidcam.errors import InputError, RunError
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.explainer import Explainer
-from vidcam.pipelines.explain.options import ExplainOptions
+from vidcam.pipelines.explain.request import ExplainOptions
 from vidcam.pipelines.prepare import default_methods, look_at_grey
 from vidcam.preprocess import grey_input
 

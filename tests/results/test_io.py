@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import json
+import os
+import pickle
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
+from tests.helpers.films import load_film
 from tests.helpers.nets import BrightnessNet, random_clip
 from tests.results.test_explanation import assert_same
+from tests.results.test_video import CROPPED, PTS, film
 from vidcam.cam.explain import explain
 from vidcam.errors import MediaError, OutputError
+from vidcam.results import io as module
 from vidcam.results.explanation import Explanation, Sink
-from vidcam.results.io import load_explanation
+from vidcam.results.io import load, save
+from vidcam.results.video import Origin
 
 METHODS = ("gradcam", "gradcam++", "gradcam++signed", "guided-gradcam")
 
@@ -29,24 +43,32 @@ def made() -> Explanation:
 def test_comes_back_to_the_last_bit(made: Explanation, tmp_path: Path) -> None:
     whole = replace(made, sink=Sink(((0, 1, 2), (1, 1, 1)), 30.5, 2.0), notes=("the layer was chosen", "ü"))
     whole.save(tmp_path / "a.npz")
-    read = load_explanation(tmp_path / "a.npz")
+    read = load(tmp_path / "a.npz")
+    assert isinstance(read, Explanation)
     assert_same(read, whole)
     assert (read.sink, read.notes, list(read.guided)) == (whole.sink, whole.notes, ["guided-gradcam"])
     np.testing.assert_array_equal(read.guided["guided-gradcam"], whole.guided["guided-gradcam"], strict=True)
     np.testing.assert_array_equal(read.heat("gradcam++"), whole.heat("gradcam++"), strict=True)
 
 
-def test_what_is_no_such_file(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", meta=np.array('{"kind": "other"}'))
-    (tmp_path / "b.npz").write_text("no")
-    for name in ("a", "b", "c"):
-        with pytest.raises(MediaError, match=rf"{name}\.npz cannot be read as an explanation \(.*load_film"):
-            load_explanation(tmp_path / f"{name}.npz")
+@pytest.mark.parametrize("kind", ["clips", "video"])
+def test_nothing_is_replaced_unless_it_is_said(made: Explanation, tmp_path: Path, kind: str) -> None:
+    result, path = (made if kind == "clips" else film()), tmp_path / "a.npz"
+    path.write_text("mine")
+    with pytest.raises(OutputError, match=r"a\.npz' exists already"):
+        result.save(path)
+    with pytest.raises(OutputError, match=r"no' does not exist"):
+        save(result, tmp_path / "no" / "a.npz")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.npz"]
+    assert path.read_text() == "mine"
+    result.save(path, overwrite=True)
+    assert len(load_film(path).timeline if kind == "video" else load_clips(path)) > 0
 
 
-def test_where_nothing_can_be_written(made: Explanation, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"a\.npz cannot be written \(No such file or directory\), expected a folder"):
-        made.save(tmp_path / "no" / "a.npz")
+def load_clips(path: Path) -> Explanation:
+    read = load(path)
+    assert isinstance(read, Explanation)
+    return read
 
 
 def test_shows_its_maps_in_a_notebook(made: Explanation) -> None:
@@ -63,3 +85,233 @@ def test_shows_its_maps_in_a_notebook(made: Explanation) -> None:
     )
     assert flat._repr_png_() is not None
     assert replace(flat, volumes={})._repr_png_() is None
+
+
+@pytest.mark.parametrize("targets", [1, 3])
+def test_what_is_saved_comes_back_to_the_last_bit(tmp_path: Path, targets: int) -> None:
+    made = film(targets=targets, geometry=CROPPED)
+    made.save(tmp_path / "a.npz")
+    read = load_film(tmp_path / "a.npz")
+    assert (read.source, read.model, read.geometry, read.labels) == (made.source, made.model, CROPPED, made.labels)
+    assert read.bounds == made.bounds
+    for name in ("starts", "ends", "frame_seconds"):
+        np.testing.assert_array_equal(getattr(read.timeline, name), getattr(made.timeline, name), strict=True)
+    for ours, theirs in zip(read.explanations, made.explanations, strict=True):
+        assert_same(ours, theirs)
+    for target in range(targets):
+        theirs_heat = made.heat("gradcam++", PTS[:9], target=target)
+        np.testing.assert_array_equal(read.heat("gradcam++", PTS[:9], target=target), theirs_heat)
+
+
+def test_double_precision_and_nan_audits_survive(tmp_path: Path) -> None:
+    first = film().explanations[0]
+    blank = dataclasses.replace(first.alpha["gradcam++"], agreement=np.full(11, np.nan))
+    volumes = {name: volume.astype(np.float64) / 3 for name, volume in first.volumes.items()}
+    precise = dataclasses.replace(first, volumes=volumes, alpha={"gradcam++": blank})
+    dataclasses.replace(film(), explanations=(precise,)).save(tmp_path / "a.npz")
+    assert_same(load_film(tmp_path / "a.npz").explanations[0], precise)
+
+
+def test_the_same_film_is_the_same_file(tmp_path: Path) -> None:
+    film(targets=2).save(tmp_path / "a.npz")
+    film(targets=2).save(tmp_path / "b.npz")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_the_file_is_plain_arrays_and_json(tmp_path: Path) -> None:
+    film(targets=2).save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
+        assert all(arrays[name].dtype.kind in "fibU" for name in arrays.files)
+        meta = json.loads(str(arrays["meta"]))
+    assert meta["schema"] == 1
+    assert [entry["has_foil"] for entry in meta["explanations"]] == [False, True]
+    assert [entry["alpha_exact"] for entry in meta["explanations"]] == [True, None]
+    assert "1/logits" not in arrays.files  # the windows of all targets are the same
+
+
+def saved(**changes: NDArray[Any]) -> bytes:
+    """A saved film, some of its arrays replaced."""
+    with tempfile.TemporaryDirectory() as folder:
+        film().save(Path(folder) / "film.npz")
+        content = (Path(folder) / "film.npz").read_bytes()
+    with np.load(io.BytesIO(content)) as arrays:
+        everything: dict[str, Any] = {name: arrays[name] for name in arrays.files} | changes
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **everything)
+    return buffer.getvalue()
+
+
+def with_meta(change: Callable[[dict[str, Any]], object]) -> bytes:
+    """A saved film whose JSON was changed."""
+    with np.load(io.BytesIO(saved())) as arrays:
+        meta: dict[str, Any] = json.loads(str(arrays["meta"]))
+    change(meta)
+    return saved(meta=np.array(json.dumps(meta)))
+
+
+def one_array() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(3))
+    return buffer.getvalue()
+
+
+def damaged() -> bytes:
+    content = bytearray(saved())
+    middle = len(content) // 3
+    content[middle : middle + 40] = bytes(40)
+    return bytes(content)
+
+
+class Tripwire:
+    """Fails the test if it is ever unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pytest.fail, ("something was unpickled",)
+
+
+def pickled() -> bytes:
+    return saved(starts=np.array([Tripwire()], dtype=object))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(lambda: b"hello", id="text"),
+        pytest.param(lambda: b"", id="nothing"),
+        pytest.param(lambda: pickle.dumps(Tripwire()), id="a pickle"),
+        pytest.param(pickled, id="a pickled array"),
+        pytest.param(lambda: saved(meta=np.array("{")), id="broken json"),
+        pytest.param(lambda: saved(meta=np.array("[" * 100_000)), id="deep json"),
+        pytest.param(lambda: with_meta(lambda meta: meta.update(explanations=[])), id="no explanation"),
+        pytest.param(lambda: with_meta(lambda meta: meta.update(video=None, explanations=[])), id="no clips"),
+        pytest.param(lambda: with_meta(lambda meta: meta["video"].update(bounds=[])), id="no bounds"),
+        pytest.param(lambda: saved(frame_seconds=np.zeros(3)), id="wrong shape"),
+        pytest.param(lambda: with_meta(lambda meta: meta.pop("explanations")), id="no explanations"),
+        pytest.param(lambda: with_meta(lambda meta: meta["video"].update(geometry={})), id="no geometry"),
+        pytest.param(
+            lambda: with_meta(lambda meta: meta["explanations"][0]["volumes"].append("x")), id="absent method"
+        ),
+        pytest.param(lambda: saved()[:2000], id="cut short"),
+        pytest.param(lambda: b"PK\x03\x04 hello", id="no archive"),
+        pytest.param(damaged, id="damaged"),
+        pytest.param(one_array, id="one array"),
+        pytest.param(lambda: saved(meta=np.array("[]")), id="json of another kind"),
+        pytest.param(lambda: with_meta(lambda meta: meta["video"].update(geometry=None)), id="null geometry"),
+    ],
+)
+def test_anything_else_is_refused_in_one_sentence(tmp_path: Path, content: Callable[[], bytes]) -> None:
+    path = tmp_path / "a.npz"
+    path.write_bytes(content())
+    with pytest.raises(MediaError, match=r"a\.npz cannot be read as a saved explanation \(.*\); expected an \.npz"):
+        load(path)
+
+
+def test_a_file_of_another_schema_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    path.write_bytes(with_meta(lambda meta: meta.update(schema=2)))
+    with pytest.raises(MediaError, match="schema"):
+        load(path)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.npz", tmp_path):
+        with pytest.raises(MediaError, match="cannot be read as a saved explanation"):
+            load(path)
+
+
+def test_sinks_notes_and_guided_maps_of_a_video_survive(tmp_path: Path) -> None:
+    made = film(targets=2)
+    explanations = tuple(
+        replace(
+            explanation,
+            sink=Sink(((0, 1, 2), (1, 1, 1)), 30.5, 2.0),
+            notes=(f"note {number}", "ü"),
+            guided={"guided-gradcam": np.random.default_rng(number).random((11, 3, 4, 6, 8)).astype(np.float32)},
+            guarded={"gradcam++signed": np.linspace(0, 1, 11)},
+            activation="sigmoid",
+        )
+        for number, explanation in enumerate(made.explanations)
+    )
+    replace(made, explanations=explanations).save(tmp_path / "a.npz")
+    for ours, theirs in zip(load_film(tmp_path / "a.npz").explanations, explanations, strict=True):
+        assert_same(ours, theirs)
+        assert (ours.sink, ours.notes, ours.activation) == (theirs.sink, theirs.notes, "sigmoid")
+        for group in ("guided", "guarded"):
+            ((name, array),) = getattr(theirs, group).items()
+            np.testing.assert_array_equal(getattr(ours, group)[name], array, strict=True)
+
+
+def test_logits_that_differ_between_targets_survive(tmp_path: Path) -> None:
+    made = film(targets=2)
+    other = replace(made.explanations[1], logits=made.explanations[1].logits + 1)
+    replace(made, explanations=(made.explanations[0], other)).save(tmp_path / "a.npz")
+    assert_same(load_film(tmp_path / "a.npz").explanations[1], other)
+
+
+@pytest.mark.parametrize("shape", [(11, 8, 28, 28), (11, 0, 3, 4)])
+def test_large_arrays_of_a_video_are_mapped_and_as_good_as_others(
+    tmp_path: Path, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAPPED_BYTES", 1 << 12)
+    made = film()
+    volumes = {"gradcam": np.random.default_rng(0).random(shape).astype(np.float32)}
+    large = replace(made.explanations[0], volumes=volumes)
+    replace(made, explanations=(large,), bounds=({"gradcam": (0.0, 1.0)},)).save(tmp_path / "a.npz")
+    read = load_film(tmp_path / "a.npz")
+    array = read.explanations[0].volumes["gradcam"]
+    np.testing.assert_array_equal(array, volumes["gradcam"], strict=True)
+    with np.load(tmp_path / "a.npz") as plain:  # an ordinary npz to everybody else
+        np.testing.assert_array_equal(plain["0/volumes/gradcam"], volumes["gradcam"], strict=True)
+    assert array.flags.aligned
+    assert array.flags.writeable == (not array.size)
+    assert (read.forget is None) == (not array.size)
+    (tmp_path / "a.npz").unlink()  # the content stays as long as somebody holds it
+    if read.forget:
+        read.forget()
+        np.testing.assert_array_equal(array, volumes["gradcam"], strict=True)
+
+
+def test_a_damaged_array_is_refused_although_it_is_only_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAPPED_BYTES", 1)
+    film().save(tmp_path / "a.npz")
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    place = content.find(film().explanations[0].volumes["gradcam"].tobytes())
+    content[place + 100] ^= 1
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(MediaError, match=r"a\.npz cannot be read as a saved explanation \(Bad CRC"):
+        load(tmp_path / "a.npz")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the pages of a process")
+def test_a_long_video_is_saved_and_loaded_in_flat_memory(tmp_path: Path) -> None:
+    """64 MB of maps that lie in a file: neither way needs a tenth of it."""
+
+    def resident() -> float:
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    count = 1300
+    block = np.memmap(tmp_path / "maps", np.float32, "w+", shape=(count, 16, 28, 28))
+    made = film(count, seconds=PTS[:2])
+    large = replace(made.explanations[0], volumes={"gradcam": block})
+    whole = replace(made, explanations=(large,), bounds=({"gradcam": (0.0, 1.0)},))
+    peaks, before = [0.0], resident()
+    forget = block._mmap.madvise  # type: ignore[attr-defined]
+
+    def watched() -> None:
+        peaks.append(resident() - before)
+        forget(4)
+
+    replace(whole, forget=watched).save(tmp_path / "a.npz")
+    read = load_film(tmp_path / "a.npz")
+    peaks.append(resident() - before)
+    assert read.explanations[0].volumes["gradcam"].shape == block.shape
+    assert max(peaks) < 20
+
+
+def test_the_film_it_was_made_of_and_the_labels_survive(tmp_path: Path) -> None:
+    origin = Origin("../a.mp4", "ab" * 32, (0.0, 7.5), None, (1.0, 2.0, 3.0))
+    dataclasses.replace(film(), origin=origin, class_labels={3: "座る", 0: "a"}).save(tmp_path / "a.npz")
+    read = load_film(tmp_path / "a.npz")
+    assert (read.origin, read.class_labels) == (origin, {0: "a", 3: "座る"})

@@ -1,28 +1,20 @@
 from __future__ import annotations
 
 import dataclasses
-import io
-import json
-import pickle
-import tempfile
-import zipfile
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.results.test_explanation import assert_same, audit
-from vidcam.errors import InputError, MediaError, NameNotFoundError, ShapeError
+from tests.results.test_explanation import audit
+from vidcam.errors import InputError, NameNotFoundError, ShapeError
 from vidcam.geometry import Geometry
 from vidcam.maps import normalise, upsample_volume
 from vidcam.media import Seconds
 from vidcam.results.explanation import Explanation, select
-from vidcam.results.origin import Origin
 from vidcam.results.timeline import Timeline
-from vidcam.results.video import CHUNK, Film, film_bounds, load_film
+from vidcam.results.video import CHUNK, Film, film_bounds
 
 METHODS = ("gradcam", "gradcam++")
 IDENTITY = Geometry((24, 32), (24, 32), (24, 32), 0, 0)
@@ -193,133 +185,6 @@ def test_each_target_is_complete(change: dict[str, Any]) -> None:
         dataclasses.replace(film(), **change)
 
 
-@pytest.mark.parametrize("targets", [1, 3])
-def test_what_is_saved_comes_back_to_the_last_bit(tmp_path: Path, targets: int) -> None:
-    made = film(targets=targets, geometry=CROPPED)
-    made.save(tmp_path / "a.npz")
-    read = load_film(tmp_path / "a.npz")
-    assert (read.source, read.model, read.geometry, read.labels) == (made.source, made.model, CROPPED, made.labels)
-    assert read.bounds == made.bounds
-    for name in ("starts", "ends", "frame_seconds"):
-        np.testing.assert_array_equal(getattr(read.timeline, name), getattr(made.timeline, name), strict=True)
-    for ours, theirs in zip(read.explanations, made.explanations, strict=True):
-        assert_same(ours, theirs)
-    for target in range(targets):
-        theirs_heat = made.heat("gradcam++", PTS[:9], target=target)
-        np.testing.assert_array_equal(read.heat("gradcam++", PTS[:9], target=target), theirs_heat)
-
-
-def test_double_precision_and_nan_audits_survive(tmp_path: Path) -> None:
-    first = film().explanations[0]
-    blank = dataclasses.replace(first.alpha["gradcam++"], agreement=np.full(11, np.nan))
-    volumes = {name: volume.astype(np.float64) / 3 for name, volume in first.volumes.items()}
-    precise = dataclasses.replace(first, volumes=volumes, alpha={"gradcam++": blank})
-    dataclasses.replace(film(), explanations=(precise,)).save(tmp_path / "a.npz")
-    assert_same(load_film(tmp_path / "a.npz").explanations[0], precise)
-
-
-def test_the_same_film_is_the_same_file(tmp_path: Path) -> None:
-    film(targets=2).save(tmp_path / "a.npz")
-    film(targets=2).save(tmp_path / "b.npz")
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
-        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
-
-
-def test_the_file_is_plain_arrays_and_json(tmp_path: Path) -> None:
-    film(targets=2).save(tmp_path / "a.npz")
-    with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
-        assert all(arrays[name].dtype.kind in "fibU" for name in arrays.files)
-        meta = json.loads(str(arrays["meta"]))
-    assert meta["schema"] == 1
-    assert [entry["contrasted"] for entry in meta["targets"]] == [False, True]
-    assert [entry["alpha_exact"] for entry in meta["targets"]] == [True, None]
-
-
-def saved(**changes: NDArray[Any]) -> bytes:
-    """A saved film, some of its arrays replaced."""
-    with tempfile.TemporaryDirectory() as folder:
-        film().save(Path(folder) / "film.npz")
-        content = (Path(folder) / "film.npz").read_bytes()
-    with np.load(io.BytesIO(content)) as arrays:
-        everything: dict[str, Any] = {name: arrays[name] for name in arrays.files} | changes
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **everything)
-    return buffer.getvalue()
-
-
-def with_meta(change: Callable[[dict[str, Any]], object]) -> bytes:
-    """A saved film whose JSON was changed."""
-    with np.load(io.BytesIO(saved())) as arrays:
-        meta: dict[str, Any] = json.loads(str(arrays["meta"]))
-    change(meta)
-    return saved(meta=np.array(json.dumps(meta)))
-
-
-def one_array() -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, np.zeros(3))
-    return buffer.getvalue()
-
-
-def damaged() -> bytes:
-    content = bytearray(saved())
-    middle = len(content) // 3
-    content[middle : middle + 40] = bytes(40)
-    return bytes(content)
-
-
-class Tripwire:
-    """Fails the test if it is ever unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return pytest.fail, ("something was unpickled",)
-
-
-def pickled() -> bytes:
-    return saved(starts=np.array([Tripwire()], dtype=object))
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(lambda: b"hello", id="text"),
-        pytest.param(lambda: b"", id="nothing"),
-        pytest.param(lambda: pickle.dumps(Tripwire()), id="a pickle"),
-        pytest.param(pickled, id="a pickled array"),
-        pytest.param(lambda: saved(meta=np.array("{")), id="broken json"),
-        pytest.param(lambda: saved(frame_seconds=np.zeros(3)), id="wrong shape"),
-        pytest.param(lambda: with_meta(lambda meta: meta.pop("targets")), id="no targets"),
-        pytest.param(lambda: with_meta(lambda meta: meta.update(model=1, geometry={})), id="no geometry"),
-        pytest.param(lambda: with_meta(lambda meta: meta["targets"][0]["methods"].append("x")), id="absent method"),
-        pytest.param(lambda: saved()[:2000], id="cut short"),
-        pytest.param(lambda: b"PK\x03\x04 hello", id="no archive"),
-        pytest.param(damaged, id="damaged"),
-        pytest.param(one_array, id="one array"),
-        pytest.param(lambda: saved(meta=np.array("[]")), id="json of another kind"),
-        pytest.param(lambda: with_meta(lambda meta: meta.update(geometry=None)), id="null geometry"),
-    ],
-)
-def test_anything_else_is_refused_in_one_sentence(tmp_path: Path, content: Callable[[], bytes]) -> None:
-    path = tmp_path / "a.npz"
-    path.write_bytes(content())
-    with pytest.raises(MediaError, match=r"a\.npz cannot be read as a saved explanation \(.*\); expected a \.npz that"):
-        load_film(path)
-
-
-def test_a_file_of_another_schema_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.npz"
-    path.write_bytes(with_meta(lambda meta: meta.update(schema=2)))
-    with pytest.raises(MediaError, match="schema"):
-        load_film(path)
-
-
-def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.npz", tmp_path):
-        with pytest.raises(MediaError, match="cannot be read as a saved explanation"):
-            load_film(path)
-
-
 def test_each_target_is_drawn_on_its_own_scale() -> None:
     """The same maps a hundred times as large for the second target: on its own scale, they look the same."""
     first = explanation(4)
@@ -340,21 +205,3 @@ def test_each_target_is_drawn_on_its_own_scale() -> None:
         assert (
             made.source_heat(name, 1.0, target=1).mean() < 0.9
         )  # clipped with the bounds of the first, all would be 1
-
-
-def test_the_film_it_was_made_of_and_the_labels_survive(tmp_path: Path) -> None:
-    origin = Origin("../a.mp4", "ab" * 32, (0.0, 7.5), None, (1.0, 2.0, 3.0))
-    dataclasses.replace(film(), origin=origin, class_labels={3: "座る", 0: "a"}).save(tmp_path / "a.npz")
-    read = load_film(tmp_path / "a.npz")
-    assert (read.origin, read.class_labels) == (origin, {0: "a", 3: "座る"})
-
-
-def test_maps_that_were_saved_without_them_are_read(tmp_path: Path) -> None:
-    film().save(tmp_path / "a.npz")
-    with np.load(tmp_path / "a.npz") as arrays:
-        content = dict(arrays)
-    meta = json.loads(str(content["meta"]))
-    del meta["origin"], meta["class_labels"]
-    np.savez(tmp_path / "b.npz", **{**content, "meta": np.array(json.dumps(meta))})
-    read = load_film(tmp_path / "b.npz")
-    assert (read.origin, read.class_labels) == (None, {})

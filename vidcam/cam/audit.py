@@ -28,9 +28,6 @@ PROMINENCE = 3.0
 MOST_LOUD = 0.1
 """Where more than this share of the grid is loud, nothing stands out."""
 
-SINK_SHARE = 0.5
-"""From this share of a film's windows on, maps that peak in the sink are reported."""
-
 
 def audit_alpha(
     activations: Tensor, gradients: Tensor, plus: Tensor, plus_plus: Tensor, *, lam: float = 1.0

@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,6 +27,7 @@ from vidcam.system.signals import INTERRUPTED, SENTENCE, Interruption, interrupt
 
 if TYPE_CHECKING:
     from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer
+    from vidcam.system.progress import Progress
 
 _MODEL_COLUMNS = {
     "name": "name",
@@ -103,17 +104,19 @@ def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_
     vidcam explain film.mp4 -o out
     vidcam explain film.mp4 -o out --target "arm wrestling" --method gradcam++ --outputs overlay,map
     """  # noqa: D301 – click reads the \b as 'do not wrap'
-    with loading():
-        from vidcam.pipelines.explain.explainer import Explainer
-        from vidcam.pipelines.explain.options import ExplainOptions
-
     files = {name: given.pop(name) for name in ("weights", "labels", "mean_cube")}
     if given["outputs"] is not None:
         given["outputs"] = tuple(name.strip() for name in given["outputs"].split(","))
-    options = ExplainOptions(**{name: value for name, value in given.items() if value not in (None, ())})
-    with Bar() as bar:
-        explainer = Explainer.load(model, options, device=device, progress=bar.progress, **files)
-        return _explain_all(explainer, videos, out, bar, as_json=as_json)
+
+    def load(progress: Progress) -> Explainer:
+        with loading():
+            from vidcam.pipelines.explain.explainer import Explainer
+            from vidcam.pipelines.explain.request import ExplainOptions
+
+        options = ExplainOptions(**{name: value for name, value in given.items() if value not in (None, ())})
+        return Explainer.load(model, options, device=device, progress=progress, **files)
+
+    return _explain_all(load, videos, out, overwrite=given["overwrite"], as_json=as_json)
 
 
 @commands.command()
@@ -175,15 +178,17 @@ def demo(out: Path, device: str, *, offline: bool) -> int:
     with loading():
         from vidcam.pipelines.demo import demo_input
         from vidcam.pipelines.explain.explainer import Explainer
-        from vidcam.pipelines.explain.options import ExplainOptions
+        from vidcam.pipelines.explain.request import ExplainOptions
 
     with Bar() as bar:
         chosen = demo_input(out, offline=offline, device=device, progress=bar.progress)
-        bar.clear()
-        if chosen.note:
-            say(chosen.note)
-        explainer = Explainer.load(chosen.model, ExplainOptions(overwrite=True), progress=bar.progress)
-        return _explain_all(explainer, (chosen.film,), out, bar, as_json=False)
+    if chosen.note:
+        say(chosen.note)
+
+    def load(progress: Progress) -> Explainer:
+        return Explainer(chosen.model, ExplainOptions(overwrite=True), progress=progress)
+
+    return _explain_all(load, (chosen.film,), out, overwrite=True, as_json=False)
 
 
 @commands.command()
@@ -228,34 +233,62 @@ def layers(model: str, *, every: bool, as_json: bool) -> None:
     print_rows(layer_rows(model, every=every), as_json=as_json)
 
 
-def _explain_all(explainer: Explainer, videos: Sequence[Path], out: Path, bar: Bar, *, as_json: bool) -> int:
-    """Explain each video; one that fails is reported and the rest goes on."""
-    documents, failures = [], []
+def _explain_all(
+    load: Callable[[Progress], Explainer], videos: Sequence[Path], out: Path, *, overwrite: bool, as_json: bool
+) -> int:
+    """Explain each video; one that fails is reported and the rest goes on. Without a usable one nothing is loaded."""
+    with loading():
+        from vidcam.pipelines.explain.outputs import check_paths
+
+    results: list[ExplainedVideo] = []
+    failures: list[tuple[Path, VidcamError]] = []
+
+    def fail(video: Path, error: VidcamError) -> None:
+        say(f"{video}: error: {error}" if len(videos) > 1 else f"error: {error}")
+        failures.append((video, error))
+
     for video in videos:
         try:
-            result = explainer.explain(video, out)
+            check_paths(video, out, overwrite=overwrite)
         except VidcamError as exc:
-            bar.clear()
-            say(f"{video}: error: {exc}" if len(videos) > 1 else f"error: {exc}")
-            failures.append((video, exc))
-            continue
-        bar.clear()
-        documents.append({"folder": as_text(str(out)), **result.document})
-        _report(video, result)
-        if not as_json:
-            print_text("\n".join(str(path) for path in result.paths))
+            fail(video, exc)
+    usable = [video for video in videos if video not in dict(failures)]
+    if usable:
+        with Bar() as bar:
+            explainer = load(bar.progress)
+            for video in usable:
+                try:
+                    results.append(explainer.explain(video, out))
+                except VidcamError as exc:
+                    bar.clear()
+                    fail(video, exc)
+                    continue
+                bar.clear()
+                _report(video, results[-1])
+                if not as_json:
+                    print_text("\n".join(str(path) for path in results[-1].paths))
+    failures.sort(key=lambda failure: videos.index(failure[0]))
     if as_json:
-        failed = [{"path": as_text(str(video)), "reason": one_line(str(exc))} for video, exc in failures]
-        print_text(json.dumps({"schema": 1, "results": documents, "failed": failed}, indent=1, ensure_ascii=False))
+        _print_documents(results, failures, out)
     if not failures:
         return DONE
-    return max(_code(exc) for _, exc in failures) if not documents else FAILED
+    return FAILED if results else max(_code(exc) for _, exc in failures)
+
+
+def _print_documents(
+    results: Sequence[ExplainedVideo], failures: Sequence[tuple[Path, VidcamError]], out: Path
+) -> None:
+    """One JSON document of all videos."""
+    from vidcam.system.json_files import as_plain, to_json
+
+    documents = [{"folder": as_text(str(out)), **as_plain(result.document)} for result in results]
+    failed = [{"path": as_text(str(video)), "reason": one_line(str(exc))} for video, exc in failures]
+    print_text(to_json({"schema": 1, "results": documents, "failed": failed}))
 
 
 def _report(video: Path, result: ExplainedVideo) -> None:
     """What a person wants to read about one film, on standard error."""
-    document = result.document
-    windows, target = len(document["windows"]), document["targets"][0]["label"]
+    windows, target = len(result.document.windows), result.document.targets[0].label
     say(f"{video}: {windows} window{'s' * (windows > 1)}, explained for {target!r}")
     for sentence in result.warnings:
         say(f"  warning: {sentence}")

@@ -33,8 +33,6 @@ GUIDED: Mapping[str, str] = MappingProxyType(
 SATURATED = 1e-4
 """From 1 - p of this on, a probability's own gradient has all but vanished."""
 
-FIVE_NUMBERS = ("min", "q1", "median", "q3", "max")
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AlphaAudit:
@@ -167,15 +165,11 @@ class Explanation:
         """Maps at the size of the model's input, (N, T, H, W) in [0, 1], min-max normalised per clip."""
         return normalise_per_clip(upsample_volume(self.volume(method), self.input_size))
 
-    def save(self, path: str | Path) -> None:
-        """Write an `.npz` that `vidcam.load_explanation` reads.
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write an `.npz` that `vidcam.load` reads; arguments and errors as `results.io.save`."""
+        from vidcam.results.io import save
 
-        Raises:
-            OutputError: it cannot be written.
-        """
-        from vidcam.results.io import save_explanation
-
-        save_explanation(self, path)
+        save(self, path, overwrite=overwrite)
 
     def _repr_png_(self) -> bytes | None:
         """What a notebook shows: the first clip's maps, methods × frames."""

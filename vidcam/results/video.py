@@ -2,33 +2,24 @@
 
 `Timeline` blends the raw window maps. One pair of bounds, taken over the whole film after upsampling to the model's
 input, turns raw into heat: no frame is normalised by itself. Maps go back to the source through `Geometry`.
-
-This is what `explain` saves as `<stem>.npz`: plain arrays and one JSON text, read without pickle.
 """
 
 from __future__ import annotations
 
-import io
-import json
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcam.errors import InputError, MediaError, ShapeError
+from vidcam.errors import InputError, ShapeError
 from vidcam.geometry import Geometry
 from vidcam.maps import Floats, normalise, resample_plane, upsample_volume
 from vidcam.media import Seconds
-from vidcam.results.explanation import AUDIT_FIELDS, AlphaAudit, Explanation
-from vidcam.results.origin import Origin, origin_from
+from vidcam.results.explanation import Explanation
 from vidcam.results.timeline import Timeline
 
-SCHEMA = 1
 PER_WINDOW = "per-window"
 """The label of a target that is each window's own top class."""
 
@@ -36,6 +27,25 @@ CHUNK = 64
 """Moments that are upsampled at once where a whole film is gone through."""
 
 Bounds = Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The film behind an explanation, as far as drawing it again needs it.
+
+    Attributes:
+        path: relative to the folder of the saved explanation; the name of what was no file of that machine.
+        content_hash: `system.fingerprint.sampled_sha256` of its files.
+        span_seconds: the part of the film that was explained, [start, end).
+        fps: images a second of a folder of images, as a fraction in text; None for a film.
+        mean_rgb: the dataset's mean colour, in [0, 255], for what hides pixels.
+    """
+
+    path: str
+    content_hash: str
+    span_seconds: tuple[float, float]
+    fps: str | None = None
+    mean_rgb: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,51 +127,15 @@ class Film:
         parts = [self.heat(method, chunk, target=target).mean(axis=(1, 2)) for chunk in _chunks(seconds)]
         return np.concatenate(parts or [np.zeros(0)]).astype(np.float64)
 
-    def save(self, path: Path) -> None:
-        """Write an `.npz` that `load_film` reads; small: the maps are on the feature grid."""
-        arrays: dict[str, NDArray[Any]] = {
-            "starts": self.timeline.starts,
-            "ends": self.timeline.ends,
-            "frame_seconds": self.timeline.frame_seconds,
-            "logits": self.explanations[0].logits,
-        }
-        for index, explanation in enumerate(self.explanations):
-            arrays |= _arrays(f"target{index}", explanation)
-        with ZipFile(path, "w", ZIP_DEFLATED) as archive:  # numpy's own savez_compressed reads arrays whole
-            for name, array in {"meta": np.array(json.dumps(self._meta(), sort_keys=True)), **arrays}.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    for piece in _pieces(array):
-                        member.write(piece)
-                        self._let_go()
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write an `.npz` that `vidcam.load` reads; arguments and errors as `results.io.save`."""
+        from vidcam.results.io import save
+
+        save(self, path, overwrite=overwrite)
 
     def _let_go(self) -> None:
         if self.forget is not None:
             self.forget()
-
-    def _meta(self) -> dict[str, Any]:
-        return {
-            "schema": SCHEMA,
-            "source": self.source,
-            "model": self.model,
-            "layer": self.explanations[0].layer,
-            "input_size": list(self.explanations[0].input_size),
-            "geometry": asdict(self.geometry),
-            "origin": None if self.origin is None else asdict(self.origin),
-            "class_labels": {str(index): label for index, label in self.class_labels.items()},
-            "targets": [
-                {
-                    "label": label,
-                    "methods": list(explanation.methods),
-                    "bounds": {name: list(pair) for name, pair in bounds.items()},
-                    "contrasted": explanation.foil is not None,
-                    "alpha": list(explanation.alpha),
-                    "alpha_exact": explanation.alpha_exact,
-                    "activation": explanation.activation,
-                    "guarded": list(explanation.guarded),
-                }
-                for label, explanation, bounds in zip(self.labels, self.explanations, self.bounds, strict=True)
-            ],
-        }
 
 
 def film_bounds(
@@ -186,91 +160,6 @@ def film_bounds(
                 forget()
         bounds[name] = (low, high)
     return bounds
-
-
-def load_film(path: Path) -> Film:
-    """Read what `Film.save` wrote; nothing is unpickled.
-
-    Raises:
-        MediaError: not such a file.
-    """
-    try:
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            meta = json.loads(str(arrays["meta"]))
-            if meta["schema"] != SCHEMA:
-                raise ShapeError(f"its schema is {meta['schema']}, not {SCHEMA}")
-            return _film(meta, arrays)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, BadZipFile, zlib.error) as exc:
-        raise MediaError(
-            f"{path} cannot be read as a saved explanation ({exc}); expected a .npz that explain wrote; "
-            "load_explanation reads those of Explanation.save"
-        ) from exc
-
-
-def _film(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Film:
-    place = meta["geometry"]
-    return Film(
-        source=meta["source"],
-        model=meta["model"],
-        geometry=Geometry(
-            tuple(place["source_size"]),
-            tuple(place["resized_size"]),
-            tuple(place["crop_size"]),
-            place["top_px"],
-            place["left_px"],
-        ),
-        timeline=Timeline(arrays["starts"], arrays["ends"], arrays["frame_seconds"]),
-        labels=tuple(entry["label"] for entry in meta["targets"]),
-        explanations=tuple(_explanation(f"target{i}", entry, meta, arrays) for i, entry in enumerate(meta["targets"])),
-        bounds=tuple({name: (low, high) for name, (low, high) in entry["bounds"].items()} for entry in meta["targets"]),
-        origin=origin_from(meta["origin"]) if meta.get("origin") else None,
-        class_labels={int(index): label for index, label in meta.get("class_labels", {}).items()},
-    )
-
-
-def _explanation(
-    prefix: str, entry: Mapping[str, Any], meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
-) -> Explanation:
-    return Explanation(
-        volumes={name: arrays[f"{prefix}/volume/{name}"] for name in entry["methods"]},
-        logits=arrays["logits"],
-        target=arrays[f"{prefix}/target"],
-        foil=arrays[f"{prefix}/foil"] if entry["contrasted"] else None,
-        layer=meta["layer"],
-        input_size=tuple(meta["input_size"]),
-        alpha={
-            name: AlphaAudit(*(arrays[f"{prefix}/alpha/{name}/{part}"] for part in AUDIT_FIELDS))
-            for name in entry["alpha"]
-        },
-        alpha_exact=entry["alpha_exact"],
-        activation=entry.get("activation", "softmax"),
-        guarded={name: arrays[f"{prefix}/guarded/{name}"] for name in entry.get("guarded", ())},
-    )
-
-
-def _arrays(prefix: str, explanation: Explanation) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = {f"{prefix}/target": explanation.target}
-    if explanation.foil is not None:
-        arrays[f"{prefix}/foil"] = explanation.foil
-    for name, volume in explanation.volumes.items():
-        arrays[f"{prefix}/volume/{name}"] = volume
-    for name, audit in explanation.alpha.items():
-        for part in AUDIT_FIELDS:
-            arrays[f"{prefix}/alpha/{name}/{part}"] = getattr(audit, part)
-    for name, share in explanation.guarded.items():
-        arrays[f"{prefix}/guarded/{name}"] = share
-    return arrays
-
-
-def _pieces(array: NDArray[Any]) -> Iterator[bytes]:
-    """An array as the bytes of an .npy file, a few rows at a time."""
-    descr = np.lib.format.dtype_to_descr(array.dtype)
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": descr, "fortran_order": False, "shape": array.shape})
-    yield header.getvalue()
-    rows = np.atleast_1d(array)
-    for start in range(0, len(rows), CHUNK):
-        yield rows[start : start + CHUNK].tobytes()
 
 
 def _chunks(seconds: Sequence[float] | Seconds) -> Iterator[Seconds]:

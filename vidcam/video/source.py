@@ -43,17 +43,25 @@ class Located:
     release: Callable[[], None]
 
 
+def local_path(source: Source) -> str | None:
+    """The path of what is a file or a folder of this machine, there or not; None for an address or an open file."""
+    if not isinstance(source, str | os.PathLike):
+        return None
+    name = os.fspath(source)
+    return name if not _ADDRESS.match(name) or _exists(name) else None
+
+
 def locate(source: Source) -> Located:
     """Find a source, or copy it.
 
     Raises:
         MediaError: an address or an open file that cannot be read.
     """
+    name = local_path(source)
+    if name is not None:
+        return Located(name, name, is_local=True, release=lambda: None)
     if isinstance(source, str | os.PathLike):
-        name = os.fspath(source)
-        if not _ADDRESS.match(name) or _exists(name):
-            return Located(name, name, is_local=True, release=lambda: None)
-        return _copied(name, _opened(name))
+        return _copied(os.fspath(source), _opened(os.fspath(source)))
     stated: object = getattr(source, "name", None)  # a descriptor's number, for a pipe
     return _copied(Path(stated).name if isinstance(stated, str) else _STREAM_NAME, source)
 

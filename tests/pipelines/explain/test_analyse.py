@@ -15,7 +15,7 @@ from tests.pipelines.test_windows import Reel
 from vidcam.cam.explain import explain
 from vidcam.errors import InputError, NonFiniteError, RunError
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.analyse import Answer, Footage, analyse
+from vidcam.pipelines.explain.analyse import VideoJob, WindowResults, analyse
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import fill_for
@@ -62,20 +62,20 @@ def _run(
     layer: str = "relu",
     batch_size: int = 1,
     told: list[tuple[str, float, float | None]] | None = None,
-) -> tuple[Answer, ...]:
+) -> tuple[WindowResults, ...]:
     reel = Reel(frames)
     model = Model(spec, module, tuple(f"class {index}" for index in range(spec.classes)), "by hand")
     windows = plan_windows(reel.info, frames=spec.frames, fps=spec.fps, overlap=0.0)
     return analyse(
         model,
-        Footage(reel, windows, spec.geometry(reel.info.size)),
+        VideoJob(reel, windows, spec.geometry(reel.info.size), (0.0, reel.info.duration_seconds)),
         ExplainRequest(methods=methods, targets=targets, layers=(layer,), batch_size=batch_size),
         clock=StageTimer(),
         progress=silent if told is None else lambda *step: told.append(step),
     )
 
 
-def _explained_class(answer: Answer) -> list[int]:
+def _explained_class(answer: WindowResults) -> list[int]:
     """Which class each window's map is of, told by its size."""
     volumes = answer.explanation.volumes["gradcam"]
     brightness = np.array(volumes.reshape(len(volumes), -1).max(axis=1), dtype=np.float64)

@@ -21,10 +21,11 @@ from vidcam.geometry import Geometry
 from vidcam.media import VideoInfo
 from vidcam.models.model import Model
 from vidcam.pipelines.explain import document as report
-from vidcam.pipelines.explain.analyse import Answer
+from vidcam.pipelines.explain.analyse import WindowResults
 from vidcam.results.explanation import AlphaAudit, Explanation, Sink
 from vidcam.results.timeline import Timeline
 from vidcam.results.video import Film
+from vidcam.system.json_files import as_plain
 from vidcam.video.reader import VideoReader
 
 PROBABILITIES = np.array(
@@ -80,8 +81,8 @@ def _explanation(target: int, seed: int = 0) -> Explanation:
     )
 
 
-def _answer(target: int, seed: int = 0) -> Answer:
-    return Answer(
+def _results(target: int, seed: int = 0) -> WindowResults:
+    return WindowResults(
         explanation=_explanation(target, seed),
         log_original=np.log(PROBABILITIES[:, target]),
         log_masked={
@@ -112,13 +113,20 @@ def _film(*targets: int) -> Film:
     )
 
 
-def _entry(**options: Any) -> dict[str, Any]:
-    defaults: dict[str, Any] = {"number": 0, "foil": None, "sink": None, "files": {}}
-    return report.target_entry(_film(TARGET, OTHER), _answer(TARGET), **(defaults | options))
+def _target(film: Film, results: WindowResults, *, number: int = 0, **options: Any) -> Any:
+    """An entry as it stands in the JSON."""
+    defaults: dict[str, Any] = {"foil": None, "files": {}}
+    return as_plain(report.target_entry(film, results, number=number, **(defaults | options)))
+
+
+def _entry(*, sink: Sink | None = None, **options: Any) -> Any:
+    results = _results(TARGET)
+    results = replace(results, explanation=replace(results.explanation, sink=sink))
+    return _target(_film(TARGET, OTHER), results, **options)
 
 
 def test_the_five_best_classes_of_seven_by_their_mean() -> None:
-    rows = report.top5(_model(), PROBABILITIES)
+    rows = as_plain(report.top5(_model(), PROBABILITIES))
     assert [row["index"] for row in rows] == [2, 1, 5, 6, 3]  # of equals the first
     assert [row["label"] for row in rows] == ["class 2", "class 1", "class 5", "class 6", "class 3"]
     assert [row["probability"] for row in rows] == pytest.approx([MEANS[index] for index in (2, 1, 5, 6, 3)])
@@ -128,12 +136,12 @@ def test_the_five_best_classes_of_seven_by_their_mean() -> None:
 @pytest.mark.parametrize("classes", [1, 3, 5])
 def test_with_fewer_classes_all_of_them(classes: int) -> None:
     model = Model(replace(SPEC, classes=classes), nn.Identity(), NAMES[:classes], "by hand")
-    rows = report.top5(model, PROBABILITIES[:, :classes])
+    rows = as_plain(report.top5(model, PROBABILITIES[:, :classes]))
     assert sorted(row["index"] for row in rows) == list(range(classes))
 
 
 def test_each_window_has_its_own_class_and_the_targets_probability() -> None:
-    entries = report.window_entries(_model(), _film(OTHER), _answer(OTHER))
+    entries = as_plain(report.window_entries(_model(), _film(OTHER), _results(OTHER)))
     assert [entry["label"] for entry in entries] == ["class 2", "class 1", "class 5"]
     assert [entry["probability"] for entry in entries] == pytest.approx([0.40, 0.55, 0.30])
     assert [entry["target_probability"] for entry in entries] == pytest.approx([0.30, 0.06, 0.30])
@@ -145,11 +153,11 @@ def test_each_window_has_its_own_class_and_the_targets_probability() -> None:
 
 
 def test_a_target_says_in_how_many_windows_its_probability_is_saturated() -> None:
-    answer = _answer(TARGET)
+    answer = _results(TARGET)
     logits = answer.explanation.logits.copy()
     logits[1, TARGET] = logits[1].max() + 50
     sure = replace(answer, explanation=replace(answer.explanation, logits=logits))
-    entries = [report.target_entry(_film(TARGET), a, number=0, foil=None, sink=None, files={}) for a in (answer, sure)]
+    entries = [_target(_film(TARGET), a) for a in (answer, sure)]
     assert [entry["saturated"] for entry in entries] == pytest.approx([0, 1 / 3])
 
 
@@ -178,7 +186,7 @@ def test_area_is_the_mean_over_the_windows() -> None:
 
 def test_scale_is_that_of_the_target() -> None:
     assert _entry()["methods"]["gradcam++"]["scale"] == [0.25, 2.0]
-    other = report.target_entry(_film(TARGET, OTHER), _answer(OTHER), number=1, foil=None, sink=None, files={})
+    other = _target(_film(TARGET, OTHER), _results(OTHER), number=1)
     assert other["methods"]["gradcam++"]["scale"] == [0.25, 3.0]
     assert other["methods"]["gradcam"]["scale"] == [0.0, 2.0]
     assert (other["label"], other["probability"]) == ("class 5", pytest.approx(0.22))
@@ -209,9 +217,9 @@ def test_alpha_is_the_least_the_medians_and_the_greatest() -> None:
 
 def test_alpha_without_numbers_is_null() -> None:
     audit = replace(_audit(), positive=np.full((3, 5), np.nan), agreement=np.full(3, np.nan))
-    answer = _answer(TARGET)
+    answer = _results(TARGET)
     answer = replace(answer, explanation=replace(answer.explanation, alpha={"gradcam++": audit}))
-    entry = report.target_entry(_film(TARGET), answer, number=0, foil=None, sink=None, files={})
+    entry = _target(_film(TARGET), answer)
     alpha = entry["methods"]["gradcam++"]["alpha"]
     assert set(alpha["positive"].values()) == {None}
     assert alpha["agreement"] is None
@@ -237,12 +245,13 @@ def test_share_of_the_sink() -> None:
 
 def test_names_of_the_videos() -> None:
     files = {"gradcam": {"overlay": "a.mp4", "map": "b.mp4"}, "gradcam++": {"map": "c.mp4"}}
-    entry = _entry(files=files)
+    target = report.target_entry(_film(TARGET), _results(TARGET), number=0, foil=None, files=files)
+    entry = as_plain(target)
     found = {name: (m["overlay"], m["map"]) for name, m in entry["methods"].items()}
     assert found == {"gradcam": ("a.mp4", "b.mp4"), "gradcam+": (None, None), "gradcam++": (None, "c.mp4")}
-    assert report.all_files("s", [entry], sheet=False, data=False) == ["a.mp4", "b.mp4", "c.mp4", "s.json"]
-    assert report.all_files("s", [entry, entry], sheet=True, data=True)[-4:] == ["c.mp4", "s.png", "s.npz", "s.json"]
-    assert report.all_files("s", [], sheet=True, data=False) == ["s.png", "s.json"]
+    assert report.all_files("s", [target], sheet=False, data=False) == ("a.mp4", "b.mp4", "c.mp4", "s.json")
+    assert report.all_files("s", [target, target], sheet=True, data=True)[-4:] == ("c.mp4", "s.png", "s.npz", "s.json")
+    assert report.all_files("s", [], sheet=True, data=False) == ("s.png", "s.json")
 
 
 def test_the_source_and_its_hash(tmp_path: Path) -> None:
@@ -264,7 +273,7 @@ def test_the_source_and_its_hash(tmp_path: Path) -> None:
         files=(path, tmp_path / "more"),
     )
     reader = SimpleNamespace(info=info, notes=("it is torn",), readable_seconds=((0.0, 0.04), (0.09, 0.125)))
-    assert report.source_entry(cast("VideoReader", reader), "../film.mp4") == {
+    assert as_plain(report.source_entry(cast("VideoReader", reader), "../film.mp4")) == {
         "path": "../film.mp4",
         "sha256": hashlib.sha256(path.read_bytes() + b"more").hexdigest(),
         "size": [480, 640],
@@ -278,13 +287,6 @@ def test_the_source_and_its_hash(tmp_path: Path) -> None:
         "readable_seconds": [[0.0, 0.04], [0.09, 0.125]],
         "warnings": ["it is torn"],
     }
-
-
-def test_the_model_and_the_sink() -> None:
-    assert report.model_entry(_model(), "relu") == {"name": "seven", "layer": "relu", "weights": "by hand"}
-    assert report.sink_entry(None) is None
-    sink = Sink(((0, 1, 0), (1, 1, 1)), 9.0, 1.0)
-    assert report.sink_entry(sink) == {"cells": [[0, 1, 0], [1, 1, 1]], "value": 9.0, "median": 1.0}
 
 
 def test_versions_of_all_that_computes() -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from tests.helpers.clips import frames_of, model_input
+from tests.helpers.films import load_film
 from tests.helpers.nets import brightness_model, pooled_model
 from tests.helpers.odd import ODD, anamorphic, damaged, images
 from tests.helpers.videos import click_seconds, write_video
@@ -25,9 +26,9 @@ from vidcam.cam.explain import explain
 from vidcam.errors import InputError, MediaError, NameNotFoundError, OutputError
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.explainer import Explainer, explain_video
-from vidcam.pipelines.explain.options import OUTPUTS, ExplainOptions
-from vidcam.results.video import load_film
+from vidcam.pipelines.explain.request import OUTPUTS, ExplainOptions
 from vidcam.sampling import plan_windows
+from vidcam.system.json_files import as_plain
 from vidcam.video.reader import open_video, probe
 
 PAIR = ("gradcam", "gradcam++")
@@ -65,17 +66,17 @@ def test_all_outputs_and_their_names(film: FilmMaker, tmp_path: Path) -> None:
 
 def test_the_default_methods_are_those_of_the_head(film: FilmMaker, tmp_path: Path) -> None:
     result = explain_video(film(), tmp_path / "pooled", model=pooled_model())
-    assert list(result.document["targets"][0]["methods"]) == ["neutral-gradcam", "gradcam++"]
+    assert list(as_plain(result.document)["targets"][0]["methods"]) == ["neutral-gradcam", "gradcam++"]
     assert next((tmp_path / "pooled").glob("film_*_neutral-gradcam.mp4")).exists()
     result = explain_video(film(), tmp_path / "sums", model=brightness_model())
-    assert list(result.document["targets"][0]["methods"]) == ["gradcam", "gradcam++"]
+    assert list(as_plain(result.document)["targets"][0]["methods"]) == ["gradcam", "gradcam++"]
 
 
 def test_the_document(film: FilmMaker, tmp_path: Path) -> None:
     model = pooled_model()
     result = explain_video(film(), tmp_path / "out", model=model, options=EVERYTHING)
     document = _read(tmp_path / "out" / "film.json")
-    assert document == json.loads(json.dumps(result.document))
+    assert document == as_plain(result.document)
     assert (tmp_path / "out" / document["source"]["path"]).resolve() == (tmp_path / "film.mp4").resolve()
     assert document["schema"] == 1
     assert document["model"] == {"name": "pooled", "layer": "block2", "weights": "random (seed 0)"}
@@ -103,7 +104,7 @@ def test_probabilities_are_those_of_the_windows(film: FilmMaker, tmp_path: Path)
     with torch.no_grad():
         probabilities = torch.cat([model.module(clip).double().softmax(dim=1) for clip in inputs])
     target = int(probabilities.mean(dim=0).argmax())
-    entry = result.document["targets"][0]
+    entry = as_plain(result.document)["targets"][0]
     assert entry["index"] == target
     assert entry["probability"] == pytest.approx(float(probabilities[:, target].mean()), rel=1e-5)
     black = -torch.tensor([110.0, 100.0, 90.0]) / torch.tensor([60.0, 55.0, 50.0])
@@ -143,8 +144,8 @@ def test_windows_explained_for_another_class_are_run_again(tmp_path: Path) -> No
     model = Model(brightness_model().spec, _Fickle(), ("bright", "dark"), "by hand")
     options = ExplainOptions(methods=PAIR, outputs=("data",), batch_size=1)
     undecided = explain_video(source, tmp_path / "a", model=model, options=options)
-    assert undecided.document["targets"][0]["label"] == "dark"
-    assert undecided.document["windows"][0]["label"] == "bright"
+    assert as_plain(undecided.document)["targets"][0]["label"] == "dark"
+    assert as_plain(undecided.document)["windows"][0]["label"] == "bright"
     named = explain_video(
         source,
         tmp_path / "b",
@@ -155,7 +156,7 @@ def test_windows_explained_for_another_class_are_run_again(tmp_path: Path) -> No
         np.testing.assert_array_equal(
             undecided.film.explanations[0].volumes[method], named.film.explanations[0].volumes[method]
         )
-    assert undecided.document["targets"] == named.document["targets"]
+    assert as_plain(undecided.document)["targets"] == as_plain(named.document)["targets"]
 
 
 def test_batch_size_does_not_matter(film: FilmMaker, tmp_path: Path) -> None:
@@ -185,7 +186,7 @@ def test_the_same_input_gives_the_same_bytes(film: FilmMaker, tmp_path: Path) ->
 def test_several_targets_and_a_foil(film: FilmMaker, tmp_path: Path) -> None:
     options = ExplainOptions(targets=("two", "3"), foil="one", outputs=OUTPUTS, methods=("gradcam",))
     result = explain_video(film(), tmp_path / "out", model=pooled_model(), options=options)
-    entries = result.document["targets"]
+    entries = as_plain(result.document)["targets"]
     assert [(entry["label"], entry["index"], entry["foil"]) for entry in entries] == [
         ("two", 1, "one"),
         ("four", 3, "one"),
@@ -197,7 +198,7 @@ def test_several_targets_and_a_foil(film: FilmMaker, tmp_path: Path) -> None:
 def test_one_clip_spans_that_clip_alone(film: FilmMaker, tmp_path: Path) -> None:
     options = ExplainOptions(methods=PAIR, clip_start_seconds=0.8, outputs=OUTPUTS)
     result = explain_video(film(sound=True), tmp_path / "out", model=brightness_model(), options=options)
-    (window,) = result.document["windows"]
+    (window,) = as_plain(result.document)["windows"]
     assert (window["start_seconds"], window["end_seconds"]) == (0.8, pytest.approx(2.08))
     with open_video(tmp_path / "out" / "film_bright-thing_gradcam.mp4") as video:
         assert video.info.frame_count == 32
@@ -209,7 +210,7 @@ def test_a_clip_may_start_while_a_frame_is_on_display(film: FilmMaker, tmp_path:
     """The first frame drawn is the one on display at the start, with the map of that moment and not a blank one."""
     options = ExplainOptions(clip_start_seconds=0.815, outputs=("map",), methods=("gradcam",))
     result = explain_video(film(), tmp_path / "out", model=brightness_model(), options=options)
-    assert result.document["windows"][0]["start_seconds"] == 0.815
+    assert as_plain(result.document)["windows"][0]["start_seconds"] == 0.815
     with open_video(result.paths[0]) as video:
         peaks = [int(frame.max()) for _, frame in video.frames()]
     assert len(peaks) == 33  # stamps 0.80 to 2.08
@@ -219,7 +220,7 @@ def test_a_clip_may_start_while_a_frame_is_on_display(film: FilmMaker, tmp_path:
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_films_shorter_than_a_window(count: int, film: FilmMaker, tmp_path: Path) -> None:
     result = explain_video(film(count=count), tmp_path / "out", model=brightness_model(), options=EVERYTHING)
-    assert len(result.document["windows"]) == 1
+    assert len(as_plain(result.document)["windows"]) == 1
     with open_video(tmp_path / "out" / "film_bright-thing_gradcam++.mp4") as video:
         assert video.info.frame_count == count
 
@@ -249,7 +250,7 @@ def test_odd_sizes_are_padded(film: FilmMaker, tmp_path: Path) -> None:
 def test_a_class_without_evidence_is_empty_and_says_so(film: FilmMaker, tmp_path: Path) -> None:
     options = ExplainOptions(methods=PAIR, targets=("dark/thing",), outputs=OUTPUTS)
     result = explain_video(film(), tmp_path / "out", model=brightness_model(), options=options)
-    assert result.document["targets"][0]["methods"]["gradcam"]["empty"] is True
+    assert as_plain(result.document)["targets"][0]["methods"]["gradcam"]["empty"] is True
     assert any("Nothing speaks for 'dark/thing'" in sentence for sentence in result.audit)
 
 
@@ -257,7 +258,7 @@ def test_a_class_without_evidence_is_empty_and_says_so(film: FilmMaker, tmp_path
 def test_every_fill(fill: Any, film: FilmMaker, tmp_path: Path) -> None:
     options = ExplainOptions(fill=fill, outputs=("map",), methods=("gradcam",))
     result = explain_video(film(count=30), tmp_path / "out", model=brightness_model(), options=options)
-    assert result.document["fill"] == fill
+    assert as_plain(result.document)["fill"] == fill
 
 
 def test_the_map_video_hides_what_lies_outside_the_view(film: FilmMaker, tmp_path: Path) -> None:
@@ -461,9 +462,9 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
     result = explain_video(
         folder, tmp_path / "out", model=brightness_model(), options=ExplainOptions(methods=PAIR, fps=12.5)
     )
-    source = result.document["source"]
+    source = as_plain(result.document)["source"]
     assert (source["path"], source["fps"], source["codec"], source["warnings"]) == ("../shots", 12.5, "png", [])
-    assert result.document["runtime"]["decoder"] == "images"
+    assert as_plain(result.document)["runtime"]["decoder"] == "images"
     with open_video(tmp_path / "out" / "shots_bright-thing_gradcam.mp4") as video:
         np.testing.assert_allclose(video.info.pts_seconds, np.arange(30) / 12.5, atol=1e-3)
 
@@ -478,7 +479,7 @@ def test_an_open_file_and_an_address(film: FilmMaker, tmp_path: Path) -> None:
         with path.open("rb") as file:
             source = address if name == address else file
             result = explain_video(source, tmp_path / "out", model=brightness_model(), options=options)
-        assert result.document["source"] == plain.document["source"] | {"path": name}
+        assert as_plain(result.document)["source"] == as_plain(plain.document)["source"] | {"path": name}
         assert click_seconds(result.paths[0]) == pytest.approx(1.0, abs=0.03)
     assert {path.name for path in (tmp_path / "out").glob("*.json")} == {"film.json", "film-2.json"}
     with pytest.raises(OutputError, match=r"holds results of film\.mp4 already"):
@@ -488,7 +489,7 @@ def test_an_open_file_and_an_address(film: FilmMaker, tmp_path: Path) -> None:
 def test_a_damaged_film_is_explained_and_the_rest_is_said(tmp_path: Path) -> None:
     path = damaged(tmp_path / "film.mp4")
     result = explain_video(path, tmp_path / "out", model=brightness_model(), options=EVERYTHING)
-    source = result.document["source"]
+    source = as_plain(result.document)["source"]
     assert source["readable_seconds"] == [[0.0, 0.56], [1.04, 2.0]]
     assert result.warnings == ["0.560–1.040 s cannot be decoded; the last readable picture is shown instead"]
     with open_video(tmp_path / "out" / "film_bright-thing_gradcam.mp4") as video:
@@ -499,8 +500,8 @@ def test_the_overlay_has_square_pixels(tmp_path: Path) -> None:
     result = explain_video(
         anamorphic(tmp_path / "film.mp4"), tmp_path / "out", model=brightness_model(), options=EVERYTHING
     )
-    assert result.document["source"]["size"] == [48, 80]
-    assert result.document["source"]["pixel_aspect"] == pytest.approx(64 / 51)
+    assert as_plain(result.document)["source"]["size"] == [48, 80]
+    assert as_plain(result.document)["source"]["pixel_aspect"] == pytest.approx(64 / 51)
     with open_video(tmp_path / "out" / "film_bright-thing_gradcam.mp4") as video:
         assert (video.info.size, video.info.pixel_aspect) == ((48, 80), Fraction(1))
 
@@ -520,8 +521,8 @@ def test_odd_files_from_end_to_end(tmp_path: Path, name: str) -> None:
 def test_a_part_of_a_film(film: FilmMaker, tmp_path: Path) -> None:
     options = ExplainOptions(start_seconds=0.5, end_seconds=2.5, methods=("gradcam",), outputs=("overlay", "data"))
     result = explain_video(film(), tmp_path / "out", model=brightness_model(), options=options)
-    assert result.document["windows"][0]["start_seconds"] == pytest.approx(0.5)
-    assert result.document["windows"][-1]["end_seconds"] == pytest.approx(2.5)
+    assert as_plain(result.document)["windows"][0]["start_seconds"] == pytest.approx(0.5)
+    assert as_plain(result.document)["windows"][-1]["end_seconds"] == pytest.approx(2.5)
     with open_video(result.paths[0]) as video:
         assert video.info.frame_count == 51  # from the frame on display at 0.5 s, which began at 0.48 s
         assert video.info.duration_seconds == pytest.approx(2.02)
@@ -535,7 +536,7 @@ def test_each_window_for_its_own_top_class(film: FilmMaker, tmp_path: Path) -> N
     result = explain_video(film(), tmp_path / "out", model=pooled_model(), options=options)
     explanation = result.film.explanations[0]
     np.testing.assert_array_equal(explanation.target, explanation.logits.argmax(axis=1))
-    first, second = result.document["targets"]
+    first, second = as_plain(result.document)["targets"]
     assert (first["label"], first["index"], second["index"]) == ("per-window", None, 1)
     assert first["probability"] == pytest.approx(explanation.probability.mean())
     assert result.paths[0].name == "film_per-window_gradcam.mp4"

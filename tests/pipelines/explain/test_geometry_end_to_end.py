@@ -16,7 +16,7 @@ from tests.pipelines.conftest import moving_square
 from vidcam.models.families.torchvision_specs import TORCHVISION_SPECS
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.explainer import explain_video
-from vidcam.pipelines.explain.options import ExplainOptions
+from vidcam.pipelines.explain.request import ExplainOptions
 from vidcam.results.video import Film
 from vidcam.spec import Scaling
 from vidcam.video.reader import open_video

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from tests.helpers.films import load_film
 from tests.helpers.nets import (
     BRIGHTNESS_SPEC,
     ArrangedNet,
@@ -22,11 +23,11 @@ from tests.helpers.videos import flat_frames, write_video
 from tests.pipelines.conftest import FilmMaker, moving_square
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.explainer import ExplainedVideo, explain_video
-from vidcam.pipelines.explain.options import ExplainOptions
+from vidcam.pipelines.explain.request import ExplainOptions
 from vidcam.pipelines.forward import reshape_of
 from vidcam.pipelines.layers import layer_rows
-from vidcam.results.video import load_film
 from vidcam.spec import Layout, TokenGrid
+from vidcam.system.json_files import as_plain
 
 HERE = "tests.pipelines.explain.test_kinds_of_models"
 METHODS = ("gradcam", "gradcam+", "gradcam++")
@@ -62,11 +63,11 @@ def test_however_a_layer_lies_its_maps_are_the_same(kind: str, film: FilmMaker, 
         for method in METHODS:
             expected = one.film.explanations[0].volumes[method]
             np.testing.assert_allclose(other.film.explanations[0].volumes[method], expected, rtol=1e-6)
-        assert other.document["sink"] == one.document["sink"]
-        figures, same = (result.document["targets"][0]["methods"]["gradcam"] for result in (other, one))
+        assert as_plain(other.document)["sink"] == as_plain(one.document)["sink"]
+        figures, same = (as_plain(result.document)["targets"][0]["methods"]["gradcam"] for result in (other, one))
         assert figures["area"] == pytest.approx(same["area"])
         assert figures["faithfulness"] == pytest.approx(same["faithfulness"])
-        assert other.document["model"]["layer"] == "arrange"
+        assert as_plain(other.document)["model"]["layer"] == "arrange"
 
 
 def test_layers_are_listed_through_the_layout() -> None:
@@ -118,7 +119,7 @@ def test_what_stands_behind_the_logits(
     score = explanation.logits[:, 0].astype(np.float64)
     by_hand = 1 / (1 + np.exp(-score * (2 if activation == "softmax" else 1)))  # the other class has -score
     assert result.top5[0][1] == pytest.approx(by_hand.mean())
-    assert result.document["targets"][0]["probability"] == pytest.approx(by_hand.mean())
+    assert as_plain(result.document)["targets"][0]["probability"] == pytest.approx(by_hand.mean())
     assert load_film(tmp_path / "out" / "film.npz").explanations[0].activation == activation
 
 

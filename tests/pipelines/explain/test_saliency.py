@@ -20,10 +20,9 @@ from vidcam.cam.request import MapRequest
 from vidcam.cam.saliency import guided_saliency
 from vidcam.cli.app import main
 from vidcam.errors import InputError
-from vidcam.pipelines.explain.analyse import Footage
+from vidcam.pipelines.explain.analyse import VideoJob
 from vidcam.pipelines.explain.explainer import ExplainedVideo, explain_video
-from vidcam.pipelines.explain.options import OUTPUTS, ExplainOptions
-from vidcam.pipelines.explain.request import ExplainRequest
+from vidcam.pipelines.explain.request import OUTPUTS, ExplainOptions, ExplainRequest
 from vidcam.pipelines.explain.saliency import GuidedFilm
 from vidcam.render.signed import guided_on_source
 from vidcam.sampling import plan_windows
@@ -43,12 +42,14 @@ class Opened:
         self.reader = open_video(source)
         spec = self.model.spec
         windows = plan_windows(self.reader.info, frames=spec.frames, fps=spec.fps)
-        self.footage = Footage(self.reader, windows, spec.geometry(self.reader.info.size))
+        self.job = VideoJob(
+            self.reader, windows, spec.geometry(self.reader.info.size), (0.0, self.reader.info.duration_seconds)
+        )
         request = ExplainRequest(methods=(METHOD,), targets=(1, 3), foil=0, layers=("block2",))
-        self.guided = GuidedFilm(self.model, self.footage, request, self.result.film, StageTimer())
+        self.guided = GuidedFilm(self.model, self.job, request, self.result.film, StageTimer())
 
     def saliency(self, index: int, target: int) -> np.ndarray[Any, Any]:
-        clip = model_input(frames_of(self.reader, self.footage.windows[index].times)[0], self.model.spec)
+        clip = model_input(frames_of(self.reader, self.job.windows[index].times)[0], self.model.spec)
         found: np.ndarray[Any, Any] = guided_saliency(self.model.module, clip, target, MapRequest(foil=0))[0]
         return found
 
@@ -66,7 +67,7 @@ def test_values_at_moments_equal_windows_blended_by_hand(film: FilmMaker, tmp_pa
                 stack, times = opened.saliency(n, index), line.frame_seconds[n]
                 plane = np.apply_along_axis(partial(np.interp, second, times), 1, stack)
                 total, weight = total + tent * plane, weight + tent
-            expected = guided_on_source(total / weight, opened.footage.geometry)
+            expected = guided_on_source(total / weight, opened.job.geometry)
             expected = expected * made.source_heat("gradcam++", second, target=target)[..., None]
             found = opened.guided.values(METHOD, second, target=target)
             np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
@@ -115,14 +116,14 @@ def test_from_the_command_line(film: FilmMaker, tmp_path: Path, capsys: pytest.C
     ]
     assert main([*arguments, *asked, *more]) == 0
     (document,) = json.loads(capsys.readouterr().out)["results"]
-    assert (document["score"], document["lambda"], document["fusion"]) == ("probability", 0.5, "max")
+    assert (document["score"], document["lam"], document["fusion"]) == ("probability", 0.5, "max")
     assert document["model"]["layer"] == "block2 + dropout"
     methods = document["targets"][0]["methods"]
     assert list(methods) == [METHOD, "cam"]
     assert methods[METHOD]["faithfulness"] is None
     assert methods["cam"]["faithfulness"]["drop"] >= 0
-    assert list(methods[METHOD]["alpha"]) == ["block2", "dropout"]
-    assert methods[METHOD]["alpha"]["block2"]["positive"]["max"] <= 0.5
+    assert list(methods[METHOD]["alpha_of_layers"]) == ["block2", "dropout"]
+    assert methods[METHOD]["alpha_of_layers"]["block2"]["positive"]["max"] <= 0.5
     assert methods[METHOD]["alpha_exact"] is False
     assert (methods["cam"]["alpha"], methods["cam"]["alpha_exact"]) == (None, None)
     assert (tmp_path / "out" / methods[METHOD]["overlay"]).is_file()

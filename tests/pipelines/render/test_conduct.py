@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.films import load_film
 from tests.helpers.saved import COUNT, save_hot, sheets_drawn
 from tests.pipelines.render.test_renderer import BARE, copied, opened, render
 from vidcam.errors import InputError, OutputError
@@ -16,7 +17,6 @@ from vidcam.pipelines.render.renderer import render_film
 from vidcam.pipelines.render.stream import DRAWING
 from vidcam.render.captions import Box, caption_box
 from vidcam.render.colormap import colour_table
-from vidcam.results.video import load_film
 from vidcam.system.fingerprint import sampled_sha256
 
 
@@ -112,7 +112,7 @@ def test_the_images_of_a_film_stay(saved: Path, tmp_path: Path) -> None:
     images = sorted(folder.glob("*.png"))
     origin = dataclasses.replace(film.origin, path="frames", content_hash=sampled_sha256(images), fps="25")
     again = tmp_path / "again.npz"
-    dataclasses.replace(film, origin=origin).save(again)
+    dataclasses.replace(film, origin=origin).save(again, overwrite=True)
     for place in (folder, folder / "poster.png"):
         with pytest.raises(OutputError, match=r"is the film that is drawn, or one of its images"):
             render(again, place, overwrite=True)

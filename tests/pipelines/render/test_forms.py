@@ -14,11 +14,11 @@ import pytest
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from tests.helpers.films import load_film
 from tests.helpers.saved import COUNT, SIZE, grey_film, save_hot, uneven_ticks
 from tests.helpers.videos import TIME_BASE, click, click_seconds, flat_frames, write_video
 from tests.pipelines.render.test_renderer import BARE, END, FORMS, copied, opened, read, render
 from vidcam.cli.app import main
-from vidcam.results.video import load_film
 from vidcam.system.fingerprint import sampled_sha256
 
 Capture = pytest.CaptureFixture[str]
@@ -45,7 +45,7 @@ def saved_for(video: Path, end: float, *, is_empty: bool = False) -> Path:
     origin = dataclasses.replace(
         film.origin, path=video.name, content_hash=sampled_sha256([video]), span_seconds=(0.0, end)
     )
-    dataclasses.replace(film, origin=origin).save(npz)
+    dataclasses.replace(film, origin=origin).save(npz, overwrite=True)
     return npz
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.helpers.films import load_film
 from tests.helpers.saved import COUNT, SIZE, found_box, save_hot, sheets_drawn
 from tests.helpers.videos import click, click_seconds, sound_span, write_video
 from tests.pipelines.render.test_renderer import BARE, PTS, opened, read, render
@@ -21,7 +22,6 @@ from vidcam.render.colormap import colour_table
 from vidcam.render.strip import TimeStrip
 from vidcam.render.video_strip import VideoStrip
 from vidcam.results.timeline import Timeline
-from vidcam.results.video import load_film
 from vidcam.system.fingerprint import sampled_sha256
 
 

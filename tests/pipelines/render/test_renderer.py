@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
+from tests.helpers.films import load_film
 from tests.helpers.saved import BOX, COUNT, SIZE, found_box, grey_film, save_hot, sheets_drawn, uneven_ticks
 from tests.helpers.videos import TIME_BASE, click, click_seconds, write_video
 from vidcam.errors import EncodeError, InputError, MediaError, NameNotFoundError, OutputError
@@ -25,7 +25,6 @@ from vidcam.pipelines.render.renderer import Rendered, render_film
 from vidcam.render.captions import Box, caption_box
 from vidcam.render.colormap import colour_table
 from vidcam.render.video_strip import strip_height
-from vidcam.results.video import load_film
 from vidcam.system.fingerprint import sampled_sha256
 from vidcam.video.reader import open_video
 
@@ -108,7 +107,7 @@ def test_a_grey_ramp_comes_back(name: str, options: dict[str, Any], _: float, tm
     video = write_video(tmp_path / "film.mp4", frames, fps=Fraction(10))
     assert film.origin is not None
     origin = dataclasses.replace(film.origin, content_hash=sampled_sha256([video]), span_seconds=(0.0, 0.4))
-    dataclasses.replace(film, explanations=tuple(empty), origin=origin).save(saved)
+    dataclasses.replace(film, explanations=tuple(empty), origin=origin).save(saved, overwrite=True)
     look = {**BARE, "style": "overlay"}
     render(saved, tmp_path / "out" if name == "folder" else tmp_path / f"out{Path(name).suffix}", **look, **options)
     (out,) = tmp_path.glob("out*")
@@ -183,16 +182,24 @@ def test_side_by_side_labels_all_that_was_explained(
     assert {lines[0] for lines in said[1:]} <= {"running", "jumping", "sitting 座る"}
 
 
-def test_the_sheet_takes_the_audit_from_the_json(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sheets = sheets_drawn(monkeypatch)
-    saved.with_suffix(".json").write_text(json.dumps({"audit": ["Do not believe it."]}))
+def test_the_sheet_says_what_the_saved_maps_say(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sheets, film = sheets_drawn(monkeypatch), load_film(saved)
+    noted = tuple(dataclasses.replace(each, notes=("Do not believe it.",)) for each in film.explanations)
+    other = saved.with_name("noted.npz")
+    dataclasses.replace(film, explanations=noted).save(other)
     try:
-        assert render(saved, tmp_path / "s.png", form="sheet", targets=("running",)).frames == 8
+        assert render(other, tmp_path / "s.png", form="sheet", targets=("running",)).frames == 8
     finally:
-        saved.with_suffix(".json").unlink()
-    assert list(sheets[0].audit) == ["Do not believe it."]
+        other.unlink()
+    assert sheets[0].audit[0] == "Do not believe it."
     assert list(sheets[0].rows) == ["gradcam", "gradcam++"]
     assert opened(tmp_path / "s.png").shape[1] == 1800
+
+
+def test_maps_of_clips_are_no_film(tmp_path: Path, saved: Path) -> None:
+    load_film(saved).explanations[0].save(tmp_path / "clips.npz")
+    with pytest.raises(MediaError, match=r"clips\.npz holds an explanation of clips; expected one of a video"):
+        render(tmp_path / "clips.npz", tmp_path / "a.mp4")
 
 
 def test_sound_goes_with_the_picture(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.helpers.films import load_film
 from tests.helpers.saved import SIZE, hot_film, save_hot
 from vidcam.errors import InputError, OutputError, VidcamError
 from vidcam.pipelines.render.composition import Grid
@@ -17,7 +18,6 @@ from vidcam.pipelines.render.options import RenderOptions
 from vidcam.pipelines.render.renderer import render_film
 from vidcam.pipelines.render.request import RenderRequest, resolve, select_maps
 from vidcam.render.colormap import colour_table
-from vidcam.results.video import load_film
 
 FILM = hot_film("film.mp4", np.linspace(0.0, 2.9, 30), 3.0)
 

@@ -15,6 +15,7 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor, nn
 
+from tests.helpers.films import load_film
 from tests.helpers.nets import BRIGHTNESS_SPEC, BrightnessNet, brightness_model
 from tests.helpers.videos import Frames, noise_frames, write_video
 from tests.pipelines.test_windows import Reel
@@ -23,7 +24,7 @@ from vidcam.geometry import Geometry
 from vidcam.media import Seconds
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.explainer import ExplainedVideo, explain_video
-from vidcam.pipelines.explain.options import ExplainOptions
+from vidcam.pipelines.explain.request import ExplainOptions
 from vidcam.pipelines.render.frames import FrameRenderer, Kind, RenderStyle, ShownMap
 from vidcam.pipelines.render.sheet import SHEET_COLUMNS, SheetFrames
 from vidcam.pipelines.render.videos import Video, draw_videos, video_list
@@ -31,8 +32,9 @@ from vidcam.render.colormap import colour_table
 from vidcam.render.overlay import Overlay, explanation_map, outline
 from vidcam.results.explanation import Explanation
 from vidcam.results.timeline import Timeline
-from vidcam.results.video import Film, film_bounds, load_film
+from vidcam.results.video import Film, film_bounds
 from vidcam.spec import Scaling
+from vidcam.system.json_files import as_plain
 from vidcam.system.progress import StageTimer, silent
 from vidcam.video.reader import open_video
 
@@ -311,7 +313,7 @@ def test_two_targets_have_two_overlays_each_on_its_own_scale(tmp_path: Path) -> 
         changed = np.abs(overlay - 120).max(axis=3)
         assert changed[:, 4:-4, near].min() > 40, name
         assert changed[:, 4:-4, far].max() < 8, name
-    scales = [entry["methods"]["gradcam"]["scale"] for entry in result.document["targets"]]
+    scales = [entry["methods"]["gradcam"]["scale"] for entry in as_plain(result.document)["targets"]]
     assert scales[0] == pytest.approx([0.0, 120 / 255], rel=1e-3)
     assert scales[1] == pytest.approx([0.0, 12 / 255], rel=1e-3)
     assert [list(bounds["gradcam"]) for bounds in result.film.bounds] == scales

@@ -186,7 +186,7 @@ def test_the_automatic_batch_size_is_that_of_the_folder(
 ) -> None:
     """As where a run is gone on with on another device."""
     first = score_clips(manifest, tmp_path / "out", model=hidden_model(), options=QUICK)
-    monkeypatch.setattr("vidcam.pipelines.score.run.DEFAULT_BATCH", {"cpu": 7})
+    monkeypatch.setattr("vidcam.pipelines.forward.DEFAULT_BATCH", {"cpu": 7})
     again = score_clips(manifest, tmp_path / "out", model=hidden_model(), options=QUICK)
     assert again.summary["batch_size"] == first.summary["batch_size"] == 4
     anew = score_clips(manifest, tmp_path / "out", model=hidden_model(), options=replace(QUICK, overwrite=True))

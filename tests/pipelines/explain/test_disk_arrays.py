@@ -14,15 +14,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.helpers.films import load_film
 from tests.helpers.nets import pooled_model
 from tests.helpers.saved import save_hot
 from tests.pipelines.conftest import FilmMaker
-from vidcam.pipelines.explain import spill as module
+from vidcam.pipelines.explain import disk_arrays as module
+from vidcam.pipelines.explain.disk_arrays import SMALL_BYTES, DiskArrays
 from vidcam.pipelines.explain.explainer import explain_video
-from vidcam.pipelines.explain.options import ExplainOptions
-from vidcam.pipelines.explain.spill import SMALL_BYTES, Spill
+from vidcam.pipelines.explain.request import ExplainOptions
 from vidcam.results.explanation import mapped
-from vidcam.results.video import Film, load_film
+from vidcam.results.video import Film
 
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere everything stays in memory")
 
@@ -37,41 +38,42 @@ def open_files() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
-def filled(spill: Spill, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = spill.empty(shape, np.float32)
+def filled(disk: DiskArrays, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = disk.empty(shape, np.float32)
     array[...] = np.arange(array.size, dtype=np.float32).reshape(shape)
     return array
 
 
 @only_linux
 def test_what_is_forgotten_leaves_memory_and_is_there_again(tmp_path: Path) -> None:
-    spill = Spill(tmp_path)
+    disk = DiskArrays(tmp_path)
     before = resident_megabytes()
-    array = filled(spill, (MEGABYTES, 1 << 18))
+    array = filled(disk, (MEGABYTES, 1 << 18))
     assert resident_megabytes() - before > 0.9 * MEGABYTES
-    spill.forget()
+    disk.forget()
     assert resident_megabytes() - before < 0.5 * MEGABYTES  # the rest is what arange took, if it was not given back
     array[3, 5] = -1.0
-    spill.forget()
+    disk.forget()
     assert array[3, 5] == -1.0
     assert array[-1, -1] == np.float32(array.size - 1)
 
 
 @only_linux
 def test_nothing_is_left_beside_the_results_and_no_file_stays_open(tmp_path: Path) -> None:
+    gc.collect()
     before = open_files()
-    spill = Spill(tmp_path)
-    array = filled(spill, (4, SMALL_BYTES))
+    disk = DiskArrays(tmp_path)
+    array = filled(disk, (4, SMALL_BYTES))
     assert not list(tmp_path.iterdir())
     assert open_files() == before + 1
-    del array, spill
+    del array, disk
     gc.collect()
     assert open_files() == before
 
 
 def test_small_arrays_and_those_without_a_folder_stay_in_memory(tmp_path: Path) -> None:
-    assert Spill(tmp_path).empty((SMALL_BYTES // 4 - 1,), np.float32).base is None
-    assert Spill().empty((SMALL_BYTES,), np.float32).base is None
+    assert DiskArrays(tmp_path).empty((SMALL_BYTES // 4 - 1,), np.float32).base is None
+    assert DiskArrays().empty((SMALL_BYTES,), np.float32).base is None
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EFBIG, errno.EOPNOTSUPP])
@@ -80,21 +82,21 @@ def test_a_disk_without_room_leaves_them_in_memory(tmp_path: Path, monkeypatch: 
         raise OSError(error, os.strerror(error))
 
     monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
-    spill = Spill(tmp_path)
-    array = filled(spill, (2, SMALL_BYTES))
+    disk = DiskArrays(tmp_path)
+    array = filled(disk, (2, SMALL_BYTES))
     assert array.base is None
-    spill.forget()
+    disk.forget()
     assert array[1, 0] == SMALL_BYTES
 
 
-def spilled(film: Film, spill: Spill) -> Film:
+def moved_to_disk(film: Film, disk: DiskArrays) -> Film:
     def moved(array: NDArray[Any]) -> NDArray[Any]:
-        place = spill.empty(array.shape, array.dtype)
+        place = disk.empty(array.shape, array.dtype)
         place[...] = array
         return place
 
     explanations = tuple(mapped(explanation, moved) for explanation in film.explanations)
-    return replace(film, explanations=explanations, forget=spill.forget)
+    return replace(film, explanations=explanations, forget=disk.forget)
 
 
 @only_linux
@@ -103,8 +105,8 @@ def test_a_small_film_is_handed_out_in_memory_and_a_large_one_where_it_lies(
 ) -> None:
     monkeypatch.setattr(module, "SMALL_BYTES", 0)
     film, before = load_film(save_hot(tmp_path)), open_files()
-    spill = Spill(tmp_path)
-    home = spill.handed_out(spilled(film, spill))
+    disk = DiskArrays(tmp_path)
+    home = disk.handed_out(moved_to_disk(film, disk))
     gc.collect()
     assert open_files() == before
     assert home.forget is None
@@ -112,8 +114,8 @@ def test_a_small_film_is_handed_out_in_memory_and_a_large_one_where_it_lies(
         for method in one.methods:
             np.testing.assert_array_equal(one.volumes[method], other.volumes[method])
     monkeypatch.setattr(module, "HANDED_OUT_BYTES", 0)
-    large = spilled(film, spill)
-    assert spill.handed_out(large) is large
+    large = moved_to_disk(film, disk)
+    assert disk.handed_out(large) is large
 
 
 @only_linux
@@ -121,13 +123,13 @@ def test_results_are_the_same_bytes_wherever_the_maps_lie(
     film: FilmMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, written, forgotten = film(), [], []
-    forget = Spill.forget
+    forget = DiskArrays.forget
 
-    def told(spill: Spill) -> None:
-        forgotten.append(len(spill._blocks))
-        forget(spill)
+    def told(disk: DiskArrays) -> None:
+        forgotten.append(len(disk._blocks))
+        forget(disk)
 
-    monkeypatch.setattr(Spill, "forget", told)
+    monkeypatch.setattr(DiskArrays, "forget", told)
     for folder, smallest in (("memory", 1 << 30), ("file", 0)):
         monkeypatch.setattr(module, "SMALL_BYTES", smallest)
         explain_video(source, tmp_path / folder, model=pooled_model(), options=ExplainOptions(batch_size=2))

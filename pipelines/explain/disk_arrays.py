@@ -1,4 +1,4 @@
-"""Arrays in a file without a name instead of in memory, so that a film's length does not count there.
+"""Arrays in a file without a name instead of in memory, so that a video's length does not count there.
 
 They are ordinary arrays over a mapped file. What is written to them goes to the file, and what was read from it is
 given back to the system whenever `forget` is called; it is read again when it is needed.
@@ -28,8 +28,8 @@ HANDED_OUT_BYTES = 1 << 24
 """What a film may weigh to be handed out in memory; above, it keeps its files open as long as somebody holds it."""
 
 
-class Spill:
-    """Where a film's arrays lie.
+class DiskArrays:
+    """Makes arrays that lie in files without a name.
 
     Args:
         folder: on the disk that is used; None keeps everything in memory.

@@ -1,0 +1,132 @@
+"""What can be refused without a model is refused before one is loaded or anything is fetched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.nets import brightness_model
+from tests.pipelines.conftest import FilmMaker
+from vidcam.cli.app import main
+from vidcam.errors import InputError, MediaError, OutputError, VidcamError
+from vidcam.pipelines.demo import demo_scene
+from vidcam.pipelines.explain.explainer import explain_video
+from vidcam.pipelines.explain.outputs import check_paths
+from vidcam.pipelines.explain.request import ExplainOptions
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class LoadedError(Exception):
+    """Something was loaded or fetched."""
+
+
+@pytest.fixture(autouse=True)
+def loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise LoadedError
+
+    for place in ("explain.explainer.load_model", "demo.load_model", "demo.sample_clip"):
+        monkeypatch.setattr(f"vidcam.pipelines.{place}", refuse)
+
+
+def test_a_good_video_gets_as_far_as_the_model(film: FilmMaker, tmp_path: Path) -> None:
+    with pytest.raises(LoadedError):
+        explain_video(film(), tmp_path / "out")
+    with pytest.raises(LoadedError):
+        main(["explain", str(film()), "-o", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe")
+    return folder / "pipe"
+
+
+def empty(folder: Path) -> Path:
+    (folder / "empty").mkdir()
+    return folder / "empty"
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [(lambda folder: folder / "nope.mp4", "does not exist"), (pipe, "is a pipe"), (empty, "a folder without images")],
+)
+def test_a_source_that_cannot_be_used(
+    make: Callable[[Path], Path], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make(tmp_path)
+    with pytest.raises(MediaError, match=reason):
+        explain_video(source, tmp_path / "out")
+    assert main(["explain", str(source), str(source), "-o", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.count(reason) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_used(film: FilmMaker, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "deep" / "out"):
+        for refused in (lambda out=out: explain_video(film(), out), lambda out=out: demo_scene(out, offline=False)):
+            with pytest.raises(OutputError, match=r"cannot be written \(Not a directory\)"):
+                refused()
+    assert main(["demo", "-o", str(tmp_path / "file")]) == 2
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission(film: FilmMaker, tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(OutputError, match=r"cannot be written \(Permission denied\)"):
+        explain_video(film(), tmp_path / "locked" / "out")
+
+
+def test_results_that_are_there_already(film: FilmMaker, tmp_path: Path) -> None:
+    source, out = film(), tmp_path / "out"
+    explain_video(source, out, model=brightness_model(), options=ExplainOptions(outputs=("data",)))
+    with pytest.raises(OutputError, match=r"holds results of film\.mp4 already; pass --overwrite"):
+        explain_video(source, out)
+    with pytest.raises(LoadedError):
+        explain_video(source, out, options=ExplainOptions(overwrite=True))
+    with pytest.raises(LoadedError):
+        explain_video(film("other"), out)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(["--method", "gradcaam"], ["--outputs", "video"], ["--fill", "pink"], ["--fusion", "sum"]),
+        *(["--score", "log"], ["--decoder", "vlc"], ["--lambda", "-1"], ["--precision", "int8"]),
+    ],
+)
+def test_a_name_that_does_not_exist(options: list[str], film: FilmMaker, tmp_path: Path) -> None:
+    assert main(["explain", str(film()), "-o", str(tmp_path / "out"), *options]) == 2
+
+
+def test_a_device_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="device 'tpu' is unknown"):
+        demo_scene(tmp_path, offline=False, device="tpu")
+
+
+def test_an_address_and_an_open_file_are_not_looked_at(tmp_path: Path) -> None:
+    check_paths("memory://nowhere.mp4", tmp_path, overwrite=False)
+    with (tmp_path / "a.mp4").open("wb+") as file:
+        check_paths(file, tmp_path, overwrite=False)
+    with pytest.raises(VidcamError, match="does not exist"):
+        check_paths("nowhere.mp4", tmp_path, overwrite=False)
+
+
+def test_a_missing_video_is_refused_without_importing_torch(tmp_path: Path) -> None:
+    program = (
+        "import sys; from vidcam.cli.app import main\n"
+        "code = main(['explain', 'nope.mp4', '-o', sys.argv[1]])\n"
+        "assert code == 2 and 'torch' not in sys.modules"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "'nope.mp4' does not exist" in done.stderr
