@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from vidcam.cam.audit import SINK_SHARE
+from vidcam.cam.baseline import SINK_SHARE
 from vidcam.results.explanation import AlphaAudit, Explanation, Sink, sink_share
 
 MOST_CELLS = 3

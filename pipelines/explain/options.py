@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from vidcam.cam.fusion import FUSIONS, Fusion
-from vidcam.cam.targets import ScoreName
+from vidcam.cam.request import ScoreName
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
 from vidcam.models.optimise import PRECISIONS, Precision
