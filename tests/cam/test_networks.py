@@ -632,13 +632,13 @@ STEPS: dict[str, Callable[[pytest.MonkeyPatch, nn.Module], None]] = {
 def test_an_exception_at_any_step_leaves_the_model_as_it_was(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     net, clip = seeded(PooledHead).train(), random_clip(2, 3, 4, 8, 8)
     net.get_submodule("block1").eval()
+    is_fused = where.endswith("fuse")
+    layers, methods = (["block1", "block2"], ["gradcam"]) if is_fused else (["block2"], list(EVERY))
     state = State(net, clip)
     with monkeypatch.context() as patch:
         STEPS[where](patch, net)
         with pytest.raises(Exception, match="planted"):
-            if where.endswith("fuse"):
-                explain(net, clip, layer=["block1", "block2"])
-            explain(net, clip, layer="block2", methods=EVERY)
+            explain(net, clip, layer=layers, methods=methods)
     state.check_unchanged()
 
 

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from vidcam.cam.graph import looks_like_probabilities
+from vidcam.cam.preserve import FunctionMode
 from vidcam.cam.weights import at_least_float32
 from vidcam.errors import InputError, NonFiniteError, ShapeError
 from vidcam.results.explanation import Activation
@@ -121,7 +121,7 @@ def require_rows(scores: Tensor, clips: int) -> None:
         )
 
 
-class LogitTracer(TorchFunctionMode):
+class LogitTracer(FunctionMode):
     """Notes what went into each softmax and sigmoid while it is active, for as long as somebody holds the result."""
 
     def __init__(self) -> None:

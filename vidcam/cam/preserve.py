@@ -12,13 +12,15 @@ statement in it. The second `__exit__` runs the steps that the first one could n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import contextlib
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
-from typing import Any, Self, TypeVar
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from vidcam.errors import InputError
 
@@ -73,11 +75,12 @@ class Undo:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, _raised: object, traceback: TracebackType | None) -> None:
+        _close_left_open(traceback)
         self.run()
 
 
-class PreservedContext(AbstractContextManager[Opened]):
+class PreservedContext(Generic[Opened]):
     """A context that opens something which changes a model, and puts everything back at its end.
 
     In place of `contextlib.contextmanager`: an interrupt there can leave a generator suspended, and its `finally` would
@@ -94,8 +97,20 @@ class PreservedContext(AbstractContextManager[Opened]):
             with self._undo, self._undo:
                 raise
 
+    def __exit__(self, kind: object, raised: object, traceback: TracebackType | None) -> None:
+        self._undo.__exit__(kind, raised, traceback)
+
+
+class FunctionMode(TorchFunctionMode):
+    """A mode that leaves torch's stack of modes as it found it, also where an interrupt has left it otherwise."""
+
+    def __enter__(self) -> Self:
+        self._former = _function_modes()
+        super().__enter__()
+        return self
+
     def __exit__(self, *_: object) -> None:
-        self._undo.run()
+        _set_function_modes(self._former)
 
 
 class NoAutocast:
@@ -176,7 +191,7 @@ def _add_modes(model: nn.Module, undo: Undo) -> None:
         if torch.amp.is_autocast_available(device_type):
             enabled = torch.is_autocast_enabled(device_type)
             undo.add(partial(torch.set_autocast_enabled, device_type, enabled))
-    undo.add(partial(_pop_function_modes, torch._C._len_torch_function_stack()))  # noqa: SLF001 – told in no other way
+    undo.add(partial(_set_function_modes, _function_modes()))
 
 
 def _add_random_state(model: nn.Module, undo: Undo) -> None:
@@ -185,9 +200,30 @@ def _add_random_state(model: nn.Module, undo: Undo) -> None:
         undo.add(partial(torch.cuda.set_rng_state, torch.cuda.get_rng_state(index), index))
 
 
-def _pop_function_modes(depth: int) -> None:
-    while torch._C._len_torch_function_stack() > depth:  # noqa: SLF001
+def _function_modes() -> list[Any]:
+    depth = torch._C._len_torch_function_stack()  # noqa: SLF001 – torch has no other way
+    return [torch._C._get_function_stack_at(index) for index in range(depth)]  # noqa: SLF001
+
+
+def _set_function_modes(modes: Sequence[Any]) -> None:
+    while torch._C._len_torch_function_stack():  # noqa: SLF001
         torch._C._pop_torch_function_stack()  # noqa: SLF001
+    for mode in modes:
+        torch._C._push_on_torch_function_stack(mode)  # noqa: SLF001
+
+
+def _close_left_open(traceback: TracebackType | None) -> None:
+    """End the generators of `contextlib.contextmanager`, torch's own for example, that an interrupt has left suspended.
+
+    They would end when they are collected, and then change what has been put back here.
+    """
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_code.co_filename == contextlib.__file__:
+            generator = getattr(frame.f_locals.get("self"), "gen", None)
+            if isinstance(generator, Generator):
+                generator.close()
+        traceback = traceback.tb_next
 
 
 def _set_training(flags: Sequence[tuple[nn.Module, bool]]) -> None:
