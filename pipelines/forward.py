@@ -8,8 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from torch import Tensor
 
 from vidcam.cam.attribution import Attribution, attribution
-from vidcam.cam.choice import chosen_layers
-from vidcam.cam.layers import dotted_name
+from vidcam.cam.layers import chosen_layers, dotted_name
 from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import Reshape, channels_last, frames, in_turn, tokens
 from vidcam.errors import RunError

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from vidcam.cam.baseline import Neutral, neutral_of
 from vidcam.cam.methods import DEFAULT_METHODS
-from vidcam.cam.neutral import Neutral, neutral_of
 from vidcam.cam.request import MapRequest
 from vidcam.errors import InputError, VidcamError
 from vidcam.models.model import Model

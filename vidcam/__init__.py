@@ -16,9 +16,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vidcam.cam.baseline import Neutral, look_at_neutral
     from vidcam.cam.explain import explain, explain_each
     from vidcam.cam.layers import list_layers
-    from vidcam.cam.neutral import Neutral, look_at_neutral
     from vidcam.cam.record import record
     from vidcam.cam.reshape import channels_last, tokens
     from vidcam.errors import InputError, RunError, VidcamError
@@ -80,7 +80,7 @@ _HOMES = {
     "InputError": "vidcam.errors",
     "Model": "vidcam.models.model",
     "ModelSpec": "vidcam.spec",
-    "Neutral": "vidcam.cam.neutral",
+    "Neutral": "vidcam.cam.baseline",
     "RenderOptions": "vidcam.pipelines.render.options",
     "Rendered": "vidcam.pipelines.render.renderer",
     "RunError": "vidcam.errors",
@@ -98,7 +98,7 @@ _HOMES = {
     "list_layers": "vidcam.cam.layers",
     "load": "vidcam.results.io",
     "load_model": "vidcam.models.registry",
-    "look_at_neutral": "vidcam.cam.neutral",
+    "look_at_neutral": "vidcam.cam.baseline",
     "model_names": "vidcam.models.registry",
     "record": "vidcam.cam.record",
     "render_film": "vidcam.pipelines.render.renderer",

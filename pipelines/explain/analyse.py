@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcam.cam.conduct import untouched
 from vidcam.cam.methods import volume_methods
-from vidcam.cam.outputs import predicted, require_finite
+from vidcam.cam.network import predicted, require_finite
+from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.fill import Fill
 from vidcam.geometry import Geometry
 from vidcam.metrics.probability import log_probability
@@ -94,7 +94,8 @@ def analyse(
         progress: told of every batch.
         disk: where the results lie; in memory by default.
     """
-    with torch_errors(model, request.batch_size), untouched(model.module):
+    with torch_errors(model, request.batch_size), Undo() as undo, undo:
+        preserve_model(model.module, undo)
         return _Analysis(model, job, request, clock=clock, progress=progress, disk=disk or DiskArrays()).run()
 
 

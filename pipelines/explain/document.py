@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vidcam import __version__
 from vidcam.cam.fusion import Fusion
-from vidcam.cam.targets import ScoreName
+from vidcam.cam.request import ScoreName
 from vidcam.fill import Fill
 from vidcam.metrics.drop import average_drop, drop
 from vidcam.metrics.increase import increase, increase_rate

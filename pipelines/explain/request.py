@@ -8,8 +8,7 @@ from fractions import Fraction
 
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.methods import DEFAULT_METHODS
-from vidcam.cam.request import MapRequest
-from vidcam.cam.targets import ScoreName
+from vidcam.cam.request import MapRequest, ScoreName
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
 from vidcam.models.model import Model

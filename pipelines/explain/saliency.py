@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcam.cam.saliency import guided_saliency
+from vidcam.cam.guided import guided_saliency
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.analyse import VideoJob
 from vidcam.pipelines.explain.request import ExplainRequest

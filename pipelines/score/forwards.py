@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidcam.cam.outputs import Ends, class_scores, require_finite
+from vidcam.cam.network import LogitTracer, class_scores, require_finite
 from vidcam.metrics.probability import log_probability
 from vidcam.models.model import Model
 from vidcam.results.explanation import Activation
@@ -88,8 +88,8 @@ class MaskedForwards:
         if self._is_plain:
             with torch.no_grad():
                 return class_scores(self._model.module(piece))[0]
-        with torch.no_grad(), Ends() as ends:
-            scores, activation = class_scores(self._model.module(piece), ends)
+        with torch.no_grad(), LogitTracer() as tracer:
+            scores, activation = class_scores(self._model.module(piece), tracer)
         self._is_plain = activation is None
         return scores
 

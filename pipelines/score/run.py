@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vidcam.cam.conduct import untouched
 from vidcam.cam.methods import canonical_methods
+from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.errors import VidcamError
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
@@ -166,7 +166,8 @@ class _Run:
         load = partial(load_sample, spec=self._model.spec)
         try:
             ahead = map_ahead(load, chosen, workers=self._options.workers)
-            with untouched(model.module), closing(ahead) as ready:
+            with Undo() as undo, undo, closing(ahead) as ready:
+                preserve_model(model.module, undo)
                 for path, clips in again.items():
                     parts.replace(path, {clip: self._rows(scorer, next(ready)) for clip in clips})
                     self._progress("scoring failed clips again", clips[-1] + 1, len(entries))

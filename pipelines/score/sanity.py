@@ -14,7 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
-from vidcam.cam.randomise import randomised, weighted_layers
+from vidcam.cam.preserve import Undo
+from vidcam.cam.randomise import randomise, weighted_layers
 from vidcam.errors import VidcamError
 from vidcam.metrics.similarity import rank_correlation, ssim
 from vidcam.models.model import Model
@@ -59,7 +60,8 @@ def sanity(
         compared = []
         for place, stage in enumerate(stages):
             drawn = names[names.index(stage) :] if scheme == "cascading" else (stage,)
-            with randomised(model.module, drawn, seed=seed):
+            with Undo() as undo, undo:
+                randomise(model.module, drawn, undo, seed=seed)
                 asked = replace(request, references=_references(model, request))
                 pairs = [
                     (original, _explained(model, asked, sample, original))

@@ -15,7 +15,7 @@ from tests.helpers import oracle
 from tests.helpers.nets import BrightnessNet, HiddenHead, PooledHead, random_clip, seeded
 from vidcam.cam.attribution import attribution
 from vidcam.cam.explain import explain
-from vidcam.cam.outputs import require_finite
+from vidcam.cam.network import require_finite
 from vidcam.cam.request import MapRequest
 from vidcam.errors import InputError, LayerError, NameNotFoundError, NonFiniteError, ShapeError
 
@@ -243,7 +243,7 @@ BREAKERS: dict[str, Callable[[pytest.MonkeyPatch, nn.Module], None]] = {
     "in the head": lambda patch, net: patch.setattr(net.get_submodule("fc"), "forward", _fail),
     "in the backward": lambda patch, net: patch.setattr("torch.autograd.grad", _fail),
     "in the weights": lambda patch, net: patch.setattr("vidcam.cam.methods.combine", _fail),
-    "in the audit": lambda patch, net: patch.setattr("vidcam.cam.evidence.audit_alpha", _fail),
+    "in the audit": lambda patch, net: patch.setattr("vidcam.cam.methods.audit_alpha", _fail),
     "in a hook's registration": lambda patch, net: patch.setattr(
         net.get_submodule("block2"), "register_forward_hook", _fail
     ),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tests.helpers.nets import PooledHead, random_clip, seeded
 from vidcam.cam.explain import explain
 from vidcam.cam.fusion import fuse
-from vidcam.cam.saliency import guided_saliency
+from vidcam.cam.guided import guided_saliency
 from vidcam.errors import InputError
 
 COARSE = np.array([[[2.0, 4.0]]])  # (1, 1, 2): in [0, 1] it is 1/2, 1

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tests.helpers import mistakes, oracle
 from tests.helpers.mistakes import BEFORE_AN_INPLACE_RELU, ON_ACTIVATIONS, Mistake
 from tests.helpers.nets import random_clip
-from vidcam.cam.volume import combine
+from vidcam.cam.methods import combine
 from vidcam.cam.weights import gradcam_pp_weights
 
 GRID = (2, 3, 4)

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from torch import nn
 
 from tests.helpers.nets import HiddenHead, PooledHead, seeded
-from vidcam.cam.randomise import randomised, weighted_layers
+from vidcam.cam.preserve import PreservedContext
+from vidcam.cam.randomise import randomise, weighted_layers
+
+
+def randomised(model: nn.Module, layers: Sequence[str], *, seed: int) -> PreservedContext[None]:
+    return PreservedContext(lambda undo: randomise(model, layers, undo, seed=seed))
 
 
 def state(model: nn.Module) -> dict[str, torch.Tensor]:

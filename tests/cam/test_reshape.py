@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tests.helpers.nets import random_clip, seeded
 from vidcam.cam.explain import explain
 from vidcam.cam.layers import default_layer, list_layers
-from vidcam.cam.reshape import channels_last, frames, in_turn, tokens, unchanged
+from vidcam.cam.reshape import channels_last, frames, in_turn, tokens
 from vidcam.errors import LayerError
 
 T = 3
@@ -71,7 +71,7 @@ def test_tokens_and_channels_last() -> None:
     places = grids.flatten(2).transpose(1, 2)
     assert torch.equal(tokens((3, 4, 6), class_tokens=0)(places), grids)
     assert torch.equal(channels_last(grids.movedim(1, -1)), grids)
-    assert torch.equal(in_turn([])(grids), unchanged(grids))
+    assert torch.equal(in_turn([])(grids), grids)
     with pytest.raises(LayerError, match=r"returns \(2, 72, 5\), expected \(N, 1 \+ 72, D\) tokens"):
         tokens((3, 4, 6))(places)
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from tests.helpers import oracle
 from tests.helpers.nets import HiddenHead, random_clip, seeded
+from vidcam.cam.methods import combine
 from vidcam.cam.softmax import Products, SoftmaxForm, probability_cotangent, softmax_form
-from vidcam.cam.volume import combine
 from vidcam.cam.weights import GUARD, gradcam_pp_weights
 from vidcam.errors import InputError, NonFiniteError, ShapeError
 

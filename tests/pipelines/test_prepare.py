@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tests.pipelines.conftest import FilmMaker
 from vidcam.cam import randomise
-from vidcam.cam.saliency import guided_saliency
+from vidcam.cam.guided import guided_saliency
 from vidcam.errors import RunError, VidcamError
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model

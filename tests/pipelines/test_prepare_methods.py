@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tests.helpers.nets import TINY_SPEC, BrightnessNet, pooled_model
 from tests.pipelines.explain.test_analyse import FailingNet
-from vidcam.cam.neutral import look_at_neutral
+from vidcam.cam.baseline import look_at_neutral
 from vidcam.errors import InputError, RunError
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.explainer import Explainer

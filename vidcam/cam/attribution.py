@@ -12,21 +12,27 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vidcam.cam.choice import chosen_layers, living_layer
-from vidcam.cam.classifier import classifier_weights
-from vidcam.cam.conduct import unwrapped
-from vidcam.cam.evidence import LayerMaps
 from vidcam.cam.fusion import fuse
-from vidcam.cam.inputs import Input, first_clip, ordinary, reference
-from vidcam.cam.methods import Evidence, volume_methods
-from vidcam.cam.outputs import Ends, class_scores, require_finite
-from vidcam.cam.record import NoGradientError, Tape, record
-from vidcam.cam.request import MapRequest
-from vidcam.cam.requirements import require_apart, require_map, require_ordinary, require_rows
-from vidcam.cam.reshape import Reshape, unchanged
-from vidcam.cam.saliency import finest_saliency
+from vidcam.cam.guided import finest_saliency
+from vidcam.cam.layers import chosen_layers, require_map
+from vidcam.cam.methods import LayerData, volume_methods
+from vidcam.cam.network import (
+    Input,
+    LogitTracer,
+    class_scores,
+    classifier_weights,
+    first_clip,
+    ordinary,
+    reference,
+    require_apart,
+    require_finite,
+    require_ordinary,
+    require_rows,
+)
+from vidcam.cam.preserve import NoAutocast, PreservedContext, Undo, preserve_model, unwrapped
+from vidcam.cam.record import ActivationRecorder, NoGradientError, last_layer_with_gradient, record_layers
+from vidcam.cam.request import MapRequest, ScoreName, ScoreTarget, Target, class_target, function_target
 from vidcam.cam.softmax import SoftmaxForm, softmax_form
-from vidcam.cam.targets import Aim, ScoreName, Target, aim_at_classes, aim_at_function
 from vidcam.cam.weights import to_numpy
 from vidcam.errors import InputError, LayerError, ShapeError
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
@@ -34,8 +40,8 @@ from vidcam.results.explanation import GUIDED, OF_FUNCTION, Activation, Explanat
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Watch:
-    """How a model is watched.
+class ForwardContext:
+    """What a forward pass is of.
 
     Attributes:
         model: the network itself, looked at through its wrappers.
@@ -51,15 +57,9 @@ class Watch:
     layers: tuple[str, ...]
     notes: tuple[str, ...]
 
-    @property
-    def reshape(self) -> Reshape:
-        """Layer output → (N, D, t, h, w)."""
-        return self.request.reshape or unchanged
-
-    @property
-    def clips(self) -> int:
-        """N."""
-        return int(reference(self.clip).shape[0])
+    def features(self, output: Tensor) -> Tensor:
+        """A layer's output, or its gradient, as (N, D, t, h, w)."""
+        return output if self.request.reshape is None else self.request.reshape(output)
 
 
 class Attribution:
@@ -67,37 +67,36 @@ class Attribution:
 
     Attributes:
         activation: the function behind the logits, 'softmax' or 'sigmoid'.
+        activations_of_layers: layer → A, (N, D, t, h, w), detached, in the order of the layers.
     """
 
-    def __init__(self, watch: Watch, tape: Tape, output: Any, ends: Ends) -> None:
-        self._watch, self._tape, self._output = watch, tape, output
-        self._activations = {name: watch.reshape(a) for name, a in tape.activations.items()}
-        for name, features in self._activations.items():
-            require_map(features, name, reference(watch.clip))
+    def __init__(self, context: ForwardContext, recorder: ActivationRecorder, output: Any, tracer: LogitTracer) -> None:
+        self._context, self._recorder, self._output = context, recorder, output
+        self._shown = reference(context.clip)
+        recorded = recorder.activations
+        features = {name: context.features(recorded[name]) for name in context.layers}
+        self.activations_of_layers: Mapping[str, Tensor] = features
+        for name, a in features.items():
+            require_map(a, name, self._shown)
         found: Activation | None = None
         self._scores: Tensor | None = None
         self._refusal = InputError("")
         try:
-            scores, found = class_scores(output, ends)
-            require_rows(scores, watch.clips)
+            scores, found = class_scores(output, tracer)
+            require_rows(scores, len(self._shown))
         except InputError as exc:  # no logits: a target that is a function of the output needs none
             self._refusal = type(exc)(str(exc))
         else:
             require_finite(scores, "the logits")
             self._scores = scores
-        for name, features in self._activations.items():  # a head may bound what is infinite; a map does not
-            require_finite(features, f"the activations at layer {name!r}")
-        self.activation: Activation = watch.request.activation or found or "softmax"
+        for name, a in features.items():  # a head may bound what is infinite; a map does not
+            require_finite(a, f"the activations at layer {name!r}")
+        self.activation: Activation = context.request.activation or found or "softmax"
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Dotted names of the target layers."""
-        return self._watch.layers
-
-    @property
-    def layer(self) -> str:
-        """The target layers' names, joined by ' + '."""
-        return " + ".join(self._watch.layers)
+        return self._context.layers
 
     @property
     def scores(self) -> Tensor:
@@ -123,12 +122,7 @@ class Attribution:
     @property
     def activations(self) -> Tensor:
         """A of the last target layer, (N, D, t, h, w), detached."""
-        return self._activations[self._watch.layers[-1]]
-
-    @property
-    def activations_of_layers(self) -> Mapping[str, Tensor]:
-        """Layer → its A, in the order of the layers."""
-        return {layer: self._activations[layer] for layer in self._watch.layers}
+        return self.activations_of_layers[self.layers[-1]]
 
     def explain(self, target: Target = None, *, score: ScoreName | None = None) -> Explanation:
         """Maps of one target for each clip, from the one forward pass; see `vidcam.explain`.
@@ -136,97 +130,115 @@ class Attribution:
         Args:
             target: a class, one for each clip, a function, or None for the predicted class.
             score: another kind of score than the request's.
+
+        Raises:
+            LayerError: the score does not depend on the layer; the sentence names one on which it does.
         """
-        request = self._watch.request if score is None else replace(self._watch.request, score=score)
-        aim = self._aim(target, request)
-        with self._full_precision():
-            raw = self._tape.gradients(aim.score, aim.direction)
-        return self._explained(aim, raw, request)
+        request = self._context.request if score is None else replace(self._context.request, score=score)
+        of = self._score_target(target, request)
+        with self._naming_another_layer():
+            with self._no_autocast():
+                gradients = self._recorder.gradients(of.score, of.direction)
+            return self._explained(of, gradients, request)
 
     def explain_each(self, targets: Sequence[Target]) -> tuple[Explanation, ...]:
         """One explanation for each target, of classes all from one batched backward through the head.
 
         Raises:
             InputError: no target.
+            LayerError: as `explain`.
         """
-        request = self._watch.request
+        request = self._context.request
         if not targets:
             raise InputError("no target was given, expected at least one; None stands for the predicted class")
         if len(targets) == 1 or any(callable(target) for target in targets):
             return tuple(self.explain(target) for target in targets)
-        aims = [self._aim(target, request) for target in targets]
-        with self._full_precision():
-            raw = self._tape.products(self.scores, torch.stack([aim.direction for aim in aims]))
-        each = [{name: gradient[index] for name, gradient in raw.items()} for index in range(len(aims))]
-        return tuple(self._explained(aim, gradients, request) for aim, gradients in zip(aims, each, strict=True))
+        each = [self._score_target(target, request) for target in targets]
+        with self._naming_another_layer():
+            with self._no_autocast():
+                products = self._recorder.products(self.scores, torch.stack([of.direction for of in each]))
+            gradients = [{name: product[index] for name, product in products.items()} for index in range(len(each))]
+            return tuple(self._explained(of, raw, request) for of, raw in zip(each, gradients, strict=True))
 
-    def _aim(self, target: Target, request: MapRequest) -> Aim:
+    def _score_target(self, target: Target, request: MapRequest) -> ScoreTarget:
         if not callable(target):
-            return aim_at_classes(self.scores, target, request.foil, request.score, self.activation)
+            return class_target(self.scores, target, request.foil, request.score, self.activation)
         if request.foil is not None or request.score != "logit":
             raise InputError(
                 "the target is a function of the output, expected neither a foil nor the score 'probability' with it; "
                 "put both into the function"
             )
-        return aim_at_function(self._output, target, self._watch.clips)
+        return function_target(self._output, target, len(self._shown))
 
-    def _full_precision(self) -> torch.autocast:
-        """No autocast: the sums of what it left in halves are taken in float32. The network itself runs as before."""
-        return torch.autocast(reference(self._watch.clip).device.type, enabled=False)
+    def _no_autocast(self) -> NoAutocast:
+        """The sums of what autocast left in halves are taken in float32. The network itself runs as before."""
+        return NoAutocast(self._shown.device.type)
 
-    def _explained(self, aim: Aim, raw: dict[str, Tensor], request: MapRequest) -> Explanation:
-        names = request.methods
-        needed = volume_methods(names)
-        with self._full_precision():
-            explanation = self._mapped(aim, raw, request, needed)
-        guided = tuple(name for name in names if name in GUIDED)
-        made = {name: explanation.volumes[name] for name in names if name not in GUIDED}
-        products = self._guided(aim, guided, explanation.volumes) if guided else {}
-        return replace(explanation, volumes=made, guided=products)
+    @contextmanager
+    def _naming_another_layer(self) -> Iterator[None]:
+        try:
+            yield
+        except NoGradientError as exc:
+            context = self._context
+            with self._recorder.paused():
+                other = last_layer_with_gradient(
+                    context.model, first_clip(context.clip), context.request.reshape, like=context.layers[-1]
+                )
+            raise LayerError(str(exc) if other is None else f"{exc}, such as {other!r}, which has one") from exc
 
-    def _mapped(self, aim: Aim, raw: dict[str, Tensor], request: MapRequest, needed: Sequence[str]) -> Explanation:
-        gradients = self._gradients(raw)
-        maps = {layer: LayerMaps(self._evidence(layer, gradients[layer], aim, request), needed) for layer in gradients}
-        volumes = {name: fuse([to_numpy(m.volumes[name]) for m in maps.values()], request.fusion) for name in needed}
-        where = {layer: f" at {layer}" if len(maps) > 1 else "" for layer in maps}
-        return Explanation(
-            volumes=volumes,
-            logits=to_numpy(self.logits if self._scores is not None else aim.score.detach().unsqueeze(1)),
-            target=np.full(self._watch.clips, OF_FUNCTION) if aim.classes is None else to_numpy(aim.classes),
-            foil=None if aim.foils is None else to_numpy(aim.foils),
-            layer=self.layer,
-            input_size=self._input_size,
-            alpha={name + where[layer]: audit for layer, m in maps.items() for name, audit in m.audits().items()},
-            alpha_exact=self._is_exact(aim, request) if "gradcam++" in needed else None,
-            guarded={name + where[layer]: share for layer, m in maps.items() for name, share in m.guarded().items()},
-            activation=self.activation,
-            notes=self._watch.notes,
+    def _explained(self, of: ScoreTarget, raw: Mapping[str, Tensor], request: MapRequest) -> Explanation:
+        with self._no_autocast():
+            explanation = self._mapped(of, raw, request)
+        guided = [name for name in request.methods if name in GUIDED]
+        if not guided:
+            return explanation
+        volumes, size = explanation.volumes, explanation.input_size
+        heat = {name: normalise_per_clip(upsample_volume(volumes[GUIDED[name]], size)) for name in guided}
+        saliency = self._saliency(of)
+        return replace(
+            explanation,
+            volumes={name: volumes[name] for name in request.methods if name not in GUIDED},
+            guided={name: saliency * heat[name][:, None] for name in guided},
         )
 
-    def _gradients(self, raw: dict[str, Tensor]) -> dict[str, Tensor]:
-        gradients = {name: self._watch.reshape(gradient) for name, gradient in raw.items()}
-        for name, gradient in gradients.items():
-            require_finite(gradient, f"the gradients at layer {name!r}")
-            if gradient.numel() < raw[name].numel() and not bool(gradient.any()) and bool(raw[name].any()):
-                raise NoGradientError(
-                    f"layer {name!r} has a gradient at no place of its grid, only at what the reshape leaves out: of "
-                    f"all its tokens the head reads the class token alone; choose a layer before that"
-                )
-        return gradients
+    def _mapped(self, of: ScoreTarget, raw: Mapping[str, Tensor], request: MapRequest) -> Explanation:
+        needed = volume_methods(request.methods)
+        data = {layer: self._layer_data(layer, raw[layer], of, request) for layer in self.layers}
+        maps = {layer: one.volumes(needed) for layer, one in data.items()}
+        where = {layer: f" at {layer}" if len(maps) > 1 else "" for layer in maps}
+        return Explanation(
+            volumes=_volumes([{name: to_numpy(of_one[name]) for name in needed} for of_one in maps.values()], request),
+            logits=to_numpy(of.score.detach().unsqueeze(1) if self._scores is None else self._scores),
+            target=np.full(len(self._shown), OF_FUNCTION) if of.classes is None else to_numpy(of.classes),
+            foil=None if of.foils is None else to_numpy(of.foils),
+            layer=" + ".join(self.layers),
+            input_size=tuple(self._shown.shape[2:]),
+            alpha={name + where[at]: audit for at in data for name, audit in data[at].audits(maps[at]).items()},
+            alpha_exact=self._is_exact(of, request) if "gradcam++" in needed else None,
+            guarded={name + where[at]: share for at in data for name, share in data[at].clamped(needed).items()},
+            activation=self.activation,
+            notes=self._context.notes,
+        )
 
-    def _evidence(self, layer: str, gradients: Tensor, aim: Aim, request: MapRequest) -> Evidence:
-        activations = self._activations[layer]
-        return Evidence(
-            activations=activations,
+    def _layer_data(self, layer: str, raw: Tensor, of: ScoreTarget, request: MapRequest) -> LayerData:
+        gradients = self._context.features(raw)
+        require_finite(gradients, f"the gradients at layer {layer!r}")
+        if gradients.numel() < raw.numel() and not bool(gradients.any()) and bool(raw.any()):
+            raise NoGradientError(
+                f"layer {layer!r} has a gradient at no place of its grid, only at what the reshape leaves out: of "
+                f"all its tokens the head reads the class token alone; choose a layer before that"
+            )
+        return LayerData(
+            activations=self.activations_of_layers[layer],
             gradients=gradients,
             lam=request.lam,
             reference=lambda: self._reference(layer),
-            classifier=lambda: self._classifier(activations, aim),
-            softmax=cache(lambda: self._softmax(layer, aim, request)),
+            classifier=lambda: self._classifier(layer, of),
+            softmax=cache(lambda: self._softmax(layer, of, request)),
         )
 
     def _reference(self, layer: str) -> Tensor:
-        reference, shape = self._watch.request.references.get(layer), self._activations[layer].shape[1:]
+        reference, shape = self._context.request.references.get(layer), self.activations_of_layers[layer].shape[1:]
         if reference is None:
             raise InputError(
                 f"neutral-gradcam subtracts what layer {layer!r} shows on a clip without content, which was not given; "
@@ -239,58 +251,50 @@ class Attribution:
             )
         return reference
 
-    def _classifier(self, activations: Tensor, aim: Aim) -> Tensor:
-        if aim.classes is None:
+    def _classifier(self, layer: str, of: ScoreTarget) -> Tensor:
+        if of.classes is None:
             raise InputError("cam reads the classifier's weights of a class, expected no function as the target")
-        weights = classifier_weights(self._watch.model, activations, self.scores)
-        return weights[aim.classes] if aim.foils is None else weights[aim.classes] - weights[aim.foils]
+        weights = classifier_weights(self._context.model, self.activations_of_layers[layer], self.scores)
+        return weights[of.classes] if of.foils is None else weights[of.classes] - weights[of.foils]
 
-    def _softmax(self, layer: str, aim: Aim, request: MapRequest) -> SoftmaxForm:
-        if aim.classes is None or aim.foils is not None or self.activation != "softmax":
+    def _softmax(self, layer: str, of: ScoreTarget, request: MapRequest) -> SoftmaxForm:
+        if of.classes is None or of.foils is not None or self.activation != "softmax":
             raise InputError(
                 "gradcam++softmax explains the softmax probability of one class, expected no foil, no function as the "
                 "target and no sigmoid; leave it out of the methods"
             )
 
         def products(directions: Tensor) -> Tensor:
-            of_layer = self._tape.products(self.scores, directions)[layer]
-            return torch.stack([self._watch.reshape(product) for product in of_layer])
+            of_layer = self._recorder.products(self.scores, directions)[layer]
+            return torch.stack([self._context.features(product) for product in of_layer])
 
+        chunk, tail = request.softmax_chunk, request.softmax_tail
         return softmax_form(
-            self._activations[layer],
-            self.logits,
-            aim.classes,
-            products,
-            chunk=request.softmax_chunk,
-            tail=request.softmax_tail,
+            self.activations_of_layers[layer], self.logits, of.classes, products, chunk=chunk, tail=tail
         )
 
-    def _is_exact(self, aim: Aim, request: MapRequest) -> bool | None:
+    def _is_exact(self, of: ScoreTarget, request: MapRequest) -> bool | None:
         if request.score == "probability":  # softmax and sigmoid are curved, whatever the head below them
             return False
-        return self._tape.is_piecewise_linear((aim.score * aim.direction).sum())
+        return self._recorder.is_piecewise_linear((of.score * of.direction).sum())
 
-    def _guided(self, aim: Aim, names: Sequence[str], volumes: Mapping[str, Floats]) -> dict[str, Floats]:
-        heat = {name: normalise_per_clip(upsample_volume(volumes[GUIDED[name]], self._input_size)) for name in names}
-        saliency = self._saliency(aim)
-        return {name: saliency * heat[name][:, None] for name in names}
+    def _saliency(self, of: ScoreTarget) -> Floats:
+        def score(output: Any, tracer: LogitTracer) -> Tensor:
+            if of.function is not None:
+                return of.function(output).sum()
+            return (class_scores(output, tracer)[0] * of.direction).sum()
 
-    def _saliency(self, aim: Aim) -> Floats:
-        def score(output: Any, ends: Ends) -> Tensor:
-            if aim.function is not None:
-                return aim.function(output).sum()
-            return (class_scores(output, ends)[0] * aim.direction).sum()
-
-        with self._tape.paused():
-            return finest_saliency(self._watch.model, self._watch.clip, score)
-
-    @property
-    def _input_size(self) -> tuple[int, ...]:
-        return tuple(reference(self._watch.clip).shape[2:])
+        with self._recorder.paused():
+            return finest_saliency(self._context.model, self._context.clip, score)
 
 
-@contextmanager
-def attribution(model: nn.Module, clip: Input, request: MapRequest) -> Iterator[Attribution]:
+def _volumes(maps: Sequence[Mapping[str, Floats]], request: MapRequest) -> Mapping[str, Floats]:
+    """Of several layers, fused."""
+    first, *more = maps
+    return {name: fuse([one[name] for one in maps], request.fusion) for name in first} if more else first
+
+
+def attribution(model: nn.Module, clip: Input, request: MapRequest) -> PreservedContext[Attribution]:
     """Run the model once with its head's graph kept, and explain inside the context.
 
     Args:
@@ -303,20 +307,24 @@ def attribution(model: nn.Module, clip: Input, request: MapRequest) -> Iterator[
         InputError: weights that autograd cannot use.
         NonFiniteError: NaN or infinity in the logits or the activations.
     """
-    network, shown = unwrapped(model), ordinary(clip)
+    return PreservedContext(lambda undo: open_attribution(model, clip, request, undo))
+
+
+def open_attribution(model: nn.Module, clip: Input, request: MapRequest, undo: Undo) -> Attribution:
+    """As `attribution`, until `undo`."""
+    network = unwrapped(model)
     require_ordinary(network)
-    require_apart(network, int(reference(shown).shape[0]))
+    require_apart(network, len(reference(clip)))
+    preserve_model(network, undo)
+    shown = ordinary(clip)
     layers, notes = chosen_layers(network, shown, request.layers, request.reshape)
-    try:
-        with record(network, layers) as tape:
-            with Ends() as ends:
-                output = network(shown)
-            silent = [name for name in layers if name not in tape.activations]
-            if silent:
-                raise LayerError(
-                    f"layer {silent[0]!r} did not run in the forward pass, expected one that does; choose another layer"
-                )
-            yield Attribution(Watch(network, shown, request, layers, notes), tape, output, ends)
-    except NoGradientError as exc:
-        living = living_layer(network, first_clip(shown), request.reshape, like=layers[-1])
-        raise LayerError(str(exc) if living is None else f"{exc}, such as {living!r}, which has one") from exc
+    recorder = record_layers(network, layers, undo)
+    with LogitTracer() as tracer:
+        output = network(shown)
+    recorded = recorder.activations
+    silent = next((name for name in layers if name not in recorded), None)
+    if silent is not None:
+        raise LayerError(
+            f"layer {silent!r} did not run in the forward pass, expected one that does; choose another layer"
+        )
+    return Attribution(ForwardContext(network, shown, request, layers, notes), recorder, output, tracer)

@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from torch import nn
 
-from vidcam.cam.attribution import attribution
-from vidcam.cam.choice import Layers, layer_names
+from vidcam.cam.attribution import open_attribution
+from vidcam.cam.baseline import Neutral, look_at_neutral
 from vidcam.cam.fusion import Fusion
-from vidcam.cam.inputs import Input
+from vidcam.cam.layers import Layers, layer_names
 from vidcam.cam.methods import DEFAULT_METHODS
-from vidcam.cam.neutral import Neutral, look_at_neutral
-from vidcam.cam.request import MapRequest
+from vidcam.cam.network import Input
+from vidcam.cam.preserve import Undo
+from vidcam.cam.request import MapRequest, ScoreName, Target
 from vidcam.cam.reshape import Reshape
-from vidcam.cam.targets import ScoreName, Target
 from vidcam.errors import InputError
 from vidcam.results.explanation import Activation, Explanation
 
@@ -150,7 +150,8 @@ def _explained(
         neutral = look_at_neutral(model, neutral, layer=request.layers or None, reshape=request.reshape)
     if neutral is not None:
         request = replace(request, references=neutral.activations)
-    with attribution(model, clip, request) as run:
+    with Undo() as undo, undo:
+        run = open_attribution(model, clip, request, undo)
         if neutral is not None:
             _require_same_layers(neutral, run.layers)
         found = run.explain_each(targets)

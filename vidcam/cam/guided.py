@@ -11,17 +11,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vidcam.cam.conduct import untouched
+from vidcam.cam.graph import nodes_below, operation
+from vidcam.cam.network import Input, LogitTracer, class_scores, ordinary, pathways, reference
+from vidcam.cam.preserve import Undo, preserve_model, run_uncompiled, unwrapped
 from vidcam.cam.rectify import GuidedBackward
-from vidcam.cam.weights import at_least_float32
+from vidcam.cam.request import MapRequest, Target, class_target
+from vidcam.cam.weights import at_least_float32, to_numpy
 from vidcam.errors import InputError, NonFiniteError, ShapeError
+from vidcam.maps import Floats
 
 
 def guided_gradients(
@@ -47,12 +50,16 @@ def guided_gradients(
         ShapeError: the score is not one number.
         NonFiniteError: NaN or infinity in the gradients.
     """
-    network = _unwrapped(model)
+    network = unwrapped(model)
     _require_python(network)
     clips = [clip] if isinstance(clip, Tensor) else list(clip)
     _require_floats(clips)
     guide = GuidedBackward()
-    with untouched(network), torch.enable_grad(), _uncompiled():
+    with Undo() as undo, undo:
+        preserve_model(network, undo)
+        torch.set_grad_enabled(True)
+        if "torch._dynamo" in sys.modules:  # else nothing was compiled, nor a function that the model calls
+            run_uncompiled(undo)
         leaves = [part.detach().clone().requires_grad_() for part in clips]
         shown = [leaf.clone() for leaf in leaves]  # a leaf cannot be changed in place, as a first layer may do
         with guide:  # also going backwards, where checkpointed parts run again
@@ -73,23 +80,40 @@ def guided_gradients(
     return results[0] if isinstance(clip, Tensor) else results
 
 
-def _unwrapped(model: nn.Module) -> nn.Module:
-    """The module inside `torch.compile`, `DataParallel` and their like, which run it out of sight."""
-    while True:
-        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            model = model.module
-        elif isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):
-            model = inner
-        else:
-            return model
+def guided_saliency(model: nn.Module, clip: Input, target: Target, request: MapRequest | None = None) -> Floats:
+    """Guided backpropagation of a target at the input, without any map: one forward and one backward pass through all.
+
+    Args:
+        model: as of `vidcam.explain`.
+        clip: likewise.
+        target: likewise, but for functions.
+        request: for its foil, score and activation.
+
+    Returns:
+        (N, C, T, H, W) signed; of several pathways the finest.
+    """
+    request = request or MapRequest()
+    if callable(target):
+        raise InputError("guided saliency by itself takes classes, expected no function as the target; use `explain`")
+
+    def score(output: Any, tracer: LogitTracer) -> Tensor:
+        scores, found = class_scores(output, tracer)
+        activation = request.activation or found or "softmax"
+        return (scores * class_target(scores, target, request.foil, request.score, activation).direction).sum()
+
+    return finest_saliency(unwrapped(model), clip, score)
 
 
-def _uncompiled() -> AbstractContextManager[object]:
-    """Runs parts that were compiled one by one as the Python they were written in."""
-    if "torch._dynamo" not in sys.modules:  # then nothing was compiled
-        return nullcontext()
-    stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
-    return stance
+def finest_saliency(network: nn.Module, clip: Input, score: Callable[[Any, LogitTracer], Tensor]) -> Floats:
+    """Guided backpropagation of a score of the raw output at the finest pathway, (N, C, T, H, W) signed."""
+    with Undo() as undo, undo:
+        preserve_model(network, undo)
+        shown = ordinary(clip)
+        with LogitTracer() as tracer:
+            found = guided_gradients(network, shown, lambda output: score(output, tracer))
+    finest = reference(shown)
+    tensors = (found,) if isinstance(found, Tensor) else found
+    return to_numpy(next(g for g, x in zip(tensors, pathways(shown), strict=True) if x is finest))
 
 
 def _like(clip: Tensor | Sequence[Tensor], parts: list[Tensor]) -> Tensor | Sequence[Tensor]:
@@ -131,14 +155,7 @@ def _operations(score: object) -> Collection[str]:
         raise ShapeError(f"the score has {got}, expected one number; add up the scores of the batch")
     if not score.requires_grad:
         raise InputError(_INDEPENDENT)
-    seen: set[Any] = set()
-    ahead: list[Any] = [score.grad_fn]
-    while ahead:
-        node = ahead.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            ahead.extend(before for before, _ in node.next_functions)
-    return {node.name().rpartition("::")[2].rstrip("0123456789").removesuffix("Backward") for node in seen}
+    return {operation(node) for node in nodes_below(score.grad_fn)}
 
 
 def _require_seen(operations: Collection[str]) -> None:
@@ -152,9 +169,8 @@ def _require_seen(operations: Collection[str]) -> None:
 def _require_python(network: nn.Module) -> None:
     for name, module in network.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
-            what = f"module {name!r}" if name else "the model"
             raise InputError(
-                f"{what} is TorchScript, whose ReLUs cannot be seen, expected Python; build it from its source"
+                f"module {name!r} is TorchScript, whose ReLUs cannot be seen, expected Python; build it from its source"
             )
 
 

@@ -7,17 +7,19 @@ a reshape for that. The default is the last block that still has an extent in sp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
-from vidcam.cam.conduct import untouched, unwrapped
-from vidcam.cam.inputs import Input, ordinary, reference
+from vidcam.cam.network import Input, first_clip, ordinary, reference
+from vidcam.cam.preserve import Hook, PreHook, Undo, preserve_model, unwrapped
 from vidcam.cam.reshape import Reshape
 from vidcam.errors import LayerError, VidcamError, name_not_found
+
+Layers = str | nn.Module | Sequence[str | nn.Module] | None
+"""A layer's dotted name ('/' is taken for '.'), the module itself, several of them, or None for the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,10 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
         NameNotFoundError: with the nearest names.
     """
     modules: dict[str, nn.Module] = dict(unwrapped(model).named_modules())
-    modules = {**{_without_wrappers(known): module for known, module in modules.items()}, **modules}
+    as_written = {  # before a part of the network was compiled: 'trunk._orig_mod.0' → 'trunk.0'
+        ".".join(part for part in known.split(".") if part != "_orig_mod"): module for known, module in modules.items()
+    }
+    modules = {**as_written, **modules}
     dotted = dotted_name(name)
     if not dotted or dotted not in modules:
         known = [known for known in modules if known]
@@ -98,51 +103,57 @@ def list_layers(model: nn.Module, clip: Input, *, reshape: Reshape | None = None
         clip: (N, C, T, H, W) or (N, C, H, W), or a list of pathways; one clip is enough.
         reshape: layer output → (N, D, t, h, w); layers that it does not fit are left out.
     """
-    seen: dict[str, Layer] = {}
-    shown = reference(clip)
-    size = tuple(shown.shape[2:])
+    network = unwrapped(model)
+    with Undo() as undo, undo:
+        preserve_model(network, undo)
+        shown = ordinary(clip)
+        census = _Census(reference(shown), reshape)
+        for name, module in network.named_modules():
+            if name:
+                undo.add_pre_hook(module, census.before(name))
+                undo.add_hook(module, census.after(name))
+        network(shown)
+    return tuple(census.layers.values())
 
-    versions: dict[str, list[int]] = {}
 
-    def before(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+class _Census:
+    """The layers that carry a map, seen while a network runs.
+
+    Attributes:
+        layers: name → layer, in the order in which they finish.
+    """
+
+    def __init__(self, clip: Tensor, reshape: Reshape | None) -> None:
+        self._clip, self._reshape = clip, reshape
+        self._versions: dict[str, list[int]] = {}
+        self.layers: dict[str, Layer] = {}
+
+    def before(self, name: str) -> PreHook:
         def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            versions[name] = [_version(given) for given in inputs]
+            self._versions[name] = [_version(given) for given in inputs]
 
         return hook
 
-    def note(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+    def after(self, name: str) -> Hook:
         def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            features = reshaped(output, reshape)
-            if features is None or not carries_map(features, shown):
+            features = reshaped(output, self._reshape)
+            if features is None or not carries_map(features, self._clip):
                 return
             grid = tuple(features.shape[2:])
-            stride = tuple(length / cells for length, cells in zip(size, grid, strict=True))
-            former = seen.pop(name, None)  # a module that runs twice counts where it ran last
-            seen[name] = Layer(
+            given = zip(inputs, self._versions[name], strict=True)
+            former = self.layers.pop(name, None)  # a module that runs twice counts where it ran last
+            self.layers[name] = Layer(
                 name,
                 type(module).__name__,
                 int(features.shape[1]),
                 grid,
-                stride,
+                tuple(length / cells for length, cells in zip(self._clip.shape[2:], grid, strict=True)),
                 is_nonnegative=bool(features.min() >= 0),
-                is_computed=not any(
-                    output is given and _version(given) == version
-                    for given, version in zip(inputs, versions[name], strict=True)
-                ),
+                is_computed=not any(output is one and _version(one) == version for one, version in given),
                 runs=1 if former is None else former.runs + 1,
             )
 
         return hook
-
-    network = unwrapped(model)
-    with ExitStack() as stack:
-        stack.enter_context(untouched(network))
-        for name, module in network.named_modules():
-            if name:
-                stack.callback(module.register_forward_pre_hook(before(name)).remove)
-                stack.callback(module.register_forward_hook(note(name)).remove)
-        network(ordinary(clip))
-    return tuple(seen.values())
 
 
 def default_layer(layers: Sequence[Layer]) -> str:
@@ -161,13 +172,40 @@ def default_layer(layers: Sequence[Layer]) -> str:
         raise LayerError("no layer has an extent in space and time, expected a convolutional network; name a layer")
     computed = [layer for layer in layers if layer.is_choosable] or list(layers)
     there = [layer for layer in computed if layer.grid == computed[-1].grid]
-    signed = [layer.name for layer in there if not layer.is_nonnegative]
-    after_relu = [layer for layer in there if layer.is_nonnegative and not _is_inside(layer.name, signed)]
+    inside = tuple(f"{layer.name}." for layer in there if not layer.is_nonnegative)
+    after_relu = [layer for layer in there if layer.is_nonnegative and not layer.name.startswith(inside)]
     return (after_relu or computed)[-1].name
 
 
-def _is_inside(name: str, blocks: Sequence[str]) -> bool:
-    return any(name.startswith(f"{block}.") for block in blocks)
+def layer_names(model: nn.Module, layer: Layers) -> tuple[str, ...]:
+    """The dotted names of one layer or several; empty for the default.
+
+    Raises:
+        LayerError: an empty sequence, or a module that is no part of the network.
+    """
+    if layer is None:
+        return ()
+    given = (layer,) if isinstance(layer, str | nn.Module) else tuple(layer)
+    if not given:
+        raise LayerError("no layer was given, expected at least one; leave `layer` out for the default")
+    return tuple(dict.fromkeys(layer_name(model, one) for one in given))
+
+
+def chosen_layers(
+    model: nn.Module, clip: Input, layers: Sequence[str], reshape: Reshape | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The dotted names of the layers that were given, or of the default one where none was.
+
+    Returns:
+        The names, and a sentence for the user where the layer was chosen here.
+
+    Raises:
+        LayerError: no layer has an extent.
+    """
+    if not layers:
+        name = default_layer(list_layers(model, first_clip(clip), reshape=reshape))
+        return (name,), (f"Layer {name!r} was chosen: the last block that still has an extent in space and time.",)
+    return tuple(dict.fromkeys(layer_name(model, one) for one in layers)), ()
 
 
 def tensor_of(output: Any) -> Tensor | None:
@@ -192,11 +230,6 @@ def _version(value: Any) -> int:
     return value._version if isinstance(value, Tensor) and not value.is_inference() else 0  # noqa: SLF001
 
 
-def _without_wrappers(name: str) -> str:
-    """A layer's name as it was before a part of the network was compiled: 'trunk._orig_mod.0' → 'trunk.0'."""
-    return ".".join(part for part in name.split(".") if part != "_orig_mod")
-
-
 def is_channels_first(output: Tensor, clip: Tensor) -> bool:
     """Whether an output is (N, D, ...) on a grid nowhere finer than the input; tokens and channels-last are not."""
     if output.ndim != clip.ndim or output.shape[0] != clip.shape[0] or not output.is_floating_point():
@@ -209,3 +242,17 @@ def carries_map(output: Tensor, clip: Tensor) -> bool:
     if not is_channels_first(output, clip) or max(output.shape[2:]) == 1:
         return False
     return all(cells > 1 or length == 1 for cells, length in zip(output.shape[2:], clip.shape[2:], strict=True))
+
+
+def require_map(features: Tensor, layer: str, clip: Tensor) -> None:
+    """Features (N, D, ...) with a grid on the clip's axes."""
+    if not is_channels_first(features, clip):
+        raise LayerError(
+            f"layer {layer!r} returns {tuple(features.shape)} for an input of {tuple(clip.shape)}, expected "
+            f"(N, D, ...) with the input's axes and no finer a grid; choose a convolutional layer, or pass a reshape "
+            f"for a transformer's (vidcam.tokens, vidcam.channels_last)"
+        )
+    if max(features.shape[2:]) == 1 and max(clip.shape[2:]) > 1:
+        raise LayerError(
+            f"layer {layer!r} has one cell only, expected a grid in space or time; choose a layer before the pooling"
+        )

@@ -7,11 +7,13 @@ distribution with its own mean and standard deviation, so that the numbers stay 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import nn
+
+from vidcam.cam.preserve import Undo
 
 
 def weighted_layers(model: nn.Module) -> tuple[str, ...]:
@@ -23,29 +25,23 @@ def weighted_layers(model: nn.Module) -> tuple[str, ...]:
     )
 
 
-@contextmanager
-def randomised(model: nn.Module, layers: Sequence[str], *, seed: int) -> Iterator[None]:
-    """In the block, the parameters of these layers are drawn anew; afterwards they are what they were.
+def randomise(model: nn.Module, layers: Sequence[str], undo: Undo, *, seed: int) -> None:
+    """Draw the parameters of these layers anew; `undo` makes them what they were.
 
     Args:
-        model: changed in place, and changed back also after an exception.
+        model: changed in place.
         layers: of `weighted_layers`.
+        undo: takes the steps back.
         seed: a layer gets the same new weights whichever others are drawn with it.
     """
     names = weighted_layers(model)
-    saved: list[tuple[nn.Parameter, torch.Tensor]] = []
-    try:
-        with torch.no_grad():
-            for layer in layers:
-                generator = torch.Generator().manual_seed(seed * len(names) + names.index(layer))
-                for parameter in model.get_submodule(layer).parameters(recurse=False):
-                    saved.append((parameter, parameter.detach().clone()))
-                    parameter.copy_(_drawn_like(parameter, generator))
-        yield
-    finally:
-        with torch.no_grad():
-            for parameter, former in reversed(saved):  # a tied one was saved twice, the second time as drawn
-                parameter.copy_(former)
+    chosen = {layer: list(model.get_submodule(layer).parameters(recurse=False)) for layer in layers}
+    for parameter in {parameter: None for parameters in chosen.values() for parameter in parameters}:
+        undo.add(partial(parameter.detach().copy_, parameter.detach().clone()))
+    for layer, parameters in chosen.items():
+        generator = torch.Generator().manual_seed(seed * len(names) + names.index(layer))
+        for parameter in parameters:
+            parameter.detach().copy_(_drawn_like(parameter, generator))
 
 
 def _drawn_like(parameter: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -4,32 +4,37 @@ The trunk runs without a graph. At the first recorded layer its output is detach
 switched on, so that only the head (what lies above the layer) is differentiated: one plain backward through the head.
 The network gets a clone, because an in-place ReLU that follows would rewrite what was recorded.
 
-    with record(model, ["Mixed_5c"]) as tape:
+    with record(model, ["Mixed_5c"]) as recorder:
         scores = model(clip)                                  # (N, K)
-        gradients = tape.gradients(scores[:, 3].sum())        # {"Mixed_5c": (N, D, t, h, w)}
-    tape.activations                                          # {"Mixed_5c": (N, D, t, h, w)}
+        gradients = recorder.gradients(scores[:, 3].sum())        # {"Mixed_5c": (N, D, t, h, w)}
+    recorder.activations                                      # {"Mixed_5c": (N, D, t, h, w)}
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vidcam.cam.conduct import untouched
-from vidcam.cam.curvature import has_custom_function, is_graph_piecewise_linear
-from vidcam.cam.layers import find_layer, tensor_of
-from vidcam.errors import LayerError
+from vidcam.cam.graph import has_custom_function, is_graph_piecewise_linear
+from vidcam.cam.layers import find_layer, list_layers, tensor_of
+from vidcam.cam.network import Input, LogitTracer, class_scores
+from vidcam.cam.preserve import Hook, PreservedContext, Undo, preserve_model
+from vidcam.cam.reshape import Reshape
+from vidcam.errors import LayerError, VidcamError
+
+MOST_TRIED = 48
+"""Layers that are tried at once, the last ones, to name one that has a gradient."""
 
 
 class NoGradientError(LayerError):
     """The score does not depend on the layer, or on no place in it; `explain` names a layer on which it does."""
 
 
-class Tape:
+class ActivationRecorder:
     """What `record` saw: filled by the forward pass, in order of execution."""
 
     def __init__(self) -> None:
@@ -38,13 +43,12 @@ class Tape:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Let the model run again without being recorded, and without the graph of its head."""
-        self._is_paused, graph = True, torch.is_grad_enabled()
+        """Let the model run again without being recorded."""
+        self._is_paused = True
         try:
             yield
         finally:
             self._is_paused = False
-            torch.set_grad_enabled(graph)
 
     @property
     def activations(self) -> dict[str, Tensor]:
@@ -64,7 +68,7 @@ class Tape:
         gradients = self._differentiate(score, create_graph=False, direction=direction)
         return {name: gradient.detach() for name, gradient in gradients.items()}
 
-    def living_gradients(self, score: Tensor) -> dict[str, Tensor]:
+    def present_gradients(self, score: Tensor) -> dict[str, Tensor]:
         """The same of those layers on which the score, a scalar, depends; of none where it depends on no one."""
         return self._found(score) if score.requires_grad else {}
 
@@ -100,10 +104,13 @@ class Tape:
         return self._has_no_second_derivative(score) if known is None else known
 
     def _has_no_second_derivative(self, score: Tensor) -> bool | None:
+        outputs = list(self._outputs.values())
         try:
             gradients = self._differentiate(score, create_graph=True)
             curved = [(g * _direction(g)).sum() for g in gradients.values() if g.requires_grad]
-            second = self._second_derivatives(curved) if curved else ()
+            second: Sequence[Tensor | None] = ()
+            if curved:
+                second = torch.autograd.grad(torch.stack(curved).sum(), outputs, retain_graph=True, allow_unused=True)
         except LayerError:
             raise
         except RuntimeError:
@@ -111,10 +118,6 @@ class Tape:
         if any(curvature is not None and bool(curvature.any()) for curvature in second):
             return False
         return None if has_custom_function(score) else True
-
-    def _second_derivatives(self, probes: Sequence[Tensor]) -> Sequence[Tensor | None]:
-        outputs = list(self._outputs.values())
-        return torch.autograd.grad(torch.stack(list(probes)).sum(), outputs, retain_graph=True, allow_unused=True)
 
     def _differentiate(
         self, score: Tensor, *, create_graph: bool, direction: Tensor | None = None, is_batched: bool = False
@@ -142,7 +145,9 @@ class Tape:
         )
         return {name: gradient for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
 
-    def _hook(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], Any]:
+    def hook(self, name: str) -> Hook:
+        """The hook that records a layer under that name."""
+
         def keep(module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> Any:
             if self._is_paused:
                 return None
@@ -157,7 +162,7 @@ class Tape:
                     f"layer {name!r} runs more than once in a forward pass, expected once; choose another layer"
                 )
             kept: Tensor = tensor if tensor.requires_grad else tensor.detach().clone().requires_grad_()
-            torch.set_grad_enabled(True)  # for the head; `untouched` restores the caller's mode
+            torch.set_grad_enabled(True)  # for the head; `preserve_model` has the caller's mode put back
             self._outputs[name] = kept
             given = kept.clone()
             return given if tensor is output else _with_first(output, given)
@@ -165,28 +170,63 @@ class Tape:
         return keep
 
 
-@contextmanager
-def record(model: nn.Module, layers: Sequence[str]) -> Iterator[Tape]:
+def record(model: nn.Module, layers: Sequence[str]) -> PreservedContext[ActivationRecorder]:
     """Record the outputs of named layers during the one forward pass that happens inside the context.
 
     Args:
         model: any module; left exactly as it was, also after an exception.
         layers: dotted names ('/' is taken for '.'), all different.
 
-    Yields:
-        A `Tape`, filled once the model has run. Scores must be computed, and `Tape.gradients` called, inside.
+    Returns:
+        A context of an `ActivationRecorder`, filled once the model has run. Scores must be computed, and `gradients`
+        called, inside.
 
     Raises:
         NameNotFoundError: no layer of that name.
         LayerError: a layer does not run exactly once, or does not return one tensor.
     """
+
+    def enter(undo: Undo) -> ActivationRecorder:
+        preserve_model(model, undo)
+        return record_layers(model, layers, undo)
+
+    return PreservedContext(enter)
+
+
+def record_layers(model: nn.Module, layers: Sequence[str], undo: Undo) -> ActivationRecorder:
+    """As `record`, of a model that `preserve_model` holds, until `undo`."""
     modules = {name: find_layer(model, name) for name in layers}
-    tape = Tape()
-    with ExitStack() as stack:
-        stack.enter_context(untouched(model))
-        for name, module in modules.items():
-            stack.callback(module.register_forward_hook(tape._hook(name)).remove)  # noqa: SLF001 – one abstraction
-        yield tape
+    recorder = ActivationRecorder()
+    for name, module in modules.items():
+        undo.add_hook(module, recorder.hook(name))
+    return recorder
+
+
+def last_layer_with_gradient(model: nn.Module, clip: Input, reshape: Reshape | None, *, like: str) -> str | None:
+    """The last layer at whose places the predicted class has a gradient; None where none is found.
+
+    One of as many channels as the layer `like` goes before others: what transformers compute on the way, queries, keys
+    and values in one, fits the reshape too.
+    """
+    try:
+        layers = list_layers(model, clip, reshape=reshape)
+        names = [layer.name for layer in layers if layer.is_choosable][-MOST_TRIED:]
+        with Undo() as undo, undo:
+            preserve_model(model, undo)
+            recorder = record_layers(model, names, undo)
+            with LogitTracer() as tracer:
+                scores, _ = class_scores(model(clip), tracer)
+            found = recorder.present_gradients(scores.amax(dim=1).sum())
+    except VidcamError:
+        return None
+    channels = {layer.name: layer.channels for layer in layers}
+    alive = [name for name in names if name in found and _has_place(found[name], reshape)]
+    alike = [name for name in alive if channels[name] == channels.get(like)]
+    return next(reversed(alike or alive), None)
+
+
+def _has_place(gradient: Tensor, reshape: Reshape | None) -> bool:
+    return bool((gradient if reshape is None else reshape(gradient)).any())
 
 
 def _with_first(output: Any, first: Tensor) -> Any:

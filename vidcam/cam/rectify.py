@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.overrides import TorchFunctionMode
+
+from vidcam.cam.preserve import FunctionMode
 
 
 class _Gate(NamedTuple):
@@ -26,7 +27,7 @@ class _Gate(NamedTuple):
     keeps_output: bool = False
 
 
-class GuidedBackward(TorchFunctionMode):
+class GuidedBackward(FunctionMode):
     """While active, every ReLU that is called passes back only positive gradients at positive inputs.
 
     Attributes:

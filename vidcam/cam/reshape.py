@@ -73,8 +73,3 @@ def in_turn(steps: Sequence[Reshape]) -> Reshape:
         return output
 
     return reshape
-
-
-def unchanged(output: Tensor) -> Tensor:
-    """(N, D, t, h, w) as it is: convolutional layers."""
-    return output

@@ -1,8 +1,11 @@
-"""Channel weights of the Grad-CAM family from one pair of activations A and gradients g.
+"""Channel weights of the Grad-CAM family from one pair of activations A and gradients g, and figures on α.
 
 Pure functions, generic in the number of trailing axes: (N, D, t, h, w) for video, (N, D, h, w) for images. Sums run
 over all trailing axes, in float32 at least (95,585 over 8x28x28 overflows float16); float64 stays float64.
 GC++ is arXiv:1710.11063, EQ is arXiv:2205.10838.
+
+EQ 3.3–3.4 finds α ≈ 1/2 almost everywhere, which makes Grad-CAM++ nearly Grad-CAM+, and rare outliers where ΣA·g comes
+near -2. `audit_alpha` reports both for each clip.
 """
 
 from __future__ import annotations
@@ -16,9 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidcam.errors import InputError, ShapeError
+from vidcam.results.explanation import AlphaAudit
 
 GUARD = 1e-4
 """Denominators of α are kept at least this share of (2 + |ΣA·g|) away from zero; see `guarded_denominator`."""
+
+MOST_POSITIONS = 1 << 17
+"""Quartiles are taken over an even subsample of about this many positions of a clip; minimum and maximum over all."""
 
 
 def gradcam_weights(activations: Tensor, gradients: Tensor) -> Tensor:
@@ -170,3 +177,67 @@ def to_numpy(tensor: Tensor) -> NDArray[Any]:
     """What leaves the core: float32 or float64, or the integers as they are."""
     detached = tensor.detach()
     return np.asarray((at_least_float32(detached) if detached.is_floating_point() else detached).cpu().numpy())
+
+
+def audit_alpha(
+    activations: Tensor, gradients: Tensor, plus: Tensor, plus_plus: Tensor, *, lam: float = 1.0
+) -> AlphaAudit:
+    """The audit of α for each clip.
+
+    Args:
+        activations: A, (N, D, t, h, w).
+        gradients: g, same shape.
+        plus: gradcam+ volumes, (N, t, h, w).
+        plus_plus: gradcam++ volumes, (N, t, h, w).
+        lam: λ of EQ 12.
+    """
+    a, g = at_least_float32(activations), at_least_float32(gradients)
+    scaled = scaled_product(a, g, lam)
+    product = scaled if lam == 1 else channel_sums(a) * g
+    values = 1 / (2 + scaled)  # α where g != 0; elsewhere nobody looks
+    hit = is_guarded(scaled)
+    positive, nonzero = (g > 0).flatten(1), (g != 0).flatten(1)
+    return AlphaAudit(
+        positive=_five_numbers(values, positive),
+        nonzero=_five_numbers(values, nonzero),
+        product=_five_numbers(product, nonzero),
+        guarded=_share(hit.flatten(1), positive),
+        agreement=correlation(to_numpy(plus), to_numpy(plus_plus)),
+        uniform=to_numpy((g.flatten(2) == g.flatten(2)[:, :, :1]).flatten(1).all(dim=1)),
+    )
+
+
+def clamped_share(activations: Tensor, gradients: Tensor, *, lam: float = 1.0) -> NDArray[np.float64]:
+    """Share of each clip's positions with g != 0 at which α is kept away from a pole, (N,): the signed form's."""
+    a, g = at_least_float32(activations), at_least_float32(gradients)
+    hit = is_guarded(scaled_product(a, g, lam))
+    return _share(hit.flatten(1), (g != 0).flatten(1))
+
+
+def correlation(first: NDArray[np.floating[Any]], second: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Pearson correlation of two stacks of maps, clip by clip, (N,); NaN where one of the two is constant."""
+    x, y = (m.reshape(m.shape[0], -1).astype(np.float64) for m in (first, second))
+    x, y = (m - m.mean(axis=1, keepdims=True) for m in (x, y))
+    scale = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    result = np.full(x.shape[0], np.nan)
+    np.divide((x * y).sum(axis=1), scale, out=result, where=scale > 0)
+    return result
+
+
+def _five_numbers(values: Tensor, chosen: Tensor) -> NDArray[np.float64]:
+    rows = zip(to_numpy(values.flatten(1)), to_numpy(chosen), strict=True)
+    return np.stack([_summary(clip if keep.all() else clip[keep]) for clip, keep in rows])
+
+
+def _summary(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    if values.size == 0:
+        return np.full(5, np.nan)
+    sample = np.sort(values[:: max(1, values.size // MOST_POSITIONS)])  # faster than `np.quantile`, and the same
+    nearest = np.rint((sample.size - 1) * np.array([0.25, 0.5, 0.75])).astype(int)  # never between a number and inf
+    return np.array([values.min(), *sample[nearest], values.max()], dtype=np.float64)
+
+
+def _share(hit: Tensor, among: Tensor) -> NDArray[np.float64]:
+    count = among.sum(dim=1)
+    share = (hit & among).sum(dim=1) / count.clamp(min=1)
+    return to_numpy(share).astype(np.float64)

@@ -14,7 +14,7 @@ from tests.helpers.nets import brightness_model
 from tests.pipelines.conftest import FilmMaker
 from vidcam.cli.app import main
 from vidcam.errors import InputError, MediaError, OutputError, VidcamError
-from vidcam.pipelines.demo import demo_scene
+from vidcam.pipelines.demo import demo_input
 from vidcam.pipelines.explain.explainer import explain_video
 from vidcam.pipelines.explain.outputs import check_paths
 from vidcam.pipelines.explain.request import ExplainOptions
@@ -71,7 +71,7 @@ def test_a_source_that_cannot_be_used(
 def test_a_folder_that_cannot_be_used(film: FilmMaker, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "deep" / "out"):
-        for refused in (lambda out=out: explain_video(film(), out), lambda out=out: demo_scene(out, offline=False)):
+        for refused in (lambda out=out: explain_video(film(), out), lambda out=out: demo_input(out, offline=False)):
             with pytest.raises(OutputError, match=r"cannot be written \(Not a directory\)"):
                 refused()
     assert main(["demo", "-o", str(tmp_path / "file")]) == 2
@@ -109,7 +109,7 @@ def test_a_name_that_does_not_exist(options: list[str], film: FilmMaker, tmp_pat
 
 def test_a_device_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="device 'tpu' is unknown"):
-        demo_scene(tmp_path, offline=False, device="tpu")
+        demo_input(tmp_path, offline=False, device="tpu")
 
 
 def test_an_address_and_an_open_file_are_not_looked_at(tmp_path: Path) -> None:

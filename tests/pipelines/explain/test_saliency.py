@@ -16,8 +16,8 @@ import torch
 from tests.helpers.clips import frames_of, model_input
 from tests.helpers.nets import brightness_model, pooled_model, random_clip
 from tests.pipelines.conftest import FilmMaker
+from vidcam.cam.guided import guided_saliency
 from vidcam.cam.request import MapRequest
-from vidcam.cam.saliency import guided_saliency
 from vidcam.cli.app import main
 from vidcam.errors import InputError
 from vidcam.pipelines.explain.analyse import VideoJob

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 – the name that everybody knows
 
-from vidcam.cam.curvature import has_custom_function, is_graph_piecewise_linear
+from vidcam.cam.graph import has_custom_function, is_graph_piecewise_linear
 from vidcam.cam.record import record
 
 Head = Callable[[Tensor], Tensor]
@@ -176,8 +176,8 @@ def test_only_an_unknown_head_is_differentiated_twice(
         return grad(*args, create_graph=create_graph, **options)
 
     net = _Net(end).eval()
-    with record(net, ["relu"]) as tape:
+    with record(net, ["relu"]) as recorder:
         score = net(_activations().detach().float())[:, 1].sum()
         monkeypatch.setattr(torch.autograd, "grad", counting)
-        assert tape.is_piecewise_linear(score) is expected
+        assert recorder.is_piecewise_linear(score) is expected
     assert sum(asked) == twice

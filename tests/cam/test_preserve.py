@@ -1,8 +1,9 @@
-"""`untouched`: flags, random state and grad mode as they were, whatever happens inside."""
+"""`preserve_model`: flags, random state and grad mode as they were, whatever happens inside."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,10 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from tests.helpers.nets import PooledHead, random_clip, seeded
-from vidcam.cam.conduct import untouched
 from vidcam.cam.explain import explain
 from vidcam.cam.layers import list_layers
+from vidcam.cam.preserve import PreservedContext, preserve_model
 from vidcam.cam.record import record
+
+
+def preserved(net: nn.Module) -> PreservedContext[None]:
+    return PreservedContext(partial(preserve_model, net))
 
 
 class NoisyNet(nn.Module):
@@ -31,7 +36,7 @@ class NoisyNet(nn.Module):
 
 def test_inside_all_modules_are_in_evaluation_and_nothing_builds_a_graph() -> None:
     net = seeded(PooledHead).train()
-    with untouched(net):
+    with preserved(net):
         assert not any(module.training for module in net.modules())
         assert not torch.is_grad_enabled()
         assert not net(random_clip(1, 3, 4, 8, 8)).requires_grad
@@ -43,7 +48,7 @@ def test_each_flag_is_put_back_by_itself(training: bool) -> None:
     net = seeded(PooledHead).train(training)
     odd = net.get_submodule("block1.1")
     odd.train(not training)
-    with untouched(net):
+    with preserved(net):
         pass
     assert {module for module in net.modules() if module.training != training} == {odd}
 
@@ -51,7 +56,7 @@ def test_each_flag_is_put_back_by_itself(training: bool) -> None:
 def test_statistics_of_batch_normalisation_stay() -> None:
     net = seeded(PooledHead).train()
     before = [buffer.clone() for buffer in net.buffers()]
-    with untouched(net):
+    with preserved(net):
         net(random_clip(4, 3, 4, 8, 8))
     assert all(torch.equal(old, new) for old, new in zip(before, net.buffers(), strict=True))
 
@@ -61,14 +66,14 @@ def test_the_callers_grad_mode_comes_back(mode: Callable[[], torch.no_grad]) -> 
     net = seeded(PooledHead)
     with mode():
         before = (torch.is_grad_enabled(), torch.is_inference_mode_enabled())
-        with untouched(net):
+        with preserved(net):
             assert not torch.is_inference_mode_enabled()
             torch.set_grad_enabled(True)  # as `record` does for the head
         assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) == before
 
 
-def _use_untouched(net: nn.Module, clip: Tensor) -> None:
-    with untouched(net):
+def _use_preserved(net: nn.Module, clip: Tensor) -> None:
+    with preserved(net):
         net(clip)
 
 
@@ -77,7 +82,7 @@ def _use_record(net: nn.Module, clip: Tensor) -> None:
         net(clip)
 
 
-@pytest.mark.parametrize("use", [_use_untouched, _use_record, list_layers, explain])
+@pytest.mark.parametrize("use", [_use_preserved, _use_record, list_layers, explain])
 def test_the_random_state_stays_where_a_net_draws_numbers_in_evaluation(
     use: Callable[[nn.Module, Tensor], object],
 ) -> None:
@@ -105,7 +110,7 @@ def test_everything_comes_back_after_an_exception() -> None:
     before = torch.get_rng_state()
 
     def fail() -> None:
-        with untouched(net):
+        with preserved(net):
             torch.rand(5)
             torch.set_grad_enabled(True)
             raise KeyError("planted")
@@ -123,7 +128,7 @@ def test_autocast_keeps_nothing_inside_and_as_before_outside(caching: bool) -> N
     net, before = seeded(PooledHead), torch.is_autocast_cache_enabled()
     try:
         torch.set_autocast_cache_enabled(caching)
-        with untouched(net):
+        with preserved(net):
             assert not torch.is_autocast_cache_enabled()
         assert torch.is_autocast_cache_enabled() == caching
         explain(net, random_clip(1, 3, 4, 8, 8), layer="block2")

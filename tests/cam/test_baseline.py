@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 import vidcam
 from tests.helpers.nets import BrightnessNet, HiddenHead, PooledHead, random_clip, seeded
+from vidcam.cam.baseline import find_sink
 from vidcam.cam.fusion import fuse
-from vidcam.cam.volume import above_neutral
+from vidcam.cam.methods import above_neutral
 from vidcam.errors import InputError, ShapeError
+from vidcam.results.explanation import Sink, sink_share
 
 
 class TwoChannels(nn.Module):
@@ -165,3 +168,94 @@ def test_a_neutral_clip_of_another_size_is_refused() -> None:
         vidcam.explain(net, clip, methods=["neutral-gradcam"], layer="block2", neutral=clip[:, :, :2])
     with pytest.raises(ShapeError, match="the reference is one clip of the activations' size"):
         above_neutral(torch.zeros(2, 1, 1, 2, 2), torch.zeros(2, 1, 1, 2, 2))
+
+
+# ---- the sink
+
+
+def _grid(**loud: float) -> torch.Tensor:
+    a = torch.full((1, 2, 2, 7, 7), 5.0)
+    for place, value in loud.items():
+        t, h, w = (int(digit) for digit in place[1:])
+        a[0, 0, t, h, w] = value
+    return a
+
+
+def test_a_sink_is_the_loudest_cells_of_the_grey_clip() -> None:
+    sink = find_sink(_grid(_116=3700.0, _106=3200.0, _166=100.0))
+    assert sink is not None
+    assert sink.cells == ((1, 1, 6), (1, 0, 6))
+    assert (sink.value, sink.median) == (3705.0, 10.0)
+
+
+def test_a_sink_that_is_the_same_at_all_times() -> None:
+    sink = find_sink(_grid(_006=3700.0, _106=3700.0))
+    assert sink is not None
+    assert sink.cells == ((0, 0, 6), (1, 0, 6))
+
+
+def test_a_tiny_sink_is_a_sink() -> None:
+    sink = find_sink(_grid(_116=3700.0) * 1e-12)
+    assert sink is not None
+    assert sink.cells == ((1, 1, 6),)
+
+
+@pytest.mark.parametrize(
+    "activations",
+    [
+        _grid(),
+        _grid(_000=6.0),  # 11 against 10: the maximum, but it does not stand out
+        -_grid(_000=9.0),
+        torch.ones(1, 3, 1, 1, 1),
+        torch.eye(5).view(1, 1, 1, 5, 5) + 0.01,  # a fifth of the grid
+    ],
+)
+def test_no_sink_where_nothing_stands_out(activations: torch.Tensor) -> None:
+    assert find_sink(activations) is None
+
+
+def test_share_of_the_maps_that_peak_in_the_sink() -> None:
+    sink = find_sink(_grid(_116=3700.0, _106=3200.0))
+    assert sink is not None
+    volumes = np.zeros((4, 2, 7, 7), dtype=np.float32)
+    volumes[0, 1, 1, 6] = volumes[1, 1, 0, 6] = volumes[2, 0, 1, 6] = 1.0  # two in it, one beside it, one empty
+    assert sink_share(volumes, sink) == 0.5
+
+
+def _line(*values: float) -> torch.Tensor:
+    return torch.tensor(values).view(1, 1, 1, 1, -1)
+
+
+@pytest.mark.parametrize(("top", "stands_out"), [(5.9, False), (6.0, False), (6.1, True), (-2.0, False)])
+def test_a_sink_stands_three_times_above_the_median(top: float, stands_out: bool) -> None:
+    assert (find_sink(_line(top, *[2.0] * 20)) is not None) == stands_out
+
+
+@pytest.mark.parametrize(("top", "stands_out"), [(0.9, False), (1.0, False), (1.1, True)])
+def test_below_zero_too_the_sink_rises_by_twice_the_medians_size(top: float, stands_out: bool) -> None:
+    assert (find_sink(_line(top, *[-1.0] * 20)) is not None) == stands_out
+
+
+def test_loud_is_what_rises_half_as_far_as_the_loudest() -> None:
+    """Median 0, top 8: 4 is the half, and in; 3.9 is out."""
+    sink = find_sink(_line(4.0, 3.9, 8.0, 2.0, *[0.0] * 40))
+    assert sink is not None
+    assert sink.cells == ((0, 0, 2), (0, 0, 0))
+
+
+@pytest.mark.parametrize(("loud", "is_sink"), [(1, True), (2, True), (3, False), (4, False), (9, False)])
+def test_at_most_a_tenth_of_the_grid_is_a_sink(loud: int, is_sink: bool) -> None:
+    assert (find_sink(_line(*[9.0] * loud, *[1.0] * (20 - loud))) is not None) == is_sink
+
+
+def test_one_cell_of_a_small_grid_may_be_a_sink() -> None:
+    sink = find_sink(_line(1.0, 9.0, 1.0))
+    assert sink == Sink(((0, 0, 1),), 9.0, 1.0)
+
+
+def test_empty_maps_peak_nowhere_even_where_the_sink_is_the_first_cell() -> None:
+    sink = Sink(((0, 0, 0),), 9.0, 1.0)
+    volumes = np.zeros((4, 1, 2, 2), dtype=np.float32)
+    volumes[0, 0, 0, 0] = volumes[1, 0, 1, 1] = 1.0
+    assert sink_share(volumes, sink) == 0.25
+    assert sink_share(volumes[2:], sink) == 0.0

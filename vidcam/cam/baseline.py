@@ -2,6 +2,9 @@
 
 A network answers a flat grey clip too. What its target layer does there says nothing of any film: subtracted from the
 activations, it leaves what the clip itself has brought about.
+
+Some networks carry a cell or two that are loud on any input, a sink. Where a map peaks there, it shows the network's
+weights and not the film. `find_sink` names the cells.
 """
 
 from __future__ import annotations
@@ -9,15 +12,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 from torch import Tensor, nn
 
-from vidcam.cam.attribution import Attribution, attribution
-from vidcam.cam.audit import find_sink
-from vidcam.cam.choice import Layers, layer_names
-from vidcam.cam.inputs import Input
+from vidcam.cam.attribution import Attribution, open_attribution
+from vidcam.cam.layers import Layers, layer_names
+from vidcam.cam.network import Input
+from vidcam.cam.preserve import Undo
 from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import Reshape
+from vidcam.cam.weights import at_least_float32, to_numpy
 from vidcam.results.explanation import Sink
+
+PROMINENCE = 3.0
+"""A cell is a sink on the grey clip only from this multiple of the median on."""
+
+MOST_LOUD = 0.1
+"""Where more than this share of the grid is loud, nothing stands out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,17 +63,36 @@ def look_at_neutral(model: nn.Module, clip: Input, *, layer: Layers = None, resh
     Raises:
         InputError: as `vidcam.explain`.
     """
-    with attribution(model, clip, MapRequest(layers=layer_names(model, layer), reshape=reshape)) as run:
-        return neutral_of(run)
+    request = MapRequest(layers=layer_names(model, layer), reshape=reshape)
+    with Undo() as undo, undo:
+        return neutral_of(open_attribution(model, clip, request, undo))
 
 
 def neutral_of(run: Attribution) -> Neutral:
     """The same of a forward pass that is open."""
-    activations = {name: _median(found) for name, found in run.activations_of_layers.items()}
+    activations = {  # the median cell by cell; of an even number the lower one
+        name: found.median(dim=0, keepdim=True).values for name, found in run.activations_of_layers.items()
+    }
     (first, *more) = activations.values()
     return Neutral(activations, None if more else find_sink(first))
 
 
-def _median(activations: Tensor) -> Tensor:
-    """Cell by cell; of an even number the lower one."""
-    return activations.median(dim=0, keepdim=True).values
+def find_sink(activations: Tensor) -> Sink | None:
+    """The cells that are loud on a content-free clip: those that rise at least half as far above the median as the top.
+
+    Args:
+        activations: A of the grey clip, (1, D, t, h, w).
+
+    Returns:
+        None where nothing stands out: the loudest cell reaches less than three times the median, or more than a tenth
+        of the grid is as loud.
+    """
+    sums = to_numpy(at_least_float32(activations).sum(dim=1)[0]).astype(np.float64)
+    flat, median = sums.ravel(), float(np.median(sums))
+    top = float(flat.max())
+    order = np.argsort(-flat, kind="stable")
+    loud = order[flat[order] >= median + (top - median) / 2]
+    if top - median <= (PROMINENCE - 1) * abs(median) or loud.size > max(1.0, flat.size * MOST_LOUD):
+        return None
+    cells = tuple(tuple(int(i) for i in np.unravel_index(index, sums.shape)) for index in loud)
+    return Sink(cells, top, median)

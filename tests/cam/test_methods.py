@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidcam.cam.volume import CHANNELS_AT_ONCE, PRODUCTS_AT_ONCE, combine, hirescam, layercam
+from vidcam.cam.methods import CHANNELS_AT_ONCE, PRODUCTS_AT_ONCE, canonical_methods, combine, hirescam, layercam
 from vidcam.cam.weights import gradcam_plus_weights, gradcam_weights
-from vidcam.errors import ShapeError
+from vidcam.errors import InputError, ShapeError
 
 CellWise = Callable[[Tensor, Tensor], Tensor]
 
@@ -53,7 +53,7 @@ def test_cell_by_cell_by_hand() -> None:
 @pytest.mark.parametrize("channels", [1, CHANNELS_AT_ONCE, 3 * CHANNELS_AT_ONCE + 5])
 @pytest.mark.parametrize("at_once", [1, PRODUCTS_AT_ONCE])
 def test_slices_of_channels_add_up(channels: int, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidcam.cam.volume.PRODUCTS_AT_ONCE", at_once)
+    monkeypatch.setattr("vidcam.cam.methods.PRODUCTS_AT_ONCE", at_once)
     a, g = (tensor.double() for tensor in pair(3, channels, 2, 3, 4))
     expected, positive = torch.zeros(3, 2, 3, 4).double(), torch.zeros(3, 2, 3, 4).double()
     for d in range(channels):
@@ -96,3 +96,9 @@ def test_cell_by_cell_shapes_must_agree(cells: CellWise) -> None:
         cells(torch.ones(1, 2, 3, 3), torch.ones(1, 2, 3))
     with pytest.raises(ShapeError, match="with a grid"):
         cells(torch.ones(1, 2), torch.ones(1, 2))
+
+
+def test_method_names() -> None:
+    assert canonical_methods(["gcam", "GradCAM++", "gcampp", " gcam+ "]) == ("gradcam", "gradcam++", "gradcam+")
+    with pytest.raises(InputError, match="no method was given"):
+        canonical_methods([])

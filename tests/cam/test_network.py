@@ -2,11 +2,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from vidcam.cam.outputs import Ends, class_scores, first_tensor
+from vidcam.cam.network import (
+    LogitTracer,
+    class_scores,
+    first_clip,
+    first_tensor,
+    ordinary,
+    pathways,
+    reference,
+)
 from vidcam.errors import InputError, ShapeError
 
 ROWS = torch.tensor([[1.0, 2.0, -4.0], [0.5, 0.25, 3.0]])
@@ -34,25 +43,25 @@ def test_logits_that_look_like_probabilities_are_known_by_their_softmax() -> Non
     rows = torch.tensor([[1.0, 0.0]])
     with pytest.raises(InputError, match="the model returns probabilities"):
         class_scores(rows)
-    with Ends() as ends:
+    with LogitTracer() as tracer:
         output = rows.softmax(dim=1)
-    scores, activation = class_scores(output, ends)
+    scores, activation = class_scores(output, tracer)
     assert (scores.tolist(), activation) == ([[1.0, 0.0]], "softmax")
 
 
 def test_what_is_not_the_end_is_left_on() -> None:
-    with Ends() as ends:
+    with LogitTracer() as tracer:
         gate = ROWS.sigmoid()
         output = ROWS * gate
-    assert class_scores(output, ends) == (output, None)
+    assert class_scores(output, tracer) == (output, None)
 
 
 def test_only_the_last_of_many_is_kept() -> None:
     """What attention computes on the way must not be held until the end."""
-    with Ends() as ends:
+    with LogitTracer() as tracer:
         for _ in range(5):
             torch.softmax(ROWS, dim=1)
-    assert len(ends._noted) == 1
+    assert len(tracer._noted) == 1
 
 
 def test_narrow_logits_are_widened_before_they_are_averaged() -> None:
@@ -73,3 +82,51 @@ def test_what_is_neither_probabilities_nor_their_logarithms(rows: Tensor) -> Non
     logits, activation = class_scores(rows)
     assert logits is rows
     assert activation == ("sigmoid" if rows.shape[1] == 1 else None)
+
+
+# ---- what it takes
+
+CLIP = torch.zeros(2, 3, 4, 5, 5)
+
+
+@pytest.mark.parametrize(
+    ("clip", "message"),
+    [
+        (None, "got NoneType"),
+        (np.zeros((1, 3, 4, 4)), "or a list of such, got ndarray"),
+        ([], "got an empty list"),
+        ([CLIP, None], r"got a tensor \(2, 3, 4, 5, 5\), NoneType"),
+        (torch.zeros(3, 4), r"got a tensor \(3, 4\)"),
+        ([CLIP, CLIP[:1]], r"every pathway must have the same number of clips, at least one, got \(2, 3, 4, 5, 5\), "),
+        (CLIP[:0], r"at least one, got \(0, 3, 4, 5, 5\)"),
+    ],
+)
+def test_what_is_no_clip(clip: Any, message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        pathways(clip)
+
+
+def test_maps_are_drawn_on_the_pathway_of_the_most_cells() -> None:
+    slow, fast = torch.zeros(1, 64, 2, 5, 5), torch.zeros(1, 3, 8, 5, 5)
+    assert reference([slow, fast]) is fast
+    assert reference([fast, slow]) is fast
+    assert reference(slow) is slow
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_a_tuple_stays_a_tuple(kind: type) -> None:
+    given = kind([CLIP, CLIP + 1])
+    for made in (first_clip(given), ordinary(given)):
+        assert type(made) is kind
+        assert torch.equal(made[1], (CLIP + 1)[: len(made[1])])
+    assert len(first_clip(CLIP)) == 1
+
+
+def test_clips_made_in_inference_mode_are_copied_and_others_are_not() -> None:
+    with torch.inference_mode():
+        clip = CLIP + 1
+        copy = ordinary(clip)
+    assert isinstance(copy, torch.Tensor)
+    assert not copy.is_inference()
+    assert torch.equal(copy, clip)
+    assert ordinary(CLIP) is CLIP

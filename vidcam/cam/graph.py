@@ -1,14 +1,18 @@
-"""Whether a head is piecewise linear in the activations A, read from the graph that the forward pass has left.
+"""What autograd's graph tells of a head: whether it is piecewise linear, and whether its scores are probabilities.
 
-Eq. 16 of Grad-CAM++, and with it eq. 19, is exact where the second derivatives of the score in A vanish: in heads of
-convolutions, linear layers, ReLUs, pooling and the like. That is known by the names of autograd's nodes, at no cost; to
-differentiate the head twice costs a second backward pass, and is left for operations that this file does not know.
+Piecewise linear in the activations A: eq. 16 of Grad-CAM++, and with it eq. 19, is exact where the second derivatives
+of the score in A vanish, in heads of convolutions, linear layers, ReLUs, pooling and the like. That is known by the
+names of autograd's nodes, at no cost; to differentiate the head twice costs a second backward pass, and is left for
+operations that this file does not know.
+
+Probabilities: several views, crops or heads are often averaged behind the softmax. No softmax stands at the end then
+that could be taken off, rows need not add up to 1, and taken as logits they give maps of vanishing gradients.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -102,7 +106,69 @@ CURVED = frozenset(
     ["Elu", "Erf", "Exp", "Gelu", "Hardswish", "Mish", "NativeLayerNorm", "Sigmoid", "Silu", "Softplus", "Tanh"]
 )
 
-_NAME = re.compile(r"(\w+)Backward\d+")
+_JOINS = frozenset(
+    [
+        "Add",
+        "Alias",
+        "AsStrided",
+        "Cat",
+        "Clone",
+        "Div",
+        "Expand",
+        "Flip",
+        "Index",
+        "IndexSelect",
+        "Mean",
+        "Mul",
+        "Permute",
+        "ReshapeAlias",
+        "Select",
+        "Slice",
+        "Split",
+        "Squeeze",
+        "Stack",
+        "Sum",
+        "T",
+        "ToCopy",
+        "Transpose",
+        "Unbind",
+        "UnsafeView",
+        "Unsqueeze",
+        "View",
+    ]
+)
+"""What averages, joins and reshapes; a product counts as long as one factor alone depends on the activations."""
+
+_PROBABILITIES = frozenset(["Softmax", "Sigmoid"])
+_LOGARITHMS = frozenset(["LogSoftmax", "LogSigmoid"])
+
+_NAME = re.compile(r"(?:.*::)?(\w+)Backward\d*")
+
+
+def operation(node: Node) -> str:
+    """The operation that a node differentiates: 'ReluBackward0' → 'Relu'; '' of a leaf and of a user's own function."""
+    match = None if _is_custom(node) else _NAME.fullmatch(node.name())
+    return match[1] if match else ""
+
+
+def nodes_below(end: Node | None, *, enters: Callable[[Node], bool] = lambda _: True) -> Iterator[Node]:
+    """All nodes of a graph, each after those that it is computed from.
+
+    Args:
+        end: the last node, `grad_fn` of a result.
+        enters: whether to look below a node; one at which it says no is still yielded.
+    """
+    seen: set[Node] = set()
+    stack = [] if end is None else [(end, False)]
+    while stack:
+        node, is_done = stack.pop()
+        if is_done:
+            yield node
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            if enters(node):
+                stack.extend((before, False) for before, _ in node.next_functions if before is not None)
 
 
 def is_graph_piecewise_linear(score: Tensor, leaves: Collection[Tensor]) -> bool | None:
@@ -123,13 +189,30 @@ def is_graph_piecewise_linear(score: Tensor, leaves: Collection[Tensor]) -> bool
 
 def has_custom_function(score: Tensor) -> bool:
     """Whether a `torch.autograd.Function` written in Python lies below the score: its backward may hide a curvature."""
-    return any(_is_custom(node) for node in _upwards(score.grad_fn))
+    return any(_is_custom(node) for node in nodes_below(score.grad_fn))
+
+
+def looks_like_probabilities(scores: Tensor) -> str | None:
+    """'probabilities' or 'logarithms of probabilities' if that is what scores (N, K) with a graph are, else None."""
+    ends = {operation(node) for node in nodes_below(scores.grad_fn, enters=_joins) if not _joins(node)}
+    values = scores.detach()
+    if ends and ends <= _PROBABILITIES and bool(((values >= 0) & (values <= 1)).all()):
+        return "probabilities"
+    if ends and ends <= _LOGARITHMS and bool((values <= 0).all()):
+        return "logarithms of probabilities"
+    return None
+
+
+def _joins(node: Node) -> bool:
+    name = operation(node)
+    if name in {"Mul", "Div"}:
+        return sum(before is not None for before, _ in node.next_functions) < 2
+    return name in _JOINS
 
 
 def _is_linear(node: Node, reaching: tuple[int, ...]) -> bool | None:
     """Of one operation of which the inputs `reaching` depend on the leaves."""
-    match = None if _is_custom(node) or _is_complex(node) else _NAME.fullmatch(node.name())
-    name = match[1] if match else ""
+    name = "" if _is_complex(node) else operation(node)
     if name in CURVED:
         return False
     if name in PRODUCTS:
@@ -153,24 +236,10 @@ def _dependents(end: Node | None, leaves: Collection[Tensor]) -> Iterator[tuple[
     """Each operation that depends on a leaf, and which of its inputs do."""
     ids = {id(leaf) for leaf in leaves}
     alive: set[Node] = {leaf.grad_fn for leaf in leaves if leaf.grad_fn is not None}
-    for node in _upwards(end):
+    for node in nodes_below(end):
         inputs = [before for before, _ in node.next_functions]
         reaching = tuple(index for index, before in enumerate(inputs) if before in alive)
         if reaching or id(getattr(node, "variable", None)) in ids:
             alive.add(node)
         if reaching:
             yield node, reaching
-
-
-def _upwards(end: Node | None) -> Iterator[Node]:
-    """All nodes of a graph, each after those that it is computed from."""
-    seen: set[Node] = set()
-    stack = [] if end is None else [(end, False)]
-    while stack:
-        node, is_done = stack.pop()
-        if is_done:
-            yield node
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack.extend((before, False) for before, _ in node.next_functions if before is not None)

@@ -14,9 +14,8 @@ from tests.cam.test_networks import CHEAP, EVERY, Ending, assert_alike
 from tests.helpers.nets import HiddenHead, PooledHead, random_clip, seeded
 from vidcam.cam.attribution import attribution
 from vidcam.cam.explain import explain, explain_each
-from vidcam.cam.request import MapRequest
-from vidcam.cam.saliency import guided_saliency
-from vidcam.cam.targets import Target, aim_at_classes
+from vidcam.cam.guided import guided_saliency
+from vidcam.cam.request import MapRequest, Target, class_target
 from vidcam.errors import InputError, ShapeError, VidcamError
 from vidcam.results.explanation import OF_FUNCTION
 
@@ -181,8 +180,8 @@ def test_the_score_of_a_probability_equals_autograd(activation: Any, foil: int |
     )
     with attribution(net, clips, request) as run:
         found = run.explain(1)
-        aim = aim_at_classes(run.scores, 1, foil, "probability", activation)
-        exact = run._tape.gradients(aim.score, aim.direction)["relu"]
+        of = class_target(run.scores, 1, foil, "probability", activation)
+        exact = run._recorder.gradients(of.score, of.direction)["relu"]
     torch.testing.assert_close(exact, gradient, rtol=1e-10, atol=1e-15)
     weights = gradient.mean(dim=(2, 3, 4), keepdim=True)
     expected = (weights * leaf).sum(dim=1).clamp(min=0).detach().numpy()
@@ -198,7 +197,7 @@ def test_the_score_of_a_probability_equals_autograd(activation: Any, foil: int |
 def test_the_gradient_of_a_sure_probability_keeps_its_digits(activation: Any) -> None:
     """1 - p = 1e-17: a mask of the logit's own gradient would be 0 in float64."""
     scores = torch.tensor([[39.0, 0.0, -1.0]], dtype=torch.float64)
-    direction = aim_at_classes(scores, 0, None, "probability", activation).direction
+    direction = class_target(scores, 0, None, "probability", activation).direction
     left = {"softmax": np.exp(-39) * (1 + np.exp(-1)), "sigmoid": np.exp(-39)}[activation]
     assert float(direction[0, 0]) == pytest.approx(left, rel=1e-9, abs=0)
 
