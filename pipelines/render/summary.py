@@ -99,7 +99,8 @@ def time_strip(
         pts_seconds: (S,) the displayed frames.
         span_seconds: [start, end) of the strip.
     """
-    seconds = np.maximum(_moments(pts_seconds), float(film.timeline.starts[0]))
+    step = max(1, -(-pts_seconds.size // MOST_MOMENTS))
+    seconds = np.maximum(pts_seconds[::step], float(film.timeline.starts[0]))
     first, (start, end) = maps[0].target, span_seconds
     summary = VideoSummary(film, first)
     inside = [n for n, window in enumerate(summary.windows) if window[0] < end and window[1] > start]
@@ -115,11 +116,6 @@ def time_strip(
         leaders=[leaders[n] for n in inside],
         probability_of=film.labels[first] if len({each.target for each in maps}) > 1 else "",
     )
-
-
-def _moments(pts_seconds: Seconds) -> Seconds:
-    """At most MOST_MOMENTS of the displayed frames, evenly."""
-    return pts_seconds[:: max(1, -(-pts_seconds.size // MOST_MOMENTS))]
 
 
 def _relative(evidence: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -162,10 +162,10 @@ def _draw_frames(canvas: Canvas, sheet: Sheet, columns: _Columns, colours: Mappi
 
 
 def _draw_row(canvas: Canvas, name: str, frames: Sequence[Frame], columns: _Columns, *, colour: str, y: int) -> int:
-    rows, pixels, _ = frames[0].shape
-    scale = min((int(columns.pitch) - _GAP) / pixels, _CELL_HEIGHT / rows)
-    height, width = max(1, round(rows * scale)), max(1, round(pixels * scale))
-    row_height: int = max(height, _ROW.line_px)  # very wide frames are lower than their row's name
+    size = frames[0].shape[:2]
+    scale: float = min((int(columns.pitch) - _GAP) / size[1], _CELL_HEIGHT / size[0])
+    height, width = (max(1, round(float(side) * scale)) for side in size)
+    row_height = max(height, _ROW.line_px)  # very wide frames are lower than their row's name
     canvas.box(columns.left - 14, y, columns.left - 8, y + row_height, colour)
     _draw_name(canvas, name, columns, y + row_height / 2, most=row_height // _ROW.line_px)
     for frame, middle in zip(frames, columns.middles(), strict=True):
