@@ -22,7 +22,7 @@ from vidcam.cam.methods import volume_methods
 from vidcam.cam.outputs import predicted, require_finite
 from vidcam.fill import Fill
 from vidcam.geometry import Geometry
-from vidcam.metrics.probability import log_probability
+from vidcam.metrics.faithfulness import log_probability
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.spill import Spill

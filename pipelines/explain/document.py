@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidcam import __version__
-from vidcam.metrics.drop import average_drop, drop
-from vidcam.metrics.increase import increase, increase_rate
+from vidcam.metrics.faithfulness import average_drop, drop, increase, increase_rate
 from vidcam.models.model import Model
 from vidcam.pipelines.audit import sink_shares
 from vidcam.pipelines.explain.analyse import Answer

@@ -15,8 +15,8 @@ import numpy as np
 
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 from vidcam.metrics.controls import centre_heat, shuffled_cells
+from vidcam.metrics.faithfulness import log_probability
 from vidcam.metrics.order import RankedTies, rank_ties, tie_field
-from vidcam.metrics.probability import log_probability
 from vidcam.models.model import Model
 from vidcam.pipelines.forward import watched
 from vidcam.pipelines.score.columns import LEFT_OUT

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vidcam.cam.outputs import Ends, class_scores, require_finite
-from vidcam.metrics.probability import log_probability
+from vidcam.metrics.faithfulness import log_probability
 from vidcam.models.model import Model
 from vidcam.results.explanation import Activation
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vidcam.metrics.relative import log_ratio
+from vidcam.metrics.faithfulness import log_ratio
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.summary import pair_names
 from vidcam.pipelines.score.table import ScoreTable

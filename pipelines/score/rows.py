@@ -11,13 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.maps import Floats
-from vidcam.metrics.area import area
-from vidcam.metrics.drop import drop
-from vidcam.metrics.energy import energy
-from vidcam.metrics.increase import increase
+from vidcam.metrics.faithfulness import coverage, drop, increase
 from vidcam.metrics.insertion_deletion import SHARES, curve_area, frame_shares
-from vidcam.metrics.localization import DELTAS, localization
-from vidcam.metrics.pointing import pointing
+from vidcam.metrics.localization import DELTAS, energy, localization, pointing
 from vidcam.metrics.retention import GRID_THETAS, area_under, retention, tied_share
 from vidcam.metrics.temporal_iou import course, temporal_iou
 from vidcam.metrics.time_audit import CHANGES
@@ -114,7 +110,7 @@ def map_row(
 def _faithfulness(facts: Facts, scored: ScoredMap, logs: Mapping[Key, float]) -> Row:
     original, masked = np.array([facts.log_probability]), np.array([logs[scored.name, "masked"]])
     return {
-        "area": area(scored.heat),
+        "area": coverage(scored.heat),
         "empty": scored.is_empty,
         "log_masked": float(masked[0]),
         "masked_probability": float(np.exp(masked[0])),

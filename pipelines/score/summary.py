@@ -14,13 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcam.metrics.bootstrap import LEVEL, RESAMPLES, Interval
-from vidcam.metrics.intervals import bootstrap_means
+from vidcam.metrics.faithfulness import log_ratio, relative_performance, win, win_rates
+from vidcam.metrics.intervals import LEVEL, RESAMPLES, Interval, bootstrap_means
 from vidcam.metrics.localization import DELTAS
 from vidcam.metrics.paired import TEST, holm, signed_rank
-from vidcam.metrics.relative import log_ratio, relative_performance
 from vidcam.metrics.time_audit import CHANGES
-from vidcam.metrics.win import win, win_rates
 from vidcam.pipelines.score.columns import AREAS, FAILED, LEFT_OUT
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.table import ScoreTable

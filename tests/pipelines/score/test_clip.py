@@ -17,7 +17,7 @@ from tests.helpers.nets import brightness_model, hidden_model
 from vidcam.cam.explain import explain
 from vidcam.errors import NonFiniteError
 from vidcam.maps import normalise_per_clip
-from vidcam.metrics.energy import energy
+from vidcam.metrics.localization import energy
 from vidcam.metrics.order import tie_field
 from vidcam.models.model import Model
 from vidcam.pipelines.score.clip import ClipScorer
