@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
 from tests.helpers.faithfulness import signed_rank_by_enumeration
 from vidcam.metrics.paired import group_means, holm, signed_rank
