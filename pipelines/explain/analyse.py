@@ -22,7 +22,7 @@ from vidcam.cam.network import predicted, require_finite
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.fill import Fill
 from vidcam.geometry import Geometry
-from vidcam.metrics.probability import log_probability
+from vidcam.metrics.faithfulness import log_probability
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.request import ExplainRequest

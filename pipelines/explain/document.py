@@ -15,8 +15,7 @@ from vidcam import __version__
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.request import ScoreName
 from vidcam.fill import Fill
-from vidcam.metrics.drop import average_drop, drop
-from vidcam.metrics.increase import increase, increase_rate
+from vidcam.metrics.faithfulness import average_drop, drop, increase, increase_rate
 from vidcam.models.model import Model
 from vidcam.models.optimise import Forward
 from vidcam.pipelines.audit import sink_shares

@@ -1,6 +1,6 @@
 """Boxes over time, from a manifest to the model's view.
 
-A manifest's `boxes` are JSON text, or the path of a JSON file: a list of tubes
+A manifest's `boxes` are JSON text, or the path of a JSON file: a list of box tracks, called tubes there,
 
     [{"start": 0, "end": 2, "boxes": [[left, top, width, height], [left, top, width, height]]}, …]
 
@@ -26,7 +26,7 @@ from vidcam.media import Seconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tube:
+class BoxTrack:
     """One thing's boxes.
 
     Attributes:
@@ -48,8 +48,8 @@ def is_json(boxes: str) -> bool:
     return boxes.lstrip().startswith(("[", "{"))
 
 
-def read_tubes(boxes: str) -> tuple[Tube, ...]:
-    """The tubes of a manifest's field.
+def read_box_tracks(boxes: str) -> tuple[BoxTrack, ...]:
+    """The box tracks of a manifest's field.
 
     Raises:
         InputError: no JSON, or not of the form above.
@@ -57,7 +57,7 @@ def read_tubes(boxes: str) -> tuple[Tube, ...]:
     text = boxes if is_json(boxes) else _file_text(boxes)
     try:
         found = json.loads(text)
-        return tuple(_tube(entry) for entry in (found if isinstance(found, list) else found["tubes"]))
+        return tuple(_track(entry) for entry in (found if isinstance(found, list) else found["tubes"]))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as exc:
         raise InputError(
             f"boxes cannot be read ({type(exc).__name__}: {exc}), expected a JSON list of tubes with 'start', 'end' "
@@ -76,31 +76,31 @@ def _file_text(path: str) -> str:
         ) from exc
 
 
-def _tube(entry: Any) -> Tube:
+def _track(entry: Any) -> BoxTrack:
     boxes = np.asarray(entry["boxes"], dtype=np.float64)
     start, end = int(entry["start"]), int(entry["end"])
     if boxes.shape != (end - start, 4) or start < 0 or end <= start:
         raise ValueError(f"{end - start} frames from {start} to {end} with boxes of shape {boxes.shape}")
     if not np.isfinite(boxes).all() or (boxes[:, 2:] < 0.0).any():
         raise ValueError("a box that is not finite or has a negative width or height")
-    return Tube(start, boxes)
+    return BoxTrack(start, boxes)
 
 
-def region(tubes: Sequence[Tube], pts_seconds: Seconds, times: Seconds, geometry: Geometry) -> NDArray[np.bool_]:
-    """Where the tubes lie in the model's input, (T, H, W).
+def region(tracks: Sequence[BoxTrack], pts_seconds: Seconds, times: Seconds, geometry: Geometry) -> NDArray[np.bool_]:
+    """Where the tracks lie in the model's input, (T, H, W).
 
     Args:
-        tubes: of the film.
+        tracks: of the video.
         pts_seconds: (F,) time stamps of all its frames.
         times: (T,) time stamps of the sampled ones.
         geometry: how the model sees the film.
     """
     inside = np.zeros((len(times), *geometry.crop_size), dtype=np.bool_)
     frames = np.clip(np.searchsorted(pts_seconds, times), 0, len(pts_seconds) - 1)
-    for tube in tubes:
+    for track in tracks:
         for plane, frame in zip(inside, frames.tolist(), strict=True):
-            if tube.start <= frame < tube.end:
-                plane[_pixels(tube.boxes[frame - tube.start], geometry)] = True
+            if track.start <= frame < track.end:
+                plane[_pixels(track.boxes[frame - track.start], geometry)] = True
     return inside
 
 

@@ -2,8 +2,8 @@
 
 A folder gives its media files, subfolders included, one clip each, sorted. A manifest gives its rows, in its own order;
 relative paths start from its folder. Fields: `path` (or `file`), `start` in seconds, else the central window, `label`,
-`group` of clips that are no independent samples, `boxes` as `tubes` reads them. Other columns are not read. A row that
-cannot be used stays in its place and says why; the others are scored.
+`group` of clips that are no independent samples, `boxes` as `boxes.py` reads them. Other columns are not read. A row
+that cannot be used stays in its place and says why; the others are scored.
 """
 
 from __future__ import annotations
@@ -104,7 +104,8 @@ def _of_folder(folder: Path, out: Path) -> ClipSet:
     kept = sorted(
         path.relative_to(folder)
         for path in files
-        if avoided not in path.resolve().parents and not any(part.startswith(".") for part in _inner(path, folder))
+        if avoided not in path.resolve().parents
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     names = [as_text(path.as_posix()) for path in kept]
     entries = (
@@ -112,10 +113,6 @@ def _of_folder(folder: Path, out: Path) -> ClipSet:
         for index, (path, name) in enumerate(zip(kept, names, strict=True))
     )
     return ClipSet(tuple(entries))
-
-
-def _inner(path: Path, folder: Path) -> tuple[str, ...]:
-    return path.relative_to(folder).parts
 
 
 def _of_manifest(path: Path) -> ClipSet:
@@ -187,7 +184,7 @@ def _entries(rows: Iterable[Said], base: Path) -> ClipSet:
     unread: dict[str, None] = {}
     for place, said in rows:
         row = {} if isinstance(said, str) else said
-        unread.update(dict.fromkeys(str(name) for name in row if name not in FIELDS))
+        unread.update(dict.fromkeys(as_text(str(name)) for name in row if name not in FIELDS))
         if place:
             known = {FIELDS[name]: row[name] for name in reversed(FIELDS) if _is_given(row.get(name))}
             entries.append(_entry(len(entries), known, base, place, said if isinstance(said, str) else ""))

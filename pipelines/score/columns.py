@@ -15,6 +15,9 @@ from vidcam.metrics.time_audit import CHANGES
 Kind = Literal["text", "number", "whole", "flag"]
 Columns = Mapping[str, Kind]
 
+Row = dict[str, Any]
+"""One row of the table: column → value; a column that is not there is empty."""
+
 SCORED, FAILED, LEFT_OUT = "scored", "failed", "left out"
 
 _CLIP: Columns = {

@@ -1,7 +1,7 @@
-"""Many versions of one clip through the model: batched, never together with another clip's, halved if memory runs out.
+"""All perturbations of one clip through the model: batched, never with another clip's, halved if memory runs out.
 
-A version is made when its batch is, in a place that is used again, so memory holds one batch. The composition of the
-batches depends on nothing but the clip and the batch size: the same clip gives the same bytes, whatever was scored
+A perturbed clip is made when its batch is, in a place that is used again, so memory holds one batch. The composition of
+the batches depends on nothing but the clip and the batch size: the same clip gives the same bytes, whatever was scored
 before it.
 """
 
@@ -15,23 +15,23 @@ import torch
 from torch import Tensor
 
 from vidcam.cam.network import LogitTracer, class_scores, require_finite
-from vidcam.metrics.probability import log_probability
+from vidcam.metrics.faithfulness import log_probability
 from vidcam.models.model import Model
 from vidcam.results.explanation import Activation
 
 Key = tuple[str, ...]
-Version = tuple[Key, Callable[[Tensor], object]]
+Perturbation = tuple[Key, Callable[[Tensor], object]]
 """What it is called, and what writes it to a place (3, T, H, W)."""
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class MaskedForwards:
-    """Runs versions of clips.
+    """Runs perturbed clips.
 
     Attributes:
-        batch_size: versions at once; smaller than at first once memory has run out.
-        forwards: versions that were run so far.
+        batch_size: perturbed clips at once; smaller than at first once memory has run out.
+        forwards: perturbed clips that were run so far.
     """
 
     def __init__(self, model: Model, batch_size: int) -> None:
@@ -41,8 +41,8 @@ class MaskedForwards:
         self.batch_size = batch_size
         self.forwards = 0
 
-    def run(self, versions: Iterable[Version], target: int, activation: Activation) -> Mapping[Key, float]:
-        """Log probability of class `target` for each version.
+    def run(self, perturbations: Iterable[Perturbation], target: int, activation: Activation) -> Mapping[Key, float]:
+        """Log probability of class `target` for each perturbation.
 
         Raises:
             NonFiniteError: NaN or infinity in the logits.
@@ -50,7 +50,7 @@ class MaskedForwards:
         """
         keys: list[Key] = []
         scores: list[Tensor] = []
-        left = iter(versions)
+        left = iter(perturbations)
         while chunk := list(islice(left, self.batch_size)):
             for place, (key, write) in zip(self._place, chunk, strict=False):
                 write(place)

@@ -1,15 +1,15 @@
-"""What can be asked of `score`: one set of defaults for the command line and for Python."""
+"""The options of `score`: one set of defaults for the command line and for Python."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vidcam.cam.fusion import FUSIONS, Fusion
-from vidcam.cam.methods import METHODS, canonical_methods
+from vidcam.cam.fusion import Fusion
+from vidcam.cam.methods import METHODS
+from vidcam.cam.request import MapRequest
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
-from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
 from vidcam.models.optimise import PRECISIONS, Precision
 from vidcam.results.explanation import GUIDED
 
@@ -17,7 +17,7 @@ MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "loc
 DEFAULT_MEASURES = ("drop", "relative", "retention")
 DEFAULT_METHODS = ("gradcam", "gradcam+", "gradcam++", "neutral-gradcam")
 CONTROLS = ("random", "centre")
-"""Rows that know nothing of the answer, beside those of the methods."""
+"""Rows of maps that ignore the prediction, beside those of the methods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +66,15 @@ class ScoreOptions:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        _checked_measures(self.measures)
-        guided = [name for name in canonical_methods(self.methods) if name in GUIDED]
+        chosen_measures(self.measures)
+        maps = MapRequest(methods=self.methods, lam=self.lam, fusion=self.fusion)  # its checks need no model
+        guided = [name for name in maps.methods if name in GUIDED]
         if guided:
             raise InputError(
                 f"method {guided[0]!r} is signed and not scored, expected some of {', '.join(METHODS)}; leave it out"
             )
         if self.fill not in FILLS:
             raise InputError(f"fill is {self.fill!r}, expected one of {', '.join(FILLS)}")
-        if self.fusion not in FUSIONS:
-            raise InputError(f"fusion is {self.fusion!r}, expected one of {', '.join(FUSIONS)}")
         if not 0.0 <= self.min_confidence <= 1.0:
             raise InputError(f"min_confidence is {self.min_confidence}, expected a probability from 0 to 1")
         if self.precision not in PRECISIONS:
@@ -88,30 +87,22 @@ class ScoreOptions:
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}, expected 0 or more")
 
-    @property
-    def chosen_measures(self) -> tuple[str, ...]:
-        """Names of MEASURES, in their order."""
-        return _checked_measures(self.measures)
 
-    @property
-    def thetas(self) -> tuple[float, ...]:
-        """Every θ that is asked for, increasing."""
-        wanted = DEFAULT_THETAS if "retention" in self.chosen_measures else ()
-        return tuple(sorted({*wanted, *(GRID_THETAS if "curve" in self.chosen_measures else ())}))
+def chosen_measures(measures: Sequence[str] | str) -> tuple[str, ...]:
+    """Names of MEASURES, in their order; `drop` is always among them.
 
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The layers' names as given; empty for the default."""
-        return () if self.layer is None else (self.layer,) if isinstance(self.layer, str) else tuple(self.layer)
+    Args:
+        measures: names, `default` and `all` among them, as a list or separated by commas.
 
-
-def _checked_measures(measures: Sequence[str] | str) -> tuple[str, ...]:
+    Raises:
+        InputError: an unknown name, or none at all.
+    """
     names = [name.strip() for name in measures.split(",")] if isinstance(measures, str) else list(measures)
-    asked = {part for name in names for part in {"default": DEFAULT_MEASURES, "all": MEASURES}.get(name, (name,))}
-    unknown = sorted(asked - set(MEASURES))
-    if unknown or not asked:
+    groups = {"default": DEFAULT_MEASURES, "all": MEASURES}
+    chosen = {part for name in names for part in groups.get(name, (name,))}
+    if chosen - set(MEASURES) or not chosen:
         raise InputError(
             f"measures are {', '.join(filter(None, names)) or 'none'}, expected default, all or some of "
             f"{', '.join(MEASURES)}"
         )
-    return tuple(name for name in MEASURES if name in asked or name == "drop")
+    return tuple(name for name in MEASURES if name in chosen or name == "drop")

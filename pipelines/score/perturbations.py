@@ -1,4 +1,4 @@
-"""Which versions of a clip the measures need: what is masked, by which map, to what extent. Each is made once.
+"""The perturbations of a clip that the measures need: what is masked, by which map, to what extent. Each is made once.
 
 (method, "masked")                  E = L∘I                                drop, increase, win, relative performance
 (method, "post")                    likewise, of the probability's map     relative performance
@@ -25,7 +25,7 @@ from vidcam.metrics.insertion_deletion import SHARES, delete_frames, delete_voxe
 from vidcam.metrics.order import Order, RankedTies, frame_order, voxel_order
 from vidcam.metrics.retention import GRID_THETAS, keep_top
 from vidcam.metrics.time_audit import CHANGES, changed_frames
-from vidcam.pipelines.score.forwards import Key, Version
+from vidcam.pipelines.score.forwards import Key, Perturbation
 from vidcam.preprocess import reorder_frames
 from vidcam.spec import Scaling
 
@@ -41,7 +41,7 @@ class ScoredMap:
         post: likewise (T, H, W), of the probability's gradient; None for controls or where it was not asked for.
         order: of the voxels; None where no measure ranks.
         frames: likewise of whole frames.
-        told: of the label's class, for localisation; None where there are no boxes.
+        label_map: of the label's class, for localisation; None where there are no boxes.
     """
 
     name: str
@@ -50,11 +50,28 @@ class ScoredMap:
     post: Floats | None = field(default=None, repr=False)
     order: Order | None = field(default=None, repr=False)
     frames: Order | None = field(default=None, repr=False)
-    told: Floats | None = field(default=None, repr=False)
+    label_map: Floats | None = field(default=None, repr=False)
+
+
+def scored_map(
+    name: str,
+    heat: Floats,
+    ties: RankedTies,
+    measures: Sequence[str],
+    *,
+    is_empty: bool = False,
+    post: Floats | None = None,
+    label_map: Floats | None = None,
+) -> ScoredMap:
+    """A map with the orders of voxels and frames that the measures need."""
+    by_voxel = {"retention", "curve", "insertion-deletion"} & set(measures)
+    order = voxel_order(heat, ties) if by_voxel else None
+    frames = frame_order(heat, ties.values) if "insertion-deletion" in measures else None
+    return ScoredMap(name, heat, is_empty, post, order, frames, label_map)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
+class MaskedClip:
     """A clip and what hides it: (1, 3, T, H, W), and a fill that broadcasts against it."""
 
     clip: Tensor
@@ -65,27 +82,20 @@ class Shown:
         heat = torch.from_numpy(np.ascontiguousarray(keep)).to(self.clip)
         torch.lerp(self.fill[0], self.clip[0], heat, out=out)  # exact where the heat is 0 or 1
 
-
-def ranked(heat: Floats, ties: RankedTies, measures: Sequence[str]) -> tuple[Order | None, Order | None]:
-    """The orders of voxels and frames that the measures need."""
-    by_voxel = {"retention", "curve", "insertion-deletion"} & set(measures)
-    voxels = voxel_order(heat, ties) if by_voxel else None
-    return voxels, frame_order(heat, ties.values) if "insertion-deletion" in measures else None
+    def cut(self, keep: Callable[[], NDArray[np.bool_]], out: Tensor) -> None:
+        """The same by a mask that is made when it is needed."""
+        self.mask(keep(), out)
 
 
-def map_versions(
-    shown: Shown, scored: ScoredMap, measures: Sequence[str], thetas: Sequence[float]
-) -> Iterator[Version]:
+def map_perturbations(
+    masked: MaskedClip, scored: ScoredMap, measures: Sequence[str], thetas: Sequence[float]
+) -> Iterator[Perturbation]:
     """What one map needs."""
-    yield (scored.name, "masked"), partial(shown.mask, scored.heat)
+    yield (scored.name, "masked"), partial(masked.mask, scored.heat)
     if scored.post is not None:
-        yield (scored.name, "post"), partial(shown.mask, scored.post)
+        yield (scored.name, "post"), partial(masked.mask, scored.post)
     for key, keep in _cuts(scored, measures, thetas):
-        yield (scored.name, *key), partial(_masked_by, shown, keep)
-
-
-def _masked_by(shown: Shown, keep: Callable[[], NDArray[np.bool_]], out: Tensor) -> None:
-    shown.mask(keep(), out)
+        yield (scored.name, *key), partial(masked.cut, keep)
 
 
 def _cuts(
@@ -110,16 +120,16 @@ def inner(shares: Sequence[float] | set[float]) -> list[float]:
     return sorted(share for share in shares if 0.0 < share < 1.0)
 
 
-def clip_versions(
-    shown: Shown, measures: Sequence[str], scaling: Scaling, generator: np.random.Generator
-) -> Iterator[Version]:
+def clip_perturbations(
+    masked: MaskedClip, measures: Sequence[str], scaling: Scaling, generator: np.random.Generator
+) -> Iterator[Perturbation]:
     """What is needed once for a clip, whatever the maps."""
     if {"curve", "insertion-deletion"} & set(measures):
-        yield ("blank",), partial(shown.mask, np.zeros(shown.clip.shape[2:], np.float32))
+        yield ("blank",), partial(masked.mask, np.zeros(masked.clip.shape[2:], np.float32))
     if "time" in measures:
         for change in CHANGES:
-            slots = torch.from_numpy(changed_frames(change, shown.clip.shape[2], generator)).to(shown.clip.device)
-            yield (change,), partial(_reordered, shown.clip, slots, scaling)
+            slots = torch.from_numpy(changed_frames(change, masked.clip.shape[2], generator)).to(masked.clip.device)
+            yield (change,), partial(_reordered, masked.clip, slots, scaling)
 
 
 def _reordered(clip: Tensor, slots: Tensor, scaling: Scaling, out: Tensor) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from vidcam.metrics.relative import log_ratio
 from vidcam.pipelines.score.options import CONTROLS
-from vidcam.pipelines.score.summary import pair_names
+from vidcam.pipelines.score.summarise import pair_names, pair_ratios
+from vidcam.pipelines.score.summary import Mean, Summary
 from vidcam.pipelines.score.table import ScoreTable
 from vidcam.render.score_plots import (
     Array,
@@ -36,13 +35,12 @@ CAPTIONS = {
 }
 
 
-def draw_plots(out: Path, table: ScoreTable, summary: Mapping[str, Any]) -> dict[str, str]:
+def draw_plots(out: Path, table: ScoreTable, summary: Summary) -> dict[str, str]:
     """Draw what was measured into a folder; file name → caption."""
     if not table.n:
         return {}
-    pictures = _Pictures(table, summary)
     made = {}
-    for name, draw in pictures.wanted():
+    for name, draw in _Pictures(table, summary).wanted():
         with atomic_write(out / name, sync=True) as path:
             draw(path)
         made[name] = CAPTIONS[name]
@@ -54,28 +52,27 @@ class _Pictures:
     """The plots of one run."""
 
     table: ScoreTable = field(repr=False)
-    summary: Mapping[str, Any] = field(repr=False)
+    summary: Summary = field(repr=False)
 
     def wanted(self) -> list[tuple[str, Callable[[Path], None]]]:
         """Names of those that there are numbers for, and what draws each."""
-        methods, sanity = self.summary["methods"], self.summary.get("sanity")
-        found: list[tuple[str, Callable[[Path], None], object]] = [
-            ("retention.png", self._retention, next(iter(methods.values())).get("retention")),
+        methods, sanity = self.summary.methods, self.summary.sanity
+        pictures: list[tuple[str, Callable[[Path], None], object]] = [
+            ("retention.png", self._retention, next(iter(methods.values())).retention),
             ("relative.png", self._relative, self._ratios()),
-            ("alpha.png", self._alpha, methods.get("gradcam++", {}).get("alpha")),
+            ("alpha.png", self._alpha, "gradcam++" in methods and methods["gradcam++"].alpha),
             ("classes.png", self._classes, True),
             ("evidence.png", self._evidence, self.table.evidence),
-            ("sanity.png", self._sanity, sanity and sanity["layers"]),
+            ("sanity.png", self._sanity, sanity and sanity.layers),
         ]
-        return [(name, draw) for name, draw, numbers in found if numbers]
+        return [(name, draw) for name, draw, numbers in pictures if numbers]
 
     @property
     def _where(self) -> str:
-        summary = self.summary
-        return f"{summary['model']}, {summary['layer']}, fill {summary['fill']}, n = {self.table.n}"
+        return f"{self.summary.model}, {self.summary.layer}, fill {self.summary.fill}, n = {self.table.n}"
 
     def _retention(self, path: Path) -> None:
-        curves = {method: _curve(figures["retention"]) for method, figures in self.summary["methods"].items()}
+        curves = {method: _curve(figures.retention) for method, figures in self.summary.methods.items()}
         plot_retention(path, curves, title=f"What is left of the probability: {self._where}")
 
     def _relative(self, path: Path) -> None:
@@ -83,38 +80,39 @@ class _Pictures:
 
     def _ratios(self) -> dict[str, Array]:
         """O_a / O_b of each pair of methods, and of the post-softmax maps where they were scored."""
-        found = {}
-        for a, b in pair_names(self.table.methods):
-            for column, kind in (("log_masked", ""), ("log_masked_post", ", post-softmax")):
-                if b not in CONTROLS and column in self.table.columns:
-                    ratios = log_ratio(self.table.values(a, column), self.table.values(b, column))
-                    found[f"{a} vs {b}{kind}"] = np.exp(ratios)
-        return found
+        return {
+            f"{a} vs {b}{kind}": np.exp(pair_ratios(self.table, a, b, column))
+            for a, b in pair_names(self.table.methods)
+            for column, kind in (("log_masked", ""), ("log_masked_post", ", post-softmax"))
+            if b not in CONTROLS and column in self.table.columns
+        }
 
     def _alpha(self, path: Path) -> None:
         numbers = {name: self.table.values("gradcam++", f"alpha_{column}") for name, column in _ALPHA.items()}
         plot_alpha(path, numbers, title=f"α of gradcam++: {self._where}")
 
     def _classes(self, path: Path) -> None:
-        classes = self.summary["classes"]
-        drops = {label: figures["average_drop"] for label, figures in classes.items()}
-        counts = {label: figures["n"] for label, figures in classes.items()}
+        classes = self.summary.classes
+        drops = {label: figures.average_drop for label, figures in classes.items()}
+        counts = {label: figures.n for label, figures in classes.items()}
         plot_classes(path, drops, counts, title=f"Average Drop by class: {self._where}")
 
     def _evidence(self, path: Path) -> None:
         plot_evidence(path, self.table.evidence, title=f"Evidence over time: {self._where}")
 
     def _sanity(self, path: Path) -> None:
-        summary, sanity = self.summary, self.summary["sanity"]
-        found = {method: figures["correlation"] for method, figures in sanity["cascading"].items()}
-        title = f"Sanity check: {summary['model']}, {summary['layer']}, {len(sanity['clips'])} clips"
-        plot_sanity(path, sanity["layers"], found, title=title)
+        summary, sanity = self.summary, self.summary.sanity
+        assert sanity is not None
+        correlations = {method: figures.correlation for method, figures in sanity.cascading.items()}
+        title = f"Sanity check: {summary.model}, {summary.layer}, {len(sanity.clips)} clips"
+        plot_sanity(path, sanity.layers, correlations, title=title)
 
 
-def _curve(retention: Mapping[str, Mapping[str, float | None]]) -> tuple[Array, Array, Array, Array]:
+def _curve(retention: Mapping[str, Mean]) -> tuple[Array, Array, Array, Array]:
     """θ from 0 on, where everything is left, and the mean with its interval; NaN where it is undefined."""
     thetas = sorted(retention, key=float)
-    value, low, high = (
-        np.array([100.0, *(retention[theta][end] for theta in thetas)], np.float64) for end in ("value", "low", "high")
-    )
+    means = [retention[theta] for theta in thetas]
+    ends = [[100.0, *(mean.value for mean in means)], [100.0, *(mean.low for mean in means)]]
+    ends.append([100.0, *(mean.high for mean in means)])
+    value, low, high = (np.array(end, np.float64) for end in ends)
     return np.array([0.0, *map(float, thetas)]), value, low, high

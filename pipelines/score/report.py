@@ -1,16 +1,16 @@
-"""The answer for people: rows for the terminal, and a Markdown report that carries what a figure means without it.
+"""The figures for people: rows for the terminal, and a Markdown report that carries what a figure means without it.
 
-Everything comes from summary.json, so that a report can be written again without the clips.
+Everything comes from the summary, so that a report can be written again without the clips.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from vidcam.metrics.time_audit import CHANGES
-
-Summary = Mapping[str, Any]
+from vidcam.pipelines.score.options import CONTROLS
+from vidcam.pipelines.score.settings import Provenance
+from vidcam.pipelines.score.summary import Mean, MethodFigures, Pair, Sanity, Summary, TimeFigures
 
 _MOST_FAILURES = 20
 _SURE = 0.05
@@ -20,97 +20,94 @@ _ALIKE = 1.05
 
 def method_rows(summary: Summary) -> list[dict[str, str]]:
     """One row a method: what the papers' tables have, at equal area, and the area itself."""
-    return [_method_row(name, figures) for name, figures in summary["methods"].items()]
+    return [_method_row(name, figures) for name, figures in summary.methods.items()]
 
 
-def _method_row(name: str, figures: Mapping[str, Any]) -> dict[str, str]:
+def _method_row(name: str, figures: MethodFigures) -> dict[str, str]:
     row = {
         "method": name,
-        "drop %": interval(figures["average_drop"]),
-        "increase %": interval(figures["increase"]),
-        "area": number(figures["area"]["value"], 2),
-        "empty": str(figures["empty"]),
+        "drop %": interval(figures.average_drop),
+        "increase %": interval(figures.increase),
+        "area": number(figures.area.value, 2),
+        "empty": str(figures.empty),
     }
     for theta in ("0.25", "0.5", "0.75"):
-        if theta in figures.get("retention", {}):
-            row[f"kept % at θ={theta}"] = interval(figures["retention"][theta])
-    if figures.get("sink") is not None:
-        row["in the sink"] = str(figures["sink"])
+        if theta in figures.retention:
+            row[f"kept % at θ={theta}"] = interval(figures.retention[theta])
+    if figures.sink is not None:
+        row["in the sink"] = str(figures.sink)
     return row
 
 
 def curve_rows(summary: Summary) -> list[dict[str, str]]:
     """One row a method: areas under the curves; none where they were not measured."""
-    names = {
-        "retention_area": "retention %",
-        "insertion": "insertion",
-        "deletion": "deletion",
-        "frame_insertion": "insertion, frames",
-        "frame_deletion": "deletion, frames",
-    }
-    return _rows(summary, names)
+    rows = []
+    for name, figures in summary.methods.items():
+        means = {
+            "retention %": figures.retention_area,
+            "insertion": figures.insertion,
+            "deletion": figures.deletion,
+            "insertion, frames": figures.frame_insertion,
+            "deletion, frames": figures.frame_deletion,
+        }
+        cells = {title: interval(mean, 2) for title, mean in means.items() if mean is not None}
+        rows += [{"method": name, **cells}] if cells else []
+    return rows
 
 
 def place_rows(summary: Summary) -> list[dict[str, str]]:
     """One row a method: where and when, of the clips that have boxes; none without such clips."""
-    if not any(figures.get("n_with_boxes") for figures in summary["methods"].values()):
+    if not any(figures.n_with_boxes for figures in summary.methods.values()):
         return []
-    rows = _rows(summary, {"pointing": "pointing %", "energy": "energy inside", "temporal_iou": "temporal IoU"})
-    for row, figures in zip(rows, summary["methods"].values(), strict=False):
-        row |= {f"Loc({delta})": interval(mean, 2) for delta, mean in figures["localization"].items()}
-        row["n"] = str(figures["n_with_boxes"])
+    rows = []
+    for name, figures in summary.methods.items():
+        means = {"pointing %": figures.pointing, "energy inside": figures.energy, "temporal IoU": figures.temporal_iou}
+        means |= {f"Loc({delta})": mean for delta, mean in figures.localization.items()}
+        cells = {title: interval(mean, 2) for title, mean in means.items() if mean is not None}
+        rows.append({"method": name, **cells, "n": str(figures.n_with_boxes)})
     return rows
-
-
-def _rows(summary: Summary, names: Mapping[str, str]) -> list[dict[str, str]]:
-    found = []
-    for method, figures in summary["methods"].items():
-        cells = {title: interval(figures[name], 2) for name, title in names.items() if name in figures}
-        if cells:
-            found.append({"method": method, **cells})
-    return found
 
 
 def pair_rows(summary: Summary) -> list[dict[str, str]]:
     """One row a pair."""
     return [
         {
-            "a": pair["a"],
-            "b": pair["b"],
-            "win % a": number(pair["win_a"]),
-            "win % b": number(pair["win_b"]),
-            "ties %": number(pair["ties"]),
+            "a": pair.a,
+            "b": pair.b,
+            "win % a": number(pair.win_a),
+            "win % b": number(pair.win_b),
+            "ties %": number(pair.ties),
             "relative performance": _relative(pair),
-            "std of log": number(pair["log_std"], 2),
-            "post-softmax": number(pair.get("post", {}).get("relative_performance"), 2),
-            "p (Holm)": _p_value(pair["p_holm"]),
+            "std of log": number(pair.log_std, 2),
+            "post-softmax": number(None if pair.post is None else pair.post.relative_performance, 2),
+            "p (Holm)": _p_value(pair.p_holm),
         }
-        for pair in summary["pairs"]
+        for pair in summary.pairs
     ]
 
 
-def _relative(pair: Mapping[str, Any]) -> str:
+def _relative(pair: Pair) -> str:
     """With three digits that count, for a ratio may be small: '1.21 [1.17, 1.25]'."""
-    value, low, high = (pair[f"relative_performance{end}"] for end in ("", "_low", "_high"))
+    value, low, high = pair.relative_performance, pair.relative_performance_low, pair.relative_performance_high
     return "–" if value is None else f"{value:#.3g} [{low:#.3g}, {high:#.3g}]"
 
 
-def verdicts(summary: Summary) -> list[str]:
+def verdicts(pairs: Sequence[Pair]) -> list[str]:
     """What the tests tell about each pair, as sentences."""
-    return [_verdict(pair) for pair in summary["pairs"]]
+    return [_verdict(pair) for pair in pairs]
 
 
-def _verdict(pair: Mapping[str, Any]) -> str:
-    a, b, p_value, value = pair["a"], pair["b"], pair["p_holm"], pair["relative_performance"]
-    if p_value is None or value is None:
+def _verdict(pair: Pair) -> str:
+    a, b, low, high = pair.a, pair.b, pair.relative_performance_low, pair.relative_performance_high
+    if pair.p_holm is None or pair.log_mean is None or low is None or high is None:
         return f"Nothing can be told about {a} and {b}."
-    told = f"relative performance of {a} against {b} {_relative(pair)}, {_p_value(p_value, equals=True)}"
-    if pair["relative_performance_low"] > 1 / _ALIKE and pair["relative_performance_high"] < _ALIKE:
-        return f"{a} and {b} are practically alike ({told})."
-    if p_value >= _SURE:
-        return f"No difference between {a} and {b} is shown ({told})."
-    better, worse = (a, b) if pair["log_mean"] > 0 else (b, a)
-    return f"{better} keeps more of the probability than {worse} ({told})."
+    evidence = f"relative performance of {a} against {b} {_relative(pair)}, {_p_value(pair.p_holm, equals=True)}"
+    if low > 1 / _ALIKE and high < _ALIKE:
+        return f"{a} and {b} are practically alike ({evidence})."
+    if pair.p_holm >= _SURE:
+        return f"No difference between {a} and {b} is shown ({evidence})."
+    better, worse = (a, b) if pair.log_mean > 0 else (b, a)
+    return f"{better} keeps more of the probability than {worse} ({evidence})."
 
 
 def report(summary: Summary, pictures: Mapping[str, str]) -> str:
@@ -120,10 +117,11 @@ def report(summary: Summary, pictures: Mapping[str, str]) -> str:
         summary: as in summary.json.
         pictures: file name → caption, beside the report.
     """
+    *others, last = [name for name in summary.methods if name not in CONTROLS]
     parts = [
-        f"# Faithfulness of {_enumeration(summary)} on {summary['model']}",
+        f"# Faithfulness of {', '.join(others)}{' and ' * bool(others)}{last} on {summary.model}",
         _setting(summary),
-        *(_sections(summary)),
+        *_sections(summary),
         *(f"![{caption}]({name})\n\n{caption}" for name, caption in pictures.items()),
         *_failures(summary),
         _reading(summary),
@@ -131,40 +129,35 @@ def report(summary: Summary, pictures: Mapping[str, str]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _enumeration(summary: Summary) -> str:
-    methods = [name for name in summary["methods"] if name not in ("random", "centre")]
-    return ", ".join(methods[:-1]) + f" and {methods[-1]}" if len(methods) > 1 else methods[0]
-
-
 def _setting(summary: Summary) -> str:
-    accuracy = summary["accuracy"]
+    accuracy = summary.accuracy
     lines = {
-        "model": f"{summary['model']}; weights: {summary['weights']}",
-        "layer": summary["layer"],
-        "fill": f"{summary['fill']} (what hidden pixels become)",
-        "clips": f"n = {summary['n']} scored of {summary['clips']}; {summary['failed']} failed, {summary['left_out']} "
-        f"left out; {summary['groups']} groups",
-        "top class is the label": f"{accuracy['value']:.1%} of {accuracy['known']} clips whose label the model knows"
-        if accuracy["known"]
-        else "no label was given that the model knows",
-        "intervals": summary["interval"],
-        "test": summary["test"],
-        "seed, batch size": f"{summary['seed']}, {summary['batch_size']}",
-        "versions": _versions(summary["made_with"]),
-        "command": f"`{summary['command']}`" if summary["command"] else "from Python",
+        "model": f"{summary.model}; weights: {summary.weights}",
+        "layer": summary.layer,
+        "fill": f"{summary.fill} (what hidden pixels become)",
+        "clips": f"n = {summary.n} scored of {summary.clips}; {summary.failed} failed, {summary.left_out} "
+        f"left out; {summary.groups} groups",
+        "top class is the label": "no label was given that the model knows"
+        if accuracy.value is None
+        else f"{accuracy.value:.1%} of {accuracy.known} clips whose label the model knows",
+        "intervals": summary.interval,
+        "test": summary.test,
+        "seed, batch size": f"{summary.seed}, {summary.batch_size}",
+        "versions": _versions(summary.made_with),
+        "command": f"`{summary.command}`" if summary.command else "from Python",
     }
     return table([{"": name, "value": value} for name, value in lines.items()])
 
 
-def _versions(makers: Sequence[Mapping[str, Any]]) -> str:
+def _versions(made_with: Sequence[Provenance]) -> str:
     """What scored the clips; of several, from which clip on each did, and what that may mean."""
-    told = []
-    for maker in makers:
-        named = ", ".join(f"{name} {maker[name]}" for name in ("vidcam", "torch", "numpy", "av"))
-        told.append(f"{named}; {maker['device']}")
-    if len(told) == 1:
-        return told[0]
-    parts = [f"from clip {maker.get('from_clip', 0)} on: {text}" for maker, text in zip(makers, told, strict=True)]
+    texts = [
+        ", ".join(f"{name} {version}" for name, version in made.versions.items()) + f"; {made.device}"
+        for made in made_with
+    ]
+    if len(texts) == 1:
+        return texts[0]
+    parts = [f"from clip {made.from_clip} on: {text}" for made, text in zip(made_with, texts, strict=True)]
     return ". ".join(parts) + ". **Not all clips were scored by the same versions: last digits may differ.**"
 
 
@@ -174,42 +167,39 @@ def _sections(summary: Summary) -> Iterator[str]:
         yield "## Areas under curves\n\n" + table(rows)
     if rows := place_rows(summary):
         yield "## Where and when\n\n" + table(rows)
-    if summary["pairs"]:
-        yield "## Pairs\n\n" + table(pair_rows(summary)) + "\n\n" + "\n".join(f"* {line}" for line in verdicts(summary))
-    if summary["time"]:
-        yield "## Does the model use motion?\n\n" + _time(summary["time"])
-    if summary.get("sanity"):
-        yield "## Sanity checks\n\n" + sanity_text(summary["sanity"])
-    if summary.get("worst"):
-        lines = [f"{place}. {path}" for place, path in enumerate(summary["worst"], start=1)]
+    if summary.pairs:
+        lines = [f"* {line}" for line in verdicts(summary.pairs)]
+        yield "## Pairs\n\n" + table(pair_rows(summary)) + "\n\n" + "\n".join(lines)
+    if summary.time:
+        yield "## Does the model use motion?\n\n" + _time(summary.time)
+    if summary.sanity:
+        yield "## Sanity checks\n\n" + sanity_text(summary.sanity)
+    if summary.worst:
+        lines = [f"{place}. {path}" for place, path in enumerate(summary.worst, start=1)]
         yield "## Worst clips, by mean drop over the methods\n\n" + "\n".join(lines)
 
 
-def _time(time: Mapping[str, Any]) -> str:
+def _time(time: TimeFigures) -> str:
+    first = {"frames": "as they are", "mean probability": interval(time.probability["original"], 3), "left of it %": ""}
     rows = [
         {
             "frames": change,
-            "mean probability": interval(time["probability"][change], 3),
-            "left of it %": interval(time["left_percent"][change]),
+            "mean probability": interval(time.probability[change], 3),
+            "left of it %": interval(time.left_percent[change]),
         }
         for change in CHANGES
     ]
-    first = {
-        "frames": "as they are",
-        "mean probability": interval(time["probability"]["original"], 3),
-        "left of it %": "",
-    }
     return table([first, *rows])
 
 
-def sanity_text(sanity: Mapping[str, Any]) -> str:
+def sanity_text(sanity: Sanity) -> str:
     """Correlation with the maps of randomised weights, from the last layer to the first."""
-    if not sanity["layers"]:
+    if not sanity.layers:
         return "The model has no weights that could be drawn anew."
     rows = []
-    for scheme in ("cascading", "independent"):
-        for method, found in sanity[scheme].items():
-            cells = zip(sanity["layers"], found["correlation"], found["ssim"], found["empty"], strict=True)
+    for scheme, methods in (("cascading", sanity.cascading), ("independent", sanity.independent)):
+        for method, figures in methods.items():
+            cells = zip(sanity.layers, figures.correlation, figures.ssim, figures.empty, strict=True)
             for layer, correlation, likeness, empty in cells:
                 rows.append(
                     {
@@ -221,13 +211,13 @@ def sanity_text(sanity: Mapping[str, Any]) -> str:
                         "empty": str(empty),
                     }
                 )
-    return f"Of {len(sanity['clips'])} clips; 1 would be a map that does not depend on these weights.\n\n" + table(rows)
+    return f"Of {len(sanity.clips)} clips; 1 would be a map that does not depend on these weights.\n\n" + table(rows)
 
 
 def _failures(summary: Summary) -> Iterator[str]:
-    failures: Sequence[Mapping[str, str]] = summary["failures"]
+    failures = summary.failures
     if failures:
-        lines = [f"* {failure['path']}: {failure['reason']}" for failure in failures[:_MOST_FAILURES]]
+        lines = [f"* {failure.path}: {failure.reason}" for failure in failures[:_MOST_FAILURES]]
         more = len(failures) - _MOST_FAILURES
         yield "## Clips that failed\n\n" + "\n".join(lines + [f"* and {more} more, in scores.csv"] * (more > 0))
 
@@ -241,7 +231,7 @@ def _reading(summary: Summary) -> str:
         "* In the sink: maps whose maximum lies in a cell that is loud on any clip, a flat grey one too; such a map is "
         "wrong, however plausible it looks.\n"
         "* `random` is the first method's own map with its cells in another order.\n"
-        f"* All of it is about {summary['model']} at {summary['layer']} with the fill {summary['fill']}; another fill "
+        f"* All of it is about {summary.model} at {summary.layer} with the fill {summary.fill}; another fill "
         "can turn an order round."
     )
 
@@ -253,11 +243,11 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def interval(mean: Mapping[str, float | None], digits: int = 1) -> str:
+def interval(mean: Mean, digits: int = 1) -> str:
     """'61.0 [55.2, 66.1]', or a dash where it is undefined."""
-    if mean["value"] is None:
+    if mean.value is None:
         return "–"
-    return f"{number(mean['value'], digits)} [{number(mean['low'], digits)}, {number(mean['high'], digits)}]"
+    return f"{number(mean.value, digits)} [{number(mean.low, digits)}, {number(mean.high, digits)}]"
 
 
 def number(value: float | None, digits: int = 1) -> str:

@@ -1,35 +1,28 @@
-"""From the log probabilities of a clip's versions to the numbers of its rows: no model, no tensors, no files."""
+"""From the log probabilities of the perturbed clips to the numbers of its rows: no model, no tensors, no files."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.maps import Floats
-from vidcam.metrics.area import area
-from vidcam.metrics.drop import drop
-from vidcam.metrics.energy import energy
-from vidcam.metrics.increase import increase
+from vidcam.metrics.faithfulness import coverage, drop, increase
 from vidcam.metrics.insertion_deletion import SHARES, curve_area, frame_shares
-from vidcam.metrics.localization import DELTAS, localization
-from vidcam.metrics.pointing import pointing
+from vidcam.metrics.localization import DELTAS, energy, localization, pointing
 from vidcam.metrics.retention import GRID_THETAS, area_under, retention, tied_share
 from vidcam.metrics.temporal_iou import course, temporal_iou
 from vidcam.metrics.time_audit import CHANGES
 from vidcam.pipelines.score.clips import Entry
-from vidcam.pipelines.score.columns import FAILED, SCORED
+from vidcam.pipelines.score.columns import FAILED, SCORED, Row
 from vidcam.pipelines.score.forwards import Key
-from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.perturbations import ScoredMap
+from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.samples import Failure
 from vidcam.results.explanation import Explanation, Sink, peaks_in_sink
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +83,21 @@ def map_row(
     facts: Facts,
     scored: ScoredMap,
     logs: Mapping[Key, float],
-    options: ScoreOptions,
+    request: ScoreRequest,
     inside: NDArray[np.bool_] | None,
 ) -> Row:
     """One row: a clip, and a method's or a control's map; `inside` is where its boxes are, (T, H, W)."""
-    measures = options.chosen_measures
+    measures = request.measures
     curves = _Curves(facts, scored, logs)
     row = facts.row() | {"method": scored.name, "status": SCORED} | _faithfulness(facts, scored, logs)
     if {"retention", "curve"} & set(measures):
-        row |= curves.retention(options.thetas)
+        row |= curves.retention(request.thetas)
     if "curve" in measures:
         row |= curves.whole_curve()
     if "insertion-deletion" in measures:
         row |= curves.insertion_deletion()
-    if scored.told is not None and inside is not None:
-        row |= localization_row(scored.told, inside)
+    if scored.label_map is not None and inside is not None:
+        row |= localization_row(scored.label_map, inside)
     if "time" in measures:
         row |= {f"probability_{change}": math.exp(logs[change,]) for change in CHANGES}
         row["evidence"] = " ".join(f"{value:.6g}" for value in course(scored.heat[None])[0])
@@ -114,7 +107,7 @@ def map_row(
 def _faithfulness(facts: Facts, scored: ScoredMap, logs: Mapping[Key, float]) -> Row:
     original, masked = np.array([facts.log_probability]), np.array([logs[scored.name, "masked"]])
     return {
-        "area": area(scored.heat),
+        "area": coverage(scored.heat),
         "empty": scored.is_empty,
         "log_masked": float(masked[0]),
         "masked_probability": float(np.exp(masked[0])),
@@ -170,7 +163,7 @@ class _Curves:
 
 
 def localization_row(heat: Floats, inside: NDArray[np.bool_]) -> Row:
-    """How well a map (T, H, W) of the tube's class fits its region; temporal IoU where the action has an interval."""
+    """How well a map (T, H, W) of the label's class fits its region; temporal IoU where the action has an interval."""
     one, where = heat[None], inside[None]
     row: Row = {f"loc_{delta:g}": float(localization(one, where, delta)[0]) for delta in DELTAS}
     acting = np.asarray(where.any(axis=(2, 3)))
@@ -178,12 +171,26 @@ def localization_row(heat: Floats, inside: NDArray[np.bool_]) -> Row:
     return row if acting.all() else row | {"temporal_iou": float(temporal_iou(one, acting)[0])}
 
 
-def sink_flag(explanation: Explanation, method: str, sink: Sink | None) -> Row:
-    """Whether the map peaks in a cell that is loud on any clip."""
-    return {} if sink is None else {"sink": bool(peaks_in_sink(explanation.volumes[method], sink)[0])}
+def explanation_row(method: str, explanation: Explanation, post: Explanation | None, sink: Sink | None) -> Row:
+    """What the original forward pass says about a method's map; nothing about a control's.
+
+    Args:
+        method: name of the row.
+        explanation: of the predicted class.
+        post: of its probability's gradient; None where it was not asked for.
+        sink: the cells that are loud on any clip; None where there are none.
+    """
+    if method not in explanation.volumes:
+        return {}
+    row = _alpha_row(explanation, method)
+    if post is not None:
+        row["empty_post"] = not bool((post.volumes[method] > 0).any())
+    if sink is not None:
+        row["sink"] = bool(peaks_in_sink(explanation.volumes[method], sink)[0])
+    return row
 
 
-def alpha_row(explanation: Explanation, method: str) -> Row:
+def _alpha_row(explanation: Explanation, method: str) -> Row:
     """The distribution of α and of ΣA·g, for the method that weighs by them (EQ 3.3–3.4)."""
     audit = explanation.alpha.get(method)
     if audit is None:

@@ -7,8 +7,6 @@ from all of them (the CSV, the summary, plots, a report) is made again from the 
 from __future__ import annotations
 
 import csv
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -16,47 +14,46 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vidcam.cam.methods import canonical_methods
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.errors import VidcamError
 from vidcam.models.model import Model
-from vidcam.models.registry import load_model
-from vidcam.pipelines.forward import default_batch, reshape_of, target_layers, torch_errors
+from vidcam.models.registry import load_model, model_names
+from vidcam.pipelines.forward import torch_errors
 from vidcam.pipelines.prepare import prepare
 from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import ClipSet, read_clips
-from vidcam.pipelines.score.columns import as_cell, score_columns
-from vidcam.pipelines.score.content import require_unchanged
-from vidcam.pipelines.score.options import CONTROLS, ScoreOptions
+from vidcam.pipelines.score.columns import Columns, Row, as_cell, score_columns
+from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.plots import draw_plots
 from vidcam.pipelines.score.report import report
-from vidcam.pipelines.score.request import ScoreRequest
-from vidcam.pipelines.score.rows import Row, failed_row
+from vidcam.pipelines.score.request import ScoreRequest, resolve
+from vidcam.pipelines.score.rows import failed_row
 from vidcam.pipelines.score.samples import Failure, Sample, failure, load_sample
 from vidcam.pipelines.score.sanity import sanity
-from vidcam.pipelines.score.settings import MAKERS, maker_of, stated_batch_size
-from vidcam.pipelines.score.store import PICTURES, Parts, open_parts
-from vidcam.pipelines.score.summary import summarise
+from vidcam.pipelines.score.settings import Choices, Settings, choices_of, provenance_of, settings_of, stated_batch_size
+from vidcam.pipelines.score.store import PICTURES, ResultStore, open_store, require_usable
+from vidcam.pipelines.score.summarise import summarise
+from vidcam.pipelines.score.summary import Sanity, Summary
 from vidcam.pipelines.score.table import ScoreTable, score_table
 from vidcam.pipelines.score.worst import clear_worst, render_worst, worst_clips
-from vidcam.spec import MeanCube
 from vidcam.system.atomic import atomic_write
+from vidcam.system.json_files import read_json, write_json
 from vidcam.system.progress import Progress, silent
 from vidcam.system.threads import map_ahead
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredClips:
-    """What `score_clips` made.
+    """The result of `score_clips`.
 
     Attributes:
-        summary: what stands in summary.json.
+        summary: every figure, as in summary.json.
         table: every number of every clip.
         paths: the files, the summary last.
-        forwards: masked clips that the model was shown in this run, and original ones.
+        forwards: perturbed clips that the model was shown in this run, and original ones.
     """
 
-    summary: dict[str, Any]
+    summary: Summary
     table: ScoreTable = field(repr=False)
     paths: tuple[Path, ...]
     forwards: tuple[int, int]
@@ -64,7 +61,7 @@ class ScoredClips:
     @property
     def failed(self) -> int:
         """Clips that could not be scored."""
-        return int(self.summary["failed"])
+        return self.summary.failed
 
 
 def score_clips(
@@ -82,6 +79,8 @@ def score_clips(
 ) -> ScoredClips:
     """Score a set of clips; what an earlier run with the same settings has scored in that folder is not done again.
 
+    The set and the folder are checked before a model is loaded or fetched.
+
     Args:
         clips: a folder, a manifest (.csv, .jsonl, .parquet), or an iterable of paths and of mappings with `path`,
             `start`, `label`, `group`, `boxes`.
@@ -91,7 +90,7 @@ def score_clips(
         weights: likewise, as `load_model` takes them.
         labels: likewise.
         mean_cube: likewise.
-        options: what is asked.
+        options: how they are scored.
         command: how this was called, for the report.
         progress: called as work goes on.
 
@@ -99,83 +98,70 @@ def score_clips(
         InputError: the set, a name or an option cannot be used, or the folder holds scores of other settings.
         RunError: writing failed; run again to go on.
     """
-    folder, asked = Path(out), options or ScoreOptions()
-    found = read_clips(clips, out=folder)
+    folder, options = Path(out), options or ScoreOptions()
+    clip_set = read_clips(clips, out=folder)
+    name = model.spec.name if isinstance(model, Model) else model if model in model_names() else None
+    choices = choices_of(options, clip_set, model=name)
+    require_usable(folder, choices, overwrite=options.overwrite)
     if not isinstance(model, Model):
         model = load_model(model, device=device, weights=weights, labels=labels, mean_cube=mean_cube, progress=progress)
-    return _Run(model, asked, found, folder, command=command, progress=progress).run()
+    request = resolve(model, options, None if options.overwrite else stated_batch_size(folder))
+    return _Run(model, request, choices, clip_set, folder, command=command, progress=progress).run()
 
 
 class _Run:
     """One run over a set."""
 
     def __init__(
-        self, model: Model, options: ScoreOptions, clips: ClipSet, out: Path, *, command: str, progress: Progress
+        self,
+        model: Model,
+        request: ScoreRequest,
+        choices: Choices,
+        clips: ClipSet,
+        out: Path,
+        *,
+        command: str,
+        progress: Progress,
     ) -> None:
-        self._model, self._options, self._clips, self._out = model, options, clips, out
+        self._model, self._clips, self._out = model, clips, out
         self._command, self._progress = command, progress
-        self._request = _request(model, options, None if options.overwrite else stated_batch_size(out))
-        self._ready = prepare(model, self._request.layers, precision=options.precision)  # before anything is written
-        self._request = replace(self._request, references=self._ready.neutral.activations)
-        self._columns = score_columns(options.chosen_measures, options.thetas)
+        self._ready = prepare(model, request.layers, precision=request.precision)  # before anything is written
+        self._request = replace(request, references=self._ready.neutral.activations)
+        self._settings = settings_of(choices, request, model, self._ready.forward)
+        self._columns = score_columns(request.measures, request.thetas)
         self._scorer: ClipScorer | None = None
 
     def run(self) -> ScoredClips:
-        """Score what is left, then answer from everything."""
-        settings = self._settings()
-        with open_parts(self._out, settings, self._columns, overwrite=self._options.overwrite) as parts:
-            require_unchanged(parts, self._clips.entries)
-            again = parts.failed() if self._options.retry_failed else {}
-            works = bool(again) or parts.done < len(self._clips.entries)
-            makers = parts.note_makers(maker_of(self._model) if works else None) or [maker_of(self._model)]
-            if works:
-                self._score(parts, again)
-            return self._answer(parts, settings | {MAKERS: makers})
+        """Score what is left, then sum up everything."""
+        with open_store(self._out, self._settings, self._columns, overwrite=self._request.overwrite) as store:
+            store.require_unchanged(self._clips.entries)
+            again = store.failed() if self._request.retry_failed else {}
+            if again or store.done < len(self._clips.entries):
+                store.note_provenance(provenance_of(self._model))
+                self._score(store, again)
+            made_with = store.made_with or (provenance_of(self._model),)
+            return self._sum_up(store, replace(self._settings, made_with=made_with))
 
-    def _settings(self) -> dict[str, Any]:
-        """Everything that changes a number, under the names of the options."""
-        options, request = self._options, self._request
-        return {
-            "schema": 1,
-            "model": self._model.spec.name,
-            "weights": self._model.weights,
-            "labels": _labels_digest(self._model),
-            "mean_cube": _cube_digest(self._model),
-            "layer": list(request.layers),
-            "fusion": request.fusion,
-            "methods": list(request.methods),
-            "measures": list(options.chosen_measures),
-            "controls": options.controls,
-            "fill": options.fill,
-            "lambda": options.lam,
-            "batch_size": request.batch_size,
-            "forward": self._ready.forward.entry(),
-            "seed": options.seed,
-            "min_confidence": options.min_confidence,
-            "correct_only": options.correct_only,
-            "clips": f"{len(self._clips.entries)} (sha256 {self._clips.digest[:16]})",
-        }
-
-    def _score(self, parts: Parts, again: Mapping[Path, Sequence[int]]) -> None:
+    def _score(self, store: ResultStore, again: Mapping[Path, Sequence[int]]) -> None:
         """Try the clips of `again` once more, part by part, then go on behind the last part."""
-        request = replace(self._request, batch_size=parts.last_batch_size or self._request.batch_size)
+        request = replace(self._request, batch_size=store.last_batch_size or self._request.batch_size)
         model = self._ready.model
-        scorer = self._scorer = ClipScorer(model, request, self._options, self._ready.neutral.sink)
+        scorer = self._scorer = ClipScorer(model, request, self._ready.neutral.sink)
         entries = self._clips.entries
-        chosen = [entries[clip] for clips in again.values() for clip in clips] + list(entries[parts.done :])
+        chosen = [entries[clip] for clips in again.values() for clip in clips] + list(entries[store.done :])
         load = partial(load_sample, spec=self._model.spec)
         try:
-            ahead = map_ahead(load, chosen, workers=self._options.workers)
+            ahead = map_ahead(load, chosen, workers=request.workers)
             with Undo() as undo, undo, closing(ahead) as ready:
                 preserve_model(model.module, undo)
                 for path, clips in again.items():
-                    parts.replace(path, {clip: self._rows(scorer, next(ready)) for clip in clips})
+                    store.replace(path, {clip: self._rows(scorer, next(ready)) for clip in clips})
                     self._progress("scoring failed clips again", clips[-1] + 1, len(entries))
                 for sample in ready:
-                    parts.add(self._rows(scorer, sample))
-                    self._progress("scoring clips", parts.done, len(entries))
+                    store.add(self._rows(scorer, sample))
+                    self._progress("scoring clips", store.done, len(entries))
         finally:  # also when interrupted: what is scored is kept
-            parts.flush()
+            store.flush()
 
     def _rows(self, scorer: ClipScorer, sample: Sample | Failure) -> list[Row]:
         if isinstance(sample, Failure):
@@ -186,92 +172,52 @@ class _Run:
         except VidcamError as exc:
             return [failed_row(failure(sample.entry, exc))]
 
-    def _answer(self, parts: Parts, settings: Mapping[str, Any]) -> ScoredClips:
+    def _sum_up(self, store: ResultStore, settings: Settings) -> ScoredClips:
         self._progress("writing the table", 0, None)
-        methods = (*self._request.methods, *(CONTROLS if self._options.controls else ()))
-        table = score_table(parts, self._columns, methods)
-        summary = self._head(settings) | summarise(table, seed=self._options.seed)
-        with atomic_write(self._out / "scores.csv", sync=True) as path:
-            _write_csv(path, list(self._columns), parts.rows())
-        summary["sanity"] = self._sanity()
-        summary["worst"] = self._worst(table)
+        table = score_table(store, self._columns, self._request.row_names)
+        _write_csv(self._out / "scores.csv", self._columns, store.rows())
+        summary = summarise(
+            table,
+            settings,
+            command=self._command,
+            unread=self._clips.unread,
+            sanity=self._sanity(),
+            worst=self._worst(table),
+        )
         pictures = draw_plots(self._out, table, summary)
-        for name in set(PICTURES) - set(pictures):  # of an earlier answer
+        for name in set(PICTURES) - set(pictures):  # of an earlier run
             (self._out / name).unlink(missing_ok=True)
         with atomic_write(self._out / "report.md", sync=True) as path:
             path.write_text(report(summary, pictures), "utf-8")
-        with atomic_write(self._out / "summary.json", sync=True) as path:
-            path.write_text(json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+        write_json(self._out / "summary.json", summary, sync=True)
         names = ("scores.csv", *pictures, "report.md", "summary.json")
         scorer = self._scorer
         forwards = (scorer.forwards.forwards, scorer.originals) if scorer else (0, 0)
         return ScoredClips(summary, table, tuple(self._out / name for name in names), forwards)
 
-    def _sanity(self) -> dict[str, Any] | None:
+    def _sanity(self) -> Sanity | None:
         """Made once for a number of clips, then read again; anew where failed clips were tried again."""
-        options, stated = self._options, self._out / "scores" / "sanity.json"
-        if not options.sanity:
+        request, path = self._request, self._out / "scores" / "sanity.json"
+        if not request.sanity:
             return None
-        if stated.exists() and not options.retry_failed:
-            former: dict[str, Any] = json.loads(stated.read_text("utf-8"))
-            if former["asked"] == options.sanity:
+        if path.exists() and not request.retry_failed:
+            former = read_json(path, Sanity)
+            if former.asked == request.sanity:
                 return former
-        entries = self._clips.entries
-        found = {"asked": options.sanity} | sanity(
-            self._model, self._request, entries, count=options.sanity, seed=options.seed, progress=self._progress
-        )
-        with atomic_write(stated, sync=True) as path:
-            path.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", "utf-8")
-        return found
+        checks = sanity(self._model, request, self._clips.entries, progress=self._progress)
+        write_json(path, checks, sync=True)
+        return checks
 
-    def _worst(self, table: ScoreTable) -> list[str]:
-        chosen = worst_clips(table, self._options.render_worst)
-        clear_worst(self._out / "worst")  # of an earlier answer
+    def _worst(self, table: ScoreTable) -> tuple[str, ...]:
+        chosen, folder = worst_clips(table, self._request.render_worst), self._out / "worst"
+        clear_worst(folder)  # of an earlier run
         if not chosen:
-            return []
-        return render_worst(
-            self._model, chosen, self._clips, self._out / "worst", options=self._options, progress=self._progress
-        )
-
-    def _head(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            **settings,
-            "layer": " + ".join(self._request.layers),
-            "clips": len(self._clips.entries),
-            "unread_columns": list(self._clips.unread),
-            "command": self._command,
-            "versions": {name: settings[MAKERS][-1][name] for name in ("vidcam", "torch", "numpy", "av")},
-            "device": settings[MAKERS][-1]["device"],
-        }
+            return ()
+        return render_worst(self._model, chosen, self._clips, folder, request=self._request, progress=self._progress)
 
 
-def _request(model: Model, options: ScoreOptions, stated: int | None) -> ScoreRequest:
-    """What is asked; the automatic batch size is chosen once, and is what a folder that is gone on with states."""
-    layers, _ = target_layers(model, options.layers)
-    methods = canonical_methods(options.methods)
-    return ScoreRequest(
-        methods=methods,
-        lam=options.lam,
-        layers=layers,
-        reshape=reshape_of(model.spec),
-        activation=model.spec.activation,
-        fusion=options.fusion,
-        fill=options.fill,
-        batch_size=options.batch_size or stated or default_batch(model),
-    )
-
-
-def _labels_digest(model: Model) -> str:
-    return f"{len(model.labels)} (sha256 {hashlib.sha256(json.dumps(model.labels).encode()).hexdigest()[:16]})"
-
-
-def _cube_digest(model: Model) -> str | None:
-    mean = model.spec.scaling.mean
-    return f"sha256 {hashlib.sha256(mean.values.tobytes()).hexdigest()[:16]}" if isinstance(mean, MeanCube) else None
-
-
-def _write_csv(path: Path, columns: list[str], rows: Iterator[dict[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+def _write_csv(path: Path, columns: Columns, rows: Iterator[Row]) -> None:
+    with atomic_write(path, sync=True) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([as_cell(row[name]) for name in columns] for row in rows)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidcam.errors import VidcamError
-from vidcam.pipelines.score.boxes import read_tubes, region
+from vidcam.pipelines.score.boxes import read_box_tracks, region
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.windows import window_tensors
 from vidcam.sampling import Window, central_start, plan_windows
@@ -75,7 +75,7 @@ def _sample(entry: Entry, reader: VideoReader, spec: ModelSpec) -> Sample:
     tensor = next(window_tensors(reader, (window,), spec, geometry))
     inside = None
     if entry.boxes:
-        inside = region(read_tubes(entry.boxes), reader.info.pts_seconds, window.times, geometry)
+        inside = region(read_box_tracks(entry.boxes), reader.info.pts_seconds, window.times, geometry)
     warnings = tuple(one_line(note) for note in dict.fromkeys((*reader.info.notes, *reader.notes)))
     seen = inside if inside is not None and inside.any() else None
     return Sample(entry, tensor, window.start_seconds, seen, warnings, source_mark(entry.source))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from itertools import islice
+from typing import Literal
 
 import numpy as np
 from torch import Tensor
@@ -24,6 +25,7 @@ from vidcam.pipelines.prepare import look_at_grey
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.samples import Sample, load_sample
+from vidcam.pipelines.score.summary import Sanity, SanityFigures
 from vidcam.results.explanation import Explanation
 from vidcam.system.progress import Progress
 
@@ -31,59 +33,54 @@ STAGES = 10
 """Layers of a deep network are drawn in at most so many steps, evenly spread."""
 
 Scheme = Literal["cascading", "independent"]
+_Pair = tuple[Explanation | None, Explanation | None]
+"""Of one clip: the maps of the trained model, and those of the randomised one."""
 
 
-def sanity(
-    model: Model, request: ScoreRequest, entries: Sequence[Entry], *, count: int, seed: int, progress: Progress
-) -> dict[str, Any]:
+def sanity(model: Model, request: ScoreRequest, entries: Sequence[Entry], *, progress: Progress) -> Sanity:
     """Rank correlation and SSIM of maps with those of randomised models, mean over clips.
 
     Args:
         model: left as it was.
-        request: methods and layers.
-        entries: of the set; the first `count` that can be read are taken.
-        count: clips.
-        seed: of the new weights.
+        request: methods, layers, how many clips, and the seed of the new weights.
+        entries: of the set; the first ones that can be read are taken.
         progress: told of each stage.
-
-    Returns:
-        {"clips": names, "layers": names, the last first, "cascading": {method: {"correlation": […], "ssim": […],
-        "empty": […]}}, "independent": …}
     """
-    samples = list(_readable(entries, model, count))
+    samples = list(islice(_readable(entries, model), request.sanity))
     names = weighted_layers(model.module)
     stages = [names[index] for index in _spread(len(names))]
     learned = replace(request, references=_references(model, request))
     originals = [_explained(model, learned, sample, None) for sample in samples]
-    found: dict[str, Any] = {"clips": [sample.entry.name for sample in samples], "layers": stages}
-    for done, scheme in enumerate(("cascading", "independent")):
-        compared = []
-        for place, stage in enumerate(stages):
+
+    def compared(scheme: Scheme) -> dict[str, SanityFigures]:
+        pairs = []
+        for place, stage in enumerate(stages, start=1):
             drawn = names[names.index(stage) :] if scheme == "cascading" else (stage,)
             with Undo() as undo, undo:
-                randomise(model.module, drawn, undo, seed=seed)
-                asked = replace(request, references=_references(model, request))
-                pairs = [
-                    (original, _explained(model, asked, sample, original))
-                    for original, sample in zip(originals, samples, strict=True)
+                randomise(model.module, drawn, undo, seed=request.seed)
+                changed = replace(request, references=_references(model, request))
+                others = [
+                    _explained(model, changed, sample, original)
+                    for sample, original in zip(samples, originals, strict=True)
                 ]
-            compared.append({method: _alike(pairs, method) for method in request.methods})
-            progress("checking with random weights", done * len(stages) + place + 1, 2 * len(stages))
-        found[scheme] = {
-            method: {name: [stage[method][name] for stage in compared] for name in ("correlation", "ssim", "empty")}
-            for method in request.methods
-        }
-    return found
+            pairs.append(list(zip(originals, others, strict=True)))
+            before = 0 if scheme == "cascading" else len(stages)
+            progress("checking with random weights", before + place, 2 * len(stages))
+        return {method: _figures(pairs, method) for method in request.methods}
+
+    return Sanity(
+        asked=request.sanity,
+        clips=tuple(sample.entry.name for sample in samples),
+        layers=tuple(stages),
+        cascading=compared("cascading"),
+        independent=compared("independent"),
+    )
 
 
-def _readable(entries: Sequence[Entry], model: Model, count: int) -> Iterator[Sample]:
-    left = count
+def _readable(entries: Sequence[Entry], model: Model) -> Iterator[Sample]:
     for entry in entries:
-        if not left:
-            return
         sample = load_sample(entry, model.spec)
         if isinstance(sample, Sample):
-            left -= 1
             yield sample
 
 
@@ -111,8 +108,18 @@ def _references(model: Model, request: ScoreRequest) -> Mapping[str, Tensor]:
         return {}
 
 
-def _alike(pairs: Sequence[tuple[Explanation | None, Explanation | None]], method: str) -> dict[str, Any]:
-    """Means over the clips where both maps say something; how many do not."""
+def _figures(stages: Sequence[Sequence[_Pair]], method: str) -> SanityFigures:
+    """One method's figures, one entry a stage."""
+    figures = [_alike(pairs, method) for pairs in stages]
+    return SanityFigures(
+        correlation=[correlation for correlation, _, _ in figures],
+        ssim=[likeness for _, likeness, _ in figures],
+        empty=[empty for _, _, empty in figures],
+    )
+
+
+def _alike(pairs: Sequence[_Pair], method: str) -> tuple[float | None, float | None, int]:
+    """Rank correlation and SSIM, means over the clips where both maps say something; how many do not."""
     correlations, likenesses, empty = [], [], 0
     for one, other in pairs:
         if one is None or other is None or one.empty[method][0] or other.empty[method][0]:
@@ -120,7 +127,7 @@ def _alike(pairs: Sequence[tuple[Explanation | None, Explanation | None]], metho
             continue
         correlations.append(rank_correlation(one.volumes[method][0], other.volumes[method][0]))
         likenesses.append(ssim(one.heat(method)[0], other.heat(method)[0]))
-    return {"correlation": _mean(correlations), "ssim": _mean(likenesses), "empty": empty}
+    return _mean(correlations), _mean(likenesses), empty
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -1,17 +1,21 @@
-"""What is scored so far: Parquet parts in OUT/scores, each whole or not there, and the settings they were made with.
+"""The rows that are scored so far: Parquet parts in OUT/scores, each complete, and the settings they were made with.
 
-A part holds the rows of clips [first, last) of the set and is named after them. Parts follow each other without a gap,
-so a run that was ended by anything goes on behind the last one; what is lost is the part in the making. Other settings
-are refused: rows that were made differently do not belong in one table.
+A part holds the rows of clips [first, last) of the set and is named after them. Parts follow each other without a gap:
+an interrupted run resumes after the last complete part. Other settings are refused: rows that were made differently do
+not belong in one table.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
@@ -21,9 +25,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vidcam.errors import OutputError
-from vidcam.pipelines.score.columns import FAILED, UNSEEN, Columns
-from vidcam.pipelines.score.settings import MAKERS, Maker, read_settings, require_same, write_settings
+from vidcam.pipelines.score.clips import Entry
+from vidcam.pipelines.score.columns import FAILED, UNSEEN, Columns, Row
+from vidcam.pipelines.score.settings import Choices, Provenance, Settings, read_settings, require_same
 from vidcam.system.atomic import HIDDEN_ENDING, atomic_write
+from vidcam.system.fingerprint import source_mark
+from vidcam.system.json_files import write_json
 from vidcam.system.signals import defer_signals
 
 CLIPS_A_PART, SECONDS_A_PART = 16, 20.0
@@ -36,16 +43,18 @@ RESULTS = ("scores.csv", "summary.json", "report.md", *PICTURES, "worst")
 
 _NAME = re.compile(r"part-(\d{8})-(\d{8})\.parquet")
 
-Row = Mapping[str, Any]
 
+class ResultStore:
+    """The rows of one run; `open_store` opens it.
 
-class Parts:
-    """The parts of one run; `open_parts` opens them."""
+    Attributes:
+        done: clips that are filed.
+    """
 
     def __init__(self, folder: Path, columns: Columns) -> None:
         self._folder = folder
         self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in {**columns, **UNSEEN}.items()])
-        self._rows: list[Row] = []
+        self._rows: list[Mapping[str, Any]] = []
         self.done = _contiguous(folder)
         self._first = self.done
         self._since = time.monotonic()
@@ -64,12 +73,12 @@ class Parts:
             self._write(self._folder / f"part-{self._first:08}-{self.done:08}.parquet", self._rows)
         self._rows, self._first, self._since = [], self.done, time.monotonic()
 
-    def _write(self, path: Path, rows: Sequence[Row]) -> None:
+    def _write(self, path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         table = pa.Table.from_pylist(rows, schema=self._schema)
         with atomic_write(path, sync=True) as unfinished:
             pq.write_table(table, unfinished)
 
-    def rows(self) -> Iterator[dict[str, Any]]:
+    def rows(self) -> Iterator[Row]:
         """Every row that is written, in order, a part at a time."""
         for path in _parts(self._folder):
             yield from _read_part(path).to_pylist()
@@ -78,7 +87,23 @@ class Parts:
         """Some columns of all that is written, in order, a part at a time."""
         return (_read_part(path, names) for path in _parts(self._folder))
 
-    def contents(self) -> Iterator[tuple[int, str]]:
+    def require_unchanged(self, entries: Sequence[Entry]) -> None:
+        """Refuse a set of which a file is not the one that was scored; one that is gone is not looked for.
+
+        Raises:
+            OutputError: the first such file.
+        """
+        mark = lru_cache(maxsize=4096)(source_mark)  # windows of one video are many clips
+        for clip, content in self._contents():
+            now = mark(entries[clip].source)
+            if now and now != content:
+                raise OutputError(
+                    f"{entries[clip].name} is not the file that was scored: its content has changed, expected the "
+                    f"same clips to go on; put it back, choose another folder with -o, or pass --overwrite to begin "
+                    f"anew"
+                )
+
+    def _contents(self) -> Iterator[tuple[int, str]]:
         """Of each clip that could be read, its place in the set and the mark of its file."""
         last = -1
         for part in self.tables(("clip", "content")):
@@ -103,19 +128,21 @@ class Parts:
         former = groupby(_read_part(path).to_pylist(), key=lambda row: int(row["clip"]))
         self._write(path, [row for clip, rows in former for row in fresh.get(clip, rows)])
 
-    def note_makers(self, maker: Maker | None) -> list[Maker]:
-        """What scored the clips of this folder, in order, and from which clip on; who goes on now is noted.
+    def note_provenance(self, now: Provenance) -> None:
+        """State that `now` scores the clips from here on, if that is not stated already."""
+        path = self._folder / "settings.json"
+        settings = read_settings(path)
+        assert settings is not None
+        former = settings.made_with
+        if not former or replace(former[-1], from_clip=0) != replace(now, from_clip=0):
+            made_with = (*former, replace(now, from_clip=self.done))
+            write_json(path, replace(settings, made_with=made_with), sync=True)
 
-        Args:
-            maker: versions and device of this run; None of one that scores nothing.
-        """
-        stated = self._folder / "settings.json"
-        settings = read_settings(stated) or {}
-        makers: list[Maker] = list(settings.get(MAKERS, ()))
-        if maker is not None and (not makers or {**makers[-1], "from_clip": None} != {**maker, "from_clip": None}):
-            makers.append({"from_clip": self.done, **maker})
-            write_settings(stated, {**settings, MAKERS: makers})
-        return makers
+    @property
+    def made_with(self) -> tuple[Provenance, ...]:
+        """What scored the clips of this folder, in order."""
+        settings = read_settings(self._folder / "settings.json")
+        return () if settings is None else settings.made_with
 
     @property
     def last_batch_size(self) -> int | None:
@@ -127,8 +154,33 @@ class Parts:
         return None
 
 
+def require_usable(out: Path, choices: Choices, *, overwrite: bool) -> None:
+    """Check a folder before a model is loaded: it is writable, free or of the same settings. Nothing is touched.
+
+    Args:
+        out: need not be there.
+        choices: the settings that are known already.
+        overwrite: whether a run begins anew, whatever is there.
+
+    Raises:
+        OutputError: as `open_store` would raise it later.
+    """
+    folder = out / "scores"
+    with _folder_errors(folder):
+        nearest = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+        if not nearest.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(nearest))
+        if (folder / ".lock").exists():
+            with (folder / ".lock").open("r+", encoding="utf-8") as lock:
+                _hold(lock, out)
+        if not overwrite:
+            _require_same_or_free(out, choices)
+
+
 @contextmanager
-def open_parts(out: Path, settings: Mapping[str, Any], columns: Columns, *, overwrite: bool) -> Iterator[Parts]:
+def open_store(out: Path, settings: Settings, columns: Columns, *, overwrite: bool) -> Iterator[ResultStore]:
     """Begin in a folder, or go on in it; one run at a time.
 
     Args:
@@ -142,32 +194,35 @@ def open_parts(out: Path, settings: Mapping[str, Any], columns: Columns, *, over
             cannot be written to.
     """
     folder = out / "scores"
-    with ExitStack() as stack:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _hold(stack.enter_context((folder / ".lock").open("w", encoding="utf-8")), out)
-            _prepare(out, folder, settings, overwrite=overwrite)
-        except OSError as exc:
-            raise OutputError(
-                f"{exc.filename or folder} cannot be written ({exc.strerror}), expected a folder with room; choose "
-                f"another with -o"
-            ) from exc
-        yield Parts(folder, columns)
+    with _folder_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w", encoding="utf-8")
+    with lock:
+        with _folder_errors(folder):
+            _hold(lock, out)
+            if overwrite:
+                _clear(folder)
+            if _require_same_or_free(out, settings) is None:
+                write_json(folder / "settings.json", settings, sync=True)
+            for path in folder.glob(f".*{HIDDEN_ENDING}*"):  # a part in the making
+                path.unlink()
+        yield ResultStore(folder, columns)
 
 
-def _prepare(out: Path, folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> None:
-    """State the settings, or find them stated alike; sweep away a part in the making."""
-    stated = folder / "settings.json"
-    if overwrite:
-        _clear(folder)
-    former = read_settings(stated)
-    if former is None:
-        _require_free(out, folder)
-        write_settings(stated, settings)
-    else:
-        require_same(out, former, settings)
-    for path in folder.glob(f".*{HIDDEN_ENDING}*"):
-        path.unlink()
+@contextmanager
+def _folder_errors(folder: Path) -> Iterator[None]:
+    """In the block a folder is looked at or begun in.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as exc:
+        raise OutputError(
+            f"{exc.filename or folder} cannot be written ({exc.strerror}), expected a folder with room; choose "
+            f"another with -o"
+        ) from exc
 
 
 def _hold(lock: IO[str], out: Path) -> None:
@@ -185,13 +240,20 @@ def _hold(lock: IO[str], out: Path) -> None:
         ) from exc
 
 
-def _require_free(out: Path, folder: Path) -> None:
+def _require_same_or_free(out: Path, now: Choices) -> Settings | None:
+    """The settings of the folder's scores, which agree with those of now; None of a folder without scores."""
+    folder = out / "scores"
+    former = read_settings(folder / "settings.json")
+    if former is not None:
+        require_same(out, former, now)
+        return former
     in_the_way = [*folder.glob("part-*.parquet"), *(out / name for name in RESULTS if (out / name).exists())]
     if in_the_way:
         raise OutputError(
             f"{in_the_way[0]} is there without the settings that it was made with, expected a free folder; pass "
             f"--overwrite to begin anew, or choose another folder with -o"
         )
+    return None
 
 
 def _clear(folder: Path) -> None:

@@ -1,72 +1,18 @@
-"""The answer in figures: means with their intervals for each method, pairs of methods with a test, classes, time.
+"""The figures of a run, as summary.json has them: a field is a key, undefined numbers and what was not measured null.
 
-Percent where the papers have percent (drop, increase, retention, wins), shares elsewhere. Every mean is
-{"value", "low", "high"}: a 95 % percentile bootstrap, groups of clips drawn together. Undefined is null.
+Percent where the papers have percent (drop, increase, retention, wins, pointing), shares elsewhere. Every mean has a
+95 % percentile bootstrap interval, groups of clips drawn together.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations, product
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vidcam.metrics.bootstrap import LEVEL, RESAMPLES, Interval
-from vidcam.metrics.intervals import bootstrap_means
-from vidcam.metrics.localization import DELTAS
-from vidcam.metrics.paired import TEST, holm, signed_rank
-from vidcam.metrics.relative import log_ratio, relative_performance
-from vidcam.metrics.time_audit import CHANGES
-from vidcam.metrics.win import win, win_rates
-from vidcam.pipelines.score.columns import AREAS, FAILED, LEFT_OUT
-from vidcam.pipelines.score.options import CONTROLS
-from vidcam.pipelines.score.table import ScoreTable
-
-_INTERVALS = 9
-"""Purpose of the generator, beside those of `score_clip`."""
-
-_PERCENT, _SHARE = 100.0, 1.0
-
-
-def summarise(table: ScoreTable, *, seed: int) -> dict[str, Any]:
-    """Everything in summary.json that follows from the rows."""
-    return {
-        "n": table.n,
-        "failed": table.clips[FAILED],
-        "left_out": table.clips[LEFT_OUT],
-        "groups": len(set(table.facts["group"])),
-        "interval": f"{LEVEL:.0%} percentile bootstrap, {RESAMPLES} resamples, groups drawn together",
-        "accuracy": _accuracy(table),
-        "methods": _methods(table, seed),
-        "pairs": _pairs(table, seed),
-        "test": TEST,
-        "time": _time(table, seed),
-        "classes": _classes(table),
-        "failures": [{"path": path, "reason": reason} for path, reason in table.failures],
-    }
-
-
-def _generator(seed: int) -> Callable[[], np.random.Generator]:
-    return lambda: np.random.default_rng([seed, 0, _INTERVALS])
-
-
-def intervals(
-    table: ScoreTable, rows: Sequence[NDArray[np.float64]] | NDArray[np.float64], seed: int
-) -> list[dict[str, float | None]]:
-    """One mean with its interval for each row (N,) of values."""
-    if not table.n:
-        return [as_dict(Interval(math.nan, math.nan, math.nan))] * len(rows)
-    found = bootstrap_means(np.asarray(rows), _generator(seed), groups=table.facts["group"])
-    return [as_dict(interval) for interval in found]
-
-
-def as_dict(interval: Interval) -> dict[str, float | None]:
-    """An interval as the JSON states it."""
-    parts = {"value": interval.value, "low": interval.low, "high": interval.high}
-    return {name: defined(value) for name, value in parts.items()}
+from vidcam.metrics.intervals import Interval
+from vidcam.models.optimise import Forward
+from vidcam.pipelines.score.settings import Provenance
 
 
 def defined(value: float) -> float | None:
@@ -74,142 +20,224 @@ def defined(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _accuracy(table: ScoreTable) -> dict[str, Any]:
-    """Of all clips that the model was shown, those that were left out for their answer among them."""
-    known, right = table.answers
-    return {"known": known, "value": right / known if known else None}
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean over the clips with its interval; all three None where there is nothing to average."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    @classmethod
+    def of(cls, interval: Interval) -> Mean:
+        """An interval whose undefined numbers are None."""
+        return cls(*map(defined, (interval.value, interval.low, interval.high)))
 
 
-def _wanted(table: ScoreTable) -> Iterator[tuple[tuple[str, ...], str, float]]:
-    """Path in a method's figures, column, factor."""
-    known = set(table.columns)
-    yield ("average_drop",), "drop", _PERCENT
-    yield ("increase",), "increase", _PERCENT
-    yield ("area",), "area", _SHARE
-    for kind, factor in (("retention", _PERCENT), ("tied", _SHARE)):
-        for column in (name for name in table.columns if name.startswith(f"{kind}_") and name != "retention_area"):
-            yield (kind, column.removeprefix(f"{kind}_")), column, factor
-    yield from ((("retention_area",), "retention_area", _PERCENT) for _ in range("retention_area" in known))
-    yield from (((name,), name, _SHARE) for name in AREAS if name in known)
-    if "pointing" in known:
-        yield from ((("localization", f"{delta:g}"), f"loc_{delta:g}", _SHARE) for delta in DELTAS)
-        yield ("pointing",), "pointing", _PERCENT
-        yield from (((name,), name, _SHARE) for name in ("energy", "temporal_iou"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlphaFigures:
+    """α of gradcam++: medians over the clips of each clip's own five numbers; extremes over all."""
+
+    min: float | None
+    q1: float | None
+    median: float | None
+    q3: float | None
+    max: float | None
+    all_min: float | None
+    all_max: float | None
+    like_gradcam_plus: float | None
 
 
-def _methods(table: ScoreTable, seed: int) -> dict[str, Any]:
-    wanted = list(_wanted(table))
-    rows = np.empty((len(table.methods) * len(wanted), table.n))
-    for row, (method, (_, column, factor)) in zip(rows, product(table.methods, wanted), strict=True):
-        np.multiply(table.values(method, column), factor, out=row)
-    found = iter(intervals(table, rows, seed))
-    return {method: _figures(table, method, [(path, next(found)) for path, _, _ in wanted]) for method in table.methods}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodFigures:
+    """The figures of a method or a control; None, or an empty mapping, where a measure was not made.
+
+    Attributes:
+        retention: θ → percent of the probability that is left; likewise `tied`, the share that ties decided.
+        localization: δ → Loc(δ).
+        empty: clips whose map has no positive evidence.
+        sink: clips whose map peaks in a cell that is loud on any clip.
+        empty_post: clips whose post-softmax map is empty.
+        n_with_boxes: clips that localisation was measured on.
+    """
+
+    average_drop: Mean
+    increase: Mean
+    area: Mean
+    retention: Mapping[str, Mean] = field(default_factory=dict)
+    tied: Mapping[str, Mean] = field(default_factory=dict)
+    retention_area: Mean | None = None
+    insertion: Mean | None = None
+    deletion: Mean | None = None
+    frame_insertion: Mean | None = None
+    frame_deletion: Mean | None = None
+    localization: Mapping[str, Mean] = field(default_factory=dict)
+    pointing: Mean | None = None
+    energy: Mean | None = None
+    temporal_iou: Mean | None = None
+    empty: int
+    sink: int | None = None
+    empty_post: int | None = None
+    n_with_boxes: int | None = None
+    alpha: AlphaFigures | None = None
 
 
-def _figures(table: ScoreTable, method: str, means: Sequence[tuple[tuple[str, ...], Any]]) -> dict[str, Any]:
-    figures: dict[str, Any] = {}
-    for path, mean in means:
-        home = figures
-        for name in path[:-1]:
-            home = home.setdefault(name, {})
-        home[path[-1]] = mean
-    figures["empty"] = int(np.nansum(table.values(method, "empty")))
-    for name in ("sink", "empty_post"):
-        if name in table.columns and method not in CONTROLS:
-            values = table.values(method, name)
-            figures[name] = int(np.nansum(values)) if not np.isnan(values).all() else None
-    if "pointing" in table.columns:
-        figures["n_with_boxes"] = int((~np.isnan(table.values(method, "pointing"))).sum())
-    return figures | _alpha(table, method)
+@dataclass(frozen=True, slots=True)
+class PairRatio:
+    """Relative performance of a against b, and mean and deviation of its logarithm over the clips."""
+
+    relative_performance: float | None
+    log_mean: float | None
+    log_std: float | None
 
 
-def _alpha(table: ScoreTable, method: str) -> dict[str, Any]:
-    """Medians over the clips of each clip's own quartiles, and the extremes over all."""
-    if method in CONTROLS or not table.n or np.isnan(table.values(method, "alpha_median")).all():
-        return {}
-    numbers = {
-        "min": np.nanmin(table.values(method, "alpha_min")),
-        **{name: np.nanmedian(table.values(method, f"alpha_{name}")) for name in ("q1", "median", "q3")},
-        "max": np.nanmax(table.values(method, "alpha_max")),
-        "all_min": np.nanmin(table.values(method, "alpha_all_min")),
-        "all_max": np.nanmax(table.values(method, "alpha_all_max")),
-        "like_gradcam_plus": np.nanmedian(table.values(method, "like_gradcam_plus")),
-    }
-    return {"alpha": {name: defined(float(value)) for name, value in numbers.items()}}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two methods compared, or a method with a control.
+
+    Attributes:
+        win_a: percent of the clips with the smaller drop; with `win_b` and `ties` 100.
+        relative_performance: geometric mean of O_a / O_b.
+        groups_that_differ: groups that the test is on.
+        post: of the post-softmax maps.
+        p_holm: the p-value, corrected over all pairs of the run.
+    """
+
+    a: str
+    b: str
+    win_a: float
+    win_b: float
+    ties: float
+    win_a_low: float | None
+    win_a_high: float | None
+    relative_performance: float | None
+    log_mean: float | None
+    log_std: float | None
+    relative_performance_low: float | None
+    relative_performance_high: float | None
+    p_value: float | None
+    groups_that_differ: int
+    post: PairRatio | None = None
+    p_holm: float | None
 
 
-def pair_names(methods: Sequence[str]) -> list[tuple[str, str]]:
-    """Which two are compared: each method with those before it, and with each control."""
-    own = [method for method in methods if method not in CONTROLS]
-    later = [(second, first) for first, second in combinations(own, 2)]
-    return later + [(method, control) for method in own for control in methods if control in CONTROLS]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeFigures:
+    """Use of motion.
+
+    Attributes:
+        probability: 'original' and each change → mean probability of the class.
+        left_percent: change → percent of it that is left.
+        evidence: method → (T,), mean of the map in each frame.
+    """
+
+    probability: Mapping[str, Mean]
+    left_percent: Mapping[str, Mean]
+    evidence: Mapping[str, Sequence[float]]
 
 
-def _pairs(table: ScoreTable, seed: int) -> list[dict[str, Any]]:
-    if not table.n:
-        return []
-    names = pair_names(table.methods)
-    pairs = [_pair(table, a, b, seed) for a, b in names]
-    for pair, p_value in zip(pairs, holm([pair["p_value"] for pair in pairs]), strict=True):
-        pair["p_holm"] = defined(p_value)
-        pair["p_value"] = defined(pair["p_value"])
-    return pairs
+@dataclass(frozen=True, slots=True)
+class ClassFigures:
+    """One explained class: its clips, and each method's average drop in percent."""
+
+    n: int
+    average_drop: Mapping[str, float]
 
 
-def _pair(table: ScoreTable, a: str, b: str, seed: int) -> dict[str, Any]:
-    ratios = _ratios(table, a, b, "log_masked")
-    won = win(table.values(a, "drop"), table.values(b, "drop"), ratios)
-    wins = win_rates(won)
-    win_a, log_mean = intervals(table, [100.0 * (won == 1), ratios], seed)
-    found = signed_rank(ratios, table.facts["group"])
-    pair: dict[str, Any] = {"a": a, "b": b, "win_a": wins.a, "win_b": wins.b, "ties": wins.ties}
-    pair |= {"win_a_low": win_a["low"], "win_a_high": win_a["high"]}
-    pair |= _relative(ratios)
-    pair |= {f"relative_performance_{end}": _exponential(log_mean[end]) for end in ("low", "high")}
-    pair |= {"p_value": found.p_value, "groups_that_differ": found.groups}
-    if "log_masked_post" in table.columns and b not in CONTROLS:
-        pair["post"] = _relative(_ratios(table, a, b, "log_masked_post"))
-    return pair
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Clips whose label the model knows, and of what share it is the top class; left out ones count too."""
+
+    known: int
+    value: float | None
 
 
-def _ratios(table: ScoreTable, a: str, b: str, column: str) -> NDArray[np.float64]:
-    return log_ratio(table.values(a, column), table.values(b, column))
+@dataclass(frozen=True, slots=True)
+class FailedClip:
+    """A clip that could not be scored, and why."""
+
+    path: str
+    reason: str
 
 
-def _relative(ratios: NDArray[np.float64]) -> dict[str, Any]:
-    found = relative_performance(ratios)
-    numbers = {"relative_performance": found.value, "log_mean": found.log_mean, "log_std": found.log_std}
-    return {name: defined(value) for name, value in numbers.items()}
+@dataclass(frozen=True, slots=True)
+class SanityFigures:
+    """One method's maps against those of randomised weights: one entry for each layer.
+
+    Attributes:
+        correlation: Spearman's, mean over clips.
+        ssim: structural similarity, likewise.
+        empty: clips of which one of the two maps says nothing.
+    """
+
+    correlation: Sequence[float | None]
+    ssim: Sequence[float | None]
+    empty: Sequence[int]
 
 
-def _exponential(value: float | None) -> float | None:
-    return None if value is None else defined(float(np.exp(value)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sanity:
+    """The sanity checks, as sanity.json has them.
+
+    Attributes:
+        asked: how many clips were asked for.
+        clips: names of those that were taken.
+        layers: names of those that were drawn anew, the last first.
+        cascading: method → figures, layers drawn from the last one down.
+        independent: likewise, each layer alone.
+    """
+
+    asked: int
+    clips: tuple[str, ...]
+    layers: tuple[str, ...]
+    cascading: Mapping[str, SanityFigures]
+    independent: Mapping[str, SanityFigures]
 
 
-def _time(table: ScoreTable, seed: int) -> dict[str, Any] | None:
-    """Mean probability as it is and with the frames changed; what is left of it, in percent."""
-    if f"probability_{CHANGES[0]}" not in table.columns:
-        return None
-    original = table.values(table.methods[0], "probability")
-    rows = [original, *(table.values(table.methods[0], f"probability_{change}") for change in CHANGES)]
-    left = [100.0 * row / original for row in rows[1:]]
-    found = intervals(table, [*rows, *left], seed)
-    probabilities = dict(zip(("original", *CHANGES), found[: len(rows)], strict=True))
-    return {
-        "probability": probabilities,
-        "left_percent": dict(zip(CHANGES, found[len(rows) :], strict=True)),
-        "evidence": {method: course.tolist() for method, course in table.evidence.items()},
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Everything in summary.json: the settings of a run, then its figures.
 
+    Attributes:
+        layer: dotted names, joined by ' + '.
+        clips: of the set; n are scored, the others failed or left out.
+        made_with: what scored the clips; `versions` and `device` are those of the last.
+        worst: one line for each clip that was rendered.
+    """
 
-def _classes(table: ScoreTable) -> dict[str, Any]:
-    """For each explained class, how many clips, and each method's average drop."""
-    labels = np.asarray(table.facts["class"], dtype=str)
-    drops = {method: table.values(method, "drop") for method in table.methods}
-    return {
-        str(label): {
-            "n": int((labels == label).sum()),
-            "average_drop": {method: float(100.0 * drops[method][labels == label].mean()) for method in table.methods},
-        }
-        for label in np.unique(labels)
-    }
+    schema: int
+    model: str
+    weights: str
+    labels: str
+    mean_cube: str | None
+    layer: str
+    fusion: str
+    measures: tuple[str, ...]
+    controls: bool
+    fill: str
+    lam: float
+    batch_size: int
+    forward: Forward
+    seed: int
+    min_confidence: float
+    correct_only: bool
+    made_with: tuple[Provenance, ...]
+    versions: Mapping[str, str]
+    device: str
+    command: str
+    unread_columns: tuple[str, ...]
+    clips: int
+    n: int
+    failed: int
+    left_out: int
+    groups: int
+    accuracy: Accuracy
+    interval: str
+    methods: Mapping[str, MethodFigures]
+    test: str
+    pairs: tuple[Pair, ...]
+    time: TimeFigures | None
+    classes: Mapping[str, ClassFigures]
+    failures: tuple[FailedClip, ...]
+    sanity: Sanity | None
+    worst: tuple[str, ...]

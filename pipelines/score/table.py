@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vidcam.pipelines.score.columns import FAILED, LEFT_OUT, SCORED, Columns
-from vidcam.pipelines.score.store import Parts
+from vidcam.pipelines.score.store import ResultStore
 
 _FACTS = ("clip", "path", "group", "label", "class", "correct")
 _NEEDED = (*_FACTS, "method", "status", "reason")
@@ -53,12 +53,12 @@ class ScoreTable:
         return np.asarray(rows[self.methods.index(method)])
 
 
-def score_table(parts: Parts, columns: Columns, methods: Sequence[str]) -> ScoreTable:
+def score_table(store: ResultStore, columns: Columns, methods: Sequence[str]) -> ScoreTable:
     """Read all parts, one at a time; memory is one number for each clip, method and column."""
     numbers = tuple(name for name, kind in columns.items() if kind in ("number", "flag"))
-    filled = _Filled(parts.done, numbers, tuple(methods), has_courses="evidence" in columns)
+    filled = _Filled(store.done, numbers, tuple(methods), has_courses="evidence" in columns)
     wanted = [*_NEEDED, *numbers, *(["evidence"] if "evidence" in columns else [])]
-    for part in parts.tables(list(dict.fromkeys(wanted))):
+    for part in store.tables(list(dict.fromkeys(wanted))):
         filled.add(part)
     return filled.table()
 

@@ -15,7 +15,8 @@ from vidcam.models.model import Model
 from vidcam.pipelines.explain.explainer import Explainer
 from vidcam.pipelines.explain.request import ExplainOptions
 from vidcam.pipelines.score.clips import ClipSet
-from vidcam.pipelines.score.options import CONTROLS, ScoreOptions
+from vidcam.pipelines.score.options import CONTROLS
+from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.table import ScoreTable
 from vidcam.system.progress import Progress
 
@@ -66,9 +67,9 @@ def render_worst(
     clips: ClipSet,
     out: Path,
     *,
-    options: ScoreOptions,
+    request: ScoreRequest,
     progress: Progress,
-) -> list[str]:
+) -> tuple[str, ...]:
     """Explain the windows that were scored, each into a folder of its own; what cannot be written is left out.
 
     Several windows of one film may be among them, and would have the same names.
@@ -78,19 +79,19 @@ def render_worst(
     """
     lines = []
     plain = ExplainOptions(
-        methods=options.methods,
-        layer=options.layer,
-        fusion=options.fusion,
-        lam=options.lam,
-        fill=options.fill,
-        precision=options.precision,
+        methods=request.methods,
+        layer=request.layers,
+        fusion=request.fusion,
+        lam=request.lam,
+        fill=request.fill,
+        precision=request.precision,
         outputs=("overlay", "sheet"),
         overwrite=True,
     )
     for place, worst in enumerate(chosen, start=1):
-        asked = replace(plain, targets=(worst.label,), clip_start_seconds=worst.start_seconds)
+        options = replace(plain, targets=(worst.label,), clip_start_seconds=worst.start_seconds)
         try:
-            made = Explainer(model, asked, progress=progress).explain(
+            made = Explainer(model, options, progress=progress).explain(
                 clips.entries[worst.clip].source, out / str(place)
             )
         except VidcamError as exc:
@@ -100,4 +101,4 @@ def render_worst(
         link = f"{out.name}/{place}/{sheet}"
         lines.append(f"{worst.name}, {worst.label!r} from {worst.start_seconds:.2f} s: [{link}]({link})")
         progress("rendering the worst clips", place, len(chosen))
-    return lines
+    return tuple(lines)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from tests.helpers.videos import noise_frames, write_video
-from vidcam.pipelines.score import store as parts
+from vidcam.pipelines.score import store
 
 FILMS = 4
 """Files of a set; its clips are windows of them."""
@@ -32,4 +32,4 @@ def write_set(folder: Path, count: int, *, broken: Collection[int] = ()) -> Path
 
 def two_clips_a_part() -> None:
     """For processes of the command line: parts come often, so that there is something to go on with."""
-    parts.CLIPS_A_PART = 2
+    store.CLIPS_A_PART = 2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vidcam.errors import InputError, ShapeError
-from vidcam.metrics.instances import coverage, kept_share, peaks, recall
+from vidcam.metrics.instances import instance_coverage, kept_share, peaks, recall
 
 
 def two_instances() -> np.ndarray:
@@ -16,9 +16,9 @@ def two_instances() -> np.ndarray:
 
 def test_by_hand() -> None:
     heat = np.array([0.0, 0.0, 0.5, 0.4, 0.9, 0.8, 0.7, 0.6]).reshape(1, 1, 8)  # 6 of 8 voxels are kept
-    assert coverage(heat, two_instances()).tolist() == [0.0, 1.0]
+    assert instance_coverage(heat, two_instances()).tolist() == [0.0, 1.0]
     heat = np.array([0.9, 0.1, 0.5, 0.4, 0.9, 0.8, 0.0, 0.6]).reshape(1, 1, 8)  # all but 0.1 and 0.0
-    assert coverage(heat, two_instances()).tolist() == [0.5, 0.75]
+    assert instance_coverage(heat, two_instances()).tolist() == [0.5, 0.75]
     assert recall(np.array([0.0, 1.0])) == 0.5
     assert recall(np.array([0.25, 0.2, 1.0, 0.0])) == 0.5
     assert recall(np.array([0.5, 0.75]), least=0.6) == 0.5
@@ -34,8 +34,8 @@ def test_peaks_by_hand() -> None:
 def test_ties_at_the_cut_are_shared_and_zeros_are_never_kept() -> None:
     np.testing.assert_allclose(kept_share(np.array([3.0, 1.0, 1.0, 1.0, 0.5]), 2), [1, 1 / 3, 1 / 3, 1 / 3, 0])
     np.testing.assert_allclose(kept_share(np.array([2.0, 0.0, 0.0, 0.0]), 3), [1, 0, 0, 0])
-    np.testing.assert_allclose(coverage(np.ones((1, 1, 8)), two_instances()), [6 / 8, 6 / 8])
-    np.testing.assert_allclose(coverage(np.zeros((1, 1, 8)), two_instances()), [0, 0])
+    np.testing.assert_allclose(instance_coverage(np.ones((1, 1, 8)), two_instances()), [6 / 8, 6 / 8])
+    np.testing.assert_allclose(instance_coverage(np.zeros((1, 1, 8)), two_instances()), [0, 0])
 
 
 def test_only_the_order_counts_and_it_equals_a_plain_loop() -> None:
@@ -43,8 +43,8 @@ def test_only_the_order_counts_and_it_equals_a_plain_loop() -> None:
     heat = generator.permutation(60).reshape(3, 4, 5) / 60.0
     instances = generator.random((3, 3, 4, 5)) < 0.2
     instances[:, 0, 0, :3] = np.eye(3, dtype=np.bool_)
-    got = coverage(heat, instances)
-    np.testing.assert_allclose(coverage(heat**3, instances), got)
+    got = instance_coverage(heat, instances)
+    np.testing.assert_allclose(instance_coverage(heat**3, instances), got)
     volume = len({index for instance in instances for index, flag in np.ndenumerate(instance) if flag})
     kept = sorted(np.ndindex(heat.shape), key=lambda index: -float(heat[index]))[:volume]
     expected = [sum(bool(instance[index]) for index in kept) / instance.sum() for instance in instances]
@@ -53,8 +53,8 @@ def test_only_the_order_counts_and_it_equals_a_plain_loop() -> None:
 
 def test_what_does_not_fit() -> None:
     with pytest.raises(ShapeError, match=r"instances \(M, T, H, W\) bool, got heat.shape = \(1, 1, 7\)"):
-        coverage(np.ones((1, 1, 7)), two_instances())
+        instance_coverage(np.ones((1, 1, 7)), two_instances())
     with pytest.raises(ShapeError, match=r"every instance needs a voxel, got instances of \[0, 1\] voxels"):
-        coverage(np.ones((1, 1, 2)), np.array([False, False, True, False]).reshape(2, 1, 1, 2))
+        instance_coverage(np.ones((1, 1, 2)), np.array([False, False, True, False]).reshape(2, 1, 1, 2))
     with pytest.raises(InputError, match=r"least is 0.0, expected 0 < least <= 1; 0.25 is a quarter of the instance"):
         recall(np.array([1.0]), least=0.0)

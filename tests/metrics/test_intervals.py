@@ -3,10 +3,74 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vidcam.errors import ShapeError
+from vidcam.errors import InputError, ShapeError
 from vidcam.metrics import intervals as module
-from vidcam.metrics.bootstrap import bootstrap_mean
-from vidcam.metrics.intervals import bootstrap_means
+from vidcam.metrics.intervals import Interval, bootstrap_mean, bootstrap_means
+
+
+def seeded() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def test_an_interval_by_hand() -> None:
+    assert bootstrap_mean(np.array([2.0, 2.0, 2.0]), seeded()) == Interval(2.0, 2.0, 2.0)
+    both = bootstrap_mean(np.array([0.0, 1.0]), seeded())  # means 0, 1/2, 1 with shares 1/4, 1/2, 1/4
+    assert both == Interval(0.5, 0.0, 1.0)
+    assert bootstrap_mean(np.array([0.0, 1.0]), seeded(), level=0.4) == Interval(0.5, 0.5, 0.5)
+
+
+def test_the_interval_of_many_values_is_that_of_the_normal_law() -> None:
+    values = np.random.default_rng(8).normal(3.0, 2.0, 400)
+    found = bootstrap_mean(values, seeded())
+    error = 1.96 * values.std() / 20
+    assert found.value == pytest.approx(values.mean())
+    assert found.low == pytest.approx(found.value - error, abs=0.15 * error)
+    assert found.high == pytest.approx(found.value + error, abs=0.15 * error)
+
+
+def test_the_means_are_those_of_a_plain_loop() -> None:
+    """The resampled means over groups, from the same draws by counting."""
+    values, groups = np.array([1.0, 2.0, 4.0, 8.0, 16.0]), ["a", "b", "b", "c", "b"]
+    members = {"a": [1.0], "b": [2.0, 4.0, 16.0], "c": [8.0]}
+    means = []
+    for draw in seeded().multinomial(3, np.full(3, 1 / 3), size=2000):
+        drawn = [value for name, times in zip("abc", draw, strict=True) for value in members[name] * int(times)]
+        means.append(sum(drawn) / len(drawn))
+    found = bootstrap_mean(values, seeded(), groups=groups)
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
+    assert found.value == pytest.approx(31 / 5)
+
+
+def test_groups_widen_the_interval_of_copies() -> None:
+    values = np.repeat(np.random.default_rng(9).normal(size=10), 20)
+    groups = [f"film {index // 20}" for index in range(200)]
+    alone, together = bootstrap_mean(values, seeded()), bootstrap_mean(values, seeded(), groups=groups)
+    assert together.high - together.low > 3 * (alone.high - alone.low)
+
+
+def test_undefined_values_are_left_out() -> None:
+    with_gaps = bootstrap_mean(np.array([1.0, np.nan, 3.0]), seeded(), groups=["a", "b", "c"])
+    assert with_gaps == bootstrap_mean(np.array([1.0, 3.0]), seeded(), groups=["a", "c"])
+    nothing = bootstrap_mean(np.array([np.nan]), seeded())
+    assert np.isnan([nothing.value, nothing.low, nothing.high]).all()
+    assert np.isnan(bootstrap_mean(np.array([]), seeded()).value)
+
+
+def test_the_same_seed_gives_the_same_interval_in_words() -> None:
+    values = np.arange(20.0)
+    assert str(bootstrap_mean(values, seeded())) == str(bootstrap_mean(values, seeded()))
+    assert str(Interval(0.12345, 0.1, 0.2)) == "0.123 [0.1, 0.2]"
+
+
+def test_what_does_not_fit() -> None:
+    with pytest.raises(ShapeError, match=r"with as many groups, got values.shape = \(2,\) and 1 groups"):
+        bootstrap_mean(np.zeros(2), seeded(), groups=["a"])
+    with pytest.raises(ShapeError, match=r"got values.shape = \(2, 2\) and no groups"):
+        bootstrap_mean(np.zeros((2, 2)), seeded())
+    with pytest.raises(InputError, match="an interval needs resamples >= 1 and 0 < level < 1, got resamples = 0"):
+        bootstrap_mean(np.zeros(2), seeded(), resamples=0)
+    with pytest.raises(InputError, match=r"level = 1.0"):
+        bootstrap_mean(np.zeros(2), seeded(), level=1.0)
 
 
 def fresh() -> np.random.Generator:

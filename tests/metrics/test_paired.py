@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
 from tests.helpers.faithfulness import signed_rank_by_enumeration
 from vidcam.metrics.paired import group_means, holm, signed_rank
@@ -45,3 +46,9 @@ def test_holm_by_hand() -> None:
     corrected = holm([0.01, float("nan"), 0.02])
     assert np.isnan(corrected[1])
     assert [corrected[0], corrected[2]] == pytest.approx([0.02, 0.02])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_statsmodels_gets_the_same_corrected_p_values(seed: int) -> None:
+    p_values = np.random.default_rng(seed).random(12).round(2) ** 3  # some are equal
+    assert holm(p_values.tolist()) == pytest.approx(multipletests(p_values, method="holm")[1].tolist(), abs=1e-15)

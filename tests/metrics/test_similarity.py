@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from skimage.metrics import structural_similarity
 
 from tests.helpers.faithfulness import ssim_by_windows
 from vidcam.errors import ShapeError
@@ -33,3 +34,13 @@ def test_maps_of_two_shapes_are_refused() -> None:
         ssim(np.zeros((2, 8, 8)), np.zeros((2, 8, 9)))
     with pytest.raises(ShapeError, match="in one shape only"):
         rank_correlation(np.zeros((2, 8, 8)), np.zeros((2, 8, 9)))
+
+
+@pytest.mark.parametrize("size", [(8, 9, 10), (16, 28, 7)])
+def test_scikit_image_gets_the_same_ssim(size: tuple[int, int, int]) -> None:
+    """Its Gaussian window and its sample covariance are off; the data range is that of maps in [0, 1]."""
+    one, other = np.random.default_rng(2).random((2, *size))
+    theirs = structural_similarity(  # type: ignore[no-untyped-call]
+        one, other, win_size=7, data_range=1.0, gaussian_weights=False, use_sample_covariance=False, K1=0.01, K2=0.03
+    )
+    assert ssim(one, other) == pytest.approx(theirs, abs=1e-12)

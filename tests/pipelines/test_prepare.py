@@ -97,7 +97,7 @@ def test_guided_maps_are_of_the_network_itself(
 def test_a_summary_says_what_was_taken_and_other_ways_are_not_mixed(film: FilmMaker, tmp_path: Path) -> None:
     clips, options = [film("a"), film("b")], ScoreOptions(methods=("gradcam",), measures="drop")
     made = score_clips(clips, tmp_path / "out", model=tiny(), options=options)
-    assert made.summary["forward"] == TAKEN
+    assert as_plain(made.summary.forward) == TAKEN
     with pytest.raises(VidcamError, match=r"other settings \(forward was .*float32.*, is .*bf16"):
         score_clips(clips, tmp_path / "out", model=tiny(), options=replace(options, precision="bf16"))
 
@@ -108,9 +108,11 @@ def test_weights_drawn_anew_are_those_of_the_network_that_answers(
     model = tiny()
     before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
     options = ScoreOptions(methods=("gradcam++",), measures="drop", sanity=1)
-    found = score_clips([film()], tmp_path / "drawn", model=model, options=options).summary["sanity"]
-    assert min(found["cascading"]["gradcam++"]["correlation"]) < 0.9
+    found = score_clips([film()], tmp_path / "drawn", model=model, options=options).summary.sanity
+    assert found is not None
+    assert min(value or 0.0 for value in found.cascading["gradcam++"].correlation) < 0.9
     assert all(bool((tensor == before[name]).all()) for name, tensor in model.module.state_dict().items())
     monkeypatch.setattr(randomise, "_drawn_like", lambda parameter, _: parameter.detach().clone())
-    same = score_clips([film()], tmp_path / "same", model=model, options=options).summary["sanity"]
-    assert same["cascading"]["gradcam++"]["correlation"] == pytest.approx([1.0] * len(same["layers"]))
+    same = score_clips([film()], tmp_path / "same", model=model, options=options).summary.sanity
+    assert same is not None
+    assert same.cascading["gradcam++"].correlation == pytest.approx([1.0] * len(same.layers))

@@ -106,7 +106,7 @@ class FunctionMode(TorchFunctionMode):
 
     def __enter__(self) -> Self:
         self._former = _function_modes()
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *_: object) -> None:

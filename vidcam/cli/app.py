@@ -27,6 +27,7 @@ from vidcam.system.signals import INTERRUPTED, SENTENCE, Interruption, interrupt
 
 if TYPE_CHECKING:
     from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer
+    from vidcam.pipelines.score.summary import Summary
     from vidcam.system.progress import Progress
 
 _MODEL_COLUMNS = {
@@ -312,22 +313,23 @@ def _command() -> str:
     return shlex.join(["vidcam", *map(as_text, arguments)])
 
 
-def _print_scores(summary: dict[str, Any], paths: Sequence[str], *, as_json: bool) -> None:
+def _print_scores(summary: Summary, paths: Sequence[str], *, as_json: bool) -> None:
     """The table on standard output, what one should know beside it on standard error."""
     from vidcam.pipelines.score.report import method_rows, pair_rows, verdicts
+    from vidcam.system.json_files import to_json
 
     if as_json:
-        print_text(json.dumps(summary, indent=1, ensure_ascii=False))
+        print_text(to_json(summary))
         return
     print_rows(method_rows(summary), as_json=False)
-    if summary["pairs"]:
+    if summary.pairs:
         print_text("")
         print_rows(pair_rows(summary), as_json=False)
-    left_out = f", {summary['left_out']} left out" * bool(summary["left_out"])
-    say(f"{summary['n']} of {summary['clips']} clips scored, {summary['failed']} failed{left_out}")
-    for failure in summary["failures"][:_MOST_FAILURES]:
-        say(f"  {failure['path']}: {failure['reason']}")
-    for sentence in verdicts(summary):
+    left_out = f", {summary.left_out} left out" * bool(summary.left_out)
+    say(f"{summary.n} of {summary.clips} clips scored, {summary.failed} failed{left_out}")
+    for failure in summary.failures[:_MOST_FAILURES]:
+        say(f"  {failure.path}: {failure.reason}")
+    for sentence in verdicts(summary.pairs):
         say(f"  {sentence}")
     say(f"  wrote {', '.join(paths)}")
 

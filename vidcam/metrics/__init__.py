@@ -1,1 +1,1 @@
-"""Measures of faithfulness: pure functions of scores and maps, one file each; they never see a model."""
+"""Measures of faithfulness and localisation: pure functions of scores, maps and masks; they never see a model."""

@@ -1,7 +1,7 @@
-"""Maps that know nothing of the answer: what a measure gives them is what a method has to beat.
+"""Baseline maps that ignore the prediction: shuffled cells and a centre bump. A method has to beat them.
 
 `random` is a map's own cells in another order: as large, as smooth and as strong, elsewhere. (Voxels in another order
-would be white noise, too easy to beat.) `centre` is a bump in the middle of every frame: films are shot that way.
+would be white noise, too easy to beat.) `centre` is a bump in the middle of every frame: videos are shot that way.
 """
 
 from __future__ import annotations

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from vidcam.errors import InputError, ShapeError
 from vidcam.maps import Floats
-from vidcam.metrics.region import Region
+from vidcam.metrics.localization import Region
 
 LEAST_COVERAGE = 0.25
 
 
-def coverage(heat: Floats, instances: Region) -> NDArray[np.float64]:
+def instance_coverage(heat: Floats, instances: Region) -> NDArray[np.float64]:
     """Share of each instance that is kept when the map is cut at the instances' own volume.
 
     Voxels with exactly the value of the cut are kept in part, all of them to the same share; zeros are never kept.
@@ -83,7 +83,7 @@ def recall(coverages: NDArray[np.float64], *, least: float = LEAST_COVERAGE) -> 
     """Share of a clip's instances that are covered by at least `least`, in [0, 1].
 
     Args:
-        coverages: (M,) from `coverage`.
+        coverages: (M,) from `instance_coverage`.
         least: in (0, 1].
 
     Raises:

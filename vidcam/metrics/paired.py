@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from vidcam.metrics.relative import without_rounding
+from vidcam.metrics.faithfulness import without_rounding
 
 TEST = "Wilcoxon signed-rank, two-sided, on group means of log(O_a/O_b); Holm-corrected over the pairs"
 

@@ -15,9 +15,10 @@ import pytest
 from tests.helpers.clipsets import write_set
 from tests.helpers.nets import hidden_model
 from vidcam.errors import OutputError
-from vidcam.pipelines.score import store as parts
+from vidcam.pipelines.score import store
 from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.run import ScoredClips, score_clips
+from vidcam.pipelines.score.settings import Provenance
 from vidcam.system.progress import Progress, silent
 
 QUICK = ScoreOptions(methods=("gradcam", "gradcam++"))
@@ -26,7 +27,7 @@ AGAIN = replace(QUICK, retry_failed=True)
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "CLIPS_A_PART", 2)
+    monkeypatch.setattr(store, "CLIPS_A_PART", 2)
 
 
 def run(
@@ -70,13 +71,15 @@ def test_the_sanity_checks_are_of_the_first_clips_that_can_be_read_now(mended: t
     manifest, out = mended
     film, away = manifest.parent / "film1.mkv", manifest.parent / "away"
     film.rename(away)
-    before = run(manifest, out, replace(QUICK, sanity=2)).summary["sanity"]
-    assert before["clips"] == ["film0.mkv", "film2.mkv"]
+    before = run(manifest, out, replace(QUICK, sanity=2)).summary.sanity
+    assert before is not None
+    assert before.clips == ("film0.mkv", "film2.mkv")
     away.rename(film)
-    assert run(manifest, out, replace(QUICK, sanity=2)).summary["sanity"] == before
-    after = run(manifest, out, replace(AGAIN, sanity=2)).summary["sanity"]
-    assert after["clips"] == ["film0.mkv", "film1.mkv"]
-    assert run(manifest, out, replace(QUICK, sanity=2)).summary["sanity"] == after
+    assert run(manifest, out, replace(QUICK, sanity=2)).summary.sanity == before
+    after = run(manifest, out, replace(AGAIN, sanity=2)).summary.sanity
+    assert after is not None
+    assert after.clips == ("film0.mkv", "film1.mkv")
+    assert run(manifest, out, replace(QUICK, sanity=2)).summary.sanity == after
 
 
 def test_an_interruption_costs_a_part_and_no_row(mended: tuple[Path, Path], tmp_path: Path) -> None:
@@ -143,19 +146,19 @@ def test_other_versions_are_noted_and_not_refused(tmp_path: Path, monkeypatch: p
     with pytest.raises(KeyboardInterrupt):
         run(manifest, out, progress=interrupt)
     assert "made_with" in json.loads((out / "scores" / "settings.json").read_text())
-    newer = {"vidcam": "9", "torch": "9.9", "numpy": "9.8", "av": "9.7", "device": "an abacus"}
-    monkeypatch.setattr("vidcam.pipelines.score.run.maker_of", lambda _: newer)
+    newer = Provenance(vidcam="9", torch="9.9", numpy="9.8", av="9.7", device="an abacus")
+    monkeypatch.setattr("vidcam.pipelines.score.run.provenance_of", lambda _: newer)
     first = run(manifest, out)
     monkeypatch.undo()
-    monkeypatch.setattr(parts, "CLIPS_A_PART", 2)
+    monkeypatch.setattr(store, "CLIPS_A_PART", 2)
     for result in (first, run(manifest, out)):  # the second scores nothing
-        assert [maker["from_clip"] for maker in result.summary["made_with"]] == [0, 4]
-        assert result.summary["device"] == "an abacus"
+        assert [made.from_clip for made in result.summary.made_with] == [0, 4]
+        assert result.summary.device == "an abacus"
         text = (out / "report.md").read_text("utf-8")
         assert "from clip 4 on: vidcam 9, torch 9.9, numpy 9.8, av 9.7; an abacus" in text
         assert "Not all clips were scored by the same versions" in text
     anew = run(manifest, out, replace(QUICK, overwrite=True))
-    assert len(anew.summary["made_with"]) == 1
+    assert len(anew.summary.made_with) == 1
     assert "Not all clips" not in (out / "report.md").read_text("utf-8")
 
 
@@ -165,8 +168,8 @@ def test_bad_rows_of_a_manifest_are_rows_with_a_reason(tmp_path: Path) -> None:
     lines = ["path,start,boxes", "film0.mkv,0,", "film1.mkv,soon,", ",0,", "film2.mkv,0,[1]", "film3.mkv,0,[]"]
     boxes.write_text("\n".join(lines) + "\n")
     result = run(boxes, tmp_path / "out")
-    assert (result.summary["n"], result.failed) == (2, 3)
-    reasons = {failure["path"]: failure["reason"] for failure in result.summary["failures"]}
+    assert (result.summary.n, result.failed) == (2, 3)
+    reasons = {failure.path: failure.reason for failure in result.summary.failures}
     assert list(reasons) == ["film1.mkv", "line 4", "film2.mkv"]
     assert reasons["film1.mkv"].startswith("line 3: start is 'soon'")
     assert reasons["film2.mkv"].startswith("boxes cannot be read")

@@ -8,7 +8,7 @@ import pytest
 
 from vidcam.errors import InputError
 from vidcam.geometry import Geometry
-from vidcam.pipelines.score.boxes import read_tubes, region
+from vidcam.pipelines.score.boxes import read_box_tracks, region
 
 PLAIN = Geometry((8, 10), (8, 10), (8, 10), 0, 0)
 HALVED = Geometry((16, 20), (8, 10), (4, 4), 2, 3)
@@ -16,7 +16,7 @@ HALVED = Geometry((16, 20), (8, 10), (4, 4), 2, 3)
 
 def test_by_hand() -> None:
     """Two frames at 0 and 1 s have boxes; the third is asked for and has none."""
-    tubes = read_tubes('[{"start": 0, "end": 2, "boxes": [[1, 2, 3, 1], [0, 0, 2, 2]]}]')
+    tubes = read_box_tracks('[{"start": 0, "end": 2, "boxes": [[1, 2, 3, 1], [0, 0, 2, 2]]}]')
     inside = region(tubes, np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 1.0, 2.0]), PLAIN)
     assert np.argwhere(inside[0]).tolist() == [[2, 1], [2, 2], [2, 3]]
     assert inside[1].sum() == 4
@@ -25,25 +25,25 @@ def test_by_hand() -> None:
 
 
 def test_boxes_follow_the_resize_and_the_crop() -> None:
-    tubes = read_tubes('[{"start": 0, "end": 1, "boxes": [[6, 4, 4, 8]]}]')
+    tubes = read_box_tracks('[{"start": 0, "end": 1, "boxes": [[6, 4, 4, 8]]}]')
     inside = region(tubes, np.array([0.0]), np.array([0.0]), HALVED)
     assert np.argwhere(inside[0]).tolist() == [[row, column] for row in range(4) for column in range(2)]
 
 
 def test_a_pixel_is_inside_if_its_middle_is() -> None:
-    tubes = read_tubes('[{"start": 0, "end": 1, "boxes": [[1.4, 1.6, 2, 1]]}]')
+    tubes = read_box_tracks('[{"start": 0, "end": 1, "boxes": [[1.4, 1.6, 2, 1]]}]')
     assert np.argwhere(region(tubes, np.array([0.0]), np.array([0.0]), PLAIN)[0]).tolist() == [[2, 1], [2, 2]]
 
 
 def test_what_is_out_of_view_marks_nothing() -> None:
-    tubes = read_tubes('[{"start": 0, "end": 1, "boxes": [[-50, -50, 20, 20]]}]')
+    tubes = read_box_tracks('[{"start": 0, "end": 1, "boxes": [[-50, -50, 20, 20]]}]')
     assert not region(tubes, np.array([0.0]), np.array([0.0]), HALVED).any()
 
 
 def test_several_tubes_are_joined_and_a_file_is_read(tmp_path: Path) -> None:
     tubes = [{"start": 0, "end": 1, "boxes": [[0, 0, 1, 1]]}, {"start": 0, "end": 1, "boxes": [[9, 7, 1, 1]]}]
     (tmp_path / "boxes.json").write_text(json.dumps({"tubes": tubes}))
-    inside = region(read_tubes(str(tmp_path / "boxes.json")), np.array([0.0]), np.array([0.0]), PLAIN)
+    inside = region(read_box_tracks(str(tmp_path / "boxes.json")), np.array([0.0]), np.array([0.0]), PLAIN)
     assert np.argwhere(inside[0]).tolist() == [[0, 0], [7, 9]]
 
 
@@ -64,11 +64,11 @@ def test_several_tubes_are_joined_and_a_file_is_read(tmp_path: Path) -> None:
 )
 def test_what_is_no_list_of_tubes_is_refused(boxes: str) -> None:
     with pytest.raises(InputError, match=r"boxes cannot be read .* expected a JSON list of tubes"):
-        read_tubes(boxes)
+        read_box_tracks(boxes)
 
 
 def test_a_file_that_is_not_there_is_refused_by_its_name_alone() -> None:
     with pytest.raises(InputError, match=r"boxes 'no.json' cannot be read \(No such file"):
-        read_tubes("/nowhere/no.json")
+        read_box_tracks("/nowhere/no.json")
     with pytest.raises(InputError, match=r"boxes 'no\\x00.json' cannot be read \(ValueError\)"):
-        read_tubes("/nowhere/no\0.json")
+        read_box_tracks("/nowhere/no\0.json")

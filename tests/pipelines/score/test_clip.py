@@ -17,23 +17,22 @@ from tests.helpers.nets import brightness_model, hidden_model
 from vidcam.cam.explain import explain
 from vidcam.errors import NonFiniteError
 from vidcam.maps import normalise_per_clip
-from vidcam.metrics.energy import energy
+from vidcam.metrics.localization import energy
 from vidcam.metrics.order import tie_field
 from vidcam.models.model import Model
 from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.options import ScoreOptions
-from vidcam.pipelines.score.request import ScoreRequest
+from vidcam.pipelines.score.request import resolve
 from vidcam.pipelines.score.samples import Sample
 
 METHODS = ("gradcam", "gradcam++")
 SIZE = (4, 16, 16)
 
 
-def request_for(model: Model, options: ScoreOptions, batch_size: int = 4) -> ScoreRequest:
-    methods = tuple(options.methods)
-    layers = (model.spec.layer or "",)
-    return ScoreRequest(methods=methods, layers=layers, fill=options.fill, batch_size=batch_size)
+def scorer_of(options: ScoreOptions, model: Model | None = None, batch_size: int = 4) -> ClipScorer:
+    model = model or hidden_model()
+    return ClipScorer(model, resolve(model, replace(options, batch_size=batch_size)), None)
 
 
 def sample(index: int = 3, *, label: str = "", inside: Any = None, size: tuple[int, int, int] = SIZE) -> Sample:
@@ -43,8 +42,7 @@ def sample(index: int = 3, *, label: str = "", inside: Any = None, size: tuple[i
 
 
 def rows(options: ScoreOptions, clip: Sample, model: Model | None = None, batch_size: int = 4) -> list[dict[str, Any]]:
-    chosen = model or hidden_model()
-    return ClipScorer(chosen, request_for(chosen, options, batch_size), options, None).score(clip)
+    return scorer_of(options, model, batch_size).score(clip)
 
 
 @cache
@@ -155,11 +153,11 @@ def test_for_localisation_the_label_s_own_map_is_shuffled() -> None:
     predicted = rows(options, clip, model)[0]["class"]
     other = next(label for label in model.labels if label != predicted)
     random = rows(options, sample(inside=inside, label=other), model)[1]
-    told = explain(
+    of_label = explain(
         model.module, clip.tensor[None], layer=model.spec.layer, methods=["gradcam"], target=model.labels.index(other)
     )
     generator = np.random.default_rng([0, 3, 1])
-    shuffled = normalise_per_clip(generator.permutation(told.volumes["gradcam"].ravel()).reshape(1, *SIZE))
+    shuffled = normalise_per_clip(generator.permutation(of_label.volumes["gradcam"].ravel()).reshape(1, *SIZE))
     assert random["energy"] == pytest.approx(float(energy(shuffled, inside[None])[0]), abs=1e-6)
 
 
@@ -172,8 +170,8 @@ def test_the_batch_size_changes_no_digit_that_counts(batch_size: int) -> None:
 
 
 def test_a_row_does_not_depend_on_what_was_scored_before() -> None:
-    model, options = hidden_model(), ScoreOptions(methods=METHODS)
-    scorer = ClipScorer(model, request_for(model, options), options, None)
+    options = ScoreOptions(methods=METHODS)
+    scorer = scorer_of(options)
     first = scorer.score(sample(7))
     scorer.score(sample(8))
     assert scorer.score(sample(7)) == first
@@ -182,21 +180,20 @@ def test_a_row_does_not_depend_on_what_was_scored_before() -> None:
 
 
 def test_only_what_the_definitions_need_is_run() -> None:
-    model, options = hidden_model(), ScoreOptions(methods=METHODS)
-    scorer = ClipScorer(model, request_for(model, options), options, None)
+    options = ScoreOptions(methods=METHODS)
+    scorer = scorer_of(options)
     scorer.score(sample())
     assert scorer.originals == 1
     assert scorer.forwards.forwards == 2 * (1 + 1 + 3) + 2 * (1 + 3)
 
 
 def test_unsure_and_wrong_clips_are_left_out_without_being_masked() -> None:
-    model = hidden_model()
     for options, label, reason in (
         (ScoreOptions(methods=METHODS, min_confidence=0.99), "", "the probability is below 0.99"),
         (ScoreOptions(methods=METHODS, correct_only=True), "nothing", "the class is not the label"),
         (ScoreOptions(methods=METHODS, correct_only=True), "", "no label to compare the class with"),
     ):
-        scorer = ClipScorer(model, request_for(model, options), options, None)
+        scorer = scorer_of(options)
         (row,) = scorer.score(sample(label=label))
         assert (row["status"], row["reason"]) == ("left out", reason)
         assert scorer.forwards.forwards == 0

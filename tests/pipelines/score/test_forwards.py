@@ -41,16 +41,16 @@ def write(number: int, place: Tensor) -> None:
     place.copy_(clip(number))
 
 
-def versions(count: int) -> Iterator[tuple[Key, Callable[[Tensor], None]]]:
+def perturbations(count: int) -> Iterator[tuple[Key, Callable[[Tensor], None]]]:
     for number in range(count):
         yield (str(number),), partial(write, number)
 
 
-def test_each_version_gets_its_probability() -> None:
+def test_each_perturbation_gets_its_probability() -> None:
     module = Greedy(100)
     chosen = model(module)
     forwards = MaskedForwards(chosen, 4)
-    found = forwards.run(versions(10), 1, "softmax")
+    found = forwards.run(perturbations(10), 1, "softmax")
     assert found == pytest.approx({(str(n),): log_probability(chosen, clip(n), 1) for n in range(10)})
     assert module.sizes[:3] == [4, 4, 2]
     assert (forwards.forwards, forwards.batch_size) == (10, 4)
@@ -72,22 +72,22 @@ def test_batches_are_made_one_at_a_time() -> None:
 def test_out_of_memory_halves_the_batch_for_good() -> None:
     module = Greedy(3)
     forwards = MaskedForwards(model(module), 8)
-    found = forwards.run(versions(11), 0, "softmax")
+    found = forwards.run(perturbations(11), 0, "softmax")
     assert module.sizes == [8, 4, 2, 2, 2, 2, 2, 1]
     assert forwards.batch_size == 2
     assert forwards.forwards == 11
-    assert found == MaskedForwards(model(Greedy(100)), 8).run(versions(11), 0, "softmax")
+    assert found == MaskedForwards(model(Greedy(100)), 8).run(perturbations(11), 0, "softmax")
 
 
 def test_a_single_clip_that_does_not_fit_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="out of memory"):
-        MaskedForwards(model(Greedy(0)), 8).run(versions(3), 0, "softmax")
+        MaskedForwards(model(Greedy(0)), 8).run(perturbations(3), 0, "softmax")
 
 
 def test_other_errors_pass_through() -> None:
     module = Greedy(3, "mat1 and mat2 shapes cannot be multiplied")
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
-        MaskedForwards(model(module), 8).run(versions(5), 0, "softmax")
+        MaskedForwards(model(module), 8).run(perturbations(5), 0, "softmax")
     assert module.sizes == [5]
 
 
@@ -106,7 +106,7 @@ class Corner(nn.Module):
 
 def test_scores_that_are_a_view_of_the_clip_outlive_its_batch() -> None:
     chosen = model(Corner())
-    found = MaskedForwards(chosen, 2).run(versions(5), 1, "softmax")
+    found = MaskedForwards(chosen, 2).run(perturbations(5), 1, "softmax")
     assert found == pytest.approx({(str(n),): log_probability(chosen, clip(n), 1) for n in range(5)})
 
 
@@ -119,7 +119,7 @@ class Softmaxed(Greedy):
 
 def test_a_softmax_at_the_end_is_taken_off_in_every_batch() -> None:
     chosen = model(Greedy(100))
-    found = MaskedForwards(model(Softmaxed(100)), 2).run(versions(7), 1, "softmax")
+    found = MaskedForwards(model(Softmaxed(100)), 2).run(perturbations(7), 1, "softmax")
     assert found == pytest.approx({(str(n),): log_probability(chosen, clip(n), 1) for n in range(7)})
 
 

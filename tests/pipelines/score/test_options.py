@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from vidcam.errors import InputError, NameNotFoundError
-from vidcam.pipelines.score.options import MEASURES, ScoreOptions
+from vidcam.pipelines.score.options import MEASURES, ScoreOptions, chosen_measures
 
 
 @pytest.mark.parametrize(
@@ -18,19 +18,7 @@ from vidcam.pipelines.score.options import MEASURES, ScoreOptions
     ],
 )
 def test_measures_by_name(measures: Any, chosen: tuple[str, ...]) -> None:
-    assert ScoreOptions(measures=measures).chosen_measures == chosen
-
-
-def test_the_thetas_that_are_needed() -> None:
-    assert ScoreOptions().thetas == (0.25, 0.5, 0.75)
-    assert ScoreOptions(measures="drop").thetas == ()
-    assert len(ScoreOptions(measures="all").thetas) == 13
-
-
-def test_layers_as_they_were_given() -> None:
-    assert ScoreOptions().layers == ()
-    assert ScoreOptions(layer="a").layers == ("a",)
-    assert ScoreOptions(layer=["a", "b"]).layers == ("a", "b")
+    assert chosen_measures(measures) == chosen
 
 
 @pytest.mark.parametrize(
@@ -44,6 +32,7 @@ def test_layers_as_they_were_given() -> None:
         ),
         ({"fill": "red"}, "fill is 'red', expected one of black"),
         ({"fusion": "sum"}, "fusion is 'sum', expected one of mean, max"),
+        ({"lam": -1.0}, "-1"),
         ({"min_confidence": 1.5}, "min_confidence is 1.5, expected a probability from 0 to 1"),
         ({"batch_size": 0}, "batch_size is 0, expected at least 1"),
         ({"workers": 0}, "workers is 0, expected at least 1"),

@@ -16,14 +16,17 @@ from torch import Tensor, nn
 
 from tests.helpers.clipsets import write_set
 from tests.helpers.nets import TINY_SPEC, bright_image_model, brightness_model, hidden_model
+from tests.helpers.score_results import SETTINGS
 from tests.pipelines.conftest import FilmMaker
 from vidcam.errors import InputError, OutputError
 from vidcam.models.model import Model
-from vidcam.pipelines.score import store as parts
+from vidcam.pipelines.score import store
 from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.run import ScoredClips, score_clips
 from vidcam.pipelines.score.settings import stated_batch_size
+from vidcam.pipelines.score.summary import Mean
 from vidcam.spec import MeanCube
+from vidcam.system.json_files import as_plain
 
 QUICK = ScoreOptions(methods=("gradcam", "gradcam++"))
 ALL = ScoreOptions(methods=("gradcam", "gradcam++"), measures="all", sanity=2)
@@ -43,7 +46,7 @@ def scored(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Sc
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "CLIPS_A_PART", 2)
+    monkeypatch.setattr(store, "CLIPS_A_PART", 2)
 
 
 def table(out: Path) -> list[dict[str, str]]:
@@ -66,7 +69,7 @@ def test_what_is_written(scored: tuple[ScoredClips, Path]) -> None:
         "summary.json",
     ]
     assert result.paths[-1] == out / "summary.json"
-    assert json.loads(result.paths[-1].read_text("utf-8")) == result.summary
+    assert json.loads(result.paths[-1].read_text("utf-8")) == as_plain(result.summary)
     assert result.failed == 2
     assert result.table.n == 7
     assert result.forwards[1] == 7
@@ -89,7 +92,7 @@ def test_a_clip_that_failed_is_one_row_with_its_reason(scored: tuple[ScoredClips
     assert [row["path"] for row in broken] == ["text.mp4", "nowhere.mp4"]
     assert "does not exist" in broken[1]["reason"]
     assert {row["drop"] for row in broken} == {""}
-    assert [failure["path"] for failure in scored[0].summary["failures"]] == ["text.mp4", "nowhere.mp4"]
+    assert [failure.path for failure in scored[0].summary.failures] == ["text.mp4", "nowhere.mp4"]
 
 
 def test_nothing_of_this_machine_stands_in_the_table(scored: tuple[ScoredClips, Path], manifest: Path) -> None:
@@ -100,34 +103,26 @@ def test_nothing_of_this_machine_stands_in_the_table(scored: tuple[ScoredClips, 
 
 def test_the_summary_is_the_mean_of_the_rows(scored: tuple[ScoredClips, Path]) -> None:
     summary, rows = scored[0].summary, table(scored[1])
-    for method, figures in summary["methods"].items():
+    assert summary.time is not None
+    for method, figures in summary.methods.items():
         own = [row for row in rows if row["method"] == method]
-        mean = 100 * np.mean([float(row["drop"]) for row in own])
-        assert figures["average_drop"]["value"] == pytest.approx(mean, rel=1e-6)
-        assert figures["average_drop"]["low"] <= figures["average_drop"]["value"] <= figures["average_drop"]["high"]
+        mean, drop = 100 * np.mean([float(row["drop"]) for row in own]), figures.average_drop
+        assert drop.value == pytest.approx(mean, rel=1e-6)
+        assert drop.value is not None
+        assert (drop.low or 0.0) <= drop.value <= (drop.high or 0.0)
         half = 100 * np.mean([float(row["retention_0.5"]) for row in own])
-        assert figures["retention"]["0.5"]["value"] == pytest.approx(half, rel=1e-6)
+        assert figures.retention["0.5"].value == pytest.approx(half, rel=1e-6)
         courses = [[float(part) for part in row["evidence"].split()] for row in own]
-        assert summary["time"]["evidence"][method] == pytest.approx(np.mean(courses, axis=0).tolist())
-    assert (summary["n"], summary["failed"], summary["clips"], summary["left_out"]) == (7, 2, 9, 0)
-    assert summary["groups"] == 3
+        assert summary.time.evidence[method] == pytest.approx(np.mean(courses, axis=0).tolist())
+    assert (summary.n, summary.failed, summary.clips, summary.left_out) == (7, 2, 9, 0)
+    assert summary.groups == 3
 
 
 def test_the_schema_of_the_summary(scored: tuple[ScoredClips, Path]) -> None:
-    summary = scored[0].summary
+    summary = json.loads((scored[1] / "summary.json").read_text("utf-8"))
     assert summary["schema"] == 1
-    assert set(summary) >= {
-        "model",
-        "layer",
-        "weights",
-        "fill",
-        "n",
-        "failed",
-        "methods",
-        "pairs",
-        "versions",
-        "command",
-    }
+    assert set(summary) >= {"model", "layer", "weights", "fill", "lam", "n", "failed", "methods", "pairs", "versions"}
+    assert summary["command"] == "vidcam score set.csv"
     assert list(summary["methods"]) == ["gradcam", "gradcam++", "random", "centre"]
     assert set(summary["methods"]["gradcam++"]) >= {"average_drop", "increase", "area", "empty", "retention", "alpha"}
     first = summary["pairs"][0]
@@ -178,7 +173,7 @@ def test_a_complete_run_is_answered_without_the_model(scored: tuple[ScoredClips,
     again = score_clips(manifest, scored[1], model=hidden_model(), options=ALL, command="vidcam score set.csv")
     assert again.forwards == (0, 0)
     assert (scored[1] / "scores.csv").read_bytes() == before
-    assert again.summary == scored[0].summary
+    assert as_plain(again.summary) == as_plain(scored[0].summary)
 
 
 def test_the_automatic_batch_size_is_that_of_the_folder(
@@ -188,9 +183,9 @@ def test_the_automatic_batch_size_is_that_of_the_folder(
     first = score_clips(manifest, tmp_path / "out", model=hidden_model(), options=QUICK)
     monkeypatch.setattr("vidcam.pipelines.forward.DEFAULT_BATCH", {"cpu": 7})
     again = score_clips(manifest, tmp_path / "out", model=hidden_model(), options=QUICK)
-    assert again.summary["batch_size"] == first.summary["batch_size"] == 4
+    assert again.summary.batch_size == first.summary.batch_size == 4
     anew = score_clips(manifest, tmp_path / "out", model=hidden_model(), options=replace(QUICK, overwrite=True))
-    assert anew.summary["batch_size"] == 7
+    assert anew.summary.batch_size == 7
 
 
 def test_pictures_of_an_earlier_answer_do_not_stay(manifest: Path, tmp_path: Path) -> None:
@@ -220,22 +215,22 @@ def test_other_settings_and_other_clips_are_refused(
 def test_overwriting_begins_anew(manifest: Path, tmp_path: Path) -> None:
     score_clips(manifest, tmp_path, model=hidden_model(), options=QUICK)
     result = score_clips(manifest, tmp_path, model=hidden_model(), options=replace(QUICK, fill="blur", overwrite=True))
-    assert result.summary["fill"] == "blur"
+    assert result.summary.fill == "blur"
     assert result.forwards[1] == 7
 
 
 def test_a_set_of_which_nothing_can_be_scored(tmp_path: Path) -> None:
     result = score_clips(["no.mp4", "none.mp4"], tmp_path, model=hidden_model(), options=QUICK)
-    assert (result.summary["n"], result.failed) == (0, 2)
-    assert result.summary["methods"]["gradcam"]["average_drop"] == {"value": None, "low": None, "high": None}
+    assert (result.summary.n, result.failed) == (0, 2)
+    assert result.summary.methods["gradcam"].average_drop == Mean(None, None, None)
     assert [row["status"] for row in table(tmp_path)] == ["failed", "failed"]
 
 
 def test_one_clip_is_enough(manifest: Path, tmp_path: Path) -> None:
     clip = manifest.parent / "film0.mkv"
     result = score_clips([clip], tmp_path, model=hidden_model(), options=replace(ALL, sanity=0))
-    assert result.summary["n"] == 1
-    assert result.summary["pairs"][0]["log_std"] is None
+    assert result.summary.n == 1
+    assert result.summary.pairs[0].log_std is None
     assert table(tmp_path)[0]["path"] == "film0.mkv"
 
 
@@ -295,8 +290,8 @@ def test_a_model_that_fails_on_a_clip_fails_that_clip_alone(manifest: Path, film
     model = Model(replace(TINY_SPEC, layer="inner.relu"), BrokenOnBright(inner.module, 1.0), inner.labels, "own")
     clips = [manifest.parent / "film0.mkv", film(count=8)]
     result = score_clips(clips, tmp_path / "out", model=model, options=QUICK)
-    assert result.failed == len(result.summary["failures"]) >= 1
-    assert "this kernel does not like noise" in result.summary["failures"][0]["reason"]
+    assert result.failed == len(result.summary.failures) >= 1
+    assert "this kernel does not like noise" in result.summary.failures[0].reason
 
 
 def test_a_model_that_fails_on_everything_is_refused_at_once(manifest: Path, tmp_path: Path) -> None:
@@ -325,7 +320,7 @@ def test_names_of_any_bytes_and_image_networks(film: FilmMaker, tmp_path: Path) 
     folder.mkdir()
     film().rename(folder / os.fsdecode(b"odd\xff.mp4"))
     result = score_clips(folder, tmp_path / "out", model=bright_image_model(), options=replace(ALL, sanity=0))
-    assert (result.summary["n"], result.failed) == (1, 0)
+    assert (result.summary.n, result.failed) == (1, 0)
     (row, *_) = table(tmp_path / "out")
     assert row["path"] == r"odd\xff.mp4"
     assert len(row["evidence"].split()) == 1
@@ -335,18 +330,18 @@ def test_names_of_any_bytes_and_image_networks(film: FilmMaker, tmp_path: Path) 
 def test_clips_that_are_left_out_are_counted_apart(manifest: Path, tmp_path: Path) -> None:
     result = score_clips(manifest, tmp_path, model=hidden_model(), options=replace(QUICK, correct_only=True))
     summary = result.summary
-    assert summary["n"] + summary["left_out"] + summary["failed"] == 9
-    assert summary["left_out"] > 0
+    assert summary.n + summary.left_out + summary.failed == 9
+    assert summary.left_out > 0
     everything = score_clips(manifest, tmp_path / "all", model=hidden_model(), options=QUICK).summary
-    assert summary["accuracy"] == everything["accuracy"]  # of all clips, not of those that are right
-    assert 0 < summary["accuracy"]["value"] < 1
+    assert summary.accuracy == everything.accuracy  # of all clips, not of those that are right
+    assert 0 < (summary.accuracy.value or 0) < 1
 
 
 @pytest.mark.slow
 def test_the_worst_clips_are_rendered(film: FilmMaker, tmp_path: Path) -> None:
     clips: list[Any] = [film("one"), film("two", count=60)]
     result = score_clips(clips, tmp_path / "out", model=brightness_model(), options=replace(QUICK, render_worst=1))
-    (line,) = result.summary["worst"]
+    (line,) = result.summary.worst
     rendered = sorted(path.suffix for path in (tmp_path / "out" / "worst" / "1").iterdir())
     assert rendered == [".json", ".mp4", ".mp4", ".png"]
     assert "Bright thing" in line
@@ -358,7 +353,7 @@ def test_windows_of_one_film_are_rendered_beside_each_other(film: FilmMaker, tmp
     one = film("one", count=60)
     clips = [{"path": one, "start": start} for start in (0.0, 0.5)]
     result = score_clips(clips, tmp_path, model=brightness_model(), options=replace(QUICK, render_worst=2))
-    sheets = [line.rpartition("(")[2].removesuffix(")") for line in result.summary["worst"]]
+    sheets = [line.rpartition("(")[2].removesuffix(")") for line in result.summary.worst]
     assert len(set(sheets)) == 2
     assert all((tmp_path / sheet).is_file() for sheet in sheets)
 
@@ -374,3 +369,50 @@ def test_other_labels_and_another_mean_cube_are_refused(manifest: Path, tmp_path
     for name, other in others.items():
         with pytest.raises(OutputError, match=rf"\({name} was .*, is [^;]*\), expected the same to go on"):
             score_clips(manifest, tmp_path, model=other, options=QUICK)
+
+
+def never(*_: object, **__: object) -> Model:
+    raise AssertionError("a model was loaded")
+
+
+@pytest.mark.parametrize("name", ["tiny_r3d", "tests.helpers.nets:hidden_model"])
+def test_what_can_be_refused_without_a_model_is(
+    name: str, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score_clips(manifest, tmp_path / "out", model=hidden_model(), options=QUICK)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("vidcam.pipelines.score.run.load_model", never)
+    refused: list[tuple[Any, Path, dict[str, Any], str]] = [
+        ([], tmp_path / "new", {}, "no clip was given"),
+        (tmp_path / "no.csv", tmp_path / "new", {}, "cannot be read"),
+        (manifest, tmp_path / "file" / "out", {}, "cannot be written"),
+        (manifest, tmp_path / "out", {"fill": "blur"}, "fill was black, is blur"),
+        (manifest, tmp_path / "out", {"seed": 3, "lam": 0.5}, "lam was 1.0, is 0.5; seed was 0, is 3"),
+        ([manifest.parent / "film0.mkv"], tmp_path / "out", {}, "clips was 9"),
+    ]
+    for clips, out, changes, sentence in refused:
+        with pytest.raises(InputError, match=sentence):
+            score_clips(clips, out, model=name, options=replace(QUICK, **changes))
+    with pytest.raises(AssertionError, match="a model was loaded"):  # nothing else is wrong with this one
+        score_clips(manifest, tmp_path / "new", model=name, options=QUICK)
+    assert not (tmp_path / "new").exists()
+
+
+def test_scores_of_another_built_in_model_are_refused_without_loading_it(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score_clips(manifest, tmp_path, model=hidden_model(), options=QUICK)
+    monkeypatch.setattr("vidcam.pipelines.score.run.load_model", never)
+    with pytest.raises(OutputError, match="model was tiny, is i3d"):
+        score_clips(manifest, tmp_path, model="i3d", options=QUICK)
+
+
+def test_a_folder_that_another_run_writes_to_is_refused_without_a_model(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidcam.pipelines.score.run.load_model", never)
+    with (
+        store.open_store(tmp_path, SETTINGS, {}, overwrite=False),
+        pytest.raises(OutputError, match="is being written to by another vidcam score"),
+    ):
+        score_clips(manifest, tmp_path, model="i3d", options=replace(QUICK, overwrite=True))

@@ -11,34 +11,36 @@ from vidcam.cam.baseline import Neutral
 from vidcam.models.model import Model
 from vidcam.pipelines.prepare import look_at_grey
 from vidcam.pipelines.score.clips import read_clips
-from vidcam.pipelines.score.request import ScoreRequest
+from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.request import resolve
 from vidcam.pipelines.score.sanity import STAGES, _spread, sanity
+from vidcam.pipelines.score.summary import Sanity
 from vidcam.system.progress import silent
 
 METHODS = ("gradcam", "gradcam++", "neutral-gradcam")
 
 
-def checked(model: Model, folder: Path, count: int = 3, seed: int = 0) -> dict[str, object]:
+def checked(model: Model, folder: Path, seed: int = 0) -> Sanity:
     clips = read_clips(write_set(folder, 6, broken={0}), out=folder / "out")
-    request = ScoreRequest(methods=METHODS, layers=(model.spec.layer or "",), batch_size=4)
-    return sanity(model, request, clips.entries, count=count, seed=seed, progress=silent)
+    request = resolve(model, ScoreOptions(methods=METHODS, sanity=3, seed=seed))
+    return sanity(model, request, clips.entries, progress=silent)
 
 
 def test_maps_of_a_model_without_weights_to_draw_are_not_compared(tmp_path: Path) -> None:
     found = checked(brightness_model(), tmp_path)
-    assert found["layers"] == []
+    assert found.layers == ()
     assert BRIGHTNESS_SPEC.layer == "relu"
 
 
 def test_layers_from_the_last_and_clips_that_can_be_read(tmp_path: Path) -> None:
     found = checked(hidden_model(), tmp_path)
-    assert found["clips"] == ["film1.mkv", "film2.mkv", "film3.mkv"]
-    assert found["layers"] == ["out", "hidden", "conv"]
-    for scheme in ("cascading", "independent"):
+    assert found.clips == ("film1.mkv", "film2.mkv", "film3.mkv")
+    assert found.layers == ("out", "hidden", "conv")
+    for scheme in (found.cascading, found.independent):
         for method in METHODS:
-            figures = found[scheme][method]  # type: ignore[index]
-            assert [len(figures[name]) for name in ("correlation", "ssim", "empty")] == [3, 3, 3]
-            assert all(value is None or -1 <= value <= 1 for value in figures["correlation"])
+            figures = scheme[method]
+            assert [len(values) for values in (figures.correlation, figures.ssim, figures.empty)] == [3, 3, 3]
+            assert all(value is None or -1 <= value <= 1 for value in figures.correlation)
 
 
 def test_the_neutral_reference_is_that_of_the_model_with_its_new_weights(
@@ -52,14 +54,14 @@ def test_the_neutral_reference_is_that_of_the_model_with_its_new_weights(
 
     monkeypatch.setattr("vidcam.pipelines.score.sanity.look_at_grey", spied)
     found = checked(model, tmp_path)
-    assert any(value is not None for value in found["cascading"]["neutral-gradcam"]["correlation"])  # type: ignore[index]
+    assert any(value is not None for value in found.cascading["neutral-gradcam"].correlation)
     learned = float(model.module.get_parameter("conv.weight").detach().sum())
     assert [value == learned for value in seen] == [True, True, True, False, True, True, False]
 
 
 def test_the_first_stage_of_both_schemes_is_the_same_and_the_last_ones_differ(tmp_path: Path) -> None:
     found = checked(hidden_model(), tmp_path)
-    cascading, independent = (found[scheme]["gradcam"]["correlation"] for scheme in ("cascading", "independent"))  # type: ignore[index]
+    cascading, independent = (scheme["gradcam"].correlation for scheme in (found.cascading, found.independent))
     assert cascading[0] == independent[0]
     assert cascading[-1] != independent[-1]
 

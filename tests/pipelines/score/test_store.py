@@ -2,21 +2,22 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.helpers.score_results import PROVENANCE, SETTINGS
 from vidcam.errors import OutputError
 from vidcam.pipelines.score import store as module
 from vidcam.pipelines.score.columns import Columns, as_cell, score_columns
-from vidcam.pipelines.score.store import Parts, open_parts
+from vidcam.pipelines.score.settings import Settings
+from vidcam.pipelines.score.store import ResultStore, open_store, require_usable
 from vidcam.system.signals import interruptible
 
 COLUMNS: Columns = {"clip": "whole", "path": "text", "drop": "number", "empty": "flag", "batch_size": "whole"}
-SETTINGS = {"model": "tiny", "methods": ["gradcam", "gradcam++"], "fill": "black"}
 
 
 @pytest.fixture(autouse=True)
@@ -24,13 +25,11 @@ def two_clips_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CLIPS_A_PART", 2)
 
 
-def opened(
-    out: Path, settings: Mapping[str, Any] = SETTINGS, *, overwrite: bool = False
-) -> AbstractContextManager[Parts]:
-    return open_parts(out, settings, COLUMNS, overwrite=overwrite)
+def opened(out: Path, settings: Settings = SETTINGS, *, overwrite: bool = False) -> AbstractContextManager[ResultStore]:
+    return open_store(out, settings, COLUMNS, overwrite=overwrite)
 
 
-def assert_refused(out: Path, sentence: str, settings: Mapping[str, Any] = SETTINGS) -> None:
+def assert_refused(out: Path, sentence: str, settings: Settings = SETTINGS) -> None:
     with pytest.raises(OutputError, match=sentence), opened(out, settings):
         pass
 
@@ -41,19 +40,19 @@ def row(clip: int, **values: object) -> dict[str, object]:
 
 def filled(out: Path, count: int, **values: object) -> None:
     """A run that ended well after some clips."""
-    with opened(out) as parts:
+    with opened(out) as store:
         for clip in range(count):
-            parts.add([row(clip, **values)])
-        parts.flush()
+            store.add([row(clip, **values)])
+        store.flush()
 
 
 def test_rows_come_back_in_order_with_nothing_for_what_was_not_said(tmp_path: Path) -> None:
-    with opened(tmp_path) as parts:
+    with opened(tmp_path) as store:
         for clip in range(3):
-            parts.add([row(clip, drop=clip / 3, empty=True), row(clip)])
-        assert len(list(parts.rows())) == 4  # two clips are a part, the third waits
-        parts.flush()
-        rows = list(parts.rows())
+            store.add([row(clip, drop=clip / 3, empty=True), row(clip)])
+        assert len(list(store.rows())) == 4  # two clips are a part, the third waits
+        store.flush()
+        rows = list(store.rows())
     assert [found["clip"] for found in rows] == [0, 0, 1, 1, 2, 2]
     assert rows[2] == {"clip": 1, "path": "1.mp4", "drop": 1 / 3, "empty": True, "batch_size": 4, "content": None}
     assert rows[3]["drop"] is None
@@ -66,9 +65,9 @@ def test_rows_come_back_in_order_with_nothing_for_what_was_not_said(tmp_path: Pa
 
 
 def test_a_run_goes_on_behind_the_last_part(tmp_path: Path) -> None:
-    with opened(tmp_path) as parts:
+    with opened(tmp_path) as store:
         for clip in range(3):
-            parts.add([row(clip, batch_size=4 - clip)])
+            store.add([row(clip, batch_size=4 - clip)])
     left = tmp_path / "scores" / ".part-00000002-00000004.00.part.parquet"
     left.write_text("a part in the making")
     with opened(tmp_path) as again:
@@ -83,31 +82,31 @@ def test_a_run_goes_on_behind_the_last_part(tmp_path: Path) -> None:
 
 def test_a_part_is_written_after_a_while_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SECONDS_A_PART", 0.0)
-    with opened(tmp_path) as parts:
-        parts.add([row(0)])
-        assert [found["clip"] for found in parts.rows()] == [0]
+    with opened(tmp_path) as store:
+        store.add([row(0)])
+        assert [found["clip"] for found in store.rows()] == [0]
 
 
 def test_an_empty_run_has_an_empty_table(tmp_path: Path) -> None:
-    with opened(tmp_path) as parts:
-        parts.flush()
-        assert not list(parts.tables(["drop", "path"]))
-        assert parts.last_batch_size is None
+    with opened(tmp_path) as store:
+        store.flush()
+        assert not list(store.tables(["drop", "path"]))
+        assert store.last_batch_size is None
 
 
 def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
     filled(tmp_path, 1)
-    other = {**SETTINGS, "fill": "blur", "methods": ["gradcam"]}
+    other = replace(SETTINGS, fill="blur", methods=("gradcam",))
     sentence = r"\(methods was gradcam, gradcam\+\+, is gradcam; fill was black, is blur\), expected the same to go on"
     assert_refused(tmp_path, sentence, other)
-    with opened(tmp_path) as parts:
-        assert parts.done == 1
+    with opened(tmp_path) as store:
+        assert store.done == 1
 
 
 def test_overwriting_begins_anew(tmp_path: Path) -> None:
     filled(tmp_path, 1)
     (tmp_path / "scores.csv").write_text("former")
-    with opened(tmp_path, {**SETTINGS, "fill": "blur"}, overwrite=True) as again:
+    with opened(tmp_path, replace(SETTINGS, fill="blur"), overwrite=True) as again:
         assert again.done == 0
     assert not (tmp_path / "scores.csv").exists()
     assert json.loads((tmp_path / "scores" / "settings.json").read_text())["fill"] == "blur"
@@ -137,20 +136,20 @@ class Interrupted(list[dict[str, object]]):
 
 
 def test_an_interrupt_while_rows_are_filed_leaves_no_clip_uncounted(tmp_path: Path) -> None:
-    with opened(tmp_path) as parts, interruptible():
+    with opened(tmp_path) as store, interruptible():
         with pytest.raises(KeyboardInterrupt):
-            parts.add(Interrupted([row(0)]))
-        parts.flush()
+            store.add(Interrupted([row(0)]))
+        store.flush()
     with opened(tmp_path) as again:
         assert again.done == 1
         assert [found["clip"] for found in again.rows()] == [0]
 
 
 def test_the_last_batch_size_is_found_behind_clips_that_failed(tmp_path: Path) -> None:
-    with opened(tmp_path) as parts:
+    with opened(tmp_path) as store:
         for clip, size in enumerate((4, 2, None, None)):
-            parts.add([row(clip, batch_size=size)])
-        assert parts.last_batch_size == 2
+            store.add([row(clip, batch_size=size)])
+        assert store.last_batch_size == 2
 
 
 @pytest.mark.parametrize("name", ["scores.csv", "report.md", "alpha.png"])
@@ -162,8 +161,47 @@ def test_files_in_the_way_are_refused(name: str, tmp_path: Path) -> None:
 def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
     with opened(tmp_path):
         assert_refused(tmp_path, "is being written to by another vidcam score")
-    with opened(tmp_path) as parts:
-        assert parts.done == 0
+    with opened(tmp_path) as store:
+        assert store.done == 0
+
+
+def test_a_folder_is_checked_without_being_touched(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    require_usable(out, SETTINGS, overwrite=False)
+    assert not out.parent.exists()
+    filled(tmp_path, 1)
+    before = {path: path.read_bytes() for path in (tmp_path / "scores").iterdir()}
+    require_usable(tmp_path, SETTINGS, overwrite=False)
+    other = replace(SETTINGS, fill="blur")
+    with pytest.raises(OutputError, match=r"\(fill was black, is blur\)"):
+        require_usable(tmp_path, other, overwrite=False)
+    require_usable(tmp_path, other, overwrite=True)
+    require_usable(tmp_path, replace(SETTINGS, model=None), overwrite=False)  # only the model itself knows its name
+    assert {path: path.read_bytes() for path in (tmp_path / "scores").iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_used_is_refused_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"cannot be written \(Not a directory\)"):
+        require_usable(tmp_path / "file" / "out", SETTINGS, overwrite=False)
+    (tmp_path / "report.md").write_text("somebody's")
+    with pytest.raises(OutputError, match=r"report\.md is there without the settings"):
+        require_usable(tmp_path, SETTINGS, overwrite=False)
+    with opened(tmp_path / "out"), pytest.raises(OutputError, match="is being written to by another vidcam score"):
+        require_usable(tmp_path / "out", SETTINGS, overwrite=True)
+    (tmp_path / "out" / "scores" / "settings.json").write_text("{}")
+    with pytest.raises(OutputError, match=r"settings\.json is damaged"):
+        require_usable(tmp_path / "out", SETTINGS, overwrite=False)
+
+
+def test_what_scored_the_clips_is_stated_once(tmp_path: Path) -> None:
+    newer = replace(PROVENANCE, torch="9")
+    with opened(tmp_path) as store:
+        assert not store.made_with
+        for provenance in (PROVENANCE, PROVENANCE, newer, newer):
+            store.note_provenance(provenance)
+            store.add([row(store.done)])
+        assert store.made_with == (PROVENANCE, replace(newer, from_clip=2))
 
 
 def test_a_gap_and_damaged_settings_are_refused(tmp_path: Path) -> None:
@@ -181,8 +219,8 @@ def test_a_part_that_is_cut_off_or_damaged_is_refused(tmp_path: Path) -> None:
     part.write_bytes(whole[: len(whole) // 2])
     assert_refused(tmp_path, r"00000002\.parquet is damaged \(.*\), expected a part of the scores; pass --overwrite")
     part.write_bytes(bytes(200) + whole[200:])
-    with opened(tmp_path) as parts, pytest.raises(OutputError, match="is damaged"):
-        list(parts.rows())
+    with opened(tmp_path) as store, pytest.raises(OutputError, match="is damaged"):
+        list(store.rows())
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from vidcam.models.model import Model
 from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.options import ScoreOptions
-from vidcam.pipelines.score.request import ScoreRequest
+from vidcam.pipelines.score.request import resolve
 from vidcam.pipelines.score.samples import Sample
 
 METHODS = ("gradcam", "gradcam+", "hirescam")
@@ -59,9 +59,10 @@ def clip(number: int) -> Tensor:
 @pytest.fixture(scope="module")
 def ours() -> list[list[dict[str, Any]]]:
     chosen = model()
-    options = ScoreOptions(methods=METHODS, measures=("drop", "insertion-deletion"), controls=False)
-    request = ScoreRequest(methods=METHODS, layers=("relu",), batch_size=8)
-    scorer = ClipScorer(chosen, request, options, None)
+    options = ScoreOptions(
+        methods=METHODS, measures=("drop", "insertion-deletion"), controls=False, layer="relu", batch_size=8
+    )
+    scorer = ClipScorer(chosen, resolve(chosen, options), None)
     samples = (Sample(Entry(n, str(n), str(n)), clip(n), 0.0, None) for n in range(CLIPS))
     return [scorer.score(sample) for sample in samples]
 

@@ -1,0 +1,274 @@
+"""From the table of a run to its figures: means with intervals, pairs of methods with a test, classes, time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import combinations, product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidcam.metrics.faithfulness import log_ratio, relative_performance, win, win_rates
+from vidcam.metrics.intervals import LEVEL, RESAMPLES, bootstrap_means
+from vidcam.metrics.paired import TEST, PairedTest, holm, signed_rank
+from vidcam.metrics.time_audit import CHANGES
+from vidcam.pipelines.score.columns import AREAS, FAILED, LEFT_OUT
+from vidcam.pipelines.score.options import CONTROLS
+from vidcam.pipelines.score.settings import Settings
+from vidcam.pipelines.score.summary import (
+    Accuracy,
+    AlphaFigures,
+    ClassFigures,
+    FailedClip,
+    Mean,
+    MethodFigures,
+    Pair,
+    PairRatio,
+    Sanity,
+    Summary,
+    TimeFigures,
+    defined,
+)
+from vidcam.pipelines.score.table import ScoreTable
+
+Values = NDArray[np.float64]
+
+_INTERVALS = 9
+"""Purpose of the generator, beside those of `clip`."""
+
+_PERCENT = 100.0
+
+
+def summarise(
+    table: ScoreTable,
+    settings: Settings,
+    *,
+    command: str = "",
+    unread: tuple[str, ...] = (),
+    sanity: Sanity | None = None,
+    worst: tuple[str, ...] = (),
+) -> Summary:
+    """The summary of a run.
+
+    Args:
+        table: all of its rows.
+        settings: how they were made; what made them stands in it.
+        command: how vidcam was called.
+        unread: columns of the manifest that were not read.
+        sanity: the sanity checks.
+        worst: lines about the clips that were rendered.
+    """
+    return Summary(
+        schema=settings.schema,
+        model=settings.model or "",
+        weights=settings.weights,
+        labels=settings.labels,
+        mean_cube=settings.mean_cube,
+        layer=" + ".join(settings.layer),
+        fusion=settings.fusion,
+        measures=settings.measures,
+        controls=settings.controls,
+        fill=settings.fill,
+        lam=settings.lam,
+        batch_size=settings.batch_size,
+        forward=settings.forward,
+        seed=settings.seed,
+        min_confidence=settings.min_confidence,
+        correct_only=settings.correct_only,
+        made_with=settings.made_with,
+        versions=settings.made_with[-1].versions,
+        device=settings.made_with[-1].device,
+        command=command,
+        unread_columns=unread,
+        clips=sum(table.clips.values()),
+        n=table.n,
+        failed=table.clips[FAILED],
+        left_out=table.clips[LEFT_OUT],
+        groups=len(set(table.facts["group"])),
+        accuracy=_accuracy(table),
+        interval=f"{LEVEL:.0%} percentile bootstrap, {RESAMPLES} resamples, groups drawn together",
+        methods=_methods(table, settings.seed),
+        test=TEST,
+        pairs=_pairs(table, settings.seed),
+        time=_time(table, settings.seed),
+        classes=_classes(table),
+        failures=tuple(FailedClip(path, reason) for path, reason in table.failures),
+        sanity=sanity,
+        worst=worst,
+    )
+
+
+def _accuracy(table: ScoreTable) -> Accuracy:
+    """Of all clips that the model was shown, those that were left out for their answer among them."""
+    known, right = table.answers
+    return Accuracy(known, right / known if known else None)
+
+
+def _means(table: ScoreTable, rows: Sequence[Values] | Values, seed: int) -> list[Mean]:
+    """One mean with its interval for each row (N,) of values."""
+    if not table.n:
+        return [Mean(None, None, None)] * len(rows)
+    found = bootstrap_means(
+        np.asarray(rows), lambda: np.random.default_rng([seed, 0, _INTERVALS]), groups=table.facts["group"]
+    )
+    return [Mean.of(interval) for interval in found]
+
+
+def _averaged(columns: Sequence[str]) -> dict[str, float]:
+    """Column → factor, of the columns whose mean is a figure."""
+    percent = ("drop", "increase", "retention_area", "pointing")
+    shares = ("area", *AREAS, "energy", "temporal_iou")
+    factors = {**dict.fromkeys(percent, _PERCENT), **dict.fromkeys(shares, 1.0)}
+    factors |= {name: _PERCENT for name in columns if name.startswith("retention_")}
+    factors |= {name: 1.0 for name in columns if name.startswith(("tied_", "loc_"))}
+    return {name: factors[name] for name in columns if name in factors}
+
+
+def _methods(table: ScoreTable, seed: int) -> dict[str, MethodFigures]:
+    """All means of all methods at once: they share their draws."""
+    factors = _averaged(table.columns)
+    rows = np.empty((len(table.methods) * len(factors), table.n))
+    for row, (method, column) in zip(rows, product(table.methods, factors), strict=True):
+        np.multiply(table.values(method, column), factors[column], out=row)
+    means = iter(_means(table, rows, seed))
+    return {method: _figures(table, method, {column: next(means) for column in factors}) for method in table.methods}
+
+
+def _figures(table: ScoreTable, method: str, means: dict[str, Mean]) -> MethodFigures:
+    by_theta_or_delta = {name: mean for name, mean in means.items() if name != "retention_area"}
+    retention, tied, localization = (
+        {name.removeprefix(prefix): mean for name, mean in by_theta_or_delta.items() if name.startswith(prefix)}
+        for prefix in ("retention_", "tied_", "loc_")
+    )
+    return MethodFigures(
+        average_drop=means["drop"],
+        increase=means["increase"],
+        area=means["area"],
+        retention=retention,
+        tied=tied,
+        retention_area=means.get("retention_area"),
+        insertion=means.get("insertion"),
+        deletion=means.get("deletion"),
+        frame_insertion=means.get("frame_insertion"),
+        frame_deletion=means.get("frame_deletion"),
+        localization=localization,
+        pointing=means.get("pointing"),
+        energy=means.get("energy"),
+        temporal_iou=means.get("temporal_iou"),
+        empty=int(np.nansum(table.values(method, "empty"))),
+        sink=_flagged(table, method, "sink"),
+        empty_post=_flagged(table, method, "empty_post"),
+        n_with_boxes=(
+            int((~np.isnan(table.values(method, "pointing"))).sum()) if "pointing" in table.columns else None
+        ),
+        alpha=_alpha(table, method),
+    )
+
+
+def _flagged(table: ScoreTable, method: str, column: str) -> int | None:
+    """Clips with a flag, None where it is nowhere defined."""
+    if column not in table.columns or method in CONTROLS:
+        return None
+    values = table.values(method, column)
+    return None if np.isnan(values).all() else int(np.nansum(values))
+
+
+def _alpha(table: ScoreTable, method: str) -> AlphaFigures | None:
+    if method in CONTROLS or not table.n or np.isnan(table.values(method, "alpha_median")).all():
+        return None
+
+    def over_clips(reduce: Callable[[Values], float], column: str) -> float | None:
+        return defined(float(reduce(table.values(method, column))))
+
+    return AlphaFigures(
+        min=over_clips(np.nanmin, "alpha_min"),
+        q1=over_clips(np.nanmedian, "alpha_q1"),
+        median=over_clips(np.nanmedian, "alpha_median"),
+        q3=over_clips(np.nanmedian, "alpha_q3"),
+        max=over_clips(np.nanmax, "alpha_max"),
+        all_min=over_clips(np.nanmin, "alpha_all_min"),
+        all_max=over_clips(np.nanmax, "alpha_all_max"),
+        like_gradcam_plus=over_clips(np.nanmedian, "like_gradcam_plus"),
+    )
+
+
+def pair_names(methods: Sequence[str]) -> list[tuple[str, str]]:
+    """Which two are compared: each method with those before it, and with each control."""
+    own = [method for method in methods if method not in CONTROLS]
+    later = [(second, first) for first, second in combinations(own, 2)]
+    return later + [(method, control) for method in own for control in methods if control in CONTROLS]
+
+
+def pair_ratios(table: ScoreTable, a: str, b: str, column: str = "log_masked") -> Values:
+    """log(O_a / O_b) of each clip, (N,); `log_masked_post` of the post-softmax maps."""
+    return log_ratio(table.values(a, column), table.values(b, column))
+
+
+def _pairs(table: ScoreTable, seed: int) -> tuple[Pair, ...]:
+    if not table.n:
+        return ()
+    names = pair_names(table.methods)
+    tests = [signed_rank(pair_ratios(table, a, b), table.facts["group"]) for a, b in names]
+    corrected = holm([test.p_value for test in tests])
+    return tuple(
+        _pair(table, a, b, test=test, p_holm=defined(p_holm), seed=seed)
+        for (a, b), test, p_holm in zip(names, tests, corrected, strict=True)
+    )
+
+
+def _pair(table: ScoreTable, a: str, b: str, *, test: PairedTest, p_holm: float | None, seed: int) -> Pair:
+    ratios = pair_ratios(table, a, b)
+    won = win(table.values(a, "drop"), table.values(b, "drop"), ratios)
+    wins, ratio = win_rates(won), _ratio(ratios)
+    win_a, log_mean = _means(table, [100.0 * (won == 1), ratios], seed)
+    low, high = (None if end is None else defined(float(np.exp(end))) for end in (log_mean.low, log_mean.high))
+    has_post = "log_masked_post" in table.columns and b not in CONTROLS
+    return Pair(
+        a=a,
+        b=b,
+        win_a=wins.a,
+        win_b=wins.b,
+        ties=wins.ties,
+        win_a_low=win_a.low,
+        win_a_high=win_a.high,
+        relative_performance=ratio.relative_performance,
+        log_mean=ratio.log_mean,
+        log_std=ratio.log_std,
+        relative_performance_low=low,
+        relative_performance_high=high,
+        p_value=defined(test.p_value),
+        groups_that_differ=test.groups,
+        post=_ratio(pair_ratios(table, a, b, "log_masked_post")) if has_post else None,
+        p_holm=p_holm,
+    )
+
+
+def _ratio(ratios: Values) -> PairRatio:
+    found = relative_performance(ratios)
+    return PairRatio(defined(found.value), defined(found.log_mean), defined(found.log_std))
+
+
+def _time(table: ScoreTable, seed: int) -> TimeFigures | None:
+    """Mean probability as it is and with the frames changed; how much of it is left, in percent."""
+    if f"probability_{CHANGES[0]}" not in table.columns:
+        return None
+    original = table.values(table.methods[0], "probability")
+    changed = [table.values(table.methods[0], f"probability_{change}") for change in CHANGES]
+    means = _means(table, [original, *changed, *(100.0 * row / original for row in changed)], seed)
+    return TimeFigures(
+        probability=dict(zip(("original", *CHANGES), means, strict=False)),
+        left_percent=dict(zip(CHANGES, means[-len(CHANGES) :], strict=True)),
+        evidence={method: course.tolist() for method, course in table.evidence.items()},
+    )
+
+
+def _classes(table: ScoreTable) -> dict[str, ClassFigures]:
+    labels = np.asarray(table.facts["class"], dtype=str)
+    drops = {method: table.values(method, "drop") for method in table.methods}
+    return {
+        str(label): ClassFigures(
+            int((labels == label).sum()),
+            {method: float(100.0 * drops[method][labels == label].mean()) for method in table.methods},
+        )
+        for label in np.unique(labels)
+    }

@@ -1,0 +1,57 @@
+"""Rows and sentences for people, from the summary of a small table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.helpers.score_results import DONE, scores
+from vidcam.pipelines.score.report import method_rows, pair_rows, report, sanity_text, table, verdicts
+from vidcam.pipelines.score.summarise import summarise
+from vidcam.pipelines.score.summary import Pair, Sanity, Summary
+
+
+def summary() -> Summary:
+    return summarise(scores(), DONE, command="vidcam score a")
+
+
+def verdict(pair: Pair) -> str:
+    return verdicts([pair])[0]
+
+
+def test_the_table_for_the_terminal() -> None:
+    gradcam, *_ = method_rows(summary())
+    assert gradcam == {
+        "method": "gradcam",
+        "drop %": "65.0 [50.0, 80.0]",
+        "increase %": "0.0 [0.0, 0.0]",
+        "area": "0.30",
+        "empty": "1",
+        "kept % at θ=0.5": "80.0 [70.0, 90.0]",
+    }
+    assert pair_rows(summary())[0]["relative performance"] == "1.41 [1.00, 2.00]"
+
+
+def test_sentences_say_who_keeps_more_and_when_nothing_is_shown() -> None:
+    pair = summary().pairs[0]
+    sure = replace(pair, p_holm=0.01)
+    alike = replace(pair, p_holm=0.001, relative_performance_low=0.98, relative_performance_high=0.99)
+    assert verdict(replace(pair, p_holm=0.5)).startswith(
+        "No difference between gradcam+ and gradcam is shown (relative performance of gradcam+ against gradcam 1.41"
+    )
+    assert verdict(sure).startswith("gradcam+ keeps more of the probability than gradcam (")
+    assert verdict(replace(sure, log_mean=-1.0)).startswith("gradcam keeps more of the probability than gradcam+ (")
+    assert verdict(alike).startswith("gradcam+ and gradcam are practically alike (")
+    assert verdict(replace(pair, p_holm=None)) == "Nothing can be told about gradcam+ and gradcam."
+
+
+def test_the_report_escapes_what_would_break_its_tables() -> None:
+    assert table([{"a": "x|y"}]).splitlines()[-1] == r"| x\|y |"
+    text = report(summary(), {"retention.png": "Confidence"})
+    assert "n = 2 scored of 3; 1 failed, 0 left out; 2 groups" in text
+    assert "![Confidence](retention.png)" in text
+    assert "* b.mp4: no | film" in text
+
+
+def test_sanity_of_a_model_without_weights_is_a_sentence() -> None:
+    nothing = Sanity(asked=1, clips=("a.mp4",), layers=(), cascading={}, independent={})
+    assert sanity_text(nothing) == "The model has no weights that could be drawn anew."
