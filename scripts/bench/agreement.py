@@ -40,10 +40,11 @@ class Case:
     def score(self, network: nn.Module, activations: Tensor) -> Tensor:
         """Score of the class from activations (1, D, t, h, w) of a copy of the network."""
         if isinstance(network, nn.Sequential):
-            return network[int(self.layer) + 1 :](activations)[0, self.target]
-        above = ("layer4", "avgpool") if self.layer == "layer3" else ("avgpool",)
-        features = nn.Sequential(*map(network.get_submodule, above))(activations).flatten(1)
-        score: Tensor = network.get_submodule("fc")(features)[0, self.target]
+            above, out = network[int(self.layer) + 1 : -1], network[-1]
+        else:
+            names = ("layer4", "avgpool") if self.layer == "layer3" else ("avgpool",)
+            above, out = nn.Sequential(*map(network.get_submodule, names), nn.Flatten()), network.get_submodule("fc")
+        score: Tensor = out(above(activations))[0, self.target]
         return score
 
 
