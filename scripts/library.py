@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import vidcam
+from vidcam.cam.guided import guided_saliency
 from vidcam.cam.methods import METHODS, NEUTRAL_METHODS, PAIR_METHODS
-from vidcam.cam.saliency import guided_saliency
 from vidcam.errors import InputError
 from vidcam.media import Frames
 from vidcam.models.model import Model
-from vidcam.models.optimise import Precision, optimised
+from vidcam.models.optimise import Precision
 from vidcam.pipelines.explain.explainer import Explainer
-from vidcam.pipelines.explain.options import DEFAULT_BATCH, ExplainOptions
-from vidcam.pipelines.layout import reshape_of
+from vidcam.pipelines.explain.request import ExplainOptions
+from vidcam.pipelines.forward import DEFAULT_BATCH, reshape_of
+from vidcam.pipelines.prepare import prepare
 from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import grey_input
 from vidcam.results.explanation import Explanation
@@ -62,7 +63,7 @@ def view_of(model: Model, source: Path, start_seconds: float) -> View:
 
 def faster(model: Model, layer: str, precision: Precision = "float32") -> nn.Module:
     """The copy of the network that `explain` and `score` run."""
-    return optimised(model, [layer], precision=precision)[0].module
+    return prepare(model, [layer], precision=precision).model.module
 
 
 def explainer(model: Model, layer: str, methods: Sequence[str]) -> Callable[..., Explanation]:

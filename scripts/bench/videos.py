@@ -15,9 +15,8 @@ from PIL import Image
 
 from vidcam.geometry import centre_crop, short_side_resize
 from vidcam.results.explanation import Explanation
-from vidcam.results.origin import Origin
 from vidcam.results.timeline import Timeline
-from vidcam.results.video import Film, film_bounds
+from vidcam.results.video import Film, Origin, film_bounds
 from vidcam.system.fingerprint import sampled_sha256
 from vidcam.video.encoders import H264
 from vidcam.video.writer import VideoWriter

@@ -11,9 +11,9 @@ from PIL import Image
 
 from vidcam.maps import Floats
 from vidcam.media import Frames
+from vidcam.render.canvas import Canvas, TextStyle
 from vidcam.render.colormap import colour_table
 from vidcam.render.overlay import Overlay
-from vidcam.render.page import Page, TextStyle
 
 GAP, LINE = 6, 30
 NAME, REMARK, GREY = TextStyle(16, bold=True), TextStyle(14, "#9a3324"), TextStyle(15, "#5c6068")
@@ -35,7 +35,7 @@ def overlaid(frame: Frames, heat: Floats) -> Frames:
 def captioned(rows: Sequence[Mapping[str, Frames]], remarks: Sequence[Mapping[str, str]], path: Path) -> None:
     """Rows of squares, each with its name above it and, where there is one, a remark."""
     side = next(iter(rows[0].values())).shape[0]
-    pitch, page = side + GAP + LINE, Page(len(rows[0]) * (side + GAP) - GAP)
+    pitch, page = side + GAP + LINE, Canvas(len(rows[0]) * (side + GAP) - GAP)
     for number, (row, remark) in enumerate(zip(rows, remarks, strict=True)):
         for column, (name, picture) in enumerate(row.items()):
             left, top = column * (side + GAP), number * pitch
@@ -49,7 +49,7 @@ def table(rows: Mapping[str, Mapping[str, Frames]], gutter_px: int, path: Path) 
     """Named rows of squares below the names of the columns."""
     first = next(iter(rows.values()))
     side = next(iter(first.values())).shape[0]
-    page = Page(gutter_px + len(first) * (side + GAP) - GAP)
+    page = Canvas(gutter_px + len(first) * (side + GAP) - GAP)
     for column, name in enumerate(first):
         page.text(gutter_px + column * (side + GAP) + 2, 3, name, NAME)
     for number, (name, row) in enumerate(rows.items()):
@@ -61,5 +61,5 @@ def table(rows: Mapping[str, Mapping[str, Frames]], gutter_px: int, path: Path) 
     _save(page, LINE + len(rows) * (side + GAP) - GAP, path)
 
 
-def _save(page: Page, height_px: int, path: Path) -> None:
+def _save(page: Canvas, height_px: int, path: Path) -> None:
     Image.open(io.BytesIO(page.to_png(height_px))).convert("RGB").save(path, quality=80, optimize=True)

@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 
 from scripts import markdown
 from scripts.research.motion_maps import CONTROLS, Shown, shown
-from vidcam.metrics.bootstrap import bootstrap_mean
-from vidcam.metrics.energy import energy
-from vidcam.metrics.instances import coverage, peaks, recall
-from vidcam.metrics.localization import DELTAS, localization
-from vidcam.metrics.pointing import pointing
+from vidcam.metrics.instances import instance_coverage, peaks, recall
+from vidcam.metrics.intervals import bootstrap_mean
+from vidcam.metrics.localization import DELTAS, energy, localization, pointing
 from vidcam.metrics.temporal_iou import temporal_iou
 from vidcam.models.families.tiny import TINY_SPECS
 from vidcam.models.registry import load_model
@@ -64,7 +62,7 @@ def measures(found: Sequence[Shown], method: str) -> dict[str, NDArray[np.float6
     heats = np.stack([entry.heats[method] for entry in found])
     inside = np.stack([entry.instances.any(axis=0) for entry in found])
     acting = np.stack([entry.clip.acting.any(axis=0) for entry in found])
-    covered = [coverage(entry.heats[method], entry.instances) for entry in found]
+    covered = [instance_coverage(entry.heats[method], entry.instances) for entry in found]
     highest = [peaks(entry.heats[method], entry.instances) for entry in found]
     return {
         "area": heats.mean(axis=(1, 2, 3), dtype=np.float64),

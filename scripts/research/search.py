@@ -21,16 +21,13 @@ from torch import Tensor, nn
 from scripts.bench.timing import plain_forward
 from scripts.library import faster
 from scripts.markdown import table
-from vidcam.cam.volume import combine, hirescam, layercam
+from vidcam.cam.methods import combine, hirescam, layercam
 from vidcam.cam.weights import gradcam_plus_weights, gradcam_pp_weights, gradcam_weights
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
-from vidcam.metrics.bootstrap import Interval
 from vidcam.metrics.controls import centre_heat, shuffled_cells
-from vidcam.metrics.energy import energy
-from vidcam.metrics.intervals import bootstrap_means
-from vidcam.metrics.localization import localization
+from vidcam.metrics.intervals import Interval, bootstrap_means
+from vidcam.metrics.localization import energy, localization, pointing
 from vidcam.metrics.order import rank_ties, tie_field, voxel_order
-from vidcam.metrics.pointing import pointing
 from vidcam.metrics.retention import DEFAULT_THETAS, keep_top
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
