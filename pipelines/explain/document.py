@@ -50,7 +50,7 @@ class SourceEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelEntry:
+class ExplainedModel:
     """Which model, which layer, which weights."""
 
     name: str
@@ -154,7 +154,7 @@ class Document:
 
     schema: int
     source: SourceEntry
-    model: ModelEntry
+    model: ExplainedModel
     top5: tuple[ClassEntry, ...]
     targets: tuple[TargetEntry, ...]
     windows: tuple[WindowEntry, ...]

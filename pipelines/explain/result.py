@@ -170,7 +170,7 @@ class Result:
         return Document(
             schema=entries.SCHEMA,
             source=entries.source_entry(reader, stated_path(source_of(reader.info), folder)),
-            model=entries.ModelEntry(model.spec.name, first.explanation.layer, model.weights),
+            model=entries.ExplainedModel(model.spec.name, first.explanation.layer, model.weights),
             top5=entries.top5(model, first.explanation.probabilities()),
             targets=targets,
             windows=entries.window_entries(model, self.film, first),
