@@ -30,7 +30,7 @@ class Slow:
                 raise ImportError("initialization failed") from None
 
 sys.meta_path.insert(0, Slow)
-sys.argv[1:] = ["explain", "nowhere.mp4", "-o", "out", "--model", "tiny_r3d"]
+sys.argv[1:] = ["explain", {video!r}, "-o", "out", "--model", "tiny_r3d"]
 from vidcam.__main__ import program
 program()
 """
@@ -39,9 +39,10 @@ program()
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("module", ["vidcam.cli.app", "click", "vidcam.pipelines.explain.explainer", "numpy"])
 def test_a_signal_while_a_module_is_imported(module: str, number: int, tmp_path: Path) -> None:
-    mark = tmp_path / "now"
+    mark, video = tmp_path / "now", tmp_path / "film.mp4"
+    video.touch()  # the command line imports little for one that is not there
     command = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(module=module, mark=str(mark))],
+        [sys.executable, "-c", PROGRAM.format(module=module, mark=str(mark), video=str(video))],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=tmp_path,
@@ -56,7 +57,7 @@ def test_a_signal_while_a_module_is_imported(module: str, number: int, tmp_path:
     command.send_signal(number)
     assert command.communicate(timeout=30) == ("", SENTENCE)
     assert command.returncode == 130
-    assert list(tmp_path.iterdir()) == [mark]
+    assert sorted(tmp_path.iterdir()) == [video, mark]
 
 
 def test_python_is_not_ended_but_waits() -> None:

@@ -198,7 +198,7 @@ def test_the_sheet_says_what_the_saved_maps_say(saved: Path, tmp_path: Path, mon
 
 def test_maps_of_clips_are_no_film(tmp_path: Path, saved: Path) -> None:
     load_film(saved).explanations[0].save(tmp_path / "clips.npz")
-    with pytest.raises(MediaError, match=r"clips\.npz holds an explanation of clips; expected one of a video"):
+    with pytest.raises(MediaError, match=r"clips\.npz holds an explanation of clips, expected one of a video"):
         render(tmp_path / "clips.npz", tmp_path / "a.mp4")
 
 
