@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
 from torch import Tensor, nn
 
 import vidcam.cam
@@ -87,6 +88,13 @@ def _check(use: Use, files: Sequence[str], moments: Sequence[int]) -> None:
 def test_an_interrupt_at_each_place_of_setting_up_and_putting_back(name: str) -> None:
     files = ["/vidcam/cam/preserve.py", "/vidcam/cam/randomise.py"]
     _check(USES[name], files, _moments(USES[name], files, each=name == "randomise"))
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_an_interrupt_leaves_the_callers_mode(mode: Callable[[], torch.no_grad]) -> None:
+    files = ["/vidcam/cam/preserve.py"]
+    with mode():
+        _check(list_layers, files, _moments(list_layers, files, each=False))
 
 
 @pytest.mark.slow

@@ -110,7 +110,7 @@ class FunctionMode(TorchFunctionMode):
 
     def __enter__(self) -> Self:
         self._former = _function_modes()
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -173,9 +173,10 @@ def preserve_model(model: nn.Module, undo: Undo) -> None:
     torch.set_autocast_cache_enabled(False)
     _set_training([(module, False) for module, _ in flags])
     if torch.is_inference_mode_enabled():
-        ordinary = torch._C._InferenceMode(False)  # noqa: FBT003, SLF001 – torch.inference_mode cannot be left twice
-        undo.add(partial(ordinary.__exit__, None, None, None))
-        ordinary.__enter__()  # type: ignore[no-untyped-call]
+        modes: list[Any] = []
+        undo.add(partial(_leave, modes))
+        modes.append(torch._C._InferenceMode(False))  # noqa: FBT003, SLF001 – torch.inference_mode is not left twice
+        modes[0].__enter__()  # a no-op in this torch: the constructor has entered
     torch.set_grad_enabled(False)
 
 
@@ -224,6 +225,11 @@ def _close_left_open(traceback: TracebackType | None) -> None:
             if isinstance(generator, Generator):
                 generator.close()
         traceback = traceback.tb_next
+
+
+def _leave(modes: Sequence[Any]) -> None:
+    for mode in modes:
+        mode.__exit__(None, None, None)
 
 
 def _set_training(flags: Sequence[tuple[nn.Module, bool]]) -> None:
