@@ -99,7 +99,7 @@ def test_an_interrupt_leaves_the_callers_mode(mode: Callable[[], torch.no_grad])
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("name", USES)
+@pytest.mark.parametrize("name", ["explain", "guided", "several targets"])
 def test_an_interrupt_at_each_place_of_the_core_and_around_torchs_hooks(name: str) -> None:
     files = [*CORE, *TORCHS]
     _check(USES[name], files, _moments(USES[name], files, each=False))
