@@ -119,11 +119,6 @@ class Attribution:
         scores = self.logits.double()
         return scores.softmax(dim=1) if self.activation == "softmax" else scores.sigmoid()
 
-    @property
-    def activations(self) -> Tensor:
-        """A of the last target layer, (N, D, t, h, w), detached."""
-        return self.activations_of_layers[self.layers[-1]]
-
     def explain(self, target: Target = None, *, score: ScoreName | None = None) -> Explanation:
         """Maps of one target for each clip, from the one forward pass; see `vidcam.explain`.
 
@@ -161,14 +156,9 @@ class Attribution:
             return tuple(self._explained(of, raw, request) for of, raw in zip(each, gradients, strict=True))
 
     def _score_target(self, target: Target, request: MapRequest) -> ScoreTarget:
-        if not callable(target):
-            return class_target(self.scores, target, request.foil, request.score, self.activation)
-        if request.foil is not None or request.score != "logit":
-            raise InputError(
-                "the target is a function of the output, expected neither a foil nor the score 'probability' with it; "
-                "put both into the function"
-            )
-        return function_target(self._output, target, len(self._shown))
+        if callable(target):
+            return function_target(self._output, target, request, len(self._shown))
+        return class_target(self.scores, target, request.foil, request.score, self.activation)
 
     def _no_autocast(self) -> NoAutocast:
         """The sums of what autocast left in halves are taken in float32. The network itself runs as before."""
@@ -207,7 +197,9 @@ class Attribution:
         maps = {layer: one.volumes(needed) for layer, one in data.items()}
         where = {layer: f" at {layer}" if len(maps) > 1 else "" for layer in maps}
         return Explanation(
-            volumes=_volumes([{name: to_numpy(of_one[name]) for name in needed} for of_one in maps.values()], request),
+            volumes={name: fuse([to_numpy(one[name]) for one in maps.values()], request.fusion) for name in needed}
+            if len(maps) > 1
+            else {name: to_numpy(volume) for name, volume in maps[self.layers[0]].items()},
             logits=to_numpy(of.score.detach().unsqueeze(1) if self._scores is None else self._scores),
             target=np.full(len(self._shown), OF_FUNCTION) if of.classes is None else to_numpy(of.classes),
             foil=None if of.foils is None else to_numpy(of.foils),
@@ -286,12 +278,6 @@ class Attribution:
 
         with self._recorder.paused():
             return finest_saliency(self._context.model, self._context.clip, score)
-
-
-def _volumes(maps: Sequence[Mapping[str, Floats]], request: MapRequest) -> Mapping[str, Floats]:
-    """Of several layers, fused."""
-    first, *more = maps
-    return {name: fuse([one[name] for one in maps], request.fusion) for name in first} if more else first
 
 
 def attribution(model: nn.Module, clip: Input, request: MapRequest) -> PreservedContext[Attribution]:

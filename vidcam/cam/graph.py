@@ -212,7 +212,9 @@ def _joins(node: Node) -> bool:
 
 def _is_linear(node: Node, reaching: tuple[int, ...]) -> bool | None:
     """Of one operation of which the inputs `reaching` depend on the leaves."""
-    name = "" if _is_complex(node) else operation(node)
+    returned: Sequence[Any] = node._input_metadata  # noqa: SLF001 – torch tells it in no other way
+    is_complex = any(one.dtype.is_complex for one in returned)  # what follows may take the magnitude: a root of squares
+    name = "" if is_complex else operation(node)
     if name in CURVED:
         return False
     if name in PRODUCTS:
@@ -224,12 +226,6 @@ def _is_linear(node: Node, reaching: tuple[int, ...]) -> bool | None:
 
 def _is_custom(node: object) -> bool:
     return isinstance(node, BackwardCFunction)
-
-
-def _is_complex(node: Node) -> bool:
-    """Whether it returns complex numbers, of which what follows may take the magnitude: a root of squares."""
-    returned: Sequence[Any] = node._input_metadata  # noqa: SLF001 – torch tells it in no other way
-    return any(one.dtype.is_complex for one in returned)
 
 
 def _dependents(end: Node | None, leaves: Collection[Tensor]) -> Iterator[tuple[Node, tuple[int, ...]]]:

@@ -84,7 +84,8 @@ class PreservedContext(Generic[Opened]):
     """A context that opens something which changes a model, and puts everything back at its end.
 
     In place of `contextlib.contextmanager`: an interrupt there can leave a generator suspended, and its `finally` would
-    run when it is collected, which may be in the middle of something else.
+    run when it is collected, which may be in the middle of something else. An interrupt in the moment in which Python
+    calls `__exit__` is still missed; where that counts, pass an `Undo` that is entered twice.
     """
 
     def __init__(self, enter: Callable[[Undo], Opened]) -> None:
@@ -98,7 +99,10 @@ class PreservedContext(Generic[Opened]):
                 raise
 
     def __exit__(self, kind: object, raised: object, traceback: TracebackType | None) -> None:
-        self._undo.__exit__(kind, raised, traceback)
+        try:
+            self._undo.__exit__(kind, raised, traceback)
+        finally:
+            self._undo.run()  # where the line above was interrupted
 
 
 class FunctionMode(TorchFunctionMode):
@@ -161,8 +165,7 @@ def preserve_model(model: nn.Module, undo: Undo) -> None:
         undo: takes the steps that restore training flags, random state, grad and inference mode, autocast, the stack of
             torch's function modes and the compiler's stance.
     """
-    _add_modes(model, undo)
-    _add_random_state(model, undo)
+    _add_thread_state(model, undo)
     flags = [(module, module.training) for module in model.modules()]
     undo.add(partial(_set_training, flags))
     if any(_is_compiled(module) for module, _ in flags):
@@ -170,9 +173,10 @@ def preserve_model(model: nn.Module, undo: Undo) -> None:
     torch.set_autocast_cache_enabled(False)
     _set_training([(module, False) for module, _ in flags])
     if torch.is_inference_mode_enabled():
-        ordinary = torch._C._InferenceMode(False)  # noqa: FBT003, SLF001 – torch.inference_mode cannot be left twice
-        undo.add(partial(ordinary.__exit__, None, None, None))
-        ordinary.__enter__()  # type: ignore[no-untyped-call]
+        modes: list[Any] = []
+        undo.add(partial(_leave, modes))
+        modes.append(torch._C._InferenceMode(False))  # noqa: FBT003, SLF001 – torch.inference_mode is not left twice
+        modes[0].__enter__()  # a no-op in this torch: the constructor has entered
     torch.set_grad_enabled(False)
 
 
@@ -184,7 +188,7 @@ def run_uncompiled(undo: Undo) -> None:
     torch.compiler.set_stance("force_eager")
 
 
-def _add_modes(model: nn.Module, undo: Undo) -> None:
+def _add_thread_state(model: nn.Module, undo: Undo) -> None:
     undo.add(partial(torch.set_grad_enabled, torch.is_grad_enabled()))
     undo.add(partial(torch.set_autocast_cache_enabled, torch.is_autocast_cache_enabled()))
     for device_type in sorted({"cpu", *(parameter.device.type for parameter in model.parameters())}):
@@ -192,9 +196,6 @@ def _add_modes(model: nn.Module, undo: Undo) -> None:
             enabled = torch.is_autocast_enabled(device_type)
             undo.add(partial(torch.set_autocast_enabled, device_type, enabled))
     undo.add(partial(_set_function_modes, _function_modes()))
-
-
-def _add_random_state(model: nn.Module, undo: Undo) -> None:
     undo.add(partial(torch.set_rng_state, torch.get_rng_state()))
     for index in sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"}):
         undo.add(partial(torch.cuda.set_rng_state, torch.cuda.get_rng_state(index), index))
@@ -224,6 +225,11 @@ def _close_left_open(traceback: TracebackType | None) -> None:
             if isinstance(generator, Generator):
                 generator.close()
         traceback = traceback.tb_next
+
+
+def _leave(modes: Sequence[Any]) -> None:
+    for mode in modes:
+        mode.__exit__(None, None, None)
 
 
 def _set_training(flags: Sequence[tuple[nn.Module, bool]]) -> None:

@@ -118,12 +118,18 @@ def class_target(
     return ScoreTarget(scores, direction, classes, foils)
 
 
-def function_target(output: Any, function: ScoreFunction, clips: int) -> ScoreTarget:
+def function_target(output: Any, function: ScoreFunction, request: MapRequest, clips: int) -> ScoreTarget:
     """The score that is a function of the model's raw output.
 
     Raises:
+        InputError: the request is for a foil or a probability, which are of classes.
         ShapeError: it does not give one score for each clip.
     """
+    if request.foil is not None or request.score != "logit":
+        raise InputError(
+            "the target is a function of the output, expected neither a foil nor the score 'probability' with it; "
+            "put both into the function"
+        )
     score: object = function(output)
     if not isinstance(score, Tensor) or score.numel() != clips or score.ndim > 2:
         got = tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__

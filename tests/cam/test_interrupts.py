@@ -1,0 +1,211 @@
+"""An interrupt at any moment leaves the model, and the thread, as they were."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import vidcam.cam
+from tests.helpers.conduct import State
+from tests.helpers.interrupts import Interrupter
+from tests.helpers.nets import PooledHead, random_clip, seeded
+from vidcam.cam.explain import explain, explain_each
+from vidcam.cam.guided import guided_saliency
+from vidcam.cam.layers import list_layers
+from vidcam.cam.preserve import MOST_TRIES, PreservedContext, Undo, preserve_model, unwrapped
+from vidcam.cam.randomise import randomise, weighted_layers
+from vidcam.cam.record import record
+
+Use = Callable[[nn.Module, Tensor], object]
+
+CORE = [str(path) for path in Path(vidcam.cam.__path__[0]).glob("*.py")]
+TORCHS = ["/contextlib.py", "/torch/overrides.py", "/torch/nn/modules/module.py", "/torch/utils/hooks.py"]
+
+
+def _randomise(net: nn.Module, _clip: Tensor) -> None:
+    with Undo() as undo, undo:
+        randomise(net, weighted_layers(net), undo, seed=0)
+
+
+def _record(net: nn.Module, clip: Tensor) -> None:
+    with record(net, ["block2"]) as recorder:
+        recorder.gradients(net(clip)[:, 0].sum())
+
+
+USES: dict[str, Use] = {
+    "explain": explain,
+    "guided": lambda net, clip: explain(net, clip, layer="block2", methods=["guided-gradcam"]),
+    "several layers": lambda net, clip: explain(net, clip, layer=["block1", "block2"]),
+    "several targets": lambda net, clip: explain_each(net, clip, [0, 1], layer="block2"),
+    "list_layers": list_layers,
+    "guided_saliency": lambda net, clip: guided_saliency(net, clip, 0),
+    "randomise": _randomise,
+}
+
+
+def _net() -> nn.Module:
+    net = seeded(PooledHead).train()
+    net.get_submodule("block1").eval()
+    return net
+
+
+def _moments(use: Use, files: Sequence[str], *, each: bool) -> list[int]:
+    """Events at which to interrupt: all of them, or of each place the first and the last."""
+    with Interrupter(files) as listener:
+        use(_net(), random_clip(1, 3, 4, 6, 6))
+    places = listener.places
+    if each:
+        return list(range(len(places)))
+    first = {place: index for index, place in reversed(list(enumerate(places)))}
+    last = {place: index for index, place in enumerate(places)}
+    return sorted({*first.values(), *last.values()})
+
+
+def _check(use: Use, files: Sequence[str], moments: Sequence[int]) -> None:
+    net, clip = _net(), random_clip(1, 3, 4, 6, 6)
+    state = State(net, clip)
+    for moment in moments:
+        held: BaseException | None = None  # as a notebook holds it: nothing is left to the garbage collector
+        try:
+            with Interrupter(files, at=moment):
+                use(net, clip)
+        except KeyboardInterrupt as exc:
+            held = exc
+        state.check_unchanged()
+        del held
+        state.check_unchanged()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a generator that is just collected
+@pytest.mark.parametrize("name", ["list_layers", "randomise", "several layers"])
+def test_an_interrupt_at_each_place_of_setting_up_and_putting_back(name: str) -> None:
+    files = ["/vidcam/cam/preserve.py", "/vidcam/cam/randomise.py"]
+    _check(USES[name], files, _moments(USES[name], files, each=name == "randomise"))
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_an_interrupt_leaves_the_callers_mode(mode: Callable[[], torch.no_grad]) -> None:
+    files = ["/vidcam/cam/preserve.py"]
+    with mode():
+        _check(list_layers, files, _moments(list_layers, files, each=False))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("name", ["explain", "guided", "several targets"])
+def test_an_interrupt_at_each_place_of_the_core_and_around_torchs_hooks(name: str) -> None:
+    files = [*CORE, *TORCHS]
+    _check(USES[name], files, _moments(USES[name], files, each=False))
+
+
+@pytest.fixture
+def alarm() -> Iterator[None]:
+    """SIGALRM interrupts, as Ctrl-C does."""
+
+    def ring(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGALRM, ring)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, former)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
+@pytest.mark.parametrize("name", [*USES, "record"])
+def test_an_interrupt_at_a_random_moment(name: str, alarm: None) -> None:
+    net, clip, moments = _net(), random_clip(1, 3, 4, 6, 6), random.Random(0)  # noqa: S311
+    use, state, interrupted = USES.get(name, _record), State(net, clip), 0
+    for _ in range(200):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-4, 1e-2))
+            use(net, clip)
+        except KeyboardInterrupt:
+            interrupted += 1
+        finally:
+            with suppress(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        state.check_unchanged()
+    assert interrupted
+
+
+# ---- the parts
+
+
+def test_steps_run_backwards_and_once() -> None:
+    done: list[int] = []
+    with Undo() as undo, undo:
+        for number in range(3):
+            undo.add(lambda number=number: done.append(number))  # type: ignore[misc]
+    assert done == [2, 1, 0]
+
+
+def test_a_step_that_is_interrupted_is_run_again_and_so_are_the_others() -> None:
+    done: list[str] = []
+
+    def step() -> None:
+        done.append("tried")
+        if len(done) == 1:
+            raise KeyboardInterrupt
+
+    undo = Undo()
+    undo.add(lambda: done.append("first"))
+    undo.add(step)
+    with pytest.raises(KeyboardInterrupt):
+        undo.run()
+    assert done == ["tried", "tried", "first"]
+
+
+def test_a_step_that_always_fails_does_not_keep_the_others_back() -> None:
+    done: list[str] = []
+
+    def fail() -> None:
+        done.append("tried")
+        raise ValueError("planted")
+
+    undo = Undo()
+    undo.add(lambda: done.append("first"))
+    undo.add(fail)
+    with pytest.raises(ValueError, match="planted"):
+        undo.run()
+    assert done == ["tried"] * MOST_TRIES + ["first"]
+
+
+def test_an_opening_that_fails_is_undone() -> None:
+    net = _net()
+    state = State(net)
+
+    def enter(undo: Undo) -> None:
+        preserve_model(net, undo)
+        raise KeyError("planted")
+
+    with pytest.raises(KeyError, match="planted"), PreservedContext(enter):
+        pass
+    state.check_unchanged()
+
+
+class OptimizedModule(nn.Module):
+    """What `torch.compile` returns goes by this name."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self._orig_mod = inner
+
+
+class Wrapped(nn.DataParallel):  # type: ignore[type-arg]
+    """A subclass, as other libraries have them."""
+
+
+def test_wrappers_are_looked_through_nested_and_subclassed() -> None:
+    net = _net()
+    assert unwrapped(nn.DataParallel(OptimizedModule(net))) is net
+    assert unwrapped(Wrapped(net)) is net
+    assert unwrapped(net) is net
