@@ -31,7 +31,9 @@ def test_a_model_of_other_scores_than_its_spec_says(classes: int) -> None:
         look_at_grey(model, ("relu",))
 
 
-class _LoudCorner(BrightnessNet):
+class LoudCorner(BrightnessNet):
+    """A cell of `relu` is loud on any clip."""
+
     def __init__(self) -> None:
         super().__init__((4, 2, 2))
         self.register_buffer("bias", torch.zeros(1, 1, 1, 8, 8))
@@ -41,7 +43,7 @@ class _LoudCorner(BrightnessNet):
 
 def test_the_sink_is_found_on_a_grey_clip() -> None:
     spec = replace(TINY_SPEC, classes=2)
-    sink = look_at_grey(Model(spec, _LoudCorner(), ("a", "b"), "by hand"), ("relu",)).sink
+    sink = look_at_grey(Model(spec, LoudCorner(), ("a", "b"), "by hand"), ("relu",)).sink
     assert sink is not None
     assert sink.cells == ((0, 0, 7),)
     assert [sink.value, sink.median] == pytest.approx([50.5, 0.5])  # grey is 127.5 of 255
