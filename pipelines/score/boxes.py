@@ -4,8 +4,8 @@ A manifest's `boxes` are JSON text, or the path of a JSON file: a list of box tr
 
     [{"start": 0, "end": 2, "boxes": [[left, top, width, height], [left, top, width, height]]}, …]
 
-`start` and `end` count frames of the video as displayed, half-open; one box a frame, in pixels of the video as displayed.
-What the model sees of them, on its sampled frames, is a region (T, H, W); a pixel is inside if its middle is.
+`start` and `end` count frames of the video as displayed, half-open; one box a frame, in pixels of the video as
+displayed. On the model's sampled frames they become a region (T, H, W); a pixel is inside if its middle is.
 """
 
 from __future__ import annotations
