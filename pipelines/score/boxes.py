@@ -4,8 +4,8 @@ A manifest's `boxes` are JSON text, or the path of a JSON file: a list of box tr
 
     [{"start": 0, "end": 2, "boxes": [[left, top, width, height], [left, top, width, height]]}, …]
 
-`start` and `end` count frames of the film as displayed, half-open; one box a frame, in pixels of the film as displayed.
-What the model sees of them, on its sampled frames, is a region (T, H, W); a pixel is inside if its middle is.
+`start` and `end` count frames of the video as displayed, half-open; one box a frame, in pixels of the video as
+displayed. On the model's sampled frames they become a region (T, H, W); a pixel is inside if its middle is.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def region(tracks: Sequence[BoxTrack], pts_seconds: Seconds, times: Seconds, geo
         tracks: of the video.
         pts_seconds: (F,) time stamps of all its frames.
         times: (T,) time stamps of the sampled ones.
-        geometry: how the model sees the film.
+        geometry: how the model sees the video.
     """
     inside = np.zeros((len(times), *geometry.crop_size), dtype=np.bool_)
     frames = np.clip(np.searchsorted(pts_seconds, times), 0, len(pts_seconds) - 1)

@@ -67,7 +67,7 @@ class ClipSet:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over everything that is said about the clips, files of boxes included, the films themselves not."""
+        """SHA-256 over everything that is said about the clips, files of boxes included, the videos themselves not."""
         total = hashlib.sha256()
         for entry in self.entries:
             said = (entry.name, entry.start_seconds, entry.label, entry.group, _content(entry.boxes))

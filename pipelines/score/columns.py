@@ -60,7 +60,7 @@ AREAS = ("insertion", "deletion", "frame_insertion", "frame_deletion")
 
 def score_columns(measures: Sequence[str], thetas: Sequence[float]) -> Columns:
     """All columns that these measures fill, in order."""
-    cuts = inner_names(thetas)
+    cuts = [f"{theta:g}" for theta in thetas if 0.0 < theta < 1.0]
     optional: dict[str, Columns] = {
         "relative": {"log_masked_post": "number", "empty_post": "flag"},
         "retention": {
@@ -81,11 +81,6 @@ def score_columns(measures: Sequence[str], thetas: Sequence[float]) -> Columns:
     for measure in measures:
         chosen |= optional.get(measure, {})
     return {**chosen, **_ALPHA}
-
-
-def inner_names(thetas: Sequence[float]) -> list[str]:
-    """The cuts as they stand in names of columns: '0.25'."""
-    return [f"{theta:g}" for theta in thetas if 0.0 < theta < 1.0]
 
 
 def as_cell(value: Any) -> str:

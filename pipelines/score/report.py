@@ -10,33 +10,41 @@ from collections.abc import Iterator, Mapping, Sequence
 from vidcam.metrics.time_audit import CHANGES
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.settings import Provenance
-from vidcam.pipelines.score.summary import Mean, MethodFigures, Pair, Sanity, Summary, TimeFigures
+from vidcam.pipelines.score.summary import Mean, Pair, Sanity, Summary, TimeFigures
 
 _MOST_FAILURES = 20
 _SURE = 0.05
 _ALIKE = 1.05
 """Two methods whose relative performance lies within 5 % of 1, interval and all, are called practically alike."""
 
+_READING = (
+    "## How to read this\n\n"
+    "* Drop and increase (GC++ 4.1) depend on how much a map shows: one that hides nothing has drop 0. Compare them at "
+    "like area, and with `centre`, which knows nothing of the clip.\n"
+    "* Kept at θ (GC++ 7.2) hides the same share of voxels for every method; it is the fairer figure.\n"
+    "* In the sink: maps whose maximum lies in a cell that is loud on any clip, a flat grey one too; such a map is "
+    "wrong, however plausible it looks.\n"
+    "* `random` is the first method's own map with its cells in another order.\n"
+    "* All of it is about {summary.model} at {summary.layer} with the fill {summary.fill}; another fill can turn an "
+    "order round."
+)
+
 
 def method_rows(summary: Summary) -> list[dict[str, str]]:
     """One row a method: what the papers' tables have, at equal area, and the area itself."""
-    return [_method_row(name, figures) for name, figures in summary.methods.items()]
-
-
-def _method_row(name: str, figures: MethodFigures) -> dict[str, str]:
-    row = {
-        "method": name,
-        "drop %": interval(figures.average_drop),
-        "increase %": interval(figures.increase),
-        "area": number(figures.area.value, 2),
-        "empty": str(figures.empty),
-    }
-    for theta in ("0.25", "0.5", "0.75"):
-        if theta in figures.retention:
-            row[f"kept % at θ={theta}"] = interval(figures.retention[theta])
-    if figures.sink is not None:
-        row["in the sink"] = str(figures.sink)
-    return row
+    rows = []
+    for name, figures in summary.methods.items():
+        row = {
+            "method": name,
+            "drop %": interval(figures.average_drop),
+            "increase %": interval(figures.increase),
+            "area": number(figures.area.value, 2),
+            "empty": str(figures.empty),
+        }
+        thetas = [theta for theta in ("0.25", "0.5", "0.75") if theta in figures.retention]
+        row |= {f"kept % at θ={theta}": interval(figures.retention[theta]) for theta in thetas}
+        rows.append(row if figures.sink is None else row | {"in the sink": str(figures.sink)})
+    return rows
 
 
 def curve_rows(summary: Summary) -> list[dict[str, str]]:
@@ -92,12 +100,8 @@ def _relative(pair: Pair) -> str:
     return "–" if value is None else f"{value:#.3g} [{low:#.3g}, {high:#.3g}]"
 
 
-def verdicts(pairs: Sequence[Pair]) -> list[str]:
-    """What the tests tell about each pair, as sentences."""
-    return [_verdict(pair) for pair in pairs]
-
-
-def _verdict(pair: Pair) -> str:
+def verdict(pair: Pair) -> str:
+    """What the test tells about a pair, as a sentence."""
     a, b, low, high = pair.a, pair.b, pair.relative_performance_low, pair.relative_performance_high
     if pair.p_holm is None or pair.log_mean is None or low is None or high is None:
         return f"Nothing can be told about {a} and {b}."
@@ -124,7 +128,7 @@ def report(summary: Summary, pictures: Mapping[str, str]) -> str:
         *_sections(summary),
         *(f"![{caption}]({name})\n\n{caption}" for name, caption in pictures.items()),
         *_failures(summary),
-        _reading(summary),
+        _READING.format(summary=summary),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -168,7 +172,7 @@ def _sections(summary: Summary) -> Iterator[str]:
     if rows := place_rows(summary):
         yield "## Where and when\n\n" + table(rows)
     if summary.pairs:
-        lines = [f"* {line}" for line in verdicts(summary.pairs)]
+        lines = [f"* {verdict(pair)}" for pair in summary.pairs]
         yield "## Pairs\n\n" + table(pair_rows(summary)) + "\n\n" + "\n".join(lines)
     if summary.time:
         yield "## Does the model use motion?\n\n" + _time(summary.time)
@@ -220,20 +224,6 @@ def _failures(summary: Summary) -> Iterator[str]:
         lines = [f"* {failure.path}: {failure.reason}" for failure in failures[:_MOST_FAILURES]]
         more = len(failures) - _MOST_FAILURES
         yield "## Clips that failed\n\n" + "\n".join(lines + [f"* and {more} more, in scores.csv"] * (more > 0))
-
-
-def _reading(summary: Summary) -> str:
-    return (
-        "## How to read this\n\n"
-        "* Drop and increase (GC++ 4.1) depend on how much a map shows: one that hides nothing has drop 0. Compare "
-        "them at like area, and with `centre`, which knows nothing of the clip.\n"
-        "* Kept at θ (GC++ 7.2) hides the same share of voxels for every method; it is the fairer figure.\n"
-        "* In the sink: maps whose maximum lies in a cell that is loud on any clip, a flat grey one too; such a map is "
-        "wrong, however plausible it looks.\n"
-        "* `random` is the first method's own map with its cells in another order.\n"
-        f"* All of it is about {summary.model} at {summary.layer} with the fill {summary.fill}; another fill "
-        "can turn an order round."
-    )
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:

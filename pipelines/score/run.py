@@ -30,12 +30,12 @@ from vidcam.pipelines.score.request import ScoreRequest, resolve
 from vidcam.pipelines.score.rows import failed_row
 from vidcam.pipelines.score.samples import Failure, Sample, failure, load_sample
 from vidcam.pipelines.score.sanity import sanity
-from vidcam.pipelines.score.settings import Choices, Settings, choices_of, provenance_of, settings_of, stated_batch_size
+from vidcam.pipelines.score.settings import Choices, choices_of, provenance_of, settings_of
 from vidcam.pipelines.score.store import PICTURES, ResultStore, open_store, require_usable
 from vidcam.pipelines.score.summarise import summarise
 from vidcam.pipelines.score.summary import Sanity, Summary
 from vidcam.pipelines.score.table import ScoreTable, score_table
-from vidcam.pipelines.score.worst import clear_worst, render_worst, worst_clips
+from vidcam.pipelines.score.worst import render_worst, worst_clips
 from vidcam.system.atomic import atomic_write
 from vidcam.system.json_files import read_json, write_json
 from vidcam.system.progress import Progress, silent
@@ -102,10 +102,10 @@ def score_clips(
     clip_set = read_clips(clips, out=folder)
     name = model.spec.name if isinstance(model, Model) else model if model in model_names() else None
     choices = choices_of(options, clip_set, model=name)
-    require_usable(folder, choices, overwrite=options.overwrite)
+    former = require_usable(folder, choices, overwrite=options.overwrite)
     if not isinstance(model, Model):
         model = load_model(model, device=device, weights=weights, labels=labels, mean_cube=mean_cube, progress=progress)
-    request = resolve(model, options, None if options.overwrite else stated_batch_size(folder))
+    request = resolve(model, options, None if former is None else former.batch_size)
     return _Run(model, request, choices, clip_set, folder, command=command, progress=progress).run()
 
 
@@ -136,11 +136,12 @@ class _Run:
         with open_store(self._out, self._settings, self._columns, overwrite=self._request.overwrite) as store:
             store.require_unchanged(self._clips.entries)
             again = store.failed() if self._request.retry_failed else {}
-            if again or store.done < len(self._clips.entries):
+            works = bool(again) or store.done < len(self._clips.entries)
+            if works or not store.settings.made_with:
                 store.note_provenance(provenance_of(self._model))
+            if works:
                 self._score(store, again)
-            made_with = store.made_with or (provenance_of(self._model),)
-            return self._sum_up(store, replace(self._settings, made_with=made_with))
+            return self._sum_up(store)
 
     def _score(self, store: ResultStore, again: Mapping[Path, Sequence[int]]) -> None:
         """Try the clips of `again` once more, part by part, then go on behind the last part."""
@@ -172,17 +173,25 @@ class _Run:
         except VidcamError as exc:
             return [failed_row(failure(sample.entry, exc))]
 
-    def _sum_up(self, store: ResultStore, settings: Settings) -> ScoredClips:
+    def _sum_up(self, store: ResultStore) -> ScoredClips:
         self._progress("writing the table", 0, None)
         table = score_table(store, self._columns, self._request.row_names)
         _write_csv(self._out / "scores.csv", self._columns, store.rows())
+        worst = render_worst(
+            self._model,
+            worst_clips(table, self._request.render_worst),
+            self._clips,
+            self._out / "worst",
+            request=self._request,
+            progress=self._progress,
+        )
         summary = summarise(
             table,
-            settings,
+            store.settings,
             command=self._command,
             unread=self._clips.unread,
             sanity=self._sanity(),
-            worst=self._worst(table),
+            worst=worst,
         )
         pictures = draw_plots(self._out, table, summary)
         for name in set(PICTURES) - set(pictures):  # of an earlier run
@@ -207,13 +216,6 @@ class _Run:
         checks = sanity(self._model, request, self._clips.entries, progress=self._progress)
         write_json(path, checks, sync=True)
         return checks
-
-    def _worst(self, table: ScoreTable) -> tuple[str, ...]:
-        chosen, folder = worst_clips(table, self._request.render_worst), self._out / "worst"
-        clear_worst(folder)  # of an earlier run
-        if not chosen:
-            return ()
-        return render_worst(self._model, chosen, self._clips, folder, request=self._request, progress=self._progress)
 
 
 def _write_csv(path: Path, columns: Columns, rows: Iterator[Row]) -> None:

@@ -156,15 +156,6 @@ def read_settings(path: Path) -> Settings | None:
         raise OutputError(f"{exc}, expected settings of the scores beside it; pass --overwrite to begin anew") from exc
 
 
-def stated_batch_size(out: Path) -> int | None:
-    """The batch size that a folder's scores were begun with; None where there are none, or nothing that can be read."""
-    try:
-        settings = read_settings(out / "scores" / "settings.json")
-    except OutputError:
-        return None
-    return settings.batch_size if settings is not None and settings.batch_size > 0 else None
-
-
 def require_same(out: Path, former: Settings, now: Choices) -> None:
     """Refuse to go on with other settings, as far as they are known now; what made them may differ.
 

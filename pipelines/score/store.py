@@ -48,11 +48,12 @@ class ResultStore:
     """The rows of one run; `open_store` opens it.
 
     Attributes:
+        settings: as stated beside the parts, with what scored them.
         done: clips that are filed.
     """
 
-    def __init__(self, folder: Path, columns: Columns) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, settings: Settings, columns: Columns) -> None:
+        self._folder, self.settings = folder, settings
         self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in {**columns, **UNSEEN}.items()])
         self._rows: list[Mapping[str, Any]] = []
         self.done = _contiguous(folder)
@@ -130,19 +131,10 @@ class ResultStore:
 
     def note_provenance(self, now: Provenance) -> None:
         """State that `now` scores the clips from here on, if that is not stated already."""
-        path = self._folder / "settings.json"
-        settings = read_settings(path)
-        assert settings is not None
-        former = settings.made_with
+        former = self.settings.made_with
         if not former or replace(former[-1], from_clip=0) != replace(now, from_clip=0):
-            made_with = (*former, replace(now, from_clip=self.done))
-            write_json(path, replace(settings, made_with=made_with), sync=True)
-
-    @property
-    def made_with(self) -> tuple[Provenance, ...]:
-        """What scored the clips of this folder, in order."""
-        settings = read_settings(self._folder / "settings.json")
-        return () if settings is None else settings.made_with
+            self.settings = replace(self.settings, made_with=(*former, replace(now, from_clip=self.done)))
+            write_json(self._folder / "settings.json", self.settings, sync=True)
 
     @property
     def last_batch_size(self) -> int | None:
@@ -154,13 +146,16 @@ class ResultStore:
         return None
 
 
-def require_usable(out: Path, choices: Choices, *, overwrite: bool) -> None:
+def require_usable(out: Path, choices: Choices, *, overwrite: bool) -> Settings | None:
     """Check a folder before a model is loaded: it is writable, free or of the same settings. Nothing is touched.
 
     Args:
         out: need not be there.
         choices: the settings that are known already.
         overwrite: whether a run begins anew, whatever is there.
+
+    Returns:
+        The settings of the scores that are gone on with; None of a run that begins.
 
     Raises:
         OutputError: as `open_store` would raise it later.
@@ -175,8 +170,7 @@ def require_usable(out: Path, choices: Choices, *, overwrite: bool) -> None:
         if (folder / ".lock").exists():
             with (folder / ".lock").open("r+", encoding="utf-8") as lock:
                 _hold(lock, out)
-        if not overwrite:
-            _require_same_or_free(out, choices)
+        return None if overwrite else _require_same_or_free(out, choices)
 
 
 @contextmanager
@@ -202,11 +196,12 @@ def open_store(out: Path, settings: Settings, columns: Columns, *, overwrite: bo
             _hold(lock, out)
             if overwrite:
                 _clear(folder)
-            if _require_same_or_free(out, settings) is None:
+            former = _require_same_or_free(out, settings)
+            if former is None:
                 write_json(folder / "settings.json", settings, sync=True)
             for path in folder.glob(f".*{HIDDEN_ENDING}*"):  # a part in the making
                 path.unlink()
-        yield ResultStore(folder, columns)
+        yield ResultStore(folder, former or settings, columns)
 
 
 @contextmanager

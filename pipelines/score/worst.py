@@ -52,15 +52,6 @@ def worst_clips(table: ScoreTable, count: int) -> list[Worst]:
     ]
 
 
-def clear_worst(out: Path) -> None:
-    """Delete the overlays of an earlier answer: folders of numbers; what else lies there is somebody's."""
-    for folder in out.glob("[0-9]*"):
-        if folder.name.isdecimal() and folder.is_dir():
-            shutil.rmtree(folder, ignore_errors=True)
-    with suppress(OSError):  # not there, or not empty
-        out.rmdir()
-
-
 def render_worst(
     model: Model,
     chosen: Sequence[Worst],
@@ -72,11 +63,20 @@ def render_worst(
 ) -> tuple[str, ...]:
     """Explain the windows that were scored, each into a folder of its own; what cannot be written is left out.
 
-    Several windows of one film may be among them, and would have the same names.
+    Overlays of an earlier run are deleted first: folders of numbers; what else lies there is somebody's.
+
+    Several windows of one video may be among them, and would have the same names.
 
     Returns:
         One line a clip: its name, and where its overlays are or why there are none.
     """
+    for folder in out.glob("[0-9]*"):
+        if folder.name.isdecimal() and folder.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # not there, or not empty
+        out.rmdir()
+    if not chosen:
+        return ()
     lines = []
     plain = ExplainOptions(
         methods=request.methods,

@@ -315,7 +315,7 @@ def _command() -> str:
 
 def _print_scores(summary: Summary, paths: Sequence[str], *, as_json: bool) -> None:
     """The table on standard output, what one should know beside it on standard error."""
-    from vidcam.pipelines.score.report import method_rows, pair_rows, verdicts
+    from vidcam.pipelines.score.report import method_rows, pair_rows, verdict
     from vidcam.system.json_files import to_json
 
     if as_json:
@@ -329,8 +329,8 @@ def _print_scores(summary: Summary, paths: Sequence[str], *, as_json: bool) -> N
     say(f"{summary.n} of {summary.clips} clips scored, {summary.failed} failed{left_out}")
     for failure in summary.failures[:_MOST_FAILURES]:
         say(f"  {failure.path}: {failure.reason}")
-    for sentence in verdicts(summary.pairs):
-        say(f"  {sentence}")
+    for pair in summary.pairs:
+        say(f"  {verdict(pair)}")
     say(f"  wrote {', '.join(paths)}")
 
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.helpers.score_results import DONE, scores
-from vidcam.pipelines.score.report import method_rows, pair_rows, report, sanity_text, table, verdicts
+from vidcam.pipelines.score.report import method_rows, pair_rows, report, sanity_text, table, verdict
 from vidcam.pipelines.score.summarise import summarise
-from vidcam.pipelines.score.summary import Pair, Sanity, Summary
+from vidcam.pipelines.score.summary import Sanity, Summary
 
 
 def summary() -> Summary:
     return summarise(scores(), DONE, command="vidcam score a")
-
-
-def verdict(pair: Pair) -> str:
-    return verdicts([pair])[0]
 
 
 def test_the_table_for_the_terminal() -> None:

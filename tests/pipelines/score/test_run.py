@@ -23,7 +23,6 @@ from vidcam.models.model import Model
 from vidcam.pipelines.score import store
 from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.run import ScoredClips, score_clips
-from vidcam.pipelines.score.settings import stated_batch_size
 from vidcam.pipelines.score.summary import Mean
 from vidcam.spec import MeanCube
 from vidcam.system.json_files import as_plain
@@ -194,13 +193,6 @@ def test_pictures_of_an_earlier_answer_do_not_stay(manifest: Path, tmp_path: Pat
     assert (out / "sanity.png").exists()
     score_clips(manifest, out, model=hidden_model(), options=QUICK)
     assert not (out / "sanity.png").exists()
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"batch_size": "4"}', '{"batch_size": 0}'])
-def test_settings_that_state_no_batch_size(text: str, tmp_path: Path) -> None:
-    (tmp_path / "scores").mkdir()
-    (tmp_path / "scores" / "settings.json").write_text(text)
-    assert stated_batch_size(tmp_path) is None
 
 
 def test_other_settings_and_other_clips_are_refused(

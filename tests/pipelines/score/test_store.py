@@ -167,15 +167,15 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
 
 def test_a_folder_is_checked_without_being_touched(tmp_path: Path) -> None:
     out = tmp_path / "new" / "out"
-    require_usable(out, SETTINGS, overwrite=False)
+    assert require_usable(out, SETTINGS, overwrite=False) is None
     assert not out.parent.exists()
     filled(tmp_path, 1)
     before = {path: path.read_bytes() for path in (tmp_path / "scores").iterdir()}
-    require_usable(tmp_path, SETTINGS, overwrite=False)
+    assert require_usable(tmp_path, SETTINGS, overwrite=False) == SETTINGS
     other = replace(SETTINGS, fill="blur")
     with pytest.raises(OutputError, match=r"\(fill was black, is blur\)"):
         require_usable(tmp_path, other, overwrite=False)
-    require_usable(tmp_path, other, overwrite=True)
+    assert require_usable(tmp_path, other, overwrite=True) is None
     require_usable(tmp_path, replace(SETTINGS, model=None), overwrite=False)  # only the model itself knows its name
     assert {path: path.read_bytes() for path in (tmp_path / "scores").iterdir()} == before
 
@@ -189,19 +189,25 @@ def test_a_folder_that_cannot_be_used_is_refused_beforehand(tmp_path: Path) -> N
         require_usable(tmp_path, SETTINGS, overwrite=False)
     with opened(tmp_path / "out"), pytest.raises(OutputError, match="is being written to by another vidcam score"):
         require_usable(tmp_path / "out", SETTINGS, overwrite=True)
-    (tmp_path / "out" / "scores" / "settings.json").write_text("{}")
-    with pytest.raises(OutputError, match=r"settings\.json is damaged"):
-        require_usable(tmp_path / "out", SETTINGS, overwrite=False)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"batch_size": "4"}', '{"batch_size": 0}'])
+def test_damaged_settings_are_refused_beforehand(text: str, tmp_path: Path) -> None:
+    filled(tmp_path, 1)
+    (tmp_path / "scores" / "settings.json").write_text(text)
+    with pytest.raises(OutputError, match=r"settings\.json is damaged .*pass --overwrite to begin anew"):
+        require_usable(tmp_path, SETTINGS, overwrite=False)
+    assert require_usable(tmp_path, SETTINGS, overwrite=True) is None
 
 
 def test_what_scored_the_clips_is_stated_once(tmp_path: Path) -> None:
     newer = replace(PROVENANCE, torch="9")
     with opened(tmp_path) as store:
-        assert not store.made_with
+        assert not store.settings.made_with
         for provenance in (PROVENANCE, PROVENANCE, newer, newer):
             store.note_provenance(provenance)
             store.add([row(store.done)])
-        assert store.made_with == (PROVENANCE, replace(newer, from_clip=2))
+        assert store.settings.made_with == (PROVENANCE, replace(newer, from_clip=2))
 
 
 def test_a_gap_and_damaged_settings_are_refused(tmp_path: Path) -> None:
