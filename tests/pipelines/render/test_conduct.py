@@ -202,5 +202,7 @@ def test_a_film_that_was_moved_together_with_its_maps_is_found(saved: Path, tmp_
     mine = copied(saved, tmp_path)
     film = load_film(mine)
     assert film.origin is not None
-    dataclasses.replace(film, origin=dataclasses.replace(film.origin, path="../elsewhere/film.mp4")).save(mine)
+    dataclasses.replace(film, origin=dataclasses.replace(film.origin, path="../elsewhere/film.mp4")).save(
+        mine, overwrite=True
+    )
     render(mine, tmp_path / "p.png", **BARE)
