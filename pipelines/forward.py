@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
-from torch import Tensor
-
-from vidcam.cam.attribution import Attribution, attribution
 from vidcam.cam.layers import chosen_layers, dotted_name
-from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import Reshape, channels_last, frames, in_turn, tokens
 from vidcam.errors import RunError
 from vidcam.models.model import Model
@@ -23,11 +19,6 @@ DEFAULT_BATCH = {"cpu": 4, "cuda": 16}
 def default_batch(model: Model) -> int:
     """Clips at once where no number was given."""
     return DEFAULT_BATCH.get(model.device.type, DEFAULT_BATCH["cpu"])
-
-
-def watched(model: Model, tensor: Tensor, request: MapRequest) -> AbstractContextManager[Attribution]:
-    """An open forward pass over (N, 3, T, H, W)."""
-    return attribution(model.module, tensor, request)
 
 
 @contextmanager

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import torch
 
+from vidcam.cam.attribution import open_attribution
 from vidcam.cam.baseline import Neutral, neutral_of
 from vidcam.cam.methods import DEFAULT_METHODS
+from vidcam.cam.preserve import Undo
 from vidcam.cam.request import MapRequest
 from vidcam.errors import InputError, VidcamError
 from vidcam.models.model import Model
 from vidcam.models.optimise import Forward, Precision, optimised
-from vidcam.pipelines.forward import reshape_of, torch_errors, watched
+from vidcam.pipelines.forward import reshape_of, torch_errors
 from vidcam.preprocess import grey_input, scale_pixels
 
 NEUTRAL_DEFAULT = ("neutral-gradcam", "gradcam++")
@@ -59,7 +61,8 @@ def look_at_grey(model: Model, layers: Sequence[str]) -> Neutral:
         InputError: the layer carries no map, or the model does not return as many scores as it has labels.
     """
     grey, request = grey_input(model.spec).to(model.device), map_request(model, layers)
-    with torch_errors(model, 1), watched(model, grey, request) as run:
+    with torch_errors(model, 1), Undo() as undo, undo:
+        run = open_attribution(model.module, grey, request, undo)
         classes = run.logits.shape[1]
         if classes != model.spec.classes:
             raise InputError(
@@ -79,7 +82,8 @@ def default_methods(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
     noise = scale_pixels(255.0 * torch.rand(1, 3, *model.spec.input_size, generator=generator), model.spec.scaling)
     request = map_request(model, layers, methods=("cam",))
     try:
-        with torch_errors(model, 1), watched(model, noise.to(model.device), request) as run:
+        with torch_errors(model, 1), Undo() as undo, undo:
+            run = open_attribution(model.module, noise.to(model.device), request, undo)
             is_rectified = all(bool((a >= 0).all()) for a in run.activations_of_layers.values())
             run.explain(0)  # refused but behind one mean and one linear layer
     except VidcamError:

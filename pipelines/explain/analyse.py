@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vidcam.cam.attribution import open_attribution
 from vidcam.cam.methods import volume_methods
 from vidcam.cam.network import predicted, require_finite
 from vidcam.cam.preserve import Undo, preserve_model
@@ -26,7 +27,7 @@ from vidcam.metrics.faithfulness import log_probability
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.request import ExplainRequest
-from vidcam.pipelines.forward import torch_errors, watched
+from vidcam.pipelines.forward import torch_errors
 from vidcam.pipelines.windows import batches
 from vidcam.preprocess import fill_for, hide
 from vidcam.results.explanation import Explanation, mapped, per_clip_arrays
@@ -147,7 +148,8 @@ class _Analysis:
 
     def _explain(self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int | None]) -> None:
         request = self._request
-        with self._clock.stage("model and maps"), watched(self._model, tensor, self._maps) as run:
+        with self._clock.stage("model and maps"), Undo() as undo, undo:
+            run = open_attribution(self._model.module, tensor, self._maps, undo)
             self._total += run.probabilities().sum(dim=0).cpu().numpy()
             explained = run.explain_each(targets or (int(self._total.argmax()),))
         for table, explanation in zip(self._tables, explained, strict=True):

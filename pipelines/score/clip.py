@@ -13,12 +13,13 @@ from itertools import chain
 import numpy as np
 from torch import Tensor
 
+from vidcam.cam.attribution import open_attribution
+from vidcam.cam.preserve import Undo
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 from vidcam.metrics.controls import centre_heat, shuffled_cells
 from vidcam.metrics.faithfulness import log_probability
 from vidcam.metrics.order import RankedTies, rank_ties, tie_field
 from vidcam.models.model import Model
-from vidcam.pipelines.forward import watched
 from vidcam.pipelines.score.columns import LEFT_OUT, Row
 from vidcam.pipelines.score.forwards import MaskedForwards
 from vidcam.pipelines.score.perturbations import (
@@ -107,7 +108,8 @@ class ClipScorer:
 
     def _original(self, sample: Sample, clip: Tensor) -> _Original:
         label_index = known_label(self._model, sample.entry.label)
-        with watched(self._model, clip, self._request) as run:
+        with Undo() as undo, undo:
+            run = open_attribution(self._model.module, clip, self._request, undo)
             self.originals += 1
             explanation = run.explain()
             target = explanation.target.tolist()

@@ -15,12 +15,13 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
+from vidcam.cam.attribution import open_attribution
 from vidcam.cam.preserve import Undo
 from vidcam.cam.randomise import randomise, weighted_layers
 from vidcam.errors import VidcamError
 from vidcam.metrics.similarity import rank_correlation, ssim
 from vidcam.models.model import Model
-from vidcam.pipelines.forward import torch_errors, watched
+from vidcam.pipelines.forward import torch_errors
 from vidcam.pipelines.prepare import look_at_grey
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.request import ScoreRequest
@@ -94,7 +95,8 @@ def _explained(model: Model, request: ScoreRequest, sample: Sample, like: Explan
     clip = sample.tensor.unsqueeze(0).to(model.device)
     target = None if like is None else like.target.tolist()
     try:
-        with torch_errors(model, 1), watched(model, clip, request) as run:
+        with torch_errors(model, 1), Undo() as undo, undo:
+            run = open_attribution(model.module, clip, request, undo)
             return run.explain(target)
     except VidcamError:  # weights that were drawn anew may overflow
         return None
