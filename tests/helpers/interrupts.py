@@ -22,13 +22,14 @@ class Interrupter:
         """Files are ends of paths; `at` counts events from 0, None only listens."""
         self._files, self._at = tuple(files), at
         self.places: list[Place] = []
+        self._former = sys.gettrace()  # coverage's, or a debugger's
 
     def __enter__(self) -> Self:
         sys.settrace(self._trace)
         return self
 
     def __exit__(self, _kind: type[BaseException] | None, _exc: BaseException | None, _: TracebackType | None) -> None:
-        sys.settrace(None)
+        sys.settrace(self._former)
 
     def _trace(self, frame: FrameType, event: str, _argument: Any) -> Callable[..., Any] | None:
         if not frame.f_code.co_filename.endswith(self._files):
