@@ -13,8 +13,8 @@ from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.cam.preserve import Undo
 from vidcam.cam.request import MapRequest
 from vidcam.errors import InputError, VidcamError
-from vidcam.models.model import Model
-from vidcam.models.optimise import Forward, Precision, optimised
+from vidcam.models.model import Forward, Model, Precision
+from vidcam.models.optimise import optimised
 from vidcam.pipelines.forward import reshape_of, torch_errors
 from vidcam.preprocess import grey_input, scale_pixels
 

@@ -16,8 +16,7 @@ from vidcam.cam.guided import guided_saliency
 from vidcam.cam.methods import METHODS, NEUTRAL_METHODS, PAIR_METHODS
 from vidcam.errors import InputError
 from vidcam.media import Frames
-from vidcam.models.model import Model
-from vidcam.models.optimise import Precision
+from vidcam.models.model import Model, Precision
 from vidcam.pipelines.explain.explainer import Explainer
 from vidcam.pipelines.explain.request import ExplainOptions
 from vidcam.pipelines.forward import DEFAULT_BATCH, reshape_of
