@@ -19,8 +19,7 @@ from vidcam.media import Frames
 from vidcam.models.model import Model, Precision
 from vidcam.pipelines.explain.explainer import Explainer
 from vidcam.pipelines.explain.request import ExplainOptions
-from vidcam.pipelines.forward import DEFAULT_BATCH, reshape_of
-from vidcam.pipelines.prepare import prepare
+from vidcam.pipelines.forward import DEFAULT_BATCH, prepare, reshape_of
 from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import grey_input
 from vidcam.results.explanation import Explanation
