@@ -15,12 +15,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vidcam.models.device import resolve_device
     from vidcam.models.entry import ModelEntry
     from vidcam.models.families.i3d import I3D
     from vidcam.models.families.image import image_network
     from vidcam.models.labels import kinetics400
-    from vidcam.models.model import Model
+    from vidcam.models.model import Model, resolve_device
     from vidcam.models.registry import (
         build_module,
         is_cached,
@@ -56,7 +55,7 @@ def __getattr__(name: str) -> object:
         "ModelEntry": "entry",
         "image_network": "families.image",
         "kinetics400": "labels",
-        "resolve_device": "device",
+        "resolve_device": "model",
         "sample_clip": "sample",
     }
     if name not in __all__:

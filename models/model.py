@@ -1,9 +1,10 @@
-"""A model that is ready to run: network, specification, labels, and where its weights come from."""
+"""A model that is ready to run: network, specification, labels, where its weights come from, and how it is run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+import re
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vidcam.errors import InputError, ShapeError, name_not_found
 from vidcam.spec import ModelSpec
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+Precision = Literal["float32", "bf16", "fp16"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+
+MemoryFormat = Literal["contiguous", "channels_last", "channels_last_3d"]
 
 _MOST_DIGITS = 18  # of a class index; Python refuses to read very long numbers
 
@@ -93,3 +98,47 @@ class Model:
     def to(self, device: torch.device | str) -> Model:
         """This model on another device; as in torch, the network itself is moved, not copied."""
         return replace(self, module=self.module.to(device))
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """How a model's forward pass is run; stands in every result.
+
+    Attributes:
+        memory_format: of the convolutions' weights.
+        precision: of the trunk; 'float32' leaves the network's own.
+        reason: why the memory format is the network's own; None if it is channels last.
+    """
+
+    memory_format: MemoryFormat = "contiguous"
+    precision: Precision = "float32"
+    reason: str | None = None
+
+    def entry(self) -> dict[str, Any]:
+        """As it stands in a JSON."""
+        return asdict(self)
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of this name, checked to be there.
+
+    Args:
+        name: 'auto' (the first CUDA device if there is one, else the CPU), 'cpu', 'cuda' or 'cuda:N'.
+
+    Raises:
+        InputError: no such device.
+    """
+    import torch
+
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise InputError(f"device {name!r} is unknown; expected 'auto', 'cpu' or 'cuda:N'; pass one of these")
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    index = int(name.partition(":")[2] or 0)
+    present = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if index >= present:
+        raise InputError(
+            f"device {name!r} is not available: torch sees {present} CUDA devices here; "
+            f"pass 'cpu' or {'install a torch with CUDA' if not present else f'a number below {present}'}"
+        )
+    return torch.device("cuda", index)

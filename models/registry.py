@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 from vidcam.errors import InputError, WeightsError, name_not_found
 from vidcam.models.builtin import BUILT_IN, by_metadata
-from vidcam.models.device import resolve_device
 from vidcam.models.entry import ModelEntry
 from vidcam.models.labels import read_labels
-from vidcam.models.model import Model
+from vidcam.models.model import Model, resolve_device
 from vidcam.system.progress import Progress
 
 if TYPE_CHECKING:

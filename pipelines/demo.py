@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidcam.errors import OutputError, WeightsError
-from vidcam.models.device import resolve_device
-from vidcam.models.model import Model
+from vidcam.models.model import Model, resolve_device
 from vidcam.models.registry import load_model
 from vidcam.models.sample import sample_clip
 from vidcam.motion.clip import make_clip

@@ -16,12 +16,10 @@ from vidcam.cam.guided import guided_saliency
 from vidcam.cam.methods import METHODS, NEUTRAL_METHODS, PAIR_METHODS
 from vidcam.errors import InputError
 from vidcam.media import Frames
-from vidcam.models.model import Model
-from vidcam.models.optimise import Precision
+from vidcam.models.model import Model, Precision
 from vidcam.pipelines.explain.explainer import Explainer
 from vidcam.pipelines.explain.request import ExplainOptions
-from vidcam.pipelines.forward import DEFAULT_BATCH, reshape_of
-from vidcam.pipelines.prepare import prepare
+from vidcam.pipelines.forward import DEFAULT_BATCH, prepare, reshape_of
 from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import grey_input
 from vidcam.results.explanation import Explanation

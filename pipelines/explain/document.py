@@ -16,8 +16,7 @@ from vidcam.cam.fusion import Fusion
 from vidcam.cam.request import ScoreName
 from vidcam.fill import Fill
 from vidcam.metrics.faithfulness import average_drop, drop, increase, increase_rate
-from vidcam.models.model import Model
-from vidcam.models.optimise import Forward
+from vidcam.models.model import Forward, Model
 from vidcam.pipelines.audit import sink_shares
 from vidcam.pipelines.explain.analyse import WindowResults
 from vidcam.results.explanation import GUIDED, AlphaAudit, Sink

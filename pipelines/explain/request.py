@@ -11,11 +11,9 @@ from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.cam.request import MapRequest, ScoreName
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
-from vidcam.models.model import Model
-from vidcam.models.optimise import PRECISIONS, Precision
+from vidcam.models.model import PRECISIONS, Model, Precision
 from vidcam.pipelines.audit import weights_sentence
-from vidcam.pipelines.forward import default_batch, reshape_of, target_layers
-from vidcam.pipelines.prepare import Prepared, default_methods, prepare
+from vidcam.pipelines.forward import Prepared, default_batch, default_methods, prepare, reshape_of, target_layers
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import PER_WINDOW
 from vidcam.video.reader import DECODERS, Decoder

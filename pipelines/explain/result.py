@@ -18,11 +18,10 @@ from vidcam.pipelines.explain.document import Document
 from vidcam.pipelines.explain.outputs import saving, slug, source_of, stated_path
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.saliency import GuidedFilm
-from vidcam.pipelines.prepare import Prepared
+from vidcam.pipelines.forward import Prepared
 from vidcam.pipelines.render.frames import FrameRenderer, Kind, RenderStyle, ShownMap
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet
-from vidcam.pipelines.render.stream import drawn_seconds
-from vidcam.pipelines.render.videos import Video, draw_videos, video_list
+from vidcam.pipelines.render.videos import Video, draw_videos, drawn_seconds, video_list
 from vidcam.pipelines.windows import timeline
 from vidcam.preprocess import mean_rgb
 from vidcam.results.explanation import OF_FUNCTION

@@ -18,7 +18,7 @@ from vidcam.pipelines.render.summary import VideoSummary, time_strip
 from vidcam.render.captions import Box, caption_box, caption_lines, colour_bar_box, is_small_beside, unit_of
 from vidcam.render.video_strip import VideoStrip, strip_height
 from vidcam.results.video import Film
-from vidcam.video.limits import LONGEST_SIDE_PX, MOST_PIXELS
+from vidcam.video.container import LONGEST_SIDE_PX, MOST_PIXELS
 
 MOST_SIZE = (2160, 3840)
 """(height, width) that several maps take together at most."""

@@ -22,7 +22,7 @@ from vidcam.pipelines.render.options import Form, RenderOptions
 from vidcam.pipelines.render.request import RenderRequest, resolve
 from vidcam.pipelines.render.saved import opened_source, require_other_place
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet, sheet_seconds
-from vidcam.pipelines.render.stream import FrameWriter, drawn_seconds, stream_frames
+from vidcam.pipelines.render.videos import FrameWriter, drawn_seconds, stream_frames
 from vidcam.system.progress import Progress, StageTimer, silent
 from vidcam.video.animation import AnimationWriter
 from vidcam.video.pictures import PictureFolder, save_picture

@@ -1,20 +1,40 @@
-"""The videos that `explain` writes: one decoding serves all targets, methods and kinds, and the contact sheet."""
+"""Draw the frames of a video in one pass: decode ahead and encode behind, each in a thread of its own.
+
+One decoding serves all targets, methods and kinds that `explain` writes, and the contact sheet. Frames wait in short
+queues, so that memory does not grow with the video. What fails in a thread is raised where the next frame is handed
+over.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
 
-from vidcam.media import Frames, Seconds
+import numpy as np
+
+from vidcam.media import Frames, Seconds, VideoInfo
 from vidcam.pipelines.render.frames import FrameContext, FrameRenderer, Kind, ShownMap
 from vidcam.pipelines.render.sheet import SheetFrames, sheet_seconds
-from vidcam.pipelines.render.stream import stream_frames
 from vidcam.results.explanation import GUIDED
+from vidcam.sampling import ROUNDING_SECONDS
 from vidcam.system.progress import Progress, StageTimer
+from vidcam.system.signals import defer_signals
+from vidcam.system.threads import prefetch
 from vidcam.video.reader import VideoReader
 from vidcam.video.writer import VideoWriter
+
+DRAWING = "drawing frames"
+"""Name of this pass for progress."""
+
+AHEAD, BEHIND = 4, 2
+"""Frames that wait at most before they are drawn, and before they are encoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +121,98 @@ def video_list(
                 of_target.setdefault(method, {})[kind] = file
         files.append(of_target)
     return videos, files
+
+
+class FrameWriter(Protocol):
+    """Takes frames as they come; a context manager that leaves a whole result, or none."""
+
+    def write(self, frame: Frames, pts_seconds: float, /) -> None:
+        """Take a frame and when it is first displayed."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None: ...
+
+
+class BackgroundWriter:
+    """Call a writer from a thread of its own, a few frames behind."""
+
+    def __init__(self, writer: FrameWriter, clock: StageTimer) -> None:
+        self._writer, self._clock = writer, clock
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vidcam-encode")
+        self._waiting: deque[Future[None]] = deque()
+        self._is_running = False
+
+    def write(self, frame: Frames, pts_seconds: float) -> None:
+        """Hand a frame over; waits while too many are waiting already."""
+        while len(self._waiting) >= BEHIND:
+            self._waiting.popleft().result()
+        with nullcontext() if self._is_running else defer_signals():  # a thread's start must not be interrupted
+            self._waiting.append(self._pool.submit(self._encode, frame, pts_seconds))
+        self._is_running = True
+
+    def _encode(self, frame: Frames, pts_seconds: float) -> None:
+        with self._clock.stage("encode"):
+            self._writer.write(frame, pts_seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            while kind is None and self._waiting:
+                self._waiting.popleft().result()
+        finally:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def stream_frames(
+    reader: VideoReader,
+    pts_seconds: Seconds,
+    writers: Sequence[Callable[[], AbstractContextManager[FrameWriter]]],
+    pictures: Callable[[float, Frames], Generator[Frames, None, None]],
+    *,
+    clock: StageTimer,
+    progress: Progress,
+) -> None:
+    """Draw each frame once for every writer.
+
+    Args:
+        reader: the source.
+        pts_seconds: (S,) the displayed frames to draw; the first one becomes second 0.
+        writers: open the results.
+        pictures: of a frame (time stamp, (H, W, 3) uint8), one for each writer, in the same order.
+        clock: takes the stages' times.
+        progress: called after every frame.
+    """
+    start = float(pts_seconds[0])
+    with ExitStack() as stack:
+        behind = []
+        for open_writer in writers:
+            with defer_signals():  # an interruption waits until what is opened is sure to be closed
+                writer = stack.enter_context(open_writer())
+                behind.append(stack.enter_context(BackgroundWriter(writer, clock)))
+        decoded = clock.timed("decode for drawing", _frames(reader, pts_seconds))
+        ahead = stack.enter_context(closing(prefetch(decoded, depth=AHEAD)))
+        for done, (second, frame) in enumerate(ahead, start=1):
+            drawn = clock.timed("draw", pictures(second, frame))
+            for each, picture in zip(behind, drawn, strict=True):
+                each.write(picture, second - start)
+            progress(DRAWING, done, pts_seconds.size)
+
+
+def _frames(reader: VideoReader, pts_seconds: Seconds) -> Generator[tuple[float, Frames], None, None]:
+    yield from reader.frames_at(pts_seconds)  # a generator, as `prefetch` closes it
+
+
+def drawn_seconds(info: VideoInfo, start_seconds: float, end_seconds: float) -> Seconds:
+    """The frames on display in [start, end), at least one; frames may be closer to each other than rounding."""
+    pts = info.pts_seconds
+    rounding = min(ROUNDING_SECONDS, float(np.diff(pts, append=info.duration_seconds).min()) / 2)
+    begin = max(0, int(np.searchsorted(pts, start_seconds + rounding, side="right")) - 1)
+    end = int(np.searchsorted(pts, end_seconds - rounding))
+    return pts[begin : max(end, begin + 1)]

@@ -10,7 +10,7 @@ from vidcam.cam.methods import METHODS
 from vidcam.cam.request import MapRequest
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
-from vidcam.models.optimise import PRECISIONS, Precision
+from vidcam.models.model import PRECISIONS, Precision
 from vidcam.results.explanation import GUIDED
 
 MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time")

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from vidcam.cam.request import MapRequest
 from vidcam.fill import Fill
 from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
-from vidcam.models.model import Model
-from vidcam.models.optimise import Precision
+from vidcam.models.model import Model, Precision
 from vidcam.pipelines.forward import default_batch, reshape_of, target_layers
 from vidcam.pipelines.score.options import CONTROLS, ScoreOptions, chosen_measures
 

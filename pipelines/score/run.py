@@ -18,8 +18,7 @@ from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.errors import VidcamError
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model, model_names
-from vidcam.pipelines.forward import torch_errors
-from vidcam.pipelines.prepare import prepare
+from vidcam.pipelines.forward import prepare, torch_errors
 from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import ClipSet, read_clips
 from vidcam.pipelines.score.columns import Columns, Row, as_cell, score_columns

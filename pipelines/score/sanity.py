@@ -21,8 +21,7 @@ from vidcam.cam.randomise import randomise, weighted_layers
 from vidcam.errors import VidcamError
 from vidcam.metrics.similarity import rank_correlation, ssim
 from vidcam.models.model import Model
-from vidcam.pipelines.forward import torch_errors
-from vidcam.pipelines.prepare import look_at_grey
+from vidcam.pipelines.forward import look_at_grey, torch_errors
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.samples import Sample, load_sample

@@ -18,8 +18,7 @@ import torch
 from vidcam import __version__
 from vidcam.cam.methods import canonical_methods
 from vidcam.errors import InputError, OutputError
-from vidcam.models.model import Model
-from vidcam.models.optimise import Forward
+from vidcam.models.model import Forward, Model
 from vidcam.pipelines.score.clips import ClipSet
 from vidcam.pipelines.score.options import ScoreOptions, chosen_measures
 from vidcam.pipelines.score.request import ScoreRequest

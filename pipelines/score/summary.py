@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vidcam.metrics.intervals import Interval
-from vidcam.models.optimise import Forward
+from vidcam.models.model import Forward
 from vidcam.pipelines.score.settings import Provenance
 
 

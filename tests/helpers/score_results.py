@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vidcam.models.optimise import Forward
+from vidcam.models.model import Forward
 from vidcam.pipelines.score.settings import Provenance, Settings
 from vidcam.pipelines.score.table import ScoreTable
 

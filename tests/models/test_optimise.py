@@ -17,8 +17,8 @@ from vidcam.cam.record import record
 from vidcam.errors import InputError
 from vidcam.models.families.i3d import Logits, Mixed, SameMaxPool3d, Unit3D
 from vidcam.models.families.tiny_r3d import TinyR3D
-from vidcam.models.model import Model
-from vidcam.models.optimise import Forward, Precision, optimised
+from vidcam.models.model import Forward, Model, Precision
+from vidcam.models.optimise import optimised
 from vidcam.models.registry import load_model
 from vidcam.preprocess import grey_input
 from vidcam.spec import ModelSpec, Scaling

@@ -1,7 +1,9 @@
 """Opening media files: local files only, and every foreign error turned into one sentence, of writing too.
 
 FFmpeg guesses the format from the content, so a text file called `clip.mp4`, a playlist that points into the network
-and a song with a cover picture all have to be refused here.
+and a song with a cover picture all have to be refused here. So are frames too large to be meant: a few damaged bytes
+make one of gigabytes, or a line a million pixels long. 8K, also for both eyes, and the longest strips that are films
+lie well below.
 """
 
 from __future__ import annotations
@@ -16,8 +18,13 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from vidcam.errors import EncodeError, MediaError
-from vidcam.video.limits import MOST_PIXELS, require_reasonable
 from vidcam.video.source import is_folder
+
+MOST_PIXELS = 8192 * 8192
+LONGEST_SIDE_PX = 16_384
+"""H.264 is not encoded beyond."""
+
+MOST_STRETCHED = 100
 
 
 @contextmanager
@@ -84,6 +91,30 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
     stream.thread_type = "AUTO"
     stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     return stream
+
+
+def is_reasonable(size: tuple[int, int]) -> bool:
+    """Whether frames of (height, width) are shown to a model."""
+    shorter, longer = sorted(size)
+    return shorter * longer <= MOST_PIXELS and longer <= LONGEST_SIDE_PX and longer <= MOST_STRETCHED * shorter
+
+
+def require_reasonable(path: str, size: tuple[int, int]) -> None:
+    """Refuse frames that cannot be meant.
+
+    Args:
+        path: for the message.
+        size: (height, width), at least 1 each.
+
+    Raises:
+        MediaError: too many pixels, or too long a strip.
+    """
+    if not is_reasonable(size):
+        height, width = size
+        raise MediaError(
+            f"the frames of {path!r} claim to be {width}×{height} pixels, expected at most {MOST_PIXELS // 10**6} "
+            f"million, {LONGEST_SIDE_PX} a side and {MOST_STRETCHED}:1; the file is damaged, or scale it down"
+        )
 
 
 def stream_notes(container: InputContainer, chosen: VideoStream) -> tuple[str, ...]:

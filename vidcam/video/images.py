@@ -16,10 +16,9 @@ from PIL import Image, ImageOps
 
 from vidcam.errors import MediaError
 from vidcam.media import Frames, VideoInfo
-from vidcam.video.damage import Damage
+from vidcam.video.container import require_reasonable
 from vidcam.video.frame_index import FrameIndex
-from vidcam.video.indexed import IndexedReader
-from vidcam.video.limits import require_reasonable
+from vidcam.video.indexed import Damage, IndexedReader
 from vidcam.video.pixels import on_black
 
 IMAGES = "images"

@@ -12,11 +12,10 @@ from av.video.frame import VideoFrame
 
 from vidcam.errors import MediaError
 from vidcam.media import Frames, VideoInfo
-from vidcam.video.damage import Damage
+from vidcam.video.container import require_reasonable
 from vidcam.video.decoder import FrameDecoder, MissingFramesError
 from vidcam.video.frame_index import FrameIndex, read_frame_index
-from vidcam.video.indexed import IndexedReader
-from vidcam.video.limits import require_reasonable
+from vidcam.video.indexed import Damage, IndexedReader
 from vidcam.video.pixels import Orientation, RgbDecoder, orientation_of, square_pixels
 from vidcam.video.source import Located
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.helpers.films import load_film
 from tests.helpers.nets import TINY_SPEC
 from tests.pipelines.conftest import FilmMaker
-from tests.pipelines.test_prepare_methods import LoudCorner
+from tests.pipelines.test_forward import LoudCorner
 from vidcam.models.model import Model
 from vidcam.pipelines.audit import video_audit
 from vidcam.pipelines.explain.document import Document

@@ -14,7 +14,7 @@ from tests.pipelines.render.test_renderer import BARE, copied, opened, render
 from vidcam.errors import InputError, OutputError
 from vidcam.pipelines.render.options import RenderOptions
 from vidcam.pipelines.render.renderer import render_film
-from vidcam.pipelines.render.stream import DRAWING
+from vidcam.pipelines.render.videos import DRAWING
 from vidcam.render.captions import Box, caption_box
 from vidcam.render.colormap import colour_table
 from vidcam.system.fingerprint import sampled_sha256

@@ -14,7 +14,7 @@ import pytest
 from tests.pipelines.test_windows import Reel
 from vidcam.errors import EncodeError
 from vidcam.media import Frames
-from vidcam.pipelines.render.stream import AHEAD, BEHIND, BackgroundWriter, stream_frames
+from vidcam.pipelines.render.videos import AHEAD, BEHIND, BackgroundWriter, stream_frames
 from vidcam.system.progress import StageTimer, silent
 
 FRAME = np.zeros((2, 2, 3), np.uint8)

@@ -9,7 +9,7 @@ from tests.helpers.clipsets import write_set
 from tests.helpers.nets import BRIGHTNESS_SPEC, brightness_model, hidden_model
 from vidcam.cam.baseline import Neutral
 from vidcam.models.model import Model
-from vidcam.pipelines.prepare import look_at_grey
+from vidcam.pipelines.forward import look_at_grey
 from vidcam.pipelines.score.clips import read_clips
 from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.request import resolve

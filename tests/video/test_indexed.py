@@ -10,8 +10,8 @@ import pytest
 
 from tests.helpers.odd import COUNT, ODD, damaged, level
 from vidcam.video import open_video
-from vidcam.video.damage import Damage
 from vidcam.video.frame_index import FrameIndex
+from vidcam.video.indexed import Damage
 from vidcam.video.reader import VideoReader
 
 
