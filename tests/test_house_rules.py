@@ -14,6 +14,7 @@ LIBRARY = ("vidcam", "models", "pipelines")
 MOST_LINES, MOST_BODY_LINES = 350, 40
 
 FILES = [path for folder in (*LIBRARY, "scripts") for path in sorted((ROOT / folder).rglob("*.py"))]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -33,6 +34,11 @@ def test_files_and_functions_are_short(path: Path) -> None:
     source = path.read_text("utf-8")
     assert source.count("\n") <= MOST_LINES
     assert long_functions(source) == []
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_of_tests_are_short(path: Path) -> None:
+    assert path.read_text("utf-8").count("\n") <= MOST_LINES
 
 
 def test_a_long_function_is_found() -> None:

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tests.cam.test_networks import CHEAP, EVERY
 from tests.helpers.nets import PooledHead, random_clip, seeded
+from tests.helpers.networks import CHEAP, EVERY
 from vidcam.cam.attribution import attribution
 from vidcam.cam.explain import explain
 from vidcam.cam.methods import ALL_METHODS, NEUTRAL_METHODS

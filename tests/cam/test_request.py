@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.cam.test_networks import CHEAP, EVERY, Ending, assert_alike
 from tests.helpers.nets import HiddenHead, PooledHead, random_clip, seeded
+from tests.helpers.networks import CHEAP, EVERY, Ending, assert_alike
 from vidcam.cam.attribution import attribution
 from vidcam.cam.explain import explain, explain_each
 from vidcam.cam.guided import guided_saliency

@@ -1,4 +1,4 @@
-"""The softmax form: numbers by hand, three derivatives of the probability, confident predictions, streaming, poles."""
+"""The softmax form: numbers by hand, three derivatives of the probability, confident predictions, poles."""
 
 from __future__ import annotations
 
@@ -9,41 +9,12 @@ import torch
 from torch import Tensor
 
 from tests.helpers import oracle
-from tests.helpers.nets import HiddenHead, random_clip, seeded
+from tests.helpers.nets import HiddenHead, random_clip
+from tests.helpers.softmax import GRID, hidden_head, linear, of_head, scores_of, some_activations, zero
 from vidcam.cam.methods import combine
 from vidcam.cam.softmax import Products, SoftmaxForm, probability_cotangent, softmax_form
 from vidcam.cam.weights import GUARD, gradcam_pp_weights
 from vidcam.errors import InputError, NonFiniteError, ShapeError
-
-GRID = (2, 3, 3)
-
-
-def linear(gradients: Tensor) -> Products:
-    """Products of a head with given ∂S^k/∂A, (N, K, D, ...)."""
-    return lambda cotangents: torch.einsum("mnk,nk...->mn...", cotangents.to(gradients.dtype), gradients)
-
-
-def of_head(head: HiddenHead, activations: Tensor) -> tuple[Tensor, Products]:
-    """Scores of a head and its products, by autograd."""
-    leaf = activations.detach().clone().requires_grad_()
-    scores = head.head(leaf)
-
-    def products(cotangents: Tensor) -> Tensor:
-        return torch.autograd.grad(scores, leaf, cotangents, retain_graph=True, is_grads_batched=True)[0]
-
-    return scores, products
-
-
-def hidden_head(*, classes: int = 4, scale: float = 1.0, seed: int = 0) -> HiddenHead:
-    head = seeded(HiddenHead, seed, grid=GRID, classes=classes)
-    assert isinstance(head, HiddenHead)
-    head.double()
-    head.out.weight.data *= scale
-    return head
-
-
-def some_activations(clips: int, seed: int = 3) -> Tensor:
-    return random_clip(clips, 5, *GRID, seed=seed, dtype=torch.float64).relu()
 
 
 def with_rest(head: HiddenHead, activations: Tensor, target: int, rest: float) -> HiddenHead:
@@ -52,14 +23,6 @@ def with_rest(head: HiddenHead, activations: Tensor, target: int, rest: float) -
     others = torch.cat([scores[:target], scores[target + 1 :]]).logsumexp(0)
     head.out.bias.data[target] += others - scores[target] + math.log1p(-rest) - math.log(rest)
     return head
-
-
-def scores_of(*probabilities: float) -> Tensor:
-    return torch.tensor([probabilities], dtype=torch.float64).log()
-
-
-def zero() -> Tensor:
-    return torch.tensor([0])
 
 
 def assert_same(form: SoftmaxForm, other: SoftmaxForm) -> None:
@@ -154,91 +117,6 @@ def test_nothing_leaves_the_range_of_float32(scale: float) -> None:
     base = softmax_form(a, scores, zero(), linear(gradients)).weights
     scaled = softmax_form(a / scale, scores, zero(), linear(gradients * scale)).weights
     torch.testing.assert_close(scaled / scale, base, rtol=1e-5, atol=0)
-
-
-def test_chunks_do_not_matter() -> None:
-    head, activations = hidden_head(classes=7), some_activations(2)
-    scores, products = of_head(head, activations)
-    classes = torch.tensor([1, 6])
-    sizes: list[int] = []
-
-    def watched(cotangents: Tensor) -> Tensor:
-        sizes.append(len(cotangents))
-        return products(cotangents)
-
-    whole = softmax_form(activations, scores, classes, watched, chunk=7)
-    for chunk in (1, 3):
-        other = softmax_form(activations, scores, classes, watched, chunk=chunk)
-        torch.testing.assert_close(other.weights, whole.weights, rtol=1e-12, atol=1e-15)
-    assert sizes == [6, 1, 1, 1, 1, 1, 1, 3, 3]
-
-
-def test_products_are_taken_of_differences_of_scores() -> None:
-    """e_k - e_c, the most probable first, in the scores' dtype: each clip has its own order and its own target."""
-    seen: list[Tensor] = []
-
-    def watched(cotangents: Tensor) -> Tensor:
-        seen.append(cotangents)
-        return torch.zeros(len(cotangents), 2, 1, 3)
-
-    scores = torch.tensor([[0.0, 2.0, 1.0], [5.0, 1.0, 3.0]])
-    softmax_form(torch.ones(2, 1, 3), scores, torch.tensor([0, 2]), watched)
-    assert seen[0].tolist() == [[[-1, 1, 0], [1, 0, -1]], [[-1, 0, 1], [0, 1, -1]]]
-    assert seen[0].dtype == scores.dtype
-
-
-def test_a_clip_that_needs_fewer_classes_asks_for_nothing_more() -> None:
-    seen: list[Tensor] = []
-
-    def watched(cotangents: Tensor) -> Tensor:
-        seen.append(cotangents)
-        return torch.zeros(len(cotangents), 2, 1, 3)
-
-    scores = torch.tensor([[0.0, 9.0, 1.0], [0.0, 1.0, 1.0]])  # the first clip's last class is in the tail
-    softmax_form(torch.ones(2, 1, 3), scores, torch.tensor([0, 0]), watched, tail=0.1)
-    assert seen[0].tolist() == [[[-1, 1, 0], [-1, 1, 0]], [[0, 0, 0], [-1, 0, 1]]]
-
-
-def test_tail_by_hand() -> None:
-    """Shares of the others 0.5, 0.25, 0.15, 0.1: what is left out is stated and never more than was asked for."""
-    a = torch.tensor([1.0, 0.0], dtype=torch.float64).view(1, 1, 2)
-    gradients = random_clip(1, 5, 1, 2, dtype=torch.float64)
-    scores = scores_of(0.5, 0.05, 0.25, 0.125, 0.075)
-    order = [2, 3, 4, 1]
-    for tail, kept, left_out in [(0.0, 4, 0.0), (0.12, 3, 0.1), (0.3, 2, 0.25), (0.499, 2, 0.25), (0.9, 1, 0.5)]:
-        form = softmax_form(a, scores, zero(), linear(gradients), tail=tail)
-        without = gradients.clone()
-        for k in order[kept:]:
-            without[:, k] = without[:, 0]  # h_k = 0: adds nothing to any moment
-        expected = softmax_form(a, scores, zero(), linear(without))
-        torch.testing.assert_close(form.weights, expected.weights, rtol=1e-12, atol=1e-15)
-        assert form.tail.tolist() == pytest.approx([left_out], abs=1e-12)
-
-
-def test_a_longer_tail_saves_products() -> None:
-    head, activations = hidden_head(classes=30, scale=60.0), some_activations(1)
-    scores, products = of_head(head, activations)
-    target = scores.argmax(dim=1)
-    counts, masses, errors = [], [], []
-    exact = softmax_form(activations, scores, target, products).weights
-    for tail in (0.0, 1e-6, 1e-3, 0.1, 0.5):
-        seen: list[int] = []
-
-        def watched(cotangents: Tensor, seen: list[int] = seen) -> Tensor:
-            seen.append(len(cotangents))
-            return products(cotangents)
-
-        form = softmax_form(activations, scores, target, watched, tail=tail)
-        counts.append(sum(seen))
-        masses.append(float(form.tail))
-        errors.append(float((form.weights - exact).abs().max() / exact.abs().max()))
-        assert masses[-1] <= tail
-    assert counts[0] == 29
-    assert counts == sorted(counts, reverse=True)
-    assert counts[-1] < counts[1] < 29
-    assert masses == sorted(masses)
-    assert errors[0] == 0
-    assert errors[1] < 1e-4
 
 
 @pytest.mark.parametrize("tail", [0.0, 0.2])

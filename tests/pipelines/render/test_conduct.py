@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.helpers.films import load_film
+from tests.helpers.rendered import BARE, copied, opened, render
 from tests.helpers.saved import COUNT, save_hot, sheets_drawn
-from tests.pipelines.render.test_renderer import BARE, copied, opened, render
 from vidcam.errors import InputError, OutputError
 from vidcam.pipelines.render.options import RenderOptions
 from vidcam.pipelines.render.renderer import render_film

@@ -15,9 +15,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from tests.helpers.films import load_film
+from tests.helpers.rendered import BARE, END, FORMS, copied, opened, read, render
 from tests.helpers.saved import COUNT, SIZE, grey_film, save_hot, uneven_ticks
 from tests.helpers.videos import TIME_BASE, click, click_seconds, flat_frames, write_video
-from tests.pipelines.render.test_renderer import BARE, END, FORMS, copied, opened, read, render
 from vidcam.cli.app import main
 from vidcam.system.fingerprint import sampled_sha256
 

@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.helpers.films import load_film
+from tests.helpers.rendered import BARE, PTS, opened, read, render
 from tests.helpers.saved import COUNT, SIZE, found_box, save_hot, sheets_drawn
 from tests.helpers.videos import click, click_seconds, sound_span, write_video
-from tests.pipelines.render.test_renderer import BARE, PTS, opened, read, render
 from vidcam.errors import InputError, MediaError
 from vidcam.pipelines.render.frames import ShownMap
 from vidcam.pipelines.render.summary import time_strip

@@ -1,0 +1,103 @@
+"""What guided backpropagation refuses: models without ReLU or not in Python, bad scores and bad clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from tests.helpers.guided import Rectifier, clip_of, deep, first, guided
+from tests.helpers.nets import PooledHead, random_clip, seeded
+from vidcam.cam.guided import guided_gradients
+from vidcam.errors import InputError, NonFiniteError, ShapeError
+
+
+@pytest.mark.parametrize(
+    ("activation", "has"),
+    [
+        (nn.GELU(), "; it has GELU;"),
+        (nn.SiLU(inplace=True), "; it has SiLU;"),
+        (nn.LeakyReLU(), "; it has LeakyReLU;"),
+        (lambda x: F.elu(x) * x.tanh(), "; it has ELU, Tanh;"),
+        (torch.square, "a rule for ReLUs;"),
+    ],
+)
+def test_a_model_without_relu_is_refused(activation: Rectifier, has: str) -> None:
+    with pytest.raises(InputError, match="no ReLU lies between the clip and the score, and guided") as caught:
+        guided(deep(activation), clip_of())
+    assert has in str(caught.value)
+
+
+def test_a_relu_beside_the_way_does_not_count() -> None:
+    def rectify(x: Tensor) -> Tensor:
+        scale = torch.relu(torch.ones(1, requires_grad=True))
+        x.relu().sum()
+        return F.silu(x) * scale
+
+    with pytest.raises(InputError, match=r"no ReLU lies between the clip and the score.*it has SiLU"):
+        guided(deep(rectify), clip_of())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_torch_script_is_refused() -> None:
+    net, clip = seeded(PooledHead).eval(), random_clip(1, 3, 4, 8, 8)
+    traced = torch.jit.trace(net, clip)  # type: ignore[no-untyped-call]
+    with pytest.raises(InputError, match=r"the model is a TopLevelTracedModule, expected an nn\.Module"):
+        guided(traced, clip)
+    with pytest.raises(InputError, match="module '1' is TorchScript"):
+        guided(nn.Sequential(nn.ReLU(), traced), clip)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("times", [0, 3])
+def test_scripted_functions_are_refused(times: int) -> None:
+    """On its first runs a scripted function is torch's own graph, later an optimised one."""
+
+    def rectify(x: Tensor) -> Tensor:
+        return 2 * torch.relu(x)
+
+    scripted, clip = torch.jit.script(rectify), clip_of()
+    for _ in range(times):
+        scripted(clip.requires_grad_())
+    with pytest.raises(InputError, match=r"a part of the model runs as TorchScript or C\+\+, whose ReLUs"):
+        guided(deep(lambda x: scripted(torch.relu(x))), clip.detach())
+
+
+def test_relus_in_c_are_refused() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = nn.RNN(3, 4, nonlinearity="relu", batch_first=True)
+
+        def forward(self, clip: Tensor) -> Tensor:
+            states: Tensor = self.rnn(clip.mean(dim=(3, 4)).relu().transpose(1, 2))[0]
+            return states[:, -1]
+
+    with pytest.raises(InputError, match=r"TorchScript or C\+\+"):
+        guided(Recurrent(), random_clip(1, 3, 4, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("score", "error", "message"),
+    [
+        (lambda output: output[:, 0], ShapeError, r"the score has shape \(2,\), expected one number"),
+        (lambda output: output.tolist()[0], ShapeError, "the score has list, expected one number"),
+        (lambda output: output.detach().sum(), InputError, "the score does not depend on the clip"),
+        (lambda output: torch.ones((), requires_grad=True) * 2, InputError, "the score does not depend on the clip"),
+        (lambda output: (output.sum() * 0).sqrt(), NonFiniteError, "the guided gradients contain NaN or infinity"),
+    ],
+)
+def test_bad_scores(score: Callable[[Any], Tensor], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        guided(deep(), clip_of(), score)
+
+
+def test_bad_clips() -> None:
+    with pytest.raises(InputError, match=r"the clip is of torch.uint8, expected floating point"):
+        guided(deep(), torch.zeros(1, 3, 4, 6, 7, dtype=torch.uint8))
+    with pytest.raises(InputError, match="the clip is an empty sequence, expected floating point"):
+        guided_gradients(deep(), [], first)

@@ -1,0 +1,67 @@
+"""What is rendered in every form, and read back."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageSequence
+
+from tests.helpers.saved import COUNT, uneven_ticks
+from tests.helpers.videos import TIME_BASE
+from vidcam.pipelines.render.options import RenderOptions
+from vidcam.pipelines.render.renderer import Rendered, render_film
+from vidcam.video.reader import open_video
+
+PTS = np.array(uneven_ticks(COUNT)) * float(TIME_BASE)
+END = uneven_ticks(COUNT + 1)[-1] * float(TIME_BASE)
+BARE: dict[str, Any] = {"style": "heat", "has_caption": False, "has_bar": False, "has_outline": False}
+
+
+def render(saved: Path, out: Path, **options: Any) -> Rendered:
+    return render_film(saved, out, options=RenderOptions(**options))
+
+
+def opened(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def read(path: Path) -> tuple[list[NDArray[np.uint8]], NDArray[np.float64], float]:
+    """Frames, time stamps and end of any form that moves."""
+    if path.is_dir():
+        rows = list(csv.DictReader((path / "times.csv").read_text().splitlines()))
+        frames = [opened(path / row["file"]) for row in rows[:-1]]
+        return frames, np.array([float(row["seconds"]) for row in rows[:-1]]), float(rows[-1]["seconds"])
+    if path.suffix in {".gif", ".webp"}:
+        with Image.open(path) as animation:
+            pages = [
+                (np.asarray(page.convert("RGB")), page.info["duration"]) for page in ImageSequence.Iterator(animation)
+            ]
+        ends = np.cumsum([0.0, *(duration / 1000 for _, duration in pages)])
+        return [frame for frame, _ in pages], ends[:-1], float(ends[-1])
+    with open_video(path) as reader:
+        return [frame for _, frame in reader.frames()], reader.info.pts_seconds, reader.info.duration_seconds
+
+
+FORMS = [
+    ("film.mp4", {}, 1e-9),
+    ("film.mp4", {"codec": "hevc"}, 1e-9),
+    ("film.mp4", {"codec": "av1"}, 1e-9),
+    ("film.mp4", {"codec": "vp9"}, 1e-9),
+    ("film.webm", {}, 6e-4),
+    ("film.webm", {"codec": "av1"}, 6e-4),
+    ("film.gif", {}, 6e-3),
+    ("film.webp", {}, 6e-4),
+    ("folder", {}, 1e-8),
+]
+
+
+def copied(saved: Path, folder: Path) -> Path:
+    for name in ("film.npz", "film.mp4"):
+        shutil.copy(saved.with_name(name), folder / name)
+    return folder / "film.npz"

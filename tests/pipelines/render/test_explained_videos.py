@@ -1,0 +1,149 @@
+"""The videos of `explain` from end to end, decoded again: scales, labels, the fill, a start between two frames."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.helpers.films import load_film
+from tests.helpers.nets import BRIGHTNESS_SPEC, BrightnessNet, brightness_model
+from tests.helpers.videos import Frames, write_video
+from vidcam.fill import Fill
+from vidcam.media import Seconds
+from vidcam.models.model import Model
+from vidcam.pipelines.explain.explainer import ExplainedVideo, explain_video
+from vidcam.pipelines.explain.request import ExplainOptions
+from vidcam.pipelines.render.sheet import SheetFrames
+from vidcam.results.video import Film
+from vidcam.spec import Scaling
+from vidcam.system.json_files import as_plain
+from vidcam.video.reader import open_video
+
+
+class SidesNet(nn.Module):
+    """Channel k of the layer is the brightness of side k of the view; S_k is its sum, S_1 a tenth of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool, self.relu = nn.AvgPool3d((4, 8, 8)), nn.ReLU()
+
+    def forward(self, clip: Tensor) -> Tensor:
+        brightness = self.pool(clip.mean(dim=1, keepdim=True))
+        left = torch.arange(brightness.shape[-1]) < brightness.shape[-1] // 2
+        sides = self.relu(torch.cat([brightness * left, 0.1 * brightness * ~left], dim=1))
+        scores: Tensor = sides.sum(dim=(2, 3, 4))
+        return scores
+
+
+SIDES_SPEC = replace(BRIGHTNESS_SPEC, frames=8, fps=Fraction(25), crop_size=(64, 64))
+
+
+def _sides(*labels: str) -> Model:
+    return Model(SIDES_SPEC, SidesNet(), labels, "by hand")
+
+
+def _explain(tmp_path: Path, frames: Frames, model: Model, **options: Any) -> ExplainedVideo:
+    source = write_video(tmp_path / "film.mp4", frames)
+    given = {"methods": ("gradcam",), "outputs": ("overlay",)} | options
+    return explain_video(source, tmp_path / "out", model=model, options=ExplainOptions(**given))
+
+
+def _decoded(path: Path) -> Frames:
+    with open_video(path) as video:
+        return np.stack([frame for _, frame in video.frames()])
+
+
+def test_two_targets_have_two_overlays_each_on_its_own_scale(tmp_path: Path) -> None:
+    frames = np.full((8, 64, 64, 3), 120, np.uint8)
+    result = _explain(tmp_path, frames, _sides("left", "right"), targets=("left", "right"))
+    by_name = {path.name: path for path in result.paths}
+    for name, near, far in (("left", slice(4, 24), slice(44, 60)), ("right", slice(40, 60), slice(4, 20))):
+        overlay = _decoded(by_name[f"film_{name}_gradcam.mp4"]).astype(int)
+        changed = np.abs(overlay - 120).max(axis=3)
+        assert changed[:, 4:-4, near].min() > 40, name
+        assert changed[:, 4:-4, far].max() < 8, name
+    scales = [entry["methods"]["gradcam"]["scale"] for entry in as_plain(result.document)["targets"]]
+    assert scales[0] == pytest.approx([0.0, 120 / 255], rel=1e-3)
+    assert scales[1] == pytest.approx([0.0, 12 / 255], rel=1e-3)
+    assert [list(bounds["gradcam"]) for bounds in result.film.bounds] == scales
+
+
+def test_labels_of_one_slug_have_files_of_their_own(tmp_path: Path) -> None:
+    frames = np.full((8, 64, 64, 3), 120, np.uint8)
+    model = _sides("Tap & dance", "tap/dance")
+    result = _explain(tmp_path, frames, model, targets=(1, 0), outputs=("overlay", "map"))
+    assert [path.name for path in result.paths] == [
+        "film_tap-dance-1_gradcam.mp4",
+        "film_tap-dance-1_gradcam_map.mp4",
+        "film_tap-dance-0_gradcam.mp4",
+        "film_tap-dance-0_gradcam_map.mp4",
+        "film.json",
+    ]
+    right, left = (_decoded(result.paths[index]).astype(int) for index in (0, 2))
+    assert np.abs(left[:, 4:-4, 4:20] - 120).max() > 40
+    assert np.abs(right[:, 4:-4, 4:20] - 120).max() < 8
+    alone = _explain(tmp_path, frames, model, targets=(1,), overwrite=True)
+    assert alone.paths[0].name == "film_tap-dance_gradcam.mp4"
+
+
+STRIPES = np.array([[40, 80, 120], [80, 120, 160]], np.uint8)
+"""Colours of the ground's stripes, two pixels each: the same in every cell, (60, 100, 140) on average."""
+
+GROUNDS: dict[str, tuple[float, float, float]] = {"black": (0, 0, 0), "mean": (200, 120, 30), "blur": (60, 100, 140)}
+
+
+@pytest.mark.parametrize("fill", ["black", "mean", "blur", "frame-mean"])
+def test_the_map_video_hides_with_the_fill(fill: Fill, tmp_path: Path) -> None:
+    """A white square on stripes: the stripes have the least evidence, heat 0, and become the fill."""
+    stripes = STRIPES[np.arange(96) // 2 % 2]  # (96, 3)
+    frames = np.broadcast_to(stripes, (16, 96, 96, 3)).copy()
+    frames[:, 42:66, 42:66] = 255
+    scaling = Scaling(mean=(30.0, 120.0, 200.0), std=(255.0, 255.0, 255.0), channels="bgr")
+    spec = replace(BRIGHTNESS_SPEC, scaling=scaling, frames=8, fps=Fraction(25))
+    model = Model(spec, BrightnessNet(), ("Bright thing", "dark/thing"), "by hand")
+    result = _explain(tmp_path, frames, model, fill=fill, outputs=("map",), targets=(0,))
+    rows, columns = result.film.geometry.view_slices()
+    ground = GROUNDS.get(fill, frames[0, rows, columns].reshape(-1, 3).mean(axis=0))
+    heat = result.film.source_heat("gradcam", 0.2)
+    hidden = np.zeros((96, 96), dtype=bool)
+    hidden[rows, columns] = heat < 1e-3
+    hidden[: rows.start + 8], hidden[rows.stop - 8 :], hidden[:, columns.stop - 8 :] = False, False, False
+    hidden[:, : columns.start + 8] = False  # Gaussian blur and chroma reach over the view's border
+    assert hidden.sum() > 200
+    for frame in _decoded(result.paths[0]):
+        assert np.abs(frame[hidden].mean(axis=0) - ground).max() < 6
+        assert np.abs(frame[hidden].astype(float) - ground).max() < 20
+        assert frame[50:58, 50:58].min() > 235  # heat 1 leaves the square as it is
+
+
+def test_a_clip_that_starts_while_a_frame_is_on_display_is_scaled_from_its_start_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ground is bright throughout, so that the least evidence is far above 0; no blank moment pulls it down."""
+    frames = np.full((60, 64, 64, 3), 100, np.uint8)
+    frames[:, 20:40, 20:40] = 250
+    given: list[Seconds] = []
+
+    def contact_sheet(film: Film, frames: SheetFrames, pts_seconds: Seconds, **_: object) -> bytes:
+        given.append(pts_seconds)
+        return b""
+
+    monkeypatch.setattr("vidcam.pipelines.explain.result.contact_sheet", contact_sheet)
+    options = {"clip_start_seconds": 0.815, "outputs": ("sheet", "data"), "targets": (0,)}
+    result = _explain(tmp_path, frames, brightness_model(), **options)
+    low, high = result.film.bounds[0]["gradcam"]
+    assert low == pytest.approx(100 / 255, rel=1e-3)
+    assert high > low
+    assert given[0][:2].tolist() == pytest.approx([0.815, 0.84])
+    assert result.film.evidence("gradcam", given[0]).min() > 0
+    assert load_film(tmp_path / "out" / "film.npz").bounds == result.film.bounds
+    document = json.loads((tmp_path / "out" / "film.json").read_text())
+    assert document["targets"][0]["methods"]["gradcam"]["scale"] == [low, high]

@@ -1,0 +1,165 @@
+"""What `render` refuses, in one sentence, and that nothing is left."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.films import load_film
+from tests.helpers.rendered import copied, render
+from tests.helpers.saved import COUNT, grey_film, save_hot
+from vidcam.errors import EncodeError, InputError, MediaError, NameNotFoundError, OutputError
+from vidcam.pipelines.render.options import RenderOptions
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_hot(tmp_path_factory.mktemp("saved"))
+
+
+Refused = tuple[str, dict[str, Any], type[Exception], str]
+REFUSED: list[Refused] = [
+    (
+        "p.mp4",
+        {"targets": ("swimming",)},
+        NameNotFoundError,
+        r"target 'swimming' not found; .*running, per-window was",
+    ),
+    (
+        "p.mp4",
+        {"methods": ("layercam",)},
+        NameNotFoundError,
+        r"method 'layercam' not found; .*gradcam, gradcam\+\+ was",
+    ),
+    (
+        "p.mp4",
+        {"methods": ("guided-gradcam",)},
+        InputError,
+        r"guided-gradcam cannot be drawn from saved maps",
+    ),
+    ("p.mp4", {"methods": ("gradcam", "gradcam++")}, InputError, r"2 maps were asked for, expected one in this style"),
+    (
+        "p.mp4",
+        {"start_seconds": 5.0},
+        InputError,
+        r"nothing was explained from 5 to 1\.12 s, expected a part of 0 to",
+    ),
+    ("p.mp4", {"start_seconds": 0.5, "end_seconds": 0.5}, InputError, r"nothing was explained from 0\.5 to 0\.5 s"),
+    ("p.mp4", {"start_seconds": float("nan")}, InputError, r"nothing was explained from nan to 1\.12 s"),
+    ("p.avi", {}, InputError, r"'p\.avi' ends in '\.avi', expected one of \.mp4, \.webm"),
+    ("p.mp4", {"form": "gif"}, InputError, r"form is 'gif' and the result 'p\.mp4', expected \.gif; change either"),
+    ("p.webm", {"codec": "h264"}, InputError, r"h264 does not go into a \.webm, expected vp9 or av1"),
+    ("p.mp4", {"codec": "mpeg1"}, InputError, r"codec is 'mpeg1', expected one of h264"),
+    ("p.mp4", {"encoder": "x264"}, InputError, r"encoder is 'x264', expected auto or FFmpeg's name of one"),
+    (
+        "p.mp4",
+        {"codec": "av1", "encoder": "hevc_nvenc"},
+        InputError,
+        r"'hevc_nvenc' makes hevc, expected one for av1",
+    ),
+    ("p.mp4", {"preset": "p4"}, InputError, r"preset is 'p4', libx264 has ultrafast"),
+    ("p.mp4", {"quality": 52}, InputError, r"quality is 52, libx264 takes 0 to 51"),
+    ("p.gif", {"quality": 52}, InputError, r"quality is 52, expected 0 to 100 for a \.webp and none for a \.gif"),
+    (
+        "p.gif",
+        {"height": 4320},
+        InputError,
+        r"24 frames of 4320 × 5400 pixels are 1\.6 GB in memory, a \.gif",
+    ),
+    ("p.mp4", {"colours": "jett"}, NameNotFoundError, r"colour map 'jett' not found; the nearest are 'jet'"),
+    ("p.mp4", {"opacity": 2.0}, InputError, r"opacity is 2\.0, it must be in \[0, 1\]"),
+    ("no/p.mp4", {}, OutputError, r"the folder '.*no' does not exist"),
+    ("no/p", {}, OutputError, r"the folder '.*no' does not exist"),
+    ("no/p.gif", {}, OutputError, r"the folder '.*no' does not exist"),
+    ("no/p.png", {}, OutputError, r"the folder '.*no' does not exist"),
+]
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: f"{case[0]} {case[1]}")
+def test_refusals(case: Refused, saved: Path, tmp_path: Path) -> None:
+    name, options, kind, sentence = case
+    with pytest.raises(kind, match=sentence):
+        render(saved, tmp_path / name, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"style": "cubist"}, r"style is 'cubist', expected one of overlay, map, side-by-side, contour, heat"),
+        ({"fill": "red"}, r"fill is 'red', expected one of black"),
+        ({"form": "avi"}, r"form is 'avi', expected one of mp4"),
+        ({"height": 8}, r"height is 8, expected 16 to 4320 rows"),
+    ],
+)
+def test_options_check_themselves(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        RenderOptions(**options)
+
+
+@pytest.mark.parametrize("name", ["p.mp4", "p.gif", "p", "p.png"])
+def test_what_is_there_stays_unless_told(name: str, saved: Path, tmp_path: Path) -> None:
+    render(saved, tmp_path / name, end_seconds=0.2)
+    with pytest.raises(OutputError, match=r"exists already; expected a new"):
+        render(saved, tmp_path / name)
+    render(saved, tmp_path / name, overwrite=True)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_with_other_files_is_not_replaced(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "letter.txt").write_text("dear")
+    with pytest.raises(OutputError, match=r"p' exists already; expected a new folder; choose another, or delete it"):
+        render(saved, tmp_path / "p", overwrite=True)
+
+
+def test_a_source_that_is_gone(saved: Path, tmp_path: Path) -> None:
+    mine = copied(saved, tmp_path)
+    (tmp_path / "film.mp4").unlink()
+    with pytest.raises(MediaError, match=r"film 'film\.mp4' is no longer at 'film\.mp4', where film\.npz expects it"):
+        render(mine, tmp_path / "p.mp4")
+    with pytest.raises(MediaError, match=r"nowhere\.mp4' does not exist; expected a video file"):
+        render(mine, tmp_path / "p.mp4", source=tmp_path / "nowhere.mp4")
+    shutil.copy(saved.with_name("film.mp4"), tmp_path / "moved.mp4")
+    render(mine, tmp_path / "p.mp4", source=tmp_path / "moved.mp4", end_seconds=0.2)
+
+
+def test_a_source_that_was_changed(saved: Path, tmp_path: Path) -> None:
+    mine = copied(saved, tmp_path)
+    grey_film(tmp_path / "film.mp4", count=COUNT - 1)
+    with pytest.raises(MediaError, match=r"is not the film that was explained: its content hash is \w{12}…, exp"):
+        render(mine, tmp_path / "p.mp4")
+    assert not (tmp_path / "p.mp4").exists()
+
+
+def test_maps_of_an_earlier_version_need_the_source_and_check_its_size(saved: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old.npz"
+    dataclasses.replace(load_film(saved), origin=None).save(old)
+    with pytest.raises(MediaError, match=r"old\.npz does not say where its film 'film\.mp4' lies.*--source"):
+        render(old, tmp_path / "p.mp4")
+    render(old, tmp_path / "p.png", source=saved.with_name("film.mp4"))
+    other = grey_film(tmp_path / "other.mp4", size=(64, 64), count=3)
+    with pytest.raises(MediaError, match=r"has frames of \(64, 64\), the explained film had \(128, 160\)"):
+        render(old, tmp_path / "p.mp4", source=other)
+
+
+def test_no_saved_explanation(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_text("no")
+    with pytest.raises(MediaError, match=r"a\.npz cannot be read as a saved explanation"):
+        render(tmp_path / "a.npz", tmp_path / "p.mp4")
+
+
+@pytest.mark.parametrize("name", ["p.mp4", "p.gif", "p", "p.png"])
+def test_a_disk_that_fills_up(name: str, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    places = {"p.mp4": "vidcam.video.writer.VideoWriter._mux", "p.gif": "pathlib.Path.write_bytes"}
+    monkeypatch.setattr(places.get(name, "PIL.Image.Image.save"), full)
+    with pytest.raises(EncodeError, match=r"writing '.*p.*' failed \(No space left on device\); expected the"):
+        render(saved, tmp_path / name, style="heat", form="poster" if name == "p.png" else None)
+    assert list(tmp_path.iterdir()) == []
