@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tests.helpers.conduct import State
 from tests.helpers.guided import Rectifier, clip_of, deep, first, guided
 from tests.helpers.nets import PooledHead, random_clip, seeded
+from vidcam.cam.explain import explain
 
 
 @pytest.mark.parametrize("frozen", [False, True])
@@ -95,12 +96,29 @@ def test_nothing_stays_alive(rectify: Rectifier) -> None:
     net = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1))
     net.register_forward_hook(lambda _module, _inputs, features: rectify(features).mean(dim=(2, 3, 4)))
     gc.collect()
+    before = alive()
     gc.disable()
     try:
         guided(net, random_clip(1, 3, 4, 8, 8))
-        assert not [thing for thing in gc.get_objects() if type(thing).__name__ == "_RectifyBackward"]
+        assert alive() == before
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("end", [nn.Softmax(dim=1), nn.Sigmoid(), nn.LogSoftmax(dim=1)])
+def test_nothing_of_a_network_that_ends_in_probabilities_stays_alive(end: nn.Module) -> None:
+    pooled = [nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 5)]
+    net = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1), nn.ReLU(), *pooled, end)
+    gc.collect()
+    before = alive()
+    explain(net, random_clip(1, 3, 4, 8, 8), layer="1", methods=["guided-gradcam"])
+    gc.collect()
+    assert alive() == before
+
+
+def alive() -> int:
+    """Nodes of guided backpropagation in the whole process; other tests may hold some."""
+    return sum(type(thing).__name__ == "_RectifyBackward" for thing in gc.get_objects())
 
 
 def saved_bytes(run: Callable[[], object]) -> int:

@@ -115,6 +115,7 @@ class FunctionMode(TorchFunctionMode):
 
     def __exit__(self, *_: object) -> None:
         _set_function_modes(self._former)
+        self._former = []  # else a mode that a graph holds would hold the others, and with a tracer's tensors the graph
 
 
 class NoAutocast:
