@@ -528,7 +528,7 @@ def test_a_part_of_a_film(film: FilmMaker, tmp_path: Path) -> None:
         assert video.info.duration_seconds == pytest.approx(2.02)
     origin = load_film(tmp_path / "out" / "film.npz").origin
     assert origin is not None
-    assert (origin.path, origin.span_seconds) == ("../film.mp4", (0.5, 2.5))
+    assert (origin.path, origin.span_seconds) == (str(tmp_path / "film.mp4"), (0.5, 2.5))
 
 
 def test_each_window_for_its_own_top_class(film: FilmMaker, tmp_path: Path) -> None:
