@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from vidcam.errors import InputError, OutputError
@@ -20,8 +21,8 @@ from vidcam.media import VideoInfo
 from vidcam.system.atomic import atomic_files, writing_into
 from vidcam.system.filenames import as_text, relative_path, safe_stem
 from vidcam.system.json_files import read_json
-from vidcam.video.images import image_files
-from vidcam.video.source import Source, is_folder, local_path, source_stem
+from vidcam.video.reader import Decoder, frame_rate, open_video
+from vidcam.video.source import Source, local_path, source_stem
 
 LONGEST_SLUG = 80
 
@@ -39,21 +40,31 @@ class _Former:
     files: tuple[str, ...] = ()
 
 
-def check_paths(source: Source, folder: Path, *, overwrite: bool) -> None:
-    """Refuse what can be refused without reading the video or loading a model; writes nothing.
+def check_paths(
+    source: Source,
+    folder: Path,
+    *,
+    overwrite: bool,
+    fps: Fraction | float | None = None,
+    decoder: Decoder = "auto",
+) -> None:
+    """Refuse what can be refused without loading a model; writes nothing.
 
     Args:
-        source: the video; of an address only its results are looked for, of an open file nothing.
+        source: the video, which is opened; of an address only its results are looked for, of an open file nothing.
         folder: where results are to go.
         overwrite: whether results of this very source may be there already.
+        fps: images a second, for a folder of images.
+        decoder: as that of `open_video`.
 
     Raises:
-        MediaError: the source does not exist, is a pipe or a device, or a folder without images.
+        MediaError: the source does not exist, is no video, or a folder without images.
+        InputError: a rate for what has one of its own, or one that is not positive.
         OutputError: the folder is a file or cannot be written to, or holds results of this source already.
     """
     path = local_path(source)
-    if path is not None and is_folder(path):
-        image_files(Path(path))
+    if path is not None:
+        open_video(path, fps=frame_rate(fps), decoder=decoder).close()
     require_folder(folder)
     if isinstance(source, str | os.PathLike):
         choose_stem(folder, os.fspath(source) if path is None else Path(path), overwrite=overwrite)
