@@ -6,7 +6,8 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from vidcam.errors import InputError, ShapeError, name_not_found
+from vidcam.errors import InputError, ShapeError
+from vidcam.models.labels import label_index, require_class
 from vidcam.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ Precision = Literal["float32", "bf16", "fp16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 MemoryFormat = Literal["contiguous", "channels_last", "channels_last_3d"]
-
-_MOST_DIGITS = 18  # of a class index; Python refuses to read very long numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,11 +70,7 @@ class Model:
         Raises:
             InputError: the index is not one of the K classes.
         """
-        if not 0 <= index < self.spec.classes:
-            raise InputError(
-                f"class index {index} is out of range; {self.spec.name!r} has {self.spec.classes} classes; "
-                f"pass 0 to {self.spec.classes - 1}"
-            )
+        require_class(index, self.spec.classes, model=self.spec.name)
         return self.labels[index]
 
     def label_index(self, label_or_index: str | int) -> int:
@@ -85,15 +80,7 @@ class Model:
             NameNotFoundError: no class has this name.
             InputError: the index is not one of the K classes.
         """
-        text = str(label_or_index).strip()
-        folded = [label.casefold() for label in self.labels]
-        if isinstance(label_or_index, str) and text.casefold() in folded:
-            return self.labels.index(text) if text in self.labels else folded.index(text.casefold())
-        if text.removeprefix("-").isdecimal() and len(text) <= _MOST_DIGITS:
-            self.label(int(text))
-            return int(text)
-        hint = f"pass a label of {self.spec.name!r} or an index from 0 to {self.spec.classes - 1}"
-        raise name_not_found("label", text, self.labels, hint)
+        return label_index(self.labels, label_or_index, model=self.spec.name)
 
     def to(self, device: torch.device | str) -> Model:
         """This model on another device; as in torch, the network itself is moved, not copied."""

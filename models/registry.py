@@ -48,6 +48,29 @@ def is_factory(name: str) -> bool:
     return ":" in name and not name.startswith(_TORCHVISION)
 
 
+def labels_of(
+    name: str, *, weights: str | Path = "pretrained", labels: str | Path | None = None
+) -> tuple[str, ...] | None:
+    """The K labels of a model that is not built; None where only the model itself knows them.
+
+    Args:
+        name: as that of `load_model`.
+        weights: likewise; a file of a model that takes its labels from there, too, names none before it is read.
+        labels: likewise.
+
+    Raises:
+        NameNotFoundError: no model has this name.
+        InputError: the file of labels is none for this model.
+    """
+    if is_factory(name):
+        return None
+    entry = _entry(name)
+    if labels is not None:
+        return read_labels(Path(labels), entry.spec.classes)
+    is_of_file = entry.from_file is not None and weights not in ("pretrained", "random")
+    return None if is_of_file else entry.labels()
+
+
 def build_module(name: str) -> nn.Module:
     """The network alone, in evaluation mode: random weights for a built-in model, its own for a user's.
 

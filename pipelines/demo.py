@@ -13,6 +13,7 @@ from vidcam.motion.clip import make_clip
 from vidcam.motion.paths import LABELS
 from vidcam.pipelines.explain.outputs import require_folder
 from vidcam.pipelines.study.motion_set import write_film
+from vidcam.system.atomic import writing_into
 from vidcam.system.progress import Progress, silent
 
 OFFLINE_MODEL = "tiny_r3d"
@@ -57,12 +58,8 @@ def demo_input(out: Path, *, offline: bool, device: str = "auto", progress: Prog
 
 def _made(out: Path, device: str, note: str = "") -> DemoInput:
     """Three scenes of one motion: one, two and three actors."""
-    try:
+    with writing_into(out):
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise OutputError(
-            f"'{out}' cannot be made ({exc.strerror}); expected a folder to write to; choose another with -o"
-        ) from exc
     model = load_model(OFFLINE_MODEL, device=device)
     clips = [make_clip(_SEED, _LABEL, actors=actors).frames for actors in (1, 2, 3)]
     return DemoInput(model, write_film(out / MADE_CLIP, clips, scale=_PIXEL_PX), note)

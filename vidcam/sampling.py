@@ -61,6 +61,16 @@ def central_start(info: VideoInfo, *, frames: int, fps: Fraction | None) -> floa
     return axis.second(max(0.0, (axis.length - axis.span) / 2))
 
 
+def require_overlap(overlap: float) -> None:
+    """Check the share of a window that the next one covers again.
+
+    Raises:
+        InputError: it is outside [0, 1).
+    """
+    if not 0.0 <= overlap < 1.0:
+        raise InputError(f"overlap is {overlap}, expected 0 <= overlap < 1; 0.5 shows every moment twice")
+
+
 def plan_windows(
     info: VideoInfo,
     *,
@@ -90,8 +100,7 @@ def plan_windows(
     Raises:
         InputError: overlap outside [0, 1), a start outside the film, or a part that is empty.
     """
-    if not 0.0 <= overlap < 1.0:
-        raise InputError(f"overlap is {overlap}, expected 0 <= overlap < 1; 0.5 shows every moment twice")
+    require_overlap(overlap)
     axis = _Axis(info, frames, fps)
     if clip_start_seconds is None:
         starts = _starts(axis, overlap, _checked_part(axis, start_seconds, end_seconds))

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidcam.models.model import Model
-from vidcam.models.registry import load_model
+from vidcam.models.registry import labels_of, load_model
 from vidcam.pipelines.explain.analyse import VideoJob, analyse
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.document import Document
 from vidcam.pipelines.explain.outputs import check_paths, choose_stem, source_of, staging
-from vidcam.pipelines.explain.request import ExplainOptions, ExplainRequest, resolve
+from vidcam.pipelines.explain.request import ExplainOptions, ExplainRequest, named_classes, resolve
 from vidcam.pipelines.explain.result import Result
 from vidcam.results.video import Film
 from vidcam.sampling import plan_windows
@@ -84,8 +84,15 @@ class Explainer:
         mean_cube: str | Path | None = None,
         progress: Progress = silent,
     ) -> Explainer:
-        """With a model by name, made as `load_model` makes it, or one that is loaded already."""
+        """With a model by name, made as `load_model` makes it, or one that is loaded already.
+
+        Raises:
+            InputError: a class that the model does not have, said before it is loaded; else as `load_model`.
+        """
         if not isinstance(model, Model):
+            known = labels_of(model, weights=weights, labels=labels)
+            if known is not None:
+                named_classes(options, known, model=model)
             model = load_model(
                 model, device=device, weights=weights, labels=labels, mean_cube=mean_cube, progress=progress
             )
@@ -156,5 +163,7 @@ def explain_video(
         RunError: something failed while running; nothing is left behind.
     """
     options = options or ExplainOptions()
-    check_paths(source, Path(out), overwrite=options.overwrite)  # before a model is loaded
+    check_paths(
+        source, Path(out), overwrite=options.overwrite, fps=options.fps, decoder=options.decoder
+    )  # before a model is loaded
     return Explainer.load(model, options, device=device, progress=progress).explain(source, out)

@@ -10,20 +10,19 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
-from vidcam.errors import EncodeError, InputError, OutputError
+from vidcam.errors import InputError, OutputError
 from vidcam.media import VideoInfo
-from vidcam.system.filenames import as_text, safe_stem
+from vidcam.system.atomic import atomic_files, writing_into
+from vidcam.system.filenames import as_text, relative_path, safe_stem
 from vidcam.system.json_files import read_json
-from vidcam.system.signals import defer_signals
-from vidcam.video.images import image_files
-from vidcam.video.source import Source, is_folder, local_path, source_stem
+from vidcam.video.reader import Decoder, frame_rate, open_video
+from vidcam.video.source import Source, local_path, source_stem
 
 LONGEST_SLUG = 80
 
@@ -41,21 +40,31 @@ class _Former:
     files: tuple[str, ...] = ()
 
 
-def check_paths(source: Source, folder: Path, *, overwrite: bool) -> None:
-    """Refuse what can be refused without reading the video or loading a model; writes nothing.
+def check_paths(
+    source: Source,
+    folder: Path,
+    *,
+    overwrite: bool,
+    fps: Fraction | float | None = None,
+    decoder: Decoder = "auto",
+) -> None:
+    """Refuse what can be refused without loading a model; writes nothing.
 
     Args:
-        source: the video; of an address only its results are looked for, of an open file nothing.
+        source: the video, which is opened; of an address only its results are looked for, of an open file nothing.
         folder: where results are to go.
         overwrite: whether results of this very source may be there already.
+        fps: images a second, for a folder of images.
+        decoder: as that of `open_video`.
 
     Raises:
-        MediaError: the source does not exist, is a pipe or a device, or a folder without images.
+        MediaError: the source does not exist, is no video, or a folder without images.
+        InputError: a rate for what has one of its own, or one that is not positive.
         OutputError: the folder is a file or cannot be written to, or holds results of this source already.
     """
     path = local_path(source)
-    if path is not None and is_folder(path):
-        image_files(Path(path))
+    if path is not None:
+        open_video(path, fps=frame_rate(fps), decoder=decoder).close()
     require_folder(folder)
     if isinstance(source, str | os.PathLike):
         choose_stem(folder, os.fspath(source) if path is None else Path(path), overwrite=overwrite)
@@ -67,7 +76,7 @@ def require_folder(folder: Path) -> None:
     Raises:
         OutputError: it is a file, or it cannot be written to.
     """
-    with _writing_to(folder):
+    with writing_into(folder):
         there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
         code = errno.ENOTDIR if not there.is_dir() else 0 if os.access(there, os.W_OK | os.X_OK) else errno.EACCES
         if code:
@@ -94,8 +103,8 @@ def choose_stem(folder: Path, source: Path | str, *, overwrite: bool) -> str:
     while True:
         stem = plain if number == 1 else f"{plain}-{number}"
         existing = folder / f"{stem}.json"
-        with _writing_to(folder):
-            is_free = not existing.exists()
+        with writing_into(folder):
+            is_free = not (existing.exists() or existing.is_symlink())
         if is_free:
             return stem
         if _source_of(_former(existing), folder, source) == as_text(
@@ -121,84 +130,14 @@ def staging(folder: Path, stem: str, *, overwrite: bool) -> Iterator[Path]:
     Raises:
         OutputError: the folder cannot be made or written to, or a file is in the way.
     """
-    with _writing_to(folder):
-        made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    stages: list[Path] = []
-    try:
-        with defer_signals(), _writing_to(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            stages.append(Path(tempfile.mkdtemp(prefix=f".{stem[:40]}-", dir=folder)))
-        stage = stages[0]
-        with _writing_to(folder):
-            (stage / "new").mkdir()
-        yield stage / "new"
-        result = _former(folder / f"{stem}.json") if overwrite else None
-        former = set() if result is None else {Path(name).name for name in result.files}
-        with defer_signals(), _writing_to(folder):
-            _exchange(stage, folder, former)
-            made.clear()
-    finally:
-        with defer_signals():
-            _tidy_up(stages, made)
+    document = folder / f"{stem}.json"
 
+    def former() -> set[str]:
+        result = _former(document) if overwrite else None
+        return set() if result is None else {Path(name).name for name in result.files}
 
-def _tidy_up(stages: Iterable[Path], made: Iterable[Path]) -> None:
-    """Remove the hidden folder, and the folders that were made for a result that did not come."""
-    for stage in stages:
-        shutil.rmtree(stage, ignore_errors=True)
-    for parent in made:
-        with suppress(OSError):  # somebody else's files are in it
-            parent.rmdir()
-
-
-def _exchange(stage: Path, folder: Path, former: set[str]) -> None:
-    """Put the new files where the former ones were; undone if it fails in the middle."""
-    names = sorted((path.name for path in (stage / "new").iterdir()), key=lambda name: (name.endswith(".json"), name))
-    in_the_way = [name for name in names if name not in former and (folder / name).exists()]
-    if in_the_way:
-        raise OutputError(
-            f"{folder / in_the_way[0]} is in the way and no result of vidcam's, expected a free name; move it away, or "
-            f"choose another folder with -o"
-        )
-    old = stage / "old"
-    old.mkdir()
-    try:
-        for name in sorted(former):
-            with suppress(FileNotFoundError):
-                (folder / name).rename(old / name)
-        for name in names:  # the JSON last
-            (stage / "new" / name).rename(folder / name)
-    except BaseException:
-        for name in names:
-            if not (stage / "new" / name).exists():
-                (folder / name).unlink(missing_ok=True)
-        for path in old.iterdir():
-            path.rename(folder / path.name)
-        raise
-
-
-@contextmanager
-def _writing_to(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        raise OutputError(
-            f"{exc.filename or folder} cannot be written ({exc.strerror}), expected a folder with room; choose another "
-            f"with -o"
-        ) from exc
-
-
-@contextmanager
-def saving(path: Path) -> Iterator[Path]:
-    """Name the file in the error if it cannot be saved.
-
-    Raises:
-        EncodeError: the disk is full or the like.
-    """
-    try:
-        yield path
-    except OSError as exc:
-        raise EncodeError(f"{path.name} could not be written ({exc.strerror}); make room and run again") from exc
+    with atomic_files(folder, last=document.name, former=former) as stage:
+        yield stage
 
 
 def source_of(info: VideoInfo) -> Path | str:
@@ -209,11 +148,6 @@ def source_of(info: VideoInfo) -> Path | str:
 def stated_path(source: Path | str, folder: Path) -> str:
     r"""The source as the JSON states it: relative to the JSON's folder; a name as it is; what is no UTF-8 as `\xNN`."""
     return as_text(relative_path(source, folder) if isinstance(source, Path) else source)
-
-
-def relative_path(path: Path, folder: Path) -> str:
-    """The path as the JSON states it: relative to the JSON's folder."""
-    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
 
 
 def _former(document: Path) -> _Former | None:

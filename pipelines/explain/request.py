@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,12 +12,14 @@ from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.cam.request import MapRequest, ScoreName
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
+from vidcam.models.labels import label_index
 from vidcam.models.model import PRECISIONS, Model, Precision
 from vidcam.pipelines.audit import weights_sentence
 from vidcam.pipelines.forward import Prepared, default_batch, default_methods, prepare, reshape_of, target_layers
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import PER_WINDOW
-from vidcam.video.reader import DECODERS, Decoder
+from vidcam.sampling import require_overlap
+from vidcam.video.reader import DECODERS, Decoder, frame_rate
 
 OUTPUTS = ("overlay", "map", "sheet", "data")
 DEFAULT_OUTPUTS = ("overlay", "sheet", "data")
@@ -84,10 +87,23 @@ class ExplainOptions:
             raise InputError(f"precision is {self.precision!r}, expected one of {', '.join(PRECISIONS)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"batch_size is {self.batch_size}, expected at least 1")
+        require_overlap(self.overlap)
+        frame_rate(self.fps)
+        self._require_part()
         if self.clip_start_seconds is not None and (self.start_seconds is not None or self.end_seconds is not None):
             raise InputError("a clip was asked for and a part of the film too, expected one of them; leave one out")
         methods = DEFAULT_METHODS if self.methods is None else self.methods
         MapRequest(methods=methods, score=self.score, lam=self.lam, fusion=self.fusion)  # knows these four
+
+    def _require_part(self) -> None:
+        """Check the times as far as they are wrong of any video."""
+        named = {"--clip": self.clip_start_seconds, "--start": self.start_seconds, "--end": self.end_seconds}
+        for name, second in named.items():
+            if second is not None and not 0.0 <= second < math.inf:
+                raise InputError(f"{name} is {second:g} s, expected 0 or more")
+        start, end = self.start_seconds or 0.0, self.end_seconds
+        if end is not None and end <= start:
+            raise InputError(f"--start ({start:g} s) must be before --end ({end:g} s)")
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -127,6 +143,34 @@ class ExplainRequest(MapRequest):
         return tuple(method for method in self.methods if method in GUIDED)
 
 
+def named_classes(
+    options: ExplainOptions, labels: Sequence[str], *, model: str
+) -> tuple[tuple[int | None, ...], int | None]:
+    """Indices of the targets, None for each window's own top class, and of the foil.
+
+    Args:
+        options: name them.
+        labels: of the model.
+        model: its name.
+
+    Raises:
+        InputError: a label that the model does not have, or a foil that is a target too.
+    """
+    foil = None if options.foil is None else label_index(labels, options.foil, model=model)
+    targets = tuple(
+        dict.fromkeys(
+            None if target == PER_WINDOW else label_index(labels, target, model=model) for target in options.targets
+        )
+    )
+    if foil is not None and foil in targets:
+        raise InputError(f"the foil {labels[foil]!r} is a target too, expected another class; leave one of the two out")
+    if foil is not None and None in targets:
+        raise InputError(
+            f"a foil was given with the target {PER_WINDOW!r}, which is another class in each window; leave one out"
+        )
+    return targets, foil
+
+
 def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prepared]:
     """The one request of a run, and the model made ready for it; nothing reads the options afterwards.
 
@@ -135,17 +179,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         RunError: the model fails on a grey clip.
     """
     layers, note = target_layers(model, options.layers)
-    foil = None if options.foil is None else model.label_index(options.foil)
-    targets = tuple(
-        dict.fromkeys(None if target == PER_WINDOW else model.label_index(target) for target in options.targets)
-    )
-    foil_label = None if foil is None else model.label(foil)
-    if foil is not None and foil in targets:
-        raise InputError(f"the foil {foil_label!r} is a target too, expected another class; leave one of the two out")
-    if foil is not None and None in targets:
-        raise InputError(
-            f"a foil was given with the target {PER_WINDOW!r}, which is another class in each window; leave one out"
-        )
+    targets, foil = named_classes(options, model.labels, model=model.spec.name)
     ready = prepare(model, layers, precision=options.precision)  # first, as it says what is wrong with a model
     request = ExplainRequest(
         methods=default_methods(model, layers) if options.methods is None else options.methods,
@@ -158,7 +192,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         activation=model.spec.activation,
         references=ready.neutral.activations,
         targets=targets,
-        foil_label=foil_label,
+        foil_label=None if foil is None else model.label(foil),
         fill=options.fill,
         batch_size=options.batch_size or default_batch(model),
         precision=options.precision,
@@ -167,7 +201,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         clip_start_seconds=options.clip_start_seconds,
         start_seconds=options.start_seconds,
         end_seconds=options.end_seconds,
-        fps=None if options.fps is None else Fraction(options.fps).limit_denominator(100_000),  # 29.97 is 2997/100
+        fps=frame_rate(options.fps),
         decoder=options.decoder,
         overwrite=options.overwrite,
         notes=tuple(sentence for sentence in (note, weights_sentence(model.weights)) if sentence),

@@ -15,7 +15,7 @@ from vidcam.pipelines.audit import video_audit
 from vidcam.pipelines.explain import document as entries
 from vidcam.pipelines.explain.analyse import VideoJob, WindowResults
 from vidcam.pipelines.explain.document import Document
-from vidcam.pipelines.explain.outputs import saving, slug, source_of, stated_path
+from vidcam.pipelines.explain.outputs import slug, source_of, stated_path
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.saliency import GuidedFilm
 from vidcam.pipelines.forward import Prepared
@@ -26,9 +26,10 @@ from vidcam.pipelines.windows import timeline
 from vidcam.preprocess import mean_rgb
 from vidcam.results.explanation import OF_FUNCTION
 from vidcam.results.video import PER_WINDOW, Film, Origin, film_bounds
+from vidcam.system.atomic import disk_errors
 from vidcam.system.filenames import as_text
 from vidcam.system.fingerprint import sampled_sha256
-from vidcam.system.json_files import to_json
+from vidcam.system.json_files import write_json
 from vidcam.system.progress import Progress, StageTimer
 from vidcam.video.images import IMAGES
 
@@ -68,6 +69,7 @@ class Result:
         )
         self._pts = drawn_seconds(job.reader.info, *job.span_seconds)
         self._seen = np.maximum(self._pts, job.span_seconds[0])  # a clip may start while a frame is on display
+        self._origin = self._origin_of_job()
         with clock.stage("scale"):
             self.film = self._film(forget)
 
@@ -86,18 +88,20 @@ class Result:
             ),
             explanations=explanations,
             bounds=tuple(film_bounds(explanation, line, self._seen, forget=forget) for explanation in explanations),
+            origin=self._origin,
             class_labels=self._class_labels(),
             forget=forget,
         )
 
-    def _origin(self, folder: Path) -> Origin:
+    def _origin_of_job(self) -> Origin:
         info = self._job.reader.info
         return Origin(
-            path=stated_path(source_of(info), folder),
+            path=str(Path(info.path).resolve()) if info.is_local else as_text(info.path),
             content_hash=sampled_sha256(info.files),
             span_seconds=self._job.span_seconds,
             fps=str(info.fps) if info.decoder == IMAGES else None,
             mean_rgb=mean_rgb(self._ready.model.spec.scaling),
+            is_local=info.is_local,
         )
 
     def _class_labels(self) -> dict[int, str]:
@@ -118,12 +122,13 @@ class Result:
             self._draw(videos, stage, sheet, progress)
         document = self._document(folder, stem, files)
         if sheet is not None:
-            with self._clock.stage("sheet"), saving(stage / f"{stem}.png") as path:
-                path.write_bytes(contact_sheet(self.film, sheet, self._seen, audit=document.audit))
+            with self._clock.stage("sheet"), disk_errors(stage / f"{stem}.png"):
+                drawn = contact_sheet(self.film, sheet, self._seen, audit=document.audit)
+                (stage / f"{stem}.png").write_bytes(drawn)
         if "data" in outputs:
-            replace(self.film, origin=self._origin(folder)).save(stage / f"{stem}.npz")
-        with saving(stage / f"{stem}.json") as path:
-            path.write_text(to_json(document) + "\n", "utf-8")
+            stated = replace(self.film, origin=self._origin.stated_in(folder))  # the stage lies deeper
+            stated.save(stage / f"{stem}.npz")
+        write_json(stage / f"{stem}.json", document)
         return document
 
     def _slugs(self) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from vidcam.errors import MediaError, OutputError
 from vidcam.results.io import load
 from vidcam.results.video import Film
+from vidcam.system.filenames import relative_path
 from vidcam.system.fingerprint import sampled_sha256
 from vidcam.video.images import IMAGES, SUFFIXES
 from vidcam.video.reader import VideoReader, open_video
@@ -34,15 +35,16 @@ def open_saved(path: Path, source: str | Path | None) -> tuple[Film, str | Path]
         return film, source
     if film.origin is None:
         raise MediaError(
-            f"{path.name} does not say where its film {film.source!r} lies, expected one of a later vidcam; name the "
-            "film with --source (in Python source=)"
+            f"{path.name} does not say where its film {film.source!r} lies; name it with --source (in Python source=)"
         )
-    for candidate in (path.parent / film.origin.path, path.parent / film.source):
+    origin = film.origin
+    for candidate in (*([Path(origin.path)] if origin.is_local else []), path.parent / film.source):
         if candidate.exists():
             return film, candidate
+    stated = relative_path(Path(origin.path), path.parent) if origin.is_local else origin.path
     raise MediaError(
-        f"the film {film.source!r} is no longer at {film.origin.path!r}, where {path.name} expects it; name it with "
-        "--source (in Python source=)"
+        f"the film {film.source!r} is no longer at {stated!r}, where {path.name} expects it; name it with --source "
+        "(in Python source=)"
     )
 
 

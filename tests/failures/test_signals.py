@@ -83,7 +83,7 @@ def test_an_interruption_while_files_are_put_in_place(
 ) -> None:
     """It waits: the result is whole, and what was hidden is gone."""
     mark, out = tmp_path / "now", tmp_path / "out"
-    slowly = partial(dawdle, f"vidcam.pipelines.explain.outputs:{moment}", mark, 0.1)
+    slowly = partial(dawdle, f"vidcam.system.atomic:{moment}", mark, 0.1)
     command = Command(explain(film, out, outputs="data"), tmp_path, prepare=slowly)
     command.signal_when(mark.exists, *signals, pause_seconds=0.02)
     assert command.wait().code == 130

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from vidcam.errors import OutputError, RunError
-from vidcam.system.atomic import AtomicFile, atomic_folder, atomic_write, hidden_folder, replace_folder
+from vidcam.system.atomic import AtomicFile, atomic_files, atomic_folder, atomic_write, hidden_folder, replace_folder
 
 
 @pytest.mark.parametrize("sync", [False, True])
@@ -61,7 +62,7 @@ def test_a_link_in_the_place_of_the_hidden_file_is_not_followed(
 ) -> None:
     monkeypatch.setattr("vidcam.system.atomic.secrets.token_hex", lambda _: "00")
     (tmp_path / ".a.00.part.txt").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OutputError, match="nothing can be written"):
+    with pytest.raises(OutputError, match=r"cannot be written \(File exists\), expected a folder with room"):
         AtomicFile(tmp_path / "a.txt")
     assert not (tmp_path / "elsewhere").exists()
 
@@ -148,3 +149,55 @@ def test_the_former_folder_is_back_where_the_new_one_cannot_take_its_place(tmp_p
 def test_a_folder_needs_a_parent(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="no' does not exist"):
         hidden_folder(tmp_path / "no" / "frames")
+
+
+def test_a_link_that_leads_nowhere_is_something_already(tmp_path: Path) -> None:
+    link = tmp_path / "a.txt"
+    link.symlink_to(tmp_path / "later")
+    with pytest.raises(OutputError, match=r"a\.txt' exists already.*pass --overwrite \(in Python overwrite=True\)"):
+        AtomicFile(link, overwrite=False)
+    with pytest.raises(OutputError, match=r"a\.txt is in the way"), files(tmp_path) as stage:
+        (stage / "a.txt").touch()
+    assert link.is_symlink()
+    assert list(tmp_path.iterdir()) == [link]
+    with atomic_folder(link):  # asked before whether it may be replaced
+        pass
+    assert link.is_dir()
+    assert not link.is_symlink()
+
+
+def files(folder: Path, *former: str) -> AbstractContextManager[Path]:
+    return atomic_files(folder, last="z", former=lambda: former)
+
+
+def test_several_files_take_the_place_of_others(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "out"
+    with files(folder) as stage:
+        for name in "azb":
+            (stage / name).write_text("one")
+        assert [path.name[0] for path in folder.iterdir()] == ["."]
+    with files(folder, "a", "b", "z", "absent") as stage:
+        for name in "az":
+            (stage / name).write_text("two")
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"a": "two", "z": "two"}
+    assert (folder.stat().st_mode & 0o777) == (tmp_path / "deep").stat().st_mode & 0o777
+
+
+def test_a_signal_waits_until_the_files_are_exchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that comes in the middle finds all of them in their places."""
+    real = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        signal.raise_signal(signal.SIGINT)
+        return real(self, target)
+
+    def write() -> None:
+        with files(tmp_path / "out") as stage:
+            for name in "az":
+                (stage / name).touch()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "z"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidcam.system.filenames import LONGEST_STEM_BYTES, as_text, one_line, safe_stem
+from vidcam.system.filenames import LONGEST_STEM_BYTES, as_text, one_line, relative_path, safe_stem
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,14 @@ def test_any_bytes_become_a_line_and_a_stem(name: bytes) -> None:
 
 def test_a_stem_is_cut_between_characters() -> None:
     assert safe_stem("a" + "影" * 80) == "a" + "影" * 39
+
+
+def test_paths_are_relative_to_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert relative_path(Path("film.mp4"), Path("out")) == "../film.mp4"
+    assert relative_path(tmp_path / "out" / "film.mp4", Path("out")) == "film.mp4"
+    assert relative_path(Path("a/b/film.mp4"), Path("a/c/d")) == "../../b/film.mp4"
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("deep/er")
+    assert relative_path(Path("link/film.mp4"), Path("link/out")) == "../film.mp4"
+    assert relative_path(Path("film.mp4"), Path("link/out")) == "../../../film.mp4"

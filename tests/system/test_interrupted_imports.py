@@ -9,8 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.helpers.videos import write_video
 from vidcam.cli.app import commands, main
 from vidcam.system.signals import defer_signals, loading
 
@@ -40,7 +42,7 @@ program()
 @pytest.mark.parametrize("module", ["vidcam.cli.app", "click", "vidcam.pipelines.explain.explainer", "numpy"])
 def test_a_signal_while_a_module_is_imported(module: str, number: int, tmp_path: Path) -> None:
     mark, video = tmp_path / "now", tmp_path / "film.mp4"
-    video.touch()  # the command line imports little for one that is not there
+    write_video(video, np.zeros((2, 16, 16, 3), np.uint8))  # the command line imports little for what is no video
     command = subprocess.Popen(
         [sys.executable, "-c", PROGRAM.format(module=module, mark=str(mark), video=str(video))],
         stderr=subprocess.PIPE,

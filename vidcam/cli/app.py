@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -117,7 +117,7 @@ def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_
         options = ExplainOptions(**{name: value for name, value in given.items() if value not in (None, ())})
         return Explainer.load(model, options, device=device, progress=progress, **files)
 
-    return _explain_all(load, videos, out, overwrite=given["overwrite"], as_json=as_json)
+    return _explain_all(load, videos, out, given, as_json=as_json)
 
 
 @commands.command()
@@ -189,7 +189,7 @@ def demo(out: Path, device: str, *, offline: bool) -> int:
     def load(progress: Progress) -> Explainer:
         return Explainer(chosen.model, ExplainOptions(overwrite=True), progress=progress)
 
-    return _explain_all(load, (chosen.film,), out, overwrite=True, as_json=False)
+    return _explain_all(load, (chosen.film,), out, {"overwrite": True}, as_json=False)
 
 
 @commands.command()
@@ -235,12 +235,13 @@ def layers(model: str, *, every: bool, as_json: bool) -> None:
 
 
 def _explain_all(
-    load: Callable[[Progress], Explainer], videos: Sequence[Path], out: Path, *, overwrite: bool, as_json: bool
+    load: Callable[[Progress], Explainer], videos: Sequence[Path], out: Path, given: Mapping[str, Any], *, as_json: bool
 ) -> int:
     """Explain each video; one that fails is reported and the rest goes on. Without a usable one nothing is loaded."""
     with loading():
         from vidcam.pipelines.explain.outputs import check_paths
 
+    decoder: Any = given.get("decoder") or "auto"
     results: list[ExplainedVideo] = []
     failures: list[tuple[Path, VidcamError]] = []
 
@@ -250,7 +251,7 @@ def _explain_all(
 
     for video in videos:
         try:
-            check_paths(video, out, overwrite=overwrite)
+            check_paths(video, out, overwrite=given["overwrite"], fps=given.get("fps"), decoder=decoder)
         except VidcamError as exc:
             fail(video, exc)
     usable = [video for video in videos if video not in dict(failures)]

@@ -39,7 +39,7 @@ Read = Callable[[str], NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _ClipsMeta:
     """An explanation without its arrays; `volumes`, `alpha`, `guarded` and `guided` are the names in them."""
 
     layer: str
@@ -56,7 +56,7 @@ class _Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Video:
+class _VideoMeta:
     """A video's explanation without the windows; see `Film`."""
 
     source: str
@@ -73,8 +73,8 @@ class _Meta:
     """All of a file but its arrays; `video` is null for clips."""
 
     schema: int
-    explanations: tuple[_Entry, ...]
-    video: _Video | None
+    explanations: tuple[_ClipsMeta, ...]
+    video: _VideoMeta | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,8 @@ class _Schema:
 def save(result: Explanation | Film, path: str | Path, *, overwrite: bool = False) -> None:
     """Write an explanation, whole or not at all; memory stays flat in its length.
 
+    The path of a video's `origin` is stated relative to the folder of the file.
+
     Args:
         result: of clips or of a video.
         path: an `.npz`.
@@ -94,7 +96,7 @@ def save(result: Explanation | Film, path: str | Path, *, overwrite: bool = Fals
         OutputError: the file exists, or its folder does not exist or cannot be written to.
         RunError: writing failed in the middle.
     """
-    meta, arrays = _parts(result)
+    meta, arrays = _parts(result, Path(path).parent)
     forget = result.forget if isinstance(result, Film) else None
     with atomic_write(Path(path), overwrite=overwrite) as part, part.open("wb") as file, ZipFile(file, "w") as archive:
         for name, array in {"meta": np.array(to_json(meta, indent=0)), **arrays}.items():
@@ -112,9 +114,10 @@ def load(path: str | Path) -> Explanation | Film:
     """Read what `save` wrote.
 
     The large arrays of a video are mapped: they cannot be written to, and the file must not be cut while they are used.
+    The path of its `origin` is absolute again.
 
     Raises:
-        MediaError: it is not such a file, or it is damaged.
+        MediaError: it does not exist, is not such a file, or is damaged.
     """
     try:
         with Path(path).open("rb") as file, ZipFile(file) as archive:
@@ -123,7 +126,9 @@ def load(path: str | Path) -> Explanation | Film:
             schema = from_json(text, _Schema).schema
             if schema != SCHEMA:
                 raise ValueError(f"its schema is {schema}, not {SCHEMA}")
-            return _joined(from_json(text, _Meta), reader)
+            return _joined(from_json(text, _Meta), reader, Path(path).parent)
+    except FileNotFoundError as exc:
+        raise MediaError(f"{path} does not exist, expected an .npz that vidcam wrote; check the path") from exc
     except (
         *(OSError, ValueError, LookupError, TypeError, EOFError, MemoryError, OverflowError),
         *(NotImplementedError, RuntimeError, BadZipFile, zlib.error),  # what zipfile says of foreign archives
@@ -134,7 +139,7 @@ def load(path: str | Path) -> Explanation | Film:
         ) from exc
 
 
-def _parts(result: Explanation | Film) -> tuple[_Meta, Arrays]:
+def _parts(result: Explanation | Film, folder: Path) -> tuple[_Meta, Arrays]:
     if isinstance(result, Explanation):
         entry, arrays = _split(result, "0")
         return _Meta(SCHEMA, (entry,), None), arrays
@@ -145,22 +150,22 @@ def _parts(result: Explanation | Film) -> tuple[_Meta, Arrays]:
             del arrays[f"{number}/logits"]
     line = result.timeline
     arrays |= {"starts": line.starts, "ends": line.ends, "frame_seconds": line.frame_seconds}
-    return _Meta(SCHEMA, tuple(entry for entry, _ in parts), _video(result)), arrays
+    return _Meta(SCHEMA, tuple(entry for entry, _ in parts), _video(result, folder)), arrays
 
 
-def _video(film: Film) -> _Video:
-    return _Video(
+def _video(film: Film, folder: Path) -> _VideoMeta:
+    return _VideoMeta(
         source=film.source,
         model=film.model,
         geometry=film.geometry,
         labels=film.labels,
         bounds=film.bounds,
-        origin=film.origin,
+        origin=None if film.origin is None else film.origin.stated_in(folder),
         class_labels=film.class_labels,
     )
 
 
-def _split(explanation: Explanation, prefix: str) -> tuple[_Entry, Arrays]:
+def _split(explanation: Explanation, prefix: str) -> tuple[_ClipsMeta, Arrays]:
     """An explanation as what the JSON holds and its arrays by name; `_explanation` is the way back."""
     arrays = {f"{prefix}/logits": explanation.logits, f"{prefix}/target": explanation.target}
     if explanation.foil is not None:
@@ -170,7 +175,7 @@ def _split(explanation: Explanation, prefix: str) -> tuple[_Entry, Arrays]:
         arrays |= {f"{prefix}/{group}/{name}": values for name, values in named.items()}
     for name, audit in explanation.alpha.items():
         arrays |= {f"{prefix}/alpha/{name}/{field}": getattr(audit, field) for field in AUDIT_FIELDS}
-    entry = _Entry(
+    entry = _ClipsMeta(
         layer=explanation.layer,
         input_size=explanation.input_size,
         volumes=tuple(explanation.volumes),
@@ -186,7 +191,7 @@ def _split(explanation: Explanation, prefix: str) -> tuple[_Entry, Arrays]:
     return entry, arrays
 
 
-def _explanation(entry: _Entry, prefix: str, read: Read, logits: NDArray[Any]) -> Explanation:
+def _explanation(entry: _ClipsMeta, prefix: str, read: Read, logits: NDArray[Any]) -> Explanation:
     return Explanation(
         volumes={name: read(f"{prefix}/volumes/{name}") for name in entry.volumes},
         logits=logits,
@@ -207,7 +212,7 @@ def _explanation(entry: _Entry, prefix: str, read: Read, logits: NDArray[Any]) -
     )
 
 
-def _joined(meta: _Meta, reader: _Reader) -> Explanation | Film:
+def _joined(meta: _Meta, reader: _Reader, folder: Path) -> Explanation | Film:
     first = reader.array("0/logits")
     if meta.video is None:
         (entry,) = meta.explanations
@@ -224,7 +229,7 @@ def _joined(meta: _Meta, reader: _Reader) -> Explanation | Film:
         labels=meta.video.labels,
         explanations=tuple(explanations),
         bounds=meta.video.bounds,
-        origin=meta.video.origin,
+        origin=None if meta.video.origin is None else meta.video.origin.found_from(folder),
         class_labels=meta.video.class_labels,
         forget=reader.forget,
     )

@@ -7,7 +7,7 @@ input, turns raw into heat: no frame is normalised by itself. Maps go back to th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from vidcam.maps import Floats, normalise, resample_plane, upsample_volume
 from vidcam.media import Seconds
 from vidcam.results.explanation import Explanation
 from vidcam.results.timeline import Timeline
+from vidcam.system.filenames import as_text, relative_path
 
 PER_WINDOW = "per-window"
 """The label of a target that is each window's own top class."""
@@ -34,11 +35,14 @@ class Origin:
     """The film behind an explanation, as far as drawing it again needs it.
 
     Attributes:
-        path: relative to the folder of the saved explanation; the name of what was no file of that machine.
+        path: of the file or the folder of images, absolute; the name of what is no file of this machine. A saved
+            explanation states it relative to its own folder, so that both may be moved together. A relative path is
+            taken to be stated so already.
         content_hash: `system.fingerprint.sampled_sha256` of its files.
         span_seconds: the part of the film that was explained, [start, end).
         fps: images a second of a folder of images, as a fraction in text; None for a film.
         mean_rgb: the dataset's mean colour, in [0, 255], for what hides pixels.
+        is_local: whether `path` leads to a file or a folder of this machine.
     """
 
     path: str
@@ -46,6 +50,17 @@ class Origin:
     span_seconds: tuple[float, float]
     fps: str | None = None
     mean_rgb: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    is_local: bool = True
+
+    def stated_in(self, folder: Path) -> Origin:
+        """With the path as an explanation in that folder states it; `found_from` is the way back."""
+        path = Path(self.path)
+        is_absolute = self.is_local and path.is_absolute()
+        return replace(self, path=as_text(relative_path(path, folder) if is_absolute else self.path))
+
+    def found_from(self, folder: Path) -> Origin:
+        """With the absolute path that an explanation in that folder means."""
+        return replace(self, path=str((folder / self.path).resolve())) if self.is_local else self
 
 
 @dataclass(frozen=True, slots=True, eq=False)

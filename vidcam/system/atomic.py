@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -43,10 +43,8 @@ class AtomicFile:
         self.path, self._overwrite = path, overwrite
         suffix = path.suffix.lower()[:_SUFFIX_LENGTH]
         self.part = path.with_name(f".{path.stem[:_STEM_LENGTH]}.{secrets.token_hex(8)}{HIDDEN_ENDING}{suffix}")
-        try:
+        with writing_into(path.parent):
             os.close(os.open(self.part, _FLAGS, 0o666))
-        except OSError as exc:
-            raise cannot_write(path.parent, exc) from exc
 
     def commit(self, *, sync: bool = False) -> None:
         """Give the file its name.
@@ -105,10 +103,8 @@ def hidden_folder(path: Path) -> Path:
     """
     _require_parent(path)
     folder = path.parent / f".{path.name[:_STEM_LENGTH]}.{secrets.token_hex(8)}{HIDDEN_ENDING}"
-    try:
+    with writing_into(path.parent):
         folder.mkdir()
-    except OSError as exc:
-        raise cannot_write(path.parent, exc) from exc
     return folder
 
 
@@ -136,6 +132,73 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 shutil.rmtree(stage, ignore_errors=True)
 
 
+@contextmanager
+def atomic_files(folder: Path, *, last: str, former: Callable[[], Collection[str]]) -> Iterator[Path]:
+    """A hidden folder to fill; all its files are moved into `folder` when the block ends well, or none of them.
+
+    Args:
+        folder: the destination; made if it is not there, and removed again if nothing comes.
+        last: name of the file that is moved last: once it is there, all are.
+        former: asked when the block has ended for the names of the files that may be replaced; those of them that were
+            not made again are deleted. If moving fails in the middle, they are where they were.
+
+    Raises:
+        OutputError: the folder cannot be made or written to, or another file is in the way.
+    """
+    with writing_into(folder):
+        made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    hidden: Path | None = None
+    try:
+        with defer_signals(), writing_into(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            hidden = hidden_folder(folder / last)
+        new, old = hidden / "new", hidden / "old"
+        with writing_into(folder):
+            new.mkdir()
+            old.mkdir()
+        yield new
+        replaced = frozenset(former())
+        with defer_signals(), writing_into(folder):
+            _exchange(new, old, folder, last=last, former=replaced)
+            made.clear()
+    finally:
+        with defer_signals():
+            _tidy_up(hidden, made)
+
+
+def _tidy_up(hidden: Path | None, made: Iterable[Path]) -> None:
+    """Remove the hidden folder, and the folders that were made for files that did not come."""
+    if hidden is not None:
+        shutil.rmtree(hidden, ignore_errors=True)
+    for parent in made:
+        with suppress(OSError):  # somebody else's files are in it
+            parent.rmdir()
+
+
+def _exchange(new: Path, old: Path, folder: Path, *, last: str, former: Collection[str]) -> None:
+    """Put the new files where the former ones were; undone if it fails in the middle."""
+    names = sorted((path.name for path in new.iterdir()), key=lambda name: (name == last, name))
+    in_the_way = [name for name in names if name not in former and os.path.lexists(folder / name)]
+    if in_the_way:
+        raise OutputError(
+            f"{folder / in_the_way[0]} is in the way and no result of vidcam's, expected a free name; move it away, or "
+            f"choose another folder with -o"
+        )
+    try:
+        for name in sorted(former):
+            with suppress(FileNotFoundError):
+                (folder / name).rename(old / name)
+        for name in names:
+            (new / name).rename(folder / name)
+    except BaseException:
+        for name in names:
+            if not (new / name).exists():
+                (folder / name).unlink(missing_ok=True)
+        for path in old.iterdir():
+            path.rename(folder / path.name)
+        raise
+
+
 def replace_folder(stage: Path, path: Path) -> None:
     """Put a folder in the place of another, or of none; signals must wait meanwhile.
 
@@ -143,7 +206,7 @@ def replace_folder(stage: Path, path: Path) -> None:
         OutputError: the parent cannot be written to.
         OSError: a folder cannot be renamed; the former one is in its place again.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         stage.rename(path)
         return
     aside = hidden_folder(path)
@@ -172,8 +235,10 @@ def require_free(path: Path, *, overwrite: bool) -> None:
         raise OutputError(f"'{path}' is a folder; expected the name of a file to write; add one")
     if path.exists() and not path.is_file():  # a file under its name would replace it, /dev/null for one
         raise OutputError(f"'{path}' is a pipe or a device; expected the name of a file to write; choose another")
-    if path.exists() and not overwrite:
-        raise OutputError(f"'{path}' exists already; expected a new name; pass overwrite to replace it")
+    if os.path.lexists(path) and not overwrite:  # also a link that leads nowhere
+        raise OutputError(
+            f"'{path}' exists already; expected a new name; pass --overwrite (in Python overwrite=True) to replace it"
+        )
     _require_parent(path)
 
 
@@ -182,12 +247,19 @@ def _require_parent(path: Path) -> None:
         raise OutputError(f"the folder '{path.parent}' does not exist; expected one to write into; create it")
 
 
-def cannot_write(folder: Path, error: OSError) -> OutputError:
-    """The error of a folder into which nothing can be written."""
-    return OutputError(
-        f"nothing can be written into '{folder}' ({error.strerror or error}); expected a writable folder; "
-        f"choose another with -o"
-    )
+@contextmanager
+def writing_into(folder: Path) -> Iterator[None]:
+    """Name the folder in the error if the block cannot make it or write into it.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    try:
+        yield
+    except OSError as exc:
+        raise OutputError(
+            f"{folder} cannot be written ({exc.strerror or exc}), expected a folder with room; choose another with -o"
+        ) from exc
 
 
 @contextmanager
@@ -201,7 +273,8 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as exc:
         raise RunError(
-            f"'{path}' could not be written ({exc.strerror or exc}); make room and run again, what is there is kept"
+            f"'{path.name}' could not be written ({exc.strerror or exc}); make room and run again; "
+            f"what is there is kept"
         ) from exc
 
 

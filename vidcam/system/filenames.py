@@ -6,8 +6,10 @@ printed nor written as UTF-8. Here it becomes readable, and what would break a l
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
+from pathlib import Path
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BREAKING = {"Cc", "Cs", "Zl", "Zp"}  # controls, surrogates, and what starts a new line or paragraph
@@ -30,6 +32,11 @@ def safe_stem(name: str) -> str:
     """The name as the beginning of file names: no controls or odd bytes, at most LONGEST_STEM_BYTES in UTF-8."""
     kept = "".join("_" if unicodedata.category(character) in _BREAKING else character for character in name)
     return kept.encode()[:LONGEST_STEM_BYTES].decode(errors="ignore")
+
+
+def relative_path(path: Path, folder: Path) -> str:
+    """The path as seen from a folder, with forward slashes; links are followed."""
+    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
 
 
 def _escaped(character: str) -> str:

@@ -37,7 +37,7 @@ class PictureFolder:
     def __init__(self, path: str | os.PathLike[str], *, duration_seconds: float, overwrite: bool = False) -> None:
         self._path, self._end = Path(path), duration_seconds
         self._seconds: list[float] = []
-        if self._path.exists() and not (overwrite and _is_sequence(self._path)):
+        if os.path.lexists(self._path) and not (overwrite and _is_sequence(self._path)):
             raise OutputError(f"'{path}' exists already; expected a new folder; choose another, or delete it")
         with defer_signals():
             self._stage = hidden_folder(self._path)

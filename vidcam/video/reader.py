@@ -21,6 +21,7 @@ from vidcam.video.pyav_reader import PyAVReader
 from vidcam.video.source import Source, is_folder, locate
 
 MOST_FPS = 1000
+MOST_DENOMINATOR = 100_000
 
 Decoder = Literal["auto", "pyav", "decord"]
 DECODERS: tuple[Decoder, ...] = ("auto", "pyav", "decord")
@@ -64,6 +65,19 @@ class VideoReader(Protocol):
     ) -> None: ...
 
 
+def frame_rate(fps: Fraction | float | None) -> Fraction | None:
+    """A rate of images as a fraction: 29.97 is 2997/100.
+
+    Raises:
+        InputError: it is not above 0, or as good as 0, or above MOST_FPS.
+    """
+    if fps is None:
+        return None
+    if 0 < fps <= MOST_FPS and (rate := Fraction(fps).limit_denominator(MOST_DENOMINATOR)) > 0:
+        return rate
+    raise InputError(f"fps is {fps}, expected more than 0 and at most {MOST_FPS}; choose another rate")
+
+
 def open_video(source: Source, *, fps: Fraction | None = None, decoder: Decoder = "auto") -> VideoReader:
     """Probe a video and make it readable.
 
@@ -82,8 +96,7 @@ def open_video(source: Source, *, fps: Fraction | None = None, decoder: Decoder 
     """
     if decoder not in DECODERS:
         raise InputError(f"decoder is {decoder!r}, expected one of {', '.join(DECODERS)}")
-    if fps is not None and not 0 < fps <= MOST_FPS:
-        raise InputError(f"fps is {fps}, expected more than 0 and at most {MOST_FPS}; choose another rate")
+    fps = frame_rate(fps)
     located = locate(source)
     try:
         if is_folder(located.path):

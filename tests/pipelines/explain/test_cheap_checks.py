@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,9 +55,25 @@ def empty(folder: Path) -> Path:
     return folder / "empty"
 
 
+def text(folder: Path) -> Path:
+    (folder / "notes.mp4").write_text("no video")
+    return folder / "notes.mp4"
+
+
+def hollow(folder: Path) -> Path:
+    (folder / "hollow.mp4").touch()
+    return folder / "hollow.mp4"
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
-    [(lambda folder: folder / "nope.mp4", "does not exist"), (pipe, "is a pipe"), (empty, "a folder without images")],
+    [
+        (lambda folder: folder / "nope.mp4", "does not exist"),
+        (pipe, "is a pipe"),
+        (empty, "a folder without images"),
+        (text, "cannot be read as video"),
+        (hollow, "cannot be read as video"),
+    ],
 )
 def test_a_source_that_cannot_be_used(
     make: Callable[[Path], Path], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -105,6 +123,72 @@ def test_results_that_are_there_already(film: FilmMaker, tmp_path: Path) -> None
 )
 def test_a_name_that_does_not_exist(options: list[str], film: FilmMaker, tmp_path: Path) -> None:
     assert main(["explain", str(film()), "-o", str(tmp_path / "out"), *options]) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"overlap": 3.0}, r"overlap is 3\.0, expected 0 <= overlap < 1"),
+        ({"overlap": math.nan}, r"overlap is nan"),
+        ({"start_seconds": 3.0, "end_seconds": 2.0}, r"--start \(3 s\) must be before --end \(2 s\)"),
+        ({"start_seconds": 3.0, "end_seconds": 3.0}, r"--start \(3 s\) must be before --end \(3 s\)"),
+        ({"end_seconds": 0.0}, r"must be before --end \(0 s\)"),
+        ({"start_seconds": -1.0}, r"--start is -1 s, expected 0 or more"),
+        ({"start_seconds": math.inf}, r"--start is inf s"),
+        ({"end_seconds": -1.0}, r"--end is -1 s"),
+        ({"clip_start_seconds": -1.0}, r"--clip is -1 s"),
+        ({"fps": -3}, r"fps is -3, expected more than 0 and at most 1000"),
+        ({"fps": math.nan}, r"fps is nan"),
+        ({"fps": 1e-9}, r"fps is 1e-09, expected more than 0"),
+    ],
+)
+def test_a_number_that_cannot_be(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        ExplainOptions(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *("--overlap 3", "--start 3 --end 2", "--start -1", "--end 0", "--clip -1", "--fps -3", "--fps 25"),
+        *("--target nosuch", "--target 400", "--target yoga --target nosuch", "--foil nosuch", "--foil -1"),
+        *("--target yoga --foil yoga", "--target per-window --foil yoga", "--model tiny_r3d --target yoga"),
+        *("--labels LABELS --target yoga", "--model torchvision:resnet50 --target nosuch"),
+    ],
+)
+def test_what_cannot_be_is_said_before_a_model_is_loaded(options: str, film: FilmMaker, tmp_path: Path) -> None:
+    names = tmp_path / "labels.txt"
+    names.write_text("\n".join(f"class {index}" for index in range(400)))
+    given = options.replace("LABELS", str(names)).split()
+    assert main(["explain", str(film()), "-o", str(tmp_path / "out"), *given]) == 2
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *("--target yoga --target 399 --target per-window", "--foil yoga", "--start 0 --end 1", "--overlap 0"),
+        *("--model tiny_r3d --target 0", "--labels LABELS --target CLASS-7"),
+        *("--model somewhere:factory --target nosuch", "--model c3d_ucf101 --weights w.pth --target nosuch"),
+    ],
+)
+def test_what_can_be_gets_as_far_as_the_model(options: str, film: FilmMaker, tmp_path: Path) -> None:
+    names = tmp_path / "labels.txt"
+    names.write_text("\n".join(f"class-{index}" for index in range(400)))
+    given = options.replace("LABELS", str(names)).split()
+    with pytest.raises(LoadedError):
+        main(["explain", str(film()), "-o", str(tmp_path / "out"), *given])
+
+
+@pytest.mark.parametrize("options", [{"targets": ("nosuch",)}, {"foil": 400}])
+def test_a_class_that_does_not_exist(options: dict[str, Any], film: FilmMaker, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"'nosuch' not found|class index 400 is out of range"):
+        explain_video(film(), tmp_path / "out", options=ExplainOptions(**options))
+
+
+def test_a_rate_for_what_has_its_own(film: FilmMaker, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a rate of 25 was given"):
+        explain_video(film(), tmp_path / "out", options=ExplainOptions(fps=25))
 
 
 def test_a_device_that_does_not_exist(tmp_path: Path) -> None:

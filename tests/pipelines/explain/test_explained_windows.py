@@ -1,0 +1,179 @@
+"""The windows of an explained video: numbers, targets, batches, and the part that they cover."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.helpers.clips import frames_of, model_input
+from tests.helpers.films import load_film
+from tests.helpers.nets import brightness_model, pooled_model
+from tests.helpers.videos import click_seconds, write_video
+from tests.pipelines.conftest import FilmMaker
+from tests.pipelines.explain.conftest import EVERYTHING, PAIR
+from vidcam.cam.explain import explain
+from vidcam.models.model import Model
+from vidcam.pipelines.explain.explainer import explain_video
+from vidcam.pipelines.explain.request import OUTPUTS, ExplainOptions
+from vidcam.sampling import plan_windows
+from vidcam.system.json_files import as_plain
+from vidcam.video.reader import open_video, probe
+
+
+def test_probabilities_are_those_of_the_windows(film: FilmMaker, tmp_path: Path) -> None:
+    """top5, windows, volumes and faithfulness, each computed once more by hand from the clips."""
+    model, source = pooled_model(), film()
+    options = ExplainOptions(methods=PAIR, outputs=("data",), batch_size=3)
+    result = explain_video(source, tmp_path / "out", model=model, options=options)
+    with open_video(source) as reader:
+        windows = plan_windows(reader.info, frames=8, fps=model.spec.fps)
+        inputs = [model_input(frames_of(reader, window.times)[0], model.spec) for window in windows]
+    with torch.no_grad():
+        probabilities = torch.cat([model.module(clip).double().softmax(dim=1) for clip in inputs])
+    target = int(probabilities.mean(dim=0).argmax())
+    entry = as_plain(result.document)["targets"][0]
+    assert entry["index"] == target
+    assert entry["probability"] == pytest.approx(float(probabilities[:, target].mean()), rel=1e-5)
+    black = -torch.tensor([110.0, 100.0, 90.0]) / torch.tensor([60.0, 55.0, 50.0])
+    masked = []
+    for n, clip in enumerate(inputs):
+        alone = explain(model.module, clip, layer="dropout", methods=["gradcam++"], target=target)
+        volume = result.film.explanations[0].volumes["gradcam++"][n]
+        np.testing.assert_allclose(alone.volumes["gradcam++"][0], volume, atol=1e-5 * volume.max())
+        heat = torch.from_numpy(alone.heat("gradcam++"))
+        hidden = heat * clip[0] + (1 - heat) * black.view(3, 1, 1, 1)
+        with torch.no_grad():
+            masked.append(float(model.module(hidden[None]).double().softmax(dim=1)[0, target]))
+    original = probabilities[:, target].numpy()
+    figures = entry["methods"]["gradcam++"]["faithfulness"]
+    assert figures["masked_probability"] == pytest.approx(np.mean(masked), rel=1e-4)
+    assert figures["drop"] == pytest.approx(100 * np.mean(np.maximum(0, original - masked) / original), abs=1e-3)
+    assert figures["increase"] == pytest.approx(100 * np.mean(original < masked))
+
+
+class _Fickle(nn.Module):
+    """Class 0 for bright clips, class 1 for dark ones: the film's class differs from that of its first windows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.AvgPool3d((4, 8, 8))
+        self.relu = nn.ReLU()
+
+    def forward(self, clip: Tensor) -> Tensor:
+        brightness = self.relu(self.pool(clip.mean(dim=1, keepdim=True))).mean(dim=(1, 2, 3, 4))
+        return torch.stack([40 * brightness - 2, 2 - 40 * brightness + 10 * brightness**2], dim=1)
+
+
+def test_windows_explained_for_another_class_are_run_again(tmp_path: Path) -> None:
+    frames = np.zeros((150, 64, 64, 3), dtype=np.uint8)
+    frames[:40, 16:48, 16:48] = 200
+    source = write_video(tmp_path / "fickle.mp4", frames)
+    model = Model(brightness_model().spec, _Fickle(), ("bright", "dark"), "by hand")
+    options = ExplainOptions(methods=PAIR, outputs=("data",), batch_size=1)
+    undecided = explain_video(source, tmp_path / "a", model=model, options=options)
+    assert as_plain(undecided.document)["targets"][0]["label"] == "dark"
+    assert as_plain(undecided.document)["windows"][0]["label"] == "bright"
+    named = explain_video(
+        source,
+        tmp_path / "b",
+        model=model,
+        options=ExplainOptions(methods=PAIR, outputs=("data",), batch_size=1, targets=("dark",)),
+    )
+    for method in ("gradcam", "gradcam++"):
+        np.testing.assert_array_equal(
+            undecided.film.explanations[0].volumes[method], named.film.explanations[0].volumes[method]
+        )
+    assert as_plain(undecided.document)["targets"] == as_plain(named.document)["targets"]
+
+
+def test_batch_size_does_not_matter(film: FilmMaker, tmp_path: Path) -> None:
+    source = film()
+    results = [
+        explain_video(
+            source,
+            tmp_path / f"{size}",
+            model=pooled_model(),
+            options=ExplainOptions(methods=PAIR, outputs=("data",), batch_size=size, targets=("two",)),
+        )
+        for size in (1, 4)
+    ]
+    one, four = (result.film.explanations[0].volumes["gradcam++"] for result in results)
+    np.testing.assert_allclose(one, four, atol=1e-5 * one.max())
+
+
+def test_one_clip_spans_that_clip_alone(film: FilmMaker, tmp_path: Path) -> None:
+    options = ExplainOptions(methods=PAIR, clip_start_seconds=0.8, outputs=OUTPUTS)
+    result = explain_video(film(sound=True), tmp_path / "out", model=brightness_model(), options=options)
+    (window,) = as_plain(result.document)["windows"]
+    assert (window["start_seconds"], window["end_seconds"]) == (0.8, pytest.approx(2.08))
+    with open_video(tmp_path / "out" / "film_bright-thing_gradcam.mp4") as video:
+        assert video.info.frame_count == 32
+        assert video.info.duration_seconds == pytest.approx(1.28, abs=1e-3)
+    assert click_seconds(tmp_path / "out" / "film_bright-thing_gradcam.mp4") == pytest.approx(0.2, abs=0.03)
+
+
+def test_a_clip_may_start_while_a_frame_is_on_display(film: FilmMaker, tmp_path: Path) -> None:
+    """The first frame drawn is the one on display at the start, with the map of that moment and not a blank one."""
+    options = ExplainOptions(clip_start_seconds=0.815, outputs=("map",), methods=("gradcam",))
+    result = explain_video(film(), tmp_path / "out", model=brightness_model(), options=options)
+    assert as_plain(result.document)["windows"][0]["start_seconds"] == 0.815
+    with open_video(result.paths[0]) as video:
+        peaks = [int(frame.max()) for _, frame in video.frames()]
+    assert len(peaks) == 33  # stamps 0.80 to 2.08
+    assert min(peaks) > 150
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_films_shorter_than_a_window(count: int, film: FilmMaker, tmp_path: Path) -> None:
+    result = explain_video(film(count=count), tmp_path / "out", model=brightness_model(), options=EVERYTHING)
+    assert len(as_plain(result.document)["windows"]) == 1
+    with open_video(tmp_path / "out" / "film_bright-thing_gradcam++.mp4") as video:
+        assert video.info.frame_count == count
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_frames_closer_than_rounding_are_all_drawn(count: int, tmp_path: Path) -> None:
+    path = write_video(
+        tmp_path / "fast.mkv", np.zeros((count, 32, 32, 3), np.uint8), fps=Fraction(1000), time_base=Fraction(1, 1000)
+    )
+    content = path.read_bytes()  # made ten times as fast: the unit of time is a tenth of a millisecond
+    place = content.index(bytes.fromhex("2ad7b1"))
+    assert content[place + 3 : place + 7] == bytes.fromhex("830f4240")
+    path.write_bytes(content[: place + 4] + (10**5).to_bytes(3, "big") + content[place + 7 :])
+    options = ExplainOptions(methods=("gradcam++",), outputs=("overlay",))
+    result = explain_video(path, tmp_path / "out", model=pooled_model(), options=options)
+    assert probe(path).frame_count == count
+    assert probe(path).pts_seconds[-1] == pytest.approx((count - 1) * 1e-4)
+    assert probe(result.paths[0]).frame_count == count
+
+
+def test_a_part_of_a_film(film: FilmMaker, tmp_path: Path) -> None:
+    options = ExplainOptions(start_seconds=0.5, end_seconds=2.5, methods=("gradcam",), outputs=("overlay", "data"))
+    result = explain_video(film(), tmp_path / "out", model=brightness_model(), options=options)
+    assert as_plain(result.document)["windows"][0]["start_seconds"] == pytest.approx(0.5)
+    assert as_plain(result.document)["windows"][-1]["end_seconds"] == pytest.approx(2.5)
+    with open_video(result.paths[0]) as video:
+        assert video.info.frame_count == 51  # from the frame on display at 0.5 s, which began at 0.48 s
+        assert video.info.duration_seconds == pytest.approx(2.02)
+    origin = load_film(tmp_path / "out" / "film.npz").origin
+    assert origin is not None
+    assert (origin.path, origin.span_seconds) == (str(tmp_path / "film.mp4"), (0.5, 2.5))
+
+
+def test_each_window_for_its_own_top_class(film: FilmMaker, tmp_path: Path) -> None:
+    options = ExplainOptions(targets=("per-window", "1"), outputs=("overlay", "data"), methods=("gradcam",))
+    result = explain_video(film(), tmp_path / "out", model=pooled_model(), options=options)
+    explanation = result.film.explanations[0]
+    np.testing.assert_array_equal(explanation.target, explanation.logits.argmax(axis=1))
+    first, second = as_plain(result.document)["targets"]
+    assert (first["label"], first["index"], second["index"]) == ("per-window", None, 1)
+    assert first["probability"] == pytest.approx(explanation.probability.mean())
+    assert result.paths[0].name == "film_per-window_gradcam.mp4"
+    saved = load_film(tmp_path / "out" / "film.npz")
+    assert saved.labels[0] == "per-window"
+    assert {int(index) for index in explanation.target} | {1} <= set(saved.class_labels)
