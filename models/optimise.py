@@ -56,7 +56,7 @@ def optimised(
     reason = reason or _why_no_gain(model.module, model.device, precision)
     if not reason:
         try:
-            network, memory_format = channels_last(model.module)
+            network, memory_format = to_channels_last(model.module)
             faster = replace(model, module=network)
             with as_in_any_batch(network):
                 return faster, Forward(memory_format, precision), attempt(faster)
@@ -135,7 +135,7 @@ def shared_copy(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module, memo)
 
 
-def channels_last(module: nn.Module) -> tuple[nn.Module, MemoryFormat]:
+def to_channels_last(module: nn.Module) -> tuple[nn.Module, MemoryFormat]:
     """A copy whose convolutions have their weights channels last, all else shared; features follow the weights.
 
     Raises:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision.transforms import functional as vision
 
 from tests.helpers.clips import model_input
+from tests.helpers.geometry import to_source
 from vidcam.errors import InputError, ShapeError
 from vidcam.fill import FILLS, Fill
 from vidcam.geometry import Geometry
@@ -79,8 +80,8 @@ def test_a_resized_ramp_keeps_its_place() -> None:
     model = spec(75, (64, 48), PLAIN)
     geometry = model.geometry((100, 200))
     row, column, _ = to_model_frames(frames, model, geometry)[0]
-    y = [geometry.to_source(i + 0.5, 0)[0] - 0.5 for i in range(64)]
-    x = [geometry.to_source(0, j + 0.5)[1] - 0.5 for j in range(48)]
+    y = [to_source(geometry, i + 0.5, 0)[0] - 0.5 for i in range(64)]
+    x = [to_source(geometry, 0, j + 0.5)[1] - 0.5 for j in range(48)]
     np.testing.assert_allclose(row[:, 0], y, atol=1e-4)
     np.testing.assert_allclose(column[0], x, atol=1e-4)
 

@@ -56,11 +56,6 @@ class Geometry:
         down, across = self._source_per_resized
         return y_px / down - self.top_px, x_px / across - self.left_px
 
-    def to_source(self, y_px: float, x_px: float) -> tuple[float, float]:
-        """Position (y, x) in the model's input → source position."""
-        down, across = self._source_per_resized
-        return (y_px + self.top_px) * down, (x_px + self.left_px) * across
-
     def view_slices(self) -> tuple[slice, slice]:
         """Source pixels whose middle lies in the model's view: (rows, columns)."""
         top, left, bottom, right = self.view_box

@@ -6,7 +6,6 @@ the download, so that a damaged, outdated or exchanged file is noticed; it is th
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from vidcam.errors import WeightsError
 from vidcam.models.weights.cache import cache_folder, cache_write
 from vidcam.models.weights.fetch import PackageFile, fetch_member
 from vidcam.models.weights.untrusted import Array, load_arrays
+from vidcam.system.fingerprint import digest_of
 from vidcam.system.progress import Progress
 
 State = Mapping[str, Tensor]
@@ -63,12 +63,12 @@ def load_state(checkpoint: Checkpoint, *, progress: Progress | None = None) -> S
 
 def tensors_digest(state: State) -> str:
     """SHA-256 over name, kind, shape and bytes of every tensor, in the order of the names."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
+    tensors = ((name, state[name].detach().cpu().contiguous()) for name in sorted(state))
+    return digest_of(
+        part
+        for name, tensor in tensors
+        for part in (f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode(), tensor.numpy().tobytes())
+    )
 
 
 def fill(module: nn.Module, state: State, *, name: str, what: str = "the weights") -> None:

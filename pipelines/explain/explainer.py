@@ -17,6 +17,7 @@ from vidcam.pipelines.explain.document import Document
 from vidcam.pipelines.explain.outputs import check_paths, choose_stem, source_of, staging
 from vidcam.pipelines.explain.request import ExplainOptions, ExplainRequest, named_classes, resolve
 from vidcam.pipelines.explain.result import Result
+from vidcam.pipelines.forward import Prepared
 from vidcam.results.video import Film
 from vidcam.sampling import plan_windows
 from vidcam.spec import ModelSpec
@@ -100,19 +101,26 @@ class Explainer:
 
     def explain(self, source: Source, out: str | Path) -> ExplainedVideo:
         """Explain one video into a folder; nothing is left there if it fails."""
-        folder, clock, ready, request = Path(out), StageTimer(), self._ready, self._request
-        with clock.stage("probe"):
-            reader = open_video(source, fps=request.fps, decoder=request.decoder)
-        with reader:
-            job = video_job(reader, ready.model.spec, request)
-            stem = choose_stem(folder, source_of(reader.info), overwrite=request.overwrite)
-            with staging(folder, stem, overwrite=request.overwrite) as stage:
-                disk = DiskArrays(stage)
-                results = analyse(ready.model, job, request, clock=clock, progress=self._progress, disk=disk)
-                result = Result(ready, request, job, results, clock=clock, forget=disk.forget)
-                document = result.write(stage, folder, stem, progress=self._progress)
-        film = disk.handed_out(result.film)
-        return ExplainedVideo(document, film, tuple(folder / name for name in document.files), clock.seconds)
+        return explain_prepared(source, Path(out), self._ready, self._request, progress=self._progress)
+
+
+def explain_prepared(
+    source: Source, folder: Path, ready: Prepared, request: ExplainRequest, *, progress: Progress = silent
+) -> ExplainedVideo:
+    """Explain one video with a model that is ready for the request; nothing is left in the folder if it fails."""
+    clock = StageTimer()
+    with clock.stage("probe"):
+        reader = open_video(source, fps=request.fps, decoder=request.decoder)
+    with reader:
+        job = video_job(reader, ready.model.spec, request)
+        stem = choose_stem(folder, source_of(reader.info), overwrite=request.overwrite)
+        with staging(folder, stem, overwrite=request.overwrite) as stage:
+            disk = DiskArrays(stage)
+            results = analyse(ready.model, job, request, clock=clock, progress=progress, disk=disk)
+            result = Result(ready, request, job, results, clock=clock, forget=disk.forget)
+            document = result.write(stage, folder, stem, progress=progress)
+    film = disk.handed_out(result.film)
+    return ExplainedVideo(document, film, tuple(folder / name for name in document.files), clock.seconds)
 
 
 def video_job(reader: VideoReader, spec: ModelSpec, request: ExplainRequest) -> VideoJob:

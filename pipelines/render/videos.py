@@ -7,10 +7,8 @@ over.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +24,7 @@ from vidcam.results.explanation import GUIDED
 from vidcam.sampling import ROUNDING_SECONDS
 from vidcam.system.progress import Progress, StageTimer
 from vidcam.system.signals import defer_signals
-from vidcam.system.threads import prefetch
+from vidcam.system.threads import BackgroundWorker, prefetch
 from vidcam.video.reader import VideoReader
 from vidcam.video.writer import VideoWriter
 
@@ -136,38 +134,20 @@ class FrameWriter(Protocol):
     ) -> bool | None: ...
 
 
-class BackgroundWriter:
+class BackgroundWriter(BackgroundWorker):
     """Call a writer from a thread of its own, a few frames behind."""
 
     def __init__(self, writer: FrameWriter, clock: StageTimer) -> None:
+        super().__init__(depth=BEHIND, thread_name="vidcam-encode")
         self._writer, self._clock = writer, clock
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vidcam-encode")
-        self._waiting: deque[Future[None]] = deque()
-        self._is_running = False
 
     def write(self, frame: Frames, pts_seconds: float) -> None:
         """Hand a frame over; waits while too many are waiting already."""
-        while len(self._waiting) >= BEHIND:
-            self._waiting.popleft().result()
-        with nullcontext() if self._is_running else defer_signals():  # a thread's start must not be interrupted
-            self._waiting.append(self._pool.submit(self._encode, frame, pts_seconds))
-        self._is_running = True
+        self.submit(self._encode, frame, pts_seconds)
 
     def _encode(self, frame: Frames, pts_seconds: float) -> None:
         with self._clock.stage("encode"):
             self._writer.write(frame, pts_seconds)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            while kind is None and self._waiting:
-                self._waiting.popleft().result()
-        finally:
-            self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def stream_frames(

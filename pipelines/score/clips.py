@@ -9,7 +9,6 @@ that cannot be used stays in its place and says why; the others are scored.
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import math
 import os
@@ -21,6 +20,7 @@ from typing import Any
 from vidcam.errors import InputError
 from vidcam.pipelines.score.boxes import is_json
 from vidcam.system.filenames import as_text
+from vidcam.system.fingerprint import digest_of, sha256
 
 _MEDIA = "3gp apng asf avi flv gif m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv y4m"
 SUFFIXES = frozenset(f".{name}" for name in _MEDIA.split())
@@ -68,11 +68,7 @@ class ClipSet:
     @property
     def digest(self) -> str:
         """SHA-256 over everything that is said about the clips, files of boxes included, the videos themselves not."""
-        total = hashlib.sha256()
-        for entry in self.entries:
-            said = (entry.name, entry.start_seconds, entry.label, entry.group, _content(entry.boxes))
-            total.update(json.dumps((*said, entry.problem) if entry.problem else said).encode())
-        return total.hexdigest()
+        return digest_of(json.dumps(_digested(entry)).encode() for entry in self.entries)
 
 
 def read_clips(clips: Any, *, out: Path) -> ClipSet:
@@ -263,11 +259,16 @@ def _boxes(value: Any, base: Path) -> str:
         ) from exc
 
 
+def _digested(entry: Entry) -> tuple[object, ...]:
+    said = (entry.name, entry.start_seconds, entry.label, entry.group, _content(entry.boxes))
+    return (*said, entry.problem) if entry.problem else said
+
+
 def _content(boxes: str) -> str:
     """Boxes as they count, wherever a file of them lies: what stands in it."""
     if not boxes or is_json(boxes):
         return boxes
     try:
-        return hashlib.sha256(Path(boxes).read_bytes()).hexdigest()
+        return sha256(Path(boxes))
     except (OSError, ValueError):  # the clip will fail and say so
         return as_text(Path(boxes).name)

@@ -27,7 +27,7 @@ from vidcam.pipelines.score.plots import draw_plots
 from vidcam.pipelines.score.report import report
 from vidcam.pipelines.score.request import ScoreRequest, resolve
 from vidcam.pipelines.score.rows import failed_row
-from vidcam.pipelines.score.samples import Failure, Sample, failure, load_sample
+from vidcam.pipelines.score.samples import Failure, Sample, failure, load_sample, require_any_video
 from vidcam.pipelines.score.sanity import sanity
 from vidcam.pipelines.score.settings import Choices, choices_of, provenance_of, settings_of
 from vidcam.pipelines.score.store import PICTURES, ResultStore, open_store, require_usable
@@ -94,7 +94,8 @@ def score_clips(
         progress: called as work goes on.
 
     Raises:
-        InputError: the set, a name or an option cannot be used, or the folder holds scores of other settings.
+        InputError: the set, a name or an option cannot be used, no clip can be opened, or the folder holds
+            scores of other settings.
         RunError: writing failed; run again to go on.
     """
     folder, options = Path(out), options or ScoreOptions()
@@ -102,6 +103,8 @@ def score_clips(
     name = model.spec.name if isinstance(model, Model) else model if model in model_names() else None
     choices = choices_of(options, clip_set, model=name)
     former = require_usable(folder, choices, overwrite=options.overwrite)
+    if former is None:  # else there are scores already, and they outlive the videos
+        require_any_video(clip_set.entries)
     if not isinstance(model, Model):
         model = load_model(model, device=device, weights=weights, labels=labels, mean_cube=mean_cube, progress=progress)
     request = resolve(model, options, None if former is None else former.batch_size)
@@ -177,7 +180,7 @@ class _Run:
         table = score_table(store, self._columns, self._request.row_names)
         _write_csv(self._out / "scores.csv", self._columns, store.rows())
         worst = render_worst(
-            self._model,
+            self._ready,
             worst_clips(table, self._request.render_worst),
             self._clips,
             self._out / "worst",

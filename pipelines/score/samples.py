@@ -6,13 +6,14 @@ with its reason, so that the rest of the set goes on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcam.errors import VidcamError
+from vidcam.errors import InputError, VidcamError
 from vidcam.pipelines.score.boxes import read_box_tracks, region
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.windows import window_tensors
@@ -62,6 +63,26 @@ def load_sample(entry: Entry, spec: ModelSpec) -> Sample | Failure:
             return _sample(entry, reader, spec)
     except (VidcamError, OSError) as exc:
         return failure(entry, exc)
+
+
+def require_any_video(entries: Sequence[Entry]) -> None:
+    """Check that a set has a video that can be opened; the first one that can ends the search.
+
+    Raises:
+        InputError: none can; the sentence has the reason of the first.
+    """
+    first = None
+    for entry in entries:
+        if entry.problem:
+            continue
+        try:
+            open_video(entry.source).close()
+        except (VidcamError, OSError) as exc:
+            first = first or failure(entry, exc)
+        else:
+            return
+    reason = "" if first is None else f" ({first.entry.name}: {first.reason})"
+    raise InputError(f"none of the {len(entries)} clips can be opened{reason}; check their paths")
 
 
 def failure(entry: Entry, error: Exception) -> Failure:

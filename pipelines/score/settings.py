@@ -6,7 +6,6 @@ may change last digits alone, and an upgrade should not cost a night's work: the
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -23,6 +22,7 @@ from vidcam.pipelines.score.clips import ClipSet
 from vidcam.pipelines.score.options import ScoreOptions, chosen_measures
 from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.spec import MeanCube
+from vidcam.system.fingerprint import digest_of
 from vidcam.system.json_files import read_json
 
 
@@ -138,7 +138,7 @@ def settings_of(choices: Choices, request: ScoreRequest, model: Model, forward: 
 
 
 def _digest(content: bytes) -> str:
-    return f"sha256 {hashlib.sha256(content).hexdigest()[:16]}"
+    return f"sha256 {digest_of([content])[:16]}"
 
 
 def read_settings(path: Path) -> Settings | None:

@@ -84,7 +84,7 @@ def summarise(
         n=table.n,
         failed=table.clips[FAILED],
         left_out=table.clips[LEFT_OUT],
-        groups=len(set(table.facts["group"])),
+        groups=len(set(table.facts.group)),
         accuracy=_accuracy(table),
         interval=f"{LEVEL:.0%} percentile bootstrap, {RESAMPLES} resamples, groups drawn together",
         methods=_methods(table, settings.seed),
@@ -109,7 +109,7 @@ def _means(table: ScoreTable, rows: Sequence[Values] | Values, seed: int) -> lis
     if not table.n:
         return [Mean(None, None, None)] * len(rows)
     found = bootstrap_means(
-        np.asarray(rows), lambda: np.random.default_rng([seed, 0, _INTERVALS]), groups=table.facts["group"]
+        np.asarray(rows), lambda: np.random.default_rng([seed, 0, _INTERVALS]), groups=table.facts.group
     )
     return [Mean.of(interval) for interval in found]
 
@@ -208,7 +208,7 @@ def _pairs(table: ScoreTable, seed: int) -> tuple[Pair, ...]:
     if not table.n:
         return ()
     names = pair_names(table.methods)
-    tests = [signed_rank(pair_ratios(table, a, b), table.facts["group"]) for a, b in names]
+    tests = [signed_rank(pair_ratios(table, a, b), table.facts.group) for a, b in names]
     corrected = holm([test.p_value for test in tests])
     return tuple(
         _pair(table, a, b, test=test, p_holm=defined(p_holm), seed=seed)
@@ -263,7 +263,7 @@ def _time(table: ScoreTable, seed: int) -> TimeFigures | None:
 
 
 def _classes(table: ScoreTable) -> dict[str, ClassFigures]:
-    labels = np.asarray(table.facts["class"], dtype=str)
+    labels = np.asarray(table.facts.explained, dtype=str)
     drops = {method: table.values(method, "drop") for method in table.methods}
     return {
         str(label): ClassFigures(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +14,30 @@ from numpy.typing import NDArray
 from vidcam.pipelines.score.columns import FAILED, LEFT_OUT, SCORED, Columns
 from vidcam.pipelines.score.store import ResultStore
 
-_FACTS = ("clip", "path", "group", "label", "class", "correct")
-_NEEDED = (*_FACTS, "method", "status", "reason")
+_NEEDED = ("clip", "path", "group", "class", "correct", "method", "status", "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFacts:
+    """What the table says of each scored clip besides numbers, (N,) each.
+
+    Attributes:
+        clip: its place in the set.
+        path: what it is called.
+        group: clips of one group count as one sample.
+        explained: the label of the explained class.
+    """
+
+    clip: list[int] = field(default_factory=list)
+    path: list[str] = field(default_factory=list)
+    group: list[str] = field(default_factory=list)
+    explained: list[str] = field(default_factory=list)
+
+    def extend(self, rows: pa.Table) -> None:
+        """Add the clips of some rows, one row a clip."""
+        self.clip.extend(rows["clip"].to_pylist())
+        for column, texts in (("path", self.path), ("group", self.group), ("class", self.explained)):
+            texts.extend(map(sys.intern, rows[column].to_pylist()))  # what is often there is kept once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +48,7 @@ class ScoreTable:
         methods: rows of the table, methods before controls.
         columns: names of the columns with numbers, flags among them.
         clips: how many clips there are, by status.
-        facts: column → N entries, of the scored clips: clip, path, group, label, class, correct.
+        facts: which the scored clips are.
         failures: (path, reason) of the clips that failed.
         answers: how many clips have a label that the model knows, and of how many it is the top class; those that were
             left out for their answer count too.
@@ -37,7 +58,7 @@ class ScoreTable:
     methods: tuple[str, ...]
     columns: tuple[str, ...]
     clips: dict[str, int]
-    facts: dict[str, list[Any]] = field(repr=False)
+    facts: ClipFacts = field(repr=False)
     failures: list[tuple[str, str]] = field(repr=False)
     answers: tuple[int, int]
     evidence: dict[str, NDArray[np.float64]] = field(repr=False)
@@ -60,7 +81,7 @@ def score_table(store: ResultStore, columns: Columns, methods: Sequence[str]) ->
     texts = ["evidence"] if "evidence" in columns else []
     values = np.empty((len(numbers), len(methods), store.done))
     clips = dict.fromkeys((SCORED, FAILED, LEFT_OUT), 0)
-    facts: dict[str, list[Any]] = {name: [] for name in _FACTS}
+    facts = ClipFacts()
     failures: list[tuple[str, str]] = []
     courses: dict[str, NDArray[np.float64]] = {}
     known = right = 0
@@ -71,8 +92,7 @@ def score_table(store: ResultStore, columns: Columns, methods: Sequence[str]) ->
         for place, name in enumerate(numbers):  # a clip's rows follow each other in the order of the methods
             column = scored[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
             values[place, :, done : done + count] = column.reshape(count, len(methods)).T
-        for name in _FACTS:  # texts that are often there are kept once
-            facts[name] += [sys.intern(fact) if isinstance(fact, str) else fact for fact in first[name].to_pylist()]
+        facts.extend(first)
         failures += zip(failed["path"].to_pylist(), failed["reason"].to_pylist(), strict=True)
         correct = [flag for rows in (first, left_out) for flag in rows["correct"].to_pylist() if flag is not None]
         known, right = known + len(correct), right + sum(correct)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from vidcam.cam.request import MapRequest
 from vidcam.errors import VidcamError
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.explainer import Explainer
-from vidcam.pipelines.explain.request import ExplainOptions
+from vidcam.pipelines.audit import weights_sentence
+from vidcam.pipelines.explain.explainer import explain_prepared
+from vidcam.pipelines.explain.request import ExplainRequest
+from vidcam.pipelines.forward import Prepared, default_batch
 from vidcam.pipelines.score.clips import ClipSet
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.request import ScoreRequest
@@ -47,13 +50,12 @@ def worst_clips(table: ScoreTable, count: int) -> list[Worst]:
     chosen = np.argsort(-mean, kind="stable")[:count].tolist()
     facts, starts = table.facts, table.values(own[0], "start")
     return [
-        Worst(facts["clip"][place], facts["path"][place], float(starts[place]), facts["class"][place])
-        for place in chosen
+        Worst(facts.clip[place], facts.path[place], float(starts[place]), facts.explained[place]) for place in chosen
     ]
 
 
 def render_worst(
-    model: Model,
+    ready: Prepared,
     chosen: Sequence[Worst],
     clips: ClipSet,
     out: Path,
@@ -67,6 +69,14 @@ def render_worst(
 
     Several windows of one video may be among them, and would have the same names.
 
+    Args:
+        ready: the model as it was prepared for scoring.
+        chosen: the worst first.
+        clips: the set.
+        out: folder of the overlays.
+        request: of the scoring run, with its baseline activations.
+        progress: called after every clip.
+
     Returns:
         One line a clip: its name, and where its overlays are or why there are none.
     """
@@ -75,25 +85,11 @@ def render_worst(
             shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):  # not there, or not empty
         out.rmdir()
-    if not chosen:
-        return ()
     lines = []
-    plain = ExplainOptions(
-        methods=request.methods,
-        layer=request.layers,
-        fusion=request.fusion,
-        lam=request.lam,
-        fill=request.fill,
-        precision=request.precision,
-        outputs=("overlay", "sheet"),
-        overwrite=True,
-    )
     for place, worst in enumerate(chosen, start=1):
-        options = replace(plain, targets=(worst.label,), clip_start_seconds=worst.start_seconds)
+        source, window = clips.entries[worst.clip].source, _window_request(request, ready.given, worst)
         try:
-            made = Explainer(model, options, progress=progress).explain(
-                clips.entries[worst.clip].source, out / str(place)
-            )
+            made = explain_prepared(source, out / str(place), ready, window, progress=progress)
         except VidcamError as exc:
             lines.append(f"{worst.name}: not rendered ({exc})")
             continue
@@ -102,3 +98,19 @@ def render_worst(
         lines.append(f"{worst.name}, {worst.label!r} from {worst.start_seconds:.2f} s: [{link}]({link})")
         progress("rendering the worst clips", place, len(chosen))
     return tuple(lines)
+
+
+def _window_request(request: ScoreRequest, model: Model, worst: Worst) -> ExplainRequest:
+    """The maps that were scored, for one window and class."""
+    maps = {field.name: getattr(request, field.name) for field in fields(MapRequest)}
+    return ExplainRequest(
+        **maps,
+        targets=(model.label_index(worst.label),),
+        fill=request.fill,
+        batch_size=default_batch(model),
+        precision=request.precision,
+        outputs=("overlay", "sheet"),
+        clip_start_seconds=worst.start_seconds,
+        overwrite=True,
+        notes=tuple(filter(None, [weights_sentence(model.weights)])),
+    )

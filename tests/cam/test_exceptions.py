@@ -41,7 +41,7 @@ STEPS: dict[str, Callable[[pytest.MonkeyPatch, nn.Module], None]] = {
             "vidcam.cam.attribution.upsample_volume",
             "vidcam.cam.guided.guided_gradients",
             "vidcam.cam.guided._operations",
-            "vidcam.cam.guided._require_finite",
+            "vidcam.cam.guided.require_finite",
             "vidcam.cam.rectify._gate",
         )
     },

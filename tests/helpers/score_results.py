@@ -8,7 +8,7 @@ import numpy as np
 
 from vidcam.models.model import Forward
 from vidcam.pipelines.score.settings import Provenance, Settings
-from vidcam.pipelines.score.table import ScoreTable
+from vidcam.pipelines.score.table import ClipFacts, ScoreTable
 
 NAN = float("nan")
 PROVENANCE = Provenance(vidcam="0", torch="1", numpy="2", av="3", device="cpu")
@@ -54,14 +54,7 @@ def scores() -> ScoreTable:
         methods=("gradcam", "gradcam+", "centre"),
         columns=tuple(rows),
         clips={"scored": 2, "failed": 1, "left out": 0},
-        facts={
-            "clip": [0, 2],
-            "path": ["a.mp4", "c.mp4"],
-            "group": ["a", "c"],
-            "label": ["yoga", ""],
-            "class": ["yoga", "archery"],
-            "correct": [True, None],
-        },
+        facts=ClipFacts(clip=[0, 2], path=["a.mp4", "c.mp4"], group=["a", "c"], explained=["yoga", "archery"]),
         failures=[("b.mp4", "no | film")],
         answers=(1, 1),
         evidence={},

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from vidcam.render.colormap import PLOT_COLOURS
 from vidcam.render.score_plots import (
+    _log_axis,
     colours,
     plot_alpha,
     plot_classes,
@@ -36,6 +38,22 @@ def test_every_plot_is_a_picture_and_the_same_one_again(name: str, tmp_path: Pat
             assert picture.width > 600
             assert np.asarray(picture.convert("L")).min() < 100
     assert pictures[0] == pictures[1]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (0.45, 2.2, {"0.5", "0.8", "1", "1.25", "2"}),
+        (0.97, 1.04, {"0.98", "1", "1.02", "1.04"}),
+        (0.06, 3.0, {"0.1", "0.5", "1", "2"}),
+    ],
+)
+def test_a_short_log_axis_has_plain_labels(low: float, high: float, labels: set[str]) -> None:
+    axes = Figure().add_subplot()
+    axes.set_xlim(low, high)
+    _log_axis(axes)
+    ticks = zip(axes.get_xticks(), axes.xaxis.get_majorticklabels(), strict=True)
+    assert labels <= {text.get_text() for place, text in ticks if low <= place <= high}
 
 
 def draw(name: str, path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.helpers.geometry import to_source
 from vidcam.errors import InputError, ShapeError
 from vidcam.geometry import Geometry, centre_crop, short_side_resize
 from vidcam.render.overlay import outline
@@ -154,7 +155,7 @@ def test_a_spike_lands_on_its_place_and_comes_back(name: str, place: tuple[int, 
     middle = (rows.start + float(y_found) + 0.5, columns.start + float(x_found) + 0.5)
     down, across = (s / r for s, r in zip(geometry.source_size, geometry.resized_size, strict=True))
     if 0 < y < height - 1 and 0 < x < width - 1:  # at the border the value stays, so the first pixel wins
-        source = geometry.to_source(y + 0.5, x + 0.5)
+        source = to_source(geometry, y + 0.5, x + 0.5)
         assert middle == (pytest.approx(source[0], abs=0.51), pytest.approx(source[1], abs=0.51))
     back = geometry.to_model(*middle)
     assert abs(back[0] - y - 0.5) <= max(1.0, 0.5 / down)
@@ -168,7 +169,7 @@ def test_drawn_on_the_frame_a_spike_is_white_at_its_place(name: str) -> None:
     values[:, 60, 40] = 1.0
     drawn = guided_on_source(values, geometry)
     picture = guided_picture(drawn, geometry.view_slices(), geometry.source_size, float(drawn.max()))
-    y, x = geometry.to_source(60.5, 40.5)
+    y, x = to_source(geometry, 60.5, 40.5)
     rows, columns = geometry.view_slices()
     inner = picture[rows.start + 8 : rows.stop - 8, columns.start + 8 : columns.stop - 8, 0]
     y_found, x_found = np.unravel_index(int(inner.argmax()), inner.shape)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from vidcam.errors import NameNotFoundError, ShapeError
-from vidcam.results.explanation import AUDIT_FIELDS, AlphaAudit, Explanation, mapped, per_clip_arrays, select
+from vidcam.results.explanation import AUDIT_FIELDS, AlphaAudit, Explanation, mapped, per_clip_arrays
 
 
 def audit(clips: int, seed: int = 0) -> AlphaAudit:
@@ -81,7 +82,7 @@ def test_heat_of_a_batch_is_that_of_each_clip_alone() -> None:
     made = explanation()
     together = made.heat("gradcam++")
     for index in range(4):
-        np.testing.assert_allclose(select(made, [index]).heat("gradcam++")[0], together[index], atol=1e-6)
+        np.testing.assert_allclose(mapped(made, itemgetter([index])).heat("gradcam++")[0], together[index], atol=1e-6)
 
 
 def test_a_picture_has_no_time() -> None:
@@ -138,29 +139,14 @@ def test_selected_parts_put_together_give_the_same_back(foil: bool) -> None:
     made = explanation(5, foil=foil)
     whole = mapped(made, np.zeros_like)
     for clips in ([3, 4], [2], [0, 1]):
-        for into, array in zip(per_clip_arrays(whole), per_clip_arrays(select(made, clips)), strict=True):
+        part = mapped(made, itemgetter(clips))
+        for into, array in zip(per_clip_arrays(whole), per_clip_arrays(part), strict=True):
             into[clips] = array
     assert_same(whole, made)
-    assert_same(select(made, range(5)), made)
-
-
-def test_selecting_takes_the_given_order() -> None:
-    made = explanation(4)
-    chosen = select(made, [3, 0, 3])
-    assert len(chosen) == 3
-    np.testing.assert_array_equal(chosen.target, made.target[[3, 0, 3]])
-    np.testing.assert_array_equal(chosen.volume("gradcam")[1], made.volume("gradcam")[0])
-    np.testing.assert_array_equal(chosen.alpha["gradcam++"].guarded, made.alpha["gradcam++"].guarded[[3, 0, 3]])
-
-
-def test_a_selection_does_not_share_memory() -> None:
-    made = explanation(3)
-    assert not np.shares_memory(select(made, [0, 1]).volume("gradcam"), made.volume("gradcam"))
 
 
 def test_without_a_foil_there_is_none_afterwards() -> None:
     made = explanation(3, foil=False)
-    assert select(made, [1]).foil is None
     assert mapped(made, np.copy).foil is None
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from vidcam.errors import InputError, NameNotFoundError, ShapeError
 from vidcam.geometry import Geometry
 from vidcam.maps import normalise, upsample_volume
 from vidcam.media import Seconds
-from vidcam.results.explanation import Explanation, select
+from vidcam.results.explanation import Explanation, mapped
 from vidcam.results.timeline import Timeline
 from vidcam.results.video import CHUNK, Film, film_bounds
 
@@ -174,7 +175,7 @@ def test_prints_short() -> None:
 def test_explanations_must_have_a_clip_for_each_window() -> None:
     made = film()
     with pytest.raises(ShapeError, match=r"explanations must have the 11 clips of the timeline, got \{3\}"):
-        dataclasses.replace(made, explanations=(select(made.explanations[0], [0, 1, 2]),))
+        dataclasses.replace(made, explanations=(mapped(made.explanations[0], itemgetter([0, 1, 2])),))
     with pytest.raises(ShapeError, match=r"the 11 clips of the timeline, got set\(\)"):
         dataclasses.replace(made, explanations=(), labels=(), bounds=())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vidcam.system.fingerprint import copy_and_hash, sampled_sha256, sha256, source_mark
+from vidcam.system.fingerprint import copy_and_hash, digest_of, sampled_sha256, sha256, source_mark
 
 BLOCKS, BLOCK_BYTES = 64, 1 << 20
 MARK_BLOCKS, MARK_BLOCK_BYTES = 16, 1 << 16
@@ -107,3 +107,10 @@ def test_what_is_no_file_has_no_mark(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for source in ("memory://a.mp4", str(tmp_path / "nowhere.mp4"), str(tmp_path / "pipe"), "nul\0byte"):
         assert source_mark(source) == ""
+
+
+def test_bytes_in_memory_count_as_one_file_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"film of bytes")
+    assert digest_of([b"film", b"", b" of bytes"]) == sha256(path)
+    assert digest_of([]) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

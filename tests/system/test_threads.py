@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import Any
 
 import pytest
 
-from vidcam.system.threads import map_ahead, prefetch
+from vidcam.system.threads import BackgroundWorker, map_ahead, prefetch
 
 
 class Maker:
@@ -146,3 +149,87 @@ def test_nothing_is_computed_once_closed() -> None:
     count = len(started)
     time.sleep(0.02)
     assert len(started) == count <= 6
+
+
+def test_calls_run_in_order_in_one_thread_and_all_of_them() -> None:
+    done: list[tuple[int, str]] = []
+    with BackgroundWorker(depth=2) as worker:
+        for number in range(20):
+            worker.submit(lambda number: done.append((number, threading.current_thread().name)), number)
+    assert [number for number, _ in done] == list(range(20))
+    assert len({name for _, name in done}) == 1
+    assert threading.current_thread().name not in dict(done).values()
+
+
+def test_not_more_than_depth_calls_are_pending() -> None:
+    go_on, handed_over = threading.Event(), []
+
+    def hand_over(worker: BackgroundWorker) -> None:
+        for number in range(4):
+            worker.submit(go_on.wait, 10)
+            handed_over.append(number)
+
+    with BackgroundWorker(depth=2) as worker:
+        other = threading.Thread(target=hand_over, args=(worker,))
+        other.start()
+        time.sleep(0.1)
+        assert handed_over == [0, 1]
+        go_on.set()
+        other.join(10)
+    assert handed_over == [0, 1, 2, 3]
+
+
+def test_an_error_of_a_call_is_raised_at_the_end_at_the_latest() -> None:
+    with pytest.raises(ZeroDivisionError), BackgroundWorker(depth=3) as worker:
+        worker.submit(lambda: 1 // 0)
+
+
+def test_a_block_that_fails_drops_the_calls_that_wait() -> None:
+    running, go_on, done = threading.Event(), threading.Event(), []
+
+    def first() -> None:
+        running.set()
+        assert go_on.wait(10)
+        done.append("first")
+
+    def fail() -> None:
+        with BackgroundWorker(depth=3, thread_name="worker-of-a-test") as worker:
+            worker.submit(first)
+            worker.submit(done.append, "second")
+            assert running.wait(10)
+            threading.Timer(0.05, go_on.set).start()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert done == ["first"]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("worker-of-a-test")]
+
+
+def _one_worker() -> None:
+    with BackgroundWorker(depth=2) as worker:
+        for _ in range(3):
+            worker.submit(int)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: list(prefetch(Maker(3).items(), depth=2)),
+        lambda: list(map_ahead(str, range(5), workers=2)),
+        _one_worker,
+    ],
+)
+def test_work_is_handed_over_with_signals_deferred(use: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    before, handlers = signal.getsignal(signal.SIGINT), []
+    submit = ThreadPoolExecutor.submit
+
+    def watched(self: ThreadPoolExecutor, /, *args: Any, **kwargs: Any) -> Any:
+        handlers.append(signal.getsignal(signal.SIGINT))
+        return submit(self, *args, **kwargs)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", watched)
+    use()
+    assert len(handlers) >= 3
+    assert before not in handlers
+    assert signal.getsignal(signal.SIGINT) is before

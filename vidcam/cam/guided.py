@@ -18,12 +18,21 @@ import torch
 from torch import Tensor, nn
 
 from vidcam.cam.graph import nodes_below, operation
-from vidcam.cam.network import Input, LogitTracer, class_scores, ordinary, pathways, reference
+from vidcam.cam.network import (
+    Input,
+    LogitTracer,
+    class_scores,
+    like_input,
+    ordinary,
+    pathways,
+    reference,
+    require_finite,
+)
 from vidcam.cam.preserve import Undo, preserve_model, run_uncompiled, unwrapped
 from vidcam.cam.rectify import GuidedBackward
 from vidcam.cam.request import MapRequest, Target, class_target
 from vidcam.cam.weights import at_least_float32, to_numpy
-from vidcam.errors import InputError, NonFiniteError, ShapeError
+from vidcam.errors import InputError, ShapeError
 from vidcam.maps import Floats
 
 
@@ -63,7 +72,7 @@ def guided_gradients(
         leaves = [part.detach().clone().requires_grad_() for part in clips]
         shown = [leaf.clone() for leaf in leaves]  # a leaf cannot be changed in place, as a first layer may do
         with guide:  # also going backwards, where checkpointed parts run again
-            value = score(network(_like(clip, shown)))
+            value = score(network(like_input(clip, shown)))
             operations = _operations(value)
             _require_seen(operations)
             gradients: Sequence[Tensor | None] = torch.autograd.grad(value, leaves, allow_unused=True)
@@ -75,7 +84,8 @@ def guided_gradients(
         torch.zeros_like(leaf) if gradient is None else gradient
         for leaf, gradient in zip(leaves, gradients, strict=True)
     )
-    _require_finite(found)
+    for gradient in found:
+        require_finite(gradient, "the guided gradients")
     results = tuple(at_least_float32(gradient.detach()) for gradient in found)
     return results[0] if isinstance(clip, Tensor) else results
 
@@ -114,12 +124,6 @@ def finest_saliency(network: nn.Module, clip: Input, score: Callable[[Any, Logit
     finest = reference(shown)
     tensors = (found,) if isinstance(found, Tensor) else found
     return to_numpy(next(g for g, x in zip(tensors, pathways(shown), strict=True) if x is finest))
-
-
-def _like(clip: Tensor | Sequence[Tensor], parts: list[Tensor]) -> Tensor | Sequence[Tensor]:
-    if isinstance(clip, Tensor):
-        return parts[0]
-    return tuple(parts) if isinstance(clip, tuple) else parts
 
 
 # ---- refusals
@@ -188,10 +192,3 @@ def _without_relu(operations: Collection[str]) -> str:
         f"no ReLU lies between the clip and the score, and guided backpropagation is a rule for ReLUs{has}; choose a "
         f"method that is not guided"
     )
-
-
-def _require_finite(gradients: Sequence[Tensor]) -> None:
-    if not all(bool(torch.isfinite(gradient).all()) for gradient in gradients):
-        raise NonFiniteError(
-            "the guided gradients contain NaN or infinity, expected finite numbers; check the weights and the input"
-        )

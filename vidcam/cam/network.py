@@ -78,7 +78,14 @@ def reference(clip: Input) -> Tensor:
 
 def first_clip(clip: Input) -> Input:
     """The same input with N = 1."""
-    return clip[:1] if isinstance(clip, Tensor) else _like(clip, [tensor[:1] for tensor in clip])
+    return like_input(clip, [tensor[:1] for tensor in pathways(clip)])
+
+
+def like_input(clip: Input, tensors: Sequence[Tensor]) -> Input:
+    """One tensor for each pathway as the clip has them: alone, in a tuple or in a list; a network may look at that."""
+    if isinstance(clip, Tensor):
+        return tensors[0]
+    return tuple(tensors) if isinstance(clip, tuple) else list(tensors)
 
 
 def ordinary(clip: Input) -> Input:
@@ -88,7 +95,7 @@ def ordinary(clip: Input) -> Input:
         return clip
     with torch.inference_mode(mode=False):
         copies = [tensor.clone() if tensor.is_inference() else tensor for tensor in tensors]
-    return copies[0] if isinstance(clip, Tensor) else _like(clip, copies)
+    return like_input(clip, copies)
 
 
 def require_ordinary(model: nn.Module) -> None:
@@ -279,11 +286,6 @@ def _linear_weight(module: nn.Module) -> Tensor | None:
     if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) and module.groups == 1:
         return module.weight.flatten(1) if max(module.kernel_size) == 1 else None
     return None
-
-
-def _like(clip: Sequence[Tensor], tensors: list[Tensor]) -> Sequence[Tensor]:
-    """A tuple for a tuple: a network may look at that."""
-    return tuple(tensors) if isinstance(clip, tuple) else tensors
 
 
 def _described(value: object) -> str:

@@ -7,7 +7,6 @@ input or arguments; 130: interrupted. Pipelines, and with them torch, are import
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -20,6 +19,7 @@ import click
 
 from vidcam import __version__
 from vidcam.cli.console import Bar, print_rows, print_text, say
+from vidcam.cli.documents import ExplainedSet, FailedVideo, RenderedFile, model_row
 from vidcam.cli.options import DEVICE, JSON, explain_arguments, render_arguments, score_arguments
 from vidcam.errors import InputError, VidcamError
 from vidcam.system.filenames import as_text, one_line
@@ -156,16 +156,16 @@ def render(explanation: Path, out: Path, *, as_json: bool, **given: Any) -> None
     with loading():
         from vidcam.pipelines.render.options import RenderOptions
         from vidcam.pipelines.render.renderer import render_film
+        from vidcam.system.json_files import to_json
 
     options = RenderOptions(**{name: value for name, value in given.items() if value not in (None, ())})
     with Bar() as bar:
         result = render_film(explanation, out, options=options, progress=bar.progress)
     for sentence in result.notes:
         say(f"warning: {sentence}")
-    document = {"schema": 1, "path": as_text(str(result.path)), "form": result.form, "frames": result.frames}
-    print_text(
-        json.dumps({**document, "notes": list(result.notes)}, ensure_ascii=False) if as_json else str(result.path)
-    )
+    path = as_text(str(result.path))
+    document = RenderedFile(path=path, form=result.form, frames=result.frames, notes=result.notes)
+    print_text(to_json(document, indent=0) if as_json else str(result.path))
 
 
 @commands.command()
@@ -198,25 +198,9 @@ def models(*, as_json: bool) -> None:
     """List the models."""
     with loading():
         from vidcam.models.registry import model_entries
+        from vidcam.system.json_files import as_plain
 
-    rows = [
-        {
-            "name": entry.spec.name,
-            "task": entry.spec.task,
-            "dataset": entry.spec.dataset,
-            "classes": entry.spec.classes,
-            "input": list(entry.spec.input_size),
-            "fps": None if entry.spec.fps is None else float(entry.spec.fps),
-            "layer": entry.spec.layer,
-            "weights": entry.spec.weights_name,
-            "licence": entry.spec.licence,
-            "recipe": entry.spec.recipe or None,
-            "parameters": entry.spec.parameters or None,
-            "download_megabytes": round(entry.spec.download_bytes / 1e6, 1) or None,
-            "cached": entry.is_cached,
-        }
-        for entry in model_entries()
-    ]
+    rows = [as_plain(model_row(entry)) for entry in model_entries()]
     shown = rows if as_json else [{title: row[name] for name, title in _MODEL_COLUMNS.items()} for row in rows]
     print_rows(shown, as_json=as_json, width=120)
     say("also: torchvision:NAME, any model of torchvision that classifies, and your own as package.module:factory")
@@ -284,8 +268,8 @@ def _print_documents(
     from vidcam.system.json_files import as_plain, to_json
 
     documents = [{"folder": as_text(str(out)), **as_plain(result.document)} for result in results]
-    failed = [{"path": as_text(str(video)), "reason": one_line(str(exc))} for video, exc in failures]
-    print_text(to_json({"schema": 1, "results": documents, "failed": failed}))
+    failed = [FailedVideo(as_text(str(video)), one_line(str(exc))) for video, exc in failures]
+    print_text(to_json(ExplainedSet(results=documents, failed=failed)))
 
 
 def _report(video: Path, result: ExplainedVideo) -> None:

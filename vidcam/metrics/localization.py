@@ -71,11 +71,6 @@ def pointing(heat: Floats, inside: Region) -> NDArray[np.float64]:
     return points
 
 
-def pointing_rate(points: NDArray[np.float64]) -> float:
-    """100 · mean of the points, in percent."""
-    return float(100.0 * points.mean())
-
-
 def energy(heat: Floats, inside: Region) -> NDArray[np.float64]:
     """Sum of each map inside over its sum everywhere; of a flat map the share of the clip that the region takes up.
 

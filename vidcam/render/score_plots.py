@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
 from vidcam.render.colormap import PLOT_COLOURS
@@ -63,7 +64,7 @@ def plot_relative(path: Path, ratios: Mapping[str, Array], *, title: str) -> Non
     boxes = [np.clip(values, 1e-6, 1e6) for values in ratios.values()]
     axes.boxplot(boxes, orientation="horizontal", tick_labels=list(ratios), **_BOX)
     axes.axvline(1.0, color="#33363b", linewidth=0.8, linestyle=":")
-    axes.set_xscale("log")
+    _log_axis(axes)
     axes.invert_yaxis()
     axes.set_xlabel("O of the first / O of the second (whiskers: 5–95 %)")
     _finish(figure, axes, path, legend=False)
@@ -150,6 +151,23 @@ def plot_sanity(
     axes.axhline(0.0, color="#33363b", linewidth=0.8, linestyle=":")
     _finish(figure, axes, path)
 
+
+def _log_axis(axes: Axes) -> None:
+    """A logarithmic x axis with plain numbers: 0.5, 0.8, 1, 1.25, 2 where it spans less than two decades."""
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    if high / low >= _MANY:
+        return
+    even = MaxNLocator(nbins=6, steps=[1, 2, 5, 10])
+    axes.xaxis.set_major_locator(even if high / low < _FEW else LogLocator(subs=_STEPS))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+_FEW, _MANY = 1.5, 100.0
+"""Ends of an axis over each other: below the first, steps are even; from the second on, powers of ten are enough."""
+
+_STEPS = (1.0, 1.25, 2.0, 5.0, 8.0)
 
 _BOX: dict[str, Any] = {
     "whis": (5, 95),

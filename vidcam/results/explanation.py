@@ -7,7 +7,7 @@ the axes t and T are absent throughout.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -271,9 +271,3 @@ def mapped(explanation: Explanation, function: Callable[[NDArray[Any]], NDArray[
         guarded={name: function(share) for name, share in explanation.guarded.items()},
         guided={name: function(values) for name, values in explanation.guided.items()},
     )
-
-
-def select(explanation: Explanation, clips: Sequence[int]) -> Explanation:
-    """The same explanation for some of its clips, in the given order."""
-    index = np.asarray(clips, dtype=np.intp)
-    return mapped(explanation, lambda array: array[index])

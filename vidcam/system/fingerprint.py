@@ -1,4 +1,4 @@
-"""Fingerprints of files: SHA-256 of all bytes, or of blocks spread over them, cheap for any length.
+"""Fingerprints of bytes and of files: SHA-256 of all bytes, or of blocks spread over them, cheap for any length.
 
 A sampled fingerprint reads the length of a file and evenly spread blocks, the first and the last bytes among them; a
 file that is no longer than these blocks is read whole. A change that keeps the length and lies between the blocks is
@@ -27,6 +27,14 @@ def sha256(files: Path | Iterable[Path]) -> str:
     for path in [files] if isinstance(files, Path) else files:
         with path.open("rb") as file:
             hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
+
+
+def digest_of(parts: Iterable[bytes]) -> str:
+    """SHA-256 of bytes in memory, one part after the other; hexadecimal."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
     return digest.hexdigest()
 
 

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from tests.helpers.clipsets import write_set
 from tests.helpers.nets import TINY_SPEC, bright_image_model, brightness_model, hidden_model
-from tests.helpers.score_results import SETTINGS
 from tests.pipelines.conftest import FilmMaker
 from vidcam.errors import InputError, OutputError
 from vidcam.models.model import Model
@@ -24,16 +23,10 @@ from vidcam.pipelines.score import store
 from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.run import ScoredClips, score_clips
 from vidcam.pipelines.score.summary import Mean
-from vidcam.spec import MeanCube
 from vidcam.system.json_files import as_plain
 
 QUICK = ScoreOptions(methods=("gradcam", "gradcam++"))
 ALL = ScoreOptions(methods=("gradcam", "gradcam++"), measures="all", sanity=2)
-
-
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_set(tmp_path_factory.mktemp("set"), 9, broken={2, 5})
 
 
 @pytest.fixture(scope="module")
@@ -204,15 +197,9 @@ def test_other_settings_and_other_clips_are_refused(
         score_clips(write_set(tmp_path, 7), scored[1], model=hidden_model(), options=ALL)
 
 
-def test_overwriting_begins_anew(manifest: Path, tmp_path: Path) -> None:
-    score_clips(manifest, tmp_path, model=hidden_model(), options=QUICK)
-    result = score_clips(manifest, tmp_path, model=hidden_model(), options=replace(QUICK, fill="blur", overwrite=True))
-    assert result.summary.fill == "blur"
-    assert result.forwards[1] == 7
-
-
-def test_a_set_of_which_nothing_can_be_scored(tmp_path: Path) -> None:
-    result = score_clips(["no.mp4", "none.mp4"], tmp_path, model=hidden_model(), options=QUICK)
+def test_a_set_of_which_nothing_can_be_scored(manifest: Path, tmp_path: Path) -> None:
+    clips = [{"path": manifest.parent / "film0.mkv", "start": start} for start in (1e4, 2e4)]
+    result = score_clips(clips, tmp_path, model=hidden_model(), options=QUICK)
     assert (result.summary.n, result.failed) == (0, 2)
     assert result.summary.methods["gradcam"].average_drop == Mean(None, None, None)
     assert [row["status"] for row in table(tmp_path)] == ["failed", "failed"]
@@ -348,63 +335,3 @@ def test_windows_of_one_film_are_rendered_beside_each_other(film: FilmMaker, tmp
     sheets = [line.rpartition("(")[2].removesuffix(")") for line in result.summary.worst]
     assert len(set(sheets)) == 2
     assert all((tmp_path / sheet).is_file() for sheet in sheets)
-
-
-def test_other_labels_and_another_mean_cube_are_refused(manifest: Path, tmp_path: Path) -> None:
-    model = hidden_model()
-    score_clips(manifest, tmp_path, model=model, options=QUICK)
-    cube = MeanCube(np.zeros((3, 4, 16, 16), np.float32))
-    others = {
-        "labels": replace(model, labels=("red", "blue", "green")),
-        "mean_cube": replace(model, spec=replace(model.spec, scaling=replace(model.spec.scaling, mean=cube))),
-    }
-    for name, other in others.items():
-        with pytest.raises(OutputError, match=rf"\({name} was .*, is [^;]*\), expected the same to go on"):
-            score_clips(manifest, tmp_path, model=other, options=QUICK)
-
-
-def never(*_: object, **__: object) -> Model:
-    raise AssertionError("a model was loaded")
-
-
-@pytest.mark.parametrize("name", ["tiny_r3d", "tests.helpers.nets:hidden_model"])
-def test_what_can_be_refused_without_a_model_is(
-    name: str, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    score_clips(manifest, tmp_path / "out", model=hidden_model(), options=QUICK)
-    (tmp_path / "file").touch()
-    monkeypatch.setattr("vidcam.pipelines.score.run.load_model", never)
-    refused: list[tuple[Any, Path, dict[str, Any], str]] = [
-        ([], tmp_path / "new", {}, "no clip was given"),
-        (tmp_path / "no.csv", tmp_path / "new", {}, "cannot be read"),
-        (manifest, tmp_path / "file" / "out", {}, "cannot be written"),
-        (manifest, tmp_path / "out", {"fill": "blur"}, "fill was black, is blur"),
-        (manifest, tmp_path / "out", {"seed": 3, "lam": 0.5}, "lam was 1.0, is 0.5; seed was 0, is 3"),
-        ([manifest.parent / "film0.mkv"], tmp_path / "out", {}, "clips was 9"),
-    ]
-    for clips, out, changes, sentence in refused:
-        with pytest.raises(InputError, match=sentence):
-            score_clips(clips, out, model=name, options=replace(QUICK, **changes))
-    with pytest.raises(AssertionError, match="a model was loaded"):  # nothing else is wrong with this one
-        score_clips(manifest, tmp_path / "new", model=name, options=QUICK)
-    assert not (tmp_path / "new").exists()
-
-
-def test_scores_of_another_built_in_model_are_refused_without_loading_it(
-    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    score_clips(manifest, tmp_path, model=hidden_model(), options=QUICK)
-    monkeypatch.setattr("vidcam.pipelines.score.run.load_model", never)
-    with pytest.raises(OutputError, match="model was tiny, is i3d"):
-        score_clips(manifest, tmp_path, model="i3d", options=QUICK)
-
-
-def test_a_folder_that_another_run_writes_to_is_refused_without_a_model(
-    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vidcam.pipelines.score.run.load_model", never)
-    with (
-        store.open_store(tmp_path, SETTINGS, {}, overwrite=False),
-        pytest.raises(OutputError, match="is being written to by another vidcam score"),
-    ):
-        score_clips(manifest, tmp_path, model="i3d", options=replace(QUICK, overwrite=True))

@@ -1,6 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.nets import brightness_model
 from tests.helpers.score_results import scores
+from tests.pipelines.conftest import FilmMaker
+from vidcam.pipelines import forward
+from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.run import score_clips
 from vidcam.pipelines.score.worst import worst_clips
 
 
@@ -8,3 +17,26 @@ def test_the_worst_clips_by_hand() -> None:
     (worst,) = worst_clips(scores(), 1)
     assert (worst.clip, worst.name, worst.start_seconds, worst.label) == (2, "c.mp4", 1.5, "archery")
     assert worst_clips(scores(), 0) == []
+
+
+@pytest.mark.slow
+def test_the_model_is_prepared_once_for_scores_and_overlays(
+    film: FilmMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, look = [], forward.look_at_grey
+
+    def counted(*given: object) -> object:
+        looks.append(given)
+        return look(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(forward, "look_at_grey", counted)
+    for name, count in (("without", 0), ("with", 2)):
+        options = ScoreOptions(methods=("gradcam",), render_worst=count)
+        result = score_clips(
+            [film("one"), film("two", count=60)], tmp_path / name, model=brightness_model(), options=options
+        )
+        assert len(result.summary.worst) == count
+        looks.append("end")
+    first = looks.index("end")
+    assert first > 0
+    assert len(looks) == 2 * (first + 1)

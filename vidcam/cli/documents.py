@@ -1,0 +1,85 @@
+"""What `--json` prints, where no pipeline has a document of its own; a key is a field's name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vidcam.models.entry import ModelEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRow:
+    """One model of `vidcam models`.
+
+    Attributes:
+        input: (T, H, W).
+        layer: the default; None where it is chosen later.
+        recipe: how the weights were trained; None where nothing is known.
+        parameters: their number; None where it is not known.
+        download_megabytes: None where nothing is fetched.
+        cached: whether the weights are here already.
+    """
+
+    name: str
+    task: str
+    dataset: str
+    classes: int
+    input: tuple[int, int, int]
+    fps: float | None
+    layer: str | None
+    weights: str
+    licence: str
+    recipe: str | None
+    parameters: int | None
+    download_megabytes: float | None
+    cached: bool
+
+
+def model_row(entry: ModelEntry) -> ModelRow:
+    """The row of an entry of the registry."""
+    spec = entry.spec
+    return ModelRow(
+        name=spec.name,
+        task=spec.task,
+        dataset=spec.dataset,
+        classes=spec.classes,
+        input=spec.input_size,
+        fps=None if spec.fps is None else float(spec.fps),
+        layer=spec.layer,
+        weights=spec.weights_name,
+        licence=spec.licence,
+        recipe=spec.recipe or None,
+        parameters=spec.parameters or None,
+        download_megabytes=round(spec.download_bytes / 1e6, 1) or None,
+        cached=entry.is_cached,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedFile:
+    """What `vidcam render` wrote; `notes` say what could not be had as asked."""
+
+    schema: int = 1
+    path: str
+    form: str
+    frames: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedVideo:
+    """A video of `vidcam explain` that failed, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedSet:
+    """All videos of one `vidcam explain`; each result is its document with the `folder` before it."""
+
+    schema: int = 1
+    results: list[dict[str, Any]]
+    failed: list[FailedVideo]
