@@ -23,7 +23,8 @@ def test_the_worst_clips_by_hand() -> None:
 def test_the_model_is_prepared_once_for_scores_and_overlays(
     film: FilmMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks, look = [], forward.look_at_grey
+    looks: list[object] = []
+    look = forward.look_at_grey
 
     def counted(*given: object) -> object:
         looks.append(given)
