@@ -104,6 +104,7 @@ def test_both_may_be_moved_together(film: FilmMaker, tmp_path: Path) -> None:
     explain_video(source, tmp_path / "one" / "out", model=brightness_model(), options=options)
     (tmp_path / "one").rename(tmp_path / "two")
     render_film(tmp_path / "two" / "out" / "film.npz", tmp_path / "p.png")
+    assert (tmp_path / "p.png").is_file()
 
 
 def test_what_came_from_an_address_is_drawn_from_its_source(film: FilmMaker, tmp_path: Path) -> None:
