@@ -1,0 +1,52 @@
+"""The canvas: where a stroke lands, in which order, and what it costs to import."""
+
+import subprocess
+import sys
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from vidcam.render.canvas import Canvas, TextStyle
+
+
+def test_a_box_covers_its_pixels_and_no_other() -> None:
+    canvas = Canvas(20)
+    canvas.box(3, 2, 11, 7, "#0072b2")
+    expected = np.full((10, 20, 3), 255, dtype=np.uint8)
+    expected[2:7, 3:11] = (0x00, 0x72, 0xB2)
+    np.testing.assert_array_equal(canvas.to_pixels(10), expected)
+
+
+def test_opacity_is_that_of_the_stroke_and_later_strokes_lie_above() -> None:
+    canvas = Canvas(8)
+    canvas.area([0, 8, 8, 0], [0, 0, 8, 8], "black", opacity=0.5)
+    assert np.abs(canvas.to_pixels(8).astype(int) - 127.5).max() <= 1
+    canvas.line([-1, 9], [4, 4], "black", width_px=8)
+    canvas.box(0, 0, 8, 8, "red")
+    np.testing.assert_array_equal(np.unique(canvas.to_pixels(8).reshape(-1, 3), axis=0), [[255, 0, 0]])
+
+
+@pytest.mark.parametrize("align", ["left", "center", "right"])
+def test_text_is_aligned_to_its_point(align: Literal["left", "center", "right"]) -> None:
+    style, canvas = TextStyle(12), Canvas(200)
+    canvas.text(100, 4, "evidence", style, align=align)
+    columns = np.flatnonzero((canvas.to_pixels(30) < 128).any(axis=(0, 2)))
+    start = 100 - {"left": 0.0, "center": 0.5, "right": 1.0}[align] * canvas.width_of("evidence", style)
+    assert abs(columns[0] - start) <= 2
+    assert abs(columns[-1] - start - canvas.width_of("evidence", style)) <= 2
+
+
+def test_a_dollar_sign_is_drawn_as_itself() -> None:
+    pictures = []
+    for text in ("a $x$ b", "a x b"):
+        canvas = Canvas(100)
+        canvas.text(2, 2, text, TextStyle(12))
+        pictures.append((canvas.to_pixels(24) < 128).sum())
+    assert pictures[0] > pictures[1]
+
+
+def test_drawing_a_video_imports_no_figure() -> None:
+    code = "import sys, vidcam.pipelines.render.renderer; print({'matplotlib.figure'} & {*sys.modules})"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found.strip() == "set()"
