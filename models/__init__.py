@@ -3,7 +3,7 @@
     Model          network + specification + labels + provenance of the weights: what the rest of vidcam works with
     load_model     a built-in model by name, one of torchvision's, or a user's own as 'package.module:factory'
     image_network  lets an image network take clips of one frame
-    model_names    what is built in; lists without importing torch
+    list_models    what is built in; lists without importing torch
     sample_clip    a real clip for the demo
 
 Every name is resolved when first used, so that importing this package costs nothing.
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from vidcam.models.registry import (
         build_module,
         is_cached,
+        list_models,
         load_model,
         model_entries,
-        model_names,
     )
     from vidcam.models.sample import sample_clip
     from vidcam.models.specs import I3D_SPEC
@@ -39,9 +39,9 @@ __all__ = [
     "image_network",
     "is_cached",
     "kinetics400",
+    "list_models",
     "load_model",
     "model_entries",
-    "model_names",
     "resolve_device",
     "sample_clip",
 ]

@@ -1,6 +1,6 @@
 """How a name becomes a model.
 
-Two kinds of names have a colon: 'torchvision:NAME' is any model of torchvision that classifies films or images;
+Two kinds of names have a colon: 'torchvision:NAME' is any model of torchvision that classifies videos or images;
 anything else is 'package.module:factory', a function without arguments that returns a `Model`.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _TORCHVISION = "torchvision:"
 
 
-def model_names() -> tuple[str, ...]:
+def list_models() -> tuple[str, ...]:
     """Names of the built-in models, the default first."""
     return tuple(BUILT_IN)
 

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from vidcam.results.explanation import AlphaAudit, Explanation, sink_share
-from vidcam.results.video import Film
+from vidcam.results.explanation import AlphaAudit, Explanation, artifact_share
+from vidcam.results.video import VideoExplanation
 
-MOST_CELLS = 3
+ARTIFACT_SHARE = 0.5
+"""A method is called unreliable from this share of windows that peak in the artifact."""
 
-SINK_SHARE = 0.5
-"""From this share of a video's windows on, maps that peak in the sink are reported."""
+NEARLY_IDENTICAL = 0.99
+"""Correlation of gradcam++ with gradcam+ from which the two are called nearly identical."""
 
-NEUTRAL = "neutral-gradcam"
+BASELINE = "neutral-gradcam"
 
 
-def video_audit(film: Film) -> list[str]:
+def video_audit(video_explanation: VideoExplanation) -> list[str]:
     """What a user should know before trusting the maps of a video: the notes, then each target's sentences."""
-    sentences = list(film.explanations[0].notes)
-    for label, explanation in zip(film.labels, film.explanations, strict=True):
+    sentences = list(video_explanation.explanations[0].notes)
+    for label, explanation in zip(video_explanation.labels, video_explanation.explanations, strict=True):
         sentences += audit_sentences(label, explanation)
     return sentences
 
@@ -32,117 +33,83 @@ def audit_sentences(label: str, explanation: Explanation) -> list[str]:
         label: of the target.
         explanation: of all windows of the video.
     """
-    sentences = [_sink_sentence(explanation), *_alpha_sentences(explanation), _empty_sentence(label, explanation)]
+    sentences = [_artifact_sentence(explanation), *_alpha_sentences(explanation), _empty_sentence(label, explanation)]
     return [sentence for sentence in sentences if sentence]
 
 
 def weights_sentence(weights: str) -> str:
-    """What there is to say of where a model's weights come from: that they are random; '' of all others.
+    """A warning that the weights are random; '' for other weights.
 
     Args:
         weights: provenance, `Model.weights`.
     """
     if not weights.startswith("random"):
         return ""
-    return "The weights are random: neither the network's answers nor the maps mean anything."
+    return "The weights are random: predictions and maps mean nothing."
 
 
-def sink_shares(explanation: Explanation) -> dict[str, float]:
-    """Method → share of the windows whose map peaks in the sink; nothing without a sink."""
-    if explanation.sink is None:
+def artifact_shares(explanation: Explanation) -> dict[str, float]:
+    """Method → share of the windows whose map peaks in the artifact; nothing without an artifact."""
+    if explanation.artifact is None:
         return {}
-    return {name: sink_share(volume, explanation.sink) for name, volume in explanation.volumes.items()}
+    return {name: artifact_share(volume, explanation.artifact) for name, volume in explanation.volumes.items()}
 
 
-def _sink_sentence(explanation: Explanation) -> str:
-    shares, sink = sink_shares(explanation), explanation.sink
-    caught = {name: share for name, share in shares.items() if share >= SINK_SHARE}
-    if sink is None or not caught:
+def _artifact_sentence(explanation: Explanation) -> str:
+    shares = artifact_shares(explanation)
+    caught = {name: share for name, share in shares.items() if share >= ARTIFACT_SHARE}
+    if not caught:
         return ""
-    cells = " or ".join(f"({', '.join(map(str, cell))})" for cell in sink.cells[:MOST_CELLS])
-    more = f" or {len(sink.cells) - MOST_CELLS} more" if len(sink.cells) > MOST_CELLS else ""
+    be, they = ("is", "it peaks") if len(caught) == 1 else ("are", "they peak")
+    advice = "" if BASELINE in caught else f" Use {BASELINE}."
     return (
-        f"Sink: the maximum {_in_windows('of', caught, explanation)}{_spared(shares, caught, explanation)} lies in "
-        f"cell {cells}{more} (t, h, w) of {explanation.layer!r}, loud on a flat grey clip too (channel sum "
-        f"{sink.value:.4g} against a median of {sink.median:.4g}); such a peak says more about the network's weights "
-        f"than about this film.{_instead(shares, caught)}"
+        f"{_enumeration(list(caught))} {be} unreliable here: {they} where the network responds to a blank clip too "
+        f"({_in_windows(caught, explanation)}).{advice}"
     )
-
-
-def _instead(shares: Mapping[str, float], caught: Collection[str]) -> str:
-    """What to look at: the method that holds the film against a grey clip, unless the sink caught it too."""
-    if NEUTRAL in caught:
-        return ""
-    return f" {'Go by' if NEUTRAL in shares else 'Ask for'} {NEUTRAL}, which leaves out what the network shows on grey."
-
-
-def _spared(shares: Mapping[str, float], caught: Collection[str], explanation: Explanation) -> str:
-    """In brackets, the methods that the sink caught less often or never."""
-    others = _together({name: share for name, share in shares.items() if name not in caught}, explanation)
-    said = [f"{names}: {count} of {len(explanation)}" if count else f"not {names}" for names, count in others]
-    return f" ({'; '.join(said)})" if said else ""
 
 
 def _alpha_sentences(explanation: Explanation) -> list[str]:
     """Of each layer, where several are fused."""
     audits = {name: audit for name, audit in explanation.alpha.items() if name.partition(" at ")[0] == "gradcam++"}
-    sentences = [sentence for name, audit in audits.items() for sentence in _of_layer(name, audit, explanation)]
+    sentences = [sentence for name, audit in audits.items() for sentence in _layer_sentences(name, audit)]
     if audits and explanation.alpha_exact is False:
-        sentences.append("The head above the layer is curved, so eq. 19 of Grad-CAM++ is an approximation here.")
+        sentences.append("The head is not piecewise linear: alpha of gradcam++ (eq. 19) is an approximation.")
     return sentences
 
 
-def _of_layer(name: str, audit: AlphaAudit, explanation: Explanation) -> Iterator[str]:
+def _layer_sentences(name: str, audit: AlphaAudit) -> Iterator[str]:
     """Of one audit; `name` is 'gradcam++', or 'gradcam++ at Mixed_5c' where it is one of several layers."""
     layer = name.partition(" at ")[2]
-    if not np.isnan(audit.positive).all():
-        yield _agreement_sentence(audit, f" at {layer!r}" if layer else "")
+    where = f"at {layer!r}" if layer else "here"
+    if not np.isnan(audit.agreement).all():
+        agreement = float(np.nanmedian(audit.agreement))
+        likeness = "are nearly identical" if agreement >= NEARLY_IDENTICAL else "are correlated"
+        yield f"gradcam++ and gradcam+ {likeness} {where} (r = {agreement:.3f})."
     if bool(audit.uniform.all()):
         yield (
-            f"The gradient is one number for each channel of {(layer or explanation.layer)!r} (a pooled linear head), "
-            f"so gradcam++ differs from gradcam+ only by channel, not by place."
+            f"The head{f' behind {layer!r}' if layer else ''} is global pooling and one linear layer: "
+            "the gradient is the same at every position."
         )
-
-
-def _agreement_sentence(audit: AlphaAudit, where: str) -> str:
-    low, middle, high = (
-        np.nanmin(audit.positive[:, 0]),
-        np.nanmedian(audit.positive[:, 2]),
-        np.nanmax(audit.positive[:, 4]),
-    )
-    agreement = (
-        ""
-        if np.isnan(audit.agreement).all()
-        else f"; gradcam++ and gradcam+ agree to r = {np.nanmedian(audit.agreement):.4f}"
-    )
-    guarded = audit.guarded.max()
-    guard = f"; {guarded:.2%} of the positions hit the guard" if guarded > 0 else ""
-    return f"Alpha of gradcam++{where} has its median at {middle:.3f} (from {low:.3f} to {high:.3f}){agreement}{guard}."
+    if audit.clamped.max() > 0:
+        yield f"The denominator of alpha was clamped at {audit.clamped.max():.2%} of the positions {where}."
 
 
 def _empty_sentence(label: str, explanation: Explanation) -> str:
     shares = {name: float(empty.mean()) for name, empty in explanation.empty.items() if empty.any()}
     if not shares:
         return ""
-    parts = _in_windows("for", shares, explanation)
-    nothing = "Nothing speaks" if min(shares.values()) == 1 else "There are moments when nothing speaks"
-    return f"{nothing} for {label!r}: the map is empty {parts}."
+    return f"Some maps are empty: no evidence for {label!r} ({_in_windows(shares, explanation)})."
 
 
-def _in_windows(word: str, shares: Mapping[str, float], explanation: Explanation) -> str:
-    """'of gradcam in 8 of 11 windows, of gradcam+ and gradcam++ in 11 of 11': counts never round to none or all."""
+def _in_windows(shares: Mapping[str, float], explanation: Explanation) -> str:
+    """'gradcam: 8 of 11 windows; gradcam+ and gradcam++: 11 of 11': counts never round to none or all."""
     total = len(explanation)
-    (names, count), *rest = _together(shares, explanation)
-    first = f"{word} {names} in {count} of {total} window{'s' * (total > 1)}"
-    return ", ".join([first, *(f"{word} {names} in {count} of {total}" for names, count in rest)])
-
-
-def _together(shares: Mapping[str, float], explanation: Explanation) -> list[tuple[str, int]]:
-    """Methods of one number of windows together, in the order of the first of them: 'gradcam+ and gradcam++', 11."""
-    groups: dict[int, list[str]] = {}
+    counts: dict[int, list[str]] = {}
     for name, share in shares.items():
-        groups.setdefault(round(share * len(explanation)), []).append(name)
-    return [(_enumeration(names), count) for count, names in groups.items()]
+        counts.setdefault(round(share * total), []).append(name)
+    (first, names), *rest = counts.items()
+    parts = [f"{_enumeration(names)}: {first} of {total} window{'s' * (total > 1)}"]
+    return "; ".join([*parts, *(f"{_enumeration(names)}: {count} of {total}" for count, names in rest)])
 
 
 def _enumeration(names: Sequence[str]) -> str:

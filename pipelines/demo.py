@@ -12,7 +12,7 @@ from vidcam.models.sample import sample_clip
 from vidcam.motion.clip import make_clip
 from vidcam.motion.paths import LABELS
 from vidcam.pipelines.explain.outputs import require_folder
-from vidcam.pipelines.study.motion_set import write_film
+from vidcam.pipelines.study.motion_set import write_video
 from vidcam.system.atomic import writing_into
 from vidcam.system.progress import Progress, silent
 
@@ -21,15 +21,15 @@ OFFLINE_MODEL = "tiny_r3d"
 MADE_CLIP = "made-clip.mp4"
 _LABEL = LABELS.index("circle clockwise")
 _SEED = 13
-_PIXEL_PX = 4  # the film is 256 × 256, for people
+_PIXEL_PX = 4  # the video is 256 × 256, for people
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DemoInput:
-    """A model, a film for it, and what there is to say of the choice; an empty sentence if nothing."""
+    """A model, a video for it, and what there is to say of the choice; an empty sentence if nothing."""
 
     model: Model
-    film: Path
+    explanation: Path
     note: str = ""
 
 
@@ -50,8 +50,8 @@ def demo_input(out: Path, *, offline: bool, device: str = "auto", progress: Prog
     if offline:
         return _made(out, device)
     try:
-        film = sample_clip(progress)
-        return DemoInput(load_model("i3d", device=device, progress=progress), film)
+        explanation = sample_clip(progress)
+        return DemoInput(load_model("i3d", device=device, progress=progress), explanation)
     except (WeightsError, OutputError) as exc:
         return _made(out, device, f"{OFFLINE_MODEL} explains a made clip, as the real one or I3D cannot be had: {exc}")
 
@@ -62,4 +62,4 @@ def _made(out: Path, device: str, note: str = "") -> DemoInput:
         out.mkdir(parents=True, exist_ok=True)
     model = load_model(OFFLINE_MODEL, device=device)
     clips = [make_clip(_SEED, _LABEL, actors=actors).frames for actors in (1, 2, 3)]
-    return DemoInput(model, write_film(out / MADE_CLIP, clips, scale=_PIXEL_PX), note)
+    return DemoInput(model, write_video(out / MADE_CLIP, clips, scale=_PIXEL_PX), note)

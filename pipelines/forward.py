@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from vidcam.cam.attribution import open_attribution
-from vidcam.cam.baseline import Neutral, neutral_of
+from vidcam.cam.baseline import Baseline, baseline_of
 from vidcam.cam.layers import chosen_layers, dotted_name
 from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.cam.preserve import Undo
@@ -25,7 +25,7 @@ from vidcam.models.optimise import optimised
 from vidcam.preprocess import grey_input, scale_pixels
 from vidcam.spec import Layout, ModelSpec, TokenGrid
 
-NEUTRAL_DEFAULT = ("neutral-gradcam", "gradcam++")
+BASELINE_DEFAULT = ("neutral-gradcam", "gradcam++")
 
 DEFAULT_BATCH = {"cpu": 4, "cuda": 16}
 """Clips that the model is shown at once, by device; 'auto' is this number, so that results do not depend on luck."""
@@ -88,13 +88,13 @@ class Prepared:
     Attributes:
         model: for everything that looks at the layers; weights are drawn anew in the given one, not in this.
         forward: which paths it takes.
-        neutral: what it does on a flat grey clip.
+        baseline: what it does on a flat grey clip.
         given: the model itself, for guided backpropagation: a ReLU's gate at 0 may turn with the last bit.
     """
 
     model: Model
     forward: Forward
-    neutral: Neutral
+    baseline: Baseline
     given: Model
 
 
@@ -110,12 +110,14 @@ def prepare(model: Model, layers: Sequence[str], *, precision: Precision = "floa
         InputError: the layer carries no map, the model is none for its spec, or the precision is none for it.
         RunError: the model fails.
     """
-    faster, forward, neutral = optimised(model, lambda tried: look_at_grey(tried, layers), precision=precision)
-    return Prepared(faster, forward, neutral, model)
+    faster, forward, baseline = optimised(
+        model, lambda tried: compute_grey_baseline(tried, layers), precision=precision
+    )
+    return Prepared(faster, forward, baseline, model)
 
 
-def look_at_grey(model: Model, layers: Sequence[str]) -> Neutral:
-    """Show the model a flat grey clip, and with that try it out; one forward pass, good for all of its films.
+def compute_grey_baseline(model: Model, layers: Sequence[str]) -> Baseline:
+    """Show the model a flat grey clip, and with that try it out; one forward pass, good for all of its videos.
 
     Raises:
         InputError: the layer carries no map, or the model does not return as many scores as it has labels.
@@ -129,13 +131,13 @@ def look_at_grey(model: Model, layers: Sequence[str]) -> Neutral:
                 f"model {model.spec.name!r} returns {classes} scores, expected {model.spec.classes} as its spec says; "
                 f"correct the spec's classes and labels"
             )
-        return neutral_of(run)
+        return baseline_of(run)
 
 
 def default_methods(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
     """What is explained where nothing was asked for: behind a pooled linear head neutral-gradcam, else gradcam.
 
-    docs/neutral.md has the evidence. Whether the head is one mean and one linear layer, and A >= 0, is seen on a clip
+    docs/baseline.md has the evidence. Whether the head is one mean and one linear layer, and A >= 0, is seen on a clip
     of noise, the same each time; a model that cannot be told of has no such head.
     """
     generator = torch.Generator().manual_seed(0)
@@ -148,7 +150,7 @@ def default_methods(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
             run.explain(0)  # refused but behind one mean and one linear layer
     except VidcamError:
         return DEFAULT_METHODS
-    return NEUTRAL_DEFAULT if is_rectified else DEFAULT_METHODS
+    return BASELINE_DEFAULT if is_rectified else DEFAULT_METHODS
 
 
 def map_request(model: Model, layers: Sequence[str], *, methods: Sequence[str] = DEFAULT_METHODS) -> MapRequest:

@@ -1,7 +1,7 @@
-"""From a film to batches of model input: decoded once, in order, each frame shrunk as soon as it is decoded.
+"""From a video to batches of model input: decoded once, in order, each frame shrunk as soon as it is decoded.
 
 Overlapping windows share frames. Kept are only the model-sized frames that a later window still needs, so that memory
-does not grow with the film, nor much with its resolution.
+does not grow with the video, nor much with its resolution.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vidcam.video.reader import VideoReader
 def window_tensors(
     reader: VideoReader, windows: Sequence[Window], spec: ModelSpec, geometry: Geometry
 ) -> Generator[Tensor, None, None]:
-    """The model's input for each window, (3, T, H, W) float32, by start; the film is decoded once."""
+    """The model's input for each window, (3, T, H, W) float32, by start; the video is decoded once."""
     seconds = np.unique(np.concatenate([window.times for window in windows]))
     wanted, stream = iter(seconds.tolist()), reader.frames_at(seconds)
     kept: dict[float, Tensor] = {}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import vidcam
 from vidcam.cam.guided import guided_saliency
-from vidcam.cam.methods import METHODS, NEUTRAL_METHODS, PAIR_METHODS
+from vidcam.cam.methods import BASELINE_METHODS, METHODS, PAIR_METHODS
 from vidcam.errors import InputError
 from vidcam.media import Frames
 from vidcam.models.model import Model, Precision
@@ -26,7 +26,7 @@ from vidcam.results.explanation import Explanation
 from vidcam.sampling import plan_windows
 from vidcam.video.reader import open_video
 
-__all__ = ["METHODS", "NEUTRAL_METHODS", "PAIR_METHODS", "Precision", "grey_input", "guided_saliency"]
+__all__ = ["BASELINE_METHODS", "METHODS", "PAIR_METHODS", "Precision", "grey_input", "guided_saliency"]
 
 BATCH = DEFAULT_BATCH["cpu"]
 """Windows of one forward pass on a CPU."""
@@ -67,8 +67,8 @@ def faster(model: Model, layer: str, precision: Precision = "float32") -> nn.Mod
 def explainer(model: Model, layer: str, methods: Sequence[str]) -> Callable[..., Explanation]:
     """Maps of clips, (clip, target=None) → explanation; what the model does on a flat grey clip is seen once."""
     reshape = reshape_of(model.spec)
-    grey = vidcam.look_at_neutral(model.module, grey_input(model.spec), layer=layer, reshape=reshape)
-    return partial(vidcam.explain, model.module, layer=layer, methods=methods, reshape=reshape, neutral=grey)
+    grey = vidcam.compute_baseline(model.module, grey_input(model.spec), layer=layer, reshape=reshape)
+    return partial(vidcam.explain, model.module, layer=layer, methods=methods, reshape=reshape, baseline=grey)
 
 
 def cheap_methods(network: nn.Module, layer: str, clip: Tensor) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ def test_view_of_340_by_256_is_in_source_pixels() -> None:
     assert geometry.view_slices() == (slice(16, 240), slice(58, 282))
 
 
-def test_view_of_a_wide_film_by_hand() -> None:
+def test_view_of_a_wide_video_by_hand() -> None:
     assert HD.resized_size == (256, 455)  # 256 · 16/9 = 455.1
     assert (HD.top_px, HD.left_px) == (16, 116)
     assert HD.view_box == pytest.approx((16 * 1080 / 256, 116 * 1920 / 455, 240 * 1080 / 256, 340 * 1920 / 455))

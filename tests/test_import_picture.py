@@ -1,6 +1,6 @@
 """Who may import whom, read from the imports themselves; an arrow that is not in the picture fails.
 
-    errors ◄ media, fill, maps, geometry, spec, sampling, preprocess, motion      leaves: values and pure functions
+    errors ◄ arguments, media, fill, maps, geometry, spec, sampling, preprocess, motion    leaves: values, pure functions
     errors ◄ system                                                               every effect on the machine
     leaves, system ◄ results ◄ {cam, video, render, metrics}                      none of these four imports another
     leaves, system ◄ models                                                       torch, but not cam, video, metrics
@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LEAVES = {
     "errors": set[str](),
+    "arguments": set[str](),
     "media": set[str](),
     "fill": set[str](),
     "maps": set[str](),
@@ -141,7 +142,7 @@ PLANTED = [
     ("vidcam.render.sheet", "import torch.nn", "vidcam.render.sheet imports torch.nn"),
     (
         "vidcam.render.sheet",
-        "from vidcam.results.video import Film; import vidcam.cam",
+        "from vidcam.results.video import Video; import vidcam.cam",
         "vidcam.render.sheet imports vidcam.cam",
     ),
     ("vidcam.video.reader", "from torch import Tensor", "vidcam.video.reader imports torch"),

@@ -43,7 +43,7 @@ def test_pts_must_start_at_zero_and_increase(pts: list[float]) -> None:
 
 
 @pytest.mark.parametrize("duration", [0.08, 0.05, float("nan")])
-def test_film_must_end_after_its_last_frame(duration: float) -> None:
+def test_video_must_end_after_its_last_frame(duration: float) -> None:
     with pytest.raises(ShapeError, match=r"duration_seconds = .* must lie after the last frame at 0.08"):
         info([0.0, 0.08], duration)
 

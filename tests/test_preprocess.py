@@ -292,7 +292,7 @@ def test_unknown_fill() -> None:
 
 
 def test_reordered_frames_stand_in_pixels_where_a_cube_subtracts() -> None:
-    """The pixels change places, what is subtracted does not: as if the film itself had been cut up."""
+    """The pixels change places, what is subtracted does not: as if the video itself had been cut up."""
     generator = np.random.default_rng(0)
     cube = MeanCube(generator.uniform(0, 255, (3, 4, 6, 5)).astype(np.float32))
     pixels = torch.from_numpy(generator.uniform(0, 255, (2, 3, 4, 6, 5)).astype(np.float32))

@@ -42,7 +42,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     "program",
     [
         "import vidcam, vidcam.cli.app",
-        "import vidcam; vidcam.InputError, vidcam.load, dir(vidcam)",
+        "import vidcam; vidcam.VidcamError, vidcam.load, dir(vidcam)",
         "from vidcam.cli.app import main; assert main(['--help']) == 0",
         "from vidcam.cli.app import main; assert main(['--version']) == 0",
         "from vidcam.cli.app import main; assert main(['explain', '--help']) == 0",

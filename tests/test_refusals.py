@@ -28,8 +28,8 @@ Make = Callable[[Path], Path]
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return h264(tmp_path_factory.mktemp("film") / "film.mp4", greys(10))
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return h264(tmp_path_factory.mktemp("video") / "video.mp4", greys(10))
 
 
 def refusal(arguments: list[str], out: Path, capsys: Capture) -> str:
@@ -73,7 +73,7 @@ def patched(old: bytes, new: bytes) -> Make:
 
 
 def encrypted(path: Path) -> Path:
-    """As films with a rights management are: common encryption, AES-CTR."""
+    """As videos with a rights management are: common encryption, AES-CTR."""
     options = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": KEY, "encryption_kid": KEY}
     return h264(path, greys(4), container_options=options)
 
@@ -148,7 +148,7 @@ def link_to_itself(path: Path) -> Path:
 
 def below_a_file(path: Path) -> Path:
     path.write_text("a file")
-    return path / "film.mp4"
+    return path / "video.mp4"
 
 
 INPUTS: dict[str, tuple[str, Make, str]] = {
@@ -181,17 +181,17 @@ INPUTS: dict[str, tuple[str, Make, str]] = {
 
 
 @pytest.mark.parametrize("case", INPUTS)
-def test_an_unusable_film(case: str, tmp_path: Path, capsys: Capture) -> None:
+def test_an_unusable_video(case: str, tmp_path: Path, capsys: Capture) -> None:
     name, make, reason = INPUTS[case]
-    (tmp_path / "films").mkdir()
-    path = make(tmp_path / "films" / name)
+    (tmp_path / "videos").mkdir()
+    path = make(tmp_path / "videos" / name)
     for out in (tmp_path / "new" / "out", tmp_path):
         sentence = refusal(["explain", "--model", BRIGHT, str(path)], out, capsys)
         assert reason in sentence
         assert "; expected " in sentence
 
 
-def test_an_unusable_film_in_json(tmp_path: Path, capsys: Capture) -> None:
+def test_an_unusable_video_in_json(tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "text.mp4"
     path.write_text("this is not a video")
     assert main(["explain", str(path), "-o", str(tmp_path / "out"), "--model", BRIGHT, "--json"]) == 2
@@ -223,11 +223,11 @@ ARGUMENTS: dict[str, tuple[list[str], str]] = {
     "what is no model": (["--model", "tests.helpers.nets:BRIGHTNESS_SPEC"], "gives ModelSpec, expected a function"),
     "a method": (["--method", "gradcm++"], "method 'gradcm++' not found; the nearest are 'gradcam++'"),
     "a label": (["--target", "bright thin"], "label 'bright thin' not found; the nearest are 'Bright thing'"),
-    "a foil": (["--foil", "dark thing"], "label 'dark thing' not found; the nearest are 'dark/thing'"),
+    "a contrast": (["--contrast", "dark thing"], "label 'dark thing' not found; the nearest are 'dark/thing'"),
     "a layer": (["--layer", "rlu"], "layer 'rlu' not found; the nearest are 'relu'"),
     "an index": (["--target", "2"], "class index 2 is out of range; 'brightness' has 2 classes; pass 0 to 1"),
     "a negative index": (["--target=-1"], "class index -1 is out of range"),
-    "the index of a foil": (["--foil", "400"], "class index 400 is out of range"),
+    "the index of a contrast": (["--contrast", "400"], "class index 400 is out of range"),
     "an index of many digits": (["--target", "1" * 5000], "label '111"),
     "a device": (["--device", "tpu"], "device 'tpu' is unknown"),
     "a decoder": (["--decoder", "ffmpeg"], "decoder is 'ffmpeg', expected one of auto, pyav, decord"),
@@ -241,33 +241,33 @@ ARGUMENTS: dict[str, tuple[list[str], str]] = {
     "a rate over zero": (["--fps", "1/0"], "'1/0' is no rate"),
     "a rate of a billion digits": (["--fps", "1e999999999"], "'1e999999999' is no rate"),
     "a rate next to nothing": (["--fps", "0.000000001"], "fps is 1/1000000000, expected more than 0"),
-    "a film's rate": (["--fps", "25"], "which is a file; expected a folder of images"),
+    "a video's rate": (["--fps", "25"], "which is a file; expected a folder of images"),
     "windows that stand still": (["--overlap", "1"], "overlap is 1.0, expected 0 <= overlap < 1"),
     "windows apart": (["--overlap", "-0.5"], "overlap is -0.5, expected 0 <= overlap < 1"),
     "an overlap that is no number": (["--overlap", "nan"], "overlap is nan, expected 0 <= overlap < 1"),
     "no windows at once": (["--batch-size", "0"], "batch_size is 0, expected at least 1"),
-    "a clip before the film": (["--clip", "-1"], "--clip is -1 s, expected 0 or more"),
-    "a clip at its end": (["--clip", "0.4"], "the clip starts at 0.4 s, expected a start from 0 to below 0.400 s"),
-    "a clip at no time": (["--clip", "nan"], "--clip is nan s, expected 0 or more"),
-    "a clip that never comes": (["--clip", "inf"], "--clip is inf s, expected 0 or more"),
-    "a clip in words": (["--clip", "soon"], "'soon' is not a valid float; see vidcam explain --help"),
+    "a clip before the video": (["--at", "-1"], "--at is -1 s, expected 0 or more"),
+    "a clip at its end": (["--at", "0.4"], "the clip starts at 0.4 s, expected a start from 0 to below 0.400 s"),
+    "a clip at no time": (["--at", "nan"], "--at is nan s, expected 0 or more"),
+    "a clip that never comes": (["--at", "inf"], "--at is inf s, expected 0 or more"),
+    "a clip in words": (["--at", "soon"], "'soon' is not a valid float; see vidcam explain --help"),
     "an option": (["--nonsense"], "No such option"),
     "a name with a line break": (["--method", "a\nb"], r"method 'a\nb' not found"),
 }
 
 
 @pytest.mark.parametrize("case", ARGUMENTS)
-def test_an_unusable_argument(case: str, film: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_an_unusable_argument(case: str, video: Path, tmp_path: Path, capsys: Capture) -> None:
     arguments, reason = ARGUMENTS[case]
-    assert reason in refusal(["explain", str(film), "--model", BRIGHT, *arguments], tmp_path / "out", capsys)
+    assert reason in refusal(["explain", str(video), "--model", BRIGHT, *arguments], tmp_path / "out", capsys)
 
 
-def test_the_nearest_layer_is_a_whole_name(film: Path, tmp_path: Path, capsys: Capture) -> None:
-    sentence = refusal(["explain", str(film), "--model", POOLED, "--layer", "block1.3"], tmp_path / "out", capsys)
+def test_the_nearest_layer_is_a_whole_name(video: Path, tmp_path: Path, capsys: Capture) -> None:
+    sentence = refusal(["explain", str(video), "--model", POOLED, "--layer", "block1.3"], tmp_path / "out", capsys)
     assert "layer 'block1.3' not found; the nearest are 'block1" in sentence
 
 
-@pytest.mark.parametrize("arguments", [["explain"], ["explain", "film.mp4"], ["explain", "-o"], ["nonsense"]])
+@pytest.mark.parametrize("arguments", [["explain"], ["explain", "video.mp4"], ["explain", "-o"], ["nonsense"]])
 def test_an_unusable_command_line(arguments: list[str], capsys: Capture) -> None:
     assert main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -281,47 +281,47 @@ def test_no_command_at_all_shows_the_help(capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize("below", ["", "out", "deep/out", "a" * 300])
-def test_a_destination_under_a_file(below: str, film: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_a_destination_under_a_file(below: str, video: Path, tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "file").write_text("mine")
-    sentence = refusal(["explain", str(film), "--model", BRIGHT], tmp_path / "file" / below, capsys)
+    sentence = refusal(["explain", str(video), "--model", BRIGHT], tmp_path / "file" / below, capsys)
     assert "cannot be written (Not a directory), expected a folder with room; choose another with -o" in sentence
     assert (tmp_path / "file").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "a/" * 3000], ids=["name", "path"])
-def test_a_destination_with_a_name_that_is_too_long(name: str, film: Path, tmp_path: Path, capsys: Capture) -> None:
-    sentence = refusal(["explain", str(film), "--model", BRIGHT], tmp_path / "deep" / name, capsys)
+def test_a_destination_with_a_name_that_is_too_long(name: str, video: Path, tmp_path: Path, capsys: Capture) -> None:
+    sentence = refusal(["explain", str(video), "--model", BRIGHT], tmp_path / "deep" / name, capsys)
     assert "cannot be written (File name too long)" in sentence
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_destination_without_permission(film: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_a_destination_without_permission(video: Path, tmp_path: Path, capsys: Capture) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o555)
-    sentence = refusal(["explain", str(film), "--model", BRIGHT], closed / "out", capsys)
+    sentence = refusal(["explain", str(video), "--model", BRIGHT], closed / "out", capsys)
     assert "cannot be written (Permission denied)" in sentence
 
 
-def test_a_destination_that_is_a_device(film: Path, capsys: Capture) -> None:
-    sentence = refusal(["explain", str(film), "--model", BRIGHT], Path("/dev/null"), capsys)
+def test_a_destination_that_is_a_device(video: Path, capsys: Capture) -> None:
+    sentence = refusal(["explain", str(video), "--model", BRIGHT], Path("/dev/null"), capsys)
     assert "/dev/null" in sentence
     assert Path("/dev/null").is_char_device()
 
 
-def test_a_cover_beside_a_film_is_no_reason(tmp_path: Path, capsys: Capture) -> None:
-    """Two streams, one of which is an attached picture: the film is taken, and nothing is said of the picture."""
+def test_a_cover_beside_a_video_is_no_reason(tmp_path: Path, capsys: Capture) -> None:
+    """Two streams, one of which is an attached picture: the video is taken, and nothing is said of the picture."""
     path = tmp_path / "both.mp4"
     with av.open(str(path), "w") as container:
         cover = container.add_stream("mjpeg", rate=1)
-        film = container.add_stream("libx264", rate=25)
-        for stream, pixels in ((cover, "yuvj420p"), (film, "yuv420p")):
+        video = container.add_stream("libx264", rate=25)
+        for stream, pixels in ((cover, "yuvj420p"), (video, "yuv420p")):
             stream.width = stream.height = 64
             stream.pix_fmt = pixels
         cover.disposition = av.stream.Disposition.attached_pic
         frames = greys(12, 64, 64)
-        for stream, part in ((cover, frames[:1]), (film, frames)):
+        for stream, part in ((cover, frames[:1]), (video, frames)):
             for index, frame in enumerate(part):
                 picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
                 picture.pts, picture.time_base = index, Fraction(1, 25)
@@ -334,7 +334,7 @@ def test_a_cover_beside_a_film_is_no_reason(tmp_path: Path, capsys: Capture) -> 
     assert result["source"]["warnings"] == []
 
 
-def test_a_truncated_film_without_its_index(tmp_path: Path, capsys: Capture) -> None:
+def test_a_truncated_video_without_its_index(tmp_path: Path, capsys: Capture) -> None:
     """The index of an MP4 comes last; without it nothing can be read."""
     path = write_video(tmp_path / "cut.mp4", greys(20))
     path.write_bytes(path.read_bytes()[:1500])

@@ -17,7 +17,7 @@ I3D_RATE = Fraction(25, 2)
 few = settings(deadline=None, derandomize=True, max_examples=40)
 
 
-def film(pts: list[float] | NDArray[np.float64], duration: float, fps: Fraction = Fraction(25)) -> VideoInfo:
+def video(pts: list[float] | NDArray[np.float64], duration: float, fps: Fraction = Fraction(25)) -> VideoInfo:
     stamps = np.asarray(pts, dtype=np.float64)
     return VideoInfo(
         "a.mp4", (90, 160), 0, fps, stamps, float(duration), Fraction(1, 90000), "h264", "yuv420p", has_audio=False
@@ -26,18 +26,18 @@ def film(pts: list[float] | NDArray[np.float64], duration: float, fps: Fraction 
 
 def steady(count: int, fps: Fraction | int) -> VideoInfo:
     rate = Fraction(fps)
-    return film([float(i / rate) for i in range(count)], float(count / rate), rate)
+    return video([float(i / rate) for i in range(count)], float(count / rate), rate)
 
 
 def milliseconds(count: int, fps: int) -> VideoInfo:
     """Time stamps as Matroska stores them."""
     stamps = [round(1000 * i / fps) / 1000 for i in range(count + 1)]
-    return film(stamps[:-1], stamps[-1], Fraction(fps))
+    return video(stamps[:-1], stamps[-1], Fraction(fps))
 
 
 def indices(info: VideoInfo, window: Window) -> list[int]:
     found = np.searchsorted(info.pts_seconds, window.times)
-    assert np.array_equal(info.pts_seconds[found], window.times)  # the film's own stamps, to the last bit
+    assert np.array_equal(info.pts_seconds[found], window.times)  # the video's own stamps, to the last bit
     return [int(index) for index in found]
 
 
@@ -55,12 +55,12 @@ def test_ten_seconds_by_hand() -> None:
         assert indices(TEN_SECONDS, window) == list(range(first, first + 32, 2))
 
 
-def test_a_film_that_is_a_whole_number_of_steps_has_no_window_twice() -> None:
+def test_a_video_that_is_a_whole_number_of_steps_has_no_window_twice() -> None:
     windows = plan_windows(steady(80, 25), frames=16, fps=I3D_RATE)  # 3.2 s = 1.28 + 3 · 0.64
     assert [window.start_seconds for window in windows] == pytest.approx([0, 0.64, 1.28, 1.92])
 
 
-def test_a_film_of_one_window_has_one() -> None:
+def test_a_video_of_one_window_has_one() -> None:
     (window,) = plan_windows(steady(32, 25), frames=16, fps=I3D_RATE)
     assert (window.start_seconds, window.end_seconds) == pytest.approx((0, 1.28))
 
@@ -101,19 +101,19 @@ def test_stamps_rounded_to_milliseconds_lose_no_frame(fps: int) -> None:
 
 
 def test_frames_shown_for_long_are_taken_again() -> None:
-    info = film([0, 0.1, 0.5, 0.55, 2.0], 3.0)
+    info = video([0, 0.1, 0.5, 0.55, 2.0], 3.0)
     windows = plan_windows(info, frames=4, fps=Fraction(2), overlap=0.0)
     assert [window.start_seconds for window in windows] == [0, 1]
     assert [window.times.tolist() for window in windows] == [[0, 0.5, 0.55, 0.55], [0.55, 0.55, 2, 2]]
 
 
 def test_on_display_by_hand() -> None:
-    info = film([0, 0.1, 0.5], 1.0)
+    info = video([0, 0.1, 0.5], 1.0)
     moments = np.array([-1, 0, 0.0989, 0.0991, 0.1, 0.4, 0.4992, 0.9, 7])
     assert frames_on_display(info, moments).tolist() == [0, 0, 0, 0.1, 0.1, 0.1, 0.5, 0.5, 0.5]
 
 
-def test_the_last_frame_of_a_short_film_is_held() -> None:
+def test_the_last_frame_of_a_short_video_is_held() -> None:
     info = steady(4, 16)
     (window,) = plan_windows(info, frames=8, fps=Fraction(16))
     assert (window.start_seconds, window.end_seconds) == (0, 0.25)
@@ -121,7 +121,7 @@ def test_the_last_frame_of_a_short_film_is_held() -> None:
 
 
 def test_a_single_frame_fills_every_slot() -> None:
-    (window,) = plan_windows(film([0], 0.04), frames=16, fps=I3D_RATE)
+    (window,) = plan_windows(video([0], 0.04), frames=16, fps=I3D_RATE)
     assert window.times.tolist() == [0.0] * 16
     assert (window.start_seconds, window.end_seconds) == (0, 0.04)
 
@@ -159,18 +159,18 @@ def test_a_window_has_a_length_and_frames(start: float, end: float, times: list[
 
 
 @st.composite
-def films(draw: st.DrawFn) -> VideoInfo:
-    """Films of any rhythm, steps 2…400 ms."""
+def videos(draw: st.DrawFn) -> VideoInfo:
+    """Videos of any rhythm, steps 2…400 ms."""
     steps = np.array(draw(st.lists(st.integers(2, 400), min_size=1, max_size=60))) / 1000
     ends = np.cumsum(steps)
-    return film(
+    return video(
         np.concatenate([[0.0], ends[:-1]]), float(ends[-1]), Fraction(len(steps) * 1000, int(1000 * sum(steps)))
     )
 
 
 @few
 @given(
-    films(),
+    videos(),
     st.integers(1, 20),
     st.sampled_from([I3D_RATE, Fraction(15), Fraction(30000, 1001), Fraction(60), None]),
     st.floats(0.05, 0.9),
@@ -222,7 +222,7 @@ def test_windows_that_only_touch_leave_no_gap(fps: Fraction) -> None:
 def test_consecutive_frames_of_a_variable_rate() -> None:
     """Without a rate of its own the model takes frames by number, whatever their time stamps."""
     stamps = np.cumsum(np.array([0.0, *np.resize([0.04, 0.01, 0.1], 39)]))
-    info = film(stamps, float(stamps[-1]) + 0.04, Fraction(20))
+    info = video(stamps, float(stamps[-1]) + 0.04, Fraction(20))
     windows = plan_windows(info, frames=16, fps=None)
     firsts = [0, 8, 16, 24]
     assert [window.times.tolist() for window in windows] == [stamps[i : i + 16].tolist() for i in firsts]
@@ -238,7 +238,7 @@ def test_a_clip_starts_with_the_frame_on_display() -> None:
 
 
 @pytest.mark.parametrize("fps", [I3D_RATE, None])
-def test_a_part_of_a_film(fps: Fraction | None) -> None:
+def test_a_part_of_a_video(fps: Fraction | None) -> None:
     windows = plan_windows(TEN_SECONDS, frames=16, fps=fps, start_seconds=2.0, end_seconds=6.0)
     assert windows[0].start_seconds == pytest.approx(2.0)
     assert windows[-1].end_seconds == pytest.approx(6.0)
@@ -249,7 +249,7 @@ def test_a_part_of_a_film(fps: Fraction | None) -> None:
 
 
 @pytest.mark.parametrize(("start", "end", "first"), [(4.0, 4.1, 4.0), (9.9, 10.0, 8.72), (9.9, 12.0, 8.72)])
-def test_a_part_shorter_than_a_window_has_one_that_lies_in_the_film(start: float, end: float, first: float) -> None:
+def test_a_part_shorter_than_a_window_has_one_that_lies_in_the_video(start: float, end: float, first: float) -> None:
     (window,) = plan_windows(TEN_SECONDS, frames=16, fps=I3D_RATE, start_seconds=start, end_seconds=end)
     assert window.start_seconds == pytest.approx(first)
 

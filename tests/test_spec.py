@@ -41,7 +41,7 @@ def test_a_number_is_the_shorter_side() -> None:
     assert I3D.geometry((100, 200)).resized_size == (256, 512)
 
 
-def test_any_film_is_wide_enough_for_the_crop() -> None:
+def test_any_video_is_wide_enough_for_the_crop() -> None:
     for source in [(1, 1), (2, 4000), (4000, 2), (2, 3), (255, 257)]:
         geometry = I3D.geometry(source)
         assert min(geometry.resized_size) == 256

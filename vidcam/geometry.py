@@ -74,7 +74,7 @@ class Geometry:
 
 @lru_cache(maxsize=16)
 def _source_matrices(geometry: Geometry, grid: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The same for every frame of a film: worked out once, and not to be written to."""
+    """The same for every frame of a video: worked out once, and not to be written to."""
     rows, columns = geometry.view_slices()
     down, across = (
         geometry.source_size[0] / geometry.resized_size[0],

@@ -5,9 +5,9 @@ its value sits at the cell's middle; between middles the value is linear, beyond
 separable, it is one small matrix for each axis (`interpolation_matrix`), which can be evaluated at any position: at
 the model's pixels, at the source's pixels, at a source frame's time stamp.
 
-Normalisation is one min-max over (T, H, W) of a clip, or of a whole film (never per frame, which flickers).
+Normalisation is one min-max over (T, H, W) of a clip, or of a whole video (never per frame, which flickers).
 
-Products are taken in parts too small for OpenBLAS to start threads: those go on spinning between the frames of a film,
+Products are taken in parts too small for OpenBLAS to start threads: those go on spinning between the frames of a video,
 on the cores that decode and encode. The numbers are the same to the bit.
 """
 

@@ -6,9 +6,9 @@ A window of T frames at rate r spans T/r seconds; slot j shows the frame that is
     slots (r)    ^        ^        ^        ^        ^        ^            T = 6
     frames       0     1        3        4      6 …                        the one on display at each ^
 
-Windows follow each other by span x (1 - overlap); the last is shifted back to end with the film. Windows of a single
+Windows follow each other by span x (1 - overlap); the last is shifted back to end with the video. Windows of a single
 frame do not overlap: each shows the frame on display in its middle, which is the nearest one that was looked at to any
-moment in it, and the last is cut off where the film ends. Slots after the end of the film show its last frame.
+moment in it, and the last is cut off where the video ends. Slots after the end of the video show its last frame.
 Intervals are half-open. A time stamp up to 1 ms after its slot still counts as on display (containers round to
 milliseconds).
 """
@@ -33,7 +33,7 @@ class Window:
 
     Attributes:
         start_seconds: first moment of the window.
-        end_seconds: end, not included; at most the film's.
+        end_seconds: end, not included; at most the video's.
         times: (T,) the time stamps of the source frames in its slots, as in `VideoInfo.pts_seconds`.
     """
 
@@ -56,7 +56,7 @@ def frames_on_display(info: VideoInfo, seconds: Seconds) -> Seconds:
 
 
 def central_start(info: VideoInfo, *, frames: int, fps: Fraction | None) -> float:
-    """Where a window in the middle of the film starts, in seconds."""
+    """Where a window in the middle of the video starts, in seconds."""
     axis = _Axis(info, frames, fps)
     return axis.second(max(0.0, (axis.length - axis.span) / 2))
 
@@ -81,24 +81,24 @@ def plan_windows(
     start_seconds: float | None = None,
     end_seconds: float | None = None,
 ) -> tuple[Window, ...]:
-    """The windows of a film, or the one that starts at a given moment.
+    """The windows of a video, or the one that starts at a given moment.
 
     Args:
-        info: the film.
+        info: the video.
         frames: T.
         fps: rate of the slots; None for consecutive source frames, whatever their time stamps.
         overlap: share of a window that the next one covers again, in [0, 1); of no account where T is 1.
         clip_start_seconds: start of the only window (without a rate: of the frame on display then); None for the
-            whole film.
-        start_seconds: where the first window starts; None: with the film. One that would reach beyond the film starts
+            whole video.
+        start_seconds: where the first window starts; None: with the video. One that would reach beyond the video starts
             earlier.
-        end_seconds: where the last window ends, if the part is as long as a window; None: with the film.
+        end_seconds: where the last window ends, if the part is as long as a window; None: with the video.
 
     Returns:
         At least one window, by start.
 
     Raises:
-        InputError: overlap outside [0, 1), a start outside the film, or a part that is empty.
+        InputError: overlap outside [0, 1), a start outside the video, or a part that is empty.
     """
     require_overlap(overlap)
     axis = _Axis(info, frames, fps)
@@ -119,7 +119,7 @@ def plan_windows(
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """A film measured in seconds or, for a model without a rate of its own, in source frames."""
+    """A video measured in seconds or, for a model without a rate of its own, in source frames."""
 
     info: VideoInfo
     frames: int
@@ -127,7 +127,7 @@ class _Axis:
 
     @property
     def length(self) -> float:
-        """Of the film."""
+        """Of the video."""
         return self.info.frame_count if self.fps is None else self.info.duration_seconds
 
     @property
@@ -148,7 +148,7 @@ class _Axis:
         return float(np.searchsorted(self.info.pts_seconds, stamp))
 
     def second(self, position: float) -> float:
-        """The moment at a position; the film's end at its length."""
+        """The moment at a position; the video's end at its length."""
         if position >= self.length:
             return self.info.duration_seconds
         return position if self.fps is not None else float(self.info.pts_seconds[int(position)])

@@ -1,4 +1,4 @@
-"""torchvision's classification models, of films and of images: spec, labels and network from its own metadata.
+"""torchvision's classification models, of videos and of images: spec, labels and network from its own metadata.
 
 A name is torchvision's own: 'r3d_18', 'resnet50'; 'resnet50@IMAGENET1K_V1' takes other weights than its default ones.
 An image network is shown one frame at a time (T = 1); its layers are named as in torchvision.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vidcam.models.weights.checkpoint import State
 
 IMAGE_FPS = Fraction(5)
-"""Frames of a film that an image network is shown each second."""
+"""Frames of a video that an image network is shown each second."""
 
 _LAYERS = {
     r"(wide_)?resnex?t.*": "layer4",
@@ -50,7 +50,7 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
 
 
 def names() -> tuple[str, ...]:
-    """Torchvision's models that classify films or images and have weights."""
+    """Torchvision's models that classify videos or images and have weights."""
     from torchvision import models
     from torchvision.models import video
 

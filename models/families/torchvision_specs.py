@@ -62,7 +62,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Viewing:
-    """How vidcam shows films to a network and looks into it.
+    """How vidcam shows videos to a network and looks into it.
 
     Attributes:
         frames: T.

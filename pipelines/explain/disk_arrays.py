@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from vidcam.results.explanation import mapped
-from vidcam.results.video import Film
+from vidcam.results.video import VideoExplanation
 
 SMALL_BYTES = 1 << 16
 """Arrays below stay in memory: many small ones would cost more in open files than they save."""
 
 HANDED_OUT_BYTES = 1 << 24
-"""What a film may weigh to be handed out in memory; above, it keeps its files open as long as somebody holds it."""
+"""What a video may weigh to be handed out in memory; above, it keeps its files open as long as somebody holds it."""
 
 
 class DiskArrays:
@@ -60,10 +60,10 @@ class DiskArrays:
         for block in self._blocks:
             block.madvise(mmap.MADV_DONTNEED)
 
-    def handed_out(self, film: Film) -> Film:
-        """The film as its owner gets it: in memory, unless it is so large that it had better stay where it is."""
+    def handed_out(self, video_explanation: VideoExplanation) -> VideoExplanation:
+        """The video as its owner gets it: in memory, unless it is so large that it had better stay where it is."""
         if sum(map(len, self._blocks)) > HANDED_OUT_BYTES:
-            return film
-        explanations = tuple(mapped(explanation, np.array) for explanation in film.explanations)
+            return video_explanation
+        explanations = tuple(mapped(explanation, np.array) for explanation in video_explanation.explanations)
         self._blocks.clear()
-        return replace(film, explanations=explanations, forget=None)
+        return replace(video_explanation, explanations=explanations, forget=None)

@@ -1,4 +1,4 @@
-"""The JSON of an explained film, key by key in `docs/json.md`; undefined is null, paths are relative to the JSON."""
+"""The JSON of an explained video, key by key in `docs/json.md`; undefined is null, paths are relative to the JSON."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from vidcam.cam.request import ScoreName
 from vidcam.fill import Fill
 from vidcam.metrics.faithfulness import average_drop, drop, increase, increase_rate
 from vidcam.models.model import Forward, Model
-from vidcam.pipelines.audit import sink_shares
+from vidcam.pipelines.audit import artifact_shares
 from vidcam.pipelines.explain.analyse import WindowResults
-from vidcam.results.explanation import GUIDED, AlphaAudit, Sink
-from vidcam.results.video import PER_WINDOW, Film
+from vidcam.results.explanation import GUIDED, AlphaAudit, Artifact
+from vidcam.results.video import PER_WINDOW, VideoExplanation
 from vidcam.system.fingerprint import sha256
 from vidcam.video.reader import VideoReader
 
@@ -95,7 +95,7 @@ class AlphaEntry:
     positive: FiveNumbers
     nonzero: FiveNumbers
     product: FiveNumbers
-    guarded: float
+    clamped: float
     agreement: float | None
 
 
@@ -117,11 +117,11 @@ class MethodEntry:
     empty: bool
     area: float
     scale: tuple[float, float]
-    sink_share: float | None
+    artifact_share: float | None
     alpha: AlphaEntry | None
     alpha_of_layers: dict[str, AlphaEntry] | None
     alpha_exact: bool | None
-    guarded: float | None
+    clamped: float | None
     faithfulness: FaithfulnessEntry | None
 
 
@@ -133,7 +133,7 @@ class TargetEntry:
     index: int | None
     probability: float
     saturated: float
-    foil: str | None
+    contrast: str | None
     methods: dict[str, MethodEntry]
 
 
@@ -157,11 +157,11 @@ class Document:
     top5: tuple[ClassEntry, ...]
     targets: tuple[TargetEntry, ...]
     windows: tuple[WindowEntry, ...]
-    sink: Sink | None
+    artifact: Artifact | None
     audit: tuple[str, ...]
     fill: Fill
     score: ScoreName
-    lam: float
+    score_scale: float
     fusion: Fusion | None
     runtime: RuntimeEntry
     versions: dict[str, str]
@@ -205,56 +205,56 @@ def top5(model: Model, probabilities: NDArray[np.float64]) -> tuple[ClassEntry, 
 
 
 def target_entry(
-    film: Film,
+    video_explanation: VideoExplanation,
     results: WindowResults,
     *,
     number: int,
-    foil: str | None,
+    contrast: str | None,
     files: Mapping[str, Mapping[str, str]],
     methods: Sequence[str] = (),
 ) -> TargetEntry:
     """One target: its probability and, for each method, files and figures.
 
     Args:
-        film: the explained video.
+        video_explanation: the explained video.
         results: of this target.
         number: the target's position.
-        foil: label of the class it was contrasted with.
+        contrast: label of the class it was contrasted with.
         files: method → {'overlay': name, 'map': name}.
         methods: those that were asked for, guided ones among them; by default all volumes.
     """
     explanation = results.explanation
     return TargetEntry(
-        label=film.labels[number],
-        index=None if film.labels[number] == PER_WINDOW else int(explanation.target[0]),
+        label=video_explanation.labels[number],
+        index=None if video_explanation.labels[number] == PER_WINDOW else int(explanation.target[0]),
         probability=float(np.exp(results.log_original).mean()),
         saturated=float(explanation.saturated.mean()),
-        foil=foil,
+        contrast=contrast,
         methods={
-            method: _method_entry(film, results, method, number=number, files=files.get(method, {}))
+            method: _method_entry(video_explanation, results, method, number=number, files=files.get(method, {}))
             for method in methods or explanation.methods
         },
     )
 
 
 def _method_entry(
-    film: Film, results: WindowResults, method: str, *, number: int, files: Mapping[str, str]
+    video_explanation: VideoExplanation, results: WindowResults, method: str, *, number: int, files: Mapping[str, str]
 ) -> MethodEntry:
     """Files and figures; a guided method has the figures of the map that it multiplies, and is not scored."""
     explanation, volume = results.explanation, GUIDED.get(method, method)
-    guarded = [float(share.max()) for share in _by_layer(explanation.guarded, volume).values()]
+    clamped = [float(share.max()) for share in _by_layer(explanation.clamped, volume).values()]
     audits = {layer: _alpha_entry(audit) for layer, audit in _by_layer(explanation.alpha, volume).items()}
     return MethodEntry(
         overlay=files.get("overlay"),
         map=files.get("map"),
         empty=bool(explanation.empty[volume].all()),
         area=float(results.area[volume].mean()),
-        scale=film.bounds[number][volume],
-        sink_share=sink_shares(explanation).get(volume),
+        scale=video_explanation.bounds[number][volume],
+        artifact_share=artifact_shares(explanation).get(volume),
         alpha=audits.get(""),
         alpha_of_layers={layer: entry for layer, entry in audits.items() if layer} or None,
         alpha_exact=explanation.alpha_exact if audits else None,
-        guarded=max(guarded, default=None),
+        clamped=max(clamped, default=None),
         faithfulness=None if method in GUIDED else _faithfulness(results, method),
     )
 
@@ -266,19 +266,19 @@ def _by_layer(figures: Mapping[str, Figure], method: str) -> dict[str, Figure]:
     return {"": figures[method]} if method in figures else found
 
 
-def window_entries(model: Model, film: Film, results: WindowResults) -> tuple[WindowEntry, ...]:
+def window_entries(model: Model, explanation: VideoExplanation, results: WindowResults) -> tuple[WindowEntry, ...]:
     """Each window's own top class and the probability of the (first) target."""
     probabilities = results.explanation.probabilities()
     best = probabilities.argmax(axis=1)
     return tuple(
         WindowEntry(
-            start_seconds=float(film.timeline.starts[n]),
-            end_seconds=float(film.timeline.ends[n]),
+            start_seconds=float(explanation.timeline.starts[n]),
+            end_seconds=float(explanation.timeline.ends[n]),
             label=model.label(int(best[n])),
             probability=float(probabilities[n, best[n]]),
             target_probability=float(np.exp(results.log_original[n])),
         )
-        for n in range(len(film.timeline))
+        for n in range(len(explanation.timeline))
     )
 
 
@@ -307,7 +307,7 @@ def _alpha_entry(audit: AlphaAudit) -> AlphaEntry:
         positive=_over_windows(audit.positive),
         nonzero=_over_windows(audit.nonzero),
         product=_over_windows(audit.product),
-        guarded=float(audit.guarded.mean()),
+        clamped=float(audit.clamped.mean()),
         agreement=_finite(audit.agreement, np.median),
     )
 

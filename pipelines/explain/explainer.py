@@ -1,29 +1,34 @@
 """`explain`: from a video file to overlay videos, a sheet, the data and a JSON.
 
-The film is gone through twice, because its one colour scale is known only at the end: decode + model (windows in
-batches, raw maps kept in a file, a few KB each), then decode + blend + encode. Memory is flat in the film's length.
+The video is gone through twice, because its one colour scale is known only at the end: decode + model (windows in
+batches, raw maps kept in a file, a few KB each), then decode + blend + encode. Memory is flat in the video's length.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
-from vidcam.models.model import Model
+from vidcam.cam.fusion import Fusion
+from vidcam.cam.request import ScoreName
+from vidcam.fill import Fill
+from vidcam.models.model import Model, Precision
 from vidcam.models.registry import labels_of, load_model
 from vidcam.pipelines.explain.analyse import VideoJob, analyse
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.document import Document
 from vidcam.pipelines.explain.outputs import check_paths, choose_stem, source_of, staging
-from vidcam.pipelines.explain.request import ExplainOptions, ExplainRequest, named_classes, resolve
+from vidcam.pipelines.explain.request import DEFAULT_OUTPUTS, ExplainOptions, ExplainRequest, named_classes, resolve
 from vidcam.pipelines.explain.result import Result
 from vidcam.pipelines.forward import Prepared
-from vidcam.results.video import Film
+from vidcam.results.video import VideoExplanation
 from vidcam.sampling import plan_windows
 from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress, StageTimer, silent
 from vidcam.video.images import IMAGES
-from vidcam.video.reader import VideoReader, open_video
+from vidcam.video.reader import Decoder, VideoReader, open_video
 from vidcam.video.source import Source
 
 
@@ -33,13 +38,13 @@ class ExplainedVideo:
 
     Attributes:
         document: what stands in the JSON; `vidcam.system.json_files.as_plain` makes mappings and lists of it.
-        film: the maps of all windows; `film.heat(method, seconds)` is (S, H, W) in [0, 1].
+        video: the maps of all windows; `video.heat(method, seconds)` is (S, H, W) in [0, 1].
         paths: the files, the JSON last.
         stage_seconds: time spent in each stage; stages overlap.
     """
 
     document: Document = field(repr=False)
-    film: Film
+    explanation: VideoExplanation
     paths: tuple[Path, ...]
     stage_seconds: dict[str, float] = field(repr=False)
 
@@ -119,8 +124,8 @@ def explain_prepared(
             results = analyse(ready.model, job, request, clock=clock, progress=progress, disk=disk)
             result = Result(ready, request, job, results, clock=clock, forget=disk.forget)
             document = result.write(stage, folder, stem, progress=progress)
-    film = disk.handed_out(result.film)
-    return ExplainedVideo(document, film, tuple(folder / name for name in document.files), clock.seconds)
+    explanation = disk.handed_out(result.explanation)
+    return ExplainedVideo(document, explanation, tuple(folder / name for name in document.files), clock.seconds)
 
 
 def video_job(reader: VideoReader, spec: ModelSpec, request: ExplainRequest) -> VideoJob:
@@ -130,13 +135,13 @@ def video_job(reader: VideoReader, spec: ModelSpec, request: ExplainRequest) -> 
         InputError: nothing of the video lies in the part that was asked for.
     """
     is_each_a_clip = spec.frames == 1 and reader.info.decoder == IMAGES
-    start, end = request.start_seconds, request.end_seconds
+    start, end = request.start, request.end
     windows = plan_windows(
         reader.info,
         frames=spec.frames,
         fps=None if is_each_a_clip else spec.fps,
         overlap=request.overlap,
-        clip_start_seconds=request.clip_start_seconds,
+        clip_start_seconds=request.at,
         start_seconds=start,
         end_seconds=end,
     )
@@ -152,26 +157,88 @@ def explain_video(
     out: str | Path,
     *,
     model: str | Model = "i3d",
+    weights: str | Path = "pretrained",
+    labels: str | Path | None = None,
+    mean_cube: str | Path | None = None,
     device: str = "auto",
+    methods: str | Sequence[str] | None = None,
+    targets: str | int | Sequence[str | int] = (),
+    contrast: str | int | None = None,
+    layer: str | Sequence[str] | None = None,
+    fusion: Fusion = "mean",
+    score: ScoreName = "logit",
+    score_scale: float = 1.0,
+    at: float | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    overlap: float = 0.5,
+    outputs: str | Sequence[str] = DEFAULT_OUTPUTS,
+    fill: Fill = "black",
+    batch_size: int | None = None,
+    precision: Precision = "float32",
+    fps: Fraction | float | None = None,
+    decoder: Decoder = "auto",
+    overwrite: bool = False,
     progress: Progress = silent,
-    options: ExplainOptions | None = None,
 ) -> ExplainedVideo:
     """Explain a video: overlay videos, a sheet, the data and a JSON in a folder.
 
     Args:
         source: any video file that FFmpeg reads, a folder of images, an open binary file, or an address for fsspec.
         out: folder; made if it is not there.
-        model: name of a model, 'package.module:factory', or one that is loaded already.
-        device: 'auto', 'cpu' or 'cuda:N'; of a model that is loaded by name.
+        model: name of a model, 'package.module:factory', or a `Model`.
+        weights: of a model named by `model`, as in `load_model`.
+        labels: of a model named by `model`, as in `load_model`.
+        mean_cube: of a model named by `model`, as in `load_model`.
+        device: of a model named by `model`: 'auto', 'cpu' or 'cuda:N'.
+        methods: one name or several. None: neutral-gradcam and gradcam++ if the head is global pooling and one linear
+            layer, else gradcam and gradcam++.
+        targets: labels or class indices, or `per-window` for each window's own top class. Empty: the class of the
+            highest mean probability over the video.
+        contrast: label or index of a class; the score is S_target - S_contrast.
+        layer: dotted name, or several names whose maps are fused. None: the model's default.
+        fusion: `mean` or `max` of several layers' maps, each divided by its own maximum.
+        score: `logit`, or `probability`, whose gradient vanishes where the model is sure.
+        score_scale: λ of EQ 12 for gradcam++, at least 0; near 0 it weighs as gradcam+ does.
+        at: explain only the window that starts at this time, in seconds.
+        start: where the explained part of the video begins, in seconds.
+        end: where it ends, in seconds, not included.
+        overlap: fraction by which neighbouring windows overlap, [0, 1).
+        outputs: of `overlay`, `map`, `sheet`, `data`; the JSON is always written.
+        fill: what hidden pixels become, in `map` and in the measures: `black`, `mean`, `blur` or `frame-mean`.
+        batch_size: windows per forward pass. None: chosen for the device.
+        precision: of the network but its classifier: `float32` (exact), `bf16`, or `fp16` on CUDA.
+        fps: frames per second of a folder of images. None: 25.
+        decoder: `auto` (PyAV), `pyav` or `decord`, which is refused for a video that it reads differently.
+        overwrite: replace existing results of the same source.
         progress: called as work goes on.
-        options: what is asked and what is written.
 
     Raises:
         InputError: the file, a name or an option cannot be used; nothing is written.
         RunError: something failed while running; nothing is left behind.
     """
-    options = options or ExplainOptions()
-    check_paths(
-        source, Path(out), overwrite=options.overwrite, fps=options.fps, decoder=options.decoder
-    )  # before a model is loaded
-    return Explainer.load(model, options, device=device, progress=progress).explain(source, out)
+    options = ExplainOptions(
+        methods=methods,
+        targets=targets,
+        contrast=contrast,
+        layer=layer,
+        fusion=fusion,
+        score=score,
+        score_scale=score_scale,
+        at=at,
+        start=start,
+        end=end,
+        overlap=overlap,
+        outputs=outputs,
+        fill=fill,
+        batch_size=batch_size,
+        precision=precision,
+        fps=fps,
+        decoder=decoder,
+        overwrite=overwrite,
+    )
+    check_paths(source, Path(out), overwrite=overwrite, fps=fps, decoder=decoder)  # before a model is loaded
+    explainer = Explainer.load(
+        model, options, device=device, weights=weights, labels=labels, mean_cube=mean_cube, progress=progress
+    )
+    return explainer.explain(source, out)

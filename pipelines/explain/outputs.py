@@ -1,7 +1,7 @@
 """Where results go: names, no overwriting by accident, and all files of a result at once or none.
 
 Everything is written into a hidden folder inside the destination and moved out when it is complete, the JSON last: a
-result whose JSON is there is whole. Two sources of one stem are kept apart as `film` and `film-2`. No name is longer
+result whose JSON is there is whole. Two sources of one stem are kept apart as `video` and `video-2`. No name is longer
 than a file system takes, and none holds what cannot be printed.
 """
 
@@ -141,7 +141,7 @@ def staging(folder: Path, stem: str, *, overwrite: bool) -> Iterator[Path]:
 
 
 def source_of(info: VideoInfo) -> Path | str:
-    """The path of a film, or as text the name of what is no file of this machine."""
+    """The path of a video, or as text the name of what is no file of this machine."""
     return Path(info.path) if info.is_local else info.path
 
 

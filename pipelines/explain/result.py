@@ -17,7 +17,7 @@ from vidcam.pipelines.explain.analyse import VideoJob, WindowResults
 from vidcam.pipelines.explain.document import Document
 from vidcam.pipelines.explain.outputs import slug, source_of, stated_path
 from vidcam.pipelines.explain.request import ExplainRequest
-from vidcam.pipelines.explain.saliency import GuidedFilm
+from vidcam.pipelines.explain.saliency import GuidedVideo
 from vidcam.pipelines.forward import Prepared
 from vidcam.pipelines.render.frames import FrameRenderer, Kind, RenderStyle, ShownMap
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet
@@ -25,7 +25,7 @@ from vidcam.pipelines.render.videos import Video, draw_videos, drawn_seconds, vi
 from vidcam.pipelines.windows import timeline
 from vidcam.preprocess import mean_rgb
 from vidcam.results.explanation import OF_FUNCTION
-from vidcam.results.video import PER_WINDOW, Film, Origin, film_bounds
+from vidcam.results.video import PER_WINDOW, Origin, VideoExplanation, video_bounds
 from vidcam.system.atomic import disk_errors
 from vidcam.system.filenames import as_text
 from vidcam.system.fingerprint import sampled_sha256
@@ -46,10 +46,10 @@ class Result:
         job: the video.
         results: one for each target.
         clock: takes the stages' times.
-        forget: as that of a film.
+        forget: as that of a video.
 
     Attributes:
-        film: the maps of all windows on one time line and one scale.
+        video: the maps of all windows on one time line and one scale.
     """
 
     def __init__(
@@ -63,21 +63,21 @@ class Result:
         forget: Callable[[], None] | None = None,
     ) -> None:
         self._ready, self._request, self._job, self._clock = ready, request, job, clock
-        sink, notes = ready.neutral.sink, request.notes
+        artifact, notes = ready.baseline.artifact, request.notes
         self._results = tuple(
-            replace(one, explanation=replace(one.explanation, sink=sink, notes=notes)) for one in results
+            replace(one, explanation=replace(one.explanation, artifact=artifact, notes=notes)) for one in results
         )
         self._pts = drawn_seconds(job.reader.info, *job.span_seconds)
         self._seen = np.maximum(self._pts, job.span_seconds[0])  # a clip may start while a frame is on display
         self._origin = self._origin_of_job()
         with clock.stage("scale"):
-            self.film = self._film(forget)
+            self.explanation = self._video(forget)
 
-    def _film(self, forget: Callable[[], None] | None) -> Film:
+    def _video(self, forget: Callable[[], None] | None) -> VideoExplanation:
         model, info, line = self._ready.model, self._job.reader.info, timeline(self._job.windows)
         explanations = tuple(one.explanation for one in self._results)
         targets = self._request.targets or (OF_FUNCTION,)
-        return Film(
+        return VideoExplanation(
             source=as_text(Path(info.path).name),
             model=model.spec.name,
             geometry=self._job.geometry,
@@ -87,7 +87,7 @@ class Result:
                 for target, explanation in zip(targets, explanations, strict=True)
             ),
             explanations=explanations,
-            bounds=tuple(film_bounds(explanation, line, self._seen, forget=forget) for explanation in explanations),
+            bounds=tuple(video_bounds(explanation, line, self._seen, forget=forget) for explanation in explanations),
             origin=self._origin,
             class_labels=self._class_labels(),
             forget=forget,
@@ -105,10 +105,10 @@ class Result:
         )
 
     def _class_labels(self) -> dict[int, str]:
-        """Of the classes that lead in some window, of the targets and of the foil."""
+        """Of the classes that lead in some window, of the targets and of the contrast."""
         explanations = [one.explanation for one in self._results]
         named: list[NDArray[Any]] = [explanation.target for explanation in explanations]
-        named += [explanation.foil for explanation in explanations if explanation.foil is not None]
+        named += [explanation.contrast for explanation in explanations if explanation.contrast is not None]
         best = np.argsort(-explanations[0].logits, axis=1, kind="stable")[:, :LEADERS]
         return {int(k): self._ready.model.label(int(k)) for k in np.unique(np.concatenate([best.ravel(), *named]))}
 
@@ -123,31 +123,31 @@ class Result:
         document = self._document(folder, stem, files)
         if sheet is not None:
             with self._clock.stage("sheet"), disk_errors(stage / f"{stem}.png"):
-                drawn = contact_sheet(self.film, sheet, self._seen, audit=document.audit)
+                drawn = contact_sheet(self.explanation, sheet, self._seen, audit=document.audit)
                 (stage / f"{stem}.png").write_bytes(drawn)
         if "data" in outputs:
-            stated = replace(self.film, origin=self._origin.stated_in(folder))  # the stage lies deeper
+            stated = replace(self.explanation, origin=self._origin.stated_in(folder))  # the stage lies deeper
             stated.save(stage / f"{stem}.npz")
         write_json(stage / f"{stem}.json", document)
         return document
 
     def _slugs(self) -> list[str]:
-        indices = [int(explanation.target[0]) for explanation in self.film.explanations]
-        names = [slug(label, index) for label, index in zip(self.film.labels, indices, strict=True)]
+        indices = [int(explanation.target[0]) for explanation in self.explanation.explanations]
+        names = [slug(label, index) for label, index in zip(self.explanation.labels, indices, strict=True)]
         return [
             f"{name}-{index}" if names.count(name) > 1 else name for name, index in zip(names, indices, strict=True)
         ]
 
     def _maps(self) -> list[ShownMap]:
-        targets = range(len(self.film.labels))
+        targets = range(len(self.explanation.labels))
         return [ShownMap(target, method) for target in targets for method in self._request.methods]
 
     def _draw(self, videos: Sequence[Video], stage: Path, sheet: SheetFrames | None, progress: Progress) -> None:
         reader, clock = self._job.reader, self._clock
         style = RenderStyle(fill=self._request.fill, mean_rgb=mean_rgb(self._ready.model.spec.scaling))
-        with closing(GuidedFilm(self._ready.given, self._job, self._request, self.film, clock)) as guided:
+        with closing(GuidedVideo(self._ready.given, self._job, self._request, self.explanation, clock)) as guided:
             draw_videos(
-                FrameRenderer(self.film, style, guided),
+                FrameRenderer(self.explanation, style, guided),
                 reader,
                 videos,
                 stage,
@@ -162,10 +162,10 @@ class Result:
         request, model, reader, first = self._request, self._ready.model, self._job.reader, self._results[0]
         targets = tuple(
             entries.target_entry(
-                self.film,
+                self.explanation,
                 results,
                 number=number,
-                foil=request.foil_label,
+                contrast=request.contrast_label,
                 files=files[number],
                 methods=request.methods,
             )
@@ -177,12 +177,12 @@ class Result:
             model=entries.ExplainedModel(model.spec.name, first.explanation.layer, model.weights),
             top5=entries.top5(model, first.explanation.probabilities()),
             targets=targets,
-            windows=entries.window_entries(model, self.film, first),
-            sink=self._ready.neutral.sink,
-            audit=tuple(video_audit(self.film)),
+            windows=entries.window_entries(model, self.explanation, first),
+            artifact=self._ready.baseline.artifact,
+            audit=tuple(video_audit(self.explanation)),
             fill=request.fill,
             score=request.score,
-            lam=request.lam,
+            score_scale=request.score_scale,
             fusion=request.fusion if len(request.layers) > 1 else None,
             runtime=entries.RuntimeEntry(
                 str(model.device), request.batch_size, reader.info.decoder, self._ready.forward

@@ -1,8 +1,8 @@
-"""Guided maps of a film: guided backpropagation at the model's input, times the map that leads it there.
+"""Guided maps of a video: guided backpropagation at the model's input, times the map that leads it there.
 
-One window's saliency is as large as the window, so that those of a whole film are not kept: they are worked out again
-while the film is drawn, window after window, and forgotten where the film has passed. One grey-centred scale serves
-the whole film; it is taken from a few windows spread over it.
+One window's saliency is as large as the window, so that those of a whole video are not kept: they are worked out again
+while the video is drawn, window after window, and forgotten where the video has passed. One grey-centred scale serves
+the whole video; it is taken from a few windows spread over it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vidcam.pipelines.windows import batches
 from vidcam.render.signed import guided_on_source, guided_scale
 from vidcam.results.explanation import GUIDED
 from vidcam.results.timeline import Timeline
-from vidcam.results.video import Film
+from vidcam.results.video import VideoExplanation
 from vidcam.system.progress import StageTimer
 from vidcam.system.threads import prefetch
 
@@ -35,21 +35,21 @@ Saliency = NDArray[np.float32]
 
 
 @dataclass(slots=True)
-class GuidedFilm:
-    """Guided values of a film at one moment after another, in the order of time.
+class GuidedVideo:
+    """Guided values of a video at one moment after another, in the order of time.
 
     Attributes:
         model: the network.
         job: the video as it is shown to the network.
         request: what was asked.
-        film: the maps of all windows.
+        video: the maps of all windows.
         clock: takes the time of the passes.
     """
 
     model: Model
     job: VideoJob
     request: ExplainRequest
-    film: Film
+    explanation: VideoExplanation
     clock: StageTimer
     _ahead: Generator[tuple[int, Saliency], None, None] | None = None
     _kept: dict[int, Saliency] = field(default_factory=dict)  # window → (targets, T, H, W, 3)
@@ -70,14 +70,14 @@ class GuidedFilm:
             target: position of the target.
         """
         plane = self._saliency(second)[target].transpose(2, 0, 1)  # (3, H, W)
-        heat = self.film.source_heat(GUIDED[method], second, target=target)
-        signed: Saliency = (guided_on_source(plane, self.film.geometry) * heat[..., None]).astype(
+        heat = self.explanation.source_heat(GUIDED[method], second, target=target)
+        signed: Saliency = (guided_on_source(plane, self.explanation.geometry) * heat[..., None]).astype(
             np.float32, copy=False
         )
         return signed
 
     def scale(self, method: str, *, target: int) -> float:
-        """The magnitude that is drawn as black or white: the 99.5th percentile over a few windows of the film."""
+        """The magnitude that is drawn as black or white: the 99.5th percentile over a few windows of the video."""
         if not self._scales:
             self._measure()
         return self._scales[method, target]
@@ -89,14 +89,14 @@ class GuidedFilm:
         for index, saliency in self._passes(chosen):
             for method in self.request.guided:
                 for target, values in enumerate(saliency):
-                    moments = self.film.timeline.frame_seconds[index]
-                    heat = self.film.heat(GUIDED[method], moments, target=target)
+                    moments = self.explanation.timeline.frame_seconds[index]
+                    heat = self.explanation.heat(GUIDED[method], moments, target=target)
                     samples.setdefault((method, target), []).append(values * heat[..., None])
         self._scales = {key: guided_scale(np.stack(found)) for key, found in samples.items()}
 
     def _saliency(self, second: float) -> Saliency:
         """The windows' saliency at one moment, blended as their maps are, (targets, H, W, 3)."""
-        line = self.film.timeline
+        line = self.explanation.timeline
         if self._ahead is None:
             self._ahead = self._passes(range(len(line)))
         self._kept = {index: kept for index, kept in self._kept.items() if line.ends[index] > second}
@@ -106,7 +106,7 @@ class GuidedFilm:
             if line.ends[index] > second:
                 self._kept[index] = saliency
         part = Timeline(line.starts[wanted], line.ends[wanted], line.frame_seconds[wanted])
-        return np.stack([self._blended(part, wanted, second, t) for t in range(len(self.film.labels))])
+        return np.stack([self._blended(part, wanted, second, t) for t in range(len(self.explanation.labels))])
 
     def _blended(self, part: Timeline, windows: Sequence[int], second: float, target: int) -> Saliency:
         stack = np.stack([self._kept[index][target] for index in windows])  # (n, T, H, W, 3)
@@ -129,7 +129,7 @@ class GuidedFilm:
         module, request = self.model.module, self.request
         each = [
             guided_saliency(module, tensor, explanation.target[list(windows)].tolist(), request)
-            for explanation in self.film.explanations
+            for explanation in self.explanation.explanations
         ]
         values = np.moveaxis(np.stack(each, axis=1), 2, -1)
         return np.asarray(values[..., ::-1] if self.model.spec.scaling.channels == "bgr" else values, np.float32)

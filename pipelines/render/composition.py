@@ -17,7 +17,7 @@ from vidcam.pipelines.render.frames import FrameContext, FrameRenderer, Kind, Re
 from vidcam.pipelines.render.summary import VideoSummary, time_strip
 from vidcam.render.captions import Box, caption_box, caption_lines, colour_bar_box, is_small_beside, unit_of
 from vidcam.render.video_strip import VideoStrip, strip_height
-from vidcam.results.video import Film
+from vidcam.results.video import VideoExplanation
 from vidcam.video.container import LONGEST_SIDE_PX, MOST_PIXELS
 
 MOST_SIZE = (2160, 3840)
@@ -74,9 +74,9 @@ class Layout:
         grid: the cells.
         kind: how a map is drawn in its cell.
         has_source: whether the first cell is the source without a map.
-        has_caption: whether label, probability and method are written into each cell.
-        has_bar: whether each map has a colour bar.
-        has_strip: whether the time strip stands below.
+        caption: whether label, probability and method are written into each cell.
+        colorbar: whether each map has a colour bar.
+        strip: whether the time strip stands below.
 
     Raises:
         InputError: the pictures would be too large.
@@ -85,9 +85,9 @@ class Layout:
     grid: Grid
     kind: Kind = "overlay"
     has_source: bool = False
-    has_caption: bool = True
-    has_bar: bool = True
-    has_strip: bool = False
+    caption: bool = True
+    colorbar: bool = True
+    strip: bool = False
 
     def __post_init__(self) -> None:
         height, width = self.size
@@ -101,14 +101,14 @@ class Layout:
     def size(self) -> tuple[int, int]:
         """(height, width) of the pictures."""
         height, width = self.grid.size
-        return height + (strip_height(self.grid.size) if self.has_strip else 0), width
+        return height + (strip_height(self.grid.size) if self.strip else 0), width
 
 
 class Composition:
     """Draws the picture of each moment.
 
     Args:
-        film: the explanation.
+        video: the explanation.
         maps: which of its maps.
         style: how they are drawn.
         layout: where they stand.
@@ -121,7 +121,7 @@ class Composition:
 
     def __init__(
         self,
-        film: Film,
+        explanation: VideoExplanation,
         maps: tuple[ShownMap, ...],
         style: RenderStyle,
         layout: Layout,
@@ -131,19 +131,19 @@ class Composition:
     ) -> None:
         self._layout, self._grid = layout, layout.grid
         self._cells: tuple[ShownMap | None, ...] = (None, *maps) if layout.has_source else maps
-        in_cell = replace(film, geometry=replace(film.geometry, source_size=self._grid.cell))
+        in_cell = replace(explanation, geometry=replace(explanation.geometry, source_size=self._grid.cell))
         self._renderer = FrameRenderer(in_cell, style)
-        self._summaries = {each.target: VideoSummary(film, each.target) for each in maps}
+        self._summaries = {each.target: VideoSummary(explanation, each.target) for each in maps}
         self._unit = unit_of(self._grid.cell)
-        self._lines = caption_lines(self._grid.cell, self._unit) if layout.has_caption else 0
+        self._lines = caption_lines(self._grid.cell, self._unit) if layout.caption else 0
         self._bars: dict[ShownMap, Box] = {}
-        if layout.has_bar and layout.kind != "map":
-            bounds = {each: film.bounds[each.target][each.method] for each in maps}
+        if layout.colorbar and layout.kind != "map":
+            bounds = {each: explanation.bounds[each.target][each.method] for each in maps}
             self._bars = {each: colour_bar_box(style.table, self._unit, raw) for each, raw in bounds.items()}
         self.notes = self._drop_what_does_not_fit()
         self._strip: VideoStrip | None = None
-        if layout.has_strip:
-            strip = time_strip(film, maps, pts_seconds, (float(pts_seconds[0]), end_seconds))
+        if layout.strip:
+            strip = time_strip(explanation, maps, pts_seconds, (float(pts_seconds[0]), end_seconds))
             self._strip = VideoStrip(strip, self._grid.size)
 
     def picture(self, second: float, frame: Frames) -> Frames:
@@ -183,7 +183,7 @@ class Composition:
         cell, bars = self._grid.cell, len(self._bars)
         self._bars = {each: bar for each, bar in self._bars.items() if is_small_beside(bar, cell)}
         missing = ["the colour bar"] * (len(self._bars) < bars)
-        if self._layout.has_caption and self._lines < 2:
+        if self._layout.caption and self._lines < 2:
             missing.append("the caption's second line" if self._lines else "the caption")
         if not missing:
             return ()

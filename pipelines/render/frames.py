@@ -15,7 +15,7 @@ from vidcam.render.contour import contours, heat_picture
 from vidcam.render.overlay import Overlay, draw_outline, explanation_map
 from vidcam.render.signed import guided_picture
 from vidcam.results.explanation import GUIDED
-from vidcam.results.video import Film
+from vidcam.results.video import VideoExplanation
 
 Kind = Literal["overlay", "map", "contour", "heat"]
 """How a map is drawn on a frame."""
@@ -48,28 +48,28 @@ class RenderStyle:
         mean_rgb: the dataset's mean colour, in [0, 255], for that fill.
         table: (256, 3) uint8, the colours of evidence.
         opacity: of the overlay where the evidence is 1.
-        has_outline: whether the model's view is outlined.
+        outline: whether the model's view is outlined.
     """
 
     fill: Fill = "black"
     mean_rgb: tuple[float, float, float] = (0.0, 0.0, 0.0)
     table: ColourTable = field(default_factory=colour_table, repr=False)
     opacity: float = 0.6
-    has_outline: bool = True
+    outline: bool = True
 
 
 class FrameRenderer:
     """Draws maps on frames; tables and the view are computed once.
 
     Args:
-        film: the maps, with the geometry of the frames to draw on.
+        video: the maps, with the geometry of the frames to draw on.
         style: how.
         guided: needed where a guided method is drawn.
     """
 
-    def __init__(self, film: Film, style: RenderStyle, guided: GuidedValues | None = None) -> None:
-        self.film, self._style, self._guided = film, style, guided
-        self._view = film.geometry.view_slices()
+    def __init__(self, explanation: VideoExplanation, style: RenderStyle, guided: GuidedValues | None = None) -> None:
+        self.explanation, self._style, self._guided = explanation, style, guided
+        self._view = explanation.geometry.view_slices()
         self._overlay = Overlay(style.table, opacity=style.opacity)
 
     def draw(self, kind: Kind, frame: Frames, heat: NDArray[np.float32]) -> Frames:
@@ -83,7 +83,7 @@ class FrameRenderer:
             picture = heat_picture(heat, view, (frame.shape[0], frame.shape[1]), style.table)
         else:
             picture = self._overlay.blend(frame, heat, view)
-        if style.has_outline:
+        if style.outline:
             draw_outline(picture, view)
         return picture
 
@@ -105,7 +105,7 @@ class FrameContext:
 
     def __init__(self, renderer: FrameRenderer, second: float, frame: Frames) -> None:
         self._renderer = renderer
-        self.second, self.frame = max(second, float(renderer.film.timeline.starts[0])), frame
+        self.second, self.frame = max(second, float(renderer.explanation.timeline.starts[0])), frame
         self._heat: dict[ShownMap, NDArray[np.float32]] = {}
 
     def picture(self, kind: Kind, shown: ShownMap) -> Frames:
@@ -113,6 +113,6 @@ class FrameContext:
         if shown.method in GUIDED:
             return self._renderer.draw_guided(self.frame, shown, self.second)
         if shown not in self._heat:
-            heat = self._renderer.film.source_heat(shown.method, self.second, target=shown.target)
+            heat = self._renderer.explanation.source_heat(shown.method, self.second, target=shown.target)
             self._heat[shown] = heat.astype(np.float32, copy=False)
         return self._renderer.draw(kind, self.frame, self._heat[shown])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from vidcam.arguments import as_tuple, split_names
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
 from vidcam.render.colormap import DEFAULT_COLOURS
@@ -31,48 +32,28 @@ _ENDINGS: dict[str, tuple[Form, ...]] = {
 LEAST_HEIGHT, MOST_HEIGHT = 16, 4320
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RenderOptions:
-    """How a saved explanation is drawn; the defaults of the command line and of `render_film`.
+    """The options of `render_video` and `vidcam render`, with their defaults; `render_video` describes them.
 
-    Attributes:
-        source: the film, where it is not where `explain` read it.
-        style: `overlay`, `map`, `side-by-side`, `contour` or `heat`.
-        methods: of those that were explained; empty: the first one, side by side all.
-        targets: labels or indices of those that were explained; empty: the first one, side by side all.
-        fill: what the map style shows where nothing was used.
-        colours: name of a colour map of matplotlib's.
-        opacity: of the overlay where the evidence is 1, in [0, 1].
-        has_caption: whether label, probability and method are written on the picture.
-        has_bar: whether the colours are explained on the picture.
-        has_outline: whether what the model saw is outlined.
-        has_strip: whether the time strip is added below, which makes the picture higher.
-        has_sound: whether the source's sound is kept, in MP4 and WebM.
-        start_seconds: where drawing begins.
-        end_seconds: where it ends, not included; None: with the explanation.
-        height: rows of the picture without the strip; None: as the source.
-        form: `mp4`, `webm`, `gif`, `webp`, `frames` (a folder of PNGs), `sheet` or `poster`; None: by the ending.
-        codec: `h264`, `hevc`, `av1` or `vp9`; None: the container's usual one.
-        encoder: `auto` (software), or FFmpeg's name of one, `h264_nvenc`.
-        preset: the encoder's.
-        quality: constant quality in the encoder's own scale.
-        overwrite: replace an existing result.
+    Raises:
+        InputError: an unknown name, or a number out of its range.
     """
 
     source: str | Path | None = None
     style: Style = "overlay"
-    methods: Sequence[str] = ()
-    targets: Sequence[str | int] = ()
+    methods: str | Sequence[str] = ()
+    targets: str | int | Sequence[str | int] = ()
     fill: Fill = "black"
-    colours: str = DEFAULT_COLOURS
+    colormap: str = DEFAULT_COLOURS
     opacity: float = 0.6
-    has_caption: bool = True
-    has_bar: bool = True
-    has_outline: bool = True
-    has_strip: bool = False
-    has_sound: bool = True
-    start_seconds: float | None = None
-    end_seconds: float | None = None
+    caption: bool = True
+    colorbar: bool = True
+    outline: bool = True
+    strip: bool = False
+    sound: bool = True
+    start: float | None = None
+    end: float | None = None
     height: int | None = None
     form: Form | None = None
     codec: str | None = None
@@ -82,6 +63,8 @@ class RenderOptions:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "methods", split_names(self.methods))
+        object.__setattr__(self, "targets", as_tuple(self.targets))
         for name, given, known in (("style", self.style, STYLES), ("fill", self.fill, FILLS)):
             if given not in known:
                 raise InputError(f"{name} is {given!r}, expected one of {', '.join(known)}")
@@ -120,7 +103,7 @@ class RenderOptions:
             unused.append("fill")
         if not unused:
             return ()
-        names = ", ".join(f"--{name.removeprefix('has_')}" for name in unused)
+        names = ", ".join(f"--{name}" for name in unused)
         return (
             f"{names} {'has' if len(unused) == 1 else 'have'} no effect on what was asked for ({form}, {self.style})",
         )
@@ -128,7 +111,7 @@ class RenderOptions:
 
 _DEFAULTS = RenderOptions()
 _OF_VIDEO = ("codec", "encoder", "preset")
-_OF_FRAMES = ("style", "has_caption", "has_bar", "has_strip", "height")
+_OF_FRAMES = ("style", "caption", "colorbar", "strip", "height")
 _WITHOUT_EFFECT: dict[Form, tuple[str, ...]] = {
     "mp4": (),
     "webm": (),

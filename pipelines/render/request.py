@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vidcam.arguments import as_tuple, split_names
 from vidcam.errors import InputError, name_not_found
 from vidcam.pipelines.render.composition import Grid, Layout, grid_of
 from vidcam.pipelines.render.frames import RenderStyle, ShownMap
@@ -13,7 +14,7 @@ from vidcam.pipelines.render.options import Form, RenderOptions
 from vidcam.pipelines.render.saved import open_saved
 from vidcam.render.colormap import colour_table
 from vidcam.results.explanation import GUIDED
-from vidcam.results.video import PER_WINDOW, Film
+from vidcam.results.video import PER_WINDOW, VideoExplanation
 from vidcam.system.atomic import require_free
 from vidcam.video.animation import require_quality
 from vidcam.video.encoders import Encoder, choose_encoder
@@ -24,7 +25,7 @@ class RenderRequest:
     """One result of `render`.
 
     Attributes:
-        film: the explanation.
+        video: the explanation.
         source: where its video lies.
         out: the file or folder to write.
         form: its kind.
@@ -34,12 +35,12 @@ class RenderRequest:
         span_seconds: [start, end) of the video.
         encoder: for a video; None for other forms.
         quality: of an animation.
-        has_sound: whether a video gets the source's sound.
+        sound: whether a video gets the source's sound.
         overwrite: whether an existing result is replaced.
         notes: what could not be had as asked, as sentences.
     """
 
-    film: Film
+    explanation: VideoExplanation
     source: str | Path
     out: Path
     form: Form
@@ -49,12 +50,12 @@ class RenderRequest:
     span_seconds: tuple[float, float]
     encoder: Encoder | None
     quality: int | None
-    has_sound: bool
+    sound: bool
     overwrite: bool
     notes: tuple[str, ...]
 
 
-def resolve(saved: Path, out: Path, options: RenderOptions) -> RenderRequest:
+def resolve(saved: Path | VideoExplanation, out: Path, options: RenderOptions) -> RenderRequest:
     """Read the explanation, choose what the options leave open, and check what needs no video.
 
     Raises:
@@ -65,32 +66,32 @@ def resolve(saved: Path, out: Path, options: RenderOptions) -> RenderRequest:
         require_free(out, overwrite=options.overwrite)
     if form in {"gif", "webp"}:
         require_quality(form, options.quality)
-    table = colour_table(options.colours)
-    film, source = open_saved(saved, options.source)
+    table = colour_table(options.colormap)
+    explanation, source = open_saved(saved, options.source)
     is_grid = options.style == "side-by-side" or form == "sheet"
-    maps = select_maps(film, options.targets, options.methods, all_of_them=is_grid)
-    layout = _layout(options, form, film.geometry.source_size, len(maps))
+    maps = select_maps(explanation, as_tuple(options.targets), split_names(options.methods), all_of_them=is_grid)
+    layout = _layout(options, form, explanation.geometry.source_size, len(maps))
     encoder, notes = _encoder(options, form, layout.size)
-    mean_rgb = (0.0, 0.0, 0.0) if film.origin is None else film.origin.mean_rgb
+    mean_rgb = (0.0, 0.0, 0.0) if explanation.origin is None else explanation.origin.mean_rgb
     return RenderRequest(
-        film=film,
+        explanation=explanation,
         source=source,
         out=out,
         form=form,
         maps=maps,
-        style=RenderStyle(options.fill, mean_rgb, table, options.opacity, options.has_outline),
+        style=RenderStyle(options.fill, mean_rgb, table, options.opacity, options.outline),
         layout=layout,
-        span_seconds=_span(film, options.start_seconds, options.end_seconds),
+        span_seconds=_span(explanation, options.start, options.end),
         encoder=encoder,
         quality=options.quality,
-        has_sound=options.has_sound,
+        sound=options.sound,
         overwrite=options.overwrite,
         notes=(*options.without_effect(form), *notes),
     )
 
 
 def select_maps(
-    film: Film, targets: Sequence[str | int], methods: Sequence[str], *, all_of_them: bool
+    explanation: VideoExplanation, targets: Sequence[str | int], methods: Sequence[str], *, all_of_them: bool
 ) -> tuple[ShownMap, ...]:
     """The maps to show, in the order of asking; without being asked the first one, or all.
 
@@ -98,10 +99,12 @@ def select_maps(
         NameNotFoundError: a target or a method that was not explained.
         InputError: a guided method, or several maps where one is shown.
     """
-    numbers = [_target_number(film, target) for target in targets] or range(len(film.labels) if all_of_them else 1)
+    numbers = [_target_number(explanation, target) for target in targets] or range(
+        len(explanation.labels) if all_of_them else 1
+    )
     maps = []
     for number in dict.fromkeys(numbers):
-        known = film.explanations[number].methods
+        known = explanation.explanations[number].methods
         names = [_method_name(name, known) for name in methods] or (known if all_of_them else known[:1])
         maps += [ShownMap(number, name) for name in dict.fromkeys(names)]
     if len(maps) > 1 and not all_of_them:
@@ -111,14 +114,17 @@ def select_maps(
     return tuple(maps)
 
 
-def _target_number(film: Film, target: str | int) -> int:
-    indices = [int(explanation.target[0]) for explanation in film.explanations]
+def _target_number(video_explanation: VideoExplanation, target: str | int) -> int:
+    indices = [int(explanation.target[0]) for explanation in video_explanation.explanations]
     text = str(target)
-    for number, label in enumerate(film.labels):
+    for number, label in enumerate(video_explanation.labels):
         if text.casefold() == label.casefold() or (label != PER_WINDOW and text == str(indices[number])):
             return number
     raise name_not_found(
-        "target", text, film.labels, f"{', '.join(film.labels)} was explained; explain the film for it"
+        "target",
+        text,
+        video_explanation.labels,
+        f"{', '.join(video_explanation.labels)} was explained; explain the video for it",
     )
 
 
@@ -130,7 +136,7 @@ def _method_name(name: str, known: Sequence[str]) -> str:
             f"{', '.join(known)}; draw it with vidcam explain"
         )
     if folded not in known:
-        raise name_not_found("method", name, known, f"{', '.join(known)} was explained; explain the film by it")
+        raise name_not_found("method", name, known, f"{', '.join(known)} was explained; explain the video by it")
     return folded
 
 
@@ -145,9 +151,9 @@ def _layout(options: RenderOptions, form: Form, size: tuple[int, int], count: in
         grid=grid_of(count + 1, size) if beside else Grid(1, 1, size),
         kind="overlay" if options.style == "side-by-side" else options.style,
         has_source=beside,
-        has_caption=options.has_caption,
-        has_bar=options.has_bar,
-        has_strip=options.has_strip,
+        caption=options.caption,
+        colorbar=options.colorbar,
+        strip=options.strip,
     )
 
 
@@ -159,15 +165,15 @@ def _encoder(options: RenderOptions, form: Form, size: tuple[int, int]) -> tuple
     return choose_encoder(options.codec, form, encoder=encoder, preset=preset, quality=quality, size=size)
 
 
-def _span(film: Film, start_seconds: float | None, end_seconds: float | None) -> tuple[float, float]:
+def _span(explanation: VideoExplanation, start_seconds: float | None, end_seconds: float | None) -> tuple[float, float]:
     """The part [start, end) to draw: what was asked for, of what was explained.
 
     Raises:
         InputError: nothing of it was explained.
     """
-    first, last = float(film.timeline.starts[0]), float(film.timeline.ends.max())
-    if film.origin is not None:
-        first, last = film.origin.span_seconds
+    first, last = float(explanation.timeline.starts[0]), float(explanation.timeline.ends.max())
+    if explanation.origin is not None:
+        first, last = explanation.origin.span_seconds
     asked = (first if start_seconds is None else start_seconds, last if end_seconds is None else end_seconds)
     start, end = max(first, asked[0]), min(last, asked[1])
     if not (asked[0] < asked[1] and start < end):

@@ -13,7 +13,7 @@ from vidcam.pipelines.render.frames import FrameContext, ShownMap
 from vidcam.pipelines.render.summary import VideoSummary, name_maps, time_strip
 from vidcam.render.colormap import ColourTable, colour_table
 from vidcam.render.sheet import Sheet, draw_sheet
-from vidcam.results.video import PER_WINDOW, Film
+from vidcam.results.video import PER_WINDOW, VideoExplanation
 from vidcam.system.filenames import one_line
 
 SHEET_COLUMNS = 8
@@ -54,7 +54,7 @@ def sheet_seconds(pts_seconds: Seconds) -> frozenset[float]:
 
 
 def contact_sheet(
-    film: Film,
+    explanation: VideoExplanation,
     frames: SheetFrames,
     pts_seconds: Seconds,
     *,
@@ -65,28 +65,30 @@ def contact_sheet(
     """The PNG of an explanation, or of a part of it.
 
     Args:
-        film: the explanation.
+        explanation: the explanation.
         frames: collected while drawing; their maps are the rows.
         pts_seconds: (S,) the displayed frames.
         audit: sentences below.
         table: (256, 3) uint8, the colours in which the frames were drawn; None: the default ones.
         span_seconds: the part that is shown, [start, end); None: all windows.
     """
-    span = span_seconds or (float(film.timeline.starts[0]), float(film.timeline.ends.max()))
+    span = span_seconds or (float(explanation.timeline.starts[0]), float(explanation.timeline.ends.max()))
     targets = tuple(dict.fromkeys(shown.target for shown in frames.maps))
-    summary = VideoSummary(film, targets[0])
-    labels = [OWN_CLASS if film.labels[target] == PER_WINDOW else film.labels[target] for target in targets]
-    foil = "" if summary.foil is None else f" rather than {summary.foil}"
+    summary = VideoSummary(explanation, targets[0])
+    labels = [
+        OWN_CLASS if explanation.labels[target] == PER_WINDOW else explanation.labels[target] for target in targets
+    ]
+    contrast = "" if summary.contrast is None else f" rather than {summary.contrast}"
     sheet = Sheet(
-        title=one_line(film.source),
-        target=" and ".join(labels) + foil,
+        title=one_line(explanation.source),
+        target=" and ".join(labels) + contrast,
         probability=summary.mean_probability if len(targets) == 1 else None,
-        model=film.model,
-        layer=film.explanations[0].layer,
+        model=explanation.model,
+        layer=explanation.explanations[0].layer,
         frame_seconds=np.array(frames.seconds),
-        rows={name: frames.overlays[shown] for name, shown in name_maps(film, frames.maps).items()},
+        rows={name: frames.overlays[shown] for name, shown in name_maps(explanation, frames.maps).items()},
         plain=frames.source,
-        strip=time_strip(film, frames.maps, pts_seconds, span),
+        strip=time_strip(explanation, frames.maps, pts_seconds, span),
         table=colour_table() if table is None else table,
         audit=audit,
     )

@@ -12,7 +12,7 @@ from vidcam.pipelines.render.frames import ShownMap
 from vidcam.render.captions import percent
 from vidcam.render.strip import TimeStrip, Window
 from vidcam.results.explanation import GUIDED
-from vidcam.results.video import PER_WINDOW, Film
+from vidcam.results.video import PER_WINDOW, VideoExplanation
 
 MOST_MOMENTS = 2000
 """Moments of a curve over time at most; about as many as a strip has pixels."""
@@ -22,16 +22,16 @@ class VideoSummary:
     """Label and probability of one target over time.
 
     Args:
-        film: the explanation.
+        explanation: the explanation.
         target: position of the target.
 
     Attributes:
         windows: (start_seconds, end_seconds, probability of the target) of each window.
     """
 
-    def __init__(self, film: Film, target: int) -> None:
-        self._film, self._target, self._line = film, target, film.timeline
-        self._probability = np.clip(film.explanations[target].probability, 0.0, 1.0)
+    def __init__(self, explanation: VideoExplanation, target: int) -> None:
+        self._video, self._target, self._line = explanation, target, explanation.timeline
+        self._probability = np.clip(explanation.explanations[target].probability, 0.0, 1.0)
         columns = (self._line.starts, self._line.ends, self._probability)
         self.windows: list[Window] = list(zip(*(column.tolist() for column in columns), strict=True))
 
@@ -41,17 +41,17 @@ class VideoSummary:
         return float(self._probability.mean())
 
     @property
-    def foil(self) -> str | None:
+    def contrast(self) -> str | None:
         """Label of the class that the target was contrasted with."""
-        foil = self._film.explanations[self._target].foil
-        return None if foil is None else self._name(int(foil[0]))
+        contrast = self._video.explanations[self._target].contrast
+        return None if contrast is None else self._name(int(contrast[0]))
 
     def label(self, second: float) -> str:
-        """The target's label, with its foil; for the top class of each window, that of the nearest window."""
-        label = self._film.labels[self._target]
+        """The target's label, with its contrast; for the top class of each window, that of the nearest window."""
+        label = self._video.labels[self._target]
         if label == PER_WINDOW:
-            label = self._name(int(self._film.explanations[self._target].target[self._nearest(second)]))
-        return label if self.foil is None else f"{label} rather than {self.foil}"
+            label = self._name(int(self._video.explanations[self._target].target[self._nearest(second)]))
+        return label if self.contrast is None else f"{label} rather than {self.contrast}"
 
     def probability(self, second: float) -> float | None:
         """Mean of the windows that cover the moment; None where none does.
@@ -61,7 +61,7 @@ class VideoSummary:
         covering = self._probability[(self._line.starts <= second) & (second < self._line.ends)]
         if not covering.size:
             return None
-        is_own = self._film.labels[self._target] == PER_WINDOW
+        is_own = self._video.labels[self._target] == PER_WINDOW
         return float(self._probability[self._nearest(second)] if is_own else covering.mean())
 
     def caption(self, method: str, second: float) -> tuple[str, str]:
@@ -72,49 +72,49 @@ class VideoSummary:
 
     def leaders(self) -> list[str]:
         """The label of the highest score in each window."""
-        best = self._film.explanations[self._target].logits.argmax(axis=1)
+        best = self._video.explanations[self._target].logits.argmax(axis=1)
         return [self._name(int(index)) for index in best]
 
     def _name(self, index: int) -> str:
-        return self._film.class_labels.get(index, f"class {index}")
+        return self._video.class_labels.get(index, f"class {index}")
 
     def _nearest(self, second: float) -> int:
         return int(np.abs((self._line.starts + self._line.ends) / 2 - second).argmin())
 
 
-def name_maps(film: Film, maps: Sequence[ShownMap]) -> dict[str, ShownMap]:
+def name_maps(explanation: VideoExplanation, maps: Sequence[ShownMap]) -> dict[str, ShownMap]:
     """The maps by name: the method, and the target if there are several."""
     several = len({each.target for each in maps}) > 1
-    return {f"{each.method}, {film.labels[each.target]}" if several else each.method: each for each in maps}
+    return {f"{each.method}, {explanation.labels[each.target]}" if several else each.method: each for each in maps}
 
 
 def time_strip(
-    film: Film, maps: Sequence[ShownMap], pts_seconds: Seconds, span_seconds: tuple[float, float]
+    explanation: VideoExplanation, maps: Sequence[ShownMap], pts_seconds: Seconds, span_seconds: tuple[float, float]
 ) -> TimeStrip:
     """The evidence of the maps over time, with the windows and probabilities of the first one's target.
 
     Args:
-        film: the explanation.
+        explanation: the explanation.
         maps: at least one; a guided method has the evidence of the map it multiplies.
         pts_seconds: (S,) the displayed frames.
         span_seconds: [start, end) of the strip.
     """
     step = max(1, -(-pts_seconds.size // MOST_MOMENTS))
-    seconds = np.maximum(pts_seconds[::step], float(film.timeline.starts[0]))
+    seconds = np.maximum(pts_seconds[::step], float(explanation.timeline.starts[0]))
     first, (start, end) = maps[0].target, span_seconds
-    summary = VideoSummary(film, first)
+    summary = VideoSummary(explanation, first)
     inside = [n for n, window in enumerate(summary.windows) if window[0] < end and window[1] > start]
     leaders = summary.leaders()
     return TimeStrip(
         span_seconds=span_seconds,
         seconds=seconds,
         evidence={
-            name: _relative(film.evidence(GUIDED.get(each.method, each.method), seconds, target=each.target))
-            for name, each in name_maps(film, maps).items()
+            name: _relative(explanation.evidence(GUIDED.get(each.method, each.method), seconds, target=each.target))
+            for name, each in name_maps(explanation, maps).items()
         },
         windows=[summary.windows[n] for n in inside],
         leaders=[leaders[n] for n in inside],
-        probability_of=film.labels[first] if len({each.target for each in maps}) > 1 else "",
+        probability_of=explanation.labels[first] if len({each.target for each in maps}) > 1 else "",
     )
 
 

@@ -33,7 +33,7 @@ from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.rows import Facts, explanation_row, map_row
 from vidcam.pipelines.score.samples import Sample
 from vidcam.preprocess import fill_for
-from vidcam.results.explanation import Activation, Explanation, Sink
+from vidcam.results.explanation import Activation, Artifact, Explanation
 
 _TIES, _CONTROL, _SHUFFLE = range(3)
 
@@ -74,8 +74,8 @@ class ClipScorer:
         originals: original forward passes so far.
     """
 
-    def __init__(self, model: Model, request: ScoreRequest, sink: Sink | None) -> None:
-        self._model, self._request, self._sink = model, request, sink
+    def __init__(self, model: Model, request: ScoreRequest, artifact: Artifact | None) -> None:
+        self._model, self._request, self._artifact = model, request, artifact
         self.forwards = MaskedForwards(model, request.batch_size)
         self.originals = 0
 
@@ -102,7 +102,7 @@ class ClipScorer:
         facts = replace(facts, batch_size=self.forwards.batch_size)
         return [
             map_row(facts, scored, logs, request, sample.inside)
-            | explanation_row(scored.name, original.explanation, original.post, self._sink)
+            | explanation_row(scored.name, original.explanation, original.post, self._artifact)
             for scored in maps
         ]
 

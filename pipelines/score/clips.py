@@ -116,7 +116,7 @@ def _of_manifest(path: Path) -> ClipSet:
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise InputError(
-            f"{path} is neither a folder nor a manifest, expected one of *{', *'.join(MANIFESTS)}; of a single film "
+            f"{path} is neither a folder nor a manifest, expected one of *{', *'.join(MANIFESTS)}; of a single video "
             f"pass the folder that it lies in"
         )
     try:

@@ -40,7 +40,7 @@ UNSEEN: Columns = {"content": "text"}
 _MAP: Columns = {
     "area": "number",
     "empty": "flag",
-    "sink": "flag",
+    "artifact": "flag",
     "log_probability": "number",
     "log_masked": "number",
     "masked_probability": "number",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vidcam.arguments import split_names
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.methods import METHODS
 from vidcam.cam.request import MapRequest
@@ -20,40 +21,21 @@ CONTROLS = ("random", "centre")
 """Rows of maps that ignore the prediction, beside those of the methods."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreOptions:
-    """How clip sets are scored; the defaults of the command line and of `score_clips`.
+    """The options of `score_clips` and `vidcam score`, with their defaults; `score_clips` describes them.
 
-    Attributes:
-        methods: names or aliases, of those that make a volume.
-        measures: `default`, `all`, or some of `drop` (with increase, win and area, always measured), `relative` (also
-            of the maps of the probability's gradient), `retention` (θ = 0.25, 0.5, 0.75), `curve` (θ in eleven steps),
-            `insertion-deletion` (voxels and frames), `localization` (where there are boxes), `time` (frames frozen,
-            shuffled, reversed).
-        controls: whether the rows `random` and `centre` are scored too.
-        fill: what hidden pixels become.
-        layer: dotted name, or several whose maps are fused; None: the model's own default.
-        fusion: `mean` or `max` of several layers' maps.
-        lam: λ of EQ 12 for gradcam++.
-        batch_size: masked clips at once; None: by device.
-        precision: of the network but its classifier: `float32` (exact), `bf16`, or `fp16` on CUDA.
-        workers: threads that decode ahead.
-        seed: of the ties, the controls, the shuffles and the intervals.
-        min_confidence: clips whose class has a lower probability are left out (EQ 4).
-        correct_only: clips whose class is not their label are left out.
-        sanity: how many clips, from the first on, are compared with those of randomised weights.
-        render_worst: how many of the clips with the largest mean drop over the methods get overlay videos.
-        retry_failed: clips that failed in an earlier run are tried again.
-        overwrite: replace existing results, whatever their settings.
+    Raises:
+        InputError: an unknown name, or a number out of its range.
     """
 
-    methods: Sequence[str] = DEFAULT_METHODS
+    methods: str | Sequence[str] = DEFAULT_METHODS
     measures: Sequence[str] | str = "default"
     controls: bool = True
     fill: Fill = "black"
     layer: str | Sequence[str] | None = None
     fusion: Fusion = "mean"
-    lam: float = 1.0
+    score_scale: float = 1.0
     batch_size: int | None = None
     precision: Precision = "float32"
     workers: int = 2
@@ -67,7 +49,9 @@ class ScoreOptions:
 
     def __post_init__(self) -> None:
         chosen_measures(self.measures)
-        maps = MapRequest(methods=self.methods, lam=self.lam, fusion=self.fusion)  # its checks need no model
+        maps = MapRequest(
+            methods=self.methods, score_scale=self.score_scale, fusion=self.fusion
+        )  # its checks need no model
         guided = [name for name in maps.methods if name in GUIDED]
         if guided:
             raise InputError(
@@ -97,7 +81,7 @@ def chosen_measures(measures: Sequence[str] | str) -> tuple[str, ...]:
     Raises:
         InputError: an unknown name, or none at all.
     """
-    names = [name.strip() for name in measures.split(",")] if isinstance(measures, str) else list(measures)
+    names = split_names(measures)
     groups = {"default": DEFAULT_MEASURES, "all": MEASURES}
     chosen = {part for name in names for part in groups.get(name, (name,))}
     if chosen - set(MEASURES) or not chosen:

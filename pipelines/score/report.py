@@ -22,7 +22,7 @@ _READING = (
     "* Drop and increase (GC++ 4.1) depend on how much a map shows: one that hides nothing has drop 0. Compare them at "
     "like area, and with `centre`, which knows nothing of the clip.\n"
     "* Kept at θ (GC++ 7.2) hides the same share of voxels for every method; it is the fairer figure.\n"
-    "* In the sink: maps whose maximum lies in a cell that is loud on any clip, a flat grey one too; such a map is "
+    "* In the artifact: maps whose maximum lies in a cell that is loud on any clip, a flat grey one too; such a map is "
     "wrong, however plausible it looks.\n"
     "* `random` is the first method's own map with its cells in another order.\n"
     "* All of it is about {summary.model} at {summary.layer} with the fill {summary.fill}; another fill can turn an "
@@ -43,7 +43,7 @@ def method_rows(summary: Summary) -> list[dict[str, str]]:
         }
         thetas = [theta for theta in ("0.25", "0.5", "0.75") if theta in figures.retention]
         row |= {f"kept % at θ={theta}": interval(figures.retention[theta]) for theta in thetas}
-        rows.append(row if figures.sink is None else row | {"in the sink": str(figures.sink)})
+        rows.append(row if figures.artifact is None else row | {"in the artifact": str(figures.artifact)})
     return rows
 
 

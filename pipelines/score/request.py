@@ -71,7 +71,7 @@ def resolve(model: Model, options: ScoreOptions, stated_batch_size: int | None =
     layers, _ = target_layers(model, names)
     return ScoreRequest(
         methods=options.methods,
-        lam=options.lam,
+        score_scale=options.score_scale,
         layers=layers,
         reshape=reshape_of(model.spec),
         activation=model.spec.activation,

@@ -22,7 +22,7 @@ from vidcam.pipelines.score.forwards import Key
 from vidcam.pipelines.score.perturbations import ScoredMap
 from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.samples import Failure
-from vidcam.results.explanation import Explanation, Sink, peaks_in_sink
+from vidcam.results.explanation import Artifact, Explanation, peaks_in_artifact
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,22 +171,22 @@ def localization_row(heat: Floats, inside: NDArray[np.bool_]) -> Row:
     return row if acting.all() else row | {"temporal_iou": float(temporal_iou(one, acting)[0])}
 
 
-def explanation_row(method: str, explanation: Explanation, post: Explanation | None, sink: Sink | None) -> Row:
+def explanation_row(method: str, explanation: Explanation, post: Explanation | None, artifact: Artifact | None) -> Row:
     """What the original forward pass says about a method's map; nothing about a control's.
 
     Args:
         method: name of the row.
         explanation: of the predicted class.
         post: of its probability's gradient; None where it was not asked for.
-        sink: the cells that are loud on any clip; None where there are none.
+        artifact: the cells that are loud on any clip; None where there are none.
     """
     if method not in explanation.volumes:
         return {}
     row = _alpha_row(explanation, method)
     if post is not None:
         row["empty_post"] = not bool((post.volumes[method] > 0).any())
-    if sink is not None:
-        row["sink"] = bool(peaks_in_sink(explanation.volumes[method], sink)[0])
+    if artifact is not None:
+        row["artifact"] = bool(peaks_in_artifact(explanation.volumes[method], artifact)[0])
     return row
 
 

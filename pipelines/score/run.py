@@ -14,15 +14,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from vidcam.cam.fusion import Fusion
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.errors import VidcamError
-from vidcam.models.model import Model
-from vidcam.models.registry import load_model, model_names
+from vidcam.fill import Fill
+from vidcam.models.model import Model, Precision
+from vidcam.models.registry import list_models, load_model
 from vidcam.pipelines.forward import prepare, torch_errors
 from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import ClipSet, read_clips
 from vidcam.pipelines.score.columns import Columns, Row, as_cell, score_columns
-from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.options import DEFAULT_METHODS, ScoreOptions
 from vidcam.pipelines.score.plots import draw_plots
 from vidcam.pipelines.score.report import report
 from vidcam.pipelines.score.request import ScoreRequest, resolve
@@ -68,15 +70,30 @@ def score_clips(
     out: str | Path,
     *,
     model: str | Model = "i3d",
-    device: str = "auto",
     weights: str | Path = "pretrained",
     labels: str | Path | None = None,
     mean_cube: str | Path | None = None,
-    options: ScoreOptions | None = None,
-    command: str = "",
+    device: str = "auto",
+    methods: str | Sequence[str] = DEFAULT_METHODS,
+    measures: str | Sequence[str] = "default",
+    controls: bool = True,
+    fill: Fill = "black",
+    layer: str | Sequence[str] | None = None,
+    fusion: Fusion = "mean",
+    score_scale: float = 1.0,
+    batch_size: int | None = None,
+    precision: Precision = "float32",
+    workers: int = 2,
+    seed: int = 0,
+    min_confidence: float = 0.0,
+    correct_only: bool = False,
+    sanity: int = 0,
+    render_worst: int = 0,
+    retry_failed: bool = False,
+    overwrite: bool = False,
     progress: Progress = silent,
 ) -> ScoredClips:
-    """Score a set of clips; what an earlier run with the same settings has scored in that folder is not done again.
+    """Score a set of clips. A run with the same settings in the same folder resumes after the last complete part.
 
     The set and the folder are checked before a model is loaded or fetched.
 
@@ -84,13 +101,31 @@ def score_clips(
         clips: a folder, a manifest (.csv, .jsonl, .parquet), or an iterable of paths and of mappings with `path`,
             `start`, `label`, `group`, `boxes`.
         out: folder; made if it is not there.
-        model: name of a model, 'package.module:factory', or one that is loaded already.
-        device: 'auto', 'cpu' or 'cuda:N'; of a model that is loaded by name.
-        weights: likewise, as `load_model` takes them.
-        labels: likewise.
-        mean_cube: likewise.
-        options: how they are scored.
-        command: how this was called, for the report.
+        model: name of a model, 'package.module:factory', or a `Model`.
+        weights: of a model named by `model`, as in `load_model`.
+        labels: of a model named by `model`, as in `load_model`.
+        mean_cube: of a model named by `model`, as in `load_model`.
+        device: of a model named by `model`: 'auto', 'cpu' or 'cuda:N'.
+        methods: one name or several; not the guided ones.
+        measures: `default`, `all`, or some of `drop` (with increase, win and area, always measured), `relative` (also
+            of the maps of the probability's gradient), `retention` (θ = 0.25, 0.5, 0.75), `curve` (θ in eleven steps),
+            `insertion-deletion` (voxels and frames), `localization` (where there are boxes), `time` (frames frozen,
+            shuffled, reversed).
+        controls: whether the rows `random` and `centre` are scored too.
+        fill: what hidden pixels become: `black`, `mean`, `blur` or `frame-mean`.
+        layer: dotted name, or several names whose maps are fused. None: the model's default.
+        fusion: `mean` or `max` of several layers' maps.
+        score_scale: λ of EQ 12 for gradcam++, at least 0.
+        batch_size: perturbed clips per forward pass. None: chosen for the device.
+        precision: of the network but its classifier: `float32` (exact), `bf16`, or `fp16` on CUDA.
+        workers: threads that decode ahead.
+        seed: of ties, controls, shuffles and intervals.
+        min_confidence: leave out clips whose class has a lower probability (EQ 4).
+        correct_only: leave out clips whose class is not their label.
+        sanity: number of clips, from the first on, whose maps are compared with those of random weights.
+        render_worst: number of clips with the largest mean drop that get overlay videos.
+        retry_failed: try clips again that failed in an earlier run.
+        overwrite: replace existing results, whatever their settings.
         progress: called as work goes on.
 
     Raises:
@@ -98,9 +133,54 @@ def score_clips(
             scores of other settings.
         RunError: writing failed; run again to go on.
     """
-    folder, options = Path(out), options or ScoreOptions()
+    options = ScoreOptions(
+        methods=methods,
+        measures=measures,
+        controls=controls,
+        fill=fill,
+        layer=layer,
+        fusion=fusion,
+        score_scale=score_scale,
+        batch_size=batch_size,
+        precision=precision,
+        workers=workers,
+        seed=seed,
+        min_confidence=min_confidence,
+        correct_only=correct_only,
+        sanity=sanity,
+        render_worst=render_worst,
+        retry_failed=retry_failed,
+        overwrite=overwrite,
+    )
+    return score_set(
+        clips,
+        Path(out),
+        options,
+        model=model,
+        device=device,
+        weights=weights,
+        labels=labels,
+        mean_cube=mean_cube,
+        progress=progress,
+    )
+
+
+def score_set(
+    clips: Any,
+    folder: Path,
+    options: ScoreOptions,
+    *,
+    model: str | Model = "i3d",
+    weights: str | Path = "pretrained",
+    labels: str | Path | None = None,
+    mean_cube: str | Path | None = None,
+    device: str = "auto",
+    command: str = "",
+    progress: Progress = silent,
+) -> ScoredClips:
+    """Score a set of clips; arguments and errors as in `score_clips`. `command` is quoted in the report."""
     clip_set = read_clips(clips, out=folder)
-    name = model.spec.name if isinstance(model, Model) else model if model in model_names() else None
+    name = model.spec.name if isinstance(model, Model) else model if model in list_models() else None
     choices = choices_of(options, clip_set, model=name)
     former = require_usable(folder, choices, overwrite=options.overwrite)
     if former is None:  # else there are scores already, and they outlive the videos
@@ -128,7 +208,7 @@ class _Run:
         self._model, self._clips, self._out = model, clips, out
         self._command, self._progress = command, progress
         self._ready = prepare(model, request.layers, precision=request.precision)  # before anything is written
-        self._request = replace(request, references=self._ready.neutral.activations)
+        self._request = replace(request, references=self._ready.baseline.activations)
         self._settings = settings_of(choices, request, model, self._ready.forward)
         self._columns = score_columns(request.measures, request.thetas)
         self._scorer: ClipScorer | None = None
@@ -149,7 +229,7 @@ class _Run:
         """Try the clips of `again` once more, part by part, then go on behind the last part."""
         request = replace(self._request, batch_size=store.last_batch_size or self._request.batch_size)
         model = self._ready.model
-        scorer = self._scorer = ClipScorer(model, request, self._ready.neutral.sink)
+        scorer = self._scorer = ClipScorer(model, request, self._ready.baseline.artifact)
         entries = self._clips.entries
         chosen = [entries[clip] for clips in again.values() for clip in clips] + list(entries[store.done :])
         load = partial(load_sample, spec=self._model.spec)

@@ -21,7 +21,7 @@ from vidcam.cam.randomise import randomise, weighted_layers
 from vidcam.errors import VidcamError
 from vidcam.metrics.similarity import rank_correlation, ssim
 from vidcam.models.model import Model
-from vidcam.pipelines.forward import look_at_grey, torch_errors
+from vidcam.pipelines.forward import compute_grey_baseline, torch_errors
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.samples import Sample, load_sample
@@ -104,7 +104,7 @@ def _explained(model: Model, request: ScoreRequest, sample: Sample, like: Explan
 def _references(model: Model, request: ScoreRequest) -> Mapping[str, Tensor]:
     """What the randomised model itself shows on grey."""
     try:
-        return look_at_grey(model, request.layers).activations
+        return compute_grey_baseline(model, request.layers).activations
     except VidcamError:
         return {}
 

@@ -64,7 +64,7 @@ class Choices:
     Attributes:
         model: name of its spec; None where only the model itself tells it.
         methods: canonical names.
-        lam: λ of EQ 12.
+        score_scale: λ of EQ 12.
         clips: how many, and a digest of all that is said about them.
     """
 
@@ -74,7 +74,7 @@ class Choices:
     measures: tuple[str, ...]
     controls: bool
     fill: str
-    lam: float
+    score_scale: float
     seed: int
     min_confidence: float
     correct_only: bool
@@ -90,7 +90,7 @@ def choices_of(options: ScoreOptions, clips: ClipSet, *, model: str | None) -> C
         measures=chosen_measures(options.measures),
         controls=options.controls,
         fill=options.fill,
-        lam=options.lam,
+        score_scale=options.score_scale,
         seed=options.seed,
         min_confidence=options.min_confidence,
         correct_only=options.correct_only,

@@ -69,7 +69,7 @@ def summarise(
         measures=settings.measures,
         controls=settings.controls,
         fill=settings.fill,
-        lam=settings.lam,
+        score_scale=settings.score_scale,
         batch_size=settings.batch_size,
         forward=settings.forward,
         seed=settings.seed,
@@ -156,7 +156,7 @@ def _figures(table: ScoreTable, method: str, means: dict[str, Mean]) -> MethodFi
         energy=means.get("energy"),
         temporal_iou=means.get("temporal_iou"),
         empty=int(np.nansum(table.values(method, "empty"))),
-        sink=_flagged(table, method, "sink"),
+        artifact=_flagged(table, method, "artifact"),
         empty_post=_flagged(table, method, "empty_post"),
         n_with_boxes=(
             int((~np.isnan(table.values(method, "pointing"))).sum()) if "pointing" in table.columns else None

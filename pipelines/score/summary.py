@@ -56,7 +56,7 @@ class MethodFigures:
         retention: θ → percent of the probability that is left; likewise `tied`, the share that ties decided.
         localization: δ → Loc(δ).
         empty: clips whose map has no positive evidence.
-        sink: clips whose map peaks in a cell that is loud on any clip.
+        artifact: clips whose map peaks in a cell that is loud on any clip.
         empty_post: clips whose post-softmax map is empty.
         n_with_boxes: clips that localisation was measured on.
     """
@@ -76,7 +76,7 @@ class MethodFigures:
     energy: Mean | None = None
     temporal_iou: Mean | None = None
     empty: int
-    sink: int | None = None
+    artifact: int | None = None
     empty_post: int | None = None
     n_with_boxes: int | None = None
     alpha: AlphaFigures | None = None
@@ -215,7 +215,7 @@ class Summary:
     measures: tuple[str, ...]
     controls: bool
     fill: str
-    lam: float
+    score_scale: float
     batch_size: int
     forward: Forward
     seed: int

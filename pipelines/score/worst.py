@@ -110,7 +110,7 @@ def _window_request(request: ScoreRequest, model: Model, worst: Worst) -> Explai
         batch_size=default_batch(model),
         precision=request.precision,
         outputs=("overlay", "sheet"),
-        clip_start_seconds=worst.start_seconds,
+        at=worst.start_seconds,
         overwrite=True,
         notes=tuple(filter(None, [weights_sentence(model.weights)])),
     )

@@ -105,7 +105,7 @@ def write_motion_set(
     return folder / "manifest.csv"
 
 
-def write_film(path: Path, clips: Iterable[Frames], *, scale: int = 1) -> Path:
+def write_video(path: Path, clips: Iterable[Frames], *, scale: int = 1) -> Path:
     """Clips one after the other as an MP4, replacing what is there; pixels become squares of scale × scale."""
     frames = np.concatenate(list(clips)).repeat(scale, axis=1).repeat(scale, axis=2)
     size = (frames.shape[1], frames.shape[2])
@@ -127,7 +127,7 @@ def _write_clip(stage: Path, request: Request, scale: int) -> dict[str, str | in
     """Files of one clip; returns its row of the manifest."""
     clip = request.clip()
     path, boxes = f"clips/{request.stem}.mp4", f"truth/{request.stem}.json"
-    write_film(stage / path, [clip.frames], scale=scale)
+    write_video(stage / path, [clip.frames], scale=scale)
     (stage / boxes).write_text(json.dumps(tubes_of(clip, scale=scale)), encoding="utf-8")
     truth = stage / "truth" / f"{request.stem}.npz"
     np.savez_compressed(truth, masks=clip.masks, intervals=np.array(clip.intervals), label=clip.label)

@@ -17,7 +17,7 @@ from scripts.bench.reach import reach
 from scripts.bench.report import table_lines
 from scripts.bench.results import NETWORKS, results
 from scripts.bench.score import kill
-from scripts.library import NEUTRAL_METHODS, PAIR_METHODS
+from scripts.library import BASELINE_METHODS, PAIR_METHODS
 
 
 @click.group()
@@ -38,7 +38,7 @@ for command in (fuzz, kill, long_video, memory, odd_files, reach, results):
 @click.option("--weights", type=click.Choice(["pretrained", "random"]), default="pretrained", show_default=True)
 def cost(*, name: str, batch: int, runs: int, layer: str | None, methods: tuple[str, ...], weights: str) -> None:
     """Methods with their audit, over a plain forward pass without gradients at the same batch."""
-    chosen = methods or (*PAIR_METHODS, *NEUTRAL_METHODS)
+    chosen = methods or (*PAIR_METHODS, *BASELINE_METHODS)
     table = maps.cost(name, batch, runs, layer=layer, methods=chosen, weights=weights)
     click.echo("\n".join(table_lines(table.document())))
 

@@ -39,7 +39,7 @@ def random_access(runs: int) -> list[Table]:
         openers = {name: opener for name, opener in OPENERS.items() if name in OWN or importlib.util.find_spec(name)}
         rows = interleaved({name: partial(_open, opener, source) for name, opener in openers.items()}, runs)
         note = f"Seconds; H.264, {MINUTES} min, 340 × 256; PyAV used plainly learns no frame's time by it."
-        tables = [Table("Opening a long film", note, rows, runs=runs)]
+        tables = [Table("Opening a long video", note, rows, runs=runs)]
         for what in ("16 frames at random places", "a clip of 16 frames at a random place"):
             tables += [_access(source, openers, what, runs, is_open=is_open) for is_open in (True, False)]
     return tables
@@ -57,8 +57,8 @@ def _access(source: Path, openers: Mapping[str, Opener], what: str, runs: int, *
     state, ours, other = "open already" if is_open else "with opening it", rows["vidcam"], rows[best]
     why = f"processor seconds {ours.processor:.3g}, of {best} {other.processor:.3g}"
     target = Target(f"{what}, {state}: vidcam over the best other", ours.over(other), 1.0, why, is_shown=True)
-    note = f"Seconds; H.264, {MINUTES} min, 340 × 256, the film {state}; the same places for all."
-    return Table(f"{what.capitalize()} of a long film, {state}", note, rows, [target], runs)
+    note = f"Seconds; H.264, {MINUTES} min, 340 × 256, the video {state}; the same places for all."
+    return Table(f"{what.capitalize()} of a long video, {state}", note, rows, [target], runs)
 
 
 def _places(*, scattered: bool) -> Iterator[NDArray[np.int64]]:

@@ -56,8 +56,8 @@ def whole_video(name: str, seconds: int, runs: int) -> Table:
         rows = interleaved(works, 0 if runs == 1 else runs)
     length = f"{seconds} s" if seconds < 60 else f"{seconds // 60} min"
     weights = "The small network that is shipped, as a large one takes an hour." if is_tiny else "Random weights."
-    note = f"Seconds for the film, 340 × 256 at 25 frames a second; gradcam++, overlay MP4. {weights}"
-    return Table(f"{name}: a film of {length} to MP4", note, rows, runs=runs)
+    note = f"Seconds for the video, 340 × 256 at 25 frames a second; gradcam++, overlay MP4. {weights}"
+    return Table(f"{name}: a video of {length} to MP4", note, rows, runs=runs)
 
 
 class ByHand:
@@ -102,10 +102,9 @@ def drawing(name: str, runs: int) -> Table:
     with tempfile.TemporaryDirectory() as folder:
         source = make_video(Path(folder) / "video.mp4", count, size)
         saved, out = save_maps(source, count, size), partial(source.with_name)
-        options = vidcam.RenderOptions(overwrite=True)
         works: dict[str, Work] = {
             "decode and encode, nothing drawn": partial(transcode, source, out("plain.mp4")),
-            "vidcam render": partial(vidcam.render_film, saved, out("out.mp4"), options=options),
+            "vidcam render": partial(vidcam.render_video, saved, out("out.mp4"), overwrite=True),
         }
         if importlib.util.find_spec("moviepy"):
             works["PyAV, moviepy's writer, nothing drawn"] = partial(_rewrite, source, out("moviepy.mp4"), size)

@@ -36,8 +36,8 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "random": Case(lambda _, runs: random_access(runs), 9),
         "render": Case(lambda _, runs: [drawing(size, runs) for size in SIZES], 5),
         "score": Case(lambda names, _: [scoring(names[0], 6)], 1),
-        "film-30s": Case(lambda names, runs: [whole_video(names[-1], 30, runs)], 1),
-        "film-10min": Case(lambda _, runs: [whole_video("tiny_r3d", 600, runs)], 1),
+        "video-30s": Case(lambda names, runs: [whole_video(names[-1], 30, runs)], 1),
+        "video-10min": Case(lambda _, runs: [whole_video("tiny_r3d", 600, runs)], 1),
         "scaling": Case(lambda names, runs: scaling(names[0], runs), 3),
         "cuda": Case(maps.cuda, 7),
     }

@@ -31,8 +31,7 @@ def long_video(*, video: Path | None, minutes: int, name: str) -> None:
         source, again = video or make_minutes(out.with_name("video.mp4"), minutes), out.with_name("again.mp4")
         _measure("explain", lambda: explain_video(model, source, out))
         (saved,) = out.glob("*.npz")
-        options = vidcam.RenderOptions(has_strip=True)
-        _measure("render", lambda: vidcam.render_film(saved, again, options=options).stage_seconds)
+        _measure("render", lambda: vidcam.render_video(saved, again, strip=True).stage_seconds)
 
 
 def _measure(work: str, run: Callable[[], Mapping[str, float]]) -> None:

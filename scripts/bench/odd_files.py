@@ -56,12 +56,12 @@ def _decord_row(path: Path) -> tuple[str, ...]:
     import decord
 
     try:
-        film = decord.VideoReader(str(path), num_threads=1)
-        seconds = decord_seconds(film)
-        zero = float(film.get_frame_timestamp(0)[0])
+        video = decord.VideoReader(str(path), num_threads=1)
+        seconds = decord_seconds(video)
+        zero = float(video.get_frame_timestamp(0)[0])
     except Exception as exc:  # its own errors and RuntimeError; nothing else matters in a table
         return ("decord", "", "", "", "", f"does not open it: {str(exc).splitlines()[0].rpartition('] ')[2][:60]}")
-    figures = ("decord", str(len(film)), f"{zero:.5g}", f"{zero + seconds[-1]:.5g}")
+    figures = ("decord", str(len(video)), f"{zero:.5g}", f"{zero + seconds[-1]:.5g}")
     try:
         with open_video(path, decoder="decord") as reader:
             return (*figures, str(reader.info.rotation_degrees), "same")

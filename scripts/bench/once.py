@@ -64,7 +64,7 @@ def render(saved: Path, out: Path) -> None:
     """`render --strip`."""
     import vidcam
 
-    vidcam.render_film(saved, out.with_suffix(".mp4"), options=vidcam.RenderOptions(has_strip=True, overwrite=True))
+    vidcam.render_video(saved, out.with_suffix(".mp4"), strip=True, overwrite=True)
     _print_peak()
 
 

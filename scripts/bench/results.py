@@ -24,7 +24,7 @@ from scripts.bench.timing import Row, Table, Target, quartiles
 
 ORDER = (
     *("forward", "maps", "earlier", "batches", "dear", "agreement", "exactness", "memory", "random", "render", "score"),
-    *("film-30s", "film-10min", "scaling", "cuda"),
+    *("video-30s", "video-10min", "scaling", "cuda"),
 )
 NETWORKS = ("r3d_18", "i3d")
 ENTRIES = ("forward", "vidcam", "torchcam", "grad-cam", "captum", "medcam")

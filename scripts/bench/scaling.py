@@ -43,8 +43,8 @@ def scaling(name: str, runs: int) -> dict[str, Series]:
         by_length = {length: _explained(Path(folder), 25 * length, SMALL) for length in SECONDS}
         sizes = [(height, height * 16 // 9) for height in HEIGHTS]
         by_pixels = {height * width / 1e6: _explained(Path(folder), 50, (height, width)) for height, width in sizes}
-        found["length"] = _series(by_length, runs, "seconds of film", "tiny_r3d, 340 × 256, overlay MP4")
-        found["resolution"] = _series(by_pixels, runs, "megapixels a frame", "tiny_r3d, 2 s of film, overlay MP4")
+        found["length"] = _series(by_length, runs, "seconds of video", "tiny_r3d, 340 × 256, overlay MP4")
+        found["resolution"] = _series(by_pixels, runs, "megapixels a frame", "tiny_r3d, 2 s of video, overlay MP4")
     return found
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from vidcam.geometry import centre_crop, short_side_resize
 from vidcam.results.explanation import Explanation
 from vidcam.results.timeline import Timeline
-from vidcam.results.video import Film, Origin, film_bounds
+from vidcam.results.video import Origin, VideoExplanation, video_bounds
 from vidcam.system.fingerprint import sampled_sha256
 from vidcam.video.encoders import H264
 from vidcam.video.writer import VideoWriter
@@ -73,14 +73,14 @@ def save_maps(video: Path, count: int, size: tuple[int, int] = SMALL) -> Path:
         volumes={"gradcam": volumes, "gradcam++": volumes[::-1].copy()},
         logits=logits,
         target=np.zeros(len(line), np.int64),
-        foil=None,
+        contrast=None,
         layer="layer",
         input_size=(16, 224, 224),
     )
     geometry = centre_crop(size, short_side_resize(size, 256), (224, 224))
-    bounds = film_bounds(found, line, np.arange(count) / FPS)
+    bounds = video_bounds(found, line, np.arange(count) / FPS)
     labels = dict(enumerate(("running", "jumping", "sitting", "waving", "falling")))
-    made = Film(video.name, "noise", geometry, line, ("running",), (found,), (bounds,), class_labels=labels)
+    made = VideoExplanation(video.name, "noise", geometry, line, ("running",), (found,), (bounds,), class_labels=labels)
     path = video.with_suffix(".npz")
     replace(made, origin=Origin(video.name, sampled_sha256([video]), (0.0, end))).save(path)
     return path

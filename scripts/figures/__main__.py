@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from scripts.figures.methods import draw_methods, draw_neutral
+from scripts.figures.methods import draw_baseline, draw_methods
 from scripts.figures.motion import draw_motion
 from scripts.figures.styles import draw_styles
 
-FIGURES = {"methods": draw_methods, "neutral": draw_neutral, "styles": draw_styles, "motion": draw_motion}
+FIGURES = {"methods": draw_methods, "baseline": draw_baseline, "styles": draw_styles, "motion": draw_motion}
 
 
 @click.command()

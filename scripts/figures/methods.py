@@ -1,4 +1,4 @@
-"""Figures of docs/methods.md and docs/neutral.md, and the numbers that these pages state about them.
+"""Figures of docs/methods.md and docs/baseline.md, and the numbers that these pages state about them.
 
 I3D on windows of the sample clip: all methods at its last block at one moment, a few at an earlier layer over the
 window's time cells beside what that layer does on a flat grey clip, and three methods at four moments.
@@ -21,13 +21,13 @@ from vidcam.models.registry import load_model
 from vidcam.models.sample import sample_clip
 from vidcam.render.colormap import colour_table
 from vidcam.render.signed import guided_picture, guided_scale
-from vidcam.results.explanation import GUIDED, Explanation, peaks_in_sink
+from vidcam.results.explanation import GUIDED, Explanation, peaks_in_artifact
 
 START_SECONDS, STARTS_SECONDS = 1.92, (0.64, 1.92, 3.2, 5.12)
 LAST_BLOCK, EARLIER = "Mixed_5c", "Mixed_4f"
 MAPS = ("gradcam", "gradcam+", "gradcam++", "gradcam++softmax", "gradcam++signed", "cam", "hirescam", "layercam")
 EARLIER_MAPS = ("gradcam", "gradcam+", "gradcam++", "layercam")
-NEUTRAL_MAPS = ("gradcam", "gradcam++", "neutral-gradcam")
+BASELINE_MAPS = ("gradcam", "gradcam++", "neutral-gradcam")
 SLOT = 12
 """The frame that is shown: from there on the map is that of the last block's second time cell alone."""
 
@@ -51,19 +51,19 @@ def draw_methods(out: Path) -> None:
         _tell(model, found)
 
 
-def draw_neutral(out: Path) -> None:
-    """Write neutral.jpg: a row for each window."""
+def draw_baseline(out: Path) -> None:
+    """Write baseline.jpg: a row for each window."""
     model = load_model("i3d", device="cpu")
-    explain, rows, remarks = explainer(model, LAST_BLOCK, NEUTRAL_MAPS), [], []
+    explain, rows, remarks = explainer(model, LAST_BLOCK, BASELINE_MAPS), [], []
     for start in STARTS_SECONDS:
         view = view_of(model, sample_clip(), start)
         found = explain(view.clip)
         label = model.label(int(found.target[0]))
         remarks.append(_remarks(found))
-        click.echo(f"{start} s: {label}, p = {found.probability[0]:.3f}; in the sink: {', '.join(remarks[-1])}")
+        click.echo(f"{start} s: {label}, p = {found.probability[0]:.3f}; in the artifact: {', '.join(remarks[-1])}")
         row = {f"{view.seconds[SLOT]:.1f} s: {label}": square(view.frames[SLOT], SIDE)}
-        rows.append(row | {name: _map(view, found, name) for name in NEUTRAL_MAPS})
-    captioned(rows, remarks, out / "neutral.jpg")
+        rows.append(row | {name: _map(view, found, name) for name in BASELINE_MAPS})
+    captioned(rows, remarks, out / "baseline.jpg")
 
 
 def _map(view: View, found: Explanation, method: str, slot: int = SLOT, side_px: int = SIDE) -> Frames:
@@ -106,26 +106,26 @@ def _by_time(view: View, found: Explanation, sums: Floats) -> dict[str, dict[str
 
 def _grey_sums(model: Model) -> Floats:
     """Channel sums of the earlier layer on a flat grey clip, (t, h, w)."""
-    grey = vidcam.look_at_neutral(model.module, grey_input(model.spec), layer=EARLIER)
+    grey = vidcam.compute_baseline(model.module, grey_input(model.spec), layer=EARLIER)
     sums: Floats = grey.activations[EARLIER][0].sum(dim=0).numpy()
     return sums
 
 
 def _remarks(found: Explanation) -> dict[str, str]:
-    """The methods whose map peaks in the sink; of a guided one, the map that it multiplies."""
-    sink = found.sink
-    maps = [name for name, v in found.volumes.items() if sink is not None and peaks_in_sink(v, sink)[0]]
-    return dict.fromkeys([*maps, *(name for name in found.guided if GUIDED[name] in maps)], "peak in sink")
+    """The methods whose map peaks in the artifact; of a guided one, the map that it multiplies."""
+    artifact = found.artifact
+    maps = [name for name, v in found.volumes.items() if artifact is not None and peaks_in_artifact(v, artifact)[0]]
+    return dict.fromkeys([*maps, *(name for name in found.guided if GUIDED[name] in maps)], "peak in artifact")
 
 
 def _tell(model: Model, found: Explanation) -> None:
     """The class, where each map peaks, how the maps agree, the audit."""
     label = model.label(int(found.target[0]))
-    click.echo(f"{found.layer}: {label}, p = {found.probability[0]:.3f}; sink {found.sink}")
+    click.echo(f"{found.layer}: {label}, p = {found.probability[0]:.3f}; artifact {found.artifact}")
     for name, volume in found.volumes.items():
         cell = tuple(map(int, np.unravel_index(volume[0].argmax(), volume.shape[1:])))
         agreement = np.corrcoef(volume.ravel(), found.volume("gradcam+").ravel())[0, 1]
         click.echo(f"  {name}: peak in {cell}, r = {agreement:.4f} with gradcam+")
     difference = _heat(found, "gradcam++", FULL) - _heat(found, "gradcam+", FULL)
     click.echo(f"  gradcam++ minus gradcam+: {difference.min():+.3f} to {difference.max():+.3f} of the colour scale")
-    click.echo(f"  peak in the sink: {', '.join(_remarks(found))}\n  {found.audit(0)}")
+    click.echo(f"  peak in the artifact: {', '.join(_remarks(found))}\n  {found.audit(0)}")

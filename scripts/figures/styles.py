@@ -16,10 +16,10 @@ HEIGHT, BESIDE, TARGET = 300, 216, "parkour"
 def draw_styles(out: Path) -> None:
     """Write render-<style>.jpg."""
     with tempfile.TemporaryDirectory() as folder:
-        options = vidcam.ExplainOptions(targets=(TARGET,), outputs=("data",))
-        saved, *_ = vidcam.explain_video(sample_clip(), folder, options=options).paths
+        saved, *_ = vidcam.explain_video(sample_clip(), folder, targets=TARGET, outputs="data").paths
         for style in STYLES:
             height = BESIDE if style == "side-by-side" else HEIGHT
-            has_strip = style in {"overlay", "side-by-side"}
-            look = vidcam.RenderOptions(style=style, height=height, has_strip=has_strip, overwrite=True)
-            vidcam.render_film(saved, out / f"render-{style}.jpg", options=look)
+            strip = style in {"overlay", "side-by-side"}
+            vidcam.render_video(
+                saved, out / f"render-{style}.jpg", style=style, height=height, strip=strip, overwrite=True
+            )

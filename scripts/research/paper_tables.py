@@ -17,6 +17,8 @@ import click
 
 import vidcam
 from scripts.markdown import table
+from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.run import score_set
 
 METHODS = ("gradcam", "gradcam+", "gradcam++", "gradcam++signed")
 MEASURES = ("default", "localization")
@@ -71,7 +73,7 @@ def paper_tables(
     """Score a set of CLIPS with the methods of the papers and print their tables beside ours, as Markdown."""
     command = shlex.join(["scripts/run", "research.paper_tables", *sys.argv[1:]])
     try:
-        options = vidcam.ScoreOptions(
+        options = ScoreOptions(
             methods=METHODS,
             measures=MEASURES,
             layer=layer or None,
@@ -79,7 +81,7 @@ def paper_tables(
             correct_only=correct_only,
             min_confidence=min_confidence,
         )
-        vidcam.score_clips(clips, out, model=model, weights=weights, options=options, command=command)
+        score_set(clips, out, options, model=model, weights=weights, command=command)
     except vidcam.VidcamError as exc:
         raise click.ClickException(str(exc)) from exc
     summary = json.loads((out / "summary.json").read_text("utf-8"))

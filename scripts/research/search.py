@@ -2,7 +2,7 @@
 
 Variants are built here from A and g, not in the library: most of them lose. Faithfulness is the retention at equal area
 (GC++ 7.2) of the predicted class, localisation the maps of the label's class against the boxes. A cell has the mean
-over clips and the paired difference from gradcam with its 95 % interval from resampled groups. docs/neutral.md has
+over clips and the paired difference from gradcam with its 95 % interval from resampled groups. docs/baseline.md has
 tables of some forty variants.
 """
 

@@ -1,4 +1,4 @@
-"""What an explanation says of itself: the line of the audit, saturation, guards, sinks, emptiness, notes."""
+"""What an explanation says of itself: the line of the audit, saturation, guards, artifacts, emptiness, notes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tests.helpers.nets import BrightnessNet, HiddenHead, random_clip, seeded
 from vidcam.cam.explain import explain
-from vidcam.results.explanation import Sink
+from vidcam.results.explanation import Artifact
 
 
 class Given(nn.Module):
@@ -37,8 +37,8 @@ def test_the_line_by_hand() -> None:
     np.testing.assert_allclose(audit.positive[0, [0, 4]], [0.1, 1 / 6])
     np.testing.assert_allclose(audit.nonzero[0, [0, 2, 4]], [0.1, 1 / 6, 1.0])
     np.testing.assert_allclose(audit.product[0, [0, 2, 4]], [-1.0, 4.0, 8.0])
-    assert (audit.guarded[0], audit.agreement[0]) == (0.0, pytest.approx(1.0))
-    assert found.guarded["gradcam++signed"].tolist() == [0.0]
+    assert (audit.clamped[0], audit.agreement[0]) == (0.0, pytest.approx(1.0))
+    assert found.clamped["gradcam++signed"].tolist() == [0.0]
     p = 1 / (1 + np.exp(-4.75))
     assert found.audit() == (
         f"gradcam++: alpha {audit.positive[0, 2]:.3f} at the median (0.1 to 0.167; from 0.1 to 1 over all g), 0.00% at "
@@ -50,24 +50,24 @@ def test_the_guard_is_counted_clip_by_clip() -> None:
     """ΣA·g = -2 at one of three places with g != 0 in the first clip, and nowhere in the second."""
     clip = torch.cat([line(1, 1, 0, 0), line(1, 3, 0, 0)])
     found = explain(Given(line(-1, 2, 1, 0)), clip, layer="layer", target=0, methods=("gradcam++signed", "gradcam"))
-    np.testing.assert_allclose(found.guarded["gradcam++signed"], [1 / 3, 0])
+    np.testing.assert_allclose(found.clamped["gradcam++signed"], [1 / 3, 0])
     assert "gradcam++signed: 33.33% at the guard" in found.audit(0)
     assert "gradcam++signed: 0.00% at the guard" in found.audit(1)
     assert found.alpha == {}
 
 
-@pytest.mark.parametrize(("lam", "share"), [(1.0, 0.0), (2.0, 0.5)])
-def test_the_guard_is_that_of_lambda(lam: float, share: float) -> None:
+@pytest.mark.parametrize(("score_scale", "share"), [(1.0, 0.0), (2.0, 0.5)])
+def test_the_guard_is_that_of_lambda(score_scale: float, share: float) -> None:
     """ΣA·g = -1 at one of two places: a pole where λ is 2."""
     net, clip = Given(line(-1, 1)), line(1, 0)
-    found = explain(net, clip, layer="layer", target=0, methods=["gradcam++signed"], lam=lam)
-    assert found.guarded["gradcam++signed"].tolist() == [share]
+    found = explain(net, clip, layer="layer", target=0, methods=["gradcam++signed"], score_scale=score_scale)
+    assert found.clamped["gradcam++signed"].tolist() == [share]
 
 
 def test_the_softmax_forms_guard_is_its_own() -> None:
     net, clip = seeded(HiddenHead), random_clip(2, 3, 3, 4, 4)
     found = explain(net, clip, layer="relu", methods=["gradcam++softmax"])
-    assert list(found.guarded) == ["gradcam++softmax"]
+    assert list(found.clamped) == ["gradcam++softmax"]
     assert "gradcam++softmax: 0.00% at the guard" in found.audit()
 
 
@@ -94,7 +94,7 @@ def test_a_curved_head_is_an_approximation() -> None:
     assert "eq. 19 an approximation" in explain(net, clip, layer="relu", score="probability").audit()
 
 
-def test_a_sink_is_looked_for_in_a_grey_clip() -> None:
+def test_a_artifact_is_looked_for_in_a_grey_clip() -> None:
     """The last cell is loud on grey; a map peaks there where the clip itself is dark elsewhere."""
 
     class Loud(BrightnessNet):
@@ -110,13 +110,13 @@ def test_a_sink_is_looked_for_in_a_grey_clip() -> None:
 
     clips = torch.zeros(2, 3, 4, 32, 32)
     clips[1, :, :, :8, :8] = 9.0
-    found = explain(Loud(), clips, layer="relu", target=0, neutral=torch.full((1, 3, 4, 32, 32), 0.5))
-    assert found.sink == Sink(((0, 3, 3),), 5.5, 0.5)
-    assert "gradcam, gradcam++ peaks in the sink" in found.audit(0)
-    assert "no peak in the sink" in found.audit(1)
-    assert "sink" not in explain(Loud(), clips, layer="relu", target=0).audit(0)
-    fused = explain(Loud(), clips, layer=["pool", "relu"], target=0, neutral=torch.full((1, 3, 4, 32, 32), 0.5))
-    assert fused.sink is None
+    found = explain(Loud(), clips, layer="relu", target=0, baseline=torch.full((1, 3, 4, 32, 32), 0.5))
+    assert found.artifact == Artifact(((0, 3, 3),), 5.5, 0.5)
+    assert "gradcam, gradcam++ peaks in the artifact" in found.audit(0)
+    assert "no peak in the artifact" in found.audit(1)
+    assert "artifact" not in explain(Loud(), clips, layer="relu", target=0).audit(0)
+    fused = explain(Loud(), clips, layer=["pool", "relu"], target=0, baseline=torch.full((1, 3, 4, 32, 32), 0.5))
+    assert fused.artifact is None
 
 
 def test_what_was_chosen_is_noted() -> None:

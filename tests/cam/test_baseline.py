@@ -1,4 +1,4 @@
-"""neutral-gradcam: hand numbers, a plain loop, the identities that it must keep, and what it does to a sink."""
+"""neutral-gradcam: hand numbers, a plain loop, the identities that it must keep, and what it does to an artifact."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 import vidcam
 from tests.helpers.nets import BrightnessNet, HiddenHead, PooledHead, random_clip, seeded
-from vidcam.cam.baseline import find_sink
+from vidcam.cam.baseline import Baseline, find_artifact
 from vidcam.cam.fusion import fuse
-from vidcam.cam.methods import above_neutral
+from vidcam.cam.methods import above_baseline
+from vidcam.cam.record import record
 from vidcam.errors import InputError, ShapeError
-from vidcam.results.explanation import Sink, sink_share
+from vidcam.results.explanation import Artifact, artifact_share
 
 
 class TwoChannels(nn.Module):
@@ -35,36 +36,36 @@ def two_channels(first: tuple[float, float], second: tuple[float, float]) -> Ten
     return torch.tensor([first, second], dtype=torch.float32).reshape(1, 2, 1, 1, 2)
 
 
-def neutral_map(
-    net: nn.Module, clip: Tensor, neutral: Tensor | vidcam.Neutral, layer: str = "relu", target: int = 0
+def baseline_map(
+    net: nn.Module, clip: Tensor, baseline: Tensor | Baseline, layer: str = "relu", target: int = 0
 ) -> Tensor:
-    found = vidcam.explain(net, clip, layer=layer, target=target, methods=["neutral-gradcam"], neutral=neutral)
+    found = vidcam.explain(net, clip, layer=layer, target=target, methods=["neutral-gradcam"], baseline=baseline)
     return torch.from_numpy(found.volumes["neutral-gradcam"])
 
 
 def test_hand_numbers() -> None:
     """A - A₀ = (3, -1) and (1, 4): rises (3, 0) and (1, 4); 2·3 - 1 = 5 and 2·0 - 4 < 0."""
-    clip, neutral = two_channels((4, 1), (1, 5)), two_channels((1, 2), (0, 1))
-    assert neutral_map(TwoChannels(), clip, neutral).flatten().tolist() == [5.0, 0.0]
-    assert neutral_map(TwoChannels(), clip, neutral, target=1).flatten().tolist() == [0.0, 4.0]
+    clip, baseline = two_channels((4, 1), (1, 5)), two_channels((1, 2), (0, 1))
+    assert baseline_map(TwoChannels(), clip, baseline).flatten().tolist() == [5.0, 0.0]
+    assert baseline_map(TwoChannels(), clip, baseline, target=1).flatten().tolist() == [0.0, 4.0]
 
 
 def test_a_fall_below_the_neutral_level_is_no_evidence() -> None:
     """Channel 1 weighs -1 and falls from 9 to 0 in the second cell: without the inner relu that cell would win."""
-    clip, neutral = two_channels((1, 0), (0, 0)), two_channels((0, 0), (0, 9))
-    assert neutral_map(TwoChannels(), clip, neutral).flatten().tolist() == [2.0, 0.0]
+    clip, baseline = two_channels((1, 0), (0, 0)), two_channels((0, 0), (0, 9))
+    assert baseline_map(TwoChannels(), clip, baseline).flatten().tolist() == [2.0, 0.0]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_plain_loop_gives_the_same(dtype: torch.dtype) -> None:
     net = seeded(HiddenHead).to(dtype)
-    clips, neutral = random_clip(2, 3, 3, 4, 4, dtype=dtype), random_clip(1, 3, 3, 4, 4, seed=5, dtype=dtype)
-    found = neutral_map(net, clips, neutral, target=2)
-    with vidcam.record(net, ["relu"]) as tape:
+    clips, baseline = random_clip(2, 3, 3, 4, 4, dtype=dtype), random_clip(1, 3, 3, 4, 4, seed=5, dtype=dtype)
+    found = baseline_map(net, clips, baseline, target=2)
+    with record(net, ["relu"]) as tape:
         g = tape.gradients(net(clips)[:, 2].sum())["relu"]
         a = tape.activations["relu"]
-    with vidcam.record(net, ["relu"]) as tape:
-        net(neutral)
+    with record(net, ["relu"]) as tape:
+        net(baseline)
         a0 = tape.activations["relu"]
     channels, *grid = a.shape[1:]
     for n, *cell in itertools.product(range(2), *map(range, grid)):
@@ -76,17 +77,17 @@ def test_a_plain_loop_gives_the_same(dtype: torch.dtype) -> None:
 
 
 def test_rise_and_fall_add_up_to_the_difference_of_the_scores() -> None:
-    """Pooled linear head, float64: Σ w·relu(A - A₀) - Σ w·relu(A₀ - A) = S(clip) - S(neutral)."""
+    """Pooled linear head, float64: Σ w·relu(A - A₀) - Σ w·relu(A₀ - A) = S(clip) - S(baseline)."""
     net = seeded(PooledHead).double().eval()
-    clip, neutral = random_clip(1, 3, 4, 8, 8, dtype=torch.float64), torch.zeros(1, 3, 4, 8, 8, dtype=torch.float64)
-    with vidcam.record(net, ["block2"]) as tape:
+    clip, baseline = random_clip(1, 3, 4, 8, 8, dtype=torch.float64), torch.zeros(1, 3, 4, 8, 8, dtype=torch.float64)
+    with record(net, ["block2"]) as tape:
         scores = net(clip)
         weights = tape.gradients(scores[0, 1])["block2"].mean(dim=(2, 3, 4))
         a = tape.activations["block2"]
-    with vidcam.record(net, ["block2"]) as tape:
-        difference = scores[0, 1] - net(neutral)[0, 1]
+    with record(net, ["block2"]) as tape:
+        difference = scores[0, 1] - net(baseline)[0, 1]
         a0 = tape.activations["block2"]
-    rise, fall = above_neutral(a, a0), above_neutral(a0, a)
+    rise, fall = above_baseline(a, a0), above_baseline(a0, a)
     assert float(rise.sum()) > 0
     assert float(fall.sum()) > 0
     sums = torch.einsum("nd,ndthw->", weights, rise - fall)
@@ -96,17 +97,17 @@ def test_rise_and_fall_add_up_to_the_difference_of_the_scores() -> None:
 def test_where_nothing_is_shown_on_the_neutral_clip_it_is_gradcam() -> None:
     net, clips = TwoChannels(), random_clip(3, 2, 1, 1, 2)
     methods = ["gradcam", "neutral-gradcam"]
-    found = vidcam.explain(net, clips, layer="relu", target=0, methods=methods, neutral=torch.zeros(1, 2, 1, 1, 2))
+    found = vidcam.explain(net, clips, layer="relu", target=0, methods=methods, baseline=torch.zeros(1, 2, 1, 1, 2))
     assert (found.volumes["neutral-gradcam"] == found.volumes["gradcam"]).all()
 
 
 def test_the_neutral_clip_itself_has_no_evidence() -> None:
     net, clip = seeded(HiddenHead), random_clip(1, 3, 3, 4, 4)
-    found = vidcam.explain(net, clip, layer="relu", methods=["neutral-gradcam"], neutral=clip)
+    found = vidcam.explain(net, clip, layer="relu", methods=["neutral-gradcam"], baseline=clip)
     assert found.empty["neutral-gradcam"].tolist() == [True]
 
 
-def test_a_sink_falls_silent() -> None:
+def test_a_artifact_falls_silent() -> None:
     """One cell is loud on anything; gradcam peaks there, neutral-gradcam where the clip is bright."""
 
     class Loud(BrightnessNet):
@@ -121,56 +122,56 @@ def test_a_sink_falls_silent() -> None:
     clip[..., :8, 8:16] = 3.0
     methods = ["gradcam", "neutral-gradcam"]
     grey = torch.full((1, 3, 4, 32, 32), 0.5)
-    found = vidcam.explain(Loud(), clip, layer="relu", target=0, methods=methods, neutral=grey)
+    found = vidcam.explain(Loud(), clip, layer="relu", target=0, methods=methods, baseline=grey)
     assert [int(found.volumes[name].argmax()) for name in methods] == [15, 1]
-    assert found.audit().endswith("gradcam peaks in the sink")
+    assert found.audit().endswith("gradcam peaks in the artifact")
 
 
 def test_several_clips_give_their_median_cell_by_cell() -> None:
     clips = torch.cat([two_channels((1, 5), (0, 1)), two_channels((2, 9), (0, 3)), two_channels((7, 6), (0, -9))])
-    found = vidcam.look_at_neutral(TwoChannels(), clips, layer="relu")
+    found = vidcam.compute_baseline(TwoChannels(), clips, layer="relu")
     assert found.activations["relu"].flatten().tolist() == [2.0, 6.0, 0.0, 1.0]
 
 
 def test_several_layers_have_a_reference_each() -> None:
     net, clips, grey = seeded(PooledHead), random_clip(2, 3, 4, 8, 8), torch.zeros(1, 3, 4, 8, 8)
     layers = ["block1", "block2"]
-    seen = vidcam.look_at_neutral(net, grey, layer=layers)
+    seen = vidcam.compute_baseline(net, grey, layer=layers)
     assert seen.layers == ("block1", "block2")
-    assert seen.sink is None
-    both = vidcam.explain(net, clips, layer=layers, methods=["neutral-gradcam"], neutral=seen)
-    alone = [vidcam.explain(net, clips, layer=one, methods=["neutral-gradcam"], neutral=grey) for one in layers]
+    assert seen.artifact is None
+    both = vidcam.explain(net, clips, layer=layers, methods=["neutral-gradcam"], baseline=seen)
+    alone = [vidcam.explain(net, clips, layer=one, methods=["neutral-gradcam"], baseline=grey) for one in layers]
     fused = fuse([one.volumes["neutral-gradcam"] for one in alone], "mean")
     assert both.volumes["neutral-gradcam"] == pytest.approx(fused, abs=1e-6)
 
 
 def test_looked_at_once_or_each_time_is_the_same() -> None:
     net, clips, grey = seeded(HiddenHead), random_clip(2, 3, 3, 4, 4), torch.full((1, 3, 3, 4, 4), 0.3)
-    seen = vidcam.look_at_neutral(net, grey, layer="relu")
-    once = neutral_map(net, clips, seen)
-    assert torch.equal(once, neutral_map(net, clips, grey))
-    (each, _) = vidcam.explain_each(net, clips, [0, 1], layer="relu", neutral=seen, methods=["neutral-gradcam"])
+    seen = vidcam.compute_baseline(net, grey, layer="relu")
+    once = baseline_map(net, clips, seen)
+    assert torch.equal(once, baseline_map(net, clips, grey))
+    (each, _) = vidcam.explain_each(net, clips, [0, 1], layer="relu", baseline=seen, methods=["neutral-gradcam"])
     assert each.volumes["neutral-gradcam"] == pytest.approx(once.numpy(), rel=1e-5, abs=1e-8)
 
 
 def test_without_a_neutral_clip_it_is_refused() -> None:
     net, clip = seeded(HiddenHead), random_clip(1, 3, 3, 4, 4)
-    with pytest.raises(InputError, match=r"neutral-gradcam subtracts .* 'relu' .* pass neutral= with such a clip"):
+    with pytest.raises(InputError, match=r"neutral-gradcam subtracts .* 'relu' .* pass baseline= with such a clip"):
         vidcam.explain(net, clip, layer="relu", methods=["neutral-gradcam"])
-    other = vidcam.look_at_neutral(net, clip, layer="after")
+    other = vidcam.compute_baseline(net, clip, layer="after")
     with pytest.raises(InputError, match="looked at in layer 'after' and this one in 'relu', expected the same"):
-        vidcam.explain(net, clip, layer="relu", methods=["neutral-gradcam"], neutral=other)
+        vidcam.explain(net, clip, layer="relu", methods=["neutral-gradcam"], baseline=other)
 
 
 def test_a_neutral_clip_of_another_size_is_refused() -> None:
     net, clip = seeded(PooledHead), random_clip(1, 3, 4, 8, 8)
-    with pytest.raises(ShapeError, match=r"\(8, 1, 4, 4\) on the neutral clip and \(8, 2, 4, 4\) on this one"):
-        vidcam.explain(net, clip, methods=["neutral-gradcam"], layer="block2", neutral=clip[:, :, :2])
+    with pytest.raises(ShapeError, match=r"\(8, 1, 4, 4\) on the baseline clip and \(8, 2, 4, 4\) on this one"):
+        vidcam.explain(net, clip, methods=["neutral-gradcam"], layer="block2", baseline=clip[:, :, :2])
     with pytest.raises(ShapeError, match="the reference is one clip of the activations' size"):
-        above_neutral(torch.zeros(2, 1, 1, 2, 2), torch.zeros(2, 1, 1, 2, 2))
+        above_baseline(torch.zeros(2, 1, 1, 2, 2), torch.zeros(2, 1, 1, 2, 2))
 
 
-# ---- the sink
+# ---- the artifact
 
 
 def _grid(**loud: float) -> torch.Tensor:
@@ -181,23 +182,23 @@ def _grid(**loud: float) -> torch.Tensor:
     return a
 
 
-def test_a_sink_is_the_loudest_cells_of_the_grey_clip() -> None:
-    sink = find_sink(_grid(_116=3700.0, _106=3200.0, _166=100.0))
-    assert sink is not None
-    assert sink.cells == ((1, 1, 6), (1, 0, 6))
-    assert (sink.value, sink.median) == (3705.0, 10.0)
+def test_a_artifact_is_the_loudest_cells_of_the_grey_clip() -> None:
+    artifact = find_artifact(_grid(_116=3700.0, _106=3200.0, _166=100.0))
+    assert artifact is not None
+    assert artifact.cells == ((1, 1, 6), (1, 0, 6))
+    assert (artifact.value, artifact.median) == (3705.0, 10.0)
 
 
-def test_a_sink_that_is_the_same_at_all_times() -> None:
-    sink = find_sink(_grid(_006=3700.0, _106=3700.0))
-    assert sink is not None
-    assert sink.cells == ((0, 0, 6), (1, 0, 6))
+def test_a_artifact_that_is_the_same_at_all_times() -> None:
+    artifact = find_artifact(_grid(_006=3700.0, _106=3700.0))
+    assert artifact is not None
+    assert artifact.cells == ((0, 0, 6), (1, 0, 6))
 
 
-def test_a_tiny_sink_is_a_sink() -> None:
-    sink = find_sink(_grid(_116=3700.0) * 1e-12)
-    assert sink is not None
-    assert sink.cells == ((1, 1, 6),)
+def test_a_tiny_artifact_is_a_artifact() -> None:
+    artifact = find_artifact(_grid(_116=3700.0) * 1e-12)
+    assert artifact is not None
+    assert artifact.cells == ((1, 1, 6),)
 
 
 @pytest.mark.parametrize(
@@ -210,16 +211,16 @@ def test_a_tiny_sink_is_a_sink() -> None:
         torch.eye(5).view(1, 1, 1, 5, 5) + 0.01,  # a fifth of the grid
     ],
 )
-def test_no_sink_where_nothing_stands_out(activations: torch.Tensor) -> None:
-    assert find_sink(activations) is None
+def test_no_artifact_where_nothing_stands_out(activations: torch.Tensor) -> None:
+    assert find_artifact(activations) is None
 
 
-def test_share_of_the_maps_that_peak_in_the_sink() -> None:
-    sink = find_sink(_grid(_116=3700.0, _106=3200.0))
-    assert sink is not None
+def test_share_of_the_maps_that_peak_in_the_artifact() -> None:
+    artifact = find_artifact(_grid(_116=3700.0, _106=3200.0))
+    assert artifact is not None
     volumes = np.zeros((4, 2, 7, 7), dtype=np.float32)
     volumes[0, 1, 1, 6] = volumes[1, 1, 0, 6] = volumes[2, 0, 1, 6] = 1.0  # two in it, one beside it, one empty
-    assert sink_share(volumes, sink) == 0.5
+    assert artifact_share(volumes, artifact) == 0.5
 
 
 def _line(*values: float) -> torch.Tensor:
@@ -227,35 +228,35 @@ def _line(*values: float) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("top", "stands_out"), [(5.9, False), (6.0, False), (6.1, True), (-2.0, False)])
-def test_a_sink_stands_three_times_above_the_median(top: float, stands_out: bool) -> None:
-    assert (find_sink(_line(top, *[2.0] * 20)) is not None) == stands_out
+def test_a_artifact_stands_three_times_above_the_median(top: float, stands_out: bool) -> None:
+    assert (find_artifact(_line(top, *[2.0] * 20)) is not None) == stands_out
 
 
 @pytest.mark.parametrize(("top", "stands_out"), [(0.9, False), (1.0, False), (1.1, True)])
-def test_below_zero_too_the_sink_rises_by_twice_the_medians_size(top: float, stands_out: bool) -> None:
-    assert (find_sink(_line(top, *[-1.0] * 20)) is not None) == stands_out
+def test_below_zero_too_the_artifact_rises_by_twice_the_medians_size(top: float, stands_out: bool) -> None:
+    assert (find_artifact(_line(top, *[-1.0] * 20)) is not None) == stands_out
 
 
 def test_loud_is_what_rises_half_as_far_as_the_loudest() -> None:
     """Median 0, top 8: 4 is the half, and in; 3.9 is out."""
-    sink = find_sink(_line(4.0, 3.9, 8.0, 2.0, *[0.0] * 40))
-    assert sink is not None
-    assert sink.cells == ((0, 0, 2), (0, 0, 0))
+    artifact = find_artifact(_line(4.0, 3.9, 8.0, 2.0, *[0.0] * 40))
+    assert artifact is not None
+    assert artifact.cells == ((0, 0, 2), (0, 0, 0))
 
 
-@pytest.mark.parametrize(("loud", "is_sink"), [(1, True), (2, True), (3, False), (4, False), (9, False)])
-def test_at_most_a_tenth_of_the_grid_is_a_sink(loud: int, is_sink: bool) -> None:
-    assert (find_sink(_line(*[9.0] * loud, *[1.0] * (20 - loud))) is not None) == is_sink
+@pytest.mark.parametrize(("loud", "is_artifact"), [(1, True), (2, True), (3, False), (4, False), (9, False)])
+def test_at_most_a_tenth_of_the_grid_is_a_artifact(loud: int, is_artifact: bool) -> None:
+    assert (find_artifact(_line(*[9.0] * loud, *[1.0] * (20 - loud))) is not None) == is_artifact
 
 
-def test_one_cell_of_a_small_grid_may_be_a_sink() -> None:
-    sink = find_sink(_line(1.0, 9.0, 1.0))
-    assert sink == Sink(((0, 0, 1),), 9.0, 1.0)
+def test_one_cell_of_a_small_grid_may_be_a_artifact() -> None:
+    artifact = find_artifact(_line(1.0, 9.0, 1.0))
+    assert artifact == Artifact(((0, 0, 1),), 9.0, 1.0)
 
 
-def test_empty_maps_peak_nowhere_even_where_the_sink_is_the_first_cell() -> None:
-    sink = Sink(((0, 0, 0),), 9.0, 1.0)
+def test_empty_maps_peak_nowhere_even_where_the_artifact_is_the_first_cell() -> None:
+    artifact = Artifact(((0, 0, 0),), 9.0, 1.0)
     volumes = np.zeros((4, 1, 2, 2), dtype=np.float32)
     volumes[0, 0, 0, 0] = volumes[1, 0, 1, 1] = 1.0
-    assert sink_share(volumes, sink) == 0.25
-    assert sink_share(volumes[2:], sink) == 0.0
+    assert artifact_share(volumes, artifact) == 0.25
+    assert artifact_share(volumes[2:], artifact) == 0.0

@@ -136,19 +136,19 @@ def test_the_default_layer_is_the_last_with_an_extent() -> None:
     assert explain(_hidden(), _clip(1)).layer == "after"
 
 
-def test_foil_explains_the_difference() -> None:
+def test_contrast_explains_the_difference() -> None:
     net, clip = _hidden(), _clip(1)
     with torch.no_grad():
         contrast = nn.Linear(12, 4).double()
         contrast.weight.copy_(net.out.weight - net.out.weight[1:2])
         contrast.bias.copy_(net.out.bias - net.out.bias[1])
-    result = explain(net, clip, layer="relu", methods=ALL, target=2, foil=1)
+    result = explain(net, clip, layer="relu", methods=ALL, target=2, contrast=1)
     net.out = contrast
     expected = explain(net, clip, layer="relu", methods=ALL, target=2)
     for method in ALL:
         np.testing.assert_allclose(result.volumes[method], expected.volumes[method], atol=1e-12)
-    assert result.foil is not None
-    assert result.foil.tolist() == [1]
+    assert result.contrast is not None
+    assert result.contrast.tolist() == [1]
 
 
 def test_several_targets_from_one_forward_pass() -> None:

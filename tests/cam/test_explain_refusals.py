@@ -22,7 +22,7 @@ from vidcam.errors import InputError, LayerError, NameNotFoundError, NonFiniteEr
         ({"layer": "fc"}, LayerError, r"layer 'fc' returns \(1, 4\) for an input of \(1, 3, 4, 8, 8\)"),
         ({"layer": "pool"}, LayerError, "layer 'pool' has one cell only, expected a grid in space or time"),
         ({"methods": ["gradcan"]}, NameNotFoundError, r"method 'gradcan' not found; the nearest are 'gradcam'"),
-        ({"methods": []}, InputError, "no method was given, expected at least one of gradcam"),
+        ({"methods": []}, InputError, "no method is given"),
         ({"target": 4}, InputError, "target is 4, expected class indices from 0 to 3"),
         ({"target": -1}, InputError, "target is -1, expected class indices from 0 to 3"),
         ({"target": [0, 1]}, ShapeError, "one class or one for each of the 1 clips"),

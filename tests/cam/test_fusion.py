@@ -76,7 +76,7 @@ def test_every_layer_is_audited_by_its_name() -> None:
     methods = ("gradcam++", "gradcam++signed", "gradcam++softmax", "guided-gradcam++")
     both = explain(net, clip, layer=["block1", "block2"], methods=methods, target=1)
     assert list(both.alpha) == ["gradcam++ at block1", "gradcam++ at block2"]
-    assert sorted(both.guarded) == [
+    assert sorted(both.clamped) == [
         f"{m} at {x}" for m in ("gradcam++signed", "gradcam++softmax") for x in ("block1", "block2")
     ]
     assert both.layer == "block1 + block2"

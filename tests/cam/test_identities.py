@@ -15,7 +15,7 @@ from tests.helpers.nets import PooledHead, random_clip, seeded
 from tests.helpers.networks import CHEAP, EVERY
 from vidcam.cam.attribution import attribution
 from vidcam.cam.explain import explain
-from vidcam.cam.methods import ALL_METHODS, NEUTRAL_METHODS
+from vidcam.cam.methods import ALL_METHODS, BASELINE_METHODS
 from vidcam.cam.request import MapRequest
 from vidcam.results.explanation import Explanation
 
@@ -58,13 +58,13 @@ def maps(explanation: Explanation, method: str) -> np.ndarray[Any, Any]:
 
 
 def run(net: nn.Module, clip: Tensor, method: str, **options: Any) -> np.ndarray[Any, Any]:
-    if method in NEUTRAL_METHODS:
-        options["neutral"] = torch.full_like(clip[:1], 0.2)
+    if method in BASELINE_METHODS:
+        options["baseline"] = torch.full_like(clip[:1], 0.2)
     return maps(explain(net, clip, layer="relu", methods=[method], **{"target": 2, **options}), method)
 
 
 def test_the_tests_know_every_method() -> None:
-    assert {*EVERY, *NEUTRAL_METHODS} == set(ALL_METHODS)
+    assert {*EVERY, *BASELINE_METHODS} == set(ALL_METHODS)
     for method in ALL_METHODS:
         found = run(net_for(method), clip_of(), method)
         assert found.max() > 0
@@ -100,8 +100,8 @@ def test_a_clip_of_one_frame_is_an_image(method: str) -> None:
     solid, flat = net_for(method), net_for(method, axes=2)
     flat.load_state_dict({name: t.squeeze(-1) if t.ndim == 5 else t for name, t in solid.state_dict().items()})
     clip = clip_of(frames=1)
-    film, image = run(solid, clip, method), run(flat, clip[:, :, 0], method)
-    np.testing.assert_allclose(film.squeeze(-3), image, rtol=1e-9, atol=1e-14)
+    video, image = run(solid, clip, method), run(flat, clip[:, :, 0], method)
+    np.testing.assert_allclose(video.squeeze(-3), image, rtol=1e-9, atol=1e-14)
 
 
 @pytest.mark.parametrize("method", ALL_METHODS)
@@ -143,14 +143,14 @@ def test_halves_are_finite_and_near(method: str, dtype: torch.dtype) -> None:
     assert share.mean() < (0.02 if method.startswith("guided") else 0.005)
 
 
-@pytest.mark.parametrize("foil", [None, 1])
-def test_on_pooled_heads_the_methods_meet(foil: int | None) -> None:
+@pytest.mark.parametrize("contrast", [None, 1])
+def test_on_pooled_heads_the_methods_meet(contrast: int | None) -> None:
     """relu(cam)/Z = gradcam = hirescam, layercam = gradcam+ (METHODS, part 2)."""
     net, clip = seeded(Net, is_hidden=False).double(), clip_of()
     assert isinstance(net, Net)
     with torch.no_grad():
         net.out.weight[2, 0] = -0.2  # a negative weight, lest gradcam+ be gradcam
-    volumes = explain(net, clip, layer="relu", methods=(*CHEAP, "cam"), target=2, foil=foil).volumes
+    volumes = explain(net, clip, layer="relu", methods=(*CHEAP, "cam"), target=2, contrast=contrast).volumes
     cells = 4 * 5 * 6
     np.testing.assert_allclose(volumes["cam"] / cells, volumes["gradcam"], rtol=1e-9, atol=1e-15)
     np.testing.assert_allclose(volumes["hirescam"], volumes["gradcam"], rtol=1e-9, atol=1e-15)
@@ -201,8 +201,8 @@ def test_any_shape_type_layer_and_method(  # noqa: PLR0917 – hypothesis names 
 ) -> None:
     net = seeded(Net, seed, axes=len(size), channels=channels, classes=classes).to(dtype)
     clip = (magnitude * random_clip(clips, 3, *size, seed=seed)).to(dtype)
-    neutral = torch.full_like(clip[:1], 0.1)
-    found = explain(net, clip, layer=layers, methods=methods, score=score, neutral=neutral)
+    baseline = torch.full_like(clip[:1], 0.1)
+    found = explain(net, clip, layer=layers, methods=methods, score=score, baseline=baseline)
     wide = np.float64 if dtype == torch.float64 else np.float32
     assert len(found) == clips
     assert ((found.target >= 0) & (found.target < classes)).all()

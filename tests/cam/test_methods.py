@@ -100,5 +100,5 @@ def test_cell_by_cell_shapes_must_agree(cells: CellWise) -> None:
 
 def test_method_names() -> None:
     assert canonical_methods(["gcam", "GradCAM++", "gcampp", " gcam+ "]) == ("gradcam", "gradcam++", "gradcam+")
-    with pytest.raises(InputError, match="no method was given"):
+    with pytest.raises(InputError, match="no method is given"):
         canonical_methods([])

@@ -67,17 +67,17 @@ def test_without_a_target_each_clip_is_explained_for_its_own_class() -> None:
 # ---- functions
 
 
-def test_the_difference_of_two_scores_is_a_foil() -> None:
+def test_the_difference_of_two_scores_is_a_contrast() -> None:
     net, clips, methods = hidden(), clip_of(), (*SIGNED, "guided-gradcam", "guided-gradcam++")
     of_function = explain(net, clips, layer="relu", target=lambda s: s[:, 2] - s[:, 0], methods=methods)
-    foil = explain(net, clips, layer="relu", target=2, foil=0, methods=methods)
-    assert_alike(of_function, foil, tolerance=1e-12)
+    contrast = explain(net, clips, layer="relu", target=2, contrast=0, methods=methods)
+    assert_alike(of_function, contrast, tolerance=1e-12)
     assert of_function.target.tolist() == [OF_FUNCTION] * 2
-    np.testing.assert_array_equal(of_function.logits, foil.logits)
+    np.testing.assert_array_equal(of_function.logits, contrast.logits)
     assert np.isnan(of_function.probability).all()
     assert not of_function.saturated.any()
     assert "p =" not in of_function.audit()
-    assert of_function.alpha_exact is foil.alpha_exact is True
+    assert of_function.alpha_exact is contrast.alpha_exact is True
 
 
 class Embedding(HiddenHead):
@@ -122,31 +122,35 @@ def test_a_function_of_probabilities_needs_no_logits() -> None:
         ({"target": lambda s: s}, ShapeError, r"the target function returns \(2, 4\), expected one score .*\(2,\)"),
         ({"target": lambda s: s[0, 0]}, ShapeError, r"the target function returns \(\), expected one score"),
         ({"target": lambda s: 3.0}, ShapeError, "the target function returns float, expected one score"),
-        ({"target": lambda s: s[:, 0], "foil": 1}, InputError, "expected neither a foil nor the score 'probability'"),
+        (
+            {"target": lambda s: s[:, 0], "contrast": 1},
+            InputError,
+            "expected neither a contrast nor the score 'probability'",
+        ),
         ({"target": lambda s: s[:, 0], "score": "probability"}, InputError, "put both into the function"),
         ({"target": lambda s: s[:, 0].detach()}, InputError, "the score does not depend on layer 'relu'"),
         ({"target": lambda s: s[:, 0], "methods": ["cam"]}, InputError, "cam reads the classifier's weights"),
         (
             {"target": lambda s: s[:, 0], "methods": ["gradcam++softmax"]},
             InputError,
-            "explains the softmax probability of one class, expected no foil",
+            "no contrast, target function or sigmoid",
         ),
-        ({"target": 0, "foil": 1, "methods": ["gradcam++softmax"]}, InputError, "expected no foil"),
+        ({"target": 0, "contrast": 1, "methods": ["gradcam++softmax"]}, InputError, "no contrast"),
         (
             {"target": 0, "activation": "sigmoid", "methods": ["gradcam++softmax"]},
             InputError,
-            "and no sigmoid; leave it out",
+            "no contrast, target function or sigmoid",
         ),
         ({"target": 4}, InputError, "target is 4, expected class indices from 0 to 3"),
-        ({"target": 0, "foil": -1}, InputError, "target is -1, expected class indices from 0 to 3"),
+        ({"target": 0, "contrast": -1}, InputError, "target is -1, expected class indices from 0 to 3"),
         ({"target": [0, 1, 2]}, ShapeError, "one class or one for each of the 2 clips"),
         ({"target": 1.0}, InputError, "target is 1.0, expected a class index, or one for each clip"),
         ({"target": True}, InputError, "target is True, expected a class index"),
         ({"target": "cat"}, InputError, "target is 'cat', expected a class index"),
         ({"target": [[0, 1]]}, ShapeError, "one class or one for each of the 2 clips"),
         ({"score": "margin"}, InputError, "score is 'margin', expected logit or probability"),
-        ({"lam": -1, "methods": ["gradcam"]}, InputError, "lam is -1, expected a finite number >= 0"),
-        ({"lam": float("nan")}, InputError, "lam is nan, expected a finite number >= 0"),
+        ({"score_scale": -1, "methods": ["gradcam"]}, InputError, "score_scale is -1, expected a finite number >= 0"),
+        ({"score_scale": float("nan")}, InputError, "score_scale is nan, expected a finite number >= 0"),
         ({"activation": "relu"}, InputError, "activation is 'relu', expected softmax or sigmoid"),
         ({"softmax_chunk": 0, "methods": ["gradcam++softmax"]}, InputError, "chunk is 0, expected at least 1"),
         ({"softmax_tail": 1.0, "methods": ["gradcam++softmax"]}, InputError, r"tail is 1.0, expected a share"),
@@ -167,20 +171,24 @@ def test_another_number_of_rows_than_clips_is_refused() -> None:
 
 
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
-@pytest.mark.parametrize("foil", [None, 3])
-def test_the_score_of_a_probability_equals_autograd(activation: Any, foil: int | None) -> None:
+@pytest.mark.parametrize("contrast", [None, 3])
+def test_the_score_of_a_probability_equals_autograd(activation: Any, contrast: int | None) -> None:
     net, clips = hidden(), clip_of()
     leaf = net.relu(net.conv(clips)).detach().requires_grad_()
     scores = net.head(leaf)
     rows = scores.softmax(dim=1) if activation == "softmax" else scores.sigmoid()
-    value = rows[:, 1] - (0 if foil is None else rows[:, foil])
+    value = rows[:, 1] - (0 if contrast is None else rows[:, contrast])
     (gradient,) = torch.autograd.grad(value.sum(), leaf)
     request = MapRequest(
-        methods=(*CHEAP, "guided-gradcam"), foil=foil, score="probability", layers=("relu",), activation=activation
+        methods=(*CHEAP, "guided-gradcam"),
+        contrast=contrast,
+        score="probability",
+        layers=("relu",),
+        activation=activation,
     )
     with attribution(net, clips, request) as run:
         found = run.explain(1)
-        of = class_target(run.scores, 1, foil, "probability", activation)
+        of = class_target(run.scores, 1, contrast, "probability", activation)
         exact = run._recorder.gradients(of.score, of.direction)["relu"]
     torch.testing.assert_close(exact, gradient, rtol=1e-10, atol=1e-15)
     weights = gradient.mean(dim=(2, 3, 4), keepdim=True)
@@ -208,18 +216,28 @@ def test_the_gradient_of_a_sure_probability_keeps_its_digits(activation: Any) ->
 def test_lambda_runs_from_plus_to_the_finite() -> None:
     net, clips = hidden(), clip_of()
     at_0 = explain(
-        net, clips, layer="relu", target=1, lam=0.0, methods=("gradcam+", "gradcam++", "gradcam", "gradcam++signed")
+        net,
+        clips,
+        layer="relu",
+        target=1,
+        score_scale=0.0,
+        methods=("gradcam+", "gradcam++", "gradcam", "gradcam++signed"),
     )
     half = 3 * 4 * 4 / 2
     np.testing.assert_allclose(at_0.volumes["gradcam++"], half * at_0.volumes["gradcam+"], rtol=1e-12)
     np.testing.assert_allclose(at_0.volumes["gradcam++signed"], half * at_0.volumes["gradcam"], rtol=1e-12)
     assert at_0.alpha["gradcam++"].positive.tolist() == [[0.5] * 5] * 2
-    one, other = (explain(net, clips, layer="relu", target=1, lam=lam).volumes["gradcam++"] for lam in (1.0, 50.0))
+    one, other = (
+        explain(net, clips, layer="relu", target=1, score_scale=score_scale).volumes["gradcam++"]
+        for score_scale in (1.0, 50.0)
+    )
     assert np.abs(one / one.max() - other / other.max()).max() > 1e-4
-    for lam in (1e6, 1e30, 1e300):
+    for score_scale in (1e6, 1e30, 1e300):
         for narrow in (net, seeded(HiddenHead)):
             clip = clips if narrow is net else clips.float()
-            found = explain(narrow, clip, layer="relu", target=1, lam=lam, methods=("gradcam++", "gradcam++signed"))
+            found = explain(
+                narrow, clip, layer="relu", target=1, score_scale=score_scale, methods=("gradcam++", "gradcam++signed")
+            )
             assert all(np.isfinite(volume).all() for volume in found.volumes.values())
 
 
@@ -287,7 +305,7 @@ def test_no_targets_are_refused() -> None:
 # ---- guided saliency by itself
 
 
-@pytest.mark.parametrize("options", [{}, {"foil": 2}, {"score": "probability"}])
+@pytest.mark.parametrize("options", [{}, {"contrast": 2}, {"score": "probability"}])
 def test_guided_saliency_is_what_guided_maps_multiply(options: dict[str, Any]) -> None:
     net, clips = seeded(PooledHead).double(), random_clip(2, 3, 4, 8, 8, dtype=torch.float64)
     found = explain(net, clips, layer="block2", target=[0, 1], methods=("gradcam+", "guided-gradcam+"), **options)

@@ -31,7 +31,7 @@ class FrameNet(nn.Module):
 
 
 class FrameWise(nn.Module):
-    """The same for films: time is folded into the batch, the frames' scores are averaged."""
+    """The same for videos: time is folded into the batch, the frames' scores are averaged."""
 
     def __init__(self) -> None:
         super().__init__()

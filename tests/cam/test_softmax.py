@@ -27,7 +27,7 @@ def with_rest(head: HiddenHead, activations: Tensor, target: int, rest: float) -
 
 def assert_same(form: SoftmaxForm, other: SoftmaxForm) -> None:
     assert torch.equal(form.weights, other.weights)
-    assert torch.equal(form.guarded, other.guarded)
+    assert torch.equal(form.clamped, other.clamped)
     assert torch.equal(form.tail, other.tail)
 
 
@@ -40,7 +40,7 @@ def test_two_classes_by_hand() -> None:
     form = softmax_form(a, scores_of(1 / 4, 3 / 4), zero(), linear(gradients))
     expected = 1 / (2 - 4 / 4) * 1 + 1 / (2 - 2 / 4) * 0.5
     torch.testing.assert_close(form.weights, torch.tensor([[expected]], dtype=torch.float64), rtol=1e-12, atol=0)
-    assert form.guarded.tolist() == [0.0]
+    assert form.clamped.tolist() == [0.0]
     assert form.tail.tolist() == [0.0]
 
 
@@ -59,7 +59,7 @@ def test_equals_three_derivatives_of_the_probability(target: int, scale: float) 
     head, activations = hidden_head(scale=scale), some_activations(2)
     scores, products = of_head(head, activations)
     form = softmax_form(activations, scores, torch.tensor([target, target]), products)
-    assert form.guarded.tolist() == [0.0, 0.0]
+    assert form.clamped.tolist() == [0.0, 0.0]
     for n in range(2):
         expected = oracle.softmax_pp_weights(lambda leaf: head.head(leaf.unsqueeze(0))[0], activations[n], target)
         assert (form.weights[n] - expected).abs().max() <= 1e-9 * expected.abs().max()
@@ -139,7 +139,7 @@ def test_a_pole_is_guarded_and_counted() -> None:
     gradients = torch.zeros(1, 2, 1, 4, dtype=torch.float64)
     gradients[0, 0, 0] = torch.tensor([1.0, 0.5, 0.0, -1.0])
     form = softmax_form(a, scores_of(1 / 4, 3 / 4), zero(), linear(gradients))
-    assert form.guarded.tolist() == [0.5]  # one of the two cells with Y′ > 0
+    assert form.clamped.tolist() == [0.5]  # one of the two cells with Y′ > 0
     pole = float(form.weights) - 0.5 / (2 - 8 * 0.5 / 4)
     assert abs(pole) == pytest.approx(1 / (4 * GUARD), rel=1e-9)
 
@@ -151,7 +151,7 @@ def test_both_sides_of_a_pole_keep_their_sign() -> None:
         a = torch.full((1, 1, 1), total, dtype=torch.float64)
         form = softmax_form(a, scores_of(1 / 4, 3 / 4), zero(), linear(gradients))
         assert float(form.weights) == pytest.approx(sign / (4 * GUARD), rel=1e-4)
-        assert form.guarded.tolist() == [1.0]
+        assert form.clamped.tolist() == [1.0]
 
 
 def test_at_the_inflexion_alpha_is_zero() -> None:
@@ -160,13 +160,13 @@ def test_at_the_inflexion_alpha_is_zero() -> None:
     a = torch.stack([torch.ones(5), torch.zeros(5)]).unsqueeze(0).double()
     form = softmax_form(a, torch.zeros(1, 2), zero(), linear(gradients))
     assert form.weights.tolist() == [[0.0, 0.0]]
-    assert form.guarded.tolist() == [0.0]
+    assert form.clamped.tolist() == [0.0]
 
 
 def test_no_gradient_gives_no_weight() -> None:
     form = softmax_form(torch.ones(1, 2, 3), torch.zeros(1, 3), zero(), linear(torch.zeros(1, 3, 2, 3)))
     assert form.weights.tolist() == [[0.0, 0.0]]
-    assert form.guarded.tolist() == [0.0]
+    assert form.clamped.tolist() == [0.0]
 
 
 def test_channels_may_be_permuted() -> None:

@@ -17,13 +17,13 @@ from vidcam.cam.weights import (
     MOST_POSITIONS,
     alpha,
     audit_alpha,
+    clamped_denominator,
     correlation,
     gradcam_plus_weights,
     gradcam_pp_signed_weights,
     gradcam_pp_weights,
     gradcam_weights,
-    guarded_denominator,
-    is_guarded,
+    is_clamped,
 )
 from vidcam.errors import InputError, ShapeError
 
@@ -51,13 +51,13 @@ def test_by_hand() -> None:
 def test_lambda_by_hand() -> None:
     """exp(λS): the score and with it g are λ times as large, but for one factor λ of the whole map (EQ 12)."""
     a, g = _by_hand()
-    torch.testing.assert_close(gradcam_pp_weights(a, g, lam=4.0), torch.tensor([[1 / 14, 0.5 / 8]]))
+    torch.testing.assert_close(gradcam_pp_weights(a, g, score_scale=4.0), torch.tensor([[1 / 14, 0.5 / 8]]))
     torch.testing.assert_close(
-        gradcam_pp_signed_weights(a, g, lam=4.0), torch.tensor([[1 / 14 - 1 / (2 - 12), 0.5 / 8]])
+        gradcam_pp_signed_weights(a, g, score_scale=4.0), torch.tensor([[1 / 14 - 1 / (2 - 12), 0.5 / 8]])
     )
     expected = torch.tensor([[1 / 14, 1 / (2 - 12)], [1 / 8, 0.0]]).view(1, 2, 1, 1, 2)
-    torch.testing.assert_close(alpha(a, g, lam=4.0), expected)
-    torch.testing.assert_close(gradcam_pp_weights(a, g, lam=4.0), gradcam_pp_weights(a, 4 * g) / 4)
+    torch.testing.assert_close(alpha(a, g, score_scale=4.0), expected)
+    torch.testing.assert_close(gradcam_pp_weights(a, g, score_scale=4.0), gradcam_pp_weights(a, 4 * g) / 4)
 
 
 def test_lambda_towards_0_gives_gradcam_plus() -> None:
@@ -65,20 +65,25 @@ def test_lambda_towards_0_gives_gradcam_plus() -> None:
     a = torch.rand(2, 4, 2, 3, 3, generator=generator, dtype=torch.float64)
     g = torch.randn(2, 4, 2, 3, 3, generator=generator, dtype=torch.float64)
     half_cells = 2 * 3 * 3 / 2
-    for lam, rtol in ((1e-9, 1e-7), (0.0, 1e-15)):
-        positive, signed = gradcam_pp_weights(a, g, lam=lam), gradcam_pp_signed_weights(a, g, lam=lam)
+    for score_scale, rtol in ((1e-9, 1e-7), (0.0, 1e-15)):
+        positive, signed = (
+            gradcam_pp_weights(a, g, score_scale=score_scale),
+            gradcam_pp_signed_weights(a, g, score_scale=score_scale),
+        )
         torch.testing.assert_close(positive, half_cells * gradcam_plus_weights(a, g), rtol=rtol, atol=0)
         torch.testing.assert_close(signed, half_cells * gradcam_weights(a, g), rtol=10 * rtol, atol=1e-9)
-    assert alpha(a, g, lam=0.0).eq(0.5).all()
-    assert not torch.allclose(gradcam_pp_weights(a, g, lam=1e-2), half_cells * gradcam_plus_weights(a, g), rtol=1e-3)
+    assert alpha(a, g, score_scale=0.0).eq(0.5).all()
+    assert not torch.allclose(
+        gradcam_pp_weights(a, g, score_scale=1e-2), half_cells * gradcam_plus_weights(a, g), rtol=1e-3
+    )
 
 
-@pytest.mark.parametrize("lam", [-1.0, -1e-300, math.inf, math.nan])
-def test_lambda_must_be_a_number_from_0_on(lam: float) -> None:
+@pytest.mark.parametrize("score_scale", [-1.0, -1e-300, math.inf, math.nan])
+def test_lambda_must_be_a_number_from_0_on(score_scale: float) -> None:
     a, g = _by_hand()
     for function in (gradcam_pp_weights, gradcam_pp_signed_weights, alpha):
-        with pytest.raises(InputError, match=r"lam is .*, expected a finite number >= 0"):
-            function(a, g, lam=lam)
+        with pytest.raises(InputError, match=r"score_scale is .*, expected a finite number >= 0"):
+            function(a, g, score_scale=score_scale)
 
 
 def test_signed_weights_equal_three_derivatives_of_the_exponential() -> None:
@@ -121,8 +126,10 @@ def test_figure_2_by_eq_6_weighs_all_three_objects_alike() -> None:
         a[0, channel, :active] = 1.0
     by_eq_6 = (a / a.sum(dim=2, keepdim=True) * a.relu()).sum(dim=2)
     torch.testing.assert_close(by_eq_6, torch.ones(1, 3))
-    lam = 1e6
-    torch.testing.assert_close(lam * gradcam_pp_weights(a, a, lam=lam), by_eq_6, rtol=1e-5, atol=0)
+    score_scale = 1e6
+    torch.testing.assert_close(
+        score_scale * gradcam_pp_weights(a, a, score_scale=score_scale), by_eq_6, rtol=1e-5, atol=0
+    )
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)
@@ -175,7 +182,7 @@ def test_float64_stays() -> None:
 
 
 def test_guard_keeps_away_from_the_pole_and_says_where() -> None:
-    denominator, hit = guarded_denominator(torch.tensor([-2.0, -2.0 + 1e-6, -2.0 - 1e-6, 0.0, 5.0]))
+    denominator, hit = clamped_denominator(torch.tensor([-2.0, -2.0 + 1e-6, -2.0 - 1e-6, 0.0, 5.0]))
     floor = 4 * GUARD
     torch.testing.assert_close(denominator, torch.tensor([floor, floor, -floor, 2.0, 7.0]), rtol=1e-5, atol=1e-9)
     assert hit.tolist() == [True, True, True, False, False]
@@ -183,8 +190,8 @@ def test_guard_keeps_away_from_the_pole_and_says_where() -> None:
 
 def test_where_the_guard_acts_is_known_without_the_denominator() -> None:
     product = torch.cat([-2 + torch.linspace(-1e-3, 1e-3, 2001), torch.tensor([0.0, 7.0, float("inf"), -float("inf")])])
-    assert 790 < int(is_guarded(product).sum()) < 810
-    assert torch.equal(is_guarded(product), guarded_denominator(product)[1])
+    assert 790 < int(is_clamped(product).sum()) < 810
+    assert torch.equal(is_clamped(product), clamped_denominator(product)[1])
 
 
 def test_plus_plus_is_finite_at_a_pole() -> None:
@@ -213,7 +220,7 @@ def test_the_audit_of_alpha_by_hand() -> None:
     assert audit.positive[0, [0, 2, 4]].tolist() == pytest.approx([1 / 10, 1 / 5, 1 / 4])
     assert audit.nonzero[0, [0, 1, 3, 4]].tolist() == pytest.approx([-1, 1 / 10, 1 / 5, 1 / 4])
     assert audit.product[0, [0, 1, 3, 4]].tolist() == pytest.approx([-3, 2, 3, 8])
-    assert audit.guarded.tolist() == [0.0]
+    assert audit.clamped.tolist() == [0.0]
     assert audit.uniform.tolist() == [False]
     expected = np.corrcoef(volumes[0].flatten().numpy(), volumes[1].flatten().numpy())[0, 1]
     np.testing.assert_allclose(audit.agreement, [expected])
@@ -224,8 +231,8 @@ def test_the_guard_is_counted_among_positive_gradients() -> None:
     g = torch.tensor([1.0, 0.5, -1.0]).view(1, 1, 3)  # ΣA·g = -2, -1, 2
     volume = torch.zeros(1, 3)
     audit = audit_alpha(a, g, volume, volume)
-    assert audit.guarded.tolist() == [0.5]
-    assert audit.positive[0].tolist() == [1.0, 1.0, 1.0, np.inf, np.inf]  # unguarded: the pole itself
+    assert audit.clamped.tolist() == [0.5]
+    assert audit.positive[0].tolist() == [1.0, 1.0, 1.0, np.inf, np.inf]  # unclamped: the pole itself
 
 
 def test_a_clip_without_gradient_has_no_numbers() -> None:
@@ -233,7 +240,7 @@ def test_a_clip_without_gradient_has_no_numbers() -> None:
     audit = audit_alpha(zero, zero, zero[:, 0], zero[:, 0])
     assert np.isnan(audit.positive).all()
     assert np.isnan(audit.agreement).all()
-    assert audit.guarded.tolist() == [0.0]
+    assert audit.clamped.tolist() == [0.0]
 
 
 def test_correlation() -> None:
@@ -275,7 +282,7 @@ def test_the_guard_acts_at_one_in_ten_thousand() -> None:
     """Floor 1e-4 · (2 + |ΣA·g|), which is 4e-4 near the pole."""
     a = torch.tensor([-1.0, 0.0, 0.0, 0.0, 0.0], dtype=torch.float64).view(1, 1, 5)
     g = torch.tensor([2 + 3e-4, 2 - 3e-4, 2 + 5e-4, 2 - 5e-4, 1.0], dtype=torch.float64).view(1, 1, 5)
-    assert audit_alpha(a, g, g[:, 0], g[:, 0]).guarded.tolist() == pytest.approx([2 / 5])
+    assert audit_alpha(a, g, g[:, 0], g[:, 0]).clamped.tolist() == pytest.approx([2 / 5])
 
 
 def test_agreement_is_of_the_two_methods_given() -> None:

@@ -26,55 +26,55 @@ Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def film(tmp_path: Path) -> Path:
+def video(tmp_path: Path) -> Path:
     frames = np.zeros((50, 64, 80, 3), dtype=np.uint8)
     frames[:, 20:40, 30:50] = 220
-    return write_video(tmp_path / "film.mp4", frames)
+    return write_video(tmp_path / "video.mp4", frames)
 
 
 def test_explain_prints_paths_on_standard_output_and_the_rest_on_standard_error(
-    film: Path, tmp_path: Path, capsys: Capture
+    video: Path, tmp_path: Path, capsys: Capture
 ) -> None:
-    assert main(["explain", str(film), "-o", str(tmp_path / "out"), "--model", BRIGHT]) == 0
+    assert main(["explain", str(video), "-o", str(tmp_path / "out"), "--model", BRIGHT]) == 0
     output = capsys.readouterr()
     assert output.out.splitlines() == [
         str(tmp_path / "out" / name)
         for name in (
-            "film_bright-thing_gradcam.mp4",
-            "film_bright-thing_gradcam++.mp4",
-            "film.png",
-            "film.npz",
-            "film.json",
+            "video_bright-thing_gradcam.mp4",
+            "video_bright-thing_gradcam++.mp4",
+            "video.png",
+            "video.npz",
+            "video.json",
         )
     ]
     assert all(Path(line).is_file() for line in output.out.splitlines())
     lines = output.err.splitlines()
-    assert lines[0].endswith("film.mp4: 3 windows, explained for 'Bright thing'")
+    assert lines[0].endswith("video.mp4: 3 windows, explained for 'Bright thing'")
     assert lines[1] == "  Bright thing: 1.00000"
 
 
-def test_options_reach_the_pipeline(film: Path, tmp_path: Path, capsys: Capture) -> None:
-    arguments = ["explain", str(film), "-o", str(tmp_path / "out"), "--model", POOLED, "--method", "gcam", "--json"]
-    more = ["--target", "two", "--target", "2", "--foil", "one", "--layer", "block1/2", "--clip", "0.5"]
+def test_options_reach_the_pipeline(video: Path, tmp_path: Path, capsys: Capture) -> None:
+    arguments = ["explain", str(video), "-o", str(tmp_path / "out"), "--model", POOLED, "--method", "gcam", "--json"]
+    more = ["--target", "two", "--target", "2", "--contrast", "one", "--layer", "block1/2", "--at", "0.5"]
     assert main([*arguments, *more, "--outputs", "map, data", "--fill", "blur", "--batch-size", "2"]) == 0
     document = json.loads(capsys.readouterr().out)
     (result,) = document["results"]
     assert document["failed"] == []
     assert [target["label"] for target in result["targets"]] == ["two", "three"]
-    assert result["targets"][0]["foil"] == "one"
+    assert result["targets"][0]["contrast"] == "one"
     assert list(result["targets"][0]["methods"]) == ["gradcam"]
     assert result["model"]["layer"] == "block1.2"
     assert result["windows"][0]["start_seconds"] == 0.5
     assert result["fill"] == "blur"
     assert result["runtime"]["batch_size"] == 2
-    assert result["files"] == ["film_two_gradcam_map.mp4", "film_three_gradcam_map.mp4", "film.npz", "film.json"]
+    assert result["files"] == ["video_two_gradcam_map.mp4", "video_three_gradcam_map.mp4", "video.npz", "video.json"]
 
 
-def test_a_model_in_the_current_folder(film: Path, tmp_path: Path) -> None:
+def test_a_model_in_the_current_folder(video: Path, tmp_path: Path) -> None:
     """Through the installed command too, not only with python -m, which puts the folder on the path."""
     (tmp_path / "mynet.py").write_text("from tests.helpers.nets import brightness_model as factory\n")
     program = "import sys; sys.path.remove(''); from vidcam.cli.app import main; sys.exit(main(sys.argv[1:]))"
-    arguments = ["explain", str(film), "-o", str(tmp_path / "out"), "--model", "mynet:factory", "--outputs", "data"]
+    arguments = ["explain", str(video), "-o", str(tmp_path / "out"), "--model", "mynet:factory", "--outputs", "data"]
     root = str(Path(__file__).parents[2])
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
@@ -88,7 +88,7 @@ def test_a_model_in_the_current_folder(film: Path, tmp_path: Path) -> None:
 
 
 def test_being_terminated_leaves_nothing(
-    film: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    video: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def terminate(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -96,18 +96,18 @@ def test_being_terminated_leaves_nothing(
 
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr("vidcam.pipelines.explain.explainer.analyse", terminate)
-    assert main(["explain", str(film), "-o", str(tmp_path / "out"), "--model", BRIGHT]) == 130
+    assert main(["explain", str(video), "-o", str(tmp_path / "out"), "--model", BRIGHT]) == 130
     assert not (tmp_path / "out").exists()
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_one_bad_film_does_not_stop_the_others(film: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_one_bad_video_does_not_stop_the_others(video: Path, tmp_path: Path, capsys: Capture) -> None:
     missing = tmp_path / "missing.mp4"
-    arguments = ["explain", str(missing), str(film), "-o", str(tmp_path / "out"), "--model", BRIGHT]
+    arguments = ["explain", str(missing), str(video), "-o", str(tmp_path / "out"), "--model", BRIGHT]
     assert main([*arguments, "--outputs", "data"]) == 1
     output = capsys.readouterr()
     assert "missing.mp4" in output.err
-    assert output.out.splitlines() == [str(tmp_path / "out" / name) for name in ("film.npz", "film.json")]
+    assert output.out.splitlines() == [str(tmp_path / "out" / name) for name in ("video.npz", "video.json")]
     assert main([*arguments, "--outputs", "data", "--overwrite", "--json"]) == 1
     (failed,) = json.loads(capsys.readouterr().out)["failed"]
     assert failed["path"] == str(missing)
@@ -121,16 +121,16 @@ def test_one_bad_film_does_not_stop_the_others(film: Path, tmp_path: Path, capsy
         (["--model", BRIGHT, "--target", "yoga"], "error: label 'yoga' not found"),
         (["--model", BRIGHT, "--device", "tpu"], "error: "),
         (["--model", BRIGHT, "--overlap", "2"], "error: overlap is 2"),
-        (["--model", BRIGHT, "--clip", "soon"], "'soon' is not a valid float"),
+        (["--model", BRIGHT, "--at", "soon"], "'soon' is not a valid float"),
         (["--model", BRIGHT, "--fps", "1/0"], "'1/0' is no rate; expected a number such as 29.97"),
         (["--model", BRIGHT, "--fps", "10"], "which is a file; expected a folder of images"),
         (["--nonsense"], "No such option"),
     ],
 )
 def test_unusable_arguments_exit_with_2(
-    arguments: list[str], message: str, film: Path, tmp_path: Path, capsys: Capture
+    arguments: list[str], message: str, video: Path, tmp_path: Path, capsys: Capture
 ) -> None:
-    assert main(["explain", str(film), "-o", str(tmp_path / "out"), *arguments]) == 2
+    assert main(["explain", str(video), "-o", str(tmp_path / "out"), *arguments]) == 2
     output = capsys.readouterr()
     assert message in output.err
     assert output.out == ""
@@ -148,7 +148,7 @@ def test_warnings_are_said(tmp_path: Path, capsys: Capture) -> None:
 
 
 def test_failing_while_running_exits_with_1(
-    film: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    video: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vidcam.errors import EncodeError
 
@@ -156,18 +156,18 @@ def test_failing_while_running_exits_with_1(
         raise EncodeError("the disk is full")
 
     monkeypatch.setattr("vidcam.pipelines.explain.result.draw_videos", fail)
-    assert main(["explain", str(film), "-o", str(tmp_path / "out"), "--model", BRIGHT]) == 1
+    assert main(["explain", str(video), "-o", str(tmp_path / "out"), "--model", BRIGHT]) == 1
     assert capsys.readouterr().err == "vidcam: error: the disk is full\n"
 
 
 def test_interrupting_exits_with_130(
-    film: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    video: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("vidcam.pipelines.explain.explainer.analyse", interrupt)
-    assert main(["explain", str(film), "-o", str(tmp_path / "out"), "--model", BRIGHT]) == 130
+    assert main(["explain", str(video), "-o", str(tmp_path / "out"), "--model", BRIGHT]) == 130
     assert "interrupted" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
@@ -269,8 +269,8 @@ def test_help_and_lists_import_no_torch(arguments: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_demo(film: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidcam.pipelines.demo.sample_clip", lambda _progress: film)
+def test_demo(video: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidcam.pipelines.demo.sample_clip", lambda _progress: video)
     monkeypatch.setattr("vidcam.pipelines.demo.load_model", lambda *_, **__: brightness_model())
     for _ in range(2):  # the second run replaces the first
         assert main(["demo", "-o", str(tmp_path / "out")]) == 0
@@ -279,40 +279,40 @@ def test_demo(film: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.M
 
 @pytest.mark.weights
 def test_a_real_clip_with_real_weights(tmp_path: Path, capsys: Capture, real_clip: Path) -> None:
-    """One window of the demo clip: the man with his arms out, and the sink named."""
-    arguments = ["explain", str(real_clip), "-o", str(tmp_path / "out"), "--clip", "1.28", "--method", "gradcam++"]
+    """One window of the demo clip: the man with his arms out, and the artifact named."""
+    arguments = ["explain", str(real_clip), "-o", str(tmp_path / "out"), "--at", "1.28", "--method", "gradcam++"]
     assert main([*arguments, "--outputs", "data", "--json"]) == 0
     (result,) = json.loads(capsys.readouterr().out)["results"]
     assert result["top5"][0]["label"] == "hula hooping"
     assert result["top5"][0]["probability"] == pytest.approx(0.389, abs=0.01)
-    assert result["targets"][0]["methods"]["gradcam++"]["sink_share"] == 1.0
-    assert result["audit"][0].startswith("Sink: the maximum of gradcam++ in 1 of 1 window lies")
+    assert result["targets"][0]["methods"]["gradcam++"]["artifact_share"] == 1.0
+    assert "gradcam++ is unreliable here" in result["audit"][0]
 
 
 @pytest.mark.parametrize(
     ("names", "code"),
     [
-        (("missing", "film"), 2),  # the worst counts, in any order
-        (("film", "missing"), 2),
+        (("missing", "video"), 2),  # the worst counts, in any order
+        (("video", "missing"), 2),
         (("missing", "absent"), 2),
-        (("film", "film"), 1),
+        (("video", "video"), 1),
     ],
 )
-def test_when_all_films_fail_the_worst_code_counts(
-    names: tuple[str, str], code: int, film: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+def test_when_all_videos_fail_the_worst_code_counts(
+    names: tuple[str, str], code: int, video: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`film` fails while running, which is 1; a film that is not there is 2."""
+    """`video` fails while running, which is 1; a video that is not there is 2."""
     from vidcam.errors import EncodeError
 
     def fail(*_: object, **__: object) -> None:
         raise EncodeError("the disk is full")
 
     monkeypatch.setattr("vidcam.pipelines.explain.result.draw_videos", fail)
-    films = [str(film.with_stem(name)) for name in names]
-    assert main(["explain", *films, "-o", str(film.parent / "out"), "--model", BRIGHT, "--json"]) == code
+    videos = [str(video.with_stem(name)) for name in names]
+    assert main(["explain", *videos, "-o", str(video.parent / "out"), "--model", BRIGHT, "--json"]) == code
     output = capsys.readouterr()
     document = json.loads(output.out)
     assert document["results"] == []
-    assert [entry["path"] for entry in document["failed"]] == films
-    assert all(f"{path}: error: " in output.err for path in films)
-    assert ("the disk is full" in output.err) == ("film" in names)
+    assert [entry["path"] for entry in document["failed"]] == videos
+    assert all(f"{path}: error: " in output.err for path in videos)
+    assert ("the disk is full" in output.err) == ("video" in names)

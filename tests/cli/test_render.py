@@ -35,10 +35,10 @@ def test_one_document(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         "--height",
         "64",
         "--no-caption",
-        "--no-bar",
+        "--no-colorbar",
         "--no-outline",
         "--strip",
-        "--colours",
+        "--colormap",
         "viridis",
         "--json",
     ]

@@ -59,7 +59,7 @@ def test_failed_clips_are_said_and_make_the_exit_code_1(tmp_path: Path, capsys: 
     assert "nowhere.mp4: 'nowhere.mp4' does not exist" in error
     assert main(score(manifest, tmp_path / "out")) == 1  # it stays so when run again
     for name in ("text.mp4", "nowhere.mp4"):
-        shutil.copy(tmp_path / "set" / "film1.mkv", tmp_path / "set" / name)
+        shutil.copy(tmp_path / "set" / "video1.mkv", tmp_path / "set" / name)
     assert main(score(manifest, tmp_path / "out", "--retry-failed")) == 0
 
 

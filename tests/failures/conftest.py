@@ -1,4 +1,4 @@
-"""Films that are explained where something fails."""
+"""Videos that are explained where something fails."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tests.helpers.videos import click
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return h264(tmp_path_factory.mktemp("film") / "film.mp4", noisy(12, 48, 64), sound=click(0.2, 0.4))
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return h264(tmp_path_factory.mktemp("video") / "video.mp4", noisy(12, 48, 64), sound=click(0.2, 0.4))
 
 
 @pytest.fixture(scope="module")
 def speck(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film of one small frame, whose overlay is smaller than its JSON."""
-    return h264(tmp_path_factory.mktemp("speck") / "film.mp4", greys(1, 8, 8))
+    """A video of one small frame, whose overlay is smaller than its JSON."""
+    return h264(tmp_path_factory.mktemp("speck") / "video.mp4", greys(1, 8, 8))

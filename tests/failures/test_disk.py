@@ -19,10 +19,10 @@ STAGES = {
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_disk_that_is_full(stage: str, film: Path, speck: Path, tmp_path: Path) -> None:
+def test_a_disk_that_is_full(stage: str, video: Path, speck: Path, tmp_path: Path) -> None:
     """Half of a file has room, or all but its last byte, which is written when the file is closed."""
     outputs, ending = STAGES[stage]
-    arguments = explain(speck if stage == "document" else film, tmp_path / "out", outputs=outputs)
+    arguments = explain(speck if stage == "document" else video, tmp_path / "out", outputs=outputs)
     assert run(arguments, tmp_path).code == 0
     before = content(tmp_path / "out")
     most = max(len(data) for name, data in before.items() if name.endswith(ending))
@@ -37,14 +37,14 @@ def test_a_disk_that_is_full(stage: str, film: Path, speck: Path, tmp_path: Path
         assert content(tmp_path / "out") == before
 
 
-def test_a_disk_that_is_full_from_the_start(film: Path, tmp_path: Path) -> None:
-    assert run(explain(film, tmp_path / "deep" / "out"), tmp_path, most_bytes=500).code == 1
+def test_a_disk_that_is_full_from_the_start(video: Path, tmp_path: Path) -> None:
+    assert run(explain(video, tmp_path / "deep" / "out"), tmp_path, most_bytes=500).code == 1
     assert not (tmp_path / "deep").exists()
 
 
-def test_a_disk_that_is_full_for_one_film_of_two(film: Path, speck: Path, tmp_path: Path) -> None:
-    arguments = explain(film, tmp_path / "out", str(speck), outputs="overlay")
+def test_a_disk_that_is_full_for_one_video_of_two(video: Path, speck: Path, tmp_path: Path) -> None:
+    arguments = explain(video, tmp_path / "out", str(speck), outputs="overlay")
     done = run(arguments, tmp_path, most_bytes=5000)
     assert done.code == 1
-    assert f"{film}: error: " in done.err
+    assert f"{video}: error: " in done.err
     assert len(done.out.splitlines()) == len(content(tmp_path / "out")) == 3

@@ -1,4 +1,4 @@
-"""Odd names of films and folders."""
+"""Odd names of videos and folders."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ NAMES = {
 
 @pytest.mark.parametrize("case", NAMES)
 def test_an_odd_name(case: str, speck: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    """All files are made, the JSON is UTF-8 and leads back to the film, which is known again; lines stay lines."""
+    """All files are made, the JSON is UTF-8 and leads back to the video, which is known again; lines stay lines."""
     name, stem = NAMES[case]
-    source = tmp_path / "films" / os.fsdecode(name)
+    source = tmp_path / "videos" / os.fsdecode(name)
     source.parent.mkdir()
     source.write_bytes(speck.read_bytes())
     out = tmp_path / "out"
@@ -59,13 +59,13 @@ def test_an_odd_name(case: str, speck: Path, tmp_path: Path, capfdbinary: pytest
     files = [f"{stem}_bright-thing_{m}_map.mp4" for m in ("gradcam", "gradcam++")]
     files += [f"{stem}{ending}" for ending in (".png", ".npz", ".json")]
     assert output.out.decode().split("\n") == [*(str(out / name) for name in files), ""]
-    assert output.err.count(b"\n") == 5
+    assert output.err.count(b"\n") == 4
     output.err.decode()
     assert sorted(path.name for path in out.iterdir()) == sorted(files)
     document = json.loads((out / f"{stem}.json").read_bytes().decode())
     assert document["files"] == files
     if case.startswith("no UTF-8"):
-        assert unescaped(document["source"]["path"]) == b"../films/" + name
+        assert unescaped(document["source"]["path"]) == b"../videos/" + name
     else:
         assert (out / document["source"]["path"]).samefile(source)
     assert main(arguments) == 2
@@ -97,8 +97,8 @@ def test_the_longest_names_have_room() -> None:
 
 @pytest.mark.parametrize("name", [b"gone\n\xff.mp4", "gone\u2028.mp4".encode(), b"\x1b]0;title\x07.mp4"])
 def test_an_odd_name_in_a_refusal(name: bytes, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    film = tmp_path / os.fsdecode(name)
-    for arguments in ([str(film)], [str(film), str(film)]):
+    video = tmp_path / os.fsdecode(name)
+    for arguments in ([str(video)], [str(video), str(video)]):
         assert main(["explain", *arguments, "-o", str(tmp_path / "out"), "--model", BRIGHT, "--json"]) == 2
         output = capfdbinary.readouterr()
         lines = output.err.decode().splitlines()
@@ -109,12 +109,12 @@ def test_an_odd_name_in_a_refusal(name: bytes, tmp_path: Path, capfdbinary: pyte
         assert not (tmp_path / "out").exists()
 
 
-def test_an_odd_name_of_the_destination(film: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_an_odd_name_of_the_destination(video: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """Paths on standard output are the bytes that open them."""
     out = tmp_path / os.fsdecode(b"o\xffut")
-    assert main(explain(film, out, outputs="data")) == 0
+    assert main(explain(video, out, outputs="data")) == 0
     lines = capfdbinary.readouterr().out.splitlines()
     assert [Path(os.fsdecode(line)).is_file() for line in lines] == [True, True]
-    assert main(explain(film, out, "--json", outputs="data")) == 0
+    assert main(explain(video, out, "--json", outputs="data")) == 0
     (result,) = json.loads(capfdbinary.readouterr().out.decode())["results"]
     assert result["folder"].endswith(r"/o\xffut")

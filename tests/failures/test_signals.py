@@ -20,10 +20,10 @@ from tests.helpers.processes import Command, run
 
 
 @pytest.fixture(scope="module")
-def former(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a result of the film."""
+def former(video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a result of the video."""
     out = tmp_path_factory.mktemp("former")
-    assert run(explain(film, out, outputs="data"), tmp_path_factory.mktemp("streams")).code == 0
+    assert run(explain(video, out, outputs="data"), tmp_path_factory.mktemp("streams")).code == 0
     return out
 
 
@@ -55,16 +55,16 @@ MOMENTS: dict[str, tuple[Any, ...]] = {
     "encoding, terminated": ("vidcam.video.writer:VideoWriter.write", TERM),
     "closing": ("vidcam.video.writer:VideoWriter._finish", HUP, INT),
     "the sheet": ("vidcam.pipelines.explain.result:contact_sheet", INT, INT),
-    "the data": ("vidcam.results.video:Film.save", TERM, INT),
+    "the data": ("vidcam.results.video:VideoExplanation.save", TERM, INT),
 }
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_an_interruption(moment: str, film: Path, former: Path, tmp_path: Path) -> None:
+def test_an_interruption(moment: str, video: Path, former: Path, tmp_path: Path) -> None:
     place, *signals = MOMENTS[moment]
     mark, before = tmp_path / "now", content(former)
     out = former if place.endswith(("forward", "write", "save")) else tmp_path / "deep" / "out"
-    command = Command(explain(film, out), tmp_path, prepare=partial(dawdle, place, mark, 0.1))
+    command = Command(explain(video, out), tmp_path, prepare=partial(dawdle, place, mark, 0.1))
     command.signal_when(mark.exists, *signals, pause_seconds=0.02)
     done = command.wait()
     assert done.code == 130
@@ -79,21 +79,21 @@ def test_an_interruption(moment: str, film: Path, former: Path, tmp_path: Path) 
 @pytest.mark.parametrize("moment", ["_exchange", "_tidy_up"])
 @pytest.mark.parametrize("signals", [(INT,), (INT, TERM, HUP)], ids=["once", "thrice"])
 def test_an_interruption_while_files_are_put_in_place(
-    moment: str, signals: tuple[int, ...], film: Path, tmp_path: Path
+    moment: str, signals: tuple[int, ...], video: Path, tmp_path: Path
 ) -> None:
     """It waits: the result is whole, and what was hidden is gone."""
     mark, out = tmp_path / "now", tmp_path / "out"
     slowly = partial(dawdle, f"vidcam.system.atomic:{moment}", mark, 0.1)
-    command = Command(explain(film, out, outputs="data"), tmp_path, prepare=slowly)
+    command = Command(explain(video, out, outputs="data"), tmp_path, prepare=slowly)
     command.signal_when(mark.exists, *signals, pause_seconds=0.02)
     assert command.wait().code == 130
-    assert sorted(path.name for path in out.iterdir()) == ["film.json", "film.npz"]
+    assert sorted(path.name for path in out.iterdir()) == ["video.json", "video.npz"]
 
 
-def test_signals_that_are_ignored_stay_ignored(film: Path, tmp_path: Path) -> None:
+def test_signals_that_are_ignored_stay_ignored(video: Path, tmp_path: Path) -> None:
     """As under nohup."""
     mark = tmp_path / "now"
-    command = Command(explain(film, tmp_path / "out", outputs="data"), tmp_path, prepare=partial(_nohup, mark))
+    command = Command(explain(video, tmp_path / "out", outputs="data"), tmp_path, prepare=partial(_nohup, mark))
     command.signal_when(mark.exists, HUP)
     assert command.wait().code == 0
 
@@ -156,10 +156,10 @@ def is_released(lock: Path) -> bool:
 
 
 @pytest.mark.slow
-def test_a_process_that_is_interrupted_until_it_ends(film: Path, tmp_path: Path) -> None:
+def test_a_process_that_is_interrupted_until_it_ends(video: Path, tmp_path: Path) -> None:
     """As by a key that is held down: also while the interpreter itself ends."""
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "vidcam", *explain(film, out, "--batch-size", "1")]
+    command = [sys.executable, "-m", "vidcam", *explain(video, out, "--batch-size", "1")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not out.exists() and process.poll() is None:
             time.sleep(0.001)

@@ -10,22 +10,22 @@ from pathlib import Path
 from tests.helpers.videos import noise_frames, write_video
 from vidcam.pipelines.score import store
 
-FILMS = 4
+VIDEOS = 4
 """Files of a set; its clips are windows of them."""
 
 
 def write_set(folder: Path, count: int, *, broken: Collection[int] = ()) -> Path:
     """A manifest of `count` clips of 16 × 16, three to a group; those that are `broken` are text or not there."""
     folder.mkdir(parents=True, exist_ok=True)
-    for film in range(FILMS):
-        write_video(folder / f"film{film}.mkv", noise_frames(24, 16, 16, seed=film), fps=Fraction(25))
-    (folder / "text.mp4").write_text("no film")
+    for video in range(VIDEOS):
+        write_video(folder / f"video{video}.mkv", noise_frames(24, 16, 16, seed=video), fps=Fraction(25))
+    (folder / "text.mp4").write_text("no video")
     with (folder / "set.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("path", "start", "label", "group"))
         for index in range(count):
-            path = f"film{index % FILMS}.mkv" if index not in broken else ("text.mp4", "nowhere.mp4")[index % 2]
-            start = f"{0.04 * (index // FILMS % 18):.2f}"
+            path = f"video{index % VIDEOS}.mkv" if index not in broken else ("text.mp4", "nowhere.mp4")[index % 2]
+            start = f"{0.04 * (index // VIDEOS % 18):.2f}"
             writer.writerow((path, start, ("red", "green", "blue")[index % 3], f"group {index // 3:03}"))
     return folder / "set.csv"
 

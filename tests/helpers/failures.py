@@ -8,8 +8,8 @@ BRIGHT = "tests.helpers.nets:brightness_model"
 EVERYTHING = "overlay,map,sheet,data"
 
 
-def explain(film: Path, out: Path, *more: str, outputs: str = EVERYTHING) -> list[str]:
-    return ["explain", str(film), "-o", str(out), "--model", BRIGHT, "--outputs", outputs, "--overwrite", *more]
+def explain(video: Path, out: Path, *more: str, outputs: str = EVERYTHING) -> list[str]:
+    return ["explain", str(video), "-o", str(out), "--model", BRIGHT, "--outputs", outputs, "--overwrite", *more]
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -3,7 +3,7 @@
 A case is right if it ends as `explained`, as `explained, with a warning` or as `refused` by an error of ours in one
 line, nothing left behind. Whatever else happens is one of BAD: `crash` (the process died), `hang` (over the bound),
 `memory` (over the bound), `traceback` (another exception, a Python warning), `wrong` (files left behind or missing,
-an overlay with other frames than the film).
+an overlay with other frames than the video).
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class Driver:
             return "wrong", f"expected {expected}, found {found}"
         count, drawn = probe(source).frame_count, _packets(folder / _overlay(result))
         if drawn != count:
-            return "wrong", f"the overlay has {drawn} frames, the film {count}"
+            return "wrong", f"the overlay has {drawn} frames, the video {count}"
         said = "; ".join([*result.warnings, *self._said.sentences])
         return ("explained, with a warning" if said else "explained"), said
 

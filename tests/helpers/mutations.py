@@ -1,6 +1,6 @@
 """Small whole files of every container, and what a seed makes of them: bytes flipped, cut, moved, lied about.
 
-A film's file is damaged as a whole; of a folder of images one image is. `mutated(sample, seed)` is the same bytes on
+A video's file is damaged as a whole; of a folder of images one image is. `mutated(sample, seed)` is the same bytes on
 every machine with the same encoders.
 """
 
@@ -65,7 +65,7 @@ def _picture() -> Frames:
     return (greys + moved).clip(0, 255).astype(np.uint8)
 
 
-def _film(
+def _video(
     path: Path,
     codec: str,
     pixel_format: str = "yuv420p",
@@ -90,45 +90,45 @@ def _film(
 
 # mbtree off: see vidcam.video.writer
 _LIBX264 = {"crf": "20", "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
-_X264 = partial(_film, codec="libx264", options={**_LIBX264, "bf": "2"})
-_PLAIN = partial(_film, codec="libx264", options={**_LIBX264, "bf": "0"})
+_X264 = partial(_video, codec="libx264", options={**_LIBX264, "bf": "2"})
+_PLAIN = partial(_video, codec="libx264", options={**_LIBX264, "bf": "0"})
 _MPEG = {"bf": "2", "b": "1M"}
 
-FILMS: Mapping[str, Callable[[Path], Path]] = {
+VIDEOS: Mapping[str, Callable[[Path], Path]] = {
     "h264.mp4": partial(_X264, sound="aac"),
     "fast-start.mp4": partial(_X264, layout={"movflags": "+faststart"}),
     "fragments.mp4": partial(_PLAIN, layout=FRAGMENTED),
     "edit-list-rotated.mp4": lambda path: rotate(hide_beginning(_PLAIN(path), 2 * 512), 90),
-    "mpeg4.mov": partial(_film, codec="mpeg4", sound="pcm_s16le"),
+    "mpeg4.mov": partial(_video, codec="mpeg4", sound="pcm_s16le"),
     "pq.mp4": partial(high_range, transfer=16),
     "h264.mkv": partial(_X264, sound="libopus"),
-    "ffv1.mkv": partial(_film, codec="ffv1", pixel_format="yuv444p"),
+    "ffv1.mkv": partial(_video, codec="ffv1", pixel_format="yuv444p"),
     "vp9.webm": partial(
-        _film, codec="libvpx-vp9", options={"lag-in-frames": "0", "deadline": "realtime", "threads": "1"}
+        _video, codec="libvpx-vp9", options={"lag-in-frames": "0", "deadline": "realtime", "threads": "1"}
     ),
-    "vp8.webm": partial(_film, codec="libvpx", options={"lag-in-frames": "0", "deadline": "realtime", "threads": "1"}),
-    "mpeg4.avi": partial(_film, codec="mpeg4", options=_MPEG, sound="libmp3lame"),
-    "mjpeg.avi": partial(_film, codec="mjpeg", pixel_format="yuvj420p"),
-    "mpeg1.mpg": partial(_film, codec="mpeg1video", options=_MPEG, sound="mp2"),
-    "mpeg2.ts": partial(_film, codec="mpeg2video", options=_MPEG, sound="mp2"),
+    "vp8.webm": partial(_video, codec="libvpx", options={"lag-in-frames": "0", "deadline": "realtime", "threads": "1"}),
+    "mpeg4.avi": partial(_video, codec="mpeg4", options=_MPEG, sound="libmp3lame"),
+    "mjpeg.avi": partial(_video, codec="mjpeg", pixel_format="yuvj420p"),
+    "mpeg1.mpg": partial(_video, codec="mpeg1video", options=_MPEG, sound="mp2"),
+    "mpeg2.ts": partial(_video, codec="mpeg2video", options=_MPEG, sound="mp2"),
     "h264.ts": _X264,
-    "animation.gif": partial(_film, codec="gif", pixel_format="rgb8"),
-    "flv1.flv": partial(_film, codec="flv", sound="libmp3lame"),
-    "wmv2.wmv": partial(_film, codec="wmv2", options={"b": "1M"}),
+    "animation.gif": partial(_video, codec="gif", pixel_format="rgb8"),
+    "flv1.flv": partial(_video, codec="flv", sound="libmp3lame"),
+    "wmv2.wmv": partial(_video, codec="wmv2", options={"b": "1M"}),
     "bare.h264": _X264,
-    "animation.apng": partial(_film, codec="apng", pixel_format="rgba"),
+    "animation.apng": partial(_video, codec="apng", pixel_format="rgba"),
 }
 
 IMAGES = ("png", "jpg", "tif", "webp", "bmp")
-CONTAINERS = (*FILMS, *(f"images.{suffix}" for suffix in IMAGES))
+CONTAINERS = (*VIDEOS, *(f"images.{suffix}" for suffix in IMAGES))
 
 
 @cache
 def sample(name: str) -> Sample:
     """One of CONTAINERS, whole."""
-    if name in FILMS:
+    if name in VIDEOS:
         with tempfile.TemporaryDirectory() as folder:
-            return Sample(name, FILMS[name](Path(folder) / name).read_bytes())
+            return Sample(name, VIDEOS[name](Path(folder) / name).read_bytes())
     image = Image.fromarray(_picture()[7])
     buffer = BytesIO()
     image.save(buffer, Image.registered_extensions()[Path(name).suffix])
@@ -148,11 +148,11 @@ def mutated(name: str, seed: int) -> tuple[str, bytes]:
 
 def write_case(name: str, content: bytes, folder: Path) -> Path:
     """The bytes as what a user passes: a file, or a folder of images of which one has these bytes."""
-    if name in FILMS:
-        path = folder / f"film{Path(name).suffix}"
+    if name in VIDEOS:
+        path = folder / f"video{Path(name).suffix}"
         path.write_bytes(content)
         return path
-    path = folder / "film"
+    path = folder / "video"
     path.mkdir()
     damaged = len(content) % _IMAGES
     for index in range(_IMAGES):

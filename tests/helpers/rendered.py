@@ -13,17 +13,16 @@ from PIL import Image, ImageSequence
 
 from tests.helpers.saved import COUNT, uneven_ticks
 from tests.helpers.videos import TIME_BASE
-from vidcam.pipelines.render.options import RenderOptions
-from vidcam.pipelines.render.renderer import Rendered, render_film
+from vidcam.pipelines.render.renderer import Rendered, render_video
 from vidcam.video.reader import open_video
 
 PTS = np.array(uneven_ticks(COUNT)) * float(TIME_BASE)
 END = uneven_ticks(COUNT + 1)[-1] * float(TIME_BASE)
-BARE: dict[str, Any] = {"style": "heat", "has_caption": False, "has_bar": False, "has_outline": False}
+BARE: dict[str, Any] = {"style": "heat", "caption": False, "colorbar": False, "outline": False}
 
 
 def render(saved: Path, out: Path, **options: Any) -> Rendered:
-    return render_film(saved, out, options=RenderOptions(**options))
+    return render_video(saved, out, **options)
 
 
 def opened(path: Path) -> NDArray[np.uint8]:
@@ -49,19 +48,19 @@ def read(path: Path) -> tuple[list[NDArray[np.uint8]], NDArray[np.float64], floa
 
 
 FORMS = [
-    ("film.mp4", {}, 1e-9),
-    ("film.mp4", {"codec": "hevc"}, 1e-9),
-    ("film.mp4", {"codec": "av1"}, 1e-9),
-    ("film.mp4", {"codec": "vp9"}, 1e-9),
-    ("film.webm", {}, 6e-4),
-    ("film.webm", {"codec": "av1"}, 6e-4),
-    ("film.gif", {}, 6e-3),
-    ("film.webp", {}, 6e-4),
+    ("video.mp4", {}, 1e-9),
+    ("video.mp4", {"codec": "hevc"}, 1e-9),
+    ("video.mp4", {"codec": "av1"}, 1e-9),
+    ("video.mp4", {"codec": "vp9"}, 1e-9),
+    ("video.webm", {}, 6e-4),
+    ("video.webm", {"codec": "av1"}, 6e-4),
+    ("video.gif", {}, 6e-3),
+    ("video.webp", {}, 6e-4),
     ("folder", {}, 1e-8),
 ]
 
 
 def copied(saved: Path, folder: Path) -> Path:
-    for name in ("film.npz", "film.mp4"):
+    for name in ("video.npz", "video.mp4"):
         shutil.copy(saved.with_name(name), folder / name)
-    return folder / "film.npz"
+    return folder / "video.npz"

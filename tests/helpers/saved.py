@@ -1,4 +1,4 @@
-"""A saved explanation made by hand: one hot cell of the grid, over a film with uneven time stamps; without torch."""
+"""A saved explanation made by hand: one hot cell of the grid, over a video with uneven time stamps; without torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vidcam.geometry import Geometry
 from vidcam.render.sheet import Sheet, draw_sheet
 from vidcam.results.explanation import Explanation
 from vidcam.results.timeline import Timeline
-from vidcam.results.video import Film, Origin
+from vidcam.results.video import Origin, VideoExplanation
 from vidcam.system.fingerprint import sampled_sha256
 
 SIZE = (128, 160)
@@ -37,7 +37,7 @@ def uneven_ticks(count: int) -> list[int]:
     return [sum(steps[:index]) for index in range(count)]
 
 
-def grey_film(path: Path, *, count: int = COUNT, size: tuple[int, int] = SIZE, sound: Samples | None = None) -> Path:
+def grey_video(path: Path, *, count: int = COUNT, size: tuple[int, int] = SIZE, sound: Samples | None = None) -> Path:
     """Grey frames, each of another brightness, on the uneven ticks."""
     values = (70 + 3 * np.arange(count)).astype(np.uint8)
     frames = np.broadcast_to(values[:, None, None, None], (count, *size, 3)).copy()
@@ -45,7 +45,7 @@ def grey_film(path: Path, *, count: int = COUNT, size: tuple[int, int] = SIZE, s
     return write_video(path, frames, ticks=uneven_ticks(count), sound=sound, codec=pixels[0], pixel_format=pixels[1])
 
 
-def hot_film(source: str, moments: NDArray[np.float64], end: float, *, windows: int = 3) -> Film:
+def hot_video(source: str, moments: NDArray[np.float64], end: float, *, windows: int = 3) -> VideoExplanation:
     """Windows of the same length one after the other; in each the same cell is hot, in the middle one the most."""
     edges = np.linspace(0.0, end, windows + 1)
     seconds = np.stack([np.linspace(start, stop, 4) for start, stop in pairwise(edges)])
@@ -54,7 +54,7 @@ def hot_film(source: str, moments: NDArray[np.float64], end: float, *, windows: 
     cell[:, :, 1, 2] = np.where(np.arange(windows) == windows // 2, 1.0, 0.6)[:, None]
     logits = np.zeros((windows, 3), np.float32)
     logits[np.arange(windows), np.arange(windows) % 3] = 2.0
-    return Film(
+    return VideoExplanation(
         source=source,
         model="by hand",
         geometry=GEOMETRY,
@@ -65,7 +65,7 @@ def hot_film(source: str, moments: NDArray[np.float64], end: float, *, windows: 
                 volumes={name: (cell * scale).astype(np.float32) for name, scale in SCALE.items()},
                 logits=logits,
                 target=target,
-                foil=None,
+                contrast=None,
                 layer="relu",
                 input_size=(4, 56, 56),
             )
@@ -83,14 +83,14 @@ def save_hot(
     sound: Samples | None = None,
     mean_rgb: Sequence[float] = (40.0, 80.0, 160.0),
 ) -> Path:
-    """`film.mp4` and `film.npz` in a folder; the path of the latter."""
-    video = grey_film(folder / "film.mp4", count=count, sound=sound)
+    """`video.mp4` and `video.npz` in a folder; the path of the latter."""
+    video = grey_video(folder / "video.mp4", count=count, sound=sound)
     ticks = uneven_ticks(count + 1)
     moments, end = np.array(ticks[:-1]) * float(TIME_BASE), float(ticks[-1] * Fraction(TIME_BASE))
     red, green, blue = mean_rgb
-    origin = Origin("film.mp4", sampled_sha256([video]), (0.0, end), mean_rgb=(red, green, blue))
-    replace(hot_film("film.mp4", moments, end), origin=origin).save(folder / "film.npz")
-    return folder / "film.npz"
+    origin = Origin("video.mp4", sampled_sha256([video]), (0.0, end), mean_rgb=(red, green, blue))
+    replace(hot_video("video.mp4", moments, end), origin=origin).save(folder / "video.npz")
+    return folder / "video.npz"
 
 
 def found_box(picture: NDArray[np.uint8], table: NDArray[np.uint8]) -> tuple[int, int, int, int]:

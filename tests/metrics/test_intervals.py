@@ -43,7 +43,7 @@ def test_the_means_are_those_of_a_plain_loop() -> None:
 
 def test_groups_widen_the_interval_of_copies() -> None:
     values = np.repeat(np.random.default_rng(9).normal(size=10), 20)
-    groups = [f"film {index // 20}" for index in range(200)]
+    groups = [f"video {index // 20}" for index in range(200)]
     alone, together = bootstrap_mean(values, seeded()), bootstrap_mean(values, seeded(), groups=groups)
     assert together.high - together.low > 3 * (alone.high - alone.low)
 

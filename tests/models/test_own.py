@@ -1,4 +1,4 @@
-"""The examples of README and docs/models.md: a network of one's own, named on the command line, explains a film."""
+"""The examples of README and docs/models.md: a network of one's own, named on the command line, explains a video."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def test_there_are_examples() -> None:
 
 
 @pytest.mark.parametrize(("document", "number"), EXAMPLES)
-def test_the_example_explains_a_film(
+def test_the_example_explains_a_video(
     document: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = f"own_{Path(document).stem}_{number}".lower()
     (tmp_path / f"{name}.py").write_text(MY_NETWORK + factories(document)[number], "utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    film = write_video(tmp_path / "film.mp4", noise_frames(30, 64, 96), codec="libx264", pixel_format="yuv420p")
+    video = write_video(tmp_path / "video.mp4", noise_frames(30, 64, 96), codec="libx264", pixel_format="yuv420p")
     try:
-        arguments = ["explain", str(film), "-o", "out", "--model", f"{name}:factory", "--outputs", "data", "--json"]
+        arguments = ["explain", str(video), "-o", "out", "--model", f"{name}:factory", "--outputs", "data", "--json"]
         assert main(arguments) == 0
         assert main(["layers", f"{name}:factory"]) == 0
         model = load_model(f"{name}:factory", device="cpu")

@@ -21,9 +21,9 @@ from vidcam.models import (
     ModelEntry,
     build_module,
     is_cached,
+    list_models,
     load_model,
     model_entries,
-    model_names,
     resolve_device,
 )
 from vidcam.models.families.i3d import I3D_CHECKPOINT
@@ -50,8 +50,8 @@ NOT_CALLABLE = 3
 
 def test_names_and_entries() -> None:
     six = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t")
-    assert model_names() == ("i3d", *six, "c3d_sports1m", "c3d_ucf101", "tiny_r3d", "tiny_c3d")
-    assert [entry.spec.name for entry in model_entries()] == list(model_names())
+    assert list_models() == ("i3d", *six, "c3d_sports1m", "c3d_ucf101", "tiny_r3d", "tiny_c3d")
+    assert [entry.spec.name for entry in model_entries()] == list(list_models())
     assert model_entries()[0].spec is I3D_SPEC
     assert [entry.spec for entry in model_entries()[-4:]] == [
         C3D_SPORTS1M_SPEC,
@@ -273,7 +273,7 @@ def test_is_cached_looks_into_torchs_own_cache(tmp_path: Path, monkeypatch: pyte
     assert is_cached("r3d_18")
 
 
-@pytest.mark.parametrize("expression", ["model_names()", "model_entries()", "is_cached('i3d')", "sample_clip", "Model"])
+@pytest.mark.parametrize("expression", ["list_models()", "model_entries()", "is_cached('i3d')", "sample_clip", "Model"])
 def test_listing_imports_no_torch(expression: str) -> None:
     code = (
         f"import sys, vidcam.models; vidcam.models.{expression}; print({{'torch', 'torchvision'}} & set(sys.modules))"

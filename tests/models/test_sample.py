@@ -12,20 +12,20 @@ from vidcam.models import sample, sample_clip
 
 
 def test_is_fetched_once(tmp_path: Path, cache: Path, fake_pip: FakePip, monkeypatch: pytest.MonkeyPatch) -> None:
-    wheel = write_wheel(tmp_path / "sports2d.whl", {"Sports2D/Demo/demo.mp4": b"a film"})
-    digests = [hashlib.sha256(data).hexdigest() for data in (wheel.read_bytes(), b"a film")]
+    wheel = write_wheel(tmp_path / "sports2d.whl", {"Sports2D/Demo/demo.mp4": b"a video"})
+    digests = [hashlib.sha256(data).hexdigest() for data in (wheel.read_bytes(), b"a video")]
     pinned = replace(sample.SAMPLE, archive_sha256=digests[0], member_sha256=digests[1])
     monkeypatch.setattr(sample, "SAMPLE", pinned)
     fake_pip(f"shutil.copy({str(wheel)!r}, dest)")
     assert sample_clip() == cache / "roof-jump.mp4"
     fake_pip("sys.exit(1)")
-    assert sample_clip().read_bytes() == b"a film"
+    assert sample_clip().read_bytes() == b"a video"
     assert list(cache.iterdir()) == [cache / "roof-jump.mp4"]
 
 
 def test_a_damaged_clip_is_fetched_again(cache: Path, fake_pip: FakePip) -> None:
     cache.mkdir()
-    (cache / "roof-jump.mp4").write_bytes(b"half a film")
+    (cache / "roof-jump.mp4").write_bytes(b"half a video")
     fake_pip("print('ERROR: asked')\nsys.exit(1)")
     with pytest.raises(WeightsError, match=r"could not be fetched \(asked\)"):
         sample_clip()

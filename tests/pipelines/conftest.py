@@ -1,4 +1,4 @@
-"""Films and explainers for the pipelines' tests: small, synthetic, quick."""
+"""Videos and explainers for the pipelines' tests: small, synthetic, quick."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tests.helpers.videos import click, write_video
 
-FilmMaker = Callable[..., Path]
+VideoMaker = Callable[..., Path]
 
 
 def moving_square(
@@ -30,10 +30,10 @@ def moving_square(
 
 
 @pytest.fixture
-def film(tmp_path: Path) -> FilmMaker:
+def make_video(tmp_path: Path) -> VideoMaker:
     """Makes `<name>.mp4`: the moving square at 25 frames a second, with sound if wanted."""
 
-    def make(name: str = "film", *, count: int = 75, height: int = 96, width: int = 128, sound: bool = False) -> Path:
+    def make(name: str = "video", *, count: int = 75, height: int = 96, width: int = 128, sound: bool = False) -> Path:
         frames, _ = moving_square(count, height, width)
         samples = click(1.0, count / 25) if sound else None
         codec, pixels = ("libx264", "yuv420p") if sound else ("libx264rgb", "rgb24")

@@ -70,7 +70,7 @@ def test_falls_back_and_says_so(
 
 def test_the_made_clip_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "load_model", lambda *_, **__: None)
-    contents = [demo_input(tmp_path, offline=True).film.read_bytes() for _ in range(2)]
+    contents = [demo_input(tmp_path, offline=True).explanation.read_bytes() for _ in range(2)]
     assert contents[0] == contents[1]
     assert [path.name for path in tmp_path.iterdir()] == ["made-clip.mp4"]
 
@@ -85,7 +85,7 @@ def test_the_real_clip_without_the_weights_falls_back_too(tmp_path: Path, monkey
     monkeypatch.setattr(demo, "load_model", load)
     chosen = demo_input(tmp_path, offline=False)
     assert str(chosen.model) == "tiny_r3d"
-    assert chosen.film == tmp_path / "made-clip.mp4"
+    assert chosen.explanation == tmp_path / "made-clip.mp4"
     assert chosen.note.endswith("cannot be had: no weights")
 
 

@@ -1,4 +1,4 @@
-"""A model before its first clip: its faster copy, always said, what is refused, its sink, and the methods it suits."""
+"""A model before its first clip: its faster copy, refusals, artifact and suited methods."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from tests.helpers.nets import TINY_SPEC, BrightnessNet, pooled_model
-from tests.pipelines.conftest import FilmMaker
+from tests.pipelines.conftest import VideoMaker
 from tests.pipelines.explain.test_analyse import FailingNet
 from vidcam.cam import randomise
-from vidcam.cam.baseline import look_at_neutral
+from vidcam.cam.baseline import compute_baseline
 from vidcam.cam.guided import guided_saliency
 from vidcam.errors import InputError, RunError, VidcamError
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
-from vidcam.pipelines.explain.explainer import Explainer, explain_video
+from vidcam.pipelines.explain.explainer import Explainer
 from vidcam.pipelines.explain.request import ExplainOptions
-from vidcam.pipelines.forward import default_methods, look_at_grey, prepare
+from vidcam.pipelines.forward import compute_grey_baseline, default_methods, prepare
 from vidcam.pipelines.score.options import ScoreOptions
-from vidcam.pipelines.score.run import score_clips
+from vidcam.pipelines.score.run import score_set
 from vidcam.preprocess import grey_input
 from vidcam.system.json_files import as_plain
 
@@ -72,19 +72,19 @@ def test_a_precision_that_fails_is_not_left_out() -> None:
         prepare(tiny(Contrary().eval(), "conv"), ["conv"], precision="bf16")
 
 
-def test_the_document_says_what_was_taken(film: FilmMaker, tmp_path: Path) -> None:
+def test_the_document_says_what_was_taken(make_video: VideoMaker, tmp_path: Path) -> None:
     options = ExplainOptions(outputs=("data",))
-    exact = explain_video(film(), tmp_path / "exact", model=tiny(), options=options)
-    half = explain_video(film(), tmp_path / "half", model=tiny(), options=replace(options, precision="bf16"))
+    exact = Explainer(tiny(), options).explain(make_video(), tmp_path / "exact")
+    half = Explainer(tiny(), replace(options, precision="bf16")).explain(make_video(), tmp_path / "half")
     assert as_plain(exact.document)["runtime"]["forward"] == TAKEN
     assert as_plain(half.document)["runtime"]["forward"] == TAKEN | {"precision": "bf16"}
-    for method, volume in exact.film.explanations[0].volumes.items():
-        other = half.film.explanations[0].volumes[method]
+    for method, volume in exact.explanation.explanations[0].volumes.items():
+        other = half.explanation.explanations[0].volumes[method]
         assert 0 < abs(volume - other).max() < 0.05 * abs(volume).max()
 
 
 def test_guided_maps_are_of_the_network_itself(
-    film: FilmMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, real, seen = tiny(), guided_saliency, []
 
@@ -93,32 +93,32 @@ def test_guided_maps_are_of_the_network_itself(
         return real(module, *arguments, **named)
 
     monkeypatch.setattr("vidcam.pipelines.explain.saliency.guided_saliency", noted)
-    options = ExplainOptions(methods=("guided-gradcam",), outputs=("overlay",), clip_start_seconds=0.0)
-    explain_video(film(), tmp_path / "out", model=model, options=options)
+    options = ExplainOptions(methods=("guided-gradcam",), outputs=("overlay",), at=0.0)
+    Explainer(model, options).explain(make_video(), tmp_path / "out")
     assert seen
     assert all(module is model.module for module in seen)
 
 
-def test_a_summary_says_what_was_taken_and_other_ways_are_not_mixed(film: FilmMaker, tmp_path: Path) -> None:
-    clips, options = [film("a"), film("b")], ScoreOptions(methods=("gradcam",), measures="drop")
-    made = score_clips(clips, tmp_path / "out", model=tiny(), options=options)
+def test_a_summary_says_what_was_taken_and_other_ways_are_not_mixed(make_video: VideoMaker, tmp_path: Path) -> None:
+    clips, options = [make_video("a"), make_video("b")], ScoreOptions(methods=("gradcam",), measures="drop")
+    made = score_set(clips, tmp_path / "out", options, model=tiny())
     assert as_plain(made.summary.forward) == TAKEN
     with pytest.raises(VidcamError, match=r"other settings \(forward was .*float32.*, is .*bf16"):
-        score_clips(clips, tmp_path / "out", model=tiny(), options=replace(options, precision="bf16"))
+        score_set(clips, tmp_path / "out", replace(options, precision="bf16"), model=tiny())
 
 
 def test_weights_drawn_anew_are_those_of_the_network_that_answers(
-    film: FilmMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tiny()
     before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
     options = ScoreOptions(methods=("gradcam++",), measures="drop", sanity=1)
-    found = score_clips([film()], tmp_path / "drawn", model=model, options=options).summary.sanity
+    found = score_set([make_video()], tmp_path / "drawn", options, model=model).summary.sanity
     assert found is not None
     assert min(value or 0.0 for value in found.cascading["gradcam++"].correlation) < 0.9
     assert all(bool((tensor == before[name]).all()) for name, tensor in model.module.state_dict().items())
     monkeypatch.setattr(randomise, "_drawn_like", lambda parameter, _: parameter.detach().clone())
-    same = score_clips([film()], tmp_path / "same", model=model, options=options).summary.sanity
+    same = score_set([make_video()], tmp_path / "same", options, model=model).summary.sanity
     assert same is not None
     assert same.cascading["gradcam++"].correlation == pytest.approx([1.0] * len(same.layers))
 
@@ -131,7 +131,7 @@ def test_a_model_of_other_scores_than_its_spec_says(classes: int) -> None:
         rf"model 'tiny' returns 2 scores, expected {classes} as its spec says; correct the spec's classes and labels"
     )
     with pytest.raises(InputError, match=message):
-        look_at_grey(model, ("relu",))
+        compute_grey_baseline(model, ("relu",))
 
 
 class LoudCorner(BrightnessNet):
@@ -144,13 +144,15 @@ class LoudCorner(BrightnessNet):
         self.relu.register_forward_hook(lambda _module, _inputs, output: output + self.get_buffer("bias"))
 
 
-def test_the_sink_is_found_on_a_grey_clip() -> None:
+def test_the_artifact_is_found_on_a_grey_clip() -> None:
     spec = replace(TINY_SPEC, classes=2)
-    sink = look_at_grey(Model(spec, LoudCorner(), ("a", "b"), "by hand"), ("relu",)).sink
-    assert sink is not None
-    assert sink.cells == ((0, 0, 7),)
-    assert [sink.value, sink.median] == pytest.approx([50.5, 0.5])  # grey is 127.5 of 255
-    assert look_at_grey(Model(spec, BrightnessNet((4, 2, 2)), ("a", "b"), "by hand"), ("relu",)).sink is None
+    artifact = compute_grey_baseline(Model(spec, LoudCorner(), ("a", "b"), "by hand"), ("relu",)).artifact
+    assert artifact is not None
+    assert artifact.cells == ((0, 0, 7),)
+    assert [artifact.value, artifact.median] == pytest.approx([50.5, 0.5])  # grey is 127.5 of 255
+    assert (
+        compute_grey_baseline(Model(spec, BrightnessNet((4, 2, 2)), ("a", "b"), "by hand"), ("relu",)).artifact is None
+    )
 
 
 @pytest.mark.parametrize("layer", ["relu", None])
@@ -210,8 +212,8 @@ def test_the_default_methods_are_those_of_the_head(net: Callable[[], nn.Module],
 def test_the_references_are_those_of_the_grey_clip() -> None:
     model = pooled_model()
     layer = "block2"
-    found = look_at_grey(model, (layer,)).activations
-    expected = look_at_neutral(model.module, grey_input(model.spec), layer=layer).activations
+    found = compute_grey_baseline(model, (layer,)).activations
+    expected = compute_baseline(model.module, grey_input(model.spec), layer=layer).activations
     assert list(found) == [layer]
     assert torch.equal(found[layer], expected[layer])
 
@@ -230,5 +232,5 @@ class _RootHead(nn.Module):
 
 def test_a_model_without_a_finite_gradient_on_grey_is_not_refused() -> None:
     model = Model(TINY_SPEC, _RootHead(), ("a", "b", "c"), "by hand")
-    assert not look_at_grey(model, ("relu",)).activations["relu"].any()
+    assert not compute_grey_baseline(model, ("relu",)).activations["relu"].any()
     assert Explainer(model, ExplainOptions()) is not None

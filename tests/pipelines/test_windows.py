@@ -1,4 +1,4 @@
-"""From a film to batches: the model's input by an independent loop, decoded once, with no more kept than is needed."""
+"""From a video to batches: the model's input by an independent loop, decoded once, with no more kept than is needed."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_frame_that_fills_several_slots_is_decoded_once() -> None:
     torch.testing.assert_close(tensor, model_input(frames_of(reel, window.times)[0], SPEC)[0], rtol=0, atol=0)
 
 
-def test_memory_does_not_grow_with_the_film(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_does_not_grow_with_the_video(monkeypatch: pytest.MonkeyPatch) -> None:
     born: list[weakref.ref[Tensor]] = []
 
     def tagged(*arguments: Any) -> list[Tensor]:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from vidcam.errors import InputError, ShapeError
 from vidcam.fill import FILLS, Fill
-from vidcam.render.overlay import Overlay, explanation_map, outline
+from vidcam.maps import upsample_volume
+from vidcam.render.colormap import colour_table
+from vidcam.render.overlay import Overlay, explanation_map, outline, overlay
 
 MEAN_RGB = (110.2, 100.6, 95.5)
 
@@ -230,3 +232,37 @@ class TestExplanationMap:
         fill: Any = "white"
         with pytest.raises(InputError, match="fill is 'white', it must be one of black, mean, blur, frame-mean"):
             explanation_map(frame, heat_of(0.0), VIEW, fill=fill)
+
+
+class TestOverlayOfFrames:
+    def test_equals_frame_by_frame_blending_of_the_upsampled_heat(self) -> None:
+        rng = np.random.default_rng(2)
+        frames = rng.integers(0, 256, (4, 20, 30, 3), dtype=np.uint8)
+        heat = rng.random((2, 5, 6)).astype(np.float32)
+        drawn = overlay(frames, heat, colormap="viridis", opacity=0.5)
+        blend = Overlay(colour_table("viridis"), opacity=0.5).blend
+        view = (slice(0, 20), slice(0, 30))
+        planes = upsample_volume(heat, (4, 20, 30))
+        expected = [blend(frame, plane, view) for frame, plane in zip(frames, planes, strict=True)]
+        np.testing.assert_array_equal(drawn, np.stack(expected))
+
+    def test_frames_of_floats_and_a_single_frame(self) -> None:
+        frames = np.random.default_rng(3).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+        heat = np.ones((2, 8, 8))
+        np.testing.assert_array_equal(overlay(frames / 255.0, heat), overlay(frames, heat))
+        np.testing.assert_array_equal(overlay(frames[0], heat[0]), overlay(frames, heat)[0])
+
+    @pytest.mark.parametrize(
+        ("frames", "heat", "message"),
+        [
+            (np.zeros((3, 2, 8, 8), np.uint8), np.zeros((2, 8, 8)), r"frames must be \(T, H, W, 3\)"),
+            (np.zeros((2, 8, 8, 3), np.uint8), np.zeros((8, 8)), r"heat \(t, h, w\)"),
+            (np.full((2, 8, 8, 3), 255.0), np.zeros((2, 8, 8)), r"in \[0, 1\]"),
+            (np.zeros((2, 8, 8, 3), np.uint8), np.full((2, 8, 8), 2.0), r"heat must be in \[0, 1\]"),
+        ],
+    )
+    def test_other_shapes_and_ranges_are_refused(
+        self, frames: NDArray[Any], heat: NDArray[np.float64], message: str
+    ) -> None:
+        with pytest.raises(ShapeError, match=message):
+            overlay(frames, heat)

@@ -23,7 +23,7 @@ STYLE = TextStyle(20)
 RED, BLUE = (250, 10, 20), (20, 30, 240)
 
 
-def film(colour: tuple[int, int, int], count: int = 3, size: tuple[int, int] = (90, 160)) -> list[NDArray[np.uint8]]:
+def video(colour: tuple[int, int, int], count: int = 3, size: tuple[int, int] = (90, 160)) -> list[NDArray[np.uint8]]:
     return [np.full((*size, 3), colour, dtype=np.uint8) for _ in range(count)]
 
 
@@ -31,13 +31,13 @@ def sheet(count: int = 3, size: tuple[int, int] = (90, 160)) -> Sheet:
     seconds = np.linspace(0.0, 4.0, 9)
     evidence = {"gradcam": seconds / 4, "gradcam++": 1 - seconds / 4}
     return Sheet(
-        title="film.mp4",
+        title="video.mp4",
         target="yoga",
         probability=0.932,
         model="i3d",
         layer="Mixed_5c",
         frame_seconds=np.linspace(0.5, 3.5, count),
-        rows={"gradcam": film(RED, count, size), "gradcam++": film(BLUE, count, size)},
+        rows={"gradcam": video(RED, count, size), "gradcam++": video(BLUE, count, size)},
         strip=TimeStrip((0.0, 4.0), seconds, evidence, [(0.0, 2.0, 0.5), (1.0, 3.0, 0.9), (3.5, 4.0, 0.1)]),
         table=colour_table(),
         audit=("alpha lies between 0.49 and 0.5.",),
@@ -74,7 +74,7 @@ def test_frames_keep_their_shape_and_their_columns(size: tuple[int, int], count:
 
 def test_a_row_of_source_frames_comes_first() -> None:
     green = (10, 200, 30)
-    without, with_source = sheet(), replace(sheet(), plain=film(green))
+    without, with_source = sheet(), replace(sheet(), plain=video(green))
     picture = decoded(draw_sheet(with_source))
     first = [int(np.flatnonzero((picture == colour).all(axis=2).any(axis=1))[0]) for colour in (green, RED, BLUE)]
     assert first == sorted(first)
@@ -95,7 +95,7 @@ def test_the_margins_stay_white_with_long_names() -> None:
     long = replace(
         sheet(),
         title="a" * 400,
-        rows={name: film(RED)},
+        rows={name: video(RED)},
         strip=TimeStrip((0.0, 600.0), np.array([1.0]), {name: np.array([0.5])}),
         audit=(),
         probability=None,
@@ -110,7 +110,7 @@ def test_names_of_very_low_rows_do_not_touch() -> None:
     base = sheet()
     low = replace(
         base,
-        rows={name: film(RED, 3, (1, 400)) for name in names},
+        rows={name: video(RED, 3, (1, 400)) for name in names},
         strip=replace(base.strip, evidence=dict.fromkeys(names, base.strip.evidence["gradcam"])),
     )
     red = (decoded(draw_sheet(low)) == RED).all(axis=(2)).any(axis=1)
@@ -122,7 +122,7 @@ def test_many_methods_with_two_labels_each_keep_the_margins() -> None:
     base = sheet()
     many = replace(
         base,
-        rows={name: film(RED) for name in names},
+        rows={name: video(RED) for name in names},
         strip=replace(base.strip, evidence=dict.fromkeys(names, base.strip.evidence["gradcam"])),
     )
     picture = decoded(draw_sheet(many))
@@ -149,7 +149,7 @@ def test_wrapped_lines_fit_and_lose_nothing() -> None:
 
 def test_elided_text_keeps_both_ends() -> None:
     canvas = Canvas(600)
-    short = canvas.elide("2024-05-01_a_rather_long_name_of_a_film.mp4", STYLE, 200)
+    short = canvas.elide("2024-05-01_a_rather_long_name_of_a_video.mp4", STYLE, 200)
     assert canvas.width_of(short, STYLE) <= 200
     assert short.startswith("2024")
     assert short.endswith(".mp4")
@@ -173,12 +173,12 @@ def test_lines_of_text_do_not_touch() -> None:
         ({"rows": {}}, "a sheet needs at least one frame and one method, got 3 and 0"),
         ({"frame_seconds": np.array([])}, "a sheet needs at least one frame and one method, got 0 and 2"),
         (
-            {"rows": {"hirescam": film(RED)}},
+            {"rows": {"hirescam": video(RED)}},
             r"must show the same methods, got \['hirescam'\] and \['gradcam', 'gradcam",
         ),
-        ({"plain": film(RED, 2)}, "'plain' must be 3 frames of one size in uint8, got 2"),
+        ({"plain": video(RED, 2)}, "'plain' must be 3 frames of one size in uint8, got 2"),
         (
-            {"rows": {"gradcam": film(RED), "gradcam++": [*film(RED, 2), *film(RED, 1, (4, 4))]}},
+            {"rows": {"gradcam": video(RED), "gradcam++": [*video(RED, 2), *video(RED, 1, (4, 4))]}},
             r"'gradcam\+\+' must be 3 frames of one size",
         ),
     ],

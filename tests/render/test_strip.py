@@ -36,7 +36,7 @@ def test_ticks_are_round_and_inside(span: tuple[float, float], expected: list[fl
     assert strip(span_seconds=span).ticks(most=11) == pytest.approx(expected)
 
 
-def test_a_very_long_film_still_has_few_ticks() -> None:
+def test_a_very_long_video_still_has_few_ticks() -> None:
     assert 2 <= strip(span_seconds=(0.0, 86400.0 * 3)).ticks(most=11).size <= 12
 
 

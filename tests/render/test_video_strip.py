@@ -69,7 +69,7 @@ def test_neighbouring_windows_stand_in_two_rows() -> None:
     assert (first != second).any()
 
 
-def test_ticks_say_the_film_s_own_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ticks_say_the_video_s_own_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     write = Canvas.text
 

@@ -21,13 +21,13 @@ def audit(clips: int, seed: int = 0) -> AlphaAudit:
         positive=rng.random((clips, 5)),
         nonzero=rng.random((clips, 5)),
         product=rng.random((clips, 5)),
-        guarded=rng.random(clips),
+        clamped=rng.random(clips),
         agreement=rng.random(clips),
         uniform=rng.random(clips) > 0.5,
     )
 
 
-def explanation(clips: int = 4, *, foil: bool = True, exact: bool | None = True, seed: int = 0) -> Explanation:
+def explanation(clips: int = 4, *, contrast: bool = True, exact: bool | None = True, seed: int = 0) -> Explanation:
     rng = np.random.default_rng(seed)
     return Explanation(
         volumes={
@@ -36,7 +36,7 @@ def explanation(clips: int = 4, *, foil: bool = True, exact: bool | None = True,
         },
         logits=rng.normal(size=(clips, 6)).astype(np.float32),
         target=rng.integers(0, 6, clips),
-        foil=rng.integers(0, 6, clips) if foil else None,
+        contrast=rng.integers(0, 6, clips) if contrast else None,
         layer="Mixed_5c",
         input_size=(8, 12, 16),
         alpha={"gradcam++": audit(clips, seed)},
@@ -51,13 +51,13 @@ def assert_same(first: Explanation, second: Explanation) -> None:
     pairs: list[tuple[Any, Any]] = [(first.logits, second.logits), (first.target, second.target)]
     pairs += [(first.volumes[name], second.volumes[name]) for name in first.methods]
     pairs += [(getattr(first.alpha[n], f), getattr(second.alpha[n], f)) for n in first.alpha for f in AUDIT_FIELDS]
-    if first.foil is not None and second.foil is not None:
-        pairs.append((first.foil, second.foil))
+    if first.contrast is not None and second.contrast is not None:
+        pairs.append((first.contrast, second.contrast))
     for ours, theirs in pairs:
         np.testing.assert_array_equal(ours, theirs, strict=True)
     for name in ("layer", "input_size", "alpha_exact"):
         assert getattr(first, name) == getattr(second, name)
-    assert (first.foil is None) == (second.foil is None)
+    assert (first.contrast is None) == (second.contrast is None)
 
 
 def test_heat_is_upsampled_then_stretched_per_clip() -> None:
@@ -114,7 +114,7 @@ def test_a_map_without_evidence_is_zero_and_flagged() -> None:
 
 def test_probabilities_by_hand() -> None:
     made = dataclasses.replace(
-        explanation(2, foil=False), logits=np.array([[0.0, math.log(3.0)], [7.0, 7.0]]), target=np.array([0, 1])
+        explanation(2, contrast=False), logits=np.array([[0.0, math.log(3.0)], [7.0, 7.0]]), target=np.array([0, 1])
     )
     np.testing.assert_allclose(made.probabilities(), [[0.25, 0.75], [0.5, 0.5]])
 
@@ -134,9 +134,9 @@ def test_unknown_method_names_the_nearest() -> None:
         explanation().heat("gradcm")
 
 
-@pytest.mark.parametrize("foil", [False, True])
-def test_selected_parts_put_together_give_the_same_back(foil: bool) -> None:
-    made = explanation(5, foil=foil)
+@pytest.mark.parametrize("contrast", [False, True])
+def test_selected_parts_put_together_give_the_same_back(contrast: bool) -> None:
+    made = explanation(5, contrast=contrast)
     whole = mapped(made, np.zeros_like)
     for clips in ([3, 4], [2], [0, 1]):
         part = mapped(made, itemgetter(clips))
@@ -145,14 +145,14 @@ def test_selected_parts_put_together_give_the_same_back(foil: bool) -> None:
     assert_same(whole, made)
 
 
-def test_without_a_foil_there_is_none_afterwards() -> None:
-    made = explanation(3, foil=False)
-    assert mapped(made, np.copy).foil is None
+def test_without_a_contrast_there_is_none_afterwards() -> None:
+    made = explanation(3, contrast=False)
+    assert mapped(made, np.copy).contrast is None
 
 
-def test_a_foil_must_fit_the_clips() -> None:
-    with pytest.raises(ShapeError, match=r"foil must be \(N,\) like target"):
-        dataclasses.replace(explanation(3), foil=np.zeros(2, dtype=np.int64))
+def test_a_contrast_must_fit_the_clips() -> None:
+    with pytest.raises(ShapeError, match=r"contrast must be \(N,\) like target"):
+        dataclasses.replace(explanation(3), contrast=np.zeros(2, dtype=np.int64))
 
 
 @pytest.mark.parametrize("shape", [(2, 2, 3, 4), (4, 3, 4), (4, 1, 2, 3, 4)])

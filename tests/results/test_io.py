@@ -20,14 +20,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.helpers.films import load_film
+from tests.helpers.loading import load_video
 from tests.helpers.nets import BrightnessNet, random_clip
 from tests.results.test_explanation import assert_same
-from tests.results.test_video import CROPPED, PTS, film
+from tests.results.test_video import CROPPED, PTS, video
 from vidcam.cam.explain import explain
 from vidcam.errors import MediaError, OutputError
 from vidcam.results import io as module
-from vidcam.results.explanation import Explanation, Sink
+from vidcam.results.explanation import Artifact, Explanation
 from vidcam.results.io import load, save
 
 METHODS = ("gradcam", "gradcam++", "gradcam++signed", "guided-gradcam")
@@ -36,23 +36,23 @@ METHODS = ("gradcam", "gradcam++", "gradcam++signed", "guided-gradcam")
 @pytest.fixture(scope="module")
 def made() -> Explanation:
     clip = random_clip(2, 3, 8, 32, 32).abs()
-    return explain(BrightnessNet(), clip, layer="relu", methods=METHODS, target=0, foil=1)
+    return explain(BrightnessNet(), clip, layer="relu", methods=METHODS, target=0, contrast=1)
 
 
 def test_comes_back_to_the_last_bit(made: Explanation, tmp_path: Path) -> None:
-    whole = replace(made, sink=Sink(((0, 1, 2), (1, 1, 1)), 30.5, 2.0), notes=("the layer was chosen", "ü"))
+    whole = replace(made, artifact=Artifact(((0, 1, 2), (1, 1, 1)), 30.5, 2.0), notes=("the layer was chosen", "ü"))
     whole.save(tmp_path / "a.npz")
     read = load(tmp_path / "a.npz")
     assert isinstance(read, Explanation)
     assert_same(read, whole)
-    assert (read.sink, read.notes, list(read.guided)) == (whole.sink, whole.notes, ["guided-gradcam"])
+    assert (read.artifact, read.notes, list(read.guided)) == (whole.artifact, whole.notes, ["guided-gradcam"])
     np.testing.assert_array_equal(read.guided["guided-gradcam"], whole.guided["guided-gradcam"], strict=True)
     np.testing.assert_array_equal(read.heat("gradcam++"), whole.heat("gradcam++"), strict=True)
 
 
 @pytest.mark.parametrize("kind", ["clips", "video"])
 def test_nothing_is_replaced_unless_it_is_said(made: Explanation, tmp_path: Path, kind: str) -> None:
-    result, path = (made if kind == "clips" else film()), tmp_path / "a.npz"
+    result, path = (made if kind == "clips" else video()), tmp_path / "a.npz"
     path.write_text("mine")
     with pytest.raises(OutputError, match=r"a\.npz' exists already"):
         result.save(path)
@@ -61,7 +61,7 @@ def test_nothing_is_replaced_unless_it_is_said(made: Explanation, tmp_path: Path
     assert [file.name for file in tmp_path.iterdir()] == ["a.npz"]
     assert path.read_text() == "mine"
     result.save(path, overwrite=True)
-    assert len(load_film(path).timeline if kind == "video" else load_clips(path)) > 0
+    assert len(load_video(path).timeline if kind == "video" else load_clips(path)) > 0
 
 
 def load_clips(path: Path) -> Explanation:
@@ -79,7 +79,7 @@ def test_shows_its_maps_in_a_notebook(made: Explanation) -> None:
         volumes={"gradcam": made.volumes["gradcam"][:, 0]},
         input_size=(32, 32),
         alpha={},
-        guarded={},
+        clamped={},
         guided={},
     )
     assert flat._repr_png_() is not None
@@ -88,9 +88,9 @@ def test_shows_its_maps_in_a_notebook(made: Explanation) -> None:
 
 @pytest.mark.parametrize("targets", [1, 3])
 def test_what_is_saved_comes_back_to_the_last_bit(tmp_path: Path, targets: int) -> None:
-    made = film(targets=targets, geometry=CROPPED)
+    made = video(targets=targets, geometry=CROPPED)
     made.save(tmp_path / "a.npz")
-    read = load_film(tmp_path / "a.npz")
+    read = load_video(tmp_path / "a.npz")
     assert (read.source, read.model, read.geometry, read.labels) == (made.source, made.model, CROPPED, made.labels)
     assert read.bounds == made.bounds
     for name in ("starts", "ends", "frame_seconds"):
@@ -103,38 +103,38 @@ def test_what_is_saved_comes_back_to_the_last_bit(tmp_path: Path, targets: int) 
 
 
 def test_double_precision_and_nan_audits_survive(tmp_path: Path) -> None:
-    first = film().explanations[0]
+    first = video().explanations[0]
     blank = dataclasses.replace(first.alpha["gradcam++"], agreement=np.full(11, np.nan))
     volumes = {name: volume.astype(np.float64) / 3 for name, volume in first.volumes.items()}
     precise = dataclasses.replace(first, volumes=volumes, alpha={"gradcam++": blank})
-    dataclasses.replace(film(), explanations=(precise,)).save(tmp_path / "a.npz")
-    assert_same(load_film(tmp_path / "a.npz").explanations[0], precise)
+    dataclasses.replace(video(), explanations=(precise,)).save(tmp_path / "a.npz")
+    assert_same(load_video(tmp_path / "a.npz").explanations[0], precise)
 
 
-def test_the_same_film_is_the_same_file(tmp_path: Path) -> None:
-    film(targets=2).save(tmp_path / "a.npz")
-    film(targets=2).save(tmp_path / "b.npz")
+def test_the_same_video_is_the_same_file(tmp_path: Path) -> None:
+    video(targets=2).save(tmp_path / "a.npz")
+    video(targets=2).save(tmp_path / "b.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     with zipfile.ZipFile(tmp_path / "a.npz") as archive:
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_the_file_is_plain_arrays_and_json(tmp_path: Path) -> None:
-    film(targets=2).save(tmp_path / "a.npz")
+    video(targets=2).save(tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
         assert all(arrays[name].dtype.kind in "fibU" for name in arrays.files)
         meta = json.loads(str(arrays["meta"]))
     assert meta["schema"] == 1
-    assert [entry["has_foil"] for entry in meta["explanations"]] == [False, True]
+    assert [entry["has_contrast"] for entry in meta["explanations"]] == [False, True]
     assert [entry["alpha_exact"] for entry in meta["explanations"]] == [True, None]
     assert "1/logits" not in arrays.files  # the windows of all targets are the same
 
 
 def saved(**changes: NDArray[Any]) -> bytes:
-    """A saved film, some of its arrays replaced."""
+    """A saved video, some of its arrays replaced."""
     with tempfile.TemporaryDirectory() as folder:
-        film().save(Path(folder) / "film.npz")
-        content = (Path(folder) / "film.npz").read_bytes()
+        video().save(Path(folder) / "video.npz")
+        content = (Path(folder) / "video.npz").read_bytes()
     with np.load(io.BytesIO(content)) as arrays:
         everything: dict[str, Any] = {name: arrays[name] for name in arrays.files} | changes
     buffer = io.BytesIO()
@@ -143,7 +143,7 @@ def saved(**changes: NDArray[Any]) -> bytes:
 
 
 def with_meta(change: Callable[[dict[str, Any]], object]) -> bytes:
-    """A saved film whose JSON was changed."""
+    """A saved video whose JSON was changed."""
     with np.load(io.BytesIO(saved())) as arrays:
         meta: dict[str, Any] = json.loads(str(arrays["meta"]))
     change(meta)
@@ -221,33 +221,33 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_sinks_notes_and_guided_maps_of_a_video_survive(tmp_path: Path) -> None:
-    made = film(targets=2)
+def test_artifact_notes_and_guided_maps_of_a_video_survive(tmp_path: Path) -> None:
+    made = video(targets=2)
     explanations = tuple(
         replace(
             explanation,
-            sink=Sink(((0, 1, 2), (1, 1, 1)), 30.5, 2.0),
+            artifact=Artifact(((0, 1, 2), (1, 1, 1)), 30.5, 2.0),
             notes=(f"note {number}", "ü"),
             guided={"guided-gradcam": np.random.default_rng(number).random((11, 3, 4, 6, 8)).astype(np.float32)},
-            guarded={"gradcam++signed": np.linspace(0, 1, 11)},
+            clamped={"gradcam++signed": np.linspace(0, 1, 11)},
             activation="sigmoid",
         )
         for number, explanation in enumerate(made.explanations)
     )
     replace(made, explanations=explanations).save(tmp_path / "a.npz")
-    for ours, theirs in zip(load_film(tmp_path / "a.npz").explanations, explanations, strict=True):
+    for ours, theirs in zip(load_video(tmp_path / "a.npz").explanations, explanations, strict=True):
         assert_same(ours, theirs)
-        assert (ours.sink, ours.notes, ours.activation) == (theirs.sink, theirs.notes, "sigmoid")
-        for group in ("guided", "guarded"):
+        assert (ours.artifact, ours.notes, ours.activation) == (theirs.artifact, theirs.notes, "sigmoid")
+        for group in ("guided", "clamped"):
             ((name, array),) = getattr(theirs, group).items()
             np.testing.assert_array_equal(getattr(ours, group)[name], array, strict=True)
 
 
 def test_logits_that_differ_between_targets_survive(tmp_path: Path) -> None:
-    made = film(targets=2)
+    made = video(targets=2)
     other = replace(made.explanations[1], logits=made.explanations[1].logits + 1)
     replace(made, explanations=(made.explanations[0], other)).save(tmp_path / "a.npz")
-    assert_same(load_film(tmp_path / "a.npz").explanations[1], other)
+    assert_same(load_video(tmp_path / "a.npz").explanations[1], other)
 
 
 @pytest.mark.parametrize("shape", [(11, 8, 28, 28), (11, 0, 3, 4)])
@@ -255,11 +255,11 @@ def test_large_arrays_of_a_video_are_mapped_and_as_good_as_others(
     tmp_path: Path, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAPPED_BYTES", 1 << 12)
-    made = film()
+    made = video()
     volumes = {"gradcam": np.random.default_rng(0).random(shape).astype(np.float32)}
     large = replace(made.explanations[0], volumes=volumes)
     replace(made, explanations=(large,), bounds=({"gradcam": (0.0, 1.0)},)).save(tmp_path / "a.npz")
-    read = load_film(tmp_path / "a.npz")
+    read = load_video(tmp_path / "a.npz")
     array = read.explanations[0].volumes["gradcam"]
     np.testing.assert_array_equal(array, volumes["gradcam"], strict=True)
     with np.load(tmp_path / "a.npz") as plain:  # an ordinary npz to everybody else
@@ -275,9 +275,9 @@ def test_large_arrays_of_a_video_are_mapped_and_as_good_as_others(
 
 def test_a_damaged_array_is_refused_although_it_is_only_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAPPED_BYTES", 1)
-    film().save(tmp_path / "a.npz")
+    video().save(tmp_path / "a.npz")
     content = bytearray((tmp_path / "a.npz").read_bytes())
-    place = content.find(film().explanations[0].volumes["gradcam"].tobytes())
+    place = content.find(video().explanations[0].volumes["gradcam"].tobytes())
     content[place + 100] ^= 1
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(MediaError, match=r"a\.npz cannot be read as a saved explanation \(Bad CRC"):
@@ -293,7 +293,7 @@ def test_a_long_video_is_saved_and_loaded_in_flat_memory(tmp_path: Path) -> None
 
     count = 1300
     block = np.memmap(tmp_path / "maps", np.float32, "w+", shape=(count, 16, 28, 28))
-    made = film(count, seconds=PTS[:2])
+    made = video(count, seconds=PTS[:2])
     large = replace(made.explanations[0], volumes={"gradcam": block})
     whole = replace(made, explanations=(large,), bounds=({"gradcam": (0.0, 1.0)},))
     peaks, before = [0.0], resident()
@@ -304,7 +304,7 @@ def test_a_long_video_is_saved_and_loaded_in_flat_memory(tmp_path: Path) -> None
         forget(4)
 
     replace(whole, forget=watched).save(tmp_path / "a.npz")
-    read = load_film(tmp_path / "a.npz")
+    read = load_video(tmp_path / "a.npz")
     peaks.append(resident() - before)
     assert read.explanations[0].volumes["gradcam"].shape == block.shape
     assert max(peaks) < 20

@@ -112,7 +112,7 @@ def test_nothing_jumps_at_a_border(hop: float) -> None:
     assert jumps < 0.02 * spread
 
 
-def test_time_reversed_film_has_the_reversed_blend() -> None:
+def test_time_reversed_video_has_the_reversed_blend() -> None:
     line, volumes = windows(0.0, 0.64, 1.0), noise(3)
     seconds = np.linspace(0.011, 2.2, 83)
     end = 2.3

@@ -15,7 +15,7 @@ from vidcam.maps import normalise, upsample_volume
 from vidcam.media import Seconds
 from vidcam.results.explanation import Explanation, mapped
 from vidcam.results.timeline import Timeline
-from vidcam.results.video import CHUNK, Film, film_bounds
+from vidcam.results.video import CHUNK, VideoExplanation, video_bounds
 
 METHODS = ("gradcam", "gradcam++")
 IDENTITY = Geometry((24, 32), (24, 32), (24, 32), 0, 0)
@@ -29,13 +29,13 @@ def line(count: int) -> Timeline:
     return Timeline(starts, starts + 1.28, starts[:, None] + 0.08 * np.arange(16))
 
 
-def explanation(clips: int, seed: int = 0, *, foil: bool = False) -> Explanation:
+def explanation(clips: int, seed: int = 0, *, contrast: bool = False) -> Explanation:
     rng = np.random.default_rng(seed)
     return Explanation(
         volumes={name: rng.random((clips, 2, 3, 4)).astype(np.float32) for name in METHODS},
         logits=np.random.default_rng(99).normal(size=(clips, 5)).astype(np.float32),
         target=np.full(clips, seed),
-        foil=np.full(clips, 4) if foil else None,
+        contrast=np.full(clips, 4) if contrast else None,
         layer="Mixed_5c",
         input_size=(16, 24, 32),
         alpha={"gradcam++": audit(clips, seed)},
@@ -43,30 +43,32 @@ def explanation(clips: int, seed: int = 0, *, foil: bool = False) -> Explanation
     )
 
 
-def film(count: int = 11, targets: int = 1, geometry: Geometry = IDENTITY, seconds: NDArray[np.float64] = PTS) -> Film:
-    made = tuple(explanation(count, seed, foil=seed == 1) for seed in range(targets))
-    return Film(
+def video(
+    count: int = 11, targets: int = 1, geometry: Geometry = IDENTITY, seconds: NDArray[np.float64] = PTS
+) -> VideoExplanation:
+    made = tuple(explanation(count, seed, contrast=seed == 1) for seed in range(targets))
+    return VideoExplanation(
         source="clip.mp4",
         model="i3d",
         geometry=geometry,
         timeline=line(count),
         labels=tuple(f"label {seed}, ü" for seed in range(targets)),
         explanations=made,
-        bounds=tuple(film_bounds(each, line(count), seconds) for each in made),
+        bounds=tuple(video_bounds(each, line(count), seconds) for each in made),
     )
 
 
-def test_bounds_are_those_of_the_whole_film_at_once() -> None:
+def test_bounds_are_those_of_the_whole_video_at_once() -> None:
     made, timeline = explanation(11), line(11)
-    bounds = film_bounds(made, timeline, PTS)
+    bounds = video_bounds(made, timeline, PTS)
     for name in METHODS:
         whole = upsample_volume(timeline.blend(made.volume(name), PTS), (24, 32))
         assert bounds[name] == pytest.approx((float(whole.min()), float(whole.max())), rel=1e-6)
         assert all(type(bound) is float for bound in bounds[name])
 
 
-def test_heat_fills_the_scale_once_over_the_film() -> None:
-    made = film()
+def test_heat_fills_the_scale_once_over_the_video() -> None:
+    made = video()
     for name in METHODS:
         heat = made.heat(name, PTS)
         assert heat.shape == (192, 24, 32)
@@ -78,13 +80,13 @@ def test_heat_fills_the_scale_once_over_the_film() -> None:
 
 
 def test_heat_of_one_window_is_that_of_the_explanation() -> None:
-    made = film(1, seconds=line(1).frame_seconds[0])
+    made = video(1, seconds=line(1).frame_seconds[0])
     heat = made.heat("gradcam", made.timeline.frame_seconds[0])
     np.testing.assert_allclose(heat, made.explanations[0].heat("gradcam")[0], rtol=0, atol=1e-5)
 
 
 def test_raw_is_the_blend_and_heat_its_min_max() -> None:
-    made = film(targets=2)
+    made = video(targets=2)
     seconds = np.array([0.3, 1.0, 4.44])
     raw = made.raw("gradcam++", seconds, target=1)
     np.testing.assert_array_equal(raw, made.timeline.blend(made.explanations[1].volume("gradcam++"), seconds))
@@ -95,7 +97,7 @@ def test_raw_is_the_blend_and_heat_its_min_max() -> None:
 
 
 def test_on_an_unscaled_source_the_heat_is_the_same() -> None:
-    made = film(geometry=IDENTITY)
+    made = video(geometry=IDENTITY)
     for second in (0.0, 0.777, 5.0):
         np.testing.assert_allclose(
             made.source_heat("gradcam", second), made.heat("gradcam", np.array([second]))[0], rtol=0, atol=1e-5
@@ -103,7 +105,7 @@ def test_on_an_unscaled_source_the_heat_is_the_same() -> None:
 
 
 def test_source_heat_covers_the_view_and_agrees_where_pixels_meet() -> None:
-    made = film(geometry=CROPPED)
+    made = video(geometry=CROPPED)
     drawn = made.source_heat("gradcam", 2.0)
     rows, columns = CROPPED.view_slices()
     assert drawn.shape == (rows.stop - rows.start, columns.stop - columns.start)
@@ -118,23 +120,23 @@ def test_source_heat_covers_the_view_and_agrees_where_pixels_meet() -> None:
 
 
 def test_moments_that_no_window_saw_are_zero() -> None:
-    made = film(2, seconds=PTS[:48])
+    made = video(2, seconds=PTS[:48])
     assert not made.raw("gradcam", np.array([-0.1, 1.92, 7.0])).any()
     assert not made.heat("gradcam", np.array([-0.1, 1.92, 7.0])).any()
 
 
-def test_a_film_without_evidence_stays_zero() -> None:
+def test_a_video_without_evidence_stays_zero() -> None:
     empty = dataclasses.replace(explanation(3), volumes={"gradcam": np.zeros((3, 2, 3, 4), np.float32)})
-    bounds = film_bounds(empty, line(3), PTS[:60])
+    bounds = video_bounds(empty, line(3), PTS[:60])
     assert bounds == {"gradcam": (0.0, 0.0)}
-    made = Film("a", "m", IDENTITY, line(3), ("x",), (empty,), (bounds,))
+    made = VideoExplanation("a", "m", IDENTITY, line(3), ("x",), (empty,), (bounds,))
     assert not made.heat("gradcam", PTS[:60]).any()
     assert not made.source_heat("gradcam", 0.5).any()
     assert not made.evidence("gradcam", PTS[:60]).any()
 
 
-def test_evidence_is_the_mean_of_the_heat_however_long_the_film() -> None:
-    made = film()
+def test_evidence_is_the_mean_of_the_heat_however_long_the_video() -> None:
+    made = video()
     evidence = made.evidence("gradcam", PTS)
     assert evidence.dtype == np.float64
     assert evidence.shape == (192,)
@@ -144,7 +146,7 @@ def test_evidence_is_the_mean_of_the_heat_however_long_the_film() -> None:
 
 def test_unknown_method() -> None:
     with pytest.raises(NameNotFoundError, match=r"method 'gradcam\+' not found; the nearest are 'gradcam"):
-        film().raw("gradcam+", PTS)
+        video().raw("gradcam+", PTS)
 
 
 @pytest.mark.parametrize(
@@ -160,20 +162,20 @@ def test_unknown_method() -> None:
 def test_what_was_not_explained_is_refused_in_one_sentence(
     method: str, seconds: Any, target: int, sentence: str
 ) -> None:
-    made = film(targets=2)
+    made = video(targets=2)
     for ask in (made.raw, made.heat):
         with pytest.raises(InputError, match=sentence):
             ask(method, seconds, target=target)
 
 
 def test_prints_short() -> None:
-    text = repr(film(targets=2))
-    assert text.startswith("Film('clip.mp4', 11 windows, targets=['label 0, ü', 'label 1, ü'], Explanation(")
+    text = repr(video(targets=2))
+    assert text.startswith("Video('clip.mp4', 11 windows, targets=['label 0, ü', 'label 1, ü'], Explanation(")
     assert len(text) < 250
 
 
 def test_explanations_must_have_a_clip_for_each_window() -> None:
-    made = film()
+    made = video()
     with pytest.raises(ShapeError, match=r"explanations must have the 11 clips of the timeline, got \{3\}"):
         dataclasses.replace(made, explanations=(mapped(made.explanations[0], itemgetter([0, 1, 2])),))
     with pytest.raises(ShapeError, match=r"the 11 clips of the timeline, got set\(\)"):
@@ -183,7 +185,7 @@ def test_explanations_must_have_a_clip_for_each_window() -> None:
 @pytest.mark.parametrize("change", [{"labels": ()}, {"labels": ("a", "b")}, {"bounds": ()}])
 def test_each_target_is_complete(change: dict[str, Any]) -> None:
     with pytest.raises(ShapeError, match="each target needs a label, an explanation and bounds, got "):
-        dataclasses.replace(film(), **change)
+        dataclasses.replace(video(), **change)
 
 
 def test_each_target_is_drawn_on_its_own_scale() -> None:
@@ -192,8 +194,8 @@ def test_each_target_is_drawn_on_its_own_scale() -> None:
     volumes = {name: 100 * volume for name, volume in first.volumes.items()}
     both = (first, dataclasses.replace(first, volumes=volumes))
     moments = PTS[:80]
-    made = Film(
-        "a", "m", CROPPED, line(4), ("x", "y"), both, tuple(film_bounds(each, line(4), moments) for each in both)
+    made = VideoExplanation(
+        "a", "m", CROPPED, line(4), ("x", "y"), both, tuple(video_bounds(each, line(4), moments) for each in both)
     )
     for name in METHODS:
         assert made.bounds[1][name] == pytest.approx(tuple(100 * bound for bound in made.bounds[0][name]), rel=1e-5)

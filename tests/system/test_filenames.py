@@ -15,7 +15,7 @@ from vidcam.system.filenames import LONGEST_STEM_BYTES, as_text, one_line, relat
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        (b"film.mp4", "film.mp4"),
+        (b"video.mp4", "video.mp4"),
         (b"caf\xe9.mp4", r"caf\xe9.mp4"),
         ("café 映画".encode(), "café 映画"),
         (b"a\nb", "a\nb"),
@@ -60,10 +60,10 @@ def test_a_stem_is_cut_between_characters() -> None:
 
 def test_paths_are_relative_to_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert relative_path(Path("film.mp4"), Path("out")) == "../film.mp4"
-    assert relative_path(tmp_path / "out" / "film.mp4", Path("out")) == "film.mp4"
-    assert relative_path(Path("a/b/film.mp4"), Path("a/c/d")) == "../../b/film.mp4"
+    assert relative_path(Path("video.mp4"), Path("out")) == "../video.mp4"
+    assert relative_path(tmp_path / "out" / "video.mp4", Path("out")) == "video.mp4"
+    assert relative_path(Path("a/b/video.mp4"), Path("a/c/d")) == "../../b/video.mp4"
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "link").symlink_to("deep/er")
-    assert relative_path(Path("link/film.mp4"), Path("link/out")) == "../film.mp4"
-    assert relative_path(Path("film.mp4"), Path("link/out")) == "../../../film.mp4"
+    assert relative_path(Path("link/video.mp4"), Path("link/out")) == "../video.mp4"
+    assert relative_path(Path("video.mp4"), Path("link/out")) == "../../../video.mp4"

@@ -41,19 +41,19 @@ def sparse(path: Path, size: int, *, at: int | None = None) -> Path:
 
 def test_the_same_content_under_another_name_is_the_same(tmp_path: Path) -> None:
     first, second = (tmp_path / name for name in ("a", "b"))
-    first.write_bytes(b"film")
-    second.write_bytes(b"film")
+    first.write_bytes(b"video")
+    second.write_bytes(b"video")
     assert sampled_sha256([first]) == sampled_sha256([second])
     assert len(sampled_sha256([first])) == 64
 
 
 @pytest.mark.parametrize("at", [0, 1_234_567, 3 * BLOCK_BYTES - 1])
-def test_every_byte_of_a_short_film_counts(at: int, tmp_path: Path) -> None:
+def test_every_byte_of_a_short_video_counts(at: int, tmp_path: Path) -> None:
     plain, changed = (sparse(tmp_path / name, 3 * BLOCK_BYTES, at=place) for name, place in (("a", None), ("b", at)))
     assert sampled_sha256([plain]) != sampled_sha256([changed])
 
 
-def test_of_a_long_film_the_length_the_ends_and_the_blocks_count(tmp_path: Path) -> None:
+def test_of_a_long_video_the_length_the_ends_and_the_blocks_count(tmp_path: Path) -> None:
     size = 3 * BLOCKS * BLOCK_BYTES
     plain = sampled_sha256([sparse(tmp_path / "a", size)])
     step = (size - BLOCK_BYTES) // (BLOCKS - 1)
@@ -71,7 +71,7 @@ def test_where_one_file_ends_and_the_next_begins_counts(tmp_path: Path) -> None:
 
 def test_copies_have_one_mark_whatever_their_time(tmp_path: Path) -> None:
     one, other = tmp_path / "one.mp4", tmp_path / "other.mp4"
-    one.write_bytes(b"film" * 1000)
+    one.write_bytes(b"video" * 1000)
     shutil.copy(one, other)
     os.utime(other, (1, 1))
     assert source_mark(str(one)) == source_mark(str(other)) != ""
@@ -111,6 +111,6 @@ def test_what_is_no_file_has_no_mark(tmp_path: Path) -> None:
 
 def test_bytes_in_memory_count_as_one_file_of_them(tmp_path: Path) -> None:
     path = tmp_path / "a"
-    path.write_bytes(b"film of bytes")
-    assert digest_of([b"film", b"", b" of bytes"]) == sha256(path)
+    path.write_bytes(b"video of bytes")
+    assert digest_of([b"video", b"", b" of bytes"]) == sha256(path)
     assert digest_of([]) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

@@ -41,7 +41,7 @@ program()
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("module", ["vidcam.cli.app", "click", "vidcam.pipelines.explain.explainer", "numpy"])
 def test_a_signal_while_a_module_is_imported(module: str, number: int, tmp_path: Path) -> None:
-    mark, video = tmp_path / "now", tmp_path / "film.mp4"
+    mark, video = tmp_path / "now", tmp_path / "video.mp4"
     write_video(video, np.zeros((2, 16, 16, 3), np.uint8))  # the command line imports little for what is no video
     command = subprocess.Popen(
         [sys.executable, "-c", PROGRAM.format(module=module, mark=str(mark), video=str(video))],
@@ -59,7 +59,7 @@ def test_a_signal_while_a_module_is_imported(module: str, number: int, tmp_path:
     command.send_signal(number)
     assert command.communicate(timeout=30) == ("", SENTENCE)
     assert command.returncode == 130
-    assert sorted(tmp_path.iterdir()) == [video, mark]
+    assert sorted(tmp_path.iterdir()) == [mark, video]
 
 
 def test_python_is_not_ended_but_waits() -> None:

@@ -94,7 +94,7 @@ def test_colours_that_are_off_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_damaged_is_refused_though_the_frames_agree(tmp_path: Path, name: str, reason: str) -> None:
-    expected = rf"decord is not trusted with a film that is not as it should be \(.*({reason}).*use --decoder pyav"
+    expected = rf"decord is not trusted with a video that is not as it should be \(.*({reason}).*use --decoder pyav"
     with pytest.raises(MediaError, match=expected):
         open_video(ODD[name](tmp_path / name), decoder="decord")
 
@@ -105,7 +105,7 @@ def test_a_count_of_billions_is_refused_before_decord_takes_memory_for_it(tmp_pa
     assert int.from_bytes(content[place : place + 4], "big") == COUNT
     content[place] = 0x60
     (tmp_path / "a.mp4").write_bytes(content)
-    with pytest.raises(MediaError, match=r"decord is not trusted with a film that claims 16\d{8} frames"):
+    with pytest.raises(MediaError, match=r"decord is not trusted with a video that claims 16\d{8} frames"):
         open_video(tmp_path / "a.mp4", decoder="decord")
 
 

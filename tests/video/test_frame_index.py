@@ -130,7 +130,7 @@ def test_nothing_decodable(tmp_path: Path) -> None:
 def test_the_last_frame_of_uneven_times_ends_where_the_container_says(codec: str, tmp_path: Path) -> None:
     """FFmpeg guesses the durations of VP9 packets in MP4 where they are not all the same."""
     frames, ticks = flat_frames([30, 60, 90, 120]), [0, 512, 768, 2304]
-    path, unit = tmp_path / "film.mp4", float(TIME_BASE)
+    path, unit = tmp_path / "video.mp4", float(TIME_BASE)
     with VideoWriter(
         path,
         size=(32, 32),
@@ -164,7 +164,7 @@ def skipped(*distances: int, step: int = 40, time_base: Fraction = MILLISECOND) 
         [55, 0.04, 0.04],  # a title
         [90, 200, 300, 120],  # slides
         [120] * 20,  # one picture every two minutes
-        [0.04] * 3000 + [900],  # a quarter of an hour of damage in two minutes of film
+        [0.04] * 3000 + [900],  # a quarter of an hour of damage in two minutes of video
         [599] * 3,
     ],
 )

@@ -76,7 +76,7 @@ def test_damaged_and_resized_images_are_said(tmp_path: Path) -> None:
     assert found == [level(1), level(1), level(2), level(2), level(4), 9]
 
 
-def test_folders_that_are_no_film(tmp_path: Path) -> None:
+def test_folders_that_are_no_video(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / ".hidden.png").write_bytes(b"")
     with pytest.raises(MediaError, match=r"is a folder without images; expected \.png, .*pass a video file"):

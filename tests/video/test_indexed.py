@@ -53,10 +53,10 @@ def test_finding_damage_costs_little(tmp_path: Path) -> None:
 
 
 def test_a_damaged_beginning(tmp_path: Path) -> None:
-    """The film begins with the first frame that can be decoded, and says so."""
+    """The video begins with the first frame that can be decoded, and says so."""
     with open_video(damaged(tmp_path / "a.mp4", 0, 10)) as reader:
         np.testing.assert_allclose(read(reader), [level(index) for index in range(10, COUNT)], atol=2)
-        assert reader.notes == ("the film starts in the middle: 0.400 s before the first key frame cannot be decoded",)
+        assert reader.notes == ("the video starts in the middle: 0.400 s before the first key frame cannot be decoded",)
 
 
 def test_a_damaged_end(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_the_index_tells_what_demuxing_tells(tmp_path: Path, name: str, monkeypa
         return table
 
     monkeypatch.setattr(mov_index, "read_table", counted)
-    monkeypatch.setattr(frame_index, "read_table", lambda *_: pytest.fail("the whole film was demuxed"))
+    monkeypatch.setattr(frame_index, "read_table", lambda *_: pytest.fail("the whole video was demuxed"))
     assert told(path) == (expected, True)
     if name not in ("pq.mp4", "odd-size.mp4"):  # one group of pictures
         assert max(sizes) <= 10
@@ -161,8 +161,8 @@ LIES: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_film_that_lies_is_demuxed(tmp_path: Path, lie: str) -> None:
-    path = odd.h264(tmp_path / "film.mp4", options=odd.B_FRAMES)
+def test_a_video_that_lies_is_demuxed(tmp_path: Path, lie: str) -> None:
+    path = odd.h264(tmp_path / "video.mp4", options=odd.B_FRAMES)
     assert told(path)[1]
     content = LIES[lie](path.read_bytes())
     assert content != path.read_bytes()
@@ -184,7 +184,7 @@ def test_damaged_files_give_the_same_either_way(tmp_path: Path, name: str) -> No
 
 @pytest.mark.parametrize(("field", "value"), [("pts", 7), ("is_key", True), ("is_corrupt", True), ("is_hidden", True)])
 def test_demuxing_the_end_must_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, value: Any) -> None:
-    path = odd.h264(tmp_path / "film.mp4", options=odd.B_FRAMES)
+    path = odd.h264(tmp_path / "video.mp4", options=odd.B_FRAMES)
     expected, rows_of = demuxed(path), mov_index.indexed_rows
 
     def wrong(*arguments: Any) -> Any:
@@ -198,7 +198,7 @@ def test_demuxing_the_end_must_agree(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_decoding_goes_on_in_the_same_file(tmp_path: Path) -> None:
-    path = str(odd.h264(tmp_path / "film.mp4", options=odd.B_FRAMES))
+    path = str(odd.h264(tmp_path / "video.mp4", options=odd.B_FRAMES))
     found, container = read_frame_index(path)
     assert container is not None
     decoder, other = FrameDecoder(path, found, container), FrameDecoder(path, found)
@@ -212,7 +212,7 @@ def test_decoding_goes_on_in_the_same_file(tmp_path: Path) -> None:
 
 
 def test_the_index_of_a_stream(tmp_path: Path) -> None:
-    path = odd.h264(tmp_path / "film.mp4", options=odd.B_FRAMES)
+    path = odd.h264(tmp_path / "video.mp4", options=odd.B_FRAMES)
     with open_input(str(path)) as container:
         index = mov_index.read_index(video_stream(container, str(path)))
     assert list(zip(index.place.tolist(), index.size.tolist(), strict=True)) == odd.packet_places(path)

@@ -120,7 +120,7 @@ def test_no_key_frame_at_the_start(tmp_path: Path) -> None:
         assert reader.info.pts_seconds[0] == 0.0
         (note,) = reader.notes
     np.testing.assert_allclose(found, [level(index) for index in range(20, COUNT)], atol=2)
-    assert "the film starts in the middle: 0." in note
+    assert "the video starts in the middle: 0." in note
     assert "s before the first key frame cannot be decoded" in note
 
 

@@ -150,7 +150,7 @@ def test_a_photo_is_turned_as_its_exif_says(tmp_path: Path, suffix: str, number:
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 def test_side_data_that_pyav_cannot_name_leaves_the_turn(tmp_path: Path, degrees: int) -> None:
     class Frame:
-        """As PyAV gives a frame of a film for two eyes."""
+        """As PyAV gives a frame of a video for two eyes."""
 
         rotation = (degrees + 180) % 360 - 180
 
@@ -159,6 +159,6 @@ def test_side_data_that_pyav_cannot_name_leaves_the_turn(tmp_path: Path, degrees
             raise ValueError("29 is not a valid Type")
 
     pixels = noise_frames(1)[0]
-    found = orientation_of(cast("VideoFrame", Frame()), str(tmp_path / "film.mp4"))
+    found = orientation_of(cast("VideoFrame", Frame()), str(tmp_path / "video.mp4"))
     np.testing.assert_array_equal(found.apply(pixels), np.rot90(pixels, degrees // 90))
     assert found.rotation_degrees == degrees

@@ -23,7 +23,7 @@ COUNT = 60
 
 
 @dataclass(frozen=True)
-class Film:
+class SampleVideo:
     path: Path
     frames: Frames
     pts_seconds: Seconds
@@ -33,7 +33,7 @@ VARIABLE = np.cumsum([0, *np.random.default_rng(7).integers(100, 1500, COUNT - 1
 CONSTANT = [512 * index for index in range(COUNT)]
 GROUPS = {**LOSSLESS_RGB, "preset": "veryfast", "g": "10", "bf": "3", "sc_threshold": "0"}
 
-FILMS: dict[str, tuple[str, dict[str, str], Sequence[int]]] = {
+VIDEOS: dict[str, tuple[str, dict[str, str], Sequence[int]]] = {
     "constant": ("a.mp4", LOSSLESS_RGB, CONSTANT),
     "variable": ("a.mp4", LOSSLESS_RGB, VARIABLE),
     "b-frames": ("a.mp4", GROUPS, CONSTANT),
@@ -44,90 +44,90 @@ FILMS: dict[str, tuple[str, dict[str, str], Sequence[int]]] = {
 }
 
 
-@pytest.fixture(scope="module", params=FILMS)
-def film(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Film:
-    name, options, ticks = FILMS[request.param]
+@pytest.fixture(scope="module", params=VIDEOS)
+def video(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SampleVideo:
+    name, options, ticks = VIDEOS[request.param]
     frames = noise_frames(COUNT)
-    path = write_video(tmp_path_factory.mktemp("film") / name, frames, ticks=ticks, options=options)
-    return Film(path, frames, (np.array(ticks) - ticks[0]) / 12_800)
+    path = write_video(tmp_path_factory.mktemp("video") / name, frames, ticks=ticks, options=options)
+    return SampleVideo(path, frames, (np.array(ticks) - ticks[0]) / 12_800)
 
 
-def displayed(film: Film, seconds: float) -> int:
+def displayed(video: SampleVideo, seconds: float) -> int:
     """The oracle: the last frame that is not later than `seconds`, by a plain loop."""
     index = 0
-    while index + 1 < COUNT and film.pts_seconds[index + 1] <= seconds:
+    while index + 1 < COUNT and video.pts_seconds[index + 1] <= seconds:
         index += 1
     return index
 
 
-def test_info(film: Film) -> None:
-    info = probe(film.path)
-    assert info.path == str(film.path)
+def test_info(video: SampleVideo) -> None:
+    info = probe(video.path)
+    assert info.path == str(video.path)
     assert (info.size, info.rotation_degrees, info.codec, info.pixel_format) == ((24, 32), 0, "h264", "gbrp")
     assert info.frame_count == COUNT
     assert not info.has_audio
-    np.testing.assert_allclose(info.pts_seconds, film.pts_seconds, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(info.pts_seconds, video.pts_seconds, rtol=0, atol=1e-9)
     assert info.fps == pytest.approx(COUNT / info.duration_seconds, rel=1e-3)
 
 
-def test_every_frame_is_exact(film: Film) -> None:
-    with open_video(film.path) as reader:
+def test_every_frame_is_exact(video: SampleVideo) -> None:
+    with open_video(video.path) as reader:
         count = 0
-        for (pts, found), expected, time in zip(reader.frames(), film.frames, reader.info.pts_seconds, strict=True):
+        for (pts, found), expected, time in zip(reader.frames(), video.frames, reader.info.pts_seconds, strict=True):
             assert pts == time
             np.testing.assert_array_equal(found, expected)
             count += 1
     assert count == COUNT
 
 
-def test_intervals_are_half_open(film: Film) -> None:
-    with open_video(film.path) as reader:
+def test_intervals_are_half_open(video: SampleVideo) -> None:
+    with open_video(video.path) as reader:
         times = reader.info.pts_seconds
         for start, end in [(0, 1), (13, 14), (20, 45), (59, 60), (7, 7), (10, 11)]:
             end_seconds = times[end] if end < COUNT else None
             found = list(reader.frames(times[start], end_seconds))
             assert [pts for pts, _ in found] == times[start:end].tolist()
-            for (_, frame), expected in zip(found, film.frames[start:end], strict=True):
+            for (_, frame), expected in zip(found, video.frames[start:end], strict=True):
                 np.testing.assert_array_equal(frame, expected)
         assert not list(reader.frames(times[-1] + 1))
         assert len(list(reader.frames(-5.0, 1e9))) == COUNT
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_random_times_equal_sequential_reading(film: Film, seed: int) -> None:
+def test_random_times_equal_sequential_reading(video: SampleVideo, seed: int) -> None:
     generator = np.random.default_rng(seed)
-    with open_video(film.path) as reader:
+    with open_video(video.path) as reader:
         end = reader.info.duration_seconds
         for _ in range(5):
             seconds = np.sort(generator.uniform(-0.1, end + 0.2, generator.integers(1, 9)))
             for time, (pts, frame) in zip(seconds, reader.frames_at(seconds), strict=True):
-                index = displayed(film, time)
+                index = displayed(video, time)
                 assert pts == reader.info.pts_seconds[index]
-                np.testing.assert_array_equal(frame, film.frames[index])
+                np.testing.assert_array_equal(frame, video.frames[index])
 
 
-def test_a_time_stamp_is_in_its_own_frame(film: Film) -> None:
-    with open_video(film.path) as reader:
+def test_a_time_stamp_is_in_its_own_frame(video: SampleVideo) -> None:
+    with open_video(video.path) as reader:
         times = reader.info.pts_seconds
         assert [pts for pts, _ in reader.frames_at(times)] == times.tolist()
         before = np.nextafter(times[1:], -1)
         assert [pts for pts, _ in reader.frames_at(before)] == times[:-1].tolist()
 
 
-def test_frames_here_and_there_some_of_them_twice(film: Film) -> None:
+def test_frames_here_and_there_some_of_them_twice(video: SampleVideo) -> None:
     order = [0, 2, 2, 18, 31, 31, 59]
-    with open_video(film.path) as reader:
+    with open_video(video.path) as reader:
         frames, stamps = frames_of(reader, reader.info.pts_seconds[order])
-        np.testing.assert_array_equal(frames, film.frames[order])
+        np.testing.assert_array_equal(frames, video.frames[order])
         assert stamps.tolist() == reader.info.pts_seconds[order].tolist()
 
 
-def test_interleaved_readings_do_not_disturb_each_other(film: Film) -> None:
-    with open_video(film.path) as reader:
+def test_interleaved_readings_do_not_disturb_each_other(video: SampleVideo) -> None:
+    with open_video(video.path) as reader:
         first, second = reader.frames(), reader.frames(reader.info.pts_seconds[30])
         for index in range(20):
-            np.testing.assert_array_equal(next(first)[1], film.frames[index])
-            np.testing.assert_array_equal(next(second)[1], film.frames[30 + index])
+            np.testing.assert_array_equal(next(first)[1], video.frames[index])
+            np.testing.assert_array_equal(next(second)[1], video.frames[30 + index])
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_frames_are_not_held(short: Path) -> None:
             assert sum(reference() is not None for reference in seen) <= 2
 
 
-def test_probing_does_not_decode_the_film(short: Path) -> None:
+def test_probing_does_not_decode_the_video(short: Path) -> None:
     with PyAVReader(short) as reader:
         assert reader._idle[0].decoded_count == 1
 

@@ -45,7 +45,7 @@ def write_source(folder: Path, name: str, sound_codec: str, codec: str, first_ti
     )
 
 
-def copy_film(source: Path, path: Path, *, start_seconds: float = 0.0, end_seconds: float | None = None) -> Path:
+def copy_video(source: Path, path: Path, *, start_seconds: float = 0.0, end_seconds: float | None = None) -> Path:
     """Copy picture and sound; the output's zero is the first frame from `start_seconds` on."""
     with open_video(source) as reader:
         info = reader.info
@@ -75,7 +75,7 @@ def sound_codec_of(path: Path) -> str:
 def test_sync(tmp_path: Path, source_kind: tuple[str, str, str, str], start_seconds: float) -> None:
     name, sound_codec, codec, expected = source_kind
     source = write_source(tmp_path, name, sound_codec, codec)
-    path = copy_film(source, tmp_path / "out.mp4", start_seconds=start_seconds)
+    path = copy_video(source, tmp_path / "out.mp4", start_seconds=start_seconds)
     assert sound_codec_of(path) == expected
     # Matroska's clock is a millisecond
     tolerance = 0.001 if name.endswith("mkv") else 2 * SAMPLE
@@ -88,7 +88,7 @@ def test_sync(tmp_path: Path, source_kind: tuple[str, str, str, str], start_seco
 @pytest.mark.parametrize("source_kind", SOURCES[::4], ids="-".join)
 def test_picture_that_begins_late(tmp_path: Path, source_kind: tuple[str, str, str, str]) -> None:
     source = write_source(tmp_path, *source_kind[:3], first_tick=10)
-    path = copy_film(source, tmp_path / "out.mp4")
+    path = copy_video(source, tmp_path / "out.mp4")
     assert click_seconds(source) == pytest.approx(CLICK_SECONDS - 0.4, abs=0.03)
     assert click_seconds(path) == pytest.approx(click_seconds(source), abs=0.001)
 
@@ -96,7 +96,7 @@ def test_picture_that_begins_late(tmp_path: Path, source_kind: tuple[str, str, s
 @pytest.mark.parametrize("source_kind", SOURCES[::4], ids="-".join)
 def test_cut_at_the_end(tmp_path: Path, source_kind: tuple[str, str, str, str]) -> None:
     source = write_source(tmp_path, *source_kind[:3])
-    path = copy_film(source, tmp_path / "out.mp4", start_seconds=0.4, end_seconds=1.6)
+    path = copy_video(source, tmp_path / "out.mp4", start_seconds=0.4, end_seconds=1.6)
     start, end = sound_span(path)
     assert start == pytest.approx(0, abs=1e-9)
     assert 1.2 <= end < 1.2 + 2 * 1152 / 44_100  # to the end of a packet
@@ -104,7 +104,7 @@ def test_cut_at_the_end(tmp_path: Path, source_kind: tuple[str, str, str, str]) 
 
 def test_click_before_the_cut_is_gone(tmp_path: Path) -> None:
     source = write_source(tmp_path, "a.mp4", "aac", "libx264")
-    path = copy_film(source, tmp_path / "out.mp4", start_seconds=2.8)
+    path = copy_video(source, tmp_path / "out.mp4", start_seconds=2.8)
     start, end = sound_span(path)
     assert start == pytest.approx(0, abs=1e-9)
     assert end == pytest.approx(0.4, abs=0.05)
@@ -130,7 +130,7 @@ def test_landing_too_late_starts_at_the_beginning(tmp_path: Path) -> None:
 
 def test_source_without_sound(tmp_path: Path) -> None:
     source = write_video(tmp_path / "a.mp4", flat_frames([1, 2, 3]))
-    path = copy_film(source, tmp_path / "out.mp4")
+    path = copy_video(source, tmp_path / "out.mp4")
     with av.open(str(path)) as container:
         assert not container.streams.audio
 
@@ -139,7 +139,7 @@ def test_unknown_sound_codec_is_dropped_with_a_warning(tmp_path: Path, caplog: p
     source = write_source(tmp_path, "a.mov", "pcm_s16le", "libx264")
     source.write_bytes(source.read_bytes().replace(b"sowt", b"zzzz"))
     with caplog.at_level(logging.WARNING):
-        path = copy_film(source, tmp_path / "out.mp4")
+        path = copy_video(source, tmp_path / "out.mp4")
     assert "can be neither copied nor transcoded" in caplog.text
     with av.open(str(path)) as container:
         assert not container.streams.audio
@@ -152,7 +152,7 @@ def test_damaged_sound_ends_with_a_warning(tmp_path: Path, caplog: pytest.LogCap
     source = write_source(tmp_path, "a.mov", "pcm_s16le", "libx264")
     with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.WARNING):
         patch.setattr("vidcam.video.sound.AudioResampler", broken)
-        path = copy_film(source, tmp_path / "out.mp4")
+        path = copy_video(source, tmp_path / "out.mp4")
     assert "cannot be read any further" in caplog.text
     with open_video(path) as reader:
         assert reader.info.frame_count == 80

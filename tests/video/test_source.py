@@ -28,7 +28,7 @@ class OnlyRead(io.RawIOBase):
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return h264(tmp_path / "film.mp4")
+    return h264(tmp_path / "video.mp4")
 
 
 def assert_read_whole(source: object, name: str) -> None:
@@ -43,7 +43,7 @@ def assert_read_whole(source: object, name: str) -> None:
 
 def test_an_open_file(path: Path) -> None:
     with path.open("rb") as file:
-        assert_read_whole(file, "film.mp4")
+        assert_read_whole(file, "video.mp4")
 
 
 def test_bytes_without_a_name(path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_pipe(path: Path) -> None:
 
 
 def test_an_address(path: Path) -> None:
-    address = "memory://clips/film.mp4"
+    address = "memory://clips/video.mp4"
     with fsspec.open(address, "wb") as file:
         file.write(path.read_bytes())
     assert_read_whole(address, address)
@@ -94,12 +94,12 @@ def test_a_file_that_looks_like_an_address(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("name", "stem"),
     [
-        ("a/film.mp4", "film"),
-        ("memory://film.mp4", "film"),
-        ("https://example.org/clips/film.mp4?token=a/b.c", "film"),
-        ("zip://film.mp4::file.zip", "film"),
+        ("a/video.mp4", "video"),
+        ("memory://video.mp4", "video"),
+        ("https://example.org/clips/video.mp4?token=a/b.c", "video"),
+        ("zip://video.mp4::file.zip", "video"),
         ("stream", "stream"),
-        ("C:\\film.mp4", "C:\\film"),
+        ("C:\\video.mp4", "C:\\video"),
     ],
 )
 def test_stems(name: str, stem: str) -> None:
@@ -107,7 +107,7 @@ def test_stems(name: str, stem: str) -> None:
 
 
 def test_a_rate_is_for_images(path: Path) -> None:
-    with pytest.raises(InputError, match=r"a rate of 10 was given for .*film\.mp4', which is a file"):
+    with pytest.raises(InputError, match=r"a rate of 10 was given for .*video\.mp4', which is a file"):
         probe(path, fps=Fraction(10))
     for fps in (Fraction(0), Fraction(-1), Fraction(2000)):
         with pytest.raises(InputError, match="expected more than 0 and at most 1000"):

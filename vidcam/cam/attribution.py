@@ -158,7 +158,7 @@ class Attribution:
     def _score_target(self, target: Target, request: MapRequest) -> ScoreTarget:
         if callable(target):
             return function_target(self._output, target, request, len(self._shown))
-        return class_target(self.scores, target, request.foil, request.score, self.activation)
+        return class_target(self.scores, target, request.contrast, request.score, self.activation)
 
     def _no_autocast(self) -> NoAutocast:
         """The sums of what autocast left in halves are taken in float32. The network itself runs as before."""
@@ -202,12 +202,12 @@ class Attribution:
             else {name: to_numpy(volume) for name, volume in maps[self.layers[0]].items()},
             logits=to_numpy(of.score.detach().unsqueeze(1) if self._scores is None else self._scores),
             target=np.full(len(self._shown), OF_FUNCTION) if of.classes is None else to_numpy(of.classes),
-            foil=None if of.foils is None else to_numpy(of.foils),
+            contrast=None if of.contrasts is None else to_numpy(of.contrasts),
             layer=" + ".join(self.layers),
             input_size=tuple(self._shown.shape[2:]),
             alpha={name + where[at]: audit for at in data for name, audit in data[at].audits(maps[at]).items()},
             alpha_exact=self._is_exact(of, request) if "gradcam++" in needed else None,
-            guarded={name + where[at]: share for at in data for name, share in data[at].clamped(needed).items()},
+            clamped={name + where[at]: share for at in data for name, share in data[at].clamped(needed).items()},
             activation=self.activation,
             notes=self._context.notes,
         )
@@ -223,7 +223,7 @@ class Attribution:
         return LayerData(
             activations=self.activations_of_layers[layer],
             gradients=gradients,
-            lam=request.lam,
+            score_scale=request.score_scale,
             reference=lambda: self._reference(layer),
             classifier=lambda: self._classifier(layer, of),
             softmax=cache(lambda: self._softmax(layer, of, request)),
@@ -234,12 +234,12 @@ class Attribution:
         if reference is None:
             raise InputError(
                 f"neutral-gradcam subtracts what layer {layer!r} shows on a clip without content, which was not given; "
-                f"pass neutral= with such a clip, for example a flat grey one"
+                f"pass baseline= with such a clip, for example a flat grey one"
             )
         if reference.shape[1:] != shape:
             raise ShapeError(
-                f"layer {layer!r} is {tuple(reference.shape[1:])} on the neutral clip and {tuple(shape)} on this one, "
-                f"expected the same; pass a neutral clip of this one's size"
+                f"layer {layer!r} is {tuple(reference.shape[1:])} on the baseline clip and {tuple(shape)} on this one, "
+                f"expected the same; pass a baseline clip of this one's size"
             )
         return reference
 
@@ -247,13 +247,12 @@ class Attribution:
         if of.classes is None:
             raise InputError("cam reads the classifier's weights of a class, expected no function as the target")
         weights = classifier_weights(self._context.model, self.activations_of_layers[layer], self.scores)
-        return weights[of.classes] if of.foils is None else weights[of.classes] - weights[of.foils]
+        return weights[of.classes] if of.contrasts is None else weights[of.classes] - weights[of.contrasts]
 
     def _softmax(self, layer: str, of: ScoreTarget, request: MapRequest) -> SoftmaxForm:
-        if of.classes is None or of.foils is not None or self.activation != "softmax":
+        if of.classes is None or of.contrasts is not None or self.activation != "softmax":
             raise InputError(
-                "gradcam++softmax explains the softmax probability of one class, expected no foil, no function as the "
-                "target and no sigmoid; leave it out of the methods"
+                "gradcam++softmax explains one class behind a softmax: no contrast, target function or sigmoid"
             )
 
         def products(directions: Tensor) -> Tensor:

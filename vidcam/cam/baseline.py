@@ -1,10 +1,10 @@
-"""What a network shows on a clip without content: the reference of the neutral methods, and where its sink is.
+"""What a network shows on a clip without content: the reference of the baseline methods, and where its artifact is.
 
-A network answers a flat grey clip too. What its target layer does there says nothing of any film: subtracted from the
+A network answers a flat grey clip too. What its target layer does there says nothing of any video: subtracted from the
 activations, it leaves what the clip itself has brought about.
 
-Some networks carry a cell or two that are loud on any input, a sink. Where a map peaks there, it shows the network's
-weights and not the film. `find_sink` names the cells.
+In some networks a cell or two have a strong response to any input: an artifact. A map that peaks there shows the
+weights and not the video. `find_artifact` finds the cells.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from vidcam.cam.preserve import Undo
 from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.weights import at_least_float32, to_numpy
-from vidcam.results.explanation import Sink
+from vidcam.results.explanation import Artifact
 
 PROMINENCE = 3.0
-"""A cell is a sink on the grey clip only from this multiple of the median on."""
+"""A cell is an artifact on the grey clip only from this multiple of the median on."""
 
 MOST_LOUD = 0.1
 """Where more than this share of the grid is loud, nothing stands out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Neutral:
+class Baseline:
     """A network on a clip without content; good for every clip of the same size while the weights stay what they are.
 
     Attributes:
         activations: layer → A₀, (1, D, t, h, w), detached: of the clip without content, or the median of several.
-        sink: the cells that are loud; None where none is, and of several layers, whose fused map is on one grid and
+        artifact: the cells that are loud; None where none is, and of several layers, whose fused map is on one grid and
             their activations are not.
     """
 
     activations: Mapping[str, Tensor] = field(repr=False)
-    sink: Sink | None
+    artifact: Artifact | None
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -50,7 +50,9 @@ class Neutral:
         return tuple(self.activations)
 
 
-def look_at_neutral(model: nn.Module, clip: Input, *, layer: Layers = None, reshape: Reshape | None = None) -> Neutral:
+def compute_baseline(
+    model: nn.Module, clip: Input, *, layer: Layers = None, reshape: Reshape | None = None
+) -> Baseline:
     """Run the model once on a clip without content, or on ordinary clips of which the median is taken.
 
     Args:
@@ -65,19 +67,19 @@ def look_at_neutral(model: nn.Module, clip: Input, *, layer: Layers = None, resh
     """
     request = MapRequest(layers=layer_names(model, layer), reshape=reshape)
     with Undo() as undo, undo:
-        return neutral_of(open_attribution(model, clip, request, undo))
+        return baseline_of(open_attribution(model, clip, request, undo))
 
 
-def neutral_of(run: Attribution) -> Neutral:
+def baseline_of(run: Attribution) -> Baseline:
     """The same of a forward pass that is open."""
     activations = {  # the median cell by cell; of an even number the lower one
         name: found.median(dim=0, keepdim=True).values for name, found in run.activations_of_layers.items()
     }
     (first, *more) = activations.values()
-    return Neutral(activations, None if more else find_sink(first))
+    return Baseline(activations, None if more else find_artifact(first))
 
 
-def find_sink(activations: Tensor) -> Sink | None:
+def find_artifact(activations: Tensor) -> Artifact | None:
     """The cells that are loud on a content-free clip: those that rise at least half as far above the median as the top.
 
     Args:
@@ -95,4 +97,4 @@ def find_sink(activations: Tensor) -> Sink | None:
     if top - median <= (PROMINENCE - 1) * abs(median) or loud.size > max(1.0, flat.size * MOST_LOUD):
         return None
     cells = tuple(tuple(int(i) for i in np.unravel_index(index, sums.shape)) for index in loud)
-    return Sink(cells, top, median)
+    return Artifact(cells, top, median)

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from torch import nn
 
+from vidcam.arguments import split_names
 from vidcam.cam.attribution import open_attribution
-from vidcam.cam.baseline import Neutral, look_at_neutral
+from vidcam.cam.baseline import Baseline, compute_baseline
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.layers import Layers, layer_names
 from vidcam.cam.methods import DEFAULT_METHODS
@@ -25,17 +26,17 @@ def explain(
     clip: Input,
     *,
     layer: Layers = None,
-    methods: Iterable[str] = DEFAULT_METHODS,
+    methods: str | Iterable[str] = DEFAULT_METHODS,
     target: Target = None,
-    foil: int | None = None,
+    contrast: int | None = None,
     score: ScoreName = "logit",
-    lam: float = 1.0,
+    score_scale: float = 1.0,
     reshape: Reshape | None = None,
     fusion: Fusion = "mean",
     activation: Activation | None = None,
     softmax_chunk: int = 32,
     softmax_tail: float = 0.0,
-    neutral: Input | Neutral | None = None,
+    baseline: Input | Baseline | None = None,
 ) -> Explanation:
     """Class activation maps of N clips: one forward pass, one backward through the head, all methods.
 
@@ -51,22 +52,22 @@ def explain(
             last block that has an extent in space and time.
         methods: `gradcam` (GC++ eq. 3), `gradcam+` (EQ 3), `gradcam++` (GC++ eq. 19), `gradcam++softmax` (eq. 22–24),
             `gradcam++signed` (eq. 29–30), `cam` (eq. 1–2), `hirescam`, `layercam`, `neutral-gradcam`, which needs
-            `neutral`, and `guided-gradcam`,
+            `baseline`, and `guided-gradcam`,
             `guided-gradcam+`, `guided-gradcam++`, which cost a forward and a backward pass through the whole network.
         target: class index, one for each clip, None for the class that the model predicts, or a function of the
             model's raw output that returns one score for each clip, (N,).
-        foil: class to contrast with: the score is S_target - S_foil.
+        contrast: class to contrast with: the score is S_target - S_contrast.
         score: `logit`, or `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2).
-        lam: λ of EQ 12: gradcam++ takes the score through exp(λS); near 0 it weighs as gradcam+ does.
+        score_scale: λ of EQ 12: gradcam++ takes the score through exp(λS); near 0 it weighs as gradcam+ does.
         reshape: layer output → (N, D, t, h, w), for transformers: `vidcam.tokens(grid)`, `vidcam.channels_last`.
         fusion: `mean` or `max` of several layers' maps, each divided by its own maximum.
         activation: `softmax` or `sigmoid` behind the logits; None: the one the model ends in, else softmax, or sigmoid
             where there is one class only.
         softmax_chunk: classes whose products `gradcam++softmax` takes at once.
         softmax_tail: share of the other classes' probability that `gradcam++softmax` may leave out.
-        neutral: a clip without content, flat grey for example: a forward pass over it gives the reference of
-            `neutral-gradcam` and looks for a sink (of several layers, whose fused map is on one grid and
-            their activations are not, none is looked for). `vidcam.look_at_neutral` does it once for many clips.
+        baseline: a clip without content, flat grey for example: a forward pass over it gives the reference of
+            `neutral-gradcam` and looks for an artifact (of several layers, whose fused map is on one grid and
+            their activations are not, none is looked for). `vidcam.compute_baseline` does it once for many clips.
 
     Returns:
         An `Explanation`: `volumes[method]` (N, t, h, w), `heat(method)` (N, T, H, W) in [0, 1], `logits` (N, K),
@@ -78,18 +79,18 @@ def explain(
         NonFiniteError: NaN or infinity in logits or gradients.
     """
     request = MapRequest(
-        methods=tuple(methods),
+        methods=split_names(methods),
         layers=layer_names(model, layer),
-        foil=foil,
+        contrast=contrast,
         score=score,
-        lam=lam,
+        score_scale=score_scale,
         reshape=reshape,
         fusion=fusion,
         activation=activation,
         softmax_chunk=softmax_chunk,
         softmax_tail=softmax_tail,
     )
-    return _explained(model, clip, (target,), request, neutral)[0]
+    return _explained(model, clip, (target,), request, baseline)[0]
 
 
 def explain_each(
@@ -98,16 +99,16 @@ def explain_each(
     targets: Sequence[Target],
     *,
     layer: Layers = None,
-    methods: Iterable[str] = DEFAULT_METHODS,
-    foil: int | None = None,
+    methods: str | Iterable[str] = DEFAULT_METHODS,
+    contrast: int | None = None,
     score: ScoreName = "logit",
-    lam: float = 1.0,
+    score_scale: float = 1.0,
     reshape: Reshape | None = None,
     fusion: Fusion = "mean",
     activation: Activation | None = None,
     softmax_chunk: int = 32,
     softmax_tail: float = 0.0,
-    neutral: Input | Neutral | None = None,
+    baseline: Input | Baseline | None = None,
 ) -> tuple[Explanation, ...]:
     """One explanation for each of several targets, from one forward pass and one batched backward through the head.
 
@@ -117,50 +118,50 @@ def explain_each(
         targets: each as `target` of `explain`.
         layer: as of `explain`.
         methods: likewise.
-        foil: likewise.
+        contrast: likewise.
         score: likewise.
-        lam: likewise.
+        score_scale: likewise.
         reshape: likewise.
         fusion: likewise.
         activation: likewise.
         softmax_chunk: likewise.
         softmax_tail: likewise.
-        neutral: likewise.
+        baseline: likewise.
     """
     request = MapRequest(
-        methods=tuple(methods),
+        methods=split_names(methods),
         layers=layer_names(model, layer),
-        foil=foil,
+        contrast=contrast,
         score=score,
-        lam=lam,
+        score_scale=score_scale,
         reshape=reshape,
         fusion=fusion,
         activation=activation,
         softmax_chunk=softmax_chunk,
         softmax_tail=softmax_tail,
     )
-    return _explained(model, clip, targets, request, neutral)
+    return _explained(model, clip, targets, request, baseline)
 
 
 def _explained(
-    model: nn.Module, clip: Input, targets: Sequence[Target], request: MapRequest, neutral: Input | Neutral | None
+    model: nn.Module, clip: Input, targets: Sequence[Target], request: MapRequest, baseline: Input | Baseline | None
 ) -> tuple[Explanation, ...]:
     """Look at the clip without content if there is one, then explain each target."""
-    if neutral is not None and not isinstance(neutral, Neutral):
-        neutral = look_at_neutral(model, neutral, layer=request.layers or None, reshape=request.reshape)
-    if neutral is not None:
-        request = replace(request, references=neutral.activations)
+    if baseline is not None and not isinstance(baseline, Baseline):
+        baseline = compute_baseline(model, baseline, layer=request.layers or None, reshape=request.reshape)
+    if baseline is not None:
+        request = replace(request, references=baseline.activations)
     with Undo() as undo, undo:
         run = open_attribution(model, clip, request, undo)
-        if neutral is not None:
-            _require_same_layers(neutral, run.layers)
+        if baseline is not None:
+            _require_same_layers(baseline, run.layers)
         found = run.explain_each(targets)
-    return found if neutral is None else tuple(replace(one, sink=neutral.sink) for one in found)
+    return found if baseline is None else tuple(replace(one, artifact=baseline.artifact) for one in found)
 
 
-def _require_same_layers(neutral: Neutral, layers: Sequence[str]) -> None:
-    if set(neutral.layers) != set(layers):
+def _require_same_layers(baseline: Baseline, layers: Sequence[str]) -> None:
+    if set(baseline.layers) != set(layers):
         raise InputError(
-            f"the neutral clip was looked at in layer {' + '.join(neutral.layers)!r} and this one in "
+            f"the baseline clip was looked at in layer {' + '.join(baseline.layers)!r} and this one in "
             f"{' + '.join(layers)!r}, expected the same; name the layer in both"
         )

@@ -97,7 +97,7 @@ def guided_saliency(model: nn.Module, clip: Input, target: Target, request: MapR
         model: as of `vidcam.explain`.
         clip: likewise.
         target: likewise, but for functions.
-        request: for its foil, score and activation.
+        request: for its contrast, score and activation.
 
     Returns:
         (N, C, T, H, W) signed; of several pathways the finest.
@@ -109,7 +109,7 @@ def guided_saliency(model: nn.Module, clip: Input, target: Target, request: MapR
     def score(output: Any, tracer: LogitTracer) -> Tensor:
         scores, found = class_scores(output, tracer)
         activation = request.activation or found or "softmax"
-        return (scores * class_target(scores, target, request.foil, request.score, activation).direction).sum()
+        return (scores * class_target(scores, target, request.contrast, request.score, activation).direction).sum()
 
     return finest_saliency(unwrapped(model), clip, score)
 

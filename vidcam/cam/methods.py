@@ -1,7 +1,7 @@
 """The methods by name: canonical names, aliases, and how each makes a map from the data of one layer.
 
 Those of PAIR_METHODS need A and g alone: one forward pass and one backward pass through the head serve them all. Those
-of NEUTRAL_METHODS need A₀ too, the activations of a clip without content, which serve all clips. The others read the
+of BASELINE_METHODS need A₀ too, the activations of a clip without content, which serve all clips. The others read the
 classifier's weights (`cam`), or further products through the head (`gradcam++softmax`). The guided ones multiply the
 map of another method with guided backpropagation at the input.
 
@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vidcam.arguments import split_names
 from vidcam.cam.softmax import SoftmaxForm
 from vidcam.cam.weights import (
     at_least_float32,
@@ -48,7 +49,7 @@ class LayerData:
     Attributes:
         activations: A, (N, D, t, h, w).
         gradients: g = ∂score/∂A, same shape.
-        lam: λ of EQ 12, the scale of the score in exp(λS).
+        score_scale: λ of EQ 12, the scale of the score in exp(λS).
         reference: gives A₀, (1, D, t, h, w), what the layer shows on a clip without content.
         classifier: gives the classifier's weights for the target, (N, D).
         softmax: gives the weights of Grad-CAM++ for Y = softmax(S)_c.
@@ -56,7 +57,7 @@ class LayerData:
 
     activations: Tensor
     gradients: Tensor
-    lam: float
+    score_scale: float
     reference: Callable[[], Tensor]
     classifier: Callable[[], Tensor]
     softmax: Callable[[], SoftmaxForm]
@@ -70,15 +71,19 @@ class LayerData:
         if "gradcam++" not in volumes:
             return {}
         plus = volumes["gradcam+"] if "gradcam+" in volumes else METHODS["gradcam+"](self)
-        return {"gradcam++": audit_alpha(self.activations, self.gradients, plus, volumes["gradcam++"], lam=self.lam)}
+        return {
+            "gradcam++": audit_alpha(
+                self.activations, self.gradients, plus, volumes["gradcam++"], score_scale=self.score_scale
+            )
+        }
 
     def clamped(self, methods: Iterable[str]) -> dict[str, NDArray[np.float64]]:
         """Method → (N,) share of the positions that weigh whose denominator was clamped, where α has poles."""
         shares = {}
         if "gradcam++signed" in methods:
-            shares["gradcam++signed"] = clamped_share(self.activations, self.gradients, lam=self.lam)
+            shares["gradcam++signed"] = clamped_share(self.activations, self.gradients, score_scale=self.score_scale)
         if "gradcam++softmax" in methods:
-            shares["gradcam++softmax"] = to_numpy(self.softmax().guarded.double())
+            shares["gradcam++softmax"] = to_numpy(self.softmax().clamped.double())
         return shares
 
 
@@ -88,9 +93,11 @@ PAIR_METHODS: Mapping[str, MapFunction] = MappingProxyType(
     {
         "gradcam": lambda e: combine(gradcam_weights(e.activations, e.gradients), e.activations),
         "gradcam+": lambda e: combine(gradcam_plus_weights(e.activations, e.gradients), e.activations),
-        "gradcam++": lambda e: combine(gradcam_pp_weights(e.activations, e.gradients, lam=e.lam), e.activations),
+        "gradcam++": lambda e: combine(
+            gradcam_pp_weights(e.activations, e.gradients, score_scale=e.score_scale), e.activations
+        ),
         "gradcam++signed": lambda e: combine(
-            gradcam_pp_signed_weights(e.activations, e.gradients, lam=e.lam), e.activations
+            gradcam_pp_signed_weights(e.activations, e.gradients, score_scale=e.score_scale), e.activations
         ),
         "hirescam": lambda e: hirescam(e.activations, e.gradients),
         "layercam": lambda e: layercam(e.activations, e.gradients),
@@ -98,10 +105,10 @@ PAIR_METHODS: Mapping[str, MapFunction] = MappingProxyType(
 )
 """Methods that need A and g alone; → raw map (N, t, h, w)."""
 
-NEUTRAL_METHODS: Mapping[str, MapFunction] = MappingProxyType(
+BASELINE_METHODS: Mapping[str, MapFunction] = MappingProxyType(
     {
         "neutral-gradcam": lambda e: combine(
-            gradcam_weights(e.activations, e.gradients), above_neutral(e.activations, e.reference())
+            gradcam_weights(e.activations, e.gradients), above_baseline(e.activations, e.reference())
         ),
     }
 )
@@ -110,7 +117,7 @@ NEUTRAL_METHODS: Mapping[str, MapFunction] = MappingProxyType(
 METHODS: Mapping[str, MapFunction] = MappingProxyType(
     {
         **PAIR_METHODS,
-        **NEUTRAL_METHODS,
+        **BASELINE_METHODS,
         "gradcam++softmax": lambda e: combine(e.softmax().weights, e.activations),
         "cam": lambda e: combine(e.classifier(), e.activations),
     }
@@ -140,16 +147,19 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 DEFAULT_METHODS = ("gradcam", "gradcam++")
 
 
-def canonical_methods(names: Iterable[str]) -> tuple[str, ...]:
+def canonical_methods(names: str | Iterable[str]) -> tuple[str, ...]:
     """Canonical names in the given order, each once.
+
+    Args:
+        names: one name or several; a text may separate them by commas.
 
     Raises:
         NameNotFoundError: an unknown name.
         InputError: no name at all.
     """
-    canonical = tuple(dict.fromkeys(_canonical(name) for name in names))
+    canonical = tuple(dict.fromkeys(_canonical(name) for name in split_names(names)))
     if not canonical:
-        raise InputError(f"no method was given, expected at least one of {', '.join(ALL_METHODS)}")
+        raise InputError(f"no method is given; the methods are {', '.join(ALL_METHODS)}")
     return canonical
 
 
@@ -186,12 +196,12 @@ def combine(weights: Tensor, activations: Tensor) -> Tensor:
     return flat.view(values.shape[0], *values.shape[2:]).relu()
 
 
-def above_neutral(activations: Tensor, reference: Tensor) -> Tensor:
+def above_baseline(activations: Tensor, reference: Tensor) -> Tensor:
     """relu(A - A₀): what rises above the layer's answer to a clip without content; the input of `neutral-gradcam`.
 
-    neutral-gradcam = relu(Σ_d mean(g_d) · relu(A_d - A₀_d)). Cells that are loud on any clip (a sink) fall silent, and
-    all others keep what the clip has added. Where A₀ = 0 it is Grad-CAM (GC++ eq. 3 and 7, with A >= 0). On a pooled
-    linear head the maps of rise and fall, before the outer relu, add up over the grid to S(clip) - S(neutral clip).
+    neutral-gradcam = relu(Σ_d mean(g_d) · relu(A_d - A₀_d)). Artifact cells fall silent, and all
+    others keep what the clip has added. Where A₀ = 0 it is Grad-CAM (GC++ eq. 3 and 7, with A >= 0). On a pooled
+    linear head the maps of rise and fall, before the outer relu, add up over the grid to S(clip) - S(baseline clip).
 
     Args:
         activations: A, (N, D, t, h, w).

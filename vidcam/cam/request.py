@@ -19,7 +19,7 @@ from vidcam.cam.fusion import FUSIONS, Fusion
 from vidcam.cam.methods import DEFAULT_METHODS, canonical_methods
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.softmax import probability_cotangent
-from vidcam.cam.weights import checked_lam
+from vidcam.cam.weights import checked_score_scale
 from vidcam.errors import InputError, ShapeError
 from vidcam.results.explanation import Activation
 
@@ -39,25 +39,25 @@ class MapRequest:
     Attributes:
         methods: canonical names, guided ones among them; aliases are resolved.
         layers: dotted names; empty: the default layer.
-        foil: class to contrast with: the score is S_target - S_foil.
+        contrast: class to contrast with: the score is S_target - S_contrast.
         score: `logit`, or `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2).
-        lam: λ of EQ 12: gradcam++ takes the score through exp(λS); near 0 it weighs as gradcam+ does.
+        score_scale: λ of EQ 12: gradcam++ takes the score through exp(λS); near 0 it weighs as gradcam+ does.
         reshape: layer output → (N, D, t, h, w); None: it is so already.
         fusion: `mean` or `max` of several layers' maps, each divided by its own maximum.
         activation: what stands behind the logits; None: what the model itself ends in, else a softmax.
         softmax_chunk: classes whose products `gradcam++softmax` takes at once; memory grows with it, nothing else.
         softmax_tail: share of the other classes' probability that `gradcam++softmax` may leave out.
-        references: layer → A₀, (1, D, t, h, w), activations of a clip without content, for the neutral methods.
+        references: layer → A₀, (1, D, t, h, w), activations of a clip without content, for the baseline methods.
 
     Raises:
         InputError: an unknown method, score, fusion or activation, or a λ that is negative or not finite.
     """
 
-    methods: Sequence[str] = DEFAULT_METHODS
+    methods: str | Sequence[str] = DEFAULT_METHODS
     layers: Sequence[str] = ()
-    foil: int | None = None
+    contrast: int | None = None
     score: ScoreName = "logit"
-    lam: float = 1.0
+    score_scale: float = 1.0
     reshape: Reshape | None = None
     fusion: Fusion = "mean"
     activation: Activation | None = None
@@ -73,7 +73,7 @@ class MapRequest:
             raise InputError(f"fusion is {self.fusion!r}, expected one of {', '.join(FUSIONS)}")
         if self.activation not in (None, "softmax", "sigmoid"):
             raise InputError(f"activation is {self.activation!r}, expected softmax or sigmoid")
-        checked_lam(self.lam)
+        checked_score_scale(self.score_scale)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,26 +84,26 @@ class ScoreTarget:
         score: (N, K) logits for classes, (N,) for a function, with the head's graph.
         direction: cotangent of `score`, same shape.
         classes: (N,), None for a function.
-        foils: (N,), None without.
+        contrasts: (N,), None without.
         function: None for classes.
     """
 
     score: Tensor
     direction: Tensor
     classes: Tensor | None = None
-    foils: Tensor | None = None
+    contrasts: Tensor | None = None
     function: ScoreFunction | None = None
 
 
 def class_target(
-    scores: Tensor, target: int | Sequence[int] | None, foil: int | None, score: ScoreName, activation: Activation
+    scores: Tensor, target: int | Sequence[int] | None, contrast: int | None, score: ScoreName, activation: Activation
 ) -> ScoreTarget:
-    """The score S_target, or S_target - S_foil, or the same of the probabilities.
+    """The score S_target, or S_target - S_contrast, or the same of the probabilities.
 
     Args:
         scores: logits (N, K).
         target: a class, one for each clip, or None for the predicted one.
-        foil: a class to contrast with.
+        contrast: a class to contrast with.
         score: `probability` stands for p, its gradient unscaled.
         activation: what turns logits into probabilities.
 
@@ -111,23 +111,23 @@ def class_target(
         ShapeError, InputError: not class indices of this model.
     """
     classes = _classes(scores, target)
-    foils = None if foil is None else _classes(scores, foil)
+    contrasts = None if contrast is None else _classes(scores, contrast)
     direction = _direction(scores.detach(), classes, score, activation)
-    if foils is not None:
-        direction = direction - _direction(scores.detach(), foils, score, activation)
-    return ScoreTarget(scores, direction, classes, foils)
+    if contrasts is not None:
+        direction = direction - _direction(scores.detach(), contrasts, score, activation)
+    return ScoreTarget(scores, direction, classes, contrasts)
 
 
 def function_target(output: Any, function: ScoreFunction, request: MapRequest, clips: int) -> ScoreTarget:
     """The score that is a function of the model's raw output.
 
     Raises:
-        InputError: the request is for a foil or a probability, which are of classes.
+        InputError: the request is for a contrast or a probability, which are of classes.
         ShapeError: it does not give one score for each clip.
     """
-    if request.foil is not None or request.score != "logit":
+    if request.contrast is not None or request.score != "logit":
         raise InputError(
-            "the target is a function of the output, expected neither a foil nor the score 'probability' with it; "
+            "the target is a function of the output, expected neither a contrast nor the score 'probability' with it; "
             "put both into the function"
         )
     score: object = function(output)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vidcam.cam.weights import at_least_float32, channel_sums, guarded_denominator
+from vidcam.cam.weights import at_least_float32, channel_sums, clamped_denominator
 from vidcam.errors import InputError, NonFiniteError, ShapeError
 
 Products = Callable[[Tensor], Tensor]
@@ -36,12 +36,12 @@ class SoftmaxForm:
 
     Attributes:
         weights: (N, D), Σ α·relu(Y′) divided by p_c·(1 - p_c) of the clip; float32 or float64.
-        guarded: (N,) float64, share of the positions with Y′ > 0 whose denominator was kept away from a pole.
+        clamped: (N,) float64, share of the positions with Y′ > 0 whose denominator was kept away from a pole.
         tail: (N,) float64, share of the other classes' probability that was left out.
     """
 
     weights: Tensor
-    guarded: Tensor
+    clamped: Tensor
     tail: Tensor
 
 
@@ -87,13 +87,13 @@ def softmax_form(
             )
         for share, difference in zip(shares, differences, strict=True):
             _add(moments, _as_column(share, activations), difference.detach().double())
-    weights, guarded = _weights(activations, moments, _probability_left(scores, classes))
+    weights, clamped = _weights(activations, moments, _probability_left(scores, classes))
     if not bool(torch.isfinite(weights).all()):
         raise NonFiniteError(
             "the softmax form's weights contain NaN or infinity, expected finite gradients of every class; check the "
             "weights and the input"
         )
-    return SoftmaxForm(weights.to(at_least_float32(activations).dtype), guarded, rivals.left_out)
+    return SoftmaxForm(weights.to(at_least_float32(activations).dtype), clamped, rivals.left_out)
 
 
 def probability_cotangent(scores: Tensor, classes: Tensor) -> Tensor:
@@ -149,7 +149,7 @@ def _weights(activations: Tensor, moments: Tensor, left: Tensor) -> tuple[Tensor
     first, second, third = _derivatives(moments, _as_column(left, activations))
     product = channel_sums(activations.detach().double()) * third
     # α = Y″/(2Y″ + ΣA·Y‴) with both parts times sgn Y″: the guard on 2 + ΣA·Y‴/Y″ without the division.
-    denominator, hit = guarded_denominator(torch.where(second < 0, -product, product), constant=2 * second.abs())
+    denominator, hit = clamped_denominator(torch.where(second < 0, -product, product), constant=2 * second.abs())
     alpha = torch.where(second == 0, 0.0, second.abs() / denominator)
     weights = (alpha * first.relu()).flatten(2).sum(dim=2)
     positive = (first > 0).flatten(1)

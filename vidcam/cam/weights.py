@@ -22,7 +22,7 @@ from vidcam.errors import InputError, ShapeError
 from vidcam.results.explanation import AlphaAudit
 
 GUARD = 1e-4
-"""Denominators of α are kept at least this share of (2 + |ΣA·g|) away from zero; see `guarded_denominator`."""
+"""Denominators of α are kept at least this share of (2 + |ΣA·g|) away from zero; see `clamped_denominator`."""
 
 MOST_POSITIONS = 1 << 17
 """Quartiles are taken over an even subsample of about this many positions of a clip; minimum and maximum over all."""
@@ -51,7 +51,7 @@ def gradcam_plus_weights(activations: Tensor, gradients: Tensor) -> Tensor:
     return g.relu().mean(dim=_grid_axes(g))
 
 
-def gradcam_pp_weights(activations: Tensor, gradients: Tensor, *, lam: float = 1.0) -> Tensor:
+def gradcam_pp_weights(activations: Tensor, gradients: Tensor, *, score_scale: float = 1.0) -> Tensor:
     """Channel weights of Grad-CAM++ with the score passed through exp.
 
     w_d = Σ relu(g) / (2 + λ·relu(g)·ΣA)      (GC++ eq. 5 and 19, divided through by g² as in EQ 13; λ of EQ 12)
@@ -62,47 +62,47 @@ def gradcam_pp_weights(activations: Tensor, gradients: Tensor, *, lam: float = 1
     Args:
         activations: A, (N, D, t, h, w), output of the target layer after its ReLU.
         gradients: g = ∂score/∂A, same shape. The score is the logit, not the probability.
-        lam: λ, the score is passed through exp(λS). Towards 0 the weights become Z/2 times those of Grad-CAM+, Z the
-            cells of the grid, and at 0 they are exactly that.
+        score_scale: λ of exp(λS), the function of the score that is explained. Towards 0 the weights become Z/2
+            times those of Grad-CAM+, Z the number of cells, and at 0 they are exactly that.
 
     Returns:
         (N, D), float32 or float64, >= 0 where A >= 0.
 
     Raises:
         ShapeError: shapes differ or have no trailing axes.
-        InputError: lam is negative or not finite.
+        InputError: score_scale is negative or not finite.
     """
     a, g = _checked(activations, gradients)
-    return _weighed(a, g.relu(), lam)
+    return _weighed(a, g.relu(), score_scale)
 
 
-def gradcam_pp_signed_weights(activations: Tensor, gradients: Tensor, *, lam: float = 1.0) -> Tensor:
+def gradcam_pp_signed_weights(activations: Tensor, gradients: Tensor, *, score_scale: float = 1.0) -> Tensor:
     """Channel weights of the ablation of Grad-CAM++ that keeps negative gradients: w_d = Σ α·g (GC++ eq. 29–30).
 
-    w_d = Σ g / (2 + λ·g·ΣA), with poles at g < 0 also where A >= 0: `guarded_denominator` bounds them. Arguments and
+    w_d = Σ g / (2 + λ·g·ΣA), with poles at g < 0 also where A >= 0: `clamped_denominator` bounds them. Arguments and
     errors as `gradcam_pp_weights`; towards λ = 0 the weights become Z/2 times those of Grad-CAM.
     """
     a, g = _checked(activations, gradients)
-    return _weighed(a, g, lam)
+    return _weighed(a, g, score_scale)
 
 
-def alpha(activations: Tensor, gradients: Tensor, *, lam: float = 1.0) -> Tensor:
-    """The pixel-wise weights α of Grad-CAM++, unguarded: 1 / (2 + λ·ΣA·g) where g != 0, 0 where g = 0 (EQ 12–13).
+def alpha(activations: Tensor, gradients: Tensor, *, score_scale: float = 1.0) -> Tensor:
+    """The pixel-wise weights α of Grad-CAM++, unclamped: 1 / (2 + λ·ΣA·g) where g != 0, 0 where g = 0 (EQ 12–13).
 
     Args:
         activations: A, (N, D, t, h, w).
         gradients: g, same shape.
-        lam: λ, the score is passed through exp(λS); at 0 every α is 1/2.
+        score_scale: λ, the score is passed through exp(λS); at 0 every α is 1/2.
 
     Returns:
         (N, D, t, h, w); in (0, 1/2] where A >= 0 and g > 0; unbounded where λ·ΣA·g comes near -2.
 
     Raises:
         ShapeError: shapes differ or have no trailing axes.
-        InputError: lam is negative or not finite.
+        InputError: score_scale is negative or not finite.
     """
     a, g = _checked(activations, gradients)
-    return torch.where(g != 0, 1 / (2 + scaled_product(a, g, lam)), torch.zeros_like(g))
+    return torch.where(g != 0, 1 / (2 + scaled_product(a, g, score_scale)), torch.zeros_like(g))
 
 
 def channel_sums(activations: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ def channel_sums(activations: Tensor) -> Tensor:
     return activations.sum(dim=_grid_axes(activations), keepdim=True)
 
 
-def guarded_denominator(product: Tensor, *, constant: float | Tensor = 2.0) -> tuple[Tensor, Tensor]:
+def clamped_denominator(product: Tensor, *, constant: float | Tensor = 2.0) -> tuple[Tensor, Tensor]:
     """2 + ΣA·g, kept |·| >= 1e-4·(2 + |ΣA·g|) with its sign.
 
     Args:
@@ -125,8 +125,8 @@ def guarded_denominator(product: Tensor, *, constant: float | Tensor = 2.0) -> t
     return torch.copysign(torch.maximum(size, floor), denominator), size < floor
 
 
-def is_guarded(product: Tensor) -> Tensor:
-    """Where `guarded_denominator` acts on 2 + ΣA·g, without the denominator."""
+def is_clamped(product: Tensor) -> Tensor:
+    """Where `clamped_denominator` acts on 2 + ΣA·g, without the denominator."""
     return (2.0 + product).abs_() < _floor(product, 2.0)
 
 
@@ -134,25 +134,25 @@ def _floor(product: Tensor, constant: float | Tensor) -> Tensor:
     return product.abs().add_(constant).mul_(GUARD)
 
 
-def _weighed(a: Tensor, g: Tensor, lam: float) -> Tensor:
-    denominator, _ = guarded_denominator(scaled_product(a, g, lam))
+def _weighed(a: Tensor, g: Tensor, score_scale: float) -> Tensor:
+    denominator, _ = clamped_denominator(scaled_product(a, g, score_scale))
     return (g / denominator).sum(dim=_grid_axes(g))
 
 
-def scaled_product(a: Tensor, g: Tensor, lam: float) -> Tensor:
+def scaled_product(a: Tensor, g: Tensor, score_scale: float) -> Tensor:
     """λ·ΣA·g, (N, D, t, h, w); 0 where ΣA·g is, also for a λ beyond the range of float32."""
-    return channel_sums(a) * g * min(checked_lam(lam), torch.finfo(g.dtype).max)
+    return channel_sums(a) * g * min(checked_score_scale(score_scale), torch.finfo(g.dtype).max)
 
 
-def checked_lam(lam: float) -> float:
+def checked_score_scale(score_scale: float) -> float:
     """The λ itself.
 
     Raises:
         InputError: it is negative or not finite.
     """
-    if not (math.isfinite(lam) and lam >= 0):
-        raise InputError(f"lam is {lam}, expected a finite number >= 0: the score is passed through exp(lam·S)")
-    return lam
+    if not (math.isfinite(score_scale) and score_scale >= 0):
+        raise InputError(f"score_scale is {score_scale}, expected a finite number >= 0")
+    return score_scale
 
 
 def _grid_axes(tensor: Tensor) -> tuple[int, ...]:
@@ -180,7 +180,7 @@ def to_numpy(tensor: Tensor) -> NDArray[Any]:
 
 
 def audit_alpha(
-    activations: Tensor, gradients: Tensor, plus: Tensor, plus_plus: Tensor, *, lam: float = 1.0
+    activations: Tensor, gradients: Tensor, plus: Tensor, plus_plus: Tensor, *, score_scale: float = 1.0
 ) -> AlphaAudit:
     """The audit of α for each clip.
 
@@ -189,28 +189,28 @@ def audit_alpha(
         gradients: g, same shape.
         plus: gradcam+ volumes, (N, t, h, w).
         plus_plus: gradcam++ volumes, (N, t, h, w).
-        lam: λ of EQ 12.
+        score_scale: λ of EQ 12.
     """
     a, g = at_least_float32(activations), at_least_float32(gradients)
-    scaled = scaled_product(a, g, lam)
-    product = scaled if lam == 1 else channel_sums(a) * g
+    scaled = scaled_product(a, g, score_scale)
+    product = scaled if score_scale == 1 else channel_sums(a) * g
     values = 1 / (2 + scaled)  # α where g != 0; elsewhere nobody looks
-    hit = is_guarded(scaled)
+    hit = is_clamped(scaled)
     positive, nonzero = (g > 0).flatten(1), (g != 0).flatten(1)
     return AlphaAudit(
         positive=_five_numbers(values, positive),
         nonzero=_five_numbers(values, nonzero),
         product=_five_numbers(product, nonzero),
-        guarded=_share(hit.flatten(1), positive),
+        clamped=_share(hit.flatten(1), positive),
         agreement=correlation(to_numpy(plus), to_numpy(plus_plus)),
         uniform=to_numpy((g.flatten(2) == g.flatten(2)[:, :, :1]).flatten(1).all(dim=1)),
     )
 
 
-def clamped_share(activations: Tensor, gradients: Tensor, *, lam: float = 1.0) -> NDArray[np.float64]:
+def clamped_share(activations: Tensor, gradients: Tensor, *, score_scale: float = 1.0) -> NDArray[np.float64]:
     """Share of each clip's positions with g != 0 at which α is kept away from a pole, (N,): the signed form's."""
     a, g = at_least_float32(activations), at_least_float32(gradients)
-    hit = is_guarded(scaled_product(a, g, lam))
+    hit = is_clamped(scaled_product(a, g, score_scale))
     return _share(hit.flatten(1), (g != 0).flatten(1))
 
 

@@ -102,8 +102,8 @@ def explain(videos: tuple[Path, ...], out: Path, model: str, device: str, *, as_
     """Explain videos: overlay MP4s, a sheet, the data and a JSON for each.
 
     \b
-    vidcam explain film.mp4 -o out
-    vidcam explain film.mp4 -o out --target "arm wrestling" --method gradcam++ --outputs overlay,map
+    vidcam explain video.mp4 -o out
+    vidcam explain video.mp4 -o out --target "arm wrestling" --method gradcam++ --outputs overlay,map
     """  # noqa: D301 – click reads the \b as 'do not wrap'
     files = {name: given.pop(name) for name in ("weights", "labels", "mean_cube")}
     if given["outputs"] is not None:
@@ -131,14 +131,14 @@ def score(clips: Path, out: Path, model: str, device: str, *, as_json: bool, **g
     """  # noqa: D301 – click reads the \b as 'do not wrap'
     with loading():
         from vidcam.pipelines.score.options import ScoreOptions
-        from vidcam.pipelines.score.run import score_clips
+        from vidcam.pipelines.score.run import score_set
 
     files = {name: given.pop(name) for name in ("weights", "labels", "mean_cube")}
     given["batch_size"] = _batch(given["batch_size"])
     options = ScoreOptions(**{name: value for name, value in given.items() if value not in (None, ())})
     with Bar() as bar:
-        result = score_clips(
-            clips, out, model=model, device=device, options=options, command=_command(), progress=bar.progress, **files
+        result = score_set(
+            clips, out, options, model=model, device=device, command=_command(), progress=bar.progress, **files
         )
     _print_scores(result.summary, [str(path) for path in result.paths], as_json=as_json)
     return FAILED if result.failed else DONE
@@ -150,17 +150,17 @@ def render(explanation: Path, out: Path, *, as_json: bool, **given: Any) -> None
     """Draw what `explain` saved: a video, an animation, pictures or a sheet; needs no model.
 
     \b
-    vidcam render out/film.npz -o film.mp4 --strip
-    vidcam render out/film.npz -o film.gif --style side-by-side --height 240 --start 4 --end 8
+    vidcam render out/video.npz -o video.mp4 --strip
+    vidcam render out/video.npz -o video.gif --style side-by-side --height 240 --start 4 --end 8
     """  # noqa: D301 – click reads the \b as 'do not wrap'
     with loading():
         from vidcam.pipelines.render.options import RenderOptions
-        from vidcam.pipelines.render.renderer import render_film
+        from vidcam.pipelines.render.renderer import render_saved
         from vidcam.system.json_files import to_json
 
     options = RenderOptions(**{name: value for name, value in given.items() if value not in (None, ())})
     with Bar() as bar:
-        result = render_film(explanation, out, options=options, progress=bar.progress)
+        result = render_saved(explanation, out, options, progress=bar.progress)
     for sentence in result.notes:
         say(f"warning: {sentence}")
     path = as_text(str(result.path))
@@ -189,7 +189,7 @@ def demo(out: Path, device: str, *, offline: bool) -> int:
     def load(progress: Progress) -> Explainer:
         return Explainer(chosen.model, ExplainOptions(overwrite=True), progress=progress)
 
-    return _explain_all(load, (chosen.film,), out, {"overwrite": True}, as_json=False)
+    return _explain_all(load, (chosen.explanation,), out, {"overwrite": True}, as_json=False)
 
 
 @commands.command()
@@ -273,7 +273,7 @@ def _print_documents(
 
 
 def _report(video: Path, result: ExplainedVideo) -> None:
-    """What a person wants to read about one film, on standard error."""
+    """What a person wants to read about one video, on standard error."""
     windows, target = len(result.document.windows), result.document.targets[0].label
     say(f"{video}: {windows} window{'s' * (windows > 1)}, explained for {target!r}")
     for sentence in result.warnings:

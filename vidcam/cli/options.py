@@ -37,7 +37,9 @@ _LAYER = click.option(
     "--layer", multiple=True, metavar="NAME", help="See `vidcam layers MODEL`; repeatable, then fused."
 )
 _FUSION = click.option("--fusion", metavar="NAME", help="mean or max of several layers' maps; default mean.")
-_LAMBDA = click.option("--lambda", "lam", type=float, metavar="L", help="gradcam++ through exp(L·score); default 1.")
+_SCORE_SCALE = click.option(
+    "--score-scale", "score_scale", type=float, metavar="L", help="gradcam++ through exp(L·score); default 1."
+)
 _HIDDEN = click.option(
     "--fill", metavar="NAME", help="What is hidden becomes black, mean, blur or frame-mean; default black."
 )
@@ -72,16 +74,16 @@ _EXPLAIN = (
     click.option(
         "--target", "targets", multiple=True, metavar="LABEL|INDEX|per-window", help="Default: the top class."
     ),
-    click.option("--foil", metavar="LABEL|INDEX", help="Explain the target against this class (S_target - S_foil)."),
+    click.option(
+        "--contrast", metavar="LABEL|INDEX", help="Explain the target against this class (S_target - S_contrast)."
+    ),
     _LAYER,
     _FUSION,
     click.option("--score", metavar="NAME", help="logit or probability; default logit."),
-    _LAMBDA,
-    click.option(
-        "--clip", "clip_start_seconds", type=float, metavar="START_SECONDS", help="Only the window that starts here."
-    ),
-    click.option("--start", "start_seconds", type=float, metavar="SECONDS", help="Explain from here."),
-    click.option("--end", "end_seconds", type=float, metavar="SECONDS", help="Explain to here."),
+    _SCORE_SCALE,
+    click.option("--at", type=float, metavar="SECONDS", help="Explain only the window that starts here."),
+    click.option("--start", type=float, metavar="SECONDS", help="Explain from here."),
+    click.option("--end", type=float, metavar="SECONDS", help="Explain to here."),
     click.option("--overlap", type=float, metavar="SHARE", help="Of neighbouring windows, 0 to below 1; default 0.5."),
     click.option("--outputs", metavar="LIST", help="Of overlay,map,sheet,data; default overlay,sheet,data."),
     _HIDDEN,
@@ -118,7 +120,7 @@ _SCORE = (
     _HIDDEN,
     _LAYER,
     _FUSION,
-    _LAMBDA,
+    _SCORE_SCALE,
     click.option(
         "--min-confidence", type=float, metavar="P", help="Leave out clips of a lower probability; default 0."
     ),
@@ -151,7 +153,7 @@ _RENDER = (
         "--source",
         type=_PATH,
         metavar="VIDEO",
-        help="The film, where it is not where explain read it.",
+        help="The video, where it is not where explain read it.",
     ),
     click.option("--style", metavar="NAME", help="overlay, map, side-by-side, contour or heat; default overlay."),
     click.option(
@@ -161,15 +163,15 @@ _RENDER = (
         "--target", "targets", multiple=True, metavar="LABEL|INDEX", help="Of those explained; repeatable side by side."
     ),
     click.option("--fill", metavar="NAME", help="With --style map: black, mean, blur or frame-mean; default black."),
-    click.option("--colours", metavar="NAME", help="inferno (default), magma, viridis, plasma, turbo, gray, …"),
+    click.option("--colormap", metavar="NAME", help="inferno (default), magma, viridis, plasma, turbo, gray, …"),
     click.option("--opacity", type=float, metavar="SHARE", help="Of the overlay where evidence is 1; default 0.6."),
-    _switch("--no-caption", "has_caption", "No label, probability and method.", to=False),
-    _switch("--no-bar", "has_bar", "No colour bar.", to=False),
-    _switch("--no-outline", "has_outline", "No outline of what the model saw.", to=False),
-    _switch("--no-sound", "has_sound", "Leave the sound out.", to=False),
-    _switch("--strip", "has_strip", "Add a time strip below; the picture becomes higher.", to=True),
-    click.option("--start", "start_seconds", type=float, metavar="SECONDS", help="Draw from here."),
-    click.option("--end", "end_seconds", type=float, metavar="SECONDS", help="Draw to here."),
+    _switch("--no-caption", "caption", "No label, probability and method.", to=False),
+    _switch("--no-colorbar", "colorbar", "No colour bar.", to=False),
+    _switch("--no-outline", "outline", "No outline of what the model saw.", to=False),
+    _switch("--no-sound", "sound", "Leave the sound out.", to=False),
+    _switch("--strip", "strip", "Add a time strip below; the picture becomes higher.", to=True),
+    click.option("--start", type=float, metavar="SECONDS", help="Draw from here."),
+    click.option("--end", type=float, metavar="SECONDS", help="Draw to here."),
     click.option("--height", type=int, metavar="ROWS", help="Of the picture without the strip; default the source's."),
     click.option("--form", metavar="NAME", help="mp4, webm, gif, webp, frames, sheet or poster; default: by ending."),
     click.option("--codec", metavar="NAME", help="h264, hevc, av1 or vp9; default h264, in WebM vp9."),

@@ -1,7 +1,7 @@
 """Which voxels of a map come first: ranks, with ties broken by one random field for all methods.
 
 ReLU maps have many exact zeros. Sorted by index, they would keep the first frames; broken by white noise, they would
-leave a film that no network has seen. The field is noise on the feature grid, upsampled as the maps are: what is hidden
+leave a clip that no network has seen. The field is noise on the feature grid, upsampled as the maps are: what is hidden
 or kept of tied voxels is as coarse as a map, and the same for every method (METHODS 4, GC++ 7.2).
 """
 

@@ -2,7 +2,7 @@
 
 The unit is the size of the letters in pixels, from the frame's own size, so that text reads alike at 240 rows and at
 4K. In a small frame less is said, as the footage matters more: a caption takes a quarter of its rows at most, the bar
-an eighth of its pixels. That follows from the frame's size alone, so that nothing comes and goes within a film.
+an eighth of its pixels. That follows from the frame's size alone, so that nothing comes and goes within a video.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from vidcam.render.colormap import ColourTable
 from vidcam.render.overlay import Frame, Heat, View, check_frame
 
 LEVELS = (0.25, 0.5, 0.75)
-"""Shares of the film's strongest evidence at which a line is drawn."""
+"""Shares of the video's strongest evidence at which a line is drawn."""
 
 AROUND = 40
 """Brightness outside the model's view where only evidence is shown."""

@@ -12,14 +12,16 @@ answer is worked out once, rounded exactly, in a table of 64 KB a channel; a fra
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageFilter
 
 from vidcam.errors import InputError, ShapeError
 from vidcam.fill import BLUR_SHARE, FILLS, Fill
-from vidcam.render.colormap import ColourTable
+from vidcam.maps import upsample_volume
+from vidcam.render.colormap import DEFAULT_COLOURS, ColourTable, colour_table
 
 Frame = NDArray[np.uint8]
 Heat = NDArray[np.float32]
@@ -83,6 +85,41 @@ class Overlay:
                 np.take(answers, places, out=found, mode="clip")  # 2.6 times as quick as indexing; nothing is clipped
                 seen[rows, :, channel] = found
         return result
+
+
+def overlay(
+    frames: NDArray[Any], heat: ArrayLike, *, colormap: str = DEFAULT_COLOURS, opacity: float = 0.6
+) -> NDArray[np.uint8]:
+    """Draw a heat over frames.
+
+    Args:
+        frames: (T, H, W, 3) or (H, W, 3), RGB: uint8, or floats in [0, 1].
+        heat: (t, h, w) or (h, w) in [0, 1], as `Explanation.heat` gives for one clip; upsampled to the frames.
+        colormap: name of a colour map of matplotlib.
+        opacity: largest opacity of the overlay, in [0, 1].
+
+    Returns:
+        (T, H, W, 3) uint8, or (H, W, 3) for one frame.
+
+    Raises:
+        ShapeError: the frames or the heat have another shape or range.
+        InputError: an unknown colour map or an opacity outside [0, 1].
+    """
+    values = np.asarray(heat, dtype=np.float32)
+    if frames.ndim not in (3, 4) or frames.shape[-1] != 3 or values.ndim != frames.ndim - 1:
+        raise ShapeError(
+            f"frames must be (T, H, W, 3) and heat (t, h, w), got {tuple(frames.shape)} and {values.shape}"
+        )
+    if frames.dtype != np.uint8:
+        if not 0.0 <= float(frames.min()) <= float(frames.max()) <= 1.0:
+            raise ShapeError("frames of floats must be in [0, 1]")
+        frames = np.round(frames * 255.0).astype(np.uint8)
+    painter = Overlay(colour_table(colormap), opacity=opacity)
+    clip = frames if frames.ndim == 4 else frames[None]
+    volume = upsample_volume(values if values.ndim == 3 else values[None], clip.shape[:3])
+    view = (slice(0, clip.shape[1]), slice(0, clip.shape[2]))
+    drawn = np.stack([painter.blend(frame, plane, view) for frame, plane in zip(clip, volume, strict=True)])
+    return drawn if frames.ndim == 4 else drawn[0]
 
 
 def outline(frame: Frame, view: View, *, thickness_px: int | None = None) -> Frame:

@@ -1,6 +1,6 @@
 """The contact sheet: methods × frames, a time strip of evidence, and the audit's sentences, as one PNG.
 
-Pixels throughout. A frame's column is joined by a thin line to its moment on the time strip, so film and time read
+Pixels throughout. A frame's column is joined by a thin line to its moment on the time strip, so video and time read
 together whatever the frames' spacing. Text is wrapped or elided to its room; portrait and landscape frames both fit.
 """
 
@@ -101,7 +101,7 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Where the film's columns lie, in pixels."""
+    """Where the video's columns lie, in pixels."""
 
     left: int
     right: int
@@ -175,7 +175,7 @@ def _draw_row(canvas: Canvas, name: str, frames: Sequence[Frame], columns: _Colu
 
 
 def _draw_name(canvas: Canvas, name: str, columns: _Columns, middle: float, *, most: int) -> None:
-    """A row's name left of the film, on as many lines as it needs and the row has room for."""
+    """A row's name left of the video, on as many lines as it needs and the row has room for."""
     room = columns.left - _MARGIN - 28
     lines = canvas.wrap(name, _ROW, room)
     if len(lines) > most:

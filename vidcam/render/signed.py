@@ -2,7 +2,7 @@
 
 A value is one of the model's input pixels in one channel; the colours of the picture are its channels, red first. Grey
 is no evidence: in the model's view where the gradient is zero, and everywhere outside it. One scale serves a whole
-film, so that frames can be compared.
+video, so that frames can be compared.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def guided_scale(samples: Floats) -> float:
     """The value that is drawn white (its negative black): the 99.5th percentile of |v|, so that spikes do not set it.
 
     Args:
-        samples: values of any shape, of a whole film or a fair part of it.
+        samples: values of any shape, of a whole video or a fair part of it.
 
     Returns:
         > 0: the largest |v| where so few are not zero that the percentile is, 1.0 where all are.

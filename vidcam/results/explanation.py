@@ -44,7 +44,7 @@ class AlphaAudit:
         positive: (N, 5) α over positions with g > 0, the ones that weigh; in (0, 1/2] where A >= 0.
         nonzero: (N, 5) α over all positions with g != 0, the critique's set; its outliers sit at g < 0.
         product: (N, 5) ΣA·g over positions with g != 0; α = 1 / (2 + ΣA·g).
-        guarded: (N,) share of the positions with g > 0 whose denominator hit the guard.
+        clamped: (N,) share of the positions with g > 0 whose denominator hit the guard.
         agreement: (N,) Pearson correlation of the gradcam++ volume with the gradcam+ volume; NaN if one is constant.
         uniform: (N,) bool, whether g is one number for each channel (a pooled linear head).
     """
@@ -52,17 +52,17 @@ class AlphaAudit:
     positive: NDArray[np.float64]
     nonzero: NDArray[np.float64]
     product: NDArray[np.float64]
-    guarded: NDArray[np.float64]
+    clamped: NDArray[np.float64]
     agreement: NDArray[np.float64]
     uniform: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
-        clips = self.guarded.shape[0]
+        clips = self.clamped.shape[0]
         shapes = {
             "positive": (clips, 5),
             "nonzero": (clips, 5),
             "product": (clips, 5),
-            "guarded": (clips,),
+            "clamped": (clips,),
             "agreement": (clips,),
             "uniform": (clips,),
         }
@@ -72,7 +72,7 @@ class AlphaAudit:
 
 
 @dataclass(frozen=True, slots=True)
-class Sink:
+class Artifact:
     """The cells of the feature grid that are loud on a content-free clip.
 
     Attributes:
@@ -86,7 +86,7 @@ class Sink:
     median: float
 
 
-AUDIT_FIELDS = ("positive", "nonzero", "product", "guarded", "agreement", "uniform")
+AUDIT_FIELDS = ("positive", "nonzero", "product", "clamped", "agreement", "uniform")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,31 +97,31 @@ class Explanation:
         volumes: method → (N, t, h, w) float32 (float64 for a float64 model), raw, >= 0.
         logits: (N, K), the model's scores before the softmax.
         target: (N,) int64, the class explained in each clip; OF_FUNCTION (-1) for a function of the output.
-        foil: (N,) int64 or None: the class it was contrasted with (score S_target - S_foil).
+        contrast: (N,) int64 or None: the class it was contrasted with (score S_target - S_contrast).
         layer: dotted name of the target layer; of several, joined by ' + '.
         input_size: (T, H, W) of the model's input.
         alpha: method → audit, for the methods that weigh by α.
         alpha_exact: whether eq. 19 is exact, that is, the head is piecewise linear in A; None: could not be told.
-        guarded: method → (N,) share of the positions whose denominator hit the guard, for `gradcam++signed` and
+        clamped: method → (N,) share of the positions whose denominator hit the guard, for `gradcam++signed` and
             `gradcam++softmax`; that of `gradcam++` stands in its audit.
         guided: method → (N, C, T, H, W) signed: guided backpropagation times the map at the input's size.
         activation: what turns the logits into probabilities.
-        sink: cells that are loud on a clip without content; None where none was found or looked for.
+        artifact: cells that are loud on a clip without content; None where none was found or looked for.
         notes: sentences about what was chosen for the caller.
     """
 
     volumes: Mapping[str, Floats]
     logits: Floats
     target: NDArray[np.int64]
-    foil: NDArray[np.int64] | None
+    contrast: NDArray[np.int64] | None
     layer: str
     input_size: tuple[int, ...]
     alpha: Mapping[str, AlphaAudit] = field(default_factory=dict)
     alpha_exact: bool | None = None
-    guarded: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    clamped: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     guided: Mapping[str, Floats] = field(default_factory=dict)
     activation: Activation = "softmax"
-    sink: Sink | None = None
+    artifact: Artifact | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -135,8 +135,8 @@ class Explanation:
         if self.logits.ndim != 2 or self.target.shape != self.logits.shape[:1]:
             raise ShapeError(f"logits must be (N, K), target (N,), got {self.logits.shape = }, {self.target.shape = }")
 
-        if self.foil is not None and self.foil.shape != self.target.shape:
-            raise ShapeError(f"foil must be (N,) like target, got {self.foil.shape = }, {self.target.shape = }")
+        if self.contrast is not None and self.contrast.shape != self.target.shape:
+            raise ShapeError(f"contrast must be (N,) like target, got {self.contrast.shape = }, {self.target.shape = }")
 
     def __len__(self) -> int:
         return int(self.target.shape[0])
@@ -208,12 +208,20 @@ class Explanation:
     def audit(self, clip: int = 0) -> str:
         """What is to be known of one clip's maps before they are trusted, in one line."""
         parts = [_alpha_line(name, audit, clip) for name, audit in self.alpha.items()]
-        parts += [f"{name}: {share[clip]:.2%} at the guard" for name, share in self.guarded.items()]
+        parts += [f"{name}: {share[clip]:.2%} at the guard" for name, share in self.clamped.items()]
         parts += [] if self.alpha_exact is None else [f"eq. 19 {'exact' if self.alpha_exact else 'an approximation'}"]
         if self.target[clip] != OF_FUNCTION:
             parts.append(f"p = {self.probability[clip]:.6g}{' (saturated)' if self.saturated[clip] else ''}")
-        caught = [name for name, volume in self.volumes.items() if self.sink and peaks_in_sink(volume, self.sink)[clip]]
-        parts += [f"{', '.join(caught)} peaks in the sink"] if caught else ["no peak in the sink"] * bool(self.sink)
+        caught = [
+            name
+            for name, volume in self.volumes.items()
+            if self.artifact and peaks_in_artifact(volume, self.artifact)[clip]
+        ]
+        parts += (
+            [f"{', '.join(caught)} peaks in the artifact"]
+            if caught
+            else ["no peak in the artifact"] * bool(self.artifact)
+        )
         empty = [name for name, flags in self.empty.items() if flags[clip]]
         return "; ".join([*parts, *([f"empty: {', '.join(empty)}"] if empty else [])])
 
@@ -225,35 +233,35 @@ def _alpha_line(name: str, audit: AlphaAudit, clip: int) -> str:
     agreement = audit.agreement[clip]
     return (
         f"{name}: alpha {middle:.3f} at the median ({low:.3g} to {high:.3g}; from {audit.nonzero[clip, 0]:.3g} to "
-        f"{audit.nonzero[clip, 4]:.3g} over all g), {audit.guarded[clip]:.2%} at the guard, "
+        f"{audit.nonzero[clip, 4]:.3g} over all g), {audit.clamped[clip]:.2%} at the guard, "
         + ("a constant map" if np.isnan(agreement) else f"r = {agreement:.4f} with gradcam+")
     )
 
 
-def peaks_in_sink(volumes: Floats, sink: Sink) -> NDArray[np.bool_]:
-    """Whether the maximum of each map lies in one of the sink's cells, (N,); empty maps peak nowhere.
+def peaks_in_artifact(volumes: Floats, artifact: Artifact) -> NDArray[np.bool_]:
+    """Whether the maximum of each map lies in one of the artifact's cells, (N,); empty maps peak nowhere.
 
     Args:
         volumes: raw maps, (N, t, h, w).
-        sink: of the same layer.
+        artifact: of the same layer.
     """
     flat = volumes.reshape(volumes.shape[0], -1)
-    loud = [int(np.ravel_multi_index(cell, volumes.shape[1:])) for cell in sink.cells]
+    loud = [int(np.ravel_multi_index(cell, volumes.shape[1:])) for cell in artifact.cells]
     peaks: NDArray[np.bool_] = np.isin(flat.argmax(axis=1), loud) & flat.any(axis=1)
     return peaks
 
 
-def sink_share(volumes: Floats, sink: Sink) -> float:
-    """Share of the maps that peak in the sink; arguments as `peaks_in_sink`."""
-    return float(np.mean(peaks_in_sink(volumes, sink)))
+def artifact_share(volumes: Floats, artifact: Artifact) -> float:
+    """Share of the maps that peak in the artifact; arguments as `peaks_in_artifact`."""
+    return float(np.mean(peaks_in_artifact(volumes, artifact)))
 
 
 def per_clip_arrays(explanation: Explanation) -> tuple[NDArray[Any], ...]:
     """Every array of an explanation that has one entry for each clip, in a fixed order."""
     audits = [getattr(audit, part) for audit in explanation.alpha.values() for part in AUDIT_FIELDS]
-    foil = () if explanation.foil is None else (explanation.foil,)
-    others = (*explanation.guarded.values(), *explanation.guided.values())
-    return (*explanation.volumes.values(), explanation.logits, explanation.target, *foil, *audits, *others)
+    contrast = () if explanation.contrast is None else (explanation.contrast,)
+    others = (*explanation.clamped.values(), *explanation.guided.values())
+    return (*explanation.volumes.values(), explanation.logits, explanation.target, *contrast, *audits, *others)
 
 
 def mapped(explanation: Explanation, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Explanation:
@@ -263,11 +271,11 @@ def mapped(explanation: Explanation, function: Callable[[NDArray[Any]], NDArray[
         volumes={name: function(volume) for name, volume in explanation.volumes.items()},
         logits=function(explanation.logits),
         target=function(explanation.target),
-        foil=None if explanation.foil is None else function(explanation.foil),
+        contrast=None if explanation.contrast is None else function(explanation.contrast),
         alpha={
             name: AlphaAudit(*(function(getattr(audit, part)) for part in AUDIT_FIELDS))
             for name, audit in explanation.alpha.items()
         },
-        guarded={name: function(share) for name, share in explanation.guarded.items()},
+        clamped={name: function(share) for name, share in explanation.clamped.items()},
         guided={name: function(values) for name, values in explanation.guided.items()},
     )

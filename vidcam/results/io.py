@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from vidcam.errors import MediaError
 from vidcam.geometry import Geometry
-from vidcam.results.explanation import AUDIT_FIELDS, Activation, AlphaAudit, Explanation, Sink
+from vidcam.results.explanation import AUDIT_FIELDS, Activation, AlphaAudit, Artifact, Explanation
 from vidcam.results.timeline import Timeline
-from vidcam.results.video import Bounds, Film, Origin
+from vidcam.results.video import Bounds, Origin, VideoExplanation
 from vidcam.system.atomic import atomic_write
 from vidcam.system.json_files import from_json, to_json
 
@@ -40,24 +40,24 @@ Read = Callable[[str], NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class _ClipsMeta:
-    """An explanation without its arrays; `volumes`, `alpha`, `guarded` and `guided` are the names in them."""
+    """An explanation without its arrays; `volumes`, `alpha`, `clamped` and `guided` are the names in them."""
 
     layer: str
     input_size: tuple[int, ...]
     volumes: tuple[str, ...]
     alpha: tuple[str, ...]
-    guarded: tuple[str, ...]
+    clamped: tuple[str, ...]
     guided: tuple[str, ...]
-    has_foil: bool
+    has_contrast: bool
     alpha_exact: bool | None
     activation: Activation
-    sink: Sink | None
+    artifact: Artifact | None
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _VideoMeta:
-    """A video's explanation without the windows; see `Film`."""
+    """A video's explanation without the windows; see `VideoExplanation`."""
 
     source: str
     model: str
@@ -82,7 +82,7 @@ class _Schema:
     schema: int
 
 
-def save(result: Explanation | Film, path: str | Path, *, overwrite: bool = False) -> None:
+def save(result: Explanation | VideoExplanation, path: str | Path, *, overwrite: bool = False) -> None:
     """Write an explanation, whole or not at all; memory stays flat in its length.
 
     The path of a video's `origin` is stated relative to the folder of the file.
@@ -97,7 +97,7 @@ def save(result: Explanation | Film, path: str | Path, *, overwrite: bool = Fals
         RunError: writing failed in the middle.
     """
     meta, arrays = _parts(result, Path(path).parent)
-    forget = result.forget if isinstance(result, Film) else None
+    forget = result.forget if isinstance(result, VideoExplanation) else None
     with atomic_write(Path(path), overwrite=overwrite) as part, part.open("wb") as file, ZipFile(file, "w") as archive:
         for name, array in {"meta": np.array(to_json(meta, indent=0)), **arrays}.items():
             info = ZipInfo(f"{name}.npy")
@@ -110,7 +110,7 @@ def save(result: Explanation | Film, path: str | Path, *, overwrite: bool = Fals
                         forget()
 
 
-def load(path: str | Path) -> Explanation | Film:
+def load(path: str | Path) -> Explanation | VideoExplanation:
     """Read what `save` wrote.
 
     The large arrays of a video are mapped: they cannot be written to, and the file must not be cut while they are used.
@@ -139,7 +139,7 @@ def load(path: str | Path) -> Explanation | Film:
         ) from exc
 
 
-def _parts(result: Explanation | Film, folder: Path) -> tuple[_Meta, Arrays]:
+def _parts(result: Explanation | VideoExplanation, folder: Path) -> tuple[_Meta, Arrays]:
     if isinstance(result, Explanation):
         entry, arrays = _split(result, "0")
         return _Meta(SCHEMA, (entry,), None), arrays
@@ -153,24 +153,24 @@ def _parts(result: Explanation | Film, folder: Path) -> tuple[_Meta, Arrays]:
     return _Meta(SCHEMA, tuple(entry for entry, _ in parts), _video(result, folder)), arrays
 
 
-def _video(film: Film, folder: Path) -> _VideoMeta:
+def _video(explanation: VideoExplanation, folder: Path) -> _VideoMeta:
     return _VideoMeta(
-        source=film.source,
-        model=film.model,
-        geometry=film.geometry,
-        labels=film.labels,
-        bounds=film.bounds,
-        origin=None if film.origin is None else film.origin.stated_in(folder),
-        class_labels=film.class_labels,
+        source=explanation.source,
+        model=explanation.model,
+        geometry=explanation.geometry,
+        labels=explanation.labels,
+        bounds=explanation.bounds,
+        origin=None if explanation.origin is None else explanation.origin.stated_in(folder),
+        class_labels=explanation.class_labels,
     )
 
 
 def _split(explanation: Explanation, prefix: str) -> tuple[_ClipsMeta, Arrays]:
     """An explanation as what the JSON holds and its arrays by name; `_explanation` is the way back."""
     arrays = {f"{prefix}/logits": explanation.logits, f"{prefix}/target": explanation.target}
-    if explanation.foil is not None:
-        arrays[f"{prefix}/foil"] = explanation.foil
-    groups = {"volumes": explanation.volumes, "guarded": explanation.guarded, "guided": explanation.guided}
+    if explanation.contrast is not None:
+        arrays[f"{prefix}/contrast"] = explanation.contrast
+    groups = {"volumes": explanation.volumes, "clamped": explanation.clamped, "guided": explanation.guided}
     for group, named in groups.items():
         arrays |= {f"{prefix}/{group}/{name}": values for name, values in named.items()}
     for name, audit in explanation.alpha.items():
@@ -180,12 +180,12 @@ def _split(explanation: Explanation, prefix: str) -> tuple[_ClipsMeta, Arrays]:
         input_size=explanation.input_size,
         volumes=tuple(explanation.volumes),
         alpha=tuple(explanation.alpha),
-        guarded=tuple(explanation.guarded),
+        clamped=tuple(explanation.clamped),
         guided=tuple(explanation.guided),
-        has_foil=explanation.foil is not None,
+        has_contrast=explanation.contrast is not None,
         alpha_exact=explanation.alpha_exact,
         activation=explanation.activation,
-        sink=explanation.sink,
+        artifact=explanation.artifact,
         notes=explanation.notes,
     )
     return entry, arrays
@@ -196,7 +196,7 @@ def _explanation(entry: _ClipsMeta, prefix: str, read: Read, logits: NDArray[Any
         volumes={name: read(f"{prefix}/volumes/{name}") for name in entry.volumes},
         logits=logits,
         target=read(f"{prefix}/target"),
-        foil=read(f"{prefix}/foil") if entry.has_foil else None,
+        contrast=read(f"{prefix}/contrast") if entry.has_contrast else None,
         layer=entry.layer,
         input_size=entry.input_size,
         alpha={
@@ -204,15 +204,15 @@ def _explanation(entry: _ClipsMeta, prefix: str, read: Read, logits: NDArray[Any
             for name in entry.alpha
         },
         alpha_exact=entry.alpha_exact,
-        guarded={name: read(f"{prefix}/guarded/{name}") for name in entry.guarded},
+        clamped={name: read(f"{prefix}/clamped/{name}") for name in entry.clamped},
         guided={name: read(f"{prefix}/guided/{name}") for name in entry.guided},
         activation=entry.activation,
-        sink=entry.sink,
+        artifact=entry.artifact,
         notes=entry.notes,
     )
 
 
-def _joined(meta: _Meta, reader: _Reader, folder: Path) -> Explanation | Film:
+def _joined(meta: _Meta, reader: _Reader, folder: Path) -> Explanation | VideoExplanation:
     first = reader.array("0/logits")
     if meta.video is None:
         (entry,) = meta.explanations
@@ -221,7 +221,7 @@ def _joined(meta: _Meta, reader: _Reader, folder: Path) -> Explanation | Film:
     for number, entry in enumerate(meta.explanations):
         logits = reader.array(f"{number}/logits") if reader.has(f"{number}/logits") else first
         explanations.append(_explanation(entry, str(number), reader.mapped, logits))
-    return Film(
+    return VideoExplanation(
         source=meta.video.source,
         model=meta.video.model,
         geometry=meta.video.geometry,

@@ -22,7 +22,7 @@ EDGE_WEIGHT = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
-    """When the N windows of a film lie.
+    """When the N windows of a video lie.
 
     Attributes:
         starts: (N,) start of each window, seconds.
@@ -76,5 +76,5 @@ class Timeline:
 
 @lru_cache(maxsize=16)
 def _frame_weights(frames: int, cells: int) -> NDArray[np.float64]:
-    """The same for every frame of a film: worked out once, and not to be written to."""
+    """The same for every frame of a video: worked out once, and not to be written to."""
     return resize_matrix(frames, cells)

@@ -1,6 +1,6 @@
-"""The explanation of a film: windows on one time line, on the source's pixels, on one colour scale.
+"""The explanation of a video: windows on one time line, on the source's pixels, on one colour scale.
 
-`Timeline` blends the raw window maps. One pair of bounds, taken over the whole film after upsampling to the model's
+`Timeline` blends the raw window maps. One pair of bounds, taken over the whole video after upsampling to the model's
 input, turns raw into heat: no frame is normalised by itself. Maps go back to the source through `Geometry`.
 """
 
@@ -25,22 +25,22 @@ PER_WINDOW = "per-window"
 """The label of a target that is each window's own top class."""
 
 CHUNK = 64
-"""Moments that are upsampled at once where a whole film is gone through."""
+"""Moments that are upsampled at once where a whole video is gone through."""
 
 Bounds = Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The film behind an explanation, as far as drawing it again needs it.
+    """The video behind an explanation, as far as drawing it again needs it.
 
     Attributes:
         path: of the file or the folder of images, absolute; the name of what is no file of this machine. A saved
             explanation states it relative to its own folder, so that both may be moved together. A relative path is
             taken to be stated so already.
         content_hash: `system.fingerprint.sampled_sha256` of its files.
-        span_seconds: the part of the film that was explained, [start, end).
-        fps: images a second of a folder of images, as a fraction in text; None for a film.
+        span_seconds: the part of the video that was explained, [start, end).
+        fps: images a second of a folder of images, as a fraction in text; None for a video.
         mean_rgb: the dataset's mean colour, in [0, 255], for what hides pixels.
         is_local: whether `path` leads to a file or a folder of this machine.
     """
@@ -64,8 +64,8 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Film:
-    """Explanations of all windows of a film, for one target or several.
+class VideoExplanation:
+    """Explanations of all windows of a video, for one target or several.
 
     Attributes:
         source: name of the video file.
@@ -74,9 +74,9 @@ class Film:
         timeline: the N windows.
         labels: name of each target.
         explanations: one for each target, N clips each.
-        bounds: for each target: method → (low, high) of the upsampled raw map over the film.
-        origin: the film itself, to draw it again; None where that is not known.
-        class_labels: index → label of the classes that lead in some window, the targets' and the foil among them.
+        bounds: for each target: method → (low, high) of the upsampled raw map over the video.
+        origin: the video itself, to draw it again; None where that is not known.
+        class_labels: index → label of the classes that lead in some window, the targets' and the contrast among them.
         forget: called after maps were read; lets go of memory where they lie in a file.
     """
 
@@ -103,7 +103,7 @@ class Film:
 
     def __repr__(self) -> str:
         return (
-            f"Film({self.source!r}, {len(self.timeline)} windows, targets={list(self.labels)}, {self.explanations[0]})"
+            f"Video({self.source!r}, {len(self.timeline)} windows, targets={list(self.labels)}, {self.explanations[0]})"
         )
 
     def raw(self, method: str, seconds: Seconds, *, target: int = 0) -> Floats:
@@ -125,7 +125,7 @@ class Film:
         return self.explanations[target]
 
     def heat(self, method: str, seconds: Seconds, *, target: int = 0) -> Floats:
-        """Maps at given moments at the model's input size, (S, H, W) float32 in [0, 1], on the film's one scale."""
+        """Maps at given moments at the model's input size, (S, H, W) float32 in [0, 1], on the video's one scale."""
         raw = self.raw(method, seconds, target=target)  # first, as it refuses what there is not
         low, high = self.bounds[target][method]
         return normalise(upsample_volume(raw, self.geometry.crop_size), low, high)
@@ -153,16 +153,16 @@ class Film:
             self.forget()
 
 
-def film_bounds(
+def video_bounds(
     explanation: Explanation, timeline: Timeline, seconds: Seconds, *, forget: Callable[[], None] | None = None
 ) -> dict[str, tuple[float, float]]:
-    """Method → smallest and largest value of the blended map over a film, upsampled to the model's input.
+    """Method → smallest and largest value of the blended map over a video, upsampled to the model's input.
 
     Args:
         explanation: of all windows.
         timeline: the windows.
-        seconds: (S,) the film's displayed frames, increasing.
-        forget: as that of a film.
+        seconds: (S,) the video's displayed frames, increasing.
+        forget: as that of a video.
     """
     bounds = {}
     for name, volumes in explanation.volumes.items():

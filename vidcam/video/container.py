@@ -2,7 +2,7 @@
 
 FFmpeg guesses the format from the content, so a text file called `clip.mp4`, a playlist that points into the network
 and a song with a cover picture all have to be refused here. So are frames too large to be meant: a few damaged bytes
-make one of gigabytes, or a line a million pixels long. 8K, also for both eyes, and the longest strips that are films
+make one of gigabytes, or a line a million pixels long. 8K, also for both eyes, and the longest strips that are videos
 lie well below.
 """
 

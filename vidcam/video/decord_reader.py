@@ -2,8 +2,8 @@
 
 decord ignores edit lists and pixel aspects, opens no GIF, gives garbage times on some AVIs, and interpolates colour
 coarsely: most files with colour edges differ by more than CLOSE_LEVELS. So every file is compared when it is opened:
-all time stamps, and the pixels of CHECKED_FRAMES frames spread over the film. Damage between those would not be seen,
-and decord repairs without a word; so a film of which PyAV has anything to say is refused altogether.
+all time stamps, and the pixels of CHECKED_FRAMES frames spread over the video. Damage between those would not be seen,
+and decord repairs without a word; so a video of which PyAV has anything to say is refused altogether.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ class DecordReader(IndexedReader):
         self._reference.close()
 
     def _read(self, indices: Iterable[int]) -> Iterator[tuple[float, Frames]]:
-        with self._borrowed() as film:
+        with self._borrowed() as video:
             shown = -1
             for index in indices:
                 if index != shown:
-                    frame, shown = self._frame(film, index), index
+                    frame, shown = self._frame(video, index), index
                 yield float(self._info.pts_seconds[index]), frame
 
-    def _frame(self, film: Any, index: int) -> Frames:
+    def _frame(self, video: Any, index: int) -> Frames:
         try:
-            frame: Frames = film[index].asnumpy()
+            frame: Frames = video[index].asnumpy()
         except Exception as exc:  # decord raises its own errors and plain RuntimeError
             raise MediaError(
                 f"decord cannot decode frame {index} of {self._info.path!r} ({_first_line(exc)}); expected "
@@ -79,12 +79,12 @@ class DecordReader(IndexedReader):
             raise MediaError(
                 f"the reader of {self._info.path!r} is closed; expected an open one; call open_video again"
             )
-        film = self._idle.pop() if self._idle else self._opened()
+        video = self._idle.pop() if self._idle else self._opened()
         try:
-            yield film
+            yield video
         finally:
             if not self._is_closed:
-                self._idle.append(film)
+                self._idle.append(video)
 
     def _opened(self) -> Any:
         try:
@@ -99,11 +99,11 @@ class DecordReader(IndexedReader):
         except Exception as exc:
             raise self._refused(f"does not open it ({_first_line(exc)})") from exc
 
-    def _require_agreement(self, film: Any) -> None:
+    def _require_agreement(self, video: Any) -> None:
         info = self._info
-        if len(film) != info.frame_count:
-            raise self._refused(f"finds {len(film)} frames instead of {info.frame_count}")
-        off = float(np.abs(decord_seconds(film) - info.pts_seconds).max())
+        if len(video) != info.frame_count:
+            raise self._refused(f"finds {len(video)} frames instead of {info.frame_count}")
+        off = float(np.abs(decord_seconds(video) - info.pts_seconds).max())
         if not off <= CLOSE_SECONDS:
             raise self._refused(f"gives times that are off by {off:.3g} s")
         if info.pixel_aspect != 1:
@@ -111,7 +111,7 @@ class DecordReader(IndexedReader):
         chosen = np.unique(np.linspace(0, info.frame_count - 1, CHECKED_FRAMES).round().astype(int))
         expected = self._reference.frames_at(info.pts_seconds[chosen])
         for index, (_, frame) in zip(chosen.tolist(), expected, strict=True):
-            found = self._frame(film, index)
+            found = self._frame(video, index)
             if found.shape != frame.shape:
                 raise self._refused(f"gives frames of {found.shape} instead of {frame.shape}")
             levels = int(np.abs(found.astype(np.int16) - frame).max())
@@ -122,11 +122,11 @@ class DecordReader(IndexedReader):
     def _require_as_it_should_be(self) -> None:
         """Before decord opens the file, and again when the comparison may have found more."""
         if self.notes:
-            raise self._refused(f"is not trusted with a film that is not as it should be ({self.notes[0]})")
+            raise self._refused(f"is not trusted with a video that is not as it should be ({self.notes[0]})")
         with open_input(self._path) as container:
             claimed = video_stream(container, self._path).frames
         if claimed > MOST_CLAIMED * self._info.frame_count:  # it takes memory for them all, and aborts the process
-            raise self._refused(f"is not trusted with a film that claims {claimed} frames")
+            raise self._refused(f"is not trusted with a video that claims {claimed} frames")
 
     def _refused(self, reason: str) -> MediaError:
         return MediaError(
@@ -135,9 +135,9 @@ class DecordReader(IndexedReader):
         )
 
 
-def decord_seconds(film: Any) -> Seconds:
+def decord_seconds(video: Any) -> Seconds:
     """(F,) float64, what decord says when each frame is displayed, counted from the first one."""
-    starts = np.asarray(film.get_frame_timestamp(np.arange(len(film))), np.float64)[:, 0]
+    starts = np.asarray(video.get_frame_timestamp(np.arange(len(video))), np.float64)[:, 0]
     seconds: Seconds = starts - starts[0]
     return seconds
 

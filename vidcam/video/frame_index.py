@@ -9,7 +9,7 @@ same, so that both agree.
 A damaged number makes a frame stand still for years. A frame is not meant to be on display for longer than
 LONGEST_STILL_SECONDS and STILL_SHARE times as long as all that are not, nor for longer than LONE_STILL_SECONDS and
 STILL_SHARE times as long as all others together. It is shown for one usual step instead, as players go on at a jump;
-what follows moves up, and this is said. So the length of a film is bounded by its number of frames.
+what follows moves up, and this is said. So the length of a video is bounded by its number of frames.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SEEKABLE_FORMATS = (_MOV, _MATROSKA, "avi", "mpegts", "flv", "asf")
 # In MOV and Matroska each frame has its own time stamp; these codecs display one frame for each packet.
 _EXACT_CODECS = ("h264", "hevc", "vp9", "av1")
 
-# A hole of so many frames in an otherwise regular film, with a key frame behind it, is damage that the demuxer skipped.
+# A gap of so many frames in an otherwise regular video, before a key frame, is damage that the demuxer skipped.
 _HOLE_STEPS = 4
 _REGULAR_SHARE = 0.95
 
@@ -240,7 +240,7 @@ def _lost_beginning_note(displayed: Ticks, first: int, step: int, time_base: Fra
     if not displayed.size or first - int(displayed[0]) <= step:
         return ()
     seconds = float((first - int(displayed[0])) * time_base)
-    return (f"the film starts in the middle: {seconds:.3f} s before the first key frame cannot be decoded",)
+    return (f"the video starts in the middle: {seconds:.3f} s before the first key frame cannot be decoded",)
 
 
 def usual_step(path: str, rate: Fraction | None, time_base: Fraction) -> int:

@@ -1,4 +1,4 @@
-"""A folder of images as a film: natural order of names, a rate that is given, every image one frame.
+"""A folder of images as a video: natural order of names, a rate that is given, every image one frame.
 
 EXIF rotation is applied and what is transparent is shown on black. An image of another size is scaled to the first
 one's; one that cannot be read shows the one before it; both are said in the notes.

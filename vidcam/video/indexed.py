@@ -62,7 +62,7 @@ class Damage:
         return bool(self._is_missing[index])
 
     def readable(self) -> tuple[Interval, ...]:
-        """The parts of the film that are not known to be unreadable, increasing."""
+        """The parts of the video that are not known to be unreadable, increasing."""
         begins, parts = 0.0, []
         for start, end in [*self._unreadable(), (float(self._edges[-1]),) * 2]:
             if start > begins:
@@ -117,12 +117,12 @@ class IndexedReader(ABC):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know about the film, as far as it was read."""
+        """What a user should know about the video, as far as it was read."""
         return (*self._info.notes, *self._damage.notes())
 
     @property
     def readable_seconds(self) -> tuple[tuple[float, float], ...]:
-        """The parts of the film that are not known to be unreadable."""
+        """The parts of the video that are not known to be unreadable."""
         return self._damage.readable()
 
     def frames(self, start_seconds: float = 0.0, end_seconds: float | None = None) -> Iterator[tuple[float, Frames]]:

@@ -61,7 +61,7 @@ def orientation_of(frame: VideoFrame, path: str) -> Orientation:
     The matrix [a b; c d] takes a stored (column, row) to the displayed (a column + c row, b column + d row).
 
     Args:
-        frame: any of the film.
+        frame: any of the video.
         path: of the file that it comes from.
     """
     try:

@@ -36,11 +36,11 @@ class VideoReader(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know about the film, as far as it was read; sentences without a full stop."""
+        """What a user should know about the video, as far as it was read; sentences without a full stop."""
 
     @property
     def readable_seconds(self) -> tuple[tuple[float, float], ...]:
-        """The parts [start, end) of the film that are not known to be unreadable, increasing."""
+        """The parts [start, end) of the video that are not known to be unreadable, increasing."""
 
     def frames(self, start_seconds: float = 0.0, end_seconds: float | None = None) -> Iterator[tuple[float, Frames]]:
         """All displayed frames with start <= pts < end, in order, as (pts_seconds, (H, W, 3) uint8 RGB)."""
@@ -82,7 +82,7 @@ def open_video(source: Source, *, fps: Fraction | None = None, decoder: Decoder 
     """Probe a video and make it readable.
 
     `auto` is PyAV. decord is right about few files (the module `decord_reader` says where it is refused), and where it
-    is right it is faster only at reading a film from end to end; `docs/decoders.md` has the figures.
+    is right it is faster only at reading a video from end to end; `docs/decoders.md` has the figures.
 
     Args:
         source: a path, an open binary file, or an address that fsspec knows ('memory://a.mp4'); a folder of images.
@@ -104,7 +104,7 @@ def open_video(source: Source, *, fps: Fraction | None = None, decoder: Decoder 
         if fps is not None:
             raise InputError(
                 f"a rate of {fps} was given for {located.name!r}, which is a file; expected a folder of images; a "
-                "film's own time stamps are used, so leave fps away"
+                "video's own time stamps are used, so leave fps away"
             )
         reader = PyAVReader(located.path, located=located)
         if decoder != "decord":

@@ -231,12 +231,12 @@ def run(*arguments: object) -> int:
 
 @pytest.mark.usefixtures("registered")
 def test_from_the_command_line(tmp_path: Path, cube: NDArray[np.float32], capsys: pytest.CaptureFixture[str]) -> None:
-    film = h264(tmp_path / "film.mp4", greys(16))
+    video = h264(tmp_path / "video.mp4", greys(16))
     write_keras(tmp_path / "w.h5", keras_kernels(small(seed=1)), keras2_names)
     np.save(tmp_path / "mean.npy", cube)
     (tmp_path / "labels.txt").write_text("1 Run\n2 Jump\n3 Fall\n4 Sit\n5 Lie\n")
     files = ["--weights", tmp_path / "w.h5", "--labels", tmp_path / "labels.txt", "--mean-cube", tmp_path / "mean.npy"]
-    assert run(film, "-o", tmp_path / "out", *files) == 0
+    assert run(video, "-o", tmp_path / "out", *files) == 0
     said = capsys.readouterr().out
     assert '"weights": "w.h5 (keras layout; stretched to 171 × 128, BGR minus a mean cube), sha256 ' in said
     assert any(f'"label": "{name}"' in said for name in ("Run", "Jump", "Fall", "Sit", "Lie"))
@@ -244,8 +244,8 @@ def test_from_the_command_line(tmp_path: Path, cube: NDArray[np.float32], capsys
 
 @pytest.mark.usefixtures("registered")
 def test_random_weights_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    film = h264(tmp_path / "film.mp4", greys(16))
-    assert run(film, "-o", tmp_path / "out", "--weights", "random") == 0
+    video = h264(tmp_path / "video.mp4", greys(16))
+    assert run(video, "-o", tmp_path / "out", "--weights", "random") == 0
     said = capsys.readouterr().out
     assert '"weights": "random (seed 0)"' in said
     assert '"label": "class ' in said
@@ -253,7 +253,7 @@ def test_random_weights_from_the_command_line(tmp_path: Path, capsys: pytest.Cap
 
 @pytest.mark.usefixtures("registered")
 def test_refused_on_the_command_line(tmp_path: Path, plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    film = h264(tmp_path / "film.mp4", greys(16))
+    video = h264(tmp_path / "video.mp4", greys(16))
     cut = tmp_path / "cut.pt"
     cut.write_bytes(plain.read_bytes()[: plain.stat().st_size // 2])
     for arguments in (
@@ -262,7 +262,7 @@ def test_refused_on_the_command_line(tmp_path: Path, plain: Path, capsys: pytest
         ["--weights", plain, "--labels", cut],
         ["--weights", plain, "--mean-cube", cut],
     ):
-        assert run(film, "-o", tmp_path / "out", *arguments) == 2
+        assert run(video, "-o", tmp_path / "out", *arguments) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("vidcam: error: ")
         assert not (tmp_path / "out").exists()

@@ -276,7 +276,7 @@ def test_parameters_of_the_published_network(pretrained: Model) -> None:
 
 
 @pytest.mark.weights
-def test_the_weights_carry_their_sink(pretrained: Model) -> None:
+def test_the_weights_carry_their_artifact(pretrained: Model) -> None:
     """On a flat grey clip one corner of the last block outshines the rest 300 times."""
     outputs: list[Tensor] = []
     handle = pretrained.module.get_submodule("Mixed_5c").register_forward_hook(lambda _, __, out: outputs.append(out))
@@ -284,8 +284,8 @@ def test_the_weights_carry_their_sink(pretrained: Model) -> None:
         pretrained.module(torch.zeros(1, 3, 16, 224, 224, device=pretrained.device))
     handle.remove()
     total = outputs[0].sum(1)[0]  # (t, h, w)
-    sink = total[-1, :2, -1]
-    assert torch.all((sink > 3000) & (sink < 4000))
+    artifact = total[-1, :2, -1]
+    assert torch.all((artifact > 3000) & (artifact < 4000))
     others = torch.ones_like(total, dtype=torch.bool)
     others[-1, :2, -1] = False
     assert total[others].median() < 20

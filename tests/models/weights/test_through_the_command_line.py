@@ -62,7 +62,7 @@ class Bench:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, fake_pip: FakePip) -> None:
         self.folder, self._patch, self._pip = folder, monkeypatch, fake_pip
-        self.film = h264(folder / "film.mp4", greys(4))
+        self.explanation = h264(folder / "video.mp4", greys(4))
         self.offer(HONEST)
 
     def offer(self, content: bytes, *, pinned: bytes | None = None, member: bytes | None = None) -> None:
@@ -81,7 +81,7 @@ class Bench:
     def explain(self, capsys: Capture) -> tuple[int, str]:
         """Exit code and standard error; nothing is written if it fails."""
         out = self.folder / "out"
-        code = main(["explain", str(self.film), "-o", str(out), "--model", "tiny", "--outputs", "data"])
+        code = main(["explain", str(self.explanation), "-o", str(out), "--model", "tiny", "--outputs", "data"])
         output = capsys.readouterr()
         assert out.exists() == (code == 0)
         return code, output.err

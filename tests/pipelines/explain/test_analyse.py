@@ -1,4 +1,4 @@
-"""The first pass over a film: who leads, what is run again, what is measured, and in which mode the model runs."""
+"""The first pass over a video: who leads, what is run again, what is measured, and in which mode the model runs."""
 
 from __future__ import annotations
 
@@ -86,13 +86,13 @@ def _explained_class(answer: WindowResults) -> list[int]:
 
 
 _ROWS = [(0.9, 0.05, 0.05), (0.2, 0.75, 0.05), (0.05, 0.9, 0.05), (0.3, 0.4, 0.3)]
-_FILM = (0, 1, 2, 2, 3)  # class 0 leads after one and two windows, class 1 from the third on
-_LEADING = [(level + 1) / LEVELS for level in _FILM]
+_VIDEO = (0, 1, 2, 2, 3)  # class 0 leads after one and two windows, class 1 from the third on
+_LEADING = [(level + 1) / LEVELS for level in _VIDEO]
 
 
-def test_windows_are_explained_for_the_class_that_leads_so_far_and_again_for_the_films() -> None:
+def test_windows_are_explained_for_the_class_that_leads_so_far_and_again_for_the_videos() -> None:
     net, told = TableNet(_ROWS), list[tuple[str, float, float | None]]()
-    (answer,) = _run(net, _levels(*_FILM), told=told)
+    (answer,) = _run(net, _levels(*_VIDEO), told=told)
     assert answer.explanation.target.tolist() == [1] * 5
     assert _explained_class(answer) == [1] * 5
     assert told == [
@@ -103,7 +103,7 @@ def test_windows_are_explained_for_the_class_that_leads_so_far_and_again_for_the
     assert net.batches == [1] * 2 * (5 + 2)  # once as it is and once masked
 
 
-def test_the_films_class_is_that_of_the_highest_mean_probability_not_of_most_windows() -> None:
+def test_the_videos_class_is_that_of_the_highest_mean_probability_not_of_most_windows() -> None:
     rows = [(0.4, 0.35, 0.25), (0.01, 0.98, 0.01)]
     (answer,) = _run(TableNet(rows), _levels(0, 0, 1))
     assert answer.explanation.target.tolist() == [1, 1, 1]  # means 0.27 and 0.56, though class 0 wins two windows
@@ -111,8 +111,8 @@ def test_the_films_class_is_that_of_the_highest_mean_probability_not_of_most_win
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 8])
 def test_windows_come_back_in_order_however_they_were_batched(batch_size: int) -> None:
-    (answer,) = _run(TableNet(_ROWS), _levels(*_FILM), batch_size=batch_size)
-    expected = np.array([_ROWS[level] for level in _FILM])
+    (answer,) = _run(TableNet(_ROWS), _levels(*_VIDEO), batch_size=batch_size)
+    expected = np.array([_ROWS[level] for level in _VIDEO])
     np.testing.assert_allclose(answer.explanation.probabilities(), expected, atol=1e-6)
     np.testing.assert_allclose(np.exp(answer.log_original), expected[:, 1], atol=1e-6)
     assert _explained_class(answer) == [1] * 5
@@ -135,12 +135,12 @@ def test_nothing_is_run_again_where_the_leader_stays() -> None:
 
 def test_named_targets_share_one_forward_pass_and_keep_their_order() -> None:
     net = TableNet(_ROWS)
-    answers = _run(net, _levels(*_FILM), targets=(2, 0), batch_size=5)
+    answers = _run(net, _levels(*_VIDEO), targets=(2, 0), batch_size=5)
     assert [answer.explanation.target.tolist() for answer in answers] == [[2] * 5, [0] * 5]
     assert [_explained_class(answer) for answer in answers] == [[2] * 5, [0] * 5]
     assert net.batches == [5, 5, 5]  # as it is, and masked for each target
     for answer, target in zip(answers, (2, 0), strict=True):
-        np.testing.assert_allclose(np.exp(answer.log_original), [_ROWS[level][target] for level in _FILM], atol=1e-6)
+        np.testing.assert_allclose(np.exp(answer.log_original), [_ROWS[level][target] for level in _VIDEO], atol=1e-6)
 
 
 def test_area_is_the_mean_of_the_heat_by_hand() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.nets import brightness_model
-from tests.pipelines.conftest import FilmMaker
+from tests.pipelines.conftest import VideoMaker
 from vidcam.cli.app import main
 from vidcam.errors import InputError, MediaError, OutputError, VidcamError
 from vidcam.pipelines.demo import demo_input
@@ -37,11 +37,11 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"vidcam.pipelines.{place}", refuse)
 
 
-def test_a_good_video_gets_as_far_as_the_model(film: FilmMaker, tmp_path: Path) -> None:
+def test_a_good_video_gets_as_far_as_the_model(make_video: VideoMaker, tmp_path: Path) -> None:
     with pytest.raises(LoadedError):
-        explain_video(film(), tmp_path / "out")
+        explain_video(make_video(), tmp_path / "out")
     with pytest.raises(LoadedError):
-        main(["explain", str(film()), "-o", str(tmp_path / "out")])
+        main(["explain", str(make_video()), "-o", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
 
 
@@ -86,10 +86,13 @@ def test_a_source_that_cannot_be_used(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_cannot_be_used(film: FilmMaker, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_used(make_video: VideoMaker, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "deep" / "out"):
-        for refused in (lambda out=out: explain_video(film(), out), lambda out=out: demo_input(out, offline=False)):
+        for refused in (
+            lambda out=out: explain_video(make_video(), out),
+            lambda out=out: demo_input(out, offline=False),
+        ):
             with pytest.raises(OutputError, match=r"cannot be written \(Not a directory\)"):
                 refused()
     assert main(["demo", "-o", str(tmp_path / "file")]) == 2
@@ -97,32 +100,32 @@ def test_a_folder_that_cannot_be_used(film: FilmMaker, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_without_permission(film: FilmMaker, tmp_path: Path) -> None:
+def test_a_folder_without_permission(make_video: VideoMaker, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
     with pytest.raises(OutputError, match=r"cannot be written \(Permission denied\)"):
-        explain_video(film(), tmp_path / "locked" / "out")
+        explain_video(make_video(), tmp_path / "locked" / "out")
 
 
-def test_results_that_are_there_already(film: FilmMaker, tmp_path: Path) -> None:
-    source, out = film(), tmp_path / "out"
-    explain_video(source, out, model=brightness_model(), options=ExplainOptions(outputs=("data",)))
-    with pytest.raises(OutputError, match=r"holds results of film\.mp4 already; pass --overwrite"):
+def test_results_that_are_there_already(make_video: VideoMaker, tmp_path: Path) -> None:
+    source, out = make_video(), tmp_path / "out"
+    explain_video(source, out, model=brightness_model(), outputs=("data",))
+    with pytest.raises(OutputError, match=r"holds results of video\.mp4 already; pass --overwrite"):
         explain_video(source, out)
     with pytest.raises(LoadedError):
-        explain_video(source, out, options=ExplainOptions(overwrite=True))
+        explain_video(source, out, overwrite=True)
     with pytest.raises(LoadedError):
-        explain_video(film("other"), out)
+        explain_video(make_video("other"), out)
 
 
 @pytest.mark.parametrize(
     "options",
     [
         *(["--method", "gradcaam"], ["--outputs", "video"], ["--fill", "pink"], ["--fusion", "sum"]),
-        *(["--score", "log"], ["--decoder", "vlc"], ["--lambda", "-1"], ["--precision", "int8"]),
+        *(["--score", "log"], ["--decoder", "vlc"], ["--score-scale", "-1"], ["--precision", "int8"]),
     ],
 )
-def test_a_name_that_does_not_exist(options: list[str], film: FilmMaker, tmp_path: Path) -> None:
-    assert main(["explain", str(film()), "-o", str(tmp_path / "out"), *options]) == 2
+def test_a_name_that_does_not_exist(options: list[str], make_video: VideoMaker, tmp_path: Path) -> None:
+    assert main(["explain", str(make_video()), "-o", str(tmp_path / "out"), *options]) == 2
 
 
 @pytest.mark.parametrize(
@@ -130,13 +133,13 @@ def test_a_name_that_does_not_exist(options: list[str], film: FilmMaker, tmp_pat
     [
         ({"overlap": 3.0}, r"overlap is 3\.0, expected 0 <= overlap < 1"),
         ({"overlap": math.nan}, r"overlap is nan"),
-        ({"start_seconds": 3.0, "end_seconds": 2.0}, r"--start \(3 s\) must be before --end \(2 s\)"),
-        ({"start_seconds": 3.0, "end_seconds": 3.0}, r"--start \(3 s\) must be before --end \(3 s\)"),
-        ({"end_seconds": 0.0}, r"must be before --end \(0 s\)"),
-        ({"start_seconds": -1.0}, r"--start is -1 s, expected 0 or more"),
-        ({"start_seconds": math.inf}, r"--start is inf s"),
-        ({"end_seconds": -1.0}, r"--end is -1 s"),
-        ({"clip_start_seconds": -1.0}, r"--clip is -1 s"),
+        ({"start": 3.0, "end": 2.0}, r"--start \(3 s\) must be before --end \(2 s\)"),
+        ({"start": 3.0, "end": 3.0}, r"--start \(3 s\) must be before --end \(3 s\)"),
+        ({"end": 0.0}, r"must be before --end \(0 s\)"),
+        ({"start": -1.0}, r"--start is -1 s, expected 0 or more"),
+        ({"start": math.inf}, r"--start is inf s"),
+        ({"end": -1.0}, r"--end is -1 s"),
+        ({"at": -1.0}, r"--at is -1 s"),
         ({"fps": -3}, r"fps is -3, expected more than 0 and at most 1000"),
         ({"fps": math.nan}, r"fps is nan"),
         ({"fps": 1e-9}, r"fps is 1e-09, expected more than 0"),
@@ -150,45 +153,45 @@ def test_a_number_that_cannot_be(options: dict[str, Any], sentence: str) -> None
 @pytest.mark.parametrize(
     "options",
     [
-        *("--overlap 3", "--start 3 --end 2", "--start -1", "--end 0", "--clip -1", "--fps -3", "--fps 25"),
-        *("--target nosuch", "--target 400", "--target yoga --target nosuch", "--foil nosuch", "--foil -1"),
-        *("--target yoga --foil yoga", "--target per-window --foil yoga", "--model tiny_r3d --target yoga"),
+        *("--overlap 3", "--start 3 --end 2", "--start -1", "--end 0", "--at -1", "--fps -3", "--fps 25"),
+        *("--target nosuch", "--target 400", "--target yoga --target nosuch", "--contrast nosuch", "--contrast -1"),
+        *("--target yoga --contrast yoga", "--target per-window --contrast yoga", "--model tiny_r3d --target yoga"),
         *("--labels LABELS --target yoga", "--model torchvision:resnet50 --target nosuch"),
     ],
 )
-def test_what_cannot_be_is_said_before_a_model_is_loaded(options: str, film: FilmMaker, tmp_path: Path) -> None:
+def test_what_cannot_be_is_said_before_a_model_is_loaded(options: str, make_video: VideoMaker, tmp_path: Path) -> None:
     names = tmp_path / "labels.txt"
     names.write_text("\n".join(f"class {index}" for index in range(400)))
     given = options.replace("LABELS", str(names)).split()
-    assert main(["explain", str(film()), "-o", str(tmp_path / "out"), *given]) == 2
+    assert main(["explain", str(make_video()), "-o", str(tmp_path / "out"), *given]) == 2
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        *("--target yoga --target 399 --target per-window", "--foil yoga", "--start 0 --end 1", "--overlap 0"),
+        *("--target yoga --target 399 --target per-window", "--contrast yoga", "--start 0 --end 1", "--overlap 0"),
         *("--model tiny_r3d --target 0", "--labels LABELS --target CLASS-7"),
         *("--model somewhere:factory --target nosuch", "--model c3d_ucf101 --weights w.pth --target nosuch"),
     ],
 )
-def test_what_can_be_gets_as_far_as_the_model(options: str, film: FilmMaker, tmp_path: Path) -> None:
+def test_what_can_be_gets_as_far_as_the_model(options: str, make_video: VideoMaker, tmp_path: Path) -> None:
     names = tmp_path / "labels.txt"
     names.write_text("\n".join(f"class-{index}" for index in range(400)))
     given = options.replace("LABELS", str(names)).split()
     with pytest.raises(LoadedError):
-        main(["explain", str(film()), "-o", str(tmp_path / "out"), *given])
+        main(["explain", str(make_video()), "-o", str(tmp_path / "out"), *given])
 
 
-@pytest.mark.parametrize("options", [{"targets": ("nosuch",)}, {"foil": 400}])
-def test_a_class_that_does_not_exist(options: dict[str, Any], film: FilmMaker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [{"targets": ("nosuch",)}, {"contrast": 400}])
+def test_a_class_that_does_not_exist(options: dict[str, Any], make_video: VideoMaker, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"'nosuch' not found|class index 400 is out of range"):
-        explain_video(film(), tmp_path / "out", options=ExplainOptions(**options))
+        explain_video(make_video(), tmp_path / "out", **options)
 
 
-def test_a_rate_for_what_has_its_own(film: FilmMaker, tmp_path: Path) -> None:
+def test_a_rate_for_what_has_its_own(make_video: VideoMaker, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a rate of 25 was given"):
-        explain_video(film(), tmp_path / "out", options=ExplainOptions(fps=25))
+        explain_video(make_video(), tmp_path / "out", fps=25)
 
 
 def test_a_device_that_does_not_exist(tmp_path: Path) -> None:

@@ -14,16 +14,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.helpers.films import load_film
+from tests.helpers.loading import load_video
 from tests.helpers.nets import pooled_model
 from tests.helpers.saved import save_hot
-from tests.pipelines.conftest import FilmMaker
+from tests.pipelines.conftest import VideoMaker
 from vidcam.pipelines.explain import disk_arrays as module
 from vidcam.pipelines.explain.disk_arrays import SMALL_BYTES, DiskArrays
 from vidcam.pipelines.explain.explainer import explain_video
-from vidcam.pipelines.explain.request import ExplainOptions
 from vidcam.results.explanation import mapped
-from vidcam.results.video import Film
+from vidcam.results.video import VideoExplanation
 
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere everything stays in memory")
 
@@ -89,40 +88,40 @@ def test_a_disk_without_room_leaves_them_in_memory(tmp_path: Path, monkeypatch: 
     assert array[1, 0] == SMALL_BYTES
 
 
-def moved_to_disk(film: Film, disk: DiskArrays) -> Film:
+def moved_to_disk(video: VideoExplanation, disk: DiskArrays) -> VideoExplanation:
     def moved(array: NDArray[Any]) -> NDArray[Any]:
         place = disk.empty(array.shape, array.dtype)
         place[...] = array
         return place
 
-    explanations = tuple(mapped(explanation, moved) for explanation in film.explanations)
-    return replace(film, explanations=explanations, forget=disk.forget)
+    explanations = tuple(mapped(explanation, moved) for explanation in video.explanations)
+    return replace(video, explanations=explanations, forget=disk.forget)
 
 
 @only_linux
-def test_a_small_film_is_handed_out_in_memory_and_a_large_one_where_it_lies(
+def test_a_small_video_is_handed_out_in_memory_and_a_large_one_where_it_lies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SMALL_BYTES", 0)
-    film, before = load_film(save_hot(tmp_path)), open_files()
+    video, before = load_video(save_hot(tmp_path)), open_files()
     disk = DiskArrays(tmp_path)
-    home = disk.handed_out(moved_to_disk(film, disk))
+    home = disk.handed_out(moved_to_disk(video, disk))
     gc.collect()
     assert open_files() == before
     assert home.forget is None
-    for one, other in zip(film.explanations, home.explanations, strict=True):
+    for one, other in zip(video.explanations, home.explanations, strict=True):
         for method in one.methods:
             np.testing.assert_array_equal(one.volumes[method], other.volumes[method])
     monkeypatch.setattr(module, "HANDED_OUT_BYTES", 0)
-    large = moved_to_disk(film, disk)
+    large = moved_to_disk(video, disk)
     assert disk.handed_out(large) is large
 
 
 @only_linux
 def test_results_are_the_same_bytes_wherever_the_maps_lie(
-    film: FilmMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, written, forgotten = film(), [], []
+    source, written, forgotten = make_video(), [], []
     forget = DiskArrays.forget
 
     def told(disk: DiskArrays) -> None:
@@ -132,7 +131,7 @@ def test_results_are_the_same_bytes_wherever_the_maps_lie(
     monkeypatch.setattr(DiskArrays, "forget", told)
     for folder, smallest in (("memory", 1 << 30), ("file", 0)):
         monkeypatch.setattr(module, "SMALL_BYTES", smallest)
-        explain_video(source, tmp_path / folder, model=pooled_model(), options=ExplainOptions(batch_size=2))
+        explain_video(source, tmp_path / folder, model=pooled_model(), batch_size=2)
         written.append({path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()})
     assert written[0] == written[1]
     assert {name[-4:] for name in written[0]} >= {".npz", ".mp4", ".png", "json"}

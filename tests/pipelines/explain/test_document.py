@@ -22,9 +22,9 @@ from vidcam.media import VideoInfo
 from vidcam.models.model import Model
 from vidcam.pipelines.explain import document as report
 from vidcam.pipelines.explain.analyse import WindowResults
-from vidcam.results.explanation import AlphaAudit, Explanation, Sink
+from vidcam.results.explanation import AlphaAudit, Artifact, Explanation
 from vidcam.results.timeline import Timeline
-from vidcam.results.video import Film
+from vidcam.results.video import VideoExplanation
 from vidcam.system.json_files import as_plain
 from vidcam.video.reader import VideoReader
 
@@ -57,7 +57,7 @@ def _audit() -> AlphaAudit:
         positive=positive,
         nonzero=nonzero,
         product=numbers * 10,
-        guarded=np.array([0.0, 0.3, 0.03]),
+        clamped=np.array([0.0, 0.3, 0.03]),
         agreement=np.array([0.7, np.nan, 0.9]),
         uniform=np.zeros(3, dtype=bool),
     )
@@ -73,7 +73,7 @@ def _explanation(target: int, seed: int = 0) -> Explanation:
         volumes={"gradcam": partly, "gradcam+": np.zeros_like(volumes), "gradcam++": volumes},
         logits=np.log(PROBABILITIES) + np.array([[3.0], [-40.0], [800.0]]),
         target=np.full(3, target),
-        foil=None,
+        contrast=None,
         layer="relu",
         input_size=(4, 16, 16),
         alpha={"gradcam++": _audit()},
@@ -98,8 +98,8 @@ def _results(target: int, seed: int = 0) -> WindowResults:
     )
 
 
-def _film(*targets: int) -> Film:
-    return Film(
+def _video(*targets: int) -> VideoExplanation:
+    return VideoExplanation(
         source="clip.mp4",
         model="seven",
         geometry=Geometry((16, 16), (16, 16), (16, 16), 0, 0),
@@ -113,16 +113,16 @@ def _film(*targets: int) -> Film:
     )
 
 
-def _target(film: Film, results: WindowResults, *, number: int = 0, **options: Any) -> Any:
+def _target(video: VideoExplanation, results: WindowResults, *, number: int = 0, **options: Any) -> Any:
     """An entry as it stands in the JSON."""
-    defaults: dict[str, Any] = {"foil": None, "files": {}}
-    return as_plain(report.target_entry(film, results, number=number, **(defaults | options)))
+    defaults: dict[str, Any] = {"contrast": None, "files": {}}
+    return as_plain(report.target_entry(video, results, number=number, **(defaults | options)))
 
 
-def _entry(*, sink: Sink | None = None, **options: Any) -> Any:
+def _entry(*, artifact: Artifact | None = None, **options: Any) -> Any:
     results = _results(TARGET)
-    results = replace(results, explanation=replace(results.explanation, sink=sink))
-    return _target(_film(TARGET, OTHER), results, **options)
+    results = replace(results, explanation=replace(results.explanation, artifact=artifact))
+    return _target(_video(TARGET, OTHER), results, **options)
 
 
 def test_the_five_best_classes_of_seven_by_their_mean() -> None:
@@ -141,7 +141,7 @@ def test_with_fewer_classes_all_of_them(classes: int) -> None:
 
 
 def test_each_window_has_its_own_class_and_the_targets_probability() -> None:
-    entries = as_plain(report.window_entries(_model(), _film(OTHER), _results(OTHER)))
+    entries = as_plain(report.window_entries(_model(), _video(OTHER), _results(OTHER)))
     assert [entry["label"] for entry in entries] == ["class 2", "class 1", "class 5"]
     assert [entry["probability"] for entry in entries] == pytest.approx([0.40, 0.55, 0.30])
     assert [entry["target_probability"] for entry in entries] == pytest.approx([0.30, 0.06, 0.30])
@@ -157,15 +157,15 @@ def test_a_target_says_in_how_many_windows_its_probability_is_saturated() -> Non
     logits = answer.explanation.logits.copy()
     logits[1, TARGET] = logits[1].max() + 50
     sure = replace(answer, explanation=replace(answer.explanation, logits=logits))
-    entries = [_target(_film(TARGET), a) for a in (answer, sure)]
+    entries = [_target(_video(TARGET), a) for a in (answer, sure)]
     assert [entry["saturated"] for entry in entries] == pytest.approx([0, 1 / 3])
 
 
 def test_a_target_has_its_mean_probability() -> None:
-    entry = _entry(foil="class 6")
-    assert (entry["label"], entry["index"], entry["foil"]) == ("class 2", TARGET, "class 6")
+    entry = _entry(contrast="class 6")
+    assert (entry["label"], entry["index"], entry["contrast"]) == ("class 2", TARGET, "class 6")
     assert entry["probability"] == pytest.approx(0.25)
-    assert _entry()["foil"] is None
+    assert _entry()["contrast"] is None
 
 
 def test_empty_is_what_is_empty_in_all_windows() -> None:
@@ -186,7 +186,7 @@ def test_area_is_the_mean_over_the_windows() -> None:
 
 def test_scale_is_that_of_the_target() -> None:
     assert _entry()["methods"]["gradcam++"]["scale"] == [0.25, 2.0]
-    other = _target(_film(TARGET, OTHER), _results(OTHER), number=1)
+    other = _target(_video(TARGET, OTHER), _results(OTHER), number=1)
     assert other["methods"]["gradcam++"]["scale"] == [0.25, 3.0]
     assert other["methods"]["gradcam"]["scale"] == [0.0, 2.0]
     assert (other["label"], other["probability"]) == ("class 5", pytest.approx(0.22))
@@ -211,7 +211,7 @@ def test_alpha_is_the_least_the_medians_and_the_greatest() -> None:
     assert alpha["positive"] == {"min": 1.0, "q1": 7.0, "median": 8.0, "q3": 9.0, "max": 15.0}
     assert alpha["product"] == {"min": 5.0, "q1": 120.0, "median": 130.0, "q3": 140.0, "max": 150.0}
     assert alpha["nonzero"] == {"min": -11.0, "q1": -12.0, "median": -13.0, "q3": -14.0, "max": -2.5}
-    assert alpha["guarded"] == pytest.approx(0.11)
+    assert alpha["clamped"] == pytest.approx(0.11)
     assert alpha["agreement"] == pytest.approx(0.8)
 
 
@@ -219,7 +219,7 @@ def test_alpha_without_numbers_is_null() -> None:
     audit = replace(_audit(), positive=np.full((3, 5), np.nan), agreement=np.full(3, np.nan))
     answer = _results(TARGET)
     answer = replace(answer, explanation=replace(answer.explanation, alpha={"gradcam++": audit}))
-    entry = _target(_film(TARGET), answer)
+    entry = _target(_video(TARGET), answer)
     alpha = entry["methods"]["gradcam++"]["alpha"]
     assert set(alpha["positive"].values()) == {None}
     assert alpha["agreement"] is None
@@ -233,19 +233,19 @@ def test_alpha_is_of_plus_plus_alone() -> None:
         assert methods[name]["alpha_exact"] is None
 
 
-def test_share_of_the_sink() -> None:
-    sink = Sink(((0, 1, 0),), 9.0, 1.0)
-    assert {name: m["sink_share"] for name, m in _entry(sink=sink)["methods"].items()} == {
+def test_share_of_the_artifact() -> None:
+    artifact = Artifact(((0, 1, 0),), 9.0, 1.0)
+    assert {name: m["artifact_share"] for name, m in _entry(artifact=artifact)["methods"].items()} == {
         "gradcam": 0.0,
         "gradcam+": 0.0,
         "gradcam++": pytest.approx(2 / 3),
     }
-    assert {m["sink_share"] for m in _entry()["methods"].values()} == {None}
+    assert {m["artifact_share"] for m in _entry()["methods"].values()} == {None}
 
 
 def test_names_of_the_videos() -> None:
     files = {"gradcam": {"overlay": "a.mp4", "map": "b.mp4"}, "gradcam++": {"map": "c.mp4"}}
-    target = report.target_entry(_film(TARGET), _results(TARGET), number=0, foil=None, files=files)
+    target = report.target_entry(_video(TARGET), _results(TARGET), number=0, contrast=None, files=files)
     entry = as_plain(target)
     found = {name: (m["overlay"], m["map"]) for name, m in entry["methods"].items()}
     assert found == {"gradcam": ("a.mp4", "b.mp4"), "gradcam+": (None, None), "gradcam++": (None, "c.mp4")}
@@ -255,7 +255,7 @@ def test_names_of_the_videos() -> None:
 
 
 def test_the_source_and_its_hash(tmp_path: Path) -> None:
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "video.mp4"
     path.write_bytes(bytes(range(256)) * 999)
     (tmp_path / "more").write_bytes(b"more")
     info = VideoInfo(
@@ -273,8 +273,8 @@ def test_the_source_and_its_hash(tmp_path: Path) -> None:
         files=(path, tmp_path / "more"),
     )
     reader = SimpleNamespace(info=info, notes=("it is torn",), readable_seconds=((0.0, 0.04), (0.09, 0.125)))
-    assert as_plain(report.source_entry(cast("VideoReader", reader), "../film.mp4")) == {
-        "path": "../film.mp4",
+    assert as_plain(report.source_entry(cast("VideoReader", reader), "../video.mp4")) == {
+        "path": "../video.mp4",
         "sha256": hashlib.sha256(path.read_bytes() + b"more").hexdigest(),
         "size": [480, 640],
         "rotation_degrees": 90,

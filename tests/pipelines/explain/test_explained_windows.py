@@ -11,25 +11,25 @@ import torch
 from torch import Tensor, nn
 
 from tests.helpers.clips import frames_of, model_input
-from tests.helpers.films import load_film
+from tests.helpers.loading import load_video
 from tests.helpers.nets import brightness_model, pooled_model
 from tests.helpers.videos import click_seconds, write_video
-from tests.pipelines.conftest import FilmMaker
+from tests.pipelines.conftest import VideoMaker
 from tests.pipelines.explain.conftest import EVERYTHING, PAIR
 from vidcam.cam.explain import explain
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.explainer import explain_video
+from vidcam.pipelines.explain.explainer import Explainer, explain_video
 from vidcam.pipelines.explain.request import OUTPUTS, ExplainOptions
 from vidcam.sampling import plan_windows
 from vidcam.system.json_files import as_plain
 from vidcam.video.reader import open_video, probe
 
 
-def test_probabilities_are_those_of_the_windows(film: FilmMaker, tmp_path: Path) -> None:
+def test_probabilities_are_those_of_the_windows(make_video: VideoMaker, tmp_path: Path) -> None:
     """top5, windows, volumes and faithfulness, each computed once more by hand from the clips."""
-    model, source = pooled_model(), film()
+    model, source = pooled_model(), make_video()
     options = ExplainOptions(methods=PAIR, outputs=("data",), batch_size=3)
-    result = explain_video(source, tmp_path / "out", model=model, options=options)
+    result = Explainer(model, options).explain(source, tmp_path / "out")
     with open_video(source) as reader:
         windows = plan_windows(reader.info, frames=8, fps=model.spec.fps)
         inputs = [model_input(frames_of(reader, window.times)[0], model.spec) for window in windows]
@@ -43,7 +43,7 @@ def test_probabilities_are_those_of_the_windows(film: FilmMaker, tmp_path: Path)
     masked = []
     for n, clip in enumerate(inputs):
         alone = explain(model.module, clip, layer="dropout", methods=["gradcam++"], target=target)
-        volume = result.film.explanations[0].volumes["gradcam++"][n]
+        volume = result.explanation.explanations[0].volumes["gradcam++"][n]
         np.testing.assert_allclose(alone.volumes["gradcam++"][0], volume, atol=1e-5 * volume.max())
         heat = torch.from_numpy(alone.heat("gradcam++"))
         hidden = heat * clip[0] + (1 - heat) * black.view(3, 1, 1, 1)
@@ -57,7 +57,7 @@ def test_probabilities_are_those_of_the_windows(film: FilmMaker, tmp_path: Path)
 
 
 class _Fickle(nn.Module):
-    """Class 0 for bright clips, class 1 for dark ones: the film's class differs from that of its first windows."""
+    """Class 0 for bright clips, class 1 for dark ones: the video's class differs from that of its first windows."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,52 +75,58 @@ def test_windows_explained_for_another_class_are_run_again(tmp_path: Path) -> No
     source = write_video(tmp_path / "fickle.mp4", frames)
     model = Model(brightness_model().spec, _Fickle(), ("bright", "dark"), "by hand")
     options = ExplainOptions(methods=PAIR, outputs=("data",), batch_size=1)
-    undecided = explain_video(source, tmp_path / "a", model=model, options=options)
+    undecided = Explainer(model, options).explain(source, tmp_path / "a")
     assert as_plain(undecided.document)["targets"][0]["label"] == "dark"
     assert as_plain(undecided.document)["windows"][0]["label"] == "bright"
     named = explain_video(
         source,
         tmp_path / "b",
         model=model,
-        options=ExplainOptions(methods=PAIR, outputs=("data",), batch_size=1, targets=("dark",)),
+        methods=PAIR,
+        outputs=("data",),
+        batch_size=1,
+        targets=("dark",),
     )
     for method in ("gradcam", "gradcam++"):
         np.testing.assert_array_equal(
-            undecided.film.explanations[0].volumes[method], named.film.explanations[0].volumes[method]
+            undecided.explanation.explanations[0].volumes[method], named.explanation.explanations[0].volumes[method]
         )
     assert as_plain(undecided.document)["targets"] == as_plain(named.document)["targets"]
 
 
-def test_batch_size_does_not_matter(film: FilmMaker, tmp_path: Path) -> None:
-    source = film()
+def test_batch_size_does_not_matter(make_video: VideoMaker, tmp_path: Path) -> None:
+    source = make_video()
     results = [
         explain_video(
             source,
             tmp_path / f"{size}",
             model=pooled_model(),
-            options=ExplainOptions(methods=PAIR, outputs=("data",), batch_size=size, targets=("two",)),
+            methods=PAIR,
+            outputs=("data",),
+            batch_size=size,
+            targets=("two",),
         )
         for size in (1, 4)
     ]
-    one, four = (result.film.explanations[0].volumes["gradcam++"] for result in results)
+    one, four = (result.explanation.explanations[0].volumes["gradcam++"] for result in results)
     np.testing.assert_allclose(one, four, atol=1e-5 * one.max())
 
 
-def test_one_clip_spans_that_clip_alone(film: FilmMaker, tmp_path: Path) -> None:
-    options = ExplainOptions(methods=PAIR, clip_start_seconds=0.8, outputs=OUTPUTS)
-    result = explain_video(film(sound=True), tmp_path / "out", model=brightness_model(), options=options)
+def test_one_clip_spans_that_clip_alone(make_video: VideoMaker, tmp_path: Path) -> None:
+    options = ExplainOptions(methods=PAIR, at=0.8, outputs=OUTPUTS)
+    result = Explainer(brightness_model(), options).explain(make_video(sound=True), tmp_path / "out")
     (window,) = as_plain(result.document)["windows"]
     assert (window["start_seconds"], window["end_seconds"]) == (0.8, pytest.approx(2.08))
-    with open_video(tmp_path / "out" / "film_bright-thing_gradcam.mp4") as video:
+    with open_video(tmp_path / "out" / "video_bright-thing_gradcam.mp4") as video:
         assert video.info.frame_count == 32
         assert video.info.duration_seconds == pytest.approx(1.28, abs=1e-3)
-    assert click_seconds(tmp_path / "out" / "film_bright-thing_gradcam.mp4") == pytest.approx(0.2, abs=0.03)
+    assert click_seconds(tmp_path / "out" / "video_bright-thing_gradcam.mp4") == pytest.approx(0.2, abs=0.03)
 
 
-def test_a_clip_may_start_while_a_frame_is_on_display(film: FilmMaker, tmp_path: Path) -> None:
+def test_a_clip_may_start_while_a_frame_is_on_display(make_video: VideoMaker, tmp_path: Path) -> None:
     """The first frame drawn is the one on display at the start, with the map of that moment and not a blank one."""
-    options = ExplainOptions(clip_start_seconds=0.815, outputs=("map",), methods=("gradcam",))
-    result = explain_video(film(), tmp_path / "out", model=brightness_model(), options=options)
+    options = ExplainOptions(at=0.815, outputs=("map",), methods=("gradcam",))
+    result = Explainer(brightness_model(), options).explain(make_video(), tmp_path / "out")
     assert as_plain(result.document)["windows"][0]["start_seconds"] == 0.815
     with open_video(result.paths[0]) as video:
         peaks = [int(frame.max()) for _, frame in video.frames()]
@@ -129,10 +135,10 @@ def test_a_clip_may_start_while_a_frame_is_on_display(film: FilmMaker, tmp_path:
 
 
 @pytest.mark.parametrize("count", [1, 2, 9])
-def test_films_shorter_than_a_window(count: int, film: FilmMaker, tmp_path: Path) -> None:
-    result = explain_video(film(count=count), tmp_path / "out", model=brightness_model(), options=EVERYTHING)
+def test_videos_shorter_than_a_window(count: int, make_video: VideoMaker, tmp_path: Path) -> None:
+    result = Explainer(brightness_model(), EVERYTHING).explain(make_video(count=count), tmp_path / "out")
     assert len(as_plain(result.document)["windows"]) == 1
-    with open_video(tmp_path / "out" / "film_bright-thing_gradcam++.mp4") as video:
+    with open_video(tmp_path / "out" / "video_bright-thing_gradcam++.mp4") as video:
         assert video.info.frame_count == count
 
 
@@ -146,34 +152,34 @@ def test_frames_closer_than_rounding_are_all_drawn(count: int, tmp_path: Path) -
     assert content[place + 3 : place + 7] == bytes.fromhex("830f4240")
     path.write_bytes(content[: place + 4] + (10**5).to_bytes(3, "big") + content[place + 7 :])
     options = ExplainOptions(methods=("gradcam++",), outputs=("overlay",))
-    result = explain_video(path, tmp_path / "out", model=pooled_model(), options=options)
+    result = Explainer(pooled_model(), options).explain(path, tmp_path / "out")
     assert probe(path).frame_count == count
     assert probe(path).pts_seconds[-1] == pytest.approx((count - 1) * 1e-4)
     assert probe(result.paths[0]).frame_count == count
 
 
-def test_a_part_of_a_film(film: FilmMaker, tmp_path: Path) -> None:
-    options = ExplainOptions(start_seconds=0.5, end_seconds=2.5, methods=("gradcam",), outputs=("overlay", "data"))
-    result = explain_video(film(), tmp_path / "out", model=brightness_model(), options=options)
+def test_a_part_of_a_video(make_video: VideoMaker, tmp_path: Path) -> None:
+    options = ExplainOptions(start=0.5, end=2.5, methods=("gradcam",), outputs=("overlay", "data"))
+    result = Explainer(brightness_model(), options).explain(make_video(), tmp_path / "out")
     assert as_plain(result.document)["windows"][0]["start_seconds"] == pytest.approx(0.5)
     assert as_plain(result.document)["windows"][-1]["end_seconds"] == pytest.approx(2.5)
     with open_video(result.paths[0]) as video:
         assert video.info.frame_count == 51  # from the frame on display at 0.5 s, which began at 0.48 s
         assert video.info.duration_seconds == pytest.approx(2.02)
-    origin = load_film(tmp_path / "out" / "film.npz").origin
+    origin = load_video(tmp_path / "out" / "video.npz").origin
     assert origin is not None
-    assert (origin.path, origin.span_seconds) == (str(tmp_path / "film.mp4"), (0.5, 2.5))
+    assert (origin.path, origin.span_seconds) == (str(tmp_path / "video.mp4"), (0.5, 2.5))
 
 
-def test_each_window_for_its_own_top_class(film: FilmMaker, tmp_path: Path) -> None:
+def test_each_window_for_its_own_top_class(make_video: VideoMaker, tmp_path: Path) -> None:
     options = ExplainOptions(targets=("per-window", "1"), outputs=("overlay", "data"), methods=("gradcam",))
-    result = explain_video(film(), tmp_path / "out", model=pooled_model(), options=options)
-    explanation = result.film.explanations[0]
+    result = Explainer(pooled_model(), options).explain(make_video(), tmp_path / "out")
+    explanation = result.explanation.explanations[0]
     np.testing.assert_array_equal(explanation.target, explanation.logits.argmax(axis=1))
     first, second = as_plain(result.document)["targets"]
     assert (first["label"], first["index"], second["index"]) == ("per-window", None, 1)
     assert first["probability"] == pytest.approx(explanation.probability.mean())
-    assert result.paths[0].name == "film_per-window_gradcam.mp4"
-    saved = load_film(tmp_path / "out" / "film.npz")
+    assert result.paths[0].name == "video_per-window_gradcam.mp4"
+    saved = load_video(tmp_path / "out" / "video.npz")
     assert saved.labels[0] == "per-window"
     assert {int(index) for index in explanation.target} | {1} <= set(saved.class_labels)

@@ -15,9 +15,9 @@ from tests.helpers.videos import rotate, write_video
 from tests.pipelines.conftest import moving_square
 from vidcam.models.families.torchvision_specs import TORCHVISION_SPECS
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.explainer import explain_video
+from vidcam.pipelines.explain.explainer import Explainer, explain_video
 from vidcam.pipelines.explain.request import ExplainOptions
-from vidcam.results.video import Film
+from vidcam.results.video import VideoExplanation
 from vidcam.spec import Scaling
 from vidcam.video.reader import open_video
 
@@ -26,10 +26,10 @@ CELL_PX = 8 * 96 / 64  # a feature cell of 8 model pixels, on a source whose sho
 CASES = {"landscape": (96, 128, 0), "portrait": (128, 96, 0), "rotated": (96, 128, 90), "upside down": (96, 128, 180)}
 
 
-def _centre_of(film: Film, method: str, second: float) -> NDArray[np.float64]:
+def _centre_of(video: VideoExplanation, method: str, second: float) -> NDArray[np.float64]:
     """The map's centre of mass in source pixels, (y, x)."""
-    heat = film.source_heat(method, second).astype(np.float64)
-    rows, columns = film.geometry.view_slices()
+    heat = video.source_heat(method, second).astype(np.float64)
+    rows, columns = video.geometry.view_slices()
     y, x = np.arange(rows.start, rows.stop) + 0.5, np.arange(columns.start, columns.stop) + 0.5
     centre: NDArray[np.float64] = np.array([(heat.sum(axis=1) @ y), (heat.sum(axis=0) @ x)]) / heat.sum()
     return centre
@@ -44,16 +44,18 @@ def _square_in(frame: NDArray[np.uint8]) -> NDArray[np.float64]:
 def test_the_map_follows_the_square(case: str, tmp_path: Path) -> None:
     height, width, degrees = CASES[case]
     frames, _ = moving_square(100, height, width)
-    source = write_video(tmp_path / "film.mp4", frames, fps=Fraction(25), codec="libx264", pixel_format="yuv420p")
+    source = write_video(tmp_path / "video.mp4", frames, fps=Fraction(25), codec="libx264", pixel_format="yuv420p")
     if degrees:
         rotate(source, degrees)
     options = ExplainOptions(methods=("neutral-gradcam", "gradcam", "gradcam+", "gradcam++"), outputs=("overlay",))
-    result = explain_video(source, tmp_path / "out", model=brightness_model(), options=options)
+    result = Explainer(brightness_model(), options).explain(source, tmp_path / "out")
     with open_video(source) as reader:
         shown = list(reader.frames())
     assert len(shown) == 100
     for method in ("neutral-gradcam", "gradcam", "gradcam+", "gradcam++"):
-        errors = np.array([_centre_of(result.film, method, second) - _square_in(frame) for second, frame in shown])
+        errors = np.array(
+            [_centre_of(result.explanation, method, second) - _square_in(frame) for second, frame in shown]
+        )
         assert np.abs(errors).max() < CELL_PX, f"{method}: {np.abs(errors).max()} px"
         assert np.abs(errors.mean(axis=0)).max() < CELL_PX / 4
 
@@ -65,24 +67,25 @@ R3D_LIKE = replace(
 
 @pytest.mark.parametrize(("height", "width"), [(96, 128), (128, 96), (120, 400)])
 def test_the_map_follows_the_square_through_a_stretch(height: int, width: int, tmp_path: Path) -> None:
-    """r3d_18 sees every film stretched to 128 × 171: a cell is as wide as the stretch makes it on the source."""
+    """r3d_18 sees every video stretched to 128 × 171: a cell is as wide as the stretch makes it on the source."""
     frames, centres = moving_square(100, height, width)
-    source = write_video(tmp_path / "film.mp4", frames, fps=Fraction(25), codec="libx264", pixel_format="yuv420p")
+    source = write_video(tmp_path / "video.mp4", frames, fps=Fraction(25), codec="libx264", pixel_format="yuv420p")
     model = Model(R3D_LIKE, BrightnessNet(), ("Bright thing", "dark/thing"), "by hand")
     result = explain_video(
         source,
         tmp_path / "out",
         model=model,
-        options=ExplainOptions(methods=("neutral-gradcam", "gradcam++"), outputs=("data",)),
+        methods=("neutral-gradcam", "gradcam++"),
+        outputs=("data",),
     )
-    assert result.film.geometry.view_box == pytest.approx(
+    assert result.explanation.geometry.view_box == pytest.approx(
         (8 * height / 128, 30 * width / 171, 120 * height / 128, 142 * width / 171)
     )
-    inside = [i for i in range(100) if _is_inside(centres[i], result.film.geometry.view_box)]
+    inside = [i for i in range(100) if _is_inside(centres[i], result.explanation.geometry.view_box)]
     assert len(inside) > 20
     cell = np.array([8 * height / 128, 8 * width / 171])
     for method in ("neutral-gradcam", "gradcam++"):
-        errors = np.array([_centre_of(result.film, method, i / 25) - centres[i] for i in inside])
+        errors = np.array([_centre_of(result.explanation, method, i / 25) - centres[i] for i in inside])
         assert (np.abs(errors).max(axis=0) < cell).all(), f"{method}: {np.abs(errors).max(axis=0)} px"
         assert (np.abs(errors.mean(axis=0)) < cell / 4).all()
 
@@ -100,9 +103,9 @@ def test_the_colours_of_the_overlay_lie_on_the_square(moment: int, tmp_path: Pat
     """The written video, decoded again, differs from its source around the square, which rests here."""
     frames, _ = moving_square(100, 96, 128)
     frames = frames[moment : moment + 1].repeat(40, axis=0) // 3  # colour changes such grey about as much as the ground
-    source = write_video(tmp_path / "film.mp4", frames, fps=Fraction(25), codec="libx264", pixel_format="yuv420p")
+    source = write_video(tmp_path / "video.mp4", frames, fps=Fraction(25), codec="libx264", pixel_format="yuv420p")
     options = ExplainOptions(methods=("gradcam",), outputs=("overlay",))
-    result = explain_video(source, tmp_path / "out", model=brightness_model(), options=options)
+    result = Explainer(brightness_model(), options).explain(source, tmp_path / "out")
     with open_video(result.paths[0]) as reader:
         shown = list(reader.frames())
     with open_video(source) as reader:
@@ -117,13 +120,14 @@ def test_the_colours_of_the_overlay_lie_on_the_square(moment: int, tmp_path: Pat
         assert np.abs(centre - _square_in(frame)).max() < CELL_PX / 2
 
 
-def test_the_moving_square_is_no_sink(tmp_path: Path) -> None:
+def test_the_moving_square_is_no_artifact(tmp_path: Path) -> None:
     frames, _ = moving_square(100, 96, 128)
-    source = write_video(tmp_path / "film.mp4", frames, fps=Fraction(25))
+    source = write_video(tmp_path / "video.mp4", frames, fps=Fraction(25))
     result = explain_video(
         source,
         tmp_path / "out",
         model=brightness_model(),
-        options=ExplainOptions(methods=("neutral-gradcam", "gradcam++"), outputs=("data",)),
+        methods=("neutral-gradcam", "gradcam++"),
+        outputs=("data",),
     )
-    assert not any(sentence.startswith("Sink") for sentence in result.audit)
+    assert not any(sentence.startswith("Artifact") for sentence in result.audit)

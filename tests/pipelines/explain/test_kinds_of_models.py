@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from tests.helpers.films import load_film
+from tests.helpers.loading import load_video
 from tests.helpers.nets import (
     BRIGHTNESS_SPEC,
     ArrangedNet,
@@ -20,9 +20,9 @@ from tests.helpers.nets import (
     bright_image_model,
 )
 from tests.helpers.videos import flat_frames, write_video
-from tests.pipelines.conftest import FilmMaker, moving_square
+from tests.pipelines.conftest import VideoMaker, moving_square
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.explainer import ExplainedVideo, explain_video
+from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer, explain_video
 from vidcam.pipelines.explain.request import ExplainOptions
 from vidcam.pipelines.forward import reshape_of
 from vidcam.pipelines.layers import layer_rows
@@ -49,21 +49,21 @@ def tokens_factory() -> Model:
     return arranged("tokens", layer=None)
 
 
-def explained(film: Path, out: Path, model: Model, **options: object) -> ExplainedVideo:
-    return explain_video(film, out, model=model, options=ExplainOptions(methods=METHODS, outputs=("data",), **options))  # type: ignore[arg-type]
+def explained(video: Path, out: Path, model: Model, **options: object) -> ExplainedVideo:
+    return explain_video(video, out, model=model, methods=METHODS, outputs=("data",), **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", LAYOUTS)
-def test_however_a_layer_lies_its_maps_are_the_same(kind: str, film: FilmMaker, tmp_path: Path) -> None:
-    source = film()
+def test_however_a_layer_lies_its_maps_are_the_same(kind: str, make_video: VideoMaker, tmp_path: Path) -> None:
+    source = make_video()
     plain = Model(BRIGHTNESS_SPEC, BrightnessNet(LAYOUTS[kind][0]), LABELS, "by hand")
     one = explained(source, tmp_path / "plain", plain)
     for layer in ("arrange", None):
         other = explained(source, tmp_path / f"{kind}-{layer}", arranged(kind, layer=layer))
         for method in METHODS:
-            expected = one.film.explanations[0].volumes[method]
-            np.testing.assert_allclose(other.film.explanations[0].volumes[method], expected, rtol=1e-6)
-        assert as_plain(other.document)["sink"] == as_plain(one.document)["sink"]
+            expected = one.explanation.explanations[0].volumes[method]
+            np.testing.assert_allclose(other.explanation.explanations[0].volumes[method], expected, rtol=1e-6)
+        assert as_plain(other.document)["artifact"] == as_plain(one.document)["artifact"]
         figures, same = (as_plain(result.document)["targets"][0]["methods"]["gradcam"] for result in (other, one))
         assert figures["area"] == pytest.approx(same["area"])
         assert figures["faithfulness"] == pytest.approx(same["faithfulness"])
@@ -106,21 +106,23 @@ class EndsIn(BrightnessNet):
     ],
 )
 def test_what_stands_behind_the_logits(
-    end: str, stated: object, activation: str, film: FilmMaker, tmp_path: Path
+    end: str, stated: object, activation: str, make_video: VideoMaker, tmp_path: Path
 ) -> None:
     spec = replace(BRIGHTNESS_SPEC, activation=stated)  # type: ignore[arg-type]
-    source = film()
+    source = make_video()
     bare = explained(source, tmp_path / "bare", Model(BRIGHTNESS_SPEC, EndsIn("logits"), LABELS, "by hand"))
     result = explained(source, tmp_path / "out", Model(spec, EndsIn(end), LABELS, "by hand"))
-    explanation = result.film.explanations[0]
+    explanation = result.explanation.explanations[0]
     assert explanation.activation == activation
-    np.testing.assert_allclose(explanation.logits, bare.film.explanations[0].logits, rtol=1e-6)
-    np.testing.assert_allclose(explanation.volumes["gradcam"], bare.film.explanations[0].volumes["gradcam"], rtol=1e-6)
+    np.testing.assert_allclose(explanation.logits, bare.explanation.explanations[0].logits, rtol=1e-6)
+    np.testing.assert_allclose(
+        explanation.volumes["gradcam"], bare.explanation.explanations[0].volumes["gradcam"], rtol=1e-6
+    )
     score = explanation.logits[:, 0].astype(np.float64)
     by_hand = 1 / (1 + np.exp(-score * (2 if activation == "softmax" else 1)))  # the other class has -score
     assert result.top5[0][1] == pytest.approx(by_hand.mean())
     assert as_plain(result.document)["targets"][0]["probability"] == pytest.approx(by_hand.mean())
-    assert load_film(tmp_path / "out" / "film.npz").explanations[0].activation == activation
+    assert load_video(tmp_path / "out" / "video.npz").explanations[0].activation == activation
 
 
 class Guided(nn.Module):
@@ -136,15 +138,15 @@ class Guided(nn.Module):
         return torch.stack([total, -total], dim=1)
 
 
-def test_a_guided_map_of_a_multi_label_network(film: FilmMaker, tmp_path: Path) -> None:
+def test_a_guided_map_of_a_multi_label_network(make_video: VideoMaker, tmp_path: Path) -> None:
     """Of a probability: the sigmoid's own slope stands before the gradient, which is not the softmax's."""
     scale = {}
     for activation in ("softmax", "sigmoid"):
         spec = replace(BRIGHTNESS_SPEC, layer="pool", activation=activation)
         options = ExplainOptions(methods=("guided-gradcam",), score="probability", outputs=("overlay",))
-        result = explain_video(film(), tmp_path / activation, model=Model(spec, Guided(), LABELS, "x"), options=options)
-        scale[activation] = result.film.explanations[0].probability
-        assert result.film.explanations[0].activation == activation
+        result = Explainer(Model(spec, Guided(), LABELS, "x"), options).explain(make_video(), tmp_path / activation)
+        scale[activation] = result.explanation.explanations[0].probability
+        assert result.explanation.explanations[0].activation == activation
     assert (scale["softmax"] > scale["sigmoid"]).all()
 
 
@@ -156,55 +158,53 @@ def pictures(folder: Path, count: int = 4) -> Path:
     return folder
 
 
-def test_an_image_is_a_film_of_one_frame(tmp_path: Path) -> None:
+def test_an_image_is_a_video_of_one_frame(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "pictures")
     options = ExplainOptions(methods=METHODS, outputs=("overlay", "sheet", "data"))
-    result = explain_video(folder / "1.png", tmp_path / "out", model=bright_image_model(), options=options)
+    result = Explainer(bright_image_model(), options).explain(folder / "1.png", tmp_path / "out")
     assert [path.name for path in result.paths] == [
         *(f"1_bright-thing_{method}.mp4" for method in METHODS),
         "1.png",
         "1.npz",
         "1.json",
     ]
-    explanation = result.film.explanations[0]
+    explanation = result.explanation.explanations[0]
     assert explanation.volumes["gradcam++"].shape == (1, 1, 7, 7)
     assert explanation.input_size == (1, 56, 56)
-    assert load_film(tmp_path / "out" / "1.npz").heat("gradcam", np.array([0.0])).shape == (1, 56, 56)
+    assert load_video(tmp_path / "out" / "1.npz").heat("gradcam", np.array([0.0])).shape == (1, 56, 56)
 
 
 def test_each_image_of_a_folder_has_a_map_of_its_own(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "pictures")
     model = bright_image_model()
-    whole = explain_video(folder, tmp_path / "out", model=model, options=ExplainOptions(methods=METHODS))
-    film = whole.film
-    assert film.timeline.starts.tolist() == film.timeline.frame_seconds[:, 0].tolist() == [0.0, 0.04, 0.08, 0.12]
+    whole = explain_video(folder, tmp_path / "out", model=model, methods=METHODS)
+    video = whole.explanation
+    assert video.timeline.starts.tolist() == video.timeline.frame_seconds[:, 0].tolist() == [0.0, 0.04, 0.08, 0.12]
     for index in range(4):
-        alone = explain_video(
-            folder / f"{index}.png", tmp_path / f"{index}", model=model, options=ExplainOptions(methods=METHODS)
-        )
+        alone = explain_video(folder / f"{index}.png", tmp_path / f"{index}", model=model, methods=METHODS)
         for method in METHODS:
-            raw = alone.film.explanations[0].volumes[method][0]
+            raw = alone.explanation.explanations[0].volumes[method][0]
             moments = 0.04 * index + np.array([0.0, 0.02, 0.039])
-            np.testing.assert_allclose(film.raw(method, moments), np.concatenate([raw] * 3), rtol=1e-5)
+            np.testing.assert_allclose(video.raw(method, moments), np.concatenate([raw] * 3), rtol=1e-5)
 
 
-def test_a_film_is_looked_at_by_an_image_network_at_its_rate(tmp_path: Path) -> None:
+def test_a_video_is_looked_at_by_an_image_network_at_its_rate(tmp_path: Path) -> None:
     """25 frames of growing brightness, five looks a second: each moment takes the nearest look's map."""
     frames = flat_frames(np.arange(10, 260, 10)[:25].tolist(), 64, 64)
-    source = write_video(tmp_path / "film.mp4", frames, fps=Fraction(25), codec="libx264rgb", pixel_format="rgb24")
+    source = write_video(tmp_path / "video.mp4", frames, fps=Fraction(25), codec="libx264rgb", pixel_format="rgb24")
     result = explained(source, tmp_path / "out", bright_image_model())
-    looks = result.film.timeline
+    looks = result.explanation.timeline
     assert (looks.frame_seconds[:, 0] * 25).round().tolist() == [2, 7, 12, 17, 22]
     np.testing.assert_allclose(looks.starts, [0, 0.2, 0.4, 0.6, 0.8])
-    raw = result.film.raw("gradcam", np.arange(25) / 25)[:, 0, 0]
+    raw = result.explanation.raw("gradcam", np.arange(25) / 25)[:, 0, 0]
     np.testing.assert_allclose(raw / raw[2], np.repeat([3, 8, 13, 18, 23], 5) / 3, rtol=1e-5)
 
 
 def test_one_moment_is_the_frame_on_display_then(tmp_path: Path) -> None:
     frames = flat_frames(np.arange(10, 260, 10)[:25].tolist(), 64, 64)
-    source = write_video(tmp_path / "film.mp4", frames, fps=Fraction(25), codec="libx264rgb", pixel_format="rgb24")
-    result = explained(source, tmp_path / "out", bright_image_model(), clip_start_seconds=0.4)
-    assert result.film.timeline.frame_seconds.tolist() == [[0.4]]
+    source = write_video(tmp_path / "video.mp4", frames, fps=Fraction(25), codec="libx264rgb", pixel_format="rgb24")
+    result = explained(source, tmp_path / "out", bright_image_model(), at=0.4)
+    assert result.explanation.timeline.frame_seconds.tolist() == [[0.4]]
 
 
 def test_the_layers_of_an_image_network_keep_their_names() -> None:

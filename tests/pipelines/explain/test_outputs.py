@@ -41,7 +41,7 @@ def _document(folder: Path, stem: str, source: str, *files: str) -> None:
 
 
 def test_a_free_stem_is_that_of_the_source(tmp_path: Path) -> None:
-    assert choose_stem(tmp_path, Path("films/one.two.mp4"), overwrite=False) == "one.two"
+    assert choose_stem(tmp_path, Path("videos/one.two.mp4"), overwrite=False) == "one.two"
     assert choose_stem(tmp_path / "not yet", Path("a.mkv"), overwrite=True) == "a"
 
 

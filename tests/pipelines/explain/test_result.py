@@ -1,4 +1,4 @@
-"""One result, said three times: in the film, in the file of its maps and in the JSON."""
+"""One result, said three times: in the video, in the file of its maps and in the JSON."""
 
 from __future__ import annotations
 
@@ -10,37 +10,36 @@ import fsspec
 import numpy as np
 import pytest
 
-from tests.helpers.films import load_film
+from tests.helpers.loading import load_video
 from tests.helpers.nets import TINY_SPEC, brightness_model, pooled_model
 from tests.helpers.odd import images
-from tests.pipelines.conftest import FilmMaker
+from tests.pipelines.conftest import VideoMaker
 from tests.pipelines.test_forward import LoudCorner
 from vidcam.errors import MediaError
 from vidcam.models.model import Model
 from vidcam.pipelines.audit import video_audit
 from vidcam.pipelines.explain.document import Document
-from vidcam.pipelines.explain.explainer import explain_video
+from vidcam.pipelines.explain.explainer import Explainer
 from vidcam.pipelines.explain.request import ExplainOptions
-from vidcam.pipelines.render.options import RenderOptions
-from vidcam.pipelines.render.renderer import render_film
-from vidcam.results.video import Film
+from vidcam.pipelines.render.renderer import render_video
+from vidcam.results.video import VideoExplanation
 from vidcam.system.json_files import read_json
 
 
-def test_the_sink_and_the_sentences_are_the_same_everywhere(film: FilmMaker, tmp_path: Path) -> None:
+def test_the_artifact_and_the_sentences_are_the_same_everywhere(make_video: VideoMaker, tmp_path: Path) -> None:
     model = Model(replace(TINY_SPEC, classes=2, layer="relu"), LoudCorner(), ("a", "b"), "random (seed 0)")
     options = ExplainOptions(methods=("gradcam", "gradcam++"), targets=("a", "b"), outputs=("data",))
-    result = explain_video(film(), tmp_path / "out", model=model, options=options)
-    written, saved = read_json(result.paths[-1], Document), load_film(tmp_path / "out" / "film.npz")
+    result = Explainer(model, options).explain(make_video(), tmp_path / "out")
+    written, saved = read_json(result.paths[-1], Document), load_video(tmp_path / "out" / "video.npz")
     assert written == result.document
-    assert written.sink is not None
-    assert written.sink.cells == ((0, 0, 7),)
-    for explanation in (*result.film.explanations, *saved.explanations):
-        assert explanation.sink == written.sink
+    assert written.artifact is not None
+    assert written.artifact.cells == ((0, 0, 7),)
+    for explanation in (*result.explanation.explanations, *saved.explanations):
+        assert explanation.artifact == written.artifact
     audit = list(written.audit)
-    assert result.audit == video_audit(result.film) == video_audit(saved) == audit
+    assert result.audit == video_audit(result.explanation) == video_audit(saved) == audit
     assert audit[0].startswith("The weights are random")
-    assert audit[1].startswith("Sink: the maximum of gradcam ")
+    assert "unreliable" in audit[1]
 
 
 def equal(first: object, second: object) -> bool:
@@ -63,56 +62,60 @@ def equal(first: object, second: object) -> bool:
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "images", "address", "open file"])
-def test_what_is_returned_is_what_is_saved(kind: str, film: FilmMaker, tmp_path: Path) -> None:
-    path, source = film(), None
+def test_what_is_returned_is_what_is_saved(kind: str, make_video: VideoMaker, tmp_path: Path) -> None:
+    path, source = make_video(), None
     if kind == "link":
         (tmp_path / "link.mp4").symlink_to(path)
         path = tmp_path / "link.mp4"
     if kind == "address":
-        source = "memory://clips/film.mp4"
+        source = "memory://clips/video.mp4"
         with fsspec.open(source, "wb") as file:
             file.write(path.read_bytes())
-    options = ExplainOptions(targets=("two", "3"), foil="one", outputs=("data",), start_seconds=0.5)
+    options = ExplainOptions(targets=("two", "3"), contrast="one", outputs=("data",), start=0.5)
     with path.open("rb") as file:
         named = {"images": images(tmp_path / "shots", count=30), "address": source, "open file": file}.get(kind, path)
         assert named is not None
-        result = explain_video(named, tmp_path / "out", model=pooled_model(), options=options)
-    saved = load_film(result.paths[0])
+        result = Explainer(pooled_model(), options).explain(named, tmp_path / "out")
+    saved = load_video(result.paths[0])
     assert [
-        field.name for field in fields(Film) if not equal(getattr(result.film, field.name), getattr(saved, field.name))
+        field.name
+        for field in fields(VideoExplanation)
+        if not equal(getattr(result.explanation, field.name), getattr(saved, field.name))
     ] == []
     assert saved.origin is not None
     assert saved.origin.is_local == (kind in {"file", "link", "images"})
 
 
 @pytest.mark.parametrize("is_loaded", [False, True])
-def test_it_can_be_saved_elsewhere_and_drawn_from_there(is_loaded: bool, film: FilmMaker, tmp_path: Path) -> None:
+def test_it_can_be_saved_elsewhere_and_drawn_from_there(
+    is_loaded: bool, make_video: VideoMaker, tmp_path: Path
+) -> None:
     options = ExplainOptions(methods=("gradcam",), outputs=("data",))
-    result = explain_video(film(), tmp_path / "out", model=brightness_model(), options=options)
+    result = Explainer(brightness_model(), options).explain(make_video(), tmp_path / "out")
     elsewhere = tmp_path / "else" / "where"
     elsewhere.mkdir(parents=True)
-    shown = load_film(result.paths[0]) if is_loaded else result.film
+    shown = load_video(result.paths[0]) if is_loaded else result.explanation
     shown.save(elsewhere / "again.npz")
-    render_film(elsewhere / "again.npz", elsewhere / "p.png")
-    assert load_film(elsewhere / "again.npz").origin == result.film.origin
+    render_video(elsewhere / "again.npz", elsewhere / "p.png")
+    assert load_video(elsewhere / "again.npz").origin == result.explanation.origin
 
 
-def test_both_may_be_moved_together(film: FilmMaker, tmp_path: Path) -> None:
+def test_both_may_be_moved_together(make_video: VideoMaker, tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
-    source = film().rename(tmp_path / "one" / "film.mp4")
+    source = make_video().rename(tmp_path / "one" / "video.mp4")
     options = ExplainOptions(methods=("gradcam",), outputs=("data",))
-    explain_video(source, tmp_path / "one" / "out", model=brightness_model(), options=options)
+    Explainer(brightness_model(), options).explain(source, tmp_path / "one" / "out")
     (tmp_path / "one").rename(tmp_path / "two")
-    render_film(tmp_path / "two" / "out" / "film.npz", tmp_path / "p.png")
+    render_video(tmp_path / "two" / "out" / "video.npz", tmp_path / "p.png")
     assert (tmp_path / "p.png").is_file()
 
 
-def test_what_came_from_an_address_is_drawn_from_its_source(film: FilmMaker, tmp_path: Path) -> None:
-    path, address = film("copy"), "memory://clips/film.mp4"
+def test_what_came_from_an_address_is_drawn_from_its_source(make_video: VideoMaker, tmp_path: Path) -> None:
+    path, address = make_video("copy"), "memory://clips/video.mp4"
     with fsspec.open(address, "wb") as file:
         file.write(path.read_bytes())
     options = ExplainOptions(methods=("gradcam",), outputs=("data",))
-    result = explain_video(address, tmp_path / "out", model=brightness_model(), options=options)
-    with pytest.raises(MediaError, match=r"no longer at 'memory://clips/film\.mp4'.*--source"):
-        render_film(result.paths[0], tmp_path / "p.png")
-    render_film(result.paths[0], tmp_path / "p.png", options=RenderOptions(source=address))
+    result = Explainer(brightness_model(), options).explain(address, tmp_path / "out")
+    with pytest.raises(MediaError, match=r"no longer at 'memory://clips/video\.mp4'.*--source"):
+        render_video(result.paths[0], tmp_path / "p.png")
+    render_video(result.paths[0], tmp_path / "p.png", source=address)

@@ -1,4 +1,4 @@
-"""Guided maps of a film: their values by hand, their scale, and what is drawn and written of them."""
+"""Guided maps of a video: their values by hand, their scale, and what is drawn and written of them."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ import torch
 
 from tests.helpers.clips import frames_of, model_input
 from tests.helpers.nets import brightness_model, pooled_model, random_clip
-from tests.pipelines.conftest import FilmMaker
+from tests.pipelines.conftest import VideoMaker
 from vidcam.cam.guided import guided_saliency
 from vidcam.cam.request import MapRequest
 from vidcam.cli.app import main
 from vidcam.errors import InputError
 from vidcam.pipelines.explain.analyse import VideoJob
-from vidcam.pipelines.explain.explainer import ExplainedVideo, explain_video
+from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer, explain_video
 from vidcam.pipelines.explain.request import OUTPUTS, ExplainOptions, ExplainRequest
-from vidcam.pipelines.explain.saliency import GuidedFilm
+from vidcam.pipelines.explain.saliency import GuidedVideo
 from vidcam.render.signed import guided_on_source
 from vidcam.sampling import plan_windows
 from vidcam.system.progress import StageTimer
 from vidcam.video.reader import open_video
 
 METHOD = "guided-gradcam++"
-OPTIONS = ExplainOptions(methods=(METHOD,), targets=("two", "four"), foil="one", outputs=("data",), batch_size=1)
+OPTIONS = ExplainOptions(methods=(METHOD,), targets=("two", "four"), contrast="one", outputs=("data",), batch_size=1)
 
 
 class Opened:
-    """A film, explained, and its guided values ready to be asked for."""
+    """A video, explained, and its guided values ready to be asked for."""
 
     def __init__(self, source: Path, out: Path) -> None:
         self.model = pooled_model()
-        self.result: ExplainedVideo = explain_video(source, out, model=self.model, options=OPTIONS)
+        self.result: ExplainedVideo = Explainer(self.model, OPTIONS).explain(source, out)
         self.reader = open_video(source)
         spec = self.model.spec
         windows = plan_windows(self.reader.info, frames=spec.frames, fps=spec.fps)
         self.job = VideoJob(
             self.reader, windows, spec.geometry(self.reader.info.size), (0.0, self.reader.info.duration_seconds)
         )
-        request = ExplainRequest(methods=(METHOD,), targets=(1, 3), foil=0, layers=("block2",))
-        self.guided = GuidedFilm(self.model, self.job, request, self.result.film, StageTimer())
+        request = ExplainRequest(methods=(METHOD,), targets=(1, 3), contrast=0, layers=("block2",))
+        self.guided = GuidedVideo(self.model, self.job, request, self.result.explanation, StageTimer())
 
     def saliency(self, index: int, target: int) -> np.ndarray[Any, Any]:
         clip = model_input(frames_of(self.reader, self.job.windows[index].times)[0], self.model.spec)
-        found: np.ndarray[Any, Any] = guided_saliency(self.model.module, clip, target, MapRequest(foil=0))[0]
+        found: np.ndarray[Any, Any] = guided_saliency(self.model.module, clip, target, MapRequest(contrast=0))[0]
         return found
 
 
-def test_values_at_moments_equal_windows_blended_by_hand(film: FilmMaker, tmp_path: Path) -> None:
-    opened = Opened(film(), tmp_path / "out")
-    made, line = opened.result.film, opened.result.film.timeline
+def test_values_at_moments_equal_windows_blended_by_hand(make_video: VideoMaker, tmp_path: Path) -> None:
+    opened = Opened(make_video(), tmp_path / "out")
+    made, line = opened.result.explanation, opened.result.explanation.timeline
     for second in (0.0, 0.7, 1.3, 2.9):
         seen = [n for n in range(len(line)) if line.starts[n] <= second < line.ends[n]]
         for target, index in enumerate((1, 3)):
@@ -76,9 +76,9 @@ def test_values_at_moments_equal_windows_blended_by_hand(film: FilmMaker, tmp_pa
     opened.reader.close()
 
 
-def test_the_scale_is_a_percentile_over_the_windows(film: FilmMaker, tmp_path: Path) -> None:
-    opened = Opened(film(count=60), tmp_path / "out")
-    made = opened.result.film
+def test_the_scale_is_a_percentile_over_the_windows(make_video: VideoMaker, tmp_path: Path) -> None:
+    opened = Opened(make_video(count=60), tmp_path / "out")
+    made = opened.result.explanation
     values = []
     for n in range(len(made.timeline)):
         heat = made.heat("gradcam++", made.timeline.frame_seconds[n], target=1)
@@ -91,10 +91,10 @@ def test_the_scale_is_a_percentile_over_the_windows(film: FilmMaker, tmp_path: P
     opened.reader.close()
 
 
-def test_the_video_is_grey_outside_the_view(film: FilmMaker, tmp_path: Path) -> None:
+def test_the_video_is_grey_outside_the_view(make_video: VideoMaker, tmp_path: Path) -> None:
     options = ExplainOptions(methods=("guided-gradcam",), outputs=("overlay",))
-    result = explain_video(film(count=40), tmp_path / "out", model=brightness_model(), options=options)
-    assert [path.name for path in result.paths] == ["film_bright-thing_guided-gradcam.mp4", "film.json"]
+    result = Explainer(brightness_model(), options).explain(make_video(count=40), tmp_path / "out")
+    assert [path.name for path in result.paths] == ["video_bright-thing_guided-gradcam.mp4", "video.json"]
     with open_video(result.paths[0]) as video:
         frames = [frame for _, frame in video.frames()]
     assert len(frames) == 40
@@ -103,12 +103,22 @@ def test_the_video_is_grey_outside_the_view(film: FilmMaker, tmp_path: Path) -> 
     assert max(int(frame.max()) for frame in frames) > 200
 
 
-def test_from_the_command_line(film: FilmMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_the_command_line(make_video: VideoMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["--method", METHOD, "--method", "cam", "--layer", "block2", "--layer", "dropout", "--fusion", "max"]
-    more = ["--score", "probability", "--lambda", "0.5", "--json", "--target", "two", "--outputs", ",".join(OUTPUTS)]
+    more = [
+        "--score",
+        "probability",
+        "--score-scale",
+        "0.5",
+        "--json",
+        "--target",
+        "two",
+        "--outputs",
+        ",".join(OUTPUTS),
+    ]
     arguments = [
         "explain",
-        str(film(count=40)),
+        str(make_video(count=40)),
         "-o",
         str(tmp_path / "out"),
         "--model",
@@ -116,7 +126,7 @@ def test_from_the_command_line(film: FilmMaker, tmp_path: Path, capsys: pytest.C
     ]
     assert main([*arguments, *asked, *more]) == 0
     (document,) = json.loads(capsys.readouterr().out)["results"]
-    assert (document["score"], document["lam"], document["fusion"]) == ("probability", 0.5, "max")
+    assert (document["score"], document["score_scale"], document["fusion"]) == ("probability", 0.5, "max")
     assert document["model"]["layer"] == "block2 + dropout"
     methods = document["targets"][0]["methods"]
     assert list(methods) == [METHOD, "cam"]
@@ -127,15 +137,15 @@ def test_from_the_command_line(film: FilmMaker, tmp_path: Path, capsys: pytest.C
     assert methods[METHOD]["alpha_exact"] is False
     assert (methods["cam"]["alpha"], methods["cam"]["alpha_exact"]) == (None, None)
     assert (tmp_path / "out" / methods[METHOD]["overlay"]).is_file()
-    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"film.npz", "film.png", "film.json"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"video.npz", "video.png", "video.json"}
 
 
-def test_a_chosen_layer_is_said_and_a_given_one_is_not(film: FilmMaker, tmp_path: Path) -> None:
+def test_a_chosen_layer_is_said_and_a_given_one_is_not(make_video: VideoMaker, tmp_path: Path) -> None:
     said = "Layer 'block2' was chosen: the last block that still has an extent in space and time."
-    source = film(count=20)
+    source = make_video(count=20)
     for layer, expected in ((None, True), ("block2", False)):
         options = ExplainOptions(methods=("gradcam",), outputs=("data",), layer=layer)
-        result = explain_video(source, tmp_path / str(layer), model=pooled_model(), options=options)
+        result = Explainer(pooled_model(), options).explain(source, tmp_path / str(layer))
         assert (said in result.audit) == expected
 
 
@@ -144,15 +154,17 @@ def test_a_chosen_layer_is_said_and_a_given_one_is_not(film: FilmMaker, tmp_path
     [
         ({"fusion": "sum"}, "fusion is 'sum', expected one of mean, max"),
         ({"score": "margin"}, "score is 'margin', expected logit or probability"),
-        ({"lam": -1.0, "methods": ("gradcam",)}, "lam is -1.0, expected a finite number >= 0"),
+        ({"score_scale": -1.0, "methods": ("gradcam",)}, "score_scale is -1.0, expected a finite number >= 0"),
         ({"decoder": "magic"}, "decoder is 'magic', expected one of auto, pyav, decord"),
         ({"methods": ("cam",), "layer": "block1"}, "cam needs a head of global average pooling"),
-        ({"methods": ("gradcam++softmax",), "foil": "one", "targets": ("two",)}, "expected no foil"),
+        ({"methods": ("gradcam++softmax",), "contrast": "one", "targets": ("two",)}, "no contrast"),
     ],
 )
-def test_options_that_cannot_be_used(options: dict[str, Any], message: str, film: FilmMaker, tmp_path: Path) -> None:
+def test_options_that_cannot_be_used(
+    options: dict[str, Any], message: str, make_video: VideoMaker, tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match=message):
-        explain_video(film(count=20), tmp_path / "out", model=pooled_model(), options=ExplainOptions(**options))
+        explain_video(make_video(count=20), tmp_path / "out", model=pooled_model(), **options)
     assert not (tmp_path / "out").exists()
 
 
@@ -164,11 +176,11 @@ def test_red_comes_first_whatever_the_models_order() -> None:
     with torch.no_grad():
         first.copy_(first.flip(1))
     clip = random_clip(1, 3, *rgb.spec.input_size)
-    film: Any = SimpleNamespace(explanations=[SimpleNamespace(target=np.array([1]))])
+    video: Any = SimpleNamespace(explanations=[SimpleNamespace(target=np.array([1]))])
     request = ExplainRequest(methods=("gradcam",))
     unused: Any = None
     values = [
-        GuidedFilm(model, unused, request, film, unused)._guided(tensor, [0])
+        GuidedVideo(model, unused, request, video, unused)._guided(tensor, [0])
         for model, tensor in ((rgb, clip), (bgr, clip.flip(1)))
     ]
     assert values[0].shape == (1, 1, *rgb.spec.input_size, 3)

@@ -12,14 +12,14 @@ from vidcam.render.video_strip import strip_height
 def test_the_strip_stands_below_the_cells() -> None:
     grid = Grid(2, 3, (100, 160))
     assert Layout(grid).size == grid.size == (200, 480)
-    assert Layout(grid, has_strip=True).size == (200 + strip_height(grid.size), 480)
+    assert Layout(grid, strip=True).size == (200 + strip_height(grid.size), 480)
 
 
 @pytest.mark.parametrize("cell", [(100, 20_000), (16_380, 100), (10_000, 10_000)])
 def test_pictures_that_are_too_large_are_refused(cell: tuple[int, int]) -> None:
     message = rf"the pictures would have {cell[1]} × \d+ pixels, expected at most 16384 a side"
     with pytest.raises(InputError, match=message):
-        Layout(Grid(1, 1, cell), has_strip=True)
+        Layout(Grid(1, 1, cell), strip=True)
 
 
 @pytest.mark.parametrize(

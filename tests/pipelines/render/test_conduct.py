@@ -1,4 +1,4 @@
-"""`render` beyond its forms: frames of any size, options without effect, the film that stays, strips of parts."""
+"""`render` beyond its forms: frames of any size, options without effect, the video that stays, strips of parts."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.films import load_film
+from tests.helpers.loading import load_video
 from tests.helpers.rendered import BARE, copied, opened, render
 from tests.helpers.saved import COUNT, save_hot, sheets_drawn
 from vidcam.errors import InputError, OutputError
 from vidcam.pipelines.render.options import RenderOptions
-from vidcam.pipelines.render.renderer import render_film
+from vidcam.pipelines.render.renderer import render_saved
 from vidcam.pipelines.render.videos import DRAWING
 from vidcam.render.captions import Box, caption_box
 from vidcam.render.colormap import colour_table
@@ -66,8 +66,8 @@ def test_a_small_frame_says_the_label_or_what_tells_cells_apart(
             ("frames of 160 × 128 are too small for the colour bar and the caption's second line; a larger",),
         ),
         ({"height": 64}, ("frames of 80 × 64 are too small for the colour bar and the caption; a larger --height",)),
-        ({"height": 64, "has_bar": False}, ("frames of 80 × 64 are too small for the caption; a larger --height",)),
-        ({"height": 64, "has_caption": False, "style": "map"}, ()),
+        ({"height": 64, "colorbar": False}, ("frames of 80 × 64 are too small for the caption; a larger --height",)),
+        ({"height": 64, "caption": False, "style": "map"}, ()),
         ({"height": 168}, ()),
     ],
 )
@@ -75,7 +75,7 @@ def test_a_small_frame_says_the_label_or_what_tells_cells_apart(
 def test_what_is_left_out_is_said(
     name: str, options: dict[str, Any], notes: tuple[str, ...], saved: Path, tmp_path: Path
 ) -> None:
-    made = render(saved, tmp_path / name, end_seconds=0.1, **options)
+    made = render(saved, tmp_path / name, end=0.1, **options)
     assert len(made.notes) == len(notes)
     assert all(note.startswith(start) for note, start in zip(made.notes, notes, strict=True))
 
@@ -83,41 +83,41 @@ def test_what_is_left_out_is_said(
 def test_boxes_never_cover_most_of_a_picture(saved: Path, tmp_path: Path) -> None:
     for height in range(16, 300, 12):
         out = tmp_path / f"{height}.png"
-        render(saved, out, style="heat", has_outline=False, height=height)
+        render(saved, out, style="heat", outline=False, height=height)
         bare = tmp_path / f"{height}-bare.png"
-        render(saved, bare, style="heat", has_outline=False, height=height, has_caption=False, has_bar=False)
+        render(saved, bare, style="heat", outline=False, height=height, caption=False, colorbar=False)
         assert (opened(out) != opened(bare)).any(axis=2).mean() <= 3 / 8
 
 
-# ---- the film is not lost, and what an option cannot do is said
+# ---- the video is not lost, and what an option cannot do is said
 
 
-def test_the_film_is_never_replaced_by_what_is_drawn_of_it(saved: Path, tmp_path: Path) -> None:
+def test_the_video_is_never_replaced_by_what_is_drawn_of_it(saved: Path, tmp_path: Path) -> None:
     mine = copied(saved, tmp_path)
-    film, bytes_before = tmp_path / "film.mp4", (tmp_path / "film.mp4").read_bytes()
-    (tmp_path / "hard.mp4").hardlink_to(film)
-    (tmp_path / "soft.mp4").symlink_to(film)
-    for name in ("film.mp4", "hard.mp4", "soft.mp4"):
-        with pytest.raises(OutputError, match=rf"{name}' is the film that is drawn, or one of its images; expected"):
+    video, bytes_before = tmp_path / "video.mp4", (tmp_path / "video.mp4").read_bytes()
+    (tmp_path / "hard.mp4").hardlink_to(video)
+    (tmp_path / "soft.mp4").symlink_to(video)
+    for name in ("video.mp4", "hard.mp4", "soft.mp4"):
+        with pytest.raises(OutputError, match=rf"{name}' is the video that is drawn, or one of its images; expected"):
             render(mine, tmp_path / name, overwrite=True)
-    assert film.read_bytes() == bytes_before
+    assert video.read_bytes() == bytes_before
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_the_images_of_a_film_stay(saved: Path, tmp_path: Path) -> None:
+def test_the_images_of_a_video_stay(saved: Path, tmp_path: Path) -> None:
     folder = tmp_path / "frames"
     render(saved, folder, **BARE)
-    film = load_film(saved)
-    assert film.origin is not None
+    video = load_video(saved)
+    assert video.origin is not None
     images = sorted(folder.glob("*.png"))
-    origin = dataclasses.replace(film.origin, path="frames", content_hash=sampled_sha256(images), fps="25")
+    origin = dataclasses.replace(video.origin, path="frames", content_hash=sampled_sha256(images), fps="25")
     again = tmp_path / "again.npz"
-    dataclasses.replace(film, origin=origin).save(again, overwrite=True)
+    dataclasses.replace(video, origin=origin).save(again, overwrite=True)
     for place in (folder, folder / "poster.png"):
-        with pytest.raises(OutputError, match=r"is the film that is drawn, or one of its images"):
+        with pytest.raises(OutputError, match=r"is the video that is drawn, or one of its images"):
             render(again, place, overwrite=True)
     assert sorted(folder.glob("*.png")) == images
-    render(again, folder / "film.mp4", **BARE)  # no image: the film stays what it is
+    render(again, folder / "video.mp4", **BARE)  # no image: the video stays what it is
     render(again, tmp_path / "p.png", **BARE)
 
 
@@ -126,7 +126,7 @@ def test_a_folder_of_any_name(saved: Path, tmp_path: Path) -> None:
         InputError, match=r"'take\.2' ends in '\.2', expected .*; for a folder of that name pass --form"
     ):
         render(saved, tmp_path / "take.2", **BARE)
-    render(saved, tmp_path / "take.2", **BARE, form="frames", end_seconds=0.1)
+    render(saved, tmp_path / "take.2", **BARE, form="frames", end=0.1)
     assert (tmp_path / "take.2" / "times.csv").is_file()
     with pytest.raises(InputError, match=r"form is 'frames' and the result 'p\.mp4', expected no ending"):
         render(saved, tmp_path / "p.mp4", **BARE, form="frames")
@@ -144,8 +144,8 @@ def test_a_folder_of_any_name(saved: Path, tmp_path: Path) -> None:
         ("p.png", {"encoder": "libx265"}, ("--encoder has no effect on what was asked for (poster, heat)",)),
         (
             "p.png",
-            {"form": "sheet", "has_strip": True},
-            ("--style, --caption, --bar, --strip have no effect on what was asked for (sheet, heat)",),
+            {"form": "sheet", "strip": True},
+            ("--style, --caption, --colorbar, --strip have no effect on what was asked for (sheet, heat)",),
         ),
         ("p.mp4", {"fill": "blur"}, ("--fill has no effect on what was asked for (mp4, heat)",)),
         ("p.mp4", {"style": "map", "fill": "blur", "quality": 20}, ()),
@@ -155,13 +155,13 @@ def test_a_folder_of_any_name(saved: Path, tmp_path: Path) -> None:
 def test_options_without_effect_are_said(
     name: str, options: dict[str, Any], note: tuple[str, ...], saved: Path, tmp_path: Path
 ) -> None:
-    assert render(saved, tmp_path / name, **{**BARE, **options}, end_seconds=0.1).notes == note
+    assert render(saved, tmp_path / name, **{**BARE, **options}, end=0.1).notes == note
 
 
 def test_the_sheet_is_of_what_was_asked_for(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sheets = sheets_drawn(monkeypatch)
-    asked: dict[str, Any] = {"form": "sheet", "targets": ("per-window",), "colours": "viridis"}
-    render(saved, tmp_path / "s.png", **asked, start_seconds=0.5, end_seconds=0.8)
+    asked: dict[str, Any] = {"form": "sheet", "targets": ("per-window",), "colormap": "viridis"}
+    render(saved, tmp_path / "s.png", **asked, start=0.5, end=0.8)
     (sheet,) = sheets
     assert sheet.target == "each window's top class"
     assert sheet.table.tolist() == colour_table("viridis").tolist()
@@ -177,15 +177,15 @@ def test_the_sheet_is_of_what_was_asked_for(saved: Path, tmp_path: Path, monkeyp
 def test_progress_is_told_of_every_frame(saved: Path, tmp_path: Path) -> None:
     told: list[tuple[str, float, float | None]] = []
     options = RenderOptions(**BARE)
-    render_film(saved, tmp_path / "p.mp4", options=options, progress=lambda *what: told.append(what))
+    render_saved(saved, tmp_path / "p.mp4", options, progress=lambda *what: told.append(what))
     assert told == [(DRAWING, done, COUNT) for done in range(1, COUNT + 1)]
 
 
-def test_a_film_that_was_moved_together_with_its_maps_is_found(saved: Path, tmp_path: Path) -> None:
+def test_a_video_that_was_moved_together_with_its_maps_is_found(saved: Path, tmp_path: Path) -> None:
     mine = copied(saved, tmp_path)
-    film = load_film(mine)
-    assert film.origin is not None
-    dataclasses.replace(film, origin=dataclasses.replace(film.origin, path="../elsewhere/film.mp4")).save(
+    video = load_video(mine)
+    assert video.origin is not None
+    dataclasses.replace(video, origin=dataclasses.replace(video.origin, path="../elsewhere/video.mp4")).save(
         mine, overwrite=True
     )
     render(mine, tmp_path / "p.png", **BARE)

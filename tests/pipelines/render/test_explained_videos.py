@@ -13,16 +13,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.helpers.films import load_film
+from tests.helpers.loading import load_video
 from tests.helpers.nets import BRIGHTNESS_SPEC, BrightnessNet, brightness_model
 from tests.helpers.videos import Frames, write_video
 from vidcam.fill import Fill
 from vidcam.media import Seconds
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.explainer import ExplainedVideo, explain_video
-from vidcam.pipelines.explain.request import ExplainOptions
 from vidcam.pipelines.render.sheet import SheetFrames
-from vidcam.results.video import Film
+from vidcam.results.video import VideoExplanation
 from vidcam.spec import Scaling
 from vidcam.system.json_files import as_plain
 from vidcam.video.reader import open_video
@@ -51,9 +50,9 @@ def _sides(*labels: str) -> Model:
 
 
 def _explain(tmp_path: Path, frames: Frames, model: Model, **options: Any) -> ExplainedVideo:
-    source = write_video(tmp_path / "film.mp4", frames)
+    source = write_video(tmp_path / "video.mp4", frames)
     given = {"methods": ("gradcam",), "outputs": ("overlay",)} | options
-    return explain_video(source, tmp_path / "out", model=model, options=ExplainOptions(**given))
+    return explain_video(source, tmp_path / "out", model=model, **given)
 
 
 def _decoded(path: Path) -> Frames:
@@ -66,14 +65,14 @@ def test_two_targets_have_two_overlays_each_on_its_own_scale(tmp_path: Path) -> 
     result = _explain(tmp_path, frames, _sides("left", "right"), targets=("left", "right"))
     by_name = {path.name: path for path in result.paths}
     for name, near, far in (("left", slice(4, 24), slice(44, 60)), ("right", slice(40, 60), slice(4, 20))):
-        overlay = _decoded(by_name[f"film_{name}_gradcam.mp4"]).astype(int)
+        overlay = _decoded(by_name[f"video_{name}_gradcam.mp4"]).astype(int)
         changed = np.abs(overlay - 120).max(axis=3)
         assert changed[:, 4:-4, near].min() > 40, name
         assert changed[:, 4:-4, far].max() < 8, name
     scales = [entry["methods"]["gradcam"]["scale"] for entry in as_plain(result.document)["targets"]]
     assert scales[0] == pytest.approx([0.0, 120 / 255], rel=1e-3)
     assert scales[1] == pytest.approx([0.0, 12 / 255], rel=1e-3)
-    assert [list(bounds["gradcam"]) for bounds in result.film.bounds] == scales
+    assert [list(bounds["gradcam"]) for bounds in result.explanation.bounds] == scales
 
 
 def test_labels_of_one_slug_have_files_of_their_own(tmp_path: Path) -> None:
@@ -81,17 +80,17 @@ def test_labels_of_one_slug_have_files_of_their_own(tmp_path: Path) -> None:
     model = _sides("Tap & dance", "tap/dance")
     result = _explain(tmp_path, frames, model, targets=(1, 0), outputs=("overlay", "map"))
     assert [path.name for path in result.paths] == [
-        "film_tap-dance-1_gradcam.mp4",
-        "film_tap-dance-1_gradcam_map.mp4",
-        "film_tap-dance-0_gradcam.mp4",
-        "film_tap-dance-0_gradcam_map.mp4",
-        "film.json",
+        "video_tap-dance-1_gradcam.mp4",
+        "video_tap-dance-1_gradcam_map.mp4",
+        "video_tap-dance-0_gradcam.mp4",
+        "video_tap-dance-0_gradcam_map.mp4",
+        "video.json",
     ]
     right, left = (_decoded(result.paths[index]).astype(int) for index in (0, 2))
     assert np.abs(left[:, 4:-4, 4:20] - 120).max() > 40
     assert np.abs(right[:, 4:-4, 4:20] - 120).max() < 8
     alone = _explain(tmp_path, frames, model, targets=(1,), overwrite=True)
-    assert alone.paths[0].name == "film_tap-dance_gradcam.mp4"
+    assert alone.paths[0].name == "video_tap-dance_gradcam.mp4"
 
 
 STRIPES = np.array([[40, 80, 120], [80, 120, 160]], np.uint8)
@@ -110,9 +109,9 @@ def test_the_map_video_hides_with_the_fill(fill: Fill, tmp_path: Path) -> None:
     spec = replace(BRIGHTNESS_SPEC, scaling=scaling, frames=8, fps=Fraction(25))
     model = Model(spec, BrightnessNet(), ("Bright thing", "dark/thing"), "by hand")
     result = _explain(tmp_path, frames, model, fill=fill, outputs=("map",), targets=(0,))
-    rows, columns = result.film.geometry.view_slices()
+    rows, columns = result.explanation.geometry.view_slices()
     ground = GROUNDS.get(fill, frames[0, rows, columns].reshape(-1, 3).mean(axis=0))
-    heat = result.film.source_heat("gradcam", 0.2)
+    heat = result.explanation.source_heat("gradcam", 0.2)
     hidden = np.zeros((96, 96), dtype=bool)
     hidden[rows, columns] = heat < 1e-3
     hidden[: rows.start + 8], hidden[rows.stop - 8 :], hidden[:, columns.stop - 8 :] = False, False, False
@@ -132,18 +131,18 @@ def test_a_clip_that_starts_while_a_frame_is_on_display_is_scaled_from_its_start
     frames[:, 20:40, 20:40] = 250
     given: list[Seconds] = []
 
-    def contact_sheet(film: Film, frames: SheetFrames, pts_seconds: Seconds, **_: object) -> bytes:
+    def contact_sheet(video: VideoExplanation, frames: SheetFrames, pts_seconds: Seconds, **_: object) -> bytes:
         given.append(pts_seconds)
         return b""
 
     monkeypatch.setattr("vidcam.pipelines.explain.result.contact_sheet", contact_sheet)
-    options = {"clip_start_seconds": 0.815, "outputs": ("sheet", "data"), "targets": (0,)}
+    options = {"at": 0.815, "outputs": ("sheet", "data"), "targets": (0,)}
     result = _explain(tmp_path, frames, brightness_model(), **options)
-    low, high = result.film.bounds[0]["gradcam"]
+    low, high = result.explanation.bounds[0]["gradcam"]
     assert low == pytest.approx(100 / 255, rel=1e-3)
     assert high > low
     assert given[0][:2].tolist() == pytest.approx([0.815, 0.84])
-    assert result.film.evidence("gradcam", given[0]).min() > 0
-    assert load_film(tmp_path / "out" / "film.npz").bounds == result.film.bounds
-    document = json.loads((tmp_path / "out" / "film.json").read_text())
+    assert result.explanation.evidence("gradcam", given[0]).min() > 0
+    assert load_video(tmp_path / "out" / "video.npz").bounds == result.explanation.bounds
+    document = json.loads((tmp_path / "out" / "video.json").read_text())
     assert document["targets"][0]["methods"]["gradcam"]["scale"] == [low, high]

@@ -1,4 +1,4 @@
-"""What holds for every form alike: greys of any source, its sound, and a film that is gone or another one."""
+"""What holds for every form alike: greys of any source, its sound, and a video that is gone or another one."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from tests.helpers.films import load_film
+from tests.helpers.loading import load_video
 from tests.helpers.rendered import BARE, END, FORMS, copied, opened, read, render
-from tests.helpers.saved import COUNT, SIZE, grey_film, save_hot, uneven_ticks
+from tests.helpers.saved import COUNT, SIZE, grey_video, save_hot, uneven_ticks
 from tests.helpers.videos import TIME_BASE, click, click_seconds, flat_frames, write_video
 from vidcam.cli.app import main
 from vidcam.system.fingerprint import sampled_sha256
@@ -32,20 +32,20 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def saved_for(video: Path, end: float, *, is_empty: bool = False) -> Path:
-    """Maps by hand for another film of their size; `film.npz` beside it."""
+    """Maps by hand for another video of their size; `video.npz` beside it."""
     npz = save_hot(video.parent)
-    film = load_film(npz)
+    source = load_video(npz)
     if is_empty:
         nothing = [
             dataclasses.replace(each, volumes={name: 0 * volume for name, volume in each.volumes.items()})
-            for each in film.explanations
+            for each in source.explanations
         ]
-        film = dataclasses.replace(film, explanations=tuple(nothing))
-    assert film.origin is not None
+        source = dataclasses.replace(source, explanations=tuple(nothing))
+    assert source.origin is not None
     origin = dataclasses.replace(
-        film.origin, path=video.name, content_hash=sampled_sha256([video]), span_seconds=(0.0, end)
+        source.origin, path=video.name, content_hash=sampled_sha256([video]), span_seconds=(0.0, end)
     )
-    dataclasses.replace(film, origin=origin).save(npz, overwrite=True)
+    dataclasses.replace(source, origin=origin).save(npz, overwrite=True)
     return npz
 
 
@@ -56,7 +56,7 @@ RAMP = np.linspace(0, 255, 32).round().astype(np.uint8)
 _MPEG, _JPEG = 1, 2
 
 
-def ramp_film(path: Path, *, matrix: int, colour_range: int) -> Path:
+def ramp_video(path: Path, *, matrix: int, colour_range: int) -> Path:
     """Four frames with 32 greys from left to right, stored in a range and tagged so; the upper rows differ."""
     width, greys = SIZE[1] // RAMP.size, RAMP.astype(float)
     luma = np.repeat(greys if colour_range == _JPEG else 16 + greys * 219 / 255, width).round().astype(np.uint8)
@@ -82,7 +82,7 @@ def test_a_grey_ramp_of_both_ranges_comes_back(
     name: str, options: dict[str, Any], colour_range: int, tmp_path: Path
 ) -> None:
     matrix = 6 if colour_range == _MPEG else 1
-    saved = saved_for(ramp_film(tmp_path / "ramp.mp4", matrix=matrix, colour_range=colour_range), 0.4, is_empty=True)
+    saved = saved_for(ramp_video(tmp_path / "ramp.mp4", matrix=matrix, colour_range=colour_range), 0.4, is_empty=True)
     look = {**BARE, "style": "overlay"}
     place = tmp_path / f"out-{name}"
     render(saved, place, **look, **options)
@@ -160,7 +160,7 @@ def test_a_form_without_sound_drops_it(name: str, tmp_path: Path) -> None:
     assert render(mine, tmp_path / name, **BARE).notes == ()
 
 
-# ---- the film between `explain` and `render`
+# ---- the video between `explain` and `render`
 
 
 def gone(video: Path) -> None:
@@ -175,24 +175,24 @@ def changed(video: Path) -> None:
 
 
 def another(video: Path) -> None:
-    grey_film(video, count=COUNT - 1)
+    grey_video(video, count=COUNT - 1)
 
 
 SAID: dict[Callable[[Path], None], str] = {
-    gone: "film 'film.mp4' is no longer at 'film.mp4', where film.npz expects it",
-    changed: "is not the film that was explained: its content hash is ",
-    another: "is not the film that was explained: its content hash is ",
+    gone: "'video.mp4' is no longer at 'video.mp4'; name it with --source",
+    changed: "is not the video that was explained: its content hash is ",
+    another: "is not the video that was explained: its content hash is ",
 }
 
 
 @pytest.mark.parametrize("form", ALL_FORMS, ids=lambda form: f"{form[0]} {form[1]}")
 @pytest.mark.parametrize("happen", [gone, changed, another])
-def test_a_film_that_is_not_there_or_another_is_one_sentence(
+def test_a_video_that_is_not_there_or_another_is_one_sentence(
     happen: Callable[[Path], None], form: tuple[str, dict[str, Any]], saved: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     (name, options), mine, out = form, copied(saved, tmp_path), tmp_path / "out"
     out.mkdir()
-    happen(tmp_path / "film.mp4")
+    happen(tmp_path / "video.mp4")
     more: Sequence[str] = [part for key, value in options.items() for part in (f"--{key}", str(value))]
     assert main(["render", str(mine), "-o", str(out / name), *more]) == 2
     captured = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""`render` of a part of a film: its strip, its sheet, its sound, and where it begins and ends."""
+"""`render` of a part of a video: its strip, its sheet, its sound, and where it begins and ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.helpers.films import load_film
+from tests.helpers.loading import load_video
 from tests.helpers.rendered import BARE, PTS, opened, read, render
 from tests.helpers.saved import COUNT, SIZE, found_box, save_hot, sheets_drawn
 from tests.helpers.videos import click, click_seconds, sound_span, write_video
@@ -44,7 +44,7 @@ def strips(monkeypatch: pytest.MonkeyPatch) -> list[TimeStrip]:
 
 def test_the_strip_of_a_part_shows_that_part(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = strips(monkeypatch)
-    render(saved, tmp_path / "p.png", has_strip=True, start_seconds=0.8, end_seconds=1.0)
+    render(saved, tmp_path / "p.png", strip=True, start=0.8, end=1.0)
     (strip,) = taken
     assert strip.span_seconds == (0.8, 1.0)
     assert [window[0] for window in strip.windows] == [pytest.approx(0.7467, abs=1e-4)]
@@ -55,9 +55,9 @@ def test_the_strip_of_a_part_shows_that_part(saved: Path, tmp_path: Path, monkey
 
 
 def test_windows_that_only_touch_the_part_are_not_of_it(saved: Path) -> None:
-    film = load_film(saved)
-    start, end = float(film.timeline.ends[0]), float(film.timeline.starts[2])
-    strip = time_strip(film, [ShownMap(0, "gradcam")], np.array([start, start + 0.1]), (start, end))
+    video = load_video(saved)
+    start, end = float(video.timeline.ends[0]), float(video.timeline.starts[2])
+    strip = time_strip(video, [ShownMap(0, "gradcam")], np.array([start, start + 0.1]), (start, end))
     assert [window[:2] for window in strip.windows] == [(start, end)]
     assert strip.leaders == ["jumping"]
 
@@ -65,34 +65,35 @@ def test_windows_that_only_touch_the_part_are_not_of_it(saved: Path) -> None:
 def test_each_curve_of_the_strip_is_that_of_its_own_map(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    film = load_film(saved)
+    video = load_video(saved)
     second = dataclasses.replace(
-        film.explanations[1], volumes={name: volume[::-1] ** 2 for name, volume in film.explanations[1].volumes.items()}
+        video.explanations[1],
+        volumes={name: volume[::-1] ** 2 for name, volume in video.explanations[1].volumes.items()},
     )
     mine = tmp_path / "two.npz"
-    bounds = (film.bounds[0], {name: (0.0, high**2) for name, (_, high) in film.bounds[1].items()})
-    assert film.origin is not None
-    origin = dataclasses.replace(film.origin, path=str(saved.with_name("film.mp4")))
-    film = dataclasses.replace(film, explanations=(film.explanations[0], second), bounds=bounds, origin=origin)
-    film.save(mine)
+    bounds = (video.bounds[0], {name: (0.0, high**2) for name, (_, high) in video.bounds[1].items()})
+    assert video.origin is not None
+    origin = dataclasses.replace(video.origin, path=str(saved.with_name("video.mp4")))
+    video = dataclasses.replace(video, explanations=(video.explanations[0], second), bounds=bounds, origin=origin)
+    video.save(mine)
     taken = strips(monkeypatch)
-    render(mine, tmp_path / "p.png", style="side-by-side", has_strip=True)
+    render(mine, tmp_path / "p.png", style="side-by-side", strip=True)
     (strip,) = taken
     assert strip.probability_of == "running"
     for name, values in strip.evidence.items():
         method, label = name.split(", ")
-        own = film.evidence(method, PTS, target=film.labels.index(label))
+        own = video.evidence(method, PTS, target=video.labels.index(label))
         np.testing.assert_allclose(values, own / own.max(), rtol=1e-6)
     assert not np.allclose(strip.evidence["gradcam, running"], strip.evidence["gradcam, per-window"])
 
 
 def test_each_bar_has_the_values_of_its_own_map(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    film = load_film(saved)
+    video = load_video(saved)
     mine, given = tmp_path / "two.npz", []
-    bounds = (film.bounds[0], {name: (0.0, 7 * high) for name, (_, high) in film.bounds[1].items()})
-    assert film.origin is not None
-    origin = dataclasses.replace(film.origin, path=str(saved.with_name("film.mp4")))
-    dataclasses.replace(film, bounds=bounds, origin=origin).save(mine)
+    bounds = (video.bounds[0], {name: (0.0, 7 * high) for name, (_, high) in video.bounds[1].items()})
+    assert video.origin is not None
+    origin = dataclasses.replace(video.origin, path=str(saved.with_name("video.mp4")))
+    dataclasses.replace(video, bounds=bounds, origin=origin).save(mine)
 
     def bar(table: NDArray[np.uint8], unit_px: int, raw: tuple[float, float]) -> Box:
         given.append(raw)
@@ -103,8 +104,8 @@ def test_each_bar_has_the_values_of_its_own_map(saved: Path, tmp_path: Path, mon
     assert given == [(0.0, 0.02), (0.0, 250.0), (0.0, pytest.approx(0.14)), (0.0, 1750.0)]
 
 
-def test_the_film_may_be_an_address(saved: Path, tmp_path: Path) -> None:
-    fsspec.filesystem("memory").pipe("/rendered.mp4", saved.with_name("film.mp4").read_bytes())
+def test_the_video_may_be_an_address(saved: Path, tmp_path: Path) -> None:
+    fsspec.filesystem("memory").pipe("/rendered.mp4", saved.with_name("video.mp4").read_bytes())
     assert render(saved, tmp_path / "p.mp4", **BARE, source="memory://rendered.mp4").frames == COUNT
     with pytest.raises(MediaError, match=r"'memory://gone\.mp4' cannot be read"):
         render(saved, tmp_path / "q.mp4", **BARE, source="memory://gone.mp4")
@@ -114,11 +115,11 @@ def test_a_clip_that_starts_while_a_frame_is_on_display(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The frame from 0.04 s on is drawn with the maps of 0.05 s, where they begin."""
-    film = load_film(saved)
+    video = load_video(saved)
     line = Timeline(np.array([0.05]), np.array([0.15]), np.array([[0.04, 0.08, 0.12, 0.12]]))
-    assert film.origin is not None
-    origin = dataclasses.replace(film.origin, path=str(saved.with_name("film.mp4")), span_seconds=(0.05, 0.15))
-    first = film.explanations[0]
+    assert video.origin is not None
+    origin = dataclasses.replace(video.origin, path=str(saved.with_name("video.mp4")), span_seconds=(0.05, 0.15))
+    first = video.explanations[0]
     one = dataclasses.replace(
         first,
         volumes={name: volume[1:2] for name, volume in first.volumes.items()},
@@ -127,10 +128,10 @@ def test_a_clip_that_starts_while_a_frame_is_on_display(
     )
     mine = tmp_path / "clip.npz"
     dataclasses.replace(
-        film, timeline=line, explanations=(one,), labels=("running",), bounds=film.bounds[:1], origin=origin
+        video, timeline=line, explanations=(one,), labels=("running",), bounds=video.bounds[:1], origin=origin
     ).save(mine)
     taken = strips(monkeypatch)
-    render(mine, tmp_path / "p.png", **{**BARE, "style": "overlay", "opacity": 0.0, "has_strip": True})
+    render(mine, tmp_path / "p.png", **{**BARE, "style": "overlay", "opacity": 0.0, "strip": True})
     assert opened(tmp_path / "p.png")[0, 0].tolist() == [73] * 3  # the second frame, not the third
     assert taken[0].seconds.tolist() == [0.05, 0.08, 0.12]
     assert taken[0].evidence["gradcam"].tolist() == [1.0] * 3
@@ -143,7 +144,7 @@ def test_a_clip_that_starts_while_a_frame_is_on_display(
 def test_the_sound_of_a_part_begins_and_ends_with_it(tmp_path: Path) -> None:
     mine = save_hot(tmp_path, sound=click(0.5, 1.0))
     for name in ("p.mp4", "p.webm"):
-        render(mine, tmp_path / name, **BARE, start_seconds=0.3, end_seconds=0.7)
+        render(mine, tmp_path / name, **BARE, start=0.3, end=0.7)
         assert click_seconds(tmp_path / name) == pytest.approx(
             0.5 - 0.28, abs=0.03
         )  # a frame is on display from 0.28 on
@@ -154,13 +155,13 @@ def test_the_sound_of_a_part_begins_and_ends_with_it(tmp_path: Path) -> None:
 
 def test_no_more_is_drawn_than_was_explained(saved: Path, tmp_path: Path) -> None:
     """Windows may reach beyond the part that was asked for of explain."""
-    film = load_film(saved)
-    assert film.origin is not None
-    origin = dataclasses.replace(film.origin, path=str(saved.with_name("film.mp4")), span_seconds=(0.08, 0.5))
+    video = load_video(saved)
+    assert video.origin is not None
+    origin = dataclasses.replace(video.origin, path=str(saved.with_name("video.mp4")), span_seconds=(0.08, 0.5))
     mine = tmp_path / "part.npz"
-    dataclasses.replace(film, origin=origin).save(mine)
+    dataclasses.replace(video, origin=origin).save(mine)
     inside = PTS[(PTS >= 0.08 - 1e-9) & (PTS < 0.5 - 1e-9)]
-    for options in ({}, {"start_seconds": -1.0, "end_seconds": 9.0}):
+    for options in ({}, {"start": -1.0, "end": 9.0}):
         render(mine, tmp_path / "p.mp4", **BARE, **options, overwrite=True)
         _, seconds, end = read(tmp_path / "p.mp4")
         np.testing.assert_allclose(seconds, inside - inside[0], atol=1e-9)
@@ -168,35 +169,35 @@ def test_no_more_is_drawn_than_was_explained(saved: Path, tmp_path: Path) -> Non
     with pytest.raises(
         InputError, match=r"nothing was explained from 0\.6 to 0\.5 s, expected a part of 0\.08 to 0\.5"
     ):
-        render(mine, tmp_path / "q.mp4", **BARE, start_seconds=0.6)
+        render(mine, tmp_path / "q.mp4", **BARE, start=0.6)
 
 
-def test_what_is_known_of_the_film_is_said(saved: Path, tmp_path: Path) -> None:
-    film, cut = load_film(saved), tmp_path / "cut.mkv"
+def test_what_is_known_of_the_video_is_said(saved: Path, tmp_path: Path) -> None:
+    video, cut = load_video(saved), tmp_path / "cut.mkv"
     greys = np.broadcast_to(np.arange(40, dtype=np.uint8)[:, None, None, None], (40, *SIZE, 3))
     write_video(cut, np.random.default_rng(0).integers(0, 9, greys.shape, dtype=np.uint8) + greys)
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
-    assert film.origin is not None
+    assert video.origin is not None
     origin = dataclasses.replace(
-        film.origin, path="cut.mkv", content_hash=sampled_sha256([cut]), span_seconds=(0.0, 0.4)
+        video.origin, path="cut.mkv", content_hash=sampled_sha256([cut]), span_seconds=(0.0, 0.4)
     )
     mine = tmp_path / "cut.npz"
-    dataclasses.replace(film, origin=origin).save(mine)
+    dataclasses.replace(video, origin=origin).save(mine)
     (note,) = render(mine, tmp_path / "p.mp4", **BARE).notes
     assert note.startswith("the file is cut short: it announces 1.6")
 
 
-def test_the_sheet_tells_the_shown_target_s_own_probability_and_foil(
+def test_the_sheet_tells_the_shown_target_s_own_probability_and_contrast(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sheets = sheets_drawn(monkeypatch)
-    film = load_film(saved)
-    first, second = film.explanations
-    assert film.origin is not None
-    origin = dataclasses.replace(film.origin, path=str(saved.with_name("film.mp4")))
-    mine = tmp_path / "foil.npz"
-    contrasted = (dataclasses.replace(first, foil=np.full(3, 2)), second)
-    dataclasses.replace(film, explanations=contrasted, origin=origin).save(mine)
+    video = load_video(saved)
+    first, second = video.explanations
+    assert video.origin is not None
+    origin = dataclasses.replace(video.origin, path=str(saved.with_name("video.mp4")))
+    mine = tmp_path / "contrast.npz"
+    contrasted = (dataclasses.replace(first, contrast=np.full(3, 2)), second)
+    dataclasses.replace(video, explanations=contrasted, origin=origin).save(mine)
     for target in ("running", "per-window"):
         render(mine, tmp_path / "s.png", form="sheet", targets=(target,), overwrite=True)
     sure = float(np.exp(2.0) / (np.exp(2.0) + 2.0))

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.films import load_film
+from tests.helpers.loading import load_video
 from tests.helpers.rendered import copied, render
-from tests.helpers.saved import COUNT, grey_film, save_hot
+from tests.helpers.saved import COUNT, grey_video, save_hot
 from vidcam.errors import EncodeError, InputError, MediaError, NameNotFoundError, OutputError
 from vidcam.pipelines.render.options import RenderOptions
 
@@ -44,12 +44,12 @@ REFUSED: list[Refused] = [
     ("p.mp4", {"methods": ("gradcam", "gradcam++")}, InputError, r"2 maps were asked for, expected one in this style"),
     (
         "p.mp4",
-        {"start_seconds": 5.0},
+        {"start": 5.0},
         InputError,
         r"nothing was explained from 5 to 1\.12 s, expected a part of 0 to",
     ),
-    ("p.mp4", {"start_seconds": 0.5, "end_seconds": 0.5}, InputError, r"nothing was explained from 0\.5 to 0\.5 s"),
-    ("p.mp4", {"start_seconds": float("nan")}, InputError, r"nothing was explained from nan to 1\.12 s"),
+    ("p.mp4", {"start": 0.5, "end": 0.5}, InputError, r"nothing was explained from 0\.5 to 0\.5 s"),
+    ("p.mp4", {"start": float("nan")}, InputError, r"nothing was explained from nan to 1\.12 s"),
     ("p.avi", {}, InputError, r"'p\.avi' ends in '\.avi', expected one of \.mp4, \.webm"),
     ("p.mp4", {"form": "gif"}, InputError, r"form is 'gif' and the result 'p\.mp4', expected \.gif; change either"),
     ("p.webm", {"codec": "h264"}, InputError, r"h264 does not go into a \.webm, expected vp9 or av1"),
@@ -70,7 +70,7 @@ REFUSED: list[Refused] = [
         InputError,
         r"24 frames of 4320 × 5400 pixels are 1\.6 GB in memory, a \.gif",
     ),
-    ("p.mp4", {"colours": "jett"}, NameNotFoundError, r"colour map 'jett' not found; the nearest are 'jet'"),
+    ("p.mp4", {"colormap": "jett"}, NameNotFoundError, r"colour map 'jett' not found; the nearest are 'jet'"),
     ("p.mp4", {"opacity": 2.0}, InputError, r"opacity is 2\.0, it must be in \[0, 1\]"),
     ("no/p.mp4", {}, OutputError, r"the folder '.*no' does not exist"),
     ("no/p", {}, OutputError, r"the folder '.*no' does not exist"),
@@ -103,7 +103,7 @@ def test_options_check_themselves(options: dict[str, Any], sentence: str) -> Non
 
 @pytest.mark.parametrize("name", ["p.mp4", "p.gif", "p", "p.png"])
 def test_what_is_there_stays_unless_told(name: str, saved: Path, tmp_path: Path) -> None:
-    render(saved, tmp_path / name, end_seconds=0.2)
+    render(saved, tmp_path / name, end=0.2)
     with pytest.raises(OutputError, match=r"exists already; expected a new"):
         render(saved, tmp_path / name)
     render(saved, tmp_path / name, overwrite=True)
@@ -119,31 +119,31 @@ def test_a_folder_with_other_files_is_not_replaced(saved: Path, tmp_path: Path) 
 
 def test_a_source_that_is_gone(saved: Path, tmp_path: Path) -> None:
     mine = copied(saved, tmp_path)
-    (tmp_path / "film.mp4").unlink()
-    with pytest.raises(MediaError, match=r"film 'film\.mp4' is no longer at 'film\.mp4', where film\.npz expects it"):
+    (tmp_path / "video.mp4").unlink()
+    with pytest.raises(MediaError, match=r"'video\.mp4' is no longer at 'video\.mp4'; name it with --source"):
         render(mine, tmp_path / "p.mp4")
     with pytest.raises(MediaError, match=r"nowhere\.mp4' does not exist; expected a video file"):
         render(mine, tmp_path / "p.mp4", source=tmp_path / "nowhere.mp4")
-    shutil.copy(saved.with_name("film.mp4"), tmp_path / "moved.mp4")
-    render(mine, tmp_path / "p.mp4", source=tmp_path / "moved.mp4", end_seconds=0.2)
+    shutil.copy(saved.with_name("video.mp4"), tmp_path / "moved.mp4")
+    render(mine, tmp_path / "p.mp4", source=tmp_path / "moved.mp4", end=0.2)
 
 
 def test_a_source_that_was_changed(saved: Path, tmp_path: Path) -> None:
     mine = copied(saved, tmp_path)
-    grey_film(tmp_path / "film.mp4", count=COUNT - 1)
-    with pytest.raises(MediaError, match=r"is not the film that was explained: its content hash is \w{12}…, exp"):
+    grey_video(tmp_path / "video.mp4", count=COUNT - 1)
+    with pytest.raises(MediaError, match=r"is not the video that was explained: its content hash is \w{12}…, exp"):
         render(mine, tmp_path / "p.mp4")
     assert not (tmp_path / "p.mp4").exists()
 
 
 def test_maps_of_an_earlier_version_need_the_source_and_check_its_size(saved: Path, tmp_path: Path) -> None:
     old = tmp_path / "old.npz"
-    dataclasses.replace(load_film(saved), origin=None).save(old)
-    with pytest.raises(MediaError, match=r"old\.npz does not say where its film 'film\.mp4' lies.*--source"):
+    dataclasses.replace(load_video(saved), origin=None).save(old)
+    with pytest.raises(MediaError, match=r"old\.npz does not say where 'video\.mp4' lies.*--source"):
         render(old, tmp_path / "p.mp4")
-    render(old, tmp_path / "p.png", source=saved.with_name("film.mp4"))
-    other = grey_film(tmp_path / "other.mp4", size=(64, 64), count=3)
-    with pytest.raises(MediaError, match=r"has frames of \(64, 64\), the explained film had \(128, 160\)"):
+    render(old, tmp_path / "p.png", source=saved.with_name("video.mp4"))
+    other = grey_video(tmp_path / "other.mp4", size=(64, 64), count=3)
+    with pytest.raises(MediaError, match=r"has frames of \(64, 64\), not \(128, 160\)"):
         render(old, tmp_path / "p.mp4", source=other)
 
 

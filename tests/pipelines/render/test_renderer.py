@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.helpers.films import load_film
+from tests.helpers.loading import load_video
 from tests.helpers.rendered import BARE, END, FORMS, PTS, opened, read, render
 from tests.helpers.saved import BOX, COUNT, SIZE, found_box, save_hot, sheets_drawn
 from tests.helpers.videos import click, click_seconds, write_video
@@ -33,7 +33,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_box_is_found_back_at_its_place_and_its_times(
     name: str, options: dict[str, Any], rounding: float, saved: Path, tmp_path: Path
 ) -> None:
-    result = render(saved, tmp_path / name, **BARE, has_strip=True, **options)  # in whose playhead all frames differ
+    result = render(saved, tmp_path / name, **BARE, strip=True, **options)  # in whose playhead all frames differ
     frames, seconds, end = read(tmp_path / name)
     assert (result.frames, result.notes, result.path) == (COUNT, (), tmp_path / name)
     assert {frame.shape for frame in frames} == {(SIZE[0] + strip_height(SIZE), SIZE[1], 3)}
@@ -48,18 +48,18 @@ def test_the_box_is_found_back_at_its_place_and_its_times(
 def test_a_grey_ramp_comes_back(name: str, options: dict[str, Any], _: float, tmp_path: Path) -> None:
     """Patches of 32 greys; what is drawn lies where no evidence is, and the overlay leaves such pixels alone."""
     saved = save_hot(tmp_path)
-    film = load_film(saved)
+    source = load_video(saved)
     empty = [
         dataclasses.replace(each, volumes={name: 0 * volume for name, volume in each.volumes.items()})
-        for each in film.explanations
+        for each in source.explanations
     ]
     ramp = np.repeat(np.linspace(0, 255, 32).round().astype(np.uint8), 5)
     frames = np.broadcast_to(ramp[None, None, :, None], (4, *SIZE, 3)).copy()
     frames[:, :8] = np.arange(0, 160, 40, dtype=np.uint8)[:, None, None, None]  # frames differ, or GIF joins them
-    video = write_video(tmp_path / "film.mp4", frames, fps=Fraction(10))
-    assert film.origin is not None
-    origin = dataclasses.replace(film.origin, content_hash=sampled_sha256([video]), span_seconds=(0.0, 0.4))
-    dataclasses.replace(film, explanations=tuple(empty), origin=origin).save(saved, overwrite=True)
+    video = write_video(tmp_path / "video.mp4", frames, fps=Fraction(10))
+    assert source.origin is not None
+    origin = dataclasses.replace(source.origin, content_hash=sampled_sha256([video]), span_seconds=(0.0, 0.4))
+    dataclasses.replace(source, explanations=tuple(empty), origin=origin).save(saved, overwrite=True)
     look = {**BARE, "style": "overlay"}
     render(saved, tmp_path / "out" if name == "folder" else tmp_path / f"out{Path(name).suffix}", **look, **options)
     (out,) = tmp_path.glob("out*")
@@ -75,7 +75,7 @@ GOLDEN = Path(__file__).parent / "golden"
 @pytest.mark.parametrize("style", STYLES)
 def test_golden_frames(style: str, saved: Path, tmp_path: Path) -> None:
     """Made by golden/make.py, looked at, and kept; text is drawn by whatever FreeType there is."""
-    options: dict[str, Any] = {"style": style, "has_strip": style in {"overlay", "side-by-side"}, "height": 256}
+    options: dict[str, Any] = {"style": style, "strip": style in {"overlay", "side-by-side"}, "height": 256}
     render(saved, tmp_path / "poster.png", **options)
     drawn = opened(tmp_path / "poster.png").astype(int)
     golden = opened(GOLDEN / f"{style}.png").astype(int)
@@ -100,7 +100,7 @@ def test_the_map_hides_with_the_dataset_s_mean_colour(saved: Path, tmp_path: Pat
 
 
 def test_the_strip_enlarges_the_frame_and_nothing_else_does(saved: Path, tmp_path: Path) -> None:
-    render(saved, tmp_path / "strip.mp4", has_strip=True)
+    render(saved, tmp_path / "strip.mp4", strip=True)
     render(saved, tmp_path / "plain.mp4")
     with open_video(tmp_path / "strip.mp4") as strip, open_video(tmp_path / "plain.mp4") as plain:
         assert plain.info.size == SIZE
@@ -108,7 +108,7 @@ def test_the_strip_enlarges_the_frame_and_nothing_else_does(saved: Path, tmp_pat
 
 
 def test_a_part_in_another_height(saved: Path, tmp_path: Path) -> None:
-    result = render(saved, tmp_path / "p.mp4", height=64, start_seconds=0.3, end_seconds=0.6)
+    result = render(saved, tmp_path / "p.mp4", height=64, start=0.3, end=0.6)
     _, seconds, end = read(tmp_path / "p.mp4")
     with open_video(tmp_path / "p.mp4") as reader:
         assert reader.info.size == (64, 80)
@@ -135,10 +135,10 @@ def test_side_by_side_labels_all_that_was_explained(
 
 
 def test_the_sheet_says_what_the_saved_maps_say(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sheets, film = sheets_drawn(monkeypatch), load_film(saved)
-    noted = tuple(dataclasses.replace(each, notes=("Do not believe it.",)) for each in film.explanations)
+    sheets, video = sheets_drawn(monkeypatch), load_video(saved)
+    noted = tuple(dataclasses.replace(each, notes=("Do not believe it.",)) for each in video.explanations)
     other = saved.with_name("noted.npz")
-    dataclasses.replace(film, explanations=noted).save(other)
+    dataclasses.replace(video, explanations=noted).save(other)
     try:
         assert render(other, tmp_path / "s.png", form="sheet", targets=("running",)).frames == 8
     finally:
@@ -148,9 +148,9 @@ def test_the_sheet_says_what_the_saved_maps_say(saved: Path, tmp_path: Path, mon
     assert opened(tmp_path / "s.png").shape[1] == 1800
 
 
-def test_maps_of_clips_are_no_film(tmp_path: Path, saved: Path) -> None:
-    load_film(saved).explanations[0].save(tmp_path / "clips.npz")
-    with pytest.raises(MediaError, match=r"clips\.npz holds an explanation of clips, expected one of a video"):
+def test_maps_of_clips_are_no_video(tmp_path: Path, saved: Path) -> None:
+    load_video(saved).explanations[0].save(tmp_path / "clips.npz")
+    with pytest.raises(MediaError, match=r"clips\.npz explains clips, not a video"):
         render(tmp_path / "clips.npz", tmp_path / "a.mp4")
 
 
@@ -159,7 +159,7 @@ def test_sound_goes_with_the_picture(tmp_path: Path) -> None:
     for name in ("a.mp4", "a.webm"):
         render(saved, tmp_path / name)
         assert click_seconds(tmp_path / name) == pytest.approx(0.5, abs=0.03)
-    render(saved, tmp_path / "still.mp4", has_sound=False)
+    render(saved, tmp_path / "still.mp4", sound=False)
     with open_video(tmp_path / "still.mp4") as reader:
         assert not reader.info.has_audio
 
@@ -175,6 +175,6 @@ def test_no_torch_is_loaded(saved: Path, tmp_path: Path) -> None:
 
 
 def test_a_hardware_encoder_that_is_not_there_is_said(saved: Path, tmp_path: Path) -> None:
-    result = render(saved, tmp_path / "p.mp4", **BARE, encoder="h264_videotoolbox", end_seconds=0.2)
+    result = render(saved, tmp_path / "p.mp4", **BARE, encoder="h264_videotoolbox", end=0.2)
     if result.notes:  # there is none but on a Mac
         assert result.notes == ("h264_videotoolbox does not work here (not in this FFmpeg); libx264 takes its place",)

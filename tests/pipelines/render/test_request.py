@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.helpers.films import load_film
-from tests.helpers.saved import SIZE, hot_film, save_hot
+from tests.helpers.loading import load_video
+from tests.helpers.saved import SIZE, hot_video, save_hot
 from vidcam.errors import InputError, OutputError, VidcamError
 from vidcam.pipelines.render.composition import Grid
 from vidcam.pipelines.render.frames import ShownMap
 from vidcam.pipelines.render.options import RenderOptions
-from vidcam.pipelines.render.renderer import render_film
+from vidcam.pipelines.render.renderer import render_video
 from vidcam.pipelines.render.request import RenderRequest, resolve, select_maps
 from vidcam.render.colormap import colour_table
 
-FILM = hot_film("film.mp4", np.linspace(0.0, 2.9, 30), 3.0)
+VIDEO = hot_video("video.mp4", np.linspace(0.0, 2.9, 30), 3.0)
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +32,14 @@ def resolved(saved: Path, out: str, **options: Any) -> RenderRequest:
 
 
 def test_what_is_shown_without_being_asked() -> None:
-    assert select_maps(FILM, (), (), all_of_them=False) == (ShownMap(0, "gradcam"),)
-    assert len(select_maps(FILM, (), (), all_of_them=True)) == 4
-    assert select_maps(FILM, ("PER-WINDOW",), ("GradCAM++",), all_of_them=False) == (ShownMap(1, "gradcam++"),)
-    assert select_maps(FILM, (0, "running"), ("gradcam", "gradcam"), all_of_them=False) == (ShownMap(0, "gradcam"),)
+    assert select_maps(VIDEO, (), (), all_of_them=False) == (ShownMap(0, "gradcam"),)
+    assert len(select_maps(VIDEO, (), (), all_of_them=True)) == 4
+    assert select_maps(VIDEO, ("PER-WINDOW",), ("GradCAM++",), all_of_them=False) == (ShownMap(1, "gradcam++"),)
+    assert select_maps(VIDEO, (0, "running"), ("gradcam", "gradcam"), all_of_them=False) == (ShownMap(0, "gradcam"),)
 
 
 def test_a_request_has_every_option_resolved(saved: Path) -> None:
-    request = resolved(saved, "p.mp4", colours="viridis", start_seconds=0.5, height=64, preset="fast", fill="mean")
+    request = resolved(saved, "p.mp4", colormap="viridis", start=0.5, height=64, preset="fast", fill="mean")
     assert (request.form, request.maps) == ("mp4", (ShownMap(0, "gradcam"),))
     assert list(request.span_seconds) == pytest.approx([0.5, 1.12])
     assert (request.layout.grid, request.layout.kind) == (Grid(1, 1, (64, 80)), "overlay")
@@ -47,12 +47,12 @@ def test_a_request_has_every_option_resolved(saved: Path) -> None:
     assert ("preset", "fast") in request.encoder.options
     np.testing.assert_array_equal(request.style.table, colour_table("viridis"))
     assert request.style.mean_rgb == (40.0, 80.0, 160.0)
-    assert Path(request.source) == saved.with_name("film.mp4")
+    assert Path(request.source) == saved.with_name("video.mp4")
     assert request.notes == ("--fill has no effect on what was asked for (mp4, overlay)",)
 
 
 def test_side_by_side_has_all_maps_and_the_source(saved: Path) -> None:
-    request = resolved(saved, "p.png", style="side-by-side", has_strip=True)
+    request = resolved(saved, "p.png", style="side-by-side", strip=True)
     assert len(request.maps) == 4
     assert (request.layout.kind, request.layout.has_source, request.layout.grid.cell) == ("overlay", True, SIZE)
     assert request.layout.grid.rows * request.layout.grid.columns >= 5
@@ -68,15 +68,15 @@ EARLY: list[tuple[str, dict[str, Any], str]] = [
     ("p.avi", {}, "ends in '.avi'"),
     ("no/p.mp4", {}, "does not exist"),
     ("no/p", {}, "does not exist"),
-    ("film.npz.png", {"targets": ("swimming",)}, "target 'swimming' not found"),
+    ("video.npz.png", {"targets": ("swimming",)}, "target 'swimming' not found"),
     ("p.mp4", {"methods": ("layercam",)}, "method 'layercam' not found"),
-    ("p.mp4", {"start_seconds": 5.0}, "nothing was explained from 5 to"),
+    ("p.mp4", {"start": 5.0}, "nothing was explained from 5 to"),
     ("p.mp4", {"encoder": "x264"}, "encoder is 'x264'"),
     ("p.webm", {"codec": "h264"}, "does not go into a .webm"),
     ("p.mp4", {"quality": 52}, "quality is 52"),
     ("p.gif", {"quality": 3}, "quality is 3"),
     ("p.webp", {"quality": 101}, "quality is 101"),
-    ("p.png", {"colours": "jett"}, "colour map 'jett' not found"),
+    ("p.png", {"colormap": "jett"}, "colour map 'jett' not found"),
     ("folder", {}, "is a folder"),
 ]
 
@@ -95,20 +95,20 @@ def test_what_needs_no_video_is_refused_before_it_is_opened(
         name = "p.mp4"
         (tmp_path / name).mkdir()
     with pytest.raises(VidcamError, match=sentence.replace(".", r"\.")):
-        render_film(saved, tmp_path / name, options=RenderOptions(**options))
+        render_video(saved, tmp_path / name, **options)
 
 
 def test_what_is_there_is_refused_before_the_explanation_is_read(tmp_path: Path) -> None:
     (tmp_path / "p.mp4").write_text("mine")
     with pytest.raises(OutputError, match=r"p\.mp4' exists already; expected a new name"):
-        render_film(tmp_path / "nowhere.npz", tmp_path / "p.mp4")
+        render_video(tmp_path / "nowhere.npz", tmp_path / "p.mp4")
 
 
 def test_pictures_that_are_too_large_are_refused_before_the_video_is_opened(saved: Path, tmp_path: Path) -> None:
-    film = load_film(saved)
+    video = load_video(saved)
     wide = tmp_path / "wide.npz"
-    dataclasses.replace(film, geometry=dataclasses.replace(film.geometry, source_size=(100, 20_000))).save(wide)
+    dataclasses.replace(video, geometry=dataclasses.replace(video.geometry, source_size=(100, 20_000))).save(wide)
     for name in ("p.mp4", "p.gif", "p.png"):
         with pytest.raises(InputError, match=r"the pictures would have 20000 × 100 pixels, expected at most 16384"):
-            render_film(wide, tmp_path / name, options=RenderOptions(source=saved.with_name("film.mp4")))
+            render_video(wide, tmp_path / name, source=saved.with_name("video.mp4"))
     assert list(tmp_path.iterdir()) == [wide]

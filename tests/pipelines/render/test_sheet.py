@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.results.test_video import METHODS, PTS, film
+from tests.results.test_video import METHODS, PTS, video
 from vidcam.pipelines.render.frames import ShownMap
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet
 from vidcam.render.sheet import Sheet
-from vidcam.results.video import Film
+from vidcam.results.video import VideoExplanation
 
 
 @pytest.fixture
@@ -30,14 +30,14 @@ def sheets(monkeypatch: pytest.MonkeyPatch) -> list[Sheet]:
     return taken
 
 
-def _frames(made: Film, seconds: Sequence[float] = (1.0, 3.0)) -> SheetFrames:
+def _frames(made: VideoExplanation, seconds: Sequence[float] = (1.0, 3.0)) -> SheetFrames:
     maps = [ShownMap(target, method) for target in range(len(made.labels)) for method in METHODS]
     blank = [np.full((6, 8, 3), index, np.uint8) for index, _ in enumerate(seconds)]
     return SheetFrames(maps, list(seconds), blank, {shown: [frame + 9 for frame in blank] for shown in maps})
 
 
 def test_the_strip_shows_each_evidence_relative_to_its_own_maximum(sheets: list[Sheet]) -> None:
-    made = film(targets=2)
+    made = video(targets=2)
     assert contact_sheet(made, _frames(made), PTS) == b"drawn"
     (sheet,) = sheets
     names = {f"{method}, {label}": (target, method) for target, label in enumerate(made.labels) for method in METHODS}
@@ -51,9 +51,9 @@ def test_the_strip_shows_each_evidence_relative_to_its_own_maximum(sheets: list[
 
 
 def test_without_any_evidence_the_strip_stays_at_zero(sheets: list[Sheet]) -> None:
-    made = film()
+    made = video()
     made.explanations[0].volumes["gradcam"][:] = 0.0
-    made = Film(
+    made = VideoExplanation(
         made.source,
         made.model,
         made.geometry,
@@ -68,7 +68,7 @@ def test_without_any_evidence_the_strip_stays_at_zero(sheets: list[Sheet]) -> No
 
 
 def test_one_target_is_told_with_its_probability(sheets: list[Sheet]) -> None:
-    made = film()
+    made = video()
     contact_sheet(made, _frames(made), PTS, audit=["A sentence.", "Another."])
     (sheet,) = sheets
     assert (sheet.title, sheet.target) == ("clip.mp4", "label 0, ü")
@@ -82,8 +82,8 @@ def test_one_target_is_told_with_its_probability(sheets: list[Sheet]) -> None:
 
 
 def test_several_targets_are_told_without_one_probability(sheets: list[Sheet]) -> None:
-    made = film(targets=3)
-    contrasted = tuple(dataclasses.replace(each, foil=np.full(len(each), 4)) for each in made.explanations)
+    made = video(targets=3)
+    contrasted = tuple(dataclasses.replace(each, contrast=np.full(len(each), 4)) for each in made.explanations)
     contact_sheet(dataclasses.replace(made, explanations=contrasted, class_labels={4: "walking"}), _frames(made), PTS)
     (sheet,) = sheets
     assert sheet.target == "label 0, ü and label 1, ü and label 2, ü rather than walking"
@@ -92,7 +92,7 @@ def test_several_targets_are_told_without_one_probability(sheets: list[Sheet]) -
 
 
 def test_the_strip_spans_the_windows_with_their_probabilities(sheets: list[Sheet]) -> None:
-    made = film(3, seconds=PTS[:64])
+    made = video(3, seconds=PTS[:64])
     contact_sheet(made, _frames(made, [1.0]), PTS[:64])
     strip = sheets[0].strip
     assert list(strip.span_seconds) == pytest.approx([0.0, 2 * 0.64 + 1.28])
@@ -101,7 +101,7 @@ def test_the_strip_spans_the_windows_with_their_probabilities(sheets: list[Sheet
 
 
 def test_windows_that_only_touch_the_part_are_not_of_it(sheets: list[Sheet]) -> None:
-    made = film(4, seconds=PTS[:80])
+    made = video(4, seconds=PTS[:80])
     edges = float(made.timeline.ends[0]), float(made.timeline.starts[3])
     assert edges == pytest.approx((1.28, 1.92))
     contact_sheet(made, _frames(made, [1.5]), PTS[:80], span_seconds=edges)
@@ -109,7 +109,7 @@ def test_windows_that_only_touch_the_part_are_not_of_it(sheets: list[Sheet]) -> 
 
 
 def test_the_sheet_is_a_picture() -> None:
-    made = film(targets=2)
+    made = video(targets=2)
     with Image.open(BytesIO(contact_sheet(made, _frames(made), PTS))) as picture:
         assert picture.format == "PNG"
         assert picture.width == 1800

@@ -7,18 +7,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.helpers.saved import hot_film
+from tests.helpers.saved import hot_video
 from vidcam.pipelines.render.frames import ShownMap
 from vidcam.pipelines.render.summary import MOST_MOMENTS, VideoSummary, name_maps, time_strip
 from vidcam.results.timeline import Timeline
 
-FILM = hot_film("film.mp4", np.linspace(0.0, 2.9, 30), 3.0)
+VIDEO = hot_video("video.mp4", np.linspace(0.0, 2.9, 30), 3.0)
 SURE = float(np.exp(2.0) / (np.exp(2.0) + 2.0))
 REST = float(1.0 / (np.exp(2.0) + 2.0))
 
 
 def test_a_fixed_target_keeps_its_label_while_its_probability_changes() -> None:
-    summary = VideoSummary(FILM, 0)
+    summary = VideoSummary(VIDEO, 0)
     assert [summary.label(second) for second in (0.5, 1.5, 2.5)] == ["running"] * 3
     assert [summary.probability(second) for second in (0.5, 1.5, 2.9)] == pytest.approx([SURE, REST, REST])
     assert [summary.probability(second) for second in (0.0, 1.0)] == pytest.approx(
@@ -30,7 +30,7 @@ def test_a_fixed_target_keeps_its_label_while_its_probability_changes() -> None:
 
 
 def test_per_window_each_moment_has_the_label_of_the_nearest_window() -> None:
-    summary = VideoSummary(FILM, 1)
+    summary = VideoSummary(VIDEO, 1)
     assert [summary.label(second) for second in (0.5, 1.4, 2.9)] == ["running", "jumping", "sitting 座る"]
     assert summary.caption("gradcam++", 1.5) == ("jumping", "79 % · gradcam++")
     assert summary.caption("gradcam", 9.0) == ("sitting 座る", "gradcam")
@@ -40,9 +40,9 @@ def test_where_windows_overlap_a_label_of_its_own_goes_with_its_own_probability(
     line = Timeline(np.array([0.0, 1.0, 2.0]), np.array([2.0, 3.0, 4.0]), np.tile(np.arange(3.0), (3, 1)))
     logits = np.array([[9.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 5.0]], np.float32)
     made = dataclasses.replace(
-        FILM,
+        VIDEO,
         timeline=line,
-        explanations=tuple(dataclasses.replace(each, logits=logits) for each in FILM.explanations),
+        explanations=tuple(dataclasses.replace(each, logits=logits) for each in VIDEO.explanations),
     )
     fixed, own = VideoSummary(made, 0), VideoSummary(made, 1)
     chance = np.exp(logits.astype(float)) / np.exp(logits.astype(float)).sum(axis=1, keepdims=True)
@@ -53,41 +53,41 @@ def test_where_windows_overlap_a_label_of_its_own_goes_with_its_own_probability(
     assert own.probability(4.1) is None
 
 
-def test_the_foil_is_named() -> None:
-    first = dataclasses.replace(FILM.explanations[0], foil=np.full(3, 2))
-    contrasted = dataclasses.replace(FILM, explanations=(first, FILM.explanations[1]), class_labels={0: "running"})
+def test_the_contrast_is_named() -> None:
+    first = dataclasses.replace(VIDEO.explanations[0], contrast=np.full(3, 2))
+    contrasted = dataclasses.replace(VIDEO, explanations=(first, VIDEO.explanations[1]), class_labels={0: "running"})
     assert VideoSummary(contrasted, 0).label(1.0) == "running rather than class 2"
 
 
 def test_leaders_are_the_highest_scores() -> None:
-    assert VideoSummary(FILM, 0).leaders() == ["running", "jumping", "sitting 座る"]
+    assert VideoSummary(VIDEO, 0).leaders() == ["running", "jumping", "sitting 座る"]
 
 
 def test_maps_are_named_after_what_tells_them_apart() -> None:
     one, both = [ShownMap(0, "gradcam"), ShownMap(0, "gradcam++")], [ShownMap(0, "gradcam"), ShownMap(1, "gradcam")]
-    assert name_maps(FILM, one) == dict(zip(("gradcam", "gradcam++"), one, strict=True))
-    assert name_maps(FILM, both) == dict(zip(("gradcam, running", "gradcam, per-window"), both, strict=True))
+    assert name_maps(VIDEO, one) == dict(zip(("gradcam", "gradcam++"), one, strict=True))
+    assert name_maps(VIDEO, both) == dict(zip(("gradcam, running", "gradcam, per-window"), both, strict=True))
 
 
 @pytest.mark.parametrize(("count", "step"), [(2000, 1), (2001, 2), (4000, 2), (4001, 3)])
 def test_moments_of_a_long_video_are_thinned_evenly(count: int, step: int) -> None:
     pts = np.linspace(0.0, 2.9, count)
-    strip = time_strip(FILM, [ShownMap(0, "gradcam")], pts, (0.0, 3.0))
+    strip = time_strip(VIDEO, [ShownMap(0, "gradcam")], pts, (0.0, 3.0))
     np.testing.assert_array_equal(strip.seconds, pts[::step])
     assert strip.seconds.size <= MOST_MOMENTS
 
 
 def test_evidence_is_relative_to_its_most() -> None:
     seconds = np.linspace(0.0, 2.9, 30)
-    none = dataclasses.replace(FILM, bounds=({"gradcam": (1.0, 2.0), "gradcam++": (0.0, 250.0)}, FILM.bounds[1]))
+    none = dataclasses.replace(VIDEO, bounds=({"gradcam": (1.0, 2.0), "gradcam++": (0.0, 250.0)}, VIDEO.bounds[1]))
     strip = time_strip(none, [ShownMap(0, "gradcam"), ShownMap(0, "gradcam++")], seconds, (0.0, 3.0))
-    raw = FILM.evidence("gradcam++", seconds)
+    raw = VIDEO.evidence("gradcam++", seconds)
     np.testing.assert_allclose(strip.evidence["gradcam++"], raw / raw.max())
     assert not strip.evidence["gradcam"].any()
 
 
 def test_a_guided_method_has_the_evidence_of_the_map_it_multiplies() -> None:
     seconds = np.linspace(0.0, 2.9, 30)
-    strip = time_strip(FILM, [ShownMap(1, "guided-gradcam++"), ShownMap(1, "gradcam++")], seconds, (0.0, 3.0))
+    strip = time_strip(VIDEO, [ShownMap(1, "guided-gradcam++"), ShownMap(1, "gradcam++")], seconds, (0.0, 3.0))
     np.testing.assert_array_equal(strip.evidence["guided-gradcam++"], strip.evidence["gradcam++"])
     assert strip.probability_of == ""

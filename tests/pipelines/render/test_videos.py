@@ -23,14 +23,14 @@ from vidcam.render.colormap import colour_table
 from vidcam.render.overlay import Overlay, explanation_map, outline
 from vidcam.results.explanation import Explanation
 from vidcam.results.timeline import Timeline
-from vidcam.results.video import Film, film_bounds
+from vidcam.results.video import VideoExplanation, video_bounds
 from vidcam.system.progress import StageTimer, silent
 
 METHODS = ("gradcam", "gradcam++")
 MEAN = (40.0, 80.0, 160.0)
 
 
-def _film(reel: Reel, *, start: float = 0.0, targets: int = 2) -> Film:
+def _video(reel: Reel, *, start: float = 0.0, targets: int = 2) -> VideoExplanation:
     """One window over the reel; maps are noise, those of target k 10 ** -k times as large."""
     line = Timeline(np.array([start]), np.array([reel.info.duration_seconds]), reel.info.pts_seconds[None, ::2])
     rng = np.random.default_rng(5)
@@ -39,14 +39,14 @@ def _film(reel: Reel, *, start: float = 0.0, targets: int = 2) -> Film:
             volumes={method: (rng.random((1, 2, 3, 3)) * 10.0**-target).astype(np.float32) for method in METHODS},
             logits=np.zeros((1, 5), dtype=np.float32),
             target=np.array([target]),
-            foil=None,
+            contrast=None,
             layer="relu",
             input_size=(line.frame_seconds.shape[1], 12, 12),
         )
         for target in range(targets)
     )
     height, width = reel.info.size
-    return Film(
+    return VideoExplanation(
         source="reel.mp4",
         model="noise",
         geometry=Geometry((height, width), (16, 20), (12, 12), 2, 4),
@@ -54,7 +54,7 @@ def _film(reel: Reel, *, start: float = 0.0, targets: int = 2) -> Film:
         labels=tuple(f"label {target}" for target in range(targets)),
         explanations=explanations,
         bounds=tuple(
-            film_bounds(explanation, line, np.maximum(reel.info.pts_seconds, start)) for explanation in explanations
+            video_bounds(explanation, line, np.maximum(reel.info.pts_seconds, start)) for explanation in explanations
         ),
     )
 
@@ -91,7 +91,7 @@ def trays(monkeypatch: pytest.MonkeyPatch) -> dict[str, Tray]:
 
 def _draw(
     reel: Reel,
-    film: Film,
+    video: VideoExplanation,
     videos: Sequence[Video],
     *,
     pts: Seconds | None = None,
@@ -100,7 +100,7 @@ def _draw(
 ) -> None:
     moments = reel.info.pts_seconds if pts is None else pts
     draw_videos(
-        FrameRenderer(film, RenderStyle(fill, MEAN)),
+        FrameRenderer(video, RenderStyle(fill, MEAN)),
         reel,
         videos,
         Path("nowhere"),
@@ -123,16 +123,16 @@ VIDEOS = [
 
 def test_each_video_shows_its_own_target_method_and_kind(trays: Mapping[str, Tray]) -> None:
     reel = Reel(noise_frames(10, 32, 40))
-    film = _film(reel)
-    view = film.geometry.view_slices()
-    _draw(reel, film, VIDEOS, fill="mean")
+    source = _video(reel)
+    view = source.geometry.view_slices()
+    _draw(reel, source, VIDEOS, fill="mean")
     assert reel.asked == reel.info.pts_seconds.tolist()  # decoded once for eight videos
     for video in VIDEOS:
         tray = trays[video.name]
         assert tray.is_closed
         assert tray.seconds == reel.info.pts_seconds.tolist()
         for (second, frame), drawn in zip(reel.frames(), tray.frames, strict=True):
-            heat = film.source_heat(video.map.method, second, target=video.map.target).astype(np.float32)
+            heat = source.source_heat(video.map.method, second, target=video.map.target).astype(np.float32)
             if video.kind == "overlay":
                 expected = outline(Overlay(colour_table()).blend(frame, heat, view), view)
             else:
@@ -143,25 +143,25 @@ def test_each_video_shows_its_own_target_method_and_kind(trays: Mapping[str, Tra
 
 def test_a_map_is_drawn_once_for_all_kinds(trays: Mapping[str, Tray], monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, float, int]] = []
-    real = Film.source_heat
+    real = VideoExplanation.source_heat
 
-    def source_heat(self: Film, method: str, second: float, *, target: int = 0) -> Any:
+    def source_heat(self: VideoExplanation, method: str, second: float, *, target: int = 0) -> Any:
         asked.append((method, second, target))
         return real(self, method, second, target=target)
 
-    monkeypatch.setattr(Film, "source_heat", source_heat)
+    monkeypatch.setattr(VideoExplanation, "source_heat", source_heat)
     reel = Reel(noise_frames(9, 32, 40))
-    _draw(reel, _film(reel), VIDEOS, sheet=SheetFrames([ShownMap(1, "gradcam")]))
+    _draw(reel, _video(reel), VIDEOS, sheet=SheetFrames([ShownMap(1, "gradcam")]))
     assert len(asked) == len(set(asked)) == 9 * 2 * 2
 
 
 @pytest.mark.parametrize("fill", ["black", "mean", "blur", "frame-mean"])
 def test_what_is_hidden_becomes_the_fill_by_hand(fill: Fill, trays: Mapping[str, Tray]) -> None:
     reel = Reel(noise_frames(4, 32, 40))
-    film = _film(reel)
-    hidden = replace(film, bounds=tuple(dict.fromkeys(METHODS, (1e3, 2e3)) for _ in range(2)))  # heat 0 everywhere
+    video = _video(reel)
+    hidden = replace(video, bounds=tuple(dict.fromkeys(METHODS, (1e3, 2e3)) for _ in range(2)))  # heat 0 everywhere
     _draw(reel, hidden, [Video("a", "map", ShownMap(0, "gradcam"))], fill=fill)
-    rows, columns = film.geometry.view_slices()
+    rows, columns = video.geometry.view_slices()
     for (_, frame), drawn in zip(reel.frames(), trays["a"].frames, strict=True):
         seen = frame[rows, columns]
         blurred = Image.fromarray(seen).filter(ImageFilter.GaussianBlur(min(seen.shape[:2]) * 10 / 224))
@@ -190,16 +190,16 @@ def test_what_is_hidden_becomes_the_fill_by_hand(fill: Fill, trays: Mapping[str,
 def test_stills_are_the_middles_of_eight_equal_parts(count: int, expected: list[int]) -> None:
     assert SHEET_COLUMNS == 8
     reel = Reel(noise_frames(count, 32, 40))
-    film, sheet = _film(reel), SheetFrames([ShownMap(0, "gradcam"), ShownMap(1, "gradcam++")])
-    _draw(reel, film, [], sheet=sheet)
+    video, sheet = _video(reel), SheetFrames([ShownMap(0, "gradcam"), ShownMap(1, "gradcam++")])
+    _draw(reel, video, [], sheet=sheet)
     assert sheet.seconds == [index / 25 for index in expected]
     frames = [frame for _, frame in reel.frames()]
     np.testing.assert_array_equal(sheet.source, [frames[index] for index in expected])
     assert list(sheet.overlays) == list(sheet.maps)
-    view = film.geometry.view_slices()
+    view = video.geometry.view_slices()
     for shown, overlays in sheet.overlays.items():
         for index, drawn in zip(expected, overlays, strict=True):
-            heat = film.source_heat(shown.method, index / 25, target=shown.target).astype(np.float32)
+            heat = video.source_heat(shown.method, index / 25, target=shown.target).astype(np.float32)
             picture = outline(Overlay(colour_table()).blend(frames[index], heat, view), view)
             np.testing.assert_array_equal(drawn, picture)
 
@@ -208,26 +208,26 @@ def test_stills_of_large_frames_are_shrunk_by_whole_steps() -> None:
     frames = np.zeros((1, 500, 1000, 3), np.uint8)
     frames[:, ::2, ::2] = 100  # one pixel of four: their mean is 25
     reel, sheet = Reel(frames), SheetFrames([ShownMap(0, "gradcam")])
-    _draw(reel, _film(reel), [], sheet=sheet)
+    _draw(reel, _video(reel), [], sheet=sheet)
     assert sheet.source[0].shape == sheet.overlays[ShownMap(0, "gradcam")][0].shape == (250, 500, 3)
     assert np.unique(sheet.source[0]).tolist() == [25]
 
 
 def test_without_stills_none_are_kept(trays: Mapping[str, Tray]) -> None:
     reel = Reel(noise_frames(9, 32, 40))
-    _draw(reel, _film(reel), VIDEOS[:1])
+    _draw(reel, _video(reel), VIDEOS[:1])
     assert len(trays) == 1
 
 
 def test_the_first_frame_shows_the_map_of_the_moment_at_which_the_window_starts(trays: Mapping[str, Tray]) -> None:
     """The window starts while frame 2 is on display: before that moment no window looks, and the map would be blank."""
     reel = Reel(noise_frames(10, 32, 40))
-    film, sheet = _film(reel, start=0.1), SheetFrames([ShownMap(0, "gradcam")])
-    _draw(reel, film, [Video("a", "map", ShownMap(0, "gradcam"))], pts=reel.info.pts_seconds[2:], sheet=sheet)
-    assert not film.source_heat("gradcam", 0.08).any()
-    view = film.geometry.view_slices()
+    video, sheet = _video(reel, start=0.1), SheetFrames([ShownMap(0, "gradcam")])
+    _draw(reel, video, [Video("a", "map", ShownMap(0, "gradcam"))], pts=reel.info.pts_seconds[2:], sheet=sheet)
+    assert not video.source_heat("gradcam", 0.08).any()
+    view = video.geometry.view_slices()
     frame = next(reel.frames_at(np.array([0.08])))[1]
-    heat = film.source_heat("gradcam", 0.1).astype(np.float32)
+    heat = video.source_heat("gradcam", 0.1).astype(np.float32)
     np.testing.assert_array_equal(trays["a"].frames[0], explanation_map(frame, heat, view))
     assert trays["a"].seconds == pytest.approx([index / 25 for index in range(8)])
     assert sheet.seconds == pytest.approx([0.1, *(index / 25 for index in range(3, 10))])

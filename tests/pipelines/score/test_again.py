@@ -17,7 +17,7 @@ from tests.helpers.nets import hidden_model
 from vidcam.errors import OutputError
 from vidcam.pipelines.score import store
 from vidcam.pipelines.score.options import ScoreOptions
-from vidcam.pipelines.score.run import ScoredClips, score_clips
+from vidcam.pipelines.score.run import ScoredClips, score_set
 from vidcam.pipelines.score.settings import Provenance
 from vidcam.system.progress import Progress, silent
 
@@ -33,7 +33,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(
     manifest: Path, out: Path, options: ScoreOptions = QUICK, *, progress: Progress = silent, **given: Any
 ) -> ScoredClips:
-    return score_clips(manifest, out, model=hidden_model(), options=options, progress=progress, **given)
+    return score_set(manifest, out, options, model=hidden_model(), progress=progress, **given)
 
 
 def statuses(out: Path) -> dict[str, str]:
@@ -45,12 +45,12 @@ def statuses(out: Path) -> dict[str, str]:
 def mended(tmp_path: Path) -> tuple[Path, Path]:
     """A set of 7 whose clips 1, 4 and 5 could not be read when it was scored, and now can; and where its scores lie."""
     manifest, out = write_set(tmp_path / "set", 7), tmp_path / "out"
-    manifest.write_text(manifest.read_text().replace("film0.mkv,0.04", "later.mkv,0.04"))  # clip 4
-    film, away = manifest.parent / "film1.mkv", tmp_path / "away.mkv"
-    film.rename(away)
+    manifest.write_text(manifest.read_text().replace("video0.mkv,0.04", "later.mkv,0.04"))  # clip 4
+    video, away = manifest.parent / "video1.mkv", tmp_path / "away.mkv"
+    video.rename(away)
     run(manifest, out)
-    away.rename(film)
-    shutil.copy(manifest.parent / "film0.mkv", manifest.parent / "later.mkv")
+    away.rename(video)
+    shutil.copy(manifest.parent / "video0.mkv", manifest.parent / "later.mkv")
     return manifest, out
 
 
@@ -69,16 +69,16 @@ def test_clips_that_failed_are_tried_again_if_that_is_asked(mended: tuple[Path, 
 
 def test_the_sanity_checks_are_of_the_first_clips_that_can_be_read_now(mended: tuple[Path, Path]) -> None:
     manifest, out = mended
-    film, away = manifest.parent / "film1.mkv", manifest.parent / "away"
-    film.rename(away)
+    video, away = manifest.parent / "video1.mkv", manifest.parent / "away"
+    video.rename(away)
     before = run(manifest, out, replace(QUICK, sanity=2)).summary.sanity
     assert before is not None
-    assert before.clips == ("film0.mkv", "film2.mkv")
-    away.rename(film)
+    assert before.clips == ("video0.mkv", "video2.mkv")
+    away.rename(video)
     assert run(manifest, out, replace(QUICK, sanity=2)).summary.sanity == before
     after = run(manifest, out, replace(AGAIN, sanity=2)).summary.sanity
     assert after is not None
-    assert after.clips == ("film0.mkv", "film1.mkv")
+    assert after.clips == ("video0.mkv", "video1.mkv")
     assert run(manifest, out, replace(QUICK, sanity=2)).summary.sanity == after
 
 
@@ -124,15 +124,15 @@ def test_what_failed_is_tried_before_the_rest_is_gone_on_with(mended: tuple[Path
     assert (out / "scores.csv").read_bytes() == (tmp_path / "fresh" / "scores.csv").read_bytes()
 
 
-def test_another_film_behind_a_name_is_refused(tmp_path: Path) -> None:
+def test_another_video_behind_a_name_is_refused(tmp_path: Path) -> None:
     manifest = write_set(tmp_path / "set", 5)
     run(manifest, tmp_path / "out")
-    films = [manifest.parent / f"film{number}.mkv" for number in range(4)]
-    os.utime(films[1], (1, 1))
-    films[3].rename(tmp_path / "elsewhere.mkv")
-    assert run(manifest, tmp_path / "out").failed == 0  # other times, and a film that is gone, change no row
-    shutil.copy(films[0], films[2])
-    with pytest.raises(OutputError, match=r"^film2\.mkv is not the file that was scored: .*expected the same clips"):
+    videos = [manifest.parent / f"video{number}.mkv" for number in range(4)]
+    os.utime(videos[1], (1, 1))
+    videos[3].rename(tmp_path / "elsewhere.mkv")
+    assert run(manifest, tmp_path / "out").failed == 0  # other times, and a video that is gone, change no row
+    shutil.copy(videos[0], videos[2])
+    with pytest.raises(OutputError, match=r"^video2\.mkv is not the file that was scored: .*expected the same clips"):
         run(manifest, tmp_path / "out")
     assert run(manifest, tmp_path / "out", replace(QUICK, overwrite=True)).failed == 1
 
@@ -165,14 +165,14 @@ def test_other_versions_are_noted_and_not_refused(tmp_path: Path, monkeypatch: p
 def test_bad_rows_of_a_manifest_are_rows_with_a_reason(tmp_path: Path) -> None:
     manifest = write_set(tmp_path / "set", 3)
     boxes = tmp_path / "set" / "boxes.csv"
-    lines = ["path,start,boxes", "film0.mkv,0,", "film1.mkv,soon,", ",0,", "film2.mkv,0,[1]", "film3.mkv,0,[]"]
+    lines = ["path,start,boxes", "video0.mkv,0,", "video1.mkv,soon,", ",0,", "video2.mkv,0,[1]", "video3.mkv,0,[]"]
     boxes.write_text("\n".join(lines) + "\n")
     result = run(boxes, tmp_path / "out")
     assert (result.summary.n, result.failed) == (2, 3)
     reasons = {failure.path: failure.reason for failure in result.summary.failures}
-    assert list(reasons) == ["film1.mkv", "line 4", "film2.mkv"]
-    assert reasons["film1.mkv"].startswith("line 3: start is 'soon'")
-    assert reasons["film2.mkv"].startswith("boxes cannot be read")
+    assert list(reasons) == ["video1.mkv", "line 4", "video2.mkv"]
+    assert reasons["video1.mkv"].startswith("line 3: start is 'soon'")
+    assert reasons["video2.mkv"].startswith("boxes cannot be read")
     assert manifest.exists()
 
 
@@ -181,7 +181,7 @@ def test_overlays_of_an_earlier_answer_do_not_stay(tmp_path: Path) -> None:
     run(manifest, out)
     for name in ("1", "2", "mine"):
         (out / "worst" / name).mkdir(parents=True)
-        (out / "worst" / name / "film.png").touch()
+        (out / "worst" / name / "video.png").touch()
     run(manifest, out)
     assert [path.name for path in (out / "worst").iterdir()] == ["mine"]
     shutil.rmtree(out / "worst" / "mine")

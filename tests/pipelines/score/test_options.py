@@ -32,7 +32,7 @@ def test_measures_by_name(measures: Any, chosen: tuple[str, ...]) -> None:
         ),
         ({"fill": "red"}, "fill is 'red', expected one of black"),
         ({"fusion": "sum"}, "fusion is 'sum', expected one of mean, max"),
-        ({"lam": -1.0}, "-1"),
+        ({"score_scale": -1.0}, "-1"),
         ({"min_confidence": 1.5}, "min_confidence is 1.5, expected a probability from 0 to 1"),
         ({"batch_size": 0}, "batch_size is 0, expected at least 1"),
         ({"workers": 0}, "workers is 0, expected at least 1"),

@@ -45,7 +45,7 @@ def test_the_report_escapes_what_would_break_its_tables() -> None:
     text = report(summary(), {"retention.png": "Confidence"})
     assert "n = 2 scored of 3; 1 failed, 0 left out; 2 groups" in text
     assert "![Confidence](retention.png)" in text
-    assert "* b.mp4: no | film" in text
+    assert "* b.mp4: no | video" in text
 
 
 def test_sanity_of_a_model_without_weights_is_a_sentence() -> None:

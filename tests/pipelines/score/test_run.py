@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from tests.helpers.clipsets import write_set
 from tests.helpers.nets import TINY_SPEC, bright_image_model, brightness_model, hidden_model
-from tests.pipelines.conftest import FilmMaker
+from tests.pipelines.conftest import VideoMaker
 from vidcam.errors import InputError, OutputError
 from vidcam.models.model import Model
 from vidcam.pipelines.score import store
 from vidcam.pipelines.score.options import ScoreOptions
-from vidcam.pipelines.score.run import ScoredClips, score_clips
+from vidcam.pipelines.score.run import ScoredClips, score_set
 from vidcam.pipelines.score.summary import Mean
 from vidcam.system.json_files import as_plain
 
@@ -33,7 +33,7 @@ ALL = ScoreOptions(methods=("gradcam", "gradcam++"), measures="all", sanity=2)
 def scored(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[ScoredClips, Path]:
     """All measures, undisturbed."""
     out = tmp_path_factory.mktemp("scored") / "out"
-    return score_clips(manifest, out, model=hidden_model(), options=ALL, command="vidcam score set.csv"), out
+    return score_set(manifest, out, ALL, model=hidden_model(), command="vidcam score set.csv"), out
 
 
 @pytest.fixture
@@ -113,7 +113,18 @@ def test_the_summary_is_the_mean_of_the_rows(scored: tuple[ScoredClips, Path]) -
 def test_the_schema_of_the_summary(scored: tuple[ScoredClips, Path]) -> None:
     summary = json.loads((scored[1] / "summary.json").read_text("utf-8"))
     assert summary["schema"] == 1
-    assert set(summary) >= {"model", "layer", "weights", "fill", "lam", "n", "failed", "methods", "pairs", "versions"}
+    assert set(summary) >= {
+        "model",
+        "layer",
+        "weights",
+        "fill",
+        "score_scale",
+        "n",
+        "failed",
+        "methods",
+        "pairs",
+        "versions",
+    }
     assert summary["command"] == "vidcam score set.csv"
     assert list(summary["methods"]) == ["gradcam", "gradcam++", "random", "centre"]
     assert set(summary["methods"]["gradcam++"]) >= {"average_drop", "increase", "area", "empty", "retention", "alpha"}
@@ -137,9 +148,7 @@ def test_the_report_carries_what_a_figure_means(scored: tuple[ScoredClips, Path]
 def test_the_same_input_gives_the_same_bytes_whatever_the_workers(
     scored: tuple[ScoredClips, Path], manifest: Path, tmp_path: Path
 ) -> None:
-    score_clips(
-        manifest, tmp_path, model=hidden_model(), options=replace(ALL, workers=5), command="vidcam score set.csv"
-    )
+    score_set(manifest, tmp_path, replace(ALL, workers=5), model=hidden_model(), command="vidcam score set.csv")
     for name in sorted(path.name for path in scored[1].iterdir() if path.is_file()):
         assert (tmp_path / name).read_bytes() == (scored[1] / name).read_bytes(), name
 
@@ -153,16 +162,16 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        score_clips(manifest, tmp_path, model=hidden_model(), options=ALL, progress=interrupt)
+        score_set(manifest, tmp_path, ALL, model=hidden_model(), progress=interrupt)
     assert not (tmp_path / "scores.csv").exists()
-    result = score_clips(manifest, tmp_path, model=hidden_model(), options=ALL)
+    result = score_set(manifest, tmp_path, ALL, model=hidden_model())
     assert result.forwards[1] == 3  # of the nine five were done, and one more is broken
     assert (tmp_path / "scores.csv").read_bytes() == (scored[1] / "scores.csv").read_bytes()
 
 
 def test_a_complete_run_is_answered_without_the_model(scored: tuple[ScoredClips, Path], manifest: Path) -> None:
     before = (scored[1] / "scores.csv").read_bytes()
-    again = score_clips(manifest, scored[1], model=hidden_model(), options=ALL, command="vidcam score set.csv")
+    again = score_set(manifest, scored[1], ALL, model=hidden_model(), command="vidcam score set.csv")
     assert again.forwards == (0, 0)
     assert (scored[1] / "scores.csv").read_bytes() == before
     assert as_plain(again.summary) == as_plain(scored[0].summary)
@@ -172,19 +181,19 @@ def test_the_automatic_batch_size_is_that_of_the_folder(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where a run is gone on with on another device."""
-    first = score_clips(manifest, tmp_path / "out", model=hidden_model(), options=QUICK)
+    first = score_set(manifest, tmp_path / "out", QUICK, model=hidden_model())
     monkeypatch.setattr("vidcam.pipelines.forward.DEFAULT_BATCH", {"cpu": 7})
-    again = score_clips(manifest, tmp_path / "out", model=hidden_model(), options=QUICK)
+    again = score_set(manifest, tmp_path / "out", QUICK, model=hidden_model())
     assert again.summary.batch_size == first.summary.batch_size == 4
-    anew = score_clips(manifest, tmp_path / "out", model=hidden_model(), options=replace(QUICK, overwrite=True))
+    anew = score_set(manifest, tmp_path / "out", replace(QUICK, overwrite=True), model=hidden_model())
     assert anew.summary.batch_size == 7
 
 
 def test_pictures_of_an_earlier_answer_do_not_stay(manifest: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    score_clips(manifest, out, model=hidden_model(), options=replace(QUICK, sanity=1))
+    score_set(manifest, out, replace(QUICK, sanity=1), model=hidden_model())
     assert (out / "sanity.png").exists()
-    score_clips(manifest, out, model=hidden_model(), options=QUICK)
+    score_set(manifest, out, QUICK, model=hidden_model())
     assert not (out / "sanity.png").exists()
 
 
@@ -192,25 +201,25 @@ def test_other_settings_and_other_clips_are_refused(
     scored: tuple[ScoredClips, Path], manifest: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(OutputError, match="fill was black, is mean"):
-        score_clips(manifest, scored[1], model=hidden_model(), options=replace(ALL, fill="mean"))
+        score_set(manifest, scored[1], replace(ALL, fill="mean"), model=hidden_model())
     with pytest.raises(OutputError, match=r"clips was 9 \(sha256 .*\), is 7"):
-        score_clips(write_set(tmp_path, 7), scored[1], model=hidden_model(), options=ALL)
+        score_set(write_set(tmp_path, 7), scored[1], ALL, model=hidden_model())
 
 
 def test_a_set_of_which_nothing_can_be_scored(manifest: Path, tmp_path: Path) -> None:
-    clips = [{"path": manifest.parent / "film0.mkv", "start": start} for start in (1e4, 2e4)]
-    result = score_clips(clips, tmp_path, model=hidden_model(), options=QUICK)
+    clips = [{"path": manifest.parent / "video0.mkv", "start": start} for start in (1e4, 2e4)]
+    result = score_set(clips, tmp_path, QUICK, model=hidden_model())
     assert (result.summary.n, result.failed) == (0, 2)
     assert result.summary.methods["gradcam"].average_drop == Mean(None, None, None)
     assert [row["status"] for row in table(tmp_path)] == ["failed", "failed"]
 
 
 def test_one_clip_is_enough(manifest: Path, tmp_path: Path) -> None:
-    clip = manifest.parent / "film0.mkv"
-    result = score_clips([clip], tmp_path, model=hidden_model(), options=replace(ALL, sanity=0))
+    clip = manifest.parent / "video0.mkv"
+    result = score_set([clip], tmp_path, replace(ALL, sanity=0), model=hidden_model())
     assert result.summary.n == 1
     assert result.summary.pairs[0].log_std is None
-    assert table(tmp_path)[0]["path"] == "film0.mkv"
+    assert table(tmp_path)[0]["path"] == "video0.mkv"
 
 
 class OutOfMemoryOnce(nn.Module):
@@ -240,13 +249,11 @@ def test_out_of_memory_marks_the_rows_and_is_remembered(manifest: Path, tmp_path
             raise KeyboardInterrupt
 
     undisturbed = tmp_path / "undisturbed"
-    score_clips(manifest, undisturbed, model=greedy_model(), options=replace(QUICK, batch_size=16))
+    score_set(manifest, undisturbed, replace(QUICK, batch_size=16), model=greedy_model())
     assert {row["batch_size"] for row in table(undisturbed) if row["method"]} == {"2"}
     with pytest.raises(KeyboardInterrupt):
-        score_clips(
-            manifest, tmp_path / "out", model=greedy_model(), options=replace(QUICK, batch_size=16), progress=interrupt
-        )
-    score_clips(manifest, tmp_path / "out", model=greedy_model(), options=replace(QUICK, batch_size=16))
+        score_set(manifest, tmp_path / "out", replace(QUICK, batch_size=16), model=greedy_model(), progress=interrupt)
+    score_set(manifest, tmp_path / "out", replace(QUICK, batch_size=16), model=greedy_model())
     assert (tmp_path / "out" / "scores.csv").read_bytes() == (undisturbed / "scores.csv").read_bytes()
 
 
@@ -264,11 +271,13 @@ class BrokenOnBright(nn.Module):
         return scores
 
 
-def test_a_model_that_fails_on_a_clip_fails_that_clip_alone(manifest: Path, film: FilmMaker, tmp_path: Path) -> None:
+def test_a_model_that_fails_on_a_clip_fails_that_clip_alone(
+    manifest: Path, make_video: VideoMaker, tmp_path: Path
+) -> None:
     inner = hidden_model()
     model = Model(replace(TINY_SPEC, layer="inner.relu"), BrokenOnBright(inner.module, 1.0), inner.labels, "own")
-    clips = [manifest.parent / "film0.mkv", film(count=8)]
-    result = score_clips(clips, tmp_path / "out", model=model, options=QUICK)
+    clips = [manifest.parent / "video0.mkv", make_video(count=8)]
+    result = score_set(clips, tmp_path / "out", QUICK, model=model)
     assert result.failed == len(result.summary.failures) >= 1
     assert "this kernel does not like noise" in result.summary.failures[0].reason
 
@@ -277,7 +286,7 @@ def test_a_model_that_fails_on_everything_is_refused_at_once(manifest: Path, tmp
     inner = hidden_model()
     model = Model(replace(TINY_SPEC, classes=4), inner.module, ("a", "b", "c", "d"), "own")
     with pytest.raises(InputError, match="returns 3 scores, expected 4"):
-        score_clips(manifest, tmp_path / "out", model=model, options=QUICK)
+        score_set(manifest, tmp_path / "out", QUICK, model=model)
     assert not (tmp_path / "out").exists()
 
 
@@ -286,19 +295,19 @@ def test_the_model_is_left_as_it_was(manifest: Path, tmp_path: Path) -> None:
     model.module.train()
     before = {name: value.clone() for name, value in model.module.state_dict().items()}
     state = torch.get_rng_state()
-    score_clips(manifest, tmp_path, model=model, options=ALL)
+    score_set(manifest, tmp_path, ALL, model=model)
     assert model.module.training
     assert all(torch.equal(value, before[name]) for name, value in model.module.state_dict().items())
     assert not any(module._forward_hooks for module in model.module.modules())
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_names_of_any_bytes_and_image_networks(film: FilmMaker, tmp_path: Path) -> None:
+def test_names_of_any_bytes_and_image_networks(make_video: VideoMaker, tmp_path: Path) -> None:
     """One byte of the name is no UTF-8, and the model looks at one frame: every measure has an answer."""
     folder = tmp_path / "set"
     folder.mkdir()
-    film().rename(folder / os.fsdecode(b"odd\xff.mp4"))
-    result = score_clips(folder, tmp_path / "out", model=bright_image_model(), options=replace(ALL, sanity=0))
+    make_video().rename(folder / os.fsdecode(b"odd\xff.mp4"))
+    result = score_set(folder, tmp_path / "out", replace(ALL, sanity=0), model=bright_image_model())
     assert (result.summary.n, result.failed) == (1, 0)
     (row, *_) = table(tmp_path / "out")
     assert row["path"] == r"odd\xff.mp4"
@@ -307,19 +316,19 @@ def test_names_of_any_bytes_and_image_networks(film: FilmMaker, tmp_path: Path) 
 
 
 def test_clips_that_are_left_out_are_counted_apart(manifest: Path, tmp_path: Path) -> None:
-    result = score_clips(manifest, tmp_path, model=hidden_model(), options=replace(QUICK, correct_only=True))
+    result = score_set(manifest, tmp_path, replace(QUICK, correct_only=True), model=hidden_model())
     summary = result.summary
     assert summary.n + summary.left_out + summary.failed == 9
     assert summary.left_out > 0
-    everything = score_clips(manifest, tmp_path / "all", model=hidden_model(), options=QUICK).summary
+    everything = score_set(manifest, tmp_path / "all", QUICK, model=hidden_model()).summary
     assert summary.accuracy == everything.accuracy  # of all clips, not of those that are right
     assert 0 < (summary.accuracy.value or 0) < 1
 
 
 @pytest.mark.slow
-def test_the_worst_clips_are_rendered(film: FilmMaker, tmp_path: Path) -> None:
-    clips: list[Any] = [film("one"), film("two", count=60)]
-    result = score_clips(clips, tmp_path / "out", model=brightness_model(), options=replace(QUICK, render_worst=1))
+def test_the_worst_clips_are_rendered(make_video: VideoMaker, tmp_path: Path) -> None:
+    clips: list[Any] = [make_video("one"), make_video("two", count=60)]
+    result = score_set(clips, tmp_path / "out", replace(QUICK, render_worst=1), model=brightness_model())
     (line,) = result.summary.worst
     rendered = sorted(path.suffix for path in (tmp_path / "out" / "worst" / "1").iterdir())
     assert rendered == [".json", ".mp4", ".mp4", ".png"]
@@ -328,10 +337,10 @@ def test_the_worst_clips_are_rendered(film: FilmMaker, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_windows_of_one_film_are_rendered_beside_each_other(film: FilmMaker, tmp_path: Path) -> None:
-    one = film("one", count=60)
+def test_windows_of_one_video_are_rendered_beside_each_other(make_video: VideoMaker, tmp_path: Path) -> None:
+    one = make_video("one", count=60)
     clips = [{"path": one, "start": start} for start in (0.0, 0.5)]
-    result = score_clips(clips, tmp_path, model=brightness_model(), options=replace(QUICK, render_worst=2))
+    result = score_set(clips, tmp_path, replace(QUICK, render_worst=2), model=brightness_model())
     sheets = [line.rpartition("(")[2].removesuffix(")") for line in result.summary.worst]
     assert len(set(sheets)) == 2
     assert all((tmp_path / sheet).is_file() for sheet in sheets)

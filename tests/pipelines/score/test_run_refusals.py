@@ -16,22 +16,22 @@ from vidcam.errors import InputError, OutputError
 from vidcam.models.model import Model
 from vidcam.pipelines.score import store
 from vidcam.pipelines.score.options import ScoreOptions
-from vidcam.pipelines.score.run import score_clips
+from vidcam.pipelines.score.run import score_set
 from vidcam.spec import MeanCube
 
 QUICK = ScoreOptions(methods=("gradcam", "gradcam++"))
 
 
 def test_overwriting_begins_anew(manifest: Path, tmp_path: Path) -> None:
-    score_clips(manifest, tmp_path, model=hidden_model(), options=QUICK)
-    result = score_clips(manifest, tmp_path, model=hidden_model(), options=replace(QUICK, fill="blur", overwrite=True))
+    score_set(manifest, tmp_path, QUICK, model=hidden_model())
+    result = score_set(manifest, tmp_path, replace(QUICK, fill="blur", overwrite=True), model=hidden_model())
     assert result.summary.fill == "blur"
     assert result.forwards[1] == 7
 
 
 def test_other_labels_and_another_mean_cube_are_refused(manifest: Path, tmp_path: Path) -> None:
     model = hidden_model()
-    score_clips(manifest, tmp_path, model=model, options=QUICK)
+    score_set(manifest, tmp_path, QUICK, model=model)
     cube = MeanCube(np.zeros((3, 4, 16, 16), np.float32))
     others = {
         "labels": replace(model, labels=("red", "blue", "green")),
@@ -39,7 +39,7 @@ def test_other_labels_and_another_mean_cube_are_refused(manifest: Path, tmp_path
     }
     for name, other in others.items():
         with pytest.raises(OutputError, match=rf"\({name} was .*, is [^;]*\), expected the same to go on"):
-            score_clips(manifest, tmp_path, model=other, options=QUICK)
+            score_set(manifest, tmp_path, QUICK, model=other)
 
 
 def never(*_: object, **__: object) -> Model:
@@ -50,7 +50,7 @@ def never(*_: object, **__: object) -> Model:
 def test_what_can_be_refused_without_a_model_is(
     name: str, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    score_clips(manifest, tmp_path / "out", model=hidden_model(), options=QUICK)
+    score_set(manifest, tmp_path / "out", QUICK, model=hidden_model())
     (tmp_path / "file").touch()
     monkeypatch.setattr("vidcam.pipelines.score.run.load_model", never)
     refused: list[tuple[Any, Path, dict[str, Any], str]] = [
@@ -58,24 +58,24 @@ def test_what_can_be_refused_without_a_model_is(
         (tmp_path / "no.csv", tmp_path / "new", {}, "cannot be read"),
         (manifest, tmp_path / "file" / "out", {}, "cannot be written"),
         (manifest, tmp_path / "out", {"fill": "blur"}, "fill was black, is blur"),
-        (manifest, tmp_path / "out", {"seed": 3, "lam": 0.5}, "lam was 1.0, is 0.5; seed was 0, is 3"),
-        ([manifest.parent / "film0.mkv"], tmp_path / "out", {}, "clips was 9"),
+        (manifest, tmp_path / "out", {"seed": 3, "score_scale": 0.5}, "score_scale was 1.0, is 0.5; seed was 0, is 3"),
+        ([manifest.parent / "video0.mkv"], tmp_path / "out", {}, "clips was 9"),
     ]
     for clips, out, changes, sentence in refused:
         with pytest.raises(InputError, match=sentence):
-            score_clips(clips, out, model=name, options=replace(QUICK, **changes))
+            score_set(clips, out, replace(QUICK, **changes), model=name)
     with pytest.raises(AssertionError, match="a model was loaded"):  # nothing else is wrong with this one
-        score_clips(manifest, tmp_path / "new", model=name, options=QUICK)
+        score_set(manifest, tmp_path / "new", QUICK, model=name)
     assert not (tmp_path / "new").exists()
 
 
 def test_scores_of_another_built_in_model_are_refused_without_loading_it(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    score_clips(manifest, tmp_path, model=hidden_model(), options=QUICK)
+    score_set(manifest, tmp_path, QUICK, model=hidden_model())
     monkeypatch.setattr("vidcam.pipelines.score.run.load_model", never)
     with pytest.raises(OutputError, match="model was tiny, is i3d"):
-        score_clips(manifest, tmp_path, model="i3d", options=QUICK)
+        score_set(manifest, tmp_path, QUICK, model="i3d")
 
 
 def test_a_folder_that_another_run_writes_to_is_refused_without_a_model(
@@ -86,7 +86,7 @@ def test_a_folder_that_another_run_writes_to_is_refused_without_a_model(
         store.open_store(tmp_path, SETTINGS, {}, overwrite=False),
         pytest.raises(OutputError, match="is being written to by another vidcam score"),
     ):
-        score_clips(manifest, tmp_path, model="i3d", options=replace(QUICK, overwrite=True))
+        score_set(manifest, tmp_path, replace(QUICK, overwrite=True), model="i3d")
 
 
 def test_a_set_whose_videos_cannot_be_opened_is_refused_without_a_model(
@@ -103,18 +103,18 @@ def test_a_set_whose_videos_cannot_be_opened_is_refused_without_a_model(
         ([tmp_path / "a.mp4"], r"none of the 1 clips can be opened \(a.mp4: "),
     ):
         with pytest.raises(InputError, match=sentence):
-            score_clips(clips, tmp_path / "out", model="tiny_r3d", options=QUICK)
+            score_set(clips, tmp_path / "out", QUICK, model="tiny_r3d")
     assert not (tmp_path / "out").exists()
 
 
 def test_one_video_that_can_be_opened_is_enough(manifest: Path, tmp_path: Path) -> None:
-    clips = ["no.mp4", manifest.parent / "film0.mkv"]
-    assert score_clips(clips, tmp_path, model=hidden_model(), options=QUICK).failed == 1
+    clips = ["no.mp4", manifest.parent / "video0.mkv"]
+    assert score_set(clips, tmp_path, QUICK, model=hidden_model()).failed == 1
 
 
 def test_scores_outlive_their_videos(manifest: Path, tmp_path: Path) -> None:
-    video = shutil.copy(manifest.parent / "film0.mkv", tmp_path)
-    first = score_clips([video], tmp_path / "out", model=hidden_model(), options=QUICK)
+    video = shutil.copy(manifest.parent / "video0.mkv", tmp_path)
+    first = score_set([video], tmp_path / "out", QUICK, model=hidden_model())
     Path(video).unlink()
-    again = score_clips([video], tmp_path / "out", model=hidden_model(), options=QUICK)
+    again = score_set([video], tmp_path / "out", QUICK, model=hidden_model())
     assert again.summary.methods == first.summary.methods

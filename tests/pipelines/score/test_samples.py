@@ -59,14 +59,14 @@ def test_boxes_out_of_sight_are_none(tmp_path: Path) -> None:
 def test_a_reason_names_no_folder_of_the_machine_however_odd(tmp_path: Path) -> None:
     home = tmp_path / "odd\nname"
     home.mkdir()
-    (home / "text.mp4").write_text("no film")
+    (home / "text.mp4").write_text("no video")
     found = load_sample(entry(home / "text.mp4"), TINY_SPEC)
     assert isinstance(found, Failure)
     assert found.reason.startswith("'text.mp4' cannot be read")
 
 
 def test_what_is_wrong_with_a_file_is_said_about_it(tmp_path: Path) -> None:
-    (tmp_path / "text.mp4").write_text("no film")
+    (tmp_path / "text.mp4").write_text("no video")
     path = greys(tmp_path / "cut.mkv")
     path.write_bytes(path.read_bytes()[:-200])
     for clip in ("text.mp4", "nowhere.mp4"):

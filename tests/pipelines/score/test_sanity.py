@@ -7,9 +7,9 @@ import pytest
 
 from tests.helpers.clipsets import write_set
 from tests.helpers.nets import BRIGHTNESS_SPEC, brightness_model, hidden_model
-from vidcam.cam.baseline import Neutral
+from vidcam.cam.baseline import Baseline
 from vidcam.models.model import Model
-from vidcam.pipelines.forward import look_at_grey
+from vidcam.pipelines.forward import compute_grey_baseline
 from vidcam.pipelines.score.clips import read_clips
 from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.request import resolve
@@ -34,7 +34,7 @@ def test_maps_of_a_model_without_weights_to_draw_are_not_compared(tmp_path: Path
 
 def test_layers_from_the_last_and_clips_that_can_be_read(tmp_path: Path) -> None:
     found = checked(hidden_model(), tmp_path)
-    assert found.clips == ("film1.mkv", "film2.mkv", "film3.mkv")
+    assert found.clips == ("video1.mkv", "video2.mkv", "video3.mkv")
     assert found.layers == ("out", "hidden", "conv")
     for scheme in (found.cascading, found.independent):
         for method in METHODS:
@@ -48,11 +48,11 @@ def test_the_neutral_reference_is_that_of_the_model_with_its_new_weights(
 ) -> None:
     model, seen = hidden_model(), []
 
-    def spied(model: Model, layers: Sequence[str]) -> Neutral:
+    def spied(model: Model, layers: Sequence[str]) -> Baseline:
         seen.append(float(model.module.get_parameter("conv.weight").detach().sum()))
-        return look_at_grey(model, layers)
+        return compute_grey_baseline(model, layers)
 
-    monkeypatch.setattr("vidcam.pipelines.score.sanity.look_at_grey", spied)
+    monkeypatch.setattr("vidcam.pipelines.score.sanity.compute_grey_baseline", spied)
     found = checked(model, tmp_path)
     assert any(value is not None for value in found.cascading["neutral-gradcam"].correlation)
     learned = float(model.module.get_parameter("conv.weight").detach().sum())

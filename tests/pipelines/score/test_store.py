@@ -115,7 +115,7 @@ def test_overwriting_begins_anew(tmp_path: Path) -> None:
 def test_overwriting_replaces_a_runs_overlays_and_nobody_elses(tmp_path: Path) -> None:
     filled(tmp_path, 1)
     (tmp_path / "worst").mkdir()
-    (tmp_path / "worst" / "film.mp4").write_text("former")
+    (tmp_path / "worst" / "video.mp4").write_text("former")
     with opened(tmp_path, overwrite=True) as again:
         assert again.done == 0
     assert not (tmp_path / "worst").exists()

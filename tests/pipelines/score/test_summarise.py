@@ -25,7 +25,7 @@ def test_means_by_hand() -> None:
     archery = summary.classes["archery"]
     assert archery.n == 1
     assert archery.average_drop == pytest.approx({"gradcam": 80, "gradcam+": 60, "centre": 100})
-    assert summary.failures == (FailedClip("b.mp4", "no | film"),)
+    assert summary.failures == (FailedClip("b.mp4", "no | video"),)
 
 
 def test_what_was_not_measured_is_none_or_empty() -> None:
@@ -33,7 +33,7 @@ def test_what_was_not_measured_is_none_or_empty() -> None:
     gradcam = summary.methods["gradcam"]
     assert summary.time is None
     assert summary.sanity is None
-    assert (gradcam.insertion, gradcam.retention_area, gradcam.pointing, gradcam.alpha, gradcam.sink) == (None,) * 5
+    assert (gradcam.insertion, gradcam.retention_area, gradcam.pointing, gradcam.alpha, gradcam.artifact) == (None,) * 5
     assert (gradcam.n_with_boxes, gradcam.localization) == (None, {})
 
 

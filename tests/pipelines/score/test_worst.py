@@ -6,10 +6,10 @@ import pytest
 
 from tests.helpers.nets import brightness_model
 from tests.helpers.score_results import scores
-from tests.pipelines.conftest import FilmMaker
+from tests.pipelines.conftest import VideoMaker
 from vidcam.pipelines import forward
 from vidcam.pipelines.score.options import ScoreOptions
-from vidcam.pipelines.score.run import score_clips
+from vidcam.pipelines.score.run import score_set
 from vidcam.pipelines.score.worst import worst_clips
 
 
@@ -21,20 +21,20 @@ def test_the_worst_clips_by_hand() -> None:
 
 @pytest.mark.slow
 def test_the_model_is_prepared_once_for_scores_and_overlays(
-    film: FilmMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[object] = []
-    look = forward.look_at_grey
+    look = forward.compute_grey_baseline
 
     def counted(*given: object) -> object:
         looks.append(given)
         return look(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(forward, "look_at_grey", counted)
+    monkeypatch.setattr(forward, "compute_grey_baseline", counted)
     for name, count in (("without", 0), ("with", 2)):
         options = ScoreOptions(methods=("gradcam",), render_worst=count)
-        result = score_clips(
-            [film("one"), film("two", count=60)], tmp_path / name, model=brightness_model(), options=options
+        result = score_set(
+            [make_video("one"), make_video("two", count=60)], tmp_path / name, options, model=brightness_model()
         )
         assert len(result.summary.worst) == count
         looks.append("end")

@@ -51,13 +51,13 @@ def document(*, gpu: str | None = None, load: float = 0.1) -> dict[str, object]:
 
 
 def test_the_file_says_what_was_measured_met_and_missed() -> None:
-    text = results_markdown(document(), ("maps", "film"))
+    text = results_markdown(document(), ("maps", "video"))
     assert "| ours | 1 | 0.7 | 0.50 (0.40–0.60) | 0.999988 | 1 |" in text
     assert "| ours over plain | 0.75 | 0.50 | met |" in text
     assert "| ours over nothing | 1.00 | 2.00 | **missed**; supposed reason: it is heavy |" in text
     assert "| ours over little | 1.00 | 2.00 | **missed**; measured: it weighs 3 kg |" in text
     assert "CUDA: not measured: no GPU" in text
-    assert "film: not run yet" in text
+    assert "video: not run yet" in text
     assert "Before a case there was a load" not in text
     assert "command line (`docs/speed.md`); not in the cases maps." in text
 

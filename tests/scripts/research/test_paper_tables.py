@@ -15,14 +15,14 @@ from scripts.research import paper_tables
 from tests.helpers.clipsets import write_set
 from tests.helpers.nets import hidden_model
 from vidcam.pipelines.score.options import ScoreOptions
-from vidcam.pipelines.score.run import score_clips
+from vidcam.pipelines.score.run import score_set
 
 
 @pytest.fixture
 def summary(tmp_path: Path) -> dict[str, Any]:
     options = ScoreOptions(methods=paper_tables.METHODS, measures=paper_tables.MEASURES)
     clips = write_set(tmp_path / "set", 6)
-    score_clips(clips, tmp_path / "out", model=hidden_model(), options=options, command="reproduce")
+    score_set(clips, tmp_path / "out", options, model=hidden_model(), command="reproduce")
     summary: dict[str, Any] = json.loads((tmp_path / "out/summary.json").read_text("utf-8"))
     return summary
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.helpers.saved import save_hot
 from vidcam.pipelines.render.options import STYLES, RenderOptions
-from vidcam.pipelines.render.renderer import render_film
+from vidcam.pipelines.render.renderer import render_saved
 
 
 def main() -> None:
@@ -17,9 +17,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         saved = save_hot(Path(folder))
         for style in STYLES:
-            has_strip = style in {"overlay", "side-by-side"}
-            options = RenderOptions(style=style, has_strip=has_strip, height=256, overwrite=True)
-            render_film(saved, Path(folder) / "poster.png", options=options)
+            strip = style in {"overlay", "side-by-side"}
+            options = RenderOptions(style=style, strip=strip, height=256, overwrite=True)
+            render_saved(saved, Path(folder) / "poster.png", options)
             Image.open(Path(folder) / "poster.png").save(Path(__file__).with_name(f"{style}.png"), optimize=True)
 
 

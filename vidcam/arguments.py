@@ -1,0 +1,16 @@
+"""One value or several: what an argument may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def as_tuple(values: str | int | Iterable[str | int]) -> tuple[str | int, ...]:
+    """One label or index, or several, as a tuple."""
+    return (values,) if isinstance(values, str | int) else tuple(values)
+
+
+def split_names(names: str | Iterable[str]) -> tuple[str, ...]:
+    """Names as a tuple, without spaces around them; 'a, b' is two names."""
+    parts = (part.strip() for name in ([names] if isinstance(names, str) else names) for part in name.split(","))
+    return tuple(part for part in parts if part)
