@@ -1,6 +1,6 @@
 """Who may import whom, read from the imports themselves; an arrow that is not in the picture fails.
 
-    errors ◄ arguments, media, fill, maps, geometry, spec, sampling, preprocess, motion    leaves: values, pure functions
+    errors ◄ arguments, media, fill, maps, geometry, spec, sampling, preprocess, motion   leaves: values, pure functions
     errors ◄ system                                                               every effect on the machine
     leaves, system ◄ results ◄ {cam, video, render, metrics}                      none of these four imports another
     leaves, system ◄ models                                                       torch, but not cam, video, metrics
