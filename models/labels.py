@@ -7,10 +7,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from vidcam.errors import InputError, name_not_found
+from vidcam.errors import InputError
 
 _MOST_BYTES = 1 << 20
-_MOST_DIGITS = 18  # of a class index; Python refuses to read very long numbers
 
 
 def kinetics400() -> tuple[str, ...]:
@@ -61,38 +60,15 @@ def parse_labels(text: str, classes: int, *, source: str) -> tuple[str, ...]:
     return names
 
 
-def label_index(labels: Sequence[str], label_or_index: str | int, *, model: str) -> int:
-    """Index of a class given by its name (in any case) or by its index, as a number or as text.
-
-    Args:
-        labels: K names, in the order of the outputs.
-        label_or_index: what was given.
-        model: name of the model, for the sentence of an error.
+def check_labels(labels: Sequence[str], classes: int) -> tuple[str, ...]:
+    """Labels as a tuple.
 
     Raises:
-        NameNotFoundError: no class has this name.
-        InputError: the index is not one of the K classes.
+        InputError: they are not K, or one is empty.
     """
-    text = str(label_or_index).strip()
-    folded = [label.casefold() for label in labels]
-    if isinstance(label_or_index, str) and text.casefold() in folded:
-        return labels.index(text) if text in labels else folded.index(text.casefold())
-    if text.removeprefix("-").isdecimal() and len(text) <= _MOST_DIGITS:
-        require_class(int(text), len(labels), model=model)
-        return int(text)
-    raise name_not_found("label", text, labels, f"pass a label of {model!r} or an index from 0 to {len(labels) - 1}")
-
-
-def require_class(index: int, classes: int, *, model: str) -> None:
-    """Check that a class index is one of a model's.
-
-    Raises:
-        InputError: it is not.
-    """
-    if not 0 <= index < classes:
-        raise InputError(
-            f"class index {index} is out of range; {model!r} has {classes} classes; pass 0 to {classes - 1}"
-        )
+    if len(labels) != classes or not all(labels):
+        raise InputError(f"labels has {len(labels)} entries, expected {classes}, one a class")
+    return tuple(labels)
 
 
 def _from_json(text: str) -> tuple[str, ...] | None:

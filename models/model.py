@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vidcam.errors import InputError, ShapeError
-from vidcam.models.labels import label_index, require_class
+from vidcam.labels import label_index, require_class
 from vidcam.spec import ModelSpec
 
 if TYPE_CHECKING:

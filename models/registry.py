@@ -7,6 +7,7 @@ anything else is 'package.module:factory', a function without arguments that ret
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING
 from vidcam.errors import InputError, WeightsError, name_not_found
 from vidcam.models.builtin import BUILT_IN, by_metadata
 from vidcam.models.entry import ModelEntry
-from vidcam.models.labels import read_labels
+from vidcam.models.labels import check_labels, read_labels
 from vidcam.models.model import Model, resolve_device
+from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def is_factory(name: str) -> bool:
 
 
 def labels_of(
-    name: str, *, weights: str | Path = "pretrained", labels: str | Path | None = None
+    name: str, *, weights: str | Path = "pretrained", labels: str | Path | Sequence[str] | None = None
 ) -> tuple[str, ...] | None:
     """The K labels of a model that is not built; None where only the model itself knows them.
 
@@ -66,7 +68,7 @@ def labels_of(
         return None
     entry = _entry(name)
     if labels is not None:
-        return read_labels(Path(labels), entry.spec.classes)
+        return _labels(labels, entry.spec.classes)
     is_of_file = entry.from_file is not None and weights not in ("pretrained", "random")
     return None if is_of_file else entry.labels()
 
@@ -86,7 +88,7 @@ def load_model(
     *,
     device: str = "auto",
     weights: str | Path = "pretrained",
-    labels: str | Path | None = None,
+    labels: str | Path | Sequence[str] | None = None,
     mean_cube: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Model:
@@ -98,8 +100,8 @@ def load_model(
         device: 'auto', 'cpu' or 'cuda:N'.
         weights: 'pretrained'; 'random', which takes seed 0 and fetches nothing, for trying things out; or a file of
             weights, .pth, .pt or .safetensors (C3D: see docs/models.md), which is read without running anything in it.
-        labels: a file that names the classes of a built-in model or torchvision's, see `vidcam.models.labels`; None:
-            those that come with the model.
+        labels: K labels of a built-in model or torchvision's, or a file that lists them, see `vidcam.models.labels`.
+            None: those that come with the model.
         mean_cube: a file with the mean that C3D subtracts, together with its weights.
         progress: told of a download.
 
@@ -117,7 +119,7 @@ def load_model(
     _expect_for_entry(entry, weights, mean_cube)
     where, file = resolve_device(device), _weights_file(weights)
     cube = None if mean_cube is None else _checked(mean_cube, "mean cube")
-    names = None if labels is None else read_labels(Path(labels), entry.spec.classes)
+    names = _labels(labels, entry.spec.classes)
     if file is None:
         model = _of_entry(entry, progress, is_random=weights == "random")
     else:
@@ -125,8 +127,44 @@ def load_model(
     return (model if names is None else replace(model, labels=names)).to(where)
 
 
+def as_model(
+    model: str | Model | nn.Module, spec: ModelSpec | None, labels: str | Path | Sequence[str] | None
+) -> str | Model:
+    """A plain module with its spec as a `Model`; a name or a `Model` as it is.
+
+    Args:
+        model: name, `Model` or module.
+        spec: of a module.
+        labels: K labels of a module, or the file that lists them. None: 'class 0', 'class 1', …
+
+    Raises:
+        InputError: a module without a spec, or a spec for what has one.
+    """
+    if isinstance(model, str | Model):
+        if spec is not None:
+            raise InputError("spec is for an nn.Module; a name or a vidcam.Model brings its own")
+        return model
+    from torch import nn
+
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            f"model is a {type(model).__name__}; pass a name, a vidcam.Model, or an nn.Module and its spec"
+        )
+    if spec is None:
+        raise InputError("model is an nn.Module; pass spec=vidcam.ModelSpec(...) with it (docs/models.md)")
+    names = _labels(labels, spec.classes) or tuple(f"class {index}" for index in range(spec.classes))
+    return Model(spec, model, names, "of the caller's module")
+
+
+def _labels(labels: str | Path | Sequence[str] | None, classes: int) -> tuple[str, ...] | None:
+    """Labels from a file or a sequence."""
+    if labels is None:
+        return None
+    return read_labels(Path(labels), classes) if isinstance(labels, str | Path) else check_labels(labels, classes)
+
+
 def _expect_for_factory(
-    name: str, weights: str | Path, labels: str | Path | None, mean_cube: str | Path | None
+    name: str, weights: str | Path, labels: str | Path | Sequence[str] | None, mean_cube: str | Path | None
 ) -> None:
     """A user's factory brings its labels, its mean and its own weights."""
     if labels is not None or mean_cube is not None:

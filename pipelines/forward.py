@@ -18,12 +18,11 @@ from vidcam.cam.layers import chosen_layers, dotted_name
 from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.cam.preserve import Undo
 from vidcam.cam.request import MapRequest
-from vidcam.cam.reshape import Reshape, channels_last, frames, in_turn, tokens
+from vidcam.cam.reshape import reshape_of
 from vidcam.errors import InputError, RunError, VidcamError
 from vidcam.models.model import Forward, Model, Precision
 from vidcam.models.optimise import optimised
 from vidcam.preprocess import grey_input, scale_pixels
-from vidcam.spec import Layout, ModelSpec, TokenGrid
 
 BASELINE_DEFAULT = ("neutral-gradcam", "gradcam++")
 
@@ -67,18 +66,6 @@ def target_layers(model: Model, names: Sequence[str]) -> tuple[tuple[str, ...], 
             model.module, grey_input(model.spec).to(model.device), (), reshape_of(model.spec)
         )
     return layers, note
-
-
-def reshape_of(spec: ModelSpec) -> Reshape | None:
-    """Layer output → (N, D, t, h, w) for this model; None where that is what its layers return."""
-    steps = [_step(layout, spec.frames) for layout in spec.layouts]
-    return in_turn(steps) if steps else None
-
-
-def _step(layout: Layout, frame_count: int) -> Reshape:
-    if isinstance(layout, TokenGrid):
-        return tokens(layout.grid, class_tokens=layout.class_tokens)
-    return channels_last if layout == "channels-last" else frames(frame_count)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

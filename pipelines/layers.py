@@ -7,8 +7,8 @@ from typing import Any
 from torch import nn
 
 from vidcam.cam.layers import Layer, default_layer, list_layers
+from vidcam.cam.reshape import reshape_of
 from vidcam.models.registry import is_factory, load_model
-from vidcam.pipelines.forward import reshape_of
 from vidcam.preprocess import grey_input
 
 

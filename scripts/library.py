@@ -14,12 +14,13 @@ from torch import Tensor, nn
 import vidcam
 from vidcam.cam.guided import guided_saliency
 from vidcam.cam.methods import BASELINE_METHODS, METHODS, PAIR_METHODS
+from vidcam.cam.reshape import reshape_of
 from vidcam.errors import InputError
 from vidcam.media import Frames
 from vidcam.models.model import Model, Precision
 from vidcam.pipelines.explain.explainer import Explainer
 from vidcam.pipelines.explain.request import ExplainOptions
-from vidcam.pipelines.forward import DEFAULT_BATCH, prepare, reshape_of
+from vidcam.pipelines.forward import DEFAULT_BATCH, prepare
 from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import grey_input
 from vidcam.results.explanation import Explanation

@@ -1,6 +1,6 @@
 """Who may import whom, read from the imports themselves; an arrow that is not in the picture fails.
 
-    errors ◄ arguments, media, fill, maps, geometry, spec, sampling, preprocess, motion   leaves: values, pure functions
+    errors ◄ arguments, labels, media, fill, maps, geometry, spec, sampling, preprocess, motion   leaves: pure functions
     errors ◄ system                                                               every effect on the machine
     leaves, system ◄ results ◄ {cam, video, render, metrics}                      none of these four imports another
     leaves, system ◄ models                                                       torch, but not cam, video, metrics
@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LEAVES = {
     "errors": set[str](),
     "arguments": set[str](),
+    "labels": set[str](),
     "media": set[str](),
     "fill": set[str](),
     "maps": set[str](),

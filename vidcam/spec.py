@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,3 +170,19 @@ class ModelSpec:
         """How a source frame of (height, width) becomes the model's input."""
         resized = self.resize if isinstance(self.resize, tuple) else short_side_resize(source_size, self.resize)
         return centre_crop(source_size, resized, self.crop_size)
+
+
+class SpecifiedModel(Protocol):
+    """A network with its specification and labels, such as `vidcam.Model`."""
+
+    @property
+    def module(self) -> Any:
+        """The network, a `torch.nn.Module`."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the network expects and returns."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """K labels, in the order of the outputs."""

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from torch import nn
+
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.request import ScoreName
 from vidcam.fill import Fill
 from vidcam.models.model import Model, Precision
-from vidcam.models.registry import labels_of, load_model
+from vidcam.models.registry import as_model, labels_of, load_model
 from vidcam.pipelines.explain.analyse import VideoJob, analyse
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.document import Document
@@ -47,6 +49,11 @@ class ExplainedVideo:
     explanation: VideoExplanation
     paths: tuple[Path, ...]
     stage_seconds: dict[str, float] = field(repr=False)
+
+    def __repr__(self) -> str:
+        label, probability = self.top5[0]
+        counts = f"{len(self.document.windows)} windows, {len(self.paths)} files"
+        return f"ExplainedVideo({Path(self.document.source.path).name!r}, {label!r} {probability:.2f}, {counts})"
 
     def _repr_html_(self) -> str | None:
         """What a notebook shows: the overlay video, or the sheet where that is too large."""
@@ -86,7 +93,7 @@ class Explainer:
         *,
         device: str = "auto",
         weights: str | Path = "pretrained",
-        labels: str | Path | None = None,
+        labels: str | Path | Sequence[str] | None = None,
         mean_cube: str | Path | None = None,
         progress: Progress = silent,
     ) -> Explainer:
@@ -156,9 +163,10 @@ def explain_video(
     source: Source,
     out: str | Path,
     *,
-    model: str | Model = "i3d",
+    model: str | Model | nn.Module = "i3d",
+    spec: ModelSpec | None = None,
     weights: str | Path = "pretrained",
-    labels: str | Path | None = None,
+    labels: str | Path | Sequence[str] | None = None,
     mean_cube: str | Path | None = None,
     device: str = "auto",
     methods: str | Sequence[str] | None = None,
@@ -186,9 +194,10 @@ def explain_video(
     Args:
         source: any video file that FFmpeg reads, a folder of images, an open binary file, or an address for fsspec.
         out: folder; made if it is not there.
-        model: name of a model, 'package.module:factory', or a `Model`.
+        model: name of a model, 'package.module:factory', a `Model`, or any module with its `spec`.
+        spec: what a module expects and returns.
         weights: of a model named by `model`, as in `load_model`.
-        labels: of a model named by `model`, as in `load_model`.
+        labels: labels of a module or of a model named by `model`, or a file that lists them.
         mean_cube: of a model named by `model`, as in `load_model`.
         device: of a model named by `model`: 'auto', 'cpu' or 'cuda:N'.
         methods: one name or several. None: neutral-gradcam and gradcam++ if the head is global pooling and one linear
@@ -239,6 +248,12 @@ def explain_video(
     )
     check_paths(source, Path(out), overwrite=overwrite, fps=fps, decoder=decoder)  # before a model is loaded
     explainer = Explainer.load(
-        model, options, device=device, weights=weights, labels=labels, mean_cube=mean_cube, progress=progress
+        as_model(model, spec, labels),
+        options,
+        device=device,
+        weights=weights,
+        labels=labels,
+        mean_cube=mean_cube,
+        progress=progress,
     )
     return explainer.explain(source, out)

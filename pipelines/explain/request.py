@@ -11,12 +11,13 @@ from vidcam.arguments import as_tuple, split_names
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.cam.request import MapRequest, ScoreName
+from vidcam.cam.reshape import reshape_of
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
-from vidcam.models.labels import label_index
+from vidcam.labels import label_index
 from vidcam.models.model import PRECISIONS, Model, Precision
 from vidcam.pipelines.audit import weights_sentence
-from vidcam.pipelines.forward import Prepared, default_batch, default_methods, prepare, reshape_of, target_layers
+from vidcam.pipelines.forward import Prepared, default_batch, default_methods, prepare, target_layers
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import PER_WINDOW
 from vidcam.sampling import require_overlap
@@ -166,7 +167,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
     targets, contrast = named_classes(options, model.labels, model=model.spec.name)
     ready = prepare(model, layers, precision=options.precision)  # first, as it says what is wrong with a model
     request = ExplainRequest(
-        methods=default_methods(model, layers) if options.methods is None else options.methods,
+        methods=default_methods(model, layers) if options.methods is None else split_names(options.methods),
         layers=layers,
         contrast=contrast,
         score=options.score,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vidcam.cam.request import MapRequest
+from vidcam.cam.reshape import reshape_of
 from vidcam.fill import Fill
 from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
 from vidcam.models.model import Model, Precision
-from vidcam.pipelines.forward import default_batch, reshape_of, target_layers
+from vidcam.pipelines.forward import default_batch, target_layers
 from vidcam.pipelines.score.options import CONTROLS, ScoreOptions, chosen_measures
 
 

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from torch import nn
 
-from vidcam.arguments import split_names
 from vidcam.cam.attribution import open_attribution
 from vidcam.cam.baseline import Baseline, compute_baseline
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.layers import Layers, layer_names
-from vidcam.cam.methods import DEFAULT_METHODS
+from vidcam.cam.methods import BASELINE_METHODS, DEFAULT_METHODS
 from vidcam.cam.network import Input
 from vidcam.cam.preserve import Undo
 from vidcam.cam.request import MapRequest, ScoreName, Target
 from vidcam.cam.reshape import Reshape
+from vidcam.cam.subject import Subject, read_subject
 from vidcam.errors import InputError
 from vidcam.results.explanation import Activation, Explanation
+from vidcam.spec import SpecifiedModel
 
 
 def explain(
-    model: nn.Module,
+    model: nn.Module | SpecifiedModel,
     clip: Input,
     *,
-    layer: Layers = None,
     methods: str | Iterable[str] = DEFAULT_METHODS,
-    target: Target = None,
-    contrast: int | None = None,
+    target: Target | str | Sequence[str] = None,
+    contrast: int | str | None = None,
+    layer: Layers = None,
     score: ScoreName = "logit",
     score_scale: float = 1.0,
     reshape: Reshape | None = None,
@@ -44,30 +46,32 @@ def explain(
     explained in evaluation mode. Compiled and data-parallel models are looked through.
 
     Args:
-        model: any module. It returns logits (N, K), (N, K, t) that are averaged over t, a tuple or an object with
-            `logits` that holds them; a softmax or sigmoid at its end is taken off.
+        model: any module, or a `Model`, whose layer, labels and layout are then known. It returns logits (N, K),
+            (N, K, t) that are averaged over t, a tuple or an object with `logits` that holds them. A softmax or sigmoid
+            at its end is taken off.
         clip: (N, C, T, H, W), as the model takes it; (N, C, H, W) for an image network, (N, C, L) for a signal; a list
-            of such for networks of several pathways, where maps are drawn on the finest.
-        layer: dotted name or module of the target layer, after its ReLU; several of them, which are fused; None: the
-            last block that has an extent in space and time.
-        methods: `gradcam` (GC++ eq. 3), `gradcam+` (EQ 3), `gradcam++` (GC++ eq. 19), `gradcam++softmax` (eq. 22–24),
-            `gradcam++signed` (eq. 29–30), `cam` (eq. 1–2), `hirescam`, `layercam`, `neutral-gradcam`, which needs
-            `baseline`, and `guided-gradcam`,
-            `guided-gradcam+`, `guided-gradcam++`, which cost a forward and a backward pass through the whole network.
-        target: class index, one for each clip, None for the class that the model predicts, or a function of the
-            model's raw output that returns one score for each clip, (N,).
-        contrast: class to contrast with: the score is S_target - S_contrast.
+            of such for networks of several pathways, where maps are drawn on the finest. A batch axis that is missing
+            before (C, T, H, W) is added.
+        methods: one name or several: `gradcam` (GC++ eq. 3), `gradcam+` (EQ 3), `gradcam++` (GC++ eq. 19),
+            `gradcam++softmax` (eq. 22–24), `gradcam++signed` (eq. 29–30), `cam` (eq. 1–2), `hirescam`, `layercam`,
+            `neutral-gradcam`, which needs a `baseline`, and `guided-gradcam`, `guided-gradcam+`, `guided-gradcam++`,
+            which cost a forward and a backward pass through the whole network.
+        target: class index, or label of a `Model`; one for each clip; None for the predicted class; or a function of
+            the model's raw output that returns one score for each clip, (N,).
+        contrast: class index or label; the score is S_target - S_contrast.
+        layer: dotted name or module of the target layer, after its ReLU. Several are fused. None: the default of a
+            `Model`, else the last block that has an extent in space and time.
         score: `logit`, or `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2).
         score_scale: λ of EQ 12: gradcam++ takes the score through exp(λS); near 0 it weighs as gradcam+ does.
         reshape: layer output → (N, D, t, h, w), for transformers: `vidcam.tokens(grid)`, `vidcam.channels_last`.
         fusion: `mean` or `max` of several layers' maps, each divided by its own maximum.
-        activation: `softmax` or `sigmoid` behind the logits; None: the one the model ends in, else softmax, or sigmoid
-            where there is one class only.
+        activation: `softmax` or `sigmoid` behind the logits. None: the one the model ends in, else softmax, or sigmoid
+            if there is one class only.
         softmax_chunk: classes whose products `gradcam++softmax` takes at once.
         softmax_tail: share of the other classes' probability that `gradcam++softmax` may leave out.
-        baseline: a clip without content, flat grey for example: a forward pass over it gives the reference of
-            `neutral-gradcam` and looks for an artifact (of several layers, whose fused map is on one grid and
-            their activations are not, none is looked for). `vidcam.compute_baseline` does it once for many clips.
+        baseline: a clip without content, such as flat grey, in the model's own scaling, or what
+            `vidcam.compute_baseline` returned. `neutral-gradcam` subtracts its activations, and artifacts are looked
+            for in it (not with several layers). None: flat grey for `neutral-gradcam` of a `Model`.
 
     Returns:
         An `Explanation`: `volumes[method]` (N, t, h, w), `heat(method)` (N, T, H, W) in [0, 1], `logits` (N, K),
@@ -78,10 +82,13 @@ def explain(
             without logits.
         NonFiniteError: NaN or infinity in logits or gradients.
     """
-    request = MapRequest(
-        methods=split_names(methods),
-        layers=layer_names(model, layer),
+    return explain_each(
+        model,
+        clip,
+        (target,),
+        methods=methods,
         contrast=contrast,
+        layer=layer,
         score=score,
         score_scale=score_scale,
         reshape=reshape,
@@ -89,18 +96,18 @@ def explain(
         activation=activation,
         softmax_chunk=softmax_chunk,
         softmax_tail=softmax_tail,
-    )
-    return _explained(model, clip, (target,), request, baseline)[0]
+        baseline=baseline,
+    )[0]
 
 
 def explain_each(
-    model: nn.Module,
+    model: nn.Module | SpecifiedModel,
     clip: Input,
-    targets: Sequence[Target],
+    targets: Sequence[Target | str | Sequence[str]],
     *,
-    layer: Layers = None,
     methods: str | Iterable[str] = DEFAULT_METHODS,
-    contrast: int | None = None,
+    contrast: int | str | None = None,
+    layer: Layers = None,
     score: ScoreName = "logit",
     score_scale: float = 1.0,
     reshape: Reshape | None = None,
@@ -113,55 +120,68 @@ def explain_each(
     """One explanation for each of several targets, from one forward pass and one batched backward through the head.
 
     Args:
-        model: as of `explain`, and so are all others but `targets`.
-        clip: likewise.
+        model: as in `explain`, and so are all arguments but `targets`.
+        clip: as in `explain`.
         targets: each as `target` of `explain`.
-        layer: as of `explain`.
-        methods: likewise.
-        contrast: likewise.
-        score: likewise.
-        score_scale: likewise.
-        reshape: likewise.
-        fusion: likewise.
-        activation: likewise.
-        softmax_chunk: likewise.
-        softmax_tail: likewise.
-        baseline: likewise.
+        methods: as in `explain`.
+        contrast: as in `explain`.
+        layer: as in `explain`.
+        score: as in `explain`.
+        score_scale: as in `explain`.
+        reshape: as in `explain`.
+        fusion: as in `explain`.
+        activation: as in `explain`.
+        softmax_chunk: as in `explain`.
+        softmax_tail: as in `explain`.
+        baseline: as in `explain`.
     """
+    subject = read_subject(model, clip)
     request = MapRequest(
-        methods=split_names(methods),
-        layers=layer_names(model, layer),
-        contrast=contrast,
+        methods=methods if isinstance(methods, str) else tuple(methods),
+        layers=layer_names(subject.network, subject.layer if layer is None else layer),
+        contrast=subject.class_index(contrast),
         score=score,
         score_scale=score_scale,
-        reshape=reshape,
+        reshape=reshape or subject.reshape,
         fusion=fusion,
-        activation=activation,
+        activation=activation or subject.activation,
         softmax_chunk=softmax_chunk,
         softmax_tail=softmax_tail,
     )
-    return _explained(model, clip, targets, request, baseline)
+    indices = [target if callable(target) else subject.class_index(target) for target in targets]
+    return _explained(subject, indices, request, baseline)
 
 
 def _explained(
-    model: nn.Module, clip: Input, targets: Sequence[Target], request: MapRequest, baseline: Input | Baseline | None
+    subject: Subject, targets: Sequence[Target], request: MapRequest, baseline: Input | Baseline | None
 ) -> tuple[Explanation, ...]:
-    """Look at the clip without content if there is one, then explain each target."""
+    """Run the baseline clip if there is one, then explain each target."""
+    network, notes = subject.network, subject.notes
+    if baseline is None and subject.model is not None and set(request.methods) & set(BASELINE_METHODS):
+        baseline, notes = _grey(subject.model), (*notes, "The baseline is a flat grey clip.")
     if baseline is not None and not isinstance(baseline, Baseline):
-        baseline = compute_baseline(model, baseline, layer=request.layers or None, reshape=request.reshape)
+        baseline = compute_baseline(network, baseline, layer=request.layers or None, reshape=request.reshape)
     if baseline is not None:
         request = replace(request, references=baseline.activations)
     with Undo() as undo, undo:
-        run = open_attribution(model, clip, request, undo)
+        run = open_attribution(network, subject.clip, request, undo)
         if baseline is not None:
             _require_same_layers(baseline, run.layers)
-        found = run.explain_each(targets)
-    return found if baseline is None else tuple(replace(one, artifact=baseline.artifact) for one in found)
+        explanations = run.explain_each(targets)
+    artifact = None if baseline is None else baseline.artifact
+    return tuple(replace(each, artifact=artifact, notes=(*each.notes, *notes)) for each in explanations)
+
+
+def _grey(model: SpecifiedModel) -> Any:
+    """A flat grey clip in the model's values, where the model is."""
+    from vidcam.preprocess import grey_input
+
+    grey = grey_input(model.spec)
+    return grey.to(next((tensor.device for tensor in model.module.parameters()), grey.device))
 
 
 def _require_same_layers(baseline: Baseline, layers: Sequence[str]) -> None:
     if set(baseline.layers) != set(layers):
         raise InputError(
-            f"the baseline clip was looked at in layer {' + '.join(baseline.layers)!r} and this one in "
-            f"{' + '.join(layers)!r}, expected the same; name the layer in both"
+            f"baseline is of layer {' + '.join(baseline.layers)!r}, not {' + '.join(layers)!r}; name `layer` in both"
         )

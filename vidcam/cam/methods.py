@@ -22,7 +22,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcam.arguments import split_names
 from vidcam.cam.softmax import SoftmaxForm
 from vidcam.cam.weights import (
     at_least_float32,
@@ -157,7 +156,9 @@ def canonical_methods(names: str | Iterable[str]) -> tuple[str, ...]:
         NameNotFoundError: an unknown name.
         InputError: no name at all.
     """
-    canonical = tuple(dict.fromkeys(_canonical(name) for name in split_names(names)))
+    canonical = tuple(
+        dict.fromkeys(_canonical(name) for name in (names.split(",") if isinstance(names, str) else names))
+    )
     if not canonical:
         raise InputError(f"no method is given; the methods are {', '.join(ALL_METHODS)}")
     return canonical

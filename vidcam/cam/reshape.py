@@ -13,6 +13,7 @@ from math import prod
 from torch import Tensor
 
 from vidcam.errors import LayerError
+from vidcam.spec import Layout, ModelSpec, TokenGrid
 
 Reshape = Callable[[Tensor], Tensor]
 """Layer output → (N, D, t, h, w)."""
@@ -73,3 +74,15 @@ def in_turn(steps: Sequence[Reshape]) -> Reshape:
         return output
 
     return reshape
+
+
+def reshape_of(spec: ModelSpec) -> Reshape | None:
+    """The reshape that a specification asks for; None if layers return (N, D, t, h, w) already."""
+    steps = [_step(layout, spec.frames) for layout in spec.layouts]
+    return in_turn(steps) if steps else None
+
+
+def _step(layout: Layout, frame_count: int) -> Reshape:
+    if isinstance(layout, TokenGrid):
+        return tokens(layout.grid, class_tokens=layout.class_tokens)
+    return channels_last if layout == "channels-last" else frames(frame_count)

@@ -21,10 +21,10 @@ from tests.helpers.nets import (
 )
 from tests.helpers.videos import flat_frames, write_video
 from tests.pipelines.conftest import VideoMaker, moving_square
+from vidcam.cam.reshape import reshape_of
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer, explain_video
 from vidcam.pipelines.explain.request import ExplainOptions
-from vidcam.pipelines.forward import reshape_of
 from vidcam.pipelines.layers import layer_rows
 from vidcam.spec import Layout, TokenGrid
 from vidcam.system.json_files import as_plain

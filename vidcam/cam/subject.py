@@ -1,0 +1,119 @@
+"""The network and the clip of a call, from what a user passes: a module or a `Model`, with or without a batch axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vidcam.cam.network import Input
+from vidcam.cam.reshape import Reshape, reshape_of
+from vidcam.errors import InputError, ShapeError
+from vidcam.labels import label_index
+from vidcam.spec import SpecifiedModel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """A network, its input, and what a specification adds.
+
+    Attributes:
+        network: the module.
+        clip: as the network takes it, with a batch axis.
+        model: None for a plain module.
+        notes: what was inferred for the caller.
+    """
+
+    network: nn.Module
+    clip: Input
+    model: SpecifiedModel | None
+    notes: tuple[str, ...]
+
+    @property
+    def layer(self) -> str | None:
+        """The default layer of the specification."""
+        return None if self.model is None else self.model.spec.layer
+
+    @property
+    def reshape(self) -> Reshape | None:
+        """The reshape of the specification."""
+        return None if self.model is None else reshape_of(self.model.spec)
+
+    @property
+    def activation(self) -> Any:
+        """The activation of the specification."""
+        return None if self.model is None else self.model.spec.activation
+
+    def class_index(self, label: Any) -> Any:
+        """A class given by its label as an index, one or a sequence; anything else as it is.
+
+        Raises:
+            InputError: a label for a plain module, or one that the model does not have.
+        """
+        if isinstance(label, Sequence) and not isinstance(label, str):
+            return [self.class_index(each) for each in label]
+        if not isinstance(label, str):
+            return label
+        if self.model is None:
+            raise InputError(f"{label!r} is a label, but a plain module has none; pass a class index or a vidcam.Model")
+        return label_index(self.model.labels, label, model=self.model.spec.name)
+
+
+def read_subject(model: nn.Module | SpecifiedModel, clip: Any) -> Subject:
+    """Take a module or a `Model`, and add a missing batch axis.
+
+    Args:
+        model: the network, plain or with its specification.
+        clip: tensor or NumPy array, (N, C, T, H, W) or as the network takes it; a list for several pathways.
+
+    Raises:
+        InputError: the model is neither a module nor a `Model`, or the clip of a `Model` holds integers.
+        ShapeError: the clip has six axes, or other axes than the model takes.
+    """
+    if isinstance(model, str):
+        raise InputError(f"model is {model!r}; load it first: vidcam.load_model({model!r})")
+    if isinstance(model, nn.Module):
+        batch, notes = _with_batch_axis(_as_tensors(clip), axes=5 if _starts_with_conv3d(model) else None)
+        return Subject(model, batch, None, notes)
+    if not isinstance(getattr(model, "module", None), nn.Module):
+        raise InputError(f"model is a {type(model).__name__}; pass an nn.Module or vidcam.load_model(NAME)")
+    batch, notes = _with_batch_axis(_as_tensors(clip), axes=5)
+    if isinstance(batch, Tensor):
+        if not batch.is_floating_point():
+            raise InputError(f"clip is {batch.dtype}; pass scaled floats, or frames to vidcam.explain_video")
+        expected = (3, *model.spec.input_size)
+        if tuple(batch.shape[1:]) != expected:
+            raise ShapeError(
+                f"clip is {tuple(batch.shape)}, but {model.spec.name!r} takes (N, {', '.join(map(str, expected))})"
+            )
+        device = next((tensor.device for tensor in model.module.parameters()), batch.device)
+        batch = batch.to(device)
+    return Subject(model.module, batch, model, notes)
+
+
+def _as_tensors(clip: Any) -> Any:
+    """Arrays as tensors, also in a list for several pathways; anything else as it is."""
+    if isinstance(clip, list | tuple):
+        return type(clip)(_as_tensors(part) for part in clip)
+    is_array = hasattr(clip, "__array__") and not isinstance(clip, Tensor)
+    return torch.as_tensor(clip) if is_array else clip
+
+
+def _with_batch_axis(clip: Input, *, axes: int | None) -> tuple[Input, tuple[str, ...]]:
+    """The clip with a batch axis, and a sentence if it was added; `axes` is None where it is not known."""
+    if not isinstance(clip, Tensor) or axes is None:
+        return clip, ()
+    if clip.ndim == axes + 1:
+        raise ShapeError(f"clip has six axes, {tuple(clip.shape)}; pass its clips as one batch: clip.flatten(0, 1)")
+    if clip.ndim == axes - 1:
+        return clip.unsqueeze(0), ("The clip had no batch axis; one was added.",)
+    return clip, ()
+
+
+def _starts_with_conv3d(network: nn.Module) -> bool:
+    """Whether the first convolution is a Conv3d, which takes (N, C, T, H, W)."""
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    return isinstance(next((module for module in network.modules() if isinstance(module, kinds)), None), nn.Conv3d)
