@@ -135,3 +135,30 @@ def test_autocast_keeps_nothing_inside_and_as_before_outside(caching: bool) -> N
         assert torch.is_autocast_cache_enabled() == caching
     finally:
         torch.set_autocast_cache_enabled(before)
+
+
+class Recurrent(nn.Module):
+    """An LSTM with dropout between its two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(nn.Conv3d(3, 4, 1), nn.ReLU())
+        self.memory = nn.LSTM(4, 6, num_layers=2, dropout=0.5, batch_first=True)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        output: Tensor = self.memory(self.trunk(clip).mean(dim=(3, 4)).transpose(1, 2))[0][:, -1]
+        return output
+
+
+def test_a_recurrent_layer_of_cudnn_trains_without_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """cuDNN has no backward in evaluation; the maps are those of evaluation all the same."""
+    net, clip = Recurrent().eval(), torch.rand(2, 3, 4, 5, 5)
+    expected = explain(net, clip, layer="trunk.1", methods="gradcam", target=1).volumes["gradcam"]
+    seen: list[tuple[bool, float]] = []
+    net.memory.register_forward_hook(lambda layer, *_: seen.append((layer.training, layer.dropout)))
+    monkeypatch.setattr("vidcam.cam.preserve._is_cudnn", lambda _layer: True)
+    maps = explain(net, clip, layer="trunk.1", methods="gradcam", target=1).volumes["gradcam"]
+    assert seen == [(True, 0.0)]
+    np.testing.assert_array_equal(maps, expected)
+    assert not net.memory.training
+    assert net.memory.dropout == 0.5

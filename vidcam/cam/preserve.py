@@ -13,10 +13,13 @@ statement in it. The second `__exit__` runs the steps that the first one could n
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -47,14 +50,16 @@ class Undo:
         self._steps.append(step)
 
     def add_hook(self, module: nn.Module, hook: Hook) -> None:
-        """Register a forward hook."""
-        self.add(partial(_remove, module._forward_hooks, hook))  # noqa: SLF001 – an interrupt may keep the handle back
-        module.register_forward_hook(hook)
+        """Register a forward hook that sees this thread's calls alone."""
+        own = _in_this_thread(hook)
+        self.add(partial(_remove, module._forward_hooks, own))  # noqa: SLF001 – an interrupt may keep the handle back
+        module.register_forward_hook(own)
 
     def add_pre_hook(self, module: nn.Module, hook: PreHook) -> None:
-        """Register a forward pre-hook."""
-        self.add(partial(_remove, module._forward_pre_hooks, hook))  # noqa: SLF001
-        module.register_forward_pre_hook(hook)
+        """Register a forward pre-hook that sees this thread's calls alone."""
+        own = _in_this_thread(hook)
+        self.add(partial(_remove, module._forward_pre_hooks, own))  # noqa: SLF001
+        module.register_forward_pre_hook(own)
 
     def run(self) -> None:
         """Run the steps. One that is interrupted is run again, and the interrupt is raised when all are done."""
@@ -167,12 +172,12 @@ def preserve_model(model: nn.Module, undo: Undo) -> None:
             torch's function modes and the compiler's stance.
     """
     _add_thread_state(model, undo)
-    flags = [(module, module.training) for module in model.modules()]
-    undo.add(partial(_set_training, flags))
-    if any(_is_compiled(module) for module, _ in flags):
+    user = object()
+    undo.add(partial(_leave_evaluation, model, user))
+    if any(_is_compiled(module) for module in model.modules()):
         run_uncompiled(undo)
     torch.set_autocast_cache_enabled(False)
-    _set_training([(module, False) for module, _ in flags])
+    _enter_evaluation(model, user)
     if torch.is_inference_mode_enabled():
         modes: list[Any] = []
         undo.add(partial(_leave, modes))
@@ -233,9 +238,69 @@ def _leave(modes: Sequence[Any]) -> None:
         mode.__exit__(None, None, None)
 
 
-def _set_training(flags: Sequence[tuple[nn.Module, bool]]) -> None:
-    for module, flag in flags:
-        module.training = flag
+@dataclass(slots=True)
+class _Evaluation:
+    """A model that is in evaluation mode for some explanations, in several threads perhaps.
+
+    Attributes:
+        flags: what the training flags were before the first of them.
+        dropouts: what the dropout of recurrent layers was.
+        users: one object for each explanation that goes on.
+    """
+
+    flags: list[tuple[nn.Module, bool]]
+    dropouts: list[tuple[nn.RNNBase, float]]
+    users: set[object] = field(default_factory=set)
+
+
+_evaluations: WeakKeyDictionary[nn.Module, _Evaluation] = WeakKeyDictionary()
+_evaluations_lock = threading.Lock()
+
+
+def _enter_evaluation(model: nn.Module, user: object) -> None:
+    with _evaluations_lock:
+        if model not in _evaluations:
+            modules = list(model.modules())
+            recurrent = [module for module in modules if isinstance(module, nn.RNNBase)]
+            _evaluations[model] = _Evaluation(
+                [(module, module.training) for module in modules], [(module, module.dropout) for module in recurrent]
+            )
+        _evaluations[model].users.add(user)
+        for module in model.modules():
+            module.training = False
+            if isinstance(module, nn.RNNBase) and _is_cudnn(module):
+                module.dropout, module.training = 0.0, True
+
+
+def _leave_evaluation(model: nn.Module, user: object) -> None:
+    """Put the flags back if no other explanation of the model goes on."""
+    with _evaluations_lock:
+        evaluation = _evaluations.get(model)
+        if evaluation is None:
+            return
+        evaluation.users.discard(user)
+        if evaluation.users:
+            return
+        for module, flag in evaluation.flags:
+            module.training = flag
+        for layer, dropout in evaluation.dropouts:
+            layer.dropout = dropout
+        del _evaluations[model]
+
+
+def _is_cudnn(layer: nn.RNNBase) -> bool:
+    """Whether cuDNN runs the layer. Its backward exists in training only; without dropout the output is the same."""
+    return any(parameter.is_cuda for parameter in layer.parameters())
+
+
+def _in_this_thread(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """The hook, silent in calls of other threads: they may explain the same model."""
+    thread = threading.get_ident()
+
+    def own(*arguments: Any) -> Any:
+        return hook(*arguments) if threading.get_ident() == thread else None
+
+    return own
 
 
 def _remove(hooks: dict[int, Any], hook: Callable[..., Any]) -> None:
