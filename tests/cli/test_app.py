@@ -142,7 +142,7 @@ def test_warnings_are_said(tmp_path: Path, capsys: Capture) -> None:
     arguments = ["explain", str(folder), "-o", str(tmp_path / "out"), "--model", BRIGHT, "--outputs", "data"]
     assert main(arguments) == 0
     said = capsys.readouterr().err
-    assert "  warning: no rate was given for the 20 images; they are shown at 25 a second" in said
+    assert "  warning: no frame rate was given: 20 images shown at 25 fps" in said
     assert main([*arguments, "--overwrite", "--fps", "30000/1001"]) == 0
     assert "warning:" not in capsys.readouterr().err
 

@@ -107,7 +107,7 @@ def test_stems(name: str, stem: str) -> None:
 
 
 def test_a_rate_is_for_images(path: Path) -> None:
-    with pytest.raises(InputError, match=r"a rate of 10 was given for .*video\.mp4', which is a file"):
+    with pytest.raises(InputError, match=r"fps is for images and arrays; .*video\.mp4' has its own"):
         probe(path, fps=Fraction(10))
     for fps in (Fraction(0), Fraction(-1), Fraction(2000)):
         with pytest.raises(InputError, match="expected more than 0 and at most 1000"):
