@@ -123,7 +123,7 @@ def test_one_bad_video_does_not_stop_the_others(video: Path, tmp_path: Path, cap
         (["--model", BRIGHT, "--overlap", "2"], "error: overlap is 2"),
         (["--model", BRIGHT, "--at", "soon"], "'soon' is not a valid float"),
         (["--model", BRIGHT, "--fps", "1/0"], "'1/0' is no rate; expected a number such as 29.97"),
-        (["--model", BRIGHT, "--fps", "10"], "which is a file; expected a folder of images"),
+        (["--model", BRIGHT, "--fps", "10"], "fps is for images and arrays; leave it out"),
         (["--nonsense"], "No such option"),
     ],
 )

@@ -79,7 +79,7 @@ def test_a_file_that_fails_while_it_is_read() -> None:
 
 def test_what_is_no_video_leaves_no_copy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with pytest.raises(MediaError, match="cannot be read as video"):
+    with pytest.raises(MediaError, match="'stream' cannot be read as video"):
         open_video(io.BytesIO(b"text"))
     assert not list(tmp_path.iterdir())
 

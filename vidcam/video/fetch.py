@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import urllib.request
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlsplit
+from urllib.request import Request
 
 from vidcam import __version__
 from vidcam.errors import MediaError, OutputError
@@ -33,14 +34,16 @@ def require_reachable(address: str, *, most_bytes: int = MOST_BYTES) -> None:
         MediaError: there is no such file or server, or the file is a web page, a playlist or too large.
     """
     try:
-        with _answer(address, method="HEAD") as answer:
-            _require_video(address, answer, most_bytes)
+        answer = _answer(address, method="HEAD")
     except HTTPError as exc:
         with exc:
             if exc.code in _GONE:
                 raise _refused(address, exc) from exc
     except (OSError, HTTPException, ValueError) as exc:
         raise _unreachable(address, exc) from exc
+    else:
+        with answer:
+            _require_video(address, answer, most_bytes)
 
 
 def fetch(address: str, path: Path, *, most_bytes: int = MOST_BYTES, progress: Progress = silent) -> None:
@@ -74,6 +77,18 @@ def fetch(address: str, path: Path, *, most_bytes: int = MOST_BYTES, progress: P
             ) from exc
 
 
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follow redirects; a question about the headers stays one."""
+
+    def redirect_request(  # noqa: PLR0917 - as the standard library calls it
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        following = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if following is not None:
+            following.method = req.get_method()
+        return following
+
+
 def _answer(address: str, *, method: str) -> HTTPResponse:
     opener = urllib.request.OpenerDirector()
     for handler in (
@@ -81,13 +96,13 @@ def _answer(address: str, *, method: str) -> HTTPResponse:
         urllib.request.HTTPHandler(),
         urllib.request.HTTPSHandler(),
         urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPRedirectHandler(),
+        _Redirects(),
         urllib.request.HTTPErrorProcessor(),
         urllib.request.UnknownHandler(),
     ):
         opener.add_handler(handler)
     headers = {"User-Agent": f"vidcam/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
-    request = urllib.request.Request(quote(address, safe=_RESERVED), headers=headers, method=method)  # noqa: S310
+    request = Request(quote(address, safe=_RESERVED), headers=headers, method=method)  # noqa: S310
     answer: HTTPResponse = opener.open(request, timeout=TIMEOUT_SECONDS)
     return answer
 
@@ -132,11 +147,10 @@ def _length(answer: HTTPResponse) -> int | None:
 
 
 def _refused(address: str, error: HTTPError) -> MediaError:
+    reason = f"{error.code} {str(error.reason).partition(chr(10))[0]}".rstrip(". ")
     if error.code in _GONE:
-        return MediaError(f"{address!r} does not exist ({error.code} {error.reason}); check the address")
-    return MediaError(
-        f"{address!r} cannot be fetched ({error.code} {error.reason}); download it yourself and pass the file"
-    )
+        return MediaError(f"{address!r} does not exist ({reason}); check the address")
+    return MediaError(f"{address!r} cannot be fetched ({reason}); download it yourself and pass the file")
 
 
 def _unreachable(address: str, error: Exception) -> MediaError:
