@@ -106,16 +106,25 @@ class Explainer:
 
     def explain(self, source: Source, out: str | Path) -> ExplainedVideo:
         """Explain one video into a folder; nothing is left there if it fails."""
-        return explain_prepared(source, Path(out), self._ready, self._request, progress=self._progress)
+        return explain_prepared(source, Path(out), self._ready, self._request, fetch=True, progress=self._progress)
 
 
 def explain_prepared(
-    source: Source, folder: Path, ready: Prepared, request: ExplainRequest, *, progress: Progress = silent
+    source: Source,
+    folder: Path,
+    ready: Prepared,
+    request: ExplainRequest,
+    *,
+    fetch: bool = False,
+    progress: Progress = silent,
 ) -> ExplainedVideo:
-    """Explain one video with a model that is ready for the request; nothing is left in the folder if it fails."""
+    """Explain one video with a model that is ready for the request; nothing is left in the folder if it fails.
+
+    With `fetch`, an http address is fetched; the user must have typed it himself.
+    """
     clock = StageTimer()
     with clock.stage("probe"):
-        reader = open_video(source, fps=request.fps, decoder=request.decoder, fetch=True, progress=progress)
+        reader = open_video(source, fps=request.fps, decoder=request.decoder, fetch=fetch, progress=progress)
     with reader:
         job = video_job(reader, ready.model.spec, request)
         stem = stem_of(reader.info, folder, overwrite=request.overwrite)

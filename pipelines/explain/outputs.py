@@ -24,7 +24,7 @@ from vidcam.system.filenames import as_text, relative_path, safe_stem
 from vidcam.system.json_files import read_json
 from vidcam.video.content import content_sha256
 from vidcam.video.reader import Decoder, frame_rate, holds_frames, open_video
-from vidcam.video.source import Source, address_of, check_address, local_path, source_stem
+from vidcam.video.source import Source, address_of, check_source, local_path, source_stem
 
 LONGEST_SLUG = 80
 UNNAMED_STEM = "video"
@@ -77,7 +77,7 @@ def check_paths(
     require_folder(folder)
     if address is not None:
         choose_stem(folder, address, overwrite=overwrite)
-        check_address(address)
+    check_source(source)
 
 
 def require_folder(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tracemalloc
 from collections import deque
 from fractions import Fraction
 from pathlib import Path
@@ -101,6 +102,19 @@ def test_an_array_is_neither_copied_nor_written_to() -> None:
             assert np.shares_memory(frame, held)
             assert not frame.flags.writeable
     assert held.flags.writeable
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+def test_a_long_array_takes_no_memory(kind: str) -> None:
+    """Of 300 frames only the frame at hand is made."""
+    frames = np.broadcast_to(np.zeros((1, 540, 960, 3), kind), (300, 540, 960, 3))
+    tracemalloc.start()
+    try:
+        with open_video(frames) as reader:
+            assert sum(1 for _ in reader.frames()) == 300
+        assert tracemalloc.get_traced_memory()[1] < 30e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_array_on_disk(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from vidcam.errors import MediaError, OutputError
 from vidcam.video import fetch as fetching
 from vidcam.video import open_video
 from vidcam.video.fetch import fetch, require_reachable
-from vidcam.video.source import check_address
+from vidcam.video.source import check_source
 
 HTML = b"\n  <!DOCTYPE html><html><body>a player</body></html>"
 
@@ -123,14 +124,14 @@ def test_the_size_is_known_before_anything_is_fetched(site: Site, tmp_path: Path
 @pytest.mark.parametrize("path", ["/nothing.mp4", "/gone.mp4", "/page", "/live"])
 def test_what_can_be_refused_before_fetching(path: str, site: Site) -> None:
     with pytest.raises(MediaError, match=BAD[path]) as caught:
-        check_address(f"{site.address}{path}")
+        check_source(f"{site.address}{path}")
     assert str(caught.value).count(site.address) == (2 if "playlist" in BAD[path] else 1)
     assert site.count("GET") == 0
 
 
 @pytest.mark.parametrize("path", ["/clips/video.mp4", "/no-head.mp4", "/secret.mp4", "/moved"])
 def test_what_is_only_known_when_it_is_fetched(path: str, site: Site) -> None:
-    check_address(f"{site.address}{path}")
+    check_source(f"{site.address}{path}")
     assert site.count("GET") == 0
 
 
@@ -150,7 +151,7 @@ def test_servers_that_are_not_there(temporary: Path) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-    for ask in (check_address, lambda address: open_video(address, fetch=True)):
+    for ask in (check_source, lambda address: open_video(address, fetch=True)):
         with pytest.raises(MediaError, match=r"cannot be reached \(Connection refused\); check the address"):
             ask(f"http://127.0.0.1:{port}/a.mp4")
         with pytest.raises(MediaError, match="cannot be reached"):
@@ -168,6 +169,30 @@ def test_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch, site: Site)
             open_video(address, fetch=True)
 
 
+def test_a_server_that_refuses_questions_may_still_be_fetched_from() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            connection, _ = server.accept()
+            connection.recv(1000)
+            connection.close()
+
+        thread = Thread(target=hang_up)
+        thread.start()
+        check_source(f"http://127.0.0.1:{server.getsockname()[1]}/a.mp4")
+        thread.join()
+
+
+def test_an_interruption_leaves_no_copy(site: Site, temporary: Path) -> None:
+    def interrupt(*_: object) -> None:
+        assert len(list(temporary.iterdir())) == 1
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        open_video(f"{site.address}/clips/video.mp4", fetch=True, progress=interrupt)
+    assert not list(temporary.iterdir())
+
+
 def test_a_full_disk(site: Site, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=rf"cannot be written to '{re.escape(str(tmp_path / 'no'))}'.*set TMPDIR"):
         fetch(f"{site.address}/clips/video.mp4", tmp_path / "no" / "copy")
@@ -180,6 +205,6 @@ LIVE = ["rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "tcp", "srt", "RTSP", "m
 def test_live_streams_are_refused_with_the_command_that_records_them(scheme: str) -> None:
     address = f"{scheme}://camera.local:554/1?a=b&c"
     sentence = rf"is a live stream; record a part of it: ffmpeg -i '{re.escape(address)}' -t 60 -c copy clip\.mp4"
-    for ask in (check_address, open_video, lambda source: open_video(Path(source))):
+    for ask in (check_source, open_video, lambda source: open_video(Path(source))):
         with pytest.raises(MediaError, match=sentence):
             ask(address)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import urllib.request
-from http.client import HTTPException, HTTPMessage, HTTPResponse
+from http.client import HTTPException, HTTPMessage, HTTPResponse, InvalidURL
 from pathlib import Path
 from typing import IO, BinaryIO
 from urllib.error import HTTPError, URLError
@@ -39,8 +39,10 @@ def require_reachable(address: str, *, most_bytes: int = MOST_BYTES) -> None:
         with exc:
             if exc.code in _GONE:
                 raise _refused(address, exc) from exc
-    except (OSError, HTTPException, ValueError) as exc:
+    except (URLError, InvalidURL, ValueError) as exc:
         raise _unreachable(address, exc) from exc
+    except (OSError, HTTPException):  # the server does not take the question
+        return
     else:
         with answer:
             _require_video(address, answer, most_bytes)

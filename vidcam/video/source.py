@@ -86,12 +86,19 @@ def is_address(name: str) -> bool:
     return _ADDRESS.match(name) is not None
 
 
-def check_address(address: str) -> None:
-    """Refuse an address that cannot be read, as far as that is seen without fetching it.
+def check_source(source: Source) -> None:
+    """Refuse what is no file, no address and no open file, as far as that is seen without reading or fetching it.
 
     Raises:
         MediaError: a live stream, or an http address that leads to no video.
+        InputError: something else.
     """
+    if local_path(source) is not None:
+        return
+    address = address_of(source)
+    if address is None:
+        _require_open_file(source)
+        return
     _require_file(address)
     if is_web_address(address):
         from vidcam.video.fetch import require_reachable  # the network's modules take 50 ms

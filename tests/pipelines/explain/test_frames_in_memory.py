@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.helpers.nets import brightness_model
+from tests.helpers.nets import bright_image_model, brightness_model
 from tests.helpers.videos import noise_frames, write_video
 from tests.helpers.web import Page, serving
 from tests.pipelines.explain.conftest import read_document
@@ -176,17 +176,27 @@ def test_arrays_are_told_apart_by_their_pixels(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_refused_before_a_model_is_loaded(tmp_path: Path) -> None:
-    for source, sentence in (
+    sources: tuple[tuple[Any, str], ...] = (
         (FRAMES.transpose(0, 3, 1, 2), r"pass frames\.transpose\(0, 2, 3, 1\)"),
         ([], "an empty list"),
         (["a.mp4", "b.mp4"], "explain_video takes one video: call it for each"),
         (tmp_path / "%d.png", r"no file matches .*%d\.png"),
         ("rtsp://camera/1", r"live stream; record a part of it: ffmpeg -i rtsp://camera/1 -t 60 -c copy clip\.mp4"),
         ("http://127.0.0.1:1/a.mp4", "cannot be reached"),
-    ):
+        ((frame for frame in FRAMES), r"generator, expected a list of frames; pass list\(source\)"),
+        (None, "NoneType, expected a path, an address, an array or a list of frames"),
+    )
+    for source, sentence in sources:
         with pytest.raises((MediaError, ShapeError, ValueError), match=sentence):
             explain_video(source, tmp_path / "out", model="no such model")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_image_model_takes_each_frame_as_a_clip(tmp_path: Path) -> None:
+    result = explain_video(
+        FRAMES, tmp_path / "out", model=bright_image_model(), methods="gradcam", outputs="data", fps=3
+    )
+    assert len(result.document.windows) == COUNT
 
 
 def test_a_web_address(of_a_file: ExplainedVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
