@@ -45,7 +45,7 @@ def test_every_outcome_is_one_of_ours() -> None:
 def test_whole_files_are_explained_without_a_word(name: str, tmp_path: Path) -> None:
     with open_video(write_case(name, sample(name).content, tmp_path)) as reader:
         assert sum(1 for _ in reader.frames()) == reader.info.frame_count
-        assert [note for note in reader.notes if "no rate was given" not in note] == []
+        assert [note for note in reader.notes if "no frame rate was given" not in note] == []
 
 
 @pytest.mark.parametrize("name", CONTAINERS)

@@ -6,12 +6,14 @@ from typing import NoReturn
 
 from vidcam.system.memory import keep_freed_memory
 from vidcam.system.signals import begin_process
+from vidcam.system.telemetry import disable_usage_reports
 
 
 def program() -> NoReturn:
     """Run the command line as a process of its own."""
     begin_process()
     keep_freed_memory()
+    disable_usage_reports()
     from vidcam.cli.app import program as run  # 0.2 s, of which click is the most
 
     run()

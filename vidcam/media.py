@@ -7,6 +7,7 @@ index / fps.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -25,7 +26,8 @@ class VideoInfo:
     """What probing found in a video file.
 
     Attributes:
-        path: the file, folder or address, as given; the name of an open file.
+        path: the file, folder or address, as given; the name of an open file; a description of frames in a list or
+            an array, "array of 40 frames, 120 × 160".
         size: (height, width) in square pixels, as displayed.
         rotation_degrees: counter-clockwise rotation that was applied for display: 0, 90, 180 or 270.
         fps: mean frame rate, frames per second.
@@ -36,9 +38,11 @@ class VideoInfo:
         pixel_format: the decoder's name for the stored pixels, 'yuv420p'.
         has_audio: whether there is a sound stream.
         pixel_aspect: width over height of a stored pixel; the width of the frames was multiplied by it for display.
-        decoder: what decodes: 'pyav', 'decord' or 'images'.
+        decoder: what decodes: 'pyav', 'decord', 'images' or 'array'.
         files: where the bytes lie: the file itself, the copy of a stream (gone when the reader closes), all images.
         is_local: whether `path` is a path of this machine.
+        has_name: whether `path` names the source; otherwise it only describes it.
+        frames_sha256: computes the hash of frames that lie in no file.
         notes: what a user should know about the file, as sentences without a full stop.
     """
 
@@ -56,6 +60,8 @@ class VideoInfo:
     decoder: str = "pyav"
     files: tuple[Path, ...] = field(default=(), repr=False)
     is_local: bool = True
+    has_name: bool = True
+    frames_sha256: Callable[[], str] | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -21,7 +21,7 @@ from vidcam.pipelines.audit import artifact_shares
 from vidcam.pipelines.explain.analyse import WindowResults
 from vidcam.results.explanation import GUIDED, AlphaAudit, Artifact
 from vidcam.results.video import PER_WINDOW, VideoExplanation
-from vidcam.system.fingerprint import sha256
+from vidcam.video.content import content_sha256
 from vidcam.video.reader import VideoReader
 
 SCHEMA = 1
@@ -178,7 +178,7 @@ def source_entry(reader: VideoReader, path: str) -> SourceEntry:
     info = reader.info
     return SourceEntry(
         path=path,
-        sha256=sha256(info.files),
+        sha256=content_sha256(info),
         size=info.size,
         rotation_degrees=info.rotation_degrees,
         pixel_aspect=float(info.pixel_aspect),

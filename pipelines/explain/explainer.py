@@ -21,7 +21,7 @@ from vidcam.models.registry import as_model, labels_of, load_model
 from vidcam.pipelines.explain.analyse import VideoJob, analyse
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.document import Document
-from vidcam.pipelines.explain.outputs import check_paths, choose_stem, source_of, staging
+from vidcam.pipelines.explain.outputs import check_paths, staging, stem_of
 from vidcam.pipelines.explain.request import DEFAULT_OUTPUTS, ExplainOptions, ExplainRequest, named_classes, resolve
 from vidcam.pipelines.explain.result import Result
 from vidcam.pipelines.forward import Prepared
@@ -29,7 +29,7 @@ from vidcam.results.video import VideoExplanation
 from vidcam.sampling import plan_windows
 from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress, StageTimer, silent
-from vidcam.video.images import IMAGES
+from vidcam.video.images import STILLS
 from vidcam.video.reader import Decoder, VideoReader, open_video
 from vidcam.video.source import Source
 
@@ -113,19 +113,28 @@ class Explainer:
 
     def explain(self, source: Source, out: str | Path) -> ExplainedVideo:
         """Explain one video into a folder; nothing is left there if it fails."""
-        return explain_prepared(source, Path(out), self._ready, self._request, progress=self._progress)
+        return explain_prepared(source, Path(out), self._ready, self._request, fetch=True, progress=self._progress)
 
 
 def explain_prepared(
-    source: Source, folder: Path, ready: Prepared, request: ExplainRequest, *, progress: Progress = silent
+    source: Source,
+    folder: Path,
+    ready: Prepared,
+    request: ExplainRequest,
+    *,
+    fetch: bool = False,
+    progress: Progress = silent,
 ) -> ExplainedVideo:
-    """Explain one video with a model that is ready for the request; nothing is left in the folder if it fails."""
+    """Explain one video with a model that is ready for the request; nothing is left in the folder if it fails.
+
+    With `fetch`, an http address is fetched; the user must have typed it himself.
+    """
     clock = StageTimer()
     with clock.stage("probe"):
-        reader = open_video(source, fps=request.fps, decoder=request.decoder)
+        reader = open_video(source, fps=request.fps, decoder=request.decoder, fetch=fetch, progress=progress)
     with reader:
         job = video_job(reader, ready.model.spec, request)
-        stem = choose_stem(folder, source_of(reader.info), overwrite=request.overwrite)
+        stem = stem_of(reader.info, folder, overwrite=request.overwrite)
         with staging(folder, stem, overwrite=request.overwrite) as stage:
             disk = DiskArrays(stage)
             results = analyse(ready.model, job, request, clock=clock, progress=progress, disk=disk)
@@ -141,7 +150,7 @@ def video_job(reader: VideoReader, spec: ModelSpec, request: ExplainRequest) -> 
     Raises:
         InputError: nothing of the video lies in the part that was asked for.
     """
-    is_each_a_clip = spec.frames == 1 and reader.info.decoder == IMAGES
+    is_each_a_clip = spec.frames == 1 and reader.info.decoder in STILLS
     start, end = request.start, request.end
     windows = plan_windows(
         reader.info,
@@ -192,7 +201,9 @@ def explain_video(
     """Explain a video: overlay videos, a sheet, the data and a JSON in a folder.
 
     Args:
-        source: any video file that FFmpeg reads, a folder of images, an open binary file, or an address for fsspec.
+        source: a video file, a folder of images, a pattern ('folder/img_%05d.png'), a list of images' paths, an open
+            binary file, an address (https is fetched), or frames: (T, H, W, 3) uint8 RGB or floats in [0, 1], or
+            (T, H, W) grey, as an array, a tensor, or a list of arrays or PIL images.
         out: folder; made if it is not there.
         model: name of a model, 'package.module:factory', a `Model`, or any module with its `spec`.
         spec: what a module expects and returns.
@@ -217,7 +228,7 @@ def explain_video(
         fill: what hidden pixels become, in `map` and in the measures: `black`, `mean`, `blur` or `frame-mean`.
         batch_size: windows per forward pass. None: chosen for the device.
         precision: of the network but its classifier: `float32` (exact), `bf16`, or `fp16` on CUDA.
-        fps: frames per second of a folder of images. None: 25.
+        fps: frames per second of images and arrays. None: 25.
         decoder: `auto` (PyAV), `pyav` or `decord`, which is refused for a video that it reads differently.
         overwrite: replace existing results of the same source.
         progress: called as work goes on.

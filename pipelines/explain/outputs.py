@@ -10,10 +10,11 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from vidcam.errors import InputError, OutputError
@@ -21,15 +22,19 @@ from vidcam.media import VideoInfo
 from vidcam.system.atomic import atomic_files, writing_into
 from vidcam.system.filenames import as_text, relative_path, safe_stem
 from vidcam.system.json_files import read_json
-from vidcam.video.reader import Decoder, frame_rate, open_video
-from vidcam.video.source import Source, local_path, source_stem
+from vidcam.video.content import content_sha256
+from vidcam.video.reader import Decoder, frame_rate, holds_frames, open_video
+from vidcam.video.source import Source, address_of, check_source, local_path, source_stem
 
 LONGEST_SLUG = 80
+UNNAMED_STEM = "video"
+"""Stem of the results of an array or a list."""
 
 
 @dataclass(frozen=True, slots=True)
 class _FormerSource:
     path: str
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,8 @@ def check_paths(
     """Refuse what can be refused without loading a model; writes nothing.
 
     Args:
-        source: the video, which is opened; of an address only its results are looked for, of an open file nothing.
+        source: the video, which is opened; of an address only its results are looked for and whether it is there, of an
+            open file nothing.
         folder: where results are to go.
         overwrite: whether results of this very source may be there already.
         fps: images a second, for a folder of images.
@@ -62,12 +68,16 @@ def check_paths(
         InputError: a rate for what has one of its own, or one that is not positive.
         OutputError: the folder is a file or cannot be written to, or holds results of this source already.
     """
-    path = local_path(source)
-    if path is not None:
-        open_video(path, fps=frame_rate(fps), decoder=decoder).close()
+    address = address_of(source)
+    if holds_frames(source) or local_path(source) is not None:
+        with open_video(source, fps=frame_rate(fps), decoder=decoder) as reader:
+            require_folder(folder)
+            stem_of(reader.info, folder, overwrite=overwrite)
+        return
     require_folder(folder)
-    if isinstance(source, str | os.PathLike):
-        choose_stem(folder, os.fspath(source) if path is None else Path(path), overwrite=overwrite)
+    if address is not None:
+        choose_stem(folder, address, overwrite=overwrite)
+    check_source(source)
 
 
 def require_folder(folder: Path) -> None:
@@ -88,18 +98,25 @@ def slug(label: str, index: int) -> str:
     return re.sub(r"[^a-z0-9]+", "-", label.casefold()).strip("-")[:LONGEST_SLUG].rstrip("-") or f"class-{index}"
 
 
-def choose_stem(folder: Path, source: Path | str, *, overwrite: bool) -> str:
+def stem_of(info: VideoInfo, folder: Path, *, overwrite: bool) -> str:
+    """The stem of a video's results in a folder; arguments and errors as `choose_stem`."""
+    content = None if info.has_name else partial(content_sha256, info)
+    return choose_stem(folder, source_of(info), overwrite=overwrite, content=content)
+
+
+def choose_stem(folder: Path, source: Path | str, *, overwrite: bool, content: Callable[[], str] | None = None) -> str:
     """The stem of a source's results in a folder.
 
     Args:
         folder: where results go.
         source: a path, or as text the name of what is no file of this machine.
         overwrite: whether results of this very source may be there already.
+        content: computes the SHA-256 of a source that has no name, by which it is known again.
 
     Raises:
         OutputError: the folder holds results of this very source already and `overwrite` is off, or cannot be reached.
     """
-    number, plain = 1, safe_stem(source_stem(str(source)))
+    number, plain = 1, UNNAMED_STEM if content is not None else safe_stem(source_stem(str(source)))
     while True:
         stem = plain if number == 1 else f"{plain}-{number}"
         existing = folder / f"{stem}.json"
@@ -107,9 +124,10 @@ def choose_stem(folder: Path, source: Path | str, *, overwrite: bool) -> str:
             is_free = not (existing.exists() or existing.is_symlink())
         if is_free:
             return stem
-        if _source_of(_former(existing), folder, source) == as_text(
+        former = _former(existing)
+        if _source_of(former, folder, source) == as_text(
             str(source.resolve() if isinstance(source, Path) else source)
-        ):
+        ) and (content is None or (former is not None and former.source.sha256 == content())):
             if overwrite:
                 return stem
             name = Path(source).name

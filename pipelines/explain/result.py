@@ -28,10 +28,10 @@ from vidcam.results.explanation import OF_FUNCTION
 from vidcam.results.video import PER_WINDOW, Origin, VideoExplanation, video_bounds
 from vidcam.system.atomic import disk_errors
 from vidcam.system.filenames import as_text
-from vidcam.system.fingerprint import sampled_sha256
 from vidcam.system.json_files import write_json
 from vidcam.system.progress import Progress, StageTimer
-from vidcam.video.images import IMAGES
+from vidcam.video.content import sampled_content_sha256
+from vidcam.video.images import STILLS
 
 LEADERS = 3
 """Classes of each window whose labels are saved with the maps."""
@@ -97,9 +97,9 @@ class Result:
         info = self._job.reader.info
         return Origin(
             path=str(Path(info.path).resolve()) if info.is_local else as_text(info.path),
-            content_hash=sampled_sha256(info.files),
+            content_hash=sampled_content_sha256(info),
             span_seconds=self._job.span_seconds,
-            fps=str(info.fps) if info.decoder == IMAGES else None,
+            fps=str(info.fps) if info.decoder in STILLS else None,
             mean_rgb=mean_rgb(self._ready.model.spec.scaling),
             is_local=info.is_local,
         )

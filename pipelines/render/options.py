@@ -11,6 +11,7 @@ from vidcam.arguments import as_tuple, split_names
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
 from vidcam.render.colormap import DEFAULT_COLOURS
+from vidcam.video.source import Source
 
 Style = Literal["overlay", "map", "side-by-side", "contour", "heat"]
 STYLES: tuple[Style, ...] = get_args(Style)
@@ -40,7 +41,7 @@ class RenderOptions:
         InputError: an unknown name, or a number out of its range.
     """
 
-    source: str | Path | None = None
+    source: Source | None = None
     style: Style = "overlay"
     methods: str | Sequence[str] = ()
     targets: str | int | Sequence[str | int] = ()

@@ -30,6 +30,7 @@ from vidcam.system.progress import Progress, StageTimer, silent
 from vidcam.video.animation import AnimationWriter
 from vidcam.video.pictures import PictureFolder, save_picture
 from vidcam.video.reader import VideoReader
+from vidcam.video.source import Source
 from vidcam.video.writer import VideoWriter
 
 
@@ -62,7 +63,7 @@ def render_video(
     explanation: str | Path | VideoExplanation,
     out: str | Path,
     *,
-    source: str | Path | None = None,
+    source: Source | None = None,
     style: Style = "overlay",
     methods: str | Sequence[str] = (),
     targets: str | int | Sequence[str | int] = (),
@@ -90,7 +91,7 @@ def render_video(
     Args:
         explanation: the .npz that `explain` saved, or the `VideoExplanation` itself.
         out: .mp4, .webm, .gif, .webp, .png, .jpg, or a name without an ending for a folder of PNGs.
-        source: the video, if it is no longer where `explain` read it.
+        source: the video, if it is no longer where `explain` read it; the array or the list that was explained.
         style: `overlay`, `map`, `side-by-side`, `contour` or `heat`.
         methods: one or several of the explained methods. Empty: the first one; side by side all.
         targets: labels or indices of the explained targets. Empty: the first one; side by side all.
@@ -151,7 +152,7 @@ def render_saved(
     with clock.stage("probe"):
         saved = explanation if isinstance(explanation, VideoExplanation) else Path(explanation)
         request = resolve(saved, out, options)
-    with opened_source(request.explanation, request.source) as reader:
+    with opened_source(request.explanation, request.source, progress=progress) as reader:
         require_other_place(request.out, reader)
         pts, notes = drawn_seconds(reader.info, *request.span_seconds), request.notes
         count = pts.size

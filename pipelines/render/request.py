@@ -18,6 +18,7 @@ from vidcam.results.video import PER_WINDOW, VideoExplanation
 from vidcam.system.atomic import require_free
 from vidcam.video.animation import require_quality
 from vidcam.video.encoders import Encoder, choose_encoder
+from vidcam.video.source import Source
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +42,7 @@ class RenderRequest:
     """
 
     explanation: VideoExplanation
-    source: str | Path
+    source: Source
     out: Path
     form: Form
     maps: tuple[ShownMap, ...]

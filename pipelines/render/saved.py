@@ -7,21 +7,24 @@ from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
-from vidcam.errors import MediaError, OutputError
+from vidcam.errors import InputError, MediaError, OutputError
 from vidcam.results.io import load
 from vidcam.results.video import VideoExplanation
 from vidcam.system.filenames import relative_path
-from vidcam.system.fingerprint import sampled_sha256
+from vidcam.system.progress import Progress, silent
+from vidcam.video.content import sampled_content_sha256
 from vidcam.video.images import IMAGES, SUFFIXES
+from vidcam.video.numbered import belongs, has_images, is_pattern
 from vidcam.video.reader import VideoReader, open_video
+from vidcam.video.source import Source, is_address
 
 
-def open_saved(saved: Path | VideoExplanation, source: str | Path | None) -> tuple[VideoExplanation, str | Path]:
+def open_saved(saved: Path | VideoExplanation, source: Source | None) -> tuple[VideoExplanation, Source]:
     """Load the maps and find their video.
 
     Args:
         saved: the .npz that `explain` saved, or what it holds.
-        source: the video, if it is no longer where `explain` read it; a path or an address for fsspec.
+        source: the video, if it is no longer where `explain` read it; any source of `open_video`.
 
     Raises:
         MediaError: no saved explanation, or its video is not there.
@@ -36,39 +39,56 @@ def open_saved(saved: Path | VideoExplanation, source: str | Path | None) -> tup
         raise MediaError(f"{path.name} does not say where {explanation.source!r} lies; name it with --source")
     origin = explanation.origin
     for candidate in (*([Path(origin.path)] if origin.is_local else []), path.parent / explanation.source):
-        if candidate.exists():
+        if candidate.exists() or has_images(str(candidate)):
             return explanation, candidate
+    if not origin.is_local and not is_address(origin.path):
+        raise MediaError(f"the maps are of {origin.path!r}, which is not a file; pass it again as source= (--source)")
     stated = relative_path(Path(origin.path), path.parent) if origin.is_local else origin.path
     raise MediaError(f"{explanation.source!r} is no longer at {stated!r}; name it with --source")
 
 
 @contextmanager
-def opened_source(explanation: VideoExplanation, source: str | Path) -> Iterator[VideoReader]:
+def opened_source(
+    explanation: VideoExplanation, source: Source, *, progress: Progress = silent
+) -> Iterator[VideoReader]:
     """The video that was explained, open for reading.
 
     Raises:
         MediaError: it cannot be read, or it is another one than was explained.
     """
-    rate = None if explanation.origin is None or explanation.origin.fps is None else Fraction(explanation.origin.fps)
-    with open_video(source, fps=rate) as reader:
-        _require_same(explanation, reader, source)
+    with _opened(explanation, source, progress) as reader:
+        _require_same(explanation, reader)
         yield reader
 
 
-def _require_same(explanation: VideoExplanation, reader: VideoReader, source: str | Path) -> None:
+def _opened(explanation: VideoExplanation, source: Source, progress: Progress) -> VideoReader:
+    origin = explanation.origin
+    rate = None if origin is None or origin.fps is None else Fraction(origin.fps)
+    try:
+        return open_video(source, fps=rate, fetch=True, progress=progress)
+    except InputError as exc:
+        if origin is None or rate is None or type(exc) is not InputError:
+            raise
+        raise MediaError(
+            f"{str(source)!r} is a video file, but {origin.path!r} was explained; pass that as source= (--source)"
+        ) from exc
+
+
+def _require_same(explanation: VideoExplanation, reader: VideoReader) -> None:
+    name = reader.info.path
     if explanation.origin is not None:
         try:
-            found = sampled_sha256(reader.info.files)
+            found = sampled_content_sha256(reader.info)
         except OSError as exc:
-            raise MediaError(f"{str(source)!r} cannot be read ({exc.strerror}); expected the explained video") from exc
+            raise MediaError(f"{name!r} cannot be read ({exc.strerror}); expected the explained video") from exc
         if found != explanation.origin.content_hash:
             raise MediaError(
-                f"{str(source)!r} is not the video that was explained: its content hash is {found[:12]}…, expected "
+                f"{name!r} is not the video that was explained: its content hash is {found[:12]}…, expected "
                 f"{explanation.origin.content_hash[:12]}…; name the right one with --source, or explain this one"
             )
     if reader.info.size != explanation.geometry.source_size:
         raise MediaError(
-            f"{str(source)!r} has frames of {reader.info.size}, not {explanation.geometry.source_size} as explained; "
+            f"{name!r} has frames of {reader.info.size}, not {explanation.geometry.source_size} as explained; "
             "name the right video with --source"
         )
 
@@ -81,7 +101,10 @@ def require_other_place(out: Path, reader: VideoReader) -> None:
     """
     place, files = out.resolve(), [path.resolve() for path in reader.info.files]
     is_video = place in files or (place.exists() and any(path.exists() and path.samefile(place) for path in files))
-    if reader.info.decoder == IMAGES:
+    if reader.info.decoder == IMAGES and is_pattern(reader.info.path):
+        folder = Path(reader.info.path).parent.resolve()
+        is_video |= place.parent == folder and belongs(reader.info.path, place.name)
+    elif reader.info.decoder == IMAGES and reader.info.has_name:
         folder = Path(reader.info.path).resolve()
         is_video |= place == folder or (place.parent == folder and place.suffix.lower() in SUFFIXES)
     if is_video:

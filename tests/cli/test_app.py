@@ -123,7 +123,7 @@ def test_one_bad_video_does_not_stop_the_others(video: Path, tmp_path: Path, cap
         (["--model", BRIGHT, "--overlap", "2"], "error: overlap is 2"),
         (["--model", BRIGHT, "--at", "soon"], "'soon' is not a valid float"),
         (["--model", BRIGHT, "--fps", "1/0"], "'1/0' is no rate; expected a number such as 29.97"),
-        (["--model", BRIGHT, "--fps", "10"], "which is a file; expected a folder of images"),
+        (["--model", BRIGHT, "--fps", "10"], "fps is for images and arrays; leave it out"),
         (["--nonsense"], "No such option"),
     ],
 )
@@ -142,7 +142,7 @@ def test_warnings_are_said(tmp_path: Path, capsys: Capture) -> None:
     arguments = ["explain", str(folder), "-o", str(tmp_path / "out"), "--model", BRIGHT, "--outputs", "data"]
     assert main(arguments) == 0
     said = capsys.readouterr().err
-    assert "  warning: no rate was given for the 20 images; they are shown at 25 a second" in said
+    assert "  warning: no frame rate was given: 20 images shown at 25 fps" in said
     assert main([*arguments, "--overwrite", "--fps", "30000/1001"]) == 0
     assert "warning:" not in capsys.readouterr().err
 

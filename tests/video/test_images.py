@@ -30,7 +30,7 @@ def test_natural_order_and_times(tmp_path: Path) -> None:
 def test_the_default_rate_is_said(tmp_path: Path) -> None:
     info = probe(images(tmp_path / "a", count=3))
     assert info.fps == Fraction(25)
-    assert info.notes == ("no rate was given for the 3 images; they are shown at 25 a second",)
+    assert info.notes == ("no frame rate was given: 3 images shown at 25 fps",)
     assert [path.name for path in info.files] == ["frame1.png", "frame2.png", "frame3.png"]
 
 

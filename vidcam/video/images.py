@@ -1,4 +1,6 @@
-"""A folder of images as a video: natural order of names, a rate that is given, every image one frame.
+"""Image files as a video: a folder in the natural order of its names, or files in the order of a list or a pattern.
+
+Every image is one frame; the frame rate is the user's.
 
 EXIF rotation is applied and what is transparent is shown on black. An image of another size is scaled to the first
 one's; one that cannot be read shows the one before it; both are said in the notes.
@@ -19,37 +21,47 @@ from vidcam.media import Frames, VideoInfo
 from vidcam.video.container import require_reasonable
 from vidcam.video.frame_index import FrameIndex
 from vidcam.video.indexed import Damage, IndexedReader
+from vidcam.video.numbered import IMAGE_SUFFIXES
 from vidcam.video.pixels import on_black
 
 IMAGES = "images"
-"""What `VideoInfo.decoder` is for a folder of images."""
+"""`VideoInfo.decoder` of image files."""
+
+ARRAY = "array"
+"""`VideoInfo.decoder` of frames in memory."""
+
+STILLS = frozenset({IMAGES, ARRAY})
+"""Decoders of frames that have no frame rate of their own."""
 
 DEFAULT_FPS = Fraction(25)
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
+SUFFIXES = IMAGE_SUFFIXES
 
 
-class ImageFolderReader(IndexedReader):
-    """VideoReader over the images of a folder.
+class ImageReader(IndexedReader):
+    """VideoReader over image files.
 
     Args:
-        folder: sub-folders and other files in it are left alone.
-        fps: images a second; None: DEFAULT_FPS, said in the notes.
+        files: the images in the order of display, at least one.
+        path: names their source; None: nothing does, as for a list.
+        fps: images a second; None: DEFAULT_FPS, which the notes say.
+        notes: sentences about the choice of the files.
 
     Raises:
-        MediaError: no image, or none that can be read.
+        MediaError: no image can be read.
     """
 
-    def __init__(self, folder: str, *, fps: Fraction | None = None) -> None:
-        self._files = image_files(Path(folder))
+    def __init__(
+        self, files: tuple[Path, ...], *, path: str | None, fps: Fraction | None = None, notes: tuple[str, ...] = ()
+    ) -> None:
+        self._files = files
         rate, count = fps or DEFAULT_FPS, len(self._files)
         frame_index = FrameIndex(np.arange(count), np.zeros(0, np.int64), count, 1, 1 / rate)
         self._damage = Damage(frame_index)
         self._is_closed = False
         first = self._first()
         self._size = first.pixels.shape[:2]
-        notes = () if fps else (f"no rate was given for the {count} images; they are shown at {rate} a second",)
         info = VideoInfo(
-            path=folder,
+            path=f"list of {counted(count, 'image')}, {self._size[0]} × {self._size[1]}" if path is None else path,
             size=(self._size[0], self._size[1]),
             rotation_degrees=0,
             fps=rate,
@@ -61,7 +73,9 @@ class ImageFolderReader(IndexedReader):
             has_audio=False,
             decoder=IMAGES,
             files=self._files,
-            notes=notes,
+            is_local=path is not None,
+            has_name=path is not None,
+            notes=(*notes, *rate_notes(fps, count, "image")),
         )
         super().__init__(info, self._damage)
 
@@ -123,6 +137,18 @@ class _Picture:
     mode: str
 
 
+def counted(count: int, noun: str) -> str:
+    """A number and its noun: '1 image', '2 images'."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def rate_notes(fps: Fraction | None, count: int, noun: str) -> tuple[str, ...]:
+    """The sentence about a frame rate that the user did not choose."""
+    if fps is not None:
+        return ()
+    return (f"no frame rate was given: {counted(count, noun)} shown at {DEFAULT_FPS} fps",)
+
+
 def image_files(folder: Path) -> tuple[Path, ...]:
     """The images of a folder, 'frame2' before 'frame10'.
 
@@ -154,9 +180,18 @@ def load_image(path: Path) -> _Picture:
         MediaError: it is too large; what is damaged raises nearly anything.
     """
     with Image.open(path) as image:
-        codec, mode = (image.format or "").lower(), image.mode
-        require_reasonable(str(path), (image.height, image.width))
-        upright = ImageOps.exif_transpose(image)
+        return picture_of(image, str(path))
+
+
+def picture_of(image: Image.Image, name: str) -> _Picture:
+    """Convert an open image as `load_image` does; `name` is for the error's sentence.
+
+    Raises:
+        MediaError: it is too large; a damaged image raises nearly anything.
+    """
+    codec, mode = (image.format or "").lower(), image.mode
+    require_reasonable(name, (image.height, image.width))
+    upright = ImageOps.exif_transpose(image)
     if mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off at 255
         grey = (np.asarray(upright).astype(np.int64).clip(0, 65535) // 257).astype(np.uint8)
         return _Picture(np.repeat(grey[..., None], 3, axis=2), codec, mode)

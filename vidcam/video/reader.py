@@ -1,4 +1,4 @@
-"""Reading video: one seam, and PyAV, decord or a folder of images behind it.
+"""Reading video: one seam, and PyAV, decord, images or frames in memory behind it.
 
 Frames come as displayed, rotation applied, with the file's own time stamps; a reader never holds more than the frame
 at hand, and goes to a key frame rather than decode from the beginning. Seconds count from the first displayed frame;
@@ -10,15 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
-from vidcam.errors import InputError
+from vidcam.errors import InputError, MediaError
 from vidcam.media import Frames, Seconds, VideoInfo
+from vidcam.system.progress import Progress, silent
+from vidcam.video.array_reader import ArrayReader
+from vidcam.video.arrays import frames_of_array, frames_of_list, is_array
 from vidcam.video.decord_reader import DecordReader
-from vidcam.video.images import ImageFolderReader
+from vidcam.video.images import ImageReader, image_files
+from vidcam.video.lists import is_list, is_list_of_paths, listed_images
+from vidcam.video.numbered import is_pattern, numbered_images
 from vidcam.video.pyav_reader import PyAVReader
-from vidcam.video.source import Source, is_folder, locate
+from vidcam.video.source import Located, Source, is_folder, locate
 
 MOST_FPS = 1000
 MOST_DENOMINATOR = 100_000
@@ -78,42 +84,79 @@ def frame_rate(fps: Fraction | float | None) -> Fraction | None:
     raise InputError(f"fps is {fps}, expected more than 0 and at most {MOST_FPS}; choose another rate")
 
 
-def open_video(source: Source, *, fps: Fraction | None = None, decoder: Decoder = "auto") -> VideoReader:
+def open_video(
+    source: Source,
+    *,
+    fps: Fraction | None = None,
+    decoder: Decoder = "auto",
+    fetch: bool = False,
+    progress: Progress = silent,
+) -> VideoReader:
     """Probe a video and make it readable.
 
     `auto` is PyAV. decord is right about few files (the module `decord_reader` says where it is refused), and where it
     is right it is faster only at reading a video from end to end; `docs/decoders.md` has the figures.
 
     Args:
-        source: a path, an open binary file, or an address that fsspec knows ('memory://a.mp4'); a folder of images.
-        fps: images a second, for a folder of images; None: 25.
-        decoder: 'auto', 'pyav' or 'decord'; a folder of images needs none.
+        source: a path, an open binary file, or an address that fsspec knows ('memory://a.mp4'); a folder of images, a
+            pattern ('folder/img_%05d.png') or a list of images' paths; frames (T, H, W, 3) in an array or a tensor, or
+            a list of arrays or PIL images.
+        fps: frames per second of images and arrays; None: 25.
+        decoder: 'auto', 'pyav' or 'decord'; images and arrays need none.
+        fetch: whether an http or https address is fetched into a temporary file; the user must have typed it himself.
+        progress: called while it is fetched.
 
     Raises:
         MediaError: the source is missing, no video, a folder without images, or cannot be decoded; or decord was asked
             for and does not read it as PyAV does.
-        InputError: a rate for what has one of its own, or one that is not positive.
+        ShapeError: an array of another shape, type or range.
+        InputError: a rate for what has one of its own, or one that is not positive; or the source is none of these.
     """
     if decoder not in DECODERS:
         raise InputError(f"decoder is {decoder!r}, expected one of {', '.join(DECODERS)}")
     fps = frame_rate(fps)
-    located = locate(source)
+    if holds_frames(source):
+        return _reader_of_frames(source, fps)
+    located = locate(source, fetch=fetch, progress=progress)
     try:
-        if is_folder(located.path):
-            return ImageFolderReader(located.path, fps=fps)
-        if fps is not None:
-            raise InputError(
-                f"a rate of {fps} was given for {located.name!r}, which is a file; expected a folder of images; a "
-                "video's own time stamps are used, so leave fps away"
-            )
-        reader = PyAVReader(located.path, located=located)
-        if decoder != "decord":
-            return reader
-        with _closed_on_failure(reader):
-            return DecordReader(reader)
+        return _reader_of_files(located, fps, decoder)
+    except MediaError as exc:
+        located.release()
+        if located.is_local:
+            raise
+        raise MediaError(str(exc).replace(located.path, located.name)) from exc  # the copy is gone
     except BaseException:
         located.release()
         raise
+
+
+def holds_frames(source: object) -> bool:
+    """Whether a source is an array or a list, which has no name and no frame rate."""
+    return is_array(source) or is_list(source)
+
+
+def _reader_of_frames(source: Any, fps: Fraction | None) -> VideoReader:
+    if is_array(source):
+        return ArrayReader(frames_of_array(source), fps=fps)
+    if is_list_of_paths(source):
+        return ImageReader(listed_images(source), path=None, fps=fps)
+    return ArrayReader(frames_of_list(source), fps=fps)
+
+
+def _reader_of_files(located: Located, fps: Fraction | None, decoder: Decoder) -> VideoReader:
+    path = located.path
+    if located.is_local and is_pattern(path):
+        files, notes = numbered_images(path)
+        return ImageReader(files, path=path, fps=fps, notes=notes)
+    if is_folder(path):
+        return ImageReader(image_files(Path(path)), path=path, fps=fps)
+    if fps is not None:
+        raise InputError(f"fps is for images and arrays; leave it out: {located.name!r} has its own time stamps")
+    reader = PyAVReader(path, located=located)
+    if decoder != "decord":
+        return reader
+    with _closed_on_failure(reader):
+        return DecordReader(reader)
 
 
 @contextmanager

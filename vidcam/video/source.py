@@ -1,4 +1,4 @@
-"""What a video may be given as: a path, an open binary file, or an address that fsspec knows.
+"""The kinds of sources of a video: a path, an address, an open binary file, an array, or a list of frames or images.
 
 Decoders go back and forth, several at once, and sound is read beside the pictures; so what is no local file is copied
 into a temporary one first. The copy lives as long as the reader.
@@ -11,18 +11,40 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeAlias, cast
 from urllib.parse import urlsplit
 
-from vidcam.errors import MediaError
+from vidcam.errors import InputError, MediaError
+from vidcam.system.progress import Progress, silent
+from vidcam.video.addresses import is_live_stream, is_web_address, recording
+from vidcam.video.numbered import is_pattern, pattern_stem
 
-Source: TypeAlias = "str | os.PathLike[str] | BinaryIO"
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class FrameArray(Protocol):
+    """An array of numpy, a tensor of torch, or another array with a shape and a dtype."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """Its lengths."""
+
+    @property
+    def dtype(self) -> Any:
+        """The type of its numbers."""
+
+
+Frame: TypeAlias = "FrameArray | Image.Image | str | os.PathLike[str]"
+Source: TypeAlias = "str | os.PathLike[str] | BinaryIO | FrameArray | Sequence[Frame]"
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*(::|://)", re.IGNORECASE)
+_ADDRESS_AS_PATH = re.compile(r"([a-z][a-z0-9+.-]+):/(?=[^/])", re.IGNORECASE)  # Path("https://a") has lost a slash
 _STREAM_NAME = "stream"
 
 
@@ -45,25 +67,69 @@ class Located:
 
 def local_path(source: Source) -> str | None:
     """The path of what is a file or a folder of this machine, there or not; None for an address or an open file."""
+    if not isinstance(source, str | os.PathLike) or address_of(source) is not None:
+        return None
+    return os.fspath(source)
+
+
+def address_of(source: Source) -> str | None:
+    """The address that a source is; None for a path and for all else."""
     if not isinstance(source, str | os.PathLike):
         return None
     name = os.fspath(source)
-    return name if not _ADDRESS.match(name) or _exists(name) else None
+    address = name if isinstance(source, str) else _ADDRESS_AS_PATH.sub(r"\1://", name, count=1)
+    return address if is_address(address) and not exists(name) else None
 
 
-def locate(source: Source) -> Located:
+def is_address(name: str) -> bool:
+    """Whether a name looks like an address, 'memory://a.mp4' or 'zip::…'."""
+    return _ADDRESS.match(name) is not None
+
+
+def check_source(source: Source) -> None:
+    """Refuse what is no file, no address and no open file, as far as that is seen without reading or fetching it.
+
+    Raises:
+        MediaError: a live stream, or an http address that leads to no video.
+        InputError: something else.
+    """
+    if local_path(source) is not None:
+        return
+    address = address_of(source)
+    if address is None:
+        _require_open_file(source)
+        return
+    _require_file(address)
+    if is_web_address(address):
+        from vidcam.video.fetch import require_reachable  # the network's modules take 50 ms
+
+        require_reachable(address)
+
+
+def locate(source: Source, *, fetch: bool = False, progress: Progress = silent) -> Located:
     """Find a source, or copy it.
+
+    Args:
+        source: a path, an address or an open file.
+        fetch: whether an http address is fetched; the user must have typed it himself.
+        progress: called while it is fetched.
 
     Raises:
         MediaError: an address or an open file that cannot be read.
+        InputError: something else.
     """
     name = local_path(source)
     if name is not None:
         return Located(name, name, is_local=True, release=lambda: None)
-    if isinstance(source, str | os.PathLike):
-        return _copied(os.fspath(source), _opened(os.fspath(source)))
-    stated: object = getattr(source, "name", None)  # a descriptor's number, for a pipe
-    return _copied(Path(stated).name if isinstance(stated, str) else _STREAM_NAME, source)
+    address = address_of(source)
+    if address is None:
+        file = _require_open_file(source)
+        stated: object = getattr(file, "name", None)  # a descriptor's number, for a pipe
+        return _copied(Path(stated).name if isinstance(stated, str) else _STREAM_NAME, file)
+    _require_file(address)
+    if fetch and is_web_address(address):
+        return _in_temporary_file(address, partial(_fetch, address, progress))
+    return _copied(address, _opened(address))
 
 
 def is_folder(path: str) -> bool:
@@ -86,11 +152,14 @@ def is_folder(path: str) -> bool:
 
 
 def source_stem(name: str) -> str:
-    """The part of a source's name that its results are called by."""
+    """The name for the results of a source: that of the file, or of the folder of numbered images."""
+    if not _ADDRESS.match(name) and is_pattern(name):
+        return pattern_stem(name)
     return Path(_plain(name)).stem or _STREAM_NAME
 
 
-def _exists(name: str) -> bool:
+def exists(name: str) -> bool:
+    """Whether a file or a folder is there."""
     try:
         return Path(name).exists()
     except (OSError, ValueError):  # too long for a path
@@ -116,15 +185,46 @@ def _opened(address: str) -> BinaryIO:
 
 
 def _copied(name: str, file: BinaryIO) -> Located:
+    def copy(path: Path) -> None:
+        try:
+            with path.open("wb") as target:
+                shutil.copyfileobj(file, target, 1 << 20)
+        except Exception as exc:  # whatever a file-like object raises
+            raise _unreadable(name, exc) from exc
+
+    return _in_temporary_file(name, copy)
+
+
+def _in_temporary_file(name: str, write: Callable[[Path], None]) -> Located:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vidcam-")))
         path = folder / f"copy{Path(_plain(name)).suffix[:8]}"
-        try:
-            with path.open("wb") as copy:
-                shutil.copyfileobj(file, copy, 1 << 20)
-        except Exception as exc:  # whatever a file-like object raises
-            raise _unreadable(name, exc) from exc
+        write(path)
         return Located(str(path), name, is_local=False, release=stack.pop_all().close)
+
+
+def _fetch(address: str, progress: Progress, path: Path) -> None:
+    from vidcam.video.fetch import fetch
+
+    fetch(address, path, progress=progress)
+
+
+def _require_file(address: str) -> None:
+    if is_live_stream(address):
+        raise MediaError(f"{address!r} is a live stream; record a part of it: {recording(address)}")
+
+
+def _require_open_file(source: object) -> BinaryIO:
+    if callable(getattr(source, "read", None)):
+        return cast("BinaryIO", source)
+    kind = type(source).__name__
+    if isinstance(source, bytes | bytearray | memoryview):
+        raise InputError(f"source is of type {kind}, expected an open file; pass io.BytesIO(source)")
+    if isinstance(source, Iterator):
+        raise InputError(f"source is of type {kind}, expected a list of frames; pass list(source)")
+    if hasattr(source, "getexif"):  # an image of PIL
+        raise InputError("source is one image, expected frames; pass a list of images")
+    raise InputError(f"source is of type {kind}, expected a path, an address, an array or a list of frames")
 
 
 def _unreadable(name: str, error: Exception) -> MediaError:

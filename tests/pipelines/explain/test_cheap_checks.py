@@ -190,7 +190,7 @@ def test_a_class_that_does_not_exist(options: dict[str, Any], make_video: VideoM
 
 
 def test_a_rate_for_what_has_its_own(make_video: VideoMaker, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="a rate of 25 was given"):
+    with pytest.raises(InputError, match="fps is for images and arrays"):
         explain_video(make_video(), tmp_path / "out", fps=25)
 
 

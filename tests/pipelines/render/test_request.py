@@ -47,7 +47,7 @@ def test_a_request_has_every_option_resolved(saved: Path) -> None:
     assert ("preset", "fast") in request.encoder.options
     np.testing.assert_array_equal(request.style.table, colour_table("viridis"))
     assert request.style.mean_rgb == (40.0, 80.0, 160.0)
-    assert Path(request.source) == saved.with_name("video.mp4")
+    assert str(request.source) == str(saved.with_name("video.mp4"))
     assert request.notes == ("--fill has no effect on what was asked for (mp4, overlay)",)
 
 
@@ -88,7 +88,7 @@ def test_what_needs_no_video_is_refused_before_it_is_opened(
     def touched(*_: object, **__: object) -> None:
         pytest.fail("the video was opened or hashed")
 
-    for place in ("open_video", "sampled_sha256"):
+    for place in ("open_video", "sampled_content_sha256"):
         monkeypatch.setattr(f"vidcam.pipelines.render.saved.{place}", touched)
     name, options, sentence = case
     if name == "folder":

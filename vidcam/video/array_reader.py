@@ -1,0 +1,74 @@
+"""A VideoReader over frames in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from functools import cache
+
+import numpy as np
+
+from vidcam.errors import MediaError
+from vidcam.media import Frames, VideoInfo
+from vidcam.video.arrays import MemoryFrames
+from vidcam.video.frame_index import FrameIndex
+from vidcam.video.images import ARRAY, DEFAULT_FPS, rate_notes
+from vidcam.video.indexed import Damage, IndexedReader
+
+
+class ArrayReader(IndexedReader):
+    """VideoReader over an array or a list of frames.
+
+    Args:
+        frames: what the user holds; read, never changed.
+        fps: frames per second; None: DEFAULT_FPS, which the notes say.
+    """
+
+    def __init__(self, frames: MemoryFrames, *, fps: Fraction | None = None) -> None:
+        self._frames = frames
+        self._is_closed = False
+        rate, count = fps or DEFAULT_FPS, frames.count
+        frame_index = FrameIndex(np.arange(count), np.zeros(0, np.int64), count, 1, 1 / rate)
+        info = VideoInfo(
+            path=frames.description,
+            size=frames.size,
+            rotation_degrees=0,
+            fps=rate,
+            pts_seconds=frame_index.seconds(),
+            duration_seconds=float(frame_index.duration()),
+            time_base=frame_index.time_base,
+            codec="rawvideo",
+            pixel_format=frames.pixels,
+            has_audio=False,
+            decoder=ARRAY,
+            is_local=False,
+            has_name=False,
+            frames_sha256=cache(lambda: frames_sha256(frames)),
+            notes=rate_notes(fps, count, "frame"),
+        )
+        super().__init__(info, Damage(frame_index))
+
+    def close(self) -> None:
+        """Refuse to read from now on; closing twice is fine."""
+        self._is_closed = True
+
+    def _read(self, indices: Iterable[int]) -> Iterator[tuple[float, Frames]]:
+        if self._is_closed:
+            raise MediaError(f"the reader of the {self._info.path} is closed; call open_video again")
+        shown = -1
+        for index in indices:
+            if index != shown:
+                frame, shown = self._frames.frame(index), index
+            yield float(self._info.pts_seconds[index]), frame
+
+
+def frames_sha256(frames: MemoryFrames) -> str:
+    """SHA-256 over number, size and pixels of the frames as they are shown; hexadecimal.
+
+    An array, a list of its frames and a tensor of the same pixels have one hash.
+    """
+    digest = hashlib.sha256(repr((frames.count, *frames.size)).encode())
+    for index in range(frames.count):
+        digest.update(frames.frame(index).data)
+    return digest.hexdigest()
