@@ -1,1 +1,1 @@
-"""What is run from a checkout beside the library: measurements, research, figures of the documentation."""
+"""Benchmarks, research, and the figures of the documentation."""

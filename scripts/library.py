@@ -1,4 +1,4 @@
-"""The calls of the library that are not its public face, in one place: where it changes, this file follows."""
+"""Calls of vidcam outside its public API, in one place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import vidcam
 from vidcam.cam.guided import guided_saliency
 from vidcam.cam.methods import BASELINE_METHODS, METHODS, PAIR_METHODS
 from vidcam.cam.reshape import reshape_of
-from vidcam.errors import InputError
 from vidcam.media import Frames
 from vidcam.models.model import Model, Precision
 from vidcam.pipelines.explain.explainer import Explainer
@@ -39,8 +38,8 @@ class View:
 
     Attributes:
         clip: the model's input, (1, 3, T, H, W).
-        frames: the model's view in the source's pixels, (T, H', W', 3) uint8.
-        seconds: (T,) when they are displayed.
+        frames: the region that the model sees, in the video's pixels, (T, H', W', 3) uint8.
+        seconds: display times, (T,).
     """
 
     clip: Tensor
@@ -49,7 +48,7 @@ class View:
 
 
 def view_of(model: Model, source: Path, start_seconds: float) -> View:
-    """The window that starts there."""
+    """Read the window that starts at this time."""
     spec = model.spec
     with open_video(source) as reader:
         window, *_ = plan_windows(reader.info, frames=spec.frames, fps=spec.fps, clip_start_seconds=start_seconds)
@@ -61,31 +60,18 @@ def view_of(model: Model, source: Path, start_seconds: float) -> View:
 
 
 def faster(model: Model, layer: str, precision: Precision = "float32") -> nn.Module:
-    """The copy of the network that `explain` and `score` run."""
+    """Return the copy of the network that `explain` and `score` run."""
     return prepare(model, [layer], precision=precision).model.module
 
 
 def explainer(model: Model, layer: str, methods: Sequence[str]) -> Callable[..., Explanation]:
-    """Maps of clips, (clip, target=None) → explanation; what the model does on a flat grey clip is seen once."""
+    """Return a function (clip, target=None) → explanation. The baseline, a grey clip, is computed once."""
     reshape = reshape_of(model.spec)
     grey = vidcam.compute_baseline(model.module, grey_input(model.spec), layer=layer, reshape=reshape)
     return partial(vidcam.explain, model.module, layer=layer, methods=methods, reshape=reshape, baseline=grey)
 
 
-def cheap_methods(network: nn.Module, layer: str, clip: Tensor) -> tuple[str, ...]:
-    """The methods that one forward and one backward pass serve, as far as the layer has them."""
-
-    def is_possible(method: str) -> bool:
-        try:
-            vidcam.explain(network, clip, layer=layer, methods=[method], target=0)
-        except InputError:
-            return False
-        return True
-
-    return tuple(name for name in (*PAIR_METHODS, "cam") if is_possible(name))
-
-
 def explain_video(model: Model, source: Path, out: Path, *, overlap: float = 0.5) -> Mapping[str, float]:
-    """An overlay MP4 by gradcam++ and its data; stage → seconds."""
+    """Write the overlay MP4 and the maps of gradcam++; return stage → seconds."""
     options = ExplainOptions(methods=("gradcam++",), overlap=overlap, overwrite=True)
     return Explainer(model, options).explain(source, out).stage_seconds

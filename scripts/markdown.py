@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of a table: the header, the rule below it, and one for each row."""
+    """Lines of a table."""
     return [_line(header), _line(["---"] * len(header)), *map(_line, rows)]
 
 

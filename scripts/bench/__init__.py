@@ -1,1 +1,1 @@
-"""Measure vidcam, and vidcam beside other tools: `python -m scripts.bench --help`."""
+"""Benchmarks of vidcam, also beside other tools."""

@@ -1,14 +1,13 @@
-"""Cases about whole videos: to an overlay MP4, and drawing alone, beside what one writes with the other tools.
+"""Cases about whole videos: an overlay MP4, and drawing alone, beside a program written with the other tools.
 
-By hand: PyAV used plainly, torchcam on windows that do not overlap, matplotlib's colours, moviepy's writer. All decode
-with the FFmpeg of PyAV's wheel.
+That program uses PyAV, torchcam on windows that do not overlap, matplotlib's colours and moviepy's writer. All decode
+with the FFmpeg of PyAV.
 """
 
 from __future__ import annotations
 
 import copy
 import importlib
-import importlib.util
 import tempfile
 from collections.abc import Mapping
 from functools import partial
@@ -25,7 +24,8 @@ from torch.nn import functional
 
 import vidcam
 from scripts.bench.peers import TOOLS
-from scripts.bench.timing import Table, Work, interleaved
+from scripts.bench.tables import Table
+from scripts.bench.timing import Work, interleaved
 from scripts.bench.videos import FPS, SMALL, make_minutes, make_video, save_maps, transcode
 from scripts.library import explain_video
 from vidcam.models.model import Model
@@ -39,29 +39,26 @@ SIZES: Mapping[str, tuple[tuple[int, int], int]] = MappingProxyType(
 
 
 def whole_video(name: str, seconds: int, runs: int) -> Table:
-    """A whole video to an overlay MP4: vidcam as it is called, and by hand; one run has no untimed round first."""
+    """Time a whole video to an overlay MP4. A single run has no untimed round before."""
     is_tiny = name == "tiny_r3d"
     model = load_model(name, device="cpu", weights="pretrained" if is_tiny else "random")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "video.mp4"
         source = make_minutes(path, seconds // 60) if seconds >= 60 else make_video(path, seconds * FPS)
-        side_by_side = partial(explain_video, model, source, path.with_name("none"), overlap=0.0)
-        by_half = partial(explain_video, model, source, path.with_name("half"))
-        by_hand = partial(ByHand(model).explain, source, path.with_name("hand.mp4"))
+        out = path.with_name
         works: dict[str, Work] = {
-            "by hand: PyAV, torchcam, matplotlib, moviepy; windows side by side": by_hand,
-            "vidcam explain, windows side by side": side_by_side,
-            "vidcam explain, windows overlap by half (the default)": by_half,
+            "PyAV, torchcam, matplotlib, moviepy": partial(ByHand(model).explain, source, out("hand.mp4")),
+            "vidcam, --overlap 0": partial(explain_video, model, source, out("none"), overlap=0.0),
+            "vidcam, --overlap 0.5 (default)": partial(explain_video, model, source, out("half")),
         }
         rows = interleaved(works, 0 if runs == 1 else runs)
     length = f"{seconds} s" if seconds < 60 else f"{seconds // 60} min"
-    weights = "The small network that is shipped, as a large one takes an hour." if is_tiny else "Random weights."
-    note = f"Seconds for the video, 340 × 256 at 25 frames a second; gradcam++, overlay MP4. {weights}"
-    return Table(f"{name}: a video of {length} to MP4", note, rows, runs=runs)
+    note = "Seconds. 340 × 256, 25 frames a second; gradcam++, overlay MP4."
+    return Table(f"{name}: a video of {length}", note, rows)
 
 
 class ByHand:
-    """As the other tools' documentation puts it together; windows do not overlap."""
+    """The same made with other tools, as their documentation shows; windows do not overlap."""
 
     def __init__(self, model: Model) -> None:
         self._spec, self._colours = model.spec, mpl.colormaps["jet"]
@@ -70,8 +67,9 @@ class ByHand:
         self._step = 1 if model.spec.fps is None else round(FPS / model.spec.fps)
 
     def explain(self, source: Path, out: Path) -> None:
-        """A video to an overlay MP4."""
-        writer, length = _moviepy_writer(out, SMALL), self._spec.frames * self._step
+        """Write the overlay MP4 of a video."""
+        moviepy: Any = importlib.import_module("moviepy.video.io.ffmpeg_writer")
+        writer, length = moviepy.FFMPEG_VideoWriter(str(out), SMALL[::-1], FPS), self._spec.frames * self._step
         with av.open(str(source)) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
@@ -85,9 +83,9 @@ class ByHand:
         scaling = self._spec.scaling
         assert not isinstance(scaling.mean, MeanCube)
         frames = torch.from_numpy(np.stack(window[:: self._step])).permute(0, 3, 1, 2).float()
-        shown = functional.interpolate(frames, self._spec.crop_size, mode="bilinear")
+        resized = functional.interpolate(frames, self._spec.crop_size, mode="bilinear")
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (scaling.mean, scaling.std))
-        volume = torch.from_numpy(self._cam(((shown - mean) / std).transpose(0, 1)[None].contiguous())).float()
+        volume = torch.from_numpy(self._cam(((resized - mean) / std).transpose(0, 1)[None].contiguous())).float()
         volume = (volume - volume.min()) / (volume.max() - volume.min()).clamp(min=1e-9)
         heat = functional.interpolate(volume[None], (len(window), *SMALL), mode="trilinear")[0, 0].numpy()
         return [
@@ -97,31 +95,21 @@ class ByHand:
 
 
 def drawing(name: str, runs: int) -> Table:
-    """`render` from saved maps, beside decoding and encoding alone, and moviepy's writer; a size's name."""
+    """Time `render` from saved maps beside decoding and encoding alone.
+
+    Args:
+        name: one of SIZES.
+        runs: rounds.
+    """
     size, count = SIZES[name]
     with tempfile.TemporaryDirectory() as folder:
         source = make_video(Path(folder) / "video.mp4", count, size)
-        saved, out = save_maps(source, count, size), partial(source.with_name)
+        saved, out = save_maps(source), partial(source.with_name)
         works: dict[str, Work] = {
             "decode and encode, nothing drawn": partial(transcode, source, out("plain.mp4")),
             "vidcam render": partial(vidcam.render_video, saved, out("out.mp4"), overwrite=True),
         }
-        if importlib.util.find_spec("moviepy"):
-            works["PyAV, moviepy's writer, nothing drawn"] = partial(_rewrite, source, out("moviepy.mp4"), size)
-        rows = interleaved(works, runs, units=dict.fromkeys(works, count))
-    for one in rows.values():
-        one.more["frames a second"] = round(1 / one.seconds[1], 1)
-    return Table(f"Drawing alone, {name}", "Seconds a frame.", rows, runs=runs)
-
-
-def _rewrite(source: Path, out: Path, size: tuple[int, int]) -> None:
-    writer = _moviepy_writer(out, size)
-    with av.open(str(source)) as container:
-        for frame in container.decode(video=0):
-            writer.write_frame(frame.to_ndarray(format="rgb24"))
-    writer.close()
-
-
-def _moviepy_writer(out: Path, size: tuple[int, int]) -> Any:
-    made: Any = importlib.import_module("moviepy.video.io.ffmpeg_writer").FFMPEG_VideoWriter
-    return made(str(out), (size[1], size[0]), FPS)
+        rows = interleaved(works, runs, units=count)
+    for row in rows.values():
+        row.more["frames a second"] = round(1 / row.seconds[1], 1)
+    return Table(f"Drawing alone, {name}", "Seconds for one frame.", rows)

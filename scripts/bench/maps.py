@@ -1,7 +1,7 @@
-"""Cases about clips: the forward pass, one map, all cheap maps, batches, dear methods, a GPU.
+"""Cases about clips: the forward pass, one map, all cheap maps, costly methods, and memory.
 
-Other tools get the network as torch makes it (contiguous) and are called as their documentation says; vidcam gets the
-copy that `explain` and `score` run. Random weights: what is computed is the same.
+Other tools get the network in torch's own memory format and are called as their documentation shows. vidcam gets the
+copy that `explain` and `score` run. Weights are random: they do not change the cost.
 """
 
 from __future__ import annotations
@@ -15,33 +15,34 @@ from torch import Tensor, nn
 
 import vidcam
 from scripts.bench.peers import TOOLS, installed_peers
-from scripts.bench.timing import Row, Table, Target, Work, interleaved, plain_forward, ratio_of
-from scripts.library import PAIR_METHODS, Precision, cheap_methods, explainer, faster, guided_saliency
+from scripts.bench.processes import COMPACT, peak_of
+from scripts.bench.tables import Row, Table, Target
+from scripts.bench.timing import Work, interleaved, plain_forward, quartiles
+from scripts.library import PAIR_METHODS, Precision, explainer, faster, guided_saliency
 from vidcam.models.registry import load_model
 
 LAYERS = {"r3d_18": ("layer4", "layer3"), "i3d": ("Mixed_5c", "Mixed_4f"), "tiny_r3d": ("layer3", "layer2")}
-"""Network → its last layer, an earlier one."""
+"""Network → its last layer and an earlier one."""
 
 PLAIN = "plain eager forward, batch 1"
 BATCH = 4
 
 
 class Network:
-    """One network as torch makes it, and vidcam's copies of it."""
+    """A network with random weights in torch's own memory format, and vidcam's copies of it."""
 
     def __init__(self, name: str, *, earlier: bool = False) -> None:
         self.name, self.layer = name, LAYERS[name][earlier]
-        self.loaded = load_model(name, device="cpu", weights="random")
-        self.plain = copy.deepcopy(self.loaded.module).to(memory_format=torch.contiguous_format).requires_grad_().eval()
-        self.cheap = cheap_methods(self.plain, self.layer, self.clip(1))
+        self.model = load_model(name, device="cpu", weights="random")
+        self.plain = copy.deepcopy(self.model.module).to(memory_format=torch.contiguous_format).requires_grad_().eval()
 
     def copied(self, precision: Precision = "float32") -> nn.Module:
-        """As `explain` runs it."""
-        return faster(self.loaded, self.layer, precision)
+        """The copy that `explain` runs."""
+        return faster(self.model, self.layer, precision)
 
     def clip(self, batch: int) -> Tensor:
-        """Noise (batch, 3, T, H, W)."""
-        return torch.randn(batch, 3, *self.loaded.spec.input_size, generator=torch.Generator().manual_seed(0))
+        """Noise, (batch, 3, T, H, W)."""
+        return torch.randn(batch, 3, *self.model.spec.input_size, generator=torch.Generator().manual_seed(0))
 
     def forward(self, clip: Tensor) -> Work:
         """A plain forward pass."""
@@ -57,7 +58,7 @@ class Network:
 
 
 def forward(name: str, runs: int) -> Table:
-    """The forward pass alone: as torch makes it, and the copies in batches."""
+    """Time the forward pass of the plain network and of the copies."""
     network = Network(name)
     exact, one, four = network.copied(), network.clip(1), network.clip(BATCH)
     batched = {
@@ -70,68 +71,46 @@ def forward(name: str, runs: int) -> Table:
     rows = interleaved(works, runs, units=dict.fromkeys(batched, BATCH))
     logits = plain_forward(network.plain, four)
     for row, module in batched.items():
-        difference = float((plain_forward(module, four).float() - logits).abs().max())
-        rows[row].more["largest difference of logits"] = difference or None
-    why = "the layout cannot save more where the convolutions themselves are bound by arithmetic"
-    targets = [
-        Target(f"(b) {name}: {kind} copy over plain eager", rows[f"{kind} copy, batch {BATCH}"].ratio[1], limit, why)
+        difference = (plain_forward(module, four).float() - logits).abs().max()
+        rows[row].more["largest difference of logits"] = float(difference)
+    targets = tuple(
+        Target(f"{kind} copy over plain eager", rows[f"{kind} copy, batch {BATCH}"].ratio[1], limit)
         for kind, limit in (("exact", 0.75), ("bf16", 0.35))
-    ]
-    return Table(f"{name}: forward pass, a clip", "Seconds for one clip.", rows, targets, runs)
+    )
+    return Table(f"{name}: forward pass", "Seconds for one clip.", rows, targets)
 
 
 def maps(name: str, runs: int, *, earlier: bool = False) -> Table:
-    """One map and all cheap ones, beside other tools' one map, at the last layer or an earlier one."""
+    """Time one map and all cheap maps beside one map by each other tool, at the last layer or an earlier one."""
     network = Network(name, earlier=earlier)
     exact, clip, four = network.copied(), network.clip(1), network.clip(BATCH)
-    all_cheap = f"vidcam, {len(network.cheap)} cheap maps"
-    ours = f"{all_cheap}, batch {BATCH}"
+    cheap = (*PAIR_METHODS,) if earlier else (*PAIR_METHODS, "cam")
+    all_cheap = f"vidcam, {len(cheap)} cheap maps"
+    batched, same_forward = f"{all_cheap}, batch {BATCH}", f"exact copy's forward, batch {BATCH}"
     works: dict[str, Work] = {
         PLAIN: network.forward(clip),
-        ours: network.explain(exact, four, *network.cheap),
-        all_cheap: network.explain(exact, clip, *network.cheap),
+        same_forward: partial(plain_forward, exact, four),
+        batched: network.explain(exact, four, *cheap),
+        all_cheap: network.explain(exact, clip, *cheap),
         "vidcam, gradcam++": network.explain(exact, clip, "gradcam++"),
-        "vidcam, gradcam++, network as it is": network.explain(network.plain, clip, "gradcam++"),
+        "vidcam, gradcam++, plain network": network.explain(network.plain, clip, "gradcam++"),
     }
     for tool in installed_peers():
         method = "gradcam++" if "gradcam++" in tool.methods else "gradcam"
         works[f"{tool.title}, {method}"] = network.peer(tool.name, method, clip)
-    rows = interleaved(works, runs, units={ours: BATCH})
-    targets = []
-    if not earlier:
-        same = ratio_of(works[ours], partial(plain_forward, exact, four), runs)
-        why = "the sums over small grids are many short calls beside a short forward pass"
-        targets = [
-            Target(f"(a) {name}: all cheap maps over the same optimised forward, batch {BATCH}", same, 1.05, why),
-            Target(f"{name}: all cheap maps over a plain eager forward", rows[ours].ratio[1], 1.0, why),
-            *_beaten(rows, ours, "grad-cam", 4.0),
-            *_beaten(rows, "vidcam, gradcam++", "torchcam", 1.0),
-        ]
-    note = f"Layer `{network.layer}`; seconds for one clip. Cheap: {', '.join(network.cheap)}."
-    return Table(f"{name}: maps at {network.layer}", note, rows, targets, runs)
+    rows = interleaved(works, runs, units={batched: BATCH, same_forward: BATCH})
+    limits = [(batched, same_forward, 1.05), (batched, PLAIN, 1.0)]
+    limits += [(batched, theirs, 0.25) for theirs in rows if theirs.startswith("grad-cam ")]
+    limits += [("vidcam, gradcam++", theirs, 1.0) for theirs in rows if theirs.startswith("torchcam ")]
+    targets = tuple(Target(f"{a} over {b}", rows[a].over(rows[b]), limit) for a, b, limit in limits)
+    note = f"Seconds for one clip. Cheap: {', '.join(cheap)}."
+    return Table(f"{name}: maps at {network.layer}", note, rows, () if earlier else targets)
 
 
-def batches(name: str, runs: int) -> list[Table]:
-    """1, 8 and 32 clips at once."""
-    network, tables = Network(name), []
-    exact = network.copied()
-    for count in (1, 8, 32):
-        clip = network.clip(count)
-        works: dict[str, Work] = {
-            f"plain eager forward of {count}": network.forward(clip),
-            f"vidcam, {len(network.cheap)} cheap maps": network.explain(exact, clip, *network.cheap),
-            "torchcam, gradcam++": network.peer("torchcam", "gradcam++", clip),
-        }
-        rounds = max(1, runs // (1 if count == 1 else 2 if count == 8 else 4))
-        rows = interleaved(works, rounds, units=dict.fromkeys(works, count))
-        tables.append(Table(f"{name}: {count} clips at once", "Seconds for one clip.", rows, runs=rounds))
-    return tables
-
-
-def dear(name: str, runs: int) -> Table:
-    """The softmax form over all classes, and guided backpropagation."""
+def costly(name: str, runs: int) -> Table:
+    """Time the softmax form over all classes, and guided backpropagation."""
     network = Network(name)
-    clip, classes = network.clip(1), network.loaded.spec.classes
+    clip, classes = network.clip(1), network.model.spec.classes
     works: dict[str, Work] = {
         PLAIN: network.forward(clip),
         f"vidcam, gradcam++softmax, {classes} classes": network.explain(network.copied(), clip, "gradcam++softmax"),
@@ -141,69 +120,44 @@ def dear(name: str, runs: int) -> Table:
     peers = [tool for tool in installed_peers() if tool.name in ("captum", "medcam")]
     works |= {f"{tool.title}, guided backpropagation": network.peer(tool.name, "guided", clip) for tool in peers}
     note = "Seconds for one clip. No other tool has the softmax form."
-    return Table(f"{name}: softmax form and guided", note, interleaved(works, runs), runs=runs)
-
-
-def cuda(networks: Sequence[str], runs: int) -> list[Table]:
-    """Explanations a second beside plain bf16 inference, on a GPU; none where there is none."""
-    if not torch.cuda.is_available():
-        return []
-    return [_on_gpu(name, batch, runs) for name in networks for batch in (16, 64)]
-
-
-def _on_gpu(name: str, batch: int, runs: int) -> Table:
-    layer, model = LAYERS[name][0], load_model(name, device="cuda:0", weights="random")
-    clip, ours = torch.randn(batch, 3, *model.spec.input_size, device="cuda:0"), "vidcam, gradcam and gradcam++, bf16"
-
-    def inference() -> None:
-        with torch.autocast("cuda", torch.bfloat16):
-            plain_forward(model.module, clip)
-
-    made = partial(vidcam.explain, faster(model, layer, "bf16"), clip, layer=layer, target=0)
-    works: dict[str, Work] = {"plain bf16 inference": inference, ours: made}
-    rows = interleaved(works, runs, units=dict.fromkeys(works, batch))
-    title = f"{name} on a GPU, batch {batch}: explanation over plain bf16 inference"
-    target = Target(title, rows[ours].ratio[1], 1 / 0.9)
-    return Table(f"{name} on {torch.cuda.get_device_name()}", "Seconds a clip.", rows, [target], runs)
+    return Table(f"{name}: softmax form and guided", note, interleaved(works, runs))
 
 
 def cost(name: str, batch: int, runs: int, *, layer: str | None, methods: Sequence[str], weights: str) -> Table:
-    """Methods with their audit over a plain forward pass at the same batch, and the forward pass over itself."""
+    """Time methods with their audit beside a plain forward pass at the same batch."""
     model = load_model(name, device="cpu", weights=weights)
-    where = layer or str(model.spec.layer)
+    layer = layer or str(model.spec.layer)
     clip = torch.randn(batch, 3, *model.spec.input_size, generator=torch.Generator().manual_seed(0))
     forward = partial(plain_forward, model.module, clip)
-    explain = partial(explainer(model, where, methods), clip)
+    explain = partial(explainer(model, layer, methods), clip)
     works: dict[str, Work] = {"plain forward": forward, "plain forward again": forward, "explain": explain}
-    rows = interleaved(works, runs, units=dict.fromkeys(works, batch))
-    for one in rows.values():
-        one.more["processor ratio"] = f"{one.processor / rows['plain forward'].processor:.3f}"
-    return Table(f"{name} at {where}, batch {batch}", f"Seconds a clip. {', '.join(methods)}.", rows, runs=runs)
+    rows = interleaved(works, runs, units=batch)
+    for row in rows.values():
+        row.more["processor ratio"] = f"{row.processor / rows['plain forward'].processor:.3f}"
+    return Table(f"{name} at {layer}, batch {batch}", f"Seconds for one clip. Methods: {', '.join(methods)}.", rows)
 
 
-def memory_work(name: str, entry: str) -> Work:
-    """What the case `memory` runs in a process of its own: a forward pass, vidcam, or another tool."""
-    loaded, layer = load_model(name, device="cpu", weights="random"), LAYERS[name][0]
-    clip = torch.randn(1, 3, *loaded.spec.input_size)
+def memory(name: str, runs: int) -> Table:
+    """Measure the peak memory of processes that make three maps, or three forward passes, of one clip."""
+    works = ("forward", "vidcam", *(tool.name for tool in installed_peers()))
+    peaks = {work: quartiles([peak_of(work, name, variables=COMPACT) for _ in range(runs)]) for work in works}
+    reference = peaks["forward"][1]
+    rows = {
+        work: Row(ratio=(low / reference, median / reference, high / reference), more={"peak in MB": round(median)})
+        for work, (low, median, high) in peaks.items()
+    }
+    target = Target("vidcam over forward", rows["vidcam"].ratio[1], 1.2)
+    note = f"Peak of a process with its libraries and weights; one clip, vidcam: all cheap maps. Processes: {runs}."
+    return Table(f"{name}: peak memory", note, rows, (target,))
+
+
+def memory_work(entry: str, name: str) -> Work:
+    """The work of one process of `memory`, without a second copy of the weights."""
+    model, layer = load_model(name, device="cpu", weights="random"), LAYERS[name][0]
+    clip = torch.randn(1, 3, *model.spec.input_size)
     if entry == "vidcam":
-        module = faster(loaded, layer)
-        return partial(vidcam.explain, module, clip, layer=layer, methods=tuple(PAIR_METHODS), target=0)
-    module = loaded.module.to(memory_format=torch.contiguous_format)
+        return partial(vidcam.explain, faster(model, layer), clip, layer=layer, methods=tuple(PAIR_METHODS), target=0)
+    module = model.module.to(memory_format=torch.contiguous_format)
     if entry == "forward":
         return partial(plain_forward, module, clip)
     return partial(TOOLS[entry].prepare(module, layer, TOOLS[entry].methods[0], 0), clip)
-
-
-def _beaten(rows: dict[str, Row], ours: str, tool: str, times: float) -> list[Target]:
-    """Against a tool's one map; none where it is not installed."""
-    return [
-        Target(
-            f"{ours} over {theirs} (one map)",
-            rows[ours].over(row),
-            1 / times,
-            f"processor seconds {rows[ours].processor:.3g}, of the other {row.processor:.3g}",
-            is_shown=True,
-        )
-        for theirs, row in rows.items()
-        if theirs.startswith(f"{tool} ")
-    ]

@@ -1,7 +1,6 @@
-"""A Markdown table of odd files, and what each decoder makes of them: frames, times, rotation, outcome.
+"""Read odd files with both decoders, and print frames, times, rotation and outcome as a Markdown table.
 
-Without arguments the files are synthetic (`tests/helpers/odd.py`) and deleted again; `--keep` leaves them in a folder.
-Given files or folders, the table is of those.
+Without arguments the files are synthetic (`tests/helpers/odd.py`).
 """
 
 from __future__ import annotations
@@ -23,14 +22,11 @@ HEADER = ("file", "decoder", "frames", "first s", "last s", "rotation", "outcome
 
 @click.command("odd-files")
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
-@click.option("--keep", type=click.Path(path_type=Path), metavar="FOLDER", help="Make the synthetic files here.")
-def odd_files(paths: tuple[Path, ...], keep: Path | None) -> None:
-    """What both decoders make of odd files, or of the files and folders that are given."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        given = [file for path in paths for file in _inside(path)]
-        files = given or [make(folder / name) for name, make in ODD.items()]
+def odd_files(paths: tuple[Path, ...]) -> None:
+    """Read PATHS (files or folders), or synthetic files, with both decoders."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [file for path in paths for file in _inside(path)]
+        files = files or [make(Path(folder) / name) for name, make in ODD.items()]
         rows = [(path.name, *row) for path in files for row in (_row(path), _decord_row(path))]
     click.echo("\n".join(table(HEADER, rows)))
 
@@ -52,14 +48,14 @@ def _row(path: Path) -> tuple[str, ...]:
 
 
 def _decord_row(path: Path) -> tuple[str, ...]:
-    """What decord says by itself, and whether that is what PyAV reads."""
+    """What decord reads, and whether PyAV reads the same."""
     import decord
 
     try:
         video = decord.VideoReader(str(path), num_threads=1)
         seconds = decord_seconds(video)
         zero = float(video.get_frame_timestamp(0)[0])
-    except Exception as exc:  # its own errors and RuntimeError; nothing else matters in a table
+    except Exception as exc:  # decord's own errors and RuntimeError
         return ("decord", "", "", "", "", f"does not open it: {str(exc).splitlines()[0].rpartition('] ')[2][:60]}")
     figures = ("decord", str(len(video)), f"{zero:.5g}", f"{zero + seconds[-1]:.5g}")
     try:

@@ -1,7 +1,7 @@
-"""Other tools behind one seam, each used as its own documentation says, and vidcam beside them.
+"""Other tools and vidcam behind one interface, each used as its documentation shows.
 
-`Tool.prepare(network, layer, method, target)` builds what a user would build once; the callable it returns is what a
-user would call on each clip, and gives the map as the tool gives it, as numpy.
+`Tool.prepare(network, layer, method, target)` does what a user does once. The function that it returns is called on
+each clip and returns the tool's own map as a NumPy array.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class Tool:
     """One tool.
 
     Attributes:
-        name: of the package.
-        methods: what it offers among those compared, under our names.
-        prepare: (network, layer, method, target) → what is called on a clip (1, C, T, H, W); the map (1, t, h, w).
-        enlarge: of a tool that gives maps at the input's size (T, H, W) only, its own way there from the layer's grid.
+        name: name of the package.
+        methods: its methods among those compared, by vidcam's names.
+        prepare: (network, layer, method, target) → function of a clip (1, C, T, H, W) to the map (1, t, h, w).
+        enlarge: how the tool resizes a map to the clip's size (T, H, W), if it returns no other maps.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Tool:
         return f"{self.name} {importlib.metadata.version(self.name)}"
 
     def call_on(self, network: nn.Module, layer: str, method: str, target: int = 0) -> Call:
-        """What is called on a clip; of a copy of the network, as some tools leave hooks on it, and without warnings."""
+        """Prepare a copy of the network, as some tools leave hooks on it, and ignore warnings."""
         call = self.prepare(copy.deepcopy(network), layer, method, target)
 
         def quietly(clip: Tensor) -> Map:
@@ -78,7 +78,7 @@ def _grad_cam(network: nn.Module, layer: str, method: str, target: int) -> Call:
 
 
 def _splines(volume: Map, size: tuple[int, ...]) -> Map:
-    """grad-cam's: min-max, cubic splines, what they overshoot below zero cut off, min-max."""
+    """Enlarge as grad-cam: min-max, cubic splines, negative values to zero, min-max."""
     scale: Any = importlib.import_module("pytorch_grad_cam.utils.image").scale_cam_image
     return np.asarray(scale(np.maximum(scale(volume[None], size[::-1]), 0))[0])
 
@@ -126,6 +126,6 @@ TOOLS: Mapping[str, Tool] = MappingProxyType(
 
 
 def installed_peers() -> list[Tool]:
-    """The other tools that this environment has."""
-    here = {found.metadata["Name"].casefold() for found in importlib.metadata.distributions()}
-    return [tool for tool in TOOLS.values() if tool.name != "vidcam" and tool.name in here]
+    """The other tools that are installed."""
+    names = {distribution.metadata["Name"].casefold() for distribution in importlib.metadata.distributions()}
+    return [tool for tool in TOOLS.values() if tool.name != "vidcam" and tool.name in names]

@@ -1,1 +1,1 @@
-"""Draw the figures of the documentation: `python -m scripts.figures --help`."""
+"""Figures of the documentation."""

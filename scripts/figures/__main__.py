@@ -1,4 +1,4 @@
-"""Draw the figures of the documentation: `python -m scripts.figures` for all, or name some."""
+"""Draw the figures of the documentation: all, or those named."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ FIGURES = {"methods": draw_methods, "baseline": draw_baseline, "styles": draw_st
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(FIGURES)))
-@click.option("--out", default="docs", show_default=True, type=click.Path(path_type=Path), help="Folder to write to.")
+@click.option("--out", default="docs", show_default=True, type=click.Path(path_type=Path), help="Output folder.")
 def figures(names: tuple[str, ...], out: Path) -> None:
-    """Write the JPEGs of NAMES and print the numbers that the pages state about them."""
+    """Write the JPEGs of NAMES (default: all) and print their numbers."""
     out.mkdir(parents=True, exist_ok=True)
     for name in names or FIGURES:
         FIGURES[name](out)

@@ -1,4 +1,4 @@
-"""Figures of docs/motion.md: one clip of each motion, and what the methods show of three actors."""
+"""Figures of docs/motion.md: one clip of each motion, and maps of three actors."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 
 from scripts.figures.sheets import overlaid, square, table
-from scripts.research.motion_maps import shown
+from scripts.research.motion_maps import explain_clips
 from vidcam.media import Frames
 from vidcam.models.families.tiny import TINY_SPECS
 from vidcam.models.registry import load_model
@@ -16,10 +17,10 @@ from vidcam.motion import LABELS, make_clip
 from vidcam.motion.tubes import boxes_filled
 
 SEED = 3
-"""Of the clips of the first figure."""
+"""Seed of the clips of the first figure."""
 
 SEVERAL = (500_026, 2)
-"""Seed and class of the clip of the second: three actors."""
+"""Seed and class of the clip of the second figure."""
 
 MAPS = ("gradcam", "gradcam+", "gradcam++", "hirescam", "answer")
 SIDE, GUTTER = 96, 170
@@ -33,7 +34,7 @@ def draw_motion(out: Path) -> None:
     clip = make_clip(*SEVERAL, actors=3)
     rows = {"source": _row(clip.frames, boxes_filled(clip))}
     for spec in TINY_SPECS:
-        (entry,) = shown(load_model(spec.name, device="cpu"), [clip])
+        (entry,) = explain_clips(load_model(spec.name, device="cpu"), [clip])
         for name in MAPS:
             pairs = zip(clip.frames, entry.heats[name], strict=True)
             frames = np.stack([overlaid(frame, heat) for frame, heat in pairs])
@@ -43,19 +44,8 @@ def draw_motion(out: Path) -> None:
 
 
 def _row(frames: Frames, regions: NDArray[np.bool_]) -> dict[str, Frames]:
-    """Every second frame, with a line around each actor (M, T, H, W) while it acts."""
+    """Every second frame, with an outline around each actor (M, T, H, W) while it acts."""
     drawn = frames.copy()
     for region in regions:
-        drawn[_edge(region)] = 255
+        drawn[binary_dilation(region, np.ones((1, 3, 3))) & ~region] = 255
     return {f"frame {slot}": square(drawn[slot], SIDE) for slot in range(0, len(drawn), 2)}
-
-
-def _edge(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The pixels around boxes (T, H, W)."""
-    frames, height, width = region.shape
-    padded = np.zeros((frames, height + 2, width + 2), np.bool_)
-    for down in range(3):
-        for right in range(3):
-            padded[:, down : down + height, right : right + width] |= region
-    edge: NDArray[np.bool_] = padded[:, 1:-1, 1:-1] & ~region
-    return edge

@@ -1,4 +1,4 @@
-"""Pictures in rows, as one JPEG; and frames with maps over them."""
+"""Rows of pictures in one JPEG, and frames with maps over them."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ NAME, REMARK, GREY = TextStyle(16, bold=True), TextStyle(14, "#9a3324"), TextSty
 
 
 def square(frame: Frames, side_px: int, *, is_map: bool = False) -> Frames:
-    """A frame as a square; the cells of a map keep their edges."""
+    """Resize a frame to a square; the cells of a map keep their edges."""
     way = Image.Resampling.NEAREST if is_map else Image.Resampling.LANCZOS
     return np.asarray(Image.fromarray(frame).resize((side_px, side_px), way))
 
 
 def overlaid(frame: Frames, heat: Floats) -> Frames:
-    """A frame with a map of its size over it."""
+    """Draw a map over a frame of its size."""
     height, width = frame.shape[:2]
     view = slice(0, height), slice(0, width)
     return Overlay(colour_table()).blend(frame, heat.astype(np.float32), view)
 
 
 def captioned(rows: Sequence[Mapping[str, Frames]], remarks: Sequence[Mapping[str, str]], path: Path) -> None:
-    """Rows of squares, each with its name above it and, where there is one, a remark."""
+    """Draw rows of squares, each with its name and remark above."""
     side = next(iter(rows[0].values())).shape[0]
     pitch, page = side + GAP + LINE, Canvas(len(rows[0]) * (side + GAP) - GAP)
     for number, (row, remark) in enumerate(zip(rows, remarks, strict=True)):
@@ -46,7 +46,7 @@ def captioned(rows: Sequence[Mapping[str, Frames]], remarks: Sequence[Mapping[st
 
 
 def table(rows: Mapping[str, Mapping[str, Frames]], gutter_px: int, path: Path) -> None:
-    """Named rows of squares below the names of the columns."""
+    """Draw named rows of squares below the names of the columns."""
     first = next(iter(rows.values()))
     side = next(iter(first.values())).shape[0]
     page = Canvas(gutter_px + len(first) * (side + GAP) - GAP)

@@ -1,4 +1,4 @@
-"""Figures of docs/render.md: every style at the moment of the strongest evidence of the sample clip."""
+"""Figures of docs/render.md: every style, at the strongest evidence of the sample clip."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vidcam.models.sample import sample_clip
 from vidcam.pipelines.render.options import STYLES
 
 HEIGHT, BESIDE, TARGET = 300, 216, "parkour"
-"""Rows of a picture, of one of several, and the target."""
+"""Height of a picture, height of one side by side, and the target."""
 
 
 def draw_styles(out: Path) -> None:

@@ -1,1 +1,1 @@
-"""The motion set, the training of the shipped models, the table of truth, the search for maps, the papers' tables."""
+"""The motion set, the training of the shipped models, the ground-truth table and the papers' tables."""

@@ -1,9 +1,6 @@
-"""How good a model is on clips of the motion set, and what it can do without the order of the frames."""
+"""Accuracy of a model on clips of the motion set, also with shuffled frames and with one frame repeated."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -16,15 +13,16 @@ _BATCH = 50
 
 
 def report(network: nn.Module, pool: Pool, *, seed: int = 0) -> str:
-    """Accuracy, confusion, and the same with frames shuffled and with one frame held, as lines of text."""
+    """Report the accuracies, in the true order, shuffled and of still frames, and the confusion matrix."""
     generator = torch.Generator().manual_seed(seed)
     logits = scores(network, pool.frames)
-    lines = [f"  as they are: {_accuracies(logits, pool.labels)}"]
+    lines = [f"  true order: {_accuracies(logits, pool.labels)}"]
     for count in sorted(set(pool.actors.tolist())):
-        chosen = pool.actors == count
-        lines.append(f"    {count} acting ({int(chosen.sum())}): {_accuracies(logits[chosen], pool.labels[chosen])}")
-    otherwise = {name: scores(network, ORDERS[name](pool.frames, generator)) for name in ("shuffled", "held")}
-    lines += (f"  {name}: {_accuracies(others, pool.labels)}" for name, others in otherwise.items())
+        subset = pool.actors == count
+        lines.append(f"    {count} actors ({int(subset.sum())}): {_accuracies(logits[subset], pool.labels[subset])}")
+    for change in (shuffled, still):
+        changed = scores(network, change(pool.frames, generator))
+        lines.append(f"  {change.__name__}: {_accuracies(changed, pool.labels)}")
     return "\n".join([*lines, *_confusion(logits.argmax(dim=1), pool.labels)])
 
 
@@ -35,32 +33,26 @@ def scores(network: nn.Module, frames: Tensor) -> Tensor:
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Share of the clips whose class has the highest logit."""
+    """Share of clips whose class has the highest logit."""
     return float((logits.argmax(dim=1) == labels).double().mean())
 
 
 def accuracy_within_pairs(logits: Tensor, labels: Tensor) -> float:
-    """Share of the clips whose class has a higher logit than its reverse; one half is chance."""
+    """Share of clips whose class has a higher logit than its reverse; chance is one half."""
     own, reverse = (logits.gather(1, index[:, None])[:, 0] for index in (labels, labels ^ 1))
     return float(((own > reverse).double() + 0.5 * (own == reverse).double()).mean())
 
 
 def shuffled(frames: Tensor, generator: torch.Generator) -> Tensor:
-    """Each clip's frames in an order of its own."""
+    """Shuffle the frames of each clip."""
     return torch.stack([clip[torch.randperm(len(clip), generator=generator)] for clip in frames])
 
 
-def held(frames: Tensor, generator: torch.Generator) -> Tensor:
-    """Each clip as one of its frames, shown throughout."""
-    chosen = torch.randint(frames.shape[1], (len(frames),), generator=generator)
-    stills = frames[torch.arange(len(frames)), chosen][:, None]
+def still(frames: Tensor, generator: torch.Generator) -> Tensor:
+    """Repeat one random frame of each clip."""
+    indices = torch.randint(frames.shape[1], (len(frames),), generator=generator)
+    stills = frames[torch.arange(len(frames)), indices][:, None]
     return stills.expand(-1, frames.shape[1], -1, -1, -1)
-
-
-ORDERS: Mapping[str, Callable[[Tensor, torch.Generator], Tensor]] = MappingProxyType(
-    {"true": lambda frames, _: frames, "shuffled": shuffled, "held": held}
-)
-"""Ways to show a clip: as it is, its frames in any order, or one frame throughout."""
 
 
 def _accuracies(logits: Tensor, labels: Tensor) -> str:
@@ -68,8 +60,8 @@ def _accuracies(logits: Tensor, labels: Tensor) -> str:
     return f"{100 * accuracy(logits, labels):.1f} % of eight, {100 * within:.1f} % within pairs"
 
 
-def _confusion(said: Tensor, labels: Tensor) -> list[str]:
+def _confusion(predicted: Tensor, labels: Tensor) -> list[str]:
     counts = torch.zeros(len(LABELS), len(LABELS), dtype=torch.int64)
-    counts.index_put_((labels, said), torch.ones_like(labels), accumulate=True)
+    counts.index_put_((labels, predicted), torch.ones_like(labels), accumulate=True)
     rows = [(name, *map(str, row)) for name, row in zip(LABELS, counts.tolist(), strict=True)]
-    return table(("class / said, in the order of the rows", *map(str, range(len(LABELS)))), rows)
+    return table(("class / predicted, in the order of the rows", *map(str, range(len(LABELS)))), rows)

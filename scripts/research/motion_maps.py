@@ -1,8 +1,8 @@
-"""Maps of motion clips by every method, beside controls that know nothing and the answer itself.
+"""Maps of motion clips by every method and by three controls.
 
-random    a map's own cells in another order (those of gradcam), upsampled
+random    gradcam's cells, shuffled and upsampled
 centre    a bump in the middle of every frame
-answer    the boxes, averaged over the cells of the layer's grid and upsampled: the best that such a grid can show
+answer    the true boxes, averaged over the cells of the layer's grid and upsampled: the best map of that grid
 """
 
 from __future__ import annotations
@@ -27,53 +27,56 @@ BATCH = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
-    """One clip, its answer, whether the model is right, and the maps.
+class ExplainedClip:
+    """One clip and its maps.
 
     Attributes:
-        clip: with its truth.
-        instances: (M, T, H, W) bool, each actor's box while it acts.
-        is_right: whether the model names the class.
+        clip: the clip with its truth.
+        instances: each actor's box while it acts, (M, T, H, W) bool.
+        is_correct: whether the model predicts the class.
         heats: method or control → (T, H, W) in [0, 1].
         empty: method → whether the map has no positive evidence.
     """
 
     clip: MotionClip
     instances: NDArray[np.bool_]
-    is_right: bool
+    is_correct: bool
     heats: dict[str, Floats]
     empty: dict[str, bool]
 
 
-def shown(model: Model, clips: Sequence[MotionClip], *, layer: str | None = None, seed: int = 0) -> Iterator[Shown]:
-    """Each clip with its maps for its true class.
+def explain_clips(
+    model: Model, clips: Sequence[MotionClip], *, layer: str | None = None, seed: int = 0
+) -> Iterator[ExplainedClip]:
+    """Explain each clip for its true class.
 
     Args:
-        model: one of the motion set's.
-        clips: of the motion set.
+        model: a model of the motion set.
+        clips: clips of the motion set.
         layer: None for the model's own.
-        seed: of the random control.
+        seed: seed of the random control.
     """
     generator = np.random.default_rng(seed)
     explain = explainer(model, layer or str(model.spec.layer), methods_for(model, layer))
     for start in range(0, len(clips), BATCH):
         batch = clips[start : start + BATCH]
         tensor = to_input(torch.from_numpy(np.stack([clip.frames for clip in batch])))
-        found = explain(tensor, target=[clip.label for clip in batch])
-        heats, volumes = {name: found.heat(name) for name in found.methods}, found.volume("gradcam")
+        explanation = explain(tensor, target=[clip.label for clip in batch])
+        heats = {name: explanation.heat(name) for name in explanation.methods}
+        volumes = explanation.volume("gradcam")
         for index, clip in enumerate(batch):
             instances = boxes_filled(clip)
-            yield Shown(
+            yield ExplainedClip(
                 clip,
                 instances,
-                bool(found.logits[index].argmax() == clip.label),
+                bool(explanation.logits[index].argmax() == clip.label),
                 {name: heat[index] for name, heat in heats.items()} | _controls(volumes[index], instances, generator),
-                {name: bool(empty[index]) for name, empty in found.empty.items()},
+                {name: bool(empty[index]) for name, empty in explanation.empty.items()},
             )
 
 
 def methods_for(model: Model, layer: str | None = None) -> tuple[str, ...]:
-    """All that make a volume; `cam` only where a mean and one linear layer follow."""
+    """All methods with a volume; `cam` needs a head of global pooling and one linear layer."""
     has_cam = model.spec.name == "tiny_r3d" and layer in (None, model.spec.layer)
     return tuple(name for name in METHODS if name != "cam" or has_cam)
 
@@ -88,7 +91,7 @@ def _controls(volume: Floats, instances: NDArray[np.bool_], generator: np.random
 
 
 def averaged(region: NDArray[np.bool_], grid: tuple[int, int, int]) -> NDArray[np.float64]:
-    """Share of each cell that the region takes up; the grid divides the region's sides."""
+    """Share of each grid cell that the region covers. The grid must divide the region's sides."""
     sides = [part for length, cells in zip(region.shape, grid, strict=True) for part in (cells, length // cells)]
     shares: NDArray[np.float64] = region.reshape(sides).mean(axis=(1, 3, 5))
     return shares

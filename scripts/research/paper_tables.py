@@ -1,7 +1,7 @@
-"""The papers' tables beside ours: Grad-CAM++ tables 1–3 and 6–11, its critique's tables 1–2, and what differs.
+"""The papers' tables beside ours: Grad-CAM++ tables 1–3 and 6–11, its critique's tables 1–2, and their claims.
 
-`vidcam score` does the work (and goes on where it stopped); here its summary is laid beside the published figures.
-None of the papers' set-ups can be had again: what is compared is the claims, not the digits.
+`vidcam score` computes the figures, and resumes where it was interrupted. The papers' models and data are not
+available: compare the claims, not the digits.
 """
 
 from __future__ import annotations
@@ -32,33 +32,44 @@ GCPP: Mapping[str, tuple[float, ...]] = {
     "table 10: ImageNet, ResNet-50": (28.90, 30.36, 22.16, 22.11, 60.51, 39.49),
     "table 11: VOC 2007, ResNet-50": (16.19, 20.86, 19.52, 21.99, 58.61, 41.39),
 }
-"""Average Drop, Increase and Win %, each of gradcam++ and of gradcam."""
+"""Average Drop, Increase and Win %, each of gradcam++ and gradcam."""
 
 TABLE_7: Mapping[str, tuple[float, ...]] = {"VOC 2007, VGG-16": (32.43, 28.54, 19.12, 21.43, 26.09, 73.91)}
-"""The same, of the signed ablation and of gradcam."""
+"""The same of the signed ablation and gradcam."""
 
 TABLE_3 = {"0": (0.34, 0.33), "0.25": (0.38, 0.28), "0.5": (0.28, 0.16)}
-"""mLoc(δ) of gradcam++ and of gradcam: VOC 2012, VGG-16, pixels of images."""
+"""mLoc(δ) of gradcam++ and gradcam: VOC 2012, VGG-16, images."""
 
 EQ = {
     ("gradcam++", "gradcam"): ((1.24, 0.21, 0.64), (1.27, 0.24, 0.68)),
     ("gradcam+", "gradcam"): ((1.16, 0.15, 0.66), (1.25, 0.22, 0.68)),
     ("gradcam++", "gradcam+"): ((1.06, 0.06, 0.41), (1.01, 0.01, 0.11)),
 }
-"""Relative performance, mean and standard deviation of its logarithm, of pre- and post-softmax maps: 4,219 images."""
+"""Relative performance, mean and standard deviation of its log, of pre- and post-softmax maps: 4,219 images."""
+
+CLAIMS = (
+    ("gradcam++", "gradcam", "GC++ 4.1, 6.2: gradcam++ keeps more of the confidence than gradcam"),
+    ("gradcam", "gradcam++signed", "GC++ 7.1: gradcam keeps more than the signed ablation"),
+    ("gradcam+", "gradcam", "EQ 4: gradcam+ keeps more than gradcam"),
+    *(
+        (method, "centre", f"(control) {method} keeps more than a bump in the centre")
+        for method in ("gradcam", "gradcam+", "gradcam++")
+    ),
+)
+"""Two methods, and the claim that the first one is better."""
 
 Summary = Mapping[str, Any]
 
 
 @click.command()
 @click.argument("clips", type=click.Path(exists=True, path_type=Path))
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Where the scores go.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder of the scores.")
 @click.option("--model", default="i3d", show_default=True)
 @click.option("--weights", default="pretrained", show_default=True)
 @click.option("--layer", multiple=True)
 @click.option("--fill", default="black", show_default=True)
-@click.option("--correct-only", is_flag=True, help="As the critique: only clips of the right class.")
-@click.option("--min-confidence", default=0.0, show_default=True, help="Likewise: above this probability.")
+@click.option("--correct-only", is_flag=True, help="Only clips of the right class, as in the critique.")
+@click.option("--min-confidence", default=0.0, show_default=True, help="Only clips above this probability, as there.")
 def paper_tables(
     clips: Path,
     out: Path,
@@ -70,7 +81,7 @@ def paper_tables(
     correct_only: bool,
     min_confidence: float,
 ) -> None:
-    """Score a set of CLIPS with the methods of the papers and print their tables beside ours, as Markdown."""
+    """Score a set of CLIPS by the methods of the papers, and print their tables beside ours as Markdown."""
     command = shlex.join(["scripts/run", "research.paper_tables", *sys.argv[1:]])
     try:
         options = ScoreOptions(
@@ -94,7 +105,7 @@ def document(summary: Summary) -> Iterator[str]:
     """The parts of the page."""
     where = f"{summary['model']} at {summary['layer']}, {summary['n']} clips in {summary['groups']} groups"
     yield f"# The papers' tables beside {where}\n\n`{summary['command']}`"
-    yield "## What differs in the set-up\n\n" + differences(summary)
+    yield "## Differences from the papers\n\n" + differences(summary)
     yield "## Grad-CAM++, tables 1, 2, 6 and 8–11 (percent)\n\n" + _shares(summary, "gradcam++", GCPP)
     yield "## Table 7: the ablation with signed gradients (percent)\n\n" + _shares(summary, "gradcam++signed", TABLE_7)
     yield "## Table 3: Loc(δ)\n\n" + _localization(summary)
@@ -103,123 +114,103 @@ def document(summary: Summary) -> Iterator[str]:
 
 
 def differences(summary: Summary) -> str:
-    """What is not as in the papers, whatever the set."""
-    model = f"{summary['model']} ({summary['weights']}) on {summary['n']} clips"
-    kept = f"`--correct-only` {summary['correct_only']}, `--min-confidence` {summary['min_confidence']:g}"
-    lines = [
-        f"Model and data: {model}; the papers have image networks, and C3D on 3,000 videos of Sports-1M.",
-        f"Fill: {summary['fill']}; the papers multiply the image, but when its mean is subtracted they do not say.",
-        "Maps are min-max normalised over the whole clip, upsampled trilinearly; α as in eq. 19, without an epsilon.",
-        "Win % counts ties apart; in table 2 the paper's shares add up to 100.91.",
-        "Loc(δ) is counted over space and time, on clips with tubes, for the label's class; table 3 is about images.",
-        f"Left out: {summary['left_out']} clips ({kept}); the critique keeps images of the right class above a score.",
-    ]
-    return "\n".join(f"* {line}" for line in lines)
+    """How this evaluation differs from the papers'."""
+    return f"""\
+* Model and data: {summary["model"]} ({summary["weights"]}) on {summary["n"]} clips. The papers use image \
+networks, and C3D on 3,000 videos of Sports-1M.
+* Fill: {summary["fill"]}. The papers multiply the image by the map, before or after its mean is subtracted.
+* Maps are min-max normalised over the whole clip and upsampled trilinearly. α is eq. 19 without an epsilon.
+* Win % counts ties separately. The papers' shares in table 2 add up to 100.91.
+* Loc(δ) covers space and time, on clips with tubes, for the label's class. Table 3 is about images.
+* Left out: {summary["left_out"]} clips (`--correct-only` {summary["correct_only"]}, `--min-confidence` \
+{summary["min_confidence"]:g}). The critique keeps images of the right class above a score."""
 
 
 def number(value: float | None, digits: int = 1) -> str:
-    """With fixed digits, or a dash where it is undefined."""
+    """Format with fixed digits, or as a dash where undefined."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
 def interval(mean: Mapping[str, float | None], digits: int = 1) -> str:
-    """'61.0 [55.2, 66.1]'."""
+    """Format as '61.0 [55.2, 66.1]'."""
     value, low, high = (number(mean[name], digits) for name in ("value", "low", "high"))
     return value if value == "–" else f"{value} [{low}, {high}]"
 
 
-def pair_of(summary: Summary, a: str, b: str) -> Mapping[str, Any]:
-    """The figures of a against b."""
-    found, is_turned = _either_way(summary, a, b)
-    assert not is_turned
-    return found
+def pair_of(summary: Summary, a: str, b: str) -> tuple[Mapping[str, Any], int]:
+    """The comparison of two methods, and 1 if it is a over b, or -1 if it is b over a."""
+    for pair in summary["pairs"]:
+        if {pair["a"], pair["b"]} == {a, b}:
+            return pair, 1 if pair["a"] == a else -1
+    raise click.ClickException(f"the summary has no pair of {a} and {b}; score both")
 
 
 def _shares(summary: Summary, method: str, papers: Mapping[str, Sequence[float]]) -> str:
-    """Average Drop, Increase and Win % of a method and of gradcam: the papers', ours, and the controls."""
-    figures, pair = summary["methods"], pair_of(summary, method, "gradcam")
-    rows = [(name, *(f"{value:.2f}" for value in values)) for name, values in papers.items()]
+    """Average Drop, Increase and Win % of a method and gradcam: the papers', ours, and the controls."""
+    scores, (pair, _) = summary["methods"], pair_of(summary, method, "gradcam")
     names = ("average_drop", "increase")
-    ours = [interval(figures[one][name]) for name in names for one in (method, "gradcam")]
+    ours = [interval(scores[row][name]) for name in names for row in (method, "gradcam")]
     ties = f" (ties {pair['ties']:.1f})" if pair["ties"] else ""
+    rows = [(name, *(f"{value:.2f}" for value in values)) for name, values in papers.items()]
     rows.append(("**ours**", *ours, number(pair["win_a"]) + ties, number(pair["win_b"])))
     for control in ("random", "centre"):
-        drop, increase = (interval(figures[control][name]) for name in names)
+        drop, increase = (interval(scores[control][name]) for name in names)
         rows.append((f"{control} (control)", "", drop, "", increase, "", ""))
-    short = method.removeprefix("gradcam")
-    columns = [f"{what} {which}" for what in ("drop", "increase", "win") for which in (short, "gradcam")]
-    return "\n".join(table(("", *columns), rows))
+    methods = (method.removeprefix("gradcam"), "gradcam")
+    header = ("", *(f"{measure} {name}" for measure in ("drop", "increase", "win") for name in methods))
+    return "\n".join(table(header, rows))
 
 
 def _localization(summary: Summary) -> str:
-    boxed = summary["methods"]["gradcam"]["n_with_boxes"]
-    if not boxed:
+    count = summary["methods"]["gradcam"]["n_with_boxes"]
+    if not count:
         return "No clip of the set has boxes."
     methods = ("gradcam++", "gradcam", "gradcam+", "random", "centre")
-    rows = [
-        (
-            delta,
-            *map("{:.2f}".format, papers),
-            *(interval(summary["methods"][name]["localization"][delta], 2) for name in methods),
-        )
-        for delta, papers in TABLE_3.items()
-    ]
+    rows = []
+    for delta, papers in TABLE_3.items():
+        ours = (interval(summary["methods"][name]["localization"][delta], 2) for name in methods)
+        rows.append((delta, *map("{:.2f}".format, papers), *ours))
     header = ("δ", "paper ++", "paper gradcam", *(f"ours {name}" for name in methods))
-    return "\n".join([f"{boxed} clips with tubes.\n", *table(header, rows)])
+    return "\n".join([f"{count} clips with tubes.\n", *table(header, rows)])
 
 
 def _critique(summary: Summary) -> str:
     rows = []
     for (a, b), papers in EQ.items():
-        pair = pair_of(summary, a, b)
+        pair, _ = pair_of(summary, a, b)
         for kind, paper, ours in zip(("pre-softmax", "post-softmax"), papers, (pair, pair["post"]), strict=True):
             value, mean, std = (number(ours[name], 2) for name in ("relative_performance", "log_mean", "log_std"))
-            told = f"{paper[0]:.2f}", value, f"{paper[1]:.2f} ({paper[2]:.2f})", f"{mean} ({std})"
-            rows.append((f"{a} vs {b}, {kind}", *told))
+            cells = f"{paper[0]:.2f}", value, f"{paper[1]:.2f} ({paper[2]:.2f})", f"{mean} ({std})"
+            rows.append((f"{a} vs {b}, {kind}", *cells))
     logs = "mean (std) of the log"
     return "\n".join(table(("pair", "paper", "ours", f"paper: {logs}", f"ours: {logs}"), rows))
 
 
 def claims(summary: Summary) -> Iterator[str]:
-    """What the papers say, and whether it is so here; the test is the summary's."""
-    yield _better(summary, "gradcam++", "gradcam", "GC++ 4.1, 6.2: gradcam++ keeps more of the confidence than gradcam")
-    yield _better(summary, "gradcam", "gradcam++signed", "GC++ 7.1: gradcam keeps more than the signed ablation")
-    yield _better(summary, "gradcam+", "gradcam", "EQ 4: gradcam+ keeps more than gradcam")
-    pair = pair_of(summary, "gradcam++", "gradcam+")
-    ends = (pair["relative_performance_low"], pair["relative_performance_high"])
-    alike = None not in ends and ends[0] > 0.9 and ends[1] < 1.1
-    told = (
-        f"relative performance {number(pair['relative_performance'], 2)} [{number(ends[0], 2)}, {number(ends[1], 2)}]"
-    )
-    verdict = "holds" if alike else "not shown"
-    yield f"EQ: gradcam++ is practically gradcam+: {verdict} ({told}; an interval within 0.9 to 1.1 is taken as alike)."
-    rows = [summary["methods"][method]["retention"] for method in ("gradcam++", "gradcam")]
-    kept = ", ".join(f"{number(rows[0][t]['value'])} vs {number(rows[1][t]['value'])} at θ = {t}" for t in rows[0])
-    holds = all(rows[0][theta]["value"] >= rows[1][theta]["value"] for theta in rows[0])
-    verdict = "holds" if holds else "does not hold"
-    yield f"GC++ 7.2: gradcam++ is as good or better at each hidden share: {verdict} ({kept} %)."
-    for method in ("gradcam", "gradcam+", "gradcam++"):
-        yield _better(summary, method, "centre", f"(control) {method} keeps more than a bump in the centre")
+    """The papers' claims, and whether they hold here by the tests of the summary."""
+    for a, b, claim in CLAIMS:
+        yield f"{claim}: {_verdict(summary, a, b)}"
+    pair, _ = pair_of(summary, "gradcam++", "gradcam+")
+    value, low, high = (pair[f"relative_performance{end}"] for end in ("", "_low", "_high"))
+    verdict = "holds" if None not in (low, high) and 0.9 < low <= high < 1.1 else "not shown"
+    limits = f"relative performance {number(value, 2)} [{number(low, 2)}, {number(high, 2)}], alike within 0.9 to 1.1"
+    yield f"EQ: gradcam++ is practically gradcam+: {verdict} ({limits})."
+    ours, theirs = (summary["methods"][method]["retention"] for method in ("gradcam++", "gradcam"))
+    values = ", ".join(f"{number(ours[t]['value'])} vs {number(theirs[t]['value'])} at θ = {t}" for t in ours)
+    verdict = "holds" if all(ours[t]["value"] >= theirs[t]["value"] for t in ours) else "does not hold"
+    yield f"GC++ 7.2: gradcam++ is as good or better at each hidden share: {verdict} ({values} %)."
 
 
-def _better(summary: Summary, a: str, b: str, claim: str) -> str:
-    pair, is_turned = _either_way(summary, a, b)
-    sign = -1.0 if is_turned else 1.0
+def _verdict(summary: Summary, a: str, b: str) -> str:
+    pair, sign = pair_of(summary, a, b)
     if pair["p_holm"] is None or pair["log_mean"] is None:
-        return f"{claim}: cannot be told."
+        return "undefined here."
     verdict = "holds" if sign * pair["log_mean"] > 0 else "the opposite holds"
     if pair["p_holm"] >= 0.05:
         verdict = "not shown"
     value = pair["relative_performance"] ** sign
     drops = " vs ".join(interval(summary["methods"][name]["average_drop"]) for name in (a, b))
-    return f"{claim}: {verdict} (relative performance {value:.2f}, p = {pair['p_holm']:.2g}; Average Drop {drops})."
-
-
-def _either_way(summary: Summary, a: str, b: str) -> tuple[Mapping[str, Any], bool]:
-    for pair in summary["pairs"]:
-        if {pair["a"], pair["b"]} == {a, b}:
-            return pair, pair["a"] == b
-    raise click.ClickException(f"the summary has no pair of {a} and {b}; score both")
+    return f"{verdict} (relative performance {value:.2f}, p = {pair['p_holm']:.2g}; Average Drop {drops})."
 
 
 if __name__ == "__main__":

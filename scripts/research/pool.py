@@ -1,7 +1,7 @@
-"""Clips of the motion set in memory, and the ways in which one clip stands for many.
+"""Clips of the motion set in memory, and their augmentation.
 
-A motion seen in a mirror, on its side, or backwards is another motion of the set, or the same: the labels follow.
-Colours say nothing, so they may change places and be inverted. One clip is 16 · 12 clips in this way.
+A mirrored, transposed or reversed motion is a motion of the set, so the label changes with the clip. Colours carry no
+information, so channels may be permuted and inverted. This makes 16 · 12 clips of one.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from vidcam.pipelines.study.motion_set import mixed
 from vidcam.preprocess import scale_pixels
 
 HELD_OUT_SEED, TRAINING_SEED = 0, 1_000_000
-"""From which on clips are for measuring, and for training."""
+"""First seeds of the clips for measuring and for training."""
 
 BACKWARDS = (1, 0, 3, 2, 5, 4, 7, 6)
 LEFT_FOR_RIGHT = (1, 0, 3, 2, 5, 4, 6, 7)
 UP_FOR_DOWN = (1, 0, 3, 2, 4, 5, 7, 6)
 ROWS_FOR_COLUMNS = (1, 0, 3, 2, 6, 7, 4, 5)
-"""The class of a clip after each change, by its class before."""
+"""The class after each change, by the class before."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pool:
-    """Clips: frames (n, T, H, W, 3) uint8, labels (n,) int64 and number of actors (n,) int64."""
+    """Clips: frames (n, T, H, W, 3) uint8, labels (n,) int64 and numbers of actors (n,) int64."""
 
     frames: Tensor
     labels: Tensor
@@ -41,7 +41,7 @@ class Pool:
 
 
 def make_pool(first_seed: int, count: int) -> Pool:
-    """Clips by consecutive seeds, one, two and three acting."""
+    """Make clips of consecutive seeds, with one, two and three actors."""
     frames = np.empty((count, FRAMES, *SIZE, 3), np.uint8)
     labels, actors = (np.empty(count, np.int64) for _ in range(2))
     for number, request in enumerate(mixed(count, first_seed=first_seed)):
@@ -51,12 +51,12 @@ def make_pool(first_seed: int, count: int) -> Pool:
 
 
 def to_input(frames: Tensor) -> Tensor:
-    """Frames (n, T, H, W, 3) uint8 as the models take them, (n, 3, T, H, W) float32."""
+    """Convert frames (n, T, H, W, 3) uint8 to model input (n, 3, T, H, W) float32."""
     return scale_pixels(frames.permute(0, 4, 1, 2, 3).float(), TINY_R3D_SPEC.scaling)
 
 
-def varied(frames: Tensor, label: int, generator: torch.Generator) -> tuple[Tensor, int]:
-    """A clip (T, H, W, 3) seen otherwise, and its class then."""
+def augmented(frames: Tensor, label: int, generator: torch.Generator) -> tuple[Tensor, int]:
+    """Augment a clip (T, H, W, 3); return it with its new class."""
     flips = torch.rand(5, generator=generator) < 0.5
     for is_flipped, axis, classes in zip(flips, (0, 2, 1), (BACKWARDS, LEFT_FOR_RIGHT, UP_FOR_DOWN), strict=False):
         if is_flipped:

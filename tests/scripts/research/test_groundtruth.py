@@ -1,4 +1,4 @@
-"""The truth table: its maps, its measures and its rows."""
+"""The ground-truth table: its maps, measures and rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from click.testing import CliRunner
 
 from scripts.research.groundtruth import ONE_ACTOR, SEVERAL, groundtruth, measures
-from scripts.research.motion_maps import CONTROLS, averaged, methods_for, shown
+from scripts.research.motion_maps import CONTROLS, averaged, explain_clips, methods_for
 from vidcam.models import load_model
 from vidcam.motion import make_clip
 
@@ -22,14 +22,14 @@ def test_the_share_of_each_cell_by_hand() -> None:
 def test_every_method_and_control_is_measured() -> None:
     clips = [make_clip(seed, seed % 8, actors=2) for seed in range(4)]
     model = load_model("tiny_r3d", device="cpu")
-    found = list(shown(model, clips))
-    assert list(found[0].heats) == [*methods_for(model), *CONTROLS]
-    assert "cam" in found[0].heats
+    explained = list(explain_clips(model, clips))
+    assert list(explained[0].heats) == [*methods_for(model), *CONTROLS]
+    assert "cam" in explained[0].heats
     assert "cam" not in methods_for(load_model("tiny_c3d", device="cpu", weights="random"))
-    for entry, clip in zip(found, clips, strict=True):
+    for entry, clip in zip(explained, clips, strict=True):
         assert entry.instances.shape == clip.masks.shape
         assert all(heat.shape == (16, 64, 64) and 0 <= heat.min() <= heat.max() <= 1 for heat in entry.heats.values())
-    values = {name: measures(found, name) for name in ("answer", "random", "cam", "hirescam")}
+    values = {name: measures(explained, name) for name in ("answer", "random", "cam", "hirescam")}
     assert set(ONE_ACTOR) | set(SEVERAL) == set(values["answer"])
     for measure in ("pointing", "energy", "coverage", "recall", "temporal IoU"):
         assert values["answer"][measure].mean() > values["random"][measure].mean(), measure

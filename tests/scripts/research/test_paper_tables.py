@@ -1,4 +1,4 @@
-"""The papers' tables beside a summary: that every number stands where it belongs, and a claim is judged by its test."""
+"""The papers' tables beside a summary: every number in its place, and each claim judged by its test."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def summary(tmp_path: Path) -> dict[str, Any]:
     return summary
 
 
-def test_the_papers_shares_are_what_they_printed() -> None:
+def test_the_papers_shares_add_up() -> None:
     for name, figures in paper_tables.GCPP.items():
         assert figures[4] + figures[5] == pytest.approx(100.91 if "table 2" in name else 100)
     for pre, post in paper_tables.EQ.values():
@@ -45,7 +45,7 @@ def test_the_page_holds_every_table_and_claim(summary: dict[str, Any]) -> None:
 
 
 def test_a_claim_is_judged_by_its_test(summary: dict[str, Any]) -> None:
-    pair: Any = paper_tables.pair_of(summary, "gradcam++", "gradcam")
+    pair: Any = paper_tables.pair_of(summary, "gradcam++", "gradcam")[0]
     for p_value, log_mean, verdict in (
         (0.001, 0.2, "holds"),
         (0.001, -0.2, "the opposite holds"),
@@ -55,18 +55,18 @@ def test_a_claim_is_judged_by_its_test(summary: dict[str, Any]) -> None:
         assert f"than gradcam: {verdict} (" in next(iter(paper_tables.claims(summary)))
 
 
-def test_a_pair_may_be_asked_for_either_way(summary: dict[str, Any]) -> None:
-    pair, is_turned = paper_tables._either_way(summary, "gradcam", "gradcam++signed")
-    assert (pair["a"], is_turned) == ("gradcam++signed", True)
+def test_a_pair_is_found_in_either_order(summary: dict[str, Any]) -> None:
+    pair, sign = paper_tables.pair_of(summary, "gradcam", "gradcam++signed")
+    assert (pair["a"], sign) == ("gradcam++signed", -1)
     with pytest.raises(click.ClickException, match="no pair of gradcam and cam"):
-        paper_tables._either_way(summary, "gradcam", "cam")
+        paper_tables.pair_of(summary, "gradcam", "cam")
 
 
-def test_what_cannot_be_asked_and_a_set_without_a_score_are_a_sentence(tmp_path: Path) -> None:
+def test_a_wrong_option_and_a_set_without_scores_are_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "set.csv").write_text("path\nnowhere.mp4\n")
     run = partial(CliRunner().invoke, paper_tables.paper_tables)
-    asked = [str(tmp_path / "set.csv"), "-o", str(tmp_path / "out"), "--model", "tiny_r3d"]
-    assert "Error: fill is 'pink', expected one of" in run([*asked, "--fill", "pink"]).output
-    assert "Error: none of the 1 clips can be opened" in run(asked).output
-    unsure = [str(write_set(tmp_path / "one", 1)), *asked[1:], "--min-confidence", "1"]
+    arguments = [str(tmp_path / "set.csv"), "-o", str(tmp_path / "out"), "--model", "tiny_r3d"]
+    assert "Error: fill is 'pink', expected one of" in run([*arguments, "--fill", "pink"]).output
+    assert "Error: none of the 1 clips can be opened" in run(arguments).output
+    unsure = [str(write_set(tmp_path / "one", 1)), *arguments[1:], "--min-confidence", "1"]
     assert "Error: none of the 1 clips was scored; see" in run(unsure).output

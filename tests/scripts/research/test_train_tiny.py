@@ -1,4 +1,4 @@
-"""The training of the shipped models: what makes it repeatable, and what one clip stands for."""
+"""The training of the shipped models: repeatability and augmentation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from scripts.research import accuracy, norms, pool, train_tiny
+from scripts.research import accuracy, pool, train_tiny
 from tests.helpers.motion import clips_and_labels, tiny_input
 from vidcam.models import load_model
 from vidcam.models.families.tiny import TINY_SPECS, build
@@ -27,9 +27,9 @@ def one_thread() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_two_runs_give_the_same_bytes(name: str) -> None:
-    unseen = pool.make_pool(0, 6)
+    held_out = pool.make_pool(0, 6)
     first, second, other = (
-        train_tiny.weights(train_tiny.trained(train_tiny.Training(name, steps=3, batch=4, seed=seed), unseen))
+        train_tiny.weights(train_tiny.trained(train_tiny.Training(name, steps=3, batch=4, seed=seed), held_out))
         for seed in (1, 1, 2)
     )
     assert first == second
@@ -40,7 +40,7 @@ def test_two_runs_give_the_same_bytes(name: str) -> None:
 def test_folded_weights_give_the_same_logits() -> None:
     network = build("tiny_c3d")
     assert isinstance(network, nn.Sequential)
-    normed = norms.with_norms(network)
+    normed = train_tiny.with_norms(network)
     clips = torch.randn(4, 3, 16, 64, 64, generator=torch.Generator().manual_seed(0))
     normed.train()
     for _ in range(3):  # so that the running figures are other than at the start
@@ -48,27 +48,29 @@ def test_folded_weights_give_the_same_logits() -> None:
     normed.eval()
     with torch.inference_mode():
         expected = normed(clips)
-    norms.fold(normed, network)
+    train_tiny.fold(normed, network)
     with torch.inference_mode():
         torch.testing.assert_close(network.eval()(clips), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_clip_seen_otherwise_has_the_class_that_is_stated() -> None:
-    """By the word of a trained model, which has learned the motions and not the table."""
+def test_an_augmented_clip_has_the_stated_class() -> None:
+    """A trained model is the judge: it has learned the motions, not the table."""
     model = load_model("tiny_r3d", device="cpu")
     frames, labels = clips_and_labels(40)
     generator = torch.Generator().manual_seed(0)
-    varied = [
-        pool.varied(clip, int(label), generator) for clip, label in zip(frames, labels, strict=True) for _ in range(3)
+    augmented = [
+        pool.augmented(clip, int(label), generator)
+        for clip, label in zip(frames, labels, strict=True)
+        for _ in range(3)
     ]
     with torch.inference_mode():
-        said = model.module(tiny_input(torch.stack([clip for clip, _ in varied]))).argmax(dim=1)
-    stated = torch.tensor([label for _, label in varied])
-    assert (said == stated).double().mean() > 0.93
+        predicted = model.module(tiny_input(torch.stack([clip for clip, _ in augmented]))).argmax(dim=1)
+    stated = torch.tensor([label for _, label in augmented])
+    assert (predicted == stated).double().mean() > 0.93
     assert set(stated.tolist()) == set(range(8))
 
 
-def test_every_change_undoes_itself() -> None:
+def test_every_change_is_its_own_inverse() -> None:
     for classes in (pool.BACKWARDS, pool.LEFT_FOR_RIGHT, pool.UP_FOR_DOWN, pool.ROWS_FOR_COLUMNS):
         assert [classes[other] for other in classes] == list(range(8))
 
@@ -80,12 +82,12 @@ def test_accuracies_by_hand() -> None:
     assert accuracy.accuracy_within_pairs(logits, labels) == pytest.approx((1 + 0 + 0.5) / 3)
 
 
-def test_shuffled_and_held_frames_are_the_clips_own() -> None:
+def test_shuffled_and_still_frames_come_from_the_clip() -> None:
     frames = torch.arange(2 * 5).view(2, 5, 1, 1, 1).to(torch.uint8)
     generator = torch.Generator().manual_seed(3)
-    mixed_up = accuracy.shuffled(frames, generator)
-    assert mixed_up.flatten(1).sort(dim=1).values.tolist() == frames.flatten(1).tolist()
-    assert mixed_up.tolist() != frames.tolist()
-    held = accuracy.held(frames, generator).flatten(1)
-    assert (held == held[:, :1]).all()
-    assert 0 <= held[0, 0] < 5 <= held[1, 0] < 10
+    shuffled = accuracy.shuffled(frames, generator)
+    assert shuffled.flatten(1).sort(dim=1).values.tolist() == frames.flatten(1).tolist()
+    assert shuffled.tolist() != frames.tolist()
+    still = accuracy.still(frames, generator).flatten(1)
+    assert (still == still[:, :1]).all()
+    assert 0 <= still[0, 0] < 5 <= still[1, 0] < 10
