@@ -1,0 +1,112 @@
+"""How long maps take on a device, over a plain forward pass of the same batch and precision."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from scripts.bench.device_checks import explained
+from scripts.bench.device_networks import Case, cases, precision
+from scripts.bench.device_report import Speed
+from scripts.bench.peers import installed_peers
+
+CHEAP = ("gradcam", "gradcam+", "gradcam++", "hirescam", "layercam")
+BATCHES = {False: (1, 8, 32), True: (1, 2)}
+ROUNDS = {False: 7, True: 2}
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done all its work."""
+    if device.type != "cpu":
+        torch.get_device_module(device).synchronize(device)
+
+
+def timed(work: Callable[[], object], device: torch.device, rounds: int) -> list[float]:
+    """Seconds of each round, after one that is not counted."""
+    seconds = []
+    for _ in range(rounds + 1):
+        synchronise(device)
+        start = time.perf_counter()
+        work()
+        synchronise(device)
+        seconds.append(time.perf_counter() - start)
+    return seconds[1:]
+
+
+def _forward(network: nn.Module, clip: Tensor) -> None:
+    with torch.no_grad():
+        network(clip)
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """Times works beside a plain forward pass of one network, batch and precision."""
+
+    case: Case
+    batch: int
+    precision: str
+    device: torch.device
+    rounds: int
+
+    def rows(self, works: Mapping[str, Callable[[], object]]) -> Iterator[Speed]:
+        """The plain forward pass, then each work."""
+        clip = self.case.clip(self.batch)
+        with precision(self.precision, self.device):
+            plain = statistics.median(timed(partial(_forward, self.case.network, clip), self.device, self.rounds))
+            yield self._row("plain forward", plain, plain)
+            for name, work in works.items():
+                yield self._row(name, statistics.median(timed(work, self.device, self.rounds)), plain)
+
+    def _row(self, work: str, seconds: float, plain: float) -> Speed:
+        milliseconds = 1000 * seconds / self.batch
+        return Speed(self.case.name, self.batch, self.precision, work, milliseconds, seconds / plain)
+
+
+def maps(device: torch.device, is_small: bool) -> Iterator[Speed]:  # noqa: FBT001 – one signature for all timings
+    """All cheap maps of one backward, at each batch and precision."""
+    for case in cases(device, is_small=is_small):
+        for batch in BATCHES[is_small]:
+            for name in ("fp32", "TF32", "bf16"):
+                timer = Timer(case, batch, name, device, ROUNDS[is_small])
+                yield from timer.rows({"5 cheap maps": partial(explained, case, case.clip(batch), CHEAP)})
+
+
+def peers(device: torch.device, is_small: bool) -> Iterator[Speed]:  # noqa: FBT001
+    """One map by each tool that is installed, on the first network, as its documentation says."""
+    case = next(cases(device, is_small=is_small))
+    clip = case.clip(1)
+    works: dict[str, Callable[[], object]] = {"vidcam, gradcam++": partial(explained, case, clip, ("gradcam++",))}
+    for tool in installed_peers():
+        method = "gradcam++" if "gradcam++" in tool.methods else "gradcam"
+        name = f"{tool.title}, {method}"
+        try:
+            call = partial(tool.call_on(case.network, case.layer, method), clip)
+            call()
+        except Exception as exc:
+            reason = f"{type(exc).__name__}: {exc}".splitlines()[0][:80]
+            yield Speed(case.name, 1, "fp32", f"{name}: {reason}", None, None)
+        else:
+            works[name] = call
+    yield from Timer(case, 1, "fp32", device, ROUNDS[is_small]).rows(works)
+
+
+def end_to_end(device: torch.device, is_small: bool) -> Iterator[Speed]:  # noqa: FBT001
+    """From decoded frames on the host to maps on the host; 1 / ratio is the model's busy share."""
+    case = next(cases(device, is_small=is_small))
+    batch = BATCHES[is_small][1]
+    shape = (batch, 3, *case.input_size)
+    frames = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+    pinned = frames if device.type == "cpu" else frames.pin_memory()
+
+    def work() -> None:
+        clip = pinned.to(device, non_blocking=True).float().sub_(127.5).div_(127.5)
+        explained(case, clip, CHEAP)
+
+    yield from Timer(case, batch, "fp32", device, ROUNDS[is_small]).rows({"frames to maps": work})
