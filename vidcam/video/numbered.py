@@ -11,7 +11,7 @@ from vidcam.errors import MediaError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
 
-_NUMBER = re.compile(r"%(\d*)d")
+_NUMBER = re.compile(r"%([0-9]{0,2})d")
 _NAMED_HOLES = 4
 
 
