@@ -241,7 +241,7 @@ ARGUMENTS: dict[str, tuple[list[str], str]] = {
     "a rate over zero": (["--fps", "1/0"], "'1/0' is no rate"),
     "a rate of a billion digits": (["--fps", "1e999999999"], "'1e999999999' is no rate"),
     "a rate next to nothing": (["--fps", "0.000000001"], "fps is 1/1000000000, expected more than 0"),
-    "a video's rate": (["--fps", "25"], "which is a file; expected a folder of images"),
+    "a video's rate": (["--fps", "25"], "fps is for images and arrays; leave it out"),
     "windows that stand still": (["--overlap", "1"], "overlap is 1.0, expected 0 <= overlap < 1"),
     "windows apart": (["--overlap", "-0.5"], "overlap is -0.5, expected 0 <= overlap < 1"),
     "an overlap that is no number": (["--overlap", "nan"], "overlap is nan, expected 0 <= overlap < 1"),

@@ -56,8 +56,7 @@ def check_paths(
     """Refuse what can be refused without loading a model; writes nothing.
 
     Args:
-        source: the video, which is opened; of an address only its results are looked for and whether it is there, of an
-            open file nothing.
+        source: the video; a file, an array or a list is opened, a web address is asked for its headers.
         folder: where results are to go.
         overwrite: whether results of this very source may be there already.
         fps: images a second, for a folder of images.
@@ -99,7 +98,7 @@ def slug(label: str, index: int) -> str:
 
 
 def stem_of(info: VideoInfo, folder: Path, *, overwrite: bool) -> str:
-    """The stem of a video's results in a folder; arguments and errors as `choose_stem`."""
+    """Choose the stem of a video's results in a folder; arguments and errors as in `choose_stem`."""
     content = None if info.has_name else partial(content_sha256, info)
     return choose_stem(folder, source_of(info), overwrite=overwrite, content=content)
 
@@ -111,7 +110,7 @@ def choose_stem(folder: Path, source: Path | str, *, overwrite: bool, content: C
         folder: where results go.
         source: a path, or as text the name of what is no file of this machine.
         overwrite: whether results of this very source may be there already.
-        content: computes the SHA-256 of a source that has no name, by which it is known again.
+        content: computes the SHA-256 of a source without a name, to recognise it.
 
     Raises:
         OutputError: the folder holds results of this very source already and `overwrite` is off, or cannot be reached.

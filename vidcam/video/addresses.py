@@ -1,4 +1,4 @@
-"""Addresses of videos: which are files on the web, which are live streams."""
+"""Classify the addresses of videos: files on the web, and live streams."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _STREAM = re.compile(r"(rtsp[su]?|rtmp[a-z]*|rtp|srtp|udp|tcp|srt|rist|mms[ht]?|
 
 
 def is_web_address(address: str) -> bool:
-    """Whether an address begins with http:// or https://."""
+    """Return whether an address begins with http:// or https://."""
     return _WEB.match(address) is not None
 
 
 def is_live_stream(address: str) -> bool:
-    """Whether an address is that of a camera or a broadcast, which has no beginning and no end."""
+    """Return whether an address is a live stream, such as a camera or a broadcast."""
     return _STREAM.match(address) is not None
 
 
 def recording(address: str) -> str:
-    """The command that records a minute of a stream."""
+    """Return the ffmpeg command that records a minute of a stream."""
     return f"ffmpeg -i {shlex.quote(address)} -t 60 -c copy clip.mp4"

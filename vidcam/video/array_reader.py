@@ -21,7 +21,7 @@ class ArrayReader(IndexedReader):
     """VideoReader over an array or a list of frames.
 
     Args:
-        frames: what the user holds; read, never changed.
+        frames: read, never written to.
         fps: frames per second; None: DEFAULT_FPS, which the notes say.
     """
 
@@ -64,9 +64,9 @@ class ArrayReader(IndexedReader):
 
 
 def frames_sha256(frames: MemoryFrames) -> str:
-    """SHA-256 over number, size and pixels of the frames as they are shown; hexadecimal.
+    """Compute the SHA-256 of the number, the size and the displayed pixels of frames; hexadecimal.
 
-    An array, a list of its frames and a tensor of the same pixels have one hash.
+    An array, a list of its frames and a tensor with the same pixels have the same hash.
     """
     digest = hashlib.sha256(repr((frames.count, *frames.size)).encode())
     for index in range(frames.count):

@@ -1,7 +1,7 @@
 """Frames in memory: an array, a tensor, or a list of arrays or PIL images.
 
-Nothing is copied but the frame at hand. uint8 and floats in [0, 1] are read, in RGB or grey, channels last; another
-layout is refused with the line that changes it.
+Only the current frame is copied. Pixels are uint8 or floats in [0, 1], RGB or grey, channels last. Another layout is
+refused, with the line that changes it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TOLERANCE = 1e-3  # of floats beyond [0, 1], for rounding; less than half a ste
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MemoryFrames:
-    """Frames that the user holds in memory.
+    """Frames in the memory of the user.
 
     Attributes:
         kind: 'array' or 'list'.
@@ -47,21 +47,21 @@ class MemoryFrames:
 
     @property
     def description(self) -> str:
-        """A name for what has none: 'array of 40 frames, 120 × 160'."""
+        """Description of the source: 'array of 40 frames, 120 × 160'."""
         noun = "grey frame" if self.is_grey else "frame"
         return f"{self.kind} of {counted(self.count, noun)}, {self.size[0]} × {self.size[1]}"
 
 
 def is_array(source: object) -> TypeGuard[FrameArray]:
-    """Whether a source is an array of numpy, a tensor of torch or the like."""
+    """Return whether a source is an array of numpy, a tensor of torch or the like."""
     return hasattr(source, "shape") and hasattr(source, "dtype")
 
 
 def frames_of_array(source: FrameArray) -> MemoryFrames:
-    """The frames of an array.
+    """Return the frames of an array.
 
     Raises:
-        ShapeError: another shape, type or range than the module says.
+        ShapeError: the shape, the type or the range is not supported.
     """
     array = _as_numpy(source)
     _require_layout(array, is_tensor=_is_tensor(source))
@@ -77,11 +77,11 @@ def frames_of_array(source: FrameArray) -> MemoryFrames:
 
 
 def frames_of_list(items: Sequence[Any]) -> MemoryFrames:
-    """The frames of a list of arrays or of PIL images, all of one size.
+    """Return the frames of a list of arrays or PIL images of one size.
 
     Raises:
-        InputError: the list is empty, or holds other things.
-        ShapeError: a frame of another shape, type, range or size.
+        InputError: the list is empty, or holds other objects.
+        ShapeError: the shape, the type, the range or the size of a frame is not supported.
     """
     if not items:
         raise InputError("source is an empty list, expected frames or image paths")
@@ -141,7 +141,7 @@ def _is_tensor(source: object) -> bool:
 
 
 def _as_numpy(source: Any) -> NDArray[Any]:
-    """The array itself, or that of a tensor; memory is shared where it can be."""
+    """Return an array that shares the memory of a source where possible."""
     if isinstance(source, np.ndarray):
         return source
     try:
@@ -167,7 +167,7 @@ def _require_layout(array: NDArray[Any], *, is_tensor: bool) -> None:
 
 
 def _layout_hint(shape: tuple[int, ...], *, is_tensor: bool) -> str:
-    """What to type for an array of another layout."""
+    """Return what to type for an array of another layout."""
     move = "permute" if is_tensor else "transpose"
     match shape:
         case (_, 3, _, _):
@@ -226,7 +226,7 @@ def _require_numbers(array: NDArray[Any], name: str) -> None:
 
 
 def _as_frame(pixels: NDArray[Any]) -> Frames:
-    """(H, W, 3) uint8 of (H, W, 3), (H, W, 1) or (H, W), uint8 or floats in [0, 1]."""
+    """Convert (H, W, 3), (H, W, 1) or (H, W), uint8 or floats in [0, 1], to (H, W, 3) uint8."""
     if pixels.dtype != np.uint8:
         pixels = np.rint(np.clip(pixels.astype(np.float32), 0.0, 1.0) * np.float32(255.0)).astype(np.uint8)
     if pixels.ndim == 2:

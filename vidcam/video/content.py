@@ -1,4 +1,4 @@
-"""The content hash of a video: of the files that hold it, or of frames in memory."""
+"""Compute the content hash of a video, from its files or from its frames in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from vidcam.system.fingerprint import sampled_sha256, sha256
 
 
 def content_sha256(info: VideoInfo) -> str:
-    """SHA-256 of all bytes of a video, hexadecimal.
+    """Compute the SHA-256 of all bytes of a video; hexadecimal.
 
     Raises:
         OSError: a file cannot be read.
@@ -16,7 +16,7 @@ def content_sha256(info: VideoInfo) -> str:
 
 
 def sampled_content_sha256(info: VideoInfo) -> str:
-    """SHA-256 of blocks of a video's files, see `sampled_sha256`; of frames in memory, of all bytes.
+    """Compute the SHA-256 of a sample of a video's files, see `sampled_sha256`, or of all bytes of frames in memory.
 
     Raises:
         OSError: a file cannot be read.

@@ -28,7 +28,7 @@ _GONE = (404, 410)
 def require_reachable(address: str, *, most_bytes: int = MOST_BYTES) -> None:
     """Ask a server for a file's type and length, without fetching it.
 
-    A server that does not answer such questions is not refused: fetching will tell.
+    A server that does not answer HEAD requests is not refused: fetching will show whether the file is there.
 
     Raises:
         MediaError: there is no such file or server, or the file is a web page, a playlist or too large.
@@ -41,7 +41,7 @@ def require_reachable(address: str, *, most_bytes: int = MOST_BYTES) -> None:
                 raise _refused(address, exc) from exc
     except (URLError, InvalidURL, ValueError) as exc:
         raise _unreachable(address, exc) from exc
-    except (OSError, HTTPException):  # the server does not take the question
+    except (OSError, HTTPException):  # the server does not answer HEAD requests
         return
     else:
         with answer:
@@ -49,7 +49,7 @@ def require_reachable(address: str, *, most_bytes: int = MOST_BYTES) -> None:
 
 
 def fetch(address: str, path: Path, *, most_bytes: int = MOST_BYTES, progress: Progress = silent) -> None:
-    """Fetch an address into a file; nothing but http and https is followed.
+    """Fetch an address into a file; redirects to other protocols than http and https are refused.
 
     Args:
         address: http or https.
@@ -80,7 +80,7 @@ def fetch(address: str, path: Path, *, most_bytes: int = MOST_BYTES, progress: P
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follow redirects; a question about the headers stays one."""
+    """Follow redirects; a HEAD request stays a HEAD request."""
 
     def redirect_request(  # noqa: PLR0917 - as the standard library calls it
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str

@@ -138,12 +138,12 @@ class _Picture:
 
 
 def counted(count: int, noun: str) -> str:
-    """A number and its noun: '1 image', '2 images'."""
+    """Format a number with its noun: '1 image', '2 images'."""
     return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def rate_notes(fps: Fraction | None, count: int, noun: str) -> tuple[str, ...]:
-    """The sentence about a frame rate that the user did not choose."""
+    """Return a sentence about the default frame rate, if the user chose none."""
     if fps is not None:
         return ()
     return (f"no frame rate was given: {counted(count, noun)} shown at {DEFAULT_FPS} fps",)

@@ -1,4 +1,4 @@
-"""A list of paths as the frames of one video."""
+"""Read a list of image paths as the frames of one video."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from vidcam.video.numbered import IMAGE_SUFFIXES
 
 
 def is_list(source: object) -> bool:
-    """Whether a source is a list, a tuple or another sequence of items."""
+    """Return whether a source is a list, a tuple or another sequence of items."""
     return isinstance(source, Sequence) and not isinstance(source, str | bytes | bytearray | memoryview)
 
 
 def is_list_of_paths(source: Sequence[object]) -> bool:
-    """Whether a list holds nothing but paths."""
+    """Return whether a list holds only paths."""
     return bool(source) and all(isinstance(item, str | os.PathLike) for item in source)
 
 
 def listed_images(items: Sequence[str | os.PathLike[str]]) -> tuple[Path, ...]:
-    """The images of a list of paths, in its order.
+    """Return the images of a list of paths, in the order of the list.
 
     Raises:
         MediaError: a path is not an image, or does not exist.

@@ -1,4 +1,4 @@
-"""Numbered images as FFmpeg names them: `folder/img_%05d.png`."""
+"""Find numbered images by a pattern, as FFmpeg does: `folder/img_%05d.png`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from vidcam.errors import MediaError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
 
-_NUMBER = re.compile(r"%(\d*)d")
+_NUMBER = re.compile(r"%([0-9]{0,2})d")
 _NAMED_HOLES = 4
 
 
 def is_pattern(path: str) -> bool:
-    """Whether a path ends in a name with a number such as %05d, and no file has that very name."""
+    """Return whether a file name has a placeholder such as %05d, and no file has this exact name."""
     place = Path(path)
     if "\0" in path or not _NUMBER.search(place.name.replace("%%", "")):
         return False
@@ -27,19 +27,19 @@ def is_pattern(path: str) -> bool:
 
 
 def pattern_stem(path: str) -> str:
-    """The name for the results of a pattern: that of the folder, else the text around the number."""
+    """Return a name for the results: the folder of the pattern, or the text around the number."""
     place = Path(path)
     text = _NUMBER.sub("", place.stem.replace("%%", "%")).strip("_-. ")
     return place.parent.name or text or "video"
 
 
 def belongs(pattern: str, name: str) -> bool:
-    """Whether a file of this name is one of the pattern's."""
+    """Return whether a file name matches a pattern."""
     return _expression(pattern).fullmatch(name) is not None
 
 
 def has_images(path: str) -> bool:
-    """Whether a path is a pattern that images match."""
+    """Return whether a path is a pattern, and images match it."""
     try:
         return is_pattern(path) and bool(numbered_images(path)[0])
     except MediaError:
@@ -47,7 +47,7 @@ def has_images(path: str) -> bool:
 
 
 def numbered_images(pattern: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """The images of a pattern in the order of their numbers, and a sentence about holes in the numbering.
+    """List the images of a pattern in the order of their numbers, with a sentence about missing numbers.
 
     Raises:
         MediaError: no file has such a name, the pattern is not one of images, or the folder cannot be listed.
@@ -67,7 +67,7 @@ def numbered_images(pattern: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
-    """The names of a pattern; group 1 is the number.
+    """Return an expression for the names of a pattern; group 1 is the number.
 
     Raises:
         MediaError: the name has more than one number.
@@ -83,7 +83,7 @@ def _expression(pattern: str) -> re.Pattern[str]:
 
 
 def _hint(place: Path, paths: Sequence[Path]) -> str:
-    """What to try: the pattern with as many digits as the folder's names have."""
+    """Suggest the pattern with as many digits as the files have."""
     before, _, after = _NUMBER.split(place.name)
     loose = re.compile(rf"{re.escape(before)}(\d+){re.escape(after)}")
     for path in sorted(paths):

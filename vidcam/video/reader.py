@@ -131,7 +131,7 @@ def open_video(
 
 
 def holds_frames(source: object) -> bool:
-    """Whether a source is an array or a list, which has no name and no frame rate."""
+    """Return whether a source is an array or a list, which has no name and no frame rate."""
     return is_array(source) or is_list(source)
 
 

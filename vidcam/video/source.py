@@ -73,7 +73,7 @@ def local_path(source: Source) -> str | None:
 
 
 def address_of(source: Source) -> str | None:
-    """The address that a source is; None for a path and for all else."""
+    """Return the address of a source; None for a path or an object."""
     if not isinstance(source, str | os.PathLike):
         return None
     name = os.fspath(source)
@@ -82,16 +82,16 @@ def address_of(source: Source) -> str | None:
 
 
 def is_address(name: str) -> bool:
-    """Whether a name looks like an address, 'memory://a.mp4' or 'zip::…'."""
+    """Return whether a name looks like an address: 'memory://a.mp4', 'zip::…'."""
     return _ADDRESS.match(name) is not None
 
 
 def check_source(source: Source) -> None:
-    """Refuse what is no file, no address and no open file, as far as that is seen without reading or fetching it.
+    """Refuse a source that cannot be a video, without reading or fetching it.
 
     Raises:
         MediaError: a live stream, or an http address that leads to no video.
-        InputError: something else.
+        InputError: the source is neither a path, an address nor an open file.
     """
     if local_path(source) is not None:
         return
@@ -116,7 +116,7 @@ def locate(source: Source, *, fetch: bool = False, progress: Progress = silent) 
 
     Raises:
         MediaError: an address or an open file that cannot be read.
-        InputError: something else.
+        InputError: the source is neither a path, an address nor an open file.
     """
     name = local_path(source)
     if name is not None:
@@ -152,14 +152,14 @@ def is_folder(path: str) -> bool:
 
 
 def source_stem(name: str) -> str:
-    """The name for the results of a source: that of the file, or of the folder of numbered images."""
+    """Return a name for the results of a source: the file's, or the folder's of numbered images."""
     if not _ADDRESS.match(name) and is_pattern(name):
         return pattern_stem(name)
     return Path(_plain(name)).stem or _STREAM_NAME
 
 
 def exists(name: str) -> bool:
-    """Whether a file or a folder is there."""
+    """Return whether a file or a folder exists."""
     try:
         return Path(name).exists()
     except (OSError, ValueError):  # too long for a path
