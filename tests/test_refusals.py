@@ -172,8 +172,8 @@ INPUTS: dict[str, tuple[str, Make, str]] = {
     "a cover picture alone": ("song.m4a", cover_alone, "holds no video stream, only a cover picture"),
     "subtitles alone": ("words.srt", subtitles_alone, "holds no video stream, only subtitle"),
     "encrypted": ("secret.mp4", encrypted, "is encrypted; pass a decrypted copy"),
-    "encrypted without a word": ("secret.mp4", patched(b"avc1", b"encv"), "is unknown, or encrypted"),
-    "a codec that nobody knows": ("odd.mp4", patched(b"avc1", b"xxxx"), "is unknown, or encrypted"),
+    "encrypted without a word": ("secret.mp4", patched(b"avc1", b"encv"), "is unknown or encrypted"),
+    "a codec that nobody knows": ("odd.mp4", patched(b"avc1", b"xxxx"), "is unknown or encrypted"),
     "a pipe": ("pipe.mp4", pipe, "is a pipe or a device"),
     "a device": ("a", lambda path: Path("/dev/zero"), "'/dev/zero' is a pipe or a device"),
     "an empty device": ("a", lambda path: Path("/dev/null"), "'/dev/null' is a pipe or a device"),
@@ -188,7 +188,6 @@ def test_an_unusable_video(case: str, tmp_path: Path, capsys: Capture) -> None:
     for out in (tmp_path / "new" / "out", tmp_path):
         sentence = refusal(["explain", "--model", BRIGHT, str(path)], out, capsys)
         assert reason in sentence
-        assert "; expected " in sentence
 
 
 def test_an_unusable_video_in_json(tmp_path: Path, capsys: Capture) -> None:

@@ -113,7 +113,7 @@ def test_an_unusual_name_in_an_error(name: bytes, tmp_path: Path, capfdbinary: p
 
 
 def test_an_unusual_destination(video: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    """Paths on standard output are the bytes that open them."""
+    """Standard output holds each path as the bytes of the file name, so that it opens the file."""
     out = tmp_path / os.fsdecode(b"o\xffut")
     assert main(explain(video, out, outputs="data")) == 0
     lines = capfdbinary.readouterr().out.splitlines()

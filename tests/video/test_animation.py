@@ -80,8 +80,8 @@ def test_each_colour_of_a_gif_is_the_mean_of_its_pixels(tmp_path: Path) -> None:
     many = np.random.default_rng(1).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     ((picture, _),) = write_and_read(tmp_path / "many.gif", many[None], [0.0], 0.1)
     for colour in np.unique(picture.reshape(-1, 3), axis=0):
-        own = many[(picture == colour).all(axis=-1)]
-        np.testing.assert_allclose(own.mean(axis=0), colour, atol=0.51)
+        pixels = many[(picture == colour).all(axis=-1)]
+        np.testing.assert_allclose(pixels.mean(axis=0), colour, atol=0.51)
 
 
 def test_webp_quality_changes_the_file_size(tmp_path: Path) -> None:

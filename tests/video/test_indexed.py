@@ -1,4 +1,4 @@
-"""Damaged files: all readable frames are read, the last one is repeated for the others, and notes say so."""
+"""Damaged files: an unreadable frame shows the last readable one, and a note says so."""
 
 from __future__ import annotations
 

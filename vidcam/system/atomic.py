@@ -179,7 +179,7 @@ def _move_files(new: Path, old: Path, folder: Path, *, last: str, former: Collec
     foreign = [name for name in names if name not in former and os.path.lexists(folder / name)]
     if foreign:
         raise OutputError(
-            f"{folder / foreign[0]} is in the way and not from vidcam; move it, or choose another folder with -o"
+            f"{folder / foreign[0]} is in the way and is not from vidcam; move it, or choose another folder with -o"
         )
     try:
         for name in sorted(former):
@@ -226,7 +226,7 @@ def require_writable(path: Path, *, overwrite: bool) -> None:
     """Check that a file may be written at `path`, without writing anything.
 
     Raises:
-        OutputError: the file exists or is not a regular file, or its folder does not exist.
+        OutputError: a file exists and `overwrite` is false, `path` is no regular file, or its folder does not exist.
     """
     if path.is_dir():
         raise OutputError(f"'{path}' is a folder; pass the name of a file to write")

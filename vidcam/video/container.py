@@ -74,8 +74,9 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
     """
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream) or _is_cover(stream):
-        kinds = sorted({"a cover picture" if _is_cover(other) else other.type for other in container.streams})
-        raise MediaError(f"{path!r} holds no video stream{', only ' if kinds else ''}{', '.join(kinds)}")
+        kinds = sorted({"a cover picture" if _is_cover(entry) else entry.type for entry in container.streams})
+        content = f"no video stream, only {', '.join(kinds)}" if kinds else "no streams"
+        raise MediaError(f"{path!r} holds {content}; pass a video file")
     if getattr(stream, "codec_context", None) is None:
         raise MediaError(f"the video codec of {path!r} is unknown or encrypted; convert the file to MP4")
     if stream.height and stream.width:

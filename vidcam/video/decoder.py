@@ -67,7 +67,7 @@ class FrameDecoder:
         self._key_ticks = frame_index.key_ticks
         self._key_indices = np.searchsorted(frame_index.ticks, frame_index.key_ticks)
         self._position = self._previous_position = -1
-        self._key_count = 0  # number of key frames up to the one that was last sought
+        self._key_count = 0  # number of key frames up to the last seek target
         self._frames: Iterator[tuple[int, VideoFrame]] = iter(())
         if container is None:
             self._restart()

@@ -1,4 +1,4 @@
-"""Read with decord, but only files that it reads exactly as PyAV does.
+"""Read with decord, but only files that it reads as PyAV does.
 
 decord ignores edit lists and pixel aspects, opens no GIF, and gives wrong times for some AVI files. It interpolates
 chroma coarsely, so most videos with sharp colour edges differ by more than MAX_COLOUR_DIFFERENCE.
@@ -96,40 +96,40 @@ class DecordReader(IndexedReader):
         try:
             return decord.VideoReader(self._path, num_threads=0)
         except Exception as exc:
-            raise self._unusable(f"cannot open it ({_first_line(exc)})") from exc
+            raise self._unusable(f"it cannot open the file ({_first_line(exc)})") from exc
 
     def _require_agreement(self, video: Any) -> None:
         info = self._info
         if len(video) != info.frame_count:
-            raise self._unusable(f"finds {len(video)} frames, PyAV {info.frame_count}")
+            raise self._unusable(f"it finds {len(video)} frames, PyAV {info.frame_count}")
         time_difference = float(np.abs(decord_seconds(video) - info.pts_seconds).max())
         if not time_difference <= MAX_TIME_DIFFERENCE:
-            raise self._unusable(f"gives time stamps that are off by {time_difference:.3g} s")
+            raise self._unusable(f"it gives time stamps that are off by {time_difference:.3g} s")
         if info.pixel_aspect != 1:
-            raise self._unusable(f"ignores the pixel aspect {info.pixel_aspect}")
+            raise self._unusable(f"it ignores the pixel aspect {info.pixel_aspect}")
         indices = np.unique(np.linspace(0, info.frame_count - 1, CHECKED_FRAMES).round().astype(int))
         expected = self._reference.frames_at(info.pts_seconds[indices])
         for index, (_, reference_frame) in zip(indices.tolist(), expected, strict=True):
             frame = self._frame(video, index)
             if frame.shape != reference_frame.shape:
-                raise self._unusable(f"gives frames of shape {frame.shape}, PyAV {reference_frame.shape}")
+                raise self._unusable(f"it gives frames of shape {frame.shape}, PyAV {reference_frame.shape}")
             difference = int(np.abs(frame.astype(np.int16) - reference_frame).max())
             if difference > MAX_COLOUR_DIFFERENCE:
-                raise self._unusable(f"gives colours that are off by {difference} of 255 in frame {index}")
+                raise self._unusable(f"it gives colours that are off by {difference} of 255 in frame {index}")
         self._require_undamaged()
 
     def _require_undamaged(self) -> None:
         """Refuse a damaged video, before decord opens it and again after the comparison, which may find more damage."""
         if self.notes:
-            raise self._unusable(f"is not reliable for it ({self.notes[0]})")
+            raise self._unusable(f"PyAV has a note about the file ({self.notes[0]})")
         with open_input(self._path) as container:
             stated_count = video_stream(container, self._path).frames
         # decord allocates memory for the stated number of frames, and aborts the process if there is not enough.
         if stated_count > MAX_STATED_RATIO * self._info.frame_count:
-            raise self._unusable(f"would allocate memory for {stated_count} frames, as the file states")
+            raise self._unusable(f"it would allocate memory for the {stated_count} frames that the file states")
 
     def _unusable(self, reason: str) -> MediaError:
-        return MediaError(f"decord cannot be used for {self._info.path!r}: it {reason}; use --decoder pyav")
+        return MediaError(f"decord cannot be used for {self._info.path!r}: {reason}; use --decoder pyav")
 
 
 def decord_seconds(video: Any) -> Seconds:

@@ -216,7 +216,7 @@ def _resolve_name(name: str) -> tuple[str, Codec]:
         if codec not in CODECS:
             raise InputError(f"--encoder {name!r} is unknown; use auto or FFmpeg's name, such as libx264 or h264_nvenc")
     if codec not in CODECS:
-        raise InputError(f"--encoder {name!r} makes {codec}; use one that makes {', '.join(CODECS)}")
+        raise InputError(f"--encoder {name!r} makes {codec}; use one for {', '.join(CODECS)}")
     return name, codec
 
 

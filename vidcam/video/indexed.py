@@ -146,7 +146,7 @@ class IndexedReader(ABC):
         if times.ndim != 1 or times.size == 0 or not np.isfinite(times).all():
             raise ShapeError(f"seconds must be (T,) with T >= 1, all finite; got shape {times.shape}, {times}")
         if np.any(np.diff(times) < 0):
-            raise ShapeError(f"seconds must not decrease; sort them, got {times}")
+            raise ShapeError(f"seconds must not decrease, got {times}; sort them")
         indices = np.searchsorted(self._info.pts_seconds, times, side="right") - 1
         return self._read(int(index) for index in np.maximum(indices, 0))
 

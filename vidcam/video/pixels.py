@@ -187,7 +187,7 @@ class YuvConverter:
         if height % 2 or width % 2:
             frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         return self._reformatter.reformat(
-            VideoFrame.from_numpy_buffer(np.ascontiguousarray(frame), format="rgb24"),  # not a copy
+            VideoFrame.from_numpy_buffer(np.ascontiguousarray(frame), format="rgb24"),  # does not copy
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709,
             src_color_range=ColorRange.JPEG,

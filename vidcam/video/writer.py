@@ -110,7 +110,7 @@ class VideoWriter:
             pts_seconds: when it is first displayed, counted from the output's start; >= 0 and increasing.
 
         Raises:
-            ShapeError: the frame or its time does not fit.
+            ShapeError: the frame has another shape or dtype, or its time does not increase.
             EncodeError: the encoder or the disk failed, or the writer is closed.
         """
         if self._is_closed:

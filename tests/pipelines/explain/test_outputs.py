@@ -139,7 +139,7 @@ def test_a_former_document_cannot_reach_outside_its_folder(tmp_path: Path) -> No
 
 def test_what_is_in_the_way_stays(tmp_path: Path) -> None:
     (tmp_path / "b.mp4").write_text("mine")
-    message = r"b\.mp4 is in the way and not from vidcam; move it, or choose another folder with -o"
+    message = r"b\.mp4 is in the way and is not from vidcam; move it, or choose another folder with -o"
     for overwrite in (False, True):
         with pytest.raises(OutputError, match=message):
             _make(tmp_path, "a.json", "b.mp4", overwrite=overwrite)
