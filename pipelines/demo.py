@@ -13,7 +13,7 @@ from vidcam.motion.clip import make_clip
 from vidcam.motion.paths import LABELS
 from vidcam.pipelines.explain.outputs import require_folder
 from vidcam.pipelines.study.motion_set import write_video
-from vidcam.system.atomic import writing_into
+from vidcam.system.atomic import folder_errors
 from vidcam.system.progress import Progress, silent
 
 OFFLINE_MODEL = "tiny_r3d"
@@ -58,7 +58,7 @@ def demo_input(out: Path, *, offline: bool, device: str = "auto", progress: Prog
 
 def _made(out: Path, device: str, note: str = "") -> DemoInput:
     """Three scenes of one motion: one, two and three actors."""
-    with writing_into(out):
+    with folder_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     model = load_model(OFFLINE_MODEL, device=device)
     clips = [make_clip(_SEED, _LABEL, actors=actors).frames for actors in (1, 2, 3)]

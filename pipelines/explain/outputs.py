@@ -19,7 +19,7 @@ from pathlib import Path
 
 from vidcam.errors import InputError, OutputError
 from vidcam.media import VideoInfo
-from vidcam.system.atomic import atomic_files, writing_into
+from vidcam.system.atomic import atomic_files, folder_errors
 from vidcam.system.filenames import as_text, relative_path, safe_stem
 from vidcam.system.json_files import read_json
 from vidcam.video.content import content_sha256
@@ -85,7 +85,7 @@ def require_folder(folder: Path) -> None:
     Raises:
         OutputError: it is a file, or it cannot be written to.
     """
-    with writing_into(folder):
+    with folder_errors(folder):
         there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
         code = errno.ENOTDIR if not there.is_dir() else 0 if os.access(there, os.W_OK | os.X_OK) else errno.EACCES
         if code:
@@ -119,7 +119,7 @@ def choose_stem(folder: Path, source: Path | str, *, overwrite: bool, content: C
     while True:
         stem = plain if number == 1 else f"{plain}-{number}"
         existing = folder / f"{stem}.json"
-        with writing_into(folder):
+        with folder_errors(folder):
             is_free = not (existing.exists() or existing.is_symlink())
         if is_free:
             return stem

@@ -18,7 +18,7 @@ from vidcam.pipelines.render.summary import VideoSummary, time_strip
 from vidcam.render.captions import Box, caption_box, caption_lines, colour_bar_box, is_small_beside, unit_of
 from vidcam.render.video_strip import VideoStrip, strip_height
 from vidcam.results.video import VideoExplanation
-from vidcam.video.container import LONGEST_SIDE_PX, MOST_PIXELS
+from vidcam.video.container import MAX_PIXELS, MAX_SIDE_PX
 
 MOST_SIZE = (2160, 3840)
 """(height, width) that several maps take together at most."""
@@ -91,10 +91,10 @@ class Layout:
 
     def __post_init__(self) -> None:
         height, width = self.size
-        if max(height, width) > LONGEST_SIDE_PX or height * width > MOST_PIXELS:
+        if max(height, width) > MAX_SIDE_PX or height * width > MAX_PIXELS:
             raise InputError(
-                f"the pictures would have {width} × {height} pixels, expected at most {LONGEST_SIDE_PX} a side and "
-                f"{MOST_PIXELS // 10**6} million; choose a smaller height"
+                f"the pictures would have {width} × {height} pixels, expected at most {MAX_SIDE_PX} a side and "
+                f"{MAX_PIXELS // 10**6} million; choose a smaller height"
             )
 
     @property

@@ -28,7 +28,7 @@ from vidcam.render.colormap import DEFAULT_COLOURS
 from vidcam.results.video import VideoExplanation
 from vidcam.system.progress import Progress, StageTimer, silent
 from vidcam.video.animation import AnimationWriter
-from vidcam.video.pictures import PictureFolder, save_picture
+from vidcam.video.image_writer import ImageSequenceWriter, save_image
 from vidcam.video.reader import VideoReader
 from vidcam.video.source import Source
 from vidcam.video.writer import VideoWriter
@@ -188,7 +188,7 @@ def _poster(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds) -
     best = int(explanation.evidence(first.method, seen, target=first.target).argmax())
     ((second, frame),) = reader.frames_at(pts_seconds[[best]])
     composition = _composition(request, pts_seconds)
-    save_picture(request.out, composition.picture(second, frame), overwrite=request.overwrite)
+    save_image(request.out, composition.picture(second, frame), overwrite=request.overwrite)
     return composition.notes
 
 
@@ -206,7 +206,7 @@ def _sheet(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds, au
         table=request.style.table,
         span_seconds=(start, request.span_seconds[1]),
     )
-    save_picture(request.out, sheet, overwrite=request.overwrite)
+    save_image(request.out, sheet, overwrite=request.overwrite)
     return len(frames.seconds)
 
 
@@ -226,7 +226,7 @@ def _writer(request: RenderRequest, info: VideoInfo, pts_seconds: Seconds) -> Ab
     out, size, overwrite = request.out, request.layout.size, request.overwrite
     start, end = float(pts_seconds[0]), request.span_seconds[1]
     if request.form == "frames":
-        return PictureFolder(out, duration_seconds=end - start, overwrite=overwrite)
+        return ImageSequenceWriter(out, duration_seconds=end - start, overwrite=overwrite)
     if request.encoder is None:
         return AnimationWriter(
             out,

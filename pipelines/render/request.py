@@ -15,7 +15,7 @@ from vidcam.pipelines.render.saved import open_saved
 from vidcam.render.colormap import colour_table
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import PER_WINDOW, VideoExplanation
-from vidcam.system.atomic import require_free
+from vidcam.system.atomic import require_writable
 from vidcam.video.animation import require_quality
 from vidcam.video.encoders import Encoder, choose_encoder
 from vidcam.video.source import Source
@@ -64,7 +64,7 @@ def resolve(saved: Path | VideoExplanation, out: Path, options: RenderOptions) -
     """
     form = options.form_of(out)
     if form != "frames" or not out.is_dir():
-        require_free(out, overwrite=options.overwrite)
+        require_writable(out, overwrite=options.overwrite)
     if form in {"gif", "webp"}:
         require_quality(form, options.quality)
     table = colour_table(options.colormap)

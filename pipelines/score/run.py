@@ -40,7 +40,7 @@ from vidcam.pipelines.score.worst import render_worst, worst_clips
 from vidcam.system.atomic import atomic_write
 from vidcam.system.json_files import read_json, write_json
 from vidcam.system.progress import Progress, silent
-from vidcam.system.threads import map_ahead
+from vidcam.system.threads import map_in_threads
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -234,7 +234,7 @@ class _Run:
         chosen = [entries[clip] for clips in again.values() for clip in clips] + list(entries[store.done :])
         load = partial(load_sample, spec=self._model.spec)
         try:
-            ahead = map_ahead(load, chosen, workers=request.workers)
+            ahead = map_in_threads(load, chosen, workers=request.workers)
             with Undo() as undo, undo, closing(ahead) as ready:
                 preserve_model(model.module, undo)
                 for path, clips in again.items():

@@ -20,7 +20,7 @@ from vidcam.pipelines.windows import window_tensors
 from vidcam.sampling import Window, central_start, plan_windows
 from vidcam.spec import ModelSpec
 from vidcam.system.filenames import one_line
-from vidcam.system.fingerprint import source_mark
+from vidcam.system.fingerprint import source_fingerprint
 from vidcam.video.images import IMAGES
 from vidcam.video.reader import VideoReader, open_video
 
@@ -35,7 +35,7 @@ class Sample:
         start_seconds: where its window starts.
         inside: (T, H, W) bool, where its boxes are; None without boxes, or if none is in view.
         warnings: what one should know about the file.
-        content: mark of the file, `source_mark`.
+        content: mark of the file, `source_fingerprint`.
     """
 
     entry: Entry
@@ -99,7 +99,7 @@ def _sample(entry: Entry, reader: VideoReader, spec: ModelSpec) -> Sample:
         inside = region(read_box_tracks(entry.boxes), reader.info.pts_seconds, window.times, geometry)
     warnings = tuple(one_line(note) for note in dict.fromkeys((*reader.info.notes, *reader.notes)))
     seen = inside if inside is not None and inside.any() else None
-    return Sample(entry, tensor, window.start_seconds, seen, warnings, source_mark(entry.source))
+    return Sample(entry, tensor, window.start_seconds, seen, warnings, source_fingerprint(entry.source))
 
 
 def _window(entry: Entry, reader: VideoReader, spec: ModelSpec) -> Window:

@@ -28,8 +28,8 @@ from vidcam.errors import OutputError
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.columns import FAILED, UNSEEN, Columns, Row
 from vidcam.pipelines.score.settings import Choices, Provenance, Settings, read_settings, require_same
-from vidcam.system.atomic import HIDDEN_ENDING, atomic_write
-from vidcam.system.fingerprint import source_mark
+from vidcam.system.atomic import PART_ENDING, atomic_write
+from vidcam.system.fingerprint import source_fingerprint
 from vidcam.system.json_files import write_json
 from vidcam.system.signals import defer_signals
 
@@ -94,7 +94,7 @@ class ResultStore:
         Raises:
             OutputError: the first such file.
         """
-        mark = lru_cache(maxsize=4096)(source_mark)  # windows of one video are many clips
+        mark = lru_cache(maxsize=4096)(source_fingerprint)  # windows of one video are many clips
         for clip, content in self._contents():
             now = mark(entries[clip].source)
             if now and now != content:
@@ -199,7 +199,7 @@ def open_store(out: Path, settings: Settings, columns: Columns, *, overwrite: bo
             former = _require_same_or_free(out, settings)
             if former is None:
                 write_json(folder / "settings.json", settings, sync=True)
-            for path in folder.glob(f".*{HIDDEN_ENDING}*"):  # a part in the making
+            for path in folder.glob(f".*{PART_ENDING}*"):  # a part in the making
                 path.unlink()
         yield ResultStore(folder, former or settings, columns)
 

@@ -23,7 +23,7 @@ from vidcam.motion.clip import MotionClip, make_clip
 from vidcam.motion.paths import LABELS
 from vidcam.motion.tubes import tubes_of
 from vidcam.pipelines.explain.outputs import slug
-from vidcam.system.atomic import atomic_folder, writing_into
+from vidcam.system.atomic import atomic_folder, folder_errors
 from vidcam.system.progress import Progress, silent
 from vidcam.video.writer import VideoWriter
 
@@ -119,7 +119,7 @@ def _make_place(folder: Path) -> None:
     """Make the folders above; what is there already must be an empty folder."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"'{folder}' holds something already, expected a new or empty folder; choose another")
-    with writing_into(folder.parent):
+    with folder_errors(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
 
 

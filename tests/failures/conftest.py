@@ -1,4 +1,4 @@
-"""Videos that are explained where something fails."""
+"""Videos for the tests of failures."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def speck(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A video of one small frame, whose overlay is smaller than its JSON."""
+    """A video of one small frame; its overlay is smaller than its JSON."""
     return h264(tmp_path_factory.mktemp("speck") / "video.mp4", greys(1, 8, 8))

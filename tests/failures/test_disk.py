@@ -1,4 +1,4 @@
-"""A full disk: all of a result is there, or nothing."""
+"""A full disk leaves a complete result or none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.failures import content, explain
 from tests.helpers.processes import run
 
-STAGES = {
+OUTPUTS = {
     "overlay": ("overlay", "_gradcam.mp4"),
     "map": ("map", "_map.mp4"),
     "sheet": ("sheet", ".png"),
@@ -18,17 +18,17 @@ STAGES = {
 }
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_disk_that_is_full(stage: str, video: Path, speck: Path, tmp_path: Path) -> None:
-    """Half of a file has room, or all but its last byte, which is written when the file is closed."""
-    outputs, ending = STAGES[stage]
-    arguments = explain(speck if stage == "document" else video, tmp_path / "out", outputs=outputs)
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_full_disk(output: str, video: Path, speck: Path, tmp_path: Path) -> None:
+    """There is space for half of a file, or for all but the last byte, which is written when the file is closed."""
+    outputs, ending = OUTPUTS[output]
+    arguments = explain(speck if output == "document" else video, tmp_path / "out", outputs=outputs)
     assert run(arguments, tmp_path).code == 0
     before = content(tmp_path / "out")
-    most = max(len(data) for name, data in before.items() if name.endswith(ending))
-    assert most == max(map(len, before.values()))  # it is this file that fails, and no other
-    for room in (most // 2, most - 1):
-        done = run(arguments, tmp_path, most_bytes=room)
+    largest = max(len(data) for name, data in before.items() if name.endswith(ending))
+    assert largest == max(map(len, before.values()))  # so this file fails and no other
+    for limit in (largest // 2, largest - 1):
+        done = run(arguments, tmp_path, most_bytes=limit)
         assert done.code == 1
         (line,) = done.err.splitlines()
         assert line.startswith("vidcam: error: ")
@@ -37,12 +37,12 @@ def test_a_disk_that_is_full(stage: str, video: Path, speck: Path, tmp_path: Pat
         assert content(tmp_path / "out") == before
 
 
-def test_a_disk_that_is_full_from_the_start(video: Path, tmp_path: Path) -> None:
+def test_a_disk_without_any_space(video: Path, tmp_path: Path) -> None:
     assert run(explain(video, tmp_path / "deep" / "out"), tmp_path, most_bytes=500).code == 1
     assert not (tmp_path / "deep").exists()
 
 
-def test_a_disk_that_is_full_for_one_video_of_two(video: Path, speck: Path, tmp_path: Path) -> None:
+def test_a_disk_with_space_for_one_of_two_videos(video: Path, speck: Path, tmp_path: Path) -> None:
     arguments = explain(video, tmp_path / "out", str(speck), outputs="overlay")
     done = run(arguments, tmp_path, most_bytes=5000)
     assert done.code == 1

@@ -1,4 +1,4 @@
-"""Odd names of videos and folders."""
+"""Unusual names of videos and folders."""
 
 from __future__ import annotations
 
@@ -23,19 +23,22 @@ NAMES = {
     "a line break": (b"one\ntwo\r\x1b[31m.mp4", "one_two__[31m"),
     "no UTF-8": (b"caf\xe9.mp4", "caf_"),
     "no UTF-8 and a line break": (b"\xff\n\xfe.mp4", "___"),
-    "a paragraph": ("a\u2029b.mp4".encode(), "a_b"),
+    "a paragraph separator": ("a\u2029b.mp4".encode(), "a_b"),
     "other scripts": ("映画\u3000👨‍👩‍👧.mp4".encode(), "映画\u3000👨‍👩‍👧"),
     "long": (b"a" * 251 + b".mp4", "a" * 120),
     "long in another script": ("影".encode() * 83 + b".mp4", "影" * 40),
-    "a percent sign": (b"%d%s%.mp4", "%d%s%"),
+    "percent signs": (b"%d%s%.mp4", "%d%s%"),
     "dots": (b"..mp4", "."),
     "a dot": (b".mp4", ".mp4"),
 }
 
 
 @pytest.mark.parametrize("case", NAMES)
-def test_an_odd_name(case: str, speck: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    """All files are made, the JSON is UTF-8 and leads back to the video, which is known again; lines stay lines."""
+def test_an_unusual_name(case: str, speck: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """All files are written, the JSON is UTF-8 and names the video, and each message is one line.
+
+    The second run finds the results of the first one.
+    """
     name, stem = NAMES[case]
     source = tmp_path / "videos" / os.fsdecode(name)
     source.parent.mkdir()
@@ -76,11 +79,11 @@ def test_an_odd_name(case: str, speck: Path, tmp_path: Path, capfdbinary: pytest
 
 
 def unescaped(path: str) -> bytes:
-    """What `\\xNN` stands for, back in its place."""
+    """Convert each `\\xNN` back to its byte."""
     return path.encode().decode("unicode_escape").encode("latin-1")
 
 
-def test_long_names_that_begin_alike_are_kept_apart(speck: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_long_names_with_the_same_beginning_stay_different(speck: Path, tmp_path: Path, capsys: Capture) -> None:
     for ending in "xyz":
         source = tmp_path / ("a" * 200 + f"{ending}.mp4")
         source.write_bytes(speck.read_bytes())
@@ -88,15 +91,15 @@ def test_long_names_that_begin_alike_are_kept_apart(speck: Path, tmp_path: Path,
     assert len(list((tmp_path / "out").glob("*.json"))) == 3
 
 
-def test_the_longest_names_have_room() -> None:
-    """Stem, number, label, index, the longest method and ending: no more bytes than a file name may have."""
+def test_the_longest_result_name_fits() -> None:
+    """Stem, number, label, index, the longest method and the ending take at most 255 bytes."""
     stem = safe_stem("影" * 90) + "-9999"
     method = max(METHODS, key=len)
     assert len(f"{stem}_{slug('long label ' * 30, 7)}-99999_{method}_map.mp4".encode()) <= 255
 
 
 @pytest.mark.parametrize("name", [b"gone\n\xff.mp4", "gone\u2028.mp4".encode(), b"\x1b]0;title\x07.mp4"])
-def test_an_odd_name_in_a_refusal(name: bytes, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_an_unusual_name_in_an_error(name: bytes, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     video = tmp_path / os.fsdecode(name)
     for arguments in ([str(video)], [str(video), str(video)]):
         assert main(["explain", *arguments, "-o", str(tmp_path / "out"), "--model", BRIGHT, "--json"]) == 2
@@ -109,8 +112,8 @@ def test_an_odd_name_in_a_refusal(name: bytes, tmp_path: Path, capfdbinary: pyte
         assert not (tmp_path / "out").exists()
 
 
-def test_an_odd_name_of_the_destination(video: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    """Paths on standard output are the bytes that open them."""
+def test_an_unusual_destination(video: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Standard output holds each path as the bytes of the file name, so that it opens the file."""
     out = tmp_path / os.fsdecode(b"o\xffut")
     assert main(explain(video, out, outputs="data")) == 0
     lines = capfdbinary.readouterr().out.splitlines()

@@ -1,4 +1,4 @@
-"""Standard output that is closed, full or in another encoding."""
+"""Standard output that is closed, on a full disk, or in another encoding."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 
 
 @pytest.mark.parametrize("arguments", [["models"], ["models", "--json"], ["--help"]])
-def test_standard_output_that_nobody_reads(arguments: list[str]) -> None:
-    """`vidcam models | head -1` is no reason for a traceback."""
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "w") as closed:
+def test_a_closed_standard_output(arguments: list[str]) -> None:
+    """`vidcam models | head -1` gives no traceback."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "w") as closed:
         done = _vidcam(arguments, closed)
     assert done.returncode == 1
     assert done.stderr == ""

@@ -1,4 +1,4 @@
-"""Signals at every moment: all of a result is there, or nothing."""
+"""A signal at any moment leaves a complete result or none."""
 
 from __future__ import annotations
 
@@ -21,23 +21,29 @@ from tests.helpers.processes import Command, run
 
 @pytest.fixture(scope="module")
 def former(video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a result of the video."""
+    """A folder with an earlier result of the video."""
     out = tmp_path_factory.mktemp("former")
     assert run(explain(video, out, outputs="data"), tmp_path_factory.mktemp("streams")).code == 0
     return out
 
 
-def dawdle(place: str, mark: Path, seconds: float) -> None:
-    """Let a function, or a method of a class, note that it is called, and take its time."""
-    parts = place.split(":")
-    owner: Any = import_module(parts[0])
-    *classes, name = parts[1].split(".")
-    for one in classes:
-        owner = getattr(owner, one)
+def slow_down(place: str, marker: Path, seconds: float) -> None:
+    """Make a function or method create the marker file and sleep before it runs.
+
+    Args:
+        place: "module:function" or "module:Class.method".
+        marker: the file.
+        seconds: how long to sleep.
+    """
+    module, path = place.split(":")
+    owner: Any = import_module(module)
+    *classes, name = path.split(".")
+    for class_name in classes:
+        owner = getattr(owner, class_name)
     real = getattr(owner, name)
 
     def slow(*arguments: Any, **options: Any) -> Any:
-        mark.touch()
+        marker.touch()
         time.sleep(seconds)
         return real(*arguments, **options)
 
@@ -48,9 +54,9 @@ INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 MOMENTS: dict[str, tuple[Any, ...]] = {
     "loading": ("vidcam.pipelines.explain.explainer:load_model", INT, INT),
     "probing": ("vidcam.pipelines.explain.explainer:open_video", TERM, TERM),
-    "decoding": ("vidcam.video.pyav_reader:PyAVReader._inspected", INT, INT, INT),
-    "looking": ("tests.helpers.nets:BrightnessNet.forward", INT),
-    "looking, twice": ("tests.helpers.nets:BrightnessNet.forward", INT, TERM),
+    "decoding": ("vidcam.video.pyav_reader:PyAVReader._record_damage", INT, INT, INT),
+    "forward pass": ("tests.helpers.nets:BrightnessNet.forward", INT),
+    "forward pass, twice": ("tests.helpers.nets:BrightnessNet.forward", INT, TERM),
     "encoding": ("vidcam.video.writer:VideoWriter.write", INT, INT, INT),
     "encoding, terminated": ("vidcam.video.writer:VideoWriter.write", TERM),
     "closing": ("vidcam.video.writer:VideoWriter._finish", HUP, INT),
@@ -60,12 +66,12 @@ MOMENTS: dict[str, tuple[Any, ...]] = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_an_interruption(moment: str, video: Path, former: Path, tmp_path: Path) -> None:
+def test_an_interrupt(moment: str, video: Path, former: Path, tmp_path: Path) -> None:
     place, *signals = MOMENTS[moment]
-    mark, before = tmp_path / "now", content(former)
+    marker, before = tmp_path / "now", content(former)
     out = former if place.endswith(("forward", "write", "save")) else tmp_path / "deep" / "out"
-    command = Command(explain(video, out), tmp_path, prepare=partial(dawdle, place, mark, 0.1))
-    command.signal_when(mark.exists, *signals, pause_seconds=0.02)
+    command = Command(explain(video, out), tmp_path, prepare=partial(slow_down, place, marker, 0.1))
+    command.signal_when(marker.exists, *signals, pause_seconds=0.02)
     done = command.wait()
     assert done.code == 130
     assert done.out == ""
@@ -76,31 +82,29 @@ def test_an_interruption(moment: str, video: Path, former: Path, tmp_path: Path)
     assert not (tmp_path / "deep").exists()
 
 
-@pytest.mark.parametrize("moment", ["_exchange", "_tidy_up"])
-@pytest.mark.parametrize("signals", [(INT,), (INT, TERM, HUP)], ids=["once", "thrice"])
-def test_an_interruption_while_files_are_put_in_place(
-    moment: str, signals: tuple[int, ...], video: Path, tmp_path: Path
-) -> None:
-    """It waits: the result is whole, and what was hidden is gone."""
-    mark, out = tmp_path / "now", tmp_path / "out"
-    slowly = partial(dawdle, f"vidcam.system.atomic:{moment}", mark, 0.1)
-    command = Command(explain(video, out, outputs="data"), tmp_path, prepare=slowly)
-    command.signal_when(mark.exists, *signals, pause_seconds=0.02)
+@pytest.mark.parametrize("moment", ["_move_files", "_clean_up"])
+@pytest.mark.parametrize("signals", [(INT,), (INT, TERM, HUP)], ids=["once", "three times"])
+def test_an_interrupt_while_files_are_moved(moment: str, signals: tuple[int, ...], video: Path, tmp_path: Path) -> None:
+    """The signal is deferred: the result is complete, and no hidden file is left."""
+    marker, out = tmp_path / "now", tmp_path / "out"
+    prepare = partial(slow_down, f"vidcam.system.atomic:{moment}", marker, 0.1)
+    command = Command(explain(video, out, outputs="data"), tmp_path, prepare=prepare)
+    command.signal_when(marker.exists, *signals, pause_seconds=0.02)
     assert command.wait().code == 130
     assert sorted(path.name for path in out.iterdir()) == ["video.json", "video.npz"]
 
 
 def test_signals_that_are_ignored_stay_ignored(video: Path, tmp_path: Path) -> None:
-    """As under nohup."""
-    mark = tmp_path / "now"
-    command = Command(explain(video, tmp_path / "out", outputs="data"), tmp_path, prepare=partial(_nohup, mark))
-    command.signal_when(mark.exists, HUP)
+    """nohup ignores a signal in this way."""
+    marker = tmp_path / "now"
+    command = Command(explain(video, tmp_path / "out", outputs="data"), tmp_path, prepare=partial(_nohup, marker))
+    command.signal_when(marker.exists, HUP)
     assert command.wait().code == 0
 
 
-def _nohup(mark: Path) -> None:
+def _nohup(marker: Path) -> None:
     signal.signal(HUP, signal.SIG_IGN)
-    dawdle(MOMENTS["looking"][0], mark, 0.1)
+    slow_down(MOMENTS["forward pass"][0], marker, 0.1)
 
 
 FAKE_PIP = """
@@ -122,8 +126,8 @@ def _use_fake_pip(script: Path, temporary: Path) -> None:
 
 
 @pytest.mark.parametrize("signals", [(INT, INT), (TERM,)], ids=["twice", "terminated"])
-def test_an_interruption_while_fetching(signals: tuple[int, ...], tmp_path: Path) -> None:
-    """Pip and the processes that it started end; neither the cache nor the temporary folder keeps anything."""
+def test_an_interrupt_during_a_download(signals: tuple[int, ...], tmp_path: Path) -> None:
+    """Pip and its child processes end, and the cache and the temporary folder stay empty."""
     script, lock, temporary = tmp_path / "fake_pip.py", tmp_path / "lock", tmp_path / "temporary"
     script.write_text(FAKE_PIP)
     command = Command(
@@ -143,7 +147,7 @@ def test_an_interruption_while_fetching(signals: tuple[int, ...], tmp_path: Path
 
 
 def is_released(lock: Path) -> bool:
-    """Whether the process that held a lock is gone, at the latest after a moment."""
+    """Return whether the process that held a lock ends within two seconds."""
     with lock.open("w") as file:
         for _ in range(100):
             try:
@@ -157,7 +161,7 @@ def is_released(lock: Path) -> bool:
 
 @pytest.mark.slow
 def test_a_process_that_is_interrupted_until_it_ends(video: Path, tmp_path: Path) -> None:
-    """As by a key that is held down: also while the interpreter itself ends."""
+    """Like a key that is held down, also while the interpreter exits."""
     out = tmp_path / "out"
     command = [sys.executable, "-m", "vidcam", *explain(video, out, "--batch-size", "1")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -166,7 +170,7 @@ def test_a_process_that_is_interrupted_until_it_ends(video: Path, tmp_path: Path
         while process.poll() is None:
             process.send_signal(INT)
             time.sleep(0.01)
-        said, complaint = process.communicate()
-    assert (process.returncode, said) == (130, "")
-    assert complaint.splitlines() == ["", "vidcam: interrupted; nothing half-written was left"]
+        output, errors = process.communicate()
+    assert (process.returncode, output) == (130, "")
+    assert errors.splitlines() == ["", "vidcam: interrupted; nothing half-written was left"]
     assert not out.exists()

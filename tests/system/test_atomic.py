@@ -1,4 +1,4 @@
-"""Files and folders are whole or not there, whatever happens meanwhile."""
+"""Files and folders are written completely or not at all, also after errors and signals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vidcam.system.atomic import AtomicFile, atomic_files, atomic_folder, atomic
 
 
 @pytest.mark.parametrize("sync", [False, True])
-def test_a_file_is_there_only_once_it_is_whole(tmp_path: Path, *, sync: bool) -> None:
+def test_a_file_is_renamed_only_when_it_is_complete(tmp_path: Path, *, sync: bool) -> None:
     path = tmp_path / "scores.csv"
     path.write_text("former")
     with atomic_write(path, sync=sync) as part:
@@ -26,7 +26,7 @@ def test_a_file_is_there_only_once_it_is_whole(tmp_path: Path, *, sync: bool) ->
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_nothing_is_left_of_a_file_that_fails(error: type[BaseException], tmp_path: Path) -> None:
+def test_a_failed_write_leaves_no_file(error: type[BaseException], tmp_path: Path) -> None:
     def write() -> None:
         with atomic_write(tmp_path / "a.csv") as part:
             part.write_text("half")
@@ -37,15 +37,15 @@ def test_nothing_is_left_of_a_file_that_fails(error: type[BaseException], tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     with (
-        pytest.raises(RunError, match=r"a\.csv' could not be written \(No space left on device\); make room"),
+        pytest.raises(RunError, match=r"a\.csv' cannot be written \(No space left on device\); free some disk space"),
         atomic_write(tmp_path / "a.csv"),
     ):
         raise OSError(28, "No space left on device")
 
 
-def test_what_is_in_the_way_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+def test_an_unusable_destination_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     (tmp_path / "there").write_text("mine")
     for path, message in {
         tmp_path: "is a folder",
@@ -57,18 +57,17 @@ def test_what_is_in_the_way_is_refused_before_anything_is_made(tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
-def test_a_link_in_the_place_of_the_hidden_file_is_not_followed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_link_with_the_hidden_name_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vidcam.system.atomic.secrets.token_hex", lambda _: "00")
     (tmp_path / ".a.00.part.txt").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OutputError, match=r"cannot be written \(File exists\), expected a folder with room"):
+    with pytest.raises(OutputError, match=r"cannot be written \(File exists\); choose another folder"):
         AtomicFile(tmp_path / "a.txt")
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_signal_waits_until_the_hidden_file_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that comes while it is made leaves nothing behind."""
+def test_a_signal_while_the_hidden_file_is_created_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.open
 
     def interrupted(*arguments: object) -> int:
@@ -82,16 +81,16 @@ def test_a_signal_waits_until_the_hidden_file_is_known(tmp_path: Path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_takes_the_place_of_another_only_once_it_is_whole(tmp_path: Path) -> None:
+def test_a_folder_is_replaced_only_when_the_new_one_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "frames"
     for number in range(2):
         with atomic_folder(path) as stage:
             (stage / f"{number}.png").touch()
             assert path.exists() == bool(number)
-        assert [one.name for one in path.iterdir()] == [f"{number}.png"]
+        assert [file.name for file in path.iterdir()] == [f"{number}.png"]
     with pytest.raises(ValueError, match="no"):
         _fail_in_folder(path)
-    assert [one.name for one in path.iterdir()] == ["1.png"]
+    assert [file.name for file in path.iterdir()] == ["1.png"]
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -101,14 +100,14 @@ def _fail_in_folder(path: Path) -> None:
         raise ValueError("no")
 
 
-def test_a_file_that_took_the_name_meanwhile_is_kept(tmp_path: Path) -> None:
+def test_a_file_created_at_the_destination_meanwhile_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     file = AtomicFile(path, overwrite=False)
-    path.write_text("somebody else's")
+    path.write_text("another program's")
     with pytest.raises(OutputError, match="exists already"):
         file.commit()
     file.discard()
-    assert path.read_text() == "somebody else's"
+    assert path.read_text() == "another program's"
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -119,14 +118,14 @@ def test_a_pipe_or_a_device_is_not_replaced(tmp_path: Path) -> None:
             AtomicFile(path, overwrite=True)
 
 
-def test_names_as_long_as_a_system_takes_them(tmp_path: Path) -> None:
+def test_the_longest_names_that_the_system_allows(tmp_path: Path) -> None:
     for name in ("é" * 120 + ".mp4", "a." + "b" * 240):
         with atomic_write(tmp_path / name) as part:
             part.write_text("there")
         assert (tmp_path / name).read_text() == "there"
 
 
-def test_a_new_folder_has_the_rights_of_others(tmp_path: Path) -> None:
+def test_a_new_folder_has_the_default_permissions(tmp_path: Path) -> None:
     former = os.umask(0o027)
     try:
         with atomic_folder(tmp_path / "frames"):
@@ -136,14 +135,14 @@ def test_a_new_folder_has_the_rights_of_others(tmp_path: Path) -> None:
     assert (tmp_path / "frames").stat().st_mode & 0o777 == 0o750
 
 
-def test_the_former_folder_is_back_where_the_new_one_cannot_take_its_place(tmp_path: Path) -> None:
+def test_the_former_folder_is_restored_if_it_cannot_be_replaced(tmp_path: Path) -> None:
     path = tmp_path / "frames"
     path.mkdir()
     (path / "1.png").touch()
     with pytest.raises(FileNotFoundError):
         replace_folder(tmp_path / "not there", path)
     assert list(tmp_path.iterdir()) == [path]
-    assert [one.name for one in path.iterdir()] == ["1.png"]
+    assert [file.name for file in path.iterdir()] == ["1.png"]
 
 
 def test_a_folder_needs_a_parent(tmp_path: Path) -> None:
@@ -151,16 +150,16 @@ def test_a_folder_needs_a_parent(tmp_path: Path) -> None:
         hidden_folder(tmp_path / "no" / "frames")
 
 
-def test_a_link_that_leads_nowhere_is_something_already(tmp_path: Path) -> None:
+def test_a_broken_link_counts_as_an_existing_file(tmp_path: Path) -> None:
     link = tmp_path / "a.txt"
     link.symlink_to(tmp_path / "later")
     with pytest.raises(OutputError, match=r"a\.txt' exists already.*pass --overwrite \(in Python overwrite=True\)"):
         AtomicFile(link, overwrite=False)
-    with pytest.raises(OutputError, match=r"a\.txt is in the way"), files(tmp_path) as stage:
+    with pytest.raises(OutputError, match=r"a\.txt is in the way and is not from vidcam"), files(tmp_path) as stage:
         (stage / "a.txt").touch()
     assert link.is_symlink()
     assert list(tmp_path.iterdir()) == [link]
-    with atomic_folder(link):  # asked before whether it may be replaced
+    with atomic_folder(link):  # the caller has checked that it may be replaced
         pass
     assert link.is_dir()
     assert not link.is_symlink()
@@ -170,7 +169,7 @@ def files(folder: Path, *former: str) -> AbstractContextManager[Path]:
     return atomic_files(folder, last="z", former=lambda: former)
 
 
-def test_several_files_take_the_place_of_others(tmp_path: Path) -> None:
+def test_several_files_replace_the_former_ones(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "out"
     with files(folder) as stage:
         for name in "azb":
@@ -183,8 +182,7 @@ def test_several_files_take_the_place_of_others(tmp_path: Path) -> None:
     assert (folder.stat().st_mode & 0o777) == (tmp_path / "deep").stat().st_mode & 0o777
 
 
-def test_a_signal_waits_until_the_files_are_exchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that comes in the middle finds all of them in their places."""
+def test_a_signal_is_deferred_while_files_are_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Path.rename
 
     def interrupted(self: Path, target: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Names as text: readable, encodable, on one line, and short enough."""
+"""File names as text: readable, encodable, on one line, and not too long."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidcam.system.filenames import LONGEST_STEM_BYTES, as_text, one_line, relative_path, safe_stem
+from vidcam.system.filenames import MAX_STEM_BYTES, as_text, one_line, relative_path, safe_stem
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_as_text(name: bytes, expected: str) -> None:
     assert as_text(os.fsdecode(name)) == expected
 
 
-def test_a_lone_surrogate_that_stands_for_no_byte() -> None:
+def test_a_lone_surrogate_that_is_not_a_byte() -> None:
     assert as_text("a\ud800b") == r"a\ud800b"
 
 
@@ -45,12 +45,12 @@ def test_one_line(text: str, expected: str) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_become_a_line_and_a_stem(name: bytes) -> None:
+def test_any_bytes_give_one_line_and_a_valid_stem(name: bytes) -> None:
     text = name.decode(errors="surrogateescape")
     assert len(one_line(text).splitlines()) <= 1
     assert one_line(text).encode().decode() == one_line(text)
     stem = safe_stem(text)
-    assert len(stem.encode()) <= LONGEST_STEM_BYTES
+    assert len(stem.encode()) <= MAX_STEM_BYTES
     assert safe_stem(stem) == one_line(stem) == stem
 
 

@@ -1,4 +1,4 @@
-"""A signal while modules are imported: one sentence, whatever it does to the import."""
+"""A signal while modules are imported gives one message, even if the module swallows the exception."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.helpers.videos import write_video
 from vidcam.cli.app import commands, main
 from vidcam.system.signals import defer_signals, loading
 
-SENTENCE = "vidcam: interrupted; nothing half-written was left\n"
+INTERRUPTED_MESSAGE = "vidcam: interrupted; nothing half-written was left\n"
 
 PROGRAM = """
 import builtins, pathlib, sys, time
@@ -25,10 +25,10 @@ class Slow:
     @staticmethod
     def find_spec(name, path=None, target=None):
         if name == {module!r}:
-            pathlib.Path({mark!r}).touch()
+            pathlib.Path({marker!r}).touch()
             try:
                 time.sleep(20)
-            except BaseException:  # as numpy's does
+            except BaseException:  # NumPy does the same
                 raise ImportError("initialization failed") from None
 
 sys.meta_path.insert(0, Slow)
@@ -41,10 +41,10 @@ program()
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("module", ["vidcam.cli.app", "click", "vidcam.pipelines.explain.explainer", "numpy"])
 def test_a_signal_while_a_module_is_imported(module: str, number: int, tmp_path: Path) -> None:
-    mark, video = tmp_path / "now", tmp_path / "video.mp4"
-    write_video(video, np.zeros((2, 16, 16, 3), np.uint8))  # the command line imports little for what is no video
+    marker, video = tmp_path / "now", tmp_path / "video.mp4"
+    write_video(video, np.zeros((2, 16, 16, 3), np.uint8))  # for other files, the command line imports too little
     command = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(module=module, mark=str(mark), video=str(video))],
+        [sys.executable, "-c", PROGRAM.format(module=module, marker=str(marker), video=str(video))],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=tmp_path,
@@ -52,32 +52,34 @@ def test_a_signal_while_a_module_is_imported(module: str, number: int, tmp_path:
         text=True,
     )
     end = time.monotonic() + 30
-    while not mark.exists():
+    while not marker.exists():
         assert time.monotonic() < end, "the module was never imported"
         assert command.poll() is None
         time.sleep(0.002)
     command.send_signal(number)
-    assert command.communicate(timeout=30) == ("", SENTENCE)
+    assert command.communicate(timeout=30) == ("", INTERRUPTED_MESSAGE)
     assert command.returncode == 130
-    assert sorted(tmp_path.iterdir()) == [mark, video]
+    assert sorted(tmp_path.iterdir()) == [marker, video]
 
 
-def test_python_is_not_ended_but_waits() -> None:
-    """Who calls `main` keeps his process."""
-    done = []
+def test_signals_are_deferred_in_other_processes() -> None:
+    """A Python program that calls `main` is not ended."""
+    events = []
 
     def load() -> None:
         with loading():
             signal.raise_signal(signal.SIGINT)
-            done.append("imported")
+            events.append("imported")
 
     with pytest.raises(KeyboardInterrupt):
         load()
-    assert done == ["imported"]
+    assert events == ["imported"]
 
 
-def test_what_an_interruption_has_become(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Foreign code that answers KeyboardInterrupt by an exception of its own."""
+def test_an_interrupt_that_was_turned_into_another_exception(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Some libraries answer KeyboardInterrupt with an exception of their own."""
 
     def foreign(**_: object) -> int:
         try:
@@ -88,10 +90,10 @@ def test_what_an_interruption_has_become(monkeypatch: pytest.MonkeyPatch, capsys
 
     monkeypatch.setattr(commands, "main", foreign)
     assert main(["models"]) == 130
-    assert capsys.readouterr().err == SENTENCE
+    assert capsys.readouterr().err == INTERRUPTED_MESSAGE
 
 
-def test_an_error_without_an_interruption_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_without_a_signal_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     def foreign(**_: object) -> int:
         with defer_signals():
             raise ImportError("initialization failed")

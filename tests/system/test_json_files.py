@@ -1,4 +1,4 @@
-"""Dataclasses through JSON and back, and what is refused on the way."""
+"""Dataclasses to JSON and back, and errors for JSON that does not fit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vidcam.system.json_files import as_plain, from_json, read_json, to_json, wr
 
 @dataclass(frozen=True, slots=True)
 class Inner:
-    """A number that may be undefined."""
+    """A field that may be null."""
 
     value: float | None
     cells: tuple[tuple[int, ...], ...] = ()
@@ -25,7 +25,7 @@ class Inner:
 
 @dataclass(frozen=True, slots=True)
 class Outer:
-    """Everything that documents are made of."""
+    """All types of fields that documents use."""
 
     name: str
     inner: Inner
@@ -33,22 +33,22 @@ class Outer:
     kind: Literal["a", "b"] = "a"
 
 
-WHOLE = Outer("ü\n", Inner(0.1, ((1, 2), (3, 4))), {"gradcam++": Inner(None)}, "b")
+DOCUMENT = Outer("ü\n", Inner(0.1, ((1, 2), (3, 4))), {"gradcam++": Inner(None)}, "b")
 
 
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    write_json(tmp_path / "a.json", WHOLE)
-    assert read_json(tmp_path / "a.json", Outer) == WHOLE
+def test_write_and_read(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", DOCUMENT)
+    assert read_json(tmp_path / "a.json", Outer) == DOCUMENT
     assert (tmp_path / "a.json").read_text("utf-8").endswith("}\n")
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, np.float64("nan")])
-def test_undefined_is_null(value: Any) -> None:
+def test_nan_and_infinity_become_null(value: Any) -> None:
     assert to_json(Inner(value), indent=0) == '{"value":null,"cells":[]}'
 
 
-def test_numpy_and_paths_are_plain() -> None:
+def test_numpy_values_and_paths_become_plain() -> None:
     plain = as_plain({"a": np.float64(0.5), "b": np.arange(2), "c": Path("x/y"), "d": Inner(1.0)})
     assert plain == {"a": 0.5, "b": [0, 1], "c": "x/y", "d": {"value": 1.0, "cells": []}}
     with pytest.raises(TypeError, match="object cannot be written"):
@@ -56,7 +56,7 @@ def test_numpy_and_paths_are_plain() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("{", "truncated"),
         ('{"name": "a"}', "inner"),
@@ -67,8 +67,8 @@ def test_numpy_and_paths_are_plain() -> None:
         (b"\xff", "malformed|invalid"),
     ],
 )
-def test_what_does_not_fit_is_refused_and_named(text: str | bytes, told: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_the_error_names_what_does_not_fit(text: str | bytes, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
         from_json(text, Outer)
     path = tmp_path / "a.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -76,10 +76,10 @@ def test_what_does_not_fit_is_refused_and_named(text: str | bytes, told: str, tm
         read_json(path, Outer)
 
 
-def test_keys_of_a_later_version_are_passed_over() -> None:
+def test_unknown_keys_are_ignored() -> None:
     assert from_json('{"value": 2, "later": [1]}', Inner) == Inner(2.0)
 
 
-def test_a_file_that_is_not_there_is_told_apart(tmp_path: Path) -> None:
+def test_a_missing_file_has_its_own_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_json(tmp_path / "nowhere.json", Outer)

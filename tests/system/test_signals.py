@@ -1,4 +1,4 @@
-"""Signals: one interruption for many, none in the middle of tidying up, and handlers as they were."""
+"""Signals: repeated signals interrupt once, clean-up is not interrupted, and handlers are restored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @pytest.fixture(autouse=True)
-def handlers_as_before() -> Iterator[None]:
+def handlers_are_restored() -> Iterator[None]:
     before = [signal.getsignal(number) for number in SIGNALS]
     yield
     assert [signal.getsignal(number) for number in SIGNALS] == before
@@ -31,7 +31,7 @@ def test_signals_interrupt_once(number: signal.Signals) -> None:
 
 
 def test_a_later_signal_interrupts_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that what hangs while it tidies up can be ended."""
+    """A clean-up that hangs can be ended."""
     monkeypatch.setattr(interrupts, "REPEAT_SECONDS", 0.0)
     with interruptible():
         for _ in range(2):
@@ -39,19 +39,19 @@ def test_a_later_signal_interrupts_again(monkeypatch: pytest.MonkeyPatch) -> Non
                 signal.raise_signal(signal.SIGINT)
 
 
-def test_signals_wait_for_the_end_of_a_block() -> None:
-    done = []
+def test_signals_are_deferred_to_the_end_of_a_block() -> None:
+    events = []
 
-    def tidy_up() -> None:
+    def clean_up() -> None:
         with defer_signals():
             signal.raise_signal(signal.SIGTERM)
             signal.raise_signal(signal.SIGINT)
-            done.append("tidied up")
-        done.append("not reached")
+            events.append("cleaned up")
+        events.append("not reached")
 
     with interruptible(), pytest.raises(KeyboardInterrupt):
-        tidy_up()
-    assert done == ["tidied up"]
+        clean_up()
+    assert events == ["cleaned up"]
 
 
 def test_ignored_signals_stay_ignored() -> None:
@@ -60,7 +60,7 @@ def test_ignored_signals_stay_ignored() -> None:
         with interruptible():
             with defer_signals():
                 signal.raise_signal(signal.SIGHUP)
-            reached.append("after the part that is held back")
+            reached.append("after the deferred block")
             signal.raise_signal(signal.SIGHUP)
             reached.append("the end")
             assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
@@ -69,7 +69,7 @@ def test_ignored_signals_stay_ignored() -> None:
     assert len(reached) == 2
 
 
-def test_other_threads_have_no_handlers_to_exchange() -> None:
+def test_other_threads_replace_no_handlers() -> None:
     def work() -> str:
         with interruptible(), defer_signals():
             return "done"

@@ -71,7 +71,7 @@ def test_damaged_and_resized_images_are_said(tmp_path: Path) -> None:
         assert reader.readable_seconds == ((1.0, 3.0), (4.0, 6.0))
         assert reader.notes == (
             "0.000–1.000 s, 3.000–4.000 s cannot be decoded; the last readable picture is shown instead",
-            "the stored size changes, to 20×10; all frames are scaled to the first one's size",
+            "the frame size changes to 20×10; all frames are scaled to the first one's size",
         )
     assert found == [level(1), level(1), level(2), level(2), level(4), 9]
 

@@ -1,4 +1,4 @@
-"""An MP4's own index tells what demuxing it tells, and is believed only where it must."""
+"""The index of an MP4 gives the same frame index as demuxing, and is used only if it can be trusted."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from vidcam.video.packets import PacketTable, read_table
 
 
 def hevc(path: Path, *, kind: str) -> Path:
-    """Groups of 10 pictures."""
-    more = f"{kind}:keyint=10:min-keyint=10:bframes=3:scenecut=0:log-level=none"
-    return odd.coded(path, "libx265", "yuv420p", {"x265-params": more})
+    """Write HEVC with 10 frames in each GOP."""
+    params = f"{kind}:keyint=10:min-keyint=10:bframes=3:scenecut=0:log-level=none"
+    return odd.coded(path, "libx265", "yuv420p", {"x265-params": params})
 
 
 FAST_START = {"movflags": "+faststart"}
@@ -49,29 +49,29 @@ DEMUXED = (
 )
 
 
-def told(path: Path) -> tuple[object, bool]:
-    """All that a scan finds, or its error, and whether the index was believed."""
+def scan(path: Path) -> tuple[object, bool]:
+    """Return the content of the frame index, or the error, and whether the MP4's index was used."""
     try:
-        found, container = read_frame_index(str(path))
+        result, container = read_frame_index(str(path))
     except VidcamError as exc:
         return str(exc), False
     if container is not None:
         container.close()
-    parts = astuple(found)
-    return [part.tolist() if isinstance(part, np.ndarray) else part for part in parts], container is not None
+    fields = astuple(result)
+    return [field.tolist() if isinstance(field, np.ndarray) else field for field in fields], container is not None
 
 
-def demuxed(path: Path) -> object:
-    """The same by demuxing."""
+def scan_by_demuxing(path: Path) -> object:
+    """Return the content of the frame index, or the error, without the MP4's index."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(frame_index, "indexed_rows", lambda *_: None)
-        return told(path)[0]
+        patch.setattr(frame_index, "rows_from_index", lambda *_: None)
+        return scan(path)[0]
 
 
 @pytest.mark.parametrize("name", INDEXED)
-def test_the_index_tells_what_demuxing_tells(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_index_gives_the_same_as_demuxing(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = INDEXED[name](tmp_path / name)
-    expected, sizes = demuxed(path), []
+    expected, sizes = scan_by_demuxing(path), []
 
     def counted(container: InputContainer, stream: VideoStream) -> PacketTable:
         sizes.append((table := read_table(container, stream)).rows.size)
@@ -79,131 +79,133 @@ def test_the_index_tells_what_demuxing_tells(tmp_path: Path, name: str, monkeypa
 
     monkeypatch.setattr(mov_index, "read_table", counted)
     monkeypatch.setattr(frame_index, "read_table", lambda *_: pytest.fail("the whole video was demuxed"))
-    assert told(path) == (expected, True)
-    if name not in ("pq.mp4", "odd-size.mp4"):  # one group of pictures
+    assert scan(path) == (expected, True)
+    if name not in ("pq.mp4", "odd-size.mp4"):  # these have a single GOP
         assert max(sizes) <= 10
 
 
 @pytest.mark.parametrize("name", DEMUXED)
-def test_what_is_not_as_it_should_be_is_demuxed(tmp_path: Path, name: str) -> None:
+def test_an_unusual_file_is_demuxed(tmp_path: Path, name: str) -> None:
     path = MADE[name](tmp_path / name)
-    assert told(path) == (demuxed(path), False)
+    assert scan(path) == (scan_by_demuxing(path), False)
 
 
-def changed(tag: bytes, offset: int, value: bytes) -> Callable[[bytes], bytes]:
-    """What puts bytes somewhere behind the name of a box."""
+def set_bytes(tag: bytes, offset: int, value: bytes) -> Callable[[bytes], bytes]:
+    """Return a function that writes bytes at an offset after the name of a box."""
 
     def change(content: bytes) -> bytes:
-        place = content.index(tag) + 4 + offset
-        assert content[place : place + len(value)] != value
-        return content[:place] + value + content[place + len(value) :]
+        begin = content.index(tag) + 4 + offset
+        assert content[begin : begin + len(value)] != value
+        return content[:begin] + value + content[begin + len(value) :]
 
     return change
 
 
-def stretched(content: bytes) -> bytes:
-    """The first run of composition offsets is one longer."""
-    place = content.index(b"ctts") + 12
-    count = int.from_bytes(content[place : place + 4], "big") + 1
-    return content[:place] + count.to_bytes(4, "big") + content[place + 4 :]
+def lengthen_ctts_run(content: bytes) -> bytes:
+    """Add one packet to the first run of composition offsets."""
+    begin = content.index(b"ctts") + 12
+    count = int.from_bytes(content[begin : begin + 4], "big") + 1
+    return content[:begin] + count.to_bytes(4, "big") + content[begin + 4 :]
 
 
-def with_table(content: bytes) -> bytes:
-    """One more box behind the sample tables, which lie at the end of what lies around them."""
+def add_table(content: bytes) -> bytes:
+    """Add a box after the sample tables, which are the last box at every level."""
     start = content.index(b"stbl") - 4
     end = start + int.from_bytes(content[start : start + 4], "big")
     for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
-        content = longer(content, name, 16)
+        content = lengthen_box(content, name, 16)
     return content[:end] + (16).to_bytes(4, "big") + b"nova" + bytes(8) + content[end:]
 
 
-def swapped(content: bytes) -> bytes:
-    """An edit list that shows frames 30 to 49 first, then 0 to 29."""
-    place = content.index(b"elst") + 4
-    start = int.from_bytes(content[place + 12 : place + 16], "big")
+def reorder_edits(content: bytes) -> bytes:
+    """Write an edit list that shows frames 30 to 49 first, then 0 to 29."""
+    begin = content.index(b"elst") + 4
+    start = int.from_bytes(content[begin + 12 : begin + 16], "big")
     parts = ((800, start + 512 * 30), (1200, start))
-    edits = b"".join(struct.pack(">IIHH", length, begin, 1, 0) for length, begin in parts)
+    edits = b"".join(struct.pack(">IIHH", length, media_time, 1, 0) for length, media_time in parts)
     for name in (b"moov", b"trak", b"edts", b"elst"):
-        content = longer(content, name, 12)
-    return content[: place + 4] + (2).to_bytes(4, "big") + edits + content[place + 20 :]
+        content = lengthen_box(content, name, 12)
+    return content[: begin + 4] + (2).to_bytes(4, "big") + edits + content[begin + 20 :]
 
 
-def entry(content: bytes, tag: bytes, offset: int) -> bytes:
-    """Four bytes behind the name of a box."""
-    place = content.index(tag) + 4 + offset
-    return content[place : place + 4]
+def four_bytes(content: bytes, tag: bytes, offset: int) -> bytes:
+    """Return four bytes at an offset after the name of a box."""
+    begin = content.index(tag) + 4 + offset
+    return content[begin : begin + 4]
 
 
-def longer(content: bytes, name: bytes, by: int) -> bytes:
-    """A box that says that it is longer."""
-    place = content.index(name) - 4
-    length = int.from_bytes(content[place : place + 4], "big") + by
-    return content[:place] + length.to_bytes(4, "big") + content[place + 4 :]
+def lengthen_box(content: bytes, name: bytes, by: int) -> bytes:
+    """Increase the length that a box states."""
+    begin = content.index(name) - 4
+    length = int.from_bytes(content[begin : begin + 4], "big") + by
+    return content[:begin] + length.to_bytes(4, "big") + content[begin + 4 :]
 
 
-LIES: dict[str, Callable[[bytes], bytes]] = {
-    "displayed before it is decoded": changed(b"ctts", 12, (-512 & 0xFFFFFFFF).to_bytes(4, "big")),
-    "offsets of more packets than there are": stretched,
-    "an offset for no packet": changed(b"ctts", 8, bytes(4)),
-    "the first packet is no key frame": changed(b"stss", 8, (2).to_bytes(4, "big")),
-    "a key frame that is none": changed(b"stss", 12, (3).to_bytes(4, "big")),
-    "a table that is not known": with_table,
-    "a codec by another name": lambda content: content.replace(b"avc1" + bytes(7) + b"\1", b"dva1" + bytes(7) + b"\1"),
-    "a second description": changed(b"stsd", 4, (2).to_bytes(4, "big")),
-    "lengths of three bytes": changed(b"avcC", 4, b"\xfe"),
-    "another box at the top": lambda content: content + (8).to_bytes(4, "big") + b"moof",
-    "two movie boxes": lambda content: content + content[content.index(b"moov") - 4 :],
-    "parts in another order": swapped,
-    "no key frame first": lambda content: changed(b"stss", 8, entry(content, b"stss", 12))(content),
-    "a table that is too short": changed(b"ctts", 4, bytes(4)),
+CORRUPTIONS: dict[str, Callable[[bytes], bytes]] = {
+    "displayed before it is decoded": set_bytes(b"ctts", 12, (-512 & 0xFFFFFFFF).to_bytes(4, "big")),
+    "composition offsets for more packets than there are": lengthen_ctts_run,
+    "a composition offset for no packet": set_bytes(b"ctts", 8, bytes(4)),
+    "the first packet is not a key frame": set_bytes(b"stss", 8, (2).to_bytes(4, "big")),
+    "a packet wrongly marked as key frame": set_bytes(b"stss", 12, (3).to_bytes(4, "big")),
+    "an unknown table": add_table,
+    "another codec name": lambda content: content.replace(b"avc1" + bytes(7) + b"\1", b"dva1" + bytes(7) + b"\1"),
+    "a second sample description": set_bytes(b"stsd", 4, (2).to_bytes(4, "big")),
+    "NAL lengths of three bytes": set_bytes(b"avcC", 4, b"\xfe"),
+    "another top-level box": lambda content: content + (8).to_bytes(4, "big") + b"moof",
+    "two moov boxes": lambda content: content + content[content.index(b"moov") - 4 :],
+    "an edit list in another order": reorder_edits,
+    "no first key frame": lambda content: set_bytes(b"stss", 8, four_bytes(content, b"stss", 12))(content),
+    "a table that is too short": set_bytes(b"ctts", 4, bytes(4)),
     "a broken box at the end": lambda content: content + (1 << 20).to_bytes(4, "big") + b"free",
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
-def test_a_video_that_lies_is_demuxed(tmp_path: Path, lie: str) -> None:
+@pytest.mark.parametrize("corruption", CORRUPTIONS)
+def test_a_file_with_a_wrong_index_is_demuxed(tmp_path: Path, corruption: str) -> None:
     path = odd.h264(tmp_path / "video.mp4", options=odd.B_FRAMES)
-    assert told(path)[1]
-    content = LIES[lie](path.read_bytes())
+    assert scan(path)[1]
+    content = CORRUPTIONS[corruption](path.read_bytes())
     assert content != path.read_bytes()
     path.write_bytes(content)
-    assert told(path) == (demuxed(path), False)
+    assert scan(path) == (scan_by_demuxing(path), False)
 
 
 @pytest.mark.parametrize("name", ["h264.mp4", "fast-start.mp4", "pq.mp4"])
-def test_damaged_files_give_the_same_either_way(tmp_path: Path, name: str) -> None:
-    found = []
+def test_damaged_files_give_the_same_with_and_without_the_index(tmp_path: Path, name: str) -> None:
+    used_index = []
     for seed in range(30):
         path = tmp_path / f"{seed}.mp4"
         path.write_bytes(mutated(name, seed)[1])
-        everything, is_indexed = told(path)
-        assert everything == demuxed(path), seed
-        found.append(is_indexed)
-    assert 0 < sum(found) < len(found)
+        result, is_indexed = scan(path)
+        assert result == scan_by_demuxing(path), seed
+        used_index.append(is_indexed)
+    assert 0 < sum(used_index) < len(used_index)
 
 
-@pytest.mark.parametrize(("field", "value"), [("pts", 7), ("is_key", True), ("is_corrupt", True), ("is_hidden", True)])
-def test_demuxing_the_end_must_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, value: Any) -> None:
+@pytest.mark.parametrize(("field", "value"), [("pts", 7), ("is_key", True), ("is_corrupt", True), ("is_discard", True)])
+def test_a_difference_to_demuxing_the_end_is_detected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, value: Any
+) -> None:
     path = odd.h264(tmp_path / "video.mp4", options=odd.B_FRAMES)
-    expected, rows_of = demuxed(path), mov_index.indexed_rows
+    expected, rows_of = scan_by_demuxing(path), mov_index.rows_from_index
 
-    def wrong(*arguments: Any) -> Any:
+    def wrong_rows(*arguments: Any) -> Any:
         rows = rows_of(*arguments)
         assert rows is not None
         rows[field][-2] = value
         return rows
 
-    monkeypatch.setattr(frame_index, "indexed_rows", wrong)
-    assert told(path) == (expected, False)
+    monkeypatch.setattr(frame_index, "rows_from_index", wrong_rows)
+    assert scan(path) == (expected, False)
 
 
-def test_decoding_goes_on_in_the_same_file(tmp_path: Path) -> None:
+def test_decoding_continues_in_the_same_file(tmp_path: Path) -> None:
     path = str(odd.h264(tmp_path / "video.mp4", options=odd.B_FRAMES))
-    found, container = read_frame_index(path)
+    result, container = read_frame_index(path)
     assert container is not None
-    decoder, other = FrameDecoder(path, found, container), FrameDecoder(path, found)
+    decoder, other = FrameDecoder(path, result, container), FrameDecoder(path, result)
     for index in (0, 1, 33, 49, 7):
-        assert decoder.frame(index).pts == other.frame(index).pts == found.ticks[index]
+        assert decoder.frame(index).pts == other.frame(index).pts == result.ticks[index]
         np.testing.assert_array_equal(decoder.frame(index).to_ndarray(), other.frame(index).to_ndarray())
     decoder.close()
     with pytest.raises((AssertionError, ValueError)):
@@ -215,7 +217,7 @@ def test_the_index_of_a_stream(tmp_path: Path) -> None:
     path = odd.h264(tmp_path / "video.mp4", options=odd.B_FRAMES)
     with open_input(str(path)) as container:
         index = mov_index.read_index(video_stream(container, str(path)))
-    assert list(zip(index.place.tolist(), index.size.tolist(), strict=True)) == odd.packet_places(path)
-    last = int((index.place + index.size).max())
-    assert [index.is_cut(last), index.is_cut(last - 1)] == [False, True]
+    assert list(zip(index.offset.tolist(), index.size.tolist(), strict=True)) == odd.packet_places(path)
+    last = int((index.offset + index.size).max())
+    assert [index.is_truncated(last), index.is_truncated(last - 1)] == [False, True]
     assert np.diff(index.dts).tolist() == [512] * (odd.COUNT - 1)

@@ -1,4 +1,4 @@
-"""Time stamps that cannot be reckoned with count as absent."""
+"""Time stamps beyond the limit count as missing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from vidcam.video.packets import decoded_frames, read_table
 
 
-class Coded:
-    """What is used of a packet of one frame."""
+class FakePacket:
+    """The attributes of a packet that are used, for a packet of one frame."""
 
     def __init__(self, pts: int | None, duration: int = 1) -> None:
         self.pts, self.duration = pts, duration
@@ -26,8 +26,8 @@ class Coded:
 
 
 @pytest.mark.parametrize("far", [2**61, -(2**61), 2**63 - 1, -(2**63)])
-def test_far_time_stamps(far: int) -> None:
-    packets = [Coded(0), Coded(40), Coded(far, far), Coded(120)]
+def test_time_stamps_beyond_the_limit(far: int) -> None:
+    packets = [FakePacket(0), FakePacket(40), FakePacket(far, far), FakePacket(120)]
     frames = decoded_frames(cast("Any", packets), 40)
     assert [tick for tick, _ in frames] == [0, 40, 80, 120]
     container = SimpleNamespace(demux=lambda _: iter(packets))

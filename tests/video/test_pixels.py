@@ -1,4 +1,4 @@
-"""Colours against the standards' own equations; orientation against np.rot90."""
+"""Colours, compared with the equations of the standards; orientation, compared with np.rot90."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from tests.helpers.videos import noise_frames, patch_matrix, rotate, write_video
 from vidcam.video import open_video
-from vidcam.video.pixels import Orientation, RgbDecoder, YuvEncoder, orientation_of
+from vidcam.video.pixels import Orientation, RgbConverter, YuvConverter, read_orientation
 
 BARS = np.array([[255, 255, 255], [255, 255, 0], [0, 255, 255], [0, 255, 0], [255, 0, 255], [255, 0, 0], [0, 0, 255]])
 GREYS = np.arange(0, 256, 5)[:, None].repeat(3, axis=1)
@@ -21,7 +21,7 @@ WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627
 
 
 def yuv_of(colour: NDArray[np.int64], *, matrix: int, is_full: bool) -> tuple[int, int, int]:
-    """Y', Cb, Cr by the definition (ITU-R BT.601, BT.709, BT.2020)."""
+    """Compute Y', Cb, Cr from the definition (ITU-R BT.601, BT.709, BT.2020)."""
     red, _, blue = weighted = colour / 255
     weight_red, weight_blue = WEIGHTS[matrix]
     luma = float(np.dot(weighted, [weight_red, 1 - weight_red - weight_blue, weight_blue]))
@@ -40,7 +40,7 @@ def flat_frame(yuv: tuple[int, int, int], height: int, *, matrix: int, colour_ra
 
 
 def rgb_of(frame: VideoFrame) -> NDArray[np.int64]:
-    decode = RgbDecoder(size=(frame.height, frame.width), orientation=Orientation())
+    decode = RgbConverter(size=(frame.height, frame.width), orientation=Orientation())
     return np.asarray(decode(frame)[frame.height // 2, 8], np.int64)
 
 
@@ -50,8 +50,8 @@ def rgb_of(frame: VideoFrame) -> NDArray[np.int64]:
 def test_tagged_colours(colours: NDArray[np.int64], matrix: int, colour_range: int) -> None:
     for colour in colours:
         yuv = yuv_of(colour, matrix=matrix, is_full=colour_range == 2)
-        found = rgb_of(flat_frame(yuv, 32, matrix=matrix, colour_range=colour_range))
-        np.testing.assert_allclose(found, colour, atol=2)
+        rgb = rgb_of(flat_frame(yuv, 32, matrix=matrix, colour_range=colour_range))
+        np.testing.assert_allclose(rgb, colour, atol=2)
 
 
 @pytest.mark.parametrize(("height", "matrix"), [(718, 6), (720, 1)])
@@ -64,33 +64,33 @@ def test_untagged_colours_depend_on_the_height(height: int, matrix: int) -> None
 @pytest.mark.parametrize("size", [(32, 48), (31, 48), (32, 47), (17, 19)])
 def test_writing_and_reading_agree(size: tuple[int, int]) -> None:
     for colour in np.concatenate([BARS, GREYS]):
-        frame = YuvEncoder()(np.full((*size, 3), colour, np.uint8))
+        frame = YuvConverter()(np.full((*size, 3), colour, np.uint8))
         assert (frame.colorspace, frame.color_range, frame.format.name) == (1, 1, "yuv420p")
         assert frame.height == size[0] + size[0] % 2
         assert frame.width == size[1] + size[1] % 2
-        found = RgbDecoder(size=(frame.height, frame.width), orientation=Orientation())(frame)
-        assert np.abs(found.astype(int) - colour).max() <= 2
+        rgb = RgbConverter(size=(frame.height, frame.width), orientation=Orientation())(frame)
+        assert np.abs(rgb.astype(int) - colour).max() <= 2
 
 
 def test_odd_size_repeats_the_last_row_and_column() -> None:
     frame = np.zeros((3, 5, 3), np.uint8)
     frame[-1], frame[:, -1] = 255, 255
-    luma = YuvEncoder()(frame).reformat(format="gray").to_ndarray()
+    luma = YuvConverter()(frame).reformat(format="gray").to_ndarray()
     np.testing.assert_array_equal(luma[3], luma[2])
     np.testing.assert_array_equal(luma[:, 5], luma[:, 4])
 
 
 def test_rgb_source_is_copied() -> None:
-    """A frame that needs no conversion must not lend its memory, which the decoder may go on to use."""
+    """A frame that needs no conversion is copied, because the decoder may reuse its memory."""
     stored = VideoFrame.from_ndarray(noise_frames(1, 16, 64)[0], format="rgb24")
-    decode = RgbDecoder(size=(16, 64), orientation=Orientation())
+    decode = RgbConverter(size=(16, 64), orientation=Orientation())
     first = decode(stored)
     first[:] = 0
     assert decode(stored).any()
 
 
 def test_frame_of_another_size_is_scaled() -> None:
-    decode = RgbDecoder(size=(16, 64), orientation=Orientation())
+    decode = RgbConverter(size=(16, 64), orientation=Orientation())
     assert decode(VideoFrame.from_ndarray(noise_frames(1, 20, 30)[0], format="rgb24")).shape == (16, 64, 3)
 
 
@@ -101,20 +101,20 @@ def test_rotation(tmp_path: Path, degrees: int) -> None:
         assert reader.info.rotation_degrees == degrees
         expected = np.rot90(frames, degrees // 90, axes=(1, 2))  # counter-clockwise
         assert reader.info.size == expected.shape[1:3]
-        for (_, found), frame in zip(reader.frames(), expected, strict=True):
-            np.testing.assert_array_equal(found, frame)
-            assert found.flags.c_contiguous
+        for (_, frame), expected_frame in zip(reader.frames(), expected, strict=True):
+            np.testing.assert_array_equal(frame, expected_frame)
+            assert frame.flags.c_contiguous
 
 
 def test_portrait_of_a_phone(tmp_path: Path) -> None:
-    """A phone held upright stores a landscape picture whose left edge is the displayed top."""
+    """A phone held upright stores a landscape frame; its left edge is the displayed top."""
     frames = np.zeros((2, 24, 32, 3), np.uint8)
     frames[:, -1, 0] = 255  # stored bottom left
     with open_video(patch_matrix(write_video(tmp_path / "a.mp4", frames), (0, 1, -1, 0))) as reader:
-        _, found = next(iter(reader.frames()))
-    assert found.shape == (32, 24, 3)
-    assert found[0, 0].tolist() == [255, 255, 255]  # displayed top left
-    assert found.sum() == 3 * 255
+        _, frame = next(iter(reader.frames()))
+    assert frame.shape == (32, 24, 3)
+    assert frame[0, 0].tolist() == [255, 255, 255]  # displayed top left
+    assert frame.sum() == 3 * 255
 
 
 @pytest.mark.parametrize(
@@ -132,25 +132,25 @@ def test_reflection(tmp_path: Path, matrix: tuple[int, int, int, int], expected:
 
 @pytest.mark.parametrize("number", range(1, 9))
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_a_photo_is_turned_as_its_exif_says(tmp_path: Path, suffix: str, number: int) -> None:
-    """PyAV has no name for the EXIF that lies beside the display matrix, and raised."""
+def test_exif_orientation_is_applied(tmp_path: Path, suffix: str, number: int) -> None:
+    """PyAV raises an error for the EXIF side data next to the display matrix."""
     exif, path = Image.Exif(), tmp_path / f"photo{suffix}"
     exif[ExifTags.Base.Orientation] = number
     pixels = np.kron(np.random.default_rng(3).integers(0, 256, (3, 4, 3)), np.ones((16, 16, 1))).astype(np.uint8)
     Image.fromarray(pixels).save(path, exif=exif, quality=100, subsampling=0)
     with open_video(path) as reader:
-        _, found = next(iter(reader.frames()))
+        _, frame = next(iter(reader.frames()))
         assert reader.info.rotation_degrees % 180 == (90 if number >= 5 else 0)
     with Image.open(path) as image:
         expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    assert reader.info.size == expected.shape[:2] == found.shape[:2]
-    np.testing.assert_allclose(found.astype(int), expected, atol=2)
+    assert reader.info.size == expected.shape[:2] == frame.shape[:2]
+    np.testing.assert_allclose(frame.astype(int), expected, atol=2)
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
-def test_side_data_that_pyav_cannot_name_leaves_the_turn(tmp_path: Path, degrees: int) -> None:
+def test_rotation_is_kept_with_side_data_unknown_to_pyav(tmp_path: Path, degrees: int) -> None:
     class Frame:
-        """As PyAV gives a frame of a video for two eyes."""
+        """A frame of a stereoscopic video, as PyAV returns it."""
 
         rotation = (degrees + 180) % 360 - 180
 
@@ -159,6 +159,6 @@ def test_side_data_that_pyav_cannot_name_leaves_the_turn(tmp_path: Path, degrees
             raise ValueError("29 is not a valid Type")
 
     pixels = noise_frames(1)[0]
-    found = orientation_of(cast("VideoFrame", Frame()), str(tmp_path / "video.mp4"))
-    np.testing.assert_array_equal(found.apply(pixels), np.rot90(pixels, degrees // 90))
-    assert found.rotation_degrees == degrees
+    orientation = read_orientation(cast("VideoFrame", Frame()), str(tmp_path / "video.mp4"))
+    np.testing.assert_array_equal(orientation.apply(pixels), np.rot90(pixels, degrees // 90))
+    assert orientation.rotation_degrees == degrees

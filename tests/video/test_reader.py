@@ -1,4 +1,4 @@
-"""Exact frames at exact times, whatever the order in which they are asked for."""
+"""Exact frames at exact times, in any order of access."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def video(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def displayed(video: SampleVideo, seconds: float) -> int:
-    """The oracle: the last frame that is not later than `seconds`, by a plain loop."""
+    """Reference: the last frame that is not later than `seconds`, by a plain loop."""
     index = 0
     while index + 1 < COUNT and video.pts_seconds[index + 1] <= seconds:
         index += 1
@@ -73,9 +73,9 @@ def test_info(video: SampleVideo) -> None:
 def test_every_frame_is_exact(video: SampleVideo) -> None:
     with open_video(video.path) as reader:
         count = 0
-        for (pts, found), expected, time in zip(reader.frames(), video.frames, reader.info.pts_seconds, strict=True):
+        for (pts, frame), expected, time in zip(reader.frames(), video.frames, reader.info.pts_seconds, strict=True):
             assert pts == time
-            np.testing.assert_array_equal(found, expected)
+            np.testing.assert_array_equal(frame, expected)
             count += 1
     assert count == COUNT
 
@@ -85,9 +85,9 @@ def test_intervals_are_half_open(video: SampleVideo) -> None:
         times = reader.info.pts_seconds
         for start, end in [(0, 1), (13, 14), (20, 45), (59, 60), (7, 7), (10, 11)]:
             end_seconds = times[end] if end < COUNT else None
-            found = list(reader.frames(times[start], end_seconds))
-            assert [pts for pts, _ in found] == times[start:end].tolist()
-            for (_, frame), expected in zip(found, video.frames[start:end], strict=True):
+            pairs = list(reader.frames(times[start], end_seconds))
+            assert [pts for pts, _ in pairs] == times[start:end].tolist()
+            for (_, frame), expected in zip(pairs, video.frames[start:end], strict=True):
                 np.testing.assert_array_equal(frame, expected)
         assert not list(reader.frames(times[-1] + 1))
         assert len(list(reader.frames(-5.0, 1e9))) == COUNT
@@ -106,7 +106,7 @@ def test_random_times_equal_sequential_reading(video: SampleVideo, seed: int) ->
                 np.testing.assert_array_equal(frame, video.frames[index])
 
 
-def test_a_time_stamp_is_in_its_own_frame(video: SampleVideo) -> None:
+def test_a_frame_starts_exactly_at_its_time_stamp(video: SampleVideo) -> None:
     with open_video(video.path) as reader:
         times = reader.info.pts_seconds
         assert [pts for pts, _ in reader.frames_at(times)] == times.tolist()
@@ -114,7 +114,7 @@ def test_a_time_stamp_is_in_its_own_frame(video: SampleVideo) -> None:
         assert [pts for pts, _ in reader.frames_at(before)] == times[:-1].tolist()
 
 
-def test_frames_here_and_there_some_of_them_twice(video: SampleVideo) -> None:
+def test_scattered_and_repeated_times(video: SampleVideo) -> None:
     order = [0, 2, 2, 18, 31, 31, 59]
     with open_video(video.path) as reader:
         frames, stamps = frames_of(reader, reader.info.pts_seconds[order])
@@ -122,7 +122,7 @@ def test_frames_here_and_there_some_of_them_twice(video: SampleVideo) -> None:
         assert stamps.tolist() == reader.info.pts_seconds[order].tolist()
 
 
-def test_interleaved_readings_do_not_disturb_each_other(video: SampleVideo) -> None:
+def test_interleaved_readings_are_independent(video: SampleVideo) -> None:
     with open_video(video.path) as reader:
         first, second = reader.frames(), reader.frames(reader.info.pts_seconds[30])
         for index in range(20):
@@ -144,12 +144,12 @@ def test_repeated_frame_is_the_same_array(short: Path) -> None:
     assert frames[4] is frames[5]
 
 
-def test_frames_are_not_held(short: Path) -> None:
+def test_frames_are_released(short: Path) -> None:
     with open_video(short) as reader:
-        seen: list[weakref.ref[Frames]] = []
+        references: list[weakref.ref[Frames]] = []
         for _, frame in reader.frames():
-            seen.append(weakref.ref(frame))
-            assert sum(reference() is not None for reference in seen) <= 2
+            references.append(weakref.ref(frame))
+            assert sum(reference() is not None for reference in references) <= 2
 
 
 def test_probing_does_not_decode_the_video(short: Path) -> None:
@@ -157,7 +157,7 @@ def test_probing_does_not_decode_the_video(short: Path) -> None:
         assert reader._idle[0].decoded_count == 1
 
 
-def test_leaving_in_the_middle(short: Path) -> None:
+def test_stopping_in_the_middle(short: Path) -> None:
     with open_video(short) as reader:
         next(reader.frames())
         frames = reader.frames()
@@ -167,7 +167,7 @@ def test_leaving_in_the_middle(short: Path) -> None:
     reader.close()
 
 
-def test_reading_left_open_outlives_the_reader(short: Path) -> None:
+def test_an_open_reading_continues_after_the_reader_is_closed(short: Path) -> None:
     reader = PyAVReader(short)
     frames = reader.frames()
     next(frames)
@@ -179,11 +179,11 @@ def test_reading_left_open_outlives_the_reader(short: Path) -> None:
 def test_closed_reader(short: Path) -> None:
     with open_video(short) as reader:
         pass
-    with pytest.raises(MediaError, match="is closed; expected an open one; call open_video again"):
+    with pytest.raises(MediaError, match="is closed; call open_video again"):
         next(reader.frames())
 
 
-def test_text_of_a_reader(short: Path) -> None:
+def test_repr_of_a_reader(short: Path) -> None:
     with open_video(short) as reader:
         assert repr(reader).startswith("PyAVReader(VideoInfo(path=")
 
@@ -207,19 +207,19 @@ def test_packed_b_frames_in_avi_come_in_order(tmp_path: Path) -> None:
         time_base=Fraction(1, 25),
     )
     with open_video(path) as reader:
-        found = [int(frame.mean().round()) for _, frame in reader.frames()]
-        np.testing.assert_allclose(found, values, atol=3)
+        levels = [int(frame.mean().round()) for _, frame in reader.frames()]
+        np.testing.assert_allclose(levels, values, atol=3)
         for index in (15, 3, 19, 8):
             _, frame = next(reader.frames_at(reader.info.pts_seconds[[index]]))
-            assert int(frame.mean().round()) == found[index]
+            assert int(frame.mean().round()) == levels[index]
 
 
-def test_sound_is_noticed(tmp_path: Path) -> None:
+def test_has_audio(tmp_path: Path) -> None:
     assert probe(write_video(tmp_path / "a.mp4", noise_frames(5), sound=click(0.1, 0.2))).has_audio
 
 
 @pytest.mark.parametrize("fps", [Fraction(30_000, 1001), Fraction(25), Fraction(15)])
-def test_frame_rate_is_the_round_one(tmp_path: Path, fps: Fraction) -> None:
+def test_the_nominal_frame_rate_is_preferred(tmp_path: Path, fps: Fraction) -> None:
     path = write_video(tmp_path / "a.mkv", noise_frames(31), fps=fps)  # whole milliseconds
     assert probe(path).fps == fps
 
@@ -256,11 +256,11 @@ def test_two_readings_in_two_threads(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", frames)
     with open_video(path) as reader, ThreadPoolExecutor(2) as pool:
         readings = pool.map(lambda start: [frame for _, frame in reader.frames(start)], [0.0, 0.4])
-        for found, expected in zip(readings, [frames, frames[10:]], strict=True):
-            np.testing.assert_array_equal(np.stack(found), expected)
+        for reading, expected in zip(readings, [frames, frames[10:]], strict=True):
+            np.testing.assert_array_equal(np.stack(reading), expected)
 
 
-def test_first_frame_that_never_comes(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_frame_at_the_expected_times(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frame_index = frame_index_of(short)
     monkeypatch.setattr(
         "vidcam.video.pyav_reader.read_frame_index",

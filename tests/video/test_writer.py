@@ -1,4 +1,4 @@
-"""What is written is what is read again; what fails leaves nothing."""
+"""Written videos read back the same, and a failure leaves no file."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import pytest
 from tests.helpers.videos import Frames, click, flat_frames, noise_frames, write_video
 from vidcam.errors import EncodeError, OutputError, ShapeError
 from vidcam.video import VideoWriter, open_video, probe
-from vidcam.video.encoders import Encoder, encoder_of
+from vidcam.video.encoders import Encoder, software_encoder
 
 FPS = Fraction(25)
 TICK = Fraction(1, 25)
 
 
 def smooth_frames(count: int, height: int, width: int) -> Frames:
-    """A grey ramp that moves: what a codec keeps well."""
+    """Make a moving grey ramp, which codecs preserve well."""
     row = np.arange(width)[None, None] + 3 * np.arange(count)[:, None, None]
     grey = np.broadcast_to(row % 200 + 20, (count, height, width))
     return np.repeat(grey[..., None], 3, axis=-1).astype(np.uint8)
@@ -75,41 +75,41 @@ def test_variable_rate_and_duration_are_exact(tmp_path: Path, time_base: Fractio
         assert (stream.duration or 0) * (stream.time_base or 0) == pytest.approx(end_seconds, abs=1e-9)
 
 
-def test_unit_too_fine_for_mp4_is_rounded(tmp_path: Path) -> None:
+def test_a_time_base_too_fine_for_mp4_is_replaced(tmp_path: Path) -> None:
     info = probe(write(tmp_path / "a.mp4", smooth_frames(5, 16, 16), time_base=Fraction(1, 10**9)))
     assert info.time_base == Fraction(1, 90_000)
     assert info.pts_seconds.tolist() == pytest.approx([index / 25 for index in range(5)], abs=1e-5)
 
 
-def test_times_between_the_units_stay_apart(tmp_path: Path) -> None:
-    """A clip cut out at 0.5 s of a 25 fps AVI: its times are no multiples of 1/25 s."""
+def test_times_between_multiples_of_the_time_base(tmp_path: Path) -> None:
+    """A clip that is cut from a 25 fps AVI at 0.5 s: its times are not multiples of 1/25 s."""
     pts_seconds = [0.02 + index / 25 for index in range(20)]
     info = probe(write(tmp_path / "a.mp4", smooth_frames(20, 16, 16), pts_seconds, duration_seconds=0.82))
     assert info.pts_seconds.tolist() == pytest.approx([index / 25 for index in range(20)], abs=1e-4)
     assert info.duration_seconds == pytest.approx(0.8, abs=1e-4)
 
 
-def test_duration_given_at_the_end(tmp_path: Path) -> None:
+def test_duration_passed_to_close(tmp_path: Path) -> None:
     writer = VideoWriter(tmp_path / "a.mp4", size=(16, 16), fps=FPS, time_base=TICK)
     writer.write(smooth_frames(1, 16, 16)[0], 0.0)
     writer.close(1.6)
     writer.close()
     writer.abort()
-    with pytest.raises(EncodeError, match="is closed; expected an open one"):
+    with pytest.raises(EncodeError, match="is closed; make a new one"):
         writer.write(smooth_frames(1, 16, 16)[0], 2.0)
     assert probe(tmp_path / "a.mp4").duration_seconds == 1.6
 
 
-def test_pictures_come_back(tmp_path: Path) -> None:
+def test_frames_read_back_nearly_the_same(tmp_path: Path) -> None:
     frames = smooth_frames(20, 48, 64)
-    found = read(write(tmp_path / "a.mp4", frames, crf=1))
-    assert np.abs(found.astype(int) - frames).max() <= 3
+    decoded = read(write(tmp_path / "a.mp4", frames, crf=1))
+    assert np.abs(decoded.astype(int) - frames).max() <= 3
 
 
 def test_grey_ramp_within_two(tmp_path: Path) -> None:
     frames = flat_frames(range(0, 256, 3))
-    found = read(write(tmp_path / "a.mp4", frames, crf=1))
-    assert np.abs(found.astype(int) - frames).max() <= 2
+    decoded = read(write(tmp_path / "a.mp4", frames, crf=1))
+    assert np.abs(decoded.astype(int) - frames).max() <= 2
 
 
 def test_colour_bars_within_three(tmp_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_colour_bars_within_three(tmp_path: Path) -> None:
         [[255, 255, 255], [255, 255, 0], [0, 255, 255], [0, 255, 0], [255, 0, 255], [255, 0, 0], [0, 0, 255]]
     )
     frames = np.broadcast_to(bars.astype(np.uint8)[:, None, None], (7, 32, 32, 3))
-    found = read(write(tmp_path / "a.mp4", frames, crf=1))
-    assert np.abs(found.astype(int) - frames).max() <= 3
+    decoded = read(write(tmp_path / "a.mp4", frames, crf=1))
+    assert np.abs(decoded.astype(int) - frames).max() <= 3
 
 
 def test_colours_are_tagged(tmp_path: Path) -> None:
@@ -139,11 +139,9 @@ ENCODERS = [
 
 
 @pytest.mark.parametrize(("name", "file", "tag"), ENCODERS)
-def test_every_encoder_s_file_says_its_colours_and_its_codec(
-    name: str, file: str, tag: str | None, tmp_path: Path
-) -> None:
-    """As a player needs them: Apple's open HEVC under the name hvc1 alone."""
-    path = write(tmp_path / file, smooth_frames(3, 64, 64), encoder=encoder_of(name))
+def test_every_encoder_tags_colours_and_codec(name: str, file: str, tag: str | None, tmp_path: Path) -> None:
+    """Players need these tags. Apple's players open HEVC only with the tag hvc1."""
+    path = write(tmp_path / file, smooth_frames(3, 64, 64), encoder=software_encoder(name))
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         next(container.decode(stream))
@@ -153,9 +151,11 @@ def test_every_encoder_s_file_says_its_colours_and_its_codec(
 
 
 @pytest.mark.parametrize(("name", "file", "_"), ENCODERS)
-def test_frames_are_decoded_in_the_order_of_their_display(name: str, file: str, _: str | None, tmp_path: Path) -> None:
-    """And the file names no versions, so that its bytes do not depend on them."""
-    path = write(tmp_path / file, smooth_frames(70, 64, 64), encoder=encoder_of(name))
+def test_decoding_order_is_display_order_and_no_versions_are_stored(
+    name: str, file: str, _: str | None, tmp_path: Path
+) -> None:
+    """Without version strings, the bytes do not depend on the version of FFmpeg's muxers."""
+    path = write(tmp_path / file, smooth_frames(70, 64, 64), encoder=software_encoder(name))
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(container.streams.video[0]) if packet.size]
     assert len(packets) == 70
@@ -168,22 +168,22 @@ def test_frames_are_decoded_in_the_order_of_their_display(name: str, file: str, 
 
 def test_an_encoder_that_reorders_frames_is_refused(tmp_path: Path) -> None:
     reordering = Encoder("libx264", "h264", (("bf", "2"), ("b_strategy", "0")))
-    with pytest.raises(EncodeError, match="another order than they are displayed, expected one without B-frames"):
+    with pytest.raises(EncodeError, match=r"reorders frames \(B-frames\); choose another --encoder"):
         write(tmp_path / "a.mp4", flat_frames([30] * 60), encoder=reordering)
     assert list(tmp_path.iterdir()) == []
 
 
-ABANDONED = """if True:
+ABORTED = """if True:
     import sys
     from fractions import Fraction
     from pathlib import Path
     import numpy as np
-    from vidcam.video.encoders import encoder_of
+    from vidcam.video.encoders import software_encoder
     from vidcam.video.writer import VideoWriter
 
     name, folder = sys.argv[1:]
     for count in (1, 5, 40):
-        settings = {"fps": Fraction(25), "time_base": Fraction(1, 25), "encoder": encoder_of(name)}
+        settings = {"fps": Fraction(25), "time_base": Fraction(1, 25), "encoder": software_encoder(name)}
         writer = VideoWriter(Path(folder) / "a.mp4", size=(64, 64), **settings)
         for index in range(count):
             writer.write(np.full((64, 64, 3), 5 * index, np.uint8), index / 25)
@@ -192,11 +192,11 @@ ABANDONED = """if True:
 
 
 @pytest.mark.parametrize("name", ["libx264", "libx265", "libsvtav1", "libvpx-vp9"])
-def test_an_encoder_that_is_left_alone_says_nothing(name: str, tmp_path: Path) -> None:
-    """In a process of its own: SVT-AV1 asks the environment once, and another test may have been there before."""
+def test_an_aborted_encoder_prints_nothing(name: str, tmp_path: Path) -> None:
+    """It runs in a subprocess, because SVT-AV1 reads the environment only once in a process."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     environment.pop("SVT_LOG", None)
-    command = [sys.executable, "-c", ABANDONED, name, str(tmp_path)]
+    command = [sys.executable, "-c", ABORTED, name, str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(tmp_path.iterdir()) == []
@@ -205,11 +205,11 @@ def test_an_encoder_that_is_left_alone_says_nothing(name: str, tmp_path: Path) -
 @pytest.mark.parametrize("size", [(31, 48), (32, 47), (31, 47)])
 def test_odd_size_is_padded(tmp_path: Path, size: tuple[int, int]) -> None:
     frames = smooth_frames(5, *size)
-    found = read(write(tmp_path / "a.mp4", frames, crf=1))
-    assert found.shape == (5, size[0] + size[0] % 2, size[1] + size[1] % 2, 3)
-    assert np.abs(found[:, : size[0], : size[1]].astype(int) - frames).max() <= 4
-    assert np.abs(found[:, -1].astype(int) - found[:, size[0] - 1]).max() <= 4
-    assert np.abs(found[:, :, -1].astype(int) - found[:, :, size[1] - 1]).max() <= 4
+    decoded = read(write(tmp_path / "a.mp4", frames, crf=1))
+    assert decoded.shape == (5, size[0] + size[0] % 2, size[1] + size[1] % 2, 3)
+    assert np.abs(decoded[:, : size[0], : size[1]].astype(int) - frames).max() <= 4
+    assert np.abs(decoded[:, -1].astype(int) - decoded[:, size[0] - 1]).max() <= 4
+    assert np.abs(decoded[:, :, -1].astype(int) - decoded[:, :, size[1] - 1]).max() <= 4
 
 
 def test_same_input_same_bytes(tmp_path: Path) -> None:
@@ -221,12 +221,12 @@ def test_same_input_same_bytes(tmp_path: Path) -> None:
     assert b"Lavf" not in first
 
 
-def test_index_comes_first(tmp_path: Path) -> None:
+def test_the_index_is_at_the_start_of_the_file(tmp_path: Path) -> None:
     content = write(tmp_path / "a.mp4", smooth_frames(3, 16, 16)).read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")
 
 
-def test_nothing_under_the_name_before_the_end(tmp_path: Path) -> None:
+def test_the_final_name_appears_only_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     with VideoWriter(path, size=(16, 16), fps=FPS, time_base=TICK) as writer:
         writer.write(smooth_frames(1, 16, 16)[0], 0.0)
@@ -252,12 +252,12 @@ def test_exception_leaves_nothing(tmp_path: Path, error: type[BaseException], co
 
 
 def test_full_disk(tmp_path: Path) -> None:
-    """A limit on file sizes stands for a full disk."""
+    """A limit on the file size simulates a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     frames = noise_frames(60, 64, 64)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
     try:
-        with pytest.raises(EncodeError, match=r"writing '.*a\.mp4' failed \(.*\); expected the encoder and the disk"):
+        with pytest.raises(EncodeError, match=r"writing '.*a\.mp4' failed \(File too large\)"):
             write(tmp_path / "a.mp4", frames)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -266,7 +266,7 @@ def test_full_disk(tmp_path: Path) -> None:
 
 def test_no_frame(tmp_path: Path) -> None:
     with (
-        pytest.raises(EncodeError, match=r"no frame was written to .*; expected at least one"),
+        pytest.raises(EncodeError, match=r"no frame was written to .*; write at least one"),
         VideoWriter(tmp_path / "a.mp4", size=(16, 16), fps=FPS, time_base=TICK),
     ):
         pass
@@ -276,7 +276,7 @@ def test_no_frame(tmp_path: Path) -> None:
 def test_existing_destination(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_text("precious")
-    with pytest.raises(OutputError, match="exists already; expected a new name; pass --overwrite"):
+    with pytest.raises(OutputError, match="exists already; pass --overwrite"):
         write(path, smooth_frames(2, 16, 16))
     assert path.read_text() == "precious"
     assert probe(write(path, smooth_frames(2, 16, 16), overwrite=True)).frame_count == 2
@@ -293,9 +293,9 @@ def test_overwriting_keeps_the_old_file_after_a_failure(tmp_path: Path) -> None:
 
 def test_unusable_destinations(tmp_path: Path) -> None:
     frames = smooth_frames(1, 16, 16)
-    with pytest.raises(OutputError, match="is a folder; expected the name of a file"):
+    with pytest.raises(OutputError, match="is a folder; pass the name of a file"):
         write(tmp_path, frames)
-    with pytest.raises(OutputError, match=r"folder '.*none' does not exist; .*create it"):
+    with pytest.raises(OutputError, match=r"folder '.*none' does not exist; create it"):
         write(tmp_path / "none" / "a.mp4", frames)
 
 

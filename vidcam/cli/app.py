@@ -23,7 +23,7 @@ from vidcam.cli.documents import ExplainedSet, FailedVideo, RenderedFile, model_
 from vidcam.cli.options import DEVICE, JSON, explain_arguments, render_arguments, score_arguments
 from vidcam.errors import InputError, VidcamError
 from vidcam.system.filenames import as_text, one_line
-from vidcam.system.signals import INTERRUPTED, SENTENCE, Interruption, interruptible, loading
+from vidcam.system.signals import INTERRUPTED, INTERRUPTED_MESSAGE, InterruptHandler, interruptible, loading
 
 if TYPE_CHECKING:
     from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer
@@ -65,7 +65,7 @@ def program() -> NoReturn:
     sys.exit(code)
 
 
-def _run(arguments: Sequence[str] | None, interruption: Interruption) -> int:
+def _run(arguments: Sequence[str] | None, interruption: InterruptHandler) -> int:
     if "" not in sys.path:  # a model of one's own lies in the current folder, as with python -m
         sys.path.insert(0, "")
     try:
@@ -74,7 +74,7 @@ def _run(arguments: Sequence[str] | None, interruption: Interruption) -> int:
     except click.exceptions.Exit as exc:
         return exc.exit_code
     except (click.Abort, KeyboardInterrupt):
-        say(SENTENCE)
+        say(INTERRUPTED_MESSAGE)
         return INTERRUPTED
     except (click.ClickException, VidcamError, OSError) as exc:
         if isinstance(exc, click.exceptions.NoArgsIsHelpError):
@@ -83,9 +83,9 @@ def _run(arguments: Sequence[str] | None, interruption: Interruption) -> int:
             say(f"error: {_sentence(exc)}")
         return _code(exc)
     except Exception:
-        if not interruption.has_come:
+        if not interruption.is_interrupted:
             raise
-        say(SENTENCE)  # what an interruption in the middle of an import, or of foreign code, has become
+        say(INTERRUPTED_MESSAGE)  # what an interruption in the middle of an import, or of foreign code, has become
         return INTERRUPTED
     return code if isinstance(code, int) else DONE
 

@@ -1,1 +1,1 @@
-"""Every effect on the machine, written once: files, threads, signals, progress."""
+"""Everything that touches the operating system: files, threads, signals, memory, progress."""

@@ -1,8 +1,8 @@
-"""Files and folders that are whole or not there at all.
+"""Write files and folders completely or not at all.
 
-What is written goes under a hidden name beside the destination and is renamed when it is complete. The hidden name is
-random and made with O_EXCL: no file or link of somebody else's is written to, and two processes do not meet. Signals
-wait while something is made, renamed or removed.
+Data is written under a hidden name beside the destination, and renamed when it is complete. The hidden name is random
+and created with O_EXCL. So no other file or link is ever written to, and two processes do not interfere. Signals are
+deferred while a file is created, renamed or removed.
 """
 
 from __future__ import annotations
@@ -17,69 +17,69 @@ from pathlib import Path
 from vidcam.errors import OutputError, RunError
 from vidcam.system.signals import defer_signals
 
-HIDDEN_ENDING = ".part"
-"""Ends the hidden name, before the destination's own suffix."""
+PART_ENDING = ".part"
+"""Part of every hidden name, before the destination's own suffix."""
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-_STEM_LENGTH, _SUFFIX_LENGTH = 40, 16  # a long name with the addition could exceed what a file name may hold
+_STEM_LENGTH, _SUFFIX_LENGTH = 40, 16  # keep hidden names within the length limit of file names
 
 
 class AtomicFile:
-    """A hidden, empty file beside `path` that takes its place by `commit` or goes away by `discard`.
+    """A hidden file beside `path`. `commit` renames it to `path`, `discard` removes it.
 
     Args:
         path: the destination.
-        overwrite: whether a file may be there already.
+        overwrite: whether an existing file is replaced.
 
     Attributes:
-        part: where to write.
+        part: the hidden file, to write to.
 
     Raises:
         OutputError: the destination exists or is a folder, its folder does not exist, or it cannot be written to.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = True) -> None:
-        require_free(path, overwrite=overwrite)
+        require_writable(path, overwrite=overwrite)
         self.path, self._overwrite = path, overwrite
         suffix = path.suffix.lower()[:_SUFFIX_LENGTH]
-        self.part = path.with_name(f".{path.stem[:_STEM_LENGTH]}.{secrets.token_hex(8)}{HIDDEN_ENDING}{suffix}")
-        with writing_into(path.parent):
+        self.part = path.with_name(f".{path.stem[:_STEM_LENGTH]}.{secrets.token_hex(8)}{PART_ENDING}{suffix}")
+        with folder_errors(path.parent):
             os.close(os.open(self.part, _FLAGS, 0o666))
 
     def commit(self, *, sync: bool = False) -> None:
-        """Give the file its name.
+        """Rename the hidden file to the destination.
 
         Args:
-            sync: bring it to the disk first, so that it survives a crash of the machine.
+            sync: flush it to the disk first, so that it survives a crash of the machine.
 
         Raises:
-            OutputError: another file took the name meanwhile, and must not be replaced.
-            OSError: it cannot be renamed.
+            OutputError: another file was created at the destination, and must not be replaced.
+            OSError: the file cannot be renamed.
         """
         with defer_signals():
             if sync:
                 _sync(self.part)
-            require_free(self.path, overwrite=self._overwrite)
+            require_writable(self.path, overwrite=self._overwrite)
             self.part.replace(self.path)
 
     def discard(self) -> None:
-        """Remove what was written; nothing happens after `commit`."""
+        """Remove the hidden file; after `commit` this does nothing."""
         with defer_signals(), suppress(OSError):
             self.part.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_write(path: Path, *, overwrite: bool = True, sync: bool = False) -> Iterator[Path]:
-    """A path to write to; it becomes `path` when the block ends well and is removed when it does not.
+    """Yield a hidden path to write to. It is renamed to `path` at the end of the block, or removed if the block fails.
 
     Args:
         path: the destination.
-        overwrite: whether a file may be there already.
-        sync: bring the file to the disk before it gets its name.
+        overwrite: whether an existing file is replaced.
+        sync: flush the file to the disk before it is renamed.
 
     Raises:
         OutputError: the destination exists or is a folder, or its folder does not exist or cannot be written to.
-        RunError: writing failed in the middle; the disk is full or the like.
+        RunError: writing failed, for example because the disk is full.
     """
     file: AtomicFile | None = None
     try:
@@ -94,29 +94,27 @@ def atomic_write(path: Path, *, overwrite: bool = True, sync: bool = False) -> I
 
 
 def hidden_folder(path: Path) -> Path:
-    """Make a hidden folder beside `path`; `path` need not exist, its parent must.
-
-    The folder has the rights that the user's other new folders have.
+    """Create a hidden folder beside `path`, with the default permissions. Only the parent of `path` must exist.
 
     Raises:
         OutputError: the parent does not exist or cannot be written to.
     """
     _require_parent(path)
-    folder = path.parent / f".{path.name[:_STEM_LENGTH]}.{secrets.token_hex(8)}{HIDDEN_ENDING}"
-    with writing_into(path.parent):
+    folder = path.parent / f".{path.name[:_STEM_LENGTH]}.{secrets.token_hex(8)}{PART_ENDING}"
+    with folder_errors(path.parent):
         folder.mkdir()
     return folder
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A hidden folder to fill; it becomes `path` when the block ends well and is removed when it does not.
+    """Yield a hidden folder to fill. It is renamed to `path` at the end of the block, or removed if the block fails.
 
-    A folder that is there is replaced: ask before whether it may be.
+    An existing folder is replaced without a question, so the caller checks first whether this is allowed.
 
     Raises:
         OutputError: the parent does not exist or cannot be written to.
-        RunError: writing failed in the middle.
+        RunError: writing failed.
     """
     stage: Path | None = None
     try:
@@ -134,55 +132,54 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_files(folder: Path, *, last: str, former: Callable[[], Collection[str]]) -> Iterator[Path]:
-    """A hidden folder to fill; all its files are moved into `folder` when the block ends well, or none of them.
+    """Yield a hidden folder to fill. At the end of the block all its files are moved into `folder`, or none of them.
 
     Args:
-        folder: the destination; made if it is not there, and removed again if nothing comes.
-        last: name of the file that is moved last: once it is there, all are.
-        former: asked when the block has ended for the names of the files that may be replaced; those of them that were
-            not made again are deleted. If moving fails in the middle, they are where they were.
+        folder: the destination. It is created if it does not exist, and removed again if the block fails.
+        last: name of the file that is moved last; when it is there, all files are there.
+        former: returns the names of existing files that may be replaced; called at the end of the block. Those that
+            have no new file are deleted. If moving fails, all of them are restored.
 
     Raises:
-        OutputError: the folder cannot be made or written to, or another file is in the way.
+        OutputError: the folder cannot be created or written to, or another file has one of the names.
     """
-    with writing_into(folder):
-        made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    with folder_errors(folder):
+        created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     hidden: Path | None = None
     try:
-        with defer_signals(), writing_into(folder):
+        with defer_signals(), folder_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             hidden = hidden_folder(folder / last)
         new, old = hidden / "new", hidden / "old"
-        with writing_into(folder):
+        with folder_errors(folder):
             new.mkdir()
             old.mkdir()
         yield new
-        replaced = frozenset(former())
-        with defer_signals(), writing_into(folder):
-            _exchange(new, old, folder, last=last, former=replaced)
-            made.clear()
+        former_names = frozenset(former())
+        with defer_signals(), folder_errors(folder):
+            _move_files(new, old, folder, last=last, former=former_names)
+            created.clear()
     finally:
         with defer_signals():
-            _tidy_up(hidden, made)
+            _clean_up(hidden, created)
 
 
-def _tidy_up(hidden: Path | None, made: Iterable[Path]) -> None:
-    """Remove the hidden folder, and the folders that were made for files that did not come."""
+def _clean_up(hidden: Path | None, created: Iterable[Path]) -> None:
+    """Remove the hidden folder, and the folders that were created for nothing."""
     if hidden is not None:
         shutil.rmtree(hidden, ignore_errors=True)
-    for parent in made:
-        with suppress(OSError):  # somebody else's files are in it
+    for parent in created:
+        with suppress(OSError):  # another program has put files into it
             parent.rmdir()
 
 
-def _exchange(new: Path, old: Path, folder: Path, *, last: str, former: Collection[str]) -> None:
-    """Put the new files where the former ones were; undone if it fails in the middle."""
+def _move_files(new: Path, old: Path, folder: Path, *, last: str, former: Collection[str]) -> None:
+    """Replace the former files by the new ones; if this fails, restore the former files."""
     names = sorted((path.name for path in new.iterdir()), key=lambda name: (name == last, name))
-    in_the_way = [name for name in names if name not in former and os.path.lexists(folder / name)]
-    if in_the_way:
+    foreign = [name for name in names if name not in former and os.path.lexists(folder / name)]
+    if foreign:
         raise OutputError(
-            f"{folder / in_the_way[0]} is in the way and no result of vidcam's, expected a free name; move it away, or "
-            f"choose another folder with -o"
+            f"{folder / foreign[0]} is in the way and is not from vidcam; move it, or choose another folder with -o"
         )
     try:
         for name in sorted(former):
@@ -200,11 +197,11 @@ def _exchange(new: Path, old: Path, folder: Path, *, last: str, former: Collecti
 
 
 def replace_folder(stage: Path, path: Path) -> None:
-    """Put a folder in the place of another, or of none; signals must wait meanwhile.
+    """Rename the folder `stage` to `path`, and remove a folder that was there. The caller defers signals.
 
     Raises:
         OutputError: the parent cannot be written to.
-        OSError: a folder cannot be renamed; the former one is in its place again.
+        OSError: a folder cannot be renamed; the former folder is restored.
     """
     if not os.path.lexists(path):
         stage.rename(path)
@@ -220,61 +217,56 @@ def replace_folder(stage: Path, path: Path) -> None:
             raise
     except BaseException:
         with suppress(OSError):
-            aside.rmdir()  # not with what is in it: that would be the former folder
+            aside.rmdir()  # fails if the former folder is still in it, which must not be removed
         raise
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def require_free(path: Path, *, overwrite: bool) -> None:
-    """Check that a file can be written at `path`, without touching anything.
+def require_writable(path: Path, *, overwrite: bool) -> None:
+    """Check that a file may be written at `path`, without writing anything.
 
     Raises:
-        OutputError: it exists or is no regular file, or its folder does not exist.
+        OutputError: a file exists and `overwrite` is false, `path` is no regular file, or its folder does not exist.
     """
     if path.is_dir():
-        raise OutputError(f"'{path}' is a folder; expected the name of a file to write; add one")
-    if path.exists() and not path.is_file():  # a file under its name would replace it, /dev/null for one
-        raise OutputError(f"'{path}' is a pipe or a device; expected the name of a file to write; choose another")
-    if os.path.lexists(path) and not overwrite:  # also a link that leads nowhere
-        raise OutputError(
-            f"'{path}' exists already; expected a new name; pass --overwrite (in Python overwrite=True) to replace it"
-        )
+        raise OutputError(f"'{path}' is a folder; pass the name of a file to write")
+    if path.exists() and not path.is_file():  # renaming a file to /dev/null, for example, would replace the device
+        raise OutputError(f"'{path}' is a pipe or a device; pass the name of a file to write")
+    if os.path.lexists(path) and not overwrite:  # lexists also finds a broken link
+        raise OutputError(f"'{path}' exists already; pass --overwrite (in Python overwrite=True) to replace it")
     _require_parent(path)
 
 
 def _require_parent(path: Path) -> None:
     if not path.parent.is_dir():
-        raise OutputError(f"the folder '{path.parent}' does not exist; expected one to write into; create it")
+        raise OutputError(f"the folder '{path.parent}' does not exist; create it")
 
 
 @contextmanager
-def writing_into(folder: Path) -> Iterator[None]:
-    """Name the folder in the error if the block cannot make it or write into it.
+def folder_errors(folder: Path) -> Iterator[None]:
+    """Turn system errors inside the block into an error that names the folder.
 
     Raises:
-        OutputError: it cannot.
+        OutputError: the folder cannot be created or written to.
     """
     try:
         yield
     except OSError as exc:
-        raise OutputError(
-            f"{folder} cannot be written ({exc.strerror or exc}), expected a folder with room; choose another with -o"
-        ) from exc
+        raise OutputError(f"{folder} cannot be written ({exc.strerror or exc}); choose another folder with -o") from exc
 
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Name the file in the error if the block cannot write it.
+    """Turn system errors inside the block into an error that names the file.
 
     Raises:
-        RunError: the disk is full or the like.
+        RunError: the file cannot be written, for example because the disk is full.
     """
     try:
         yield
     except OSError as exc:
         raise RunError(
-            f"'{path.name}' could not be written ({exc.strerror or exc}); make room and run again; "
-            f"what is there is kept"
+            f"'{path.name}' cannot be written ({exc.strerror or exc}); free some disk space and run again"
         ) from exc
 
 

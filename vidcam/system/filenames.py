@@ -1,7 +1,7 @@
-"""Names of files as text: a name may be any bytes, a line of output, a document and a result's own name may not.
+"""Convert file names to text that can be printed and written as UTF-8.
 
-Python puts a lone surrogate for each byte of a name that is no UTF-8. Such text finds the file, but can be neither
-printed nor written as UTF-8. Here it becomes readable, and what would break a line is taken out of it.
+A file name may consist of any bytes. Python represents each byte that is not valid UTF-8 by a lone surrogate. Such text
+opens the file, but cannot be encoded. These functions replace the surrogates, and characters that would break a line.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ import unicodedata
 from pathlib import Path
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_BREAKING = {"Cc", "Cs", "Zl", "Zp"}  # controls, surrogates, and what starts a new line or paragraph
+_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}  # controls, surrogates, line and paragraph separators
 
-LONGEST_STEM_BYTES = 120
-"""Of the 255 that a file name may have; the rest is for the label, the method, a number and the ending."""
+MAX_STEM_BYTES = 120
+"""Limit for the stem, out of 255 bytes for a file name. The rest is for label, method, number and ending."""
 
 
 def as_text(name: str) -> str:
-    r"""The name as text that can be encoded: a byte that is no UTF-8 becomes `\xNN`, all else stays as it is."""
+    r"""Replace each byte that is not valid UTF-8 by `\xNN`, so that the name can be encoded."""
     return _SURROGATE.sub(_escaped_surrogate, name)
 
 
 def one_line(text: str) -> str:
-    r"""The text as a single line that can be encoded: a line break becomes `\n`, an escape `\x1b`, and so on."""
+    r"""Escape line breaks (`\n`), control characters (`\x1b`) and invalid bytes, so that the text is one line."""
     return as_text("".join(_escaped(character) for character in text))
 
 
 def safe_stem(name: str) -> str:
-    """The name as the beginning of file names: no controls or odd bytes, at most LONGEST_STEM_BYTES in UTF-8."""
-    kept = "".join("_" if unicodedata.category(character) in _BREAKING else character for character in name)
-    return kept.encode()[:LONGEST_STEM_BYTES].decode(errors="ignore")
+    """Make a stem for file names: `_` for unprintable characters, at most MAX_STEM_BYTES in UTF-8."""
+    printable = "".join("_" if unicodedata.category(character) in _UNPRINTABLE else character for character in name)
+    return printable.encode()[:MAX_STEM_BYTES].decode(errors="ignore")
 
 
 def relative_path(path: Path, folder: Path) -> str:
-    """The path as seen from a folder, with forward slashes; links are followed."""
+    """Return the path relative to a folder, with forward slashes. Links are resolved."""
     return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
 
 
@@ -43,7 +43,7 @@ def _escaped(character: str) -> str:
     if character.isascii() and character.isprintable():
         return character
     category = unicodedata.category(character)
-    return character.encode("unicode_escape").decode() if category in _BREAKING - {"Cs"} else character
+    return character.encode("unicode_escape").decode() if category in _UNPRINTABLE - {"Cs"} else character
 
 
 def _escaped_surrogate(match: re.Match[str]) -> str:

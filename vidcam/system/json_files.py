@@ -1,7 +1,7 @@
-"""JSON of dataclasses: the one place where documents, summaries and settings are written and read.
+"""Convert dataclasses to JSON and back. All documents, summaries and settings are written and read here.
 
-A key is a field's name. NaN and infinity become null; a field that may be null is typed so. Reading checks every type,
-and keys that a dataclass does not have are passed over.
+Keys are field names. NaN and infinity become null, so such a field has a type with None. Reading checks all types, and
+ignores keys that the dataclass does not have.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ Value = TypeVar("Value")
 
 
 def to_json(value: Any, *, indent: int = 1) -> str:
-    """A dataclass, or mappings and lists of them, as JSON text; indent 0 keeps it on one line."""
+    """Convert a dataclass, or mappings and lists of dataclasses, to JSON text; with indent 0 on one line."""
     text = msgspec.json.encode(value, enc_hook=_plain)
     return (msgspec.json.format(text, indent=indent) if indent else text).decode()
 
 
 def from_json(text: str | bytes, kind: type[Value]) -> Value:
-    """JSON text as a value of that type.
+    """Parse JSON text into a value of the type `kind`.
 
     Raises:
-        ValueError: it is no JSON, a field is missing or of another type; the message names the field.
+        ValueError: the text is not JSON, or a field is missing or has another type; the message names the field.
     """
     try:
         return msgspec.json.decode(text, type=kind)
@@ -37,27 +37,32 @@ def from_json(text: str | bytes, kind: type[Value]) -> Value:
 
 
 def as_plain(value: Any) -> Any:
-    """A dataclass as mappings, lists, numbers and text: what the JSON holds."""
+    """Convert a dataclass to the mappings, lists, numbers and text that its JSON holds."""
     return msgspec.json.decode(msgspec.json.encode(value, enc_hook=_plain))
 
 
 def write_json(path: Path, value: Any, *, sync: bool = False) -> None:
-    """Write a dataclass to a file, whole or not at all; an existing file is replaced.
+    """Write a dataclass to a JSON file, completely or not at all; an existing file is replaced.
+
+    Args:
+        path: the destination.
+        value: the dataclass.
+        sync: flush the file to the disk before it gets its name.
 
     Raises:
         OutputError: the folder does not exist or cannot be written to.
-        RunError: the disk is full or the like.
+        RunError: writing failed, for example because the disk is full.
     """
     with atomic_write(path, sync=sync) as part:
         part.write_text(to_json(value) + "\n", "utf-8")
 
 
 def read_json(path: Path, kind: type[Value]) -> Value:
-    """Read what `write_json` wrote.
+    """Read a file that `write_json` wrote.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: it cannot be read, or is not of that type.
+        FileNotFoundError: the file does not exist.
+        InputError: the file cannot be read, or does not hold a value of the type `kind`.
     """
     try:
         return from_json(path.read_bytes(), kind)
@@ -68,7 +73,7 @@ def read_json(path: Path, kind: type[Value]) -> Value:
 
 
 def _plain(value: Any) -> Any:
-    """Numpy's numbers and arrays; a path as text."""
+    """Convert NumPy numbers and arrays to plain ones, and a path to text."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     if isinstance(value, Path):

@@ -1,7 +1,8 @@
-"""Freed memory kept for the next batch, in a process of vidcam's own.
+"""Keep freed memory for the next batch, if vidcam runs as a process of its own.
 
-glibc takes large blocks from the system and gives them back one by one: every forward pass then has all of its
-activations cleared by the kernel anew, page by page. A process that ends with its job may as well keep them.
+glibc allocates large blocks separately and returns each one to the system when it is freed. Then the kernel has to
+clear all pages of the activations again for every forward pass. A process that exits after its work can keep the
+memory.
 """
 
 from __future__ import annotations
@@ -10,19 +11,19 @@ import ctypes
 import sys
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-"""Of mallopt(3), from malloc.h."""
+"""Parameters of mallopt(3), from malloc.h."""
 
-_LARGEST_INT = (1 << 31) - 1
+_MAX_INT = (1 << 31) - 1
 
 
 def keep_freed_memory() -> bool:
-    """Ask the C library to keep what is freed; whether it does. Nothing but glibc is asked."""
+    """Make glibc keep freed memory; return whether this worked. Other C libraries are not changed."""
     if sys.platform != "linux":
         return False
     try:
         library = ctypes.CDLL(None)
-        library.gnu_get_libc_version  # noqa: B018 – other libraries have no such name
+        library.gnu_get_libc_version  # noqa: B018 – only glibc has this function
         mallopt = library.mallopt
     except (OSError, AttributeError):
         return False
-    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _LARGEST_INT))
+    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _MAX_INT))

@@ -1,4 +1,4 @@
-"""Progress of long work: the callback that is told how far it is, and the time that each stage takes."""
+"""Report the progress of long work to a callback, and measure the time of each stage."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 Progress = Callable[[str, float, float | None], None]
-"""Stage, how much of it is done, and of how much (None: unknown)."""
+"""Callback with the name of the stage, the amount done, and the total amount (None: unknown)."""
 
 
 def silent(_stage: str, _done: float, _total: float | None) -> None:
-    """Progress that nobody watches."""
+    """Report nothing; the default callback."""
 
 
 class StageTimer:
-    """Seconds spent in each stage, summed over threads; stages that overlap add up to more than the wall time."""
+    """Measure the seconds spent in each stage, summed over threads.
+
+    If stages overlap, the sum of all stages is more than the wall time.
+
+    Attributes:
+        seconds: name of a stage → seconds.
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -27,17 +33,20 @@ class StageTimer:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Count the time of this block to a stage."""
-        started = time.perf_counter()
+        """Add the time of this block to a stage."""
+        start = time.perf_counter()
         try:
             yield
         finally:
-            elapsed = time.perf_counter() - started
+            elapsed = time.perf_counter() - start
             with self._lock:
                 self.seconds[name] = self.seconds.get(name, 0.0) + elapsed
 
     def timed(self, name: str, items: Generator[Item, None, None]) -> Generator[Item, None, None]:
-        """Yield the same items and count the time of making each to a stage; closing this closes the generator."""
+        """Yield the items of a generator, and add the time to make each of them to a stage.
+
+        Closing the returned generator closes `items`.
+        """
         with closing(items):
             while True:
                 with self.stage(name):

@@ -1,8 +1,10 @@
-"""Ctrl-C, being terminated, a terminal that is closed: one KeyboardInterrupt, and not in the middle of tidying up.
+"""Turn signals (Ctrl-C, termination, closed terminal) into one KeyboardInterrupt, and defer them during clean-up.
 
-A signal often comes more than once: a key is held, or a shell and its parent both pass it on. The second one must not
-interrupt what the first one set off. And a signal while modules are imported must not be an exception there: some
-swallow it, or go on half-imported and fail at something else.
+A signal often arrives more than once: a key is held down, or a shell and its parent both send it. A repeated signal
+must not interrupt the clean-up that the first one started.
+
+While modules are imported, a signal must not raise an exception. Some modules swallow it, or stay half-imported and
+fail later with another error.
 """
 
 from __future__ import annotations
@@ -17,101 +19,111 @@ from types import FrameType
 from typing import NoReturn
 
 REPEAT_SECONDS = 2.0
-"""Signals that follow one within this time are the same one."""
+"""Signals that follow one another within this time count as one."""
 
 INTERRUPTED = 130
-"""The exit code."""
+"""Exit code of an interrupted process."""
 
-SENTENCE = "interrupted; nothing half-written was left"
+INTERRUPTED_MESSAGE = "interrupted; nothing half-written was left"
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class _Process:
-    """Whether the process is vidcam's own, so that it may be ended."""
+    """Whether vidcam owns this process, and may therefore end it."""
 
     is_own = False
 
 
-def begin_process() -> None:
-    """Called first in a process of vidcam's own: a signal says the sentence and ends it, until `interruptible`."""
+def exit_on_signals() -> None:
+    """Let signals end this process with a message, until `interruptible` is entered.
+
+    For a process that runs only vidcam. Call this first.
+    """
     _Process.is_own = True
-    for number in _heeded():
-        signal.signal(number, _leave)
+    for number in _active_signals():
+        signal.signal(number, _exit)
 
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """In the block, where modules are imported, a signal ends a process of vidcam's own at once; others let it wait."""
+    """Protect a block that imports modules.
+
+    If vidcam owns the process, a signal ends it at once. In other processes, signals are deferred to the end of the
+    block.
+    """
     if not _Process.is_own:
         with defer_signals():
             yield
         return
-    former = [(number, signal.signal(number, _leave)) for number in _heeded()]
+    former_handlers = [(number, signal.signal(number, _exit)) for number in _active_signals()]
     try:
         yield
     finally:
-        for number, handler in former:
+        for number, handler in former_handlers:
             signal.signal(number, handler)
 
 
 @contextmanager
-def interruptible() -> Iterator[Interruption]:
-    """In the block, the signals raise KeyboardInterrupt, once; one that is ignored, as by nohup, stays ignored."""
-    interrupt = Interruption()
-    former = [(number, signal.signal(number, interrupt)) for number in _heeded()]
+def interruptible() -> Iterator[InterruptHandler]:
+    """Raise one KeyboardInterrupt in the block for signals. Signals that are ignored, as by nohup, stay ignored."""
+    interrupt_handler = InterruptHandler()
+    former_handlers = [(number, signal.signal(number, interrupt_handler)) for number in _active_signals()]
     try:
-        yield interrupt
+        yield interrupt_handler
     finally:
-        for number, handler in former:
+        for number, handler in former_handlers:
             signal.signal(number, handler)
 
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
-    """In the block, the signals wait; the first one is delivered at its end."""
-    waiting: list[int] = []
-    former = [(number, signal.signal(number, lambda number, _: waiting.append(number))) for number in _listened_to()]
+    """Defer signals during the block. The first one is delivered at its end."""
+    deferred: list[int] = []
+    former_handlers = [
+        (number, signal.signal(number, lambda number, _: deferred.append(number))) for number in _replaceable_signals()
+    ]
     try:
         yield
     finally:
-        for number, handler in former:
+        for number, handler in former_handlers:
             signal.signal(number, handler)
-        if waiting:
-            signal.raise_signal(waiting[0])
+        if deferred:
+            signal.raise_signal(deferred[0])
 
 
-class Interruption:
-    """A signal handler that raises KeyboardInterrupt, but not again for a repeat.
+class InterruptHandler:
+    """A signal handler that raises KeyboardInterrupt, but not for repeated signals.
 
     Attributes:
-        has_come: whether it did.
+        is_interrupted: whether a signal has arrived.
     """
 
     def __init__(self) -> None:
-        self._last_seconds, self.has_come = -REPEAT_SECONDS, False
+        self._last_seconds, self.is_interrupted = -REPEAT_SECONDS, False
 
     def __call__(self, _number: int, _frame: FrameType | None) -> None:
-        """Raise, unless the signal is a repeat."""
+        """Raise KeyboardInterrupt, unless the signal is a repetition."""
         now = time.monotonic()
         is_repeat = now - self._last_seconds < REPEAT_SECONDS
-        self._last_seconds, self.has_come = now, True
+        self._last_seconds, self.is_interrupted = now, True
         if not is_repeat:
             raise KeyboardInterrupt
 
 
-def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+def _exit(_number: int, _frame: FrameType | None) -> NoReturn:
     with suppress(OSError):
-        os.write(2, f"vidcam: {SENTENCE}\n".encode())
+        os.write(2, f"vidcam: {INTERRUPTED_MESSAGE}\n".encode())
     os._exit(INTERRUPTED)
 
 
-def _heeded() -> list[int]:
-    return [number for number in _listened_to() if signal.getsignal(number) is not signal.SIG_IGN]
+def _active_signals() -> list[int]:
+    """Return the signals that are not ignored."""
+    return [number for number in _replaceable_signals() if signal.getsignal(number) is not signal.SIG_IGN]
 
 
-def _listened_to() -> list[int]:
-    """The signals whose handlers can be exchanged and put back: none outside the main thread."""
+def _replaceable_signals() -> list[int]:
+    """Return the signals whose handlers can be replaced and restored; outside the main thread there are none."""
     if threading.current_thread() is not threading.main_thread():
         return []
     return [number for number in _SIGNALS if signal.getsignal(number) is not None]

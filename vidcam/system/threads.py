@@ -1,7 +1,7 @@
-"""Work that overlaps: items made ahead in threads, and calls that run behind in one.
+"""Run work in threads: prefetch items, compute results ahead, and run calls in the background.
 
-Work is always handed to a pool with signals deferred. This may start a thread, and a pool does not wait for a thread
-whose start was interrupted.
+Work is submitted to a pool with signals deferred. Submitting may start a thread. If that were interrupted, the pool
+would not wait for this thread.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from typing import ParamSpec, Self, TypeVar
 from vidcam.system.signals import defer_signals
 
 Item = TypeVar("Item")
-Made = TypeVar("Made")
-Given = ParamSpec("Given")
+Result = TypeVar("Result")
+Params = ParamSpec("Params")
 
 
-class _End:
-    """What comes after the last item."""
+class _Sentinel:
+    """Type of the value that marks the end of a generator."""
 
 
-_END = _End()
+_SENTINEL = _Sentinel()
 
 
 def prefetch(items: Generator[Item, None, None], *, depth: int) -> Generator[Item, None, None]:
-    """The same items in the same order, made `depth` ahead in a thread of their own.
+    """Yield the same items in the same order, made up to `depth` items ahead in another thread.
 
-    An exception of the generator is raised where its item would have come. Closing this closes the generator.
+    An exception of the generator is raised in place of its item. Closing the returned generator closes `items`.
     """
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vidcam-prefetch")
     try:
-        pending: deque[Future[Item | _End]] = deque(_submit(pool, next, items, _END) for _ in range(depth))
-        while not isinstance(item := pending.popleft().result(), _End):
-            pending.append(_submit(pool, next, items, _END))
+        pending: deque[Future[Item | _Sentinel]] = deque(_submit(pool, next, items, _SENTINEL) for _ in range(depth))
+        while not isinstance(item := pending.popleft().result(), _Sentinel):
+            pending.append(_submit(pool, next, items, _SENTINEL))
             yield item
     finally:
         try:
@@ -45,28 +45,35 @@ def prefetch(items: Generator[Item, None, None], *, depth: int) -> Generator[Ite
             items.close()
 
 
-def map_ahead(function: Callable[[Item], Made], items: Iterable[Item], *, workers: int) -> Generator[Made, None, None]:
-    """`function` of each item, in order, computed ahead by `workers` threads; at most two results a thread wait.
+def map_in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int
+) -> Generator[Result, None, None]:
+    """Yield `function(item)` for each item, in order, computed ahead by `workers` threads.
 
-    An exception is raised where its result would have come. Closing this waits for what is being computed.
+    At most two results for each thread are pending. An exception is raised in place of its result. Closing the
+    returned generator waits for the calls that are running.
     """
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="vidcam-ahead")
-    ahead = iter(items)
+    remaining = iter(items)
     try:
-        pending = deque(_submit(pool, function, item) for item in islice(ahead, 2 * workers))
+        pending = deque(_submit(pool, function, item) for item in islice(remaining, 2 * workers))
         while pending:
-            made = pending.popleft().result()
-            pending.extend(_submit(pool, function, item) for item in islice(ahead, 1))
-            yield made
+            result = pending.popleft().result()
+            pending.extend(_submit(pool, function, item) for item in islice(remaining, 1))
+            yield result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 class BackgroundWorker:
-    """Run calls one after the other in a thread of their own; at most `depth` of them wait or run.
+    """Run calls one after the other in a background thread.
 
-    A context manager. What a call raises is raised by a later `submit` or at the end of the block. A block that fails
-    drops the calls that wait.
+    A context manager. An exception of a call is raised by a later `submit`, or at the end of the block. If the block
+    fails, pending calls are dropped.
+
+    Args:
+        depth: largest number of calls that are pending or running.
+        thread_name: prefix for the name of the thread.
     """
 
     def __init__(self, *, depth: int, thread_name: str = "vidcam-background") -> None:
@@ -74,8 +81,8 @@ class BackgroundWorker:
         self._pending: deque[Future[object]] = deque()
         self._depth = depth
 
-    def submit(self, call: Callable[Given, object], /, *args: Given.args, **kwargs: Given.kwargs) -> None:
-        """Hand a call over; waits while `depth` calls are pending."""
+    def submit(self, call: Callable[Params, object], /, *args: Params.args, **kwargs: Params.kwargs) -> None:
+        """Add a call to the queue; wait while `depth` calls are pending."""
         while len(self._pending) >= self._depth:
             self._pending.popleft().result()
         self._pending.append(_submit(self._pool, call, *args, **kwargs))
@@ -94,7 +101,7 @@ class BackgroundWorker:
 
 
 def _submit(
-    pool: ThreadPoolExecutor, call: Callable[Given, Made], /, *args: Given.args, **kwargs: Given.kwargs
-) -> Future[Made]:
+    pool: ThreadPoolExecutor, call: Callable[Params, Result], /, *args: Params.args, **kwargs: Params.kwargs
+) -> Future[Result]:
     with defer_signals():
         return pool.submit(call, *args, **kwargs)

@@ -1,6 +1,6 @@
-"""Reading and writing video files: the only place that opens media.
+"""Read and write video files. All media files are opened here.
 
-Frames are (H, W, 3) uint8 RGB as displayed; seconds count from the first displayed frame.
+Frames are (H, W, 3) uint8 RGB as displayed. Seconds count from the first displayed frame.
 """
 
 from vidcam.video.reader import VideoReader, open_video, probe

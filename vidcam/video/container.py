@@ -1,9 +1,9 @@
-"""Opening media files: local files only, and every foreign error turned into one sentence, of writing too.
+"""Open media files, and turn errors of FFmpeg and the system into errors of vidcam. Only local files are opened.
 
-FFmpeg guesses the format from the content, so a text file called `clip.mp4`, a playlist that points into the network
-and a song with a cover picture all have to be refused here. So are frames too large to be meant: a few damaged bytes
-make one of gigabytes, or a line a million pixels long. 8K, also for both eyes, and the longest strips that are videos
-lie well below.
+FFmpeg detects the format from the content. So a text file called `clip.mp4`, a playlist that points to the network and
+a song with a cover image all have to be refused here. Frames of an implausible size are refused too: a few damaged
+bytes can claim gigabytes a frame, or a line of a million pixels. The limits are above 8K, also side by side for both
+eyes.
 """
 
 from __future__ import annotations
@@ -20,29 +20,28 @@ from av.video.stream import VideoStream
 from vidcam.errors import EncodeError, MediaError
 from vidcam.video.source import is_folder
 
-MOST_PIXELS = 8192 * 8192
-LONGEST_SIDE_PX = 16_384
-"""H.264 is not encoded beyond."""
+MAX_PIXELS = 8192 * 8192
+MAX_SIDE_PX = 16_384
+"""H.264 encoders accept no longer side."""
 
-MOST_STRETCHED = 100
+MAX_SIDE_RATIO = 100
 
 
 @contextmanager
 def media_errors(path: str) -> Iterator[None]:
-    """Turn what PyAV and the system raise inside the block into a MediaError about `path`."""
+    """Turn errors of PyAV and the system inside the block into a MediaError about `path`."""
     try:
         yield
     except (av.FFmpegError, OSError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc)
         raise MediaError(
-            f"{path!r} cannot be read as video ({reason}); expected a media file that FFmpeg can decode; "
-            "check that it plays, or convert it to MP4"
+            f"{path!r} cannot be read as video ({reason}); check that it plays, or convert it to MP4"
         ) from exc
 
 
 @contextmanager
 def encode_errors(path: Path) -> Iterator[None]:
-    """Turn what PyAV and the system raise inside the block into an EncodeError about `path`."""
+    """Turn errors of PyAV and the system inside the block into an EncodeError about `path`."""
     try:
         yield
     except (av.FFmpegError, OSError) as exc:
@@ -50,11 +49,8 @@ def encode_errors(path: Path) -> Iterator[None]:
 
 
 def encode_error(path: Path, reason: str) -> EncodeError:
-    """The error of a file that could not be written to its end."""
-    return EncodeError(
-        f"writing '{path}' failed ({reason}); expected the encoder and the disk to take it; free some space or choose "
-        "another folder"
-    )
+    """Make the error for a file that could not be written completely."""
+    return EncodeError(f"writing '{path}' failed ({reason})")
 
 
 def open_input(path: str) -> InputContainer:
@@ -64,65 +60,62 @@ def open_input(path: str) -> InputContainer:
         MediaError: the file is missing, a folder, a pipe or a device, or not a media file.
     """
     if is_folder(path):
-        raise MediaError(f"{path!r} is a folder; expected a video file; pass one of the files in it")
+        raise MediaError(f"{path!r} is a folder; pass a video file")
     with media_errors(path):
-        # `file:` keeps a colon in a name from being taken for a protocol; a playlist must not reach into the network.
+        # With `file:`, a colon in the name is not read as a protocol. The whitelist keeps playlists off the network.
         return av.open(f"file:{path}", "r", container_options={"protocol_whitelist": "file"}, metadata_errors="replace")
 
 
 def video_stream(container: InputContainer, path: str) -> VideoStream:
-    """The stream that a player would show, set to decode on several threads.
+    """Find the video stream that a player would show, and let it decode on several threads.
 
     Raises:
-        MediaError: there is none, or frames too large; a cover picture does not count.
+        MediaError: there is no video stream besides a cover image, or its frames are too large.
     """
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream) or _is_cover(stream):
-        found = {"a cover picture" if _is_cover(other) else other.type for other in container.streams}
-        kinds = ", ".join(sorted(found)) or "no streams"
-        raise MediaError(f"{path!r} holds no video stream, only {kinds}; expected a video; check the file")
+        kinds = sorted({"a cover picture" if _is_cover(entry) else entry.type for entry in container.streams})
+        content = f"no video stream, only {', '.join(kinds)}" if kinds else "no streams"
+        raise MediaError(f"{path!r} holds {content}; pass a video file")
     if getattr(stream, "codec_context", None) is None:
-        raise MediaError(
-            f"the video codec of {path!r} is unknown, or encrypted; expected one that FFmpeg can decode; convert the "
-            "file"
-        )
+        raise MediaError(f"the video codec of {path!r} is unknown or encrypted; convert the file to MP4")
     if stream.height and stream.width:
         require_reasonable(path, (stream.height, stream.width))
     stream.thread_type = "AUTO"
-    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     return stream
 
 
 def is_reasonable(size: tuple[int, int]) -> bool:
-    """Whether frames of (height, width) are shown to a model."""
+    """Return whether frames of (height, width) are within the size limits."""
     shorter, longer = sorted(size)
-    return shorter * longer <= MOST_PIXELS and longer <= LONGEST_SIDE_PX and longer <= MOST_STRETCHED * shorter
+    return shorter * longer <= MAX_PIXELS and longer <= MAX_SIDE_PX and longer <= MAX_SIDE_RATIO * shorter
 
 
 def require_reasonable(path: str, size: tuple[int, int]) -> None:
-    """Refuse frames that cannot be meant.
+    """Refuse frames of an implausible size.
 
     Args:
-        path: for the message.
+        path: the file, for the message.
         size: (height, width), at least 1 each.
 
     Raises:
-        MediaError: too many pixels, or too long a strip.
+        MediaError: there are too many pixels, or one side is too long.
     """
     if not is_reasonable(size):
         height, width = size
         raise MediaError(
-            f"the frames of {path!r} claim to be {width}×{height} pixels, expected at most {MOST_PIXELS // 10**6} "
-            f"million, {LONGEST_SIDE_PX} a side and {MOST_STRETCHED}:1; the file is damaged, or scale it down"
+            f"frames of {path!r} are {width}×{height} pixels; the limit is {MAX_PIXELS // 10**6} million pixels, "
+            f"{MAX_SIDE_PX} a side, {MAX_SIDE_RATIO}:1"
         )
 
 
 def stream_notes(container: InputContainer, chosen: VideoStream) -> tuple[str, ...]:
-    """What to say about the choice of `chosen`, as sentences."""
+    """Say which video stream was chosen, if there are several."""
     count = sum(not _is_cover(stream) for stream in container.streams.video)
     if count < 2:
         return ()
-    return (f"the file holds {count} video streams; the default one, stream {chosen.index}, is taken",)
+    return (f"the file has {count} video streams; the default one, stream {chosen.index}, is used",)
 
 
 def _is_cover(stream: Stream) -> bool:

@@ -1,9 +1,10 @@
-"""Encoders by codec: what each is called in FFmpeg, its options, and whether it works on this machine.
+"""Encoders: FFmpeg's names, their options, and a test whether an encoder works on this machine.
 
-Software encoders are the default: they give the same bytes everywhere they run, and their options are tuned here. Any
-other encoder is named as FFmpeg names it and keeps FFmpeg's defaults. It is tried out on the size of the video before
-anything is written; where it does not work the software one takes its place, and a sentence says so. Quality is
-constant, in the encoder's own scale, lower is better.
+Software encoders are the default. They give the same bytes on every machine, and their options are tuned here. Any
+other encoder is chosen by its FFmpeg name and keeps FFmpeg's defaults. It is tested on one frame of the video's size
+before anything is written. If it fails, the software encoder is used instead and a note says so.
+
+Quality is constant, on the encoder's own scale; lower is better.
 """
 
 from __future__ import annotations
@@ -24,67 +25,77 @@ from vidcam.errors import InputError
 Codec = Literal["h264", "hevc", "av1", "vp9"]
 CODECS: tuple[Codec, ...] = get_args(Codec)
 CONTAINERS: Mapping[str, tuple[Codec, ...]] = {"mp4": ("h264", "hevc", "av1", "vp9"), "webm": ("vp9", "av1")}
-"""Container → the codecs that it admits, its default first."""
+"""Container → the codecs that it supports, its default first."""
 
-USUAL_SIDES_PX = (64, 4096)
-"""Software encoders take all frames whose sides lie between; others are tried out on one."""
+UNTESTED_SIDES_PX = (64, 4096)
+"""Shortest and longest side that all software encoders accept. Other sizes are tested on one frame."""
 
 _QUALITY_OPTIONS = ("crf", "cq", "qp")
-"""What encoders call a constant quality."""
+"""Names that encoders use for a constant quality."""
 
 _X26X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
-_NUMBERS = tuple(map(str, range(14)))
+_NUMERIC_PRESETS = tuple(map(str, range(14)))
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
-    """How a software encoder is asked: defaults, what its preset is called, and what it always gets."""
+class _SoftwareEncoder:
+    """Options of a software encoder.
+
+    Attributes:
+        codec: the codec that it makes.
+        preset_key: the encoder's name for the preset option.
+        presets: the presets that it accepts.
+        preset: the default preset.
+        max_quality: the largest value of its quality scale; the smallest is 0.
+        quality: the default quality.
+        fixed: options that are always set.
+    """
 
     codec: Codec
     preset_key: str
     presets: tuple[str, ...]
     preset: str
-    most_quality: int
+    max_quality: int
     quality: int
     fixed: tuple[tuple[str, str], ...] = ()
 
 
-# No B-frames anywhere, see `writer`. mbtree off: x264's macroblock tree reads memory it has not set in small frames,
-# and the bytes differ between runs.
-_SOFTWARE: Mapping[str, _Kind] = {
-    "libx264": _Kind(
+# No encoder uses B-frames; `writer` explains why. mbtree is off because x264's macroblock tree reads uninitialised
+# memory in small frames, so that the bytes differ between runs.
+_SOFTWARE: Mapping[str, _SoftwareEncoder] = {
+    "libx264": _SoftwareEncoder(
         codec="h264",
         preset_key="preset",
         presets=_X26X_PRESETS,
         preset="veryfast",
-        most_quality=51,
+        max_quality=51,
         quality=18,
         fixed=(("bf", "0"), ("profile", "high"), ("x264-params", "mbtree=0")),
     ),
-    "libx265": _Kind(
+    "libx265": _SoftwareEncoder(
         codec="hevc",
         preset_key="preset",
         presets=_X26X_PRESETS,
         preset="veryfast",
-        most_quality=51,
+        max_quality=51,
         quality=20,
         fixed=(("x265-params", "bframes=0:log-level=none"),),
     ),
-    "libsvtav1": _Kind(
+    "libsvtav1": _SoftwareEncoder(
         codec="av1",
         preset_key="preset",
-        presets=_NUMBERS,
+        presets=_NUMERIC_PRESETS,
         preset="10",
-        most_quality=63,
+        max_quality=63,
         quality=28,
         fixed=(("svtav1-params", "pred-struct=1"),),
     ),
-    "libvpx-vp9": _Kind(
+    "libvpx-vp9": _SoftwareEncoder(
         codec="vp9",
         preset_key="cpu-used",
-        presets=_NUMBERS[:9],
+        presets=_NUMERIC_PRESETS[:9],
         preset="6",
-        most_quality=63,
+        max_quality=63,
         quality=24,
         fixed=(("b", "0"), ("deadline", "good"), ("row-mt", "1"), ("auto-alt-ref", "0"), ("lag-in-frames", "0")),
     ),
@@ -93,12 +104,12 @@ _SOFTWARE: Mapping[str, _Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """An encoder with its options settled.
+    """An encoder with its options.
 
     Attributes:
-        name: FFmpeg's.
-        codec: what it makes.
-        options: FFmpeg's, by name.
+        name: FFmpeg's name for the encoder.
+        codec: the codec that it makes.
+        options: FFmpeg's options, as (name, value).
     """
 
     name: str
@@ -107,11 +118,11 @@ class Encoder:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """What came of encoding one frame.
+class EncoderTest:
+    """The result of encoding one frame.
 
     Attributes:
-        reason: why it failed; None if it did not.
+        reason: why it failed; None: it worked.
         unknown: the options that the encoder does not have.
     """
 
@@ -119,22 +130,29 @@ class Trial:
     unknown: frozenset[str] = frozenset()
 
 
-def encoder_of(name: str, *, preset: str | None = None, quality: int | None = None) -> Encoder:
-    """A software encoder by FFmpeg's name.
+def software_encoder(name: str, *, preset: str | None = None, quality: int | None = None) -> Encoder:
+    """Configure a software encoder.
+
+    Args:
+        name: FFmpeg's name for the encoder.
+        preset: one of its presets; None: the default.
+        quality: on its own scale; None: the default.
 
     Raises:
-        InputError: a preset that it does not have or a quality beyond its scale.
+        InputError: the preset is unknown or the quality is out of range.
     """
-    kind = _SOFTWARE[name]
-    if preset is not None and preset not in kind.presets:
-        raise InputError(f"preset is {preset!r}, {name} has {', '.join(kind.presets)}; choose one of them")
-    if quality is not None and not 0 <= quality <= kind.most_quality:
-        raise InputError(f"quality is {quality}, {name} takes 0 to {kind.most_quality}; {kind.quality} is its default")
-    asked = (
-        (kind.preset_key, preset or kind.preset),
-        ("crf", str(kind.quality if quality is None else quality)),
+    defaults = _SOFTWARE[name]
+    if preset is not None and preset not in defaults.presets:
+        raise InputError(f"--preset {preset!r} is unknown to {name}; choose from {', '.join(defaults.presets)}")
+    if quality is not None and not 0 <= quality <= defaults.max_quality:
+        raise InputError(
+            f"--quality must be 0 to {defaults.max_quality} for {name} (default {defaults.quality}), got {quality}"
+        )
+    options = (
+        (defaults.preset_key, preset or defaults.preset),
+        ("crf", str(defaults.quality if quality is None else quality)),
     )
-    return Encoder(name, kind.codec, (*kind.fixed, *asked))
+    return Encoder(name, defaults.codec, (*defaults.fixed, *options))
 
 
 def choose_encoder(
@@ -146,78 +164,77 @@ def choose_encoder(
     quality: int | None = None,
     size: tuple[int, int] = (256, 256),
 ) -> tuple[Encoder, tuple[str, ...]]:
-    """The encoder for a file, and sentences about what could not be had.
+    """Choose the encoder for a file.
 
     Args:
-        codec: 'h264', 'hevc', 'av1', 'vp9'; None: the encoder's, or the container's default.
+        codec: 'h264', 'hevc', 'av1' or 'vp9'; None: the encoder's codec, or the container's default.
         container: 'mp4' or 'webm'.
-        encoder: 'auto' (software), or FFmpeg's name of one.
-        preset: of the encoder.
-        quality: likewise.
-        size: (height, width) of the frames, to try the encoder out.
+        encoder: 'auto' (software), or FFmpeg's name for an encoder.
+        preset: a preset of the encoder; None: the default.
+        quality: on the encoder's own scale; None: the default.
+        size: (height, width) of the frames, for the test of the encoder.
+
+    Returns:
+        The encoder, and notes about what had to be replaced.
 
     Raises:
-        InputError: an unknown name, a codec that the container does not admit, or an option that the encoder does not
-            have.
+        InputError: a name is unknown, the container does not support the codec, or the encoder does not have an option.
     """
-    admitted = CONTAINERS[container]
-    named = None if encoder == "auto" else _found(encoder)
-    wanted = _checked_codec(codec) if codec else named[1] if named else admitted[0]
-    if wanted not in admitted:
+    supported = CONTAINERS[container]
+    requested = None if encoder == "auto" else _resolve_name(encoder)
+    target_codec = _checked_codec(codec) if codec else requested[1] if requested else supported[0]
+    if target_codec not in supported:
         raise InputError(
-            f"{wanted} does not go into a .{container}, expected {' or '.join(admitted)}; choose another ending"
+            f"a .{container} cannot hold {target_codec}; use {' or '.join(supported)}, or another file ending"
         )
-    if named is not None and named[1] != wanted:
-        raise InputError(f"encoder {encoder!r} makes {named[1]}, expected one for {wanted}; leave --codec out")
-    software = _software_for(wanted)
-    if named is None or named[0] == software:
-        return _fitting(encoder_of(software, preset=preset, quality=quality), size), ()
-    return named_encoder(*named, preset=preset, quality=quality, size=size)
+    if requested is not None and requested[1] != target_codec:
+        raise InputError(f"--encoder {encoder!r} makes {requested[1]}, not {target_codec}; leave --codec out")
+    software = _software_name(target_codec)
+    if requested is None or requested[0] == software:
+        return _require_size(software_encoder(software, preset=preset, quality=quality), size), ()
+    return named_encoder(*requested, preset=preset, quality=quality, size=size)
 
 
 def _checked_codec(name: str) -> Codec:
     if name not in CODECS:
-        raise InputError(f"codec is {name!r}, expected one of {', '.join(CODECS)}; choose one of them")
+        raise InputError(f"--codec must be one of {', '.join(CODECS)}, got {name!r}")
     return name
 
 
-def _found(name: str) -> tuple[str, Codec]:
-    """FFmpeg's own name of an encoder, and its codec; that of one which this FFmpeg does not have begins its name."""
+def _resolve_name(name: str) -> tuple[str, Codec]:
+    """Return FFmpeg's own name for an encoder, and its codec.
+
+    If this FFmpeg does not have the encoder, the codec is read from the beginning of its name.
+    """
     if name == "hardware":
-        raise InputError("encoder is 'hardware', expected FFmpeg's name of one; name it, e.g. h264_nvenc")
-    if is_built_in(name):
-        found = av.codec.Codec(name, "w")
-        name, made = found.name, found.canonical_name
+        raise InputError("--encoder 'hardware' is not an encoder; name one, such as h264_nvenc")
+    if has_encoder(name):
+        encoder = av.codec.Codec(name, "w")
+        name, codec = encoder.name, encoder.canonical_name
     else:
-        made = name.partition("_")[0]
-        if made not in CODECS:
-            raise InputError(
-                f"encoder is {name!r}, expected auto or FFmpeg's name of one, such as {', '.join(_SOFTWARE)} or "
-                "h264_nvenc; choose one"
-            )
-    if made not in CODECS:
-        raise InputError(f"encoder {name!r} makes {made}, expected one for {', '.join(CODECS)}; choose another")
-    return name, made
+        codec = name.partition("_")[0]
+        if codec not in CODECS:
+            raise InputError(f"--encoder {name!r} is unknown; use auto or FFmpeg's name, such as libx264 or h264_nvenc")
+    if codec not in CODECS:
+        raise InputError(f"--encoder {name!r} makes {codec}; use one for {', '.join(CODECS)}")
+    return name, codec
 
 
-def _software_for(codec: Codec) -> str:
-    name = next(name for name, kind in _SOFTWARE.items() if kind.codec == codec)
-    if not is_built_in(name):
-        raise InputError(
-            f"this FFmpeg was built without {name}, expected one that encodes {codec}; choose another codec"
-        )
+def _software_name(codec: Codec) -> str:
+    name = next(name for name, defaults in _SOFTWARE.items() if defaults.codec == codec)
+    if not has_encoder(name):
+        raise InputError(f"this FFmpeg has no {name}, the encoder for {codec}; choose another --codec")
     return name
 
 
-def _fitting(encoder: Encoder, size: tuple[int, int]) -> Encoder:
-    """The same encoder, tried out where frames are of an unusual size."""
-    if min(size) >= USUAL_SIDES_PX[0] and max(size) <= USUAL_SIDES_PX[1]:
+def _require_size(encoder: Encoder, size: tuple[int, int]) -> Encoder:
+    """Return the same encoder, after a test if the frames have an unusual size."""
+    if min(size) >= UNTESTED_SIDES_PX[0] and max(size) <= UNTESTED_SIDES_PX[1]:
         return encoder
-    reason = tried(encoder, size).reason
+    reason = run_encoder_test(encoder, size).reason
     if reason is not None:
         raise InputError(
-            f"{encoder.name} does not encode frames of {size[1]} × {size[0]} pixels ({reason}), expected another size; "
-            "choose another height or codec"
+            f"{encoder.name} cannot encode {size[1]}×{size[0]} pixels ({reason}); change --height or --codec"
         )
     return encoder
 
@@ -225,38 +242,49 @@ def _fitting(encoder: Encoder, size: tuple[int, int]) -> Encoder:
 def named_encoder(
     name: str, codec: Codec, *, preset: str | None, quality: int | None, size: tuple[int, int]
 ) -> tuple[Encoder, tuple[str, ...]]:
-    """An encoder with FFmpeg's own defaults, or the software one and why; arguments as of `choose_encoder`.
+    """Configure any encoder with FFmpeg's defaults, or the software encoder if that one does not work here.
+
+    Args:
+        name: FFmpeg's name for the encoder.
+        codec: the codec that it makes.
+        preset: a preset of the encoder; None: the default.
+        quality: on the encoder's own scale; None: the default.
+        size: (height, width) of the frames, for the test of the encoder.
+
+    Returns:
+        The encoder, and notes about what had to be replaced.
 
     Raises:
-        InputError: a preset or a quality is given, and the encoder has no option for it.
+        InputError: a preset or a quality was passed, and the encoder has no option for it.
     """
     options = [("bf", "0")] if preset is None else [("bf", "0"), ("preset", preset)]
     for key in ("",) if quality is None else _QUALITY_OPTIONS:
-        # a bit rate would limit a constant quality
-        asked = () if quality is None else ((key, str(quality)), ("b", "0"))
-        encoder = Encoder(name, codec, (*options, *asked))
-        trial = tried(encoder, size)
-        if trial.reason is not None:
-            return _replaced(encoder, trial.reason, size, is_asked=preset is not None or quality is not None)
-        if "preset" in trial.unknown:
+        # A bit rate would limit a constant quality, so it is set to 0.
+        quality_options = () if quality is None else ((key, str(quality)), ("b", "0"))
+        encoder = Encoder(name, codec, (*options, *quality_options))
+        test = run_encoder_test(encoder, size)
+        if test.reason is not None:
+            has_settings = preset is not None or quality is not None
+            return _use_software(encoder, test.reason, size, has_settings=has_settings)
+        if "preset" in test.unknown:
             raise InputError(f"{name} has no presets; leave --preset out")
-        if key not in trial.unknown:
+        if key not in test.unknown:
             return encoder, ()
     raise InputError(f"{name} has no constant quality ({', '.join(_QUALITY_OPTIONS)}); leave --quality out")
 
 
-def _replaced(
-    encoder: Encoder, reason: str, size: tuple[int, int], *, is_asked: bool
+def _use_software(
+    encoder: Encoder, reason: str, size: tuple[int, int], *, has_settings: bool
 ) -> tuple[Encoder, tuple[str, ...]]:
-    software = _software_for(encoder.codec)
-    notes = [f"{encoder.name} does not work here ({reason}); {software} takes its place"]
-    if is_asked:
-        notes.append(f"--preset and --quality are left out, as {software} has a scale of its own")
-    return _fitting(encoder_of(software), size), tuple(notes)
+    software = _software_name(encoder.codec)
+    notes = [f"{encoder.name} does not work here ({reason}); {software} is used instead"]
+    if has_settings:
+        notes.append(f"--preset and --quality are ignored, because {software} uses other scales")
+    return _require_size(software_encoder(software), size), tuple(notes)
 
 
-def is_built_in(name: str) -> bool:
-    """Whether this FFmpeg has an encoder of the name."""
+def has_encoder(name: str) -> bool:
+    """Return whether this FFmpeg has an encoder of this name."""
     try:
         av.codec.Codec(name, "w")
     except av.codec.codec.UnknownCodecError:
@@ -264,11 +292,11 @@ def is_built_in(name: str) -> bool:
     return True
 
 
-def tried(encoder: Encoder, size: tuple[int, int]) -> Trial:
-    """Encode one frame of (height, width)."""
-    if not is_built_in(encoder.name):
-        return Trial("not in this FFmpeg")
-    quiet(encoder)
+def run_encoder_test(encoder: Encoder, size: tuple[int, int]) -> EncoderTest:
+    """Encode one frame of (height, width) and say what happened."""
+    if not has_encoder(encoder.name):
+        return EncoderTest("not in this FFmpeg")
+    silence_encoder(encoder)
     height, width = (length + length % 2 for length in size)
     try:
         context = cast("VideoCodecContext", av.CodecContext.create(encoder.name, "w"))
@@ -279,14 +307,14 @@ def tried(encoder: Encoder, size: tuple[int, int]) -> Trial:
         context.encode(frame)
         context.encode(None)
     except (av.FFmpegError, ValueError) as exc:
-        return Trial(getattr(exc, "strerror", None) or str(exc))
-    return Trial(None, frozenset(context.options))  # FFmpeg leaves there what the encoder did not take
+        return EncoderTest(getattr(exc, "strerror", None) or str(exc))
+    return EncoderTest(None, frozenset(context.options))  # FFmpeg leaves the options there that the encoder did not use
 
 
-def quiet(encoder: Encoder) -> None:
-    """Keep SVT-AV1 from writing its banner, or that it was interrupted, to standard error; only the environment can."""
+def silence_encoder(encoder: Encoder) -> None:
+    """Keep SVT-AV1 from writing to standard error. Only an environment variable can do this."""
     if encoder.name == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "0")
 
 
-H264 = encoder_of("libx264")
+H264 = software_encoder("libx264")

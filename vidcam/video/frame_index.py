@@ -1,15 +1,24 @@
-"""When each frame of a file is displayed, found without demuxing or decoding where the container can be trusted.
+"""Find when each frame of a file is displayed, without demuxing or decoding where the container can be trusted.
 
 Time stamps are whole numbers of the stream's time base ("ticks"). Packets that an edit list hides are not displayed.
-Decoders hand out frames in the order of display. Where their time stamps are in another order (packed B-frames in
-AVI), the frames take the sorted time stamps. Where time stamps repeat, a frame that does not lie after the last one
-follows it by the usual distance if each packet gave one frame (MPEG-PS), and is dropped otherwise. Reading does the
-same, so that both agree.
 
-A damaged number makes a frame stand still for years. A frame is not meant to be on display for longer than
-LONGEST_STILL_SECONDS and STILL_SHARE times as long as all that are not, nor for longer than LONE_STILL_SECONDS and
-STILL_SHARE times as long as all others together. It is shown for one usual step instead, as players go on at a jump;
-what follows moves up, and this is said. So the length of a video is bounded by its number of frames.
+Decoders return frames in display order. Sometimes their time stamps are not in this order:
+
+* All time stamps differ (packed B-frames in AVI): the frames take the sorted time stamps.
+* Time stamps repeat, and each packet gave one frame (MPEG-PS): a frame that is not later than the one before it gets
+  that one's time stamp plus the nominal step.
+* Time stamps repeat otherwise: such a frame is dropped.
+
+Reading applies the same rules, so that both agree.
+
+Implausible time stamps are repaired, because one damaged number can make a frame last for years. The duration of a
+frame is implausible in two cases:
+
+* It is above MAX_FRAME_SECONDS, and above OUTLIER_RATIO times the sum of all durations up to MAX_FRAME_SECONDS.
+* It is above MAX_LONE_FRAME_SECONDS, and above OUTLIER_RATIO times the sum of all other durations.
+
+Such a frame lasts one nominal step instead, and all later frames move up, as in players. A note says so. So the number
+of frames limits the length of a video.
 """
 
 from __future__ import annotations
@@ -26,34 +35,34 @@ from av.video.stream import VideoStream
 from vidcam.errors import MediaError
 from vidcam.media import Seconds
 from vidcam.video.container import media_errors, open_input, stream_notes, video_stream
-from vidcam.video.extent import extent_notes
-from vidcam.video.mov_index import SampleIndex, confirmed_table, indexed_rows, read_index
-from vidcam.video.packets import PacketTable, Ticks, decoded_frames, distinct, read_packets, read_table
+from vidcam.video.mov_index import SampleIndex, read_index, rows_from_index, verified_table
+from vidcam.video.packets import PacketTable, Ticks, decoded_frames, read_packets, read_table, unique_sorted
+from vidcam.video.truncation import truncation_notes
 
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
 _MATROSKA = "matroska,webm"
-# Containers in which a packet has the same time stamp whether it was reached by reading or by seeking. In MPEG-PS most
-# packets have none of their own, and what FFmpeg makes up for them after a seek is another.
+# In these containers a packet has the same time stamp after reading and after seeking. In MPEG-PS most packets have no
+# time stamp, and FFmpeg computes a different one after a seek.
 _SEEKABLE_FORMATS = (_MOV, _MATROSKA, "avi", "mpegts", "flv", "asf")
 
-# In MOV and Matroska each frame has its own time stamp; these codecs display one frame for each packet.
+# In MOV and Matroska each frame has its own time stamp. These codecs display one frame for each packet.
 _EXACT_CODECS = ("h264", "hevc", "vp9", "av1")
 
-# A gap of so many frames in an otherwise regular video, before a key frame, is damage that the demuxer skipped.
-_HOLE_STEPS = 4
+# In an otherwise regular video, a gap of more steps than this before a key frame is damage that the demuxer skipped.
+_MIN_GAP_STEPS = 4
 _REGULAR_SHARE = 0.95
 
-# How much of its announced length a file may lack before it counts as cut short: rounding and a dropped last frame.
-_SHORTFALL_SECONDS = Fraction(1, 4)
+# A file may be shorter than its container states by this much, because of rounding or a dropped last frame.
+_LENGTH_TOLERANCE_SECONDS = Fraction(1, 4)
 
-LONGEST_STILL_SECONDS = 600
-LONE_STILL_SECONDS = 60
-STILL_SHARE = 10
+MAX_FRAME_SECONDS = 600
+MAX_LONE_FRAME_SECONDS = 60
+OUTLIER_RATIO = 10
 
-_USUAL_FPS = Fraction(25)
+_DEFAULT_FPS = Fraction(25)
 
-Skip = tuple[int, int]
-"""The tick of a frame before which time is left out, and how many ticks."""
+Jump = tuple[int, int]
+"""A jump of the time stamps that is removed: the tick of the frame after it, and its length in ticks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,14 +72,14 @@ class FrameIndex:
     Attributes:
         ticks: (F,) int64, strictly increasing, F >= 1; when each frame is first displayed.
         key_ticks: (G,) int64, increasing; where decoding can start. Empty: only at the beginning of the file.
-        end_tick: when the last frame's display ends.
-        step_ticks: the usual distance of two frames, >= 1.
+        end_tick: end of the last frame's display.
+        step_ticks: the nominal distance between two frames, >= 1.
         time_base: seconds in a tick.
-        is_counted: whether the k-th decoded frame is the k-th of `ticks`, whatever its own time stamp says.
-        gaps: half-open intervals of ticks, increasing, of which no picture can be read.
-        corrupt_ticks: (C,) int64, time stamps of packets that the demuxer calls damaged.
-        skips: increasing; time that is left out, as no frame can be meant to be displayed for so long.
-        notes: sentences about the file.
+        is_matched_by_order: whether the k-th decoded frame is the k-th of `ticks`, whatever its own time stamp is.
+        gaps: half-open intervals of ticks, increasing, where no frame can be read.
+        corrupt_ticks: (C,) int64, time stamps of packets that the demuxer marks as damaged.
+        jumps: implausible jumps of the time stamps, increasing; they are removed.
+        notes: notes for the user about the file.
     """
 
     ticks: Ticks = field(repr=False)
@@ -78,39 +87,39 @@ class FrameIndex:
     end_tick: int
     step_ticks: int
     time_base: Fraction
-    is_counted: bool = False
+    is_matched_by_order: bool = False
     gaps: tuple[tuple[int, int], ...] = ()
     corrupt_ticks: Ticks = field(default_factory=lambda: np.empty(0, np.int64), repr=False)
-    skips: tuple[Skip, ...] = ()
+    jumps: tuple[Jump, ...] = ()
     notes: tuple[str, ...] = ()
 
     def seconds(self) -> Seconds:
-        """(F,) float64, counted from the first displayed frame."""
-        skips = np.array([(0, 0), *self.skips], np.int64)
-        passed = np.searchsorted(skips[1:, 0], self.ticks, side="right")
-        elapsed = self.ticks - self.ticks[0] - np.cumsum(skips[:, 1])[passed]
+        """Return the display times of all frames, (F,) float64, in seconds from the first displayed frame."""
+        jumps = np.array([(0, 0), *self.jumps], np.int64)
+        jump_count = np.searchsorted(jumps[1:, 0], self.ticks, side="right")
+        elapsed = self.ticks - self.ticks[0] - np.cumsum(jumps[:, 1])[jump_count]
         return np.asarray(elapsed * self.time_base.numerator / self.time_base.denominator, np.float64)
 
     def second_of(self, tick: int) -> float:
-        """A tick, counted in seconds from the first displayed frame."""
+        """Convert a tick to seconds from the first displayed frame."""
         return float(self._elapsed(tick) * self.time_base)
 
     def duration(self) -> Fraction:
-        """Exact seconds from the first frame's display to the end of the last one's."""
+        """Return the exact seconds from the start of the first frame's display to the end of the last frame's."""
         return self._elapsed(self.end_tick) * self.time_base
 
     def _elapsed(self, tick: int) -> int:
-        return tick - int(self.ticks[0]) - sum(length for skip, length in self.skips if skip <= tick)
+        return tick - int(self.ticks[0]) - sum(length for jump_tick, length in self.jumps if jump_tick <= tick)
 
 
 def read_frame_index(path: str) -> tuple[FrameIndex, InputContainer | None]:
     """Find the time stamps of all displayed frames.
 
-    Takes them from the index of an MP4 that is as it should be, demuxes the whole stream of others, and decodes it as
-    well where packets alone do not tell (AVI, GIF, MPEG-4, VP8, …).
+    They come from the index of an MP4 if the index can be trusted. Other files are demuxed completely. They are also
+    decoded if their packets do not give the display times (AVI, GIF, MPEG-4, VP8, …).
 
     Returns:
-        The time stamps, and the open file where it is as good as new: it can seek to all key frames.
+        The frame index, and the open file if only its index was used; otherwise None.
 
     Raises:
         MediaError: no frame can be decoded, or the file cannot be read.
@@ -120,54 +129,58 @@ def read_frame_index(path: str) -> tuple[FrameIndex, InputContainer | None]:
         stream = video_stream(container, path)
         index = read_index(stream) if container.format.name == _MOV else None
         table = None
-        if index is not None and (rows := indexed_rows(path, stream, index)) is not None:
-            table = confirmed_table(rows, container, stream)
-            if table is None:  # and the file stands somewhere else by now
+        if index is not None and (rows := rows_from_index(path, stream, index)) is not None:
+            table = verified_table(rows, container, stream)
+            if table is None:  # the check has moved the demuxer, so open the file again
                 container = opened.enter_context(open_input(path))
                 stream = video_stream(container, path)
         is_indexed = table is not None
-        frame_index = _index_of(path, container, stream, table or read_table(container, stream), index)
+        frame_index = _build_index(path, container, stream, table or read_table(container, stream), index)
         if is_indexed:
             opened.pop_all()
         return frame_index, container if is_indexed else None
 
 
-def _index_of(
+def _build_index(
     path: str, container: InputContainer, stream: VideoStream, table: PacketTable, index: SampleIndex | None
 ) -> FrameIndex:
-    """What the packets of an open file tell, and decoding it where they do not tell."""
+    """Build the frame index from the packets, and from decoding if the packets do not give the display times."""
     if table.is_encrypted():
-        raise MediaError(f"{path!r} is encrypted; expected a video that needs no key; pass a decrypted copy")
-    codec, layout = stream.codec_context.codec.canonical_name, container.format.name
+        raise MediaError(f"{path!r} is encrypted; pass a decrypted copy")
+    codec, format_name = stream.codec_context.codec.canonical_name, container.format.name
     time_base = stream.time_base or Fraction(1, 1000)
-    step = usual_step(path, stream.average_rate, time_base)
-    ticks, keys, is_counted, failed = table.displayed(), table.keys(), False, np.empty(0, np.int64)
-    if not (layout in (_MOV, _MATROSKA) and codec in _EXACT_CODECS and table.is_exact()):
+    step = nominal_step(path, stream.average_rate, time_base)
+    ticks, keys, is_matched_by_order, failed = table.displayed(), table.keys(), False, np.empty(0, np.int64)
+    if not (format_name in (_MOV, _MATROSKA) and codec in _EXACT_CODECS and table.is_exact()):
         decoded, failed = _decode_ticks(path, step)
-        if layout not in _SEEKABLE_FORMATS:
+        if format_name not in _SEEKABLE_FORMATS:
             keys = np.empty(0, np.int64)
         if not np.array_equal(decoded, ticks):
-            ticks, is_counted = _in_order(decoded, step=step if decoded.size == table.rows.size else None)
+            ticks, is_matched_by_order = _in_order(decoded, step=step if decoded.size == table.rows.size else None)
             keys = np.empty(0, np.int64)
     if not ticks.size:
-        raise MediaError(f"no frame of {path!r} can be decoded; expected a video; check that it plays")
-    last = int(ticks[-1])
-    is_unsaid = layout == _MOV and codec == "vp9"  # FFmpeg guesses its packets' durations by the mean rate
-    stated_end = (stream.start_time or 0) + (stream.duration or 0) if is_unsaid else 0
+        raise MediaError(f"no frame of {path!r} can be decoded; check that it plays")
+    first, last = int(ticks[0]), int(ticks[-1])
+    # FFmpeg guesses the durations of VP9 packets in MP4 from the mean frame rate, so the stream's duration is used.
+    stated_end = (stream.start_time or 0) + (stream.duration or 0) if (format_name, codec) == (_MOV, "vp9") else 0
     end_tick = stated_end if stated_end > last else last + (table.duration_at(last) or step)
-    announced = _announced_end(container, stream, path, index)
-    notes = stream_notes(container, stream)
-    notes += _shortfall_note(announced, int(ticks[0]) * time_base, end_tick * time_base) or extent_notes(path, layout)
-    notes += _lost_beginning_note(table.displayed(), int(ticks[0]), step, time_base)
-    skips = find_skips(ticks, end_tick, step, time_base)
-    closed = {tick for tick, _ in skips}
-    gaps = tuple(gap for gap in _gaps(ticks, failed, table.keys(), step) if gap[1] not in closed)
-    notes += skip_notes(skips, time_base)
-    return FrameIndex(ticks, keys, end_tick, step, time_base, is_counted, gaps, table.corrupt(), skips, notes)
+    end_note = _missing_end_note(
+        _expected_end(container, stream, path, index), first * time_base, end_tick * time_base
+    ) or truncation_notes(path, format_name)
+    jumps = find_jumps(ticks, end_tick, step, time_base)
+    jump_ticks = {tick for tick, _ in jumps}
+    gaps = tuple(gap for gap in _find_gaps(ticks, failed, table.keys(), step) if gap[1] not in jump_ticks)
+    notes = (
+        *stream_notes(container, stream),
+        *end_note,
+        *_missing_start_note(table.displayed(), first, step, time_base),
+        *jump_notes(jumps, time_base),
+    )
+    return FrameIndex(ticks, keys, end_tick, step, time_base, is_matched_by_order, gaps, table.corrupt(), jumps, notes)
 
 
 def _decode_ticks(path: str, step: int) -> tuple[Ticks, Ticks]:
-    """The time stamps of all frames, in the order in which the decoder hands them out, and of what it cannot decode."""
+    """Decode everything; return the time stamps of all frames in decoder order, and of the packets that failed."""
     failed: list[int] = []
     with open_input(path) as container, media_errors(path):
         packets = read_packets(container, video_stream(container, path))
@@ -176,13 +189,13 @@ def _decode_ticks(path: str, step: int) -> tuple[Ticks, Ticks]:
 
 
 def _in_order(decoded: Ticks, *, step: int | None = None) -> tuple[Ticks, bool]:
-    """Strictly increasing ticks, and whether the k-th of them belongs to the k-th decoded frame.
+    """Make ticks strictly increasing; return them, and whether the k-th belongs to the k-th decoded frame.
 
     Args:
-        decoded: in the order of decoding.
-        step: how far a frame follows the one before where its own tick does not; None: it is dropped.
+        decoded: the ticks in decoder order.
+        step: distance from the frame before, for a frame whose own tick is not later; None: this frame is dropped.
     """
-    ordered = distinct(decoded)
+    ordered = unique_sorted(decoded)
     if ordered.size == decoded.size:
         return ordered, True
     if step is not None:
@@ -192,36 +205,41 @@ def _in_order(decoded: Ticks, *, step: int | None = None) -> tuple[Ticks, bool]:
     return decoded[np.concatenate([[True], is_later])], False
 
 
-def _gaps(ticks: Ticks, failed: Ticks, keys: Ticks, step: int) -> tuple[tuple[int, int], ...]:
-    """Where frames are missing: around packets that cannot be decoded, and holes before a key frame."""
+def _find_gaps(ticks: Ticks, failed: Ticks, keys: Ticks, step: int) -> tuple[tuple[int, int], ...]:
+    """Find where frames are missing: around packets that cannot be decoded, and in long gaps before a key frame."""
     distances = np.diff(ticks)
-    after_failure = np.searchsorted(ticks, failed, side="right") - 1
-    suspects = {
-        index for index in after_failure.tolist() if 0 <= index < distances.size and distances[index] > 1.5 * step
+    frames_before_failure = np.searchsorted(ticks, failed, side="right") - 1
+    gap_indices = {
+        index
+        for index in frames_before_failure.tolist()
+        if 0 <= index < distances.size and distances[index] > 1.5 * step
     }
     if np.count_nonzero(distances <= 1.5 * step) >= _REGULAR_SHARE * distances.size:
-        holes = np.flatnonzero((distances > _HOLE_STEPS * step) & np.isin(ticks[1:], keys))
-        suspects.update(holes.tolist())
-    return tuple((int(ticks[index]) + step, int(ticks[index + 1])) for index in sorted(suspects))
+        long_gaps = np.flatnonzero((distances > _MIN_GAP_STEPS * step) & np.isin(ticks[1:], keys))
+        gap_indices.update(long_gaps.tolist())
+    return tuple((int(ticks[index]) + step, int(ticks[index + 1])) for index in sorted(gap_indices))
 
 
-def _announced_end(
+def _expected_end(
     container: InputContainer, stream: VideoStream, path: str, index: SampleIndex | None
 ) -> Fraction | None:
-    """Where the container says that the pictures end, in its own seconds, if it says so and may lack the data."""
+    """Return where the video ends according to the container, in its own seconds.
+
+    None if the container does not state it, or if all packets in its index are there.
+    """
     time_base = stream.time_base or Fraction(1, 1000)
     if index is not None:
-        is_cut = index.is_cut(Path(path).stat().st_size)
-        return ((stream.start_time or 0) + stream.duration) * time_base if is_cut and stream.duration else None
+        is_truncated = index.is_truncated(Path(path).stat().st_size)
+        return ((stream.start_time or 0) + stream.duration) * time_base if is_truncated and stream.duration else None
     if container.format.name == _MATROSKA:
-        return _clock_seconds(stream.metadata.get("DURATION", ""))
+        return _parse_duration(stream.metadata.get("DURATION", ""))
     if container.format.name == "avi":
         return stream.frames * time_base
     return None
 
 
-def _clock_seconds(text: str) -> Fraction | None:
-    """'00:01:02.5' in seconds."""
+def _parse_duration(text: str) -> Fraction | None:
+    """Convert text such as '00:01:02.5' to seconds; None if it is not of this form."""
     try:
         hours, minutes, seconds = (Fraction(part) for part in text.split(":"))
     except ValueError:
@@ -229,60 +247,63 @@ def _clock_seconds(text: str) -> Fraction | None:
     return 3600 * hours + 60 * minutes + seconds
 
 
-def _shortfall_note(announced: Fraction | None, start: Fraction, end: Fraction) -> tuple[str, ...]:
-    if announced is None or announced - end <= _SHORTFALL_SECONDS:
+def _missing_end_note(expected_end: Fraction | None, start: Fraction, end: Fraction) -> tuple[str, ...]:
+    if expected_end is None or expected_end - end <= _LENGTH_TOLERANCE_SECONDS:
         return ()
-    there, promised = float(end - start), float(announced - start)
-    return (f"the file is cut short: it announces {promised:.3f} s, of which the first {there:.3f} s are there",)
+    duration, expected_duration = float(end - start), float(expected_end - start)
+    return (f"the file is cut short: only the first {duration:.3f} s of {expected_duration:.3f} s are there",)
 
 
-def _lost_beginning_note(displayed: Ticks, first: int, step: int, time_base: Fraction) -> tuple[str, ...]:
+def _missing_start_note(displayed: Ticks, first: int, step: int, time_base: Fraction) -> tuple[str, ...]:
     if not displayed.size or first - int(displayed[0]) <= step:
         return ()
     seconds = float((first - int(displayed[0])) * time_base)
-    return (f"the video starts in the middle: {seconds:.3f} s before the first key frame cannot be decoded",)
+    return (f"the first {seconds:.3f} s cannot be decoded, because no key frame comes before them",)
 
 
-def usual_step(path: str, rate: Fraction | None, time_base: Fraction) -> int:
-    """The distance of two frames by the rate that the file claims, >= 1; of 25 a second where that cannot be meant.
+def nominal_step(path: str, rate: Fraction | None, time_base: Fraction) -> int:
+    """Compute the distance between two frames in ticks, >= 1, from the frame rate that the file states.
+
+    If the rate is missing or implausible, 25 frames a second are assumed.
 
     Raises:
         MediaError: a single tick lasts too long.
     """
-    if time_base > LONGEST_STILL_SECONDS:
+    if time_base > MAX_FRAME_SECONDS:
         raise MediaError(
-            f"the clock of {path!r} ticks every {float(time_base):.3g} s, expected at most {LONGEST_STILL_SECONDS} s; "
-            "the file is damaged, so repair or re-encode it"
+            f"the time base of {path!r} is {float(time_base):.3g} s, the limit is {MAX_FRAME_SECONDS} s; "
+            "repair or re-encode the file"
         )
-    is_meant = rate and rate * LONGEST_STILL_SECONDS >= 1
-    return max(1, round(1 / ((rate if is_meant else None) or _USUAL_FPS) / time_base))
+    is_plausible = rate and rate * MAX_FRAME_SECONDS >= 1
+    return max(1, round(1 / ((rate if is_plausible else None) or _DEFAULT_FPS) / time_base))
 
 
-def find_skips(ticks: Ticks, end_tick: int, step: int, time_base: Fraction) -> tuple[Skip, ...]:
-    """Where frames stand still for too long, the last one too.
+def find_jumps(ticks: Ticks, end_tick: int, step: int, time_base: Fraction) -> tuple[Jump, ...]:
+    """Find the frames whose display lasts implausibly long, and how much of it to remove.
 
     Args:
         ticks: (F,) int64, strictly increasing.
-        end_tick: where the last frame's display ends.
-        step: the usual distance of two frames.
+        end_tick: end of the last frame's display.
+        step: the nominal distance between two frames.
         time_base: seconds in a tick.
     """
     ends = np.append(ticks[1:], end_tick)
     distances = ends - ticks
     seconds = distances * float(time_base)
     others = seconds.sum() - seconds
-    normal = seconds[seconds <= LONGEST_STILL_SECONDS].sum()
-    too_long = (seconds > LONGEST_STILL_SECONDS) & (seconds > STILL_SHARE * normal)
-    too_long |= (seconds > LONE_STILL_SECONDS) & (seconds > STILL_SHARE * others)
-    shown = step if step * time_base <= LONE_STILL_SECONDS else max(1, round(1 / _USUAL_FPS / time_base))
-    return tuple(zip(ends[too_long].tolist(), (distances[too_long] - shown).tolist(), strict=True))
+    normal = seconds[seconds <= MAX_FRAME_SECONDS].sum()
+    too_long = (seconds > MAX_FRAME_SECONDS) & (seconds > OUTLIER_RATIO * normal)
+    too_long |= (seconds > MAX_LONE_FRAME_SECONDS) & (seconds > OUTLIER_RATIO * others)
+    new_duration = step if step * time_base <= MAX_LONE_FRAME_SECONDS else max(1, round(1 / _DEFAULT_FPS / time_base))
+    return tuple(zip(ends[too_long].tolist(), (distances[too_long] - new_duration).tolist(), strict=True))
 
 
-def skip_notes(skips: tuple[Skip, ...], time_base: Fraction) -> tuple[str, ...]:
-    """What there is to say, as sentences without a full stop."""
-    if not skips:
+def jump_notes(jumps: tuple[Jump, ...], time_base: Fraction) -> tuple[str, ...]:
+    """Return a note that time was removed, without a full stop; empty if there are no jumps."""
+    if not jumps:
         return ()
-    frames = f"{len(skips)} frames claim" if len(skips) > 1 else "one frame claims"
-    longest, total = (float(reduce(length for _, length in skips) * time_base) for reduce in (max, sum))
-    claim = f"{frames} to be displayed for up to {longest:.3g} s, which cannot be meant"
-    return (f"{claim}; {total:.3g} s of standing still are left out",)
+    longest, total = (float(reduce(length for _, length in jumps) * time_base) for reduce in (max, sum))
+    if len(jumps) == 1:
+        return (f"the time stamps jump by {longest:.3g} s; this jump is removed",)
+    times = f"{len(jumps)} times, by up to {longest:.3g} s"
+    return (f"the time stamps jump {times}; these jumps are removed ({total:.3g} s in all)",)

@@ -1,11 +1,15 @@
-"""The packets of an MP4 or MOV from its own index, without a byte of the pictures.
+"""Read the packet list of an MP4 or MOV from its index, without reading the video data.
 
-FFmpeg knows when each packet is decoded, where it lies and whether it is a key frame as soon as the file is open; when
-it is displayed stands in the sample tables (ISO/IEC 14496-12, 8.6.1), which are read here. Demuxing tells the same, but
-reads the whole file for it. So only a file is taken at its word in which nothing is left to find out: whole, in one
-piece, unencrypted, nothing hidden by an edit list, the tables in agreement with FFmpeg's index, each key frame an
-instantaneous refresh in its data too, and the packets from the last one on as demuxing gives them. All others are
-demuxed.
+As soon as the file is open, FFmpeg knows the decoding time, the position and the key flag of each packet. The display
+times are in the sample tables (ISO/IEC 14496-12, 8.6.1), which are read here. Demuxing gives the same list, but reads
+the whole file.
+
+The index is used only if all of this holds; otherwise the file is demuxed:
+
+* The file is complete, not fragmented and not encrypted, and no edit list hides packets.
+* The sample tables agree with FFmpeg's index.
+* The data of each key frame begins with an IDR picture (instantaneous decoding refresh).
+* Demuxing from the last key frame on gives the same packets.
 """
 
 from __future__ import annotations
@@ -24,95 +28,103 @@ from numpy.typing import NDArray
 
 from vidcam.video.packets import ROW, PacketTable, read_table
 
-_KEY, _HIDDEN = 1, 2
-"""FFmpeg's flags of an index entry."""
+_KEY, _DISCARD = 1, 2
+"""FFmpeg's flags of an index entry: AVINDEX_KEYFRAME and AVINDEX_DISCARD_FRAME."""
 
 _TOP_BOXES = frozenset({b"ftyp", b"free", b"mdat", b"moov", b"skip", b"udta", b"uuid", b"wide"})
 _TABLES = frozenset({b"stsd", b"stts", b"ctts", b"stss", b"stsz", b"stsc", b"stco", b"co64", b"sdtp", b"cslg"})
-_GROUPS = (b"sgpd", b"sbgp")
-_ENTRIES = frozenset({b"avc1", b"avc3", b"hvc1", b"hev1"})
-"""Sample entries of what is not encrypted."""
+_SAMPLE_GROUPS = (b"sgpd", b"sbgp")
+_SAMPLE_ENTRIES = frozenset({b"avc1", b"avc3", b"hvc1", b"hev1"})
+"""Types of sample entries that are not encrypted."""
 
-_MOST_MOOV_BYTES = 1 << 26
-_MOST_HEAD_UNITS = 64
-"""NAL units looked at for the first slice of a key frame."""
+_MAX_MOOV_BYTES = 1 << 26
+_MAX_NAL_UNITS = 64
+"""NAL units that are searched for the first slice of a key frame."""
 
-_LARGEST_TICK = 1 << 60
+_MAX_TICK = 1 << 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleIndex:
-    """FFmpeg's index of a stream: one row for each packet, in the order of decoding.
+    """FFmpeg's index of a stream: one entry for each packet, in decoding order.
 
     Attributes:
-        dts: (P,) int64, when each is decoded, in ticks.
-        place: (P,) int64, where it begins in the file, in bytes.
+        dts: (P,) int64, decoding times in ticks.
+        offset: (P,) int64, where each packet begins in the file, in bytes.
         size: (P,) int64, in bytes.
-        flags: (P,) int64, _KEY and _HIDDEN.
+        flags: (P,) int64, combinations of _KEY and _DISCARD.
     """
 
     dts: NDArray[np.int64]
-    place: NDArray[np.int64]
+    offset: NDArray[np.int64]
     size: NDArray[np.int64]
     flags: NDArray[np.int64]
 
-    def is_cut(self, file_bytes: int) -> bool:
-        """Whether some packet lies behind the end of a file of so many bytes."""
-        return bool(np.any(self.place + self.size > file_bytes))
+    def is_truncated(self, file_bytes: int) -> bool:
+        """Return whether a packet extends past the end of a file of `file_bytes` bytes."""
+        return bool(np.any(self.offset + self.size > file_bytes))
 
 
 def read_index(stream: VideoStream) -> SampleIndex:
-    """The index as it stands when a file is open."""
+    """Read the index of an open stream."""
     entries = [(entry.timestamp, entry.pos, entry.size, entry.flags) for entry in stream.index_entries]
     return SampleIndex(*np.array(entries, np.int64).reshape(-1, 4).T)
 
 
-def indexed_rows(path: str, stream: VideoStream, index: SampleIndex) -> NDArray[np.void] | None:
-    """(P,) of ROW as `read_table` gives them but for the durations, which are 0; None where only demuxing tells.
+def rows_from_index(path: str, stream: VideoStream, index: SampleIndex) -> NDArray[np.void] | None:
+    """Make the rows that `read_table` would give, (P,) of dtype ROW, but with durations 0.
+
+    None if the file must be demuxed.
 
     Args:
         path: the file, an MP4 or MOV.
-        stream: of the pictures.
-        index: of the stream.
+        stream: the video stream.
+        index: the index of the stream.
     """
     codec, keys = stream.codec_context.codec.canonical_name, np.flatnonzero(index.flags & _KEY)
     if not keys.size or keys[0]:
         return None
-    if np.any(index.flags & _HIDDEN) or np.any(np.abs(index.dts) > _LARGEST_TICK):
+    if np.any(index.flags & _DISCARD) or np.any(np.abs(index.dts) > _MAX_TICK):
         return None
     with Path(path).open("rb") as file:
-        if index.size.min() <= 0 or index.place.min() <= 0 or index.is_cut(os.fstat(file.fileno()).st_size):
+        if index.size.min() <= 0 or index.offset.min() <= 0 or index.is_truncated(os.fstat(file.fileno()).st_size):
             return None
         tables = _sample_tables(file, stream.id)
-        offsets = None if tables is None else _display_offsets(tables, index)
-        if offsets is None or not _are_refreshes(file, index.place[keys], index.size[keys], codec):
+        pts_offsets = None if tables is None else _composition_offsets(tables, index)
+        if pts_offsets is None or not _are_idr(file, index.offset[keys], index.size[keys], codec):
             return None
     rows = np.zeros(index.dts.size, ROW)
-    rows["pts"], rows["has_pts"], rows["is_key"] = index.dts + offsets, True, index.flags & _KEY
+    rows["pts"], rows["has_pts"], rows["is_key"] = index.dts + pts_offsets, True, index.flags & _KEY
     return rows
 
 
-def confirmed_table(rows: NDArray[np.void], container: InputContainer, stream: VideoStream) -> PacketTable | None:
-    """The rows, with durations from the last key frame on, if demuxing from there on gives the same.
+def verified_table(rows: NDArray[np.void], container: InputContainer, stream: VideoStream) -> PacketTable | None:
+    """Demux from the last key frame on, and compare with the rows from the index.
 
     Args:
-        rows: of `indexed_rows`.
-        container: the file, open; it stands somewhere else afterwards.
-        stream: of the pictures.
+        rows: the rows from `rows_from_index`.
+        container: the open file; its position changes.
+        stream: the video stream.
+
+    Returns:
+        The rows, with durations from the last key frame on; None if demuxing gives other packets.
     """
     last_key = int(np.flatnonzero(rows["is_key"])[-1])
     container.seek(int(rows["pts"][last_key]), stream=stream)
     tail = read_table(container, stream).rows
     first = rows.size - tail.size
-    same = [name for name in ROW.names or () if name != "duration"]
-    if not 0 <= first <= last_key or not np.array_equal(tail[same], rows[first:][same]):
+    compared = [name for name in ROW.names or () if name != "duration"]
+    if not 0 <= first <= last_key or not np.array_equal(tail[compared], rows[first:][compared]):
         return None
     rows["duration"][first:] = tail["duration"]
     return PacketTable(rows)
 
 
 def _boxes(content: bytes, begin: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Name, begin and end of what each box in `content` holds; ends with a box b"" that is none where one is broken."""
+    """Yield the name of each box in `content`, and where its payload begins and ends.
+
+    If a box is broken, yield the name b"" and stop.
+    """
     while begin < end:
         if end - begin < 8:
             yield b"", begin, end
@@ -126,99 +138,107 @@ def _boxes(content: bytes, begin: int, end: int) -> Iterator[tuple[bytes, int, i
 
 
 def _find(content: bytes, within: tuple[int, int], *names: bytes) -> list[tuple[int, int]]:
-    """Where the boxes lie that are reached by these names, one inside the other."""
-    places = [within]
+    """Find the payloads of the boxes at a path of nested names."""
+    spans = [within]
     for name in names:
-        places = [(a, b) for place in places for found, a, b in _boxes(content, *place) if found == name]
-    return places
+        spans = [(begin, end) for span in spans for box, begin, end in _boxes(content, *span) if box == name]
+    return spans
 
 
 def _sample_tables(file: BinaryIO, track: int) -> dict[bytes, bytes] | None:
-    """The tables of the track with that number; None if the file is laid out in any other way than the usual one."""
-    moov = _movie_box(file)
+    """Return the sample tables of a track; None if the file has an unusual layout.
+
+    Args:
+        file: the file, open.
+        track: the track's ID.
+    """
+    moov = _read_moov(file)
     if moov is None:
         return None
-    wanted = [
-        place
-        for place in _find(moov, (0, len(moov)), b"trak")
-        for a, _ in _find(moov, place, b"tkhd")
-        if int.from_bytes(moov[a + 12 + 8 * (moov[a] == 1) :][:4], "big") == track
+    tracks = [
+        span
+        for span in _find(moov, (0, len(moov)), b"trak")
+        for begin, _ in _find(moov, span, b"tkhd")
+        if int.from_bytes(moov[begin + 12 + 8 * (moov[begin] == 1) :][:4], "big") == track
     ]
-    found = [place for chosen in wanted for place in _find(moov, chosen, b"mdia", b"minf", b"stbl")]
-    if len(found) != 1:
+    table_spans = [span for trak in tracks for span in _find(moov, trak, b"mdia", b"minf", b"stbl")]
+    if len(table_spans) != 1:
         return None
-    boxes = list(_boxes(moov, *found[0]))
-    tables = {name: moov[a:b] for name, a, b in boxes}
-    names = [name for name, _, _ in boxes if name not in _GROUPS]
-    described = tables.get(b"stsd", b"")
-    is_plain = described[4:8] == b"\0\0\0\1" and described[12:16] in _ENTRIES
+    boxes = list(_boxes(moov, *table_spans[0]))
+    tables = {name: moov[begin:end] for name, begin, end in boxes}
+    names = [name for name, _, _ in boxes if name not in _SAMPLE_GROUPS]
+    description = tables.get(b"stsd", b"")
+    is_plain = description[4:8] == b"\0\0\0\1" and description[12:16] in _SAMPLE_ENTRIES
     return tables if is_plain and set(names) <= _TABLES and len(set(names)) == len(names) else None
 
 
-def _movie_box(file: BinaryIO) -> bytes | None:
-    """What the one `moov` of a file holds."""
-    found: bytes | None = None
-    place, size = 0, os.fstat(file.fileno()).st_size
-    while place < size:
-        file.seek(place)
-        head = file.read(16).ljust(16, b"\0")
-        length, name, long = struct.unpack(">I4sQ", head)
-        skip = 16 if length == 1 else 8
-        length = long if length == 1 else length or size - place
-        if name not in _TOP_BOXES or not skip <= length <= size - place:
+def _read_moov(file: BinaryIO) -> bytes | None:
+    """Return the payload of the only `moov` box; None if there is no such box, or the file has an unusual layout."""
+    moov: bytes | None = None
+    offset, size = 0, os.fstat(file.fileno()).st_size
+    while offset < size:
+        file.seek(offset)
+        header = file.read(16).ljust(16, b"\0")
+        length, name, long_length = struct.unpack(">I4sQ", header)
+        header_size = 16 if length == 1 else 8
+        length = long_length if length == 1 else length or size - offset
+        if name not in _TOP_BOXES or not header_size <= length <= size - offset:
             return None
         if name == b"moov":
-            if found is not None or length > _MOST_MOOV_BYTES:
+            if moov is not None or length > _MAX_MOOV_BYTES:
                 return None
-            file.seek(place + skip)
-            found = file.read(length - skip)
-        place += length
-    return found
+            file.seek(offset + header_size)
+            moov = file.read(length - header_size)
+        offset += length
+    return moov
 
 
-def _display_offsets(tables: dict[bytes, bytes], index: SampleIndex) -> NDArray[np.int64] | None:
-    """(P,) ticks from decoding to display; None where the tables are not of the index's packets, one by one.
+def _composition_offsets(tables: dict[bytes, bytes], index: SampleIndex) -> NDArray[np.int64] | None:
+    """Return display time minus decoding time of each packet, (P,) ticks; None if tables and index do not match.
 
-    Where one is displayed before it is decoded, FFmpeg moves all of them: demuxing the end shows that.
+    If a packet is displayed before it is decoded, FFmpeg shifts all time stamps. `verified_table` detects that.
     """
     count, sizes = index.dts.size, tables.get(b"stsz", b"")
-    same = int.from_bytes(sizes[4:8], "big")
-    if int.from_bytes(sizes[8:12], "big") != count or len(sizes) != 12 + 4 * count * (not same):
+    constant_size = int.from_bytes(sizes[4:8], "big")
+    if int.from_bytes(sizes[8:12], "big") != count or len(sizes) != 12 + 4 * count * (not constant_size):
         return None
-    stated = np.full(count, same) if same else np.frombuffer(sizes, ">u4", offset=12)
-    if not np.array_equal(stated, index.size):  # an edit list brings them into another order
+    table_sizes = np.full(count, constant_size) if constant_size else np.frombuffer(sizes, ">u4", offset=12)
+    if not np.array_equal(table_sizes, index.size):  # an edit list changes the order
         return None
     if b"ctts" not in tables:
         return np.zeros(count, np.int64)
     table = tables[b"ctts"]
     if len(table) != 8 + 8 * int.from_bytes(table[4:8], "big"):
         return None
-    times, offsets = np.frombuffer(table, ">i4", offset=8).reshape(-1, 2).T.astype(np.int64)
-    if times.min(initial=0) < 0 or times.sum() != count:
+    run_lengths, offsets = np.frombuffer(table, ">i4", offset=8).reshape(-1, 2).T.astype(np.int64)
+    if run_lengths.min(initial=0) < 0 or run_lengths.sum() != count:
         return None
-    return np.repeat(offsets, times)
+    return np.repeat(offsets, run_lengths)
 
 
-def _are_refreshes(file: BinaryIO, places: NDArray[np.int64], sizes: NDArray[np.int64], codec: str) -> bool:
-    """Whether the first slice of each of these packets is one of an instantaneous refresh."""
+def _are_idr(file: BinaryIO, offsets: NDArray[np.int64], sizes: NDArray[np.int64], codec: str) -> bool:
+    """Return whether the first slice of each of these packets is an IDR slice."""
     return all(
-        _is_refresh(file, place, place + size, is_hevc=codec == "hevc")
-        for place, size in zip(places.tolist(), sizes.tolist(), strict=True)
+        _is_idr(file, offset, offset + size, is_hevc=codec == "hevc")
+        for offset, size in zip(offsets.tolist(), sizes.tolist(), strict=True)
     )
 
 
-def _is_refresh(file: BinaryIO, place: int, end: int, *, is_hevc: bool) -> bool:
-    """Of NAL units, each with its length in four bytes before it; H.264's table 7-1, HEVC's table 7-1."""
-    for _ in range(_MOST_HEAD_UNITS):
-        file.seek(place)
-        head = file.read(5)
-        if len(head) < 5 or place + 5 > end:
+def _is_idr(file: BinaryIO, offset: int, end: int, *, is_hevc: bool) -> bool:
+    """Return whether the first slice between `offset` and `end` is an IDR slice.
+
+    The data are NAL units, each after its length in four bytes. Their types are in table 7-1 of H.264 and of HEVC.
+    """
+    for _ in range(_MAX_NAL_UNITS):
+        file.seek(offset)
+        header = file.read(5)
+        if len(header) < 5 or offset + 5 > end:
             return False
-        length, unit = struct.unpack(">IB", head)
-        if not 1 <= length <= end - place - 4:
+        length, first_byte = struct.unpack(">IB", header)
+        if not 1 <= length <= end - offset - 4:
             return False
-        kind = unit >> 1 & 63 if is_hevc else unit & 31
-        if kind < 32 if is_hevc else 1 <= kind <= 5:
-            return kind in (19, 20) if is_hevc else kind == 5
-        place += 4 + length
+        unit_type = first_byte >> 1 & 63 if is_hevc else first_byte & 31
+        if unit_type < 32 if is_hevc else 1 <= unit_type <= 5:
+            return unit_type in (19, 20) if is_hevc else unit_type == 5
+        offset += 4 + length
     return False

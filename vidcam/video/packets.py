@@ -1,7 +1,7 @@
-"""Packets and what is decoded from them, whatever the state of the file.
+"""Read and decode packets, also from damaged files.
 
-Demuxing goes on after a damaged place and ends where nothing more can be read; a packet that cannot be decoded is
-skipped. Nothing here raises for damage in the middle of a file: the caller is told of it.
+Demuxing continues after damage, and ends where nothing more can be read. Packets that cannot be decoded are skipped and
+reported to the caller. Damage in the middle of a file raises no error here.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ Ticks = NDArray[np.int64]
 
 _logger = logging.getLogger(__name__)
 
-_ATTEMPTS = 16
-"""Errors of the demuxer after which the rest of a file is given up."""
+_MAX_ATTEMPTS = 16
+"""After this many errors of the demuxer, the rest of the file is not read."""
 
-_FARTHEST_TICK = 1 << 61
-"""Time stamps beyond are damage, and their differences would not fit into 64 bits: they count as absent."""
+_MAX_TICK = 1 << 61
+"""Larger time stamps are damaged and count as missing. Their differences would not fit into 64 bits."""
 
 ROW = np.dtype(
     [
         ("pts", np.int64),
         ("has_pts", np.bool_),
         ("is_key", np.bool_),
-        ("is_hidden", np.bool_),
+        ("is_discard", np.bool_),
         ("is_corrupt", np.bool_),
         ("is_encrypted", np.bool_),
         ("duration", np.int64),
@@ -42,47 +42,47 @@ ROW = np.dtype(
 
 
 class PacketTable:
-    """What demuxing shows: one row of ROW for each packet of a stream that holds data.
+    """The packets of a stream, without their data. Empty packets are left out.
 
     Args:
-        rows: (P,) of ROW.
+        rows: (P,) array of dtype ROW.
     """
 
     def __init__(self, rows: NDArray[np.void]) -> None:
         self.rows = rows
 
     def displayed(self) -> Ticks:
-        """Time stamps of the packets that an edit list does not hide, increasing."""
-        return self._times(~self.rows["is_hidden"])
+        """Return the time stamps of the packets that no edit list hides, increasing."""
+        return self._times(~self.rows["is_discard"])
 
     def keys(self) -> Ticks:
-        """Time stamps of the key frames, increasing."""
+        """Return the time stamps of the key frames, increasing."""
         return self._times(self.rows["is_key"])
 
     def corrupt(self) -> Ticks:
-        """Time stamps of the packets that the demuxer calls damaged, increasing."""
+        """Return the time stamps of the packets that the demuxer marks as damaged, increasing."""
         return self._times(self.rows["is_corrupt"])
 
     def is_encrypted(self) -> bool:
-        """Whether a key would be needed for some packet."""
+        """Return whether any packet is encrypted."""
         return bool(self.rows["is_encrypted"].any())
 
     def duration_at(self, tick: int) -> int:
-        """Of the packet at `tick`; 0 where it is unknown."""
+        """Return the duration of the packet at `tick`; 0 if it is unknown."""
         return int(self.rows["duration"][self.rows["pts"] == tick].max(initial=0))
 
     def is_exact(self) -> bool:
-        """Whether every packet has its own time, and none lies before the first key frame and thus undecodable."""
+        """Return whether every packet has its own time stamp, and none is displayed before the first key frame."""
         displayed, keys = self.displayed(), self.keys()
-        has_own_time = self.rows["has_pts"].all() and distinct(self.rows["pts"]).size == self.rows.size
+        has_own_time = self.rows["has_pts"].all() and unique_sorted(self.rows["pts"]).size == self.rows.size
         return bool(has_own_time and displayed.size and keys.size and keys[0] <= displayed[0])
 
-    def _times(self, chosen: NDArray[np.bool_]) -> Ticks:
-        return distinct(self.rows["pts"][chosen & self.rows["has_pts"]])
+    def _times(self, is_selected: NDArray[np.bool_]) -> Ticks:
+        return unique_sorted(self.rows["pts"][is_selected & self.rows["has_pts"]])
 
 
-def distinct(ticks: Ticks) -> Ticks:
-    """Each value once, increasing; `np.unique`, but ten times as fast on what is nearly in order."""
+def unique_sorted(ticks: Ticks) -> Ticks:
+    """Return each value once, increasing: `np.unique`, but ten times as fast on nearly sorted values."""
     ordered = np.sort(ticks, kind="stable")
     is_new = np.ones(ordered.size, np.bool_)
     is_new[1:] = ordered[1:] != ordered[:-1]
@@ -90,8 +90,8 @@ def distinct(ticks: Ticks) -> Ticks:
 
 
 def read_packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """The stream's packets from where the container stands, and one without data that flushes the decoder."""
-    for attempt in range(_ATTEMPTS):
+    """Yield the stream's packets from the current position on, then an empty one that flushes the decoder."""
+    for attempt in range(_MAX_ATTEMPTS):
         try:
             yield from container.demux(stream)
         except av.InvalidDataError as exc:
@@ -107,13 +107,13 @@ def read_table(container: InputContainer, stream: VideoStream) -> PacketTable:
     """Demux a whole stream."""
     rows = (
         (
-            _stamp(packet.pts) or 0,
-            _stamp(packet.pts) is not None,
+            _valid_tick(packet.pts) or 0,
+            _valid_tick(packet.pts) is not None,
             packet.is_keyframe,
             packet.is_discard,
             packet.is_corrupt,
             packet.has_sidedata("encryption_info"),
-            _stamp(packet.duration) or 0,
+            _valid_tick(packet.duration) or 0,
         )
         for packet in read_packets(container, stream)
         if packet.size
@@ -127,25 +127,25 @@ def decoded_frames(
     *,
     on_failure: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, VideoFrame]]:
-    """Decode packets into (tick, frame), in the order of display.
+    """Decode packets and yield (tick, frame) in display order.
 
-    A frame without a time stamp follows the one before it by `step_ticks`.
+    A frame without a time stamp gets that of the frame before plus `step_ticks`.
 
     Args:
-        packets: ending with one without data.
-        step_ticks: the usual distance of two frames.
-        on_failure: told the time stamp of a packet that cannot be decoded; it is skipped.
+        packets: the last one has no data and flushes the decoder.
+        step_ticks: the nominal distance between two frames.
+        on_failure: called with the time stamp of each packet that cannot be decoded. The packet is skipped.
     """
     tick = -step_ticks
     for packet in packets:
         for frame in _decode(packet, on_failure):
-            stamp = _stamp(frame.pts if frame.pts is not None else frame.dts)
+            stamp = _valid_tick(frame.pts if frame.pts is not None else frame.dts)
             tick = tick + step_ticks if stamp is None else stamp
             yield tick, frame
 
 
-def _stamp(ticks: int | None) -> int | None:
-    return None if ticks is None or abs(ticks) >= _FARTHEST_TICK else ticks
+def _valid_tick(ticks: int | None) -> int | None:
+    return None if ticks is None or abs(ticks) >= _MAX_TICK else ticks
 
 
 def _decode(packet: Packet[VideoStream], on_failure: Callable[[int], None] | None) -> list[VideoFrame]:
@@ -154,19 +154,19 @@ def _decode(packet: Packet[VideoStream], on_failure: Callable[[int], None] | Non
     except av.InvalidDataError as exc:
         _logger.debug("a packet at pts %s was skipped: %s", packet.pts, exc)
     if packet.size:
-        if on_failure is not None and (stamp := _stamp(packet.pts)) is not None:
-            on_failure(stamp)
+        if on_failure is not None and (tick := _valid_tick(packet.pts)) is not None:
+            on_failure(tick)
         return []
-    return _flushed(packet)
+    return _flush(packet)
 
 
-def _flushed(packet: Packet[VideoStream]) -> list[VideoFrame]:
-    """What a decoder still holds after it failed while it was being flushed."""
-    for _ in range(_ATTEMPTS):
+def _flush(packet: Packet[VideoStream]) -> list[VideoFrame]:
+    """Return the frames that a decoder still holds after an error during flushing."""
+    for _ in range(_MAX_ATTEMPTS):
         try:
             return packet.decode()
         except av.InvalidDataError:
             continue
-        except av.FFmpegError:  # flushed already
+        except av.FFmpegError:  # it is already flushed
             break
     return []

@@ -1,8 +1,8 @@
-"""Colour and orientation: between stored video frames and (H, W, 3) uint8 RGB as displayed.
+"""Convert between stored video frames and (H, W, 3) uint8 RGB as displayed: colour and orientation.
 
-Reading takes the colour matrix and range from the frame's tags; an untagged frame is BT.601 below 720 rows and BT.709
-from there on, limited range, as players assume. PQ and HLG are tone-mapped (`hdr`), transparent pixels are shown on
-black. Writing is always BT.709 in limited range, and tagged so.
+For reading, the colour matrix and range come from the frame's tags. An untagged frame has limited range; it is BT.601
+below 720 rows and BT.709 from 720 rows on, as in players. PQ and HLG are tone-mapped (`hdr`). Transparent pixels are
+composited on black. For writing, the colours are always BT.709 in limited range, with tags.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from PIL import ExifTags, Image
 from vidcam.media import Frames
 from vidcam.video.hdr import ToneMapper, Transfer
 
-# AVColorSpace, AVColorPrimaries and AVColorTransferCharacteristic number alike here; PyAV exposes plain integers.
+# AVColorSpace, AVColorPrimaries and AVColorTransferCharacteristic share these numbers. PyAV exposes plain integers.
 BT709 = 1
 UNSPECIFIED = 2
 BT2020_PRIMARIES = 9
 HDR_TRANSFERS: dict[int, Transfer] = {16: "pq", 18: "hlg"}
 
-# SWS_BILINEAR | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND | SWS_BITEXACT: colour bars come back within 1 rather than 2,
-# chroma is interpolated rather than repeated, and the result does not depend on the processor's vector unit.
+# SWS_BILINEAR | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND | SWS_BITEXACT. With these flags, colour bars are off by at most
+# 1 instead of 2, chroma is interpolated instead of repeated, and the result does not depend on the CPU's vector unit.
 _SCALER_FLAGS = 0x2 | 0x2000 | 0x40000 | 0x80000
 
 _HD_ROWS = 720
@@ -36,7 +36,14 @@ _HD_ROWS = 720
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """How stored rows and columns become displayed ones: first an optional swap of the axes, then flips."""
+    """How stored rows and columns become displayed ones.
+
+    Attributes:
+        is_swapped: whether rows and columns are swapped; this comes first.
+        is_flipped_vertically: whether the rows are reversed.
+        is_flipped_horizontally: whether the columns are reversed.
+        rotation_degrees: the counter-clockwise rotation, 0, 90, 180 or 270.
+    """
 
     is_swapped: bool = False
     is_flipped_vertically: bool = False
@@ -44,30 +51,30 @@ class Orientation:
     rotation_degrees: int = 0
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) as displayed, of a frame stored as `height` by `width`."""
+        """Return the displayed (height, width) of a stored frame."""
         return (width, height) if self.is_swapped else (height, width)
 
     def apply(self, frame: Frames) -> Frames:
-        """(H, W, 3) as displayed, contiguous."""
-        turned = frame.swapaxes(0, 1) if self.is_swapped else frame
-        turned = turned[::-1] if self.is_flipped_vertically else turned
-        turned = turned[:, ::-1] if self.is_flipped_horizontally else turned
-        return np.ascontiguousarray(turned)
+        """Turn a stored frame (H, W, 3) as it is displayed; the result is contiguous."""
+        oriented = frame.swapaxes(0, 1) if self.is_swapped else frame
+        oriented = oriented[::-1] if self.is_flipped_vertically else oriented
+        oriented = oriented[:, ::-1] if self.is_flipped_horizontally else oriented
+        return np.ascontiguousarray(oriented)
 
 
-def orientation_of(frame: VideoFrame, path: str) -> Orientation:
-    """The quarter turn or reflection nearest to the frame's display matrix.
+def read_orientation(frame: VideoFrame, path: str) -> Orientation:
+    """Return the quarter turn or reflection nearest to the frame's display matrix.
 
-    The matrix [a b; c d] takes a stored (column, row) to the displayed (a column + c row, b column + d row).
+    The matrix [a b; c d] maps a stored (column, row) to the displayed (a column + c row, b column + d row).
 
     Args:
-        frame: any of the video.
-        path: of the file that it comes from.
+        frame: any frame of the video.
+        path: the file, for its EXIF data.
     """
     try:
         side_data = cast("SideDataContainer", frame.side_data)
-    except ValueError:  # PyAV has no name for one of them, a photo's EXIF for example, and then gives none
-        return _oriented(_exif_orientation(path) or _BY_TURNS[round(frame.rotation / 90) % 4], frame)
+    except ValueError:  # PyAV fails if it does not know the type of one entry, for example the EXIF data of a photo
+        return _from_exif(_exif_orientation(path) or _EXIF_BY_QUARTER_TURNS[round(frame.rotation / 90) % 4], frame)
     if Type.DISPLAYMATRIX not in side_data:
         return Orientation()
     matrix = np.frombuffer(bytes(side_data[Type.DISPLAYMATRIX]), np.int32)
@@ -81,11 +88,11 @@ def orientation_of(frame: VideoFrame, path: str) -> Orientation:
     )
 
 
-_BY_TURNS = (1, 8, 3, 6)  # EXIF's numbers for quarter turns counterclockwise
+_EXIF_BY_QUARTER_TURNS = (1, 8, 3, 6)  # EXIF orientation of 0 to 3 quarter turns counter-clockwise
 
 
 def _exif_orientation(path: str) -> int:
-    """1…8 as a photo's EXIF says it, 0 where it says nothing or Pillow does not know the file."""
+    """Return the EXIF orientation of a photo, 1 to 8; 0 if it has none or Pillow cannot read the file."""
     try:
         with Image.open(path) as image:
             number: object = image.getexif().get(ExifTags.Base.Orientation, 0)
@@ -94,7 +101,7 @@ def _exif_orientation(path: str) -> int:
     return number if isinstance(number, int) and number in range(1, 9) else 0
 
 
-def _oriented(exif: int, frame: VideoFrame) -> Orientation:
+def _from_exif(exif: int, frame: VideoFrame) -> Orientation:
     return Orientation(
         is_swapped=exif >= 5,
         is_flipped_vertically=exif in (3, 4, 7, 8),
@@ -103,17 +110,17 @@ def _oriented(exif: int, frame: VideoFrame) -> Orientation:
     )
 
 
-def square_pixels(size: tuple[int, int], pixel_aspect: Fraction) -> tuple[int, int]:
-    """(height, width) in square pixels of a picture stored as `size`: the height is kept, the width is scaled."""
+def square_pixel_size(size: tuple[int, int], pixel_aspect: Fraction) -> tuple[int, int]:
+    """Return (height, width) in square pixels of a frame stored as `size`; only the width is scaled."""
     return size[0], max(1, round(size[1] * pixel_aspect))
 
 
-class RgbDecoder:
-    """Decoded frames to RGB as displayed; frames of another size are scaled to the given one.
+class RgbConverter:
+    """Convert decoded frames to RGB as displayed, all in one size.
 
     Args:
-        size: (height, width) in square pixels, before orientation.
-        orientation: what to do for display.
+        size: (height, width) in square pixels, before the orientation is applied; other frames are scaled to it.
+        orientation: how the frames are turned for display.
     """
 
     def __init__(self, *, size: tuple[int, int], orientation: Orientation) -> None:
@@ -123,18 +130,18 @@ class RgbDecoder:
         self._tone: tuple[tuple[Transfer, bool], ToneMapper] | None = None
 
     def __call__(self, frame: VideoFrame) -> Frames:
-        """(H, W, 3) uint8 RGB, a fresh array."""
-        return self._orientation.apply(self._upright(frame))
+        """Convert a frame to a new array, (H, W, 3) uint8 RGB."""
+        return self._orientation.apply(self._to_rgb(frame))
 
-    def _upright(self, frame: VideoFrame) -> Frames:
+    def _to_rgb(self, frame: VideoFrame) -> Frames:
         if frame.color_trc in HDR_TRANSFERS:
-            deep = cast("NDArray[np.uint16]", self._converted(frame, "rgb48le"))
-            return self._tone_mapper(frame)(deep)
+            rgb48 = cast("NDArray[np.uint16]", self._reformat(frame, "rgb48le"))
+            return self._tone_mapper(frame)(rgb48)
         if has_alpha(frame):
-            return on_black(cast("Frames", self._converted(frame, "rgba")))
-        return cast("Frames", self._converted(frame, "rgb24"))
+            return on_black(cast("Frames", self._reformat(frame, "rgba")))
+        return cast("Frames", self._reformat(frame, "rgb24"))
 
-    def _converted(self, frame: VideoFrame, pixel_format: str) -> NDArray[Any]:
+    def _reformat(self, frame: VideoFrame, pixel_format: str) -> NDArray[Any]:
         untagged = Colorspace.ITU709 if frame.height >= _HD_ROWS else Colorspace.ITU601
         converted = self._reformatter.reformat(
             frame,
@@ -155,32 +162,32 @@ class RgbDecoder:
 
 
 def has_alpha(frame: VideoFrame) -> bool:
-    """Whether pixels may be transparent."""
+    """Return whether the pixel format has an alpha channel."""
     return any(component.is_alpha for component in frame.format.components)
 
 
 def on_black(rgba: Frames) -> Frames:
-    """(H, W, 3) of straight (not premultiplied) (H, W, 4): what lies over black."""
+    """Composite (H, W, 4) RGBA with straight (not premultiplied) alpha on black; returns (H, W, 3)."""
     alpha = rgba[..., 3:]
     if alpha.min() == 255:
         return np.ascontiguousarray(rgba[..., :3])
-    shown: Frames = ((rgba[..., :3].astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
-    return shown
+    rgb: Frames = ((rgba[..., :3].astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
+    return rgb
 
 
-class YuvEncoder:
-    """RGB to yuv420p in BT.709, limited range; an odd size is padded by its last row or column."""
+class YuvConverter:
+    """Convert RGB to yuv420p in BT.709, limited range. An odd size is padded by repeating the last row or column."""
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: Frames) -> VideoFrame:
-        """A yuv420p frame of even size, of a (H, W, 3) uint8 array."""
+        """Convert (H, W, 3) uint8 RGB to a yuv420p frame of even size."""
         height, width = frame.shape[:2]
         if height % 2 or width % 2:
             frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         return self._reformatter.reformat(
-            VideoFrame.from_numpy_buffer(np.ascontiguousarray(frame), format="rgb24"),  # not a copy
+            VideoFrame.from_numpy_buffer(np.ascontiguousarray(frame), format="rgb24"),  # does not copy
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709,
             src_color_range=ColorRange.JPEG,

@@ -1,4 +1,4 @@
-"""Reading with PyAV: FFmpeg's libraries, and what they need around them to be exact."""
+"""Read with PyAV, the Python binding of FFmpeg's libraries. Every frame is exact, also after seeking."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from vidcam.video.container import require_reasonable
 from vidcam.video.decoder import FrameDecoder, MissingFramesError
 from vidcam.video.frame_index import FrameIndex, read_frame_index
 from vidcam.video.indexed import Damage, IndexedReader
-from vidcam.video.pixels import Orientation, RgbDecoder, orientation_of, square_pixels
+from vidcam.video.pixels import Orientation, RgbConverter, read_orientation, square_pixel_size
 from vidcam.video.source import Located
 
-# Encoders that keep a picture's proportions while they round its size leave an aspect that is almost square: nothing
-# that a viewer sees, and not worth a resampling of every frame.
-_ALMOST_SQUARE = Fraction(2, 100)
+# Some encoders round the frame size and compensate with a pixel aspect near 1. Nobody sees the difference, so frames
+# are not resampled for it.
+_ASPECT_TOLERANCE = Fraction(2, 100)
 
-# What DVDs and broadcasts use lies between 4:5 and 2:1.
-_ODDEST_ASPECT = 4
+# DVDs and broadcasts use pixel aspects between 4:5 and 2:1.
+_MAX_ASPECT = 4
 
 
 class PyAVReader(IndexedReader):
-    """VideoReader over FFmpeg's libraries.
+    """VideoReader that decodes with FFmpeg's libraries.
 
     Args:
         path: a local file.
-        located: where it comes from, if it is a copy.
+        located: the source of the file, if the file is a copy.
 
     Raises:
         MediaError: the file is missing, a folder, no video, or no frame of it can be decoded.
@@ -52,7 +52,7 @@ class PyAVReader(IndexedReader):
             raise
 
     def close(self) -> None:
-        """Release the file; closing twice is fine."""
+        """Close the file; closing twice is allowed."""
         self._is_closed = True
         while self._idle:
             self._idle.pop().close()
@@ -60,14 +60,14 @@ class PyAVReader(IndexedReader):
             self._located.release()
 
     def _describe(self) -> VideoInfo:
-        """What probing finds, and what the colour conversion needs, from the first frame."""
-        with self._borrowed() as decoder:
+        """Read the metadata, and set up the colour conversion from the first frame."""
+        with self._borrow_decoder() as decoder:
             frame = self._first_frame(decoder)
             aspect, notes = _pixel_aspect(decoder.pixel_aspect)
             self._stored_size = (frame.height, frame.width)
-            self._square_size = square_pixels(self._stored_size, aspect)
+            self._square_size = square_pixel_size(self._stored_size, aspect)
             require_reasonable(self._path, self._square_size)
-            self._orientation: Orientation = orientation_of(frame, self._path)
+            self._orientation: Orientation = read_orientation(frame, self._path)
             return VideoInfo(
                 path=self._path if self._located is None else self._located.name,
                 size=self._orientation.size(*self._square_size),
@@ -86,49 +86,53 @@ class PyAVReader(IndexedReader):
             )
 
     def _first_frame(self, decoder: FrameDecoder) -> VideoFrame:
-        """The first displayed frame, or the first one that can be decoded.
+        """Decode the first displayed frame, or the first one that can be decoded.
 
         Raises:
-            MediaError: there is none.
+            MediaError: no frame can be decoded.
         """
         try:
-            return decoder.frame(self._decodable(decoder, 0, -1))
+            return decoder.frame(self._find_decodable(decoder, 0, -1))
         except MissingFramesError as exc:
-            raise MediaError(
-                f"no frame of {self._path!r} can be decoded; expected a video; check that it plays"
-            ) from exc
+            raise MediaError(f"no frame of {self._path!r} can be decoded; check that it plays") from exc
 
     def _read(self, indices: Iterable[int]) -> Iterator[tuple[float, Frames]]:
-        # A converter of its own, like the decoder: two readings may run in two threads.
-        to_rgb = RgbDecoder(size=self._square_size, orientation=self._orientation)
-        with self._borrowed() as decoder:
-            shown = -1
+        # Each reading has its own converter and decoder, because two readings may run in two threads.
+        to_rgb = RgbConverter(size=self._square_size, orientation=self._orientation)
+        with self._borrow_decoder() as decoder:
+            current = -1
             for index in indices:
-                wanted = self._decodable(decoder, index, shown)
-                if wanted != shown:
-                    rgb, shown = to_rgb(self._inspected(decoder.frame(wanted), wanted)), wanted
+                decodable = self._find_decodable(decoder, index, current)
+                if decodable != current:
+                    frame = self._record_damage(decoder.frame(decodable), decodable)
+                    rgb, current = to_rgb(frame), decodable
                 yield float(self._info.pts_seconds[index]), rgb
 
-    def _decodable(self, decoder: FrameDecoder, index: int, shown: int) -> int:
-        """The frame to show for `index`; unless that is the one `shown`, the decoder can give it.
+    def _find_decodable(self, decoder: FrameDecoder, index: int, current: int) -> int:
+        """Find the frame to show for `index`, and make sure that the decoder can return it.
+
+        Args:
+            decoder: the decoder.
+            index: the index of a displayed frame.
+            current: the frame that is shown now, which need not be decoded again; -1: none.
 
         Raises:
-            MissingFramesError: nothing can be decoded any more.
+            MissingFramesError: no frame can be decoded.
         """
         while True:
-            wanted = self._damage.stand_in(index) if self._damage.is_missing(index) else index
-            if wanted == shown:
-                return wanted
+            candidate = self._damage.stand_in(index) if self._damage.is_missing(index) else index
+            if candidate == current:
+                return candidate
             try:
-                decoder.frame(index if wanted is None else wanted)
+                decoder.frame(index if candidate is None else candidate)
             except MissingFramesError as exc:
-                if wanted is None:
+                if candidate is None:
                     raise
                 self._damage.mark_missing(exc.indices)
             else:
-                return index if wanted is None else wanted
+                return index if candidate is None else candidate
 
-    def _inspected(self, frame: VideoFrame, index: int) -> VideoFrame:
+    def _record_damage(self, frame: VideoFrame, index: int) -> VideoFrame:
         if frame.is_corrupt:
             self._damage.mark_repaired(index)
         if (frame.height, frame.width) != self._stored_size:
@@ -136,17 +140,17 @@ class PyAVReader(IndexedReader):
         return frame
 
     @contextmanager
-    def _borrowed(self) -> Iterator[FrameDecoder]:
-        """A decoder of one's own; it is kept for the next reading, and stays where it is."""
+    def _borrow_decoder(self) -> Iterator[FrameDecoder]:
+        """Lend a decoder to one reading; afterwards it is kept for the next reading, at its position."""
         if self._is_closed:
-            raise MediaError(f"the reader of {self._path!r} is closed; expected an open one; call open_video again")
+            raise MediaError(f"the reader of {self._path!r} is closed; call open_video again")
         decoder = self._idle.pop() if self._idle else FrameDecoder(self._path, self._frame_index)
         try:
             yield decoder
         finally:
-            self._take_back(decoder)
+            self._return_decoder(decoder)
 
-    def _take_back(self, decoder: FrameDecoder) -> None:
+    def _return_decoder(self, decoder: FrameDecoder) -> None:
         if self._is_closed:
             decoder.close()
         else:
@@ -154,17 +158,17 @@ class PyAVReader(IndexedReader):
 
 
 def _pixel_aspect(stated: Fraction | None) -> tuple[Fraction, tuple[str, ...]]:
-    """Width over height of a stored pixel as applied, and what there is to say about it."""
-    if not stated or abs(stated - 1) <= _ALMOST_SQUARE:
+    """Return the pixel aspect (width over height) to apply, and a note if the stated one is implausible."""
+    if not stated or abs(stated - 1) <= _ASPECT_TOLERANCE:
         return Fraction(1), ()
-    if not Fraction(1, _ODDEST_ASPECT) <= stated <= _ODDEST_ASPECT:
-        said = f"{stated.numerator}:{stated.denominator}"
-        return Fraction(1), (f"the pixels claim to be {said}, which cannot be meant; they are taken as square",)
+    if not Fraction(1, _MAX_ASPECT) <= stated <= _MAX_ASPECT:
+        aspect = f"{stated.numerator}:{stated.denominator}"
+        return Fraction(1), (f"the pixel aspect {aspect} is implausible; square pixels are assumed",)
     return stated, ()
 
 
 def _mean_fps(frame_index: FrameIndex, nominal: Fraction | None) -> Fraction:
-    """Frames over duration; the container's own figure where it says the same within 0.1 %, as it is rounder."""
+    """Compute the mean frame rate; if the container's rate agrees within 0.1 %, return that, because it is rounder."""
     measured = frame_index.ticks.size / frame_index.duration()
     if nominal and abs(nominal / measured - 1) < Fraction(1, 1000):
         return nominal

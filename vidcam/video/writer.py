@@ -1,8 +1,9 @@
-"""Writing video: streamed into H.264 in an MP4, or another codec or WebM, with the sound of the source.
+"""Write video files frame by frame: H.264 in MP4, or another codec or WebM, with the audio of the source.
 
-Time stamps are kept exactly, constant or variable; a frame lasts until the next one, the last one until the end that
-was announced. There are no B-frames, so that decoding and display order agree and the durations in the file are true.
-Nothing half-written is ever seen under the final name: frames go to a hidden file beside it, renamed at the end.
+Time stamps are kept exactly, at a constant or a variable frame rate. A frame lasts until the next one; the last one
+lasts until `duration_seconds`. There are no B-frames, so decoding order and display order agree and the durations in
+the file are exact. Frames go to a hidden file beside the destination, which is renamed at the end. So a partial file
+never has the final name.
 """
 
 from __future__ import annotations
@@ -26,34 +27,37 @@ from av.video.stream import VideoStream
 from vidcam.errors import EncodeError, ShapeError
 from vidcam.media import Frames
 from vidcam.system.atomic import AtomicFile
+from vidcam.video.audio import AudioMuxer, add_audio
 from vidcam.video.container import encode_errors
-from vidcam.video.encoders import H264, Encoder, encoder_of, quiet
-from vidcam.video.pixels import BT709, YuvEncoder
-from vidcam.video.sound import Sound, open_sound
+from vidcam.video.encoders import H264, Encoder, silence_encoder, software_encoder
+from vidcam.video.pixels import BT709, YuvConverter
 
-_FALLBACK_TIME_BASE = Fraction(1, 90_000)
-_COARSEST_DENOMINATOR = 10_000
-_FINEST_DENOMINATOR = 10_000_000
+_DEFAULT_TIME_BASE = Fraction(1, 90_000)
+_MIN_DENOMINATOR = 10_000
+_MAX_DENOMINATOR = 10_000_000
 
 
 class VideoWriter:
-    """Write frames as they come; a context manager that leaves a whole file, or after an exception none.
+    """Write frames to a video file as they arrive.
+
+    A context manager. It leaves a complete file, or none after an exception.
 
     Args:
         path: the destination; a name that ends in .webm becomes a WebM, any other an MP4.
-        size: (height, width) of the frames; an odd one is padded by its last row or column.
-        fps: nominal frame rate; it sets the last frame's duration if `duration_seconds` is not given.
-        time_base: the source's unit of time in seconds: its whole multiples are kept exactly. Other times are rounded
-            to a fraction of it, at most 0.1 ms; a unit too fine for MP4 is replaced by 1/90000 s.
+        size: (height, width) of the frames; an odd size is padded by repeating the last row or column.
+        fps: nominal frame rate; it sets the last frame's duration if `duration_seconds` is None.
+        time_base: the source's time base in seconds. Multiples of it are kept exactly. Other times are rounded to a
+            fraction of it, of at most 0.1 ms. A time base too fine for MP4 is replaced by 1/90000 s.
         duration_seconds: end of the last frame's display.
-        audio_from: a media file whose sound is added: copied where the container admits its codec, else transcoded to
-            AAC, for WebM to Opus.
-        audio_start_seconds: which second of the source, counted from its first displayed frame, is the output's zero.
-        audio_end_seconds: where the sound is cut, on the same clock; None: it is taken whole.
+        audio_from: a media file whose audio is added. It is copied if the container supports its codec, otherwise
+            transcoded to AAC, or to Opus for WebM.
+        audio_start_seconds: the second of the source, counted from its first displayed frame, that is the output's
+            zero.
+        audio_end_seconds: end of the audio, counted in the same way; None: the end of the source.
         overwrite: whether an existing file at `path` is replaced.
-        encoder: with its quality and preset; see `encoders`.
-        crf: of x264, another constant quality than the encoder's, 0 (lossless) to 51.
-        preset: of x264, another one.
+        encoder: the encoder with its options; see `encoders`.
+        crf: quality for x264 instead of `encoder`, 0 (lossless) to 51.
+        preset: preset for x264 instead of `encoder`.
 
     Raises:
         OutputError: the destination exists, its folder does not, or it cannot be written.
@@ -76,25 +80,25 @@ class VideoWriter:
         crf: int | None = None,
         preset: str | None = None,
     ) -> None:
-        self._is_over = False
+        self._is_closed = False
         self._path = Path(path)
         self._size = size
         self._time_base = _fine_time_base(time_base)
-        self._usual_ticks = max(1, round(1 / (fps * self._time_base)))
+        self._nominal_ticks = max(1, round(1 / (fps * self._time_base)))
         self._end_tick = None if duration_seconds is None else self._tick_of(duration_seconds)
-        self._to_yuv = YuvEncoder()
+        self._to_yuv = YuvConverter()
         self._last_tick = -1
-        self._waiting: Packet[VideoStream] | None = None
-        self._sound: Sound | None = None
+        self._pending: Packet[VideoStream] | None = None
+        self._audio: AudioMuxer | None = None
         if crf is not None or preset is not None:
-            encoder = encoder_of("libx264", preset=preset, quality=crf)
+            encoder = software_encoder("libx264", preset=preset, quality=crf)
         self._file = AtomicFile(self._path, overwrite=overwrite)
         with encode_errors(self._path):
             self._container = _open_output(self._file)
-        with self._or_nothing():
+        with self._abort_on_error():
             self._stream = _add_stream(self._container, size, fps, self._time_base, encoder)
             if audio_from is not None:
-                self._sound = open_sound(
+                self._audio = add_audio(
                     self._container, audio_from, start_seconds=audio_start_seconds, end_seconds=audio_end_seconds
                 )
 
@@ -106,41 +110,41 @@ class VideoWriter:
             pts_seconds: when it is first displayed, counted from the output's start; >= 0 and increasing.
 
         Raises:
-            ShapeError: the frame or its time does not fit.
+            ShapeError: the frame has another shape or dtype, or its time does not increase.
             EncodeError: the encoder or the disk failed, or the writer is closed.
         """
-        if self._is_over:
-            raise EncodeError(f"the writer of '{self._path}' is closed; expected an open one; make a new one")
-        with self._or_nothing():
+        if self._is_closed:
+            raise EncodeError(f"the writer of '{self._path}' is closed; make a new one")
+        with self._abort_on_error():
             self._check(frame, pts_seconds)
-            picture = self._to_yuv(frame)
-            picture.pts = self._last_tick = self._tick_of(pts_seconds)
-            picture.time_base = self._time_base
-            self._mux(self._stream.encode(picture))
+            yuv = self._to_yuv(frame)
+            yuv.pts = self._last_tick = self._tick_of(pts_seconds)
+            yuv.time_base = self._time_base
+            self._mux(self._stream.encode(yuv))
 
     def close(self, duration_seconds: float | None = None) -> None:
-        """Finish the file and give it its name; closing twice is fine.
+        """Finish the file and rename it to `path`; closing twice is allowed.
 
         Args:
-            duration_seconds: end of the last frame's display, if it was not known before.
+            duration_seconds: end of the last frame's display, if it was not known earlier.
 
         Raises:
             EncodeError: no frame was written, or the encoder or the disk failed.
         """
-        if self._is_over:
+        if self._is_closed:
             return
         if duration_seconds is not None:
             self._end_tick = self._tick_of(duration_seconds)
-        with self._or_nothing():
+        with self._abort_on_error():
             self._finish()
             self._file.commit()
-        self._is_over = True
+        self._is_closed = True
 
     def abort(self) -> None:
-        """Leave nothing behind; after `close` there is nothing to do."""
-        if self._is_over:
+        """Stop writing and remove the file; after `close` this does nothing."""
+        if self._is_closed:
             return
-        self._is_over = True
+        self._is_closed = True
         with suppress(av.FFmpegError, OSError):
             self._release()
         self._file.discard()
@@ -157,8 +161,8 @@ class VideoWriter:
             self.abort()
 
     @contextmanager
-    def _or_nothing(self) -> Iterator[None]:
-        """Whatever fails inside the block, the temporary file goes; failures of encoder and disk become EncodeError."""
+    def _abort_on_error(self) -> Iterator[None]:
+        """Remove the hidden file if the block fails; errors of the encoder and the disk become EncodeError."""
         try:
             with encode_errors(self._path):
                 yield
@@ -168,7 +172,7 @@ class VideoWriter:
 
     def _check(self, frame: Frames, pts_seconds: float) -> None:
         if frame.shape != (*self._size, 3) or frame.dtype != np.uint8:
-            raise ShapeError(f"frame must be {(*self._size, 3)} uint8, got {frame.shape = }, {frame.dtype = }")
+            raise ShapeError(f"frame must be {(*self._size, 3)} uint8, got {frame.shape} {frame.dtype}")
         if not self._tick_of(pts_seconds) > self._last_tick:
             raise ShapeError(
                 f"pts_seconds must be >= 0 and increase by at least {self._time_base} s, got {pts_seconds} after "
@@ -179,59 +183,57 @@ class VideoWriter:
         return round(seconds * self._time_base.denominator / self._time_base.numerator)
 
     def _mux(self, packets: list[Packet[VideoStream]]) -> None:
-        """Mux what the encoder gave, one packet late: its duration is known when the next one comes."""
+        """Mux packets of the encoder, each one when the next one is there, because only then its duration is known."""
         for packet in packets:
-            if self._waiting is not None:
-                self._mux_waiting(self._waiting, _pts(packet))
-            self._waiting = packet
+            if self._pending is not None:
+                self._mux_packet(self._pending, _pts(packet))
+            self._pending = packet
 
-    def _mux_waiting(self, packet: Packet[VideoStream], end_tick: int) -> None:
+    def _mux_packet(self, packet: Packet[VideoStream], end_tick: int) -> None:
         packet.duration = end_tick - _pts(packet)
         if end_tick <= _pts(packet):
-            raise EncodeError(
-                f"the encoder of '{self._path}' stores frames in another order than they are displayed, expected one "
-                "without B-frames; choose another encoder"
-            )
-        if self._sound is not None:
-            self._sound.mux_until(_pts(packet) * self._time_base)
+            raise EncodeError(f"the encoder of '{self._path}' reorders frames (B-frames); choose another --encoder")
+        if self._audio is not None:
+            self._audio.mux_until(_pts(packet) * self._time_base)
         self._container.mux(packet)
 
     def _finish(self) -> None:
         self._mux(self._stream.encode(None))
-        if self._waiting is None:
-            raise EncodeError(f"no frame was written to '{self._path}'; expected at least one; check the input")
-        last = _pts(self._waiting)
-        end_tick = last + self._usual_ticks if self._end_tick is None else self._end_tick
-        self._mux_waiting(self._waiting, max(end_tick, last + 1))
-        if self._sound is not None:
-            self._sound.mux_until(None)
+        if self._pending is None:
+            raise EncodeError(f"no frame was written to '{self._path}'; write at least one")
+        last = _pts(self._pending)
+        end_tick = last + self._nominal_ticks if self._end_tick is None else self._end_tick
+        self._mux_packet(self._pending, max(end_tick, last + 1))
+        if self._audio is not None:
+            self._audio.mux_until(None)
         self._release()
 
     def _release(self) -> None:
-        if self._sound is not None:
-            self._sound.close()
+        if self._audio is not None:
+            self._audio.close()
         self._container.close()
 
 
 def _pts(packet: Packet[VideoStream]) -> int:
-    return packet.pts or 0  # never None: the encoder keeps the time stamps that frames were given
+    return packet.pts or 0  # never None, because the encoder keeps the time stamps of the frames
 
 
 def _fine_time_base(time_base: Fraction) -> Fraction:
-    """A unit of which `time_base` is a whole multiple, fine enough for times that are not, if MP4 can express one."""
+    """Return a time base of at most 0.1 ms that divides `time_base`; if MP4 cannot express it, 1/90000 s."""
     denominator = time_base.denominator
-    while denominator < _COARSEST_DENOMINATOR:
+    while denominator < _MIN_DENOMINATOR:
         denominator *= 2
-    return Fraction(1, denominator) if denominator <= _FINEST_DENOMINATOR else _FALLBACK_TIME_BASE
+    return Fraction(1, denominator) if denominator <= _MAX_DENOMINATOR else _DEFAULT_TIME_BASE
 
 
 def _open_output(file: AtomicFile) -> OutputContainer:
-    # bitexact: no library versions and no creation time; faststart: the index comes first, players can start at once.
-    kind, options = "mp4", {"fflags": "+bitexact", "movflags": "+faststart"}
+    # bitexact leaves out library versions and the creation time. faststart writes the index first, so that players can
+    # start at once.
+    format_name, options = "mp4", {"fflags": "+bitexact", "movflags": "+faststart"}
     if file.path.suffix.lower() == ".webm":
-        kind, options = "webm", {"fflags": "+bitexact"}
+        format_name, options = "webm", {"fflags": "+bitexact"}
     try:
-        return av.open(f"file:{file.part}", "w", format=kind, container_options=options)
+        return av.open(f"file:{file.part}", "w", format=format_name, container_options=options)
     except BaseException:
         file.discard()
         raise
@@ -240,7 +242,7 @@ def _open_output(file: AtomicFile) -> OutputContainer:
 def _add_stream(
     container: OutputContainer, size: tuple[int, int], fps: Fraction, time_base: Fraction, encoder: Encoder
 ) -> VideoStream:
-    quiet(encoder)
+    silence_encoder(encoder)
     stream = cast("VideoStream", container.add_stream(encoder.name, rate=fps, options=dict(encoder.options)))
     context = stream.codec_context
     context.height, context.width = (length + length % 2 for length in size)
@@ -250,5 +252,5 @@ def _add_stream(
     context.color_range = ColorRange.MPEG
     context.flags |= CodecFlags.bitexact
     if encoder.codec == "hevc":
-        context.codec_tag = "hvc1"  # Apple's players open no other
+        context.codec_tag = "hvc1"  # the only tag that Apple's players open
     return stream

@@ -128,7 +128,7 @@ def test_saved_and_loaded_again(kind: str, plain: Path, mmaction2: Path, cube: N
     assert again.weights.startswith("ours.safetensors (vidcam layout; ")
     for name, tensor in model.module.state_dict().items():
         assert torch.equal(again.module.state_dict()[name], tensor)
-    with pytest.raises(OutputError, match=r"ours\.safetensors' exists already; expected a new name"):
+    with pytest.raises(OutputError, match=r"ours\.safetensors' exists already; pass --overwrite"):
         c3d_weights.save(model, folder / "ours.safetensors")
 
 

@@ -43,7 +43,7 @@ def test_files_of_the_users_are_never_replaced(name: str, make_video: VideoMaker
     (out / name).write_text("mine")
     for overwrite in (False, True):
         options = ExplainOptions(methods=PAIR, overwrite=overwrite)
-        with pytest.raises(OutputError, match=rf"{re.escape(name)} is in the way and no result of vidcam's"):
+        with pytest.raises(OutputError, match=rf"{re.escape(name)} is in the way and is not from vidcam"):
             Explainer(brightness_model(), options).explain(make_video(), out)
         assert [(path.name, path.read_text()) for path in out.iterdir()] == [(name, "mine")]
 

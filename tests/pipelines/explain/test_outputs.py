@@ -139,7 +139,7 @@ def test_a_former_document_cannot_reach_outside_its_folder(tmp_path: Path) -> No
 
 def test_what_is_in_the_way_stays(tmp_path: Path) -> None:
     (tmp_path / "b.mp4").write_text("mine")
-    message = r"b\.mp4 is in the way and no result of vidcam's, expected a free name; move it away, or choose another"
+    message = r"b\.mp4 is in the way and is not from vidcam; move it, or choose another folder with -o"
     for overwrite in (False, True):
         with pytest.raises(OutputError, match=message):
             _make(tmp_path, "a.json", "b.mp4", overwrite=overwrite)
@@ -196,7 +196,7 @@ def test_a_move_that_fails_is_undone(fails_at: int, tmp_path: Path, monkeypatch:
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", rename)
-        with pytest.raises(OutputError, match=r"cannot be written \(planted\), expected a folder with room"):
+        with pytest.raises(OutputError, match=r"cannot be written \(planted\); choose another folder"):
             _make(tmp_path, "a.json", "b.mp4", "d.mp4", overwrite=True)
     assert _content(tmp_path) == {"b.mp4": "old", "c.mp4": "old"}
     assert (tmp_path / "a.json").read_text() == document
@@ -223,6 +223,6 @@ def test_a_folder_that_cannot_be_written(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(Path, "mkdir", _refuse(code, name))
-        with pytest.raises(OutputError, match=rf"out cannot be written \({reason}\), expected a folder with room"):
+        with pytest.raises(OutputError, match=rf"out cannot be written \({reason}\); choose another folder"):
             _make(tmp_path / "deep" / "out", "b.mp4")
     assert list(tmp_path.iterdir()) == []

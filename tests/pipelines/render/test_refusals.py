@@ -52,23 +52,23 @@ REFUSED: list[Refused] = [
     ("p.mp4", {"start": float("nan")}, InputError, r"nothing was explained from nan to 1\.12 s"),
     ("p.avi", {}, InputError, r"'p\.avi' ends in '\.avi', expected one of \.mp4, \.webm"),
     ("p.mp4", {"form": "gif"}, InputError, r"form is 'gif' and the result 'p\.mp4', expected \.gif; change either"),
-    ("p.webm", {"codec": "h264"}, InputError, r"h264 does not go into a \.webm, expected vp9 or av1"),
-    ("p.mp4", {"codec": "mpeg1"}, InputError, r"codec is 'mpeg1', expected one of h264"),
-    ("p.mp4", {"encoder": "x264"}, InputError, r"encoder is 'x264', expected auto or FFmpeg's name of one"),
+    ("p.webm", {"codec": "h264"}, InputError, r"a \.webm cannot hold h264; use vp9 or av1"),
+    ("p.mp4", {"codec": "mpeg1"}, InputError, r"--codec must be one of h264, .*, got 'mpeg1'"),
+    ("p.mp4", {"encoder": "x264"}, InputError, r"--encoder 'x264' is unknown; use auto or FFmpeg's name"),
     (
         "p.mp4",
         {"codec": "av1", "encoder": "hevc_nvenc"},
         InputError,
-        r"'hevc_nvenc' makes hevc, expected one for av1",
+        r"'hevc_nvenc' makes hevc, not av1",
     ),
-    ("p.mp4", {"preset": "p4"}, InputError, r"preset is 'p4', libx264 has ultrafast"),
-    ("p.mp4", {"quality": 52}, InputError, r"quality is 52, libx264 takes 0 to 51"),
-    ("p.gif", {"quality": 52}, InputError, r"quality is 52, expected 0 to 100 for a \.webp and none for a \.gif"),
+    ("p.mp4", {"preset": "p4"}, InputError, r"--preset 'p4' is unknown to libx264; choose from ultrafast"),
+    ("p.mp4", {"quality": 52}, InputError, r"--quality must be 0 to 51 for libx264 .*, got 52"),
+    ("p.gif", {"quality": 52}, InputError, r"--quality 52 does not apply to a \.gif"),
     (
         "p.gif",
         {"height": 4320},
         InputError,
-        r"24 frames of 4320 × 5400 pixels are 1\.6 GB in memory, a \.gif",
+        r"24 frames of 5400×4320 pixels take 1\.6 GB, a \.gif",
     ),
     ("p.mp4", {"colormap": "jett"}, NameNotFoundError, r"colour map 'jett' not found; the nearest are 'jet'"),
     ("p.mp4", {"opacity": 2.0}, InputError, r"opacity is 2\.0, it must be in \[0, 1\]"),
@@ -104,7 +104,7 @@ def test_options_check_themselves(options: dict[str, Any], sentence: str) -> Non
 @pytest.mark.parametrize("name", ["p.mp4", "p.gif", "p", "p.png"])
 def test_what_is_there_stays_unless_told(name: str, saved: Path, tmp_path: Path) -> None:
     render(saved, tmp_path / name, end=0.2)
-    with pytest.raises(OutputError, match=r"exists already; expected a new"):
+    with pytest.raises(OutputError, match=r"exists already; "):
         render(saved, tmp_path / name)
     render(saved, tmp_path / name, overwrite=True)
     assert len(list(tmp_path.iterdir())) == 1
@@ -113,7 +113,7 @@ def test_what_is_there_stays_unless_told(name: str, saved: Path, tmp_path: Path)
 def test_a_folder_with_other_files_is_not_replaced(saved: Path, tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     (tmp_path / "p" / "letter.txt").write_text("dear")
-    with pytest.raises(OutputError, match=r"p' exists already; expected a new folder; choose another, or delete it"):
+    with pytest.raises(OutputError, match=r"p' exists already; choose another folder, or delete it"):
         render(saved, tmp_path / "p", overwrite=True)
 
 
@@ -160,6 +160,6 @@ def test_a_disk_that_fills_up(name: str, saved: Path, tmp_path: Path, monkeypatc
 
     places = {"p.mp4": "vidcam.video.writer.VideoWriter._mux", "p.gif": "pathlib.Path.write_bytes"}
     monkeypatch.setattr(places.get(name, "PIL.Image.Image.save"), full)
-    with pytest.raises(EncodeError, match=r"writing '.*p.*' failed \(No space left on device\); expected the"):
+    with pytest.raises(EncodeError, match=r"writing '.*p.*' failed \(No space left on device\)"):
         render(saved, tmp_path / name, style="heat", form="poster" if name == "p.png" else None)
     assert list(tmp_path.iterdir()) == []

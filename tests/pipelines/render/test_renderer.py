@@ -177,4 +177,4 @@ def test_no_torch_is_loaded(saved: Path, tmp_path: Path) -> None:
 def test_a_hardware_encoder_that_is_not_there_is_said(saved: Path, tmp_path: Path) -> None:
     result = render(saved, tmp_path / "p.mp4", **BARE, encoder="h264_videotoolbox", end=0.2)
     if result.notes:  # there is none but on a Mac
-        assert result.notes == ("h264_videotoolbox does not work here (not in this FFmpeg); libx264 takes its place",)
+        assert result.notes == ("h264_videotoolbox does not work here (not in this FFmpeg); libx264 is used instead",)

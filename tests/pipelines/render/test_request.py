@@ -71,11 +71,11 @@ EARLY: list[tuple[str, dict[str, Any], str]] = [
     ("video.npz.png", {"targets": ("swimming",)}, "target 'swimming' not found"),
     ("p.mp4", {"methods": ("layercam",)}, "method 'layercam' not found"),
     ("p.mp4", {"start": 5.0}, "nothing was explained from 5 to"),
-    ("p.mp4", {"encoder": "x264"}, "encoder is 'x264'"),
-    ("p.webm", {"codec": "h264"}, "does not go into a .webm"),
-    ("p.mp4", {"quality": 52}, "quality is 52"),
-    ("p.gif", {"quality": 3}, "quality is 3"),
-    ("p.webp", {"quality": 101}, "quality is 101"),
+    ("p.mp4", {"encoder": "x264"}, "--encoder 'x264' is unknown"),
+    ("p.webm", {"codec": "h264"}, "a .webm cannot hold h264"),
+    ("p.mp4", {"quality": 52}, "--quality must be 0 to 51 for libx264"),
+    ("p.gif", {"quality": 3}, "--quality 3 does not apply to a .gif"),
+    ("p.webp", {"quality": 101}, "--quality must be 0 to 100 for a .webp, got 101"),
     ("p.png", {"colormap": "jett"}, "colour map 'jett' not found"),
     ("folder", {}, "is a folder"),
 ]
@@ -100,7 +100,7 @@ def test_what_needs_no_video_is_refused_before_it_is_opened(
 
 def test_what_is_there_is_refused_before_the_explanation_is_read(tmp_path: Path) -> None:
     (tmp_path / "p.mp4").write_text("mine")
-    with pytest.raises(OutputError, match=r"p\.mp4' exists already; expected a new name"):
+    with pytest.raises(OutputError, match=r"p\.mp4' exists already; pass --overwrite"):
         render_video(tmp_path / "nowhere.npz", tmp_path / "p.mp4")
 
 

@@ -1,4 +1,4 @@
-"""A click stays where it was, whatever the container, codec and cut."""
+"""Audio stays in sync with any container, codec and cut, measured with a click."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 from tests.helpers.videos import click, click_seconds, flat_frames, loudness, sound_span, write_video
 from vidcam.errors import MediaError
 from vidcam.video import VideoWriter, open_video
-from vidcam.video.sound import _packets_from
+from vidcam.video.audio import _packets_from
 
 CLICK_SECONDS = 2.5
 SAMPLE = 1 / 48_000
 
-# container, sound codec, video codec, codec of the output's sound
+# container, audio codec, video codec, audio codec of the output
 SOURCES = [
     ("a.mp4", "aac", "libx264", "aac"),
     ("a.mp4", "alac", "libx264", "alac"),
@@ -46,7 +46,7 @@ def write_source(folder: Path, name: str, sound_codec: str, codec: str, first_ti
 
 
 def copy_video(source: Path, path: Path, *, start_seconds: float = 0.0, end_seconds: float | None = None) -> Path:
-    """Copy picture and sound; the output's zero is the first frame from `start_seconds` on."""
+    """Copy video and audio. The output's zero is the first frame from `start_seconds` on."""
     with open_video(source) as reader:
         info = reader.info
         zero = min(pts for pts in info.pts_seconds.tolist() if pts >= start_seconds)
@@ -65,19 +65,19 @@ def copy_video(source: Path, path: Path, *, start_seconds: float = 0.0, end_seco
     return path
 
 
-def sound_codec_of(path: Path) -> str:
+def audio_codec_of(path: Path) -> str:
     with av.open(str(path)) as container:
         return container.streams.audio[0].codec_context.codec.canonical_name
 
 
-@pytest.mark.parametrize("source_kind", SOURCES, ids="-".join)
+@pytest.mark.parametrize("source_format", SOURCES, ids="-".join)
 @pytest.mark.parametrize("start_seconds", [0.0, 0.72, 2.0])
-def test_sync(tmp_path: Path, source_kind: tuple[str, str, str, str], start_seconds: float) -> None:
-    name, sound_codec, codec, expected = source_kind
+def test_sync(tmp_path: Path, source_format: tuple[str, str, str, str], start_seconds: float) -> None:
+    name, sound_codec, codec, expected = source_format
     source = write_source(tmp_path, name, sound_codec, codec)
     path = copy_video(source, tmp_path / "out.mp4", start_seconds=start_seconds)
-    assert sound_codec_of(path) == expected
-    # Matroska's clock is a millisecond
+    assert audio_codec_of(path) == expected
+    # Matroska's time base is a millisecond.
     tolerance = 0.001 if name.endswith("mkv") else 2 * SAMPLE
     with open_video(source) as reader:
         zero = min(pts for pts in reader.info.pts_seconds.tolist() if pts >= start_seconds)
@@ -85,24 +85,24 @@ def test_sync(tmp_path: Path, source_kind: tuple[str, str, str, str], start_seco
     assert sound_span(path)[0] == pytest.approx(0, abs=1e-9)
 
 
-@pytest.mark.parametrize("source_kind", SOURCES[::4], ids="-".join)
-def test_picture_that_begins_late(tmp_path: Path, source_kind: tuple[str, str, str, str]) -> None:
-    source = write_source(tmp_path, *source_kind[:3], first_tick=10)
+@pytest.mark.parametrize("source_format", SOURCES[::4], ids="-".join)
+def test_video_that_starts_late(tmp_path: Path, source_format: tuple[str, str, str, str]) -> None:
+    source = write_source(tmp_path, *source_format[:3], first_tick=10)
     path = copy_video(source, tmp_path / "out.mp4")
     assert click_seconds(source) == pytest.approx(CLICK_SECONDS - 0.4, abs=0.03)
     assert click_seconds(path) == pytest.approx(click_seconds(source), abs=0.001)
 
 
-@pytest.mark.parametrize("source_kind", SOURCES[::4], ids="-".join)
-def test_cut_at_the_end(tmp_path: Path, source_kind: tuple[str, str, str, str]) -> None:
-    source = write_source(tmp_path, *source_kind[:3])
+@pytest.mark.parametrize("source_format", SOURCES[::4], ids="-".join)
+def test_cut_at_the_end(tmp_path: Path, source_format: tuple[str, str, str, str]) -> None:
+    source = write_source(tmp_path, *source_format[:3])
     path = copy_video(source, tmp_path / "out.mp4", start_seconds=0.4, end_seconds=1.6)
     start, end = sound_span(path)
     assert start == pytest.approx(0, abs=1e-9)
     assert 1.2 <= end < 1.2 + 2 * 1152 / 44_100  # to the end of a packet
 
 
-def test_click_before_the_cut_is_gone(tmp_path: Path) -> None:
+def test_a_click_before_the_cut_is_removed(tmp_path: Path) -> None:
     source = write_source(tmp_path, "a.mp4", "aac", "libx264")
     path = copy_video(source, tmp_path / "out.mp4", start_seconds=2.8)
     start, end = sound_span(path)
@@ -111,31 +111,31 @@ def test_click_before_the_cut_is_gone(tmp_path: Path) -> None:
     assert loudness(path) < 0.01 < loudness(source)
 
 
-def test_landing_too_late_starts_at_the_beginning(tmp_path: Path) -> None:
+def test_a_seek_that_lands_too_late_restarts_at_the_beginning(tmp_path: Path) -> None:
     source = write_source(tmp_path, "a.mp4", "aac", "libx264")
     with av.open(str(source)) as container:
         stream = container.streams.audio[0]
 
-        class Late:
-            """Seeks a second further than it was asked to."""
+        class LateSeek:
+            """A container that seeks two seconds too far."""
 
             demux = staticmethod(container.demux)
 
             def seek(self, offset: int, **_: object) -> None:
                 container.seek(offset + 2 * 48_000 if offset > 0 else offset, stream=stream)
 
-        packets = _packets_from(Late(), stream, Fraction(2))  # type: ignore[arg-type]
+        packets = _packets_from(LateSeek(), stream, Fraction(2))  # type: ignore[arg-type]
         assert (next(packets).pts or 0) <= 0
 
 
-def test_source_without_sound(tmp_path: Path) -> None:
+def test_source_without_audio(tmp_path: Path) -> None:
     source = write_video(tmp_path / "a.mp4", flat_frames([1, 2, 3]))
     path = copy_video(source, tmp_path / "out.mp4")
     with av.open(str(path)) as container:
         assert not container.streams.audio
 
 
-def test_unknown_sound_codec_is_dropped_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_audio_of_an_unknown_codec_is_dropped_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = write_source(tmp_path, "a.mov", "pcm_s16le", "libx264")
     source.write_bytes(source.read_bytes().replace(b"sowt", b"zzzz"))
     with caplog.at_level(logging.WARNING):
@@ -145,20 +145,20 @@ def test_unknown_sound_codec_is_dropped_with_a_warning(tmp_path: Path, caplog: p
         assert not container.streams.audio
 
 
-def test_damaged_sound_ends_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_audio_ends_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     def broken(**_: object) -> None:
         raise av.InvalidDataError(1, "broken")
 
     source = write_source(tmp_path, "a.mov", "pcm_s16le", "libx264")
     with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.WARNING):
-        patch.setattr("vidcam.video.sound.AudioResampler", broken)
+        patch.setattr("vidcam.video.audio.AudioResampler", broken)
         path = copy_video(source, tmp_path / "out.mp4")
     assert "cannot be read any further" in caplog.text
     with open_video(path) as reader:
         assert reader.info.frame_count == 80
 
 
-def test_missing_source_of_sound(tmp_path: Path) -> None:
+def test_missing_audio_source(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="does not exist"):
         VideoWriter(
             tmp_path / "out.mp4",
@@ -170,13 +170,13 @@ def test_missing_source_of_sound(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_sound_alone_begins_at_zero(tmp_path: Path) -> None:
+def test_an_audio_only_source_starts_at_zero(tmp_path: Path) -> None:
     source = write_source(tmp_path, "a.mp4", "aac", "libx264")
     alone = tmp_path / "alone.m4a"
     with av.open(str(source)) as container, av.open(str(alone), "w", format="mp4") as target:
-        heard = container.streams.audio[0]
-        copy = target.add_stream_from_template(heard)
-        for packet in container.demux(heard):
+        stream = container.streams.audio[0]
+        copy = target.add_stream_from_template(stream)
+        for packet in container.demux(stream):
             if packet.size:
                 packet.stream = copy
                 target.mux(packet)

@@ -1,10 +1,11 @@
-"""The sound of a source, cut, shifted and muxed beside a video while that is written.
+"""Copy the audio of a source into a video that is being written: cut, shifted in time, and muxed.
 
-A source's container counts time from its own zero; vidcam's seconds count from the first displayed frame. Sound is
-shifted by the same amount as the picture, so that both stay together. Packets are copied where the container admits
-the codec, otherwise decoded and encoded as AAC, for WebM as Opus; one packet before the cut is kept, hidden by the edit
-list, because the codecs overlap their packets. Sound that cannot be read is dropped, or ends early, with a warning: the
-picture matters more.
+A container counts time from its own zero, but vidcam's seconds count from the first displayed frame. Audio and video
+are shifted by the same amount, so they stay in sync.
+
+Packets are copied if the output's container supports the codec. Otherwise they are transcoded to AAC, or to Opus for
+WebM. One packet before the cut is kept, because the packets of these codecs overlap; the edit list hides it. If audio
+cannot be read, it is dropped or ends early with a warning, because the video is more important.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ _COPIED_CODECS = {"mp4": ("aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"), 
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 _BITS_PER_SECOND = 160_000
 _ENCODERS = {"mp4": ("aac", 1024), "webm": ("libopus", 960)}
-"""Container → encoder and the samples of its packets."""
+"""Container → encoder, and the number of samples in its packets."""
 
-_Packets: TypeAlias = "Iterator[Packet[AudioStream]]"  # in quotes: Packet is generic in the stubs alone
+_Packets: TypeAlias = "Iterator[Packet[AudioStream]]"  # in quotes, because Packet is generic only in the type stubs
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
-    """The part of a source that is wanted, in seconds of the source's container: [start, end)."""
+class _TimeRange:
+    """The part of the source to copy, [start, end), in seconds of the source's container; end None: to its end."""
 
     start: Fraction
     end: Fraction | None
@@ -54,137 +55,144 @@ class _Cut:
         return self.end is not None and seconds >= self.end
 
 
-class Sound:
-    """Packets of sound waiting to be muxed, read as they are needed.
+class AudioMuxer:
+    """Read audio packets as they are needed, and mux them.
 
     Args:
-        container: where they go.
-        source: the file they come from; closed with this object.
-        packets: ready for muxing, time stamps increasing.
+        container: the output.
+        source: the file that the packets come from; closed with this object.
+        packets: packets for the output, with increasing time stamps.
     """
 
     def __init__(self, container: OutputContainer, source: InputContainer, packets: _Packets):
         self._container = container
         self._source = source
         self._packets = packets
-        self._waiting: Packet[AudioStream] | None = None
+        self._pending: Packet[AudioStream] | None = None
 
     def mux_until(self, seconds: Fraction | None = None) -> None:
-        """Mux all packets that begin before `seconds` of the output; None: all that are left."""
+        """Mux all packets that begin before `seconds` of the output; None: all remaining packets."""
         while (packet := self._next()) is not None:
             if seconds is not None and (packet.pts or 0) * packet.time_base >= seconds:
                 return
-            self._waiting = None
+            self._pending = None
             self._container.mux(packet)
 
     def close(self) -> None:
-        """Release the source."""
+        """Close the source."""
         self._source.close()
 
     def _next(self) -> Packet[AudioStream] | None:
-        if self._waiting is None:
-            self._waiting = next(self._packets, None)
-        return self._waiting
+        if self._pending is None:
+            self._pending = next(self._packets, None)
+        return self._pending
 
 
-def open_sound(
+def add_audio(
     container: OutputContainer,
     path: str | os.PathLike[str],
     *,
     start_seconds: float,
     end_seconds: float | None,
-) -> Sound | None:
-    """Add a stream of sound to `container`; None if the file at `path` has no sound, or none that can be read.
+) -> AudioMuxer | None:
+    """Add an audio stream to `container`.
 
     Args:
         container: an MP4 or WebM whose header is not written yet.
         path: the source.
         start_seconds: the output's zero, counted from the source's first displayed frame.
-        end_seconds: where the sound is cut, on the same clock; None: at its end.
+        end_seconds: end of the audio, counted in the same way; None: the end of the source.
+
+    Returns:
+        What muxes the audio; None if the source has no audio, or none that can be read.
 
     Raises:
         MediaError: the source cannot be opened.
     """
     name = os.fspath(path)
-    zero = _picture_start(name)
+    zero = _video_start(name)
     end = None if end_seconds is None else zero + Fraction(end_seconds)
-    cut = _Cut(zero + Fraction(start_seconds), end)
+    time_range = _TimeRange(zero + Fraction(start_seconds), end)
     source = open_input(name)
     try:
         stream = source.streams.best("audio")
         if isinstance(stream, AudioStream):
-            convert = _converter(container, stream, cut)
-            return Sound(container, source, _guarded(name, convert(_packets_from(source, stream, cut.start))))
+            convert = _add_stream(container, stream, time_range)
+            packets = convert(_packets_from(source, stream, time_range.start))
+            return AudioMuxer(container, source, _stop_at_error(name, packets))
     except (av.FFmpegError, ValueError) as exc:
-        _logger.warning("the sound of %r can be neither copied nor transcoded (%s); the output is silent", name, exc)
+        _logger.warning("audio of %r can be neither copied nor transcoded (%s); the output has no audio", name, exc)
     source.close()
     return None
 
 
-def _converter(container: OutputContainer, stream: AudioStream, cut: _Cut) -> Callable[[_Packets], _Packets]:
-    """Adds the output's stream, and tells how packets of `stream` become packets of it."""
+def _add_stream(
+    container: OutputContainer, stream: AudioStream, time_range: _TimeRange
+) -> Callable[[_Packets], _Packets]:
+    """Add the output's audio stream; return the function that converts packets of `stream` for it."""
     if getattr(stream, "codec_context", None) is None:
-        raise ValueError("its codec is unknown; expected one that FFmpeg can decode; convert the sound")
-    kind = container.format.name
-    if stream.codec_context.codec.canonical_name in _COPIED_CODECS[kind]:
+        raise ValueError("its codec is unknown")
+    format_name = container.format.name
+    if stream.codec_context.codec.canonical_name in _COPIED_CODECS[format_name]:
         copy = container.add_stream_from_template(stream)
-        return lambda packets: _copied(packets, copy, cut)
-    name, samples = _ENCODERS[kind]
-    rate = min(_AAC_RATES, key=lambda known: abs(known - stream.rate)) if name == "aac" else 48_000
+        return lambda packets: _copy_packets(packets, copy, time_range)
+    name, samples = _ENCODERS[format_name]
+    rate = min(_AAC_RATES, key=lambda aac_rate: abs(aac_rate - stream.rate)) if name == "aac" else 48_000
     encoder = cast("AudioStream", container.add_stream(name, rate=rate, bit_rate=_BITS_PER_SECOND))
     encoder.layout = "mono" if stream.codec_context.channels == 1 else "stereo"
     encoder.codec_context.flags |= CodecFlags.bitexact
-    return lambda packets: _transcoded(packets, encoder, cut, samples)
+    return lambda packets: _transcode_packets(packets, encoder, time_range, samples)
 
 
-def _copied(packets: _Packets, copy: AudioStream, cut: _Cut) -> _Packets:
-    unit = Fraction(1, copy.codec_context.sample_rate)  # a source's own unit may be a whole packet: too coarse to shift
-    last: int | None = None
+def _copy_packets(packets: _Packets, copy: AudioStream, time_range: _TimeRange) -> _Packets:
+    # The source's time base may be a whole packet, which is too coarse for the shift.
+    unit = Fraction(1, copy.codec_context.sample_rate)
+    last_pts: int | None = None
     for packet in packets:
         if packet.pts is None or not packet.size:
             continue
         begin, duration = packet.pts * packet.time_base, (packet.duration or 0) * packet.time_base
-        if cut.is_after(begin):
+        if time_range.is_after(begin):
             return
-        if cut.is_before(begin + 2 * duration) or (last is not None and packet.pts <= last):
+        if time_range.is_before(begin + 2 * duration) or (last_pts is not None and packet.pts <= last_pts):
             continue
-        last = packet.pts
+        last_pts = packet.pts
         packet.stream = copy
-        packet.pts = packet.dts = round((begin - cut.start) / unit)
+        packet.pts = packet.dts = round((begin - time_range.start) / unit)
         packet.duration, packet.time_base = round(duration / unit), unit
         yield packet
 
 
-def _transcoded(packets: _Packets, encoder: AudioStream, cut: _Cut, samples: int) -> _Packets:
+def _transcode_packets(packets: _Packets, encoder: AudioStream, time_range: _TimeRange, samples: int) -> _Packets:
     rate = encoder.rate
-    form = "fltp" if encoder.codec_context.name == "aac" else "flt"
-    encoder.codec_context.format = form
-    resampler = AudioResampler(format=form, layout=encoder.layout.name, rate=rate, frame_size=samples)
+    sample_format = "fltp" if encoder.codec_context.name == "aac" else "flt"
+    encoder.codec_context.format = sample_format
+    resampler = AudioResampler(format=sample_format, layout=encoder.layout.name, rate=rate, frame_size=samples)
     frames = (frame for packet in packets for frame in packet.decode() if frame.pts is not None)
     for frame in chain.from_iterable(resampler.resample(frame) for frame in chain(frames, [None])):
         begin = (frame.pts or 0) * (frame.time_base or Fraction(1, rate))
-        if cut.is_after(begin):
+        if time_range.is_after(begin):
             break
-        if cut.is_before(begin + Fraction(frame.samples, rate)):
+        if time_range.is_before(begin + Fraction(frame.samples, rate)):
             continue
-        frame.pts, frame.time_base = round((begin - cut.start) * rate), Fraction(1, rate)
+        frame.pts, frame.time_base = round((begin - time_range.start) * rate), Fraction(1, rate)
         yield from encoder.encode(frame)
     yield from encoder.encode(None)
 
 
-def _guarded(name: str, packets: _Packets) -> _Packets:
+def _stop_at_error(name: str, packets: _Packets) -> _Packets:
     try:
         yield from packets
     except (av.FFmpegError, ValueError) as exc:
-        _logger.warning("the sound of %r cannot be read any further (%s); the output is silent from there", name, exc)
+        _logger.warning("audio of %r cannot be read any further (%s); the output is silent from there", name, exc)
 
 
 def _packets_from(source: InputContainer, stream: AudioStream, start: Fraction) -> _Packets:
-    """Packets from a little before `start` seconds; from the beginning where the demuxer lands too late."""
+    """Read packets from shortly before `start` seconds, or from the beginning if the demuxer lands too late."""
     time_base = stream.time_base or Fraction(1, stream.rate)
     if start <= 1:
         return source.demux(stream)
-    with suppress(av.FFmpegError):  # a format that cannot seek stays at the beginning
+    with suppress(av.FFmpegError):  # if the format cannot seek, reading starts at the beginning
         source.seek(int((start - 1) / time_base), stream=stream)
     packets = source.demux(stream)
     first = next(packets)
@@ -194,8 +202,8 @@ def _packets_from(source: InputContainer, stream: AudioStream, start: Fraction) 
     return source.demux(stream)
 
 
-def _picture_start(name: str) -> Fraction:
-    """Container time of the first displayed frame, in seconds; 0 in a file without pictures."""
+def _video_start(name: str) -> Fraction:
+    """Return the container time of the first displayed frame, in seconds; 0 if the file has no video."""
     with open_input(name) as source:
         try:
             stream = video_stream(source, name)

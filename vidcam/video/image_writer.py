@@ -1,0 +1,119 @@
+"""Write single images, and image sequences: a folder of numbered PNG files with their times."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from PIL import Image
+
+from vidcam.errors import OutputError
+from vidcam.media import Frames
+from vidcam.system.atomic import AtomicFile, hidden_folder, replace_folder
+from vidcam.system.signals import defer_signals
+from vidcam.video.container import encode_errors
+
+TIMES_FILE = "times.csv"
+
+_ZLIB_LEVEL = 3  # takes half the time of zlib's default, for 10 % more bytes
+
+
+class ImageSequenceWriter:
+    """Write `000001.png`, … and `times.csv` into a new folder.
+
+    A context manager. It leaves the complete folder, or none after an exception.
+
+    Args:
+        path: the folder. It must not exist; with `overwrite` it may hold an earlier image sequence and nothing else.
+        duration_seconds: end of the last frame's display.
+        overwrite: whether an earlier image sequence is replaced.
+
+    Raises:
+        OutputError: the folder exists, or cannot be made.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, duration_seconds: float, overwrite: bool = False) -> None:
+        self._path, self._end = Path(path), duration_seconds
+        self._seconds: list[float] = []
+        if os.path.lexists(self._path) and not (overwrite and _is_image_sequence(self._path)):
+            raise OutputError(f"'{path}' exists already; choose another folder, or delete it")
+        with defer_signals():
+            self._stage = hidden_folder(self._path)
+
+    def write(self, frame: Frames, pts_seconds: float) -> None:
+        """Write one frame.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            pts_seconds: when the frame is first displayed.
+
+        Raises:
+            EncodeError: the file cannot be written, for example because the disk is full.
+        """
+        self._seconds.append(pts_seconds)
+        with encode_errors(self._path):
+            Image.fromarray(frame).save(self._stage / _file_name(len(self._seconds)), compress_level=_ZLIB_LEVEL)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                with defer_signals(), encode_errors(self._path):
+                    self._finish()
+        finally:
+            with defer_signals():
+                shutil.rmtree(self._stage, ignore_errors=True)
+
+    def _finish(self) -> None:
+        rows = (f"{_file_name(index)},{seconds:.9g}\n" for index, seconds in enumerate(self._seconds, start=1))
+        (self._stage / TIMES_FILE).write_text(f"file,seconds\n{''.join(rows)}end,{self._end:.9g}\n", "utf-8")
+        replace_folder(self._stage, self._path)
+
+
+def save_image(path: str | os.PathLike[str], data: bytes | Frames, *, overwrite: bool = False) -> None:
+    """Write one image, completely or not at all.
+
+    Args:
+        path: the destination; .png is written as PNG, any other name as JPEG.
+        data: the bytes of a PNG, or (H, W, 3) uint8 RGB.
+        overwrite: whether an existing file is replaced.
+
+    Raises:
+        OutputError: the destination exists, its folder does not, or it cannot be written.
+        EncodeError: writing failed, for example because the disk is full.
+    """
+    destination = Path(path)
+    with defer_signals():
+        file = AtomicFile(destination, overwrite=overwrite)
+        try:
+            with encode_errors(destination):
+                file.part.write_bytes(data if isinstance(data, bytes) else _encode(data, destination.suffix))
+                file.commit()
+        finally:
+            file.discard()
+
+
+def _encode(image: Frames, suffix: str) -> bytes:
+    """Encode a PNG or JPEG in memory. Written to a file, Pillow would not notice a JPEG that a full disk cut short."""
+    data = io.BytesIO()
+    Image.fromarray(image).save(data, format="PNG" if suffix.lower() == ".png" else "JPEG", quality=92)
+    return data.getvalue()
+
+
+def _file_name(number: int) -> str:
+    return f"{number:06d}.png"
+
+
+def _is_image_sequence(folder: Path) -> bool:
+    """Return whether a folder holds an image sequence of this writer and nothing else."""
+    if not (folder / TIMES_FILE).is_file():
+        return False
+    return all(path.name == TIMES_FILE or (path.suffix == ".png" and path.stem.isdigit()) for path in folder.iterdir())
