@@ -19,8 +19,8 @@ from scripts.research.pool import to_input
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 from vidcam.metrics.controls import centre_heat, shuffled_cells
 from vidcam.models.model import Model
+from vidcam.motion.box_tracks import filled_boxes
 from vidcam.motion.clip import MotionClip
-from vidcam.motion.tubes import boxes_filled
 
 CONTROLS = ("random", "centre", "answer")
 BATCH = 20
@@ -62,7 +62,7 @@ def shown(model: Model, clips: Sequence[MotionClip], *, layer: str | None = None
         found = explain(tensor, target=[clip.label for clip in batch])
         heats, volumes = {name: found.heat(name) for name in found.methods}, found.volume("gradcam")
         for index, clip in enumerate(batch):
-            instances = boxes_filled(clip)
+            instances = filled_boxes(clip)
             yield Shown(
                 clip,
                 instances,
