@@ -1,4 +1,4 @@
-"""`vidcam` and `python -m vidcam`: signals are heeded before the command line, with all that it needs, is imported."""
+"""Run `vidcam` or `python -m vidcam`. Signal handlers are installed first: importing the command line takes time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from vidcam.system.signals import begin_process
 
 
 def program() -> NoReturn:
-    """Run the command line as a process of its own."""
+    """Run the command line in this process."""
     begin_process()
     keep_freed_memory()
-    from vidcam.cli.app import program as run  # 0.2 s, of which click is the most
+    from vidcam.cli.app import program as run  # takes 0.2 s, most of it for click
 
     run()
 
