@@ -150,7 +150,7 @@ def _explained(
     if baseline is not None and not isinstance(baseline, Baseline):
         baseline = compute_baseline(model, baseline, layer=request.layers or None, reshape=request.reshape)
     if baseline is not None:
-        request = replace(request, references=baseline.activations)
+        request = replace(request, baseline_activations=baseline.activations)
     with Undo() as undo, undo:
         run = open_attribution(model, clip, request, undo)
         if baseline is not None:
