@@ -16,26 +16,26 @@ CLASSES = {
 
 
 def drawn_tree() -> dict[str, str]:
-    """Class → parent, as the module's docstring draws it."""
+    """Read class → parent from the tree in the module's docstring."""
     parents: list[tuple[int, str]] = []
     tree = {}
     for line in inspect.cleandoc(errors.__doc__ or "").splitlines():
-        found = re.match(r"^([ │├└─]*)([A-Z]\w*Error)\b", line)
-        if found is None:
+        match = re.match(r"^([ │├└─]*)([A-Z]\w*Error)\b", line)
+        if match is None:
             continue
-        depth = len(found[1])
+        depth = len(match[1])
         while parents and parents[-1][0] >= depth:
             parents.pop()
-        tree[found[2]] = parents[-1][1] if parents else "Exception"
-        parents.append((depth, found[2]))
+        tree[match[2]] = parents[-1][1] if parents else "Exception"
+        parents.append((depth, match[2]))
     return tree
 
 
-def test_docstring_draws_the_tree_as_it_is() -> None:
+def test_docstring_shows_the_real_tree() -> None:
     assert drawn_tree() == {name: member.__bases__[0].__name__ for name, member in CLASSES.items()}
 
 
-def test_every_branch_is_told_apart_by_the_two_exit_codes() -> None:
+def test_each_branch_has_its_own_exit_code() -> None:
     leaves = set(CLASSES) - {"VidcamError", "InputError", "RunError"}
     assert {issubclass(CLASSES[name], InputError) ^ issubclass(CLASSES[name], RunError) for name in leaves} == {True}
 
@@ -46,7 +46,7 @@ def test_unusable_input_is_a_value_error_and_a_failed_run_is_not() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES))
-def test_every_class_says_when_it_is_raised(name: str) -> None:
+def test_every_class_has_a_docstring(name: str) -> None:
     assert (CLASSES[name].__doc__ or "").endswith(".")
 
 
@@ -64,18 +64,18 @@ def test_suggests_at_most_three() -> None:
     assert len(re.findall(r"'gradcam\d'", text)) == 3
 
 
-def test_case_does_not_matter_and_the_true_spelling_is_shown() -> None:
+def test_case_is_ignored_and_the_real_spelling_suggested() -> None:
     assert "the nearest are 'Mixed_5c'" in str(name_not_found("layer", "MIXED_5C", ["Mixed_5c", "Conv3d_1a"], "h"))
 
 
-def test_a_part_of_a_long_name_finds_it() -> None:
+def test_part_of_a_long_name_is_suggested() -> None:
     known = ["playing didgeridoo in the street at night", "abseiling"]
     assert "the nearest are 'playing didgeridoo in the street at night'" in str(
         name_not_found("label", "DIDGE", known, "h")
     )
 
 
-def test_nothing_near_leaves_the_hint() -> None:
+def test_hint_only_if_no_name_is_near() -> None:
     text = str(name_not_found("model", "zzzz", KNOWN, "run `vidcam models`"))
     assert text == "model 'zzzz' not found; run `vidcam models`"
 

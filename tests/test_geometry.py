@@ -43,7 +43,7 @@ def test_view_of_340_by_256_is_in_source_pixels() -> None:
     assert geometry.view_slices() == (slice(16, 240), slice(58, 282))
 
 
-def test_view_of_a_wide_video_by_hand() -> None:
+def test_view_of_a_wide_video() -> None:
     assert HD.resized_size == (256, 455)  # 256 · 16/9 = 455.1
     assert (HD.top_px, HD.left_px) == (16, 116)
     assert HD.view_box == pytest.approx((16 * 1080 / 256, 116 * 1920 / 455, 240 * 1080 / 256, 340 * 1920 / 455))
@@ -65,14 +65,14 @@ def test_c3d_takes_rows_8_to_120_and_columns_30_to_142() -> None:
 
 @few
 @given(sizes, st.sampled_from([112, 128, 182, 256]))
-def test_short_side_is_that_of_torchvision(source: tuple[int, int], side: int) -> None:
+def test_short_side_resize_equals_torchvision(source: tuple[int, int], side: int) -> None:
     theirs = vision.resize(torch.zeros(1, *source, dtype=torch.uint8), [side], antialias=False).shape[1:]
     assert short_side_resize(source, side) == tuple(theirs)
 
 
 @pytest.mark.parametrize("height", range(112, 120))
 @pytest.mark.parametrize("width", [112, 113, 115, 171, 173])
-def test_centre_is_that_of_torchvision(height: int, width: int) -> None:
+def test_centre_crop_equals_torchvision(height: int, width: int) -> None:
     coded = torch.arange(height * width).view(1, height, width)
     geometry = centre_crop((height, width), (height, width), (112, 112))
     theirs = vision.center_crop(coded, [112, 112])
@@ -80,7 +80,7 @@ def test_centre_is_that_of_torchvision(height: int, width: int) -> None:
 
 
 @pytest.mark.parametrize("geometry", CASES)
-def test_there_and_back(geometry: Geometry) -> None:
+def test_to_model_inverts_the_view(geometry: Geometry) -> None:
     for y, x in [(0.0, 0.0), (17.3, 99.1), (-4.0, 1e4)]:
         assert to_source(geometry, *geometry.to_model(y, x)) == pytest.approx((y, x), abs=1e-9)
         assert geometry.to_model(*to_source(geometry, y, x)) == pytest.approx((y, x), abs=1e-9)
@@ -122,7 +122,7 @@ def test_drawing_on_an_unscaled_source_equals_the_model_grid(grid: tuple[int, in
 
 
 @pytest.mark.parametrize("geometry", CASES)
-def test_matrices_have_a_row_for_each_pixel_of_the_view(geometry: Geometry) -> None:
+def test_matrices_have_one_row_per_pixel_of_the_view(geometry: Geometry) -> None:
     rows, columns = geometry.source_matrices((7, 5))
     rows_slice, columns_slice = geometry.view_slices()
     assert rows.shape == (rows_slice.stop - rows_slice.start, 7)
@@ -132,8 +132,9 @@ def test_matrices_have_a_row_for_each_pixel_of_the_view(geometry: Geometry) -> N
 
 
 @pytest.mark.parametrize("geometry", CASES[:-1])
-def test_a_ramp_over_the_source_is_drawn_where_it_was(geometry: Geometry) -> None:
-    """Each cell holds the source position of its own middle; the drawn map must then read off pixel middles."""
+def test_a_ramp_over_the_source_keeps_its_position(geometry: Geometry) -> None:
+    """Each cell holds the source position of its centre. The drawn map then holds the positions of the pixel
+    centres."""
     grid = (7, 6)
     y_cells = (np.arange(7) + 0.5) * geometry.crop_size[0] / 7
     x_cells = (np.arange(6) + 0.5) * geometry.crop_size[1] / 6
@@ -147,7 +148,7 @@ def test_a_ramp_over_the_source_is_drawn_where_it_was(geometry: Geometry) -> Non
     np.testing.assert_allclose(drawn, y_pixels[:, None] + 1000 * x_pixels[None, :], rtol=1e-5)
 
 
-def test_a_hot_cell_lands_on_its_place_in_the_source() -> None:
+def test_a_hot_cell_is_drawn_at_its_source_position() -> None:
     plane = np.zeros((7, 7), np.float32)
     plane[2, 5] = 1
     rows, columns = HD.source_matrices((7, 7))
@@ -174,11 +175,11 @@ def test_a_hot_cell_lands_on_its_place_in_the_source() -> None:
 def test_the_crop_must_lie_inside(change: dict[str, object]) -> None:
     fits = Geometry((20, 20), (10, 10), (5, 5), 5, 5)
     fields: dict[str, object] = {field.name: getattr(fits, field.name) for field in dataclasses.fields(fits)}
-    with pytest.raises(ShapeError, match="the crop must lie inside the resized frame and all sizes be >= 1, got Geom"):
+    with pytest.raises(ShapeError, match="the crop must lie inside the resized frame, with sizes >= 1, got Geom"):
         Geometry(**(fields | change))  # type: ignore[arg-type]
 
 
-def test_a_crop_larger_than_the_frame_is_refused() -> None:
+def test_a_crop_larger_than_the_frame() -> None:
     with pytest.raises(ShapeError, match="the crop must lie inside"):
         centre_crop((100, 100), (100, 100), (112, 112))
 

@@ -29,7 +29,7 @@ def random(*shape: int) -> NDArray[np.float64]:
     return np.random.default_rng(RNG_SEED).random(shape)
 
 
-def test_interpolation_rows_by_hand() -> None:
+def test_interpolation_weights_of_three_cells() -> None:
     positions = np.array([-3.0, 0.0, 0.5, 0.75, 1.0, 1.5, 2.25, 2.5, 3.0, 9.0])
     expected = [
         [1, 0, 0],
@@ -46,17 +46,17 @@ def test_interpolation_rows_by_hand() -> None:
     np.testing.assert_array_equal(interpolation_matrix(positions, 3), expected)
 
 
-def test_one_cell_is_everywhere() -> None:
+def test_one_cell_has_all_the_weight() -> None:
     np.testing.assert_array_equal(interpolation_matrix(np.array([-1.0, 0.0, 0.5, 0.9, 4.0]), 1), np.ones((5, 1)))
 
 
-def test_doubling_two_cells_by_hand() -> None:
+def test_resize_of_two_cells_to_four() -> None:
     np.testing.assert_array_equal(resize_matrix(4, 2), [[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])
 
 
 @few
 @given(st.lists(st.floats(-5, 25), min_size=1, max_size=8), st.integers(1, 20))
-def test_interpolation_rows_are_weights(positions: list[float], cells: int) -> None:
+def test_interpolation_rows_sum_to_1(positions: list[float], cells: int) -> None:
     matrix = interpolation_matrix(np.array(positions), cells)
     assert matrix.shape == (len(positions), cells)
     assert matrix.min() >= 0
@@ -66,8 +66,8 @@ def test_interpolation_rows_are_weights(positions: list[float], cells: int) -> N
 
 @few
 @given(st.lists(st.floats(0.5, 6.5), min_size=1, max_size=8))
-def test_interpolation_gives_back_a_straight_line(positions: list[float]) -> None:
-    line = 3 * (np.arange(7) + 0.5) - 2  # the value at each cell's middle
+def test_interpolation_reproduces_a_straight_line(positions: list[float]) -> None:
+    line = 3 * (np.arange(7) + 0.5) - 2  # the value at each cell's centre
     np.testing.assert_allclose(interpolation_matrix(np.array(positions), 7) @ line, 3 * np.array(positions) - 2)
 
 
@@ -103,7 +103,7 @@ def test_upsampling_equals_bilinear_interpolation_of_torch(grid: tuple[int, int]
     np.testing.assert_allclose(upsample_volume(volume, size), theirs[:, 0].numpy(), rtol=0, atol=1e-12)
 
 
-def test_trilinear_value_by_hand() -> None:
+def test_trilinear_values_of_one_hot_cell() -> None:
     volume = np.zeros((1, 2, 2, 2))
     volume[0, 1, 1, 1] = 64.0
     upsampled = upsample_volume(volume, (4, 4, 4))
@@ -112,7 +112,7 @@ def test_trilinear_value_by_hand() -> None:
     assert upsampled[0, 0].max() == 0.0
 
 
-def test_upsampling_never_overshoots_and_its_mean_stays() -> None:
+def test_upsampling_does_not_overshoot_and_keeps_the_mean() -> None:
     volume = random(1, 3, 7, 5)
     upsampled = upsample_volume(volume, (3, 56, 40))
     assert volume.min() <= upsampled.min() <= upsampled.max() <= volume.max()
@@ -120,7 +120,7 @@ def test_upsampling_never_overshoots_and_its_mean_stays() -> None:
     np.testing.assert_allclose(flat, 0.7, rtol=1e-14)
 
 
-def test_upsampling_is_linear_and_time_reverses_with_it() -> None:
+def test_upsampling_is_linear_and_commutes_with_time_reversal() -> None:
     first, second = random(1, 3, 4, 5), np.sqrt(random(1, 3, 4, 5))
     size = (8, 9, 11)
     both = upsample_volume(2 * first + 3 * second, size)
@@ -141,13 +141,11 @@ def test_half_precision_is_widened() -> None:
 
 
 def test_upsampling_needs_as_many_axes_as_the_size() -> None:
-    with pytest.raises(
-        ShapeError, match=r"volume must have at least 3 axes to be resized to \(4, 5, 6\), got .*\(7, 7"
-    ):
+    with pytest.raises(ShapeError, match=r"volume must have at least 3 axes for the size \(4, 5, 6\), got .*\(7, 7"):
         upsample_volume(np.zeros((7, 7)), (4, 5, 6))
 
 
-def test_planes_are_resampled_as_a_double_sum() -> None:
+def test_resample_plane_equals_a_double_sum() -> None:
     plane, rows, columns = random(2, 3, 4), random(5, 3), random(6, 4)
     expected = np.zeros((2, 5, 6))
     for index in np.ndindex(2, 5, 6):
@@ -157,8 +155,8 @@ def test_planes_are_resampled_as_a_double_sum() -> None:
 
 
 @pytest.mark.parametrize(("stack", "size"), [((), (700, 1300)), ((3,), (300, 2000)), ((2, 2), (1, 50_000))])
-def test_large_planes_are_the_same_double_sum(stack: tuple[int, ...], size: tuple[int, int]) -> None:
-    """They are worked out in parts."""
+def test_large_planes_equal_the_double_sum(stack: tuple[int, ...], size: tuple[int, int]) -> None:
+    """Large products are computed in parts."""
     plane = np.random.default_rng(0).random((*stack, 5, 9))
     rows, columns = resize_matrix(size[0], 5), resize_matrix(size[1], 9)
     expected = np.einsum("ya,...ab,xb->...yx", rows, plane, columns, optimize=True)
@@ -186,10 +184,10 @@ def test_no_product_is_large_enough_for_openblas_to_start_threads(monkeypatch: p
     np.testing.assert_array_equal(resample_plane(planes[0], rows, columns), whole)
     upsample_volume(planes, (512, 512))
     assert len(multiplications) > 2160 * 7 * 3840 // (1 << 18)
-    assert max(multiplications) <= 1 << 18  # where OpenBLAS 0.3 goes over to several (interface/gemm.c)
+    assert max(multiplications) <= 1 << 18  # above this OpenBLAS 0.3 uses several threads (interface/gemm.c)
 
 
-def test_normalise_by_hand() -> None:
+def test_normalise_small_maps() -> None:
     np.testing.assert_array_equal(normalise(np.array([1.0, 2.0, 5.0]), 1.0, 5.0), [0, 0.25, 1])
     np.testing.assert_array_equal(normalise(np.array([-1.0, 2.0, 9.0]), 1.0, 5.0), [0, 0.25, 1])  # beyond: clipped
 
@@ -220,7 +218,7 @@ def test_normalised_is_finite_in_range_and_reaches_one(values: list[float], dtyp
     assert (np.diff(scaled[np.argsort(heat)]) >= 0).all()  # order is kept
 
 
-def test_clips_are_normalised_by_themselves() -> None:
+def test_each_clip_is_normalised_alone() -> None:
     heat = random(3, 2, 4, 4)
     heat[1] *= 1000
     heat[2] = 0
@@ -238,7 +236,7 @@ def test_frames_of_a_clip_share_one_scale() -> None:
 
 
 def oracle_weights(second: float, stamps: list[float]) -> list[float]:
-    """The rule of `time_weights` in words: nearest outside, shared linearly between neighbours, equally at a stamp."""
+    """Compute `time_weights` by its rule: nearest outside, linear between neighbours, equal at one stamp."""
     before, after = [s for s in stamps if s <= second], [s for s in stamps if s > second]
     if not before or not after:
         near = min(stamps) if not before else max(stamps)
@@ -251,24 +249,24 @@ def oracle_weights(second: float, stamps: list[float]) -> list[float]:
     ]
 
 
-def test_time_weights_by_hand() -> None:
+def test_time_weights_of_three_frames() -> None:
     weights = time_weights(np.array([-1.0, 0.0, 0.25, 1.0, 2.0, 3.0, 8.0]), np.array([0.0, 1.0, 3.0]))
     expected = [[1, 0, 0], [1, 0, 0], [0.75, 0.25, 0], [0, 1, 0], [0, 0.5, 0.5], [0, 0, 1], [0, 0, 1]]
     np.testing.assert_allclose(weights, np.array(expected, dtype=np.float64), atol=1e-15)
 
 
-def test_at_a_stamp_only_that_frame_speaks() -> None:
+def test_at_a_stamp_that_frame_has_all_the_weight() -> None:
     stamps = np.array([0.0, 0.033, 0.067, 0.1, 0.133])
     np.testing.assert_allclose(time_weights(stamps, stamps), np.eye(5), rtol=0, atol=1e-12)
 
 
-def test_frames_with_one_stamp_share() -> None:
+def test_frames_with_one_stamp_share_the_weight() -> None:
     weights = time_weights(np.array([0.5, 1.0, 2.0]), np.array([0.0, 1.0, 1.0, 1.0]))
     expected = np.array([[1 / 2, 1 / 6, 1 / 6, 1 / 6], [0.0, 1 / 3, 1 / 3, 1 / 3], [0.0, 1 / 3, 1 / 3, 1 / 3]])
     np.testing.assert_allclose(weights, expected)
 
 
-def test_a_single_frame_held_shares_everywhere() -> None:
+def test_a_held_frame_shares_its_weight_everywhere() -> None:
     np.testing.assert_array_equal(time_weights(np.array([-1.0, 0.0, 5.0]), np.zeros(4)), np.full((3, 4), 0.25))
 
 

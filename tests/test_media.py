@@ -25,14 +25,14 @@ def info(pts: Any, duration: float = 10.0) -> VideoInfo:
     )
 
 
-def test_counts_its_frames() -> None:
+def test_frame_count() -> None:
     assert info([0.0, 0.04, 0.08]).frame_count == 3
     assert info([0.0]).frame_count == 1
 
 
 @pytest.mark.parametrize("pts", [[], [[0.0, 1.0]]])
-def test_pts_must_be_one_row(pts: list[Any]) -> None:
-    with pytest.raises(ShapeError, match=r"pts_seconds must be \(F,\) with F >= 1, got self.pts_seconds.shape = "):
+def test_pts_must_have_one_axis(pts: list[Any]) -> None:
+    with pytest.raises(ShapeError, match=r"pts_seconds must be \(F,\) with F >= 1, got pts_seconds.shape = "):
         info(pts)
 
 
@@ -44,7 +44,7 @@ def test_pts_must_start_at_zero_and_increase(pts: list[float]) -> None:
 
 @pytest.mark.parametrize("duration", [0.08, 0.05, float("nan")])
 def test_video_must_end_after_its_last_frame(duration: float) -> None:
-    with pytest.raises(ShapeError, match=r"duration_seconds = .* must lie after the last frame at 0.08"):
+    with pytest.raises(ShapeError, match=r"duration_seconds is .*, but the last frame is at 0\.08"):
         info([0.0, 0.08], duration)
 
 

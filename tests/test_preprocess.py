@@ -32,7 +32,7 @@ def spec(
 
 
 def to_model_frames(frames: NDArray[np.uint8], model: ModelSpec, geometry: Geometry) -> Tensor:
-    """Each frame as a clip of its own, (n, 3, H, W)."""
+    """Preprocess each frame as its own clip, (n, 3, H, W)."""
     return scale_pixels(crop_frames(frames, model, geometry).unsqueeze(2), model.scaling).squeeze(2)
 
 
@@ -44,7 +44,7 @@ def noise(count: int, height: int, width: int) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("resize", [(43, 57), 38], ids=["stretch", "short side"])
 @pytest.mark.parametrize("scaling", [KINETICS, BGR], ids=["rgb", "bgr"])
 @pytest.mark.parametrize("antialias", [False, True])
-def test_equals_torchvision(
+def test_preprocessing_equals_torchvision(
     source: tuple[int, int], resize: tuple[int, int] | int, scaling: Scaling, antialias: bool
 ) -> None:
     model = spec(resize, (37, 36), scaling, antialias=antialias)
@@ -61,7 +61,7 @@ def test_equals_torchvision(
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
 
 
-def test_crop_takes_exactly_its_pixels() -> None:
+def test_crop_takes_the_right_pixels() -> None:
     frames = np.zeros((1, 20, 25, 3), np.uint8)
     frames[0, :, :, 0], frames[0, :, :, 1], frames[0, :, :, 2] = np.arange(20)[:, None], np.arange(25)[None], 200
     model = spec((20, 25), (9, 12), PLAIN)
@@ -73,8 +73,8 @@ def test_crop_takes_exactly_its_pixels() -> None:
     assert set(blue.flatten().tolist()) == {200}
 
 
-def test_a_resized_ramp_keeps_its_place() -> None:
-    """A pixel's value is its own middle; after resize and crop each input pixel holds its source position."""
+def test_a_resized_ramp_keeps_its_position() -> None:
+    """Each pixel holds its own centre position. After resize and crop each input pixel holds its source position."""
     frames = np.zeros((1, 100, 200, 3), np.uint8)
     frames[..., 0], frames[..., 1] = np.arange(100)[None, :, None], np.arange(200)[None, None, :]
     model = spec(75, (64, 48), PLAIN)
@@ -86,7 +86,7 @@ def test_a_resized_ramp_keeps_its_place() -> None:
     np.testing.assert_allclose(column[0], x, atol=1e-4)
 
 
-def test_a_clip_becomes_one_batch_in_the_models_layout() -> None:
+def test_a_clip_becomes_a_batch_of_one() -> None:
     frames = noise(4, 24, 30)
     model = spec((24, 30), (24, 30), PLAIN)
     tensor = model_input(frames, model)
@@ -114,7 +114,7 @@ def test_frames_may_be_read_only() -> None:
 
 
 @pytest.mark.parametrize("shape", [(40, 50, 3), (1, 50, 40, 3), (1, 3, 40, 50)])
-def test_frames_must_be_of_the_geometrys_size(shape: tuple[int, ...]) -> None:
+def test_frames_must_have_the_size_of_the_geometry(shape: tuple[int, ...]) -> None:
     model = spec(32, (28, 28))
     with pytest.raises(ShapeError, match=r"frames must be \(n, H, W, 3\) of size \(40, 50\), got frames.shape = "):
         to_model_frames(np.zeros(shape, np.uint8), model, model.geometry((40, 50)))
@@ -126,7 +126,7 @@ def test_frames_must_have_three_channels() -> None:
         to_model_frames(np.zeros((1, 40, 50, 1), np.uint8), model, model.geometry((40, 50)))
 
 
-def test_scaling_by_hand() -> None:
+def test_scaling_of_one_pixel() -> None:
     pixels = torch.tensor([10.0, 20.0, 30.0]).view(1, 3, 1, 1, 1)
     scaling = Scaling((1.0, 2.0, 3.0), (2.0, 4.0, 8.0))
     assert scale_pixels(pixels, scaling).flatten().tolist() == [4.5, 4.5, 3.375]
@@ -134,7 +134,7 @@ def test_scaling_by_hand() -> None:
     assert scale_pixels(pixels, bgr).flatten().tolist() == [14.5, 4.5, 0.875]  # 30, 20, 10
 
 
-def test_mean_colour_is_rgb_whatever_the_model_takes() -> None:
+def test_mean_colour_is_rgb_also_for_bgr_models() -> None:
     assert mean_rgb(KINETICS) == (110.2, 100.64, 96.0)
     assert mean_rgb(BGR) == (101.41, 97.66, 90.25)
 
@@ -155,7 +155,7 @@ def gaussian(sigma: float, radius: int) -> NDArray[np.float64]:
 
 
 def blurred(plane: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Direct two-dimensional convolution, edges repeated, sigma 10/224 of the shorter side, cut at 3 sigma."""
+    """Convolve directly in 2-D: repeated edges, sigma 10/224 of the shorter side, cut at 3 sigma."""
     sigma = 10 / 224 * min(plane.shape)
     radius = max(1, round(3 * sigma))
     bell = gaussian(sigma, radius)
@@ -168,7 +168,7 @@ def blurred(plane: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def fill_in_pixels(pixels: NDArray[np.float64], fill: Fill, scaling: Scaling) -> NDArray[np.float64]:
-    """What hidden pixels of (T, H, W, 3) RGB become, in pixel values."""
+    """Return the fill of (T, H, W, 3) RGB frames, in pixel values."""
     if fill == "black":
         return np.zeros_like(pixels)
     if fill == "mean":
@@ -186,7 +186,7 @@ def scaled(pixels: NDArray[np.float64], scaling: Scaling) -> NDArray[np.float64]
 
 @pytest.mark.parametrize("fill", FILLS)
 @pytest.mark.parametrize("scaling", [KINETICS, BGR, CUBE], ids=["rgb", "bgr", "cube"])
-def test_hiding_in_the_models_values_is_hiding_pixels(fill: Fill, scaling: Scaling) -> None:
+def test_hiding_model_values_equals_hiding_pixels(fill: Fill, scaling: Scaling) -> None:
     frames = noise(4, 24, 30)
     model = spec((24, 30), (24, 30), scaling)
     tensor = model_input(frames, model)
@@ -208,7 +208,7 @@ def test_a_full_map_hides_nothing_and_an_empty_one_everything(fill: Fill) -> Non
     assert torch.equal(tensor, before)
 
 
-def test_black_is_pixel_0_where_a_cube_is_subtracted() -> None:
+def test_black_is_pixel_0_also_with_a_mean_cube() -> None:
     frames = noise(4, 24, 30)
     frames[:, 5:9, 7:20] = 0
     tensor = model_input(frames, spec((24, 30), (24, 30), CUBE))
@@ -221,14 +221,14 @@ def test_black_is_pixel_0_where_a_cube_is_subtracted() -> None:
 
 
 @pytest.mark.parametrize("fill", FILLS)
-def test_fills_of_a_cube_are_for_each_clip_of_a_batch(fill: Fill) -> None:
+def test_fills_with_a_mean_cube_are_per_clip(fill: Fill) -> None:
     clips = [model_input(f, spec((24, 30), (24, 30), CUBE)) for f in (noise(4, 24, 30), noise(4, 24, 30)[:, ::-1])]
     both = fill_for(torch.cat(clips), fill, CUBE).expand(2, -1, -1, -1, -1)
     for index, clip in enumerate(clips):
         torch.testing.assert_close(both[index], fill_for(clip, fill, CUBE)[0], rtol=0, atol=1e-5)
 
 
-def test_a_cube_equal_everywhere_is_three_numbers() -> None:
+def test_a_constant_mean_cube_equals_three_means() -> None:
     flat = np.broadcast_to(np.array([90.25, 97.66, 101.41]).reshape(3, 1, 1, 1), (3, 4, 24, 30))
     as_cube = dataclasses.replace(BGR, mean=MeanCube(flat.astype(np.float32)))
     pixels = torch.from_numpy(noise(4, 24, 30)).permute(3, 0, 1, 2).float()[None]
@@ -240,12 +240,12 @@ def test_a_cube_equal_everywhere_is_three_numbers() -> None:
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)
 
 
-def test_a_cube_wants_whole_clips() -> None:
-    with pytest.raises(ShapeError, match=r"mean cube is \(3, 4, 24, 30\), expected that of a clip, pixels.shape"):
+def test_a_mean_cube_needs_whole_clips() -> None:
+    with pytest.raises(ShapeError, match=r"mean cube must have the clip's shape, got \(3, 4, 24, 30\), pixels.shape"):
         scale_pixels(torch.zeros(1, 3, 1, 24, 30), CUBE)
 
 
-def test_grey_and_mean_colour_of_a_cube() -> None:
+def test_grey_clip_and_mean_colour_of_a_mean_cube() -> None:
     grey = grey_input(spec((24, 30), (24, 30), CUBE))[0].numpy()
     np.testing.assert_allclose(grey, (127.5 - CUBE_VALUES) / np.array([1, 2, 4])[:, None, None, None], atol=1e-5)
     np.testing.assert_allclose(mean_rgb(CUBE), CUBE_VALUES.mean(axis=(1, 2, 3), dtype=np.float64)[::-1])
@@ -259,19 +259,19 @@ def test_each_clip_is_hidden_by_its_own_map() -> None:
     assert set(hidden[1].flatten().tolist()) == {1}
 
 
-def test_black_and_mean_by_hand() -> None:
+def test_black_and_mean_fills() -> None:
     tensor = torch.zeros(1, 3, 1, 2, 2)
     np.testing.assert_allclose(fill_for(tensor, "black", BGR).flatten(), [-90.25, -97.66 / 2, -101.41 / 4], rtol=1e-6)
     np.testing.assert_allclose(fill_for(tensor, "mean", BGR).flatten(), [0, 0, 0], atol=1e-5)
 
 
-def test_frame_mean_is_each_frames_own() -> None:
+def test_frame_mean_is_per_frame() -> None:
     tensor = torch.arange(3.0).view(1, 1, 3, 1, 1) * torch.tensor([1.0, 10, 100]).view(1, 3, 1, 1, 1)
     assert torch.equal(fill_for(tensor.expand(1, 3, 3, 5, 4), "frame-mean", PLAIN), tensor)
 
 
 @pytest.mark.parametrize("size", [(24, 24), (8, 8), (31, 50), (3, 2)])
-def test_blur_is_a_direct_convolution(size: tuple[int, int]) -> None:
+def test_blur_equals_a_direct_convolution(size: tuple[int, int]) -> None:
     tensor = torch.randn(1, 3, 2, *size, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     ours = fill_for(tensor, "blur", PLAIN)
     assert ours.shape == tensor.shape
@@ -291,8 +291,8 @@ def test_unknown_fill() -> None:
         fill_for(torch.zeros(1, 3, 1, 2, 2), "white", PLAIN)  # type: ignore[arg-type]
 
 
-def test_reordered_frames_stand_in_pixels_where_a_cube_subtracts() -> None:
-    """The pixels change places, what is subtracted does not: as if the video itself had been cut up."""
+def test_a_mean_cube_stays_when_frames_are_reordered() -> None:
+    """Pixels move, the subtracted cube does not: the result equals that of a reordered video."""
     generator = np.random.default_rng(0)
     cube = MeanCube(generator.uniform(0, 255, (3, 4, 6, 5)).astype(np.float32))
     pixels = torch.from_numpy(generator.uniform(0, 255, (2, 3, 4, 6, 5)).astype(np.float32))

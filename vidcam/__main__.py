@@ -1,4 +1,4 @@
-"""`vidcam` and `python -m vidcam`: handle signals before the command line is imported."""
+"""Run `vidcam` or `python -m vidcam`. Signal handlers are installed first: importing the command line takes time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from vidcam.system.telemetry import disable_usage_reports
 
 
 def program() -> NoReturn:
-    """Run the command line as a process of its own."""
+    """Run the command line in this process."""
     exit_on_signals()
     keep_freed_memory()
     disable_usage_reports()
-    from vidcam.cli.app import program as run  # 0.2 s, of which click is the most
+    from vidcam.cli.app import program as run  # takes 0.2 s, most of it for click
 
     run()
 

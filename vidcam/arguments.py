@@ -1,4 +1,4 @@
-"""One value or several: what an argument may be."""
+"""Arguments that may be one value or several."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 
 def as_tuple(values: str | int | Iterable[str | int]) -> tuple[str | int, ...]:
-    """One label or index, or several, as a tuple."""
+    """Return one or several labels or indices as a tuple."""
     return (values,) if isinstance(values, str | int) else tuple(values)
 
 
 def split_names(names: str | Iterable[str]) -> tuple[str, ...]:
-    """Names as a tuple, without spaces around them; 'a, b' is two names."""
+    """Return names as a tuple, without spaces around them; 'a, b' is two names."""
     parts = (part.strip() for name in ([names] if isinstance(names, str) else names) for part in name.split(","))
     return tuple(part for part in parts if part)

@@ -1,11 +1,12 @@
-"""What hidden pixels become, in the measures and in the map video: the fill is named in every result."""
+"""Fills: what replaces hidden pixels, in the measures and in map videos. Every result names its fill."""
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
 Fill = Literal["black", "mean", "blur", "frame-mean"]
-"""`black`: pixel 0 (GC++); `mean`: the dataset's mean colour; `blur`: the frame blurred; `frame-mean`: its own mean."""
+"""`black`: pixel value 0 (GC++); `mean`: the dataset's mean colour; `blur`: the blurred frame; `frame-mean`: the
+frame's mean colour."""
 
 FILLS: tuple[Fill, ...] = get_args(Fill)
 

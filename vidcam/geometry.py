@@ -1,8 +1,8 @@
-"""Where the model looked: resize and crop as data, applied to pixels and undone for maps.
+"""Resize and crop as data: applied to pixels, and inverted to draw maps on the source.
 
-Positions are continuous pixel edges: pixel i of an axis covers [i, i+1). A source of `source_size` is stretched to
-`resized_size`, then the rectangle `crop_size` at `(top_px, left_px)` is what the model sees. Nothing here touches
-pixels: `preprocess` applies it, the renderer asks for the inverse.
+Positions are continuous pixel edges: pixel i of an axis covers [i, i+1). A source of `source_size` is resized to
+`resized_size`. Of this the model sees the rectangle `crop_size` at `(top_px, left_px)`. This file touches no pixels:
+`preprocess` applies the geometry, the renderer uses the inverse.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Geometry:
             and 0 <= self.left_px <= self.resized_size[1] - self.crop_size[1]
         )
         if min(sizes) < 1 or not inside:
-            raise ShapeError(f"the crop must lie inside the resized frame and all sizes be >= 1, got {self}")
+            raise ShapeError(f"the crop must lie inside the resized frame, with sizes >= 1, got {self}")
 
     @property
     def view_box(self) -> tuple[float, float, float, float]:
-        """What the model saw, in source pixel edges: (top, left, bottom, right)."""
+        """The model's view in source pixel edges: (top, left, bottom, right)."""
         down, across = self._source_per_resized
         return (
             self.top_px * down,
@@ -52,19 +52,19 @@ class Geometry:
         return (self.source_size[0] / self.resized_size[0], self.source_size[1] / self.resized_size[1])
 
     def to_model(self, y_px: float, x_px: float) -> tuple[float, float]:
-        """Source position (y, x) → position in the model's input."""
+        """Convert a source position (y, x) to a position in the model's input."""
         down, across = self._source_per_resized
         return y_px / down - self.top_px, x_px / across - self.left_px
 
     def view_slices(self) -> tuple[slice, slice]:
-        """Source pixels whose middle lies in the model's view: (rows, columns)."""
+        """Return the source pixels whose centre lies in the model's view: (rows, columns)."""
         top, left, bottom, right = self.view_box
         rows = slice(int(np.ceil(top - 0.5)), int(np.ceil(bottom - 0.5)))
         columns = slice(int(np.ceil(left - 0.5)), int(np.ceil(right - 0.5)))
         return rows, columns
 
     def source_matrices(self, grid: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Weights that draw an (h, w) feature map on the source pixels of `view_slices`.
+        """Return the weights that draw an (h, w) feature map on the source pixels of `view_slices`.
 
         Returns:
             rows (H', h) and columns (W', w), float32, for `maps.resample_plane`.
@@ -74,7 +74,7 @@ class Geometry:
 
 @lru_cache(maxsize=16)
 def _source_matrices(geometry: Geometry, grid: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The same for every frame of a video: worked out once, and not to be written to."""
+    """Compute `Geometry.source_matrices`, cached: the same for every frame of a video. Do not write to the result."""
     rows, columns = geometry.view_slices()
     down, across = (
         geometry.source_size[0] / geometry.resized_size[0],
@@ -89,7 +89,7 @@ def _source_matrices(geometry: Geometry, grid: tuple[int, int]) -> tuple[NDArray
 
 
 def short_side_resize(source_size: tuple[int, int], short_side_px: int) -> tuple[int, int]:
-    """Size after scaling the shorter side to `short_side_px`, the other by the same factor, rounded down."""
+    """Return the size with the shorter side scaled to `short_side_px` and the other in proportion, rounded down."""
     height, width = source_size
     if height <= width:
         return short_side_px, max(short_side_px, int(short_side_px * width / height))
@@ -97,7 +97,7 @@ def short_side_resize(source_size: tuple[int, int], short_side_px: int) -> tuple
 
 
 def centre_crop(source_size: tuple[int, int], resized_size: tuple[int, int], crop_size: tuple[int, int]) -> Geometry:
-    """The geometry of a stretch to `resized_size` and a central crop, offsets rounded as torchvision does."""
+    """Return the geometry of a resize and a central crop; offsets are rounded as in torchvision."""
     top = round((resized_size[0] - crop_size[0]) / 2.0)
     left = round((resized_size[1] - crop_size[1]) / 2.0)
     return Geometry(source_size, resized_size, crop_size, top, left)

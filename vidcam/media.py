@@ -1,8 +1,7 @@
-"""Video as values: what a file holds, and when each of its frames is displayed.
+"""Video as values: the contents of a file, and when each of its frames is displayed.
 
-Seconds count from the first displayed frame of the video. Sizes are `(height, width)` in square pixels as displayed,
-that is, after the pixel aspect and the rotation that the file asks for. Time stamps are the file's own, never
-index / fps.
+Seconds count from the first displayed frame. Sizes are `(height, width)` in square pixels as displayed, that is, after
+the file's pixel aspect and rotation. Time stamps are the file's own, never index / fps.
 """
 
 from __future__ import annotations
@@ -23,27 +22,28 @@ Frames = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoInfo:
-    """What probing found in a video file.
+    """The result of probing a video file.
 
     Attributes:
-        path: the file, folder or address, as given; the name of an open file; a description of frames in a list or
-            an array, "array of 40 frames, 120 × 160".
+        path: the file, folder or address as the user typed it; the name of an open file; a description of frames in a
+            list or an array, "array of 40 frames, 120 × 160".
         size: (height, width) in square pixels, as displayed.
-        rotation_degrees: counter-clockwise rotation that was applied for display: 0, 90, 180 or 270.
+        rotation_degrees: counter-clockwise rotation applied for display: 0, 90, 180 or 270.
         fps: mean frame rate, frames per second.
         pts_seconds: (F,) float64, when each frame is first displayed, strictly increasing, first 0.0.
         duration_seconds: end of the last frame's display.
-        time_base: the stream's unit of time in seconds; every time stamp is a whole multiple of it.
+        time_base: the stream's time unit in seconds; every time stamp is a multiple of it.
         codec: the decoder's name for the codec, 'h264'.
         pixel_format: the decoder's name for the stored pixels, 'yuv420p'.
-        has_audio: whether there is a sound stream.
-        pixel_aspect: width over height of a stored pixel; the width of the frames was multiplied by it for display.
-        decoder: what decodes: 'pyav', 'decord', 'images' or 'array'.
-        files: where the bytes lie: the file itself, the copy of a stream (gone when the reader closes), all images.
+        has_audio: whether there is an audio stream.
+        pixel_aspect: width over height of a stored pixel; frame widths are multiplied by it for display.
+        decoder: the decoder: 'pyav', 'decord', 'images' or 'array'.
+        files: files that hold the bytes: the file itself, all images, or the copy of a stream (removed when the reader
+            closes).
         is_local: whether `path` is a path of this machine.
         has_name: whether `path` names the source; otherwise it only describes it.
         frames_sha256: computes the hash of frames that lie in no file.
-        notes: what a user should know about the file, as sentences without a full stop.
+        notes: sentences about the file for the user, without a full stop.
     """
 
     path: str
@@ -66,14 +66,16 @@ class VideoInfo:
 
     def __post_init__(self) -> None:
         if self.pts_seconds.ndim != 1 or self.pts_seconds.size == 0:
-            raise ShapeError(f"pts_seconds must be (F,) with F >= 1, got {self.pts_seconds.shape = }")
+            raise ShapeError(f"pts_seconds must be (F,) with F >= 1, got pts_seconds.shape = {self.pts_seconds.shape}")
         if self.pts_seconds[0] != 0.0 or np.any(np.diff(self.pts_seconds) <= 0):
             raise ShapeError(
-                f"pts_seconds must start at 0 and increase, got {self.pts_seconds[0] = } and a smallest step of "
-                f"{np.diff(self.pts_seconds).min(initial=np.inf)}"
+                f"pts_seconds must start at 0 and increase, got a start at {self.pts_seconds[0]} and a smallest "
+                f"step of {np.diff(self.pts_seconds).min(initial=np.inf)}"
             )
         if not self.duration_seconds > self.pts_seconds[-1]:
-            raise ShapeError(f"{self.duration_seconds = } must lie after the last frame at {self.pts_seconds[-1]}")
+            raise ShapeError(
+                f"duration_seconds is {self.duration_seconds}, but the last frame is at {self.pts_seconds[-1]}"
+            )
 
     @property
     def frame_count(self) -> int:

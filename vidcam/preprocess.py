@@ -1,9 +1,9 @@
-"""Pixels to model input, and the fill that hides pixels.
+"""Turn pixels into model input, and hide pixels by a fill.
 
-Resize, crop and scaling follow the `ModelSpec`; `Geometry` remembers where the pixels came from. Hiding is
-meant in pixel space (GC++ eq. 25: E = L∘I). The scaling of every model is affine, s(x) = ax + b, with an a and b for
-each channel, or for each value where a mean cube is subtracted, and so s(L·I + (1-L)·f) = L·s(I) + (1-L)·s(f): `hide`
-works on the model's input and is exactly the pixel-space mask, if the fill f is scaled where it stands.
+Resize, crop and scaling follow the `ModelSpec`; `Geometry` keeps where the pixels came from. Hiding is defined on
+pixels (GC++ eq. 25: E = L∘I). Every model's scaling is affine, s(x) = ax + b, with a and b for each channel, or for
+each value if a mean cube is subtracted. So s(L·I + (1-L)·f) = L·s(I) + (1-L)·s(f): `hide` works on the model's input
+and equals the mask on pixels, if the fill f is scaled at its own position.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from vidcam.spec import MeanCube, ModelSpec, Scaling
 
 
 def crop_frames(frames: NDArray[np.uint8], spec: ModelSpec, geometry: Geometry) -> Tensor:
-    """Frames resized and cropped, still in pixels.
+    """Resize and crop frames; the result is still in pixels.
 
     Args:
         frames: (n, H, W, 3) uint8 RGB at `geometry.source_size`.
-        spec: how to resize.
+        spec: resize settings of the model.
         geometry: `spec.geometry` of the frames' size.
 
     Returns:
@@ -49,24 +49,24 @@ def crop_frames(frames: NDArray[np.uint8], spec: ModelSpec, geometry: Geometry) 
 
 
 def scale_pixels(pixels: Tensor, scaling: Scaling) -> Tensor:
-    """RGB pixels 0…255 (N, 3, T, H, W) to model values, in the model's order of channels; whole clips at a time.
+    """Scale RGB pixels 0…255 (N, 3, T, H, W), whole clips, to model values in the model's order of channels.
 
     Raises:
-        ShapeError: a mean cube is of another (T, H, W).
+        ShapeError: a mean cube has another (T, H, W).
     """
     if isinstance(scaling.mean, MeanCube) and pixels.shape[1:] != scaling.mean.values.shape:
-        raise ShapeError(f"the mean cube is {scaling.mean.values.shape}, expected that of a clip, {pixels.shape = }")
+        raise ShapeError(f"mean cube must have the clip's shape, got {scaling.mean.values.shape}, {pixels.shape = }")
     return _scaled(pixels, scaling)
 
 
 def _scaled(pixels: Tensor, scaling: Scaling) -> Tensor:
-    """As `scale_pixels`, also for a colour (1, 3, 1, 1, 1), which a mean cube makes a clip (1, 3, T, H, W)."""
+    """As `scale_pixels`, also for one colour (1, 3, 1, 1, 1); a mean cube turns it into a clip (1, 3, T, H, W)."""
     ordered = pixels.flip(1) if scaling.channels == "bgr" else pixels
     return (ordered - _mean_of(scaling, pixels)).div_(_per_channel(scaling.std, pixels))
 
 
 def _mean_of(scaling: Scaling, like: Tensor) -> Tensor:
-    """(1, 3, 1, 1, 1), or (1, 3, T, H, W) of a cube; the dtype and device of `like`."""
+    """Return the mean, (1, 3, 1, 1, 1), or (1, 3, T, H, W) of a cube, with the dtype and device of `like`."""
     if isinstance(scaling.mean, MeanCube):
         return like.new_tensor(scaling.mean.values).unsqueeze(0)
     return _per_channel(scaling.mean, like)
@@ -77,27 +77,28 @@ def _per_channel(values: tuple[float, float, float], like: Tensor) -> Tensor:
 
 
 def mean_rgb(scaling: Scaling) -> tuple[float, float, float]:
-    """The dataset's mean colour, RGB in 0…255, as the scaling states it; of a mean cube, the mean over the cube."""
+    """Return the dataset's mean colour, RGB in 0…255; of a mean cube, the mean over the cube."""
     mean = scaling.mean
     first, second, third = mean.values.mean((1, 2, 3), np.float64).tolist() if isinstance(mean, MeanCube) else mean
     return (third, second, first) if scaling.channels == "bgr" else (first, second, third)
 
 
 def grey_input(spec: ModelSpec) -> Tensor:
-    """A flat grey clip (127.5 in every channel) in the model's values, (1, 3, T, H, W)."""
+    """Return a flat grey clip (127.5 in every channel) in model values, (1, 3, T, H, W)."""
     return scale_pixels(torch.full((1, 3, *spec.input_size), 127.5), spec.scaling)
 
 
 def fill_for(tensor: Tensor, fill: Fill, scaling: Scaling) -> Tensor:
-    """What hidden pixels become, in the model's values.
+    """Return the fill for hidden pixels, in model values.
 
     Args:
         tensor: (N, 3, T, H, W) model input.
-        fill: `black`: pixel 0; `mean`: the dataset's mean; `blur`: the frame blurred; `frame-mean`: each frame's mean.
-        scaling: of the model.
+        fill: `black`: pixel value 0; `mean`: the dataset's mean; `blur`: the blurred frame; `frame-mean`: each frame's
+            mean.
+        scaling: scaling of the model.
 
     Returns:
-        A tensor that broadcasts against `tensor`; with a mean cube, one value for each pixel.
+        A tensor that broadcasts against `tensor`; with a mean cube, one value per pixel.
     """
     if fill == "frame-mean":
         return _in_pixels(tensor, scaling, lambda clip: clip.mean(dim=(-2, -1), keepdim=True))
@@ -110,37 +111,37 @@ def fill_for(tensor: Tensor, fill: Fill, scaling: Scaling) -> Tensor:
 
 
 def reorder_frames(tensor: Tensor, slots: Tensor, scaling: Scaling) -> Tensor:
-    """The clip with frame slots[j] in slot j, in pixel space: what a mean cube subtracts stays with its slot.
+    """Reorder frames in pixel space: frame slots[j] goes to slot j. A mean cube stays with its slots.
 
     Args:
         tensor: (N, 3, T, H, W) model input.
         slots: (T,) indices of frames.
-        scaling: of the model.
+        scaling: scaling of the model.
     """
     return _in_pixels(tensor, scaling, lambda clip: clip[:, :, slots])
 
 
-def _in_pixels(tensor: Tensor, scaling: Scaling, average: Callable[[Tensor], Tensor]) -> Tensor:
-    """The average, or another choice, of the pixels in the model's values.
+def _in_pixels(tensor: Tensor, scaling: Scaling, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply a function that averages or selects pixels, as if to pixels, to model values.
 
-    It commutes with one scaling for all pixels of a channel; of what a cube subtracts, the difference is left.
+    It commutes with one scaling for all pixels of a channel. With a mean cube, the difference of means is added.
     """
-    made = average(tensor)
+    result = function(tensor)
     if not isinstance(scaling.mean, MeanCube):
-        return made
+        return result
     cube = _mean_of(scaling, tensor)
-    return made + (average(cube) - cube) / _per_channel(scaling.std, tensor)
+    return result + (function(cube) - cube) / _per_channel(scaling.std, tensor)
 
 
 def hide(tensor: Tensor, heat: Tensor, fill: Tensor) -> Tensor:
-    """The explanation clip E = L∘I + (1 - L)∘fill (GC++ eq. 25).
+    """Return the explanation clip E = L∘I + (1 - L)∘fill (GC++ eq. 25).
 
     Args:
         tensor: (N, 3, T, H, W) model input.
-        heat: (N, T, H, W) in [0, 1], 1 keeps a pixel.
+        heat: (N, T, H, W) in [0, 1]; 1 keeps a pixel.
         fill: from `fill_for`.
     """
-    return torch.lerp(fill, tensor, heat.unsqueeze(1))  # (N, 1, T, H, W); exact where the heat is 0 or 1
+    return torch.lerp(fill, tensor, heat.unsqueeze(1))  # heat (N, 1, T, H, W); exact where it is 0 or 1
 
 
 def _blur(tensor: Tensor) -> Tensor:

@@ -1,16 +1,15 @@
-"""Which frames the model is shown: pure functions from a video's time stamps to windows of T sample times.
+"""Sampling: pure functions from a video's time stamps to windows of T sample times.
 
-A window of T frames at rate r spans T/r seconds; slot j shows the frame that is on display at start + j/r:
+A window of T frames at rate r spans T/r seconds. Slot j shows the frame that is on display at start + j/r:
 
-    source pts   |0    |1    |2    |3    |4    |5    |6    |7    |        one mark a source frame
+    source pts   |0    |1    |2    |3    |4    |5    |6    |7    |        one mark per source frame
     slots (r)    ^        ^        ^        ^        ^        ^            T = 6
-    frames       0     1        3        4      6 …                        the one on display at each ^
+    frames       0     1        3        4      6 …                        the frame on display at each ^
 
-Windows follow each other by span x (1 - overlap); the last is shifted back to end with the video. Windows of a single
-frame do not overlap: each shows the frame on display in its middle, which is the nearest one that was looked at to any
-moment in it, and the last is cut off where the video ends. Slots after the end of the video show its last frame.
-Intervals are half-open. A time stamp up to 1 ms after its slot still counts as on display (containers round to
-milliseconds).
+The step between windows is span x (1 - overlap). The last window is shifted back to end with the video. Windows of a
+single frame do not overlap: each shows the frame on display in its middle, and the last one is cut off at the video's
+end. Slots after the end of the video show its last frame. Intervals are half-open. A time stamp up to 1 ms after its
+slot still counts as on display, because containers round to milliseconds.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ ROUNDING_SECONDS = 1e-3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """One clip that the model is shown.
+    """One clip of T frames for the model.
 
     Attributes:
-        start_seconds: first moment of the window.
-        end_seconds: end, not included; at most the video's.
-        times: (T,) the time stamps of the source frames in its slots, as in `VideoInfo.pts_seconds`.
+        start_seconds: start of the window.
+        end_seconds: end of the window, not included; at most the video's end.
+        times: (T,) time stamps of the source frames in its slots, as in `VideoInfo.pts_seconds`.
     """
 
     start_seconds: float
@@ -44,25 +43,25 @@ class Window:
     def __post_init__(self) -> None:
         if not self.end_seconds > self.start_seconds or self.times.ndim != 1 or self.times.size == 0:
             raise ShapeError(
-                f"a window needs start < end and (T,) times, got [{self.start_seconds}, {self.end_seconds}) and "
+                f"a window needs start < end and times (T,), got [{self.start_seconds}, {self.end_seconds}) and "
                 f"{self.times.shape = }"
             )
 
 
 def frames_on_display(info: VideoInfo, seconds: Seconds) -> Seconds:
-    """Time stamps of the frames on display at given moments, (S,): first frame before 0, last one after the end."""
+    """Return the time stamps of the frames on display, (S,): the first frame before 0, the last one after the end."""
     index = np.searchsorted(info.pts_seconds, seconds + ROUNDING_SECONDS, side="right") - 1
     return info.pts_seconds[np.clip(index, 0, info.frame_count - 1)]
 
 
 def central_start(info: VideoInfo, *, frames: int, fps: Fraction | None) -> float:
-    """Where a window in the middle of the video starts, in seconds."""
+    """Return the start of a window in the middle of the video, in seconds."""
     axis = _Axis(info, frames, fps)
     return axis.second(max(0.0, (axis.length - axis.span) / 2))
 
 
 def require_overlap(overlap: float) -> None:
-    """Check the share of a window that the next one covers again.
+    """Check the fraction by which neighbouring windows overlap.
 
     Raises:
         InputError: it is outside [0, 1).
@@ -81,24 +80,24 @@ def plan_windows(
     start_seconds: float | None = None,
     end_seconds: float | None = None,
 ) -> tuple[Window, ...]:
-    """The windows of a video, or the one that starts at a given moment.
+    """Plan the windows of a video, or the one window that starts at a given moment.
 
     Args:
         info: the video.
-        frames: T.
-        fps: rate of the slots; None for consecutive source frames, whatever their time stamps.
-        overlap: share of a window that the next one covers again, in [0, 1); of no account where T is 1.
-        clip_start_seconds: start of the only window (without a rate: of the frame on display then); None for the
-            whole video.
-        start_seconds: where the first window starts; None: with the video. One that would reach beyond the video starts
-            earlier.
-        end_seconds: where the last window ends, if the part is as long as a window; None: with the video.
+        frames: T, frames per window.
+        fps: frame rate of the slots; None for consecutive source frames, whatever their time stamps.
+        overlap: fraction by which neighbouring windows overlap, in [0, 1); ignored if T is 1.
+        clip_start_seconds: start of the only window (without fps: of the frame on display then); None: the whole video
+            is covered.
+        start_seconds: start of the first window; None: the video's start. A window that would end after the video
+            starts earlier.
+        end_seconds: end of the last window, if the part is at least one window long; None: the video's end.
 
     Returns:
-        At least one window, by start.
+        At least one window, ordered by start.
 
     Raises:
-        InputError: overlap outside [0, 1), a start outside the video, or a part that is empty.
+        InputError: overlap outside [0, 1), a start outside the video, or an empty part.
     """
     require_overlap(overlap)
     axis = _Axis(info, frames, fps)
@@ -108,9 +107,9 @@ def plan_windows(
         starts = [_checked_start(axis, clip_start_seconds)]
     begins = [axis.second(start) for start in starts]
     ends = [axis.second(min(start + axis.span, axis.length)) for start in starts]
-    for index, follower in enumerate(begins[1:]):
-        if 0.0 < abs(follower - ends[index]) < ROUNDING_SECONDS:  # windows that touch, but for rounding
-            ends[index] = follower
+    for index, next_begin in enumerate(begins[1:]):
+        if 0.0 < abs(next_begin - ends[index]) < ROUNDING_SECONDS:  # the windows touch, except for rounding
+            ends[index] = next_begin
     middle = axis.span / 2 if frames == 1 and clip_start_seconds is None else 0.0
     offsets = np.arange(frames, dtype=np.float64) * (axis.span / frames)
     slots = [axis.stamps(start + middle + offsets) for start in starts]
@@ -119,7 +118,7 @@ def plan_windows(
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """A video measured in seconds or, for a model without a rate of its own, in source frames."""
+    """The time axis of a video, in seconds; in source frames for a model without fps."""
 
     info: VideoInfo
     frames: int
@@ -127,34 +126,34 @@ class _Axis:
 
     @property
     def length(self) -> float:
-        """Of the video."""
+        """Length of the video."""
         return self.info.frame_count if self.fps is None else self.info.duration_seconds
 
     @property
     def span(self) -> float:
-        """Of a window."""
+        """Length of a window."""
         return self.frames if self.fps is None else float(self.frames / self.fps)
 
     def step(self, overlap: float) -> float:
-        """From one window's start to the next one's."""
+        """Return the distance from one window's start to the next one's."""
         step = self.span * (1.0 - overlap)
         return max(1, round(step)) if self.fps is None else step
 
     def position(self, second: float) -> float:
-        """Of a moment; without a rate, of the frame on display then."""
+        """Return the position of a moment; without fps, of the frame on display then."""
         if self.fps is not None:
             return second
         stamp = frames_on_display(self.info, np.array([second]))[0]
         return float(np.searchsorted(self.info.pts_seconds, stamp))
 
     def second(self, position: float) -> float:
-        """The moment at a position; the video's end at its length."""
+        """Return the moment at a position; at or beyond the axis' length, the video's end."""
         if position >= self.length:
             return self.info.duration_seconds
         return position if self.fps is not None else float(self.info.pts_seconds[int(position)])
 
     def stamps(self, positions: Seconds) -> Seconds:
-        """Time stamps of the frames at positions; past the end, the last one."""
+        """Return the time stamps of the frames at positions; beyond the end, the last one."""
         if self.fps is not None:
             return frames_on_display(self.info, positions)
         index = (positions + ROUNDING_SECONDS).astype(np.intp)
@@ -164,22 +163,18 @@ class _Axis:
 def _checked_start(axis: _Axis, start: float) -> float:
     info = axis.info
     if not 0.0 <= start < info.duration_seconds:
-        raise InputError(
-            f"the clip starts at {start:g} s, expected a start from 0 to below {info.duration_seconds:.3f} s, the "
-            f"length of {info.path}; choose an earlier start"
-        )
+        raise InputError(f"a window cannot start at {start:g} s: {info.path} is {info.duration_seconds:.3f} s long")
     return axis.position(start)
 
 
 def _checked_part(axis: _Axis, start: float | None, end: float | None) -> tuple[float, float]:
-    """The part [start, end) as positions."""
+    """Return the part [start, end) as positions on the axis."""
     length = axis.info.duration_seconds
     first, last = 0.0 if start is None else start, length if end is None else min(end, length)
-    if not 0.0 <= first < last:
-        raise InputError(
-            f"the part from {first:g} to {length if end is None else end:g} s was asked for, expected a start before "
-            f"the end, from 0 to below {length:.3f} s, the length of {axis.info.path}; change the start or the end"
-        )
+    if not 0.0 <= first < length:
+        raise InputError(f"--start ({first:g} s) must be inside the video: {axis.info.path} is {length:.3f} s long")
+    if not first < last:
+        raise InputError(f"--start ({first:g} s) must be before --end ({last:g} s)")
     return axis.position(first), axis.length if last >= length else axis.position(last)
 
 

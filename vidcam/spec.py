@@ -1,7 +1,7 @@
-"""What a model expects and returns, as data: sampling, size, scaling, labels, layer.
+"""The description of a model as data: sampling, size, scaling, labels, layer.
 
-A `ModelSpec` is all that the rest of vidcam knows of a model besides its `nn.Module`. One family, or a user's own
-network, is described by one such value; nothing else in the core names a model.
+Apart from its `nn.Module`, a `ModelSpec` is all that vidcam knows about a model. Every family of models, and every
+network of a user, has one. The core names no model.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from vidcam.geometry import Geometry, centre_crop, short_side_resize
 class MeanCube:
     """A mean for each channel, frame and pixel of the model's input, (3, T, H, W) float32, as C3D subtracts it.
 
-    The values are the model's crop: what is subtracted before a crop is the crop of it afterwards. They are copied and
-    cannot be written to; two cubes are equal if their values are.
+    The values are those of the model's crop: subtracting before a crop equals subtracting the cropped mean after it.
+    They are copied and read-only. Two cubes are equal if their values are.
     """
 
     values: NDArray[np.float32]
@@ -46,11 +46,11 @@ class MeanCube:
 
 @dataclass(frozen=True, slots=True)
 class TokenGrid:
-    """A layer that returns tokens, (N, class_tokens + t·h·w, D).
+    """The tokens of a layer's output, (N, class_tokens + t·h·w, D).
 
     Attributes:
-        grid: (t, h, w), or (h, w) where each frame has tokens of its own.
-        class_tokens: how many tokens without a place stand before those of the grid.
+        grid: (t, h, w), or (h, w) if each frame has its own tokens.
+        class_tokens: number of tokens before those of the grid, which have no position.
     """
 
     grid: tuple[int, ...]
@@ -59,27 +59,26 @@ class TokenGrid:
     def __post_init__(self) -> None:
         if not self.grid or min(self.grid) < 1 or self.class_tokens < 0:
             raise ShapeError(
-                f"a grid of tokens needs sides of at least 1 and 0 class tokens or more, got {self.grid = }, "
-                f"{self.class_tokens = }"
+                f"a TokenGrid needs sides >= 1 and class_tokens >= 0, got {self.grid} and {self.class_tokens}"
             )
 
 
 Layout = TokenGrid | Literal["channels-last", "frames"]
 """How a layer's output becomes (N, D, t, h, w).
 
-`TokenGrid`: from tokens; 'channels-last': from (N, t, h, w, D); 'frames': from (N·T, D, h, w), each frame a picture of
-its own, as image networks and frame-wise video networks return it.
+`TokenGrid`: from tokens. 'channels-last': from (N, t, h, w, D). 'frames': from (N·T, D, h, w), as image networks and
+frame-wise video networks return it.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Pixel values to model values: (pixel - mean) / std for each channel, pixels in 0…255.
+    """Scale pixel values to model values: (pixel - mean) / std for each channel, pixels in 0…255.
 
     Attributes:
-        mean: in the order of `channels`, in pixel units (0…255); or one such mean for each frame and pixel.
-        std: likewise, for each channel.
-        channels: order in which the model takes the colours.
+        mean: mean of each channel, in the order of `channels`, in 0…255; or a cube with one for each frame and pixel.
+        std: standard deviation of each channel, in the order of `channels`.
+        channels: order of the colours in the model's input.
     """
 
     mean: tuple[float, float, float] | MeanCube
@@ -89,30 +88,30 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """Everything about a model that is not its weights.
+    """The description of a model, except for its weights.
 
     Attributes:
         name: canonical name, 'i3d'.
-        frames: T, frames in one window.
-        fps: rate at which the model wants its frames, or None for consecutive source frames.
-        resize: (height, width) to stretch to, or the length of the shorter side, in pixels.
+        frames: T, frames per window.
+        fps: frame rate that the model expects; None for consecutive source frames.
+        resize: (height, width), or the length of the shorter side, in pixels.
         crop_size: (height, width) of the central crop, the model's H and W.
-        antialias: whether shrinking filters first.
-        interpolation: of the resize.
-        rounded: whether resized pixels are rounded to whole numbers, as torchvision does.
+        antialias: whether the resize filters before it shrinks.
+        interpolation: interpolation of the resize.
+        rounded: whether resized pixels are rounded to integers, as in torchvision.
         scaling: pixel values to model values.
-        classes: K.
-        layer: dotted name of the default target layer, after its ReLU; None: the last block that has an extent.
-        layout: how a layer's output becomes (N, D, t, h, w), one step or several in turn; None: it is so already.
-        activation: what stands behind the logits: 'softmax' for classes that exclude each other, 'sigmoid' for those
-            that do not; None: what the network itself ends in, else a softmax.
-        task: what the network answers, for people.
-        dataset: what the labels come from, 'Kinetics-400'.
-        weights_name: what the weights are called and where they come from, for people.
-        licence: of the weights.
-        recipe: address of the page that says how they were trained or where they were taken from.
-        parameters: how many numbers the network has; 0: not said.
-        download_bytes: what fetching the weights transfers; 0 if nothing is fetched.
+        classes: K, number of classes.
+        layer: dotted name of the default target layer, after its ReLU; None: the last block with a grid.
+        layout: how a layer's output becomes (N, D, t, h, w), in one or several steps; None: it has this shape.
+        activation: function behind the logits: 'softmax' for exclusive classes, 'sigmoid' for independent ones; None:
+            the one at the network's end, else softmax.
+        task: what the network predicts, for display.
+        dataset: dataset of the labels, 'Kinetics-400'.
+        weights_name: name and origin of the weights, for display.
+        licence: licence of the weights.
+        recipe: web page on how the weights were trained or where they come from.
+        parameters: number of parameters; 0 if not stated.
+        download_bytes: size of the download of the weights; 0 if nothing is downloaded.
     """
 
     name: str
@@ -139,26 +138,27 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if self.frames < 1 or self.classes < 1 or (self.fps is not None and self.fps <= 0):
             raise ShapeError(
-                f"a model needs frames, classes and fps above 0, got {self.frames = }, {self.classes = }, {self.fps = }"
+                f"a model needs frames, classes and fps > 0, got frames {self.frames}, classes {self.classes}, "
+                f"fps {self.fps}"
             )
         mean = self.scaling.mean
         if isinstance(mean, MeanCube) and mean.values.shape[1:] != self.input_size:
             raise ShapeError(
-                f"the mean cube of {self.name!r} is (T, H, W) = {mean.values.shape[1:]}, expected the model's input, "
-                f"{self.input_size}; crop it as the frames are cropped"
+                f"the mean cube of {self.name!r} must be (T, H, W) = {self.input_size}, the model's input, got "
+                f"{mean.values.shape[1:]}; crop it like the frames"
             )
         unknown = [
             step for step in self.layouts if not isinstance(step, TokenGrid) and step not in ("channels-last", "frames")
         ]
         if unknown or self.activation not in (None, "softmax", "sigmoid"):
             raise ShapeError(
-                f"a layout is a TokenGrid, 'channels-last', 'frames' or several of them, an activation 'softmax' or "
-                f"'sigmoid', got {self.layout = }, {self.activation = }"
+                f"layout must be a TokenGrid, 'channels-last', 'frames' or several of them, activation 'softmax' or "
+                f"'sigmoid', got layout = {self.layout!r}, activation = {self.activation!r}"
             )
 
     @property
     def layouts(self) -> tuple[Layout, ...]:
-        """The steps of `layout`, in turn."""
+        """The steps of `layout`, in order."""
         return self.layout if isinstance(self.layout, tuple) else () if self.layout is None else (self.layout,)
 
     @property
@@ -167,7 +167,7 @@ class ModelSpec:
         return (self.frames, *self.crop_size)
 
     def geometry(self, source_size: tuple[int, int]) -> Geometry:
-        """How a source frame of (height, width) becomes the model's input."""
+        """Return how a source frame of (height, width) becomes the model's input."""
         resized = self.resize if isinstance(self.resize, tuple) else short_side_resize(source_size, self.resize)
         return centre_crop(source_size, resized, self.crop_size)
 

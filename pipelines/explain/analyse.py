@@ -30,7 +30,7 @@ from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.forward import torch_errors
 from vidcam.pipelines.windows import batches
 from vidcam.preprocess import fill_for, hide
-from vidcam.results.explanation import Explanation, mapped, per_clip_arrays
+from vidcam.results.explanation import Explanation, map_arrays, per_clip_arrays
 from vidcam.sampling import Window
 from vidcam.system.progress import Progress, StageTimer
 from vidcam.system.threads import prefetch
@@ -208,7 +208,7 @@ def _arrays(results: WindowResults) -> tuple[NDArray[Any], ...]:
 
 def _mapped(results: WindowResults, function: Callable[[NDArray[Any]], NDArray[Any]]) -> WindowResults:
     return WindowResults(
-        explanation=mapped(results.explanation, function),
+        explanation=map_arrays(results.explanation, function),
         log_original=function(results.log_original),
         log_masked={method: function(array) for method, array in results.log_masked.items()},
         area={method: function(array) for method, array in results.area.items()},

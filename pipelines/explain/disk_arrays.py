@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from vidcam.results.explanation import mapped
+from vidcam.results.explanation import map_arrays
 from vidcam.results.video import VideoExplanation
 
 SMALL_BYTES = 1 << 16
@@ -64,6 +64,6 @@ class DiskArrays:
         """The video as its owner gets it: in memory, unless it is so large that it had better stay where it is."""
         if sum(map(len, self._blocks)) > HANDED_OUT_BYTES:
             return video_explanation
-        explanations = tuple(mapped(explanation, np.array) for explanation in video_explanation.explanations)
+        explanations = tuple(map_arrays(explanation, np.array) for explanation in video_explanation.explanations)
         self._blocks.clear()
         return replace(video_explanation, explanations=explanations, forget=None)

@@ -175,7 +175,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         reshape=reshape_of(model.spec),
         fusion=options.fusion,
         activation=model.spec.activation,
-        references=ready.baseline.activations,
+        baseline_activations=ready.baseline.activations,
         targets=targets,
         contrast_label=None if contrast is None else model.label(contrast),
         fill=options.fill,

@@ -126,7 +126,7 @@ class Result:
                 drawn = contact_sheet(self.explanation, sheet, self._seen, audit=document.audit)
                 (stage / f"{stem}.png").write_bytes(drawn)
         if "data" in outputs:
-            stated = replace(self.explanation, origin=self._origin.stated_in(folder))  # the stage lies deeper
+            stated = replace(self.explanation, origin=self._origin.relative_to(folder))  # the stage lies deeper
             stated.save(stage / f"{stem}.npz")
         write_json(stage / f"{stem}.json", document)
         return document

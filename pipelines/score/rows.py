@@ -14,7 +14,7 @@ from vidcam.metrics.faithfulness import coverage, drop, increase
 from vidcam.metrics.insertion_deletion import SHARES, curve_area, frame_shares
 from vidcam.metrics.localization import DELTAS, energy, localization, pointing
 from vidcam.metrics.retention import GRID_THETAS, area_under, retention, tied_share
-from vidcam.metrics.temporal_iou import course, temporal_iou
+from vidcam.metrics.temporal_iou import frame_means, temporal_iou
 from vidcam.metrics.time_audit import CHANGES
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.columns import FAILED, SCORED, Row
@@ -100,7 +100,7 @@ def map_row(
         row |= localization_row(scored.label_map, inside)
     if "time" in measures:
         row |= {f"probability_{change}": math.exp(logs[change,]) for change in CHANGES}
-        row["evidence"] = " ".join(f"{value:.6g}" for value in course(scored.heat[None])[0])
+        row["evidence"] = " ".join(f"{value:.6g}" for value in frame_means(scored.heat[None])[0])
     return row
 
 

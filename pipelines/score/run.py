@@ -208,7 +208,7 @@ class _Run:
         self._model, self._clips, self._out = model, clips, out
         self._command, self._progress = command, progress
         self._ready = prepare(model, request.layers, precision=request.precision)  # before anything is written
-        self._request = replace(request, references=self._ready.baseline.activations)
+        self._request = replace(request, baseline_activations=self._ready.baseline.activations)
         self._settings = settings_of(choices, request, model, self._ready.forward)
         self._columns = score_columns(request.measures, request.thetas)
         self._scorer: ClipScorer | None = None

@@ -49,7 +49,7 @@ def sanity(model: Model, request: ScoreRequest, entries: Sequence[Entry], *, pro
     samples = list(islice(_readable(entries, model), request.sanity))
     names = weighted_layers(model.module)
     stages = [names[index] for index in _spread(len(names))]
-    learned = replace(request, references=_references(model, request))
+    learned = replace(request, baseline_activations=_baseline_activations(model, request))
     originals = [_explained(model, learned, sample, None) for sample in samples]
 
     def compared(scheme: Scheme) -> dict[str, SanityFigures]:
@@ -58,7 +58,7 @@ def sanity(model: Model, request: ScoreRequest, entries: Sequence[Entry], *, pro
             drawn = names[names.index(stage) :] if scheme == "cascading" else (stage,)
             with Undo() as undo, undo:
                 randomise(model.module, drawn, undo, seed=request.seed)
-                changed = replace(request, references=_references(model, request))
+                changed = replace(request, baseline_activations=_baseline_activations(model, request))
                 others = [
                     _explained(model, changed, sample, original)
                     for sample, original in zip(samples, originals, strict=True)
@@ -101,7 +101,7 @@ def _explained(model: Model, request: ScoreRequest, sample: Sample, like: Explan
         return None
 
 
-def _references(model: Model, request: ScoreRequest) -> Mapping[str, Tensor]:
+def _baseline_activations(model: Model, request: ScoreRequest) -> Mapping[str, Tensor]:
     """What the randomised model itself shows on grey."""
     try:
         return compute_grey_baseline(model, request.layers).activations

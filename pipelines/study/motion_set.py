@@ -19,9 +19,9 @@ import numpy as np
 
 from vidcam.errors import OutputError
 from vidcam.media import Frames
+from vidcam.motion.box_tracks import box_tracks
 from vidcam.motion.clip import MotionClip, make_clip
 from vidcam.motion.paths import LABELS
-from vidcam.motion.tubes import tubes_of
 from vidcam.pipelines.explain.outputs import slug
 from vidcam.system.atomic import atomic_folder, folder_errors
 from vidcam.system.progress import Progress, silent
@@ -128,7 +128,7 @@ def _write_clip(stage: Path, request: Request, scale: int) -> dict[str, str | in
     clip = request.clip()
     path, boxes = f"clips/{request.stem}.mp4", f"truth/{request.stem}.json"
     write_video(stage / path, [clip.frames], scale=scale)
-    (stage / boxes).write_text(json.dumps(tubes_of(clip, scale=scale)), encoding="utf-8")
+    (stage / boxes).write_text(json.dumps(box_tracks(clip, scale=scale)), encoding="utf-8")
     truth = stage / "truth" / f"{request.stem}.npz"
     np.savez_compressed(truth, masks=clip.masks, intervals=np.array(clip.intervals), label=clip.label)
     row = (path, LABELS[request.label], request.group, boxes, request.actors)

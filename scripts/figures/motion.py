@@ -14,7 +14,7 @@ from vidcam.media import Frames
 from vidcam.models.families.tiny import TINY_SPECS
 from vidcam.models.registry import load_model
 from vidcam.motion import LABELS, make_clip
-from vidcam.motion.tubes import boxes_filled
+from vidcam.motion.box_tracks import filled_boxes
 
 SEED = 3
 """Seed of the clips of the first figure."""
@@ -29,10 +29,10 @@ SIDE, GUTTER = 96, 170
 def draw_motion(out: Path) -> None:
     """Write motion.jpg and motion-maps.jpg."""
     clips = {name: make_clip(SEED, index) for index, name in enumerate(LABELS)}
-    motions = {name: _row(clip.frames, boxes_filled(clip)) for name, clip in clips.items()}
+    motions = {name: _row(clip.frames, filled_boxes(clip)) for name, clip in clips.items()}
     table(motions, GUTTER, out / "motion.jpg")
     clip = make_clip(*SEVERAL, actors=3)
-    rows = {"source": _row(clip.frames, boxes_filled(clip))}
+    rows = {"source": _row(clip.frames, filled_boxes(clip))}
     for spec in TINY_SPECS:
         (entry,) = explain_clips(load_model(spec.name, device="cpu"), [clip])
         for name in MAPS:

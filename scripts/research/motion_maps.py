@@ -19,8 +19,8 @@ from scripts.research.pool import to_input
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 from vidcam.metrics.controls import centre_heat, shuffled_cells
 from vidcam.models.model import Model
+from vidcam.motion.box_tracks import filled_boxes
 from vidcam.motion.clip import MotionClip
-from vidcam.motion.tubes import boxes_filled
 
 CONTROLS = ("random", "centre", "answer")
 BATCH = 20
@@ -65,7 +65,7 @@ def explain_clips(
         heats = {name: explanation.heat(name) for name in explanation.methods}
         volumes = explanation.volume("gradcam")
         for index, clip in enumerate(batch):
-            instances = boxes_filled(clip)
+            instances = filled_boxes(clip)
             yield ExplainedClip(
                 clip,
                 instances,

@@ -1,4 +1,4 @@
-"""neutral-gradcam: hand numbers, a plain loop, the identities that it must keep, and what it does to an artifact."""
+"""neutral-gradcam: small numbers, a plain loop, identities, and its effect on an artifact."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vidcam.results.explanation import Artifact, artifact_share
 
 
 class TwoChannels(nn.Module):
-    """A is relu(clip), two channels of (1, 1, 2); S_0 = 2·ΣA_0 - ΣA_1, S_1 = -S_0."""
+    """A network with A = relu(clip), two channels of (1, 1, 2); S_0 = 2·ΣA_0 - ΣA_1, S_1 = -S_0."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,28 +39,28 @@ def two_channels(first: tuple[float, float], second: tuple[float, float]) -> Ten
 def baseline_map(
     net: nn.Module, clip: Tensor, baseline: Tensor | Baseline, layer: str = "relu", target: int = 0
 ) -> Tensor:
-    found = vidcam.explain(net, clip, layer=layer, target=target, methods=["neutral-gradcam"], baseline=baseline)
-    return torch.from_numpy(found.volumes["neutral-gradcam"])
+    result = vidcam.explain(net, clip, layer=layer, target=target, methods=["neutral-gradcam"], baseline=baseline)
+    return torch.from_numpy(result.volumes["neutral-gradcam"])
 
 
-def test_hand_numbers() -> None:
-    """A - A₀ = (3, -1) and (1, 4): rises (3, 0) and (1, 4); 2·3 - 1 = 5 and 2·0 - 4 < 0."""
+def test_two_channels_of_two_cells() -> None:
+    """A - A₀ = (3, -1) and (1, 4): relu (3, 0) and (1, 4); 2·3 - 1 = 5 and 2·0 - 4 < 0."""
     clip, baseline = two_channels((4, 1), (1, 5)), two_channels((1, 2), (0, 1))
     assert baseline_map(TwoChannels(), clip, baseline).flatten().tolist() == [5.0, 0.0]
     assert baseline_map(TwoChannels(), clip, baseline, target=1).flatten().tolist() == [0.0, 4.0]
 
 
-def test_a_fall_below_the_neutral_level_is_no_evidence() -> None:
-    """Channel 1 weighs -1 and falls from 9 to 0 in the second cell: without the inner relu that cell would win."""
+def test_activations_below_the_baseline_are_no_evidence() -> None:
+    """Channel 1 has weight -1 and falls from 9 to 0 in cell 2. Without the inner relu that cell would win."""
     clip, baseline = two_channels((1, 0), (0, 0)), two_channels((0, 0), (0, 9))
     assert baseline_map(TwoChannels(), clip, baseline).flatten().tolist() == [2.0, 0.0]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_plain_loop_gives_the_same(dtype: torch.dtype) -> None:
+def test_equals_a_plain_loop(dtype: torch.dtype) -> None:
     net = seeded(HiddenHead).to(dtype)
     clips, baseline = random_clip(2, 3, 3, 4, 4, dtype=dtype), random_clip(1, 3, 3, 4, 4, seed=5, dtype=dtype)
-    found = baseline_map(net, clips, baseline, target=2)
+    result = baseline_map(net, clips, baseline, target=2)
     with record(net, ["relu"]) as tape:
         g = tape.gradients(net(clips)[:, 2].sum())["relu"]
         a = tape.activations["relu"]
@@ -73,10 +73,10 @@ def test_a_plain_loop_gives_the_same(dtype: torch.dtype) -> None:
         value = sum(
             float(g[n, d].mean()) * max(0.0, float(a[(n, d, *at)]) - float(a0[(0, d, *at)])) for d in range(channels)
         )
-        assert float(found[(n, *at)]) == pytest.approx(max(0.0, value), rel=1e-5, abs=1e-7)
+        assert float(result[(n, *at)]) == pytest.approx(max(0.0, value), rel=1e-5, abs=1e-7)
 
 
-def test_rise_and_fall_add_up_to_the_difference_of_the_scores() -> None:
+def test_the_two_differences_sum_to_that_of_the_scores() -> None:
     """Pooled linear head, float64: Σ w·relu(A - A₀) - Σ w·relu(A₀ - A) = S(clip) - S(baseline)."""
     net = seeded(PooledHead).double().eval()
     clip, baseline = random_clip(1, 3, 4, 8, 8, dtype=torch.float64), torch.zeros(1, 3, 4, 8, 8, dtype=torch.float64)
@@ -94,21 +94,21 @@ def test_rise_and_fall_add_up_to_the_difference_of_the_scores() -> None:
     torch.testing.assert_close(sums, difference.detach(), rtol=1e-10, atol=1e-12)
 
 
-def test_where_nothing_is_shown_on_the_neutral_clip_it_is_gradcam() -> None:
+def test_equals_gradcam_if_the_baseline_is_zero() -> None:
     net, clips = TwoChannels(), random_clip(3, 2, 1, 1, 2)
     methods = ["gradcam", "neutral-gradcam"]
-    found = vidcam.explain(net, clips, layer="relu", target=0, methods=methods, baseline=torch.zeros(1, 2, 1, 1, 2))
-    assert (found.volumes["neutral-gradcam"] == found.volumes["gradcam"]).all()
+    result = vidcam.explain(net, clips, layer="relu", target=0, methods=methods, baseline=torch.zeros(1, 2, 1, 1, 2))
+    assert (result.volumes["neutral-gradcam"] == result.volumes["gradcam"]).all()
 
 
-def test_the_neutral_clip_itself_has_no_evidence() -> None:
+def test_the_baseline_clip_itself_has_no_evidence() -> None:
     net, clip = seeded(HiddenHead), random_clip(1, 3, 3, 4, 4)
-    found = vidcam.explain(net, clip, layer="relu", methods=["neutral-gradcam"], baseline=clip)
-    assert found.empty["neutral-gradcam"].tolist() == [True]
+    result = vidcam.explain(net, clip, layer="relu", methods=["neutral-gradcam"], baseline=clip)
+    assert result.empty["neutral-gradcam"].tolist() == [True]
 
 
-def test_a_artifact_falls_silent() -> None:
-    """One cell is loud on anything; gradcam peaks there, neutral-gradcam where the clip is bright."""
+def test_artifact_cells_become_zero() -> None:
+    """One cell is high on any input. gradcam peaks there, neutral-gradcam at the bright place of the clip."""
 
     class Loud(BrightnessNet):
         def forward(self, clip: Tensor) -> Tensor:
@@ -122,18 +122,18 @@ def test_a_artifact_falls_silent() -> None:
     clip[..., :8, 8:16] = 3.0
     methods = ["gradcam", "neutral-gradcam"]
     grey = torch.full((1, 3, 4, 32, 32), 0.5)
-    found = vidcam.explain(Loud(), clip, layer="relu", target=0, methods=methods, baseline=grey)
-    assert [int(found.volumes[name].argmax()) for name in methods] == [15, 1]
-    assert found.audit().endswith("gradcam peaks in the artifact")
+    result = vidcam.explain(Loud(), clip, layer="relu", target=0, methods=methods, baseline=grey)
+    assert [int(result.volumes[name].argmax()) for name in methods] == [15, 1]
+    assert result.audit().endswith("gradcam peaks in the artifact")
 
 
-def test_several_clips_give_their_median_cell_by_cell() -> None:
+def test_baseline_of_several_clips_is_their_median() -> None:
     clips = torch.cat([two_channels((1, 5), (0, 1)), two_channels((2, 9), (0, 3)), two_channels((7, 6), (0, -9))])
-    found = vidcam.compute_baseline(TwoChannels(), clips, layer="relu")
-    assert found.activations["relu"].flatten().tolist() == [2.0, 6.0, 0.0, 1.0]
+    result = vidcam.compute_baseline(TwoChannels(), clips, layer="relu")
+    assert result.activations["relu"].flatten().tolist() == [2.0, 6.0, 0.0, 1.0]
 
 
-def test_several_layers_have_a_reference_each() -> None:
+def test_each_of_several_layers_has_its_baseline() -> None:
     net, clips, grey = seeded(PooledHead), random_clip(2, 3, 4, 8, 8), torch.zeros(1, 3, 4, 8, 8)
     layers = ["block1", "block2"]
     seen = vidcam.compute_baseline(net, grey, layer=layers)
@@ -145,7 +145,7 @@ def test_several_layers_have_a_reference_each() -> None:
     assert both.volumes["neutral-gradcam"] == pytest.approx(fused, abs=1e-6)
 
 
-def test_looked_at_once_or_each_time_is_the_same() -> None:
+def test_a_computed_baseline_equals_a_baseline_clip() -> None:
     net, clips, grey = seeded(HiddenHead), random_clip(2, 3, 3, 4, 4), torch.full((1, 3, 3, 4, 4), 0.3)
     seen = vidcam.compute_baseline(net, grey, layer="relu")
     once = baseline_map(net, clips, seen)
@@ -154,20 +154,20 @@ def test_looked_at_once_or_each_time_is_the_same() -> None:
     assert each.volumes["neutral-gradcam"] == pytest.approx(once.numpy(), rel=1e-5, abs=1e-8)
 
 
-def test_without_a_neutral_clip_it_is_refused() -> None:
+def test_baseline_is_required_at_the_same_layer() -> None:
     net, clip = seeded(HiddenHead), random_clip(1, 3, 3, 4, 4)
-    with pytest.raises(InputError, match=r"neutral-gradcam subtracts .* 'relu' .* pass baseline= with such a clip"):
+    with pytest.raises(InputError, match=r"neutral-gradcam needs a baseline at layer 'relu'; pass baseline="):
         vidcam.explain(net, clip, layer="relu", methods=["neutral-gradcam"])
     other = vidcam.compute_baseline(net, clip, layer="after")
     with pytest.raises(InputError, match="looked at in layer 'after' and this one in 'relu', expected the same"):
         vidcam.explain(net, clip, layer="relu", methods=["neutral-gradcam"], baseline=other)
 
 
-def test_a_neutral_clip_of_another_size_is_refused() -> None:
+def test_baseline_must_have_the_clips_size() -> None:
     net, clip = seeded(PooledHead), random_clip(1, 3, 4, 8, 8)
-    with pytest.raises(ShapeError, match=r"\(8, 1, 4, 4\) on the baseline clip and \(8, 2, 4, 4\) on this one"):
+    with pytest.raises(ShapeError, match=r"baseline is \(8, 1, 4, 4\) at layer '.*', expected \(8, 2, 4, 4\)"):
         vidcam.explain(net, clip, methods=["neutral-gradcam"], layer="block2", baseline=clip[:, :, :2])
-    with pytest.raises(ShapeError, match="the reference is one clip of the activations' size"):
+    with pytest.raises(ShapeError, match="baseline_activations must be one clip of the activations' size"):
         above_baseline(torch.zeros(2, 1, 1, 2, 2), torch.zeros(2, 1, 1, 2, 2))
 
 
@@ -182,20 +182,20 @@ def _grid(**loud: float) -> torch.Tensor:
     return a
 
 
-def test_a_artifact_is_the_loudest_cells_of_the_grey_clip() -> None:
+def test_artifact_is_the_top_cells_of_the_grey_clip() -> None:
     artifact = find_artifact(_grid(_116=3700.0, _106=3200.0, _166=100.0))
     assert artifact is not None
     assert artifact.cells == ((1, 1, 6), (1, 0, 6))
     assert (artifact.value, artifact.median) == (3705.0, 10.0)
 
 
-def test_a_artifact_that_is_the_same_at_all_times() -> None:
+def test_an_artifact_at_all_times() -> None:
     artifact = find_artifact(_grid(_006=3700.0, _106=3700.0))
     assert artifact is not None
     assert artifact.cells == ((0, 0, 6), (1, 0, 6))
 
 
-def test_a_tiny_artifact_is_a_artifact() -> None:
+def test_artifact_does_not_depend_on_the_scale() -> None:
     artifact = find_artifact(_grid(_116=3700.0) * 1e-12)
     assert artifact is not None
     assert artifact.cells == ((1, 1, 6),)
@@ -211,7 +211,7 @@ def test_a_tiny_artifact_is_a_artifact() -> None:
         torch.eye(5).view(1, 1, 1, 5, 5) + 0.01,  # a fifth of the grid
     ],
 )
-def test_no_artifact_where_nothing_stands_out(activations: torch.Tensor) -> None:
+def test_no_artifact_if_no_cell_stands_out(activations: torch.Tensor) -> None:
     assert find_artifact(activations) is None
 
 
@@ -228,33 +228,33 @@ def _line(*values: float) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("top", "stands_out"), [(5.9, False), (6.0, False), (6.1, True), (-2.0, False)])
-def test_a_artifact_stands_three_times_above_the_median(top: float, stands_out: bool) -> None:
+def test_artifact_needs_three_times_the_median(top: float, stands_out: bool) -> None:
     assert (find_artifact(_line(top, *[2.0] * 20)) is not None) == stands_out
 
 
 @pytest.mark.parametrize(("top", "stands_out"), [(0.9, False), (1.0, False), (1.1, True)])
-def test_below_zero_too_the_artifact_rises_by_twice_the_medians_size(top: float, stands_out: bool) -> None:
+def test_artifact_with_a_negative_median_rises_by_twice_its_size(top: float, stands_out: bool) -> None:
     assert (find_artifact(_line(top, *[-1.0] * 20)) is not None) == stands_out
 
 
-def test_loud_is_what_rises_half_as_far_as_the_loudest() -> None:
-    """Median 0, top 8: 4 is the half, and in; 3.9 is out."""
+def test_artifact_cells_rise_at_least_half_as_far_as_the_top() -> None:
+    """Median 0, top 8: 4 is half and belongs to it, 3.9 does not."""
     artifact = find_artifact(_line(4.0, 3.9, 8.0, 2.0, *[0.0] * 40))
     assert artifact is not None
     assert artifact.cells == ((0, 0, 2), (0, 0, 0))
 
 
 @pytest.mark.parametrize(("loud", "is_artifact"), [(1, True), (2, True), (3, False), (4, False), (9, False)])
-def test_at_most_a_tenth_of_the_grid_is_a_artifact(loud: int, is_artifact: bool) -> None:
+def test_artifact_is_at_most_a_tenth_of_the_grid(loud: int, is_artifact: bool) -> None:
     assert (find_artifact(_line(*[9.0] * loud, *[1.0] * (20 - loud))) is not None) == is_artifact
 
 
-def test_one_cell_of_a_small_grid_may_be_a_artifact() -> None:
+def test_one_cell_of_a_small_grid_may_be_an_artifact() -> None:
     artifact = find_artifact(_line(1.0, 9.0, 1.0))
     assert artifact == Artifact(((0, 0, 1),), 9.0, 1.0)
 
 
-def test_empty_maps_peak_nowhere_even_where_the_artifact_is_the_first_cell() -> None:
+def test_empty_maps_do_not_peak_in_the_first_cell() -> None:
     artifact = Artifact(((0, 0, 0),), 9.0, 1.0)
     volumes = np.zeros((4, 1, 2, 2), dtype=np.float32)
     volumes[0, 0, 0, 0] = volumes[1, 0, 1, 1] = 1.0

@@ -1,4 +1,4 @@
-"""`cam`: W·A by hand, on every way of writing such a head, and refused on all others."""
+"""`cam`: W·A on small numbers, on every spelling of a pooled linear head; other heads raise an error."""
 
 from __future__ import annotations
 
@@ -36,16 +36,18 @@ WEIGHT = [[2.0, -1.0], [0.5, 3.0], [0.0, -2.0]]
         ({"target": 2}, [[[0.0, 0.0]]]),
     ],
 )
-def test_by_hand(bias: list[float] | None, options: dict[str, int], expected: list[list[list[float]]]) -> None:
-    """A = (1, 0) in one channel, (1, 3) in the other."""
+def test_cam_of_two_channels(
+    bias: list[float] | None, options: dict[str, int], expected: list[list[list[float]]]
+) -> None:
+    """A = (1, 0) in channel 0, (1, 3) in channel 1."""
     clip = torch.tensor([[[[1.0, 0.0]], [[1.0, 3.0]]]])
     net = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear(WEIGHT, bias))
-    found = explain(net, clip, layer="0", methods=["cam"], **options)  # type: ignore[arg-type]
-    assert found.volumes["cam"].tolist() == expected
+    result = explain(net, clip, layer="0", methods=["cam"], **options)  # type: ignore[arg-type]
+    assert result.volumes["cam"].tolist() == expected
 
 
 class Convolved(nn.Module):
-    """The head as a convolution of one cell, as I3D and X3D have it, after or before the pooling."""
+    """A head with a 1x1x1 convolution, as in I3D and X3D, before or after the pooling."""
 
     def __init__(self, *, is_pooled_first: bool, kernel: int = 1) -> None:
         super().__init__()
@@ -60,18 +62,18 @@ class Convolved(nn.Module):
 
 
 @pytest.mark.parametrize("is_pooled_first", [False, True])
-def test_heads_that_are_convolutions_of_one_cell(is_pooled_first: bool) -> None:
+def test_heads_with_a_1x1x1_convolution(is_pooled_first: bool) -> None:
     net, clip = seeded(Convolved, is_pooled_first=is_pooled_first), random_clip(2, 3, 2, 5, 5)
     assert isinstance(net, Convolved)
-    found = explain(net, clip, layer="relu", methods=("cam", "gradcam"), target=[1, 3])
+    result = explain(net, clip, layer="relu", methods=("cam", "gradcam"), target=[1, 3])
     features = net.relu(net.conv(clip)).detach()
     expected = torch.einsum("nd,ndthw->nthw", net.head.weight[[1, 3]].detach().flatten(1), features).relu()
-    np.testing.assert_allclose(found.volumes["cam"], expected.numpy(), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(found.volumes["cam"] / 50, found.volumes["gradcam"], rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(result.volumes["cam"], expected.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(result.volumes["cam"] / 50, result.volumes["gradcam"], rtol=1e-4, atol=1e-7)
 
 
 class Deep(nn.Module):
-    """Two linear layers of as many inputs as features: the last one's weights look like those of a pooled head."""
+    """Two linear layers of equal width: the shape of the last one's weights is that of a pooled head."""
 
     def __init__(self, *, scale: float = 1.0) -> None:
         super().__init__()
@@ -104,7 +106,7 @@ REFUSED: dict[str, Callable[[], tuple[nn.Module, str, Tensor]]] = {
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("which", REFUSED)
-def test_other_heads_are_refused(which: str, dtype: torch.dtype) -> None:
+def test_other_heads_raise(which: str, dtype: torch.dtype) -> None:
     net, layer, clip = REFUSED[which]()
     with pytest.raises(InputError, match="cam needs a head of global average pooling and one linear layer behind"):
         explain(net.to(dtype), clip.to(dtype), layer=layer, methods=["cam"])

@@ -1,4 +1,4 @@
-"""An exception at any step: the model is left as it was."""
+"""After an exception at any step the model is as before."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ STEPS: dict[str, Callable[[pytest.MonkeyPatch, nn.Module], None]] = {
 
 
 @pytest.mark.parametrize("where", STEPS)
-def test_an_exception_at_any_step_leaves_the_model_as_it_was(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_is_restored_after_an_exception_at_any_step(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     net, clip = seeded(PooledHead).train(), random_clip(2, 3, 4, 8, 8)
     net.get_submodule("block1").eval()
     is_fused = where.endswith("fuse")
@@ -62,7 +62,7 @@ def test_an_exception_at_any_step_leaves_the_model_as_it_was(where: str, monkeyp
     state.check_unchanged()
 
 
-def test_an_exception_in_the_second_guided_forward_pass_leaves_the_model_as_it_was() -> None:
+def test_model_is_restored_after_an_exception_in_the_guided_pass() -> None:
     net, clip, runs = seeded(HiddenHead).train(), random_clip(1, 3, 3, 4, 4), []
 
     def hook(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""The core as a whole: against three autograd derivatives, by hand, and by identities."""
+"""`explain` as a whole: against three autograd derivatives, on small numbers, and by identities."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_gradcam_and_plus_equal_autograd() -> None:
         np.testing.assert_allclose(result.volumes[method][0], expected, rtol=1e-9, atol=1e-12)
 
 
-def test_by_hand() -> None:
+def test_maps_of_a_unit_gradient() -> None:
     """g = 1 everywhere, so gradcam is A itself and gradcam++ is A · n / (2 + ΣA) with n cells."""
     clip = torch.zeros(1, 3, 4, 16, 16)
     clip[:, :, :, :8, 8:] = 1.0
@@ -71,14 +71,14 @@ def test_by_hand() -> None:
     assert result.logits.tolist() == [[1.0, -1.0]]
 
 
-def test_without_positive_evidence_the_map_is_zero_and_flagged() -> None:
+def test_a_map_without_positive_evidence_is_zero_and_empty() -> None:
     result = explain(BrightnessNet(), torch.ones(1, 3, 4, 16, 16), layer="relu", methods=ALL, target=1)
     for method in ALL:
         assert result.empty[method].tolist() == [True]
         assert not result.heat(method).any()
 
 
-def test_batch_equals_one_by_one() -> None:
+def test_a_batch_equals_single_clips() -> None:
     net, clips = seeded(PooledHead), random_clip(5, 3, 4, 8, 8)
     together = explain(net, clips, layer="block2", methods=ALL)
     for n in range(5):
@@ -123,7 +123,7 @@ def test_an_image_network_gives_image_maps() -> None:
         assert first.heat(method).shape == (2, 8, 8)
 
 
-def test_pooled_head_makes_the_gradient_uniform() -> None:
+def test_gradient_is_uniform_on_a_pooled_head() -> None:
     net = seeded(PooledHead)
     audit = explain(net, random_clip(2, 3, 4, 8, 8), layer="block2").alpha["gradcam++"]
     assert audit.uniform.tolist() == [True, True]
@@ -131,7 +131,7 @@ def test_pooled_head_makes_the_gradient_uniform() -> None:
     assert audit.uniform.tolist() == [False, False]
 
 
-def test_the_default_layer_is_the_last_with_an_extent() -> None:
+def test_the_default_layer_is_the_last_with_a_grid() -> None:
     assert explain(seeded(PooledHead), random_clip(1, 3, 4, 8, 8)).layer == "block2"
     assert explain(_hidden(), _clip(1)).layer == "after"
 
@@ -167,7 +167,7 @@ class _GeluHead(HiddenHead):
         return scores
 
 
-def test_alpha_is_exact_on_piecewise_linear_heads_only() -> None:
+def test_eq_19_is_exact_on_piecewise_linear_heads_only() -> None:
     assert explain(_hidden(), _clip(), layer="relu").alpha_exact is True
     assert explain(seeded(PooledHead), random_clip(1, 3, 4, 8, 8), layer="block2").alpha_exact is True
     assert explain(seeded(_GeluHead).double(), _clip(), layer="relu").alpha_exact is False
@@ -190,7 +190,7 @@ def test_logits_over_time_are_averaged() -> None:
 
 
 class _Derivative(torch.autograd.Function):
-    """2x · g, as an operation that torch cannot differentiate (the backward of fused attention is one)."""
+    """2x · g by an operation that torch cannot differentiate, like the backward of fused attention."""
 
     @staticmethod
     def forward(context: Any, x: Tensor, gradient: Tensor) -> Tensor:
@@ -202,7 +202,7 @@ class _Derivative(torch.autograd.Function):
 
 
 class _Square(torch.autograd.Function):
-    """x², differentiable once: a second time fails with torch's error."""
+    """x², differentiable once: the second derivative raises torch's error."""
 
     @staticmethod
     def forward(context: Any, x: Tensor) -> Tensor:
@@ -215,7 +215,7 @@ class _Square(torch.autograd.Function):
 
 
 class _SquareMarkedOnce(torch.autograd.Function):
-    """x² as its author marks what is differentiable once: a second time, torch cuts the graph."""
+    """x² with `once_differentiable`: torch cuts the graph of the second derivative."""
 
     @staticmethod
     def forward(context: Any, x: Tensor) -> Tensor:
@@ -242,7 +242,7 @@ class _SquareMarkedOnceHead(_SquareHead):
 
 
 @pytest.mark.parametrize("net", [_SquareHead, _SquareMarkedOnceHead])
-def test_a_head_that_is_differentiable_once_only_is_explained(net: type[HiddenHead]) -> None:
+def test_a_head_that_is_differentiable_only_once(net: type[HiddenHead]) -> None:
     built, clip = seeded(net).double(), _clip()
     result = explain(built, clip, layer="relu", methods=ALL, target=1)
     assert isinstance(built, _SquareHead)
@@ -253,11 +253,11 @@ def test_a_head_that_is_differentiable_once_only_is_explained(net: type[HiddenHe
         np.testing.assert_allclose(result.volumes["gradcam"][n], expected, rtol=1e-9, atol=1e-12)
 
 
-def test_whether_alpha_is_exact_is_not_told_of_a_head_that_cannot_be_differentiated_twice() -> None:
+def test_alpha_exact_is_none_if_the_second_derivative_fails() -> None:
     assert explain(seeded(_SquareHead).double(), _clip(), layer="relu", target=1).alpha_exact is None
 
 
-def test_whether_alpha_is_exact_is_not_told_where_once_differentiable_cuts_the_graph() -> None:
+def test_alpha_exact_is_none_if_once_differentiable_cuts_the_graph() -> None:
     assert explain(seeded(_SquareMarkedOnceHead).double(), _clip(), layer="relu", target=1).alpha_exact is not True
 
 

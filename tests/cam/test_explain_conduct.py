@@ -1,4 +1,4 @@
-"""How explaining leaves the model, and that modes of the model and of torch do not matter."""
+"""`explain` restores the model, and works in every mode of the model and of torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ALL = ("gradcam", "gradcam+", "gradcam++")
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_the_model_is_left_as_it_was(training: bool) -> None:
+def test_the_model_is_restored(training: bool) -> None:
     net, clip = seeded(PooledHead).train(training), random_clip(2, 3, 4, 8, 8)
     net.get_submodule("block1").eval()  # one flag that differs from the others
     state = State(net, clip)
@@ -25,7 +25,7 @@ def test_the_model_is_left_as_it_was(training: bool) -> None:
     state.check_unchanged()
 
 
-def test_a_model_in_training_mode_is_explained_in_evaluation_mode() -> None:
+def test_explains_in_evaluation_mode() -> None:
     net, clip = seeded(PooledHead), random_clip(2, 3, 4, 8, 8)
     training = explain(net.train(), clip, layer="block2")
     evaluation = explain(net.eval(), clip, layer="block2")
@@ -50,7 +50,7 @@ BREAKERS: dict[str, Callable[[pytest.MonkeyPatch, nn.Module], None]] = {
 
 
 @pytest.mark.parametrize("where", BREAKERS)
-def test_the_model_is_left_as_it_was_after_an_exception(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_is_restored_after_an_exception(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     net, clip = seeded(PooledHead).train(), random_clip(2, 3, 4, 8, 8)
     state = State(net, clip)
     with monkeypatch.context() as patch:

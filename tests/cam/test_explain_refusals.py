@@ -1,4 +1,4 @@
-"""What explaining refuses: bad arguments, odd networks, numbers that are not finite, probabilities, channels last."""
+"""Errors of `explain`: invalid arguments, unusual networks, non-finite numbers, probabilities, channels last."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from vidcam.errors import InputError, LayerError, NameNotFoundError, NonFiniteEr
     [
         ({"layer": "block9"}, NameNotFoundError, r"layer 'block9' not found; the nearest are 'block2', 'block1'"),
         ({"layer": "fc"}, LayerError, r"layer 'fc' returns \(1, 4\) for an input of \(1, 3, 4, 8, 8\)"),
-        ({"layer": "pool"}, LayerError, "layer 'pool' has one cell only, expected a grid in space or time"),
+        ({"layer": "pool"}, LayerError, "layer 'pool' has only one cell, expected a grid"),
         ({"methods": ["gradcan"]}, NameNotFoundError, r"method 'gradcan' not found; the nearest are 'gradcam'"),
-        ({"methods": []}, InputError, "no method is given"),
+        ({"methods": []}, InputError, "methods is empty, expected one or more"),
         ({"target": 4}, InputError, "target is 4, expected class indices from 0 to 3"),
         ({"target": -1}, InputError, "target is -1, expected class indices from 0 to 3"),
-        ({"target": [0, 1]}, ShapeError, "one class or one for each of the 1 clips"),
+        ({"target": [0, 1]}, ShapeError, "one class, or one for each of the 1 clips"),
     ],
 )
-def test_bad_arguments(options: dict[str, object], error: type[Exception], message: str) -> None:
+def test_invalid_arguments(options: dict[str, object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         explain(seeded(PooledHead), random_clip(1, 3, 4, 8, 8), **options)  # type: ignore[arg-type]
 
 
-def test_slashes_are_taken_for_dots() -> None:
+def test_slashes_are_read_as_dots() -> None:
     net, clip = seeded(PooledHead), random_clip(1, 3, 4, 8, 8)
     np.testing.assert_array_equal(
         explain(net, clip, layer="block2/2").volumes["gradcam"], explain(net, clip, layer="block2.2").volumes["gradcam"]
@@ -41,7 +41,7 @@ def test_slashes_are_taken_for_dots() -> None:
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
-def test_a_number_that_is_not_finite_is_found_among_others_and_a_large_sum_is_none(bad: float) -> None:
+def test_require_finite_finds_one_number_and_ignores_an_overflowing_sum(bad: float) -> None:
     large = torch.full((2, 3, 4), 3e38)
     require_finite(large, "the numbers")
     large[1, 2, 3] = bad
@@ -49,7 +49,7 @@ def test_a_number_that_is_not_finite_is_found_among_others_and_a_large_sum_is_no
         require_finite(large, "the numbers")
 
 
-def test_numbers_that_are_not_finite_are_refused() -> None:
+def test_non_finite_logits() -> None:
     clip = random_clip(1, 3, 4, 8, 8)
     clip[0, 0, 0, 0, 0] = torch.nan
     with pytest.raises(NonFiniteError, match="the logits contain NaN or infinity"):
@@ -57,24 +57,24 @@ def test_numbers_that_are_not_finite_are_refused() -> None:
 
 
 class _Odd(nn.Module):
-    def __init__(self, what: str) -> None:
+    def __init__(self, kind: str) -> None:
         super().__init__()
         self.conv = nn.Conv3d(3, 4, 3, padding=1)
         self.unused = nn.Conv3d(3, 4, 3, padding=1)
-        self.what = what
+        self.kind = kind
 
     def forward(self, clip: Tensor) -> object:
         features = self.conv(clip)
-        if self.what == "twice":
+        if self.kind == "twice":
             features = features + self.conv(clip)
-        if self.what == "cut":
+        if self.kind == "cut":
             features = features.detach()
         scores = features.mean(dim=(2, 3, 4))
-        return {"dict": {"scores": scores}, "map": features}.get(self.what, scores)
+        return {"dict": {"scores": scores}, "map": features}.get(self.kind, scores)
 
 
 @pytest.mark.parametrize(
-    ("what", "layer", "error", "message"),
+    ("kind", "layer", "error", "message"),
     [
         ("twice", "conv", LayerError, "layer 'conv' runs more than once"),
         ("cut", "conv", LayerError, "the score does not depend on layer 'conv'"),
@@ -83,9 +83,9 @@ class _Odd(nn.Module):
         ("map", "conv", ShapeError, r"the model returns a tensor of shape \(1, 4, 2, 5, 5\)"),
     ],
 )
-def test_odd_networks_are_refused(what: str, layer: str, error: type[Exception], message: str) -> None:
+def test_unusual_networks(kind: str, layer: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        explain(_Odd(what), random_clip(1, 3, 2, 5, 5), layer=layer)
+        explain(_Odd(kind), random_clip(1, 3, 2, 5, 5), layer=layer)
 
 
 class _Root(nn.Module):
@@ -100,7 +100,7 @@ class _Root(nn.Module):
         return scores
 
 
-def test_gradients_that_are_not_finite_are_refused_where_logits_are_finite() -> None:
+def test_non_finite_gradients_of_finite_logits() -> None:
     clip = torch.full((1, 3, 2, 4, 4), 4.0)
     assert explain(_Root(), clip, layer="relu", target=0).volumes["gradcam"].max() == 1.0  # g = 1/4, A = 4
     clip[0, 0, 0, 0, 0] = 0.0
@@ -124,11 +124,11 @@ def _of_two_views(scores: Tensor) -> Tensor:
 
 
 def _written_out(scores: Tensor) -> Tensor:
-    """A softmax that is not called one."""
+    """A softmax written as arithmetic."""
     return scores.exp() / scores.exp().sum(dim=1, keepdim=True)
 
 
-def test_probabilities_are_refused() -> None:
+def test_probabilities_raise() -> None:
     message = r"the model returns probabilities \(each row adds up to 1\), expected logits, because"
     for dtype in (torch.float32, torch.float64):
         net, clip = _Ending(_of_two_views).to(dtype), random_clip(2, 3, 4, 8, 8, dtype=dtype)
@@ -148,7 +148,7 @@ def test_probabilities_are_refused() -> None:
         pytest.param(lambda scores: scores[:, :1] * 0 + 1, id="a single class"),
     ],
 )
-def test_what_only_resembles_probabilities_is_explained(end: Callable[[Tensor], Tensor]) -> None:
+def test_logits_that_resemble_probabilities(end: Callable[[Tensor], Tensor]) -> None:
     assert len(explain(_Ending(end), random_clip(2, 3, 4, 8, 8), layer="net.block2", target=0)) == 2
 
 
@@ -167,7 +167,7 @@ class _ChannelsLast(nn.Module):
         return scores
 
 
-def test_channels_last_features_are_refused_and_never_chosen_by_default() -> None:
+def test_channels_last_features_raise_and_are_no_default() -> None:
     net, clip = seeded(_ChannelsLast), random_clip(1, 3, 4, 8, 8)
     message = r"layer 'last' returns \(1, 4, 8, 8, 16\) for an input of \(1, 3, 4, 8, 8\), expected \(N, D, \.\.\.\)"
     with pytest.raises(LayerError, match=message):

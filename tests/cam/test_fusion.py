@@ -1,4 +1,4 @@
-"""Several layers in one map, by hand; and what the audit says of each."""
+"""Fused maps of several layers, and the audit of each layer."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FINE = np.array([[[0.0, 30.0, 60.0, 0.0]]])  # 0, 1/2, 1, 0
     ("fusion", "expected"),
     [("mean", [0.25, (0.625 + 0.5) / 2, (0.875 + 1) / 2, 0.5]), ("max", [0.5, 0.625, 1.0, 1.0])],
 )
-def test_by_hand(fusion: str, expected: list[float]) -> None:
-    """The coarse map on four cells, linearly: 1/2, 5/8, 7/8, 1."""
+def test_fusion_of_two_small_maps(fusion: str, expected: list[float]) -> None:
+    """The coarse map, linear on four cells, is 1/2, 5/8, 7/8, 1."""
     for volumes in ([COARSE, FINE], [FINE, COARSE]):
         np.testing.assert_allclose(fuse(volumes, fusion), [[expected]])  # type: ignore[arg-type]
 
@@ -38,12 +38,12 @@ def test_each_clip_has_its_own_maximum_and_an_empty_map_stays_empty() -> None:
     assert fuse([first, second], "max").tolist() == [[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]
 
 
-def test_grids_that_are_finer_on_different_axes_meet_on_the_finest() -> None:
+def test_the_finest_grid_is_taken_along_each_axis() -> None:
     assert fuse([np.ones((2, 4, 3, 1)), np.ones((2, 1, 3, 5))], "mean").tolist() == np.ones((2, 4, 3, 5)).tolist()
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_another_fusion_is_refused(count: int) -> None:
+def test_unknown_fusion(count: int) -> None:
     with pytest.raises(InputError, match="fusion is 'sum', expected one of mean, max"):
         fuse([FINE] * count, "sum")  # type: ignore[arg-type]
 
@@ -61,17 +61,17 @@ class Chain(nn.Module):
 
 
 @pytest.mark.parametrize("fusion", ["mean", "max"])
-def test_layers_of_a_network_by_hand(fusion: str) -> None:
+def test_fused_layers_of_a_network(fusion: str) -> None:
     """A = 0, 1, 2, 1 (0, 1/2, 1, 1/2 of its maximum) and its pairs' means 1/2, 3/2 (1/3, 1), on four cells."""
     clip = torch.tensor([[[0.0, 1.0, 2.0, 1.0]]])
     fine, coarse = np.array([0, 0.5, 1, 0.5]), np.array([1 / 3, 1 / 2, 5 / 6, 1])
-    wanted = (fine + coarse) / 2 if fusion == "mean" else np.maximum(fine, coarse)
+    expected = (fine + coarse) / 2 if fusion == "mean" else np.maximum(fine, coarse)
     layers = ["first", "second"]
-    found = explain(Chain(), clip, layer=layers, methods=["gradcam"], target=0, fusion=fusion)  # type: ignore[arg-type]
-    np.testing.assert_allclose(found.volumes["gradcam"], wanted[None], rtol=1e-6)
+    explanation = explain(Chain(), clip, layer=layers, methods=["gradcam"], target=0, fusion=fusion)  # type: ignore[arg-type]
+    np.testing.assert_allclose(explanation.volumes["gradcam"], expected[None], rtol=1e-6)
 
 
-def test_every_layer_is_audited_by_its_name() -> None:
+def test_each_layer_has_its_audit() -> None:
     net, clip = seeded(PooledHead), random_clip(2, 3, 4, 8, 8)
     methods = ("gradcam++", "gradcam++signed", "gradcam++softmax", "guided-gradcam++")
     both = explain(net, clip, layer=["block1", "block2"], methods=methods, target=1)

@@ -1,8 +1,8 @@
-"""What the graph says of a head is held against its second derivatives, in float64."""
+"""The graph's answers about a head agree with second derivatives in float64."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -78,41 +78,41 @@ def _score(head: Head, activations: Tensor) -> Tensor:
 
 
 def _is_straight(head: Head) -> bool:
-    """By second derivatives along a random direction."""
+    """Decide by second derivatives along a random direction."""
     activations = _activations()
     (gradient,) = torch.autograd.grad(_score(head, activations), activations, create_graph=True)
     if not gradient.requires_grad:
         return True
     generator = torch.Generator().manual_seed(4)
     along = torch.randn(gradient.shape, generator=generator, dtype=gradient.dtype)
-    found: Sequence[Tensor | None] = torch.autograd.grad((gradient * along).sum(), [activations], allow_unused=True)
-    second = found[0]
+    slope = (gradient * along).sum()
+    second: Tensor | None = torch.autograd.grad(slope, [activations], allow_unused=True)[0]
     return second is None or float(second.abs().max()) < 1e-12
 
 
 @pytest.mark.parametrize("name", LINEAR)
-def test_a_head_of_known_operations_is_piecewise_linear_and_has_no_second_derivative(name: str) -> None:
+def test_piecewise_linear_heads_have_no_second_derivative(name: str) -> None:
     activations = _activations()
     assert is_graph_piecewise_linear(_score(LINEAR[name], activations), [activations]) is True
     assert _is_straight(LINEAR[name])
 
 
 @pytest.mark.parametrize("name", CURVED)
-def test_a_curved_operation_is_known(name: str) -> None:
+def test_curved_operations(name: str) -> None:
     activations = _activations()
     assert is_graph_piecewise_linear(_score(CURVED[name], activations), [activations]) is False
     assert not _is_straight(CURVED[name])
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_what_cannot_be_read_from_the_graph_is_not_said(name: str) -> None:
+def test_unknown_operations_give_none(name: str) -> None:
     activations = _activations()
     assert is_graph_piecewise_linear(_score(UNKNOWN[name], activations), [activations]) is None
     assert not _is_straight(UNKNOWN[name])
 
 
 class Relu(torch.autograd.Function):
-    """Curved, under the name of what is piecewise linear; nobody looks further than its type."""
+    """A curved function with the name of a piecewise linear one."""
 
     @staticmethod
     def forward(context: Any, x: Tensor) -> Tensor:
@@ -124,7 +124,7 @@ class ReluBackward0(Relu):
 
 
 @pytest.mark.parametrize("function", [Relu, ReluBackward0])
-def test_a_function_of_somebodys_own_is_not_taken_by_its_name(function: type[torch.autograd.Function]) -> None:
+def test_custom_functions_are_not_judged_by_name(function: type[torch.autograd.Function]) -> None:
     activations = _activations()
     score = _score(function.apply, activations)
     assert is_graph_piecewise_linear(score, [activations]) is None
@@ -132,21 +132,21 @@ def test_a_function_of_somebodys_own_is_not_taken_by_its_name(function: type[tor
     assert not has_custom_function(_score(torch.relu, activations))
 
 
-def test_what_lies_beside_the_activations_does_not_count() -> None:
+def test_operations_beside_the_activations_do_not_count() -> None:
     activations, other = _activations(), _activations()
     score = _score(lambda a: a.relu() + other.sigmoid() * other, activations)
     assert is_graph_piecewise_linear(score, [activations]) is True
     assert is_graph_piecewise_linear(score, [activations, other]) is False
 
 
-def test_activations_within_the_graph_begin_it_too() -> None:
+def test_activations_inside_the_graph_are_leaves_too() -> None:
     first = _activations()
     inner = torch.tanh(MATRIX)
     assert is_graph_piecewise_linear((first.relu().sum() + (inner * inner).sum()), [first]) is True
     assert is_graph_piecewise_linear((first.relu().sum() + (inner * inner).sum()), [first, inner]) is None
 
 
-def test_a_score_that_depends_on_nothing_is_piecewise_linear() -> None:
+def test_a_constant_score_is_piecewise_linear() -> None:
     assert is_graph_piecewise_linear(torch.ones(()), [_activations()]) is True
 
 
@@ -165,14 +165,14 @@ class _Net(nn.Module):
     [(nn.BatchNorm3d(4), True, 0), (nn.GELU(), False, 0), (nn.Softmax(1), False, 1)],
     ids=["known", "curved", "unknown"],
 )
-def test_only_an_unknown_head_is_differentiated_twice(
+def test_only_unknown_heads_are_differentiated_twice(
     end: nn.Module, expected: bool, twice: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[bool] = []
+    create_graph_calls: list[bool] = []
     grad: Callable[..., Any] = torch.autograd.grad
 
     def counting(*args: Any, create_graph: bool = False, **options: Any) -> Any:
-        asked.append(create_graph)
+        create_graph_calls.append(create_graph)
         return grad(*args, create_graph=create_graph, **options)
 
     net = _Net(end).eval()
@@ -180,4 +180,4 @@ def test_only_an_unknown_head_is_differentiated_twice(
         score = net(_activations().detach().float())[:, 1].sum()
         monkeypatch.setattr(torch.autograd, "grad", counting)
         assert recorder.is_piecewise_linear(score) is expected
-    assert sum(asked) == twice
+    assert sum(create_graph_calls) == twice

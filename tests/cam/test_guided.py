@@ -1,4 +1,5 @@
-"""Guided backpropagation: against masks written out, by hand, by a peer, for batches, several inputs and odd parts."""
+"""Guided backpropagation: against explicit masks, small numbers and captum; batches, several inputs, special
+modules."""
 
 from __future__ import annotations
 
@@ -14,28 +15,31 @@ from vidcam.cam.guided import guided_gradients
 
 
 @pytest.mark.parametrize("target", [0, 1, 2, 3])
-def test_equals_masks_written_out(target: int) -> None:
+def test_equals_explicit_masks(target: int) -> None:
     net, clip = deep(), clip_of()
-    found, expected = guided(net, clip, lambda output: output[:, target].sum()), expected_of(net, clip, target=target)
-    assert found.shape == clip.shape
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    gradients, expected = (
+        guided(net, clip, lambda output: output[:, target].sum()),
+        expected_of(net, clip, target=target),
+    )
+    assert gradients.shape == clip.shape
+    torch.testing.assert_close(gradients, expected, rtol=0, atol=1e-12)
     leaf = clip.clone().requires_grad_()
     (plain,) = torch.autograd.grad(net(leaf)[:, target].sum(), leaf)
     assert not torch.allclose(plain, expected, rtol=0, atol=1e-3 * float(expected.abs().max()))
 
 
-def test_by_hand() -> None:
+def test_gradients_of_two_pixels() -> None:
     """x = (2, 1): a - b = 1 is open, b - a = -1 closed, a + b = 3 open; the score is 2, 5 and -1 times these."""
     net = nn.Sequential(nn.Conv3d(2, 3, 1, bias=False), nn.ReLU(), nn.Conv3d(3, 1, 1, bias=False))
     with torch.no_grad():
         net.get_parameter("0.weight").copy_(torch.tensor([[1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]]).view(3, 2, 1, 1, 1))
         net.get_parameter("2.weight").copy_(torch.tensor([2.0, 5.0, -1.0]).view(1, 3, 1, 1, 1))
     clip = torch.tensor([2.0, 1.0]).view(1, 2, 1, 1, 1)
-    found = guided(net, clip, torch.sum)
-    assert found.flatten().tolist() == [2.0, -2.0]  # 2 · (1, -1); plainly it would be (1, -3)
+    gradients = guided(net, clip, torch.sum)
+    assert gradients.flatten().tolist() == [2.0, -2.0]  # 2 · (1, -1); plainly it would be (1, -3)
 
 
-def test_batch_equals_one_by_one() -> None:
+def test_a_batch_equals_single_clips() -> None:
     net, clips = deep(), clip_of(3)
     together = guided(net, clips)
     for n in range(3):
@@ -43,7 +47,7 @@ def test_batch_equals_one_by_one() -> None:
 
 
 class TwoPathways(nn.Module):
-    """Reads its first two inputs, and returns a mapping."""
+    """A network that reads its first two inputs and returns a mapping."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,12 +65,12 @@ def test_several_inputs_give_several_gradients(kind: type) -> None:
     net = seeded(TwoPathways).double()
     assert isinstance(net, TwoPathways)
     slow, fast, unread = clip_of()[:, :, :2], clip_of(), clip_of()
-    found = guided_gradients(net, kind([slow, fast, unread]), lambda output: first(output["logits"]))
-    assert isinstance(found, tuple)
+    gradients = guided_gradients(net, kind([slow, fast, unread]), lambda output: first(output["logits"]))
+    assert isinstance(gradients, tuple)
     assert net.kinds == [kind]
-    assert [tuple(part.shape) for part in found] == [tuple(part.shape) for part in (slow, fast, unread)]
-    assert not found[2].any()
-    for conv, clip, gradient in zip((net.slow, net.fast), (slow, fast), found, strict=False):
+    assert [tuple(part.shape) for part in gradients] == [tuple(part.shape) for part in (slow, fast, unread)]
+    assert not gradients[2].any()
+    for conv, clip, gradient in zip((net.slow, net.fast), (slow, fast), gradients, strict=False):
         gate = (conv(clip) > 0) & (torch.ones(2) > 0).view(1, -1, 1, 1, 1)
         gate[:, 1] = False  # the score reads the first channel
         expected = F.conv_transpose3d(gate.double() / clip[0, 0].numel(), conv.weight).detach()
@@ -79,8 +83,8 @@ class Encoder(nn.Sequential):
         super().__init__(nn.Flatten(2), nn.Linear(12, 4), layer)
 
 
-def test_transformer_layers_take_no_short_cut_through_c() -> None:
-    """In evaluation `TransformerEncoderLayer` has a fused path that would hide its ReLU."""
+def test_transformer_layers_do_not_use_the_fused_path() -> None:
+    """In evaluation mode `TransformerEncoderLayer` has a fused path that hides its ReLU."""
     net, clip = seeded(Encoder).requires_grad_(False), random_clip(2, 3, 3, 2, 2)
     assert guided(net, clip, lambda output: output[:, 0, 0].sum()).any()
 
@@ -92,7 +96,7 @@ class Checkpointed(PooledHead):
         return scores
 
 
-def test_checkpointed_parts_run_again_under_the_same_rule() -> None:
+def test_checkpointed_parts() -> None:
     clip = random_clip(2, 3, 4, 8, 8)
     assert torch.equal(guided(seeded(Checkpointed), clip), guided(seeded(PooledHead), clip))
 
@@ -107,12 +111,12 @@ class Modules(nn.Sequential):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_agrees_with_captum() -> None:
-    """Captum hooks `nn.ReLU` modules; on a network that has only these, each used once, it does the same."""
+def test_equals_captum() -> None:
+    """Captum hooks `nn.ReLU` modules. It agrees on a network that has only these, each used once."""
     captum = pytest.importorskip("captum.attr")
     net, clip = seeded(Modules).eval(), random_clip(2, 3, 4, 8, 8)
-    found = guided(net, clip, lambda output: output[:, 1].sum())
+    gradients = guided(net, clip, lambda output: output[:, 1].sum())
     theirs = captum.GuidedBackprop(net).attribute(clip.clone().requires_grad_(), target=1)
     scale = float(theirs.abs().max())
     assert scale > 0
-    torch.testing.assert_close(found / scale, theirs.detach() / scale, rtol=0, atol=1e-5)
+    torch.testing.assert_close(gradients / scale, theirs.detach() / scale, rtol=0, atol=1e-5)

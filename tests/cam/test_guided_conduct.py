@@ -1,4 +1,4 @@
-"""What guided backpropagation leaves behind: the model, modes, memory; and wrappers that it looks through."""
+"""Guided backpropagation restores the model and modes, frees its memory, and unwraps models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vidcam.cam.explain import explain
 
 @pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("training", [False, True])
-def test_the_model_is_left_as_it_was(training: bool, frozen: bool) -> None:
+def test_the_model_is_restored(training: bool, frozen: bool) -> None:
     net, clip = seeded(PooledHead).train(training), random_clip(2, 3, 4, 8, 8)
     expected = guided(seeded(PooledHead).eval(), clip)
     net.get_submodule("block1").eval().requires_grad_(not frozen)
@@ -44,7 +44,7 @@ BREAKERS: dict[str, Callable[[pytest.MonkeyPatch, nn.Module], None]] = {
 
 
 @pytest.mark.parametrize("where", [*BREAKERS, "in the score"])
-def test_the_model_is_left_as_it_was_after_an_exception(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_is_restored_after_an_exception(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     net, clip = seeded(PooledHead).train(), random_clip(2, 3, 4, 8, 8)
     state = State(net, clip)
     with monkeypatch.context() as patch:
@@ -62,28 +62,28 @@ def test_works_inside_no_grad_and_inference_mode(mode: Callable[[], torch.no_gra
     with mode():
         clip = random_clip(1, 3, 4, 8, 8)
         state = State(net, clip)
-        found = guided(net, clip)
+        gradients = guided(net, clip)
         state.check_unchanged()
-    assert torch.equal(found, expected)
-    assert not found.is_inference()
-    assert torch.equal(guided(net, clip), expected)  # an inference tensor, if it was made in that mode
+    assert torch.equal(gradients, expected)
+    assert not gradients.is_inference()
+    assert torch.equal(guided(net, clip), expected)  # an inference tensor if the mode is inference
 
 
-def test_a_clip_that_requires_a_gradient_gets_none() -> None:
+def test_the_callers_clip_gets_no_gradient() -> None:
     clip = random_clip(1, 3, 4, 8, 8).requires_grad_()
-    found = guided(seeded(PooledHead), clip)
+    gradients = guided(seeded(PooledHead), clip)
     assert clip.grad is None
-    assert not found.requires_grad
+    assert not gradients.requires_grad
 
 
 def test_works_within_autocast() -> None:
     net, clip = seeded(PooledHead), random_clip(1, 3, 4, 8, 8)
     expected = guided(net, clip)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = guided(net, clip)
-    assert found.dtype == torch.float32
-    assert not torch.equal(found, expected)
-    assert float(F.cosine_similarity(found.flatten(), expected.flatten(), dim=0)) > 0.99
+        gradients = guided(net, clip)
+    assert gradients.dtype == torch.float32
+    assert not torch.equal(gradients, expected)
+    assert float(F.cosine_similarity(gradients.flatten(), expected.flatten(), dim=0)) > 0.99
 
 
 def test_bfloat16_comes_out_as_float32() -> None:
@@ -92,7 +92,7 @@ def test_bfloat16_comes_out_as_float32() -> None:
 
 
 @pytest.mark.parametrize("rectify", [torch.relu, torch.relu_, lambda x: x[:, :2].relu_(), lambda x: x.clamp_(0, 6)])
-def test_nothing_stays_alive(rectify: Rectifier) -> None:
+def test_memory_is_freed(rectify: Rectifier) -> None:
     net = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1))
     net.register_forward_hook(lambda _module, _inputs, features: rectify(features).mean(dim=(2, 3, 4)))
     gc.collect()
@@ -106,7 +106,7 @@ def test_nothing_stays_alive(rectify: Rectifier) -> None:
 
 
 @pytest.mark.parametrize("end", [nn.Softmax(dim=1), nn.Sigmoid(), nn.LogSoftmax(dim=1)])
-def test_nothing_of_a_network_that_ends_in_probabilities_stays_alive(end: nn.Module) -> None:
+def test_memory_of_a_network_with_probabilities_is_freed(end: nn.Module) -> None:
     pooled = [nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 5)]
     net = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1), nn.ReLU(), *pooled, end)
     gc.collect()
@@ -117,12 +117,12 @@ def test_nothing_of_a_network_that_ends_in_probabilities_stays_alive(end: nn.Mod
 
 
 def alive() -> int:
-    """Nodes of guided backpropagation in the whole process; other tests may hold some."""
+    """Count guided backpropagation's nodes in the process; other tests may hold some."""
     return sum(type(thing).__name__ == "_RectifyBackward" for thing in gc.get_objects())
 
 
 def saved_bytes(run: Callable[[], object]) -> int:
-    """Bytes of all storages that are kept for the backward pass."""
+    """Return the bytes of all storages that are saved for the backward pass."""
     kept: dict[int, Tensor] = {}
 
     def pack(tensor: Tensor) -> Tensor:
@@ -135,7 +135,7 @@ def saved_bytes(run: Callable[[], object]) -> int:
 
 
 @pytest.mark.parametrize("rectify", [torch.relu, nn.ReLU(inplace=True), nn.ReLU6(), lambda x: x.clamp(min=0)])
-def test_no_more_is_kept_than_for_plain_gradients(rectify: Rectifier) -> None:
+def test_saves_no_more_memory_than_plain_gradients(rectify: Rectifier) -> None:
     net, clip = deep(rectify), clip_of()
 
     def plain() -> Tensor:
@@ -147,14 +147,14 @@ def test_no_more_is_kept_than_for_plain_gradients(rectify: Rectifier) -> None:
 
 
 def test_data_parallel_runs_without_its_wrapper(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its replicas run in threads of their own, where nothing of this one is active."""
+    """Replicas run in other threads, where modes of this thread are not active."""
     net, clip = seeded(PooledHead), random_clip(1, 3, 4, 8, 8)
     monkeypatch.setattr(nn.DataParallel, "forward", _fail)
     assert torch.equal(guided(nn.DataParallel(net), clip), guided(net, clip))
 
 
 @pytest.mark.slow
-def test_compiled_models_run_as_they_were_written() -> None:
+def test_compiled_models_run_uncompiled() -> None:
     clip = random_clip(1, 3, 4, 8, 8)
     expected, calls = guided(seeded(PooledHead), clip), []
 

@@ -1,4 +1,4 @@
-"""The ReLUs of guided backpropagation: every spelling, an upper bound, what is none, and what is done in place."""
+"""The ReLUs of guided backpropagation: every spelling, upper bounds, other functions, in-place operations."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ SPELLINGS: dict[str, Callable[[], Rectifier]] = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_every_spelling_gives_the_same(spelling: str) -> None:
+def test_every_spelling_gives_the_same_gradients(spelling: str) -> None:
     clip = clip_of()
     expected = guided(deep(), clip)
     assert torch.equal(guided(deep(SPELLINGS[spelling]()), clip), expected)
@@ -71,7 +71,7 @@ def test_every_spelling_gives_the_same(spelling: str) -> None:
         lambda x: nn.ReLU6(inplace=True)(x * 20) / 20,
     ],
 )
-def test_closed_above_an_upper_bound(rectify: Rectifier) -> None:
+def test_nothing_passes_at_the_upper_bound(rectify: Rectifier) -> None:
     net, clip = deep(rectify), clip_of()
     expected = expected_of(net, clip, upper=0.3)
     assert not torch.equal(expected, expected_of(net, clip))
@@ -93,8 +93,8 @@ def test_closed_above_an_upper_bound(rectify: Rectifier) -> None:
         lambda x: x / x.abs().max(),
     ],
 )
-def test_what_is_no_relu_keeps_its_own_gradient(other: Rectifier) -> None:
-    """The first rectifier is something else, the second a ReLU whose mask the plain graph can be given by hand."""
+def test_other_functions_keep_their_gradient(other: Rectifier) -> None:
+    """The first function is no ReLU, the second is one; the plain graph gets its mask explicitly."""
     net, clip = deep(), clip_of()
     calls = iter([other, torch.relu])
 
@@ -102,15 +102,15 @@ def test_what_is_no_relu_keeps_its_own_gradient(other: Rectifier) -> None:
         return next(calls)(x)
 
     net.rectify = rectify
-    found = guided(net, clip)
+    gradients = guided(net, clip)
     leaf = clip.clone().requires_grad_()
     before = net.convs[1](other(net.convs[0](leaf)))
     gradient = (net.fc.weight[0] / before[0, 0].numel()).clamp(min=0).view(1, -1, 1, 1, 1) * (before > 0)
     (expected,) = torch.autograd.grad(before, leaf, gradient)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(gradients, expected, rtol=0, atol=1e-12)
 
 
-def test_the_values_of_the_forward_pass_are_the_models_own() -> None:
+def test_the_forward_pass_is_unchanged() -> None:
     net, clip, seen = deep(nn.ReLU6(inplace=True)), 30 * clip_of(), []
 
     def score(output: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ def test_the_values_of_the_forward_pass_are_the_models_own() -> None:
 
 
 class Aliased(nn.Module):
-    """Rectifies a tensor, or a part of it, and reads it through an alias that was made before."""
+    """A network that rectifies a tensor, or a part of it, and reads it through an earlier alias."""
 
     def __init__(self, *, inplace: bool, part: bool) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ class Aliased(nn.Module):
 
 
 @pytest.mark.parametrize("part", [False, True])
-def test_in_place_changes_what_aliases_see(part: bool) -> None:
+def test_in_place_changes_are_visible_through_aliases(part: bool) -> None:
     clip = clip_of()
     nets = [seeded(Aliased, inplace=inplace, part=part).double() for inplace in (False, True)]
     apart, inside = (guided(net, clip, torch.sum) for net in nets)
@@ -150,8 +150,8 @@ def test_in_place_changes_what_aliases_see(part: bool) -> None:
 
 
 @pytest.mark.parametrize("rectify", [lambda x: x.relu_(), lambda x: x.clamp_(0, 6), lambda x: x.clamp(min=0).add_(1)])
-def test_operations_in_place_first_and_last(rectify: Rectifier) -> None:
-    """The clip itself is changed in place by the network, not the caller's."""
+def test_in_place_operations_first_and_last(rectify: Rectifier) -> None:
+    """The network changes its copy of the clip in place, not the caller's clip."""
     net, clip = nn.Sequential(nn.Conv3d(3, 2, 1)), clip_of().float()
     before = clip.clone()
 
@@ -160,7 +160,7 @@ def test_operations_in_place_first_and_last(rectify: Rectifier) -> None:
             scores: Tensor = net(rectify(x))
             return scores
 
-    found = guided(First(), clip, lambda output: output[:, 0].sum())
+    gradients = guided(First(), clip, lambda output: output[:, 0].sum())
     expected = net.get_parameter("0.weight")[0].clamp(min=0).view(1, 3, 1, 1, 1) * (clip > 0)
-    torch.testing.assert_close(found, expected.detach())
+    torch.testing.assert_close(gradients, expected.detach())
     assert torch.equal(before, clip)

@@ -1,4 +1,4 @@
-"""Identities that every method must keep, and whatever shapes, types and layers hypothesis thinks of."""
+"""Identities of every method, and random shapes, types and layers from hypothesis."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def clip_of(clips: int = 2, frames: int = 4) -> Tensor:
 
 
 def maps(explanation: Explanation, method: str) -> np.ndarray[Any, Any]:
-    found: np.ndarray[Any, Any] = {**explanation.volumes, **explanation.guided}[method]
-    return found
+    result: np.ndarray[Any, Any] = {**explanation.volumes, **explanation.guided}[method]
+    return result
 
 
 def run(net: nn.Module, clip: Tensor, method: str, **options: Any) -> np.ndarray[Any, Any]:
@@ -63,16 +63,16 @@ def run(net: nn.Module, clip: Tensor, method: str, **options: Any) -> np.ndarray
     return maps(explain(net, clip, layer="relu", methods=[method], **{"target": 2, **options}), method)
 
 
-def test_the_tests_know_every_method() -> None:
+def test_every_method_is_covered() -> None:
     assert {*EVERY, *BASELINE_METHODS} == set(ALL_METHODS)
     for method in ALL_METHODS:
-        found = run(net_for(method), clip_of(), method)
-        assert found.max() > 0
-        assert found.std() > 1e-3 * found.max()
+        result = run(net_for(method), clip_of(), method)
+        assert result.max() > 0
+        assert result.std() > 1e-3 * result.max()
 
 
 @pytest.mark.parametrize("method", ALL_METHODS)
-def test_channels_may_be_permuted(method: str) -> None:
+def test_permuted_channels_give_the_same_map(method: str) -> None:
     net, order = net_for(method), torch.tensor([3, 0, 4, 1, 2])
     assert isinstance(net, Net)
     expected = run(net, clip_of(), method)
@@ -87,16 +87,16 @@ def test_channels_may_be_permuted(method: str) -> None:
 
 @pytest.mark.parametrize("axis", [2, 3, 4], ids=["time", "rows", "columns"])
 @pytest.mark.parametrize("method", ALL_METHODS)
-def test_a_reversed_clip_has_the_reversed_map(method: str, axis: int) -> None:
+def test_a_reversed_clip_has_a_reversed_map(method: str, axis: int) -> None:
     net, clip = net_for(method), clip_of()
     expected = run(net, clip, method)
-    found = run(net, clip.flip(axis), method)
-    np.testing.assert_allclose(np.flip(found, axis - 5), expected, rtol=1e-9, atol=1e-14)
-    assert np.abs(found - expected).max() > 1e-3 * expected.max()
+    result = run(net, clip.flip(axis), method)
+    np.testing.assert_allclose(np.flip(result, axis - 5), expected, rtol=1e-9, atol=1e-14)
+    assert np.abs(result - expected).max() > 1e-3 * expected.max()
 
 
 @pytest.mark.parametrize("method", ALL_METHODS)
-def test_a_clip_of_one_frame_is_an_image(method: str) -> None:
+def test_a_clip_of_one_frame_equals_an_image(method: str) -> None:
     solid, flat = net_for(method), net_for(method, axes=2)
     flat.load_state_dict({name: t.squeeze(-1) if t.ndim == 5 else t for name, t in solid.state_dict().items()})
     clip = clip_of(frames=1)
@@ -105,7 +105,7 @@ def test_a_clip_of_one_frame_is_an_image(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ALL_METHODS)
-def test_a_batch_is_its_clips(method: str) -> None:
+def test_a_batch_equals_single_clips(method: str) -> None:
     net, clips = net_for(method).float(), clip_of(4).float()
     together = run(net, clips, method, target=[2, 0, 5, 2])
     for n, target in enumerate([2, 0, 5, 2]):
@@ -114,13 +114,13 @@ def test_a_batch_is_its_clips(method: str) -> None:
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 6, 99])
-def test_chunks_of_classes_are_the_whole(chunk: int) -> None:
+def test_chunks_of_classes_do_not_matter(chunk: int) -> None:
     net, clip = net_for("gradcam++softmax"), clip_of()
     whole = run(net, clip, "gradcam++softmax", softmax_chunk=6)
     np.testing.assert_allclose(run(net, clip, "gradcam++softmax", softmax_chunk=chunk), whole, rtol=1e-10)
 
 
-def test_a_tail_leaves_out_the_least_probable_and_nothing_else() -> None:
+def test_a_tail_leaves_out_the_least_probable_classes_only() -> None:
     net, clip = net_for("gradcam++softmax"), clip_of(1)
     assert isinstance(net, Net)
     with torch.no_grad():
@@ -133,23 +133,23 @@ def test_a_tail_leaves_out_the_least_probable_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("method", ALL_METHODS)
-def test_halves_are_finite_and_near(method: str, dtype: torch.dtype) -> None:
+def test_half_precision_is_finite_and_close(method: str, dtype: torch.dtype) -> None:
     net, clip = net_for(method), clip_of()
     expected = run(net, clip, method)
-    found = run(net.to(dtype), clip.to(dtype), method)
-    assert found.dtype == np.float32
-    share = np.abs(found - expected) > 0.05 * np.abs(expected).max()
-    assert np.isfinite(found).all()
+    result = run(net.to(dtype), clip.to(dtype), method)
+    assert result.dtype == np.float32
+    share = np.abs(result - expected) > 0.05 * np.abs(expected).max()
+    assert np.isfinite(result).all()
     assert share.mean() < (0.02 if method.startswith("guided") else 0.005)
 
 
 @pytest.mark.parametrize("contrast", [None, 1])
-def test_on_pooled_heads_the_methods_meet(contrast: int | None) -> None:
-    """relu(cam)/Z = gradcam = hirescam, layercam = gradcam+ (METHODS, part 2)."""
+def test_methods_that_are_equal_on_pooled_heads(contrast: int | None) -> None:
+    """relu(cam)/Z = gradcam = hirescam, layercam = gradcam+."""
     net, clip = seeded(Net, is_hidden=False).double(), clip_of()
     assert isinstance(net, Net)
     with torch.no_grad():
-        net.out.weight[2, 0] = -0.2  # a negative weight, lest gradcam+ be gradcam
+        net.out.weight[2, 0] = -0.2  # a negative weight, so that gradcam+ differs from gradcam
     volumes = explain(net, clip, layer="relu", methods=(*CHEAP, "cam"), target=2, contrast=contrast).volumes
     cells = 4 * 5 * 6
     np.testing.assert_allclose(volumes["cam"] / cells, volumes["gradcam"], rtol=1e-9, atol=1e-15)
@@ -160,7 +160,7 @@ def test_on_pooled_heads_the_methods_meet(contrast: int | None) -> None:
     assert np.abs(shares["gradcam++"] - shares["gradcam+"]).max() > 1e-6
 
 
-def test_agrees_with_captums_layer_gradcam() -> None:
+def test_gradcam_equals_captum() -> None:
     captum = pytest.importorskip("captum.attr")
     net, clip = seeded(PooledHead).eval(), random_clip(2, 3, 4, 8, 8)
     for layer in ("block1.1", "block2.1"):  # with negative activations; captum rectifies the map itself
@@ -171,7 +171,7 @@ def test_agrees_with_captums_layer_gradcam() -> None:
         assert ours.max() > 0
 
 
-# ---- whatever comes
+# ---- random inputs
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
@@ -202,30 +202,30 @@ def test_any_shape_type_layer_and_method(  # noqa: PLR0917 – hypothesis names 
     net = seeded(Net, seed, axes=len(size), channels=channels, classes=classes).to(dtype)
     clip = (magnitude * random_clip(clips, 3, *size, seed=seed)).to(dtype)
     baseline = torch.full_like(clip[:1], 0.1)
-    found = explain(net, clip, layer=layers, methods=methods, score=score, baseline=baseline)
+    result = explain(net, clip, layer=layers, methods=methods, score=score, baseline=baseline)
     wide = np.float64 if dtype == torch.float64 else np.float32
-    assert len(found) == clips
-    assert ((found.target >= 0) & (found.target < classes)).all()
-    assert set(found.volumes) | set(found.guided) == set(methods)
-    for name, volume in found.volumes.items():
+    assert len(result) == clips
+    assert ((result.target >= 0) & (result.target < classes)).all()
+    assert set(result.volumes) | set(result.guided) == set(methods)
+    for name, volume in result.volumes.items():
         assert volume.shape == (clips, *size)
         assert volume.dtype == np.dtype(wide)
         assert np.isfinite(volume).all()
         assert volume.min() >= 0
-        heat = found.heat(name)
+        heat = result.heat(name)
         assert np.isfinite(heat).all()
         assert heat.min() >= 0
         assert heat.max() <= 1
-        assert found.empty[name].tolist() == [not clip.any() for clip in volume]
-        assert heat.reshape(clips, -1).max(axis=1).tolist() == [0.0 if empty else 1.0 for empty in found.empty[name]]
-    for values in found.guided.values():
+        assert result.empty[name].tolist() == [not clip.any() for clip in volume]
+        assert heat.reshape(clips, -1).max(axis=1).tolist() == [0.0 if empty else 1.0 for empty in result.empty[name]]
+    for values in result.guided.values():
         assert values.shape == tuple(clip.shape)
         assert np.isfinite(values).all()
     for n in range(clips):
-        assert "nan" not in found.audit(n)
+        assert "nan" not in result.audit(n)
 
 
-# ---- nothing piles up
+# ---- memory
 
 
 def resident_bytes() -> int:
@@ -240,8 +240,8 @@ def explain_often(times: int) -> None:
             run.explain(1)
 
 
-def test_memory_stays_flat() -> None:
-    """These are enough to see 1 KB for each."""
+def test_memory_does_not_grow() -> None:
+    """Enough calls to detect 1 KB per call."""
     try:
         resident_bytes()
     except OSError:

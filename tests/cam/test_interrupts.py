@@ -1,4 +1,4 @@
-"""An interrupt at any moment leaves the model, and the thread, as they were."""
+"""After an interrupt at any moment the model and the thread are as before."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.helpers.nets import PooledHead, random_clip, seeded
 from vidcam.cam.explain import explain, explain_each
 from vidcam.cam.guided import guided_saliency
 from vidcam.cam.layers import list_layers
-from vidcam.cam.preserve import MOST_TRIES, PreservedContext, Undo, preserve_model, unwrapped
+from vidcam.cam.preserve import MAX_TRIES, PreservedContext, Undo, preserve_model, unwrapped
 from vidcam.cam.randomise import randomise, weighted_layers
 
 Use = Callable[[nn.Module, Tensor], object]
@@ -29,7 +29,7 @@ CORE = [str(path) for path in Path(vidcam.cam.__path__[0]).glob("*.py")]
 TORCHS = ["/contextlib.py", "/torch/overrides.py", "/torch/nn/modules/module.py", "/torch/utils/hooks.py"]
 
 HITS, MOST_ALARMS = 50, 500
-"""Interrupts that a use must survive, and alarms to get them: some come when it is over already."""
+"""Number of interrupts that a use must survive, and of alarms to get them (some come too late)."""
 
 
 def _randomise(net: nn.Module, _clip: Tensor) -> None:
@@ -55,7 +55,7 @@ def _net() -> nn.Module:
 
 
 def _moments(use: Use, files: Sequence[str], *, each: bool) -> list[int]:
-    """Events at which to interrupt: all of them, or of each place the first and the last."""
+    """Return the events at which to interrupt: all, or the first and last at each place."""
     with Interrupter(files) as listener:
         use(_net(), random_clip(1, 3, 4, 6, 6))
     places = listener.places
@@ -67,12 +67,12 @@ def _moments(use: Use, files: Sequence[str], *, each: bool) -> list[int]:
 
 
 def _hits(use: Use, files: Sequence[str], moments: Sequence[int]) -> int:
-    """Interrupt a use at each of these moments; how often it was, with the model unchanged after each."""
+    """Interrupt a use at each of these moments, check the model each time, and return the number of interrupts."""
     hits = 0
     net, clip = _net(), random_clip(1, 3, 4, 6, 6)
     state = State(net, clip)
     for moment in moments:
-        held: BaseException | None = None  # as a notebook holds it: nothing is left to the garbage collector
+        held: BaseException | None = None  # held as in a notebook, so that nothing is garbage collected
         try:
             with Interrupter(files, at=moment):
                 use(net, clip)
@@ -85,15 +85,15 @@ def _hits(use: Use, files: Sequence[str], moments: Sequence[int]) -> int:
     return hits
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a generator that is just collected
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a generator that is being collected
 @pytest.mark.parametrize("name", ["list_layers", "randomise", "several layers"])
-def test_an_interrupt_at_each_place_of_setting_up_and_putting_back(name: str) -> None:
+def test_interrupt_at_each_place_of_setup_and_undo(name: str) -> None:
     files = ["/vidcam/cam/preserve.py", "/vidcam/cam/randomise.py"]
     assert _hits(USES[name], files, _moments(USES[name], files, each=name == "randomise")) > 0
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_an_interrupt_leaves_the_callers_mode(mode: Callable[[], torch.no_grad]) -> None:
+def test_interrupt_restores_the_callers_mode(mode: Callable[[], torch.no_grad]) -> None:
     files = ["/vidcam/cam/preserve.py"]
     with mode():
         assert _hits(list_layers, files, _moments(list_layers, files, each=False)) > 0
@@ -102,32 +102,32 @@ def test_an_interrupt_leaves_the_callers_mode(mode: Callable[[], torch.no_grad])
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("name", "third"), [("explain", 0), ("guided", 1), ("several targets", 2)])
-def test_an_interrupt_at_each_place_of_the_core_and_around_torchs_hooks(name: str, third: int) -> None:
-    """Each use at a third of the places; most of them are on the way of all."""
+def test_interrupt_at_each_place_of_the_core_and_torchs_hooks(name: str, third: int) -> None:
+    """Each use is interrupted at a third of the places; most places are common to all uses."""
     files = [*CORE, *TORCHS]
     assert _hits(USES[name], files, _moments(USES[name], files, each=False)[third::3]) > 0
 
 
 class Alarm:
-    """An interrupt after some time, as Ctrl-C sends it. None is on its way afterwards, and none leaves `interrupts`."""
+    """Interrupt a call after some time, like Ctrl-C. No interrupt is pending after `interrupts`."""
 
     def __init__(self) -> None:
         self._is_set = False
         self._former = signal.signal(signal.SIGALRM, self._ring)
 
     def interrupts(self, call: Callable[[], object], after_seconds: float) -> bool:
-        """Whether the call was interrupted."""
+        """Run the call; tell whether it was interrupted."""
         hit = False
         try:
             self._is_set = True
             signal.setitimer(signal.ITIMER_REAL, after_seconds)
             call()
-        except (KeyboardInterrupt, SystemError):  # in C++, torch makes the one into the other
+        except (KeyboardInterrupt, SystemError):  # torch's C++ turns the first into the second
             hit = True
         while True:
             try:
                 self._disarm()
-            except (KeyboardInterrupt, SystemError):  # late: C++ may hold an exception until it is next looked for
+            except (KeyboardInterrupt, SystemError):  # late: C++ may hold an exception until its next check
                 hit = True
             else:
                 return hit
@@ -142,14 +142,14 @@ class Alarm:
             raise KeyboardInterrupt
 
     def close(self) -> None:
-        """Put the former handler back."""
+        """Restore the earlier handler."""
         self._disarm()
         signal.signal(signal.SIGALRM, self._former)
 
 
 @pytest.fixture
 def alarm() -> Iterator[Alarm]:
-    """The handler of SIGALRM."""
+    """Provide the handler of SIGALRM."""
     with closing(Alarm()) as alarm:
         yield alarm
 
@@ -161,10 +161,10 @@ needs_timers = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="need
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @needs_timers
 @pytest.mark.parametrize("name", USES)
-def test_an_interrupt_at_a_random_moment(name: str, alarm: Alarm) -> None:
+def test_interrupt_at_random_moments(name: str, alarm: Alarm) -> None:
     net, clip, moments = _net(), random_clip(1, 3, 4, 6, 6), random.Random(0)  # noqa: S311
     use, state, hits = USES[name], State(net, clip), 0
-    use(net, clip)  # torch imports parts of itself when they are first used
+    use(net, clip)  # torch imports some of its modules at first use
     begin = time.perf_counter()
     use(net, clip)
     seconds = time.perf_counter() - begin
@@ -177,7 +177,7 @@ def test_an_interrupt_at_a_random_moment(name: str, alarm: Alarm) -> None:
 
 
 @needs_timers
-def test_no_alarm_comes_late(alarm: Alarm) -> None:
+def test_no_alarm_is_late(alarm: Alarm) -> None:
     for _ in range(1000):
         alarm.interrupts(lambda: None, 1e-6)
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
@@ -186,7 +186,7 @@ def test_no_alarm_comes_late(alarm: Alarm) -> None:
 # ---- the parts
 
 
-def test_steps_run_backwards_and_once() -> None:
+def test_steps_run_once_in_reverse_order() -> None:
     done: list[int] = []
     with Undo() as undo, undo:
         for number in range(3):
@@ -194,7 +194,7 @@ def test_steps_run_backwards_and_once() -> None:
     assert done == [2, 1, 0]
 
 
-def test_a_step_that_is_interrupted_is_run_again_and_so_are_the_others() -> None:
+def test_an_interrupted_step_runs_again() -> None:
     done: list[str] = []
 
     def step() -> None:
@@ -210,7 +210,7 @@ def test_a_step_that_is_interrupted_is_run_again_and_so_are_the_others() -> None
     assert done == ["tried", "tried", "first"]
 
 
-def test_a_step_that_always_fails_does_not_keep_the_others_back() -> None:
+def test_a_step_that_always_fails_is_skipped() -> None:
     done: list[str] = []
 
     def fail() -> None:
@@ -222,10 +222,10 @@ def test_a_step_that_always_fails_does_not_keep_the_others_back() -> None:
     undo.add(fail)
     with pytest.raises(ValueError, match="planted"):
         undo.run()
-    assert done == ["tried"] * MOST_TRIES + ["first"]
+    assert done == ["tried"] * MAX_TRIES + ["first"]
 
 
-def test_an_opening_that_fails_is_undone() -> None:
+def test_a_failed_enter_is_undone() -> None:
     net = _net()
     state = State(net)
 
@@ -239,7 +239,7 @@ def test_an_opening_that_fails_is_undone() -> None:
 
 
 class OptimizedModule(nn.Module):
-    """What `torch.compile` returns goes by this name."""
+    """A module with the class name of what `torch.compile` returns."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
@@ -247,10 +247,10 @@ class OptimizedModule(nn.Module):
 
 
 class Wrapped(nn.DataParallel):  # type: ignore[type-arg]
-    """A subclass, as other libraries have them."""
+    """A subclass of a wrapper, as in other libraries."""
 
 
-def test_wrappers_are_looked_through_nested_and_subclassed() -> None:
+def test_nested_and_subclassed_wrappers_are_unwrapped() -> None:
     net = _net()
     assert unwrapped(nn.DataParallel(OptimizedModule(net))) is net
     assert unwrapped(Wrapped(net)) is net

@@ -26,12 +26,12 @@ def test_layers_in_order_with_grid_and_stride() -> None:
     assert layers[-2] == Layer("block2", "Sequential", 8, (2, 4, 6), (2.0, 2.0, 2.0))
 
 
-def test_pooled_and_flat_outputs_are_no_layers() -> None:
+def test_pooled_and_flat_outputs_are_not_listed() -> None:
     names = {layer.name for layer in list_layers(seeded(HiddenHead), random_clip(1, 3, 3, 4, 4))}
     assert names == {"conv", "relu", "after"}
 
 
-def test_a_layer_that_lost_its_time_axis_is_no_layer() -> None:
+def test_a_layer_without_time_axis_is_not_listed() -> None:
     net = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1), nn.MaxPool3d((4, 1, 1)), nn.AdaptiveAvgPool3d(1), nn.Flatten())
     layers = list_layers(net, random_clip(1, 3, 4, 6, 6))
     assert default_layer(layers) == "0"
@@ -45,26 +45,26 @@ def test_listing_leaves_no_hooks() -> None:
     assert all(module.training for module in net.modules())
 
 
-def test_no_layer_at_all() -> None:
+def test_no_layer_with_a_grid() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(24, 2))
-    with pytest.raises(LayerError, match="no layer has an extent in space and time"):
+    with pytest.raises(LayerError, match="no layer has a grid in space and time"):
         default_layer(list_layers(net, torch.zeros(1, 3, 2, 2, 2)))
 
 
 @pytest.mark.parametrize("name", ["block2.2", "block2/2", "/block2/2/"])
-def test_names(name: str) -> None:
+def test_layer_names(name: str) -> None:
     net = seeded(PooledHead)
     assert find_layer(net, name) is net.get_submodule("block2.2")
 
 
 @pytest.mark.parametrize("name", ["", ".", "Block2.2", "block2.7"])
-def test_unknown_names(name: str) -> None:
-    with pytest.raises(NameNotFoundError, match="it must be one of the 11 modules of the network"):
+def test_unknown_layer(name: str) -> None:
+    with pytest.raises(NameNotFoundError, match="the network has 11 layers"):
         find_layer(seeded(PooledHead), name)
 
 
 class Flat(nn.Module):
-    """No blocks: convolution, ReLU and what follows, by attribute, as C3D is written."""
+    """A network without blocks: convolution, ReLU and so on as attributes, like C3D."""
 
     def __init__(self, *, inplace: bool = False, is_shared: bool = False) -> None:
         super().__init__()
@@ -80,14 +80,14 @@ class Flat(nn.Module):
 
 
 @pytest.mark.parametrize("inplace", [False, True])
-def test_the_default_is_after_the_relu_and_before_what_computes_nothing(inplace: bool) -> None:
+def test_the_default_is_after_the_relu_and_before_dropout(inplace: bool) -> None:
     layers = list_layers(seeded(Flat, inplace=inplace), random_clip(1, 3, 4, 6, 6))
     assert [layer.name for layer in layers if not layer.is_computed] == ["drop", "same"]
     assert default_layer(layers) == "other"
 
 
 @pytest.mark.parametrize("inplace", [False, True])
-def test_a_layer_that_runs_twice_is_not_chosen(inplace: bool) -> None:
+def test_a_layer_that_runs_twice_is_no_default(inplace: bool) -> None:
     net, clip = seeded(Flat, inplace=inplace, is_shared=True), random_clip(1, 3, 4, 6, 6)
     layers = list_layers(net, clip)
     assert {layer.name: layer.runs for layer in layers}["relu"] == 2
@@ -95,16 +95,16 @@ def test_a_layer_that_runs_twice_is_not_chosen(inplace: bool) -> None:
     assert explain(net, clip).layer == "conv2"
 
 
-def test_a_layer_without_gradient_is_refused_with_one_that_has_it() -> None:
+def test_a_layer_without_gradient_raises_and_another_is_suggested() -> None:
     class Beside(Flat):
         def forward(self, clip: torch.Tensor) -> torch.Tensor:
             features = self.relu(self.conv1(clip))
-            self.other(self.conv2(features))  # read by nobody
+            self.other(self.conv2(features))  # its output is not used
             scores: torch.Tensor = self.fc(features.mean(dim=(2, 3, 4)))
             return scores
 
     net, clip = seeded(Beside), random_clip(2, 3, 4, 6, 6)
-    message = "the score does not depend on layer 'other': .*; choose another layer, such as 'relu', which has one"
+    message = r"the score does not depend on layer 'other' .*; choose another layer, such as 'relu'"
     for layer in ("other", None):
         with pytest.raises(LayerError, match=message):
             explain(net, clip, layer=layer)
@@ -113,8 +113,8 @@ def test_a_layer_without_gradient_is_refused_with_one_that_has_it() -> None:
 
 
 @pytest.mark.parametrize("channels", [4, 8])
-def test_the_layer_that_is_named_has_as_many_channels_as_the_refused_one(channels: int) -> None:
-    """Queries, keys and values in one are three times as wide as the tokens, and nothing to look at."""
+def test_the_suggested_layer_has_as_many_channels(channels: int) -> None:
+    """A layer with queries, keys and values is three times as wide as the tokens and not suggested."""
 
     class Wide(nn.Module):
         def __init__(self) -> None:
@@ -128,20 +128,20 @@ def test_the_layer_that_is_named_has_as_many_channels_as_the_refused_one(channel
             scores: torch.Tensor = self.fc(features.mean(dim=(2, 3, 4)))
             return scores
 
-    with pytest.raises(LayerError, match=f"such as '{'narrow' if channels == 4 else 'wide'}', which has one"):
+    with pytest.raises(LayerError, match=f"such as '{'narrow' if channels == 4 else 'wide'}'"):
         explain(seeded(Wide), random_clip(1, 3, 4, 6, 6), layer="dead")
 
 
-def test_a_network_that_cuts_its_gradients_is_told_so() -> None:
+def test_a_network_that_cuts_its_gradients() -> None:
     class Cut(Flat):
         def forward(self, clip: torch.Tensor) -> torch.Tensor:
             return super().forward(clip).detach()
 
-    with pytest.raises(LayerError, match=r"or the network cuts the gradient \(torch.no_grad, detach\); choose another"):
+    with pytest.raises(LayerError, match=r"or the gradient is cut by no_grad or detach\); choose another"):
         explain(seeded(Cut), random_clip(1, 3, 4, 6, 6), layer="other")
 
 
-def test_the_sum_of_a_layer_with_nothing_below_zero_stands_before_one_on_another_grid() -> None:
+def test_the_default_is_on_the_last_grid_and_nonnegative() -> None:
     layers = [
         Layer("early", "ReLU", 4, (4, 4, 4), (1, 1, 1)),
         Layer("late", "Conv3d", 4, (2, 2, 2), (2, 2, 2), is_nonnegative=False),
@@ -151,7 +151,7 @@ def test_the_sum_of_a_layer_with_nothing_below_zero_stands_before_one_on_another
     assert default_layer([Layer("only", "Dropout", 4, (2, 2, 2), (1, 1, 1), is_computed=False)]) == "only"
 
 
-def test_names_inside_compiled_parts_are_those_of_before() -> None:
+def test_names_inside_compiled_parts_do_not_change() -> None:
     net = seeded(PooledHead)
     inner = net.get_submodule("block2.2")
     holder = type("OptimizedModule", (nn.Module,), {})()
@@ -163,7 +163,7 @@ def test_names_inside_compiled_parts_are_those_of_before() -> None:
 
 
 class NormalisedFirst(nn.Module):
-    """x + branch(x), where normalisation and ReLU stand before each convolution; the last ReLU is a function."""
+    """x + branch(x), with normalisation and ReLU before each convolution; the last ReLU is a function."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ class NormalisedFirst(nn.Module):
 
 
 def test_a_relu_inside_a_branch_is_not_the_default() -> None:
-    """It was: `explain` looked at the inside of the last branch, at `denselayer16.relu2` of a DenseNet."""
+    """Such as `denselayer16.relu2` of a DenseNet, which is inside the last branch."""
     layers = list_layers(seeded(NormalisedFirst), random_clip(1, 3, 4, 6, 6))
     assert [layer.name for layer in layers if layer.is_nonnegative] == ["branches.0.1", "branches.1.1"]
     assert default_layer(layers) == "norm"

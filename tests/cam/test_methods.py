@@ -1,4 +1,4 @@
-"""Raw maps: numbers by hand, and what the methods have in common on heads that pool."""
+"""Raw maps: small numbers, and equal methods on pooled heads."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def pair(*shape: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     return torch.rand(shape, generator=generator), torch.randn(shape, generator=generator)
 
 
-def test_by_hand() -> None:
+def test_combine_two_channels() -> None:
     a = torch.tensor([[1.0, 2.0, 0.0], [4.0, 0.0, 1.0]]).view(1, 2, 1, 1, 3)
     assert combine(torch.tensor([[1.0, -0.5]]), a).tolist() == [[[[0.0, 2.0, 0.0]]]]
 
 
-def test_channels_may_be_permuted() -> None:
+def test_permuted_channels_give_the_same_map() -> None:
     generator = torch.Generator().manual_seed(0)
     weights, a = torch.randn(2, 6, generator=generator), torch.randn(2, 6, 2, 3, 4, generator=generator)
     order = torch.tensor([3, 1, 5, 0, 4, 2])
@@ -39,11 +39,11 @@ def test_half_precision_becomes_float32() -> None:
 
 
 def test_shapes_must_agree() -> None:
-    with pytest.raises(ShapeError, match=r"weights must be \(N, D\) of activations"):
+    with pytest.raises(ShapeError, match=r"weights must be \(N, D\) like activations"):
         combine(torch.ones(1, 3), torch.ones(1, 2, 3, 3))
 
 
-def test_cell_by_cell_by_hand() -> None:
+def test_cell_wise_methods_on_small_numbers() -> None:
     a = torch.tensor([[1.0, 2.0, 3.0], [4.0, 0.0, 1.0]]).view(1, 2, 1, 1, 3)
     g = torch.tensor([[2.0, -1.0, 1.0], [-0.25, 5.0, -4.0]]).view(1, 2, 1, 1, 3)
     assert hirescam(a, g).tolist() == [[[[1.0, 0.0, 0.0]]]]  # 2 - 1, -2 + 0, 3 - 4
@@ -52,7 +52,7 @@ def test_cell_by_cell_by_hand() -> None:
 
 @pytest.mark.parametrize("channels", [1, CHANNELS_AT_ONCE, 3 * CHANNELS_AT_ONCE + 5])
 @pytest.mark.parametrize("at_once", [1, PRODUCTS_AT_ONCE])
-def test_slices_of_channels_add_up(channels: int, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slices_of_channels_sum_to_the_whole(channels: int, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vidcam.cam.methods.PRODUCTS_AT_ONCE", at_once)
     a, g = (tensor.double() for tensor in pair(3, channels, 2, 3, 4))
     expected, positive = torch.zeros(3, 2, 3, 4).double(), torch.zeros(3, 2, 3, 4).double()
@@ -63,8 +63,8 @@ def test_slices_of_channels_add_up(channels: int, at_once: int, monkeypatch: pyt
     torch.testing.assert_close(layercam(a, g), positive)
 
 
-def test_equal_gradcam_where_the_gradient_is_constant() -> None:
-    """A head that pools and is linear: hirescam = gradcam and layercam = gradcam+, exactly, not up to scale."""
+def test_equal_gradcam_if_the_gradient_is_constant() -> None:
+    """On a pooled linear head hirescam = gradcam and layercam = gradcam+, exactly, not just up to scale."""
     a, g = pair(2, 40, 2, 3, 4)
     g = g[:, :, :1, :1, :1].expand_as(a)
     torch.testing.assert_close(hirescam(a, g), combine(gradcam_weights(a, g), a))
@@ -72,7 +72,7 @@ def test_equal_gradcam_where_the_gradient_is_constant() -> None:
 
 
 @pytest.mark.parametrize("cells", [hirescam, layercam])
-def test_cell_by_cell_identities(cells: CellWise) -> None:
+def test_cell_wise_identities(cells: CellWise) -> None:
     a, g = pair(2, 6, 1, 3, 4)
     order = torch.tensor([3, 1, 5, 0, 4, 2])
     torch.testing.assert_close(cells(a[:, order], g[:, order]), cells(a, g))
@@ -82,7 +82,7 @@ def test_cell_by_cell_identities(cells: CellWise) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("cells", [hirescam, layercam])
-def test_cell_by_cell_in_half_precision(cells: CellWise, dtype: torch.dtype) -> None:
+def test_cell_wise_methods_in_half_precision(cells: CellWise, dtype: torch.dtype) -> None:
     a, g = torch.full((1, 40, 2, 3), 300.0, dtype=dtype), torch.full((1, 40, 2, 3), 300.0, dtype=dtype)
     volume = cells(a, g)  # 40 · 90,000 overflows float16
     assert volume.dtype == torch.float32
@@ -91,14 +91,14 @@ def test_cell_by_cell_in_half_precision(cells: CellWise, dtype: torch.dtype) -> 
 
 
 @pytest.mark.parametrize("cells", [hirescam, layercam])
-def test_cell_by_cell_shapes_must_agree(cells: CellWise) -> None:
-    with pytest.raises(ShapeError, match="activations and gradients must be of one shape"):
+def test_cell_wise_shapes_must_agree(cells: CellWise) -> None:
+    with pytest.raises(ShapeError, match="activations and gradients must have the same shape"):
         cells(torch.ones(1, 2, 3, 3), torch.ones(1, 2, 3))
-    with pytest.raises(ShapeError, match="with a grid"):
+    with pytest.raises(ShapeError, match=r"the same shape \(N, D, \.\.\.\)"):
         cells(torch.ones(1, 2), torch.ones(1, 2))
 
 
 def test_method_names() -> None:
     assert canonical_methods(["gcam", "GradCAM++", "gcampp", " gcam+ "]) == ("gradcam", "gradcam++", "gradcam+")
-    with pytest.raises(InputError, match="no method is given"):
+    with pytest.raises(InputError, match="methods is empty, expected one or more"):
         canonical_methods([])

@@ -1,4 +1,4 @@
-"""The comparison with three derivatives accepts Grad-CAM++ as it is here, and rejects every published mistake."""
+"""The comparison with three derivatives accepts our Grad-CAM++ and rejects every published mistake."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ CLOSE = 1e-5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """A head, what enters it and the classes to explain, float32 as in use; the truth is float64."""
+    """A head, its input and the classes to explain, in float32; the expected maps are float64."""
 
     head: nn.Sequential
     activations: Tensor
     classes: Tensor
 
     def truth(self) -> Tensor:
-        """Maps by eq. 5 and 10 from three derivatives of exp(S), but for a factor of each clip."""
+        """Compute maps by eq. 5 and 10 from three derivatives of exp(S), up to a factor per clip."""
         exact = nn.Sequential(*[_plain(layer) for layer in self.head])
 
         def volume(clip: Tensor, target: int) -> Tensor:
@@ -43,7 +43,7 @@ class Case:
 
 
 def hard_case() -> Case:
-    """What large networks have: g of 1e-4 under ΣA of 1e4, a logit of 95, p = 1 in float32, and two clips."""
+    """Numbers of a large network: g of 1e-4, ΣA of 1e4, a logit of 95, p = 1 in float32, and two clips."""
     case = small_case(clips=2)
     first, last = case.head[2], case.head[4]
     assert isinstance(first, nn.Linear)
@@ -66,7 +66,7 @@ def small_case(*, clips: int = 1) -> Case:
 
 
 def signed_case() -> Case:
-    """A layer before its in-place ReLU."""
+    """A target layer before its in-place ReLU."""
     case = small_case(clips=2)
     return Case(case.head, random_clip(2, 4, *GRID, seed=6) + 0.5, case.classes)
 
@@ -76,7 +76,7 @@ def ours(head: mistakes.Head, a: Tensor, classes: Tensor) -> Tensor:
 
 
 def distance(volumes: Tensor, truth: Tensor) -> float:
-    """The largest difference of maps that are 1 at their maximum, as they are when drawn; infinite if blank or NaN."""
+    """Return the largest difference of maps scaled to maximum 1, as when drawn; infinite if blank or NaN."""
     for maps in (volumes, truth):
         if not bool(torch.isfinite(maps).all()) or bool((maps.flatten(1).amax(dim=1) <= 0).any()):
             return float("inf")
@@ -84,7 +84,7 @@ def distance(volumes: Tensor, truth: Tensor) -> float:
 
 
 @pytest.mark.parametrize("case", [hard_case, small_case, signed_case])
-def test_ours_is_accepted(case: Callable[[], Case]) -> None:
+def test_our_maps_are_accepted(case: Callable[[], Case]) -> None:
     made = case()
     truth = made.truth()
     assert (truth.flatten(1).amax(dim=1) > 0).all()
@@ -104,19 +104,19 @@ def test_mistake_before_an_inplace_relu_is_rejected(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["absolute_epsilon", "exponential_of_the_score", "squares_in_half_precision", "first_clip_kept"]
 )
-def test_mistake_is_nothing_but_that_mistake(name: str) -> None:
-    """Where g is of order 1, the logit small and the clip the only one, these do no harm: that is how they lived on."""
+def test_mistake_is_harmless_on_easy_numbers(name: str) -> None:
+    """With g of order 1, a small logit and a single clip these mistakes have no effect, so nobody noticed them."""
     assert distance(_volumes(ON_ACTIVATIONS[name], small_case()), small_case().truth()) < DISTANT
 
 
-def test_overwriting_the_capture_does_no_harm_after_the_relu() -> None:
+def test_overwriting_the_activations_is_harmless_after_the_relu() -> None:
     case = small_case()
     volumes = _volumes(mistakes.capture_overwritten, case)
     assert distance(volumes, case.truth()) < CLOSE
 
 
 def test_the_mistakes_differ_from_one_another() -> None:
-    """In one case or the other: no function is a copy of another by oversight."""
+    """Each pair differs in at least one case, so no mistake is listed twice."""
     made = {
         name: [_volumes(mistake, hard_case()), _volumes(mistake, small_case())]
         for name, mistake in ON_ACTIVATIONS.items()
@@ -139,7 +139,7 @@ def _to_maximum(volumes: Tensor) -> Tensor:
 
 
 def _plain(layer: nn.Module) -> nn.Module:
-    """A float64 copy of a layer that leaves its input alone."""
+    """Return a float64 copy of a layer that does not change its input."""
     if isinstance(layer, nn.ReLU):
         return nn.ReLU()
     if isinstance(layer, nn.Linear):

@@ -42,14 +42,14 @@ def test_modes_do_not_matter(mode: str, training: bool, frozen: bool) -> None:
         clip = random_clip(2, 3, 4, 8, 8)
         assert clip.is_inference() == (mode == "inference")
         state = State(net, clip)
-        found = explain(net, clip, layer="block2", methods=EVERY)
-        several = explain_each(net, clip, [found.target.tolist(), 0], layer="block2", methods=EVERY)
+        result = explain(net, clip, layer="block2", methods=EVERY)
+        several = explain_each(net, clip, [result.target.tolist(), 0], layer="block2", methods=EVERY)
         state.check_unchanged()
-    assert_alike(found, expected, tolerance=0)
+    assert_alike(result, expected, tolerance=0)
     assert_alike(several[0], expected)
 
 
-def test_weights_made_in_inference_mode_are_refused() -> None:
+def test_weights_made_in_inference_mode_raise() -> None:
     with torch.inference_mode():
         net = seeded(PooledHead)
     message = r"weight 'block1.0.weight' was made inside torch.inference_mode, expected one that gradients can pass"

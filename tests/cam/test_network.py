@@ -115,8 +115,8 @@ def test_maps_are_drawn_on_the_pathway_of_the_most_cells() -> None:
 
 @pytest.mark.parametrize("kind", [list, tuple])
 def test_a_tuple_stays_a_tuple(kind: type) -> None:
-    given = kind([CLIP, CLIP + 1])
-    for made in (first_clip(given), ordinary(given)):
+    clip_input = kind([CLIP, CLIP + 1])
+    for made in (first_clip(clip_input), ordinary(clip_input)):
         assert type(made) is kind
         assert torch.equal(made[1], (CLIP + 1)[: len(made[1])])
     assert len(first_clip(CLIP)) == 1

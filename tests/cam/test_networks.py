@@ -21,7 +21,7 @@ from vidcam.errors import InputError, LayerError
 
 
 def by_hand(activations: Tensor, gradients: Tensor) -> dict[str, np.ndarray[Any, Any]]:
-    """The formulas of METHODS, spelled out once more."""
+    """The formulas of the methods, written a second time."""
     axes = tuple(range(2, activations.ndim))
     positive, total = gradients.clamp(min=0), activations.sum(dim=axes, keepdim=True)
     weights = {
@@ -82,10 +82,10 @@ def test_torchvision_networks_at_their_last_block(
     np.testing.assert_allclose(result.volumes["cam"] / cells, expected["gradcam"], rtol=1e-3, atol=1e-5)
 
 
-# ---- which layer
+# ---- layers
 
 
-def test_a_layer_by_dots_slashes_or_as_a_module() -> None:
+def test_a_layer_by_name_with_dots_or_slashes_or_as_a_module() -> None:
     net, clip = seeded(PooledHead), random_clip(1, 3, 4, 8, 8)
     results = [explain(net, clip, layer=layer) for layer in ("block2.2", "/block2/2/", net.get_submodule("block2.2"))]
     assert {result.layer for result in results} == {"block2.2"}
@@ -95,13 +95,13 @@ def test_a_layer_by_dots_slashes_or_as_a_module() -> None:
     assert both.layer == "block1 + block2.2"
 
 
-def test_a_module_of_another_network_is_refused() -> None:
-    with pytest.raises(LayerError, match="a ReLU, is not one of the network's modules, expected one of them"):
+def test_a_module_of_another_network() -> None:
+    with pytest.raises(LayerError, match="layer is a ReLU that is not part of the model"):
         explain(seeded(PooledHead), random_clip(1, 3, 4, 8, 8), layer=nn.ReLU())
 
 
-def test_no_layer_in_a_list_is_refused() -> None:
-    with pytest.raises(LayerError, match="no layer was given, expected at least one"):
+def test_an_empty_list_of_layers() -> None:
+    with pytest.raises(LayerError, match="layer is empty, expected one or more"):
         explain(seeded(PooledHead), random_clip(1, 3, 4, 8, 8), layer=[])
 
 
@@ -111,7 +111,7 @@ class Pair(NamedTuple):
 
 
 class Wrapped(nn.Module):
-    """A layer that returns its features in something."""
+    """A layer that returns its features inside a container."""
 
     def __init__(self, wrap: Callable[[Tensor], Any]) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ def test_layers_that_return_tuples(wrap: Callable[[Tensor], Any]) -> None:
 
 
 class MixesClips(nn.Module):
-    """Batch normalisation by the batch's own statistics, also in evaluation."""
+    """Batch normalisation with the batch's own statistics, also in evaluation mode."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -157,18 +157,18 @@ class MixesClips(nn.Module):
         return scores
 
 
-def test_clips_that_a_network_mixes_are_refused_together() -> None:
+def test_a_batch_that_the_network_mixes() -> None:
     net, clip = seeded(MixesClips), random_clip(2, 3, 4, 8, 8)
     with pytest.raises(InputError, match=r"layer 'norm' normalises .* mixes its 2 clips, .* pass one clip at a time"):
         explain(net, clip, layer="relu")
     assert explain(net, clip[:1], layer="relu").logits.shape == (1, 3)
 
 
-# ---- what it takes
+# ---- inputs
 
 
 class Pathways(nn.Module):
-    """Slow and fast, as in SlowFast: the slow one sees every fourth frame."""
+    """Slow and fast pathways, as in SlowFast: the slow one sees every fourth frame."""
 
     def __init__(self) -> None:
         super().__init__()

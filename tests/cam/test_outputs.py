@@ -1,4 +1,4 @@
-"""What a network returns: logits in anything, and probabilities, which are taken off or refused."""
+"""Outputs of networks: logits in containers, and probabilities, which are undone or raise an error."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Output:
 def test_outputs_that_hold_logits(end: Callable[[Tensor], Any]) -> None:
     clip = random_clip(2, 3, 4, 8, 8)
     expected = explain(Ending(), clip, layer="net.block2", methods=EVERY)
-    found = explain(Ending(end), clip, layer="net.block2", methods=EVERY)
-    np.testing.assert_allclose(found.logits, expected.logits, rtol=1e-6)
-    assert_alike(found, expected)
+    result = explain(Ending(end), clip, layer="net.block2", methods=EVERY)
+    np.testing.assert_allclose(result.logits, expected.logits, rtol=1e-6)
+    assert_alike(result, expected)
 
 
 SOFT: dict[str, Callable[[Tensor], Any]] = {
@@ -69,20 +69,20 @@ SIGMOID: dict[str, Callable[[Tensor], Any]] = {
 
 @pytest.mark.parametrize("scale", [1.0, 4000.0])
 @pytest.mark.parametrize(("kind", "name"), [("softmax", name) for name in SOFT] + [("sigmoid", n) for n in SIGMOID])
-def test_an_end_of_probabilities_is_taken_off(kind: str, name: str, scale: float) -> None:
-    """Also where float32 has no more than p = 1 to say."""
+def test_a_final_softmax_or_sigmoid_is_undone(kind: str, name: str, scale: float) -> None:
+    """Also if p is 1 in float32."""
     clip, end = random_clip(2, 3, 4, 8, 8), (SOFT if kind == "softmax" else SIGMOID)[name]
     methods = ("gradcam", "gradcam++", "guided-gradcam")
     expected = explain(Ending(scale=scale), clip, layer="net.block2", methods=methods)
-    found = explain(Ending(end, scale=scale), clip, layer="net.block2", methods=methods)
-    np.testing.assert_allclose(found.logits, expected.logits, rtol=1e-6)
-    assert_alike(found, expected)
-    assert (found.activation, expected.activation) == (kind, "softmax")
-    assert (np.float32(found.probability).max() == 1.0) == (scale > 1)
-    assert found.empty["gradcam"].tolist() == expected.empty["gradcam"].tolist()
+    result = explain(Ending(end, scale=scale), clip, layer="net.block2", methods=methods)
+    np.testing.assert_allclose(result.logits, expected.logits, rtol=1e-6)
+    assert_alike(result, expected)
+    assert (result.activation, expected.activation) == (kind, "softmax")
+    assert (np.float32(result.probability).max() == 1.0) == (scale > 1)
+    assert result.empty["gradcam"].tolist() == expected.empty["gradcam"].tolist()
 
 
-def test_log_probabilities_that_cannot_be_taken_off_are_refused() -> None:
+def test_log_probabilities_that_cannot_be_undone() -> None:
     net = Ending(lambda s: s.softmax(dim=1).log())
     with pytest.raises(InputError, match="the model returns logarithms of probabilities, expected logits, because"):
         explain(net, random_clip(2, 3, 4, 8, 8), layer="net.block2")
@@ -101,7 +101,7 @@ DISGUISED: dict[str, tuple[str, Callable[[Tensor], Any]]] = {
 
 
 @pytest.mark.parametrize("name", DISGUISED)
-def test_averaged_and_joined_probabilities_are_refused(name: str) -> None:
+def test_averaged_and_joined_probabilities(name: str) -> None:
     what, end = DISGUISED[name]
     with pytest.raises(InputError, match=rf"the model returns {what}.*, expected logits, .* softmax or sigmoid"):
         explain(Ending(end), random_clip(2, 3, 4, 8, 8), layer="net.block2")
@@ -117,6 +117,6 @@ GATED: dict[str, Callable[[Tensor], Any]] = {
 
 
 @pytest.mark.parametrize("name", GATED)
-def test_scores_that_a_sigmoid_has_a_part_in_are_logits(name: str) -> None:
-    found = explain(Ending(GATED[name]), random_clip(2, 3, 4, 8, 8), layer="net.block2")
-    assert (found.activation, found.logits.shape) == ("softmax", (2, 4))
+def test_scores_with_a_sigmoid_inside_are_logits(name: str) -> None:
+    result = explain(Ending(GATED[name]), random_clip(2, 3, 4, 8, 8), layer="net.block2")
+    assert (result.activation, result.logits.shape) == ("softmax", (2, 4))

@@ -1,4 +1,4 @@
-"""`preserve_model`: flags, random state and grad mode as they were, whatever happens inside."""
+"""`preserve_model` restores flags, random state and grad mode, whatever happens inside."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def preserved(net: nn.Module) -> PreservedContext[None]:
 
 
 class NoisyNet(nn.Module):
-    """Draws random numbers in evaluation mode too, in its trunk and in its head."""
+    """A network that draws random numbers in evaluation mode too, in its trunk and its head."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class NoisyNet(nn.Module):
         return features.mean(dim=(2, 3, 4)) + 0.01 * torch.rand(len(clip), 4)
 
 
-def test_inside_all_modules_are_in_evaluation_and_nothing_builds_a_graph() -> None:
+def test_all_modules_are_in_evaluation_mode_without_graph() -> None:
     net = seeded(PooledHead).train()
     with preserved(net):
         assert not any(module.training for module in net.modules())
@@ -44,7 +44,7 @@ def test_inside_all_modules_are_in_evaluation_and_nothing_builds_a_graph() -> No
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_each_flag_is_put_back_by_itself(training: bool) -> None:
+def test_each_flag_is_restored(training: bool) -> None:
     net = seeded(PooledHead).train(training)
     odd = net.get_submodule("block1.1")
     odd.train(not training)
@@ -53,7 +53,7 @@ def test_each_flag_is_put_back_by_itself(training: bool) -> None:
     assert {module for module in net.modules() if module.training != training} == {odd}
 
 
-def test_statistics_of_batch_normalisation_stay() -> None:
+def test_batch_statistics_do_not_change() -> None:
     net = seeded(PooledHead).train()
     before = [buffer.clone() for buffer in net.buffers()]
     with preserved(net):
@@ -62,7 +62,7 @@ def test_statistics_of_batch_normalisation_stay() -> None:
 
 
 @pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
-def test_the_callers_grad_mode_comes_back(mode: Callable[[], torch.no_grad]) -> None:
+def test_the_callers_grad_mode_is_restored(mode: Callable[[], torch.no_grad]) -> None:
     net = seeded(PooledHead)
     with mode():
         before = (torch.is_grad_enabled(), torch.is_inference_mode_enabled())
@@ -83,7 +83,7 @@ def _use_record(net: nn.Module, clip: Tensor) -> None:
 
 
 @pytest.mark.parametrize("use", [_use_preserved, _use_record, list_layers, explain])
-def test_the_random_state_stays_where_a_net_draws_numbers_in_evaluation(
+def test_the_random_state_is_restored_if_the_network_draws_numbers(
     use: Callable[[nn.Module, Tensor], object],
 ) -> None:
     net, clip = seeded(NoisyNet).eval(), random_clip(2, 3, 4, 6, 6)
@@ -96,14 +96,14 @@ def test_the_random_state_stays_where_a_net_draws_numbers_in_evaluation(
     torch.testing.assert_close(first, torch.rand(3), rtol=0, atol=0)
 
 
-def test_the_same_seed_gives_the_same_map_of_a_net_that_draws_numbers() -> None:
+def test_the_same_seed_gives_the_same_map_of_a_random_network() -> None:
     net, clip = seeded(NoisyNet).eval(), random_clip(2, 3, 4, 6, 6)
     torch.default_generator.manual_seed(7)
     first, second = (explain(net, clip, layer="relu", target=0) for _ in range(2))
     np.testing.assert_array_equal(first.volumes["gradcam++"], second.volumes["gradcam++"])
 
 
-def test_everything_comes_back_after_an_exception() -> None:
+def test_everything_is_restored_after_an_exception() -> None:
     net = seeded(NoisyNet).train()
     net.get_submodule("relu").eval()
     torch.default_generator.manual_seed(7)
@@ -124,7 +124,7 @@ def test_everything_comes_back_after_an_exception() -> None:
 
 
 @pytest.mark.parametrize("caching", [True, False])
-def test_autocast_keeps_nothing_inside_and_as_before_outside(caching: bool) -> None:
+def test_autocast_cache_is_off_inside_and_restored_outside(caching: bool) -> None:
     net, before = seeded(PooledHead), torch.is_autocast_cache_enabled()
     try:
         torch.set_autocast_cache_enabled(caching)

@@ -23,12 +23,12 @@ def changed(model: nn.Module, before: dict[str, torch.Tensor]) -> list[str]:
     return [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
 
 
-def test_the_layers_with_weights_in_order() -> None:
+def test_layers_with_weights_in_order() -> None:
     assert weighted_layers(seeded(HiddenHead)) == ("conv", "hidden", "out")
     assert weighted_layers(seeded(PooledHead)) == ("block1.0", "block2.1", "fc")
 
 
-def test_only_the_named_layers_change_and_only_in_the_block() -> None:
+def test_only_the_named_layers_change_until_undo() -> None:
     model = seeded(HiddenHead)
     before = state(model)
     with randomised(model, ("hidden",), seed=0):
@@ -36,7 +36,7 @@ def test_only_the_named_layers_change_and_only_in_the_block() -> None:
     assert changed(model, before) == []
 
 
-def test_new_weights_have_the_size_of_the_old_ones() -> None:
+def test_new_weights_have_the_mean_and_deviation_of_the_old() -> None:
     model = seeded(HiddenHead)
     before = state(model)
     with randomised(model, ("hidden",), seed=0):
@@ -45,7 +45,7 @@ def test_new_weights_have_the_size_of_the_old_ones() -> None:
         assert float(new.std()) == pytest.approx(float(old.std()), rel=0.15)
 
 
-def test_a_layer_gets_the_same_weights_whichever_others_are_drawn() -> None:
+def test_weights_do_not_depend_on_the_other_layers() -> None:
     model = seeded(HiddenHead)
     drawn = []
     for layers, seed in ((("out",), 0), (("out", "conv"), 0), (("out",), 1)):
@@ -55,7 +55,7 @@ def test_a_layer_gets_the_same_weights_whichever_others_are_drawn() -> None:
     assert not torch.equal(drawn[0], drawn[2])
 
 
-def test_weights_that_two_layers_share_come_back_too() -> None:
+def test_shared_weights_are_restored() -> None:
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     model[1].weight = model[0].weight
     before = state(model)
@@ -64,7 +64,7 @@ def test_weights_that_two_layers_share_come_back_too() -> None:
     assert changed(model, before) == []
 
 
-def test_weights_come_back_after_an_exception() -> None:
+def test_weights_are_restored_after_an_exception() -> None:
     model = seeded(HiddenHead)
     before = state(model)
 
@@ -77,7 +77,7 @@ def test_weights_come_back_after_an_exception() -> None:
     assert changed(model, before) == []
 
 
-def test_a_single_number_stays() -> None:
+def test_a_single_number_does_not_change() -> None:
     model = nn.Sequential(nn.Linear(1, 1))
     before = state(model)
     with randomised(model, ("0",), seed=0):

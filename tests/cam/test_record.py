@@ -25,14 +25,14 @@ def test_activations_and_gradients_of_several_layers() -> None:
     torch.testing.assert_close(gradients["block2"], upper.grad)
 
 
-def test_what_was_recorded_is_not_rewritten_by_what_follows() -> None:
+def test_an_in_place_relu_does_not_change_the_record() -> None:
     net, clip = seeded(PooledHead).eval(), random_clip(1, 3, 4, 8, 8)
     with record(net, ["block1.1"]) as recorder:  # an in-place ReLU follows
         net(clip)
     assert (recorder.activations["block1.1"] < 0).any()
 
 
-def test_gradients_may_be_asked_for_twice() -> None:
+def test_gradients_of_two_scores() -> None:
     net, clip = seeded(HiddenHead), random_clip(1, 3, 3, 4, 4)
     with record(net, ["relu"]) as recorder:
         scores = net(clip)
@@ -41,7 +41,7 @@ def test_gradients_may_be_asked_for_twice() -> None:
     assert not first.requires_grad
 
 
-def test_a_score_without_a_graph_is_refused() -> None:
+def test_a_score_without_a_graph() -> None:
     net, clip = seeded(HiddenHead), random_clip(1, 3, 3, 4, 4)
     with record(net, ["relu"]) as recorder:
         scores = net(clip)

@@ -1,4 +1,4 @@
-"""What is explained: by class, against a class, of a probability, of any function; alone and several at once."""
+"""Targets: a class, a contrast, a probability, any function; alone and several at once."""
 
 from __future__ import annotations
 
@@ -43,25 +43,25 @@ def clip_of(clips: int = 2) -> Tensor:
         (torch.tensor([3, 0, 2]), [3, 0, 2]),
     ],
 )
-def test_classes_for_all_clips_or_one_for_each(target: Any, classes: list[int]) -> None:
+def test_one_class_for_all_clips_or_one_per_clip(target: Any, classes: list[int]) -> None:
     net, clips = hidden(), clip_of(3)
-    found = explain(net, clips, layer="relu", target=target, methods=SIGNED)
-    assert found.target.tolist() == classes
+    result = explain(net, clips, layer="relu", target=target, methods=SIGNED)
+    assert result.target.tolist() == classes
     for n, index in enumerate(classes):
         alone = explain(net, clips[n : n + 1], layer="relu", target=index, methods=SIGNED)
         for name in SIGNED:
-            np.testing.assert_allclose(found.volumes[name][n], alone.volumes[name][0], rtol=1e-9, atol=1e-14)
+            np.testing.assert_allclose(result.volumes[name][n], alone.volumes[name][0], rtol=1e-9, atol=1e-14)
 
 
-def test_without_a_target_each_clip_is_explained_for_its_own_class() -> None:
+def test_the_default_target_is_each_clips_predicted_class() -> None:
     net, clips = hidden(), 3 * clip_of(4)
     with torch.no_grad():
         net.out.bias.sub_(net(clips).mean(dim=0))
     classes = net(clips).argmax(dim=1).tolist()
     assert len(set(classes)) > 1
-    found = explain(net, clips, layer="relu")
-    assert found.target.tolist() == classes
-    assert_alike(found, explain(net, clips, layer="relu", target=classes), tolerance=0)
+    result = explain(net, clips, layer="relu")
+    assert result.target.tolist() == classes
+    assert_alike(result, explain(net, clips, layer="relu", target=classes), tolerance=0)
 
 
 # ---- functions
@@ -81,7 +81,7 @@ def test_the_difference_of_two_scores_is_a_contrast() -> None:
 
 
 class Embedding(HiddenHead):
-    """Returns features and a loss-like number, and no logits."""
+    """A model that returns features and a loss, but no logits."""
 
     def forward(self, clip: Tensor) -> Any:
         return {"embedding": super().forward(clip).unsqueeze(-1).unsqueeze(-1), "other": 3}
@@ -96,10 +96,10 @@ def test_a_model_without_logits_is_explained_by_a_function(column: bool) -> None
         return rows if column else rows[:, 0]
 
     methods = (*SIGNED, "guided-gradcam+")
-    found = explain(net, clips, layer="relu", target=score, methods=methods)
+    result = explain(net, clips, layer="relu", target=score, methods=methods)
     expected = explain(hidden(), clips, layer="relu", target=1, methods=methods)
-    assert_alike(found, expected, tolerance=1e-12)
-    np.testing.assert_allclose(found.logits, expected.logits[:, 1:2])
+    assert_alike(result, expected, tolerance=1e-12)
+    np.testing.assert_allclose(result.logits, expected.logits[:, 1:2])
     with pytest.raises(ShapeError, match=r"the model returns dict, expected logits .* pass a function of its output"):
         explain(net, clips, layer="relu", target=1)
 
@@ -108,9 +108,9 @@ def test_a_function_of_probabilities_needs_no_logits() -> None:
     net = Ending(lambda scores: (scores.softmax(dim=1) + scores.softmax(dim=1).square()).sqrt())
     of_two = Ending(lambda scores: (scores.softmax(dim=1) + (2 * scores).softmax(dim=1)) / 2)
     clips = random_clip(2, 3, 4, 8, 8)
-    found = explain(of_two, clips, layer="net.block2", target=lambda p: p[:, 1].log())
-    assert found.logits.shape == (2, 1)
-    assert found.volumes["gradcam"].max() > 0
+    result = explain(of_two, clips, layer="net.block2", target=lambda p: p[:, 1].log())
+    assert result.logits.shape == (2, 1)
+    assert result.volumes["gradcam"].max() > 0
     assert explain(net, clips, layer="net.block2", target=lambda p: p[:, 1]).logits.shape == (2, 4)
     with pytest.raises(InputError, match="the model returns probabilities"):
         explain(of_two, clips, layer="net.block2", target=1)
@@ -119,17 +119,17 @@ def test_a_function_of_probabilities_needs_no_logits() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"target": lambda s: s}, ShapeError, r"the target function returns \(2, 4\), expected one score .*\(2,\)"),
-        ({"target": lambda s: s[0, 0]}, ShapeError, r"the target function returns \(\), expected one score"),
-        ({"target": lambda s: 3.0}, ShapeError, "the target function returns float, expected one score"),
+        ({"target": lambda s: s}, ShapeError, r"the target function returned \(2, 4\), expected one score .*\(2,\)"),
+        ({"target": lambda s: s[0, 0]}, ShapeError, r"the target function returned \(\), expected one score"),
+        ({"target": lambda s: 3.0}, ShapeError, "the target function returned float, expected one score"),
         (
             {"target": lambda s: s[:, 0], "contrast": 1},
             InputError,
-            "expected neither a contrast nor the score 'probability'",
+            "target is a function, which takes no contrast and no score='probability'",
         ),
-        ({"target": lambda s: s[:, 0], "score": "probability"}, InputError, "put both into the function"),
+        ({"target": lambda s: s[:, 0], "score": "probability"}, InputError, "compute both in it"),
         ({"target": lambda s: s[:, 0].detach()}, InputError, "the score does not depend on layer 'relu'"),
-        ({"target": lambda s: s[:, 0], "methods": ["cam"]}, InputError, "cam reads the classifier's weights"),
+        ({"target": lambda s: s[:, 0], "methods": ["cam"]}, InputError, "target is a function, but cam needs a class"),
         (
             {"target": lambda s: s[:, 0], "methods": ["gradcam++softmax"]},
             InputError,
@@ -143,25 +143,29 @@ def test_a_function_of_probabilities_needs_no_logits() -> None:
         ),
         ({"target": 4}, InputError, "target is 4, expected class indices from 0 to 3"),
         ({"target": 0, "contrast": -1}, InputError, "target is -1, expected class indices from 0 to 3"),
-        ({"target": [0, 1, 2]}, ShapeError, "one class or one for each of the 2 clips"),
-        ({"target": 1.0}, InputError, "target is 1.0, expected a class index, or one for each clip"),
+        ({"target": [0, 1, 2]}, ShapeError, "one class, or one for each of the 2 clips"),
+        ({"target": 1.0}, InputError, "target is 1.0, expected a class index, or one per clip"),
         ({"target": True}, InputError, "target is True, expected a class index"),
         ({"target": "cat"}, InputError, "target is 'cat', expected a class index"),
-        ({"target": [[0, 1]]}, ShapeError, "one class or one for each of the 2 clips"),
+        ({"target": [[0, 1]]}, ShapeError, "one class, or one for each of the 2 clips"),
         ({"score": "margin"}, InputError, "score is 'margin', expected logit or probability"),
         ({"score_scale": -1, "methods": ["gradcam"]}, InputError, "score_scale is -1, expected a finite number >= 0"),
         ({"score_scale": float("nan")}, InputError, "score_scale is nan, expected a finite number >= 0"),
         ({"activation": "relu"}, InputError, "activation is 'relu', expected softmax or sigmoid"),
-        ({"softmax_chunk": 0, "methods": ["gradcam++softmax"]}, InputError, "chunk is 0, expected at least 1"),
-        ({"softmax_tail": 1.0, "methods": ["gradcam++softmax"]}, InputError, r"tail is 1.0, expected a share"),
+        ({"softmax_chunk": 0, "methods": ["gradcam++softmax"]}, InputError, "softmax_chunk is 0, expected 1 or more"),
+        (
+            {"softmax_tail": 1.0, "methods": ["gradcam++softmax"]},
+            InputError,
+            r"softmax_tail is 1.0, expected 0 <= softmax_tail < 1",
+        ),
     ],
 )
-def test_what_cannot_be_aimed_at(options: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_invalid_targets(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         explain(hidden(), clip_of(), layer="relu", **options)
 
 
-def test_another_number_of_rows_than_clips_is_refused() -> None:
+def test_scores_must_have_one_row_per_clip() -> None:
     net = Ending(lambda scores: scores.mean(dim=0, keepdim=True))
     with pytest.raises(ShapeError, match=r"the model returns scores \(1, 4\) for 2 clips, expected one row for each"):
         explain(net, random_clip(2, 3, 4, 8, 8), layer="net.block2")
@@ -187,22 +191,22 @@ def test_the_score_of_a_probability_equals_autograd(activation: Any, contrast: i
         activation=activation,
     )
     with attribution(net, clips, request) as run:
-        found = run.explain(1)
+        result = run.explain(1)
         of = class_target(run.scores, 1, contrast, "probability", activation)
         exact = run._recorder.gradients(of.score, of.direction)["relu"]
     torch.testing.assert_close(exact, gradient, rtol=1e-10, atol=1e-15)
     weights = gradient.mean(dim=(2, 3, 4), keepdim=True)
     expected = (weights * leaf).sum(dim=1).clamp(min=0).detach().numpy()
-    np.testing.assert_allclose(found.volumes["gradcam"], expected, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(result.volumes["gradcam"], expected, rtol=1e-9, atol=1e-15)
     plus_plus = (gradient.relu() / (2 + leaf.sum(dim=(2, 3, 4), keepdim=True) * gradient.relu())).sum(dim=(2, 3, 4))
     expected = torch.einsum("nd,ndthw->nthw", plus_plus, leaf).clamp(min=0).detach().numpy()
-    np.testing.assert_allclose(found.volumes["gradcam++"], expected, rtol=1e-9, atol=1e-15)
-    assert found.alpha_exact is False
+    np.testing.assert_allclose(result.volumes["gradcam++"], expected, rtol=1e-9, atol=1e-15)
+    assert result.alpha_exact is False
     assert explain(net, clips, layer="relu", target=1, activation=activation).alpha_exact is True
 
 
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
-def test_the_gradient_of_a_sure_probability_keeps_its_digits(activation: Any) -> None:
+def test_the_gradient_of_a_saturated_probability_keeps_its_digits(activation: Any) -> None:
     """1 - p = 1e-17: a mask of the logit's own gradient would be 0 in float64."""
     scores = torch.tensor([[39.0, 0.0, -1.0]], dtype=torch.float64)
     direction = class_target(scores, 0, None, "probability", activation).direction
@@ -213,7 +217,7 @@ def test_the_gradient_of_a_sure_probability_keeps_its_digits(activation: Any) ->
 # ---- λ
 
 
-def test_lambda_runs_from_plus_to_the_finite() -> None:
+def test_lambda_from_gradcam_plus_to_large_values() -> None:
     net, clips = hidden(), clip_of()
     at_0 = explain(
         net,
@@ -235,17 +239,17 @@ def test_lambda_runs_from_plus_to_the_finite() -> None:
     for score_scale in (1e6, 1e30, 1e300):
         for narrow in (net, seeded(HiddenHead)):
             clip = clips if narrow is net else clips.float()
-            found = explain(
+            result = explain(
                 narrow, clip, layer="relu", target=1, score_scale=score_scale, methods=("gradcam++", "gradcam++signed")
             )
-            assert all(np.isfinite(volume).all() for volume in found.volumes.values())
+            assert all(np.isfinite(volume).all() for volume in result.volumes.values())
 
 
 # ---- several at once
 
 
 class Loop(torch.autograd.Function):
-    """The identity, with a backward that no batch can pass: it reads a number."""
+    """The identity with a backward that cannot be batched, because it reads a number."""
 
     @staticmethod
     def forward(context: Any, x: Tensor) -> Tensor:
@@ -264,16 +268,16 @@ class Stubborn(PooledHead):
 
 @pytest.mark.parametrize("net", [PooledHead, Stubborn])
 @pytest.mark.parametrize("score", ["logit", "probability"])
-def test_each_of_several_targets_equals_it_alone(net: type[nn.Module], score: Any) -> None:
+def test_several_targets_equal_single_targets(net: type[nn.Module], score: Any) -> None:
     targets: list[Target] = [0, None, [3, 1], 2]
     clips = random_clip(2, 3, 4, 8, 8)
     together = explain_each(seeded(net), clips, targets, layer=["block1", "block2"][1:], methods=EVERY, score=score)
     assert len(together) == 4
-    for target, found in zip(targets, together, strict=True):
+    for target, result in zip(targets, together, strict=True):
         alone = explain(seeded(net), clips, layer="block2", target=target, score=score, methods=EVERY)
-        assert found.target.tolist() == alone.target.tolist()
-        assert_alike(found, alone)
-        assert found.alpha_exact is alone.alpha_exact
+        assert result.target.tolist() == alone.target.tolist()
+        assert_alike(result, alone)
+        assert result.alpha_exact is alone.alpha_exact
 
 
 def test_several_targets_take_one_backward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,45 +301,45 @@ def test_functions_among_several_targets() -> None:
     assert (first.target[0], second.target[0]) == (1, OF_FUNCTION)
 
 
-def test_no_targets_are_refused() -> None:
-    with pytest.raises(InputError, match="no target was given, expected at least one"):
+def test_no_targets() -> None:
+    with pytest.raises(InputError, match="targets is empty, expected one or more"):
         explain_each(hidden(), clip_of(), [], layer="relu")
 
 
-# ---- guided saliency by itself
+# ---- guided saliency
 
 
 @pytest.mark.parametrize("options", [{}, {"contrast": 2}, {"score": "probability"}])
-def test_guided_saliency_is_what_guided_maps_multiply(options: dict[str, Any]) -> None:
+def test_guided_saliency_is_a_factor_of_guided_maps(options: dict[str, Any]) -> None:
     net, clips = seeded(PooledHead).double(), random_clip(2, 3, 4, 8, 8, dtype=torch.float64)
-    found = explain(net, clips, layer="block2", target=[0, 1], methods=("gradcam+", "guided-gradcam+"), **options)
+    result = explain(net, clips, layer="block2", target=[0, 1], methods=("gradcam+", "guided-gradcam+"), **options)
     alone = guided_saliency(net, clips, [0, 1], MapRequest(**options))
     assert alone.shape == clips.shape
-    np.testing.assert_allclose(found.guided["guided-gradcam+"], alone * found.heat("gradcam+")[:, None], rtol=1e-9)
+    np.testing.assert_allclose(result.guided["guided-gradcam+"], alone * result.heat("gradcam+")[:, None], rtol=1e-9)
     assert alone.min() < 0 < alone.max()
 
 
-def test_guided_saliency_of_a_probability_is_that_of_the_models_own_end() -> None:
+def test_guided_saliency_of_a_probability_uses_the_models_end() -> None:
     clips, request = random_clip(1, 3, 4, 8, 8), MapRequest(score="probability")
     logit = guided_saliency(Ending(), clips, 1)
-    found = guided_saliency(Ending(torch.sigmoid), clips, 1, request)
+    result = guided_saliency(Ending(torch.sigmoid), clips, 1, request)
     p = float(Ending().eval()(clips)[0, 1].detach().sigmoid())
-    np.testing.assert_allclose(found, p * (1 - p) * logit, rtol=1e-4, atol=1e-7 * np.abs(logit).max())
+    np.testing.assert_allclose(result, p * (1 - p) * logit, rtol=1e-4, atol=1e-7 * np.abs(logit).max())
 
 
 def test_guided_saliency_takes_classes_only() -> None:
     score: Callable[[Tensor], Tensor] = lambda s: s[:, 0]  # noqa: E731
-    with pytest.raises(VidcamError, match="guided saliency by itself takes classes, expected no function"):
+    with pytest.raises(VidcamError, match="target is a function, expected classes"):
         guided_saliency(hidden(), clip_of(), score)
 
 
-def test_one_score_has_a_sigmoid_behind_it() -> None:
-    """A softmax of it is 1, so that it was called saturated, and had no gradient."""
+def test_a_single_score_is_followed_by_a_sigmoid() -> None:
+    """A softmax of one score is always 1, without gradient."""
     net, clips = seeded(HiddenHead, classes=1).double(), clip_of()
     options: dict[str, Any] = {"layer": "relu", "methods": ("gradcam", "hirescam")}
-    found = explain(net, clips, score="probability", **options)
+    result = explain(net, clips, score="probability", **options)
     with torch.no_grad():
-        np.testing.assert_allclose(found.probabilities(), net(clips).sigmoid().numpy(), rtol=1e-12)
-    assert_alike(found, explain(net, clips, target=lambda output: output[:, 0].sigmoid(), **options))
+        np.testing.assert_allclose(result.probabilities(), net(clips).sigmoid().numpy(), rtol=1e-12)
+    assert_alike(result, explain(net, clips, target=lambda output: output[:, 0].sigmoid(), **options))
     assert "saturated" not in explain(net, clips, **options).audit(0)
     assert explain(net, clips, activation="softmax", **options).probabilities().tolist() == [[1.0], [1.0]]

@@ -1,4 +1,4 @@
-"""The softmax form: numbers by hand, three derivatives of the probability, confident predictions, poles."""
+"""The softmax form: small numbers, three derivatives of the probability, confident predictions, poles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vidcam.errors import InputError, NonFiniteError, ShapeError
 
 
 def with_rest(head: HiddenHead, activations: Tensor, target: int, rest: float) -> HiddenHead:
-    """The head with the target's bias moved so that 1 - p is `rest`."""
+    """Shift the target's bias of the head so that 1 - p is `rest`."""
     scores = head.head(activations)[0].detach()
     others = torch.cat([scores[:target], scores[target + 1 :]]).logsumexp(0)
     head.out.bias.data[target] += others - scores[target] + math.log1p(-rest) - math.log(rest)
@@ -31,7 +31,7 @@ def assert_same(form: SoftmaxForm, other: SoftmaxForm) -> None:
     assert torch.equal(form.tail, other.tail)
 
 
-def test_two_classes_by_hand() -> None:
+def test_two_classes() -> None:
     """1 - p = 3/4, g the gradient of S_0 - S_1: Y″ = g²(2q - 1) = g²/2, Y‴ = g³(6q² - 6q + 1) = -g³/8."""
     a = torch.tensor([1.0, 3.0, 0.0], dtype=torch.float64).view(1, 1, 1, 1, 3)  # ΣA = 4
     gradients = torch.zeros(1, 2, 1, 1, 1, 3, dtype=torch.float64)
@@ -44,7 +44,7 @@ def test_two_classes_by_hand() -> None:
     assert form.tail.tolist() == [0.0]
 
 
-def test_three_classes_by_hand() -> None:
+def test_three_classes() -> None:
     """u = (1/2, 1/2), h = (-1, -3), q = 1/2: n = (-2, 5, -14), so Y′ = 2, Y″ = 4 - 5, Y‴ = 12 - 30 + 14."""
     a = torch.full((1, 1, 2), 1.0, dtype=torch.float64)  # ΣA = 2
     gradients = torch.tensor([[3.0, 0.0], [2.0, 0.0], [0.0, 0.0]], dtype=torch.float64).view(1, 3, 1, 2)
@@ -66,7 +66,7 @@ def test_equals_three_derivatives_of_the_probability(target: int, scale: float) 
 
 
 @pytest.mark.parametrize("rest", [0.3, 1e-8, 1e-30])
-def test_equals_120_digits_where_float64_cancels(rest: float) -> None:
+def test_equals_120_digit_arithmetic(rest: float) -> None:
     head, activations = hidden_head(scale=4.0), some_activations(1) + 0.1  # positive: the head begins with a ReLU
     head.hidden.bias.data.zero_()
     with_rest(head, activations, 2, rest)
@@ -80,7 +80,7 @@ def test_equals_120_digits_where_float64_cancels(rest: float) -> None:
 
 
 @pytest.mark.parametrize("rest", [0.5, 1e-8, 1e-30])
-def test_float32_is_as_good_where_the_model_is_sure(rest: float) -> None:
+def test_float32_is_precise_for_a_confident_model(rest: float) -> None:
     head, activations = hidden_head(classes=9, scale=4.0), some_activations(1)
     with_rest(head, activations, 5, rest)
     target = torch.tensor([5])
@@ -99,7 +99,7 @@ def _scores_first(head: HiddenHead, activations: Tensor, target: Tensor) -> tupl
     return scores, target, products
 
 
-def test_becomes_eq_19_for_an_improbable_class() -> None:
+def test_equals_eq_19_for_an_improbable_class() -> None:
     """p = e^-40 with the other class flat: Y is exp(S) up to a factor, and the factor p·(1 - p) is left out."""
     a = random_clip(1, 3, *GRID, seed=1, dtype=torch.float64).relu()
     gradients = torch.zeros(1, 2, 3, *GRID, dtype=torch.float64)
@@ -109,8 +109,8 @@ def test_becomes_eq_19_for_an_improbable_class() -> None:
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-6, 1e12])
-def test_nothing_leaves_the_range_of_float32(scale: float) -> None:
-    """With A scaled up as g is scaled down, α stays: cubes of 1e-30 and any epsilon would show."""
+def test_no_overflow_in_float32(scale: float) -> None:
+    """Scale A up and g down: α stays equal, which cubes of 1e-30 or an epsilon would break."""
     a = random_clip(1, 3, *GRID, seed=1).relu()
     gradients = random_clip(1, 4, 3, *GRID, seed=2)
     scores = random_clip(1, 4)
@@ -120,7 +120,7 @@ def test_nothing_leaves_the_range_of_float32(scale: float) -> None:
 
 
 @pytest.mark.parametrize("tail", [0.0, 0.2])
-def test_a_batch_equals_one_by_one(tail: float) -> None:
+def test_a_batch_equals_single_clips(tail: float) -> None:
     head, activations = hidden_head(classes=6, scale=8.0), some_activations(3)
     classes = torch.tensor([4, 0, 4])
     scores, products = of_head(head, activations)
@@ -133,8 +133,8 @@ def test_a_batch_equals_one_by_one(tail: float) -> None:
     assert bool((together.tail > 0).any()) == (tail > 0)
 
 
-def test_a_pole_is_guarded_and_counted() -> None:
-    """As in the first example den = 2 - ΣA·g/4: 0 at ΣA·g = 8, where it is kept at 1e-4·(2 + 2)."""
+def test_a_pole_is_clamped_and_counted() -> None:
+    """As in test_two_classes, the denominator is 2 - ΣA·g/4: 0 at ΣA·g = 8, where it is kept at 1e-4·(2 + 2)."""
     a = torch.tensor([8.0, 0.0, 0.0, 0.0], dtype=torch.float64).view(1, 1, 4)
     gradients = torch.zeros(1, 2, 1, 4, dtype=torch.float64)
     gradients[0, 0, 0] = torch.tensor([1.0, 0.5, 0.0, -1.0])
@@ -154,8 +154,8 @@ def test_both_sides_of_a_pole_keep_their_sign() -> None:
         assert form.clamped.tolist() == [1.0]
 
 
-def test_at_the_inflexion_alpha_is_zero() -> None:
-    """Two classes at p = 1/2: Y″ = 0 and Y‴ != 0, so eq. 10 gives 0. With ΣA = 0 too it is 0/0, taken as 0."""
+def test_alpha_is_zero_at_the_inflection() -> None:
+    """Two classes at p = 1/2: Y″ = 0 and Y‴ != 0, so eq. 10 gives 0. If ΣA = 0 too, 0/0 counts as 0."""
     gradients = random_clip(1, 2, 2, 5, dtype=torch.float64)
     a = torch.stack([torch.ones(5), torch.zeros(5)]).unsqueeze(0).double()
     form = softmax_form(a, torch.zeros(1, 2), zero(), linear(gradients))
@@ -169,7 +169,7 @@ def test_no_gradient_gives_no_weight() -> None:
     assert form.clamped.tolist() == [0.0]
 
 
-def test_channels_may_be_permuted() -> None:
+def test_permuted_channels_give_permuted_weights() -> None:
     a, gradients = random_clip(2, 4, *GRID, seed=1).relu(), random_clip(2, 3, 4, *GRID, seed=2)
     scores, classes, order = random_clip(2, 3), torch.tensor([0, 2]), torch.tensor([2, 0, 3, 1])
     form = softmax_form(a, scores, classes, linear(gradients))
@@ -186,8 +186,8 @@ def test_video_of_one_frame_equals_the_image() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_is_raised(dtype: torch.dtype) -> None:
-    """ΣA = 100,352 overflows float16, as do cubes of gradients of 1e-3 underflow."""
+def test_half_precision(dtype: torch.dtype) -> None:
+    """ΣA = 100,352 overflows float16, and cubes of gradients of 1e-3 underflow."""
     a = torch.full((1, 1, 8, 28, 28), 16.0, dtype=dtype)
     gradients = (random_clip(1, 3, 1, 8, 28, 28) * 1e-3).to(dtype)
     scores = torch.tensor([[9.0, 1.0, 0.0]], dtype=dtype)
@@ -195,12 +195,12 @@ def test_half_precision_is_raised(dtype: torch.dtype) -> None:
     exact = softmax_form(a.double(), scores.double(), zero(), linear(gradients.double()))
     assert form.weights.dtype == torch.float32
     assert exact.weights.abs().max() > 0
-    # what the products lose by being half is not this function's to mend
+    # products in half precision have lost digits already
     halved = softmax_form(a.double(), scores.double(), zero(), lambda c: linear(gradients)(c).double())
     torch.testing.assert_close(form.weights.double(), halved.weights, rtol=1e-6, atol=0)
 
 
-def test_inputs_are_left_alone() -> None:
+def test_inputs_do_not_change() -> None:
     head, activations = hidden_head(), some_activations(1)
     scores, products = of_head(head, activations)
     before, classes = (activations.clone(), scores.detach().clone()), torch.tensor([1])
@@ -211,7 +211,7 @@ def test_inputs_are_left_alone() -> None:
     assert not form.weights.requires_grad
 
 
-def test_cotangent_of_a_probability_by_hand() -> None:
+def test_cotangent_of_a_small_probability() -> None:
     rows = probability_cotangent(
         torch.cat([scores_of(1 / 4, 3 / 4, 1e-300), scores_of(0.2, 0.5, 0.3)]), zero().expand(2)
     )
@@ -226,7 +226,7 @@ def test_cotangent_of_a_probability_is_its_derivative() -> None:
     torch.testing.assert_close(probability_cotangent(scores, classes), expected, rtol=1e-12, atol=1e-16)
 
 
-def test_cotangent_keeps_its_digits_where_the_probability_rounds_to_1() -> None:
+def test_cotangent_is_precise_if_the_probability_rounds_to_1() -> None:
     rows = probability_cotangent(torch.tensor([[50.0, 0.0, 0.0]]), zero())
     small = math.exp(-50)
     expected = torch.tensor([[2 * small, -small, -small]], dtype=torch.float64) / (1 + 2 * small) ** 2
@@ -234,22 +234,22 @@ def test_cotangent_keeps_its_digits_where_the_probability_rounds_to_1() -> None:
     torch.testing.assert_close(rows, expected, rtol=1e-12, atol=0)
 
 
-def test_what_cannot_be_used_is_refused() -> None:
+def test_invalid_arguments() -> None:
     a, scores, products = torch.ones(1, 2, 3), torch.zeros(1, 4), linear(torch.zeros(1, 4, 2, 3))
-    with pytest.raises(ShapeError, match="at least 2 classes"):
+    with pytest.raises(ShapeError, match=r"scores must be \(N, K\) with K >= 2"):
         softmax_form(a, scores[:, :1], zero(), products)
     with pytest.raises(ShapeError, match=r"classes \(N,\), got .*classes.shape = torch.Size\(\[2\]\)"):
         softmax_form(a, scores, torch.tensor([0, 1]), products)
     with pytest.raises(ShapeError, match=r"scores must be \(N, K\)"):
         probability_cotangent(scores[0], zero())
-    with pytest.raises(ShapeError, match="with a grid for N clips"):
+    with pytest.raises(ShapeError, match=r"activations must be \(N, D, \.\.\.\) for the N clips"):
         softmax_form(a.expand(2, -1, -1), scores, zero(), products)
     with pytest.raises(ShapeError, match=r"products must return .*torch.Size\(\[3, 2, 3\]\)"):
         softmax_form(a, scores, zero(), lambda cotangents: products(cotangents)[:, 0])
-    with pytest.raises(InputError, match="chunk is 0"):
+    with pytest.raises(InputError, match="softmax_chunk is 0"):
         softmax_form(a, scores, zero(), products, chunk=0)
     for tail in (-0.1, 1.0, math.nan):
-        with pytest.raises(InputError, match=r"tail is .* in \[0, 1\)"):
+        with pytest.raises(InputError, match=r"softmax_tail is .*, expected 0 <= softmax_tail < 1"):
             softmax_form(a, scores, zero(), products, tail=tail)
-    with pytest.raises(NonFiniteError, match="finite gradients of every class"):
+    with pytest.raises(NonFiniteError, match=r"the weights of gradcam.*softmax contain NaN or infinity"):
         softmax_form(a, scores, zero(), lambda cotangents: products(cotangents) * math.nan)

@@ -1,4 +1,4 @@
-"""The classes of the softmax form: in chunks, as differences of scores, without the tail of the improbable."""
+"""The classes of the softmax form: chunks, differences of scores, and the tail that is left out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_chunks_do_not_matter() -> None:
     assert sizes == [6, 1, 1, 1, 1, 1, 1, 3, 3]
 
 
-def test_products_are_taken_of_differences_of_scores() -> None:
+def test_directions_are_differences_of_scores() -> None:
     """e_k - e_c, the most probable first, in the scores' dtype: each clip has its own order and its own target."""
     seen: list[Tensor] = []
 
@@ -42,7 +42,7 @@ def test_products_are_taken_of_differences_of_scores() -> None:
     assert seen[0].dtype == scores.dtype
 
 
-def test_a_clip_that_needs_fewer_classes_asks_for_nothing_more() -> None:
+def test_directions_of_unneeded_classes_are_zero() -> None:
     seen: list[Tensor] = []
 
     def watched(cotangents: Tensor) -> Tensor:
@@ -54,8 +54,8 @@ def test_a_clip_that_needs_fewer_classes_asks_for_nothing_more() -> None:
     assert seen[0].tolist() == [[[-1, 1, 0], [-1, 1, 0]], [[0, 0, 0], [-1, 0, 1]]]
 
 
-def test_tail_by_hand() -> None:
-    """Shares of the others 0.5, 0.25, 0.15, 0.1: what is left out is stated and never more than was asked for."""
+def test_tail_of_five_classes() -> None:
+    """Shares of the others are 0.5, 0.25, 0.15, 0.1. The part left out is reported and at most `tail`."""
     a = torch.tensor([1.0, 0.0], dtype=torch.float64).view(1, 1, 2)
     gradients = random_clip(1, 5, 1, 2, dtype=torch.float64)
     scores = scores_of(0.5, 0.05, 0.25, 0.125, 0.075)
@@ -70,7 +70,7 @@ def test_tail_by_hand() -> None:
         assert form.tail.tolist() == pytest.approx([left_out], abs=1e-12)
 
 
-def test_a_longer_tail_saves_products() -> None:
+def test_a_larger_tail_needs_fewer_products() -> None:
     head, activations = hidden_head(classes=30, scale=60.0), some_activations(1)
     scores, products = of_head(head, activations)
     target = scores.argmax(dim=1)

@@ -1,4 +1,4 @@
-"""Transformers: features channels last or as tokens, and the class token that alone is read."""
+"""Transformers: features channels last or as tokens, and heads that read only the class token."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vidcam.errors import LayerError
 
 
 class Turned(nn.Module):
-    """One convolutional network, its features kept as (N, D, t, h, w), (N, t, h, w, D) or tokens after others."""
+    """A convolutional network with features as (N, D, t, h, w), (N, t, h, w, D) or tokens after extra ones."""
 
     def __init__(self, *, how: str = "first", others: int = 1) -> None:
         super().__init__()
@@ -55,12 +55,12 @@ def test_a_reshape_gives_the_maps_of_the_same_network_channels_first(
 ) -> None:
     clip, methods = random_clip(2, 3, 3, 4, 5), (*CHEAP, "gradcam++softmax", "gradcam++signed", "guided-gradcam++")
     expected = explain(seeded(Turned), clip, layer="last", methods=methods)
-    found = explain(seeded(Turned, **options), clip, layer="last", reshape=reshape, methods=methods)
-    assert_alike(found, expected)
+    result = explain(seeded(Turned, **options), clip, layer="last", reshape=reshape, methods=methods)
+    assert_alike(result, expected)
 
 
 class Attention(nn.Module):
-    """Two blocks of one attention each; the head reads the class token alone."""
+    """Two blocks of one attention each; the head reads only the class token."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,12 +78,12 @@ class Attention(nn.Module):
 
 
 @pytest.mark.parametrize("layer", ["blocks.1", "norm"])
-def test_a_layer_of_which_the_class_token_alone_is_read_is_refused_with_one_that_works(layer: str) -> None:
+def test_a_layer_with_a_gradient_at_the_class_token_only(layer: str) -> None:
     net, clip, reshape = seeded(Attention), random_clip(2, 3, 4, 6, 6), tokens((2, 3, 3))
     state = State(net, clip)
     message = (
-        rf"layer '{layer}' has a gradient at no place of its grid, .* the class token alone; choose a layer before "
-        rf"that, such as 'blocks.0', which has one"
+        rf"layer '{layer}' has a gradient at the class token only, none on its grid; choose an earlier layer"
+        rf", such as 'blocks.0'"
     )
     with pytest.raises(LayerError, match=message):
         explain(net, clip, layer=layer, reshape=reshape)

@@ -1,4 +1,4 @@
-"""Channel weights: numbers by hand, the paper's own example, traps of published code."""
+"""Channel weights: small numbers, the paper's own example, mistakes of published code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.helpers import oracle
 from vidcam.cam.methods import combine
 from vidcam.cam.weights import (
     GUARD,
-    MOST_POSITIONS,
+    MAX_POSITIONS,
     alpha,
     audit_alpha,
     clamped_denominator,
@@ -38,7 +38,7 @@ def _by_hand() -> tuple[Tensor, Tensor]:
     return a, g
 
 
-def test_by_hand() -> None:
+def test_weights_of_two_channels() -> None:
     a, g = _by_hand()
     assert gradcam_weights(a, g).tolist() == [[0.0, 0.25]]
     assert gradcam_plus_weights(a, g).tolist() == [[0.5, 0.25]]
@@ -48,8 +48,8 @@ def test_by_hand() -> None:
     torch.testing.assert_close(gradcam_pp_signed_weights(a, g), signed)
 
 
-def test_lambda_by_hand() -> None:
-    """exp(λS): the score and with it g are λ times as large, but for one factor λ of the whole map (EQ 12)."""
+def test_weights_with_lambda_2() -> None:
+    """With exp(λS) the score and g are λ times as large, up to one factor λ of the whole map (EQ 12)."""
     a, g = _by_hand()
     torch.testing.assert_close(gradcam_pp_weights(a, g, score_scale=4.0), torch.tensor([[1 / 14, 0.5 / 8]]))
     torch.testing.assert_close(
@@ -60,7 +60,7 @@ def test_lambda_by_hand() -> None:
     torch.testing.assert_close(gradcam_pp_weights(a, g, score_scale=4.0), gradcam_pp_weights(a, 4 * g) / 4)
 
 
-def test_lambda_towards_0_gives_gradcam_plus() -> None:
+def test_lambda_near_0_gives_gradcam_plus() -> None:
     generator = torch.Generator().manual_seed(2)
     a = torch.rand(2, 4, 2, 3, 3, generator=generator, dtype=torch.float64)
     g = torch.randn(2, 4, 2, 3, 3, generator=generator, dtype=torch.float64)
@@ -79,7 +79,7 @@ def test_lambda_towards_0_gives_gradcam_plus() -> None:
 
 
 @pytest.mark.parametrize("score_scale", [-1.0, -1e-300, math.inf, math.nan])
-def test_lambda_must_be_a_number_from_0_on(score_scale: float) -> None:
+def test_lambda_must_be_finite_and_not_negative(score_scale: float) -> None:
     a, g = _by_hand()
     for function in (gradcam_pp_weights, gradcam_pp_signed_weights, alpha):
         with pytest.raises(InputError, match=r"score_scale is .*, expected a finite number >= 0"):
@@ -97,13 +97,13 @@ def test_signed_weights_equal_three_derivatives_of_the_exponential() -> None:
     torch.testing.assert_close(weights, expected.flatten(1).sum(dim=1).unsqueeze(0), rtol=1e-12, atol=0)
 
 
-def test_signed_weights_are_guarded_at_a_pole() -> None:
+def test_signed_weights_are_clamped_at_a_pole() -> None:
     a = torch.tensor([2.0, 0.0]).view(1, 1, 2)
     g = torch.tensor([-1.0, 0.0]).view(1, 1, 2)  # A >= 0, and yet ΣA·g = -2
     torch.testing.assert_close(gradcam_pp_signed_weights(a, g), torch.tensor([[-1 / (4 * GUARD)]]))
 
 
-def test_alpha_by_hand() -> None:
+def test_alpha_of_three_cells() -> None:
     a, g = _by_hand()
     expected = torch.tensor([[1 / 5, 1 / (2 - 3)], [1 / 3.5, 0.0]]).view(1, 2, 1, 1, 2)
     torch.testing.assert_close(alpha(a, g), expected)
@@ -119,8 +119,8 @@ def test_the_papers_figure_2() -> None:
     torch.testing.assert_close(gradcam_pp_signed_weights(a, a), torch.tensor([[15 / 17, 4 / 6, 2 / 4]]))
 
 
-def test_figure_2_by_eq_6_weighs_all_three_objects_alike() -> None:
-    """Eq. 6 takes α = 1/(active cells): 1, 1, 1. Eq. 19 comes near that as ΣA·g grows, up to the factor 1/λ."""
+def test_eq_6_weights_the_objects_of_figure_2_equally() -> None:
+    """Eq. 6 takes α = 1/(active cells): 1, 1, 1. Eq. 19 approaches this as ΣA·g grows, up to the factor 1/λ."""
     a = torch.zeros(1, 3, 80)
     for channel, active in enumerate((15, 4, 2)):
         a[0, channel, :active] = 1.0
@@ -133,7 +133,7 @@ def test_figure_2_by_eq_6_weighs_all_three_objects_alike() -> None:
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)
-def test_channels_may_be_permuted(weights: Weights) -> None:
+def test_permuted_channels_give_permuted_weights(weights: Weights) -> None:
     generator = torch.Generator().manual_seed(4)
     a, g = torch.rand(2, 5, 2, 3, 4, generator=generator), torch.randn(2, 5, 2, 3, 4, generator=generator)
     order = torch.tensor([3, 1, 0, 4, 2])
@@ -142,7 +142,7 @@ def test_channels_may_be_permuted(weights: Weights) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("weights", WEIGHTS)
-def test_narrow_inputs_stay_finite(weights: Weights, dtype: torch.dtype) -> None:
+def test_16_bit_inputs_stay_finite(weights: Weights, dtype: torch.dtype) -> None:
     a, g = torch.full((1, 1, 8, 28, 28), 60.0, dtype=dtype), torch.full((1, 1, 8, 28, 28), 600.0, dtype=dtype)
     result = weights(a, g)
     assert result.dtype == torch.float32
@@ -160,7 +160,7 @@ def test_video_of_one_frame_equals_the_image(weights: object) -> None:
 
 @pytest.mark.parametrize("scale", [1e-12, 1e-4, 1.0, 1e4])
 def test_plus_plus_has_no_hidden_epsilon(scale: float) -> None:
-    """With A scaled up as g is scaled down, ΣA·g and with it α stay the same: an absolute epsilon would show."""
+    """Scale A up and g down: ΣA·g and α stay equal, which an absolute epsilon would break."""
     generator = torch.Generator().manual_seed(1)
     a, g = torch.rand(1, 4, 2, 3, 3, generator=generator), torch.randn(1, 4, 2, 3, 3, generator=generator)
     base = gradcam_pp_weights(a, g)
@@ -181,14 +181,14 @@ def test_float64_stays() -> None:
     assert all(weights(a, a).dtype == torch.float64 for weights in WEIGHTS)
 
 
-def test_guard_keeps_away_from_the_pole_and_says_where() -> None:
+def test_clamped_denominator_at_a_pole() -> None:
     denominator, hit = clamped_denominator(torch.tensor([-2.0, -2.0 + 1e-6, -2.0 - 1e-6, 0.0, 5.0]))
     floor = 4 * GUARD
     torch.testing.assert_close(denominator, torch.tensor([floor, floor, -floor, 2.0, 7.0]), rtol=1e-5, atol=1e-9)
     assert hit.tolist() == [True, True, True, False, False]
 
 
-def test_where_the_guard_acts_is_known_without_the_denominator() -> None:
+def test_is_clamped_equals_clamped_denominator() -> None:
     product = torch.cat([-2 + torch.linspace(-1e-3, 1e-3, 2001), torch.tensor([0.0, 7.0, float("inf"), -float("inf")])])
     assert 790 < int(is_clamped(product).sum()) < 810
     assert torch.equal(is_clamped(product), clamped_denominator(product)[1])
@@ -203,16 +203,16 @@ def test_plus_plus_is_finite_at_a_pole() -> None:
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_shapes_must_agree(weights: object) -> None:
     assert callable(weights)
-    with pytest.raises(ShapeError, match=r"one shape .* got activations.shape = torch.Size\(\[1, 2, 3\]\)"):
+    with pytest.raises(ShapeError, match=r"same shape .* got activations.shape = torch.Size\(\[1, 2, 3\]\)"):
         weights(torch.rand(1, 2, 3), torch.rand(1, 2, 4))
-    with pytest.raises(ShapeError, match="with a grid"):
+    with pytest.raises(ShapeError, match=r"the same shape \(N, D, \.\.\.\)"):
         weights(torch.rand(1, 2), torch.rand(1, 2))
 
 
-# ---- figures on α
+# ---- statistics of α
 
 
-def test_the_audit_of_alpha_by_hand() -> None:
+def test_audit_of_two_channels() -> None:
     a = torch.tensor([[1.0, 2.0, 0.0], [0.0, 3.0, 1.0]]).view(1, 2, 1, 1, 3)  # ΣA = 3, 4
     g = torch.tensor([[1.0, -1.0, 0.0], [0.5, 2.0, 0.0]]).view(1, 2, 1, 1, 3)
     volumes = [combine(weights(a, g), a) for weights in (gradcam_plus_weights, gradcam_pp_weights)]
@@ -226,7 +226,7 @@ def test_the_audit_of_alpha_by_hand() -> None:
     np.testing.assert_allclose(audit.agreement, [expected])
 
 
-def test_the_guard_is_counted_among_positive_gradients() -> None:
+def test_clamped_share_counts_positive_gradients() -> None:
     a = torch.tensor([-2.0, 0.0, 0.0]).view(1, 1, 3)  # ΣA = -2
     g = torch.tensor([1.0, 0.5, -1.0]).view(1, 1, 3)  # ΣA·g = -2, -1, 2
     volume = torch.zeros(1, 3)
@@ -235,7 +235,7 @@ def test_the_guard_is_counted_among_positive_gradients() -> None:
     assert audit.positive[0].tolist() == [1.0, 1.0, 1.0, np.inf, np.inf]  # unclamped: the pole itself
 
 
-def test_a_clip_without_gradient_has_no_numbers() -> None:
+def test_audit_of_a_clip_without_gradient_is_nan() -> None:
     zero = torch.zeros(1, 2, 1, 2, 2)
     audit = audit_alpha(zero, zero, zero[:, 0], zero[:, 0])
     assert np.isnan(audit.positive).all()
@@ -249,9 +249,9 @@ def test_correlation() -> None:
     np.testing.assert_allclose(correlation(first, second), [1.0, -1.0, np.nan], atol=1e-12)
 
 
-def test_quartiles_come_from_the_whole_clip_and_not_from_its_beginning() -> None:
-    """g rises from the first position to the last: the first eighth alone would have other quartiles."""
-    count = 8 * MOST_POSITIONS
+def test_quartiles_come_from_the_whole_clip() -> None:
+    """g increases from the first to the last position; the first eighth alone has other quartiles."""
+    count = 8 * MAX_POSITIONS
     g = torch.linspace(0.001, 8, count, dtype=torch.float64).view(1, 1, 8, 256, -1)
     a = torch.zeros_like(g)
     a[0, 0, 0, 0, 0] = 1.0
@@ -261,7 +261,7 @@ def test_quartiles_come_from_the_whole_clip_and_not_from_its_beginning() -> None
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 8, 99, 1000])
-def test_quartiles_are_those_that_numpy_calls_nearest(count: int) -> None:
+def test_quartiles_equal_numpys_nearest(count: int) -> None:
     g = torch.randn(1, 1, count, 1, 1, generator=torch.Generator().manual_seed(count))
     product = audit_alpha(torch.ones_like(g) / count, g, g[:, 0], g[:, 0]).product[0]
     sums = g.numpy() * float((torch.ones_like(g) / count).sum())
@@ -269,30 +269,30 @@ def test_quartiles_are_those_that_numpy_calls_nearest(count: int) -> None:
     assert product.tolist() == pytest.approx(expected.tolist(), rel=1e-6)
 
 
-def test_the_extremes_are_those_of_all_positions() -> None:
+def test_extremes_are_taken_over_all_positions() -> None:
     g = torch.full((1, 1, 2, 512, 512), 1.0)
     a = torch.zeros_like(g)
     a[0, 0, 0, 0, 0] = 1.0
     g[0, 0, 0, 0, 1], g[0, 0, 1, 7, 3] = 0.25, 6.0  # neither on the subsample's grid
-    assert g.numel() >= 2 * MOST_POSITIONS
+    assert g.numel() >= 2 * MAX_POSITIONS
     assert audit_alpha(a, g, g[:, 0], g[:, 0]).product[0].tolist() == [0.25, 1.0, 1.0, 1.0, 6.0]
 
 
-def test_the_guard_acts_at_one_in_ten_thousand() -> None:
+def test_denominator_is_clamped_at_1e_4() -> None:
     """Floor 1e-4 · (2 + |ΣA·g|), which is 4e-4 near the pole."""
     a = torch.tensor([-1.0, 0.0, 0.0, 0.0, 0.0], dtype=torch.float64).view(1, 1, 5)
     g = torch.tensor([2 + 3e-4, 2 - 3e-4, 2 + 5e-4, 2 - 5e-4, 1.0], dtype=torch.float64).view(1, 1, 5)
     assert audit_alpha(a, g, g[:, 0], g[:, 0]).clamped.tolist() == pytest.approx([2 / 5])
 
 
-def test_agreement_is_of_the_two_methods_given() -> None:
+def test_agreement_compares_the_two_volumes() -> None:
     zero = torch.zeros(3, 1, 1, 2, 2)
     plus = torch.tensor([[1.0, 2.0, 3.0, 4.0]] * 3).view(3, 1, 2, 2)
     plus_plus = torch.tensor([[4.0, 3.0, 2.0, 1.0], [2.0, 4.0, 6.0, 8.0], [1.0, 0.0, 0.0, 1.0]]).view(3, 1, 2, 2)
     np.testing.assert_allclose(audit_alpha(zero, zero, plus, plus_plus).agreement, [-1.0, 1.0, 0.0], atol=1e-12)
 
 
-def test_uniform_is_told_clip_by_clip() -> None:
+def test_uniform_is_per_clip() -> None:
     g = torch.ones(2, 2, 1, 2, 2)
     g[:, 1] = 3.0
     g[1, 1, 0, 1, 1] = 3.5

@@ -1,4 +1,4 @@
-"""Networks that are compiled, spread over devices or scripted."""
+"""Compiled, data-parallel and scripted networks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vidcam.errors import InputError
 
 @pytest.fixture
 def eager_compiler() -> Iterator[None]:
-    """`torch.compile` for this one test; what it warns of by itself is not ours."""
+    """Allow `torch.compile` in one test and ignore its own warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -51,14 +51,14 @@ def test_compiled_networks(wrap: Callable[[nn.Module], Any], eager_compiler: Non
     expected = explain(seeded(PooledHead), clip, layer="block2.2", methods=EVERY)
     net = wrap(seeded(PooledHead).eval())
     with torch.no_grad():
-        scores = net(clip)  # compiled before it is explained
+        scores = net(clip)  # compile before explaining
     state = State(net, clip)
     assert_alike(explain(net, clip, layer="block2.2", methods=EVERY), expected)
     state.check_unchanged()
     with torch.no_grad():
         assert torch.equal(net(clip), scores)
     with torch.compiler.set_stance("fail_on_recompile"), torch.no_grad():
-        net(clip)  # what was compiled still is
+        net(clip)  # it is still compiled
 
 
 def test_data_parallel_networks() -> None:
@@ -68,9 +68,9 @@ def test_data_parallel_networks() -> None:
         assert_alike(explain(nn.DataParallel(net), clip, layer=layer, methods=EVERY), expected, tolerance=0)
 
 
-def test_script_modules_are_refused() -> None:
+def test_script_modules_raise() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scripted = torch.jit.script(seeded(PooledHead).eval())
-    with pytest.raises(InputError, match=r"the model is a RecursiveScriptModule, expected an nn.Module whose layers"):
+    with pytest.raises(InputError, match=r"model is a RecursiveScriptModule, which accepts no hooks"):
         explain(scripted, random_clip(1, 3, 4, 8, 8), layer="block2")

@@ -5,7 +5,7 @@ import numpy as np
 from vidcam.metrics.controls import centre_heat, shuffled_cells
 
 
-def test_random_is_the_maps_own_cells_elsewhere() -> None:
+def test_shuffled_cells_keep_the_values_of_the_map() -> None:
     volume = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     shuffled = shuffled_cells(volume, np.random.default_rng(0))
     assert shuffled.shape == volume.shape
@@ -16,14 +16,14 @@ def test_random_is_the_maps_own_cells_elsewhere() -> None:
     np.testing.assert_array_equal(volume.ravel(), np.arange(24))
 
 
-def test_every_cell_comes_everywhere() -> None:
+def test_shuffling_moves_every_cell_to_every_position() -> None:
     generator = np.random.default_rng(1)
     volume = np.eye(1, 8).reshape(2, 2, 2)
     counts = sum(shuffled_cells(volume, generator) for _ in range(800))
     np.testing.assert_allclose(counts, 100, atol=35)
 
 
-def test_centre_by_hand() -> None:
+def test_centre_heat_of_a_small_clip() -> None:
     heat = centre_heat((2, 3, 5))
     assert heat.shape == (2, 3, 5)
     assert heat[0, 1, 2] == 1.0  # the middle

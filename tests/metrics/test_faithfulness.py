@@ -51,17 +51,17 @@ def test_drop_equals_the_formula_as_a_plain_loop(pairs: list[tuple[float, float]
     assert average_drop(drop(original, masked)) == pytest.approx(100 * sum(shares) / len(shares), abs=1e-10)
 
 
-def test_probabilities_that_underflow_still_have_a_drop() -> None:
+def test_drop_of_probabilities_that_underflow() -> None:
     original = np.array([-1000.0, -1000.0, -1000.0])
     masked = np.array([-1000.0 + np.log(0.25), -2000.0, -1.0])
     np.testing.assert_allclose(drop(original, masked), [0.75, 1, 0], atol=1e-12)
 
 
-def test_the_smallest_loss_is_not_rounded_away() -> None:
+def test_tiny_drops_are_not_rounded_to_zero() -> None:
     assert drop(np.array([0.0]), np.array([-1e-18]))[0] == pytest.approx(1e-18)
 
 
-def test_no_loss_is_a_drop_of_plain_zero() -> None:
+def test_drop_without_loss_is_positive_zero() -> None:
     drops = drop(np.log([0.5, 0.5]), np.log([0.5, 0.9]))
     assert not np.signbit(drops).any()
     assert f"{average_drop(drops):.1f}" == "0.0"
@@ -100,7 +100,7 @@ def test_confidence_near_one_keeps_its_digits() -> None:
     assert log_probability(logits, np.array([0]))[0] == pytest.approx(-math.log1p(math.exp(-20)), rel=1e-9)
 
 
-def test_takes_logits_with_a_graph_and_leaves_them() -> None:
+def test_logits_with_a_graph_stay_unchanged() -> None:
     logits = torch.tensor([[1.0, 2.0]], requires_grad=True)
     log_probability(logits, np.array([0]))
     assert logits.grad is None
@@ -118,9 +118,9 @@ def test_the_coverage_of_a_large_map_keeps_its_digits() -> None:
 
 def test_increase_is_strict() -> None:
     original = np.log([0.5, 0.5, 0.5])
-    risen = increase(original, np.array([original[0], np.nextafter(original[1], 0), np.nextafter(original[2], -9)]))
-    assert risen.dtype == np.bool_
-    assert risen.tolist() == [False, True, False]
+    increased = increase(original, np.array([original[0], np.nextafter(original[1], 0), np.nextafter(original[2], -9)]))
+    assert increased.dtype == np.bool_
+    assert increased.tolist() == [False, True, False]
 
 
 def test_increase_rate_is_a_share_in_percent() -> None:
@@ -129,14 +129,14 @@ def test_increase_rate_is_a_share_in_percent() -> None:
     assert increase_rate(np.ones(7, np.bool_)) == 100.0
 
 
-@pytest.mark.parametrize(("before", "after", "risen"), [(-2000.0, -1999.0, True), (-1999.0, -2000.0, False)])
-def test_increase_is_told_where_probabilities_underflow(before: float, after: float, risen: bool) -> None:
+@pytest.mark.parametrize(("before", "after", "increased"), [(-2000.0, -1999.0, True), (-1999.0, -2000.0, False)])
+def test_increase_of_probabilities_that_underflow(before: float, after: float, increased: bool) -> None:
     assert np.exp(before) == np.exp(after) == 0
-    assert increase(np.array([before]), np.array([after])).tolist() == [risen]
+    assert increase(np.array([before]), np.array([after])).tolist() == [increased]
 
 
 def test_relative_performance_by_hand() -> None:
-    """Twice as good on one clip, half as good on the other: the same."""
+    """O_a is twice O_b on one clip and half of it on the other: the value is 1."""
     result = relative_performance(log_ratio(np.log([0.8, 0.1]), np.log([0.4, 0.2])))
     assert result.value == pytest.approx(1.0)
     assert result.log_mean == pytest.approx(0.0, abs=1e-15)
@@ -150,19 +150,19 @@ def test_relative_performance_equals_the_root_of_the_product() -> None:
     )
 
 
-def test_turning_the_pair_round_inverts_it() -> None:
+def test_swapping_the_methods_inverts_relative_performance() -> None:
     a, b = np.log(np.random.default_rng(2).uniform(0.01, 1, (2, 12)))
     there, back = relative_performance(log_ratio(a, b)), relative_performance(log_ratio(b, a))
     assert there.value * back.value == pytest.approx(1)
     assert there.log_std == pytest.approx(back.log_std)
 
 
-def test_one_clip_has_no_deviation() -> None:
+def test_log_std_of_one_clip_is_nan() -> None:
     assert np.isnan(relative_performance(np.array([0.3])).log_std)
 
 
-def test_a_probability_that_vanishes_does_not_decide_the_mean() -> None:
-    """Of a sigmoid with a logit of -1000; the floor is 1e-30."""
+def test_the_probability_floor_bounds_a_single_clip() -> None:
+    """A sigmoid of the logit -1000 underflows; the floor is 1e-30."""
     ratios = log_ratio(np.array([-1000.0, -1000.0, np.log(0.5)]), np.array([np.log(0.5), -2000.0, np.log(0.5)]))
     assert ratios == pytest.approx([np.log(1e-30 / 0.5), 0.0, 0.0])
     assert np.isfinite(relative_performance(ratios).value)
@@ -186,13 +186,13 @@ def test_win_equals_a_plain_loop_and_is_antisymmetric() -> None:
     assert wins.a + wins.b + wins.ties == pytest.approx(100)
 
 
-def test_what_rounding_may_have_decided_is_a_tie_and_saturated_drops_are_not() -> None:
+def test_rounding_is_a_tie_and_saturated_drops_are_not() -> None:
     left_a, left_b = np.array([0.5, 3e-6, 0.5]), np.array([0.5 * (1 + 2e-6), 1e-6, 0.5 * (1 + 2e-5)])
     won = win(1 - left_a, 1 - left_b, np.log(left_a / left_b))
     assert won.tolist() == [0, 1, -1]
 
 
 @pytest.mark.parametrize("sizes", [(3, 4, 3), (3, 3, 4)])
-def test_other_clips_are_refused(sizes: tuple[int, int, int]) -> None:
-    with pytest.raises(ShapeError, match="compared on the same clips"):
+def test_win_needs_the_same_clips(sizes: tuple[int, int, int]) -> None:
+    with pytest.raises(ShapeError, match="must have the same clips"):
         win(*(np.zeros(size) for size in sizes))

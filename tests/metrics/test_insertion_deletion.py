@@ -24,8 +24,8 @@ def total(clip: NDArray[np.float64]) -> float:
     return float(clip.sum())
 
 
-def test_by_hand() -> None:
-    """A clip whose score is its sum: the brightest voxel first leaves 10 - 6, then 10 - 6 - 3, then 0."""
+def test_curve_of_three_voxels() -> None:
+    """The score is the sum of the clip. Deleting the brightest voxels first leaves 10 - 6, 10 - 6 - 3, then 0."""
     clip = np.array([0.6, 0.3, 0.1, 0.0]).reshape(SIZE)
     order = voxel_order(clip, np.zeros(SIZE))
     assert [total(clip * delete_voxels(order, share, SIZE)) for share in (0, 0.25, 0.5, 0.75, 1)] == pytest.approx(
@@ -45,7 +45,7 @@ def test_deletion_equals_a_plain_loop() -> None:
     assert quick == pytest.approx(deletion(clip, heat, ties, total, 10))
 
 
-def test_insertion_is_retention_and_deletion_its_complement() -> None:
+def test_insertion_equals_retention_and_deletion_is_its_complement() -> None:
     order = voxel_order(np.random.default_rng(0).random((4, 5, 6)), np.zeros((4, 5, 6)))
     for share in SHARES:
         inserted = insert_voxels(order, share, (4, 5, 6))
@@ -53,7 +53,7 @@ def test_insertion_is_retention_and_deletion_its_complement() -> None:
         np.testing.assert_array_equal(delete_voxels(order, share, (4, 5, 6)), ~inserted)
 
 
-def test_whole_frames_by_hand() -> None:
+def test_whole_frames_of_a_small_clip() -> None:
     heat = np.array([0.1, 0.9, 0.5])[:, None, None] * np.ones((3, 2, 2))
     order = frame_order(heat, np.zeros_like(heat))
     assert insert_frames(order, 1 / 3, heat.shape).any(axis=(1, 2)).tolist() == [False, True, False]
@@ -62,7 +62,7 @@ def test_whole_frames_by_hand() -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 2, 4, 16, 64])
-def test_the_steps_are_whole_frames_from_none_to_all(frames: int) -> None:
+def test_frame_shares_run_from_no_frame_to_all(frames: int) -> None:
     shares = frame_shares(frames)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
     assert list(shares) == sorted(set(shares))
@@ -70,5 +70,5 @@ def test_the_steps_are_whole_frames_from_none_to_all(frames: int) -> None:
     assert len(shares) == min(11, frames + 1)
 
 
-def test_the_area_is_that_of_the_probability() -> None:
+def test_curve_area_integrates_the_probability_not_its_logarithm() -> None:
     assert curve_area((0.0, 0.5, 1.0), np.log([1.0, 0.5, 0.25])) == pytest.approx(0.5 * 0.75 + 0.5 * 0.375)

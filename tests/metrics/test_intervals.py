@@ -12,33 +12,33 @@ def seeded() -> np.random.Generator:
     return np.random.default_rng(7)
 
 
-def test_an_interval_by_hand() -> None:
+def test_interval_of_two_values() -> None:
     assert bootstrap_mean(np.array([2.0, 2.0, 2.0]), seeded()) == Interval(2.0, 2.0, 2.0)
     both = bootstrap_mean(np.array([0.0, 1.0]), seeded())  # means 0, 1/2, 1 with shares 1/4, 1/2, 1/4
     assert both == Interval(0.5, 0.0, 1.0)
     assert bootstrap_mean(np.array([0.0, 1.0]), seeded(), level=0.4) == Interval(0.5, 0.5, 0.5)
 
 
-def test_the_interval_of_many_values_is_that_of_the_normal_law() -> None:
+def test_interval_of_many_values_approaches_the_normal_distribution() -> None:
     values = np.random.default_rng(8).normal(3.0, 2.0, 400)
-    found = bootstrap_mean(values, seeded())
+    interval = bootstrap_mean(values, seeded())
     error = 1.96 * values.std() / 20
-    assert found.value == pytest.approx(values.mean())
-    assert found.low == pytest.approx(found.value - error, abs=0.15 * error)
-    assert found.high == pytest.approx(found.value + error, abs=0.15 * error)
+    assert interval.value == pytest.approx(values.mean())
+    assert interval.low == pytest.approx(interval.value - error, abs=0.15 * error)
+    assert interval.high == pytest.approx(interval.value + error, abs=0.15 * error)
 
 
-def test_the_means_are_those_of_a_plain_loop() -> None:
-    """The resampled means over groups, from the same draws by counting."""
+def test_resampled_means_equal_a_plain_loop() -> None:
+    """The loop counts the same draws of groups."""
     values, groups = np.array([1.0, 2.0, 4.0, 8.0, 16.0]), ["a", "b", "b", "c", "b"]
     members = {"a": [1.0], "b": [2.0, 4.0, 16.0], "c": [8.0]}
     means = []
     for draw in seeded().multinomial(3, np.full(3, 1 / 3), size=2000):
         drawn = [value for name, times in zip("abc", draw, strict=True) for value in members[name] * int(times)]
         means.append(sum(drawn) / len(drawn))
-    found = bootstrap_mean(values, seeded(), groups=groups)
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
-    assert found.value == pytest.approx(31 / 5)
+    interval = bootstrap_mean(values, seeded(), groups=groups)
+    assert (interval.low, interval.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
+    assert interval.value == pytest.approx(31 / 5)
 
 
 def test_groups_widen_the_interval_of_copies() -> None:
@@ -56,18 +56,18 @@ def test_undefined_values_are_left_out() -> None:
     assert np.isnan(bootstrap_mean(np.array([]), seeded()).value)
 
 
-def test_the_same_seed_gives_the_same_interval_in_words() -> None:
+def test_the_same_seed_prints_the_same_interval() -> None:
     values = np.arange(20.0)
     assert str(bootstrap_mean(values, seeded())) == str(bootstrap_mean(values, seeded()))
     assert str(Interval(0.12345, 0.1, 0.2)) == "0.123 [0.1, 0.2]"
 
 
-def test_what_does_not_fit() -> None:
-    with pytest.raises(ShapeError, match=r"with as many groups, got values.shape = \(2,\) and 1 groups"):
+def test_invalid_arguments() -> None:
+    with pytest.raises(ShapeError, match=r"with N groups, got values.shape = \(2,\) and 1 groups"):
         bootstrap_mean(np.zeros(2), seeded(), groups=["a"])
     with pytest.raises(ShapeError, match=r"got values.shape = \(2, 2\) and no groups"):
         bootstrap_mean(np.zeros((2, 2)), seeded())
-    with pytest.raises(InputError, match="an interval needs resamples >= 1 and 0 < level < 1, got resamples = 0"):
+    with pytest.raises(InputError, match="expected resamples >= 1 and 0 < level < 1, got resamples = 0"):
         bootstrap_mean(np.zeros(2), seeded(), resamples=0)
     with pytest.raises(InputError, match=r"level = 1.0"):
         bootstrap_mean(np.zeros(2), seeded(), level=1.0)
@@ -78,7 +78,7 @@ def fresh() -> np.random.Generator:
 
 
 @pytest.mark.parametrize("drawn_at_once", [50, 1_000_000])
-def test_each_interval_is_the_one_that_its_row_has_alone(drawn_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_row_has_the_interval_that_it_has_alone(drawn_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_DRAWN_AT_ONCE", drawn_at_once)
     values = np.random.default_rng(0).normal(size=(4, 30))
     values[1, :7] = np.nan
@@ -99,11 +99,11 @@ def test_clips_of_one_group_are_one_sample() -> None:
     assert (together.low, together.high) == (0.0, 1.0)
 
 
-def test_what_is_nowhere_defined_has_no_interval() -> None:
-    found = bootstrap_means(np.full((1, 3), np.nan), fresh, groups=["a", "b", "c"])[0]
-    assert np.isnan([found.value, found.low, found.high]).all()
+def test_a_row_without_values_has_a_nan_interval() -> None:
+    interval = bootstrap_means(np.full((1, 3), np.nan), fresh, groups=["a", "b", "c"])[0]
+    assert np.isnan([interval.value, interval.low, interval.high]).all()
 
 
-def test_groups_that_do_not_fit_are_refused() -> None:
+def test_one_group_per_clip_is_required() -> None:
     with pytest.raises(ShapeError, match=r"values must be \(M, N\) with N groups"):
         bootstrap_means(np.zeros((2, 3)), fresh, groups=["a"])

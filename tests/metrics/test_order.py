@@ -8,7 +8,7 @@ from vidcam.errors import ShapeError
 from vidcam.metrics.order import frame_order, keep_last, rank_ties, tie_field, voxel_order
 
 
-def test_by_hand() -> None:
+def test_most_important_voxels_come_last() -> None:
     heat = np.array([[[0.5, 0.0]], [[0.0, 1.0]]])
     ties = np.array([[[0.1, 0.9]], [[0.2, 0.3]]])
     assert voxel_order(heat, ties).tolist() == [2, 1, 0, 3]
@@ -31,7 +31,7 @@ def test_equals_a_plain_sort(levels: int) -> None:
 
 
 @pytest.mark.parametrize("least", [0.0, -1.0])
-def test_single_precision_is_sorted_as_double_is(least: float) -> None:
+def test_float32_and_float64_have_the_same_order(least: float) -> None:
     generator = np.random.default_rng(7)
     heat = generator.choice([0.0, -0.0, 1e-45, 1e-30, 0.25, 0.5, 1.0, least], (4, 6, 7)).astype(np.float32)
     ties = generator.random((4, 6, 7), dtype=np.float32).round(1)
@@ -39,7 +39,7 @@ def test_single_precision_is_sorted_as_double_is(least: float) -> None:
     assert voxel_order(heat, ties).tolist() == double.tolist()
 
 
-def test_ties_that_were_ranked_once_serve_any_map() -> None:
+def test_ranked_ties_can_be_reused() -> None:
     generator = np.random.default_rng(8)
     ties = generator.random((4, 6, 7), dtype=np.float32).round(1)
     ranked = rank_ties(ties)
@@ -48,22 +48,22 @@ def test_ties_that_were_ranked_once_serve_any_map() -> None:
         assert voxel_order(heat, ranked).tolist() == voxel_order(heat, ties).tolist()
 
 
-def test_the_field_is_seeded_smooth_and_of_the_asked_size() -> None:
-    one, same = (tie_field((2, 3, 3), (8, 24, 24), np.random.default_rng(4)) for _ in range(2))
-    other = tie_field((2, 3, 3), (8, 24, 24), np.random.default_rng(5))
-    np.testing.assert_array_equal(one, same)
-    assert one.shape == (8, 24, 24)
-    assert not np.array_equal(one, other)
-    assert np.abs(np.diff(one, axis=2)).max() < 0.2  # neighbours are alike
+def test_tie_field_is_seeded_and_smooth() -> None:
+    field, again = (tie_field((2, 3, 3), (8, 24, 24), np.random.default_rng(4)) for _ in range(2))
+    other_seed = tie_field((2, 3, 3), (8, 24, 24), np.random.default_rng(5))
+    np.testing.assert_array_equal(field, again)
+    assert field.shape == (8, 24, 24)
+    assert not np.array_equal(field, other_seed)
+    assert np.abs(np.diff(field, axis=2)).max() < 0.2  # neighbours are alike
 
 
-def test_a_map_without_evidence_is_not_hidden_frame_by_frame() -> None:
+def test_ties_of_an_empty_map_spread_over_all_frames() -> None:
     ties = tie_field((2, 4, 4), (8, 16, 16), np.random.default_rng(0))
     kept = keep_last(voxel_order(np.zeros((8, 16, 16)), ties), 8 * 16 * 16 // 2, (8, 16, 16))
     assert kept.mean(axis=(1, 2)).min() > 0.1
     assert kept.mean(axis=(1, 2)).max() < 0.9
 
 
-def test_other_ties_are_refused() -> None:
-    with pytest.raises(ShapeError, match=r"one shape \(T, H, W\), got heat.shape = \(2, 2, 2\)"):
+def test_ties_of_another_shape() -> None:
+    with pytest.raises(ShapeError, match=r"same shape \(T, H, W\), got heat.shape = \(2, 2, 2\)"):
         voxel_order(np.zeros((2, 2, 2)), np.zeros((2, 2, 3)))

@@ -4,29 +4,29 @@ import numpy as np
 import pytest
 
 from vidcam.errors import InputError, ShapeError
-from vidcam.metrics.temporal_iou import course, temporal_iou
+from vidcam.metrics.temporal_iou import frame_means, temporal_iou
 
 
-def of_course(*means: float) -> np.ndarray:
-    """A map (1, T, 2, 2) whose frames have these means."""
+def with_frame_means(*means: float) -> np.ndarray:
+    """Return a map (1, T, 2, 2) with these frame means."""
     return np.repeat(np.repeat(np.array(means)[None, :, None, None], 2, axis=2), 2, axis=3)
 
 
-def test_by_hand() -> None:
-    heat = of_course(0.1, 0.5, 1.0, 0.6, 0.4)  # frames 1, 2, 3 reach half of the peak
-    np.testing.assert_allclose(course(heat), [[0.1, 0.5, 1.0, 0.6, 0.4]])
+def test_frames_above_half_of_the_peak() -> None:
+    heat = with_frame_means(0.1, 0.5, 1.0, 0.6, 0.4)  # frames 1, 2, 3 reach half of the peak
+    np.testing.assert_allclose(frame_means(heat), [[0.1, 0.5, 1.0, 0.6, 0.4]])
     for acting, expected in (([0, 1, 1, 1, 0], 1.0), ([1, 1, 1, 0, 0], 2 / 4), ([1, 0, 0, 0, 0], 0.0)):
         assert temporal_iou(heat, np.array([acting], np.bool_))[0] == pytest.approx(expected)
     assert temporal_iou(heat, np.array([[0, 0, 1, 0, 0]], np.bool_), share=1.0)[0] == 1.0
 
 
-def test_an_empty_map_tells_nothing_and_a_flat_one_everything() -> None:
+def test_an_empty_map_has_no_frames_and_a_flat_map_all() -> None:
     acting = np.array([[True, False, False, False]])
-    assert temporal_iou(of_course(0.0, 0.0, 0.0, 0.0), acting)[0] == 0.0
-    assert temporal_iou(of_course(0.3, 0.3, 0.3, 0.3), acting)[0] == 0.25
+    assert temporal_iou(with_frame_means(0.0, 0.0, 0.0, 0.0), acting)[0] == 0.0
+    assert temporal_iou(with_frame_means(0.3, 0.3, 0.3, 0.3), acting)[0] == 0.25
 
 
-def test_reversed_time_is_of_no_account_and_it_equals_a_plain_loop() -> None:
+def test_equals_a_plain_loop_also_on_reversed_time() -> None:
     generator = np.random.default_rng(4)
     heat, acting = generator.random((12, 6, 2, 3)), generator.random((12, 6)) < 0.5
     acting[:, 0] = True
@@ -34,15 +34,15 @@ def test_reversed_time_is_of_no_account_and_it_equals_a_plain_loop() -> None:
     np.testing.assert_allclose(temporal_iou(heat[:, ::-1], acting[:, ::-1]), got)
     for clip, frames, value in zip(heat, acting, got, strict=True):
         means = [float(frame.mean()) for frame in clip]
-        told = {index for index, mean in enumerate(means) if mean >= 0.5 * max(means)}
+        in_map = {index for index, mean in enumerate(means) if mean >= 0.5 * max(means)}
         of_action = {index for index, flag in enumerate(frames) if flag}
-        assert value == pytest.approx(len(told & of_action) / len(told | of_action))
+        assert value == pytest.approx(len(in_map & of_action) / len(in_map | of_action))
 
 
-def test_what_does_not_fit() -> None:
-    with pytest.raises(ShapeError, match=r"acting \(N, T\) with a frame of action in each clip, got heat.shape"):
-        temporal_iou(of_course(1.0, 0.0), np.zeros((1, 2), np.bool_))
+def test_invalid_arguments() -> None:
+    with pytest.raises(ShapeError, match=r"acting \(N, T\) with an action in every clip, got heat.shape"):
+        temporal_iou(with_frame_means(1.0, 0.0), np.zeros((1, 2), np.bool_))
     with pytest.raises(ShapeError, match=r"got heat.shape = \(1, 2, 2, 2\), acting.shape = \(1, 3\)"):
-        temporal_iou(of_course(1.0, 0.0), np.ones((1, 3), np.bool_))
+        temporal_iou(with_frame_means(1.0, 0.0), np.ones((1, 3), np.bool_))
     with pytest.raises(InputError, match=r"share is 0.0, expected 0 < share <= 1; 0.5 is half of the peak"):
-        temporal_iou(of_course(1.0), np.ones((1, 1), np.bool_), share=0.0)
+        temporal_iou(with_frame_means(1.0), np.ones((1, 1), np.bool_), share=0.0)

@@ -13,7 +13,7 @@ def changed(change: Any, frames: int, seed: int = 0) -> list[int]:
     return [int(index) for index in changed_frames(change, frames, np.random.default_rng(seed))]
 
 
-def test_by_hand() -> None:
+def test_frames_of_each_change() -> None:
     assert changed("frozen", 5) == [2] * 5
     assert changed("reversed", 4) == [3, 2, 1, 0]
     assert sorted(changed("shuffled", 16)) == list(range(16))
@@ -26,6 +26,6 @@ def test_a_shuffle_is_seeded_and_never_the_original_order() -> None:
     assert changed("shuffled", 1) == [0]
 
 
-def test_an_unknown_change_is_refused() -> None:
+def test_unknown_change() -> None:
     with pytest.raises(InputError, match="change is 'faster', expected one of frozen, shuffled, reversed"):
         changed("faster", 4)

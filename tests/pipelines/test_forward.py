@@ -117,7 +117,7 @@ def test_weights_drawn_anew_are_those_of_the_network_that_answers(
     assert found is not None
     assert min(value or 0.0 for value in found.cascading["gradcam++"].correlation) < 0.9
     assert all(bool((tensor == before[name]).all()) for name, tensor in model.module.state_dict().items())
-    monkeypatch.setattr(randomise, "_drawn_like", lambda parameter, _: parameter.detach().clone())
+    monkeypatch.setattr(randomise, "_random_like", lambda parameter, _: parameter.detach().clone())
     same = score_set([make_video()], tmp_path / "same", options, model=model).summary.sanity
     assert same is not None
     assert same.cascading["gradcam++"].correlation == pytest.approx([1.0] * len(same.layers))

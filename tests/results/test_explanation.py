@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from vidcam.errors import NameNotFoundError, ShapeError
-from vidcam.results.explanation import AUDIT_FIELDS, AlphaAudit, Explanation, mapped, per_clip_arrays
+from vidcam.results.explanation import AUDIT_FIELDS, AlphaAudit, Explanation, map_arrays, per_clip_arrays
 
 
 def audit(clips: int, seed: int = 0) -> AlphaAudit:
@@ -45,7 +45,7 @@ def explanation(clips: int = 4, *, contrast: bool = True, exact: bool | None = T
 
 
 def assert_same(first: Explanation, second: Explanation) -> None:
-    """Every array to the last bit and with its dtype."""
+    """Compare every array bit by bit, and its dtype."""
     assert first.methods == second.methods
     assert list(first.alpha) == list(second.alpha)
     pairs: list[tuple[Any, Any]] = [(first.logits, second.logits), (first.target, second.target)]
@@ -60,7 +60,7 @@ def assert_same(first: Explanation, second: Explanation) -> None:
     assert (first.contrast is None) == (second.contrast is None)
 
 
-def test_heat_is_upsampled_then_stretched_per_clip() -> None:
+def test_heat_is_upsampled_then_normalised_per_clip() -> None:
     made = explanation()
     volume = torch.from_numpy(made.volume("gradcam"))[:, None]
     upsampled = functional.interpolate(volume, (8, 12, 16), mode="trilinear", align_corners=False)[:, 0].numpy()
@@ -72,20 +72,22 @@ def test_heat_is_upsampled_then_stretched_per_clip() -> None:
         assert (heat[index].min(), heat[index].max()) == (0, 1)
 
 
-def test_heat_by_hand() -> None:
+def test_heat_of_a_small_map() -> None:
     volume = np.array([1.0, 5.0]).reshape(1, 2, 1, 1)
     made = Explanation({"m": volume}, np.zeros((1, 2)), np.zeros(1, np.int64), None, "l", (4, 1, 1))
     np.testing.assert_allclose(made.heat("m").ravel(), [0, 0.25, 0.75, 1])
 
 
-def test_heat_of_a_batch_is_that_of_each_clip_alone() -> None:
+def test_heat_of_a_batch_equals_that_of_each_clip_alone() -> None:
     made = explanation()
     together = made.heat("gradcam++")
     for index in range(4):
-        np.testing.assert_allclose(mapped(made, itemgetter([index])).heat("gradcam++")[0], together[index], atol=1e-6)
+        np.testing.assert_allclose(
+            map_arrays(made, itemgetter([index])).heat("gradcam++")[0], together[index], atol=1e-6
+        )
 
 
-def test_a_picture_has_no_time() -> None:
+def test_an_image_network_has_no_time_axis() -> None:
     volume = np.array([[[0.0, 2.0]]])
     made = Explanation({"m": volume}, np.zeros((1, 2)), np.zeros(1, np.int64), None, "l", (1, 4))
     np.testing.assert_allclose(made.heat("m"), [[[0, 0.25, 0.75, 1]]])
@@ -112,7 +114,7 @@ def test_a_map_without_evidence_is_zero_and_flagged() -> None:
     assert np.isfinite(made.heat("m")).all()
 
 
-def test_probabilities_by_hand() -> None:
+def test_probabilities_of_small_logits() -> None:
     made = dataclasses.replace(
         explanation(2, contrast=False), logits=np.array([[0.0, math.log(3.0)], [7.0, 7.0]]), target=np.array([0, 1])
     )
@@ -135,19 +137,19 @@ def test_unknown_method_names_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("contrast", [False, True])
-def test_selected_parts_put_together_give_the_same_back(contrast: bool) -> None:
+def test_concatenated_parts_equal_the_whole(contrast: bool) -> None:
     made = explanation(5, contrast=contrast)
-    whole = mapped(made, np.zeros_like)
+    whole = map_arrays(made, np.zeros_like)
     for clips in ([3, 4], [2], [0, 1]):
-        part = mapped(made, itemgetter(clips))
+        part = map_arrays(made, itemgetter(clips))
         for into, array in zip(per_clip_arrays(whole), per_clip_arrays(part), strict=True):
             into[clips] = array
     assert_same(whole, made)
 
 
-def test_without_a_contrast_there_is_none_afterwards() -> None:
+def test_map_arrays_keeps_a_missing_contrast() -> None:
     made = explanation(3, contrast=False)
-    assert mapped(made, np.copy).contrast is None
+    assert map_arrays(made, np.copy).contrast is None
 
 
 def test_a_contrast_must_fit_the_clips() -> None:
@@ -157,20 +159,20 @@ def test_a_contrast_must_fit_the_clips() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 2, 3, 4), (4, 3, 4), (4, 1, 2, 3, 4)])
 def test_volumes_must_fit_the_clips_and_the_input(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ShapeError, match=r"volumes must be \(N, ...\) with N = 4 clips and 4 axes for an input .*'x'"):
+    with pytest.raises(ShapeError, match=r"volumes must be \(N, ...\) with N = 4 clips and 4 axes for .*'x'"):
         dataclasses.replace(explanation(4), volumes={"x": np.zeros(shape)})
 
 
 @pytest.mark.parametrize("shape", [(6,), (3, 6), (4, 6, 2)])
-def test_logits_must_be_one_row_a_clip(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ShapeError, match=r"logits must be \(N, K\), target \(N,\), got self.logits.shape = "):
+def test_logits_must_have_one_row_per_clip(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=r"logits must be \(N, K\) and target \(N,\), got "):
         dataclasses.replace(explanation(4), logits=np.zeros(shape))
 
 
 @pytest.mark.parametrize("name", ["positive", "nonzero", "product", "agreement", "uniform"])
 def test_an_audit_is_complete(name: str) -> None:
     good = audit(3)
-    with pytest.raises(ShapeError, match=rf"an audit of 3 clips needs the shapes .*, got {{'{name}': \(2,"):
+    with pytest.raises(ShapeError, match=rf"an audit of 3 clips must have the shapes .*, got {{'{name}': \(2,"):
         dataclasses.replace(good, **{name: getattr(good, name)[:2]})
 
 

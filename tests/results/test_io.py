@@ -1,4 +1,4 @@
-"""An explanation saved, loaded and shown: all of it comes back to the last bit, and other files are refused."""
+"""Save, load and show explanations. Everything comes back bit by bit, and other files raise errors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def made() -> Explanation:
     return explain(BrightnessNet(), clip, layer="relu", methods=METHODS, target=0, contrast=1)
 
 
-def test_comes_back_to_the_last_bit(made: Explanation, tmp_path: Path) -> None:
+def test_clips_survive_bit_by_bit(made: Explanation, tmp_path: Path) -> None:
     whole = replace(made, artifact=Artifact(((0, 1, 2), (1, 1, 1)), 30.5, 2.0), notes=("the layer was chosen", "ü"))
     whole.save(tmp_path / "a.npz")
     read = load(tmp_path / "a.npz")
@@ -51,7 +51,7 @@ def test_comes_back_to_the_last_bit(made: Explanation, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["clips", "video"])
-def test_nothing_is_replaced_unless_it_is_said(made: Explanation, tmp_path: Path, kind: str) -> None:
+def test_existing_files_need_overwrite(made: Explanation, tmp_path: Path, kind: str) -> None:
     result, path = (made if kind == "clips" else video()), tmp_path / "a.npz"
     path.write_text("mine")
     with pytest.raises(OutputError, match=r"a\.npz' exists already"):
@@ -70,7 +70,7 @@ def load_clips(path: Path) -> Explanation:
     return read
 
 
-def test_shows_its_maps_in_a_notebook(made: Explanation) -> None:
+def test_notebook_picture(made: Explanation) -> None:
     with Image.open(io.BytesIO(made._repr_png_() or b"")) as picture:
         assert picture.width == 1200
         assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 50
@@ -87,7 +87,7 @@ def test_shows_its_maps_in_a_notebook(made: Explanation) -> None:
 
 
 @pytest.mark.parametrize("targets", [1, 3])
-def test_what_is_saved_comes_back_to_the_last_bit(tmp_path: Path, targets: int) -> None:
+def test_videos_survive_bit_by_bit(tmp_path: Path, targets: int) -> None:
     made = video(targets=targets, geometry=CROPPED)
     made.save(tmp_path / "a.npz")
     read = load_video(tmp_path / "a.npz")
@@ -127,11 +127,11 @@ def test_the_file_is_plain_arrays_and_json(tmp_path: Path) -> None:
     assert meta["schema"] == 1
     assert [entry["has_contrast"] for entry in meta["explanations"]] == [False, True]
     assert [entry["alpha_exact"] for entry in meta["explanations"]] == [True, None]
-    assert "1/logits" not in arrays.files  # the windows of all targets are the same
+    assert "1/logits" not in arrays.files  # all targets share their windows' logits
 
 
 def saved(**changes: NDArray[Any]) -> bytes:
-    """A saved video, some of its arrays replaced."""
+    """Return a saved video with some arrays replaced."""
     with tempfile.TemporaryDirectory() as folder:
         video().save(Path(folder) / "video.npz")
         content = (Path(folder) / "video.npz").read_bytes()
@@ -143,7 +143,7 @@ def saved(**changes: NDArray[Any]) -> bytes:
 
 
 def with_meta(change: Callable[[dict[str, Any]], object]) -> bytes:
-    """A saved video whose JSON was changed."""
+    """Return a saved video with changed JSON."""
     with np.load(io.BytesIO(saved())) as arrays:
         meta: dict[str, Any] = json.loads(str(arrays["meta"]))
     change(meta)
@@ -164,7 +164,7 @@ def damaged() -> bytes:
 
 
 class Tripwire:
-    """Fails the test if it is ever unpickled."""
+    """An object that fails the test if it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return pytest.fail, ("something was unpickled",)
@@ -200,24 +200,24 @@ def pickled() -> bytes:
         pytest.param(lambda: with_meta(lambda meta: meta["video"].update(geometry=None)), id="null geometry"),
     ],
 )
-def test_anything_else_is_refused_in_one_sentence(tmp_path: Path, content: Callable[[], bytes]) -> None:
+def test_other_files_raise_one_short_error(tmp_path: Path, content: Callable[[], bytes]) -> None:
     path = tmp_path / "a.npz"
     path.write_bytes(content())
-    with pytest.raises(MediaError, match=r"a\.npz cannot be read as a saved explanation \(.*\); expected an \.npz"):
+    with pytest.raises(MediaError, match=r"a\.npz is not a saved explanation \(.*\); expected an \.npz"):
         load(path)
 
 
-def test_a_file_of_another_schema_is_refused(tmp_path: Path) -> None:
+def test_another_schema(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     path.write_bytes(with_meta(lambda meta: meta.update(schema=2)))
     with pytest.raises(MediaError, match="schema"):
         load(path)
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match=r"none\.npz does not exist, expected an \.npz"):
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match=r"none\.npz does not exist; expected an \.npz"):
         load(tmp_path / "none.npz")
-    with pytest.raises(MediaError, match="cannot be read as a saved explanation"):
+    with pytest.raises(MediaError, match="is not a saved explanation"):
         load(tmp_path)
 
 
@@ -251,7 +251,7 @@ def test_logits_that_differ_between_targets_survive(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [(11, 8, 28, 28), (11, 0, 3, 4)])
-def test_large_arrays_of_a_video_are_mapped_and_as_good_as_others(
+def test_large_arrays_are_memory_mapped(
     tmp_path: Path, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAPPED_BYTES", 1 << 12)
@@ -262,31 +262,31 @@ def test_large_arrays_of_a_video_are_mapped_and_as_good_as_others(
     read = load_video(tmp_path / "a.npz")
     array = read.explanations[0].volumes["gradcam"]
     np.testing.assert_array_equal(array, volumes["gradcam"], strict=True)
-    with np.load(tmp_path / "a.npz") as plain:  # an ordinary npz to everybody else
+    with np.load(tmp_path / "a.npz") as plain:  # NumPy can read it too
         np.testing.assert_array_equal(plain["0/volumes/gradcam"], volumes["gradcam"], strict=True)
     assert array.flags.aligned
     assert array.flags.writeable == (not array.size)
     assert (read.forget is None) == (not array.size)
-    (tmp_path / "a.npz").unlink()  # the content stays as long as somebody holds it
+    (tmp_path / "a.npz").unlink()  # the mapped content stays while it is referenced
     if read.forget:
         read.forget()
         np.testing.assert_array_equal(array, volumes["gradcam"], strict=True)
 
 
-def test_a_damaged_array_is_refused_although_it_is_only_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_mapped_array_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAPPED_BYTES", 1)
     video().save(tmp_path / "a.npz")
     content = bytearray((tmp_path / "a.npz").read_bytes())
     place = content.find(video().explanations[0].volumes["gradcam"].tobytes())
     content[place + 100] ^= 1
     (tmp_path / "a.npz").write_bytes(content)
-    with pytest.raises(MediaError, match=r"a\.npz cannot be read as a saved explanation \(Bad CRC"):
+    with pytest.raises(MediaError, match=r"a\.npz is not a saved explanation \(Bad CRC"):
         load(tmp_path / "a.npz")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts the pages of a process")
-def test_a_long_video_is_saved_and_loaded_in_flat_memory(tmp_path: Path) -> None:
-    """64 MB of maps that lie in a file: neither way needs a tenth of it."""
+def test_saving_and_loading_need_little_memory(tmp_path: Path) -> None:
+    """64 MB of mapped maps: saving and loading each need less than a tenth of it."""
 
     def resident() -> float:
         return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20

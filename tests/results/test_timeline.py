@@ -15,7 +15,7 @@ STEP = 0.08
 
 
 def windows(*starts: float, frames: int = FRAMES, step: float = STEP) -> Timeline:
-    """Windows of evenly sampled frames."""
+    """Return windows with evenly sampled frames."""
     begin = np.array(starts)
     return Timeline(begin, begin + frames * step, begin[:, None] + step * np.arange(frames))
 
@@ -25,7 +25,7 @@ def noise(count: int, t: int = 2, h: int = 3, w: int = 4) -> NDArray[np.float32]
 
 
 def levels(*values: float) -> NDArray[np.float64]:
-    """A volume for each window that is one number everywhere."""
+    """Return one constant volume for each window."""
     return np.array(values)[:, None, None, None] * np.ones((1, 2, 1, 1))
 
 
@@ -33,16 +33,16 @@ def at(line: Timeline, volumes: NDArray[np.float64], *seconds: float) -> list[fl
     return [float(value) for value in line.blend(volumes, np.array(seconds))[:, 0, 0]]
 
 
-def test_two_windows_by_hand() -> None:
+def test_blend_of_two_windows() -> None:
     line = Timeline(np.array([0.0, 1.0]), np.array([2.0, 3.0]), np.array([[0.0, 1.0], [1.0, 2.0]]))
     values = at(line, levels(1, 3), -0.1, 0.0, 0.5, 1.0, 1.25, 1.5, 1.75, 2.0, 2.9, 3.0, 9.0)
     # weights at 1.25: 3/4 and 1/4, at 1.5: 1/2 and 1/2
     assert values == pytest.approx([0, 1, 1, 1, 1.5, 2, 2.5, 3, 3, 0, 0], abs=1e-5)
 
 
-def test_three_windows_by_hand() -> None:
+def test_blend_of_three_windows() -> None:
     line = Timeline(np.array([0.0, 1.0, 2.0]), np.array([4.0, 5.0, 6.0]), np.zeros((3, 1)))
-    (value,) = at(line, levels(1, 10, 100), 2.5)  # tents 3/4, 3/4, 1/4
+    (value,) = at(line, levels(1, 10, 100), 2.5)  # weights 3/4, 3/4, 1/4
     assert value == pytest.approx((0.75 * 1 + 0.75 * 10 + 0.25 * 100) / 1.75)
 
 
@@ -59,7 +59,7 @@ def test_between_two_frames_the_map_is_linear() -> None:
     np.testing.assert_allclose(third, 0.75 * at_frames[:-1] + 0.25 * at_frames[1:], rtol=0, atol=1e-6)
 
 
-def test_frames_that_were_held_share_their_moment() -> None:
+def test_held_frames_share_their_moment() -> None:
     line = Timeline(np.array([0.0]), np.array([1.0]), np.array([[0.0, 0.5, 0.5, 0.5]]))
     volumes = np.array([1.0, 2, 4, 9]).reshape(1, 4, 1, 1)
     assert at(line, volumes, 0.0, 0.25, 0.5, 0.9) == pytest.approx([1, 3, 5, 5])  # (2 + 4 + 9) / 3 = 5
@@ -87,7 +87,7 @@ def test_equal_windows_blend_to_themselves(starts: list[int], level: float) -> N
 
 @settings(deadline=None, derandomize=True, max_examples=40)
 @given(starts_of_windows)
-def test_a_blend_lies_between_what_it_blends(starts: list[int]) -> None:
+def test_a_blend_lies_between_the_blended_values(starts: list[int]) -> None:
     line, volumes = windows(*(start / 4 for start in starts)), noise(len(starts)) + 1
     blended = line.blend(volumes, np.linspace(-0.5, 7, 97))
     seen = blended[blended.max(axis=(1, 2)) > 0]
@@ -96,8 +96,8 @@ def test_a_blend_lies_between_what_it_blends(starts: list[int]) -> None:
 
 
 @pytest.mark.parametrize("hop", [0.64, 0.32, 0.96, 0.08])
-def test_nothing_jumps_at_a_border(hop: float) -> None:
-    """A step of dt changes the map by at most its slope in a window plus the slope of the tents' shares."""
+def test_maps_do_not_jump_at_window_borders(hop: float) -> None:
+    """A step dt changes the map by at most its slope in a window plus the slope of the weights."""
     line = windows(*(np.arange(5) * hop))
     volumes = noise(5)
     dt = 1e-4
@@ -106,7 +106,7 @@ def test_nothing_jumps_at_a_border(hop: float) -> None:
     spread = float(volumes.max() - volumes.min())
     half = FRAMES * STEP / 2
     within = spread / (FRAMES / 2 * STEP)  # t = 2 cells of 8 frames
-    lowest = min(hop, 2 * half - hop) / half / 2  # at worst the tents add up to this
+    lowest = min(hop, 2 * half - hop) / half / 2  # the smallest sum of weights
     across = 5 * spread / half / lowest
     assert jumps <= (within + across) * dt + 10 * EDGE_WEIGHT
     assert jumps < 0.02 * spread
@@ -132,7 +132,7 @@ def test_order_of_windows_does_not_matter() -> None:
     np.testing.assert_allclose(shuffled.blend(volumes[order], seconds), line.blend(volumes, seconds), atol=1e-6)
 
 
-def test_moments_together_equal_one_by_one() -> None:
+def test_moments_together_equal_single_moments() -> None:
     line, volumes = windows(0.0, 0.64, 1.28, 3.0), noise(4)
     seconds = np.linspace(-0.2, 5, 60)
     alone = np.concatenate([line.blend(volumes, seconds[i : i + 1]) for i in range(60)])
@@ -145,13 +145,13 @@ def test_moments_may_come_in_any_order() -> None:
     np.testing.assert_allclose(line.blend(volumes, seconds)[::-1], line.blend(volumes, np.sort(seconds)), atol=1e-7)
 
 
-def test_between_windows_there_is_nothing() -> None:
+def test_zeros_between_windows() -> None:
     blended = windows(0.0, 3.0).blend(noise(2), np.array([1.27, 1.28, 2.0, 2.999, 3.0]))
     assert [bool(plane.any()) for plane in blended] == [True, False, False, False, True]
     assert blended.dtype == np.float32
 
 
-def test_volumes_are_left_as_they_were() -> None:
+def test_volumes_stay_unchanged() -> None:
     line, volumes = windows(0.0, 0.64), noise(2)
     before = volumes.copy()
     line.blend(volumes, np.linspace(0, 1, 9))
@@ -163,9 +163,9 @@ def test_volumes_are_left_as_they_were() -> None:
     [((2,), (3,), (2, 4)), ((2,), (2,), (3, 4)), ((2,), (2,), (2,)), ((2, 1), (2, 1), (2, 4))],
 )
 def test_shapes_must_agree(starts: tuple[int, ...], ends: tuple[int, ...], frames: tuple[int, ...]) -> None:
-    with pytest.raises(ShapeError, match=r"starts and ends must be \(N,\), frame_seconds \(N, T\), got self"):
+    with pytest.raises(ShapeError, match=r"starts and ends must be \(N,\), frame_seconds \(N, T\), got starts"):
         Timeline(np.zeros(starts), np.ones(ends), np.zeros(frames))
 
 
-def test_counts_its_windows() -> None:
+def test_length_is_the_number_of_windows() -> None:
     assert len(windows(0.0, 0.5, 1.0)) == 3

@@ -13,7 +13,7 @@ from vidcam.errors import InputError, NameNotFoundError, ShapeError
 from vidcam.geometry import Geometry
 from vidcam.maps import normalise, upsample_volume
 from vidcam.media import Seconds
-from vidcam.results.explanation import Explanation, mapped
+from vidcam.results.explanation import Explanation, map_arrays
 from vidcam.results.timeline import Timeline
 from vidcam.results.video import CHUNK, VideoExplanation, video_bounds
 
@@ -58,7 +58,7 @@ def video(
     )
 
 
-def test_bounds_are_those_of_the_whole_video_at_once() -> None:
+def test_bounds_cover_the_whole_video() -> None:
     made, timeline = explanation(11), line(11)
     bounds = video_bounds(made, timeline, PTS)
     for name in METHODS:
@@ -67,7 +67,7 @@ def test_bounds_are_those_of_the_whole_video_at_once() -> None:
         assert all(type(bound) is float for bound in bounds[name])
 
 
-def test_heat_fills_the_scale_once_over_the_video() -> None:
+def test_one_scale_for_the_whole_video() -> None:
     made = video()
     for name in METHODS:
         heat = made.heat(name, PTS)
@@ -76,16 +76,16 @@ def test_heat_fills_the_scale_once_over_the_video() -> None:
         assert heat.min() >= 0
         assert heat.max() == pytest.approx(1, abs=1e-6)
         assert heat.min() == pytest.approx(0, abs=1e-6)
-        assert (heat.max(axis=(1, 2)) < 0.99).any()  # no frame is stretched by itself
+        assert (heat.max(axis=(1, 2)) < 0.99).any()  # no frame is normalised by itself
 
 
-def test_heat_of_one_window_is_that_of_the_explanation() -> None:
+def test_heat_of_one_window_equals_that_of_its_clip() -> None:
     made = video(1, seconds=line(1).frame_seconds[0])
     heat = made.heat("gradcam", made.timeline.frame_seconds[0])
     np.testing.assert_allclose(heat, made.explanations[0].heat("gradcam")[0], rtol=0, atol=1e-5)
 
 
-def test_raw_is_the_blend_and_heat_its_min_max() -> None:
+def test_heat_is_the_min_max_of_the_raw_blend() -> None:
     made = video(targets=2)
     seconds = np.array([0.3, 1.0, 4.44])
     raw = made.raw("gradcam++", seconds, target=1)
@@ -96,7 +96,7 @@ def test_raw_is_the_blend_and_heat_its_min_max() -> None:
     assert not np.allclose(made.heat("gradcam++", seconds, target=0), expected)
 
 
-def test_on_an_unscaled_source_the_heat_is_the_same() -> None:
+def test_source_heat_of_an_unscaled_source_equals_heat() -> None:
     made = video(geometry=IDENTITY)
     for second in (0.0, 0.777, 5.0):
         np.testing.assert_allclose(
@@ -104,7 +104,7 @@ def test_on_an_unscaled_source_the_heat_is_the_same() -> None:
         )
 
 
-def test_source_heat_covers_the_view_and_agrees_where_pixels_meet() -> None:
+def test_source_heat_equals_finely_upsampled_heat() -> None:
     made = video(geometry=CROPPED)
     drawn = made.source_heat("gradcam", 2.0)
     rows, columns = CROPPED.view_slices()
@@ -113,13 +113,13 @@ def test_source_heat_covers_the_view_and_agrees_where_pixels_meet() -> None:
     assert drawn.max() <= 1
     raw = made.raw("gradcam", np.array([2.0]))
     low, high = made.bounds[0]["gradcam"]
-    fine = normalise(upsample_volume(raw, (24 * 40, 32 * 40)), low, high)[0]  # 40 samples an input pixel
+    fine = normalise(upsample_volume(raw, (24 * 40, 32 * 40)), low, high)[0]  # 40 samples per input pixel
     for y, x in [(0, 0), (40, 50), (drawn.shape[0] - 1, drawn.shape[1] - 1), (13, 71)]:
         model_y, model_x = CROPPED.to_model(rows.start + y + 0.5, columns.start + x + 0.5)
         assert drawn[y, x] == pytest.approx(fine[int(model_y * 40), int(model_x * 40)], abs=0.02)
 
 
-def test_moments_that_no_window_saw_are_zero() -> None:
+def test_moments_outside_all_windows_are_zero() -> None:
     made = video(2, seconds=PTS[:48])
     assert not made.raw("gradcam", np.array([-0.1, 1.92, 7.0])).any()
     assert not made.heat("gradcam", np.array([-0.1, 1.92, 7.0])).any()
@@ -135,7 +135,7 @@ def test_a_video_without_evidence_stays_zero() -> None:
     assert not made.evidence("gradcam", PTS[:60]).any()
 
 
-def test_evidence_is_the_mean_of_the_heat_however_long_the_video() -> None:
+def test_evidence_is_the_mean_heat_over_several_chunks() -> None:
     made = video()
     evidence = made.evidence("gradcam", PTS)
     assert evidence.dtype == np.float64
@@ -150,35 +150,35 @@ def test_unknown_method() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "seconds", "target", "sentence"),
+    ("method", "seconds", "target", "message"),
     [
-        ("gradcam+", [0.5], 0, r"method 'gradcam\+' not found; .*must be one of those that were asked for"),
-        ("gradcam", [0.5], 2, r"target is 2, expected 0 to 1, the position of one of label 0, ü, label 1, ü"),
-        ("gradcam", [0.5], -1, r"target is -1, expected 0 to 1"),
-        ("gradcam", 0.5, 0, r"seconds must be \(S,\) and finite, got 0\.5; of one moment pass \[moment\]"),
+        ("gradcam+", [0.5], 0, r"method 'gradcam\+' not found; .*this explanation has gradcam"),
+        ("gradcam", [0.5], 2, r"target is 2, expected a position from 0 to 1: label 0, ü, label 1, ü"),
+        ("gradcam", [0.5], -1, r"target is -1, expected a position from 0 to 1"),
+        ("gradcam", 0.5, 0, r"seconds must be \(S,\) and finite, got 0\.5; pass \[moment\]"),
         ("gradcam", [0.5, float("nan")], 0, r"seconds must be \(S,\) and finite, got \[0\.5, nan\]"),
     ],
 )
-def test_what_was_not_explained_is_refused_in_one_sentence(
-    method: str, seconds: Any, target: int, sentence: str
-) -> None:
+def test_invalid_method_target_or_moments(method: str, seconds: Any, target: int, message: str) -> None:
     made = video(targets=2)
     for ask in (made.raw, made.heat):
-        with pytest.raises(InputError, match=sentence):
+        with pytest.raises(InputError, match=message):
             ask(method, seconds, target=target)
 
 
-def test_prints_short() -> None:
+def test_repr_is_short() -> None:
     text = repr(video(targets=2))
-    assert text.startswith("Video('clip.mp4', 11 windows, targets=['label 0, ü', 'label 1, ü'], Explanation(")
-    assert len(text) < 250
+    assert text.startswith(
+        "VideoExplanation('clip.mp4', 11 windows, targets=['label 0, ü', 'label 1, ü'], Explanation("
+    )
+    assert len(text) < 260
 
 
-def test_explanations_must_have_a_clip_for_each_window() -> None:
+def test_explanations_must_have_one_clip_per_window() -> None:
     made = video()
-    with pytest.raises(ShapeError, match=r"explanations must have the 11 clips of the timeline, got \{3\}"):
-        dataclasses.replace(made, explanations=(mapped(made.explanations[0], itemgetter([0, 1, 2])),))
-    with pytest.raises(ShapeError, match=r"the 11 clips of the timeline, got set\(\)"):
+    with pytest.raises(ShapeError, match=r"explanations must have the timeline's 11 clips, got \{3\}"):
+        dataclasses.replace(made, explanations=(map_arrays(made.explanations[0], itemgetter([0, 1, 2])),))
+    with pytest.raises(ShapeError, match=r"the timeline's 11 clips, got set\(\)"):
         dataclasses.replace(made, explanations=(), labels=(), bounds=())
 
 
@@ -189,7 +189,7 @@ def test_each_target_is_complete(change: dict[str, Any]) -> None:
 
 
 def test_each_target_is_drawn_on_its_own_scale() -> None:
-    """The same maps a hundred times as large for the second target: on its own scale, they look the same."""
+    """The second target's maps are a hundred times as large. On its own scale its heat is the same."""
     first = explanation(4)
     volumes = {name: 100 * volume for name, volume in first.volumes.items()}
     both = (first, dataclasses.replace(first, volumes=volumes))
@@ -207,4 +207,4 @@ def test_each_target_is_drawn_on_its_own_scale() -> None:
             np.testing.assert_allclose(draw(1), draw(0), rtol=0, atol=1e-5)
         assert (
             made.source_heat(name, 1.0, target=1).mean() < 0.9
-        )  # clipped with the bounds of the first, all would be 1
+        )  # with the bounds of the first target, all values would be 1

@@ -1,10 +1,10 @@
-"""What a network shows on a clip without content: the reference of the baseline methods, and where its artifact is.
+"""The baseline of a network: its activations on a content-free clip, and the artifact that they show.
 
-A network answers a flat grey clip too. What its target layer does there says nothing of any video: subtracted from the
-activations, it leaves what the clip itself has brought about.
+A network also responds to a flat grey clip. Those activations say nothing about any video. Subtracted from the
+activations of a clip, they leave the response to the clip's content.
 
-In some networks a cell or two have a strong response to any input: an artifact. A map that peaks there shows the
-weights and not the video. `find_artifact` finds the cells.
+In some networks one or two cells have high activations on any input: an artifact. A map that peaks there shows the
+weights, not the video. `find_artifact` finds these cells.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from vidcam.cam.weights import at_least_float32, to_numpy
 from vidcam.results.explanation import Artifact
 
 PROMINENCE = 3.0
-"""A cell is an artifact on the grey clip only from this multiple of the median on."""
+"""The top cell is an artifact only if its channel sum exceeds this multiple of the median."""
 
-MOST_LOUD = 0.1
-"""Where more than this share of the grid is loud, nothing stands out."""
+MAX_ARTIFACT_SHARE = 0.1
+"""If more cells than this share of the grid are as high, there is no artifact."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Baseline:
-    """A network on a clip without content; good for every clip of the same size while the weights stay what they are.
+    """The baseline of a network, valid for every clip of the same size while the weights do not change.
 
     Attributes:
-        activations: layer → A₀, (1, D, t, h, w), detached: of the clip without content, or the median of several.
-        artifact: the cells that are loud; None where none is, and of several layers, whose fused map is on one grid and
-            their activations are not.
+        activations: layer → A₀, (1, D, t, h, w), detached: of the content-free clip, or the median of several clips.
+        artifact: the cells with high activations. None if there are none, or if there are several layers: their fused
+            map has one grid, their activations have not.
     """
 
     activations: Mapping[str, Tensor] = field(repr=False)
@@ -53,17 +53,17 @@ class Baseline:
 def compute_baseline(
     model: nn.Module, clip: Input, *, layer: Layers = None, reshape: Reshape | None = None
 ) -> Baseline:
-    """Run the model once on a clip without content, or on ordinary clips of which the median is taken.
+    """Run the model once on a content-free clip, or on ordinary clips whose median is taken.
 
     Args:
-        model: as of `vidcam.explain`.
-        clip: as the model takes it. One clip without content: flat grey in the model's own scaling, for example. Or N
-            ordinary clips, some dozens, for calibration: A₀ is their median, cell by cell.
-        layer: as of `vidcam.explain`.
-        reshape: likewise.
+        model: as in `vidcam.explain`.
+        clip: the model's input. Either one content-free clip, for example flat grey in the model's own scaling. Or N
+            ordinary clips (a few dozen) for calibration: A₀ is their median, cell by cell.
+        layer: as in `vidcam.explain`.
+        reshape: as in `vidcam.explain`.
 
     Raises:
-        InputError: as `vidcam.explain`.
+        InputError: as in `vidcam.explain`.
     """
     request = MapRequest(layers=layer_names(model, layer), reshape=reshape)
     with Undo() as undo, undo:
@@ -71,30 +71,32 @@ def compute_baseline(
 
 
 def baseline_of(run: Attribution) -> Baseline:
-    """The same of a forward pass that is open."""
-    activations = {  # the median cell by cell; of an even number the lower one
-        name: found.median(dim=0, keepdim=True).values for name, found in run.activations_of_layers.items()
+    """Return the baseline of an open forward pass."""
+    activations = {  # the median cell by cell; of an even number of clips the lower one
+        name: a.median(dim=0, keepdim=True).values for name, a in run.activations_of_layers.items()
     }
     (first, *more) = activations.values()
     return Baseline(activations, None if more else find_artifact(first))
 
 
 def find_artifact(activations: Tensor) -> Artifact | None:
-    """The cells that are loud on a content-free clip: those that rise at least half as far above the median as the top.
+    """Find the cells with high activations on a content-free clip.
+
+    A cell belongs to the artifact if it rises above the median at least half as far as the top cell.
 
     Args:
-        activations: A of the grey clip, (1, D, t, h, w).
+        activations: A of the content-free clip, (1, D, t, h, w).
 
     Returns:
-        None where nothing stands out: the loudest cell reaches less than three times the median, or more than a tenth
-        of the grid is as loud.
+        None if no cell stands out: the top cell is below three times the median, or more than a tenth of the grid is
+        as high.
     """
     sums = to_numpy(at_least_float32(activations).sum(dim=1)[0]).astype(np.float64)
     flat, median = sums.ravel(), float(np.median(sums))
     top = float(flat.max())
     order = np.argsort(-flat, kind="stable")
-    loud = order[flat[order] >= median + (top - median) / 2]
-    if top - median <= (PROMINENCE - 1) * abs(median) or loud.size > max(1.0, flat.size * MOST_LOUD):
+    artifact = order[flat[order] >= median + (top - median) / 2]
+    if top - median <= (PROMINENCE - 1) * abs(median) or artifact.size > max(1.0, flat.size * MAX_ARTIFACT_SHARE):
         return None
-    cells = tuple(tuple(int(i) for i in np.unravel_index(index, sums.shape)) for index in loud)
+    cells = tuple(tuple(int(i) for i in np.unravel_index(index, sums.shape)) for index in artifact)
     return Artifact(cells, top, median)

@@ -162,7 +162,7 @@ def _explained(
     if baseline is not None and not isinstance(baseline, Baseline):
         baseline = compute_baseline(network, baseline, layer=request.layers or None, reshape=request.reshape)
     if baseline is not None:
-        request = replace(request, references=baseline.activations)
+        request = replace(request, baseline_activations=baseline.activations)
     with Undo() as undo, undo:
         run = open_attribution(network, subject.clip, request, undo)
         if baseline is not None:

@@ -1,7 +1,7 @@
-"""Several layers in one map: each brought to the finest grid and to its own maximum, then their mean or maximum.
+"""Fuse the maps of several layers: bring them to the finest grid, divide by the maximum, take the mean or maximum.
 
-Layers differ in the size of their activations by orders of magnitude, so that raw maps cannot be added. Each clip's map
-of each layer is divided by its maximum first; a map without evidence stays zero and counts as such in the mean.
+Activations of layers differ by orders of magnitude, so raw maps cannot be added. Each clip's map of each layer is first
+divided by its own maximum. A map without evidence stays zero and counts as zero in the mean.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ FUSIONS: tuple[Fusion, ...] = ("mean", "max")
 
 
 def fuse(volumes: Sequence[Floats], fusion: Fusion) -> Floats:
-    """One map of several layers'.
+    """Fuse the maps of several layers into one.
 
     Args:
-        volumes: raw maps of each layer, (N, t, h, w), the grids may differ.
-        fusion: `mean` or `max`, place by place.
+        volumes: raw maps of each layer, (N, t, h, w); the grids may differ.
+        fusion: `mean` or `max`, cell by cell.
 
     Returns:
-        (N, t, h, w) on the finest grid, in [0, 1]; of one layer the raw map itself.
+        (N, t, h, w) on the finest grid, in [0, 1]. The raw map itself if there is only one layer.
 
     Raises:
-        InputError: another fusion.
+        InputError: an unknown fusion.
     """
     if fusion not in FUSIONS:
         raise InputError(f"fusion is {fusion!r}, expected one of {', '.join(FUSIONS)}")
     if len(volumes) == 1:
         return volumes[0]
     size = tuple(max(lengths) for lengths in zip(*(volume.shape[1:] for volume in volumes), strict=True))
-    fine = np.stack([_to_maximum(upsample_volume(volume, size)) for volume in volumes])
+    fine = np.stack([_divided_by_maximum(upsample_volume(volume, size)) for volume in volumes])
     fused: Floats = fine.mean(axis=0) if fusion == "mean" else fine.max(axis=0)
     return fused
 
 
-def _to_maximum(volume: Floats) -> Floats:
+def _divided_by_maximum(volume: Floats) -> Floats:
     highest = volume.max(axis=tuple(range(1, volume.ndim)), keepdims=True)
     scaled: Floats = volume / np.where(highest > 0, highest, 1)
     return scaled

@@ -1,12 +1,11 @@
-"""What autograd's graph tells of a head: whether it is piecewise linear, and whether its scores are probabilities.
+"""Inspect autograd's graph of a head: is it piecewise linear, and are its scores probabilities?
 
-Piecewise linear in the activations A: eq. 16 of Grad-CAM++, and with it eq. 19, is exact where the second derivatives
-of the score in A vanish, in heads of convolutions, linear layers, ReLUs, pooling and the like. That is known by the
-names of autograd's nodes, at no cost; to differentiate the head twice costs a second backward pass, and is left for
-operations that this file does not know.
+Piecewise linear in the activations A: eq. 16 and 19 of Grad-CAM++ are exact where the second derivatives of the score
+in A are zero: in heads of convolutions, linear layers, ReLUs, pooling and the like. The names of autograd's nodes tell,
+at no cost. Only for operations that this file does not list is the head differentiated twice.
 
-Probabilities: several views, crops or heads are often averaged behind the softmax. No softmax stands at the end then
-that could be taken off, rows need not add up to 1, and taken as logits they give maps of vanishing gradients.
+Probabilities: many models average several views, crops or heads after a softmax. Then there is no last softmax to
+remove, and rows need not sum to 1. Taken as logits, such scores give maps of vanishing gradients.
 """
 
 from __future__ import annotations
@@ -94,13 +93,13 @@ PIECEWISE_LINEAR = frozenset(
         "Where",
     ]
 )
-"""Whatever of their inputs depends on A. A node's name is one of these, 'Backward' and a number."""
+"""Piecewise linear in all inputs that depend on A. The node's name is one of these, 'Backward' and a number."""
 
 PRODUCTS = frozenset(["Addmm", "Addmv", "Baddbmm", "Bmm", "Convolution", "Dot", "Linear", "Mm", "Mul", "Mv", "Prelu"])
-"""Linear as long as one of their inputs alone depends on A."""
+"""Linear if only one of their inputs depends on A."""
 
-IN_THE_FIRST = frozenset(["Div", "NativeBatchNorm", "CudnnBatchNorm", "MiopenBatchNorm"])
-"""Linear as long as their first input alone does, and a batch normalisation takes its statistics from elsewhere."""
+LINEAR_IN_FIRST = frozenset(["Div", "NativeBatchNorm", "CudnnBatchNorm", "MiopenBatchNorm"])
+"""Linear if only their first input depends on A, and if a batch normalisation uses running statistics."""
 
 CURVED = frozenset(
     ["Elu", "Erf", "Exp", "Gelu", "Hardswish", "Mish", "NativeLayerNorm", "Sigmoid", "Silu", "Softplus", "Tanh"]
@@ -137,7 +136,7 @@ _JOINS = frozenset(
         "View",
     ]
 )
-"""What averages, joins and reshapes; a product counts as long as one factor alone depends on the activations."""
+"""Operations that average, join or reshape. A product counts if only one factor depends on the activations."""
 
 _PROBABILITIES = frozenset(["Softmax", "Sigmoid"])
 _LOGARITHMS = frozenset(["LogSoftmax", "LogSigmoid"])
@@ -146,17 +145,17 @@ _NAME = re.compile(r"(?:.*::)?(\w+)Backward\d*")
 
 
 def operation(node: Node) -> str:
-    """The operation that a node differentiates: 'ReluBackward0' → 'Relu'; '' of a leaf and of a user's own function."""
+    """Return the operation of a node: 'ReluBackward0' → 'Relu'; '' for a leaf and for a custom function."""
     match = None if _is_custom(node) else _NAME.fullmatch(node.name())
     return match[1] if match else ""
 
 
 def nodes_below(end: Node | None, *, enters: Callable[[Node], bool] = lambda _: True) -> Iterator[Node]:
-    """All nodes of a graph, each after those that it is computed from.
+    """Yield all nodes of a graph, each after the nodes that it is computed from.
 
     Args:
         end: the last node, `grad_fn` of a result.
-        enters: whether to look below a node; one at which it says no is still yielded.
+        enters: whether to continue below a node; the node itself is always yielded.
     """
     seen: set[Node] = set()
     stack = [] if end is None else [(end, False)]
@@ -168,7 +167,7 @@ def nodes_below(end: Node | None, *, enters: Callable[[Node], bool] = lambda _: 
             seen.add(node)
             stack.append((node, True))
             if enters(node):
-                stack.extend((before, False) for before, _ in node.next_functions if before is not None)
+                stack.extend((source, False) for source, _ in node.next_functions if source is not None)
 
 
 def is_graph_piecewise_linear(score: Tensor, leaves: Collection[Tensor]) -> bool | None:
@@ -176,24 +175,24 @@ def is_graph_piecewise_linear(score: Tensor, leaves: Collection[Tensor]) -> bool
 
     Args:
         score: any tensor with a graph.
-        leaves: the activations; those of a later layer may lie within the graph.
+        leaves: the activations; those of a later layer may lie inside the graph.
 
     Returns:
-        True: each is. False: one of them, at least, is known to be curved. None: there is one that is not known.
+        True: all are. False: at least one is curved. None: at least one is unknown, and none is known to be curved.
     """
-    found = [_is_linear(node, reaching) for node, reaching in _dependents(score.grad_fn, leaves)]
-    if False in found:
+    results = [_is_linear(node, positions) for node, positions in _dependents(score.grad_fn, leaves)]
+    if False in results:
         return False
-    return None if None in found else True
+    return None if None in results else True
 
 
 def has_custom_function(score: Tensor) -> bool:
-    """Whether a `torch.autograd.Function` written in Python lies below the score: its backward may hide a curvature."""
+    """Whether the score's graph has a custom `torch.autograd.Function`, whose backward may hide a curvature."""
     return any(_is_custom(node) for node in nodes_below(score.grad_fn))
 
 
 def looks_like_probabilities(scores: Tensor) -> str | None:
-    """'probabilities' or 'logarithms of probabilities' if that is what scores (N, K) with a graph are, else None."""
+    """Return 'probabilities' or 'logarithms of probabilities' if scores (N, K) with a graph are that, else None."""
     ends = {operation(node) for node in nodes_below(scores.grad_fn, enters=_joins) if not _joins(node)}
     values = scores.detach()
     if ends and ends <= _PROBABILITIES and bool(((values >= 0) & (values <= 1)).all()):
@@ -206,21 +205,21 @@ def looks_like_probabilities(scores: Tensor) -> str | None:
 def _joins(node: Node) -> bool:
     name = operation(node)
     if name in {"Mul", "Div"}:
-        return sum(before is not None for before, _ in node.next_functions) < 2
+        return sum(source is not None for source, _ in node.next_functions) < 2
     return name in _JOINS
 
 
-def _is_linear(node: Node, reaching: tuple[int, ...]) -> bool | None:
-    """Of one operation of which the inputs `reaching` depend on the leaves."""
-    returned: Sequence[Any] = node._input_metadata  # noqa: SLF001 – torch tells it in no other way
-    is_complex = any(one.dtype.is_complex for one in returned)  # what follows may take the magnitude: a root of squares
+def _is_linear(node: Node, positions: tuple[int, ...]) -> bool | None:
+    """Whether one operation is piecewise linear in its inputs at these positions, which depend on the leaves."""
+    outputs: Sequence[Any] = node._input_metadata  # noqa: SLF001 – torch has no public way
+    is_complex = any(output.dtype.is_complex for output in outputs)  # a magnitude may follow: a root of squares
     name = "" if is_complex else operation(node)
     if name in CURVED:
         return False
     if name in PRODUCTS:
-        return True if len(reaching) == 1 else None
-    if name in IN_THE_FIRST:
-        return True if reaching == (0,) and not getattr(node, "_saved_training", False) else None
+        return True if len(positions) == 1 else None
+    if name in LINEAR_IN_FIRST:
+        return True if positions == (0,) and not getattr(node, "_saved_training", False) else None
     return True if name in PIECEWISE_LINEAR else None
 
 
@@ -229,13 +228,13 @@ def _is_custom(node: object) -> bool:
 
 
 def _dependents(end: Node | None, leaves: Collection[Tensor]) -> Iterator[tuple[Node, tuple[int, ...]]]:
-    """Each operation that depends on a leaf, and which of its inputs do."""
+    """Yield each operation that depends on a leaf, and the positions of its inputs that do."""
     ids = {id(leaf) for leaf in leaves}
-    alive: set[Node] = {leaf.grad_fn for leaf in leaves if leaf.grad_fn is not None}
+    dependent: set[Node] = {leaf.grad_fn for leaf in leaves if leaf.grad_fn is not None}
     for node in nodes_below(end):
-        inputs = [before for before, _ in node.next_functions]
-        reaching = tuple(index for index, before in enumerate(inputs) if before in alive)
-        if reaching or id(getattr(node, "variable", None)) in ids:
-            alive.add(node)
-        if reaching:
-            yield node, reaching
+        sources = [source for source, _ in node.next_functions]
+        positions = tuple(index for index, source in enumerate(sources) if source in dependent)
+        if positions or id(getattr(node, "variable", None)) in ids:
+            dependent.add(node)
+        if positions:
+            yield node, positions

@@ -1,13 +1,13 @@
-"""The methods by name: canonical names, aliases, and how each makes a map from the data of one layer.
+"""All methods by name: canonical names, aliases, and how each makes a map from the data of one layer.
 
-Those of PAIR_METHODS need A and g alone: one forward pass and one backward pass through the head serve them all. Those
-of BASELINE_METHODS need A₀ too, the activations of a clip without content, which serve all clips. The others read the
-classifier's weights (`cam`), or further products through the head (`gradcam++softmax`). The guided ones multiply the
+PAIR_METHODS need only A and g: one forward pass and one backward pass through the head serve all of them.
+BASELINE_METHODS also need A₀, the activations of a content-free clip, which serve all clips. The others read the
+classifier's weights (`cam`), or need more products through the head (`gradcam++softmax`). Guided methods multiply the
 map of another method with guided backpropagation at the input.
 
-Maps are raw: on the feature grid, before upsampling and normalising, (N, t, h, w), >= 0, in float32 at least. `combine`
-weighs whole channels, relu(Σ_d w_d · A_d) (GC++ eq. 7); `hirescam` (arXiv:2011.08891) and `layercam`
-(doi:10.1109/TIP.2021.3089943) weigh every cell by its own gradient.
+Maps are raw: (N, t, h, w), >= 0, float32 at least, on the feature grid, before upsampling and normalisation. `combine`
+weights whole channels, relu(Σ_d w_d · A_d) (GC++ eq. 7). `hirescam` (arXiv:2011.08891) and `layercam`
+(doi:10.1109/TIP.2021.3089943) weight every cell by its own gradient.
 """
 
 from __future__ import annotations
@@ -37,36 +37,36 @@ from vidcam.errors import InputError, ShapeError, name_not_found
 from vidcam.results.explanation import GUIDED, AlphaAudit
 
 CHANNELS_AT_ONCE, PRODUCTS_AT_ONCE = 32, 1 << 18
-"""Products of g and A are summed in slices of so many channels, or of as many as make so many products of one clip, if
-those are more: einsum permutes, and with that copies, both of them, and small slices are more calls than sums."""
+"""Products of g and A are summed in slices of channels: CHANNELS_AT_ONCE, or as many as make PRODUCTS_AT_ONCE products
+of one clip if that is more. (einsum would copy both tensors; smaller slices spend their time in calls.)"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerData:
-    """What one forward pass shows at one layer for one target of each clip.
+    """The data of one layer in one forward pass, for one target per clip.
 
     Attributes:
         activations: A, (N, D, t, h, w).
         gradients: g = ∂score/∂A, same shape.
         score_scale: λ of EQ 12, the scale of the score in exp(λS).
-        reference: gives A₀, (1, D, t, h, w), what the layer shows on a clip without content.
-        classifier: gives the classifier's weights for the target, (N, D).
-        softmax: gives the weights of Grad-CAM++ for Y = softmax(S)_c.
+        baseline_activations: returns A₀, (1, D, t, h, w), the layer's activations on a content-free clip.
+        classifier: returns the classifier's weights for the target, (N, D).
+        softmax: returns the weights of Grad-CAM++ for Y = softmax(S)_c.
     """
 
     activations: Tensor
     gradients: Tensor
     score_scale: float
-    reference: Callable[[], Tensor]
+    baseline_activations: Callable[[], Tensor]
     classifier: Callable[[], Tensor]
     softmax: Callable[[], SoftmaxForm]
 
     def volumes(self, methods: Iterable[str]) -> dict[str, Tensor]:
-        """Method → raw map, (N, t, h, w)."""
+        """Make the raw maps: method → (N, t, h, w)."""
         return {name: METHODS[name](self) for name in methods}
 
     def audits(self, volumes: Mapping[str, Tensor]) -> dict[str, AlphaAudit]:
-        """The audit of α, where gradcam++ is among the maps."""
+        """Audit α if gradcam++ is among the maps."""
         if "gradcam++" not in volumes:
             return {}
         plus = volumes["gradcam+"] if "gradcam+" in volumes else METHODS["gradcam+"](self)
@@ -77,7 +77,7 @@ class LayerData:
         }
 
     def clamped(self, methods: Iterable[str]) -> dict[str, NDArray[np.float64]]:
-        """Method → (N,) share of the positions that weigh whose denominator was clamped, where α has poles."""
+        """Return method → (N,) clamped share of the positions, for the methods whose α has poles."""
         shares = {}
         if "gradcam++signed" in methods:
             shares["gradcam++signed"] = clamped_share(self.activations, self.gradients, score_scale=self.score_scale)
@@ -90,35 +90,36 @@ MapFunction = Callable[[LayerData], Tensor]
 
 PAIR_METHODS: Mapping[str, MapFunction] = MappingProxyType(
     {
-        "gradcam": lambda e: combine(gradcam_weights(e.activations, e.gradients), e.activations),
-        "gradcam+": lambda e: combine(gradcam_plus_weights(e.activations, e.gradients), e.activations),
-        "gradcam++": lambda e: combine(
-            gradcam_pp_weights(e.activations, e.gradients, score_scale=e.score_scale), e.activations
+        "gradcam": lambda data: combine(gradcam_weights(data.activations, data.gradients), data.activations),
+        "gradcam+": lambda data: combine(gradcam_plus_weights(data.activations, data.gradients), data.activations),
+        "gradcam++": lambda data: combine(
+            gradcam_pp_weights(data.activations, data.gradients, score_scale=data.score_scale), data.activations
         ),
-        "gradcam++signed": lambda e: combine(
-            gradcam_pp_signed_weights(e.activations, e.gradients, score_scale=e.score_scale), e.activations
+        "gradcam++signed": lambda data: combine(
+            gradcam_pp_signed_weights(data.activations, data.gradients, score_scale=data.score_scale), data.activations
         ),
-        "hirescam": lambda e: hirescam(e.activations, e.gradients),
-        "layercam": lambda e: layercam(e.activations, e.gradients),
+        "hirescam": lambda data: hirescam(data.activations, data.gradients),
+        "layercam": lambda data: layercam(data.activations, data.gradients),
     }
 )
-"""Methods that need A and g alone; → raw map (N, t, h, w)."""
+"""Methods that need only A and g; → raw map (N, t, h, w)."""
 
 BASELINE_METHODS: Mapping[str, MapFunction] = MappingProxyType(
     {
-        "neutral-gradcam": lambda e: combine(
-            gradcam_weights(e.activations, e.gradients), above_baseline(e.activations, e.reference())
+        "neutral-gradcam": lambda data: combine(
+            gradcam_weights(data.activations, data.gradients),
+            above_baseline(data.activations, data.baseline_activations()),
         ),
     }
 )
-"""Methods that need A, g and A₀: one forward pass more for each model and size, none for a clip."""
+"""Methods that need A, g and A₀: one more forward pass for each model and input size."""
 
 METHODS: Mapping[str, MapFunction] = MappingProxyType(
     {
         **PAIR_METHODS,
         **BASELINE_METHODS,
-        "gradcam++softmax": lambda e: combine(e.softmax().weights, e.activations),
-        "cam": lambda e: combine(e.classifier(), e.activations),
+        "gradcam++softmax": lambda data: combine(data.softmax().weights, data.activations),
+        "cam": lambda data: combine(data.classifier(), data.activations),
     }
 )
 """Every method that makes a volume; → raw map (N, t, h, w)."""
@@ -147,25 +148,25 @@ DEFAULT_METHODS = ("gradcam", "gradcam++")
 
 
 def canonical_methods(names: str | Iterable[str]) -> tuple[str, ...]:
-    """Canonical names in the given order, each once.
+    """Return canonical names in the given order, without duplicates.
 
     Args:
-        names: one name or several; a text may separate them by commas.
+        names: one name or several; commas in a text separate names.
 
     Raises:
         NameNotFoundError: an unknown name.
-        InputError: no name at all.
+        InputError: no name.
     """
     canonical = tuple(
         dict.fromkeys(_canonical(name) for name in (names.split(",") if isinstance(names, str) else names))
     )
     if not canonical:
-        raise InputError(f"no method is given; the methods are {', '.join(ALL_METHODS)}")
+        raise InputError(f"methods is empty, expected one or more of {', '.join(ALL_METHODS)}")
     return canonical
 
 
 def volume_methods(names: Iterable[str]) -> tuple[str, ...]:
-    """The methods whose volumes are needed for some methods: themselves, and what guided ones multiply; each once."""
+    """Return the methods whose volumes are needed: a guided method needs the one that it multiplies. No duplicates."""
     return tuple(dict.fromkeys(GUIDED.get(name, name) for name in names))
 
 
@@ -178,7 +179,7 @@ def _canonical(name: str) -> str:
 
 
 def combine(weights: Tensor, activations: Tensor) -> Tensor:
-    """The raw class activation map, before upsampling and normalising.
+    """Combine channels to the raw class activation map, before upsampling and normalisation.
 
     Args:
         weights: w, (N, D).
@@ -191,39 +192,40 @@ def combine(weights: Tensor, activations: Tensor) -> Tensor:
         ShapeError: N or D differ.
     """
     if weights.shape != activations.shape[:2]:
-        raise ShapeError(f"weights must be (N, D) of activations, got {weights.shape = }, {activations.shape = }")
+        raise ShapeError(f"weights must be (N, D) like activations, got {weights.shape = }, {activations.shape = }")
     values = at_least_float32(activations)
     flat = torch.bmm(weights.unsqueeze(1).to(values.dtype), values.flatten(2))  # (N, 1, t·h·w)
     return flat.view(values.shape[0], *values.shape[2:]).relu()
 
 
-def above_baseline(activations: Tensor, reference: Tensor) -> Tensor:
-    """relu(A - A₀): what rises above the layer's answer to a clip without content; the input of `neutral-gradcam`.
+def above_baseline(activations: Tensor, baseline_activations: Tensor) -> Tensor:
+    """Return relu(A - A₀), the activations above the baseline: the input of `neutral-gradcam`.
 
-    neutral-gradcam = relu(Σ_d mean(g_d) · relu(A_d - A₀_d)). Artifact cells fall silent, and all
-    others keep what the clip has added. Where A₀ = 0 it is Grad-CAM (GC++ eq. 3 and 7, with A >= 0). On a pooled
-    linear head the maps of rise and fall, before the outer relu, add up over the grid to S(clip) - S(baseline clip).
+    neutral-gradcam = relu(Σ_d mean(g_d) · relu(A_d - A₀_d)). Artifact cells become 0, all other cells keep the response
+    to the clip's content. Where A₀ = 0 it equals Grad-CAM (GC++ eq. 3 and 7, with A >= 0). On a pooled linear head, the
+    map of relu(A - A₀) minus that of relu(A₀ - A), before the outer relu, sums to S(clip) - S(baseline clip).
 
     Args:
         activations: A, (N, D, t, h, w).
-        reference: A₀, (1, D, t, h, w).
+        baseline_activations: A₀, (1, D, t, h, w).
 
     Returns:
         (N, D, t, h, w), >= 0, float32 (float64 if one of the two is).
 
     Raises:
-        ShapeError: the reference is not one clip of the same size.
+        ShapeError: A₀ is not one clip of the same size.
     """
-    if reference.shape != (1, *activations.shape[1:]):
+    if baseline_activations.shape != (1, *activations.shape[1:]):
         raise ShapeError(
-            f"the reference is one clip of the activations' size, got {activations.shape = }, {reference.shape = }"
+            f"baseline_activations must be one clip of the activations' size, got {baseline_activations.shape = }, "
+            f"{activations.shape = }"
         )
     a = at_least_float32(activations)
-    return (a - at_least_float32(reference).to(a.device)).relu()
+    return (a - at_least_float32(baseline_activations).to(a.device)).relu()
 
 
 def hirescam(activations: Tensor, gradients: Tensor) -> Tensor:
-    """relu(Σ_d g · A): each cell weighed by its own gradient. Equal to Grad-CAM where g is constant in each channel.
+    """relu(Σ_d g · A): each cell is weighted by its own gradient. Equals Grad-CAM if g is constant in each channel.
 
     Args:
         activations: A, (N, D, t, h, w).
@@ -239,16 +241,16 @@ def hirescam(activations: Tensor, gradients: Tensor) -> Tensor:
 
 
 def layercam(activations: Tensor, gradients: Tensor) -> Tensor:
-    """relu(Σ_d relu(g) · A): the same without negative gradients. Arguments, result and errors as `hirescam`."""
+    """relu(Σ_d relu(g) · A): HiResCAM without negative gradients. Arguments, result and errors as `hirescam`."""
     return _sum_products(activations, gradients, lambda g: at_least_float32(g).relu())
 
 
-def _sum_products(activations: Tensor, gradients: Tensor, weigh: Callable[[Tensor], Tensor]) -> Tensor:
+def _sum_products(activations: Tensor, gradients: Tensor, weight: Callable[[Tensor], Tensor]) -> Tensor:
     if activations.shape != gradients.shape or activations.ndim < 3:
         raise ShapeError(
-            f"activations and gradients must be of one shape (N, D, ...) with a grid, got {activations.shape = }, "
+            f"activations and gradients must have the same shape (N, D, ...), got {activations.shape = }, "
             f"{gradients.shape = }"
         )
     width = max(CHANNELS_AT_ONCE, PRODUCTS_AT_ONCE // max(1, prod(activations.shape[2:])))
     slices = zip(*(torch.split(tensor, width, dim=1) for tensor in (activations, gradients)), strict=True)
-    return torch.stack([(weigh(g) * at_least_float32(a)).sum(dim=1) for a, g in slices]).sum(dim=0).relu()
+    return torch.stack([(weight(g) * at_least_float32(a)).sum(dim=1) for a, g in slices]).sum(dim=0).relu()

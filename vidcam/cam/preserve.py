@@ -1,13 +1,13 @@
-"""Leave a model exactly as it was, whenever a Ctrl-C comes: training flags, hooks, random state, modes of the thread.
+"""Leave a model exactly as it was, even after Ctrl-C at any moment: training flags, hooks, random state, thread modes.
 
-What puts a change back is written down in an `Undo` before the change is made. Each step may be run again, so that an
-interrupt in the middle of one does no harm.
+Before each change, the step that reverts it is added to an `Undo`. A step may run twice, so an interrupt in the middle
+of one does no harm.
 
     with Undo() as undo, undo:
         preserve_model(model, undo)
 
-The `Undo` is entered twice because Python may raise KeyboardInterrupt as it calls `__exit__`, before the first
-statement in it. The second `__exit__` runs the steps that the first one could not.
+The `Undo` is entered twice because Python may raise KeyboardInterrupt as it calls `__exit__`, before its first
+statement. The second `__exit__` then runs the remaining steps.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from torch.overrides import TorchFunctionMode
 
 from vidcam.errors import InputError
 
-MOST_TRIES = 3
-"""A step that fails so often was not interrupted: it is left out."""
+MAX_TRIES = 3
+"""A step that fails this often was not just interrupted: it is skipped."""
 
 _COMPILED = "OptimizedModule"
-_WRAPPED_IN = {_COMPILED: "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}
+_WRAPPED_ATTRIBUTES = {_COMPILED: "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}
 
 Opened = TypeVar("Opened")
 
@@ -40,29 +40,29 @@ PreHook = Callable[[nn.Module, tuple[Any, ...]], Any]
 
 
 class Undo:
-    """Steps that put back what was changed, the last change first."""
+    """Steps that revert changes, the last change first."""
 
     def __init__(self) -> None:
         self._steps: list[Callable[[], object]] = []
 
     def add(self, step: Callable[[], object]) -> None:
-        """Add a step, before the change that it puts back; it may be run although the change was not made, or twice."""
+        """Add a step before the change that it reverts. It may run twice, or without the change."""
         self._steps.append(step)
 
     def add_hook(self, module: nn.Module, hook: Hook) -> None:
         """Register a forward hook that sees this thread's calls alone."""
         own = _in_this_thread(hook)
-        self.add(partial(_remove, module._forward_hooks, own))  # noqa: SLF001 – an interrupt may keep the handle back
+        self.add(partial(_remove_hook, module._forward_hooks, own))  # noqa: SLF001 – an interrupt may keep the handle back
         module.register_forward_hook(own)
 
     def add_pre_hook(self, module: nn.Module, hook: PreHook) -> None:
         """Register a forward pre-hook that sees this thread's calls alone."""
         own = _in_this_thread(hook)
-        self.add(partial(_remove, module._forward_pre_hooks, own))  # noqa: SLF001
+        self.add(partial(_remove_hook, module._forward_pre_hooks, own))  # noqa: SLF001
         module.register_forward_pre_hook(own)
 
     def run(self) -> None:
-        """Run the steps. One that is interrupted is run again, and the interrupt is raised when all are done."""
+        """Run the steps. An interrupted step runs again; the interrupt is raised after the last step."""
         raised: BaseException | None = None
         tries = 0
         while self._steps:
@@ -70,7 +70,7 @@ class Undo:
                 self._steps[-1]()
             except BaseException as exc:
                 raised, tries = exc, tries + 1
-                if tries < MOST_TRIES:
+                if tries < MAX_TRIES:
                     continue
             self._steps.pop()
             tries = 0
@@ -81,16 +81,16 @@ class Undo:
         return self
 
     def __exit__(self, _kind: object, _raised: object, traceback: TracebackType | None) -> None:
-        _close_left_open(traceback)
+        _close_suspended_contexts(traceback)
         self.run()
 
 
 class PreservedContext(Generic[Opened]):
-    """A context that opens something which changes a model, and puts everything back at its end.
+    """A context that changes a model when it is entered and reverts every change when it is left.
 
-    In place of `contextlib.contextmanager`: an interrupt there can leave a generator suspended, and its `finally` would
-    run when it is collected, which may be in the middle of something else. An interrupt in the moment in which Python
-    calls `__exit__` is still missed; where that counts, pass an `Undo` that is entered twice.
+    `contextlib.contextmanager` is not used: an interrupt there can leave a generator suspended, and its `finally` would
+    run at garbage collection, in the middle of other code. An interrupt while Python calls `__exit__` is still missed.
+    Where that matters, pass an `Undo` that is entered twice.
     """
 
     def __init__(self, enter: Callable[[Undo], Opened]) -> None:
@@ -107,69 +107,69 @@ class PreservedContext(Generic[Opened]):
         try:
             self._undo.__exit__(kind, raised, traceback)
         finally:
-            self._undo.run()  # where the line above was interrupted
+            self._undo.run()  # if the line above was interrupted
 
 
 class FunctionMode(TorchFunctionMode):
-    """A mode that leaves torch's stack of modes as it found it, also where an interrupt has left it otherwise."""
+    """A mode that restores torch's stack of modes as it was, even if an interrupt has left other modes on it."""
 
     def __enter__(self) -> Self:
-        self._former = _function_modes()
+        self._modes_before = _function_modes()
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *_: object) -> None:
-        _set_function_modes(self._former)
-        self._former = []  # else a mode that a graph holds would hold the others, and with a tracer's tensors the graph
+        _set_function_modes(self._modes_before)
+        self._modes_before = []  # a graph may hold this mode; it must not hold the other modes and their tensors
 
 
 class NoAutocast:
-    """No autocast on a type of device; `preserve_model` puts the setting back where an interrupt keeps this from it."""
+    """Turn autocast off on a device type. After an interrupt `preserve_model` restores the setting."""
 
     def __init__(self, device_type: str) -> None:
         self._device_type = device_type
-        self._former = torch.is_autocast_enabled(device_type)
+        self._was_enabled = torch.is_autocast_enabled(device_type)
 
     def __enter__(self) -> None:
         torch.set_autocast_enabled(self._device_type, False)  # noqa: FBT003
 
     def __exit__(self, *_: object) -> None:
-        torch.set_autocast_enabled(self._device_type, self._former)
+        torch.set_autocast_enabled(self._device_type, self._was_enabled)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The network inside `torch.compile`, `DataParallel` or `DistributedDataParallel`, nested ones and subclasses too.
+    """Return the network inside `torch.compile`, `DataParallel` or `DistributedDataParallel`, nested or subclassed.
 
     Raises:
-        InputError: a scripted or traced model, whose layers take no hooks.
+        InputError: a scripted or traced model, whose layers accept no hooks.
     """
     inside = model
-    while isinstance(within := getattr(inside, _wrapped_in(inside), None), nn.Module):
-        inside = within
+    while isinstance(wrapped := getattr(inside, _wrapped_attribute(inside), None), nn.Module):
+        inside = wrapped
     if isinstance(inside, torch.jit.ScriptModule):
         raise InputError(
-            f"the model is a {type(inside).__name__}, expected an nn.Module whose layers can be watched; "
-            f"pass the network that it was made from"
+            f"model is a {type(inside).__name__}, which accepts no hooks; pass the nn.Module that it was made from"
         )
     return inside
 
 
-def _wrapped_in(model: nn.Module) -> str:
-    """The attribute that holds the wrapped network; '' of what is no wrapper. By name: the compiler stays unloaded."""
-    return next((_WRAPPED_IN[kind.__name__] for kind in type(model).__mro__ if kind.__name__ in _WRAPPED_IN), "")
+def _wrapped_attribute(model: nn.Module) -> str:
+    """Return the attribute that holds the wrapped network, or ''. Types are compared by name: no compiler import."""
+    names = (kind.__name__ for kind in type(model).__mro__)
+    return next((_WRAPPED_ATTRIBUTES[name] for name in names if name in _WRAPPED_ATTRIBUTES), "")
 
 
 def preserve_model(model: nn.Module, undo: Undo) -> None:
-    """Switch a model to evaluation mode and the thread to no gradients; `undo` puts both back.
+    """Switch a model to evaluation mode and gradients off in this thread; `undo` reverts both.
 
-    Module by module: batch normalisation would otherwise mix the clips of a batch and change its running statistics,
-    and dropout would make the map random. Autocast caches nothing meanwhile: weights cast without a graph would serve
-    the caller's training. Compiled parts run uncompiled, because compiled code does not see hooks that are added later.
+    Every module is switched: batch normalisation would mix the clips of a batch and change its running statistics, and
+    dropout would make the map random. The autocast cache is off: it would keep weights cast without a graph and break
+    the caller's training. Compiled parts run uncompiled, because compiled code ignores hooks that are added later.
 
     Args:
         model: without wrappers; see `unwrapped`.
-        undo: takes the steps that restore training flags, random state, grad and inference mode, autocast, the stack of
-            torch's function modes and the compiler's stance.
+        undo: receives the steps that restore training flags, random state, grad and inference mode, autocast, the stack
+            of torch's function modes and the compiler's stance.
     """
     _add_thread_state(model, undo)
     user = object()
@@ -180,17 +180,17 @@ def preserve_model(model: nn.Module, undo: Undo) -> None:
     _enter_evaluation(model, user)
     if torch.is_inference_mode_enabled():
         modes: list[Any] = []
-        undo.add(partial(_leave, modes))
-        modes.append(torch._C._InferenceMode(False))  # noqa: FBT003, SLF001 – torch.inference_mode is not left twice
-        modes[0].__enter__()  # a no-op in this torch: the constructor has entered
+        undo.add(partial(_exit_modes, modes))
+        modes.append(torch._C._InferenceMode(False))  # noqa: FBT003, SLF001 – torch.inference_mode cannot exit twice
+        modes[0].__enter__()  # does nothing in this torch: the constructor has entered the mode
     torch.set_grad_enabled(False)
 
 
 def run_uncompiled(undo: Undo) -> None:
-    """Run compiled parts as the Python they were written in, until `undo`. The first time it imports the compiler."""
+    """Run compiled parts as plain Python, until `undo`. The first call imports the compiler."""
     from torch._dynamo import eval_frame
 
-    undo.add(partial(eval_frame._set_stance, eval_frame._stance))  # noqa: SLF001 – set first, told afterwards otherwise
+    undo.add(partial(eval_frame._set_stance, eval_frame._stance))  # noqa: SLF001 – set_stance keeps the old one too late
     torch.compiler.set_stance("force_eager")
 
 
@@ -208,7 +208,7 @@ def _add_thread_state(model: nn.Module, undo: Undo) -> None:
 
 
 def _function_modes() -> list[Any]:
-    depth = torch._C._len_torch_function_stack()  # noqa: SLF001 – torch has no other way
+    depth = torch._C._len_torch_function_stack()  # noqa: SLF001 – torch has no public way
     return [torch._C._get_function_stack_at(index) for index in range(depth)]  # noqa: SLF001
 
 
@@ -219,10 +219,10 @@ def _set_function_modes(modes: Sequence[Any]) -> None:
         torch._C._push_on_torch_function_stack(mode)  # noqa: SLF001
 
 
-def _close_left_open(traceback: TracebackType | None) -> None:
-    """End the generators of `contextlib.contextmanager`, torch's own for example, that an interrupt has left suspended.
+def _close_suspended_contexts(traceback: TracebackType | None) -> None:
+    """Close generators of `contextlib.contextmanager`, for example torch's own, that an interrupt has left suspended.
 
-    They would end when they are collected, and then change what has been put back here.
+    Otherwise they would finish at garbage collection and change restored state again.
     """
     while traceback is not None:
         frame = traceback.tb_frame
@@ -233,7 +233,7 @@ def _close_left_open(traceback: TracebackType | None) -> None:
         traceback = traceback.tb_next
 
 
-def _leave(modes: Sequence[Any]) -> None:
+def _exit_modes(modes: Sequence[Any]) -> None:
     for mode in modes:
         mode.__exit__(None, None, None)
 
@@ -303,12 +303,12 @@ def _in_this_thread(hook: Callable[..., Any]) -> Callable[..., Any]:
     return own
 
 
-def _remove(hooks: dict[int, Any], hook: Callable[..., Any]) -> None:
-    for number, other in list(hooks.items()):  # a copy: another thread may explain the same model
+def _remove_hook(hooks: dict[int, Any], hook: Callable[..., Any]) -> None:
+    for number, other in list(hooks.items()):  # over a copy: another thread may explain the same model
         if other is hook:
             hooks.pop(number, None)
 
 
 def _is_compiled(module: nn.Module) -> bool:
-    """Asked before the compiler is touched, because importing it takes seconds."""
+    """Whether a module is compiled, by names only, because importing the compiler takes seconds."""
     return type(module).__name__ == _COMPILED or getattr(module, "_compiled_call_impl", None) is not None

@@ -1,9 +1,9 @@
-"""ReLUs as they are called, and what they pass back in guided backpropagation: relu(g) · [x > 0].
+"""Detect ReLU calls and change their backward to that of guided backpropagation: relu(g) · [x > 0].
 
-Calls are seen, not modules: `nn.ReLU` in place or not, `F.relu`, `torch.relu`, `Tensor.relu_`, `clamp(min=0)`,
-`Threshold(0, 0)`, `maximum(x, zeros)` and, closed at their upper bound as well, `ReLU6`, `Hardtanh(0, b)` and
-`clamp(0, b)`. Leaky ones are left as they are. A ReLU written as arithmetic (`x * (x > 0)`), or inside somebody's
-own `torch.autograd.Function`, is not recognised. Calls made in C++ are out of reach, and so are other threads.
+Calls are detected, not modules: `nn.ReLU` in place or not, `F.relu`, `torch.relu`, `Tensor.relu_`, `clamp(min=0)`,
+`Threshold(0, 0)`, `maximum(x, zeros)`. `ReLU6`, `Hardtanh(0, b)` and `clamp(0, b)` also pass nothing at their upper
+bound. Leaky ReLUs keep their own backward. Not detected: a ReLU written as arithmetic (`x * (x > 0)`) or inside a
+custom `torch.autograd.Function`, and calls made in C++ or in other threads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vidcam.cam.preserve import FunctionMode
 
 
 class _Gate(NamedTuple):
-    """A call that is a ReLU: its input, its upper bound, and whether torch itself would keep the output."""
+    """A call that is a ReLU: its input, its upper bound, and whether torch itself saves the output."""
 
     input: Tensor
     upper: float | Tensor | None = None
@@ -31,7 +31,7 @@ class GuidedBackward(FunctionMode):
     """While active, every ReLU that is called passes back only positive gradients at positive inputs.
 
     Attributes:
-        passed: how many ReLUs gradients have crossed.
+        passed: number of ReLUs that gradients have crossed.
     """
 
     def __init__(self) -> None:
@@ -49,10 +49,10 @@ class GuidedBackward(FunctionMode):
 
 
 class _Rectify(torch.autograd.Function):
-    """The call's own result, in place where it works in place; backward relu(g) where the input was inside the bounds.
+    """The call's own result; backward returns relu(g) where the input was inside the bounds. In place if the call is.
 
-    Keeps no more than torch does: for a ReLU its output, which the next layer keeps anyway; for a clamp, of which
-    torch keeps the input, one byte a value, so that what follows may still change the output in place.
+    Saves no more memory than torch does: for a ReLU its output, which the next layer saves too; for a clamp, where
+    torch saves the input, one byte per value, so that later code may still change the output in place.
     """
 
     @staticmethod
@@ -68,13 +68,13 @@ class _Rectify(torch.autograd.Function):
     @once_differentiable
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         context.guide.passed += 1
-        (kept,) = context.saved_tensors
-        closed = kept if kept.dtype == torch.bool else _closed(kept, None)
+        (saved,) = context.saved_tensors
+        closed = saved if saved.dtype == torch.bool else _closed(saved, None)
         return gradient.clamp(min=0).masked_fill_(closed, 0), None, None, None
 
 
 def _closed(output: Tensor, upper: float | Tensor | None) -> Tensor:
-    """Where nothing is passed back: the output lies at a bound."""
+    """Positions where nothing is passed back: the output is at a bound."""
     return output <= 0 if upper is None else (output <= 0) | (output >= upper)
 
 

@@ -1,17 +1,17 @@
 """Grad-CAM++ of a probability: channel weights from the exact derivatives of Y = softmax(S)_c (GC++ eq. 10, 22–24).
 
-With the plain exp of eq. 19 the other classes play no part; here they do, through g_k = ∂S^k/∂A of every class. Let
-p = softmax(S), q = 1 - p_c, h_k = g_k - g_c, u_k = p_k/q for k ≠ c (these add up to 1), and n_j = Σ_{k≠c} u_k·h_k^j,
-all elementwise over A. Eq. 22–24 are then, divided by p_c·q,
+With the plain exp of eq. 19 the other classes play no part. Here they do, through g_k = ∂S^k/∂A of every class. Let
+p = softmax(S), q = 1 - p_c, h_k = g_k - g_c, u_k = p_k/q for k ≠ c (these sum to 1), and n_j = Σ_{k≠c} u_k·h_k^j,
+all elementwise over A. Divided by p_c·q, eq. 22–24 are
 
     Y′ = -n_1        Y″ = 2q·n_1² - n_2        Y‴ = -6q²·n_1³ + 6q·n_1·n_2 - n_3
 
     w_d = Σ α·relu(Y′),        α = Y″ / (2Y″ + ΣA·Y‴)
 
-Nothing is lost where the model is sure: h_k is differentiated as it stands, u and q come from a float64 log-softmax
-without the target, and p_c·q, which may be 1e-30, is left out. α does not depend on it, and a map only by a factor.
+No digits are lost where the model is sure: h_k is differentiated directly, u and q come from a float64 log-softmax
+without the target, and the factor p_c·q, which may be 1e-30, is left out. It changes a map only by a factor, α not.
 
-The n_j are running sums over the classes, so memory is that of a few tensors like A, not K of them.
+The n_j are running sums over the classes: memory is that of a few tensors like A, not of K.
 GC++ is arXiv:1710.11063. Exact when the head is piecewise linear in A.
 """
 
@@ -32,11 +32,11 @@ Products = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SoftmaxForm:
-    """Channel weights of the softmax form, and what they left out.
+    """Channel weights of the softmax form.
 
     Attributes:
-        weights: (N, D), Σ α·relu(Y′) divided by p_c·(1 - p_c) of the clip; float32 or float64.
-        clamped: (N,) float64, share of the positions with Y′ > 0 whose denominator was kept away from a pole.
+        weights: (N, D), Σ α·relu(Y′) divided by the clip's p_c·(1 - p_c); float32 or float64.
+        clamped: (N,) float64, share of the positions with Y′ > 0 whose denominator was clamped.
         tail: (N,) float64, share of the other classes' probability that was left out.
     """
 
@@ -46,11 +46,11 @@ class SoftmaxForm:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Rivals:
-    """The other classes of each clip, the most probable first, the first M of them kept."""
+class _OtherClasses:
+    """The M most probable other classes of each clip, most probable first."""
 
     classes: Tensor  # (N, M)
-    shares: Tensor  # u, (N, M) float64; 0 where this clip needs fewer than M
+    shares: Tensor  # u, (N, M) float64; 0 if this clip needs fewer than M
     left_out: Tensor  # (N,) float64
 
 
@@ -59,27 +59,27 @@ def softmax_form(
 ) -> SoftmaxForm:
     """Channel weights of Grad-CAM++ with the score passed through softmax.
 
-    A clip's weights do not depend on its batch. The products are asked for along e_k - e_c, in the dtype of the scores;
-    rows that a clip does not need are zero.
+    A clip's weights do not depend on its batch. `products` is called with directions e_k - e_c in the dtype of the
+    scores; directions that a clip does not need are zero.
 
     Args:
         activations: A, (N, D, t, h, w).
         scores: S, (N, K) finite logits, K >= 2.
         classes: c, (N,) the target class of each clip.
         products: vector-Jacobian products through the head.
-        chunk: classes for which products are asked at once.
+        chunk: classes per call of `products`.
         tail: the least probable other classes are left out, up to this share of 1 - p_c; 0 keeps every class whose
-            share is not 0 in float64.
+            share is above 0 in float64.
 
     Raises:
-        ShapeError: shapes do not agree, or there is one class only.
+        ShapeError: shapes do not agree, or there is only one class.
         InputError: chunk < 1, or tail outside [0, 1).
         NonFiniteError: NaN or infinity in the products or the activations.
     """
     _check(activations, scores, classes, chunk=chunk, tail=tail)
-    rivals = _rivals(scores, classes, tail)
+    others = _other_classes(scores, classes, tail)
     moments = torch.zeros((3, *activations.shape), dtype=torch.float64, device=activations.device)
-    for cotangents, shares in _requests(scores, classes, rivals, chunk):
+    for cotangents, shares in _cotangents(scores, classes, others, chunk):
         differences = products(cotangents)
         if differences.shape != (len(cotangents), *activations.shape):
             raise ShapeError(
@@ -89,55 +89,52 @@ def softmax_form(
             _add(moments, _as_column(share, activations), difference.detach().double())
     weights, clamped = _weights(activations, moments, _probability_left(scores, classes))
     if not bool(torch.isfinite(weights).all()):
-        raise NonFiniteError(
-            "the softmax form's weights contain NaN or infinity, expected finite gradients of every class; check the "
-            "weights and the input"
-        )
-    return SoftmaxForm(weights.to(at_least_float32(activations).dtype), clamped, rivals.left_out)
+        raise NonFiniteError("the weights of gradcam++softmax contain NaN or infinity; check the model and the input")
+    return SoftmaxForm(weights.to(at_least_float32(activations).dtype), clamped, others.left_out)
 
 
 def probability_cotangent(scores: Tensor, classes: Tensor) -> Tensor:
-    """∂p_c/∂S, the one cotangent whose product is the gradient of a probability: p_c·(1 - p_c), and -p_c·p_k elsewhere.
+    """Return ∂p_c/∂S, whose product is the gradient of a probability: p_c·(1 - p_c) at c, -p_c·p_k at k.
 
     Args:
         scores: S, (N, K) finite logits, K >= 2.
         classes: c, (N,).
 
     Returns:
-        (N, K) float64, full digits also where p_c rounds to 1; each row adds up to 0.
+        (N, K) float64, precise also where p_c rounds to 1; each row sums to 0.
     """
     _check_scores(scores, classes)
     left = _probability_left(scores, classes)
     column = classes.unsqueeze(1)
-    rows = -left.unsqueeze(1) * _rival_log_shares(scores, classes).exp()
+    rows = -left.unsqueeze(1) * _other_log_shares(scores, classes).exp()
     return _probability(scores, classes).unsqueeze(1) * rows.scatter(1, column, left.unsqueeze(1))
 
 
-def _rivals(scores: Tensor, classes: Tensor, tail: float) -> _Rivals:
-    """The shortest list of rivals, by falling probability, that leaves out no more than `tail` of theirs."""
-    shares, order = _rival_log_shares(scores, classes).exp().sort(dim=1, descending=True, stable=True)
-    rest = shares.flip(1).cumsum(1).flip(1)  # of this class and all that are less probable; small ones added first
-    kept = rest > tail
-    most = int(kept.sum(dim=1).max())
-    left_out = shares.masked_fill(kept, 0.0).flip(1).sum(dim=1)
-    return _Rivals(order[:, :most], shares.masked_fill(~kept, 0.0)[:, :most], left_out)
+def _other_classes(scores: Tensor, classes: Tensor, tail: float) -> _OtherClasses:
+    """Return the shortest list of other classes that leaves out no more than `tail` of their probability."""
+    shares, order = _other_log_shares(scores, classes).exp().sort(dim=1, descending=True, stable=True)
+    rest = shares.flip(1).cumsum(1).flip(1)  # of this class and all less probable ones; the smallest are added first
+    is_used = rest > tail
+    most = int(is_used.sum(dim=1).max())
+    left_out = shares.masked_fill(is_used, 0.0).flip(1).sum(dim=1)
+    return _OtherClasses(order[:, :most], shares.masked_fill(~is_used, 0.0)[:, :most], left_out)
 
 
-def _requests(scores: Tensor, classes: Tensor, rivals: _Rivals, chunk: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Cotangents e_k - e_c, (M, N, K), and the shares u_k that go with them, (M, N)."""
+def _cotangents(scores: Tensor, classes: Tensor, others: _OtherClasses, chunk: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield cotangents e_k - e_c, (M, N, K), and their shares u_k, (M, N), in chunks."""
     for rows, shares in zip(
-        torch.split(rivals.classes, chunk, dim=1), torch.split(rivals.shares, chunk, dim=1), strict=True
+        torch.split(others.classes, chunk, dim=1), torch.split(others.shares, chunk, dim=1), strict=True
     ):
-        wanted = (shares > 0).T.unsqueeze(2).to(scores.dtype)  # (M, N, 1)
+        is_used = (shares > 0).T.unsqueeze(2).to(scores.dtype)  # (M, N, 1)
         targets = classes.expand(rows.shape[1], -1).unsqueeze(2)
-        cotangents = torch.zeros((*wanted.shape[:2], scores.shape[1]), dtype=scores.dtype, device=scores.device)
-        cotangents.scatter_(2, rows.T.unsqueeze(2), wanted)
-        cotangents.scatter_(2, targets, -wanted)
+        cotangents = torch.zeros((*is_used.shape[:2], scores.shape[1]), dtype=scores.dtype, device=scores.device)
+        cotangents.scatter_(2, rows.T.unsqueeze(2), is_used)
+        cotangents.scatter_(2, targets, -is_used)
         yield cotangents, shares.T
 
 
 def _add(moments: Tensor, share: Tensor, difference: Tensor) -> None:
-    """Add one class to n_1, n_2 and n_3. In float64: cubes of float32 gradients leave the range of float32."""
+    """Add one class to n_1, n_2 and n_3, in float64: cubes of float32 gradients overflow float32."""
     term = share
     for moment in moments:
         term = term * difference
@@ -145,27 +142,27 @@ def _add(moments: Tensor, share: Tensor, difference: Tensor) -> None:
 
 
 def _weights(activations: Tensor, moments: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
-    """Σ α·relu(Y′), (N, D), and the share at the guard, (N,)."""
+    """Return Σ α·relu(Y′), (N, D), and the clamped share, (N,)."""
     first, second, third = _derivatives(moments, _as_column(left, activations))
     product = channel_sums(activations.detach().double()) * third
-    # α = Y″/(2Y″ + ΣA·Y‴) with both parts times sgn Y″: the guard on 2 + ΣA·Y‴/Y″ without the division.
-    denominator, hit = clamped_denominator(torch.where(second < 0, -product, product), constant=2 * second.abs())
+    # α = Y″/(2Y″ + ΣA·Y‴), both parts times sgn Y″: clamps 2 + ΣA·Y‴/Y″ without the division.
+    denominator, is_clamped = clamped_denominator(torch.where(second < 0, -product, product), constant=2 * second.abs())
     alpha = torch.where(second == 0, 0.0, second.abs() / denominator)
     weights = (alpha * first.relu()).flatten(2).sum(dim=2)
     positive = (first > 0).flatten(1)
-    share = (hit.flatten(1) & positive).sum(dim=1).double() / positive.sum(dim=1).clamp(min=1)
+    share = (is_clamped.flatten(1) & positive).sum(dim=1).double() / positive.sum(dim=1).clamp(min=1)
     return weights, share
 
 
 def _derivatives(moments: Tensor, left: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Y′, Y″ and Y‴ divided by p_c·q, of the moments n_1, n_2, n_3 and of q."""
+    """Return Y′, Y″ and Y‴ divided by p_c·q, from the moments n_1, n_2, n_3 and from q."""
     mean, square, cube = moments
     scaled = left * mean
     return -mean, 2 * scaled * mean - square, 6 * scaled * (square - scaled * mean) - cube
 
 
-def _rival_log_shares(scores: Tensor, classes: Tensor) -> Tensor:
-    """Log of u, (N, K) float64: the softmax without the target, whose own is -inf."""
+def _other_log_shares(scores: Tensor, classes: Tensor) -> Tensor:
+    """Log of u, (N, K) float64: the softmax without the target, -inf at the target."""
     return scores.detach().double().scatter(1, classes.unsqueeze(1), -torch.inf).log_softmax(dim=1)
 
 
@@ -180,7 +177,7 @@ def _probability(scores: Tensor, classes: Tensor) -> Tensor:
 
 
 def _probability_left(scores: Tensor, classes: Tensor) -> Tensor:
-    """1 - p_c without subtracting from 1, (N,) float64."""
+    """1 - p_c, (N,) float64, without the loss of digits of a subtraction."""
     return (-_log_odds(scores, classes)).sigmoid()
 
 
@@ -192,16 +189,16 @@ def _check(activations: Tensor, scores: Tensor, classes: Tensor, *, chunk: int, 
     _check_scores(scores, classes)
     if activations.ndim < 3 or activations.shape[0] != scores.shape[0]:
         raise ShapeError(
-            f"activations must be (N, D, ...) with a grid for N clips, got {activations.shape = }, {scores.shape = }"
+            f"activations must be (N, D, ...) for the N clips, got {activations.shape = }, {scores.shape = }"
         )
     if chunk < 1:
-        raise InputError(f"chunk is {chunk}, expected at least 1 class at once")
+        raise InputError(f"softmax_chunk is {chunk}, expected 1 or more")
     if not 0 <= tail < 1:
-        raise InputError(f"tail is {tail}, expected a share of the other classes' probability in [0, 1)")
+        raise InputError(f"softmax_tail is {tail}, expected 0 <= softmax_tail < 1")
 
 
 def _check_scores(scores: Tensor, classes: Tensor) -> None:
     if scores.ndim != 2 or scores.shape[1] < 2 or classes.shape != scores.shape[:1]:
         raise ShapeError(
-            f"scores must be (N, K) with at least 2 classes and classes (N,), got {scores.shape = }, {classes.shape = }"
+            f"scores must be (N, K) with K >= 2 and classes (N,), got {scores.shape = }, {classes.shape = }"
         )

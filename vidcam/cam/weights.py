@@ -1,11 +1,11 @@
-"""Channel weights of the Grad-CAM family from one pair of activations A and gradients g, and figures on α.
+"""Channel weights of the Grad-CAM family from activations A and gradients g, and statistics of α.
 
-Pure functions, generic in the number of trailing axes: (N, D, t, h, w) for video, (N, D, h, w) for images. Sums run
-over all trailing axes, in float32 at least (95,585 over 8x28x28 overflows float16); float64 stays float64.
+Pure functions for any number of trailing axes: (N, D, t, h, w) for video, (N, D, h, w) for images. Sums run over all
+trailing axes, in float32 at least (95,585 over 8x28x28 overflows float16); float64 stays float64.
 GC++ is arXiv:1710.11063, EQ is arXiv:2205.10838.
 
-EQ 3.3–3.4 finds α ≈ 1/2 almost everywhere, which makes Grad-CAM++ nearly Grad-CAM+, and rare outliers where ΣA·g comes
-near -2. `audit_alpha` reports both for each clip.
+EQ 3.3–3.4 finds α ≈ 1/2 almost everywhere, so Grad-CAM++ is nearly Grad-CAM+, with rare outliers where ΣA·g is near -2.
+`audit_alpha` reports both for each clip.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from vidcam.errors import InputError, ShapeError
 from vidcam.results.explanation import AlphaAudit
 
 GUARD = 1e-4
-"""Denominators of α are kept at least this share of (2 + |ΣA·g|) away from zero; see `clamped_denominator`."""
+"""|denominator| of α is at least this share of 2 + |ΣA·g|; see `clamped_denominator`."""
 
-MOST_POSITIONS = 1 << 17
-"""Quartiles are taken over an even subsample of about this many positions of a clip; minimum and maximum over all."""
+MAX_POSITIONS = 1 << 17
+"""Quartiles are computed on an even subsample of about this many positions of a clip, minimum and maximum on all."""
 
 
 def gradcam_weights(activations: Tensor, gradients: Tensor) -> Tensor:
@@ -56,14 +56,14 @@ def gradcam_pp_weights(activations: Tensor, gradients: Tensor, *, score_scale: f
 
     w_d = Σ relu(g) / (2 + λ·relu(g)·ΣA)      (GC++ eq. 5 and 19, divided through by g² as in EQ 13; λ of EQ 12)
 
-    Exact when the head is piecewise linear in A. With A >= 0 the denominator is >= 2: no epsilon. The factor
-    λ·exp(λS) common to all weights is left out; it would overflow float32 at S >= 89.
+    Exact when the head is piecewise linear in A. With A >= 0 the denominator is >= 2: no epsilon is needed. The common
+    factor λ·exp(λS) of all weights is left out; it would overflow float32 at S >= 89.
 
     Args:
         activations: A, (N, D, t, h, w), output of the target layer after its ReLU.
         gradients: g = ∂score/∂A, same shape. The score is the logit, not the probability.
-        score_scale: λ of exp(λS), the function of the score that is explained. Towards 0 the weights become Z/2
-            times those of Grad-CAM+, Z the number of cells, and at 0 they are exactly that.
+        score_scale: λ of the explained score exp(λS). As λ goes to 0 the weights become Z/2 times those of Grad-CAM+
+            (Z cells); at 0 they are exactly that.
 
     Returns:
         (N, D), float32 or float64, >= 0 where A >= 0.
@@ -73,17 +73,17 @@ def gradcam_pp_weights(activations: Tensor, gradients: Tensor, *, score_scale: f
         InputError: score_scale is negative or not finite.
     """
     a, g = _checked(activations, gradients)
-    return _weighed(a, g.relu(), score_scale)
+    return _pp_weights(a, g.relu(), score_scale)
 
 
 def gradcam_pp_signed_weights(activations: Tensor, gradients: Tensor, *, score_scale: float = 1.0) -> Tensor:
-    """Channel weights of the ablation of Grad-CAM++ that keeps negative gradients: w_d = Σ α·g (GC++ eq. 29–30).
+    """Channel weights of Grad-CAM++ with negative gradients kept, an ablation: w_d = Σ α·g (GC++ eq. 29–30).
 
-    w_d = Σ g / (2 + λ·g·ΣA), with poles at g < 0 also where A >= 0: `clamped_denominator` bounds them. Arguments and
-    errors as `gradcam_pp_weights`; towards λ = 0 the weights become Z/2 times those of Grad-CAM.
+    w_d = Σ g / (2 + λ·g·ΣA). It has poles at g < 0, also where A >= 0; `clamped_denominator` bounds them. Arguments and
+    errors as `gradcam_pp_weights`. As λ goes to 0 the weights become Z/2 times those of Grad-CAM.
     """
     a, g = _checked(activations, gradients)
-    return _weighed(a, g, score_scale)
+    return _pp_weights(a, g, score_scale)
 
 
 def alpha(activations: Tensor, gradients: Tensor, *, score_scale: float = 1.0) -> Tensor:
@@ -92,10 +92,10 @@ def alpha(activations: Tensor, gradients: Tensor, *, score_scale: float = 1.0) -
     Args:
         activations: A, (N, D, t, h, w).
         gradients: g, same shape.
-        score_scale: λ, the score is passed through exp(λS); at 0 every α is 1/2.
+        score_scale: λ of the explained score exp(λS); at 0 every α is 1/2.
 
     Returns:
-        (N, D, t, h, w); in (0, 1/2] where A >= 0 and g > 0; unbounded where λ·ΣA·g comes near -2.
+        (N, D, t, h, w); in (0, 1/2] where A >= 0 and g > 0; unbounded where λ·ΣA·g is near -2.
 
     Raises:
         ShapeError: shapes differ or have no trailing axes.
@@ -111,14 +111,14 @@ def channel_sums(activations: Tensor) -> Tensor:
 
 
 def clamped_denominator(product: Tensor, *, constant: float | Tensor = 2.0) -> tuple[Tensor, Tensor]:
-    """2 + ΣA·g, kept |·| >= 1e-4·(2 + |ΣA·g|) with its sign.
+    """Return 2 + ΣA·g, with its sign and with |·| >= 1e-4·(2 + |ΣA·g|).
 
     Args:
         product: ΣA·g.
-        constant: what stands for the 2, >= 0, where the fraction α has been expanded.
+        constant: stands in for the 2, >= 0, if the fraction α has been expanded.
 
     Returns:
-        The denominator and a bool tensor that says where the guard acted.
+        The denominator, and a bool tensor: where it was clamped.
     """
     denominator = constant + product
     size, floor = denominator.abs(), _floor(product, constant)
@@ -126,7 +126,7 @@ def clamped_denominator(product: Tensor, *, constant: float | Tensor = 2.0) -> t
 
 
 def is_clamped(product: Tensor) -> Tensor:
-    """Where `clamped_denominator` acts on 2 + ΣA·g, without the denominator."""
+    """Where `clamped_denominator` clamps 2 + ΣA·g; the denominator itself is not computed."""
     return (2.0 + product).abs_() < _floor(product, 2.0)
 
 
@@ -134,18 +134,18 @@ def _floor(product: Tensor, constant: float | Tensor) -> Tensor:
     return product.abs().add_(constant).mul_(GUARD)
 
 
-def _weighed(a: Tensor, g: Tensor, score_scale: float) -> Tensor:
+def _pp_weights(a: Tensor, g: Tensor, score_scale: float) -> Tensor:
     denominator, _ = clamped_denominator(scaled_product(a, g, score_scale))
     return (g / denominator).sum(dim=_grid_axes(g))
 
 
 def scaled_product(a: Tensor, g: Tensor, score_scale: float) -> Tensor:
-    """λ·ΣA·g, (N, D, t, h, w); 0 where ΣA·g is, also for a λ beyond the range of float32."""
+    """λ·ΣA·g, (N, D, t, h, w); 0 where ΣA·g is 0, even if λ is beyond the range of float32."""
     return channel_sums(a) * g * min(checked_score_scale(score_scale), torch.finfo(g.dtype).max)
 
 
 def checked_score_scale(score_scale: float) -> float:
-    """The λ itself.
+    """Return λ unchanged.
 
     Raises:
         InputError: it is negative or not finite.
@@ -162,19 +162,19 @@ def _grid_axes(tensor: Tensor) -> tuple[int, ...]:
 def _checked(activations: Tensor, gradients: Tensor) -> tuple[Tensor, Tensor]:
     if activations.shape != gradients.shape or activations.ndim < 3:
         raise ShapeError(
-            f"activations and gradients must be of one shape (N, D, ...) with a grid, got {activations.shape = }, "
+            f"activations and gradients must have the same shape (N, D, ...), got {activations.shape = }, "
             f"{gradients.shape = }"
         )
     return at_least_float32(activations), at_least_float32(gradients)
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:
-    """The tensor itself for float32 and float64, float32 for narrower types."""
+    """Return float32 and float64 unchanged, narrower types as float32."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def to_numpy(tensor: Tensor) -> NDArray[Any]:
-    """What leaves the core: float32 or float64, or the integers as they are."""
+    """Convert to NumPy: float32 or float64; integers keep their type."""
     detached = tensor.detach()
     return np.asarray((at_least_float32(detached) if detached.is_floating_point() else detached).cpu().numpy())
 
@@ -182,7 +182,7 @@ def to_numpy(tensor: Tensor) -> NDArray[Any]:
 def audit_alpha(
     activations: Tensor, gradients: Tensor, plus: Tensor, plus_plus: Tensor, *, score_scale: float = 1.0
 ) -> AlphaAudit:
-    """The audit of α for each clip.
+    """Audit α for each clip.
 
     Args:
         activations: A, (N, D, t, h, w).
@@ -194,28 +194,28 @@ def audit_alpha(
     a, g = at_least_float32(activations), at_least_float32(gradients)
     scaled = scaled_product(a, g, score_scale)
     product = scaled if score_scale == 1 else channel_sums(a) * g
-    values = 1 / (2 + scaled)  # α where g != 0; elsewhere nobody looks
-    hit = is_clamped(scaled)
+    values = 1 / (2 + scaled)  # α where g != 0; not used elsewhere
+    clamped = is_clamped(scaled)
     positive, nonzero = (g > 0).flatten(1), (g != 0).flatten(1)
     return AlphaAudit(
         positive=_five_numbers(values, positive),
         nonzero=_five_numbers(values, nonzero),
         product=_five_numbers(product, nonzero),
-        clamped=_share(hit.flatten(1), positive),
+        clamped=_share(clamped.flatten(1), positive),
         agreement=correlation(to_numpy(plus), to_numpy(plus_plus)),
         uniform=to_numpy((g.flatten(2) == g.flatten(2)[:, :, :1]).flatten(1).all(dim=1)),
     )
 
 
 def clamped_share(activations: Tensor, gradients: Tensor, *, score_scale: float = 1.0) -> NDArray[np.float64]:
-    """Share of each clip's positions with g != 0 at which α is kept away from a pole, (N,): the signed form's."""
+    """Return for each clip the share of the positions with g != 0 where the signed form's α is clamped, (N,)."""
     a, g = at_least_float32(activations), at_least_float32(gradients)
-    hit = is_clamped(scaled_product(a, g, score_scale))
-    return _share(hit.flatten(1), (g != 0).flatten(1))
+    clamped = is_clamped(scaled_product(a, g, score_scale))
+    return _share(clamped.flatten(1), (g != 0).flatten(1))
 
 
 def correlation(first: NDArray[np.floating[Any]], second: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Pearson correlation of two stacks of maps, clip by clip, (N,); NaN where one of the two is constant."""
+    """Pearson correlation of two stacks of maps, clip by clip, (N,); NaN if one of the two is constant."""
     x, y = (m.reshape(m.shape[0], -1).astype(np.float64) for m in (first, second))
     x, y = (m - m.mean(axis=1, keepdims=True) for m in (x, y))
     scale = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
@@ -224,20 +224,20 @@ def correlation(first: NDArray[np.floating[Any]], second: NDArray[np.floating[An
     return result
 
 
-def _five_numbers(values: Tensor, chosen: Tensor) -> NDArray[np.float64]:
-    rows = zip(to_numpy(values.flatten(1)), to_numpy(chosen), strict=True)
+def _five_numbers(values: Tensor, mask: Tensor) -> NDArray[np.float64]:
+    rows = zip(to_numpy(values.flatten(1)), to_numpy(mask), strict=True)
     return np.stack([_summary(clip if keep.all() else clip[keep]) for clip, keep in rows])
 
 
 def _summary(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     if values.size == 0:
         return np.full(5, np.nan)
-    sample = np.sort(values[:: max(1, values.size // MOST_POSITIONS)])  # faster than `np.quantile`, and the same
-    nearest = np.rint((sample.size - 1) * np.array([0.25, 0.5, 0.75])).astype(int)  # never between a number and inf
+    sample = np.sort(values[:: max(1, values.size // MAX_POSITIONS)])  # same result as `np.quantile`, faster
+    nearest = np.rint((sample.size - 1) * np.array([0.25, 0.5, 0.75])).astype(int)  # no mean of a number and inf
     return np.array([values.min(), *sample[nearest], values.max()], dtype=np.float64)
 
 
-def _share(hit: Tensor, among: Tensor) -> NDArray[np.float64]:
+def _share(mask: Tensor, among: Tensor) -> NDArray[np.float64]:
     count = among.sum(dim=1)
-    share = (hit & among).sum(dim=1) / count.clamp(min=1)
+    share = (mask & among).sum(dim=1) / count.clamp(min=1)
     return to_numpy(share).astype(np.float64)

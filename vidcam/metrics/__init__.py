@@ -1,1 +1,1 @@
-"""Measures of faithfulness and localisation: pure functions of scores, maps and masks; they never see a model."""
+"""Measures of faithfulness and localisation: pure functions of scores, maps and masks. They never see a model."""

@@ -1,7 +1,7 @@
 """Baseline maps that ignore the prediction: shuffled cells and a centre bump. A method has to beat them.
 
-`random` is a map's own cells in another order: as large, as smooth and as strong, elsewhere. (Voxels in another order
-would be white noise, too easy to beat.) `centre` is a bump in the middle of every frame: videos are shot that way.
+`random` shuffles the cells of a method's own map: same values, same smoothness, other positions. (Shuffled voxels would
+be white noise, which is too easy to beat.) `centre` is a bump in the middle of every frame, where people aim a camera.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from vidcam.maps import Floats
 
 
 def shuffled_cells(volume: Floats, generator: np.random.Generator) -> Floats:
-    """The cells of a feature grid in random order: of a raw map, before it is upsampled.
+    """Shuffle the cells of a raw map, before it is upsampled.
 
     Args:
         volume: (t, h, w), the map of one clip.
-        generator: of the order; it is advanced.
+        generator: source of the random order; its state advances.
 
     Returns:
         (t, h, w), the same values.
@@ -26,7 +26,7 @@ def shuffled_cells(volume: Floats, generator: np.random.Generator) -> Floats:
 
 
 def centre_heat(size: tuple[int, int, int]) -> NDArray[np.float64]:
-    """exp(-2(x² + y²)) with x and y from -1 to 1 over the middles of the outermost pixels, the same in every frame.
+    """Return exp(-2(x² + y²)), equal in every frame; x and y run from -1 to 1 between the outermost pixel centres.
 
     Args:
         size: (T, H, W).

@@ -1,7 +1,7 @@
-"""Insertion and deletion: the probability while the most important part is shown first, or taken away first.
+"""Insertion and deletion: the probability as the most important part is shown first, or hidden first.
 
-On space-time voxels, and on whole frames ordered by their mean heat. Insertion begins with nothing but the fill and
-shows the share s of highest rank; on voxels that is retention at θ = 1 - s, so the two share their forward passes.
+Both work on space-time voxels, and on whole frames ordered by their mean heat. Insertion starts from the fill alone and
+shows the share s of highest rank. On voxels it equals retention at θ = 1 - s, so that both use the same forward passes.
 Deletion hides that share instead. The value is the area under the probability against s (Petsiuk et al.,
 arXiv:1806.07421): high is good for insertion, low for deletion.
 """
@@ -18,36 +18,36 @@ SHARES = tuple(step / 10 for step in range(11))
 
 
 def insert_voxels(order: Order, share: float, size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """What is visible when the highest share of the voxels has been inserted, (T, H, W)."""
+    """Insert a share of the voxels, highest rank first. Return the visible voxels, (T, H, W) bool."""
     return keep_last(order, hidden_count(share, order.size), size)
 
 
 def delete_voxels(order: Order, share: float, size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """What is visible when the highest share of the voxels has been deleted, (T, H, W)."""
+    """Delete a share of the voxels, highest rank first. Return the visible voxels, (T, H, W) bool."""
     return ~insert_voxels(order, share, size)
 
 
 def insert_frames(order: Order, share: float, size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """The same for whole frames; `order` from `frame_order`, a share is rounded to whole frames."""
+    """Insert whole frames; `order` from `frame_order`. The share is rounded to whole frames."""
     frames = insert_voxels(order, share, (order.size,))
     return np.broadcast_to(frames.reshape(-1, *([1] * (len(size) - 1))), size)
 
 
 def delete_frames(order: Order, share: float, size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """The same for whole frames, deleted."""
+    """Delete whole frames; see `insert_frames`."""
     return ~insert_frames(order, share, size)
 
 
 def frame_shares(frames: int) -> tuple[float, ...]:
-    """The steps for whole frames: SHARES rounded to whole frames, each once."""
+    """Return SHARES rounded to whole frames, without duplicates."""
     return tuple(dict.fromkeys(hidden_count(share, frames) / frames for share in SHARES))
 
 
 def curve_area(shares: tuple[float, ...], log_probability: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Area under the probability.
+    """Return the area under the curve of the probability against the shares.
 
     Args:
-        shares: (P,) inserted or deleted, increasing.
+        shares: (P,) shares inserted or deleted, increasing.
         log_probability: (..., P).
 
     Returns:

@@ -1,9 +1,9 @@
-"""The uncertainty of a mean: percentile bootstrap intervals over clips, or over groups of clips (Efron 1979).
+"""Percentile bootstrap intervals of a mean, over clips or over groups of clips (Efron 1979).
 
-Clips cut from one video are no independent samples: with groups, whole groups are drawn, and the mean is that over all
-clips of the groups drawn. The generator is the caller's, so that the same seed gives the same interval. A table has
-dozens of means over the same clips: `bootstrap_means` draws once for all of them and in pieces, so that the work does
-not grow with the number of measures nor the memory with the number of clips.
+Clips cut from one video are not independent. With groups, whole groups are drawn, and the mean is taken over all clips
+of the drawn groups. The caller passes the generator: the same seed gives the same interval. A table has dozens of means
+over the same clips. `bootstrap_means` draws once for all of them, in pieces, so that time does not grow with the number
+of measures and memory does not grow with the number of clips.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ RESAMPLES = 2000
 LEVEL = 0.95
 
 _DRAWN_AT_ONCE = 200_000
-"""Numbers drawn in one piece: 1.6 MB, and as much again while they are multiplied."""
+"""Numbers drawn at a time: 1.6 MB, and again as much for their product."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean and where it would lie in other samples; all three NaN where there is nothing to average.
+    """A mean and its interval; all three are NaN if there are no values.
 
     Attributes:
         value: mean over the clips.
@@ -49,26 +49,26 @@ def bootstrap_mean(
     resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> Interval:
-    """Mean of the clips' values with its percentile interval.
+    """Return the mean of the clips' values and its percentile interval.
 
     Args:
-        values: (N,), one value a clip; NaN where it is undefined, which is left out.
-        generator: of the resampling; it is advanced.
-        groups: N names; clips of one name are drawn together. None: every clip is a group of its own.
-        resamples: how often.
-        level: share of the resampled means that lie in the interval, in (0, 1).
+        values: (N,), one value per clip; NaN values are left out.
+        generator: source of the resampling; its state advances.
+        groups: N names; clips of one name are drawn together. None: every clip is its own group.
+        resamples: number of resamples.
+        level: share of the resampled means inside the interval, in (0, 1).
 
     Raises:
-        ShapeError: values are not (N,), or there is not one group a value.
+        ShapeError: values are not (N,), or the number of groups differs.
         InputError: no resamples, or a level outside (0, 1).
     """
     if values.ndim != 1 or (groups is not None and len(groups) != len(values)):
         raise ShapeError(
-            f"values must be (N,) with as many groups, got {values.shape = } and "
+            f"values must be (N,) with N groups, got {values.shape = } and "
             f"{'no' if groups is None else len(groups)} groups"
         )
     if resamples < 1 or not 0.0 < level < 1.0:
-        raise InputError(f"an interval needs resamples >= 1 and 0 < level < 1, got {resamples = }, {level = }")
+        raise InputError(f"expected resamples >= 1 and 0 < level < 1, got {resamples = }, {level = }")
     defined = ~np.isnan(values)
     if not defined.any():
         return Interval(np.nan, np.nan, np.nan)
@@ -84,36 +84,36 @@ def bootstrap_means(
     resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> list[Interval]:
-    """Mean and percentile interval of each row of values; rows that are undefined for other clips draw anew.
+    """Return mean and percentile interval of each row; rows with values for the same clips share their draws.
 
     Args:
-        values: (M, N), one row a measure and one column a clip; NaN where it is undefined, which is left out.
-        make_generator: gives the same fresh generator each time, so that no interval depends on the others.
+        values: (M, N), one row per measure and one column per clip; NaN values are left out.
+        make_generator: returns the same fresh generator each time, so that no interval depends on the others.
         groups: N names; clips of one name are drawn together.
-        resamples: how often.
-        level: share of the resampled means that lie in the interval.
+        resamples: number of resamples.
+        level: share of the resampled means inside the interval.
 
     Returns:
-        M intervals, each that of `bootstrap_mean`; NaN where nothing is defined.
+        M intervals, equal to those of `bootstrap_mean`; NaN for rows without values.
 
     Raises:
-        ShapeError: not one group a clip.
+        ShapeError: the number of groups is not N.
     """
     if values.ndim != 2 or values.shape[1] != len(groups):
         raise ShapeError(f"values must be (M, N) with N groups, got {values.shape = } and {len(groups)} groups")
-    found = [Interval(np.nan, np.nan, np.nan)] * len(values)
+    intervals = [Interval(np.nan, np.nan, np.nan)] * len(values)
     names = np.asarray(groups, dtype=str)
-    patterns, owner = np.unique(~np.isnan(values), axis=0, return_inverse=True)
-    for index, defined in enumerate(patterns):  # the rows of one pattern are defined for the same clips
+    patterns, pattern_of_row = np.unique(~np.isnan(values), axis=0, return_inverse=True)
+    for index, defined in enumerate(patterns):  # rows of one pattern have values for the same clips
         if not defined.any():
             continue
-        rows = np.flatnonzero(owner.reshape(-1) == index)
-        chosen = (values[row, defined] for row in rows)
+        rows = np.flatnonzero(pattern_of_row.reshape(-1) == index)
+        row_values = (values[row, defined] for row in rows)
         for row, interval in zip(
-            rows, _intervals(chosen, names[defined], make_generator(), resamples, level), strict=True
+            rows, _intervals(row_values, names[defined], make_generator(), resamples, level), strict=True
         ):
-            found[row] = interval
-    return found
+            intervals[row] = interval
+    return intervals
 
 
 def _intervals(
@@ -123,10 +123,10 @@ def _intervals(
     resamples: int,
     level: float,
 ) -> Iterator[Interval]:
-    """The interval of each row (N,), which is defined everywhere; N names of groups."""
+    """Yield the interval of each row (N,), which has no NaN; `names` are the N names of groups."""
     unique, owner = np.unique(names, return_inverse=True)
     count = len(unique)
-    own, totals = zip(*((float(row.mean()), np.bincount(owner, row, count)) for row in rows), strict=True)
+    values, totals = zip(*((float(row.mean()), np.bincount(owner, row, count)) for row in rows), strict=True)
     sums = np.stack(totals, axis=1)  # (G, M)
     sizes = np.bincount(owner, minlength=count).astype(np.float64)
     piece = max(1, _DRAWN_AT_ONCE // count)
@@ -135,5 +135,5 @@ def _intervals(
         drawn = generator.multinomial(count, np.full(count, 1.0 / count), size=min(piece, resamples - start))
         means.append((drawn @ sums) / (drawn @ sizes)[:, None])
     bounds = np.quantile(np.concatenate(means), [(1.0 - level) / 2.0, (1.0 + level) / 2.0], axis=0)
-    for value, low, high in zip(own, *bounds, strict=True):
+    for value, low, high in zip(values, *bounds, strict=True):
         yield Interval(value, float(low), float(high))

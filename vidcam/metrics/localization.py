@@ -1,11 +1,11 @@
 """Localisation: how well a map fits the region of its class, and what share of it lies inside.
 
     localization    Loc(δ) of the thresholded map       GC++ 4.3, eq. 26 (arXiv:1710.11063)
-    pointing        is the maximum inside?              Zhang et al., the pointing game (arXiv:1608.00507)
+    pointing        share of the maximum inside         pointing game, Zhang et al. (arXiv:1608.00507)
     energy          share of the map's sum inside       no threshold, no maximum
 
-Higher is better for all three. A region is (N, T, H, W) bool in the model's view: box tracks filled in, or an actor's
-mask, in the frames of the action and nowhere else. A map is (N, T, H, W) in [0, 1]. Areas are counted in voxels.
+Higher is better for all three. A region is (N, T, H, W) bool in the model's view: filled box tracks, or an actor's
+mask, during the action. A map is (N, T, H, W) in [0, 1]. Areas are counted in voxels.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DELTAS = (0.0, 0.25, 0.5)
 
 
 def localization(heat: Floats, inside: Region, delta: float) -> NDArray[np.float64]:
-    """Loc(δ) of each clip: internal voxels / (voxels of the boxes + external voxels).
+    """Return Loc(δ) of each clip: internal voxels / (voxels of the boxes + external voxels).
 
     Internal and external voxels are those with heat > δ inside and outside the boxes.
 
@@ -33,46 +33,46 @@ def localization(heat: Floats, inside: Region, delta: float) -> NDArray[np.float
         delta: δ in [0, 1).
 
     Returns:
-        (N,) in [0, 1]; 1 where the thresholded map is the boxes exactly, 0 for a map that is zero everywhere.
+        (N,) in [0, 1]; 1 if the thresholded map equals the boxes, 0 for a map that is zero everywhere.
 
     Raises:
-        ShapeError: shapes differ, or nothing is inside in some clip.
+        ShapeError: shapes differ, or a clip has no voxel inside.
         InputError: δ outside [0, 1).
     """
     if not 0.0 <= delta < 1.0:
-        raise InputError(f"delta is {delta}, expected 0 <= delta < 1; the paper takes {', '.join(map(str, DELTAS))}")
-    flat, marked = _rows(heat, inside)
-    kept = flat > delta
-    internal = (kept & marked).sum(axis=1)
-    external = (kept & ~marked).sum(axis=1)
-    shares: NDArray[np.float64] = internal / (marked.sum(axis=1) + external)
+        raise InputError(f"delta is {delta}, expected 0 <= delta < 1; GC++ uses {', '.join(map(str, DELTAS))}")
+    values, is_inside = _rows(heat, inside)
+    kept = values > delta
+    internal = (kept & is_inside).sum(axis=1)
+    external = (kept & ~is_inside).sum(axis=1)
+    shares: NDArray[np.float64] = internal / (is_inside.sum(axis=1) + external)
     return shares
 
 
 def pointing(heat: Floats, inside: Region) -> NDArray[np.float64]:
-    """Share of each map's maximal voxels that lie inside.
+    """Return the share of each map's maximal voxels that lie inside.
 
-    Voxels that share the maximum share the point, so that a map with a plateau is neither lucky nor unlucky.
+    If several voxels have the maximum, each counts in part, so that a plateau is neither lucky nor unlucky.
 
     Args:
         heat: (N, T, H, W) in [0, 1].
         inside: (N, T, H, W) bool.
 
     Returns:
-        (N,) in [0, 1]; 0 for a map that is zero everywhere, which points nowhere.
+        (N,) in [0, 1]; 0 for a map that is zero everywhere.
 
     Raises:
-        ShapeError: shapes differ, or nothing is inside in some clip.
+        ShapeError: shapes differ, or a clip has no voxel inside.
     """
-    flat, marked = _rows(heat, inside)
-    top = flat.max(axis=1, keepdims=True)
-    is_top = (flat == top) & (top > 0.0)
-    points: NDArray[np.float64] = (is_top & marked).sum(axis=1) / np.maximum(is_top.sum(axis=1), 1)
-    return points
+    values, is_inside = _rows(heat, inside)
+    top = values.max(axis=1, keepdims=True)
+    is_top = (values == top) & (top > 0.0)
+    shares: NDArray[np.float64] = (is_top & is_inside).sum(axis=1) / np.maximum(is_top.sum(axis=1), 1)
+    return shares
 
 
 def energy(heat: Floats, inside: Region) -> NDArray[np.float64]:
-    """Sum of each map inside over its sum everywhere; of a flat map the share of the clip that the region takes up.
+    """Return the sum of each map inside, divided by its whole sum. A flat map gets the region's share of the clip.
 
     Args:
         heat: (N, T, H, W), >= 0.
@@ -82,29 +82,27 @@ def energy(heat: Floats, inside: Region) -> NDArray[np.float64]:
         (N,) in [0, 1]; 0 for a map that is zero everywhere.
 
     Raises:
-        ShapeError: shapes differ, or nothing is inside in some clip.
+        ShapeError: shapes differ, or a clip has no voxel inside.
     """
-    flat, marked = _rows(heat, inside)
-    total = flat.sum(axis=1)
-    shares: NDArray[np.float64] = (flat * marked).sum(axis=1) / np.where(total > 0.0, total, 1.0)
+    values, is_inside = _rows(heat, inside)
+    total = values.sum(axis=1)
+    shares: NDArray[np.float64] = (values * is_inside).sum(axis=1) / np.where(total > 0.0, total, 1.0)
     return shares
 
 
 def _rows(heat: Floats, inside: Region) -> tuple[NDArray[np.float64], Region]:
-    """Heat and region as one row a clip, (N, T·H·W); the heat in float64.
+    """Flatten heat (to float64) and region to one row per clip, (N, T·H·W).
 
     Raises:
-        ShapeError: shapes differ, the region is not bool, or it is empty in some clip.
+        ShapeError: shapes differ, the region is not bool, or a clip has no voxel inside.
     """
     if heat.shape != inside.shape or heat.ndim < 2 or inside.dtype != np.bool_:
         raise ShapeError(
-            f"heat and inside must be of one shape (N, T, H, W), inside bool, got {heat.shape = }, {inside.shape = }, "
+            f"heat and inside must both be (N, T, H, W), inside bool, got {heat.shape = }, {inside.shape = }, "
             f"{inside.dtype = }"
         )
     flat = inside.reshape(len(inside), -1)
     if not flat.any(axis=1).all():
-        missing = np.flatnonzero(~flat.any(axis=1)).tolist()
-        raise ShapeError(
-            f"inside marks nothing in the clips {missing}, expected at least one voxel in each; leave those clips out"
-        )
+        empty = np.flatnonzero(~flat.any(axis=1)).tolist()
+        raise ShapeError(f"inside must have a voxel in every clip, got none in clips {empty}; leave them out")
     return heat.reshape(len(heat), -1).astype(np.float64), flat

@@ -1,8 +1,8 @@
-"""Do two methods differ? The Wilcoxon signed-rank test on paired differences, groups counting once; Holm's correction.
+"""Test whether two methods differ: Wilcoxon signed-rank test on paired differences, with Holm's correction.
 
-The test is stated wherever its result is: two-sided, on one difference a group (clips of one scene are no independent
-samples, so their mean stands for them), differences of zero left out, exact up to 50 groups without ties among the
-absolute differences and by the normal approximation otherwise, as `scipy.stats.wilcoxon` chooses.
+Every result names the test. It is two-sided and has one difference per group: clips of one scene are not independent,
+so their mean is used. Differences of zero are left out. As in `scipy.stats.wilcoxon`, p is exact for up to 50 groups
+without ties among the absolute differences, and uses the normal approximation otherwise.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ TEST = "Wilcoxon signed-rank, two-sided, on group means of log(O_a/O_b); Holm-co
 
 @dataclass(frozen=True, slots=True)
 class PairedTest:
-    """What the test found.
+    """The result of the test.
 
     Attributes:
-        p_value: 1 where no difference is left, NaN where there is no group.
-        groups: how many differences were not zero.
+        p_value: 1 if all differences are zero, NaN if there is no group.
+        groups: number of groups whose difference is not zero.
     """
 
     p_value: float
@@ -33,7 +33,7 @@ class PairedTest:
 
 
 def group_means(values: NDArray[np.float64], groups: Sequence[str]) -> NDArray[np.float64]:
-    """The mean of each group's clips, groups in alphabetical order.
+    """Return the mean of each group's clips, groups in alphabetical order.
 
     Args:
         values: (N,).
@@ -47,7 +47,7 @@ def group_means(values: NDArray[np.float64], groups: Sequence[str]) -> NDArray[n
 
 
 def signed_rank(differences: NDArray[np.float64], groups: Sequence[str]) -> PairedTest:
-    """Test whether differences of clips (N,), log ratios, lie around zero, groups counting once."""
+    """Test whether the clips' differences (N,), log ratios, are centred on zero; each group counts once."""
     if not differences.size:
         return PairedTest(float("nan"), 0)
     means = group_means(without_rounding(differences), groups)
@@ -58,10 +58,10 @@ def signed_rank(differences: NDArray[np.float64], groups: Sequence[str]) -> Pair
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values that hold together, in the same order (Holm 1979); NaN stays NaN and is not counted."""
-    found = np.asarray(p_values, dtype=np.float64)
-    valid = np.flatnonzero(~np.isnan(found))
-    order = valid[np.argsort(found[valid], kind="stable")]
-    stepped = found[order] * np.arange(order.size, 0, -1)
-    found[order] = np.minimum(1.0, np.maximum.accumulate(stepped))
-    return [float(value) for value in found]
+    """Correct p-values for multiple tests, in the same order (Holm 1979); NaN stays NaN and is not counted."""
+    corrected = np.asarray(p_values, dtype=np.float64)
+    valid = np.flatnonzero(~np.isnan(corrected))
+    order = valid[np.argsort(corrected[valid], kind="stable")]
+    stepped = corrected[order] * np.arange(order.size, 0, -1)
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(stepped))
+    return [float(value) for value in corrected]

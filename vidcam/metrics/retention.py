@@ -1,7 +1,7 @@
-"""Confidence against hidden area: what is left of the probability when the lowest θ of the voxels are hidden (7.2).
+"""Retention: the probability that remains when the share θ of the voxels with the lowest heat is hidden (GC++ 7.2).
 
-Equal area for every method, so a map cannot gain by hiding nothing. By rank: the voxels above the θ-quantile of that
-clip's map are kept; `order` says how ties are broken. Averaged over clips, mean(100·O/Y) against θ is GC++'s fig. 10.
+Every method hides the same area, so a map cannot gain by hiding nothing. Voxels above the θ-quantile of the clip's own
+map are kept; `order` breaks ties. The mean over clips of 100·O/Y against θ is GC++ fig. 10.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from vidcam.metrics.order import Order, keep_last
 
 DEFAULT_THETAS = (0.25, 0.5, 0.75)
 GRID_THETAS = tuple(step / 10 for step in range(11))
-"""GC++ fig. 10: equally spaced from 0 (all is shown) to 1 (all is hidden)."""
+"""As in GC++ fig. 10: equally spaced from 0 (nothing is hidden) to 1 (everything is hidden)."""
 
 
 def hidden_count(theta: float, voxels: int) -> int:
-    """How many voxels are hidden at θ: θ·n, rounded.
+    """Return the number of voxels hidden at θ: θ·n, rounded.
 
     Raises:
         InputError: θ outside [0, 1].
     """
     if not 0.0 <= theta <= 1.0:
-        raise InputError(f"theta is {theta}, expected a share from 0 to 1; 0.5 hides half of the voxels")
+        raise InputError(f"theta is {theta}, expected 0 <= theta <= 1; 0.5 hides half of the voxels")
     return round(theta * voxels)
 
 
 def keep_top(order: Order, theta: float, size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """The voxels that stay visible at θ, (T, H, W); `order` from `voxel_order`."""
+    """Return the voxels that stay visible at θ, (T, H, W) bool; `order` from `voxel_order`."""
     return keep_last(order, order.size - hidden_count(theta, order.size), size)
 
 
 def tied_share(heat: Floats, order: Order, theta: float) -> float:
-    """Share of the voxels whose fate at θ the ties decided: those with the value that the cut goes through."""
+    """Return the share of the voxels that ties decide at θ: those whose value equals the cut value."""
     hidden = hidden_count(theta, order.size)
     if hidden in (0, order.size):
         return 0.0
@@ -45,7 +45,7 @@ def tied_share(heat: Floats, order: Order, theta: float) -> float:
 
 
 def retention(log_original: NDArray[np.float64], log_masked: NDArray[np.float64]) -> NDArray[np.float64]:
-    """O / Y of each clip: the share of the probability that is left, above 1 where hiding helped.
+    """Return O / Y of each clip: the share of the probability that remains, above 1 if hiding helped.
 
     Args:
         log_original: log Y, (N,).
@@ -58,7 +58,7 @@ def retention(log_original: NDArray[np.float64], log_masked: NDArray[np.float64]
 
 
 def area_under(shares: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Area under curves by the trapezoidal rule, divided by the length of the axis.
+    """Return the area under curves by the trapezoidal rule, divided by the length of the axis.
 
     Args:
         shares: (P,) increasing.
@@ -71,5 +71,5 @@ def area_under(shares: NDArray[np.float64], values: NDArray[np.float64]) -> NDAr
         InputError: fewer than two points, or an axis that does not increase.
     """
     if shares.size < 2 or (np.diff(shares) <= 0).any():
-        raise InputError(f"a curve needs two or more shares that increase, got {shares.tolist()}; sort them")
+        raise InputError(f"shares must be two or more numbers that increase, got {shares.tolist()}")
     return np.asarray(np.trapezoid(values, shares, axis=-1) / (shares[-1] - shares[0]))

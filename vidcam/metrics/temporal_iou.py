@@ -1,7 +1,7 @@
-"""Temporal IoU: whether a map's evidence comes when the action does (higher is better).
+"""Temporal IoU: does a map have its evidence during the action? Higher is better.
 
-A map's course in time is its mean over each frame. The frames that reach half of the course's peak are those that the
-map tells; they are compared with the frames of the action as sets.
+The mean heat of each frame is taken. Frames that reach half of its peak are the map's frames. They are compared with
+the frames of the action as sets.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from vidcam.maps import Floats
 SHARE_OF_PEAK = 0.5
 
 
-def course(heat: Floats) -> NDArray[np.float64]:
-    """Mean of each frame of the maps (N, T, H, W), (N, T)."""
+def frame_means(heat: Floats) -> NDArray[np.float64]:
+    """Return the mean heat of each frame of the maps (N, T, H, W), (N, T)."""
     means: NDArray[np.float64] = heat.reshape(*heat.shape[:2], -1).mean(axis=2, dtype=np.float64)
     return means
 
 
 def temporal_iou(heat: Floats, acting: NDArray[np.bool_], *, share: float = SHARE_OF_PEAK) -> NDArray[np.float64]:
-    """Frames that are told and of the action, over frames that are either.
+    """Return intersection over union of the map's frames and the frames of the action.
 
     Args:
         heat: (N, T, H, W), >= 0.
         acting: (N, T) bool, the frames of the action.
-        share: of its peak that a course must reach for a frame to be told, in (0, 1].
+        share: a frame belongs to the map if its mean heat reaches this share of the peak, in (0, 1].
 
     Returns:
         (N,) in [0, 1]; 0 for a map that is zero everywhere.
 
     Raises:
-        ShapeError: shapes differ, or nobody acts in some clip.
+        ShapeError: shapes differ, or a clip has no frame of action.
         InputError: a share outside (0, 1].
     """
     if not 0.0 < share <= 1.0:
         raise InputError(f"share is {share}, expected 0 < share <= 1; {SHARE_OF_PEAK} is half of the peak")
     if heat.ndim != 4 or acting.shape != heat.shape[:2] or not acting.any(axis=1).all():
         raise ShapeError(
-            f"heat must be (N, T, H, W), acting (N, T) with a frame of action in each clip, got {heat.shape = }, "
+            f"heat must be (N, T, H, W) and acting (N, T) with an action in every clip, got {heat.shape = }, "
             f"{acting.shape = }, {acting.sum(axis=-1).min(initial=acting.shape[-1]) = }"
         )
-    means = course(heat)
+    means = frame_means(heat)
     peak = means.max(axis=1, keepdims=True)
-    told = (means >= share * peak) & (peak > 0.0)
-    shares: NDArray[np.float64] = (told & acting).sum(axis=1) / (told | acting).sum(axis=1)
+    in_map = (means >= share * peak) & (peak > 0.0)
+    shares: NDArray[np.float64] = (in_map & acting).sum(axis=1) / (in_map | acting).sum(axis=1)
     return shares

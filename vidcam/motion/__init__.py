@@ -1,6 +1,6 @@
-"""The motion set: made clips of which is known what moves, where, when and how. Numpy alone; see docs/motion.md.
+"""The motion set: synthetic clips with exact ground truth (what moves, where, when, how). See docs/motion.md.
 
-LABELS       eight motions, four pairs; the second of a pair is the first with time reversed
+LABELS       eight motions in four pairs; the second of a pair is the first with time reversed
 make_clip    one clip by seed and label: frames, masks of the actors, intervals of the action
 """
 

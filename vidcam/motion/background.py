@@ -1,4 +1,4 @@
-"""What lies behind: soft blotches of two sizes that drift, one over the other, either way alike likely."""
+"""The background: two layers of drifting smooth blobs, large and small. All directions are equally likely."""
 
 from __future__ import annotations
 
@@ -9,72 +9,72 @@ import numpy as np
 from vidcam.motion.draws import Draws
 from vidcam.motion.paths import FRAMES, Values
 
-BLOTCHES_PX = (16.0, 5.0)
-"""Sizes of the blotches, the larger first."""
+BLOB_PX = (16.0, 5.0)
+"""Sizes of the blobs, the larger first."""
 
 CONTRAST = (45.0, 20.0)
-"""How far the blotches' levels may lie from their middle, which is 127."""
+"""Largest deviation of a blob's level from the mean level 127."""
 
-FASTEST_PX = 1.5
-"""Pixels a frame, in y and in x."""
+MAX_SPEED_PX = 1.5
+"""Largest speed, pixels per frame, in y and in x."""
 
 _CELLS = 24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TextureLayer:
-    """Blotches that drift.
+    """One layer of drifting blobs.
 
     Attributes:
-        levels: (3, n, n) RGB in pixels around 0, the same again beyond the last row and column.
-        blotch_px: size of a cell.
-        start_px: (y, x) where the first frame lies.
-        speed_px: (y, x) pixels a frame.
+        levels: (3, n, n) RGB in pixels around 0; they repeat beyond the last row and column.
+        blob_px: size of a cell.
+        start_px: (y, x) offset of the first frame.
+        speed_px: (y, x) pixels per frame.
     """
 
     levels: Values
-    blotch_px: float
+    blob_px: float
     start_px: tuple[float, float]
     speed_px: tuple[float, float]
 
 
 def draw_background(draws: Draws) -> tuple[TextureLayer, ...]:
-    """Layers to be added up."""
+    """Draw the random layers of a background; `render_background` adds them up."""
     layers = []
-    for blotch_px, contrast in zip(BLOTCHES_PX, CONTRAST, strict=True):
+    for blob_px, contrast in zip(BLOB_PX, CONTRAST, strict=True):
         levels = draws.uniforms(-contrast, contrast, 3, _CELLS, _CELLS)
-        period = _CELLS * blotch_px
+        period = _CELLS * blob_px
         start = draws.uniform(0.0, period), draws.uniform(0.0, period)
-        speed = draws.uniform(-FASTEST_PX, FASTEST_PX), draws.uniform(-FASTEST_PX, FASTEST_PX)
-        layers.append(TextureLayer(levels, blotch_px, start, speed))
+        speed = draws.uniform(-MAX_SPEED_PX, MAX_SPEED_PX), draws.uniform(-MAX_SPEED_PX, MAX_SPEED_PX)
+        layers.append(TextureLayer(levels, blob_px, start, speed))
     return tuple(layers)
 
 
-def show(layers: tuple[TextureLayer, ...], size: tuple[int, int], shake: Values) -> Values:
-    """The background (T, H, W, 3) in 0…255.
+def render_background(layers: tuple[TextureLayer, ...], size: tuple[int, int], shake: Values) -> Values:
+    """Render the background, (T, H, W, 3) in 0…255.
 
     Args:
-        layers: to be added up.
+        layers: layers to add up.
         size: (H, W).
-        shake: (T, 2) by which the camera moves everything, (y, x) in pixels.
+        shake: (T, 2) camera shift of the whole frame, (y, x) in pixels.
     """
-    shown = np.full((FRAMES, *size, 3), 127.0)
+    frames = np.full((FRAMES, *size, 3), 127.0)
     for layer in layers:
         for frame in range(FRAMES):
             offsets = [layer.start_px[axis] + frame * layer.speed_px[axis] - shake[frame, axis] for axis in (0, 1)]
             rows, columns = (
-                _weights(length, offset / layer.blotch_px, layer.blotch_px)
+                _weights(length, offset / layer.blob_px, layer.blob_px)
                 for length, offset in zip(size, offsets, strict=True)
             )
-            shown[frame] += np.moveaxis(rows @ layer.levels @ columns.T, 0, -1)
-    return shown
+            frames[frame] += np.moveaxis(rows @ layer.levels @ columns.T, 0, -1)
+    return frames
 
 
-def _weights(length: int, offset: float, blotch_px: float) -> Values:
-    """Weights that spread cells over `length` pixels from an offset in cells, (length, n); the cells go round."""
-    place = offset + np.arange(length) / blotch_px
-    whole = np.floor(place)
-    share, cell = place - whole, whole.astype(np.intp)
+def _weights(length: int, offset: float, blob_px: float) -> Values:
+    """Return weights that spread cells over `length` pixels from an offset in cells, (length, n). Cells wrap around."""
+    position = offset + np.arange(length) / blob_px
+    whole = np.floor(position)
+    share, cell = position - whole, whole.astype(np.intp)
     smooth = share * share * (3.0 - 2.0 * share)
     weights = np.zeros((length, _CELLS))
     rows = np.arange(length)

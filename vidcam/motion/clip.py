@@ -1,7 +1,7 @@
-"""A clip of the motion set: what is seen, and what is true of it.
+"""A clip of the motion set: its frames and its ground truth.
 
-A clip of the second class of a pair is made as one of the first and then reversed, frames and truth. So whatever does
-not look at the order of the frames (a single frame, a shuffled clip, the background) cannot tell the two apart.
+A clip of the second class of a pair is a clip of the first class, reversed: frames and ground truth. So a model that
+ignores the order of the frames (a single frame, a shuffled clip, the background) cannot tell the two apart.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.errors import InputError
-from vidcam.motion.background import TextureLayer, draw_background, show
+from vidcam.motion.background import TextureLayer, draw_background, render_background
 from vidcam.motion.draws import Draws
-from vidcam.motion.paths import FRAMES, LABELS, Values, acting_path, distracting_path, reverse_of
-from vidcam.motion.thing import Thing, cover, draw_thing
+from vidcam.motion.objects import MovingObject, draw_object, object_shares
+from vidcam.motion.paths import FRAMES, LABELS, Values, action_path, distractor_path, reversed_label
 
 SIZE = (64, 64)
-"""(H, W) of the frames, which the models see as they are."""
+"""(H, W) of the frames. Models take them without resizing."""
 
-MOST_ACTORS = 3
+MAX_ACTORS = 3
 MARGIN_PX = 17.0
-"""How near to the edge of the frame an actor's home may lie: all of it stays in the picture, wherever it turns."""
+"""Smallest distance of an actor's centre from the frame's edge. The actor stays inside the frame as it moves."""
 
 APART_PX = 24.0
-"""How near to each other the homes of two actors may lie: they hardly ever touch."""
+"""Smallest distance between the centres of two actors. They hardly ever touch."""
 
 DISTRACTORS = (1, 2)
 SHAKE_PX = 0.8
@@ -34,13 +34,13 @@ NOISE = 8.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MotionClip:
-    """Frames and the truth about them.
+    """Frames and their ground truth.
 
     Attributes:
         frames: (T, H, W, 3) uint8 RGB.
         label: index of the class in `LABELS`.
         masks: (M, T, H, W) bool, the pixels of each actor, in all frames.
-        intervals: M half-open intervals of frames in which the actors act.
+        intervals: M half-open intervals of frames, one action per actor.
     """
 
     frames: NDArray[np.uint8]
@@ -53,103 +53,103 @@ class MotionClip:
 
     @property
     def acting(self) -> NDArray[np.bool_]:
-        """(M, T), the frames in which each actor acts."""
+        """(M, T) bool, the frames of each actor's action."""
         moments = np.arange(len(self.frames))
         return np.stack([(moments >= start) & (moments < end) for start, end in self.intervals])
 
     @property
     def instances(self) -> NDArray[np.bool_]:
-        """(M, T, H, W), each actor while it acts: where and when the answer lies."""
+        """(M, T, H, W) bool, each actor during its action: the evidence for the class in space and time."""
         return self.masks & self.acting[:, :, None, None]
 
     def reversed(self) -> MotionClip:
-        """The clip with time reversed, which is of the other class of its pair."""
+        """Return the clip with time reversed; it belongs to the other class of the pair."""
         count = len(self.frames)
         intervals = tuple((count - end, count - start) for start, end in self.intervals)
-        return MotionClip(self.frames[::-1].copy(), reverse_of(self.label), self.masks[:, ::-1].copy(), intervals)
+        return MotionClip(self.frames[::-1].copy(), reversed_label(self.label), self.masks[:, ::-1].copy(), intervals)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MotionScene:
-    """What a clip is painted from; distractors are behind the actors.
+    """The parts of a clip, before rendering. Distractors are behind the actors.
 
     Attributes:
-        background: behind everything.
-        distractors: things that move irrelevantly.
-        actors: things that act.
-        intervals: of the actors.
-        shake: (T, 2) by which the camera moves everything in each frame, (y, x) in pixels.
-        noise: (T, H, W, 3) of the sensor, in pixel values.
+        background: layers behind everything.
+        distractors: objects whose movement is irrelevant.
+        actors: objects that perform the action.
+        intervals: half-open intervals of the actors' actions.
+        shake: (T, 2) camera shift of each frame, (y, x) in pixels.
+        noise: (T, H, W, 3) sensor noise, in pixel values.
     """
 
     background: tuple[TextureLayer, ...]
-    distractors: tuple[Thing, ...]
-    actors: tuple[Thing, ...]
+    distractors: tuple[MovingObject, ...]
+    actors: tuple[MovingObject, ...]
     intervals: tuple[tuple[int, int], ...]
     shake: Values
     noise: Values
 
 
 def make_clip(seed: int, label: int, *, actors: int = 1) -> MotionClip:
-    """A clip by its seed, class and number of actors; the same arguments give the same clip.
+    """Make a clip of a seed, a class and a number of actors; equal arguments give equal clips.
 
     Args:
-        seed: >= 0. The two classes of a pair give, from one seed, one clip and its reverse.
+        seed: >= 0. From one seed, the two classes of a pair give a clip and its reverse.
         label: index in `LABELS`.
-        actors: 1, 2 or 3, all of the class.
+        actors: 1, 2 or 3, all of the same class.
 
     Raises:
-        InputError: a seed below 0, no such class, or another number of actors.
+        InputError: a negative seed, an unknown class, or another number of actors.
     """
-    if seed < 0 or not 0 <= label < len(LABELS) or not 1 <= actors <= MOST_ACTORS:
+    if seed < 0 or not 0 <= label < len(LABELS) or not 1 <= actors <= MAX_ACTORS:
         raise InputError(
-            f"a clip was asked for with {seed = }, {label = }, {actors = }; expected a seed >= 0, a label below "
-            f"{len(LABELS)} and 1 to {MOST_ACTORS} actors"
+            f"expected seed >= 0, 0 <= label < {len(LABELS)} and 1 <= actors <= {MAX_ACTORS}, got {seed = }, "
+            f"{label = }, {actors = }"
         )
     pair, is_reversed = divmod(label, 2)
     scene = draw_scene(Draws(seed, pair, actors), pair, actors)
-    frames, masks = paint(scene)
+    frames, masks = render_scene(scene)
     clip = MotionClip(frames, 2 * pair, masks, scene.intervals)
     return clip.reversed() if is_reversed else clip
 
 
 def draw_scene(draws: Draws, pair: int, actors: int) -> MotionScene:
-    """A scene of the first class of a pair."""
+    """Draw a random scene of the first class of a pair."""
     background = draw_background(draws)
-    acted = [acting_path(draws, pair, home) for home in _homes(draws, actors)]
-    around = [(draws.uniform(8.0, SIZE[0] - 8.0), draws.uniform(8.0, SIZE[1] - 8.0)) for _ in range(DISTRACTORS[1])]
-    distracted = [distracting_path(draws, home) for home in around[: draws.whole(*DISTRACTORS)]]
+    actions = [action_path(draws, pair, centre) for centre in _actor_centres(draws, actors)]
+    centres = [(draws.uniform(8.0, SIZE[0] - 8.0), draws.uniform(8.0, SIZE[1] - 8.0)) for _ in range(DISTRACTORS[1])]
+    distractions = [distractor_path(draws, centre) for centre in centres[: draws.integer(*DISTRACTORS)]]
     return MotionScene(
         background,
-        distractors=tuple(draw_thing(draws, path) for path in distracted),
-        actors=tuple(draw_thing(draws, path) for path, _ in acted),
-        intervals=tuple(interval for _, interval in acted),
+        distractors=tuple(draw_object(draws, path) for path in distractions),
+        actors=tuple(draw_object(draws, path) for path, _ in actions),
+        intervals=tuple(interval for _, interval in actions),
         shake=draws.uniforms(-SHAKE_PX, SHAKE_PX, FRAMES, 2),
         noise=draws.uniforms(-NOISE, NOISE, FRAMES, *SIZE, 3),
     )
 
 
-def _homes(draws: Draws, count: int) -> list[tuple[float, float]]:
-    """Places far enough from each other, (y, x)."""
+def _actor_centres(draws: Draws, count: int) -> list[tuple[float, float]]:
+    """Draw centres (y, x) until they are far enough from each other."""
     while True:
-        homes = [
+        centres = [
             (draws.uniform(MARGIN_PX, SIZE[0] - MARGIN_PX), draws.uniform(MARGIN_PX, SIZE[1] - MARGIN_PX))
             for _ in range(count)
         ]
-        pairs = [(a, b) for index, a in enumerate(homes) for b in homes[:index]]
+        pairs = [(a, b) for index, a in enumerate(centres) for b in centres[:index]]
         if all((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 >= APART_PX**2 for a, b in pairs):
-            return homes
+            return centres
 
 
-def paint(scene: MotionScene) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Frames (T, H, W, 3) and the actors' masks (M, T, H, W): half or more of such a pixel is the actor."""
-    shown = show(scene.background, SIZE, scene.shake)
+def render_scene(scene: MotionScene) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Render frames (T, H, W, 3) and the actors' masks (M, T, H, W): pixels of which the actor covers half or more."""
+    pixels = render_background(scene.background, SIZE, scene.shake)
     masks: list[NDArray[np.bool_]] = []
-    for thing in (*scene.distractors, *scene.actors):
-        share, front = cover(thing, SIZE, scene.shake)
-        colour = front[..., None] * np.array(thing.front) + (1.0 - front[..., None]) * np.array(thing.back)
-        shown += share[..., None] * (colour - shown)
+    for moving in (*scene.distractors, *scene.actors):
+        share, front = object_shares(moving, SIZE, scene.shake)
+        colour = front[..., None] * np.array(moving.front) + (1.0 - front[..., None]) * np.array(moving.back)
+        pixels += share[..., None] * (colour - pixels)
         masks = [mask & (share < 0.5) for mask in masks]
         masks.append(share >= 0.5)
-    frames = np.clip(np.round(shown + scene.noise), 0.0, 255.0).astype(np.uint8)
+    frames = np.clip(np.round(pixels + scene.noise), 0.0, 255.0).astype(np.uint8)
     return frames, np.array(masks[len(scene.distractors) :], np.bool_).reshape(-1, *frames.shape[:3])

@@ -1,15 +1,15 @@
-"""The eight motions, and the movements that are none of them.
+"""The paths of actors, which perform one of the eight motions, and of distractors.
 
-A motion is one whole turn, about one of four axes, either way round:
+A motion is one full turn about one of four axes, in one of two directions:
 
-    spin      about the actor's own middle          clockwise | counter-clockwise
+    spin      about the actor's own centre          clockwise | counter-clockwise
     circle    about a point beside it               clockwise | counter-clockwise
-    carousel  about an upright axis, seen from the side: near is large     right | left  (where it goes when near)
-    wheel     about a level axis, seen from the front: near is large       down | up     (likewise)
+    carousel  about a vertical axis, from the side: larger when near       right | left  (direction when near)
+    wheel     about a horizontal axis, from the front: larger when near    down | up     (direction when near)
 
-After the turn the actor is exactly where it was: what comes before and after the action tells nothing, and neither
-does the set of frames, which is the same for both ways round. Only the order of the frames within the action does.
-A distractor moves along one line, to and fro or on: such movements are as likely as their own reverse.
+After the turn the actor is where it was before. So the frames before and after the action do not tell the class, and
+the set of frames does not either: it is the same for both directions. Only the order of the frames during the action
+does. A distractor moves along a line, back and forth or onwards: its movement is as likely as its reverse.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ LABELS = (
     "wheel down",
     "wheel up",
 )
-"""The classes in the models' order: class 2p + 1 is class 2p with time reversed."""
+"""The classes in the models' order. Class 2p + 1 is class 2p with time reversed."""
 
 FRAMES = 16
-SHORTEST, LONGEST = 7, 11
-"""Frames that a turn may take; the actor rests in the others."""
+MIN_TURN_FRAMES, MAX_TURN_FRAMES = 7, 11
+"""Length of a turn in frames. The actor rests in the other frames."""
 
-REACH_PX = 6.0
+RADIUS_PX = 6.0
 """Radius of a circle, a carousel and a wheel."""
 
-NEARNESS = 0.3
-"""Logarithm of how much larger the near end of a carousel or wheel is than its middle."""
+LOG_DEPTH_SCALE = 0.3
+"""Logarithm of the enlargement at the near end of a carousel or wheel."""
 
 _TURN = 2.0 * np.pi
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Path:
-    """Where a thing is in each frame.
+    """Position, angle and size of an object in each frame.
 
     Attributes:
-        y_px: (T,) its middle, in pixel edges.
-        x_px: (T,) likewise.
+        y_px: (T,) y of its centre, in pixel edges.
+        x_px: (T,) x of its centre, in pixel edges.
         angle: (T,) clockwise, in radians.
-        scale: (T,) 1 is its own size.
+        scale: (T,) factor of its size.
     """
 
     y_px: Values
@@ -68,66 +68,67 @@ class Path:
         assert self.y_px.shape == self.x_px.shape == self.angle.shape == self.scale.shape
 
 
-def reverse_of(label: int) -> int:
-    """The class of a clip of class `label` with time reversed."""
+def reversed_label(label: int) -> int:
+    """Return the class of a clip of class `label` with time reversed."""
     return label ^ 1
 
 
-def acting_path(draws: Draws, pair: int, home: tuple[float, float]) -> tuple[Path, tuple[int, int]]:
-    """A path of the first class of a pair, and the half-open interval of frames in which the actor acts.
+def action_path(draws: Draws, pair: int, centre: tuple[float, float]) -> tuple[Path, tuple[int, int]]:
+    """Draw a path of the first class of a pair, and its half-open interval of frames with action.
 
-    All classes are drawn alike: each thing that some class turns (place, size, angle) has a resting phase in all.
+    Before and after the turn all classes look alike: position, size and angle have a random resting phase in each.
 
     Args:
-        draws: to draw from.
-        pair: 0 to 3, class 2 · pair.
-        home: (y, x) that the actor keeps near, in pixels.
+        draws: source of random numbers.
+        pair: 0 to 3; the class is 2 · pair.
+        centre: (y, x) that the actor stays near, in pixels.
     """
-    length = draws.whole(SHORTEST, LONGEST)
-    start = draws.whole(0, FRAMES - length)
-    turned = _turned(start, length)
+    length = draws.integer(MIN_TURN_FRAMES, MAX_TURN_FRAMES)
+    start = draws.integer(0, FRAMES - length)
+    turn = _turn_phase(start, length)
     across, down, near, angle = (draws.uniform(0.0, _TURN) + np.zeros(FRAMES) for _ in range(4))
     if pair == 0:
-        angle = angle + turned
+        angle = angle + turn
     elif pair == 1:
-        across = down = across + turned
+        across = down = across + turn
     elif pair == 2:
-        across = near = across + turned
+        across = near = across + turn
     else:
-        down = near = down + turned
-    return _placed(home, down, across, near, angle, is_circle=pair == 1), (start, start + length)
+        down = near = down + turn
+    return _path_from_phases(centre, down, across, near, angle, is_circle=pair == 1), (start, start + length)
 
 
-def _turned(start: int, length: int) -> Values:
-    """Phase of each frame: 0 before, one whole turn (which is 0 again) after, halfway between steps within."""
+def _turn_phase(start: int, length: int) -> Values:
+    """Return each frame's phase, (T,): 0 before the turn, a half-step grid to 2π within, 2π = 0 after it."""
     steps = np.arange(FRAMES) - start + 0.5
     within = (steps > 0) & (steps < length)
     return np.where(within, _TURN * steps / length, 0.0)
 
 
-def _placed(
-    home: tuple[float, float], down: Values, across: Values, near: Values, angle: Values, *, is_circle: bool
+def _path_from_phases(
+    centre: tuple[float, float], down: Values, across: Values, near: Values, angle: Values, *, is_circle: bool
 ) -> Path:
-    """The path that goes with the phases; where a carousel or wheel is near (sin = 1), -cos rises: right, or down."""
+    """Return the path of the phases. A carousel or wheel is near at sin = 1, where -cos rises: right, or down."""
     y = np.sin(down) if is_circle else -np.cos(down)
     x = np.cos(across) if is_circle else -np.cos(across)
-    return Path(home[0] + REACH_PX * y, home[1] + REACH_PX * x, angle, np.exp(NEARNESS * np.sin(near)))
+    scale = np.exp(LOG_DEPTH_SCALE * np.sin(near))
+    return Path(centre[0] + RADIUS_PX * y, centre[1] + RADIUS_PX * x, angle, scale)
 
 
-def distracting_path(draws: Draws, home: tuple[float, float]) -> Path:
-    """A path that is no motion of the set: a slide to and fro, a pulse, a rocking, or a drift.
+def distractor_path(draws: Draws, centre: tuple[float, float]) -> Path:
+    """Draw a path that is none of the motions: a slide back and forth, a pulse, a rocking, or a drift.
 
     Args:
-        draws: to draw from.
-        home: (y, x) in the middle of its movement, in pixels.
+        draws: source of random numbers.
+        centre: (y, x) of the middle of the movement, in pixels.
     """
-    kind = draws.one_of(("slide", "pulse", "rock", "drift"))
+    kind = draws.choice(("slide", "pulse", "rock", "drift"))
     direction, rest, near = (draws.uniform(0.0, _TURN) for _ in range(3))
     swing = np.sin(_TURN * (np.arange(FRAMES) / draws.uniform(8.0, 16.0) + draws.uniform(0.0, 1.0)))
-    away = {"slide": REACH_PX * swing, "drift": 1.5 * (np.arange(FRAMES) - (FRAMES - 1) / 2)}.get(kind, 0.0 * swing)
+    away = {"slide": RADIUS_PX * swing, "drift": 1.5 * (np.arange(FRAMES) - (FRAMES - 1) / 2)}.get(kind, 0.0 * swing)
     return Path(
-        home[0] + away * np.sin(direction),
-        home[1] + away * np.cos(direction),
+        centre[0] + away * np.sin(direction),
+        centre[1] + away * np.cos(direction),
         rest + (0.8 * swing if kind == "rock" else 0.0 * swing),
-        np.exp(NEARNESS * (swing if kind == "pulse" else np.sin(near) + 0.0 * swing)),
+        np.exp(LOG_DEPTH_SCALE * (swing if kind == "pulse" else np.sin(near) + 0.0 * swing)),
     )

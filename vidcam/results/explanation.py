@@ -1,8 +1,8 @@
-"""What an explanation is once it has left the core: raw maps, the scores behind them, and the audit of α.
+"""The result of explaining clips: raw maps, the scores behind them, and the audit of α.
 
-Everything is numpy. `volumes` are raw: before upsampling and normalising, on the feature grid (t, h, w) of the target
-layer; `heat` is what one looks at: upsampled to the model's input and min-max normalised per clip. For a 2-D network
-the axes t and T are absent throughout.
+All arrays are NumPy. `volumes` are raw maps on the feature grid (t, h, w) of the target layer, before upsampling and
+normalisation. `heat` is for viewing: upsampled to the model's input and min-max normalised per clip. For a 2-D network
+the axes t and T are absent.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from vidcam.errors import ShapeError, name_not_found
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 
 Activation = Literal["softmax", "sigmoid"]
-"""What turns logits into probabilities: classes that exclude each other, or that do not."""
+"""Turns logits into probabilities: `softmax` for exclusive classes, `sigmoid` for independent ones."""
 
 OF_FUNCTION = -1
-"""The target's index where a function of the output was explained and no class."""
+"""Value of `target` when a function of the output was explained, not a class."""
 
 GUIDED: Mapping[str, str] = MappingProxyType(
     {"guided-gradcam": "gradcam", "guided-gradcam+": "gradcam+", "guided-gradcam++": "gradcam++"}
@@ -31,22 +31,22 @@ GUIDED: Mapping[str, str] = MappingProxyType(
 """Guided method → the method whose upsampled map it multiplies with guided backpropagation."""
 
 SATURATED = 1e-4
-"""From 1 - p of this on, a probability's own gradient has all but vanished."""
+"""A probability p is saturated if 1 - p is at most this: its gradient is nearly zero."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AlphaAudit:
-    """How the weights α of Grad-CAM++ are distributed in each of N clips (EQ 3.3–3.4, arXiv:2205.10838).
+    """Distribution of the Grad-CAM++ weights α in each of N clips (EQ 3.3–3.4, arXiv:2205.10838).
 
-    Five numbers are minimum, quartiles and maximum; NaN where a clip has no such position.
+    The five numbers are minimum, quartiles and maximum. They are NaN where a clip has no such position.
 
     Attributes:
-        positive: (N, 5) α over positions with g > 0, the ones that weigh; in (0, 1/2] where A >= 0.
-        nonzero: (N, 5) α over all positions with g != 0, the critique's set; its outliers sit at g < 0.
+        positive: (N, 5) α over positions with g > 0, which enter the weights; in (0, 1/2] where A >= 0.
+        nonzero: (N, 5) α over all positions with g != 0, as EQ plots it; outliers lie at g < 0.
         product: (N, 5) ΣA·g over positions with g != 0; α = 1 / (2 + ΣA·g).
-        clamped: (N,) share of the positions with g > 0 whose denominator hit the guard.
+        clamped: (N,) share of the positions with g > 0 whose denominator was clamped.
         agreement: (N,) Pearson correlation of the gradcam++ volume with the gradcam+ volume; NaN if one is constant.
-        uniform: (N,) bool, whether g is one number for each channel (a pooled linear head).
+        uniform: (N,) bool, whether g is constant within each channel (global pooling and a linear head).
     """
 
     positive: NDArray[np.float64]
@@ -68,16 +68,16 @@ class AlphaAudit:
         }
         wrong = {name: getattr(self, name).shape for name in shapes if getattr(self, name).shape != shapes[name]}
         if wrong:
-            raise ShapeError(f"an audit of {clips} clips needs the shapes {shapes}, got {wrong}")
+            raise ShapeError(f"an audit of {clips} clips must have the shapes {shapes}, got {wrong}")
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """The cells of the feature grid that are loud on a content-free clip.
+    """Grid cells that have high activations on any input, also on a content-free one.
 
     Attributes:
-        cells: their indices (t, h, w), the loudest first.
-        value: channel sum of the activations in the loudest.
+        cells: their indices (t, h, w), highest activation first.
+        value: channel sum of the activations in the first cell.
         median: median channel sum over the grid.
     """
 
@@ -91,23 +91,23 @@ AUDIT_FIELDS = ("positive", "nonzero", "product", "clamped", "agreement", "unifo
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
-    """Class activation maps of N clips, one target each.
+    """Class activation maps of N clips, one target per clip.
 
     Attributes:
         volumes: method → (N, t, h, w) float32 (float64 for a float64 model), raw, >= 0.
         logits: (N, K), the model's scores before the softmax.
         target: (N,) int64, the class explained in each clip; OF_FUNCTION (-1) for a function of the output.
-        contrast: (N,) int64 or None: the class it was contrasted with (score S_target - S_contrast).
-        layer: dotted name of the target layer; of several, joined by ' + '.
+        contrast: (N,) int64, the contrast class (score S_target - S_contrast), or None.
+        layer: dotted name of the target layer; several are joined by ' + '.
         input_size: (T, H, W) of the model's input.
-        alpha: method → audit, for the methods that weigh by α.
-        alpha_exact: whether eq. 19 is exact, that is, the head is piecewise linear in A; None: could not be told.
-        clamped: method → (N,) share of the positions whose denominator hit the guard, for `gradcam++signed` and
-            `gradcam++softmax`; that of `gradcam++` stands in its audit.
+        alpha: method → audit, for the methods that use α.
+        alpha_exact: whether GC++ eq. 19 is exact, that is, the head is piecewise linear in A; None if unknown.
+        clamped: method → (N,) share of the positions whose denominator was clamped, for `gradcam++signed` and
+            `gradcam++softmax`. For `gradcam++` it is in `alpha`.
         guided: method → (N, C, T, H, W) signed: guided backpropagation times the map at the input's size.
-        activation: what turns the logits into probabilities.
-        artifact: cells that are loud on a clip without content; None where none was found or looked for.
-        notes: sentences about what was chosen for the caller.
+        activation: turns the logits into probabilities.
+        artifact: cells with high activations on a content-free clip; None if there are none or nobody looked.
+        notes: sentences about the choices that vidcam made, for example the layer.
     """
 
     volumes: Mapping[str, Floats]
@@ -129,14 +129,14 @@ class Explanation:
         shapes = {name: volume.shape for name, volume in self.volumes.items()}
         if any(len(shape) != axes or shape[0] != len(self) for shape in shapes.values()):
             raise ShapeError(
-                f"volumes must be (N, ...) with N = {len(self)} clips and {axes} axes for an input of "
-                f"{self.input_size = }, got {shapes}"
+                f"volumes must be (N, ...) with N = {len(self)} clips and {axes} axes for "
+                f"input_size {self.input_size}, got {shapes}"
             )
         if self.logits.ndim != 2 or self.target.shape != self.logits.shape[:1]:
-            raise ShapeError(f"logits must be (N, K), target (N,), got {self.logits.shape = }, {self.target.shape = }")
+            raise ShapeError(f"logits must be (N, K) and target (N,), got {self.logits.shape} and {self.target.shape}")
 
         if self.contrast is not None and self.contrast.shape != self.target.shape:
-            raise ShapeError(f"contrast must be (N,) like target, got {self.contrast.shape = }, {self.target.shape = }")
+            raise ShapeError(f"contrast must be (N,) like target, got {self.contrast.shape} and {self.target.shape}")
 
     def __len__(self) -> int:
         return int(self.target.shape[0])
@@ -147,44 +147,48 @@ class Explanation:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Canonical names of the methods that gave volumes."""
+        """Canonical names of the methods in `volumes`."""
         return tuple(self.volumes)
 
     @property
     def empty(self) -> dict[str, NDArray[np.bool_]]:
-        """Method → (N,) bool: the map has no positive evidence at all and is zero everywhere."""
+        """Method → (N,) bool: the map is zero everywhere, it has no positive evidence."""
         return {name: np.max(volume.reshape(len(self), -1), axis=1) <= 0 for name, volume in self.volumes.items()}
 
     def volume(self, method: str) -> Floats:
-        """The raw maps of a method, (N, t, h, w)."""
+        """Return the raw maps of a method, (N, t, h, w).
+
+        Raises:
+            NameNotFoundError: the explanation has no map of this method.
+        """
         if method not in self.volumes:
-            raise name_not_found("method", method, self.volumes, "it must be one of those that were asked for")
+            raise name_not_found("method", method, self.volumes, f"this explanation has {', '.join(self.volumes)}")
         return self.volumes[method]
 
     def heat(self, method: str) -> Floats:
-        """Maps at the size of the model's input, (N, T, H, W) in [0, 1], min-max normalised per clip."""
+        """Return maps at the size of the model's input, (N, T, H, W) in [0, 1], min-max normalised per clip."""
         return normalise_per_clip(upsample_volume(self.volume(method), self.input_size))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write an `.npz` that `vidcam.load` reads; arguments and errors as `results.io.save`."""
+        """Write an `.npz` that `vidcam.load` reads; for arguments and errors see `results.io.save`."""
         from vidcam.results.io import save
 
         save(self, path, overwrite=overwrite)
 
     def _repr_png_(self) -> bytes | None:
-        """What a notebook shows: the first clip's maps, methods × frames."""
+        """Draw the first clip's maps for a notebook, methods × frames."""
         from vidcam.render.notebook import maps_page
 
         if not self.volumes or len(self) == 0:
             return None
-        whole = (1, 1, 1, *self.input_size)[-3:]  # an image is one frame, a row of values one line of it
-        rows = {name: self.heat(name)[0].reshape(whole) for name in self.volumes}
+        shape = (1, 1, 1, *self.input_size)[-3:]  # a 2-D input becomes one frame, a 1-D input one line of a frame
+        rows = {name: self.heat(name)[0].reshape(shape) for name in self.volumes}
         clips = f"clip 1 of {len(self)}, " if len(self) > 1 else ""
         target = "a function" if self.target[0] == OF_FUNCTION else f"class {self.target[0]}"
         return maps_page(rows, title=f"{clips}{target} at {self.layer}", subtitle=self.audit())
 
     def probabilities(self) -> NDArray[np.float64]:
-        """Softmax (or sigmoid) of the logits, (N, K), computed in float64."""
+        """Return the softmax (or sigmoid) of the logits, (N, K), computed in float64."""
         logits = self.logits.astype(np.float64)
         if self.activation == "sigmoid":
             odds = np.exp(-np.abs(logits))
@@ -195,31 +199,31 @@ class Explanation:
 
     @property
     def probability(self) -> NDArray[np.float64]:
-        """(N,) probability of each clip's target; NaN where a function was explained."""
+        """(N,) probability of each clip's target; NaN if a function was explained."""
         if (self.target == OF_FUNCTION).any():
             return np.full(len(self), np.nan)
         return np.take_along_axis(self.probabilities(), self.target[:, None], axis=1)[:, 0]
 
     @property
     def saturated(self) -> NDArray[np.bool_]:
-        """(N,) whether the target's probability lies within 1e-4 of 1, where its own gradient says little."""
+        """(N,) bool: the target's probability is within 1e-4 of 1, where its gradient is nearly zero."""
         return self.probability >= 1 - SATURATED
 
     def audit(self, clip: int = 0) -> str:
-        """What is to be known of one clip's maps before they are trusted, in one line."""
+        """Return one line that says how far one clip's maps can be trusted."""
         parts = [_alpha_line(name, audit, clip) for name, audit in self.alpha.items()]
-        parts += [f"{name}: {share[clip]:.2%} at the guard" for name, share in self.clamped.items()]
+        parts += [f"{name}: {share[clip]:.2%} clamped" for name, share in self.clamped.items()]
         parts += [] if self.alpha_exact is None else [f"eq. 19 {'exact' if self.alpha_exact else 'an approximation'}"]
         if self.target[clip] != OF_FUNCTION:
             parts.append(f"p = {self.probability[clip]:.6g}{' (saturated)' if self.saturated[clip] else ''}")
-        caught = [
+        in_artifact = [
             name
             for name, volume in self.volumes.items()
             if self.artifact and peaks_in_artifact(volume, self.artifact)[clip]
         ]
         parts += (
-            [f"{', '.join(caught)} peaks in the artifact"]
-            if caught
+            [f"{', '.join(in_artifact)} peaks in the artifact"]
+            if in_artifact
             else ["no peak in the artifact"] * bool(self.artifact)
         )
         empty = [name for name, flags in self.empty.items() if flags[clip]]
@@ -227,45 +231,45 @@ class Explanation:
 
 
 def _alpha_line(name: str, audit: AlphaAudit, clip: int) -> str:
-    low, _, middle, _, high = audit.positive[clip]
-    if np.isnan(middle):
-        return f"{name}: no gradient is positive"
+    low, _, median, _, high = audit.positive[clip]
+    if np.isnan(median):
+        return f"{name}: no positive gradient"
     agreement = audit.agreement[clip]
     return (
-        f"{name}: alpha {middle:.3f} at the median ({low:.3g} to {high:.3g}; from {audit.nonzero[clip, 0]:.3g} to "
-        f"{audit.nonzero[clip, 4]:.3g} over all g), {audit.clamped[clip]:.2%} at the guard, "
-        + ("a constant map" if np.isnan(agreement) else f"r = {agreement:.4f} with gradcam+")
+        f"{name}: alpha {median:.3f} at the median ({low:.3g} to {high:.3g}; from {audit.nonzero[clip, 0]:.3g} to "
+        f"{audit.nonzero[clip, 4]:.3g} over all g), {audit.clamped[clip]:.2%} clamped, "
+        + ("constant map" if np.isnan(agreement) else f"r = {agreement:.4f} with gradcam+")
     )
 
 
 def peaks_in_artifact(volumes: Floats, artifact: Artifact) -> NDArray[np.bool_]:
-    """Whether the maximum of each map lies in one of the artifact's cells, (N,); empty maps peak nowhere.
+    """Tell for each map whether its maximum lies in one of the artifact's cells, (N,) bool; False for empty maps.
 
     Args:
         volumes: raw maps, (N, t, h, w).
-        artifact: of the same layer.
+        artifact: artifact of the same layer.
     """
     flat = volumes.reshape(volumes.shape[0], -1)
-    loud = [int(np.ravel_multi_index(cell, volumes.shape[1:])) for cell in artifact.cells]
-    peaks: NDArray[np.bool_] = np.isin(flat.argmax(axis=1), loud) & flat.any(axis=1)
-    return peaks
+    artifact_cells = [int(np.ravel_multi_index(cell, volumes.shape[1:])) for cell in artifact.cells]
+    is_in_artifact: NDArray[np.bool_] = np.isin(flat.argmax(axis=1), artifact_cells) & flat.any(axis=1)
+    return is_in_artifact
 
 
 def artifact_share(volumes: Floats, artifact: Artifact) -> float:
-    """Share of the maps that peak in the artifact; arguments as `peaks_in_artifact`."""
+    """Return the share of the maps that peak in the artifact; arguments as `peaks_in_artifact`."""
     return float(np.mean(peaks_in_artifact(volumes, artifact)))
 
 
 def per_clip_arrays(explanation: Explanation) -> tuple[NDArray[Any], ...]:
-    """Every array of an explanation that has one entry for each clip, in a fixed order."""
-    audits = [getattr(audit, part) for audit in explanation.alpha.values() for part in AUDIT_FIELDS]
+    """Return every array of an explanation that has one entry per clip, in a fixed order."""
+    audits = [getattr(audit, name) for audit in explanation.alpha.values() for name in AUDIT_FIELDS]
     contrast = () if explanation.contrast is None else (explanation.contrast,)
     others = (*explanation.clamped.values(), *explanation.guided.values())
     return (*explanation.volumes.values(), explanation.logits, explanation.target, *contrast, *audits, *others)
 
 
-def mapped(explanation: Explanation, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Explanation:
-    """The same explanation with a function applied to each of `per_clip_arrays`, which keeps what follows the clips."""
+def map_arrays(explanation: Explanation, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Explanation:
+    """Apply a function to each array of `per_clip_arrays`; it may change the first axis only."""
     return replace(
         explanation,
         volumes={name: function(volume) for name, volume in explanation.volumes.items()},
@@ -273,7 +277,7 @@ def mapped(explanation: Explanation, function: Callable[[NDArray[Any]], NDArray[
         target=function(explanation.target),
         contrast=None if explanation.contrast is None else function(explanation.contrast),
         alpha={
-            name: AlphaAudit(*(function(getattr(audit, part)) for part in AUDIT_FIELDS))
+            name: AlphaAudit(*(function(getattr(audit, field_name)) for field_name in AUDIT_FIELDS))
             for name, audit in explanation.alpha.items()
         },
         clamped={name: function(share) for name, share in explanation.clamped.items()},

@@ -1,8 +1,8 @@
-"""One file format for explanations of clips and of videos: an `.npz` of plain arrays and one JSON text.
+"""Save and load explanations of clips and of videos: one file format, an `.npz` of plain arrays and one JSON text.
 
-The JSON `meta` says what is there; the arrays of the i-th explanation are called `<i>/volumes/<method>`,
-`<i>/alpha/<method>/<field>` and so on. Nothing is unpickled. Arrays of MAPPED_BYTES and more are stored as they are, on
-round addresses, so that those of a long video are mapped instead of read; smaller ones are deflated.
+The JSON text `meta` lists the contents. Arrays of the i-th explanation are called `<i>/volumes/<method>`,
+`<i>/alpha/<method>/<field>` and so on. Nothing is unpickled. Arrays of MAPPED_BYTES or more are stored uncompressed and
+aligned, so that those of a long video can be memory-mapped. Smaller ones are compressed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Read = Callable[[str], NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class _ClipsMeta:
-    """An explanation without its arrays; `volumes`, `alpha`, `clamped` and `guided` are the names in them."""
+    """An explanation without its arrays. `volumes`, `alpha`, `clamped` and `guided` list the names of their arrays."""
 
     layer: str
     input_size: tuple[int, ...]
@@ -57,7 +57,7 @@ class _ClipsMeta:
 
 @dataclass(frozen=True, slots=True)
 class _VideoMeta:
-    """A video's explanation without the windows; see `VideoExplanation`."""
+    """A video's explanation without its windows; see `VideoExplanation`."""
 
     source: str
     model: str
@@ -70,7 +70,7 @@ class _VideoMeta:
 
 @dataclass(frozen=True, slots=True)
 class _Meta:
-    """All of a file but its arrays; `video` is null for clips."""
+    """Everything in a file except its arrays; `video` is null for clips."""
 
     schema: int
     explanations: tuple[_ClipsMeta, ...]
@@ -83,21 +83,21 @@ class _Schema:
 
 
 def save(result: Explanation | VideoExplanation, path: str | Path, *, overwrite: bool = False) -> None:
-    """Write an explanation, whole or not at all; memory stays flat in its length.
+    """Save an explanation to a file, completely or not at all. Memory use does not grow with its length.
 
-    The path of a video's `origin` is stated relative to the folder of the file.
+    The path of a video's `origin` is written relative to the folder of the file.
 
     Args:
-        result: of clips or of a video.
-        path: an `.npz`.
-        overwrite: whether a file may be there already.
+        result: explanation of clips or of a video.
+        path: the `.npz` file.
+        overwrite: replace an existing file.
 
     Raises:
-        OutputError: the file exists, or its folder does not exist or cannot be written to.
-        RunError: writing failed in the middle.
+        OutputError: the file exists, or its folder is missing or not writable.
+        RunError: writing failed.
     """
     meta, arrays = _parts(result, Path(path).parent)
-    forget = result.forget if isinstance(result, VideoExplanation) else None
+    free_pages = result.forget if isinstance(result, VideoExplanation) else None
     with atomic_write(Path(path), overwrite=overwrite) as part, part.open("wb") as file, ZipFile(file, "w") as archive:
         for name, array in {"meta": np.array(to_json(meta, indent=0)), **arrays}.items():
             info = ZipInfo(f"{name}.npy")
@@ -106,18 +106,18 @@ def save(result: Explanation | VideoExplanation, path: str | Path, *, overwrite:
             with archive.open(info, "w", force_zip64=True) as member:
                 for piece in _pieces(array, file.tell()):
                     member.write(piece)
-                    if forget is not None:
-                        forget()
+                    if free_pages is not None:
+                        free_pages()
 
 
 def load(path: str | Path) -> Explanation | VideoExplanation:
-    """Read what `save` wrote.
+    """Load an explanation that `save` wrote.
 
-    The large arrays of a video are mapped: they cannot be written to, and the file must not be cut while they are used.
-    The path of its `origin` is absolute again.
+    Large arrays of a video are memory-mapped: they are read-only, and the file must not be truncated while they are
+    used. The path of `origin` becomes absolute again.
 
     Raises:
-        MediaError: it does not exist, is not such a file, or is damaged.
+        MediaError: the file is missing, damaged or of another kind.
     """
     try:
         with Path(path).open("rb") as file, ZipFile(file) as archive:
@@ -125,18 +125,16 @@ def load(path: str | Path) -> Explanation | VideoExplanation:
             text = str(reader.array("meta"))
             schema = from_json(text, _Schema).schema
             if schema != SCHEMA:
-                raise ValueError(f"its schema is {schema}, not {SCHEMA}")
-            return _joined(from_json(text, _Meta), reader, Path(path).parent)
+                raise ValueError(f"schema {schema}, expected {SCHEMA}")
+            return _from_meta(from_json(text, _Meta), reader, Path(path).parent)
     except FileNotFoundError as exc:
-        raise MediaError(f"{path} does not exist, expected an .npz that vidcam wrote; check the path") from exc
+        raise MediaError(f"{path} does not exist; expected an .npz that vidcam wrote") from exc
     except (
         *(OSError, ValueError, LookupError, TypeError, EOFError, MemoryError, OverflowError),
-        *(NotImplementedError, RuntimeError, BadZipFile, zlib.error),  # what zipfile says of foreign archives
+        *(NotImplementedError, RuntimeError, BadZipFile, zlib.error),  # zipfile raises these for other archives
     ) as exc:
         reason = str(exc) or type(exc).__name__
-        raise MediaError(
-            f"{path} cannot be read as a saved explanation ({reason}); expected an .npz that vidcam wrote"
-        ) from exc
+        raise MediaError(f"{path} is not a saved explanation ({reason}); expected an .npz that vidcam wrote") from exc
 
 
 def _parts(result: Explanation | VideoExplanation, folder: Path) -> tuple[_Meta, Arrays]:
@@ -144,12 +142,12 @@ def _parts(result: Explanation | VideoExplanation, folder: Path) -> tuple[_Meta,
         entry, arrays = _split(result, "0")
         return _Meta(SCHEMA, (entry,), None), arrays
     parts = [_split(explanation, str(number)) for number, explanation in enumerate(result.explanations)]
-    arrays = {name: array for _, found in parts for name, array in found.items()}
-    for number in range(1, len(parts)):  # one model saw the same windows: they are nearly always the same
+    arrays = {name: array for _, part_arrays in parts for name, array in part_arrays.items()}
+    for number in range(1, len(parts)):  # all targets have the same windows, so the logits are nearly always equal
         if np.array_equal(arrays["0/logits"], arrays[f"{number}/logits"]):
             del arrays[f"{number}/logits"]
-    line = result.timeline
-    arrays |= {"starts": line.starts, "ends": line.ends, "frame_seconds": line.frame_seconds}
+    timeline = result.timeline
+    arrays |= {"starts": timeline.starts, "ends": timeline.ends, "frame_seconds": timeline.frame_seconds}
     return _Meta(SCHEMA, tuple(entry for entry, _ in parts), _video(result, folder)), arrays
 
 
@@ -160,13 +158,13 @@ def _video(explanation: VideoExplanation, folder: Path) -> _VideoMeta:
         geometry=explanation.geometry,
         labels=explanation.labels,
         bounds=explanation.bounds,
-        origin=None if explanation.origin is None else explanation.origin.stated_in(folder),
+        origin=None if explanation.origin is None else explanation.origin.relative_to(folder),
         class_labels=explanation.class_labels,
     )
 
 
 def _split(explanation: Explanation, prefix: str) -> tuple[_ClipsMeta, Arrays]:
-    """An explanation as what the JSON holds and its arrays by name; `_explanation` is the way back."""
+    """Split an explanation into its JSON entry and its named arrays; `_explanation` is the inverse."""
     arrays = {f"{prefix}/logits": explanation.logits, f"{prefix}/target": explanation.target}
     if explanation.contrast is not None:
         arrays[f"{prefix}/contrast"] = explanation.contrast
@@ -212,7 +210,7 @@ def _explanation(entry: _ClipsMeta, prefix: str, read: Read, logits: NDArray[Any
     )
 
 
-def _joined(meta: _Meta, reader: _Reader, folder: Path) -> Explanation | VideoExplanation:
+def _from_meta(meta: _Meta, reader: _Reader, folder: Path) -> Explanation | VideoExplanation:
     first = reader.array("0/logits")
     if meta.video is None:
         (entry,) = meta.explanations
@@ -229,17 +227,17 @@ def _joined(meta: _Meta, reader: _Reader, folder: Path) -> Explanation | VideoEx
         labels=meta.video.labels,
         explanations=tuple(explanations),
         bounds=meta.video.bounds,
-        origin=None if meta.video.origin is None else meta.video.origin.found_from(folder),
+        origin=None if meta.video.origin is None else meta.video.origin.resolved_from(folder),
         class_labels=meta.video.class_labels,
         forget=reader.forget,
     )
 
 
 class _Reader:
-    """Arrays of an archive by name.
+    """Read arrays of an archive by name.
 
     Attributes:
-        forget: lets go of the memory that holds mapped arrays; None while nothing is mapped, or where it cannot be.
+        forget: frees the memory pages of mapped arrays; None if nothing is mapped or the system cannot.
     """
 
     def __init__(self, file: IO[bytes], archive: ZipFile) -> None:
@@ -248,21 +246,21 @@ class _Reader:
 
     @property
     def forget(self) -> Callable[[], None] | None:
-        whole = self._map
-        if whole is None or not hasattr(mmap, "MADV_DONTNEED"):
+        file_map = self._map
+        if file_map is None or not hasattr(mmap, "MADV_DONTNEED"):
             return None
-        return lambda: whole.madvise(mmap.MADV_DONTNEED)
+        return lambda: file_map.madvise(mmap.MADV_DONTNEED)
 
     def has(self, name: str) -> bool:
-        """Whether there is such an array."""
+        """Whether the archive has this array."""
         return f"{name}.npy" in self._archive.NameToInfo
 
     def array(self, name: str) -> NDArray[Any]:
-        """An array in memory."""
+        """Read an array into memory."""
         return self._read(name, is_mapped=False)
 
     def mapped(self, name: str) -> NDArray[Any]:
-        """An array over the mapped file if it is stored as it is, else in memory."""
+        """Map a large uncompressed array; read any other into memory."""
         return self._read(name, is_mapped=True)
 
     def _read(self, name: str, *, is_mapped: bool) -> NDArray[Any]:
@@ -271,17 +269,17 @@ class _Reader:
             shape, dtype = _shape_and_dtype(member)
             start = member.tell()
             if prod(shape) * dtype.itemsize != info.file_size - start:
-                raise ValueError(f"{name} is {info.file_size - start} bytes long, not {shape} of {dtype}")
+                raise ValueError(f"{name} has {info.file_size - start} bytes, expected {shape} of {dtype}")
             if not is_mapped or info.compress_type != ZIP_STORED or info.file_size < MAPPED_BYTES:
                 return np.ndarray(shape, dtype, bytearray(member.read()))
-            while member.read(PIECE_BYTES):  # the check sum is compared at the end
+            while member.read(PIECE_BYTES):  # zipfile compares the checksum at the end
                 pass
         if self._map is None:
             self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-        return np.ndarray(shape, dtype, self._map, self._place(info) + start)
+        return np.ndarray(shape, dtype, self._map, self._content_offset(info) + start)
 
-    def _place(self, info: ZipInfo) -> int:
-        """Where a member's content begins: behind its local header, 30 bytes, a name and an extra field."""
+    def _content_offset(self, info: ZipInfo) -> int:
+        """Offset of a member's content, after its local header: 30 bytes, a name and an extra field."""
         self._file.seek(info.header_offset + 26)
         lengths = self._file.read(4)
         return info.header_offset + 30 + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
@@ -289,21 +287,21 @@ class _Reader:
 
 def _shape_and_dtype(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     if np.lib.format.read_magic(member) != (1, 0):
-        raise ValueError("an array is of another version")
+        raise ValueError("an array has an unknown .npy version")
     shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(member)
     if is_fortran or dtype.hasobject:
-        raise ValueError("an array is stored by columns or holds Python objects")
+        raise ValueError("an array is in Fortran order or holds Python objects")
     return shape, dtype
 
 
 def _pieces(array: NDArray[Any], position: int) -> Iterator[bytes]:
-    """The bytes of an .npy file, some rows at a time; `position` is where it begins in the archive's file."""
+    """Yield the bytes of an .npy file, some rows at a time; `position` is its offset in the archive's file."""
     header = io.BytesIO()
-    about = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
-    np.lib.format.write_array_header_1_0(header, about)
+    fields = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
+    np.lib.format.write_array_header_1_0(header, fields)
     text = header.getvalue()
     padding = -(position + len(text)) % ALIGNMENT_BYTES
-    length = (len(text) - 10 + padding).to_bytes(2, "little")  # stands behind 8 bytes of magic number
+    length = (len(text) - 10 + padding).to_bytes(2, "little")  # follows 8 bytes: magic string and version
     yield text[:8] + length + text[10:-1] + b" " * padding + b"\n"
     rows = np.atleast_1d(array)
     step = max(1, PIECE_BYTES // max(1, rows[:1].nbytes))

@@ -1,7 +1,7 @@
-"""Windows on one time line: when each clip was shown to the model, and how their maps are blended.
+"""The windows of a video on one time line, and how their maps are blended.
 
-Raw window maps are blended where windows overlap, with a weight that falls linearly from a window's middle to its ends,
-so that nothing jumps at a border. Within a window the map is linear in time between the sampled frames' time stamps.
+Raw maps are blended where windows overlap. A window's weight falls linearly from its middle to its ends, so that no map
+jumps at a border. Within a window the map is linear in time between the time stamps of the sampled frames.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from vidcam.maps import Floats, resize_matrix, time_weights
 from vidcam.media import Seconds
 
 EDGE_WEIGHT = 1e-6
-"""A window's weight at its very ends, so that a moment seen by one window only takes that window's map."""
+"""Weight of a window at its ends. It is above 0: a moment in one window only gets that window's map."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
-    """When the N windows of a video lie.
+    """Times of the N windows of a video.
 
     Attributes:
         starts: (N,) start of each window, seconds.
@@ -37,22 +37,22 @@ class Timeline:
     def __post_init__(self) -> None:
         if not self.starts.shape == self.ends.shape == self.frame_seconds.shape[:1] or self.frame_seconds.ndim != 2:
             raise ShapeError(
-                f"starts and ends must be (N,), frame_seconds (N, T), got {self.starts.shape = }, "
-                f"{self.ends.shape = }, {self.frame_seconds.shape = }"
+                f"starts and ends must be (N,), frame_seconds (N, T), got starts.shape = {self.starts.shape}, "
+                f"ends.shape = {self.ends.shape}, frame_seconds.shape = {self.frame_seconds.shape}"
             )
 
     def __len__(self) -> int:
         return int(self.starts.shape[0])
 
     def blend(self, volumes: Floats, seconds: Seconds) -> Floats:
-        """The windows' maps at given moments.
+        """Blend the windows' maps at given moments.
 
         Args:
             volumes: raw maps, (N, t, h, w).
             seconds: (S,) moments, in any order.
 
         Returns:
-            (S, h, w) float32; zeros where no window looks.
+            (S, h, w) float32; zeros at moments outside every window.
         """
         to_frames = _frame_weights(self.frame_seconds.shape[1], volumes.shape[1])  # (T, t)
         total = np.zeros((seconds.size, *volumes.shape[2:]))
@@ -61,20 +61,20 @@ class Timeline:
         weight = np.zeros(seconds.size)
         for index in np.flatnonzero((self.starts <= seconds.max()) & (self.ends > seconds.min())):
             inside = np.flatnonzero((seconds >= self.starts[index]) & (seconds < self.ends[index]))
-            tent = self._tent(int(index), seconds[inside])
+            weights = self._triangle_weights(int(index), seconds[inside])
             times = time_weights(seconds[inside], self.frame_seconds[index]) @ to_frames  # (S', t)
-            total[inside] += tent[:, None, None] * np.tensordot(times, volumes[index], axes=1)
-            weight[inside] += tent
+            total[inside] += weights[:, None, None] * np.tensordot(times, volumes[index], axes=1)
+            weight[inside] += weights
         blended: Floats = (total / np.where(weight > 0, weight, 1)[:, None, None]).astype(np.float32)
         return blended
 
-    def _tent(self, index: int, seconds: Seconds) -> Seconds:
+    def _triangle_weights(self, index: int, seconds: Seconds) -> Seconds:
         half = (self.ends[index] - self.starts[index]) / 2
-        tent: Seconds = np.maximum(1 - np.abs(seconds - self.starts[index] - half) / half, EDGE_WEIGHT)
-        return tent
+        weights: Seconds = np.maximum(1 - np.abs(seconds - self.starts[index] - half) / half, EDGE_WEIGHT)
+        return weights
 
 
 @lru_cache(maxsize=16)
 def _frame_weights(frames: int, cells: int) -> NDArray[np.float64]:
-    """The same for every frame of a video: worked out once, and not to be written to."""
+    """Weights (T, t) of grid cells for frames, cached: the same for every frame of a video. Do not write to them."""
     return resize_matrix(frames, cells)

@@ -21,7 +21,7 @@ from tests.pipelines.conftest import VideoMaker
 from vidcam.pipelines.explain import disk_arrays as module
 from vidcam.pipelines.explain.disk_arrays import SMALL_BYTES, DiskArrays
 from vidcam.pipelines.explain.explainer import explain_video
-from vidcam.results.explanation import mapped
+from vidcam.results.explanation import map_arrays
 from vidcam.results.video import VideoExplanation
 
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere everything stays in memory")
@@ -94,7 +94,7 @@ def moved_to_disk(video: VideoExplanation, disk: DiskArrays) -> VideoExplanation
         place[...] = array
         return place
 
-    explanations = tuple(mapped(explanation, moved) for explanation in video.explanations)
+    explanations = tuple(map_arrays(explanation, moved) for explanation in video.explanations)
     return replace(video, explanations=explanations, forget=disk.forget)
 
 

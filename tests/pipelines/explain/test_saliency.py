@@ -141,7 +141,7 @@ def test_from_the_command_line(make_video: VideoMaker, tmp_path: Path, capsys: p
 
 
 def test_a_chosen_layer_is_said_and_a_given_one_is_not(make_video: VideoMaker, tmp_path: Path) -> None:
-    said = "Layer 'block2' was chosen: the last block that still has an extent in space and time."
+    said = "Layer 'block2' was chosen: the last block with a grid in space and time."
     source = make_video(count=20)
     for layer, expected in ((None, True), ("block2", False)):
         options = ExplainOptions(methods=("gradcam",), outputs=("data",), layer=layer)

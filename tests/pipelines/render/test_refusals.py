@@ -149,7 +149,7 @@ def test_maps_of_an_earlier_version_need_the_source_and_check_its_size(saved: Pa
 
 def test_no_saved_explanation(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_text("no")
-    with pytest.raises(MediaError, match=r"a\.npz cannot be read as a saved explanation"):
+    with pytest.raises(MediaError, match=r"a\.npz is not a saved explanation"):
         render(tmp_path / "a.npz", tmp_path / "p.mp4")
 
 

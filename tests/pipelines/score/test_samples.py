@@ -83,7 +83,7 @@ def test_a_start_behind_the_end_and_odd_boxes_are_failures(tmp_path: Path) -> No
     path = greys(tmp_path / "a.mkv")
     late = load_sample(entry(path, start=9.0), TINY_SPEC)
     assert isinstance(late, Failure)
-    assert "the clip starts at 9 s" in late.reason
+    assert "a window cannot start at 9 s" in late.reason
     odd = load_sample(entry(path, boxes="no.json"), TINY_SPEC)
     assert isinstance(odd, Failure)
     assert "boxes 'no.json' cannot be read" in odd.reason

@@ -11,7 +11,7 @@ import pytest
 
 from vidcam.errors import OutputError, RunError
 from vidcam.motion import make_clip
-from vidcam.motion.tubes import tubes_of
+from vidcam.motion.box_tracks import box_tracks
 from vidcam.pipelines.study.motion_set import Request, mixed, write_motion_set
 from vidcam.video.reader import open_video
 
@@ -45,7 +45,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         np.testing.assert_allclose(stamps, np.arange(16) / 8)
         off = np.abs(np.stack(frames).astype(int) - clip.frames)
         assert off.mean() < 8  # H.264 halves the colours' size
-        assert json.loads((manifest.parent / row["boxes"]).read_text()) == tubes_of(clip)
+        assert json.loads((manifest.parent / row["boxes"]).read_text()) == box_tracks(clip)
         with np.load((manifest.parent / row["boxes"]).with_suffix(".npz")) as truth:
             np.testing.assert_array_equal(truth["masks"], clip.masks)
             assert truth["intervals"].tolist() == [list(interval) for interval in clip.intervals]
@@ -68,7 +68,7 @@ def test_larger_pixels(tmp_path: Path) -> None:
     (row,) = rows_of(manifest)
     with open_video(tmp_path / row["path"]) as reader:
         assert reader.info.size == (192, 192)
-    tubes, own = json.loads((tmp_path / row["boxes"]).read_text()), tubes_of(make_clip(1, 0))
+    tubes, own = json.loads((tmp_path / row["boxes"]).read_text()), box_tracks(make_clip(1, 0))
     np.testing.assert_array_equal(tubes[0]["boxes"], 3 * np.array(own[0]["boxes"]))
 
 
