@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidcam.errors import InputError, WeightsError, name_not_found
-from vidcam.models.builtin import BUILT_IN, by_metadata
+from vidcam.models.builtin import BUILT_IN, torchvision_entry
 from vidcam.models.entry import ModelEntry
 from vidcam.models.labels import read_labels
 from vidcam.models.model import Model, resolve_device
@@ -165,7 +165,7 @@ def _weights_file(weights: str | Path) -> Path | None:
 def _checked(file: str | Path, what: str) -> Path:
     from vidcam.models.weights.files import read_head
 
-    read_head(Path(file), what=what)
+    read_head(Path(file), name=what)
     return Path(file)
 
 
@@ -173,9 +173,9 @@ def _of_factory(name: str, file: Path | None) -> Model:
     model = _call_factory(name)
     if file is None:
         return model
-    from vidcam.models.weights.state import fill_from_file
+    from vidcam.models.weights.state import load_weights_file
 
-    return replace(model, weights=fill_from_file(model.module, file, name=model.spec.name))
+    return replace(model, weights=load_weights_file(model.module, file, name=model.spec.name))
 
 
 def _of_entry(entry: ModelEntry, progress: Progress | None, *, is_random: bool) -> Model:
@@ -186,7 +186,7 @@ def _of_entry(entry: ModelEntry, progress: Progress | None, *, is_random: bool) 
 
 
 def _of_entry_with_file(entry: ModelEntry, file: Path, mean_cube: Path | None) -> Model:
-    from vidcam.models.weights.state import fill_from_file
+    from vidcam.models.weights.state import load_weights_file
 
     module = _random(entry)
     if entry.from_file is not None:
@@ -194,7 +194,7 @@ def _of_entry_with_file(entry: ModelEntry, file: Path, mean_cube: Path | None) -
     if entry.load_file is not None:
         provenance = entry.load_file(module, file)
     else:
-        provenance = fill_from_file(module, file, name=entry.spec.name)
+        provenance = load_weights_file(module, file, name=entry.spec.name)
     return Model(entry.spec, module, entry.labels(), provenance)
 
 
@@ -209,7 +209,7 @@ def _random(entry: ModelEntry) -> nn.Module:
 
 def _entry(name: str) -> ModelEntry:
     if name.startswith(_TORCHVISION):
-        return by_metadata(name.removeprefix(_TORCHVISION))
+        return torchvision_entry(name.removeprefix(_TORCHVISION))
     if name not in BUILT_IN:
         raise name_not_found("model", name, BUILT_IN, "run `vidcam models` for all, or pass package.module:factory")
     return BUILT_IN[name]
