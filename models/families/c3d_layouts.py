@@ -83,7 +83,7 @@ def _expect_names(layout: Layout, expected: Iterable[str], actual: Iterable[str]
 
 
 def _preview(names: list[str]) -> str:
-    """List the first three names and the number of all."""
+    """Format the first three names and the number of names: 'a, b, c … (12)'."""
     return f"{', '.join(names[:3])}{' …' * (len(names) > 3)} ({len(names)})" if names else "nothing"
 
 

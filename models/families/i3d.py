@@ -61,7 +61,7 @@ class SameMaxPool3d(nn.Module):
     """Max pooling with "SAME" padding. A padded cell is never the maximum.
 
     Where one more cell is needed at the end, `ceil_mode` adds it without a copy. This is exact for odd kernels and for
-    strides above 1. I3D has no other pooling.
+    strides above 1. I3D has no other max pooling.
     """
 
     def __init__(self, kernel: Sizes, stride: Sizes) -> None:

@@ -55,7 +55,7 @@ def hash_prefix(name: str) -> str:
     match = re.search(r"-([0-9a-f]{8,64})\.", name)
     if match is None:
         raise WeightsError(
-            f"file name {name} has no SHA-256 digits, so it cannot be checked; download it and pass --weights FILE"
+            f"{name} cannot be checked: its name has no SHA-256 digits; download it and pass --weights FILE"
         )
     return match[1]
 

@@ -63,7 +63,9 @@ def test_an_unknown_label(model: Model, name: str) -> None:
 
 
 def test_labels_and_classes_must_agree() -> None:
-    with pytest.raises(ShapeError, match=r"self\.spec\.classes = 3 and len\(self\.labels\) = 2, expected as many"):
+    with pytest.raises(
+        ShapeError, match=r"one label per class, got self\.spec\.classes = 3 and len\(self\.labels\) = 2"
+    ):
         Model(SPEC, nn.Linear(2, 3), ("a", "b"), "none")
 
 

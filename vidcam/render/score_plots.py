@@ -1,7 +1,7 @@
 """Plot a table of scores as PNG files.
 
-Retention is plotted as in Grad-CAM++ fig. 10, relative performance as in EQ fig. 6, and α as in EQ fig. 3–4. Control
-methods are grey and dashed. The same numbers give the same bytes.
+Retention is plotted as in arXiv:1710.11063 (Grad-CAM++), fig. 10; relative performance and α as in arXiv:2205.10838,
+fig. 6 and fig. 3–4. Control methods are grey and dashed. The same numbers give the same bytes.
 """
 
 from __future__ import annotations

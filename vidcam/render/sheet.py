@@ -65,7 +65,7 @@ class Sheet:
         layer: name of the explained layer.
         frame_seconds: (F,) time of each column. F is 1 to about 8.
         rows: method → F frames (H, W, 3) uint8 with the overlay.
-        strip: evidence over time of the same methods.
+        strip: time strip of the same methods.
         table: colour table of the evidence, (256, 3) uint8.
         source_frames: F frames without overlay for the first row; empty: no such row.
         audit: sentences below the strip.
@@ -96,7 +96,7 @@ class Sheet:
             shapes = {frame.shape for frame in frames}
             if len(frames) != columns or len(shapes) != 1 or any(frame.dtype != np.uint8 for frame in frames):
                 raise ShapeError(
-                    f"{name!r} must be {columns} uint8 frames of the same size, got {len(frames)} of {shapes}"
+                    f"{name!r} must be {columns} uint8 frames of the same size, got {len(frames)} with shapes {shapes}"
                 )
 
 

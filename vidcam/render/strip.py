@@ -33,7 +33,7 @@ class TimeStrip:
         windows: (start_seconds, end_seconds, probability of the target) of each window, sorted by start. Windows may
             overlap.
         top_labels: label with the highest score in each window; empty: not shown.
-        probability_of: label of the target of these probabilities if the maps have several targets, else empty.
+        probability_of: label of the target to which the probabilities belong; empty if there is only one target.
     """
 
     span_seconds: tuple[float, float]

@@ -201,9 +201,8 @@ def test_without_a_file() -> None:
     with pytest.raises(WeightsError) as caught:
         load_model("c3d_sports1m", device="cpu")
     assert str(caught.value) == (
-        "model 'c3d_sports1m' comes without weights, as none that are published could be verified, expected a file of "
-        "its weights (PyTorch, MMAction2, Keras' HDF5 or safetensors); pass --weights FILE, or "
-        "load_model('c3d_sports1m', weights=FILE); docs/models.md says where files are offered"
+        "model 'c3d_sports1m' has no pretrained weights; pass a file with --weights FILE or weights=FILE "
+        "(docs/models.md says where to get one)"
     )
 
 

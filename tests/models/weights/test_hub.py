@@ -90,5 +90,7 @@ def test_hash_prefix(name: str, prefix: str) -> None:
 
 
 def test_a_name_without_a_hash_prefix() -> None:
-    with pytest.raises(WeightsError, match=r"file name net\.pth has no SHA-256 digits.*--weights FILE"):
+    with pytest.raises(
+        WeightsError, match=r"net\.pth cannot be checked: its name has no SHA-256 digits.*--weights FILE"
+    ):
         hash_prefix("net.pth")
