@@ -1,12 +1,12 @@
-"""Models: networks, their weights, labels and specifications; nothing here knows of CAM, video files or metrics.
+"""Models: networks, weights, labels and specs. This package does not import CAM, video or metrics code.
 
-    Model          network + specification + labels + provenance of the weights: what the rest of vidcam works with
-    load_model     a built-in model by name, one of torchvision's, or a user's own as 'package.module:factory'
-    image_network  lets an image network take clips of one frame
-    list_models    what is built in; lists without importing torch
-    sample_clip    a real clip for the demo
+    Model          network, spec, labels and provenance of the weights
+    load_model     load a built-in model, a torchvision model, or your own as 'package.module:factory'
+    image_network  make an image network accept clips of one frame
+    list_models    list the built-in models without importing torch
+    sample_clip    download a real clip for the demo
 
-Every name is resolved when first used, so that importing this package costs nothing.
+Names are imported on first use, so importing this package is fast.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    homes = {
+    modules = {
         "I3D": "families.i3d",
         "I3D_SPEC": "specs",
         "Model": "model",
@@ -60,7 +60,7 @@ def __getattr__(name: str) -> object:
     }
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{homes.get(name, 'registry')}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{modules.get(name, 'registry')}"), name)
 
 
 def __dir__() -> list[str]:

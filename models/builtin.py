@@ -1,4 +1,4 @@
-"""The entries of the built-in models, and those of torchvision's."""
+"""Entries of the built-in models and of torchvision's models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vidcam.models.entry import ModelEntry
 from vidcam.models.families import c3d_weights, tiny, torchvision
-from vidcam.models.families.torchvision_specs import PUBLISHED, TORCHVISION_SPECS
+from vidcam.models.families.torchvision_specs import TORCHVISION_SPECS, WEIGHTS_METADATA
 from vidcam.models.labels import kinetics400
 from vidcam.models.specs import C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC, I3D_CACHE_FILE, I3D_SPEC
 from vidcam.motion import LABELS
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def by_metadata(name: str) -> ModelEntry:
-    """The entry of a model of torchvision, 'resnet50', which imports torchvision to ask it.
+def torchvision_entry(name: str) -> ModelEntry:
+    """Make the entry of any torchvision model, 'resnet50'. This imports torchvision.
 
     Raises:
-        NameNotFoundError: torchvision has no such model, or the model no such weights.
+        NameNotFoundError: torchvision has no such classification model, or the model has no such weights.
     """
-    return _torchvision_entry(name, torchvision.spec(name), torchvision.published(name).file)
+    return _torchvision_entry(name, torchvision.spec(name), torchvision.read_metadata(name).file)
 
 
 def _build_i3d() -> nn.Module:
@@ -76,10 +76,10 @@ BUILT_IN: Mapping[str, ModelEntry] = MappingProxyType(
         entry.spec.name: entry
         for entry in (
             ModelEntry(I3D_SPEC, _build_i3d, _load_i3d, kinetics400, I3D_CACHE_FILE),
-            *(_torchvision_entry(name, spec, PUBLISHED[name].file) for name, spec in TORCHVISION_SPECS.items()),
+            *(_torchvision_entry(name, spec, WEIGHTS_METADATA[name].file) for name, spec in TORCHVISION_SPECS.items()),
             *map(_c3d_entry, (C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC)),
             *map(_tiny_entry, tiny.TINY_SPECS),
         )
     }
 )
-"""By name, the default first."""
+"""The built-in models by name, the default first."""

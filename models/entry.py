@@ -1,4 +1,4 @@
-"""How to make one model: what the registry holds for a name."""
+"""Registry entry: the functions that make one model."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """How to make one model. Its functions import torch only when they are called, so that entries can be listed fast.
+    """The functions that make one model. They import torch when called, so listing entries is fast.
 
     Attributes:
-        spec: what it expects and returns.
-        build: makes the network with random weights.
-        load: fills a network from `build` with its pretrained weights and returns their provenance; None: it has no
-            weights but those in a user's file.
-        labels: names of the K classes.
-        cache_file: name in the cache folder of what `load` keeps there; empty if it fetches nothing.
-        hub_file: likewise in torch's own cache of downloads.
-        load_file: fills a network from `build` with weights in a file and returns their provenance; None: the file
-            holds the network's own state dict.
-        from_file: in place of `load_file`, where the file also says how frames are prepared: makes a model of a
-            network from `build`, the file and one of a mean cube or None.
+        spec: spec of the model.
+        build: builds the network with random weights.
+        load: loads the pretrained weights into a network from `build` and returns their provenance; None: the model
+            has no pretrained weights, and the user must pass a file.
+        labels: returns the K labels.
+        cache_file: name of the weights file in vidcam's cache folder; empty: `load` does not use that folder.
+        hub_file: name of the weights file in torch.hub's cache; empty: `load` does not use that cache.
+        load_file: loads a weights file into a network from `build` and returns its provenance; None: the file is read
+            as the network's state dict.
+        from_file: replaces `load_file` where the file also decides the preprocessing. Makes a model from a network of
+            `build`, the weights file, and a mean cube file or None.
     """
 
     spec: ModelSpec
@@ -46,7 +46,7 @@ class ModelEntry:
 
     @property
     def is_cached(self) -> bool:
-        """Whether the weights can be had without a network; never of a model that waits for a file of the user's."""
+        """Whether `load` needs no download. False for a model without pretrained weights."""
         if self.hub_file:
             return (checkpoint_folder() / self.hub_file).is_file()
         if self.cache_file:

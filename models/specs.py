@@ -1,4 +1,4 @@
-"""Specifications of the built-in models: plain data, readable without torch."""
+"""Specs of the built-in models, readable without importing torch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ C3D_SPORTS1M_SPEC = ModelSpec(
     scaling=Scaling(mean=(90.25, 97.66, 101.41), std=(1.0, 1.0, 1.0), channels="bgr"),
     classes=487,
     layer="relu5b",
-    rounded=True,  # OpenCV's, which Caffe and MMAction2 resize with
+    rounded=True,  # as OpenCV does, which Caffe and MMAction2 use for resizing
     dataset="Sports-1M",
     weights_name="a file of yours, --weights FILE",
     licence="that of the file",

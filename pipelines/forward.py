@@ -21,7 +21,7 @@ from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import reshape_of
 from vidcam.errors import InputError, RunError, VidcamError
 from vidcam.models.model import Forward, Model, Precision
-from vidcam.models.optimise import optimised
+from vidcam.models.optimise import optimise_model
 from vidcam.preprocess import grey_input, scale_pixels
 
 BASELINE_DEFAULT = ("neutral-gradcam", "gradcam++")
@@ -97,7 +97,7 @@ def prepare(model: Model, layers: Sequence[str], *, precision: Precision = "floa
         InputError: the layer carries no map, the model is none for its spec, or the precision is none for it.
         RunError: the model fails.
     """
-    faster, forward, baseline = optimised(
+    faster, forward, baseline = optimise_model(
         model, lambda tried: compute_grey_baseline(tried, layers), precision=precision
     )
     return Prepared(faster, forward, baseline, model)

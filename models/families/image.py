@@ -1,4 +1,4 @@
-"""Image networks as video networks of one frame."""
+"""Run an image network on clips of one frame."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ from vidcam.errors import ShapeError
 
 
 def image_network(network: nn.Module) -> nn.Module:
-    """Let an image network, which takes (N, 3, H, W), take clips of one frame as well, (N, 3, 1, H, W).
+    """Make an image network, which takes (N, 3, H, W), also accept clips of one frame, (N, 3, 1, H, W).
 
-    Its layers keep their names and their outputs, (N, D, h, w); the spec's layout 'frames' puts the time axis back.
+    The layers keep their names and their outputs, (N, D, h, w). Set `layout="frames"` in the spec to restore the time
+    axis.
 
     Args:
-        network: is given a hook that drops the time axis of five-dimensional input; images it takes as before.
+        network: the image network. It gets a forward pre-hook that removes the time axis of a 5-D input. A 4-D input
+            is unchanged.
 
     Returns:
         The same network.
     """
-    network.register_forward_pre_hook(_without_time)
+    network.register_forward_pre_hook(_remove_time_axis)
     return network
 
 
-def _without_time(_network: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+def _remove_time_axis(_network: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     clip = inputs[0]
     if not isinstance(clip, Tensor) or clip.ndim != 5:
         return inputs
     if clip.shape[2] != 1:
         raise ShapeError(
-            f"an image network was given clips {tuple(clip.shape)}, expected (N, 3, 1, H, W); let its spec have 1 frame"
+            f"an image network takes clips (N, 3, 1, H, W), got {tuple(clip.shape)}; set frames=1 in the spec"
         )
     return (clip.squeeze(2), *inputs[1:])

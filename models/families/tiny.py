@@ -1,4 +1,4 @@
-"""The two shipped models, trained on the motion set by `scripts/run research.train_tiny`."""
+"""The two models shipped with vidcam, trained on the motion set by `scripts/run research.train_tiny`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ WEIGHTS_FOLDER = Path(__file__).parent
 
 
 def weights_path(name: str) -> Path:
-    """The safetensors file of a model, inside the package."""
+    """Return the path of a model's safetensors file inside the package."""
     return WEIGHTS_FOLDER / f"{name}.safetensors"
 
 
 def build(name: str) -> nn.Module:
-    """The network with random weights."""
+    """Build the network with random weights."""
     if name == TINY_R3D_SPEC.name:
         from vidcam.models.families.tiny_r3d import TinyR3D
 
@@ -32,11 +32,11 @@ def build(name: str) -> nn.Module:
 
 
 def load(module: nn.Module, name: str) -> str:
-    """Fill a network from `build` with the weights that are shipped; returns their provenance.
+    """Load the shipped weights into a network from `build` and return their provenance.
 
     Raises:
-        WeightsError: the file is not where it was installed, or damaged.
+        WeightsError: the file is missing or damaged.
     """
-    from vidcam.models.weights.state import fill_from_file
+    from vidcam.models.weights.state import load_weights_file
 
-    return f"motion set, {fill_from_file(module, weights_path(name), name=name)}"
+    return f"motion set, {load_weights_file(module, weights_path(name), name=name)}"

@@ -1,8 +1,9 @@
-"""tiny_c3d: C3D in miniature for the motion set, small enough to be shipped; its head has hidden layers.
+"""tiny_c3d: a small C3D for the motion set, shipped with vidcam. Its head has hidden layers.
 
-Convolutions with a bias and no normalisation, maxima in between, and fully connected layers, as in Tran et al.
-(arXiv:1412.0767). Input (N, 3, 16, 64, 64); the last convolution with its ReLU, `relu4`, is (N, 48, 8, 8, 8). Behind
-it g varies over the grid: here Grad-CAM++ and Grad-CAM+ differ, and so do Grad-CAM and HiResCAM.
+Convolutions with bias and without normalisation, max pooling, and fully connected layers, as in Tran et al.
+(arXiv:1412.0767). The input is (N, 3, 16, 64, 64). The target layer `relu4`, the ReLU of the last convolution, returns
+(N, 48, 8, 8, 8). Because of the hidden layers the gradient g varies over the grid. So Grad-CAM++ differs from
+Grad-CAM+, and Grad-CAM from HiResCAM.
 """
 
 from __future__ import annotations
@@ -22,23 +23,20 @@ HIDDEN = 96
 
 
 class TinyC3D(nn.Sequential):
-    """The network: clips (N, 3, 16, 64, 64) to logits (N, K). Every layer is a module of its own, ReLUs included."""
+    """Network from clips (N, 3, 16, 64, 64) to logits (N, K). Every layer, each ReLU too, is a separate module."""
 
     def __init__(self, classes: int = TINY_C3D_SPEC.classes) -> None:
         super().__init__(OrderedDict({**_convolutions(), "flatten": nn.Flatten(), **_head(classes)}))
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 – the name in torch
-        """Logits of a batch of clips.
+        """Compute the logits of a batch of clips.
 
         Raises:
-            ShapeError: not (N, 3, 16, 64, 64).
+            ShapeError: the input is not (N, 3, 16, 64, 64).
         """
         expected = (3, *TINY_C3D_SPEC.input_size)
         if input.ndim != 5 or input.shape[1:] != expected:
-            raise ShapeError(
-                f"tiny_c3d takes clips (N, {', '.join(map(str, expected))}), got {tuple(input.shape)}; its fully "
-                "connected layers fit this size alone"
-            )
+            raise ShapeError(f"tiny_c3d takes clips (N, {', '.join(map(str, expected))}), got {tuple(input.shape)}")
         output: Tensor = super().forward(input)  # type: ignore[no-untyped-call]
         return output
 

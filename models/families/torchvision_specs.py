@@ -1,9 +1,9 @@
-"""torchvision's video models on Kinetics-400 as data, readable without torch.
+"""Specs of torchvision's video models on Kinetics-400, readable without importing torch.
 
-The figures are those of torchvision's own weights metadata, copied so that `vidcam models` need not import torch; a
-test compares every one of them with the metadata. What the metadata does not say is stated here: how a clip is
-sampled (METHODS of the weights' recipes: 15 frames a second, MViT 7.5, Swin 32 frames), which layer to look at, and
-how its output lies.
+The numbers are copied from torchvision's weights metadata, so that `vidcam models` does not import torch. A test
+compares each of them with the metadata. Three settings are not in the metadata and are defined here: the sampling of
+clips, the target layer and the layout of its output. The sampling is that of the training recipes: 15 frames per
+second, 7.5 for MViT, 32 frames for Swin.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ _TRAINING = "https://github.com/pytorch/vision/tree/main/references/video_classi
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """What torchvision publishes with one set of weights.
+class WeightsMetadata:
+    """Metadata that torchvision publishes for one set of weights.
 
     Attributes:
-        weights: their name there, 'R3D_18_Weights.KINETICS400_V1'.
-        file: name of the file; it ends in the first digits of its SHA-256.
-        resize: (height, width) to stretch to, or the length of the shorter side.
-        crop_size: (height, width).
-        mean: of pixels in 0…1.
-        std: likewise.
-        parameters: how many numbers.
+        weights: torchvision's name, 'R3D_18_Weights.KINETICS400_V1'.
+        file: file name, which ends in the first digits of the file's SHA-256.
+        resize: (height, width) to resize to, or the length of the shorter side.
+        crop_size: (height, width) of the centre crop.
+        mean: RGB mean of pixels in [0, 1].
+        std: RGB standard deviation of pixels in [0, 1].
+        parameters: number of parameters.
         mebibytes: size of the file.
-        recipe: address of the page about their training.
-        dataset: what the labels come from.
+        recipe: address of the training recipe.
+        dataset: data set of the labels.
         classes: K.
-        licence: of the weights.
-        antialias: of the resize.
-        interpolation: likewise.
+        licence: licence of the weights.
+        antialias: whether resizing is antialiased.
+        interpolation: interpolation of resizing.
     """
 
     weights: str
@@ -61,15 +61,15 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class Viewing:
-    """How vidcam shows videos to a network and looks into it.
+class SpecSettings:
+    """The fields of a spec that torchvision's metadata lacks.
 
     Attributes:
-        frames: T.
-        fps: of the slots.
-        layer: default target layer; None: found by a run.
-        layout: of its output.
-        task: what the network answers.
+        frames: frames per clip, T.
+        fps: frames per second of a clip.
+        layer: default target layer; None: found by a forward pass.
+        layout: layout of the layer's output.
+        task: the network's task.
     """
 
     frames: int
@@ -79,44 +79,44 @@ class Viewing:
     task: str = "action recognition"
 
 
-def spec_of(name: str, published: Published, viewing: Viewing) -> ModelSpec:
-    """The spec of one set of weights."""
-    mean, std = (tuple(255.0 * value for value in values) for values in (published.mean, published.std))
+def make_spec(name: str, metadata: WeightsMetadata, settings: SpecSettings) -> ModelSpec:
+    """Make the spec of one set of weights."""
+    mean, std = (tuple(255.0 * value for value in values) for values in (metadata.mean, metadata.std))
     return ModelSpec(
         name=name,
-        frames=viewing.frames,
-        fps=viewing.fps,
-        resize=published.resize,
-        crop_size=published.crop_size,
-        antialias=published.antialias,
-        interpolation=published.interpolation,
+        frames=settings.frames,
+        fps=settings.fps,
+        resize=metadata.resize,
+        crop_size=metadata.crop_size,
+        antialias=metadata.antialias,
+        interpolation=metadata.interpolation,
         rounded=True,
         scaling=Scaling((mean[0], mean[1], mean[2]), (std[0], std[1], std[2])),
-        classes=published.classes,
-        layer=viewing.layer,
-        layout=viewing.layout,
-        task=viewing.task,
-        dataset=published.dataset,
-        weights_name=f"torchvision {published.weights.rpartition('.')[2]}",
-        licence=published.licence,
-        recipe=published.recipe,
-        parameters=published.parameters,
-        download_bytes=round(published.mebibytes * 2**20),
+        classes=metadata.classes,
+        layer=settings.layer,
+        layout=settings.layout,
+        task=settings.task,
+        dataset=metadata.dataset,
+        weights_name=f"torchvision {metadata.weights.rpartition('.')[2]}",
+        licence=metadata.licence,
+        recipe=metadata.recipe,
+        parameters=metadata.parameters,
+        download_bytes=round(metadata.mebibytes * 2**20),
     )
 
 
 _FIFTEEN = Fraction(15)
 _KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
-_RESNET = Viewing(16, _FIFTEEN, "layer4")
-_MVIT = Viewing(16, Fraction(15, 2), "blocks.15.norm1", TokenGrid((8, 7, 7)))
-_SWIN = Viewing(32, _FIFTEEN, "norm", "channels-last")
+_RESNET = SpecSettings(16, _FIFTEEN, "layer4")
+_MVIT = SpecSettings(16, Fraction(15, 2), "blocks.15.norm1", TokenGrid((8, 7, 7)))
+_SWIN = SpecSettings(32, _FIFTEEN, "norm", "channels-last")
 
-VIEWINGS: Mapping[str, Viewing] = MappingProxyType(
+VIDEO_SETTINGS: Mapping[str, SpecSettings] = MappingProxyType(
     {
         "r3d_18": _RESNET,
         "mc3_18": _RESNET,
         "r2plus1d_18": _RESNET,
-        "s3d": Viewing(16, _FIFTEEN, "features.15"),
+        "s3d": SpecSettings(16, _FIFTEEN, "features.15"),
         "mvit_v1_b": _MVIT,
         "mvit_v2_s": _MVIT,
         "swin3d_t": _SWIN,
@@ -124,11 +124,14 @@ VIEWINGS: Mapping[str, Viewing] = MappingProxyType(
         "swin3d_b": _SWIN,
     }
 )
-"""torchvision's video models → how they are shown clips; after the last norm of MViT the class token alone is read."""
+"""Settings of torchvision's video models.
+
+The layer of MViT is the first norm of its last block. After the last norm only the class token is used.
+"""
 
 
-def _resnet(weights: str, file: str, parameters: int, mebibytes: float) -> Published:
-    return Published(
+def _resnet(weights: str, file: str, parameters: int, mebibytes: float) -> WeightsMetadata:
+    return WeightsMetadata(
         f"{weights}.KINETICS400_V1",
         file,
         resize=(128, 171),
@@ -141,12 +144,12 @@ def _resnet(weights: str, file: str, parameters: int, mebibytes: float) -> Publi
     )
 
 
-PUBLISHED: Mapping[str, Published] = MappingProxyType(
+WEIGHTS_METADATA: Mapping[str, WeightsMetadata] = MappingProxyType(
     {
         "r3d_18": _resnet("R3D_18_Weights", "r3d_18-b3b3357e.pth", 33_371_472, 127.359),
         "mc3_18": _resnet("MC3_18_Weights", "mc3_18-a90a0ba3.pth", 11_695_440, 44.672),
         "r2plus1d_18": _resnet("R2Plus1D_18_Weights", "r2plus1d_18-91a641e6.pth", 31_505_325, 120.318),
-        "s3d": Published(
+        "s3d": WeightsMetadata(
             "S3D_Weights.KINETICS400_V1",
             "s3d-d76dad2f.pth",
             resize=(256, 256),
@@ -157,7 +160,7 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
             mebibytes=31.972,
             recipe=f"{_TRAINING}#s3d",
         ),
-        "mvit_v2_s": Published(
+        "mvit_v2_s": WeightsMetadata(
             "MViT_V2_S_Weights.KINETICS400_V1",
             "mvit_v2_s-ae3be167.pth",
             resize=256,
@@ -168,7 +171,7 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
             mebibytes=131.884,
             recipe="https://github.com/facebookresearch/SlowFast/blob/main/MODEL_ZOO.md",
         ),
-        "swin3d_t": Published(
+        "swin3d_t": WeightsMetadata(
             "Swin3D_T_Weights.KINETICS400_V1",
             "swin3d_t-7615ae03.pth",
             resize=256,
@@ -181,8 +184,8 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
         ),
     }
 )
-"""The models that `vidcam models` lists; others of torchvision are read from its metadata when they are named."""
+"""Metadata of the models that `vidcam models` lists. For other models it is read from torchvision on loading."""
 
 TORCHVISION_SPECS: Mapping[str, ModelSpec] = MappingProxyType(
-    {name: spec_of(name, published, VIEWINGS[name]) for name, published in PUBLISHED.items()}
+    {name: make_spec(name, metadata, VIDEO_SETTINGS[name]) for name, metadata in WEIGHTS_METADATA.items()}
 )

@@ -1,1 +1,1 @@
-"""Weights: fetched, cached, checked, and read without running anything in them."""
+"""Download, cache, check and read weights. No code in a weights file is run."""

@@ -1,4 +1,4 @@
-"""The folder in which fetched files are kept, and how a file gets into it whole or not at all."""
+"""The cache folder for downloads. A file in it is either complete or absent."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ CACHE_VARIABLE = "VIDCAM_CACHE"
 
 
 def cache_folder() -> Path:
-    """The user's cache folder for vidcam; the environment variable VIDCAM_CACHE overrides it. It need not exist yet."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("vidcam", appauthor=False))
+    """Return vidcam's cache folder. The environment variable VIDCAM_CACHE overrides it. It may not exist yet."""
+    override = os.environ.get(CACHE_VARIABLE)
+    return Path(override).expanduser() if override else Path(platformdirs.user_cache_dir("vidcam", appauthor=False))
 
 
 @contextmanager
 def cache_write(path: Path) -> Iterator[Path]:
-    """A path to write to, as `atomic_write` gives it; the folder of the cache is made if it is not there.
+    """Write a file of the cache atomically, as `atomic_write` does. Create the cache folder if needed.
+
+    Yields:
+        The temporary path to write to.
 
     Raises:
-        OutputError: the folder cannot be made, or the file cannot be written.
+        OutputError: the folder cannot be created, or the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as part:
-            yield part
+        with atomic_write(path) as temporary_path:
+            yield temporary_path
     except (OSError, OutputError, RunError) as exc:
         raise OutputError(
-            f"{path} cannot be written ({exc.__cause__ or exc}); expected a cache folder with room that this user may "
-            f"write to; set {CACHE_VARIABLE} to another folder"
+            f"{path} cannot be written ({exc.__cause__ or exc}); set {CACHE_VARIABLE} to another folder"
         ) from exc

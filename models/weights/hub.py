@@ -1,8 +1,8 @@
-"""torch's own cache of downloads, which torchvision uses: `$TORCH_HOME/hub/checkpoints`, else `~/.cache/torch/hub/…`.
+"""Download torchvision's weights into torch.hub's cache, `$TORCH_HOME/hub/checkpoints` or `~/.cache/torch/hub/…`.
 
-What another program fetched there is used, and what vidcam fetches there is there for others. A file's name ends in
-the first digits of its SHA-256; they are compared after fetching, and whenever a file is read, for anyone may have
-written it. Nothing here needs torch until something is fetched.
+The cache is shared with other programs. A file name ends in the first digits of the file's SHA-256, torch.hub's hash
+prefix. It is checked on every read, because any program may have written the file. Torch is imported only for a
+download.
 """
 
 from __future__ import annotations
@@ -19,60 +19,61 @@ from vidcam.system.progress import Progress
 
 
 def checkpoint_folder() -> Path:
-    """Where torch keeps downloaded weights; it need not exist yet."""
-    general = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    home = os.environ.get("TORCH_HOME") or f"{general}/torch"
-    return Path(home).expanduser() / "hub" / "checkpoints"
+    """Return the folder in which torch.hub stores downloaded weights. It may not exist yet."""
+    user_cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    torch_home = os.environ.get("TORCH_HOME") or f"{user_cache}/torch"
+    return Path(torch_home).expanduser() / "hub" / "checkpoints"
 
 
-def fetched(url: str, *, megabytes: float, progress: Progress | None = None) -> Path:
-    """The file at an address, from torch's cache or else from the network, its hash compared with its name.
+def fetch_url(url: str, *, megabytes: float, progress: Progress | None = None) -> Path:
+    """Download a file into torch.hub's cache unless it is there, and check its hash.
 
     Args:
-        url: its last part is 'name-<first digits of the SHA-256>.pth'.
-        megabytes: of the download, for the error's sentence.
-        progress: told that something is fetched.
+        url: address that ends in 'name-<first digits of the SHA-256>.pth'.
+        megabytes: size of the download, for the error message.
+        progress: called when a download starts.
+
+    Returns:
+        Path of the file.
 
     Raises:
-        WeightsError: it is not there and cannot be fetched, or has another hash.
+        WeightsError: the file is not cached and cannot be downloaded, or its hash does not match its name.
     """
     path = checkpoint_folder() / url.rpartition("/")[2]
     if not path.is_file():
         _download(url, path, megabytes, progress)
-    expected, got = stated_digits(path.name), sha256(path)
-    if not got.startswith(expected):
+    prefix, digest = hash_prefix(path.name), sha256(path)
+    if not digest.startswith(prefix):
         raise WeightsError(
-            f"{path} has the SHA-256 {got}, expected one that begins with {expected}; it was not used: remove it and "
-            f"run again, to fetch it anew"
+            f"{path} has SHA-256 {digest}, expected one that begins with {prefix}; delete the file and run again"
         )
     return path
 
 
-def stated_digits(name: str) -> str:
-    """The digits of the SHA-256 in a file's name: 'r3d_18-b3b3357e.pth' → 'b3b3357e'."""
-    found = re.search(r"-([0-9a-f]{8,64})\.", name)
-    if found is None:
+def hash_prefix(name: str) -> str:
+    """Return the SHA-256 digits in a file name: 'r3d_18-b3b3357e.pth' → 'b3b3357e'."""
+    match = re.search(r"-([0-9a-f]{8,64})\.", name)
+    if match is None:
         raise WeightsError(
-            f"{name} has no digits of its SHA-256 in its name, expected name-<digits>.pth; fetch it yourself and pass "
-            f"it with --weights FILE"
+            f"{name} cannot be checked: its name has no SHA-256 digits; download it and pass --weights FILE"
         )
-    return found[1]
+    return match[1]
 
 
 def _download(url: str, path: Path, megabytes: float, progress: Progress | None) -> None:
     from torch.hub import download_url_to_file
 
-    digits = stated_digits(path.name)
+    prefix = hash_prefix(path.name)
     if progress is not None:
         progress(f"fetching {path.name}", 0.0, None)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as part:
-            download_url_to_file(url, str(part), hash_prefix=digits, progress=False)
-    except (OSError, HTTPException, RuntimeError, ValueError, VidcamError) as exc:  # RuntimeError: the hash
-        cause = exc.__cause__ or exc if isinstance(exc, VidcamError) else exc  # the network's or the disk's own words
+        with atomic_write(path) as temporary_path:
+            download_url_to_file(url, str(temporary_path), hash_prefix=prefix, progress=False)
+    except (OSError, HTTPException, RuntimeError, ValueError, VidcamError) as exc:  # RuntimeError: wrong hash
+        cause = exc.__cause__ or exc if isinstance(exc, VidcamError) else exc  # the error of the network or the disk
         reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         raise WeightsError(
-            f"{path.name} ({megabytes:.0f} MB) could not be fetched ({reason}), and it is not in {path.parent}; "
-            f"connect to the network once and run again, or fetch {url} elsewhere and pass it with --weights FILE"
+            f"{path.name} ({megabytes:.0f} MB) cannot be downloaded ({reason}) and is not in {path.parent}; "
+            f"connect to the network, or download {url} elsewhere and pass it with --weights FILE"
         ) from exc

@@ -1,4 +1,4 @@
-"""Tensors by name out of Keras' HDF5 files: only numbers that lie in the file itself, through no links to others."""
+"""Read the tensors of a Keras HDF5 file. Links to other files are refused."""
 
 from __future__ import annotations
 
@@ -14,63 +14,65 @@ from torch import Tensor
 from vidcam.errors import WeightsError
 
 
-def read_keras(path: Path, most_numbers: int) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Arrays by their path in the file, 'conv1/conv1_W:0', as float32; its `backend` and `data_format` if it says them.
+def read_keras(path: Path, max_numbers: int) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a Keras file.
 
     Args:
-        path: of the file.
-        most_numbers: a file that claims more is refused before memory is taken for it.
+        path: path of the file.
+        max_numbers: largest number of values that the file may declare. A larger file is not read into memory.
+
+    Returns:
+        The arrays as float32 by their path in the file, 'conv1/conv1_W:0', and the file's `backend` and `data_format`
+        where it states them.
 
     Raises:
-        WeightsError: h5py is missing, or the file holds anything but numbers of its own, or too many.
+        WeightsError: h5py is not installed, the file is too large, or it contains anything but arrays of floats.
     """
     try:
         import h5py
     except ImportError as exc:
-        raise WeightsError(
-            f"weights {path.name} are HDF5, which needs the package h5py, expected it beside vidcam; "
-            "pip install 'vidcam[keras]'"
-        ) from exc
+        raise WeightsError(f"weights {path.name} are HDF5, which needs h5py; pip install 'vidcam[keras]'") from exc
     with h5py.File(path, "r") as stored:
         root = stored.get("model_weights", stored)
         datasets = dict(_datasets(root, ""))
-        claimed = sum(math.prod(dataset.shape) for dataset in datasets.values())
-        if claimed > most_numbers:
+        count = sum(math.prod(dataset.shape) for dataset in datasets.values())
+        if count > max_numbers:
             raise WeightsError(
-                f"weights {path.name} hold {claimed:,} numbers, expected at most {most_numbers:,}; this is another "
-                "network"
+                f"weights {path.name} have {count:,} values, expected at most {max_numbers:,}; pass weights of C3D"
             )
         tensors = {
             name: torch.from_numpy(np.array(dataset[()], dtype=np.float32)) for name, dataset in datasets.items()
         }
-        return tensors, _notes(stored, root)
+        return tensors, _metadata(stored, root)
 
 
-def _datasets(group: Any, where: str) -> Any:
-    """(path, dataset) of all arrays of numbers below a group, without following links out of the file."""
+def _datasets(group: Any, parent: str) -> Any:
+    """Yield (path, dataset) for every array of floats below a group. Refuse links to other files."""
     import h5py
 
     for name in group:
-        path = f"{where}{name}"
+        path = f"{parent}{name}"
         link = group.get(name, getlink=True)
         item = group[name] if isinstance(link, h5py.HardLink) else None
         if isinstance(item, h5py.Group):
             yield from _datasets(item, f"{path}/")
         elif not isinstance(item, h5py.Dataset) or item.dtype.kind != "f" or item.external or item.is_virtual:
-            raise WeightsError(f"the HDF5 file holds {path!r}, which is no array of numbers in the file; do not use it")
+            raise WeightsError(
+                f"{path!r} in the HDF5 file is not an array of floats stored in it; do not use this file"
+            )
         else:
             yield path, item
 
 
-def _notes(stored: Any, root: Any) -> dict[str, str]:
-    notes = {}
-    for holder in (stored, root):
-        if "backend" in holder.attrs:
-            notes["backend"] = _text(holder.attrs["backend"])
-        if "model_config" in holder.attrs:
-            found = re.search(r'"(?:data_format|dim_ordering)": "(\w+)"', _text(holder.attrs["model_config"]))
-            notes |= {"data_format": found[1]} if found else {}
-    return notes
+def _metadata(stored: Any, root: Any) -> dict[str, str]:
+    metadata = {}
+    for group in (stored, root):
+        if "backend" in group.attrs:
+            metadata["backend"] = _text(group.attrs["backend"])
+        if "model_config" in group.attrs:
+            match = re.search(r'"(?:data_format|dim_ordering)": "(\w+)"', _text(group.attrs["model_config"]))
+            metadata |= {"data_format": match[1]} if match else {}
+    return metadata
 
 
 def _text(value: Any) -> str:

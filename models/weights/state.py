@@ -1,4 +1,4 @@
-"""Fill a network from a file of weights: names and shapes must be exactly the network's, or nothing is loaded."""
+"""Load a weights file into a network. Names and shapes must match exactly, otherwise nothing is loaded."""
 
 from __future__ import annotations
 
@@ -8,39 +8,41 @@ from pathlib import Path
 from torch import nn
 
 from vidcam.errors import WeightsError
-from vidcam.models.weights.checkpoint import State, fill
+from vidcam.models.weights.checkpoint import State, load_state_dict
 from vidcam.models.weights.files import read_weights
 from vidcam.system.fingerprint import sha256
 
 Rename = Callable[[State], State]
 
 
-def fill_from_file(module: nn.Module, path: Path, *, name: str, rename: Rename | None = None) -> str:
-    """Load the weights in a file into a network; returns their provenance, 'r3d_18-b3b3357e.pth, sha256 …'.
+def load_weights_file(module: nn.Module, path: Path, *, name: str, rename: Rename | None = None) -> str:
+    """Load a weights file into a network.
 
     Args:
-        module: filled whole or left as it was.
-        path: PyTorch (.pt, .pth) or safetensors; see `files`.
-        name: of the model, for the error's sentence.
-        rename: from the file's names to the network's.
+        module: the network. It is unchanged if an error is raised.
+        path: a PyTorch (.pt, .pth) or safetensors file; see `files`.
+        name: name of the model, for the error message.
+        rename: function from the file's state dict to the network's names.
+
+    Returns:
+        Provenance of the weights, 'r3d_18-b3b3357e.pth, sha256 …'.
 
     Raises:
-        WeightsError: the file cannot be read or is of another network.
+        WeightsError: the file cannot be read, or does not fit the network.
     """
-    file = read_weights(path, most_numbers=most_numbers(module))
+    file = read_weights(path, max_numbers=max_numbers(module))
     if file.is_keras:
         raise WeightsError(
-            f"weights {path.name} are Keras' HDF5, which is read for C3D alone, expected PyTorch or safetensors for "
-            f"{name!r}; save the network's state_dict()"
+            f"weights {path.name} are Keras HDF5, which only C3D accepts; for {name!r} pass PyTorch or safetensors"
         )
     state = dict(file.tensors) if rename is None else rename(dict(file.tensors))
-    own = module.state_dict()  # older files lack the batch counters, which play no part once training is over
+    own = module.state_dict()  # older files lack the batch counters, which evaluation does not use
     counters = {key: own[key] for key in own if key.endswith("num_batches_tracked") and key not in state}
-    fill(module, {**state, **counters}, name=name, what=f"the weights in {path.name}")
+    load_state_dict(module, {**state, **counters}, name=name, source=f"the weights in {path.name}")
     return f"{path.name}, sha256 {sha256(path)}"
 
 
-def most_numbers(module: nn.Module) -> int:
-    """How many numbers a file of a network's weights may claim to hold."""
-    held: int = sum(tensor.numel() for tensor in module.state_dict().values())
-    return 4 * held
+def max_numbers(module: nn.Module) -> int:
+    """Return how many values a weights file for this network may declare: 4 times the network's own."""
+    own: int = sum(tensor.numel() for tensor in module.state_dict().values())
+    return 4 * own

@@ -1,11 +1,11 @@
-"""Arrays from a pickle that nobody vouches for.
+"""Load NumPy arrays from an untrusted pickle.
 
-A pickle is a program. The one read here may name three globals, `numpy.core.multiarray._reconstruct`, `numpy.ndarray`
-and `numpy.dtype`, and not even these are numpy's: each is an inert stand-in of this file that only notes down shape,
-kind and bytes. Everything else is refused by name. When the program has ended, what it noted down is checked and
-turned into arrays of plain numbers, so that numpy never acts on an argument of the pickle.
+Loading a pickle can run code. This unpickler allows only three globals: `numpy.core.multiarray._reconstruct`,
+`numpy.ndarray` and `numpy.dtype`. It replaces each of them by a placeholder class of this module, which only stores
+shape, dtype and bytes. Every other global is refused. After unpickling, the stored values are checked, and only then
+are arrays built from them. So numpy never receives an unchecked argument.
 
-The stand-ins have no slots and no `__dict__`, so that a BUILD opcode finds nothing to change on them.
+The placeholders have no slots and no `__dict__`, so a BUILD opcode cannot change them.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from vidcam.errors import WeightsError
 
 Array = NDArray[Any]
 
-_DEEPEST = 32
-_KINDS = frozenset({"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"})
+_MAX_DEPTH = 32
+_DTYPES = frozenset({"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"})
 
 
 def load_arrays(path: Path) -> dict[str, Array]:
     """Read a pickled nested dict of numpy arrays.
 
     Args:
-        path: a pickle, any protocol in which numpy.ndarray pickles through `_reconstruct` (up to 4).
+        path: a pickle of protocol 4 or lower, in which numpy pickles arrays through `_reconstruct`.
 
     Returns:
-        The arrays by their keys joined with '/', 'params/Conv3d_1a_7x7/Conv_0/kernel', in the pickle's order. They
-        share memory with the file's bytes and are read-only.
+        The arrays in the pickle's order. Their names are the keys joined with '/',
+        'params/Conv3d_1a_7x7/Conv_0/kernel'. They share memory with the file's bytes and are read-only.
 
     Raises:
-        WeightsError: the file names any other global, is no pickle, or holds anything but nested dicts of arrays of
+        WeightsError: the file uses another global, is not a pickle, or contains anything but nested dicts of arrays of
             numbers.
     """
     try:
@@ -47,8 +47,7 @@ def load_arrays(path: Path) -> dict[str, Array]:
         raise
     except Exception as exc:  # a damaged pickle can raise almost anything
         raise WeightsError(
-            f"{path.name} cannot be read ({type(exc).__name__}: {exc}); expected a pickled dict of numpy arrays; "
-            "fetch it again"
+            f"{path.name} cannot be read as a pickle of numpy arrays ({type(exc).__name__}: {exc}); download it again"
         ) from exc
     arrays: dict[str, Array] = {}
     _collect(tree, "", arrays, depth=0)
@@ -56,7 +55,7 @@ def load_arrays(path: Path) -> dict[str, Array]:
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Admits the three globals of an array, in the old and the new place of numpy's core."""
+    """Unpickler that allows only the three globals of an array, from `numpy.core` and from `numpy._core`."""
 
     def find_class(self, module: str, name: str) -> object:
         if module.replace("numpy._core", "numpy.core") == "numpy.core.multiarray" and name == "_reconstruct":
@@ -66,56 +65,55 @@ class _ArrayUnpickler(pickle.Unpickler):
         if module == "numpy" and name == "dtype":
             return _Dtype()
         raise WeightsError(
-            f"the pickle names {module}.{name}, expected only numpy.core.multiarray._reconstruct, numpy.ndarray and "
-            "numpy.dtype; it was not run: do not use this file"
+            f"the pickle contains code ({module}.{name}), expected only numpy arrays; nothing was run: do not use this "
+            "file"
         )
 
     def persistent_load(self, pid: object) -> NoReturn:
         raise WeightsError(
-            f"the pickle refers to something outside itself ({str(pid)[:80]!r}), expected arrays only; it was not run: "
-            "do not use this file"
+            f"the pickle has a persistent id ({str(pid)[:80]!r}), expected only numpy arrays; do not use this file"
         )
 
 
 class _Ndarray:
-    """Stands for the class numpy.ndarray, as the first argument of `_reconstruct`; cannot be called."""
+    """Placeholder for the class numpy.ndarray, the first argument of `_reconstruct`. It cannot be called."""
 
     __slots__ = ()
 
 
 class _Reconstruct:
-    """Stands for `_reconstruct(subtype, shape, kind)`."""
+    """Placeholder for `_reconstruct(subtype, shape, typecode)`."""
 
     __slots__ = ()
 
-    def __call__(self, subtype: object, shape: object, _kind: object) -> _PendingArray:
+    def __call__(self, subtype: object, shape: object, _typecode: object) -> _PendingArray:
         if not isinstance(subtype, _Ndarray) or shape != (0,):
             raise WeightsError(
-                f"_reconstruct is called with {str(subtype)[:80]}, expected numpy.ndarray; do not use this file"
+                f"the pickle calls _reconstruct with {str(subtype)[:80]}, expected numpy.ndarray; do not use this file"
             )
         return _PendingArray()
 
 
 class _Dtype:
-    """Stands for the class numpy.dtype, called with a kind, 'f4'."""
+    """Placeholder for the class numpy.dtype, called with a type string, 'f4'."""
 
     __slots__ = ()
 
-    def __call__(self, kind: object, _align: object, _copy: object) -> _PendingDtype:
-        if not isinstance(kind, str) or kind not in _KINDS:
+    def __call__(self, typestr: object, _align: object, _copy: object) -> _PendingDtype:
+        if not isinstance(typestr, str) or typestr not in _DTYPES:
             raise WeightsError(
-                f"the pickle holds an array of kind {str(kind)[:80]!r}, expected numbers; do not use this file"
+                f"the pickle has an array of dtype {str(typestr)[:80]!r}, expected numbers; do not use this file"
             )
-        return _PendingDtype(kind)
+        return _PendingDtype(typestr)
 
 
 class _PendingDtype:
-    """What a pickle says of a dtype: its kind, then the byte order."""
+    """Stored state of a dtype: its type string without the byte order, and the byte order."""
 
-    __slots__ = ("kind", "order")
+    __slots__ = ("order", "typestr")
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, typestr: str) -> None:
+        self.typestr = typestr
         self.order = "="
 
     def __setstate__(self, state: object) -> None:
@@ -124,16 +122,16 @@ class _PendingDtype:
                 self.order = str(order)
             case _:
                 raise WeightsError(
-                    f"the pickle holds a dtype {str(state)[:80]}, expected plain numbers; do not use this file"
+                    f"the pickle has a dtype with state {str(state)[:80]}, expected numbers; do not use this file"
                 )
 
     def dtype(self) -> np.dtype[Any]:
-        """The numpy dtype."""
-        return np.dtype(self.order + self.kind)
+        """Build the numpy dtype."""
+        return np.dtype(self.order + self.typestr)
 
 
 class _PendingArray:
-    """What a pickle says of an array: shape, dtype, whether columns come first, bytes."""
+    """Stored state of an array: version, shape, dtype, whether in Fortran order, bytes."""
 
     __slots__ = ("state",)
 
@@ -143,41 +141,40 @@ class _PendingArray:
     def __setstate__(self, state: object) -> None:
         self.state = state
 
-    def array(self, where: str) -> Array:
-        """The array, sharing the pickle's bytes.
+    def array(self, name: str) -> Array:
+        """Build the array. It shares the pickle's bytes.
 
         Raises:
-            WeightsError: shape, dtype and number of bytes do not belong together.
+            WeightsError: the number of bytes does not match shape and dtype, or the state is malformed.
         """
         match self.state:
-            case (1, tuple(shape), _PendingDtype() as kind, bool(columns_first), bytes(data)) if _is_shape(shape):
-                dtype = kind.dtype()
+            case (1, tuple(shape), _PendingDtype() as pending, bool(is_fortran), bytes(data)) if _is_shape(shape):
+                dtype = pending.dtype()
                 if math.prod(shape) * dtype.itemsize == len(data):
                     flat = np.frombuffer(data, dtype=dtype)
-                    return flat.reshape(shape, order="F" if columns_first else "C")
-        raise WeightsError(
-            f"the array {where!r} of the pickle is malformed, expected a shape, a kind of number and as many bytes; "
-            "fetch the file again"
-        )
+                    return flat.reshape(shape, order="F" if is_fortran else "C")
+        raise WeightsError(f"array {name!r} of the pickle is damaged; download the file again")
 
 
 def _is_shape(shape: tuple[object, ...]) -> bool:
-    return len(shape) <= _DEEPEST and all(type(length) is int and length >= 0 for length in shape)
+    return len(shape) <= _MAX_DEPTH and all(type(length) is int and length >= 0 for length in shape)
 
 
-def _collect(tree: object, where: str, arrays: dict[str, Array], *, depth: int) -> None:
+def _collect(tree: object, name: str, arrays: dict[str, Array], *, depth: int) -> None:
     """Put every array below `tree` into `arrays`."""
     if isinstance(tree, _PendingArray):
-        if where in arrays:
-            raise WeightsError(f"the pickle holds {where!r} twice, expected each array once; fetch the file again")
-        arrays[where] = tree.array(where)
+        if name in arrays:
+            raise WeightsError(f"the pickle contains array {name!r} twice; download the file again")
+        arrays[name] = tree.array(name)
         return
-    if not isinstance(tree, dict) or depth > _DEEPEST:
+    if not isinstance(tree, dict):
         raise WeightsError(
-            f"the pickle holds {type(tree).__name__} at {where or 'its root'!r}, {depth} dicts deep, expected dicts of "
-            f"arrays no deeper than {_DEEPEST}; do not use this file"
+            f"the pickle has a {type(tree).__name__} at {name or 'its root'!r}, expected a dict of arrays; do not use "
+            "this file"
         )
+    if depth > _MAX_DEPTH:
+        raise WeightsError(f"the pickle has dicts nested more than {_MAX_DEPTH} deep; do not use this file")
     for key, value in tree.items():
         if not isinstance(key, str):
-            raise WeightsError(f"the pickle holds the key {key!r} at {where!r}, expected text; do not use this file")
-        _collect(value, f"{where}/{key}" if where else key, arrays, depth=depth + 1)
+            raise WeightsError(f"the pickle has the key {key!r} at {name!r}, expected a string; do not use this file")
+        _collect(value, f"{name}/{key}" if name else key, arrays, depth=depth + 1)

@@ -87,7 +87,7 @@ def contact_sheet(
         layer=explanation.explanations[0].layer,
         frame_seconds=np.array(frames.seconds),
         rows={name: frames.overlays[shown] for name, shown in name_maps(explanation, frames.maps).items()},
-        plain=frames.source,
+        source_frames=frames.source,
         strip=time_strip(explanation, frames.maps, pts_seconds, span),
         table=colour_table() if table is None else table,
         audit=audit,

@@ -113,7 +113,7 @@ def time_strip(
             for name, each in name_maps(explanation, maps).items()
         },
         windows=[summary.windows[n] for n in inside],
-        leaders=[leaders[n] for n in inside],
+        top_labels=[leaders[n] for n in inside],
         probability_of=explanation.labels[first] if len({each.target for each in maps}) > 1 else "",
     )
 

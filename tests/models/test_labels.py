@@ -34,40 +34,40 @@ NAMES = ("Apply Eye Makeup", "Archery, mounted", "3x3 basketball")
         json.dumps(NAMES, indent=1),
     ],
 )
-def test_forms_of_a_labels_file(text: str, tmp_path: Path) -> None:
+def test_formats_of_a_labels_file(text: str, tmp_path: Path) -> None:
     (tmp_path / "labels").write_bytes(text.encode())
     assert read_labels(tmp_path / "labels", 3) == NAMES
 
 
-def test_numbers_that_are_no_count_belong_to_the_names(tmp_path: Path) -> None:
+def test_numbers_that_do_not_count_the_lines_are_part_of_the_labels(tmp_path: Path) -> None:
     (tmp_path / "labels").write_text("100 metres\n200 metres\n1 mile\n")
     assert read_labels(tmp_path / "labels", 3) == ("100 metres", "200 metres", "1 mile")
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ("a\nb", "has 2 labels, expected 3, one a line or as a JSON list; pass one name for each class"),
-        ("a\nb\n\nd", "has 4 labels with empty ones among them, expected 3"),
-        ("", "has 0 labels, expected 3"),
-        ('["a", "b", 3]', "has a JSON document of another form"),
-        ('["a", "b"', "has a JSON document of another form"),
-        ("[" * 100_000, "has a JSON document of another form"),
-        ('["a", " ", "b"]', "has 3 labels with empty ones among them"),
+        ("a\nb", "have 2 labels, expected 3: one per class"),
+        ("a\nb\n\nd", "have 4 labels, some of them empty, expected 3"),
+        ("", "have 0 labels, expected 3"),
+        ('["a", "b", 3]', "are not a JSON list of strings, expected 3 labels"),
+        ('["a", "b"', "are not a JSON list of strings"),
+        ("[" * 100_000, "are not a JSON list of strings"),
+        ('["a", " ", "b"]', "have 3 labels, some of them empty"),
     ],
 )
-def test_labels_that_do_not_fit(text: str, said: str, tmp_path: Path) -> None:
+def test_a_wrong_number_of_labels(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "labels").write_text(text)
-    with pytest.raises(InputError, match=f"labels {said}"):
+    with pytest.raises(InputError, match=f"^labels '.*labels' {message}"):
         read_labels(tmp_path / "labels", 3)
 
 
-def test_a_labels_file_that_cannot_be_read(tmp_path: Path) -> None:
+def test_an_unreadable_labels_file(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "long").write_bytes(b"a\n" * 600_000)
-    with pytest.raises(InputError, match=r"binary' cannot be read \(.*, expected a text file in UTF-8"):
+    with pytest.raises(InputError, match=r"binary' are not a UTF-8 text file"):
         read_labels(tmp_path / "binary", 3)
     with pytest.raises(InputError, match=r"none' cannot be read \(.*No such file"):
         read_labels(tmp_path / "none", 3)
-    with pytest.raises(InputError, match=r"long' are over 1,048,576 bytes, expected 3 names"):
+    with pytest.raises(InputError, match=r"long' are larger than 1,048,576 bytes, expected 3 labels"):
         read_labels(tmp_path / "long", 3)

@@ -29,14 +29,14 @@ def model() -> Model:
 
 
 @pytest.mark.parametrize(
-    ("asked", "index"),
+    ("label_or_index", "index"),
     [("Walking", 0), ("WALKING", 0), (" walking the dog ", 1), ("1", 1), (1, 1), ("7", 2), (2, 2), ("0", 0)],
 )
-def test_label_index(model: Model, asked: str | int, index: int) -> None:
-    assert model.label_index(asked) == index
+def test_label_index(model: Model, label_or_index: str | int, index: int) -> None:
+    assert model.label_index(label_or_index) == index
 
 
-def test_the_exact_name_comes_before_one_in_another_case() -> None:
+def test_an_exact_match_comes_before_one_in_another_case() -> None:
     model = Model(SPEC, nn.Linear(2, 3), ("a", "A", "b"), "none")
     assert [model.label_index(name) for name in ("a", "A", "B")] == [0, 1, 2]
 
@@ -63,12 +63,14 @@ def test_an_unknown_label(model: Model, name: str) -> None:
 
 
 def test_labels_and_classes_must_agree() -> None:
-    with pytest.raises(ShapeError, match=r"self\.spec\.classes = 3 and len\(self\.labels\) = 2, expected as many"):
+    with pytest.raises(
+        ShapeError, match=r"one label per class, got self\.spec\.classes = 3 and len\(self\.labels\) = 2"
+    ):
         Model(SPEC, nn.Linear(2, 3), ("a", "b"), "none")
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_is_left_in_the_mode_it_had(training: bool) -> None:
+def test_the_network_keeps_its_mode(training: bool) -> None:
     assert Model(SPEC, nn.Dropout().train(training), LABELS, "none").module.training == training
 
 
@@ -84,6 +86,6 @@ def test_device_without_parameters(module: nn.Module) -> None:
     assert Model(SPEC, module, LABELS, "none").device == torch.device("cpu")
 
 
-def test_repr_leaves_out_what_is_long(model: Model) -> None:
+def test_repr_omits_the_network_and_the_labels(model: Model) -> None:
     assert "Linear" not in repr(model)
     assert "walking" not in repr(model)

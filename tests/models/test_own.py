@@ -1,4 +1,4 @@
-"""The examples of README and docs/models.md: a network of one's own, named on the command line, explains a video."""
+"""The README and docs/models.md examples with a user's own network work on the command line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def my_network():
 
 
 def factories(document: str) -> list[str]:
-    """The Python examples of a document that define a factory."""
+    """Find the Python examples in a document that define a factory."""
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / document).read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return [block for block in blocks if "def factory() -> Model:" in block]
 
@@ -60,12 +60,12 @@ def test_the_example_explains_a_video(
         model = load_model(f"{name}:factory", device="cpu")
         state = {key: torch.zeros_like(value) for key, value in model.module.state_dict().items()}
         torch.save(state, "zeros.pth")
-        silenced = load_model(f"{name}:factory", device="cpu", weights=Path("zeros.pth"))
+        zeroed = load_model(f"{name}:factory", device="cpu", weights=Path("zeros.pth"))
     finally:
         sys.modules.pop(name, None)
     (result,) = json.loads(capsys.readouterr().out.partition("\nlayer")[0])["results"]
     assert result["model"]["layer"] == model.spec.layer
     assert result["model"]["weights"] == model.weights
     assert result["top5"][0]["label"] in model.labels
-    assert not any(value.any() for value in silenced.module.parameters())
-    assert silenced.weights.startswith("zeros.pth, sha256 ")
+    assert not any(value.any() for value in zeroed.module.parameters())
+    assert zeroed.weights.startswith("zeros.pth, sha256 ")

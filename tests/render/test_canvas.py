@@ -1,4 +1,4 @@
-"""The canvas: where a stroke lands, in which order, and what it costs to import."""
+"""The canvas: positions and order of strokes, text, and its imports."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ import pytest
 from vidcam.render.canvas import Canvas, TextStyle
 
 
-def test_a_box_covers_its_pixels_and_no_other() -> None:
+def test_a_box_fills_exactly_its_pixels() -> None:
     canvas = Canvas(20)
     canvas.box(3, 2, 11, 7, "#0072b2")
     expected = np.full((10, 20, 3), 255, dtype=np.uint8)
@@ -18,7 +18,7 @@ def test_a_box_covers_its_pixels_and_no_other() -> None:
     np.testing.assert_array_equal(canvas.to_pixels(10), expected)
 
 
-def test_opacity_is_that_of_the_stroke_and_later_strokes_lie_above() -> None:
+def test_opacity_and_order_of_strokes() -> None:
     canvas = Canvas(8)
     canvas.area([0, 8, 8, 0], [0, 0, 8, 8], "black", opacity=0.5)
     assert np.abs(canvas.to_pixels(8).astype(int) - 127.5).max() <= 1
@@ -28,7 +28,7 @@ def test_opacity_is_that_of_the_stroke_and_later_strokes_lie_above() -> None:
 
 
 @pytest.mark.parametrize("align", ["left", "center", "right"])
-def test_text_is_aligned_to_its_point(align: Literal["left", "center", "right"]) -> None:
+def test_alignment_of_text(align: Literal["left", "center", "right"]) -> None:
     style, canvas = TextStyle(12), Canvas(200)
     canvas.text(100, 4, "evidence", style, align=align)
     columns = np.flatnonzero((canvas.to_pixels(30) < 128).any(axis=(0, 2)))
@@ -37,16 +37,16 @@ def test_text_is_aligned_to_its_point(align: Literal["left", "center", "right"])
     assert abs(columns[-1] - start - canvas.width_of("evidence", style)) <= 2
 
 
-def test_a_dollar_sign_is_drawn_as_itself() -> None:
-    pictures = []
+def test_dollar_signs_are_not_mathtext() -> None:
+    ink = []
     for text in ("a $x$ b", "a x b"):
         canvas = Canvas(100)
         canvas.text(2, 2, text, TextStyle(12))
-        pictures.append((canvas.to_pixels(24) < 128).sum())
-    assert pictures[0] > pictures[1]
+        ink.append((canvas.to_pixels(24) < 128).sum())
+    assert ink[0] > ink[1]
 
 
-def test_drawing_a_video_imports_no_figure() -> None:
+def test_drawing_a_video_does_not_import_figure() -> None:
     code = "import sys, vidcam.pipelines.render.renderer; print({'matplotlib.figure'} & {*sys.modules})"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert found.strip() == "set()"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "set()"

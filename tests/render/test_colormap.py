@@ -21,7 +21,7 @@ def test_gray_is_the_identity() -> None:
     assert np.array_equal(colour_table("gray"), np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1))
 
 
-def test_the_default_grows_lighter_at_every_step() -> None:
+def test_the_luminance_of_the_default_increases() -> None:
     luminance = colour_table().astype(float) @ [0.2126, 0.7152, 0.0722]
     assert np.all(np.diff(luminance) > -0.5)
 

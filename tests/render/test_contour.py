@@ -1,4 +1,4 @@
-"""Iso-lines and the heat alone: where lines run, in which colour, and that footage is left alone elsewhere."""
+"""Contour lines: position, colour and width. Heat maps without the frame."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from vidcam.errors import ShapeError
 from vidcam.render.colormap import colour_table
-from vidcam.render.contour import AROUND, contours, heat_picture
+from vidcam.render.contour import OUTSIDE_GREY, contours, heat_picture
 
 TABLE = colour_table()
 VIEW = (slice(2, 18), slice(4, 24))
@@ -15,18 +15,18 @@ FRAME = np.full((20, 30, 3), 90, np.uint8)
 
 
 def steps() -> np.ndarray:
-    """Four bands from left to right: 0, 0.3, 0.6 and 1."""
+    """Make heat of four bands from left to right: 0, 0.3, 0.6 and 1."""
     return np.repeat(np.array([0.0, 0.3, 0.6, 1.0], np.float32), 5)[None].repeat(16, axis=0)
 
 
-def test_a_line_runs_where_the_evidence_passes_a_level() -> None:
+def test_a_line_is_drawn_at_each_level() -> None:
     drawn = contours(FRAME, steps(), VIEW, TABLE)
     row = drawn[10]
     for column, level in ((9, 0.25), (14, 0.5), (19, 0.75)):
         np.testing.assert_array_equal(row[column], TABLE[round(level * 255)])
     np.testing.assert_array_equal(row[10], row[9])
-    assert row[7].tolist() == row[8].tolist() == [255, 255, 255]  # beside the dark line of the lowest level
-    assert row[18].tolist() == [0, 0, 0]  # beside the bright one of the highest
+    assert row[7].tolist() == row[8].tolist() == [255, 255, 255]  # white outside the dark line of the lowest level
+    assert row[18].tolist() == [0, 0, 0]  # black outside the bright line of the highest level
     for column in (4, 6, 11, 16, 23):
         assert row[column].tolist() == [90, 90, 90]
     assert (drawn[:2] == 90).all() and (drawn[:, :4] == 90).all()  # noqa: PT018
@@ -41,20 +41,20 @@ def test_lines_are_wider_on_larger_frames() -> None:
 
 
 @pytest.mark.parametrize("levels", [(), (0.0,), (0.5, 1.5), (0.5, 0.25), (0.5, 0.5)])
-def test_levels_must_be_increasing_shares(levels: tuple[float, ...]) -> None:
-    with pytest.raises(ShapeError, match=r"levels are .*, expected increasing shares in \(0, 1\]"):
+def test_levels_must_be_increasing(levels: tuple[float, ...]) -> None:
+    with pytest.raises(ShapeError, match=r"levels must be increasing numbers in \(0, 1\], got \("):
         contours(FRAME, steps(), VIEW, TABLE, levels=levels)
 
 
-def test_heat_alone() -> None:
+def test_heat_picture() -> None:
     drawn = heat_picture(steps(), VIEW, (20, 30), TABLE)
-    assert drawn[0, 0].tolist() == [AROUND] * 3
+    assert drawn[0, 0].tolist() == [OUTSIDE_GREY] * 3
     for column, level in ((5, 0.0), (10, 0.3), (15, 0.6), (22, 1.0)):
         np.testing.assert_array_equal(drawn[10, column], TABLE[int(level * 255 + 0.5)])
 
 
 @pytest.mark.parametrize("heat", [steps() * 2, steps().astype(np.float64), steps()[1:]])
-def test_heat_that_does_not_fit(heat: np.ndarray) -> None:
+def test_invalid_heat(heat: np.ndarray) -> None:
     with pytest.raises(ShapeError, match="heat"):
         heat_picture(heat, VIEW, (20, 30), TABLE)
     with pytest.raises(ShapeError, match="heat"):

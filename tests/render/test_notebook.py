@@ -1,4 +1,4 @@
-"""What a notebook shows, and what it does not: files too large, gone, or of another kind."""
+"""Results in a notebook: embedded files and pages of maps."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from vidcam.render.notebook import html_of, maps_page
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.mp4", "<video controls"), ("a.webm", "<video"), ("a.gif", "<img")])
-def test_a_file_is_put_into_the_page_whole(name: str, start: str, tmp_path: Path) -> None:
+def test_a_file_is_embedded(name: str, start: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"moving")
     html = html_of(tmp_path / name) or ""
     assert html.startswith(start)
     assert base64.b64encode(b"moving").decode() in html
 
 
-def test_what_is_too_large_gone_or_of_another_kind_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_missing_and_other_files_are_not_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.npz").write_bytes(b"maps")
     (tmp_path / "a.mp4").write_bytes(b"moving")
-    monkeypatch.setattr(notebook, "MOST_BYTES", 5)
+    monkeypatch.setattr(notebook, "MAX_BYTES", 5)
     assert [html_of(tmp_path / name) for name in ("a.npz", "a.mp4", "gone.mp4")] == [None, None, None]
 
 
-def test_maps_are_shown_in_their_colours() -> None:
+def test_maps_page_shows_the_colours_of_the_table() -> None:
     heat = np.zeros((20, 4, 4), np.float32)
     heat[-1] = 1.0
     with Image.open(io.BytesIO(maps_page({"gradcam": heat}, title="class 1", subtitle="audit"))) as picture:
@@ -40,8 +40,8 @@ def test_maps_are_shown_in_their_colours() -> None:
         assert (pixels == colour_table()[end]).all(axis=1).sum() > 1000
 
 
-def test_rows_of_two_shapes() -> None:
-    with pytest.raises(ShapeError, match=r"a page of maps needs rows of one shape \(T, H, W\), got \{"):
+def test_rows_must_have_the_same_shape() -> None:
+    with pytest.raises(ShapeError, match=r"all rows must have the same shape \(T, H, W\), got \{"):
         maps_page({"a": np.zeros((2, 4, 4)), "b": np.zeros((3, 4, 4))}, title="", subtitle="")
-    with pytest.raises(ShapeError, match=r"got none"):
+    with pytest.raises(ShapeError, match=r"got no rows"):
         maps_page({}, title="", subtitle="")

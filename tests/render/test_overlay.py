@@ -1,4 +1,4 @@
-"""Overlay, outline and explanation map, against numbers worked out by hand."""
+"""Overlay, outline and explanation map, compared with numbers computed by hand."""
 
 from __future__ import annotations
 
@@ -54,29 +54,29 @@ class TestBlend:
         result = Overlay(table, opacity=0.45).blend(frame, heat, VIEW)
         assert np.abs(result[VIEW] - exact).max() <= 0.5 + 1e-9
 
-    def test_no_evidence_leaves_the_frame(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
+    def test_zero_heat_does_not_change_the_frame(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
         assert np.array_equal(Overlay(table, opacity=1.0).blend(frame, heat_of(0.0), VIEW), frame)
 
-    def test_no_opacity_leaves_the_frame(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
+    def test_zero_opacity_does_not_change_the_frame(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
         assert np.array_equal(Overlay(table, opacity=0.0).blend(frame, heat_of(1.0), VIEW), frame)
 
-    def test_full_opacity_is_the_colour(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
+    def test_full_heat_and_opacity_give_the_colour(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
         result = Overlay(table, opacity=1.0).blend(frame, heat_of(1.0), VIEW)
         assert np.all(result[VIEW] == table[255])
 
-    def test_outside_the_view_nothing_changes(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
+    def test_pixels_outside_the_view_do_not_change(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
         result = Overlay(table).blend(frame, heat_of(1.0), VIEW)
         result[VIEW] = frame[VIEW]
         assert np.array_equal(result, frame)
 
-    def test_inputs_stay_as_they_are(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
+    def test_inputs_are_not_modified(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
         heat = heat_of(0.7)
         before = frame.copy()
         Overlay(table).blend(frame, heat, VIEW)
         assert np.array_equal(frame, before)
         assert np.array_equal(heat, heat_of(0.7))
 
-    def test_a_read_only_frame_and_a_strided_heat_will_do(
+    def test_a_read_only_frame_and_a_strided_heat_are_accepted(
         self, frame: NDArray[np.uint8], table: NDArray[np.uint8]
     ) -> None:
         heat = np.random.default_rng(3).random((60, 50)).astype(np.float32).T
@@ -84,26 +84,26 @@ class TestBlend:
         overlay = Overlay(table)
         assert np.array_equal(overlay.blend(frame, heat, VIEW), overlay.blend(frame, np.ascontiguousarray(heat), VIEW))
 
-    def test_rounding_errors_in_the_heat_are_forgiven(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
+    def test_rounding_errors_in_the_heat_are_accepted(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
         overlay = Overlay(table)
         assert np.array_equal(overlay.blend(frame, heat_of(1.0 + 1e-6), VIEW), overlay.blend(frame, heat_of(1.0), VIEW))
         assert np.array_equal(overlay.blend(frame, heat_of(-1e-6), VIEW), frame)
 
     @pytest.mark.parametrize("value", [1.1, -0.1, np.nan, np.inf])
-    def test_heat_beyond_its_range(self, frame: NDArray[np.uint8], table: NDArray[np.uint8], value: float) -> None:
+    def test_heat_outside_its_range(self, frame: NDArray[np.uint8], table: NDArray[np.uint8], value: float) -> None:
         with pytest.raises(ShapeError, match=r"heat must be in \[0, 1\], got .* normalise it first"):
             Overlay(table).blend(frame, heat_of(value), VIEW)
 
-    def test_heat_of_another_shape_or_type(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
+    def test_heat_with_a_wrong_shape_or_dtype(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
         with pytest.raises(
-            ShapeError, match=r"heat must be \(50, 60\) float32, as the view, got heat.shape = \(7, 7\)"
+            ShapeError, match=r"heat must be \(50, 60\) float32 like the view, got heat.shape = \(7, 7\)"
         ):
             Overlay(table).blend(frame, np.zeros((7, 7), np.float32), VIEW)
         doubles: Any = np.zeros((50, 60))
         with pytest.raises(ShapeError, match=r"got .*heat.dtype = dtype\('float64'\)"):
             Overlay(table).blend(frame, doubles, VIEW)
 
-    def test_a_frame_that_is_none(self, table: NDArray[np.uint8]) -> None:
+    def test_a_frame_with_a_wrong_shape(self, table: NDArray[np.uint8]) -> None:
         with pytest.raises(ShapeError, match=r"a frame must be \(H, W, 3\) uint8, got frame.shape = \(70, 90\)"):
             Overlay(table).blend(np.zeros((70, 90), np.uint8), heat_of(0.0), VIEW)
 
@@ -116,18 +116,18 @@ class TestBlend:
         with pytest.raises(ShapeError, match="the view must be a pair of slices inside the frame"):
             Overlay(table).blend(frame, heat_of(0.0), view)
 
-    def test_a_table_of_another_shape(self) -> None:
+    def test_a_table_with_a_wrong_shape(self) -> None:
         with pytest.raises(ShapeError, match=r"a colour table must be \(256, 3\) uint8, got table.shape = \(2, 3\)"):
             Overlay(np.zeros((2, 3), np.uint8))
 
     @pytest.mark.parametrize("opacity", [-0.1, 1.5, float("nan")])
-    def test_an_opacity_beyond_its_range(self, table: NDArray[np.uint8], opacity: float) -> None:
-        with pytest.raises(InputError, match=r"opacity is .*, it must be in \[0, 1\]"):
+    def test_an_opacity_outside_its_range(self, table: NDArray[np.uint8], opacity: float) -> None:
+        with pytest.raises(InputError, match=r"opacity must be in \[0, 1\], got "):
             Overlay(table, opacity=opacity)
 
 
 class TestOutline:
-    def test_black_around_white_at_half_opacity(self) -> None:
+    def test_a_white_line_inside_a_black_one_at_half_opacity(self) -> None:
         frame = np.full((9, 9, 3), 100, dtype=np.uint8)
         view = (slice(1, 8), slice(1, 8))
         expected = np.full((9, 9), 100)
@@ -136,7 +136,7 @@ class TestOutline:
         expected[3:6, 3:6] = 100
         assert np.array_equal(outline(frame, view), np.repeat(expected[:, :, None], 3, axis=2))
 
-    def test_only_within_the_view_and_near_its_border(self, frame: NDArray[np.uint8]) -> None:
+    def test_changes_only_pixels_inside_the_view_near_its_border(self, frame: NDArray[np.uint8]) -> None:
         before = frame.copy()
         changed = (outline(frame, VIEW, thickness_px=2) != frame).any(axis=2)
         assert np.array_equal(frame, before)
@@ -146,14 +146,14 @@ class TestOutline:
         assert not changed[~band].any()
         assert changed[band].mean() > 0.99
 
-    def test_no_line_where_the_view_reaches_the_frame(self) -> None:
+    def test_no_line_on_the_edge_of_the_frame(self) -> None:
         frame = np.full((20, 30, 3), 60, dtype=np.uint8)
         changed = (outline(frame, (slice(0, 20), slice(5, 30))) != frame).any(axis=2)
         assert changed[:, 5:7].all()
         assert not changed[:, :5].any()
         assert not changed[:, 7:].any()
 
-    def test_nothing_where_the_model_saw_all(self, frame: NDArray[np.uint8]) -> None:
+    def test_no_outline_if_the_view_is_the_whole_frame(self, frame: NDArray[np.uint8]) -> None:
         assert np.array_equal(outline(frame, (slice(0, 70), slice(0, 90))), frame)
 
     @pytest.mark.parametrize("size", [1, 2, 3])
@@ -163,13 +163,13 @@ class TestOutline:
         result[view] = frame[view]
         assert np.array_equal(result, frame)
 
-    def test_the_line_grows_with_the_frame(self) -> None:
+    def test_thickness_depends_on_the_frame(self) -> None:
         frame = np.full((1080, 40, 3), 60, dtype=np.uint8)
         result = outline(frame, (slice(100, 1000), slice(0, 40)))
         assert np.flatnonzero(result[:540, 0, 0] != 60).tolist() == [*range(100, 106)]
 
-    def test_no_thickness(self, frame: NDArray[np.uint8]) -> None:
-        with pytest.raises(InputError, match="thickness_px is 0, it must be >= 1"):
+    def test_a_thickness_of_zero(self, frame: NDArray[np.uint8]) -> None:
+        with pytest.raises(InputError, match="thickness_px must be >= 1, got 0"):
             outline(frame, VIEW, thickness_px=0)
 
 
@@ -180,19 +180,19 @@ class TestExplanationMap:
         assert np.array_equal(result[VIEW], frame[VIEW])
 
     @pytest.mark.parametrize("fill", FILLS)
-    def test_no_heat_is_the_fill_within_the_view_and_without(self, frame: NDArray[np.uint8], fill: Fill) -> None:
-        """Inside the view its own fill, as the measures hide; around it that of the whole frame."""
+    def test_zero_heat_is_the_fill(self, frame: NDArray[np.uint8], fill: Fill) -> None:
+        """Inside the view the fill is computed from the view, outside it from the whole frame."""
         result = explanation_map(frame, heat_of(0.0), VIEW, fill=fill, mean_rgb=MEAN_RGB)
-        seen = np.ascontiguousarray(frame[VIEW])
-        inside = explanation_map(seen, heat_of(0.0), (slice(0, 50), slice(0, 60)), fill=fill, mean_rgb=MEAN_RGB)
+        view_frame = np.ascontiguousarray(frame[VIEW])
+        inside = explanation_map(view_frame, heat_of(0.0), (slice(0, 50), slice(0, 60)), fill=fill, mean_rgb=MEAN_RGB)
         assert np.array_equal(result[VIEW], inside)
-        nothing = np.zeros((70, 90), dtype=np.float32)
-        whole = explanation_map(frame, nothing, (slice(0, 70), slice(0, 90)), fill=fill, mean_rgb=MEAN_RGB)
-        around = np.ones((70, 90), dtype=bool)
-        around[VIEW] = False
-        assert np.array_equal(result[around], whole[around])
+        zero_heat = np.zeros((70, 90), dtype=np.float32)
+        full = explanation_map(frame, zero_heat, (slice(0, 70), slice(0, 90)), fill=fill, mean_rgb=MEAN_RGB)
+        outside = np.ones((70, 90), dtype=bool)
+        outside[VIEW] = False
+        assert np.array_equal(result[outside], full[outside])
 
-    def test_the_fills_themselves(self, frame: NDArray[np.uint8]) -> None:
+    def test_colours_of_the_fills(self, frame: NDArray[np.uint8]) -> None:
         def corner(fill: Fill) -> list[int]:
             result = explanation_map(frame, heat_of(0.0), VIEW, fill=fill, mean_rgb=MEAN_RGB)
             assert fill in {"blur", "frame-mean"} or np.all(result == result[0, 0])
@@ -202,19 +202,19 @@ class TestExplanationMap:
         assert corner("mean") == [110, 101, 96]
         assert corner("frame-mean") == np.floor(frame.reshape(-1, 3).mean(axis=0) + 0.5).tolist()
 
-    def test_blur_keeps_a_flat_frame_and_spreads_a_point(self) -> None:
-        flat = np.full((224, 300, 3), 77, dtype=np.uint8)
-        none = np.zeros((224, 300), dtype=np.float32)
+    def test_blur_keeps_a_uniform_frame_and_smooths_an_edge(self) -> None:
+        uniform = np.full((224, 300, 3), 77, dtype=np.uint8)
+        zero_heat = np.zeros((224, 300), dtype=np.float32)
         view = (slice(0, 224), slice(0, 300))
-        assert np.array_equal(explanation_map(flat, none, view, fill="blur"), flat)
-        line = np.zeros((224, 300, 3), dtype=np.uint8)
-        line[:, 150:] = 255
-        across = explanation_map(line, none, view, fill="blur")[112, :, 0] / 255.0
-        # an edge blurred by a Gaussian of sigma 10 is Phi(-0.95) = 0.171 at a pixel whose middle lies 9.5 before it
-        assert across[140] == pytest.approx(0.171, abs=0.015)
-        assert across[159] == pytest.approx(1 - 0.171, abs=0.015)
+        assert np.array_equal(explanation_map(uniform, zero_heat, view, fill="blur"), uniform)
+        edge = np.zeros((224, 300, 3), dtype=np.uint8)
+        edge[:, 150:] = 255
+        row = explanation_map(edge, zero_heat, view, fill="blur")[112, :, 0] / 255.0
+        # an edge blurred by a Gaussian of sigma 10 is Phi(-0.95) = 0.171 at a pixel centre 9.5 pixels before it
+        assert row[140] == pytest.approx(0.171, abs=0.015)
+        assert row[159] == pytest.approx(1 - 0.171, abs=0.015)
 
-    def test_halves_are_rounded_not_cut(self) -> None:
+    def test_values_are_rounded_not_truncated(self) -> None:
         frame = np.array([[[1, 3, 255]]], dtype=np.uint8)
         half = np.full((1, 1), 0.5, dtype=np.float32)
         view = (slice(0, 1), slice(0, 1))
@@ -222,7 +222,7 @@ class TestExplanationMap:
         assert explanation_map(frame, half, view, fill="mean", mean_rgb=(0.0, 2.0, 300.0)).tolist() == [[[1, 3, 255]]]
 
     @pytest.mark.parametrize("fill", FILLS)
-    def test_inputs_stay_as_they_are(self, frame: NDArray[np.uint8], fill: Fill) -> None:
+    def test_inputs_are_not_modified(self, frame: NDArray[np.uint8], fill: Fill) -> None:
         before = frame.copy()
         result = explanation_map(frame, heat_of(0.3), VIEW, fill=fill, mean_rgb=MEAN_RGB)
         assert result is not frame
@@ -230,12 +230,12 @@ class TestExplanationMap:
 
     def test_an_unknown_fill(self, frame: NDArray[np.uint8]) -> None:
         fill: Any = "white"
-        with pytest.raises(InputError, match="fill is 'white', it must be one of black, mean, blur, frame-mean"):
+        with pytest.raises(InputError, match="fill must be one of black, mean, blur, frame-mean, got 'white'"):
             explanation_map(frame, heat_of(0.0), VIEW, fill=fill)
 
 
 class TestOverlayOfFrames:
-    def test_equals_frame_by_frame_blending_of_the_upsampled_heat(self) -> None:
+    def test_equals_blending_of_each_frame_with_the_upsampled_heat(self) -> None:
         rng = np.random.default_rng(2)
         frames = rng.integers(0, 256, (4, 20, 30, 3), dtype=np.uint8)
         heat = rng.random((2, 5, 6)).astype(np.float32)
@@ -261,7 +261,7 @@ class TestOverlayOfFrames:
             (np.zeros((2, 8, 8, 3), np.uint8), np.full((2, 8, 8), 2.0), r"heat must be in \[0, 1\]"),
         ],
     )
-    def test_other_shapes_and_ranges_are_refused(
+    def test_wrong_shapes_and_ranges_are_refused(
         self, frames: NDArray[Any], heat: NDArray[np.float64], message: str
     ) -> None:
         with pytest.raises(ShapeError, match=message):

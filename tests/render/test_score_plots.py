@@ -23,21 +23,24 @@ THETAS = np.linspace(0, 1, 5)
 CURVES = {name: (THETAS, 100 - k * THETAS, 95 - k * THETAS, 105 - k * THETAS) for k, name in enumerate("abc", 20)}
 
 
-def test_controls_are_grey_and_methods_keep_their_colours() -> None:
-    chosen = colours(["gradcam", "random", "gradcam++"])
-    assert chosen == {"gradcam": PLOT_COLOURS[0], "random": "#8a8f98", "gradcam++": PLOT_COLOURS[1]}
+def test_controls_are_grey_and_methods_have_plot_colours() -> None:
+    assert colours(["gradcam", "random", "gradcam++"]) == {
+        "gradcam": PLOT_COLOURS[0],
+        "random": "#8a8f98",
+        "gradcam++": PLOT_COLOURS[1],
+    }
 
 
 @pytest.mark.parametrize("name", ["retention", "relative", "alpha", "classes", "evidence", "sanity"])
-def test_every_plot_is_a_picture_and_the_same_one_again(name: str, tmp_path: Path) -> None:
-    pictures = []
+def test_every_plot_is_a_reproducible_picture(name: str, tmp_path: Path) -> None:
+    contents = []
     for path in (tmp_path / "one.png", tmp_path / "two.png"):
         draw(name, path)
-        pictures.append(path.read_bytes())
+        contents.append(path.read_bytes())
         with Image.open(path) as picture:
             assert picture.width > 600
             assert np.asarray(picture.convert("L")).min() < 100
-    assert pictures[0] == pictures[1]
+    assert contents[0] == contents[1]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +56,7 @@ def test_a_short_log_axis_has_plain_labels(low: float, high: float, labels: set[
     axes.set_xlim(low, high)
     _log_axis(axes)
     ticks = zip(axes.get_xticks(), axes.xaxis.get_majorticklabels(), strict=True)
-    assert labels <= {text.get_text() for place, text in ticks if low <= place <= high}
+    assert labels <= {text.get_text() for position, text in ticks if low <= position <= high}
 
 
 def draw(name: str, path: Path) -> None:

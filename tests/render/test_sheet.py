@@ -1,4 +1,4 @@
-"""The contact sheet: the bytes, the room for text, the pictures' places."""
+"""The contact sheet: its bytes, its text and the positions of its pictures."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def decoded(png: bytes) -> NDArray[np.uint8]:
 
 
 def boxes(picture: NDArray[np.uint8], colour: Sequence[int]) -> tuple[tuple[int, int], int]:
-    """Size of the area covered by a colour, and how many separate columns it has."""
-    found = (picture == colour).all(axis=2)
-    across = found.any(axis=0)
-    return (int(found.any(axis=1).sum()), int(across.sum())), int((np.diff(across.astype(int)) == 1).sum())
+    """Return the size (height, width) of the area with a colour, and its number of separate columns."""
+    has_colour = (picture == colour).all(axis=2)
+    columns = has_colour.any(axis=0)
+    return (int(has_colour.any(axis=1).sum()), int(columns.sum())), int((np.diff(columns.astype(int)) == 1).sum())
 
 
 def test_the_same_sheet_gives_the_same_bytes() -> None:
@@ -63,7 +63,7 @@ def test_the_same_sheet_gives_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize(("size", "count"), [((90, 160), 8), ((160, 90), 8), ((1, 400), 2), ((400, 1), 1)])
-def test_frames_keep_their_shape_and_their_columns(size: tuple[int, int], count: int) -> None:
+def test_frames_keep_their_aspect_ratio(size: tuple[int, int], count: int) -> None:
     picture = decoded(draw_sheet(sheet(count, size)))
     assert picture.shape[1] == SHEET_WIDTH_PX
     (height, width), columns = boxes(picture, RED)
@@ -74,18 +74,17 @@ def test_frames_keep_their_shape_and_their_columns(size: tuple[int, int], count:
 
 def test_a_row_of_source_frames_comes_first() -> None:
     green = (10, 200, 30)
-    without, with_source = sheet(), replace(sheet(), plain=video(green))
-    picture = decoded(draw_sheet(with_source))
-    first = [int(np.flatnonzero((picture == colour).all(axis=2).any(axis=1))[0]) for colour in (green, RED, BLUE)]
-    assert first == sorted(first)
-    assert picture.shape[0] > decoded(draw_sheet(without)).shape[0]
+    picture = decoded(draw_sheet(replace(sheet(), source_frames=video(green))))
+    tops = [int(np.flatnonzero((picture == colour).all(axis=2).any(axis=1))[0]) for colour in (green, RED, BLUE)]
+    assert tops == sorted(tops)
+    assert picture.shape[0] > decoded(draw_sheet(sheet())).shape[0]
 
 
 def test_long_texts_make_the_sheet_higher_not_wider() -> None:
-    plain = decoded(draw_sheet(sheet()))
-    wordy = replace(sheet(), target="a long label " * 30, layer="blocks.4." * 40, audit=("a sentence " * 60, "x" * 500))
-    picture = decoded(draw_sheet(wordy))
-    assert picture.shape[0] > plain.shape[0] + 200
+    short = decoded(draw_sheet(sheet()))
+    long = replace(sheet(), target="a long label " * 30, layer="blocks.4." * 40, audit=("a sentence " * 60, "x" * 500))
+    picture = decoded(draw_sheet(long))
+    assert picture.shape[0] > short.shape[0] + 200
     assert np.all(picture[:, -20:] == 255)
     assert np.all(picture[:, :20] == 255)
 
@@ -105,8 +104,8 @@ def test_the_margins_stay_white_with_long_names() -> None:
     assert np.all(picture[:, :20] == 255)
 
 
-def test_names_of_very_low_rows_do_not_touch() -> None:
-    names = [f"a name with more words than there is room for, number {number}" for number in range(3)]
+def test_names_of_very_low_rows_do_not_overlap() -> None:
+    names = [f"a name with more words than fit into one line, number {number}" for number in range(3)]
     base = sheet()
     low = replace(
         base,
@@ -117,7 +116,7 @@ def test_names_of_very_low_rows_do_not_touch() -> None:
     assert np.all(np.diff(np.flatnonzero(np.diff(red.astype(int)) == 1)) >= TextStyle(20).line_px)
 
 
-def test_many_methods_with_two_labels_each_keep_the_margins() -> None:
+def test_the_margins_stay_white_with_many_methods() -> None:
     names = [f"gradcam++, catching or throwing a ball {number}" for number in range(10)]
     base = sheet()
     many = replace(
@@ -131,14 +130,14 @@ def test_many_methods_with_two_labels_each_keep_the_margins() -> None:
     assert np.all(picture[:, :20] == 255)
 
 
-def test_text_of_any_script_is_drawn_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+def test_text_of_any_script_gives_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     names = "$x_1$ и ü 中文 \udcff \U0001f3ac \x00\n\tend"
     with caplog.at_level(logging.WARNING):
         decoded(draw_sheet(replace(sheet(), title=names, target=names, audit=(names,))))
     assert not caplog.records
 
 
-def test_wrapped_lines_fit_and_lose_nothing() -> None:
+def test_wrap() -> None:
     canvas = Canvas(600)
     text = "some words and then one_that_is_far_too_long_for_a_line_of_this_width and the rest"
     lines = canvas.wrap(text, STYLE, 200)
@@ -147,7 +146,7 @@ def test_wrapped_lines_fit_and_lose_nothing() -> None:
     assert canvas.wrap("", STYLE, 200) == []
 
 
-def test_elided_text_keeps_both_ends() -> None:
+def test_elide_keeps_both_ends() -> None:
     canvas = Canvas(600)
     short = canvas.elide("2024-05-01_a_rather_long_name_of_a_video.mp4", STYLE, 200)
     assert canvas.width_of(short, STYLE) <= 200
@@ -157,14 +156,14 @@ def test_elided_text_keeps_both_ends() -> None:
     assert canvas.elide("anything", STYLE, 1) == "…"
 
 
-def test_lines_of_text_do_not_touch() -> None:
+def test_lines_of_text_do_not_overlap() -> None:
     canvas = Canvas(400)
     for line in range(3):
         canvas.text(10, 10 + line * STYLE.line_px, "Égypte, gjpqy", STYLE)
-    inked = (decoded(canvas.to_png(120)) < 200).any(axis=(1, 2))
-    starts = np.flatnonzero(np.diff(inked.astype(int)) == 1)
+    has_text = (decoded(canvas.to_png(120)) < 200).any(axis=(1, 2))
+    starts = np.flatnonzero(np.diff(has_text.astype(int)) == 1)
     assert len(starts) == 3
-    assert {int(late - early) for early, late in pairwise(starts)} == {STYLE.line_px}
+    assert {int(following - start) for start, following in pairwise(starts)} == {STYLE.line_px}
 
 
 @pytest.mark.parametrize(
@@ -176,13 +175,13 @@ def test_lines_of_text_do_not_touch() -> None:
             {"rows": {"hirescam": video(RED)}},
             r"must show the same methods, got \['hirescam'\] and \['gradcam', 'gradcam",
         ),
-        ({"plain": video(RED, 2)}, "'plain' must be 3 frames of one size in uint8, got 2"),
+        ({"source_frames": video(RED, 2)}, "'source_frames' must be 3 uint8 frames of the same size, got 2"),
         (
             {"rows": {"gradcam": video(RED), "gradcam++": [*video(RED, 2), *video(RED, 1, (4, 4))]}},
-            r"'gradcam\+\+' must be 3 frames of one size",
+            r"'gradcam\+\+' must be 3 uint8 frames of the same size",
         ),
     ],
 )
-def test_refusals(changes: dict[str, object], message: str) -> None:
+def test_invalid_sheets(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ShapeError, match=message):
         replace(sheet(), **changes)  # type: ignore[arg-type]

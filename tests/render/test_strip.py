@@ -1,4 +1,4 @@
-"""The content of a time strip: its arithmetic, and what it refuses."""
+"""The content of a time strip: ticks, labels, probabilities and invalid values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def strip(**changes: object) -> TimeStrip:
     return TimeStrip(**fields)  # type: ignore[arg-type]
 
 
-def test_overlapping_windows_share_a_moment_equally() -> None:
+def test_probability_is_the_mean_over_overlapping_windows() -> None:
     edges, values = probability_steps([(0.0, 2.0, 0.2), (1.0, 3.0, 0.6), (5.0, 6.0, 1.0)])
     assert edges.tolist() == [0.0, 1.0, 2.0, 3.0, 5.0, 6.0]
     assert values == pytest.approx([0.2, 0.4, 0.6, np.nan, 1.0], nan_ok=True)
@@ -33,40 +33,40 @@ def test_overlapping_windows_share_a_moment_equally() -> None:
     ],
 )
 def test_ticks_are_round_and_inside(span: tuple[float, float], expected: list[float]) -> None:
-    assert strip(span_seconds=span).ticks(most=11) == pytest.approx(expected)
+    assert strip(span_seconds=span).ticks(max_steps=11) == pytest.approx(expected)
 
 
-def test_a_very_long_video_still_has_few_ticks() -> None:
-    assert 2 <= strip(span_seconds=(0.0, 86400.0 * 3)).ticks(most=11).size <= 12
+def test_a_very_long_video_has_few_ticks() -> None:
+    assert 2 <= strip(span_seconds=(0.0, 86400.0 * 3)).ticks(max_steps=11).size <= 12
 
 
-def test_moments_read_as_people_say_them() -> None:
-    assert strip(span_seconds=(0.0, 10.0)).moment_label(2.5) == "2.5 s"
-    assert strip(span_seconds=(0.0, 10.0)).moment_label(3.0, digits=2) == "3.00 s"
-    assert strip(span_seconds=(0.0, 1.0)).moment_label(0.1 + 0.2) == "0.3 s"
-    assert strip(span_seconds=(0.0, 1.0)).moment_label(-0.0) == "0 s"
-    assert strip(span_seconds=(754.0, 756.0)).moment_label(754.5) == "754.5 s"
-    assert strip(span_seconds=(0.0, 754.0)).moment_label(185.0) == "3:05"
+def test_time_labels() -> None:
+    assert strip(span_seconds=(0.0, 10.0)).time_label(2.5) == "2.5 s"
+    assert strip(span_seconds=(0.0, 10.0)).time_label(3.0, digits=2) == "3.00 s"
+    assert strip(span_seconds=(0.0, 1.0)).time_label(0.1 + 0.2) == "0.3 s"
+    assert strip(span_seconds=(0.0, 1.0)).time_label(-0.0) == "0 s"
+    assert strip(span_seconds=(754.0, 756.0)).time_label(754.5) == "754.5 s"
+    assert strip(span_seconds=(0.0, 754.0)).time_label(185.0) == "3:05"
 
 
-def test_seconds_become_pixels_and_stay_inside() -> None:
+def test_x_positions_are_clipped_to_the_strip() -> None:
     assert strip().x(np.array([-1.0, 0.0, 1.0, 4.0, 9.0]), 100.0, 500.0).tolist() == [100, 100, 200, 500, 500]
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"span_seconds": (2.0, 2.0)}, r"span_seconds is \(2.0, 2.0\), its start must lie before its end"),
-        ({"seconds": np.array([0.0, 0.0, 1.0])}, r"seconds must be \(S,\) with S >= 1 and increase"),
+        ({"span_seconds": (2.0, 2.0)}, r"start of span_seconds must be before its end, got \(2.0, 2.0\)"),
+        ({"seconds": np.array([0.0, 0.0, 1.0])}, r"seconds must be \(S,\) with S >= 1 and increasing"),
         ({"seconds": np.array([])}, r"seconds must be .* got self.seconds.shape = \(0,\)"),
         ({"evidence": {"hirescam": SECONDS}}, r"evidence of 'hirescam' must be \(3,\) in \[0, 1\], got .* 0.0 to 2.0"),
         ({"evidence": {"hirescam": SECONDS[:1]}}, r"evidence of 'hirescam' .* values.shape = \(1,\)"),
         ({"evidence": {"hirescam": SECONDS * np.nan}}, r"evidence of 'hirescam' must be .* nan to nan"),
         ({"windows": [(1.0, 1.0, 0.5)]}, r"a window must be .* got \(1.0, 1.0, 0.5\)"),
         ({"windows": [(0.0, 1.0, 1.5)]}, r"a window must be .* probability in \[0, 1\]"),
-        ({"leaders": ["a"]}, r"a strip needs a leader for each of 0 windows, got 1"),
+        ({"top_labels": ["a"]}, r"top_labels must have 0 labels, one per window, or none"),
     ],
 )
-def test_refusals(changes: dict[str, object], message: str) -> None:
+def test_invalid_strips(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ShapeError, match=message):
         strip(**changes)

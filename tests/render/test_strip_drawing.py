@@ -1,4 +1,4 @@
-"""Drawing a time strip: the legend's rows, the area of the probability, and what a style leaves out."""
+"""Drawing a time strip: curves, probability, windows and legend."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def strip(**evidence: float) -> TimeStrip:
 
 
 def covered(picture: NDArray[np.uint8], colour: str) -> NDArray[np.bool_]:
-    """(H, W): where the picture has a colour."""
-    rgb = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+    """Return a mask (H, W) of the pixels with a colour."""
+    rgb = [int(colour[index : index + 2], 16) for index in (1, 3, 5)]
     return np.asarray((picture == rgb).all(axis=2))
 
 
@@ -50,31 +50,32 @@ def drawn(style: StripStyle, **evidence: float) -> tuple[NDArray[np.uint8], floa
     return canvas.to_pixels(400), end
 
 
-def test_the_probability_is_an_area_that_breaks_where_no_window_covers() -> None:
+def test_the_probability_is_an_area_with_gaps_between_windows() -> None:
     heights = covered(drawn(replace(STYLE, scale=()))[0], PROBABILITY_COLOUR).sum(axis=0)
     for second, height in ((1.0, 50), (4.0, 0), (8.0, 150)):
         assert heights[round(100 + 80 * second)] == pytest.approx(height, abs=2)
 
 
-def test_curves_have_the_colours_of_the_legend_in_their_order() -> None:
+def test_colours_and_heights_of_the_curves() -> None:
     picture, _ = drawn(STYLE, a=0.25, b=0.75)
     for colour, value in zip(COLOURS, (0.25, 0.75), strict=True):
         rows = np.flatnonzero(covered(picture, colour)[:, 500])
         assert rows.mean() == pytest.approx(210 - 200 * value, abs=1.5)
 
 
-def test_lines_stand_at_the_scale_and_at_the_frames() -> None:
+def test_grid_lines() -> None:
     grid = covered(drawn(STYLE)[0], STYLE.grid_colour)
     assert [row for row in (10, 110, 210) if grid[row - 1 : row + 1, 550].any()] == [10, 110, 210]
     assert grid[20:100, 299:301].any(axis=1).all()
 
 
 @pytest.mark.parametrize("has_windows", [False, True])
-def test_windows_and_leaders_are_drawn_if_the_style_has_them(has_windows: bool) -> None:
+def test_windows_and_top_labels_are_optional(has_windows: bool) -> None:
     picture, end = drawn(replace(STYLE, has_windows=has_windows))
-    for colour, columns in zip(LABEL_COLOURS[:2], ([100, 459], [460, 899]), strict=True):  # middles at 1 s and at 8 s
-        found = np.flatnonzero(covered(picture[210:], colour).any(axis=0))
-        assert ([found.min(), found.max() + 1] if found.size else []) == (columns if has_windows else [])
+    for colour, columns in zip(LABEL_COLOURS[:2], ([100, 459], [460, 899]), strict=True):  # centres at 1 s and at 8 s
+        covered_columns = np.flatnonzero(covered(picture[210:], colour).any(axis=0))
+        ends = [covered_columns.min(), covered_columns.max() + 1] if covered_columns.size else []
+        assert ends == (columns if has_windows else [])
     assert end == 210 + 8 + STYLE.text.line_px + (2.15 * 20 if has_windows else 0)
 
 
@@ -84,17 +85,17 @@ def legend(names: list[str], right: int, rows: int | None) -> tuple[NDArray[np.u
     return canvas.to_pixels(300), y
 
 
-def test_a_legend_takes_as_many_rows_as_it_needs_or_leaves_out() -> None:
+def test_rows_of_the_legend() -> None:
     names = ["first", "second"]
     cases = ((990, None, 3, 0), (350, None, 3, 2), (350, 1, 1, 0), (620, None, 3, 1), (620, 1, 2, 0))
-    for right, rows, swatches, last in cases:
+    for right, rows, swatches, last_row in cases:
         picture, y = legend(names, right, rows)
-        assert y == 10 + last * STYLE.legend.line_px
+        assert y == 10 + last_row * STYLE.legend.line_px
         assert sum(covered(picture, colour).any() for colour in (*COLOURS, PROBABILITY_COLOUR)) == swatches
         assert (picture[:, right:] == 255).all()
 
 
-def test_a_name_that_is_too_long_is_elided() -> None:
+def test_a_long_name_is_elided() -> None:
     picture, y = legend(["n" * 400], 300, 1)
     assert y == 10
     assert covered(picture, COLOURS[0]).any()

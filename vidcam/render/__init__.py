@@ -1,1 +1,1 @@
-"""What people look at: colours, overlays, outlines, explanation maps and contact sheets. Needs no torch."""
+"""Draw results: overlays, outlines, explanation maps, plots and contact sheets. This package does not import torch."""

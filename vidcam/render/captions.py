@@ -1,8 +1,8 @@
-"""Text and the colour bar over a frame: small translucent boxes, drawn once and laid over every frame.
+"""Draw captions and the colour bar over frames. Each is a translucent box that is drawn once and reused for all frames.
 
-The unit is the size of the letters in pixels, from the frame's own size, so that text reads alike at 240 rows and at
-4K. In a small frame less is said, as the footage matters more: a caption takes a quarter of its rows at most, the bar
-an eighth of its pixels. That follows from the frame's size alone, so that nothing comes and goes within a video.
+`unit_px` is the font size in pixels. It depends on the size of the frame, so text is equally legible in a small frame
+and in 4K. A caption covers at most a quarter of the frame's rows, and the colour bar at most an eighth of its pixels.
+These limits depend only on the size of the frame, so they are the same for a whole video.
 """
 
 from __future__ import annotations
@@ -20,33 +20,41 @@ from vidcam.render.overlay import Frame
 
 Corner = Literal["top left", "bottom right"]
 
-LEAST_UNIT_PX = 11
-"""Letters below this size are not read on a screen."""
+MIN_UNIT_PX = 11
+"""Smallest legible font size."""
 
-_DARKNESS = 165  # of 255: how much of the footage a box hides
+_MIN_ALPHA = 165  # of 255: opacity of the background of a box
 _BRIGHT, _SOFT = "#ffffff", "#c9ced6"
-_BAR_STEPS = 6  # the bar's length in units
+_BAR_UNITS = 6  # length of the colour bar in units
 
 
 def unit_of(size: tuple[int, int]) -> int:
-    """Size of the letters on a frame of (height, width), in pixels: 1/28 of the shorter side, at least 11."""
-    return max(LEAST_UNIT_PX, round(min(size) / 28))
+    """Return the font size in pixels for a frame of (height, width): 1/28 of the shorter side, at least 11."""
+    return max(MIN_UNIT_PX, round(min(size) / 28))
 
 
 def caption_lines(size: tuple[int, int], unit_px: int) -> int:
-    """How many lines a caption may have on a frame of (height, width): 2, 1 or 0."""
+    """Return how many lines a caption may have on a frame of (height, width): 2, 1 or 0."""
     height = TextStyle(unit_px).line_px
     return max((lines for lines in (0, 1, 2) if 4 * (lines * height + 2 * _pad(unit_px)) <= size[0]), default=0)
 
 
 def is_small_beside(box: Box, size: tuple[int, int]) -> bool:
-    """Whether a box takes at most an eighth of a frame of (height, width)."""
-    height, width = box.keep.shape[:2]
+    """Return whether a box covers at most an eighth of a frame of (height, width)."""
+    height, width = box.transparency.shape[:2]
     return bool(8 * height * width <= size[0] * size[1])
 
 
 def percent(probability: float, *, digits: int = 0) -> str:
-    """A percentage with so many digits behind the point, which never rounds to certainty or to nothing."""
+    """Format a probability as a percentage. Only exactly 0 and 1 give '0 %' and '100 %'.
+
+    Args:
+        probability: in [0, 1].
+        digits: digits after the decimal point.
+
+    Returns:
+        '93 %', or '< 1 %' and '> 99 %' where rounding would give 0 or 100.
+    """
     text, step = f"{100 * probability:.{digits}f}", 10.0**-digits
     if probability > 0.0 and float(text) == 0.0:
         return f"< {step:.{digits}f} %"
@@ -57,67 +65,67 @@ def percent(probability: float, *, digits: int = 0) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Box:
-    """A translucent picture.
+    """A translucent picture. Drawn over a pixel it gives `(transparency * pixel + premultiplied) // 255`.
 
     Attributes:
-        ink: (h, w, 3) uint16, colour times opacity (0 to 255) times 255, and 127 to round.
-        keep: (h, w, 3) uint16, what stays of the footage, 0 to 255, for each channel, as numpy is ten times slower on
-            one number for three.
+        premultiplied: (h, w, 3) uint16, colour times alpha (0 to 255), times 255, plus 127 for rounding.
+        transparency: (h, w, 3) uint16, 255 minus alpha. It is stored for each channel, because numpy is ten times
+            slower when it broadcasts over channels.
     """
 
-    ink: NDArray[np.uint16]
-    keep: NDArray[np.uint16]
+    premultiplied: NDArray[np.uint16]
+    transparency: NDArray[np.uint16]
 
     def over(self, frame: Frame, corner: Corner, margin_px: int) -> bool:
-        """Lay the box over a frame, in place; False if it does not fit."""
-        height, width = self.keep.shape[:2]
+        """Draw the box over a frame, in place. Return False if it does not fit."""
+        height, width = self.transparency.shape[:2]
         if height + 2 * margin_px > frame.shape[0] // 2 or width + 2 * margin_px > frame.shape[1]:
             return False
         top = margin_px if corner == "top left" else frame.shape[0] - margin_px - height
         left = margin_px if corner == "top left" else frame.shape[1] - margin_px - width
-        part = frame[top : top + height, left : left + width]
-        mixed = np.multiply(part, self.keep)
-        mixed += self.ink
-        mixed //= np.uint16(255)
-        part[:] = mixed
+        region = frame[top : top + height, left : left + width]
+        blended = np.multiply(region, self.transparency)
+        blended += self.premultiplied
+        blended //= np.uint16(255)
+        region[:] = blended
         return True
 
 
 @lru_cache(maxsize=256)
-def caption_box(lines: tuple[str, ...], unit_px: int, room_px: int) -> Box:
-    """Lines of text, the first one bold; elided where they are wider than the room.
+def caption_box(lines: tuple[str, ...], unit_px: int, max_width_px: int) -> Box:
+    """Draw lines of text, the first one in bold. Lines that are too wide are elided.
 
     Args:
-        lines: what is said.
-        unit_px: size of the letters.
-        room_px: the frame's width less its margins.
+        lines: lines of text.
+        unit_px: font size.
+        max_width_px: largest width of the box.
     """
     styles = [TextStyle(unit_px, _SOFT if number else _BRIGHT, bold=not number) for number in range(len(lines))]
     pad = _pad(unit_px)
-    measure = Canvas(1)
-    shown = [measure.elide(line, style, room_px - 2 * pad) for line, style in zip(lines, styles, strict=True)]
-    width = max(measure.width_of(line, style) for line, style in zip(shown, styles, strict=True))
+    ruler = Canvas(1)  # only measures text
+    elided = [ruler.elide(line, style, max_width_px - 2 * pad) for line, style in zip(lines, styles, strict=True)]
+    width = max(ruler.width_of(line, style) for line, style in zip(elided, styles, strict=True))
     canvas, y = Canvas(round(width) + 2 * pad), pad
-    for line, style in zip(shown, styles, strict=True):
+    for line, style in zip(elided, styles, strict=True):
         canvas.text(pad, y, line, style)
         y += style.line_px
     return _box(canvas.to_pixels(y + pad, background="black"))
 
 
 def colour_bar_box(table: ColourTable, unit_px: int, raw: tuple[float, float]) -> Box:
-    """The colours of the evidence with their values: 0 to 1 above, the raw map's values below.
+    """Draw the colour bar of the evidence, with 0 and 1 above and the raw values of the map below.
 
     Args:
-        table: (256, 3) uint8.
-        unit_px: size of the letters.
-        raw: (low, high), the map's values that are drawn as 0 and 1.
+        table: colour table, (256, 3) uint8.
+        unit_px: font size.
+        raw: (low, high), raw values of the map that are drawn as 0 and 1.
     """
     style, soft = TextStyle(unit_px, _BRIGHT), TextStyle(unit_px, _SOFT)
     pad, gap = _pad(unit_px), max(2, unit_px // 4)
     low, high = (f"{value:.3g}" for value in raw)
-    measure = Canvas(1)
-    needed = measure.width_of(low, soft) + measure.width_of(high, soft) + unit_px
-    length = max(_BAR_STEPS * unit_px, round(needed), round(measure.width_of("evidence", style)) + 2 * unit_px)
+    ruler = Canvas(1)  # only measures text
+    raw_width = ruler.width_of(low, soft) + ruler.width_of(high, soft) + unit_px
+    length = max(_BAR_UNITS * unit_px, round(raw_width), round(ruler.width_of("evidence", style)) + 2 * unit_px)
     canvas = Canvas(length + 2 * pad)
     canvas.text(pad, pad, "0", style)
     canvas.text(pad + length / 2, pad, "evidence", soft, align="center")
@@ -130,7 +138,7 @@ def colour_bar_box(table: ColourTable, unit_px: int, raw: tuple[float, float]) -
     canvas.text(pad, y, low, soft)
     canvas.text(pad + length, y, high, soft, align="right")
     box = _box(canvas.to_pixels(y + soft.line_px + pad // 2, background="black"))
-    box.keep[top : top + unit_px, pad : pad + length] = 0
+    box.transparency[top : top + unit_px, pad : pad + length] = 0
     return box
 
 
@@ -139,7 +147,7 @@ def _pad(unit_px: int) -> int:
 
 
 def _box(pixels: Frame) -> Box:
-    """Black becomes translucent, letters opaque."""
-    opacity = np.maximum(pixels.max(axis=2, keepdims=True), _DARKNESS).astype(np.uint16)
-    ink = pixels.astype(np.uint16) * np.uint16(255) + np.uint16(127)
-    return Box(ink=ink, keep=np.repeat(np.uint16(255) - opacity, 3, axis=2))
+    """Make a box of a picture on black. Black becomes translucent, text stays opaque."""
+    alpha = np.maximum(pixels.max(axis=2, keepdims=True), _MIN_ALPHA).astype(np.uint16)
+    premultiplied = pixels.astype(np.uint16) * np.uint16(255) + np.uint16(127)
+    return Box(premultiplied=premultiplied, transparency=np.repeat(np.uint16(255) - alpha, 3, axis=2))

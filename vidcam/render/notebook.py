@@ -1,4 +1,4 @@
-"""What a notebook shows: videos and pictures inside a page, and an explanation without footage as a page of maps."""
+"""Show results in a notebook: embedded videos and pictures, and the maps of an explanation as one picture."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from vidcam.render.canvas import Canvas, TextStyle
 from vidcam.render.colormap import ColourTable, colour_table
 from vidcam.render.overlay import Frame
 
-MOST_BYTES = 30_000_000
-"""Of a file that is put into a page whole."""
+MAX_BYTES = 30_000_000
+"""Largest file that is embedded in a notebook."""
 
 COLUMNS = 8
-"""Frames of a clip that are shown at most, evenly."""
+"""Largest number of frames that `maps_page` shows, at even distances."""
 
-_KINDS = {
+_MIME_TYPES = {
     ".mp4": "video/mp4",
     ".webm": "video/webm",
     ".gif": "image/gif",
@@ -34,55 +34,58 @@ _TITLE, _SOFT, _ROW = TextStyle(20, bold=True), TextStyle(16, "#5c6068"), TextSt
 
 
 def html_of(path: Path) -> str | None:
-    """A video or picture as HTML that needs no other file; None where it is none, too large or gone."""
-    kind = _KINDS.get(path.suffix.lower())
+    """Embed a video or picture in HTML. Return None if the file is missing, too large, or of another type."""
+    mime_type = _MIME_TYPES.get(path.suffix.lower())
     try:
-        if kind is None or path.stat().st_size > MOST_BYTES:
+        if mime_type is None or path.stat().st_size > MAX_BYTES:
             return None
         data = base64.b64encode(path.read_bytes()).decode()
     except OSError:
         return None
-    source = f'src="data:{kind};base64,{data}" style="max-width:100%"'
-    return f"<video controls loop muted {source}></video>" if kind.startswith("video") else f"<img {source}>"
+    attributes = f'src="data:{mime_type};base64,{data}" style="max-width:100%"'
+    if mime_type.startswith("video"):
+        return f"<video controls loop muted {attributes}></video>"
+    return f"<img {attributes}>"
 
 
 def maps_page(rows: Mapping[str, Floats], *, title: str, subtitle: str) -> bytes:
-    """Maps of one clip: methods × frames, on the colour scale of evidence.
+    """Draw the maps of one clip, one row per method and one column per frame.
 
     Args:
-        rows: method → (T, H, W) in [0, 1], all of one shape.
-        title: what was explained.
-        subtitle: how.
+        rows: method → (T, H, W) in [0, 1], all with the same shape.
+        title: first line of text.
+        subtitle: second line of text.
 
     Returns:
         A PNG file.
 
     Raises:
-        ShapeError: no rows, or not of one shape.
+        ShapeError: there are no rows, or their shapes differ.
     """
     shapes = {heat.shape for heat in rows.values()}
     if len(shapes) != 1 or any(len(shape) != 3 for shape in shapes):
-        raise ShapeError(f"a page of maps needs rows of one shape (T, H, W), got {shapes or 'none'}")
+        raise ShapeError(f"all rows must have the same shape (T, H, W), got {shapes or 'no rows'}")
     ((length, height, width),) = shapes
-    chosen = np.unique(np.linspace(0, length - 1, min(length, COLUMNS)).round().astype(int))
+    columns = np.unique(np.linspace(0, length - 1, min(length, COLUMNS)).round().astype(int))
     canvas, table, y = Canvas(_WIDTH), colour_table(), _MARGIN
     canvas.text(_MARGIN, y, canvas.elide(title, _TITLE, _WIDTH - 2 * _MARGIN), _TITLE)
     y += _TITLE.line_px
     canvas.text(_MARGIN, y, canvas.elide(subtitle, _SOFT, _WIDTH - 2 * _MARGIN), _SOFT)
     y += _SOFT.line_px + _GAP
-    cell = (_WIDTH - 2 * _MARGIN) // chosen.size - _GAP
-    step = max(1, -(-width // cell))
+    cell_width = (_WIDTH - 2 * _MARGIN) // columns.size - _GAP
+    step = max(1, -(-width // cell_width))
     for name, heat in rows.items():
         canvas.text(_MARGIN, y, name, _ROW)
         y += _ROW.line_px
-        for column, index in enumerate(chosen.tolist()):
-            canvas.picture(_MARGIN + column * (cell + _GAP), y, _cell(heat[index, ::step, ::step], cell, table))
-        y += -(-height // step) * _scale(-(-width // step), cell) + 2 * _GAP
+        for column, index in enumerate(columns.tolist()):
+            cell = _draw_cell(heat[index, ::step, ::step], cell_width, table)
+            canvas.picture(_MARGIN + column * (cell_width + _GAP), y, cell)
+        y += -(-height // step) * _scale(-(-width // step), cell_width) + 2 * _GAP
     return canvas.to_png(y + _MARGIN)
 
 
-def _cell(heat: Floats, width_px: int, table: ColourTable) -> Frame:
-    """Each value a square of whole pixels."""
+def _draw_cell(heat: Floats, width_px: int, table: ColourTable) -> Frame:
+    """Draw one plane of a map. Each value is a square of pixels."""
     picture = table[np.round(heat * 255.0).astype(np.uint8)]
     scale = _scale(heat.shape[1], width_px)
     return picture.repeat(scale, axis=0).repeat(scale, axis=1)

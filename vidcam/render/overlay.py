@@ -1,12 +1,11 @@
-"""Evidence on footage: the overlay, the outline of what the model saw, and the explanation map.
+"""Draw evidence on frames: the overlay, the outline of the model's view, and the explanation map.
 
-Frames are (H, W, 3) uint8 RGB. `view` is what the model saw, as (rows, columns) slices of the frame (see
-`Geometry.view_slices`), and `heat` is (h', w') float32 in [0, 1], one value for each pixel of the view, already
-upsampled: quantising to 256 steps happens last. Outside the view the overlay leaves the frame alone. No input is ever
-modified.
+Frames are (H, W, 3) uint8 RGB. `view` is the region of the frame that the model saw, as (rows, columns) slices (see
+`Geometry.view_slices`). `heat` is (h', w') float32 in [0, 1], one value per pixel of the view. It is upsampled before,
+so that rounding to 256 steps comes last. The overlay does not change pixels outside the view. Inputs are not modified.
 
-The overlay is the hot path, one call a source frame. Heat has 256 steps and a pixel 256 values, so every possible
-answer is worked out once, rounded exactly, in a table of 64 KB a channel; a frame is then three look-ups a pixel.
+The overlay runs once for every frame, so it must be fast. Heat has 256 steps and a pixel has 256 values. Therefore all
+possible results are computed once into a lookup table of 64 KB per channel. A frame then takes three lookups per pixel.
 """
 
 from __future__ import annotations
@@ -27,45 +26,44 @@ Frame = NDArray[np.uint8]
 Heat = NDArray[np.float32]
 View = tuple[slice, slice]
 
-_ROWS_AT_ONCE = 32  # a block of rows stays in the processor's cache; 16 to 64 measure the same at 1080p
-_TOLERANCE = 1e-3  # of heat beyond [0, 1], for rounding in float32; less than half a step of 1/255
+_BLOCK_ROWS = 32  # a block of rows fits into the CPU cache; 16 to 64 rows are equally fast at 1080p
+_TOLERANCE = 1e-3  # how far heat may exceed [0, 1] by rounding in float32; less than half a step of 1/255
 
 
 class Overlay:
-    """Draws evidence over frames; what depends on the colours and the opacity alone is worked out here, once.
+    """Draw evidence over frames. The constructor computes the lookup table.
 
-    A pixel becomes `a * colour(heat) + (1 - a) * pixel`, rounded, with `a = opacity * heat`; heat 0 leaves it alone.
+    A pixel becomes `a * colour(heat) + (1 - a) * pixel`, rounded, with `a = opacity * heat`. Heat 0 does not change it.
 
     Args:
-        table: (256, 3) uint8, colour of evidence q / 255; see `colour_table`.
-        opacity: share of the colour where the evidence is 1, in [0, 1].
+        table: colour table, (256, 3) uint8; see `colour_table`.
+        opacity: weight of the colour where the evidence is 1, in [0, 1].
 
     Raises:
         ShapeError: the table is not (256, 3) uint8.
         InputError: the opacity is not in [0, 1].
     """
 
-    __slots__ = ("_answers",)
+    __slots__ = ("_lookup",)
 
     def __init__(self, table: ColourTable, *, opacity: float = 0.6) -> None:
         if table.shape != (256, 3) or table.dtype != np.uint8:
             raise ShapeError(f"a colour table must be (256, 3) uint8, got {table.shape = }, {table.dtype = }")
         if not 0.0 <= opacity <= 1.0:
-            raise InputError(f"opacity is {opacity}, it must be in [0, 1]; 0.6 shows both evidence and footage")
+            raise InputError(f"opacity must be in [0, 1], got {opacity}")
         alpha = np.linspace(0.0, opacity, 256)[:, None, None]
         pixels = np.arange(256)[None, :, None]
-        answers = np.floor(alpha * table[:, None, :] + (1.0 - alpha) * pixels + 0.5).astype(np.uint8)
-        self._answers = np.ascontiguousarray(np.moveaxis(answers, -1, 0)).reshape(
-            3, 256 * 256
-        )  # [channel, heat * 256 + pixel]
+        blended = np.floor(alpha * table[:, None, :] + (1.0 - alpha) * pixels + 0.5).astype(np.uint8)
+        by_channel = np.ascontiguousarray(np.moveaxis(blended, -1, 0))
+        self._lookup = by_channel.reshape(3, 256 * 256)  # [channel, heat * 256 + pixel]
 
     def blend(self, frame: Frame, heat: Heat, view: View) -> Frame:
-        """The frame with the evidence over it.
+        """Draw the evidence over a frame.
 
         Args:
             frame: (H, W, 3) uint8.
             heat: (h', w') float32 in [0, 1], on the pixels of `view`.
-            view: what the model saw, (rows, columns).
+            view: region of the frame that the model saw, (rows, columns).
 
         Returns:
             (H, W, 3) uint8, a new array.
@@ -75,35 +73,35 @@ class Overlay:
         """
         check_frame(frame, view, heat)
         result = frame.copy()
-        seen = result[view]
+        view_pixels = result[view]
         for rows in _row_blocks(len(heat)):
             steps = (heat[rows] * np.float32(255.0) + np.float32(0.5)).astype(np.intp)
             steps <<= 8
-            places, found = np.empty_like(steps), np.empty(steps.shape, np.uint8)
-            for channel, answers in enumerate(self._answers):
-                np.add(steps, seen[rows, :, channel], out=places)
-                np.take(answers, places, out=found, mode="clip")  # 2.6 times as quick as indexing; nothing is clipped
-                seen[rows, :, channel] = found
+            indices, values = np.empty_like(steps), np.empty(steps.shape, np.uint8)
+            for channel, lookup in enumerate(self._lookup):
+                np.add(steps, view_pixels[rows, :, channel], out=indices)
+                np.take(lookup, indices, out=values, mode="clip")  # 2.6 times as fast as indexing; never clips
+                view_pixels[rows, :, channel] = values
         return result
 
 
 def overlay(
     frames: NDArray[Any], heat: ArrayLike, *, colormap: str = DEFAULT_COLOURS, opacity: float = 0.6
 ) -> NDArray[np.uint8]:
-    """Draw a heat over frames.
+    """Draw heat over the frames of one clip.
 
     Args:
         frames: (T, H, W, 3) or (H, W, 3), RGB: uint8, or floats in [0, 1].
-        heat: (t, h, w) or (h, w) in [0, 1], as `Explanation.heat` gives for one clip; upsampled to the frames.
-        colormap: name of a colour map of matplotlib.
+        heat: (t, h, w) or (h, w) in [0, 1], for example one clip of `Explanation.heat`. It is upsampled to the frames.
+        colormap: name of one of matplotlib's colour maps.
         opacity: largest opacity of the overlay, in [0, 1].
 
     Returns:
         (T, H, W, 3) uint8, or (H, W, 3) for one frame.
 
     Raises:
-        ShapeError: the frames or the heat have another shape or range.
-        InputError: an unknown colour map or an opacity outside [0, 1].
+        ShapeError: frames or heat have a wrong shape or range.
+        InputError: the colour map is unknown, or the opacity is not in [0, 1].
     """
     values = np.asarray(heat, dtype=np.float32)
     if frames.ndim not in (3, 4) or frames.shape[-1] != 3 or values.ndim != frames.ndim - 1:
@@ -112,25 +110,25 @@ def overlay(
         )
     if frames.dtype != np.uint8:
         if not 0.0 <= float(frames.min()) <= float(frames.max()) <= 1.0:
-            raise ShapeError("frames of floats must be in [0, 1]")
+            raise ShapeError("frames of floats must be in [0, 1]; convert pixel values to uint8")
         frames = np.round(frames * 255.0).astype(np.uint8)
-    painter = Overlay(colour_table(colormap), opacity=opacity)
+    blender = Overlay(colour_table(colormap), opacity=opacity)
     clip = frames if frames.ndim == 4 else frames[None]
     volume = upsample_volume(values if values.ndim == 3 else values[None], clip.shape[:3])
     view = (slice(0, clip.shape[1]), slice(0, clip.shape[2]))
-    drawn = np.stack([painter.blend(frame, plane, view) for frame, plane in zip(clip, volume, strict=True)])
-    return drawn if frames.ndim == 4 else drawn[0]
+    blended = np.stack([blender.blend(frame, plane, view) for frame, plane in zip(clip, volume, strict=True)])
+    return blended if frames.ndim == 4 else blended[0]
 
 
 def outline(frame: Frame, view: View, *, thickness_px: int | None = None) -> Frame:
-    """The frame with a thin border just inside the model's view: white on black, to be seen on any footage.
+    """Draw a thin border just inside the model's view: a white line inside a black one, visible on any frame.
 
-    Sides on which the view reaches the frame's border get no line; there is nothing outside to tell apart.
+    A side of the view on the edge of the frame gets no line.
 
     Args:
         frame: (H, W, 3) uint8.
-        view: what the model saw, (rows, columns).
-        thickness_px: of the white line and of the black one around it; by default 1 for each 360 rows of the frame.
+        view: region of the frame that the model saw, (rows, columns).
+        thickness_px: thickness of each of the two lines; by default H // 360, at least 1.
 
     Returns:
         (H, W, 3) uint8, a new array.
@@ -145,10 +143,10 @@ def draw_outline(result: Frame, view: View, *, thickness_px: int | None = None) 
     check_frame(result, view)
     thickness = max(1, result.shape[0] // 360) if thickness_px is None else thickness_px
     if thickness < 1:
-        raise InputError(f"thickness_px is {thickness}, it must be >= 1; leave it out for one that suits the frame")
+        raise InputError(f"thickness_px must be >= 1, got {thickness}")
     for colour, band in ((0, slice(0, thickness)), (255, slice(thickness, 2 * thickness))):
-        for strip in _ring(result.shape[:2], view, band):
-            result[strip] = (result[strip].astype(np.uint16) + colour + 1) // 2
+        for side in _ring(result.shape[:2], view, band):
+            result[side] = (result[side].astype(np.uint16) + colour + 1) // 2
 
 
 def explanation_map(
@@ -159,61 +157,63 @@ def explanation_map(
     fill: Fill = "black",
     mean_rgb: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> Frame:
-    """What the model used of the frame: E = L * I + (1 - L) * fill, in pixels (eq. 25, arXiv:1710.11063).
+    """Draw the explanation map: the frame where there is evidence, and a fill elsewhere.
+
+    E = L * I + (1 - L) * fill (arXiv:1710.11063, eq. 25), in pixels.
 
     Args:
         frame: I, (H, W, 3) uint8.
-        heat: L, (h', w') float32 in [0, 1], on the pixels of `view`; outside the view L is 0.
-        view: what the model saw, (rows, columns).
-        fill: what stands where nothing was used: black, `mean_rgb`, the blurred view (a Gaussian of sigma = shorter
-            side * 10 / 224 pixels), or the view's own mean colour, as the measures hide; outside the view, the same of
-            the whole frame.
-        mean_rgb: the colour of `fill="mean"`, in [0, 255]; the mean of the model's data set.
+        heat: L, (h', w') float32 in [0, 1], on the pixels of `view`. Outside the view L is 0.
+        view: region of the frame that the model saw, (rows, columns).
+        fill: 'black'; 'mean': `mean_rgb`; 'blur': the view blurred by a Gaussian of sigma = shorter side * 10 / 224
+            pixels; 'frame-mean': the mean colour of the view. Outside the view the fill is computed from the whole
+            frame.
+        mean_rgb: colour of `fill="mean"`, in [0, 255]: the mean of the model's data set.
 
     Returns:
         (H, W, 3) uint8, rounded, a new array.
 
     Raises:
         ShapeError: as in `Overlay.blend`.
-        InputError: an unknown fill.
+        InputError: the fill is unknown.
     """
     check_frame(frame, view, heat)
-    around = _filled(frame, fill, mean_rgb)
-    result = np.broadcast_to(np.floor(around + np.float32(0.5)), frame.shape).astype(np.uint8)
-    seen_result, seen_frame = result[view], frame[view]
-    seen_ground = np.broadcast_to(_filled(seen_frame, fill, mean_rgb), seen_frame.shape)
+    outside_fill = _compute_fill(frame, fill, mean_rgb)
+    result = np.broadcast_to(np.floor(outside_fill + np.float32(0.5)), frame.shape).astype(np.uint8)
+    view_result, view_frame = result[view], frame[view]
+    view_fill = np.broadcast_to(_compute_fill(view_frame, fill, mean_rgb), view_frame.shape)
     for rows in _row_blocks(len(heat)):
         for channel in range(3):
-            behind = seen_ground[rows, :, channel]
-            mixed = seen_frame[rows, :, channel] - behind  # float32
+            channel_fill = view_fill[rows, :, channel]
+            mixed = view_frame[rows, :, channel] - channel_fill  # float32
             mixed *= heat[rows]
-            mixed += behind
+            mixed += channel_fill
             mixed += np.float32(0.5)
-            seen_result[rows, :, channel] = np.clip(mixed, 0.0, 255.0)
+            view_result[rows, :, channel] = np.clip(mixed, 0.0, 255.0)
     return result
 
 
-def _filled(frame: Frame, fill: Fill, mean_rgb: tuple[float, float, float]) -> NDArray[np.float32]:
-    """The fill, (3,) or (H, W, 3) float32."""
+def _compute_fill(frame: Frame, fill: Fill, mean_rgb: tuple[float, float, float]) -> NDArray[np.float32]:
+    """Compute the fill, (3,) or (H, W, 3) float32."""
     if fill == "black":
         return np.zeros(3, dtype=np.float32)
     if fill == "mean":
         return np.clip(np.asarray(mean_rgb, dtype=np.float32), 0.0, 255.0)
     if fill == "frame-mean":
-        column_sums = frame.sum(axis=0, dtype=np.uint32)  # (W, 3); three times as quick as a mean over both axes
+        column_sums = frame.sum(axis=0, dtype=np.uint32)  # (W, 3); three times as fast as a mean over both axes
         return np.asarray(column_sums.sum(axis=0) / (frame.shape[0] * frame.shape[1]), dtype=np.float32)
     if fill == "blur":
         sigma = min(frame.shape[:2]) * BLUR_SHARE
         return np.asarray(Image.fromarray(frame).filter(ImageFilter.GaussianBlur(sigma)), dtype=np.float32)
-    raise InputError(f"fill is {fill!r}, it must be one of {', '.join(FILLS)}; choose one of them")
+    raise InputError(f"fill must be one of {', '.join(FILLS)}, got {fill!r}")
 
 
 def _row_blocks(height: int) -> Iterator[slice]:
-    return (slice(start, start + _ROWS_AT_ONCE) for start in range(0, height, _ROWS_AT_ONCE))
+    return (slice(start, start + _BLOCK_ROWS) for start in range(0, height, _BLOCK_ROWS))
 
 
 def _ring(size: tuple[int, ...], view: View, band: slice) -> Iterator[View]:
-    """Rectangles of the pixels whose distance from the view's border lies in the band, each pixel in one of them."""
+    """Yield disjoint rectangles that cover the pixels whose distance from the view's border is in the band."""
     rows, columns = (_inset(side, length, band.start) for side, length in zip(view, size, strict=True))
     inner_rows, inner_columns = (_inset(side, length, band.stop) for side, length in zip(view, size, strict=True))
     yield slice(rows.start, inner_rows.start), columns
@@ -222,19 +222,19 @@ def _ring(size: tuple[int, ...], view: View, band: slice) -> Iterator[View]:
     yield inner_rows, slice(inner_columns.stop, columns.stop)
 
 
-def _inset(side: slice, length: int, by_px: int) -> slice:
-    """The side without its outer pixels, where it has a border; it ends in its middle at the least."""
+def _inset(side: slice, length: int, distance_px: int) -> slice:
+    """Shrink the side at both ends by a distance, at most to its middle. An end on the frame's edge stays."""
     middle = (side.start + side.stop) // 2
-    start = min(side.start + by_px, middle) if side.start > 0 else side.start
-    stop = max(side.stop - by_px, middle) if side.stop < length else side.stop
+    start = min(side.start + distance_px, middle) if side.start > 0 else side.start
+    stop = max(side.stop - distance_px, middle) if side.stop < length else side.stop
     return slice(start, stop)
 
 
 def check_frame(frame: Frame, view: View, heat: Heat | None = None) -> None:
-    """Refuse what does not belong together.
+    """Check that frame, view and heat fit together.
 
     Raises:
-        ShapeError: shapes, dtypes or the heat's range are not as the module says.
+        ShapeError: a shape, a dtype or the range of the heat is not as described in this module.
     """
     if frame.ndim != 3 or frame.shape[-1] != 3 or frame.dtype != np.uint8:
         raise ShapeError(f"a frame must be (H, W, 3) uint8, got {frame.shape = }, {frame.dtype = }")
@@ -245,7 +245,7 @@ def check_frame(frame: Frame, view: View, heat: Heat | None = None) -> None:
         return
     expected = tuple(side.stop - side.start for side in view)
     if heat.shape != expected or heat.dtype != np.float32:
-        raise ShapeError(f"heat must be {expected} float32, as the view, got {heat.shape = }, {heat.dtype = }")
+        raise ShapeError(f"heat must be {expected} float32 like the view, got {heat.shape = }, {heat.dtype = }")
     low, high = float(heat.min()), float(heat.max())
-    if not (low >= -_TOLERANCE and high <= 1.0 + _TOLERANCE):  # NaN is neither
+    if not (low >= -_TOLERANCE and high <= 1.0 + _TOLERANCE):  # also refuses NaN
         raise ShapeError(f"heat must be in [0, 1], got {low} to {high}; normalise it first")

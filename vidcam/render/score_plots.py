@@ -1,6 +1,7 @@
-"""The pictures of a table of scores: retention as GC++ fig. 10, relative performance as EQ fig. 6, α as EQ fig. 3–4.
+"""Plot a table of scores as PNG files.
 
-Plain numbers in, PNG files out; the same numbers give the same bytes. Controls are drawn grey and dashed.
+Retention is plotted as in arXiv:1710.11063 (Grad-CAM++), fig. 10; relative performance and α as in arXiv:2205.10838,
+fig. 6 and fig. 3–4. Control methods are grey and dashed. The same numbers give the same bytes.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ Array = NDArray[np.float64]
 
 CONTROL_COLOURS = {"random": "#8a8f98", "centre": "#b9bec6"}
 _DPI = 120
-_MOST_CLASSES = 12
+_MAX_CLASSES = 12
 
 
 def colours(methods: Sequence[str]) -> dict[str, str]:
-    """A colour for each method, the same in all plots of one run."""
-    own = cycle(PLOT_COLOURS)
-    return {method: CONTROL_COLOURS.get(method) or next(own) for method in methods}
+    """Choose a colour for each method. All plots of a run use the same colours."""
+    palette = cycle(PLOT_COLOURS)
+    return {method: CONTROL_COLOURS.get(method) or next(palette) for method in methods}
 
 
 def plot_retention(path: Path, curves: Mapping[str, tuple[Array, Array, Array, Array]], *, title: str) -> None:
-    """What is left of the probability against the hidden share.
+    """Plot the remaining probability against the hidden share of the clip.
 
     Args:
-        path: of the PNG.
-        curves: method → hidden shares θ (P,), mean(100·O/Y), lower and upper end of its interval.
-        title: above.
+        path: path of the PNG file.
+        curves: method → hidden shares θ (P,), the mean of 100·O/Y, and the lower and upper ends of its interval.
+        title: title of the plot.
     """
     figure, axes = _figure(title, (7.2, 4.8))
     for method, colour in colours(list(curves)).items():
@@ -53,12 +54,12 @@ def plot_retention(path: Path, curves: Mapping[str, tuple[Array, Array, Array, A
 
 
 def plot_relative(path: Path, ratios: Mapping[str, Array], *, title: str) -> None:
-    """Relative performance of pairs, one box a pair, on a logarithmic axis; 1 means the same.
+    """Plot the relative performance of pairs of methods: one box per pair on a logarithmic axis. 1 means equal.
 
     Args:
-        path: of the PNG.
+        path: path of the PNG file.
         ratios: 'a vs b' → O_a / O_b of each clip, (N,).
-        title: above.
+        title: title of the plot.
     """
     figure, axes = _figure(title, (7.2, 1.4 + 0.5 * len(ratios)))
     boxes = [np.clip(values, 1e-6, 1e6) for values in ratios.values()]
@@ -71,16 +72,17 @@ def plot_relative(path: Path, ratios: Mapping[str, Array], *, title: str) -> Non
 
 
 def plot_alpha(path: Path, numbers: Mapping[str, Array], *, title: str) -> None:
-    """How α of Grad-CAM++ is distributed: a box over the clips for each of a clip's own numbers.
+    """Plot the distribution of α of Grad-CAM++: one box over the clips for each statistic of a clip.
 
     Args:
-        path: of the PNG.
-        numbers: 'minimum', 'lower quartile', … → (N,), over positions with g > 0.
-        title: above.
+        path: path of the PNG file.
+        numbers: 'minimum', 'lower quartile', … → the statistic of each clip over positions with g > 0, (N,). NaN is
+            left out.
+        title: title of the plot.
     """
     figure, axes = _figure(title, (7.2, 4.2))
-    kept = {name: values[~np.isnan(values)] for name, values in numbers.items()}
-    axes.boxplot(list(kept.values()), tick_labels=list(kept), **_BOX)
+    finite = {name: values[~np.isnan(values)] for name, values in numbers.items()}
+    axes.boxplot(list(finite.values()), tick_labels=list(finite), **_BOX)
     axes.axhline(0.5, color="#33363b", linewidth=0.8, linestyle=":")
     axes.set_ylabel("α where g > 0")
     axes.set_ylim(-0.02, 0.55)
@@ -90,22 +92,22 @@ def plot_alpha(path: Path, numbers: Mapping[str, Array], *, title: str) -> None:
 def plot_classes(
     path: Path, drops: Mapping[str, Mapping[str, float]], counts: Mapping[str, int], *, title: str
 ) -> None:
-    """Average Drop of each class, one bar a method; of many classes the ones with most clips.
+    """Plot the Average Drop of each class, one bar per method. At most 12 classes are shown: those with most clips.
 
     Args:
-        path: of the PNG.
-        drops: class → method → percent.
-        counts: class → clips.
-        title: above.
+        path: path of the PNG file.
+        drops: class → method → Average Drop in percent.
+        counts: class → number of clips.
+        title: title of the plot.
     """
-    chosen = sorted(drops, key=lambda label: (-counts[label], label))[:_MOST_CLASSES]
+    shown = sorted(drops, key=lambda label: (-counts[label], label))[:_MAX_CLASSES]
     methods = list(next(iter(drops.values()), {}))
-    figure, axes = _figure(title, (7.6, 1.6 + 0.16 * len(chosen) * (len(methods) + 1)))
+    figure, axes = _figure(title, (7.6, 1.6 + 0.16 * len(shown) * (len(methods) + 1)))
     height = 0.84 / max(1, len(methods))
     for row, (method, colour) in enumerate(colours(methods).items()):
-        places = np.arange(len(chosen)) - 0.42 + (row + 0.5) * height
-        axes.barh(places, [drops[label][method] for label in chosen], height, color=colour, label=method)
-    axes.set_yticks(np.arange(len(chosen)), [f"{label[:32]} ({counts[label]})" for label in chosen])
+        y = np.arange(len(shown)) - 0.42 + (row + 0.5) * height
+        axes.barh(y, [drops[label][method] for label in shown], height, color=colour, label=method)
+    axes.set_yticks(np.arange(len(shown)), [f"{label[:32]} ({counts[label]})" for label in shown])
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_xlabel("Average Drop, % (in brackets: clips)")
@@ -113,17 +115,17 @@ def plot_classes(
     _finish(figure, axes, path, legend=False)
 
 
-def plot_evidence(path: Path, courses: Mapping[str, Array], *, title: str) -> None:
-    """When the evidence came: the mean of the map in each frame, mean over the clips.
+def plot_evidence(path: Path, curves: Mapping[str, Array], *, title: str) -> None:
+    """Plot the evidence over time: the mean of the map in each frame, averaged over the clips.
 
     Args:
-        path: of the PNG.
-        courses: method → (T,).
-        title: above.
+        path: path of the PNG file.
+        curves: method → (T,).
+        title: title of the plot.
     """
     figure, axes = _figure(title, (7.2, 3.6))
-    for method, colour in colours(list(courses)).items():
-        axes.plot(np.arange(courses[method].size), courses[method], color=colour, label=method, **_line(method))
+    for method, colour in colours(list(curves)).items():
+        axes.plot(np.arange(curves[method].size), curves[method], color=colour, label=method, **_line(method))
     axes.set_xlabel("frame of the window")
     axes.set_ylabel("mean of the map")
     axes.set_ylim(bottom=0)
@@ -133,13 +135,13 @@ def plot_evidence(path: Path, courses: Mapping[str, Array], *, title: str) -> No
 def plot_sanity(
     path: Path, layers: Sequence[str], correlations: Mapping[str, Sequence[float | None]], *, title: str
 ) -> None:
-    """Rank correlation of the maps with those of a model whose layers were drawn anew, from the last one down.
+    """Plot the sanity check: rank correlation of the maps while layers are randomised one after the other.
 
     Args:
-        path: of the PNG.
-        layers: names, the last first.
-        correlations: method → one mean a layer.
-        title: above.
+        path: path of the PNG file.
+        layers: names of the layers in the order of randomisation, the last layer first.
+        correlations: method → mean rank correlation with the original maps after each layer.
+        title: title of the plot.
     """
     figure, axes = _figure(title, (7.2, 4.6))
     for method, colour in colours(list(correlations)).items():
@@ -153,21 +155,21 @@ def plot_sanity(
 
 
 def _log_axis(axes: Axes) -> None:
-    """A logarithmic x axis with plain numbers: 0.5, 0.8, 1, 1.25, 2 where it spans less than two decades."""
+    """Make the x axis logarithmic. Below two decades use plain tick labels: 0.5, 0.8, 1, 1.25, 2."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    if high / low >= _MANY:
+    if high / low >= _POWERS_OF_TEN_FROM:
         return
     even = MaxNLocator(nbins=6, steps=[1, 2, 5, 10])
-    axes.xaxis.set_major_locator(even if high / low < _FEW else LogLocator(subs=_STEPS))
+    axes.xaxis.set_major_locator(even if high / low < _EVEN_STEPS_BELOW else LogLocator(subs=_LOG_STEPS))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-_FEW, _MANY = 1.5, 100.0
-"""Ends of an axis over each other: below the first, steps are even; from the second on, powers of ten are enough."""
+_EVEN_STEPS_BELOW, _POWERS_OF_TEN_FROM = 1.5, 100.0
+"""Ratios of the ends of the axis: ticks at even steps below the first, ticks at powers of ten from the second on."""
 
-_STEPS = (1.0, 1.25, 2.0, 5.0, 8.0)
+_LOG_STEPS = (1.0, 1.25, 2.0, 5.0, 8.0)
 
 _BOX: dict[str, Any] = {
     "whis": (5, 95),
@@ -195,5 +197,5 @@ def _finish(figure: Figure, axes: Axes, path: Path, *, legend: bool = True) -> N
     if legend:
         axes.legend(fontsize=8, frameon=False)
     canvas = FigureCanvasAgg(figure)
-    with path.open("wb") as file:  # `savefig` would draw twice: the first time for the layout alone
+    with path.open("wb") as file:  # `savefig` would draw twice, once only for the layout
         canvas.print_png(file, metadata={"Software": None})  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
-"""The contact sheet: methods × frames, a time strip of evidence, and the audit's sentences, as one PNG.
+"""Draw the contact sheet, one PNG with methods × frames, a time strip of evidence, and the sentences of the audit.
 
-Pixels throughout. A frame's column is joined by a thin line to its moment on the time strip, so video and time read
-together whatever the frames' spacing. Text is wrapped or elided to its room; portrait and landscape frames both fit.
+All sizes are in pixels. A thin line connects each column of frames with its time on the time strip. Long text is
+wrapped or elided. Frames may be portrait or landscape.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from vidcam.render.strip_drawing import StripStyle, curve_colours, draw_legend, 
 SHEET_WIDTH_PX = 1800
 
 _MARGIN, _GAP = 44, 6
-_CELL_HEIGHT = 400  # at most
+_MAX_CELL_HEIGHT = 400
 _STRIP_HEIGHT, _LEADER_HEIGHT = 170, 36
-_BAR_SIZE = (14, 220)  # colour bar: height, width
+_BAR_SIZE = (14, 220)  # (height, width) of the colour bar
 _RULE_COLOUR = "#b9bec6"
 
 _TITLE = TextStyle(32, bold=True)
@@ -55,20 +55,20 @@ _STRIP = StripStyle(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sheet:
-    """What a contact sheet shows.
+    """The content of a contact sheet.
 
     Attributes:
-        title: the file's name.
+        title: name of the file.
         target: the explained label, 'yoga' or 'yoga rather than tai chi'.
-        probability: of the target, in [0, 1]; None if there is none to tell.
-        model: the model's name.
-        layer: the layer explained.
-        frame_seconds: (F,) the moment of each column, 1 to about 8 of them.
-        rows: method → F frames (H, W, 3) uint8, the evidence already over them.
-        strip: evidence over time, of the same methods.
-        table: (256, 3) uint8, the colours of the evidence.
-        plain: F source frames for a first row, or none.
-        audit: sentences for the foot.
+        probability: probability of the target, in [0, 1]; None: not shown.
+        model: name of the model.
+        layer: name of the explained layer.
+        frame_seconds: (F,) time of each column. F is 1 to about 8.
+        rows: method → F frames (H, W, 3) uint8 with the overlay.
+        strip: time strip of the same methods.
+        table: colour table of the evidence, (256, 3) uint8.
+        source_frames: F frames without overlay for the first row; empty: no such row.
+        audit: sentences below the strip.
     """
 
     title: str
@@ -80,7 +80,7 @@ class Sheet:
     rows: Mapping[str, Sequence[Frame]] = field(repr=False)
     strip: TimeStrip
     table: ColourTable = field(repr=False)
-    plain: Sequence[Frame] = field(default=(), repr=False)
+    source_frames: Sequence[Frame] = field(default=(), repr=False)
     audit: Sequence[str] = ()
 
     def __post_init__(self) -> None:
@@ -91,17 +91,18 @@ class Sheet:
             raise ShapeError(
                 f"rows and strip must show the same methods, got {[*self.rows]} and {[*self.strip.evidence]}"
             )
-        for name, frames in {**self.rows, **({"plain": self.plain} if len(self.plain) else {})}.items():
+        source_row = {"source_frames": self.source_frames} if len(self.source_frames) else {}
+        for name, frames in {**self.rows, **source_row}.items():
             shapes = {frame.shape for frame in frames}
             if len(frames) != columns or len(shapes) != 1 or any(frame.dtype != np.uint8 for frame in frames):
                 raise ShapeError(
-                    f"{name!r} must be {columns} frames of one size in uint8, got {len(frames)} of {shapes}"
+                    f"{name!r} must be {columns} uint8 frames of the same size, got {len(frames)} with shapes {shapes}"
                 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Where the video's columns lie, in pixels."""
+    """Positions of the columns of frames, in pixels."""
 
     left: int
     right: int
@@ -111,39 +112,39 @@ class _Columns:
     def pitch(self) -> float:
         return (self.right - self.left + _GAP) / self.count
 
-    def middles(self) -> list[float]:
+    def centres(self) -> list[float]:
         return [self.left + (column + 0.5) * self.pitch - _GAP / 2 for column in range(self.count)]
 
 
 def draw_sheet(sheet: Sheet) -> bytes:
-    """Draws the contact sheet.
+    """Draw the contact sheet.
 
     Returns:
-        A PNG file, `SHEET_WIDTH_PX` wide and as high as needed; the same bytes for the same sheet.
+        A PNG file, `SHEET_WIDTH_PX` wide and as high as needed. The same sheet gives the same bytes.
     """
     canvas = Canvas(SHEET_WIDTH_PX)
     colours = curve_colours(sheet.strip, _STRIP)
     gutter = min(230.0, max(canvas.width_of(name, _ROW) for name in ("source", *sheet.rows))) + 34
     columns = _Columns(_MARGIN + round(gutter), SHEET_WIDTH_PX - _MARGIN, len(sheet.frame_seconds))
-    y = _draw_head(canvas, sheet, 30)
+    y = _draw_header(canvas, sheet, 30)
     y = _draw_frames(canvas, sheet, columns, colours, round(y) + 16)
     y = _draw_times(canvas, sheet, columns, y)
     box = (columns.left, y, columns.right, y + _STRIP_HEIGHT)
     y = draw_strip(canvas, sheet.strip, _STRIP, box, frame_seconds=sheet.frame_seconds)
-    room = (columns.left, y + 14, columns.right - _BAR_SIZE[1] - 190)
-    y = draw_legend(canvas, sheet.strip, _STRIP, room)
+    legend_box = (columns.left, y + 14, columns.right - _BAR_SIZE[1] - 190)
+    y = draw_legend(canvas, sheet.strip, _STRIP, legend_box)
     _draw_colour_bar(canvas, sheet.table, columns.right, y)
     y = _draw_audit(canvas, sheet, y + _LEGEND.line_px + 16)
     return canvas.to_png(round(y) + 30)
 
 
-def _draw_head(canvas: Canvas, sheet: Sheet, y: float) -> float:
-    room = SHEET_WIDTH_PX - 2 * _MARGIN
-    canvas.text(_MARGIN, y, canvas.elide(sheet.title, _TITLE, room), _TITLE)
+def _draw_header(canvas: Canvas, sheet: Sheet, y: float) -> float:
+    width = SHEET_WIDTH_PX - 2 * _MARGIN
+    canvas.text(_MARGIN, y, canvas.elide(sheet.title, _TITLE, width), _TITLE)
     y += _TITLE.line_px
-    sure = "" if sheet.probability is None else f" – {percent(sheet.probability, digits=1)}"
-    y = _draw_lines(canvas, canvas.wrap(f"{sheet.target}{sure}", _TARGET, room), _TARGET, y)
-    return _draw_lines(canvas, canvas.wrap(f"{sheet.model}, layer {sheet.layer}", _MODEL, room), _MODEL, y)
+    probability = "" if sheet.probability is None else f" – {percent(sheet.probability, digits=1)}"
+    y = _draw_lines(canvas, canvas.wrap(f"{sheet.target}{probability}", _TARGET, width), _TARGET, y)
+    return _draw_lines(canvas, canvas.wrap(f"{sheet.model}, layer {sheet.layer}", _MODEL, width), _MODEL, y)
 
 
 def _draw_lines(canvas: Canvas, lines: Sequence[str], style: TextStyle, y: float) -> float:
@@ -154,8 +155,8 @@ def _draw_lines(canvas: Canvas, lines: Sequence[str], style: TextStyle, y: float
 
 
 def _draw_frames(canvas: Canvas, sheet: Sheet, columns: _Columns, colours: Mapping[str, str], y: int) -> int:
-    if len(sheet.plain):
-        y = _draw_row(canvas, "source", sheet.plain, columns, colour=_RULE_COLOUR, y=y)
+    if len(sheet.source_frames):
+        y = _draw_row(canvas, "source", sheet.source_frames, columns, colour=_RULE_COLOUR, y=y)
     for method, frames in sheet.rows.items():
         y = _draw_row(canvas, method, frames, columns, colour=colours[method], y=y)
     return y
@@ -163,34 +164,34 @@ def _draw_frames(canvas: Canvas, sheet: Sheet, columns: _Columns, colours: Mappi
 
 def _draw_row(canvas: Canvas, name: str, frames: Sequence[Frame], columns: _Columns, *, colour: str, y: int) -> int:
     size = frames[0].shape[:2]
-    scale: float = min((int(columns.pitch) - _GAP) / size[1], _CELL_HEIGHT / size[0])
+    scale: float = min((int(columns.pitch) - _GAP) / size[1], _MAX_CELL_HEIGHT / size[0])
     height, width = (max(1, round(float(side) * scale)) for side in size)
-    row_height = max(height, _ROW.line_px)  # very wide frames are lower than their row's name
+    row_height = max(height, _ROW.line_px)  # very wide frames are lower than a line of text
     canvas.box(columns.left - 14, y, columns.left - 8, y + row_height, colour)
-    _draw_name(canvas, name, columns, y + row_height / 2, most=row_height // _ROW.line_px)
-    for frame, middle in zip(frames, columns.middles(), strict=True):
+    _draw_name(canvas, name, columns, y + row_height / 2, max_lines=row_height // _ROW.line_px)
+    for frame, centre in zip(frames, columns.centres(), strict=True):
         cell = np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS))
-        canvas.picture(round(middle - width / 2), y + (row_height - height) // 2, cell)
+        canvas.picture(round(centre - width / 2), y + (row_height - height) // 2, cell)
     return y + row_height + _GAP
 
 
-def _draw_name(canvas: Canvas, name: str, columns: _Columns, middle: float, *, most: int) -> None:
-    """A row's name left of the video, on as many lines as it needs and the row has room for."""
-    room = columns.left - _MARGIN - 28
-    lines = canvas.wrap(name, _ROW, room)
-    if len(lines) > most:
-        lines = [*lines[: most - 1], canvas.elide(" ".join(lines[most - 1 :]), _ROW, room)]
+def _draw_name(canvas: Canvas, name: str, columns: _Columns, centre: float, *, max_lines: int) -> None:
+    """Draw the name of a row left of its frames. Wrap it to at most `max_lines` lines and elide the rest."""
+    width = columns.left - _MARGIN - 28
+    lines = canvas.wrap(name, _ROW, width)
+    if len(lines) > max_lines:
+        lines = [*lines[: max_lines - 1], canvas.elide(" ".join(lines[max_lines - 1 :]), _ROW, width)]
     for number, line in enumerate(lines):
-        canvas.text(columns.left - 26, middle + (number - len(lines) / 2) * _ROW.line_px, line, _ROW, align="right")
+        canvas.text(columns.left - 26, centre + (number - len(lines) / 2) * _ROW.line_px, line, _ROW, align="right")
 
 
 def _draw_times(canvas: Canvas, sheet: Sheet, columns: _Columns, y: float) -> float:
-    """Each frame's moment below its column, and a line from there to the moment on the strip."""
-    moments = sheet.strip.x(sheet.frame_seconds, columns.left, columns.right)
+    """Draw the time of each column below it, and a line from there to that time on the strip."""
+    strip_x = sheet.strip.x(sheet.frame_seconds, columns.left, columns.right)
     bottom = y + _TIME.line_px + _LEADER_HEIGHT
-    for seconds, middle, moment in zip(sheet.frame_seconds, columns.middles(), moments, strict=True):
-        canvas.text(middle, y, sheet.strip.moment_label(seconds, digits=2), _TIME, align="center")
-        canvas.line([middle, moment], [y + _TIME.line_px + 2, bottom], _RULE_COLOUR)
+    for seconds, centre, x in zip(sheet.frame_seconds, columns.centres(), strip_x, strict=True):
+        canvas.text(centre, y, sheet.strip.time_label(seconds, digits=2), _TIME, align="center")
+        canvas.line([centre, x], [y + _TIME.line_px + 2, bottom], _RULE_COLOUR)
     return bottom
 
 

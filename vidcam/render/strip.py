@@ -1,6 +1,6 @@
-"""The content of a time strip: evidence of each map and the target's probability over time, and the windows.
+"""Content of a time strip: evidence of each map over time, probability of the target over time, and the windows.
 
-It is drawn on a contact sheet and below a video; see `strip_drawing`.
+A time strip is drawn on a contact sheet and below a video, see `strip_drawing`.
 """
 
 from __future__ import annotations
@@ -17,37 +17,38 @@ from vidcam.media import Seconds
 
 Window = tuple[float, float, float]
 
-_MINUTES_FROM_SECONDS = 120.0
-_BELOW_A_MINUTE = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30)
-_ROUND_STEPS = (*_BELOW_A_MINUTE, 60, 120, 300, 600, 1800, 3600)
+_MINUTES_FROM_SECONDS = 120.0  # strips of this length have labels in minutes
+_STEPS_BELOW_A_MINUTE = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30)
+_TICK_STEPS = (*_STEPS_BELOW_A_MINUTE, 60, 120, 300, 600, 1800, 3600)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TimeStrip:
-    """What a time strip shows.
+    """The content of a time strip.
 
     Attributes:
-        span_seconds: (start, end) of the whole strip.
-        seconds: (S,) increasing, the moments of the evidence, S >= 1.
-        evidence: name → (S,) in [0, 1].
-        windows: (start_seconds, end_seconds, probability of the target) of each window, by start; they may overlap.
-        leaders: the label with the highest score in each window; as many as windows, or none.
-        probability_of: the target of these probabilities, where several are shown.
+        span_seconds: (start, end) of the strip.
+        seconds: (S,) increasing times of the evidence, S >= 1.
+        evidence: name of the map → (S,) in [0, 1].
+        windows: (start_seconds, end_seconds, probability of the target) of each window, sorted by start. Windows may
+            overlap.
+        top_labels: label with the highest score in each window; empty: not shown.
+        probability_of: label of the target to which the probabilities belong; empty if there is only one target.
     """
 
     span_seconds: tuple[float, float]
     seconds: Seconds
     evidence: Mapping[str, Floats] = field(repr=False)
     windows: Sequence[Window] = field(default=(), repr=False)
-    leaders: Sequence[str] = field(default=(), repr=False)
+    top_labels: Sequence[str] = field(default=(), repr=False)
     probability_of: str = ""
 
     def __post_init__(self) -> None:
         start, end = self.span_seconds
         if not start < end:
-            raise ShapeError(f"span_seconds is {self.span_seconds}, its start must lie before its end")
+            raise ShapeError(f"the start of span_seconds must be before its end, got {self.span_seconds}")
         if self.seconds.ndim != 1 or self.seconds.size == 0 or np.any(np.diff(self.seconds) <= 0):
-            raise ShapeError(f"seconds must be (S,) with S >= 1 and increase, got {self.seconds.shape = }")
+            raise ShapeError(f"seconds must be (S,) with S >= 1 and increasing, got {self.seconds.shape = }")
         for name, values in self.evidence.items():
             if values.shape != self.seconds.shape or not np.all((values >= 0.0) & (values <= 1.0)):
                 raise ShapeError(
@@ -57,26 +58,32 @@ class TimeStrip:
         for window in self.windows:
             if not (window[0] < window[1] and 0.0 <= window[2] <= 1.0):
                 raise ShapeError(f"a window must be (start, later end, probability in [0, 1]), got {window}")
-        if len(self.leaders) not in {0, len(self.windows)}:
-            raise ShapeError(f"a strip needs a leader for each of {len(self.windows)} windows, got {len(self.leaders)}")
+        if len(self.top_labels) not in {0, len(self.windows)}:
+            raise ShapeError(f"top_labels must have {len(self.windows)} labels, one per window, or none")
 
     def x(self, seconds: Seconds | float, left: float, right: float) -> NDArray[np.float64]:
-        """Where moments lie between the left and the right end of the strip, in pixels."""
+        """Compute the x positions of times, in pixels, on a strip from `left` to `right`."""
         start, end = self.span_seconds
         return np.asarray(left + (np.clip(seconds, start, end) - start) * ((right - left) / (end - start)))
 
-    def ticks(self, most: int) -> NDArray[np.float64]:
-        """Round moments inside the span, at most `most` + 1 of them.
+    def ticks(self, max_steps: int) -> NDArray[np.float64]:
+        """Choose round times for ticks inside the span, with at most `max_steps` steps between them.
 
-        They are 1, 2 or 5 times a power of ten apart, or minutes.
+        A step is 1, 2 or 5 times a power of ten, or a number of minutes.
         """
         start, end = self.span_seconds
-        step = next((step for step in _ROUND_STEPS if step >= (end - start) / most), (end - start) / most)
+        min_step = (end - start) / max_steps
+        step = next((step for step in _TICK_STEPS if step >= min_step), min_step)
         first, last = np.ceil(start / step - 1e-9), np.floor(end / step + 1e-9)
         return np.asarray(np.arange(first, last + 1) * step)
 
-    def moment_label(self, seconds: float, *, digits: int | None = None) -> str:
-        """'12.5 s', or '3:05' if the strip spans minutes; with `digits` always so many of them behind the point."""
+    def time_label(self, seconds: float, *, digits: int | None = None) -> str:
+        """Format a time as '12.5 s', or as '3:05' on a strip of 2 minutes or more.
+
+        Args:
+            seconds: the time.
+            digits: digits after the decimal point of seconds; None: as many as needed, at most 3.
+        """
         if self.span_seconds[1] - self.span_seconds[0] >= _MINUTES_FROM_SECONDS:
             minutes, rest = divmod(round(seconds), 60)
             return f"{minutes}:{rest:02d}"
@@ -86,17 +93,17 @@ class TimeStrip:
 
 
 def probability_steps(windows: Sequence[Window]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The probability over time: at each moment the mean of the windows that cover it.
+    """Compute the probability over time: the mean over the windows that cover a time.
 
     Returns:
-        edges (E + 1,) in seconds, increasing, and values (E,): NaN where no window covers.
+        Increasing edges (E + 1,) in seconds, and the values between them (E,), NaN where there is no window.
     """
     spans = np.asarray(windows, dtype=np.float64)
-    edges, place = np.unique(spans[:, :2], return_inverse=True)
-    begins, ends = place.reshape(-1, 2).T
+    edges, indices = np.unique(spans[:, :2], return_inverse=True)
+    starts, ends = indices.reshape(-1, 2).T
     counts, sums = (
-        (np.bincount(begins, each, edges.size) - np.bincount(ends, each, edges.size)).cumsum()[:-1]
-        for each in (np.ones(len(spans)), spans[:, 2])
+        (np.bincount(starts, weights, edges.size) - np.bincount(ends, weights, edges.size)).cumsum()[:-1]
+        for weights in (np.ones(len(spans)), spans[:, 2])
     )
     values = np.full(edges.size - 1, np.nan)
     np.divide(sums, counts, out=values, where=counts > 0.5)

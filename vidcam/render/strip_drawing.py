@@ -1,7 +1,7 @@
-"""Draw a time strip; a `StripStyle` says how: that of a contact sheet in `sheet`, that below a video in `video_strip`.
+"""Draw a time strip. `sheet` and `video_strip` define its style on a contact sheet and below a video.
 
-Seconds run from left to right, heights are in [0, 1]. Each map's evidence is a line over the target's probability,
-which is an area. Below the curves the style may add the windows, as a comb, and the labels that lead.
+Time runs from left to right, and values are in [0, 1]. The probability of the target is a filled area. The evidence of
+each map is a line over it. Below them the style may add the windows, as a row of bars, and their top labels.
 """
 
 from __future__ import annotations
@@ -23,27 +23,28 @@ Box = tuple[float, float, float, float]
 LABEL_COLOURS = ("#35507a", "#6b3f63", "#3f6650", "#7a5a2e", "#54467d", "#2f6470", "#7a3f3f", "#59602f")
 PROBABILITY_COLOUR = "#8a8f98"
 
-_LEADER_COLOUR = "#ffffff"
+_LABEL_TEXT_COLOUR = "#ffffff"
 
 
 @dataclass(frozen=True, slots=True)
 class StripStyle:
-    """Sizes and colours of a strip, and what is drawn of it.
+    """Style of a strip: sizes, colours and the parts to draw.
 
     Attributes:
-        unit_px: size to which distances are proportional.
-        text: style of the ticks' labels.
-        legend: style of the legend.
-        swatch_px: (width, height) of a colour in the legend, room between it and its text, and between entries.
-        colours: of the curves, in turn.
-        grid_colour: of the scale's lines.
+        unit_px: unit of all distances.
+        text: text style of the tick labels.
+        legend: text style of the legend.
+        swatch_px: width and height of a colour swatch in the legend, gap between swatch and text, gap between entries.
+        colours: colours of the curves, used in this order.
+        grid_colour: colour of the grid lines.
         line_px: width of the curves.
-        opacity: of the probability's area.
-        edge_px: width of the line on top of that area; 0: none.
-        scale: heights at which a line is drawn; labelled if there are several.
-        has_windows: whether the windows and the labels that lead are drawn below the curves.
-        evidence_text: legend of a curve, with its name for {}.
-        probability_text: legend of the probability, with ", " and whose it is for {}, where several are shown.
+        opacity: opacity of the area of the probability.
+        edge_px: width of the line on top of that area; 0: no line.
+        scale: values with a horizontal grid line. Several lines get labels, a single one does not.
+        has_windows: whether windows and top labels are drawn below the curves.
+        evidence_text: legend text of a curve; {} is replaced by its name.
+        probability_text: legend text of the probability; {} is replaced by ', ' and the target, or by nothing if there
+            is only one target.
     """
 
     unit_px: int
@@ -62,7 +63,7 @@ class StripStyle:
 
 
 def curve_colours(strip: TimeStrip, style: StripStyle) -> dict[str, str]:
-    """Name → colour of each curve."""
+    """Choose the colour of each curve: name → colour."""
     return dict(zip(strip.evidence, style.colours * len(strip.evidence), strict=False))
 
 
@@ -72,14 +73,15 @@ def draw_strip(
     """Draw a strip without its legend.
 
     Args:
-        canvas: what is drawn on.
-        strip: what is drawn.
-        style: how.
-        box: (left, top, right, bottom) of the curves; the rest is below and, with a labelled scale, left of them.
-        frame_seconds: moments that are marked by vertical lines.
+        canvas: canvas to draw on.
+        strip: content of the strip.
+        style: style of the strip.
+        box: (left, top, right, bottom) of the curves. Ticks and windows are drawn below it, and labels of the scale on
+            its left.
+        frame_seconds: times that are marked by vertical lines.
 
     Returns:
-        The height where the ticks' labels end.
+        The y position below the tick labels.
     """
     plot = _Plot(canvas, strip, style, box)
     plot.draw_probability()
@@ -88,7 +90,7 @@ def draw_strip(
     y = box[3]
     if style.has_windows:
         plot.draw_windows(y + 0.15 * style.unit_px, 0.35 * style.unit_px)
-        plot.draw_leaders(y + 0.65 * style.unit_px, 1.4 * style.unit_px)
+        plot.draw_top_labels(y + 0.65 * style.unit_px, 1.4 * style.unit_px)
         y += 2.15 * style.unit_px
     plot.draw_ticks(y)
     return y + 0.4 * style.unit_px + style.text.line_px
@@ -97,24 +99,24 @@ def draw_strip(
 def draw_legend(
     canvas: Canvas, strip: TimeStrip, style: StripStyle, box: tuple[float, float, float], *, rows: int | None = None
 ) -> float:
-    """Draw which curve is which, in rows.
+    """Draw the legend in rows.
 
     Args:
-        canvas: what is drawn on.
-        strip: what is explained.
-        style: how.
-        box: (left, top, right).
-        rows: at most so many; what has no room is left out. None: as many as needed.
+        canvas: canvas to draw on.
+        strip: content of the strip.
+        style: style of the strip.
+        box: (left, top, right) of the legend.
+        rows: largest number of rows; further entries are left out. None: as many rows as needed.
 
     Returns:
-        The top of the last row.
+        The y position of the last row.
     """
     left, y, right = box
     width, height, gap, spacing = style.swatch_px
     entries = [(style.evidence_text.format(name), colour) for name, colour in curve_colours(strip, style).items()]
     if strip.windows:
-        of = f", {strip.probability_of}" if strip.probability_of else ""
-        entries.append((style.probability_text.format(of), PROBABILITY_COLOUR))
+        target = f", {strip.probability_of}" if strip.probability_of else ""
+        entries.append((style.probability_text.format(target), PROBABILITY_COLOUR))
     x, row = left, 1
     for text, colour in entries:
         text = canvas.elide(text, style.legend, right - left - width - gap)  # noqa: PLW2901
@@ -131,7 +133,7 @@ def draw_legend(
 
 
 class _Plot:
-    """Curves of a strip inside a box, and what stands below them."""
+    """Draws the curves of a strip inside a box, and the windows and ticks below it."""
 
     def __init__(self, canvas: Canvas, strip: TimeStrip, style: StripStyle, box: Box) -> None:
         self._canvas, self._strip, self._style = canvas, strip, style
@@ -144,7 +146,7 @@ class _Plot:
         return np.asarray(self._bottom - values * (self._bottom - self._top))
 
     def draw_probability(self) -> None:
-        """An area with steps on top; a moment that no window covers breaks it."""
+        """Draw the probability as an area with steps. It is interrupted where there is no window."""
         if not self._strip.windows:
             return
         edges, values = probability_steps(self._strip.windows)
@@ -158,26 +160,29 @@ class _Plot:
                     self._canvas.line(run_x, run_y, PROBABILITY_COLOUR, width_px=self._style.edge_px)
 
     def draw_grid(self, frame_seconds: Seconds) -> None:
-        """The lines of the scale, and one at each frame."""
+        """Draw the horizontal grid lines, and a vertical line at each frame."""
         text, colour = self._style.text, self._style.grid_colour
-        for height in self._style.scale:
-            y = float(self._y(height))
+        for value in self._style.scale:
+            y = float(self._y(value))
             self._canvas.line([self._left, self._right], [y, y], colour)
             if len(self._style.scale) > 1:
-                self._canvas.text(self._left - 12, y - text.line_px / 2, f"{height:g}", text, align="right")
+                self._canvas.text(self._left - 12, y - text.line_px / 2, f"{value:g}", text, align="right")
         for x in self._x(frame_seconds):
             self._canvas.line([x, x], [self._top, self._bottom], colour)
 
     def draw_evidence(self) -> None:
-        """One line a map, held before the first and after the last moment."""
+        """Draw one line per map. It is constant before its first and after its last time."""
         x = np.concatenate([[self._left], self._x(self._strip.seconds), [self._right]])
         for name, colour in curve_colours(self._strip, self._style).items():
             values = self._strip.evidence[name]
-            held = np.concatenate([values[:1], values, values[-1:]])
-            self._canvas.line(x, self._y(held), colour, width_px=self._style.line_px)
+            extended = np.concatenate([values[:1], values, values[-1:]])
+            self._canvas.line(x, self._y(extended), colour, width_px=self._style.line_px)
 
     def draw_windows(self, top: float, height: float) -> None:
-        """One bar a window, in two rows as neighbours overlap; a plain band where they would be too narrow to see."""
+        """Draw one bar per window. Neighbours alternate between two rows, because they overlap.
+
+        If the bars would be too narrow to see, draw one band instead.
+        """
         if not self._strip.windows:
             return
         starts, ends = (self._x(np.array([window[side] for window in self._strip.windows])) for side in (0, 1))
@@ -189,29 +194,32 @@ class _Plot:
             colour = self._style.text.colour
             self._canvas.box(left + 1, y, max(left + 2, right - 1), y + height / 2 - 1, colour, opacity=0.7)
 
-    def draw_leaders(self, top: float, height: float) -> None:
-        """A box for each run of windows in which a label leads."""
+    def draw_top_labels(self, top: float, height: float) -> None:
+        """Draw a box with the label for each run of windows with the same top label."""
         unit = self._style.unit_px
-        style = TextStyle(self._style.text.size_px, _LEADER_COLOUR)
+        style = TextStyle(self._style.text.size_px, _LABEL_TEXT_COLOUR)
         colours: dict[str, str] = {}
         for label, left, right in self._runs():
             colour = colours.setdefault(label, LABEL_COLOURS[len(colours) % len(LABEL_COLOURS)])
             self._canvas.box(left, top, right - 1, top + height, colour)
-            room = right - left - 0.6 * unit
-            if room > 2.5 * unit:
-                text = _cut(self._canvas, label, style, room)
+            width = right - left - 0.6 * unit
+            if width > 2.5 * unit:
+                text = _truncate(self._canvas, label, style, width)
                 self._canvas.text(left + 0.3 * unit, top + (height - style.line_px) / 2, text, style)
 
     def _runs(self) -> list[tuple[str, float, float]]:
-        """(label, left, right) in pixels: how long a label leads; each pixel has the window of the nearest middle."""
-        if not self._strip.leaders:
+        """Find the runs of equal top labels: (label, left, right) in pixels.
+
+        Each pixel takes the label of the window whose centre is nearest in time.
+        """
+        if not self._strip.top_labels:
             return []
-        middles = np.array([(window[0] + window[1]) / 2 for window in self._strip.windows])
+        centres = np.array([(window[0] + window[1]) / 2 for window in self._strip.windows])
         start, end = self._strip.span_seconds
         columns = np.arange(self._left, self._right)
-        moments = start + (columns + 0.5 - self._left) / (self._right - self._left) * (end - start)
-        nearest = np.searchsorted((middles[1:] + middles[:-1]) / 2, moments)
-        labels = [self._strip.leaders[window] for window in nearest.tolist()]
+        seconds = start + (columns + 0.5 - self._left) / (self._right - self._left) * (end - start)
+        nearest = np.searchsorted((centres[1:] + centres[:-1]) / 2, seconds)
+        labels = [self._strip.top_labels[window] for window in nearest.tolist()]
         runs, left = [], float(self._left)
         for label, group in groupby(labels):
             right = left + len(list(group))
@@ -220,20 +228,20 @@ class _Plot:
         return runs
 
     def draw_ticks(self, y: float) -> None:
-        """Round moments with their labels."""
+        """Draw ticks at round times, with labels."""
         unit, style = self._style.unit_px, self._style.text
-        most = max(1, int((self._right - self._left) // (7 * unit)))
-        for tick in self._strip.ticks(most).tolist():
-            x, text = float(self._x(tick)), self._strip.moment_label(tick)
-            half = self._canvas.width_of(text, style) / 2
+        max_steps = max(1, int((self._right - self._left) // (7 * unit)))
+        for tick in self._strip.ticks(max_steps).tolist():
+            x, text = float(self._x(tick)), self._strip.time_label(tick)
+            half_width = self._canvas.width_of(text, style) / 2
             self._canvas.line([x, x], [y, y + 0.3 * unit], style.colour)
-            inside = min(max(x, half), self._canvas.width_px - half)
-            self._canvas.text(inside, y + 0.4 * unit, text, style, align="center")
+            text_x = min(max(x, half_width), self._canvas.width_px - half_width)
+            self._canvas.text(text_x, y + 0.4 * unit, text, style, align="center")
 
 
-def _cut(canvas: Canvas, text: str, style: TextStyle, room: float) -> str:
-    """The beginning of a label that fits; nothing rather than a letter or two."""
-    if canvas.width_of(text, style) <= room:
+def _truncate(canvas: Canvas, text: str, style: TextStyle, width: float) -> str:
+    """Shorten a label to a width. If fewer than 3 letters fit, return an empty string."""
+    if canvas.width_of(text, style) <= width:
         return text
-    kept = next((n for n in range(len(text) - 1, 0, -1) if canvas.width_of(f"{text[:n]}…", style) <= room), 0)
-    return f"{text[:kept].rstrip()}…" if kept > 2 else ""
+    length = next((n for n in range(len(text) - 1, 0, -1) if canvas.width_of(f"{text[:n]}…", style) <= width), 0)
+    return f"{text[:length].rstrip()}…" if length > 2 else ""

@@ -1,7 +1,7 @@
-"""The time strip below a video, with a playhead.
+"""Draw the time strip below a video, with a playhead.
 
-From top to bottom: the legend; the curves of evidence and probability; a comb of the windows; the labels that lead,
-as long as they lead; the time. It is drawn once, and each frame adds the playhead.
+From top to bottom it shows the legend, the curves of evidence and probability, the windows, their top labels, and the
+time. The strip is drawn once. Only the playhead is drawn for each frame.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from vidcam.render.strip_drawing import StripStyle, draw_legend, draw_strip
 BACKGROUND = "#15171b"
 BRIGHT_COLOURS = ("#ffb000", "#4cc3ff", "#7ee081", "#ff7ab6", "#c7a6ff", "#ffd9a0", "#9fe8e0", "#f2f2f2")
 
-_UNITS = 8.6  # height in units of the letters
+_HEIGHT_UNITS = 8.6  # height as a multiple of the font size
 
 
 def strip_height(size: tuple[int, int]) -> int:
-    """Height of the strip below a frame of (height, width), an even number of pixels."""
-    return 2 * round(unit_of(size) * _UNITS / 2)
+    """Return the height of the strip below a frame of (height, width). It is an even number of pixels."""
+    return 2 * round(unit_of(size) * _HEIGHT_UNITS / 2)
 
 
 class VideoStrip:
-    """The strip as pixels, and the playhead over it.
+    """The drawn strip, to which `at` adds the playhead.
 
     Args:
-        strip: what it shows.
-        size: (height, width) of the frames it stands below.
+        strip: content of the strip.
+        size: (height, width) of the frames above the strip.
     """
 
     def __init__(self, strip: TimeStrip, size: tuple[int, int]) -> None:
@@ -43,17 +43,17 @@ class VideoStrip:
         self._picture = canvas.to_pixels(strip_height(size), background=BACKGROUND)
 
     def at(self, second: float) -> Frame:
-        """(h, W, 3) uint8: the strip with its playhead at a moment, a new array."""
+        """Return the strip with the playhead at a time, (h, W, 3) uint8, a new array."""
         picture = self._picture.copy()
-        half, x = self._unit // 14, round(float(self._strip.x(second, self._left, self._right)))
-        around = 2 * half + 1
-        picture[self._playhead, max(0, x - around) : x + around + 1] //= 2
-        picture[self._playhead, max(0, x - half) : x + half + 1] = 255
+        half_line, x = self._unit // 14, round(float(self._strip.x(second, self._left, self._right)))
+        half_shadow = 2 * half_line + 1
+        picture[self._playhead, max(0, x - half_shadow) : x + half_shadow + 1] //= 2
+        picture[self._playhead, max(0, x - half_line) : x + half_line + 1] = 255
         return picture
 
 
 def _style(unit: int) -> StripStyle:
-    """Light on a dark ground, in units of the video's letters."""
+    """Make a light style on a dark background. All sizes are proportional to the font size."""
     text = TextStyle(round(0.9 * unit), "#a9aeb8")
     return StripStyle(
         unit_px=unit,

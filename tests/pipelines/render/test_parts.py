@@ -48,7 +48,7 @@ def test_the_strip_of_a_part_shows_that_part(saved: Path, tmp_path: Path, monkey
     (strip,) = taken
     assert strip.span_seconds == (0.8, 1.0)
     assert [window[0] for window in strip.windows] == [pytest.approx(0.7467, abs=1e-4)]
-    assert strip.leaders == ["sitting 座る"]
+    assert strip.top_labels == ["sitting 座る"]
     assert strip.probability_of == ""
     assert strip.seconds.min() == pytest.approx(0.8)
     assert strip.seconds.max() < 1.0
@@ -59,7 +59,7 @@ def test_windows_that_only_touch_the_part_are_not_of_it(saved: Path) -> None:
     start, end = float(video.timeline.ends[0]), float(video.timeline.starts[2])
     strip = time_strip(video, [ShownMap(0, "gradcam")], np.array([start, start + 0.1]), (start, end))
     assert [window[:2] for window in strip.windows] == [(start, end)]
-    assert strip.leaders == ["jumping"]
+    assert strip.top_labels == ["jumping"]
 
 
 def test_each_curve_of_the_strip_is_that_of_its_own_map(

@@ -77,7 +77,7 @@ def test_one_target_is_told_with_its_probability(sheets: list[Sheet]) -> None:
     assert sheet.audit == ["A sentence.", "Another."]
     assert list(sheet.rows) == ["gradcam", "gradcam++"]
     assert sheet.frame_seconds.tolist() == [1.0, 3.0]
-    assert [int(frame.max()) for frame in sheet.plain] == [0, 1]
+    assert [int(frame.max()) for frame in sheet.source_frames] == [0, 1]
     assert [int(frame.max()) for frame in sheet.rows["gradcam++"]] == [9, 10]
 
 
