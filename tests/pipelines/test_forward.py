@@ -127,9 +127,7 @@ def test_weights_drawn_anew_are_those_of_the_network_that_answers(
 def test_a_model_of_other_scores_than_its_spec_says(classes: int) -> None:
     spec = replace(TINY_SPEC, classes=classes)
     model = Model(spec, BrightnessNet(), tuple(map(str, range(classes))), "by hand")
-    message = (
-        rf"model 'tiny' returns 2 scores, expected {classes} as its spec says; correct the spec's classes and labels"
-    )
+    message = rf"model 'tiny' returns 2 scores, but its spec has {classes} classes; correct the spec"
     with pytest.raises(InputError, match=message):
         compute_grey_baseline(model, ("relu",))
 

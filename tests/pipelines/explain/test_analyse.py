@@ -222,9 +222,7 @@ class _SilentError(RuntimeError):
 )
 def test_an_error_of_torchs_is_one_sentence(error: Exception, reason: str, at: int) -> None:
     net = FailingNet(error, at).train()
-    message = (
-        rf"^model 'tiny' failed on a batch of 2 {reason}; if memory ran out, pass a smaller --batch-size, else try "
-    )
+    message = rf"^model 'tiny' failed on a batch of 2 {reason}; if memory ran out, use a smaller --batch-size"
     with pytest.raises(RunError, match=message) as caught:
         _run(net, _levels(0, 1, 2, 3), spec=replace(TINY_SPEC, classes=2), batch_size=2)
     assert "\n" not in str(caught.value)

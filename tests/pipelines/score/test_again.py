@@ -27,7 +27,7 @@ AGAIN = replace(QUICK, retry_failed=True)
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "CLIPS_A_PART", 2)
+    monkeypatch.setattr(store, "CLIPS_PER_PART", 2)
 
 
 def run(
@@ -132,7 +132,7 @@ def test_another_video_behind_a_name_is_refused(tmp_path: Path) -> None:
     videos[3].rename(tmp_path / "elsewhere.mkv")
     assert run(manifest, tmp_path / "out").failed == 0  # other times, and a video that is gone, change no row
     shutil.copy(videos[0], videos[2])
-    with pytest.raises(OutputError, match=r"^video2\.mkv is not the file that was scored: .*expected the same clips"):
+    with pytest.raises(OutputError, match=r"^video2\.mkv has changed since it was scored; restore it"):
         run(manifest, tmp_path / "out")
     assert run(manifest, tmp_path / "out", replace(QUICK, overwrite=True)).failed == 1
 
@@ -145,20 +145,20 @@ def test_other_versions_are_noted_and_not_refused(tmp_path: Path, monkeypatch: p
     manifest, out = write_set(tmp_path / "set", 6), tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         run(manifest, out, progress=interrupt)
-    assert "made_with" in json.loads((out / "scores" / "settings.json").read_text())
+    assert "provenance" in json.loads((out / "scores" / "settings.json").read_text())
     newer = Provenance(vidcam="9", torch="9.9", numpy="9.8", av="9.7", device="an abacus")
     monkeypatch.setattr("vidcam.pipelines.score.run.provenance_of", lambda _: newer)
     first = run(manifest, out)
     monkeypatch.undo()
-    monkeypatch.setattr(store, "CLIPS_A_PART", 2)
+    monkeypatch.setattr(store, "CLIPS_PER_PART", 2)
     for result in (first, run(manifest, out)):  # the second scores nothing
-        assert [made.from_clip for made in result.summary.made_with] == [0, 4]
+        assert [made.from_clip for made in result.summary.provenance] == [0, 4]
         assert result.summary.device == "an abacus"
         text = (out / "report.md").read_text("utf-8")
         assert "from clip 4 on: vidcam 9, torch 9.9, numpy 9.8, av 9.7; an abacus" in text
-        assert "Not all clips were scored by the same versions" in text
+        assert "Not all clips were scored with the same versions" in text
     anew = run(manifest, out, replace(QUICK, overwrite=True))
-    assert len(anew.summary.made_with) == 1
+    assert len(anew.summary.provenance) == 1
     assert "Not all clips" not in (out / "report.md").read_text("utf-8")
 
 

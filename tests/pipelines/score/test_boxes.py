@@ -63,7 +63,7 @@ def test_several_tubes_are_joined_and_a_file_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_list_of_tubes_is_refused(boxes: str) -> None:
-    with pytest.raises(InputError, match=r"boxes cannot be read .* expected a JSON list of tubes"):
+    with pytest.raises(InputError, match=r"boxes cannot be read .* a tube needs 'start'"):
         read_box_tracks(boxes)
 
 

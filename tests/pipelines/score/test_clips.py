@@ -45,7 +45,7 @@ def test_a_manifest_in_each_format(write: Any, tmp_path: Path) -> None:
     assert first.source == str(tmp_path / "b/two.mp4")
     assert (second.index, second.name, second.start_seconds) == (1, "a.mp4", None)
     assert (second.label, second.group, second.boxes) == ("", "a.mp4", "")
-    assert clips.unread == ("fps",)
+    assert clips.ignored_columns == ("fps",)
 
 
 def test_a_folder_gives_its_media_files_sorted_but_not_the_results(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_boxes_may_be_arrays_and_nothing_that_is_no_json(tmp_path: Path) -> None
     tube = {"start": np.int64(0), "end": 1, "boxes": np.array([[0.0, 1.0, 2.0, 3.0]])}
     (entry,) = read_clips([{"path": "a.mp4", "boxes": [tube]}], out=tmp_path).entries
     assert json.loads(entry.boxes) == [{"start": 0, "end": 1, "boxes": [[0.0, 1.0, 2.0, 3.0]]}]
-    with pytest.raises(InputError, match=r"clip 0: boxes are list and no JSON .*expected a list of tubes"):
+    with pytest.raises(InputError, match=r"clip 0: boxes \(list\) are not JSON .*pass a list of tubes"):
         read_clips([{"path": "a.mp4", "boxes": [object()]}], out=tmp_path)
 
 
@@ -158,8 +158,8 @@ def test_a_bad_row_keeps_its_place_and_says_why(name: str, tmp_path: Path) -> No
     assert names == ["a.mp4", "b.mp4", {"set.csv": "line 4", "set.jsonl": "line 3"}[name], "c.mp4", "d.mp4"]
     problems = [entry.problem for entry in entries]
     assert problems[0] == problems[4] == ""
-    assert "start is 'soon', expected seconds from 0 on" in problems[1]
-    assert "no path" in problems[2] or "no JSON object" in problems[2]
+    assert "start is 'soon'; it must be 0 s or more" in problems[1]
+    assert "the path is missing" in problems[2] or "not a JSON object" in problems[2]
     assert "start is" in problems[3]
     assert str(tmp_path) not in " ".join(problems)
 
@@ -167,7 +167,7 @@ def test_a_bad_row_keeps_its_place_and_says_why(name: str, tmp_path: Path) -> No
 def test_what_is_no_path_among_others_is_a_bad_row(tmp_path: Path) -> None:
     first, second = read_clips(["a.mp4", 7], out=tmp_path).entries
     assert (first.problem, second.name) == ("", "clip 1")
-    assert second.problem == "clip 1: a int, expected a path or a mapping with 'path'; pass one"
+    assert second.problem == "clip 1: expected a path or a mapping with 'path', got int"
 
 
 def test_the_digest_follows_a_problem(tmp_path: Path) -> None:
@@ -176,15 +176,15 @@ def test_the_digest_follows_a_problem(tmp_path: Path) -> None:
 
 
 REFUSED = [
-    ("set.jsonl", "[" * 100_000, "line 1: no JSON object"),
-    ("set.csv", "label\nyoga\n", "line 2: no path, expected a column 'path'"),
-    ("set.csv", "path,start\na.mp4,soon\n", r"line 2: start is 'soon', expected seconds from 0 on"),
-    ("set.csv", "path,start\na.mp4,-1\n", "start is '-1', expected seconds"),
-    ("set.csv", "path\n", "holds no clip, expected at least one"),
-    ("set.csv", "path,start\n,1\na.mp4,x\n", r"no clip that can be used \(line 2: no path"),
-    ("set.jsonl", "{", "line 1: no JSON object"),
-    ("set.parquet", "no parquet", "is no Parquet file"),
-    ("set.xlsx", "", r"neither a folder nor a manifest, expected one of \*.csv, \*.jsonl, \*.parquet"),
+    ("set.jsonl", "[" * 100_000, "line 1: not a JSON object"),
+    ("set.csv", "label\nyoga\n", "line 2: the path is missing; fill in the column 'path'"),
+    ("set.csv", "path,start\na.mp4,soon\n", r"line 2: start is 'soon'; it must be 0 s or more"),
+    ("set.csv", "path,start\na.mp4,-1\n", "start is '-1'; it must be 0 s or more"),
+    ("set.csv", "path\n", "has no clips; pass a folder of videos"),
+    ("set.csv", "path,start\n,1\na.mp4,x\n", r"no usable clips \(line 2: the path is missing"),
+    ("set.jsonl", "{", "line 1: not a JSON object"),
+    ("set.parquet", "no parquet", "is not a valid Parquet file"),
+    ("set.xlsx", "", r"neither a folder nor a manifest \(.csv, .jsonl, .parquet\)"),
 ]
 
 
@@ -198,7 +198,7 @@ def test_what_cannot_be_read_is_refused(name: str, content: str, sentence: str, 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no\.csv cannot be read"):
         read_clips(tmp_path / "no.csv", out=tmp_path)
-    with pytest.raises(InputError, match="no clip was given, expected at least one"):
+    with pytest.raises(InputError, match="the iterable has no clips"):
         read_clips([], out=tmp_path)
     (tmp_path / "bytes.csv").write_bytes(b"path\n\xff\xfe\n")
     with pytest.raises(InputError, match=r"bytes.csv cannot be read .*utf-8"):

@@ -38,7 +38,7 @@ def scored(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Sc
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "CLIPS_A_PART", 2)
+    monkeypatch.setattr(store, "CLIPS_PER_PART", 2)
 
 
 def table(out: Path) -> list[dict[str, str]]:
@@ -130,7 +130,16 @@ def test_the_schema_of_the_summary(scored: tuple[ScoredClips, Path]) -> None:
     assert set(summary["methods"]["gradcam++"]) >= {"average_drop", "increase", "area", "empty", "retention", "alpha"}
     first = summary["pairs"][0]
     assert (first["a"], first["b"]) == ("gradcam++", "gradcam")
-    assert set(first) >= {"win_a", "win_b", "ties", "relative_performance", "log_mean", "log_std", "p_holm", "post"}
+    assert set(first) >= {
+        "win_a",
+        "win_b",
+        "ties",
+        "relative_performance",
+        "log_mean",
+        "log_std",
+        "p_holm",
+        "post_softmax",
+    }
     assert first["win_a"] + first["win_b"] + first["ties"] == pytest.approx(100)
     assert set(summary["time"]["probability"]) == {"original", "frozen", "shuffled", "reversed"}
     assert len(summary["time"]["evidence"]["gradcam"]) == 4
@@ -285,7 +294,7 @@ def test_a_model_that_fails_on_a_clip_fails_that_clip_alone(
 def test_a_model_that_fails_on_everything_is_refused_at_once(manifest: Path, tmp_path: Path) -> None:
     inner = hidden_model()
     model = Model(replace(TINY_SPEC, classes=4), inner.module, ("a", "b", "c", "d"), "own")
-    with pytest.raises(InputError, match="returns 3 scores, expected 4"):
+    with pytest.raises(InputError, match="returns 3 scores, but its spec has 4 classes"):
         score_set(manifest, tmp_path / "out", QUICK, model=model)
     assert not (tmp_path / "out").exists()
 

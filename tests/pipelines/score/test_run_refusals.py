@@ -38,7 +38,7 @@ def test_other_labels_and_another_mean_cube_are_refused(manifest: Path, tmp_path
         "mean_cube": replace(model, spec=replace(model.spec, scaling=replace(model.spec.scaling, mean=cube))),
     }
     for name, other in others.items():
-        with pytest.raises(OutputError, match=rf"\({name} was .*, is [^;]*\), expected the same to go on"):
+        with pytest.raises(OutputError, match=rf"\({name} was .*, is [^;]*\); choose another -o"):
             score_set(manifest, tmp_path, QUICK, model=other)
 
 
@@ -54,7 +54,7 @@ def test_what_can_be_refused_without_a_model_is(
     (tmp_path / "file").touch()
     monkeypatch.setattr("vidcam.pipelines.score.run.load_model", never)
     refused: list[tuple[Any, Path, dict[str, Any], str]] = [
-        ([], tmp_path / "new", {}, "no clip was given"),
+        ([], tmp_path / "new", {}, "the iterable has no clips"),
         (tmp_path / "no.csv", tmp_path / "new", {}, "cannot be read"),
         (manifest, tmp_path / "file" / "out", {}, "cannot be written"),
         (manifest, tmp_path / "out", {"fill": "blur"}, "fill was black, is blur"),
@@ -84,7 +84,7 @@ def test_a_folder_that_another_run_writes_to_is_refused_without_a_model(
     monkeypatch.setattr("vidcam.pipelines.score.run.load_model", never)
     with (
         store.open_store(tmp_path, SETTINGS, {}, overwrite=False),
-        pytest.raises(OutputError, match="is being written to by another vidcam score"),
+        pytest.raises(OutputError, match="is in use by another vidcam score"),
     ):
         score_set(manifest, tmp_path, replace(QUICK, overwrite=True), model="i3d")
 
