@@ -17,7 +17,7 @@ def test_the_strip_stands_below_the_cells() -> None:
 
 @pytest.mark.parametrize("cell", [(100, 20_000), (16_380, 100), (10_000, 10_000)])
 def test_pictures_that_are_too_large_are_refused(cell: tuple[int, int]) -> None:
-    message = rf"the pictures would have {cell[1]} × \d+ pixels, expected at most 16384 a side"
+    message = rf"the picture would have {cell[1]} × \d+ pixels, more than 16384 per side"
     with pytest.raises(InputError, match=message):
         Layout(Grid(1, 1, cell), strip=True)
 

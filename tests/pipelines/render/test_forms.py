@@ -179,9 +179,9 @@ def another(video: Path) -> None:
 
 
 SAID: dict[Callable[[Path], None], str] = {
-    gone: "'video.mp4' is no longer at 'video.mp4'; name it with --source",
-    changed: "is not the video that was explained: its content hash is ",
-    another: "is not the video that was explained: its content hash is ",
+    gone: "'video.mp4' is no longer at 'video.mp4'; pass it with --source",
+    changed: "is not the explained video (its hash is ",
+    another: "is not the explained video (its hash is ",
 }
 
 

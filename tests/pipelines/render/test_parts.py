@@ -167,7 +167,7 @@ def test_no_more_is_drawn_than_was_explained(saved: Path, tmp_path: Path) -> Non
         np.testing.assert_allclose(seconds, inside - inside[0], atol=1e-9)
         assert end == pytest.approx(0.42, abs=1e-4)
     with pytest.raises(
-        InputError, match=r"nothing was explained from 0\.6 to 0\.5 s, expected a part of 0\.08 to 0\.5"
+        InputError, match=r"--start \(0\.6 s\) and --end \(0\.5 s\) must select a part of the explained 0\.08 to 0\.5"
     ):
         render(mine, tmp_path / "q.mp4", **BARE, start=0.6)
 
