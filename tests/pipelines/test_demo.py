@@ -62,7 +62,7 @@ def test_falls_back_and_says_so(
     assert main(["demo", "-o", str(tmp_path / "out")]) == 0
     output = capsys.readouterr()
     assert output.err.splitlines()[0].startswith(
-        "vidcam: tiny_r3d explains a made clip, as the real one or I3D cannot be had: sports2d 0.8.34 (9 MB) could "
+        "vidcam: using tiny_r3d and a synthetic clip instead of I3D: sports2d 0.8.34 (9 MB) could "
         "not be fetched (no matching distribution), and roof-jump.mp4 is not in the cache folder"
     )
     assert output.out.count("made-clip") == 5
@@ -70,7 +70,7 @@ def test_falls_back_and_says_so(
 
 def test_the_made_clip_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "load_model", lambda *_, **__: None)
-    contents = [demo_input(tmp_path, offline=True).explanation.read_bytes() for _ in range(2)]
+    contents = [demo_input(tmp_path, offline=True).video.read_bytes() for _ in range(2)]
     assert contents[0] == contents[1]
     assert [path.name for path in tmp_path.iterdir()] == ["made-clip.mp4"]
 
@@ -85,7 +85,7 @@ def test_the_real_clip_without_the_weights_falls_back_too(tmp_path: Path, monkey
     monkeypatch.setattr(demo, "load_model", load)
     chosen = demo_input(tmp_path, offline=False)
     assert str(chosen.model) == "tiny_r3d"
-    assert chosen.explanation == tmp_path / "made-clip.mp4"
+    assert chosen.video == tmp_path / "made-clip.mp4"
     assert chosen.note.endswith("cannot be had: no weights")
 
 

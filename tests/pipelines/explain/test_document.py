@@ -212,7 +212,7 @@ def test_alpha_is_the_least_the_medians_and_the_greatest() -> None:
     assert alpha["product"] == {"min": 5.0, "q1": 120.0, "median": 130.0, "q3": 140.0, "max": 150.0}
     assert alpha["nonzero"] == {"min": -11.0, "q1": -12.0, "median": -13.0, "q3": -14.0, "max": -2.5}
     assert alpha["clamped"] == pytest.approx(0.11)
-    assert alpha["agreement"] == pytest.approx(0.8)
+    assert alpha["correlation_with_gradcam_plus"] == pytest.approx(0.8)
 
 
 def test_alpha_without_numbers_is_null() -> None:
@@ -222,7 +222,7 @@ def test_alpha_without_numbers_is_null() -> None:
     entry = _target(_video(TARGET), answer)
     alpha = entry["methods"]["gradcam++"]["alpha"]
     assert set(alpha["positive"].values()) == {None}
-    assert alpha["agreement"] is None
+    assert alpha["correlation_with_gradcam_plus"] is None
 
 
 def test_alpha_is_of_plus_plus_alone() -> None:

@@ -132,8 +132,8 @@ def test_from_the_command_line(make_video: VideoMaker, tmp_path: Path, capsys: p
     assert list(methods) == [METHOD, "cam"]
     assert methods[METHOD]["faithfulness"] is None
     assert methods["cam"]["faithfulness"]["drop"] >= 0
-    assert list(methods[METHOD]["alpha_of_layers"]) == ["block2", "dropout"]
-    assert methods[METHOD]["alpha_of_layers"]["block2"]["positive"]["max"] <= 0.5
+    assert list(methods[METHOD]["alpha_by_layer"]) == ["block2", "dropout"]
+    assert methods[METHOD]["alpha_by_layer"]["block2"]["positive"]["max"] <= 0.5
     assert methods[METHOD]["alpha_exact"] is False
     assert (methods["cam"]["alpha"], methods["cam"]["alpha_exact"]) == (None, None)
     assert (tmp_path / "out" / methods[METHOD]["overlay"]).is_file()

@@ -77,7 +77,7 @@ def test_nothing_is_written_over_and_nothing_is_left_of_a_failure(
 ) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
-    with pytest.raises(OutputError, match="full' holds something already, expected a new or empty folder"):
+    with pytest.raises(OutputError, match="full' is not empty; choose a new or empty folder"):
         write_motion_set(REQUESTS, tmp_path / "full")
     with pytest.raises(OutputError, match=r"full/file cannot be written"):
         write_motion_set(REQUESTS, tmp_path / "full" / "file" / "set")
