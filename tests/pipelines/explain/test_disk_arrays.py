@@ -1,4 +1,4 @@
-"""Arrays in a file: ordinary to the eye, and not in memory when nobody looks at them."""
+"""Arrays in temporary files: equal to arrays in memory, and their memory can be released."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def filled(disk: DiskArrays, shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 @only_linux
-def test_what_is_forgotten_leaves_memory_and_is_there_again(tmp_path: Path) -> None:
+def test_released_memory_is_read_again_from_the_file(tmp_path: Path) -> None:
     disk = DiskArrays(tmp_path)
     before = resident_megabytes()
     array = filled(disk, (MEGABYTES, 1 << 18))
@@ -58,7 +58,7 @@ def test_what_is_forgotten_leaves_memory_and_is_there_again(tmp_path: Path) -> N
 
 
 @only_linux
-def test_nothing_is_left_beside_the_results_and_no_file_stays_open(tmp_path: Path) -> None:
+def test_no_temporary_file_is_left_and_no_file_stays_open(tmp_path: Path) -> None:
     gc.collect()
     before = open_files()
     disk = DiskArrays(tmp_path)
@@ -76,7 +76,7 @@ def test_small_arrays_and_those_without_a_folder_stay_in_memory(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EFBIG, errno.EOPNOTSUPP])
-def test_a_disk_without_room_leaves_them_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int) -> None:
+def test_with_a_full_disk_arrays_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int) -> None:
     def refuse(*_: object) -> None:
         raise OSError(error, os.strerror(error))
 

@@ -1,4 +1,4 @@
-"""`render` beyond its forms: frames of any size, options without effect, the video that stays, strips of parts."""
+"""`render`: small frames, options without effect, and sources that are never overwritten."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def words(saved: Path, out: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> set[tuple[str, ...]]:
-    """What the captions of a poster say."""
+    """Return the captions of a poster."""
     said: set[tuple[str, ...]] = set()
 
     def say(lines: tuple[str, ...], unit_px: int, room_px: int) -> Box:
@@ -41,7 +41,7 @@ def words(saved: Path, out: Path, monkeypatch: pytest.MonkeyPatch, **options: An
     return said
 
 
-def test_a_small_frame_says_the_label_or_what_tells_cells_apart(
+def test_a_small_frame_has_the_label_or_what_differs_between_cells(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, beside = tmp_path / "p.png", {"style": "side-by-side"}
@@ -78,7 +78,7 @@ def test_a_small_frame_says_the_label_or_what_tells_cells_apart(
     ],
 )
 @pytest.mark.parametrize("name", ["p.png", "p.mp4"])
-def test_what_is_left_out_is_said(
+def test_a_note_names_what_is_left_out(
     name: str, options: dict[str, Any], notes: tuple[str, ...], saved: Path, tmp_path: Path
 ) -> None:
     made = render(saved, tmp_path / name, end=0.1, **options)
@@ -98,7 +98,7 @@ def test_boxes_never_cover_most_of_a_picture(saved: Path, tmp_path: Path) -> Non
 # ---- the video is not lost, and what an option cannot do is said
 
 
-def test_the_video_is_never_replaced_by_what_is_drawn_of_it(saved: Path, tmp_path: Path) -> None:
+def test_the_source_video_is_never_overwritten(saved: Path, tmp_path: Path) -> None:
     mine = copied(saved, tmp_path)
     video, bytes_before = tmp_path / "video.mp4", (tmp_path / "video.mp4").read_bytes()
     (tmp_path / "hard.mp4").hardlink_to(video)
@@ -110,7 +110,7 @@ def test_the_video_is_never_replaced_by_what_is_drawn_of_it(saved: Path, tmp_pat
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_the_images_of_a_video_stay(saved: Path, tmp_path: Path) -> None:
+def test_the_images_of_a_source_folder_are_never_overwritten(saved: Path, tmp_path: Path) -> None:
     folder = tmp_path / "frames"
     render(saved, folder, **BARE)
     video = load_video(saved)
@@ -158,13 +158,13 @@ def test_a_folder_of_any_name(saved: Path, tmp_path: Path) -> None:
         ("p.webp", {"quality": 20}, ()),
     ],
 )
-def test_options_without_effect_are_said(
+def test_options_without_effect_are_reported(
     name: str, options: dict[str, Any], note: tuple[str, ...], saved: Path, tmp_path: Path
 ) -> None:
     assert render(saved, tmp_path / name, **{**BARE, **options}, end=0.1).notes == note
 
 
-def test_the_sheet_is_of_what_was_asked_for(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sheet_has_the_requested_maps(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sheets = sheets_drawn(monkeypatch)
     asked: dict[str, Any] = {"form": "sheet", "targets": ("per-window",), "colormap": "viridis"}
     render(saved, tmp_path / "s.png", **asked, start=0.5, end=0.8)
@@ -180,7 +180,7 @@ def test_the_sheet_is_of_what_was_asked_for(saved: Path, tmp_path: Path, monkeyp
     assert sheet.strip.seconds.max() < 0.8
 
 
-def test_progress_is_told_of_every_frame(saved: Path, tmp_path: Path) -> None:
+def test_progress_is_called_for_every_frame(saved: Path, tmp_path: Path) -> None:
     told: list[tuple[str, float, float | None]] = []
     options = RenderOptions(**BARE)
     render_saved(saved, tmp_path / "p.mp4", options, progress=lambda *what: told.append(what))

@@ -1,4 +1,4 @@
-"""What `render` refuses, in one sentence, and that nothing is left."""
+"""Errors of `render`: one sentence each, and no file is left."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ REFUSED: list[Refused] = [
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: f"{case[0]} {case[1]}")
-def test_refusals(case: Refused, saved: Path, tmp_path: Path) -> None:
+def test_invalid_input_is_refused(case: Refused, saved: Path, tmp_path: Path) -> None:
     name, options, kind, sentence = case
     with pytest.raises(kind, match=sentence):
         render(saved, tmp_path / name, **options)
@@ -96,13 +96,13 @@ def test_refusals(case: Refused, saved: Path, tmp_path: Path) -> None:
         ({"height": 8}, r"--height is 8; it must be from 16 to 4320 rows"),
     ],
 )
-def test_options_check_themselves(options: dict[str, Any], sentence: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         RenderOptions(**options)
 
 
 @pytest.mark.parametrize("name", ["p.mp4", "p.gif", "p", "p.png"])
-def test_what_is_there_stays_unless_told(name: str, saved: Path, tmp_path: Path) -> None:
+def test_an_existing_file_is_kept_without_overwrite(name: str, saved: Path, tmp_path: Path) -> None:
     render(saved, tmp_path / name, end=0.2)
     with pytest.raises(OutputError, match=r"exists already; expected a new"):
         render(saved, tmp_path / name)
@@ -117,7 +117,7 @@ def test_a_folder_with_other_files_is_not_replaced(saved: Path, tmp_path: Path) 
         render(saved, tmp_path / "p", overwrite=True)
 
 
-def test_a_source_that_is_gone(saved: Path, tmp_path: Path) -> None:
+def test_a_missing_source_is_refused(saved: Path, tmp_path: Path) -> None:
     mine = copied(saved, tmp_path)
     (tmp_path / "video.mp4").unlink()
     with pytest.raises(MediaError, match=r"'video\.mp4' is no longer at 'video\.mp4'; pass it with --source"):
@@ -128,7 +128,7 @@ def test_a_source_that_is_gone(saved: Path, tmp_path: Path) -> None:
     render(mine, tmp_path / "p.mp4", source=tmp_path / "moved.mp4", end=0.2)
 
 
-def test_a_source_that_was_changed(saved: Path, tmp_path: Path) -> None:
+def test_a_changed_source_is_refused(saved: Path, tmp_path: Path) -> None:
     mine = copied(saved, tmp_path)
     grey_video(tmp_path / "video.mp4", count=COUNT - 1)
     with pytest.raises(MediaError, match=r"is not the explained video \(its hash is \w{12}…, not \w{12}…\)"):
@@ -147,14 +147,14 @@ def test_maps_of_an_earlier_version_need_the_source_and_check_its_size(saved: Pa
         render(old, tmp_path / "p.mp4", source=other)
 
 
-def test_no_saved_explanation(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_explanation_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_text("no")
     with pytest.raises(MediaError, match=r"a\.npz cannot be read as a saved explanation"):
         render(tmp_path / "a.npz", tmp_path / "p.mp4")
 
 
 @pytest.mark.parametrize("name", ["p.mp4", "p.gif", "p", "p.png"])
-def test_a_disk_that_fills_up(name: str, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_one_sentence(name: str, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 

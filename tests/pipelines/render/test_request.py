@@ -1,4 +1,4 @@
-"""How `render` resolves its options: which maps, which part, and what is refused before the video is opened."""
+"""The request of `render`: maps, part, and errors before the video is opened."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def resolved(saved: Path, out: str, **options: Any) -> RenderRequest:
     return resolve(saved, saved.with_name(out), RenderOptions(**options))
 
 
-def test_what_is_shown_without_being_asked() -> None:
+def test_the_default_maps() -> None:
     assert select_maps(VIDEO, (), (), all_of_them=False) == (ShownMap(0, "gradcam"),)
     assert len(select_maps(VIDEO, (), (), all_of_them=True)) == 4
     assert select_maps(VIDEO, ("PER-WINDOW",), ("GradCAM++",), all_of_them=False) == (ShownMap(1, "gradcam++"),)
@@ -58,7 +58,7 @@ def test_side_by_side_has_all_maps_and_the_source(saved: Path) -> None:
     assert request.layout.grid.rows * request.layout.grid.columns >= 5
 
 
-def test_a_sheet_has_all_maps_and_no_regard_for_the_height(saved: Path) -> None:
+def test_a_sheet_has_all_maps_and_ignores_the_height(saved: Path) -> None:
     request = resolved(saved, "p.png", form="sheet", height=4320)
     assert (len(request.maps), request.encoder) == (4, None)
     assert request.layout.grid == Grid(1, 1, SIZE)
@@ -82,7 +82,7 @@ EARLY: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize("case", EARLY, ids=lambda case: f"{case[0]} {case[1]}")
-def test_what_needs_no_video_is_refused_before_it_is_opened(
+def test_invalid_options_are_refused_before_the_video_is_opened(
     case: tuple[str, dict[str, Any], str], saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def touched(*_: object, **__: object) -> None:
@@ -98,7 +98,7 @@ def test_what_needs_no_video_is_refused_before_it_is_opened(
         render_video(saved, tmp_path / name, **options)
 
 
-def test_what_is_there_is_refused_before_the_explanation_is_read(tmp_path: Path) -> None:
+def test_an_existing_file_is_refused_before_the_explanation_is_read(tmp_path: Path) -> None:
     (tmp_path / "p.mp4").write_text("mine")
     with pytest.raises(OutputError, match=r"p\.mp4' exists already; expected a new name"):
         render_video(tmp_path / "nowhere.npz", tmp_path / "p.mp4")

@@ -1,4 +1,4 @@
-"""One clip's rows against the same numbers worked out by plain loops in pixel space."""
+"""The rows of one clip, against plain loops over pixels."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_the_centre_and_the_shuffled_cells_are_controls() -> None:
     assert "log_masked_post_softmax" not in centre or centre["log_masked_post_softmax"] is None
 
 
-def test_localisation_is_about_the_label_and_needs_an_interval_for_time() -> None:
+def test_localization_uses_the_label_and_temporal_iou_needs_an_interval() -> None:
     for row in everything():
         assert 0 <= row["pointing"] <= 1
         assert 0 < row["energy"] < 1
@@ -116,7 +116,7 @@ def test_localisation_is_about_the_label_and_needs_an_interval_for_time() -> Non
     assert "pointing" not in rows(options, sample())[0]
 
 
-def test_other_labels_give_other_maps_for_localisation_alone() -> None:
+def test_another_label_changes_only_localization() -> None:
     inside = np.zeros(SIZE, np.bool_)
     inside[:2, :8] = True
     options = ScoreOptions(methods=METHODS, measures=("localization",), controls=False)
@@ -133,7 +133,7 @@ def test_other_labels_give_other_maps_for_localisation_alone() -> None:
     assert by_label["red"]["warnings"] == "odd"
 
 
-def test_of_a_label_that_the_model_does_not_know_there_is_no_localisation() -> None:
+def test_an_unknown_label_has_no_localization() -> None:
     inside = np.zeros(SIZE, np.bool_)
     inside[:2, :8] = True
     row = rows(ScoreOptions(methods=METHODS, measures=("localization",)), sample(inside=inside, label="mauve"))[0]
@@ -143,8 +143,8 @@ def test_of_a_label_that_the_model_does_not_know_there_is_no_localisation() -> N
     assert rows(ScoreOptions(methods=METHODS), sample(inside=inside, label="mauve"))[0]["warnings"] == "odd"
 
 
-def test_for_localisation_the_label_s_own_map_is_shuffled() -> None:
-    """A grid of the clip's own size: the shuffled map has the values of the map that it controls."""
+def test_for_localization_the_map_of_the_label_is_shuffled() -> None:
+    """With a grid of the clip's size, the shuffled map has the same values as its map."""
     inside = np.zeros(SIZE, np.bool_)
     inside[:2, :8] = True
     options = ScoreOptions(methods=("gradcam",), measures=("localization",))
@@ -162,7 +162,7 @@ def test_for_localisation_the_label_s_own_map_is_shuffled() -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
-def test_the_batch_size_changes_no_digit_that_counts(batch_size: int) -> None:
+def test_the_batch_size_changes_last_digits_only(batch_size: int) -> None:
     options = ScoreOptions(methods=METHODS, measures=("retention", "insertion-deletion"))
     for one, other in zip(rows(options, sample()), rows(options, sample(), batch_size=batch_size), strict=True):
         for name in ("log_masked_probability", "retention_0.25", "insertion", "frame_deletion"):
@@ -179,7 +179,7 @@ def test_a_row_does_not_depend_on_what_was_scored_before() -> None:
     assert rows(replace(options, seed=1), sample(7))[2]["log_masked_probability"] != first[2]["log_masked_probability"]
 
 
-def test_only_what_the_definitions_need_is_run() -> None:
+def test_only_the_needed_forward_passes_are_run() -> None:
     options = ScoreOptions(methods=METHODS)
     scorer = scorer_of(options)
     scorer.score(sample())
@@ -187,7 +187,7 @@ def test_only_what_the_definitions_need_is_run() -> None:
     assert scorer.forwards.forwards == 2 * (1 + 1 + 3) + 2 * (1 + 3)
 
 
-def test_unsure_and_wrong_clips_are_left_out_without_being_masked() -> None:
+def test_clips_are_left_out_before_they_are_masked() -> None:
     for options, label, reason in (
         (ScoreOptions(methods=METHODS, min_confidence=0.99), "", "the probability is below --min-confidence 0.99"),
         (ScoreOptions(methods=METHODS, correct_only=True), "nothing", "the top class is not the label"),
@@ -199,7 +199,7 @@ def test_unsure_and_wrong_clips_are_left_out_without_being_masked() -> None:
         assert scorer.forwards.forwards == 0
 
 
-def test_by_hand_on_a_network_that_adds_up_brightness() -> None:
+def test_the_measures_by_hand_for_a_network_that_sums_brightness() -> None:
     """One lit cell of 4 × 8 × 8 pixels: its map is itself, so hiding the rest changes nothing."""
     model = brightness_model()
     clip = torch.zeros(3, 16, 56, 56)
@@ -228,7 +228,7 @@ def test_shuffled_cells_of_a_map_without_evidence_are_flagged_too() -> None:
     assert {row["method"]: row["empty"] for row in found} == {"gradcam": True, "random": True, "centre": False}
 
 
-def test_numbers_that_are_not_finite_are_an_error() -> None:
+def test_nonfinite_numbers_are_an_error() -> None:
     model, options = hidden_model(), ScoreOptions(methods=METHODS)
     clip = sample()
     with pytest.raises(NonFiniteError, match="contain NaN or infinity"):

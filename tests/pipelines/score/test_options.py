@@ -1,3 +1,5 @@
+"""The options of `score`."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -41,7 +43,7 @@ def test_measures_by_name(measures: Any, chosen: tuple[str, ...]) -> None:
         ({"render_worst": -2}, "--render-worst is -2; it must be at least 0"),
     ],
 )
-def test_what_cannot_be_is_refused(given: dict[str, Any], sentence: str) -> None:
+def test_invalid_options_are_refused(given: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         ScoreOptions(**given)
 

@@ -1,3 +1,5 @@
+"""The Parquet parts of a run: writing, resuming and errors."""
+
 from __future__ import annotations
 
 import json
@@ -39,14 +41,14 @@ def row(clip: int, **values: object) -> dict[str, object]:
 
 
 def filled(out: Path, count: int, **values: object) -> None:
-    """A run that ended well after some clips."""
+    """A complete run of some clips."""
     with opened(out) as store:
         for clip in range(count):
             store.add([row(clip, **values)])
         store.flush()
 
 
-def test_rows_come_back_in_order_with_nothing_for_what_was_not_said(tmp_path: Path) -> None:
+def test_rows_are_read_in_order_and_missing_values_are_none(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         for clip in range(3):
             store.add([row(clip, drop=clip / 3, empty=True), row(clip)])
@@ -64,7 +66,7 @@ def test_rows_come_back_in_order_with_nothing_for_what_was_not_said(tmp_path: Pa
     ]
 
 
-def test_a_run_goes_on_behind_the_last_part(tmp_path: Path) -> None:
+def test_a_run_resumes_after_the_last_part(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         for clip in range(3):
             store.add([row(clip, batch_size=4 - clip)])
@@ -94,7 +96,7 @@ def test_an_empty_run_has_an_empty_table(tmp_path: Path) -> None:
         assert store.last_batch_size is None
 
 
-def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
+def test_different_settings_are_refused_by_name(tmp_path: Path) -> None:
     filled(tmp_path, 1)
     other = replace(SETTINGS, fill="blur", methods=("gradcam",))
     sentence = r"\(methods was gradcam, gradcam\+\+, is gradcam; fill was black, is blur\); choose another -o"
@@ -103,7 +105,7 @@ def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
         assert store.done == 1
 
 
-def test_overwriting_begins_anew(tmp_path: Path) -> None:
+def test_overwriting_starts_again(tmp_path: Path) -> None:
     filled(tmp_path, 1)
     (tmp_path / "scores.csv").write_text("former")
     with opened(tmp_path, replace(SETTINGS, fill="blur"), overwrite=True) as again:
@@ -112,7 +114,7 @@ def test_overwriting_begins_anew(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "scores" / "settings.json").read_text())["fill"] == "blur"
 
 
-def test_overwriting_replaces_a_runs_overlays_and_nobody_elses(tmp_path: Path) -> None:
+def test_overwriting_deletes_the_overlays_of_a_run_only(tmp_path: Path) -> None:
     filled(tmp_path, 1)
     (tmp_path / "worst").mkdir()
     (tmp_path / "worst" / "video.mp4").write_text("former")
@@ -127,7 +129,7 @@ def test_overwriting_replaces_a_runs_overlays_and_nobody_elses(tmp_path: Path) -
 
 
 class Interrupted(list[dict[str, object]]):
-    """Rows in the middle of which Ctrl-C is pressed."""
+    """Rows that raise an interrupt while they are added."""
 
     def __iter__(self) -> Iterator[dict[str, object]]:
         for row in super().__iter__():
@@ -135,7 +137,7 @@ class Interrupted(list[dict[str, object]]):
             signal.raise_signal(signal.SIGINT)
 
 
-def test_an_interrupt_while_rows_are_filed_leaves_no_clip_uncounted(tmp_path: Path) -> None:
+def test_an_interrupt_while_rows_are_added_counts_the_clip(tmp_path: Path) -> None:
     with opened(tmp_path) as store, interruptible():
         with pytest.raises(KeyboardInterrupt):
             store.add(Interrupted([row(0)]))
@@ -145,7 +147,7 @@ def test_an_interrupt_while_rows_are_filed_leaves_no_clip_uncounted(tmp_path: Pa
         assert [found["clip"] for found in again.rows()] == [0]
 
 
-def test_the_last_batch_size_is_found_behind_clips_that_failed(tmp_path: Path) -> None:
+def test_the_last_batch_size_is_that_of_the_last_scored_clip(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         for clip, size in enumerate((4, 2, None, None)):
             store.add([row(clip, batch_size=size)])
@@ -153,19 +155,19 @@ def test_the_last_batch_size_is_found_behind_clips_that_failed(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["scores.csv", "report.md", "alpha.png"])
-def test_files_in_the_way_are_refused(name: str, tmp_path: Path) -> None:
+def test_results_without_settings_are_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("somebody's")
     assert_refused(tmp_path, f"{name} exists, but not the settings")
 
 
-def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
+def test_two_runs_cannot_use_one_folder(tmp_path: Path) -> None:
     with opened(tmp_path):
         assert_refused(tmp_path, "is in use by another vidcam score")
     with opened(tmp_path) as store:
         assert store.done == 0
 
 
-def test_a_folder_is_checked_without_being_touched(tmp_path: Path) -> None:
+def test_checking_a_folder_writes_nothing(tmp_path: Path) -> None:
     out = tmp_path / "new" / "out"
     assert check_folder(out, SETTINGS, overwrite=False) is None
     assert not out.parent.exists()
@@ -180,7 +182,7 @@ def test_a_folder_is_checked_without_being_touched(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in (tmp_path / "scores").iterdir()} == before
 
 
-def test_a_folder_that_cannot_be_used_is_refused_beforehand(tmp_path: Path) -> None:
+def test_an_unusable_folder_is_refused_before_the_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"cannot be written \(Not a directory\)"):
         check_folder(tmp_path / "file" / "out", SETTINGS, overwrite=False)
@@ -192,7 +194,7 @@ def test_a_folder_that_cannot_be_used_is_refused_beforehand(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"batch_size": "4"}', '{"batch_size": 0}'])
-def test_damaged_settings_are_refused_beforehand(text: str, tmp_path: Path) -> None:
+def test_damaged_settings_are_refused_before_the_run(text: str, tmp_path: Path) -> None:
     filled(tmp_path, 1)
     (tmp_path / "scores" / "settings.json").write_text(text)
     with pytest.raises(OutputError, match=r"settings\.json is damaged .*pass --overwrite to start again"):
@@ -200,7 +202,7 @@ def test_damaged_settings_are_refused_beforehand(text: str, tmp_path: Path) -> N
     assert check_folder(tmp_path, SETTINGS, overwrite=True) is None
 
 
-def test_what_scored_the_clips_is_stated_once(tmp_path: Path) -> None:
+def test_provenance_is_recorded_once(tmp_path: Path) -> None:
     newer = replace(PROVENANCE, torch="9")
     with opened(tmp_path) as store:
         assert not store.settings.provenance
@@ -218,7 +220,7 @@ def test_a_gap_and_damaged_settings_are_refused(tmp_path: Path) -> None:
     assert_refused(tmp_path, r"settings\.json is damaged")
 
 
-def test_a_part_that_is_cut_off_or_damaged_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_part_is_refused(tmp_path: Path) -> None:
     filled(tmp_path, 2)
     part = tmp_path / "scores" / "part-00000000-00000002.parquet"
     whole = part.read_bytes()
@@ -229,7 +231,7 @@ def test_a_part_that_is_cut_off_or_damaged_is_refused(tmp_path: Path) -> None:
         list(store.rows())
 
 
-def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert_refused(tmp_path / "file" / "out", r"cannot be written \(Not a directory\)")
 
