@@ -63,7 +63,7 @@ def demo_input(out: Path, *, offline: bool, device: str = "auto", progress: Prog
 
 
 def _offline_input(out: Path, device: str, note: str = "") -> DemoInput:
-    """Write a video with three scenes of one motion: with one, two and three actors."""
+    """Load the small model, and write a video with three scenes of one motion: one, two and three actors."""
     with writing_into(out):
         out.mkdir(parents=True, exist_ok=True)
     model = load_model(OFFLINE_MODEL, device=device)

@@ -1,7 +1,7 @@
 """Prepare a model for maps: layers, layout, baseline and default methods. Used by explain and score.
 
-Before the first clip the model runs once on a flat grey clip. A faster copy of the model is used if it gives the same
-results.
+Before the first clip the model runs once on a flat grey clip. A faster copy of the model is used if the copy
+runs.
 """
 
 from __future__ import annotations
@@ -138,8 +138,8 @@ def compute_grey_baseline(model: Model, layers: Sequence[str]) -> Baseline:
 def default_methods(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
     """Return the default methods: with neutral-gradcam if the head is global pooling and one linear layer.
 
-    The head is tested on a fixed noise clip: `cam` works only for such a head, and no activation may be negative. A
-    model that fails the test gets the methods for any head. docs/baseline.md has the evidence for this choice.
+    The head is tested on a fixed noise clip. `cam` runs only with such a head, so its error means another head. The
+    activations must also be at least 0. docs/baseline.md has the evidence for this choice.
     """
     generator = torch.Generator().manual_seed(0)
     noise = scale_pixels(255.0 * torch.rand(1, 3, *model.spec.input_size, generator=generator), model.spec.scaling)

@@ -124,7 +124,7 @@ def _target_number(video_explanation: VideoExplanation, target: str | int) -> in
         "target",
         text,
         video_explanation.labels,
-        f"explained: {', '.join(video_explanation.labels)}",
+        f"the explanation has {', '.join(video_explanation.labels)}",
     )
 
 
@@ -135,7 +135,7 @@ def _method_name(name: str, known: Sequence[str]) -> str:
             f"--method {folded} cannot be drawn from saved maps, only by vidcam explain; use one of {', '.join(known)}"
         )
     if folded not in known:
-        raise name_not_found("method", name, known, f"explained: {', '.join(known)}")
+        raise name_not_found("method", name, known, f"the explanation has {', '.join(known)}")
     return folded
 
 

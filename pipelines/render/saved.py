@@ -60,7 +60,7 @@ def _require_same(explanation: VideoExplanation, reader: VideoReader, source: st
         try:
             content_hash = sampled_sha256(reader.info.files)
         except OSError as exc:
-            raise MediaError(f"--source {str(source)!r} cannot be read ({exc.strerror})") from exc
+            raise MediaError(f"the video {str(source)!r} cannot be read ({exc.strerror})") from exc
         if content_hash != explanation.origin.content_hash:
             raise MediaError(
                 f"{str(source)!r} is not the explained video (its hash is {content_hash[:12]}…, not "

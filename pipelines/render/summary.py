@@ -22,7 +22,7 @@ class VideoSummary:
     """Label and probability of one target over time.
 
     Args:
-        explanation: the explanation.
+        explanation: the maps of the video.
         target: index of the target in the explanation.
 
     Attributes:
@@ -94,7 +94,7 @@ def time_strip(
     """Collect the evidence of the maps over time, with the windows and probabilities of the first target.
 
     Args:
-        explanation: the explanation.
+        explanation: the maps of the video.
         maps: at least one; a guided method has the evidence of the map it multiplies.
         pts_seconds: (S,) the displayed frames.
         span_seconds: [start, end) of the strip.

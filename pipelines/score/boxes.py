@@ -60,8 +60,8 @@ def read_box_tracks(boxes: str) -> tuple[BoxTrack, ...]:
         return tuple(_track(entry) for entry in (document if isinstance(document, list) else document["tubes"]))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as exc:
         raise InputError(
-            f"boxes cannot be read ({type(exc).__name__}: {exc}); a tube needs 'start', 'end' and in 'boxes' one "
-            f"[left, top, width, height] per frame"
+            f"boxes cannot be read ({type(exc).__name__}: {exc}); each tube needs 'start', 'end' and 'boxes' with "
+            f"one [left, top, width, height] per frame"
         ) from exc
 
 

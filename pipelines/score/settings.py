@@ -48,7 +48,7 @@ class Provenance:
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """Package → version."""
+        """Version of each package."""
         return {"vidcam": self.vidcam, "torch": self.torch, "numpy": self.numpy, "av": self.av}
 
 
@@ -169,7 +169,9 @@ def require_same(out: Path, former: Settings, current: PartialSettings) -> None:
     pairs = [(name, getattr(former, name), getattr(current, name)) for name in names]
     changes = "; ".join(f"{name} was {_as_text(old)}, is {_as_text(new)}" for name, old, new in pairs if old != new)
     if changes:
-        raise OutputError(f"{out} has scores with other settings ({changes}); choose another -o, or pass --overwrite")
+        raise OutputError(
+            f"{out} has scores with other settings ({changes}); choose another folder (-o), or pass --overwrite"
+        )
 
 
 def _as_text(value: object) -> str:

@@ -98,8 +98,8 @@ class ResultStore:
             current_hash = hash_of(entries[clip].source)
             if current_hash and current_hash != former_hash:
                 raise OutputError(
-                    f"{entries[clip].name} has changed since it was scored; restore it, choose another -o, or pass "
-                    f"--overwrite"
+                    f"{entries[clip].name} has changed since it was scored; restore it, choose another folder (-o), "
+                    f"or pass --overwrite"
                 )
 
     def _content_hashes(self) -> Iterator[tuple[int, str]]:
@@ -212,7 +212,9 @@ def _folder_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise OutputError(f"{exc.filename or folder} cannot be written ({exc.strerror}); choose another -o") from exc
+        raise OutputError(
+            f"{exc.filename or folder} cannot be written ({exc.strerror}); choose another folder (-o)"
+        ) from exc
 
 
 def _lock(lock: IO[str], out: Path) -> None:
@@ -224,7 +226,9 @@ def _lock(lock: IO[str], out: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as exc:
-        raise OutputError(f"{out} is in use by another vidcam score; wait for it, or choose another -o") from exc
+        raise OutputError(
+            f"{out} is in use by another vidcam score; wait for it, or choose another folder (-o)"
+        ) from exc
 
 
 def _former_settings(out: Path, current: PartialSettings) -> Settings | None:
@@ -237,7 +241,7 @@ def _former_settings(out: Path, current: PartialSettings) -> Settings | None:
     leftovers = [*folder.glob("part-*.parquet"), *(out / name for name in RESULT_FILES if (out / name).exists())]
     if leftovers:
         raise OutputError(
-            f"{leftovers[0]} exists, but not the settings of its run; choose another -o, or pass --overwrite"
+            f"{leftovers[0]} exists, but not the settings of its run; choose another folder (-o), or pass --overwrite"
         )
     return None
 

@@ -217,9 +217,10 @@ def _pairs(table: ScoreTable, seed: int) -> tuple[Pair, ...]:
 
 
 def _smallest_p_holm(p_values: Sequence[float], index: int, test: PairedTest) -> float:
-    """Compute the corrected p that a pair would have if all of its differences had one sign; p is then 2 / 2^groups.
+    """Compute the smallest corrected p that is possible for a pair with so many groups.
 
-    The normal approximation, which the test uses if differences tie, can give a smaller p: then that is the smallest.
+    The exact test gives its smallest p, 2 / 2^groups, if all differences have one sign. With tied differences the test
+    uses the normal approximation, and its p can be smaller. Then the p of the test is returned, corrected.
     """
     smallest = min(test.p_value, 2.0 ** (1 - test.groups))
     return holm([*p_values[:index], smallest, *p_values[index + 1 :]])[index]

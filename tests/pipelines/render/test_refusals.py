@@ -27,13 +27,13 @@ REFUSED: list[Refused] = [
         "p.mp4",
         {"targets": ("swimming",)},
         NameNotFoundError,
-        r"target 'swimming' not found; .*running, per-window was",
+        r"target 'swimming' not found; the explanation has running, per-window",
     ),
     (
         "p.mp4",
         {"methods": ("layercam",)},
         NameNotFoundError,
-        r"method 'layercam' not found; .*gradcam, gradcam\+\+ was",
+        r"method 'layercam' not found; .*the explanation has gradcam, gradcam\+\+",
     ),
     (
         "p.mp4",

@@ -65,7 +65,7 @@ def test_several_tubes_are_joined_and_a_file_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_boxes_that_are_not_tubes_are_refused(boxes: str) -> None:
-    with pytest.raises(InputError, match=r"boxes cannot be read .* a tube needs 'start'"):
+    with pytest.raises(InputError, match=r"boxes cannot be read .* each tube needs 'start'"):
         read_box_tracks(boxes)
 
 

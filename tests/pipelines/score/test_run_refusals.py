@@ -38,7 +38,7 @@ def test_different_labels_or_mean_cube_are_refused(manifest: Path, tmp_path: Pat
         "mean_cube": replace(model, spec=replace(model.spec, scaling=replace(model.spec.scaling, mean=cube))),
     }
     for name, other in others.items():
-        with pytest.raises(OutputError, match=rf"\({name} was .*, is [^;]*\); choose another -o"):
+        with pytest.raises(OutputError, match=rf"\({name} was .*, is [^;]*\); choose another folder"):
             score_set(manifest, tmp_path, QUICK, model=other)
 
 

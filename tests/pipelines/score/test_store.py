@@ -99,7 +99,7 @@ def test_an_empty_run_has_an_empty_table(tmp_path: Path) -> None:
 def test_different_settings_are_refused_by_name(tmp_path: Path) -> None:
     filled(tmp_path, 1)
     other = replace(SETTINGS, fill="blur", methods=("gradcam",))
-    sentence = r"\(methods was gradcam, gradcam\+\+, is gradcam; fill was black, is blur\); choose another -o"
+    sentence = r"\(methods was gradcam, gradcam\+\+, is gradcam; fill was black, is blur\); choose another folder"
     assert_refused(tmp_path, sentence, other)
     with opened(tmp_path) as store:
         assert store.done == 1
