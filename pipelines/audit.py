@@ -1,4 +1,4 @@
-"""The audit in words: sentences for the terminal, the sheet and the JSON."""
+"""Sentences about how far the maps can be trusted, for the terminal, the contact sheet and the JSON."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from vidcam.results.explanation import AlphaAudit, Explanation, artifact_share
 from vidcam.results.video import VideoExplanation
 
 ARTIFACT_SHARE = 0.5
-"""A method is called unreliable from this share of windows that peak in the artifact."""
+"""A method is called unreliable if at least this share of its windows peaks in the artifact."""
 
 NEARLY_IDENTICAL = 0.99
-"""Correlation of gradcam++ with gradcam+ from which the two are called nearly identical."""
+"""The maps of gradcam++ and gradcam+ are called nearly identical from this correlation."""
 
 BASELINE = "neutral-gradcam"
 
 
 def video_audit(video_explanation: VideoExplanation) -> list[str]:
-    """What a user should know before trusting the maps of a video: the notes, then each target's sentences."""
+    """Write the audit of a video: its notes, then the sentences of each target."""
     sentences = list(video_explanation.explanations[0].notes)
     for label, explanation in zip(video_explanation.labels, video_explanation.explanations, strict=True):
         sentences += audit_sentences(label, explanation)
@@ -27,21 +27,21 @@ def video_audit(video_explanation: VideoExplanation) -> list[str]:
 
 
 def audit_sentences(label: str, explanation: Explanation) -> list[str]:
-    """What a user should know before trusting the maps of one target.
+    """Write the audit of one target.
 
     Args:
-        label: of the target.
-        explanation: of all windows of the video.
+        label: label of the target.
+        explanation: the maps of all windows of the video.
     """
     sentences = [_artifact_sentence(explanation), *_alpha_sentences(explanation), _empty_sentence(label, explanation)]
     return [sentence for sentence in sentences if sentence]
 
 
 def weights_sentence(weights: str) -> str:
-    """A warning that the weights are random; '' for other weights.
+    """Write a warning if the weights are random; else ''.
 
     Args:
-        weights: provenance, `Model.weights`.
+        weights: source of the weights, `Model.weights`.
     """
     if not weights.startswith("random"):
         return ""
@@ -49,7 +49,7 @@ def weights_sentence(weights: str) -> str:
 
 
 def artifact_shares(explanation: Explanation) -> dict[str, float]:
-    """Method → share of the windows whose map peaks in the artifact; nothing without an artifact."""
+    """Return method → share of the windows whose map peaks in the artifact; empty without an artifact."""
     if explanation.artifact is None:
         return {}
     return {name: artifact_share(volume, explanation.artifact) for name, volume in explanation.volumes.items()}
@@ -57,19 +57,19 @@ def artifact_shares(explanation: Explanation) -> dict[str, float]:
 
 def _artifact_sentence(explanation: Explanation) -> str:
     shares = artifact_shares(explanation)
-    caught = {name: share for name, share in shares.items() if share >= ARTIFACT_SHARE}
-    if not caught:
+    unreliable = {name: share for name, share in shares.items() if share >= ARTIFACT_SHARE}
+    if not unreliable:
         return ""
-    be, they = ("is", "it peaks") if len(caught) == 1 else ("are", "they peak")
-    advice = "" if BASELINE in caught else f" Use {BASELINE}."
+    be, they = ("is", "it peaks") if len(unreliable) == 1 else ("are", "they peak")
+    advice = "" if BASELINE in unreliable else f" Use {BASELINE}."
     return (
-        f"{_enumeration(list(caught))} {be} unreliable here: {they} where the network responds to a blank clip too "
-        f"({_in_windows(caught, explanation)}).{advice}"
+        f"{_enumeration(list(unreliable))} {be} unreliable here: {they} where the network responds to a blank clip too "
+        f"({_in_windows(unreliable, explanation)}).{advice}"
     )
 
 
 def _alpha_sentences(explanation: Explanation) -> list[str]:
-    """Of each layer, where several are fused."""
+    """Write the sentences about gradcam++, for each layer if several are fused."""
     audits = {name: audit for name, audit in explanation.alpha.items() if name.partition(" at ")[0] == "gradcam++"}
     sentences = [sentence for name, audit in audits.items() for sentence in _layer_sentences(name, audit)]
     if audits and explanation.alpha_exact is False:
@@ -78,13 +78,13 @@ def _alpha_sentences(explanation: Explanation) -> list[str]:
 
 
 def _layer_sentences(name: str, audit: AlphaAudit) -> Iterator[str]:
-    """Of one audit; `name` is 'gradcam++', or 'gradcam++ at Mixed_5c' where it is one of several layers."""
+    """Write the sentences of one layer; `name` is 'gradcam++', or 'gradcam++ at Mixed_5c' if layers are fused."""
     layer = name.partition(" at ")[2]
     where = f"at {layer!r}" if layer else "here"
     if not np.isnan(audit.agreement).all():
         agreement = float(np.nanmedian(audit.agreement))
-        likeness = "are nearly identical" if agreement >= NEARLY_IDENTICAL else "are correlated"
-        yield f"gradcam++ and gradcam+ {likeness} {where} (r = {agreement:.3f})."
+        relation = "are nearly identical" if agreement >= NEARLY_IDENTICAL else "are correlated"
+        yield f"gradcam++ and gradcam+ {relation} {where} (r = {agreement:.3f})."
     if bool(audit.uniform.all()):
         yield (
             f"The head{f' behind {layer!r}' if layer else ''} is global pooling and one linear layer: "
@@ -102,7 +102,7 @@ def _empty_sentence(label: str, explanation: Explanation) -> str:
 
 
 def _in_windows(shares: Mapping[str, float], explanation: Explanation) -> str:
-    """'gradcam: 8 of 11 windows; gradcam+ and gradcam++: 11 of 11': counts never round to none or all."""
+    """Format the number of windows of each method: 'gradcam: 8 of 11 windows; gradcam+ and gradcam++: 11 of 11'."""
     total = len(explanation)
     counts: dict[int, list[str]] = {}
     for name, share in shares.items():

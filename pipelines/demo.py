@@ -1,4 +1,4 @@
-"""What `vidcam demo` shows: a real clip and I3D, or, without a network, a made clip and a model that is shipped."""
+"""The input of `vidcam demo`: a real clip and I3D, or, offline, a synthetic clip and a small model of the package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vidcam.system.progress import Progress, silent
 
 OFFLINE_MODEL = "tiny_r3d"
 
-MADE_CLIP = "made-clip.mp4"
+SYNTHETIC_CLIP = "made-clip.mp4"
 _LABEL = LABELS.index("circle clockwise")
 _SEED = 13
 _PIXEL_PX = 4  # the video is 256 × 256, for people
@@ -26,40 +26,46 @@ _PIXEL_PX = 4  # the video is 256 × 256, for people
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DemoInput:
-    """A model, a video for it, and what there is to say of the choice; an empty sentence if nothing."""
+    """The model and the video of the demo.
+
+    Attributes:
+        model: the model.
+        video: path of the video.
+        note: the reason for the offline demo if it was not requested; else empty.
+    """
 
     model: Model
-    explanation: Path
+    video: Path
     note: str = ""
 
 
 def demo_input(out: Path, *, offline: bool, device: str = "auto", progress: Progress = silent) -> DemoInput:
-    """The real clip and I3D, both fetched once; if they cannot be had, or are not wanted, what is made here.
+    """Download the real clip and I3D once; offline, or if that fails, make a synthetic clip.
 
     Args:
-        out: folder for the made clip.
-        offline: whether to do without a network and the cache.
+        out: folder for the synthetic clip.
+        offline: use neither the network nor the cache.
         device: 'auto', 'cpu' or 'cuda:N'.
-        progress: told of downloads.
+        progress: called during downloads.
 
     Raises:
-        InputError: the device is not there, or the folder cannot be written to.
+        InputError: the device does not exist, or the folder cannot be written to.
     """
     resolve_device(device)
-    require_folder(out)  # before anything is fetched
+    require_folder(out)  # before any download
     if offline:
-        return _made(out, device)
+        return _offline_input(out, device)
     try:
-        explanation = sample_clip(progress)
-        return DemoInput(load_model("i3d", device=device, progress=progress), explanation)
+        video = sample_clip(progress)
+        return DemoInput(load_model("i3d", device=device, progress=progress), video)
     except (WeightsError, OutputError) as exc:
-        return _made(out, device, f"{OFFLINE_MODEL} explains a made clip, as the real one or I3D cannot be had: {exc}")
+        return _offline_input(out, device, f"using {OFFLINE_MODEL} and a synthetic clip instead of I3D: {exc}")
 
 
-def _made(out: Path, device: str, note: str = "") -> DemoInput:
-    """Three scenes of one motion: one, two and three actors."""
+def _offline_input(out: Path, device: str, note: str = "") -> DemoInput:
+    """Load the small model, and write a video with three scenes of one motion: one, two and three actors."""
     with folder_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     model = load_model(OFFLINE_MODEL, device=device)
     clips = [make_clip(_SEED, _LABEL, actors=actors).frames for actors in (1, 2, 3)]
-    return DemoInput(model, write_video(out / MADE_CLIP, clips, scale=_PIXEL_PX), note)
+    return DemoInput(model, write_video(out / SYNTHETIC_CLIP, clips, scale=_PIXEL_PX), note)

@@ -1,7 +1,7 @@
-"""A model's forward pass, opened for explanation as its spec says; shared by explain and score.
+"""Prepare a model for maps: layers, layout, baseline and default methods. Used by explain and score.
 
-Before its first clip a model is tried out on a flat grey clip, as a faster copy where that works, and the methods that
-suit its head are chosen.
+Before the first clip the model runs once on a flat grey clip. A faster copy of the model is used if the copy
+runs.
 """
 
 from __future__ import annotations
@@ -24,43 +24,43 @@ from vidcam.models.model import Forward, Model, Precision
 from vidcam.models.optimise import optimise_model
 from vidcam.preprocess import grey_input, scale_pixels
 
-BASELINE_DEFAULT = ("neutral-gradcam", "gradcam++")
+POOLED_LINEAR_METHODS = ("neutral-gradcam", "gradcam++")
 
 DEFAULT_BATCH = {"cpu": 4, "cuda": 16}
-"""Clips that the model is shown at once, by device; 'auto' is this number, so that results do not depend on luck."""
+"""Clips per forward pass by device. The number is fixed, so that results do not depend on the free memory."""
 
 
 def default_batch(model: Model) -> int:
-    """Clips at once where no number was given."""
+    """Return the default number of clips per forward pass."""
     return DEFAULT_BATCH.get(model.device.type, DEFAULT_BATCH["cpu"])
 
 
 @contextmanager
 def torch_errors(model: Model, batch: int) -> Iterator[None]:
-    """Torch's own errors, out of memory among them, as one of ours.
+    """Convert errors of PyTorch in the block, for example out of memory.
 
     Raises:
-        RunError: the model failed on a batch of so many clips.
+        RunError: the model failed on a batch of `batch` clips.
     """
     try:
         yield
     except RuntimeError as exc:
         reason = (str(exc).strip() or type(exc).__name__).splitlines()[0].strip()
         raise RunError(
-            f"model {model.spec.name!r} failed on a batch of {batch} ({reason}); if memory ran out, pass a smaller "
-            f"--batch-size, else try the model on a tensor of {(batch, 3, *model.spec.input_size)}"
+            f"model {model.spec.name!r} failed on a batch of {batch} ({reason}); if memory ran out, use a smaller "
+            f"--batch-size"
         ) from exc
 
 
 def target_layers(model: Model, names: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """The layers that were asked for, else the model's own default, else the last that has an extent; dotted.
+    """Choose the target layers: the named ones, else the model's default, else the last layer with an extent.
 
     Returns:
-        The names, and a sentence where the layer was chosen here.
+        Dotted names, and a sentence if the layer was chosen automatically.
     """
-    chosen = names or ((model.spec.layer,) if model.spec.layer else ())
-    if chosen:
-        return tuple(dict.fromkeys(dotted_name(name) for name in chosen)), ""
+    named = names or ((model.spec.layer,) if model.spec.layer else ())
+    if named:
+        return tuple(dict.fromkeys(dotted_name(name) for name in named)), ""
     with torch_errors(model, 1):
         layers, (note,) = chosen_layers(
             model.module, grey_input(model.spec).to(model.device), (), reshape_of(model.spec)
@@ -70,44 +70,45 @@ def target_layers(model: Model, names: Sequence[str]) -> tuple[tuple[str, ...], 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """A model that has been tried out.
+    """A model that is ready for maps.
 
     Attributes:
-        model: for everything that looks at the layers; weights are drawn anew in the given one, not in this.
-        forward: which paths it takes.
-        baseline: what it does on a flat grey clip.
-        given: the model itself, for guided backpropagation: a ReLU's gate at 0 may turn with the last bit.
+        model: a faster copy, or the original model. Used for maps and scores.
+        forward: memory format and precision of the copy.
+        baseline: result on a flat grey clip.
+        original: the original model. Used for guided backpropagation, where a ReLU may depend on the last bit, and
+            for random weights.
     """
 
     model: Model
     forward: Forward
     baseline: Baseline
-    given: Model
+    original: Model
 
 
 def prepare(model: Model, layers: Sequence[str], *, precision: Precision = "float32") -> Prepared:
-    """A faster copy of the model for looking at these layers, or the model itself.
+    """Make a faster copy of the model for maps at these layers, or take the model itself.
 
     Args:
-        model: left as it was.
+        model: it is not changed.
         layers: dotted names.
-        precision: of the trunk; other than 'float32' it is not exact, and there is no other way in its place.
+        precision: precision of the network except its classifier; only 'float32' is exact.
 
     Raises:
-        InputError: the layer carries no map, the model is none for its spec, or the precision is none for it.
-        RunError: the model fails.
+        InputError: the layer has no map, the model does not match its spec, or the precision is unsupported.
+        RunError: the model fails on a grey clip.
     """
     faster, forward, baseline = optimise_model(
-        model, lambda tried: compute_grey_baseline(tried, layers), precision=precision
+        model, lambda candidate: compute_grey_baseline(candidate, layers), precision=precision
     )
     return Prepared(faster, forward, baseline, model)
 
 
 def compute_grey_baseline(model: Model, layers: Sequence[str]) -> Baseline:
-    """Show the model a flat grey clip, and with that try it out; one forward pass, good for all of its videos.
+    """Run the model once on a flat grey clip; the result serves all videos.
 
     Raises:
-        InputError: the layer carries no map, or the model does not return as many scores as it has labels.
+        InputError: the layer has no map, or the model does not return one score per label.
     """
     grey, request = grey_input(model.spec).to(model.device), map_request(model, layers)
     with torch_errors(model, 1), Undo() as undo, undo:
@@ -115,17 +116,17 @@ def compute_grey_baseline(model: Model, layers: Sequence[str]) -> Baseline:
         classes = run.logits.shape[1]
         if classes != model.spec.classes:
             raise InputError(
-                f"model {model.spec.name!r} returns {classes} scores, expected {model.spec.classes} as its spec says; "
-                f"correct the spec's classes and labels"
+                f"model {model.spec.name!r} returns {classes} scores, but its spec has {model.spec.classes} classes; "
+                f"correct the spec"
             )
         return baseline_of(run)
 
 
 def default_methods(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
-    """What is explained where nothing was asked for: behind a pooled linear head neutral-gradcam, else gradcam.
+    """Return the default methods: with neutral-gradcam if the head is global pooling and one linear layer.
 
-    docs/baseline.md has the evidence. Whether the head is one mean and one linear layer, and A >= 0, is seen on a clip
-    of noise, the same each time; a model that cannot be told of has no such head.
+    The head is tested on a fixed noise clip. `cam` runs only with such a head, so its error means another head. The
+    activations must also be at least 0. docs/baseline.md has the evidence for this choice.
     """
     generator = torch.Generator().manual_seed(0)
     noise = scale_pixels(255.0 * torch.rand(1, 3, *model.spec.input_size, generator=generator), model.spec.scaling)
@@ -134,12 +135,12 @@ def default_methods(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
         with torch_errors(model, 1), Undo() as undo, undo:
             run = open_attribution(model.module, noise.to(model.device), request, undo)
             is_rectified = all(bool((a >= 0).all()) for a in run.activations_of_layers.values())
-            run.explain(0)  # refused but behind one mean and one linear layer
+            run.explain(0)  # fails unless the head is global pooling and one linear layer
     except VidcamError:
         return DEFAULT_METHODS
-    return BASELINE_DEFAULT if is_rectified else DEFAULT_METHODS
+    return POOLED_LINEAR_METHODS if is_rectified else DEFAULT_METHODS
 
 
 def map_request(model: Model, layers: Sequence[str], *, methods: Sequence[str] = DEFAULT_METHODS) -> MapRequest:
-    """A request for maps as the model's spec says."""
+    """Make a request for maps, with the layout of the model's spec."""
     return MapRequest(methods=methods, layers=layers, reshape=reshape_of(model.spec), activation=model.spec.activation)

@@ -1,4 +1,4 @@
-"""`layers`: what a network offers to look at."""
+"""List the layers of a model that can carry a map."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from vidcam.preprocess import grey_input
 
 
 def layer_rows(model: str, *, every: bool = False) -> list[dict[str, Any]]:
-    """One row a layer that can carry a map, in order of execution; needs no trained weights.
+    """Return one row per layer that can carry a map, in order of execution; needs no trained weights.
 
     Args:
-        model: name, or 'package.module:factory'.
-        every: also what lies inside blocks; otherwise the network's own children and what stands in its lists.
+        model: name of a model, or 'package.module:factory'.
+        every: also list layers inside blocks; else only the network's children and the items of its containers.
     """
     loaded = load_model(model, device="cpu", weights="pretrained" if is_factory(model) else "random")
-    found = list_layers(loaded.module, grey_input(loaded.spec), reshape=reshape_of(loaded.spec))
-    default = loaded.spec.layer or default_layer(found)
-    chosen = [layer for layer in found if every or _is_outer(loaded.module, layer.name) or layer.name == default]
-    return [_row(layer, default) for layer in chosen]
+    available = list_layers(loaded.module, grey_input(loaded.spec), reshape=reshape_of(loaded.spec))
+    default = loaded.spec.layer or default_layer(available)
+    listed = [layer for layer in available if every or _is_outer(loaded.module, layer.name) or layer.name == default]
+    return [_row(layer, default) for layer in listed]
 
 
 def _row(layer: Layer, default: str) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _row(layer: Layer, default: str) -> dict[str, Any]:
 
 
 def _is_outer(module: nn.Module, name: str) -> bool:
-    """Whether only containers stand between the network and the layer."""
+    """Check that all parents of a layer, except the network, are containers."""
     parents = name.split(".")[:-1]
     holders = [module.get_submodule(".".join(parents[: depth + 1])) for depth in range(len(parents))]
     return all(isinstance(holder, nn.Sequential | nn.ModuleList | nn.ModuleDict) for holder in holders)

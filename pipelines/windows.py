@@ -1,7 +1,7 @@
-"""From a video to batches of model input: decoded once, in order, each frame shrunk as soon as it is decoded.
+"""Decode the windows of a video into batches of model input.
 
-Overlapping windows share frames. Kept are only the model-sized frames that a later window still needs, so that memory
-does not grow with the video, nor much with its resolution.
+The video is decoded once, in order, and each frame is shrunk at once. Overlapping windows share frames. Only frames
+that a later window needs are kept, so that memory does not grow with the video.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from vidcam.video.reader import VideoReader
 def window_tensors(
     reader: VideoReader, windows: Sequence[Window], spec: ModelSpec, geometry: Geometry
 ) -> Generator[Tensor, None, None]:
-    """The model's input for each window, (3, T, H, W) float32, by start; the video is decoded once."""
+    """Yield the model's input of each window, (3, T, H, W) float32; the windows must be in order of their start."""
     seconds = np.unique(np.concatenate([window.times for window in windows]))
-    wanted, stream = iter(seconds.tolist()), reader.frames_at(seconds)
-    kept: dict[float, Tensor] = {}
+    remaining, stream = iter(seconds.tolist()), reader.frames_at(seconds)
+    frames: dict[float, Tensor] = {}
     newest = -np.inf
     for window in windows:
         first, last = float(window.times.min()), float(window.times.max())
-        kept = {second: frame for second, frame in kept.items() if second >= first}
+        frames = {second: frame for second, frame in frames.items() if second >= first}
         while newest < last:
-            newest, (_, frame) = next(wanted), next(stream)
-            kept[newest] = crop_frames(frame[None], spec, geometry)[0]
-        pixels = torch.stack([kept[second] for second in window.times.tolist()], dim=1)
+            newest, (_, frame) = next(remaining), next(stream)
+            frames[newest] = crop_frames(frame[None], spec, geometry)[0]
+        pixels = torch.stack([frames[second] for second in window.times.tolist()], dim=1)
         yield scale_pixels(pixels.unsqueeze(0), spec.scaling)[0]
 
 
 def batches(
     reader: VideoReader, windows: Sequence[Window], spec: ModelSpec, geometry: Geometry, *, size: int
 ) -> Generator[tuple[range, Tensor], None, None]:
-    """Indices of the windows and their input (n, 3, T, H, W), n = `size` but for the last batch."""
+    """Yield batches: indices of the windows and their input (n, 3, T, H, W); n is `size` except in the last batch."""
     tensors = window_tensors(reader, windows, spec, geometry)
     for start in range(0, len(windows), size):
         indices = range(start, min(start + size, len(windows)))
@@ -52,7 +52,7 @@ def batches(
 
 
 def timeline(windows: Sequence[Window]) -> Timeline:
-    """When the windows lie."""
+    """Return the times of the windows."""
     return Timeline(
         starts=np.array([window.start_seconds for window in windows]),
         ends=np.array([window.end_seconds for window in windows]),

@@ -1,8 +1,8 @@
-"""First pass over a video: decode, run the model, keep the raw maps, measure their faithfulness.
+"""First pass over a video: decode, run the model, collect the raw maps, measure their faithfulness.
 
-What the video shows is known only at its end: the class of the highest mean probability over all windows. Until then
-each batch is explained for the class that leads so far; windows that were explained for another class than the final
-one are run again. That is exact, and rarely more than the first batch.
+Without targets, the class with the highest mean probability over all windows is explained. It is known only at the end.
+Until then, each batch is explained for the class that leads so far. Windows that were explained for another class are
+run again at the end; this is exact, and rarely more than the first batch.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from vidcam.system.threads import prefetch
 from vidcam.video.reader import VideoReader
 
 EXPLAINING = "explaining windows"
-"""The first pass, where progress is told."""
+"""Name of this pass in the progress display."""
 
 LogProbabilities = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowResults:
-    """Maps of all windows for one target, and what is left of its probability when only they are shown.
+    """The maps of all windows for one target, and their faithfulness.
 
     Attributes:
-        explanation: of N windows.
+        explanation: the maps of N windows.
         log_original: (N,) log probability of the target.
         log_masked: method → (N,) log probability of the target on E = L∘I.
         area: method → (N,) mean of the heat.
@@ -61,13 +61,13 @@ class WindowResults:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoJob:
-    """An open video, how it is shown to the model, and which part of it is explained.
+    """An open video with its windows and the part to explain.
 
     Attributes:
-        reader: of the video.
-        windows: what the model is shown.
-        geometry: source frame → model input.
-        span_seconds: the explained part, [start, end): that of the windows, as far as it was asked for.
+        reader: reader of the video.
+        windows: windows for the model, in order.
+        geometry: mapping from source frame to model input.
+        span_seconds: the explained part, [start, end): the requested part, as far as windows cover it.
     """
 
     reader: VideoReader
@@ -85,15 +85,15 @@ def analyse(
     progress: Progress,
     disk: DiskArrays | None = None,
 ) -> tuple[WindowResults, ...]:
-    """Results for each target, in order; without targets, for the class that leads over the video.
+    """Explain all windows of a video; returns one result per target.
 
     Args:
-        model: that is explained.
+        model: the model.
         job: the video.
-        request: what is asked.
-        clock: takes the stages' times.
-        progress: told of every batch.
-        disk: where the results lie; in memory by default.
+        request: methods, targets and measures. Without targets, the leading class of the video is explained.
+        clock: measures the time of the stages.
+        progress: called after each batch.
+        disk: keeps the results in files; None keeps them in memory.
     """
     with torch_errors(model, request.batch_size), Undo() as undo, undo:
         preserve_model(model.module, undo)
@@ -101,7 +101,7 @@ def analyse(
 
 
 class _Analysis:
-    """One run over a video's windows."""
+    """One analysis of a video."""
 
     def __init__(
         self,
@@ -115,9 +115,9 @@ class _Analysis:
     ) -> None:
         self._model, self._job, self._request = model, job, request
         self._clock, self._progress = clock, progress
-        self._maps = replace(request, methods=volume_methods(request.methods))  # guided ones are made while drawing
+        self._maps = replace(request, methods=volume_methods(request.methods))  # guided maps are made while drawing
         self._tables = [_Table(len(job.windows), disk) for _ in request.targets or (None,)]
-        self._total = np.zeros(model.spec.classes)  # of the windows' probabilities
+        self._total = np.zeros(model.spec.classes)  # sum of the windows' probabilities
 
     def run(self) -> tuple[WindowResults, ...]:
         """Explain every window for every target."""
@@ -126,42 +126,41 @@ class _Analysis:
             self._explain(indices, tensor, self._request.targets)
             self._progress(EXPLAINING, indices[-1] + 1, count)
         if not self._request.targets:
-            self._complete(int(self._total.argmax()))
+            self._explain_again(int(self._total.argmax()))
         return tuple(table.results() for table in self._tables)
 
-    def _complete(self, leader: int) -> None:
-        """Explain the windows again that were explained for another class than the one that leads in the end."""
+    def _explain_again(self, leader: int) -> None:
+        """Explain the windows again that were explained for another class than the final one."""
         missing = np.flatnonzero(self._tables[0].explained != leader).tolist()
         for indices, tensor in self._batches(missing):
             self._explain(indices, tensor, (leader,))
             self._progress("explaining windows again", missing.index(indices[-1]) + 1, len(missing))
 
-    def _batches(self, chosen: Sequence[int]) -> Iterator[tuple[list[int], Tensor]]:
-        if not chosen:
+    def _batches(self, window_indices: Sequence[int]) -> Iterator[tuple[list[int], Tensor]]:
+        if not window_indices:
             return
-        windows = [self._job.windows[index] for index in chosen]
+        windows = [self._job.windows[index] for index in window_indices]
         spec, size = self._model.spec, self._request.batch_size
         source = batches(self._job.reader, windows, spec, self._job.geometry, size=size)
         with closing(prefetch(self._clock.timed("decode for the model", source), depth=1)) as ready:
             for positions, tensor in ready:
-                yield [chosen[position] for position in positions], tensor.to(self._model.device)
+                yield [window_indices[position] for position in positions], tensor.to(self._model.device)
 
     def _explain(self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int | None]) -> None:
         request = self._request
         with self._clock.stage("model and maps"), Undo() as undo, undo:
             run = open_attribution(self._model.module, tensor, self._maps, undo)
             self._total += run.probabilities().sum(dim=0).cpu().numpy()
-            explained = run.explain_each(targets or (int(self._total.argmax()),))
-        for table, explanation in zip(self._tables, explained, strict=True):
+            explanations = run.explain_each(targets or (int(self._total.argmax()),))
+        for table, explanation in zip(self._tables, explanations, strict=True):
             with self._clock.stage("faithfulness"):
                 table.put(indices, _measure(self._model, tensor, explanation, request.fill))
 
 
 class _Table:
-    """Results window by window, in arrays that are made once for the whole video.
+    """The results of one target, in arrays that are allocated once for all windows.
 
-    Small arrays that outlive their batch would come to lie between the large ones that do not, and pin memory: measured
-    at 75 MB a minute of video.
+    Many small arrays, one per batch, would fragment the memory: measured at 75 MB per minute of video.
     """
 
     def __init__(self, windows: int, disk: DiskArrays) -> None:
@@ -171,29 +170,29 @@ class _Table:
         self._exact: set[bool | None] = set()
 
     def put(self, indices: Sequence[int], part: WindowResults) -> None:
-        """File the results of some windows, in place of former ones."""
+        """Store the results of some windows; replaces earlier ones."""
         if self._whole is None:
             count = self.explained.size
             self._whole = _mapped(part, lambda array: self._disk.empty((count, *array.shape[1:]), array.dtype))
-        for whole, piece in zip(_arrays(self._whole), _arrays(part), strict=True):
-            whole[indices] = piece
-        self._disk.forget()
+        for whole, batch in zip(_arrays(self._whole), _arrays(part), strict=True):
+            whole[indices] = batch
+        self._disk.release_memory()
         self.explained[indices] = part.explanation.target
         self._exact.add(part.explanation.alpha_exact)
 
     def results(self) -> WindowResults:
-        """All windows; `alpha_exact` is the weakest of the batches' own."""
+        """Return the results of all windows; `alpha_exact` is True only if it is for every batch."""
         assert self._whole is not None, "a video has at least one window"
         exact = False if False in self._exact else None if None in self._exact else True
         return replace(self._whole, explanation=replace(self._whole.explanation, alpha_exact=exact))
 
 
 def _measure(model: Model, tensor: Tensor, explanation: Explanation, fill: Fill) -> WindowResults:
-    hidden = fill_for(tensor, fill, model.spec.scaling)
+    fill_pixels = fill_for(tensor, fill, model.spec.scaling)
     masked, area = {}, {}
     for method in explanation.methods:
         heat = explanation.heat(method)
-        scores = predicted(model.module, hide(tensor, torch.from_numpy(heat).to(tensor), hidden))
+        scores = predicted(model.module, hide(tensor, torch.from_numpy(heat).to(tensor), fill_pixels))
         require_finite(scores, f"the logits of the clip masked by {method}")
         masked[method] = log_probability(scores, explanation.target, explanation.activation)
         area[method] = heat.mean(axis=(1, 2, 3), dtype=np.float64)
@@ -202,8 +201,8 @@ def _measure(model: Model, tensor: Tensor, explanation: Explanation, fill: Fill)
 
 
 def _arrays(results: WindowResults) -> tuple[NDArray[Any], ...]:
-    own = (results.log_original, *results.log_masked.values(), *results.area.values())
-    return (*per_clip_arrays(results.explanation), *own)
+    arrays = (results.log_original, *results.log_masked.values(), *results.area.values())
+    return (*per_clip_arrays(results.explanation), *arrays)
 
 
 def _mapped(results: WindowResults, function: Callable[[NDArray[Any]], NDArray[Any]]) -> WindowResults:

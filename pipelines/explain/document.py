@@ -1,4 +1,7 @@
-"""The JSON of an explained video, key by key in `docs/json.md`; undefined is null, paths are relative to the JSON."""
+"""The JSON document of an explained video; `docs/json.md` describes each key.
+
+None stands for an undefined value. Paths are relative to the JSON.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ Figure = TypeVar("Figure")
 
 @dataclass(frozen=True, slots=True)
 class SourceEntry:
-    """What was explained: path, content hash, what probing found and what reading did."""
+    """The explained video: its path, hash and properties, and warnings from reading it."""
 
     path: str
     sha256: str
@@ -50,7 +53,7 @@ class SourceEntry:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedModel:
-    """Which model, which layer, which weights."""
+    """Names of the model, its layer and its weights."""
 
     name: str
     layer: str
@@ -68,7 +71,7 @@ class ClassEntry:
 
 @dataclass(frozen=True, slots=True)
 class WindowEntry:
-    """A window's own top class, and the probability of the first target."""
+    """A window: its top class, and the probability of the first target."""
 
     start_seconds: float
     end_seconds: float
@@ -79,7 +82,7 @@ class WindowEntry:
 
 @dataclass(frozen=True, slots=True)
 class FiveNumbers:
-    """Over the windows: the least minimum, the medians of the quartiles, the greatest maximum."""
+    """Five numbers over the windows: smallest minimum, medians of the three quartiles, largest maximum."""
 
     min: float | None
     q1: float | None
@@ -90,18 +93,18 @@ class FiveNumbers:
 
 @dataclass(frozen=True, slots=True)
 class AlphaEntry:
-    """The audit of α over all windows."""
+    """The distribution of α over all windows."""
 
     positive: FiveNumbers
     nonzero: FiveNumbers
     product: FiveNumbers
     clamped: float
-    agreement: float | None
+    correlation_with_gradcam_plus: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class FaithfulnessEntry:
-    """What is left of the target's probability when only the map is shown."""
+    """The target's probability when the video is masked by the map."""
 
     masked_probability: float
     drop: float
@@ -110,7 +113,7 @@ class FaithfulnessEntry:
 
 @dataclass(frozen=True, slots=True)
 class MethodEntry:
-    """Files and figures of one method."""
+    """Files and measures of one method."""
 
     overlay: str | None
     map: str | None
@@ -119,7 +122,7 @@ class MethodEntry:
     scale: tuple[float, float]
     artifact_share: float | None
     alpha: AlphaEntry | None
-    alpha_of_layers: dict[str, AlphaEntry] | None
+    alpha_by_layer: dict[str, AlphaEntry] | None
     alpha_exact: bool | None
     clamped: float | None
     faithfulness: FaithfulnessEntry | None
@@ -127,7 +130,7 @@ class MethodEntry:
 
 @dataclass(frozen=True, slots=True)
 class TargetEntry:
-    """One target: its probability and its methods."""
+    """One target: its probability, and the results of its methods."""
 
     label: str
     index: int | None
@@ -139,7 +142,7 @@ class TargetEntry:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeEntry:
-    """On what it was computed."""
+    """Device, batch size, decoder and forward pass of the run."""
 
     device: str
     batch_size: int
@@ -149,7 +152,7 @@ class RuntimeEntry:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """All that the JSON holds."""
+    """The content of the JSON."""
 
     schema: int
     source: SourceEntry
@@ -169,11 +172,11 @@ class Document:
 
 
 def source_entry(reader: VideoReader, path: str) -> SourceEntry:
-    """What was explained.
+    """Describe the explained video.
 
     Args:
-        reader: after the video was read.
-        path: as it is stated.
+        reader: the reader, after the video was read.
+        path: path to write in the JSON.
     """
     info = reader.info
     return SourceEntry(
@@ -193,10 +196,10 @@ def source_entry(reader: VideoReader, path: str) -> SourceEntry:
 
 
 def top5(model: Model, probabilities: NDArray[np.float64]) -> tuple[ClassEntry, ...]:
-    """The classes of the highest mean probability over the windows, at most five.
+    """Return the classes with the highest mean probability over the windows, at most five.
 
     Args:
-        model: for its labels.
+        model: the model, for its labels.
         probabilities: (N, K).
     """
     mean = probabilities.mean(axis=0)
@@ -213,15 +216,15 @@ def target_entry(
     files: Mapping[str, Mapping[str, str]],
     methods: Sequence[str] = (),
 ) -> TargetEntry:
-    """One target: its probability and, for each method, files and figures.
+    """Describe one target: its probability and, for each method, files and measures.
 
     Args:
-        video_explanation: the explained video.
-        results: of this target.
-        number: the target's position.
-        contrast: label of the class it was contrasted with.
+        video_explanation: the maps of the video.
+        results: results of this target.
+        number: index of the target.
+        contrast: label of the contrast class; None without one.
         files: method → {'overlay': name, 'map': name}.
-        methods: those that were asked for, guided ones among them; by default all volumes.
+        methods: requested methods, also guided ones; empty: all methods with maps.
     """
     explanation = results.explanation
     return TargetEntry(
@@ -240,7 +243,7 @@ def target_entry(
 def _method_entry(
     video_explanation: VideoExplanation, results: WindowResults, method: str, *, number: int, files: Mapping[str, str]
 ) -> MethodEntry:
-    """Files and figures; a guided method has the figures of the map that it multiplies, and is not scored."""
+    """Describe one method; a guided method has the numbers of its map, but no faithfulness."""
     explanation, volume = results.explanation, GUIDED.get(method, method)
     clamped = [float(share.max()) for share in _by_layer(explanation.clamped, volume).values()]
     audits = {layer: _alpha_entry(audit) for layer, audit in _by_layer(explanation.alpha, volume).items()}
@@ -252,7 +255,7 @@ def _method_entry(
         scale=video_explanation.bounds[number][volume],
         artifact_share=artifact_shares(explanation).get(volume),
         alpha=audits.get(""),
-        alpha_of_layers={layer: entry for layer, entry in audits.items() if layer} or None,
+        alpha_by_layer={layer: entry for layer, entry in audits.items() if layer} or None,
         alpha_exact=explanation.alpha_exact if audits else None,
         clamped=max(clamped, default=None),
         faithfulness=None if method in GUIDED else _faithfulness(results, method),
@@ -260,14 +263,14 @@ def _method_entry(
 
 
 def _by_layer(figures: Mapping[str, Figure], method: str) -> dict[str, Figure]:
-    """What is said of a method: of one layer under '', of several that were fused under their names."""
-    start = f"{method} at "
-    found = {key.removeprefix(start): figure for key, figure in figures.items() if key.startswith(start)}
-    return {"": figures[method]} if method in figures else found
+    """Return layer → figure of a method; with only one layer, its key is ''."""
+    prefix = f"{method} at "
+    by_layer = {key.removeprefix(prefix): figure for key, figure in figures.items() if key.startswith(prefix)}
+    return {"": figures[method]} if method in figures else by_layer
 
 
 def window_entries(model: Model, explanation: VideoExplanation, results: WindowResults) -> tuple[WindowEntry, ...]:
-    """Each window's own top class and the probability of the (first) target."""
+    """Describe each window: its top class, and the probability of the first target."""
     probabilities = results.explanation.probabilities()
     best = probabilities.argmax(axis=1)
     return tuple(
@@ -283,12 +286,12 @@ def window_entries(model: Model, explanation: VideoExplanation, results: WindowR
 
 
 def versions() -> dict[str, str]:
-    """Versions of what computed the result."""
+    """Return the versions of vidcam, Python and the packages that compute."""
     return {"vidcam": __version__, "python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
 def all_files(stem: str, targets: Sequence[TargetEntry], *, sheet: bool, data: bool) -> tuple[str, ...]:
-    """Names of all files of a result, the JSON last."""
+    """Return the names of all files of a result, the JSON last."""
     videos = [name for target in targets for m in target.methods.values() for name in (m.overlay, m.map) if name]
     return (*videos, *([f"{stem}.png"] * sheet), *([f"{stem}.npz"] * data), f"{stem}.json")
 
@@ -308,7 +311,7 @@ def _alpha_entry(audit: AlphaAudit) -> AlphaEntry:
         nonzero=_over_windows(audit.nonzero),
         product=_over_windows(audit.product),
         clamped=float(audit.clamped.mean()),
-        agreement=_finite(audit.agreement, np.median),
+        correlation_with_gradcam_plus=_finite(audit.agreement, np.median),
     )
 
 

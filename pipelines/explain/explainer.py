@@ -138,9 +138,9 @@ def explain_prepared(
         with staging(folder, stem, overwrite=request.overwrite) as stage:
             disk = DiskArrays(stage)
             results = analyse(ready.model, job, request, clock=clock, progress=progress, disk=disk)
-            result = Result(ready, request, job, results, clock=clock, forget=disk.forget)
+            result = Result(ready, request, job, results, clock=clock, forget=disk.release_memory)
             document = result.write(stage, folder, stem, progress=progress)
-    explanation = disk.handed_out(result.explanation)
+    explanation = disk.small_to_memory(result.explanation)
     return ExplainedVideo(document, explanation, tuple(folder / name for name in document.files), clock.seconds)
 
 

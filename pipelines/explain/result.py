@@ -1,4 +1,4 @@
-"""From the results of all windows of a video to its files: scale, videos, sheet, data and the JSON."""
+"""Write the output files of an explained video: videos, contact sheet, data and JSON."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ from vidcam.video.content import sampled_content_sha256
 from vidcam.video.images import STILLS
 
 LEADERS = 3
-"""Classes of each window whose labels are saved with the maps."""
+"""Number of top classes of each window whose labels are saved with the maps."""
 
 
 class Result:
-    """All that follows from the results of one video's windows.
+    """The explanation of a video, and the writer of its files.
 
     Args:
-        ready: the model.
-        request: what was asked.
+        ready: the prepared model.
+        request: the resolved options.
         job: the video.
         results: one for each target.
-        clock: takes the stages' times.
-        forget: as that of a video.
+        clock: measures the time of the stages.
+        forget: as in `VideoExplanation`.
 
     Attributes:
-        video: the maps of all windows on one time line and one scale.
+        explanation: the maps of all windows, with one timeline and one scale.
     """
 
     def __init__(
@@ -65,17 +65,18 @@ class Result:
         self._ready, self._request, self._job, self._clock = ready, request, job, clock
         artifact, notes = ready.baseline.artifact, request.notes
         self._results = tuple(
-            replace(one, explanation=replace(one.explanation, artifact=artifact, notes=notes)) for one in results
+            replace(result, explanation=replace(result.explanation, artifact=artifact, notes=notes))
+            for result in results
         )
         self._pts = drawn_seconds(job.reader.info, *job.span_seconds)
-        self._seen = np.maximum(self._pts, job.span_seconds[0])  # a clip may start while a frame is on display
+        self._seconds = np.maximum(self._pts, job.span_seconds[0])  # a window can start while a frame is displayed
         self._origin = self._origin_of_job()
         with clock.stage("scale"):
             self.explanation = self._video(forget)
 
     def _video(self, forget: Callable[[], None] | None) -> VideoExplanation:
         model, info, line = self._ready.model, self._job.reader.info, timeline(self._job.windows)
-        explanations = tuple(one.explanation for one in self._results)
+        explanations = tuple(result.explanation for result in self._results)
         targets = self._request.targets or (OF_FUNCTION,)
         return VideoExplanation(
             source=as_text(Path(info.path).name),
@@ -87,7 +88,7 @@ class Result:
                 for target, explanation in zip(targets, explanations, strict=True)
             ),
             explanations=explanations,
-            bounds=tuple(video_bounds(explanation, line, self._seen, forget=forget) for explanation in explanations),
+            bounds=tuple(video_bounds(explanation, line, self._seconds, forget=forget) for explanation in explanations),
             origin=self._origin,
             class_labels=self._class_labels(),
             forget=forget,
@@ -105,15 +106,22 @@ class Result:
         )
 
     def _class_labels(self) -> dict[int, str]:
-        """Of the classes that lead in some window, of the targets and of the contrast."""
-        explanations = [one.explanation for one in self._results]
-        named: list[NDArray[Any]] = [explanation.target for explanation in explanations]
-        named += [explanation.contrast for explanation in explanations if explanation.contrast is not None]
+        """Return the labels of the top classes of all windows, of the targets and of the contrast."""
+        explanations = [result.explanation for result in self._results]
+        classes: list[NDArray[Any]] = [explanation.target for explanation in explanations]
+        classes += [explanation.contrast for explanation in explanations if explanation.contrast is not None]
         best = np.argsort(-explanations[0].logits, axis=1, kind="stable")[:, :LEADERS]
-        return {int(k): self._ready.model.label(int(k)) for k in np.unique(np.concatenate([best.ravel(), *named]))}
+        return {int(k): self._ready.model.label(int(k)) for k in np.unique(np.concatenate([best.ravel(), *classes]))}
 
     def write(self, stage: Path, folder: Path, stem: str, *, progress: Progress) -> Document:
-        """Write every file into the stage; returns what stands in the JSON."""
+        """Write all files into the folder `stage`; returns the content of the JSON.
+
+        Args:
+            stage: temporary folder.
+            folder: final folder; paths in the files are relative to it.
+            stem: start of the file names.
+            progress: called after each frame.
+        """
         outputs = self._request.outputs
         kinds: list[Kind] = [kind for kind in ("overlay", "map") if kind in outputs]
         videos, files = video_list(stem, self._slugs(), self._request.methods, kinds)
@@ -123,11 +131,13 @@ class Result:
         document = self._document(folder, stem, files)
         if sheet is not None:
             with self._clock.stage("sheet"), disk_errors(stage / f"{stem}.png"):
-                drawn = contact_sheet(self.explanation, sheet, self._seen, audit=document.audit)
+                drawn = contact_sheet(self.explanation, sheet, self._seconds, audit=document.audit)
                 (stage / f"{stem}.png").write_bytes(drawn)
         if "data" in outputs:
-            stated = replace(self.explanation, origin=self._origin.relative_to(folder))  # the stage lies deeper
-            stated.save(stage / f"{stem}.npz")
+            explanation = replace(
+                self.explanation, origin=self._origin.relative_to(folder)
+            )  # not relative to the stage
+            explanation.save(stage / f"{stem}.npz")
         write_json(stage / f"{stem}.json", document)
         return document
 
@@ -145,7 +155,7 @@ class Result:
     def _draw(self, videos: Sequence[Video], stage: Path, sheet: SheetFrames | None, progress: Progress) -> None:
         reader, clock = self._job.reader, self._clock
         style = RenderStyle(fill=self._request.fill, mean_rgb=mean_rgb(self._ready.model.spec.scaling))
-        with closing(GuidedVideo(self._ready.given, self._job, self._request, self.explanation, clock)) as guided:
+        with closing(GuidedVideo(self._ready.original, self._job, self._request, self.explanation, clock)) as guided:
             draw_videos(
                 FrameRenderer(self.explanation, style, guided),
                 reader,

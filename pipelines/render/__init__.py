@@ -1,1 +1,1 @@
-"""From saved maps and their video to pictures; no model, no torch."""
+"""Draw saved maps on their video; needs no model and no torch."""

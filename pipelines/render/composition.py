@@ -1,7 +1,7 @@
-"""The whole picture at a moment: one map or several beside the source, their captions, the time strip below.
+"""Draw the output picture at a moment: one or several maps, their captions, and the time strip below.
 
-Several maps stand in a grid whose cells are the source's frames; together they stay within 4K, so that each is shrunk
-where that needs it. What is drawn in a cell is drawn at the cell's own size, so that text stays legible.
+Several maps are drawn in a grid. The grid has at most 4K pixels, so the frames may be shrunk. Text is drawn at the size
+of the cell, so that it stays legible.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from vidcam.results.video import VideoExplanation
 from vidcam.video.container import MAX_PIXELS, MAX_SIDE_PX
 
 MOST_SIZE = (2160, 3840)
-"""(height, width) that several maps take together at most."""
+"""Largest (height, width) of a grid of several maps."""
 
 SCREEN = 2.2
-"""Width over height of a screen, and rather wider: cells stand beside each other sooner than below."""
+"""Preferred width over height of a grid: a little wider than a screen."""
 
 SOURCE = ("source", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Cells of one (height, width) in rows."""
+    """A grid of cells of the same (height, width)."""
 
     rows: int
     columns: int
@@ -39,26 +39,26 @@ class Grid:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) of all."""
+        """(height, width) of the grid in pixels."""
         return self.rows * self.cell[0], self.columns * self.cell[1]
 
     def place(self, number: int) -> tuple[slice, slice]:
-        """Rows and columns of a cell."""
+        """Return the pixel rows and columns of a cell."""
         row, column = divmod(number, self.columns)
         height, width = self.cell
         return slice(row * height, (row + 1) * height), slice(column * width, (column + 1) * width)
 
 
 def grid_of(count: int, size: tuple[int, int]) -> Grid:
-    """The grid for so many frames of (height, width): large cells, few of them empty, a screen's shape."""
+    """Choose the grid for `count` frames of (height, width): large cells, few empty cells, the shape of a screen."""
     grids = [_grid(-(-count // columns), columns, size) for columns in range(count, 0, -1)]
 
-    def worth(grid: Grid) -> tuple[float, float]:
+    def quality(grid: Grid) -> tuple[float, float]:
         used = count / (grid.rows * grid.columns)
         shape = abs(float(np.log(grid.size[1] / grid.size[0] / SCREEN)))
         return round(grid.cell[0] * grid.cell[1] * used**3), -shape
 
-    return max(grids, key=worth)
+    return max(grids, key=quality)
 
 
 def _grid(rows: int, columns: int, size: tuple[int, int]) -> Grid:
@@ -68,18 +68,18 @@ def _grid(rows: int, columns: int, size: tuple[int, int]) -> Grid:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What stands where in a picture.
+    """The layout of a picture.
 
     Attributes:
-        grid: the cells.
+        grid: the grid of cells.
         kind: how a map is drawn in its cell.
         has_source: whether the first cell is the source without a map.
-        caption: whether label, probability and method are written into each cell.
+        caption: whether each cell has a caption with label, probability and method.
         colorbar: whether each map has a colour bar.
-        strip: whether the time strip stands below.
+        strip: whether the time strip is below the grid.
 
     Raises:
-        InputError: the pictures would be too large.
+        InputError: the picture would be too large.
     """
 
     grid: Grid
@@ -93,30 +93,30 @@ class Layout:
         height, width = self.size
         if max(height, width) > MAX_SIDE_PX or height * width > MAX_PIXELS:
             raise InputError(
-                f"the pictures would have {width} × {height} pixels, expected at most {MAX_SIDE_PX} a side and "
-                f"{MAX_PIXELS // 10**6} million; choose a smaller height"
+                f"the picture would have {width} × {height} pixels, more than {MAX_SIDE_PX} per side or "
+                f"{MAX_PIXELS // 10**6} million; use a smaller --height"
             )
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) of the pictures."""
+        """(height, width) of the picture."""
         height, width = self.grid.size
         return height + (strip_height(self.grid.size) if self.strip else 0), width
 
 
 class Composition:
-    """Draws the picture of each moment.
+    """Draws the output pictures of a video.
 
     Args:
-        video: the explanation.
-        maps: which of its maps.
-        style: how they are drawn.
-        layout: where they stand.
-        pts_seconds: (S,) the displayed frames that are drawn.
-        end_seconds: where drawing ends.
+        explanation: the maps.
+        maps: the maps to draw.
+        style: colours, opacity and outline.
+        layout: the layout of the picture.
+        pts_seconds: (S,) time stamps of the drawn frames.
+        end_seconds: end of the drawn part.
 
     Attributes:
-        notes: what a frame of that size has no room for, as sentences.
+        notes: sentences about parts that were left out because the frames are too small.
     """
 
     def __init__(
@@ -133,21 +133,21 @@ class Composition:
         self._cells: tuple[ShownMap | None, ...] = (None, *maps) if layout.has_source else maps
         in_cell = replace(explanation, geometry=replace(explanation.geometry, source_size=self._grid.cell))
         self._renderer = FrameRenderer(in_cell, style)
-        self._summaries = {each.target: VideoSummary(explanation, each.target) for each in maps}
+        self._summaries = {shown.target: VideoSummary(explanation, shown.target) for shown in maps}
         self._unit = unit_of(self._grid.cell)
         self._lines = caption_lines(self._grid.cell, self._unit) if layout.caption else 0
         self._bars: dict[ShownMap, Box] = {}
         if layout.colorbar and layout.kind != "map":
-            bounds = {each: explanation.bounds[each.target][each.method] for each in maps}
-            self._bars = {each: colour_bar_box(style.table, self._unit, raw) for each, raw in bounds.items()}
-        self.notes = self._drop_what_does_not_fit()
+            bounds = {shown: explanation.bounds[shown.target][shown.method] for shown in maps}
+            self._bars = {shown: colour_bar_box(style.table, self._unit, raw) for shown, raw in bounds.items()}
+        self.notes = self._drop_large_parts()
         self._strip: VideoStrip | None = None
         if layout.strip:
             strip = time_strip(explanation, maps, pts_seconds, (float(pts_seconds[0]), end_seconds))
             self._strip = VideoStrip(strip, self._grid.size)
 
     def picture(self, second: float, frame: Frames) -> Frames:
-        """The picture of a displayed frame (H, W, 3) uint8, of the layout's size, a new array."""
+        """Draw the picture of a displayed frame (H, W, 3) uint8; a new array of the layout's size."""
         context = FrameContext(self._renderer, second, _resized(frame, self._grid.cell))
         if len(self._cells) == 1 and self._strip is None:
             return self._cell(context, self._cells[0])
@@ -170,26 +170,24 @@ class Composition:
         return picture
 
     def _caption(self, shown: ShownMap, second: float) -> tuple[str, ...]:
-        """Label, probability and method; on one line what tells a cell from its neighbours, or the label."""
+        """Return the caption; if there is room for one line only, what differs between the cells, or the label."""
         label, rest = self._summaries[shown.target].caption(shown.method, second)
         if self._lines > 1:
             return label, rest
-        others = [each for each in self._cells if each is not None]
-        parts = [label] if len({each.target for each in others}) > 1 or len(others) == 1 else []
-        return (" · ".join([shown.method] * (len({each.method for each in others}) > 1) + parts),)
+        maps = [cell for cell in self._cells if cell is not None]
+        parts = [label] if len({cell.target for cell in maps}) > 1 or len(maps) == 1 else []
+        return (" · ".join([shown.method] * (len({cell.method for cell in maps}) > 1) + parts),)
 
-    def _drop_what_does_not_fit(self) -> tuple[str, ...]:
-        """Leave out colour bars that are too large; a sentence about these and about captions."""
+    def _drop_large_parts(self) -> tuple[str, ...]:
+        """Remove colour bars that are too large for a cell; returns a sentence about missing bars and captions."""
         cell, bars = self._grid.cell, len(self._bars)
-        self._bars = {each: bar for each, bar in self._bars.items() if is_small_beside(bar, cell)}
+        self._bars = {shown: bar for shown, bar in self._bars.items() if is_small_beside(bar, cell)}
         missing = ["the colour bar"] * (len(self._bars) < bars)
         if self._layout.caption and self._lines < 2:
             missing.append("the caption's second line" if self._lines else "the caption")
         if not missing:
             return ()
-        return (
-            f"frames of {cell[1]} × {cell[0]} are too small for {' and '.join(missing)}; a larger --height makes room",
-        )
+        return (f"frames of {cell[1]} × {cell[0]} are too small for {' and '.join(missing)}; use a larger --height",)
 
 
 def _resized(frame: Frames, size: tuple[int, int]) -> Frames:

@@ -22,18 +22,18 @@ Kind = Literal["overlay", "map", "contour", "heat"]
 
 
 class GuidedValues(Protocol):
-    """Guided maps of a video, asked for in the order of time; see `pipelines.explain.saliency`."""
+    """Guided maps of a video, requested in the order of time; see `pipelines.explain.saliency`."""
 
     def values(self, method: str, second: float, *, target: int) -> NDArray[np.float32]:
-        """Signed values inside the view, (H', W', 3)."""
+        """Return signed values inside the model's view, (H', W', 3)."""
 
     def scale(self, method: str, *, target: int) -> float:
-        """The magnitude that is drawn as black or white."""
+        """Return the magnitude that is drawn as black or white."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownMap:
-    """A map to draw: the position of its target, and its method."""
+    """A map to draw: the index of its target in the explanation, and its method."""
 
     target: int
     method: str
@@ -41,13 +41,13 @@ class ShownMap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RenderStyle:
-    """How evidence is drawn.
+    """How maps are drawn.
 
     Attributes:
-        fill: what the map style shows where nothing was used.
-        mean_rgb: the dataset's mean colour, in [0, 255], for that fill.
-        table: (256, 3) uint8, the colours of evidence.
-        opacity: of the overlay where the evidence is 1.
+        fill: what the style `map` shows where there is no evidence.
+        mean_rgb: mean colour of the data set in [0, 255], for the fill `mean`.
+        table: (256, 3) uint8, the colour map.
+        opacity: largest opacity of the overlay.
         outline: whether the model's view is outlined.
     """
 
@@ -59,12 +59,12 @@ class RenderStyle:
 
 
 class FrameRenderer:
-    """Draws maps on frames; tables and the view are computed once.
+    """Draws maps on frames.
 
     Args:
-        video: the maps, with the geometry of the frames to draw on.
-        style: how.
-        guided: needed where a guided method is drawn.
+        explanation: the maps, with the geometry of the frames to draw on.
+        style: how maps are drawn.
+        guided: values of guided methods; needed only for these.
     """
 
     def __init__(self, explanation: VideoExplanation, style: RenderStyle, guided: GuidedValues | None = None) -> None:
@@ -73,7 +73,7 @@ class FrameRenderer:
         self._overlay = Overlay(style.table, opacity=style.opacity)
 
     def draw(self, kind: Kind, frame: Frames, heat: NDArray[np.float32]) -> Frames:
-        """The overlay, the iso-lines or the heat alone, with the model's view outlined; or the explanation map."""
+        """Draw a map on a frame, as overlay, contour, heat or explanation map; returns a new frame."""
         style, view = self._style, self._view
         if kind == "map":
             return explanation_map(frame, heat, view, fill=style.fill, mean_rgb=style.mean_rgb)
@@ -88,7 +88,7 @@ class FrameRenderer:
         return picture
 
     def draw_guided(self, frame: Frames, shown: ShownMap, second: float) -> Frames:
-        """Guided values around grey, with the model's view outlined."""
+        """Draw a guided map: values around grey, with the model's view outlined."""
         assert self._guided is not None, "guided methods are drawn with guided values"
         values = self._guided.values(shown.method, second, target=shown.target)
         scale = self._guided.scale(shown.method, target=shown.target)
@@ -96,10 +96,10 @@ class FrameRenderer:
 
 
 class FrameContext:
-    """One displayed frame; each map is upsampled once, when it is first asked for.
+    """One displayed frame; each map is upsampled once, when it is first drawn.
 
     Attributes:
-        second: of the maps: that of the frame, or the start of the first window if that is later.
+        second: time of the maps: that of the frame, or the start of the first window if that is later.
         frame: (H, W, 3) uint8.
     """
 
@@ -109,7 +109,7 @@ class FrameContext:
         self._heat: dict[ShownMap, NDArray[np.float32]] = {}
 
     def picture(self, kind: Kind, shown: ShownMap) -> Frames:
-        """The frame with a map, a new array."""
+        """Return the frame with a map drawn on it, a new array."""
         if shown.method in GUIDED:
             return self._renderer.draw_guided(self.frame, shown, self.second)
         if shown not in self._heat:

@@ -1,4 +1,4 @@
-"""What can be asked of `render`: one set of defaults for the command line and for Python."""
+"""The options of `render`: one set of defaults for the command line and for Python."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RenderOptions:
     """The options of `render_video` and `vidcam render`, with their defaults; `render_video` describes them.
 
     Raises:
-        InputError: an unknown name, or a number out of its range.
+        InputError: an unknown name, or a number out of range.
     """
 
     source: Source | None = None
@@ -66,21 +66,21 @@ class RenderOptions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "methods", split_names(self.methods))
         object.__setattr__(self, "targets", as_tuple(self.targets))
-        for name, given, known in (("style", self.style, STYLES), ("fill", self.fill, FILLS)):
-            if given not in known:
-                raise InputError(f"{name} is {given!r}, expected one of {', '.join(known)}")
+        for name, value, known in (("style", self.style, STYLES), ("fill", self.fill, FILLS)):
+            if value not in known:
+                raise InputError(f"--{name} is {value!r}; it must be one of {', '.join(known)}")
         if self.form is not None and self.form not in FORMS:
-            raise InputError(f"form is {self.form!r}, expected one of {', '.join(FORMS)}")
+            raise InputError(f"--form is {self.form!r}; it must be one of {', '.join(FORMS)}")
         if self.height is not None and not LEAST_HEIGHT <= self.height <= MOST_HEIGHT:
-            raise InputError(f"height is {self.height}, expected {LEAST_HEIGHT} to {MOST_HEIGHT} rows")
+            raise InputError(f"--height is {self.height}; it must be from {LEAST_HEIGHT} to {MOST_HEIGHT} rows")
         if not 0.0 <= self.opacity <= 1.0:
-            raise InputError(f"opacity is {self.opacity}, it must be in [0, 1]; 0.6 shows both evidence and footage")
+            raise InputError(f"--opacity is {self.opacity}; it must be from 0 to 1")
 
     def form_of(self, out: Path) -> Form:
-        """The form of a result of this name.
+        """Return the form of an output with this name.
 
         Raises:
-            InputError: the ending says nothing, or another form than was asked for.
+            InputError: the ending is unknown, or does not fit `--form`.
         """
         ending = out.suffix.lower()
         if ending not in _ENDINGS:
@@ -88,26 +88,24 @@ class RenderOptions:
                 return self.form
             known = ", ".join(filter(None, _ENDINGS))
             raise InputError(
-                f"{out.name!r} ends in {ending!r}, expected one of {known}, or none for a folder of PNGs; for a folder "
-                "of that name pass --form frames"
+                f"-o {out.name!r} has the unknown ending {ending!r}; use one of {known}, or --form frames for a folder "
+                "of PNGs"
             )
         fitting = _ENDINGS[ending]
         if self.form is not None and self.form not in fitting:
-            wanted = next(end or "no ending" for end, forms in _ENDINGS.items() if self.form in forms)
-            raise InputError(f"form is {self.form!r} and the result {out.name!r}, expected {wanted}; change either")
+            ending_of_form = next(end or "no ending" for end, forms in _ENDINGS.items() if self.form in forms)
+            raise InputError(f"--form {self.form} does not fit -o {out.name!r}; it needs {ending_of_form}")
         return self.form or fitting[0]
 
     def without_effect(self, form: Form) -> tuple[str, ...]:
-        """A sentence about the options that were given and mean nothing to the form, if there are any."""
+        """Return a sentence about options that have no effect on this form, if there are any."""
         unused = [name for name in _WITHOUT_EFFECT[form] if getattr(self, name) != getattr(_DEFAULTS, name)]
         if self.style != "map" and self.fill != _DEFAULTS.fill:
             unused.append("fill")
         if not unused:
             return ()
         names = ", ".join(f"--{name}" for name in unused)
-        return (
-            f"{names} {'has' if len(unused) == 1 else 'have'} no effect on what was asked for ({form}, {self.style})",
-        )
+        return (f"{names} {'has' if len(unused) == 1 else 'have'} no effect with --form {form} --style {self.style}",)
 
 
 _DEFAULTS = RenderOptions()
@@ -122,4 +120,4 @@ _WITHOUT_EFFECT: dict[Form, tuple[str, ...]] = {
     "poster": (*_OF_VIDEO, "quality"),
     "sheet": (*_OF_VIDEO, "quality", *_OF_FRAMES),
 }
-"""What a form cannot do; that it has no sound needs no saying."""
+"""Options without effect on a form. `sound` is not listed: it is on by default."""

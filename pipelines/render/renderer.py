@@ -1,7 +1,7 @@
-"""`render`: from saved maps and their video to a video, an animation, pictures or a sheet; no model, no torch.
+"""Render saved maps to a video, an animation, pictures or a contact sheet; needs no model and no torch.
 
-One pass over the video, decoded ahead and encoded behind; memory is flat in its length. The colour scale is that of the
-saved maps, over the whole video, also where only a part is drawn.
+The video is read once, and memory does not grow with its length. The colour scale always covers the whole explained
+video, also if only a part is drawn.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from vidcam.video.writer import VideoWriter
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What `render_video` made.
+    """The result of `render_video`.
 
     Attributes:
-        path: the file or folder.
-        form: which kind.
-        frames: how many were drawn.
-        notes: what could not be had as asked, as sentences.
+        path: the written file or folder.
+        form: its form, such as 'mp4'.
+        frames: number of drawn frames.
+        notes: sentences about options that could not be followed.
         stage_seconds: time spent in each stage; stages overlap.
     """
 
@@ -52,8 +52,12 @@ class Rendered:
     notes: tuple[str, ...]
     stage_seconds: dict[str, float] = field(repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        notes = f", {len(self.notes)} notes" if self.notes else ""
+        return f"Rendered({str(self.path)!r}, {self.form}, {self.frames} frames{notes})"
+
     def _repr_html_(self) -> str | None:
-        """What a notebook shows: the result itself, if it is not too large."""
+        """Show the result itself in a notebook, if it is small enough."""
         from vidcam.render.notebook import html_of
 
         return html_of(self.path)
@@ -86,37 +90,38 @@ def render_video(
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> Rendered:
-    """Draw a saved explanation.
+    """Draw a saved explanation on its video.
 
     Args:
-        explanation: the .npz that `explain` saved, or the `VideoExplanation` itself.
-        out: .mp4, .webm, .gif, .webp, .png, .jpg, or a name without an ending for a folder of PNGs.
-        source: the video, if it is no longer where `explain` read it; the array or the list that was explained.
+        explanation: the .npz file that `explain` saved, or a `VideoExplanation`.
+        out: output file (.mp4, .webm, .gif, .webp, .png, .jpg), or a name without an ending for a folder of PNGs.
+        source: the video, if it was moved since `explain` read it; or the array or list that was explained.
         style: `overlay`, `map`, `side-by-side`, `contour` or `heat`.
-        methods: one or several of the explained methods. Empty: the first one; side by side all.
-        targets: labels or indices of the explained targets. Empty: the first one; side by side all.
+        methods: one or several of the explained methods. Empty: the first one, or all with `side-by-side`.
+        targets: labels or indices of the explained targets. Empty: the first one, or all with `side-by-side`.
         fill: what the style `map` shows where there is no evidence.
-        colormap: name of a colour map of matplotlib.
+        colormap: name of a matplotlib colour map.
         opacity: largest opacity of the overlay, in [0, 1].
-        caption: whether label, probability and method are written on the picture.
-        colorbar: whether a colour bar is drawn on the picture.
-        outline: whether the part of the frame that the model saw is outlined.
-        strip: whether a time strip is added below; the picture becomes higher.
+        caption: whether the picture shows label, probability and method.
+        colorbar: whether the picture has a colour bar.
+        outline: whether the model's view of the frame is outlined.
+        strip: whether a time strip is added below the picture.
         sound: whether the sound of the source is kept, in MP4 and WebM.
-        start: where drawing begins, in seconds.
-        end: where it ends, in seconds, not included. None: with the explanation.
-        height: rows of the picture without the strip. None: as the source.
-        form: `mp4`, `webm`, `gif`, `webp`, `frames` (a folder of PNGs), `sheet` or `poster`. None: by the ending.
+        start: start of the drawn part, in seconds.
+        end: end of the drawn part, in seconds, not included. None: the end of the explanation.
+        height: rows of the picture without the strip. None: as in the source.
+        form: `mp4`, `webm`, `gif`, `webp`, `frames` (a folder of PNGs), `sheet` or `poster`. None: by the
+            ending of `out`.
         codec: `h264`, `hevc`, `av1` or `vp9`. None: the usual one of the container.
-        encoder: `auto` (software), or FFmpeg's name of an encoder, such as h264_nvenc.
-        preset: of the encoder.
-        quality: constant quality on the scale of the encoder.
+        encoder: `auto` (software), or the FFmpeg name of an encoder, such as h264_nvenc.
+        preset: preset of the encoder.
+        quality: constant quality, on the encoder's own scale.
         overwrite: replace an existing result.
-        progress: called as work goes on.
+        progress: called after each frame.
 
     Raises:
-        InputError: a file, a name or an option cannot be used; nothing is written.
-        RunError: something failed while running; nothing is left behind.
+        InputError: a file, name or option is invalid; nothing is written.
+        RunError: rendering failed; unfinished files are removed.
     """
     options = RenderOptions(
         source=source,
@@ -162,30 +167,30 @@ def render_saved(
             count = 1
             notes += _poster(request, reader, pts)
         else:
-            notes += _moving(request, reader, pts, clock=clock, progress=progress)
+            notes += _frames(request, reader, pts, clock=clock, progress=progress)
     return Rendered(request.out, request.form, count, notes, clock.seconds)
 
 
-def _moving(
+def _frames(
     request: RenderRequest, reader: VideoReader, pts_seconds: Seconds, *, clock: StageTimer, progress: Progress
 ) -> tuple[str, ...]:
     """Draw every frame into a video, an animation or a folder; returns notes."""
-    with clock.stage("set out"):
+    with clock.stage("layout"):
         composition = _composition(request, pts_seconds)
 
-    def pictures(second: float, frame: Frames) -> Generator[Frames, None, None]:
+    def draw(second: float, frame: Frames) -> Generator[Frames, None, None]:
         yield composition.picture(second, frame)
 
     writer = partial(_writer, request, reader.info, pts_seconds)
-    stream_frames(reader, pts_seconds, [writer], pictures, clock=clock, progress=progress)
+    stream_frames(reader, pts_seconds, [writer], draw, clock=clock, progress=progress)
     return (*composition.notes, *reader.notes)
 
 
 def _poster(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds) -> tuple[str, ...]:
-    """Draw the moment of the strongest evidence; returns notes."""
+    """Draw the frame with the strongest evidence; returns notes."""
     explanation, first = request.explanation, request.maps[0]
-    seen = np.maximum(pts_seconds, float(explanation.timeline.starts[0]))
-    best = int(explanation.evidence(first.method, seen, target=first.target).argmax())
+    seconds = np.maximum(pts_seconds, float(explanation.timeline.starts[0]))
+    best = int(explanation.evidence(first.method, seconds, target=first.target).argmax())
     ((second, frame),) = reader.frames_at(pts_seconds[[best]])
     composition = _composition(request, pts_seconds)
     save_image(request.out, composition.picture(second, frame), overwrite=request.overwrite)
@@ -193,7 +198,7 @@ def _poster(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds) -
 
 
 def _sheet(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds, audit: tuple[str, ...]) -> int:
-    """Draw methods × frames with their time strip; returns how many frames."""
+    """Draw the contact sheet; returns its number of frames."""
     frames, renderer = SheetFrames(request.maps), FrameRenderer(request.explanation, request.style)
     for second, frame in reader.frames_at(np.array(sorted(sheet_seconds(pts_seconds)))):
         frames.add(FrameContext(renderer, second, frame))
@@ -222,7 +227,7 @@ def _composition(request: RenderRequest, pts_seconds: Seconds) -> Composition:
 
 
 def _writer(request: RenderRequest, info: VideoInfo, pts_seconds: Seconds) -> AbstractContextManager[FrameWriter]:
-    """Open the result."""
+    """Open the output file or folder."""
     out, size, overwrite = request.out, request.layout.size, request.overwrite
     start, end = float(pts_seconds[0]), request.span_seconds[1]
     if request.form == "frames":

@@ -1,4 +1,4 @@
-"""What `render` is to do, with every option resolved and checked before the video is opened."""
+"""The request of a rendering: its options, resolved and checked before the video is opened."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from vidcam.video.source import Source
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RenderRequest:
-    """One result of `render`.
+    """The resolved options of a rendering.
 
     Attributes:
-        video: the explanation.
-        source: where its video lies.
+        explanation: the saved maps.
+        source: path or address of the video.
         out: the file or folder to write.
-        form: its kind.
-        maps: which maps, at least one.
-        style: how they are drawn.
-        layout: where they stand in a picture.
-        span_seconds: [start, end) of the video.
-        encoder: for a video; None for other forms.
-        quality: of an animation.
-        sound: whether a video gets the source's sound.
+        form: form of the output.
+        maps: the maps to draw, at least one.
+        style: how maps are drawn.
+        layout: layout of the picture.
+        span_seconds: [start, end) of the drawn part.
+        encoder: encoder of a video; None for other forms.
+        quality: quality of an animation.
+        sound: whether a video keeps the sound of the source.
         overwrite: whether an existing result is replaced.
-        notes: what could not be had as asked, as sentences.
+        notes: sentences about options that could not be followed.
     """
 
     explanation: VideoExplanation
@@ -57,10 +57,10 @@ class RenderRequest:
 
 
 def resolve(saved: Path | VideoExplanation, out: Path, options: RenderOptions) -> RenderRequest:
-    """Read the explanation, choose what the options leave open, and check what needs no video.
+    """Load the explanation, and resolve and check all options that need no video.
 
     Raises:
-        InputError: the file, a name or an option cannot be used.
+        InputError: the file, a name or an option is invalid.
     """
     form = options.form_of(out)
     if form != "frames" or not out.is_dir():
@@ -94,11 +94,11 @@ def resolve(saved: Path | VideoExplanation, out: Path, options: RenderOptions) -
 def select_maps(
     explanation: VideoExplanation, targets: Sequence[str | int], methods: Sequence[str], *, all_of_them: bool
 ) -> tuple[ShownMap, ...]:
-    """The maps to show, in the order of asking; without being asked the first one, or all.
+    """Select the maps to draw, in the order of the names; without names the first one, or all.
 
     Raises:
         NameNotFoundError: a target or a method that was not explained.
-        InputError: a guided method, or several maps where one is shown.
+        InputError: a guided method, or several maps in a style for one.
     """
     numbers = [_target_number(explanation, target) for target in targets] or range(
         len(explanation.labels) if all_of_them else 1
@@ -110,7 +110,7 @@ def select_maps(
         maps += [ShownMap(number, name) for name in dict.fromkeys(names)]
     if len(maps) > 1 and not all_of_them:
         raise InputError(
-            f"{len(maps)} maps were asked for, expected one in this style; pass --style side-by-side, or ask for one"
+            f"this style shows one map, not {len(maps)}; use --style side-by-side, or one --method and one --target"
         )
     return tuple(maps)
 
@@ -125,7 +125,7 @@ def _target_number(video_explanation: VideoExplanation, target: str | int) -> in
         "target",
         text,
         video_explanation.labels,
-        f"{', '.join(video_explanation.labels)} was explained; explain the video for it",
+        f"the explanation has {', '.join(video_explanation.labels)}",
     )
 
 
@@ -133,16 +133,15 @@ def _method_name(name: str, known: Sequence[str]) -> str:
     folded = name.strip().casefold()
     if folded in GUIDED:
         raise InputError(
-            f"{folded} cannot be drawn from saved maps, which do not hold what it multiplies; expected one of "
-            f"{', '.join(known)}; draw it with vidcam explain"
+            f"--method {folded} cannot be drawn from saved maps, only by vidcam explain; use one of {', '.join(known)}"
         )
     if folded not in known:
-        raise name_not_found("method", name, known, f"{', '.join(known)} was explained; explain the video by it")
+        raise name_not_found("method", name, known, f"the explanation has {', '.join(known)}")
     return folded
 
 
 def _layout(options: RenderOptions, form: Form, size: tuple[int, int], count: int) -> Layout:
-    """The layout for so many maps of a video of (height, width); a sheet has its own, so that it gets a plain one."""
+    """Return the layout for `count` maps of frames (height, width); a contact sheet does not use it."""
     if form == "sheet":
         return Layout(Grid(1, 1, size))
     if options.height is not None:
@@ -159,7 +158,7 @@ def _layout(options: RenderOptions, form: Form, size: tuple[int, int], count: in
 
 
 def _encoder(options: RenderOptions, form: Form, size: tuple[int, int]) -> tuple[Encoder | None, tuple[str, ...]]:
-    """The encoder of a video of (height, width), and sentences about what could not be had; none of other forms."""
+    """Choose the encoder of a video, None for other forms; with sentences about options that could not be followed."""
     if form not in {"mp4", "webm"}:
         return None, ()
     encoder, preset, quality = options.encoder, options.preset, options.quality
@@ -167,19 +166,20 @@ def _encoder(options: RenderOptions, form: Form, size: tuple[int, int]) -> tuple
 
 
 def _span(explanation: VideoExplanation, start_seconds: float | None, end_seconds: float | None) -> tuple[float, float]:
-    """The part [start, end) to draw: what was asked for, of what was explained.
+    """Return the part [start, end) to draw: the requested part, as far as it was explained.
 
     Raises:
-        InputError: nothing of it was explained.
+        InputError: no requested moment was explained.
     """
     first, last = float(explanation.timeline.starts[0]), float(explanation.timeline.ends.max())
     if explanation.origin is not None:
         first, last = explanation.origin.span_seconds
-    asked = (first if start_seconds is None else start_seconds, last if end_seconds is None else end_seconds)
-    start, end = max(first, asked[0]), min(last, asked[1])
-    if not (asked[0] < asked[1] and start < end):
+    requested_start = first if start_seconds is None else start_seconds
+    requested_end = last if end_seconds is None else end_seconds
+    start, end = max(first, requested_start), min(last, requested_end)
+    if not (requested_start < requested_end and start < end):
         raise InputError(
-            f"nothing was explained from {asked[0]:g} to {asked[1]:g} s, expected a part of {first:g} to {last:g} s; "
-            "change the start or the end"
+            f"--start ({requested_start:g} s) and --end ({requested_end:g} s) must select a part of the explained "
+            f"{first:g} to {last:g} s"
         )
     return start, end

@@ -1,4 +1,4 @@
-"""A saved explanation opened again: its maps and the very video that they were made of."""
+"""Open a saved explanation and its video."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ def open_saved(saved: Path | VideoExplanation, source: Source | None) -> tuple[V
     """Load the maps and find their video.
 
     Args:
-        saved: the .npz that `explain` saved, or what it holds.
-        source: the video, if it is no longer where `explain` read it; any source of `open_video`.
+        saved: the .npz file that `explain` saved, or the loaded explanation.
+        source: any source of `open_video`; None to look where `explain` read it, and beside the .npz.
 
     Raises:
-        MediaError: no saved explanation, or its video is not there.
+        MediaError: the file is not a saved explanation of a video, or the video was not found.
     """
     path = Path(saved.source if isinstance(saved, VideoExplanation) else saved)
     explanation = saved if isinstance(saved, VideoExplanation) else load(path)
     if not isinstance(explanation, VideoExplanation):
-        raise MediaError(f"{path} explains clips, not a video; choose a file that `vidcam explain` wrote")
+        raise MediaError(f"{path} explains clips, not a video; pass a file that `vidcam explain` wrote")
     if source is not None:
         return explanation, source
     if explanation.origin is None:
-        raise MediaError(f"{path.name} does not say where {explanation.source!r} lies; name it with --source")
+        raise MediaError(f"{path.name} has no path of {explanation.source!r}; pass it with --source")
     origin = explanation.origin
     for candidate in (*([Path(origin.path)] if origin.is_local else []), path.parent / explanation.source):
         if candidate.exists() or has_images(str(candidate)):
             return explanation, candidate
     if not origin.is_local and not is_address(origin.path):
         raise MediaError(f"the maps are of {origin.path!r}, which is not a file; pass it again as source= (--source)")
-    stated = relative_path(Path(origin.path), path.parent) if origin.is_local else origin.path
-    raise MediaError(f"{explanation.source!r} is no longer at {stated!r}; name it with --source")
+    former_path = relative_path(Path(origin.path), path.parent) if origin.is_local else origin.path
+    raise MediaError(f"{explanation.source!r} is no longer at {former_path!r}; pass it with --source")
 
 
 @contextmanager
 def opened_source(
     explanation: VideoExplanation, source: Source, *, progress: Progress = silent
 ) -> Iterator[VideoReader]:
-    """The video that was explained, open for reading.
+    """Open the video that was explained.
 
     Raises:
-        MediaError: it cannot be read, or it is another one than was explained.
+        MediaError: the video cannot be read, or it is not the explained one.
     """
     with _opened(explanation, source, progress) as reader:
         _require_same(explanation, reader)
@@ -78,26 +78,26 @@ def _require_same(explanation: VideoExplanation, reader: VideoReader) -> None:
     name = reader.info.path
     if explanation.origin is not None:
         try:
-            found = sampled_content_sha256(reader.info)
+            content_hash = sampled_content_sha256(reader.info)
         except OSError as exc:
-            raise MediaError(f"{name!r} cannot be read ({exc.strerror}); expected the explained video") from exc
-        if found != explanation.origin.content_hash:
+            raise MediaError(f"the video {name!r} cannot be read ({exc.strerror})") from exc
+        if content_hash != explanation.origin.content_hash:
             raise MediaError(
-                f"{name!r} is not the video that was explained: its content hash is {found[:12]}…, expected "
-                f"{explanation.origin.content_hash[:12]}…; name the right one with --source, or explain this one"
+                f"{name!r} is not the explained video (its hash is {content_hash[:12]}…, not "
+                f"{explanation.origin.content_hash[:12]}…); pass that video with --source"
             )
     if reader.info.size != explanation.geometry.source_size:
         raise MediaError(
-            f"{name!r} has frames of {reader.info.size}, not {explanation.geometry.source_size} as explained; "
-            "name the right video with --source"
+            f"{name!r} has frames of {reader.info.size}, the explained video {explanation.geometry.source_size}; "
+            "pass that video with --source"
         )
 
 
 def require_other_place(out: Path, reader: VideoReader) -> None:
-    """Refuse a result that would take the place of the video it is made of, or lie among its images.
+    """Require that the output does not overwrite the video, and does not lie among its images.
 
     Raises:
-        OutputError: it would.
+        OutputError: it does.
     """
     place, files = out.resolve(), [path.resolve() for path in reader.info.files]
     is_video = place in files or (place.exists() and any(path.exists() and path.samefile(place) for path in files))
@@ -108,7 +108,4 @@ def require_other_place(out: Path, reader: VideoReader) -> None:
         folder = Path(reader.info.path).resolve()
         is_video |= place == folder or (place.parent == folder and place.suffix.lower() in SUFFIXES)
     if is_video:
-        raise OutputError(
-            f"'{out}' is the video that is drawn, or one of its images; expected another name, as the video would be "
-            "lost; choose one with -o"
-        )
+        raise OutputError(f"-o '{out}' would overwrite the source video or its images; choose another name")

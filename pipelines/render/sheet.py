@@ -1,4 +1,4 @@
-"""The contact sheet of an explanation: its frames, collected while drawing, and its words."""
+"""The contact sheet of an explanation."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ OWN_CLASS = "each window's top class"
 
 @dataclass(slots=True)
 class SheetFrames:
-    """Frames for a sheet.
+    """The frames of a contact sheet, collected while the video is drawn.
 
     Attributes:
-        maps: one for each row.
-        seconds: moments, added while drawing.
-        source: the source there, shrunk.
+        maps: the maps, one per row.
+        seconds: time stamps of the frames.
+        source: the source frames, shrunk.
         overlays: map → overlays, shrunk.
     """
 
@@ -39,7 +39,7 @@ class SheetFrames:
     overlays: dict[ShownMap, list[Frames]] = field(default_factory=dict)
 
     def add(self, context: FrameContext) -> None:
-        """Keep a frame, shrunk."""
+        """Add a frame and its overlays, shrunk."""
         self.seconds.append(context.second)
         self.source.append(_shrunk(context.frame))
         for shown in self.maps:
@@ -47,7 +47,7 @@ class SheetFrames:
 
 
 def sheet_seconds(pts_seconds: Seconds) -> frozenset[float]:
-    """The moments that a sheet shows, of the displayed frames (S,): the middles of at most 8 equal parts."""
+    """Choose the time stamps of a sheet: the middle frames of at most 8 equal parts of the video."""
     columns = min(SHEET_COLUMNS, pts_seconds.size)
     middles = ((np.arange(columns) + 0.5) * pts_seconds.size / columns).astype(int)
     return frozenset(pts_seconds[middles].tolist())
@@ -62,15 +62,15 @@ def contact_sheet(
     table: ColourTable | None = None,
     span_seconds: tuple[float, float] | None = None,
 ) -> bytes:
-    """The PNG of an explanation, or of a part of it.
+    """Draw the contact sheet of an explanation, or of a part of it, as PNG.
 
     Args:
-        explanation: the explanation.
-        frames: collected while drawing; their maps are the rows.
-        pts_seconds: (S,) the displayed frames.
-        audit: sentences below.
-        table: (256, 3) uint8, the colours in which the frames were drawn; None: the default ones.
-        span_seconds: the part that is shown, [start, end); None: all windows.
+        explanation: the maps.
+        frames: the collected frames; their maps are the rows.
+        pts_seconds: (S,) time stamps of the displayed frames.
+        audit: sentences to write below the frames.
+        table: (256, 3) uint8, the colour map of the frames; None: the default one.
+        span_seconds: the shown part, [start, end); None: all windows.
     """
     span = span_seconds or (float(explanation.timeline.starts[0]), float(explanation.timeline.ends.max()))
     targets = tuple(dict.fromkeys(shown.target for shown in frames.maps))

@@ -1,4 +1,4 @@
-"""What an explanation says about its video over time: labels, probabilities and evidence, for captions and strips."""
+"""Labels, probabilities and evidence of an explanation over time, for captions and time strips."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from vidcam.results.explanation import GUIDED
 from vidcam.results.video import PER_WINDOW, VideoExplanation
 
 MOST_MOMENTS = 2000
-"""Moments of a curve over time at most; about as many as a strip has pixels."""
+"""Largest number of points of a curve over time; about the width of a strip in pixels."""
 
 
 class VideoSummary:
     """Label and probability of one target over time.
 
     Args:
-        explanation: the explanation.
-        target: position of the target.
+        explanation: the maps of the video.
+        target: index of the target in the explanation.
 
     Attributes:
         windows: (start_seconds, end_seconds, probability of the target) of each window.
@@ -37,26 +37,26 @@ class VideoSummary:
 
     @property
     def mean_probability(self) -> float:
-        """Of the target over the windows."""
+        """Mean probability of the target over the windows."""
         return float(self._probability.mean())
 
     @property
     def contrast(self) -> str | None:
-        """Label of the class that the target was contrasted with."""
+        """Label of the contrast class; None without one."""
         contrast = self._video.explanations[self._target].contrast
         return None if contrast is None else self._name(int(contrast[0]))
 
     def label(self, second: float) -> str:
-        """The target's label, with its contrast; for the top class of each window, that of the nearest window."""
+        """Return the target's label and its contrast; for `per-window`, the top class of the nearest window."""
         label = self._video.labels[self._target]
         if label == PER_WINDOW:
             label = self._name(int(self._video.explanations[self._target].target[self._nearest(second)]))
         return label if self.contrast is None else f"{label} rather than {self.contrast}"
 
     def probability(self, second: float) -> float | None:
-        """Mean of the windows that cover the moment; None where none does.
+        """Return the mean probability of the windows that cover a moment; None if no window does.
 
-        Of windows with a class of their own it is that of the nearest, whose label is shown.
+        If each window has its own class, the probability is that of the nearest window, whose label is shown.
         """
         covering = self._probability[(self._line.starts <= second) & (second < self._line.ends)]
         if not covering.size:
@@ -65,13 +65,13 @@ class VideoSummary:
         return float(self._probability[self._nearest(second)] if is_own else covering.mean())
 
     def caption(self, method: str, second: float) -> tuple[str, str]:
-        """Two lines: the label; its probability at that moment, and the method."""
+        """Return two lines: the label, then its probability at that moment and the method."""
         probability = self.probability(second)
-        sure = "" if probability is None else f"{percent(probability)} · "
-        return self.label(second), f"{sure}{method}"
+        prefix = "" if probability is None else f"{percent(probability)} · "
+        return self.label(second), f"{prefix}{method}"
 
     def leaders(self) -> list[str]:
-        """The label of the highest score in each window."""
+        """Return the label of the highest score in each window."""
         best = self._video.explanations[self._target].logits.argmax(axis=1)
         return [self._name(int(index)) for index in best]
 
@@ -83,18 +83,18 @@ class VideoSummary:
 
 
 def name_maps(explanation: VideoExplanation, maps: Sequence[ShownMap]) -> dict[str, ShownMap]:
-    """The maps by name: the method, and the target if there are several."""
-    several = len({each.target for each in maps}) > 1
-    return {f"{each.method}, {explanation.labels[each.target]}" if several else each.method: each for each in maps}
+    """Name the maps: by method, and by target if there are several."""
+    several = len({shown.target for shown in maps}) > 1
+    return {f"{shown.method}, {explanation.labels[shown.target]}" if several else shown.method: shown for shown in maps}
 
 
 def time_strip(
     explanation: VideoExplanation, maps: Sequence[ShownMap], pts_seconds: Seconds, span_seconds: tuple[float, float]
 ) -> TimeStrip:
-    """The evidence of the maps over time, with the windows and probabilities of the first one's target.
+    """Collect the evidence of the maps over time, with the windows and probabilities of the first target.
 
     Args:
-        explanation: the explanation.
+        explanation: the maps of the video.
         maps: at least one; a guided method has the evidence of the map it multiplies.
         pts_seconds: (S,) the displayed frames.
         span_seconds: [start, end) of the strip.
@@ -109,16 +109,16 @@ def time_strip(
         span_seconds=span_seconds,
         seconds=seconds,
         evidence={
-            name: _relative(explanation.evidence(GUIDED.get(each.method, each.method), seconds, target=each.target))
-            for name, each in name_maps(explanation, maps).items()
+            name: _relative(explanation.evidence(GUIDED.get(shown.method, shown.method), seconds, target=shown.target))
+            for name, shown in name_maps(explanation, maps).items()
         },
         windows=[summary.windows[n] for n in inside],
         top_labels=[leaders[n] for n in inside],
-        probability_of=explanation.labels[first] if len({each.target for each in maps}) > 1 else "",
+        probability_of=explanation.labels[first] if len({shown.target for shown in maps}) > 1 else "",
     )
 
 
 def _relative(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
-    """In units of its largest value: over time it matters when, not how much."""
-    most = float(evidence.max())
-    return evidence / most if most > 0 else evidence
+    """Divide by the largest value, so that the curves of all maps have one height."""
+    largest = float(evidence.max())
+    return evidence / largest if largest > 0 else evidence

@@ -1,8 +1,7 @@
-"""Draw the frames of a video in one pass: decode ahead and encode behind, each in a thread of its own.
+"""Draw the frames of a video in one pass. Decoding and encoding run in their own threads.
 
-One decoding serves all targets, methods and kinds that `explain` writes, and the contact sheet. Frames wait in short
-queues, so that memory does not grow with the video. What fails in a thread is raised where the next frame is handed
-over.
+The video is decoded once for all output videos and the contact sheet. The queues between the threads are short, so that
+memory does not grow with the video. An error in a thread is raised with the next frame.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ from vidcam.video.reader import VideoReader
 from vidcam.video.writer import VideoWriter
 
 DRAWING = "drawing frames"
-"""Name of this pass for progress."""
+"""Name of this pass in the progress display."""
 
 AHEAD, BEHIND = 4, 2
-"""Frames that wait at most before they are drawn, and before they are encoded."""
+"""Largest number of frames that wait for drawing, and for encoding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """One video to draw: its file name, which map it shows, and how."""
+    """One video to draw: its file name, the style of drawing, and the map."""
 
     name: str
     kind: Kind
@@ -59,28 +58,28 @@ def draw_videos(
     """Write the videos into a folder and collect the frames of the sheet.
 
     Args:
-        renderer: draws a frame.
+        renderer: draws maps on frames.
         reader: the source.
-        videos: what to write; may be empty if only the sheet is wanted.
-        folder: where to.
-        pts_seconds: (S,) the displayed frames to draw.
-        end_seconds: where drawing ends, not included.
-        clock: takes the stages' times.
-        progress: called after every frame.
-        sheet: takes its frames.
+        videos: the videos to write; may be empty.
+        folder: the output folder.
+        pts_seconds: (S,) time stamps of the frames to draw.
+        end_seconds: end of the drawn part, not included.
+        clock: measures the time of the stages.
+        progress: called after each frame.
+        sheet: collects the frames of the contact sheet.
     """
-    chosen = frozenset() if sheet is None else sheet_seconds(pts_seconds)
+    seconds_of_sheet = frozenset() if sheet is None else sheet_seconds(pts_seconds)
 
-    def pictures(second: float, frame: Frames) -> Generator[Frames, None, None]:
+    def draw(second: float, frame: Frames) -> Generator[Frames, None, None]:
         context = FrameContext(renderer, second, frame)
-        if sheet is not None and second in chosen:
+        if sheet is not None and second in seconds_of_sheet:
             sheet.add(context)
         for video in videos:
             yield context.picture(video.kind, video.map)
 
     span = (float(pts_seconds[0]), end_seconds)
     writers = [partial(_writer, reader, span, folder / video.name) for video in videos]
-    stream_frames(reader, pts_seconds, writers, pictures, clock=clock, progress=progress)
+    stream_frames(reader, pts_seconds, writers, draw, clock=clock, progress=progress)
 
 
 def _writer(reader: VideoReader, span_seconds: tuple[float, float], path: Path) -> VideoWriter:
@@ -100,12 +99,12 @@ def _writer(reader: VideoReader, span_seconds: tuple[float, float], path: Path) 
 def video_list(
     stem: str, names: Sequence[str], methods: Sequence[str], kinds: Sequence[Kind]
 ) -> tuple[list[Video], list[Mapping[str, Mapping[str, str]]]]:
-    """The videos of an explanation and, for each target, method → kind → file name.
+    """List the videos of an explanation and, for each target, method → kind → file name.
 
     Args:
-        stem: of the source.
-        names: each target's part of the file name.
-        methods: canonical names; guided ones have no map video.
+        stem: file name of the source without its ending.
+        names: part of the file name for each target.
+        methods: canonical names; guided methods have no map video.
         kinds: `overlay`, `map`.
     """
     videos: list[Video] = []
@@ -122,10 +121,10 @@ def video_list(
 
 
 class FrameWriter(Protocol):
-    """Takes frames as they come; a context manager that leaves a whole result, or none."""
+    """A writer of frames. As a context manager it leaves a complete result, or none."""
 
     def write(self, frame: Frames, pts_seconds: float, /) -> None:
-        """Take a frame and when it is first displayed."""
+        """Write a frame with its time stamp."""
 
     def __enter__(self) -> Self: ...
 
@@ -135,14 +134,14 @@ class FrameWriter(Protocol):
 
 
 class BackgroundWriter(BackgroundWorker):
-    """Call a writer from a thread of its own, a few frames behind."""
+    """Runs a frame writer in a thread of its own."""
 
     def __init__(self, writer: FrameWriter, clock: StageTimer) -> None:
         super().__init__(depth=BEHIND, thread_name="vidcam-encode")
         self._writer, self._clock = writer, clock
 
     def write(self, frame: Frames, pts_seconds: float) -> None:
-        """Hand a frame over; waits while too many are waiting already."""
+        """Queue a frame; waits while the queue is full."""
         self.submit(self._encode, frame, pts_seconds)
 
     def _encode(self, frame: Frames, pts_seconds: float) -> None:
@@ -154,7 +153,7 @@ def stream_frames(
     reader: VideoReader,
     pts_seconds: Seconds,
     writers: Sequence[Callable[[], AbstractContextManager[FrameWriter]]],
-    pictures: Callable[[float, Frames], Generator[Frames, None, None]],
+    draw: Callable[[float, Frames], Generator[Frames, None, None]],
     *,
     clock: StageTimer,
     progress: Progress,
@@ -163,34 +162,34 @@ def stream_frames(
 
     Args:
         reader: the source.
-        pts_seconds: (S,) the displayed frames to draw; the first one becomes second 0.
-        writers: open the results.
-        pictures: of a frame (time stamp, (H, W, 3) uint8), one for each writer, in the same order.
-        clock: takes the stages' times.
-        progress: called after every frame.
+        pts_seconds: (S,) time stamps of the frames to draw; the first one becomes second 0.
+        writers: functions that open the outputs.
+        draw: yields one picture per writer, in the same order, for a time stamp and a frame (H, W, 3) uint8.
+        clock: measures the time of the stages.
+        progress: called after each frame.
     """
     start = float(pts_seconds[0])
     with ExitStack() as stack:
-        behind = []
+        encoders = []
         for open_writer in writers:
-            with defer_signals():  # an interruption waits until what is opened is sure to be closed
+            with defer_signals():  # an interrupt waits until the stack will close the writer
                 writer = stack.enter_context(open_writer())
-                behind.append(stack.enter_context(BackgroundWriter(writer, clock)))
+                encoders.append(stack.enter_context(BackgroundWriter(writer, clock)))
         decoded = clock.timed("decode for drawing", _frames(reader, pts_seconds))
-        ahead = stack.enter_context(closing(prefetch(decoded, depth=AHEAD)))
-        for done, (second, frame) in enumerate(ahead, start=1):
-            drawn = clock.timed("draw", pictures(second, frame))
-            for each, picture in zip(behind, drawn, strict=True):
-                each.write(picture, second - start)
+        frames = stack.enter_context(closing(prefetch(decoded, depth=AHEAD)))
+        for done, (second, frame) in enumerate(frames, start=1):
+            pictures = clock.timed("draw", draw(second, frame))
+            for encoder, picture in zip(encoders, pictures, strict=True):
+                encoder.write(picture, second - start)
             progress(DRAWING, done, pts_seconds.size)
 
 
 def _frames(reader: VideoReader, pts_seconds: Seconds) -> Generator[tuple[float, Frames], None, None]:
-    yield from reader.frames_at(pts_seconds)  # a generator, as `prefetch` closes it
+    yield from reader.frames_at(pts_seconds)  # a generator, because `prefetch` closes it
 
 
 def drawn_seconds(info: VideoInfo, start_seconds: float, end_seconds: float) -> Seconds:
-    """The frames on display in [start, end), at least one; frames may be closer to each other than rounding."""
+    """Return the time stamps of the frames displayed in [start, end), at least one."""
     pts = info.pts_seconds
     rounding = min(ROUNDING_SECONDS, float(np.diff(pts, append=info.duration_seconds).min()) / 2)
     begin = max(0, int(np.searchsorted(pts, start_seconds + rounding, side="right")) - 1)

@@ -1,1 +1,1 @@
-"""From a set of clips to a table of faithfulness."""
+"""Score sets of clips: faithfulness and localization of the maps."""

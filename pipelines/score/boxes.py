@@ -1,11 +1,11 @@
-"""Boxes over time, from a manifest to the model's view.
+"""Read the box tracks of a manifest, and map them to the model's input.
 
-A manifest's `boxes` are JSON text, or the path of a JSON file: a list of box tracks, called tubes there,
+The column `boxes` has JSON text, or the path of a JSON file: a list of box tracks (tubes),
 
     [{"start": 0, "end": 2, "boxes": [[left, top, width, height], [left, top, width, height]]}, …]
 
-`start` and `end` count frames of the video as displayed, half-open; one box a frame, in pixels of the video as
-displayed. On the model's sampled frames they become a region (T, H, W); a pixel is inside if its middle is.
+A track covers the frames [start, end) of the video as displayed, with one box per frame in displayed pixels. In the
+model's input the tracks become a mask (T, H, W). A pixel is inside if its centre is.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from vidcam.media import Seconds
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoxTrack:
-    """One thing's boxes.
+    """The boxes of one object over time.
 
     Attributes:
-        start: first frame.
-        boxes: (F, 4) left, top, width, height in source pixels, one a frame.
+        start: index of the first frame.
+        boxes: (F, 4), one box per frame: left, top, width, height in source pixels.
     """
 
     start: int
@@ -44,24 +44,24 @@ class BoxTrack:
 
 
 def is_json(boxes: str) -> bool:
-    """Whether a manifest's field is JSON text itself, not the path of a file."""
+    """Check whether the column `boxes` has JSON text, not the path of a file."""
     return boxes.lstrip().startswith(("[", "{"))
 
 
 def read_box_tracks(boxes: str) -> tuple[BoxTrack, ...]:
-    """The box tracks of a manifest's field.
+    """Read the box tracks of the column `boxes`.
 
     Raises:
-        InputError: no JSON, or not of the form above.
+        InputError: not JSON, or not a list of tracks.
     """
     text = boxes if is_json(boxes) else _file_text(boxes)
     try:
-        found = json.loads(text)
-        return tuple(_track(entry) for entry in (found if isinstance(found, list) else found["tubes"]))
+        document = json.loads(text)
+        return tuple(_track(entry) for entry in (document if isinstance(document, list) else document["tubes"]))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as exc:
         raise InputError(
-            f"boxes cannot be read ({type(exc).__name__}: {exc}), expected a JSON list of tubes with 'start', 'end' "
-            f"and one [left, top, width, height] a frame in 'boxes'; correct them or leave them out"
+            f"boxes cannot be read ({type(exc).__name__}: {exc}); each tube needs 'start', 'end' and 'boxes' with "
+            f"one [left, top, width, height] per frame"
         ) from exc
 
 
@@ -71,8 +71,7 @@ def _file_text(path: str) -> str:
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or type(exc).__name__
         raise InputError(
-            f"boxes {Path(path).name!r} cannot be read ({reason}), expected JSON text or the path of a JSON file; "
-            f"check the manifest"
+            f"boxes {Path(path).name!r} cannot be read ({reason}); expected JSON text or the path of a JSON file"
         ) from exc
 
 
@@ -80,20 +79,20 @@ def _track(entry: Any) -> BoxTrack:
     boxes = np.asarray(entry["boxes"], dtype=np.float64)
     start, end = int(entry["start"]), int(entry["end"])
     if boxes.shape != (end - start, 4) or start < 0 or end <= start:
-        raise ValueError(f"{end - start} frames from {start} to {end} with boxes of shape {boxes.shape}")
+        raise ValueError(f"frames [{start}, {end}) have boxes of shape {boxes.shape}")
     if not np.isfinite(boxes).all() or (boxes[:, 2:] < 0.0).any():
-        raise ValueError("a box that is not finite or has a negative width or height")
+        raise ValueError("a box is not finite, or has a negative width or height")
     return BoxTrack(start, boxes)
 
 
 def region(tracks: Sequence[BoxTrack], pts_seconds: Seconds, times: Seconds, geometry: Geometry) -> NDArray[np.bool_]:
-    """Where the tracks lie in the model's input, (T, H, W).
+    """Make the mask of the tracks in the model's input, (T, H, W).
 
     Args:
-        tracks: of the video.
-        pts_seconds: (F,) time stamps of all its frames.
-        times: (T,) time stamps of the sampled ones.
-        geometry: how the model sees the video.
+        tracks: box tracks of the video.
+        pts_seconds: (F,) time stamps of all frames of the video.
+        times: (T,) time stamps of the sampled frames.
+        geometry: how frames are scaled and cropped for the model.
     """
     inside = np.zeros((len(times), *geometry.crop_size), dtype=np.bool_)
     frames = np.clip(np.searchsorted(pts_seconds, times), 0, len(pts_seconds) - 1)
@@ -110,10 +109,10 @@ def _pixels(box: NDArray[np.float64], geometry: Geometry) -> tuple[slice, slice]
         geometry.to_model(y, x) for y, x in ((top, left), (top + height, left + width))
     )
     rows, columns = geometry.crop_size
-    return _middles(first_row, last_row, rows), _middles(first_column, last_column, columns)
+    return _centres(first_row, last_row, rows), _centres(first_column, last_column, columns)
 
 
-def _middles(begin: float, end: float, length: int) -> slice:
-    """The pixels of an axis whose middle lies in [begin, end)."""
+def _centres(begin: float, end: float, length: int) -> slice:
+    """Return the pixels of an axis whose centre lies in [begin, end)."""
     first, after = (min(max(math.ceil(edge - 0.5), 0), length) for edge in (begin, end))
     return slice(first, after)

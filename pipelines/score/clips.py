@@ -1,9 +1,9 @@
-"""Which clips are scored: a folder, a manifest (CSV, JSON Lines, Parquet), or what Python iterates over.
+"""Read the set of clips to score: a folder, a manifest (CSV, JSON Lines, Parquet), or a Python iterable.
 
-A folder gives its media files, subfolders included, one clip each, sorted. A manifest gives its rows, in its own order;
-relative paths start from its folder. Fields: `path` (or `file`), `start` in seconds, else the central window, `label`,
-`group` of clips that are no independent samples, `boxes` as `boxes.py` reads them. Other columns are not read. A row
-that cannot be used stays in its place and says why; the others are scored.
+In a folder, each media file is one clip; subfolders are included, and the files are sorted. In a manifest, each row is
+one clip, and relative paths start from the manifest's folder. Its columns are `path` (or `file`), `start` (seconds; the
+central window if empty), `label`, `group` (clips of one group are not independent samples) and `boxes` (`boxes.py` has
+the format). Other columns are ignored. A row that cannot be used is kept with the reason; the other rows are scored.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from vidcam.system.fingerprint import digest_of, sha256
 
 _MEDIA = "3gp apng asf avi flv gif m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv y4m"
 SUFFIXES = frozenset(f".{name}" for name in _MEDIA.split())
-"""What counts as a media file in a folder; a manifest may name anything that `vidcam explain` opens."""
+"""Endings of media files in a folder. A manifest may name any file that `vidcam explain` opens."""
 
 FIELDS = {"path": "path", "file": "path", "start": "start", "label": "label", "group": "group", "boxes": "boxes"}
 MANIFESTS = (".csv", ".jsonl", ".parquet")
 
-Said = tuple[str, Mapping[str, Any] | str]
-"""Where a row stands, and its fields, or what is wrong with all of it."""
+RawRow = tuple[str, Mapping[str, Any] | str]
+"""The position of a row ('line 3'), and its fields or the reason why it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,14 @@ class Entry:
     """One clip of a set.
 
     Attributes:
-        index: place in the set, from 0.
-        source: what is opened.
-        name: what it is called in tables: as the manifest has it, relative to the folder.
-        start_seconds: of the window; None: the central one.
-        label: its true class, or empty.
-        group: clips of one group count as one sample; by default the clip itself.
-        boxes: JSON text, or the path of a JSON file; empty: none.
-        problem: why the row cannot be used; empty: it can.
+        index: position in the set, from 0.
+        source: path or address of the video.
+        name: the path in tables: as in the manifest, or relative to the folder.
+        start_seconds: start of the window; None for the central window.
+        label: the true class, or empty.
+        group: clips of one group count as one sample; by default the clip's own name.
+        boxes: JSON text, or the path of a JSON file; empty without boxes.
+        problem: why the row cannot be used; empty if it can.
     """
 
     index: int
@@ -60,79 +60,78 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ClipSet:
-    """Clips in their order, and the columns of the manifest that were not read."""
+    """The clips in order, and the columns of the manifest that are ignored."""
 
     entries: tuple[Entry, ...]
-    unread: tuple[str, ...] = ()
+    ignored_columns: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
-        """SHA-256 over everything that is said about the clips, files of boxes included, the videos themselves not."""
-        return digest_of(json.dumps(_digested(entry)).encode() for entry in self.entries)
+        """SHA-256 of the fields of all clips and of their box files; the videos themselves are not read."""
+        return digest_of(json.dumps(_digest_fields(entry)).encode() for entry in self.entries)
 
 
 def read_clips(clips: Any, *, out: Path) -> ClipSet:
-    """The clips of a folder, a manifest or an iterable; see the module.
+    """Read the clips of a folder, a manifest or an iterable; the module's docstring has the format.
 
     Args:
         clips: path of a folder or manifest, or an iterable of paths and of mappings with the manifest's fields.
-        out: where results go; a folder's clips do not include what lies there, or its overlays if it is that folder.
+        out: folder of the results; videos in it are no clips.
 
     Raises:
-        InputError: there is no clip or no row that can be used, no such file, or a manifest that cannot be read.
+        InputError: no clip can be used, the file does not exist, or the manifest cannot be read.
     """
     if isinstance(clips, str | os.PathLike):
         path = Path(clips)
-        found = _of_folder(path, out) if path.is_dir() else _of_manifest(path)
-        what = f"{path} holds no clip"
+        clip_set = _folder_clips(path, out) if path.is_dir() else _manifest_clips(path)
+        name = str(path)
     else:
-        found, what = _entries(_iterated(clips), Path()), "no clip was given"
-    if not found.entries:
-        raise InputError(f"{what}, expected at least one; pass a folder of videos or a manifest with a column 'path'")
-    if all(entry.problem for entry in found.entries):
-        raise InputError(f"{what} that can be used ({found.entries[0].problem})")
-    return found
+        clip_set, name = _entries(_python_rows(clips), Path()), "the iterable"
+    if not clip_set.entries:
+        raise InputError(f"{name} has no clips; pass a folder of videos or a manifest with a column 'path'")
+    if all(entry.problem for entry in clip_set.entries):
+        raise InputError(f"{name} has no usable clips ({clip_set.entries[0].problem})")
+    return clip_set
 
 
-def _of_folder(folder: Path, out: Path) -> ClipSet:
-    avoided = out.resolve() / "worst" if out.resolve() == folder.resolve() else out.resolve()
+def _folder_clips(folder: Path, out: Path) -> ClipSet:
+    excluded = out.resolve() / "worst" if out.resolve() == folder.resolve() else out.resolve()
     files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    kept = sorted(
+    paths = sorted(
         path.relative_to(folder)
         for path in files
-        if avoided not in path.resolve().parents
+        if excluded not in path.resolve().parents
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
-    names = [as_text(path.as_posix()) for path in kept]
+    names = [as_text(path.as_posix()) for path in paths]
     entries = (
         Entry(index, str(folder / path), name, group=name)
-        for index, (path, name) in enumerate(zip(kept, names, strict=True))
+        for index, (path, name) in enumerate(zip(paths, names, strict=True))
     )
     return ClipSet(tuple(entries))
 
 
-def _of_manifest(path: Path) -> ClipSet:
+def _manifest_clips(path: Path) -> ClipSet:
     readers = {".csv": _csv_rows, ".jsonl": _json_rows, ".parquet": _parquet_rows}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise InputError(
-            f"{path} is neither a folder nor a manifest, expected one of *{', *'.join(MANIFESTS)}; of a single video "
-            f"pass the folder that it lies in"
+            f"{path} is neither a folder nor a manifest ({', '.join(MANIFESTS)}); for one video, pass its folder"
         )
     try:
         return _entries(reader(path), path.parent)
     except (OSError, UnicodeDecodeError, csv.Error) as exc:
-        raise InputError(f"{path} cannot be read ({exc}), expected a manifest with a column 'path'; check it") from exc
+        raise InputError(f"the manifest {path} cannot be read ({exc}); it needs a column 'path'") from exc
 
 
-def _csv_rows(path: Path) -> Iterator[Said]:
+def _csv_rows(path: Path) -> Iterator[RawRow]:
     csv.field_size_limit(2**31 - 1)  # boxes are long
     with path.open(encoding="utf-8-sig", newline="") as file:
         for row in (reader := csv.DictReader(file)):
             yield f"line {reader.line_num}", {key: value for key, value in row.items() if key is not None}
 
 
-def _json_rows(path: Path) -> Iterator[Said]:
+def _json_rows(path: Path) -> Iterator[RawRow]:
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -142,29 +141,29 @@ def _json_rows(path: Path) -> Iterator[Said]:
             except (ValueError, RecursionError):
                 row = None
             is_object = isinstance(row, Mapping)
-            yield f"line {number}", row if is_object else "no JSON object, expected one a line; correct the line"
+            yield f"line {number}", row if is_object else "not a JSON object; write one object per line"
 
 
-def _parquet_rows(path: Path) -> Iterator[Said]:
+def _parquet_rows(path: Path) -> Iterator[RawRow]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(path)
-        wanted = [name for name in file.schema_arrow.names if name in FIELDS]
-        for name in file.schema_arrow.names:  # named once, so that they are known as not read
+        known_columns = [name for name in file.schema_arrow.names if name in FIELDS]
+        for name in file.schema_arrow.names:  # rows without a position only name ignored columns
             if name not in FIELDS:
                 yield "", {name: None}
         number = 0
-        for batch in file.iter_batches(columns=wanted):
+        for batch in file.iter_batches(columns=known_columns):
             for row in batch.to_pylist():
                 number += 1
                 yield f"row {number}", row
     except pa.ArrowInvalid as exc:
-        raise InputError(f"{path} is no Parquet file ({exc}), expected a manifest; check the file") from exc
+        raise InputError(f"the manifest {path} is not a valid Parquet file ({exc})") from exc
 
 
-def _iterated(clips: Any) -> Iterator[Said]:
+def _python_rows(clips: Any) -> Iterator[RawRow]:
     for number, clip in enumerate(clips):
         if isinstance(clip, Mapping):
             yield f"clip {number}", clip
@@ -172,29 +171,30 @@ def _iterated(clips: Any) -> Iterator[Said]:
         try:
             yield f"clip {number}", {"path": os.fspath(clip)}
         except TypeError:
-            yield f"clip {number}", f"a {type(clip).__name__}, expected a path or a mapping with 'path'; pass one"
+            yield f"clip {number}", f"expected a path or a mapping with 'path', got {type(clip).__name__}"
 
 
-def _entries(rows: Iterable[Said], base: Path) -> ClipSet:
+def _entries(rows: Iterable[RawRow], base: Path) -> ClipSet:
     entries: list[Entry] = []
-    unread: dict[str, None] = {}
-    for place, said in rows:
-        row = {} if isinstance(said, str) else said
-        unread.update(dict.fromkeys(as_text(str(name)) for name in row if name not in FIELDS))
-        if place:
-            known = {FIELDS[name]: row[name] for name in reversed(FIELDS) if _is_given(row.get(name))}
-            entries.append(_entry(len(entries), known, base, place, said if isinstance(said, str) else ""))
-    return ClipSet(_without_common_folder(entries), tuple(unread))
+    ignored: dict[str, None] = {}
+    for position, content in rows:
+        row = {} if isinstance(content, str) else content
+        ignored.update(dict.fromkeys(as_text(str(name)) for name in row if name not in FIELDS))
+        if position:
+            fields = {FIELDS[name]: row[name] for name in reversed(FIELDS) if _has_value(row.get(name))}
+            problem = content if isinstance(content, str) else ""
+            entries.append(_entry(len(entries), fields, base, position, problem))
+    return ClipSet(_without_common_folder(entries), tuple(ignored))
 
 
-def _is_given(value: Any) -> bool:
-    """Whether a field says something: None, nothing and NaN do not, 0 does."""
+def _has_value(value: Any) -> bool:
+    """Check that a field has a value; None, an empty text and NaN are none, 0 is one."""
     is_nan = isinstance(value, float) and math.isnan(value)
     return not (value is None or is_nan or (isinstance(value, str) and not value))
 
 
 def _without_common_folder(entries: Sequence[Entry]) -> tuple[Entry, ...]:
-    """Absolute paths by what follows the folder that they share: tables name no path of this machine."""
+    """Shorten absolute names to the part below their common folder, so that tables have no path of this machine."""
     absolute = [Path(entry.name).parent for entry in entries if Path(entry.name).is_absolute()]
     if not absolute:
         return tuple(entries)
@@ -211,18 +211,18 @@ def _without_common_folder(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     )
 
 
-def _entry(index: int, row: Mapping[str, Any], base: Path, place: str, problem: str) -> Entry:
-    """One row; with a problem it keeps its place, under the name of its path or of its place in the manifest."""
+def _entry(index: int, row: Mapping[str, Any], base: Path, position: str, problem: str) -> Entry:
+    """Make the entry of a row; a row without a path is named after its position."""
     text = str(row.get("path", ""))
     start, boxes = None, ""
     try:
         if problem or not text:
-            raise InputError(problem or "no path, expected a column 'path' (or 'file') with a video; fill it in")
+            raise InputError(problem or "the path is missing; fill in the column 'path' or 'file'")
         start, boxes = _start(row.get("start")), _boxes(row.get("boxes", ""), base)
     except InputError as exc:
-        problem = f"{place}: {exc}"
+        problem = f"{position}: {exc}"
     is_plain = "://" not in text and not Path(text).is_absolute()
-    name = as_text(text or place)
+    name = as_text(text or position)
     return Entry(
         index=index,
         source=str(base / text) if is_plain else text,
@@ -243,7 +243,7 @@ def _start(value: Any) -> float | None:
     except (TypeError, ValueError):
         seconds = math.nan
     if not 0.0 <= seconds < math.inf:
-        raise InputError(f"start is {value!r}, expected seconds from 0 on; leave it empty for the middle")
+        raise InputError(f"start is {value!r}; it must be 0 s or more, or empty for the central window")
     return seconds
 
 
@@ -254,21 +254,20 @@ def _boxes(value: Any, base: Path) -> str:
         return json.dumps(value, default=lambda array: array.tolist())
     except (AttributeError, TypeError, ValueError) as exc:
         raise InputError(
-            f"boxes are {type(value).__name__} and no JSON ({exc}), expected a list of tubes, JSON text or the path "
-            f"of a JSON file; correct them"
+            f"boxes ({type(value).__name__}) are not JSON ({exc}); pass a list of tubes, JSON text or a file's path"
         ) from exc
 
 
-def _digested(entry: Entry) -> tuple[object, ...]:
-    said = (entry.name, entry.start_seconds, entry.label, entry.group, _content(entry.boxes))
-    return (*said, entry.problem) if entry.problem else said
+def _digest_fields(entry: Entry) -> tuple[object, ...]:
+    fields = (entry.name, entry.start_seconds, entry.label, entry.group, _boxes_content(entry.boxes))
+    return (*fields, entry.problem) if entry.problem else fields
 
 
-def _content(boxes: str) -> str:
-    """Boxes as they count, wherever a file of them lies: what stands in it."""
+def _boxes_content(boxes: str) -> str:
+    """Return the boxes as text; for a file, the hash of its content, so that its folder does not matter."""
     if not boxes or is_json(boxes):
         return boxes
     try:
         return sha256(Path(boxes))
-    except (OSError, ValueError):  # the clip will fail and say so
+    except (OSError, ValueError):  # scoring the clip will report the error
         return as_text(Path(boxes).name)

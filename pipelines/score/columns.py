@@ -1,7 +1,7 @@
-"""The columns of a table of scores: names, types and order, the same in every part, in the CSV and in the README.
+"""The columns of scores.csv and of the Parquet parts: names, types and order.
 
-One row for each clip and map; a clip that failed or was left out is one row without a method. What is undefined is
-empty, never NaN.
+Each clip has one row per method and control. A clip that failed or was left out has one row without a method. An
+undefined value is empty, never NaN.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Kind = Literal["text", "number", "whole", "flag"]
 Columns = Mapping[str, Kind]
 
 Row = dict[str, Any]
-"""One row of the table: column → value; a column that is not there is empty."""
+"""One row of the table: column → value; a missing column is empty."""
 
 SCORED, FAILED, LEFT_OUT = "scored", "failed", "left out"
 
@@ -35,14 +35,14 @@ _CLIP: Columns = {
     "warnings": "text",
     "batch_size": "whole",
 }
-UNSEEN: Columns = {"content": "text"}
-"""Kept in the parts and not in the CSV: what tells whether a file is still the one that was scored."""
+INTERNAL_COLUMNS: Columns = {"content_hash": "text"}
+"""Columns of the parts that are not in the CSV. The hash shows whether a file has changed since it was scored."""
 _MAP: Columns = {
     "area": "number",
     "empty": "flag",
     "artifact": "flag",
     "log_probability": "number",
-    "log_masked": "number",
+    "log_masked_probability": "number",
     "masked_probability": "number",
     "drop": "number",
     "increase": "flag",
@@ -53,21 +53,21 @@ _ALPHA: Columns = {
     "alpha_all_max": "number",
     "product_q1": "number",
     "product_q3": "number",
-    "like_gradcam_plus": "number",
+    "correlation_with_gradcam_plus": "number",
 }
 AREAS = ("insertion", "deletion", "frame_insertion", "frame_deletion")
 
 
 def score_columns(measures: Sequence[str], thetas: Sequence[float]) -> Columns:
-    """All columns that these measures fill, in order."""
-    cuts = [f"{theta:g}" for theta in thetas if 0.0 < theta < 1.0]
+    """Return the columns that these measures fill, in order."""
+    thetas_in_names = [f"{theta:g}" for theta in thetas if 0.0 < theta < 1.0]
     optional: dict[str, Columns] = {
-        "relative": {"log_masked_post": "number", "empty_post": "flag"},
+        "relative": {"log_masked_post_softmax": "number", "empty_post_softmax": "flag"},
         "retention": {
-            **{f"retention_{cut}": "number" for cut in cuts},
-            **{f"tied_{cut}": "number" for cut in cuts},
+            **{f"retention_{theta}": "number" for theta in thetas_in_names},
+            **{f"tied_{theta}": "number" for theta in thetas_in_names},
         },
-        "curve": {"retention_1": "number", "retention_area": "number"},
+        "curve": {"retention_1": "number", "retention_auc": "number"},
         "insertion-deletion": dict.fromkeys(AREAS, "number"),
         "localization": {
             **{f"loc_{delta:g}": "number" for delta in DELTAS},
@@ -77,14 +77,14 @@ def score_columns(measures: Sequence[str], thetas: Sequence[float]) -> Columns:
     }
     if "curve" in measures and "retention" not in measures:
         optional["curve"] = {**optional["retention"], **optional["curve"]}
-    chosen: dict[str, Kind] = {**_CLIP, **_MAP}
+    columns: dict[str, Kind] = {**_CLIP, **_MAP}
     for measure in measures:
-        chosen |= optional.get(measure, {})
-    return {**chosen, **_ALPHA}
+        columns |= optional.get(measure, {})
+    return {**columns, **_ALPHA}
 
 
 def as_cell(value: Any) -> str:
-    """A value as the CSV states it: numbers with nine digits, flags as true and false, nothing for None."""
+    """Format a value for the CSV: numbers with nine digits, flags as true or false, None as an empty cell."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -1,8 +1,7 @@
-"""All perturbations of one clip through the model: batched, never with another clip's, halved if memory runs out.
+"""Run the model on the perturbed versions of a clip, in batches.
 
-A perturbed clip is made when its batch is, in a place that is used again, so memory holds one batch. The composition of
-the batches depends on nothing but the clip and the batch size: the same clip gives the same bytes, whatever was scored
-before it.
+A batch never mixes clips, so that the scores of a clip do not depend on the other clips. The batches reuse one buffer.
+The batch size is halved if memory runs out.
 """
 
 from __future__ import annotations
@@ -21,41 +20,41 @@ from vidcam.results.explanation import Activation
 
 Key = tuple[str, ...]
 Perturbation = tuple[Key, Callable[[Tensor], object]]
-"""What it is called, and what writes it to a place (3, T, H, W)."""
+"""The key of a perturbed version, and a function that writes it to a tensor (3, T, H, W)."""
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class MaskedForwards:
-    """Runs perturbed clips.
+    """Runs the model on perturbed clips.
 
     Attributes:
-        batch_size: perturbed clips at once; smaller than at first once memory has run out.
-        forwards: perturbed clips that were run so far.
+        batch_size: perturbed clips per forward pass; halved whenever memory runs out.
+        forwards: number of perturbed clips run so far.
     """
 
     def __init__(self, model: Model, batch_size: int) -> None:
         self._model = model
-        self._is_plain = False
-        self._place = torch.empty(batch_size, 3, *model.spec.input_size, device=model.device)
+        self._has_no_activation = False
+        self._buffer = torch.empty(batch_size, 3, *model.spec.input_size, device=model.device)
         self.batch_size = batch_size
         self.forwards = 0
 
     def run(self, perturbations: Iterable[Perturbation], target: int, activation: Activation) -> Mapping[Key, float]:
-        """Log probability of class `target` for each perturbation.
+        """Return the log probability of class `target` for each perturbation.
 
         Raises:
             NonFiniteError: NaN or infinity in the logits.
-            RuntimeError: torch's own; out of memory only if a single clip does not fit.
+            RuntimeError: PyTorch failed; out of memory only if a single clip does not fit.
         """
         keys: list[Key] = []
         scores: list[Tensor] = []
-        left = iter(perturbations)
-        while chunk := list(islice(left, self.batch_size)):
-            for place, (key, write) in zip(self._place, chunk, strict=False):
-                write(place)
+        remaining = iter(perturbations)
+        while chunk := list(islice(remaining, self.batch_size)):
+            for row, (key, write) in zip(self._buffer, chunk, strict=False):
+                write(row)
                 keys.append(key)
-            scores += self._scores(self._place[: len(chunk)])
+            scores += self._scores(self._buffer[: len(chunk)])
         if not keys:
             return {}
         logits = torch.cat(scores)
@@ -64,13 +63,13 @@ class MaskedForwards:
         return dict(zip(keys, logs, strict=True))
 
     def _scores(self, batch: Tensor) -> list[Tensor]:
-        """Logits of one batch, in pieces of the batch size, which may shrink on the way."""
-        found: list[Tensor] = []
+        """Return the logits of one batch, in pieces of the batch size, which may be halved on the way."""
+        logits: list[Tensor] = []
         done = 0
         while done < len(batch):
             piece = batch[done : done + self.batch_size]
             try:
-                found.append(self._logits(piece).clone())  # they may be a view of the place, which is used again
+                logits.append(self._logits(piece).clone())  # they may be a view of the buffer
             except RuntimeError as exc:
                 if not is_out_of_memory(exc) or len(piece) == 1:
                     raise
@@ -78,23 +77,23 @@ class MaskedForwards:
                 continue
             done += len(piece)
             self.forwards += len(piece)
-        return found
+        return logits
 
     def _logits(self, piece: Tensor) -> Tensor:
-        """As `predicted`; a model that was seen to end in no softmax or sigmoid is not watched for one again.
+        """Return the logits; the model is traced for a final softmax or sigmoid only until a pass shows none.
 
-        Watching costs as much as a tenth of the forward pass of a small network.
+        Tracing costs up to a tenth of the forward pass of a small network.
         """
-        if self._is_plain:
+        if self._has_no_activation:
             with torch.no_grad():
                 return class_scores(self._model.module(piece))[0]
         with torch.no_grad(), LogitTracer() as tracer:
             scores, activation = class_scores(self._model.module(piece), tracer)
-        self._is_plain = activation is None
+        self._has_no_activation = activation is None
         return scores
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch ran out of memory, on any device."""
+    """Check whether an error means that PyTorch ran out of memory, on any device."""
     text = str(error).casefold()
     return isinstance(error, torch.OutOfMemoryError) or any(words in text for words in _OUT_OF_MEMORY)

@@ -18,7 +18,7 @@ MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "loc
 DEFAULT_MEASURES = ("drop", "relative", "retention")
 DEFAULT_METHODS = ("gradcam", "gradcam+", "gradcam++", "neutral-gradcam")
 CONTROLS = ("random", "centre")
-"""Rows of maps that ignore the prediction, beside those of the methods."""
+"""Baseline maps that ignore the prediction: shuffled cells and a centre bump."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class ScoreOptions:
     """The options of `score_clips` and `vidcam score`, with their defaults; `score_clips` describes them.
 
     Raises:
-        InputError: an unknown name, or a number out of its range.
+        InputError: an unknown name, or a number out of range.
     """
 
     methods: str | Sequence[str] = DEFAULT_METHODS
@@ -51,42 +51,42 @@ class ScoreOptions:
         chosen_measures(self.measures)
         maps = MapRequest(
             methods=self.methods, score_scale=self.score_scale, fusion=self.fusion
-        )  # its checks need no model
+        )  # checks these options; needs no model
         guided = [name for name in maps.methods if name in GUIDED]
         if guided:
             raise InputError(
-                f"method {guided[0]!r} is signed and not scored, expected some of {', '.join(METHODS)}; leave it out"
+                f"--method {guided[0]} cannot be scored, its values are signed; use one of {', '.join(METHODS)}"
             )
         if self.fill not in FILLS:
-            raise InputError(f"fill is {self.fill!r}, expected one of {', '.join(FILLS)}")
+            raise InputError(f"--fill is {self.fill!r}; it must be one of {', '.join(FILLS)}")
         if not 0.0 <= self.min_confidence <= 1.0:
-            raise InputError(f"min_confidence is {self.min_confidence}, expected a probability from 0 to 1")
+            raise InputError(f"--min-confidence is {self.min_confidence}; it must be from 0 to 1")
         if self.precision not in PRECISIONS:
-            raise InputError(f"precision is {self.precision!r}, expected one of {', '.join(PRECISIONS)}")
+            raise InputError(f"--precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}")
         if self.batch_size is not None and self.batch_size < 1:
-            raise InputError(f"batch_size is {self.batch_size}, expected at least 1")
+            raise InputError(f"--batch-size is {self.batch_size}; it must be at least 1")
         if self.workers < 1:
-            raise InputError(f"workers is {self.workers}, expected at least 1")
+            raise InputError(f"--workers is {self.workers}; it must be at least 1")
         for name in ("seed", "sanity", "render_worst"):
             if getattr(self, name) < 0:
-                raise InputError(f"{name} is {getattr(self, name)}, expected 0 or more")
+                raise InputError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 0")
 
 
 def chosen_measures(measures: Sequence[str] | str) -> tuple[str, ...]:
-    """Names of MEASURES, in their order; `drop` is always among them.
+    """Return the chosen measures in the order of MEASURES; `drop` is always among them.
 
     Args:
-        measures: names, `default` and `all` among them, as a list or separated by commas.
+        measures: names of MEASURES, `default` or `all`, as a list or separated by commas.
 
     Raises:
-        InputError: an unknown name, or none at all.
+        InputError: an unknown name, or no name.
     """
     names = split_names(measures)
     groups = {"default": DEFAULT_MEASURES, "all": MEASURES}
     chosen = {part for name in names for part in groups.get(name, (name,))}
     if chosen - set(MEASURES) or not chosen:
         raise InputError(
-            f"measures are {', '.join(filter(None, names)) or 'none'}, expected default, all or some of "
+            f"--measures is {','.join(filter(None, names)) or 'empty'}; use default, all or some of "
             f"{', '.join(MEASURES)}"
         )
     return tuple(name for name in MEASURES if name in chosen or name == "drop")

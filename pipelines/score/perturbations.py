@@ -1,12 +1,14 @@
-"""The perturbations of a clip that the measures need: what is masked, by which map, to what extent. Each is made once.
+"""The perturbed versions of a clip that the measures need. Each version is made once.
 
+key                                 version of the clip                    measures
 (method, "masked")                  E = L∘I                                drop, increase, win, relative performance
-(method, "post")                    likewise, of the probability's map     relative performance
+(method, "post_softmax")            E with the probability's map           relative performance
 (method, "keep", θ)                 the lowest θ of the voxels hidden      retention, curve, insertion
-(method, "delete", s)               the highest s hidden                   deletion
-(method, "insert-frames", s) …      the same by whole frames
-("blank",)                          nothing but the fill                   the end of every curve
-("frozen",) …                       frames in another order                time audit
+(method, "delete", s)               the highest s of the voxels hidden     deletion
+(method, "insert-frames", s)        the highest s of the frames shown      insertion by frames
+(method, "delete-frames", s)        the highest s of the frames hidden     deletion by frames
+("blank",)                          only the fill                          the end of every curve
+("frozen",) …                       frames in another order                time
 """
 
 from __future__ import annotations
@@ -32,22 +34,22 @@ from vidcam.spec import Scaling
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredMap:
-    """A map that is scored: a method's or a control's.
+    """A map to score, of a method or a control.
 
     Attributes:
-        name: row in the table.
+        name: name of the method or control.
         heat: (T, H, W) in [0, 1].
         is_empty: whether it has no positive evidence.
-        post: likewise (T, H, W), of the probability's gradient; None for controls or where it was not asked for.
-        order: of the voxels; None where no measure ranks.
-        frames: likewise of whole frames.
-        label_map: of the label's class, for localisation; None where there are no boxes.
+        post_softmax: (T, H, W), the map of the probability's gradient; None for controls or without `relative`.
+        order: ranks of the voxels; None if no measure needs them.
+        frames: ranks of the frames; None if no measure needs them.
+        label_map: (T, H, W), the map of the label's class, for localization; None without boxes.
     """
 
     name: str
     heat: Floats = field(repr=False)
     is_empty: bool = False
-    post: Floats | None = field(default=None, repr=False)
+    post_softmax: Floats | None = field(default=None, repr=False)
     order: Order | None = field(default=None, repr=False)
     frames: Order | None = field(default=None, repr=False)
     label_map: Floats | None = field(default=None, repr=False)
@@ -60,45 +62,45 @@ def scored_map(
     measures: Sequence[str],
     *,
     is_empty: bool = False,
-    post: Floats | None = None,
+    post_softmax: Floats | None = None,
     label_map: Floats | None = None,
 ) -> ScoredMap:
-    """A map with the orders of voxels and frames that the measures need."""
+    """Make a map with the ranks of voxels and frames that the measures need."""
     by_voxel = {"retention", "curve", "insertion-deletion"} & set(measures)
     order = voxel_order(heat, ties) if by_voxel else None
     frames = frame_order(heat, ties.values) if "insertion-deletion" in measures else None
-    return ScoredMap(name, heat, is_empty, post, order, frames, label_map)
+    return ScoredMap(name, heat, is_empty, post_softmax, order, frames, label_map)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskedClip:
-    """A clip and what hides it: (1, 3, T, H, W), and a fill that broadcasts against it."""
+    """A clip (1, 3, T, H, W), and the fill of its hidden pixels, which broadcasts against it."""
 
     clip: Tensor
     fill: Tensor
 
     def mask(self, keep: NDArray[np.generic], out: Tensor) -> None:
-        """Write E = L∘I + (1 - L)∘fill to `out` (3, T, H, W), by a map (T, H, W) of floats or booleans."""
+        """Write E = L∘I + (1 - L)∘fill to `out` (3, T, H, W); L = `keep` is (T, H, W), floats or booleans."""
         heat = torch.from_numpy(np.ascontiguousarray(keep)).to(self.clip)
         torch.lerp(self.fill[0], self.clip[0], heat, out=out)  # exact where the heat is 0 or 1
 
-    def cut(self, keep: Callable[[], NDArray[np.bool_]], out: Tensor) -> None:
-        """The same by a mask that is made when it is needed."""
+    def mask_lazily(self, keep: Callable[[], NDArray[np.bool_]], out: Tensor) -> None:
+        """Call `keep` for the mask, then write the masked clip to `out`."""
         self.mask(keep(), out)
 
 
 def map_perturbations(
     masked: MaskedClip, scored: ScoredMap, measures: Sequence[str], thetas: Sequence[float]
 ) -> Iterator[Perturbation]:
-    """What one map needs."""
+    """Yield the perturbed versions that belong to one map."""
     yield (scored.name, "masked"), partial(masked.mask, scored.heat)
-    if scored.post is not None:
-        yield (scored.name, "post"), partial(masked.mask, scored.post)
-    for key, keep in _cuts(scored, measures, thetas):
-        yield (scored.name, *key), partial(masked.cut, keep)
+    if scored.post_softmax is not None:
+        yield (scored.name, "post_softmax"), partial(masked.mask, scored.post_softmax)
+    for key, keep in _hidden_shares(scored, measures, thetas):
+        yield (scored.name, *key), partial(masked.mask_lazily, keep)
 
 
-def _cuts(
+def _hidden_shares(
     scored: ScoredMap, measures: Sequence[str], thetas: Sequence[float]
 ) -> Iterator[tuple[Key, Callable[[], NDArray[np.bool_]]]]:
     size = scored.heat.shape
@@ -116,14 +118,14 @@ def _cuts(
 
 
 def inner(shares: Sequence[float] | set[float]) -> list[float]:
-    """Those that neither show all nor hide all, increasing: the ends are one version for all maps."""
+    """Return the shares between 0 and 1, increasing. The ends are the same for all maps, so they are made elsewhere."""
     return sorted(share for share in shares if 0.0 < share < 1.0)
 
 
 def clip_perturbations(
     masked: MaskedClip, measures: Sequence[str], scaling: Scaling, generator: np.random.Generator
 ) -> Iterator[Perturbation]:
-    """What is needed once for a clip, whatever the maps."""
+    """Yield the perturbed versions that do not depend on a map."""
     if {"curve", "insertion-deletion"} & set(measures):
         yield ("blank",), partial(masked.mask, np.zeros(masked.clip.shape[2:], np.float32))
     if "time" in measures:

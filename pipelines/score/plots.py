@@ -1,4 +1,4 @@
-"""Which plots a run gets, and the numbers that go into each."""
+"""The plots of a scoring run."""
 
 from __future__ import annotations
 
@@ -26,38 +26,38 @@ from vidcam.system.atomic import atomic_write
 _ALPHA = {"minimum": "min", "lower quartile": "q1", "median": "median", "upper quartile": "q3", "maximum": "max"}
 
 CAPTIONS = {
-    "retention.png": "Confidence against hidden area (GC++ fig. 10)",
+    "retention.png": "Retention against the hidden share of the voxels (GC++ fig. 10)",
     "relative.png": "Relative performance of each clip (EQ fig. 6)",
-    "alpha.png": "α of gradcam++: its five numbers in each clip, as boxes over the clips (EQ fig. 3–4)",
-    "classes.png": "Average Drop of each explained class, of many those with the most clips",
-    "evidence.png": "When the evidence came: mean of the map in each frame",
-    "sanity.png": "Rank correlation with the maps of randomised weights, cascading from the last layer down",
+    "alpha.png": "α of gradcam++: minimum, quartiles and maximum of each clip, as box plots (EQ fig. 3–4)",
+    "classes.png": "Average Drop by explained class; at most the classes with the most clips",
+    "evidence.png": "Evidence over time: mean of the map in each frame",
+    "sanity.png": "Rank correlation with maps of randomised weights, all layers from the last one down",
 }
 
 
 def draw_plots(out: Path, table: ScoreTable, summary: Summary) -> dict[str, str]:
-    """Draw what was measured into a folder; file name → caption."""
+    """Draw the plots of the measures that were made; returns file name → caption."""
     if not table.n:
         return {}
-    made = {}
-    for name, draw in _Pictures(table, summary).wanted():
+    captions = {}
+    for name, draw in _Plots(table, summary).available():
         with atomic_write(out / name, sync=True) as path:
             draw(path)
-        made[name] = CAPTIONS[name]
-    return made
+        captions[name] = CAPTIONS[name]
+    return captions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Pictures:
+class _Plots:
     """The plots of one run."""
 
     table: ScoreTable = field(repr=False)
     summary: Summary = field(repr=False)
 
-    def wanted(self) -> list[tuple[str, Callable[[Path], None]]]:
-        """Names of those that there are numbers for, and what draws each."""
+    def available(self) -> list[tuple[str, Callable[[Path], None]]]:
+        """Return the plots for which there are numbers: file name and drawing function."""
         methods, sanity = self.summary.methods, self.summary.sanity
-        pictures: list[tuple[str, Callable[[Path], None], object]] = [
+        plots: list[tuple[str, Callable[[Path], None], object]] = [
             ("retention.png", self._retention, next(iter(methods.values())).retention),
             ("relative.png", self._relative, self._ratios()),
             ("alpha.png", self._alpha, "gradcam++" in methods and methods["gradcam++"].alpha),
@@ -65,40 +65,40 @@ class _Pictures:
             ("evidence.png", self._evidence, self.table.evidence),
             ("sanity.png", self._sanity, sanity and sanity.layers),
         ]
-        return [(name, draw) for name, draw, numbers in pictures if numbers]
+        return [(name, draw) for name, draw, numbers in plots if numbers]
 
     @property
-    def _where(self) -> str:
+    def _setting(self) -> str:
         return f"{self.summary.model}, {self.summary.layer}, fill {self.summary.fill}, n = {self.table.n}"
 
     def _retention(self, path: Path) -> None:
         curves = {method: _curve(figures.retention) for method, figures in self.summary.methods.items()}
-        plot_retention(path, curves, title=f"What is left of the probability: {self._where}")
+        plot_retention(path, curves, title=f"Retention: {self._setting}")
 
     def _relative(self, path: Path) -> None:
-        plot_relative(path, self._ratios(), title=f"Relative performance: {self._where}")
+        plot_relative(path, self._ratios(), title=f"Relative performance: {self._setting}")
 
     def _ratios(self) -> dict[str, Array]:
-        """O_a / O_b of each pair of methods, and of the post-softmax maps where they were scored."""
+        """Return O_a / O_b of each pair of methods, with the logit's and, if scored, the probability's maps."""
         return {
             f"{a} vs {b}{kind}": np.exp(pair_ratios(self.table, a, b, column))
             for a, b in pair_names(self.table.methods)
-            for column, kind in (("log_masked", ""), ("log_masked_post", ", post-softmax"))
+            for column, kind in (("log_masked_probability", ""), ("log_masked_post_softmax", ", post-softmax"))
             if b not in CONTROLS and column in self.table.columns
         }
 
     def _alpha(self, path: Path) -> None:
         numbers = {name: self.table.values("gradcam++", f"alpha_{column}") for name, column in _ALPHA.items()}
-        plot_alpha(path, numbers, title=f"α of gradcam++: {self._where}")
+        plot_alpha(path, numbers, title=f"α of gradcam++: {self._setting}")
 
     def _classes(self, path: Path) -> None:
         classes = self.summary.classes
         drops = {label: figures.average_drop for label, figures in classes.items()}
         counts = {label: figures.n for label, figures in classes.items()}
-        plot_classes(path, drops, counts, title=f"Average Drop by class: {self._where}")
+        plot_classes(path, drops, counts, title=f"Average Drop by class: {self._setting}")
 
     def _evidence(self, path: Path) -> None:
-        plot_evidence(path, self.table.evidence, title=f"Evidence over time: {self._where}")
+        plot_evidence(path, self.table.evidence, title=f"Evidence over time: {self._setting}")
 
     def _sanity(self, path: Path) -> None:
         summary, sanity = self.summary, self.summary.sanity
@@ -109,7 +109,7 @@ class _Pictures:
 
 
 def _curve(retention: Mapping[str, Mean]) -> tuple[Array, Array, Array, Array]:
-    """θ from 0 on, where everything is left, and the mean with its interval; NaN where it is undefined."""
+    """Return θ from 0 on, and the mean with its interval in percent, 100 at θ = 0; NaN if undefined."""
     thetas = sorted(retention, key=float)
     means = [retention[theta] for theta in thetas]
     ends = [[100.0, *(mean.value for mean in means)], [100.0, *(mean.low for mean in means)]]

@@ -1,6 +1,6 @@
-"""The figures for people: rows for the terminal, and a Markdown report that carries what a figure means without it.
+"""Tables for the terminal, and the Markdown report of a scoring run.
 
-Everything comes from the summary, so that a report can be written again without the clips.
+Everything is made from the summary, so that a report can be written again without the clips.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from vidcam.pipelines.score.settings import Provenance
 from vidcam.pipelines.score.summary import Mean, Pair, Sanity, Summary, TimeFigures
 
 _MOST_FAILURES = 20
-_SURE = 0.05
-_ALIKE = 1.05
-"""Two methods whose relative performance lies within 5 % of 1, interval and all, are called practically alike."""
+_SIGNIFICANCE = 0.05
+_EQUAL = 1.05
+"""Two methods are practically equal if the whole interval of their relative performance is within 5 % of 1."""
 
 _READING = (
     "## How to read this\n\n"
-    "* Drop and increase (GC++ 4.1) depend on how much a map shows: one that hides nothing has drop 0. Compare them at "
-    "like area, and with `centre`, which knows nothing of the clip.\n"
-    "* Kept at θ (GC++ 7.2) hides the same share of voxels for every method; it is the fairer figure.\n"
-    "* In the artifact: maps whose maximum lies in a cell that is loud on any clip, a flat grey one too; such a map is "
-    "wrong, however plausible it looks.\n"
-    "* `random` is the first method's own map with its cells in another order.\n"
-    "* All of it is about {summary.model} at {summary.layer} with the fill {summary.fill}; another fill can turn an "
-    "order round."
+    "* Drop and increase (GC++ 4.1) depend on how much of the clip a map shows: a map that hides nothing has drop 0. "
+    "Compare methods of similar area. Compare each one with `centre`, a fixed centre bump that ignores the clip.\n"
+    "* Retention at θ (GC++ 7.2) hides the same share of voxels for every method. It is the fairer comparison.\n"
+    '* "Peaks in artifact" counts maps whose maximum lies in a cell that is high on any clip, even a flat grey one. '
+    "Such a map is wrong, however plausible it looks.\n"
+    "* `random` is the first method's map with its cells shuffled.\n"
+    "* All results are for {summary.model} at {summary.layer} with fill {summary.fill}. Another fill can change the "
+    "order of the methods."
 )
 
 
 def method_rows(summary: Summary) -> list[dict[str, str]]:
-    """One row a method: what the papers' tables have, at equal area, and the area itself."""
+    """Return one row per method: the measures of the papers' tables, and the area of the maps."""
     rows = []
     for name, figures in summary.methods.items():
         row = {
@@ -42,17 +42,17 @@ def method_rows(summary: Summary) -> list[dict[str, str]]:
             "empty": str(figures.empty),
         }
         thetas = [theta for theta in ("0.25", "0.5", "0.75") if theta in figures.retention]
-        row |= {f"kept % at θ={theta}": interval(figures.retention[theta]) for theta in thetas}
-        rows.append(row if figures.artifact is None else row | {"in the artifact": str(figures.artifact)})
+        row |= {f"retention % at θ={theta}": interval(figures.retention[theta]) for theta in thetas}
+        rows.append(row if figures.artifact is None else row | {"peaks in artifact": str(figures.artifact)})
     return rows
 
 
 def curve_rows(summary: Summary) -> list[dict[str, str]]:
-    """One row a method: areas under the curves; none where they were not measured."""
+    """Return one row per method with the areas under its curves; no rows if they were not measured."""
     rows = []
     for name, figures in summary.methods.items():
         means = {
-            "retention %": figures.retention_area,
+            "retention AUC %": figures.retention_auc,
             "insertion": figures.insertion,
             "deletion": figures.deletion,
             "insertion, frames": figures.frame_insertion,
@@ -64,7 +64,7 @@ def curve_rows(summary: Summary) -> list[dict[str, str]]:
 
 
 def place_rows(summary: Summary) -> list[dict[str, str]]:
-    """One row a method: where and when, of the clips that have boxes; none without such clips."""
+    """Return one row per method with its localization on the clips that have boxes; no rows without such clips."""
     if not any(figures.n_with_boxes for figures in summary.methods.values()):
         return []
     rows = []
@@ -77,7 +77,7 @@ def place_rows(summary: Summary) -> list[dict[str, str]]:
 
 
 def pair_rows(summary: Summary) -> list[dict[str, str]]:
-    """One row a pair."""
+    """Return one row per pair of methods."""
     return [
         {
             "a": pair.a,
@@ -86,8 +86,8 @@ def pair_rows(summary: Summary) -> list[dict[str, str]]:
             "win % b": number(pair.win_b),
             "ties %": number(pair.ties),
             "relative performance": _relative(pair),
-            "std of log": number(pair.log_std, 2),
-            "post-softmax": number(None if pair.post is None else pair.post.relative_performance, 2),
+            "std of log ratio": number(pair.log_std, 2),
+            "post-softmax": number(None if pair.post_softmax is None else pair.post_softmax.relative_performance, 2),
             "p (Holm)": _p_value(pair.p_holm),
         }
         for pair in summary.pairs
@@ -95,31 +95,34 @@ def pair_rows(summary: Summary) -> list[dict[str, str]]:
 
 
 def _relative(pair: Pair) -> str:
-    """With three digits that count, for a ratio may be small: '1.21 [1.17, 1.25]'."""
+    """Format a ratio and its interval with three significant digits: '1.21 [1.17, 1.25]'."""
     value, low, high = pair.relative_performance, pair.relative_performance_low, pair.relative_performance_high
     return "–" if value is None else f"{value:#.3g} [{low:#.3g}, {high:#.3g}]"
 
 
 def verdict(pair: Pair) -> str:
-    """What the test tells about a pair, as a sentence."""
+    """Say in one sentence which method of a pair is better, or why that is not known."""
     a, b, low, high = pair.a, pair.b, pair.relative_performance_low, pair.relative_performance_high
     if pair.p_holm is None or pair.log_mean is None or low is None or high is None:
-        return f"Nothing can be told about {a} and {b}."
+        return f"{a} and {b} cannot be compared: their relative performance is undefined."
     evidence = f"relative performance of {a} against {b} {_relative(pair)}, {_p_value(pair.p_holm, equals=True)}"
-    if low > 1 / _ALIKE and high < _ALIKE:
-        return f"{a} and {b} are practically alike ({evidence})."
-    if pair.p_holm >= _SURE:
-        return f"No difference between {a} and {b} is shown ({evidence})."
+    if low > 1 / _EQUAL and high < _EQUAL:
+        return f"{a} and {b} are practically equal ({evidence})."
+    if pair.p_holm >= _SIGNIFICANCE:
+        smallest = pair.smallest_p_holm
+        if smallest is not None and smallest >= _SIGNIFICANCE:
+            return f"Too few clips to tell {a} from {b} (smallest possible p is {smallest:.2g})."
+        return f"No significant difference between {a} and {b} ({evidence})."
     better, worse = (a, b) if pair.log_mean > 0 else (b, a)
     return f"{better} keeps more of the probability than {worse} ({evidence})."
 
 
 def report(summary: Summary, pictures: Mapping[str, str]) -> str:
-    """The Markdown document.
+    """Return the Markdown report.
 
     Args:
-        summary: as in summary.json.
-        pictures: file name → caption, beside the report.
+        summary: the content of summary.json.
+        pictures: file name → caption; the files lie beside the report.
     """
     *others, last = [name for name in summary.methods if name not in CONTROLS]
     parts = [
@@ -141,28 +144,28 @@ def _setting(summary: Summary) -> str:
         "fill": f"{summary.fill} (what hidden pixels become)",
         "clips": f"n = {summary.n} scored of {summary.clips}; {summary.failed} failed, {summary.left_out} "
         f"left out; {summary.groups} groups",
-        "top class is the label": "no label was given that the model knows"
+        "accuracy": "no clip has a label that the model knows"
         if accuracy.value is None
-        else f"{accuracy.value:.1%} of {accuracy.known} clips whose label the model knows",
+        else f"{accuracy.value:.1%} of the {accuracy.known} clips whose label the model knows",
         "intervals": summary.interval,
         "test": summary.test,
         "seed, batch size": f"{summary.seed}, {summary.batch_size}",
-        "versions": _versions(summary.made_with),
+        "versions": _versions(summary.provenance),
         "command": f"`{summary.command}`" if summary.command else "from Python",
     }
     return table([{"": name, "value": value} for name, value in lines.items()])
 
 
-def _versions(made_with: Sequence[Provenance]) -> str:
-    """What scored the clips; of several, from which clip on each did, and what that may mean."""
+def _versions(provenance: Sequence[Provenance]) -> str:
+    """List the versions and the device; if they changed during the run, say from which clip on."""
     texts = [
-        ", ".join(f"{name} {version}" for name, version in made.versions.items()) + f"; {made.device}"
-        for made in made_with
+        ", ".join(f"{name} {version}" for name, version in entry.versions.items()) + f"; {entry.device}"
+        for entry in provenance
     ]
     if len(texts) == 1:
         return texts[0]
-    parts = [f"from clip {made.from_clip} on: {text}" for made, text in zip(made_with, texts, strict=True)]
-    return ". ".join(parts) + ". **Not all clips were scored by the same versions: last digits may differ.**"
+    parts = [f"from clip {entry.from_clip} on: {text}" for entry, text in zip(provenance, texts, strict=True)]
+    return ". ".join(parts) + ". **Not all clips were scored with the same versions: last digits may differ.**"
 
 
 def _sections(summary: Summary) -> Iterator[str]:
@@ -170,7 +173,7 @@ def _sections(summary: Summary) -> Iterator[str]:
     if rows := curve_rows(summary):
         yield "## Areas under curves\n\n" + table(rows)
     if rows := place_rows(summary):
-        yield "## Where and when\n\n" + table(rows)
+        yield "## Localization\n\n" + table(rows)
     if summary.pairs:
         lines = [f"* {verdict(pair)}" for pair in summary.pairs]
         yield "## Pairs\n\n" + table(pair_rows(summary)) + "\n\n" + "\n".join(lines)
@@ -184,12 +187,12 @@ def _sections(summary: Summary) -> Iterator[str]:
 
 
 def _time(time: TimeFigures) -> str:
-    first = {"frames": "as they are", "mean probability": interval(time.probability["original"], 3), "left of it %": ""}
+    first = {"frames": "unchanged", "mean probability": interval(time.probability["original"], 3), "remaining %": ""}
     rows = [
         {
             "frames": change,
             "mean probability": interval(time.probability[change], 3),
-            "left of it %": interval(time.left_percent[change]),
+            "remaining %": interval(time.remaining_percent[change]),
         }
         for change in CHANGES
     ]
@@ -197,25 +200,26 @@ def _time(time: TimeFigures) -> str:
 
 
 def sanity_text(sanity: Sanity) -> str:
-    """Correlation with the maps of randomised weights, from the last layer to the first."""
+    """Return a table of the similarity to maps of randomised weights, from the last layer to the first."""
     if not sanity.layers:
-        return "The model has no weights that could be drawn anew."
+        return "The model has no weights to randomise."
     rows = []
     for scheme, methods in (("cascading", sanity.cascading), ("independent", sanity.independent)):
         for method, figures in methods.items():
             cells = zip(sanity.layers, figures.correlation, figures.ssim, figures.empty, strict=True)
-            for layer, correlation, likeness, empty in cells:
+            for layer, correlation, ssim, empty in cells:
                 rows.append(
                     {
                         "scheme": scheme,
                         "method": method,
                         "layer": layer,
                         "rank correlation": number(correlation, 2),
-                        "SSIM": number(likeness, 2),
+                        "SSIM": number(ssim, 2),
                         "empty": str(empty),
                     }
                 )
-    return f"Of {len(sanity.clips)} clips; 1 would be a map that does not depend on these weights.\n\n" + table(rows)
+    note = f"Means over {len(sanity.clips)} clips. A value of 1 means that the map does not depend on these weights."
+    return f"{note}\n\n{table(rows)}"
 
 
 def _failures(summary: Summary) -> Iterator[str]:
@@ -223,25 +227,25 @@ def _failures(summary: Summary) -> Iterator[str]:
     if failures:
         lines = [f"* {failure.path}: {failure.reason}" for failure in failures[:_MOST_FAILURES]]
         more = len(failures) - _MOST_FAILURES
-        yield "## Clips that failed\n\n" + "\n".join(lines + [f"* and {more} more, in scores.csv"] * (more > 0))
+        yield "## Clips that failed\n\n" + "\n".join(lines + [f"* and {more} more, see scores.csv"] * (more > 0))
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Rows as a Markdown table; columns of the first row."""
+    """Format rows as a Markdown table; a cell that a row lacks is empty."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     lines = [names, ["---"] * len(names), *([row.get(name, "").replace("|", "\\|") for name in names] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def interval(mean: Mean, digits: int = 1) -> str:
-    """'61.0 [55.2, 66.1]', or a dash where it is undefined."""
+    """Format a mean and its interval: '61.0 [55.2, 66.1]', or a dash if it is undefined."""
     if mean.value is None:
         return "–"
     return f"{number(mean.value, digits)} [{number(mean.low, digits)}, {number(mean.high, digits)}]"
 
 
 def number(value: float | None, digits: int = 1) -> str:
-    """With fixed digits, or a dash where it is undefined."""
+    """Format a number with fixed digits, or a dash if it is undefined."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 

@@ -1,4 +1,4 @@
-"""The request of a scoring run: options resolved once for a model, everything that the run needs."""
+"""The request of a scoring run: its options, resolved once for a model."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from vidcam.pipelines.score.options import CONTROLS, ScoreOptions, chosen_measur
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoreRequest(MapRequest):
-    """Everything that a scoring run needs of its options; the fields of a `MapRequest` besides.
+    """The resolved options of a scoring run, besides the fields of `MapRequest`.
 
     Attributes:
         measures: names of MEASURES, in their order.
         controls: whether the rows `random` and `centre` are scored too.
         fill: what hidden pixels become.
         batch_size: perturbed clips per forward pass.
-        precision: of the network but its classifier.
-        seed: of the ties, the controls, the shuffles and the intervals.
+        precision: precision of the network except its classifier.
+        seed: seed of the ties, the controls, the shuffles and the intervals.
         min_confidence: clips whose class has a lower probability are left out.
-        correct_only: clips whose class is not their label are left out.
-        sanity: clips whose maps are compared with those of randomised weights.
-        render_worst: clips that get overlay videos.
-        workers: threads that decode ahead.
-        retry_failed: clips that failed in an earlier run are tried again.
-        overwrite: existing results are replaced.
+        correct_only: whether clips whose top class is not their label are left out.
+        sanity: number of clips whose maps are compared with those of randomised weights.
+        render_worst: number of clips that get overlay videos.
+        workers: number of threads that decode ahead.
+        retry_failed: whether clips that failed in an earlier run are tried again.
+        overwrite: whether existing results are replaced.
     """
 
     measures: tuple[str, ...]
@@ -50,23 +50,22 @@ class ScoreRequest(MapRequest):
     @property
     def thetas(self) -> tuple[float, ...]:
         """Every θ that the measures need, increasing."""
-        wanted = {*(DEFAULT_THETAS if "retention" in self.measures else ())}
-        return tuple(sorted(wanted | {*(GRID_THETAS if "curve" in self.measures else ())}))
+        thetas = {*(DEFAULT_THETAS if "retention" in self.measures else ())}
+        return tuple(sorted(thetas | {*(GRID_THETAS if "curve" in self.measures else ())}))
 
     @property
     def row_names(self) -> tuple[str, ...]:
-        """What each clip has a row for: the methods, then the controls."""
+        """Names of the rows of each clip: the methods, then the controls."""
         return (*self.methods, *(CONTROLS if self.controls else ()))
 
 
-def resolve(model: Model, options: ScoreOptions, stated_batch_size: int | None = None) -> ScoreRequest:
-    """The request of some options for a model.
+def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None = None) -> ScoreRequest:
+    """Resolve options for a model.
 
     Args:
-        model: its default layer, its layout and its device count.
-        options: as the user gave them.
-        stated_batch_size: of the scores that are gone on with; where the options name none, it is taken before the
-            device's own.
+        model: gives the default layer, the layout and the default batch size.
+        options: the options of the user.
+        former_batch_size: batch size of the run that is resumed; used if the options name none.
     """
     names = (options.layer,) if isinstance(options.layer, str) else tuple(options.layer or ())
     layers, _ = target_layers(model, names)
@@ -80,7 +79,7 @@ def resolve(model: Model, options: ScoreOptions, stated_batch_size: int | None =
         measures=chosen_measures(options.measures),
         controls=options.controls,
         fill=options.fill,
-        batch_size=options.batch_size or stated_batch_size or default_batch(model),
+        batch_size=options.batch_size or former_batch_size or default_batch(model),
         precision=options.precision,
         seed=options.seed,
         min_confidence=options.min_confidence,

@@ -1,4 +1,4 @@
-"""From the log probabilities of the perturbed clips to the numbers of its rows: no model, no tensors, no files."""
+"""Compute the rows of a clip from the log probabilities of its perturbed versions; needs no model."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from vidcam.results.explanation import Artifact, Explanation, peaks_in_artifact
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What is the same in all rows of a clip.
+class ClipColumns:
+    """The columns that are the same in all rows of a clip.
 
     Attributes:
-        entry: of the set.
-        start_seconds: of the window.
-        label: of the explained class.
-        is_correct: whether that is the entry's label; None where the model does not know it.
+        entry: the clip in the set.
+        start_seconds: start of the window.
+        label: label of the explained class.
+        is_correct: whether that is the clip's own label; None if the clip has no label that the model knows.
         log_probability: log Y.
-        warnings: about the file.
-        batch_size: masked clips at once.
-        content: mark of the file.
+        warnings: sentences about the file.
+        batch_size: perturbed clips per forward pass.
+        content_hash: hash of the file, from `source_mark`.
     """
 
     entry: Entry
@@ -47,10 +47,10 @@ class Facts:
     log_probability: float
     warnings: tuple[str, ...]
     batch_size: int
-    content: str = ""
+    content_hash: str = ""
 
     def row(self) -> Row:
-        """As columns."""
+        """Return them as a row."""
         return entry_row(self.entry) | {
             "start": self.start_seconds,
             "class": self.label,
@@ -59,12 +59,12 @@ class Facts:
             "log_probability": self.log_probability,
             "warnings": "; ".join(self.warnings),
             "batch_size": self.batch_size,
-            "content": self.content,
+            "content_hash": self.content_hash,
         }
 
 
 def entry_row(entry: Entry) -> Row:
-    """What the set says about a clip, as columns."""
+    """Return the columns of a clip that come from the set."""
     return {
         "clip": entry.index,
         "path": entry.name,
@@ -75,25 +75,33 @@ def entry_row(entry: Entry) -> Row:
 
 
 def failed_row(failure: Failure) -> Row:
-    """The one row of a clip that cannot be scored."""
+    """Return the one row of a clip that cannot be scored."""
     return entry_row(failure.entry) | {"status": FAILED, "reason": failure.reason}
 
 
 def map_row(
-    facts: Facts,
+    shared: ClipColumns,
     scored: ScoredMap,
     logs: Mapping[Key, float],
     request: ScoreRequest,
     inside: NDArray[np.bool_] | None,
 ) -> Row:
-    """One row: a clip, and a method's or a control's map; `inside` is where its boxes are, (T, H, W)."""
+    """Compute one row: a clip with the map of a method or a control.
+
+    Args:
+        shared: the columns that all rows of the clip share.
+        scored: the map.
+        logs: log probability of each perturbed version.
+        request: the measures.
+        inside: (T, H, W), whether a pixel lies in a box; None without boxes.
+    """
     measures = request.measures
-    curves = _Curves(facts, scored, logs)
-    row = facts.row() | {"method": scored.name, "status": SCORED} | _faithfulness(facts, scored, logs)
+    curves = _Curves(shared, scored, logs)
+    row = shared.row() | {"method": scored.name, "status": SCORED} | _faithfulness(shared, scored, logs)
     if {"retention", "curve"} & set(measures):
         row |= curves.retention(request.thetas)
     if "curve" in measures:
-        row |= curves.whole_curve()
+        row |= curves.retention_curve()
     if "insertion-deletion" in measures:
         row |= curves.insertion_deletion()
     if scored.label_map is not None and inside is not None:
@@ -104,53 +112,53 @@ def map_row(
     return row
 
 
-def _faithfulness(facts: Facts, scored: ScoredMap, logs: Mapping[Key, float]) -> Row:
-    original, masked = np.array([facts.log_probability]), np.array([logs[scored.name, "masked"]])
+def _faithfulness(shared: ClipColumns, scored: ScoredMap, logs: Mapping[Key, float]) -> Row:
+    original, masked = np.array([shared.log_probability]), np.array([logs[scored.name, "masked"]])
     return {
         "area": coverage(scored.heat),
         "empty": scored.is_empty,
-        "log_masked": float(masked[0]),
+        "log_masked_probability": float(masked[0]),
         "masked_probability": float(np.exp(masked[0])),
         "drop": float(drop(original, masked)[0]),
         "increase": bool(increase(original, masked)[0]),
-        "log_masked_post": logs.get((scored.name, "post")),
+        "log_masked_post_softmax": logs.get((scored.name, "post_softmax")),
     }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Curves:
-    """Everything that follows from a map's ranks."""
+    """The measures that need the ranks of a map's voxels or frames."""
 
-    facts: Facts
+    shared: ClipColumns
     scored: ScoredMap
     logs: Mapping[Key, float]
 
     def _log(self, kind: str, share: float, *, shows_all: float) -> float:
-        """Log probability at a share; at `shows_all` the clip itself, at the other end the fill."""
+        """Return the log probability at a share: of the clip itself at `shows_all`, of the fill at the other end."""
         if share in (0.0, 1.0):
-            return self.facts.log_probability if share == shows_all else self.logs["blank",]
+            return self.shared.log_probability if share == shows_all else self.logs["blank",]
         return self.logs[self.scored.name, kind, f"{share:g}"]
 
-    def _left(self, theta: float) -> float:
+    def _retention_at(self, theta: float) -> float:
         masked = np.array([self._log("keep", theta, shows_all=0.0)])
-        return float(retention(np.array([self.facts.log_probability]), masked)[0])
+        return float(retention(np.array([self.shared.log_probability]), masked)[0])
 
     def retention(self, thetas: Sequence[float]) -> Row:
-        """O / Y at each θ, and how much of the map the ties decided."""
+        """Compute O / Y at each θ, and the share of voxels at the value that the cut goes through."""
         assert self.scored.order is not None
         row: Row = {}
         for theta in (theta for theta in thetas if 0.0 < theta < 1.0):
-            row[f"retention_{theta:g}"] = self._left(theta)
+            row[f"retention_{theta:g}"] = self._retention_at(theta)
             row[f"tied_{theta:g}"] = tied_share(self.scored.heat, self.scored.order, theta)
         return row
 
-    def whole_curve(self) -> Row:
-        """The end of the curve, and the area under it."""
-        values = np.array([self._left(theta) for theta in GRID_THETAS])
-        return {"retention_1": float(values[-1]), "retention_area": float(area_under(np.array(GRID_THETAS), values))}
+    def retention_curve(self) -> Row:
+        """Compute the end of the retention curve, and the area under it."""
+        values = np.array([self._retention_at(theta) for theta in GRID_THETAS])
+        return {"retention_1": float(values[-1]), "retention_auc": float(area_under(np.array(GRID_THETAS), values))}
 
     def insertion_deletion(self) -> Row:
-        """Areas under the probability."""
+        """Compute the areas under the insertion and the deletion curves."""
         steps = frame_shares(self.scored.heat.shape[0])
         inserted = [self._log("keep", round(1.0 - share, 9), shows_all=0.0) for share in SHARES]
         curves = {
@@ -163,35 +171,37 @@ class _Curves:
 
 
 def localization_row(heat: Floats, inside: NDArray[np.bool_]) -> Row:
-    """How well a map (T, H, W) of the label's class fits its region; temporal IoU where the action has an interval."""
-    one, where = heat[None], inside[None]
-    row: Row = {f"loc_{delta:g}": float(localization(one, where, delta)[0]) for delta in DELTAS}
-    acting = np.asarray(where.any(axis=(2, 3)))
-    row |= {"pointing": float(pointing(one, where)[0]), "energy": float(energy(one, where)[0])}
-    return row if acting.all() else row | {"temporal_iou": float(temporal_iou(one, acting)[0])}
+    """Compare a map (T, H, W) with the boxes; temporal IoU only if some frames have no box."""
+    maps, masks = heat[None], inside[None]
+    row: Row = {f"loc_{delta:g}": float(localization(maps, masks, delta)[0]) for delta in DELTAS}
+    has_box = np.asarray(masks.any(axis=(2, 3)))
+    row |= {"pointing": float(pointing(maps, masks)[0]), "energy": float(energy(maps, masks)[0])}
+    return row if has_box.all() else row | {"temporal_iou": float(temporal_iou(maps, has_box)[0])}
 
 
-def explanation_row(method: str, explanation: Explanation, post: Explanation | None, artifact: Artifact | None) -> Row:
-    """What the original forward pass says about a method's map; nothing about a control's.
+def explanation_row(
+    method: str, explanation: Explanation, post_softmax: Explanation | None, artifact: Artifact | None
+) -> Row:
+    """Return the columns of a method's map that need no perturbed clips; none for a control.
 
     Args:
         method: name of the row.
-        explanation: of the predicted class.
-        post: of its probability's gradient; None where it was not asked for.
-        artifact: the cells that are loud on any clip; None where there are none.
+        explanation: maps of the predicted class.
+        post_softmax: maps of its probability's gradient; None if the measure `relative` was not chosen.
+        artifact: the cells that are high on any clip; None if there are none.
     """
     if method not in explanation.volumes:
         return {}
     row = _alpha_row(explanation, method)
-    if post is not None:
-        row["empty_post"] = not bool((post.volumes[method] > 0).any())
+    if post_softmax is not None:
+        row["empty_post_softmax"] = not bool((post_softmax.volumes[method] > 0).any())
     if artifact is not None:
         row["artifact"] = bool(peaks_in_artifact(explanation.volumes[method], artifact)[0])
     return row
 
 
 def _alpha_row(explanation: Explanation, method: str) -> Row:
-    """The distribution of α and of ΣA·g, for the method that weighs by them (EQ 3.3–3.4)."""
+    """Return the distribution of α and of ΣA·g (EQ 3.3–3.4); empty for a method without α."""
     audit = explanation.alpha.get(method)
     if audit is None:
         return {}
@@ -201,6 +211,6 @@ def _alpha_row(explanation: Explanation, method: str) -> Row:
         "alpha_all_max": float(audit.nonzero[0, 4]),
         "product_q1": float(audit.product[0, 1]),
         "product_q3": float(audit.product[0, 3]),
-        "like_gradcam_plus": float(audit.agreement[0]),
+        "correlation_with_gradcam_plus": float(audit.agreement[0]),
     }
     return {name: value if math.isfinite(value) else None for name, value in numbers.items()}

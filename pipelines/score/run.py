@@ -1,7 +1,7 @@
-"""`score`: from a set of clips to a table of faithfulness, resumable, with memory flat in the number of clips.
+"""Score a set of clips. A run can be interrupted and resumed, and its memory does not grow with the number of clips.
 
-Clips are decoded ahead by threads and scored one after the other; their rows go into Parquet parts, and what is made
-from all of them (the CSV, the summary, plots, a report) is made again from the parts whenever the set is complete.
+Threads decode the clips ahead, and the clips are scored one after the other. Their rows are written to Parquet parts.
+The CSV, the summary, the plots and the report are made from the parts at the end of each run.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from vidcam.pipelines.score.request import ScoreRequest, resolve
 from vidcam.pipelines.score.rows import failed_row
 from vidcam.pipelines.score.samples import Failure, Sample, failure, load_sample, require_any_video
 from vidcam.pipelines.score.sanity import sanity
-from vidcam.pipelines.score.settings import Choices, choices_of, provenance_of, settings_of
-from vidcam.pipelines.score.store import PICTURES, ResultStore, open_store, require_usable
+from vidcam.pipelines.score.settings import PartialSettings, complete_settings, partial_settings, provenance_of
+from vidcam.pipelines.score.store import PLOT_FILES, ResultStore, check_folder, open_store
 from vidcam.pipelines.score.summarise import summarise
 from vidcam.pipelines.score.summary import Sanity, Summary
 from vidcam.pipelines.score.table import ScoreTable, score_table
@@ -48,10 +48,10 @@ class ScoredClips:
     """The result of `score_clips`.
 
     Attributes:
-        summary: every figure, as in summary.json.
-        table: every number of every clip.
-        paths: the files, the summary last.
-        forwards: perturbed clips that the model was shown in this run, and original ones.
+        summary: means, tests and settings, as in summary.json.
+        table: the scores of each clip.
+        paths: the written files, summary.json last.
+        forwards: number of perturbed clips and of original clips that the model ran on, in this run.
     """
 
     summary: Summary
@@ -59,9 +59,12 @@ class ScoredClips:
     paths: tuple[Path, ...]
     forwards: tuple[int, int]
 
+    def __repr__(self) -> str:
+        return f"ScoredClips({self.summary!r}; {len(self.paths)} files in {str(self.paths[-1].parent)!r})"
+
     @property
     def failed(self) -> int:
-        """Clips that could not be scored."""
+        """Number of clips that could not be scored."""
         return self.summary.failed
 
 
@@ -95,43 +98,43 @@ def score_clips(
 ) -> ScoredClips:
     """Score a set of clips. A run with the same settings in the same folder resumes after the last complete part.
 
-    The set and the folder are checked before a model is loaded or fetched.
+    The clips and the folder are checked before a model is loaded or downloaded.
 
     Args:
         clips: a folder, a manifest (.csv, .jsonl, .parquet), or an iterable of paths and of mappings with `path`,
             `start`, `label`, `group`, `boxes`.
-        out: folder; made if it is not there.
+        out: folder of the results; created if needed.
         model: name of a model, 'package.module:factory', or a `Model`.
-        weights: of a model named by `model`, as in `load_model`.
-        labels: of a model named by `model`, as in `load_model`.
-        mean_cube: of a model named by `model`, as in `load_model`.
-        device: of a model named by `model`: 'auto', 'cpu' or 'cuda:N'.
-        methods: one name or several; not the guided ones.
-        measures: `default`, `all`, or some of `drop` (with increase, win and area, always measured), `relative` (also
-            of the maps of the probability's gradient), `retention` (θ = 0.25, 0.5, 0.75), `curve` (θ in eleven steps),
-            `insertion-deletion` (voxels and frames), `localization` (where there are boxes), `time` (frames frozen,
-            shuffled, reversed).
-        controls: whether the rows `random` and `centre` are scored too.
+        weights: as in `load_model`; only if `model` is a name.
+        labels: as in `load_model`; only if `model` is a name.
+        mean_cube: as in `load_model`; only if `model` is a name.
+        device: 'auto', 'cpu' or 'cuda:N'; only if `model` is a name.
+        methods: one name or several; guided methods cannot be scored.
+        measures: `default`, `all`, or some of `drop` (with increase, win and area; always measured), `relative` (also
+            for the maps of the probability's gradient), `retention` (θ = 0.25, 0.5, 0.75), `curve` (θ in eleven
+            steps), `insertion-deletion` (by voxels and by frames), `localization` (for clips with boxes), `time`
+            (frames frozen, shuffled, reversed).
+        controls: whether the baseline maps `random` and `centre` are scored too.
         fill: what hidden pixels become: `black`, `mean`, `blur` or `frame-mean`.
         layer: dotted name, or several names whose maps are fused. None: the model's default.
         fusion: `mean` or `max` of several layers' maps.
         score_scale: λ of EQ 12 for gradcam++, at least 0.
         batch_size: perturbed clips per forward pass. None: chosen for the device.
-        precision: of the network but its classifier: `float32` (exact), `bf16`, or `fp16` on CUDA.
-        workers: threads that decode ahead.
-        seed: of ties, controls, shuffles and intervals.
+        precision: precision of the network except its classifier: `float32` (exact), `bf16`, or `fp16` on CUDA.
+        workers: number of threads that decode ahead.
+        seed: seed of ties, controls, shuffles and intervals.
         min_confidence: leave out clips whose class has a lower probability (EQ 4).
-        correct_only: leave out clips whose class is not their label.
-        sanity: number of clips, from the first on, whose maps are compared with those of random weights.
+        correct_only: leave out clips whose top class is not their label.
+        sanity: number of clips, from the first on, whose maps are compared with maps of random weights.
         render_worst: number of clips with the largest mean drop that get overlay videos.
-        retry_failed: try clips again that failed in an earlier run.
+        retry_failed: score the clips again that failed in an earlier run.
         overwrite: replace existing results, whatever their settings.
-        progress: called as work goes on.
+        progress: called after each clip.
 
     Raises:
-        InputError: the set, a name or an option cannot be used, no clip can be opened, or the folder holds
-            scores of other settings.
-        RunError: writing failed; run again to go on.
+        InputError: a clip set, name or option is invalid, no clip can be opened, or the folder has scores with other
+            settings.
+        RunError: writing failed; the same call resumes the run.
     """
     options = ScoreOptions(
         methods=methods,
@@ -178,27 +181,27 @@ def score_set(
     command: str = "",
     progress: Progress = silent,
 ) -> ScoredClips:
-    """Score a set of clips; arguments and errors as in `score_clips`. `command` is quoted in the report."""
+    """Score a set of clips; arguments and errors as in `score_clips`. The report quotes `command`."""
     clip_set = read_clips(clips, out=folder)
     name = model.spec.name if isinstance(model, Model) else model if model in list_models() else None
-    choices = choices_of(options, clip_set, model=name)
-    former = require_usable(folder, choices, overwrite=options.overwrite)
-    if former is None:  # else there are scores already, and they outlive the videos
+    settings = partial_settings(options, clip_set, model=name)
+    former = check_folder(folder, settings, overwrite=options.overwrite)
+    if former is None:  # a run can be resumed without its videos
         require_any_video(clip_set.entries)
     if not isinstance(model, Model):
         model = load_model(model, device=device, weights=weights, labels=labels, mean_cube=mean_cube, progress=progress)
     request = resolve(model, options, None if former is None else former.batch_size)
-    return _Run(model, request, choices, clip_set, folder, command=command, progress=progress).run()
+    return _Run(model, request, settings, clip_set, folder, command=command, progress=progress).run()
 
 
 class _Run:
-    """One run over a set."""
+    """One scoring run."""
 
     def __init__(
         self,
         model: Model,
         request: ScoreRequest,
-        choices: Choices,
+        settings: PartialSettings,
         clips: ClipSet,
         out: Path,
         *,
@@ -207,43 +210,43 @@ class _Run:
     ) -> None:
         self._model, self._clips, self._out = model, clips, out
         self._command, self._progress = command, progress
-        self._ready = prepare(model, request.layers, precision=request.precision)  # before anything is written
-        self._request = replace(request, baseline_activations=self._ready.baseline.activations)
-        self._settings = settings_of(choices, request, model, self._ready.forward)
+        self._prepared = prepare(model, request.layers, precision=request.precision)  # before anything is written
+        self._request = replace(request, baseline_activations=self._prepared.baseline.activations)
+        self._settings = complete_settings(settings, request, model, self._prepared.forward)
         self._columns = score_columns(request.measures, request.thetas)
         self._scorer: ClipScorer | None = None
 
     def run(self) -> ScoredClips:
-        """Score what is left, then sum up everything."""
+        """Score the remaining clips, then write all results."""
         with open_store(self._out, self._settings, self._columns, overwrite=self._request.overwrite) as store:
             store.require_unchanged(self._clips.entries)
-            again = store.failed() if self._request.retry_failed else {}
-            works = bool(again) or store.done < len(self._clips.entries)
-            if works or not store.settings.made_with:
-                store.note_provenance(provenance_of(self._model))
-            if works:
-                self._score(store, again)
-            return self._sum_up(store)
+            failed = store.failed() if self._request.retry_failed else {}
+            has_work = bool(failed) or store.done < len(self._clips.entries)
+            if has_work or not store.settings.provenance:
+                store.record_provenance(provenance_of(self._model))
+            if has_work:
+                self._score(store, failed)
+            return self._write_results(store)
 
-    def _score(self, store: ResultStore, again: Mapping[Path, Sequence[int]]) -> None:
-        """Try the clips of `again` once more, part by part, then go on behind the last part."""
+    def _score(self, store: ResultStore, failed: Mapping[Path, Sequence[int]]) -> None:
+        """Score the failed clips again, part by part, then the clips after the last part."""
         request = replace(self._request, batch_size=store.last_batch_size or self._request.batch_size)
-        model = self._ready.model
-        scorer = self._scorer = ClipScorer(model, request, self._ready.baseline.artifact)
+        model = self._prepared.model
+        scorer = self._scorer = ClipScorer(model, request, self._prepared.baseline.artifact)
         entries = self._clips.entries
-        chosen = [entries[clip] for clips in again.values() for clip in clips] + list(entries[store.done :])
+        remaining = [entries[clip] for clips in failed.values() for clip in clips] + list(entries[store.done :])
         load = partial(load_sample, spec=self._model.spec)
         try:
-            ahead = map_in_threads(load, chosen, workers=request.workers)
-            with Undo() as undo, undo, closing(ahead) as ready:
+            decoded = map_in_threads(load, remaining, workers=request.workers)
+            with Undo() as undo, undo, closing(decoded) as samples:
                 preserve_model(model.module, undo)
-                for path, clips in again.items():
-                    store.replace(path, {clip: self._rows(scorer, next(ready)) for clip in clips})
+                for path, clips in failed.items():
+                    store.replace(path, {clip: self._rows(scorer, next(samples)) for clip in clips})
                     self._progress("scoring failed clips again", clips[-1] + 1, len(entries))
-                for sample in ready:
+                for sample in samples:
                     store.add(self._rows(scorer, sample))
                     self._progress("scoring clips", store.done, len(entries))
-        finally:  # also when interrupted: what is scored is kept
+        finally:  # also after an interrupt: scored clips are kept
             store.flush()
 
     def _rows(self, scorer: ClipScorer, sample: Sample | Failure) -> list[Row]:
@@ -255,12 +258,12 @@ class _Run:
         except VidcamError as exc:
             return [failed_row(failure(sample.entry, exc))]
 
-    def _sum_up(self, store: ResultStore) -> ScoredClips:
+    def _write_results(self, store: ResultStore) -> ScoredClips:
         self._progress("writing the table", 0, None)
         table = score_table(store, self._columns, self._request.row_names)
         _write_csv(self._out / "scores.csv", self._columns, store.rows())
         worst = render_worst(
-            self._ready,
+            self._prepared,
             worst_clips(table, self._request.render_worst),
             self._clips,
             self._out / "worst",
@@ -271,29 +274,29 @@ class _Run:
             table,
             store.settings,
             command=self._command,
-            unread=self._clips.unread,
+            ignored_columns=self._clips.ignored_columns,
             sanity=self._sanity(),
             worst=worst,
         )
-        pictures = draw_plots(self._out, table, summary)
-        for name in set(PICTURES) - set(pictures):  # of an earlier run
+        plots = draw_plots(self._out, table, summary)
+        for name in set(PLOT_FILES) - set(plots):  # from an earlier run
             (self._out / name).unlink(missing_ok=True)
         with atomic_write(self._out / "report.md", sync=True) as path:
-            path.write_text(report(summary, pictures), "utf-8")
+            path.write_text(report(summary, plots), "utf-8")
         write_json(self._out / "summary.json", summary, sync=True)
-        names = ("scores.csv", *pictures, "report.md", "summary.json")
+        names = ("scores.csv", *plots, "report.md", "summary.json")
         scorer = self._scorer
         forwards = (scorer.forwards.forwards, scorer.originals) if scorer else (0, 0)
         return ScoredClips(summary, table, tuple(self._out / name for name in names), forwards)
 
     def _sanity(self) -> Sanity | None:
-        """Made once for a number of clips, then read again; anew where failed clips were tried again."""
+        """Return the sanity checks, if possible those of an earlier run with the same number of clips."""
         request, path = self._request, self._out / "scores" / "sanity.json"
         if not request.sanity:
             return None
         if path.exists() and not request.retry_failed:
             former = read_json(path, Sanity)
-            if former.asked == request.sanity:
+            if former.requested_clips == request.sanity:
                 return former
         checks = sanity(self._model, request, self._clips.entries, progress=self._progress)
         write_json(path, checks, sync=True)

@@ -1,7 +1,7 @@
-"""From an entry of a clip set to what the model is shown: one window, decoded, in the model's view.
+"""Decode the window of a clip into the model's input.
 
-Nothing but a window's own frames is decoded, and each is shrunk at once. Whatever is wrong with a clip is a `Failure`
-with its reason, so that the rest of the set goes on.
+Only the frames of the window are decoded, and each is shrunk at once. A clip that cannot be read becomes a `Failure`
+with its reason, so that the other clips are still scored.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Sample:
     """A clip that is ready for the model.
 
     Attributes:
-        entry: what the set says about it.
+        entry: the clip in the set.
         tensor: (3, T, H, W) float32, the model's input.
-        start_seconds: where its window starts.
-        inside: (T, H, W) bool, where its boxes are; None without boxes, or if none is in view.
-        warnings: what one should know about the file.
-        content: mark of the file, `source_fingerprint`.
+        start_seconds: start of the window.
+        inside: (T, H, W) bool, whether a pixel lies in a box; None without boxes in view.
+        warnings: sentences about the file.
+        content_hash: hash of the file, from `source_mark`.
     """
 
     entry: Entry
@@ -43,12 +43,12 @@ class Sample:
     start_seconds: float
     inside: NDArray[np.bool_] | None = field(repr=False)
     warnings: tuple[str, ...] = ()
-    content: str = ""
+    content_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A clip that cannot be scored, and why, in one line without paths of this machine."""
+    """A clip that cannot be scored, and the reason in one line, without absolute paths."""
 
     entry: Entry
     reason: str
@@ -66,10 +66,10 @@ def load_sample(entry: Entry, spec: ModelSpec) -> Sample | Failure:
 
 
 def require_any_video(entries: Sequence[Entry]) -> None:
-    """Check that a set has a video that can be opened; the first one that can ends the search.
+    """Check that at least one clip of a set can be opened.
 
     Raises:
-        InputError: none can; the sentence has the reason of the first.
+        InputError: no clip can be opened; the message has the reason of the first.
     """
     first = None
     for entry in entries:
@@ -82,11 +82,11 @@ def require_any_video(entries: Sequence[Entry]) -> None:
         else:
             return
     reason = "" if first is None else f" ({first.entry.name}: {first.reason})"
-    raise InputError(f"none of the {len(entries)} clips can be opened{reason}; check their paths")
+    raise InputError(f"none of the {len(entries)} clips can be opened{reason}; check the paths")
 
 
 def failure(entry: Entry, error: Exception) -> Failure:
-    """An error as the row of a clip states it: the clip is called as in the set."""
+    """Convert an error to a failure; the message names the clip as the set does."""
     text = one_line(str(error) or type(error).__name__)
     return Failure(entry, text.replace(one_line(entry.source), one_line(entry.name)))
 
@@ -98,8 +98,8 @@ def _sample(entry: Entry, reader: VideoReader, spec: ModelSpec) -> Sample:
     if entry.boxes:
         inside = region(read_box_tracks(entry.boxes), reader.info.pts_seconds, window.times, geometry)
     warnings = tuple(one_line(note) for note in dict.fromkeys((*reader.info.notes, *reader.notes)))
-    seen = inside if inside is not None and inside.any() else None
-    return Sample(entry, tensor, window.start_seconds, seen, warnings, source_fingerprint(entry.source))
+    visible = inside if inside is not None and inside.any() else None
+    return Sample(entry, tensor, window.start_seconds, visible, warnings, source_fingerprint(entry.source))
 
 
 def _window(entry: Entry, reader: VideoReader, spec: ModelSpec) -> Window:

@@ -1,8 +1,9 @@
-"""Sanity checks on video: do the maps depend on what the model has learned (Adebayo et al., arXiv:1810.03292)?
+"""Sanity checks: do the maps depend on the trained weights (Adebayo et al., arXiv:1810.03292)?
 
-For a few clips, the maps of the trained model are compared with those of the model whose layers were drawn anew:
-cascading from the last layer down, and each layer alone. The class stays the one that the trained model predicted. A
-method passes if its maps become unlike; two measures say how unlike, as one alone can be fooled by a map's smoothness.
+The maps of the trained model are compared with maps of the same model with randomised layers: all layers from the last
+one down (cascading), and each layer alone (independent). The explained class is always the prediction of the trained
+model. A method passes if its maps change. Similarity is measured by rank correlation and by SSIM, because one measure
+alone can be high only because the maps are smooth.
 """
 
 from __future__ import annotations
@@ -30,50 +31,50 @@ from vidcam.results.explanation import Explanation
 from vidcam.system.progress import Progress
 
 STAGES = 10
-"""Layers of a deep network are drawn in at most so many steps, evenly spread."""
+"""Largest number of randomised layers per scheme; in a deeper network they are evenly spread."""
 
 Scheme = Literal["cascading", "independent"]
 _Pair = tuple[Explanation | None, Explanation | None]
-"""Of one clip: the maps of the trained model, and those of the randomised one."""
+"""The maps of one clip: by the trained model, and by the randomised one."""
 
 
 def sanity(model: Model, request: ScoreRequest, entries: Sequence[Entry], *, progress: Progress) -> Sanity:
-    """Rank correlation and SSIM of maps with those of randomised models, mean over clips.
+    """Compare the maps of a model with those of randomised weights.
 
     Args:
-        model: left as it was.
-        request: methods, layers, how many clips, and the seed of the new weights.
-        entries: of the set; the first ones that can be read are taken.
-        progress: told of each stage.
+        model: its weights are restored afterwards.
+        request: methods, layers, number of clips, and the seed of the random weights.
+        entries: clips of the set; the first readable ones are used.
+        progress: called after each randomised layer.
     """
     samples = list(islice(_readable(entries, model), request.sanity))
     names = weighted_layers(model.module)
     stages = [names[index] for index in _spread(len(names))]
-    learned = replace(request, baseline_activations=_baseline_activations(model, request))
-    originals = [_explained(model, learned, sample, None) for sample in samples]
+    trained = replace(request, baseline_activations=_baseline_activations(model, request))
+    originals = [_explanation(model, trained, sample, None) for sample in samples]
 
-    def compared(scheme: Scheme) -> dict[str, SanityFigures]:
+    def compare(scheme: Scheme) -> dict[str, SanityFigures]:
         pairs = []
-        for place, stage in enumerate(stages, start=1):
-            drawn = names[names.index(stage) :] if scheme == "cascading" else (stage,)
+        for number, stage in enumerate(stages, start=1):
+            layers = names[names.index(stage) :] if scheme == "cascading" else (stage,)
             with Undo() as undo, undo:
-                randomise(model.module, drawn, undo, seed=request.seed)
-                changed = replace(request, baseline_activations=_baseline_activations(model, request))
-                others = [
-                    _explained(model, changed, sample, original)
+                randomise(model.module, layers, undo, seed=request.seed)
+                randomised = replace(request, baseline_activations=_baseline_activations(model, request))
+                explanations = [
+                    _explanation(model, randomised, sample, original)
                     for sample, original in zip(samples, originals, strict=True)
                 ]
-            pairs.append(list(zip(originals, others, strict=True)))
+            pairs.append(list(zip(originals, explanations, strict=True)))
             before = 0 if scheme == "cascading" else len(stages)
-            progress("checking with random weights", before + place, 2 * len(stages))
+            progress("checking with random weights", before + number, 2 * len(stages))
         return {method: _figures(pairs, method) for method in request.methods}
 
     return Sanity(
-        asked=request.sanity,
+        requested_clips=request.sanity,
         clips=tuple(sample.entry.name for sample in samples),
         layers=tuple(stages),
-        cascading=compared("cascading"),
-        independent=compared("independent"),
+        cascading=compare("cascading"),
+        independent=compare("independent"),
     )
 
 
@@ -85,24 +86,26 @@ def _readable(entries: Sequence[Entry], model: Model) -> Iterator[Sample]:
 
 
 def _spread(layers: int) -> list[int]:
-    """Indices of at most STAGES layers, the last first and the first last."""
+    """Return the indices of at most STAGES layers, from the last to the first."""
     return sorted({round(index) for index in np.linspace(layers - 1, 0, min(STAGES, layers))}, reverse=True)
 
 
-def _explained(model: Model, request: ScoreRequest, sample: Sample, like: Explanation | None) -> Explanation | None:
-    """The maps of a clip, for the class of `like`; None where the randomised model gives none."""
+def _explanation(
+    model: Model, request: ScoreRequest, sample: Sample, original: Explanation | None
+) -> Explanation | None:
+    """Explain a clip for the class of its original explanation; None if the model fails on it."""
     clip = sample.tensor.unsqueeze(0).to(model.device)
-    target = None if like is None else like.target.tolist()
+    target = None if original is None else original.target.tolist()
     try:
         with torch_errors(model, 1), Undo() as undo, undo:
             run = open_attribution(model.module, clip, request, undo)
             return run.explain(target)
-    except VidcamError:  # weights that were drawn anew may overflow
+    except VidcamError:  # random weights can overflow
         return None
 
 
 def _baseline_activations(model: Model, request: ScoreRequest) -> Mapping[str, Tensor]:
-    """What the randomised model itself shows on grey."""
+    """Compute the activations of the model, with its current weights, on a grey clip."""
     try:
         return compute_grey_baseline(model, request.layers).activations
     except VidcamError:
@@ -110,25 +113,25 @@ def _baseline_activations(model: Model, request: ScoreRequest) -> Mapping[str, T
 
 
 def _figures(stages: Sequence[Sequence[_Pair]], method: str) -> SanityFigures:
-    """One method's figures, one entry a stage."""
-    figures = [_alike(pairs, method) for pairs in stages]
+    """Collect the similarities of one method, one entry per randomised layer."""
+    figures = [_similarity(pairs, method) for pairs in stages]
     return SanityFigures(
         correlation=[correlation for correlation, _, _ in figures],
-        ssim=[likeness for _, likeness, _ in figures],
+        ssim=[similarity for _, similarity, _ in figures],
         empty=[empty for _, _, empty in figures],
     )
 
 
-def _alike(pairs: Sequence[_Pair], method: str) -> tuple[float | None, float | None, int]:
-    """Rank correlation and SSIM, means over the clips where both maps say something; how many do not."""
-    correlations, likenesses, empty = [], [], 0
-    for one, other in pairs:
-        if one is None or other is None or one.empty[method][0] or other.empty[method][0]:
+def _similarity(pairs: Sequence[_Pair], method: str) -> tuple[float | None, float | None, int]:
+    """Return mean rank correlation, mean SSIM, and the number of clips where one of the maps is missing or empty."""
+    correlations, similarities, empty = [], [], 0
+    for trained, randomised in pairs:
+        if trained is None or randomised is None or trained.empty[method][0] or randomised.empty[method][0]:
             empty += 1
             continue
-        correlations.append(rank_correlation(one.volumes[method][0], other.volumes[method][0]))
-        likenesses.append(ssim(one.heat(method)[0], other.heat(method)[0]))
-    return _mean(correlations), _mean(likenesses), empty
+        correlations.append(rank_correlation(trained.volumes[method][0], randomised.volumes[method][0]))
+        similarities.append(ssim(trained.heat(method)[0], randomised.heat(method)[0]))
+    return _mean(correlations), _mean(similarities), empty
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -1,7 +1,7 @@
-"""The settings that stand beside the parts of a run, and what made the parts: versions and device.
+"""The settings of a scoring run, saved in scores/settings.json, with the versions and the device that it ran on.
 
-Other settings are refused: rows that were made differently do not belong in one table. Other versions or another device
-may change last digits alone, and an upgrade should not cost a night's work: they are noted, and the report says so.
+A run resumes only with the same settings, so that all rows of a table are comparable. Other versions or another device
+are accepted, as they change the last digits at most. They are recorded, and the report names them.
 """
 
 from __future__ import annotations
@@ -28,11 +28,14 @@ from vidcam.system.json_files import read_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What scored clips: versions and device.
+    """Versions and device with which clips were scored.
 
     Attributes:
-        from_clip: the first clip that it scored.
-        vidcam: version, likewise torch, numpy and av, which decodes.
+        from_clip: index of the first clip that was scored with them.
+        vidcam: version of vidcam.
+        torch: version of PyTorch.
+        numpy: version of NumPy.
+        av: version of PyAV, which decodes.
         device: 'cpu', or the name of the GPU.
     """
 
@@ -45,12 +48,12 @@ class Provenance:
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """Package → version."""
+        """Version of each package."""
         return {"vidcam": self.vidcam, "torch": self.torch, "numpy": self.numpy, "av": self.av}
 
 
 def provenance_of(model: Model) -> Provenance:
-    """What would score clips now."""
+    """Return the versions and the device of this process."""
     name = torch.cuda.get_device_name(model.device) if model.device.type == "cuda" else model.device.type
     return Provenance(
         vidcam=__version__, torch=str(torch.__version__), numpy=version("numpy"), av=version("av"), device=name
@@ -58,14 +61,14 @@ def provenance_of(model: Model) -> Provenance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
-    """The settings that are known before a model is loaded.
+class PartialSettings:
+    """The settings that are known before the model is loaded.
 
     Attributes:
-        model: name of its spec; None where only the model itself tells it.
+        model: name of the model; None if it is known only after loading.
         methods: canonical names.
         score_scale: λ of EQ 12.
-        clips: how many, and a digest of all that is said about them.
+        clips: number of clips, and a digest of the manifest.
     """
 
     model: str | None
@@ -81,9 +84,9 @@ class Choices:
     clips: str
 
 
-def choices_of(options: ScoreOptions, clips: ClipSet, *, model: str | None) -> Choices:
-    """What options and a clip set settle without a model."""
-    return Choices(
+def partial_settings(options: ScoreOptions, clips: ClipSet, *, model: str | None) -> PartialSettings:
+    """Collect the settings that need no model."""
+    return PartialSettings(
         model=model,
         fusion=options.fusion,
         methods=canonical_methods(options.methods),
@@ -99,18 +102,18 @@ def choices_of(options: ScoreOptions, clips: ClipSet, *, model: str | None) -> C
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(Choices):
-    """Everything that changes a number, under the names of the options; as in settings.json.
+class Settings(PartialSettings):
+    """All settings that change a number; the content of settings.json.
 
     Attributes:
-        schema: version of this file and of summary.json.
-        weights: where they come from.
-        labels: how many, and a digest.
-        mean_cube: a digest; None of a model without one.
-        layer: dotted names.
-        batch_size: perturbed clips per forward pass at first.
-        forward: which paths the forward pass takes.
-        made_with: what scored the clips, in order; may differ.
+        schema: version of settings.json and summary.json.
+        weights: source of the weights.
+        labels: number of labels, and a digest.
+        mean_cube: digest of the mean cube; None for a model without one.
+        layer: dotted names of the layers.
+        batch_size: perturbed clips per forward pass when the run began.
+        forward: memory format and precision of the forward pass.
+        provenance: versions and device, one entry for each change during the run.
     """
 
     schema: int = 1
@@ -120,14 +123,14 @@ class Settings(Choices):
     layer: tuple[str, ...]
     batch_size: int
     forward: Forward
-    made_with: tuple[Provenance, ...] = ()
+    provenance: tuple[Provenance, ...] = ()
 
 
-def settings_of(choices: Choices, request: ScoreRequest, model: Model, forward: Forward) -> Settings:
-    """The settings of a run."""
+def complete_settings(partial: PartialSettings, request: ScoreRequest, model: Model, forward: Forward) -> Settings:
+    """Add the settings that need the model."""
     mean = model.spec.scaling.mean
     return Settings(
-        **{**asdict(choices), "model": model.spec.name},
+        **{**asdict(partial), "model": model.spec.name},
         weights=model.weights,
         labels=f"{len(model.labels)} ({_digest(json.dumps(model.labels).encode())})",
         mean_cube=_digest(mean.values.tobytes()) if isinstance(mean, MeanCube) else None,
@@ -142,35 +145,34 @@ def _digest(content: bytes) -> str:
 
 
 def read_settings(path: Path) -> Settings | None:
-    """The settings of a file; None where there is none.
+    """Read settings.json; None if the file does not exist.
 
     Raises:
-        OutputError: it is damaged, or of another version.
+        OutputError: the file is damaged, or from another version of vidcam.
     """
     try:
         return read_json(path, Settings)
     except FileNotFoundError:
         return None
     except InputError as exc:
-        raise OutputError(f"{exc}, expected settings of the scores beside it; pass --overwrite to begin anew") from exc
+        raise OutputError(f"{exc}; pass --overwrite to start again") from exc
 
 
-def require_same(out: Path, former: Settings, now: Choices) -> None:
-    """Refuse to go on with other settings, as far as they are known now; what made them may differ.
+def require_same(out: Path, former: Settings, current: PartialSettings) -> None:
+    """Require the settings of the earlier run; `provenance` may differ.
 
     Raises:
-        OutputError: the differences.
+        OutputError: a setting differs; the message names it with both values.
     """
-    unknown = {"made_with", *(["model"] if now.model is None else [])}
-    names = [field.name for field in fields(now) if field.name not in unknown]
-    pairs = [(name, getattr(former, name), getattr(now, name)) for name in names]
-    different = "; ".join(f"{name} was {_said(old)}, is {_said(new)}" for name, old, new in pairs if old != new)
-    if different:
+    ignored = {"provenance", *(["model"] if current.model is None else [])}
+    names = [field.name for field in fields(current) if field.name not in ignored]
+    pairs = [(name, getattr(former, name), getattr(current, name)) for name in names]
+    changes = "; ".join(f"{name} was {_as_text(old)}, is {_as_text(new)}" for name, old, new in pairs if old != new)
+    if changes:
         raise OutputError(
-            f"{out} holds scores of other settings ({different}), expected the same to go on; choose another folder "
-            f"with -o, or pass --overwrite to begin anew"
+            f"{out} has scores with other settings ({changes}); choose another folder (-o), or pass --overwrite"
         )
 
 
-def _said(value: object) -> str:
+def _as_text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

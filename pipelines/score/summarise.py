@@ -1,4 +1,4 @@
-"""From the table of a run to its figures: means with intervals, pairs of methods with a test, classes, time."""
+"""Compute the summary of a scoring run from its table: means with intervals, tests of pairs, classes, time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from vidcam.pipelines.score.table import ScoreTable
 Values = NDArray[np.float64]
 
 _INTERVALS = 9
-"""Purpose of the generator, beside those of `clip`."""
+"""Part of the seed of the intervals; those of `clip` are 0 to 2."""
 
 _PERCENT = 100.0
 
@@ -44,19 +44,19 @@ def summarise(
     settings: Settings,
     *,
     command: str = "",
-    unread: tuple[str, ...] = (),
+    ignored_columns: tuple[str, ...] = (),
     sanity: Sanity | None = None,
     worst: tuple[str, ...] = (),
 ) -> Summary:
-    """The summary of a run.
+    """Compute the summary of a run.
 
     Args:
-        table: all of its rows.
-        settings: how they were made; what made them stands in it.
-        command: how vidcam was called.
-        unread: columns of the manifest that were not read.
+        table: all rows of the run.
+        settings: the settings of the run, with versions and device.
+        command: the command line, for the report.
+        ignored_columns: columns of the manifest that have no meaning here.
         sanity: the sanity checks.
-        worst: lines about the clips that were rendered.
+        worst: lines about the rendered clips.
     """
     return Summary(
         schema=settings.schema,
@@ -75,16 +75,16 @@ def summarise(
         seed=settings.seed,
         min_confidence=settings.min_confidence,
         correct_only=settings.correct_only,
-        made_with=settings.made_with,
-        versions=settings.made_with[-1].versions,
-        device=settings.made_with[-1].device,
+        provenance=settings.provenance,
+        versions=settings.provenance[-1].versions,
+        device=settings.provenance[-1].device,
         command=command,
-        unread_columns=unread,
-        clips=sum(table.clips.values()),
+        ignored_columns=ignored_columns,
+        clips=sum(table.counts.values()),
         n=table.n,
-        failed=table.clips[FAILED],
-        left_out=table.clips[LEFT_OUT],
-        groups=len(set(table.facts.group)),
+        failed=table.counts[FAILED],
+        left_out=table.counts[LEFT_OUT],
+        groups=len(set(table.clips.group)),
         accuracy=_accuracy(table),
         interval=f"{LEVEL:.0%} percentile bootstrap, {RESAMPLES} resamples, groups drawn together",
         methods=_methods(table, settings.seed),
@@ -99,24 +99,24 @@ def summarise(
 
 
 def _accuracy(table: ScoreTable) -> Accuracy:
-    """Of all clips that the model was shown, those that were left out for their answer among them."""
-    known, right = table.answers
-    return Accuracy(known, right / known if known else None)
+    """Compute the accuracy over all clips that were run, also those that were left out afterwards."""
+    known, correct = table.labelled
+    return Accuracy(known, correct / known if known else None)
 
 
 def _means(table: ScoreTable, rows: Sequence[Values] | Values, seed: int) -> list[Mean]:
-    """One mean with its interval for each row (N,) of values."""
+    """Compute the mean and its interval for each row (N,) of values."""
     if not table.n:
         return [Mean(None, None, None)] * len(rows)
-    found = bootstrap_means(
-        np.asarray(rows), lambda: np.random.default_rng([seed, 0, _INTERVALS]), groups=table.facts.group
+    intervals = bootstrap_means(
+        np.asarray(rows), lambda: np.random.default_rng([seed, 0, _INTERVALS]), groups=table.clips.group
     )
-    return [Mean.of(interval) for interval in found]
+    return [Mean.of(interval) for interval in intervals]
 
 
-def _averaged(columns: Sequence[str]) -> dict[str, float]:
-    """Column → factor, of the columns whose mean is a figure."""
-    percent = ("drop", "increase", "retention_area", "pointing")
+def _mean_columns(columns: Sequence[str]) -> dict[str, float]:
+    """Return column → factor for the columns whose mean is reported; the factor makes percent."""
+    percent = ("drop", "increase", "retention_auc", "pointing")
     shares = ("area", *AREAS, "energy", "temporal_iou")
     factors = {**dict.fromkeys(percent, _PERCENT), **dict.fromkeys(shares, 1.0)}
     factors |= {name: _PERCENT for name in columns if name.startswith("retention_")}
@@ -125,8 +125,8 @@ def _averaged(columns: Sequence[str]) -> dict[str, float]:
 
 
 def _methods(table: ScoreTable, seed: int) -> dict[str, MethodFigures]:
-    """All means of all methods at once: they share their draws."""
-    factors = _averaged(table.columns)
+    """Compute the means of all methods at once, so that all use the same bootstrap draws."""
+    factors = _mean_columns(table.columns)
     rows = np.empty((len(table.methods) * len(factors), table.n))
     for row, (method, column) in zip(rows, product(table.methods, factors), strict=True):
         np.multiply(table.values(method, column), factors[column], out=row)
@@ -135,7 +135,7 @@ def _methods(table: ScoreTable, seed: int) -> dict[str, MethodFigures]:
 
 
 def _figures(table: ScoreTable, method: str, means: dict[str, Mean]) -> MethodFigures:
-    by_theta_or_delta = {name: mean for name, mean in means.items() if name != "retention_area"}
+    by_theta_or_delta = {name: mean for name, mean in means.items() if name != "retention_auc"}
     retention, tied, localization = (
         {name.removeprefix(prefix): mean for name, mean in by_theta_or_delta.items() if name.startswith(prefix)}
         for prefix in ("retention_", "tied_", "loc_")
@@ -146,7 +146,7 @@ def _figures(table: ScoreTable, method: str, means: dict[str, Mean]) -> MethodFi
         area=means["area"],
         retention=retention,
         tied=tied,
-        retention_area=means.get("retention_area"),
+        retention_auc=means.get("retention_auc"),
         insertion=means.get("insertion"),
         deletion=means.get("deletion"),
         frame_insertion=means.get("frame_insertion"),
@@ -156,8 +156,8 @@ def _figures(table: ScoreTable, method: str, means: dict[str, Mean]) -> MethodFi
         energy=means.get("energy"),
         temporal_iou=means.get("temporal_iou"),
         empty=int(np.nansum(table.values(method, "empty"))),
-        artifact=_flagged(table, method, "artifact"),
-        empty_post=_flagged(table, method, "empty_post"),
+        artifact=_flag_count(table, method, "artifact"),
+        empty_post_softmax=_flag_count(table, method, "empty_post_softmax"),
         n_with_boxes=(
             int((~np.isnan(table.values(method, "pointing"))).sum()) if "pointing" in table.columns else None
         ),
@@ -165,8 +165,8 @@ def _figures(table: ScoreTable, method: str, means: dict[str, Mean]) -> MethodFi
     )
 
 
-def _flagged(table: ScoreTable, method: str, column: str) -> int | None:
-    """Clips with a flag, None where it is nowhere defined."""
+def _flag_count(table: ScoreTable, method: str, column: str) -> int | None:
+    """Count the clips with a flag; None if no clip has a value."""
     if column not in table.columns or method in CONTROLS:
         return None
     values = table.values(method, column)
@@ -188,19 +188,19 @@ def _alpha(table: ScoreTable, method: str) -> AlphaFigures | None:
         max=over_clips(np.nanmax, "alpha_max"),
         all_min=over_clips(np.nanmin, "alpha_all_min"),
         all_max=over_clips(np.nanmax, "alpha_all_max"),
-        like_gradcam_plus=over_clips(np.nanmedian, "like_gradcam_plus"),
+        correlation_with_gradcam_plus=over_clips(np.nanmedian, "correlation_with_gradcam_plus"),
     )
 
 
 def pair_names(methods: Sequence[str]) -> list[tuple[str, str]]:
-    """Which two are compared: each method with those before it, and with each control."""
-    own = [method for method in methods if method not in CONTROLS]
-    later = [(second, first) for first, second in combinations(own, 2)]
-    return later + [(method, control) for method in own for control in methods if control in CONTROLS]
+    """List the pairs to compare: each method with those before it, and each method with each control."""
+    names = [method for method in methods if method not in CONTROLS]
+    pairs = [(second, first) for first, second in combinations(names, 2)]
+    return pairs + [(method, control) for method in names for control in methods if control in CONTROLS]
 
 
-def pair_ratios(table: ScoreTable, a: str, b: str, column: str = "log_masked") -> Values:
-    """log(O_a / O_b) of each clip, (N,); `log_masked_post` of the post-softmax maps."""
+def pair_ratios(table: ScoreTable, a: str, b: str, column: str = "log_masked_probability") -> Values:
+    """Compute log(O_a / O_b) of each clip, (N,); `log_masked_post_softmax` takes the probability's maps."""
     return log_ratio(table.values(a, column), table.values(b, column))
 
 
@@ -208,21 +208,33 @@ def _pairs(table: ScoreTable, seed: int) -> tuple[Pair, ...]:
     if not table.n:
         return ()
     names = pair_names(table.methods)
-    tests = [signed_rank(pair_ratios(table, a, b), table.facts.group) for a, b in names]
-    corrected = holm([test.p_value for test in tests])
+    tests = [signed_rank(pair_ratios(table, a, b), table.clips.group) for a, b in names]
+    p_values = [test.p_value for test in tests]
     return tuple(
-        _pair(table, a, b, test=test, p_holm=defined(p_holm), seed=seed)
-        for (a, b), test, p_holm in zip(names, tests, corrected, strict=True)
+        _pair(table, a, b, test=test, p_holm=p_holm, smallest_p_holm=_smallest_p_holm(p_values, index, test), seed=seed)
+        for index, ((a, b), test, p_holm) in enumerate(zip(names, tests, holm(p_values), strict=True))
     )
 
 
-def _pair(table: ScoreTable, a: str, b: str, *, test: PairedTest, p_holm: float | None, seed: int) -> Pair:
+def _smallest_p_holm(p_values: Sequence[float], index: int, test: PairedTest) -> float:
+    """Compute the smallest corrected p that is possible for a pair with so many groups.
+
+    The exact test gives its smallest p, 2 / 2^groups, if all differences have one sign. With tied differences the test
+    uses the normal approximation, and its p can be smaller. Then the p of the test is returned, corrected.
+    """
+    smallest = min(test.p_value, 2.0 ** (1 - test.groups))
+    return holm([*p_values[:index], smallest, *p_values[index + 1 :]])[index]
+
+
+def _pair(
+    table: ScoreTable, a: str, b: str, *, test: PairedTest, p_holm: float, smallest_p_holm: float, seed: int
+) -> Pair:
     ratios = pair_ratios(table, a, b)
-    won = win(table.values(a, "drop"), table.values(b, "drop"), ratios)
-    wins, ratio = win_rates(won), _ratio(ratios)
-    win_a, log_mean = _means(table, [100.0 * (won == 1), ratios], seed)
+    outcomes = win(table.values(a, "drop"), table.values(b, "drop"), ratios)
+    wins, ratio = win_rates(outcomes), _ratio(ratios)
+    win_a, log_mean = _means(table, [100.0 * (outcomes == 1), ratios], seed)
     low, high = (None if end is None else defined(float(np.exp(end))) for end in (log_mean.low, log_mean.high))
-    has_post = "log_masked_post" in table.columns and b not in CONTROLS
+    has_post_softmax = "log_masked_post_softmax" in table.columns and b not in CONTROLS
     return Pair(
         a=a,
         b=b,
@@ -238,18 +250,19 @@ def _pair(table: ScoreTable, a: str, b: str, *, test: PairedTest, p_holm: float 
         relative_performance_high=high,
         p_value=defined(test.p_value),
         groups_that_differ=test.groups,
-        post=_ratio(pair_ratios(table, a, b, "log_masked_post")) if has_post else None,
-        p_holm=p_holm,
+        post_softmax=_ratio(pair_ratios(table, a, b, "log_masked_post_softmax")) if has_post_softmax else None,
+        p_holm=defined(p_holm),
+        smallest_p_holm=defined(smallest_p_holm),
     )
 
 
 def _ratio(ratios: Values) -> PairRatio:
-    found = relative_performance(ratios)
-    return PairRatio(defined(found.value), defined(found.log_mean), defined(found.log_std))
+    performance = relative_performance(ratios)
+    return PairRatio(defined(performance.value), defined(performance.log_mean), defined(performance.log_std))
 
 
 def _time(table: ScoreTable, seed: int) -> TimeFigures | None:
-    """Mean probability as it is and with the frames changed; how much of it is left, in percent."""
+    """Compute the mean probability for the clip and for each change of its frames, and the percentage that is left."""
     if f"probability_{CHANGES[0]}" not in table.columns:
         return None
     original = table.values(table.methods[0], "probability")
@@ -257,13 +270,13 @@ def _time(table: ScoreTable, seed: int) -> TimeFigures | None:
     means = _means(table, [original, *changed, *(100.0 * row / original for row in changed)], seed)
     return TimeFigures(
         probability=dict(zip(("original", *CHANGES), means, strict=False)),
-        left_percent=dict(zip(CHANGES, means[-len(CHANGES) :], strict=True)),
-        evidence={method: course.tolist() for method, course in table.evidence.items()},
+        remaining_percent=dict(zip(CHANGES, means[-len(CHANGES) :], strict=True)),
+        evidence={method: curve.tolist() for method, curve in table.evidence.items()},
     )
 
 
 def _classes(table: ScoreTable) -> dict[str, ClassFigures]:
-    labels = np.asarray(table.facts.explained, dtype=str)
+    labels = np.asarray(table.clips.class_label, dtype=str)
     drops = {method: table.values(method, "drop") for method in table.methods}
     return {
         str(label): ClassFigures(

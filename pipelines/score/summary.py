@@ -1,7 +1,8 @@
-"""The figures of a run, as summary.json has them: a field is a key, undefined numbers and what was not measured null.
+"""The results of a scoring run, with the fields of summary.json.
 
-Percent where the papers have percent (drop, increase, retention, wins, pointing), shares elsewhere. Every mean has a
-95 % percentile bootstrap interval, groups of clips drawn together.
+None stands for an undefined number and for a measure that was not made. Drop, increase, retention, wins and pointing
+are in percent, as in the papers; other shares are in [0, 1]. Every mean has a 95 % percentile bootstrap interval;
+the clips of a group are drawn together.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from vidcam.pipelines.score.settings import Provenance
 
 
 def defined(value: float) -> float | None:
-    """A number, or None where it is undefined."""
+    """Return a number, or None if it is not finite."""
     return value if math.isfinite(value) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean over the clips with its interval; all three None where there is nothing to average."""
+    """A mean over the clips with its interval; all three are None without clips."""
 
     value: float | None
     low: float | None
@@ -30,13 +31,21 @@ class Mean:
 
     @classmethod
     def of(cls, interval: Interval) -> Mean:
-        """An interval whose undefined numbers are None."""
+        """Convert an interval; undefined numbers become None."""
         return cls(*map(defined, (interval.value, interval.low, interval.high)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlphaFigures:
-    """α of gradcam++: medians over the clips of each clip's own five numbers; extremes over all."""
+    """α of gradcam++.
+
+    Attributes:
+        min: over all clips, where the gradient is positive.
+        q1: median over the clips of their lower quartile; `median` and `q3` are computed the same way.
+        max: over all clips, where the gradient is positive.
+        all_min: over all clips, where the gradient is not zero; `all_max` is the maximum there.
+        correlation_with_gradcam_plus: median over the clips of the correlation of the two maps.
+    """
 
     min: float | None
     q1: float | None
@@ -45,20 +54,25 @@ class AlphaFigures:
     max: float | None
     all_min: float | None
     all_max: float | None
-    like_gradcam_plus: float | None
+    correlation_with_gradcam_plus: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodFigures:
-    """The figures of a method or a control; None, or an empty mapping, where a measure was not made.
+    """The results of a method or a control; None or an empty mapping stands for a measure that was not made.
 
     Attributes:
-        retention: θ → percent of the probability that is left; likewise `tied`, the share that ties decided.
+        average_drop: average drop of the probability, in percent.
+        increase: percent of the clips whose probability increased.
+        area: mean of the maps.
+        retention: θ → percent of the probability that is left when the lowest θ of the voxels are hidden.
+        tied: θ → share of the voxels at the value that the cut goes through.
+        retention_auc: area under the retention curve, in percent.
         localization: δ → Loc(δ).
-        empty: clips whose map has no positive evidence.
-        artifact: clips whose map peaks in a cell that is loud on any clip.
-        empty_post: clips whose post-softmax map is empty.
-        n_with_boxes: clips that localisation was measured on.
+        empty: number of clips whose map has no positive evidence.
+        artifact: number of clips whose map peaks in the artifact.
+        empty_post_softmax: number of clips whose map of the probability's gradient is empty.
+        n_with_boxes: number of clips on which localization was measured.
     """
 
     average_drop: Mean
@@ -66,7 +80,7 @@ class MethodFigures:
     area: Mean
     retention: Mapping[str, Mean] = field(default_factory=dict)
     tied: Mapping[str, Mean] = field(default_factory=dict)
-    retention_area: Mean | None = None
+    retention_auc: Mean | None = None
     insertion: Mean | None = None
     deletion: Mean | None = None
     frame_insertion: Mean | None = None
@@ -77,14 +91,14 @@ class MethodFigures:
     temporal_iou: Mean | None = None
     empty: int
     artifact: int | None = None
-    empty_post: int | None = None
+    empty_post_softmax: int | None = None
     n_with_boxes: int | None = None
     alpha: AlphaFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PairRatio:
-    """Relative performance of a against b, and mean and deviation of its logarithm over the clips."""
+    """Relative performance of a against b, and the mean and standard deviation of log(O_a / O_b) over the clips."""
 
     relative_performance: float | None
     log_mean: float | None
@@ -93,14 +107,16 @@ class PairRatio:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two methods compared, or a method with a control.
+    """A comparison of two methods, or of a method with a control.
 
     Attributes:
-        win_a: percent of the clips with the smaller drop; with `win_b` and `ties` 100.
+        win_a: percent of the clips on which a has the smaller drop; `win_a`, `win_b` and `ties` add up to 100.
         relative_performance: geometric mean of O_a / O_b.
-        groups_that_differ: groups that the test is on.
-        post: of the post-softmax maps.
-        p_holm: the p-value, corrected over all pairs of the run.
+        p_value: of the paired test on the groups, before correction.
+        groups_that_differ: number of groups with a difference; the test uses only these.
+        post_softmax: the same ratio for the maps of the probability's gradient.
+        p_holm: the p-value after Holm's correction over all pairs of the run.
+        smallest_p_holm: the smallest value that `p_holm` can have with so many groups.
     """
 
     a: str
@@ -117,28 +133,29 @@ class Pair:
     relative_performance_high: float | None
     p_value: float | None
     groups_that_differ: int
-    post: PairRatio | None = None
+    post_softmax: PairRatio | None = None
     p_holm: float | None
+    smallest_p_holm: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeFigures:
-    """Use of motion.
+    """How the probability depends on the order of the frames.
 
     Attributes:
-        probability: 'original' and each change → mean probability of the class.
-        left_percent: change → percent of it that is left.
-        evidence: method → (T,), mean of the map in each frame.
+        probability: 'original' or a change of the frames → mean probability of the class.
+        remaining_percent: change → percent of the original probability that is left.
+        evidence: method → (T,), mean of the maps in each frame.
     """
 
     probability: Mapping[str, Mean]
-    left_percent: Mapping[str, Mean]
+    remaining_percent: Mapping[str, Mean]
     evidence: Mapping[str, Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True)
 class ClassFigures:
-    """One explained class: its clips, and each method's average drop in percent."""
+    """The number of clips of one explained class, and each method's average drop on them in percent."""
 
     n: int
     average_drop: Mapping[str, float]
@@ -146,7 +163,10 @@ class ClassFigures:
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Clips whose label the model knows, and of what share it is the top class; left out ones count too."""
+    """The number of clips whose label the model knows, and the share of them with that label as top class.
+
+    Clips that were left out count too.
+    """
 
     known: int
     value: float | None
@@ -154,7 +174,7 @@ class Accuracy:
 
 @dataclass(frozen=True, slots=True)
 class FailedClip:
-    """A clip that could not be scored, and why."""
+    """A clip that could not be scored, and the reason."""
 
     path: str
     reason: str
@@ -162,12 +182,12 @@ class FailedClip:
 
 @dataclass(frozen=True, slots=True)
 class SanityFigures:
-    """One method's maps against those of randomised weights: one entry for each layer.
+    """Similarity of one method's maps to those of randomised weights: one entry per layer.
 
     Attributes:
-        correlation: Spearman's, mean over clips.
-        ssim: structural similarity, likewise.
-        empty: clips of which one of the two maps says nothing.
+        correlation: Spearman's rank correlation, mean over the clips.
+        ssim: structural similarity, mean over the clips.
+        empty: number of clips where one of the two maps is missing or empty.
     """
 
     correlation: Sequence[float | None]
@@ -177,17 +197,17 @@ class SanityFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sanity:
-    """The sanity checks, as sanity.json has them.
+    """The sanity checks, with the fields of sanity.json.
 
     Attributes:
-        asked: how many clips were asked for.
-        clips: names of those that were taken.
-        layers: names of those that were drawn anew, the last first.
-        cascading: method → figures, layers drawn from the last one down.
-        independent: likewise, each layer alone.
+        requested_clips: the number of clips that `--sanity` named.
+        clips: names of the clips that were used.
+        layers: names of the randomised layers, the last one first.
+        cascading: method → similarity with all layers from the last one down to this one randomised.
+        independent: method → similarity with only this layer randomised.
     """
 
-    asked: int
+    requested_clips: int
     clips: tuple[str, ...]
     layers: tuple[str, ...]
     cascading: Mapping[str, SanityFigures]
@@ -196,13 +216,17 @@ class Sanity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Everything in summary.json: the settings of a run, then its figures.
+    """The content of summary.json: the settings of a run, then its results.
 
     Attributes:
-        layer: dotted names, joined by ' + '.
-        clips: of the set; n are scored, the others failed or left out.
-        made_with: what scored the clips; `versions` and `device` are those of the last.
-        worst: one line for each clip that was rendered.
+        layer: dotted names of the layers, joined by ' + '.
+        provenance: versions and device, one entry for each change during the run.
+        versions: package → version, of the last entry of `provenance`.
+        device: of the last entry of `provenance`.
+        ignored_columns: columns of the manifest that have no meaning here.
+        clips: number of clips in the set: scored, failed and left out.
+        n: number of scored clips.
+        worst: one line for each rendered clip.
     """
 
     schema: int
@@ -221,11 +245,11 @@ class Summary:
     seed: int
     min_confidence: float
     correct_only: bool
-    made_with: tuple[Provenance, ...]
+    provenance: tuple[Provenance, ...]
     versions: Mapping[str, str]
     device: str
     command: str
-    unread_columns: tuple[str, ...]
+    ignored_columns: tuple[str, ...]
     clips: int
     n: int
     failed: int
@@ -241,3 +265,7 @@ class Summary:
     failures: tuple[FailedClip, ...]
     sanity: Sanity | None
     worst: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        clips = f"{self.n} of {self.clips} clips scored, {self.failed} failed, {self.left_out} left out"
+        return f"Summary({self.model} at {self.layer}, fill {self.fill}: {clips}; {len(self.methods)} methods)"

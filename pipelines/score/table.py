@@ -1,4 +1,4 @@
-"""All rows of a run as arrays: for each method the values of a column over the scored clips, in one order."""
+"""The scores of a run as arrays: for each column and method, one value per scored clip."""
 
 from __future__ import annotations
 
@@ -18,101 +18,104 @@ _NEEDED = ("clip", "path", "group", "class", "correct", "method", "status", "rea
 
 
 @dataclass(frozen=True, slots=True)
-class ClipFacts:
-    """What the table says of each scored clip besides numbers, (N,) each.
+class ClipInfo:
+    """Names of the N scored clips; each field has N items.
 
     Attributes:
-        clip: its place in the set.
-        path: what it is called.
+        clip: index in the set.
+        path: path as in the manifest.
         group: clips of one group count as one sample.
-        explained: the label of the explained class.
+        class_label: label of the explained class.
     """
 
     clip: list[int] = field(default_factory=list)
     path: list[str] = field(default_factory=list)
     group: list[str] = field(default_factory=list)
-    explained: list[str] = field(default_factory=list)
+    class_label: list[str] = field(default_factory=list)
 
     def extend(self, rows: pa.Table) -> None:
-        """Add the clips of some rows, one row a clip."""
+        """Add the clips of some rows; each clip has one row."""
         self.clip.extend(rows["clip"].to_pylist())
-        for column, texts in (("path", self.path), ("group", self.group), ("class", self.explained)):
-            texts.extend(map(sys.intern, rows[column].to_pylist()))  # what is often there is kept once
+        for column, texts in (("path", self.path), ("group", self.group), ("class", self.class_label)):
+            texts.extend(map(sys.intern, rows[column].to_pylist()))  # equal texts share memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreTable:
-    """What a summary, the plots and the report are made from.
+    """The scores of all clips.
 
     Attributes:
-        methods: rows of the table, methods before controls.
-        columns: names of the columns with numbers, flags among them.
-        clips: how many clips there are, by status.
-        facts: which the scored clips are.
-        failures: (path, reason) of the clips that failed.
-        answers: how many clips have a label that the model knows, and of how many it is the top class; those that were
-            left out for their answer count too.
-        evidence: method → (T,), the mean course of its maps; empty where it was not measured.
+        methods: names of the methods, then of the controls.
+        columns: names of the columns with numbers or flags.
+        counts: status → number of clips.
+        clips: the scored clips.
+        failures: (path, reason) of each clip that failed.
+        labelled: number of clips with a label that the model knows, and number of those with it as top class. Clips
+            that were left out count too.
+        evidence: method → (T,), mean of its maps in each frame; empty if it was not measured.
     """
 
     methods: tuple[str, ...]
     columns: tuple[str, ...]
-    clips: dict[str, int]
-    facts: ClipFacts = field(repr=False)
+    counts: dict[str, int]
+    clips: ClipInfo = field(repr=False)
     failures: list[tuple[str, str]] = field(repr=False)
-    answers: tuple[int, int]
+    labelled: tuple[int, int]
     evidence: dict[str, NDArray[np.float64]] = field(repr=False)
     _values: dict[str, NDArray[np.float64]] = field(repr=False)
 
+    def __repr__(self) -> str:
+        return f"ScoreTable({self.n} scored clips, {len(self.methods)} methods, {len(self.columns)} columns)"
+
     @property
     def n(self) -> int:
-        """Clips scored."""
-        return self.clips[SCORED]
+        """Number of scored clips."""
+        return self.counts[SCORED]
 
     def values(self, method: str, column: str) -> NDArray[np.float64]:
-        """(N,) of a method over the scored clips; flags as 0 and 1, NaN where undefined."""
+        """Return a column of a method over the scored clips, (N,); flags are 0 and 1, undefined values are NaN."""
         rows = self._values[column]
         return np.asarray(rows[self.methods.index(method)])
 
 
 def score_table(store: ResultStore, columns: Columns, methods: Sequence[str]) -> ScoreTable:
-    """Read all parts, one at a time; memory is one number for each clip, method and column."""
+    """Read all parts, one at a time; memory holds one number per clip, method and column."""
     numbers = tuple(name for name, kind in columns.items() if kind in ("number", "flag"))
     texts = ["evidence"] if "evidence" in columns else []
     values = np.empty((len(numbers), len(methods), store.done))
-    clips = dict.fromkeys((SCORED, FAILED, LEFT_OUT), 0)
-    facts = ClipFacts()
+    counts = dict.fromkeys((SCORED, FAILED, LEFT_OUT), 0)
+    clips = ClipInfo()
     failures: list[tuple[str, str]] = []
-    courses: dict[str, NDArray[np.float64]] = {}
-    known = right = 0
+    evidence: dict[str, NDArray[np.float64]] = {}
+    known = correct = 0
     for part in store.tables(list(dict.fromkeys([*_NEEDED, *numbers, *texts]))):
-        scored, failed, left_out = (part.filter(pc.equal(part["status"], status)) for status in clips)
+        scored, failed, left_out = (part.filter(pc.equal(part["status"], status)) for status in counts)
         first = scored.filter(pc.equal(scored["method"], methods[0]))
-        done, count = clips[SCORED], len(first)
-        for place, name in enumerate(numbers):  # a clip's rows follow each other in the order of the methods
+        done, count = counts[SCORED], len(first)
+        for index, name in enumerate(numbers):  # a clip's rows are in the order of the methods
             column = scored[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
-            values[place, :, done : done + count] = column.reshape(count, len(methods)).T
-        facts.extend(first)
+            values[index, :, done : done + count] = column.reshape(count, len(methods)).T
+        clips.extend(first)
         failures += zip(failed["path"].to_pylist(), failed["reason"].to_pylist(), strict=True)
-        correct = [flag for rows in (first, left_out) for flag in rows["correct"].to_pylist() if flag is not None]
-        known, right = known + len(correct), right + sum(correct)
+        flags = [flag for rows in (first, left_out) for flag in rows["correct"].to_pylist() if flag is not None]
+        known, correct = known + len(flags), correct + sum(flags)
         if texts:
-            _add_courses(courses, scored)
+            _add_evidence(evidence, scored)
         for status, number in ((SCORED, count), (FAILED, len(failed)), (LEFT_OUT, len(left_out))):
-            clips[status] += number
+            counts[status] += number
     return ScoreTable(
         methods=tuple(methods),
         columns=numbers,
+        counts=counts,
         clips=clips,
-        facts=facts,
         failures=failures,
-        answers=(known, right),
-        evidence={name: courses[name] / clips[SCORED] for name in methods if name in courses},
-        _values={name: values[place, :, : clips[SCORED]] for place, name in enumerate(numbers)},
+        labelled=(known, correct),
+        evidence={name: evidence[name] / counts[SCORED] for name in methods if name in evidence},
+        _values={name: values[index, :, : counts[SCORED]] for index, name in enumerate(numbers)},
     )
 
 
-def _add_courses(courses: dict[str, NDArray[np.float64]], rows: pa.Table) -> None:
+def _add_evidence(sums: dict[str, NDArray[np.float64]], rows: pa.Table) -> None:
     for name, text in zip(rows["method"].to_pylist(), rows["evidence"].to_pylist(), strict=True):
-        course = np.array([float(number) for number in text.split()])
-        courses[name] = courses.get(name, 0.0) + course
+        curve = np.array([float(number) for number in text.split()])
+        sums[name] = sums.get(name, 0.0) + curve

@@ -1,4 +1,4 @@
-"""Overlay videos of the clips that were explained worst: what a table of means does not show."""
+"""Overlay videos of the clips with the largest mean drop."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from vidcam.system.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Worst:
+class WorstClip:
     """A clip with a large mean drop over the methods.
 
     Attributes:
-        clip: its place in the set.
-        name: what it is called.
-        start_seconds: of its window.
-        label: the explained class.
+        clip: index in the set.
+        name: path as in the manifest.
+        start_seconds: start of the window.
+        label: label of the explained class.
     """
 
     clip: int
@@ -41,76 +41,76 @@ class Worst:
     label: str
 
 
-def worst_clips(table: ScoreTable, count: int) -> list[Worst]:
-    """The clips with the largest mean drop over the methods, the worst first; of equal ones the earlier."""
-    own = [method for method in table.methods if method not in CONTROLS]
+def worst_clips(table: ScoreTable, count: int) -> list[WorstClip]:
+    """Return the clips with the largest mean drop over the methods, the largest first; ties in the set's order."""
+    methods = [method for method in table.methods if method not in CONTROLS]
     if not table.n or not count:
         return []
-    mean = np.mean([table.values(method, "drop") for method in own], axis=0)
-    chosen = np.argsort(-mean, kind="stable")[:count].tolist()
-    facts, starts = table.facts, table.values(own[0], "start")
+    mean = np.mean([table.values(method, "drop") for method in methods], axis=0)
+    worst = np.argsort(-mean, kind="stable")[:count].tolist()
+    clips, starts = table.clips, table.values(methods[0], "start")
     return [
-        Worst(facts.clip[place], facts.path[place], float(starts[place]), facts.explained[place]) for place in chosen
+        WorstClip(clips.clip[index], clips.path[index], float(starts[index]), clips.class_label[index])
+        for index in worst
     ]
 
 
 def render_worst(
-    ready: Prepared,
-    chosen: Sequence[Worst],
+    prepared: Prepared,
+    worst: Sequence[WorstClip],
     clips: ClipSet,
     out: Path,
     *,
     request: ScoreRequest,
     progress: Progress,
 ) -> tuple[str, ...]:
-    """Explain the windows that were scored, each into a folder of its own; what cannot be written is left out.
+    """Explain the scored windows of some clips, each into its own numbered folder.
 
-    Overlays of an earlier run are deleted first: folders of numbers; what else lies there is somebody's.
-
-    Several windows of one video may be among them, and would have the same names.
+    Numbered folders of an earlier run are deleted first; other files in `out` are kept. A clip that cannot be explained
+    has no folder.
 
     Args:
-        ready: the model as it was prepared for scoring.
-        chosen: the worst first.
+        prepared: the model as prepared for scoring.
+        worst: the clips, the largest drop first.
         clips: the set.
         out: folder of the overlays.
-        request: of the scoring run, with its baseline activations.
-        progress: called after every clip.
+        request: request of the scoring run, with its baseline activations.
+        progress: called after each clip.
 
     Returns:
-        One line a clip: its name, and where its overlays are or why there are none.
+        One line per clip: its name with a link to its contact sheet, or the reason why there is none.
     """
     for folder in out.glob("[0-9]*"):
         if folder.name.isdecimal() and folder.is_dir():
             shutil.rmtree(folder, ignore_errors=True)
-    with suppress(OSError):  # not there, or not empty
+    with suppress(OSError):  # missing, or not empty
         out.rmdir()
     lines = []
-    for place, worst in enumerate(chosen, start=1):
-        source, window = clips.entries[worst.clip].source, _window_request(request, ready.given, worst)
+    for number, clip in enumerate(worst, start=1):
+        source, window = clips.entries[clip.clip].source, _window_request(request, prepared.original, clip)
         try:
-            made = explain_prepared(source, out / str(place), ready, window, progress=progress)
+            explained = explain_prepared(source, out / str(number), prepared, window, progress=progress)
         except VidcamError as exc:
-            lines.append(f"{worst.name}: not rendered ({exc})")
+            lines.append(f"{clip.name}: not rendered ({exc})")
             continue
-        sheet = next((path.name for path in made.paths if path.suffix == ".png"), "")
-        link = f"{out.name}/{place}/{sheet}"
-        lines.append(f"{worst.name}, {worst.label!r} from {worst.start_seconds:.2f} s: [{link}]({link})")
-        progress("rendering the worst clips", place, len(chosen))
+        sheet = next((path.name for path in explained.paths if path.suffix == ".png"), "")
+        link = f"{out.name}/{number}/{sheet}"
+        lines.append(f"{clip.name}, {clip.label!r} from {clip.start_seconds:.2f} s: [{link}]({link})")
+        progress("rendering the worst clips", number, len(worst))
     return tuple(lines)
 
 
-def _window_request(request: ScoreRequest, model: Model, worst: Worst) -> ExplainRequest:
-    """The maps that were scored, for one window and class."""
+def _window_request(request: ScoreRequest, model: Model, clip: WorstClip) -> ExplainRequest:
+    """Request the scored maps, for the window and the class of a clip."""
     maps = {field.name: getattr(request, field.name) for field in fields(MapRequest)}
     return ExplainRequest(
         **maps,
-        targets=(model.label_index(worst.label),),
+        targets=(model.label_index(clip.label),),
         fill=request.fill,
         batch_size=default_batch(model),
         precision=request.precision,
         outputs=("overlay", "sheet"),
-        at=worst.start_seconds,
+        at=clip.start_seconds,
         overwrite=True,
         notes=tuple(filter(None, [weights_sentence(model.weights)])),
     )

@@ -1,1 +1,1 @@
-"""Sets of made clips of which the truth is known."""
+"""Sets of synthetic clips with known ground truth."""

@@ -1,8 +1,8 @@
-"""The motion set as files: MP4s, a manifest with tubes that `score` reads like any other, and the masks.
+"""Write the motion set as files: videos, ground-truth masks, and a manifest for `score`.
 
-manifest.csv            path, label, group, boxes, actors; a clip and its reverse are one group
-clips/<stem>.mp4        16 frames at 8 a second
-truth/<stem>.json       one tube for each actor, over the frames in which it acts
+manifest.csv            path, label, group, boxes, actors; a clip and its reverse are in one group
+clips/<stem>.mp4        16 frames at 8 per second
+truth/<stem>.json       one tube for each actor, over the frames of its action
 truth/<stem>.npz        masks (M, T, H, W) bool in all frames, intervals (M, 2), label
 """
 
@@ -28,7 +28,7 @@ from vidcam.system.progress import Progress, silent
 from vidcam.video.writer import VideoWriter
 
 FPS = Fraction(8)
-"""Frames of a clip a second: a turn takes about one."""
+"""Frames per second; one turn takes about one second."""
 
 COLUMNS = ("path", "label", "group", "boxes", "actors")
 
@@ -38,9 +38,9 @@ class Request:
     """One clip of a set.
 
     Attributes:
-        seed: as of `make_clip`.
-        label: likewise.
-        actors: likewise.
+        seed: seed of `make_clip`.
+        label: index of the class in LABELS.
+        actors: number of actors.
     """
 
     seed: int
@@ -49,26 +49,26 @@ class Request:
 
     @property
     def stem(self) -> str:
-        """Name of its files, 'spin-clockwise_7_2'."""
+        """File name without an ending, such as 'spin-clockwise_7_2'."""
         return f"{slug(LABELS[self.label], self.label)}_{self.seed}_{self.actors}"
 
     @property
     def group(self) -> str:
-        """What clips have in common that are no independent samples."""
+        """Name of the group of clips that are not independent samples."""
         return f"{LABELS[self.label].split()[0]}_{self.seed}_{self.actors}"
 
     def clip(self) -> MotionClip:
-        """Made anew each time."""
+        """Make the clip."""
         return make_clip(self.seed, self.label, actors=self.actors)
 
 
 def mixed(count: int, *, first_seed: int = 0, actors: int | None = None) -> list[Request]:
-    """Clips by consecutive seeds, all classes alike often.
+    """List clips with consecutive seeds, all classes equally often.
 
     Args:
-        count: of the clips.
-        first_seed: of the first.
-        actors: in every clip; None: one in seven of ten clips, two in two, three in one.
+        count: number of clips.
+        first_seed: seed of the first clip.
+        actors: number of actors in every clip. None: of ten clips, seven have one, two have two and one has three.
     """
     number_of = (1, 1, 1, 1, 1, 1, 1, 2, 2, 3)
     return [
@@ -80,33 +80,33 @@ def mixed(count: int, *, first_seed: int = 0, actors: int | None = None) -> list
 def write_motion_set(
     requests: Iterable[Request], out: str | Path, *, scale: int = 1, progress: Progress = silent
 ) -> Path:
-    """Write clips with all that is known of them; returns the manifest's path.
+    """Write clips with their ground truth; returns the path of the manifest.
 
     Args:
-        requests: which clips.
-        out: folder that is not there yet, or empty; nothing is left of it if writing fails.
-        scale: each pixel becomes scale × scale; boxes follow, masks do not.
-        progress: told of the clips.
+        requests: the clips.
+        out: a new or empty folder; removed again if writing fails.
+        scale: each pixel becomes scale × scale pixels. Boxes are scaled too, masks are not.
+        progress: called after each clip.
 
     Raises:
-        OutputError: the folder holds something, or cannot be written to.
-        RunError: writing failed in the middle.
+        OutputError: the folder is not empty, or cannot be written to.
+        RunError: writing failed.
     """
-    folder, wanted = Path(out), list(requests)
-    _make_place(folder)
+    folder, clips = Path(out), list(requests)
+    _require_empty(folder)
     with atomic_folder(folder) as stage:
         for name in ("clips", "truth"):
             (stage / name).mkdir()
         rows = []
-        for number, request in enumerate(wanted, start=1):
+        for number, request in enumerate(clips, start=1):
             rows.append(_write_clip(stage, request, scale))
-            progress("writing clips", number, len(wanted))
+            progress("writing clips", number, len(clips))
         _write_manifest(stage / "manifest.csv", rows)
     return folder / "manifest.csv"
 
 
 def write_video(path: Path, clips: Iterable[Frames], *, scale: int = 1) -> Path:
-    """Clips one after the other as an MP4, replacing what is there; pixels become squares of scale × scale."""
+    """Write clips one after the other to an MP4; overwrites the file. Each pixel becomes scale × scale pixels."""
     frames = np.concatenate(list(clips)).repeat(scale, axis=1).repeat(scale, axis=2)
     size = (frames.shape[1], frames.shape[2])
     with VideoWriter(path, size=size, fps=FPS, time_base=1 / FPS, overwrite=True, crf=12) as writer:
@@ -115,16 +115,16 @@ def write_video(path: Path, clips: Iterable[Frames], *, scale: int = 1) -> Path:
     return path
 
 
-def _make_place(folder: Path) -> None:
-    """Make the folders above; what is there already must be an empty folder."""
+def _require_empty(folder: Path) -> None:
+    """Require that a folder is new or empty, and create its parents."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"'{folder}' holds something already, expected a new or empty folder; choose another")
+        raise OutputError(f"'{folder}' is not empty; choose a new or empty folder")
     with folder_errors(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _write_clip(stage: Path, request: Request, scale: int) -> dict[str, str | int]:
-    """Files of one clip; returns its row of the manifest."""
+    """Write the files of one clip; returns its row of the manifest."""
     clip = request.clip()
     path, boxes = f"clips/{request.stem}.mp4", f"truth/{request.stem}.json"
     write_video(stage / path, [clip.frames], scale=scale)

@@ -50,7 +50,7 @@ def test_one_document(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--style", "cubist"], "style is 'cubist', expected one of overlay, map, side-by-side, contour, heat"),
+        (["--style", "cubist"], "--style is 'cubist'; it must be one of overlay, map, side-by-side, contour, heat"),
         (["--height", "tall"], "Invalid value for '--height'"),
         (["--source", "nowhere.mp4"], "'nowhere.mp4' does not exist; expected a video file; check the path"),
     ],

@@ -32,4 +32,4 @@ def write_set(folder: Path, count: int, *, broken: Collection[int] = ()) -> Path
 
 def two_clips_a_part() -> None:
     """For processes of the command line: parts come often, so that there is something to go on with."""
-    store.CLIPS_A_PART = 2
+    store.CLIPS_PER_PART = 2

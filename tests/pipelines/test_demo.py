@@ -1,4 +1,4 @@
-"""`vidcam demo` where there is no network and no cache."""
+"""`vidcam demo` without a network and without a cache."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_offline_without_sockets_and_cache(tmp_path: Path) -> None:
-    """In a process of its own, with a cache that cannot be made."""
+def test_the_offline_demo_needs_no_network_and_no_cache(tmp_path: Path) -> None:
+    """Run in a subprocess, with a cache folder that cannot be created."""
     (tmp_path / "file").touch()
     environment = os.environ | {name: str(tmp_path / "file" / "x") for name in ("VIDCAM_CACHE", "TORCH_HOME")}
     command = [sys.executable, "-c", BLOCKED, "demo", "--offline", "-o", str(tmp_path / "out")]
@@ -54,7 +54,7 @@ def test_offline_without_sockets_and_cache(tmp_path: Path) -> None:
         assert (reader.info.frame_count, reader.info.size) == (48, (256, 256))
 
 
-def test_falls_back_and_says_so(
+def test_without_a_download_the_demo_uses_the_offline_input_and_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     failing = [sys.executable, "-c", "import sys; print('ERROR: no matching distribution'); sys.exit(1)"]
@@ -62,20 +62,20 @@ def test_falls_back_and_says_so(
     assert main(["demo", "-o", str(tmp_path / "out")]) == 0
     output = capsys.readouterr()
     assert output.err.splitlines()[0].startswith(
-        "vidcam: tiny_r3d explains a made clip, as the real one or I3D cannot be had: roof-jump.mp4 cannot "
+        "vidcam: using tiny_r3d and a synthetic clip instead of I3D: roof-jump.mp4 cannot "
         "be downloaded (sports2d 0.8.34, 9 MB: no matching distribution) and is not in the cache folder"
     )
     assert output.out.count("made-clip") == 5
 
 
-def test_the_made_clip_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_synthetic_clip_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "load_model", lambda *_, **__: None)
-    contents = [demo_input(tmp_path, offline=True).explanation.read_bytes() for _ in range(2)]
+    contents = [demo_input(tmp_path, offline=True).video.read_bytes() for _ in range(2)]
     assert contents[0] == contents[1]
     assert [path.name for path in tmp_path.iterdir()] == ["made-clip.mp4"]
 
 
-def test_the_real_clip_without_the_weights_falls_back_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_weights_the_demo_uses_the_offline_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(name: str, **_: object) -> object:
         if name == "i3d":
             raise WeightsError("no weights")
@@ -85,11 +85,11 @@ def test_the_real_clip_without_the_weights_falls_back_too(tmp_path: Path, monkey
     monkeypatch.setattr(demo, "load_model", load)
     chosen = demo_input(tmp_path, offline=False)
     assert str(chosen.model) == "tiny_r3d"
-    assert chosen.explanation == tmp_path / "made-clip.mp4"
-    assert chosen.note.endswith("cannot be had: no weights")
+    assert chosen.video == tmp_path / "made-clip.mp4"
+    assert chosen.note.endswith("instead of I3D: no weights")
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_created_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "load_model", lambda *_, **__: None)
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"file/out cannot be written \(Not a directory\)"):

@@ -1,4 +1,4 @@
-"""A model before its first clip: its faster copy, refusals, artifact and suited methods."""
+"""Preparing a model: its faster copy, errors, the artifact and the default methods."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TAKEN = {"memory_format": "channels_last_3d", "precision": "float32", "reason": 
 
 
 class Contrary(nn.Module):
-    """A network that fails once its weights lie otherwise, or are of 16 bits."""
+    """A network that fails with channels-last or 16-bit weights."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ def tiny(network: nn.Module | None = None, layer: str = "layer3") -> Model:
     return replace(model, spec=spec, module=network or model.module)
 
 
-def test_a_copy_that_fails_gives_way_to_the_network() -> None:
+def test_if_the_copy_fails_the_original_model_is_used() -> None:
     model = tiny(Contrary().eval(), "conv")
     ready = prepare(model, ["conv"])
     assert ready.model is model
@@ -60,19 +60,19 @@ def test_a_copy_that_fails_gives_way_to_the_network() -> None:
     )
 
 
-def test_what_fails_both_ways_fails_as_the_network_does() -> None:
+def test_if_copy_and_original_fail_the_error_is_that_of_the_original() -> None:
     with pytest.raises(VidcamError, match=r"conv9"):
         prepare(tiny(), ["conv9"])
     with pytest.raises(RunError, match="model 'tiny_r3d' failed"):
         prepare(tiny(nn.Sequential(nn.Conv3d(5, 4, 1)), "0"), ["0"])
 
 
-def test_a_precision_that_fails_is_not_left_out() -> None:
+def test_a_precision_that_fails_is_an_error() -> None:
     with pytest.raises(RunError, match="failed on a batch of 1"):
         prepare(tiny(Contrary().eval(), "conv"), ["conv"], precision="bf16")
 
 
-def test_the_document_says_what_was_taken(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_the_document_names_the_forward_pass(make_video: VideoMaker, tmp_path: Path) -> None:
     options = ExplainOptions(outputs=("data",))
     exact = Explainer(tiny(), options).explain(make_video(), tmp_path / "exact")
     half = Explainer(tiny(), replace(options, precision="bf16")).explain(make_video(), tmp_path / "half")
@@ -83,7 +83,7 @@ def test_the_document_says_what_was_taken(make_video: VideoMaker, tmp_path: Path
         assert 0 < abs(volume - other).max() < 0.05 * abs(volume).max()
 
 
-def test_guided_maps_are_of_the_network_itself(
+def test_guided_maps_are_made_with_the_original_model(
     make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, real, seen = tiny(), guided_saliency, []
@@ -99,7 +99,7 @@ def test_guided_maps_are_of_the_network_itself(
     assert all(module is model.module for module in seen)
 
 
-def test_a_summary_says_what_was_taken_and_other_ways_are_not_mixed(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_the_summary_names_the_forward_pass_and_another_one_is_refused(make_video: VideoMaker, tmp_path: Path) -> None:
     clips, options = [make_video("a"), make_video("b")], ScoreOptions(methods=("gradcam",), measures="drop")
     made = score_set(clips, tmp_path / "out", options, model=tiny())
     assert as_plain(made.summary.forward) == TAKEN
@@ -107,7 +107,7 @@ def test_a_summary_says_what_was_taken_and_other_ways_are_not_mixed(make_video: 
         score_set(clips, tmp_path / "out", replace(options, precision="bf16"), model=tiny())
 
 
-def test_weights_drawn_anew_are_those_of_the_network_that_answers(
+def test_randomised_weights_are_those_of_the_original_model(
     make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tiny()
@@ -124,18 +124,16 @@ def test_weights_drawn_anew_are_those_of_the_network_that_answers(
 
 
 @pytest.mark.parametrize("classes", [1, 3, 400])
-def test_a_model_of_other_scores_than_its_spec_says(classes: int) -> None:
+def test_a_model_with_more_or_fewer_scores_than_its_spec_is_refused(classes: int) -> None:
     spec = replace(TINY_SPEC, classes=classes)
     model = Model(spec, BrightnessNet(), tuple(map(str, range(classes))), "by hand")
-    message = (
-        rf"model 'tiny' returns 2 scores, expected {classes} as its spec says; correct the spec's classes and labels"
-    )
+    message = rf"model 'tiny' returns 2 scores, but its spec has {classes} classes; correct the spec"
     with pytest.raises(InputError, match=message):
         compute_grey_baseline(model, ("relu",))
 
 
 class LoudCorner(BrightnessNet):
-    """A cell of `relu` is loud on any clip."""
+    """A network with a cell of `relu` that is high on any clip."""
 
     def __init__(self) -> None:
         super().__init__((4, 2, 2))
@@ -156,14 +154,14 @@ def test_the_artifact_is_found_on_a_grey_clip() -> None:
 
 
 @pytest.mark.parametrize("layer", ["relu", None])
-def test_an_error_of_torchs_on_the_grey_clip_is_one_of_ours(layer: str | None) -> None:
+def test_an_error_of_torch_on_the_grey_clip_is_a_run_error(layer: str | None) -> None:
     spec = replace(TINY_SPEC, classes=2, layer=layer)
     with pytest.raises(RunError, match="out of memory"):
         Explainer(Model(spec, FailingNet(RuntimeError("out of memory")), ("a", "b"), "by hand"), ExplainOptions())
 
 
 class _Headed(nn.Module):
-    """Three classes; `relu` holds what is above it, A = relu(conv) or, without the ReLU, whatever conv gives."""
+    """Three classes; the layer `relu` gives relu(conv), or conv itself without the ReLU."""
 
     def __init__(self, head: nn.Module, *, is_rectified: bool = True) -> None:
         super().__init__()
@@ -202,14 +200,14 @@ def hidden_head() -> nn.Module:
     ],
     ids=["pooled", "fully connected", "pooled, but negative", "pooled, two layers", "the maximum"],
 )
-def test_the_default_methods_are_those_of_the_head(net: Callable[[], nn.Module], methods: tuple[str, ...]) -> None:
+def test_the_default_methods_depend_on_the_head(net: Callable[[], nn.Module], methods: tuple[str, ...]) -> None:
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(0)
         model = Model(TINY_SPEC, net(), ("a", "b", "c"), "by hand")
     assert default_methods(model, ("relu",)) == methods
 
 
-def test_the_references_are_those_of_the_grey_clip() -> None:
+def test_the_references_are_the_activations_on_the_grey_clip() -> None:
     model = pooled_model()
     layer = "block2"
     found = compute_grey_baseline(model, (layer,)).activations
@@ -219,7 +217,7 @@ def test_the_references_are_those_of_the_grey_clip() -> None:
 
 
 class _RootHead(nn.Module):
-    """Its score has no finite gradient where A = 0, as on grey."""
+    """A network whose gradient is not finite where A = 0, as on grey."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -230,7 +228,7 @@ class _RootHead(nn.Module):
         return squares.mean(dim=(2, 3, 4)).sqrt()
 
 
-def test_a_model_without_a_finite_gradient_on_grey_is_not_refused() -> None:
+def test_a_model_without_a_finite_gradient_on_grey_is_accepted() -> None:
     model = Model(TINY_SPEC, _RootHead(), ("a", "b", "c"), "by hand")
     assert not compute_grey_baseline(model, ("relu",)).activations["relu"].any()
     assert Explainer(model, ExplainOptions()) is not None

@@ -1,4 +1,4 @@
-"""The list of layers: which are listed, with which grid and stride, and which is the default."""
+"""The list of layers: names, grid, stride and the default."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Block(nn.Module):
 
 
 class NestedNet(nn.Module):
-    """Blocks in a list in a sequence, and a stem beside them."""
+    """A stem, and a sequence with a list of blocks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ def inner_default() -> Model:
     return replace(model, spec=replace(model.spec, layer="blocks.0.0.conv"))
 
 
-def test_the_networks_own_children_and_what_stands_in_its_lists() -> None:
+def test_children_and_items_of_containers_are_listed() -> None:
     names = [row["layer"] for row in layer_rows(f"{HERE}:nested")]
     assert names == ["stem", "blocks.0.0", "blocks.0", "blocks.1"]
 

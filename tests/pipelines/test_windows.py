@@ -1,4 +1,4 @@
-"""From a video to batches: the model's input by an independent loop, decoded once, with no more kept than is needed."""
+"""Batches of a video: the model's input against an independent loop, one decoding, and flat memory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SPEC = ModelSpec(
 
 
 class Reel:
-    """A `VideoReader` over frames in memory; it notes which moments were asked for, in order."""
+    """A `VideoReader` over frames in memory that records the requested times."""
 
     def __init__(self, frames: Frames, *, fps: int = 25) -> None:
         self._frames = frames
@@ -83,7 +83,7 @@ def _plan(reel: Reel, spec: ModelSpec = SPEC, **options: Any) -> tuple[Window, .
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.5, 0.8])
-def test_each_window_is_what_reading_it_alone_gives(overlap: float) -> None:
+def test_each_window_equals_reading_it_alone(overlap: float) -> None:
     reel = Reel(noise_frames(53, 24, 32))
     windows = _plan(reel, overlap=overlap)
     tensors = list(window_tensors(reel, windows, SPEC, SPEC.geometry(reel.info.size)))
@@ -93,7 +93,7 @@ def test_each_window_is_what_reading_it_alone_gives(overlap: float) -> None:
         torch.testing.assert_close(tensor, alone, rtol=0, atol=0)
 
 
-def test_scaled_once_by_hand() -> None:
+def test_scaling_by_hand() -> None:
     """RGB (50, 60, 70) is BGR (70, 60, 50) to this model: (70 - 10) / 1, (60 - 100) / 2, (50 - 200) / 4."""
     frames = np.broadcast_to(np.array([50, 60, 70], np.uint8), (20, 16, 16, 3)).copy()
     reel = Reel(frames)
@@ -140,7 +140,7 @@ def test_memory_does_not_grow_with_the_video(monkeypatch: pytest.MonkeyPatch) ->
     assert max(alive) <= 8 + 1  # the frames of one window, and the loop's own name for the newest
 
 
-def test_frames_are_not_decoded_before_their_window_is_wanted() -> None:
+def test_frames_are_not_decoded_before_their_window_is_requested() -> None:
     reel = Reel(noise_frames(100, 16, 16))
     windows = _plan(reel)
     tensors = window_tensors(reel, windows, SPEC, SPEC.geometry(reel.info.size))
@@ -148,7 +148,7 @@ def test_frames_are_not_decoded_before_their_window_is_wanted() -> None:
     assert reel.asked == windows[0].times.tolist()
 
 
-def test_batches_and_the_rest() -> None:
+def test_the_last_batch_has_the_remaining_windows() -> None:
     reel = Reel(noise_frames(75, 20, 20))
     windows = _plan(reel)
     geometry = SPEC.geometry(reel.info.size)

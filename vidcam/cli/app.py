@@ -189,7 +189,7 @@ def demo(out: Path, device: str, *, offline: bool) -> int:
     def load(progress: Progress) -> Explainer:
         return Explainer(chosen.model, ExplainOptions(overwrite=True), progress=progress)
 
-    return _explain_all(load, (chosen.explanation,), out, {"overwrite": True}, as_json=False)
+    return _explain_all(load, (chosen.video,), out, {"overwrite": True}, as_json=False)
 
 
 @commands.command()

@@ -1,4 +1,4 @@
-"""What the tests of `explain` ask for, and how they read its document."""
+"""Options and helpers of the tests of `explain`."""
 
 from __future__ import annotations
 

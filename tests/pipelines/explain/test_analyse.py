@@ -1,4 +1,4 @@
-"""The first pass over a video: who leads, what is run again, what is measured, and in which mode the model runs."""
+"""The first pass over a video: the leading class, windows that run again, faithfulness, the mode of the model."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _run(
 
 
 def _explained_class(answer: WindowResults) -> list[int]:
-    """Which class each window's map is of, told by its size."""
+    """The class of each window's map, read from its magnitude."""
     volumes = answer.explanation.volumes["gradcam"]
     brightness = np.array(volumes.reshape(len(volumes), -1).max(axis=1), dtype=np.float64)
     return [
@@ -90,7 +90,7 @@ _VIDEO = (0, 1, 2, 2, 3)  # class 0 leads after one and two windows, class 1 fro
 _LEADING = [(level + 1) / LEVELS for level in _VIDEO]
 
 
-def test_windows_are_explained_for_the_class_that_leads_so_far_and_again_for_the_videos() -> None:
+def test_windows_are_explained_for_the_leading_class_and_again_for_the_final_one() -> None:
     net, told = TableNet(_ROWS), list[tuple[str, float, float | None]]()
     (answer,) = _run(net, _levels(*_VIDEO), told=told)
     assert answer.explanation.target.tolist() == [1] * 5
@@ -103,14 +103,14 @@ def test_windows_are_explained_for_the_class_that_leads_so_far_and_again_for_the
     assert net.batches == [1] * 2 * (5 + 2)  # once as it is and once masked
 
 
-def test_the_videos_class_is_that_of_the_highest_mean_probability_not_of_most_windows() -> None:
+def test_the_class_of_a_video_has_the_highest_mean_probability_not_the_most_windows() -> None:
     rows = [(0.4, 0.35, 0.25), (0.01, 0.98, 0.01)]
     (answer,) = _run(TableNet(rows), _levels(0, 0, 1))
     assert answer.explanation.target.tolist() == [1, 1, 1]  # means 0.27 and 0.56, though class 0 wins two windows
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 8])
-def test_windows_come_back_in_order_however_they_were_batched(batch_size: int) -> None:
+def test_results_are_in_order_for_every_batch_size(batch_size: int) -> None:
     (answer,) = _run(TableNet(_ROWS), _levels(*_VIDEO), batch_size=batch_size)
     expected = np.array([_ROWS[level] for level in _VIDEO])
     np.testing.assert_allclose(answer.explanation.probabilities(), expected, atol=1e-6)
@@ -118,7 +118,7 @@ def test_windows_come_back_in_order_however_they_were_batched(batch_size: int) -
     assert _explained_class(answer) == [1] * 5
 
 
-def test_what_is_run_again_is_batched_too() -> None:
+def test_windows_that_run_again_are_batched() -> None:
     rows = [(0.9, 0.05, 0.05), (0.2, 0.75, 0.05), (0.01, 0.98, 0.01)]
     net, told = TableNet(rows), list[tuple[str, float, float | None]]()
     (answer,) = _run(net, _levels(0, 0, 0, 2, 2, 2, 2), batch_size=3, told=told)
@@ -127,7 +127,7 @@ def test_what_is_run_again_is_batched_too() -> None:
     np.testing.assert_allclose(answer.explanation.probabilities(), [rows[0]] * 3 + [rows[2]] * 4, atol=1e-6)
 
 
-def test_nothing_is_run_again_where_the_leader_stays() -> None:
+def test_no_window_runs_again_if_the_leading_class_stays() -> None:
     net = TableNet(_ROWS)
     _run(net, _levels(2, 1, 2, 1), batch_size=2)
     assert net.batches == [2, 2, 2, 2]
@@ -208,7 +208,7 @@ class FailingNet(BrightnessNet):
 
 
 class _SilentError(RuntimeError):
-    """Without a word, as some of torch's are."""
+    """An error without a message, like some of torch."""
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
@@ -220,11 +220,9 @@ class _SilentError(RuntimeError):
         (_SilentError(), r"\(_SilentError\)"),
     ],
 )
-def test_an_error_of_torchs_is_one_sentence(error: Exception, reason: str, at: int) -> None:
+def test_an_error_of_torch_is_one_sentence(error: Exception, reason: str, at: int) -> None:
     net = FailingNet(error, at).train()
-    message = (
-        rf"^model 'tiny' failed on a batch of 2 {reason}; if memory ran out, pass a smaller --batch-size, else try "
-    )
+    message = rf"^model 'tiny' failed on a batch of 2 {reason}; if memory ran out, use a smaller --batch-size"
     with pytest.raises(RunError, match=message) as caught:
         _run(net, _levels(0, 1, 2, 3), spec=replace(TINY_SPEC, classes=2), batch_size=2)
     assert "\n" not in str(caught.value)
@@ -232,7 +230,7 @@ def test_an_error_of_torchs_is_one_sentence(error: Exception, reason: str, at: i
     assert net.training
 
 
-def test_errors_of_ours_are_not_wrapped() -> None:
+def test_errors_of_vidcam_are_not_wrapped() -> None:
     planted = InputError("planted")
     with pytest.raises(InputError, match=r"^planted$"):
         _run(FailingNet(planted), _levels(0), spec=replace(TINY_SPEC, classes=2))
@@ -245,7 +243,7 @@ class _LogNet(BrightnessNet):
         return super().forward(clip) + clip.amin(dim=(1, 2, 3, 4)).log()[:, None]
 
 
-def test_scores_of_a_masked_clip_that_are_not_finite_are_refused() -> None:
+def test_masked_clips_with_nonfinite_scores_are_refused() -> None:
     frames = flat_frames([100] * 4, 16, 16)
     frames[:, :8, :8] = 250
     spec = replace(TINY_SPEC, classes=2)

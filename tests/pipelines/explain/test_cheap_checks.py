@@ -1,4 +1,4 @@
-"""What can be refused without a model is refused before one is loaded or anything is fetched."""
+"""Invalid input is refused before a model is loaded or downloaded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class LoadedError(Exception):
-    """Something was loaded or fetched."""
+    """Raised if a model is loaded or downloaded."""
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"vidcam.pipelines.{place}", refuse)
 
 
-def test_a_good_video_gets_as_far_as_the_model(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_with_a_valid_video_the_model_is_loaded(make_video: VideoMaker, tmp_path: Path) -> None:
     with pytest.raises(LoadedError):
         explain_video(make_video(), tmp_path / "out")
     with pytest.raises(LoadedError):
@@ -75,7 +75,7 @@ def hollow(folder: Path) -> Path:
         (hollow, "cannot be read as video"),
     ],
 )
-def test_a_source_that_cannot_be_used(
+def test_an_invalid_source_is_refused(
     make: Callable[[Path], Path], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = make(tmp_path)
@@ -86,7 +86,7 @@ def test_a_source_that_cannot_be_used(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_cannot_be_used(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_an_unusable_folder_is_refused(make_video: VideoMaker, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "deep" / "out"):
         for refused in (
@@ -106,7 +106,7 @@ def test_a_folder_without_permission(make_video: VideoMaker, tmp_path: Path) -> 
         explain_video(make_video(), tmp_path / "locked" / "out")
 
 
-def test_results_that_are_there_already(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_existing_results_are_refused(make_video: VideoMaker, tmp_path: Path) -> None:
     source, out = make_video(), tmp_path / "out"
     explain_video(source, out, model=brightness_model(), outputs=("data",))
     with pytest.raises(OutputError, match=r"holds results of video\.mp4 already; pass --overwrite"):
@@ -124,7 +124,7 @@ def test_results_that_are_there_already(make_video: VideoMaker, tmp_path: Path) 
         *(["--score", "log"], ["--decoder", "vlc"], ["--score-scale", "-1"], ["--precision", "int8"]),
     ],
 )
-def test_a_name_that_does_not_exist(options: list[str], make_video: VideoMaker, tmp_path: Path) -> None:
+def test_an_unknown_name_is_refused(options: list[str], make_video: VideoMaker, tmp_path: Path) -> None:
     assert main(["explain", str(make_video()), "-o", str(tmp_path / "out"), *options]) == 2
 
 
@@ -145,7 +145,7 @@ def test_a_name_that_does_not_exist(options: list[str], make_video: VideoMaker, 
         ({"fps": 1e-9}, r"fps is 1e-09, expected more than 0"),
     ],
 )
-def test_a_number_that_cannot_be(options: dict[str, Any], sentence: str) -> None:
+def test_an_invalid_number_is_refused(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         ExplainOptions(**options)
 
@@ -159,7 +159,9 @@ def test_a_number_that_cannot_be(options: dict[str, Any], sentence: str) -> None
         *("--labels LABELS --target yoga", "--model torchvision:resnet50 --target nosuch"),
     ],
 )
-def test_what_cannot_be_is_said_before_a_model_is_loaded(options: str, make_video: VideoMaker, tmp_path: Path) -> None:
+def test_invalid_options_are_refused_before_a_model_is_loaded(
+    options: str, make_video: VideoMaker, tmp_path: Path
+) -> None:
     names = tmp_path / "labels.txt"
     names.write_text("\n".join(f"class {index}" for index in range(400)))
     given = options.replace("LABELS", str(names)).split()
@@ -175,7 +177,7 @@ def test_what_cannot_be_is_said_before_a_model_is_loaded(options: str, make_vide
         *("--model somewhere:factory --target nosuch", "--model c3d_ucf101 --weights w.pth --target nosuch"),
     ],
 )
-def test_what_can_be_gets_as_far_as_the_model(options: str, make_video: VideoMaker, tmp_path: Path) -> None:
+def test_with_valid_options_the_model_is_loaded(options: str, make_video: VideoMaker, tmp_path: Path) -> None:
     names = tmp_path / "labels.txt"
     names.write_text("\n".join(f"class-{index}" for index in range(400)))
     given = options.replace("LABELS", str(names)).split()
@@ -184,22 +186,22 @@ def test_what_can_be_gets_as_far_as_the_model(options: str, make_video: VideoMak
 
 
 @pytest.mark.parametrize("options", [{"targets": ("nosuch",)}, {"contrast": 400}])
-def test_a_class_that_does_not_exist(options: dict[str, Any], make_video: VideoMaker, tmp_path: Path) -> None:
+def test_an_unknown_class_is_refused(options: dict[str, Any], make_video: VideoMaker, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"'nosuch' not found|class index 400 is out of range"):
         explain_video(make_video(), tmp_path / "out", **options)
 
 
-def test_a_rate_for_what_has_its_own(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_fps_is_refused_for_a_video(make_video: VideoMaker, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="fps is for images and arrays"):
         explain_video(make_video(), tmp_path / "out", fps=25)
 
 
-def test_a_device_that_does_not_exist(tmp_path: Path) -> None:
+def test_an_unknown_device_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="device 'tpu' is unknown"):
         demo_input(tmp_path, offline=False, device="tpu")
 
 
-def test_an_address_and_an_open_file_are_not_looked_at(tmp_path: Path) -> None:
+def test_an_address_and_an_open_file_are_not_opened(tmp_path: Path) -> None:
     check_paths("memory://nowhere.mp4", tmp_path, overwrite=False)
     with (tmp_path / "a.mp4").open("wb+") as file:
         check_paths(file, tmp_path, overwrite=False)

@@ -1,4 +1,4 @@
-"""Arrays in a file: ordinary to the eye, and not in memory when nobody looks at them."""
+"""Arrays in temporary files: equal to arrays in memory, and their memory can be released."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ def filled(disk: DiskArrays, shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 @only_linux
-def test_what_is_forgotten_leaves_memory_and_is_there_again(tmp_path: Path) -> None:
+def test_released_memory_is_read_again_from_the_file(tmp_path: Path) -> None:
     disk = DiskArrays(tmp_path)
     before = resident_megabytes()
     array = filled(disk, (MEGABYTES, 1 << 18))
     assert resident_megabytes() - before > 0.9 * MEGABYTES
-    disk.forget()
+    disk.release_memory()
     assert resident_megabytes() - before < 0.5 * MEGABYTES  # the rest is what arange took, if it was not given back
     array[3, 5] = -1.0
-    disk.forget()
+    disk.release_memory()
     assert array[3, 5] == -1.0
     assert array[-1, -1] == np.float32(array.size - 1)
 
 
 @only_linux
-def test_nothing_is_left_beside_the_results_and_no_file_stays_open(tmp_path: Path) -> None:
+def test_no_temporary_file_is_left_and_no_file_stays_open(tmp_path: Path) -> None:
     gc.collect()
     before = open_files()
     disk = DiskArrays(tmp_path)
@@ -76,7 +76,7 @@ def test_small_arrays_and_those_without_a_folder_stay_in_memory(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EFBIG, errno.EOPNOTSUPP])
-def test_a_disk_without_room_leaves_them_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int) -> None:
+def test_with_a_full_disk_arrays_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int) -> None:
     def refuse(*_: object) -> None:
         raise OSError(error, os.strerror(error))
 
@@ -84,7 +84,7 @@ def test_a_disk_without_room_leaves_them_in_memory(tmp_path: Path, monkeypatch: 
     disk = DiskArrays(tmp_path)
     array = filled(disk, (2, SMALL_BYTES))
     assert array.base is None
-    disk.forget()
+    disk.release_memory()
     assert array[1, 0] == SMALL_BYTES
 
 
@@ -95,44 +95,44 @@ def moved_to_disk(video: VideoExplanation, disk: DiskArrays) -> VideoExplanation
         return place
 
     explanations = tuple(map_arrays(explanation, moved) for explanation in video.explanations)
-    return replace(video, explanations=explanations, forget=disk.forget)
+    return replace(video, explanations=explanations, forget=disk.release_memory)
 
 
 @only_linux
-def test_a_small_video_is_handed_out_in_memory_and_a_large_one_where_it_lies(
+def test_a_small_explanation_is_copied_to_memory_and_a_large_one_stays_on_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SMALL_BYTES", 0)
     video, before = load_video(save_hot(tmp_path)), open_files()
     disk = DiskArrays(tmp_path)
-    home = disk.handed_out(moved_to_disk(video, disk))
+    in_memory = disk.small_to_memory(moved_to_disk(video, disk))
     gc.collect()
     assert open_files() == before
-    assert home.forget is None
-    for one, other in zip(video.explanations, home.explanations, strict=True):
-        for method in one.methods:
-            np.testing.assert_array_equal(one.volumes[method], other.volumes[method])
-    monkeypatch.setattr(module, "HANDED_OUT_BYTES", 0)
+    assert in_memory.forget is None
+    for saved, copied in zip(video.explanations, in_memory.explanations, strict=True):
+        for method in saved.methods:
+            np.testing.assert_array_equal(saved.volumes[method], copied.volumes[method])
+    monkeypatch.setattr(module, "IN_MEMORY_BYTES", 0)
     large = moved_to_disk(video, disk)
-    assert disk.handed_out(large) is large
+    assert disk.small_to_memory(large) is large
 
 
 @only_linux
-def test_results_are_the_same_bytes_wherever_the_maps_lie(
+def test_files_are_the_same_with_maps_in_memory_and_on_disk(
     make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, written, forgotten = make_video(), [], []
-    forget = DiskArrays.forget
+    source, written, released = make_video(), [], []
+    release_memory = DiskArrays.release_memory
 
-    def told(disk: DiskArrays) -> None:
-        forgotten.append(len(disk._blocks))
-        forget(disk)
+    def count_and_release(disk: DiskArrays) -> None:
+        released.append(len(disk._blocks))
+        release_memory(disk)
 
-    monkeypatch.setattr(DiskArrays, "forget", told)
+    monkeypatch.setattr(DiskArrays, "release_memory", count_and_release)
     for folder, smallest in (("memory", 1 << 30), ("file", 0)):
         monkeypatch.setattr(module, "SMALL_BYTES", smallest)
         explain_video(source, tmp_path / folder, model=pooled_model(), batch_size=2)
         written.append({path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()})
     assert written[0] == written[1]
     assert {name[-4:] for name in written[0]} >= {".npz", ".mp4", ".png", "json"}
-    assert max(forgotten) > 0 == forgotten[0]
+    assert max(released) > 0 == released[0]

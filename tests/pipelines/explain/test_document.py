@@ -1,4 +1,4 @@
-"""The JSON's entries: each figure worked out once more by hand from numbers that differ window by window."""
+"""The entries of the JSON, against numbers by hand that differ in each window."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _model() -> Model:
 
 
 def _audit() -> AlphaAudit:
-    """Three windows, no two numbers alike, the last without any positive gradient."""
+    """Three windows with different numbers; the last has no positive gradient."""
     numbers = np.array([[1.0, 2.0, 3.0, 4.0, 5.0], [11.0, 12.0, 13.0, 14.0, 15.0], [0.5, 22.0, 23.0, 24.0, 2.5]])
     positive = numbers.copy()
     positive[2] = np.nan
@@ -114,7 +114,7 @@ def _video(*targets: int) -> VideoExplanation:
 
 
 def _target(video: VideoExplanation, results: WindowResults, *, number: int = 0, **options: Any) -> Any:
-    """An entry as it stands in the JSON."""
+    """An entry as written to the JSON."""
     defaults: dict[str, Any] = {"contrast": None, "files": {}}
     return as_plain(report.target_entry(video, results, number=number, **(defaults | options)))
 
@@ -125,7 +125,7 @@ def _entry(*, artifact: Artifact | None = None, **options: Any) -> Any:
     return _target(_video(TARGET, OTHER), results, **options)
 
 
-def test_the_five_best_classes_of_seven_by_their_mean() -> None:
+def test_the_five_best_of_seven_classes_by_mean_probability() -> None:
     rows = as_plain(report.top5(_model(), PROBABILITIES))
     assert [row["index"] for row in rows] == [2, 1, 5, 6, 3]  # of equals the first
     assert [row["label"] for row in rows] == ["class 2", "class 1", "class 5", "class 6", "class 3"]
@@ -134,7 +134,7 @@ def test_the_five_best_classes_of_seven_by_their_mean() -> None:
 
 
 @pytest.mark.parametrize("classes", [1, 3, 5])
-def test_with_fewer_classes_all_of_them(classes: int) -> None:
+def test_with_fewer_than_five_classes_all_are_listed(classes: int) -> None:
     model = Model(replace(SPEC, classes=classes), nn.Identity(), NAMES[:classes], "by hand")
     rows = as_plain(report.top5(model, PROBABILITIES[:, :classes]))
     assert sorted(row["index"] for row in rows) == list(range(classes))
@@ -168,7 +168,7 @@ def test_a_target_has_its_mean_probability() -> None:
     assert _entry()["contrast"] is None
 
 
-def test_empty_is_what_is_empty_in_all_windows() -> None:
+def test_empty_means_empty_in_all_windows() -> None:
     methods = _entry()["methods"]
     assert {name: figures["empty"] for name, figures in methods.items()} == {
         "gradcam": False,  # its second window alone is
@@ -184,7 +184,7 @@ def test_area_is_the_mean_over_the_windows() -> None:
     assert methods["gradcam++"]["area"] == pytest.approx(0.5)
 
 
-def test_scale_is_that_of_the_target() -> None:
+def test_the_scale_is_per_target() -> None:
     assert _entry()["methods"]["gradcam++"]["scale"] == [0.25, 2.0]
     other = _target(_video(TARGET, OTHER), _results(OTHER), number=1)
     assert other["methods"]["gradcam++"]["scale"] == [0.25, 3.0]
@@ -206,13 +206,13 @@ def test_faithfulness_by_a_plain_loop() -> None:
         assert figures["increase"] == pytest.approx(100 * sum(rises) / 3)
 
 
-def test_alpha_is_the_least_the_medians_and_the_greatest() -> None:
+def test_alpha_is_the_minimum_the_medians_and_the_maximum() -> None:
     alpha = _entry()["methods"]["gradcam++"]["alpha"]
     assert alpha["positive"] == {"min": 1.0, "q1": 7.0, "median": 8.0, "q3": 9.0, "max": 15.0}
     assert alpha["product"] == {"min": 5.0, "q1": 120.0, "median": 130.0, "q3": 140.0, "max": 150.0}
     assert alpha["nonzero"] == {"min": -11.0, "q1": -12.0, "median": -13.0, "q3": -14.0, "max": -2.5}
     assert alpha["clamped"] == pytest.approx(0.11)
-    assert alpha["agreement"] == pytest.approx(0.8)
+    assert alpha["correlation_with_gradcam_plus"] == pytest.approx(0.8)
 
 
 def test_alpha_without_numbers_is_null() -> None:
@@ -222,10 +222,10 @@ def test_alpha_without_numbers_is_null() -> None:
     entry = _target(_video(TARGET), answer)
     alpha = entry["methods"]["gradcam++"]["alpha"]
     assert set(alpha["positive"].values()) == {None}
-    assert alpha["agreement"] is None
+    assert alpha["correlation_with_gradcam_plus"] is None
 
 
-def test_alpha_is_of_plus_plus_alone() -> None:
+def test_only_gradcam_plus_plus_has_alpha() -> None:
     methods = _entry()["methods"]
     assert methods["gradcam++"]["alpha_exact"] is False
     for name in ("gradcam", "gradcam+"):
@@ -289,7 +289,7 @@ def test_the_source_and_its_hash(tmp_path: Path) -> None:
     }
 
 
-def test_versions_of_all_that_computes() -> None:
+def test_versions_of_all_packages_that_compute() -> None:
     assert report.versions() == {
         "vidcam": __version__,
         "python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""The files of an explained video: nothing is lost, and nothing is left of a failure."""
+"""The files of an explained video: no file of the user is lost, and a failure leaves no file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_results_are_not_overwritten_by_accident(make_video: VideoMaker, tmp_pat
     assert before == {path: path.read_bytes() for path in out.iterdir()}
 
 
-def test_overwriting_takes_away_what_is_no_longer_true(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_overwriting_deletes_old_files(make_video: VideoMaker, tmp_path: Path) -> None:
     source, out = make_video(), tmp_path / "out"
     Explainer(brightness_model(), EVERYTHING).explain(source, out)
     (out / "mine.txt").write_text("kept")
@@ -37,7 +37,7 @@ def test_overwriting_takes_away_what_is_no_longer_true(make_video: VideoMaker, t
 
 
 @pytest.mark.parametrize("name", ["video.png", "video.npz", "video_bright-thing_gradcam.mp4"])
-def test_files_of_the_users_are_never_replaced(name: str, make_video: VideoMaker, tmp_path: Path) -> None:
+def test_files_of_the_user_are_never_replaced(name: str, make_video: VideoMaker, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / name).write_text("mine")
@@ -50,7 +50,7 @@ def test_files_of_the_users_are_never_replaced(name: str, make_video: VideoMaker
 
 @pytest.mark.parametrize("existing", [False, True])
 @pytest.mark.parametrize("fails_at", [1, 4, 8])
-def test_all_files_are_exchanged_or_none(
+def test_all_files_are_replaced_or_none(
     existing: bool, fails_at: int, make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, out = make_video(), tmp_path / "out"
@@ -90,7 +90,7 @@ def test_the_json_is_moved_last(make_video: VideoMaker, tmp_path: Path, monkeypa
     assert moved.count("video.json") == 1
 
 
-def test_two_sources_of_one_stem_are_kept_apart(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_two_sources_with_one_stem_have_separate_files(make_video: VideoMaker, tmp_path: Path) -> None:
     first, out = make_video(), tmp_path / "out"
     (tmp_path / "other").mkdir()
     second = Path(shutil.copy(first, tmp_path / "other" / "video.mp4"))
@@ -107,7 +107,7 @@ def test_two_sources_of_one_stem_are_kept_apart(make_video: VideoMaker, tmp_path
     "step", ["explainer.analyse", "result.video_bounds", "result.draw_videos", "result.contact_sheet"]
 )
 @pytest.mark.parametrize("existing", [False, True])
-def test_nothing_is_left_after_a_failure(
+def test_no_file_is_left_after_a_failure(
     step: str, existing: bool, make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "deep" / "out"
@@ -124,7 +124,7 @@ def test_nothing_is_left_after_a_failure(
     assert not existing or not list(out.iterdir())
 
 
-def test_a_failure_while_encoding_leaves_nothing(
+def test_no_file_is_left_if_encoding_fails(
     make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vidcam.video.writer import VideoWriter

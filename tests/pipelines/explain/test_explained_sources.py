@@ -1,4 +1,4 @@
-"""What a video may be given as, and what is said about it."""
+"""`explain_video` with each kind of source."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_an_open_file_and_an_address(make_video: VideoMaker, tmp_path: Path) -> 
         Explainer(brightness_model(), options).explain("memory://clips/video.mp4", tmp_path / "out")
 
 
-def test_a_damaged_video_is_explained_and_the_rest_is_said(tmp_path: Path) -> None:
+def test_a_damaged_video_is_explained_with_a_warning(tmp_path: Path) -> None:
     path = damaged(tmp_path / "video.mp4")
     result = Explainer(brightness_model(), EVERYTHING).explain(path, tmp_path / "out")
     source = as_plain(result.document)["source"]

@@ -25,8 +25,8 @@ from vidcam.system.json_files import as_plain
 from vidcam.video.reader import open_video, probe
 
 
-def test_probabilities_are_those_of_the_windows(make_video: VideoMaker, tmp_path: Path) -> None:
-    """top5, windows, volumes and faithfulness, each computed once more by hand from the clips."""
+def test_probabilities_of_the_windows(make_video: VideoMaker, tmp_path: Path) -> None:
+    """Compute top5, windows, volumes and faithfulness from the clips by hand."""
     model, source = pooled_model(), make_video()
     options = ExplainOptions(methods=PAIR, outputs=("data",), batch_size=3)
     result = Explainer(model, options).explain(source, tmp_path / "out")
@@ -112,7 +112,7 @@ def test_batch_size_does_not_matter(make_video: VideoMaker, tmp_path: Path) -> N
     np.testing.assert_allclose(one, four, atol=1e-5 * one.max())
 
 
-def test_one_clip_spans_that_clip_alone(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_at_explains_one_window(make_video: VideoMaker, tmp_path: Path) -> None:
     options = ExplainOptions(methods=PAIR, at=0.8, outputs=OUTPUTS)
     result = Explainer(brightness_model(), options).explain(make_video(sound=True), tmp_path / "out")
     (window,) = as_plain(result.document)["windows"]
@@ -123,8 +123,8 @@ def test_one_clip_spans_that_clip_alone(make_video: VideoMaker, tmp_path: Path) 
     assert click_seconds(tmp_path / "out" / "video_bright-thing_gradcam.mp4") == pytest.approx(0.2, abs=0.03)
 
 
-def test_a_clip_may_start_while_a_frame_is_on_display(make_video: VideoMaker, tmp_path: Path) -> None:
-    """The first frame drawn is the one on display at the start, with the map of that moment and not a blank one."""
+def test_a_window_may_start_while_a_frame_is_displayed(make_video: VideoMaker, tmp_path: Path) -> None:
+    """The first drawn frame is the one displayed at the start, with the map of that moment."""
     options = ExplainOptions(at=0.815, outputs=("map",), methods=("gradcam",))
     result = Explainer(brightness_model(), options).explain(make_video(), tmp_path / "out")
     assert as_plain(result.document)["windows"][0]["start_seconds"] == 0.815

@@ -1,4 +1,4 @@
-"""`explain_video` as its users meet it: files, document and refusals."""
+"""`explain_video` from end to end: files, document and errors."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_all_outputs_and_their_names(make_video: VideoMaker, tmp_path: Path) -> 
             assert click_seconds(path) == pytest.approx(1.0, abs=0.03)
 
 
-def test_the_default_methods_are_those_of_the_head(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_the_default_methods_depend_on_the_head(make_video: VideoMaker, tmp_path: Path) -> None:
     result = explain_video(make_video(), tmp_path / "pooled", model=pooled_model())
     assert list(as_plain(result.document)["targets"][0]["methods"]) == ["neutral-gradcam", "gradcam++"]
     assert next((tmp_path / "pooled").glob("video_*_neutral-gradcam.mp4")).exists()
@@ -101,7 +101,7 @@ def test_odd_sizes_are_padded(make_video: VideoMaker, tmp_path: Path) -> None:
         assert video.info.size == (96, 128)
 
 
-def test_a_class_without_evidence_is_empty_and_says_so(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_a_class_without_evidence_is_reported_as_empty(make_video: VideoMaker, tmp_path: Path) -> None:
     options = ExplainOptions(methods=PAIR, targets=("dark/thing",), outputs=OUTPUTS)
     result = Explainer(brightness_model(), options).explain(make_video(), tmp_path / "out")
     assert as_plain(result.document)["targets"][0]["methods"]["gradcam"]["empty"] is True
@@ -141,7 +141,7 @@ def test_the_map_video_hides_what_lies_outside_the_view(make_video: VideoMaker, 
         ({"methods": ("score",)}, NameNotFoundError, "method 'score' not found"),
     ],
 )
-def test_bad_options(
+def test_invalid_options(
     options: dict[str, Any], error: type[Exception], message: str, make_video: VideoMaker, tmp_path: Path
 ) -> None:
     with pytest.raises(error, match=message):
@@ -155,7 +155,7 @@ def test_a_missing_video(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_out_under_a_file(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_an_output_folder_under_a_file_is_refused(make_video: VideoMaker, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"out cannot be written \(Not a directory\)"):
         explain_video(make_video(), tmp_path / "file" / "out", model=brightness_model())
@@ -189,7 +189,7 @@ def test_an_explainer_serves_many_videos(make_video: VideoMaker, tmp_path: Path)
         ({"start": 7.0}, r"--start \(7 s\) must be inside the video: .* is 3\.000 s long"),
     ],
 )
-def test_parts_and_targets_that_cannot_be(
+def test_invalid_parts_and_targets_are_refused(
     options: dict[str, Any], sentence: str, make_video: VideoMaker, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=sentence):

@@ -67,7 +67,7 @@ R3D_LIKE = replace(
 
 @pytest.mark.parametrize(("height", "width"), [(96, 128), (128, 96), (120, 400)])
 def test_the_map_follows_the_square_through_a_stretch(height: int, width: int, tmp_path: Path) -> None:
-    """r3d_18 sees every video stretched to 128 × 171: a cell is as wide as the stretch makes it on the source."""
+    """r3d_18 stretches every video to 128 × 171, so a cell is stretched on the source."""
     frames, centres = moving_square(100, height, width)
     source = write_video(tmp_path / "video.mp4", frames, fps=Fraction(25), codec="libx264", pixel_format="yuv420p")
     model = Model(R3D_LIKE, BrightnessNet(), ("Bright thing", "dark/thing"), "by hand")
@@ -91,7 +91,7 @@ def test_the_map_follows_the_square_through_a_stretch(height: int, width: int, t
 
 
 def _is_inside(centre: NDArray[np.float64], box: tuple[float, float, float, float], *, half: float = 12.0) -> bool:
-    """Whether the whole square lies in the model's view, for a while already and still."""
+    """Whether the whole square is in the model's view, with a margin of time."""
     top, left, bottom, right = box
     return bool(top < centre[0] - half and centre[0] + half < bottom and left < centre[1] - half) and bool(
         centre[1] + half < right
@@ -100,7 +100,7 @@ def _is_inside(centre: NDArray[np.float64], box: tuple[float, float, float, floa
 
 @pytest.mark.parametrize("moment", [5, 30, 60, 90])
 def test_the_colours_of_the_overlay_lie_on_the_square(moment: int, tmp_path: Path) -> None:
-    """The written video, decoded again, differs from its source around the square, which rests here."""
+    """The decoded overlay differs from its source around the square, which does not move here."""
     frames, _ = moving_square(100, 96, 128)
     frames = frames[moment : moment + 1].repeat(40, axis=0) // 3  # colour changes such grey about as much as the ground
     source = write_video(tmp_path / "video.mp4", frames, fps=Fraction(25), codec="libx264", pixel_format="yuv420p")
@@ -120,7 +120,7 @@ def test_the_colours_of_the_overlay_lie_on_the_square(moment: int, tmp_path: Pat
         assert np.abs(centre - _square_in(frame)).max() < CELL_PX / 2
 
 
-def test_the_moving_square_is_no_artifact(tmp_path: Path) -> None:
+def test_the_moving_square_is_not_an_artifact(tmp_path: Path) -> None:
     frames, _ = moving_square(100, 96, 128)
     source = write_video(tmp_path / "video.mp4", frames, fps=Fraction(25))
     result = explain_video(

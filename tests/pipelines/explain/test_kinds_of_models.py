@@ -1,4 +1,4 @@
-"""Networks that are not 3-D CNNs ending in logits, through the whole pipeline: transformers, images, probabilities."""
+"""The pipeline with other networks than 3-D CNNs with logits: transformers, image networks, probabilities."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def explained(video: Path, out: Path, model: Model, **options: object) -> Explai
 
 
 @pytest.mark.parametrize("kind", LAYOUTS)
-def test_however_a_layer_lies_its_maps_are_the_same(kind: str, make_video: VideoMaker, tmp_path: Path) -> None:
+def test_all_layouts_of_a_layer_give_the_same_maps(kind: str, make_video: VideoMaker, tmp_path: Path) -> None:
     source = make_video()
     plain = Model(BRIGHTNESS_SPEC, BrightnessNet(LAYOUTS[kind][0]), LABELS, "by hand")
     one = explained(source, tmp_path / "plain", plain)
@@ -84,7 +84,7 @@ def test_reshape_of_a_spec() -> None:
 
 
 class EndsIn(BrightnessNet):
-    """`BrightnessNet` of smaller scores, with or without a function behind them."""
+    """`BrightnessNet` with smaller scores, and a final activation or none."""
 
     def __init__(self, end: str) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class EndsIn(BrightnessNet):
         ("sigmoid", "sigmoid", "sigmoid"),
     ],
 )
-def test_what_stands_behind_the_logits(
+def test_the_activation_after_the_logits(
     end: str, stated: object, activation: str, make_video: VideoMaker, tmp_path: Path
 ) -> None:
     spec = replace(BRIGHTNESS_SPEC, activation=stated)  # type: ignore[arg-type]
@@ -126,7 +126,7 @@ def test_what_stands_behind_the_logits(
 
 
 class Guided(nn.Module):
-    """One linear map behind a ReLU, which is all that guided backpropagation asks for."""
+    """A ReLU and one linear layer: enough for guided backpropagation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class Guided(nn.Module):
 
 
 def test_a_guided_map_of_a_multi_label_network(make_video: VideoMaker, tmp_path: Path) -> None:
-    """Of a probability: the sigmoid's own slope stands before the gradient, which is not the softmax's."""
+    """With --score probability the gradient has the factor of the sigmoid, not of the softmax."""
     scale = {}
     for activation in ("softmax", "sigmoid"):
         spec = replace(BRIGHTNESS_SPEC, layer="pool", activation=activation)
@@ -188,8 +188,8 @@ def test_each_image_of_a_folder_has_a_map_of_its_own(tmp_path: Path) -> None:
             np.testing.assert_allclose(video.raw(method, moments), np.concatenate([raw] * 3), rtol=1e-5)
 
 
-def test_a_video_is_looked_at_by_an_image_network_at_its_rate(tmp_path: Path) -> None:
-    """25 frames of growing brightness, five looks a second: each moment takes the nearest look's map."""
+def test_an_image_network_reads_a_video_at_the_rate_of_its_spec(tmp_path: Path) -> None:
+    """25 frames of growing brightness, five windows per second: each moment has the map of the nearest window."""
     frames = flat_frames(np.arange(10, 260, 10)[:25].tolist(), 64, 64)
     source = write_video(tmp_path / "video.mp4", frames, fps=Fraction(25), codec="libx264rgb", pixel_format="rgb24")
     result = explained(source, tmp_path / "out", bright_image_model())
@@ -200,7 +200,7 @@ def test_a_video_is_looked_at_by_an_image_network_at_its_rate(tmp_path: Path) ->
     np.testing.assert_allclose(raw / raw[2], np.repeat([3, 8, 13, 18, 23], 5) / 3, rtol=1e-5)
 
 
-def test_one_moment_is_the_frame_on_display_then(tmp_path: Path) -> None:
+def test_a_moment_is_the_frame_displayed_at_that_time(tmp_path: Path) -> None:
     frames = flat_frames(np.arange(10, 260, 10)[:25].tolist(), 64, 64)
     source = write_video(tmp_path / "video.mp4", frames, fps=Fraction(25), codec="libx264rgb", pixel_format="rgb24")
     result = explained(source, tmp_path / "out", bright_image_model(), at=0.4)

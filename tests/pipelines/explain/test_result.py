@@ -1,4 +1,4 @@
-"""One result, said three times: in the video, in the file of its maps and in the JSON."""
+"""The result of `explain` is the same in Python, in the .npz and in the JSON."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from vidcam.results.video import VideoExplanation
 from vidcam.system.json_files import read_json
 
 
-def test_the_artifact_and_the_sentences_are_the_same_everywhere(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_artifact_and_audit_are_equal_in_result_npz_and_json(make_video: VideoMaker, tmp_path: Path) -> None:
     model = Model(replace(TINY_SPEC, classes=2, layer="relu"), LoudCorner(), ("a", "b"), "random (seed 0)")
     options = ExplainOptions(methods=("gradcam", "gradcam++"), targets=("a", "b"), outputs=("data",))
     result = Explainer(model, options).explain(make_video(), tmp_path / "out")
@@ -43,7 +43,7 @@ def test_the_artifact_and_the_sentences_are_the_same_everywhere(make_video: Vide
 
 
 def equal(first: object, second: object) -> bool:
-    """Whether two values hold the same, arrays to the last bit."""
+    """Check that two values are equal, arrays bit by bit."""
     if isinstance(first, np.ndarray):
         return isinstance(second, np.ndarray) and first.dtype == second.dtype and np.array_equal(first, second)
     if isinstance(first, Mapping):
@@ -62,7 +62,7 @@ def equal(first: object, second: object) -> bool:
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "images", "address", "open file"])
-def test_what_is_returned_is_what_is_saved(kind: str, make_video: VideoMaker, tmp_path: Path) -> None:
+def test_the_returned_explanation_equals_the_saved_one(kind: str, make_video: VideoMaker, tmp_path: Path) -> None:
     path, source = make_video(), None
     if kind == "link":
         (tmp_path / "link.mp4").symlink_to(path)
@@ -87,7 +87,7 @@ def test_what_is_returned_is_what_is_saved(kind: str, make_video: VideoMaker, tm
 
 
 @pytest.mark.parametrize("is_loaded", [False, True])
-def test_it_can_be_saved_elsewhere_and_drawn_from_there(
+def test_an_explanation_can_be_saved_and_rendered_elsewhere(
     is_loaded: bool, make_video: VideoMaker, tmp_path: Path
 ) -> None:
     options = ExplainOptions(methods=("gradcam",), outputs=("data",))
@@ -100,7 +100,7 @@ def test_it_can_be_saved_elsewhere_and_drawn_from_there(
     assert load_video(elsewhere / "again.npz").origin == result.explanation.origin
 
 
-def test_both_may_be_moved_together(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_maps_and_video_can_be_moved_together(make_video: VideoMaker, tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     source = make_video().rename(tmp_path / "one" / "video.mp4")
     options = ExplainOptions(methods=("gradcam",), outputs=("data",))
@@ -110,7 +110,7 @@ def test_both_may_be_moved_together(make_video: VideoMaker, tmp_path: Path) -> N
     assert (tmp_path / "p.png").is_file()
 
 
-def test_what_came_from_an_address_is_drawn_from_its_source(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_a_video_from_an_address_is_rendered_from_that_address(make_video: VideoMaker, tmp_path: Path) -> None:
     path, address = make_video("copy"), "memory://clips/video.mp4"
     with fsspec.open(address, "wb") as file:
         file.write(path.read_bytes())

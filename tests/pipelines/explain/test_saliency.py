@@ -1,4 +1,4 @@
-"""Guided maps of a video: their values by hand, their scale, and what is drawn and written of them."""
+"""Guided maps of a video: values by hand, the scale, and the written files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OPTIONS = ExplainOptions(methods=(METHOD,), targets=("two", "four"), contrast="o
 
 
 class Opened:
-    """A video, explained, and its guided values ready to be asked for."""
+    """An explained video with its guided values."""
 
     def __init__(self, source: Path, out: Path) -> None:
         self.model = pooled_model()
@@ -132,15 +132,15 @@ def test_from_the_command_line(make_video: VideoMaker, tmp_path: Path, capsys: p
     assert list(methods) == [METHOD, "cam"]
     assert methods[METHOD]["faithfulness"] is None
     assert methods["cam"]["faithfulness"]["drop"] >= 0
-    assert list(methods[METHOD]["alpha_of_layers"]) == ["block2", "dropout"]
-    assert methods[METHOD]["alpha_of_layers"]["block2"]["positive"]["max"] <= 0.5
+    assert list(methods[METHOD]["alpha_by_layer"]) == ["block2", "dropout"]
+    assert methods[METHOD]["alpha_by_layer"]["block2"]["positive"]["max"] <= 0.5
     assert methods[METHOD]["alpha_exact"] is False
     assert (methods["cam"]["alpha"], methods["cam"]["alpha_exact"]) == (None, None)
     assert (tmp_path / "out" / methods[METHOD]["overlay"]).is_file()
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"video.npz", "video.png", "video.json"}
 
 
-def test_a_chosen_layer_is_said_and_a_given_one_is_not(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_a_note_names_the_layer_only_if_it_was_chosen_automatically(make_video: VideoMaker, tmp_path: Path) -> None:
     said = "Layer 'block2' was chosen: the last block with a grid in space and time."
     source = make_video(count=20)
     for layer, expected in ((None, True), ("block2", False)):
@@ -160,7 +160,7 @@ def test_a_chosen_layer_is_said_and_a_given_one_is_not(make_video: VideoMaker, t
         ({"methods": ("gradcam++softmax",), "contrast": "one", "targets": ("two",)}, "no contrast"),
     ],
 )
-def test_options_that_cannot_be_used(
+def test_invalid_options_are_refused(
     options: dict[str, Any], message: str, make_video: VideoMaker, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=message):
@@ -168,8 +168,8 @@ def test_options_that_cannot_be_used(
     assert not (tmp_path / "out").exists()
 
 
-def test_red_comes_first_whatever_the_models_order() -> None:
-    """The same network fed BGR, with its first kernels exchanged to match, gives the same picture."""
+def test_channels_are_rgb_for_models_of_any_order() -> None:
+    """The same network with BGR input and exchanged first kernels gives the same picture."""
     rgb, bgr = pooled_model(), pooled_model()
     bgr = replace(bgr, spec=replace(bgr.spec, scaling=replace(bgr.spec.scaling, channels="bgr")))
     first = bgr.module.get_parameter("block1.0.weight")

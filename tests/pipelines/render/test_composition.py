@@ -1,4 +1,4 @@
-"""Where the parts of a picture stand: the grid of several maps, and what is too large."""
+"""The layout of a picture: the grid of several maps, and pictures that are too large."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vidcam.pipelines.render.composition import MOST_SIZE, Grid, Layout, grid_of
 from vidcam.render.video_strip import strip_height
 
 
-def test_the_strip_stands_below_the_cells() -> None:
+def test_the_strip_is_below_the_cells() -> None:
     grid = Grid(2, 3, (100, 160))
     assert Layout(grid).size == grid.size == (200, 480)
     assert Layout(grid, strip=True).size == (200 + strip_height(grid.size), 480)
@@ -17,7 +17,7 @@ def test_the_strip_stands_below_the_cells() -> None:
 
 @pytest.mark.parametrize("cell", [(100, 20_000), (16_380, 100), (10_000, 10_000)])
 def test_pictures_that_are_too_large_are_refused(cell: tuple[int, int]) -> None:
-    message = rf"the pictures would have {cell[1]} × \d+ pixels, expected at most 16384 a side"
+    message = rf"the picture would have {cell[1]} × \d+ pixels, more than 16384 per side"
     with pytest.raises(InputError, match=message):
         Layout(Grid(1, 1, cell), strip=True)
 

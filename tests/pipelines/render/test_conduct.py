@@ -1,4 +1,4 @@
-"""`render` beyond its forms: frames of any size, options without effect, the video that stays, strips of parts."""
+"""`render`: small frames, options without effect, and sources that are never overwritten."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def words(saved: Path, out: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> set[tuple[str, ...]]:
-    """What the captions of a poster say."""
+    """Return the captions of a poster."""
     said: set[tuple[str, ...]] = set()
 
     def say(lines: tuple[str, ...], unit_px: int, room_px: int) -> Box:
@@ -41,7 +41,7 @@ def words(saved: Path, out: Path, monkeypatch: pytest.MonkeyPatch, **options: An
     return said
 
 
-def test_a_small_frame_says_the_label_or_what_tells_cells_apart(
+def test_a_small_frame_has_the_label_or_what_differs_between_cells(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, beside = tmp_path / "p.png", {"style": "side-by-side"}
@@ -63,16 +63,22 @@ def test_a_small_frame_says_the_label_or_what_tells_cells_apart(
     [
         (
             {},
-            ("frames of 160 × 128 are too small for the colour bar and the caption's second line; a larger",),
+            ("frames of 160 × 128 are too small for the colour bar and the caption's second line; use a larger",),
         ),
-        ({"height": 64}, ("frames of 80 × 64 are too small for the colour bar and the caption; a larger --height",)),
-        ({"height": 64, "colorbar": False}, ("frames of 80 × 64 are too small for the caption; a larger --height",)),
+        (
+            {"height": 64},
+            ("frames of 80 × 64 are too small for the colour bar and the caption; use a larger",),
+        ),
+        (
+            {"height": 64, "colorbar": False},
+            ("frames of 80 × 64 are too small for the caption; use a larger",),
+        ),
         ({"height": 64, "caption": False, "style": "map"}, ()),
         ({"height": 168}, ()),
     ],
 )
 @pytest.mark.parametrize("name", ["p.png", "p.mp4"])
-def test_what_is_left_out_is_said(
+def test_a_note_names_what_is_left_out(
     name: str, options: dict[str, Any], notes: tuple[str, ...], saved: Path, tmp_path: Path
 ) -> None:
     made = render(saved, tmp_path / name, end=0.1, **options)
@@ -92,19 +98,19 @@ def test_boxes_never_cover_most_of_a_picture(saved: Path, tmp_path: Path) -> Non
 # ---- the video is not lost, and what an option cannot do is said
 
 
-def test_the_video_is_never_replaced_by_what_is_drawn_of_it(saved: Path, tmp_path: Path) -> None:
+def test_the_source_video_is_never_overwritten(saved: Path, tmp_path: Path) -> None:
     mine = copied(saved, tmp_path)
     video, bytes_before = tmp_path / "video.mp4", (tmp_path / "video.mp4").read_bytes()
     (tmp_path / "hard.mp4").hardlink_to(video)
     (tmp_path / "soft.mp4").symlink_to(video)
     for name in ("video.mp4", "hard.mp4", "soft.mp4"):
-        with pytest.raises(OutputError, match=rf"{name}' is the video that is drawn, or one of its images; expected"):
+        with pytest.raises(OutputError, match=rf"{name}' would overwrite the source video or its images"):
             render(mine, tmp_path / name, overwrite=True)
     assert video.read_bytes() == bytes_before
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_the_images_of_a_video_stay(saved: Path, tmp_path: Path) -> None:
+def test_the_images_of_a_source_folder_are_never_overwritten(saved: Path, tmp_path: Path) -> None:
     folder = tmp_path / "frames"
     render(saved, folder, **BARE)
     video = load_video(saved)
@@ -114,7 +120,7 @@ def test_the_images_of_a_video_stay(saved: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.npz"
     dataclasses.replace(video, origin=origin).save(again, overwrite=True)
     for place in (folder, folder / "poster.png"):
-        with pytest.raises(OutputError, match=r"is the video that is drawn, or one of its images"):
+        with pytest.raises(OutputError, match=r"would overwrite the source video or its images"):
             render(again, place, overwrite=True)
     assert sorted(folder.glob("*.png")) == images
     render(again, folder / "video.mp4", **BARE)  # no image: the video stays what it is
@@ -123,12 +129,12 @@ def test_the_images_of_a_video_stay(saved: Path, tmp_path: Path) -> None:
 
 def test_a_folder_of_any_name(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"'take\.2' ends in '\.2', expected .*; for a folder of that name pass --form"
+        InputError, match=r"-o 'take\.2' has the unknown ending '\.2'; use one of .*, or --form frames for a folder"
     ):
         render(saved, tmp_path / "take.2", **BARE)
     render(saved, tmp_path / "take.2", **BARE, form="frames", end=0.1)
     assert (tmp_path / "take.2" / "times.csv").is_file()
-    with pytest.raises(InputError, match=r"form is 'frames' and the result 'p\.mp4', expected no ending"):
+    with pytest.raises(InputError, match=r"--form frames does not fit -o 'p\.mp4'; it needs no ending"):
         render(saved, tmp_path / "p.mp4", **BARE, form="frames")
 
 
@@ -138,27 +144,27 @@ def test_a_folder_of_any_name(saved: Path, tmp_path: Path) -> None:
         (
             "p.gif",
             {"codec": "av1", "preset": "3"},
-            ("--codec, --preset have no effect on what was asked for (gif, heat)",),
+            ("--codec, --preset have no effect with --form gif --style heat",),
         ),
-        ("p", {"quality": 3}, ("--quality has no effect on what was asked for (frames, heat)",)),
-        ("p.png", {"encoder": "libx265"}, ("--encoder has no effect on what was asked for (poster, heat)",)),
+        ("p", {"quality": 3}, ("--quality has no effect with --form frames --style heat",)),
+        ("p.png", {"encoder": "libx265"}, ("--encoder has no effect with --form poster --style heat",)),
         (
             "p.png",
             {"form": "sheet", "strip": True},
-            ("--style, --caption, --colorbar, --strip have no effect on what was asked for (sheet, heat)",),
+            ("--style, --caption, --colorbar, --strip have no effect with --form sheet --style heat",),
         ),
-        ("p.mp4", {"fill": "blur"}, ("--fill has no effect on what was asked for (mp4, heat)",)),
+        ("p.mp4", {"fill": "blur"}, ("--fill has no effect with --form mp4 --style heat",)),
         ("p.mp4", {"style": "map", "fill": "blur", "quality": 20}, ()),
         ("p.webp", {"quality": 20}, ()),
     ],
 )
-def test_options_without_effect_are_said(
+def test_options_without_effect_are_reported(
     name: str, options: dict[str, Any], note: tuple[str, ...], saved: Path, tmp_path: Path
 ) -> None:
     assert render(saved, tmp_path / name, **{**BARE, **options}, end=0.1).notes == note
 
 
-def test_the_sheet_is_of_what_was_asked_for(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sheet_has_the_requested_maps(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sheets = sheets_drawn(monkeypatch)
     asked: dict[str, Any] = {"form": "sheet", "targets": ("per-window",), "colormap": "viridis"}
     render(saved, tmp_path / "s.png", **asked, start=0.5, end=0.8)
@@ -174,7 +180,7 @@ def test_the_sheet_is_of_what_was_asked_for(saved: Path, tmp_path: Path, monkeyp
     assert sheet.strip.seconds.max() < 0.8
 
 
-def test_progress_is_told_of_every_frame(saved: Path, tmp_path: Path) -> None:
+def test_progress_is_called_for_every_frame(saved: Path, tmp_path: Path) -> None:
     told: list[tuple[str, float, float | None]] = []
     options = RenderOptions(**BARE)
     render_saved(saved, tmp_path / "p.mp4", options, progress=lambda *what: told.append(what))

@@ -1,4 +1,4 @@
-"""The videos of `explain` from end to end, decoded again: scales, labels, the fill, a start between two frames."""
+"""The videos of `explain`, checked after decoding: scales, labels, the fill, a start between two frames."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_the_map_video_hides_with_the_fill(fill: Fill, tmp_path: Path) -> None:
 def test_a_clip_that_starts_while_a_frame_is_on_display_is_scaled_from_its_start_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The ground is bright throughout, so that the least evidence is far above 0; no blank moment pulls it down."""
+    """The background is bright, so that the smallest evidence is far above 0."""
     frames = np.full((60, 64, 64, 3), 100, np.uint8)
     frames[:, 20:40, 20:40] = 250
     given: list[Seconds] = []

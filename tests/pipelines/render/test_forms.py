@@ -1,4 +1,4 @@
-"""What holds for every form alike: greys of any source, its sound, and a video that is gone or another one."""
+"""`render` in every form: grey levels, sound, and a missing or different video."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def ramp_video(path: Path, *, matrix: int, colour_range: int) -> Path:
 
 @pytest.mark.parametrize(("name", "options"), [*((name, options) for name, options, _ in FORMS), *PICTURES[:2]])
 @pytest.mark.parametrize("colour_range", [_MPEG, _JPEG], ids=["limited", "full"])
-def test_a_grey_ramp_of_both_ranges_comes_back(
+def test_a_grey_ramp_keeps_its_values_in_both_ranges(
     name: str, options: dict[str, Any], colour_range: int, tmp_path: Path
 ) -> None:
     matrix = 6 if colour_range == _MPEG else 1
@@ -117,7 +117,7 @@ SOUNDS = [
 
 
 @pytest.mark.parametrize("case", SOUNDS, ids=lambda case: f"{case[0]} {case[2]}")
-def test_sound_is_copied_where_the_container_admits_it_else_made_anew(
+def test_sound_is_copied_if_the_container_allows_it_else_encoded(
     case: tuple[str, str, str, str, bool], tmp_path: Path
 ) -> None:
     codec, source, name, expected, is_copied = case
@@ -145,7 +145,7 @@ def test_sound_is_copied_where_the_container_admits_it_else_made_anew(
 
 
 @pytest.mark.parametrize("name", ["p.mp4", "p.webm"])
-def test_sound_that_is_made_anew_keeps_its_quality(name: str, tmp_path: Path) -> None:
+def test_encoded_sound_keeps_its_quality(name: str, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).normal(0.0, 0.2, 48_000).astype(np.float32)
     options: dict[str, Any] = {"codec": "libx264", "pixel_format": "yuv420p", "options": {}}
     frames = np.repeat(np.zeros((1, *SIZE, 3), np.uint8), 25, axis=0)
@@ -168,7 +168,7 @@ def gone(video: Path) -> None:
 
 
 def changed(video: Path) -> None:
-    """By one bit, in the middle."""
+    """Change one bit in the middle of a file."""
     data = bytearray(video.read_bytes())
     data[len(data) // 2] ^= 1
     video.write_bytes(data)
@@ -179,15 +179,15 @@ def another(video: Path) -> None:
 
 
 SAID: dict[Callable[[Path], None], str] = {
-    gone: "'video.mp4' is no longer at 'video.mp4'; name it with --source",
-    changed: "is not the video that was explained: its content hash is ",
-    another: "is not the video that was explained: its content hash is ",
+    gone: "'video.mp4' is no longer at 'video.mp4'; pass it with --source",
+    changed: "is not the explained video (its hash is ",
+    another: "is not the explained video (its hash is ",
 }
 
 
 @pytest.mark.parametrize("form", ALL_FORMS, ids=lambda form: f"{form[0]} {form[1]}")
 @pytest.mark.parametrize("happen", [gone, changed, another])
-def test_a_video_that_is_not_there_or_another_is_one_sentence(
+def test_a_missing_or_different_video_is_one_sentence(
     happen: Callable[[Path], None], form: tuple[str, dict[str, Any]], saved: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     (name, options), mine, out = form, copied(saved, tmp_path), tmp_path / "out"
@@ -203,7 +203,7 @@ def test_a_video_that_is_not_there_or_another_is_one_sentence(
     assert list(out.iterdir()) == []
 
 
-def test_frames_are_uneven_as_the_source_says() -> None:
-    """Without which none of the above would tell a variable rate from a constant one."""
+def test_the_test_video_has_uneven_time_stamps() -> None:
+    """Else no test here would distinguish a variable frame rate from a constant one."""
     steps = np.diff(uneven_ticks(COUNT + 1)) * float(TIME_BASE)
     assert {Fraction(step).limit_denominator(100) for step in steps} == {Fraction(1, 25), Fraction(2, 25)}

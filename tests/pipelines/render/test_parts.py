@@ -31,7 +31,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def strips(monkeypatch: pytest.MonkeyPatch) -> list[TimeStrip]:
-    """The strips that are drawn from now on."""
+    """Collect the strips that are drawn."""
     taken: list[TimeStrip] = []
 
     def draw(strip: TimeStrip, size: tuple[int, int]) -> VideoStrip:
@@ -54,7 +54,7 @@ def test_the_strip_of_a_part_shows_that_part(saved: Path, tmp_path: Path, monkey
     assert strip.seconds.max() < 1.0
 
 
-def test_windows_that_only_touch_the_part_are_not_of_it(saved: Path) -> None:
+def test_windows_that_only_touch_the_part_are_excluded(saved: Path) -> None:
     video = load_video(saved)
     start, end = float(video.timeline.ends[0]), float(video.timeline.starts[2])
     strip = time_strip(video, [ShownMap(0, "gradcam")], np.array([start, start + 0.1]), (start, end))
@@ -62,7 +62,7 @@ def test_windows_that_only_touch_the_part_are_not_of_it(saved: Path) -> None:
     assert strip.top_labels == ["jumping"]
 
 
-def test_each_curve_of_the_strip_is_that_of_its_own_map(
+def test_each_curve_of_the_strip_belongs_to_its_map(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     video = load_video(saved)
@@ -87,7 +87,9 @@ def test_each_curve_of_the_strip_is_that_of_its_own_map(
     assert not np.allclose(strip.evidence["gradcam, running"], strip.evidence["gradcam, per-window"])
 
 
-def test_each_bar_has_the_values_of_its_own_map(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_colour_bar_has_the_values_of_its_map(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     video = load_video(saved)
     mine, given = tmp_path / "two.npz", []
     bounds = (video.bounds[0], {name: (0.0, 7 * high) for name, (_, high) in video.bounds[1].items()})
@@ -111,7 +113,7 @@ def test_the_video_may_be_an_address(saved: Path, tmp_path: Path) -> None:
         render(saved, tmp_path / "q.mp4", **BARE, source="memory://gone.mp4")
 
 
-def test_a_clip_that_starts_while_a_frame_is_on_display(
+def test_a_clip_that_starts_while_a_frame_is_displayed(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The frame from 0.04 s on is drawn with the maps of 0.05 s, where they begin."""
@@ -153,8 +155,8 @@ def test_the_sound_of_a_part_begins_and_ends_with_it(tmp_path: Path) -> None:
         assert end == pytest.approx(0.42, abs=0.06)
 
 
-def test_no_more_is_drawn_than_was_explained(saved: Path, tmp_path: Path) -> None:
-    """Windows may reach beyond the part that was asked for of explain."""
+def test_only_the_explained_part_is_drawn(saved: Path, tmp_path: Path) -> None:
+    """Windows may be longer than the part that explain was run on."""
     video = load_video(saved)
     assert video.origin is not None
     origin = dataclasses.replace(video.origin, path=str(saved.with_name("video.mp4")), span_seconds=(0.08, 0.5))
@@ -167,12 +169,12 @@ def test_no_more_is_drawn_than_was_explained(saved: Path, tmp_path: Path) -> Non
         np.testing.assert_allclose(seconds, inside - inside[0], atol=1e-9)
         assert end == pytest.approx(0.42, abs=1e-4)
     with pytest.raises(
-        InputError, match=r"nothing was explained from 0\.6 to 0\.5 s, expected a part of 0\.08 to 0\.5"
+        InputError, match=r"--start \(0\.6 s\) and --end \(0\.5 s\) must select a part of the explained 0\.08 to 0\.5"
     ):
         render(mine, tmp_path / "q.mp4", **BARE, start=0.6)
 
 
-def test_what_is_known_of_the_video_is_said(saved: Path, tmp_path: Path) -> None:
+def test_notes_of_the_reader_are_reported(saved: Path, tmp_path: Path) -> None:
     video, cut = load_video(saved), tmp_path / "cut.mkv"
     greys = np.broadcast_to(np.arange(40, dtype=np.uint8)[:, None, None, None], (40, *SIZE, 3))
     write_video(cut, np.random.default_rng(0).integers(0, 9, greys.shape, dtype=np.uint8) + greys)
@@ -188,7 +190,7 @@ def test_what_is_known_of_the_video_is_said(saved: Path, tmp_path: Path) -> None
     assert " of 1.6" in note
 
 
-def test_the_sheet_tells_the_shown_target_s_own_probability_and_contrast(
+def test_the_sheet_has_the_probability_and_contrast_of_its_target(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sheets = sheets_drawn(monkeypatch)

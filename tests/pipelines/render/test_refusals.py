@@ -1,4 +1,4 @@
-"""What `render` refuses, in one sentence, and that nothing is left."""
+"""Errors of `render`: one sentence each, and no file is left."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ REFUSED: list[Refused] = [
         "p.mp4",
         {"targets": ("swimming",)},
         NameNotFoundError,
-        r"target 'swimming' not found; .*running, per-window was",
+        r"target 'swimming' not found; the explanation has running, per-window",
     ),
     (
         "p.mp4",
         {"methods": ("layercam",)},
         NameNotFoundError,
-        r"method 'layercam' not found; .*gradcam, gradcam\+\+ was",
+        r"method 'layercam' not found; .*the explanation has gradcam, gradcam\+\+",
     ),
     (
         "p.mp4",
         {"methods": ("guided-gradcam",)},
         InputError,
-        r"guided-gradcam cannot be drawn from saved maps",
+        r"--method guided-gradcam cannot be drawn from saved maps",
     ),
-    ("p.mp4", {"methods": ("gradcam", "gradcam++")}, InputError, r"2 maps were asked for, expected one in this style"),
+    ("p.mp4", {"methods": ("gradcam", "gradcam++")}, InputError, "this style shows one map, not 2"),
     (
         "p.mp4",
         {"start": 5.0},
         InputError,
-        r"nothing was explained from 5 to 1\.12 s, expected a part of 0 to",
+        r"--start \(5 s\) and --end \(1\.12 s\) must select a part of the explained 0 to",
     ),
-    ("p.mp4", {"start": 0.5, "end": 0.5}, InputError, r"nothing was explained from 0\.5 to 0\.5 s"),
-    ("p.mp4", {"start": float("nan")}, InputError, r"nothing was explained from nan to 1\.12 s"),
-    ("p.avi", {}, InputError, r"'p\.avi' ends in '\.avi', expected one of \.mp4, \.webm"),
-    ("p.mp4", {"form": "gif"}, InputError, r"form is 'gif' and the result 'p\.mp4', expected \.gif; change either"),
+    ("p.mp4", {"start": 0.5, "end": 0.5}, InputError, r"--start \(0\.5 s\) and --end \(0\.5 s\)"),
+    ("p.mp4", {"start": float("nan")}, InputError, r"--start \(nan s\) and --end \(1\.12 s\)"),
+    ("p.avi", {}, InputError, r"-o 'p\.avi' has the unknown ending '\.avi'; use one of \.mp4, \.webm"),
+    ("p.mp4", {"form": "gif"}, InputError, r"--form gif does not fit -o 'p\.mp4'; it needs \.gif"),
     ("p.webm", {"codec": "h264"}, InputError, r"a \.webm cannot hold h264; use vp9 or av1"),
     ("p.mp4", {"codec": "mpeg1"}, InputError, r"--codec must be one of h264, .*, got 'mpeg1'"),
     ("p.mp4", {"encoder": "x264"}, InputError, r"--encoder 'x264' is unknown; use auto or FFmpeg's name"),
@@ -71,7 +71,7 @@ REFUSED: list[Refused] = [
         r"24 frames of 5400×4320 pixels take 1\.6 GB, a \.gif",
     ),
     ("p.mp4", {"colormap": "jett"}, NameNotFoundError, r"colour map 'jett' not found; the nearest are 'jet'"),
-    ("p.mp4", {"opacity": 2.0}, InputError, r"opacity is 2\.0, it must be in \[0, 1\]"),
+    ("p.mp4", {"opacity": 2.0}, InputError, r"--opacity is 2\.0; it must be from 0 to 1"),
     ("no/p.mp4", {}, OutputError, r"the folder '.*no' does not exist"),
     ("no/p", {}, OutputError, r"the folder '.*no' does not exist"),
     ("no/p.gif", {}, OutputError, r"the folder '.*no' does not exist"),
@@ -80,7 +80,7 @@ REFUSED: list[Refused] = [
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: f"{case[0]} {case[1]}")
-def test_refusals(case: Refused, saved: Path, tmp_path: Path) -> None:
+def test_invalid_input_is_refused(case: Refused, saved: Path, tmp_path: Path) -> None:
     name, options, kind, sentence = case
     with pytest.raises(kind, match=sentence):
         render(saved, tmp_path / name, **options)
@@ -90,19 +90,19 @@ def test_refusals(case: Refused, saved: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"style": "cubist"}, r"style is 'cubist', expected one of overlay, map, side-by-side, contour, heat"),
-        ({"fill": "red"}, r"fill is 'red', expected one of black"),
-        ({"form": "avi"}, r"form is 'avi', expected one of mp4"),
-        ({"height": 8}, r"height is 8, expected 16 to 4320 rows"),
+        ({"style": "cubist"}, r"--style is 'cubist'; it must be one of overlay, map, side-by-side, contour, heat"),
+        ({"fill": "red"}, r"--fill is 'red'; it must be one of black"),
+        ({"form": "avi"}, r"--form is 'avi'; it must be one of mp4"),
+        ({"height": 8}, r"--height is 8; it must be from 16 to 4320 rows"),
     ],
 )
-def test_options_check_themselves(options: dict[str, Any], sentence: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         RenderOptions(**options)
 
 
 @pytest.mark.parametrize("name", ["p.mp4", "p.gif", "p", "p.png"])
-def test_what_is_there_stays_unless_told(name: str, saved: Path, tmp_path: Path) -> None:
+def test_an_existing_file_is_kept_without_overwrite(name: str, saved: Path, tmp_path: Path) -> None:
     render(saved, tmp_path / name, end=0.2)
     with pytest.raises(OutputError, match=r"exists already; "):
         render(saved, tmp_path / name)
@@ -117,10 +117,10 @@ def test_a_folder_with_other_files_is_not_replaced(saved: Path, tmp_path: Path) 
         render(saved, tmp_path / "p", overwrite=True)
 
 
-def test_a_source_that_is_gone(saved: Path, tmp_path: Path) -> None:
+def test_a_missing_source_is_refused(saved: Path, tmp_path: Path) -> None:
     mine = copied(saved, tmp_path)
     (tmp_path / "video.mp4").unlink()
-    with pytest.raises(MediaError, match=r"'video\.mp4' is no longer at 'video\.mp4'; name it with --source"):
+    with pytest.raises(MediaError, match=r"'video\.mp4' is no longer at 'video\.mp4'; pass it with --source"):
         render(mine, tmp_path / "p.mp4")
     with pytest.raises(MediaError, match=r"nowhere\.mp4' does not exist; expected a video file"):
         render(mine, tmp_path / "p.mp4", source=tmp_path / "nowhere.mp4")
@@ -128,10 +128,10 @@ def test_a_source_that_is_gone(saved: Path, tmp_path: Path) -> None:
     render(mine, tmp_path / "p.mp4", source=tmp_path / "moved.mp4", end=0.2)
 
 
-def test_a_source_that_was_changed(saved: Path, tmp_path: Path) -> None:
+def test_a_changed_source_is_refused(saved: Path, tmp_path: Path) -> None:
     mine = copied(saved, tmp_path)
     grey_video(tmp_path / "video.mp4", count=COUNT - 1)
-    with pytest.raises(MediaError, match=r"is not the video that was explained: its content hash is \w{12}…, exp"):
+    with pytest.raises(MediaError, match=r"is not the explained video \(its hash is \w{12}…, not \w{12}…\)"):
         render(mine, tmp_path / "p.mp4")
     assert not (tmp_path / "p.mp4").exists()
 
@@ -139,22 +139,22 @@ def test_a_source_that_was_changed(saved: Path, tmp_path: Path) -> None:
 def test_maps_of_an_earlier_version_need_the_source_and_check_its_size(saved: Path, tmp_path: Path) -> None:
     old = tmp_path / "old.npz"
     dataclasses.replace(load_video(saved), origin=None).save(old)
-    with pytest.raises(MediaError, match=r"old\.npz does not say where 'video\.mp4' lies.*--source"):
+    with pytest.raises(MediaError, match=r"old\.npz has no path of 'video\.mp4'.*--source"):
         render(old, tmp_path / "p.mp4")
     render(old, tmp_path / "p.png", source=saved.with_name("video.mp4"))
     other = grey_video(tmp_path / "other.mp4", size=(64, 64), count=3)
-    with pytest.raises(MediaError, match=r"has frames of \(64, 64\), not \(128, 160\)"):
+    with pytest.raises(MediaError, match=r"has frames of \(64, 64\), the explained video \(128, 160\)"):
         render(old, tmp_path / "p.mp4", source=other)
 
 
-def test_no_saved_explanation(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_explanation_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_text("no")
     with pytest.raises(MediaError, match=r"a\.npz is not a saved explanation"):
         render(tmp_path / "a.npz", tmp_path / "p.mp4")
 
 
 @pytest.mark.parametrize("name", ["p.mp4", "p.gif", "p", "p.png"])
-def test_a_disk_that_fills_up(name: str, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_one_sentence(name: str, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 

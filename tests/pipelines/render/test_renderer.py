@@ -1,4 +1,4 @@
-"""`render`: from saved maps to every form, found back after decoding."""
+"""`render` in every form, checked after decoding."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("name", "options", "rounding"), FORMS)
-def test_the_box_is_found_back_at_its_place_and_its_times(
+def test_the_box_has_its_place_and_times_after_decoding(
     name: str, options: dict[str, Any], rounding: float, saved: Path, tmp_path: Path
 ) -> None:
     result = render(saved, tmp_path / name, **BARE, strip=True, **options)  # in whose playhead all frames differ
@@ -45,8 +45,8 @@ def test_the_box_is_found_back_at_its_place_and_its_times(
 
 
 @pytest.mark.parametrize(("name", "options", "_"), FORMS)
-def test_a_grey_ramp_comes_back(name: str, options: dict[str, Any], _: float, tmp_path: Path) -> None:
-    """Patches of 32 greys; what is drawn lies where no evidence is, and the overlay leaves such pixels alone."""
+def test_a_grey_ramp_keeps_its_values(name: str, options: dict[str, Any], _: float, tmp_path: Path) -> None:
+    """Patches of 32 grey levels without evidence, which the overlay must not change."""
     saved = save_hot(tmp_path)
     source = load_video(saved)
     empty = [
@@ -74,7 +74,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 @pytest.mark.parametrize("style", STYLES)
 def test_golden_frames(style: str, saved: Path, tmp_path: Path) -> None:
-    """Made by golden/make.py, looked at, and kept; text is drawn by whatever FreeType there is."""
+    """Compare with the pictures of golden/make.py; text differs a little between FreeType versions."""
     options: dict[str, Any] = {"style": style, "strip": style in {"overlay", "side-by-side"}, "height": 256}
     render(saved, tmp_path / "poster.png", **options)
     drawn = opened(tmp_path / "poster.png").astype(int)
@@ -84,7 +84,7 @@ def test_golden_frames(style: str, saved: Path, tmp_path: Path) -> None:
     assert (np.abs(drawn - golden).max(axis=2) > 8).mean() < 0.02
 
 
-def test_opacity_grows_with_the_evidence_and_leaves_what_has_none(saved: Path, tmp_path: Path) -> None:
+def test_opacity_grows_with_the_evidence_and_is_zero_without(saved: Path, tmp_path: Path) -> None:
     render(saved, tmp_path / "p.png", **{**BARE, "style": "overlay"}, opacity=1.0)
     picture = opened(tmp_path / "p.png").astype(int)
     assert (picture[:8] == picture[0, 0]).all()
@@ -99,7 +99,7 @@ def test_the_map_hides_with_the_dataset_s_mean_colour(saved: Path, tmp_path: Pat
     assert np.ptp(picture[50, 94].astype(int)) < 8
 
 
-def test_the_strip_enlarges_the_frame_and_nothing_else_does(saved: Path, tmp_path: Path) -> None:
+def test_only_the_strip_enlarges_the_frame(saved: Path, tmp_path: Path) -> None:
     render(saved, tmp_path / "strip.mp4", strip=True)
     render(saved, tmp_path / "plain.mp4")
     with open_video(tmp_path / "strip.mp4") as strip, open_video(tmp_path / "plain.mp4") as plain:
@@ -118,9 +118,7 @@ def test_a_part_in_another_height(saved: Path, tmp_path: Path) -> None:
     assert end == pytest.approx(0.6 - inside[0], abs=1e-3)
 
 
-def test_side_by_side_labels_all_that_was_explained(
-    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_side_by_side_labels_all_explained_maps(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[tuple[str, ...]] = []
 
     def say(lines: tuple[str, ...], unit_px: int, room_px: int) -> Box:
@@ -134,7 +132,9 @@ def test_side_by_side_labels_all_that_was_explained(
     assert {lines[0] for lines in said[1:]} <= {"running", "jumping", "sitting 座る"}
 
 
-def test_the_sheet_says_what_the_saved_maps_say(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sheet_has_the_audit_of_the_saved_maps(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sheets, video = sheets_drawn(monkeypatch), load_video(saved)
     noted = tuple(dataclasses.replace(each, notes=("Do not believe it.",)) for each in video.explanations)
     other = saved.with_name("noted.npz")
@@ -148,7 +148,7 @@ def test_the_sheet_says_what_the_saved_maps_say(saved: Path, tmp_path: Path, mon
     assert opened(tmp_path / "s.png").shape[1] == 1800
 
 
-def test_maps_of_clips_are_no_video(tmp_path: Path, saved: Path) -> None:
+def test_maps_of_clips_are_refused(tmp_path: Path, saved: Path) -> None:
     load_video(saved).explanations[0].save(tmp_path / "clips.npz")
     with pytest.raises(MediaError, match=r"clips\.npz explains clips, not a video"):
         render(tmp_path / "clips.npz", tmp_path / "a.mp4")
@@ -174,7 +174,7 @@ def test_no_torch_is_loaded(saved: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_hardware_encoder_that_is_not_there_is_said(saved: Path, tmp_path: Path) -> None:
+def test_a_missing_hardware_encoder_is_reported(saved: Path, tmp_path: Path) -> None:
     result = render(saved, tmp_path / "p.mp4", **BARE, encoder="h264_videotoolbox", end=0.2)
     if result.notes:  # there is none but on a Mac
         assert result.notes == ("h264_videotoolbox does not work here (not in this FFmpeg); libx264 is used instead",)

@@ -1,4 +1,4 @@
-"""How `render` resolves its options: which maps, which part, and what is refused before the video is opened."""
+"""The request of `render`: maps, part, and errors before the video is opened."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def resolved(saved: Path, out: str, **options: Any) -> RenderRequest:
     return resolve(saved, saved.with_name(out), RenderOptions(**options))
 
 
-def test_what_is_shown_without_being_asked() -> None:
+def test_the_default_maps() -> None:
     assert select_maps(VIDEO, (), (), all_of_them=False) == (ShownMap(0, "gradcam"),)
     assert len(select_maps(VIDEO, (), (), all_of_them=True)) == 4
     assert select_maps(VIDEO, ("PER-WINDOW",), ("GradCAM++",), all_of_them=False) == (ShownMap(1, "gradcam++"),)
@@ -48,7 +48,7 @@ def test_a_request_has_every_option_resolved(saved: Path) -> None:
     np.testing.assert_array_equal(request.style.table, colour_table("viridis"))
     assert request.style.mean_rgb == (40.0, 80.0, 160.0)
     assert str(request.source) == str(saved.with_name("video.mp4"))
-    assert request.notes == ("--fill has no effect on what was asked for (mp4, overlay)",)
+    assert request.notes == ("--fill has no effect with --form mp4 --style overlay",)
 
 
 def test_side_by_side_has_all_maps_and_the_source(saved: Path) -> None:
@@ -58,19 +58,19 @@ def test_side_by_side_has_all_maps_and_the_source(saved: Path) -> None:
     assert request.layout.grid.rows * request.layout.grid.columns >= 5
 
 
-def test_a_sheet_has_all_maps_and_no_regard_for_the_height(saved: Path) -> None:
+def test_a_sheet_has_all_maps_and_ignores_the_height(saved: Path) -> None:
     request = resolved(saved, "p.png", form="sheet", height=4320)
     assert (len(request.maps), request.encoder) == (4, None)
     assert request.layout.grid == Grid(1, 1, SIZE)
 
 
 EARLY: list[tuple[str, dict[str, Any], str]] = [
-    ("p.avi", {}, "ends in '.avi'"),
+    ("p.avi", {}, "has the unknown ending '.avi'"),
     ("no/p.mp4", {}, "does not exist"),
     ("no/p", {}, "does not exist"),
     ("video.npz.png", {"targets": ("swimming",)}, "target 'swimming' not found"),
     ("p.mp4", {"methods": ("layercam",)}, "method 'layercam' not found"),
-    ("p.mp4", {"start": 5.0}, "nothing was explained from 5 to"),
+    ("p.mp4", {"start": 5.0}, r"--start \(5 s\) and --end"),
     ("p.mp4", {"encoder": "x264"}, "--encoder 'x264' is unknown"),
     ("p.webm", {"codec": "h264"}, "a .webm cannot hold h264"),
     ("p.mp4", {"quality": 52}, "--quality must be 0 to 51 for libx264"),
@@ -82,7 +82,7 @@ EARLY: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize("case", EARLY, ids=lambda case: f"{case[0]} {case[1]}")
-def test_what_needs_no_video_is_refused_before_it_is_opened(
+def test_invalid_options_are_refused_before_the_video_is_opened(
     case: tuple[str, dict[str, Any], str], saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def touched(*_: object, **__: object) -> None:
@@ -98,7 +98,7 @@ def test_what_needs_no_video_is_refused_before_it_is_opened(
         render_video(saved, tmp_path / name, **options)
 
 
-def test_what_is_there_is_refused_before_the_explanation_is_read(tmp_path: Path) -> None:
+def test_an_existing_file_is_refused_before_the_explanation_is_read(tmp_path: Path) -> None:
     (tmp_path / "p.mp4").write_text("mine")
     with pytest.raises(OutputError, match=r"p\.mp4' exists already; pass --overwrite"):
         render_video(tmp_path / "nowhere.npz", tmp_path / "p.mp4")
@@ -109,6 +109,6 @@ def test_pictures_that_are_too_large_are_refused_before_the_video_is_opened(save
     wide = tmp_path / "wide.npz"
     dataclasses.replace(video, geometry=dataclasses.replace(video.geometry, source_size=(100, 20_000))).save(wide)
     for name in ("p.mp4", "p.gif", "p.png"):
-        with pytest.raises(InputError, match=r"the pictures would have 20000 × 100 pixels, expected at most 16384"):
+        with pytest.raises(InputError, match=r"the picture would have 20000 × 100 pixels, more than 16384"):
             render_video(wide, tmp_path / name, source=saved.with_name("video.mp4"))
     assert list(tmp_path.iterdir()) == [wide]

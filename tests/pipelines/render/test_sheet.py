@@ -1,4 +1,4 @@
-"""The contact sheet's contents: its rows, its strip and its words."""
+"""The contact sheet: its rows, its strip and its text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vidcam.results.video import VideoExplanation
 
 @pytest.fixture
 def sheets(monkeypatch: pytest.MonkeyPatch) -> list[Sheet]:
-    """The sheets that were to be drawn."""
+    """Collect the sheets that are drawn."""
     taken: list[Sheet] = []
 
     def draw_sheet(sheet: Sheet) -> bytes:
@@ -67,7 +67,7 @@ def test_without_any_evidence_the_strip_stays_at_zero(sheets: list[Sheet]) -> No
     assert sheets[0].strip.evidence["gradcam++"].max() == 1.0
 
 
-def test_one_target_is_told_with_its_probability(sheets: list[Sheet]) -> None:
+def test_one_target_is_written_with_its_probability(sheets: list[Sheet]) -> None:
     made = video()
     contact_sheet(made, _frames(made), PTS, audit=["A sentence.", "Another."])
     (sheet,) = sheets
@@ -81,7 +81,7 @@ def test_one_target_is_told_with_its_probability(sheets: list[Sheet]) -> None:
     assert [int(frame.max()) for frame in sheet.rows["gradcam++"]] == [9, 10]
 
 
-def test_several_targets_are_told_without_one_probability(sheets: list[Sheet]) -> None:
+def test_several_targets_are_written_without_probability(sheets: list[Sheet]) -> None:
     made = video(targets=3)
     contrasted = tuple(dataclasses.replace(each, contrast=np.full(len(each), 4)) for each in made.explanations)
     contact_sheet(dataclasses.replace(made, explanations=contrasted, class_labels={4: "walking"}), _frames(made), PTS)
@@ -100,7 +100,7 @@ def test_the_strip_spans_the_windows_with_their_probabilities(sheets: list[Sheet
     np.testing.assert_allclose(strip.windows, np.column_stack([starts, ends, made.explanations[0].probability]))
 
 
-def test_windows_that_only_touch_the_part_are_not_of_it(sheets: list[Sheet]) -> None:
+def test_windows_that_only_touch_the_part_are_excluded(sheets: list[Sheet]) -> None:
     made = video(4, seconds=PTS[:80])
     edges = float(made.timeline.ends[0]), float(made.timeline.starts[3])
     assert edges == pytest.approx((1.28, 1.92))

@@ -1,4 +1,4 @@
-"""Frames in one pass: decoded ahead, encoded behind; order, what fails, and that nothing waits without end."""
+"""Drawing frames in one pass with threads: order, errors, and no deadlock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FRAME = np.zeros((2, 2, 3), np.uint8)
 
 
 class Tray:
-    """A writer that keeps what it gets, slowly, and may fail."""
+    """A slow writer that collects frames and may fail."""
 
     def __init__(self, *, fails_at: int = -1, pause_seconds: float = 0.0) -> None:
         self.seconds: list[float] = []
@@ -50,14 +50,14 @@ def _write(tray: Tray, count: int, clock: StageTimer | None = None, *, error: Ex
             raise error
 
 
-def test_all_frames_in_order_before_it_is_closed() -> None:
+def test_all_frames_are_written_in_order_before_closing() -> None:
     tray, clock = Tray(pause_seconds=0.002), StageTimer()
     _write(tray, 20, clock)
     assert (tray.seconds, tray.ended) == ([float(number) for number in range(20)], None)
     assert clock.seconds["encode"] >= 0.04
 
 
-def test_few_frames_wait() -> None:
+def test_few_frames_wait_for_encoding() -> None:
     tray = Tray(pause_seconds=0.05)
     with tray, BackgroundWriter(tray, StageTimer()) as writer:
         for number in range(BEHIND + 3):
@@ -93,8 +93,8 @@ def test_each_writer_has_its_own_picture_of_every_frame() -> None:
     assert set(clock.seconds) == {"decode for drawing", "draw", "encode"}
 
 
-def test_without_writers_pictures_are_still_asked_for() -> None:
-    """The sheet of `explain` is collected there, also if no video is written."""
+def test_without_writers_pictures_are_still_drawn() -> None:
+    """Frames are drawn also without a writer, for the contact sheet."""
     reel, seen = _reel(5), []
 
     def pictures(second: float, _: Frames) -> Generator[Frames, None, None]:
@@ -105,8 +105,8 @@ def test_without_writers_pictures_are_still_asked_for() -> None:
     assert seen == reel.info.pts_seconds.tolist()
 
 
-def test_few_frames_are_made_ahead() -> None:
-    """So that memory is flat: six frames wait at most, before and behind the drawing together."""
+def test_few_frames_are_decoded_ahead() -> None:
+    """Memory is flat: at most six frames wait for drawing and encoding."""
     reel, taken = _reel(30), []
 
     def pictures(second: float, _: Frames) -> Generator[Frames, None, None]:
@@ -120,7 +120,7 @@ def test_few_frames_are_made_ahead() -> None:
     assert AHEAD + BEHIND <= 6
 
 
-def test_a_writer_that_cannot_be_opened_closes_those_before() -> None:
+def test_if_a_writer_cannot_be_opened_the_others_are_closed() -> None:
     reel, first = _reel(3), Tray()
 
     def fails() -> Tray:
@@ -138,7 +138,7 @@ def test_a_writer_that_cannot_be_opened_closes_those_before() -> None:
 
 
 @pytest.mark.parametrize("fails_at", [0, 3, 19])
-def test_what_fails_in_the_thread_is_raised_and_the_writer_told(fails_at: int) -> None:
+def test_an_error_in_the_thread_is_raised_and_passed_to_the_writer(fails_at: int) -> None:
     tray = Tray(fails_at=fails_at)
     with pytest.raises(EncodeError, match="full"):
         _write(tray, 20)
@@ -146,7 +146,7 @@ def test_what_fails_in_the_thread_is_raised_and_the_writer_told(fails_at: int) -
     assert len(tray.seconds) == fails_at
 
 
-def test_what_fails_outside_ends_the_thread() -> None:
+def test_an_error_outside_ends_the_thread() -> None:
     tray = Tray(pause_seconds=0.01)
     with pytest.raises(KeyError):
         _write(tray, 1, error=KeyError())

@@ -1,4 +1,4 @@
-"""What an explanation says of a moment: label, probability, leader, evidence."""
+"""Labels, probabilities and evidence of an explanation over time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_per_window_each_moment_has_the_label_of_the_nearest_window() -> None:
     assert summary.caption("gradcam", 9.0) == ("sitting 座る", "gradcam")
 
 
-def test_where_windows_overlap_a_label_of_its_own_goes_with_its_own_probability() -> None:
+def test_per_window_labels_have_the_probability_of_their_window() -> None:
     line = Timeline(np.array([0.0, 1.0, 2.0]), np.array([2.0, 3.0, 4.0]), np.tile(np.arange(3.0), (3, 1)))
     logits = np.array([[9.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 5.0]], np.float32)
     made = dataclasses.replace(
@@ -63,21 +63,21 @@ def test_leaders_are_the_highest_scores() -> None:
     assert VideoSummary(VIDEO, 0).leaders() == ["running", "jumping", "sitting 座る"]
 
 
-def test_maps_are_named_after_what_tells_them_apart() -> None:
+def test_maps_are_named_by_what_differs() -> None:
     one, both = [ShownMap(0, "gradcam"), ShownMap(0, "gradcam++")], [ShownMap(0, "gradcam"), ShownMap(1, "gradcam")]
     assert name_maps(VIDEO, one) == dict(zip(("gradcam", "gradcam++"), one, strict=True))
     assert name_maps(VIDEO, both) == dict(zip(("gradcam, running", "gradcam, per-window"), both, strict=True))
 
 
 @pytest.mark.parametrize(("count", "step"), [(2000, 1), (2001, 2), (4000, 2), (4001, 3)])
-def test_moments_of_a_long_video_are_thinned_evenly(count: int, step: int) -> None:
+def test_curves_of_a_long_video_are_thinned_evenly(count: int, step: int) -> None:
     pts = np.linspace(0.0, 2.9, count)
     strip = time_strip(VIDEO, [ShownMap(0, "gradcam")], pts, (0.0, 3.0))
     np.testing.assert_array_equal(strip.seconds, pts[::step])
     assert strip.seconds.size <= MOST_MOMENTS
 
 
-def test_evidence_is_relative_to_its_most() -> None:
+def test_evidence_is_relative_to_its_maximum() -> None:
     seconds = np.linspace(0.0, 2.9, 30)
     none = dataclasses.replace(VIDEO, bounds=({"gradcam": (1.0, 2.0), "gradcam++": (0.0, 250.0)}, VIDEO.bounds[1]))
     strip = time_strip(none, [ShownMap(0, "gradcam"), ShownMap(0, "gradcam++")], seconds, (0.0, 3.0))

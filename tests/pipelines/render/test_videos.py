@@ -1,4 +1,4 @@
-"""The videos of `explain`: what is drawn of which target, with which fill, and which moments are kept for the sheet."""
+"""The videos of `explain`: targets, methods, fill, and the frames of the contact sheet."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _video(reel: Reel, *, start: float = 0.0, targets: int = 2) -> VideoExplanat
 
 
 class Tray:
-    """Takes the place of `VideoWriter` and keeps what it is given, unencoded."""
+    """Replaces `VideoWriter` and collects the frames."""
 
     all: dict[str, Tray]
 
@@ -156,7 +156,7 @@ def test_a_map_is_drawn_once_for_all_kinds(trays: Mapping[str, Tray], monkeypatc
 
 
 @pytest.mark.parametrize("fill", ["black", "mean", "blur", "frame-mean"])
-def test_what_is_hidden_becomes_the_fill_by_hand(fill: Fill, trays: Mapping[str, Tray]) -> None:
+def test_hidden_pixels_become_the_fill_by_hand(fill: Fill, trays: Mapping[str, Tray]) -> None:
     reel = Reel(noise_frames(4, 32, 40))
     video = _video(reel)
     hidden = replace(video, bounds=tuple(dict.fromkeys(METHODS, (1e3, 2e3)) for _ in range(2)))  # heat 0 everywhere
@@ -187,7 +187,7 @@ def test_what_is_hidden_becomes_the_fill_by_hand(fill: Fill, trays: Mapping[str,
         (1, [0]),
     ],
 )
-def test_stills_are_the_middles_of_eight_equal_parts(count: int, expected: list[int]) -> None:
+def test_sheet_frames_are_the_middles_of_eight_equal_parts(count: int, expected: list[int]) -> None:
     assert SHEET_COLUMNS == 8
     reel = Reel(noise_frames(count, 32, 40))
     video, sheet = _video(reel), SheetFrames([ShownMap(0, "gradcam"), ShownMap(1, "gradcam++")])
@@ -204,7 +204,7 @@ def test_stills_are_the_middles_of_eight_equal_parts(count: int, expected: list[
             np.testing.assert_array_equal(drawn, picture)
 
 
-def test_stills_of_large_frames_are_shrunk_by_whole_steps() -> None:
+def test_sheet_frames_of_large_videos_are_shrunk_by_whole_steps() -> None:
     frames = np.zeros((1, 500, 1000, 3), np.uint8)
     frames[:, ::2, ::2] = 100  # one pixel of four: their mean is 25
     reel, sheet = Reel(frames), SheetFrames([ShownMap(0, "gradcam")])
@@ -213,14 +213,14 @@ def test_stills_of_large_frames_are_shrunk_by_whole_steps() -> None:
     assert np.unique(sheet.source[0]).tolist() == [25]
 
 
-def test_without_stills_none_are_kept(trays: Mapping[str, Tray]) -> None:
+def test_without_a_sheet_no_frames_are_collected(trays: Mapping[str, Tray]) -> None:
     reel = Reel(noise_frames(9, 32, 40))
     _draw(reel, _video(reel), VIDEOS[:1])
     assert len(trays) == 1
 
 
-def test_the_first_frame_shows_the_map_of_the_moment_at_which_the_window_starts(trays: Mapping[str, Tray]) -> None:
-    """The window starts while frame 2 is on display: before that moment no window looks, and the map would be blank."""
+def test_the_first_frame_has_the_map_of_the_start_of_the_window(trays: Mapping[str, Tray]) -> None:
+    """The window starts while frame 2 is displayed; before that moment no window covers the video."""
     reel = Reel(noise_frames(10, 32, 40))
     video, sheet = _video(reel, start=0.1), SheetFrames([ShownMap(0, "gradcam")])
     _draw(reel, video, [Video("a", "map", ShownMap(0, "gradcam"))], pts=reel.info.pts_seconds[2:], sheet=sheet)

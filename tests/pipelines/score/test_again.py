@@ -1,4 +1,4 @@
-"""Scoring into a folder once more: clips that failed, files that changed, versions that did."""
+"""Scoring again in the same folder: failed clips, changed files, other versions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AGAIN = replace(QUICK, retry_failed=True)
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "CLIPS_A_PART", 2)
+    monkeypatch.setattr(store, "CLIPS_PER_PART", 2)
 
 
 def run(
@@ -43,7 +43,7 @@ def statuses(out: Path) -> dict[str, str]:
 
 @pytest.fixture
 def mended(tmp_path: Path) -> tuple[Path, Path]:
-    """A set of 7 whose clips 1, 4 and 5 could not be read when it was scored, and now can; and where its scores lie."""
+    """A set of 7 clips and its scores; clips 1, 4 and 5 failed, and are readable now."""
     manifest, out = write_set(tmp_path / "set", 7), tmp_path / "out"
     manifest.write_text(manifest.read_text().replace("video0.mkv,0.04", "later.mkv,0.04"))  # clip 4
     video, away = manifest.parent / "video1.mkv", tmp_path / "away.mkv"
@@ -54,7 +54,7 @@ def mended(tmp_path: Path) -> tuple[Path, Path]:
     return manifest, out
 
 
-def test_clips_that_failed_are_tried_again_if_that_is_asked(mended: tuple[Path, Path], tmp_path: Path) -> None:
+def test_failed_clips_are_scored_again_on_request(mended: tuple[Path, Path], tmp_path: Path) -> None:
     manifest, out = mended
     assert [clip for clip, status in statuses(out).items() if status == "failed"] == ["1", "4", "5"]
     names = sorted(path.name for path in (out / "scores").iterdir())
@@ -67,7 +67,7 @@ def test_clips_that_failed_are_tried_again_if_that_is_asked(mended: tuple[Path, 
     assert run(manifest, out, AGAIN).forwards == (0, 0)
 
 
-def test_the_sanity_checks_are_of_the_first_clips_that_can_be_read_now(mended: tuple[Path, Path]) -> None:
+def test_the_sanity_checks_use_the_clips_that_are_readable_now(mended: tuple[Path, Path]) -> None:
     manifest, out = mended
     video, away = manifest.parent / "video1.mkv", manifest.parent / "away"
     video.rename(away)
@@ -82,7 +82,7 @@ def test_the_sanity_checks_are_of_the_first_clips_that_can_be_read_now(mended: t
     assert run(manifest, out, replace(QUICK, sanity=2)).summary.sanity == after
 
 
-def test_an_interruption_costs_a_part_and_no_row(mended: tuple[Path, Path], tmp_path: Path) -> None:
+def test_an_interrupt_loses_no_row(mended: tuple[Path, Path], tmp_path: Path) -> None:
     def interrupt(stage: str, _done: float, _total: float | None) -> None:
         if stage == "scoring failed clips again":
             raise KeyboardInterrupt
@@ -115,7 +115,7 @@ def test_a_clip_that_fails_again_stays_one_row(tmp_path: Path) -> None:
     assert list(statuses(tmp_path / "out").values()) == ["scored", "failed", "scored"]
 
 
-def test_what_failed_is_tried_before_the_rest_is_gone_on_with(mended: tuple[Path, Path], tmp_path: Path) -> None:
+def test_failed_clips_are_scored_before_the_remaining_ones(mended: tuple[Path, Path], tmp_path: Path) -> None:
     manifest, out = mended
     sorted((out / "scores").glob("part-*"))[-1].unlink()  # as if killed there
     result = run(manifest, out, AGAIN)
@@ -124,7 +124,7 @@ def test_what_failed_is_tried_before_the_rest_is_gone_on_with(mended: tuple[Path
     assert (out / "scores.csv").read_bytes() == (tmp_path / "fresh" / "scores.csv").read_bytes()
 
 
-def test_another_video_behind_a_name_is_refused(tmp_path: Path) -> None:
+def test_a_changed_video_is_refused(tmp_path: Path) -> None:
     manifest = write_set(tmp_path / "set", 5)
     run(manifest, tmp_path / "out")
     videos = [manifest.parent / f"video{number}.mkv" for number in range(4)]
@@ -132,12 +132,12 @@ def test_another_video_behind_a_name_is_refused(tmp_path: Path) -> None:
     videos[3].rename(tmp_path / "elsewhere.mkv")
     assert run(manifest, tmp_path / "out").failed == 0  # other times, and a video that is gone, change no row
     shutil.copy(videos[0], videos[2])
-    with pytest.raises(OutputError, match=r"^video2\.mkv is not the file that was scored: .*expected the same clips"):
+    with pytest.raises(OutputError, match=r"^video2\.mkv has changed since it was scored; restore it"):
         run(manifest, tmp_path / "out")
     assert run(manifest, tmp_path / "out", replace(QUICK, overwrite=True)).failed == 1
 
 
-def test_other_versions_are_noted_and_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_versions_are_recorded_and_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_stage: str, done: float, _total: float | None) -> None:
         if done == 4:
             raise KeyboardInterrupt
@@ -145,24 +145,24 @@ def test_other_versions_are_noted_and_not_refused(tmp_path: Path, monkeypatch: p
     manifest, out = write_set(tmp_path / "set", 6), tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         run(manifest, out, progress=interrupt)
-    assert "made_with" in json.loads((out / "scores" / "settings.json").read_text())
+    assert "provenance" in json.loads((out / "scores" / "settings.json").read_text())
     newer = Provenance(vidcam="9", torch="9.9", numpy="9.8", av="9.7", device="an abacus")
     monkeypatch.setattr("vidcam.pipelines.score.run.provenance_of", lambda _: newer)
     first = run(manifest, out)
     monkeypatch.undo()
-    monkeypatch.setattr(store, "CLIPS_A_PART", 2)
+    monkeypatch.setattr(store, "CLIPS_PER_PART", 2)
     for result in (first, run(manifest, out)):  # the second scores nothing
-        assert [made.from_clip for made in result.summary.made_with] == [0, 4]
+        assert [made.from_clip for made in result.summary.provenance] == [0, 4]
         assert result.summary.device == "an abacus"
         text = (out / "report.md").read_text("utf-8")
         assert "from clip 4 on: vidcam 9, torch 9.9, numpy 9.8, av 9.7; an abacus" in text
-        assert "Not all clips were scored by the same versions" in text
+        assert "Not all clips were scored with the same versions" in text
     anew = run(manifest, out, replace(QUICK, overwrite=True))
-    assert len(anew.summary.made_with) == 1
+    assert len(anew.summary.provenance) == 1
     assert "Not all clips" not in (out / "report.md").read_text("utf-8")
 
 
-def test_bad_rows_of_a_manifest_are_rows_with_a_reason(tmp_path: Path) -> None:
+def test_bad_rows_of_a_manifest_are_failed_rows(tmp_path: Path) -> None:
     manifest = write_set(tmp_path / "set", 3)
     boxes = tmp_path / "set" / "boxes.csv"
     lines = ["path,start,boxes", "video0.mkv,0,", "video1.mkv,soon,", ",0,", "video2.mkv,0,[1]", "video3.mkv,0,[]"]
@@ -176,7 +176,7 @@ def test_bad_rows_of_a_manifest_are_rows_with_a_reason(tmp_path: Path) -> None:
     assert manifest.exists()
 
 
-def test_overlays_of_an_earlier_answer_do_not_stay(tmp_path: Path) -> None:
+def test_overlays_of_an_earlier_run_are_deleted(tmp_path: Path) -> None:
     manifest, out = write_set(tmp_path / "set", 2), tmp_path / "out"
     run(manifest, out)
     for name in ("1", "2", "mine"):

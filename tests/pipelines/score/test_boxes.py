@@ -1,3 +1,5 @@
+"""Box tracks: reading them, and their mask in the model's input."""
+
 from __future__ import annotations
 
 import json
@@ -14,7 +16,7 @@ PLAIN = Geometry((8, 10), (8, 10), (8, 10), 0, 0)
 HALVED = Geometry((16, 20), (8, 10), (4, 4), 2, 3)
 
 
-def test_by_hand() -> None:
+def test_the_region_of_a_box_by_hand() -> None:
     """Two frames at 0 and 1 s have boxes; the third is asked for and has none."""
     tubes = read_box_tracks('[{"start": 0, "end": 2, "boxes": [[1, 2, 3, 1], [0, 0, 2, 2]]}]')
     inside = region(tubes, np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 1.0, 2.0]), PLAIN)
@@ -30,12 +32,12 @@ def test_boxes_follow_the_resize_and_the_crop() -> None:
     assert np.argwhere(inside[0]).tolist() == [[row, column] for row in range(4) for column in range(2)]
 
 
-def test_a_pixel_is_inside_if_its_middle_is() -> None:
+def test_a_pixel_is_inside_if_its_centre_is() -> None:
     tubes = read_box_tracks('[{"start": 0, "end": 1, "boxes": [[1.4, 1.6, 2, 1]]}]')
     assert np.argwhere(region(tubes, np.array([0.0]), np.array([0.0]), PLAIN)[0]).tolist() == [[2, 1], [2, 2]]
 
 
-def test_what_is_out_of_view_marks_nothing() -> None:
+def test_boxes_out_of_view_are_ignored() -> None:
     tubes = read_box_tracks('[{"start": 0, "end": 1, "boxes": [[-50, -50, 20, 20]]}]')
     assert not region(tubes, np.array([0.0]), np.array([0.0]), HALVED).any()
 
@@ -62,12 +64,12 @@ def test_several_tubes_are_joined_and_a_file_is_read(tmp_path: Path) -> None:
         pytest.param("[" * 100_000, id="deep"),
     ],
 )
-def test_what_is_no_list_of_tubes_is_refused(boxes: str) -> None:
-    with pytest.raises(InputError, match=r"boxes cannot be read .* expected a JSON list of tubes"):
+def test_boxes_that_are_not_tubes_are_refused(boxes: str) -> None:
+    with pytest.raises(InputError, match=r"boxes cannot be read .* each tube needs 'start'"):
         read_box_tracks(boxes)
 
 
-def test_a_file_that_is_not_there_is_refused_by_its_name_alone() -> None:
+def test_a_missing_box_file_is_named_without_its_folder() -> None:
     with pytest.raises(InputError, match=r"boxes 'no.json' cannot be read \(No such file"):
         read_box_tracks("/nowhere/no.json")
     with pytest.raises(InputError, match=r"boxes 'no\\x00.json' cannot be read \(ValueError\)"):

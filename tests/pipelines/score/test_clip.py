@@ -1,4 +1,4 @@
-"""One clip's rows against the same numbers worked out by plain loops in pixel space."""
+"""The rows of one clip, against plain loops over pixels."""
 
 from __future__ import annotations
 
@@ -66,23 +66,23 @@ def test_every_measure_equals_plain_loops(place: int) -> None:
     ties = tie_field(SIZE, SIZE, np.random.default_rng([0, 3, 0])).astype(np.float64)
     original = scoring.log_probability(model, clip, target)
     masked = scoring.log_probability(model, scoring.hidden(model, clip, heat), target)
-    post = scoring.heat_of(model, clip, METHODS[place], "probability")[1]
+    post_softmax = scoring.heat_of(model, clip, METHODS[place], "probability")[1]
     curves = scoring.curves(model, clip, heat, ties, target)
     expected = {
         "class": model.labels[target],
         "log_probability": original,
         "probability": math.exp(original),
-        "log_masked": masked,
+        "log_masked_probability": masked,
         "drop": max(0.0, 1 - math.exp(masked - original)),
         "increase": masked > original,
-        "log_masked_post": scoring.log_probability(model, scoring.hidden(model, clip, post), target),
+        "log_masked_post_softmax": scoring.log_probability(model, scoring.hidden(model, clip, post_softmax), target),
         "area": heat.mean(),
         **{f"retention_{theta:g}": curves["retention"][step] for step, theta in enumerate(scoring.STEPS) if step},
         **{name: curves[name] for name in ("insertion", "deletion", "frame_insertion", "frame_deletion")},
     }
     assert {name: row[name] for name in expected} == pytest.approx(expected, abs=2e-6)
     area = area_by_trapezes(scoring.STEPS, curves["retention"])
-    assert row["retention_area"] == pytest.approx(area, abs=2e-6)
+    assert row["retention_auc"] == pytest.approx(area, abs=2e-6)
 
 
 def test_the_time_audit_equals_running_the_changed_clips() -> None:
@@ -99,11 +99,11 @@ def test_the_centre_and_the_shuffled_cells_are_controls() -> None:
     gradcam, _, random, centre = everything()
     assert centre["area"] == pytest.approx(0.36, abs=0.04)
     assert random["area"] == pytest.approx(gradcam["area"], abs=1e-6)  # a cell a voxel: the same values elsewhere
-    assert random["log_masked"] != gradcam["log_masked"]
-    assert "log_masked_post" not in centre or centre["log_masked_post"] is None
+    assert random["log_masked_probability"] != gradcam["log_masked_probability"]
+    assert "log_masked_post_softmax" not in centre or centre["log_masked_post_softmax"] is None
 
 
-def test_localisation_is_about_the_label_and_needs_an_interval_for_time() -> None:
+def test_localization_uses_the_label_and_temporal_iou_needs_an_interval() -> None:
     for row in everything():
         assert 0 <= row["pointing"] <= 1
         assert 0 < row["energy"] < 1
@@ -116,7 +116,7 @@ def test_localisation_is_about_the_label_and_needs_an_interval_for_time() -> Non
     assert "pointing" not in rows(options, sample())[0]
 
 
-def test_other_labels_give_other_maps_for_localisation_alone() -> None:
+def test_another_label_changes_only_localization() -> None:
     inside = np.zeros(SIZE, np.bool_)
     inside[:2, :8] = True
     options = ScoreOptions(methods=METHODS, measures=("localization",), controls=False)
@@ -124,27 +124,27 @@ def test_other_labels_give_other_maps_for_localisation_alone() -> None:
     predicted = by_label[""]["class"]
     assert by_label[predicted]["energy"] == by_label[""]["energy"]
     assert len({row["energy"] for row in by_label.values()}) == 3
-    assert len({row["log_masked"] for row in by_label.values()}) == 1
+    assert len({row["log_masked_probability"] for row in by_label.values()}) == 1
     assert by_label[""]["correct"] is None
-    assert "localisation is that of the predicted class: there is no label" in by_label[""]["warnings"]
+    assert "localization uses the predicted class: the clip has no label" in by_label[""]["warnings"]
     assert {label: row["correct"] for label, row in by_label.items() if label} == {
         label: label == predicted for label in ("red", "green", "blue")
     }
     assert by_label["red"]["warnings"] == "odd"
 
 
-def test_of_a_label_that_the_model_does_not_know_there_is_no_localisation() -> None:
+def test_an_unknown_label_has_no_localization() -> None:
     inside = np.zeros(SIZE, np.bool_)
     inside[:2, :8] = True
     row = rows(ScoreOptions(methods=METHODS, measures=("localization",)), sample(inside=inside, label="mauve"))[0]
     assert "energy" not in row
     assert "pointing" not in row
-    assert row["warnings"] == "odd; no localisation: the model has no label 'mauve'"
+    assert row["warnings"] == "odd; no localization: the model has no label 'mauve'"
     assert rows(ScoreOptions(methods=METHODS), sample(inside=inside, label="mauve"))[0]["warnings"] == "odd"
 
 
-def test_for_localisation_the_label_s_own_map_is_shuffled() -> None:
-    """A grid of the clip's own size: the shuffled map has the values of the map that it controls."""
+def test_for_localization_the_map_of_the_label_is_shuffled() -> None:
+    """With a grid of the clip's size, the shuffled map has the same values as its map."""
     inside = np.zeros(SIZE, np.bool_)
     inside[:2, :8] = True
     options = ScoreOptions(methods=("gradcam",), measures=("localization",))
@@ -162,10 +162,10 @@ def test_for_localisation_the_label_s_own_map_is_shuffled() -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
-def test_the_batch_size_changes_no_digit_that_counts(batch_size: int) -> None:
+def test_the_batch_size_changes_last_digits_only(batch_size: int) -> None:
     options = ScoreOptions(methods=METHODS, measures=("retention", "insertion-deletion"))
     for one, other in zip(rows(options, sample()), rows(options, sample(), batch_size=batch_size), strict=True):
-        for name in ("log_masked", "retention_0.25", "insertion", "frame_deletion"):
+        for name in ("log_masked_probability", "retention_0.25", "insertion", "frame_deletion"):
             assert one[name] == pytest.approx(other[name], abs=1e-5)
 
 
@@ -176,10 +176,10 @@ def test_a_row_does_not_depend_on_what_was_scored_before() -> None:
     scorer.score(sample(8))
     assert scorer.score(sample(7)) == first
     assert rows(options, sample(7)) == first
-    assert rows(replace(options, seed=1), sample(7))[2]["log_masked"] != first[2]["log_masked"]
+    assert rows(replace(options, seed=1), sample(7))[2]["log_masked_probability"] != first[2]["log_masked_probability"]
 
 
-def test_only_what_the_definitions_need_is_run() -> None:
+def test_only_the_needed_forward_passes_are_run() -> None:
     options = ScoreOptions(methods=METHODS)
     scorer = scorer_of(options)
     scorer.score(sample())
@@ -187,11 +187,11 @@ def test_only_what_the_definitions_need_is_run() -> None:
     assert scorer.forwards.forwards == 2 * (1 + 1 + 3) + 2 * (1 + 3)
 
 
-def test_unsure_and_wrong_clips_are_left_out_without_being_masked() -> None:
+def test_clips_are_left_out_before_they_are_masked() -> None:
     for options, label, reason in (
-        (ScoreOptions(methods=METHODS, min_confidence=0.99), "", "the probability is below 0.99"),
-        (ScoreOptions(methods=METHODS, correct_only=True), "nothing", "the class is not the label"),
-        (ScoreOptions(methods=METHODS, correct_only=True), "", "no label to compare the class with"),
+        (ScoreOptions(methods=METHODS, min_confidence=0.99), "", "the probability is below --min-confidence 0.99"),
+        (ScoreOptions(methods=METHODS, correct_only=True), "nothing", "the top class is not the label"),
+        (ScoreOptions(methods=METHODS, correct_only=True), "", "the clip has no label"),
     ):
         scorer = scorer_of(options)
         (row,) = scorer.score(sample(label=label))
@@ -199,7 +199,7 @@ def test_unsure_and_wrong_clips_are_left_out_without_being_masked() -> None:
         assert scorer.forwards.forwards == 0
 
 
-def test_by_hand_on_a_network_that_adds_up_brightness() -> None:
+def test_the_measures_by_hand_for_a_network_that_sums_brightness() -> None:
     """One lit cell of 4 × 8 × 8 pixels: its map is itself, so hiding the rest changes nothing."""
     model = brightness_model()
     clip = torch.zeros(3, 16, 56, 56)
@@ -217,7 +217,7 @@ def test_a_map_without_evidence_is_flagged_and_shows_nothing() -> None:
     model, options = brightness_model(), ScoreOptions(methods=("gradcam",), controls=False)
     row = rows(options, Sample(Entry(0, "a", "a"), torch.zeros(3, 16, 56, 56), 0.0, None), model)[0]
     assert row["empty"]
-    assert row["empty_post"]
+    assert row["empty_post_softmax"]
     assert row["area"] == 0.0
     assert row["tied_0.5"] == 1.0
 
@@ -228,7 +228,7 @@ def test_shuffled_cells_of_a_map_without_evidence_are_flagged_too() -> None:
     assert {row["method"]: row["empty"] for row in found} == {"gradcam": True, "random": True, "centre": False}
 
 
-def test_numbers_that_are_not_finite_are_an_error() -> None:
+def test_nonfinite_numbers_are_an_error() -> None:
     model, options = hidden_model(), ScoreOptions(methods=METHODS)
     clip = sample()
     with pytest.raises(NonFiniteError, match="contain NaN or infinity"):

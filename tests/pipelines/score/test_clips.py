@@ -1,3 +1,5 @@
+"""Clip sets: folders, manifests and iterables."""
+
 from __future__ import annotations
 
 import json
@@ -45,10 +47,10 @@ def test_a_manifest_in_each_format(write: Any, tmp_path: Path) -> None:
     assert first.source == str(tmp_path / "b/two.mp4")
     assert (second.index, second.name, second.start_seconds) == (1, "a.mp4", None)
     assert (second.label, second.group, second.boxes) == ("", "a.mp4", "")
-    assert clips.unread == ("fps",)
+    assert clips.ignored_columns == ("fps",)
 
 
-def test_a_folder_gives_its_media_files_sorted_but_not_the_results(tmp_path: Path) -> None:
+def test_a_folder_gives_its_media_files_sorted_without_results(tmp_path: Path) -> None:
     for name in ("b.mp4", "a.avi", "sub/c.MKV", "notes.txt", ".hidden.mp4", ".cache/d.mp4", "out/worst/b.mp4"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -71,14 +73,14 @@ def test_python_iterates_over_paths_and_mappings(tmp_path: Path) -> None:
     assert clips.entries[2].boxes == '[{"start": 0}]'
 
 
-def test_absolute_paths_are_called_by_what_follows_their_common_folder(tmp_path: Path) -> None:
+def test_absolute_paths_are_named_relative_to_their_common_folder(tmp_path: Path) -> None:
     clips = read_clips([tmp_path / "a" / "one.mp4", tmp_path / "b" / "one.mp4", "here.mp4"], out=tmp_path)
     assert [entry.name for entry in clips.entries] == ["a/one.mp4", "b/one.mp4", "here.mp4"]
     assert [entry.group for entry in clips.entries] == ["a/one.mp4", "b/one.mp4", "here.mp4"]
     assert clips.entries[0].source == str(tmp_path / "a" / "one.mp4")
 
 
-def test_the_digest_follows_what_is_said_and_not_where_it_lies(tmp_path: Path) -> None:
+def test_the_digest_depends_on_the_manifest_and_not_on_its_folder(tmp_path: Path) -> None:
     homes = [tmp_path / "one", tmp_path / "two"]
     for home in homes:
         home.mkdir()
@@ -93,7 +95,7 @@ def test_boxes_as_text_stay_text(tmp_path: Path) -> None:
     assert read_clips(tmp_path / "set.jsonl", out=tmp_path).entries[0].boxes == "[{}]"
 
 
-def test_zero_is_a_label_and_a_group_and_nan_is_nothing(tmp_path: Path) -> None:
+def test_zero_is_a_value_and_nan_is_not(tmp_path: Path) -> None:
     nothing = dict.fromkeys(("start", "label", "group", "boxes"), float("nan"))
     given = [{"path": "a.mp4", "label": 0, "group": 0, "start": 0}, {"path": "b.mp4", **nothing}]
     first, second = read_clips(given, out=tmp_path).entries
@@ -101,7 +103,7 @@ def test_zero_is_a_label_and_a_group_and_nan_is_nothing(tmp_path: Path) -> None:
     assert (second.label, second.group, second.start_seconds, second.boxes) == ("", "b.mp4", None, "")
 
 
-def test_a_path_goes_before_a_file(tmp_path: Path) -> None:
+def test_path_is_preferred_to_file(tmp_path: Path) -> None:
     given = [{"path": "a.mp4", "file": "b.mp4"}, {"path": "", "file": "c.mp4"}]
     assert [entry.name for entry in read_clips(given, out=tmp_path).entries] == ["a.mp4", "c.mp4"]
 
@@ -111,15 +113,15 @@ def test_json_lines_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert [entry.name for entry in read_clips(tmp_path / "set.jsonl", out=tmp_path).entries] == ["a.mp4"]
 
 
-def test_boxes_may_be_arrays_and_nothing_that_is_no_json(tmp_path: Path) -> None:
+def test_boxes_may_be_arrays_and_must_be_json(tmp_path: Path) -> None:
     tube = {"start": np.int64(0), "end": 1, "boxes": np.array([[0.0, 1.0, 2.0, 3.0]])}
     (entry,) = read_clips([{"path": "a.mp4", "boxes": [tube]}], out=tmp_path).entries
     assert json.loads(entry.boxes) == [{"start": 0, "end": 1, "boxes": [[0.0, 1.0, 2.0, 3.0]]}]
-    with pytest.raises(InputError, match=r"clip 0: boxes are list and no JSON .*expected a list of tubes"):
+    with pytest.raises(InputError, match=r"clip 0: boxes \(list\) are not JSON .*pass a list of tubes"):
         read_clips([{"path": "a.mp4", "boxes": [object()]}], out=tmp_path)
 
 
-def test_the_digest_follows_what_stands_in_a_file_of_boxes(tmp_path: Path) -> None:
+def test_the_digest_depends_on_the_content_of_a_box_file(tmp_path: Path) -> None:
     digests = []
     for home, boxes in (("one", "[]"), ("two", "[]"), ("three", "[{}]"), ("four", None)):
         (tmp_path / home).mkdir()
@@ -131,7 +133,7 @@ def test_the_digest_follows_what_stands_in_a_file_of_boxes(tmp_path: Path) -> No
     assert len(set(digests)) == 3
 
 
-def test_names_that_are_no_text_are_escaped_in_tables_alone(tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_are_escaped_only_in_tables(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"x\xff.mp4")).touch()
     (tmp_path / "set.jsonl").write_text('{"path": "\\ud800.mp4", "label": "\\udcff", "group": "\\ud801"}')
     (of_folder,) = read_clips(tmp_path, out=tmp_path / "out").entries
@@ -150,7 +152,7 @@ BAD_ROWS = {
 
 
 @pytest.mark.parametrize("name", BAD_ROWS)
-def test_a_bad_row_keeps_its_place_and_says_why(name: str, tmp_path: Path) -> None:
+def test_a_bad_row_keeps_its_position_and_has_a_reason(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(BAD_ROWS[name])
     entries = read_clips(tmp_path / name, out=tmp_path / "out").entries
     assert [entry.index for entry in entries] == [0, 1, 2, 3, 4]
@@ -158,47 +160,47 @@ def test_a_bad_row_keeps_its_place_and_says_why(name: str, tmp_path: Path) -> No
     assert names == ["a.mp4", "b.mp4", {"set.csv": "line 4", "set.jsonl": "line 3"}[name], "c.mp4", "d.mp4"]
     problems = [entry.problem for entry in entries]
     assert problems[0] == problems[4] == ""
-    assert "start is 'soon', expected seconds from 0 on" in problems[1]
-    assert "no path" in problems[2] or "no JSON object" in problems[2]
+    assert "start is 'soon'; it must be 0 s or more" in problems[1]
+    assert "the path is missing" in problems[2] or "not a JSON object" in problems[2]
     assert "start is" in problems[3]
     assert str(tmp_path) not in " ".join(problems)
 
 
-def test_what_is_no_path_among_others_is_a_bad_row(tmp_path: Path) -> None:
+def test_an_item_that_is_not_a_path_is_a_bad_row(tmp_path: Path) -> None:
     first, second = read_clips(["a.mp4", 7], out=tmp_path).entries
     assert (first.problem, second.name) == ("", "clip 1")
-    assert second.problem == "clip 1: a int, expected a path or a mapping with 'path'; pass one"
+    assert second.problem == "clip 1: expected a path or a mapping with 'path', got int"
 
 
-def test_the_digest_follows_a_problem(tmp_path: Path) -> None:
+def test_the_digest_depends_on_a_problem(tmp_path: Path) -> None:
     digests = {read_clips(["a.mp4", {"path": "b.mp4", "start": start}], out=tmp_path).digest for start in ("x", "y")}
     assert len(digests) == 2
 
 
 REFUSED = [
-    ("set.jsonl", "[" * 100_000, "line 1: no JSON object"),
-    ("set.csv", "label\nyoga\n", "line 2: no path, expected a column 'path'"),
-    ("set.csv", "path,start\na.mp4,soon\n", r"line 2: start is 'soon', expected seconds from 0 on"),
-    ("set.csv", "path,start\na.mp4,-1\n", "start is '-1', expected seconds"),
-    ("set.csv", "path\n", "holds no clip, expected at least one"),
-    ("set.csv", "path,start\n,1\na.mp4,x\n", r"no clip that can be used \(line 2: no path"),
-    ("set.jsonl", "{", "line 1: no JSON object"),
-    ("set.parquet", "no parquet", "is no Parquet file"),
-    ("set.xlsx", "", r"neither a folder nor a manifest, expected one of \*.csv, \*.jsonl, \*.parquet"),
+    ("set.jsonl", "[" * 100_000, "line 1: not a JSON object"),
+    ("set.csv", "label\nyoga\n", "line 2: the path is missing; fill in the column 'path'"),
+    ("set.csv", "path,start\na.mp4,soon\n", r"line 2: start is 'soon'; it must be 0 s or more"),
+    ("set.csv", "path,start\na.mp4,-1\n", "start is '-1'; it must be 0 s or more"),
+    ("set.csv", "path\n", "has no clips; pass a folder of videos"),
+    ("set.csv", "path,start\n,1\na.mp4,x\n", r"no usable clips \(line 2: the path is missing"),
+    ("set.jsonl", "{", "line 1: not a JSON object"),
+    ("set.parquet", "no parquet", "is not a valid Parquet file"),
+    ("set.xlsx", "", r"neither a folder nor a manifest \(.csv, .jsonl, .parquet\)"),
 ]
 
 
 @pytest.mark.parametrize(("name", "content", "sentence"), REFUSED)
-def test_what_cannot_be_read_is_refused(name: str, content: str, sentence: str, tmp_path: Path) -> None:
+def test_an_unreadable_manifest_is_refused(name: str, content: str, sentence: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=sentence):
         read_clips(tmp_path / name, out=tmp_path / "out")
 
 
-def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no\.csv cannot be read"):
         read_clips(tmp_path / "no.csv", out=tmp_path)
-    with pytest.raises(InputError, match="no clip was given, expected at least one"):
+    with pytest.raises(InputError, match="the iterable has no clips"):
         read_clips([], out=tmp_path)
     (tmp_path / "bytes.csv").write_bytes(b"path\n\xff\xfe\n")
     with pytest.raises(InputError, match=r"bytes.csv cannot be read .*utf-8"):

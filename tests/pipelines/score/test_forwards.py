@@ -15,7 +15,7 @@ from vidcam.pipelines.score.forwards import Key, MaskedForwards, is_out_of_memor
 
 
 class Greedy(nn.Module):
-    """Scores are sums over thirds of a clip; more clips at once than `most` do not fit."""
+    """Scores are sums over thirds of a clip; a batch of more than `most` clips is out of memory."""
 
     def __init__(self, most: int, message: str = "CUDA out of memory. Tried to allocate 2 GiB") -> None:
         super().__init__()
@@ -69,7 +69,7 @@ def test_batches_are_made_one_at_a_time() -> None:
     assert made == [0, 1, -1, 2, 3, -1]
 
 
-def test_out_of_memory_halves_the_batch_for_good() -> None:
+def test_out_of_memory_halves_the_batch_size() -> None:
     module = Greedy(3)
     forwards = MaskedForwards(model(module), 8)
     found = forwards.run(perturbations(11), 0, "softmax")
@@ -91,7 +91,7 @@ def test_other_errors_pass_through() -> None:
     assert module.sizes == [5]
 
 
-def test_scores_that_are_not_finite_are_an_error() -> None:
+def test_nonfinite_scores_are_an_error() -> None:
     broken: list[tuple[Key, Callable[[Tensor], object]]] = [(("a",), lambda place: place.fill_(float("nan")))]
     with pytest.raises(NonFiniteError, match="the logits of a masked clip contain NaN"):
         MaskedForwards(model(Greedy(9)), 1).run(broken, 0, "softmax")
@@ -104,26 +104,26 @@ class Corner(nn.Module):
         return clip[:, :, 0, 0, 0]
 
 
-def test_scores_that_are_a_view_of_the_clip_outlive_its_batch() -> None:
+def test_scores_that_are_a_view_of_the_buffer_are_copied() -> None:
     chosen = model(Corner())
     found = MaskedForwards(chosen, 2).run(perturbations(5), 1, "softmax")
     assert found == pytest.approx({(str(n),): log_probability(chosen, clip(n), 1) for n in range(5)})
 
 
 class Softmaxed(Greedy):
-    """Likewise, as probabilities."""
+    """The same network with a final softmax."""
 
     def forward(self, clip: Tensor) -> Tensor:
         return super().forward(clip).softmax(dim=1)
 
 
-def test_a_softmax_at_the_end_is_taken_off_in_every_batch() -> None:
+def test_a_final_softmax_is_removed_in_every_batch() -> None:
     chosen = model(Greedy(100))
     found = MaskedForwards(model(Softmaxed(100)), 2).run(perturbations(7), 1, "softmax")
     assert found == pytest.approx({(str(n),): log_probability(chosen, clip(n), 1) for n in range(7)})
 
 
-def test_torch_says_in_several_ways_that_memory_ran_out() -> None:
+def test_all_messages_of_out_of_memory_are_recognised() -> None:
     assert is_out_of_memory(torch.OutOfMemoryError("x"))
     assert is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 9"))
     assert not is_out_of_memory(RuntimeError("shape mismatch"))

@@ -1,3 +1,5 @@
+"""The options of `score`."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -24,24 +26,24 @@ def test_measures_by_name(measures: Any, chosen: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"measures": "drops"}, "measures are drops, expected default, all or some of drop, relative"),
-        ({"measures": ""}, "measures are none, expected default"),
+        ({"measures": "drops"}, "--measures is drops; use default, all or some of drop, relative"),
+        ({"measures": ""}, "--measures is empty; use default"),
         (
             {"methods": ("guided-gradcam",)},
-            "method 'guided-gradcam' is signed and not scored, expected some of gradcam",
+            "--method guided-gradcam cannot be scored, its values are signed; use one of gradcam",
         ),
-        ({"fill": "red"}, "fill is 'red', expected one of black"),
+        ({"fill": "red"}, "--fill is 'red'; it must be one of black"),
         ({"fusion": "sum"}, "fusion is 'sum', expected one of mean, max"),
         ({"score_scale": -1.0}, "-1"),
-        ({"min_confidence": 1.5}, "min_confidence is 1.5, expected a probability from 0 to 1"),
-        ({"batch_size": 0}, "batch_size is 0, expected at least 1"),
-        ({"workers": 0}, "workers is 0, expected at least 1"),
-        ({"seed": -1}, "seed is -1, expected 0 or more"),
-        ({"sanity": -1}, "sanity is -1, expected 0 or more"),
-        ({"render_worst": -2}, "render_worst is -2, expected 0 or more"),
+        ({"min_confidence": 1.5}, "--min-confidence is 1.5; it must be from 0 to 1"),
+        ({"batch_size": 0}, "--batch-size is 0; it must be at least 1"),
+        ({"workers": 0}, "--workers is 0; it must be at least 1"),
+        ({"seed": -1}, "--seed is -1; it must be at least 0"),
+        ({"sanity": -1}, "--sanity is -1; it must be at least 0"),
+        ({"render_worst": -2}, "--render-worst is -2; it must be at least 0"),
     ],
 )
-def test_what_cannot_be_is_refused(given: dict[str, Any], sentence: str) -> None:
+def test_invalid_options_are_refused(given: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         ScoreOptions(**given)
 

@@ -1,4 +1,4 @@
-"""Rows and sentences for people, from the summary of a small table."""
+"""The tables and sentences of the report, for a small table."""
 
 from __future__ import annotations
 
@@ -22,25 +22,30 @@ def test_the_table_for_the_terminal() -> None:
         "increase %": "0.0 [0.0, 0.0]",
         "area": "0.30",
         "empty": "1",
-        "kept % at θ=0.5": "80.0 [70.0, 90.0]",
+        "retention % at θ=0.5": "80.0 [70.0, 90.0]",
     }
     assert pair_rows(summary())[0]["relative performance"] == "1.41 [1.00, 2.00]"
 
 
-def test_sentences_say_who_keeps_more_and_when_nothing_is_shown() -> None:
+def test_a_verdict_names_the_better_method_or_why_there_is_none() -> None:
     pair = summary().pairs[0]
     sure = replace(pair, p_holm=0.01)
-    alike = replace(pair, p_holm=0.001, relative_performance_low=0.98, relative_performance_high=0.99)
-    assert verdict(replace(pair, p_holm=0.5)).startswith(
-        "No difference between gradcam+ and gradcam is shown (relative performance of gradcam+ against gradcam 1.41"
+    equal = replace(pair, p_holm=0.001, relative_performance_low=0.98, relative_performance_high=0.99)
+    assert verdict(replace(pair, p_holm=0.5, smallest_p_holm=0.01)).startswith(
+        "No significant difference between gradcam+ and gradcam (relative performance of gradcam+ against gradcam 1.41"
+    )
+    assert verdict(replace(pair, p_holm=0.5, smallest_p_holm=0.1562)) == (
+        "Too few clips to tell gradcam+ from gradcam (smallest possible p is 0.16)."
     )
     assert verdict(sure).startswith("gradcam+ keeps more of the probability than gradcam (")
     assert verdict(replace(sure, log_mean=-1.0)).startswith("gradcam keeps more of the probability than gradcam+ (")
-    assert verdict(alike).startswith("gradcam+ and gradcam are practically alike (")
-    assert verdict(replace(pair, p_holm=None)) == "Nothing can be told about gradcam+ and gradcam."
+    assert verdict(equal).startswith("gradcam+ and gradcam are practically equal (")
+    assert verdict(replace(pair, p_holm=None)) == (
+        "gradcam+ and gradcam cannot be compared: their relative performance is undefined."
+    )
 
 
-def test_the_report_escapes_what_would_break_its_tables() -> None:
+def test_the_report_escapes_bars_in_its_tables() -> None:
     assert table([{"a": "x|y"}]).splitlines()[-1] == r"| x\|y |"
     text = report(summary(), {"retention.png": "Confidence"})
     assert "n = 2 scored of 3; 1 failed, 0 left out; 2 groups" in text
@@ -48,6 +53,6 @@ def test_the_report_escapes_what_would_break_its_tables() -> None:
     assert "* b.mp4: no | video" in text
 
 
-def test_sanity_of_a_model_without_weights_is_a_sentence() -> None:
-    nothing = Sanity(asked=1, clips=("a.mp4",), layers=(), cascading={}, independent={})
-    assert sanity_text(nothing) == "The model has no weights that could be drawn anew."
+def test_the_sanity_text_of_a_model_without_weights() -> None:
+    nothing = Sanity(requested_clips=1, clips=("a.mp4",), layers=(), cascading={}, independent={})
+    assert sanity_text(nothing) == "The model has no weights to randomise."

@@ -30,7 +30,7 @@ def test_the_thetas_that_are_needed() -> None:
 
 
 @pytest.mark.parametrize(("given", "stated", "batch_size"), [(None, None, 4), (None, 7, 7), (2, 7, 2)])
-def test_the_batch_size_is_the_option_then_the_stated_then_the_devices(
+def test_the_batch_size_is_that_of_the_option_the_former_run_or_the_device(
     given: int | None, stated: int | None, batch_size: int
 ) -> None:
     assert resolved(ScoreOptions(batch_size=given), stated).batch_size == batch_size

@@ -1,4 +1,4 @@
-"""`score_clips` as its users meet it: files, figures, going on, refusals, and what is left behind."""
+"""`score_clips` from end to end: files, numbers, resuming and errors."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ ALL = ScoreOptions(methods=("gradcam", "gradcam++"), measures="all", sanity=2)
 
 @pytest.fixture(scope="module")
 def scored(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[ScoredClips, Path]:
-    """All measures, undisturbed."""
+    """A run of all measures without interruption."""
     out = tmp_path_factory.mktemp("scored") / "out"
     return score_set(manifest, out, ALL, model=hidden_model(), command="vidcam score set.csv"), out
 
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "CLIPS_A_PART", 2)
+    monkeypatch.setattr(store, "CLIPS_PER_PART", 2)
 
 
 def table(out: Path) -> list[dict[str, str]]:
@@ -46,7 +46,7 @@ def table(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_what_is_written(scored: tuple[ScoredClips, Path]) -> None:
+def test_all_files_are_written(scored: tuple[ScoredClips, Path]) -> None:
     result, out = scored
     assert sorted(path.name for path in out.iterdir()) == [
         "alpha.png",
@@ -67,7 +67,7 @@ def test_what_is_written(scored: tuple[ScoredClips, Path]) -> None:
     assert result.forwards[1] == 7
 
 
-def test_rows_come_in_the_sets_order_then_by_method(scored: tuple[ScoredClips, Path], manifest: Path) -> None:
+def test_rows_are_in_the_order_of_the_set_then_of_the_methods(scored: tuple[ScoredClips, Path], manifest: Path) -> None:
     rows = table(scored[1])
     four = ["gradcam", "gradcam++", "random", "centre"]
     assert [(int(row["clip"]), row["method"]) for row in rows] == [
@@ -87,7 +87,7 @@ def test_a_clip_that_failed_is_one_row_with_its_reason(scored: tuple[ScoredClips
     assert [failure.path for failure in scored[0].summary.failures] == ["text.mp4", "nowhere.mp4"]
 
 
-def test_nothing_of_this_machine_stands_in_the_table(scored: tuple[ScoredClips, Path], manifest: Path) -> None:
+def test_the_table_has_no_path_of_this_machine(scored: tuple[ScoredClips, Path], manifest: Path) -> None:
     text = (scored[1] / "scores.csv").read_text()
     assert str(manifest.parent) not in text
     assert str(scored[1]) not in text
@@ -130,14 +130,15 @@ def test_the_schema_of_the_summary(scored: tuple[ScoredClips, Path]) -> None:
     assert set(summary["methods"]["gradcam++"]) >= {"average_drop", "increase", "area", "empty", "retention", "alpha"}
     first = summary["pairs"][0]
     assert (first["a"], first["b"]) == ("gradcam++", "gradcam")
-    assert set(first) >= {"win_a", "win_b", "ties", "relative_performance", "log_mean", "log_std", "p_holm", "post"}
+    keys = "win_a win_b ties relative_performance log_mean log_std p_holm smallest_p_holm post_softmax"
+    assert set(first) >= set(keys.split())
     assert first["win_a"] + first["win_b"] + first["ties"] == pytest.approx(100)
     assert set(summary["time"]["probability"]) == {"original", "frozen", "shuffled", "reversed"}
     assert len(summary["time"]["evidence"]["gradcam"]) == 4
     assert summary["sanity"]["layers"] == ["out", "hidden", "conv"]
 
 
-def test_the_report_carries_what_a_figure_means(scored: tuple[ScoredClips, Path]) -> None:
+def test_the_report_has_settings_plots_and_failures(scored: tuple[ScoredClips, Path]) -> None:
     text = (scored[1] / "report.md").read_text("utf-8")
     for part in ("tiny", "random (seed 0)", "relu", "black", "n = 7 scored of 9; 2 failed", "`vidcam score set.csv`"):
         assert part in text
@@ -145,7 +146,7 @@ def test_the_report_carries_what_a_figure_means(scored: tuple[ScoredClips, Path]
         assert part in text
 
 
-def test_the_same_input_gives_the_same_bytes_whatever_the_workers(
+def test_the_number_of_workers_does_not_change_the_bytes(
     scored: tuple[ScoredClips, Path], manifest: Path, tmp_path: Path
 ) -> None:
     score_set(manifest, tmp_path, replace(ALL, workers=5), model=hidden_model(), command="vidcam score set.csv")
@@ -154,9 +155,7 @@ def test_the_same_input_gives_the_same_bytes_whatever_the_workers(
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(
-    scored: tuple[ScoredClips, Path], manifest: Path, tmp_path: Path
-) -> None:
+def test_a_resumed_run_gives_the_same_bytes(scored: tuple[ScoredClips, Path], manifest: Path, tmp_path: Path) -> None:
     def interrupt(stage: str, done: float, _total: float | None) -> None:
         if stage == "scoring clips" and done == 5:
             raise KeyboardInterrupt
@@ -169,7 +168,7 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(
     assert (tmp_path / "scores.csv").read_bytes() == (scored[1] / "scores.csv").read_bytes()
 
 
-def test_a_complete_run_is_answered_without_the_model(scored: tuple[ScoredClips, Path], manifest: Path) -> None:
+def test_a_complete_run_does_not_run_the_model(scored: tuple[ScoredClips, Path], manifest: Path) -> None:
     before = (scored[1] / "scores.csv").read_bytes()
     again = score_set(manifest, scored[1], ALL, model=hidden_model(), command="vidcam score set.csv")
     assert again.forwards == (0, 0)
@@ -177,10 +176,10 @@ def test_a_complete_run_is_answered_without_the_model(scored: tuple[ScoredClips,
     assert as_plain(again.summary) == as_plain(scored[0].summary)
 
 
-def test_the_automatic_batch_size_is_that_of_the_folder(
+def test_the_automatic_batch_size_is_that_of_the_former_run(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where a run is gone on with on another device."""
+    """This happens if a run is resumed on another device."""
     first = score_set(manifest, tmp_path / "out", QUICK, model=hidden_model())
     monkeypatch.setattr("vidcam.pipelines.forward.DEFAULT_BATCH", {"cpu": 7})
     again = score_set(manifest, tmp_path / "out", QUICK, model=hidden_model())
@@ -189,7 +188,7 @@ def test_the_automatic_batch_size_is_that_of_the_folder(
     assert anew.summary.batch_size == 7
 
 
-def test_pictures_of_an_earlier_answer_do_not_stay(manifest: Path, tmp_path: Path) -> None:
+def test_plots_of_an_earlier_run_are_deleted(manifest: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     score_set(manifest, out, replace(QUICK, sanity=1), model=hidden_model())
     assert (out / "sanity.png").exists()
@@ -206,7 +205,7 @@ def test_other_settings_and_other_clips_are_refused(
         score_set(write_set(tmp_path, 7), scored[1], ALL, model=hidden_model())
 
 
-def test_a_set_of_which_nothing_can_be_scored(manifest: Path, tmp_path: Path) -> None:
+def test_a_set_without_a_scored_clip_has_a_summary(manifest: Path, tmp_path: Path) -> None:
     clips = [{"path": manifest.parent / "video0.mkv", "start": start} for start in (1e4, 2e4)]
     result = score_set(clips, tmp_path, QUICK, model=hidden_model())
     assert (result.summary.n, result.failed) == (0, 2)
@@ -223,7 +222,7 @@ def test_one_clip_is_enough(manifest: Path, tmp_path: Path) -> None:
 
 
 class OutOfMemoryOnce(nn.Module):
-    """A network that does not take more than two clips at once."""
+    """A network that is out of memory with more than two clips."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
@@ -243,7 +242,7 @@ def greedy_model() -> Model:
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_out_of_memory_marks_the_rows_and_is_remembered(manifest: Path, tmp_path: Path) -> None:
+def test_out_of_memory_is_recorded_and_a_resumed_run_uses_the_smaller_batch(manifest: Path, tmp_path: Path) -> None:
     def interrupt(_stage: str, done: float, _total: float | None) -> None:
         if done == 4:
             raise KeyboardInterrupt
@@ -271,7 +270,7 @@ class BrokenOnBright(nn.Module):
         return scores
 
 
-def test_a_model_that_fails_on_a_clip_fails_that_clip_alone(
+def test_if_the_model_fails_on_a_clip_only_that_clip_fails(
     manifest: Path, make_video: VideoMaker, tmp_path: Path
 ) -> None:
     inner = hidden_model()
@@ -285,7 +284,7 @@ def test_a_model_that_fails_on_a_clip_fails_that_clip_alone(
 def test_a_model_that_fails_on_everything_is_refused_at_once(manifest: Path, tmp_path: Path) -> None:
     inner = hidden_model()
     model = Model(replace(TINY_SPEC, classes=4), inner.module, ("a", "b", "c", "d"), "own")
-    with pytest.raises(InputError, match="returns 3 scores, expected 4"):
+    with pytest.raises(InputError, match="returns 3 scores, but its spec has 4 classes"):
         score_set(manifest, tmp_path / "out", QUICK, model=model)
     assert not (tmp_path / "out").exists()
 
@@ -302,8 +301,8 @@ def test_the_model_is_left_as_it_was(manifest: Path, tmp_path: Path) -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_names_of_any_bytes_and_image_networks(make_video: VideoMaker, tmp_path: Path) -> None:
-    """One byte of the name is no UTF-8, and the model looks at one frame: every measure has an answer."""
+def test_a_name_that_is_not_utf8_and_an_image_network(make_video: VideoMaker, tmp_path: Path) -> None:
+    """A file name that is not UTF-8, and an image network: every measure has a value."""
     folder = tmp_path / "set"
     folder.mkdir()
     make_video().rename(folder / os.fsdecode(b"odd\xff.mp4"))
@@ -315,7 +314,7 @@ def test_names_of_any_bytes_and_image_networks(make_video: VideoMaker, tmp_path:
     assert float(row["frame_insertion"]) > 0
 
 
-def test_clips_that_are_left_out_are_counted_apart(manifest: Path, tmp_path: Path) -> None:
+def test_clips_that_are_left_out_are_counted_separately(manifest: Path, tmp_path: Path) -> None:
     result = score_set(manifest, tmp_path, replace(QUICK, correct_only=True), model=hidden_model())
     summary = result.summary
     assert summary.n + summary.left_out + summary.failed == 9
@@ -337,7 +336,7 @@ def test_the_worst_clips_are_rendered(make_video: VideoMaker, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_windows_of_one_video_are_rendered_beside_each_other(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_windows_of_one_video_are_rendered_into_separate_folders(make_video: VideoMaker, tmp_path: Path) -> None:
     one = make_video("one", count=60)
     clips = [{"path": one, "start": start} for start in (0.0, 0.5)]
     result = score_set(clips, tmp_path, replace(QUICK, render_worst=2), model=brightness_model())

@@ -1,4 +1,4 @@
-"""What `score_clips` refuses before a model is loaded, and with which scores it does not go on."""
+"""Errors of `score_clips` before a model is loaded, and runs that cannot be resumed."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from vidcam.spec import MeanCube
 QUICK = ScoreOptions(methods=("gradcam", "gradcam++"))
 
 
-def test_overwriting_begins_anew(manifest: Path, tmp_path: Path) -> None:
+def test_overwriting_starts_again(manifest: Path, tmp_path: Path) -> None:
     score_set(manifest, tmp_path, QUICK, model=hidden_model())
     result = score_set(manifest, tmp_path, replace(QUICK, fill="blur", overwrite=True), model=hidden_model())
     assert result.summary.fill == "blur"
     assert result.forwards[1] == 7
 
 
-def test_other_labels_and_another_mean_cube_are_refused(manifest: Path, tmp_path: Path) -> None:
+def test_different_labels_or_mean_cube_are_refused(manifest: Path, tmp_path: Path) -> None:
     model = hidden_model()
     score_set(manifest, tmp_path, QUICK, model=model)
     cube = MeanCube(np.zeros((3, 4, 16, 16), np.float32))
@@ -38,7 +38,7 @@ def test_other_labels_and_another_mean_cube_are_refused(manifest: Path, tmp_path
         "mean_cube": replace(model, spec=replace(model.spec, scaling=replace(model.spec.scaling, mean=cube))),
     }
     for name, other in others.items():
-        with pytest.raises(OutputError, match=rf"\({name} was .*, is [^;]*\), expected the same to go on"):
+        with pytest.raises(OutputError, match=rf"\({name} was .*, is [^;]*\); choose another folder"):
             score_set(manifest, tmp_path, QUICK, model=other)
 
 
@@ -47,14 +47,14 @@ def never(*_: object, **__: object) -> Model:
 
 
 @pytest.mark.parametrize("name", ["tiny_r3d", "tests.helpers.nets:hidden_model"])
-def test_what_can_be_refused_without_a_model_is(
+def test_invalid_input_is_refused_before_a_model_is_loaded(
     name: str, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     score_set(manifest, tmp_path / "out", QUICK, model=hidden_model())
     (tmp_path / "file").touch()
     monkeypatch.setattr("vidcam.pipelines.score.run.load_model", never)
     refused: list[tuple[Any, Path, dict[str, Any], str]] = [
-        ([], tmp_path / "new", {}, "no clip was given"),
+        ([], tmp_path / "new", {}, "the iterable has no clips"),
         (tmp_path / "no.csv", tmp_path / "new", {}, "cannot be read"),
         (manifest, tmp_path / "file" / "out", {}, "cannot be written"),
         (manifest, tmp_path / "out", {"fill": "blur"}, "fill was black, is blur"),
@@ -84,7 +84,7 @@ def test_a_folder_that_another_run_writes_to_is_refused_without_a_model(
     monkeypatch.setattr("vidcam.pipelines.score.run.load_model", never)
     with (
         store.open_store(tmp_path, SETTINGS, {}, overwrite=False),
-        pytest.raises(OutputError, match="is being written to by another vidcam score"),
+        pytest.raises(OutputError, match="is in use by another vidcam score"),
     ):
         score_set(manifest, tmp_path, replace(QUICK, overwrite=True), model="i3d")
 
@@ -112,7 +112,7 @@ def test_one_video_that_can_be_opened_is_enough(manifest: Path, tmp_path: Path) 
     assert score_set(clips, tmp_path, QUICK, model=hidden_model()).failed == 1
 
 
-def test_scores_outlive_their_videos(manifest: Path, tmp_path: Path) -> None:
+def test_a_run_can_be_summarised_without_its_videos(manifest: Path, tmp_path: Path) -> None:
     video = shutil.copy(manifest.parent / "video0.mkv", tmp_path)
     first = score_set([video], tmp_path / "out", QUICK, model=hidden_model())
     Path(video).unlink()

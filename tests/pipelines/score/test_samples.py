@@ -37,11 +37,11 @@ def test_the_central_window_by_hand(tmp_path: Path) -> None:
     assert sample.inside is None
 
 
-def test_a_start_is_followed(tmp_path: Path) -> None:
+def test_the_window_starts_at_start(tmp_path: Path) -> None:
     assert shown(load_sample(entry(greys(tmp_path / "a.mkv"), start=0.04), TINY_SPEC)) == [10, 20, 30, 40]
 
 
-def test_boxes_come_along_on_the_sampled_frames(tmp_path: Path) -> None:
+def test_boxes_are_read_at_the_sampled_frames(tmp_path: Path) -> None:
     boxes = [{"start": 4, "end": 6, "boxes": [[0, 0, 4, 4], [0, 0, 2, 2]]}]
     sample = load_sample(entry(greys(tmp_path / "a.mkv"), boxes=boxes), TINY_SPEC)
     assert isinstance(sample, Sample)
@@ -49,14 +49,14 @@ def test_boxes_come_along_on_the_sampled_frames(tmp_path: Path) -> None:
     assert sample.inside.sum(axis=(1, 2)).tolist() == [0, 16, 4, 0]
 
 
-def test_boxes_out_of_sight_are_none(tmp_path: Path) -> None:
+def test_boxes_out_of_view_are_none(tmp_path: Path) -> None:
     boxes = [{"start": 0, "end": 1, "boxes": [[0, 0, 4, 4]]}]
     sample = load_sample(entry(greys(tmp_path / "a.mkv"), boxes=boxes), TINY_SPEC)
     assert isinstance(sample, Sample)
     assert sample.inside is None
 
 
-def test_a_reason_names_no_folder_of_the_machine_however_odd(tmp_path: Path) -> None:
+def test_a_reason_has_no_folder_name_with_odd_characters(tmp_path: Path) -> None:
     home = tmp_path / "odd\nname"
     home.mkdir()
     (home / "text.mp4").write_text("no video")
@@ -65,7 +65,7 @@ def test_a_reason_names_no_folder_of_the_machine_however_odd(tmp_path: Path) -> 
     assert found.reason.startswith("'text.mp4' cannot be read")
 
 
-def test_what_is_wrong_with_a_file_is_said_about_it(tmp_path: Path) -> None:
+def test_problems_of_a_file_are_warnings(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video")
     path = greys(tmp_path / "cut.mkv")
     path.write_bytes(path.read_bytes()[:-200])
@@ -79,7 +79,7 @@ def test_what_is_wrong_with_a_file_is_said_about_it(tmp_path: Path) -> None:
     assert sample.warnings
 
 
-def test_a_start_behind_the_end_and_odd_boxes_are_failures(tmp_path: Path) -> None:
+def test_a_start_after_the_end_and_invalid_boxes_are_failures(tmp_path: Path) -> None:
     path = greys(tmp_path / "a.mkv")
     late = load_sample(entry(path, start=9.0), TINY_SPEC)
     assert isinstance(late, Failure)

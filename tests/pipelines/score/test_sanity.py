@@ -26,13 +26,13 @@ def checked(model: Model, folder: Path, seed: int = 0) -> Sanity:
     return sanity(model, request, clips.entries, progress=silent)
 
 
-def test_maps_of_a_model_without_weights_to_draw_are_not_compared(tmp_path: Path) -> None:
+def test_a_model_without_weights_has_no_sanity_figures(tmp_path: Path) -> None:
     found = checked(brightness_model(), tmp_path)
     assert found.layers == ()
     assert BRIGHTNESS_SPEC.layer == "relu"
 
 
-def test_layers_from_the_last_and_clips_that_can_be_read(tmp_path: Path) -> None:
+def test_layers_start_at_the_last_and_unreadable_clips_are_skipped(tmp_path: Path) -> None:
     found = checked(hidden_model(), tmp_path)
     assert found.clips == ("video1.mkv", "video2.mkv", "video3.mkv")
     assert found.layers == ("out", "hidden", "conv")
@@ -43,9 +43,7 @@ def test_layers_from_the_last_and_clips_that_can_be_read(tmp_path: Path) -> None
             assert all(value is None or -1 <= value <= 1 for value in figures.correlation)
 
 
-def test_the_neutral_reference_is_that_of_the_model_with_its_new_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_baseline_is_computed_with_the_random_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, seen = hidden_model(), []
 
     def spied(model: Model, layers: Sequence[str]) -> Baseline:
@@ -66,7 +64,7 @@ def test_the_first_stage_of_both_schemes_is_the_same_and_the_last_ones_differ(tm
     assert cascading[-1] != independent[-1]
 
 
-def test_it_can_be_done_again(tmp_path: Path) -> None:
+def test_the_checks_can_be_repeated(tmp_path: Path) -> None:
     assert checked(hidden_model(), tmp_path / "a") == checked(hidden_model(), tmp_path / "b")
     assert checked(hidden_model(), tmp_path / "a") != checked(hidden_model(), tmp_path / "c", seed=1)
 

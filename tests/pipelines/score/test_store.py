@@ -1,3 +1,5 @@
+"""The Parquet parts of a run: writing, resuming and errors."""
+
 from __future__ import annotations
 
 import json
@@ -14,7 +16,7 @@ from vidcam.errors import OutputError
 from vidcam.pipelines.score import store as module
 from vidcam.pipelines.score.columns import Columns, as_cell, score_columns
 from vidcam.pipelines.score.settings import Settings
-from vidcam.pipelines.score.store import ResultStore, open_store, require_usable
+from vidcam.pipelines.score.store import ResultStore, check_folder, open_store
 from vidcam.system.signals import interruptible
 
 COLUMNS: Columns = {"clip": "whole", "path": "text", "drop": "number", "empty": "flag", "batch_size": "whole"}
@@ -22,7 +24,7 @@ COLUMNS: Columns = {"clip": "whole", "path": "text", "drop": "number", "empty": 
 
 @pytest.fixture(autouse=True)
 def two_clips_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CLIPS_A_PART", 2)
+    monkeypatch.setattr(module, "CLIPS_PER_PART", 2)
 
 
 def opened(out: Path, settings: Settings = SETTINGS, *, overwrite: bool = False) -> AbstractContextManager[ResultStore]:
@@ -39,14 +41,14 @@ def row(clip: int, **values: object) -> dict[str, object]:
 
 
 def filled(out: Path, count: int, **values: object) -> None:
-    """A run that ended well after some clips."""
+    """A complete run of some clips."""
     with opened(out) as store:
         for clip in range(count):
             store.add([row(clip, **values)])
         store.flush()
 
 
-def test_rows_come_back_in_order_with_nothing_for_what_was_not_said(tmp_path: Path) -> None:
+def test_rows_are_read_in_order_and_missing_values_are_none(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         for clip in range(3):
             store.add([row(clip, drop=clip / 3, empty=True), row(clip)])
@@ -54,7 +56,7 @@ def test_rows_come_back_in_order_with_nothing_for_what_was_not_said(tmp_path: Pa
         store.flush()
         rows = list(store.rows())
     assert [found["clip"] for found in rows] == [0, 0, 1, 1, 2, 2]
-    assert rows[2] == {"clip": 1, "path": "1.mp4", "drop": 1 / 3, "empty": True, "batch_size": 4, "content": None}
+    assert rows[2] == {"clip": 1, "path": "1.mp4", "drop": 1 / 3, "empty": True, "batch_size": 4, "content_hash": None}
     assert rows[3]["drop"] is None
     assert sorted(path.name for path in (tmp_path / "scores").iterdir()) == [
         ".lock",
@@ -64,7 +66,7 @@ def test_rows_come_back_in_order_with_nothing_for_what_was_not_said(tmp_path: Pa
     ]
 
 
-def test_a_run_goes_on_behind_the_last_part(tmp_path: Path) -> None:
+def test_a_run_resumes_after_the_last_part(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         for clip in range(3):
             store.add([row(clip, batch_size=4 - clip)])
@@ -81,7 +83,7 @@ def test_a_run_goes_on_behind_the_last_part(tmp_path: Path) -> None:
 
 
 def test_a_part_is_written_after_a_while_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SECONDS_A_PART", 0.0)
+    monkeypatch.setattr(module, "SECONDS_PER_PART", 0.0)
     with opened(tmp_path) as store:
         store.add([row(0)])
         assert [found["clip"] for found in store.rows()] == [0]
@@ -94,16 +96,16 @@ def test_an_empty_run_has_an_empty_table(tmp_path: Path) -> None:
         assert store.last_batch_size is None
 
 
-def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
+def test_different_settings_are_refused_by_name(tmp_path: Path) -> None:
     filled(tmp_path, 1)
     other = replace(SETTINGS, fill="blur", methods=("gradcam",))
-    sentence = r"\(methods was gradcam, gradcam\+\+, is gradcam; fill was black, is blur\), expected the same to go on"
+    sentence = r"\(methods was gradcam, gradcam\+\+, is gradcam; fill was black, is blur\); choose another folder"
     assert_refused(tmp_path, sentence, other)
     with opened(tmp_path) as store:
         assert store.done == 1
 
 
-def test_overwriting_begins_anew(tmp_path: Path) -> None:
+def test_overwriting_starts_again(tmp_path: Path) -> None:
     filled(tmp_path, 1)
     (tmp_path / "scores.csv").write_text("former")
     with opened(tmp_path, replace(SETTINGS, fill="blur"), overwrite=True) as again:
@@ -112,7 +114,7 @@ def test_overwriting_begins_anew(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "scores" / "settings.json").read_text())["fill"] == "blur"
 
 
-def test_overwriting_replaces_a_runs_overlays_and_nobody_elses(tmp_path: Path) -> None:
+def test_overwriting_deletes_the_overlays_of_a_run_only(tmp_path: Path) -> None:
     filled(tmp_path, 1)
     (tmp_path / "worst").mkdir()
     (tmp_path / "worst" / "video.mp4").write_text("former")
@@ -121,13 +123,13 @@ def test_overwriting_replaces_a_runs_overlays_and_nobody_elses(tmp_path: Path) -
     assert not (tmp_path / "worst").exists()
     mine = tmp_path / "elsewhere" / "worst"
     mine.mkdir(parents=True)
-    with pytest.raises(OutputError, match="worst is there without"), opened(mine.parent, overwrite=True):
+    with pytest.raises(OutputError, match="worst exists, but not the settings"), opened(mine.parent, overwrite=True):
         pass
     assert mine.exists()
 
 
 class Interrupted(list[dict[str, object]]):
-    """Rows in the middle of which Ctrl-C is pressed."""
+    """Rows that raise an interrupt while they are added."""
 
     def __iter__(self) -> Iterator[dict[str, object]]:
         for row in super().__iter__():
@@ -135,7 +137,7 @@ class Interrupted(list[dict[str, object]]):
             signal.raise_signal(signal.SIGINT)
 
 
-def test_an_interrupt_while_rows_are_filed_leaves_no_clip_uncounted(tmp_path: Path) -> None:
+def test_an_interrupt_while_rows_are_added_counts_the_clip(tmp_path: Path) -> None:
     with opened(tmp_path) as store, interruptible():
         with pytest.raises(KeyboardInterrupt):
             store.add(Interrupted([row(0)]))
@@ -145,7 +147,7 @@ def test_an_interrupt_while_rows_are_filed_leaves_no_clip_uncounted(tmp_path: Pa
         assert [found["clip"] for found in again.rows()] == [0]
 
 
-def test_the_last_batch_size_is_found_behind_clips_that_failed(tmp_path: Path) -> None:
+def test_the_last_batch_size_is_that_of_the_last_scored_clip(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         for clip, size in enumerate((4, 2, None, None)):
             store.add([row(clip, batch_size=size)])
@@ -153,61 +155,61 @@ def test_the_last_batch_size_is_found_behind_clips_that_failed(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["scores.csv", "report.md", "alpha.png"])
-def test_files_in_the_way_are_refused(name: str, tmp_path: Path) -> None:
+def test_results_without_settings_are_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("somebody's")
-    assert_refused(tmp_path, f"{name} is there without the settings")
+    assert_refused(tmp_path, f"{name} exists, but not the settings")
 
 
-def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
+def test_two_runs_cannot_use_one_folder(tmp_path: Path) -> None:
     with opened(tmp_path):
-        assert_refused(tmp_path, "is being written to by another vidcam score")
+        assert_refused(tmp_path, "is in use by another vidcam score")
     with opened(tmp_path) as store:
         assert store.done == 0
 
 
-def test_a_folder_is_checked_without_being_touched(tmp_path: Path) -> None:
+def test_checking_a_folder_writes_nothing(tmp_path: Path) -> None:
     out = tmp_path / "new" / "out"
-    assert require_usable(out, SETTINGS, overwrite=False) is None
+    assert check_folder(out, SETTINGS, overwrite=False) is None
     assert not out.parent.exists()
     filled(tmp_path, 1)
     before = {path: path.read_bytes() for path in (tmp_path / "scores").iterdir()}
-    assert require_usable(tmp_path, SETTINGS, overwrite=False) == SETTINGS
+    assert check_folder(tmp_path, SETTINGS, overwrite=False) == SETTINGS
     other = replace(SETTINGS, fill="blur")
     with pytest.raises(OutputError, match=r"\(fill was black, is blur\)"):
-        require_usable(tmp_path, other, overwrite=False)
-    assert require_usable(tmp_path, other, overwrite=True) is None
-    require_usable(tmp_path, replace(SETTINGS, model=None), overwrite=False)  # only the model itself knows its name
+        check_folder(tmp_path, other, overwrite=False)
+    assert check_folder(tmp_path, other, overwrite=True) is None
+    check_folder(tmp_path, replace(SETTINGS, model=None), overwrite=False)  # only the model itself knows its name
     assert {path: path.read_bytes() for path in (tmp_path / "scores").iterdir()} == before
 
 
-def test_a_folder_that_cannot_be_used_is_refused_beforehand(tmp_path: Path) -> None:
+def test_an_unusable_folder_is_refused_before_the_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"cannot be written \(Not a directory\)"):
-        require_usable(tmp_path / "file" / "out", SETTINGS, overwrite=False)
+        check_folder(tmp_path / "file" / "out", SETTINGS, overwrite=False)
     (tmp_path / "report.md").write_text("somebody's")
-    with pytest.raises(OutputError, match=r"report\.md is there without the settings"):
-        require_usable(tmp_path, SETTINGS, overwrite=False)
-    with opened(tmp_path / "out"), pytest.raises(OutputError, match="is being written to by another vidcam score"):
-        require_usable(tmp_path / "out", SETTINGS, overwrite=True)
+    with pytest.raises(OutputError, match=r"report\.md exists, but not the settings"):
+        check_folder(tmp_path, SETTINGS, overwrite=False)
+    with opened(tmp_path / "out"), pytest.raises(OutputError, match="is in use by another vidcam score"):
+        check_folder(tmp_path / "out", SETTINGS, overwrite=True)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"batch_size": "4"}', '{"batch_size": 0}'])
-def test_damaged_settings_are_refused_beforehand(text: str, tmp_path: Path) -> None:
+def test_damaged_settings_are_refused_before_the_run(text: str, tmp_path: Path) -> None:
     filled(tmp_path, 1)
     (tmp_path / "scores" / "settings.json").write_text(text)
-    with pytest.raises(OutputError, match=r"settings\.json is damaged .*pass --overwrite to begin anew"):
-        require_usable(tmp_path, SETTINGS, overwrite=False)
-    assert require_usable(tmp_path, SETTINGS, overwrite=True) is None
+    with pytest.raises(OutputError, match=r"settings\.json is damaged .*pass --overwrite to start again"):
+        check_folder(tmp_path, SETTINGS, overwrite=False)
+    assert check_folder(tmp_path, SETTINGS, overwrite=True) is None
 
 
-def test_what_scored_the_clips_is_stated_once(tmp_path: Path) -> None:
+def test_provenance_is_recorded_once(tmp_path: Path) -> None:
     newer = replace(PROVENANCE, torch="9")
     with opened(tmp_path) as store:
-        assert not store.settings.made_with
+        assert not store.settings.provenance
         for provenance in (PROVENANCE, PROVENANCE, newer, newer):
-            store.note_provenance(provenance)
+            store.record_provenance(provenance)
             store.add([row(store.done)])
-        assert store.settings.made_with == (PROVENANCE, replace(newer, from_clip=2))
+        assert store.settings.provenance == (PROVENANCE, replace(newer, from_clip=2))
 
 
 def test_a_gap_and_damaged_settings_are_refused(tmp_path: Path) -> None:
@@ -218,18 +220,18 @@ def test_a_gap_and_damaged_settings_are_refused(tmp_path: Path) -> None:
     assert_refused(tmp_path, r"settings\.json is damaged")
 
 
-def test_a_part_that_is_cut_off_or_damaged_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_part_is_refused(tmp_path: Path) -> None:
     filled(tmp_path, 2)
     part = tmp_path / "scores" / "part-00000000-00000002.parquet"
     whole = part.read_bytes()
     part.write_bytes(whole[: len(whole) // 2])
-    assert_refused(tmp_path, r"00000002\.parquet is damaged \(.*\), expected a part of the scores; pass --overwrite")
+    assert_refused(tmp_path, r"00000002\.parquet is damaged \(.*\); pass --overwrite")
     part.write_bytes(bytes(200) + whole[200:])
     with opened(tmp_path) as store, pytest.raises(OutputError, match="is damaged"):
         list(store.rows())
 
 
-def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert_refused(tmp_path / "file" / "out", r"cannot be written \(Not a directory\)")
 
@@ -261,5 +263,5 @@ def test_columns_follow_the_measures() -> None:
     assert [name for name in curve if name.startswith("retention")] == [
         "retention_0.5",
         "retention_1",
-        "retention_area",
+        "retention_auc",
     ]

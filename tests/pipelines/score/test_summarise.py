@@ -1,4 +1,4 @@
-"""The summary of a table that can be worked out in the head."""
+"""The summary of a small table, by hand."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def test_means_by_hand() -> None:
     assert summary.failures == (FailedClip("b.mp4", "no | video"),)
 
 
-def test_what_was_not_measured_is_none_or_empty() -> None:
+def test_unmeasured_values_are_none_or_empty() -> None:
     summary = summarise(scores(), DONE)
     gradcam = summary.methods["gradcam"]
     assert summary.time is None
     assert summary.sanity is None
-    assert (gradcam.insertion, gradcam.retention_area, gradcam.pointing, gradcam.alpha, gradcam.artifact) == (None,) * 5
+    assert (gradcam.insertion, gradcam.retention_auc, gradcam.pointing, gradcam.alpha, gradcam.artifact) == (None,) * 5
     assert (gradcam.n_with_boxes, gradcam.localization) == (None, {})
 
 
@@ -43,22 +43,22 @@ def test_pairs_by_hand() -> None:
     assert (first.win_a, first.win_b, first.ties) == (50, 0, 50)
     assert first.relative_performance == pytest.approx(np.sqrt(2))
     assert first.log_std == pytest.approx(np.log(2) / np.sqrt(2))
-    assert first.post is not None
-    assert first.post.relative_performance == pytest.approx(1.0)
+    assert first.post_softmax is not None
+    assert first.post_softmax.relative_performance == pytest.approx(1.0)
     assert (first.relative_performance_low, first.relative_performance_high) == pytest.approx((1, 2))
     assert first.groups_that_differ == 1
     assert [(pair.a, pair.b) for pair in others] == [("gradcam", "centre"), ("gradcam+", "centre")]
-    assert others[0].post is None
+    assert others[0].post_softmax is None
 
 
-def test_which_are_compared() -> None:
+def test_pair_names_compare_methods_with_each_other_and_with_controls() -> None:
     assert pair_names(("a", "b", "c", "random", "centre")) == [
         *(("b", "a"), ("c", "a"), ("c", "b")),
         *((method, control) for method in "abc" for control in ("random", "centre")),
     ]
 
 
-def test_a_summary_comes_back_from_its_json() -> None:
-    """Equal but for sequences, which are tuples or lists."""
-    summary = summarise(scores(), DONE, command="vidcam score a", unread=("x",), worst=("a line",))
+def test_a_summary_survives_its_json() -> None:
+    """Tuples come back as lists."""
+    summary = summarise(scores(), DONE, command="vidcam score a", ignored_columns=("x",), worst=("a line",))
     assert to_json(from_json(to_json(summary), Summary)) == to_json(summary)

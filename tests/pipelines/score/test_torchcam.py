@@ -1,4 +1,4 @@
-"""The same maps through torchcam's metrics, where both define the same thing: drop, increase, insertion, deletion.
+"""The scores against torchcam's metrics that have the same definition: drop, increase, insertion, deletion.
 
 torchcam masks the model's input, so that hidden is 0 there; here the model's scaling makes that black. It takes ten
 steps of whole voxels; the number of voxels is a multiple of ten. Its drop has 1e-7 in the denominator.
@@ -30,7 +30,7 @@ FRAMES = 5
 
 
 class OurMaps:
-    """What torchcam takes for an extractor of maps: it is given ours."""
+    """An extractor for torchcam that returns vidcam's maps."""
 
     def __init__(self, model: Model, method: str) -> None:
         self.model, self.method = model.module, method

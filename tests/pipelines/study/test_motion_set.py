@@ -1,4 +1,4 @@
-"""The motion set as files, read back as any clip set is."""
+"""The files of the motion set, read like any clip set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def rows_of(manifest: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+def test_the_set_can_be_read_back(tmp_path: Path) -> None:
     told: list[tuple[float, float | None]] = []
     manifest = write_motion_set(
         REQUESTS, tmp_path / "a" / "set", progress=lambda _, done, total: told.append((done, total))
@@ -53,7 +53,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "a").iterdir()} == {"set"}
 
 
-def test_a_mixed_set_has_all_classes_alike_often() -> None:
+def test_a_mixed_set_has_all_classes_equally_often() -> None:
     requests = mixed(160, first_seed=5)
     assert [request.seed for request in requests] == list(range(5, 165))
     for actors, share in ((1, 0.7), (2, 0.2), (3, 0.1)):
@@ -72,12 +72,10 @@ def test_larger_pixels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(tubes[0]["boxes"], 3 * np.array(own[0]["boxes"]))
 
 
-def test_nothing_is_written_over_and_nothing_is_left_of_a_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_folder_is_refused_and_a_failure_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
-    with pytest.raises(OutputError, match="full' holds something already, expected a new or empty folder"):
+    with pytest.raises(OutputError, match="full' is not empty; choose a new or empty folder"):
         write_motion_set(REQUESTS, tmp_path / "full")
     with pytest.raises(OutputError, match=r"full/file cannot be written"):
         write_motion_set(REQUESTS, tmp_path / "full" / "file" / "set")

@@ -66,7 +66,7 @@ def test_a_wrong_option_and_a_set_without_scores_are_one_sentence(tmp_path: Path
     (tmp_path / "set.csv").write_text("path\nnowhere.mp4\n")
     run = partial(CliRunner().invoke, paper_tables.paper_tables)
     arguments = [str(tmp_path / "set.csv"), "-o", str(tmp_path / "out"), "--model", "tiny_r3d"]
-    assert "Error: fill is 'pink', expected one of" in run([*arguments, "--fill", "pink"]).output
+    assert "Error: --fill is 'pink'; it must be one of" in run([*arguments, "--fill", "pink"]).output
     assert "Error: none of the 1 clips can be opened" in run(arguments).output
     unsure = [str(write_set(tmp_path / "one", 1)), *arguments[1:], "--min-confidence", "1"]
     assert "Error: none of the 1 clips was scored; see" in run(unsure).output
