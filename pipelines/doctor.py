@@ -21,7 +21,7 @@ from vidcam.system.filenames import one_line
 
 PACKAGES = (
     *("torch", "torchvision", "av", "decord", "numpy", "scipy", "matplotlib", "pillow"),
-    *("msgspec", "pyarrow", "safetensors", "h5py", "fsspec", "click", "rich"),
+    *("msgspec", "pyarrow", "safetensors", "h5py", "fsspec", "click", "rich", "tomli_w"),
 )
 
 _IMPORTED = ("torch", "torchvision", "av", "decord")

@@ -87,7 +87,7 @@ def test_an_interruption_while_files_are_put_in_place(
     command = Command(explain(video, out, outputs="data"), tmp_path, prepare=slowly)
     command.signal_when(mark.exists, *signals, pause_seconds=0.02)
     assert command.wait().code == 130
-    assert sorted(path.name for path in out.iterdir()) == ["video.json", "video.npz"]
+    assert sorted(path.name for path in out.iterdir()) == ["video.json", "video.npz", "video.toml"]
 
 
 def test_signals_that_are_ignored_stay_ignored(video: Path, tmp_path: Path) -> None:
