@@ -290,10 +290,13 @@ def versions() -> dict[str, str]:
     return {"vidcam": __version__, "python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
-def all_files(stem: str, targets: Sequence[TargetEntry], *, sheet: bool, data: bool) -> tuple[str, ...]:
+def all_files(
+    stem: str, targets: Sequence[TargetEntry], *, sheet: bool, data: bool, settings: bool = False
+) -> tuple[str, ...]:
     """Return the names of all files of a result, the JSON last."""
     videos = [name for target in targets for m in target.methods.values() for name in (m.overlay, m.map) if name]
-    return (*videos, *([f"{stem}.png"] * sheet), *([f"{stem}.npz"] * data), f"{stem}.json")
+    endings = [*(["png"] * sheet), *(["npz"] * data), *(["toml"] * settings), "json"]
+    return (*videos, *(f"{stem}.{ending}" for ending in endings))
 
 
 def _faithfulness(results: WindowResults, method: str) -> FaithfulnessEntry:

@@ -7,7 +7,7 @@ batches, raw maps kept in a file, a few KB each), then decode + blend + encode. 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,9 +22,11 @@ from vidcam.pipelines.explain.analyse import VideoJob, analyse
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.document import Document
 from vidcam.pipelines.explain.outputs import check_paths, staging, stem_of
+from vidcam.pipelines.explain.probabilities import with_probable_classes
 from vidcam.pipelines.explain.request import DEFAULT_OUTPUTS, ExplainOptions, ExplainRequest, named_classes, resolve
 from vidcam.pipelines.explain.result import Result
 from vidcam.pipelines.forward import Prepared
+from vidcam.pipelines.run_file import NamedModel, named_model, run_settings
 from vidcam.results.video import VideoExplanation
 from vidcam.sampling import plan_windows
 from vidcam.spec import ModelSpec
@@ -81,9 +83,13 @@ class ExplainedVideo:
 class Explainer:
     """A model with its question settled, ready for any number of videos; what is the same for all is done once."""
 
-    def __init__(self, model: Model, options: ExplainOptions, *, progress: Progress = silent) -> None:
+    def __init__(
+        self, model: Model, options: ExplainOptions, *, named: NamedModel | None = None, progress: Progress = silent
+    ) -> None:
         self._request, self._ready = resolve(model, options)
         self._progress = progress
+        if named is not None:  # else nobody could load the model again
+            self._request = replace(self._request, settings=settings_of(options, named, self._request, model))
 
     @classmethod
     def load(
@@ -102,14 +108,31 @@ class Explainer:
         Raises:
             InputError: a class that the model does not have, said before it is loaded; else as `load_model`.
         """
+        named = None
         if not isinstance(model, Model):
+            named = named_model(model, weights=weights, labels=labels, mean_cube=mean_cube)
             known = labels_of(model, weights=weights, labels=labels)
             if known is not None:
                 named_classes(options, known, model=model)
             model = load_model(
                 model, device=device, weights=weights, labels=labels, mean_cube=mean_cube, progress=progress
             )
-        return cls(model, options, progress=progress)
+        return cls(model, options, named=named, progress=progress)
+
+    @property
+    def request(self) -> ExplainRequest:
+        """The request that holds for every video."""
+        return self._request
+
+    @property
+    def ready(self) -> Prepared:
+        """The model, made ready for the request."""
+        return self._ready
+
+    @property
+    def progress(self) -> Progress:
+        """The callback for progress."""
+        return self._progress
 
     def explain(self, source: Source, out: str | Path) -> ExplainedVideo:
         """Explain one video into a folder; nothing is left there if it fails."""
@@ -135,6 +158,7 @@ def explain_prepared(
     with reader:
         job = video_job(reader, ready.model.spec, request)
         stem = stem_of(reader.info, folder, overwrite=request.overwrite)
+        request = with_probable_classes(ready.model, job, request, clock=clock, progress=progress)
         with staging(folder, stem, overwrite=request.overwrite) as stage:
             disk = DiskArrays(stage)
             results = analyse(ready.model, job, request, clock=clock, progress=progress, disk=disk)
@@ -142,6 +166,18 @@ def explain_prepared(
             document = result.write(stage, folder, stem, progress=progress)
     explanation = disk.small_to_memory(result.explanation)
     return ExplainedVideo(document, explanation, tuple(folder / name for name in document.files), clock.seconds)
+
+
+def settings_of(options: ExplainOptions, named: NamedModel, request: ExplainRequest, model: Model) -> dict[str, object]:
+    """Settings that repeat the run with `--config`: the options, and what was chosen for the user."""
+    is_stated = bool(options.layers or model.spec.layer)  # else a note says that the layer was chosen
+    resolved = {
+        "device": str(model.device),
+        "methods": request.methods,
+        "layer": request.layers if is_stated else (),
+        "batch_size": request.batch_size,
+    }
+    return run_settings(options, named, resolved=resolved)
 
 
 def video_job(reader: VideoReader, spec: ModelSpec, request: ExplainRequest) -> VideoJob:
@@ -213,8 +249,8 @@ def explain_video(
         device: of a model named by `model`: 'auto', 'cpu' or 'cuda:N'.
         methods: one name or several. None: neutral-gradcam and gradcam++ if the head is global pooling and one linear
             layer, else gradcam and gradcam++.
-        targets: labels or class indices, or `per-window` for each window's own top class. Empty: the class of the
-            highest mean probability over the video.
+        targets: labels or class indices, `above:0.2` for every class with a mean probability of 0.2 or more, or
+            `per-window` for each window's own top class. Empty: the class of the highest mean probability.
         contrast: label or index of a class; the score is S_target - S_contrast.
         layer: dotted name, or several names whose maps are fused. None: the model's default.
         fusion: `mean` or `max` of several layers' maps, each divided by its own maximum.
@@ -224,7 +260,8 @@ def explain_video(
         start: where the explained part of the video begins, in seconds.
         end: where it ends, in seconds, not included.
         overlap: fraction by which neighbouring windows overlap, [0, 1).
-        outputs: of `overlay`, `map`, `sheet`, `data`; the JSON is always written.
+        outputs: of `overlay`, `map`, `sheet`, `data`. The JSON is always written, and the settings as TOML if the model
+            has a name.
         fill: what hidden pixels become, in `map` and in the measures: `black`, `mean`, `blur` or `frame-mean`.
         batch_size: windows per forward pass. None: chosen for the device.
         precision: of the network but its classifier: `float32` (exact), `bf16`, or `fp16` on CUDA.

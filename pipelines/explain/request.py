@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from vidcam.arguments import as_tuple, split_names
@@ -17,6 +17,7 @@ from vidcam.fill import FILLS, Fill
 from vidcam.labels import label_index
 from vidcam.models.model import PRECISIONS, Model, Precision
 from vidcam.pipelines.audit import weights_sentence
+from vidcam.pipelines.explain.targets import is_above, least_probability
 from vidcam.pipelines.forward import Prepared, default_batch, default_methods, prepare, target_layers
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import PER_WINDOW
@@ -56,6 +57,7 @@ class ExplainOptions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "targets", as_tuple(self.targets))
+        least_probability(as_tuple(self.targets))
         object.__setattr__(self, "outputs", split_names(self.outputs))
         if not self.outputs or not set(self.outputs) <= set(OUTPUTS):
             raise InputError(f"outputs are {', '.join(self.outputs) or 'none'}, expected some of {', '.join(OUTPUTS)}")
@@ -99,12 +101,15 @@ class ExplainRequest(MapRequest):
 
     Attributes, besides those of a `MapRequest`; the others are as in `ExplainOptions`:
         targets: class indices, None for each window's own top class; empty for the class that leads over the video.
+        above: classes of at least this mean probability over the video become targets too; None: no more targets.
         contrast_label: of the class that targets are contrasted with.
         batch_size: windows that the model is shown at once.
         notes: sentences about what was chosen for the user, and about the weights.
+        settings: what to write beside the result, so that the run can be repeated; empty: nothing is written.
     """
 
     targets: tuple[int | None, ...] = ()
+    above: float | None = None
     contrast_label: str | None = None
     fill: Fill = "black"
     batch_size: int = 1
@@ -118,6 +123,7 @@ class ExplainRequest(MapRequest):
     decoder: Decoder = "auto"
     overwrite: bool = False
     notes: tuple[str, ...] = ()
+    settings: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     @property
     def guided(self) -> tuple[str, ...]:
@@ -143,6 +149,7 @@ def named_classes(
         dict.fromkeys(
             None if target == PER_WINDOW else label_index(labels, target, model=model)
             for target in as_tuple(options.targets)
+            if not is_above(target)
         )
     )
     if contrast is not None and contrast in targets:
@@ -177,6 +184,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         activation=model.spec.activation,
         baseline_activations=ready.baseline.activations,
         targets=targets,
+        above=least_probability(as_tuple(options.targets)),
         contrast_label=None if contrast is None else model.label(contrast),
         fill=options.fill,
         batch_size=options.batch_size or default_batch(model),

@@ -22,6 +22,7 @@ from vidcam.pipelines.forward import Prepared
 from vidcam.pipelines.render.frames import FrameRenderer, Kind, RenderStyle, ShownMap
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet
 from vidcam.pipelines.render.videos import Video, draw_videos, drawn_seconds, video_list
+from vidcam.pipelines.run_file import run_file_text
 from vidcam.pipelines.windows import timeline
 from vidcam.preprocess import mean_rgb
 from vidcam.results.explanation import OF_FUNCTION
@@ -134,10 +135,12 @@ class Result:
                 drawn = contact_sheet(self.explanation, sheet, self._seconds, audit=document.audit)
                 (stage / f"{stem}.png").write_bytes(drawn)
         if "data" in outputs:
-            explanation = replace(
-                self.explanation, origin=self._origin.relative_to(folder)
-            )  # not relative to the stage
+            explanation = replace(self.explanation, origin=self._origin.relative_to(folder))  # the stage lies deeper
             explanation.save(stage / f"{stem}.npz")
+        if self._request.settings:
+            name = f"{stem}.toml"
+            command = f"vidcam explain VIDEO -o FOLDER --config {name}"
+            (stage / name).write_text(run_file_text(self._request.settings, folder, command=command), "utf-8")
         write_json(stage / f"{stem}.json", document)
         return document
 
@@ -198,5 +201,11 @@ class Result:
                 str(model.device), request.batch_size, reader.info.decoder, self._ready.forward
             ),
             versions=entries.versions(),
-            files=entries.all_files(stem, targets, sheet="sheet" in request.outputs, data="data" in request.outputs),
+            files=entries.all_files(
+                stem,
+                targets,
+                sheet="sheet" in request.outputs,
+                data="data" in request.outputs,
+                settings=bool(request.settings),
+            ),
         )

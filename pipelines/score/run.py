@@ -21,6 +21,7 @@ from vidcam.fill import Fill
 from vidcam.models.model import Model, Precision
 from vidcam.models.registry import list_models, load_model
 from vidcam.pipelines.forward import prepare, torch_errors
+from vidcam.pipelines.run_file import named_model, run_settings, write_run_file
 from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import ClipSet, read_clips
 from vidcam.pipelines.score.columns import Columns, Row, as_cell, score_columns
@@ -41,6 +42,9 @@ from vidcam.system.atomic import atomic_write
 from vidcam.system.json_files import read_json, write_json
 from vidcam.system.progress import Progress, silent
 from vidcam.system.threads import map_in_threads
+
+RUN_FILE = "run.toml"
+"""The settings of the run, see `run_file`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,10 +192,24 @@ def score_set(
     former = check_folder(folder, settings, overwrite=options.overwrite)
     if former is None:  # a run can be resumed without its videos
         require_any_video(clip_set.entries)
+    named = None
     if not isinstance(model, Model):
+        named = named_model(model, weights=weights, labels=labels, mean_cube=mean_cube)
         model = load_model(model, device=device, weights=weights, labels=labels, mean_cube=mean_cube, progress=progress)
     request = resolve(model, options, None if former is None else former.batch_size)
-    return _Run(model, request, settings, clip_set, folder, command=command, progress=progress).run()
+    result = _Run(model, request, settings, clip_set, folder, command=command, progress=progress).run()
+    if named is None:
+        return result
+    resolved = {
+        "device": str(model.device),
+        "methods": request.methods,
+        "measures": request.measures,
+        "batch_size": request.batch_size,
+    }
+    path = folder / RUN_FILE
+    run = run_settings(options, named, resolved=resolved)
+    write_run_file(path, run, command=f"vidcam score CLIPS -o FOLDER --config {RUN_FILE}")
+    return replace(result, paths=(*result.paths[:-1], path, result.paths[-1]))
 
 
 class _Run:

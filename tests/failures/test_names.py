@@ -60,7 +60,7 @@ def test_an_unusual_name(case: str, speck: Path, tmp_path: Path, capfdbinary: py
     assert main(arguments) == 0
     output = capfdbinary.readouterr()
     files = [f"{stem}_bright-thing_{m}_map.mp4" for m in ("gradcam", "gradcam++")]
-    files += [f"{stem}{ending}" for ending in (".png", ".npz", ".json")]
+    files += [f"{stem}{ending}" for ending in (".png", ".npz", ".toml", ".json")]
     assert output.out.decode().split("\n") == [*(str(out / name) for name in files), ""]
     assert output.err.count(b"\n") == 4
     output.err.decode()

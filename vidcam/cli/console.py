@@ -1,4 +1,4 @@
-"""What people read of a command: text and tables on standard output; sentences and a bar on standard error."""
+"""Text and tables on standard output; messages and a progress bar on standard error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHOWN_AFTER_SECONDS = 2.0
 
 
 def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, width: int = 200) -> None:
-    """A table as wide as the terminal, or as `width` where there is none; or one JSON document."""
+    """Print a table as wide as the terminal, or as `width` without one; or one JSON document."""
     if as_json:
         print_text(json.dumps(rows, indent=1, ensure_ascii=False))
         return
@@ -45,7 +45,7 @@ def _cell(value: Any) -> str:
 
 
 def print_text(text: str) -> None:
-    """On standard output; where its encoding does not have a character, and for the bytes of a path, UTF-8."""
+    """Print on standard output; in UTF-8 what its encoding does not have, and the bytes of a path."""
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
@@ -55,15 +55,15 @@ def print_text(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """One line on standard error, whatever stands in the text."""
+    """Print one line on standard error."""
     line = one_line(text)
     click.echo(line if line.startswith(" ") else f"vidcam: {line}", err=True)
 
 
 class Bar:
-    """How far the running stage is and how much time it has left, on a terminal's standard error.
+    """Progress bar of the running stage, on a terminal's standard error.
 
-    Shown only once work has taken SHOWN_AFTER_SECONDS.
+    It appears once work has taken SHOWN_AFTER_SECONDS.
     """
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Bar:
         self.clear()
 
     def progress(self, stage: str, done: float, total: float | None) -> None:
-        """Take progress as pipelines tell it."""
+        """Show progress; a callback for pipelines."""
         if not self._is_terminal:
             return
         if self._began is None:
@@ -92,7 +92,7 @@ class Bar:
             self._bar.start()
 
     def clear(self) -> None:
-        """Take the bar away until other work has taken as long again."""
+        """Hide the bar until other work has taken SHOWN_AFTER_SECONDS."""
         self._end_stage()
         self._began = None
 

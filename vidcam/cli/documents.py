@@ -1,4 +1,4 @@
-"""What `--json` prints, where no pipeline has a document of its own; a key is a field's name."""
+"""Documents that `--json` prints and no pipeline defines; a key is a field's name."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class ModelRow:
 
     Attributes:
         input: (T, H, W).
-        layer: the default; None where it is chosen later.
-        recipe: how the weights were trained; None where nothing is known.
-        parameters: their number; None where it is not known.
-        download_megabytes: None where nothing is fetched.
-        cached: whether the weights are here already.
+        layer: the default; None: chosen when the model is loaded.
+        recipe: how the weights were trained; None: unknown.
+        parameters: their number; None: unknown.
+        download_megabytes: None: nothing is downloaded.
+        cached: whether the weights are on this machine.
     """
 
     name: str
@@ -38,7 +38,7 @@ class ModelRow:
 
 
 def model_row(entry: ModelEntry) -> ModelRow:
-    """The row of an entry of the registry."""
+    """Make the row of a registry entry."""
     spec = entry.spec
     return ModelRow(
         name=spec.name,
@@ -59,7 +59,7 @@ def model_row(entry: ModelEntry) -> ModelRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedFile:
-    """What `vidcam render` wrote; `notes` say what could not be had as asked."""
+    """The file that `vidcam render` wrote, and notes about options that had no effect."""
 
     schema: int = 1
     path: str
@@ -70,7 +70,7 @@ class RenderedFile:
 
 @dataclass(frozen=True, slots=True)
 class FailedVideo:
-    """A video of `vidcam explain` that failed, and why."""
+    """A video of `vidcam explain` that failed, and the reason."""
 
     path: str
     reason: str
@@ -78,7 +78,7 @@ class FailedVideo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedSet:
-    """All videos of one `vidcam explain`; each result is its document with the `folder` before it."""
+    """All videos of one `vidcam explain`; a result is its document, with the `folder` of its files first."""
 
     schema: int = 1
     results: list[dict[str, Any]]

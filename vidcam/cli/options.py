@@ -10,176 +10,297 @@ from typing import Any
 
 import click
 
+from vidcam.cli.completion import (
+    METHODS,
+    complete_colormap,
+    complete_layer,
+    complete_model,
+    complete_style,
+    complete_target,
+    one_of,
+    several_of,
+)
+from vidcam.cli.config import config_option
+from vidcam.cli.help import section
+
 Function = Callable[..., Any]
 
-
-def _switch(name: str, field: str, explained: str, *, to: bool) -> Function:
-    """An option without a value; None where it is not given, so that the default stays where it is."""
-    return click.option(name, field, flag_value=to, default=None, help=explained)
+_FILLS = ("black", "mean", "blur", "frame-mean")
+_PATH = click.Path(path_type=Path)
 
 
-def _rate(text: str) -> Fraction:
+def _rate(value: str | float) -> Fraction:
     """29.97 or 30000/1001; no exponents, as Fraction writes out all digits of 1e999999999."""
+    text = str(value)
     try:
         return Fraction(text if re.fullmatch(r"[-+/.0-9]{1,40}", text) else "")
     except (ValueError, ZeroDivisionError):
         raise click.BadParameter(f"{text!r} is no rate; expected a number such as 29.97 or 30000/1001") from None
 
 
-JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda:N", help="Where to run.")
+_result, _question = section("Result"), section("What is explained")
+_model, _details, _drawing = section("Model"), section("Details"), section("Drawing")
+_clips, _encoding = section("Which clips count"), section("Encoding")
 
-_PATH = click.Path(path_type=Path)
-_FOLDER = click.option("-o", "--out", required=True, metavar="FOLDER", type=_PATH, help="Where to write.")
-_MODEL = click.option("--model", default="i3d", show_default=True, metavar="NAME", help="See `vidcam models`.")
-_LABELS = click.option("--labels", type=_PATH, metavar="FILE", help="Names of a built-in's classes, one a line.")
-_LAYER = click.option(
-    "--layer", multiple=True, metavar="NAME", help="See `vidcam layers MODEL`; repeatable, then fused."
+JSON = _result("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+DEVICE = _model(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda:N",
+    shell_complete=one_of("auto", "cpu", "cuda:0"),
+    help="Device that runs the model.",
 )
-_FUSION = click.option("--fusion", metavar="NAME", help="mean or max of several layers' maps; default mean.")
-_SCORE_SCALE = click.option(
-    "--score-scale", "score_scale", type=float, metavar="L", help="gradcam++ through exp(L·score); default 1."
-)
-_HIDDEN = click.option(
-    "--fill", metavar="NAME", help="What is hidden becomes black, mean, blur or frame-mean; default black."
-)
-_PRECISION = click.option("--precision", metavar="NAME", help="float32, or bf16 (fp16 on CUDA): faster, not exact.")
-
-_EXPLAIN = (
-    click.argument("videos", metavar="VIDEO...", nargs=-1, required=True, type=_PATH),
-    _FOLDER,
-    _MODEL,
-    click.option(
+_MODEL = (
+    _model(
+        "--model",
+        default="i3d",
+        show_default=True,
+        metavar="NAME",
+        shell_complete=complete_model,
+        help="Name from `vidcam models`, torchvision:NAME, or your own package.module:factory.",
+    ),
+    _model(
         "--weights",
         default="pretrained",
+        show_default=True,
         metavar="FILE|random",
-        help="Default: those that come with the model; C3D needs FILE.",
+        type=click.Path(),
+        help="File of weights, or random ones.",
     ),
-    _LABELS,
-    click.option(
-        "--mean-cube",
+    _model("--labels", type=_PATH, metavar="FILE", help="File with one class name a line."),
+    _model("--mean-cube", type=_PATH, metavar="FILE.npy", help="Mean that C3D subtracts; default: its mean colour."),
+    DEVICE,
+)
+_LAYER = _model(
+    "--layer",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete_layer,
+    help="Layer from `vidcam layers MODEL`; repeat it to fuse the maps of several.",
+)
+_FUSION = _details(
+    "--fusion",
+    metavar="NAME",
+    shell_complete=one_of("mean", "max"),
+    help="How maps of several layers are fused: mean (default) or max.",
+)
+_SCORE_SCALE = _details(
+    "--score-scale", "score_scale", type=float, metavar="L", help="λ of gradcam++ in exp(λ·score); default 1."
+)
+_FILL = _details(
+    "--fill",
+    metavar="NAME",
+    shell_complete=one_of(*_FILLS),
+    help="What hidden pixels become: black (default), mean, blur or frame-mean.",
+)
+_PRECISION = _details(
+    "--precision",
+    metavar="NAME",
+    shell_complete=one_of("float32", "bf16", "fp16"),
+    help="Precision of the network: float32 (default), or bf16 or fp16, faster and less exact.",
+)
+
+_EXPLAIN = (
+    click.argument("videos", metavar="VIDEO|FOLDER...", nargs=-1, required=True, type=_PATH),
+    _result(
+        "-o",
+        "--out",
+        metavar="FOLDER|FILE.mp4",
         type=_PATH,
-        metavar="FILE",
-        help="What C3D subtracts, .npy; default its mean colour.",
+        help="Folder for all results, or file for one overlay video.",
     ),
-    click.option(
+    _result(
+        "--outputs",
+        metavar="LIST",
+        shell_complete=several_of("overlay", "map", "sheet", "data", "none"),
+        help="Some of overlay,map,sheet,data; default: overlay,sheet,data. none: only print the top 5 classes.",
+    ),
+    _result("--overwrite", is_flag=True, help="Replace existing results of the same video."),
+    JSON,
+    config_option("Result"),
+    _question(
+        "--target",
+        "targets",
+        multiple=True,
+        metavar="CLASS",
+        shell_complete=complete_target,
+        help="Label or index of the class to explain, repeatable; default: the top class of the video. above:0.2: "
+        "every class with a mean probability of 0.2 or more. per-window: the top class of each window.",
+    ),
+    _question(
+        "--contrast",
+        metavar="CLASS",
+        shell_complete=complete_target,
+        help="Class to contrast the target with: the score is S_target - S_contrast.",
+    ),
+    _question(
         "--method",
         "methods",
         multiple=True,
-        metavar="M",
-        help="neutral-gradcam, gradcam, gradcam+, gradcam++, gradcam++softmax, gradcam++signed, cam, hirescam, "
-        "layercam, guided-gradcam, guided-gradcam+, guided-gradcam++; repeatable; default: neutral-gradcam (where "
-        "the head is not pooled and linear gradcam) and gradcam++.",
+        metavar="NAME",
+        shell_complete=several_of(*METHODS),
+        help=f"Method, repeatable: {', '.join(METHODS)}. Default: neutral-gradcam and gradcam++ if the head is global "
+        "pooling and one linear layer, else gradcam and gradcam++.",
     ),
-    click.option(
-        "--target", "targets", multiple=True, metavar="LABEL|INDEX|per-window", help="Default: the top class."
-    ),
-    click.option(
-        "--contrast", metavar="LABEL|INDEX", help="Explain the target against this class (S_target - S_contrast)."
-    ),
+    _question("--at", type=float, metavar="SECONDS", help="Explain only the window that starts at this time."),
+    _question("--start", type=float, metavar="SECONDS", help="Start of the explained part."),
+    _question("--end", type=float, metavar="SECONDS", help="End of the explained part."),
+    *_MODEL,
     _LAYER,
-    _FUSION,
-    click.option("--score", metavar="NAME", help="logit or probability; default logit."),
+    _details(
+        "--overlap", type=float, metavar="SHARE", help="Fraction by which neighbouring windows overlap; default 0.5."
+    ),
+    _details(
+        "--score",
+        metavar="NAME",
+        shell_complete=one_of("logit", "probability"),
+        help="Score that is explained: logit (default) or probability.",
+    ),
     _SCORE_SCALE,
-    click.option("--at", type=float, metavar="SECONDS", help="Explain only the window that starts here."),
-    click.option("--start", type=float, metavar="SECONDS", help="Explain from here."),
-    click.option("--end", type=float, metavar="SECONDS", help="Explain to here."),
-    click.option("--overlap", type=float, metavar="SHARE", help="Of neighbouring windows, 0 to below 1; default 0.5."),
-    click.option("--outputs", metavar="LIST", help="Of overlay,map,sheet,data; default overlay,sheet,data."),
-    _HIDDEN,
-    click.option("--batch-size", type=int, metavar="N", help="Windows that the model is shown at once."),
+    _FUSION,
+    _FILL,
+    _details("--batch-size", type=int, metavar="N", help="Windows per forward pass; default: by device."),
     _PRECISION,
-    click.option("--fps", type=_rate, metavar="RATE", help="Images a second, for a folder of images; default 25."),
-    click.option("--decoder", metavar="NAME", help="auto, pyav or decord; default auto, which is pyav."),
-    click.option("--overwrite", is_flag=True, help="Replace existing results of the same video."),
-    DEVICE,
-    JSON,
+    _details("--fps", type=_rate, metavar="RATE", help="Frames per second of a folder of images; default 25."),
+    _details(
+        "--decoder",
+        metavar="NAME",
+        shell_complete=one_of("auto", "pyav", "decord"),
+        help="Decoder: auto (default, PyAV), pyav or decord.",
+    ),
 )
 
 _SCORE = (
     click.argument("clips", metavar="MANIFEST|FOLDER", type=_PATH),
-    _FOLDER,
-    _MODEL,
-    click.option("--weights", default="pretrained", metavar="FILE|random", help="Default: those of the model."),
-    _LABELS,
-    click.option("--mean-cube", type=_PATH, metavar="FILE", help="What C3D subtracts, .npy."),
-    click.option(
+    _result("-o", "--out", required=True, metavar="FOLDER", type=_PATH, help="Folder for the results."),
+    _result("--overwrite", is_flag=True, default=None, help="Replace existing results, whatever their settings."),
+    _result("--retry-failed", is_flag=True, default=None, help="Try clips again that failed in an earlier run."),
+    _result("--render-worst", type=int, metavar="K", help="Overlay videos of the K clips with the largest drop."),
+    JSON,
+    config_option("Result"),
+    section("What is scored")(
         "--method",
         "methods",
         multiple=True,
-        metavar="M",
-        help="Repeatable; default: gradcam, gradcam+, gradcam++ and neutral-gradcam.",
+        metavar="NAME",
+        shell_complete=several_of(*METHODS[:-3]),
+        help="Method, repeatable; default: gradcam, gradcam+, gradcam++ and neutral-gradcam.",
     ),
-    click.option(
+    section("What is scored")(
         "--measures",
         metavar="LIST",
+        shell_complete=several_of(
+            "default",
+            "all",
+            "drop",
+            "relative",
+            "retention",
+            "curve",
+            "insertion-deletion",
+            "localization",
+            "time",
+        ),
         help="default (drop,relative,retention), all, or some of these and curve, insertion-deletion, localization, "
         "time.",
     ),
-    click.option("--controls/--no-controls", default=None, help="Score the rows random and centre too; default: yes."),
-    _HIDDEN,
+    section("What is scored")(
+        "--controls/--no-controls", default=None, help="Also score a random and a centred map; default: yes."
+    ),
+    section("What is scored")(
+        "--sanity", type=int, metavar="N", help="Compare the maps of N clips with those of random weights."
+    ),
+    _clips("--min-confidence", type=float, metavar="P", help="Leave out clips of a lower probability; default 0."),
+    _clips("--correct-only", is_flag=True, default=None, help="Leave out clips whose class is not their label."),
+    *_MODEL,
     _LAYER,
     _FUSION,
     _SCORE_SCALE,
-    click.option(
-        "--min-confidence", type=float, metavar="P", help="Leave out clips of a lower probability; default 0."
-    ),
-    click.option("--correct-only", is_flag=True, default=None, help="Leave out clips whose class is not their label."),
-    click.option(
-        "--batch-size", metavar="auto|N", help="Masked clips that the model is shown at once; default auto, by device."
-    ),
+    _FILL,
+    _details("--batch-size", metavar="auto|N", help="Perturbed clips per forward pass; default: by device."),
     _PRECISION,
-    click.option("--workers", type=int, metavar="N", help="Threads that decode ahead; default 2."),
-    click.option("--seed", type=int, metavar="N", help="Of ties, controls, shuffles and intervals; default 0."),
-    click.option("--sanity", type=int, metavar="N", help="Compare the maps of N clips with those of random weights."),
-    click.option("--render-worst", type=int, metavar="K", help="Overlay videos of the K clips with the largest drop."),
-    click.option("--retry-failed", is_flag=True, default=None, help="Try clips again that failed in an earlier run."),
-    click.option("--overwrite", is_flag=True, default=None, help="Begin anew, whatever is there."),
-    DEVICE,
-    JSON,
+    _details("--workers", type=int, metavar="N", help="Threads that decode ahead; default 2."),
+    _details("--seed", type=int, metavar="N", help="Seed of ties, controls, shuffles and intervals; default 0."),
 )
+
+
+def _switch(name: str, field: str, explained: str, *, to: bool) -> Function:
+    """An option without a value; None where it is not given, so that the default stays where it is."""
+    return _drawing(name, field, flag_value=to, default=None, help=explained)
+
 
 _RENDER = (
     click.argument("explanation", metavar="FILE.npz", type=_PATH),
-    click.option(
+    _result(
         "-o",
         "--out",
         required=True,
         metavar="FILE",
         type=_PATH,
-        help=".mp4, .webm, .gif, .webp, .png, .jpg; without an ending a folder of PNGs.",
+        help="File: .mp4, .webm, .gif, .webp, .png or .jpg; without an ending a folder of PNGs.",
     ),
-    click.option(
-        "--source",
-        type=_PATH,
-        metavar="VIDEO",
-        help="The video, where it is not where explain read it.",
+    _result(
+        "--form",
+        metavar="NAME",
+        shell_complete=one_of("mp4", "webm", "gif", "webp", "frames", "sheet", "poster"),
+        help="mp4, webm, gif, webp, frames, sheet or poster; default: by the file's ending.",
     ),
-    click.option("--style", metavar="NAME", help="overlay, map, side-by-side, contour or heat; default overlay."),
-    click.option(
-        "--method", "methods", multiple=True, metavar="M", help="Of those explained; repeatable side by side."
-    ),
-    click.option(
-        "--target", "targets", multiple=True, metavar="LABEL|INDEX", help="Of those explained; repeatable side by side."
-    ),
-    click.option("--fill", metavar="NAME", help="With --style map: black, mean, blur or frame-mean; default black."),
-    click.option("--colormap", metavar="NAME", help="inferno (default), magma, viridis, plasma, turbo, gray, …"),
-    click.option("--opacity", type=float, metavar="SHARE", help="Of the overlay where evidence is 1; default 0.6."),
-    _switch("--no-caption", "caption", "No label, probability and method.", to=False),
-    _switch("--no-colorbar", "colorbar", "No colour bar.", to=False),
-    _switch("--no-outline", "outline", "No outline of what the model saw.", to=False),
-    _switch("--no-sound", "sound", "Leave the sound out.", to=False),
-    _switch("--strip", "strip", "Add a time strip below; the picture becomes higher.", to=True),
-    click.option("--start", type=float, metavar="SECONDS", help="Draw from here."),
-    click.option("--end", type=float, metavar="SECONDS", help="Draw to here."),
-    click.option("--height", type=int, metavar="ROWS", help="Of the picture without the strip; default the source's."),
-    click.option("--form", metavar="NAME", help="mp4, webm, gif, webp, frames, sheet or poster; default: by ending."),
-    click.option("--codec", metavar="NAME", help="h264, hevc, av1 or vp9; default h264, in WebM vp9."),
-    click.option("--encoder", metavar="NAME", help="auto (software), or FFmpeg's name of one, such as h264_nvenc."),
-    click.option("--preset", metavar="NAME", help="The encoder's; default veryfast (x264)."),
-    click.option("--quality", type=int, metavar="N", help="Constant quality, in its own scale; default 18 (x264)."),
-    click.option("--overwrite", is_flag=True, help="Replace an existing result."),
+    _result("--overwrite", is_flag=True, help="Replace an existing result."),
     JSON,
+    _drawing(
+        "--style",
+        metavar="NAME",
+        shell_complete=complete_style,
+        help="overlay (default), map, side-by-side, contour or heat.",
+    ),
+    _drawing(
+        "--method",
+        "methods",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=several_of(*METHODS),
+        help="Method that was explained; repeat it to see several side by side.",
+    ),
+    _drawing(
+        "--target",
+        "targets",
+        multiple=True,
+        metavar="LABEL|INDEX",
+        help="Class that was explained; repeat it to see several side by side.",
+    ),
+    _drawing("--start", type=float, metavar="SECONDS", help="Start of the drawn part."),
+    _drawing("--end", type=float, metavar="SECONDS", help="End of the drawn part."),
+    _drawing("--height", type=int, metavar="ROWS", help="Height of the picture without the strip; default: as source."),
+    _drawing(
+        "--colormap",
+        metavar="NAME",
+        shell_complete=complete_colormap,
+        help="Colour map of matplotlib; default inferno.",
+    ),
+    _drawing("--opacity", type=float, metavar="SHARE", help="Largest opacity of the overlay; default 0.6."),
+    _drawing(
+        "--fill",
+        metavar="NAME",
+        shell_complete=one_of(*_FILLS),
+        help="What hidden pixels become with --style map: black (default), mean, blur or frame-mean.",
+    ),
+    _switch("--strip", "strip", "Add a time strip below the picture.", to=True),
+    _switch("--no-caption", "caption", "Leave out label, probability and method.", to=False),
+    _switch("--no-colorbar", "colorbar", "Leave out the colour bar.", to=False),
+    _switch("--no-outline", "outline", "Leave out the outline of the model's crop.", to=False),
+    _switch("--no-sound", "sound", "Leave out the sound.", to=False),
+    _drawing("--source", type=_PATH, metavar="VIDEO", help="Path of the video, if it was moved since."),
+    _encoding(
+        "--codec",
+        metavar="NAME",
+        shell_complete=one_of("h264", "hevc", "av1", "vp9"),
+        help="h264 (default), hevc, av1 or vp9 (default in WebM).",
+    ),
+    _encoding(
+        "--encoder", metavar="NAME", help="FFmpeg's name of an encoder, such as h264_nvenc; default auto: in software."
+    ),
+    _encoding("--preset", metavar="NAME", help="Preset of the encoder; default veryfast (x264)."),
+    _encoding("--quality", type=int, metavar="N", help="Constant quality on the encoder's scale; default 18 (x264)."),
 )
 
 
@@ -189,12 +310,12 @@ def explain_arguments(function: Function) -> Function:
 
 
 def score_arguments(function: Function) -> Function:
-    """Likewise those of `score`."""
+    """Give a command the arguments of `score`; what is not given comes as None or empty."""
     return _with(function, _SCORE)
 
 
 def render_arguments(function: Function) -> Function:
-    """Likewise those of `render`."""
+    """Give a command the arguments of `render`; what is not given comes as None or empty."""
     return _with(function, _RENDER)
 
 

@@ -1,0 +1,158 @@
+"""The prediction of a video without any map: probabilities of its classes; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidcam.models.model import Model
+from vidcam.pipelines.audit import weights_sentence
+from vidcam.pipelines.explain import document as entries
+from vidcam.pipelines.explain.document import ClassEntry, RuntimeEntry, SourceEntry
+from vidcam.pipelines.explain.explainer import video_job
+from vidcam.pipelines.explain.outputs import source_of, stated_path
+from vidcam.pipelines.explain.probabilities import window_probabilities
+from vidcam.pipelines.explain.request import ExplainOptions, ExplainRequest, named_classes
+from vidcam.pipelines.forward import default_batch, prepare, target_layers
+from vidcam.sampling import Window
+from vidcam.system.progress import Progress, StageTimer, silent
+from vidcam.video.reader import frame_rate, open_video
+from vidcam.video.source import Source, local_path
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedModel:
+    """Which model predicted, with which weights."""
+
+    name: str
+    weights: str
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedWindow:
+    """A window's top class."""
+
+    start_seconds: float
+    end_seconds: float
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionDocument:
+    """What `--outputs none --json` prints of one video; the keys are those of an explained video's JSON."""
+
+    schema: int = entries.SCHEMA
+    source: SourceEntry
+    model: PredictedModel
+    top5: tuple[ClassEntry, ...]
+    targets: tuple[ClassEntry, ...]
+    windows: tuple[PredictedWindow, ...]
+    audit: tuple[str, ...]
+    runtime: RuntimeEntry
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictedVideo:
+    """The prediction of a video.
+
+    Attributes:
+        document: what the JSON holds.
+        probabilities: (N, K), of every window.
+        stage_seconds: time spent in each stage.
+    """
+
+    document: PredictionDocument = field(repr=False)
+    probabilities: NDArray[np.float64] = field(repr=False)
+    stage_seconds: dict[str, float] = field(repr=False)
+
+
+class Predictor:
+    """A model made ready to predict any number of videos.
+
+    Args:
+        model: left as it was.
+        options: those that say which windows are seen and how; methods and layers count for nothing.
+        progress: called as work goes on.
+
+    Raises:
+        InputError: a target that the model does not have.
+    """
+
+    def __init__(self, model: Model, options: ExplainOptions, *, progress: Progress = silent) -> None:
+        layers, _ = target_layers(model, ())
+        self._targets, _ = named_classes(options, model.labels, model=model.spec.name)
+        self._ready = prepare(model, layers, precision=options.precision)
+        self._request = ExplainRequest(
+            layers=layers,
+            batch_size=options.batch_size or default_batch(model),
+            precision=options.precision,
+            overlap=options.overlap,
+            at=options.at,
+            start=options.start,
+            end=options.end,
+            fps=frame_rate(options.fps),
+            decoder=options.decoder,
+        )
+        self._progress = progress
+
+    def predict(self, source: Source) -> PredictedVideo:
+        """Predict one video from its windows; no backward pass is run and nothing is written.
+
+        Raises:
+            InputError: the video cannot be used.
+            RunError: the model fails.
+        """
+        clock, request, model = StageTimer(), self._request, self._ready.model
+        with clock.stage("probe"):
+            reader = open_video(source, fps=request.fps, decoder=request.decoder)
+        with reader:
+            job = video_job(reader, model.spec, request)
+            probabilities = window_probabilities(
+                model, job, batch_size=request.batch_size, clock=clock, progress=self._progress
+            )
+            notes = [sentence for sentence in (weights_sentence(model.weights),) if sentence]
+            document = PredictionDocument(
+                source=entries.source_entry(reader, stated_path(source_of(reader.info), Path())),
+                model=PredictedModel(model.spec.name, model.weights),
+                top5=entries.top5(model, probabilities),
+                targets=_classes(model, [k for k in self._targets if k is not None], probabilities),
+                windows=_windows(model, job.windows, probabilities),
+                audit=tuple(notes),
+                runtime=RuntimeEntry(str(model.device), request.batch_size, reader.info.decoder, self._ready.forward),
+                versions=entries.versions(),
+            )
+        return PredictedVideo(document, probabilities, clock.seconds)
+
+
+def check_source(source: Source, options: ExplainOptions) -> None:
+    """Refuse a source before a model is loaded.
+
+    Raises:
+        InputError: it is no video.
+    """
+    path = local_path(source)
+    if path is not None:
+        open_video(path, fps=frame_rate(options.fps), decoder=options.decoder).close()
+
+
+def _classes(model: Model, indices: Sequence[int], probabilities: NDArray[np.float64]) -> tuple[ClassEntry, ...]:
+    mean = probabilities.mean(axis=0)
+    return tuple(ClassEntry(model.label(k), k, float(mean[k])) for k in indices)
+
+
+def _windows(
+    model: Model, windows: Sequence[Window], probabilities: NDArray[np.float64]
+) -> tuple[PredictedWindow, ...]:
+    best = probabilities.argmax(axis=1)
+    return tuple(
+        PredictedWindow(
+            window.start_seconds, window.end_seconds, model.label(int(best[n])), float(probabilities[n, best[n]])
+        )
+        for n, window in enumerate(windows)
+    )

@@ -1,0 +1,85 @@
+"""Values that the shell completes: names of methods, models, styles, layers and labels. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import click
+from click.shell_completion import CompletionItem
+
+METHODS = (
+    "neutral-gradcam",
+    "gradcam",
+    "gradcam+",
+    "gradcam++",
+    "gradcam++softmax",
+    "gradcam++signed",
+    "cam",
+    "hirescam",
+    "layercam",
+    "guided-gradcam",
+    "guided-gradcam+",
+    "guided-gradcam++",
+)
+"""Names of `vidcam.cam.methods.ALL_METHODS`, which imports torch."""
+
+Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+
+def one_of(*names: str) -> Complete:
+    """Complete one of a few names."""
+    return lambda _context, _parameter, typed: _items(names, typed)
+
+
+def several_of(*names: str) -> Complete:
+    """Complete the last of names that are separated by commas."""
+
+    def complete(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+        before, comma, last = typed.rpartition(",")
+        left = [name for name in names if name not in before.split(",")]
+        return [CompletionItem(f"{before}{comma}{item.value}") for item in _items(left, last)]
+
+    return complete
+
+
+def complete_model(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Complete the name of a built-in model."""
+    from vidcam.models.registry import model_entries
+
+    return [
+        CompletionItem(entry.spec.name, help=entry.spec.dataset)
+        for entry in model_entries()
+        if entry.spec.name.startswith(typed)
+    ]
+
+
+def complete_layer(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Complete the default layer of the model; the others are known only to the network itself."""
+    from vidcam.models.registry import model_entries
+
+    model = context.params.get("model") or "i3d"
+    return _items([e.spec.layer for e in model_entries() if e.spec.name == model and e.spec.layer], typed)
+
+
+def complete_target(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Complete `per-window`, `above:`, and labels where they are known without torch."""
+    from vidcam.motion import LABELS
+
+    labels: Sequence[str] = LABELS if str(context.params.get("model")).startswith("tiny_") else ()
+    return _items([*labels, "per-window", "above:"], typed)
+
+
+def complete_style(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Complete a style of `vidcam render`."""
+    from vidcam.pipelines.render.options import STYLES
+
+    return _items(STYLES, typed)
+
+
+def complete_colormap(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Complete a usual colour map; matplotlib has more."""
+    return _items(("inferno", "magma", "viridis", "plasma", "cividis", "turbo", "gray"), typed)
+
+
+def _items(names: Iterable[str], typed: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in names if name.casefold().startswith(typed.casefold())]

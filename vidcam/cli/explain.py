@@ -1,0 +1,213 @@
+"""`vidcam explain` and `vidcam demo`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidcam.cli.console import Bar, print_rows, print_text, say
+from vidcam.cli.destination import is_file, require_one_result
+from vidcam.cli.each_video import VideoTask, run_each
+from vidcam.cli.help import SectionCommand
+from vidcam.cli.options import DEVICE, explain_arguments
+from vidcam.cli.videos import expand_folders
+from vidcam.errors import InputError
+from vidcam.system.filenames import as_text
+from vidcam.system.signals import loading
+
+if TYPE_CHECKING:
+    from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer
+    from vidcam.pipelines.explain.predict import PredictedVideo, Predictor
+    from vidcam.pipelines.explain.request import ExplainOptions
+    from vidcam.system.progress import Progress
+
+_MODEL_FILES = ("weights", "labels", "mean_cube")
+
+
+@click.command(cls=SectionCommand, short_help="Explain videos: overlay videos, a sheet, the data and a JSON.")
+@explain_arguments
+def explain(
+    videos: tuple[Path, ...], out: Path | None, model: str, device: str, *, as_json: bool, **values: Any
+) -> int:
+    """Explain what a model predicts for videos: overlay videos, a sheet, the data and a JSON for each.
+
+    \b
+    vidcam explain video.mp4 -o out
+    vidcam explain video.mp4 -o overlay.mp4 --target "arm wrestling"
+    vidcam explain videos/ -o out --target above:0.2 --method gradcam,gradcam++
+    vidcam explain video.mp4 --outputs none
+    """  # noqa: D301 – click reads the \b as 'do not wrap'
+    model_arguments = {name: values.pop(name) for name in _MODEL_FILES} | {"device": device}
+    outputs = values["outputs"]
+    if outputs is not None:
+        outputs = values["outputs"] = tuple(name.strip() for name in outputs.split(","))
+        if not any(outputs):
+            raise InputError("--outputs is empty; pass some of overlay, map, sheet, data, or none")
+    expanded = expand_folders(videos)
+    for note in expanded.notes:
+        say(note)
+    given = {name: value for name, value in values.items() if value not in (None, ())}
+    if outputs == ("none",):
+        return _predict_all(expanded.videos, model, model_arguments, given, as_json=as_json)
+    if out is None:
+        raise InputError("-o is missing: pass a folder or a file such as overlay.mp4, or --outputs none")
+    if is_file(out):
+        require_one_result(out, expanded.videos, given)
+        given.setdefault("outputs", ("overlay",))
+        return _explain_to_file(expanded.videos[0], out, model, model_arguments, given, as_json=as_json)
+
+    def load(progress: Progress) -> Explainer:
+        return _load(model, model_arguments, given, progress)
+
+    return _explain_all(load, expanded.videos, out, given, as_json=as_json)
+
+
+@click.command(short_help="Explain a sample clip: the quickest try.")
+@click.option(
+    "-o",
+    "--out",
+    default="vidcam-demo",
+    show_default=True,
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Folder for the results.",
+)
+@click.option("--offline", is_flag=True, help="Explain a made clip with tiny_r3d: needs no network and no cache.")
+@DEVICE
+def demo(out: Path, device: str, *, offline: bool) -> int:
+    """Explain a real clip with I3D. Both are downloaded once. Results of an earlier demo are replaced."""
+    with loading():
+        from vidcam.pipelines.demo import demo_input
+        from vidcam.pipelines.explain.explainer import Explainer
+        from vidcam.pipelines.explain.request import ExplainOptions
+
+    with Bar() as bar:
+        chosen = demo_input(out, offline=offline, device=device, progress=bar.progress)
+    if chosen.note:
+        say(chosen.note)
+
+    def load(progress: Progress) -> Explainer:
+        return Explainer(chosen.model, ExplainOptions(overwrite=True), progress=progress)
+
+    return _explain_all(load, (chosen.video,), out, {"overwrite": True}, as_json=False)
+
+
+def _options(given: Mapping[str, Any]) -> ExplainOptions:
+    with loading():
+        from vidcam.pipelines.explain.request import ExplainOptions
+
+    return ExplainOptions(**given)
+
+
+def _load(model: str, model_arguments: Mapping[str, Any], given: Mapping[str, Any], progress: Progress) -> Explainer:
+    options = _options(given)
+    with loading():
+        from vidcam.pipelines.explain.explainer import Explainer
+    return Explainer.load(model, options, progress=progress, **model_arguments)
+
+
+def _explain_all(
+    load: Callable[[Progress], Explainer], videos: Sequence[Path], out: Path, given: Mapping[str, Any], *, as_json: bool
+) -> int:
+    """Explain each video into a folder."""
+    with loading():
+        from vidcam.pipelines.explain.outputs import check_paths
+
+    def check(video: Path) -> None:
+        check_paths(
+            video, out, overwrite=given["overwrite"], fps=given.get("fps"), decoder=given.get("decoder", "auto")
+        )
+
+    task = VideoTask(
+        check=check,
+        load=load,
+        work=lambda explainer, video: explainer.explain(video, out),
+        report=_report,
+        document=lambda result: _with_folder(result, out),
+    )
+    return run_each(task, videos, as_json=as_json)
+
+
+def _explain_to_file(
+    video: Path, file: Path, model: str, model_arguments: Mapping[str, Any], given: Mapping[str, Any], *, as_json: bool
+) -> int:
+    """Explain one video into one file."""
+    with loading():
+        from vidcam.pipelines.explain.single import check_file, explain_to_file
+
+    def load(progress: Progress) -> Explainer:
+        explainer = _load(model, model_arguments, given, progress)
+        method, *others = explainer.request.methods
+        if others:
+            say(f"{file.name} shows {method}; choose another with --method, or pass a folder for all")
+        return explainer
+
+    overwrite = given["overwrite"]
+    task = VideoTask(
+        check=lambda source: check_file(
+            source, file, overwrite=overwrite, fps=given.get("fps"), decoder=given.get("decoder", "auto")
+        ),
+        load=load,
+        work=lambda explainer, source: explain_to_file(explainer, source, file, overwrite=overwrite),
+        report=_report,
+        document=lambda result: _with_folder(result, file.parent),
+    )
+    return run_each(task, (video,), as_json=as_json)
+
+
+def _predict_all(
+    videos: Sequence[Path], model: str, model_arguments: Mapping[str, Any], given: dict[str, Any], *, as_json: bool
+) -> int:
+    """Print the top classes of each video; nothing is written."""
+    options = _options({name: value for name, value in given.items() if name != "outputs"})
+    with loading():
+        from vidcam.models.registry import load_model
+        from vidcam.pipelines.explain.predict import Predictor, check_source
+        from vidcam.system.json_files import as_plain
+
+    def load(progress: Progress) -> Predictor:
+        return Predictor(load_model(model, progress=progress, **model_arguments), options, progress=progress)
+
+    def report(video: Path, result: PredictedVideo, is_document: bool) -> None:  # noqa: FBT001 – of VideoTask
+        for sentence in (*result.document.source.warnings, *result.document.audit):
+            say(f"{video}: {sentence}" if len(videos) > 1 else sentence)
+        if not is_document:
+            if len(videos) > 1:
+                print_text(str(video))
+            classes = dict.fromkeys((*result.document.top5, *result.document.targets))
+            print_rows(
+                [{"class": entry.label, "probability": f"{entry.probability:.5f}"} for entry in classes], as_json=False
+            )
+
+    task = VideoTask(
+        check=lambda video: check_source(video, options),
+        load=load,
+        work=lambda predictor, video: predictor.predict(video),
+        report=report,
+        document=lambda result: dict(as_plain(result.document)),
+    )
+    return run_each(task, videos, as_json=as_json)
+
+
+def _with_folder(result: ExplainedVideo, folder: Path) -> dict[str, Any]:
+    """The document of one video, with the folder of its files."""
+    from vidcam.system.json_files import as_plain
+
+    return {"folder": as_text(str(folder)), **as_plain(result.document)}
+
+
+def _report(video: Path, result: ExplainedVideo, is_document: bool) -> None:  # noqa: FBT001 – of VideoTask
+    """Sentences about one video on standard error, the paths on standard output."""
+    windows, targets = len(result.document.windows), [repr(target.label) for target in result.document.targets]
+    say(f"{video}: {windows} window{'s' * (windows > 1)}, explained for {', '.join(targets)}")
+    for sentence in result.warnings:
+        say(f"  warning: {sentence}")
+    for label, probability in result.top5:
+        say(f"  {label}: {probability:.5f}")
+    for sentence in dict.fromkeys(result.audit):  # several targets may have the same
+        say(f"  {sentence}")
+    if not is_document:
+        print_text("\n".join(str(path) for path in result.paths))

@@ -1,0 +1,83 @@
+"""`vidcam score`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidcam.cli.console import Bar, print_rows, print_text, say
+from vidcam.cli.exit_codes import DONE, FAILED
+from vidcam.cli.help import SectionCommand
+from vidcam.cli.options import score_arguments
+from vidcam.system.filenames import as_text
+from vidcam.system.signals import loading
+
+if TYPE_CHECKING:
+    from vidcam.pipelines.score.summary import Summary
+
+_MOST_FAILURES = 10
+"""Failed clips that are named on standard error; scores.csv has all."""
+
+
+@click.command(cls=SectionCommand, short_help="Score how faithful the maps of a set of clips are.")
+@score_arguments
+def score(clips: Path, out: Path, model: str, device: str, *, as_json: bool, **values: Any) -> int:
+    """Score how faithful the maps of a set of clips are. The same command resumes an interrupted run.
+
+    \b
+    vidcam score clips/ -o out
+    vidcam score manifest.csv -o out --measures all --method gradcam,gradcam++ --sanity 4
+    """  # noqa: D301 – click reads the \b as 'do not wrap'
+    with loading():
+        from vidcam.pipelines.score.options import ScoreOptions
+        from vidcam.pipelines.score.run import score_set
+
+    files = {name: values.pop(name) for name in ("weights", "labels", "mean_cube")}
+    values["batch_size"] = _batch_size(values["batch_size"])
+    options = ScoreOptions(**{name: value for name, value in values.items() if value not in (None, ())})
+    with Bar() as bar:
+        result = score_set(
+            clips, out, options, model=model, device=device, command=_command(), progress=bar.progress, **files
+        )
+    _print_scores(result.summary, [str(path) for path in result.paths], as_json=as_json)
+    return FAILED if result.failed else DONE
+
+
+def _batch_size(text: str | int | None) -> int | None:
+    if text is None or text == "auto":
+        return None
+    if not re.fullmatch(r"\d{1,9}", str(text)):
+        raise click.BadParameter(f"--batch-size is {text!r}; expected auto or a whole number such as 8")
+    return int(text)
+
+
+def _command() -> str:
+    """The command line, for the report."""
+    arguments: Sequence[str] = click.get_current_context().obj
+    return shlex.join(["vidcam", *map(as_text, arguments)])
+
+
+def _print_scores(summary: Summary, paths: Sequence[str], *, as_json: bool) -> None:
+    """Print the table on standard output, and remarks on standard error."""
+    from vidcam.pipelines.score.report import method_rows, pair_rows, verdict
+    from vidcam.system.json_files import to_json
+
+    if as_json:
+        print_text(to_json(summary))
+        return
+    print_rows(method_rows(summary), as_json=False)
+    if summary.pairs:
+        print_text("")
+        print_rows(pair_rows(summary), as_json=False)
+    left_out = f", {summary.left_out} left out" * bool(summary.left_out)
+    say(f"{summary.n} of {summary.clips} clips scored, {summary.failed} failed{left_out}")
+    for failure in summary.failures[:_MOST_FAILURES]:
+        say(f"  {failure.path}: {failure.reason}")
+    for pair in summary.pairs:
+        say(f"  {verdict(pair)}")
+    say(f"  wrote {', '.join(paths)}")
