@@ -104,6 +104,19 @@ class TestExplain:
             vidcam.explain(model.module, clip, target="yoga")
 
 
+class TestOtherCalls:
+    def test_the_layers_of_a_model(self, model: Model) -> None:
+        assert model.spec.layer in {layer.name for layer in vidcam.list_layers(model)}
+        with pytest.raises(InputError, match="clip is missing; a plain module needs one"):
+            vidcam.list_layers(model.module)
+
+    def test_the_baseline_of_a_model_is_grey(self, model: Model, clip: Tensor) -> None:
+        baseline = vidcam.compute_baseline(model)
+        explanation = vidcam.explain(model, clip, methods="neutral-gradcam", baseline=baseline)
+        expected = vidcam.explain(model, clip, methods="neutral-gradcam")
+        np.testing.assert_array_equal(explanation.volumes["neutral-gradcam"], expected.volumes["neutral-gradcam"])
+
+
 class TestExplainVideo:
     def test_a_module_with_its_spec(self, model: Model, video: Path, tmp_path: Path) -> None:
         mine = vidcam.explain_video(

@@ -21,8 +21,10 @@ from vidcam.cam.network import Input
 from vidcam.cam.preserve import Undo
 from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import Reshape
+from vidcam.cam.subject import grey_clip, read_subject
 from vidcam.cam.weights import at_least_float32, to_numpy
 from vidcam.results.explanation import Artifact
+from vidcam.spec import SpecifiedModel
 
 PROMINENCE = 3.0
 """The top cell is an artifact only if its channel sum exceeds this multiple of the median."""
@@ -51,23 +53,30 @@ class Baseline:
 
 
 def compute_baseline(
-    model: nn.Module, clip: Input, *, layer: Layers = None, reshape: Reshape | None = None
+    model: nn.Module | SpecifiedModel,
+    clip: Input | None = None,
+    *,
+    layer: Layers = None,
+    reshape: Reshape | None = None,
 ) -> Baseline:
     """Run the model once on a content-free clip, or on ordinary clips whose median is taken.
 
     Args:
         model: as in `vidcam.explain`.
         clip: the model's input. Either one content-free clip, for example flat grey in the model's own scaling. Or N
-            ordinary clips (a few dozen) for calibration: A₀ is their median, cell by cell.
+            ordinary clips (a few dozen) for calibration: A₀ is their median, cell by cell. None: flat grey, for a
+            `Model`.
         layer: as in `vidcam.explain`.
         reshape: as in `vidcam.explain`.
 
     Raises:
         InputError: as in `vidcam.explain`.
     """
-    request = MapRequest(layers=layer_names(model, layer), reshape=reshape)
+    subject = read_subject(model, grey_clip(model) if clip is None else clip)
+    names = layer_names(subject.network, subject.layer if layer is None else layer)
+    request = MapRequest(layers=names, reshape=reshape or subject.reshape)
     with Undo() as undo, undo:
-        return baseline_of(open_attribution(model, clip, request, undo))
+        return baseline_of(open_attribution(subject.network, subject.clip, request, undo))
 
 
 def baseline_of(run: Attribution) -> Baseline:

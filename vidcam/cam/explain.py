@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from torch import nn
 
@@ -17,7 +16,7 @@ from vidcam.cam.network import Input
 from vidcam.cam.preserve import Undo
 from vidcam.cam.request import MapRequest, ScoreName, Target
 from vidcam.cam.reshape import Reshape
-from vidcam.cam.subject import Subject, read_subject
+from vidcam.cam.subject import Subject, grey_clip, read_subject
 from vidcam.errors import InputError
 from vidcam.results.explanation import Activation, Explanation
 from vidcam.spec import SpecifiedModel
@@ -158,7 +157,7 @@ def _explained(
     """Run the baseline clip if there is one, then explain each target."""
     network, notes = subject.network, subject.notes
     if baseline is None and subject.model is not None and set(request.methods) & set(BASELINE_METHODS):
-        baseline, notes = _grey(subject.model), (*notes, "The baseline is a flat grey clip.")
+        baseline, notes = grey_clip(subject.model), (*notes, "The baseline is a flat grey clip.")
     if baseline is not None and not isinstance(baseline, Baseline):
         baseline = compute_baseline(network, baseline, layer=request.layers or None, reshape=request.reshape)
     if baseline is not None:
@@ -170,14 +169,6 @@ def _explained(
         explanations = run.explain_each(targets)
     artifact = None if baseline is None else baseline.artifact
     return tuple(replace(each, artifact=artifact, notes=(*each.notes, *notes)) for each in explanations)
-
-
-def _grey(model: SpecifiedModel) -> Any:
-    """A flat grey clip in the model's values, where the model is."""
-    from vidcam.preprocess import grey_input
-
-    grey = grey_input(model.spec)
-    return grey.to(next((tensor.device for tensor in model.module.parameters()), grey.device))
 
 
 def _require_same_layers(baseline: Baseline, layers: Sequence[str]) -> None:

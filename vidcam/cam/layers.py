@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from vidcam.cam.network import Input, first_clip, ordinary, reference
 from vidcam.cam.preserve import Hook, PreHook, Undo, preserve_model, unwrapped
 from vidcam.cam.reshape import Reshape
+from vidcam.cam.subject import grey_clip, read_subject
 from vidcam.errors import LayerError, VidcamError, name_not_found
+from vidcam.spec import SpecifiedModel
 
 Layers = str | nn.Module | Sequence[str | nn.Module] | None
 """A layer's dotted name ('/' is read as '.'), the module itself, several of them, or None for the default."""
@@ -95,15 +97,22 @@ def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
     )
 
 
-def list_layers(model: nn.Module, clip: Input, *, reshape: Reshape | None = None) -> tuple[Layer, ...]:
+def list_layers(
+    model: nn.Module | SpecifiedModel, clip: Input | None = None, *, reshape: Reshape | None = None
+) -> tuple[Layer, ...]:
     """List all layers that can have a map, in the order in which they finish. The model is run once on `clip`.
 
     Args:
-        model: any module; it is left exactly as it was.
-        clip: (N, C, T, H, W) or (N, C, H, W), or a list of pathways; one clip is enough.
-        reshape: layer output → (N, D, t, h, w); layers that it does not fit are left out.
+        model: any module, or a `Model`; it is left exactly as it was.
+        clip: (N, C, T, H, W) or (N, C, H, W), or a list of pathways; one is enough. None: flat grey, for a `Model`.
+        reshape: layer output → (N, D, t, h, w); layers that it does not fit are left out. None: that of a `Model`.
+
+    Raises:
+        InputError: a plain module without a clip.
     """
-    network = unwrapped(model)
+    subject = read_subject(model, grey_clip(model) if clip is None else clip)
+    clip, reshape = subject.clip, reshape or subject.reshape
+    network = unwrapped(subject.network)
     with Undo() as undo, undo:
         preserve_model(network, undo)
         shown = ordinary(clip)

@@ -94,6 +94,20 @@ def read_subject(model: nn.Module | SpecifiedModel, clip: Any) -> Subject:
     return Subject(model.module, batch, model, notes)
 
 
+def grey_clip(model: nn.Module | SpecifiedModel) -> Tensor:
+    """A flat grey clip in the values of a `Model`, on its device, (1, 3, T, H, W).
+
+    Raises:
+        InputError: a plain module, whose input is not known.
+    """
+    if isinstance(model, nn.Module):
+        raise InputError("clip is missing; a plain module needs one, a vidcam.Model does not")
+    from vidcam.preprocess import grey_input
+
+    grey = grey_input(model.spec)
+    return grey.to(next((tensor.device for tensor in model.module.parameters()), grey.device))
+
+
 def _as_tensors(clip: Any) -> Any:
     """Arrays as tensors, also in a list for several pathways; anything else as it is."""
     if isinstance(clip, list | tuple):
