@@ -37,7 +37,7 @@ class ClipColumns:
         log_probability: log Y.
         warnings: sentences about the file.
         batch_size: perturbed clips per forward pass.
-        content_hash: hash of the file, from `source_mark`.
+        content_hash: hash of the file, from `source_fingerprint`.
     """
 
     entry: Entry

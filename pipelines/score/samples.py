@@ -35,7 +35,7 @@ class Sample:
         start_seconds: start of the window.
         inside: (T, H, W) bool, whether a pixel lies in a box; None without boxes in view.
         warnings: sentences about the file.
-        content_hash: hash of the file, from `source_mark`.
+        content_hash: hash of the file, from `source_fingerprint`.
     """
 
     entry: Entry
