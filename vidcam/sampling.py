@@ -44,7 +44,7 @@ class Window:
         if not self.end_seconds > self.start_seconds or self.times.ndim != 1 or self.times.size == 0:
             raise ShapeError(
                 f"a window needs start < end and times (T,), got [{self.start_seconds}, {self.end_seconds}) and "
-                f"{self.times.shape = }"
+                f"times.shape = {self.times.shape}"
             )
 
 

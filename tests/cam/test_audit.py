@@ -106,8 +106,8 @@ def test_artifact_on_a_grey_clip() -> None:
             self.offset[..., 3, 3] = 5.0
 
         def forward(self, clip: Tensor) -> Tensor:
-            loud = self.relu(self.pool(clip.mean(dim=1, keepdim=True)) + self.offset)
-            total = loud.flatten(1).sum(dim=1)
+            features = self.relu(self.pool(clip.mean(dim=1, keepdim=True)) + self.offset)
+            total = features.flatten(1).sum(dim=1)
             return torch.stack([total, -total], dim=1)
 
     clips = torch.zeros(2, 3, 4, 32, 32)

@@ -110,19 +110,19 @@ def test_the_baseline_clip_itself_has_no_evidence() -> None:
 def test_artifact_cells_become_zero() -> None:
     """One cell is high on any input. gradcam peaks there, neutral-gradcam at the bright place of the clip."""
 
-    class Loud(BrightnessNet):
+    class ArtifactNet(BrightnessNet):
         def forward(self, clip: Tensor) -> Tensor:
             offset = torch.zeros(1, 1, 1, 4, 4)
             offset[..., 3, 3] = 50.0
-            loud = self.relu(self.pool(clip.mean(dim=1, keepdim=True)) + offset)
-            total = loud.flatten(1).sum(dim=1)
+            features = self.relu(self.pool(clip.mean(dim=1, keepdim=True)) + offset)
+            total = features.flatten(1).sum(dim=1)
             return torch.stack([total, -total], dim=1)
 
     clip = torch.full((1, 3, 4, 32, 32), 0.5)
     clip[..., :8, 8:16] = 3.0
     methods = ["gradcam", "neutral-gradcam"]
     grey = torch.full((1, 3, 4, 32, 32), 0.5)
-    result = vidcam.explain(Loud(), clip, layer="relu", target=0, methods=methods, baseline=grey)
+    result = vidcam.explain(ArtifactNet(), clip, layer="relu", target=0, methods=methods, baseline=grey)
     assert [int(result.volumes[name].argmax()) for name in methods] == [15, 1]
     assert result.audit().endswith("gradcam peaks in the artifact")
 
@@ -174,9 +174,9 @@ def test_baseline_must_have_the_clips_size() -> None:
 # ---- the artifact
 
 
-def _grid(**loud: float) -> torch.Tensor:
+def _grid(**values: float) -> torch.Tensor:
     a = torch.full((1, 2, 2, 7, 7), 5.0)
-    for place, value in loud.items():
+    for place, value in values.items():
         t, h, w = (int(digit) for digit in place[1:])
         a[0, 0, t, h, w] = value
     return a
@@ -244,9 +244,9 @@ def test_artifact_cells_rise_at_least_half_as_far_as_the_top() -> None:
     assert artifact.cells == ((0, 0, 2), (0, 0, 0))
 
 
-@pytest.mark.parametrize(("loud", "is_artifact"), [(1, True), (2, True), (3, False), (4, False), (9, False)])
-def test_artifact_is_at_most_a_tenth_of_the_grid(loud: int, is_artifact: bool) -> None:
-    assert (find_artifact(_line(*[9.0] * loud, *[1.0] * (20 - loud))) is not None) == is_artifact
+@pytest.mark.parametrize(("count", "is_artifact"), [(1, True), (2, True), (3, False), (4, False), (9, False)])
+def test_artifact_is_at_most_a_tenth_of_the_grid(count: int, is_artifact: bool) -> None:
+    assert (find_artifact(_line(*[9.0] * count, *[1.0] * (20 - count))) is not None) == is_artifact
 
 
 def test_one_cell_of_a_small_grid_may_be_an_artifact() -> None:

@@ -115,7 +115,7 @@ def without_rounding(log_ratios: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def relative_performance(log_ratios: NDArray[np.float64]) -> RelativePerformance:
-    """Return EQ 17 of log ratios (N,) from `log_ratio`, N >= 1."""
+    """Return the relative performance (EQ 17) of log ratios (N,) from `log_ratio`, N >= 1."""
     mean = float(log_ratios.mean())
     spread = float(log_ratios.std(ddof=1)) if log_ratios.size > 1 else float("nan")
     return RelativePerformance(float(np.exp(mean)), mean, spread)

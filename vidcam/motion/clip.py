@@ -142,7 +142,7 @@ def _actor_centres(draws: Draws, count: int) -> list[tuple[float, float]]:
 
 
 def render_scene(scene: MotionScene) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Render frames (T, H, W, 3) and the actors' masks (M, T, H, W): pixels of which the actor covers half or more."""
+    """Render frames (T, H, W, 3) and the actors' masks (M, T, H, W): pixels that the actor covers by half or more."""
     pixels = render_background(scene.background, SIZE, scene.shake)
     masks: list[NDArray[np.bool_]] = []
     for moving in (*scene.distractors, *scene.actors):
