@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.helpers.score_results import DONE, scores
-from vidcam.pipelines.score.summarise import pair_names, summarise
+from vidcam.metrics.paired import PairedTest
+from vidcam.pipelines.score.summarise import _smallest_p_holm, pair_names, summarise
 from vidcam.pipelines.score.summary import Accuracy, FailedClip, Summary
 from vidcam.system.json_files import from_json, to_json
 
@@ -56,6 +57,19 @@ def test_pair_names_compare_methods_with_each_other_and_with_controls() -> None:
         *(("b", "a"), ("c", "a"), ("c", "b")),
         *((method, control) for method in "abc" for control in ("random", "centre")),
     ]
+
+
+@pytest.mark.parametrize(
+    ("p_values", "test", "smallest"),
+    [
+        ([0.9] * 5, PairedTest(0.9, 6), 5 * 2 / 2**6),
+        ([0.9, 1e-9], PairedTest(0.9, 6), 2 / 2**6),  # the other pair is first in Holm's order
+        ([0.02], PairedTest(0.02, 6), 0.02),  # by the normal approximation
+        ([1.0], PairedTest(1.0, 0), 1.0),
+    ],
+)
+def test_the_smallest_possible_p_by_hand(p_values: list[float], test: PairedTest, smallest: float) -> None:
+    assert _smallest_p_holm(p_values, 0, test) == pytest.approx(smallest)
 
 
 def test_a_summary_survives_its_json() -> None:
