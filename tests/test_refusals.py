@@ -113,7 +113,7 @@ def empty_folder(path: Path) -> Path:
 def folder_of_texts(path: Path) -> Path:
     (path / "frames.png").mkdir(parents=True)  # a folder, whatever its name
     (path / "a.txt").write_text("a")
-    (path / "b.mp4").write_text("b")
+    (path / "b.json").write_text("b")
     (path / ".hidden.png").write_bytes(b"")
     return path
 
@@ -231,7 +231,7 @@ ARGUMENTS: dict[str, tuple[list[str], str]] = {
     "a device": (["--device", "tpu"], "device 'tpu' is unknown"),
     "a decoder": (["--decoder", "ffmpeg"], "decoder is 'ffmpeg', expected one of auto, pyav, decord"),
     "an output": (["--outputs", "overlay,gif"], "outputs are overlay, gif, expected some of overlay"),
-    "no output": (["--outputs", ""], "outputs are none, expected some of overlay"),
+    "no output": (["--outputs", ""], "--outputs is empty; pass some of overlay"),
     "a fill": (["--fill", "white"], "fill is 'white', expected one of black"),
     "no rate": (["--fps", "0"], "fps is 0, expected more than 0"),
     "a rate backwards": (["--fps", "-5"], "fps is -5, expected more than 0"),

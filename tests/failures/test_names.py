@@ -117,7 +117,7 @@ def test_an_unusual_destination(video: Path, tmp_path: Path, capfdbinary: pytest
     out = tmp_path / os.fsdecode(b"o\xffut")
     assert main(explain(video, out, outputs="data")) == 0
     lines = capfdbinary.readouterr().out.splitlines()
-    assert [Path(os.fsdecode(line)).is_file() for line in lines] == [True, True]
+    assert [Path(os.fsdecode(line)).is_file() for line in lines] == [True, True, True]
     assert main(explain(video, out, "--json", outputs="data")) == 0
     (result,) = json.loads(capfdbinary.readouterr().out.decode())["results"]
     assert result["folder"].endswith(r"/o\xffut")

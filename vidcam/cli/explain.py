@@ -53,7 +53,7 @@ def explain(
     if outputs == ("none",):
         return _predict_all(expanded.videos, model, model_arguments, given, as_json=as_json)
     if out is None:
-        raise InputError("-o is missing: pass a folder or a file such as overlay.mp4, or --outputs none")
+        raise click.UsageError("-o is missing: pass a folder or a file such as overlay.mp4, or --outputs none")
     if is_file(out):
         require_one_result(out, expanded.videos, given)
         given.setdefault("outputs", ("overlay",))
