@@ -79,6 +79,19 @@ def check_paths(
     check_source(source)
 
 
+def check_readable(source: Source, *, fps: Fraction | float | None = None, decoder: Decoder = "auto") -> None:
+    """Open a source that is here, and ask a web address for its headers.
+
+    Raises:
+        MediaError: the source does not exist or is no video.
+        InputError: `fps` for a video with time stamps, or not positive.
+    """
+    if holds_frames(source) or local_path(source) is not None:
+        open_video(source, fps=frame_rate(fps), decoder=decoder).close()
+    else:
+        check_source(source)
+
+
 def require_folder(folder: Path) -> None:
     """Check that a folder is there and can be written to, or can be made; writes nothing.
 

@@ -14,14 +14,14 @@ from vidcam.pipelines.audit import weights_sentence
 from vidcam.pipelines.explain import document as entries
 from vidcam.pipelines.explain.document import ClassEntry, RuntimeEntry, SourceEntry
 from vidcam.pipelines.explain.explainer import video_job
-from vidcam.pipelines.explain.outputs import source_of, stated_path
+from vidcam.pipelines.explain.outputs import check_readable, source_of, stated_path
 from vidcam.pipelines.explain.probabilities import window_probabilities
 from vidcam.pipelines.explain.request import ExplainOptions, ExplainRequest, named_classes
 from vidcam.pipelines.forward import default_batch, prepare, target_layers
 from vidcam.sampling import Window
 from vidcam.system.progress import Progress, StageTimer, silent
 from vidcam.video.reader import frame_rate, open_video
-from vidcam.video.source import Source, local_path
+from vidcam.video.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Predictor:
         """
         clock, request, model = StageTimer(), self._request, self._ready.model
         with clock.stage("probe"):
-            reader = open_video(source, fps=request.fps, decoder=request.decoder)
+            reader = open_video(source, fps=request.fps, decoder=request.decoder, fetch=True, progress=self._progress)
         with reader:
             job = video_job(reader, model.spec, request)
             probabilities = window_probabilities(
@@ -136,9 +136,7 @@ def check_source(source: Source, options: ExplainOptions) -> None:
     Raises:
         InputError: it is no video.
     """
-    path = local_path(source)
-    if path is not None:
-        open_video(path, fps=frame_rate(options.fps), decoder=options.decoder).close()
+    check_readable(source, fps=options.fps, decoder=options.decoder)
 
 
 def _classes(model: Model, indices: Sequence[int], probabilities: NDArray[np.float64]) -> tuple[ClassEntry, ...]:

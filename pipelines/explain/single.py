@@ -10,10 +10,10 @@ from pathlib import Path
 from vidcam.errors import InputError
 from vidcam.pipelines.explain.document import Document
 from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer, explain_prepared
-from vidcam.pipelines.explain.outputs import stated_path
+from vidcam.pipelines.explain.outputs import check_readable, stated_path
 from vidcam.system.atomic import disk_errors, hidden_folder, require_writable
 from vidcam.system.signals import defer_signals
-from vidcam.video.reader import Decoder, frame_rate, open_video
+from vidcam.video.reader import Decoder
 from vidcam.video.source import Source, local_path
 
 
@@ -38,9 +38,7 @@ def check_file(
         InputError: the source is no video, or the file cannot be written.
     """
     require_writable(file, overwrite=overwrite)
-    path = local_path(source)
-    if path is not None:
-        open_video(path, fps=frame_rate(fps), decoder=decoder).close()
+    check_readable(source, fps=fps, decoder=decoder)
 
 
 def explain_to_file(explainer: Explainer, source: Source, file: Path, *, overwrite: bool = False) -> ExplainedVideo:
@@ -67,7 +65,7 @@ def explain_to_file(explainer: Explainer, source: Source, file: Path, *, overwri
     try:
         with defer_signals():
             folder = hidden_folder(file)
-        result = explain_prepared(source, folder, explainer.ready, request, progress=explainer.progress)
+        result = explain_prepared(source, folder, explainer.ready, request, fetch=True, progress=explainer.progress)
         video = next(path for path in result.paths if path.suffix == ".mp4")
         with defer_signals(), disk_errors(file):
             require_writable(file, overwrite=overwrite)

@@ -21,7 +21,7 @@ def test_a_pattern_of_images(tmp_path: Path, capsys: Capture) -> None:
     assert main(["explain", str(folder / "frame%d.png"), "-o", out, "--fps", "10", *OPTIONS]) == 0
     output = capsys.readouterr()
     assert "  warning: number 7 is missing; the images around a hole follow each other directly" in output.err
-    assert [Path(line).name for line in output.out.splitlines()] == ["shots.npz", "shots.json"]
+    assert [Path(line).name for line in output.out.splitlines()] == ["shots.npz", "shots.toml", "shots.json"]
     assert main(["render", f"{out}/shots.npz", "-o", str(tmp_path / "p.png")]) == 0
     capsys.readouterr()
     assert main(["explain", str(folder / "frame%03d.png"), "-o", out, *OPTIONS]) == 2
@@ -34,7 +34,11 @@ def test_an_address_is_fetched(tmp_path: Path, capsys: Capture, monkeypatch: pyt
     with serving({"/clips/video.mp4": Page(content)}) as site:
         address, out = f"{site.address}/clips/video.mp4", str(tmp_path / "out")
         assert main(["explain", address, "-o", out, *OPTIONS]) == 0
-        assert [Path(line).name for line in capsys.readouterr().out.splitlines()] == ["video.npz", "video.json"]
+        assert [Path(line).name for line in capsys.readouterr().out.splitlines()] == [
+            "video.npz",
+            "video.toml",
+            "video.json",
+        ]
         assert main(["render", f"{out}/video.npz", "-o", str(tmp_path / "p.png"), "--source", address]) == 0
         capsys.readouterr()
         assert main(["explain", f"{site.address}/none.mp4", "-o", out, *OPTIONS]) == 2
