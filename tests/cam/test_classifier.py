@@ -108,5 +108,5 @@ REFUSED: dict[str, Callable[[], tuple[nn.Module, str, Tensor]]] = {
 @pytest.mark.parametrize("which", REFUSED)
 def test_other_heads_raise(which: str, dtype: torch.dtype) -> None:
     net, layer, clip = REFUSED[which]()
-    with pytest.raises(InputError, match="cam needs a head of global average pooling and one linear layer behind"):
+    with pytest.raises(InputError, match="cam needs global average pooling and one linear layer"):
         explain(net.to(dtype), clip.to(dtype), layer=layer, methods=["cam"])

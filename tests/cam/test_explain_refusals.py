@@ -129,7 +129,7 @@ def _written_out(scores: Tensor) -> Tensor:
 
 
 def test_probabilities_raise() -> None:
-    message = r"the model returns probabilities \(each row adds up to 1\), expected logits, because"
+    message = r"the model returns probabilities \(each row adds up to 1\), expected logits"
     for dtype in (torch.float32, torch.float64):
         net, clip = _Ending(_of_two_views).to(dtype), random_clip(2, 3, 4, 8, 8, dtype=dtype)
         with pytest.raises(InputError, match=message):

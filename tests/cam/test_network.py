@@ -93,12 +93,12 @@ CLIP = torch.zeros(2, 3, 4, 5, 5)
     ("clip", "message"),
     [
         (None, "got NoneType"),
-        (np.zeros((1, 3, 4, 4)), "or a list of such, got ndarray"),
+        (np.zeros((1, 3, 4, 4)), "or a list of tensors, got ndarray"),
         ([], "got an empty list"),
         ([CLIP, None], r"got a tensor \(2, 3, 4, 5, 5\), NoneType"),
         (torch.zeros(3, 4), r"got a tensor \(3, 4\)"),
-        ([CLIP, CLIP[:1]], r"every pathway must have the same number of clips, at least one, got \(2, 3, 4, 5, 5\), "),
-        (CLIP[:0], r"at least one, got \(0, 3, 4, 5, 5\)"),
+        ([CLIP, CLIP[:1]], r"all pathways must have the same number of clips, at least 1, got \(2, 3, 4, 5, 5\), "),
+        (CLIP[:0], r"at least 1, got \(0, 3, 4, 5, 5\)"),
     ],
 )
 def test_what_is_no_clip(clip: Any, message: str) -> None:

@@ -146,7 +146,7 @@ def test_a_function_of_probabilities_needs_no_logits() -> None:
         ({"target": [0, 1, 2]}, ShapeError, "one class, or one for each of the 2 clips"),
         ({"target": 1.0}, InputError, "target is 1.0, expected a class index, or one per clip"),
         ({"target": True}, InputError, "target is True, expected a class index"),
-        ({"target": "cat"}, InputError, "target is 'cat', expected a class index"),
+        ({"target": "cat"}, InputError, "'cat' is a label.*pass a class index"),
         ({"target": [[0, 1]]}, ShapeError, "one class, or one for each of the 2 clips"),
         ({"score": "margin"}, InputError, "score is 'margin', expected logit or probability"),
         ({"score_scale": -1, "methods": ["gradcam"]}, InputError, "score_scale is -1, expected a finite number >= 0"),
@@ -167,7 +167,7 @@ def test_invalid_targets(options: dict[str, Any], error: type[Exception], messag
 
 def test_scores_must_have_one_row_per_clip() -> None:
     net = Ending(lambda scores: scores.mean(dim=0, keepdim=True))
-    with pytest.raises(ShapeError, match=r"the model returns scores \(1, 4\) for 2 clips, expected one row for each"):
+    with pytest.raises(ShapeError, match=r"the model returns \(1, 4\) for 2 clips, expected one row for each"):
         explain(net, random_clip(2, 3, 4, 8, 8), layer="net.block2")
 
 

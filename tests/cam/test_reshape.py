@@ -55,7 +55,7 @@ def test_frames_of_one_is_an_image_with_a_time_axis() -> None:
 
 @pytest.mark.parametrize("shape", [(5, 2, 4, 4), (6, 2), (6, 2, 4), (2, 2, 3, 4, 4)])
 def test_what_is_not_folded_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(LayerError, match=r"expected \(N·3, D, h, w\) for clips of 3 frames"):
+    with pytest.raises(LayerError, match=r"not \(N·3, D, h, w\); choose a layer"):
         frames(T)(torch.zeros(shape))
 
 
@@ -72,7 +72,7 @@ def test_tokens_and_channels_last() -> None:
     assert torch.equal(tokens((3, 4, 6), class_tokens=0)(places), grids)
     assert torch.equal(channels_last(grids.movedim(1, -1)), grids)
     assert torch.equal(in_turn([])(grids), grids)
-    with pytest.raises(LayerError, match=r"returns \(2, 72, 5\), expected \(N, 1 \+ 72, D\) tokens"):
+    with pytest.raises(LayerError, match=r"returns \(2, 72, 5\), not \(N, 1 \+ 72, D\)"):
         tokens((3, 4, 6))(places)
 
 
@@ -117,7 +117,7 @@ def test_tokens_by_hand(others: int) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 8, 2), (1, 10, 2), (1, 2, 9, 2), (9, 2)])
 def test_other_numbers_of_tokens_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(LayerError, match=r"expected \(N, 1 \+ 8, D\) tokens for a grid of \(2, 2, 2\); give the grid"):
+    with pytest.raises(LayerError, match=r"not \(N, 1 \+ 8, D\) for a grid of \(2, 2, 2\); correct grid"):
         tokens((2, 2, 2))(torch.zeros(shape))
 
 

@@ -1,10 +1,10 @@
-"""A network as it is called: what it takes, what it must be like, what it returns, and its classifier.
+"""Inputs, logits and classifier of a network.
 
-It takes one tensor, or a list of them for several pathways (SlowFast). It may return (N, K), (N, K, t) that are
-averaged over t, a tuple or list whose first tensor it is, or an object or mapping with `logits`. Where the output is
-what a softmax, log-softmax or sigmoid returned, the tensor that went into it is taken: the gradient of a confident
-probability vanishes. `LogitTracer` notes these calls while the model runs. Where more follows than another shape for
-the same numbers, they cannot be taken off: what is seen to be probabilities or their logarithms is refused then.
+The input is one tensor, or a list of tensors for several pathways (SlowFast). The output is (N, K); (N, K, t), averaged
+over t; a tuple or list that begins with such a tensor; or an object or mapping with `logits`. If the network ends in a
+softmax, log-softmax or sigmoid, its input is taken as the logits, because the gradient of a confident probability
+vanishes. `LogitTracer` records these calls while the model runs. If the network computes something else from the
+probabilities, the logits are not known and the output is refused.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _ENDS: dict[Callable[..., Any], Activation] = {
 _IN_PLACE = {torch.sigmoid_, Tensor.sigmoid_}
 
 _ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-4}
-"""How far W·mean(A) + b may lie from the logits, relative to the sum of the sizes of its terms; halves are rounder."""
+"""Largest difference of W·mean(A) + b from the logits, relative to the sum of the terms' absolute values."""
 
 
 def pathways(clip: Input) -> tuple[Tensor, ...]:
@@ -62,34 +62,34 @@ def pathways(clip: Input) -> tuple[Tensor, ...]:
     tensors = tuple(part for part in parts if isinstance(part, Tensor) and part.ndim >= 3)
     if not tensors or len(tensors) < len(parts):
         raise ShapeError(
-            "the clip must be a tensor (N, C, T, H, W), (N, C, H, W) for an image network, or a list of such, got "
+            "clip must be a tensor (N, C, T, H, W) or (N, C, H, W), or a list of tensors, got "
             + (", ".join(_described(part) for part in parts) or "an empty list")
         )
     if len({tensor.shape[0] for tensor in tensors}) > 1 or tensors[0].shape[0] == 0:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
-        raise ShapeError(f"every pathway must have the same number of clips, at least one, got {shapes}")
+        raise ShapeError(f"all pathways must have the same number of clips, at least 1, got {shapes}")
     return tensors
 
 
 def reference(clip: Input) -> Tensor:
-    """The tensor whose axes maps are drawn on: the pathway of the most cells, the fast one of SlowFast."""
+    """Return the pathway with the most pixels, such as SlowFast's fast one; maps lie on its axes."""
     return max(pathways(clip), key=lambda tensor: tensor[0, 0].numel())
 
 
 def first_clip(clip: Input) -> Input:
-    """The same input with N = 1."""
+    """Return the first clip of the batch, N = 1."""
     return like_input(clip, [tensor[:1] for tensor in pathways(clip)])
 
 
 def like_input(clip: Input, tensors: Sequence[Tensor]) -> Input:
-    """One tensor for each pathway as the clip has them: alone, in a tuple or in a list; a network may look at that."""
+    """Pack the tensors as the clip packs its pathways: one tensor, a tuple or a list."""
     if isinstance(clip, Tensor):
         return tensors[0]
     return tuple(tensors) if isinstance(clip, tuple) else list(tensors)
 
 
 def ordinary(clip: Input) -> Input:
-    """The same input in tensors that autograd may keep: copies of those that were made in inference mode."""
+    """Copy tensors made in inference mode, which autograd cannot keep."""
     tensors = pathways(clip)
     if not any(tensor.is_inference() for tensor in tensors):
         return clip
@@ -99,37 +99,31 @@ def ordinary(clip: Input) -> Input:
 
 
 def require_ordinary(model: nn.Module) -> None:
-    """Weights that autograd can use."""
+    """Check that no weight was made in inference mode."""
     tensors = chain(model.named_parameters(), model.named_buffers())
     odd = next((name for name, tensor in tensors if tensor.is_inference()), None)
     if odd is not None:
-        raise InputError(
-            f"weight {odd!r} was made inside torch.inference_mode, expected one that gradients can pass; build or load "
-            f"the model outside of it"
-        )
+        raise InputError(f"weight {odd!r} was made in torch.inference_mode; build or load the model outside of it")
 
 
 def require_apart(model: nn.Module, clips: int) -> None:
-    """Explanations are of each clip by itself; a normalisation by the batch's own statistics mixes them."""
+    """Check that no normalisation mixes the clips of the batch."""
     norms = ((name, m) for name, m in model.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))  # noqa: SLF001
     mixing = next((name for name, norm in norms if norm.running_mean is None), None)
     if clips > 1 and mixing is not None:
         raise InputError(
-            f"layer {mixing!r} normalises by the statistics of the batch and so mixes its {clips} clips, expected "
-            f"running statistics; pass one clip at a time"
+            f"layer {mixing!r} uses batch statistics, which mix the {clips} clips; pass one clip at a time"
         )
 
 
 def require_rows(scores: Tensor, clips: int) -> None:
     """One row of scores for each clip."""
     if scores.shape[0] != clips:
-        raise ShapeError(
-            f"the model returns scores {tuple(scores.shape)} for {clips} clips, expected one row for each clip"
-        )
+        raise ShapeError(f"the model returns {tuple(scores.shape)} for {clips} clips, expected one row for each clip")
 
 
 class LogitTracer(FunctionMode):
-    """Notes what went into each softmax and sigmoid while it is active, for as long as somebody holds the result."""
+    """Record the input of each softmax and sigmoid while it is active, as long as the result exists."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -188,8 +182,7 @@ def class_scores(output: Any, tracer: LogitTracer | None = None) -> tuple[Tensor
     if scores is None or scores.ndim not in (2, 3):
         got = f"a tensor of shape {tuple(scores.shape)}" if scores is not None else type(output).__name__
         raise ShapeError(
-            f"the model returns {got}, expected logits (N, K) or (N, K, t); wrap it so that it returns them, or pass "
-            f"a function of its output as the target"
+            f"the model returns {got}, expected logits (N, K) or (N, K, t); pass a function of its output as target"
         )
     found = None if tracer is None else tracer.before(scores)
     logits, activation = (scores, None) if found is None else found
@@ -256,10 +249,7 @@ def classifier_weights(network: nn.Module, activations: Tensor, scores: Tensor) 
         sizes = pooled.abs() @ weight.abs().T + bias.abs()
         if float((pooled @ weight.T + bias - scores.detach()).abs().max()) <= rounding * float(sizes.max()):
             return weight
-    raise InputError(
-        "cam needs a head of global average pooling and one linear layer behind the target layer, which this network "
-        "does not have there; use gradcam, which is the same map on such heads and works on all"
-    )
+    raise InputError("cam needs global average pooling and one linear layer after the target layer; use gradcam")
 
 
 def _require_logits(scores: Tensor) -> None:
@@ -269,10 +259,7 @@ def _require_logits(scores: Tensor) -> None:
     if scores.shape[1] > 1 and (shares or logarithms):
         what = "probabilities (each row adds up to 1)" if shares else "logarithms of probabilities"
     if what is not None:
-        raise InputError(
-            f"the model returns {what}, expected logits, because the gradient of a confident probability vanishes; "
-            f"let it return the scores before the softmax or sigmoid"
-        )
+        raise InputError(f"the model returns {what}, expected logits: return the scores before the softmax or sigmoid")
 
 
 def _are_shares(rows: Tensor) -> bool:

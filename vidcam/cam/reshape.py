@@ -1,8 +1,7 @@
-"""Reshapes: from what a layer of a transformer, or of a network that takes frames singly, returns to (N, D, t, h, w).
+"""Reshapes from a layer's output to (N, D, t, h, w), for transformers and frame-wise networks.
 
-A reshape only moves numbers and leaves some out, so that the same function serves activations and gradients. Which one
-a layer needs is not guessed: a wrong guess gives a map that looks right. Any function of a tensor will do; these are
-the usual ones.
+A reshape only moves or drops values, so that the same function serves activations and gradients. It is never guessed: a
+wrong reshape gives a map that looks right. Any function of a tensor may be passed; these are the usual ones.
 """
 
 from __future__ import annotations
@@ -36,8 +35,8 @@ def tokens(grid: Sequence[int], *, class_tokens: int = 1) -> Reshape:
     def reshape(output: Tensor) -> Tensor:
         if output.ndim != 3 or output.shape[1] != class_tokens + cells:
             raise LayerError(
-                f"the layer returns {tuple(output.shape)}, expected (N, {class_tokens} + {cells}, D) tokens for a grid "
-                f"of {tuple(grid)}; give the grid and the number of class tokens of this layer"
+                f"the layer returns {tuple(output.shape)}, not (N, {class_tokens} + {cells}, D) for a grid of "
+                f"{tuple(grid)}; correct grid or class_tokens"
             )
         places = output[:, class_tokens:].transpose(1, 2)  # (N, D, t·h·w)
         return places.reshape(*places.shape[:2], *grid)
@@ -57,8 +56,8 @@ def frames(count: int) -> Reshape:
     def reshape(output: Tensor) -> Tensor:
         if output.ndim != 4 or output.shape[0] % count:
             raise LayerError(
-                f"the layer returns {tuple(output.shape)}, expected (N·{count}, D, h, w) for clips of {count} frames "
-                f"that the network takes one by one; choose a convolutional layer that each frame goes through alone"
+                f"the layer returns {tuple(output.shape)}, not (N·{count}, D, h, w); choose a layer that processes "
+                f"each of the {count} frames alone"
             )
         return output.reshape(-1, count, *output.shape[1:]).transpose(1, 2)
 
