@@ -99,6 +99,12 @@ def middles_inside(source: int, resized: int, crop: int, offset: int) -> list[in
     return [i for i in range(source) if offset * scale <= Fraction(2 * i + 1, 2) < (offset + crop) * scale]
 
 
+def test_a_centre_exactly_on_the_edge_of_the_crop_is_inside() -> None:
+    """(350, 245) at short side 182: rows 260, crop from 39; 39 · 350 / 260 = 52.5 is the centre of row 52."""
+    geometry = centre_crop((350, 245), (260, 182), (182, 182))
+    assert geometry.view_slices()[0] == slice(52, 297)
+
+
 @few
 @given(sizes, st.sampled_from([((128, 171), 112), ((256, 256), 224), (256, 224), (128, 112), (182, 182)]))
 def test_view_slices_are_the_pixels_whose_middle_is_inside(

@@ -58,9 +58,11 @@ class Geometry:
 
     def view_slices(self) -> tuple[slice, slice]:
         """Return the source pixels whose centre lies in the model's view: (rows, columns)."""
-        top, left, bottom, right = self.view_box
-        rows = slice(int(np.ceil(top - 0.5)), int(np.ceil(bottom - 0.5)))
-        columns = slice(int(np.ceil(left - 0.5)), int(np.ceil(right - 0.5)))
+        edges = ((self.top_px, self.crop_size[0]), (self.left_px, self.crop_size[1]))
+        rows, columns = (
+            slice(_first_centre(first, source, resized), _first_centre(first + length, source, resized))
+            for (first, length), source, resized in zip(edges, self.source_size, self.resized_size, strict=True)
+        )
         return rows, columns
 
     def source_matrices(self, grid: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -70,6 +72,11 @@ class Geometry:
             rows (H', h) and columns (W', w), float32, for `maps.resample_plane`.
         """
         return _source_matrices(self, grid)
+
+
+def _first_centre(edge_px: int, source: int, resized: int) -> int:
+    """Return the first source pixel whose centre is not before an edge of the resized frame, in exact integers."""
+    return -((resized - 2 * edge_px * source) // (2 * resized))
 
 
 @lru_cache(maxsize=16)
