@@ -178,7 +178,9 @@ def _critique(summary: Summary) -> str:
     rows = []
     for (a, b), papers in EQ.items():
         pair, _ = pair_of(summary, a, b)
-        for kind, paper, ours in zip(("pre-softmax", "post-softmax"), papers, (pair, pair["post"]), strict=True):
+        for kind, paper, ours in zip(
+            ("pre-softmax", "post-softmax"), papers, (pair, pair["post_softmax"]), strict=True
+        ):
             value, mean, std = (number(ours[name], 2) for name in ("relative_performance", "log_mean", "log_std"))
             cells = f"{paper[0]:.2f}", value, f"{paper[1]:.2f} ({paper[2]:.2f})", f"{mean} ({std})"
             rows.append((f"{a} vs {b}, {kind}", *cells))

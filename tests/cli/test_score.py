@@ -74,8 +74,8 @@ def test_changed_settings_are_unusable_input(manifest: Path, tmp_path: Path, cap
     ("more", "sentence"),
     [
         (("--batch-size", "many"), "--batch-size is 'many'; expected auto or a whole number"),
-        (("--measures", "nothing"), "measures are nothing, expected default, all or some of"),
-        (("--method", "guided-gradcam"), "is signed and not scored"),
+        (("--measures", "nothing"), "--measures is nothing; use default, all or some of"),
+        (("--method", "guided-gradcam"), "cannot be scored, its values are signed"),
     ],
 )
 def test_what_cannot_be_is_refused(
