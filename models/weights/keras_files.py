@@ -57,9 +57,7 @@ def _datasets(group: Any, parent: str) -> Any:
         if isinstance(item, h5py.Group):
             yield from _datasets(item, f"{path}/")
         elif not isinstance(item, h5py.Dataset) or item.dtype.kind != "f" or item.external or item.is_virtual:
-            raise WeightsError(
-                f"{path!r} in the HDF5 file is not an array of floats stored in it; do not use this file"
-            )
+            raise WeightsError(f"{path!r} must be an array of floats inside this HDF5 file; do not use this file")
         else:
             yield path, item
 

@@ -36,7 +36,7 @@ CAPTIONS = {
 
 
 def draw_plots(out: Path, table: ScoreTable, summary: Summary) -> dict[str, str]:
-    """Draw the plots of the measures that were made; returns file name → caption."""
+    """Draw the plots for which the table and the summary have numbers. Return file name → caption."""
     if not table.n:
         return {}
     captions = {}

@@ -134,7 +134,7 @@ class _Curves:
     logs: Mapping[Key, float]
 
     def _log(self, kind: str, share: float, *, shows_all: float) -> float:
-        """Return the log probability at a share: of the clip itself at `shows_all`, of the fill at the other end."""
+        """Return the log probability at a share in [0, 1]. At `shows_all` all is shown, at the other end nothing."""
         if share in (0.0, 1.0):
             return self.shared.log_probability if share == shows_all else self.logs["blank",]
         return self.logs[self.scored.name, kind, f"{share:g}"]

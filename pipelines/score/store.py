@@ -60,7 +60,7 @@ class ResultStore:
         self._since = time.monotonic()
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Add all rows of the next clip; a full part is written."""
+        """Add all rows of the next clip. Write a part file if enough clips or time have passed since the last one."""
         with defer_signals():  # an interrupt between the two lines would make the clip be scored twice
             self._rows += rows
             self.done += 1
@@ -204,7 +204,7 @@ def open_store(out: Path, settings: Settings, columns: Columns, *, overwrite: bo
 
 @contextmanager
 def _folder_errors(folder: Path) -> Iterator[None]:
-    """Convert the errors of the file system in the block.
+    """Turn a file system error inside the `with` block into an OutputError.
 
     Raises:
         OutputError: the folder cannot be written to.

@@ -13,7 +13,7 @@ def test_bounding_boxes_of_a_small_mask() -> None:
     mask[0, 1:4, 2:7] = True
     mask[1, 5, 0] = mask[1, 0, 3] = True
     assert bounding_boxes(mask).tolist() == [[2, 1, 5, 3], [0, 0, 4, 6]]
-    with pytest.raises(ShapeError, match=r"with a pixel in every frame, got mask.shape = \(3, 6, 8\)"):
+    with pytest.raises(ShapeError, match=r"in every frame, got mask.shape = \(3, 6, 8\)"):
         bounding_boxes(np.zeros((3, 6, 8), np.bool_))
 
 

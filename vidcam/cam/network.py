@@ -222,12 +222,14 @@ def require_finite(tensor: Tensor, what: str) -> None:
 
 
 def classifier_weights(network: nn.Module, activations: Tensor, scores: Tensor) -> Tensor:
-    """The classifier's own weights, for `cam` (GC++ eq. 1–2): W of S = W·mean(A) + b, tried on the clips at hand.
+    """Return the weights W of a linear classifier, for `cam` (GC++ eq. 1–2).
 
-    Heads of global average pooling and one linear layer have them; no others.
+    W exists if the head is global average pooling and one linear layer: S = W·mean(A) + b. This is checked on the given
+    clips.
 
     Args:
-        network: without wrappers; its last linear layer, or convolution with kernels of one cell, is looked for.
+        network: the network without wrappers. The last layer that fits is used: linear, or a convolution with kernels
+            of one cell.
         activations: A, (N, D, t, h, w).
         scores: S, (N, K).
 

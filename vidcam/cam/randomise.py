@@ -17,7 +17,7 @@ from vidcam.cam.preserve import Undo
 
 
 def weighted_layers(model: nn.Module) -> tuple[str, ...]:
-    """Return the names of modules with own parameters of two or more axes, in order of definition."""
+    """Return the names of the modules that directly hold a parameter of two or more axes, in order of definition."""
     return tuple(
         name
         for name, module in model.named_modules()

@@ -81,7 +81,7 @@ class ScoreTarget:
     """The score of one target.
 
     Attributes:
-        score: (N, K) logits for classes, (N,) for a function, with the head's graph.
+        score: (N, K) logits for classes, (N,) for a function. Its autograd graph reaches back to the target layer.
         direction: cotangent of `score`, same shape.
         classes: (N,) class indices; None for a function.
         contrasts: (N,) contrast classes; None without contrast.

@@ -19,7 +19,7 @@ Reshape = Callable[[Tensor], Tensor]
 
 
 def channels_last(output: Tensor) -> Tensor:
-    """(N, t, h, w, D) → (N, D, t, h, w), as Swin3D's blocks return it; (N, h, w, D) → (N, D, h, w)."""
+    """Move channels to axis 1, for blocks such as Swin3D's: (N, t, h, w, D) → (N, D, t, h, w). t may be missing."""
     return output.movedim(-1, 1)
 
 

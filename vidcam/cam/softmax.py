@@ -37,7 +37,7 @@ class SoftmaxForm:
     Attributes:
         weights: (N, D), Σ α·relu(Y′) divided by the clip's p_c·(1 - p_c); float32 or float64.
         clamped: (N,) float64, share of the positions with Y′ > 0 whose denominator was clamped.
-        tail: (N,) float64, share of the other classes' probability that was left out.
+        tail: (N,) float64, probability of the left-out classes as a share of that of all classes but the target.
     """
 
     weights: Tensor
@@ -200,5 +200,5 @@ def _check(activations: Tensor, scores: Tensor, classes: Tensor, *, chunk: int, 
 def _check_scores(scores: Tensor, classes: Tensor) -> None:
     if scores.ndim != 2 or scores.shape[1] < 2 or classes.shape != scores.shape[:1]:
         raise ShapeError(
-            f"scores must be (N, K) with K >= 2 and classes (N,), got {scores.shape = }, {classes.shape = }"
+            f"scores must be (N, K) with K >= 2, and classes must be (N,), got {scores.shape = }, {classes.shape = }"
         )

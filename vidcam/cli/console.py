@@ -16,7 +16,7 @@ SHOWN_AFTER_SECONDS = 2.0
 
 
 def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, width: int = 200) -> None:
-    """Print a table as wide as the terminal, or as `width` without one; or one JSON document."""
+    """Print rows as a table, or as one JSON document. Without a terminal, the table is `width` columns wide."""
     if as_json:
         print_text(json.dumps(rows, indent=1, ensure_ascii=False))
         return

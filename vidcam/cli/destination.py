@@ -35,4 +35,6 @@ def require_one_result(file: Path, videos: Sequence[Path], given: Mapping[str, A
         raise InputError(f"-o names a file, but --target {targets[0]} can be several classes; pass a folder")
     outputs = given.get("outputs", _KINDS[0])
     if outputs not in _KINDS:
-        raise InputError(f"-o names a file, but --outputs is {','.join(outputs)}; pass a folder, or overlay or map")
+        raise InputError(
+            f"-o names a file, but --outputs is {','.join(outputs)}; pass a folder, or one output: overlay or map"
+        )

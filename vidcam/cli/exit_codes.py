@@ -10,7 +10,7 @@ DONE, FAILED, UNUSABLE = 0, 1, 2
 
 
 def exit_code(error: Exception) -> int:
-    """UNUSABLE for unusable input or arguments, else FAILED."""
+    """Return UNUSABLE if the input or the arguments are the problem, else FAILED."""
     return UNUSABLE if isinstance(error, InputError | click.ClickException) else FAILED
 
 

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 _MODEL_FILES = ("weights", "labels", "mean_cube")
 
 
-@click.command(cls=SectionCommand, short_help="Explain videos: overlay videos, a sheet, the data and a JSON.")
+@click.command(cls=SectionCommand, short_help="Explain videos. Writes overlays, a sheet, the data and a JSON.")
 @explain_arguments
 def explain(
     videos: tuple[Path, ...], out: Path | None, model: str, device: str, *, as_json: bool, **values: Any
 ) -> int:
-    """Explain what a model predicts for videos: overlay videos, a sheet, the data and a JSON for each.
+    """Explain what a model predicts. Writes overlay videos, a sheet, the data and a JSON for each video.
 
     \b
     vidcam explain video.mp4 -o out
@@ -75,7 +75,7 @@ def explain(
     type=click.Path(path_type=Path),
     help="Folder for the results.",
 )
-@click.option("--offline", is_flag=True, help="Explain a made clip with tiny_r3d: needs no network and no cache.")
+@click.option("--offline", is_flag=True, help="Explain a synthetic clip with tiny_r3d: needs no network and no cache.")
 @DEVICE
 def demo(out: Path, device: str, *, offline: bool) -> int:
     """Explain a real clip with I3D. Both are downloaded once. Results of an earlier demo are replaced."""

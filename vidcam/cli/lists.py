@@ -56,7 +56,7 @@ def layers(model: str, *, every: bool, as_json: bool) -> None:
 @click.command(short_help="List the classes of a model.")
 @click.argument("model", shell_complete=complete_model)
 @click.option("--filter", "text", default="", metavar="TEXT", help="List only labels that contain the text.")
-@click.option("--labels", "file", type=click.Path(path_type=Path), metavar="FILE", help="File with one label a line.")
+@click.option("--labels", "file", type=click.Path(path_type=Path), metavar="FILE", help="File with one label per line.")
 @JSON
 def labels(model: str, text: str, file: Path | None, *, as_json: bool) -> None:
     """List the classes of MODEL: index and label. `vidcam explain --target` takes either.

@@ -66,10 +66,10 @@ _MODEL = (
         show_default=True,
         metavar="FILE|random",
         type=click.Path(),
-        help="File of weights, or random ones.",
+        help="File of weights, or random for untrained weights.",
     ),
-    _model("--labels", type=_PATH, metavar="FILE", help="File with one class name a line."),
-    _model("--mean-cube", type=_PATH, metavar="FILE.npy", help="Mean that C3D subtracts; default: its mean colour."),
+    _model("--labels", type=_PATH, metavar="FILE", help="File with one class name per line."),
+    _model("--mean-cube", type=_PATH, metavar="FILE.npy", help="Mean cube that C3D subtracts; default: a mean colour."),
     DEVICE,
 )
 _LAYER = _model(
@@ -114,7 +114,8 @@ _EXPLAIN = (
         "--outputs",
         metavar="LIST",
         shell_complete=several_of("overlay", "map", "sheet", "data", "none"),
-        help="Some of overlay,map,sheet,data; default: overlay,sheet,data. none: only print the top 5 classes.",
+        help="Any of overlay,map,sheet,data. Default: overlay,sheet,data. With none, only the top 5 classes are "
+        "printed.",
     ),
     _result("--overwrite", is_flag=True, help="Replace existing results of the same video."),
     JSON,
@@ -174,7 +175,7 @@ _EXPLAIN = (
 _SCORE = (
     click.argument("clips", metavar="MANIFEST|FOLDER", type=_PATH),
     _result("-o", "--out", required=True, metavar="FOLDER", type=_PATH, help="Folder for the results."),
-    _result("--overwrite", is_flag=True, default=None, help="Replace existing results, whatever their settings."),
+    _result("--overwrite", is_flag=True, default=None, help="Replace existing results, even if their settings differ."),
     _result("--retry-failed", is_flag=True, default=None, help="Try clips again that failed in an earlier run."),
     _result("--render-worst", type=int, metavar="K", help="Overlay videos of the K clips with the largest drop."),
     JSON,
@@ -201,8 +202,8 @@ _SCORE = (
             "localization",
             "time",
         ),
-        help="default (drop,relative,retention), all, or some of these and curve, insertion-deletion, localization, "
-        "time.",
+        help="Any of drop,relative,retention,curve,insertion-deletion,localization,time; or all. Default: "
+        "drop,relative,retention.",
     ),
     section("What is scored")(
         "--controls/--no-controls", default=None, help="Also score a random and a centred map; default: yes."
@@ -210,8 +211,13 @@ _SCORE = (
     section("What is scored")(
         "--sanity", type=int, metavar="N", help="Compare the maps of N clips with those of random weights."
     ),
-    _clips("--min-confidence", type=float, metavar="P", help="Leave out clips of a lower probability; default 0."),
-    _clips("--correct-only", is_flag=True, default=None, help="Leave out clips whose class is not their label."),
+    _clips(
+        "--min-confidence",
+        type=float,
+        metavar="P",
+        help="Leave out clips whose class has a probability below P; default 0.",
+    ),
+    _clips("--correct-only", is_flag=True, default=None, help="Leave out clips whose top class is not their label."),
     *_MODEL,
     _LAYER,
     _FUSION,
@@ -220,7 +226,12 @@ _SCORE = (
     _details("--batch-size", metavar="auto|N", help="Perturbed clips per forward pass; default: by device."),
     _PRECISION,
     _details("--workers", type=int, metavar="N", help="Threads that decode ahead; default 2."),
-    _details("--seed", type=int, metavar="N", help="Seed of ties, controls, shuffles and intervals; default 0."),
+    _details(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="Random seed for tie-breaking, controls, shuffles and intervals; default 0.",
+    ),
 )
 
 
@@ -237,7 +248,7 @@ _RENDER = (
         required=True,
         metavar="FILE",
         type=_PATH,
-        help="File: .mp4, .webm, .gif, .webp, .png or .jpg; without an ending a folder of PNGs.",
+        help="File: .mp4, .webm, .gif, .webp, .png or .jpg. A name without an ending makes a folder of PNGs.",
     ),
     _result(
         "--form",
@@ -297,7 +308,9 @@ _RENDER = (
         help="h264 (default), hevc, av1 or vp9 (default in WebM).",
     ),
     _encoding(
-        "--encoder", metavar="NAME", help="FFmpeg's name of an encoder, such as h264_nvenc; default auto: in software."
+        "--encoder",
+        metavar="NAME",
+        help="FFmpeg's name of an encoder, such as h264_nvenc; default auto: a software encoder.",
     ),
     _encoding("--preset", metavar="NAME", help="Preset of the encoder; default veryfast (x264)."),
     _encoding("--quality", type=int, metavar="N", help="Constant quality on the encoder's scale; default 18 (x264)."),

@@ -18,7 +18,7 @@ from vidcam.system.signals import loading
 @click.command(cls=SectionCommand, short_help="Draw a saved explanation as video, animation or picture.")
 @render_arguments
 def render(explanation: Path, out: Path, *, as_json: bool, **values: Any) -> None:
-    """Draw the explanation that `vidcam explain` saved as a video, an animation, pictures or a sheet. No model is run.
+    """Draw a saved explanation as a video, an animation, pictures or a sheet. The model is not run.
 
     \b
     vidcam render out/video.npz -o video.mp4 --strip

@@ -19,12 +19,12 @@ CHANGES: tuple[Change, ...] = get_args(Change)
 
 
 def changed_frames(change: Change, frames: int, generator: np.random.Generator) -> NDArray[np.intp]:
-    """Return which frame stands in each of T slots after a change, (T,).
+    """Return the order of the frames after a change: index of the original frame at each position, (T,).
 
     Args:
         change: `frozen`: the middle frame everywhere; `shuffled`: a random order, but not the original one; `reversed`:
             the last frame first.
-        frames: T.
+        frames: T, the number of frames.
         generator: source of the shuffle.
 
     Raises:

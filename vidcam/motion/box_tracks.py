@@ -23,7 +23,7 @@ def bounding_boxes(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         ShapeError: the mask is not (T, H, W), or empty in some frame.
     """
     if mask.ndim != 3 or not mask.any(axis=(1, 2)).all():
-        raise ShapeError(f"mask must be (T, H, W) with a pixel in every frame, got {mask.shape = }")
+        raise ShapeError(f"mask must be (T, H, W) and True somewhere in every frame, got {mask.shape = }")
     (left, width), (top, height) = _extent(mask, reduced_axis=1), _extent(mask, reduced_axis=2)
     return np.stack([left, top, width, height], axis=1)
 
