@@ -157,9 +157,8 @@ def canonical_methods(names: str | Iterable[str]) -> tuple[str, ...]:
         NameNotFoundError: an unknown name.
         InputError: no name.
     """
-    canonical = tuple(
-        dict.fromkeys(_canonical(name) for name in (names.split(",") if isinstance(names, str) else names))
-    )
+    texts = [names] if isinstance(names, str) else names
+    canonical = tuple(dict.fromkeys(_canonical(name) for text in texts for name in text.split(",")))
     if not canonical:
         raise InputError(f"methods is empty, expected one or more of {', '.join(ALL_METHODS)}")
     return canonical

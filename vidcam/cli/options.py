@@ -185,7 +185,7 @@ _SCORE = (
         "methods",
         multiple=True,
         metavar="NAME",
-        shell_complete=several_of(*METHODS[:-3]),
+        shell_complete=several_of(*(name for name in METHODS if not name.startswith("guided"))),
         help="Method, repeatable; default: gradcam, gradcam+, gradcam++ and neutral-gradcam.",
     ),
     section("What is scored")(
