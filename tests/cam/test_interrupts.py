@@ -76,7 +76,7 @@ def _hits(use: Use, files: Sequence[str], moments: Sequence[int]) -> int:
         try:
             with Interrupter(files, at=moment):
                 use(net, clip)
-        except KeyboardInterrupt as exc:
+        except (KeyboardInterrupt, SystemError) as exc:  # torch's C++ turns the first into the second
             held = exc
             hits += 1
         state.check_unchanged()

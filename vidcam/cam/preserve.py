@@ -254,27 +254,32 @@ class _Evaluation:
 
 
 _evaluations: WeakKeyDictionary[nn.Module, _Evaluation] = WeakKeyDictionary()
-_evaluations_lock = threading.Lock()
+_evaluations_lock = threading.RLock()
 
 
 def _enter_evaluation(model: nn.Module, user: object) -> None:
-    with _evaluations_lock:
+    """Set the evaluation mode. If an interrupt keeps the lock from being released, `_leave_evaluation` releases it."""
+    try:
+        _evaluations_lock.acquire()
+        modules = list(model.modules())
         if model not in _evaluations:
-            modules = list(model.modules())
             recurrent = [module for module in modules if isinstance(module, nn.RNNBase)]
             _evaluations[model] = _Evaluation(
                 [(module, module.training) for module in modules], [(module, module.dropout) for module in recurrent]
             )
         _evaluations[model].users.add(user)
-        for module in model.modules():
+        for module in modules:
             module.training = False
             if isinstance(module, nn.RNNBase) and _is_cudnn(module):
                 module.dropout, module.training = 0.0, True
+    finally:
+        _release()
 
 
 def _leave_evaluation(model: nn.Module, user: object) -> None:
-    """Put the flags back if no other explanation of the model goes on."""
-    with _evaluations_lock:
+    """Put the flags back if no other explanation of the model goes on. It may run twice."""
+    try:
+        _evaluations_lock.acquire()
         evaluation = _evaluations.get(model)
         if evaluation is None:
             return
@@ -286,6 +291,15 @@ def _leave_evaluation(model: nn.Module, user: object) -> None:
         for layer, dropout in evaluation.dropouts:
             layer.dropout = dropout
         del _evaluations[model]
+    finally:
+        _release()
+
+
+def _release() -> None:
+    """Release the lock as often as this thread holds it."""
+    with contextlib.suppress(RuntimeError):  # it does not hold it any more
+        while True:
+            _evaluations_lock.release()
 
 
 def _is_cudnn(layer: nn.RNNBase) -> bool:
