@@ -224,7 +224,7 @@ ARGUMENTS: dict[str, tuple[list[str], str]] = {
     "a label": (["--target", "bright thin"], "label 'bright thin' not found; the nearest are 'Bright thing'"),
     "a contrast": (["--contrast", "dark thing"], "label 'dark thing' not found; the nearest are 'dark/thing'"),
     "a layer": (["--layer", "rlu"], "layer 'rlu' not found; the nearest are 'relu'"),
-    "an index": (["--target", "2"], "class index 2 is out of range; 'brightness' has 2 classes; pass 0 to 1"),
+    "an index": (["--target", "2"], "class index 2 is out of range for 'brightness': pass 0 to 1"),
     "a negative index": (["--target=-1"], "class index -1 is out of range"),
     "the index of a contrast": (["--contrast", "400"], "class index 400 is out of range"),
     "an index of many digits": (["--target", "1" * 5000], "label '111"),

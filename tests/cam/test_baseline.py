@@ -159,7 +159,7 @@ def test_baseline_is_required_at_the_same_layer() -> None:
     with pytest.raises(InputError, match=r"neutral-gradcam needs a baseline at layer 'relu'; pass baseline="):
         vidcam.explain(net, clip, layer="relu", methods=["neutral-gradcam"])
     other = vidcam.compute_baseline(net, clip, layer="after")
-    with pytest.raises(InputError, match="looked at in layer 'after' and this one in 'relu', expected the same"):
+    with pytest.raises(InputError, match="baseline is of layer 'after', not 'relu'"):
         vidcam.explain(net, clip, layer="relu", methods=["neutral-gradcam"], baseline=other)
 
 

@@ -238,7 +238,7 @@ def test_invalid_arguments() -> None:
     a, scores, products = torch.ones(1, 2, 3), torch.zeros(1, 4), linear(torch.zeros(1, 4, 2, 3))
     with pytest.raises(ShapeError, match=r"scores must be \(N, K\) with K >= 2"):
         softmax_form(a, scores[:, :1], zero(), products)
-    with pytest.raises(ShapeError, match=r"classes \(N,\), got .*classes.shape = torch.Size\(\[2\]\)"):
+    with pytest.raises(ShapeError, match=r"classes must be \(N,\), got .*classes.shape = torch.Size\(\[2\]\)"):
         softmax_form(a, scores, torch.tensor([0, 1]), products)
     with pytest.raises(ShapeError, match=r"scores must be \(N, K\)"):
         probability_cotangent(scores[0], zero())

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._dynamo import eval_frame
 
 import vidcam
 from vidcam.cam.preserve import Undo, preserve_model
@@ -74,6 +75,7 @@ def test_threads_get_the_maps_of_one_thread(*, is_training: bool) -> None:
         for method in expected.volumes:
             np.testing.assert_array_equal(together[place].volumes[method], expected.volumes[method])
         np.testing.assert_array_equal(together[place].guided["guided-gradcam"], expected.guided["guided-gradcam"])
+    assert eval_frame._stance.stance == "default"
     assert all(module.training == is_training for module in net.modules())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
 
@@ -89,3 +91,4 @@ def test_training_flags_come_back_with_the_last_of_two_overlapping_uses() -> Non
     second.run()
     assert (net.training, net[0].training, net[1].training) == (True, True, False)
     torch.set_grad_enabled(True)  # the two were not left in the order of entering
+    torch.set_autocast_cache_enabled(True)

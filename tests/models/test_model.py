@@ -43,7 +43,7 @@ def test_an_exact_match_comes_before_one_in_another_case() -> None:
 
 @pytest.mark.parametrize("index", [3, -1, "3", "-1", 7])
 def test_an_index_out_of_range(model: Model, index: str | int) -> None:
-    with pytest.raises(InputError, match=f"class index {index} is out of range; 'three' has 3 classes; pass 0 to 2"):
+    with pytest.raises(InputError, match=f"class index {index} is out of range for 'three': pass 0 to 2"):
         model.label_index(index)
 
 

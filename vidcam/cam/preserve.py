@@ -187,11 +187,30 @@ def preserve_model(model: nn.Module, undo: Undo) -> None:
 
 
 def run_uncompiled(undo: Undo) -> None:
-    """Run compiled parts as plain Python, until `undo`. The first call imports the compiler."""
+    """Run compiled parts as plain Python until `undo`, of the last thread that needs it: the stance is global."""
     from torch._dynamo import eval_frame
 
-    undo.add(partial(eval_frame._set_stance, eval_frame._stance))  # noqa: SLF001 – set_stance keeps the old one too late
-    torch.compiler.set_stance("force_eager")
+    user = object()
+    undo.add(partial(_leave_uncompiled, user, eval_frame))
+    try:
+        _lock.acquire()
+        if not _uncompiled:
+            _former_stances[:] = [eval_frame._stance]  # noqa: SLF001 – torch has no public way
+        _uncompiled.add(user)
+        torch.compiler.set_stance("force_eager")
+    finally:
+        _release()
+
+
+def _leave_uncompiled(user: object, eval_frame: Any) -> None:
+    """Put the stance back if no other thread needs it. It may run twice."""
+    try:
+        _lock.acquire()
+        if _uncompiled == {user}:
+            eval_frame._set_stance(_former_stances[0])  # noqa: SLF001
+        _uncompiled.discard(user)
+    finally:
+        _release()
 
 
 def _add_thread_state(model: nn.Module, undo: Undo) -> None:
@@ -254,13 +273,15 @@ class _Evaluation:
 
 
 _evaluations: WeakKeyDictionary[nn.Module, _Evaluation] = WeakKeyDictionary()
-_evaluations_lock = threading.RLock()
+_uncompiled: set[object] = set()
+_former_stances: list[Any] = []
+_lock = threading.RLock()
 
 
 def _enter_evaluation(model: nn.Module, user: object) -> None:
     """Set the evaluation mode. If an interrupt keeps the lock from being released, `_leave_evaluation` releases it."""
     try:
-        _evaluations_lock.acquire()
+        _lock.acquire()
         modules = list(model.modules())
         if model not in _evaluations:
             recurrent = [module for module in modules if isinstance(module, nn.RNNBase)]
@@ -279,7 +300,7 @@ def _enter_evaluation(model: nn.Module, user: object) -> None:
 def _leave_evaluation(model: nn.Module, user: object) -> None:
     """Put the flags back if no other explanation of the model goes on. It may run twice."""
     try:
-        _evaluations_lock.acquire()
+        _lock.acquire()
         evaluation = _evaluations.get(model)
         if evaluation is None:
             return
@@ -299,7 +320,7 @@ def _release() -> None:
     """Release the lock as often as this thread holds it."""
     with contextlib.suppress(RuntimeError):  # it does not hold it any more
         while True:
-            _evaluations_lock.release()
+            _lock.release()
 
 
 def _is_cudnn(layer: nn.RNNBase) -> bool:

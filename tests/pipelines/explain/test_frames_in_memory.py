@@ -146,7 +146,7 @@ def test_another_source_is_refused(tmp_path: Path) -> None:
     result = explained(FRAMES, tmp_path / "out", outputs="data")
     changed = FRAMES.copy()
     changed[7, 0, 0, 0] += 1
-    with pytest.raises(MediaError, match=rf"'{DESCRIPTION}' is not the video that was explained: its content hash"):
+    with pytest.raises(MediaError, match=rf"'{DESCRIPTION}' is not the explained video"):
         render_video(npz(result), tmp_path / "p.png", source=changed)
     video = write_video(tmp_path / "video.mkv", FRAMES)
     with pytest.raises(MediaError, match=rf"video\.mkv' is a video file, but '{DESCRIPTION}' was explained"):
@@ -159,7 +159,7 @@ def test_another_source_is_refused(tmp_path: Path) -> None:
 def test_a_picture_does_not_join_the_pattern(tmp_path: Path) -> None:
     paths = image_files(tmp_path / "shots")
     result = explained(paths[0].parent / "img_%05d.png", tmp_path / "out", outputs="data")
-    with pytest.raises(OutputError, match="one of its images"):
+    with pytest.raises(OutputError, match="would overwrite the source video or its images"):
         render_video(npz(result), tmp_path / "shots" / "img_99999.png")
     render_video(npz(result), tmp_path / "shots" / "poster.png")
 
