@@ -60,12 +60,15 @@ def _artifact_sentence(explanation: Explanation) -> str:
     unreliable = {name: share for name, share in shares.items() if share >= ARTIFACT_SHARE}
     if not unreliable:
         return ""
-    be, they = ("is", "it peaks") if len(unreliable) == 1 else ("are", "they peak")
     advice = "" if BASELINE in unreliable else f" Use {BASELINE}."
-    return (
-        f"{_enumeration(list(unreliable))} {be} unreliable here: {they} where the network responds to a blank clip too "
-        f"({_in_windows(unreliable, explanation)}).{advice}"
-    )
+    reason = "where the network responds to a blank clip too"
+    if len(unreliable) == 1:
+        ((name, share),) = unreliable.items()
+        total = len(explanation)
+        windows = f"{round(share * total)} of {total} window{'s' * (total > 1)}"
+        return f"{name} is unreliable here: in {windows} it peaks {reason}.{advice}"
+    names = _enumeration(list(unreliable))
+    return f"{names} are unreliable here: they peak {reason} ({_in_windows(unreliable, explanation)}).{advice}"
 
 
 def _alpha_sentences(explanation: Explanation) -> list[str]:

@@ -16,11 +16,11 @@ from vidcam.pipelines.explain.document import ClassEntry, RuntimeEntry, SourceEn
 from vidcam.pipelines.explain.explainer import video_job
 from vidcam.pipelines.explain.outputs import check_readable, source_of, stated_path
 from vidcam.pipelines.explain.probabilities import window_probabilities
-from vidcam.pipelines.explain.request import ExplainOptions, ExplainRequest, named_classes
-from vidcam.pipelines.forward import default_batch, prepare, target_layers
+from vidcam.pipelines.explain.request import ExplainOptions, named_classes, window_request
+from vidcam.pipelines.forward import prepare, target_layers
 from vidcam.sampling import Window
 from vidcam.system.progress import Progress, StageTimer, silent
-from vidcam.video.reader import frame_rate, open_video
+from vidcam.video.reader import open_video
 from vidcam.video.source import Source
 
 
@@ -77,7 +77,7 @@ class Predictor:
 
     Args:
         model: left as it was.
-        options: those that say which windows are seen and how; methods and layers count for nothing.
+        options: which windows are run, and how. Methods and layers have no effect.
         progress: called as work goes on.
 
     Raises:
@@ -88,17 +88,7 @@ class Predictor:
         layers, _ = target_layers(model, ())
         self._targets, _ = named_classes(options, model.labels, model=model.spec.name)
         self._ready = prepare(model, layers, precision=options.precision)
-        self._request = ExplainRequest(
-            layers=layers,
-            batch_size=options.batch_size or default_batch(model),
-            precision=options.precision,
-            overlap=options.overlap,
-            at=options.at,
-            start=options.start,
-            end=options.end,
-            fps=frame_rate(options.fps),
-            decoder=options.decoder,
-        )
+        self._request = window_request(model, options, layers)
         self._progress = progress
 
     def predict(self, source: Source) -> PredictedVideo:

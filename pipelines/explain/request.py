@@ -1,10 +1,10 @@
-"""What can be asked of `explain`, and what is asked of a run: options as given, resolved once into one request."""
+"""The options of `explain`, and the request into which they are resolved once."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from vidcam.arguments import as_tuple, split_names
@@ -33,7 +33,7 @@ class ExplainOptions:
     """The options of `explain_video` and `vidcam explain`, with their defaults; `explain_video` describes them.
 
     Raises:
-        InputError: an unknown name, or options that contradict each other; no model is needed to see that.
+        InputError: an unknown name, a number out of its range, or options that exclude each other.
     """
 
     methods: str | Sequence[str] | None = None
@@ -60,52 +60,50 @@ class ExplainOptions:
         least_probability(as_tuple(self.targets))
         object.__setattr__(self, "outputs", split_names(self.outputs))
         if not self.outputs or not set(self.outputs) <= set(OUTPUTS):
-            raise InputError(f"outputs are {', '.join(self.outputs) or 'none'}, expected some of {', '.join(OUTPUTS)}")
+            raise InputError(f"--outputs is {','.join(self.outputs) or 'empty'}; use some of {', '.join(OUTPUTS)}")
         if self.fill not in FILLS:
-            raise InputError(f"fill is {self.fill!r}, expected one of {', '.join(FILLS)}")
+            raise InputError(f"--fill is {self.fill!r}; it must be one of {', '.join(FILLS)}")
         if self.decoder not in DECODERS:
-            raise InputError(f"decoder is {self.decoder!r}, expected one of {', '.join(DECODERS)}")
+            raise InputError(f"--decoder is {self.decoder!r}; it must be one of {', '.join(DECODERS)}")
         if self.precision not in PRECISIONS:
-            raise InputError(f"precision is {self.precision!r}, expected one of {', '.join(PRECISIONS)}")
+            raise InputError(f"--precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}")
         if self.batch_size is not None and self.batch_size < 1:
-            raise InputError(f"batch_size is {self.batch_size}, expected at least 1")
+            raise InputError(f"--batch-size is {self.batch_size}; it must be at least 1")
         require_overlap(self.overlap)
         frame_rate(self.fps)
         self._require_part()
         if self.at is not None and (self.start is not None or self.end is not None):
-            raise InputError("a clip was asked for and a part of the video too, expected one of them; leave one out")
+            raise InputError("--at cannot be combined with --start or --end")
         methods = DEFAULT_METHODS if self.methods is None else self.methods
-        MapRequest(
-            methods=methods, score=self.score, score_scale=self.score_scale, fusion=self.fusion
-        )  # knows these four
+        MapRequest(methods=methods, score=self.score, score_scale=self.score_scale, fusion=self.fusion)  # checks them
 
     def _require_part(self) -> None:
-        """Check the times as far as they are wrong of any video."""
+        """Check the times without the video."""
         named = {"--at": self.at, "--start": self.start, "--end": self.end}
         for name, second in named.items():
             if second is not None and not 0.0 <= second < math.inf:
-                raise InputError(f"{name} is {second:g} s, expected 0 or more")
+                raise InputError(f"{name} is {second:g} s; it must be 0 or more")
         start, end = self.start or 0.0, self.end
         if end is not None and end <= start:
             raise InputError(f"--start ({start:g} s) must be before --end ({end:g} s)")
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers' names as given; empty for the default."""
+        """Names of the layers; empty for the default."""
         return () if self.layer is None else (self.layer,) if isinstance(self.layer, str) else tuple(self.layer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ExplainRequest(MapRequest):
-    """What is asked of a model about videos: names are indices, defaults are filled in.
+    """The resolved options of a run: labels are indices, defaults are filled in.
 
-    Attributes, besides those of a `MapRequest`; the others are as in `ExplainOptions`:
-        targets: class indices, None for each window's own top class; empty for the class that leads over the video.
-        above: classes of at least this mean probability over the video become targets too; None: no more targets.
-        contrast_label: of the class that targets are contrasted with.
-        batch_size: windows that the model is shown at once.
-        notes: sentences about what was chosen for the user, and about the weights.
-        settings: what to write beside the result, so that the run can be repeated; empty: nothing is written.
+    Attributes, besides those of `MapRequest` and `ExplainOptions`:
+        targets: class indices; None for the top class of each window. Empty: the top class of the video.
+        above: every class of at least this mean probability is a target too. None: no further targets.
+        contrast_label: label of the contrast class.
+        batch_size: windows per forward pass.
+        notes: sentences about choices made for the user, and about the weights.
+        settings: options to write beside the result, so that the run can be repeated. Empty: nothing is written.
     """
 
     targets: tuple[int | None, ...] = ()
@@ -127,22 +125,25 @@ class ExplainRequest(MapRequest):
 
     @property
     def guided(self) -> tuple[str, ...]:
-        """The guided ones among the methods."""
+        """The guided methods."""
         return tuple(method for method in self.methods if method in GUIDED)
 
 
 def named_classes(
     options: ExplainOptions, labels: Sequence[str], *, model: str
 ) -> tuple[tuple[int | None, ...], int | None]:
-    """Indices of the targets, None for each window's own top class, and of the contrast.
+    """Find the class indices of the targets and of the contrast class.
 
     Args:
-        options: name them.
-        labels: of the model.
-        model: its name.
+        options: the options with the targets and the contrast class.
+        labels: K labels of the model.
+        model: name of the model.
+
+    Returns:
+        The targets, None for the top class of each window, and the contrast class.
 
     Raises:
-        InputError: a label that the model does not have, or a contrast that is a target too.
+        InputError: an unknown label, or a contrast class that is a target too.
     """
     contrast = None if options.contrast is None else label_index(labels, options.contrast, model=model)
     targets = tuple(
@@ -153,29 +154,40 @@ def named_classes(
         )
     )
     if contrast is not None and contrast in targets:
-        raise InputError(
-            f"the contrast {labels[contrast]!r} is a target too, expected another class; leave one of the two out"
-        )
+        raise InputError(f"--contrast {labels[contrast]!r} is a target too; choose another class")
     if contrast is not None and None in targets:
-        raise InputError(
-            f"a contrast was given with the target {PER_WINDOW!r}, which is another class in each window; leave one out"
-        )
+        raise InputError(f"--contrast cannot be combined with --target {PER_WINDOW}")
     return targets, contrast
 
 
+def window_request(model: Model, options: ExplainOptions, layers: Sequence[str]) -> ExplainRequest:
+    """Resolve the options that choose the windows and how they are run; the others keep their defaults."""
+    return ExplainRequest(
+        layers=layers,
+        batch_size=options.batch_size or default_batch(model),
+        precision=options.precision,
+        overlap=options.overlap,
+        at=options.at,
+        start=options.start,
+        end=options.end,
+        fps=frame_rate(options.fps),
+        decoder=options.decoder,
+    )
+
+
 def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prepared]:
-    """The one request of a run, and the model made ready for it; nothing reads the options afterwards.
+    """Resolve the options into one request, and prepare the model. Nothing reads the options afterwards.
 
     Raises:
-        InputError: a label or a layer that the model does not have, or a contrast that is a target too.
+        InputError: an unknown label or layer, or a contrast class that is a target too.
         RunError: the model fails on a grey clip.
     """
     layers, note = target_layers(model, options.layers)
     targets, contrast = named_classes(options, model.labels, model=model.spec.name)
-    ready = prepare(model, layers, precision=options.precision)  # first, as it says what is wrong with a model
-    request = ExplainRequest(
+    ready = prepare(model, layers, precision=options.precision)  # first: it checks the model
+    request = replace(
+        window_request(model, options, layers),
         methods=default_methods(model, layers) if options.methods is None else split_names(options.methods),
-        layers=layers,
         contrast=contrast,
         score=options.score,
         score_scale=options.score_scale,
@@ -187,15 +199,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         above=least_probability(as_tuple(options.targets)),
         contrast_label=None if contrast is None else model.label(contrast),
         fill=options.fill,
-        batch_size=options.batch_size or default_batch(model),
-        precision=options.precision,
         outputs=split_names(options.outputs),
-        overlap=options.overlap,
-        at=options.at,
-        start=options.start,
-        end=options.end,
-        fps=frame_rate(options.fps),
-        decoder=options.decoder,
         overwrite=options.overwrite,
         notes=tuple(sentence for sentence in (note, weights_sentence(model.weights)) if sentence),
     )

@@ -78,7 +78,7 @@ def test_several_videos_and_a_target(video: Path, tmp_path: Path, capsys: Captur
 
 def test_outputs_none_stands_alone(video: Path, tmp_path: Path, capsys: Capture) -> None:
     assert explain(video, "-o", tmp_path / "out", "--outputs", "none,data") == 2
-    assert "outputs are none, data" in capsys.readouterr().err
+    assert "--outputs is none,data" in capsys.readouterr().err
     assert explain(video, "-o", tmp_path / "out", "--outputs", "") == 2
     assert "--outputs is empty; pass some of overlay, map, sheet, data, or none" in capsys.readouterr().err
 

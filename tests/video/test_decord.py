@@ -137,5 +137,5 @@ def test_a_frame_that_fails_later_and_a_closed_reader(tmp_path: Path) -> None:
 
 
 def test_unknown_decoder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="decoder is 'ffmpeg', expected one of auto, pyav, decord"):
+    with pytest.raises(InputError, match="--decoder is 'ffmpeg'; it must be one of auto, pyav, decord"):
         open_video(h264(tmp_path / "a.mp4"), decoder="ffmpeg")  # type: ignore[arg-type]

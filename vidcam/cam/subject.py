@@ -89,8 +89,7 @@ def read_subject(model: nn.Module | SpecifiedModel, clip: Any) -> Subject:
             raise ShapeError(
                 f"clip is {tuple(batch.shape)}, but {model.spec.name!r} takes (N, {', '.join(map(str, expected))})"
             )
-        device = next((tensor.device for tensor in model.module.parameters()), batch.device)
-        batch = batch.to(device)
+        batch = _to_device_of(model.module, batch)
     return Subject(model.module, batch, model, notes)
 
 
@@ -104,8 +103,11 @@ def grey_clip(model: nn.Module | SpecifiedModel) -> Tensor:
         raise InputError("clip is missing; a plain module needs one, a vidcam.Model does not")
     from vidcam.preprocess import grey_input
 
-    grey = grey_input(model.spec)
-    return grey.to(next((tensor.device for tensor in model.module.parameters()), grey.device))
+    return _to_device_of(model.module, grey_input(model.spec))
+
+
+def _to_device_of(network: nn.Module, clip: Tensor) -> Tensor:
+    return clip.to(next((parameter.device for parameter in network.parameters()), clip.device))
 
 
 def _as_tensors(clip: Any) -> Any:

@@ -113,7 +113,7 @@ def open_video(
         InputError: a rate for what has one of its own, or one that is not positive; or the source is none of these.
     """
     if decoder not in DECODERS:
-        raise InputError(f"decoder is {decoder!r}, expected one of {', '.join(DECODERS)}")
+        raise InputError(f"--decoder is {decoder!r}; it must be one of {', '.join(DECODERS)}")
     fps = frame_rate(fps)
     if holds_frames(source):
         return _reader_of_frames(source, fps)

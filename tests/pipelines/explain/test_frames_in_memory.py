@@ -138,8 +138,11 @@ def test_a_frame_rate_that_was_not_given_is_said(tmp_path: Path) -> None:
 def test_equal_frames_in_another_form_are_accepted(tmp_path: Path) -> None:
     result = explained(FRAMES, tmp_path / "out", outputs="data")
     sources: tuple[Source, ...] = (list(FRAMES), torch.from_numpy(FRAMES), FRAMES / 255)
-    for number, source in enumerate(sources):
-        render_video(npz(result), tmp_path / f"{number}.png", source=source)
+    files = [
+        render_video(npz(result), tmp_path / f"{number}.png", source=source).path
+        for number, source in enumerate((FRAMES, *sources))
+    ]
+    assert len({path.read_bytes() for path in files}) == 1
 
 
 def test_another_source_is_refused(tmp_path: Path) -> None:

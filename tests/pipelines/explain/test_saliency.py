@@ -155,7 +155,7 @@ def test_a_note_names_the_layer_only_if_it_was_chosen_automatically(make_video: 
         ({"fusion": "sum"}, "fusion is 'sum', expected one of mean, max"),
         ({"score": "margin"}, "score is 'margin', expected logit or probability"),
         ({"score_scale": -1.0, "methods": ("gradcam",)}, "score_scale is -1.0, expected a finite number >= 0"),
-        ({"decoder": "magic"}, "decoder is 'magic', expected one of auto, pyav, decord"),
+        ({"decoder": "magic"}, "--decoder is 'magic'; it must be one of auto, pyav, decord"),
         ({"methods": ("cam",), "layer": "block1"}, "cam needs global average pooling"),
         ({"methods": ("gradcam++softmax",), "contrast": "one", "targets": ("two",)}, "no contrast"),
     ],
