@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vidcam.models.families.i3d import I3D
     from vidcam.models.families.image import image_network
     from vidcam.models.labels import kinetics400
-    from vidcam.models.model import Model, resolve_device
+    from vidcam.models.model import Model
     from vidcam.models.registry import (
         build_module,
         is_cached,
@@ -42,7 +42,6 @@ __all__ = [
     "list_models",
     "load_model",
     "model_entries",
-    "resolve_device",
     "sample_clip",
 ]
 
@@ -55,7 +54,6 @@ def __getattr__(name: str) -> object:
         "ModelEntry": "entry",
         "image_network": "families.image",
         "kinetics400": "labels",
-        "resolve_device": "model",
         "sample_clip": "sample",
     }
     if name not in __all__:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from vidcam.errors import InputError
@@ -13,7 +15,17 @@ _MOST_BYTES = 1 << 20
 
 
 def kinetics400() -> tuple[str, ...]:
-    """Return the 400 labels of Kinetics-400 in alphabetical order, as in torchvision's weights metadata."""
+    """Return the 400 labels of Kinetics-400 in alphabetical order, as in torchvision's weights metadata.
+
+    They are read from torchvision's file of labels alone: `torchvision.models` takes seconds to import.
+    """
+    package = find_spec("torchvision")
+    for folder in (package and package.submodule_search_locations) or ():
+        try:
+            labels = runpy.run_path(str(Path(folder, "models", "_meta.py")))["_KINETICS400_CATEGORIES"]
+        except (OSError, KeyError):  # another torchvision keeps them elsewhere
+            continue
+        return tuple(labels)
     from torchvision.models.video import R3D_18_Weights
 
     return tuple(R3D_18_Weights.KINETICS400_V1.meta["categories"])

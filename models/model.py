@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from vidcam.errors import InputError, ShapeError
+from vidcam.devices import device_of
+from vidcam.errors import ShapeError
 from vidcam.labels import label_index, require_class
 from vidcam.spec import ModelSpec
 
@@ -61,11 +61,7 @@ class Model:
     @property
     def device(self) -> torch.device:
         """Device of the first parameter or buffer. The CPU if there is none."""
-        import torch
-
-        for tensor in (*self.module.parameters(), *self.module.buffers()):
-            return tensor.device
-        return torch.device("cpu")
+        return device_of(self.module)
 
     def label(self, index: int) -> str:
         """Return the label of class `index`.
@@ -101,35 +97,14 @@ class Forward:
         memory_format: memory format of the convolutions.
         precision: precision of all layers before the classifier; 'float32' keeps the network's own.
         reason: why the network does not run in channels-last format; None if it does.
+        tf32: whether a GPU rounds the inputs of float32 convolutions to TF32, torch's default.
     """
 
     memory_format: MemoryFormat = "contiguous"
     precision: Precision = "float32"
     reason: str | None = None
+    tf32: bool = False
 
     def entry(self) -> dict[str, Any]:
         """Return the settings as a JSON object."""
         return asdict(self)
-
-
-def resolve_device(name: str) -> torch.device:
-    """Return the device with this name and check that it is available.
-
-    Args:
-        name: 'auto' (the first CUDA device if there is one, else the CPU), 'cpu', 'cuda' or 'cuda:N'.
-
-    Raises:
-        InputError: the name is unknown, or the device is not available.
-    """
-    import torch
-
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
-        raise InputError(f"device {name!r} is unknown; pass 'auto', 'cpu' or 'cuda:N'")
-    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
-        return torch.device("cpu")
-    index = int(name.partition(":")[2] or 0)
-    present = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if index >= present:
-        hint = f"a number below {present}" if present else "install a torch with CUDA"
-        raise InputError(f"device {name!r} is not available: torch sees {present} CUDA devices; pass 'cpu' or {hint}")
-    return torch.device("cuda", index)

@@ -22,6 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
+from vidcam.devices import kept_random_state, rounds_to_tf32
 from vidcam.errors import InputError
 from vidcam.models.model import PRECISIONS, Forward, MemoryFormat, Model, Precision
 from vidcam.preprocess import grey_input
@@ -50,7 +51,7 @@ def optimise_model(
         Exception: any error of `run` with the model without the channels-last copy.
     """
     _require_precision(precision, model.device)
-    reason = _reason_against_copy(model.module)
+    reason, tf32 = _reason_against_copy(model.module), precision == "float32" and rounds_to_tf32(model.device)
     if precision != "float32":
         model = _with_half_precision(model, precision, reason)
     reason = reason or _reason_against_channels_last(model.module, model.device, precision)
@@ -59,17 +60,32 @@ def optimise_model(
             network, memory_format = to_channels_last(model.module)
             faster = replace(model, module=network)
             with simulate_any_batch_size(network):
-                return faster, Forward(memory_format, precision), run(faster)
+                return faster, Forward(memory_format, precision, tf32=tf32), run(faster)
         except Exception as exc:  # a user's network may raise anything
             reason = f"the channels-last copy failed: {_first_line(exc)}"
-    return model, Forward("contiguous", precision, reason), run(model)
+    return model, Forward("contiguous", precision, reason, tf32), run(model)
+
+
+def apply_forward(model: Model, forward: Forward) -> Model:
+    """Return the model that `optimise_model` returned with these settings, without a test run.
+
+    Raises:
+        InputError: as `optimise_model`.
+    """
+    _require_precision(forward.precision, model.device)
+    if forward.precision != "float32":
+        model = _with_half_precision(model, forward.precision, _reason_against_copy(model.module))
+    if forward.memory_format == "contiguous":
+        return model
+    network, _ = to_channels_last(model.module)
+    return replace(model, module=network)
 
 
 def _require_precision(precision: str, device: torch.device) -> None:
     if precision not in PRECISIONS:
         raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     if precision == "fp16" and device.type == "cpu":
-        raise InputError("precision fp16 needs a CUDA device; pass bf16 or float32 on a CPU")
+        raise InputError("precision fp16 needs a GPU; pass bf16 or float32 on a CPU")
 
 
 def _reason_against_copy(module: nn.Module) -> str:
@@ -221,7 +237,7 @@ def _find_classifier(model: Model) -> str:
     for name, module in network.named_modules():
         if any(True for _ in module.parameters(recurse=False)):
             module.register_forward_hook(lambda *_, name=name: names.append(name))
-    with torch.no_grad(), torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
+    with torch.no_grad(), kept_random_state(model.device):
         network(grey_input(model.spec).to(next(network.parameters(), torch.empty(0))))
     if not names:
         raise ValueError("it has no weights")

@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidcam.devices import resolve_device
 from vidcam.errors import InputError, WeightsError, name_not_found
 from vidcam.models.builtin import BUILT_IN, torchvision_entry
 from vidcam.models.entry import ModelEntry
 from vidcam.models.labels import check_labels, read_labels
-from vidcam.models.model import Model, resolve_device
+from vidcam.models.model import Model
 from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress
 
@@ -97,7 +98,7 @@ def load_model(
     Args:
         name_or_entry: name of a built-in model, 'torchvision:NAME', 'package.module:factory' for a function without
             arguments that returns a `Model`, or a `ModelEntry`.
-        device: 'auto', 'cpu' or 'cuda:N'.
+        device: 'auto', 'cpu', 'cuda:N', 'mps' or 'xpu:N'.
         weights: 'pretrained'; 'random', with seed 0 and without a download; or a weights file, .pth, .pt or
             .safetensors (for C3D see docs/models.md). No code in the file is run.
         labels: K labels of a built-in model or torchvision's, or a file that lists them, see `vidcam.models.labels`.

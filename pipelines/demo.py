@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from vidcam.devices import resolve_device
 from vidcam.errors import OutputError, WeightsError
-from vidcam.models.model import Model, resolve_device
+from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.models.sample import sample_clip
 from vidcam.motion.clip import make_clip
@@ -45,7 +46,7 @@ def demo_input(out: Path, *, offline: bool, device: str = "auto", progress: Prog
     Args:
         out: folder for the synthetic clip.
         offline: use neither the network nor the cache.
-        device: 'auto', 'cpu' or 'cuda:N'.
+        device: 'auto', 'cpu', 'cuda:N', 'mps' or 'xpu:N'.
         progress: called during downloads.
 
     Raises:

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from vidcam import __version__
+from vidcam.devices import device_lines
 from vidcam.models.registry import model_entries
 from vidcam.models.weights.cache import cache_folder
 from vidcam.models.weights.hub import checkpoint_folder
@@ -86,7 +87,7 @@ def examine() -> DoctorReport:
         ffmpeg=ffmpeg,
         decoders=tuple(decoder for decoder, package in (("pyav", "av"), ("decord", "decord")) if package in usable),
         encoders=encoders,
-        devices=_devices() if "torch" in usable else (),
+        devices=device_lines() if "torch" in usable else (),
         cache_folder=_with_tilde(cache_folder()),
         torch_cache_folder=_with_tilde(checkpoint_folder()),
         weights=tuple(_cached_weights()),
@@ -115,17 +116,6 @@ def _codecs() -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
     from vidcam.video.available import available_encoders, library_versions
 
     return library_versions(), available_encoders()
-
-
-def _devices() -> tuple[str, ...]:
-    import torch
-
-    found = [f"cpu ({torch.get_num_threads()} threads)"]
-    if torch.cuda.is_available():
-        for index in range(torch.cuda.device_count()):
-            gibibytes = torch.cuda.get_device_properties(index).total_memory / 2**30
-            found.append(f"cuda:{index} ({torch.cuda.get_device_name(index)}, {gibibytes:.0f} GiB)")
-    return tuple(found)
 
 
 def _cached_weights() -> list[CachedWeights]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 
@@ -19,20 +19,17 @@ from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.cam.preserve import Undo
 from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import reshape_of
+from vidcam.devices import batch_for, clip_bytes
 from vidcam.errors import InputError, RunError, VidcamError
 from vidcam.models.model import Forward, Model, Precision
-from vidcam.models.optimise import optimise_model
+from vidcam.models.optimise import apply_forward, optimise_model
+from vidcam.pipelines.memory import Remembered, StartMemory
 from vidcam.preprocess import grey_input, scale_pixels
+from vidcam.results.explanation import Artifact
 
 POOLED_LINEAR_METHODS = ("neutral-gradcam", "gradcam++")
 
-DEFAULT_BATCH = {"cpu": 4, "cuda": 16}
-"""Clips per forward pass by device. The number is fixed, so that results do not depend on the free memory."""
-
-
-def default_batch(model: Model) -> int:
-    """Return the default number of clips per forward pass."""
-    return DEFAULT_BATCH.get(model.device.type, DEFAULT_BATCH["cpu"])
+NO_MEMORY = StartMemory()
 
 
 @contextmanager
@@ -52,8 +49,15 @@ def torch_errors(model: Model, batch: int) -> Iterator[None]:
         ) from exc
 
 
-def target_layers(model: Model, names: Sequence[str]) -> tuple[tuple[str, ...], str]:
+def target_layers(
+    model: Model, names: Sequence[str], *, memory: StartMemory = NO_MEMORY
+) -> tuple[tuple[str, ...], str]:
     """Choose the target layers: the named ones, else the model's default, else the last layer with an extent.
+
+    Args:
+        model: the model.
+        names: the named layers.
+        memory: keeps the answer for the next start.
 
     Returns:
         Dotted names, and a sentence if the layer was chosen automatically.
@@ -61,11 +65,15 @@ def target_layers(model: Model, names: Sequence[str]) -> tuple[tuple[str, ...], 
     named = names or ((model.spec.layer,) if model.spec.layer else ())
     if named:
         return tuple(dict.fromkeys(dotted_name(name) for name in named)), ""
-    with torch_errors(model, 1):
-        layers, (note,) = chosen_layers(
-            model.module, grey_input(model.spec).to(model.device), (), reshape_of(model.spec)
-        )
-    return layers, note
+
+    def compute() -> Remembered:
+        grey = grey_input(model.spec).to(model.device)
+        with torch_errors(model, 1):
+            layers, (note,) = chosen_layers(model.module, grey, (), reshape_of(model.spec))
+        return Remembered({"layers": layers, "note": note})
+
+    answer = memory.recall(["layers"], compute).document
+    return tuple(answer["layers"]), answer["note"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,30 +86,64 @@ class Prepared:
         baseline: result on a flat grey clip.
         original: the original model. Used for guided backpropagation, where a ReLU may depend on the last bit, and
             for random weights.
+        clip_bytes: memory that a clip needs on the device; None if that is not known.
     """
 
     model: Model
     forward: Forward
     baseline: Baseline
     original: Model
+    clip_bytes: int | None = None
+
+    @property
+    def default_batch(self) -> int:
+        """Default number of clips per forward pass."""
+        return batch_for(self.model.device, self.clip_bytes)
 
 
-def prepare(model: Model, layers: Sequence[str], *, precision: Precision = "float32") -> Prepared:
+def prepare(
+    model: Model, layers: Sequence[str], *, precision: Precision = "float32", memory: StartMemory = NO_MEMORY
+) -> Prepared:
     """Make a faster copy of the model for maps at these layers, or take the model itself.
 
     Args:
         model: it is not changed.
         layers: dotted names.
         precision: precision of the network except its classifier; only 'float32' is exact.
+        memory: keeps the baseline for the next start.
 
     Raises:
         InputError: the layer has no map, the model does not match its spec, or the precision is unsupported.
         RunError: the model fails on a grey clip.
     """
-    faster, forward, baseline = optimise_model(
-        model, lambda candidate: compute_grey_baseline(candidate, layers), precision=precision
-    )
-    return Prepared(faster, forward, baseline, model)
+    made: list[Model] = []
+
+    def compute() -> Remembered:
+        runs: list[Baseline] = []
+
+        def run(candidate: Model) -> int | None:
+            return clip_bytes(model.device, lambda: runs.append(compute_grey_baseline(candidate, layers)))
+
+        faster, forward, needed = optimise_model(model, run, precision=precision)
+        made.append(faster)
+        artifact = runs[-1].artifact
+        facts = {
+            "forward": forward.entry(),
+            "artifact": None if artifact is None else asdict(artifact),
+            "clip_bytes": needed,
+        }
+        return Remembered(facts, runs[-1].activations)
+
+    answer = memory.recall(["baseline", *layers], compute)
+    forward = Forward(**answer.document["forward"])
+    faster = made[0] if made else apply_forward(model, forward)
+    return Prepared(faster, forward, _baseline_of(answer, layers, model), model, answer.document["clip_bytes"])
+
+
+def _baseline_of(answer: Remembered, layers: Sequence[str], model: Model) -> Baseline:
+    found = answer.document["artifact"]
+    artifact = found and Artifact(tuple(map(tuple, found["cells"])), found["value"], found["median"])
+    return Baseline({name: answer.tensors[name].to(model.device) for name in layers}, artifact)
 
 
 def compute_grey_baseline(model: Model, layers: Sequence[str]) -> Baseline:
@@ -122,7 +164,13 @@ def compute_grey_baseline(model: Model, layers: Sequence[str]) -> Baseline:
         return baseline_of(run)
 
 
-def default_methods(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
+def default_methods(model: Model, layers: Sequence[str], *, memory: StartMemory = NO_MEMORY) -> tuple[str, ...]:
+    """Return the default methods, which depend on the head; see `_methods_for_head`. `memory` keeps the answer."""
+    answer = memory.recall(["methods", *layers], lambda: Remembered({"methods": _methods_for_head(model, layers)}))
+    return tuple(answer.document["methods"])
+
+
+def _methods_for_head(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
     """Return the default methods: with neutral-gradcam if the head is global pooling and one linear layer.
 
     The head is tested on a fixed noise clip. `cam` runs only with such a head, so its error means another head. The

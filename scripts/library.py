@@ -15,11 +15,12 @@ import vidcam
 from vidcam.cam.guided import guided_saliency
 from vidcam.cam.methods import BASELINE_METHODS, METHODS, PAIR_METHODS
 from vidcam.cam.reshape import reshape_of
+from vidcam.devices import CPU_BATCH
 from vidcam.media import Frames
 from vidcam.models.model import Model, Precision
 from vidcam.pipelines.explain.explainer import Explainer
 from vidcam.pipelines.explain.request import ExplainOptions
-from vidcam.pipelines.forward import DEFAULT_BATCH, prepare
+from vidcam.pipelines.forward import prepare
 from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import grey_input
 from vidcam.results.explanation import Explanation
@@ -28,7 +29,7 @@ from vidcam.video.reader import open_video
 
 __all__ = ["BASELINE_METHODS", "METHODS", "PAIR_METHODS", "Precision", "grey_input", "guided_saliency"]
 
-BATCH = DEFAULT_BATCH["cpu"]
+BATCH = CPU_BATCH
 """Windows of one forward pass on a CPU."""
 
 

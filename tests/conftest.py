@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+_numbers = itertools.count()
 
 
 def pytest_configure() -> None:
@@ -37,9 +40,9 @@ def random_state_as_before() -> Iterator[None]:
 def cache_of_its_own(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Keeps tests away from the user's downloads; those marked `weights` use them."""
+    """Keeps tests away from the user's cache and from each other's; those marked `weights` use the user's."""
     if request.node.get_closest_marker("weights") is None:
-        monkeypatch.setenv("VIDCAM_CACHE", str(_unused_cache(tmp_path_factory)))
+        monkeypatch.setenv("VIDCAM_CACHE", str(_unused_cache(tmp_path_factory) / str(next(_numbers))))
         monkeypatch.setenv("TORCH_HOME", str(_unused_cache(tmp_path_factory)))
 
 

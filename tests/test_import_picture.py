@@ -1,6 +1,6 @@
 """Who may import whom, read from the imports themselves; an arrow that is not in the picture fails.
 
-    errors ◄ arguments, labels, media, fill, maps, geometry, spec, sampling, preprocess, motion   leaves: pure functions
+    errors ◄ arguments, labels, media, fill, maps, geometry, spec, sampling, preprocess, devices, motion         leaves
     errors ◄ system                                                               every effect on the machine
     leaves, system ◄ results ◄ {cam, video, render, metrics}                      none of these four imports another
     leaves, system ◄ models                                                       torch, but not cam, video, metrics
@@ -33,7 +33,8 @@ LEAVES = {
     "geometry": {"maps"},
     "spec": {"geometry"},
     "sampling": {"media"},
-    "preprocess": {"fill", "geometry", "media", "spec"},
+    "devices": set[str](),
+    "preprocess": {"devices", "fill", "geometry", "media", "spec"},
     "motion": {"motion"},  # a leaf of several files, which import each other
 }
 BASE = {*LEAVES, "system"}
@@ -57,7 +58,7 @@ EAGER_ROOT_NAMES = {"__version__"}  # a constant of the root, there before anyth
 TORCH, MEDIA = {"torch", "torchvision"}, {"av", "decord"}
 FOREIGN = {
     **dict.fromkeys(("__main__", "__init__", "cli", "system", "results", "render", *LEAVES), TORCH | MEDIA),
-    **dict.fromkeys(("preprocess", "cam", "metrics", "models", "pipelines"), MEDIA),
+    **dict.fromkeys(("devices", "preprocess", "cam", "metrics", "models", "pipelines"), MEDIA),
     "video": TORCH,
 }
 

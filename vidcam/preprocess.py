@@ -16,26 +16,33 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from vidcam.devices import to_device
 from vidcam.errors import InputError, ShapeError
 from vidcam.fill import BLUR_SHARE, FILLS, Fill
 from vidcam.geometry import Geometry
 from vidcam.spec import MeanCube, ModelSpec, Scaling
 
+_CPU = torch.device("cpu")
 
-def crop_frames(frames: NDArray[np.uint8], spec: ModelSpec, geometry: Geometry) -> Tensor:
+
+def crop_frames(
+    frames: NDArray[np.uint8], spec: ModelSpec, geometry: Geometry, *, device: torch.device = _CPU
+) -> Tensor:
     """Resize and crop frames; the result is still in pixels.
 
     Args:
         frames: (n, H, W, 3) uint8 RGB at `geometry.source_size`.
         spec: resize settings of the model.
         geometry: `spec.geometry` of the frames' size.
+        device: where the frames are resized.
 
     Returns:
-        (n, 3, H, W) float32, RGB in 0…255.
+        (n, 3, H, W) float32 on the device, RGB in 0…255.
     """
     if frames.ndim != 4 or frames.shape[1:] != (*geometry.source_size, 3):
         raise ShapeError(f"frames must be (n, H, W, 3) of size {geometry.source_size}, got {frames.shape = }")
-    pixels = torch.from_numpy(np.require(frames, requirements=["C", "W"])).permute(0, 3, 1, 2).float()
+    pixels = to_device(torch.from_numpy(np.require(frames, requirements=["C", "W"])), device)
+    pixels = pixels.permute(0, 3, 1, 2).float()
     if geometry.resized_size != geometry.source_size:
         pixels = functional.interpolate(
             pixels, size=geometry.resized_size, mode=spec.interpolation, align_corners=False, antialias=spec.antialias

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -68,8 +69,13 @@ def tensors_digest(state: State) -> str:
     return digest_of(
         part
         for name, tensor in tensors
-        for part in (f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode(), tensor.numpy().tobytes())
+        for part in (f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode(), _bytes_of(tensor))
     )
+
+
+def _bytes_of(tensor: Tensor) -> memoryview:
+    """Return the bytes of a contiguous tensor, without a copy; NumPy has no bfloat16."""
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
 
 
 def load_state_dict(module: nn.Module, state: State, *, name: str, source: str = "the weights") -> None:

@@ -21,6 +21,7 @@ from vidcam.cam.attribution import open_attribution
 from vidcam.cam.methods import volume_methods
 from vidcam.cam.network import predicted, require_finite
 from vidcam.cam.preserve import Undo, preserve_model
+from vidcam.devices import double
 from vidcam.fill import Fill
 from vidcam.geometry import Geometry
 from vidcam.metrics.faithfulness import log_probability
@@ -28,6 +29,7 @@ from vidcam.models.model import Model
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.forward import torch_errors
+from vidcam.pipelines.heat import heat_on
 from vidcam.pipelines.windows import batches
 from vidcam.preprocess import fill_for, hide
 from vidcam.results.explanation import Explanation, map_arrays, per_clip_arrays
@@ -141,10 +143,11 @@ class _Analysis:
             return
         windows = [self._job.windows[index] for index in window_indices]
         spec, size = self._model.spec, self._request.batch_size
-        source = batches(self._job.reader, windows, spec, self._job.geometry, size=size)
+        device = self._model.device
+        source = batches(self._job.reader, windows, spec, self._job.geometry, size=size, device=device)
         with closing(prefetch(self._clock.timed("decode for the model", source), depth=1)) as ready:
             for positions, tensor in ready:
-                yield [window_indices[position] for position in positions], tensor.to(self._model.device)
+                yield [window_indices[position] for position in positions], tensor
 
     def _explain(self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int | None]) -> None:
         request = self._request
@@ -191,11 +194,11 @@ def _measure(model: Model, tensor: Tensor, explanation: Explanation, fill: Fill)
     fill_pixels = fill_for(tensor, fill, model.spec.scaling)
     masked, area = {}, {}
     for method in explanation.methods:
-        heat = explanation.heat(method)
-        scores = predicted(model.module, hide(tensor, torch.from_numpy(heat).to(tensor), fill_pixels))
+        heat = heat_on(explanation.volumes[method], explanation.input_size, tensor)
+        scores = predicted(model.module, hide(tensor, heat, fill_pixels))
         require_finite(scores, f"the logits of the clip masked by {method}")
         masked[method] = log_probability(scores, explanation.target, explanation.activation)
-        area[method] = heat.mean(axis=(1, 2, 3), dtype=np.float64)
+        area[method] = double(heat).mean(dim=(1, 2, 3)).cpu().numpy()
     original = log_probability(torch.from_numpy(explanation.logits), explanation.target, explanation.activation)
     return WindowResults(explanation, original, masked, area)
 

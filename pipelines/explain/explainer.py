@@ -246,7 +246,7 @@ def explain_video(
         weights: of a model named by `model`, as in `load_model`.
         labels: labels of a module or of a model named by `model`, or a file that lists them.
         mean_cube: of a model named by `model`, as in `load_model`.
-        device: of a model named by `model`: 'auto', 'cpu' or 'cuda:N'.
+        device: of a model named by `model`: 'auto', 'cpu', 'cuda:N', 'mps' or 'xpu:N'.
         methods: one name or several. None: neutral-gradcam and gradcam++ if the head is global pooling and one linear
             layer, else gradcam and gradcam++.
         targets: labels or class indices, `above:0.2` for every class with a mean probability of 0.2 or more, or

@@ -18,6 +18,7 @@ from vidcam.pipelines.explain.outputs import check_readable, source_of, stated_p
 from vidcam.pipelines.explain.probabilities import window_probabilities
 from vidcam.pipelines.explain.request import ExplainOptions, named_classes, window_request
 from vidcam.pipelines.forward import prepare, target_layers
+from vidcam.pipelines.memory import StartMemory
 from vidcam.sampling import Window
 from vidcam.system.progress import Progress, StageTimer, silent
 from vidcam.video.reader import open_video
@@ -85,10 +86,11 @@ class Predictor:
     """
 
     def __init__(self, model: Model, options: ExplainOptions, *, progress: Progress = silent) -> None:
-        layers, _ = target_layers(model, ())
+        memory = StartMemory.of(model, options.precision)
+        layers, _ = target_layers(model, (), memory=memory)
         self._targets, _ = named_classes(options, model.labels, model=model.spec.name)
-        self._ready = prepare(model, layers, precision=options.precision)
-        self._request = window_request(model, options, layers)
+        self._ready = prepare(model, layers, precision=options.precision, memory=memory)
+        self._request = window_request(self._ready, options, layers)
         self._progress = progress
 
     def predict(self, source: Source) -> PredictedVideo:

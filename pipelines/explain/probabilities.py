@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vidcam.cam.network import LogitTracer, class_scores, require_finite
 from vidcam.cam.preserve import Undo, preserve_model
+from vidcam.devices import double
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.analyse import VideoJob
 from vidcam.pipelines.explain.request import ExplainRequest
@@ -44,13 +45,13 @@ def window_probabilities(
     """
     windows, spec = job.windows, model.spec
     parts = []
-    source = batches(job.reader, windows, spec, job.geometry, size=batch_size)
+    source = batches(job.reader, windows, spec, job.geometry, size=batch_size, device=model.device)
     with torch_errors(model, batch_size), Undo() as undo, undo:
         preserve_model(model.module, undo)
         with closing(prefetch(clock.timed("decode for the model", source), depth=1)) as ready:
             for positions, tensor in ready:
                 with clock.stage("model"):
-                    parts.append(_probabilities(model, tensor.to(model.device)))
+                    parts.append(_probabilities(model, tensor))
                 progress(PREDICTING, positions[-1] + 1, len(windows))
     return np.concatenate(parts)
 
@@ -59,7 +60,7 @@ def _probabilities(model: Model, tensor: Tensor) -> NDArray[np.float64]:
     with torch.no_grad(), LogitTracer() as tracer:
         logits, activation = class_scores(model.module(tensor), tracer)
     require_finite(logits, "the logits")
-    scores = logits.double()
+    scores = double(logits)
     is_softmax = (model.spec.activation or activation or "softmax") == "softmax"
     probabilities: NDArray[np.float64] = (scores.softmax(dim=1) if is_softmax else scores.sigmoid()).cpu().numpy()
     return probabilities

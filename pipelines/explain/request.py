@@ -18,7 +18,8 @@ from vidcam.labels import label_index
 from vidcam.models.model import PRECISIONS, Model, Precision
 from vidcam.pipelines.audit import weights_sentence
 from vidcam.pipelines.explain.targets import is_above, least_probability
-from vidcam.pipelines.forward import Prepared, default_batch, default_methods, prepare, target_layers
+from vidcam.pipelines.forward import Prepared, default_methods, prepare, target_layers
+from vidcam.pipelines.memory import StartMemory
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import PER_WINDOW
 from vidcam.sampling import require_overlap
@@ -160,11 +161,11 @@ def named_classes(
     return targets, contrast
 
 
-def window_request(model: Model, options: ExplainOptions, layers: Sequence[str]) -> ExplainRequest:
+def window_request(ready: Prepared, options: ExplainOptions, layers: Sequence[str]) -> ExplainRequest:
     """Resolve the options that choose the windows and how they are run; the others keep their defaults."""
     return ExplainRequest(
         layers=layers,
-        batch_size=options.batch_size or default_batch(model),
+        batch_size=options.batch_size or ready.default_batch,
         precision=options.precision,
         overlap=options.overlap,
         at=options.at,
@@ -182,12 +183,15 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         InputError: an unknown label or layer, or a contrast class that is a target too.
         RunError: the model fails on a grey clip.
     """
-    layers, note = target_layers(model, options.layers)
+    memory = StartMemory.of(model, options.precision)
+    layers, note = target_layers(model, options.layers, memory=memory)
     targets, contrast = named_classes(options, model.labels, model=model.spec.name)
-    ready = prepare(model, layers, precision=options.precision)  # first: it checks the model
+    ready = prepare(model, layers, precision=options.precision, memory=memory)  # first: it checks the model
     request = replace(
-        window_request(model, options, layers),
-        methods=default_methods(model, layers) if options.methods is None else split_names(options.methods),
+        window_request(ready, options, layers),
+        methods=(
+            default_methods(model, layers, memory=memory) if options.methods is None else split_names(options.methods)
+        ),
         contrast=contrast,
         score=options.score,
         score_scale=options.score_scale,

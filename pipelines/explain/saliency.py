@@ -115,12 +115,12 @@ class GuidedVideo:
     def _passes(self, window_indices: Sequence[int]) -> Generator[tuple[int, Saliency], None, None]:
         windows = [self.job.windows[index] for index in window_indices]
         spec, size = self.model.spec, self.request.batch_size
-        source = batches(self.job.reader, windows, spec, self.job.geometry, size=size)
+        source = batches(self.job.reader, windows, spec, self.job.geometry, size=size, device=self.model.device)
         with closing(prefetch(source, depth=1)) as ready:
             for positions, tensor in ready:
                 with self.clock.stage("guided"), torch_errors(self.model, len(positions)):
                     indices = [window_indices[position] for position in positions]
-                    results = self._guided(tensor.to(self.model.device), indices)
+                    results = self._guided(tensor, indices)
                 yield from zip(indices, results, strict=True)
 
     def _guided(self, tensor: Tensor, windows: Sequence[int]) -> Saliency:

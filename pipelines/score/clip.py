@@ -86,7 +86,7 @@ class ClipScorer:
             VidcamError: the clip cannot be scored.
             RuntimeError: PyTorch failed, for example out of memory.
         """
-        clip = sample.tensor.unsqueeze(0).to(self._model.device)
+        clip = sample.tensor.unsqueeze(0)
         request, scaling = self._request, self._model.spec.scaling
         original = self._original(sample, clip)
         shared = self._shared_columns(sample, original)

@@ -19,12 +19,12 @@ from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from vidcam.devices import to_device
 from vidcam.maps import Floats
-from vidcam.metrics.insertion_deletion import SHARES, delete_frames, delete_voxels, frame_shares, insert_frames
-from vidcam.metrics.order import Order, RankedTies, frame_order, voxel_order
+from vidcam.metrics.insertion_deletion import SHARES, delete, frame_shares, insert
+from vidcam.metrics.order import Order, RankedTies, frame_order, ranks_of, voxel_order
 from vidcam.metrics.retention import GRID_THETAS, keep_top
 from vidcam.metrics.time_audit import CHANGES, changed_frames
 from vidcam.pipelines.score.forwards import Key, Perturbation
@@ -79,14 +79,14 @@ class MaskedClip:
     clip: Tensor
     fill: Tensor
 
-    def mask(self, keep: NDArray[np.generic], out: Tensor) -> None:
-        """Write E = L∘I + (1 - L)∘fill to `out` (3, T, H, W); L = `keep` is (T, H, W), floats or booleans."""
-        heat = torch.from_numpy(np.ascontiguousarray(keep)).to(self.clip)
-        torch.lerp(self.fill[0], self.clip[0], heat, out=out)  # exact where the heat is 0 or 1
+    def mask(self, heat: Floats, out: Tensor) -> None:
+        """Write E = L∘I + (1 - L)∘fill to `out` (3, T, H, W); L = `heat` is (T, H, W)."""
+        weight = to_device(torch.from_numpy(np.ascontiguousarray(heat)), self.clip.device).to(self.clip.dtype)
+        torch.lerp(self.fill[0], self.clip[0], weight, out=out)
 
-    def mask_lazily(self, keep: Callable[[], NDArray[np.bool_]], out: Tensor) -> None:
-        """Call `keep` for the mask, then write the masked clip to `out`."""
-        self.mask(keep(), out)
+    def keep(self, cut: Callable[[Tensor, float], Tensor], ranks: Tensor, share: float, out: Tensor) -> None:
+        """Write the clip to `out` where `cut(ranks, share)` is true, the fill elsewhere."""
+        torch.where(cut(ranks, share), self.clip[0], self.fill[0], out=out)
 
 
 def map_perturbations(
@@ -96,25 +96,29 @@ def map_perturbations(
     yield (scored.name, "masked"), partial(masked.mask, scored.heat)
     if scored.post_softmax is not None:
         yield (scored.name, "post_softmax"), partial(masked.mask, scored.post_softmax)
-    for key, keep in _hidden_shares(scored, measures, thetas):
-        yield (scored.name, *key), partial(masked.mask_lazily, keep)
+    for key, cut, ranks, share in _cuts(masked, scored, measures, thetas):
+        yield (scored.name, *key), partial(masked.keep, cut, ranks, share)
 
 
-def _hidden_shares(
-    scored: ScoredMap, measures: Sequence[str], thetas: Sequence[float]
-) -> Iterator[tuple[Key, Callable[[], NDArray[np.bool_]]]]:
-    size = scored.heat.shape
+def _cuts(
+    masked: MaskedClip, scored: ScoredMap, measures: Sequence[str], thetas: Sequence[float]
+) -> Iterator[tuple[Key, Callable[[Tensor, float], Tensor], Tensor, float]]:
+    """Yield the cuts through the order of a map's voxels or frames: key, function, ranks, share."""
+    size, device = scored.heat.shape, masked.clip.device
     is_curve = "insertion-deletion" in measures
-    if scored.order is not None:
-        for theta in inner({*thetas, *(GRID_THETAS if is_curve else ())}):
-            yield ("keep", f"{theta:g}"), partial(keep_top, scored.order, theta, size)
-    if not is_curve or scored.order is None or scored.frames is None:
+    if scored.order is None:
         return
+    ranks = to_device(ranks_of(scored.order, size), device)
+    for theta in inner({*thetas, *(GRID_THETAS if is_curve else ())}):
+        yield ("keep", f"{theta:g}"), keep_top, ranks, theta
+    if not is_curve or scored.frames is None:
+        return
+    frames = to_device(ranks_of(scored.frames, (size[0], 1, 1)), device)
     for share in inner(SHARES):
-        yield ("delete", f"{share:g}"), partial(delete_voxels, scored.order, share, size)
+        yield ("delete", f"{share:g}"), delete, ranks, share
     for share in inner(frame_shares(size[0])):
-        yield ("insert-frames", f"{share:g}"), partial(insert_frames, scored.frames, share, size)
-        yield ("delete-frames", f"{share:g}"), partial(delete_frames, scored.frames, share, size)
+        yield ("insert-frames", f"{share:g}"), insert, frames, share
+        yield ("delete-frames", f"{share:g}"), delete, frames, share
 
 
 def inner(shares: Sequence[float] | set[float]) -> list[float]:

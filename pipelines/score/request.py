@@ -9,7 +9,8 @@ from vidcam.cam.reshape import reshape_of
 from vidcam.fill import Fill
 from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
 from vidcam.models.model import Model, Precision
-from vidcam.pipelines.forward import default_batch, target_layers
+from vidcam.pipelines.forward import Prepared, prepare, target_layers
+from vidcam.pipelines.memory import StartMemory
 from vidcam.pipelines.score.options import CONTROLS, ScoreOptions, chosen_measures
 
 
@@ -59,27 +60,34 @@ class ScoreRequest(MapRequest):
         return (*self.methods, *(CONTROLS if self.controls else ()))
 
 
-def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None = None) -> ScoreRequest:
-    """Resolve options for a model.
+def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None = None) -> tuple[ScoreRequest, Prepared]:
+    """Resolve options for a model, and prepare it.
 
     Args:
         model: gives the default layer, the layout and the default batch size.
         options: the options of the user.
         former_batch_size: batch size of the run that is resumed; used if the options name none.
+
+    Raises:
+        InputError: an unknown layer, or one without a map.
+        RunError: the model fails on a grey clip.
     """
     names = (options.layer,) if isinstance(options.layer, str) else tuple(options.layer or ())
-    layers, _ = target_layers(model, names)
-    return ScoreRequest(
+    memory = StartMemory.of(model, options.precision)
+    layers, _ = target_layers(model, names, memory=memory)
+    ready = prepare(model, layers, precision=options.precision, memory=memory)
+    request = ScoreRequest(
         methods=options.methods,
         score_scale=options.score_scale,
         layers=layers,
         reshape=reshape_of(model.spec),
         activation=model.spec.activation,
+        baseline_activations=ready.baseline.activations,
         fusion=options.fusion,
         measures=chosen_measures(options.measures),
         controls=options.controls,
         fill=options.fill,
-        batch_size=options.batch_size or former_batch_size or default_batch(model),
+        batch_size=options.batch_size or former_batch_size or ready.default_batch,
         precision=options.precision,
         seed=options.seed,
         min_confidence=options.min_confidence,
@@ -90,3 +98,4 @@ def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None =
         retry_failed=options.retry_failed,
         overwrite=options.overwrite,
     )
+    return request, ready

@@ -20,7 +20,7 @@ from vidcam.errors import VidcamError
 from vidcam.fill import Fill
 from vidcam.models.model import Model, Precision
 from vidcam.models.registry import list_models, load_model
-from vidcam.pipelines.forward import prepare, torch_errors
+from vidcam.pipelines.forward import Prepared, torch_errors
 from vidcam.pipelines.run_file import named_model, run_settings, write_run_file
 from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import ClipSet, read_clips
@@ -112,7 +112,7 @@ def score_clips(
         weights: as in `load_model`; only if `model` is a name.
         labels: as in `load_model`; only if `model` is a name.
         mean_cube: as in `load_model`; only if `model` is a name.
-        device: 'auto', 'cpu' or 'cuda:N'; only if `model` is a name.
+        device: 'auto', 'cpu', 'cuda:N', 'mps' or 'xpu:N'; only if `model` is a name.
         methods: one name or several; guided methods cannot be scored.
         measures: `default`, `all`, or some of `drop` (with increase, win and area; always measured), `relative` (also
             for the maps of the probability's gradient), `retention` (θ = 0.25, 0.5, 0.75), `curve` (θ in eleven
@@ -196,8 +196,8 @@ def score_set(
     if not isinstance(model, Model):
         named = named_model(model, weights=weights, labels=labels, mean_cube=mean_cube)
         model = load_model(model, device=device, weights=weights, labels=labels, mean_cube=mean_cube, progress=progress)
-    request = resolve(model, options, None if former is None else former.batch_size)
-    result = _Run(model, request, settings, clip_set, folder, command=command, progress=progress).run()
+    request, prepared = resolve(model, options, None if former is None else former.batch_size)
+    result = _Run(prepared, request, settings, clip_set, folder, command=command, progress=progress).run()
     if named is None:
         return result
     resolved = {
@@ -217,7 +217,7 @@ class _Run:
 
     def __init__(
         self,
-        model: Model,
+        prepared: Prepared,
         request: ScoreRequest,
         settings: PartialSettings,
         clips: ClipSet,
@@ -226,11 +226,10 @@ class _Run:
         command: str,
         progress: Progress,
     ) -> None:
-        self._model, self._clips, self._out = model, clips, out
+        self._model, self._clips, self._out = prepared.original, clips, out
         self._command, self._progress = command, progress
-        self._prepared = prepare(model, request.layers, precision=request.precision)  # before anything is written
-        self._request = replace(request, baseline_activations=self._prepared.baseline.activations)
-        self._settings = complete_settings(settings, request, model, self._prepared.forward)
+        self._prepared, self._request = prepared, request
+        self._settings = complete_settings(settings, request, prepared.original, prepared.forward)
         self._columns = score_columns(request.measures, request.thetas)
         self._scorer: ClipScorer | None = None
 
@@ -253,7 +252,7 @@ class _Run:
         scorer = self._scorer = ClipScorer(model, request, self._prepared.baseline.artifact)
         entries = self._clips.entries
         remaining = [entries[clip] for clips in failed.values() for clip in clips] + list(entries[store.done :])
-        load = partial(load_sample, spec=self._model.spec)
+        load = partial(load_sample, spec=self._model.spec, device=self._model.device)
         try:
             decoded = map_in_threads(load, remaining, workers=request.workers)
             with Undo() as undo, undo, closing(decoded) as samples:

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from vidcam.errors import InputError, VidcamError
 from vidcam.pipelines.score.boxes import read_box_tracks, region
 from vidcam.pipelines.score.clips import Entry
-from vidcam.pipelines.windows import window_tensors
+from vidcam.pipelines.windows import CPU, window_tensors
 from vidcam.sampling import Window, central_start, plan_windows
 from vidcam.spec import ModelSpec
 from vidcam.system.filenames import one_line
@@ -54,13 +55,13 @@ class Failure:
     reason: str
 
 
-def load_sample(entry: Entry, spec: ModelSpec) -> Sample | Failure:
-    """Decode a clip's window."""
+def load_sample(entry: Entry, spec: ModelSpec, device: torch.device = CPU) -> Sample | Failure:
+    """Decode a clip's window; its frames are resized and scaled on the device."""
     if entry.problem:
         return Failure(entry, one_line(entry.problem))
     try:
         with open_video(entry.source) as reader:
-            return _sample(entry, reader, spec)
+            return _sample(entry, reader, spec, device)
     except (VidcamError, OSError) as exc:
         return failure(entry, exc)
 
@@ -91,9 +92,9 @@ def failure(entry: Entry, error: Exception) -> Failure:
     return Failure(entry, text.replace(one_line(entry.source), one_line(entry.name)))
 
 
-def _sample(entry: Entry, reader: VideoReader, spec: ModelSpec) -> Sample:
+def _sample(entry: Entry, reader: VideoReader, spec: ModelSpec, device: torch.device) -> Sample:
     window, geometry = _window(entry, reader, spec), spec.geometry(reader.info.size)
-    tensor = next(window_tensors(reader, (window,), spec, geometry))
+    tensor = next(window_tensors(reader, (window,), spec, geometry, device=device))
     inside = None
     if entry.boxes:
         inside = region(read_box_tracks(entry.boxes), reader.info.pts_seconds, window.times, geometry)

@@ -16,6 +16,7 @@ import torch
 
 from vidcam import __version__
 from vidcam.cam.methods import canonical_methods
+from vidcam.devices import device_name
 from vidcam.errors import InputError, OutputError
 from vidcam.models.model import Forward, Model
 from vidcam.pipelines.score.clips import ClipSet
@@ -54,9 +55,12 @@ class Provenance:
 
 def provenance_of(model: Model) -> Provenance:
     """Return the versions and the device of this process."""
-    name = torch.cuda.get_device_name(model.device) if model.device.type == "cuda" else model.device.type
     return Provenance(
-        vidcam=__version__, torch=str(torch.__version__), numpy=version("numpy"), av=version("av"), device=name
+        vidcam=__version__,
+        torch=str(torch.__version__),
+        numpy=version("numpy"),
+        av=version("av"),
+        device=device_name(model.device),
     )
 
 

@@ -12,11 +12,10 @@ import numpy as np
 
 from vidcam.cam.request import MapRequest
 from vidcam.errors import VidcamError
-from vidcam.models.model import Model
 from vidcam.pipelines.audit import weights_sentence
 from vidcam.pipelines.explain.explainer import explain_prepared
 from vidcam.pipelines.explain.request import ExplainRequest
-from vidcam.pipelines.forward import Prepared, default_batch
+from vidcam.pipelines.forward import Prepared
 from vidcam.pipelines.score.clips import ClipSet
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.request import ScoreRequest
@@ -87,7 +86,7 @@ def render_worst(
         out.rmdir()
     lines = []
     for number, clip in enumerate(worst, start=1):
-        source, window = clips.entries[clip.clip].source, _window_request(request, prepared.original, clip)
+        source, window = clips.entries[clip.clip].source, _window_request(request, prepared, clip)
         try:
             explained = explain_prepared(source, out / str(number), prepared, window, progress=progress)
         except VidcamError as exc:
@@ -100,14 +99,15 @@ def render_worst(
     return tuple(lines)
 
 
-def _window_request(request: ScoreRequest, model: Model, clip: WorstClip) -> ExplainRequest:
+def _window_request(request: ScoreRequest, prepared: Prepared, clip: WorstClip) -> ExplainRequest:
     """Request the scored maps, for the window and the class of a clip."""
+    model = prepared.original
     maps = {field.name: getattr(request, field.name) for field in fields(MapRequest)}
     return ExplainRequest(
         **maps,
         targets=(model.label_index(clip.label),),
         fill=request.fill,
-        batch_size=default_batch(model),
+        batch_size=prepared.default_batch,
         precision=request.precision,
         outputs=("overlay", "sheet"),
         at=clip.start_seconds,

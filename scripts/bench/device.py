@@ -21,6 +21,7 @@ from scripts.bench.device_report import Check, Report, Speed, environment, markd
 CHECKS: dict[str, Callable[[torch.device, bool], Iterator[Check]]] = {
     "exactness": device_checks.exactness,
     "precision": device_checks.precision_of_maps,
+    "stages": device_checks.stages,
     "same bytes": device_checks.same_bytes,
     "recurrent head": device_checks.recurrent_head,
     "threads": device_checks.threads,

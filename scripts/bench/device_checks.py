@@ -15,8 +15,14 @@ import vidcam
 from scripts.bench.device_networks import Case, RecurrentNetwork, SmallNetwork, cases, precision
 from scripts.bench.device_report import Check
 from vidcam.cam.methods import ALL_METHODS
+from vidcam.cam.weights import _five_numbers_by_torch
+from vidcam.devices import to_device
+from vidcam.metrics.order import ranks_of, voxel_order
+from vidcam.metrics.retention import keep_top
 from vidcam.models.model import Model
+from vidcam.pipelines.heat import normalised_heat
 from vidcam.pipelines.score.forwards import MaskedForwards
+from vidcam.preprocess import crop_frames, fill_for, hide, scale_pixels
 from vidcam.results.explanation import Explanation
 from vidcam.spec import ModelSpec, Scaling
 
@@ -175,6 +181,36 @@ def synchronisations(device: torch.device, is_small: bool) -> Iterator[Check]:  
         counts.append(len(seen))
     figure = f"{counts[0]} for 1 clip, {counts[1]} for 8, five methods"
     yield Check("synchronisations in a batch", figure, passed=counts[1] <= counts[0])
+
+
+def stages(device: torch.device, is_small: bool) -> Iterator[Check]:  # noqa: FBT001
+    """What surrounds the network: frames to input, maps to heat, masked clips, statistics of α."""
+    size = (4, 16, 20) if is_small else (16, 224, 224)
+    scaling = Scaling((110.0, 115.0, 120.0), (50.0, 55.0, 60.0), "bgr")
+    spec = ModelSpec("any", size[0], None, size[1:], size[1:], scaling, 8, None, antialias=True)
+    random = np.random.default_rng(0)
+    frames = random.integers(0, 256, (size[0], 3 * size[1] + 1, 3 * size[2], 3), dtype=np.uint8)
+    volumes = random.random((2, 2, 4, 4), dtype=np.float32)
+    cpu = torch.device("cpu")
+
+    def made(where: torch.device) -> dict[str, Tensor]:
+        pixels = crop_frames(frames, spec, spec.geometry(frames.shape[1:3]), device=where)
+        clip = scale_pixels(pixels.transpose(0, 1)[None], scaling)
+        heat = normalised_heat(torch.from_numpy(volumes).to(where), size)
+        ranks = to_device(ranks_of(voxel_order(volumes[0], np.zeros_like(volumes[0])), volumes.shape[1:]), where)
+        products = torch.from_numpy(volumes).to(where).flatten(1)
+        return {
+            "frames to input": clip,
+            "maps to heat": heat,
+            "hidden pixels": hide(clip, heat[:1], fill_for(clip, "blur", scaling)),
+            "cuts": keep_top(ranks, 0.4).float(),
+            "statistics": torch.from_numpy(_five_numbers_by_torch(products, products > 0.5)),
+        }
+
+    expected = made(cpu)
+    for name, tensor in made(device).items():
+        gap = _gap(tensor.cpu().numpy(), expected[name].numpy())
+        yield Check(f"{name}: as on the CPU", f"largest difference {gap:.1e} of the maximum", passed=gap <= CLOSE)
 
 
 @contextmanager

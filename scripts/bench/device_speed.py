@@ -16,6 +16,8 @@ from scripts.bench.device_checks import explained
 from scripts.bench.device_networks import Case, cases, precision
 from scripts.bench.device_report import Speed
 from scripts.bench.peers import installed_peers
+from vidcam.preprocess import crop_frames, scale_pixels
+from vidcam.spec import ModelSpec, Scaling
 
 CHEAP = ("gradcam", "gradcam+", "gradcam++", "hirescam", "layercam")
 BATCHES = {False: (1, 8, 32), True: (1, 2)}
@@ -98,15 +100,18 @@ def peers(device: torch.device, is_small: bool) -> Iterator[Speed]:  # noqa: FBT
 
 
 def end_to_end(device: torch.device, is_small: bool) -> Iterator[Speed]:  # noqa: FBT001
-    """From decoded frames on the host to maps on the host; 1 / ratio is the model's busy share."""
+    """From decoded frames of twice the size on the host to maps on the host; 1 / ratio is the model's busy share."""
     case = next(cases(device, is_small=is_small))
     batch = BATCHES[is_small][1]
-    shape = (batch, 3, *case.input_size)
-    frames = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
-    pinned = frames if device.type == "cpu" else frames.pin_memory()
+    length, *size = case.input_size
+    source = (2 * size[0], 2 * size[1])
+    frames = np.random.default_rng(0).integers(0, 256, (length, *source, 3), dtype=np.uint8)
+    scaling = Scaling((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))
+    spec = ModelSpec("any", length, None, (size[0], size[1]), (size[0], size[1]), scaling, 8, None, antialias=True)
+    geometry = spec.geometry(source)
 
     def work() -> None:
-        clip = pinned.to(device, non_blocking=True).float().sub_(127.5).div_(127.5)
-        explained(case, clip, CHEAP)
+        cropped = [crop_frames(frames, spec, geometry, device=device).transpose(0, 1) for _ in range(batch)]
+        explained(case, scale_pixels(torch.stack(cropped), scaling), CHEAP)
 
     yield from Timer(case, batch, "fp32", device, ROUNDS[is_small]).rows({"frames to maps": work})

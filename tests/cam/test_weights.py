@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tests.helpers import oracle
+from vidcam.cam import weights
 from vidcam.cam.methods import combine
 from vidcam.cam.weights import (
     GUARD,
@@ -297,3 +298,14 @@ def test_uniform_is_per_clip() -> None:
     g[:, 1] = 3.0
     g[1, 1, 0, 1, 1] = 3.5
     assert audit_alpha(g, g, g[:, 0], g[:, 0]).uniform.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.4, 1.0])
+def test_the_five_numbers_of_another_device_are_those_of_the_cpu(share: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    values, mask = torch.randn(3, 4001, generator=generator), torch.rand(3, 4001, generator=generator) < share
+    values[0, :5] = torch.inf
+    expected = weights._five_numbers(values, mask)
+    found = weights._five_numbers_by_torch(values, mask)
+    np.testing.assert_array_equal(found, expected)
+    assert np.isnan(found).all() == (share == 0.0)

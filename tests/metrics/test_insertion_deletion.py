@@ -2,19 +2,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from tests.helpers.faithfulness import deletion
 from vidcam.metrics.insertion_deletion import (
     SHARES,
     curve_area,
-    delete_frames,
-    delete_voxels,
+    delete,
     frame_shares,
-    insert_frames,
-    insert_voxels,
+    insert,
 )
-from vidcam.metrics.order import frame_order, voxel_order
+from vidcam.metrics.order import frame_order, ranks_of, voxel_order
 from vidcam.metrics.retention import keep_top
 
 SIZE = (2, 1, 2)
@@ -27,11 +26,11 @@ def total(clip: NDArray[np.float64]) -> float:
 def test_curve_of_three_voxels() -> None:
     """The score is the sum of the clip. Deleting the brightest voxels first leaves 10 - 6, 10 - 6 - 3, then 0."""
     clip = np.array([0.6, 0.3, 0.1, 0.0]).reshape(SIZE)
-    order = voxel_order(clip, np.zeros(SIZE))
-    assert [total(clip * delete_voxels(order, share, SIZE)) for share in (0, 0.25, 0.5, 0.75, 1)] == pytest.approx(
+    ranks = ranks_of(voxel_order(clip, np.zeros(SIZE)), SIZE)
+    assert [total(clip * delete(ranks, share).numpy()) for share in (0, 0.25, 0.5, 0.75, 1)] == pytest.approx(
         [1, 0.4, 0.1, 0, 0]
     )
-    assert [total(clip * insert_voxels(order, share, SIZE)) for share in (0, 0.25, 0.5, 1)] == pytest.approx(
+    assert [total(clip * insert(ranks, share).numpy()) for share in (0, 0.25, 0.5, 1)] == pytest.approx(
         [0, 0.6, 0.9, 1]
     )
 
@@ -40,25 +39,26 @@ def test_deletion_equals_a_plain_loop() -> None:
     generator = np.random.default_rng(3)
     clip, heat, ties = (generator.random((3, 4, 5)) for _ in range(3))
     heat = heat.round(1)
-    order = voxel_order(heat, ties)
-    quick = [total(clip * delete_voxels(order, share, heat.shape)) for share in SHARES]
+    ranks = ranks_of(voxel_order(heat, ties), heat.shape)
+    quick = [total(clip * delete(ranks, share).numpy()) for share in SHARES]
     assert quick == pytest.approx(deletion(clip, heat, ties, total, 10))
 
 
 def test_insertion_equals_retention_and_deletion_is_its_complement() -> None:
-    order = voxel_order(np.random.default_rng(0).random((4, 5, 6)), np.zeros((4, 5, 6)))
+    ranks = ranks_of(voxel_order(np.random.default_rng(0).random((4, 5, 6)), np.zeros((4, 5, 6))), (4, 5, 6))
     for share in SHARES:
-        inserted = insert_voxels(order, share, (4, 5, 6))
-        np.testing.assert_array_equal(inserted, keep_top(order, 1 - share, (4, 5, 6)))
-        np.testing.assert_array_equal(delete_voxels(order, share, (4, 5, 6)), ~inserted)
+        inserted = insert(ranks, share)
+        assert int(inserted.sum()) == round(share * 120)
+        assert torch.equal(inserted, keep_top(ranks, 1 - share))
+        assert torch.equal(delete(ranks, share), ~inserted)
 
 
 def test_whole_frames_of_a_small_clip() -> None:
     heat = np.array([0.1, 0.9, 0.5])[:, None, None] * np.ones((3, 2, 2))
-    order = frame_order(heat, np.zeros_like(heat))
-    assert insert_frames(order, 1 / 3, heat.shape).any(axis=(1, 2)).tolist() == [False, True, False]
-    assert insert_frames(order, 2 / 3, heat.shape).all(axis=(1, 2)).tolist() == [False, True, True]
-    assert delete_frames(order, 1 / 3, heat.shape).all(axis=(1, 2)).tolist() == [True, False, True]
+    ranks = ranks_of(frame_order(heat, np.zeros_like(heat)), (3, 1, 1))
+    assert insert(ranks, 1 / 3).flatten().tolist() == [False, True, False]
+    assert insert(ranks, 2 / 3).flatten().tolist() == [False, True, True]
+    assert delete(ranks, 1 / 3).flatten().tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize("frames", [1, 2, 4, 16, 64])

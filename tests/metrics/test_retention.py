@@ -5,7 +5,7 @@ import pytest
 
 from tests.helpers.faithfulness import area_by_trapezes, kept_by_rank
 from vidcam.errors import InputError
-from vidcam.metrics.order import voxel_order
+from vidcam.metrics.order import ranks_of, voxel_order
 from vidcam.metrics.retention import GRID_THETAS, area_under, hidden_count, keep_top, retention, tied_share
 
 SIZE = (2, 3, 4)
@@ -20,7 +20,7 @@ def test_retention_of_small_numbers() -> None:
 def test_keep_top_keeps_the_voxels_above_the_quantile(theta: float) -> None:
     generator = np.random.default_rng(0)
     heat, ties = generator.integers(0, 5, SIZE) / 5, generator.random(SIZE)
-    kept = keep_top(voxel_order(heat, ties), theta, SIZE)
+    kept = keep_top(ranks_of(voxel_order(heat, ties), SIZE), theta).numpy()
     expected = kept_by_rank(heat, ties, round(theta * 24))
     assert sorted(map(tuple, np.argwhere(kept).tolist())) == sorted(expected)
 

@@ -123,8 +123,8 @@ def test_a_frame_that_fills_several_slots_is_decoded_once() -> None:
 def test_memory_does_not_grow_with_the_video(monkeypatch: pytest.MonkeyPatch) -> None:
     born: list[weakref.ref[Tensor]] = []
 
-    def tagged(*arguments: Any) -> list[Tensor]:
-        frame = crop_frames(*arguments)[0]
+    def tagged(*arguments: Any, device: torch.device) -> list[Tensor]:
+        frame = crop_frames(*arguments, device=device)[0]
         born.append(weakref.ref(frame))
         return [frame]
 

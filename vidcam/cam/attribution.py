@@ -34,6 +34,7 @@ from vidcam.cam.record import ActivationRecorder, NoGradientError, last_layer_wi
 from vidcam.cam.request import MapRequest, ScoreName, ScoreTarget, Target, class_target, function_target
 from vidcam.cam.softmax import SoftmaxForm, softmax_form
 from vidcam.cam.weights import to_numpy
+from vidcam.devices import double
 from vidcam.errors import InputError, LayerError, ShapeError
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 from vidcam.results.explanation import GUIDED, OF_FUNCTION, Activation, Explanation
@@ -116,7 +117,7 @@ class Attribution:
 
     def probabilities(self) -> Tensor:
         """Probabilities (N, K) float64."""
-        scores = self.logits.double()
+        scores = double(self.logits)
         return scores.softmax(dim=1) if self.activation == "softmax" else scores.sigmoid()
 
     def explain(self, target: Target = None, *, score: ScoreName | None = None) -> Explanation:

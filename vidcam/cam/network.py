@@ -21,6 +21,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from vidcam.cam.graph import looks_like_probabilities
 from vidcam.cam.preserve import FunctionMode
 from vidcam.cam.weights import at_least_float32
+from vidcam.devices import double
 from vidcam.errors import InputError, NonFiniteError, ShapeError
 from vidcam.results.explanation import Activation
 
@@ -255,7 +256,7 @@ def classifier_weights(network: nn.Module, activations: Tensor, scores: Tensor) 
 
 
 def _require_logits(scores: Tensor) -> None:
-    rows = scores.detach().double()
+    rows = double(scores.detach())
     logarithms, shares = _are_shares(rows.exp()), _are_shares(rows)
     what = looks_like_probabilities(scores)
     if scores.shape[1] > 1 and (shares or logarithms):

@@ -25,6 +25,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from vidcam.devices import is_on_cudnn, restore_random_state
 from vidcam.errors import InputError
 
 MAX_TRIES = 3
@@ -221,9 +222,8 @@ def _add_thread_state(model: nn.Module, undo: Undo) -> None:
             enabled = torch.is_autocast_enabled(device_type)
             undo.add(partial(torch.set_autocast_enabled, device_type, enabled))
     undo.add(partial(_set_function_modes, _function_modes()))
-    undo.add(partial(torch.set_rng_state, torch.get_rng_state()))
-    for index in sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"}):
-        undo.add(partial(torch.cuda.set_rng_state, torch.cuda.get_rng_state(index), index))
+    for device in {torch.device("cpu"), *(parameter.device for parameter in model.parameters())}:
+        undo.add(restore_random_state(device))
 
 
 def _function_modes() -> list[Any]:
@@ -291,8 +291,8 @@ def _enter_evaluation(model: nn.Module, user: object) -> None:
         _evaluations[model].users.add(user)
         for module in modules:
             module.training = False
-            if isinstance(module, nn.RNNBase) and _is_cudnn(module):
-                module.dropout, module.training = 0.0, True
+            if isinstance(module, nn.RNNBase) and is_on_cudnn(module):  # its backward exists in training only;
+                module.dropout, module.training = 0.0, True  # without dropout the output is the same
     finally:
         _release()
 
@@ -321,11 +321,6 @@ def _release() -> None:
     with contextlib.suppress(RuntimeError):  # it does not hold it any more
         while True:
             _lock.release()
-
-
-def _is_cudnn(layer: nn.RNNBase) -> bool:
-    """Whether cuDNN runs the layer. Its backward exists in training only; without dropout the output is the same."""
-    return any(parameter.is_cuda for parameter in layer.parameters())
 
 
 def _in_this_thread(hook: Callable[..., Any]) -> Callable[..., Any]:

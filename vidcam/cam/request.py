@@ -20,6 +20,7 @@ from vidcam.cam.methods import DEFAULT_METHODS, canonical_methods
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.softmax import probability_cotangent
 from vidcam.cam.weights import checked_score_scale
+from vidcam.devices import double
 from vidcam.errors import InputError, ShapeError
 from vidcam.results.explanation import Activation
 
@@ -163,5 +164,5 @@ def _direction(scores: Tensor, classes: Tensor, score: ScoreName, activation: Ac
         return probability_cotangent(scores, classes).to(scores)
     direction = torch.zeros_like(scores).scatter_(1, classes.unsqueeze(1), 1.0)
     if score == "probability":  # σ′ = σ(S)·σ(-S); 1 - σ(S) would lose all digits
-        direction = direction * (scores.double().sigmoid() * (-scores.double()).sigmoid()).to(scores)
+        direction = direction * (double(scores).sigmoid() * double(-scores).sigmoid()).to(scores)
     return direction

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from vidcam.cam.weights import at_least_float32, channel_sums, clamped_denominator
+from vidcam.devices import double
 from vidcam.errors import InputError, NonFiniteError, ShapeError
 
 Products = Callable[[Tensor], Tensor]
@@ -163,12 +164,12 @@ def _derivatives(moments: Tensor, left: Tensor) -> tuple[Tensor, Tensor, Tensor]
 
 def _other_log_shares(scores: Tensor, classes: Tensor) -> Tensor:
     """Log of u, (N, K) float64: the softmax without the target, -inf at the target."""
-    return scores.detach().double().scatter(1, classes.unsqueeze(1), -torch.inf).log_softmax(dim=1)
+    return double(scores.detach()).scatter(1, classes.unsqueeze(1), -torch.inf).log_softmax(dim=1)
 
 
 def _log_odds(scores: Tensor, classes: Tensor) -> Tensor:
     """log(p_c / (1 - p_c)), (N,) float64."""
-    rows, column = scores.detach().double(), classes.unsqueeze(1)
+    rows, column = double(scores.detach()), classes.unsqueeze(1)
     return rows.gather(1, column).squeeze(1) - rows.scatter(1, column, -torch.inf).logsumexp(dim=1)
 
 

@@ -225,8 +225,23 @@ def correlation(first: NDArray[np.floating[Any]], second: NDArray[np.floating[An
 
 
 def _five_numbers(values: Tensor, mask: Tensor) -> NDArray[np.float64]:
+    """Minimum, quartiles and maximum of each clip's values where the mask (N, P) is true, (N, 5); NaN where it is not.
+
+    NumPy sorts faster than torch on a CPU. Elsewhere the values stay on the device.
+    """
+    if values.device.type != "cpu":
+        return _five_numbers_by_torch(values.flatten(1), mask)
     rows = zip(to_numpy(values.flatten(1)), to_numpy(mask), strict=True)
     return np.stack([_summary(clip if keep.all() else clip[keep]) for clip, keep in rows])
+
+
+def _five_numbers_by_torch(values: Tensor, mask: Tensor) -> NDArray[np.float64]:
+    ordered = torch.where(mask, values, torch.inf).sort(dim=1).values
+    last = mask.sum(dim=1, keepdim=True) - 1
+    places = (last * torch.linspace(0.0, 1.0, 5, device=values.device)).round().long()
+    numbers = to_numpy(ordered.gather(1, places.clamp_(min=0))).astype(np.float64)
+    numbers[to_numpy(last[:, 0] < 0)] = np.nan
+    return numbers
 
 
 def _summary(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ from vidcam.cli.completion import (
 )
 from vidcam.cli.config import config_option
 from vidcam.cli.help import section
+from vidcam.devices import DEVICE_EXAMPLES, DEVICE_FORM
 
 Function = Callable[..., Any]
 
@@ -47,8 +48,8 @@ DEVICE = _model(
     "--device",
     default="auto",
     show_default=True,
-    metavar="auto|cpu|cuda:N",
-    shell_complete=one_of("auto", "cpu", "cuda:0"),
+    metavar=DEVICE_FORM,
+    shell_complete=one_of(*DEVICE_EXAMPLES),
     help="Device that runs the model.",
 )
 _MODEL = (

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from vidcam.devices import double
 from vidcam.errors import ShapeError
 from vidcam.maps import Floats
 from vidcam.results.explanation import Activation
@@ -46,7 +47,7 @@ def log_probability(
     Returns:
         (N,) float64, <= 0, computed in float64.
     """
-    scores = logits.detach().double()
+    scores = double(logits.detach())
     logs = (scores.log_softmax(dim=1) if activation == "softmax" else functional.logsigmoid(scores)).cpu().numpy()
     target_logs: NDArray[np.float64] = np.take_along_axis(logs, np.asarray(target)[:, None], axis=1)[:, 0]
     return target_logs

@@ -10,32 +10,30 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from vidcam.metrics.order import Order, keep_last
 from vidcam.metrics.retention import area_under, hidden_count
 
 SHARES = tuple(step / 10 for step in range(11))
 
 
-def insert_voxels(order: Order, share: float, size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Insert a share of the voxels, highest rank first. Return the visible voxels, (T, H, W) bool."""
-    return keep_last(order, hidden_count(share, order.size), size)
+def insert(ranks: Tensor, share: float) -> Tensor:
+    """Insert a share of the voxels, or of the whole frames, highest rank first. Return where the clip is visible.
+
+    Args:
+        ranks: (T, H, W) of voxels or (T, 1, 1) of frames, from `ranks_of`.
+        share: in [0, 1]; rounded to whole voxels or frames.
+
+    Returns:
+        bool, the shape of the ranks.
+    """
+    count = ranks.numel()
+    return ranks >= count - hidden_count(share, count)
 
 
-def delete_voxels(order: Order, share: float, size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Delete a share of the voxels, highest rank first. Return the visible voxels, (T, H, W) bool."""
-    return ~insert_voxels(order, share, size)
-
-
-def insert_frames(order: Order, share: float, size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Insert whole frames; `order` from `frame_order`. The share is rounded to whole frames."""
-    frames = insert_voxels(order, share, (order.size,))
-    return np.broadcast_to(frames.reshape(-1, *([1] * (len(size) - 1))), size)
-
-
-def delete_frames(order: Order, share: float, size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Delete whole frames; see `insert_frames`."""
-    return ~insert_frames(order, share, size)
+def delete(ranks: Tensor, share: float) -> Tensor:
+    """Delete a share of the voxels or frames, highest rank first; see `insert`."""
+    return ~insert(ranks, share)
 
 
 def frame_shares(frames: int) -> tuple[float, ...]:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vidcam.errors import ShapeError
 from vidcam.maps import Floats, upsample_volume
@@ -89,8 +91,8 @@ def frame_order(heat: Floats, ties: Floats) -> Order:
     return voxel_order(*(values.mean(axis=(1, 2), dtype=np.float64)[:, None, None] for values in (heat, ties)))
 
 
-def keep_last(order: Order, count: int, size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return a bool mask of `size` that keeps the `count` most important of the ordered voxels."""
-    keep = np.zeros(order.size, dtype=np.bool_)
-    keep[order[order.size - count :]] = True
-    return keep.reshape(size)
+def ranks_of(order: Order, size: tuple[int, ...]) -> Tensor:
+    """Return the rank of each voxel, 0 for the least important, (T, H, W) int32; of frames, with `size` (T, 1, 1)."""
+    ranks = np.empty(order.size, np.int32)
+    ranks[order] = np.arange(order.size, dtype=np.int32)
+    return torch.from_numpy(ranks.reshape(size))

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vidcam.errors import InputError
 from vidcam.maps import Floats
-from vidcam.metrics.order import Order, keep_last
+from vidcam.metrics.order import Order
 
 DEFAULT_THETAS = (0.25, 0.5, 0.75)
 GRID_THETAS = tuple(step / 10 for step in range(11))
@@ -29,9 +30,9 @@ def hidden_count(theta: float, voxels: int) -> int:
     return round(theta * voxels)
 
 
-def keep_top(order: Order, theta: float, size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return the voxels that stay visible at θ, (T, H, W) bool; `order` from `voxel_order`."""
-    return keep_last(order, order.size - hidden_count(theta, order.size), size)
+def keep_top(ranks: Tensor, theta: float) -> Tensor:
+    """Return the voxels that stay visible at θ, (T, H, W) bool; `ranks` from `ranks_of`."""
+    return ranks >= hidden_count(theta, ranks.numel())
 
 
 def tied_share(heat: Floats, order: Order, theta: float) -> float:

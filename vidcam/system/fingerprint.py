@@ -30,7 +30,7 @@ def sha256(files: Path | Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def digest_of(parts: Iterable[bytes]) -> str:
+def digest_of(parts: Iterable[bytes | memoryview]) -> str:
     """Compute the SHA-256 of bytes in memory, one part after the other; hexadecimal."""
     digest = hashlib.sha256()
     for part in parts:

@@ -32,7 +32,7 @@ SIZE = (4, 16, 16)
 
 def scorer_of(options: ScoreOptions, model: Model | None = None, batch_size: int = 4) -> ClipScorer:
     model = model or hidden_model()
-    return ClipScorer(model, resolve(model, replace(options, batch_size=batch_size)), None)
+    return ClipScorer(model, resolve(model, replace(options, batch_size=batch_size))[0], None)
 
 
 def sample(index: int = 3, *, label: str = "", inside: Any = None, size: tuple[int, int, int] = SIZE) -> Sample:

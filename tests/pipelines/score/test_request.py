@@ -8,7 +8,7 @@ from vidcam.pipelines.score.request import ScoreRequest, resolve
 
 
 def resolved(options: ScoreOptions, stated: int | None = None) -> ScoreRequest:
-    return resolve(hidden_model(), options, stated)
+    return resolve(hidden_model(), options, stated)[0]
 
 
 def test_names_are_resolved_and_defaults_filled_in() -> None:

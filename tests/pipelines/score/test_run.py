@@ -181,7 +181,7 @@ def test_the_automatic_batch_size_is_that_of_the_former_run(
 ) -> None:
     """This happens if a run is resumed on another device."""
     first = score_set(manifest, tmp_path / "out", QUICK, model=hidden_model())
-    monkeypatch.setattr("vidcam.pipelines.forward.DEFAULT_BATCH", {"cpu": 7})
+    monkeypatch.setattr("vidcam.devices.CPU_BATCH", 7)
     again = score_set(manifest, tmp_path / "out", QUICK, model=hidden_model())
     assert again.summary.batch_size == first.summary.batch_size == 4
     anew = score_set(manifest, tmp_path / "out", replace(QUICK, overwrite=True), model=hidden_model())

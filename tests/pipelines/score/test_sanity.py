@@ -22,7 +22,7 @@ METHODS = ("gradcam", "gradcam++", "neutral-gradcam")
 
 def checked(model: Model, folder: Path, seed: int = 0) -> Sanity:
     clips = read_clips(write_set(folder, 6, broken={0}), out=folder / "out")
-    request = resolve(model, ScoreOptions(methods=METHODS, sanity=3, seed=seed))
+    request, _ = resolve(model, ScoreOptions(methods=METHODS, sanity=3, seed=seed))
     return sanity(model, request, clips.entries, progress=silent)
 
 

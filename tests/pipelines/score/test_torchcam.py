@@ -62,7 +62,7 @@ def ours() -> list[list[dict[str, Any]]]:
     options = ScoreOptions(
         methods=METHODS, measures=("drop", "insertion-deletion"), controls=False, layer="relu", batch_size=8
     )
-    scorer = ClipScorer(chosen, resolve(chosen, options), None)
+    scorer = ClipScorer(chosen, resolve(chosen, options)[0], None)
     samples = (Sample(Entry(n, str(n), str(n)), clip(n), 0.0, None) for n in range(CLIPS))
     return [scorer.score(sample) for sample in samples]
 
