@@ -22,6 +22,7 @@ from vidcam.metrics.faithfulness import average_drop, drop, increase, increase_r
 from vidcam.models.model import Forward, Model
 from vidcam.pipelines.audit import artifact_shares
 from vidcam.pipelines.explain.analyse import WindowResults
+from vidcam.pipelines.explain.curves import Curves
 from vidcam.results.explanation import GUIDED, AlphaAudit, Artifact
 from vidcam.results.video import PER_WINDOW, VideoExplanation
 from vidcam.video.content import content_sha256
@@ -113,7 +114,7 @@ class FaithfulnessEntry:
 
 @dataclass(frozen=True, slots=True)
 class MethodEntry:
-    """Files and measures of one method."""
+    """Files, measures and evidence over time of one method; `evidence` is at the document's `evidence_seconds`."""
 
     overlay: str | None
     map: str | None
@@ -126,6 +127,8 @@ class MethodEntry:
     alpha_exact: bool | None
     clamped: float | None
     faithfulness: FaithfulnessEntry | None
+    best_seconds: float | None
+    evidence: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,7 @@ class Document:
     top5: tuple[ClassEntry, ...]
     targets: tuple[TargetEntry, ...]
     windows: tuple[WindowEntry, ...]
+    evidence_seconds: tuple[float, ...]
     artifact: Artifact | None
     audit: tuple[str, ...]
     fill: Fill
@@ -214,7 +218,7 @@ def target_entry(
     number: int,
     contrast: str | None,
     files: Mapping[str, Mapping[str, str]],
-    methods: Sequence[str] = (),
+    curves: Curves,
 ) -> TargetEntry:
     """Describe one target: its probability and, for each method, files and measures.
 
@@ -224,7 +228,7 @@ def target_entry(
         number: index of the target.
         contrast: label of the contrast class; None without one.
         files: method → {'overlay': name, 'map': name}.
-        methods: requested methods, also guided ones; empty: all methods with maps.
+        curves: evidence of the requested methods, also guided ones.
     """
     explanation = results.explanation
     return TargetEntry(
@@ -234,14 +238,22 @@ def target_entry(
         saturated=float(explanation.saturated.mean()),
         contrast=contrast,
         methods={
-            method: _method_entry(video_explanation, results, method, number=number, files=files.get(method, {}))
-            for method in methods or explanation.methods
+            method: _method_entry(
+                video_explanation, results, method, number=number, files=files.get(method, {}), curves=curves
+            )
+            for method in curves.evidence[number]
         },
     )
 
 
 def _method_entry(
-    video_explanation: VideoExplanation, results: WindowResults, method: str, *, number: int, files: Mapping[str, str]
+    video_explanation: VideoExplanation,
+    results: WindowResults,
+    method: str,
+    *,
+    number: int,
+    files: Mapping[str, str],
+    curves: Curves,
 ) -> MethodEntry:
     """Describe one method; a guided method has the numbers of its map, but no faithfulness."""
     explanation, volume = results.explanation, GUIDED.get(method, method)
@@ -259,6 +271,8 @@ def _method_entry(
         alpha_exact=explanation.alpha_exact if audits else None,
         clamped=max(clamped, default=None),
         faithfulness=None if method in GUIDED else _faithfulness(results, method),
+        best_seconds=curves.best_second(number, method),
+        evidence=tuple(round(value, 6) for value in curves.thinned().evidence[number][method].tolist()),
     )
 
 
@@ -295,7 +309,7 @@ def all_files(
 ) -> tuple[str, ...]:
     """Return the names of all files of a result, the JSON last."""
     videos = [name for target in targets for m in target.methods.values() for name in (m.overlay, m.map) if name]
-    endings = [*(["png"] * sheet), *(["npz"] * data), *(["toml"] * settings), "json"]
+    endings = [*(["png"] * sheet), *(["npz", "csv"] * data), *(["toml"] * settings), "json"]
     return (*videos, *(f"{stem}.{ending}" for ending in endings))
 
 

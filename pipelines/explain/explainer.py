@@ -22,7 +22,7 @@ from vidcam.pipelines.explain.analyse import VideoJob, analyse
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.document import Document
 from vidcam.pipelines.explain.outputs import check_paths, staging, stem_of
-from vidcam.pipelines.explain.probabilities import with_probable_classes
+from vidcam.pipelines.explain.probabilities import window_probabilities, with_probable_classes
 from vidcam.pipelines.explain.request import DEFAULT_OUTPUTS, ExplainOptions, ExplainRequest, named_classes, resolve
 from vidcam.pipelines.explain.result import Result
 from vidcam.pipelines.forward import Prepared
@@ -133,6 +133,17 @@ class Explainer:
     def progress(self) -> Progress:
         """The callback for progress."""
         return self._progress
+
+    def predict(self, source: Source) -> tuple[int, float]:
+        """Return the top class of one video and its mean probability over the windows; nothing is written."""
+        request, model = self._request, self._ready.model
+        with open_video(source, fps=request.fps, decoder=request.decoder, fetch=True) as reader:
+            job = video_job(reader, model.spec, request)
+            probabilities = window_probabilities(
+                model, job, batch_size=request.batch_size, clock=StageTimer(), progress=self._progress
+            )
+        mean = probabilities.mean(axis=0)
+        return int(mean.argmax()), float(mean.max())
 
     def explain(self, source: Source, out: str | Path) -> ExplainedVideo:
         """Explain one video into a folder; nothing is left there if it fails."""

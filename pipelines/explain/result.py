@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vidcam.pipelines.audit import video_audit
 from vidcam.pipelines.explain import document as entries
 from vidcam.pipelines.explain.analyse import VideoJob, WindowResults
+from vidcam.pipelines.explain.curves import Curves, curves_of
 from vidcam.pipelines.explain.document import Document
 from vidcam.pipelines.explain.outputs import slug, source_of, stated_path
 from vidcam.pipelines.explain.request import ExplainRequest
@@ -129,7 +130,9 @@ class Result:
         sheet = SheetFrames(self._maps()) if "sheet" in outputs else None
         if videos or sheet is not None:
             self._draw(videos, stage, sheet, progress)
-        document = self._document(folder, stem, files)
+        with self._clock.stage("curves"):
+            curves = curves_of(self.explanation, self._request.methods, self._pts)
+        document = self._document(folder, stem, files, curves)
         if sheet is not None:
             with self._clock.stage("sheet"), disk_errors(stage / f"{stem}.png"):
                 drawn = contact_sheet(self.explanation, sheet, self._seconds, audit=document.audit)
@@ -137,6 +140,7 @@ class Result:
         if "data" in outputs:
             explanation = replace(self.explanation, origin=self._origin.relative_to(folder))  # the stage lies deeper
             explanation.save(stage / f"{stem}.npz")
+            (stage / f"{stem}.csv").write_text(curves.to_csv(self.explanation.labels), "utf-8")
         if self._request.settings:
             name = f"{stem}.toml"
             command = f"vidcam explain VIDEO -o FOLDER --config {name}"
@@ -171,7 +175,9 @@ class Result:
                 sheet=sheet,
             )
 
-    def _document(self, folder: Path, stem: str, files: Sequence[Mapping[str, Mapping[str, str]]]) -> Document:
+    def _document(
+        self, folder: Path, stem: str, files: Sequence[Mapping[str, Mapping[str, str]]], curves: Curves
+    ) -> Document:
         request, model, reader, first = self._request, self._ready.model, self._job.reader, self._results[0]
         targets = tuple(
             entries.target_entry(
@@ -180,7 +186,7 @@ class Result:
                 number=number,
                 contrast=request.contrast_label,
                 files=files[number],
-                methods=request.methods,
+                curves=curves,
             )
             for number, results in enumerate(self._results)
         )
@@ -191,6 +197,7 @@ class Result:
             top5=entries.top5(model, first.explanation.probabilities()),
             targets=targets,
             windows=entries.window_entries(model, self.explanation, first),
+            evidence_seconds=tuple(curves.thinned().seconds.tolist()),
             artifact=self._ready.baseline.artifact,
             audit=tuple(video_audit(self.explanation)),
             fill=request.fill,

@@ -15,8 +15,11 @@ from vidcam.system.filenames import one_line
 SHOWN_AFTER_SECONDS = 2.0
 
 
-def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, width: int = 200) -> None:
-    """Print rows as a table, or as one JSON document. Without a terminal, the table is `width` columns wide."""
+def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, width: int = 200, to_error: bool = False) -> None:
+    """Print rows as a table, or as one JSON document.
+
+    Without a terminal, the table is `width` columns wide. With `to_error` it goes to standard error.
+    """
     if as_json:
         print_text(json.dumps(rows, indent=1, ensure_ascii=False))
         return
@@ -28,12 +31,16 @@ def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, width: int = 20
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row.get(name)) for name in rows[0]))
-    console = Console()
+    console = Console(stderr=to_error)
     if not console.is_terminal:
-        console = Console(width=width)
+        console = Console(width=width, stderr=to_error)
     with console.capture() as capture:
         console.print(table)
-    print_text(capture.get().removesuffix("\n"))
+    text = capture.get().removesuffix("\n")
+    if to_error:
+        click.echo(text, err=True)
+    else:
+        print_text(text)
 
 
 def _cell(value: Any) -> str:

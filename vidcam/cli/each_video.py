@@ -27,19 +27,21 @@ class VideoTask(Generic[Worker, Result]):
         load: makes what works on every video; called once, and only if a video is usable.
         work: the work on one video.
         report: prints the result of one video; told whether standard output must stay free for one document.
-        document: what `--json` prints of a result.
+        document: what `--json` prints of a result; None: nothing.
+        finish: called with the videos that succeeded and their results.
     """
 
     check: Callable[[Path], None]
     load: Callable[[Progress], Worker]
     work: Callable[[Worker, Path], Result]
     report: Callable[[Path, Result, bool], None]
-    document: Callable[[Result], dict[str, Any]]
+    document: Callable[[Result], dict[str, Any] | None]
+    finish: Callable[[Sequence[tuple[Path, Result]]], None] = lambda _done: None
 
 
 def run_each(task: VideoTask[Worker, Result], videos: Sequence[Path], *, as_json: bool) -> int:
     """Do the task for each video; returns the exit code."""
-    results: list[Result] = []
+    done: list[tuple[Path, Result]] = []
     failures: list[tuple[Path, VidcamError]] = []
 
     def fail(video: Path, error: VidcamError) -> None:
@@ -57,20 +59,26 @@ def run_each(task: VideoTask[Worker, Result], videos: Sequence[Path], *, as_json
             worker = task.load(bar.progress)
             for video in usable:
                 try:
-                    results.append(task.work(worker, video))
+                    done.append((video, task.work(worker, video)))
                 except VidcamError as exc:
                     bar.clear()
                     fail(video, exc)
                     continue
                 bar.clear()
-                task.report(video, results[-1], as_json)
+                task.report(*done[-1], as_json)
+        task.finish(done)
     failures.sort(key=lambda failure: videos.index(failure[0]))
     if as_json:
         failed = [FailedVideo(as_text(str(video)), one_line(str(exc))) for video, exc in failures]
-        _print_document(ExplainedSet(results=[task.document(result) for result in results], failed=failed))
+        _print_document(
+            ExplainedSet(
+                results=[document for _, result in done if (document := task.document(result)) is not None],
+                failed=failed,
+            )
+        )
     if not failures:
         return DONE
-    return FAILED if results else max(exit_code(exc) for _, exc in failures)
+    return FAILED if done else max(exit_code(exc) for _, exc in failures)
 
 
 def _print_document(document: ExplainedSet) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +11,15 @@ import click
 from vidcam.cli.console import Bar, print_rows, print_text, say
 from vidcam.cli.destination import is_file, require_one_result
 from vidcam.cli.each_video import VideoTask, run_each
+from vidcam.cli.explain_set import ExplainSet, report, with_folder
 from vidcam.cli.help import SectionCommand
 from vidcam.cli.options import DEVICE, explain_arguments
 from vidcam.cli.videos import expand_folders
 from vidcam.errors import InputError
-from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
 
 if TYPE_CHECKING:
-    from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer
+    from vidcam.pipelines.explain.explainer import Explainer
     from vidcam.pipelines.explain.predict import PredictedVideo, Predictor
     from vidcam.pipelines.explain.request import ExplainOptions
     from vidcam.system.progress import Progress
@@ -41,6 +41,7 @@ def explain(
     vidcam explain video.mp4 --outputs none
     """  # noqa: D301 – click reads the \b as 'do not wrap'
     model_arguments = {name: values.pop(name) for name in _MODEL_FILES} | {"device": device}
+    truth, only_wrong = values.pop("truth"), values.pop("only_wrong")
     outputs = values["outputs"]
     if outputs is not None:
         outputs = values["outputs"] = tuple(name.strip() for name in outputs.split(","))
@@ -50,6 +51,8 @@ def explain(
     for note in expanded.notes:
         say(note)
     given = {name: value for name, value in values.items() if value not in (None, ())}
+    if truth is not None and (out is None or is_file(out)):
+        raise InputError("--truth needs a folder: pass -o FOLDER")
     if outputs == ("none",):
         return _predict_all(expanded.videos, model, model_arguments, given, as_json=as_json)
     if out is None:
@@ -62,7 +65,8 @@ def explain(
     def load(progress: Progress) -> Explainer:
         return _load(model, model_arguments, given, progress)
 
-    return _explain_all(load, expanded.videos, out, given, as_json=as_json)
+    explain_set = ExplainSet.with_truth(out, given, truth, only_wrong=only_wrong)
+    return explain_set.run(load, expanded.videos, as_json=as_json)
 
 
 @click.command(short_help="Explain a sample clip: the quickest try.")
@@ -92,7 +96,7 @@ def demo(out: Path, device: str, *, offline: bool) -> int:
     def load(progress: Progress) -> Explainer:
         return Explainer(chosen.model, ExplainOptions(overwrite=True), progress=progress)
 
-    return _explain_all(load, (chosen.video,), out, {"overwrite": True}, as_json=False)
+    return ExplainSet(out, {"overwrite": True}).run(load, (chosen.video,), as_json=False)
 
 
 def _options(given: Mapping[str, Any]) -> ExplainOptions:
@@ -107,28 +111,6 @@ def _load(model: str, model_arguments: Mapping[str, Any], given: Mapping[str, An
     with loading():
         from vidcam.pipelines.explain.explainer import Explainer
     return Explainer.load(model, options, progress=progress, **model_arguments)
-
-
-def _explain_all(
-    load: Callable[[Progress], Explainer], videos: Sequence[Path], out: Path, given: Mapping[str, Any], *, as_json: bool
-) -> int:
-    """Explain each video into a folder."""
-    with loading():
-        from vidcam.pipelines.explain.outputs import check_paths
-
-    def check(video: Path) -> None:
-        check_paths(
-            video, out, overwrite=given["overwrite"], fps=given.get("fps"), decoder=given.get("decoder", "auto")
-        )
-
-    task = VideoTask(
-        check=check,
-        load=load,
-        work=lambda explainer, video: explainer.explain(video, out),
-        report=_report,
-        document=lambda result: _with_folder(result, out),
-    )
-    return run_each(task, videos, as_json=as_json)
 
 
 def _explain_to_file(
@@ -152,8 +134,8 @@ def _explain_to_file(
         ),
         load=load,
         work=lambda explainer, source: explain_to_file(explainer, source, file, overwrite=overwrite),
-        report=_report,
-        document=lambda result: _with_folder(result, file.parent),
+        report=report,
+        document=lambda result: with_folder(result, file.parent),
     )
     return run_each(task, (video,), as_json=as_json)
 
@@ -190,24 +172,3 @@ def _predict_all(
         document=lambda result: dict(as_plain(result.document)),
     )
     return run_each(task, videos, as_json=as_json)
-
-
-def _with_folder(result: ExplainedVideo, folder: Path) -> dict[str, Any]:
-    """The document of one video, with the folder of its files."""
-    from vidcam.system.json_files import as_plain
-
-    return {"folder": as_text(str(folder)), **as_plain(result.document)}
-
-
-def _report(video: Path, result: ExplainedVideo, is_document: bool) -> None:  # noqa: FBT001 – of VideoTask
-    """Sentences about one video on standard error, the paths on standard output."""
-    windows, targets = len(result.document.windows), [repr(target.label) for target in result.document.targets]
-    say(f"{video}: {windows} window{'s' * (windows > 1)}, explained for {', '.join(targets)}")
-    for sentence in result.warnings:
-        say(f"  warning: {sentence}")
-    for label, probability in result.top5:
-        say(f"  {label}: {probability:.5f}")
-    for sentence in dict.fromkeys(result.audit):  # several targets may have the same
-        say(f"  {sentence}")
-    if not is_document:
-        print_text("\n".join(str(path) for path in result.paths))

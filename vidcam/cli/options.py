@@ -145,6 +145,12 @@ _EXPLAIN = (
         help=f"Method, repeatable: {', '.join(METHODS)}. Default: neutral-gradcam and gradcam++ if the head is global "
         "pooling and one linear layer, else gradcam and gradcam++.",
     ),
+    _question(
+        "--truth",
+        metavar="FILE|folders",
+        help="True classes: a manifest with the columns path and label, or folders: the name of each video's folder.",
+    ),
+    _question("--only-wrong", is_flag=True, help="With --truth, explain only the videos that are predicted wrongly."),
     _question("--at", type=float, metavar="SECONDS", help="Explain only the window that starts at this time."),
     _question("--start", type=float, metavar="SECONDS", help="Start of the explained part."),
     _question("--end", type=float, metavar="SECONDS", help="End of the explained part."),

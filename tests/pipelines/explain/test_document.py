@@ -22,6 +22,7 @@ from vidcam.media import VideoInfo
 from vidcam.models.model import Model
 from vidcam.pipelines.explain import document as report
 from vidcam.pipelines.explain.analyse import WindowResults
+from vidcam.pipelines.explain.curves import curves_of
 from vidcam.results.explanation import AlphaAudit, Artifact, Explanation
 from vidcam.results.timeline import Timeline
 from vidcam.results.video import VideoExplanation
@@ -115,7 +116,9 @@ def _video(*targets: int) -> VideoExplanation:
 
 def _target(video: VideoExplanation, results: WindowResults, *, number: int = 0, **options: Any) -> Any:
     """An entry as written to the JSON."""
-    defaults: dict[str, Any] = {"contrast": None, "files": {}}
+    methods = options.pop("methods", tuple(results.explanation.methods))
+    curves = curves_of(video, methods, np.array([0.0, 0.1, 0.2, 0.3]))
+    defaults: dict[str, Any] = {"contrast": None, "files": {}, "curves": curves}
     return as_plain(report.target_entry(video, results, number=number, **(defaults | options)))
 
 
@@ -245,12 +248,14 @@ def test_share_of_the_artifact() -> None:
 
 def test_names_of_the_videos() -> None:
     files = {"gradcam": {"overlay": "a.mp4", "map": "b.mp4"}, "gradcam++": {"map": "c.mp4"}}
-    target = report.target_entry(_video(TARGET), _results(TARGET), number=0, contrast=None, files=files)
+    video = _video(TARGET)
+    curves = curves_of(video, ("gradcam", "gradcam+", "gradcam++"), np.array([0.0]))
+    target = report.target_entry(video, _results(TARGET), number=0, contrast=None, files=files, curves=curves)
     entry = as_plain(target)
     found = {name: (m["overlay"], m["map"]) for name, m in entry["methods"].items()}
     assert found == {"gradcam": ("a.mp4", "b.mp4"), "gradcam+": (None, None), "gradcam++": (None, "c.mp4")}
     assert report.all_files("s", [target], sheet=False, data=False) == ("a.mp4", "b.mp4", "c.mp4", "s.json")
-    assert report.all_files("s", [target, target], sheet=True, data=True)[-4:] == ("c.mp4", "s.png", "s.npz", "s.json")
+    assert report.all_files("s", [target, target], sheet=True, data=True)[-4:] == ("s.png", "s.npz", "s.csv", "s.json")
     assert report.all_files("s", [], sheet=True, data=False) == ("s.png", "s.json")
 
 
