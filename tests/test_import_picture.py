@@ -7,7 +7,7 @@
     all of these ◄ pipelines ◄ cli ◄ __main__           `vidcam/__init__` names all; nobody imports its names
     pipelines.render works without torch
 
-One exception: `Explanation._repr_png_` draws itself in a notebook, and imports `render.notebook` for that.
+Two exceptions: `Explanation` and `VideoExplanation` draw themselves in a notebook, and import what draws.
 Imports inside functions and under TYPE_CHECKING count. The picture changes by a decision: here, in the same commit.
 """
 
@@ -52,7 +52,10 @@ ALLOWED = {
     "__main__": {"cli", "system"},
     "__init__": {*INSIDE, "pipelines"},
 }
-EXCEPTIONS = {("vidcam.results.explanation", "vidcam.render.notebook")}
+EXCEPTIONS = {
+    ("vidcam.results.explanation", "vidcam.render.notebook"),
+    ("vidcam.results.video", "vidcam.pipelines.render.page"),
+}
 EAGER_ROOT_NAMES = {"__version__"}  # a constant of the root, there before anything is imported
 
 TORCH, MEDIA = {"torch", "torchvision"}, {"av", "decord"}

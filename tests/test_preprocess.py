@@ -15,7 +15,7 @@ from tests.helpers.geometry import to_source
 from vidcam.errors import InputError, ShapeError
 from vidcam.fill import FILLS, Fill
 from vidcam.geometry import Geometry
-from vidcam.preprocess import crop_frames, fill_for, grey_input, hide, mean_rgb, reorder_frames, scale_pixels
+from vidcam.preprocess import crop_frames, fill_for, grey_input, hide, mean_rgb, reorder_frames, scale_pixels, to_pixels
 from vidcam.spec import MeanCube, ModelSpec, Scaling
 
 KINETICS = Scaling((110.2, 100.64, 96.0), (58.15, 56.47, 55.34))
@@ -137,6 +137,12 @@ def test_scaling_of_one_pixel() -> None:
 def test_mean_colour_is_rgb_also_for_bgr_models() -> None:
     assert mean_rgb(KINETICS) == (110.2, 100.64, 96.0)
     assert mean_rgb(BGR) == (101.41, 97.66, 90.25)
+
+
+@pytest.mark.parametrize("scaling", [BGR, CUBE])
+def test_scaling_can_be_undone(scaling: Scaling) -> None:
+    pixels = torch.from_numpy(noise(4, 24, 30)).permute(3, 0, 1, 2).float()[None]
+    torch.testing.assert_close(to_pixels(scale_pixels(pixels, scaling), scaling), pixels, rtol=0, atol=1e-4)
 
 
 def test_grey_clip() -> None:

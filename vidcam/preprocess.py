@@ -83,6 +83,12 @@ def _per_channel(values: tuple[float, float, float], like: Tensor) -> Tensor:
     return like.new_tensor(values).view(1, 3, 1, 1, 1)
 
 
+def to_pixels(tensor: Tensor, scaling: Scaling) -> Tensor:
+    """Undo `scale_pixels`: model values (N, 3, T, H, W) to RGB pixels, not rounded or clipped."""
+    pixels = tensor * _per_channel(scaling.std, tensor) + _mean_of(scaling, tensor)
+    return pixels.flip(1) if scaling.channels == "bgr" else pixels
+
+
 def mean_rgb(scaling: Scaling) -> tuple[float, float, float]:
     """Return the dataset's mean colour, RGB in 0…255; of a mean cube, the mean over the cube."""
     mean = scaling.mean

@@ -30,7 +30,7 @@ from vidcam.pipelines.run_file import NamedModel, named_model, run_settings
 from vidcam.results.video import VideoExplanation
 from vidcam.sampling import plan_windows
 from vidcam.spec import ModelSpec
-from vidcam.system.progress import Progress, StageTimer, silent
+from vidcam.system.progress import Progress, StageTimer, progress_or_default, silent
 from vidcam.video.images import STILLS
 from vidcam.video.reader import Decoder, VideoReader, open_video
 from vidcam.video.source import Source
@@ -243,7 +243,7 @@ def explain_video(
     fps: Fraction | float | None = None,
     decoder: Decoder = "auto",
     overwrite: bool = False,
-    progress: Progress = silent,
+    progress: Progress | None = None,
 ) -> ExplainedVideo:
     """Explain a video: overlay videos, a sheet, the data and a JSON in a folder.
 
@@ -279,7 +279,7 @@ def explain_video(
         fps: frames per second of images and arrays. None: 25.
         decoder: `auto` (PyAV), `pyav` or `decord`, which is refused for a video that it reads differently.
         overwrite: replace existing results of the same source.
-        progress: called as work goes on.
+        progress: called as work goes on. None: a bar in notebooks.
 
     Raises:
         InputError: the file, a name or an option cannot be used; nothing is written.
@@ -313,6 +313,6 @@ def explain_video(
         weights=weights,
         labels=labels,
         mean_cube=mean_cube,
-        progress=progress,
+        progress=progress_or_default(progress),
     )
     return explainer.explain(source, out)

@@ -26,7 +26,7 @@ from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet, sheet_seco
 from vidcam.pipelines.render.videos import FrameWriter, drawn_seconds, stream_frames
 from vidcam.render.colormap import DEFAULT_COLOURS
 from vidcam.results.video import VideoExplanation
-from vidcam.system.progress import Progress, StageTimer, silent
+from vidcam.system.progress import Progress, StageTimer, progress_or_default, silent
 from vidcam.video.animation import AnimationWriter
 from vidcam.video.image_writer import ImageSequenceWriter, save_image
 from vidcam.video.reader import VideoReader
@@ -88,7 +88,7 @@ def render_video(
     preset: str | None = None,
     quality: int | None = None,
     overwrite: bool = False,
-    progress: Progress = silent,
+    progress: Progress | None = None,
 ) -> Rendered:
     """Draw a saved explanation on its video.
 
@@ -117,7 +117,7 @@ def render_video(
         preset: preset of the encoder.
         quality: constant quality, on the encoder's own scale.
         overwrite: replace an existing result.
-        progress: called after each frame.
+        progress: called after each frame. None: a bar in notebooks.
 
     Raises:
         InputError: a file, name or option is invalid; nothing is written.
@@ -146,7 +146,7 @@ def render_video(
         quality=quality,
         overwrite=overwrite,
     )
-    return render_saved(explanation, Path(out), options, progress=progress)
+    return render_saved(explanation, Path(out), options, progress=progress_or_default(progress))
 
 
 def render_saved(

@@ -40,7 +40,7 @@ from vidcam.pipelines.score.table import ScoreTable, score_table
 from vidcam.pipelines.score.worst import render_worst, worst_clips
 from vidcam.system.atomic import atomic_write
 from vidcam.system.json_files import read_json, write_json
-from vidcam.system.progress import Progress, silent
+from vidcam.system.progress import Progress, progress_or_default, silent
 from vidcam.system.threads import map_in_threads
 
 RUN_FILE = "run.toml"
@@ -98,7 +98,7 @@ def score_clips(
     render_worst: int = 0,
     retry_failed: bool = False,
     overwrite: bool = False,
-    progress: Progress = silent,
+    progress: Progress | None = None,
 ) -> ScoredClips:
     """Score a set of clips. A run with the same settings in the same folder resumes after the last complete part.
 
@@ -133,7 +133,7 @@ def score_clips(
         render_worst: number of clips with the largest mean drop that get overlay videos.
         retry_failed: score the clips again that failed in an earlier run.
         overwrite: replace existing results, whatever their settings.
-        progress: called after each clip.
+        progress: called after each clip. None: a bar in notebooks.
 
     Raises:
         InputError: a clip set, name or option is invalid, no clip can be opened, or the folder has scores with other
@@ -168,7 +168,7 @@ def score_clips(
         weights=weights,
         labels=labels,
         mean_cube=mean_cube,
-        progress=progress,
+        progress=progress_or_default(progress),
     )
 
 

@@ -43,6 +43,7 @@ def test_the_offline_demo_needs_no_network_and_no_cache(tmp_path: Path) -> None:
         "made-clip_circle-clockwise_gradcam++.mp4",
         "made-clip.png",
         "made-clip.npz",
+        "made-clip.csv",
         "made-clip.json",
     ]
     document = json.loads(paths[-1].read_text(encoding="utf-8"))
@@ -65,7 +66,7 @@ def test_without_a_download_the_demo_uses_the_offline_input_and_says_why(
         "vidcam: using tiny_r3d and a synthetic clip instead of I3D: roof-jump.mp4 cannot "
         "be downloaded (sports2d 0.8.34, 9 MB: no matching distribution) and is not in the cache folder"
     )
-    assert output.out.count("made-clip") == 5
+    assert output.out.count("made-clip") == 6
 
 
 def test_the_synthetic_clip_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from vidcam.errors import ShapeError
 from vidcam.render import notebook
 from vidcam.render.colormap import colour_table
 from vidcam.render.notebook import html_of, maps_page
+from vidcam.render.overlay import overlay
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.mp4", "<video controls"), ("a.webm", "<video"), ("a.gif", "<img")])
@@ -32,7 +33,7 @@ def test_large_missing_and_other_files_are_not_embedded(tmp_path: Path, monkeypa
 
 
 def test_maps_page_shows_the_colours_of_the_table() -> None:
-    heat = np.zeros((20, 4, 4), np.float32)
+    heat = np.zeros((8, 4, 4), np.float32)
     heat[-1] = 1.0
     with Image.open(io.BytesIO(maps_page({"gradcam": heat}, title="class 1", subtitle="audit"))) as picture:
         pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
@@ -40,8 +41,22 @@ def test_maps_page_shows_the_colours_of_the_table() -> None:
         assert (pixels == colour_table()[end]).all(axis=1).sum() > 1000
 
 
+def test_maps_page_shows_the_clip_and_the_maps_over_it() -> None:
+    heat = np.zeros((2, 4, 4), np.float32)
+    heat[1] = 1.0
+    frames = np.full((2, 8, 8, 3), 90, np.uint8)
+    with Image.open(io.BytesIO(maps_page({"gradcam": heat}, frames, title="", subtitle=""))) as picture:
+        pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
+    cell = 570 * 570  # pixels of one of two columns
+    assert (pixels == 90).all(axis=1).sum() == pytest.approx(3 * cell, rel=0.02)  # two of the clip, one without heat
+    hot = overlay(frames, heat)[1, 0, 0]
+    assert (pixels == hot).all(axis=1).sum() == pytest.approx(cell, rel=0.02)
+    with pytest.raises(ShapeError, match="frames must be the 2 of the rows"):
+        maps_page({"gradcam": heat}, frames[:1], title="", subtitle="")
+
+
 def test_rows_must_have_the_same_shape() -> None:
-    with pytest.raises(ShapeError, match=r"all rows must have the same shape \(T, H, W\), got \{"):
+    with pytest.raises(ShapeError, match=r"all rows must have the same shape \(F, H, W\), got \{"):
         maps_page({"a": np.zeros((2, 4, 4)), "b": np.zeros((3, 4, 4))}, title="", subtitle="")
     with pytest.raises(ShapeError, match=r"got no rows"):
         maps_page({}, title="", subtitle="")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from vidcam.system.progress import StageTimer
+from vidcam.system.progress import StageTimer, progress_or_default, silent
 
 
 class _FakeClock:
@@ -59,3 +61,59 @@ def test_closing_closes_the_timed_generator() -> None:
     assert next(timed) == 0
     timed.close()
     assert events == [0, "closed"]
+
+
+class Shown:
+    """A display of a notebook; keeps what was shown."""
+
+    def __init__(self) -> None:
+        self.pages: list[str] = []
+
+    def update(self, page: str) -> None:
+        self.pages.append(page)
+
+
+def fake_notebook(monkeypatch: pytest.MonkeyPatch, shell: object) -> list[Shown]:
+    displays: list[Shown] = []
+
+    def display(page: str, *, display_id: bool) -> Shown:
+        assert display_id
+        displays.append(Shown())
+        displays[-1].update(page)
+        return displays[-1]
+
+    package = ModuleType("IPython")
+    package.get_ipython = lambda: shell  # type: ignore[attr-defined]
+    tools = ModuleType("IPython.display")
+    tools.HTML, tools.display = str, display  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", package)
+    monkeypatch.setitem(sys.modules, "IPython.display", tools)
+    return displays
+
+
+def test_a_notebook_shows_one_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    displays = fake_notebook(monkeypatch, SimpleNamespace(kernel=1))
+    progress = progress_or_default(None)
+    for done in range(1, 101):
+        progress("reading <a>", done, 100)
+    progress("writing", 1, None)
+    (shown,) = displays
+    assert shown.pages[-2:] == [
+        '<progress value="1.000" max="1"></progress> reading &lt;a&gt;',
+        "<progress></progress> writing",
+    ]
+    assert len(shown.pages) < 50  # not once a call
+
+
+@pytest.mark.parametrize("shell", [None, SimpleNamespace()])
+def test_a_terminal_shows_no_bar(shell: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    displays = fake_notebook(monkeypatch, shell)
+    progress_or_default(None)("reading", 1, 2)
+    monkeypatch.delitem(sys.modules, "IPython")
+    progress_or_default(None)("reading", 1, 2)
+    assert displays == []
+
+
+def test_a_callback_of_the_caller_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_notebook(monkeypatch, SimpleNamespace(kernel=1))
+    assert progress_or_default(silent) is silent

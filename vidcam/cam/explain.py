@@ -16,7 +16,7 @@ from vidcam.cam.network import Input
 from vidcam.cam.preserve import Undo
 from vidcam.cam.request import MapRequest, ScoreName, Target
 from vidcam.cam.reshape import Reshape
-from vidcam.cam.subject import Subject, grey_clip, read_subject
+from vidcam.cam.subject import Subject, first_frames, grey_clip, read_subject
 from vidcam.errors import InputError
 from vidcam.results.explanation import Activation, Explanation
 from vidcam.spec import SpecifiedModel
@@ -168,7 +168,8 @@ def _explained(
             _require_same_layers(baseline, run.layers)
         explanations = run.explain_each(targets)
     artifact = None if baseline is None else baseline.artifact
-    return tuple(replace(each, artifact=artifact, notes=(*each.notes, *notes)) for each in explanations)
+    frames = first_frames(subject)
+    return tuple(replace(each, artifact=artifact, notes=(*each.notes, *notes), frames=frames) for each in explanations)
 
 
 def _require_same_layers(baseline: Baseline, layers: Sequence[str]) -> None:

@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vidcam.cam.network import Input
 from vidcam.cam.reshape import Reshape, reshape_of
 from vidcam.errors import InputError, ShapeError
 from vidcam.labels import label_index
+from vidcam.results.explanation import shown_frames
 from vidcam.spec import SpecifiedModel
+
+THUMBNAIL_PX = 160
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,6 +109,31 @@ def grey_clip(model: nn.Module | SpecifiedModel) -> Tensor:
     from vidcam.preprocess import grey_input
 
     return _to_device_of(model.module, grey_input(model.spec))
+
+
+def first_frames(subject: Subject) -> NDArray[np.uint8] | None:
+    """Some frames of the first clip as RGB pixels, at most THUMBNAIL_PX high and wide, for notebooks.
+
+    The values of a plain module's clip are not known: its darkest becomes black, its brightest white.
+
+    Returns:
+        (F, h, w, 3); None if the clip has not three channels of pictures.
+    """
+    clip = subject.clip
+    if not isinstance(clip, Tensor) or clip.ndim not in (4, 5) or clip.shape[1] != 3:
+        return None
+    stack = clip[:1].detach() if clip.ndim == 5 else clip[:1].detach().unsqueeze(2)
+    step = max(1, -(-max(stack.shape[-2:]) // THUMBNAIL_PX))
+    if subject.model is not None:
+        from vidcam.preprocess import to_pixels
+
+        stack = to_pixels(stack, subject.model.spec.scaling)
+    values = stack[0, :, shown_frames(stack.shape[2]), ::step, ::step].float()
+    if subject.model is None:
+        low, high = values.aminmax()
+        values = (values - low) * (255.0 / (high - low).clamp(min=1e-12))
+    shown = values.round().clamp(0.0, 255.0)
+    return np.asarray(shown.permute(1, 2, 3, 0).to(torch.uint8).cpu().numpy())
 
 
 def _to_device_of(network: nn.Module, clip: Tensor) -> Tensor:

@@ -7,18 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from vidcam.errors import ShapeError
 from vidcam.maps import Floats
 from vidcam.render.canvas import Canvas, TextStyle
-from vidcam.render.colormap import ColourTable, colour_table
-from vidcam.render.overlay import Frame
+from vidcam.render.colormap import colour_table
+from vidcam.render.overlay import Frame, overlay
 
 MAX_BYTES = 30_000_000
 """Largest file that is embedded in a notebook."""
-
-COLUMNS = 8
-"""Largest number of frames that `maps_page` shows, at even distances."""
 
 _MIME_TYPES = {
     ".mp4": "video/mp4",
@@ -48,11 +47,14 @@ def html_of(path: Path) -> str | None:
     return f"<img {attributes}>"
 
 
-def maps_page(rows: Mapping[str, Floats], *, title: str, subtitle: str) -> bytes:
-    """Draw the maps of one clip, one row per method and one column per frame.
+def maps_page(
+    rows: Mapping[str, Floats], frames: NDArray[np.uint8] | None = None, *, title: str, subtitle: str
+) -> bytes:
+    """Draw the maps of some frames of a clip, one row per method and one column per frame.
 
     Args:
-        rows: method → (T, H, W) in [0, 1], all with the same shape.
+        rows: method → (F, H, W) in [0, 1], all with the same shape.
+        frames: (F, h, w, 3) uint8, shown in the first row and below the maps; None: the maps alone.
         title: first line of text.
         subtitle: second line of text.
 
@@ -64,32 +66,31 @@ def maps_page(rows: Mapping[str, Floats], *, title: str, subtitle: str) -> bytes
     """
     shapes = {heat.shape for heat in rows.values()}
     if len(shapes) != 1 or any(len(shape) != 3 for shape in shapes):
-        raise ShapeError(f"all rows must have the same shape (T, H, W), got {shapes or 'no rows'}")
-    ((length, height, width),) = shapes
-    columns = np.unique(np.linspace(0, length - 1, min(length, COLUMNS)).round().astype(int))
+        raise ShapeError(f"all rows must have the same shape (F, H, W), got {shapes or 'no rows'}")
+    ((columns, _, _),) = shapes
+    if frames is not None and len(frames) != columns:
+        raise ShapeError(f"frames must be the {columns} of the rows, got {frames.shape = }")
     canvas, table, y = Canvas(_WIDTH), colour_table(), _MARGIN
     canvas.text(_MARGIN, y, canvas.elide(title, _TITLE, _WIDTH - 2 * _MARGIN), _TITLE)
     y += _TITLE.line_px
     canvas.text(_MARGIN, y, canvas.elide(subtitle, _SOFT, _WIDTH - 2 * _MARGIN), _SOFT)
     y += _SOFT.line_px + _GAP
-    cell_width = (_WIDTH - 2 * _MARGIN) // columns.size - _GAP
-    step = max(1, -(-width // cell_width))
-    for name, heat in rows.items():
+    pictures = {name: table[np.round(heat * 255.0).astype(np.uint8)] for name, heat in rows.items()}
+    if frames is not None:
+        pictures = {"clip": frames, **{name: overlay(frames, heat) for name, heat in rows.items()}}
+    width = (_WIDTH - 2 * _MARGIN) // columns - _GAP
+    for name, row in pictures.items():
         canvas.text(_MARGIN, y, name, _ROW)
         y += _ROW.line_px
-        for column, index in enumerate(columns.tolist()):
-            cell = _draw_cell(heat[index, ::step, ::step], cell_width, table)
-            canvas.picture(_MARGIN + column * (cell_width + _GAP), y, cell)
-        y += -(-height // step) * _scale(-(-width // step), cell_width) + 2 * _GAP
+        cells = [_resized(picture, width, is_map=frames is None) for picture in row]
+        for column, cell in enumerate(cells):
+            canvas.picture(_MARGIN + column * (width + _GAP), y, cell)
+        y += cells[0].shape[0] + 2 * _GAP
     return canvas.to_png(y + _MARGIN)
 
 
-def _draw_cell(heat: Floats, width_px: int, table: ColourTable) -> Frame:
-    """Draw one plane of a map. Each value is a square of pixels."""
-    picture = table[np.round(heat * 255.0).astype(np.uint8)]
-    scale = _scale(heat.shape[1], width_px)
-    return picture.repeat(scale, axis=0).repeat(scale, axis=1)
-
-
-def _scale(width: int, width_px: int) -> int:
-    return max(1, width_px // width)
+def _resized(picture: Frame, width_px: int, *, is_map: bool) -> Frame:
+    """Resize a picture to a width; the cells of a map stay sharp."""
+    height = max(1, round(picture.shape[0] * width_px / picture.shape[1]))
+    how = Image.Resampling.NEAREST if is_map else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(picture).resize((width_px, height), how))

@@ -86,7 +86,14 @@ class Artifact:
     median: float
 
 
+_MOST_SHOWN = 8
+
 AUDIT_FIELDS = ("positive", "nonzero", "product", "clamped", "agreement", "uniform")
+
+
+def shown_frames(length: int) -> NDArray[np.intp]:
+    """Return the frames of a clip of T frames that a notebook shows: at most 8, at even distances."""
+    return np.unique(np.linspace(0, length - 1, min(length, _MOST_SHOWN)).round().astype(np.intp))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,6 +115,7 @@ class Explanation:
         activation: turns the logits into probabilities.
         artifact: cells with high activations on a content-free clip; None if there are none or nobody looked.
         notes: sentences about the choices that vidcam made, for example the layer.
+        frames: (F, h, w, 3) uint8, the frames `shown_frames` of the first clip, shrunk, for notebooks; not saved.
     """
 
     volumes: Mapping[str, Floats]
@@ -123,6 +131,7 @@ class Explanation:
     activation: Activation = "softmax"
     artifact: Artifact | None = None
     notes: tuple[str, ...] = ()
+    frames: NDArray[np.uint8] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         axes = 1 + len(self.input_size)
@@ -176,16 +185,18 @@ class Explanation:
         save(self, path, overwrite=overwrite)
 
     def _repr_png_(self) -> bytes | None:
-        """Draw the first clip's maps for a notebook, methods × frames."""
+        """Draw the first clip's maps over its frames for a notebook, methods × frames."""
         from vidcam.render.notebook import maps_page
 
         if not self.volumes or len(self) == 0:
             return None
         shape = (1, 1, 1, *self.input_size)[-3:]  # a 2-D input becomes one frame, a 1-D input one line of a frame
-        rows = {name: self.heat(name)[0].reshape(shape) for name in self.volumes}
+        shown = shown_frames(shape[0])
+        rows = {name: self.heat(name)[0].reshape(shape)[shown] for name in self.volumes}
         clips = f"clip 1 of {len(self)}, " if len(self) > 1 else ""
         target = "a function" if self.target[0] == OF_FUNCTION else f"class {self.target[0]}"
-        return maps_page(rows, title=f"{clips}{target} at {self.layer}", subtitle=self.audit())
+        frames = self.frames if self.frames is not None and len(self.frames) == shown.size else None
+        return maps_page(rows, frames, title=f"{clips}{target} at {self.layer}", subtitle=self.audit())
 
     def probabilities(self) -> NDArray[np.float64]:
         """Return the softmax (or sigmoid) of the logits, (N, K), computed in float64."""

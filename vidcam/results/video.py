@@ -148,6 +148,12 @@ class VideoExplanation:
 
         save(self, path, overwrite=overwrite)
 
+    def _repr_html_(self) -> str | None:
+        """Show a few seconds of the clip with its heat in a notebook; None if the video is not at hand."""
+        from vidcam.pipelines.render.page import html_of_explanation
+
+        return html_of_explanation(self)
+
     def _free_pages(self) -> None:
         if self.forget is not None:
             self.forget()

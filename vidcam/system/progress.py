@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import html
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+
+_REDRAWN_AFTER_SECONDS = 0.2
 
 Progress = Callable[[str, float, float | None], None]
 """Callback with the name of the stage, the amount done, and the total amount (None: unknown)."""
@@ -16,6 +20,37 @@ Progress = Callable[[str, float, float | None], None]
 
 def silent(_stage: str, _done: float, _total: float | None) -> None:
     """Report nothing; the default callback."""
+
+
+class NotebookBar:
+    """A progress bar in a notebook's cell, one for all stages. It needs IPython, which every notebook has."""
+
+    def __init__(self) -> None:
+        self._display: Any = None
+        self._stage, self._drawn = "", 0.0
+
+    def __call__(self, stage: str, done: float, total: float | None) -> None:
+        """Draw the progress, at most a few times a second; a callback."""
+        now, is_end = time.monotonic(), total is not None and done >= total
+        if stage == self._stage and now - self._drawn < _REDRAWN_AFTER_SECONDS and not is_end:
+            return
+        self._stage, self._drawn = stage, now
+        from IPython.display import HTML, display
+
+        share = "" if not total else f' value="{done / total:.3f}" max="1"'
+        page = HTML(f"<progress{share}></progress> {html.escape(stage)}")
+        if self._display is None:
+            self._display = display(page, display_id=True)
+        else:
+            self._display.update(page)
+
+
+def progress_or_default(progress: Progress | None) -> Progress:
+    """Return the callback; for None a bar if this is a notebook, else silence."""
+    if progress is not None:
+        return progress
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return NotebookBar() if hasattr(shell, "kernel") else silent  # a terminal's IPython has no kernel
 
 
 class StageTimer:
