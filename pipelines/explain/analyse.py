@@ -3,6 +3,8 @@
 Without targets, the class with the highest mean probability over all windows is explained. It is known only at the end.
 Until then, each batch is explained for the class that leads so far. Windows that were explained for another class are
 run again at the end; this is exact, and rarely more than the first batch.
+
+Faithfulness is measured on windows that do not overlap: each moment counts once, and half of the forward passes go.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,7 +25,6 @@ from vidcam.cam.methods import volume_methods
 from vidcam.cam.network import predicted, require_finite
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.devices import double
-from vidcam.fill import Fill
 from vidcam.geometry import Geometry
 from vidcam.metrics.faithfulness import log_probability
 from vidcam.models.model import Model
@@ -41,6 +43,8 @@ from vidcam.video.reader import VideoReader
 EXPLAINING = "explaining windows"
 """Name of this pass in the progress display."""
 
+_TOUCHING = 0.02  # share of a window by which rounded time stamps may overlap
+
 LogProbabilities = NDArray[np.float64]
 
 
@@ -51,8 +55,8 @@ class WindowResults:
     Attributes:
         explanation: the maps of N windows.
         log_original: (N,) log probability of the target.
-        log_masked: method → (N,) log probability of the target on E = L∘I.
-        area: method → (N,) mean of the heat.
+        log_masked: method → (N,) log probability of the target on E = L∘I; NaN for windows that are not measured.
+        area: method → (N,) mean of the heat; NaN for windows that are not measured.
     """
 
     explanation: Explanation
@@ -120,6 +124,7 @@ class _Analysis:
         self._maps = replace(request, methods=volume_methods(request.methods))  # guided maps are made while drawing
         self._tables = [_Table(len(job.windows), disk) for _ in request.targets or (None,)]
         self._total = np.zeros(model.spec.classes)  # sum of the windows' probabilities
+        self._measured = measured_windows(job.windows)
 
     def run(self) -> tuple[WindowResults, ...]:
         """Explain every window for every target."""
@@ -157,7 +162,8 @@ class _Analysis:
             explanations = run.explain_each(targets or (int(self._total.argmax()),))
         for table, explanation in zip(self._tables, explanations, strict=True):
             with self._clock.stage("faithfulness"):
-                table.put(indices, _measure(self._model, tensor, explanation, request.fill))
+                rows = [row for row, index in enumerate(indices) if self._measured[index]]
+                table.put(indices, _measure(self._model, tensor, explanation, rows, request))
 
 
 class _Table:
@@ -190,17 +196,44 @@ class _Table:
         return replace(self._whole, explanation=replace(self._whole.explanation, alpha_exact=exact))
 
 
-def _measure(model: Model, tensor: Tensor, explanation: Explanation, fill: Fill) -> WindowResults:
-    fill_pixels = fill_for(tensor, fill, model.spec.scaling)
-    masked, area = {}, {}
-    for method in explanation.methods:
-        heat = heat_on(explanation.volumes[method], explanation.input_size, tensor)
-        scores = predicted(model.module, hide(tensor, heat, fill_pixels))
-        require_finite(scores, f"the logits of the clip masked by {method}")
-        masked[method] = log_probability(scores, explanation.target, explanation.activation)
-        area[method] = double(heat).mean(dim=(1, 2, 3)).cpu().numpy()
-    original = log_probability(torch.from_numpy(explanation.logits), explanation.target, explanation.activation)
-    return WindowResults(explanation, original, masked, area)
+def measured_windows(windows: Sequence[Window]) -> NDArray[np.bool_]:
+    """Choose windows that do not overlap, from the first on, (N,). The last is one if half of it is left over."""
+    measured, end = np.zeros(len(windows), np.bool_), -np.inf
+    for index, window in enumerate(windows):
+        length = window.end_seconds - window.start_seconds
+        is_last = index == len(windows) - 1
+        if window.start_seconds > end - _TOUCHING * length or (is_last and window.end_seconds - end >= length / 2):
+            measured[index], end = True, window.end_seconds
+    return measured
+
+
+def _measure(
+    model: Model, tensor: Tensor, explanation: Explanation, rows: Sequence[int], request: ExplainRequest
+) -> WindowResults:
+    """Measure some windows of a batch: their clips, each hidden by the map of each method, run in full batches."""
+    fill_pixels = fill_for(tensor, request.fill, model.spec.scaling).expand_as(tensor)
+    heats = {
+        method: heat_on(explanation.volumes[method][rows], explanation.input_size, tensor)
+        for method in (explanation.methods if rows else ())
+    }
+    hidden = (
+        hide(tensor[row : row + 1], heat[n : n + 1], fill_pixels[row : row + 1])
+        for heat in heats.values()
+        for n, row in enumerate(rows)
+    )
+    scores = []
+    while chunk := list(islice(hidden, request.batch_size)):
+        scores.append(predicted(model.module, torch.cat(chunk)))
+    count, original = len(explanation), torch.from_numpy(explanation.logits)
+    masked = {method: np.full(count, np.nan) for method in explanation.methods}
+    area = {method: np.full(count, np.nan) for method in explanation.methods}
+    for n, (method, heat) in enumerate(heats.items()):
+        own = torch.cat(scores)[n * len(rows) : (n + 1) * len(rows)]
+        require_finite(own, f"the logits of the clip masked by {method}")
+        masked[method][rows] = log_probability(own, explanation.target[rows], explanation.activation)
+        area[method][rows] = double(heat).mean(dim=tuple(range(1, heat.ndim))).cpu().numpy()
+    log_original = log_probability(original, explanation.target, explanation.activation)
+    return WindowResults(explanation, log_original, masked, area)
 
 
 def _arrays(results: WindowResults) -> tuple[NDArray[Any], ...]:

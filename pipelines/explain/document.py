@@ -105,8 +105,9 @@ class AlphaEntry:
 
 @dataclass(frozen=True, slots=True)
 class FaithfulnessEntry:
-    """The target's probability when the video is masked by the map."""
+    """The target's probability when windows that do not overlap are masked by the map."""
 
+    windows: int
     masked_probability: float
     drop: float
     increase: float
@@ -263,7 +264,7 @@ def _method_entry(
         overlay=files.get("overlay"),
         map=files.get("map"),
         empty=bool(explanation.empty[volume].all()),
-        area=float(results.area[volume].mean()),
+        area=float(np.nanmean(results.area[volume])),
         scale=video_explanation.bounds[number][volume],
         artifact_share=artifact_shares(explanation).get(volume),
         alpha=audits.get(""),
@@ -309,16 +310,18 @@ def all_files(
 ) -> tuple[str, ...]:
     """Return the names of all files of a result, the JSON last."""
     videos = [name for target in targets for m in target.methods.values() for name in (m.overlay, m.map) if name]
-    endings = [*(["png"] * sheet), *(["npz", "csv"] * data), *(["toml"] * settings), "json"]
-    return (*videos, *(f"{stem}.{ending}" for ending in endings))
+    endings = [*([".png"] * sheet), *([".npz", "_evidence.csv"] * data), *([".toml"] * settings), ".json"]
+    return (*videos, *(stem + ending for ending in endings))
 
 
 def _faithfulness(results: WindowResults, method: str) -> FaithfulnessEntry:
-    masked = results.log_masked[method]
+    is_measured = ~np.isnan(results.log_masked[method])
+    original, masked = results.log_original[is_measured], results.log_masked[method][is_measured]
     return FaithfulnessEntry(
+        windows=int(is_measured.sum()),
         masked_probability=float(np.exp(masked).mean()),
-        drop=average_drop(drop(results.log_original, masked)),
-        increase=increase_rate(increase(results.log_original, masked)),
+        drop=average_drop(drop(original, masked)),
+        increase=increase_rate(increase(original, masked)),
     )
 
 

@@ -140,7 +140,7 @@ class Result:
         if "data" in outputs:
             explanation = replace(self.explanation, origin=self._origin.relative_to(folder))  # the stage lies deeper
             explanation.save(stage / f"{stem}.npz")
-            (stage / f"{stem}.csv").write_text(curves.to_csv(self.explanation.labels), "utf-8")
+            (stage / f"{stem}_evidence.csv").write_text(curves.to_csv(self.explanation.labels), "utf-8")
         if self._request.settings:
             name = f"{stem}.toml"
             command = f"vidcam explain VIDEO -o FOLDER --config {name}"

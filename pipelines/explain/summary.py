@@ -6,11 +6,14 @@ import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vidcam.errors import OutputError
-from vidcam.pipelines.explain.document import Document
 from vidcam.pipelines.explain.outputs import stated_path
 from vidcam.system.atomic import atomic_write, folder_errors
+
+if TYPE_CHECKING:
+    from vidcam.pipelines.explain.document import Document
 
 SUMMARY = "summary.csv"
 

@@ -35,6 +35,7 @@ def test_explain_prints_paths_on_standard_output_and_the_rest_on_standard_error(
             "video_bright-thing_gradcam++.mp4",
             "video.png",
             "video.npz",
+            "video_evidence.csv",
             "video.toml",
             "video.json",
         )
@@ -60,7 +61,7 @@ def test_options_reach_the_pipeline(video: Path, tmp_path: Path, capsys: Capture
     assert result["fill"] == "blur"
     assert result["runtime"]["batch_size"] == 2
     assert result["files"][:2] == ["video_two_gradcam_map.mp4", "video_three_gradcam_map.mp4"]
-    assert result["files"][2:] == ["video.npz", "video.toml", "video.json"]
+    assert result["files"][2:] == ["video.npz", "video_evidence.csv", "video.toml", "video.json"]
 
 
 def test_a_model_in_the_current_folder(video: Path, tmp_path: Path) -> None:
@@ -101,7 +102,8 @@ def test_one_bad_video_does_not_stop_the_others(video: Path, tmp_path: Path, cap
     output = capsys.readouterr()
     assert "missing.mp4" in output.err
     assert output.out.splitlines() == [
-        str(tmp_path / "out" / name) for name in ("video.npz", "video.toml", "video.json")
+        str(tmp_path / "out" / name)
+        for name in ("video.npz", "video_evidence.csv", "video.toml", "video.json", "summary.csv")
     ]
     assert main([*arguments, "--outputs", "data", "--overwrite", "--json"]) == 1
     (failed,) = json.loads(capsys.readouterr().out)["failed"]

@@ -54,7 +54,7 @@ def test_several_videos_have_a_summary(videos: tuple[Path, Path], tmp_path: Path
     assert second["result"] == "copy.json"
     best = document["evidence_seconds"].index(method["best_seconds"])
     assert method["evidence"][best] == max(method["evidence"]) > 0
-    with (out / "video.csv").open(encoding="utf-8") as file:
+    with (out / "video_evidence.csv").open(encoding="utf-8") as file:
         table = [[float(value) for value in row] for row in list(csv.reader(file))[1:]]
     assert [row[0] for row in table] == pytest.approx(document["evidence_seconds"], abs=1e-6)
     assert [row[2] for row in table] == pytest.approx(method["evidence"], abs=2e-6)

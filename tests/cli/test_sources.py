@@ -21,7 +21,12 @@ def test_a_pattern_of_images(tmp_path: Path, capsys: Capture) -> None:
     assert main(["explain", str(folder / "frame%d.png"), "-o", out, "--fps", "10", *OPTIONS]) == 0
     output = capsys.readouterr()
     assert "  warning: number 7 is missing; the images around a hole follow each other directly" in output.err
-    assert [Path(line).name for line in output.out.splitlines()] == ["shots.npz", "shots.toml", "shots.json"]
+    assert [Path(line).name for line in output.out.splitlines()] == [
+        "shots.npz",
+        "shots_evidence.csv",
+        "shots.toml",
+        "shots.json",
+    ]
     assert main(["render", f"{out}/shots.npz", "-o", str(tmp_path / "p.png")]) == 0
     capsys.readouterr()
     assert main(["explain", str(folder / "frame%03d.png"), "-o", out, *OPTIONS]) == 2
@@ -36,6 +41,7 @@ def test_an_address_is_fetched(tmp_path: Path, capsys: Capture, monkeypatch: pyt
         assert main(["explain", address, "-o", out, *OPTIONS]) == 0
         assert [Path(line).name for line in capsys.readouterr().out.splitlines()] == [
             "video.npz",
+            "video_evidence.csv",
             "video.toml",
             "video.json",
         ]

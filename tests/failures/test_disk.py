@@ -47,4 +47,4 @@ def test_a_disk_with_space_for_one_of_two_videos(video: Path, speck: Path, tmp_p
     done = run(arguments, tmp_path, most_bytes=5000)
     assert done.code == 1
     assert f"{video}: error: " in done.err
-    assert len(done.out.splitlines()) == len(content(tmp_path / "out")) == 4
+    assert len(done.out.splitlines()) == len(content(tmp_path / "out")) == 5  # with the summary

@@ -60,7 +60,7 @@ def test_an_unusual_name(case: str, speck: Path, tmp_path: Path, capfdbinary: py
     assert main(arguments) == 0
     output = capfdbinary.readouterr()
     files = [f"{stem}_bright-thing_{m}_map.mp4" for m in ("gradcam", "gradcam++")]
-    files += [f"{stem}{ending}" for ending in (".png", ".npz", ".toml", ".json")]
+    files += [f"{stem}{ending}" for ending in (".png", ".npz", "_evidence.csv", ".toml", ".json")]
     assert output.out.decode().split("\n") == [*(str(out / name) for name in files), ""]
     assert output.err.count(b"\n") == 4
     output.err.decode()
@@ -117,7 +117,7 @@ def test_an_unusual_destination(video: Path, tmp_path: Path, capfdbinary: pytest
     out = tmp_path / os.fsdecode(b"o\xffut")
     assert main(explain(video, out, outputs="data")) == 0
     lines = capfdbinary.readouterr().out.splitlines()
-    assert [Path(os.fsdecode(line)).is_file() for line in lines] == [True, True, True]
+    assert [Path(os.fsdecode(line)).is_file() for line in lines] == [True] * 4
     assert main(explain(video, out, "--json", outputs="data")) == 0
     (result,) = json.loads(capfdbinary.readouterr().out.decode())["results"]
     assert result["folder"].endswith(r"/o\xffut")

@@ -91,7 +91,12 @@ def test_an_interrupt_while_files_are_moved(moment: str, signals: tuple[int, ...
     command = Command(explain(video, out, outputs="data"), tmp_path, prepare=prepare)
     command.signal_when(marker.exists, *signals, pause_seconds=0.02)
     assert command.wait().code == 130
-    assert sorted(path.name for path in out.iterdir()) == ["video.json", "video.npz", "video.toml"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "video.json",
+        "video.npz",
+        "video.toml",
+        "video_evidence.csv",
+    ]
 
 
 def test_signals_that_are_ignored_stay_ignored(video: Path, tmp_path: Path) -> None:

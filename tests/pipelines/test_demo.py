@@ -43,7 +43,7 @@ def test_the_offline_demo_needs_no_network_and_no_cache(tmp_path: Path) -> None:
         "made-clip_circle-clockwise_gradcam++.mp4",
         "made-clip.png",
         "made-clip.npz",
-        "made-clip.csv",
+        "made-clip_evidence.csv",
         "made-clip.json",
     ]
     document = json.loads(paths[-1].read_text(encoding="utf-8"))

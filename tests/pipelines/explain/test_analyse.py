@@ -15,7 +15,7 @@ from tests.pipelines.test_windows import Reel
 from vidcam.cam.explain import explain
 from vidcam.errors import InputError, NonFiniteError, RunError
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.analyse import VideoJob, WindowResults, analyse
+from vidcam.pipelines.explain.analyse import VideoJob, WindowResults, analyse, measured_windows
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import fill_for
@@ -152,10 +152,10 @@ def test_area_is_the_mean_of_the_heat_by_hand() -> None:
 
 
 def test_faithfulness_by_a_plain_loop() -> None:
-    reel, net = Reel(noise_frames(18, 16, 16)), seeded(PooledHead).eval()
+    reel, net = Reel(noise_frames(24, 16, 16)), seeded(PooledHead).eval()
     spec = replace(TINY_SPEC, classes=4, frames=8)
     methods = ("gradcam", "gradcam++")
-    (answer,) = _run(net, noise_frames(18, 16, 16), spec=spec, targets=(2,), methods=methods, layer="block2")
+    (answer,) = _run(net, noise_frames(24, 16, 16), spec=spec, targets=(2,), methods=methods, layer="block2")
     windows = plan_windows(reel.info, frames=8, fps=spec.fps, overlap=0.0)
     clips = list(window_tensors(reel, windows, spec, spec.geometry((16, 16))))
     assert len(clips) == 3
@@ -168,6 +168,43 @@ def test_faithfulness_by_a_plain_loop() -> None:
                 left = net(heat * clip[None] + (1 - heat) * black).double().softmax(dim=1)[0, 2]
             assert np.exp(answer.log_masked[method][n]) == pytest.approx(float(left), rel=1e-5)
             assert answer.area[method][n] == pytest.approx(float(heat.double().mean()), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("frames", "overlap", "expected"),
+    [
+        (24, 0.0, [1, 1, 1]),
+        (24, 0.5, [1, 0, 1, 0, 1]),
+        (22, 0.5, [1, 0, 1, 0, 1]),  # 6 of 8 frames of the last window are left over
+        (18, 0.5, [1, 0, 1, 0]),  # 2 of 8
+        (24, 0.25, [1, 0, 1, 0]),
+        (5, 0.5, [1]),
+    ],
+)
+def test_measured_windows_do_not_overlap(frames: int, overlap: float, expected: list[int]) -> None:
+    windows = plan_windows(Reel(noise_frames(frames, 4, 4)).info, frames=8, fps=None, overlap=overlap)
+    assert measured_windows(windows).astype(int).tolist() == expected
+
+
+def test_a_window_that_is_not_measured_has_no_figure() -> None:
+    net = TableNet(_ROWS)
+    reel = Reel(_levels(2, 1, 2))
+    model = Model(TINY_SPEC, net, ("class 0", "class 1", "class 2"), "by hand")
+    windows = plan_windows(reel.info, frames=model.spec.frames, fps=model.spec.fps, overlap=0.5)
+    (answer,) = analyse(
+        model,
+        VideoJob(reel, windows, model.spec.geometry(reel.info.size), (0.0, reel.info.duration_seconds)),
+        ExplainRequest(methods=("gradcam", "hirescam"), targets=(1,), layers=("relu",), batch_size=2),
+        clock=StageTimer(),
+        progress=silent,
+    )
+    measured = measured_windows(windows)
+    assert measured.tolist() == [True, False, True, False, True]
+    for method in ("gradcam", "hirescam"):
+        assert np.isfinite(answer.log_masked[method]).tolist() == measured.tolist()
+        assert np.isfinite(answer.area[method]).tolist() == measured.tolist()
+    assert np.isfinite(answer.log_original).all()
+    assert net.batches == [2, 2, 2, 2, 1, 2]  # each batch, then its measured window hidden by two maps
 
 
 # ---- conduct

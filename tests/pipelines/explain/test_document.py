@@ -255,7 +255,12 @@ def test_names_of_the_videos() -> None:
     found = {name: (m["overlay"], m["map"]) for name, m in entry["methods"].items()}
     assert found == {"gradcam": ("a.mp4", "b.mp4"), "gradcam+": (None, None), "gradcam++": (None, "c.mp4")}
     assert report.all_files("s", [target], sheet=False, data=False) == ("a.mp4", "b.mp4", "c.mp4", "s.json")
-    assert report.all_files("s", [target, target], sheet=True, data=True)[-4:] == ("s.png", "s.npz", "s.csv", "s.json")
+    assert report.all_files("s", [target, target], sheet=True, data=True)[-4:] == (
+        "s.png",
+        "s.npz",
+        "s_evidence.csv",
+        "s.json",
+    )
     assert report.all_files("s", [], sheet=True, data=False) == ("s.png", "s.json")
 
 

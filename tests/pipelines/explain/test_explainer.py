@@ -33,6 +33,7 @@ def test_all_outputs_and_their_names(make_video: VideoMaker, tmp_path: Path) -> 
         "video_bright-thing_gradcam++_map.mp4",
         "video_bright-thing_gradcam.mp4",
         "video_bright-thing_gradcam_map.mp4",
+        "video_evidence.csv",
     ]
     with Image.open(tmp_path / "out" / "video.png") as sheet:
         assert sheet.width == 1800

@@ -166,6 +166,7 @@ def test_an_image_is_a_video_of_one_frame(tmp_path: Path) -> None:
         *(f"1_bright-thing_{method}.mp4" for method in METHODS),
         "1.png",
         "1.npz",
+        "1_evidence.csv",
         "1.json",
     ]
     explanation = result.explanation.explanations[0]
