@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vidcam.motion.draws import Draws
-from vidcam.motion.paths import FRAMES, Values
+from vidcam.motion.paths import Values
 
 BLOB_PX = (16.0, 5.0)
 """Sizes of the blobs, the larger first."""
@@ -58,9 +58,9 @@ def render_background(layers: tuple[TextureLayer, ...], size: tuple[int, int], s
         size: (H, W).
         shake: (T, 2) camera shift of the whole frame, (y, x) in pixels.
     """
-    frames = np.full((FRAMES, *size, 3), 127.0)
+    frames = np.full((len(shake), *size, 3), 127.0)
     for layer in layers:
-        for frame in range(FRAMES):
+        for frame in range(len(shake)):
             offsets = [layer.start_px[axis] + frame * layer.speed_px[axis] - shake[frame, axis] for axis in (0, 1)]
             rows, columns = (
                 _weights(length, offset / layer.blob_px, layer.blob_px)
