@@ -165,3 +165,10 @@ def _sound_pieces(path: Path) -> Iterator[tuple[float, int, NDArray[np.float64]]
             channels = samples if frame.format.is_planar else samples.reshape(-1, len(frame.layout.channels)).T
             scale = {"s16": 2.0**15, "s32": 2.0**31}.get(frame.format.packed.name, 1.0)
             yield float(frame.time or 0.0), frame.sample_rate, channels[0] / scale
+
+
+def smooth_colours(height: int, width: int) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) whose channels vary smoothly and differently, by at most 3 levels from pixel to pixel."""
+    y, x = np.mgrid[:height, :width]
+    waves = np.stack([np.sin(x / 20), np.cos(y / 20), np.sin((x - y) / 40)], axis=-1)
+    return np.round(128 + 60 * waves).astype(np.uint8)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
+import av
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
-from tests.helpers.videos import noise_frames, patch_matrix, rotate, write_video
+from tests.helpers.videos import noise_frames, patch_matrix, rotate, smooth_colours, write_video
 from vidcam.video import open_video
 from vidcam.video.pixels import Orientation, RgbConverter, YuvConverter, read_orientation
 
@@ -64,20 +65,87 @@ def test_untagged_colours_depend_on_the_height(height: int, matrix: int) -> None
 @pytest.mark.parametrize("size", [(32, 48), (31, 48), (32, 47), (17, 19)])
 def test_writing_and_reading_agree(size: tuple[int, int]) -> None:
     for colour in np.concatenate([BARS, GREYS]):
-        frame = YuvConverter()(np.full((*size, 3), colour, np.uint8))
+        frame = YuvConverter(size)(np.full((*size, 3), colour, np.uint8))
         assert (frame.colorspace, frame.color_range, frame.format.name) == (1, 1, "yuv420p")
-        assert frame.height == size[0] + size[0] % 2
-        assert frame.width == size[1] + size[1] % 2
-        rgb = RgbConverter(size=(frame.height, frame.width), orientation=Orientation())(frame)
+        assert (frame.height, frame.width) == size
+        rgb = RgbConverter(size=size, orientation=Orientation())(frame)
         assert np.abs(rgb.astype(int) - colour).max() <= 2
 
 
 def test_odd_size_repeats_the_last_row_and_column() -> None:
     frame = np.zeros((3, 5, 3), np.uint8)
     frame[-1], frame[:, -1] = 255, 255
-    luma = YuvConverter()(frame).reformat(format="gray").to_ndarray()
+    luma = YuvConverter((4, 6))(frame).reformat(format="gray").to_ndarray()
     np.testing.assert_array_equal(luma[3], luma[2])
     np.testing.assert_array_equal(luma[:, 5], luma[:, 4])
+
+
+def chroma_wave(size: tuple[int, int]) -> VideoFrame:
+    """A 4:2:0 frame by the definition: each chroma sample is taken in the middle of its two by two pixels."""
+    even = (size[0] + size[0] % 2, size[1] + size[1] % 2)
+    y, cb, cr = ycbcr_709(smooth_colours(*even))
+    four = [plane.reshape(even[0] // 2, 2, even[1] // 2, 2).mean(axis=(1, 3)) for plane in (cb, cr)]
+    return planar(size, y[: size[0], : size[1]], *four)
+
+
+def planar(size: tuple[int, int], *planes: NDArray[np.float64]) -> VideoFrame:
+    frame = VideoFrame(size[1], size[0], "yuv420p")
+    for plane, values in zip(frame.planes, planes, strict=True):
+        stored = np.zeros((plane.height, plane.line_size), np.uint8)
+        stored[:, : plane.width] = np.round(values)
+        plane.update(stored.tobytes())
+    frame.colorspace, frame.color_range = 1, 1
+    return frame
+
+
+def ycbcr_709(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
+    red, green, blue = np.moveaxis(rgb.astype(np.float64), -1, 0) / 255
+    luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return np.stack([16 + 219 * luma, 128 + 224 * (blue - luma) / 1.8556, 128 + 224 * (red - luma) / 1.5748])
+
+
+@pytest.mark.parametrize("size", [(80, 120), (80, 121), (81, 120), (81, 121), (17, 33), (359, 641)])
+def test_chroma_of_an_odd_size_is_not_stretched(size: tuple[int, int]) -> None:
+    """swscale maps 61 chroma samples to 121 pixels: at the right edge the colour is a pixel off."""
+    rgb = RgbConverter(size=size, orientation=Orientation())(chroma_wave(size)).astype(int)
+    assert np.abs(rgb - smooth_colours(*size)).max() <= 3
+
+
+@pytest.mark.parametrize("size", [(81, 121), (17, 33)])
+def test_chroma_of_an_odd_size_is_written_where_it_is_read(size: tuple[int, int]) -> None:
+    written = YuvConverter(size)(smooth_colours(*size))
+    for plane, expected in zip(written.planes, chroma_wave(size).planes, strict=True):
+        values, truth = (
+            np.frombuffer(bytes(part), np.uint8).reshape(plane.height, -1)[:, : plane.width].astype(int)
+            for part in (plane, expected)
+        )
+        assert np.abs(values - truth).max() <= 1
+
+
+def test_chroma_on_the_left_is_read_on_the_left_at_an_odd_size(tmp_path: Path) -> None:
+    """The decoder of MPEG-4 says that chroma samples lie on the left pixel of two. PyAV has no name for that tag."""
+    size, path = (81, 121), tmp_path / "a.avi"
+    blue = 128 + 74 * np.sin(np.arange(122) / 7.6)
+    rgb = np.stack([np.full(122, 128), 128 - 0.1 * (blue - 128), blue], axis=-1).round().astype(np.uint8)[None]
+    y, cb, cr = ycbcr_709(rgb.repeat(82, axis=0))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25, options={"qmin": "1", "qmax": "1"})
+        stream.height, stream.width = size
+        stream.codec_context.colorspace = 1
+        frame = planar(size, y[:81, :121], cb[::2, ::2], cr[::2, ::2])
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    with av.open(str(path)) as container:
+        decoded = next(container.decode(video=0))
+        decoded.colorspace = 1
+        read = RgbConverter(size=size, orientation=Orientation())(decoded).astype(int)
+    assert np.abs(read - rgb[:, :121])[1:-1, 1:-1].max() <= 4  # half a pixel is 5 levels, and the codec loses 2
+
+
+def test_an_odd_size_with_wide_pixels_is_scaled_after_its_colours_are_right() -> None:
+    size = (81, 121)
+    rgb = RgbConverter(size=(81, 242), orientation=Orientation())(chroma_wave(size)).astype(int)
+    expected = smooth_colours(*size).repeat(2, axis=1).astype(int)
+    assert np.abs(rgb - expected).max() <= 5  # a repeated pixel is up to 2 levels off
 
 
 def test_rgb_source_is_copied() -> None:

@@ -16,7 +16,6 @@ from fractions import Fraction
 from typing import Literal, cast, get_args
 
 import av
-import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
@@ -26,6 +25,9 @@ Codec = Literal["h264", "hevc", "av1", "vp9"]
 CODECS: tuple[Codec, ...] = get_args(Codec)
 CONTAINERS: Mapping[str, tuple[Codec, ...]] = {"mp4": ("h264", "hevc", "av1", "vp9"), "webm": ("vp9", "av1")}
 """Container → the codecs that it supports, its default first."""
+
+ODD_SIZES: tuple[Codec, ...] = ("av1", "vp9")
+"""The codecs that store odd sizes."""
 
 UNTESTED_SIDES_PX = (64, 4096)
 """Shortest and longest side that all software encoders accept. Other sizes are tested on one frame."""
@@ -115,6 +117,11 @@ class Encoder:
     name: str
     codec: Codec
     options: tuple[tuple[str, str], ...]
+
+    def stored_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the (height, width) in which frames are stored: in H.264 and HEVC with 4:2:0 chroma it is even."""
+        height, width = size
+        return size if self.codec in ODD_SIZES else (height + height % 2, width + width % 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,12 +304,14 @@ def run_encoder_test(encoder: Encoder, size: tuple[int, int]) -> EncoderTest:
     if not has_encoder(encoder.name):
         return EncoderTest("not in this FFmpeg")
     silence_encoder(encoder)
-    height, width = (length + length % 2 for length in size)
+    height, width = encoder.stored_size(size)
     try:
         context = cast("VideoCodecContext", av.CodecContext.create(encoder.name, "w"))
         context.height, context.width, context.pix_fmt = height, width, "yuv420p"
         context.time_base, context.options = Fraction(1, 25), dict(encoder.options)
-        frame = VideoFrame.from_ndarray(np.zeros((height * 3 // 2, width), np.uint8), format="yuv420p")
+        frame = VideoFrame(width, height, "yuv420p")
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
         frame.pts = 0
         context.encode(frame)
         context.encode(None)

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
@@ -143,12 +143,28 @@ class RgbConverter:
 
     def _reformat(self, frame: VideoFrame, pixel_format: str) -> NDArray[Any]:
         untagged = Colorspace.ITU709 if frame.height >= _HD_ROWS else Colorspace.ITU601
+        matrix = untagged if frame.colorspace == UNSPECIFIED else None
+        height, width = (
+            -(-length // cell) * cell
+            for length, cell in zip((frame.height, frame.width), _chroma_cell(frame), strict=True)
+        )
+        if (height, width) != (frame.height, frame.width):  # swscale would stretch the last, cut chroma sample
+            whole = self._converted(resized_canvas(frame, height, width), height, width, pixel_format, matrix)
+            pixels = np.ascontiguousarray(whole[: frame.height, : frame.width])
+            if pixels.shape[:2] == (self._height, self._width):
+                return pixels
+            frame = VideoFrame.from_ndarray(pixels, format=pixel_format)
+        return self._converted(frame, self._height, self._width, pixel_format, matrix)
+
+    def _converted(
+        self, frame: VideoFrame, height: int, width: int, pixel_format: str, matrix: Colorspace | None
+    ) -> NDArray[Any]:
         converted = self._reformatter.reformat(
             frame,
-            width=self._width,
-            height=self._height,
+            width=width,
+            height=height,
             format=pixel_format,
-            src_colorspace=untagged if frame.colorspace == UNSPECIFIED else None,
+            src_colorspace=matrix,
             interpolation=_SCALER_FLAGS,
         )
         pixels = converted.to_ndarray()
@@ -176,17 +192,23 @@ def on_black(rgba: Frames) -> Frames:
 
 
 class YuvConverter:
-    """Convert RGB to yuv420p in BT.709, limited range. An odd size is padded by repeating the last row or column."""
+    """Convert RGB to yuv420p in BT.709, limited range. Chroma samples lie in the middle of two by two pixels.
 
-    def __init__(self) -> None:
+    Args:
+        size: (height, width) of the result: that of the frames, or one more. The last row or column is repeated then.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._height, self._width = size
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: Frames) -> VideoFrame:
-        """Convert (H, W, 3) uint8 RGB to a yuv420p frame of even size."""
-        height, width = frame.shape[:2]
-        if height % 2 or width % 2:
-            frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        return self._reformatter.reformat(
+        """Convert (H, W, 3) uint8 RGB."""
+        height, width = (length + length % 2 for length in (self._height, self._width))
+        if frame.shape[:2] != (height, width):
+            missing = ((0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0))
+            frame = np.pad(frame, missing, mode="edge")
+        even = self._reformatter.reformat(
             VideoFrame.from_numpy_buffer(np.ascontiguousarray(frame), format="rgb24"),  # does not copy
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709,
@@ -194,3 +216,22 @@ class YuvConverter:
             dst_color_range=ColorRange.MPEG,
             interpolation=_SCALER_FLAGS,
         )
+        if (height, width) == (self._height, self._width):
+            return even
+        return resized_canvas(even, self._height, self._width)
+
+
+def resized_canvas(frame: VideoFrame, height: int, width: int) -> VideoFrame:
+    """Return a copy with rows and columns cut off, or appended with any value; chroma samples stay where they are."""
+    # Scaling keeps all tags, also the place of the chroma samples, which PyAV does not show. Its pixels are replaced.
+    copy = frame.reformat(width=width, height=height, interpolation=Interpolation.POINT)
+    for planes in zip(frame.planes, copy.planes, strict=True):
+        source, target = (np.frombuffer(cast("Any", plane), np.uint8).reshape(-1, plane.line_size) for plane in planes)
+        rows, length = (min(sides) for sides in zip(source.shape, target.shape, strict=True))
+        target[:rows, :length] = source[:rows, :length]
+    return copy
+
+
+def _chroma_cell(frame: VideoFrame) -> tuple[int, int]:
+    """Return how many (rows, columns) of pixels share a chroma sample."""
+    return 8 // frame.format.chroma_height(8), 8 // frame.format.chroma_width(8)

@@ -44,7 +44,7 @@ class VideoWriter:
 
     Args:
         path: the destination; a name that ends in .webm becomes a WebM, any other an MP4.
-        size: (height, width) of the frames; an odd size is padded by repeating the last row or column.
+        size: (height, width) of the frames. H.264 and HEVC store even sizes: the last row or column is repeated.
         fps: nominal frame rate; it sets the last frame's duration if `duration_seconds` is None.
         time_base: the source's time base in seconds. Multiples of it are kept exactly. Other times are rounded to a
             fraction of it, of at most 0.1 ms. A time base too fine for MP4 is replaced by 1/90000 s.
@@ -86,12 +86,12 @@ class VideoWriter:
         self._time_base = _fine_time_base(time_base)
         self._nominal_ticks = max(1, round(1 / (fps * self._time_base)))
         self._end_tick = None if duration_seconds is None else self._tick_of(duration_seconds)
-        self._to_yuv = YuvConverter()
         self._last_tick = -1
         self._pending: Packet[VideoStream] | None = None
         self._audio: AudioMuxer | None = None
         if crf is not None or preset is not None:
             encoder = software_encoder("libx264", preset=preset, quality=crf)
+        self._to_yuv = YuvConverter(encoder.stored_size(size))
         self._file = AtomicFile(self._path, overwrite=overwrite)
         with encode_errors(self._path):
             self._container = _open_output(self._file)
@@ -243,9 +243,12 @@ def _add_stream(
     container: OutputContainer, size: tuple[int, int], fps: Fraction, time_base: Fraction, encoder: Encoder
 ) -> VideoStream:
     silence_encoder(encoder)
-    stream = cast("VideoStream", container.add_stream(encoder.name, rate=fps, options=dict(encoder.options)))
+    options = dict(encoder.options)
+    if encoder.codec in {"h264", "hevc"}:
+        options["chroma_sample_location"] = "center"  # as `YuvConverter` has it; untagged means left
+    stream = cast("VideoStream", container.add_stream(encoder.name, rate=fps, options=options))
     context = stream.codec_context
-    context.height, context.width = (length + length % 2 for length in size)
+    context.height, context.width = encoder.stored_size(size)
     context.pix_fmt = "yuv420p"
     context.time_base = stream.time_base = time_base
     context.colorspace = context.color_primaries = context.color_trc = BT709

@@ -96,7 +96,7 @@ def test_several_targets_and_a_contrast(make_video: VideoMaker, tmp_path: Path) 
     assert load_video(tmp_path / "out" / "video.npz").labels == ("two", "four")
 
 
-def test_odd_sizes_are_padded(make_video: VideoMaker, tmp_path: Path) -> None:
+def test_an_overlay_of_an_odd_size_is_one_larger(make_video: VideoMaker, tmp_path: Path) -> None:
     Explainer(brightness_model(), EVERYTHING).explain(make_video(height=95, width=127), tmp_path / "out")
     with open_video(tmp_path / "out" / "video_bright-thing_gradcam.mp4") as video:
         assert video.info.size == (96, 128)
