@@ -141,6 +141,16 @@ def test_chroma_on_the_left_is_read_on_the_left_at_an_odd_size(tmp_path: Path) -
     assert np.abs(read - rgb[:, :121])[1:-1, 1:-1].max() <= 4  # half a pixel is 5 levels, and the codec loses 2
 
 
+@pytest.mark.parametrize("pixel_format", ["yuv420p10le", "yuva420p", "yuv422p", "yuv410p", "nv12", "yuyv422"])
+def test_odd_sizes_in_other_pixel_formats(pixel_format: str) -> None:
+    colour = np.array([40, 200, 60])
+    frame = VideoFrame.from_ndarray(np.full((17, 19, 3), colour, np.uint8), format="rgb24")
+    stored = frame.reformat(format=pixel_format, dst_colorspace="ITU601")
+    rgb = RgbConverter(size=(17, 19), orientation=Orientation())(stored)
+    assert rgb.shape == (17, 19, 3)
+    assert np.abs(rgb.astype(int) - colour).max() <= 2
+
+
 def test_an_odd_size_with_wide_pixels_is_scaled_after_its_colours_are_right() -> None:
     size = (81, 121)
     rgb = RgbConverter(size=(81, 242), orientation=Orientation())(chroma_wave(size)).astype(int)

@@ -1,8 +1,10 @@
 """Convert between stored video frames and (H, W, 3) uint8 RGB as displayed: colour and orientation.
 
 For reading, the colour matrix and range come from the frame's tags. An untagged frame has limited range; it is BT.601
-below 720 rows and BT.709 from 720 rows on, as in players. PQ and HLG are tone-mapped (`hdr`). Transparent pixels are
-composited on black. For writing, the colours are always BT.709 in limited range, with tags.
+below 720 rows and BT.709 from 720 rows on, as in Chromium. (swscale takes BT.601 for all.) PQ and HLG are tone-mapped
+(`hdr`). Transparent pixels are composited on black. Frames of odd size are converted at the next even size, because
+swscale maps their chroma samples, of which the last one is half outside, to the whole width. For writing, the colours
+are always BT.709 in limited range, with tags.
 """
 
 from __future__ import annotations
@@ -148,7 +150,7 @@ class RgbConverter:
             -(-length // cell) * cell
             for length, cell in zip((frame.height, frame.width), _chroma_cell(frame), strict=True)
         )
-        if (height, width) != (frame.height, frame.width):  # swscale would stretch the last, cut chroma sample
+        if (height, width) != (frame.height, frame.width):  # the module's docstring says why
             whole = self._converted(resized_canvas(frame, height, width), height, width, pixel_format, matrix)
             pixels = np.ascontiguousarray(whole[: frame.height, : frame.width])
             if pixels.shape[:2] == (self._height, self._width):
