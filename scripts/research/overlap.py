@@ -1,4 +1,4 @@
-"""The overlap table: what overlap 0, 1/4 and 1/2 of the windows do to the blended maps of a video, and what they cost.
+"""The overlap table: what overlap 0, 1/4 and 1/2 of the windows do to the blended maps of a video.
 
     scripts/run research.overlap                             # on clips of the motion set, where the truth is known
     scripts/run research.overlap --manifest clips.csv        # on your own clips, with I3D
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,22 +143,18 @@ class ClipRun:
     Attributes:
         top_class: index of the top class.
         windows: number of windows.
-        wall_seconds: time of the explanation, without the model's start.
-        cpu_seconds: processor time of it.
         heats: method → (S, H, W).
         measures: method → measure → value; NaN for energy without boxes.
     """
 
     top_class: int
     windows: int
-    wall_seconds: float
-    cpu_seconds: float
     heats: Mapping[str, Floats]
     measures: Mapping[str, Mapping[str, float]]
 
 
 def run_clips(model: Model, entries: Sequence[Entry], folder: Path) -> Iterator[dict[str, ClipRun]]:
-    """Explain each clip with each overlap, in changing order; yields overlap → run."""
+    """Explain each clip with each overlap; yields overlap → run."""
     explainers = {
         name: Explainer(
             model,
@@ -167,20 +162,16 @@ def run_clips(model: Model, entries: Sequence[Entry], folder: Path) -> Iterator[
         )
         for name, overlap in OVERLAPS.items()
     }
-    for index, entry in enumerate(entries):
-        order = [list(OVERLAPS)[(index + shift) % len(OVERLAPS)] for shift in range(len(OVERLAPS))]
-        runs = {name: _run(explainers[name], model, entry, folder) for name in order}
+    for entry in entries:
+        runs = {name: _run(explainer, model, entry, folder) for name, explainer in explainers.items()}
         click.echo(f"{entry.name}: {[runs[name].windows for name in OVERLAPS]} windows", file=sys.stderr)
         yield runs
 
 
 def _run(explainer: Explainer, model: Model, entry: Entry, folder: Path) -> ClipRun:
-    start, cpu_start = time.perf_counter(), time.process_time()
     video = explainer.explain(entry.source, folder)
-    wall, cpu = time.perf_counter() - start, time.process_time() - cpu_start
-    top = video.document.top5[0].index
     heats, measures = _clip_heats(video, model, entry)
-    return ClipRun(top, len(video.document.windows), wall, cpu, heats, measures)
+    return ClipRun(video.document.top5[0].index, len(video.document.windows), heats, measures)
 
 
 def _clip_heats(
@@ -205,12 +196,12 @@ def _clip_heats(
 
 def _print_clips(model: Model, entries: Sequence[Entry], folder: Path) -> None:
     rows: dict[str, dict[str, list[tuple[float, ...]]]] = {name: {m: [] for m in METHODS} for name in OVERLAPS}
-    totals: dict[str, list[tuple[float, ...]]] = {name: [] for name in OVERLAPS}
+    totals: dict[str, list[tuple[int, bool]]] = {name: [] for name in OVERLAPS}
     for runs in run_clips(model, entries, folder):
         reference = runs[REFERENCE]
         for name, run in runs.items():
             is_same = run.top_class == reference.top_class
-            totals[name].append((run.windows, run.wall_seconds, run.cpu_seconds, is_same))
+            totals[name].append((run.windows, is_same))
             for method in METHODS:
                 agreement = correlation(run.heats[method], reference.heats[method]) if is_same else np.nan
                 rows[name][method].append((agreement, *(run.measures[method][column] for column in CLIPS[1:])))
@@ -223,13 +214,12 @@ def _print_clips(model: Model, entries: Sequence[Entry], folder: Path) -> None:
     click.echo("\n".join([*_rows(measured, CLIPS[1:], METHODS, [entry.group for entry in entries]), ""]))
 
 
-def _cost(totals: Mapping[str, Sequence[tuple[float, ...]]]) -> list[str]:
-    sums = {name: np.array(values).sum(axis=0) for name, values in totals.items()}
+def _cost(totals: Mapping[str, Sequence[tuple[int, bool]]]) -> list[str]:
     rows = []
-    for name, (windows, wall, cpu, same) in sums.items():
-        ratios = (f"{part / whole:.2f}" for part, whole in zip((wall, cpu), sums[REFERENCE][1:3], strict=True))
-        rows.append((name, f"{windows:.0f}", *ratios, f"{same:.0f} of {len(totals[name])}"))
-    return markdown.table(("overlap", "windows", "time", "processor time", "same top class"), rows)
+    for name, runs in totals.items():
+        windows, same = (sum(values) for values in zip(*runs, strict=True))
+        rows.append((name, f"{windows}", f"{same} of {len(runs)}"))
+    return markdown.table(("overlap", "windows", "same top class"), rows)
 
 
 def _agreement(measured: Mapping[str, Mapping[str, Measured]]) -> list[str]:
