@@ -58,7 +58,7 @@ Measured = Mapping[str, NDArray[np.float64]]
 
 @click.command()
 @click.option("--manifest", type=click.Path(path_type=Path), help="Clips for I3D, instead of the motion set.")
-@click.option("--videos", type=click.IntRange(1), default=240, show_default=True, help="Videos of the motion set.")
+@click.option("--videos", type=click.IntRange(1), default=160, show_default=True, help="Videos of the motion set.")
 def overlap(*, manifest: Path | None, videos: int) -> None:
     """Print the tables in Markdown."""
     with tempfile.TemporaryDirectory() as folder:
