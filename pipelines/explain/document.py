@@ -24,7 +24,7 @@ from vidcam.pipelines.audit import artifact_shares
 from vidcam.pipelines.explain.analyse import WindowResults
 from vidcam.pipelines.explain.curves import Curves
 from vidcam.results.explanation import GUIDED, AlphaAudit, Artifact
-from vidcam.results.video import PER_WINDOW, VideoExplanation
+from vidcam.results.video import PER_WINDOW, Scale, VideoExplanation
 from vidcam.video.content import content_sha256
 from vidcam.video.reader import VideoReader
 
@@ -171,6 +171,7 @@ class Document:
     score: ScoreName
     score_scale: float
     fusion: Fusion | None
+    scale: Scale
     runtime: RuntimeEntry
     versions: dict[str, str]
     files: tuple[str, ...]
@@ -265,7 +266,7 @@ def _method_entry(
         map=files.get("map"),
         empty=bool(explanation.empty[volume].all()),
         area=float(np.nanmean(results.area[volume])),
-        scale=video_explanation.bounds[number][volume],
+        scale=video_explanation.bounds[volume],
         artifact_share=artifact_shares(explanation).get(volume),
         alpha=audits.get(""),
         alpha_by_layer={layer: entry for layer, entry in audits.items() if layer} or None,

@@ -27,7 +27,7 @@ from vidcam.pipelines.explain.request import DEFAULT_OUTPUTS, ExplainOptions, Ex
 from vidcam.pipelines.explain.result import Result
 from vidcam.pipelines.forward import Prepared
 from vidcam.pipelines.run_file import NamedModel, named_model, run_settings
-from vidcam.results.video import VideoExplanation
+from vidcam.results.video import Scale, VideoExplanation
 from vidcam.sampling import plan_windows
 from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress, StageTimer, progress_or_default, silent
@@ -238,6 +238,7 @@ def explain_video(
     overlap: float = 0.5,
     outputs: str | Sequence[str] = DEFAULT_OUTPUTS,
     fill: Fill = "black",
+    scale: Scale = "video",
     batch_size: int | None = None,
     precision: Precision = "float32",
     fps: Fraction | float | None = None,
@@ -274,6 +275,8 @@ def explain_video(
         outputs: of `overlay`, `map`, `sheet`, `data`. The JSON is always written, and the settings as TOML if the model
             has a name.
         fill: what hidden pixels become, in `map` and in the measures: `black`, `mean`, `blur` or `frame-mean`.
+        scale: 1 is the strongest evidence of the `video`. With `window` each window's map is first divided by its own
+            maximum. All targets have one scale.
         batch_size: windows per forward pass. None: chosen for the device.
         precision: of the network but its classifier: `float32` (exact), `bf16`, or `fp16` on CUDA.
         fps: frames per second of images and arrays. None: 25.
@@ -299,6 +302,7 @@ def explain_video(
         overlap=overlap,
         outputs=outputs,
         fill=fill,
+        scale=scale,
         batch_size=batch_size,
         precision=precision,
         fps=fps,

@@ -21,7 +21,7 @@ from vidcam.pipelines.explain.targets import is_above, least_probability
 from vidcam.pipelines.forward import Prepared, default_methods, prepare, target_layers
 from vidcam.pipelines.memory import StartMemory
 from vidcam.results.explanation import GUIDED
-from vidcam.results.video import PER_WINDOW
+from vidcam.results.video import PER_WINDOW, SCALES, Scale
 from vidcam.sampling import require_overlap
 from vidcam.video.reader import DECODERS, Decoder, frame_rate
 
@@ -50,6 +50,7 @@ class ExplainOptions:
     overlap: float = 0.5
     outputs: str | Sequence[str] = DEFAULT_OUTPUTS
     fill: Fill = "black"
+    scale: Scale = "video"
     batch_size: int | None = None
     precision: Precision = "float32"
     fps: Fraction | float | None = None
@@ -64,6 +65,8 @@ class ExplainOptions:
             raise InputError(f"--outputs is {','.join(self.outputs) or 'empty'}; use some of {', '.join(OUTPUTS)}")
         if self.fill not in FILLS:
             raise InputError(f"--fill is {self.fill!r}; it must be one of {', '.join(FILLS)}")
+        if self.scale not in SCALES:
+            raise InputError(f"--scale is {self.scale!r}; it must be one of {', '.join(SCALES)}")
         if self.decoder not in DECODERS:
             raise InputError(f"--decoder is {self.decoder!r}; it must be one of {', '.join(DECODERS)}")
         if self.precision not in PRECISIONS:
@@ -111,6 +114,7 @@ class ExplainRequest(MapRequest):
     above: float | None = None
     contrast_label: str | None = None
     fill: Fill = "black"
+    scale: Scale = "video"
     batch_size: int = 1
     precision: Precision = "float32"
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS
@@ -203,6 +207,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         above=least_probability(as_tuple(options.targets)),
         contrast_label=None if contrast is None else model.label(contrast),
         fill=options.fill,
+        scale=options.scale,
         outputs=split_names(options.outputs),
         overwrite=options.overwrite,
         notes=tuple(sentence for sentence in (note, weights_sentence(model.weights)) if sentence),

@@ -90,9 +90,10 @@ class Result:
                 for target, explanation in zip(targets, explanations, strict=True)
             ),
             explanations=explanations,
-            bounds=tuple(video_bounds(explanation, line, self._seconds, forget=forget) for explanation in explanations),
+            bounds=video_bounds(explanations, line, self._seconds, scale=self._request.scale, forget=forget),
             origin=self._origin,
             class_labels=self._class_labels(),
+            scale=self._request.scale,
             forget=forget,
         )
 
@@ -204,6 +205,7 @@ class Result:
             score=request.score,
             score_scale=request.score_scale,
             fusion=request.fusion if len(request.layers) > 1 else None,
+            scale=request.scale,
             runtime=entries.RuntimeEntry(
                 str(model.device), request.batch_size, reader.info.decoder, self._ready.forward
             ),

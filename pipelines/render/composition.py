@@ -138,7 +138,7 @@ class Composition:
         self._lines = caption_lines(self._grid.cell, self._unit) if layout.caption else 0
         self._bars: dict[ShownMap, Box] = {}
         if layout.colorbar and layout.kind != "map":
-            bounds = {shown: explanation.bounds[shown.target][shown.method] for shown in maps}
+            bounds = {shown: explanation.bounds[shown.method] for shown in maps}
             self._bars = {shown: colour_bar_box(style.table, self._unit, raw) for shown, raw in bounds.items()}
         self.notes = self._drop_large_parts()
         self._strip: VideoStrip | None = None

@@ -11,6 +11,7 @@ from vidcam.arguments import as_tuple, split_names
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
 from vidcam.render.colormap import DEFAULT_COLOURS
+from vidcam.results.video import SCALES, Scale
 from vidcam.video.source import Source
 
 Style = Literal["overlay", "map", "side-by-side", "contour", "heat"]
@@ -48,6 +49,7 @@ class RenderOptions:
     fill: Fill = "black"
     colormap: str = DEFAULT_COLOURS
     opacity: float = 0.6
+    scale: Scale | None = None
     caption: bool = True
     colorbar: bool = True
     outline: bool = True
@@ -69,6 +71,8 @@ class RenderOptions:
         for name, value, known in (("style", self.style, STYLES), ("fill", self.fill, FILLS)):
             if value not in known:
                 raise InputError(f"--{name} is {value!r}; it must be one of {', '.join(known)}")
+        if self.scale is not None and self.scale not in SCALES:
+            raise InputError(f"--scale is {self.scale!r}; it must be one of {', '.join(SCALES)}")
         if self.form is not None and self.form not in FORMS:
             raise InputError(f"--form is {self.form!r}; it must be one of {', '.join(FORMS)}")
         if self.height is not None and not LEAST_HEIGHT <= self.height <= MOST_HEIGHT:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,12 +20,12 @@ from vidcam.pipelines.audit import video_audit
 from vidcam.pipelines.render.composition import Composition
 from vidcam.pipelines.render.frames import FrameContext, FrameRenderer
 from vidcam.pipelines.render.options import Form, RenderOptions, Style
-from vidcam.pipelines.render.request import RenderRequest, resolve
+from vidcam.pipelines.render.request import RenderRequest, resolve, shown_span
 from vidcam.pipelines.render.saved import opened_source, require_other_place
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet, sheet_seconds
 from vidcam.pipelines.render.videos import FrameWriter, drawn_seconds, stream_frames
 from vidcam.render.colormap import DEFAULT_COLOURS
-from vidcam.results.video import VideoExplanation
+from vidcam.results.video import Scale, VideoExplanation
 from vidcam.system.progress import Progress, StageTimer, progress_or_default, silent
 from vidcam.video.animation import AnimationWriter
 from vidcam.video.image_writer import ImageSequenceWriter, save_image
@@ -74,6 +74,7 @@ def render_video(
     fill: Fill = "black",
     colormap: str = DEFAULT_COLOURS,
     opacity: float = 0.6,
+    scale: Scale | None = None,
     caption: bool = True,
     colorbar: bool = True,
     outline: bool = True,
@@ -102,6 +103,8 @@ def render_video(
         fill: what the style `map` shows where there is no evidence.
         colormap: name of a matplotlib colour map.
         opacity: largest opacity of the overlay, in [0, 1].
+        scale: 1 is the strongest evidence of the `video`. With `window` each window's map is first divided by its own
+            maximum. None: as explained.
         caption: whether the picture shows label, probability and method.
         colorbar: whether the picture has a colour bar.
         outline: whether the model's view of the frame is outlined.
@@ -131,6 +134,7 @@ def render_video(
         fill=fill,
         colormap=colormap,
         opacity=opacity,
+        scale=scale,
         caption=caption,
         colorbar=colorbar,
         outline=outline,
@@ -159,6 +163,9 @@ def render_saved(
         request = resolve(saved, out, options)
     with opened_source(request.explanation, request.source, progress=progress) as reader:
         require_other_place(request.out, reader)
+        if options.scale is not None and options.scale != request.explanation.scale:
+            with clock.stage("scale"):
+                request = replace(request, explanation=_rescaled(request.explanation, options.scale, reader.info))
         pts, notes = drawn_seconds(reader.info, *request.span_seconds), request.notes
         count = pts.size
         if request.form == "sheet":
@@ -169,6 +176,12 @@ def render_saved(
         else:
             notes += _frames(request, reader, pts, clock=clock, progress=progress)
     return Rendered(request.out, request.form, count, notes, clock.seconds)
+
+
+def _rescaled(explanation: VideoExplanation, scale: Scale, info: VideoInfo) -> VideoExplanation:
+    """Return the explanation on another scale, which covers the whole explained part."""
+    pts = drawn_seconds(info, *shown_span(explanation))
+    return explanation.rescaled(scale, np.maximum(pts, float(explanation.timeline.starts[0])))
 
 
 def _frames(

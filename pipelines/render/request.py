@@ -82,7 +82,7 @@ def resolve(saved: Path | VideoExplanation, out: Path, options: RenderOptions) -
         maps=maps,
         style=RenderStyle(options.fill, mean_rgb, table, options.opacity, options.outline),
         layout=layout,
-        span_seconds=_span(explanation, options.start, options.end),
+        span_seconds=shown_span(explanation, options.start, options.end),
         encoder=encoder,
         quality=options.quality,
         sound=options.sound,
@@ -165,7 +165,9 @@ def _encoder(options: RenderOptions, form: Form, size: tuple[int, int]) -> tuple
     return choose_encoder(options.codec, form, encoder=encoder, preset=preset, quality=quality, size=size)
 
 
-def _span(explanation: VideoExplanation, start_seconds: float | None, end_seconds: float | None) -> tuple[float, float]:
+def shown_span(
+    explanation: VideoExplanation, start_seconds: float | None = None, end_seconds: float | None = None
+) -> tuple[float, float]:
     """Return the part [start, end) to draw: the requested part, as far as it was explained.
 
     Raises:

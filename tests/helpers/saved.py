@@ -71,7 +71,7 @@ def hot_video(source: str, moments: NDArray[np.float64], end: float, *, windows:
             )
             for target in (np.zeros(windows, np.int64), logits.argmax(axis=1))
         ),
-        bounds=tuple({name: (0.0, scale) for name, scale in SCALE.items()} for _ in range(2)),
+        bounds={name: (0.0, scale) for name, scale in SCALE.items()},
         class_labels={0: "running", 1: "jumping", 2: "sitting 座る"},
     )
 

@@ -223,7 +223,7 @@ def test_a_video_that_was_saved_and_loaded_has_the_same_sentences(tmp_path: Path
         replace(_speaking(), input_size=(4, 56, 56), notes=("The layer was chosen.", "The weights are random."))
         for _ in plain.labels
     )
-    bounds = tuple(dict.fromkeys(("gradcam", "gradcam++"), (0.0, 1.0)) for _ in plain.labels)
+    bounds = dict.fromkeys(("gradcam", "gradcam++"), (0.0, 1.0))
     made = replace(plain, explanations=explanations, bounds=bounds)
     made.save(tmp_path / "a.npz")
     sentences = video_audit(load_video(tmp_path / "a.npz"))

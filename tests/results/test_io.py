@@ -88,9 +88,10 @@ def test_notebook_picture(made: Explanation) -> None:
 
 @pytest.mark.parametrize("targets", [1, 3])
 def test_videos_survive_bit_by_bit(tmp_path: Path, targets: int) -> None:
-    made = video(targets=targets, geometry=CROPPED)
+    made = video(targets=targets, geometry=CROPPED).rescaled("window", PTS)
     made.save(tmp_path / "a.npz")
     read = load_video(tmp_path / "a.npz")
+    assert read.scale == "window"
     assert (read.source, read.model, read.geometry, read.labels) == (made.source, made.model, CROPPED, made.labels)
     assert read.bounds == made.bounds
     for name in ("starts", "ends", "frame_seconds"):
@@ -186,6 +187,7 @@ def pickled() -> bytes:
         pytest.param(lambda: with_meta(lambda meta: meta.update(explanations=[])), id="no explanation"),
         pytest.param(lambda: with_meta(lambda meta: meta.update(video=None, explanations=[])), id="no clips"),
         pytest.param(lambda: with_meta(lambda meta: meta["video"].update(bounds=[])), id="no bounds"),
+        pytest.param(lambda: with_meta(lambda meta: meta["video"].update(scale="frame")), id="unknown scale"),
         pytest.param(lambda: saved(frame_seconds=np.zeros(3)), id="wrong shape"),
         pytest.param(lambda: with_meta(lambda meta: meta.pop("explanations")), id="no explanations"),
         pytest.param(lambda: with_meta(lambda meta: meta["video"].update(geometry={})), id="no geometry"),
@@ -258,7 +260,7 @@ def test_large_arrays_are_memory_mapped(
     made = video()
     volumes = {"gradcam": np.random.default_rng(0).random(shape).astype(np.float32)}
     large = replace(made.explanations[0], volumes=volumes)
-    replace(made, explanations=(large,), bounds=({"gradcam": (0.0, 1.0)},)).save(tmp_path / "a.npz")
+    replace(made, explanations=(large,), bounds={"gradcam": (0.0, 1.0)}).save(tmp_path / "a.npz")
     read = load_video(tmp_path / "a.npz")
     array = read.explanations[0].volumes["gradcam"]
     np.testing.assert_array_equal(array, volumes["gradcam"], strict=True)
@@ -295,7 +297,7 @@ def test_saving_and_loading_need_little_memory(tmp_path: Path) -> None:
     block = np.memmap(tmp_path / "maps", np.float32, "w+", shape=(count, 16, 28, 28))
     made = video(count, seconds=PTS[:2])
     large = replace(made.explanations[0], volumes={"gradcam": block})
-    whole = replace(made, explanations=(large,), bounds=({"gradcam": (0.0, 1.0)},))
+    whole = replace(made, explanations=(large,), bounds={"gradcam": (0.0, 1.0)})
     peaks, before = [0.0], resident()
     forget = block._mmap.madvise  # type: ignore[attr-defined]
 

@@ -43,6 +43,12 @@ _result, _question = section("Result"), section("What is explained")
 _model, _details, _drawing = section("Model"), section("Details"), section("Drawing")
 _clips, _encoding = section("Which clips count"), section("Encoding")
 
+
+def _choice(make: Callable[..., Function], option: str, names: Sequence[str], explained: str) -> Function:
+    """An option whose value is one of a few names."""
+    return make(option, metavar="NAME", shell_complete=one_of(*names), help=explained)
+
+
 JSON = _result("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 DEVICE = _model(
     "--device",
@@ -80,26 +86,17 @@ _LAYER = _model(
     shell_complete=complete_layer,
     help="Layer from `vidcam layers MODEL`; repeat it to fuse the maps of several.",
 )
-_FUSION = _details(
-    "--fusion",
-    metavar="NAME",
-    shell_complete=one_of("mean", "max"),
-    help="How maps of several layers are fused: mean (default) or max.",
-)
+_FUSION = _choice(_details, "--fusion", ("mean", "max"), "How maps of several layers are fused: mean (default) or max.")
 _SCORE_SCALE = _details(
     "--score-scale", "score_scale", type=float, metavar="L", help="λ of gradcam++ in exp(λ·score); default 1."
 )
-_FILL = _details(
-    "--fill",
-    metavar="NAME",
-    shell_complete=one_of(*_FILLS),
-    help="What hidden pixels become: black (default), mean, blur or frame-mean.",
-)
-_PRECISION = _details(
+_FILL = _choice(_details, "--fill", _FILLS, "What hidden pixels become: black (default), mean, blur or frame-mean.")
+_SCALE_TEXT = "What evidence is relative to: the strongest of the video, or of each window"
+_PRECISION = _choice(
+    _details,
     "--precision",
-    metavar="NAME",
-    shell_complete=one_of("float32", "bf16", "fp16"),
-    help="Precision of the network: float32 (default), or bf16 or fp16, faster and less exact.",
+    ("float32", "bf16", "fp16"),
+    "Precision of the network: float32 (default), or bf16 or fp16, faster and less exact.",
 )
 
 _EXPLAIN = (
@@ -159,24 +156,15 @@ _EXPLAIN = (
     _details(
         "--overlap", type=float, metavar="SHARE", help="Fraction by which neighbouring windows overlap; default 0.5."
     ),
-    _details(
-        "--score",
-        metavar="NAME",
-        shell_complete=one_of("logit", "probability"),
-        help="Score that is explained: logit (default) or probability.",
-    ),
+    _choice(_details, "--score", ("logit", "probability"), "Score that is explained: logit (default) or probability."),
     _SCORE_SCALE,
     _FUSION,
+    _choice(_details, "--scale", ("video", "window"), f"{_SCALE_TEXT}: video (default) or window."),
     _FILL,
     _details("--batch-size", type=int, metavar="N", help="Windows per forward pass; default: by device."),
     _PRECISION,
     _details("--fps", type=_rate, metavar="RATE", help="Frames per second of a folder of images; default 25."),
-    _details(
-        "--decoder",
-        metavar="NAME",
-        shell_complete=one_of("auto", "pyav", "decord"),
-        help="Decoder: auto (default, PyAV), pyav or decord.",
-    ),
+    _choice(_details, "--decoder", ("auto", "pyav", "decord"), "Decoder: auto (default, PyAV), pyav or decord."),
 )
 
 _SCORE = (
@@ -295,12 +283,13 @@ _RENDER = (
         shell_complete=complete_colormap,
         help="Colour map of matplotlib; default inferno.",
     ),
+    _choice(_drawing, "--scale", ("video", "window"), f"{_SCALE_TEXT}: video or window; default: as explained."),
     _drawing("--opacity", type=float, metavar="SHARE", help="Largest opacity of the overlay; default 0.6."),
-    _drawing(
+    _choice(
+        _drawing,
         "--fill",
-        metavar="NAME",
-        shell_complete=one_of(*_FILLS),
-        help="What hidden pixels become with --style map: black (default), mean, blur or frame-mean.",
+        _FILLS,
+        "What hidden pixels become with --style map: black (default), mean, blur or frame-mean.",
     ),
     _switch("--strip", "strip", "Add a time strip below the picture.", to=True),
     _switch("--no-caption", "caption", "Leave out label, probability and method.", to=False),
@@ -308,11 +297,8 @@ _RENDER = (
     _switch("--no-outline", "outline", "Leave out the outline of the model's crop.", to=False),
     _switch("--no-sound", "sound", "Leave out the sound.", to=False),
     _drawing("--source", type=_PATH, metavar="VIDEO", help="Path of the video, if it was moved since."),
-    _encoding(
-        "--codec",
-        metavar="NAME",
-        shell_complete=one_of("h264", "hevc", "av1", "vp9"),
-        help="h264 (default), hevc, av1 or vp9 (default in WebM).",
+    _choice(
+        _encoding, "--codec", ("h264", "hevc", "av1", "vp9"), "h264 (default), hevc, av1 or vp9 (default in WebM)."
     ),
     _encoding(
         "--encoder",

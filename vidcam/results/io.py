@@ -24,7 +24,7 @@ from vidcam.errors import MediaError
 from vidcam.geometry import Geometry
 from vidcam.results.explanation import AUDIT_FIELDS, Activation, AlphaAudit, Artifact, Explanation
 from vidcam.results.timeline import Timeline
-from vidcam.results.video import Bounds, Origin, VideoExplanation
+from vidcam.results.video import Bounds, Origin, Scale, VideoExplanation
 from vidcam.system.atomic import atomic_write
 from vidcam.system.json_files import from_json, to_json
 
@@ -63,9 +63,10 @@ class _VideoMeta:
     model: str
     geometry: Geometry
     labels: tuple[str, ...]
-    bounds: tuple[Bounds, ...]
+    bounds: Bounds
     origin: Origin | None
     class_labels: Mapping[int, str]
+    scale: Scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,7 @@ def _video(explanation: VideoExplanation, folder: Path) -> _VideoMeta:
         bounds=explanation.bounds,
         origin=None if explanation.origin is None else explanation.origin.relative_to(folder),
         class_labels=explanation.class_labels,
+        scale=explanation.scale,
     )
 
 
@@ -229,6 +231,7 @@ def _from_meta(meta: _Meta, reader: _Reader, folder: Path) -> Explanation | Vide
         bounds=meta.video.bounds,
         origin=None if meta.video.origin is None else meta.video.origin.resolved_from(folder),
         class_labels=meta.video.class_labels,
+        scale=meta.video.scale,
         forget=reader.forget,
     )
 

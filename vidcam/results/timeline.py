@@ -44,12 +44,13 @@ class Timeline:
     def __len__(self) -> int:
         return int(self.starts.shape[0])
 
-    def blend(self, volumes: Floats, seconds: Seconds) -> Floats:
+    def blend(self, volumes: Floats, seconds: Seconds, *, factors: Floats | None = None) -> Floats:
         """Blend the windows' maps at given moments.
 
         Args:
             volumes: raw maps, (N, t, h, w).
             seconds: (S,) moments, in any order.
+            factors: (N,) factor of each window's map; None: 1.
 
         Returns:
             (S, h, w) float32; zeros at moments outside every window.
@@ -63,7 +64,8 @@ class Timeline:
             inside = np.flatnonzero((seconds >= self.starts[index]) & (seconds < self.ends[index]))
             weights = self._triangle_weights(int(index), seconds[inside])
             times = time_weights(seconds[inside], self.frame_seconds[index]) @ to_frames  # (S', t)
-            total[inside] += weights[:, None, None] * np.tensordot(times, volumes[index], axes=1)
+            scaled = weights if factors is None else weights * factors[index]
+            total[inside] += scaled[:, None, None] * np.tensordot(times, volumes[index], axes=1)
             weight[inside] += weights
         blended: Floats = (total / np.where(weight > 0, weight, 1)[:, None, None]).astype(np.float32)
         return blended

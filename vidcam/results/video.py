@@ -1,7 +1,9 @@
 """The explanation of a video: windows on one time line, in the source's pixels, on one colour scale.
 
-`Timeline` blends the raw maps of the windows. One pair of bounds turns raw maps into heat. It is taken over the whole
-video, after upsampling to the model's input: no frame is normalised by itself. `Geometry` draws maps on the source.
+`Timeline` blends the raw maps of the windows. For each method one pair of bounds turns blended maps into heat. It is
+taken over the whole video and all targets, after upsampling to the model's input: no frame is normalised by itself, and
+targets can be compared. With the scale `window`, each window's map is divided by its own maximum before it is blended.
+`Geometry` draws maps on the source.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +31,11 @@ CHUNK = 64
 """Moments that are upsampled together."""
 
 Bounds = Mapping[str, tuple[float, float]]
+
+Scale = Literal["video", "window"]
+"""What evidence is relative to: the strongest of the video, or first the strongest of each window."""
+
+SCALES: tuple[Scale, ...] = get_args(Scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +81,10 @@ class VideoExplanation:
         timeline: times of the N windows.
         labels: name of each target.
         explanations: one for each target, N clips each.
-        bounds: for each target: method → (low, high) of the upsampled raw map over the video.
+        bounds: method → (low, high) of the upsampled, blended map over the video and all targets.
         origin: the source, to draw it again; None if unknown.
         class_labels: index → label of the targets, the contrast class and each window's top class.
+        scale: `window`: each window's map is divided by its largest value over all targets before it is blended.
         forget: called after maps were read, to free the memory pages of a mapped file.
     """
 
@@ -85,20 +94,24 @@ class VideoExplanation:
     timeline: Timeline
     labels: tuple[str, ...]
     explanations: tuple[Explanation, ...]
-    bounds: tuple[Bounds, ...]
+    bounds: Bounds
     origin: Origin | None = None
     class_labels: Mapping[int, str] = field(default_factory=dict, repr=False)
+    scale: Scale = "video"
     forget: Callable[[], None] | None = field(default=None, repr=False)
+    _factors: dict[str, Floats | None] = field(default_factory=dict, init=False, repr=False)  # cache, by method
 
     def __post_init__(self) -> None:
         lengths = {len(explanation) for explanation in self.explanations}
         if lengths != {len(self.timeline)}:
             raise ShapeError(f"explanations must have the timeline's {len(self.timeline)} clips, got {lengths}")
-        if not len(self.labels) == len(self.explanations) == len(self.bounds) > 0:
+        if len(self.labels) != len(self.explanations):
             raise ShapeError(
-                f"each target needs a label, an explanation and bounds, got {len(self.labels)}, "
-                f"{len(self.explanations)} and {len(self.bounds)}"
+                f"each target needs a label and an explanation, got {len(self.labels)} and {len(self.explanations)}"
             )
+        methods = {name for explanation in self.explanations for name in explanation.volumes}
+        if set(self.bounds) != methods:
+            raise ShapeError(f"each method needs bounds, got {sorted(self.bounds)} for {sorted(methods)}")
 
     def __repr__(self) -> str:
         return (
@@ -108,13 +121,23 @@ class VideoExplanation:
 
     def raw(self, method: str, seconds: Seconds, *, target: int = 0) -> Floats:
         """Return blended raw maps at given moments, (S, h, w) float32; zeros outside every window."""
+        return self._blended(method, seconds, target, None)
+
+    def _blended(self, method: str, seconds: Seconds, target: int, factors: Floats | None) -> Floats:
         volumes = self._explanation_of(target).volume(method)
         moments = np.asarray(seconds, dtype=np.float64)
         if moments.ndim != 1 or not np.isfinite(moments).all():
             raise ShapeError(f"seconds must be (S,) and finite, got {seconds!r}; pass [moment] for one moment")
-        blended = self.timeline.blend(volumes, moments)
+        blended = self.timeline.blend(volumes, moments, factors=factors)
         self._free_pages()
         return blended
+
+    def _scaled(self, method: str, seconds: Seconds, target: int) -> Floats:
+        """Return blended maps in the unit of the bounds: raw, or relative to each window's maximum."""
+        self._explanation_of(target).volume(method)  # checks both names
+        if method not in self._factors:
+            self._factors[method] = window_factors(self.explanations, method) if self.scale == "window" else None
+        return self._blended(method, seconds, target, self._factors[method])
 
     def _explanation_of(self, target: int) -> Explanation:
         if not 0 <= target < len(self.explanations):
@@ -126,16 +149,14 @@ class VideoExplanation:
 
     def heat(self, method: str, seconds: Seconds, *, target: int = 0) -> Floats:
         """Return maps at the model's input size, (S, H, W) float32 in [0, 1], on the scale of the whole video."""
-        raw = self.raw(method, seconds, target=target)  # first: it checks the method and the target
-        low, high = self.bounds[target][method]
-        return normalise(upsample_volume(raw, self.geometry.crop_size), low, high)
+        planes = self._scaled(method, seconds, target)
+        return normalise(upsample_volume(planes, self.geometry.crop_size), *self.bounds[method])
 
     def source_heat(self, method: str, second: float, *, target: int = 0) -> Floats:
         """Return one map on the source's pixels inside `geometry.view_slices()`, (H', W') float32 in [0, 1]."""
-        plane = self.raw(method, np.array([second]), target=target)[0]
+        plane = self._scaled(method, np.array([second]), target)[0]
         rows, columns = self.geometry.source_matrices((plane.shape[0], plane.shape[1]))
-        low, high = self.bounds[target][method]
-        return normalise(resample_plane(plane, rows, columns), low, high)
+        return normalise(resample_plane(plane, rows, columns), *self.bounds[method])
 
     def evidence(self, method: str, seconds: Seconds, *, target: int = 0) -> NDArray[np.float64]:
         """Return the mean heat over the model's view at each moment, (S,) in [0, 1]."""
@@ -154,33 +175,59 @@ class VideoExplanation:
 
         return html_of_explanation(self)
 
+    def rescaled(self, scale: Scale, seconds: Seconds) -> VideoExplanation:
+        """Return a copy on another scale.
+
+        Args:
+            scale: `video` or `window`.
+            seconds: (S,) time stamps of the frames displayed in the explained part of the video, increasing.
+        """
+        bounds = video_bounds(self.explanations, self.timeline, seconds, scale=scale, forget=self.forget)
+        return replace(self, scale=scale, bounds=bounds)
+
     def _free_pages(self) -> None:
         if self.forget is not None:
             self.forget()
 
 
 def video_bounds(
-    explanation: Explanation, timeline: Timeline, seconds: Seconds, *, forget: Callable[[], None] | None = None
+    explanations: Sequence[Explanation],
+    timeline: Timeline,
+    seconds: Seconds,
+    *,
+    scale: Scale = "video",
+    forget: Callable[[], None] | None = None,
 ) -> dict[str, tuple[float, float]]:
-    """Return for each method the smallest and largest value of the blended, upsampled map over a video.
+    """Return for each method the smallest and largest value of the blended, upsampled map over a video and all targets.
 
     Args:
-        explanation: explanation of all windows.
+        explanations: explanations of all windows, one for each target.
         timeline: times of the windows.
         seconds: (S,) time stamps of the displayed frames, increasing.
+        scale: as in `VideoExplanation`.
         forget: as in `VideoExplanation`.
     """
-    bounds = {}
-    for name, volumes in explanation.volumes.items():
+    bounds: dict[str, tuple[float, float]] = {}
+    for name in dict.fromkeys(name for explanation in explanations for name in explanation.volumes):
+        factors = window_factors(explanations, name) if scale == "window" else None
         low, high = np.inf, 0.0
-        for chunk in _chunks(seconds):
-            planes = timeline.blend(volumes, chunk)
-            heat = upsample_volume(planes, explanation.input_size[1:])
-            low, high = min(low, float(heat.min())), max(high, float(heat.max()))
-            if forget is not None:
-                forget()
+        for explanation in explanations:
+            for chunk in _chunks(seconds) if name in explanation.volumes else ():
+                planes = timeline.blend(explanation.volumes[name], chunk, factors=factors)
+                heat = upsample_volume(planes, explanation.input_size[1:])
+                low, high = min(low, float(heat.min())), max(high, float(heat.max()))
+                if forget is not None:
+                    forget()
         bounds[name] = (low, high)
     return bounds
+
+
+def window_factors(explanations: Sequence[Explanation], method: str) -> Floats:
+    """Return (N,) one over each window's largest value over all targets, 0 for a window without evidence."""
+    volumes = [explanation.volumes[method] for explanation in explanations if method in explanation.volumes]
+    peaks = np.array([max(float(volume[n].max()) for volume in volumes) for n in range(len(volumes[0]))])
+    factors: Floats = np.divide(1.0, peaks, out=np.zeros(peaks.shape), where=peaks > 0)
+    return factors
 
 
 def _chunks(seconds: Sequence[float] | Seconds) -> Iterator[Seconds]:

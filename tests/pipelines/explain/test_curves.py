@@ -37,7 +37,7 @@ def brightening(labels: tuple[str, ...] = ("yes",)) -> VideoExplanation:
         timeline=line,
         labels=labels,
         explanations=(explanation,) * len(labels),
-        bounds=({"gradcam": (0.0, 3.0), "hirescam": (0.0, 0.0)},) * len(labels),
+        bounds={"gradcam": (0.0, 3.0), "hirescam": (0.0, 0.0)},
     )
 
 

@@ -107,10 +107,7 @@ def _video(*targets: int) -> VideoExplanation:
         timeline=Timeline(np.array([0.0, 0.1, 0.2]), np.array([0.25, 0.35, 0.45]), np.zeros((3, 4))),
         labels=tuple(NAMES[target] for target in targets),
         explanations=tuple(_explanation(target) for target in targets),
-        bounds=tuple(
-            {"gradcam": (0.0, number + 1.0), "gradcam+": (0.0, 0.0), "gradcam++": (0.25, number + 2.0)}
-            for number, _ in enumerate(targets)
-        ),
+        bounds={"gradcam": (0.0, 1.0), "gradcam+": (0.0, 0.0), "gradcam++": (0.25, 2.0)},
     )
 
 
@@ -187,11 +184,11 @@ def test_area_is_the_mean_over_the_windows() -> None:
     assert methods["gradcam++"]["area"] == pytest.approx(0.5)
 
 
-def test_the_scale_is_per_target() -> None:
+def test_all_targets_have_one_scale() -> None:
     assert _entry()["methods"]["gradcam++"]["scale"] == [0.25, 2.0]
     other = _target(_video(TARGET, OTHER), _results(OTHER), number=1)
-    assert other["methods"]["gradcam++"]["scale"] == [0.25, 3.0]
-    assert other["methods"]["gradcam"]["scale"] == [0.0, 2.0]
+    assert other["methods"]["gradcam++"]["scale"] == [0.25, 2.0]
+    assert other["methods"]["gradcam"]["scale"] == [0.0, 1.0]
     assert (other["label"], other["probability"]) == ("class 5", pytest.approx(0.22))
 
 

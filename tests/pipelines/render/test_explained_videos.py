@@ -60,19 +60,39 @@ def _decoded(path: Path) -> Frames:
         return np.stack([frame for _, frame in video.frames()])
 
 
-def test_two_targets_have_two_overlays_each_on_its_own_scale(tmp_path: Path) -> None:
+def test_two_targets_have_two_overlays_on_one_scale(tmp_path: Path) -> None:
+    """The right side has a tenth of the left side's evidence, so it is drawn as one tenth."""
     frames = np.full((8, 64, 64, 3), 120, np.uint8)
     result = _explain(tmp_path, frames, _sides("left", "right"), targets=("left", "right"))
     by_name = {path.name: path for path in result.paths}
+    changes = {}
     for name, near, far in (("left", slice(4, 24), slice(44, 60)), ("right", slice(40, 60), slice(4, 20))):
         overlay = _decoded(by_name[f"video_{name}_gradcam.mp4"]).astype(int)
         changed = np.abs(overlay - 120).max(axis=3)
-        assert changed[:, 4:-4, near].min() > 40, name
+        changes[name] = int(changed[:, 4:-4, near].min())
         assert changed[:, 4:-4, far].max() < 8, name
+    assert changes["left"] > 40
+    assert changes["right"] < changes["left"] / 2
     scales = [entry["methods"]["gradcam"]["scale"] for entry in as_plain(result.document)["targets"]]
+    assert scales[0] == scales[1] == list(result.explanation.bounds["gradcam"])
     assert scales[0] == pytest.approx([0.0, 120 / 255], rel=1e-3)
-    assert scales[1] == pytest.approx([0.0, 12 / 255], rel=1e-3)
-    assert [list(bounds["gradcam"]) for bounds in result.explanation.bounds] == scales
+    heats = [result.explanation.heat("gradcam", np.array([0.1]), target=target).max() for target in (0, 1)]
+    assert heats == pytest.approx([1.0, 0.1], rel=1e-3)
+
+
+def test_the_scale_by_window_is_in_the_data(tmp_path: Path) -> None:
+    """The picture darkens: on the video's scale, so does the evidence; by window each window has its own 1."""
+    values = np.linspace(240, 60, 40).astype(np.uint8)
+    frames = np.broadcast_to(values[:, None, None, None], (40, 64, 64, 3)).copy()
+    options = {"targets": ("left",), "outputs": ("data",), "overwrite": True}
+    lasts = {}
+    for scale in ("video", "window"):
+        result = _explain(tmp_path, frames, _sides("left", "right"), scale=scale, **options)
+        assert result.document.scale == result.explanation.scale == scale
+        assert load_video(tmp_path / "out" / "video.npz").scale == scale
+        lasts[scale] = float(result.explanation.heat("gradcam", np.array([1.3])).max())
+    assert lasts["video"] < 0.5
+    assert lasts["window"] > 0.7
 
 
 def test_labels_of_one_slug_have_files_of_their_own(tmp_path: Path) -> None:
@@ -138,7 +158,7 @@ def test_a_clip_that_starts_while_a_frame_is_on_display_is_scaled_from_its_start
     monkeypatch.setattr("vidcam.pipelines.explain.result.contact_sheet", contact_sheet)
     options = {"at": 0.815, "outputs": ("sheet", "data"), "targets": (0,)}
     result = _explain(tmp_path, frames, brightness_model(), **options)
-    low, high = result.explanation.bounds[0]["gradcam"]
+    low, high = result.explanation.bounds["gradcam"]
     assert low == pytest.approx(100 / 255, rel=1e-3)
     assert high > low
     assert given[0][:2].tolist() == pytest.approx([0.815, 0.84])

@@ -71,7 +71,7 @@ def test_each_curve_of_the_strip_belongs_to_its_map(
         volumes={name: volume[::-1] ** 2 for name, volume in video.explanations[1].volumes.items()},
     )
     mine = tmp_path / "two.npz"
-    bounds = (video.bounds[0], {name: (0.0, high**2) for name, (_, high) in video.bounds[1].items()})
+    bounds = {name: (0.0, max(high, high**2)) for name, (_, high) in video.bounds.items()}
     assert video.origin is not None
     origin = dataclasses.replace(video.origin, path=str(saved.with_name("video.mp4")))
     video = dataclasses.replace(video, explanations=(video.explanations[0], second), bounds=bounds, origin=origin)
@@ -90,20 +90,15 @@ def test_each_curve_of_the_strip_belongs_to_its_map(
 def test_each_colour_bar_has_the_values_of_its_map(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    video = load_video(saved)
-    mine, given = tmp_path / "two.npz", []
-    bounds = (video.bounds[0], {name: (0.0, 7 * high) for name, (_, high) in video.bounds[1].items()})
-    assert video.origin is not None
-    origin = dataclasses.replace(video.origin, path=str(saved.with_name("video.mp4")))
-    dataclasses.replace(video, bounds=bounds, origin=origin).save(mine)
+    given = []
 
     def bar(table: NDArray[np.uint8], unit_px: int, raw: tuple[float, float]) -> Box:
         given.append(raw)
         return colour_bar_box(table, unit_px, raw)
 
     monkeypatch.setattr("vidcam.pipelines.render.composition.colour_bar_box", bar)
-    render(mine, tmp_path / "p.png", style="side-by-side")
-    assert given == [(0.0, 0.02), (0.0, 250.0), (0.0, pytest.approx(0.14)), (0.0, 1750.0)]
+    render(saved, tmp_path / "p.png", style="side-by-side")
+    assert given == [(0.0, 0.02), (0.0, 250.0), (0.0, 0.02), (0.0, 250.0)]
 
 
 def test_the_video_may_be_an_address(saved: Path, tmp_path: Path) -> None:
@@ -129,9 +124,7 @@ def test_a_clip_that_starts_while_a_frame_is_displayed(
         target=first.target[:1],
     )
     mine = tmp_path / "clip.npz"
-    dataclasses.replace(
-        video, timeline=line, explanations=(one,), labels=("running",), bounds=video.bounds[:1], origin=origin
-    ).save(mine)
+    dataclasses.replace(video, timeline=line, explanations=(one,), labels=("running",), origin=origin).save(mine)
     taken = strips(monkeypatch)
     render(mine, tmp_path / "p.png", **{**BARE, "style": "overlay", "opacity": 0.0, "strip": True})
     assert opened(tmp_path / "p.png")[0, 0].tolist() == [73] * 3  # the second frame, not the third
@@ -208,3 +201,23 @@ def test_the_sheet_has_the_probability_and_contrast_of_its_target(
     assert sheets[0].probability == pytest.approx((sure + 2 * (1 - sure) / 2) / 3)
     assert sheets[1].probability == pytest.approx(sure)
     assert [window[2] for window in sheets[1].strip.windows] == pytest.approx([sure] * 3)
+
+
+def test_the_scale_by_window_covers_the_whole_explanation(saved: Path, tmp_path: Path) -> None:
+    """The first window has 0.6 of the strongest evidence of the video; relative to itself it has 1."""
+    for scale, hottest in (("video", 0.6), ("window", 1.0)):
+        render(saved, tmp_path / f"{scale}.png", **BARE, colormap="gray", scale=scale, end=0.1)
+        assert opened(tmp_path / f"{scale}.png").max() == pytest.approx(255 * hottest, rel=0.04)
+    with pytest.raises(InputError, match="--scale is 'frame'; it must be one of video, window"):
+        render(saved, tmp_path / "p.png", scale="frame")
+
+
+def test_a_saved_scale_stays_unless_another_is_asked_for(saved: Path, tmp_path: Path) -> None:
+    video = load_video(saved)
+    assert video.origin is not None
+    origin = dataclasses.replace(video.origin, path=str(saved.with_name("video.mp4")))
+    dataclasses.replace(video.rescaled("window", PTS), origin=origin).save(tmp_path / "window.npz")
+    for name, options in (("kept", {}), ("window", {"scale": "window"}), ("video", {"scale": "video"})):
+        render(tmp_path / "window.npz", tmp_path / f"{name}.png", **BARE, **options, end=0.1)
+    assert np.array_equal(opened(tmp_path / "kept.png"), opened(tmp_path / "window.png"))
+    assert not np.array_equal(opened(tmp_path / "kept.png"), opened(tmp_path / "video.png"))

@@ -60,7 +60,7 @@ def test_without_any_evidence_the_strip_stays_at_zero(sheets: list[Sheet]) -> No
         made.timeline,
         made.labels,
         made.explanations,
-        ({**made.bounds[0], "gradcam": (0.0, 0.0)},),
+        {**made.bounds, "gradcam": (0.0, 0.0)},
     )
     contact_sheet(made, _frames(made), PTS)
     assert not sheets[0].strip.evidence["gradcam"].any()

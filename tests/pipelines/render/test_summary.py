@@ -79,7 +79,7 @@ def test_curves_of_a_long_video_are_thinned_evenly(count: int, step: int) -> Non
 
 def test_evidence_is_relative_to_its_maximum() -> None:
     seconds = np.linspace(0.0, 2.9, 30)
-    none = dataclasses.replace(VIDEO, bounds=({"gradcam": (1.0, 2.0), "gradcam++": (0.0, 250.0)}, VIDEO.bounds[1]))
+    none = dataclasses.replace(VIDEO, bounds={"gradcam": (1.0, 2.0), "gradcam++": (0.0, 250.0)})
     strip = time_strip(none, [ShownMap(0, "gradcam"), ShownMap(0, "gradcam++")], seconds, (0.0, 3.0))
     raw = VIDEO.evidence("gradcam++", seconds)
     np.testing.assert_allclose(strip.evidence["gradcam++"], raw / raw.max())

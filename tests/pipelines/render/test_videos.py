@@ -53,9 +53,7 @@ def _video(reel: Reel, *, start: float = 0.0, targets: int = 2) -> VideoExplanat
         timeline=line,
         labels=tuple(f"label {target}" for target in range(targets)),
         explanations=explanations,
-        bounds=tuple(
-            video_bounds(explanation, line, np.maximum(reel.info.pts_seconds, start)) for explanation in explanations
-        ),
+        bounds=video_bounds(explanations, line, np.maximum(reel.info.pts_seconds, start)),
     )
 
 
@@ -159,7 +157,7 @@ def test_a_map_is_drawn_once_for_all_kinds(trays: Mapping[str, Tray], monkeypatc
 def test_hidden_pixels_become_the_fill_by_hand(fill: Fill, trays: Mapping[str, Tray]) -> None:
     reel = Reel(noise_frames(4, 32, 40))
     video = _video(reel)
-    hidden = replace(video, bounds=tuple(dict.fromkeys(METHODS, (1e3, 2e3)) for _ in range(2)))  # heat 0 everywhere
+    hidden = replace(video, bounds=dict.fromkeys(METHODS, (1e3, 2e3)))  # heat 0 everywhere
     _draw(reel, hidden, [Video("a", "map", ShownMap(0, "gradcam"))], fill=fill)
     rows, columns = video.geometry.view_slices()
     for (_, frame), drawn in zip(reel.frames(), trays["a"].frames, strict=True):
