@@ -139,7 +139,8 @@ class Composition:
         self._bars: dict[ShownMap, Box] = {}
         if layout.colorbar and layout.kind != "map":
             bounds = {shown: explanation.bounds[shown.method] for shown in maps}
-            self._bars = {shown: colour_bar_box(style.table, self._unit, raw) for shown, raw in bounds.items()}
+            colours = self._renderer.bar_colours(layout.kind)
+            self._bars = {shown: colour_bar_box(colours, self._unit, raw) for shown, raw in bounds.items()}
         self.notes = self._drop_large_parts()
         self._strip: VideoStrip | None = None
         if layout.strip:

@@ -12,7 +12,7 @@ from vidcam.fill import Fill
 from vidcam.media import Frames
 from vidcam.render.colormap import ColourTable, colour_table
 from vidcam.render.contour import contours, heat_picture
-from vidcam.render.overlay import Overlay, draw_outline, explanation_map
+from vidcam.render.overlay import OPACITY, Overlay, draw_outline, drawn_colours, explanation_map
 from vidcam.render.signed import guided_picture
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import VideoExplanation
@@ -54,7 +54,7 @@ class RenderStyle:
     fill: Fill = "black"
     mean_rgb: tuple[float, float, float] = (0.0, 0.0, 0.0)
     table: ColourTable = field(default_factory=colour_table, repr=False)
-    opacity: float = 0.6
+    opacity: float = OPACITY
     outline: bool = True
 
 
@@ -71,6 +71,12 @@ class FrameRenderer:
         self.explanation, self._style, self._guided = explanation, style, guided
         self._view = explanation.geometry.view_slices()
         self._overlay = Overlay(style.table, opacity=style.opacity)
+
+    def bar_colours(self, kind: Kind) -> ColourTable:
+        """Return the colours of the colour bar, (256, 3) uint8: an overlay's over mid-grey, or the colour map."""
+        if kind == "overlay":
+            return drawn_colours(self._style.table, self._style.opacity)
+        return self._style.table
 
     def draw(self, kind: Kind, frame: Frames, heat: NDArray[np.float32]) -> Frames:
         """Draw a map on a frame, as overlay, contour, heat or explanation map; returns a new frame."""

@@ -11,6 +11,7 @@ from vidcam.arguments import as_tuple, split_names
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
 from vidcam.render.colormap import DEFAULT_COLOURS
+from vidcam.render.overlay import OPACITY
 from vidcam.results.video import SCALES, Scale
 from vidcam.video.source import Source
 
@@ -48,7 +49,7 @@ class RenderOptions:
     targets: str | int | Sequence[str | int] = ()
     fill: Fill = "black"
     colormap: str = DEFAULT_COLOURS
-    opacity: float = 0.6
+    opacity: float = OPACITY
     scale: Scale | None = None
     caption: bool = True
     colorbar: bool = True

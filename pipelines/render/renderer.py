@@ -25,6 +25,7 @@ from vidcam.pipelines.render.saved import opened_source, require_other_place
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet, sheet_seconds
 from vidcam.pipelines.render.videos import FrameWriter, drawn_seconds, stream_frames
 from vidcam.render.colormap import DEFAULT_COLOURS
+from vidcam.render.overlay import OPACITY
 from vidcam.results.video import Scale, VideoExplanation
 from vidcam.system.progress import Progress, StageTimer, progress_or_default, silent
 from vidcam.video.animation import AnimationWriter
@@ -73,7 +74,7 @@ def render_video(
     targets: str | int | Sequence[str | int] = (),
     fill: Fill = "black",
     colormap: str = DEFAULT_COLOURS,
-    opacity: float = 0.6,
+    opacity: float = OPACITY,
     scale: Scale | None = None,
     caption: bool = True,
     colorbar: bool = True,
@@ -101,8 +102,8 @@ def render_video(
         methods: one or several of the explained methods. Empty: the first one, or all with `side-by-side`.
         targets: labels or indices of the explained targets. Empty: the first one, or all with `side-by-side`.
         fill: what the style `map` shows where there is no evidence.
-        colormap: name of a matplotlib colour map.
-        opacity: largest opacity of the overlay, in [0, 1].
+        colormap: `vidcam`, or the name of a matplotlib colour map.
+        opacity: largest opacity of the overlay, where the evidence is 1, in [0, 1].
         scale: 1 is the strongest evidence of the `video`. With `window` each window's map is first divided by its own
             maximum. None: as explained.
         caption: whether the picture shows label, probability and method.
@@ -221,7 +222,7 @@ def _sheet(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds, au
         frames,
         pts_seconds,
         audit=audit,
-        table=request.style.table,
+        table=renderer.bar_colours("overlay"),
         span_seconds=(start, request.span_seconds[1]),
     )
     save_image(request.out, sheet, overwrite=request.overwrite)

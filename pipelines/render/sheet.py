@@ -12,6 +12,7 @@ from vidcam.media import Frames, Seconds
 from vidcam.pipelines.render.frames import FrameContext, ShownMap
 from vidcam.pipelines.render.summary import VideoSummary, name_maps, time_strip
 from vidcam.render.colormap import ColourTable, colour_table
+from vidcam.render.overlay import drawn_colours
 from vidcam.render.sheet import Sheet, draw_sheet
 from vidcam.results.video import PER_WINDOW, VideoExplanation
 from vidcam.system.filenames import one_line
@@ -69,7 +70,7 @@ def contact_sheet(
         frames: the collected frames; their maps are the rows.
         pts_seconds: (S,) time stamps of the displayed frames.
         audit: sentences to write below the frames.
-        table: (256, 3) uint8, the colour map of the frames; None: the default one.
+        table: (256, 3) uint8, the colours of the colour bar; None: those of the default overlay.
         span_seconds: the shown part, [start, end); None: all windows.
     """
     span = span_seconds or (float(explanation.timeline.starts[0]), float(explanation.timeline.ends.max()))
@@ -89,7 +90,7 @@ def contact_sheet(
         rows={name: frames.overlays[shown] for name, shown in name_maps(explanation, frames.maps).items()},
         source_frames=frames.source,
         strip=time_strip(explanation, frames.maps, pts_seconds, span),
-        table=colour_table() if table is None else table,
+        table=drawn_colours(colour_table()) if table is None else table,
         audit=audit,
     )
     return draw_sheet(sheet)

@@ -12,7 +12,7 @@ from vidcam.errors import InputError, ShapeError
 from vidcam.fill import FILLS, Fill
 from vidcam.maps import upsample_volume
 from vidcam.render.colormap import colour_table
-from vidcam.render.overlay import Overlay, explanation_map, outline, overlay
+from vidcam.render.overlay import Overlay, drawn_colours, explanation_map, opacity_curve, outline, overlay
 
 MEAN_RGB = (110.2, 100.6, 95.5)
 
@@ -43,13 +43,14 @@ class TestBlend:
         heat = np.array([[1.0, 0.2, 0.0]], dtype=np.float32)
         result = Overlay(table, opacity=0.6).blend(frame, heat, (slice(0, 1), slice(0, 3)))
         # heat 1: 0.6 * (200, 100, 0) + 0.4 * (100, 101, 103) = (160, 100.4, 41.2)
-        # heat 0.2 is step 51: 0.12 * (10, 20, 30) + 0.88 * (100, 101, 103) = (89.2, 91.28, 94.24)
-        assert result.tolist() == [[[160, 100, 41], [89, 91, 94], [7, 8, 9]]]
+        # heat 0.2 is 0.8 of the fade: s = 0.512 * (3.84 - 12 + 10) = 0.94208, a = 0.6 * 0.6 * s = 0.33915
+        # 0.33915 * (10, 20, 30) + 0.66085 * (100, 101, 103) = (69.48, 73.53, 78.24)
+        assert result.tolist() == [[[160, 100, 41], [69, 74, 78], [7, 8, 9]]]
 
     def test_equals_the_formula_rounded(self, frame: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
         heat = np.random.default_rng(2).random((50, 60)).astype(np.float32)
         steps = np.floor(heat * np.float32(255) + np.float32(0.5)).astype(int)
-        alpha = 0.45 * (steps / 255.0)[:, :, None]
+        alpha = opacity_curve(0.45)[steps][:, :, None]
         exact = alpha * table[steps] + (1 - alpha) * frame[VIEW]
         result = Overlay(table, opacity=0.45).blend(frame, heat, VIEW)
         assert np.abs(result[VIEW] - exact).max() <= 0.5 + 1e-9
@@ -124,6 +125,72 @@ class TestBlend:
     def test_an_opacity_outside_its_range(self, table: NDArray[np.uint8], opacity: float) -> None:
         with pytest.raises(InputError, match=r"opacity must be in \[0, 1\], got "):
             Overlay(table, opacity=opacity)
+
+
+FOOTAGE = {"black": (0, 0, 0), "grey": (128, 128, 128), "white": (255, 255, 255), "skin": (228, 179, 111)} | {
+    "pale skin": (233, 196, 175),
+    "dark skin": (96, 62, 46),
+    "grass": (96, 122, 62),
+    "sunlit grass": (168, 176, 84),
+    "sky": (120, 170, 225),
+    "snow": (232, 238, 244),
+    "wood": (180, 130, 80),
+    "water": (40, 110, 130),
+}
+"""Colours of what is often filmed."""
+
+
+class TestContrast:
+    """What `docs/evidence/overlay.md` measures on clips, on made frames."""
+
+    def test_the_curve_grows_from_zero_to_the_largest_opacity(self) -> None:
+        curve = opacity_curve(0.65)
+        assert curve.shape == (256,)
+        assert (curve[0], curve[255]) == (0.0, 0.65)
+        assert np.all(np.diff(curve[3:]) > 0)
+        assert curve[64] == pytest.approx(0.65 * (1 + 64 / 255) / 2)  # from 0.25 on, the straight line alone
+        assert curve[:6].max() < 0.002
+
+    @pytest.mark.parametrize("opacity", [0.65, 1.0])
+    def test_heat_below_a_fiftieth_changes_a_pixel_by_at_most_two(self, opacity: float) -> None:
+        pixels = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+        for value in np.linspace(0.0, 0.0199, 20):
+            heat = np.full((1, 256), value, np.float32)
+            drawn = Overlay(colour_table(), opacity=opacity).blend(pixels, heat, (slice(0, 1), slice(0, 256)))
+            assert np.abs(drawn.astype(int) - pixels).max() <= 2
+
+    @pytest.mark.parametrize("name", FOOTAGE)
+    def test_evidence_is_visible_on_any_ground(self, name: str) -> None:
+        """Of a frame whose heat reaches a quarter, the strongest 16 × 16 block changes by 20 of 255 or more."""
+        frame = np.broadcast_to(np.array(FOOTAGE[name], np.uint8), (64, 64, 3))
+        shape = np.exp(-((np.arange(64) - 31.5) ** 2) / (2 * 12.0**2))
+        for peak in (0.25, 0.4, 0.5, 0.6, 0.75, 1.0):
+            heat = (peak * np.outer(shape, shape)).astype(np.float32)
+            drawn = Overlay(colour_table()).blend(frame, heat, (slice(0, 64), slice(0, 64)))
+            change = np.abs(drawn.astype(int) - frame)[24:40, 24:40].mean()
+            assert change >= 20, (name, peak, change)
+
+    def test_edges_stay_readable_under_the_strongest_evidence(self) -> None:
+        """Stripes 40 of 255 apart keep at least a third of it, and their gradients correlate with the source's."""
+        stripes = np.where(np.arange(96) // 6 % 2, 150, 110).astype(np.uint8)
+        frame = np.broadcast_to(stripes[None, :, None], (96, 96, 3))
+        shape = np.exp(-((np.arange(96) - 47.5) ** 2) / (2 * 20.0**2))
+        heat = np.outer(shape, shape).astype(np.float32)
+        drawn = Overlay(colour_table()).blend(frame, heat, (slice(0, 96), slice(0, 96)))
+        hottest = heat >= np.quantile(heat, 0.9)
+        before, after = (
+            np.concatenate([slope[hottest] for slope in np.gradient(picture @ [0.2126, 0.7152, 0.0722])])
+            for picture in (frame.astype(float), drawn.astype(float))
+        )
+        assert np.corrcoef(before, after)[0, 1] >= 0.6
+        assert (before @ after) / (before @ before) >= 1 / 3
+
+    def test_the_drawn_colours_are_those_over_mid_grey(self) -> None:
+        grey = np.full((1, 256, 3), 128, np.uint8)
+        heat = (np.arange(256, dtype=np.float32) / 255)[None]
+        drawn = Overlay(colour_table(), opacity=0.4).blend(grey, heat, (slice(0, 1), slice(0, 256)))
+        np.testing.assert_array_equal(drawn[0], drawn_colours(colour_table(), 0.4))
+        assert drawn[0, 0].tolist() == [128] * 3
 
 
 class TestOutline:

@@ -78,7 +78,7 @@ def complete_style(_context: click.Context, _parameter: click.Parameter, typed: 
 
 def complete_colormap(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
     """Complete a usual colour map; matplotlib has more."""
-    return _items(("inferno", "magma", "viridis", "plasma", "cividis", "turbo", "gray"), typed)
+    return _items(("vidcam", "inferno", "magma", "viridis", "plasma", "cividis", "turbo", "gray"), typed)
 
 
 def _items(names: Iterable[str], typed: str) -> list[CompletionItem]:

@@ -281,10 +281,10 @@ _RENDER = (
         "--colormap",
         metavar="NAME",
         shell_complete=complete_colormap,
-        help="Colour map of matplotlib; default inferno.",
+        help="Colour map: vidcam (default), or one of matplotlib.",
     ),
     _choice(_drawing, "--scale", ("video", "window"), f"{_SCALE_TEXT}: video or window; default: as explained."),
-    _drawing("--opacity", type=float, metavar="SHARE", help="Largest opacity of the overlay; default 0.6."),
+    _drawing("--opacity", type=float, metavar="SHARE", help="Opacity where the evidence is 1; default 0.65."),
     _choice(
         _drawing,
         "--fill",

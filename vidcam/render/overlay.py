@@ -26,14 +26,53 @@ Frame = NDArray[np.uint8]
 Heat = NDArray[np.float32]
 View = tuple[slice, slice]
 
+OPACITY = 0.65
+"""Largest opacity of the overlay: where the evidence is 1."""
+
+FADE = 0.25
+"""Evidence below which the overlay fades out."""
+
+GROUND = 128
+"""Grey of the frame for which `drawn_colours` shows the colours."""
+
 _BLOCK_ROWS = 32  # a block of rows fits into the CPU cache; 16 to 64 rows are equally fast at 1080p
 _TOLERANCE = 1e-3  # how far heat may exceed [0, 1] by rounding in float32; less than half a step of 1/255
+
+
+def opacity_curve(largest: float) -> NDArray[np.float64]:
+    """Return the opacity of each of the 256 steps of heat, (256,).
+
+    a = largest · (1 + heat) / 2 · s(heat / FADE), where s(x) = x³ (6x² - 15x + 10) up to x = 1, and 1 above. So heat of
+    0.25 already has 0.62 of the largest opacity, and heat below 0.02 less than 0.003 of it.
+    """
+    heat = np.linspace(0.0, 1.0, 256)
+    x = np.minimum(heat / FADE, 1.0)
+    curve: NDArray[np.float64] = largest * (1.0 + heat) / 2.0 * x**3 * (x * (6.0 * x - 15.0) + 10.0)
+    return curve
+
+
+def blend_table(table: ColourTable, opacities: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Compute all results of blending, (3, 256, 256) uint8: [channel, step of heat, pixel].
+
+    Args:
+        table: (256, 3) uint8, the colour of each step of heat.
+        opacities: (256,) in [0, 1], the opacity of each step.
+    """
+    alpha, pixels = opacities[:, None, None], np.arange(256)[None, :, None]
+    blended = np.floor(alpha * table[:, None, :] + (1.0 - alpha) * pixels + 0.5).astype(np.uint8)
+    return np.ascontiguousarray(np.moveaxis(blended, -1, 0))
+
+
+def drawn_colours(table: ColourTable, opacity: float = OPACITY) -> ColourTable:
+    """Return the colours as an overlay draws them over mid-grey, (256, 3) uint8; a colour bar shows these."""
+    return np.ascontiguousarray(blend_table(table, opacity_curve(opacity))[:, :, GROUND].T)
 
 
 class Overlay:
     """Draw evidence over frames. The constructor computes the lookup table.
 
-    A pixel becomes `a * colour(heat) + (1 - a) * pixel`, rounded, with `a = opacity * heat`. Heat 0 does not change it.
+    A pixel becomes `a * colour(heat) + (1 - a) * pixel`, rounded, where a is the `opacity_curve` at this heat. Heat 0
+    does not change it.
 
     Args:
         table: colour table, (256, 3) uint8; see `colour_table`.
@@ -46,16 +85,12 @@ class Overlay:
 
     __slots__ = ("_lookup",)
 
-    def __init__(self, table: ColourTable, *, opacity: float = 0.6) -> None:
+    def __init__(self, table: ColourTable, *, opacity: float = OPACITY) -> None:
         if table.shape != (256, 3) or table.dtype != np.uint8:
             raise ShapeError(f"a colour table must be (256, 3) uint8, got {table.shape = }, {table.dtype = }")
         if not 0.0 <= opacity <= 1.0:
             raise InputError(f"opacity must be in [0, 1], got {opacity}")
-        alpha = np.linspace(0.0, opacity, 256)[:, None, None]
-        pixels = np.arange(256)[None, :, None]
-        blended = np.floor(alpha * table[:, None, :] + (1.0 - alpha) * pixels + 0.5).astype(np.uint8)
-        by_channel = np.ascontiguousarray(np.moveaxis(blended, -1, 0))
-        self._lookup = by_channel.reshape(3, 256 * 256)  # [channel, heat * 256 + pixel]
+        self._lookup = blend_table(table, opacity_curve(opacity)).reshape(3, 256 * 256)
 
     def blend(self, frame: Frame, heat: Heat, view: View) -> Frame:
         """Draw the evidence over a frame.
@@ -86,14 +121,14 @@ class Overlay:
 
 
 def overlay(
-    frames: NDArray[Any], heat: ArrayLike, *, colormap: str = DEFAULT_COLOURS, opacity: float = 0.6
+    frames: NDArray[Any], heat: ArrayLike, *, colormap: str = DEFAULT_COLOURS, opacity: float = OPACITY
 ) -> NDArray[np.uint8]:
     """Draw heat over the frames of one clip.
 
     Args:
         frames: (T, H, W, 3) or (H, W, 3), RGB: uint8, or floats in [0, 1].
         heat: (t, h, w) or (h, w) in [0, 1], for example one clip of `Explanation.heat`. It is upsampled to the frames.
-        colormap: name of one of matplotlib's colour maps.
+        colormap: `vidcam`, or the name of one of matplotlib's colour maps.
         opacity: largest opacity of the overlay, in [0, 1].
 
     Returns:

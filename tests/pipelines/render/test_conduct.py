@@ -17,6 +17,7 @@ from vidcam.pipelines.render.renderer import render_saved
 from vidcam.pipelines.render.videos import DRAWING
 from vidcam.render.captions import Box, caption_box
 from vidcam.render.colormap import colour_table
+from vidcam.render.overlay import drawn_colours
 from vidcam.system.fingerprint import sampled_sha256
 
 
@@ -170,7 +171,7 @@ def test_the_sheet_has_the_requested_maps(saved: Path, tmp_path: Path, monkeypat
     render(saved, tmp_path / "s.png", **asked, start=0.5, end=0.8)
     (sheet,) = sheets
     assert sheet.target == "each window's top class"
-    assert sheet.table.tolist() == colour_table("viridis").tolist()
+    assert sheet.table.tolist() == drawn_colours(colour_table("viridis")).tolist()
     assert sheet.strip.span_seconds == (0.48, 0.8)
     assert [window[:2] for window in sheet.strip.windows] == [
         pytest.approx((0.3733, 0.7467), abs=1e-4),
