@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.helpers.colours import VISIONS, lab
+from scripts.research.colour_vision import VISIONS, lab
 from vidcam.errors import NameNotFoundError
 from vidcam.render.colormap import ColourTable, colour_table
 from vidcam.render.overlay import drawn_colours

@@ -187,7 +187,7 @@ class TestContrast:
 
     def test_the_drawn_colours_are_those_over_mid_grey(self) -> None:
         grey = np.full((1, 256, 3), 128, np.uint8)
-        heat = (np.arange(256, dtype=np.float32) / 255)[None]
+        heat = np.linspace(0, 1, 256, dtype=np.float32)[None]
         drawn = Overlay(colour_table(), opacity=0.4).blend(grey, heat, (slice(0, 1), slice(0, 256)))
         np.testing.assert_array_equal(drawn[0], drawn_colours(colour_table(), 0.4))
         assert drawn[0, 0].tolist() == [128] * 3
