@@ -73,6 +73,18 @@ class Geometry:
         """
         return _source_matrices(self, grid)
 
+    def source_positions(self, grid: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return where the source pixels of `view_slices` lie on an (h, w) feature map, in units of cells.
+
+        Returns:
+            y (H',) and x (W',) of the pixels' centres; cell i covers [i, i+1).
+        """
+        down, across = self._source_per_resized
+        rows, columns = self.view_slices()
+        y = (np.arange(rows.start, rows.stop) + 0.5) / down - self.top_px
+        x = (np.arange(columns.start, columns.stop) + 0.5) / across - self.left_px
+        return y * (grid[0] / self.crop_size[0]), x * (grid[1] / self.crop_size[1])
+
 
 def _first_centre(edge_px: int, source: int, resized: int) -> int:
     """Return the first source pixel whose centre is not before an edge of the resized frame, in exact integers."""
@@ -82,17 +94,8 @@ def _first_centre(edge_px: int, source: int, resized: int) -> int:
 @lru_cache(maxsize=16)
 def _source_matrices(geometry: Geometry, grid: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Compute `Geometry.source_matrices`, cached: the same for every frame of a video. Do not write to the result."""
-    rows, columns = geometry.view_slices()
-    down, across = (
-        geometry.source_size[0] / geometry.resized_size[0],
-        geometry.source_size[1] / geometry.resized_size[1],
-    )
-    y = (np.arange(rows.start, rows.stop) + 0.5) / down - geometry.top_px
-    x = (np.arange(columns.start, columns.stop) + 0.5) / across - geometry.left_px
-    return (
-        interpolation_matrix(y * (grid[0] / geometry.crop_size[0]), grid[0]).astype(np.float32),
-        interpolation_matrix(x * (grid[1] / geometry.crop_size[1]), grid[1]).astype(np.float32),
-    )
+    y, x = geometry.source_positions(grid)
+    return interpolation_matrix(y, grid[0]).astype(np.float32), interpolation_matrix(x, grid[1]).astype(np.float32)
 
 
 def short_side_resize(source_size: tuple[int, int], short_side_px: int) -> tuple[int, int]:

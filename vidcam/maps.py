@@ -90,6 +90,52 @@ def resample_plane(plane: Floats, rows: Floats, columns: Floats) -> Floats:
     return _product(_product(rows, plane), columns.T)
 
 
+def resample_smooth(plane: Floats, y: Floats, x: Floats) -> Floats:
+    """Evaluate an (h, w) map by cubic interpolation, for smooth contour lines.
+
+    Along each axis it is a cubic Hermite curve through the centres of the cells. The slope at a centre is the harmonic
+    mean of the slopes to both sides, and 0 at an extremum. So the values at the centres are exact, the curve is
+    monotone between them, and the largest value stays at its cell. It differs from the linear map by at most 0.17 of
+    the range of the cells around.
+
+    Args:
+        plane: (h, w).
+        y: (H,) positions in units of cells, as in `interpolation_matrix`.
+        x: (W,) positions.
+
+    Returns:
+        (H, W).
+    """
+    return _smooth(_smooth(plane.T, x).T, y)
+
+
+def _smooth(values: Floats, positions: Floats) -> Floats:
+    """Interpolate (n, L) along its first axis, (P, L)."""
+    cells, steps = len(values), np.diff(values, axis=0)
+    slopes = np.zeros_like(values)
+    product = steps[:-1] * steps[1:]
+    np.divide(2 * product, steps[:-1] + steps[1:], out=slopes[1:-1], where=product > 0)
+    centred = np.clip(np.asarray(positions, dtype=np.float64) - 0.5, 0.0, cells - 1.0)
+    lower = np.minimum(centred.astype(np.intp), max(cells - 2, 0))
+    upper, t, rows = np.minimum(lower + 1, cells - 1), centred - lower, np.arange(centred.size)
+    of_values, of_slopes = np.zeros((2, t.size, cells), values.dtype)
+    rise = t * t * (3 - 2 * t)
+    of_values[rows, lower] = 1 - rise
+    of_values[rows, upper] += rise
+    of_slopes[rows, lower] = t * (1 - t) ** 2
+    of_slopes[rows, upper] += t * t * (t - 1)
+    return _product(of_values, values) + _product(of_slopes, slopes)
+
+
+def resample_nearest(plane: Floats, y: Floats, x: Floats) -> Floats:
+    """Return the value of the cell at each position; arguments as in `resample_smooth`."""
+    rows, columns = (
+        np.clip(np.floor(positions), 0, cells - 1).astype(np.intp)
+        for positions, cells in zip((y, x), plane.shape, strict=True)
+    )
+    return plane[rows[:, None], columns]
+
+
 def _product(left: Floats, right: Floats) -> Floats:
     """Compute `left @ right` of (..., M, K) or (K,) and (..., K, L), a few rows at a time."""
     cells, length = right.shape[-2:]

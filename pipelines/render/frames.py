@@ -15,10 +15,12 @@ from vidcam.render.contour import contours, heat_picture
 from vidcam.render.overlay import OPACITY, Overlay, draw_outline, drawn_colours, explanation_map
 from vidcam.render.signed import guided_picture
 from vidcam.results.explanation import GUIDED
-from vidcam.results.video import VideoExplanation
+from vidcam.results.video import Interpolation, VideoExplanation
 
-Kind = Literal["overlay", "map", "contour", "heat"]
-"""How a map is drawn on a frame."""
+Kind = Literal["overlay", "map", "contour", "heat", "cells"]
+"""How a map is drawn on a frame; `cells` is an overlay of the map's cells, not interpolated in space."""
+
+_INTERPOLATION: dict[Kind, Interpolation] = {"contour": "smooth", "cells": "cells"}
 
 
 class GuidedValues(Protocol):
@@ -74,12 +76,12 @@ class FrameRenderer:
 
     def bar_colours(self, kind: Kind) -> ColourTable:
         """Return the colours of the colour bar, (256, 3) uint8: an overlay's over mid-grey, or the colour map."""
-        if kind == "overlay":
+        if kind in {"overlay", "cells"}:
             return drawn_colours(self._style.table, self._style.opacity)
         return self._style.table
 
     def draw(self, kind: Kind, frame: Frames, heat: NDArray[np.float32]) -> Frames:
-        """Draw a map on a frame, as overlay, contour, heat or explanation map; returns a new frame."""
+        """Draw a map on a frame, in one of the kinds; returns a new frame."""
         style, view = self._style, self._view
         if kind == "map":
             return explanation_map(frame, heat, view, fill=style.fill, mean_rgb=style.mean_rgb)
@@ -102,7 +104,7 @@ class FrameRenderer:
 
 
 class FrameContext:
-    """One displayed frame; each map is upsampled once, when it is first drawn.
+    """One displayed frame; each map is upsampled once for each interpolation, when it is first drawn.
 
     Attributes:
         second: time of the maps: that of the frame, or the start of the first window if that is later.
@@ -112,13 +114,17 @@ class FrameContext:
     def __init__(self, renderer: FrameRenderer, second: float, frame: Frames) -> None:
         self._renderer = renderer
         self.second, self.frame = max(second, float(renderer.explanation.timeline.starts[0])), frame
-        self._heat: dict[ShownMap, NDArray[np.float32]] = {}
+        self._heat: dict[tuple[ShownMap, Interpolation], NDArray[np.float32]] = {}
 
     def picture(self, kind: Kind, shown: ShownMap) -> Frames:
         """Return the frame with a map drawn on it, a new array."""
         if shown.method in GUIDED:
             return self._renderer.draw_guided(self.frame, shown, self.second)
-        if shown not in self._heat:
-            heat = self._renderer.explanation.source_heat(shown.method, self.second, target=shown.target)
-            self._heat[shown] = heat.astype(np.float32, copy=False)
-        return self._renderer.draw(kind, self.frame, self._heat[shown])
+        interpolation = _INTERPOLATION.get(kind, "linear")
+        key = (shown, interpolation)
+        if key not in self._heat:
+            heat = self._renderer.explanation.source_heat(
+                shown.method, self.second, target=shown.target, interpolation=interpolation
+            )
+            self._heat[key] = heat.astype(np.float32, copy=False)
+        return self._renderer.draw(kind, self.frame, self._heat[key])

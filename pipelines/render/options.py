@@ -15,7 +15,7 @@ from vidcam.render.overlay import OPACITY
 from vidcam.results.video import SCALES, Scale
 from vidcam.video.source import Source
 
-Style = Literal["overlay", "map", "side-by-side", "contour", "heat"]
+Style = Literal["overlay", "map", "side-by-side", "contour", "heat", "cells"]
 STYLES: tuple[Style, ...] = get_args(Style)
 
 Form = Literal["mp4", "webm", "gif", "webp", "frames", "sheet", "poster"]

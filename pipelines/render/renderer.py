@@ -98,7 +98,7 @@ def render_video(
         explanation: the .npz file that `explain` saved, or a `VideoExplanation`.
         out: output file (.mp4, .webm, .gif, .webp, .png, .jpg), or a name without an ending for a folder of PNGs.
         source: the video, if it was moved since `explain` read it; or the array or list that was explained.
-        style: `overlay`, `map`, `side-by-side`, `contour` or `heat`.
+        style: `overlay`, `map`, `side-by-side`, `contour`, `heat` or `cells`.
         methods: one or several of the explained methods. Empty: the first one, or all with `side-by-side`.
         targets: labels or indices of the explained targets. Empty: the first one, or all with `side-by-side`.
         fill: what the style `map` shows where there is no evidence.

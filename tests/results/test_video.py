@@ -119,6 +119,23 @@ def test_source_heat_equals_finely_upsampled_heat() -> None:
         assert drawn[y, x] == pytest.approx(fine[int(model_y * 40), int(model_x * 40)], abs=0.02)
 
 
+def test_source_heat_of_cells_and_smooth_source_heat() -> None:
+    """An unscaled source of 24 × 32 pixels, cells of 8 × 8. All interpolations agree at the centres of the cells."""
+    made = video(geometry=IDENTITY)
+    plane = normalise(made.raw("gradcam", np.array([2.0]))[0], *made.bounds["gradcam"])
+    cells, smooth, linear = (
+        made.source_heat("gradcam", 2.0, interpolation=interpolation) for interpolation in ("cells", "smooth", "linear")
+    )
+    np.testing.assert_array_equal(cells, plane.repeat(8, axis=0).repeat(8, axis=1))
+    assert smooth.shape == cells.shape == (24, 32)
+    assert smooth.min() >= 0
+    assert np.abs(smooth - linear).max() < 0.15
+    assert np.abs(smooth - linear).max() > 0.01
+    for picture in (smooth, linear):  # the centre of a cell lies between four pixels
+        middles = sum(picture[3 + dy :: 8, 3 + dx :: 8] for dy in (0, 1) for dx in (0, 1)) / 4
+        np.testing.assert_allclose(middles, plane, atol=0.05)
+
+
 def test_moments_outside_all_windows_are_zero() -> None:
     made = video(2, seconds=PTS[:48])
     assert not made.raw("gradcam", np.array([-0.1, 1.92, 7.0])).any()

@@ -257,7 +257,7 @@ _RENDER = (
         "--style",
         metavar="NAME",
         shell_complete=complete_style,
-        help="overlay (default), map, side-by-side, contour or heat.",
+        help="overlay (default), map, side-by-side, contour, heat or cells.",
     ),
     _drawing(
         "--method",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vidcam.errors import InputError, ShapeError
 from vidcam.geometry import Geometry
-from vidcam.maps import Floats, normalise, resample_plane, upsample_volume
+from vidcam.maps import Floats, normalise, resample_nearest, resample_plane, resample_smooth, upsample_volume
 from vidcam.media import Seconds
 from vidcam.results.explanation import Explanation
 from vidcam.results.timeline import Timeline
@@ -36,6 +36,9 @@ Scale = Literal["video", "window"]
 """What evidence is relative to: the strongest of the video, or first the strongest of each window."""
 
 SCALES: tuple[Scale, ...] = get_args(Scale)
+
+Interpolation = Literal["linear", "smooth", "cells"]
+"""How a map is drawn between the centres of its cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +155,25 @@ class VideoExplanation:
         planes = self._scaled(method, seconds, target)
         return normalise(upsample_volume(planes, self.geometry.crop_size), *self.bounds[method])
 
-    def source_heat(self, method: str, second: float, *, target: int = 0) -> Floats:
-        """Return one map on the source's pixels inside `geometry.view_slices()`, (H', W') float32 in [0, 1]."""
+    def source_heat(
+        self, method: str, second: float, *, target: int = 0, interpolation: Interpolation = "linear"
+    ) -> Floats:
+        """Return one map on the source's pixels inside `geometry.view_slices()`, (H', W') float32 in [0, 1].
+
+        Args:
+            method: a method with a map.
+            second: the moment.
+            target: index of the target.
+            interpolation: in space: `linear`; `smooth`: see `maps.resample_smooth`; `cells`: the value of the cell.
+        """
         plane = self._scaled(method, np.array([second]), target)[0]
-        rows, columns = self.geometry.source_matrices((plane.shape[0], plane.shape[1]))
-        return normalise(resample_plane(plane, rows, columns), *self.bounds[method])
+        grid = (plane.shape[0], plane.shape[1])
+        if interpolation == "linear":
+            resampled = resample_plane(plane, *self.geometry.source_matrices(grid))
+        else:
+            resample = resample_smooth if interpolation == "smooth" else resample_nearest
+            resampled = resample(plane, *self.geometry.source_positions(grid))
+        return normalise(resampled, *self.bounds[method])
 
     def evidence(self, method: str, seconds: Seconds, *, target: int = 0) -> NDArray[np.float64]:
         """Return the mean heat over the model's view at each moment, (S,) in [0, 1]."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from tests.helpers.loading import load_video
 from tests.helpers.rendered import BARE, PTS, opened, read, render
-from tests.helpers.saved import COUNT, SIZE, found_box, save_hot, sheets_drawn
+from tests.helpers.saved import BOX, COUNT, SIZE, found_box, save_hot, sheets_drawn
 from tests.helpers.videos import click, click_seconds, sound_span, write_video
 from vidcam.errors import InputError, MediaError
 from vidcam.pipelines.render.frames import ShownMap
@@ -221,3 +222,16 @@ def test_a_saved_scale_stays_unless_another_is_asked_for(saved: Path, tmp_path: 
         render(tmp_path / "window.npz", tmp_path / f"{name}.png", **BARE, **options, end=0.1)
     assert np.array_equal(opened(tmp_path / "kept.png"), opened(tmp_path / "window.png"))
     assert not np.array_equal(opened(tmp_path / "kept.png"), opened(tmp_path / "video.png"))
+
+
+def test_cells_are_drawn_without_interpolation(saved: Path, tmp_path: Path) -> None:
+    """The hot cell is a square of one colour; all around it the frame is unchanged."""
+    plain: dict[str, Any] = {"caption": False, "colorbar": False, "outline": False}
+    render(saved, tmp_path / "cells.png", style="cells", **plain)
+    render(saved, tmp_path / "source.png", style="overlay", opacity=0.0, **plain)
+    cells, source = opened(tmp_path / "cells.png").astype(int), opened(tmp_path / "source.png").astype(int)
+    changed = (cells != source).any(axis=2)
+    top, bottom, left, right = BOX
+    assert changed[top:bottom, left:right].all()
+    assert changed.sum() == (bottom - top) * (right - left)
+    assert len(np.unique(cells[top:bottom, left:right].reshape(-1, 3), axis=0)) == 1

@@ -140,12 +140,12 @@ def test_each_video_shows_its_own_target_method_and_kind(trays: Mapping[str, Tra
 
 
 def test_a_map_is_drawn_once_for_all_kinds(trays: Mapping[str, Tray], monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, float, int]] = []
+    asked: list[tuple[str, float, Any]] = []
     real = VideoExplanation.source_heat
 
-    def source_heat(self: VideoExplanation, method: str, second: float, *, target: int = 0) -> Any:
-        asked.append((method, second, target))
-        return real(self, method, second, target=target)
+    def source_heat(self: VideoExplanation, method: str, second: float, **options: Any) -> Any:
+        asked.append((method, second, tuple(options.items())))
+        return real(self, method, second, **options)
 
     monkeypatch.setattr(VideoExplanation, "source_heat", source_heat)
     reel = Reel(noise_frames(9, 32, 40))
