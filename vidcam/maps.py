@@ -133,7 +133,7 @@ def resample_nearest(plane: Floats, y: Floats, x: Floats) -> Floats:
         np.clip(np.floor(positions), 0, cells - 1).astype(np.intp)
         for positions, cells in zip((y, x), plane.shape, strict=True)
     )
-    return plane[rows[:, None], columns]
+    return plane.take(rows, axis=0).take(columns, axis=1)
 
 
 def _product(left: Floats, right: Floats) -> Floats:
