@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,22 +103,29 @@ def time_strip(
     seconds = np.maximum(pts_seconds[::step], float(explanation.timeline.starts[0]))
     first, (start, end) = maps[0].target, span_seconds
     summary = VideoSummary(explanation, first)
+    values = {
+        name: (shown.method, explanation.evidence(GUIDED.get(shown.method, shown.method), seconds, target=shown.target))
+        for name, shown in name_maps(explanation, maps).items()
+    }
     inside = [n for n, window in enumerate(summary.windows) if window[0] < end and window[1] > start]
     leaders = summary.leaders()
     return TimeStrip(
         span_seconds=span_seconds,
         seconds=seconds,
-        evidence={
-            name: _relative(explanation.evidence(GUIDED.get(shown.method, shown.method), seconds, target=shown.target))
-            for name, shown in name_maps(explanation, maps).items()
-        },
+        evidence=_relative(values),
         windows=[summary.windows[n] for n in inside],
         top_labels=[leaders[n] for n in inside],
         probability_of=explanation.labels[first] if len({shown.target for shown in maps}) > 1 else "",
     )
 
 
-def _relative(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divide by the largest value, so that the curves of all maps have one height."""
-    largest = float(evidence.max())
-    return evidence / largest if largest > 0 else evidence
+def _relative(values: Mapping[str, tuple[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
+    """Divide each curve by the largest value of its method: targets can be compared, and methods have one height.
+
+    Args:
+        values: name → (method, curve).
+    """
+    peaks = dict.fromkeys((method for method, _ in values.values()), 0.0)
+    for method, curve in values.values():
+        peaks[method] = max(peaks[method], float(curve.max()))
+    return {name: curve / (peaks[method] or 1.0) for name, (method, curve) in values.items()}

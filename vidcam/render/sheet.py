@@ -48,7 +48,7 @@ _STRIP = StripStyle(
     edge_px=1.5,
     scale=(0.0, 0.5, 1.0),
     has_windows=False,
-    evidence_text="{} over time, scaled to its peak",
+    evidence_text="{} over time, relative to the method's peak",
     probability_text="probability of the target, mean of the windows",
 )
 

@@ -86,6 +86,17 @@ def test_evidence_is_relative_to_its_maximum() -> None:
     assert not strip.evidence["gradcam"].any()
 
 
+def test_the_curves_of_targets_share_the_peak_of_their_method() -> None:
+    """The second target has half of the first one's evidence; each method has its own peak."""
+    first = VIDEO.explanations[0]
+    weak = dataclasses.replace(first, volumes={name: volume / 2 for name, volume in first.volumes.items()})
+    both = dataclasses.replace(VIDEO, explanations=(first, weak))
+    maps = [ShownMap(target, method) for target in (0, 1) for method in ("gradcam", "gradcam++")]
+    strip = time_strip(both, maps, np.linspace(0.0, 2.9, 30), (0.0, 3.0))
+    peaks = [float(values.max()) for values in strip.evidence.values()]
+    assert peaks == pytest.approx([1.0, 1.0, 0.5, 0.5])
+
+
 def test_a_guided_method_has_the_evidence_of_the_map_it_multiplies() -> None:
     seconds = np.linspace(0.0, 2.9, 30)
     strip = time_strip(VIDEO, [ShownMap(1, "guided-gradcam++"), ShownMap(1, "gradcam++")], seconds, (0.0, 3.0))
