@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from vidcam.maps import interpolation_matrix, resample_nearest, resample_plane, resample_smooth
+from vidcam.maps import Floats, interpolation_matrix, resample_nearest, resample_plane, resample_smooth
 
 FINE = np.arange(0.005, 7.0, 0.01)
 
@@ -54,13 +53,13 @@ def test_the_smooth_line_around_one_cell_is_nearly_a_circle(level: float) -> Non
     assert level == 0.25 or roundness(resample_plane(plane, matrix, matrix), level) > 1.2
 
 
-def roundness(heat: NDArray[np.float64], level: float) -> float:
+def roundness(heat: Floats, level: float) -> float:
     """Largest over smallest distance of the line from the middle, in eight directions."""
     reach = np.arange(0, 200)
-    radii = []
+    radii: list[float] = []
     for dy, dx in ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1)):
         ray = heat[350 + dy * reach, 350 + dx * reach]
-        radii.append(np.hypot(dy, dx) * int((ray >= level).sum()))
+        radii.append(float(np.hypot(dy, dx)) * int((ray >= level).sum()))
     return max(radii) / min(radii)
 
 
