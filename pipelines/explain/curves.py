@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.media import Seconds
-from vidcam.pipelines.render.summary import VideoSummary
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import VideoExplanation
 
@@ -72,15 +71,14 @@ def curves_of(explanation: VideoExplanation, methods: Sequence[str], pts_seconds
     """
     seconds = pts_seconds[:: -(-pts_seconds.size // MOST_ROWS)]
     targets = range(len(explanation.labels))
-    summaries = [VideoSummary(explanation, target) for target in targets]
+    line = explanation.timeline
+    covers = (line.starts <= seconds[:, None]) & (seconds[:, None] < line.ends)  # (S, N)
+    windows = np.where(covers.any(axis=1), covers.sum(axis=1), np.nan)
     return Curves(
         seconds,
         tuple(
             {name: explanation.evidence(GUIDED.get(name, name), seconds, target=target) for name in methods}
             for target in targets
         ),
-        tuple(
-            np.array([np.nan if (p := summary.probability(second)) is None else p for second in seconds.tolist()])
-            for summary in summaries
-        ),
+        tuple((covers @ each.probability) / windows for each in explanation.explanations),
     )

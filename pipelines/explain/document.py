@@ -36,7 +36,7 @@ Figure = TypeVar("Figure")
 
 @dataclass(frozen=True, slots=True)
 class SourceEntry:
-    """The explained video: its path, hash and properties, and warnings from reading it."""
+    """The explained video: its path, hash and properties, and warnings from reading and drawing it."""
 
     path: str
     sha256: str
@@ -177,12 +177,13 @@ class Document:
     files: tuple[str, ...]
 
 
-def source_entry(reader: VideoReader, path: str) -> SourceEntry:
+def source_entry(reader: VideoReader, path: str, *, notes: Sequence[str] = ()) -> SourceEntry:
     """Describe the explained video.
 
     Args:
         reader: the reader, after the video was read.
         path: path to write in the JSON.
+        notes: sentences from drawing the video, which follow the warnings from reading it.
     """
     info = reader.info
     return SourceEntry(
@@ -197,7 +198,7 @@ def source_entry(reader: VideoReader, path: str) -> SourceEntry:
         codec=info.codec,
         has_audio=info.has_audio,
         readable_seconds=tuple(reader.readable_seconds),
-        warnings=tuple(reader.notes),
+        warnings=(*reader.notes, *notes),
     )
 
 

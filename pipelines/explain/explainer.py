@@ -27,6 +27,7 @@ from vidcam.pipelines.explain.request import DEFAULT_OUTPUTS, ExplainOptions, Ex
 from vidcam.pipelines.explain.result import Result
 from vidcam.pipelines.forward import Prepared
 from vidcam.pipelines.run_file import NamedModel, named_model, run_settings
+from vidcam.render.caption_text import CaptionPlace
 from vidcam.results.video import Scale, VideoExplanation
 from vidcam.sampling import plan_windows
 from vidcam.spec import ModelSpec
@@ -237,6 +238,7 @@ def explain_video(
     end: float | None = None,
     overlap: float = 0.5,
     outputs: str | Sequence[str] = DEFAULT_OUTPUTS,
+    captions: CaptionPlace = "inside",
     fill: Fill = "black",
     scale: Scale = "video",
     batch_size: int | None = None,
@@ -274,6 +276,8 @@ def explain_video(
         overlap: fraction by which neighbouring windows overlap, [0, 1).
         outputs: of `overlay`, `map`, `sheet`, `data`. The JSON is always written, and the settings as TOML if the model
             has a name.
+        captions: where the videos show label, probability, method, time and colour bar: `inside` the frame, in a
+            `margin` below it, or `none`.
         fill: what hidden pixels become, in `map` and in the measures: `black`, `mean`, `blur` or `frame-mean`.
         scale: 1 is the strongest evidence of the `video`. With `window` each window's map is first divided by its own
             maximum. All targets have one scale.
@@ -301,6 +305,7 @@ def explain_video(
         end=end,
         overlap=overlap,
         outputs=outputs,
+        captions=captions,
         fill=fill,
         scale=scale,
         batch_size=batch_size,

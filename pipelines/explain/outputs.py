@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,6 +27,9 @@ from vidcam.video.reader import Decoder, frame_rate, holds_frames, open_video
 from vidcam.video.source import Source, address_of, check_source, local_path, source_stem
 
 LONGEST_SLUG = 80
+VERSUS = "-vs-"
+"""Between the target and the contrast class in a file name."""
+
 UNNAMED_STEM = "video"
 """Stem of the results of an array or a list."""
 
@@ -105,9 +108,25 @@ def require_folder(folder: Path) -> None:
             raise OSError(code, os.strerror(code))
 
 
-def slug(label: str, index: int) -> str:
-    """A label as part of a file name, [a-z0-9-], cut off at LONGEST_SLUG; `class-<index>` if nothing of it is left."""
-    return re.sub(r"[^a-z0-9]+", "-", label.casefold()).strip("-")[:LONGEST_SLUG].rstrip("-") or f"class-{index}"
+def slug(label: str, index: int, *, longest: int = LONGEST_SLUG) -> str:
+    """A label as part of a file name, [a-z0-9-], cut off at `longest`; `class-<index>` if nothing of it is left."""
+    return re.sub(r"[^a-z0-9]+", "-", label.casefold()).strip("-")[:longest].rstrip("-") or f"class-{index}"
+
+
+def target_slugs(targets: Sequence[tuple[str, int]], contrast: tuple[str, int] | None) -> list[str]:
+    """The targets as parts of file names, all different, such as `yoga` or `yoga-vs-tai-chi`.
+
+    Args:
+        targets: label and index of each target.
+        contrast: label and index of the contrast class.
+    """
+    classes = [*targets, *([] if contrast is None else [contrast])]
+    longest = LONGEST_SLUG if contrast is None else (LONGEST_SLUG - len(VERSUS)) // 2
+    plain = [slug(label, index, longest=longest) for label, index in classes]
+    names = [
+        f"{name}-{index}" if plain.count(name) > 1 else name for name, (_, index) in zip(plain, classes, strict=True)
+    ]
+    return names if contrast is None else [f"{name}{VERSUS}{names[-1]}" for name in names[:-1]]
 
 
 def stem_of(info: VideoInfo, folder: Path, *, overwrite: bool) -> str:

@@ -20,6 +20,7 @@ from vidcam.pipelines.audit import weights_sentence
 from vidcam.pipelines.explain.targets import is_above, least_probability
 from vidcam.pipelines.forward import Prepared, default_methods, prepare, target_layers
 from vidcam.pipelines.memory import StartMemory
+from vidcam.render.caption_text import CAPTION_PLACES, CaptionPlace
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import PER_WINDOW, SCALES, Scale
 from vidcam.sampling import require_overlap
@@ -49,6 +50,7 @@ class ExplainOptions:
     end: float | None = None
     overlap: float = 0.5
     outputs: str | Sequence[str] = DEFAULT_OUTPUTS
+    captions: CaptionPlace = "inside"
     fill: Fill = "black"
     scale: Scale = "video"
     batch_size: int | None = None
@@ -67,6 +69,8 @@ class ExplainOptions:
             raise InputError(f"--fill is {self.fill!r}; it must be one of {', '.join(FILLS)}")
         if self.scale not in SCALES:
             raise InputError(f"--scale is {self.scale!r}; it must be one of {', '.join(SCALES)}")
+        if self.captions not in CAPTION_PLACES:
+            raise InputError(f"--captions is {self.captions!r}; it must be one of {', '.join(CAPTION_PLACES)}")
         if self.decoder not in DECODERS:
             raise InputError(f"--decoder is {self.decoder!r}; it must be one of {', '.join(DECODERS)}")
         if self.precision not in PRECISIONS:
@@ -113,6 +117,7 @@ class ExplainRequest(MapRequest):
     targets: tuple[int | None, ...] = ()
     above: float | None = None
     contrast_label: str | None = None
+    captions: CaptionPlace = "inside"
     fill: Fill = "black"
     scale: Scale = "video"
     batch_size: int = 1
@@ -206,6 +211,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         targets=targets,
         above=least_probability(as_tuple(options.targets)),
         contrast_label=None if contrast is None else model.label(contrast),
+        captions=options.captions,
         fill=options.fill,
         scale=options.scale,
         outputs=split_names(options.outputs),

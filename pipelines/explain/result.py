@@ -16,7 +16,7 @@ from vidcam.pipelines.explain import document as entries
 from vidcam.pipelines.explain.analyse import VideoJob, WindowResults
 from vidcam.pipelines.explain.curves import Curves, curves_of
 from vidcam.pipelines.explain.document import Document
-from vidcam.pipelines.explain.outputs import slug, source_of, stated_path
+from vidcam.pipelines.explain.outputs import source_of, stated_path, target_slugs
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.saliency import GuidedVideo
 from vidcam.pipelines.forward import Prepared
@@ -129,11 +129,10 @@ class Result:
         kinds: list[Kind] = [kind for kind in ("overlay", "map") if kind in outputs]
         videos, files = video_list(stem, self._slugs(), self._request.methods, kinds)
         sheet = SheetFrames(self._maps()) if "sheet" in outputs else None
-        if videos or sheet is not None:
-            self._draw(videos, stage, sheet, progress)
+        notes = self._draw(videos, stage, sheet, progress) if videos or sheet is not None else ()
         with self._clock.stage("curves"):
             curves = curves_of(self.explanation, self._request.methods, self._pts)
-        document = self._document(folder, stem, files, curves)
+        document = self._document(folder, stem, files, curves, notes)
         if sheet is not None:
             with self._clock.stage("sheet"), disk_errors(stage / f"{stem}.png"):
                 drawn = contact_sheet(self.explanation, sheet, self._seconds, audit=document.audit)
@@ -150,21 +149,23 @@ class Result:
         return document
 
     def _slugs(self) -> list[str]:
-        indices = [int(explanation.target[0]) for explanation in self.explanation.explanations]
-        names = [slug(label, index) for label, index in zip(self.explanation.labels, indices, strict=True)]
-        return [
-            f"{name}-{index}" if names.count(name) > 1 else name for name, index in zip(names, indices, strict=True)
-        ]
+        targets = [int(explanation.target[0]) for explanation in self.explanation.explanations]
+        label, index = self._request.contrast_label, self._request.contrast
+        contrast = None if label is None or index is None else (label, index)
+        return target_slugs(list(zip(self.explanation.labels, targets, strict=True)), contrast)
 
     def _maps(self) -> list[ShownMap]:
         targets = range(len(self.explanation.labels))
         return [ShownMap(target, method) for target in targets for method in self._request.methods]
 
-    def _draw(self, videos: Sequence[Video], stage: Path, sheet: SheetFrames | None, progress: Progress) -> None:
+    def _draw(
+        self, videos: Sequence[Video], stage: Path, sheet: SheetFrames | None, progress: Progress
+    ) -> tuple[str, ...]:
+        """Draw the videos and the frames of the sheet; returns notes."""
         reader, clock = self._job.reader, self._clock
         style = RenderStyle(fill=self._request.fill, mean_rgb=mean_rgb(self._ready.model.spec.scaling))
         with closing(GuidedVideo(self._ready.original, self._job, self._request, self.explanation, clock)) as guided:
-            draw_videos(
+            return draw_videos(
                 FrameRenderer(self.explanation, style, guided),
                 reader,
                 videos,
@@ -173,11 +174,17 @@ class Result:
                 end_seconds=self._job.span_seconds[1],
                 clock=clock,
                 progress=progress,
+                captions=self._request.captions,
                 sheet=sheet,
             )
 
     def _document(
-        self, folder: Path, stem: str, files: Sequence[Mapping[str, Mapping[str, str]]], curves: Curves
+        self,
+        folder: Path,
+        stem: str,
+        files: Sequence[Mapping[str, Mapping[str, str]]],
+        curves: Curves,
+        notes: tuple[str, ...],
     ) -> Document:
         request, model, reader, first = self._request, self._ready.model, self._job.reader, self._results[0]
         targets = tuple(
@@ -193,7 +200,7 @@ class Result:
         )
         return Document(
             schema=entries.SCHEMA,
-            source=entries.source_entry(reader, stated_path(source_of(reader.info), folder)),
+            source=entries.source_entry(reader, stated_path(source_of(reader.info), folder), notes=notes),
             model=entries.ExplainedModel(model.spec.name, first.explanation.layer, model.weights),
             top5=entries.top5(model, first.explanation.probabilities()),
             targets=targets,

@@ -1,23 +1,23 @@
-"""Draw the output picture at a moment: one or several maps, their captions, and the time strip below.
+"""Draw the output picture of `render` at a moment: one or several maps, their captions, and the time strip below.
 
-Several maps are drawn in a grid. The grid has at most 4K pixels, so the frames may be shrunk. Text is drawn at the size
-of the cell, so that it stays legible.
+Several maps are drawn in a grid. Its frames have at most 4K pixels together, so they may be shrunk. Text is drawn at
+the size of the cell, so that it stays legible.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from vidcam.errors import InputError
 from vidcam.media import Frames, Seconds
-from vidcam.pipelines.render.frames import FrameContext, FrameRenderer, Kind, RenderStyle, ShownMap
-from vidcam.pipelines.render.summary import VideoSummary, time_strip
-from vidcam.render.captions import Box, caption_box, caption_lines, colour_bar_box, is_small_beside, unit_of
+from vidcam.pipelines.render.captions import CaptionDrawer
+from vidcam.pipelines.render.frames import FrameContext, FrameRenderer, Kind, ShownMap
+from vidcam.pipelines.render.summary import time_strip
 from vidcam.render.video_strip import VideoStrip, strip_height
-from vidcam.results.video import VideoExplanation
 from vidcam.video.container import MAX_PIXELS, MAX_SIDE_PX
 
 MOST_SIZE = (2160, 3840)
@@ -26,26 +26,25 @@ MOST_SIZE = (2160, 3840)
 SCREEN = 2.2
 """Preferred width over height of a grid: a little wider than a screen."""
 
-SOURCE = ("source", "")
-
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A grid of cells of the same (height, width)."""
+    """A grid of frames of the same (height, width), each with a margin of `margin_px` rows below it."""
 
     rows: int
     columns: int
     cell: tuple[int, int]
+    margin_px: int = 0
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the grid in pixels."""
-        return self.rows * self.cell[0], self.columns * self.cell[1]
+        return self.rows * (self.cell[0] + self.margin_px), self.columns * self.cell[1]
 
     def place(self, number: int) -> tuple[slice, slice]:
-        """Return the pixel rows and columns of a cell."""
+        """Return the pixel rows and columns of a frame with its margin."""
         row, column = divmod(number, self.columns)
-        height, width = self.cell
+        height, width = self.cell[0] + self.margin_px, self.cell[1]
         return slice(row * height, (row + 1) * height), slice(column * width, (column + 1) * width)
 
 
@@ -74,8 +73,6 @@ class Layout:
         grid: the grid of cells.
         kind: how a map is drawn in its cell.
         has_source: whether the first cell is the source without a map.
-        caption: whether each cell has a caption with label, probability and method.
-        colorbar: whether each map has a colour bar.
         strip: whether the time strip is below the grid.
 
     Raises:
@@ -85,8 +82,6 @@ class Layout:
     grid: Grid
     kind: Kind = "overlay"
     has_source: bool = False
-    caption: bool = True
-    colorbar: bool = True
     strip: bool = False
 
     def __post_init__(self) -> None:
@@ -108,43 +103,29 @@ class Composition:
     """Draws the output pictures of a video.
 
     Args:
-        explanation: the maps.
+        renderer: draws maps on frames of the grid's cells.
         maps: the maps to draw.
-        style: colours, opacity and outline.
         layout: the layout of the picture.
+        captions: draws the captions of the cells.
         pts_seconds: (S,) time stamps of the drawn frames.
         end_seconds: end of the drawn part.
-
-    Attributes:
-        notes: sentences about parts that were left out because the frames are too small.
     """
 
     def __init__(
         self,
-        explanation: VideoExplanation,
-        maps: tuple[ShownMap, ...],
-        style: RenderStyle,
+        renderer: FrameRenderer,
+        maps: Sequence[ShownMap],
         layout: Layout,
+        captions: CaptionDrawer,
         *,
         pts_seconds: Seconds,
         end_seconds: float,
     ) -> None:
-        self._layout, self._grid = layout, layout.grid
-        self._cells: tuple[ShownMap | None, ...] = (None, *maps) if layout.has_source else maps
-        in_cell = replace(explanation, geometry=replace(explanation.geometry, source_size=self._grid.cell))
-        self._renderer = FrameRenderer(in_cell, style)
-        self._summaries = {shown.target: VideoSummary(explanation, shown.target) for shown in maps}
-        self._unit = unit_of(self._grid.cell)
-        self._lines = caption_lines(self._grid.cell, self._unit) if layout.caption else 0
-        self._bars: dict[ShownMap, Box] = {}
-        if layout.colorbar and layout.kind != "map":
-            bounds = {shown: explanation.bounds[shown.method] for shown in maps}
-            colours = self._renderer.bar_colours(layout.kind)
-            self._bars = {shown: colour_bar_box(colours, self._unit, raw) for shown, raw in bounds.items()}
-        self.notes = self._drop_large_parts()
+        self._renderer, self._layout, self._grid, self._captions = renderer, layout, layout.grid, captions
+        self._cells: tuple[ShownMap | None, ...] = (None, *maps) if layout.has_source else tuple(maps)
         self._strip: VideoStrip | None = None
         if layout.strip:
-            strip = time_strip(explanation, maps, pts_seconds, (float(pts_seconds[0]), end_seconds))
+            strip = time_strip(renderer.explanation, maps, pts_seconds, (float(pts_seconds[0]), end_seconds))
             self._strip = VideoStrip(strip, self._grid.size)
 
     def picture(self, second: float, frame: Frames) -> Frames:
@@ -160,35 +141,8 @@ class Composition:
         return whole
 
     def _cell(self, context: FrameContext, shown: ShownMap | None) -> Frames:
-        margin = max(3, self._unit // 2)
         picture = context.frame.copy() if shown is None else context.picture(self._layout.kind, shown)
-        if self._lines:
-            lines = SOURCE if shown is None else self._caption(shown, context.second)
-            room = picture.shape[1] - 2 * margin
-            caption_box(tuple(filter(None, lines)), self._unit, room).over(picture, "top left", margin)
-        if shown is not None and shown in self._bars:
-            self._bars[shown].over(picture, "bottom right", margin)
-        return picture
-
-    def _caption(self, shown: ShownMap, second: float) -> tuple[str, ...]:
-        """Return the caption; if there is room for one line only, what differs between the cells, or the label."""
-        label, rest = self._summaries[shown.target].caption(shown.method, second)
-        if self._lines > 1:
-            return label, rest
-        maps = [cell for cell in self._cells if cell is not None]
-        parts = [label] if len({cell.target for cell in maps}) > 1 or len(maps) == 1 else []
-        return (" · ".join([shown.method] * (len({cell.method for cell in maps}) > 1) + parts),)
-
-    def _drop_large_parts(self) -> tuple[str, ...]:
-        """Remove colour bars that are too large for a cell; returns a sentence about missing bars and captions."""
-        cell, bars = self._grid.cell, len(self._bars)
-        self._bars = {shown: bar for shown, bar in self._bars.items() if is_small_beside(bar, cell)}
-        missing = ["the colour bar"] * (len(self._bars) < bars)
-        if self._layout.caption and self._lines < 2:
-            missing.append("the caption's second line" if self._lines else "the caption")
-        if not missing:
-            return ()
-        return (f"frames of {cell[1]} × {cell[0]} are too small for {' and '.join(missing)}; use a larger --height",)
+        return self._captions.draw(picture, shown, context.second)
 
 
 def _resized(frame: Frames, size: tuple[int, int]) -> Frames:

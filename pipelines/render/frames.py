@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vidcam.fill import Fill
 from vidcam.media import Frames
+from vidcam.render.captions import GREYS, ColourBar
 from vidcam.render.colormap import ColourTable, colour_table
 from vidcam.render.contour import contours, heat_picture
 from vidcam.render.overlay import OPACITY, Overlay, draw_outline, drawn_colours, explanation_map
@@ -74,12 +75,6 @@ class FrameRenderer:
         self._view = explanation.geometry.view_slices()
         self._overlay = Overlay(style.table, opacity=style.opacity)
 
-    def bar_colours(self, kind: Kind) -> ColourTable:
-        """Return the colours of the colour bar, (256, 3) uint8: an overlay's over mid-grey, or the colour map."""
-        if kind in {"overlay", "cells"}:
-            return drawn_colours(self._style.table, self._style.opacity)
-        return self._style.table
-
     def draw(self, kind: Kind, frame: Frames, heat: NDArray[np.float32]) -> Frames:
         """Draw a map on a frame, in one of the kinds; returns a new frame."""
         style, view = self._style, self._view
@@ -101,6 +96,20 @@ class FrameRenderer:
         values = self._guided.values(shown.method, second, target=shown.target)
         scale = self._guided.scale(shown.method, target=shown.target)
         return guided_picture(values, self._view, (frame.shape[0], frame.shape[1]), scale)
+
+    def colour_bar(self, kind: Kind, shown: ShownMap) -> ColourBar:
+        """Return the scale of a map: greys for guided maps and for the explanation map, else colours."""
+        if shown.method in GUIDED:
+            assert self._guided is not None, "guided methods are drawn with guided values"
+            scale = self._guided.scale(shown.method, target=shown.target)
+            return ColourBar(GREYS, (-scale, scale))
+        return ColourBar(self._bar_colours(kind), self.explanation.bounds[shown.method])
+
+    def _bar_colours(self, kind: Kind) -> ColourTable:
+        """Return the colours of the colour bar, (256, 3) uint8: an overlay's over mid-grey, or the colour map."""
+        if kind in {"overlay", "cells"}:
+            return drawn_colours(self._style.table, self._style.opacity)
+        return GREYS if kind == "map" else self._style.table
 
 
 class FrameContext:

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from vidcam.arguments import as_tuple, split_names
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
+from vidcam.render.caption_text import CAPTION_PLACES, CaptionPlace
 from vidcam.render.colormap import DEFAULT_COLOURS
 from vidcam.render.overlay import OPACITY
 from vidcam.results.video import SCALES, Scale
@@ -51,8 +52,7 @@ class RenderOptions:
     colormap: str = DEFAULT_COLOURS
     opacity: float = OPACITY
     scale: Scale | None = None
-    caption: bool = True
-    colorbar: bool = True
+    captions: CaptionPlace = "inside"
     outline: bool = True
     strip: bool = False
     sound: bool = True
@@ -69,7 +69,8 @@ class RenderOptions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "methods", split_names(self.methods))
         object.__setattr__(self, "targets", as_tuple(self.targets))
-        for name, value, known in (("style", self.style, STYLES), ("fill", self.fill, FILLS)):
+        choices = ("style", self.style, STYLES), ("fill", self.fill, FILLS), ("captions", self.captions, CAPTION_PLACES)
+        for name, value, known in choices:
             if value not in known:
                 raise InputError(f"--{name} is {value!r}; it must be one of {', '.join(known)}")
         if self.scale is not None and self.scale not in SCALES:
@@ -115,7 +116,7 @@ class RenderOptions:
 
 _DEFAULTS = RenderOptions()
 _OF_VIDEO = ("codec", "encoder", "preset")
-_OF_FRAMES = ("style", "caption", "colorbar", "strip", "height")
+_OF_FRAMES = ("style", "captions", "strip", "height")
 _WITHOUT_EFFECT: dict[Form, tuple[str, ...]] = {
     "mp4": (),
     "webm": (),

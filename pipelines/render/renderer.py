@@ -24,6 +24,7 @@ from vidcam.pipelines.render.request import RenderRequest, resolve, shown_span
 from vidcam.pipelines.render.saved import opened_source, require_other_place
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet, sheet_seconds
 from vidcam.pipelines.render.videos import FrameWriter, drawn_seconds, stream_frames
+from vidcam.render.caption_text import CaptionPlace
 from vidcam.render.colormap import DEFAULT_COLOURS
 from vidcam.render.overlay import OPACITY
 from vidcam.results.video import Scale, VideoExplanation
@@ -76,8 +77,7 @@ def render_video(
     colormap: str = DEFAULT_COLOURS,
     opacity: float = OPACITY,
     scale: Scale | None = None,
-    caption: bool = True,
-    colorbar: bool = True,
+    captions: CaptionPlace = "inside",
     outline: bool = True,
     strip: bool = False,
     sound: bool = True,
@@ -106,14 +106,14 @@ def render_video(
         opacity: largest opacity of the overlay, where the evidence is 1, in [0, 1].
         scale: 1 is the strongest evidence of the `video`. With `window` each window's map is first divided by its own
             maximum. None: as explained.
-        caption: whether the picture shows label, probability and method.
-        colorbar: whether the picture has a colour bar.
+        captions: where label, probability, method, time and colour bar are: `inside` the frame, in a `margin` below it,
+            or `none`.
         outline: whether the model's view of the frame is outlined.
         strip: whether a time strip is added below the picture.
         sound: whether the sound of the source is kept, in MP4 and WebM.
         start: start of the drawn part, in seconds.
         end: end of the drawn part, in seconds, not included. None: the end of the explanation.
-        height: rows of the picture without the strip. None: as in the source.
+        height: rows of the picture without margin and strip. None: as in the source.
         form: `mp4`, `webm`, `gif`, `webp`, `frames` (a folder of PNGs), `sheet` or `poster`. None: by the
             ending of `out`.
         codec: `h264`, `hevc`, `av1` or `vp9`. None: the usual one of the container.
@@ -136,8 +136,7 @@ def render_video(
         colormap=colormap,
         opacity=opacity,
         scale=scale,
-        caption=caption,
-        colorbar=colorbar,
+        captions=captions,
         outline=outline,
         strip=strip,
         sound=sound,
@@ -173,7 +172,7 @@ def render_saved(
             count = _sheet(request, reader, pts, tuple(video_audit(request.explanation)))
         elif request.form == "poster":
             count = 1
-            notes += _poster(request, reader, pts)
+            _poster(request, reader, pts)
         else:
             notes += _frames(request, reader, pts, clock=clock, progress=progress)
     return Rendered(request.out, request.form, count, notes, clock.seconds)
@@ -197,18 +196,17 @@ def _frames(
 
     writer = partial(_writer, request, reader.info, pts_seconds)
     stream_frames(reader, pts_seconds, [writer], draw, clock=clock, progress=progress)
-    return (*composition.notes, *reader.notes)
+    return tuple(reader.notes)
 
 
-def _poster(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds) -> tuple[str, ...]:
-    """Draw the frame with the strongest evidence; returns notes."""
+def _poster(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds) -> None:
+    """Draw the frame with the strongest evidence."""
     explanation, first = request.explanation, request.maps[0]
     seconds = np.maximum(pts_seconds, float(explanation.timeline.starts[0]))
     best = int(explanation.evidence(first.method, seconds, target=first.target).argmax())
     ((second, frame),) = reader.frames_at(pts_seconds[[best]])
     composition = _composition(request, pts_seconds)
     save_image(request.out, composition.picture(second, frame), overwrite=request.overwrite)
-    return composition.notes
 
 
 def _sheet(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds, audit: tuple[str, ...]) -> int:
@@ -231,10 +229,10 @@ def _sheet(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds, au
 
 def _composition(request: RenderRequest, pts_seconds: Seconds) -> Composition:
     return Composition(
-        request.explanation,
+        request.renderer,
         request.maps,
-        request.style,
         request.layout,
+        request.captions,
         pts_seconds=pts_seconds,
         end_seconds=request.span_seconds[1],
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vidcam.arguments import as_tuple, split_names
 from vidcam.errors import InputError, name_not_found
+from vidcam.pipelines.render.captions import CaptionDrawer
 from vidcam.pipelines.render.composition import Grid, Layout, grid_of
-from vidcam.pipelines.render.frames import RenderStyle, ShownMap
+from vidcam.pipelines.render.frames import FrameRenderer, RenderStyle, ShownMap
 from vidcam.pipelines.render.options import Form, RenderOptions
 from vidcam.pipelines.render.saved import open_saved
 from vidcam.render.colormap import colour_table
@@ -32,6 +33,8 @@ class RenderRequest:
         form: form of the output.
         maps: the maps to draw, at least one.
         style: how maps are drawn.
+        renderer: draws maps on frames of the layout's cells.
+        captions: draws the captions of these cells.
         layout: layout of the picture.
         span_seconds: [start, end) of the drawn part.
         encoder: encoder of a video; None for other forms.
@@ -47,6 +50,8 @@ class RenderRequest:
     form: Form
     maps: tuple[ShownMap, ...]
     style: RenderStyle
+    renderer: FrameRenderer
+    captions: CaptionDrawer
     layout: Layout
     span_seconds: tuple[float, float]
     encoder: Encoder | None
@@ -71,23 +76,30 @@ def resolve(saved: Path | VideoExplanation, out: Path, options: RenderOptions) -
     explanation, source = open_saved(saved, options.source)
     is_grid = options.style == "side-by-side" or form == "sheet"
     maps = select_maps(explanation, as_tuple(options.targets), split_names(options.methods), all_of_them=is_grid)
-    layout = _layout(options, form, explanation.geometry.source_size, len(maps))
-    encoder, notes = _encoder(options, form, layout.size)
     mean_rgb = (0.0, 0.0, 0.0) if explanation.origin is None else explanation.origin.mean_rgb
+    style = RenderStyle(options.fill, mean_rgb, table, options.opacity, options.outline)
+    layout = _layout(options, form, explanation.geometry.source_size, len(maps))
+    geometry = replace(explanation.geometry, source_size=layout.grid.cell)
+    renderer = FrameRenderer(replace(explanation, geometry=geometry), style)
+    captions = CaptionDrawer(renderer, layout.kind, maps, "none" if form == "sheet" else options.captions)
+    layout = replace(layout, grid=replace(layout.grid, margin_px=captions.margin_px))
+    encoder, notes = _encoder(options, form, layout.size)
     return RenderRequest(
         explanation=explanation,
         source=source,
         out=out,
         form=form,
         maps=maps,
-        style=RenderStyle(options.fill, mean_rgb, table, options.opacity, options.outline),
+        style=style,
+        renderer=renderer,
+        captions=captions,
         layout=layout,
         span_seconds=shown_span(explanation, options.start, options.end),
         encoder=encoder,
         quality=options.quality,
         sound=options.sound,
         overwrite=options.overwrite,
-        notes=(*options.without_effect(form), *notes),
+        notes=(*options.without_effect(form), *captions.notes, *notes),
     )
 
 
@@ -151,8 +163,6 @@ def _layout(options: RenderOptions, form: Form, size: tuple[int, int], count: in
         grid=grid_of(count + 1, size) if beside else Grid(1, 1, size),
         kind="overlay" if options.style == "side-by-side" else options.style,
         has_source=beside,
-        caption=options.caption,
-        colorbar=options.colorbar,
         strip=options.strip,
     )
 

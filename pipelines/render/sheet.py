@@ -9,8 +9,10 @@ import numpy as np
 from PIL import Image
 
 from vidcam.media import Frames, Seconds
+from vidcam.pipelines.render.caption_track import OWN_CLASS
 from vidcam.pipelines.render.frames import FrameContext, ShownMap
 from vidcam.pipelines.render.summary import VideoSummary, name_maps, time_strip
+from vidcam.render.caption_text import percent
 from vidcam.render.colormap import ColourTable, colour_table
 from vidcam.render.overlay import drawn_colours
 from vidcam.render.sheet import Sheet, draw_sheet
@@ -20,7 +22,8 @@ from vidcam.system.filenames import one_line
 SHEET_COLUMNS = 8
 SHEET_SIDE_PX = 480
 
-OWN_CLASS = "each window's top class"
+MOST_CLASSES = 5
+"""Largest number of windows' own classes in the heading."""
 
 
 @dataclass(slots=True)
@@ -74,16 +77,9 @@ def contact_sheet(
         span_seconds: the shown part, [start, end); None: all windows.
     """
     span = span_seconds or (float(explanation.timeline.starts[0]), float(explanation.timeline.ends.max()))
-    targets = tuple(dict.fromkeys(shown.target for shown in frames.maps))
-    summary = VideoSummary(explanation, targets[0])
-    labels = [
-        OWN_CLASS if explanation.labels[target] == PER_WINDOW else explanation.labels[target] for target in targets
-    ]
-    contrast = "" if summary.contrast is None else f" rather than {summary.contrast}"
     sheet = Sheet(
         title=one_line(explanation.source),
-        target=" and ".join(labels) + contrast,
-        probability=summary.mean_probability if len(targets) == 1 else None,
+        target=target_text(explanation, list(dict.fromkeys(shown.target for shown in frames.maps))),
         model=explanation.model,
         layer=explanation.explanations[0].layer,
         frame_seconds=np.array(frames.seconds),
@@ -94,6 +90,30 @@ def contact_sheet(
         audit=audit,
     )
     return draw_sheet(sheet)
+
+
+def target_text(explanation: VideoExplanation, targets: Sequence[int]) -> str:
+    """Write each target with its mean probability, its rank unless it is alone and the top class, and the top class."""
+    texts, ranks, top = [], [], ""
+    for target in targets:
+        summary = VideoSummary(explanation, target)
+        contrast = "" if summary.contrast is None else f" rather than {summary.contrast}"
+        mean = percent(summary.mean_probability, digits=1)
+        if explanation.labels[target] == PER_WINDOW:
+            texts.append(f"{OWN_CLASS} ({_own_classes(summary)}) – {mean}")
+            continue
+        standing = summary.standing()
+        has_rank = len(targets) > 1 or standing.rank > 1
+        texts.append(f"{summary.target_label}{contrast} – {mean}{f', rank {standing.rank}' * has_rank}")
+        ranks.append(standing.rank)
+        if standing.rank > 1:
+            top = f" · top class: {standing.rival_label} – {percent(standing.rival_probability, digits=1)}"
+    return "; ".join(texts) + (top if 1 not in ranks else "")
+
+
+def _own_classes(summary: VideoSummary) -> str:
+    labels = list(dict.fromkeys(summary.own_class(window)[0] for window in range(len(summary.windows))))
+    return ", ".join([*labels[:MOST_CLASSES], *["…"] * (len(labels) > MOST_CLASSES)])
 
 
 def _shrunk(frame: Frames) -> Frames:

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.media import Seconds
 from vidcam.pipelines.render.frames import ShownMap
-from vidcam.render.captions import percent
 from vidcam.render.strip import TimeStrip, Window
 from vidcam.results.explanation import GUIDED
-from vidcam.results.video import PER_WINDOW, VideoExplanation
+from vidcam.results.video import VideoExplanation
 
 MOST_MOMENTS = 2000
 """Largest number of points of a curve over time; about the width of a strip in pixels."""
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a class stands among all classes, by the mean probability over some windows.
+
+    Attributes:
+        probability: of the class.
+        rank: 1 for the most probable class.
+        rival_label: label of the most probable other class; it is the top class if the rank is above 1.
+        rival_probability: its probability.
+    """
+
+    probability: float
+    rank: int
+    rival_label: str
+    rival_probability: float
+
+
 class VideoSummary:
-    """Label and probability of one target over time.
+    """Labels and probabilities of one target over time.
 
     Args:
         explanation: the maps of the video.
@@ -27,18 +44,22 @@ class VideoSummary:
 
     Attributes:
         windows: (start_seconds, end_seconds, probability of the target) of each window.
+        mean_probability: mean probability of the target over the windows.
     """
 
     def __init__(self, explanation: VideoExplanation, target: int) -> None:
         self._video, self._target, self._line = explanation, target, explanation.timeline
-        self._probability = np.clip(explanation.explanations[target].probability, 0.0, 1.0)
-        columns = (self._line.starts, self._line.ends, self._probability)
+        self._classes = explanation.explanations[target].target
+        self._probabilities = np.clip(explanation.explanations[target].probabilities(), 0.0, 1.0)  # (N, K)
+        own = self._probabilities[np.arange(len(self._line)), self._classes]
+        columns = (self._line.starts, self._line.ends, own)
         self.windows: list[Window] = list(zip(*(column.tolist() for column in columns), strict=True))
+        self.mean_probability = float(own.mean())
 
     @property
-    def mean_probability(self) -> float:
-        """Mean probability of the target over the windows."""
-        return float(self._probability.mean())
+    def target_label(self) -> str:
+        """Label of the target, without its contrast."""
+        return self._video.labels[self._target]
 
     @property
     def contrast(self) -> str | None:
@@ -46,40 +67,32 @@ class VideoSummary:
         contrast = self._video.explanations[self._target].contrast
         return None if contrast is None else self._name(int(contrast[0]))
 
-    def label(self, second: float) -> str:
-        """Return the target's label and its contrast; for `per-window`, the top class of the nearest window."""
-        label = self._video.labels[self._target]
-        if label == PER_WINDOW:
-            label = self._name(int(self._video.explanations[self._target].target[self._nearest(second)]))
-        return label if self.contrast is None else f"{label} rather than {self.contrast}"
+    def windows_at(self, second: float) -> list[int]:
+        """Return the windows that cover a moment, the nearest one first; the nearest one if none covers it."""
+        distance = np.abs((self._line.starts + self._line.ends) / 2 - second)
+        covering = np.flatnonzero((self._line.starts <= second) & (second < self._line.ends))
+        nearest = covering[np.argsort(distance[covering], kind="stable")].tolist()
+        return nearest or [int(distance.argmin())]
 
-    def probability(self, second: float) -> float | None:
-        """Return the mean probability of the windows that cover a moment; None if no window does.
+    def own_class(self, window: int) -> tuple[str, float]:
+        """Return the label and probability of the class that was explained in a window."""
+        return self._name(int(self._classes[window])), self.windows[window][2]
 
-        If each window has its own class, the probability is that of the nearest window, whose label is shown.
-        """
-        covering = self._probability[(self._line.starts <= second) & (second < self._line.ends)]
-        if not covering.size:
-            return None
-        is_own = self._video.labels[self._target] == PER_WINDOW
-        return float(self._probability[self._nearest(second)] if is_own else covering.mean())
-
-    def caption(self, method: str, second: float) -> tuple[str, str]:
-        """Return two lines: the label, then its probability at that moment and the method."""
-        probability = self.probability(second)
-        prefix = "" if probability is None else f"{percent(probability)} · "
-        return self.label(second), f"{prefix}{method}"
+    def standing(self, windows: Sequence[int] | None = None) -> Standing:
+        """Return where the target stands in some windows, or in all of them; it must be a fixed class."""
+        chosen = self._probabilities if windows is None else self._probabilities[list(windows)]
+        mean = chosen.mean(axis=0)
+        index = int(self._classes[0])
+        own, mean[index] = float(mean[index]), -1.0
+        rival = int(mean.argmax())
+        return Standing(own, 1 + int((mean > own).sum()), self._name(rival), float(mean[rival]))
 
     def leaders(self) -> list[str]:
         """Return the label of the highest score in each window."""
-        best = self._video.explanations[self._target].logits.argmax(axis=1)
-        return [self._name(int(index)) for index in best]
+        return [self._name(int(index)) for index in self._probabilities.argmax(axis=1)]
 
     def _name(self, index: int) -> str:
         return self._video.class_labels.get(index, f"class {index}")
-
-    def _nearest(self, second: float) -> int:
-        return int(np.abs((self._line.starts + self._line.ends) / 2 - second).argmin())
 
 
 def name_maps(explanation: VideoExplanation, maps: Sequence[ShownMap]) -> dict[str, ShownMap]:

@@ -17,8 +17,10 @@ from typing import Protocol, Self
 import numpy as np
 
 from vidcam.media import Frames, Seconds, VideoInfo
+from vidcam.pipelines.render.captions import CaptionDrawer, caption_tracks
 from vidcam.pipelines.render.frames import FrameContext, FrameRenderer, Kind, ShownMap
 from vidcam.pipelines.render.sheet import SheetFrames, sheet_seconds
+from vidcam.render.caption_text import CaptionPlace
 from vidcam.results.explanation import GUIDED
 from vidcam.sampling import ROUNDING_SECONDS
 from vidcam.system.progress import Progress, StageTimer
@@ -53,9 +55,10 @@ def draw_videos(
     end_seconds: float,
     clock: StageTimer,
     progress: Progress,
+    captions: CaptionPlace = "inside",
     sheet: SheetFrames | None = None,
-) -> None:
-    """Write the videos into a folder and collect the frames of the sheet.
+) -> tuple[str, ...]:
+    """Write the videos into a folder and collect the frames of the sheet; returns notes.
 
     Args:
         renderer: draws maps on frames.
@@ -66,27 +69,34 @@ def draw_videos(
         end_seconds: end of the drawn part, not included.
         clock: measures the time of the stages.
         progress: called after each frame.
+        captions: where the captions of the videos are.
         sheet: collects the frames of the contact sheet.
     """
+    tracks = caption_tracks(renderer.explanation, [video.map for video in videos])
+    drawers = [CaptionDrawer(renderer, video.kind, (video.map,), captions, tracks=tracks) for video in videos]
     seconds_of_sheet = frozenset() if sheet is None else sheet_seconds(pts_seconds)
 
     def draw(second: float, frame: Frames) -> Generator[Frames, None, None]:
         context = FrameContext(renderer, second, frame)
         if sheet is not None and second in seconds_of_sheet:
             sheet.add(context)
-        for video in videos:
-            yield context.picture(video.kind, video.map)
+        for video, drawer in zip(videos, drawers, strict=True):
+            yield drawer.draw(context.picture(video.kind, video.map), video.map, context.second)
 
     span = (float(pts_seconds[0]), end_seconds)
-    writers = [partial(_writer, reader, span, folder / video.name) for video in videos]
+    writers = [
+        partial(_writer, reader, span, folder / video.name, margin_px=drawer.margin_px)
+        for video, drawer in zip(videos, drawers, strict=True)
+    ]
     stream_frames(reader, pts_seconds, writers, draw, clock=clock, progress=progress)
+    return tuple(dict.fromkeys(note for drawer in drawers for note in drawer.notes))
 
 
-def _writer(reader: VideoReader, span_seconds: tuple[float, float], path: Path) -> VideoWriter:
+def _writer(reader: VideoReader, span_seconds: tuple[float, float], path: Path, *, margin_px: int) -> VideoWriter:
     info, (start, end) = reader.info, span_seconds
     return VideoWriter(
         path,
-        size=info.size,
+        size=(info.size[0] + margin_px, info.size[1]),
         fps=info.fps,
         time_base=info.time_base,
         duration_seconds=end - start,

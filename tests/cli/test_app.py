@@ -26,7 +26,7 @@ Capture = pytest.CaptureFixture[str]
 def test_explain_prints_paths_on_standard_output_and_the_rest_on_standard_error(
     video: Path, tmp_path: Path, capsys: Capture
 ) -> None:
-    assert main(["explain", str(video), "-o", str(tmp_path / "out"), "--model", BRIGHT]) == 0
+    assert main(["explain", str(video), "-o", str(tmp_path / "out"), "--model", BRIGHT, "--captions", "none"]) == 0
     output = capsys.readouterr()
     assert output.out.splitlines() == [
         str(tmp_path / "out" / name)
@@ -60,7 +60,7 @@ def test_options_reach_the_pipeline(video: Path, tmp_path: Path, capsys: Capture
     assert result["windows"][0]["start_seconds"] == 0.5
     assert result["fill"] == "blur"
     assert result["runtime"]["batch_size"] == 2
-    assert result["files"][:2] == ["video_two_gradcam_map.mp4", "video_three_gradcam_map.mp4"]
+    assert result["files"][:2] == ["video_two-vs-one_gradcam_map.mp4", "video_three-vs-one_gradcam_map.mp4"]
     assert result["files"][2:] == ["video.npz", "video_evidence.csv", "video.toml", "video.json"]
 
 

@@ -38,7 +38,7 @@ def test_sections_come_in_the_order_of_need(capsys: pytest.CaptureFixture[str]) 
     assert main(["explain", "--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
     titles = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
-    assert titles == ["Result:", "What is explained:", "Model:", "Details:", "Other:"]
+    assert titles == ["Result:", "What is explained:", "Model:", "Drawing:", "Details:", "Other:"]
     first = next(line for line in lines[lines.index("Result:") + 1 :] if line.strip())
     assert first.split()[:2] == ["-o,", "--out"]
     assert max(map(len, lines)) <= 110

@@ -34,8 +34,8 @@ def test_one_document(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     arguments = [
         "--height",
         "64",
-        "--no-caption",
-        "--no-colorbar",
+        "--captions",
+        "none",
         "--no-outline",
         "--strip",
         "--colormap",
@@ -118,7 +118,7 @@ def test_a_full_disk(name: str, options: tuple[str, ...], saved: Path, tmp_path:
     out, streams = tmp_path / "out", tmp_path / "streams"
     out.mkdir()
     streams.mkdir()
-    done = run(["render", str(saved), "-o", str(out / name), "--no-caption", *options], streams, most_bytes=300)
+    done = run(["render", str(saved), "-o", str(out / name), "--captions", "none", *options], streams, most_bytes=300)
     assert done.code == 1
     (line,) = done.err.splitlines()
     assert line.startswith(f"vidcam: error: writing '{out / name}' failed (File too large)")

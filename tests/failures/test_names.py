@@ -51,6 +51,8 @@ def test_an_unusual_name(case: str, speck: Path, tmp_path: Path, capfdbinary: py
         str(out),
         "--model",
         BRIGHT,
+        "--captions",
+        "none",
         "--outputs",
         "map,sheet,data",
         *methods,

@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from tests.helpers.saved import COUNT, uneven_ticks
 from tests.helpers.videos import TIME_BASE
 from vidcam.pipelines.render.renderer import Rendered, render_video
+from vidcam.render.box import Box
+from vidcam.render.caption_plan import CaptionPlan
+from vidcam.render.caption_text import Caption
+from vidcam.render.captions import ColourBar, draw_caption
 from vidcam.video.reader import open_video
 
 PTS = np.array(uneven_ticks(COUNT)) * float(TIME_BASE)
 END = uneven_ticks(COUNT + 1)[-1] * float(TIME_BASE)
-BARE: dict[str, Any] = {"style": "heat", "caption": False, "colorbar": False, "outline": False}
+BARE: dict[str, Any] = {"style": "heat", "captions": "none", "outline": False}
 
 
 def render(saved: Path, out: Path, **options: Any) -> Rendered:
@@ -64,3 +69,15 @@ def copied(saved: Path, folder: Path) -> Path:
     for name in ("video.npz", "video.mp4"):
         shutil.copy(saved.with_name(name), folder / name)
     return folder / "video.npz"
+
+
+def captions_drawn(monkeypatch: pytest.MonkeyPatch) -> list[Caption]:
+    """The captions that are drawn from now on, as they are drawn."""
+    drawn: list[Caption] = []
+
+    def draw(plan: CaptionPlan, caption: Caption, bar: ColourBar | None) -> Box:
+        drawn.append(Caption(caption.rows[: plan.rows], caption.method if plan.method_cell else ""))
+        return draw_caption(plan, caption, bar)
+
+    monkeypatch.setattr("vidcam.pipelines.render.captions.draw_caption", draw)
+    return drawn

@@ -44,7 +44,7 @@ def test_the_repr_of_scores_is_short(part: str) -> None:
 
 
 def test_the_repr_of_a_rendering_is_short() -> None:
-    notes = ("frames of 80 × 64 are too small for the colour bar and the caption; use a larger --height",) * 9
+    notes = ("frames of 80 × 64 are too small for captions",) * 9
     rendered = Rendered(FOLDER / "video.mp4", "mp4", 230, notes, {"draw": 1.0})
     assert repr(rendered) == f"Rendered('{FOLDER}/video.mp4', mp4, 230 frames, 9 notes)"
     assert repr(replace(rendered, notes=())) == f"Rendered('{FOLDER}/video.mp4', mp4, 230 frames)"

@@ -1,111 +1,89 @@
-"""Captions and the colour bar: font size, position, contrast, and frames that are too small for them."""
+"""Captions: legible text on any frame, elided labels, the colour bar, and a free place for the time."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from vidcam.render.captions import (
-    MIN_UNIT_PX,
-    caption_box,
-    caption_lines,
-    colour_bar_box,
-    is_small_beside,
-    percent,
-    unit_of,
-)
+from vidcam.render.caption_plan import CaptionPlan, caption_plan
+from vidcam.render.caption_text import Caption, Row
+from vidcam.render.captions import ColourBar, draw_caption
 from vidcam.render.colormap import colour_table
 
-LINES = ("arm wrestling", "93 % · gradcam++")
+CAPTION = Caption((Row("arm wrestling", after=" 93 %"), Row("tai chi", "next: ", " 2.1 %")), "gradcam++")
 
 
-@pytest.mark.parametrize(
-    ("size", "unit"), [((240, 320), 11), ((256, 340), 11), ((1080, 1920), 39), ((2160, 3840), 77), ((1920, 1080), 39)]
-)
-def test_font_size_depends_on_the_frame(size: tuple[int, int], unit: int) -> None:
-    assert unit_of(size) == unit >= MIN_UNIT_PX
+def plan(size: tuple[int, int], caption: Caption = CAPTION, *, ends: tuple[str, str] = ("0", "0.0321")) -> CaptionPlan:
+    made = caption_plan([caption], [ends], size, end_seconds=12.0)
+    assert made is not None
+    return made
 
 
 @pytest.mark.parametrize("brightness", [0, 128, 255])
 @pytest.mark.parametrize("size", [(240, 320), (2160, 3840)])
 def test_text_is_legible_on_any_frame(size: tuple[int, int], brightness: int) -> None:
-    frame = np.full((*size, 3), brightness, np.uint8)
-    box = caption_box(LINES, unit_of(size), size[1] - 20)
-    assert box.over(frame, "top left", 5)
-    height, width = box.transparency.shape[:2]
-    inside = frame[5 : 5 + height, 5 : 5 + width]
-    background = int(np.median(inside))
-    assert inside.max() == 255
-    assert background <= 100  # a contrast ratio of at least 6
-    assert (inside > 200).all(axis=2).mean() > 0.02
-    outside = frame.copy()
-    outside[5 : 5 + height, 5 : 5 + width] = brightness
-    assert (outside == brightness).all()
+    frame, made = np.full((*size, 3), brightness, np.uint8), plan(size)
+    draw_caption(made, CAPTION, ColourBar(colour_table(), (0.0, 0.0321))).over(frame, 5, 5)
+    left, top, width = made.text_cells[0]
+    row = frame[5 + top : 5 + top + made.unit_px, 5 + left : 5 + left + width]
+    assert row.max() == 255
+    assert int(np.median(row)) <= 100  # a contrast ratio of at least 6
+    assert (row > 200).all(axis=2).mean() > 0.02
 
 
-def test_a_long_caption_is_elided() -> None:
-    box = caption_box(("a very long label of a very unusual activity indeed",), 12, 120)
-    assert box.transparency.shape[1] <= 120
+def test_each_part_is_drawn_in_its_cell() -> None:
+    """Text of one row only: the other rows stay black."""
+    made = plan((480, 640))
+    parts = {
+        0: Caption((Row("title"), Row())),
+        1: Caption((Row(), Row("second"))),
+        2: Caption((Row(), Row()), "method"),
+    }
+    assert made.method_cell is not None
+    tops = [*(cell[1] for cell in made.text_cells), made.method_cell[1]]
+    for number, caption in parts.items():
+        rows = np.flatnonzero((draw_caption(made, caption, None).premultiplied > 127).any(axis=(1, 2)))
+        assert tops[number] <= rows[0] <= rows[-1] < tops[number] + (tops[1] - tops[0])
 
 
-@pytest.mark.parametrize(
-    ("size", "lines"), [((103, 320), 0), ((104, 80), 1), ((167, 300), 1), ((168, 300), 2), ((2160, 3840), 2)]
-)
-def test_a_caption_covers_at_most_a_quarter_of_the_rows(size: tuple[int, int], lines: int) -> None:
-    assert caption_lines(size, unit_of(size)) == lines
-    if lines:
-        assert caption_box(LINES[:lines], unit_of(size), size[1]).transparency.shape[0] <= size[0] / 4
+def test_a_long_label_is_elided_and_the_probability_is_not() -> None:
+    label = "a very long label of a very unusual activity indeed"
+    long, other = (Caption((Row(label, after=f" {number} %"),)) for number in (93, 94))
+    made = caption_plan([long], [], (144, 176), end_seconds=None)
+    assert made is not None
+    left, _, width = made.text_cells[0]
+    assert made.size[1] < 176
+    drawn, changed = (draw_caption(made, each, None).premultiplied for each in (long, other))
+    assert (drawn[:, left + width :] == 127).all()
+    columns = np.flatnonzero((drawn != changed).any(axis=(0, 2)))  # of the second digit
+    assert left + width - 30 < columns[0] <= columns[-1] < left + width - 8
 
 
-def test_the_colour_bar_covers_at_most_an_eighth_of_the_frame() -> None:
-    box = colour_bar_box(colour_table(), 11, (0.0, 0.0321))
-    height, width = box.transparency.shape[:2]
-    assert is_small_beside(box, (2 * height, 4 * width))
-    assert not is_small_beside(box, (2 * height, 4 * width - 1))
-    assert is_small_beside(box, (180, 320))
-    assert not is_small_beside(box, (120, 160))
-
-
-def test_a_box_that_does_not_fit_is_not_drawn() -> None:
-    frame = np.full((40, 60, 3), 9, np.uint8)
-    assert not caption_box(LINES, 11, 400).over(frame, "top left", 3)
-    assert (frame == 9).all()
-
-
-def test_the_colour_bar_shows_both_ends_of_the_table() -> None:
-    table = colour_table("viridis")
-    frame = np.full((240, 320, 3), 200, np.uint8)
-    box = colour_bar_box(table, 12, (0.0, 0.0321))
-    assert box.over(frame, "bottom right", 6)
-    height, width = box.transparency.shape[:2]
-    drawn = frame[240 - 6 - height : 240 - 6, 320 - 6 - width : 320 - 6].reshape(-1, 3)
-    for colour in (table[0], table[255]):
-        assert (drawn == colour).all(axis=1).any()
-
-
-def test_the_colour_bar_shows_the_raw_values() -> None:
-    short, long = (colour_bar_box(colour_table(), 12, (0.0, high)) for high in (1.0, 0.000123))
-    assert short.transparency.shape[1] <= long.transparency.shape[1]
-    assert not np.array_equal(short.premultiplied, long.premultiplied[:, : short.premultiplied.shape[1]])
+@pytest.mark.parametrize("table", ["viridis", "inferno"])
+def test_the_colour_bar_shows_all_colours_opaquely(table: str) -> None:
+    made, colours = plan((480, 640)), colour_table(table)
+    frame = np.full((*made.size, 3), 200, np.uint8)
+    draw_caption(made, CAPTION, ColourBar(colours, (0.0, 0.0321))).over(frame, 0, 0)
+    assert made.bar_cell is not None
+    left, top, width = made.bar_cell
+    middle = frame[top + made.unit_px * 7 // 10, left : left + width]
+    first, last = ((middle == colours[end]).all(axis=1).argmax() for end in (0, 255))
+    assert 0 < first < last
+    assert (np.diff(middle[first:last].astype(int).sum(axis=1)) >= -3).all()  # brighter to the right
 
 
 @pytest.mark.parametrize(
-    ("probability", "text", "exact"),
-    [
-        (0.0, "0 %", "0.0 %"),
-        (0.00001, "< 1 %", "< 0.1 %"),
-        (0.0004, "< 1 %", "< 0.1 %"),
-        (0.001, "< 1 %", "0.1 %"),
-        (0.005, "< 1 %", "0.5 %"),
-        (0.006, "1 %", "0.6 %"),
-        (0.932, "93 %", "93.2 %"),
-        (0.994, "99 %", "99.4 %"),
-        (0.9951, "> 99 %", "99.5 %"),
-        (0.9999, "> 99 %", "> 99.9 %"),
-        (0.99996, "> 99 %", "> 99.9 %"),
-        (1.0, "100 %", "100.0 %"),
-    ],
+    ("raw", "ends"),
+    [((0.0, 0.03214), ("0", "0.0321")), ((-250.0, 250.0), ("−250", "250")), ((1e-9, 1.0), ("1e−09", "1"))],
 )
-def test_percentages_never_round_to_0_or_100(probability: float, text: str, exact: str) -> None:
-    assert percent(probability) == text
-    assert percent(probability, digits=1) == exact
+def test_the_ends_of_the_bar_are_raw_values(raw: tuple[float, float], ends: tuple[str, str]) -> None:
+    assert ColourBar(colour_table(), raw).ends == ends
+
+
+def test_the_place_of_the_time_is_left_free() -> None:
+    made, frame = plan((240, 320)), np.full((240, 320, 3), 77, np.uint8)
+    draw_caption(made, CAPTION, None).over(frame, 0, 0)
+    assert made.clock is not None
+    left, top, width = made.clock
+    assert (frame[top : top + made.unit_px, left : left + width] == 77).all()
+    assert (frame[top : top + made.unit_px, left - 3 : left] < 77).all()

@@ -32,8 +32,7 @@ def sheet(count: int = 3, size: tuple[int, int] = (90, 160)) -> Sheet:
     evidence = {"gradcam": seconds / 4, "gradcam++": 1 - seconds / 4}
     return Sheet(
         title="video.mp4",
-        target="yoga",
-        probability=0.932,
+        target="yoga – 93.2 %",
         model="i3d",
         layer="Mixed_5c",
         frame_seconds=np.linspace(0.5, 3.5, count),
@@ -97,7 +96,6 @@ def test_the_margins_stay_white_with_long_names() -> None:
         rows={name: video(RED)},
         strip=TimeStrip((0.0, 600.0), np.array([1.0]), {name: np.array([0.5])}),
         audit=(),
-        probability=None,
     )
     picture = decoded(draw_sheet(long))
     assert np.all(picture[:, -20:] == 255)

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from vidcam.render.canvas import Canvas, TextStyle
-from vidcam.render.captions import unit_of
 from vidcam.render.strip import TimeStrip
 from vidcam.render.strip_drawing import LABEL_COLOURS
-from vidcam.render.video_strip import BACKGROUND, BRIGHT_COLOURS, VideoStrip, strip_height
+from vidcam.render.video_strip import BACKGROUND, BRIGHT_COLOURS, VideoStrip, strip_height, unit_of
 
 SECONDS = np.linspace(0.0, 10.0, 50)
 WINDOWS = [(float(start), float(start + 2), 0.5) for start in range(0, 10, 2)]

@@ -92,6 +92,12 @@ _SCORE_SCALE = _details(
 )
 _FILL = _choice(_details, "--fill", _FILLS, "What hidden pixels become: black (default), mean, blur or frame-mean.")
 _SCALE_TEXT = "What evidence is relative to: the strongest of the video, or of each window"
+_CAPTIONS = _drawing(
+    "--captions",
+    metavar="none|inside|margin",
+    shell_complete=one_of("none", "inside", "margin"),
+    help="Label, probability, method, time and colour bar: inside the frame (default), in a margin below it, or none.",
+)
 _PRECISION = _choice(
     _details,
     "--precision",
@@ -153,6 +159,7 @@ _EXPLAIN = (
     _question("--end", type=float, metavar="SECONDS", help="End of the explained part."),
     *_MODEL,
     _LAYER,
+    _CAPTIONS,
     _details(
         "--overlap", type=float, metavar="SHARE", help="Fraction by which neighbouring windows overlap; default 0.5."
     ),
@@ -187,15 +194,7 @@ _SCORE = (
         "--measures",
         metavar="LIST",
         shell_complete=several_of(
-            "default",
-            "all",
-            "drop",
-            "relative",
-            "retention",
-            "curve",
-            "insertion-deletion",
-            "localization",
-            "time",
+            "default", "all", "drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time"
         ),
         help="Any of drop,relative,retention,curve,insertion-deletion,localization,time; or all. Default: "
         "drop,relative,retention.",
@@ -276,7 +275,9 @@ _RENDER = (
     ),
     _drawing("--start", type=float, metavar="SECONDS", help="Start of the drawn part."),
     _drawing("--end", type=float, metavar="SECONDS", help="End of the drawn part."),
-    _drawing("--height", type=int, metavar="ROWS", help="Height of the picture without the strip; default: as source."),
+    _drawing(
+        "--height", type=int, metavar="ROWS", help="Height of the frame without margin and strip; default: its own."
+    ),
     _drawing(
         "--colormap",
         metavar="NAME",
@@ -292,8 +293,7 @@ _RENDER = (
         "What hidden pixels become with --style map: black (default), mean, blur or frame-mean.",
     ),
     _switch("--strip", "strip", "Add a time strip below the picture.", to=True),
-    _switch("--no-caption", "caption", "Leave out label, probability and method.", to=False),
-    _switch("--no-colorbar", "colorbar", "Leave out the colour bar.", to=False),
+    _CAPTIONS,
     _switch("--no-outline", "outline", "Leave out the outline of the model's crop.", to=False),
     _switch("--no-sound", "sound", "Leave out the sound.", to=False),
     _drawing("--source", type=_PATH, metavar="VIDEO", help="Path of the video, if it was moved since."),

@@ -1,153 +1,106 @@
-"""Draw captions and the colour bar over frames. Each is a translucent box that is drawn once and reused for all frames.
+"""Captions: what a map shows, in a translucent box on the frame or in a margin below it.
 
-`unit_px` is the font size in pixels. It depends on the size of the frame, so text is equally legible in a small frame
-and in 4K. A caption covers at most a quarter of the frame's rows, and the colour bar at most an eighth of its pixels.
-These limits depend only on the size of the frame, so they are the same for a whole video.
+A caption has rows of text, a row with the method and the time, and a colour bar with the raw values of the map. Its
+size and parts are chosen once for a whole video (`caption_plan`), so the box neither moves nor grows. It is drawn again
+only when its text changes, from texts that are drawn once. The time is drawn apart.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vidcam.render.canvas import Canvas, TextStyle
+from vidcam.render.box import BRIGHT, SOFT, Box, box_of, elided, text_picture
+from vidcam.render.canvas import TextStyle
+from vidcam.render.caption_plan import CaptionPlan, Cell, bar_height, text_gap
+from vidcam.render.caption_text import Caption, Row
 from vidcam.render.colormap import ColourTable
 from vidcam.render.overlay import Frame
 
-Corner = Literal["top left", "bottom right"]
-
-MIN_UNIT_PX = 11
-"""Smallest legible font size."""
-
-_MIN_ALPHA = 165  # of 255: opacity of the background of a box
-_BRIGHT, _SOFT = "#ffffff", "#c9ced6"
-_BAR_UNITS = 6  # length of the colour bar in units
-
-
-def unit_of(size: tuple[int, int]) -> int:
-    """Return the font size in pixels for a frame of (height, width): 1/28 of the shorter side, at least 11."""
-    return max(MIN_UNIT_PX, round(min(size) / 28))
-
-
-def caption_lines(size: tuple[int, int], unit_px: int) -> int:
-    """Return how many lines a caption may have on a frame of (height, width): 2, 1 or 0."""
-    height = TextStyle(unit_px).line_px
-    return max((lines for lines in (0, 1, 2) if 4 * (lines * height + 2 * _pad(unit_px)) <= size[0]), default=0)
-
-
-def is_small_beside(box: Box, size: tuple[int, int]) -> bool:
-    """Return whether a box covers at most an eighth of a frame of (height, width)."""
-    height, width = box.transparency.shape[:2]
-    return bool(8 * height * width <= size[0] * size[1])
-
-
-def percent(probability: float, *, digits: int = 0) -> str:
-    """Format a probability as a percentage. Only exactly 0 and 1 give '0 %' and '100 %'.
-
-    Args:
-        probability: in [0, 1].
-        digits: digits after the decimal point.
-
-    Returns:
-        '93 %', or '< 1 %' and '> 99 %' where rounding would give 0 or 100.
-    """
-    text, step = f"{100 * probability:.{digits}f}", 10.0**-digits
-    if probability > 0.0 and float(text) == 0.0:
-        return f"< {step:.{digits}f} %"
-    if probability < 1.0 and float(text) == 100.0:
-        return f"> {100 - step:.{digits}f} %"
-    return f"{text} %"
+GREYS: ColourTable = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+"""Colour table from black to white."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Box:
-    """A translucent picture. Drawn over a pixel it gives `(transparency * pixel + premultiplied) // 255`.
+class ColourBar:
+    """The scale of a map.
 
     Attributes:
-        premultiplied: (h, w, 3) uint16, colour times alpha (0 to 255), times 255, plus 127 for rounding.
-        transparency: (h, w, 3) uint16, 255 minus alpha. It is stored for each channel, because numpy is ten times
-            slower when it broadcasts over channels.
-    """
-
-    premultiplied: NDArray[np.uint16]
-    transparency: NDArray[np.uint16]
-
-    def over(self, frame: Frame, corner: Corner, margin_px: int) -> bool:
-        """Draw the box over a frame, in place. Return False if it does not fit."""
-        height, width = self.transparency.shape[:2]
-        if height + 2 * margin_px > frame.shape[0] // 2 or width + 2 * margin_px > frame.shape[1]:
-            return False
-        top = margin_px if corner == "top left" else frame.shape[0] - margin_px - height
-        left = margin_px if corner == "top left" else frame.shape[1] - margin_px - width
-        region = frame[top : top + height, left : left + width]
-        blended = np.multiply(region, self.transparency)
-        blended += self.premultiplied
-        blended //= np.uint16(255)
-        region[:] = blended
-        return True
-
-
-@lru_cache(maxsize=256)
-def caption_box(lines: tuple[str, ...], unit_px: int, max_width_px: int) -> Box:
-    """Draw lines of text, the first one in bold. Lines that are too wide are elided.
-
-    Args:
-        lines: lines of text.
-        unit_px: font size.
-        max_width_px: largest width of the box.
-    """
-    styles = [TextStyle(unit_px, _SOFT if number else _BRIGHT, bold=not number) for number in range(len(lines))]
-    pad = _pad(unit_px)
-    ruler = Canvas(1)  # only measures text
-    elided = [ruler.elide(line, style, max_width_px - 2 * pad) for line, style in zip(lines, styles, strict=True)]
-    width = max(ruler.width_of(line, style) for line, style in zip(elided, styles, strict=True))
-    canvas, y = Canvas(round(width) + 2 * pad), pad
-    for line, style in zip(elided, styles, strict=True):
-        canvas.text(pad, y, line, style)
-        y += style.line_px
-    return _box(canvas.to_pixels(y + pad, background="black"))
-
-
-def colour_bar_box(table: ColourTable, unit_px: int, raw: tuple[float, float]) -> Box:
-    """Draw the colour bar of the evidence, with 0 and 1 above and the raw values of the map below.
-
-    Args:
         table: colour table, (256, 3) uint8.
-        unit_px: font size.
-        raw: (low, high), raw values of the map that are drawn as 0 and 1.
+        raw: (low, high), raw values of the map that have the first and the last colour.
     """
-    style, soft = TextStyle(unit_px, _BRIGHT), TextStyle(unit_px, _SOFT)
-    pad, gap = _pad(unit_px), max(2, unit_px // 4)
-    low, high = (f"{value:.3g}" for value in raw)
-    ruler = Canvas(1)  # only measures text
-    raw_width = ruler.width_of(low, soft) + ruler.width_of(high, soft) + unit_px
-    length = max(_BAR_UNITS * unit_px, round(raw_width), round(ruler.width_of("evidence", style)) + 2 * unit_px)
-    canvas = Canvas(length + 2 * pad)
-    canvas.text(pad, pad, "0", style)
-    canvas.text(pad + length / 2, pad, "evidence", soft, align="center")
-    canvas.text(pad + length, pad, "1", style, align="right")
-    top = pad + style.line_px + gap // 2
-    canvas.picture(
-        pad, top, np.broadcast_to(table[np.linspace(0, 255, length).round().astype(int)], (unit_px, length, 3))
-    )
-    y = top + unit_px + gap // 2
-    canvas.text(pad, y, low, soft)
-    canvas.text(pad + length, y, high, soft, align="right")
-    box = _box(canvas.to_pixels(y + soft.line_px + pad // 2, background="black"))
-    box.transparency[top : top + unit_px, pad : pad + length] = 0
+
+    table: ColourTable = field(repr=False)
+    raw: tuple[float, float]
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The raw values as text."""
+        low, high = (f"{value:.3g}".replace("-", "−") for value in self.raw)
+        return low, high
+
+
+def draw_caption(plan: CaptionPlan, caption: Caption, bar: ColourBar | None) -> Box:
+    """Draw a caption without its time.
+
+    Args:
+        plan: its size and parts.
+        caption: its text; rows that the plan does not have are left out.
+        bar: the colour bar, if the plan has one.
+
+    Returns:
+        A box that leaves the pixels at `plan.clock` as they are.
+    """
+    pixels, unit = np.zeros((*plan.size, 3), np.uint8), plan.unit_px
+    soft = TextStyle(unit, SOFT)
+    for cell, row, number in zip(plan.text_cells, caption.rows, range(plan.rows), strict=False):
+        _draw_row(pixels, cell, row, unit, is_title=number == 0, has_detail=plan.has_detail)
+    if plan.method_cell is not None:
+        _draw_text(pixels, plan.method_cell[0], plan.method_cell[1], caption.method, soft)
+    opaque = None
+    if plan.bar_cell is not None and bar is not None:
+        opaque = _draw_bar(pixels, plan.bar_cell, bar, soft)
+    box = box_of(pixels)
+    if opaque is not None:
+        box.transparency[opaque] = 0
+    if plan.clock is not None:
+        left, top, width = plan.clock
+        place = slice(top, top + soft.line_px), slice(left, left + width)
+        box.transparency[place], box.premultiplied[place] = 255, 127
     return box
 
 
-def _pad(unit_px: int) -> int:
-    return max(3, round(unit_px * 0.45))
+def _draw_text(pixels: Frame, left: int, top: int, text: str, style: TextStyle) -> int:
+    """Draw a text; returns where it ends."""
+    if not text:
+        return left
+    picture = text_picture(text, style)
+    region = pixels[top : top + picture.shape[0], left : left + picture.shape[1]]
+    region[:] = picture[: region.shape[0], : region.shape[1]]
+    return left + int(picture.shape[1])
 
 
-def _box(pixels: Frame) -> Box:
-    """Make a box of a picture on black. Black becomes translucent, text stays opaque."""
-    alpha = np.maximum(pixels.max(axis=2, keepdims=True), _MIN_ALPHA).astype(np.uint16)
-    premultiplied = pixels.astype(np.uint16) * np.uint16(255) + np.uint16(127)
-    return Box(premultiplied=premultiplied, transparency=np.repeat(np.uint16(255) - alpha, 3, axis=2))
+def _draw_row(pixels: Frame, cell: Cell, row: Row, unit: int, *, is_title: bool, has_detail: bool) -> None:
+    """Draw a row; its label is elided if the row is too wide."""
+    left, top, width = cell
+    colour = BRIGHT if is_title else SOFT
+    plain, strong, soft = TextStyle(unit, colour), TextStyle(unit, colour, bold=is_title), TextStyle(unit, SOFT)
+    others = ((row.before, plain), (row.after, plain), (row.detail * has_detail, soft))
+    room = width - sum(text_picture(text, style).shape[1] for text, style in others if text)
+    label = elided(row.label, strong, room) if row.label else ""
+    for text, style in (others[0], (label, strong), *others[1:]):
+        left = _draw_text(pixels, left, top, text, style)
+
+
+def _draw_bar(pixels: Frame, cell: Cell, bar: ColourBar, style: TextStyle) -> tuple[slice, slice]:
+    """Draw the colour bar between its raw values; returns the pixels of the colours."""
+    left, top, width = cell
+    low, high = bar.ends
+    gap, height = text_gap(style.size_px), bar_height(style.size_px)
+    start = _draw_text(pixels, left, top, low, style) + gap
+    right = left + width - text_picture(high, style).shape[1]
+    _draw_text(pixels, right, top, high, style)
+    stop, y = right - gap, top + (style.line_px - height) // 2
+    pixels[y : y + height, start:stop] = bar.table[np.linspace(0, 255, stop - start).round().astype(int)]
+    return slice(y, y + height), slice(start, stop)

@@ -15,7 +15,6 @@ from PIL import Image
 from vidcam.errors import ShapeError
 from vidcam.media import Seconds
 from vidcam.render.canvas import Canvas, TextStyle
-from vidcam.render.captions import percent
 from vidcam.render.colormap import PLOT_COLOURS, ColourTable
 from vidcam.render.overlay import Frame
 from vidcam.render.strip import TimeStrip
@@ -47,7 +46,7 @@ _STRIP = StripStyle(
     opacity=0.2,
     edge_px=1.5,
     scale=(0.0, 0.5, 1.0),
-    has_windows=False,
+    has_windows=True,
     evidence_text="{} over time, relative to the method's peak",
     probability_text="probability of the target, mean of the windows",
 )
@@ -59,8 +58,7 @@ class Sheet:
 
     Attributes:
         title: name of the file.
-        target: the explained label, 'yoga' or 'yoga rather than tai chi'.
-        probability: probability of the target, in [0, 1]; None: not shown.
+        target: what was explained, such as 'yoga rather than tai chi – 93.2 %'.
         model: name of the model.
         layer: name of the explained layer.
         frame_seconds: (F,) time of each column. F is 1 to about 8.
@@ -73,7 +71,6 @@ class Sheet:
 
     title: str
     target: str
-    probability: float | None
     model: str
     layer: str
     frame_seconds: Seconds
@@ -142,8 +139,7 @@ def _draw_header(canvas: Canvas, sheet: Sheet, y: float) -> float:
     width = SHEET_WIDTH_PX - 2 * _MARGIN
     canvas.text(_MARGIN, y, canvas.elide(sheet.title, _TITLE, width), _TITLE)
     y += _TITLE.line_px
-    probability = "" if sheet.probability is None else f" – {percent(sheet.probability, digits=1)}"
-    y = _draw_lines(canvas, canvas.wrap(f"{sheet.target}{probability}", _TARGET, width), _TARGET, y)
+    y = _draw_lines(canvas, canvas.wrap(sheet.target, _TARGET, width), _TARGET, y)
     return _draw_lines(canvas, canvas.wrap(f"{sheet.model}, layer {sheet.layer}", _MODEL, width), _MODEL, y)
 
 

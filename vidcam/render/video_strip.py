@@ -7,7 +7,7 @@ time. The strip is drawn once. Only the playhead is drawn for each frame.
 from __future__ import annotations
 
 from vidcam.render.canvas import Canvas, TextStyle
-from vidcam.render.captions import unit_of
+from vidcam.render.caption_plan import MIN_UNIT_PX
 from vidcam.render.overlay import Frame
 from vidcam.render.strip import TimeStrip
 from vidcam.render.strip_drawing import StripStyle, draw_legend, draw_strip
@@ -16,6 +16,11 @@ BACKGROUND = "#15171b"
 BRIGHT_COLOURS = ("#ffb000", "#4cc3ff", "#7ee081", "#ff7ab6", "#c7a6ff", "#ffd9a0", "#9fe8e0", "#f2f2f2")
 
 _HEIGHT_UNITS = 8.6  # height as a multiple of the font size
+
+
+def unit_of(size: tuple[int, int]) -> int:
+    """Return the font size in pixels for a frame of (height, width): 1/28 of the shorter side, at least 11."""
+    return max(MIN_UNIT_PX, round(min(size) / 28))
 
 
 def strip_height(size: tuple[int, int]) -> int:

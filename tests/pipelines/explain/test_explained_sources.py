@@ -16,14 +16,14 @@ from tests.pipelines.conftest import VideoMaker
 from tests.pipelines.explain.conftest import EVERYTHING, PAIR
 from vidcam.errors import OutputError
 from vidcam.pipelines.explain.explainer import Explainer, explain_video
-from vidcam.pipelines.explain.request import ExplainOptions
+from vidcam.pipelines.explain.request import OUTPUTS, ExplainOptions
 from vidcam.system.json_files import as_plain
 from vidcam.video.reader import open_video
 
 
 def test_a_folder_of_images(tmp_path: Path) -> None:
     folder = images(tmp_path / "shots", count=30)
-    result = explain_video(folder, tmp_path / "out", model=brightness_model(), methods=PAIR, fps=12.5)
+    result = explain_video(folder, tmp_path / "out", model=brightness_model(), methods=PAIR, fps=12.5, captions="none")
     source = as_plain(result.document)["source"]
     assert (source["path"], source["fps"], source["codec"], source["warnings"]) == ("../shots", 12.5, "png", [])
     assert as_plain(result.document)["runtime"]["decoder"] == "images"
@@ -50,7 +50,8 @@ def test_an_open_file_and_an_address(make_video: VideoMaker, tmp_path: Path) -> 
 
 def test_a_damaged_video_is_explained_with_a_warning(tmp_path: Path) -> None:
     path = damaged(tmp_path / "video.mp4")
-    result = Explainer(brightness_model(), EVERYTHING).explain(path, tmp_path / "out")
+    options = ExplainOptions(methods=PAIR, outputs=OUTPUTS, captions="none")
+    result = Explainer(brightness_model(), options).explain(path, tmp_path / "out")
     source = as_plain(result.document)["source"]
     assert source["readable_seconds"] == [[0.0, 0.56], [1.04, 2.0]]
     assert result.warnings == ["0.560–1.040 s cannot be decoded; the last readable picture is shown instead"]

@@ -92,7 +92,7 @@ def test_several_targets_and_a_contrast(make_video: VideoMaker, tmp_path: Path) 
         ("two", 1, "one"),
         ("four", 3, "one"),
     ]
-    assert {"video_two_gradcam.mp4", "video_four_gradcam.mp4"} < {path.name for path in result.paths}
+    assert {"video_two-vs-one_gradcam.mp4", "video_four-vs-one_gradcam.mp4"} < {path.name for path in result.paths}
     assert load_video(tmp_path / "out" / "video.npz").labels == ("two", "four")
 
 

@@ -41,7 +41,7 @@ FRAMES = made_frames()
 
 
 def explained(source: Any, out: Path, **options: Any) -> ExplainedVideo:
-    settings = {"methods": "gradcam", "outputs": ("overlay", "data"), "fps": RATE, **options}
+    settings = {"methods": "gradcam", "outputs": ("overlay", "data"), "captions": "none", "fps": RATE, **options}
     return explain_video(source, out, model=brightness_model(), **settings)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from vidcam.errors import OutputError
-from vidcam.pipelines.explain.outputs import choose_stem, slug, staging, stated_path
+from vidcam.pipelines.explain.outputs import LONGEST_SLUG, choose_stem, slug, staging, stated_path, target_slugs
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,28 @@ from vidcam.pipelines.explain.outputs import choose_stem, slug, staging, stated_
 )
 def test_slugs(label: str, expected: str) -> None:
     assert slug(label, 7) == expected
+
+
+@pytest.mark.parametrize(
+    ("targets", "contrast", "expected"),
+    [
+        ([("yoga", 1)], None, ["yoga"]),
+        ([("tap & dance", 1), ("tap/dance", 0)], None, ["tap-dance-1", "tap-dance-0"]),
+        ([("golf driving", 3)], ("golf putting", 5), ["golf-driving-vs-golf-putting"]),
+        ([("yoga", 1), ("太极", 2)], ("class 2", 7), ["yoga-vs-class-2-7", "class-2-2-vs-class-2-7"]),
+        ([("tap & dance", 1), ("yoga", 2)], ("tap/dance", 0), ["tap-dance-1-vs-tap-dance-0", "yoga-vs-tap-dance-0"]),
+        (
+            [("a" * 60 + "x", 1), ("a" * 60 + "y", 2)],
+            ("b" * 60, 3),
+            ["a" * 38 + f"-{index}-vs-" + "b" * 38 for index in (1, 2)],
+        ),
+    ],
+)
+def test_slugs_of_targets(
+    targets: list[tuple[str, int]], contrast: tuple[str, int] | None, expected: list[str]
+) -> None:
+    assert target_slugs(targets, contrast) == expected
+    assert max(map(len, expected)) <= LONGEST_SLUG + 4
 
 
 def _document(folder: Path, stem: str, source: str, *files: str) -> None:

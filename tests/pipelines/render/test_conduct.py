@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 from tests.helpers.loading import load_video
-from tests.helpers.rendered import BARE, copied, opened, render
+from tests.helpers.rendered import BARE, captions_drawn, copied, opened, render
 from tests.helpers.saved import COUNT, save_hot, sheets_drawn
 from vidcam.errors import InputError, OutputError
 from vidcam.pipelines.render.options import RenderOptions
 from vidcam.pipelines.render.renderer import render_saved
 from vidcam.pipelines.render.videos import DRAWING
-from vidcam.render.captions import Box, caption_box
 from vidcam.render.colormap import colour_table
 from vidcam.render.overlay import drawn_colours
 from vidcam.system.fingerprint import sampled_sha256
@@ -29,34 +28,25 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # ---- sizes: what small frames leave out, and what is too large
 
 
-def words(saved: Path, out: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> set[tuple[str, ...]]:
-    """Return the captions of a poster."""
-    said: set[tuple[str, ...]] = set()
-
-    def say(lines: tuple[str, ...], unit_px: int, room_px: int) -> Box:
-        said.add(lines)
-        return caption_box(lines, unit_px, room_px)
-
-    monkeypatch.setattr("vidcam.pipelines.render.composition.caption_box", say)
+def titles(saved: Path, out: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> set[str]:
+    """Return the first rows of the captions of a poster."""
+    drawn = captions_drawn(monkeypatch)
     render(saved, out, overwrite=True, **options)
-    return said
+    return {f"{caption.rows[0].before}{caption.rows[0].label}" for caption in drawn}
 
 
 def test_a_small_frame_has_the_label_or_what_differs_between_cells(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, beside = tmp_path / "p.png", {"style": "side-by-side"}
-    assert words(saved, out, monkeypatch) == {("running",)}
-    assert words(saved, out, monkeypatch, **beside, targets=("running",)) == {
-        ("source",),
-        ("gradcam",),
-        ("gradcam++",),
-    }
-    both = words(saved, out, monkeypatch, **beside, methods=("gradcam++",))
-    assert both == {("source",), ("running",), ("jumping",)}
-    all_of_them = words(saved, out, monkeypatch, **beside)
-    assert all_of_them >= {("gradcam · running",), ("gradcam++ · jumping",)}
-    assert words(saved, out, monkeypatch, height=96) == set()
+    assert titles(saved, out, monkeypatch) == {"running"}
+    methods = titles(saved, out, monkeypatch, **beside, targets=("running",))
+    assert methods == {"source", "gradcam", "gradcam++"}
+    both = titles(saved, out, monkeypatch, **beside, methods=("gradcam++",))
+    assert both == {"source", "running", "jumping"}
+    all_of_them = titles(saved, out, monkeypatch, **beside, height=192)
+    assert all_of_them >= {"gradcam · running", "gradcam++ · jumping"}
+    assert titles(saved, out, monkeypatch, height=64) == set()
 
 
 @pytest.mark.parametrize(
@@ -64,18 +54,12 @@ def test_a_small_frame_has_the_label_or_what_differs_between_cells(
     [
         (
             {},
-            ("frames of 160 × 128 are too small for the colour bar and the caption's second line; use a larger",),
+            ("frames of 160 × 128 are too small for further classes, the method, the time and the colour bar; --capt",),
         ),
-        (
-            {"height": 64},
-            ("frames of 80 × 64 are too small for the colour bar and the caption; use a larger",),
-        ),
-        (
-            {"height": 64, "colorbar": False},
-            ("frames of 80 × 64 are too small for the caption; use a larger",),
-        ),
-        ({"height": 64, "caption": False, "style": "map"}, ()),
-        ({"height": 168}, ()),
+        ({"height": 64}, ("frames of 80 × 64 are too small for captions",)),
+        ({"height": 64, "captions": "none"}, ()),
+        ({"height": 300}, ()),
+        ({"captions": "margin"}, ()),
     ],
 )
 @pytest.mark.parametrize("name", ["p.png", "p.mp4"])
@@ -87,13 +71,13 @@ def test_a_note_names_what_is_left_out(
     assert all(note.startswith(start) for note, start in zip(made.notes, notes, strict=True))
 
 
-def test_boxes_never_cover_most_of_a_picture(saved: Path, tmp_path: Path) -> None:
+def test_a_caption_never_covers_more_than_a_sixth_of_a_picture(saved: Path, tmp_path: Path) -> None:
     for height in range(16, 300, 12):
         out = tmp_path / f"{height}.png"
         render(saved, out, style="heat", outline=False, height=height)
         bare = tmp_path / f"{height}-bare.png"
-        render(saved, bare, style="heat", outline=False, height=height, caption=False, colorbar=False)
-        assert (opened(out) != opened(bare)).any(axis=2).mean() <= 3 / 8
+        render(saved, bare, style="heat", outline=False, height=height, captions="none")
+        assert (opened(out) != opened(bare)).any(axis=2).mean() <= 1 / 6
 
 
 # ---- the video is not lost, and what an option cannot do is said
@@ -152,7 +136,7 @@ def test_a_folder_of_any_name(saved: Path, tmp_path: Path) -> None:
         (
             "p.png",
             {"form": "sheet", "strip": True},
-            ("--style, --caption, --colorbar, --strip have no effect with --form sheet --style heat",),
+            ("--style, --captions, --strip have no effect with --form sheet --style heat",),
         ),
         ("p.mp4", {"fill": "blur"}, ("--fill has no effect with --form mp4 --style heat",)),
         ("p.mp4", {"style": "map", "fill": "blur", "quality": 20}, ()),
@@ -170,7 +154,7 @@ def test_the_sheet_has_the_requested_maps(saved: Path, tmp_path: Path, monkeypat
     asked: dict[str, Any] = {"form": "sheet", "targets": ("per-window",), "colormap": "viridis"}
     render(saved, tmp_path / "s.png", **asked, start=0.5, end=0.8)
     (sheet,) = sheets
-    assert sheet.target == "each window's top class"
+    assert sheet.target == "each window's top class (running, jumping, sitting 座る) – 78.7 %"
     assert sheet.table.tolist() == drawn_colours(colour_table("viridis")).tolist()
     assert sheet.strip.span_seconds == (0.48, 0.8)
     assert [window[:2] for window in sheet.strip.windows] == [

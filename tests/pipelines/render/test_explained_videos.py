@@ -113,6 +113,28 @@ def test_labels_of_one_slug_have_files_of_their_own(tmp_path: Path) -> None:
     assert alone.paths[0].name == "video_tap-dance_gradcam.mp4"
 
 
+def test_a_contrast_class_is_in_the_name_and_a_margin_has_room_below_the_frame(tmp_path: Path) -> None:
+    frames = np.full((8, 63, 180, 3), 120, np.uint8)
+    model = _sides("left", "right")
+    wanted: dict[str, Any] = {"targets": ("left",), "contrast": "right", "outputs": ("overlay", "map")}
+    result = _explain(tmp_path, frames, model, captions="margin", **wanted)
+    names = ["video_left-vs-right_gradcam.mp4", "video_left-vs-right_gradcam_map.mp4", "video.json"]
+    assert [path.name for path in result.paths] == names
+    entry = result.document.targets[0].methods["gradcam"]
+    assert [entry.overlay, entry.map] == names[:2]
+    shape = _decoded(result.paths[0]).shape
+    bare = _explain(tmp_path, frames, model, captions="none", overwrite=True, **wanted)
+    assert shape[1] > _decoded(bare.paths[0]).shape[1]
+    assert shape[1] % 2 == 0
+    assert [path.name for path in bare.paths] == names
+    assert result.warnings == bare.warnings == []
+
+
+def test_a_frame_without_room_for_captions_gets_a_warning(tmp_path: Path) -> None:
+    result = _explain(tmp_path, np.full((8, 64, 64, 3), 120, np.uint8), _sides("left", "right"))
+    assert result.warnings == ["frames of 64 × 64 are too small for captions"]
+
+
 STRIPES = np.array([[40, 80, 120], [80, 120, 160]], np.uint8)
 """Colours of the ground's stripes, two pixels each: the same in every cell, (60, 100, 140) on average."""
 

@@ -9,7 +9,6 @@ from typing import Any
 import fsspec
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from tests.helpers.loading import load_video
 from tests.helpers.rendered import BARE, PTS, opened, read, render
@@ -18,7 +17,10 @@ from tests.helpers.videos import click, click_seconds, sound_span, write_video
 from vidcam.errors import InputError, MediaError
 from vidcam.pipelines.render.frames import ShownMap
 from vidcam.pipelines.render.summary import time_strip
-from vidcam.render.captions import Box, colour_bar_box
+from vidcam.render.box import Box
+from vidcam.render.caption_plan import CaptionPlan
+from vidcam.render.caption_text import Caption
+from vidcam.render.captions import ColourBar, draw_caption
 from vidcam.render.colormap import colour_table
 from vidcam.render.strip import TimeStrip
 from vidcam.render.video_strip import VideoStrip
@@ -94,12 +96,13 @@ def test_each_colour_bar_has_the_values_of_its_map(
 ) -> None:
     given = []
 
-    def bar(table: NDArray[np.uint8], unit_px: int, raw: tuple[float, float]) -> Box:
-        given.append(raw)
-        return colour_bar_box(table, unit_px, raw)
+    def draw(plan: CaptionPlan, caption: Caption, bar: ColourBar | None) -> Box:
+        if bar is not None:
+            given.append(bar.raw)
+        return draw_caption(plan, caption, bar)
 
-    monkeypatch.setattr("vidcam.pipelines.render.composition.colour_bar_box", bar)
-    render(saved, tmp_path / "p.png", style="side-by-side")
+    monkeypatch.setattr("vidcam.pipelines.render.captions.draw_caption", draw)
+    render(saved, tmp_path / "p.png", style="side-by-side", height=256)
     assert given == [(0.0, 0.02), (0.0, 250.0), (0.0, 0.02), (0.0, 250.0)]
 
 
@@ -199,9 +202,10 @@ def test_the_sheet_has_the_probability_and_contrast_of_its_target(
     for target in ("running", "per-window"):
         render(mine, tmp_path / "s.png", form="sheet", targets=(target,), overwrite=True)
     sure = float(np.exp(2.0) / (np.exp(2.0) + 2.0))
-    assert [sheet.target for sheet in sheets] == ["running rather than sitting 座る", "each window's top class"]
-    assert sheets[0].probability == pytest.approx((sure + 2 * (1 - sure) / 2) / 3)
-    assert sheets[1].probability == pytest.approx(sure)
+    assert [sheet.target for sheet in sheets] == [
+        "running rather than sitting 座る – 33.3 %",
+        "each window's top class (running, jumping, sitting 座る) – 78.7 %",
+    ]
     assert [window[2] for window in sheets[1].strip.windows] == pytest.approx([sure] * 3)
 
 
@@ -227,7 +231,7 @@ def test_a_saved_scale_stays_unless_another_is_asked_for(saved: Path, tmp_path: 
 
 def test_cells_are_drawn_without_interpolation(saved: Path, tmp_path: Path) -> None:
     """The hot cell is a square of one colour; all around it the frame is unchanged."""
-    plain: dict[str, Any] = {"caption": False, "colorbar": False, "outline": False}
+    plain: dict[str, Any] = {"captions": "none", "outline": False}
     render(saved, tmp_path / "cells.png", style="cells", **plain)
     render(saved, tmp_path / "source.png", style="overlay", opacity=0.0, **plain)
     cells, source = opened(tmp_path / "cells.png").astype(int), opened(tmp_path / "source.png").astype(int)

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from tests.helpers.loading import load_video
-from tests.helpers.rendered import BARE, END, FORMS, PTS, opened, read, render
+from tests.helpers.rendered import BARE, END, FORMS, PTS, captions_drawn, opened, read, render
 from tests.helpers.saved import BOX, COUNT, SIZE, found_box, save_hot, sheets_drawn
 from tests.helpers.videos import click, click_seconds, write_video
 from vidcam.errors import MediaError
-from vidcam.render.captions import Box, caption_box
+from vidcam.render.caption_text import Row
 from vidcam.render.colormap import colour_table
 from vidcam.render.video_strip import strip_height
 from vidcam.system.fingerprint import sampled_sha256
@@ -99,12 +99,34 @@ def test_the_map_hides_with_the_dataset_s_mean_colour(saved: Path, tmp_path: Pat
     assert np.ptp(picture[50, 94].astype(int)) < 8
 
 
-def test_only_the_strip_enlarges_the_frame(saved: Path, tmp_path: Path) -> None:
-    render(saved, tmp_path / "strip.mp4", strip=True)
-    render(saved, tmp_path / "plain.mp4")
-    with open_video(tmp_path / "strip.mp4") as strip, open_video(tmp_path / "plain.mp4") as plain:
-        assert plain.info.size == SIZE
-        assert strip.info.size == (SIZE[0] + strip_height(SIZE), SIZE[1])
+def test_only_the_strip_and_the_margin_enlarge_the_frame(saved: Path, tmp_path: Path) -> None:
+    sizes: dict[str, tuple[int, int]] = {}
+    each: dict[str, dict[str, Any]] = {"plain": {}, "strip": {"strip": True}, "margin": {"captions": "margin"}}
+    for name, options in each.items():
+        render(saved, tmp_path / f"{name}.mp4", **options)
+        with open_video(tmp_path / f"{name}.mp4") as reader:
+            sizes[name] = reader.info.size
+    assert sizes["plain"] == SIZE
+    assert sizes["strip"] == (SIZE[0] + strip_height(SIZE), SIZE[1])
+    assert sizes["margin"][0] > SIZE[0]
+    assert sizes["margin"][0] % 2 == 0
+    assert sizes["margin"][1] == SIZE[1]
+
+
+def test_a_margin_leaves_every_pixel_of_the_frame(saved: Path, tmp_path: Path) -> None:
+    for style, name in (("overlay", "p.png"), ("side-by-side", "s.png")):
+        render(saved, tmp_path / name, style=style, captions="margin")
+        render(saved, tmp_path / f"bare-{name}", style=style, captions="none")
+    picture, bare = opened(tmp_path / "p.png"), opened(tmp_path / "bare-p.png")
+    np.testing.assert_array_equal(picture[: SIZE[0]], bare)
+    grid, bare = opened(tmp_path / "s.png"), opened(tmp_path / "bare-s.png")
+    rows, (height, width) = bare.shape[0] // SIZE[0], SIZE
+    margin = grid.shape[0] // rows - height
+    assert margin > 0
+    for row in range(rows):
+        cells = grid[row * (height + margin) :][: height + margin]
+        np.testing.assert_array_equal(cells[:height], bare[row * height : (row + 1) * height])
+        assert cells[height:, :width].max() == 255
 
 
 def test_a_part_in_another_height(saved: Path, tmp_path: Path) -> None:
@@ -119,17 +141,11 @@ def test_a_part_in_another_height(saved: Path, tmp_path: Path) -> None:
 
 
 def test_side_by_side_labels_all_explained_maps(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[tuple[str, ...]] = []
-
-    def say(lines: tuple[str, ...], unit_px: int, room_px: int) -> Box:
-        said.append(lines)
-        return caption_box(lines, unit_px, room_px)
-
-    monkeypatch.setattr("vidcam.pipelines.render.composition.caption_box", say)
+    said = captions_drawn(monkeypatch)
     render(saved, tmp_path / "p.png", style="side-by-side", height=256)
-    assert said[0] == ("source",)
-    assert {lines[1].split(" · ")[1] for lines in said[1:]} == {"gradcam", "gradcam++"}
-    assert {lines[0] for lines in said[1:]} <= {"running", "jumping", "sitting 座る"}
+    assert said[0].rows == (Row("source"),)
+    assert {caption.method for caption in said[1:]} == {"gradcam", "gradcam++"}
+    assert {caption.rows[0].label for caption in said[1:]} == {"running", "jumping"}
 
 
 def test_the_sheet_has_the_audit_of_the_saved_maps(

@@ -48,7 +48,8 @@ def test_a_request_has_every_option_resolved(saved: Path) -> None:
     np.testing.assert_array_equal(request.style.table, colour_table("viridis"))
     assert request.style.mean_rgb == (40.0, 80.0, 160.0)
     assert str(request.source) == str(saved.with_name("video.mp4"))
-    assert request.notes == ("--fill has no effect with --form mp4 --style overlay",)
+    assert request.notes[0] == "--fill has no effect with --form mp4 --style overlay"
+    assert request.notes[1].startswith("frames of 80 × 64 are too small for captions")
 
 
 def test_side_by_side_has_all_maps_and_the_source(saved: Path) -> None:

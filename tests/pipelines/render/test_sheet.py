@@ -13,6 +13,7 @@ from PIL import Image
 from tests.results.test_video import METHODS, PTS, video
 from vidcam.pipelines.render.frames import ShownMap
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet
+from vidcam.render.caption_text import percent
 from vidcam.render.sheet import Sheet
 from vidcam.results.video import VideoExplanation
 
@@ -70,8 +71,9 @@ def test_one_target_is_written_with_its_probability(sheets: list[Sheet]) -> None
     made = video()
     contact_sheet(made, _frames(made), PTS, audit=["A sentence.", "Another."])
     (sheet,) = sheets
-    assert (sheet.title, sheet.target) == ("clip.mp4", "label 0, ü")
-    assert sheet.probability == pytest.approx(made.explanations[0].probability.mean())
+    mean = made.explanations[0].probabilities().mean(axis=0)
+    assert sheet.title == "clip.mp4"
+    assert sheet.target.startswith(f"label 0, ü – {percent(float(mean[0]), digits=1)}")
     assert (sheet.model, sheet.layer) == ("i3d", "Mixed_5c")
     assert sheet.audit == ["A sentence.", "Another."]
     assert list(sheet.rows) == ["gradcam", "gradcam++"]
@@ -80,14 +82,29 @@ def test_one_target_is_written_with_its_probability(sheets: list[Sheet]) -> None
     assert [int(frame.max()) for frame in sheet.rows["gradcam++"]] == [9, 10]
 
 
-def test_several_targets_are_written_without_probability(sheets: list[Sheet]) -> None:
+def test_several_targets_are_written_with_their_ranks(sheets: list[Sheet]) -> None:
     made = video(targets=3)
     contrasted = tuple(dataclasses.replace(each, contrast=np.full(len(each), 4)) for each in made.explanations)
     contact_sheet(dataclasses.replace(made, explanations=contrasted, class_labels={4: "walking"}), _frames(made), PTS)
-    (sheet,) = sheets
-    assert sheet.target == "label 0, ü and label 1, ü and label 2, ü rather than walking"
-    assert sheet.probability is None
-    assert len(sheet.rows) == 6
+    mean = made.explanations[0].probabilities().mean(axis=0)
+    ranks = (-mean).argsort().argsort()[:3] + 1
+    assert ranks[0] == 1
+    assert sheets[0].target == "; ".join(
+        f"label {target}, ü rather than walking – {percent(float(mean[target]), digits=1)}, rank {ranks[target]}"
+        for target in range(3)
+    )
+    assert len(sheets[0].rows) == 6
+
+
+def test_the_top_class_is_named_if_it_is_no_target(sheets: list[Sheet]) -> None:
+    made = video()
+    other = dataclasses.replace(made.explanations[0], target=np.ones(len(made.timeline), np.int64))
+    made = dataclasses.replace(made, explanations=(other,), class_labels={0: "the top"})
+    contact_sheet(made, _frames(made), PTS)
+    mean = other.probabilities().mean(axis=0)
+    rank = int((mean > mean[1]).sum()) + 1
+    shares = [percent(float(mean[index]), digits=1) for index in (1, 0)]
+    assert sheets[0].target == f"label 0, ü – {shares[0]}, rank {rank} · top class: the top – {shares[1]}"
 
 
 def test_the_strip_spans_the_windows_with_their_probabilities(sheets: list[Sheet]) -> None:

@@ -17,46 +17,49 @@ SURE = float(np.exp(2.0) / (np.exp(2.0) + 2.0))
 REST = float(1.0 / (np.exp(2.0) + 2.0))
 
 
-def test_a_fixed_target_keeps_its_label_while_its_probability_changes() -> None:
-    summary = VideoSummary(VIDEO, 0)
-    assert [summary.label(second) for second in (0.5, 1.5, 2.5)] == ["running"] * 3
-    assert [summary.probability(second) for second in (0.5, 1.5, 2.9)] == pytest.approx([SURE, REST, REST])
-    assert [summary.probability(second) for second in (0.0, 1.0)] == pytest.approx(
-        [SURE, REST]
-    )  # windows are [start, end)
-    assert summary.probability(3.0) is None
-    assert summary.mean_probability == pytest.approx((SURE + 2 * REST) / 3)
-    assert [summary.probability(second) for second in (-0.1, 3.5)] == [None, None]
-
-
-def test_per_window_each_moment_has_the_label_of_the_nearest_window() -> None:
-    summary = VideoSummary(VIDEO, 1)
-    assert [summary.label(second) for second in (0.5, 1.4, 2.9)] == ["running", "jumping", "sitting 座る"]
-    assert summary.caption("gradcam++", 1.5) == ("jumping", "79 % · gradcam++")
-    assert summary.caption("gradcam", 9.0) == ("sitting 座る", "gradcam")
-
-
-def test_per_window_labels_have_the_probability_of_their_window() -> None:
+def test_windows_at_a_moment_begin_with_the_nearest() -> None:
     line = Timeline(np.array([0.0, 1.0, 2.0]), np.array([2.0, 3.0, 4.0]), np.tile(np.arange(3.0), (3, 1)))
-    logits = np.array([[9.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 5.0]], np.float32)
+    summary = VideoSummary(dataclasses.replace(VIDEO, timeline=line), 0)
+    moments = (0.0, 1.2, 1.8, 2.0, 3.9, 4.0, -1.0)  # windows are [start, end)
+    assert [summary.windows_at(moment) for moment in moments] == [[0], [0, 1], [1, 0], [1, 2], [2], [2], [0]]
+
+
+def test_a_fixed_target_has_its_probability_in_each_window() -> None:
+    summary = VideoSummary(VIDEO, 0)
+    assert [window[2] for window in summary.windows] == pytest.approx([SURE, REST, REST])
+    assert summary.mean_probability == pytest.approx((SURE + 2 * REST) / 3)
+    assert (summary.target_label, summary.contrast) == ("running", None)
+
+
+def test_the_standing_of_a_target() -> None:
+    logits = np.log(np.array([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2], [0.3, 0.1, 0.6]], np.float32))
     made = dataclasses.replace(
-        VIDEO,
-        timeline=line,
-        explanations=tuple(dataclasses.replace(each, logits=logits) for each in VIDEO.explanations),
+        VIDEO, explanations=tuple(dataclasses.replace(each, logits=logits) for each in VIDEO.explanations)
     )
-    fixed, own = VideoSummary(made, 0), VideoSummary(made, 1)
-    chance = np.exp(logits.astype(float)) / np.exp(logits.astype(float)).sum(axis=1, keepdims=True)
-    assert fixed.probability(1.4) == pytest.approx(chance[:2, 0].mean(), abs=1e-6)
-    for second, window in ((0.5, 0), (1.4, 0), (1.6, 1), (2.4, 1), (3.9, 2)):
-        assert own.label(second) == ("running", "jumping", "sitting 座る")[window]
-        assert own.probability(second) == pytest.approx(chance[window, window], abs=1e-6)
-    assert own.probability(4.1) is None
+    summary = VideoSummary(made, 0)
+    for windows, rank, own, rival, other in (
+        ([0], 3, 0.1, "jumping", 0.7),
+        ([1], 1, 0.5, "jumping", 0.3),
+        ([2], 2, 0.3, "sitting 座る", 0.6),
+        ([0, 1], 2, 0.3, "jumping", 0.5),
+        (None, 3, 0.3, "jumping", 1.1 / 3),
+    ):
+        found = summary.standing(windows)
+        assert (found.rank, found.rival_label) == (rank, rival)
+        assert [found.probability, found.rival_probability] == pytest.approx([own, other])
+
+
+def test_per_window_each_window_has_its_own_class() -> None:
+    summary = VideoSummary(VIDEO, 1)
+    own = [summary.own_class(window) for window in range(3)]
+    assert [label for label, _ in own] == ["running", "jumping", "sitting 座る"]
+    assert [probability for _, probability in own] == pytest.approx([SURE] * 3)
 
 
 def test_the_contrast_is_named() -> None:
     first = dataclasses.replace(VIDEO.explanations[0], contrast=np.full(3, 2))
     contrasted = dataclasses.replace(VIDEO, explanations=(first, VIDEO.explanations[1]), class_labels={0: "running"})
-    assert VideoSummary(contrasted, 0).label(1.0) == "running rather than class 2"
+    assert VideoSummary(contrasted, 0).contrast == "class 2"
 
 
 def test_leaders_are_the_highest_scores() -> None:

@@ -19,6 +19,7 @@ from vidcam.media import Seconds
 from vidcam.pipelines.render.frames import FrameRenderer, Kind, RenderStyle, ShownMap
 from vidcam.pipelines.render.sheet import SHEET_COLUMNS, SheetFrames
 from vidcam.pipelines.render.videos import Video, draw_videos, video_list
+from vidcam.render.caption_text import CAPTION_PLACES, CaptionPlace
 from vidcam.render.colormap import colour_table
 from vidcam.render.overlay import Overlay, explanation_map, outline
 from vidcam.results.explanation import Explanation
@@ -94,10 +95,11 @@ def _draw(
     *,
     pts: Seconds | None = None,
     fill: Fill = "black",
+    captions: CaptionPlace = "inside",
     sheet: SheetFrames | None = None,
-) -> None:
+) -> tuple[str, ...]:
     moments = reel.info.pts_seconds if pts is None else pts
-    draw_videos(
+    return draw_videos(
         FrameRenderer(video, RenderStyle(fill, MEAN)),
         reel,
         videos,
@@ -106,6 +108,7 @@ def _draw(
         end_seconds=reel.info.duration_seconds,
         clock=StageTimer(),
         progress=silent,
+        captions=captions,
         sheet=sheet,
     )
 
@@ -170,6 +173,24 @@ def test_hidden_pixels_become_the_fill_by_hand(fill: Fill, trays: Mapping[str, T
             "frame-mean": np.floor(seen.reshape(-1, 3).mean(axis=0) + 0.5),
         }
         np.testing.assert_array_equal(drawn[rows, columns], np.broadcast_to(expected[fill], seen.shape))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_video_has_the_captions_of_its_map(kind: Kind, trays: Mapping[str, Tray]) -> None:
+    reel = Reel(noise_frames(3, 256, 340))
+    made, pictures = _video(reel), {}
+    for place in CAPTION_PLACES:
+        videos = [Video(f"{place} {method}", kind, ShownMap(1, method)) for method in METHODS]
+        assert _draw(reel, made, videos, captions=place) == ()
+        pictures[place] = [np.stack(trays[video.name].frames) for video in videos]
+    for bare, inside, margin in zip(*(pictures[place] for place in CAPTION_PLACES), strict=True):
+        assert bare.shape == inside.shape == (3, 256, 340, 3)
+        np.testing.assert_array_equal(margin[:, :256], bare)
+        assert margin.shape[1] > 256
+        differs = (inside != bare).any(axis=(0, 3))
+        assert 0.01 < differs.mean() < 1 / 6
+    first, second = (each[:, 256:] for each in pictures["margin"])  # of two methods
+    assert not np.array_equal(first, second)
 
 
 # ---- sheet
