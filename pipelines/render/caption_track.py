@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vidcam.pipelines.render.summary import VideoSummary
@@ -30,18 +32,18 @@ class CaptionTrack:
     """
 
     def __init__(self, explanation: VideoExplanation, target: int) -> None:
-        self._summary, self._line = VideoSummary(explanation, target), explanation.timeline
-        self._is_own = explanation.labels[target] == PER_WINDOW
-        centres = (self._line.starts + self._line.ends) / 2
-        self._edges = np.unique(np.concatenate([self._line.starts, self._line.ends, (centres[1:] + centres[:-1]) / 2]))
+        line = explanation.timeline
+        centres = (line.starts + line.ends) / 2
+        self._edges = np.unique(np.concatenate([line.starts, line.ends, (centres[1:] + centres[:-1]) / 2]))
+        summary = VideoSummary(explanation, target)  # not kept: it holds all probabilities
         moments = (self._edges[:-1] + self._edges[1:]) / 2
-        windows = [self._summary.windows_at(float(moment)) for moment in moments]
-        if not self._is_own:
-            standings = [self._summary.standing(indices) for indices in windows]
-            self._has_rival = any(standing.rank > 1 for standing in standings)
-            self._has_rank = self._has_rival or len(explanation.labels) > 1
+        windows = [summary.windows_at(float(moment)) for moment in moments]
+        if explanation.labels[target] == PER_WINDOW:
+            rows = [_own_rows(summary, indices) for indices in windows]
+        else:
+            rows = _target_rows(summary, windows, is_alone=len(explanation.labels) == 1)
         shared: dict[Rows, Rows] = {}
-        self._rows = [shared.setdefault(rows, rows) for rows in map(self._rows_of, windows)]
+        self._rows = [shared.setdefault(each, each) for each in rows]
         self.distinct = tuple(shared)
 
     def rows(self, second: float) -> Rows:
@@ -49,26 +51,28 @@ class CaptionTrack:
         segment = int(np.searchsorted(self._edges, second, side="right")) - 1
         return self._rows[min(max(segment, 0), len(self._rows) - 1)]
 
-    def _rows_of(self, windows: list[int]) -> Rows:
-        """Make the rows for the windows on display, the nearest one first."""
-        if self._is_own:
-            return self._own_rows(windows)
-        summary = self._summary
-        standing = summary.standing(windows)
-        rank = f", rank {standing.rank}" if self._has_rank else ""
-        mean = f" (mean {percent(summary.mean_probability)})" if len(self._line) > 1 else ""
-        rows = [Row(summary.target_label, after=f" {percent(standing.probability)}{rank}", detail=mean)]
-        if summary.contrast is not None:
-            rows.append(Row(summary.contrast, before="rather than "))
-        if self._has_rival:
-            before, after = "top: " if standing.rank > 1 else "next: ", f" {percent(standing.rival_probability)}"
-            rows.append(Row(standing.rival_label, before, after))
-        return tuple(rows)
 
-    def _own_rows(self, windows: list[int]) -> Rows:
-        (label, probability), *others = [self._summary.own_class(index) for index in windows]
-        title = Row(label, after=f" {percent(probability)}")
-        other = next((each for each in others if each[0] != label), None)
-        if other is None:
-            return title, Row(before=OWN_CLASS)
-        return title, Row(other[0], "blends with ", f" {percent(other[1])}")
+def _target_rows(summary: VideoSummary, windows: Sequence[list[int]], *, is_alone: bool) -> list[Rows]:
+    """Make the rows of a fixed target for each group of windows on display."""
+    standings = [summary.standing(indices) for indices in windows]
+    has_rival = any(standing.rank > 1 for standing in standings)
+    mean = f" (mean {percent(summary.mean_probability)})" if len(summary.windows) > 1 else ""
+    contrast = [] if summary.contrast is None else [Row(summary.contrast, before="rather than ")]
+    rows = []
+    for standing in standings:
+        rank = f", rank {standing.rank}" if has_rival or not is_alone else ""
+        title = Row(summary.target_label, after=f" {percent(standing.probability)}{rank}", detail=mean)
+        before, after = "top: " if standing.rank > 1 else "next: ", f" {percent(standing.rival_probability)}"
+        rival = [Row(standing.rival_label, before, after)] if has_rival else []
+        rows.append((title, *contrast, *rival))
+    return rows
+
+
+def _own_rows(summary: VideoSummary, windows: list[int]) -> Rows:
+    """Make the rows of the target `per-window` for the windows on display, the nearest one first."""
+    (label, probability), *others = [summary.own_class(index) for index in windows]
+    title = Row(label, after=f" {percent(probability)}")
+    other = next((each for each in others if each[0] != label), None)
+    if other is None:
+        return title, Row(before=OWN_CLASS)
+    return title, Row(other[0], "blends with ", f" {percent(other[1])}")

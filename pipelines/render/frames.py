@@ -103,9 +103,9 @@ class FrameRenderer:
             assert self._guided is not None, "guided methods are drawn with guided values"
             scale = self._guided.scale(shown.method, target=shown.target)
             return ColourBar(GREYS, (-scale, scale))
-        return ColourBar(self._bar_colours(kind), self.explanation.bounds[shown.method])
+        return ColourBar(self.bar_colours(kind), self.explanation.bounds[shown.method])
 
-    def _bar_colours(self, kind: Kind) -> ColourTable:
+    def bar_colours(self, kind: Kind) -> ColourTable:
         """Return the colours of the colour bar, (256, 3) uint8: an overlay's over mid-grey, or the colour map."""
         if kind in {"overlay", "cells"}:
             return drawn_colours(self._style.table, self._style.opacity)

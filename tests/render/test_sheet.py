@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,6 +19,7 @@ from vidcam.render.canvas import Canvas, TextStyle
 from vidcam.render.colormap import colour_table
 from vidcam.render.sheet import SHEET_WIDTH_PX, Sheet, draw_sheet
 from vidcam.render.strip import TimeStrip
+from vidcam.render.strip_drawing import LABEL_COLOURS
 
 STYLE = TextStyle(20)
 RED, BLUE = (250, 10, 20), (20, 30, 240)
@@ -183,3 +185,15 @@ def test_lines_of_text_do_not_overlap() -> None:
 def test_invalid_sheets(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ShapeError, match=message):
         replace(sheet(), **changes)  # type: ignore[arg-type]
+
+
+def test_the_top_class_of_each_window_is_below_the_curves() -> None:
+    """Each class has its colour, in the order of time."""
+    plain = sheet()
+    labelled = replace(plain, strip=replace(plain.strip, top_labels=("yoga", "tai chi", "yoga")))
+    picture = decoded(draw_sheet(labelled))
+    first, second = (tuple(round(255 * part) for part in to_rgb(colour)) for colour in LABEL_COLOURS[:2])
+    assert boxes(picture, first)[1] >= 2
+    columns = [np.flatnonzero((picture == colour).all(axis=2).any(axis=0)) for colour in (first, second)]
+    assert columns[0][0] < columns[1][0] < columns[1][-1] < columns[0][-1]
+    assert not (decoded(draw_sheet(plain)) == second).all(axis=2).any()

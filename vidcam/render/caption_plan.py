@@ -142,11 +142,14 @@ class _Measure:
     def __init__(
         self, captions: Collection[Caption], bar_ends: Collection[tuple[str, str]], unit: int, end_seconds: float
     ) -> None:
-        self._captions, self._bar_ends, self._unit, self._end = captions, bar_ends, unit, end_seconds
+        self._bar_ends, self._unit, self._end = bar_ends, unit, end_seconds
+        numbered = [(number, row) for caption in captions for number, row in enumerate(caption.rows)]
+        self._rows = dict.fromkeys((number, _without_digits(row)) for number, row in numbered)
+        self._methods = {caption.method for caption in captions}
         self._line, self._pad = TextStyle(unit).line_px, max(3, round(unit * 0.45))
 
     def _width_of(self, text: str, *, is_bold: bool = False) -> float:
-        return _width(re.sub(r"\d", "0", text), TextStyle(self._unit, bold=is_bold))  # all digits have one width
+        return _width(text, TextStyle(self._unit, bold=is_bold))
 
     def inside(self, parts: _Parts, full: _Parts, size: tuple[int, int]) -> CaptionPlan | None:
         """Plan a box of one column inside a frame; None if it would be too large."""
@@ -206,12 +209,12 @@ class _Measure:
         """Return the least and the wanted width of each row: of the text, of method and time, of the colour bar."""
         least, wanted = [], []
         for number in range(parts.rows):
-            rows = [caption.rows[number] for caption in self._captions if number < len(caption.rows)]
+            rows = [row for position, row in self._rows if position == number]
             pairs = [self._row_widths(row, parts, is_title=number == 0) for row in rows]
             least.append(max(pair[0] for pair in pairs))
             wanted.append(max(pair[1] for pair in pairs))
         if parts.method or parts.clock:
-            method = max(self._width_of(caption.method) for caption in self._captions) * parts.method
+            method = max(self._width_of(method) for method in self._methods) * parts.method
             clock = clock_width(self._unit, self._end) * parts.clock
             both = method + clock + text_gap(self._unit) * (method > 0 and clock > 0)
             least.append(both)
@@ -232,6 +235,11 @@ class _Measure:
 def edge_px(unit_px: int) -> int:
     """Return the distance of a box from the edges of its frame."""
     return max(3, unit_px // 2)
+
+
+def _without_digits(row: Row) -> Row:
+    """Replace all digits by 0: they have one width, and few different rows are left to measure."""
+    return Row(*(re.sub(r"\d", "0", text) for text in (row.label, row.before, row.after, row.detail)))
 
 
 @lru_cache(maxsize=4096)

@@ -199,6 +199,9 @@ class _Plot:
         unit = self._style.unit_px
         style = TextStyle(self._style.text.size_px, _LABEL_TEXT_COLOUR)
         colours: dict[str, str] = {}
+        if self._strip.top_labels and len(self._style.scale) > 1:  # there is room for names at the left
+            y = top + (height - self._style.text.line_px) / 2
+            self._canvas.text(self._left - 12, y, "top class", self._style.text, align="right")
         for label, left, right in self._runs():
             colour = colours.setdefault(label, LABEL_COLOURS[len(colours) % len(LABEL_COLOURS)])
             self._canvas.box(left, top, right - 1, top + height, colour)

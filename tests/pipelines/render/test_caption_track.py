@@ -30,7 +30,6 @@ def video(*probabilities: Sequence[float], targets: Sequence[int] = (0,)) -> Vid
         HOT,
         timeline=OVERLAPPING,
         labels=tuple(HOT.labels[target] for target in targets),
-        bounds=tuple(HOT.bounds[target] for target in targets),
         explanations=tuple(chosen),
     )
 
