@@ -6,10 +6,10 @@ None stands for an undefined value. Paths are relative to the JSON.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,10 @@ from vidcam.fill import Fill
 from vidcam.metrics.faithfulness import average_drop, drop, increase, increase_rate
 from vidcam.models.model import Forward, Model
 from vidcam.pipelines.audit import artifact_shares
+from vidcam.pipelines.explain.alpha_entry import AlphaEntry, alpha_entry
 from vidcam.pipelines.explain.analyse import WindowResults
 from vidcam.pipelines.explain.curves import Curves
-from vidcam.results.explanation import GUIDED, AlphaAudit, Artifact
+from vidcam.results.explanation import GUIDED, Artifact
 from vidcam.results.video import PER_WINDOW, Scale, VideoExplanation
 from vidcam.video.content import content_sha256
 from vidcam.video.reader import VideoReader
@@ -79,28 +80,6 @@ class WindowEntry:
     label: str
     probability: float
     target_probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class FiveNumbers:
-    """Five numbers over the windows: smallest minimum, medians of the three quartiles, largest maximum."""
-
-    min: float | None
-    q1: float | None
-    median: float | None
-    q3: float | None
-    max: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class AlphaEntry:
-    """The distribution of α over all windows."""
-
-    positive: FiveNumbers
-    nonzero: FiveNumbers
-    product: FiveNumbers
-    clamped: float
-    correlation_with_gradcam_plus: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +240,7 @@ def _method_entry(
     """Describe one method; a guided method has the numbers of its map, but no faithfulness."""
     explanation, volume = results.explanation, GUIDED.get(method, method)
     clamped = [float(share.max()) for share in _by_layer(explanation.clamped, volume).values()]
-    audits = {layer: _alpha_entry(audit) for layer, audit in _by_layer(explanation.alpha, volume).items()}
+    audits = {layer: alpha_entry(audit) for layer, audit in _by_layer(explanation.alpha, volume).items()}
     return MethodEntry(
         overlay=files.get("overlay"),
         map=files.get("map"),
@@ -325,29 +304,3 @@ def _faithfulness(results: WindowResults, method: str) -> FaithfulnessEntry:
         drop=average_drop(drop(original, masked)),
         increase=increase_rate(increase(original, masked)),
     )
-
-
-def _alpha_entry(audit: AlphaAudit) -> AlphaEntry:
-    return AlphaEntry(
-        positive=_over_windows(audit.positive),
-        nonzero=_over_windows(audit.nonzero),
-        product=_over_windows(audit.product),
-        clamped=float(audit.clamped.mean()),
-        correlation_with_gradcam_plus=_finite(audit.agreement, np.median),
-    )
-
-
-def _over_windows(numbers: NDArray[np.float64]) -> FiveNumbers:
-    low, first, middle, third, high = numbers.T
-    return FiveNumbers(
-        min=_finite(low, np.min),
-        q1=_finite(first, np.median),
-        median=_finite(middle, np.median),
-        q3=_finite(third, np.median),
-        max=_finite(high, np.max),
-    )
-
-
-def _finite(values: NDArray[np.float64], reduce: Callable[[NDArray[np.float64]], Any]) -> float | None:
-    finite = values[np.isfinite(values)]
-    return float(reduce(finite)) if finite.size else None

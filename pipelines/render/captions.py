@@ -59,6 +59,7 @@ class CaptionDrawer:
     ) -> None:
         explanation = renderer.explanation
         self.margin_px = 0
+        self._scale_note = ", each window on its own scale" if explanation.scale == "window" else ""
         self.notes: tuple[str, ...] = ()
         self._size, self._end = explanation.geometry.source_size, float(explanation.timeline.ends.max())
         self._plan: CaptionPlan | None = None
@@ -131,7 +132,7 @@ class CaptionDrawer:
     def _caption(self, shown: ShownMap, rows: Rows) -> Caption:
         """Make the caption of a map; in small cells of several methods it begins with the method."""
         if not self._has_title_method:
-            return Caption(rows, shown.method)
+            return Caption(rows, shown.method + self._scale_note)
         if len({each.target for each in self._maps}) == 1:
             return Caption((Row(shown.method), *rows))
         (first, *others) = rows
@@ -185,13 +186,13 @@ def _origin(corner: Corner, size: tuple[int, int], box: tuple[int, int], plan: C
 def _mean_heat(explanation: VideoExplanation, shown: ShownMap) -> NDArray[np.float32]:
     """Compute the mean heat of a map over the video, (H, W) on the source's pixels.
 
-    Upsampling and scaling are linear, so the mean raw map is upsampled once.
+    Upsampling and scaling are linear, so the mean raw map is upsampled once. The scale of each window is left out.
     """
     method, geometry = GUIDED.get(shown.method, shown.method), explanation.geometry
     moments = np.unique(explanation.timeline.frame_seconds)
     moments = moments[:: -(-moments.size // MOST_MOMENTS)]
     plane = explanation.raw(method, moments, target=shown.target).mean(axis=0)
-    low, high = explanation.bounds[method]
+    low, high = (0.0, float(plane.max())) if explanation.scale == "window" else explanation.bounds[method]
     heat = np.zeros(geometry.source_size, np.float32)
     heat[geometry.view_slices()] = normalise(resample_plane(plane, *geometry.source_matrices(plane.shape)), low, high)
     return heat

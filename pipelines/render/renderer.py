@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from vidcam.pipelines.audit import video_audit
 from vidcam.pipelines.render.composition import Composition
 from vidcam.pipelines.render.frames import FrameContext, FrameRenderer
 from vidcam.pipelines.render.options import Form, RenderOptions, Style
-from vidcam.pipelines.render.request import RenderRequest, resolve, shown_span
+from vidcam.pipelines.render.request import RenderRequest, resolve
 from vidcam.pipelines.render.saved import opened_source, require_other_place
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet, sheet_seconds
 from vidcam.pipelines.render.videos import FrameWriter, drawn_seconds, stream_frames
@@ -163,9 +163,6 @@ def render_saved(
         request = resolve(saved, out, options)
     with opened_source(request.explanation, request.source, progress=progress) as reader:
         require_other_place(request.out, reader)
-        if options.scale is not None and options.scale != request.explanation.scale:
-            with clock.stage("scale"):
-                request = replace(request, explanation=_rescaled(request.explanation, options.scale, reader.info))
         pts, notes = drawn_seconds(reader.info, *request.span_seconds), request.notes
         count = pts.size
         if request.form == "sheet":
@@ -176,12 +173,6 @@ def render_saved(
         else:
             notes += _frames(request, reader, pts, clock=clock, progress=progress)
     return Rendered(request.out, request.form, count, notes, clock.seconds)
-
-
-def _rescaled(explanation: VideoExplanation, scale: Scale, info: VideoInfo) -> VideoExplanation:
-    """Return the explanation on another scale, which covers the whole explained part."""
-    pts = drawn_seconds(info, *shown_span(explanation))
-    return explanation.rescaled(scale, np.maximum(pts, float(explanation.timeline.starts[0])))
 
 
 def _frames(

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from vidcam.arguments import as_tuple, split_names
 from vidcam.errors import InputError, name_not_found
 from vidcam.pipelines.render.captions import CaptionDrawer
@@ -74,6 +76,9 @@ def resolve(saved: Path | VideoExplanation, out: Path, options: RenderOptions) -
         require_quality(form, options.quality)
     table = colour_table(options.colormap)
     explanation, source = open_saved(saved, options.source)
+    if options.scale is not None and options.scale != explanation.scale:
+        moments = np.unique(explanation.timeline.frame_seconds)  # between these, blended maps change linearly
+        explanation = explanation.rescaled(options.scale, moments)
     is_grid = options.style == "side-by-side" or form == "sheet"
     maps = select_maps(explanation, as_tuple(options.targets), split_names(options.methods), all_of_them=is_grid)
     mean_rgb = (0.0, 0.0, 0.0) if explanation.origin is None else explanation.origin.mean_rgb

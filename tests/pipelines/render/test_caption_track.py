@@ -70,7 +70,10 @@ def test_one_window_has_no_mean() -> None:
     one = replace(
         first, volumes={"gradcam": first.volumes["gradcam"][:1]}, logits=first.logits[:1], target=first.target[:1]
     )
-    assert texts(CaptionTrack(replace(made, timeline=line, explanations=(one,)), 0).rows(1.0)) == ["running 60 %"]
+    bounds = {"gradcam": made.bounds["gradcam"]}
+    assert texts(CaptionTrack(replace(made, timeline=line, explanations=(one,), bounds=bounds), 0).rows(1.0)) == [
+        "running 60 %"
+    ]
 
 
 def test_the_contrast_class_is_named() -> None:

@@ -33,7 +33,7 @@ def video(*hot: tuple[str, str], heat: float = 1.0) -> VideoExplanation:
         made,
         geometry=Geometry(SIZE, SIZE, SIZE, 0, 0),
         explanations=tuple(replace(each, volumes=volumes) for each in made.explanations),
-        bounds=({"gradcam": (0.0, 1.0), "gradcam++": (0.0, 1.0)},) * 2,
+        bounds={"gradcam": (0.0, 1.0), "gradcam++": (0.0, 1.0)},
     )
 
 
