@@ -1,7 +1,7 @@
 """Decode the windows of a video into batches of model input.
 
-The video is decoded once, in order, and each frame is shrunk at once. Overlapping windows share frames. Only frames
-that a later window needs are kept, so that memory does not grow with the video.
+The video is decoded once, in order, and each frame is shrunk at once. Overlapping windows and crops share frames. Only
+frames that a later window needs are kept, so that memory does not grow with the video.
 """
 
 from __future__ import annotations
@@ -23,12 +23,27 @@ CPU = torch.device("cpu")
 
 
 def window_tensors(
-    reader: VideoReader, windows: Sequence[Window], spec: ModelSpec, geometry: Geometry, *, device: torch.device = CPU
+    reader: VideoReader,
+    windows: Sequence[Window],
+    spec: ModelSpec,
+    geometry: Geometry,
+    *,
+    crops: Sequence[Geometry] = (),
+    device: torch.device = CPU,
 ) -> Generator[Tensor, None, None]:
-    """Yield the model's input of each window, (3, T, H, W) float32; the windows must be in order of their start.
+    """Yield the model's input of each window, (3, T, H, W) float32.
 
     Frames are decoded on the CPU, then resized and scaled on the device.
+
+    Args:
+        reader: the video.
+        windows: in order of their start.
+        spec: resize and scaling of the model.
+        geometry: the part of the frame that is seen.
+        crops: the model's inputs of each window, in `geometry`; empty: one, which is all of it.
+        device: where frames are resized.
     """
+    parts = [crop.slices_in(geometry) for crop in crops or (geometry,)]
     seconds = np.unique(np.concatenate([window.times for window in windows]))
     remaining, stream = iter(seconds.tolist()), reader.frames_at(seconds)
     frames: dict[float, Tensor] = {}
@@ -40,7 +55,8 @@ def window_tensors(
             newest, (_, frame) = next(remaining), next(stream)
             frames[newest] = crop_frames(frame[None], spec, geometry, device=device)[0]
         pixels = torch.stack([frames[second] for second in window.times.tolist()], dim=1)
-        yield scale_pixels(pixels.unsqueeze(0), spec.scaling)[0]
+        for rows, columns in parts:
+            yield scale_pixels(pixels[None, :, :, rows, columns], spec.scaling)[0]
 
 
 def batches(
@@ -49,14 +65,21 @@ def batches(
     spec: ModelSpec,
     geometry: Geometry,
     *,
+    crops: Sequence[Geometry] = (),
     size: int,
     device: torch.device = CPU,
 ) -> Generator[tuple[range, Tensor], None, None]:
-    """Yield batches: indices of the windows and their input (n, 3, T, H, W); n is `size` except in the last batch."""
-    tensors = window_tensors(reader, windows, spec, geometry, device=device)
-    for start in range(0, len(windows), size):
-        indices = range(start, min(start + size, len(windows)))
-        batch = torch.empty(len(indices), 3, *spec.input_size, device=device)
+    """Yield batches: indices of the windows and their input (n, 3, T, H, W).
+
+    A batch has at most `size` clips, but one whole window at least. The crops of a window are n / windows clips in a
+    row. For the other arguments see `window_tensors`.
+    """
+    tensors = window_tensors(reader, windows, spec, geometry, crops=crops, device=device)
+    clips = max(1, len(crops))
+    step = max(1, size // clips)
+    for start in range(0, len(windows), step):
+        indices = range(start, min(start + step, len(windows)))
+        batch = torch.empty(len(indices) * clips, 3, *spec.input_size, device=device)
         for row in batch:
             row.copy_(next(tensors))
         yield indices, batch

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from fractions import Fraction
 
@@ -13,7 +14,7 @@ from torchvision.transforms import functional as vision
 
 from tests.helpers.geometry import to_source
 from vidcam.errors import ShapeError
-from vidcam.geometry import Geometry, centre_crop, short_side_resize
+from vidcam.geometry import Geometry, centre_crop, cover_weights, short_side_resize, three_crops, union
 from vidcam.maps import resample_plane, upsample_volume
 
 few = settings(deadline=None, derandomize=True, max_examples=40)
@@ -193,3 +194,62 @@ def test_a_crop_larger_than_the_frame() -> None:
 def test_equal_geometries_are_equal() -> None:
     assert short_side((1080, 1920), 256, 224) == HD
     assert math.isclose(HD.view_box[0], 67.5)
+
+
+def test_three_crops_of_a_wide_video_reach_both_sides() -> None:
+    first, middle, last = three_crops(HD)
+    assert middle == HD
+    assert [crop.left_px for crop in (first, middle, last)] == [0, 116, 455 - 224]
+    assert {crop.top_px for crop in (first, middle, last)} == {16}
+    assert union((first, middle, last)) == Geometry((1080, 1920), (256, 455), (224, 455), 16, 0)
+
+
+def test_three_crops_of_a_portrait_are_the_landscape_transposed() -> None:
+    tall = short_side((1920, 1080), 256, 224)
+    wide = three_crops(HD)
+    assert [(crop.left_px, crop.top_px) for crop in three_crops(tall)] == [(crop.top_px, crop.left_px) for crop in wide]
+    assert union(three_crops(tall)).crop_size == (455, 224)
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [short_side((500, 500), 256, 224), short_side((64, 64), 56, 56), centre_crop((9, 90), (16, 16), (16, 16))],
+)
+def test_a_square_frame_has_one_crop(geometry: Geometry) -> None:
+    assert three_crops(geometry) == (geometry,)
+    assert union((geometry,)) == geometry
+
+
+def test_the_crops_of_a_very_long_frame_touch_and_leave_its_ends_unseen() -> None:
+    panorama = short_side((200, 1000), 64, 56)  # 320 wide, more than 3 × 56
+    crops = three_crops(panorama)
+    assert [crop.left_px for crop in crops] == [132 - 56, 132, 132 + 56]
+    assert union(crops).view_box == pytest.approx((12.5, 76 * 3.125, 187.5, 244 * 3.125))
+
+
+@few
+@given(sizes, st.sampled_from([(256, 224), (182, 182), (64, 56)]))
+def test_three_crops_leave_no_gap_between_them(source: tuple[int, int], model: tuple[int, int]) -> None:
+    crops = three_crops(short_side(source, *model))
+    for one, other in itertools.pairwise(crops):
+        assert 0 <= other.left_px - one.left_px <= model[1]
+        assert 0 <= other.top_px - one.top_px <= model[1]
+    assert crops[len(crops) // 2] == short_side(source, *model)
+
+
+def test_cells_of_a_larger_view_by_hand() -> None:
+    """Four cells of 4 pixels from pixel 4 on, in a view of 28 pixels: seven cells, the crop covers numbers 1 to 4."""
+    weights, is_covered = cover_weights(slice(4, 20), 28, 4)
+    assert is_covered.tolist() == [False, True, True, True, True, False, False]
+    np.testing.assert_array_equal(weights[1:5], np.eye(4))
+
+
+@pytest.mark.parametrize(("offset", "whole"), [(0, 455), (116, 455), (231, 455), (0, 224)])
+def test_the_cells_of_a_larger_view_are_as_large_as_those_of_the_crop(offset: int, whole: int) -> None:
+    weights, is_covered = cover_weights(slice(offset, offset + 224), whole, 7)
+    assert abs(whole / len(weights) - 32) < 32 / len(weights)
+    centres = (np.arange(len(weights)) + 0.5) * whole / len(weights)
+    own = offset + (np.arange(7) + 0.5) * 32
+    is_inner = is_covered & (centres >= own[0]) & (centres <= own[-1])
+    assert is_inner.sum() >= 5
+    np.testing.assert_allclose((weights @ own)[is_inner], centres[is_inner])

@@ -129,3 +129,31 @@ def test_unknown_layouts_and_activations(wrong: dict[str, Any]) -> None:
 def test_a_token_grid_needs_cells(wrong: dict[str, Any]) -> None:
     with pytest.raises(ShapeError, match=r"a TokenGrid needs sides >= 1 and class_tokens >= 0, got "):
         TokenGrid(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("source", "size"), [((1080, 1920), (224, 398)), ((1920, 1080), (398, 224)), ((300, 300), (224, 224))]
+)
+def test_the_spec_for_whole_frames_crops_nothing(source: tuple[int, int], size: tuple[int, int]) -> None:
+    assert not I3D.sees_whole(source)
+    whole = I3D.for_whole_frame(source)
+    assert whole.sees_whole(source)
+    assert whole.geometry(source) == Geometry(source, size, size, 0, 0)
+    assert whole == dataclasses.replace(I3D, resize=size, crop_size=size)
+
+
+def test_a_stretched_video_has_its_own_aspect_in_whole_frames() -> None:
+    assert C3D.for_whole_frame((480, 640)).input_size == (16, 112, 149)
+    assert C3D.for_whole_frame((480, 1280)).input_size == (16, 112, 298)
+
+
+def test_a_spec_that_crops_nothing_sees_whole_frames() -> None:
+    assert dataclasses.replace(I3D, resize=224).sees_whole((300, 300))
+    assert not dataclasses.replace(I3D, resize=224).sees_whole((300, 301 * 2))
+    assert dataclasses.replace(I3D, resize=(224, 224)).sees_whole((300, 900))
+
+
+def test_a_mean_cube_has_one_size() -> None:
+    scaling = Scaling(MeanCube(np.zeros((3, 16, 112, 112), np.float32)), (1.0, 1.0, 1.0))
+    with pytest.raises(ShapeError, match="the mean cube of 'c3d'"):
+        dataclasses.replace(C3D, scaling=scaling).for_whole_frame((480, 640))

@@ -3,18 +3,28 @@
 Positions are continuous pixel edges: pixel i of an axis covers [i, i+1). A source of `source_size` is resized to
 `resized_size`. Of this the model sees the rectangle `crop_size` at `(top_px, left_px)`. This file touches no pixels:
 `preprocess` applies the geometry, the renderer uses the inverse.
+
+A model may see a frame through one crop or through three. `three_crops` places them, `union` is what they see together,
+and `cover_weights` brings their feature maps onto one grid.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.errors import ShapeError
 from vidcam.maps import interpolation_matrix
+
+View = Literal["centre", "full", "three-crop"]
+"""The part of the frame that a model sees: its own crop, the whole frame, or three crops along the longer side."""
+
+VIEWS: tuple[str, ...] = get_args(View)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,11 @@ class Geometry:
         )
         return rows, columns
 
+    def slices_in(self, view: Geometry) -> tuple[slice, slice]:
+        """Return the rows and columns of this crop in the pixels of a larger view of the same resized frame."""
+        top, left = self.top_px - view.top_px, self.left_px - view.left_px
+        return slice(top, top + self.crop_size[0]), slice(left, left + self.crop_size[1])
+
     def source_matrices(self, grid: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the weights that draw an (h, w) feature map on the source pixels of `view_slices`.
 
@@ -111,3 +126,46 @@ def centre_crop(source_size: tuple[int, int], resized_size: tuple[int, int], cro
     top = round((resized_size[0] - crop_size[0]) / 2.0)
     left = round((resized_size[1] - crop_size[1]) / 2.0)
     return Geometry(source_size, resized_size, crop_size, top, left)
+
+
+def three_crops(centre: Geometry) -> tuple[Geometry, ...]:
+    """Return the crops at the start, the middle and the end of the axis that loses the larger share to the crop.
+
+    The middle one is `centre`. In a frame longer than three crops, the outer crops touch the middle one and the ends of
+    the frame stay unseen: no unseen stripe lies between two crops. If both axes lose the same share, as in a square
+    frame, `centre` is the only crop.
+    """
+    (resized_height, resized_width), (height, width) = centre.resized_size, centre.crop_size
+    if resized_height * width == resized_width * height:
+        return (centre,)
+    if resized_width * height > resized_height * width:
+        first, last = max(0, centre.left_px - width), min(resized_width - width, centre.left_px + width)
+        return replace(centre, left_px=first), centre, replace(centre, left_px=last)
+    first, last = max(0, centre.top_px - height), min(resized_height - height, centre.top_px + height)
+    return replace(centre, top_px=first), centre, replace(centre, top_px=last)
+
+
+def union(crops: Sequence[Geometry]) -> Geometry:
+    """Return the smallest rectangle that contains all crops of one resized frame."""
+    top, left = min(crop.top_px for crop in crops), min(crop.left_px for crop in crops)
+    bottom = max(crop.top_px + crop.crop_size[0] for crop in crops)
+    right = max(crop.left_px + crop.crop_size[1] for crop in crops)
+    return replace(crops[0], crop_size=(bottom - top, right - left), top_px=top, left_px=left)
+
+
+def cover_weights(part: slice, length: int, cells: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the weights that draw one axis of a crop's feature map on the grid of a larger view.
+
+    Args:
+        part: the crop's pixels in the view, as from `Geometry.slices_in`.
+        length: pixels of the view.
+        cells: n, number of cells of the crop. The view has cells of the same size, as nearly as its length allows.
+
+    Returns:
+        (m, n) weights of linear interpolation at the centres of the view's m cells, and (m,) whether the crop covers
+        each centre.
+    """
+    covered = part.stop - part.start
+    count = max(1, round(cells * length / covered))
+    centres = (np.arange(count) + 0.5) * (length / count) - part.start
+    return interpolation_matrix(centres * (cells / covered), cells), (centres >= 0) & (centres <= covered)

@@ -6,7 +6,7 @@ network of a user, has one. The core names no model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal, Protocol
 
@@ -170,6 +170,22 @@ class ModelSpec:
         """Return how a source frame of (height, width) becomes the model's input."""
         resized = self.resize if isinstance(self.resize, tuple) else short_side_resize(source_size, self.resize)
         return centre_crop(source_size, resized, self.crop_size)
+
+    def sees_whole(self, source_size: tuple[int, int]) -> bool:
+        """Whether nothing of a source frame of (height, width) is cropped away."""
+        geometry = self.geometry(source_size)
+        return geometry.crop_size == geometry.resized_size
+
+    def for_whole_frame(self, source_size: tuple[int, int]) -> ModelSpec:
+        """Return the spec with which the model sees a whole source frame of (height, width).
+
+        The input has the frame's aspect, and its shorter side is the crop's.
+
+        Raises:
+            ShapeError: there is a mean cube, which has one size.
+        """
+        size = short_side_resize(source_size, min(self.crop_size))
+        return replace(self, resize=size, crop_size=size)
 
 
 class SpecifiedModel(Protocol):

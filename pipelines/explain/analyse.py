@@ -28,6 +28,7 @@ from vidcam.devices import double
 from vidcam.geometry import Geometry
 from vidcam.metrics.faithfulness import log_probability
 from vidcam.models.model import Model
+from vidcam.pipelines.explain.crops import Crops
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.forward import torch_errors
@@ -72,14 +73,19 @@ class VideoJob:
     Attributes:
         reader: reader of the video.
         windows: windows for the model, in order.
-        geometry: mapping from source frame to model input.
+        crops: the crops of each window that the model sees, one or three.
         span_seconds: the explained part, [start, end): the requested part, as far as windows cover it.
     """
 
     reader: VideoReader
     windows: tuple[Window, ...]
-    geometry: Geometry
+    crops: Crops
     span_seconds: tuple[float, float]
+
+    @property
+    def geometry(self) -> Geometry:
+        """Mapping from the source frame to all that the model sees."""
+        return self.crops.geometry
 
 
 def analyse(
@@ -149,21 +155,25 @@ class _Analysis:
         windows = [self._job.windows[index] for index in window_indices]
         spec, size = self._model.spec, self._request.batch_size
         device = self._model.device
-        source = batches(self._job.reader, windows, spec, self._job.geometry, size=size, device=device)
+        crops = self._job.crops.parts
+        source = batches(self._job.reader, windows, spec, self._job.geometry, crops=crops, size=size, device=device)
         with closing(prefetch(self._clock.timed("decode for the model", source), depth=1)) as ready:
             for positions, tensor in ready:
                 yield [window_indices[position] for position in positions], tensor
 
     def _explain(self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int | None]) -> None:
-        request = self._request
+        crops = self._job.crops
         with self._clock.stage("model and maps"), Undo() as undo, undo:
             run = open_attribution(self._model.module, tensor, self._maps, undo)
-            self._total += run.probabilities().sum(dim=0).cpu().numpy()
-            explanations = run.explain_each(targets or (int(self._total.argmax()),))
+            probabilities = run.probabilities()
+            self._total += probabilities.sum(dim=0).cpu().numpy()
+            each = [crops.top_classes(probabilities) if target is None else target for target in targets]
+            explanations = run.explain_each(each or (int(self._total.argmax()),))
         for table, explanation in zip(self._tables, explanations, strict=True):
             with self._clock.stage("faithfulness"):
                 rows = [row for row, index in enumerate(indices) if self._measured[index]]
-                table.put(indices, _measure(self._model, tensor, explanation, rows, request))
+                merged = crops.merge(explanation)
+                table.put(indices, _measure(self._model, tensor, crops, merged, rows, self._request))
 
 
 class _Table:
@@ -208,32 +218,34 @@ def measured_windows(windows: Sequence[Window]) -> NDArray[np.bool_]:
 
 
 def _measure(
-    model: Model, tensor: Tensor, explanation: Explanation, rows: Sequence[int], request: ExplainRequest
+    model: Model, tensor: Tensor, crops: Crops, explanation: Explanation, rows: Sequence[int], request: ExplainRequest
 ) -> WindowResults:
-    """Measure some windows of a batch: their clips, each hidden by the map of each method, run in full batches."""
-    fill_pixels = fill_for(tensor, request.fill, model.spec.scaling).expand_as(tensor)
-    heats = {
-        method: heat_on(explanation.volumes[method][rows], explanation.input_size, tensor)
-        for method in (explanation.methods if rows else ())
-    }
+    """Measure some windows of a batch, whose maps are merged.
+
+    Each crop is hidden by its part of the window's map, for each method. These clips run in full batches.
+    """
+    count, methods = len(explanation), explanation.methods
+    masked = {method: np.full(count, np.nan) for method in methods}
+    area = {method: np.full(count, np.nan) for method in methods}
+    shown = tensor[[len(crops) * row + crop for row in rows for crop in range(len(crops))]]
+    fill = fill_for(shown, request.fill, model.spec.scaling).expand_as(shown)
+    heats = {m: heat_on(explanation.volumes[m][rows], explanation.input_size, tensor) for m in methods if rows}
     hidden = (
-        hide(tensor[row : row + 1], heat[n : n + 1], fill_pixels[row : row + 1])
+        hide(clip[None], part[None], pixels[None])
         for heat in heats.values()
-        for n, row in enumerate(rows)
+        for clip, part, pixels in zip(shown, crops.heat(heat), fill, strict=True)
     )
     scores = []
     while chunk := list(islice(hidden, request.batch_size)):
         scores.append(predicted(model.module, torch.cat(chunk)))
-    count, original = len(explanation), torch.from_numpy(explanation.logits)
-    masked = {method: np.full(count, np.nan) for method in explanation.methods}
-    area = {method: np.full(count, np.nan) for method in explanation.methods}
+    targets = explanation.target[rows].repeat(len(crops))
     for n, (method, heat) in enumerate(heats.items()):
-        own = torch.cat(scores)[n * len(rows) : (n + 1) * len(rows)]
+        own = torch.cat(scores)[n * len(shown) : (n + 1) * len(shown)]
         require_finite(own, f"the logits of the clip masked by {method}")
-        masked[method][rows] = log_probability(own, explanation.target[rows], explanation.activation)
+        masked[method][rows] = crops.mean_log(log_probability(own, targets, explanation.activation))
         area[method][rows] = double(heat).mean(dim=tuple(range(1, heat.ndim))).cpu().numpy()
-    log_original = log_probability(original, explanation.target, explanation.activation)
-    return WindowResults(explanation, log_original, masked, area)
+    original = log_probability(torch.from_numpy(explanation.logits), explanation.target, explanation.activation)
+    return WindowResults(explanation, original, masked, area)
 
 
 def _arrays(results: WindowResults) -> tuple[NDArray[Any], ...]:

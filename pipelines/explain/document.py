@@ -18,6 +18,7 @@ from vidcam import __version__
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.request import ScoreName
 from vidcam.fill import Fill
+from vidcam.geometry import View
 from vidcam.metrics.faithfulness import average_drop, drop, increase, increase_rate
 from vidcam.models.model import Forward, Model
 from vidcam.pipelines.audit import artifact_shares
@@ -146,6 +147,7 @@ class Document:
     evidence_seconds: tuple[float, ...]
     artifact: Artifact | None
     audit: tuple[str, ...]
+    view: View
     fill: Fill
     score: ScoreName
     score_scale: float

@@ -16,6 +16,7 @@ from torch import nn
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.request import ScoreName
 from vidcam.fill import Fill
+from vidcam.geometry import View
 from vidcam.models.model import Model, Precision
 from vidcam.models.registry import as_model, labels_of, load_model
 from vidcam.pipelines.explain.analyse import VideoJob, analyse
@@ -25,6 +26,7 @@ from vidcam.pipelines.explain.outputs import check_paths, staging, stem_of
 from vidcam.pipelines.explain.probabilities import window_probabilities, with_probable_classes
 from vidcam.pipelines.explain.request import DEFAULT_OUTPUTS, ExplainOptions, ExplainRequest, named_classes, resolve
 from vidcam.pipelines.explain.result import Result
+from vidcam.pipelines.explain.view import crops_of, ready_for
 from vidcam.pipelines.forward import Prepared
 from vidcam.pipelines.run_file import NamedModel, named_model, run_settings
 from vidcam.render.caption_text import CaptionPlace
@@ -137,11 +139,12 @@ class Explainer:
 
     def predict(self, source: Source) -> tuple[int, float]:
         """Return the top class of one video and its mean probability over the windows; nothing is written."""
-        request, model = self._request, self._ready.model
+        request = self._request
         with open_video(source, fps=request.fps, decoder=request.decoder, fetch=True) as reader:
-            job = video_job(reader, model.spec, request)
+            ready, request = ready_for(self._ready, request, reader.info.size)
+            job, batch_size = video_job(reader, ready.model.spec, request), request.batch_size
             probabilities = window_probabilities(
-                model, job, batch_size=request.batch_size, clock=StageTimer(), progress=self._progress
+                ready.model, job, batch_size=batch_size, clock=StageTimer(), progress=self._progress
             )
         mean = probabilities.mean(axis=0)
         return int(mean.argmax()), float(mean.max())
@@ -168,6 +171,7 @@ def explain_prepared(
     with clock.stage("probe"):
         reader = open_video(source, fps=request.fps, decoder=request.decoder, fetch=fetch, progress=progress)
     with reader:
+        ready, request = ready_for(ready, request, reader.info.size)
         job = video_job(reader, ready.model.spec, request)
         stem = stem_of(reader.info, folder, overwrite=request.overwrite)
         request = with_probable_classes(ready.model, job, request, clock=clock, progress=progress)
@@ -193,7 +197,7 @@ def settings_of(options: ExplainOptions, named: NamedModel, request: ExplainRequ
 
 
 def video_job(reader: VideoReader, spec: ModelSpec, request: ExplainRequest) -> VideoJob:
-    """Plan which windows of a video the model is shown.
+    """Plan which windows of a video the model is shown, and which part of the frame.
 
     Raises:
         InputError: nothing of the video lies in the part that was asked for.
@@ -213,7 +217,7 @@ def video_job(reader: VideoReader, spec: ModelSpec, request: ExplainRequest) -> 
         max(windows[0].start_seconds, 0.0 if start is None else start),
         min(windows[-1].end_seconds, float("inf") if end is None else end),
     )
-    return VideoJob(reader, windows, spec.geometry(reader.info.size), span)
+    return VideoJob(reader, windows, crops_of(spec, request, reader.info.size), span)
 
 
 def explain_video(
@@ -233,6 +237,7 @@ def explain_video(
     fusion: Fusion = "mean",
     score: ScoreName = "logit",
     score_scale: float = 1.0,
+    view: View = "centre",
     at: float | None = None,
     start: float | None = None,
     end: float | None = None,
@@ -270,6 +275,8 @@ def explain_video(
         fusion: `mean` or `max` of several layers' maps, each divided by its own maximum.
         score: `logit`, or `probability`, whose gradient vanishes where the model is sure.
         score_scale: λ of EQ 12 for gradcam++, at least 0; near 0 it weighs as gradcam+ does.
+        view: part of the frame that the model sees: `centre`, its own crop; `full`, the whole frame, if the network
+            takes frames of any size; `three-crop`, three crops along the longer side, whose maps are merged.
         at: explain only the window that starts at this time, in seconds.
         start: where the explained part of the video begins, in seconds.
         end: where it ends, in seconds, not included.
@@ -300,6 +307,7 @@ def explain_video(
         fusion=fusion,
         score=score,
         score_scale=score_scale,
+        view=view,
         at=at,
         start=start,
         end=end,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcam.geometry import View
 from vidcam.models.model import Model
 from vidcam.pipelines.audit import weights_sentence
 from vidcam.pipelines.explain import document as entries
@@ -17,6 +18,7 @@ from vidcam.pipelines.explain.explainer import video_job
 from vidcam.pipelines.explain.outputs import check_readable, source_of, stated_path
 from vidcam.pipelines.explain.probabilities import window_probabilities
 from vidcam.pipelines.explain.request import ExplainOptions, named_classes, window_request
+from vidcam.pipelines.explain.view import ready_for
 from vidcam.pipelines.forward import prepare, target_layers
 from vidcam.pipelines.memory import StartMemory
 from vidcam.sampling import Window
@@ -54,6 +56,7 @@ class PredictionDocument:
     targets: tuple[ClassEntry, ...]
     windows: tuple[PredictedWindow, ...]
     audit: tuple[str, ...]
+    view: View
     runtime: RuntimeEntry
     versions: dict[str, str]
 
@@ -100,10 +103,12 @@ class Predictor:
             InputError: the video cannot be used.
             RunError: the model fails.
         """
-        clock, request, model = StageTimer(), self._request, self._ready.model
+        clock, request = StageTimer(), self._request
         with clock.stage("probe"):
             reader = open_video(source, fps=request.fps, decoder=request.decoder, fetch=True, progress=self._progress)
         with reader:
+            ready, request = ready_for(self._ready, request, reader.info.size)
+            model = ready.model
             job = video_job(reader, model.spec, request)
             probabilities = window_probabilities(
                 model, job, batch_size=request.batch_size, clock=clock, progress=self._progress
@@ -116,7 +121,8 @@ class Predictor:
                 targets=_classes(model, [k for k in self._targets if k is not None], probabilities),
                 windows=_windows(model, job.windows, probabilities),
                 audit=tuple(notes),
-                runtime=RuntimeEntry(str(model.device), request.batch_size, reader.info.decoder, self._ready.forward),
+                view=request.view,
+                runtime=RuntimeEntry(str(model.device), request.batch_size, reader.info.decoder, ready.forward),
                 versions=entries.versions(),
             )
         return PredictedVideo(document, probabilities, clock.seconds)

@@ -38,20 +38,23 @@ def window_probabilities(
         progress: called after every batch.
 
     Returns:
-        (N, K).
+        (N, K), means over the crops.
 
     Raises:
         RunError: the model fails, or returns NaN or infinity.
     """
     windows, spec = job.windows, model.spec
     parts = []
-    source = batches(job.reader, windows, spec, job.geometry, size=batch_size, device=model.device)
+    source = batches(
+        job.reader, windows, spec, job.geometry, crops=job.crops.parts, size=batch_size, device=model.device
+    )
     with torch_errors(model, batch_size), Undo() as undo, undo:
         preserve_model(model.module, undo)
         with closing(prefetch(clock.timed("decode for the model", source), depth=1)) as ready:
             for positions, tensor in ready:
                 with clock.stage("model"):
-                    parts.append(_probabilities(model, tensor))
+                    of_clips = _probabilities(model, tensor)
+                    parts.append(of_clips.reshape(len(positions), -1, of_clips.shape[1]).mean(axis=1))  # over crops
                 progress(PREDICTING, positions[-1] + 1, len(windows))
     return np.concatenate(parts)
 

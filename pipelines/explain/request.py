@@ -14,6 +14,7 @@ from vidcam.cam.request import MapRequest, ScoreName
 from vidcam.cam.reshape import reshape_of
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
+from vidcam.geometry import VIEWS, View
 from vidcam.labels import label_index
 from vidcam.models.model import PRECISIONS, Model, Precision
 from vidcam.pipelines.audit import weights_sentence
@@ -45,6 +46,7 @@ class ExplainOptions:
     fusion: Fusion = "mean"
     score: ScoreName = "logit"
     score_scale: float = 1.0
+    view: View = "centre"
     at: float | None = None
     start: float | None = None
     end: float | None = None
@@ -71,6 +73,8 @@ class ExplainOptions:
             raise InputError(f"--scale is {self.scale!r}; it must be one of {', '.join(SCALES)}")
         if self.captions not in CAPTION_PLACES:
             raise InputError(f"--captions is {self.captions!r}; it must be one of {', '.join(CAPTION_PLACES)}")
+        if self.view not in VIEWS:
+            raise InputError(f"--view is {self.view!r}; it must be one of {', '.join(VIEWS)}")
         if self.decoder not in DECODERS:
             raise InputError(f"--decoder is {self.decoder!r}; it must be one of {', '.join(DECODERS)}")
         if self.precision not in PRECISIONS:
@@ -83,7 +87,10 @@ class ExplainOptions:
         if self.at is not None and (self.start is not None or self.end is not None):
             raise InputError("--at cannot be combined with --start or --end")
         methods = DEFAULT_METHODS if self.methods is None else self.methods
-        MapRequest(methods=methods, score=self.score, score_scale=self.score_scale, fusion=self.fusion)  # checks them
+        checked = MapRequest(methods=methods, score=self.score, score_scale=self.score_scale, fusion=self.fusion)
+        guided = [method for method in checked.methods if method in GUIDED]
+        if guided and self.view == "three-crop":
+            raise InputError(f"--view three-crop cannot be combined with --method {guided[0]}; use --view full")
 
     def _require_part(self) -> None:
         """Check the times without the video."""
@@ -120,6 +127,7 @@ class ExplainRequest(MapRequest):
     captions: CaptionPlace = "inside"
     fill: Fill = "black"
     scale: Scale = "video"
+    view: View = "centre"
     batch_size: int = 1
     precision: Precision = "float32"
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS
@@ -174,6 +182,7 @@ def window_request(ready: Prepared, options: ExplainOptions, layers: Sequence[st
     """Resolve the options that choose the windows and how they are run; the others keep their defaults."""
     return ExplainRequest(
         layers=layers,
+        view=options.view,
         batch_size=options.batch_size or ready.default_batch,
         precision=options.precision,
         overlap=options.overlap,

@@ -208,6 +208,7 @@ class Result:
             evidence_seconds=tuple(curves.thinned().seconds.tolist()),
             artifact=self._ready.baseline.artifact,
             audit=tuple(video_audit(self.explanation)),
+            view=request.view,
             fill=request.fill,
             score=request.score,
             score_scale=request.score_scale,

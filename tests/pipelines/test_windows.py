@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tests.helpers.clips import frames_of, model_input
 from tests.helpers.videos import Frames, noise_frames
+from vidcam.geometry import three_crops, union
 from vidcam.media import Seconds, VideoInfo
 from vidcam.pipelines.windows import batches, timeline, window_tensors
 from vidcam.preprocess import crop_frames
@@ -158,6 +159,32 @@ def test_the_last_batch_has_the_remaining_windows() -> None:
     together = torch.cat([tensor for _, tensor in parts])
     one_by_one = torch.stack(list(window_tensors(reel, windows, SPEC, geometry)))
     torch.testing.assert_close(together, one_by_one, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("size", [(20, 90), (90, 20), (24, 40)])
+def test_crops_of_a_window_are_cut_from_the_same_frames(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each crop equals reading it alone, and the middle one the centre crop; a frame is decoded and resized once."""
+    resized: list[int] = []
+
+    def counted(frames: Frames, *arguments: Any, **options: Any) -> Tensor:
+        resized.append(len(frames))
+        return crop_frames(frames, *arguments, **options)
+
+    reel = Reel(noise_frames(53, *size))
+    windows, centre = _plan(reel, overlap=0.5), SPEC.geometry(size)
+    crops = three_crops(centre)
+    alone = [torch.stack(list(window_tensors(reel, windows, SPEC, crop))) for crop in crops]
+    assert crops[1] == centre
+    monkeypatch.setattr("vidcam.pipelines.windows.crop_frames", counted)
+    reel.asked.clear()
+    parts = list(batches(reel, windows, SPEC, union(crops), crops=crops, size=7))
+    assert [list(indices) for indices, _ in parts[:2]] == [[0, 1], [2, 3]]  # six clips: a window is never divided
+    together = torch.cat([tensor for _, tensor in parts])
+    for number, expected in enumerate(alone):
+        torch.testing.assert_close(together[number::3], expected, rtol=0, atol=0)
+    times = sorted(set(np.concatenate([window.times for window in windows]).tolist()))
+    assert reel.asked == times
+    assert sum(resized) == len(times)
 
 
 def test_the_timeline_of_windows() -> None:

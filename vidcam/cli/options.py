@@ -157,12 +157,16 @@ _EXPLAIN = (
     _question("--at", type=float, metavar="SECONDS", help="Explain only the window that starts at this time."),
     _question("--start", type=float, metavar="SECONDS", help="Start of the explained part."),
     _question("--end", type=float, metavar="SECONDS", help="End of the explained part."),
+    _question(
+        "--view",
+        metavar="NAME",
+        shell_complete=one_of("centre", "full", "three-crop"),
+        help="What the model sees of the frame: centre (default), full, or three-crop, which merges three.",
+    ),
     *_MODEL,
     _LAYER,
     _CAPTIONS,
-    _details(
-        "--overlap", type=float, metavar="SHARE", help="Fraction by which neighbouring windows overlap; default 0.5."
-    ),
+    _details("--overlap", type=float, metavar="SHARE", help="Fraction by which windows overlap; default 0.5."),
     _choice(_details, "--score", ("logit", "probability"), "Score that is explained: logit (default) or probability."),
     _SCORE_SCALE,
     _FUSION,

@@ -16,6 +16,7 @@ from vidcam.cam.explain import explain
 from vidcam.errors import InputError, NonFiniteError, RunError
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.analyse import VideoJob, WindowResults, analyse, measured_windows
+from vidcam.pipelines.explain.crops import Crops
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import fill_for
@@ -68,7 +69,7 @@ def _run(
     windows = plan_windows(reel.info, frames=spec.frames, fps=spec.fps, overlap=0.0)
     return analyse(
         model,
-        VideoJob(reel, windows, spec.geometry(reel.info.size), (0.0, reel.info.duration_seconds)),
+        VideoJob(reel, windows, Crops((spec.geometry(reel.info.size),)), (0.0, reel.info.duration_seconds)),
         ExplainRequest(methods=methods, targets=targets, layers=(layer,), batch_size=batch_size),
         clock=StageTimer(),
         progress=silent if told is None else lambda *step: told.append(step),

@@ -21,6 +21,7 @@ from vidcam.cam.request import MapRequest
 from vidcam.cli.app import main
 from vidcam.errors import InputError
 from vidcam.pipelines.explain.analyse import VideoJob
+from vidcam.pipelines.explain.crops import Crops
 from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer, explain_video
 from vidcam.pipelines.explain.request import OUTPUTS, ExplainOptions, ExplainRequest
 from vidcam.pipelines.explain.saliency import GuidedVideo
@@ -43,7 +44,10 @@ class Opened:
         spec = self.model.spec
         windows = plan_windows(self.reader.info, frames=spec.frames, fps=spec.fps)
         self.job = VideoJob(
-            self.reader, windows, spec.geometry(self.reader.info.size), (0.0, self.reader.info.duration_seconds)
+            self.reader,
+            windows,
+            Crops((spec.geometry(self.reader.info.size),)),
+            (0.0, self.reader.info.duration_seconds),
         )
         request = ExplainRequest(methods=(METHOD,), targets=(1, 3), contrast=0, layers=("block2",))
         self.guided = GuidedVideo(self.model, self.job, request, self.result.explanation, StageTimer())
