@@ -24,6 +24,7 @@ from vidcam.cam.attribution import open_attribution
 from vidcam.cam.methods import volume_methods
 from vidcam.cam.network import predicted, require_finite
 from vidcam.cam.preserve import Undo, preserve_model
+from vidcam.cam.weights import to_numpy
 from vidcam.devices import double
 from vidcam.geometry import Geometry
 from vidcam.metrics.faithfulness import log_probability
@@ -165,10 +166,10 @@ class _Analysis:
         crops = self._job.crops
         with self._clock.stage("model and maps"), Undo() as undo, undo:
             run = open_attribution(self._model.module, tensor, self._maps, undo)
-            probabilities = run.probabilities()
-            self._total += probabilities.sum(dim=0).cpu().numpy()
-            each = [crops.top_classes(probabilities) if target is None else target for target in targets]
-            explanations = run.explain_each(each or (int(self._total.argmax()),))
+            self._total += run.probabilities().sum(dim=0).cpu().numpy()
+            top = crops.logits(to_numpy(run.logits), run.activation).argmax(axis=1).repeat(len(crops)).tolist()
+            classes = [top if target is None else target for target in targets]
+            explanations = run.explain_each(classes or (int(self._total.argmax()),))
         for table, explanation in zip(self._tables, explanations, strict=True):
             with self._clock.stage("faithfulness"):
                 rows = [row for row, index in enumerate(indices) if self._measured[index]]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vidcam.geometry import Geometry, cover_weights, union
 from vidcam.maps import Floats, resample_plane
-from vidcam.results.explanation import Explanation, map_arrays
+from vidcam.results.explanation import Activation, Explanation, map_arrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,12 @@ class Crops:
         mean: NDArray[np.float64] = np.logaddexp.reduce(by_crop, axis=1) - np.log(len(self))
         return mean
 
-    def top_classes(self, probabilities: Tensor) -> list[int]:
-        """Return the top class of each clip's window, n·C indices, from (n·C, K) probabilities."""
-        by_crop = probabilities.reshape(-1, len(self), probabilities.shape[1])
-        top = by_crop.mean(dim=1).argmax(dim=1)
-        return [int(index) for index in top.repeat_interleave(len(self))]
+    def logits(self, logits: Floats, activation: Activation) -> NDArray[np.float64]:
+        """Return logits (n, K) whose probabilities are the means over the crops, from those of each crop, (n·C, K)."""
+        scores = logits.astype(np.float64)
+        if activation == "sigmoid":
+            return self.mean_log(-np.logaddexp(0.0, -scores)) - self.mean_log(-np.logaddexp(0.0, scores))
+        return self.mean_log(scores - np.logaddexp.reduce(scores, axis=1, keepdims=True))
 
     def merge(self, explanation: Explanation) -> Explanation:
         """Merge the explanation of n·C clips into one of n windows; the audits are those of the middle crop."""
@@ -76,12 +77,6 @@ class Crops:
         return replace(
             middle,
             volumes={method: self.maps(volumes) for method, volumes in explanation.volumes.items()},
-            logits=self._logits(explanation).astype(explanation.logits.dtype),
+            logits=self.logits(explanation.logits, explanation.activation).astype(explanation.logits.dtype),
             input_size=(explanation.input_size[0], *self.geometry.crop_size),
         )
-
-    def _logits(self, explanation: Explanation) -> NDArray[np.float64]:
-        logits = explanation.logits.astype(np.float64)
-        if explanation.activation == "sigmoid":
-            return self.mean_log(-np.logaddexp(0.0, -logits)) - self.mean_log(-np.logaddexp(0.0, logits))
-        return self.mean_log(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))

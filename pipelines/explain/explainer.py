@@ -288,7 +288,7 @@ def explain_video(
         fill: what hidden pixels become, in `map` and in the measures: `black`, `mean`, `blur` or `frame-mean`.
         scale: 1 is the strongest evidence of the `video`. With `window` each window's map is first divided by its own
             maximum. All targets have one scale.
-        batch_size: windows per forward pass. None: chosen for the device.
+        batch_size: windows per forward pass, or crops with `three-crop`. None: chosen for the device.
         precision: of the network but its classifier: `float32` (exact), `bf16`, or `fp16` on CUDA.
         fps: frames per second of images and arrays. None: 25.
         decoder: `auto` (PyAV), `pyav` or `decord`, which is refused for a video that it reads differently.

@@ -113,3 +113,13 @@ def test_the_heat_is_cut_into_the_crops() -> None:
     for number, crop in enumerate(crops.parts):
         assert int(cut[number, 0, 0, 0]) == crop.top_px * 45 + crop.left_px
         assert int(cut[3 + number, 0, -1, -1]) == -((crop.top_px + 15) * 45 + crop.left_px + 15)
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_sure_crops_keep_the_order_of_their_classes(activation: Any) -> None:
+    """Both probabilities round to 1 behind a sigmoid, and all but one to 0 behind a softmax."""
+    logits = np.array([[800.0, 790.0, -30.0], [800.0, 790.0, -60.0], [800.0, 790.0, -30.0]])
+    (merged,) = crops_in((1080, 1920)).logits(logits, activation)
+    assert np.isfinite(merged).all()
+    assert merged[0] - merged[1] == pytest.approx(10)
+    assert merged.argsort().tolist() == [2, 1, 0]
