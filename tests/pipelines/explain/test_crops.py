@@ -43,7 +43,7 @@ def sides_model(activation: Any = None) -> Model:
 
 
 SIDES = np.zeros((8, 16, 48, 3), np.uint8)
-SIDES[:, :, :16, 0] = SIDES[:, :, 16:, 1] = 255  # the left crop is red; middle and right are green
+SIDES[:, :, 16:32, 0] = SIDES[:, :, :16, 1] = SIDES[:, :, 32:, 1] = 255  # red in the middle crop, green at both sides
 
 
 def sides_by_hand(activation: str | None) -> NDArray[np.float64]:
@@ -72,14 +72,14 @@ def test_probabilities_are_means_over_the_crops(activation: str | None, tmp_path
     assert predicted.document.view == "three-crop"
 
 
-def test_the_map_of_a_side_is_on_that_side(tmp_path: Path) -> None:
+def test_the_map_of_one_crop_is_in_that_crop(tmp_path: Path) -> None:
     result = explained(SIDES, tmp_path, "three-crop", model=sides_model(), targets=("red",), methods="gradcam")
     volume = result.explanation.explanations[0].volumes["gradcam"][0, 0]
-    np.testing.assert_allclose(volume, [[1.5, 1.5, 0, 0, 0, 0]] * 2, rtol=1e-6)  # the slope 6 over four cells
+    np.testing.assert_allclose(volume, [[0, 0, 1.5, 1.5, 0, 0]] * 2, rtol=1e-6)  # the slope 6 over four cells
 
     method = result.document.targets[0].methods["gradcam"]
     assert method.area == pytest.approx(1 / 3)  # the scale is that of the window, not of each crop
-    logits = np.array([[6 * 0.9375, 0.0, 1.0], [0.0, 4 * 0.0625, 1.0], [0.0, 0.0, 1.0]])  # heat falls over 8 pixels
+    logits = np.array([[6 * 0.875, 0, 1], [0, 4 * 0.0625, 1], [0, 4 * 0.0625, 1]])  # heat falls over 8 pixels
     shares = np.exp(logits[:, 0]) / np.exp(logits).sum(axis=1)
     assert method.faithfulness is not None
     assert method.faithfulness.masked_probability == pytest.approx(shares.mean())

@@ -117,7 +117,7 @@ def test_before_merging_the_middle_crop_is_the_centre_crop(tmp_path: Path, monke
 
     monkeypatch.setattr(Crops, "merge", noted)
     frames, model, methods = noise_frames(30, 40, 90), pooled_model(), ("gradcam", *METHODS)
-    explained(frames, tmp_path, "three-crop", model=model, methods=methods, batch_size=1)
+    merged = explained(frames, tmp_path, "three-crop", model=model, methods=methods, batch_size=1)
     windows = list(before)
     before.clear()
     explained(frames, tmp_path, "centre", model=model, methods=methods, batch_size=3)
@@ -127,6 +127,8 @@ def test_before_merging_the_middle_crop_is_the_centre_crop(tmp_path: Path, monke
         crops = np.concatenate([window.volumes[method] for window in windows])
         np.testing.assert_array_equal(crops[1::3], volumes)
         assert not np.array_equal(crops[0::3], volumes)
+    audit = merged.explanation.explanations[0].alpha["gradcam++"]
+    np.testing.assert_array_equal(audit.product, centre.alpha["gradcam++"].product)  # that of the middle crop
 
 
 def test_the_view_is_in_the_json_and_in_the_settings(tmp_path: Path) -> None:
