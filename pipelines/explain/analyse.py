@@ -174,7 +174,7 @@ class _Analysis:
             with self._clock.stage("faithfulness"):
                 rows = [row for row, index in enumerate(indices) if self._measured[index]]
                 merged = crops.merge(explanation)
-                table.put(indices, _measure(self._model, tensor, crops, merged, rows, self._request))
+                table.put(indices, _measure(self._model, tensor, merged, rows, crops=crops, request=self._request))
 
 
 class _Table:
@@ -219,7 +219,13 @@ def measured_windows(windows: Sequence[Window]) -> NDArray[np.bool_]:
 
 
 def _measure(
-    model: Model, tensor: Tensor, crops: Crops, explanation: Explanation, rows: Sequence[int], request: ExplainRequest
+    model: Model,
+    tensor: Tensor,
+    explanation: Explanation,
+    rows: Sequence[int],
+    *,
+    crops: Crops,
+    request: ExplainRequest,
 ) -> WindowResults:
     """Measure some windows of a batch, whose maps are merged.
 

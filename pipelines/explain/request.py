@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from types import MappingProxyType
 
 from vidcam.arguments import as_tuple, split_names
 from vidcam.cam.fusion import Fusion
@@ -29,6 +30,18 @@ from vidcam.video.reader import DECODERS, Decoder, frame_rate
 
 OUTPUTS = ("overlay", "map", "sheet", "data")
 DEFAULT_OUTPUTS = ("overlay", "sheet", "data")
+
+
+_CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "fill": FILLS,
+        "scale": SCALES,
+        "captions": CAPTION_PLACES,
+        "view": VIEWS,
+        "decoder": DECODERS,
+        "precision": PRECISIONS,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,18 +80,9 @@ class ExplainOptions:
         object.__setattr__(self, "outputs", split_names(self.outputs))
         if not self.outputs or not set(self.outputs) <= set(OUTPUTS):
             raise InputError(f"--outputs is {','.join(self.outputs) or 'empty'}; use some of {', '.join(OUTPUTS)}")
-        if self.fill not in FILLS:
-            raise InputError(f"--fill is {self.fill!r}; it must be one of {', '.join(FILLS)}")
-        if self.scale not in SCALES:
-            raise InputError(f"--scale is {self.scale!r}; it must be one of {', '.join(SCALES)}")
-        if self.captions not in CAPTION_PLACES:
-            raise InputError(f"--captions is {self.captions!r}; it must be one of {', '.join(CAPTION_PLACES)}")
-        if self.view not in VIEWS:
-            raise InputError(f"--view is {self.view!r}; it must be one of {', '.join(VIEWS)}")
-        if self.decoder not in DECODERS:
-            raise InputError(f"--decoder is {self.decoder!r}; it must be one of {', '.join(DECODERS)}")
-        if self.precision not in PRECISIONS:
-            raise InputError(f"--precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}")
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise InputError(f"--{name} is {getattr(self, name)!r}; it must be one of {', '.join(known)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"--batch-size is {self.batch_size}; it must be at least 1")
         require_overlap(self.overlap)
@@ -88,7 +92,10 @@ class ExplainOptions:
             raise InputError("--at cannot be combined with --start or --end")
         methods = DEFAULT_METHODS if self.methods is None else self.methods
         checked = MapRequest(methods=methods, score=self.score, score_scale=self.score_scale, fusion=self.fusion)
-        guided = [method for method in checked.methods if method in GUIDED]
+        self._require_view(checked.methods)
+
+    def _require_view(self, methods: Sequence[str]) -> None:
+        guided = [method for method in methods if method in GUIDED]
         if guided and self.view == "three-crop":
             raise InputError(f"--view three-crop cannot be combined with --method {guided[0]}; use --view full")
 

@@ -194,7 +194,7 @@ def test_a_window_that_is_not_measured_has_no_figure() -> None:
     windows = plan_windows(reel.info, frames=model.spec.frames, fps=model.spec.fps, overlap=0.5)
     (answer,) = analyse(
         model,
-        VideoJob(reel, windows, model.spec.geometry(reel.info.size), (0.0, reel.info.duration_seconds)),
+        VideoJob(reel, windows, Crops((model.spec.geometry(reel.info.size),)), (0.0, reel.info.duration_seconds)),
         ExplainRequest(methods=("gradcam", "hirescam"), targets=(1,), layers=("relu",), batch_size=2),
         clock=StageTimer(),
         progress=silent,
