@@ -37,6 +37,21 @@ def test_alignment_of_text(align: Literal["left", "center", "right"]) -> None:
     assert abs(columns[-1] - start - canvas.width_of("evidence", style)) <= 2
 
 
+def test_a_dashed_line_has_gaps() -> None:
+    canvas = Canvas(60)
+    canvas.line([0, 60], [5, 5], "black", width_px=2, dashes_px=(6, 4))
+    black = canvas.to_pixels(10)[5, :, 0] == 0
+    assert black.tolist() == [column % 10 < 6 for column in range(60)]
+
+
+def test_a_picture_is_scaled_to_its_size() -> None:
+    canvas, picture = Canvas(40), np.zeros((4, 8, 3), np.uint8)
+    canvas.picture(10, 5, picture, size=(8, 16))
+    black = (canvas.to_pixels(30) == 0).all(axis=2)
+    assert black[5:13, 10:26].all()
+    assert black.sum() == 8 * 16
+
+
 def test_dollar_signs_are_not_mathtext() -> None:
     ink = []
     for text in ("a $x$ b", "a x b"):

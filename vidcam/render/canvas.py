@@ -1,7 +1,8 @@
 """Draw text, lines, polygons and pictures on a canvas in pixels. The y axis points down.
 
-Matplotlib's Agg renderer draws the canvas without figures or axes. This saves the import of `matplotlib.figure` (0.3 s)
-and makes the result nearly independent of the user's matplotlibrc. The same canvas gives the same bytes.
+Matplotlib's renderers draw the canvas without figures or axes: Agg into pixels, and `vector` into SVG and PDF. This
+saves the import of `matplotlib.figure` (0.3 s) and makes the result nearly independent of the user's matplotlibrc. The
+same canvas gives the same bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib import font_manager
@@ -26,10 +27,32 @@ from PIL import Image
 Picture = NDArray[np.uint8]
 Rgba = tuple[float, float, float, float]
 
+Stroke = Callable[[Any, int], None]
+"""Draws on one of matplotlib's renderers; told the height of the page in pixels."""
+
 _DEFAULT_FAMILY = "DejaVu Sans"  # comes with matplotlib
 _CJK_FAMILIES = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "PingFang SC", "Microsoft YaHei")
 _MISSING_GLYPH = "□"
 _DPI = 72  # a point is 1/72 inch, so a point is a pixel
+
+
+@dataclass(frozen=True, slots=True)
+class _Pen:
+    """Colour, width and dash pattern of a line."""
+
+    colour: Rgba
+    width_px: float
+    dashes_px: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Placed:
+    """A picture at its place: pixels (H, W, 3), left, top and (height, width) on the canvas."""
+
+    picture: Picture
+    left: int
+    top: int
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +74,8 @@ class Canvas:
 
     def __init__(self, width_px: int) -> None:
         self.width_px = width_px
-        self._strokes: list[Callable[[RendererAgg], None]] = []
-        self._pictures: list[tuple[int, int, Picture]] = []
+        self._strokes: list[Stroke] = []
+        self._pictures: list[_Placed] = []
         self._renderer = _renderer(_DPI, _DPI)
         installed = set(font_manager.get_font_names())
         self._families = [_DEFAULT_FAMILY, *(family for family in _CJK_FAMILIES if family in installed)]
@@ -66,13 +89,22 @@ class Canvas:
         baseline = y + 0.5 * (style.line_px + 0.72 * style.size_px)  # centres capitals, which are 0.72 of the font size
         left = x - {"left": 0.0, "center": 0.5, "right": 1.0}[align] * (self.width_of(text, style) if text else 0.0)
         self._strokes.append(
-            partial(_draw_text, (left, baseline), self._drawable(text), style.colour, self._properties(style))
+            partial(_draw_text, (left, baseline), self._drawable(text), (style.colour, self._properties(style)))
         )
 
-    def line(self, x: ArrayLike, y: ArrayLike, colour: str, *, width_px: float = 1.0, opacity: float = 1.0) -> None:
-        """Draw a line through points."""
+    def line(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        colour: str,
+        *,
+        width_px: float = 1.0,
+        opacity: float = 1.0,
+        dashes_px: tuple[float, ...] = (),
+    ) -> None:
+        """Draw a line through points. `dashes_px` are the lengths of its dashes and gaps; empty: a solid line."""
         points = np.column_stack([np.atleast_1d(x), np.atleast_1d(y)])
-        self._strokes.append(partial(_draw_line, points, to_rgba(colour, opacity), width_px))
+        self._strokes.append(partial(_draw_line, points, _Pen(to_rgba(colour, opacity), width_px, dashes_px)))
 
     def area(self, x: ArrayLike, y: ArrayLike, colour: str, *, opacity: float = 1.0) -> None:
         """Fill a polygon."""
@@ -83,9 +115,9 @@ class Canvas:
         """Fill a rectangle."""
         self.area([left, right, right, left], [top, top, bottom, bottom], colour, opacity=opacity)
 
-    def picture(self, left: int, top: int, picture: Picture) -> None:
-        """Draw an (H, W, 3) uint8 picture without scaling."""
-        self._pictures.append((left, top, picture))
+    def picture(self, left: int, top: int, picture: Picture, *, size: tuple[int, int] | None = None) -> None:
+        """Draw an (H, W, 3) uint8 picture, scaled to `size` (height, width). SVG and PDF keep all its pixels."""
+        self._pictures.append(_Placed(picture, left, top, size or (picture.shape[0], picture.shape[1])))
 
     def width_of(self, text: str, style: TextStyle) -> float:
         """Return the width of the text in pixels."""
@@ -120,17 +152,49 @@ class Canvas:
         Image.fromarray(self.to_pixels(height_px)).save(file, format="PNG", compress_level=6)
         return file.getvalue()
 
+    def to_svg(self, height_px: int) -> bytes:
+        """Encode the canvas as an SVG file. Text becomes outlines."""
+        from vidcam.render.vector import to_svg  # imported here, because it takes 0.1 s
+
+        return to_svg(partial(self._draw_page, height_px=height_px), self.width_px, height_px)
+
+    def to_pdf(self, height_px: int) -> bytes:
+        """Encode the canvas as a PDF file of one page, with its fonts."""
+        from vidcam.render.vector import to_pdf  # imported here, because it takes 0.1 s
+
+        return to_pdf(partial(self._draw_page, height_px=height_px), self.width_px, height_px)
+
     def to_pixels(self, height_px: int, *, background: str = "white") -> Picture:
         """Draw the canvas into an (H, W, 3) uint8 array."""
         renderer = _renderer(self.width_px, height_px)
-        corners = np.array([[0, 0], [self.width_px, 0], [self.width_px, height_px], [0, height_px]], dtype=float)
-        _draw_area(corners, to_rgba(background), renderer)
-        for stroke in self._strokes:
-            stroke(renderer)
+        self._draw_strokes(renderer, height_px, background)
         pixels = np.asarray(renderer.buffer_rgba())[:, :, :3].copy()  # type: ignore[no-untyped-call]
-        for left, top, picture in self._pictures:
-            pixels[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+        for placed in self._pictures:
+            (height, width), picture = placed.size, placed.picture
+            if picture.shape[:2] != placed.size:
+                picture = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
+            pixels[placed.top : placed.top + height, placed.left : placed.left + width] = picture
         return pixels
+
+    def _draw_page(self, renderer: Any, *, height_px: int) -> None:
+        """Draw everything, also the pictures, on a renderer for SVG or PDF."""
+        self._draw_strokes(renderer, height_px, "white")
+        for placed in self._pictures:
+            height, width = placed.size
+            opaque = np.full((*placed.picture.shape[:2], 1), 255, np.uint8)
+            renderer.image_dpi = _DPI * placed.picture.shape[1] / width  # scales the picture
+            renderer.draw_image(
+                renderer.new_gc(),
+                placed.left,
+                height_px - placed.top - height,
+                np.concatenate([placed.picture, opaque], axis=2)[::-1],  # the renderers begin at the bottom
+            )
+
+    def _draw_strokes(self, renderer: Any, height_px: int, background: str) -> None:
+        corners = np.array([[0, 0], [self.width_px, 0], [self.width_px, height_px], [0, height_px]], dtype=float)
+        _draw_area(corners, to_rgba(background), renderer, height_px)
+        for stroke in self._strokes:
+            stroke(renderer, height_px)
 
     def _break_word(self, word: str, style: TextStyle, width_px: float) -> list[str]:
         pieces = [""]
@@ -159,29 +223,36 @@ def _renderer(width_px: int, height_px: int) -> RendererAgg:
 
 
 def _draw_text(
-    position: tuple[float, float], text: str, colour: str, font: font_manager.FontProperties, renderer: RendererAgg
+    position: tuple[float, float],
+    text: str,
+    style: tuple[str, font_manager.FontProperties],
+    renderer: Any,
+    height_px: int,
 ) -> None:
+    (x, y), (colour, font) = position, style
     context = renderer.new_gc()
     context.set_foreground(to_rgba(colour), isRGBA=True)
-    renderer.draw_text(context, *position, text, font, 0.0)  # type: ignore[no-untyped-call]  # without mathtext
+    renderer.draw_text(context, x, y if renderer.flipy() else height_px - y, text, font, 0.0)  # without mathtext
 
 
-def _draw_line(points: NDArray[np.float64], colour: Rgba, width_px: float, renderer: RendererAgg) -> None:
+def _draw_line(points: NDArray[np.float64], pen: _Pen, renderer: Any, height_px: int) -> None:
     context = renderer.new_gc()
-    context.set_foreground(colour, isRGBA=True)
-    context.set_linewidth(width_px)
+    context.set_foreground(pen.colour, isRGBA=True)
+    context.set_linewidth(pen.width_px)
     context.set_joinstyle("round")
     context.set_capstyle("butt")
-    renderer.draw_path(context, Outline(points), _flip_y(renderer))  # type: ignore[no-untyped-call]
+    if pen.dashes_px:
+        context.set_dashes(0.0, pen.dashes_px)
+    renderer.draw_path(context, Outline(points), _flip_y(height_px))
 
 
-def _draw_area(corners: NDArray[np.float64], colour: Rgba, renderer: RendererAgg) -> None:
+def _draw_area(corners: NDArray[np.float64], colour: Rgba, renderer: Any, height_px: int) -> None:
     context = renderer.new_gc()
     context.set_linewidth(0.0)
     outline = Outline(np.concatenate([corners, corners[:1]]), closed=True)
-    renderer.draw_path(context, outline, _flip_y(renderer), colour)  # type: ignore[no-untyped-call]
+    renderer.draw_path(context, outline, _flip_y(height_px), colour)
 
 
-def _flip_y(renderer: RendererAgg) -> Affine2D:
-    """Return the transform from y down to Agg's y up."""
-    return Affine2D().scale(1, -1).translate(0, renderer.height)
+def _flip_y(height_px: int) -> Affine2D:
+    """Return the transform from y down to the renderers' y up."""
+    return Affine2D().scale(1, -1).translate(0, height_px)
