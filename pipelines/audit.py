@@ -16,6 +16,7 @@ NEARLY_IDENTICAL = 0.99
 """The maps of gradcam++ and gradcam+ are called nearly identical from this correlation."""
 
 BASELINE = "neutral-gradcam"
+EMPTY = "Some maps are empty"
 
 
 def video_audit(video_explanation: VideoExplanation) -> list[str]:
@@ -24,6 +25,34 @@ def video_audit(video_explanation: VideoExplanation) -> list[str]:
     for label, explanation in zip(video_explanation.labels, video_explanation.explanations, strict=True):
         sentences += audit_sentences(label, explanation)
     return sentences
+
+
+def video_verdict(video_explanation: VideoExplanation) -> tuple[tuple[str, ...], bool]:
+    """Say what was found about the maps of a video, or that nothing was found.
+
+    Returns:
+        The notes and the findings, and whether there are any. A sentence that holds for some targets only names them.
+    """
+    notes, found = video_explanation.explanations[0].notes, dict[str, list[str]]()
+    for label, explanation in zip(video_explanation.labels, video_explanation.explanations, strict=True):
+        for sentence in filter(None, [_artifact_sentence(explanation), _empty_sentence(label, explanation)]):
+            found.setdefault(sentence, []).append(label)
+    if not found:
+        is_fused = " + " in video_explanation.explanations[0].layer  # nobody looks for artifacts in fused layers
+        checked = f"Checked for {'' if is_fused else 'artifacts and '}empty maps: nothing found."
+        return (*notes, checked), bool(notes)
+    every = len(video_explanation.labels)
+    findings = (
+        sentence if len(labels) == every or sentence.startswith(EMPTY) else f"{_enumeration(labels)}: {sentence}"
+        for sentence, labels in found.items()
+    )
+    return (*notes, *findings), True
+
+
+def video_facts(video_explanation: VideoExplanation) -> tuple[str, ...]:
+    """Write the other sentences of the audit, about α and the head; each once."""
+    sentences = (sentence for each in video_explanation.explanations for sentence in _alpha_sentences(each))
+    return tuple(dict.fromkeys(sentences))
 
 
 def audit_sentences(label: str, explanation: Explanation) -> list[str]:
@@ -101,7 +130,7 @@ def _empty_sentence(label: str, explanation: Explanation) -> str:
     shares = {name: float(empty.mean()) for name, empty in explanation.empty.items() if empty.any()}
     if not shares:
         return ""
-    return f"Some maps are empty: no evidence for {label!r} ({_in_windows(shares, explanation)})."
+    return f"{EMPTY}: no evidence for {label!r} ({_in_windows(shares, explanation)})."
 
 
 def _in_windows(shares: Mapping[str, float], explanation: Explanation) -> str:

@@ -25,6 +25,7 @@ from vidcam.pipelines.audit import artifact_shares
 from vidcam.pipelines.explain.alpha_entry import AlphaEntry, alpha_entry
 from vidcam.pipelines.explain.analyse import WindowResults
 from vidcam.pipelines.explain.curves import Curves
+from vidcam.render.sheet import SheetFormat
 from vidcam.results.explanation import GUIDED, Artifact
 from vidcam.results.video import PER_WINDOW, Scale, VideoExplanation
 from vidcam.video.content import content_sha256
@@ -289,11 +290,11 @@ def versions() -> dict[str, str]:
 
 
 def all_files(
-    stem: str, targets: Sequence[TargetEntry], *, sheet: bool, data: bool, settings: bool = False
+    stem: str, targets: Sequence[TargetEntry], *, sheet: SheetFormat | None, data: bool, settings: bool = False
 ) -> tuple[str, ...]:
-    """Return the names of all files of a result, the JSON last."""
+    """Return the names of all files of a result, the JSON last; `sheet` is the ending of the sheet."""
     videos = [name for target in targets for m in target.methods.values() for name in (m.overlay, m.map) if name]
-    endings = [*([".png"] * sheet), *([".npz", "_evidence.csv"] * data), *([".toml"] * settings), ".json"]
+    endings = [*([f".{sheet}"] if sheet else []), *([".npz", "_evidence.csv"] * data), *([".toml"] * settings), ".json"]
     return (*videos, *(stem + ending for ending in endings))
 
 

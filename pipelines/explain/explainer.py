@@ -30,6 +30,7 @@ from vidcam.pipelines.explain.view import crops_of, ready_for
 from vidcam.pipelines.forward import Prepared
 from vidcam.pipelines.run_file import NamedModel, named_model, run_settings
 from vidcam.render.caption_text import CaptionPlace
+from vidcam.render.sheet import SheetFormat
 from vidcam.results.video import Scale, VideoExplanation
 from vidcam.sampling import plan_windows
 from vidcam.spec import ModelSpec
@@ -64,7 +65,7 @@ class ExplainedVideo:
         """What a notebook shows: the overlay video, or the sheet where that is too large."""
         from vidcam.render.notebook import html_of
 
-        shown = [path for ending in (".mp4", ".png") for path in self.paths if path.suffix == ending]
+        shown = [path for ending in (".mp4", ".png", ".svg") for path in self.paths if path.suffix == ending]
         return next((html for path in shown if (html := html_of(path)) is not None), None)
 
     @property
@@ -244,6 +245,7 @@ def explain_video(
     overlap: float = 0.5,
     outputs: str | Sequence[str] = DEFAULT_OUTPUTS,
     captions: CaptionPlace = "inside",
+    sheet_format: SheetFormat = "png",
     fill: Fill = "black",
     scale: Scale = "video",
     batch_size: int | None = None,
@@ -285,6 +287,7 @@ def explain_video(
             has a name.
         captions: where the videos show label, probability, method, time and colour bar: `inside` the frame, in a
             `margin` below it, or `none`.
+        sheet_format: `png`, `svg` or `pdf`.
         fill: what hidden pixels become, in `map` and in the measures: `black`, `mean`, `blur` or `frame-mean`.
         scale: 1 is the strongest evidence of the `video`. With `window` each window's map is first divided by its own
             maximum. All targets have one scale.
@@ -314,6 +317,7 @@ def explain_video(
         overlap=overlap,
         outputs=outputs,
         captions=captions,
+        sheet_format=sheet_format,
         fill=fill,
         scale=scale,
         batch_size=batch_size,

@@ -23,6 +23,7 @@ from vidcam.pipelines.explain.targets import is_above, least_probability
 from vidcam.pipelines.forward import Prepared, default_methods, prepare, target_layers
 from vidcam.pipelines.memory import StartMemory
 from vidcam.render.caption_text import CAPTION_PLACES, CaptionPlace
+from vidcam.render.sheet import SHEET_FORMATS, SheetFormat
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import PER_WINDOW, SCALES, Scale
 from vidcam.sampling import require_overlap
@@ -34,6 +35,7 @@ DEFAULT_OUTPUTS = ("overlay", "sheet", "data")
 
 _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
+        "sheet_format": SHEET_FORMATS,
         "fill": FILLS,
         "scale": SCALES,
         "captions": CAPTION_PLACES,
@@ -66,6 +68,7 @@ class ExplainOptions:
     overlap: float = 0.5
     outputs: str | Sequence[str] = DEFAULT_OUTPUTS
     captions: CaptionPlace = "inside"
+    sheet_format: SheetFormat = "png"
     fill: Fill = "black"
     scale: Scale = "video"
     batch_size: int | None = None
@@ -82,7 +85,8 @@ class ExplainOptions:
             raise InputError(f"--outputs is {','.join(self.outputs) or 'empty'}; use some of {', '.join(OUTPUTS)}")
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
-                raise InputError(f"--{name} is {getattr(self, name)!r}; it must be one of {', '.join(known)}")
+                option = name.replace("_", "-")
+                raise InputError(f"--{option} is {getattr(self, name)!r}; it must be one of {', '.join(known)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"--batch-size is {self.batch_size}; it must be at least 1")
         require_overlap(self.overlap)
@@ -138,6 +142,7 @@ class ExplainRequest(MapRequest):
     batch_size: int = 1
     precision: Precision = "float32"
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS
+    sheet_format: SheetFormat = "png"
     overlap: float = 0.5
     at: float | None = None
     start: float | None = None
@@ -231,6 +236,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         fill=options.fill,
         scale=options.scale,
         outputs=split_names(options.outputs),
+        sheet_format=options.sheet_format,
         overwrite=options.overwrite,
         notes=tuple(sentence for sentence in (note, weights_sentence(model.weights)) if sentence),
     )

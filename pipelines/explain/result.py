@@ -128,15 +128,15 @@ class Result:
         outputs = self._request.outputs
         kinds: list[Kind] = [kind for kind in ("overlay", "map") if kind in outputs]
         videos, files = video_list(stem, self._slugs(), self._request.methods, kinds)
-        sheet = SheetFrames(self._maps()) if "sheet" in outputs else None
-        notes = self._draw(videos, stage, sheet, progress) if videos or sheet is not None else ()
         with self._clock.stage("curves"):
             curves = curves_of(self.explanation, self._request.methods, self._pts)
+            sheet = SheetFrames.plan(self.explanation, self._maps(), self._pts) if "sheet" in outputs else None
+        notes = self._draw(videos, stage, sheet, progress) if videos or sheet is not None else ()
         document = self._document(folder, stem, files, curves, notes)
         if sheet is not None:
-            with self._clock.stage("sheet"), disk_errors(stage / f"{stem}.png"):
-                drawn = contact_sheet(self.explanation, sheet, self._seconds, audit=document.audit)
-                (stage / f"{stem}.png").write_bytes(drawn)
+            path = stage / f"{stem}.{self._request.sheet_format}"
+            with self._clock.stage("sheet"), disk_errors(path):
+                path.write_bytes(contact_sheet(self.explanation, sheet, self._seconds, form=self._request.sheet_format))
         if "data" in outputs:
             explanation = replace(self.explanation, origin=self._origin.relative_to(folder))  # the stage lies deeper
             explanation.save(stage / f"{stem}.npz")
@@ -221,7 +221,7 @@ class Result:
             files=entries.all_files(
                 stem,
                 targets,
-                sheet="sheet" in request.outputs,
+                sheet=request.sheet_format if "sheet" in request.outputs else None,
                 data="data" in request.outputs,
                 settings=bool(request.settings),
             ),

@@ -30,6 +30,8 @@ _ENDINGS: dict[str, tuple[Form, ...]] = {
     ".png": ("poster", "sheet"),
     ".jpg": ("poster",),
     ".jpeg": ("poster",),
+    ".svg": ("sheet",),
+    ".pdf": ("sheet",),
     "": ("frames",),
 }
 

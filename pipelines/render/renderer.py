@@ -16,13 +16,12 @@ import numpy as np
 
 from vidcam.fill import Fill
 from vidcam.media import Frames, Seconds, VideoInfo
-from vidcam.pipelines.audit import video_audit
 from vidcam.pipelines.render.composition import Composition
 from vidcam.pipelines.render.frames import FrameContext, FrameRenderer
 from vidcam.pipelines.render.options import Form, RenderOptions, Style
 from vidcam.pipelines.render.request import RenderRequest, resolve
 from vidcam.pipelines.render.saved import opened_source, require_other_place
-from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet, sheet_seconds
+from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet
 from vidcam.pipelines.render.videos import FrameWriter, drawn_seconds, stream_frames
 from vidcam.render.caption_text import CaptionPlace
 from vidcam.render.colormap import DEFAULT_COLOURS
@@ -96,7 +95,8 @@ def render_video(
 
     Args:
         explanation: the .npz file that `explain` saved, or a `VideoExplanation`.
-        out: output file (.mp4, .webm, .gif, .webp, .png, .jpg), or a name without an ending for a folder of PNGs.
+        out: output file (.mp4, .webm, .gif, .webp, .png, .jpg, .svg, .pdf), or a name without an ending for a folder
+            of PNGs.
         source: the video, if it was moved since `explain` read it; or the array or list that was explained.
         style: `overlay`, `map`, `side-by-side`, `contour`, `heat` or `cells`.
         methods: one or several of the explained methods. Empty: the first one, or all with `side-by-side`.
@@ -115,7 +115,7 @@ def render_video(
         end: end of the drawn part, in seconds, not included. None: the end of the explanation.
         height: rows of the picture without margin and strip. None: as in the source.
         form: `mp4`, `webm`, `gif`, `webp`, `frames` (a folder of PNGs), `sheet` or `poster`. None: by the
-            ending of `out`.
+            ending of `out`; .svg and .pdf are sheets.
         codec: `h264`, `hevc`, `av1` or `vp9`. None: the usual one of the container.
         encoder: `auto` (software), or the FFmpeg name of an encoder, such as h264_nvenc.
         preset: preset of the encoder.
@@ -166,7 +166,7 @@ def render_saved(
         pts, notes = drawn_seconds(reader.info, *request.span_seconds), request.notes
         count = pts.size
         if request.form == "sheet":
-            count = _sheet(request, reader, pts, tuple(video_audit(request.explanation)))
+            count = _sheet(request, reader, pts)
         elif request.form == "poster":
             count = 1
             _poster(request, reader, pts)
@@ -200,19 +200,20 @@ def _poster(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds) -
     save_image(request.out, composition.picture(second, frame), overwrite=request.overwrite)
 
 
-def _sheet(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds, audit: tuple[str, ...]) -> int:
+def _sheet(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds) -> int:
     """Draw the contact sheet; returns its number of frames."""
-    frames, renderer = SheetFrames(request.maps), FrameRenderer(request.explanation, request.style)
-    for second, frame in reader.frames_at(np.array(sorted(sheet_seconds(pts_seconds)))):
+    frames = SheetFrames.plan(request.explanation, request.maps, pts_seconds)
+    renderer = FrameRenderer(request.explanation, request.style)
+    for second, frame in reader.frames_at(np.array(frames.moments)):
         frames.add(FrameContext(renderer, second, frame))
     start = max(float(pts_seconds[0]), float(request.explanation.timeline.starts[0]))
     sheet = contact_sheet(
         request.explanation,
         frames,
         pts_seconds,
-        audit=audit,
         table=renderer.bar_colours("overlay"),
         span_seconds=(start, request.span_seconds[1]),
+        form=request.sheet_format,
     )
     save_image(request.out, sheet, overwrite=request.overwrite)
     return len(frames.seconds)

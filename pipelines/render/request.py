@@ -16,6 +16,7 @@ from vidcam.pipelines.render.frames import FrameRenderer, RenderStyle, ShownMap
 from vidcam.pipelines.render.options import Form, RenderOptions
 from vidcam.pipelines.render.saved import open_saved
 from vidcam.render.colormap import colour_table
+from vidcam.render.sheet import SheetFormat
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import PER_WINDOW, VideoExplanation
 from vidcam.system.atomic import require_writable
@@ -61,6 +62,12 @@ class RenderRequest:
     sound: bool
     overwrite: bool
     notes: tuple[str, ...]
+
+    @property
+    def sheet_format(self) -> SheetFormat:
+        """The file format of a sheet, by the ending of its name."""
+        ending = self.out.suffix.lower()
+        return "svg" if ending == ".svg" else "pdf" if ending == ".pdf" else "png"
 
 
 def resolve(saved: Path | VideoExplanation, out: Path, options: RenderOptions) -> RenderRequest:

@@ -96,9 +96,12 @@ class VideoSummary:
 
 
 def name_maps(explanation: VideoExplanation, maps: Sequence[ShownMap]) -> dict[str, ShownMap]:
-    """Name the maps: by method, and by target if there are several."""
-    several = len({shown.target for shown in maps}) > 1
-    return {f"{shown.method}, {explanation.labels[shown.target]}" if several else shown.method: shown for shown in maps}
+    """Name the maps: by method, and by target if there are several; of targets with the same label also by number."""
+    several, names = len({shown.target for shown in maps}) > 1, dict[str, ShownMap]()
+    for shown in maps:
+        name = f"{shown.method}, {explanation.labels[shown.target]}" if several else shown.method
+        names[f"{name} ({shown.target + 1})" if name in names else name] = shown
+    return names
 
 
 def time_strip(

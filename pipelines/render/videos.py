@@ -19,7 +19,7 @@ import numpy as np
 from vidcam.media import Frames, Seconds, VideoInfo
 from vidcam.pipelines.render.captions import CaptionDrawer, caption_tracks
 from vidcam.pipelines.render.frames import FrameContext, FrameRenderer, Kind, ShownMap
-from vidcam.pipelines.render.sheet import SheetFrames, sheet_seconds
+from vidcam.pipelines.render.sheet import SheetFrames
 from vidcam.render.caption_text import CaptionPlace
 from vidcam.results.explanation import GUIDED
 from vidcam.sampling import ROUNDING_SECONDS
@@ -74,11 +74,11 @@ def draw_videos(
     """
     tracks = caption_tracks(renderer.explanation, [video.map for video in videos])
     drawers = [CaptionDrawer(renderer, video.kind, (video.map,), captions, tracks=tracks) for video in videos]
-    seconds_of_sheet = frozenset() if sheet is None else sheet_seconds(pts_seconds)
+    moments = frozenset(() if sheet is None else sheet.moments)
 
     def draw(second: float, frame: Frames) -> Generator[Frames, None, None]:
         context = FrameContext(renderer, second, frame)
-        if sheet is not None and second in seconds_of_sheet:
+        if sheet is not None and second in moments:
             sheet.add(context)
         for video, drawer in zip(videos, drawers, strict=True):
             yield drawer.draw(context.picture(video.kind, video.map), video.map, context.second)

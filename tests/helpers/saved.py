@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from tests.helpers.videos import TIME_BASE, Samples, write_video
 from vidcam.geometry import Geometry
-from vidcam.render.sheet import Sheet, draw_sheet
+from vidcam.render.sheet import Sheet, SheetFormat
+from vidcam.render.sheet_drawing import draw_sheet
 from vidcam.results.explanation import Explanation
 from vidcam.results.timeline import Timeline
 from vidcam.results.video import Origin, VideoExplanation
@@ -106,9 +107,9 @@ def sheets_drawn(monkeypatch: pytest.MonkeyPatch) -> list[Sheet]:
     """The sheets that are drawn from now on, as they are drawn."""
     sheets: list[Sheet] = []
 
-    def draw(sheet: Sheet) -> bytes:
+    def draw(sheet: Sheet, form: SheetFormat) -> bytes:
         sheets.append(sheet)
-        return draw_sheet(sheet)
+        return draw_sheet(sheet, form)
 
     monkeypatch.setattr("vidcam.pipelines.render.sheet.draw_sheet", draw)
     return sheets

@@ -10,7 +10,15 @@ import pytest
 
 from tests.helpers.loading import load_video
 from tests.helpers.saved import hot_video
-from vidcam.pipelines.audit import artifact_shares, audit_sentences, video_audit, weights_sentence
+from tests.results.test_video import video as sample_video
+from vidcam.pipelines.audit import (
+    artifact_shares,
+    audit_sentences,
+    video_audit,
+    video_facts,
+    video_verdict,
+    weights_sentence,
+)
 from vidcam.results.explanation import AlphaAudit, Artifact, Explanation
 from vidcam.results.io import load
 
@@ -232,3 +240,37 @@ def test_a_video_that_was_saved_and_loaded_has_the_same_sentences(tmp_path: Path
     assert len(sentences) == 10
     assert "'running'" in sentences[5]
     assert "'per-window'" in sentences[9]
+
+
+def test_the_verdict_names_the_target_of_a_sentence_that_does_not_hold_for_all() -> None:
+    made = sample_video(targets=2)
+    artifact = Artifact(((0, 0, 0),), 9.0, 1.0)
+    each = tuple(replace(explanation, artifact=artifact) for explanation in made.explanations)
+    for explanation in each:
+        explanation.volumes["gradcam"][:, 1, 2, 3] = 10.0
+    made = replace(made, explanations=each)
+    assert not video_verdict(made)[1]
+    each[1].volumes["gradcam"][:, 0, 0, 0] = 20.0
+    (sentence,), is_warning = video_verdict(made)
+    assert is_warning
+    assert sentence.startswith("label 1, ü: gradcam is unreliable here: in 11 of 11 windows")
+    each[0].volumes["gradcam"][:, 0, 0, 0] = 20.0
+    (sentence,), _ = video_verdict(made)
+    assert sentence.startswith("gradcam is unreliable here")
+
+
+def test_the_verdict_says_what_was_checked() -> None:
+    made = sample_video()
+    assert video_verdict(made) == (("Checked for artifacts and empty maps: nothing found.",), False)
+    fused = replace(made, explanations=(replace(made.explanations[0], layer="a + b"),))
+    assert video_verdict(fused) == (("Checked for empty maps: nothing found.",), False)
+    noted = replace(made, explanations=(replace(made.explanations[0], notes=("The layer was chosen.",)),))
+    assert video_verdict(noted) == (
+        ("The layer was chosen.", "Checked for artifacts and empty maps: nothing found."),
+        True,
+    )
+
+
+def test_the_facts_are_said_once() -> None:
+    facts = video_facts(sample_video(targets=2))
+    assert len(facts) == len(set(facts)) > 0

@@ -16,32 +16,41 @@ from PIL import Image
 
 from vidcam.errors import ShapeError
 from vidcam.render.canvas import Canvas, TextStyle
-from vidcam.render.colormap import colour_table
-from vidcam.render.sheet import SHEET_WIDTH_PX, Sheet, draw_sheet
+from vidcam.render.colormap import PLOT_COLOURS, colour_table
+from vidcam.render.sheet import SHEET_FORMATS, ClassLine, Moment, Sheet, SheetBlock, SheetFormat, SheetRow, Verdict
+from vidcam.render.sheet_drawing import SHEET_WIDTH_PX, draw_sheet
 from vidcam.render.strip import TimeStrip
 from vidcam.render.strip_drawing import LABEL_COLOURS
 
 STYLE = TextStyle(20)
-RED, BLUE = (250, 10, 20), (20, 30, 240)
+RED, BLUE, GREEN = (250, 10, 20), (20, 30, 240), (10, 200, 30)
 
 
 def video(colour: tuple[int, int, int], count: int = 3, size: tuple[int, int] = (90, 160)) -> list[NDArray[np.uint8]]:
     return [np.full((*size, 3), colour, dtype=np.uint8) for _ in range(count)]
 
 
-def sheet(count: int = 3, size: tuple[int, int] = (90, 160)) -> Sheet:
+def strip(*curves: str) -> TimeStrip:
     seconds = np.linspace(0.0, 4.0, 9)
-    evidence = {"gradcam": seconds / 4, "gradcam++": 1 - seconds / 4}
+    evidence = dict.fromkeys(curves, seconds / 4)
+    return TimeStrip((0.0, 4.0), seconds, evidence, [(0.0, 2.0, 0.5), (1.0, 3.0, 0.9), (3.5, 4.0, 0.1)])
+
+
+def block(rows: dict[str, list[NDArray[np.uint8]]], name: str = "yoga") -> SheetBlock:
+    return SheetBlock(name, [SheetRow(row, frames, row) for row, frames in rows.items()], strip(*rows))
+
+
+def sheet(count: int = 3, size: tuple[int, int] = (90, 160)) -> Sheet:
     return Sheet(
         title="video.mp4",
-        target="yoga – 93.2 %",
-        model="i3d",
-        layer="Mixed_5c",
-        frame_seconds=np.linspace(0.5, 3.5, count),
-        rows={"gradcam": video(RED, count, size), "gradcam++": video(BLUE, count, size)},
-        strip=TimeStrip((0.0, 4.0), seconds, evidence, [(0.0, 2.0, 0.5), (1.0, 3.0, 0.9), (3.5, 4.0, 0.1)]),
+        subtitle="i3d, layer Mixed_5c",
+        verdict=Verdict(("Nothing found.",), is_warning=False),
+        classes=[ClassLine("yoga", 0.932, "top class")],
+        moments=[Moment(float(second)) for second in np.linspace(0.5, 3.5, count)],
+        source_frames=video(GREEN, count, size),
+        blocks=[block({"gradcam": video(RED, count, size), "gradcam++": video(BLUE, count, size)})],
         table=colour_table(),
-        audit=("alpha lies between 0.49 and 0.5.",),
+        facts=("alpha lies between 0.49 and 0.5.",),
     )
 
 
@@ -59,81 +68,122 @@ def boxes(picture: NDArray[np.uint8], colour: Sequence[int]) -> tuple[tuple[int,
     return (int(has_colour.any(axis=1).sum()), int(columns.sum())), int((np.diff(columns.astype(int)) == 1).sum())
 
 
-def test_the_same_sheet_gives_the_same_bytes() -> None:
-    assert draw_sheet(sheet()) == draw_sheet(sheet())
+def margins_are_white(picture: NDArray[np.uint8]) -> bool:
+    return bool(np.all(picture[:, -20:] == 255) and np.all(picture[:, :20] == 255))
 
 
-@pytest.mark.parametrize(("size", "count"), [((90, 160), 8), ((160, 90), 8), ((1, 400), 2), ((400, 1), 1)])
+@pytest.mark.parametrize("form", SHEET_FORMATS)
+def test_the_same_sheet_gives_the_same_bytes(form: SheetFormat) -> None:
+    first = draw_sheet(sheet(), form)
+    assert first == draw_sheet(sheet(), form)
+    assert first.startswith({"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[form])
+
+
+@pytest.mark.parametrize(("size", "count"), [((90, 160), 8), ((160, 90), 8), ((1, 400), 2), ((340, 1), 1)])
 def test_frames_keep_their_aspect_ratio(size: tuple[int, int], count: int) -> None:
     picture = decoded(draw_sheet(sheet(count, size)))
     assert picture.shape[1] == SHEET_WIDTH_PX
     (height, width), columns = boxes(picture, RED)
     assert columns == count
     assert height / (width / count) == pytest.approx(size[0] / size[1], abs=1.0 / (width / count), rel=0.05)
-    assert boxes(picture, BLUE)[0] == (height, width)
+    assert boxes(picture, BLUE)[0] == boxes(picture, GREEN)[0] == (height, width)
 
 
-def test_a_row_of_source_frames_comes_first() -> None:
-    green = (10, 200, 30)
-    picture = decoded(draw_sheet(replace(sheet(), source_frames=video(green))))
-    tops = [int(np.flatnonzero((picture == colour).all(axis=2).any(axis=1))[0]) for colour in (green, RED, BLUE)]
+def test_five_wide_frames_fill_the_sheet() -> None:
+    picture = decoded(draw_sheet(sheet(5, (90, 160))))
+    (_, width), columns = boxes(picture, RED)
+    assert columns == 5
+    assert width > 0.95 * (SHEET_WIDTH_PX - 88)
+
+
+def test_source_frames_come_first_and_the_rows_in_their_order() -> None:
+    picture = decoded(draw_sheet(sheet()))
+    tops = [int(np.flatnonzero((picture == colour).all(axis=2).any(axis=1))[0]) for colour in (GREEN, RED, BLUE)]
     assert tops == sorted(tops)
-    assert picture.shape[0] > decoded(draw_sheet(sheet())).shape[0]
+
+
+def test_each_block_has_its_rows_and_its_strip() -> None:
+    one = sheet()
+    two = replace(one, blocks=[block({"gradcam": video(RED)}, "yoga"), block({"gradcam": video(BLUE)}, "tai chi")])
+    picture = decoded(draw_sheet(two))
+    assert boxes(picture, RED) == boxes(picture, BLUE)
+    area = (np.abs(picture.astype(int) - [229, 230, 232]).max(axis=2) <= 1).sum(axis=1) > 1000  # the probability
+    assert (np.diff(area.astype(int)) == 1).sum() == 2
+    assert picture.shape[0] > decoded(draw_sheet(one)).shape[0]
+
+
+def test_a_warning_has_another_colour() -> None:
+    clean, warned = sheet(), replace(sheet(), verdict=Verdict(("Do not believe it.",), is_warning=True))
+    green, amber = (0xED, 0xF4, 0xEE), (0xFF, 0xF2, 0xDF)
+    for made, present, absent in ((clean, green, amber), (warned, amber, green)):
+        picture = decoded(draw_sheet(made))
+        assert (picture == present).all(axis=2).sum() > 50_000
+        assert not (picture == absent).all(axis=2).any()
+
+
+def test_the_probability_is_a_bar() -> None:
+    for probability in (0.0, 0.25, 1.0):
+        picture = decoded(draw_sheet(replace(sheet(), classes=[ClassLine("yoga", probability)])))
+        (_, filled), _ = boxes(picture, (0x4A, 0x5A, 0x75))
+        (_, empty), _ = boxes(picture, (0xE6, 0xE8, 0xEC))
+        assert filled == pytest.approx(260 * probability, abs=1)
+        assert filled + empty == pytest.approx(260, abs=2)
+
+
+def test_curves_that_coincide_are_all_visible() -> None:
+    """All three curves are the same line: through the gaps of the upper ones the lower ones are seen."""
+    rows = {name: video(RED) for name in ("one", "two", "three")}
+    picture = decoded(draw_sheet(replace(sheet(), blocks=[block(rows)])))
+    last = int(np.flatnonzero((picture == RED).all(axis=2).any(axis=1))[-1])
+    plot = picture[last + 50 : last + 200]
+    for colour in PLOT_COLOURS[:3]:
+        rgb = [int(colour[index : index + 2], 16) for index in (1, 3, 5)]
+        columns = (np.abs(plot.astype(int) - rgb).max(axis=2) < 40).any(axis=0).sum()
+        assert columns > 150
 
 
 def test_long_texts_make_the_sheet_higher_not_wider() -> None:
     short = decoded(draw_sheet(sheet()))
-    long = replace(sheet(), target="a long label " * 30, layer="blocks.4." * 40, audit=("a sentence " * 60, "x" * 500))
+    long = replace(
+        sheet(),
+        verdict=Verdict(("a sentence " * 60, "y" * 500), is_warning=True),
+        classes=[ClassLine("a long label " * 30, 0.5, "a note " * 60)],
+        subtitle="blocks.4." * 40,
+        facts=("a fact " * 60, "x" * 500),
+    )
     picture = decoded(draw_sheet(long))
     assert picture.shape[0] > short.shape[0] + 200
-    assert np.all(picture[:, -20:] == 255)
-    assert np.all(picture[:, :20] == 255)
+    assert margins_are_white(picture)
 
 
 def test_the_margins_stay_white_with_long_names() -> None:
-    name = "gradcam++signed-and-a-name-that-goes-on-and-on-and-on-and-on-and-on-and-on-and-on-and-on-and-on-and-on"
-    long = replace(
-        sheet(),
-        title="a" * 400,
-        rows={name: video(RED)},
-        strip=TimeStrip((0.0, 600.0), np.array([1.0]), {name: np.array([0.5])}),
-        audit=(),
-    )
-    picture = decoded(draw_sheet(long))
-    assert np.all(picture[:, -20:] == 255)
-    assert np.all(picture[:, :20] == 255)
-
-
-def test_names_of_very_low_rows_do_not_overlap() -> None:
-    names = [f"a name with more words than fit into one line, number {number}" for number in range(3)]
+    name = "gradcam++signed-and-a-name-that-goes-on-" * 8
     base = sheet()
-    low = replace(
+    row = SheetRow(name, video(RED), name, note="the same map " * 20)
+    long_strip = TimeStrip((0.0, 600.0), np.array([1.0]), {name: np.array([0.5])})
+    long = replace(
         base,
-        rows={name: video(RED, 3, (1, 400)) for name in names},
-        strip=replace(base.strip, evidence=dict.fromkeys(names, base.strip.evidence["gradcam"])),
+        title="a" * 400,
+        classes=[ClassLine(name, None)],
+        moments=[Moment(second, name, name) for second in (1.0, 2.0, 3.0)],
+        blocks=[SheetBlock(name, [row], long_strip), SheetBlock(name, [row], long_strip)],
+        facts=(),
     )
-    red = (decoded(draw_sheet(low)) == RED).all(axis=(2)).any(axis=1)
-    assert np.all(np.diff(np.flatnonzero(np.diff(red.astype(int)) == 1)) >= TextStyle(20).line_px)
+    assert margins_are_white(decoded(draw_sheet(long)))
 
 
 def test_the_margins_stay_white_with_many_methods() -> None:
     names = [f"gradcam++, catching or throwing a ball {number}" for number in range(10)]
-    base = sheet()
-    many = replace(
-        base,
-        rows={name: video(RED) for name in names},
-        strip=replace(base.strip, evidence=dict.fromkeys(names, base.strip.evidence["gradcam"])),
-    )
-    picture = decoded(draw_sheet(many))
-    assert picture.shape[0] > decoded(draw_sheet(base)).shape[0]
-    assert np.all(picture[:, -20:] == 255)
-    assert np.all(picture[:, :20] == 255)
+    picture = decoded(draw_sheet(replace(sheet(), blocks=[block({name: video(RED) for name in names})])))
+    assert picture.shape[0] > decoded(draw_sheet(sheet())).shape[0]
+    assert margins_are_white(picture)
 
 
 def test_text_of_any_script_gives_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     names = "$x_1$ и ü 中文 \udcff \U0001f3ac \x00\n\tend"
     with caplog.at_level(logging.WARNING):
-        decoded(draw_sheet(replace(sheet(), title=names, target=names, audit=(names,))))
+        for form in SHEET_FORMATS:
+            draw_sheet(replace(sheet(), title=names, classes=[ClassLine(names)], facts=(names,)), form)
     assert not caplog.records
 
 
@@ -169,15 +219,15 @@ def test_lines_of_text_do_not_overlap() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rows": {}}, "a sheet needs at least one frame and one method, got 3 and 0"),
-        ({"frame_seconds": np.array([])}, "a sheet needs at least one frame and one method, got 0 and 2"),
+        ({"blocks": []}, "a sheet needs at least one moment and one map, got 3 and 0"),
+        ({"moments": []}, "a sheet needs at least one moment and one map, got 0 and 2"),
         (
-            {"rows": {"hirescam": video(RED)}},
-            r"must show the same methods, got \['hirescam'\] and \['gradcam', 'gradcam",
+            {"blocks": [SheetBlock("yoga", [SheetRow("cam", video(RED), "cam")], strip("gradcam"))]},
+            r"the strip of 'yoga' has no curves \['cam'\]",
         ),
         ({"source_frames": video(RED, 2)}, "'source_frames' must be 3 uint8 frames of the same size, got 2"),
         (
-            {"rows": {"gradcam": video(RED), "gradcam++": [*video(RED, 2), *video(RED, 1, (4, 4))]}},
+            {"blocks": [block({"gradcam++": [*video(RED, 2), *video(RED, 1, (4, 4))]})]},
             r"'gradcam\+\+' must be 3 uint8 frames of the same size",
         ),
     ],
@@ -190,8 +240,9 @@ def test_invalid_sheets(changes: dict[str, object], message: str) -> None:
 def test_the_top_class_of_each_window_is_below_the_curves() -> None:
     """Each class has its colour, in the order of time."""
     plain = sheet()
-    labelled = replace(plain, strip=replace(plain.strip, top_labels=("yoga", "tai chi", "yoga")))
-    picture = decoded(draw_sheet(labelled))
+    (one,) = plain.blocks
+    labelled = replace(one, strip=replace(one.strip, top_labels=("yoga", "tai chi", "yoga")), has_windows=True)
+    picture = decoded(draw_sheet(replace(plain, blocks=[labelled])))
     first, second = (tuple(round(255 * part) for part in to_rgb(colour)) for colour in LABEL_COLOURS[:2])
     assert boxes(picture, first)[1] >= 2
     columns = [np.flatnonzero((picture == colour).all(axis=2).any(axis=0)) for colour in (first, second)]

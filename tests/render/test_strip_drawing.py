@@ -19,6 +19,7 @@ STYLE = StripStyle(
     legend=TextStyle(19),
     swatch_px=(24, 6, 10, 36),
     colours=COLOURS,
+    dashes=((),),
     grid_colour="#ffff00",
     line_px=3,
     opacity=1.0,
@@ -61,6 +62,12 @@ def test_colours_and_heights_of_the_curves() -> None:
     for colour, value in zip(COLOURS, (0.25, 0.75), strict=True):
         rows = np.flatnonzero(covered(picture, colour)[:, 500])
         assert rows.mean() == pytest.approx(210 - 200 * value, abs=1.5)
+
+
+def test_of_two_equal_curves_both_are_visible() -> None:
+    picture, _ = drawn(replace(STYLE, dashes=((), (20.0, 10.0))), a=0.5, b=0.5)
+    shares = [covered(picture, colour).any(axis=0)[100:900].mean() for colour in COLOURS]
+    assert shares == pytest.approx([1 / 3, 2 / 3], abs=0.1)
 
 
 def test_grid_lines() -> None:

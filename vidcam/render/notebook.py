@@ -27,6 +27,7 @@ _MIME_TYPES = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
+    ".svg": "image/svg+xml",
 }
 _WIDTH, _MARGIN, _GAP = 1200, 24, 6
 _TITLE, _SOFT, _ROW = TextStyle(20, bold=True), TextStyle(16, "#5c6068"), TextStyle(17, bold=True)

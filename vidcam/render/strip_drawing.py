@@ -23,6 +23,9 @@ Box = tuple[float, float, float, float]
 LABEL_COLOURS = ("#35507a", "#6b3f63", "#3f6650", "#7a5a2e", "#54467d", "#2f6470", "#7a3f3f", "#59602f")
 PROBABILITY_COLOUR = "#8a8f98"
 
+DASHES: tuple[tuple[float, ...], ...] = ((), (4, 2.5), (1.5, 1.5), (6, 2, 1.5, 2), (2.5, 4), (8, 3))
+"""Dash patterns of curves, in widths of the line. Through the gaps one sees the curves below."""
+
 _LABEL_TEXT_COLOUR = "#ffffff"
 
 
@@ -36,6 +39,7 @@ class StripStyle:
         legend: text style of the legend.
         swatch_px: width and height of a colour swatch in the legend, gap between swatch and text, gap between entries.
         colours: colours of the curves, used in this order.
+        dashes: dash pattern of each colour, in widths of the line; (): solid. Where curves coincide, all are visible.
         grid_colour: colour of the grid lines.
         line_px: width of the curves.
         opacity: opacity of the area of the probability.
@@ -52,6 +56,7 @@ class StripStyle:
     legend: TextStyle
     swatch_px: tuple[float, float, float, float]
     colours: tuple[str, ...]
+    dashes: tuple[tuple[float, ...], ...]
     grid_colour: str
     line_px: float
     opacity: float
@@ -65,6 +70,12 @@ class StripStyle:
 def curve_colours(strip: TimeStrip, style: StripStyle) -> dict[str, str]:
     """Choose the colour of each curve: name → colour."""
     return dict(zip(strip.evidence, style.colours * len(strip.evidence), strict=False))
+
+
+def curve_dashes(strip: TimeStrip, style: StripStyle) -> dict[str, tuple[float, ...]]:
+    """Choose the dash pattern of each curve: name → lengths of dashes and gaps in pixels."""
+    patterns = zip(strip.evidence, style.dashes * len(strip.evidence), strict=False)
+    return {name: tuple(length * style.line_px for length in pattern) for name, pattern in patterns}
 
 
 def draw_strip(
@@ -113,12 +124,15 @@ def draw_legend(
     """
     left, y, right = box
     width, height, gap, spacing = style.swatch_px
-    entries = [(style.evidence_text.format(name), colour) for name, colour in curve_colours(strip, style).items()]
+    dashes = curve_dashes(strip, style)
+    entries = [
+        (style.evidence_text.format(name), colour, dashes[name]) for name, colour in curve_colours(strip, style).items()
+    ]
     if strip.windows:
         target = f", {strip.probability_of}" if strip.probability_of else ""
-        entries.append((style.probability_text.format(target), PROBABILITY_COLOUR))
+        entries.append((style.probability_text.format(target), PROBABILITY_COLOUR, ()))
     x, row = left, 1
-    for text, colour in entries:
+    for text, colour, pattern in entries:
         text = canvas.elide(text, style.legend, right - left - width - gap)  # noqa: PLW2901
         end = x + width + gap + canvas.width_of(text, style.legend)
         if x > left and end > right:
@@ -126,7 +140,7 @@ def draw_legend(
                 break
             x, y, row, end = left, y + style.legend.line_px, row + 1, end - x + left
         middle = y + style.legend.line_px / 2
-        canvas.box(x, middle - height / 2, x + width, middle + height / 2, colour)
+        canvas.line([x, x + width], [middle, middle], colour, width_px=height, dashes_px=pattern)
         canvas.text(x + width + gap, y, text, style.legend)
         x = end + spacing
     return y
@@ -173,10 +187,11 @@ class _Plot:
     def draw_evidence(self) -> None:
         """Draw one line per map. It is constant before its first and after its last time."""
         x = np.concatenate([[self._left], self._x(self._strip.seconds), [self._right]])
+        dashes = curve_dashes(self._strip, self._style)
         for name, colour in curve_colours(self._strip, self._style).items():
             values = self._strip.evidence[name]
             extended = np.concatenate([values[:1], values, values[-1:]])
-            self._canvas.line(x, self._y(extended), colour, width_px=self._style.line_px)
+            self._canvas.line(x, self._y(extended), colour, width_px=self._style.line_px, dashes_px=dashes[name])
 
     def draw_windows(self, top: float, height: float) -> None:
         """Draw one bar per window. Neighbours alternate between two rows, because they overlap.

@@ -10,7 +10,7 @@ from vidcam.render.canvas import Canvas, TextStyle
 from vidcam.render.caption_plan import MIN_UNIT_PX
 from vidcam.render.overlay import Frame
 from vidcam.render.strip import TimeStrip
-from vidcam.render.strip_drawing import StripStyle, draw_legend, draw_strip
+from vidcam.render.strip_drawing import DASHES, StripStyle, draw_legend, draw_strip
 
 BACKGROUND = "#15171b"
 BRIGHT_COLOURS = ("#ffb000", "#4cc3ff", "#7ee081", "#ff7ab6", "#c7a6ff", "#ffd9a0", "#9fe8e0", "#f2f2f2")
@@ -66,6 +66,7 @@ def _style(unit: int) -> StripStyle:
         legend=text,
         swatch_px=(0.8 * unit, 0.4 * unit, 0.3 * unit, 1.2 * unit),
         colours=BRIGHT_COLOURS,
+        dashes=DASHES,
         grid_colour="#3a3f47",
         line_px=max(1.5, unit / 7),
         opacity=0.45,

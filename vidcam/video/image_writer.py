@@ -82,8 +82,8 @@ def save_image(path: str | os.PathLike[str], data: bytes | Frames, *, overwrite:
     """Write one image, completely or not at all.
 
     Args:
-        path: the destination; .png is written as PNG, any other name as JPEG.
-        data: the bytes of a PNG, or (H, W, 3) uint8 RGB.
+        path: the destination; an array is written as PNG if the name ends in .png, else as JPEG.
+        data: the bytes of the file, or (H, W, 3) uint8 RGB.
         overwrite: whether an existing file is replaced.
 
     Raises:

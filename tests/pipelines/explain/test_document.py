@@ -251,14 +251,14 @@ def test_names_of_the_videos() -> None:
     entry = as_plain(target)
     found = {name: (m["overlay"], m["map"]) for name, m in entry["methods"].items()}
     assert found == {"gradcam": ("a.mp4", "b.mp4"), "gradcam+": (None, None), "gradcam++": (None, "c.mp4")}
-    assert report.all_files("s", [target], sheet=False, data=False) == ("a.mp4", "b.mp4", "c.mp4", "s.json")
-    assert report.all_files("s", [target, target], sheet=True, data=True)[-4:] == (
+    assert report.all_files("s", [target], sheet=None, data=False) == ("a.mp4", "b.mp4", "c.mp4", "s.json")
+    assert report.all_files("s", [target, target], sheet="png", data=True)[-4:] == (
         "s.png",
         "s.npz",
         "s_evidence.csv",
         "s.json",
     )
-    assert report.all_files("s", [], sheet=True, data=False) == ("s.png", "s.json")
+    assert report.all_files("s", [], sheet="png", data=False) == ("s.png", "s.json")
 
 
 def test_the_source_and_its_hash(tmp_path: Path) -> None:

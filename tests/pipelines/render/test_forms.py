@@ -22,7 +22,13 @@ from vidcam.cli.app import main
 from vidcam.system.fingerprint import sampled_sha256
 
 Capture = pytest.CaptureFixture[str]
-PICTURES: list[tuple[str, dict[str, Any]]] = [("p.png", {}), ("p.jpg", {}), ("s.png", {"form": "sheet"})]
+PICTURES: list[tuple[str, dict[str, Any]]] = [
+    ("p.png", {}),
+    ("p.jpg", {}),
+    ("s.png", {"form": "sheet"}),
+    ("s.svg", {}),
+    ("s.pdf", {}),
+]
 ALL_FORMS = [*((name, options) for name, options, _ in FORMS), *PICTURES]
 
 

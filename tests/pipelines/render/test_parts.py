@@ -202,11 +202,12 @@ def test_the_sheet_has_the_probability_and_contrast_of_its_target(
     for target in ("running", "per-window"):
         render(mine, tmp_path / "s.png", form="sheet", targets=(target,), overwrite=True)
     sure = float(np.exp(2.0) / (np.exp(2.0) + 2.0))
-    assert [sheet.target for sheet in sheets] == [
-        "running rather than sitting 座る – 33.3 %",
-        "each window's top class (running, jumping, sitting 座る) – 78.7 %",
-    ]
-    assert [window[2] for window in sheets[1].strip.windows] == pytest.approx([sure] * 3)
+    lines = [sheet.classes[0] for sheet in sheets]
+    assert [line.name for line in lines] == ["running rather than sitting 座る", "each window's top class"]
+    assert lines[0].probability == pytest.approx((sure + 2 * (1 - sure) / 2) / 3)
+    assert lines[1].probability == pytest.approx(sure)
+    assert lines[1].note == "running, jumping, sitting 座る"
+    assert [window[2] for window in sheets[1].blocks[0].strip.windows] == pytest.approx([sure] * 3)
 
 
 def test_the_scale_by_window_covers_the_whole_explanation(saved: Path, tmp_path: Path) -> None:

@@ -156,11 +156,13 @@ def test_the_sheet_has_the_audit_of_the_saved_maps(
     other = saved.with_name("noted.npz")
     dataclasses.replace(video, explanations=noted).save(other)
     try:
-        assert render(other, tmp_path / "s.png", form="sheet", targets=("running",)).frames == 8
+        assert render(other, tmp_path / "s.png", form="sheet", targets=("running",)).frames == 5
     finally:
         other.unlink()
-    assert sheets[0].audit[0] == "Do not believe it."
-    assert list(sheets[0].rows) == ["gradcam", "gradcam++"]
+    assert sheets[0].verdict.sentences[0] == "Do not believe it."
+    (row,) = sheets[0].blocks[0].rows
+    assert row.name == "gradcam"
+    assert "gradcam++" in row.note
     assert opened(tmp_path / "s.png").shape[1] == 1800
 
 

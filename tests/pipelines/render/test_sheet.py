@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from tests.results.test_video import METHODS, PTS, video
+from vidcam.pipelines.render.equal_maps import DistinctMap, distinct_maps
 from vidcam.pipelines.render.frames import ShownMap
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet
-from vidcam.render.caption_text import percent
-from vidcam.render.sheet import Sheet
+from vidcam.render.sheet import Sheet, SheetFormat, Verdict
 from vidcam.results.video import VideoExplanation
 
 
@@ -23,9 +24,9 @@ def sheets(monkeypatch: pytest.MonkeyPatch) -> list[Sheet]:
     """Collect the sheets that are drawn."""
     taken: list[Sheet] = []
 
-    def draw_sheet(sheet: Sheet) -> bytes:
+    def draw_sheet(sheet: Sheet, form: SheetFormat) -> bytes:
         taken.append(sheet)
-        return b"drawn"
+        return f"drawn as {form}".encode()
 
     monkeypatch.setattr("vidcam.pipelines.render.sheet.draw_sheet", draw_sheet)
     return taken
@@ -34,83 +35,141 @@ def sheets(monkeypatch: pytest.MonkeyPatch) -> list[Sheet]:
 def _frames(made: VideoExplanation, seconds: Sequence[float] = (1.0, 3.0)) -> SheetFrames:
     maps = [ShownMap(target, method) for target in range(len(made.labels)) for method in METHODS]
     blank = [np.full((6, 8, 3), index, np.uint8) for index, _ in enumerate(seconds)]
-    return SheetFrames(maps, list(seconds), blank, {shown: [frame + 9 for frame in blank] for shown in maps})
+    return SheetFrames(
+        distinct_maps(made, maps, PTS),
+        tuple(seconds),
+        seconds[-1],
+        list(seconds),
+        blank,
+        {shown: [frame + 9 for frame in blank] for shown in maps},
+    )
 
 
-def test_the_strip_shows_each_evidence_relative_to_the_maximum_of_its_method(sheets: list[Sheet]) -> None:
+def test_the_strips_show_the_evidence_relative_to_the_maximum_of_its_method(sheets: list[Sheet]) -> None:
     made = video(targets=2)
-    assert contact_sheet(made, _frames(made), PTS) == b"drawn"
+    assert contact_sheet(made, _frames(made), PTS, form="svg") == b"drawn as svg"
     (sheet,) = sheets
-    names = {f"{method}, {label}": (target, method) for target, label in enumerate(made.labels) for method in METHODS}
-    assert list(sheet.strip.evidence) == list(sheet.rows) == list(names)
-    for row, (target, method) in names.items():
-        means = [made.heat(method, PTS, target=each).mean(axis=(1, 2), dtype=np.float64) for each in (0, 1)]
-        assert 0.2 < np.max(means) < 0.9
-        np.testing.assert_allclose(sheet.strip.evidence[row], means[target] / np.max(means), rtol=1e-5)
-    np.testing.assert_array_equal(sheet.strip.seconds, PTS)
+    for target, block in enumerate(sheet.blocks):
+        assert [row.name for row in block.rows] == [row.curve for row in block.rows] == list(METHODS)
+        assert list(block.strip.evidence) == list(METHODS)
+        for method in METHODS:
+            means = [made.heat(method, PTS, target=each).mean(axis=(1, 2), dtype=np.float64) for each in (0, 1)]
+            assert 0.2 < np.max(means) < 0.9
+            np.testing.assert_allclose(block.strip.evidence[method], means[target] / np.max(means), rtol=1e-5)
+        np.testing.assert_array_equal(block.strip.seconds, PTS)
+        probability = made.explanations[target].probability
+        assert [window[2] for window in block.strip.windows] == pytest.approx(probability)
+
+
+def test_two_targets_may_have_the_same_label(sheets: list[Sheet]) -> None:
+    made = replace(video(targets=2), labels=("same", "same"))
+    contact_sheet(made, _frames(made), PTS)
+    first, second = sheets[0].blocks
+    assert list(first.strip.evidence) == list(second.strip.evidence) == list(METHODS)
+    assert not np.array_equal(first.strip.evidence["gradcam"], second.strip.evidence["gradcam"])
 
 
 def test_without_any_evidence_the_strip_stays_at_zero(sheets: list[Sheet]) -> None:
     made = video()
     made.explanations[0].volumes["gradcam"][:] = 0.0
-    made = VideoExplanation(
-        made.source,
-        made.model,
-        made.geometry,
-        made.timeline,
-        made.labels,
-        made.explanations,
-        {**made.bounds, "gradcam": (0.0, 0.0)},
-    )
+    made = replace(made, bounds={**made.bounds, "gradcam": (0.0, 0.0)})
     contact_sheet(made, _frames(made), PTS)
-    assert not sheets[0].strip.evidence["gradcam"].any()
-    assert sheets[0].strip.evidence["gradcam++"].max() == 1.0
+    evidence = sheets[0].blocks[0].strip.evidence
+    assert not evidence["gradcam"].any()
+    assert evidence["gradcam++"].max() == 1.0
 
 
 def test_one_target_is_written_with_its_probability(sheets: list[Sheet]) -> None:
     made = video()
-    contact_sheet(made, _frames(made), PTS, audit=["A sentence.", "Another."])
-    (sheet,) = sheets
-    mean = made.explanations[0].probabilities().mean(axis=0)
-    assert sheet.title == "clip.mp4"
-    assert sheet.target.startswith(f"label 0, ü – {percent(float(mean[0]), digits=1)}")
-    assert (sheet.model, sheet.layer) == ("i3d", "Mixed_5c")
-    assert sheet.audit == ["A sentence.", "Another."]
-    assert list(sheet.rows) == ["gradcam", "gradcam++"]
-    assert sheet.frame_seconds.tolist() == [1.0, 3.0]
-    assert [int(frame.max()) for frame in sheet.source_frames] == [0, 1]
-    assert [int(frame.max()) for frame in sheet.rows["gradcam++"]] == [9, 10]
-
-
-def test_several_targets_are_written_with_their_ranks(sheets: list[Sheet]) -> None:
-    made = video(targets=3)
-    contrasted = tuple(dataclasses.replace(each, contrast=np.full(len(each), 4)) for each in made.explanations)
-    contact_sheet(dataclasses.replace(made, explanations=contrasted, class_labels={4: "walking"}), _frames(made), PTS)
-    mean = made.explanations[0].probabilities().mean(axis=0)
-    ranks = (-mean).argsort().argsort()[:3] + 1
-    assert ranks[0] == 1
-    assert sheets[0].target == "; ".join(
-        f"label {target}, ü rather than walking – {percent(float(mean[target]), digits=1)}, rank {ranks[target]}"
-        for target in range(3)
-    )
-    assert len(sheets[0].rows) == 6
-
-
-def test_the_top_class_is_named_if_it_is_no_target(sheets: list[Sheet]) -> None:
-    made = video()
-    other = dataclasses.replace(made.explanations[0], target=np.ones(len(made.timeline), np.int64))
-    made = dataclasses.replace(made, explanations=(other,), class_labels={0: "the top"})
     contact_sheet(made, _frames(made), PTS)
-    mean = other.probabilities().mean(axis=0)
-    rank = int((mean > mean[1]).sum()) + 1
-    shares = [percent(float(mean[index]), digits=1) for index in (1, 0)]
-    assert sheets[0].target == f"label 0, ü – {shares[0]}, rank {rank} · top class: the top – {shares[1]}"
+    (sheet,) = sheets
+    assert (sheet.title, sheet.subtitle) == ("clip.mp4", "i3d, layer Mixed_5c")
+    assert sheet.classes[0].name == "label 0, ü"
+    assert sheet.classes[0].probability == pytest.approx(made.explanations[0].probability.mean())
+    assert [(moment.seconds, moment.note) for moment in sheet.moments] == [(1.0, ""), (3.0, "peak")]
+    assert [int(frame.max()) for frame in sheet.source_frames] == [0, 1]
+    assert [int(frame.max()) for frame in sheet.blocks[0].rows[1].frames] == [9, 10]
+
+
+def _with_logits(made: VideoExplanation, logits: NDArray[np.float32]) -> VideoExplanation:
+    each = tuple(replace(explanation, logits=logits) for explanation in made.explanations)
+    return replace(made, explanations=each, class_labels={0: "archery", 2: "yoga", 4: "walking"})
+
+
+def test_each_target_has_its_probability_and_rank_and_the_top_class_is_named(sheets: list[Sheet]) -> None:
+    logits = np.tile(np.log(np.array([0.1, 0.2, 0.6, 0.04, 0.06])), (11, 1)).astype(np.float32)
+    made = _with_logits(video(targets=2), logits)
+    contact_sheet(made, _frames(made), PTS)
+    lines = [(line.name, round(line.probability or 0, 3), line.note) for line in sheets[0].classes]
+    assert lines == [
+        ("label 0, ü", 0.1, "rank 3 of 5"),
+        ("label 1, ü rather than walking", 0.2, "rank 2 of 5"),
+        ("yoga", 0.6, "top class of the video, not explained"),
+    ]
+    contact_sheet(made, replace(_frames(made), maps=distinct_maps(made, [ShownMap(1, "gradcam")], PTS)), PTS)
+    lines = [(line.name, round(line.probability or 0, 3), line.note) for line in sheets[1].classes]
+    assert lines == [
+        ("label 1, ü rather than walking", 0.2, "rank 2 of 5"),
+        ("walking", 0.06, "contrast, rank 4 of 5"),
+        ("yoga", 0.6, "top class of the video, not explained"),
+    ]
+    assert [block.name for block in sheets[0].blocks] == [
+        "label 0, ü – 10.0 %",
+        "label 1, ü rather than walking – 20.0 %",
+    ]
+
+
+def test_windows_of_another_class_are_named(sheets: list[Sheet]) -> None:
+    """The windows start every 0.64 s and last 1.28 s: the nearest one at 1 s is the first, at 3 s the fourth."""
+    logits = np.zeros((11, 5), np.float32)
+    logits[:, 0] = np.log(4.0)
+    logits[4:, 2] = np.log(8.0)
+    made = replace(_with_logits(video(), logits), labels=("archery",))
+    contact_sheet(made, _frames(made), PTS)
+    assert [moment.top_class for moment in sheets[0].moments] == ["", "top class: yoga, 53 %"]
+    assert sheets[0].blocks[0].has_windows
+    logits[:, 2] = 0.0
+    contact_sheet(made, _frames(made), PTS)
+    assert not any(moment.top_class for moment in sheets[1].moments)
+    assert not sheets[1].blocks[0].has_windows
+
+
+def test_the_same_map_is_shown_once_and_said_so(sheets: list[Sheet]) -> None:
+    made = video()
+    volumes = made.explanations[0].volumes
+    volumes["gradcam++"][:] = 7 * volumes["gradcam"]
+    contact_sheet(made, _frames(made), PTS)
+    (row,) = sheets[0].blocks[0].rows
+    assert (row.name, row.note) == ("gradcam", "gradcam++ has the same map (r = 1.0000)")
+    assert list(sheets[0].blocks[0].strip.evidence) == ["gradcam"]
+
+
+def test_a_guided_map_has_the_curve_of_the_map_that_it_multiplies(sheets: list[Sheet]) -> None:
+    made = video()
+    frames = _frames(made)
+    guided = ShownMap(0, "guided-gradcam")
+    overlays = {**frames.overlays, guided: frames.source}
+    contact_sheet(made, replace(frames, maps=(*frames.maps, DistinctMap(guided, {})), overlays=overlays), PTS)
+    (block,) = sheets[0].blocks
+    assert [(row.name, row.curve) for row in block.rows][-1] == ("guided-gradcam", "gradcam")
+    assert list(block.strip.evidence) == ["gradcam", "gradcam++"]
+
+
+def test_the_verdict_of_the_audit(sheets: list[Sheet]) -> None:
+    made = video(targets=2)
+    contact_sheet(made, _frames(made), PTS)
+    assert sheets[0].verdict == Verdict(("Checked for artifacts and empty maps: nothing found.",), is_warning=False)
+    made.explanations[1].volumes["gradcam"][3] = 0.0
+    contact_sheet(made, _frames(made), PTS)
+    verdict = sheets[1].verdict
+    assert verdict.is_warning
+    assert verdict.sentences == ("Some maps are empty: no evidence for 'label 1, ü' (gradcam: 1 of 11 windows).",)
 
 
 def test_the_strip_spans_the_windows_with_their_probabilities(sheets: list[Sheet]) -> None:
     made = video(3, seconds=PTS[:64])
     contact_sheet(made, _frames(made, [1.0]), PTS[:64])
-    strip = sheets[0].strip
+    strip = sheets[0].blocks[0].strip
     assert list(strip.span_seconds) == pytest.approx([0.0, 2 * 0.64 + 1.28])
     starts, ends = np.array([0.0, 0.64, 1.28]), np.array([1.28, 1.92, 2.56])
     np.testing.assert_allclose(strip.windows, np.column_stack([starts, ends, made.explanations[0].probability]))
@@ -121,7 +180,8 @@ def test_windows_that_only_touch_the_part_are_excluded(sheets: list[Sheet]) -> N
     edges = float(made.timeline.ends[0]), float(made.timeline.starts[3])
     assert edges == pytest.approx((1.28, 1.92))
     contact_sheet(made, _frames(made, [1.5]), PTS[:80], span_seconds=edges)
-    assert [window[2] for window in sheets[0].strip.windows] == pytest.approx(made.explanations[0].probability[1:3])
+    windows = sheets[0].blocks[0].strip.windows
+    assert [window[2] for window in windows] == pytest.approx(made.explanations[0].probability[1:3])
 
 
 def test_the_sheet_is_a_picture() -> None:

@@ -17,7 +17,8 @@ from vidcam.fill import Fill
 from vidcam.geometry import Geometry
 from vidcam.media import Seconds
 from vidcam.pipelines.render.frames import FrameRenderer, Kind, RenderStyle, ShownMap
-from vidcam.pipelines.render.sheet import SHEET_COLUMNS, SheetFrames
+from vidcam.pipelines.render.moments import choose_moments
+from vidcam.pipelines.render.sheet import SheetFrames, column_count
 from vidcam.pipelines.render.videos import Video, draw_videos, video_list
 from vidcam.render.caption_text import CAPTION_PLACES, CaptionPlace
 from vidcam.render.colormap import colour_table
@@ -152,7 +153,9 @@ def test_a_map_is_drawn_once_for_all_kinds(trays: Mapping[str, Tray], monkeypatc
 
     monkeypatch.setattr(VideoExplanation, "source_heat", source_heat)
     reel = Reel(noise_frames(9, 32, 40))
-    _draw(reel, _video(reel), VIDEOS, sheet=SheetFrames([ShownMap(1, "gradcam")]))
+    video = _video(reel)
+    sheet = SheetFrames.plan(video, [ShownMap(1, "gradcam")], reel.info.pts_seconds)
+    _draw(reel, video, VIDEOS, sheet=sheet)
     assert len(asked) == len(set(asked)) == 9 * 2 * 2
 
 
@@ -196,25 +199,20 @@ def test_each_video_has_the_captions_of_its_map(kind: Kind, trays: Mapping[str, 
 # ---- sheet
 
 
-@pytest.mark.parametrize(
-    ("count", "expected"),
-    [
-        (80, [5, 15, 25, 35, 45, 55, 65, 75]),
-        (75, [4, 14, 23, 32, 42, 51, 60, 70]),
-        (8, [0, 1, 2, 3, 4, 5, 6, 7]),
-        (3, [0, 1, 2]),
-        (1, [0]),
-    ],
-)
-def test_sheet_frames_are_the_middles_of_eight_equal_parts(count: int, expected: list[int]) -> None:
-    assert SHEET_COLUMNS == 8
-    reel = Reel(noise_frames(count, 32, 40))
-    video, sheet = _video(reel), SheetFrames([ShownMap(0, "gradcam"), ShownMap(1, "gradcam++")])
+def test_the_sheet_collects_its_moments_and_each_map_once() -> None:
+    reel = Reel(noise_frames(80, 32, 40))
+    video = _video(reel)
+    maps = [ShownMap(0, "gradcam"), ShownMap(1, "gradcam++")]
+    sheet = SheetFrames.plan(video, maps, reel.info.pts_seconds)
+    evidence = video.evidence("gradcam", reel.info.pts_seconds)
+    expected = choose_moments(evidence, reel.info.pts_seconds, count=5)
+    assert sheet.best == evidence.argmax() / 25
+    assert evidence.argmax() in expected
     _draw(reel, video, [], sheet=sheet)
-    assert sheet.seconds == [index / 25 for index in expected]
+    assert sheet.seconds == list(sheet.moments) == [index / 25 for index in expected]
     frames = [frame for _, frame in reel.frames()]
     np.testing.assert_array_equal(sheet.source, [frames[index] for index in expected])
-    assert list(sheet.overlays) == list(sheet.maps)
+    assert list(sheet.overlays) == maps
     view = video.geometry.view_slices()
     for shown, overlays in sheet.overlays.items():
         for index, drawn in zip(expected, overlays, strict=True):
@@ -223,12 +221,19 @@ def test_sheet_frames_are_the_middles_of_eight_equal_parts(count: int, expected:
             np.testing.assert_array_equal(drawn, picture)
 
 
+@pytest.mark.parametrize(("size", "count"), [((90, 160), 5), ((100, 100), 5), ((150, 108), 7), ((1920, 1080), 7)])
+def test_narrow_frames_have_more_moments(size: tuple[int, int], count: int) -> None:
+    assert column_count(size) == count
+
+
 def test_sheet_frames_of_large_videos_are_shrunk_by_whole_steps() -> None:
-    frames = np.zeros((1, 500, 1000, 3), np.uint8)
+    frames = np.zeros((1, 640, 1280, 3), np.uint8)
     frames[:, ::2, ::2] = 100  # one pixel of four: their mean is 25
-    reel, sheet = Reel(frames), SheetFrames([ShownMap(0, "gradcam")])
-    _draw(reel, _video(reel), [], sheet=sheet)
-    assert sheet.source[0].shape == sheet.overlays[ShownMap(0, "gradcam")][0].shape == (250, 500, 3)
+    reel = Reel(frames)
+    video = _video(reel)
+    sheet = SheetFrames.plan(video, [ShownMap(0, "gradcam")], reel.info.pts_seconds)
+    _draw(reel, video, [], sheet=sheet)
+    assert sheet.source[0].shape == sheet.overlays[ShownMap(0, "gradcam")][0].shape == (320, 640, 3)
     assert np.unique(sheet.source[0]).tolist() == [25]
 
 
@@ -241,15 +246,17 @@ def test_without_a_sheet_no_frames_are_collected(trays: Mapping[str, Tray]) -> N
 def test_the_first_frame_has_the_map_of_the_start_of_the_window(trays: Mapping[str, Tray]) -> None:
     """The window starts while frame 2 is displayed; before that moment no window covers the video."""
     reel = Reel(noise_frames(10, 32, 40))
-    video, sheet = _video(reel, start=0.1), SheetFrames([ShownMap(0, "gradcam")])
-    _draw(reel, video, [Video("a", "map", ShownMap(0, "gradcam"))], pts=reel.info.pts_seconds[2:], sheet=sheet)
+    video, pts = _video(reel, start=0.1), reel.info.pts_seconds[2:]
+    sheet = SheetFrames.plan(video, [ShownMap(0, "gradcam")], pts[:5])
+    _draw(reel, video, [Video("a", "map", ShownMap(0, "gradcam"))], pts=pts, sheet=sheet)
     assert not video.source_heat("gradcam", 0.08).any()
     view = video.geometry.view_slices()
     frame = next(reel.frames_at(np.array([0.08])))[1]
     heat = video.source_heat("gradcam", 0.1).astype(np.float32)
     np.testing.assert_array_equal(trays["a"].frames[0], explanation_map(frame, heat, view))
     assert trays["a"].seconds == pytest.approx([index / 25 for index in range(8)])
-    assert sheet.seconds == pytest.approx([0.1, *(index / 25 for index in range(3, 10))])
+    assert sheet.moments == pytest.approx([index / 25 for index in range(2, 7)])
+    assert sheet.seconds == pytest.approx([0.1, *(index / 25 for index in range(3, 7))])
 
 
 # ---- names
