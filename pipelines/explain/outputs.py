@@ -55,6 +55,7 @@ def check_paths(
     overwrite: bool,
     fps: Fraction | float | None = None,
     decoder: Decoder = "auto",
+    suffix: str = "",
 ) -> None:
     """Refuse what can be refused without loading a model; writes nothing.
 
@@ -64,6 +65,7 @@ def check_paths(
         overwrite: whether results of this very source may be there already.
         fps: images a second, for a folder of images.
         decoder: as that of `open_video`.
+        suffix: as that of `choose_stem`.
 
     Raises:
         MediaError: the source does not exist, is no video, or a folder without images.
@@ -74,11 +76,11 @@ def check_paths(
     if holds_frames(source) or local_path(source) is not None:
         with open_video(source, fps=frame_rate(fps), decoder=decoder) as reader:
             require_folder(folder)
-            stem_of(reader.info, folder, overwrite=overwrite)
+            stem_of(reader.info, folder, overwrite=overwrite, suffix=suffix)
         return
     require_folder(folder)
     if address is not None:
-        choose_stem(folder, address, overwrite=overwrite)
+        choose_stem(folder, address, overwrite=overwrite, suffix=suffix)
     check_source(source)
 
 
@@ -129,13 +131,20 @@ def target_slugs(targets: Sequence[tuple[str, int]], contrast: tuple[str, int] |
     return names if contrast is None else [f"{name}{VERSUS}{names[-1]}" for name in names[:-1]]
 
 
-def stem_of(info: VideoInfo, folder: Path, *, overwrite: bool) -> str:
+def stem_of(info: VideoInfo, folder: Path, *, overwrite: bool, suffix: str = "") -> str:
     """Choose the stem of a video's results in a folder; arguments and errors as in `choose_stem`."""
     content = None if info.has_name else partial(content_sha256, info)
-    return choose_stem(folder, source_of(info), overwrite=overwrite, content=content)
+    return choose_stem(folder, source_of(info), overwrite=overwrite, content=content, suffix=suffix)
 
 
-def choose_stem(folder: Path, source: Path | str, *, overwrite: bool, content: Callable[[], str] | None = None) -> str:
+def choose_stem(
+    folder: Path,
+    source: Path | str,
+    *,
+    overwrite: bool,
+    content: Callable[[], str] | None = None,
+    suffix: str = "",
+) -> str:
     """The stem of a source's results in a folder.
 
     Args:
@@ -143,6 +152,7 @@ def choose_stem(folder: Path, source: Path | str, *, overwrite: bool, content: C
         source: a path, or as text the name of what is no file of this machine.
         overwrite: whether results of this very source may be there already.
         content: computes the SHA-256 of a source without a name, to recognise it.
+        suffix: follows the stem in the name of the JSON.
 
     Raises:
         OutputError: the folder holds results of this very source already and `overwrite` is off, or cannot be reached.
@@ -150,7 +160,7 @@ def choose_stem(folder: Path, source: Path | str, *, overwrite: bool, content: C
     number, plain = 1, UNNAMED_STEM if content is not None else safe_stem(source_stem(str(source)))
     while True:
         stem = plain if number == 1 else f"{plain}-{number}"
-        existing = folder / f"{stem}.json"
+        existing = folder / f"{stem}{suffix}.json"
         with folder_errors(folder):
             is_free = not (existing.exists() or existing.is_symlink())
         if is_free:

@@ -43,6 +43,8 @@ def test_the_names_of_methods_are_those_of_the_core() -> None:
         (("explain", "--layer", ""), ["Mixed_5c"]),
         (("explain", "--model", "tiny_r3d", "--target", "wheel"), ["wheel down", "wheel up"]),
         (("explain", "--target", ""), ["per-window", "above:"]),
+        (("explain", "--model", "tiny_r3d", "--model", "r3d_18", "--layer", "layer"), ["layer4", "layer3"]),
+        (("explain", "--sheet-format", ""), ["png", "svg", "pdf"]),
         (("explain", "--outputs", "overlay,"), ["overlay,map", "overlay,sheet", "overlay,data", "overlay,none"]),
         (("explain", "--fill", "b"), ["black", "blur"]),
         (("render", "--style", "s"), ["side-by-side"]),

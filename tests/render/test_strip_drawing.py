@@ -66,7 +66,7 @@ def test_colours_and_heights_of_the_curves() -> None:
 
 def test_of_two_equal_curves_both_are_visible() -> None:
     picture, _ = drawn(replace(STYLE, dashes=((), (20.0, 10.0))), a=0.5, b=0.5)
-    shares = [covered(picture, colour).any(axis=0)[100:900].mean() for colour in COLOURS]
+    shares = [covered(picture, colour)[:, 100:900].any(axis=0).mean() for colour in COLOURS]
     assert shares == pytest.approx([1 / 3, 2 / 3], abs=0.1)
 
 

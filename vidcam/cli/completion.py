@@ -57,15 +57,15 @@ def complete_layer(context: click.Context, _parameter: click.Parameter, typed: s
     """Complete the default layer of the model; the others are known only to the network itself."""
     from vidcam.models.registry import model_entries
 
-    model = context.params.get("model") or "i3d"
-    return _items([e.spec.layer for e in model_entries() if e.spec.name == model and e.spec.layer], typed)
+    models = _models(context) or ["i3d"]
+    return _items([e.spec.layer for e in model_entries() if e.spec.name in models and e.spec.layer], typed)
 
 
 def complete_target(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
     """Complete `per-window`, `above:`, and labels where they are known without torch."""
     from vidcam.motion import LABELS
 
-    labels: Sequence[str] = LABELS if str(context.params.get("model")).startswith("tiny_") else ()
+    labels: Sequence[str] = LABELS if any(name.startswith("tiny_") for name in _models(context)) else ()
     return _items([*labels, "per-window", "above:"], typed)
 
 
@@ -79,6 +79,12 @@ def complete_style(_context: click.Context, _parameter: click.Parameter, typed: 
 def complete_colormap(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
     """Complete a usual colour map; matplotlib has more."""
     return _items(("vidcam", "inferno", "magma", "viridis", "plasma", "cividis", "turbo", "gray"), typed)
+
+
+def _models(context: click.Context) -> list[str]:
+    """The models typed so far; `explain` takes several."""
+    typed = context.params.get("model")
+    return [typed] if isinstance(typed, str) else [str(name) for name in typed or ()]
 
 
 def _items(names: Iterable[str], typed: str) -> list[CompletionItem]:

@@ -11,6 +11,7 @@ import click
 from vidcam.cli.console import Bar, print_rows, print_text, say
 from vidcam.cli.destination import is_file, require_one_result
 from vidcam.cli.each_video import VideoTask, run_each
+from vidcam.cli.explain_models import ModelSet
 from vidcam.cli.explain_set import ExplainSet, report, with_folder
 from vidcam.cli.help import SectionCommand
 from vidcam.cli.options import DEVICE, explain_arguments
@@ -30,7 +31,7 @@ _MODEL_FILES = ("weights", "labels", "mean_cube")
 @click.command(cls=SectionCommand, short_help="Explain videos. Writes overlays, a sheet, the data and a JSON.")
 @explain_arguments
 def explain(
-    videos: tuple[Path, ...], out: Path | None, model: str, device: str, *, as_json: bool, **values: Any
+    videos: tuple[Path, ...], out: Path | None, model: tuple[str, ...], device: str, *, as_json: bool, **values: Any
 ) -> int:
     """Explain what a model predicts. Writes overlay videos, a sheet, the data and a JSON for each video.
 
@@ -38,6 +39,7 @@ def explain(
     vidcam explain video.mp4 -o out
     vidcam explain video.mp4 -o overlay.mp4 --target "arm wrestling"
     vidcam explain videos/ -o out --target above:0.2 --method gradcam,gradcam++
+    vidcam explain video.mp4 -o out --model i3d --model r3d_18
     vidcam explain video.mp4 --outputs none
     """  # noqa: D301 – click reads the \b as 'do not wrap'
     model_arguments = {name: values.pop(name) for name in _MODEL_FILES} | {"device": device}
@@ -51,19 +53,24 @@ def explain(
     for note in expanded.notes:
         say(note)
     given = {name: value for name, value in values.items() if value not in (None, ())}
+    if len(model) > 1:
+        return _explain_with_models(
+            expanded.videos, out, model, model_arguments, given, as_json=as_json, has_truth=truth is not None
+        )
+    (name,) = model
     if truth is not None and (out is None or is_file(out)):
         raise InputError("--truth needs a folder: pass -o FOLDER")
     if outputs == ("none",):
-        return _predict_all(expanded.videos, model, model_arguments, given, as_json=as_json)
+        return _predict_all(expanded.videos, name, model_arguments, given, as_json=as_json)
     if out is None:
         raise click.UsageError("-o is missing: pass a folder or a file such as overlay.mp4, or --outputs none")
     if is_file(out):
         require_one_result(out, expanded.videos, given)
         given.setdefault("outputs", ("overlay",))
-        return _explain_to_file(expanded.videos[0], out, model, model_arguments, given, as_json=as_json)
+        return _explain_to_file(expanded.videos[0], out, name, model_arguments, given, as_json=as_json)
 
     def load(progress: Progress) -> Explainer:
-        return _load(model, model_arguments, given, progress)
+        return _load(name, model_arguments, given, progress)
 
     explain_set = ExplainSet.with_truth(out, given, truth, only_wrong=only_wrong)
     return explain_set.run(load, expanded.videos, as_json=as_json)
@@ -97,6 +104,30 @@ def demo(out: Path, device: str, *, offline: bool) -> int:
         return Explainer(chosen.model, ExplainOptions(overwrite=True), progress=progress)
 
     return ExplainSet(out, {"overwrite": True}).run(load, (chosen.video,), as_json=False)
+
+
+def _explain_with_models(
+    videos: Sequence[Path],
+    out: Path | None,
+    models: tuple[str, ...],
+    model_arguments: Mapping[str, Any],
+    given: Mapping[str, Any],
+    *,
+    as_json: bool,
+    has_truth: bool,
+) -> int:
+    """Explain videos with several models into a folder."""
+    if out is None or is_file(out) or given.get("outputs") == ("none",):
+        raise InputError(f"{len(models)} models need a folder for their results: pass -o FOLDER")
+    if has_truth:
+        raise InputError("--truth takes one --model; run each model by itself")
+    if model_arguments["weights"] not in {"pretrained", "random"}:
+        raise InputError("--weights FILE takes one --model; run each model by itself")
+
+    def load(model: str, progress: Progress) -> Explainer:
+        return _load(model, model_arguments, given, progress)
+
+    return ModelSet(out, given, models).run(load, videos, as_json=as_json)
 
 
 def _options(given: Mapping[str, Any]) -> ExplainOptions:

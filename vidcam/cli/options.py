@@ -58,15 +58,20 @@ DEVICE = _model(
     shell_complete=one_of(*DEVICE_EXAMPLES),
     help="Device that runs the model.",
 )
-_MODEL = (
-    _model(
-        "--model",
-        default="i3d",
-        show_default=True,
-        metavar="NAME",
-        shell_complete=complete_model,
-        help="Name from `vidcam models`, torchvision:NAME, or your own package.module:factory.",
-    ),
+_MODEL_HELP = "Name from `vidcam models`, torchvision:NAME, or your own package.module:factory."
+_ONE_MODEL = _model(
+    "--model", default="i3d", show_default=True, metavar="NAME", shell_complete=complete_model, help=_MODEL_HELP
+)
+_MODELS = _model(
+    "--model",
+    multiple=True,
+    default=("i3d",),
+    show_default=True,
+    metavar="NAME",
+    shell_complete=complete_model,
+    help=f"{_MODEL_HELP} Repeat it to compare models.",
+)
+_MODEL_FILES = (
     _model(
         "--weights",
         default="pretrained",
@@ -121,6 +126,12 @@ _EXPLAIN = (
         help="Any of overlay,map,sheet,data. Default: overlay,sheet,data. With none, only the top 5 classes are "
         "printed.",
     ),
+    _result(
+        "--sheet-format",
+        metavar="NAME",
+        shell_complete=one_of("png", "svg", "pdf"),
+        help="File format of the sheet: png (default), svg or pdf.",
+    ),
     _result("--overwrite", is_flag=True, help="Replace existing results of the same video."),
     JSON,
     config_option("Result"),
@@ -163,7 +174,8 @@ _EXPLAIN = (
         shell_complete=one_of("centre", "full", "three-crop"),
         help="What the model sees of the frame: centre (default), full, or three-crop, which merges three.",
     ),
-    *_MODEL,
+    _MODELS,
+    *_MODEL_FILES,
     _LAYER,
     _CAPTIONS,
     _details("--overlap", type=float, metavar="SHARE", help="Fraction by which windows overlap; default 0.5."),
@@ -216,7 +228,8 @@ _SCORE = (
         help="Leave out clips whose class has a probability below P; default 0.",
     ),
     _clips("--correct-only", is_flag=True, default=None, help="Leave out clips whose top class is not their label."),
-    *_MODEL,
+    _ONE_MODEL,
+    *_MODEL_FILES,
     _LAYER,
     _FUSION,
     _SCORE_SCALE,
@@ -246,7 +259,8 @@ _RENDER = (
         required=True,
         metavar="FILE",
         type=_PATH,
-        help="File: .mp4, .webm, .gif, .webp, .png or .jpg. A name without an ending makes a folder of PNGs.",
+        help="File: .mp4, .webm, .gif, .webp, .png, .jpg, or .svg or .pdf for a sheet. A name without an ending makes "
+        "a folder of PNGs.",
     ),
     _result(
         "--form",

@@ -17,7 +17,7 @@ def hills(*peaks: tuple[float, float]) -> NDArray[np.float64]:
 
 
 def chosen(evidence: NDArray[np.float64], count: int = 5) -> list[float]:
-    return SECONDS[choose_moments(evidence, SECONDS, count=count)].tolist()
+    return [float(SECONDS[index]) for index in choose_moments(evidence, SECONDS, count=count)]
 
 
 def test_three_peaks_and_the_middles_of_the_widest_gaps() -> None:
