@@ -69,7 +69,7 @@ def boxes(picture: NDArray[np.uint8], colour: Sequence[int]) -> tuple[tuple[int,
 
 
 def margins_are_white(picture: NDArray[np.uint8]) -> bool:
-    return bool(np.all(picture[:, -20:] == 255) and np.all(picture[:, :20] == 255))
+    return bool(np.all(picture[:, -20:] == 255) and np.all(picture[:, :40] == 255))
 
 
 @pytest.mark.parametrize("form", SHEET_FORMATS)
@@ -247,4 +247,5 @@ def test_the_top_class_of_each_window_is_below_the_curves() -> None:
     assert boxes(picture, first)[1] >= 2
     columns = [np.flatnonzero((picture == colour).all(axis=2).any(axis=0)) for colour in (first, second)]
     assert columns[0][0] < columns[1][0] < columns[1][-1] < columns[0][-1]
+    assert margins_are_white(picture)
     assert not (decoded(draw_sheet(plain)) == second).all(axis=2).any()

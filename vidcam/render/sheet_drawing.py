@@ -24,7 +24,7 @@ _MARGIN, _GAP = 44, 10
 _LEFT, _RIGHT, _WIDTH = _MARGIN, SHEET_WIDTH_PX - _MARGIN, SHEET_WIDTH_PX - 2 * _MARGIN
 _MAX_CELL = (340, 560)  # (height, width)
 _STRIP_HEIGHTS = (170, 120)  # of one strip, and of each of several
-_SCALE_WIDTH, _LEADER_HEIGHT = 56, 34
+_SCALE_WIDTHS, _LEADER_HEIGHT = (56, 112), 34  # left of a strip, without and with windows
 _BAR_HEIGHT, _BAR_WIDTH = 16, 260
 _RULE_COLOUR, _BAR_COLOUR, _EMPTY_COLOUR = "#b9bec6", "#4a5a75", "#e6e8ec"
 _VERDICT_COLOURS = {True: ("#fff2df", "#d07a00"), False: ("#edf4ee", "#4f8a5f")}  # of the band, and of its edge
@@ -187,7 +187,8 @@ def _draw_row(canvas: Canvas, row: SheetRow, columns: _Columns, look: tuple[str,
 
 def _draw_strips(canvas: Canvas, sheet: Sheet, columns: _Columns, looks: Looks, y: float) -> float:
     """Draw the strip of each block, and lines from the columns to their times on the first strip."""
-    left, right, is_one = _LEFT + _SCALE_WIDTH, _RIGHT - 20, len(sheet.blocks) == 1  # half of a tick's label
+    has_windows, is_one = any(block.has_windows for block in sheet.blocks), len(sheet.blocks) == 1
+    left, right = _LEFT + _SCALE_WIDTHS[has_windows], _RIGHT - 20  # half of a tick's label
     places = sheet.blocks[0].strip.x(sheet.seconds, left, right)
     for centre, x in zip(columns.centres(), places, strict=True):
         canvas.line([centre, x], [y, y + _LEADER_HEIGHT], _RULE_COLOUR, width_px=1.5)
