@@ -8,16 +8,23 @@ import click
 
 from scripts.figures.methods import draw_baseline, draw_methods
 from scripts.figures.motion import draw_motion
+from scripts.figures.showcase import draw_showcase
 from scripts.figures.styles import draw_styles
 
-FIGURES = {"methods": draw_methods, "baseline": draw_baseline, "styles": draw_styles, "motion": draw_motion}
+FIGURES = {
+    "showcase": draw_showcase,
+    "methods": draw_methods,
+    "baseline": draw_baseline,
+    "styles": draw_styles,
+    "motion": draw_motion,
+}
 
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(FIGURES)))
 @click.option("--out", default="docs", show_default=True, type=click.Path(path_type=Path), help="Output folder.")
 def figures(names: tuple[str, ...], out: Path) -> None:
-    """Write the JPEGs of NAMES (default: all) and print their numbers."""
+    """Write the pictures of NAMES (default: all) and print their numbers."""
     out.mkdir(parents=True, exist_ok=True)
     for name in names or FIGURES:
         FIGURES[name](out)

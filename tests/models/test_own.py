@@ -1,4 +1,4 @@
-"""The README and docs/models.md examples with a user's own network work on the command line."""
+"""The examples of docs/explain.md and docs/models.md with a user's own network work on the command line."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def factories(document: str) -> list[str]:
 
 
 EXAMPLES = [
-    (document, number) for document in ("README.md", "docs/models.md") for number in range(len(factories(document)))
+    (document, number) for document in ("docs/explain.md", "docs/models.md") for number in range(len(factories(document)))
 ]
 
 
 def test_there_are_examples() -> None:
-    assert EXAMPLES == [("README.md", 0), ("docs/models.md", 0), ("docs/models.md", 1)]
+    assert EXAMPLES == [("docs/explain.md", 0), ("docs/models.md", 0), ("docs/models.md", 1)]
 
 
 @pytest.mark.parametrize(("document", "number"), EXAMPLES)
