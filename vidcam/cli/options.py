@@ -172,7 +172,7 @@ _EXPLAIN = (
         "--view",
         metavar="NAME",
         shell_complete=one_of("centre", "full", "three-crop"),
-        help="What the model sees of the frame: centre (default), full, or three-crop, which merges three.",
+        help="Part of the frame that the model sees: centre (default), full, or three-crop (merged).",
     ),
     _MODELS,
     *_MODEL_FILES,
