@@ -138,7 +138,7 @@ class TestExplainVideo:
         result = vidcam.explain_video(
             video, tmp_path, model=model, methods="gradcam", targets=model.labels[1], outputs="data"
         )
-        assert [path.suffix for path in result.paths] == [".npz", ".json"]
+        assert [path.suffix for path in result.paths] == [".npz", ".csv", ".json"]
         assert result.explanation.labels == (model.labels[1],)
 
     def test_it_prints_in_a_line(self, model: Model, video: Path, tmp_path: Path) -> None:

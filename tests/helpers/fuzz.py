@@ -134,7 +134,7 @@ class Driver:
     def _explainer(self, decoder: Decoder, *, has_sheet: bool) -> Explainer:
         outputs = ("overlay", "data", "sheet") if has_sheet else ("overlay", "data")
         if (decoder, has_sheet) not in self._explainers:
-            options = ExplainOptions(methods=("gradcam++",), outputs=outputs, decoder=decoder)
+            options = ExplainOptions(methods=("gradcam++",), outputs=outputs, captions="none", decoder=decoder)
             self._explainers[decoder, has_sheet] = Explainer(self._model, options)
         return self._explainers[decoder, has_sheet]
 

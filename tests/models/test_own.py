@@ -36,7 +36,9 @@ def factories(document: str) -> list[str]:
 
 
 EXAMPLES = [
-    (document, number) for document in ("docs/explain.md", "docs/models.md") for number in range(len(factories(document)))
+    (document, number)
+    for document in ("docs/explain.md", "docs/models.md")
+    for number in range(len(factories(document)))
 ]
 
 

@@ -28,7 +28,7 @@ from vidcam.pipelines.score.run import score_set
 from vidcam.preprocess import grey_input
 from vidcam.system.json_files import as_plain
 
-TAKEN = {"memory_format": "channels_last_3d", "precision": "float32", "reason": None}
+TAKEN = {"memory_format": "channels_last_3d", "precision": "float32", "reason": None, "tf32": False}
 
 
 class Contrary(nn.Module):
