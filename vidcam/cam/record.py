@@ -138,6 +138,9 @@ class ActivationRecorder:
         self, score: Tensor, *, create_graph: bool = False, direction: Tensor | None = None, is_batched: bool = False
     ) -> dict[str, Tensor]:
         names, outputs = list(self._outputs), list(self._outputs.values())
+        if direction is not None and not is_batched:  # a scalar: torch imports sympy (0.5 s) to check `grad_outputs`
+            with torch.enable_grad():
+                score, direction = (score * direction).sum(), None
         gradients: Sequence[Tensor | None] = torch.autograd.grad(
             score,
             outputs,

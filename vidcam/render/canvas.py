@@ -149,7 +149,7 @@ class Canvas:
     def to_png(self, height_px: int) -> bytes:
         """Encode the canvas as a PNG file without metadata."""
         file = io.BytesIO()
-        Image.fromarray(self.to_pixels(height_px)).save(file, format="PNG", compress_level=6)
+        Image.fromarray(self.to_pixels(height_px)).save(file, format="PNG", compress_level=3)
         return file.getvalue()
 
     def to_svg(self, height_px: int) -> bytes:
