@@ -5,6 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from PIL import Image
+
 import vidcam
 from vidcam.models.sample import sample_clip
 from vidcam.pipelines.render.options import STYLES
@@ -12,9 +14,11 @@ from vidcam.pipelines.render.options import STYLES
 HEIGHT, BESIDE, TARGET = 300, 216, "parkour"
 """Height of a picture, height of one side by side, and the target."""
 
+SHEET_WIDTH = 1100
+
 
 def draw_styles(out: Path) -> None:
-    """Write render-<style>.jpg."""
+    """Write render-<style>.jpg and sheet.jpg."""
     with tempfile.TemporaryDirectory() as folder:
         saved, *_ = vidcam.explain_video(sample_clip(), folder, targets=TARGET, outputs="data").paths
         for style in STYLES:
@@ -23,3 +27,8 @@ def draw_styles(out: Path) -> None:
             vidcam.render_video(
                 saved, out / f"render-{style}.jpg", style=style, height=height, strip=strip, overwrite=True
             )
+        page = Path(folder) / "sheet.png"
+        vidcam.render_video(saved, page, form="sheet")
+        with Image.open(page) as sheet:
+            size = (SHEET_WIDTH, round(sheet.height * SHEET_WIDTH / sheet.width))
+            sheet.convert("RGB").resize(size, Image.Resampling.LANCZOS).save(out / "sheet.jpg", quality=85)
