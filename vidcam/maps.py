@@ -13,6 +13,7 @@ between the frames of a video, on the cores that decode and encode. The numbers 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -189,9 +190,19 @@ def time_weights(seconds: Floats, frame_seconds: Floats) -> NDArray[np.float64]:
     Returns:
         (S, T) float64, each row sums to 1.
     """
-    unique, owner = np.unique(np.asarray(frame_seconds, dtype=np.float64), return_inverse=True)
+    unique, share = _distinct_stamps(np.asarray(frame_seconds, dtype=np.float64).tobytes())
+    position = np.interp(np.asarray(seconds, dtype=np.float64), unique, np.arange(unique.size) + 0.5)
+    return interpolation_matrix(position, unique.size) @ share
+
+
+@lru_cache(maxsize=32)
+def _distinct_stamps(stamps: bytes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the distinct time stamps (U,), and how they share the weight among the frames (U, T).
+
+    They are cached, because a video asks for the same windows at each of its frames. Do not write to them.
+    """
+    unique, owner = np.unique(np.frombuffer(stamps), return_inverse=True)
     share = np.zeros((unique.size, owner.size))
     share[owner, np.arange(owner.size)] = 1.0
     share /= share.sum(axis=1, keepdims=True)
-    position = np.interp(np.asarray(seconds, dtype=np.float64), unique, np.arange(unique.size) + 0.5)
-    return interpolation_matrix(position, unique.size) @ share
+    return unique, share
