@@ -47,13 +47,15 @@ def run(device: torch.device, *, is_small: bool, seconds: float = 360.0) -> Repo
     """
     start = time.monotonic()
     checks = [check for make in CHECKS.values() for check in _guarded(make, device, is_small=is_small)]
-    speeds: list[Speed] = []
+    speeds = tuple(_timings(device, is_small=is_small, end=start + seconds))
+    return Report(environment(device), tuple(checks), speeds, time.monotonic() - start)
+
+
+def _timings(device: torch.device, *, is_small: bool, end: float) -> Iterator[Speed]:
     for make in SPEEDS.values():
-        for speed in make(device, is_small):
-            speeds.append(speed)
-            if time.monotonic() - start > seconds:
-                break
-    return Report(environment(device), tuple(checks), tuple(speeds), time.monotonic() - start)
+        rows = make(device, is_small)
+        while time.monotonic() < end and (row := next(rows, None)) is not None:
+            yield row
 
 
 def _guarded(

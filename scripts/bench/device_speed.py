@@ -61,14 +61,25 @@ class Timer:
         """The plain forward pass, then each work."""
         clip = self.case.clip(self.batch)
         with precision(self.precision, self.device):
-            plain = statistics.median(timed(partial(_forward, self.case.network, clip), self.device, self.rounds))
-            yield self._row("plain forward", plain, plain)
+            plain = self._row("plain forward", partial(_forward, self.case.network, clip))
+            yield plain
             for name, work in works.items():
-                yield self._row(name, statistics.median(timed(work, self.device, self.rounds)), plain)
+                yield self._row(name, work, plain)
 
-    def _row(self, work: str, seconds: float, plain: float) -> Speed:
+    def _row(self, name: str, work: Callable[[], object], plain: Speed | None = None) -> Speed:
+        """Time a work. One that fails, for example because memory runs out, has no figures."""
+        try:
+            seconds = statistics.median(timed(work, self.device, self.rounds))
+        except Exception as exc:
+            return Speed(self.case.name, self.batch, self.precision, f"{name}: {_reason(exc)}", None, None)
         milliseconds = 1000 * seconds / self.batch
-        return Speed(self.case.name, self.batch, self.precision, work, milliseconds, seconds / plain)
+        base = milliseconds if plain is None else plain.milliseconds
+        ratio = milliseconds / base if base else None
+        return Speed(self.case.name, self.batch, self.precision, name, milliseconds, ratio)
+
+
+def _reason(exc: Exception) -> str:
+    return f"{type(exc).__name__}: {exc}".splitlines()[0][:80]
 
 
 def maps(device: torch.device, is_small: bool) -> Iterator[Speed]:  # noqa: FBT001 – one signature for all timings
@@ -90,10 +101,8 @@ def peers(device: torch.device, is_small: bool) -> Iterator[Speed]:  # noqa: FBT
         name = f"{tool.title}, {method}"
         try:
             call = partial(tool.call_on(case.network, case.layer, method), clip)
-            call()
         except Exception as exc:
-            reason = f"{type(exc).__name__}: {exc}".splitlines()[0][:80]
-            yield Speed(case.name, 1, "fp32", f"{name}: {reason}", None, None)
+            yield Speed(case.name, 1, "fp32", f"{name}: {_reason(exc)}", None, None)
         else:
             works[name] = call
     yield from Timer(case, 1, "fp32", device, ROUNDS[is_small]).rows(works)

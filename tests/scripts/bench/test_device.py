@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from scripts.bench import device, device_checks
+from scripts.bench import device, device_checks, device_speed
 from scripts.bench.device_networks import cases, precision
 from scripts.bench.device_report import Check
 
@@ -40,6 +40,23 @@ def test_a_failing_check_is_a_row_and_the_exit_code(
     monkeypatch.setattr(device, "SPEEDS", {})
     assert device.main(["--device", "cpu", "--small"]) == 1
     assert "| broken | RuntimeError: no kernel for this device | **failed** |" in capsys.readouterr().out
+
+
+def test_no_timing_begins_after_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "CHECKS", {})
+    assert device.run(torch.device("cpu"), is_small=True, seconds=0.0).speeds == ()
+
+
+def test_a_work_that_fails_is_a_row_without_figures() -> None:
+    def broken() -> None:
+        raise torch.OutOfMemoryError("no room")
+
+    cpu = torch.device("cpu")
+    timer = device_speed.Timer(next(cases(cpu, is_small=True)), 1, "fp32", cpu, 1)
+    plain, failed, other = timer.rows({"maps": broken, "other": lambda: None})
+    assert (failed.work, failed.milliseconds, failed.ratio) == ("maps: OutOfMemoryError: no room", None, None)
+    assert plain.ratio == 1.0
+    assert other.ratio is not None
 
 
 def test_a_wrong_map_fails(monkeypatch: pytest.MonkeyPatch) -> None:
