@@ -158,8 +158,6 @@ def _edges(frame: Frames, steps: Steps, lookup: NDArray[np.uint8]) -> tuple[floa
 
 
 def _row(name: str, values: NDArray[np.float64]) -> tuple[str, ...]:
-    if not len(values):
-        return (name, "0", *["–"] * 5)
     change, edges, contrast = values.T
     return (
         name,
@@ -194,7 +192,8 @@ def contrast(*, clips: Path, cache: Path, seconds: float, every: int) -> None:
     drawn = candidates()
     found: dict[tuple[str, str, str], list[NDArray[np.float64]]] = {}
     for sample in samples(clips, cache, seconds, every):
-        found[sample.kind, sample.name, sample.method] = [measure(sample, candidate) for candidate in drawn]
+        if sample.steps.max() >= REACHED:
+            found[sample.kind, sample.name, sample.method] = [measure(sample, candidate) for candidate in drawn]
     pooled = [np.concatenate([values[number] for values in found.values()]) for number in range(len(drawn))]
     click.echo("\n".join([*_by_candidate(pooled, drawn), ""]))
     kinds = dict.fromkeys((kind, method) for kind, _, method in found)
@@ -202,7 +201,7 @@ def contrast(*, clips: Path, cache: Path, seconds: float, every: int) -> None:
         rows = []
         for kind, method in kinds:
             clip_values = [values[number] for key, values in found.items() if (key[0], key[2]) == (kind, method)]
-            worst = max(float((values[:, 0] < LEAST_CHANGE).mean()) for values in clip_values if len(values))
+            worst = max(float((values[:, 0] < LEAST_CHANGE).mean()) for values in clip_values)
             rows.append((*_row(f"{kind}, {method}", np.concatenate(clip_values)), f"{100 * worst:.0f} %"))
         click.echo("\n".join([*markdown.table((title, *HEAD, "worst clip"), rows), ""]))
     worst_first = sorted(found.items(), key=lambda item: -float((item[1][1][:, 0] < LEAST_CHANGE).mean()))
