@@ -43,7 +43,7 @@ def video_verdict(video_explanation: VideoExplanation) -> tuple[tuple[str, ...],
         return (*notes, checked), bool(notes)
     every = len(video_explanation.labels)
     findings = (
-        sentence if len(labels) == every or sentence.startswith(EMPTY) else f"{_enumeration(labels)}: {sentence}"
+        sentence if len(labels) == every or sentence.startswith(EMPTY) else f"{enumeration(labels)}: {sentence}"
         for sentence, labels in found.items()
     )
     return (*notes, *findings), True
@@ -96,7 +96,7 @@ def _artifact_sentence(explanation: Explanation) -> str:
         total = len(explanation)
         windows = f"{round(share * total)} of {total} window{'s' * (total > 1)}"
         return f"{name} is unreliable here: in {windows} it peaks {reason}.{advice}"
-    names = _enumeration(list(unreliable))
+    names = enumeration(list(unreliable))
     return f"{names} are unreliable here: they peak {reason} ({_in_windows(unreliable, explanation)}).{advice}"
 
 
@@ -140,9 +140,10 @@ def _in_windows(shares: Mapping[str, float], explanation: Explanation) -> str:
     for name, share in shares.items():
         counts.setdefault(round(share * total), []).append(name)
     (first, names), *rest = counts.items()
-    parts = [f"{_enumeration(names)}: {first} of {total} window{'s' * (total > 1)}"]
-    return "; ".join([*parts, *(f"{_enumeration(names)}: {count} of {total}" for count, names in rest)])
+    parts = [f"{enumeration(names)}: {first} of {total} window{'s' * (total > 1)}"]
+    return "; ".join([*parts, *(f"{enumeration(names)}: {count} of {total}" for count, names in rest)])
 
 
-def _enumeration(names: Sequence[str]) -> str:
+def enumeration(names: Sequence[str]) -> str:
+    """Join at least one name: 'a', 'a and b', 'a, b and c'."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vidcam.maps import normalise, resample_plane
 from vidcam.media import Frames
+from vidcam.pipelines.audit import enumeration
 from vidcam.pipelines.render.caption_track import CaptionTrack, Rows
 from vidcam.pipelines.render.frames import FrameRenderer, Kind, ShownMap
 from vidcam.render.box import Box, clock_box, clock_text
@@ -74,7 +75,7 @@ class CaptionDrawer:
         if (self._plan is None or self._plan.method_cell is None) and len({shown.method for shown in maps}) > 1:
             self._has_title_method = True  # else the cells could not be told apart
             self._plan = self._choose_plan(in_margin=place == "margin")
-        self.notes = self._missing_parts(has_advice=place == "inside" and self._choose_plan(in_margin=True) is not None)
+        self.notes = self._missing_parts(place)
         if self._plan is None:
             return
         if place == "margin":
@@ -139,15 +140,15 @@ class CaptionDrawer:
         numbers = Row(after=first.after.strip(), detail=first.detail)
         return Caption((Row(first.label, f"{shown.method} · "), numbers, *others))
 
-    def _missing_parts(self, *, has_advice: bool) -> tuple[str, ...]:
+    def _missing_parts(self, place: CaptionPlace) -> tuple[str, ...]:
         missing = ("captions",) if self._plan is None else self._plan.missing
         if not missing:
             return ()
-        *others, last = missing
-        names = f"{', '.join(others)} and {last}" if others else last
+        margin = self._choose_plan(in_margin=True) if place == "inside" else None
+        shows_more = margin is not None and (self._plan is None or len(margin.missing) < len(missing))
+        advice = "; --captions margin makes room" if shows_more else ""
         height, width = self._size
-        advice = "; --captions margin makes room"
-        return (f"frames of {width} × {height} are too small for {names}{advice * has_advice}",)
+        return (f"frames of {width} × {height} are too small for {enumeration(missing)}{advice}",)
 
 
 def caption_tracks(explanation: VideoExplanation, maps: Sequence[ShownMap]) -> dict[int, CaptionTrack]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vidcam.media import Frames, Seconds
-from vidcam.pipelines.audit import video_facts, video_verdict
+from vidcam.pipelines.audit import enumeration, video_facts, video_verdict
 from vidcam.pipelines.render.caption_track import OWN_CLASS
 from vidcam.pipelines.render.equal_maps import DistinctMap, distinct_maps
 from vidcam.pipelines.render.frames import FrameContext, ShownMap
@@ -276,7 +276,5 @@ def _same_note(same: Mapping[str, float]) -> str:
     """Name the methods with the same map: 'gradcam and gradcam+ have the same map (r = 1.0000)'."""
     if not same:
         return ""
-    *others, last = same
-    names = f"{', '.join(others)} and {last}" if others else last
     r = np.floor(min(same.values()) * 1e4 + 1e-6) / 1e4
-    return f"{names} {'have' if others else 'has'} the same map (r = {r:.4f})"
+    return f"{enumeration([*same])} {'has' if len(same) == 1 else 'have'} the same map (r = {r:.4f})"

@@ -174,3 +174,15 @@ def test_a_frame_without_room_gets_a_note() -> None:
     assert captions.draw(frame, MAP, 1.0) is frame
     assert captions.notes == ("frames of 64 × 48 are too small for captions",)
     assert CaptionDrawer(renderer, "overlay", [MAP], "none").notes == ()
+
+
+@pytest.mark.parametrize(("size", "has_advice"), [((400, 140), False), ((240, 240), True)])
+def test_the_margin_is_advised_only_if_it_shows_more(size: tuple[int, int], has_advice: bool) -> None:
+    """In a frame of 140 × 400 both the box and the margin lack the colour bar."""
+    made = video()
+    bounds = dict.fromkeys(made.bounds, (0.0, 1.23e-5))
+    made = replace(made, geometry=Geometry(size, size, size, 0, 0), bounds=bounds)
+    captions = CaptionDrawer(FrameRenderer(made, RenderStyle()), "overlay", [ShownMap(0, "gradcam++")], "inside")
+    (note,) = captions.notes
+    assert "the colour bar" in note
+    assert ("--captions margin" in note) == has_advice
