@@ -19,6 +19,7 @@ from vidcam.render.box import Box
 from vidcam.render.caption_plan import CaptionPlan
 from vidcam.render.caption_text import Caption
 from vidcam.render.captions import ColourBar, draw_caption
+from vidcam.render.overlay import View, draw_outline
 from vidcam.video.reader import open_video
 
 PTS = np.array(uneven_ticks(COUNT)) * float(TIME_BASE)
@@ -71,12 +72,19 @@ def copied(saved: Path, folder: Path) -> Path:
     return folder / "video.npz"
 
 
+def outlined(frame: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+    """A copy of a frame with the outline of a view."""
+    picture = frame.copy()
+    draw_outline(picture, view)
+    return picture
+
+
 def captions_drawn(monkeypatch: pytest.MonkeyPatch) -> list[Caption]:
     """The captions that are drawn from now on, as they are drawn."""
     drawn: list[Caption] = []
 
     def draw(plan: CaptionPlan, caption: Caption, bar: ColourBar | None) -> Box:
-        drawn.append(Caption(caption.rows[: plan.rows], caption.method if plan.method_cell else ""))
+        drawn.append(Caption(caption.rows[: len(plan.text_cells)], caption.method if plan.method_cell else ""))
         return draw_caption(plan, caption, bar)
 
     monkeypatch.setattr("vidcam.pipelines.render.captions.draw_caption", draw)

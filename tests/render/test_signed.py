@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.helpers.geometry import to_source
+from tests.helpers.rendered import outlined
 from vidcam.errors import InputError, ShapeError
 from vidcam.geometry import Geometry, centre_crop, short_side_resize
-from vidcam.render.overlay import outline
 from vidcam.render.signed import guided_on_source, guided_picture, guided_scale
 
 FULL = (slice(0, 50), slice(0, 60))
@@ -42,7 +42,7 @@ class TestPicture:
         outside[VIEW] = False
         assert np.all(picture[outside] == 128)
         empty = guided_picture(np.zeros((50, 60, 3), np.float32), VIEW, (70, 90), 1.0)
-        assert np.array_equal(empty, outline(np.full((70, 90, 3), 128, np.uint8), VIEW))
+        assert np.array_equal(empty, outlined(np.full((70, 90, 3), 128, np.uint8), VIEW))
         assert not np.all(empty == 128)
 
     def test_opposite_signs_are_opposite_greys(self) -> None:

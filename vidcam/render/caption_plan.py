@@ -69,11 +69,6 @@ class CaptionPlan:
     bar_cell: Cell | None
     missing: tuple[str, ...]
 
-    @property
-    def rows(self) -> int:
-        """Number of rows of text."""
-        return len(self.text_cells)
-
 
 @dataclass(frozen=True, slots=True)
 class _Parts:

@@ -54,7 +54,7 @@ def draw_caption(plan: CaptionPlan, caption: Caption, bar: ColourBar | None) -> 
     """
     pixels, unit = np.zeros((*plan.size, 3), np.uint8), plan.unit_px
     soft = TextStyle(unit, SOFT)
-    for cell, row, number in zip(plan.text_cells, caption.rows, range(plan.rows), strict=False):
+    for number, (cell, row) in enumerate(zip(plan.text_cells, caption.rows, strict=False)):
         _draw_row(pixels, cell, row, unit, is_title=number == 0, has_detail=plan.has_detail)
     if plan.method_cell is not None:
         _draw_text(pixels, plan.method_cell[0], plan.method_cell[1], caption.method, soft)

@@ -2,7 +2,8 @@
 
 Frames are (H, W, 3) uint8 RGB. `view` is the region of the frame that the model saw, as (rows, columns) slices (see
 `Geometry.view_slices`). `heat` is (h', w') float32 in [0, 1], one value per pixel of the view. It is upsampled before,
-so that rounding to 256 steps comes last. The overlay does not change pixels outside the view. Inputs are not modified.
+so that rounding to 256 steps comes last. The overlay does not change pixels outside the view. Only `draw_outline`
+modifies its input.
 
 The overlay runs once for every frame, so it must be fast. Heat has 256 steps and a pixel has 256 values. Therefore all
 possible results are computed once into a lookup table of 64 KB per channel. A frame then takes three lookups per pixel.
@@ -155,33 +156,20 @@ def overlay(
     return blended if frames.ndim == 4 else blended[0]
 
 
-def outline(frame: Frame, view: View, *, thickness_px: int | None = None) -> Frame:
-    """Draw a thin border just inside the model's view: a white line inside a black one, visible on any frame.
+def draw_outline(frame: Frame, view: View) -> None:
+    """Draw a thin border just inside the model's view, in place: a white line inside a black one, visible on any frame.
 
     A side of the view on the edge of the frame gets no line.
 
     Args:
-        frame: (H, W, 3) uint8.
+        frame: (H, W, 3) uint8. Each line is H // 360 pixels thick, at least 1.
         view: region of the frame that the model saw, (rows, columns).
-        thickness_px: thickness of each of the two lines; by default H // 360, at least 1.
-
-    Returns:
-        (H, W, 3) uint8, a new array.
     """
-    result = frame.copy()
-    draw_outline(result, view, thickness_px=thickness_px)
-    return result
-
-
-def draw_outline(result: Frame, view: View, *, thickness_px: int | None = None) -> None:
-    """Draw the border of `outline` into a frame, in place."""
-    check_frame(result, view)
-    thickness = max(1, result.shape[0] // 360) if thickness_px is None else thickness_px
-    if thickness < 1:
-        raise InputError(f"thickness_px must be >= 1, got {thickness}")
+    check_frame(frame, view)
+    thickness = max(1, frame.shape[0] // 360)
     for colour, band in ((0, slice(0, thickness)), (255, slice(thickness, 2 * thickness))):
-        for side in _ring(result.shape[:2], view, band):
-            result[side] = (result[side].astype(np.uint16) + colour + 1) // 2
+        for side in _ring(frame.shape[:2], view, band):
+            frame[side] = (frame[side].astype(np.uint16) + colour + 1) // 2
 
 
 def explanation_map(

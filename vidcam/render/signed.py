@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vidcam.errors import InputError, ShapeError
 from vidcam.geometry import Geometry
 from vidcam.maps import Floats, resample_plane
-from vidcam.render.overlay import Frame, View, outline
+from vidcam.render.overlay import Frame, View, draw_outline
 
 GREY = 128
 PERCENTILE = 99.5
@@ -95,7 +95,8 @@ def guided_picture(values: Floats, view: View, frame_size: tuple[int, int], scal
     if view_pixels.shape[:2] != expected:
         raise ShapeError(f"the view must be a pair of slices inside the frame, got {view = } with {frame_size = }")
     view_pixels[:] = _grey_levels(values, scale)
-    return outline(picture, view)
+    draw_outline(picture, view)
+    return picture
 
 
 def _grey_levels(values: Floats, scale: float) -> NDArray[Any]:

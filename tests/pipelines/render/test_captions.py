@@ -124,12 +124,12 @@ def test_the_time_is_that_of_the_picture() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "table"), [("overlay", "inferno"), ("heat", "inferno"), ("contour", "inferno"), ("map", "gray")]
+    ("kind", "has_colours"), [("overlay", True), ("heat", True), ("contour", True), ("cells", True), ("map", False)]
 )
-def test_the_bar_has_the_colours_of_the_map(kind: Kind, table: str) -> None:
+def test_the_bar_has_the_colours_of_the_map(kind: Kind, has_colours: bool) -> None:
     margin = drawn(video(), "margin", kind=kind)[1][SIZE[0] :]
     is_coloured = np.ptp(margin.astype(int), axis=2) > 40
-    assert is_coloured.any() == (table == "inferno")
+    assert is_coloured.any() == has_colours
 
 
 class Values:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from tests.helpers.rendered import outlined
 from tests.helpers.videos import Frames, noise_frames
 from tests.pipelines.test_windows import Reel
 from vidcam.fill import Fill
@@ -22,7 +23,7 @@ from vidcam.pipelines.render.sheet import SheetFrames, column_count
 from vidcam.pipelines.render.videos import Video, draw_videos, video_list
 from vidcam.render.caption_text import CAPTION_PLACES, CaptionPlace
 from vidcam.render.colormap import colour_table
-from vidcam.render.overlay import Overlay, explanation_map, outline
+from vidcam.render.overlay import Overlay, explanation_map
 from vidcam.results.explanation import Explanation
 from vidcam.results.timeline import Timeline
 from vidcam.results.video import VideoExplanation, video_bounds
@@ -136,7 +137,7 @@ def test_each_video_shows_its_own_target_method_and_kind(trays: Mapping[str, Tra
         for (second, frame), drawn in zip(reel.frames(), tray.frames, strict=True):
             heat = source.source_heat(video.map.method, second, target=video.map.target).astype(np.float32)
             if video.kind == "overlay":
-                expected = outline(Overlay(colour_table()).blend(frame, heat, view), view)
+                expected = outlined(Overlay(colour_table()).blend(frame, heat, view), view)
             else:
                 expected = explanation_map(frame, heat, view, fill="mean", mean_rgb=MEAN)
             np.testing.assert_array_equal(drawn, expected)
@@ -217,7 +218,7 @@ def test_the_sheet_collects_its_moments_and_each_map_once() -> None:
     for shown, overlays in sheet.overlays.items():
         for index, drawn in zip(expected, overlays, strict=True):
             heat = video.source_heat(shown.method, index / 25, target=shown.target).astype(np.float32)
-            picture = outline(Overlay(colour_table()).blend(frames[index], heat, view), view)
+            picture = outlined(Overlay(colour_table()).blend(frames[index], heat, view), view)
             np.testing.assert_array_equal(drawn, picture)
 
 
