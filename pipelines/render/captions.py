@@ -187,13 +187,13 @@ def _origin(corner: Corner, size: tuple[int, int], box: tuple[int, int], plan: C
 def _mean_heat(explanation: VideoExplanation, shown: ShownMap) -> NDArray[np.float32]:
     """Compute the mean heat of a map over the video, (H, W) on the source's pixels.
 
-    Upsampling and scaling are linear, so the mean raw map is upsampled once. The scale of each window is left out.
+    Upsampling and scaling are linear, so the mean map is upsampled once.
     """
     method, geometry = GUIDED.get(shown.method, shown.method), explanation.geometry
     moments = np.unique(explanation.timeline.frame_seconds)
     moments = moments[:: -(-moments.size // MOST_MOMENTS)]
-    plane = explanation.raw(method, moments, target=shown.target).mean(axis=0)
-    low, high = (0.0, float(plane.max())) if explanation.scale == "window" else explanation.bounds[method]
+    plane = explanation.scaled(method, moments, target=shown.target).mean(axis=0)
+    drawn = resample_plane(plane, *geometry.source_matrices(plane.shape))
     heat = np.zeros(geometry.source_size, np.float32)
-    heat[geometry.view_slices()] = normalise(resample_plane(plane, *geometry.source_matrices(plane.shape)), low, high)
+    heat[geometry.view_slices()] = normalise(drawn, *explanation.bounds[method])
     return heat

@@ -132,8 +132,7 @@ class FrameContext:
         interpolation = _INTERPOLATION.get(kind, "linear")
         key = (shown, interpolation)
         if key not in self._heat:
-            heat = self._renderer.explanation.source_heat(
+            self._heat[key] = self._renderer.explanation.source_heat(
                 shown.method, self.second, target=shown.target, interpolation=interpolation
             )
-            self._heat[key] = heat.astype(np.float32, copy=False)
         return self._renderer.draw(kind, self.frame, self._heat[key])

@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 
 from vidcam.errors import InputError, ShapeError
 from vidcam.geometry import Geometry
-from vidcam.maps import Floats, normalise, resample_nearest, resample_plane, resample_smooth, upsample_volume
+from vidcam.maps import (
+    Floats,
+    normalise,
+    resample_nearest,
+    resample_plane,
+    resample_smooth,
+    resize_matrix,
+    upsample_volume,
+)
 from vidcam.media import Seconds
 from vidcam.results.explanation import Explanation
 from vidcam.results.timeline import Timeline
@@ -126,6 +134,13 @@ class VideoExplanation:
         """Return blended raw maps at given moments, (S, h, w) float32; zeros outside every window."""
         return self._blended(method, seconds, target, None)
 
+    def scaled(self, method: str, seconds: Seconds, *, target: int = 0) -> Floats:
+        """Return blended maps in the unit of the bounds: raw, or relative to each window's maximum; else as `raw`."""
+        self._explanation_of(target).volume(method)  # checks both names
+        if method not in self._factors:
+            self._factors[method] = window_factors(self.explanations, method) if self.scale == "window" else None
+        return self._blended(method, seconds, target, self._factors[method])
+
     def _blended(self, method: str, seconds: Seconds, target: int, factors: Floats | None) -> Floats:
         volumes = self._explanation_of(target).volume(method)
         moments = np.asarray(seconds, dtype=np.float64)
@@ -134,13 +149,6 @@ class VideoExplanation:
         blended = self.timeline.blend(volumes, moments, factors=factors)
         self._free_pages()
         return blended
-
-    def _scaled(self, method: str, seconds: Seconds, target: int) -> Floats:
-        """Return blended maps in the unit of the bounds: raw, or relative to each window's maximum."""
-        self._explanation_of(target).volume(method)  # checks both names
-        if method not in self._factors:
-            self._factors[method] = window_factors(self.explanations, method) if self.scale == "window" else None
-        return self._blended(method, seconds, target, self._factors[method])
 
     def _explanation_of(self, target: int) -> Explanation:
         if not 0 <= target < len(self.explanations):
@@ -152,7 +160,7 @@ class VideoExplanation:
 
     def heat(self, method: str, seconds: Seconds, *, target: int = 0) -> Floats:
         """Return maps at the model's input size, (S, H, W) float32 in [0, 1], on the scale of the whole video."""
-        planes = self._scaled(method, seconds, target)
+        planes = self.scaled(method, seconds, target=target)
         return normalise(upsample_volume(planes, self.geometry.crop_size), *self.bounds[method])
 
     def source_heat(
@@ -166,7 +174,7 @@ class VideoExplanation:
             target: index of the target.
             interpolation: in space: `linear`; `smooth`: see `maps.resample_smooth`; `cells`: the value of the cell.
         """
-        plane = self._scaled(method, np.array([second]), target)[0]
+        plane = self.scaled(method, np.array([second]), target=target)[0]
         grid = (plane.shape[0], plane.shape[1])
         if interpolation == "linear":
             resampled = resample_plane(plane, *self.geometry.source_matrices(grid))
@@ -176,9 +184,15 @@ class VideoExplanation:
         return normalise(resampled, *self.bounds[method])
 
     def evidence(self, method: str, seconds: Seconds, *, target: int = 0) -> NDArray[np.float64]:
-        """Return the mean heat over the model's view at each moment, (S,) in [0, 1]."""
-        parts = [self.heat(method, chunk, target=target).mean(axis=(1, 2)) for chunk in _chunks(seconds)]
-        return np.concatenate(parts or [np.zeros(0)]).astype(np.float64)
+        """Return the mean heat over the model's view at each moment, (S,) in [0, 1].
+
+        Upsampling is linear: a weighted sum of the cells is the mean of all pixels.
+        """
+        grid = self._explanation_of(target).volume(method).shape[2:]
+        lengths = zip(self.geometry.crop_size, grid, strict=True)
+        rows, columns = (resize_matrix(length, cells).mean(axis=0) for length, cells in lengths)
+        means = [rows @ self.scaled(method, chunk, target=target) @ columns for chunk in _chunks(seconds)]
+        return normalise(np.concatenate(means or [np.zeros(0)]), *self.bounds[method]).astype(np.float64, copy=False)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write an `.npz` that `vidcam.load` reads; for arguments and errors see `results.io.save`."""

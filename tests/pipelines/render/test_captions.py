@@ -82,6 +82,15 @@ def test_the_least_heat_over_the_whole_video_decides_also_where_no_corner_is_coo
     assert columns.start == 5
 
 
+def test_on_the_scale_of_windows_the_heat_of_each_counts_the_same() -> None:
+    """Top left is the hottest in two weak windows, top right in a strong one."""
+    made = video(("top", "right"), ("bottom", "left"), ("bottom", "right"))
+    volume = made.explanations[0].volumes["gradcam"]
+    volume[[0, 2], :, :2, :2] = volume[[0, 2], :, 2:] = 0.1
+    assert changed(made)[1].start == 5
+    assert changed(replace(made, scale="window"))[1].stop == SIZE[1] - 5
+
+
 def test_the_box_keeps_its_place_and_size_while_its_text_changes() -> None:
     made = video(("top", "left"), ("bottom", "right"))
     places = {repr(changed(made, second=second)) for second in MOMENTS}
