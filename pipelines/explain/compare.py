@@ -12,6 +12,7 @@ from vidcam.errors import InputError
 from vidcam.maps import Floats
 from vidcam.media import Seconds
 from vidcam.metrics.agreement import agreement
+from vidcam.pipelines.render.moments import thinned
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import VideoExplanation
 
@@ -66,8 +67,7 @@ def _compared(first: VideoExplanation, second: VideoExplanation, seconds: Second
     pair = first, second
     start = max(float(each.timeline.starts[0]) for each in pair)
     end = min(float(each.timeline.ends.max()) for each in pair)
-    moments = seconds[(seconds >= start) & (seconds < end)]
-    moments = moments[:: max(1, -(-moments.size // MOST_FRAMES))]
+    moments = thinned(seconds[(seconds >= start) & (seconds < end)], MOST_FRAMES)
     view = _common_view(first, second)
     methods = shown_method(first), shown_method(second)
 

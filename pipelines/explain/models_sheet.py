@@ -12,9 +12,8 @@ from vidcam.pipelines.audit import video_verdict
 from vidcam.pipelines.explain.compare import MapAgreement, shown_method
 from vidcam.pipelines.render.equal_maps import DistinctMap
 from vidcam.pipelines.render.frames import FrameContext, FrameRenderer, RenderStyle, ShownMap
-from vidcam.pipelines.render.moments import choose_moments
+from vidcam.pipelines.render.moments import choose_moments, thinned
 from vidcam.pipelines.render.sheet import PEAK, column_count, sheet_block, shrunk, target_line, target_strips
-from vidcam.pipelines.render.summary import MOST_MOMENTS
 from vidcam.render.caption_text import percent
 from vidcam.render.colormap import colour_table
 from vidcam.render.overlay import drawn_colours
@@ -51,7 +50,7 @@ def models_sheet(
         pts_seconds: (S,) time stamps of the displayed frames that all models see.
         form: file format.
     """
-    pts = pts_seconds[:: max(1, -(-pts_seconds.size // MOST_MOMENTS))]
+    pts = thinned(pts_seconds)
     maps = [ShownMap(0, shown_method(explanation)) for explanation in explanations]
     evidence = _common_evidence(explanations, maps, pts)
     moments = pts[choose_moments(evidence, pts, count=column_count(explanations[0].geometry.source_size))]

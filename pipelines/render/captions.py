@@ -12,15 +12,13 @@ from vidcam.media import Frames
 from vidcam.pipelines.audit import enumeration
 from vidcam.pipelines.render.caption_track import CaptionTrack, Rows
 from vidcam.pipelines.render.frames import FrameRenderer, Kind, ShownMap
+from vidcam.pipelines.render.moments import thinned
 from vidcam.render.box import Box, clock_box, clock_text
 from vidcam.render.caption_plan import CaptionPlan, caption_plan, edge_px
 from vidcam.render.caption_text import Caption, CaptionPlace, Row
 from vidcam.render.captions import draw_caption
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import VideoExplanation
-
-MOST_MOMENTS = 2000
-"""Largest number of moments from which the mean heat of a video is computed."""
 
 Corner = tuple[bool, bool]
 """A corner of a picture: whether it is at the bottom, and whether it is at the right."""
@@ -190,8 +188,7 @@ def _mean_heat(explanation: VideoExplanation, shown: ShownMap) -> NDArray[np.flo
     Upsampling and scaling are linear, so the mean map is upsampled once.
     """
     method, geometry = GUIDED.get(shown.method, shown.method), explanation.geometry
-    moments = np.unique(explanation.timeline.frame_seconds)
-    moments = moments[:: -(-moments.size // MOST_MOMENTS)]
+    moments = thinned(np.unique(explanation.timeline.frame_seconds))
     plane = explanation.scaled(method, moments, target=shown.target).mean(axis=0)
     drawn = resample_plane(plane, *geometry.source_matrices(plane.shape))
     heat = np.zeros(geometry.source_size, np.float32)

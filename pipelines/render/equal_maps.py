@@ -9,6 +9,7 @@ from vidcam.maps import Floats
 from vidcam.media import Seconds
 from vidcam.metrics.agreement import correlation
 from vidcam.pipelines.render.frames import ShownMap
+from vidcam.pipelines.render.moments import thinned
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import CHUNK, VideoExplanation
 
@@ -35,7 +36,7 @@ def distinct_maps(explanation: VideoExplanation, maps: Sequence[ShownMap], secon
         maps: the maps to group.
         seconds: (S,) moments at which they are compared.
     """
-    moments = seconds[:: max(1, -(-seconds.size // MOST_COMPARED))]
+    moments = thinned(seconds, MOST_COMPARED)
     distinct: list[DistinctMap] = []
     for shown in maps:
         for former in distinct:

@@ -1,4 +1,4 @@
-"""Choose the moments of a sheet: those with the most evidence, and others between them for context."""
+"""Choose moments: at even distances, and those of a sheet, with the most evidence and others between for context."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from vidcam.media import Seconds
 
+MOST_MOMENTS = 2000
+"""Largest number of points of a curve over time; about the width of a strip in pixels."""
+
 PEAKS = 3
 """Largest number of moments that are chosen for their evidence."""
 
@@ -17,6 +20,11 @@ LEAST_DISTANCE = 0.1
 
 DIP = 0.98
 """Between two peaks the evidence falls below this share of the lower one; else they are one peak."""
+
+
+def thinned(seconds: Seconds, most: int = MOST_MOMENTS) -> Seconds:
+    """Return every n-th of (S,) moments, at most `most` of them."""
+    return seconds[:: max(1, -(-seconds.size // most))]
 
 
 def choose_moments(evidence: NDArray[np.float64], seconds: Seconds, *, count: int) -> list[int]:

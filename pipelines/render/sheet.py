@@ -14,15 +14,15 @@ from vidcam.pipelines.audit import enumeration, video_facts, video_verdict
 from vidcam.pipelines.render.caption_track import OWN_CLASS
 from vidcam.pipelines.render.equal_maps import DistinctMap, distinct_maps
 from vidcam.pipelines.render.frames import FrameContext, ShownMap
-from vidcam.pipelines.render.moments import choose_moments
-from vidcam.pipelines.render.summary import MOST_MOMENTS, VideoSummary, name_maps, time_strip
+from vidcam.pipelines.render.moments import choose_moments, thinned
+from vidcam.pipelines.render.summary import VideoSummary, name_maps, time_strip
 from vidcam.render.caption_text import percent
 from vidcam.render.colormap import ColourTable, colour_table
 from vidcam.render.overlay import drawn_colours
 from vidcam.render.sheet import ClassLine, Moment, Sheet, SheetBlock, SheetFormat, SheetRow, Verdict
 from vidcam.render.sheet_drawing import draw_sheet
 from vidcam.render.strip import TimeStrip
-from vidcam.results.explanation import GUIDED, OF_FUNCTION
+from vidcam.results.explanation import GUIDED
 from vidcam.results.video import PER_WINDOW, VideoExplanation
 from vidcam.system.filenames import one_line
 
@@ -67,7 +67,7 @@ class SheetFrames:
             maps: at least one.
             pts_seconds: (S,) time stamps of the displayed frames.
         """
-        pts = pts_seconds[:: max(1, -(-pts_seconds.size // MOST_MOMENTS))]
+        pts = thinned(pts_seconds)
         seconds = np.maximum(pts, float(explanation.timeline.starts[0]))
         first = maps[0]
         evidence = explanation.evidence(GUIDED.get(first.method, first.method), seconds, target=first.target)
@@ -153,7 +153,7 @@ def sheet_block(
     line = target_line(explanation, target)
     is_other = any(label != explanation.labels[target] for label in strip.top_labels)
     return SheetBlock(
-        name=f"{prefix}{line.name}" + ("" if line.probability is None else f" – {percent(line.probability, digits=1)}"),
+        name=f"{prefix}{line.name} – {percent(line.probability, digits=1)}",
         rows=[
             SheetRow(
                 name=each.shown.method,
@@ -230,8 +230,6 @@ def target_line(explanation: VideoExplanation, target: int) -> ClassLine:
         own = dict.fromkeys(summary.own_class(window)[0] for window in range(len(summary.windows)))
         listed = [*list(own)[:MOST_CLASSES], *["…"] * (len(own) > MOST_CLASSES)]
         return ClassLine(OWN_CLASS, summary.mean_probability, ", ".join(listed))
-    if index == OF_FUNCTION:
-        return ClassLine(name)
     return ClassLine(name, summary.mean_probability, _rank(_mean_probabilities(explanation), index))
 
 

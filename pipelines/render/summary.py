@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from vidcam.media import Seconds
 from vidcam.pipelines.render.frames import ShownMap
+from vidcam.pipelines.render.moments import thinned
 from vidcam.render.strip import TimeStrip, Window
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import VideoExplanation
-
-MOST_MOMENTS = 2000
-"""Largest number of points of a curve over time; about the width of a strip in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +76,9 @@ class VideoSummary:
         """Return the label and probability of the class that was explained in a window."""
         return self._name(int(self._classes[window])), self.windows[window][2]
 
-    def standing(self, windows: Sequence[int] | None = None) -> Standing:
-        """Return where the target stands in some windows, or in all of them; it must be a fixed class."""
-        chosen = self._probabilities if windows is None else self._probabilities[list(windows)]
-        mean = chosen.mean(axis=0)
+    def standing(self, windows: Sequence[int]) -> Standing:
+        """Return where the target stands in some windows; it must be a fixed class."""
+        mean = self._probabilities[list(windows)].mean(axis=0)
         index = int(self._classes[0])
         own, mean[index] = float(mean[index]), -1.0
         rival = int(mean.argmax())
@@ -115,8 +112,7 @@ def time_strip(
         pts_seconds: (S,) the displayed frames.
         span_seconds: [start, end) of the strip.
     """
-    step = max(1, -(-pts_seconds.size // MOST_MOMENTS))
-    seconds = np.maximum(pts_seconds[::step], float(explanation.timeline.starts[0]))
+    seconds = np.maximum(thinned(pts_seconds), float(explanation.timeline.starts[0]))
     first, (start, end) = maps[0].target, span_seconds
     summary = VideoSummary(explanation, first)
     values = {

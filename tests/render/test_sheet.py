@@ -164,7 +164,7 @@ def test_the_margins_stay_white_with_long_names() -> None:
     long = replace(
         base,
         title="a" * 400,
-        classes=[ClassLine(name, None)],
+        classes=[ClassLine(name, 0.5)],
         moments=[Moment(second, name, name) for second in (1.0, 2.0, 3.0)],
         blocks=[SheetBlock(name, [row], long_strip), SheetBlock(name, [row], long_strip)],
         facts=(),
@@ -183,7 +183,7 @@ def test_text_of_any_script_gives_no_warning(caplog: pytest.LogCaptureFixture) -
     names = "$x_1$ и ü 中文 \udcff \U0001f3ac \x00\n\tend"
     with caplog.at_level(logging.WARNING):
         for form in SHEET_FORMATS:
-            draw_sheet(replace(sheet(), title=names, classes=[ClassLine(names)], facts=(names,)), form)
+            draw_sheet(replace(sheet(), title=names, classes=[ClassLine(names, 0.5)], facts=(names,)), form)
     assert not caplog.records
 
 

@@ -40,12 +40,12 @@ class ClassLine:
 
     Attributes:
         name: the class, or the model and its class.
-        probability: in [0, 1]; None: not shown.
+        probability: in [0, 1].
         note: such as 'top class' or 'not explained'.
     """
 
     name: str
-    probability: float | None = None
+    probability: float
     note: str = ""
 
 

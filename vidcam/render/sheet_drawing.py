@@ -52,7 +52,6 @@ _STRIP = StripStyle(
     probability_text="probability, mean of the windows",
 )
 
-
 Looks = Mapping[str, tuple[str, tuple[float, ...]]]
 """Name of a curve → its colour and dash pattern, the same in all blocks."""
 
@@ -114,14 +113,12 @@ def _draw_heading(canvas: Canvas, sheet: Sheet, y: float) -> float:
     bar = _LEFT + max((canvas.width_of(name, _CLASS_BOLD) for name in names), default=0.0) + 28
     for name, line in zip(names, sheet.classes, strict=True):
         canvas.text(_LEFT, y, name, _CLASS_BOLD)
-        end = bar
-        if line.probability is not None:
-            middle, filled = y + _CLASS.line_px / 2, line.probability * _BAR_WIDTH
-            canvas.box(bar, middle - _BAR_HEIGHT / 2, bar + _BAR_WIDTH, middle + _BAR_HEIGHT / 2, _EMPTY_COLOUR)
-            canvas.box(bar, middle - _BAR_HEIGHT / 2, bar + filled, middle + _BAR_HEIGHT / 2, _BAR_COLOUR)
-            canvas.text(bar + _BAR_WIDTH + 18, y, percent(line.probability, digits=1), _CLASS)
-            end = bar + _BAR_WIDTH + 160
-        _draw_rest(canvas, line.note, end, y + (_CLASS.line_px - _GREY.line_px) / 2, _RIGHT)
+        middle, filled = y + _CLASS.line_px / 2, line.probability * _BAR_WIDTH
+        canvas.box(bar, middle - _BAR_HEIGHT / 2, bar + _BAR_WIDTH, middle + _BAR_HEIGHT / 2, _EMPTY_COLOUR)
+        canvas.box(bar, middle - _BAR_HEIGHT / 2, bar + filled, middle + _BAR_HEIGHT / 2, _BAR_COLOUR)
+        canvas.text(bar + _BAR_WIDTH + 18, y, percent(line.probability, digits=1), _CLASS)
+        note_y = y + (_CLASS.line_px - _GREY.line_px) / 2
+        _draw_rest(canvas, line.note, bar + _BAR_WIDTH + 160, note_y, _RIGHT)
         y += _CLASS.line_px
     return _draw_lines(canvas, canvas.wrap(sheet.subtitle, _GREY, _WIDTH), _GREY, y)
 

@@ -100,14 +100,14 @@ def test_each_target_has_its_probability_and_rank_and_the_top_class_is_named(she
     logits = np.tile(np.log(np.array([0.1, 0.2, 0.6, 0.04, 0.06])), (11, 1)).astype(np.float32)
     made = _with_logits(video(targets=2), logits)
     contact_sheet(made, _frames(made), PTS)
-    lines = [(line.name, round(line.probability or 0, 3), line.note) for line in sheets[0].classes]
+    lines = [(line.name, round(line.probability, 3), line.note) for line in sheets[0].classes]
     assert lines == [
         ("label 0, ü", 0.1, "rank 3 of 5"),
         ("label 1, ü rather than walking", 0.2, "rank 2 of 5"),
         ("yoga", 0.6, "top class of the video, not explained"),
     ]
     contact_sheet(made, replace(_frames(made), maps=distinct_maps(made, [ShownMap(1, "gradcam")], PTS)), PTS)
-    lines = [(line.name, round(line.probability or 0, 3), line.note) for line in sheets[1].classes]
+    lines = [(line.name, round(line.probability, 3), line.note) for line in sheets[1].classes]
     assert lines == [
         ("label 1, ü rather than walking", 0.2, "rank 2 of 5"),
         ("walking", 0.06, "contrast, rank 4 of 5"),

@@ -9,7 +9,8 @@ import pytest
 
 from tests.helpers.saved import hot_video
 from vidcam.pipelines.render.frames import ShownMap
-from vidcam.pipelines.render.summary import MOST_MOMENTS, VideoSummary, name_maps, time_strip
+from vidcam.pipelines.render.moments import MOST_MOMENTS
+from vidcam.pipelines.render.summary import VideoSummary, name_maps, time_strip
 from vidcam.results.timeline import Timeline
 
 VIDEO = hot_video("video.mp4", np.linspace(0.0, 2.9, 30), 3.0)
@@ -42,7 +43,7 @@ def test_the_standing_of_a_target() -> None:
         ([1], 1, 0.5, "jumping", 0.3),
         ([2], 2, 0.3, "sitting 座る", 0.6),
         ([0, 1], 2, 0.3, "jumping", 0.5),
-        (None, 3, 0.3, "jumping", 1.1 / 3),
+        ([0, 1, 2], 3, 0.3, "jumping", 1.1 / 3),
     ):
         found = summary.standing(windows)
         assert (found.rank, found.rival_label) == (rank, rival)
