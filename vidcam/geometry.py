@@ -24,7 +24,7 @@ from vidcam.maps import interpolation_matrix
 View = Literal["centre", "full", "three-crop"]
 """The part of the frame that a model sees: its own crop, the whole frame, or three crops along the longer side."""
 
-VIEWS: tuple[str, ...] = get_args(View)
+VIEWS: tuple[View, ...] = get_args(View)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def resolve(saved: Path | VideoExplanation, out: Path, options: RenderOptions) -
     table = colour_table(options.colormap)
     explanation, source = open_saved(saved, options.source)
     if options.scale is not None and options.scale != explanation.scale:
-        moments = np.unique(explanation.timeline.frame_seconds)  # between these, blended maps change linearly
+        moments = np.unique(explanation.timeline.frame_seconds)  # maps hardly change between these
         explanation = explanation.rescaled(options.scale, moments)
     is_grid = options.style == "side-by-side" or form == "sheet"
     maps = select_maps(explanation, as_tuple(options.targets), split_names(options.methods), all_of_them=is_grid)

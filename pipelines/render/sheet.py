@@ -212,12 +212,12 @@ def class_lines(explanation: VideoExplanation, targets: Sequence[int]) -> list[C
     mean, contrast = _mean_probabilities(explanation), explanation.explanations[targets[0]].contrast
     if contrast is not None:
         index = int(contrast[0])
-        lines.append(ClassLine(_name(explanation, index), float(mean[index]), f"contrast, {_rank(mean, index)}"))
+        lines.append(ClassLine(explanation.class_label(index), float(mean[index]), f"contrast, {_rank(mean, index)}"))
         named.add(index)
     top = int(mean.argmax())
     if top not in named:
         rest = "" if any(_is_own(explanation, target) for target in targets) else ", not explained"
-        lines.append(ClassLine(_name(explanation, top), float(mean[top]), f"{_TOP} of the video{rest}"))
+        lines.append(ClassLine(explanation.class_label(top), float(mean[top]), f"{_TOP} of the video{rest}"))
     return lines
 
 
@@ -241,7 +241,7 @@ def other_class(explanation: VideoExplanation, target: int, second: float) -> st
     is_own = _is_own(explanation, target)
     if not is_own and top == int(of_target.target[window]):
         return ""
-    name = _name(explanation, top)
+    name = explanation.class_label(top)
     probability = percent(float(of_target.probabilities()[window, top]))
     return f"{name}, {probability}" if is_own else f"{_TOP}: {name}, {probability}"
 
@@ -255,10 +255,6 @@ def shrunk(frame: Frames) -> Frames:
 def _is_own(explanation: VideoExplanation, target: int) -> bool:
     """Whether each window has its own class."""
     return explanation.labels[target] == PER_WINDOW
-
-
-def _name(explanation: VideoExplanation, index: int) -> str:
-    return explanation.class_labels.get(index, f"class {index}")
 
 
 def _rank(probabilities: NDArray[np.float64], index: int) -> str:

@@ -63,7 +63,7 @@ class VideoSummary:
     def contrast(self) -> str | None:
         """Label of the contrast class; None without one."""
         contrast = self._video.explanations[self._target].contrast
-        return None if contrast is None else self._name(int(contrast[0]))
+        return None if contrast is None else self._video.class_label(int(contrast[0]))
 
     def windows_at(self, second: float) -> list[int]:
         """Return the windows that cover a moment, the nearest one first; the nearest one if none covers it."""
@@ -74,7 +74,7 @@ class VideoSummary:
 
     def own_class(self, window: int) -> tuple[str, float]:
         """Return the label and probability of the class that was explained in a window."""
-        return self._name(int(self._classes[window])), self.windows[window][2]
+        return self._video.class_label(int(self._classes[window])), self.windows[window][2]
 
     def standing(self, windows: Sequence[int]) -> Standing:
         """Return where the target stands in some windows; it must be a fixed class."""
@@ -82,14 +82,11 @@ class VideoSummary:
         index = int(self._classes[0])
         own, mean[index] = float(mean[index]), -1.0
         rival = int(mean.argmax())
-        return Standing(own, 1 + int((mean > own).sum()), self._name(rival), float(mean[rival]))
+        return Standing(own, 1 + int((mean > own).sum()), self._video.class_label(rival), float(mean[rival]))
 
     def leaders(self) -> list[str]:
         """Return the label of the highest score in each window."""
-        return [self._name(int(index)) for index in self._probabilities.argmax(axis=1)]
-
-    def _name(self, index: int) -> str:
-        return self._video.class_labels.get(index, f"class {index}")
+        return [self._video.class_label(int(index)) for index in self._probabilities.argmax(axis=1)]
 
 
 def name_maps(explanation: VideoExplanation, maps: Sequence[ShownMap]) -> dict[str, ShownMap]:

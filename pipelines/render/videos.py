@@ -72,7 +72,7 @@ def draw_videos(
         captions: where the captions of the videos are.
         sheet: collects the frames of the contact sheet.
     """
-    tracks = caption_tracks(renderer.explanation, [video.map for video in videos])
+    tracks = None if captions == "none" else caption_tracks(renderer.explanation, [video.map for video in videos])
     drawers = [CaptionDrawer(renderer, video.kind, (video.map,), captions, tracks=tracks) for video in videos]
     moments = frozenset(() if sheet is None else sheet.moments)
 

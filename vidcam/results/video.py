@@ -194,6 +194,10 @@ class VideoExplanation:
         means = [rows @ self.scaled(method, chunk, target=target) @ columns for chunk in _chunks(seconds)]
         return normalise(np.concatenate(means or [np.zeros(0)]), *self.bounds[method]).astype(np.float64, copy=False)
 
+    def class_label(self, index: int) -> str:
+        """Return the label of a class; 'class 7' if it is not among `class_labels`."""
+        return self.class_labels.get(index, f"class {index}")
+
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write an `.npz` that `vidcam.load` reads; for arguments and errors see `results.io.save`."""
         from vidcam.results.io import save

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from tests.results.test_video import PTS, video
@@ -33,7 +34,7 @@ def test_maps_that_differ_by_scale_or_rounding_are_the_same() -> None:
     made = with_maps(a=a, b=250 * a + 3, near=a + 0.002 * noise, far=a + 0.05 * noise, other=a[::-1].copy())
     assert groups(made, "a", "b", "near", "far", "other") == [["a", "b", "near"], ["far"], ["other"]]
     (first, *_) = distinct_maps(made, [ShownMap(0, name) for name in ("a", "b", "near")], PTS)
-    assert first.same["b"] == 1.0 or abs(first.same["b"] - 1.0) < 1e-6
+    assert first.same["b"] == pytest.approx(1.0, abs=1e-6)
     assert 0.9995 < first.same["near"] < 0.99999
 
 
