@@ -71,7 +71,7 @@ class CaptionDrawer:
         self._has_title_method = False
         self._plan = self._choose_plan(in_margin=place == "margin")
         if (self._plan is None or self._plan.method_cell is None) and len({shown.method for shown in maps}) > 1:
-            self._has_title_method = True  # else the cells could not be told apart
+            self._has_title_method = True  # else cells of several methods would look the same
             self._plan = self._choose_plan(in_margin=place == "margin")
         self.notes = self._missing_parts(place)
         if self._plan is None:

@@ -89,7 +89,7 @@ def _unfiltered(stream: bytes) -> bytes:
         return np.asarray(image).tobytes()
 
 
-def test_the_users_settings_have_no_say_and_stay() -> None:
+def test_the_users_settings_have_no_effect_and_stay() -> None:
     former = canvas().to_svg(SIZE[1]), canvas().to_pdf(SIZE[1])
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": None, "pdf.fonttype": 3, "svg.image_inline": False}):
         assert (canvas().to_svg(SIZE[1]), canvas().to_pdf(SIZE[1])) == former

@@ -28,7 +28,7 @@ Picture = NDArray[np.uint8]
 Rgba = tuple[float, float, float, float]
 
 Stroke = Callable[[Any, int], None]
-"""Draws on one of matplotlib's renderers; told the height of the page in pixels."""
+"""Draws on a renderer of matplotlib. The second argument is the height of the page in pixels."""
 
 _DEFAULT_FAMILY = "DejaVu Sans"  # comes with matplotlib
 _CJK_FAMILIES = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "PingFang SC", "Microsoft YaHei")

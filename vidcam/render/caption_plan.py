@@ -117,7 +117,7 @@ def caption_plan(
 
 
 def _candidates(full: _Parts) -> Iterator[_Parts]:
-    """Yield the parts to try, the most first; labels are shortened before a part is left out, but for the details."""
+    """Yield the parts to try, the most first. Details go first; before any other part, labels are shortened."""
     rows, method, clock = full.rows, full.method, full.clock
     yield full
     fewer = [

@@ -1,7 +1,7 @@
 """Draw a contact sheet, as PNG, SVG or PDF.
 
-All sizes are in pixels. Below the heading stand the frames, moments from left to right and maps from top to bottom, and
-below them the strips. Thin lines connect each column with its time. Long text is wrapped or elided.
+All sizes are in pixels. The heading comes first. Below it are the frames: moments from left to right, maps from top to
+bottom. The strips are at the bottom. Thin lines connect each column with its time. Long text is wrapped or elided.
 """
 
 from __future__ import annotations

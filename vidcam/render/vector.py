@@ -22,7 +22,7 @@ POINTS_PER_INCH = 72
 
 _ONE_AT_A_TIME = Lock()  # matplotlib's settings belong to the process
 
-_SETTINGS: Any = {  # the user's matplotlibrc has no say
+_SETTINGS: Any = {  # the user's matplotlibrc has no effect
     "svg.fonttype": "path",
     "svg.hashsalt": "vidcam",
     "svg.image_inline": True,

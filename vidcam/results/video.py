@@ -41,7 +41,7 @@ CHUNK = 64
 Bounds = Mapping[str, tuple[float, float]]
 
 Scale = Literal["video", "window"]
-"""What evidence is relative to: the strongest of the video, or first the strongest of each window."""
+"""`video`: evidence is relative to the strongest of the video; `window`: first to the strongest of its window."""
 
 SCALES: tuple[Scale, ...] = get_args(Scale)
 
@@ -159,7 +159,7 @@ class VideoExplanation:
         return self.explanations[target]
 
     def heat(self, method: str, seconds: Seconds, *, target: int = 0) -> Floats:
-        """Return maps at the model's input size, (S, H, W) float32 in [0, 1], on the scale of the whole video."""
+        """Return maps at the model's input size, (S, H, W) float32 in [0, 1]; 1 is the upper bound."""
         planes = self.scaled(method, seconds, target=target)
         return normalise(upsample_volume(planes, self.geometry.crop_size), *self.bounds[method])
 

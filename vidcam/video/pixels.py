@@ -2,9 +2,9 @@
 
 For reading, the colour matrix and range come from the frame's tags. An untagged frame has limited range; it is BT.601
 below 720 rows and BT.709 from 720 rows on, as in Chromium. (swscale takes BT.601 for all.) PQ and HLG are tone-mapped
-(`hdr`). Transparent pixels are composited on black. Frames of odd size are converted at the next even size, because
-swscale maps their chroma samples, of which the last one is half outside, to the whole width. For writing, the colours
-are always BT.709 in limited range, with tags.
+(`hdr`). Transparent pixels are composited on black. Frames of odd size are converted at the next even size: their last
+chroma sample covers one pixel instead of two, but swscale spreads all samples evenly over the frame. For writing, the
+colours are always BT.709 in limited range, with tags.
 """
 
 from __future__ import annotations
