@@ -211,6 +211,12 @@ def test_three_crops_of_a_portrait_are_the_landscape_transposed() -> None:
     assert union(three_crops(tall)).crop_size == (455, 224)
 
 
+@pytest.mark.parametrize("resized", [(224, 225), (225, 224)])
+def test_one_pixel_more_needs_no_second_crop(resized: tuple[int, int]) -> None:
+    centre = centre_crop((480, 482), resized, (224, 224))
+    assert three_crops(centre) == (centre,)
+
+
 @pytest.mark.parametrize(
     "geometry",
     [short_side((500, 500), 256, 224), short_side((64, 64), 56, 56), centre_crop((9, 90), (16, 16), (16, 16))],

@@ -133,16 +133,18 @@ def three_crops(centre: Geometry) -> tuple[Geometry, ...]:
 
     The middle one is `centre`. In a frame longer than three crops, the outer crops touch the middle one and the ends of
     the frame stay unseen: no unseen stripe lies between two crops. If both axes lose the same share, as in a square
-    frame, `centre` is the only crop.
+    frame, or if an outer crop would be `centre` again, because one pixel is left over, `centre` is the only crop.
     """
     (resized_height, resized_width), (height, width) = centre.resized_size, centre.crop_size
     if resized_height * width == resized_width * height:
         return (centre,)
     if resized_width * height > resized_height * width:
         first, last = max(0, centre.left_px - width), min(resized_width - width, centre.left_px + width)
-        return replace(centre, left_px=first), centre, replace(centre, left_px=last)
-    first, last = max(0, centre.top_px - height), min(resized_height - height, centre.top_px + height)
-    return replace(centre, top_px=first), centre, replace(centre, top_px=last)
+        outer = replace(centre, left_px=first), replace(centre, left_px=last)
+    else:
+        first, last = max(0, centre.top_px - height), min(resized_height - height, centre.top_px + height)
+        outer = replace(centre, top_px=first), replace(centre, top_px=last)
+    return (centre,) if centre in outer else (outer[0], centre, outer[1])
 
 
 def union(crops: Sequence[Geometry]) -> Geometry:

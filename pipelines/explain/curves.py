@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.media import Seconds
+from vidcam.pipelines.render.moments import thinned
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import VideoExplanation
 
@@ -69,7 +70,7 @@ def curves_of(explanation: VideoExplanation, methods: Sequence[str], pts_seconds
         methods: a guided method has the evidence of the map that it multiplies.
         pts_seconds: (S,) time stamps of the displayed frames.
     """
-    seconds = pts_seconds[:: -(-pts_seconds.size // MOST_ROWS)]
+    seconds = thinned(pts_seconds, MOST_ROWS)
     targets = range(len(explanation.labels))
     line = explanation.timeline
     covers = (line.starts <= seconds[:, None]) & (seconds[:, None] < line.ends)  # (S, N)

@@ -11,6 +11,7 @@ from vidcam.errors import VidcamError
 from vidcam.pipelines.render.renderer import render_video
 from vidcam.render.notebook import html_of
 from vidcam.results.video import VideoExplanation
+from vidcam.system.progress import silent
 
 SHOWN_SECONDS, SHOWN_ROWS = 8.0, 240
 """Length and height of the shown part."""
@@ -30,7 +31,9 @@ def html_of_explanation(explanation: VideoExplanation) -> str | None:
     with tempfile.TemporaryDirectory(prefix="vidcam-") as folder:
         path = Path(folder) / "shown.mp4"
         try:
-            render_video(explanation, path, start=start, end=start + SHOWN_SECONDS, height=rows, sound=False)
+            render_video(
+                explanation, path, start=start, end=start + SHOWN_SECONDS, height=rows, sound=False, progress=silent
+            )
         except VidcamError:
             return None
         return html_of(path)

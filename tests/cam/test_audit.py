@@ -114,7 +114,7 @@ def test_artifact_on_a_grey_clip() -> None:
     clips[1, :, :, :8, :8] = 9.0
     result = explain(ArtifactNet(), clips, layer="relu", target=0, baseline=torch.full((1, 3, 4, 32, 32), 0.5))
     assert result.artifact == Artifact(((0, 3, 3),), 5.5, 0.5)
-    assert "gradcam, gradcam++ peaks in the artifact" in result.audit(0)
+    assert "gradcam, gradcam++ peak in the artifact" in result.audit(0)
     assert "no peak in the artifact" in result.audit(1)
     assert "artifact" not in explain(ArtifactNet(), clips, layer="relu", target=0).audit(0)
     fused = explain(ArtifactNet(), clips, layer=["pool", "relu"], target=0, baseline=torch.full((1, 3, 4, 32, 32), 0.5))

@@ -233,7 +233,7 @@ class Explanation:
             if self.artifact and peaks_in_artifact(volume, self.artifact)[clip]
         ]
         parts += (
-            [f"{', '.join(in_artifact)} peaks in the artifact"]
+            [f"{', '.join(in_artifact)} {'peak' if len(in_artifact) > 1 else 'peaks'} in the artifact"]
             if in_artifact
             else ["no peak in the artifact"] * bool(self.artifact)
         )
