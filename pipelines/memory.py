@@ -1,14 +1,15 @@
 """What a start computes, kept in the cache folder: layers, baseline, artifact, kind of head.
 
 It depends only on the network, its weights, the size of the clips, the layers, the versions and the machine. Their
-digest names the file, so a change of any of them computes it again. Only networks whose modules all come from torch,
-torchvision or vidcam are remembered: a user's code may change while its weights stay.
+digest names the file, so a change of any of them computes it again. Only networks whose modules all come from torch.nn,
+torchvision or vidcam are remembered: a user's code, traced or not, may change while its weights stay.
 """
 
 from __future__ import annotations
 
 import json
 import platform
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ from vidcam.system.fingerprint import digest_of
 MOST_FILES, MOST_BYTES = 64, 16 << 20
 """The oldest files are deleted beyond this number. What is larger is not kept."""
 
-_TRUSTED = ("torch", "torchvision", "vidcam")
+_TRUSTED = re.compile(r"(torch\.nn|torch\._C|torchvision|vidcam)\.|torch$")
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -79,13 +80,24 @@ class StartMemory:
 
 
 def _is_trusted(network: nn.Module) -> bool:
-    """Whether versions name all code that runs: no foreign classes, no hooks, no replaced `forward`."""
+    """Whether versions name all code that runs: no foreign classes or functions, no hooks, no replaced `forward`."""
     return all(
-        type(module).__module__.partition(".")[0] in _TRUSTED
+        _TRUSTED.match(type(module).__module__)
         and "forward" not in vars(module)
         and not any(getattr(module, hooks) for hooks in _HOOKS)
+        and all(_TRUSTED.match(_origin(value)) for value in _settings(module).values() if callable(value))
         for module in network.modules()
     )
+
+
+def _settings(module: nn.Module) -> dict[str, object]:
+    """Return the attributes that a user of the module sees, such as `activation`, which its text may not show."""
+    return {name: value for name, value in vars(module).items() if not name.startswith("_") and name != "training"}
+
+
+def _origin(function: Any) -> str:
+    """Return the package of a function or class, or of what a `partial` calls."""
+    return str(getattr(getattr(function, "func", function), "__module__", ""))
 
 
 def _network_digest(model: Model, precision: Precision) -> str:
@@ -94,6 +106,7 @@ def _network_digest(model: Model, precision: Precision) -> str:
     parts = (
         _code_digest(),
         repr(model.module),
+        re.sub(r" at 0x[0-9a-f]+", "", repr([_settings(module) for module in model.module.modules()])),
         repr(model.spec),
         tensors_digest({**state, "grey": grey_input(model.spec)}),
         precision,
@@ -101,6 +114,7 @@ def _network_digest(model: Model, precision: Precision) -> str:
         device_name(model.device),
         repr((platform.machine(), torch.backends.cpu.get_cpu_capability(), torch.get_num_threads())),
         repr((torch.get_float32_matmul_precision(), torch.backends.mkldnn.enabled, torch.get_default_dtype())),
+        repr((torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32)),
     )
     return digest_of(part.encode() for part in parts)
 

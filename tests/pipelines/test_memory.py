@@ -146,6 +146,32 @@ def test_the_key_changes_with_precision_code_and_threads(monkeypatch: pytest.Mon
     assert len(keys) == 4
 
 
+def encoder(activation: Any) -> Model:
+    """A network whose activation its text does not show."""
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, activation=activation)
+    for parameter in layer.parameters():
+        nn.init.ones_(parameter)
+    return replace(tiny(), module=layer.eval())
+
+
+def test_the_key_changes_with_what_the_text_of_a_module_hides() -> None:
+    keys = [StartMemory.of(encoder(name), "float32").key for name in ("relu", "gelu", nn.functional.gelu)]
+    assert None not in keys
+    assert keys[0] != keys[1] == keys[2]
+    assert StartMemory.of(encoder(lambda x: x), "float32").key is None
+
+
+def test_the_key_changes_with_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = StartMemory.of(tiny(), "float32").key
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", not torch.backends.cudnn.allow_tf32)
+    assert StartMemory.of(tiny(), "float32").key != before
+
+
+def test_a_traced_network_is_not_remembered() -> None:
+    model = replace(tiny(), module=torch.fx.symbolic_trace(Own()))
+    assert StartMemory.of(model, "float32").key is None
+
+
 class Own(nn.Module):
     def forward(self, clip: Any) -> Any:
         return clip
