@@ -33,7 +33,7 @@ from vidcam.errors import InputError
 CARD = torch.device("cuda", 0)
 
 
-@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:-1", "cpu:0", "mps:0", ""])
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:-1", "cpu:0", "mps:", ""])
 def test_an_unknown_device(name: str) -> None:
     with pytest.raises(InputError, match=f"device '{name}' is unknown; pass 'auto', 'cpu', 'cuda:N', 'mps' or 'xpu:N'"):
         resolve_device(name)
@@ -45,6 +45,13 @@ def test_a_device_that_is_not_there(kind: str, monkeypatch: pytest.MonkeyPatch) 
     assert resolve_device("auto") == resolve_device("cpu") == torch.device("cpu")
     with pytest.raises(InputError, match=f"torch sees 0 {kind.upper()} devices; pass 'cpu' or install a torch with"):
         resolve_device(kind)
+
+
+def test_the_name_that_torch_gives_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "device_count", lambda: 1)
+    device = resolve_device("mps")
+    assert resolve_device(str(device)) == device  # as the settings of a run name it
 
 
 @pytest.mark.parametrize("kind", ["cuda", "xpu"])

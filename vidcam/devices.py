@@ -36,15 +36,15 @@ def resolve_device(name: str) -> torch.device:
     """Return the device with this name and check that it is available.
 
     Args:
-        name: 'auto' (the first CUDA device if there is one, else the CPU), 'cpu', 'cuda', 'cuda:N', 'mps', 'xpu' or
-            'xpu:N'.
+        name: 'auto' (the first CUDA device if there is one, else the CPU), 'cpu', 'cuda', 'cuda:N', 'mps', 'mps:0',
+            'xpu' or 'xpu:N'.
 
     Raises:
         InputError: the name is unknown, or the device is not available.
     """
     import torch
 
-    if not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", name):
+    if not re.fullmatch(r"auto|cpu|(cuda|mps|xpu)(:\d+)?", name):
         raise InputError(f"device {name!r} is unknown; pass 'auto', 'cpu', 'cuda:N', 'mps' or 'xpu:N'")
     kind, _, number = (_AUTO if name == "auto" else name).partition(":")
     if kind == "cpu" or (name == "auto" and not _count(kind)):
