@@ -75,9 +75,10 @@ def test_a_file_holds_one_video(video: Path, tmp_path: Path, capsys: Capture) ->
     assert "-o names a file, but 2 videos were given; pass a folder" in capsys.readouterr().err
 
 
-def test_other_endings_are_for_render(video: Path, tmp_path: Path, capsys: Capture) -> None:
-    assert explain(video, "-o", tmp_path / "out.gif") == 2
-    assert "-o out.gif: explain writes .mp4" in capsys.readouterr().err
+@pytest.mark.parametrize("ending", ["gif", "svg", "pdf"])
+def test_other_endings_are_for_render(ending: str, video: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert explain(video, "-o", tmp_path / f"out.{ending}") == 2
+    assert f"-o out.{ending}: explain writes .mp4" in capsys.readouterr().err
 
 
 def test_a_file_is_replaced_only_with_overwrite(video: Path, tmp_path: Path, capsys: Capture) -> None:

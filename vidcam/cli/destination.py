@@ -8,7 +8,7 @@ from typing import Any
 
 from vidcam.errors import InputError
 
-_FILE_ENDINGS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".gif", ".webp", ".png", ".jpg", ".jpeg")
+_FILE_ENDINGS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".gif", ".webp", ".png", ".jpg", ".jpeg", ".svg", ".pdf")
 _KINDS = (("overlay",), ("map",))
 
 
