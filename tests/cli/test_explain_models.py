@@ -70,6 +70,18 @@ def test_several_videos_have_a_summary_for_each_model(video: Path, tmp_path: Pat
     assert (out / "second-models.json").is_file()
 
 
+def test_one_video_needs_no_summary(video: Path, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "out"
+    other = out / FOLDERS[0] / "summary.csv"
+    other.parent.mkdir(parents=True)
+    other.write_text("mine")
+    assert explain(video, "-o", out, "--outputs", "data") == 0
+    assert other.read_text() == "mine"
+    assert explain(video, Path(shutil.copy(video, tmp_path / "second.mp4")), "-o", out, "--overwrite") != 0
+    assert "summary.csv is not a summary of vidcam" in capsys.readouterr().err
+    assert not (out / FOLDERS[1] / "second.json").exists()
+
+
 def test_the_sheet_can_be_a_vector_graphic(video: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert explain(video, "-o", out, "--outputs", "sheet", "--sheet-format", "svg") == 0
@@ -84,6 +96,7 @@ def test_the_sheet_can_be_a_vector_graphic(video: Path, tmp_path: Path) -> None:
         (["-o", "out.mp4"], (POOLED, BRIGHT), "2 models need a folder for their results: pass -o FOLDER"),
         (["--outputs", "none"], (POOLED, BRIGHT), "2 models need a folder"),
         (["-o", "out"], (POOLED, POOLED), "name each model once"),
+        (["-o", "out", "--only-wrong"], (POOLED, BRIGHT), "--only-wrong needs the true classes"),
         (["-o", "out", "--truth", "folders"], (POOLED, BRIGHT), "--truth takes one --model"),
         (["-o", "out", "--weights", "w.pt"], (POOLED, BRIGHT), "--weights FILE takes one --model"),
         (

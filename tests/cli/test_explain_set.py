@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vidcam.cli.app import main
+from vidcam.errors import OutputError
 
 POOLED = "tests.helpers.nets:pooled_model"
 
@@ -108,6 +109,19 @@ def test_only_the_wrong_ones(videos: tuple[Path, Path], tmp_path: Path, capsys: 
     ]
 
 
+def test_the_document_is_printed_if_the_summary_cannot_be_written(
+    videos: tuple[Path, Path], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OutputError("no room")
+
+    monkeypatch.setattr("vidcam.pipelines.explain.summary.write_summary", fail)
+    assert explain(*videos, "-o", tmp_path / "out", "--json") != 0
+    output = capsys.readouterr()
+    assert "no room" in output.err
+    assert len(json.loads(output.out)["results"]) == 2
+
+
 def test_the_truth_of_folders(videos: tuple[Path, Path], tmp_path: Path, capsys: Capture) -> None:
     out = tmp_path / "out"
     folder = tmp_path / "TWO"
@@ -120,6 +134,17 @@ def test_the_truth_of_folders(videos: tuple[Path, Path], tmp_path: Path, capsys:
         ("one", "yes" if top == "one" else "no"),
         ("two", "yes" if top == "two" else "no"),
     ]
+
+
+@pytest.mark.parametrize("options", [["--only-wrong"], ["--truth", "folders"]])
+@pytest.mark.parametrize("result", [["-o", "out.mp4"], ["-o", "out", "--outputs", "none"]])
+def test_a_truth_needs_results_in_a_folder(
+    options: list[str], result: list[str], video: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(video.parent)
+    assert main(["explain", str(video), "--model", POOLED, *result, *options]) == 2
+    assert f"{options[0]} needs" in capsys.readouterr().err
+    assert not Path(result[1]).exists()
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ class VideoTask(Generic[Worker, Result]):
         work: the work on one video.
         report: prints the result of one video; told whether standard output must stay free for one document.
         document: what `--json` prints of a result; None: nothing.
-        finish: called with the videos that succeeded and their results.
+        finish: called at the end with the videos that succeeded and their results, if there are any.
     """
 
     check: Callable[[Path], None]
@@ -66,7 +66,6 @@ def run_each(task: VideoTask[Worker, Result], videos: Sequence[Path], *, as_json
                     continue
                 bar.clear()
                 task.report(*done[-1], as_json)
-        task.finish(done)
     failures.sort(key=lambda failure: videos.index(failure[0]))
     if as_json:
         failed = [FailedVideo(as_text(str(video)), one_line(str(exc))) for video, exc in failures]
@@ -76,6 +75,8 @@ def run_each(task: VideoTask[Worker, Result], videos: Sequence[Path], *, as_json
                 failed=failed,
             )
         )
+    if done:
+        task.finish(done)
     if not failures:
         return DONE
     return FAILED if done else max(exit_code(exc) for _, exc in failures)

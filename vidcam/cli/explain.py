@@ -12,7 +12,7 @@ from vidcam.cli.console import Bar, print_rows, print_text, say
 from vidcam.cli.destination import is_file, require_one_result
 from vidcam.cli.each_video import VideoTask, run_each
 from vidcam.cli.explain_models import ModelSet
-from vidcam.cli.explain_set import ExplainSet, report, with_folder
+from vidcam.cli.explain_set import ExplainSet, read_truth, report, with_folder
 from vidcam.cli.help import SectionCommand
 from vidcam.cli.options import DEVICE, explain_arguments
 from vidcam.cli.videos import expand_folders
@@ -49,17 +49,16 @@ def explain(
         outputs = values["outputs"] = tuple(name.strip() for name in outputs.split(","))
         if not any(outputs):
             raise InputError("--outputs is empty; pass some of overlay, map, sheet, data, or none")
+    _check_truth(
+        truth, model, only_wrong=only_wrong, has_results=out is not None and not is_file(out) and outputs != ("none",)
+    )
     expanded = expand_folders(videos)
     for note in expanded.notes:
         say(note)
     given = {name: value for name, value in values.items() if value not in (None, ())}
     if len(model) > 1:
-        return _explain_with_models(
-            expanded.videos, out, model, model_arguments, given, as_json=as_json, has_truth=truth is not None
-        )
+        return _explain_with_models(expanded.videos, out, model, model_arguments, given, as_json=as_json)
     (name,) = model
-    if truth is not None and (out is None or is_file(out)):
-        raise InputError("--truth needs a folder: pass -o FOLDER")
     if outputs == ("none",):
         return _predict_all(expanded.videos, name, model_arguments, given, as_json=as_json)
     if out is None:
@@ -72,7 +71,7 @@ def explain(
     def load(progress: Progress) -> Explainer:
         return _load(name, model_arguments, given, progress)
 
-    explain_set = ExplainSet.with_truth(out, given, truth, only_wrong=only_wrong)
+    explain_set = ExplainSet(out, given, read_truth(truth), only_wrong)
     return explain_set.run(load, expanded.videos, as_json=as_json)
 
 
@@ -106,6 +105,18 @@ def demo(out: Path, device: str, *, offline: bool) -> int:
     return ExplainSet(out, {"overwrite": True}).run(load, (chosen.video,), as_json=False)
 
 
+def _check_truth(truth: str | None, models: Sequence[str], *, only_wrong: bool, has_results: bool) -> None:
+    """Refuse `--truth` and `--only-wrong` where they would have no effect."""
+    if truth is None:
+        if only_wrong:
+            raise InputError("--only-wrong needs the true classes: pass --truth FILE or --truth folders")
+        return
+    if len(models) > 1:
+        raise InputError("--truth takes one --model; run each model by itself")
+    if not has_results:
+        raise InputError("--truth needs a folder for results: pass -o FOLDER, and not --outputs none")
+
+
 def _explain_with_models(
     videos: Sequence[Path],
     out: Path | None,
@@ -114,13 +125,10 @@ def _explain_with_models(
     given: Mapping[str, Any],
     *,
     as_json: bool,
-    has_truth: bool,
 ) -> int:
     """Explain videos with several models into a folder."""
     if out is None or is_file(out) or given.get("outputs") == ("none",):
         raise InputError(f"{len(models)} models need a folder for their results: pass -o FOLDER")
-    if has_truth:
-        raise InputError("--truth takes one --model; run each model by itself")
     if model_arguments["weights"] not in {"pretrained", "random"}:
         raise InputError("--weights FILE takes one --model; run each model by itself")
 

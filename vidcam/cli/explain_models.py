@@ -42,10 +42,14 @@ class ModelSet:
         """
         with loading():
             from vidcam.pipelines.explain.models import explain_with_models, model_folder
+            from vidcam.pipelines.explain.summary import check_summary
 
         folders = {model_folder(model): model for model in self.models}
         if len(folders) < len(self.models):
             raise InputError(f"--model is {', '.join(self.models)}; name each model once")
+        has_summary = len(videos) > 1
+        for folder in folders if has_summary else ():
+            check_summary(self.out / folder)
 
         def work(explainers: Mapping[str, Explainer], video: Path) -> ComparedVideo:
             return explain_with_models(explainers, video, self.out)
@@ -56,19 +60,17 @@ class ModelSet:
             work=work,
             report=_report,
             document=self._document,
-            finish=lambda done: self._summarise([result for _, result in done]) if len(videos) > 1 else None,
+            finish=lambda done: self._summarise([result for _, result in done]) if has_summary else None,
         )
         return run_each(task, videos, as_json=as_json)
 
     def _check(self, video: Path, folders: Sequence[str]) -> None:
         from vidcam.pipelines.explain.models import SUFFIX
         from vidcam.pipelines.explain.outputs import check_paths
-        from vidcam.pipelines.explain.summary import check_summary
 
         given = self.given
         fps, decoder = given.get("fps"), given.get("decoder", "auto")
         for folder in folders:
-            check_summary(self.out / folder)
             check_paths(video, self.out / folder, overwrite=given["overwrite"], fps=fps, decoder=decoder)
         check_paths(video, self.out, overwrite=given["overwrite"], fps=fps, decoder=decoder, suffix=SUFFIX)
 
@@ -81,7 +83,7 @@ class ModelSet:
         """Write a summary of the videos into the folder of each model."""
         from vidcam.pipelines.explain.summary import explained_row, write_summary
 
-        for folder in results[0].results if results else ():
+        for folder in results[0].results:
             write_summary(self.out / folder, [explained_row(result.results[folder].document) for result in results])
 
 

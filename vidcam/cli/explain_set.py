@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from vidcam.cli.console import print_rows, print_text, say
 from vidcam.cli.each_video import VideoTask, run_each
-from vidcam.errors import InputError
 from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
 
@@ -43,22 +42,6 @@ class ExplainSet:
     given: Mapping[str, Any]
     truth: Truth | None = None
     only_wrong: bool = False
-
-    @classmethod
-    def with_truth(cls, out: Path, given: Mapping[str, Any], truth: str | None, *, only_wrong: bool) -> ExplainSet:
-        """Read the true classes.
-
-        Raises:
-            InputError: they cannot be read, or `--only-wrong` lacks them.
-        """
-        if only_wrong and truth is None:
-            raise InputError("--only-wrong needs the true classes: pass --truth FILE or --truth folders")
-        if truth is None:
-            return cls(out, given)
-        with loading():
-            from vidcam.pipelines.explain.truth import Truth
-
-        return cls(out, given, Truth.read(truth), only_wrong)
 
     def run(self, load: Callable[[Progress], Explainer], videos: Sequence[Path], *, as_json: bool) -> int:
         """Explain the videos; returns the exit code."""
@@ -108,14 +91,26 @@ class ExplainSet:
     def _summarise(self, rows: Sequence[SummaryRow], as_json: bool) -> None:  # noqa: FBT001 – of VideoTask
         from vidcam.pipelines.explain.summary import write_summary
 
-        if not rows:
-            return
         path = write_summary(self.out, rows)
         if as_json:
             return
         names = ["video", "label", "probability", *(["truth", "correct"] if self.truth else []), "best_seconds"]
         print_rows([{name: getattr(row, name) for name in names} for row in rows], as_json=False, to_error=True)
         print_text(str(path))
+
+
+def read_truth(text: str | None) -> Truth | None:
+    """Read the true classes that `--truth` names; None without it.
+
+    Raises:
+        InputError: they cannot be read.
+    """
+    if text is None:
+        return None
+    with loading():
+        from vidcam.pipelines.explain.truth import Truth
+
+    return Truth.read(text)
 
 
 def with_folder(result: ExplainedVideo, folder: Path) -> dict[str, Any]:
