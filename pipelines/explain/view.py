@@ -25,10 +25,10 @@ def ready_for(
 ) -> tuple[Prepared, ExplainRequest]:
     """Make a prepared model and its request fit the frames of one video.
 
-    With the view `full`, the model runs at another size. Its baseline and the default batch are computed again, and
-    the batch is not made larger. The methods stay those that were chosen at the model's own size: the test for a
-    pooled linear head fails at other sizes if the head pools over windows of fixed size, as in I3D, but the maps of
-    `neutral-gradcam` are as well defined there.
+    With the view `full`, the model runs at another size. Its baseline is computed again, and the batch is made smaller
+    if it would not fit the device's memory. The methods stay those that were chosen at the model's own size: the test
+    for a pooled linear head fails at other sizes if the head pools over windows of fixed size, as in I3D, but the maps
+    of `neutral-gradcam` are as well defined there.
 
     Args:
         ready: the model, prepared for its own size.
@@ -41,8 +41,8 @@ def ready_for(
     spec = ready.original.spec
     if request.view == "full" and not spec.sees_whole(source_size):
         ready = _at_full_size(ready, request, source_size)
-        batch = min(request.batch_size, ready.default_batch)
-        request = replace(request, baseline_activations=ready.baseline.activations, batch_size=batch)
+        fitting = request.batch_size if ready.clip_bytes is None else min(request.batch_size, ready.default_batch)
+        request = replace(request, baseline_activations=ready.baseline.activations, batch_size=fitting)
     crops = crops_of(spec, request, source_size)
     if len(crops) > 1:
         ready = replace(ready, baseline=_merged(ready.baseline, crops))

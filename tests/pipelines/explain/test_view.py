@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.helpers.videos import noise_frames
 from tests.pipelines.explain.conftest import explained_view as explained
 from tests.pipelines.explain.conftest import read_document
 from tests.pipelines.explain.test_kinds_of_models import arranged
+from vidcam.devices import CPU_BATCH
 from vidcam.errors import InputError
 from vidcam.geometry import View
 from vidcam.media import Frames
@@ -143,16 +145,26 @@ def test_the_view_is_in_the_json_and_in_the_settings(tmp_path: Path) -> None:
 
 
 def test_full_prepares_the_model_for_the_frames_and_keeps_its_methods() -> None:
-    request, ready = resolve(pooled_model(), ExplainOptions(view="full", batch_size=2))
+    request, ready = resolve(pooled_model(), ExplainOptions(view="full", batch_size=9))
     sized, fitting = ready_for(ready, request, (60, 120))
     assert sized.model.spec.input_size == sized.original.spec.input_size == (8, 32, 64)
     assert fitting.methods == request.methods
     (layer,) = request.layers
     assert fitting.baseline_activations[layer].shape[2:] == (4, 16, 32)
     assert request.baseline_activations[layer].shape[2:] == (4, 16, 16)
-    assert fitting.batch_size == 2
+    assert fitting.batch_size == 9
     unchanged = ready_for(ready, replace(request, view="centre"), (60, 120))
     assert unchanged[0] is ready
+
+
+def test_full_makes_the_batch_smaller_only_where_memory_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(_device: object, run: Callable[[], object]) -> int:
+        run()
+        return 1
+
+    monkeypatch.setattr("vidcam.pipelines.forward.clip_bytes", measured)
+    request, ready = resolve(pooled_model(), ExplainOptions(view="full", batch_size=9))
+    assert ready_for(ready, request, (60, 120))[1].batch_size == CPU_BATCH
 
 
 def test_the_artifact_is_looked_for_on_the_merged_grid() -> None:
