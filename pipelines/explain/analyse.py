@@ -246,8 +246,8 @@ def _measure(
     while chunk := list(islice(hidden, request.batch_size)):
         scores.append(predicted(model.module, torch.cat(chunk)))
     targets = explanation.target[rows].repeat(len(crops))
-    for n, (method, heat) in enumerate(heats.items()):
-        own = torch.cat(scores)[n * len(shown) : (n + 1) * len(shown)]
+    logits = torch.cat(scores).chunk(len(heats)) if rows else ()
+    for (method, heat), own in zip(heats.items(), logits, strict=True):
         require_finite(own, f"the logits of the clip masked by {method}")
         masked[method][rows] = crops.mean_log(log_probability(own, targets, explanation.activation))
         area[method][rows] = double(heat).mean(dim=tuple(range(1, heat.ndim))).cpu().numpy()

@@ -46,7 +46,7 @@ class ExplainedVideo:
 
     Attributes:
         document: what stands in the JSON; `vidcam.system.json_files.as_plain` makes mappings and lists of it.
-        video: the maps of all windows; `video.heat(method, seconds)` is (S, H, W) in [0, 1].
+        explanation: the maps of all windows; `explanation.heat(method, seconds)` is (S, H, W) in [0, 1].
         paths: the files, the JSON last.
         stage_seconds: time spent in each stage; stages overlap.
     """

@@ -96,7 +96,7 @@ _SCORE_SCALE = _details(
     "--score-scale", "score_scale", type=float, metavar="L", help="λ of gradcam++ in exp(λ·score); default 1."
 )
 _FILL = _choice(_details, "--fill", _FILLS, "What hidden pixels become: black (default), mean, blur or frame-mean.")
-_SCALE_TEXT = "What evidence is relative to: the strongest of the video, or of each window"
+_SCALE_TEXT = "Evidence is relative to the maximum of the whole video or of each window"
 _CAPTIONS = _drawing(
     "--captions",
     metavar="none|inside|margin",
