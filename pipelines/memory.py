@@ -120,10 +120,10 @@ def _network_digest(model: Model, precision: Precision) -> str:
 
 
 def _code_digest() -> str:
-    """Versions of the packages, and vidcam's own code of networks and maps, which changes between releases."""
+    """Versions of the packages, and vidcam's own code behind an answer, which changes between releases."""
     root = Path(__file__).parents[1]
-    files = [root / "preprocess.py", root / "pipelines" / "forward.py", Path(__file__)]
-    files += [*(root / "cam").glob("*.py"), *(root / "models").rglob("*.py")]
+    files = [root / "pipelines" / "forward.py", Path(__file__), *(root / "models").rglob("*.py")]
+    files += [file for folder in (root, root / "cam", root / "results") for file in folder.glob("*.py")]
     return digest_of([*map(str.encode, _versions(("torch", "torchvision"))), *(f.read_bytes() for f in sorted(files))])
 
 

@@ -172,6 +172,20 @@ def test_a_traced_network_is_not_remembered() -> None:
     assert StartMemory.of(model, "float32").key is None
 
 
+def test_the_key_reads_the_code_behind_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    names: set[str] = set()
+
+    def read(path: Path) -> bytes:
+        names.add(f"{path.parent.name}/{path.name}")
+        return b""
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    StartMemory.of(tiny(), "float32")
+    for part in ("vidcam/devices.py", "cam/baseline.py", "results/explanation.py", "families/i3d.py"):
+        assert part in names
+    assert {"pipelines/forward.py", "pipelines/memory.py"} < names
+
+
 class Own(nn.Module):
     def forward(self, clip: Any) -> Any:
         return clip
