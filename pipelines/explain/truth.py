@@ -28,12 +28,14 @@ class Truth:
         """Read a manifest with the columns `path` and `label`, or take 'folders'.
 
         Raises:
-            InputError: the manifest cannot be read, or has no labels.
+            InputError: the manifest cannot be read, or has no labels, or two for one video.
         """
         if text == FOLDERS:
             return cls(None)
-        entries = read_clips(text, out=Path()).entries
-        labels = {Path(entry.source).resolve(): entry.label for entry in entries if entry.label}
+        labels: dict[Path, str] = {}
+        for entry in read_clips(text, out=Path()).entries:
+            if entry.label and labels.setdefault(Path(entry.source).resolve(), entry.label) != entry.label:
+                raise InputError(f"--truth has two labels for {entry.name!r}; keep one of them")
         if not labels:
             raise InputError(f"--truth {text} has no labels; it needs the columns path and label")
         return cls(labels)

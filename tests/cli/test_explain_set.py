@@ -153,6 +153,7 @@ def test_a_truth_needs_results_in_a_folder(
         (["--only-wrong"], "--only-wrong needs the true classes: pass --truth FILE or --truth folders"),
         (["--truth", "nowhere.csv"], "nowhere.csv"),
         (["--truth", "empty.csv"], "has no labels; it needs the columns path and label"),
+        (["--truth", "two.csv"], "--truth has two labels for 'video.mp4'; keep one of them"),
         (["--truth", "other.csv"], "--truth has no label for 'video.mp4'; add a row for it"),
         (["--truth", "unknown.csv"], "label 'five' not found"),
     ],
@@ -162,6 +163,7 @@ def test_a_truth_that_cannot_be_used(
 ) -> None:
     monkeypatch.chdir(video.parent)
     Path("empty.csv").write_text("path,label\nvideo.mp4,\n", "utf-8")
+    Path("two.csv").write_text("path,label\nvideo.mp4,one\nvideo.mp4,two\n", "utf-8")
     Path("other.csv").write_text("path,label\nother.mp4,one\n", "utf-8")
     Path("unknown.csv").write_text("path,label\nvideo.mp4,five\n", "utf-8")
     assert explain(video, "-o", "out", *options) != 0
