@@ -26,6 +26,7 @@ class MapAgreement:
 
     Attributes:
         models: their names.
+        targets: the explained class of each.
         methods: the compared method of each.
         frames: number of compared frames.
         view: (top, left, bottom, right) in source pixels, what both models see; None if they see nothing in common.
@@ -34,6 +35,7 @@ class MapAgreement:
     """
 
     models: tuple[str, str]
+    targets: tuple[str, str]
     methods: tuple[str, str]
     frames: int
     view: tuple[int, int, int, int] | None
@@ -81,7 +83,15 @@ def _compared(first: VideoExplanation, second: VideoExplanation, seconds: Second
 
     found = agreement(frames)
     box = None if view is None else (view[0].start, view[1].start, view[0].stop, view[1].stop)
-    return MapAgreement((first.model, second.model), methods, int(moments.size), box, found.correlation, found.overlap)
+    return MapAgreement(
+        models=(first.model, second.model),
+        targets=(first.labels[0], second.labels[0]),
+        methods=methods,
+        frames=int(moments.size),
+        view=box,
+        correlation=found.correlation,
+        overlap=found.overlap,
+    )
 
 
 def _common_view(first: VideoExplanation, second: VideoExplanation) -> tuple[slice, slice] | None:

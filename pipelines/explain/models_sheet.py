@@ -30,7 +30,9 @@ def agreement_sentence(agreement: MapAgreement) -> str:
         return f"{' and '.join(agreement.models)} see no common part of the frame."
     r = "undefined" if agreement.correlation is None else f"{agreement.correlation:.2f}"
     overlap = "undefined" if agreement.overlap is None else percent(agreement.overlap)
-    return f"Maps of {' and '.join(agreement.models)}: correlation {r}, overlap {overlap}."
+    classes = dict.fromkeys(agreement.targets)
+    of_two = f", of {' and '.join(map(repr, classes))}" if len(classes) > 1 else ""
+    return f"Maps of {' and '.join(agreement.models)}{of_two}: correlation {r}, overlap {overlap}."
 
 
 def models_sheet(

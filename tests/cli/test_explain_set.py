@@ -169,3 +169,20 @@ def test_a_truth_that_cannot_be_used(
     assert explain(video, "-o", "out", *options) != 0
     assert message in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+def test_an_interrupted_run_keeps_the_rows_of_what_was_done(
+    videos: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vidcam.pipelines.explain.explainer import Explainer
+
+    explain_one = Explainer.explain
+
+    def interrupted(self: Explainer, source: Path, out: Path) -> object:
+        if source == videos[1]:
+            raise KeyboardInterrupt
+        return explain_one(self, source, out)
+
+    monkeypatch.setattr(Explainer, "explain", interrupted)
+    assert explain(*videos, "-o", tmp_path / "out") == 130
+    assert [row["result"] for row in rows(tmp_path / "out")] == ["video.json"]

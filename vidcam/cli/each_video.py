@@ -41,7 +41,6 @@ class VideoTask(Generic[Worker, Result]):
 
 def run_each(task: VideoTask[Worker, Result], videos: Sequence[Path], *, as_json: bool) -> int:
     """Do the task for each video; returns the exit code."""
-    done: list[tuple[Path, Result]] = []
     failures: list[tuple[Path, VidcamError]] = []
 
     def fail(video: Path, error: VidcamError) -> None:
@@ -54,18 +53,7 @@ def run_each(task: VideoTask[Worker, Result], videos: Sequence[Path], *, as_json
         except VidcamError as exc:
             fail(video, exc)
     usable = [video for video in videos if video not in dict(failures)]
-    if usable:
-        with Bar() as bar:
-            worker = task.load(bar.progress)
-            for video in usable:
-                try:
-                    done.append((video, task.work(worker, video)))
-                except VidcamError as exc:
-                    bar.clear()
-                    fail(video, exc)
-                    continue
-                bar.clear()
-                task.report(*done[-1], as_json)
+    done = _do(task, usable, fail, as_json=as_json) if usable else []
     failures.sort(key=lambda failure: videos.index(failure[0]))
     if as_json:
         failed = [FailedVideo(as_text(str(video)), one_line(str(exc))) for video, exc in failures]
@@ -80,6 +68,35 @@ def run_each(task: VideoTask[Worker, Result], videos: Sequence[Path], *, as_json
     if not failures:
         return DONE
     return FAILED if done else max(exit_code(exc) for _, exc in failures)
+
+
+def _do(
+    task: VideoTask[Worker, Result],
+    videos: Sequence[Path],
+    fail: Callable[[Path, VidcamError], None],
+    *,
+    as_json: bool,
+) -> list[tuple[Path, Result]]:
+    """Do the task for videos that can be opened; an interrupt finishes what was done."""
+    done: list[tuple[Path, Result]] = []
+    with Bar() as bar:
+        worker = task.load(bar.progress)
+        try:
+            for video in videos:
+                try:
+                    done.append((video, task.work(worker, video)))
+                except VidcamError as exc:
+                    bar.clear()
+                    fail(video, exc)
+                    continue
+                bar.clear()
+                task.report(*done[-1], as_json)
+        except BaseException:
+            bar.clear()
+            if done:
+                task.finish(done)
+            raise
+    return done
 
 
 def _print_document(document: ExplainedSet) -> None:

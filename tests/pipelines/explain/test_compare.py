@@ -10,7 +10,8 @@ import pytest
 from tests.results.test_video import IDENTITY, PTS, video
 from vidcam.errors import InputError
 from vidcam.geometry import Geometry
-from vidcam.pipelines.explain.compare import compare
+from vidcam.pipelines.explain.compare import MapAgreement, compare
+from vidcam.pipelines.explain.models_sheet import agreement_sentence
 from vidcam.results.video import VideoExplanation
 
 LEFT, RIGHT = Geometry((24, 32), (24, 32), (24, 20), 0, 0), Geometry((24, 32), (24, 32), (24, 20), 0, 12)
@@ -73,3 +74,11 @@ def test_one_explanation_or_other_sizes_are_refused() -> None:
     other = replace(lit(0), geometry=Geometry((48, 64), (24, 32), (24, 32), 0, 0))
     with pytest.raises(InputError, match="explanations of one video"):
         compare([lit(0), other], PTS)
+
+
+def test_the_sentence_names_classes_that_differ() -> None:
+    same = MapAgreement(("a", "b"), ("run", "run"), ("gradcam", "cam"), 3, (0, 0, 4, 4), 0.5, 0.25)
+    assert agreement_sentence(same) == "Maps of a and b: correlation 0.50, overlap 25 %."
+    other = replace(same, targets=("run", "jump"))
+    assert agreement_sentence(other) == "Maps of a and b, of 'run' and 'jump': correlation 0.50, overlap 25 %."
+    assert agreement_sentence(replace(same, view=None)) == "a and b see no common part of the frame."
