@@ -4,7 +4,7 @@ Without targets, the class with the highest mean probability over all windows is
 Until then, each batch is explained for the class that leads so far. Windows that were explained for another class are
 run again at the end; this is exact, and rarely more than the first batch.
 
-Faithfulness is measured on windows that do not overlap: each moment counts once, and half of the forward passes go.
+Faithfulness is measured on a few windows that do not overlap, spread over the video.
 """
 
 from __future__ import annotations
@@ -131,7 +131,9 @@ class _Analysis:
         self._maps = replace(request, methods=volume_methods(request.methods))  # guided maps are made while drawing
         self._tables = [_Table(len(job.windows), disk) for _ in request.targets or (None,)]
         self._total = np.zeros(model.spec.classes)  # sum of the windows' probabilities
-        self._measured = measured_windows(job.windows)
+        clips = len(job.crops) * len(self._maps.methods) * len(self._tables)  # that one window takes
+        budget = request.verdict_forwards
+        self._measured = measured_windows(job.windows, max(min(budget, 1), budget // clips))
 
     def run(self) -> tuple[WindowResults, ...]:
         """Explain every window for every target."""
@@ -207,14 +209,22 @@ class _Table:
         return replace(self._whole, explanation=replace(self._whole.explanation, alpha_exact=exact))
 
 
-def measured_windows(windows: Sequence[Window]) -> NDArray[np.bool_]:
-    """Choose windows that do not overlap, from the first on, (N,). The last is one if half of it is left over."""
+def measured_windows(windows: Sequence[Window], most: int) -> NDArray[np.bool_]:
+    """Choose at most so many windows that do not overlap, evenly spread over the video, (N,).
+
+    The last window is one of them to choose from if half of it is left over.
+    """
     measured, end = np.zeros(len(windows), np.bool_), -np.inf
     for index, window in enumerate(windows):
         length = window.end_seconds - window.start_seconds
         is_last = index == len(windows) - 1
         if window.start_seconds > end - _TOUCHING * length or (is_last and window.end_seconds - end >= length / 2):
             measured[index], end = True, window.end_seconds
+    apart = np.flatnonzero(measured)
+    if apart.size > most:
+        chosen = apart[((np.arange(most) + 0.5) * apart.size / most).astype(int)] if most else apart[:0]
+        measured[:] = False
+        measured[chosen] = True
     return measured
 
 

@@ -86,7 +86,7 @@ class WindowEntry:
 
 @dataclass(frozen=True, slots=True)
 class FaithfulnessEntry:
-    """The target's probability when windows that do not overlap are masked by the map."""
+    """The target's probability when the measured windows are masked by the map."""
 
     windows: int
     masked_probability: float
@@ -101,7 +101,7 @@ class MethodEntry:
     overlay: str | None
     map: str | None
     empty: bool
-    area: float
+    area: float | None
     scale: tuple[float, float]
     artifact_share: float | None
     alpha: AlphaEntry | None
@@ -248,7 +248,7 @@ def _method_entry(
         overlay=files.get("overlay"),
         map=files.get("map"),
         empty=bool(explanation.empty[volume].all()),
-        area=float(np.nanmean(results.area[volume])),
+        area=_area(results, volume),
         scale=video_explanation.bounds[volume],
         artifact_share=artifact_shares(explanation).get(volume),
         alpha=audits.get(""),
@@ -298,8 +298,16 @@ def all_files(
     return (*videos, *(stem + ending for ending in endings))
 
 
-def _faithfulness(results: WindowResults, method: str) -> FaithfulnessEntry:
+def _area(results: WindowResults, method: str) -> float | None:
+    area = results.area[method]
+    return None if np.isnan(area).all() else float(np.nanmean(area))
+
+
+def _faithfulness(results: WindowResults, method: str) -> FaithfulnessEntry | None:
+    """Average over the measured windows; None without any."""
     is_measured = ~np.isnan(results.log_masked[method])
+    if not is_measured.any():
+        return None
     original, masked = results.log_original[is_measured], results.log_masked[method][is_measured]
     return FaithfulnessEntry(
         windows=int(is_measured.sum()),

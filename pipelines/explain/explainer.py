@@ -24,7 +24,14 @@ from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.document import Document
 from vidcam.pipelines.explain.outputs import check_paths, staging, stem_of
 from vidcam.pipelines.explain.probabilities import window_probabilities, with_probable_classes
-from vidcam.pipelines.explain.request import DEFAULT_OUTPUTS, ExplainOptions, ExplainRequest, named_classes, resolve
+from vidcam.pipelines.explain.request import (
+    DEFAULT_OUTPUTS,
+    VERDICT_FORWARDS,
+    ExplainOptions,
+    ExplainRequest,
+    named_classes,
+    resolve,
+)
 from vidcam.pipelines.explain.result import Result
 from vidcam.pipelines.explain.view import crops_of, ready_for
 from vidcam.pipelines.forward import Prepared
@@ -243,6 +250,7 @@ def explain_video(
     start: float | None = None,
     end: float | None = None,
     overlap: float = 0.5,
+    verdict_forwards: int = VERDICT_FORWARDS,
     outputs: str | Sequence[str] = DEFAULT_OUTPUTS,
     captions: CaptionPlace = "inside",
     sheet_format: SheetFormat = "png",
@@ -283,6 +291,8 @@ def explain_video(
         start: where the explained part of the video begins, in seconds.
         end: where it ends, in seconds, not included.
         overlap: fraction by which neighbouring windows overlap, [0, 1).
+        verdict_forwards: clips that are run again to measure the maps, spread over the video, at least one window if
+            not 0. With 0 nothing is measured.
         outputs: of `overlay`, `map`, `sheet`, `data`. The JSON is always written, and the settings as TOML if the model
             has a name.
         captions: where the videos show label, probability, method, time and colour bar: `inside` the frame, in a
@@ -315,6 +325,7 @@ def explain_video(
         start=start,
         end=end,
         overlap=overlap,
+        verdict_forwards=verdict_forwards,
         outputs=outputs,
         captions=captions,
         sheet_format=sheet_format,

@@ -32,6 +32,9 @@ from vidcam.video.reader import DECODERS, Decoder, frame_rate
 OUTPUTS = ("overlay", "map", "sheet", "data")
 DEFAULT_OUTPUTS = ("overlay", "sheet", "data")
 
+VERDICT_FORWARDS = 16
+"""Clips of a video that are run again to measure its maps, by default."""
+
 
 _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -66,6 +69,7 @@ class ExplainOptions:
     start: float | None = None
     end: float | None = None
     overlap: float = 0.5
+    verdict_forwards: int = VERDICT_FORWARDS
     outputs: str | Sequence[str] = DEFAULT_OUTPUTS
     captions: CaptionPlace = "inside"
     sheet_format: SheetFormat = "png"
@@ -89,6 +93,8 @@ class ExplainOptions:
                 raise InputError(f"--{option} is {getattr(self, name)!r}; it must be one of {', '.join(known)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"--batch-size is {self.batch_size}; it must be at least 1")
+        if self.verdict_forwards < 0:
+            raise InputError(f"--verdict-forwards is {self.verdict_forwards}; it must be 0 or more")
         require_overlap(self.overlap)
         frame_rate(self.fps)
         self._require_part()
@@ -144,6 +150,7 @@ class ExplainRequest(MapRequest):
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS
     sheet_format: SheetFormat = "png"
     overlap: float = 0.5
+    verdict_forwards: int = VERDICT_FORWARDS
     at: float | None = None
     start: float | None = None
     end: float | None = None
@@ -233,6 +240,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         above=least_probability(as_tuple(options.targets)),
         contrast_label=None if contrast is None else model.label(contrast),
         captions=options.captions,
+        verdict_forwards=options.verdict_forwards,
         fill=options.fill,
         scale=options.scale,
         outputs=split_names(options.outputs),

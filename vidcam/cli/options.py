@@ -179,6 +179,12 @@ _EXPLAIN = (
     _LAYER,
     _CAPTIONS,
     _details("--overlap", type=float, metavar="SHARE", help="Fraction by which windows overlap; default 0.5."),
+    _details(
+        "--verdict-forwards",
+        type=int,
+        metavar="N",
+        help="Clips run again to measure the maps; default 16, 0 measures nothing.",
+    ),
     _choice(_details, "--score", ("logit", "probability"), "Score that is explained: logit (default) or probability."),
     _SCORE_SCALE,
     _FUSION,

@@ -184,7 +184,34 @@ def test_faithfulness_by_a_plain_loop() -> None:
 )
 def test_measured_windows_do_not_overlap(frames: int, overlap: float, expected: list[int]) -> None:
     windows = plan_windows(Reel(noise_frames(frames, 4, 4)).info, frames=8, fps=None, overlap=overlap)
-    assert measured_windows(windows).astype(int).tolist() == expected
+    assert measured_windows(windows, 99).astype(int).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"), [(0, []), (1, [4]), (2, [2, 6]), (3, [0, 4, 6]), (4, [0, 2, 4, 6]), (9, [0, 2, 4, 6])]
+)
+def test_few_measured_windows_are_spread_over_the_video(most: int, expected: list[int]) -> None:
+    windows = plan_windows(Reel(noise_frames(32, 4, 4)).info, frames=8, fps=None, overlap=0.5)
+    assert len(windows) == 7
+    assert np.flatnonzero(measured_windows(windows, most)).tolist() == expected
+
+
+@pytest.mark.parametrize(("forwards", "expected"), [(0, 0), (1, 1), (3, 1), (4, 2), (16, 3)])
+def test_the_budget_counts_every_clip_that_is_run_again(forwards: int, expected: int) -> None:
+    """A window takes two clips, one for each method, and one window is measured at least."""
+    net = TableNet(_ROWS)
+    reel = Reel(_levels(2, 1, 2))
+    model = Model(TINY_SPEC, net, ("class 0", "class 1", "class 2"), "by hand")
+    windows = plan_windows(reel.info, frames=model.spec.frames, fps=model.spec.fps, overlap=0.5)
+    (answer,) = analyse(
+        model,
+        VideoJob(reel, windows, Crops((model.spec.geometry(reel.info.size),)), (0.0, reel.info.duration_seconds)),
+        ExplainRequest(methods=("gradcam", "hirescam"), targets=(1,), layers=("relu",), verdict_forwards=forwards),
+        clock=StageTimer(),
+        progress=silent,
+    )
+    assert np.isfinite(answer.log_masked["gradcam"]).sum() == np.isfinite(answer.area["hirescam"]).sum() == expected
+    assert sum(net.batches) == len(windows) + 2 * expected
 
 
 def test_a_window_that_is_not_measured_has_no_figure() -> None:
@@ -199,7 +226,7 @@ def test_a_window_that_is_not_measured_has_no_figure() -> None:
         clock=StageTimer(),
         progress=silent,
     )
-    measured = measured_windows(windows)
+    measured = measured_windows(windows, 99)
     assert measured.tolist() == [True, False, True, False, True]
     for method in ("gradcam", "hirescam"):
         assert np.isfinite(answer.log_masked[method]).tolist() == measured.tolist()

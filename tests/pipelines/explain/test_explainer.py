@@ -46,6 +46,16 @@ def test_all_outputs_and_their_names(make_video: VideoMaker, tmp_path: Path) -> 
             assert click_seconds(path) == pytest.approx(1.0, abs=0.03)
 
 
+def test_without_a_budget_nothing_is_measured(make_video: VideoMaker, tmp_path: Path) -> None:
+    options = ExplainOptions(methods=PAIR, verdict_forwards=0, overwrite=True)
+    document = as_plain(Explainer(brightness_model(), options).explain(make_video(), tmp_path / "out").document)
+    for entry in document["targets"][0]["methods"].values():
+        assert entry["faithfulness"] is None
+        assert entry["area"] is None
+    with pytest.raises(InputError, match="--verdict-forwards is -1; it must be 0 or more"):
+        ExplainOptions(verdict_forwards=-1)
+
+
 def test_the_default_methods_depend_on_the_head(make_video: VideoMaker, tmp_path: Path) -> None:
     result = explain_video(make_video(), tmp_path / "pooled", model=pooled_model())
     assert list(as_plain(result.document)["targets"][0]["methods"]) == ["neutral-gradcam", "gradcam++"]
