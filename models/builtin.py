@@ -49,6 +49,7 @@ def _torchvision_entry(name: str, spec: ModelSpec, hub_file: str) -> ModelEntry:
         labels=partial(torchvision.labels, name),
         hub_file=hub_file,
         load_file=partial(torchvision.load_file, name),
+        loads_all=True,
     )
 
 
@@ -68,6 +69,7 @@ def _tiny_entry(spec: ModelSpec) -> ModelEntry:
         build=partial(tiny.build, spec.name),
         load=lambda module, _: tiny.load(module, spec.name),
         labels=lambda: LABELS,
+        loads_all=True,
     )
 
 
@@ -75,7 +77,7 @@ BUILT_IN: Mapping[str, ModelEntry] = MappingProxyType(
     {
         entry.spec.name: entry
         for entry in (
-            ModelEntry(I3D_SPEC, _build_i3d, _load_i3d, kinetics400, I3D_CACHE_FILE),
+            ModelEntry(I3D_SPEC, _build_i3d, _load_i3d, kinetics400, I3D_CACHE_FILE, loads_all=True),
             *(_torchvision_entry(name, spec, WEIGHTS_METADATA[name].file) for name, spec in TORCHVISION_SPECS.items()),
             *map(_c3d_entry, (C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC)),
             *map(_tiny_entry, tiny.TINY_SPECS),

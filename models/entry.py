@@ -33,6 +33,7 @@ class ModelEntry:
             as the network's state dict.
         from_file: replaces `load_file` where the file also decides the preprocessing. Makes a model from a network of
             `build`, the weights file, and a mean cube file or None.
+        loads_all: whether `load` replaces every parameter, so that `build` need not compute their initial values.
     """
 
     spec: ModelSpec
@@ -43,6 +44,7 @@ class ModelEntry:
     hub_file: str = ""
     load_file: Callable[[nn.Module, Path], str] | None = None
     from_file: Callable[[nn.Module, Path, Path | None], Model] | None = None
+    loads_all: bool = False
 
     @property
     def is_cached(self) -> bool:

@@ -214,10 +214,16 @@ def _of_factory(name: str, file: Path | None) -> Model:
 
 
 def _of_entry(entry: ModelEntry, progress: Progress | None, *, is_random: bool) -> Model:
-    module, provenance = _build_random(entry), "random (seed 0)"
-    if not is_random and entry.load is not None:
-        provenance = entry.load(module, progress)
-    return Model(entry.spec, module, entry.labels(), provenance)
+    if is_random or entry.load is None:
+        return Model(entry.spec, _build_random(entry), entry.labels(), "random (seed 0)")
+    if entry.loads_all:
+        from vidcam.models.weights.unset import UnsetParameters
+
+        with UnsetParameters():
+            module = _build_random(entry)
+    else:
+        module = _build_random(entry)
+    return Model(entry.spec, module, entry.labels(), entry.load(module, progress))
 
 
 def _of_entry_with_file(entry: ModelEntry, file: Path, mean_cube: Path | None) -> Model:

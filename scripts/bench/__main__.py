@@ -22,6 +22,7 @@ from scripts.bench.memory import memory
 from scripts.bench.odd_files import odd_files
 from scripts.bench.processes import PINS, prepare_environment, run_with_peers
 from scripts.bench.score import scoring
+from scripts.bench.start import start
 from scripts.bench.tables import Table
 from scripts.library import BASELINE_METHODS, PAIR_METHODS
 
@@ -39,6 +40,7 @@ CASES: Mapping[str, tuple[Case, int]] = MappingProxyType(
         "random": (lambda _, runs: random_access(runs), 9),
         "render": (lambda _, runs: [drawing(size, runs) for size in SIZES], 5),
         "score": (lambda names, _: [scoring(names[0], 6)], 1),
+        "start": (lambda _, runs: [start(runs)], 5),
         "video-30s": (lambda names, runs: [whole_video(names[-1], 30, runs)], 1),
         "video-10min": (lambda _, runs: [whole_video("tiny_r3d", 600, runs)], 1),
     }

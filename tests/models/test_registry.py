@@ -78,6 +78,13 @@ def test_loading_keeps_the_random_state() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_an_entry_whose_load_fills_a_part_keeps_the_rest() -> None:
+    entry = ModelEntry(SPEC, lambda: nn.Linear(2, 3), lambda *_: "none", lambda: LABELS)
+    loaded, random = load_model(entry, device="cpu"), load_model(entry, device="cpu", weights="random")
+    for part, same in zip(loaded.module.parameters(), random.module.parameters(), strict=True):
+        assert torch.equal(part, same)
+
+
 def test_build_module() -> None:
     module = build_module("i3d")
     assert isinstance(module, I3D)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import io
 import unicodedata
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,7 +77,6 @@ class Canvas:
         self.width_px = width_px
         self._strokes: list[Stroke] = []
         self._pictures: list[_Placed] = []
-        self._renderer = _renderer(_DPI, _DPI)
         installed = set(font_manager.get_font_names())
         self._families = [_DEFAULT_FAMILY, *(family for family in _CJK_FAMILIES if family in installed)]
         fonts = (font_manager.FontProperties(family=family) for family in self._families)
@@ -121,9 +121,7 @@ class Canvas:
 
     def width_of(self, text: str, style: TextStyle) -> float:
         """Return the width of the text in pixels."""
-        properties = self._properties(style)
-        extent = self._renderer.get_text_width_height_descent(self._drawable(text), properties, ismath=False)  # type: ignore[no-untyped-call]
-        return float(extent[0])
+        return _width_of(self._drawable(text), style.size_px, style.bold, tuple(self._families))
 
     def wrap(self, text: str, style: TextStyle, width_px: float) -> list[str]:
         """Break the text into lines no wider than `width_px`: between words, or inside a word that is too wide."""
@@ -149,7 +147,7 @@ class Canvas:
     def to_png(self, height_px: int) -> bytes:
         """Encode the canvas as a PNG file without metadata."""
         file = io.BytesIO()
-        Image.fromarray(self.to_pixels(height_px)).save(file, format="PNG", compress_level=3)
+        Image.fromarray(self.to_pixels(height_px)).save(file, format="PNG", compress_type=zlib.Z_RLE)  # small and fast
         return file.getvalue()
 
     def to_svg(self, height_px: int) -> bytes:
@@ -205,9 +203,7 @@ class Canvas:
         return pieces
 
     def _properties(self, style: TextStyle) -> font_manager.FontProperties:
-        return font_manager.FontProperties(
-            family=self._families, size=style.size_px, weight="bold" if style.bold else "normal"
-        )
+        return _font(style.size_px, style.bold, tuple(self._families))
 
     def _drawable(self, text: str) -> str:
         """Replace control characters by spaces, and characters that no font has by a box."""
@@ -216,6 +212,18 @@ class Canvas:
             character if any(font.get_char_index(ord(character)) for font in self._fonts) else _MISSING_GLYPH
             for character in printable
         )
+
+
+@lru_cache(maxsize=1000)
+def _width_of(text: str, size_px: int, bold: bool, families: tuple[str, ...]) -> float:  # noqa: FBT001
+    """Return the width of a text in pixels; measuring takes a millisecond."""
+    renderer = _renderer(_DPI, _DPI)
+    extent = renderer.get_text_width_height_descent(text, _font(size_px, bold, families), ismath=False)  # type: ignore[no-untyped-call]
+    return float(extent[0])
+
+
+def _font(size_px: int, bold: bool, families: tuple[str, ...]) -> font_manager.FontProperties:  # noqa: FBT001
+    return font_manager.FontProperties(family=list(families), size=size_px, weight="bold" if bold else "normal")
 
 
 def _renderer(width_px: int, height_px: int) -> RendererAgg:
