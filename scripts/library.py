@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,14 @@ from vidcam.models.model import Model, Precision
 from vidcam.pipelines.explain.explainer import Explainer
 from vidcam.pipelines.explain.request import ExplainOptions
 from vidcam.pipelines.forward import prepare
+from vidcam.pipelines.render.videos import stream_frames
 from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import grey_input
 from vidcam.results.explanation import Explanation
 from vidcam.sampling import plan_windows
+from vidcam.system.progress import StageTimer, silent
 from vidcam.video.reader import open_video
+from vidcam.video.writer import VideoWriter
 
 __all__ = ["BASELINE_METHODS", "METHODS", "PAIR_METHODS", "Precision", "grey_input", "guided_saliency"]
 
@@ -70,6 +73,18 @@ def explainer(model: Model, layer: str, methods: Sequence[str]) -> Callable[...,
     reshape = reshape_of(model.spec)
     grey = vidcam.compute_baseline(model.module, grey_input(model.spec), layer=layer, reshape=reshape)
     return partial(vidcam.explain, model.module, layer=layer, methods=methods, reshape=reshape, baseline=grey)
+
+
+def pass_on(source: Path, out: Path) -> None:
+    """Decode a video to RGB and encode it in the stages of `render`, and draw nothing."""
+
+    def draw(_: float, frame: Frames) -> Generator[Frames, None, None]:
+        yield frame
+
+    with open_video(source) as reader:
+        info = reader.info
+        writer = partial(VideoWriter, out, size=info.size, fps=info.fps, time_base=info.time_base, overwrite=True)
+        stream_frames(reader, info.pts_seconds, [writer], draw, clock=StageTimer(), progress=silent)
 
 
 def explain_video(model: Model, source: Path, out: Path, *, overlap: float = 0.5) -> Mapping[str, float]:

@@ -29,9 +29,6 @@ ROUNDING = 1e-6
 _SINGLE_THREAD_PRODUCTS = 1 << 18
 """Largest number of multiplications in a matrix product for which OpenBLAS uses one thread."""
 
-_VALUES_AT_ONCE = 1 << 15
-"""Values processed at a time, few enough to stay in the processor's cache."""
-
 
 def interpolation_matrix(positions: Floats, cells: int) -> NDArray[np.float64]:
     """Return the weights of linear interpolation on a grid of cells, one row per position.
@@ -154,7 +151,13 @@ def _product(left: Floats, right: Floats) -> Floats:
 
 
 def normalise(heat: Floats, low: float, high: float) -> Floats:
-    """Scale a map to [0, 1] by min-max with given bounds; values beyond them are clipped.
+    """Scale a map to [0, 1] by min-max with given bounds; values beyond them are clipped; see `to_unit`."""
+    scaled = to_unit(heat, low, high)
+    return np.clip(scaled, 0.0, 1.0, out=scaled)
+
+
+def to_unit(heat: Floats, low: float, high: float) -> Floats:
+    """Scale a map so that the bounds become 0 and 1, in a new array; values beyond the bounds are kept.
 
     A constant positive map (low = high > 0, up to float32 rounding) becomes all ones. A map without positive evidence
     becomes all zeros.
@@ -163,12 +166,8 @@ def normalise(heat: Floats, low: float, high: float) -> Floats:
         return np.zeros_like(heat)
     if high - low <= ROUNDING * high:
         return np.ones_like(heat)
-    scaled = np.ascontiguousarray(heat - low)
-    values = scaled.reshape(-1)  # in place: at 4K a new array costs as much as the arithmetic
-    for start in range(0, values.size, _VALUES_AT_ONCE):
-        part = values[start : start + _VALUES_AT_ONCE]
-        part /= high - low
-        np.clip(part, 0.0, 1.0, out=part)
+    scaled = heat - low
+    scaled /= high - low
     return scaled
 
 

@@ -122,6 +122,7 @@ class Composition:
         end_seconds: float,
     ) -> None:
         self._renderer, self._layout, self._grid, self._captions = renderer, layout, layout.grid, captions
+        renderer.expect(pts_seconds)
         self._cells: tuple[ShownMap | None, ...] = (None, *maps) if layout.has_source else tuple(maps)
         self._strip: VideoStrip | None = None
         if layout.strip:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.fill import Fill
-from vidcam.media import Frames
+from vidcam.media import Frames, Seconds
 from vidcam.render.captions import GREYS, ColourBar
 from vidcam.render.colormap import ColourTable, colour_table
 from vidcam.render.contour import contours, heat_picture
@@ -20,6 +20,8 @@ from vidcam.results.video import Interpolation, VideoExplanation
 
 Kind = Literal["overlay", "map", "contour", "heat", "cells"]
 """How a map is drawn on a frame; `cells` is an overlay of the map's cells, not interpolated in space."""
+
+_BLENDED_AT_ONCE = 64  # frames; few, so that memory stays flat
 
 _INTERPOLATION: dict[Kind, Interpolation] = {"contour": "smooth", "cells": "cells"}
 
@@ -74,6 +76,15 @@ class FrameRenderer:
         self.explanation, self._style, self._guided = explanation, style, guided
         self._view = explanation.geometry.view_slices()
         self._overlay = Overlay(style.table, opacity=style.opacity)
+        self._planes = _Planes(explanation)
+
+    def expect(self, pts_seconds: Seconds) -> None:
+        """Announce the frames that will be drawn, (S,), increasing. Their maps are blended many at a time."""
+        self._planes.expect(pts_seconds)
+
+    def heat(self, shown: ShownMap, second: float, interpolation: Interpolation) -> NDArray[np.float32]:
+        """Return `VideoExplanation.source_heat` of a map."""
+        return self.explanation.on_source(shown.method, self._planes.at(shown, second), interpolation)
 
     def draw(self, kind: Kind, frame: Frames, heat: NDArray[np.float32]) -> Frames:
         """Draw a map on a frame, in one of the kinds; returns a new frame."""
@@ -112,6 +123,32 @@ class FrameRenderer:
         return GREYS if kind == "map" else self._style.table
 
 
+class _Planes:
+    """The maps in cells. They are blended for many frames at once, which takes a tenth of the time."""
+
+    def __init__(self, explanation: VideoExplanation) -> None:
+        self._explanation = explanation
+        self._seconds: Seconds = np.zeros(0)
+        self._blended: dict[ShownMap, tuple[int, tuple[NDArray[np.float32], ...]]] = {}  # first frame, S maps (h, w)
+
+    def expect(self, pts_seconds: Seconds) -> None:
+        self._seconds, self._blended = np.maximum(pts_seconds, self._explanation.timeline.starts[0]), {}
+
+    def at(self, shown: ShownMap, second: float) -> NDArray[np.float32]:
+        """Return the map at a moment, (h, w)."""
+        index = int(np.searchsorted(self._seconds, second))
+        if index == self._seconds.size or self._seconds[index] != second:
+            return self._blend(shown, np.array([second]))[0]
+        first, planes = self._blended.get(shown, (0, ()))
+        if not first <= index < first + len(planes):
+            first, planes = index, self._blend(shown, self._seconds[index : index + _BLENDED_AT_ONCE])
+            self._blended[shown] = first, planes
+        return planes[index - first]
+
+    def _blend(self, shown: ShownMap, seconds: Seconds) -> tuple[NDArray[np.float32], ...]:
+        return tuple(self._explanation.scaled(shown.method, seconds, target=shown.target))
+
+
 class FrameContext:
     """One displayed frame; each map is upsampled once for each interpolation, when it is first drawn.
 
@@ -132,7 +169,5 @@ class FrameContext:
         interpolation = _INTERPOLATION.get(kind, "linear")
         key = (shown, interpolation)
         if key not in self._heat:
-            self._heat[key] = self._renderer.explanation.source_heat(
-                shown.method, self.second, target=shown.target, interpolation=interpolation
-            )
+            self._heat[key] = self._renderer.heat(shown, self.second, interpolation)
         return self._renderer.draw(kind, self.frame, self._heat[key])

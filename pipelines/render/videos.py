@@ -74,6 +74,7 @@ def draw_videos(
     """
     tracks = None if captions == "none" else caption_tracks(renderer.explanation, [video.map for video in videos])
     drawers = [CaptionDrawer(renderer, video.kind, (video.map,), captions, tracks=tracks) for video in videos]
+    renderer.expect(pts_seconds)
     moments = frozenset(() if sheet is None else sheet.moments)
 
     def draw(second: float, frame: Frames) -> Generator[Frames, None, None]:

@@ -27,7 +27,7 @@ from scripts.bench.peers import TOOLS
 from scripts.bench.tables import Table
 from scripts.bench.timing import Work, interleaved
 from scripts.bench.videos import FPS, SMALL, make_minutes, make_video, save_maps, transcode
-from scripts.library import explain_video
+from scripts.library import explain_video, pass_on
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.spec import MeanCube
@@ -107,6 +107,7 @@ def drawing(name: str, runs: int) -> Table:
         saved, out = save_maps(source), partial(source.with_name)
         works: dict[str, Work] = {
             "decode and encode, nothing drawn": partial(transcode, source, out("plain.mp4")),
+            "vidcam, decode to RGB and encode, nothing drawn": partial(pass_on, source, out("rgb.mp4")),
             "vidcam render": partial(vidcam.render_video, saved, out("out.mp4"), overwrite=True),
         }
         rows = interleaved(works, runs, units=count)

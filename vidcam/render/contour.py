@@ -11,7 +11,7 @@ import numpy as np
 
 from vidcam.errors import ShapeError
 from vidcam.render.colormap import ColourTable
-from vidcam.render.overlay import Frame, Heat, View, check_frame
+from vidcam.render.overlay import Frame, Heat, View, check_frame, in_unit_range
 
 LEVELS = (0.25, 0.5, 0.75)
 """Levels of evidence at which a line is drawn. 1 is the strongest evidence in the video."""
@@ -37,6 +37,7 @@ def contours(frame: Frame, heat: Heat, view: View, table: ColourTable, *, levels
         ShapeError: shapes, dtypes or ranges are not as above.
     """
     check_frame(frame, view, heat)
+    in_unit_range(heat)
     if not levels or any(not 0.0 < level <= 1.0 for level in levels) or list(levels) != sorted(set(levels)):
         raise ShapeError(f"levels must be increasing numbers in (0, 1], got {levels}")
     width = max(2, frame.shape[0] // 240)
@@ -71,6 +72,7 @@ def heat_picture(heat: Heat, view: View, frame_size: tuple[int, int], table: Col
     """
     picture = np.full((*frame_size, 3), OUTSIDE_GREY, dtype=np.uint8)
     check_frame(picture, view, heat)
+    in_unit_range(heat)
     picture[view] = table[(heat * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)]
     return picture
 

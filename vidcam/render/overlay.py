@@ -110,14 +110,18 @@ class Overlay:
         check_frame(frame, view, heat)
         result = frame.copy()
         view_pixels = result[view]
+        size = (min(heat.shape[0], _rows_of_block(heat.shape[1])), heat.shape[1])
+        parts, values = np.zeros((*size, 8), np.uint8), np.empty(size, np.uint8)
+        indices = parts.view("<i8")[..., 0]  # its lowest byte is the pixel, the next one the step of heat
         for rows in _row_blocks(heat.shape):
-            steps = (heat[rows] * np.float32(255.0) + np.float32(0.5)).astype(np.intp)
-            steps <<= 8
-            indices, values = np.empty_like(steps), np.empty(steps.shape, np.uint8)
+            steps = in_unit_range(heat[rows]) * np.float32(255.0)
+            steps += np.float32(0.5)
+            block = slice(len(steps))
+            parts[block, :, 1] = steps.astype(np.uint8)
             for channel, lookup in enumerate(self._lookup):
-                np.add(steps, view_pixels[rows, :, channel], out=indices)
-                np.take(lookup, indices, out=values, mode="clip")  # 2.6 times as fast as indexing; never clips
-                view_pixels[rows, :, channel] = values
+                parts[block, :, 0] = view_pixels[rows, :, channel]
+                np.take(lookup, indices[block], out=values[block], mode="clip")  # faster than indexing; never clips
+                view_pixels[rows, :, channel] = values[block]
         return result
 
 
@@ -206,10 +210,11 @@ def explanation_map(
     view_result, view_frame = result[view], frame[view]
     view_fill = np.broadcast_to(_compute_fill(view_frame, fill, mean_rgb), view_frame.shape)
     for rows in _row_blocks(heat.shape):
+        evidence = in_unit_range(heat[rows])
         for channel in range(3):
             channel_fill = view_fill[rows, :, channel]
             mixed = view_frame[rows, :, channel] - channel_fill  # float32
-            mixed *= heat[rows]
+            mixed *= evidence
             mixed += channel_fill
             mixed += np.float32(0.5)
             view_result[rows, :, channel] = np.clip(mixed, 0.0, 255.0)
@@ -233,8 +238,12 @@ def _compute_fill(frame: Frame, fill: Fill, mean_rgb: tuple[float, float, float]
 
 def _row_blocks(size: tuple[int, ...]) -> Iterator[slice]:
     height, width = size
-    rows = max(1, _BLOCK_PIXELS // width)
+    rows = _rows_of_block(width)
     return (slice(start, start + rows) for start in range(0, height, rows))
+
+
+def _rows_of_block(width: int) -> int:
+    return max(1, _BLOCK_PIXELS // width)
 
 
 def _ring(size: tuple[int, ...], view: View, band: slice) -> Iterator[View]:
@@ -259,7 +268,7 @@ def check_frame(frame: Frame, view: View, heat: Heat | None = None) -> None:
     """Check that frame, view and heat fit together.
 
     Raises:
-        ShapeError: a shape, a dtype or the range of the heat is not as described in this module.
+        ShapeError: a shape or a dtype is not as described in this module.
     """
     if frame.ndim != 3 or frame.shape[-1] != 3 or frame.dtype != np.uint8:
         raise ShapeError(f"a frame must be (H, W, 3) uint8, got {frame.shape = }, {frame.dtype = }")
@@ -271,6 +280,15 @@ def check_frame(frame: Frame, view: View, heat: Heat | None = None) -> None:
     expected = tuple(side.stop - side.start for side in view)
     if heat.shape != expected or heat.dtype != np.float32:
         raise ShapeError(f"heat must be {expected} float32 like the view, got {heat.shape = }, {heat.dtype = }")
+
+
+def in_unit_range(heat: Heat) -> Heat:
+    """Return heat, or a part of it, unchanged. Parts are checked where they are used, in the processor's cache.
+
+    Raises:
+        ShapeError: the heat is not in [0, 1].
+    """
     low, high = float(heat.min()), float(heat.max())
     if not (low >= -_TOLERANCE and high <= 1.0 + _TOLERANCE):  # also refuses NaN
         raise ShapeError(f"heat must be in [0, 1], got {low} to {high}; normalise it first")
+    return heat

@@ -25,6 +25,7 @@ from vidcam.maps import (
     resample_plane,
     resample_smooth,
     resize_matrix,
+    to_unit,
     upsample_volume,
 )
 from vidcam.media import Seconds
@@ -174,14 +175,24 @@ class VideoExplanation:
             target: index of the target.
             interpolation: in space: `linear`; `smooth`: see `maps.resample_smooth`; `cells`: the value of the cell.
         """
-        plane = self.scaled(method, np.array([second]), target=target)[0]
+        return self.on_source(method, self.scaled(method, np.array([second]), target=target)[0], interpolation)
+
+    def on_source(self, method: str, plane: Floats, interpolation: Interpolation = "linear") -> Floats:
+        """Return a map of `scaled` on the source's pixels, as `source_heat` does.
+
+        Args:
+            method: a method with a map.
+            plane: (h, w).
+            interpolation: in space.
+        """
+        cells = to_unit(plane, *self.bounds[method])  # before, because there are fewer cells than pixels
         grid = (plane.shape[0], plane.shape[1])
         if interpolation == "linear":
-            resampled = resample_plane(plane, *self.geometry.source_matrices(grid))
+            heat = resample_plane(cells, *self.geometry.source_matrices(grid))
         else:
             resample = resample_smooth if interpolation == "smooth" else resample_nearest
-            resampled = resample(plane, *self.geometry.source_positions(grid))
-        return normalise(resampled, *self.bounds[method])
+            heat = resample(cells, *self.geometry.source_positions(grid))
+        return np.clip(heat, 0.0, 1.0, out=heat)
 
     def evidence(self, method: str, seconds: Seconds, *, target: int = 0) -> NDArray[np.float64]:
         """Return the mean heat over the model's view at each moment, (S,) in [0, 1].

@@ -16,6 +16,7 @@ from tests.helpers.videos import Frames, noise_frames
 from tests.pipelines.test_windows import Reel
 from vidcam.fill import Fill
 from vidcam.geometry import Geometry
+from vidcam.maps import Floats
 from vidcam.media import Seconds
 from vidcam.pipelines.render.frames import FrameRenderer, Kind, RenderStyle, ShownMap
 from vidcam.pipelines.render.moments import choose_moments
@@ -26,7 +27,7 @@ from vidcam.render.colormap import colour_table
 from vidcam.render.overlay import Overlay, explanation_map
 from vidcam.results.explanation import Explanation
 from vidcam.results.timeline import Timeline
-from vidcam.results.video import VideoExplanation, video_bounds
+from vidcam.results.video import Interpolation, VideoExplanation, video_bounds
 from vidcam.system.progress import StageTimer, silent
 
 METHODS = ("gradcam", "gradcam++")
@@ -145,14 +146,14 @@ def test_each_video_shows_its_own_target_method_and_kind(trays: Mapping[str, Tra
 
 
 def test_a_map_is_drawn_once_for_all_kinds(trays: Mapping[str, Tray], monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, float, Any]] = []
-    real = VideoExplanation.source_heat
+    asked: list[tuple[str, bytes, str]] = []
+    real = VideoExplanation.on_source
 
-    def source_heat(self: VideoExplanation, method: str, second: float, **options: Any) -> Any:
-        asked.append((method, second, tuple(options.items())))
-        return real(self, method, second, **options)
+    def on_source(self: VideoExplanation, method: str, plane: Floats, interpolation: Interpolation) -> Floats:
+        asked.append((method, plane.tobytes(), interpolation))
+        return real(self, method, plane, interpolation)
 
-    monkeypatch.setattr(VideoExplanation, "source_heat", source_heat)
+    monkeypatch.setattr(VideoExplanation, "on_source", on_source)
     reel = Reel(noise_frames(9, 32, 40))
     video = _video(reel)
     sheet = SheetFrames.plan(video, [ShownMap(1, "gradcam")], reel.info.pts_seconds)
