@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import torch
 
@@ -87,6 +87,7 @@ class Prepared:
         original: the original model. Used for guided backpropagation, where a ReLU may depend on the last bit, and
             for random weights.
         clip_bytes: memory that a clip needs on the device; None if that is not known.
+        of_frames: the model made ready for whole frames of the last other (height, width); see `explain.view`.
     """
 
     model: Model
@@ -94,6 +95,7 @@ class Prepared:
     baseline: Baseline
     original: Model
     clip_bytes: int | None = None
+    of_frames: dict[tuple[int, int], Prepared] = field(default_factory=dict, repr=False)
 
     @property
     def default_batch(self) -> int:

@@ -40,13 +40,23 @@ def ready_for(
     """
     spec = ready.original.spec
     if request.view == "full" and not spec.sees_whole(source_size):
-        ready = _at_full_size(ready, request, source_size)
+        ready = _remembered(ready, request, source_size)
         fitting = request.batch_size if ready.clip_bytes is None else min(request.batch_size, ready.default_batch)
         request = replace(request, baseline_activations=ready.baseline.activations, batch_size=fitting)
     crops = crops_of(spec, request, source_size)
     if len(crops) > 1:
         ready = replace(ready, baseline=_merged(ready.baseline, crops))
     return ready, request
+
+
+def _remembered(ready: Prepared, request: ExplainRequest, source_size: tuple[int, int]) -> Prepared:
+    """Prepare the model once for several videos of one size."""
+    sized = ready.of_frames.get(source_size)
+    if sized is None:
+        sized = _at_full_size(ready, request, source_size)
+        ready.of_frames.clear()
+        ready.of_frames[source_size] = sized
+    return sized
 
 
 def _at_full_size(ready: Prepared, request: ExplainRequest, source_size: tuple[int, int]) -> Prepared:

@@ -153,6 +153,9 @@ def test_full_prepares_the_model_for_the_frames_and_keeps_its_methods() -> None:
     assert fitting.baseline_activations[layer].shape[2:] == (4, 16, 32)
     assert request.baseline_activations[layer].shape[2:] == (4, 16, 16)
     assert fitting.batch_size == 9
+    assert ready_for(ready, request, (60, 120))[0] is sized  # once for all videos of one size
+    assert ready_for(ready, request, (60, 90))[0].model.spec.input_size == (8, 32, 48)
+    assert ready_for(ready, request, (60, 120))[0] is not sized
     unchanged = ready_for(ready, replace(request, view="centre"), (60, 120))
     assert unchanged[0] is ready
 
