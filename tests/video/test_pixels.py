@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -120,6 +120,20 @@ def test_chroma_of_an_odd_size_is_written_where_it_is_read(size: tuple[int, int]
             for part in (plane, expected)
         )
         assert np.abs(values - truth).max() <= 1
+
+
+def test_a_chroma_sample_is_the_mean_of_its_four_pixels() -> None:
+    """Of noise, where a wider filter would be off by tens of steps."""
+    rgb = np.random.default_rng(1).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    red, green, blue = np.moveaxis(rgb / 255.0, -1, 0)
+    luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue  # BT.709
+    expected = [16 + 219 * luma]
+    for colour, weight in ((blue, 0.0722), (red, 0.2126)):
+        difference = (colour - luma) / (2 - 2 * weight)
+        expected.append(128 + 224 * difference.reshape(24, 2, 32, 2).mean(axis=(1, 3)))
+    for plane, values in zip(YuvConverter((48, 64))(rgb).planes, expected, strict=True):
+        stored = np.frombuffer(cast("Any", plane), np.uint8).reshape(-1, plane.line_size)[:, : values.shape[1]]
+        np.testing.assert_allclose(stored, values, atol=0.55)
 
 
 def test_chroma_on_the_left_is_read_on_the_left_at_an_odd_size(tmp_path: Path) -> None:
