@@ -159,6 +159,9 @@ def test_chroma_on_the_left_is_read_on_the_left_at_an_odd_size(tmp_path: Path) -
 def test_odd_sizes_in_other_pixel_formats(pixel_format: str) -> None:
     colour = np.array([40, 200, 60])
     frame = VideoFrame.from_ndarray(np.full((17, 19, 3), colour, np.uint8), format="rgb24")
+    (plane,) = frame.planes
+    lines = np.frombuffer(cast("Any", plane), np.uint8).reshape(-1, plane.line_size)
+    lines[:, 57:60] = colour  # swscale reads the pixel after the last one of an odd width
     stored = frame.reformat(format=pixel_format, dst_colorspace="ITU601")
     rgb = RgbConverter(size=(17, 19), orientation=Orientation())(stored)
     assert rgb.shape == (17, 19, 3)
