@@ -1,4 +1,4 @@
-"""The arguments of `vidcam explain`, `score` and `render`, as click reads them; defaults are those of their options."""
+"""The arguments of `vidcam explain` and `score`, as click reads them; defaults are those of their options."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ import click
 
 from vidcam.cli.completion import (
     METHODS,
-    complete_colormap,
     complete_layer,
     complete_model,
-    complete_style,
     complete_target,
     one_of,
     several_of,
@@ -26,8 +24,8 @@ from vidcam.devices import DEVICE_EXAMPLES, DEVICE_FORM
 
 Function = Callable[..., Any]
 
-_FILLS = ("black", "mean", "blur", "frame-mean")
-_PATH = click.Path(path_type=Path)
+FILLS = ("black", "mean", "blur", "frame-mean")
+PATH = click.Path(path_type=Path)
 
 
 def _rate(value: str | float) -> Fraction:
@@ -39,17 +37,17 @@ def _rate(value: str | float) -> Fraction:
         raise click.BadParameter(f"{text!r} is no rate; expected a number such as 29.97 or 30000/1001") from None
 
 
-_result, _question = section("Result"), section("What is explained")
-_model, _details, _drawing = section("Model"), section("Details"), section("Drawing")
-_clips, _encoding = section("Which clips count"), section("Encoding")
+RESULT, _question = section("Result"), section("What is explained")
+_model, _details, DRAWING = section("Model"), section("Details"), section("Drawing")
+_clips = section("Which clips count")
 
 
-def _choice(make: Callable[..., Function], option: str, names: Sequence[str], explained: str) -> Function:
+def choice(make: Callable[..., Function], option: str, names: Sequence[str], explained: str) -> Function:
     """An option whose value is one of a few names."""
     return make(option, metavar="NAME", shell_complete=one_of(*names), help=explained)
 
 
-JSON = _result("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+JSON = RESULT("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 DEVICE = _model(
     "--device",
     default="auto",
@@ -80,8 +78,8 @@ _MODEL_FILES = (
         type=click.Path(),
         help="File of weights, or random for untrained weights.",
     ),
-    _model("--labels", type=_PATH, metavar="FILE", help="File with one class name per line."),
-    _model("--mean-cube", type=_PATH, metavar="FILE.npy", help="Mean cube that C3D subtracts; default: a mean colour."),
+    _model("--labels", type=PATH, metavar="FILE", help="File with one class name per line."),
+    _model("--mean-cube", type=PATH, metavar="FILE.npy", help="Mean cube that C3D subtracts; default: a mean colour."),
     DEVICE,
 )
 _LAYER = _model(
@@ -91,19 +89,19 @@ _LAYER = _model(
     shell_complete=complete_layer,
     help="Layer from `vidcam layers MODEL`; repeat it to fuse the maps of several.",
 )
-_FUSION = _choice(_details, "--fusion", ("mean", "max"), "How maps of several layers are fused: mean (default) or max.")
+_FUSION = choice(_details, "--fusion", ("mean", "max"), "How maps of several layers are fused: mean (default) or max.")
 _SCORE_SCALE = _details(
     "--score-scale", "score_scale", type=float, metavar="L", help="λ of gradcam++ in exp(λ·score); default 1."
 )
-_FILL = _choice(_details, "--fill", _FILLS, "What hidden pixels become: black (default), mean, blur or frame-mean.")
-_SCALE_TEXT = "Evidence is relative to the maximum of the whole video or of each window"
-_CAPTIONS = _drawing(
+_FILL = choice(_details, "--fill", FILLS, "What hidden pixels become: black (default), mean, blur or frame-mean.")
+SCALE_TEXT = "Evidence is relative to the maximum of the whole video or of each window"
+CAPTIONS = DRAWING(
     "--captions",
     metavar="none|inside|margin",
     shell_complete=one_of("none", "inside", "margin"),
     help="Label, probability, method, time and colour bar: inside the frame (default), in a margin below it, or none.",
 )
-_PRECISION = _choice(
+_PRECISION = choice(
     _details,
     "--precision",
     ("float32", "bf16", "fp16"),
@@ -111,28 +109,28 @@ _PRECISION = _choice(
 )
 
 _EXPLAIN = (
-    click.argument("videos", metavar="VIDEO|FOLDER...", nargs=-1, required=True, type=_PATH),
-    _result(
+    click.argument("videos", metavar="VIDEO|FOLDER...", nargs=-1, required=True, type=PATH),
+    RESULT(
         "-o",
         "--out",
         metavar="FOLDER|FILE.mp4",
-        type=_PATH,
+        type=PATH,
         help="Folder for all results, or file for one overlay video.",
     ),
-    _result(
+    RESULT(
         "--outputs",
         metavar="LIST",
         shell_complete=several_of("overlay", "map", "sheet", "data", "none"),
         help="Any of overlay,map,sheet,data. Default: overlay,sheet,data. With none, only the top 5 classes are "
         "printed.",
     ),
-    _result(
+    RESULT(
         "--sheet-format",
         metavar="NAME",
         shell_complete=one_of("png", "svg", "pdf"),
         help="File format of the sheet: png (default), svg or pdf.",
     ),
-    _result("--overwrite", is_flag=True, help="Replace existing results of the same video."),
+    RESULT("--overwrite", is_flag=True, help="Replace existing results of the same video."),
     JSON,
     config_option("Result"),
     _question(
@@ -177,7 +175,7 @@ _EXPLAIN = (
     _MODELS,
     *_MODEL_FILES,
     _LAYER,
-    _CAPTIONS,
+    CAPTIONS,
     _details("--overlap", type=float, metavar="SHARE", help="Fraction by which windows overlap; default 0.5."),
     _details(
         "--verdict-forwards",
@@ -185,23 +183,23 @@ _EXPLAIN = (
         metavar="N",
         help="Clips run again to measure the maps; default 16, 0 measures nothing.",
     ),
-    _choice(_details, "--score", ("logit", "probability"), "Score that is explained: logit (default) or probability."),
+    choice(_details, "--score", ("logit", "probability"), "Score that is explained: logit (default) or probability."),
     _SCORE_SCALE,
     _FUSION,
-    _choice(_details, "--scale", ("video", "window"), f"{_SCALE_TEXT}: video (default) or window."),
+    choice(_details, "--scale", ("video", "window"), f"{SCALE_TEXT}: video (default) or window."),
     _FILL,
     _details("--batch-size", type=int, metavar="N", help="Windows per forward pass; default: by device."),
     _PRECISION,
     _details("--fps", type=_rate, metavar="RATE", help="Frames per second of a folder of images; default 25."),
-    _choice(_details, "--decoder", ("auto", "pyav", "decord"), "Decoder: auto (default, PyAV), pyav or decord."),
+    choice(_details, "--decoder", ("auto", "pyav", "decord"), "Decoder: auto (default, PyAV), pyav or decord."),
 )
 
 _SCORE = (
-    click.argument("clips", metavar="MANIFEST|FOLDER", type=_PATH),
-    _result("-o", "--out", required=True, metavar="FOLDER", type=_PATH, help="Folder for the results."),
-    _result("--overwrite", is_flag=True, default=None, help="Replace existing results, even if their settings differ."),
-    _result("--retry-failed", is_flag=True, default=None, help="Try clips again that failed in an earlier run."),
-    _result("--render-worst", type=int, metavar="K", help="Overlay videos of the K clips with the largest drop."),
+    click.argument("clips", metavar="MANIFEST|FOLDER", type=PATH),
+    RESULT("-o", "--out", required=True, metavar="FOLDER", type=PATH, help="Folder for the results."),
+    RESULT("--overwrite", is_flag=True, default=None, help="Replace existing results, even if their settings differ."),
+    RESULT("--retry-failed", is_flag=True, default=None, help="Try clips again that failed in an earlier run."),
+    RESULT("--render-worst", type=int, metavar="K", help="Overlay videos of the K clips with the largest drop."),
     JSON,
     config_option("Result"),
     section("What is scored")(
@@ -252,104 +250,18 @@ _SCORE = (
 )
 
 
-def _switch(name: str, field: str, explained: str, *, to: bool) -> Function:
-    """An option without a value; None where it is not given, so that the default stays where it is."""
-    return _drawing(name, field, flag_value=to, default=None, help=explained)
-
-
-_RENDER = (
-    click.argument("explanation", metavar="FILE.npz", type=_PATH),
-    _result(
-        "-o",
-        "--out",
-        required=True,
-        metavar="FILE",
-        type=_PATH,
-        help="File: .mp4, .webm, .gif, .webp, .png, .jpg, or .svg or .pdf for a sheet. A name without an ending makes "
-        "a folder of PNGs.",
-    ),
-    _result(
-        "--form",
-        metavar="NAME",
-        shell_complete=one_of("mp4", "webm", "gif", "webp", "frames", "sheet", "poster"),
-        help="mp4, webm, gif, webp, frames, sheet or poster; default: by the file's ending.",
-    ),
-    _result("--overwrite", is_flag=True, help="Replace an existing result."),
-    JSON,
-    _drawing(
-        "--style",
-        metavar="NAME",
-        shell_complete=complete_style,
-        help="overlay (default), map, side-by-side, contour, heat or cells.",
-    ),
-    _drawing(
-        "--method",
-        "methods",
-        multiple=True,
-        metavar="NAME",
-        shell_complete=several_of(*METHODS),
-        help="Method that was explained; repeat it to see several side by side.",
-    ),
-    _drawing(
-        "--target",
-        "targets",
-        multiple=True,
-        metavar="LABEL|INDEX",
-        help="Class that was explained; repeat it to see several side by side.",
-    ),
-    _drawing("--start", type=float, metavar="SECONDS", help="Start of the drawn part."),
-    _drawing("--end", type=float, metavar="SECONDS", help="End of the drawn part."),
-    _drawing(
-        "--height", type=int, metavar="ROWS", help="Height of the frame without margin and strip; default: its own."
-    ),
-    _drawing(
-        "--colormap",
-        metavar="NAME",
-        shell_complete=complete_colormap,
-        help="Colour map: vidcam (default), or one of matplotlib.",
-    ),
-    _choice(_drawing, "--scale", ("video", "window"), f"{_SCALE_TEXT}: video or window; default: as explained."),
-    _drawing("--opacity", type=float, metavar="SHARE", help="Opacity where the evidence is 1; default 0.65."),
-    _choice(
-        _drawing,
-        "--fill",
-        _FILLS,
-        "What hidden pixels become with --style map: black (default), mean, blur or frame-mean.",
-    ),
-    _switch("--strip", "strip", "Add a time strip below the picture.", to=True),
-    _CAPTIONS,
-    _switch("--no-outline", "outline", "Leave out the outline of the model's crop.", to=False),
-    _switch("--no-sound", "sound", "Leave out the sound.", to=False),
-    _drawing("--source", type=_PATH, metavar="VIDEO", help="Path of the video, if it was moved since."),
-    _choice(
-        _encoding, "--codec", ("h264", "hevc", "av1", "vp9"), "h264 (default), hevc, av1 or vp9 (default in WebM)."
-    ),
-    _encoding(
-        "--encoder",
-        metavar="NAME",
-        help="FFmpeg's name of an encoder, such as h264_nvenc; default auto: a software encoder.",
-    ),
-    _encoding("--preset", metavar="NAME", help="Preset of the encoder; default veryfast (x264)."),
-    _encoding("--quality", type=int, metavar="N", help="Constant quality on the encoder's scale; default 18 (x264)."),
-)
-
-
 def explain_arguments(function: Function) -> Function:
     """Give a command the arguments of `explain`; what is not given comes as None or empty."""
-    return _with(function, _EXPLAIN)
+    return with_options(function, _EXPLAIN)
 
 
 def score_arguments(function: Function) -> Function:
     """Give a command the arguments of `score`; what is not given comes as None or empty."""
-    return _with(function, _SCORE)
+    return with_options(function, _SCORE)
 
 
-def render_arguments(function: Function) -> Function:
-    """Give a command the arguments of `render`; what is not given comes as None or empty."""
-    return _with(function, _RENDER)
-
-
-def _with(function: Function, options: Sequence[Function]) -> Function:
+def with_options(function: Function, options: Sequence[Function]) -> Function:
+    """Give a command some arguments, in this order."""
     for option in reversed(options):
         function = option(function)
     return function

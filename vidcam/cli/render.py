@@ -10,7 +10,7 @@ import click
 from vidcam.cli.console import Bar, print_text, say
 from vidcam.cli.documents import RenderedFile
 from vidcam.cli.help import SectionCommand
-from vidcam.cli.options import render_arguments
+from vidcam.cli.render_options import render_arguments
 from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
 
