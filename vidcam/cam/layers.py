@@ -13,7 +13,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from vidcam.cam.network import Input, first_clip, ordinary, reference
+from vidcam.axes import Axes
+from vidcam.cam.axes import AxesWatch
+from vidcam.cam.network import Input, ordinary, reference
 from vidcam.cam.preserve import Hook, PreHook, Undo, preserve_model, unwrapped
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.subject import grey_clip, read_subject
@@ -98,7 +100,11 @@ def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
 
 
 def list_layers(
-    model: nn.Module | SpecifiedModel, clip: Input | None = None, *, reshape: Reshape | None = None
+    model: nn.Module | SpecifiedModel,
+    clip: Input | None = None,
+    *,
+    reshape: Reshape | None = None,
+    axes: str | Axes | None = None,
 ) -> tuple[Layer, ...]:
     """List all layers that can have a map, in the order in which they finish. The model is run once on `clip`.
 
@@ -106,17 +112,18 @@ def list_layers(
         model: any module, or a `Model`; it is left exactly as it was.
         clip: (N, C, T, H, W) or (N, C, H, W), or a list of pathways; one is enough. None: flat grey, for a `Model`.
         reshape: layer output → (N, D, t, h, w); layers that it does not fit are left out. None: that of a `Model`.
+        axes: as in `vidcam.explain`.
 
     Raises:
         InputError: a plain module without a clip.
     """
-    subject = read_subject(model, grey_clip(model) if clip is None else clip)
+    subject = read_subject(model, grey_clip(model) if clip is None else clip, axes)
     clip, reshape = subject.clip, reshape or subject.reshape
     network = unwrapped(subject.network)
     with Undo() as undo, undo:
         preserve_model(network, undo)
         shown = ordinary(clip)
-        collector = _LayerCollector(reference(shown), reshape)
+        collector = _LayerCollector(shown, AxesWatch(network, shown, subject.axes, undo), reshape)
         for name, module in network.named_modules():
             if name:
                 undo.add_pre_hook(module, collector.before(name))
@@ -132,8 +139,9 @@ class _LayerCollector:
         layers: name → layer, in the order in which they finish.
     """
 
-    def __init__(self, clip: Tensor, reshape: Reshape | None) -> None:
-        self._clip, self._reshape = clip, reshape
+    def __init__(self, clip: Input, watch: AxesWatch, reshape: Reshape | None) -> None:
+        self._input, self._watch, self._reshape = clip, watch, reshape
+        self._clip, self._axes = reference(clip, watch.axes.without_time), watch.axes
         self._versions: dict[str, list[int]] = {}
         self.layers: dict[str, Layer] = {}
 
@@ -145,6 +153,10 @@ class _LayerCollector:
 
     def after(self, name: str) -> Hook:
         def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            if self._axes is not self._watch.axes:  # the first convolution has told them
+                self.layers.clear()
+                self._axes = self._watch.axes
+                self._clip = reference(self._input, self._axes.without_time)
             features = reshaped(output, self._reshape)
             if features is None or not carries_map(features, self._clip):
                 return
@@ -204,7 +216,7 @@ def layer_names(model: nn.Module, layer: Layers) -> tuple[str, ...]:
 
 
 def chosen_layers(
-    model: nn.Module, clip: Input, layers: Sequence[str], reshape: Reshape | None
+    model: nn.Module, clip: Input, layers: Sequence[str], reshape: Reshape | None, *, axes: Axes | None = None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the dotted names of the layers, or of the default layer if there are none.
 
@@ -215,7 +227,7 @@ def chosen_layers(
         LayerError: no layer has a grid.
     """
     if not layers:
-        name = default_layer(list_layers(model, first_clip(clip), reshape=reshape))
+        name = default_layer(list_layers(model, clip, reshape=reshape, axes=axes))
         return (name,), (f"Layer {name!r} was chosen: the last block with a grid in space and time.",)
     return tuple(dict.fromkeys(layer_name(model, item) for item in layers)), ()
 
