@@ -83,24 +83,17 @@ def test_a_video_is_explained_the_same(
 def test_a_prediction_and_guided_overlays(make_video: VideoMaker, tmp_path: Path) -> None:
     source = make_video()
     for name, order in (("plain", None), ("other", "NTCHW")):
-        explain_video(
-            source,
-            tmp_path / name,
-            model=model(order),
-            methods="guided-gradcam",
-            targets="above:0.2",
-            outputs="overlay",
-        )
-    (one,), (other,) = ([*(tmp_path / name).glob("*.mp4")] for name in ("plain", "other"))
+        out, chosen = tmp_path / name, model(order)
+        explain_video(source, out, model=chosen, methods="guided-gradcam", targets="above:0.9", outputs="overlay")
+    (one,), (other,) = ([*(tmp_path / name).glob("*guided*.mp4")] for name in ("plain", "other"))
     assert one.read_bytes() == other.read_bytes()
 
 
-@pytest.mark.parametrize("order", ["NTCHW", "(NT)CHW"])
-def test_a_set_is_scored_the_same(order: str, tmp_path: Path) -> None:
+def test_a_set_is_scored_the_same(tmp_path: Path) -> None:
     manifest = write_set(tmp_path / "set", 3)
     options = ScoreOptions(methods=("gradcam", "neutral-gradcam"), measures="all", sanity=1)
     rows = []
-    for name, axes in (("plain", None), ("other", order)):
+    for name, axes in (("plain", None), ("other", "(NT)CHW")):
         score_set(manifest, tmp_path / name, options, model=model(axes))
         with (tmp_path / name / "scores.csv").open(newline="") as file:
             rows.append([*csv.DictReader(file)])
