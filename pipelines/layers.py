@@ -20,7 +20,8 @@ def layer_rows(model: str, *, every: bool = False) -> list[dict[str, Any]]:
         every: also list layers inside blocks; else only the network's children and the items of its containers.
     """
     loaded = load_model(model, device="cpu", weights="pretrained" if is_factory(model) else "random")
-    available = list_layers(loaded.module, grey_input(loaded.spec), reshape=reshape_of(loaded.spec))
+    spec = loaded.spec
+    available = list_layers(loaded.module, grey_input(spec), reshape=reshape_of(spec), axes=spec.input_axes)
     default = loaded.spec.layer or default_layer(available)
     listed = [layer for layer in available if every or _is_outer(loaded.module, layer.name) or layer.name == default]
     return [_row(layer, default) for layer in listed]

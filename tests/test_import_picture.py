@@ -1,6 +1,6 @@
 """Who may import whom, read from the imports themselves; an arrow that is not in the picture fails.
 
-    errors ◄ arguments, labels, media, fill, maps, geometry, spec, sampling, preprocess, devices, motion         leaves
+    errors ◄ axes, arguments, labels, media, fill, maps, geometry, spec, sampling, preprocess, devices, motion   leaves
     errors ◄ system                                                               every effect on the machine
     leaves, system ◄ results ◄ {cam, video, render, metrics}                      none of these four imports another
     leaves, system ◄ models                                                       torch, but not cam, video, metrics
@@ -25,13 +25,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LEAVES = {
     "errors": set[str](),
+    "axes": set[str](),
     "arguments": set[str](),
     "labels": set[str](),
     "media": set[str](),
     "fill": set[str](),
     "maps": set[str](),
     "geometry": {"maps"},
-    "spec": {"geometry"},
+    "spec": {"axes", "geometry"},
     "sampling": {"media"},
     "devices": set[str](),
     "preprocess": {"devices", "fill", "geometry", "media", "spec"},

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vidcam.cam.baseline import compute_baseline
     from vidcam.cam.explain import explain, explain_each
     from vidcam.cam.layers import list_layers
-    from vidcam.cam.reshape import channels_last, frames, tokens
+    from vidcam.cam.reshape import channels_last, frames, in_turn, tokens
     from vidcam.errors import VidcamError
     from vidcam.models.model import Model
     from vidcam.models.registry import list_models, load_model
@@ -49,6 +49,7 @@ __all__ = [
     "explain_each",
     "explain_video",
     "frames",
+    "in_turn",
     "list_layers",
     "list_models",
     "load",
@@ -73,6 +74,7 @@ _HOMES = {
     "explain_each": "vidcam.cam.explain",
     "explain_video": "vidcam.pipelines.explain.explainer",
     "frames": "vidcam.cam.reshape",
+    "in_turn": "vidcam.cam.reshape",
     "list_layers": "vidcam.cam.layers",
     "list_models": "vidcam.models.registry",
     "load": "vidcam.results.io",

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcam.axes import Axes
 from vidcam.errors import ShapeError
 from vidcam.geometry import Geometry, centre_crop, short_side_resize
 
@@ -103,6 +104,8 @@ class ModelSpec:
         classes: K, number of classes.
         layer: dotted name of the default target layer, after its ReLU; None: the last block with a grid.
         layout: how a layer's output becomes (N, D, t, h, w), in one or several steps; None: it has this shape.
+        axes: axes of the model's input: N clips, C channels, T frames, H rows and W columns in their order, such as
+            'NTCHW', 'N(TC)HW' or '(NT)CHW'; None: 'NCTHW'.
         activation: function behind the logits: 'softmax' for exclusive classes, 'sigmoid' for independent ones; None:
             the one at the network's end, else softmax.
         task: what the network predicts, for display.
@@ -126,6 +129,7 @@ class ModelSpec:
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     rounded: bool = False
     layout: Layout | tuple[Layout, ...] | None = None
+    axes: str | None = None
     activation: Literal["softmax", "sigmoid"] | None = None
     task: str = "action recognition"
     dataset: str = ""
@@ -147,6 +151,8 @@ class ModelSpec:
                 f"the mean cube of {self.name!r} must be (T, H, W) = {self.input_size}, the model's input, got "
                 f"{mean.values.shape[1:]}; crop it like the frames"
             )
+        if self.input_axes.order != "NCTHW":
+            raise ShapeError(f"axes of {self.name!r} is {self.axes!r}; a model needs N, C, T, H and W")
         unknown = [
             step for step in self.layouts if not isinstance(step, TokenGrid) and step not in ("channels-last", "frames")
         ]
@@ -160,6 +166,11 @@ class ModelSpec:
     def layouts(self) -> tuple[Layout, ...]:
         """The steps of `layout`, in order."""
         return self.layout if isinstance(self.layout, tuple) else () if self.layout is None else (self.layout,)
+
+    @property
+    def input_axes(self) -> Axes:
+        """The axes of the model's input."""
+        return Axes(self.axes or "NCTHW", self.frames)
 
     @property
     def input_size(self) -> tuple[int, int, int]:

@@ -167,7 +167,7 @@ class _Analysis:
     def _explain(self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int | None]) -> None:
         crops = self._job.crops
         with self._clock.stage("model and maps"), Undo() as undo, undo:
-            run = open_attribution(self._model.module, tensor, self._maps, undo)
+            run = open_attribution(self._model.module, self._model.input_of(tensor), self._maps, undo)
             self._total += run.probabilities().sum(dim=0).cpu().numpy()
             top = crops.logits(to_numpy(run.logits), run.activation).argmax(axis=1).repeat(len(crops)).tolist()
             classes = [top if target is None else target for target in targets]
@@ -254,7 +254,7 @@ def _measure(
     )
     scores = []
     while chunk := list(islice(hidden, request.batch_size)):
-        scores.append(predicted(model.module, torch.cat(chunk)))
+        scores.append(predicted(model.module, model.input_of(torch.cat(chunk))))
     targets = explanation.target[rows].repeat(len(crops))
     logits = torch.cat(scores).chunk(len(heats)) if rows else ()
     for (method, heat), own in zip(heats.items(), logits, strict=True):

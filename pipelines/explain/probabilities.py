@@ -61,7 +61,7 @@ def window_probabilities(
 
 def _probabilities(model: Model, tensor: Tensor) -> NDArray[np.float64]:
     with torch.no_grad(), LogitTracer() as tracer:
-        logits, activation = class_scores(model.module(tensor), tracer)
+        logits, activation = class_scores(model.module(model.input_of(tensor)), tracer)
     require_finite(logits, "the logits")
     scores = double(logits)
     is_softmax = (model.spec.activation or activation or "softmax") == "softmax"

@@ -233,6 +233,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         score=options.score,
         score_scale=options.score_scale,
         reshape=reshape_of(model.spec),
+        axes=model.spec.input_axes,
         fusion=options.fusion,
         activation=model.spec.activation,
         baseline_activations=ready.baseline.activations,

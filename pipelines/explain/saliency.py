@@ -125,9 +125,9 @@ class GuidedVideo:
 
     def _guided(self, tensor: Tensor, windows: Sequence[int]) -> Saliency:
         """Compute the saliency of some windows, (n, targets, T, H, W, 3), channels in the order RGB."""
-        module, request = self.model.module, self.request
+        module, request, clips = self.model.module, self.request, self.model.input_of(tensor)
         saliencies = [
-            guided_saliency(module, tensor, explanation.target[list(windows)].tolist(), request)
+            guided_saliency(module, clips, explanation.target[list(windows)].tolist(), request)
             for explanation in self.explanation.explanations
         ]
         values = np.moveaxis(np.stack(saliencies, axis=1), 2, -1)

@@ -109,7 +109,7 @@ class ClipScorer:
     def _original(self, sample: Sample, clip: Tensor) -> _OriginalPass:
         label_index = known_label(self._model, sample.entry.label)
         with Undo() as undo, undo:
-            run = open_attribution(self._model.module, clip, self._request, undo)
+            run = open_attribution(self._model.module, self._model.input_of(clip), self._request, undo)
             self.originals += 1
             explanation = run.explain()
             target = explanation.target.tolist()

@@ -86,9 +86,9 @@ class MaskedForwards:
         """
         if self._has_no_activation:
             with torch.no_grad():
-                return class_scores(self._model.module(piece))[0]
+                return class_scores(self._model.module(self._model.input_of(piece)))[0]
         with torch.no_grad(), LogitTracer() as tracer:
-            scores, activation = class_scores(self._model.module(piece), tracer)
+            scores, activation = class_scores(self._model.module(self._model.input_of(piece)), tracer)
         self._has_no_activation = activation is None
         return scores
 

@@ -98,7 +98,7 @@ def _explanation(
     target = None if original is None else original.target.tolist()
     try:
         with torch_errors(model, 1), Undo() as undo, undo:
-            run = open_attribution(model.module, clip, request, undo)
+            run = open_attribution(model.module, model.input_of(clip), request, undo)
             return run.explain(target)
     except VidcamError:  # random weights can overflow
         return None

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vidcam.axes import Axes
+from vidcam.cam.axes import AxesWatch
 from vidcam.cam.fusion import fuse
 from vidcam.cam.guided import finest_saliency
 from vidcam.cam.layers import chosen_layers, require_map
@@ -49,6 +51,7 @@ class ForwardContext:
         clip: its input.
         request: which maps are made.
         layers: dotted names of the target layers.
+        axes: axes of the clip.
         notes: sentences about the choices that vidcam made.
     """
 
@@ -56,11 +59,12 @@ class ForwardContext:
     clip: Input
     request: MapRequest
     layers: tuple[str, ...]
+    axes: Axes
     notes: tuple[str, ...]
 
     def features(self, output: Tensor) -> Tensor:
         """Bring a layer's output, or its gradient, to (N, D, t, h, w)."""
-        return output if self.request.reshape is None else self.request.reshape(output)
+        return self.axes.unfolded(output if self.request.reshape is None else self.request.reshape(output))
 
 
 class Attribution:
@@ -73,7 +77,7 @@ class Attribution:
 
     def __init__(self, context: ForwardContext, recorder: ActivationRecorder, output: Any, tracer: LogitTracer) -> None:
         self._context, self._recorder, self._output = context, recorder, output
-        self._shown = reference(context.clip)
+        self._shown = reference(context.clip, context.axes)
         recorded = recorder.activations
         features = {name: context.features(recorded[name]) for name in context.layers}
         self.activations_of_layers: Mapping[str, Tensor] = features
@@ -93,6 +97,11 @@ class Attribution:
         for name, a in features.items():  # checked too: a head may turn infinite activations into finite logits
             require_finite(a, f"the activations at layer {name!r}")
         self.activation: Activation = context.request.activation or found_activation or "softmax"
+
+    @property
+    def axes(self) -> Axes:
+        """The axes of the clip."""
+        return self._context.axes
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -176,8 +185,9 @@ class Attribution:
         except NoGradientError as exc:
             context = self._context
             with self._recorder.paused():
+                clip = context.clip if context.axes.shared else first_clip(context.clip)
                 suggestion = last_layer_with_gradient(
-                    context.model, first_clip(context.clip), context.request.reshape, like=context.layers[-1]
+                    context.model, clip, context.request.reshape, like=context.layers[-1], axes=context.request.axes
                 )
             raise LayerError(str(exc) if suggestion is None else f"{exc}, such as {suggestion!r}") from exc
 
@@ -284,7 +294,7 @@ class Attribution:
             return (class_scores(output, tracer)[0] * target.direction).sum()
 
         with self._recorder.paused():
-            return finest_saliency(self._context.model, self._context.clip, score)
+            return finest_saliency(self._context.model, self._context.clip, score, axes=self.axes)
 
 
 def attribution(model: nn.Module, clip: Input, request: MapRequest) -> PreservedContext[Attribution]:
@@ -311,7 +321,8 @@ def open_attribution(model: nn.Module, clip: Input, request: MapRequest, undo: U
     require_apart(network, len(reference(clip)))
     preserve_model(network, undo)
     shown = ordinary(clip)
-    layers, notes = chosen_layers(network, shown, request.layers, request.reshape)
+    layers, notes = chosen_layers(network, shown, request.layers, request.reshape, axes=request.axes)
+    watch = AxesWatch(network, shown, request.axes, undo)
     recorder = record_layers(network, layers, undo)
     with LogitTracer() as tracer:
         output = network(shown)
@@ -319,4 +330,6 @@ def open_attribution(model: nn.Module, clip: Input, request: MapRequest, undo: U
     missing = next((name for name in layers if name not in recorded), None)
     if missing is not None:
         raise LayerError(f"layer {missing!r} did not run in the forward pass; choose another layer")
-    return Attribution(ForwardContext(network, shown, request, layers, notes), recorder, output, tracer)
+    axes = watch.with_rows(output)
+    context = ForwardContext(network, shown, request, layers, axes, (*notes, *watch.notes))
+    return Attribution(context, recorder, output, tracer)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor, nn
 
+from vidcam.axes import Axes
 from vidcam.cam.attribution import Attribution, open_attribution
 from vidcam.cam.layers import Layers, layer_names
 from vidcam.cam.network import Input
@@ -58,6 +59,7 @@ def compute_baseline(
     *,
     layer: Layers = None,
     reshape: Reshape | None = None,
+    axes: str | Axes | None = None,
 ) -> Baseline:
     """Run the model once on a content-free clip, or on ordinary clips whose median is taken.
 
@@ -68,13 +70,14 @@ def compute_baseline(
             `Model`.
         layer: as in `vidcam.explain`.
         reshape: as in `vidcam.explain`.
+        axes: as in `vidcam.explain`.
 
     Raises:
         InputError: as in `vidcam.explain`.
     """
-    subject = read_subject(model, grey_clip(model) if clip is None else clip)
+    subject = read_subject(model, grey_clip(model) if clip is None else clip, axes)
     names = layer_names(subject.network, subject.layer if layer is None else layer)
-    request = MapRequest(layers=names, reshape=reshape or subject.reshape)
+    request = MapRequest(layers=names, reshape=reshape or subject.reshape, axes=subject.axes)
     with Undo() as undo, undo:
         return baseline_of(open_attribution(subject.network, subject.clip, request, undo))
 

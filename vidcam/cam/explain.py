@@ -33,6 +33,7 @@ def explain(
     score: ScoreName = "logit",
     score_scale: float = 1.0,
     reshape: Reshape | None = None,
+    axes: str | None = None,
     fusion: Fusion = "mean",
     activation: Activation | None = None,
     softmax_chunk: int = 32,
@@ -63,6 +64,9 @@ def explain(
         score: `logit`, or `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2).
         score_scale: λ of EQ 12: gradcam++ takes the score through exp(λS); near 0 it weighs as gradcam+ does.
         reshape: layer output → (N, D, t, h, w), for transformers: `vidcam.tokens(grid)`, `vidcam.channels_last`.
+        axes: the clip's axes in their order, such as `NCTHW`, `NTCHW` or `NHWC`; `N(TC)HW` and `N(CT)HW` if frames and
+            colours share an axis, `(NT)CHW` if row n·T + t of the batch is frame t of clip n. None: inferred from what
+            the first convolution receives. Maps always lie on (T, H, W).
         fusion: `mean` or `max` of several layers' maps, each divided by its own maximum.
         activation: `softmax` or `sigmoid` behind the logits. None: the one the model ends in, else softmax, or sigmoid
             if there is one class only.
@@ -91,6 +95,7 @@ def explain(
         score=score,
         score_scale=score_scale,
         reshape=reshape,
+        axes=axes,
         fusion=fusion,
         activation=activation,
         softmax_chunk=softmax_chunk,
@@ -110,6 +115,7 @@ def explain_each(
     score: ScoreName = "logit",
     score_scale: float = 1.0,
     reshape: Reshape | None = None,
+    axes: str | None = None,
     fusion: Fusion = "mean",
     activation: Activation | None = None,
     softmax_chunk: int = 32,
@@ -128,13 +134,14 @@ def explain_each(
         score: as in `explain`.
         score_scale: as in `explain`.
         reshape: as in `explain`.
+        axes: as in `explain`.
         fusion: as in `explain`.
         activation: as in `explain`.
         softmax_chunk: as in `explain`.
         softmax_tail: as in `explain`.
         baseline: as in `explain`.
     """
-    subject = read_subject(model, clip)
+    subject = read_subject(model, clip, axes)
     request = MapRequest(
         methods=methods if isinstance(methods, str) else tuple(methods),
         layers=layer_names(subject.network, subject.layer if layer is None else layer),
@@ -142,6 +149,7 @@ def explain_each(
         score=score,
         score_scale=score_scale,
         reshape=reshape or subject.reshape,
+        axes=subject.axes,
         fusion=fusion,
         activation=activation or subject.activation,
         softmax_chunk=softmax_chunk,
@@ -159,7 +167,9 @@ def _explained(
     if baseline is None and subject.model is not None and set(request.methods) & set(BASELINE_METHODS):
         baseline, notes = grey_clip(subject.model), (*notes, "The baseline is a flat grey clip.")
     if baseline is not None and not isinstance(baseline, Baseline):
-        baseline = compute_baseline(network, baseline, layer=request.layers or None, reshape=request.reshape)
+        baseline = compute_baseline(
+            network, baseline, layer=request.layers or None, reshape=request.reshape, axes=request.axes
+        )
     if baseline is not None:
         request = replace(request, baseline_activations=baseline.activations)
     with Undo() as undo, undo:
@@ -168,7 +178,7 @@ def _explained(
             _require_same_layers(baseline, run.layers)
         explanations = run.explain_each(targets)
     artifact = None if baseline is None else baseline.artifact
-    frames = first_frames(subject)
+    frames = first_frames(subject, run.axes)
     return tuple(replace(each, artifact=artifact, notes=(*each.notes, *notes), frames=frames) for each in explanations)
 
 

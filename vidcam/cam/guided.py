@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vidcam.axes import Axes
 from vidcam.cam.graph import nodes_below, operation
 from vidcam.cam.network import (
     Input,
@@ -24,7 +25,6 @@ from vidcam.cam.network import (
     class_scores,
     like_input,
     ordinary,
-    pathways,
     reference,
     require_finite,
 )
@@ -113,19 +113,26 @@ def guided_saliency(model: nn.Module, clip: Input, target: Target, request: MapR
         activation = request.activation or found_activation or "softmax"
         return (scores * class_target(scores, target, request.contrast, request.score, activation).direction).sum()
 
-    return finest_saliency(unwrapped(model), clip, score)
+    return finest_saliency(unwrapped(model), clip, score, axes=request.axes)
 
 
-def finest_saliency(network: nn.Module, clip: Input, score: Callable[[Any, LogitTracer], Tensor]) -> Floats:
-    """Compute guided backpropagation of a score of the raw output, at the finest pathway, (N, C, T, H, W) signed."""
+def finest_saliency(
+    network: nn.Module, clip: Input, score: Callable[[Any, LogitTracer], Tensor], *, axes: Axes | None = None
+) -> Floats:
+    """Compute guided backpropagation of a score of the raw output, at the finest pathway, (N, C, T, H, W) signed.
+
+    Args:
+        network: without wrappers.
+        clip: its input.
+        score: the raw output → one number.
+        axes: of the clip; None: (N, C, T, H, W).
+    """
     with Undo() as undo, undo:
         preserve_model(network, undo)
         shown = ordinary(clip)
         with LogitTracer() as tracer:
             gradients = guided_gradients(network, shown, lambda output: score(output, tracer))
-    finest = reference(shown)
-    tensors = (gradients,) if isinstance(gradients, Tensor) else gradients
-    return to_numpy(next(g for g, x in zip(tensors, pathways(shown), strict=True) if x is finest))
+    return to_numpy(reference(gradients, axes))
 
 
 # ---- errors

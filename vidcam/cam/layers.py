@@ -13,7 +13,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from vidcam.cam.network import Input, first_clip, ordinary, reference
+from vidcam.axes import Axes
+from vidcam.cam.axes import AxesWatch
+from vidcam.cam.network import Input, ordinary, reference
 from vidcam.cam.preserve import Hook, PreHook, Undo, preserve_model, unwrapped
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.subject import grey_clip, read_subject
@@ -98,7 +100,11 @@ def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
 
 
 def list_layers(
-    model: nn.Module | SpecifiedModel, clip: Input | None = None, *, reshape: Reshape | None = None
+    model: nn.Module | SpecifiedModel,
+    clip: Input | None = None,
+    *,
+    reshape: Reshape | None = None,
+    axes: str | Axes | None = None,
 ) -> tuple[Layer, ...]:
     """List all layers that can have a map, in the order in which they finish. The model is run once on `clip`.
 
@@ -106,17 +112,18 @@ def list_layers(
         model: any module, or a `Model`; it is left exactly as it was.
         clip: (N, C, T, H, W) or (N, C, H, W), or a list of pathways; one is enough. None: flat grey, for a `Model`.
         reshape: layer output → (N, D, t, h, w); layers that it does not fit are left out. None: that of a `Model`.
+        axes: as in `vidcam.explain`.
 
     Raises:
         InputError: a plain module without a clip.
     """
-    subject = read_subject(model, grey_clip(model) if clip is None else clip)
+    subject = read_subject(model, grey_clip(model) if clip is None else clip, axes)
     clip, reshape = subject.clip, reshape or subject.reshape
     network = unwrapped(subject.network)
     with Undo() as undo, undo:
         preserve_model(network, undo)
         shown = ordinary(clip)
-        collector = _LayerCollector(reference(shown), reshape)
+        collector = _LayerCollector(shown, AxesWatch(network, shown, subject.axes, undo), reshape)
         for name, module in network.named_modules():
             if name:
                 undo.add_pre_hook(module, collector.before(name))
@@ -132,10 +139,17 @@ class _LayerCollector:
         layers: name → layer, in the order in which they finish.
     """
 
-    def __init__(self, clip: Tensor, reshape: Reshape | None) -> None:
-        self._clip, self._reshape = clip, reshape
+    def __init__(self, clip: Input, watch: AxesWatch, reshape: Reshape | None) -> None:
+        self._input, self._watch, self._reshape = clip, watch, reshape
+        self._look(watch.axes)
         self._versions: dict[str, list[int]] = {}
         self.layers: dict[str, Layer] = {}
+
+    def _look(self, axes: Axes) -> None:
+        """View the clip in these axes; also as images, where frames share an axis and a layer keeps them so."""
+        self._axes = axes
+        views = (reference(self._input, axes.without_time), reference(self._input, axes))
+        self._views = {view.ndim: view for view in views}
 
     def before(self, name: str) -> PreHook:
         def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
@@ -145,10 +159,15 @@ class _LayerCollector:
 
     def after(self, name: str) -> Hook:
         def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            if self._axes is not self._watch.axes:  # the first convolution has told them
+                self.layers.clear()
+                self._look(self._watch.axes)
             features = reshaped(output, self._reshape)
-            if features is None or not carries_map(features, self._clip):
+            clip = None if features is None else self._views.get(features.ndim)
+            if features is None or clip is None or not carries_map(features, clip):
                 return
-            grid = tuple(features.shape[2:])
+            features = self._axes.unfolded(features)
+            grid, lengths = tuple(features.shape[2:]), self._views[features.ndim].shape[2:]
             versions = self._versions[name]
             earlier = self.layers.pop(name, None)  # a module that runs twice is listed where it ran last
             self.layers[name] = Layer(
@@ -156,7 +175,7 @@ class _LayerCollector:
                 type(module).__name__,
                 int(features.shape[1]),
                 grid,
-                tuple(length / cells for length, cells in zip(self._clip.shape[2:], grid, strict=True)),
+                tuple(length / cells for length, cells in zip(lengths, grid, strict=True)),
                 is_nonnegative=bool(features.min() >= 0),
                 is_computed=not any(
                     output is value and _version(value) == version
@@ -181,7 +200,8 @@ def default_layer(layers: Sequence[Layer]) -> str:
         LayerError: there is no layer.
     """
     if not layers:
-        raise LayerError("no layer has a grid in space and time; name one with layer=, or pass reshape=")
+        fitting = "vidcam.tokens, vidcam.frames"
+        raise LayerError(f"no layer has a grid in space and time; name one with layer=, or pass reshape= ({fitting})")
     computed = [layer for layer in layers if layer.is_choosable] or list(layers)
     on_last_grid = [layer for layer in computed if layer.grid == computed[-1].grid]
     signed_blocks = tuple(f"{layer.name}." for layer in on_last_grid if not layer.is_nonnegative)
@@ -204,7 +224,7 @@ def layer_names(model: nn.Module, layer: Layers) -> tuple[str, ...]:
 
 
 def chosen_layers(
-    model: nn.Module, clip: Input, layers: Sequence[str], reshape: Reshape | None
+    model: nn.Module, clip: Input, layers: Sequence[str], reshape: Reshape | None, *, axes: Axes | None = None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the dotted names of the layers, or of the default layer if there are none.
 
@@ -215,7 +235,7 @@ def chosen_layers(
         LayerError: no layer has a grid.
     """
     if not layers:
-        name = default_layer(list_layers(model, first_clip(clip), reshape=reshape))
+        name = default_layer(list_layers(model, clip, reshape=reshape, axes=axes))
         return (name,), (f"Layer {name!r} was chosen: the last block with a grid in space and time.",)
     return tuple(dict.fromkeys(layer_name(model, item) for item in layers)), ()
 
@@ -263,9 +283,11 @@ def require_map(features: Tensor, layer: str, clip: Tensor) -> None:
         LayerError: they are not, or have one cell only.
     """
     if not is_channels_first(features, clip):
+        is_by_frame = features.ndim == clip.ndim - 1 == 4 and features.shape[0] == clip.shape[0] * clip.shape[2]
+        fitting = f"vidcam.frames({clip.shape[2]})" if is_by_frame else "vidcam.tokens, vidcam.frames, vidcam.in_turn"
         raise LayerError(
             f"layer {layer!r} returns {tuple(features.shape)} for an input of {tuple(clip.shape)}, expected "
-            f"(N, D, ...) on the input's axes; choose a convolutional layer, or pass reshape= (vidcam.tokens)"
+            f"(N, D, ...) on the input's axes; choose a convolutional layer, or pass reshape= ({fitting})"
         )
     if max(features.shape[2:]) == 1 and max(clip.shape[2:]) > 1:
         raise LayerError(f"layer {layer!r} has only one cell, expected a grid; choose a layer before the pooling")

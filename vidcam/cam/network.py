@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from vidcam.axes import Axes
 from vidcam.cam.graph import looks_like_probabilities
 from vidcam.cam.preserve import FunctionMode
 from vidcam.cam.weights import at_least_float32
@@ -72,9 +73,15 @@ def pathways(clip: Input) -> tuple[Tensor, ...]:
     return tensors
 
 
-def reference(clip: Input) -> Tensor:
-    """Return the pathway with the most pixels, such as SlowFast's fast one; maps lie on its axes."""
-    return max(pathways(clip), key=lambda tensor: tensor[0, 0].numel())
+def reference(clip: Input, axes: Axes | None = None) -> Tensor:
+    """Return the pathway with the most pixels, such as SlowFast's fast one, as (N, C, ...); maps lie on its axes.
+
+    Args:
+        clip: the input.
+        axes: of each pathway; None: they are (N, C, ...) already.
+    """
+    views = pathways(clip) if axes is None else (axes.view(part) for part in pathways(clip))
+    return max(views, key=lambda tensor: tensor[0, 0].numel())
 
 
 def first_clip(clip: Input) -> Input:

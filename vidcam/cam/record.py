@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vidcam.axes import Axes
 from vidcam.cam.graph import has_custom_function, is_graph_piecewise_linear
 from vidcam.cam.layers import find_layer, list_layers, tensor_of
 from vidcam.cam.network import Input, LogitTracer, class_scores
@@ -207,14 +208,16 @@ def record_layers(model: nn.Module, layers: Sequence[str], undo: Undo) -> Activa
     return recorder
 
 
-def last_layer_with_gradient(model: nn.Module, clip: Input, reshape: Reshape | None, *, like: str) -> str | None:
+def last_layer_with_gradient(
+    model: nn.Module, clip: Input, reshape: Reshape | None, *, like: str, axes: Axes | None = None
+) -> str | None:
     """Return the last layer on whose grid the predicted class has a gradient; None if there is none.
 
     Layers with as many channels as the layer `like` are preferred: the reshape of a transformer also fits inner layers,
     such as queries, keys and values in one tensor.
     """
     try:
-        layers = list_layers(model, clip, reshape=reshape)
+        layers = list_layers(model, clip, reshape=reshape, axes=axes)
         names = [layer.name for layer in layers if layer.is_choosable][-MAX_TRIED_LAYERS:]
         with Undo() as undo, undo:
             preserve_model(model, undo)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from vidcam.axes import Axes
 from vidcam.cam.fusion import FUSIONS, Fusion
 from vidcam.cam.methods import DEFAULT_METHODS, canonical_methods
 from vidcam.cam.reshape import Reshape
@@ -44,6 +45,7 @@ class MapRequest:
         score: `logit`, or `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2).
         score_scale: λ of EQ 12: gradcam++ uses exp(λS) as the score; near 0 its weights approach those of gradcam+.
         reshape: layer output → (N, D, t, h, w); None: the output has this shape already.
+        axes: axes of the clip; None: they are inferred.
         fusion: `mean` or `max` of the layers' maps, each divided by its own maximum.
         activation: function behind the logits; None: the one at the model's end, else softmax.
         softmax_chunk: classes per batched backward in `gradcam++softmax`; it affects memory, not results.
@@ -60,6 +62,7 @@ class MapRequest:
     score: ScoreName = "logit"
     score_scale: float = 1.0
     reshape: Reshape | None = None
+    axes: Axes | None = None
     fusion: Fusion = "mean"
     activation: Activation | None = None
     softmax_chunk: int = 32

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vidcam.axes import Axes
 from vidcam.cam.network import Input
 from vidcam.cam.reshape import Reshape, reshape_of
 from vidcam.errors import InputError, ShapeError
@@ -29,12 +30,14 @@ class Subject:
         network: the module.
         clip: as the network takes it, with a batch axis.
         model: None for a plain module.
+        axes: axes of the clip; None: not known.
         notes: what was inferred for the caller.
     """
 
     network: nn.Module
     clip: Input
     model: SpecifiedModel | None
+    axes: Axes | None
     notes: tuple[str, ...]
 
     @property
@@ -67,12 +70,13 @@ class Subject:
         return label_index(self.model.labels, label, model=self.model.spec.name)
 
 
-def read_subject(model: nn.Module | SpecifiedModel, clip: Any) -> Subject:
+def read_subject(model: nn.Module | SpecifiedModel, clip: Any, axes: str | Axes | None = None) -> Subject:
     """Take a module or a `Model`, and add a missing batch axis.
 
     Args:
         model: the network, plain or with its specification.
         clip: tensor or NumPy array, (N, C, T, H, W) or as the network takes it; a list for several pathways.
+        axes: axes of a plain module's clip; None: not known.
 
     Raises:
         InputError: the model is neither a module nor a `Model`, or the clip of a `Model` holds integers.
@@ -81,25 +85,32 @@ def read_subject(model: nn.Module | SpecifiedModel, clip: Any) -> Subject:
     if isinstance(model, str):
         raise InputError(f"model is {model!r}; load it first: vidcam.load_model({model!r})")
     if isinstance(model, nn.Module):
-        batch, notes = _with_batch_axis(_as_tensors(clip), axes=5 if _starts_with_conv3d(model) else None)
-        return Subject(model, batch, None, notes)
+        named = Axes(axes) if isinstance(axes, str) else axes
+        count = named.count if named else 5 if _starts_with_conv3d(model) else None
+        batch, notes = _with_batch_axis(_as_tensors(clip), axes=count)
+        return Subject(model, batch, None, named, notes)
     if not isinstance(getattr(model, "module", None), nn.Module):
         raise InputError(f"model is a {type(model).__name__}; pass an nn.Module or vidcam.load_model(NAME)")
-    batch, notes = _with_batch_axis(_as_tensors(clip), axes=5)
+    if axes is not None:
+        raise InputError("axes is for a plain module; a vidcam.Model has them in its spec")
+    named = model.spec.input_axes
+    batch, notes = _with_batch_axis(_as_tensors(clip), axes=named.count)
     if isinstance(batch, Tensor):
         if not batch.is_floating_point():
             raise InputError(f"clip is {batch.dtype}; pass scaled floats, or frames to vidcam.explain_video")
         expected = (3, *model.spec.input_size)
-        if tuple(batch.shape[1:]) != expected:
+        if batch.ndim != named.count or tuple(named.view(batch).shape[1:]) != expected:
+            order = "" if named.is_canonical else f" in the order {named.text}"
             raise ShapeError(
                 f"clip is {tuple(batch.shape)}, but {model.spec.name!r} takes (N, {', '.join(map(str, expected))})"
+                f"{order}"
             )
         batch = _to_device_of(model.module, batch)
-    return Subject(model.module, batch, model, notes)
+    return Subject(model.module, batch, model, named, notes)
 
 
 def grey_clip(model: nn.Module | SpecifiedModel) -> Tensor:
-    """A flat grey clip in the values of a `Model`, on its device, (1, 3, T, H, W).
+    """A flat grey clip in the values of a `Model`, on its device, (1, 3, T, H, W) in the order of its axes.
 
     Raises:
         InputError: a plain module, whose input is not known.
@@ -111,15 +122,19 @@ def grey_clip(model: nn.Module | SpecifiedModel) -> Tensor:
     return _to_device_of(model.module, grey_input(model.spec))
 
 
-def first_frames(subject: Subject) -> NDArray[np.uint8] | None:
+def first_frames(subject: Subject, axes: Axes | None = None) -> NDArray[np.uint8] | None:
     """Some frames of the first clip as RGB pixels, at most THUMBNAIL_PX high and wide, for notebooks.
 
     The values of a plain module's clip are not known: its darkest becomes black, its brightest white.
 
+    Args:
+        subject: the network and its clip.
+        axes: axes of the clip; None: (N, C, T, H, W) or (N, C, H, W).
+
     Returns:
         (F, h, w, 3); None if the clip has not three channels of pictures.
     """
-    clip = subject.clip
+    clip = axes.view(subject.clip) if axes is not None and isinstance(subject.clip, Tensor) else subject.clip
     if not isinstance(clip, Tensor) or clip.ndim not in (4, 5) or clip.shape[1] != 3:
         return None
     stack = clip[:1].detach() if clip.ndim == 5 else clip[:1].detach().unsqueeze(2)
@@ -150,11 +165,11 @@ def _as_tensors(clip: Any) -> Any:
 
 def _with_batch_axis(clip: Input, *, axes: int | None) -> tuple[Input, tuple[str, ...]]:
     """The clip with a batch axis, and a sentence if it was added; `axes` is None where it is not known."""
-    if not isinstance(clip, Tensor) or axes is None:
+    if not isinstance(clip, Tensor):
         return clip, ()
-    if clip.ndim == axes + 1:
+    if clip.ndim == 6:
         raise ShapeError(f"clip has six axes, {tuple(clip.shape)}; pass its clips as one batch: clip.flatten(0, 1)")
-    if clip.ndim == axes - 1:
+    if axes is not None and clip.ndim == axes - 1:
         return clip.unsqueeze(0), ("The clip had no batch axis; one was added.",)
     return clip, ()
 
