@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcam.cam.network import LogitTracer, class_scores, require_finite
+from vidcam.cam.network import class_scores, require_finite
 from vidcam.cam.preserve import Undo, preserve_model
+from vidcam.cam.tracer import LogitTracer
 from vidcam.devices import double
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.analyse import VideoJob

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidcam.cam.network import LogitTracer, class_scores, require_finite
+from vidcam.cam.network import class_scores, require_finite
+from vidcam.cam.tracer import LogitTracer
 from vidcam.metrics.faithfulness import log_probability
 from vidcam.models.model import Model
 from vidcam.results.explanation import Activation

@@ -133,13 +133,13 @@ def test_a_function_of_probabilities_needs_no_logits() -> None:
         (
             {"target": lambda s: s[:, 0], "methods": ["gradcam++softmax"]},
             InputError,
-            "no contrast, target function or sigmoid",
+            "no contrast, function, sigmoid or negative score",
         ),
         ({"target": 0, "contrast": 1, "methods": ["gradcam++softmax"]}, InputError, "no contrast"),
         (
             {"target": 0, "activation": "sigmoid", "methods": ["gradcam++softmax"]},
             InputError,
-            "no contrast, target function or sigmoid",
+            "no contrast, function, sigmoid or negative score",
         ),
         ({"target": 4}, InputError, "target is 4, expected class indices from 0 to 3"),
         ({"target": 0, "contrast": -1}, InputError, "target is -1, expected class indices from 0 to 3"),
@@ -148,10 +148,10 @@ def test_a_function_of_probabilities_needs_no_logits() -> None:
         ({"target": True}, InputError, "target is True, expected a class index"),
         ({"target": "cat"}, InputError, "'cat' is a label.*pass a class index"),
         ({"target": [[0, 1]]}, ShapeError, "one class, or one for each of the 2 clips"),
-        ({"score": "margin"}, InputError, "score is 'margin', expected logit or probability"),
+        ({"score": "margin"}, InputError, "score is 'margin', expected logit, probability or negative"),
         ({"score_scale": -1, "methods": ["gradcam"]}, InputError, "score_scale is -1, expected a finite number >= 0"),
         ({"score_scale": float("nan")}, InputError, "score_scale is nan, expected a finite number >= 0"),
-        ({"activation": "relu"}, InputError, "activation is 'relu', expected softmax or sigmoid"),
+        ({"activation": "relu"}, InputError, "activation is 'relu', expected softmax, sigmoid or none"),
         ({"softmax_chunk": 0, "methods": ["gradcam++softmax"]}, InputError, "softmax_chunk is 0, expected 1 or more"),
         (
             {"softmax_tail": 1.0, "methods": ["gradcam++softmax"]},

@@ -46,8 +46,8 @@ def explain(
 
     Args:
         model: any module, or a `Model`, whose layer, labels and layout are then known. It returns logits (N, K),
-            (N, K, t) that are averaged over t, a tuple or an object with `logits` that holds them. A softmax or sigmoid
-            at its end is taken off.
+            (N, K, t) or (N, T, K) that are averaged over time, a tuple or an object with `logits` that holds them, or
+            one score (N,). A softmax or sigmoid at its end is taken off. `notes` tell what was taken for classes.
         clip: (N, C, T, H, W), as the model takes it; (N, C, H, W) for an image network, (N, C, L) for a signal; a list
             of such for networks of several pathways, where maps are drawn on the finest. A batch axis that is missing
             before (C, T, H, W) is added.
@@ -60,12 +60,13 @@ def explain(
         contrast: class index or label; the score is S_target - S_contrast.
         layer: dotted name or module of the target layer, after its ReLU. Several are fused. None: the default of a
             `Model`, else the last block that has an extent in space and time.
-        score: `logit`, or `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2).
+        score: `logit`; `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2); or `negative`: -S,
+            for what lowers the score.
         score_scale: λ of EQ 12: gradcam++ takes the score through exp(λS); near 0 it weighs as gradcam+ does.
         reshape: layer output → (N, D, t, h, w), for transformers: `vidcam.tokens(grid)`, `vidcam.channels_last`.
         fusion: `mean` or `max` of several layers' maps, each divided by its own maximum.
-        activation: `softmax` or `sigmoid` behind the logits. None: the one the model ends in, else softmax, or sigmoid
-            if there is one class only.
+        activation: `softmax` or `sigmoid` behind the logits; `none` if the output is values, as of a regression: then
+            there are no probabilities. None: the one the model ends in, else softmax, or sigmoid if there is one score.
         softmax_chunk: classes whose products `gradcam++softmax` takes at once.
         softmax_tail: share of the other classes' probability that `gradcam++softmax` may leave out.
         baseline: a clip without content, such as flat grey, in the model's own scaling, or what
@@ -144,6 +145,7 @@ def explain_each(
         reshape=reshape or subject.reshape,
         fusion=fusion,
         activation=activation or subject.activation,
+        classes=subject.classes,
         softmax_chunk=softmax_chunk,
         softmax_tail=softmax_tail,
     )

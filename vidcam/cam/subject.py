@@ -52,6 +52,11 @@ class Subject:
         """The activation of the specification."""
         return None if self.model is None else self.model.spec.activation
 
+    @property
+    def classes(self) -> int | None:
+        """The number of classes of the specification."""
+        return None if self.model is None else self.model.spec.classes
+
     def class_index(self, label: Any) -> Any:
         """A class given by its label as an index, one or a sequence; anything else as it is.
 
