@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vidcam.cam.arguments import Arguments, hand_over
 from vidcam.cam.classifier import classifier_weights
 from vidcam.cam.fusion import fuse
 from vidcam.cam.guided import finest_saliency
@@ -320,12 +321,15 @@ def attribution(model: nn.Module, clip: Input, request: MapRequest) -> Preserved
     return PreservedContext(lambda undo: open_attribution(model, clip, request, undo))
 
 
-def open_attribution(model: nn.Module, clip: Input, request: MapRequest, undo: Undo) -> Attribution:
-    """Open an `attribution` that `undo` closes."""
+def open_attribution(
+    model: nn.Module, clip: Input, request: MapRequest, undo: Undo, arguments: Arguments | None = None
+) -> Attribution:
+    """Open an `attribution` that `undo` closes; `arguments` are handed over beside the clip."""
     network = unwrapped(model)
     require_ordinary(network)
     require_apart(network, len(reference(clip)))
     preserve_model(network, undo)
+    hand_over(network, arguments, undo)
     shown = ordinary(clip)
     layers, notes = chosen_layers(network, shown, request.layers, request.reshape)
     recorder = record_layers(network, layers, undo)

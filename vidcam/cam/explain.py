@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from torch import nn
 
 from vidcam.cam.attribution import open_attribution
-from vidcam.cam.baseline import Baseline, compute_baseline
+from vidcam.cam.baseline import Baseline, baseline_of_subject
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.layers import Layers, layer_names
 from vidcam.cam.methods import BASELINE_METHODS, DEFAULT_METHODS
 from vidcam.cam.network import Input
 from vidcam.cam.preserve import Undo
+from vidcam.cam.refusals import PlainRefusal
 from vidcam.cam.request import MapRequest, ScoreName, Target
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.subject import Subject, first_frames, grey_clip, read_subject
@@ -24,7 +26,7 @@ from vidcam.spec import SpecifiedModel
 
 def explain(
     model: nn.Module | SpecifiedModel,
-    clip: Input,
+    clip: Input | Mapping[str, Any],
     *,
     methods: str | Iterable[str] = DEFAULT_METHODS,
     target: Target | str | Sequence[str] = None,
@@ -37,7 +39,9 @@ def explain(
     activation: Activation | None = None,
     softmax_chunk: int = 32,
     softmax_tail: float = 0.0,
-    baseline: Input | Baseline | None = None,
+    baseline: Input | Mapping[str, Any] | Baseline | None = None,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
 ) -> Explanation:
     """Class activation maps of N clips: one forward pass, one backward through the head, all methods.
 
@@ -49,8 +53,9 @@ def explain(
             (N, K, t) or (N, T, K) that are averaged over time, a tuple or an object with `logits` that holds them, or
             one score (N,). A softmax or sigmoid at its end is taken off. `notes` tell what was taken for classes.
         clip: (N, C, T, H, W), as the model takes it; (N, C, H, W) for an image network, (N, C, L) for a signal; a list
-            of such for networks of several pathways, where maps are drawn on the finest. A batch axis that is missing
-            before (C, T, H, W) is added.
+            of such for networks of several pathways, where maps are drawn on the finest. A mapping is handed over as
+            keyword arguments, a tuple as several arguments if `forward` takes them; the tensor with the most axes is
+            the clip. A batch axis that is missing before (C, T, H, W) is added.
         methods: one name or several: `gradcam` (GC++ eq. 3), `gradcam+` (EQ 3), `gradcam++` (GC++ eq. 19),
             `gradcam++softmax` (eq. 22–24), `gradcam++signed` (eq. 29–30), `cam` (eq. 1–2), `hirescam`, `layercam`,
             `neutral-gradcam`, which needs a `baseline`, and `guided-gradcam`, `guided-gradcam+`, `guided-gradcam++`,
@@ -72,6 +77,9 @@ def explain(
         baseline: a clip without content, such as flat grey, in the model's own scaling, or what
             `vidcam.compute_baseline` returned. `neutral-gradcam` subtracts its activations, and artifacts are looked
             for in it (not with several layers). None: flat grey for `neutral-gradcam` of a `Model`.
+        args: positional arguments of `forward` after the clip, such as boxes. Their tensors go to the clip's device,
+            and keep their type. Where one clip of the batch is run, tensors with N rows are cut to it.
+        kwargs: keyword arguments of `forward`, likewise.
 
     Returns:
         An `Explanation`: `volumes[method]` (N, t, h, w), `heat(method)` (N, T, H, W) in [0, 1], `logits` (N, K),
@@ -97,12 +105,14 @@ def explain(
         softmax_chunk=softmax_chunk,
         softmax_tail=softmax_tail,
         baseline=baseline,
+        args=args,
+        kwargs=kwargs,
     )[0]
 
 
 def explain_each(
     model: nn.Module | SpecifiedModel,
-    clip: Input,
+    clip: Input | Mapping[str, Any],
     targets: Sequence[Target | str | Sequence[str]],
     *,
     methods: str | Iterable[str] = DEFAULT_METHODS,
@@ -115,7 +125,9 @@ def explain_each(
     activation: Activation | None = None,
     softmax_chunk: int = 32,
     softmax_tail: float = 0.0,
-    baseline: Input | Baseline | None = None,
+    baseline: Input | Mapping[str, Any] | Baseline | None = None,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
 ) -> tuple[Explanation, ...]:
     """One explanation for each of several targets, from one forward pass and one batched backward through the head.
 
@@ -134,8 +146,10 @@ def explain_each(
         softmax_chunk: as in `explain`.
         softmax_tail: as in `explain`.
         baseline: as in `explain`.
+        args: as in `explain`.
+        kwargs: as in `explain`.
     """
-    subject = read_subject(model, clip)
+    subject = read_subject(model, clip, args, kwargs)
     request = MapRequest(
         methods=methods if isinstance(methods, str) else tuple(methods),
         layers=layer_names(subject.network, subject.layer if layer is None else layer),
@@ -150,22 +164,27 @@ def explain_each(
         softmax_tail=softmax_tail,
     )
     indices = [target if callable(target) else subject.class_index(target) for target in targets]
-    return _explained(subject, indices, request, baseline)
+    if baseline is None or isinstance(baseline, Baseline):
+        return _explained(subject, indices, request, baseline)
+    if subject.arguments is None or isinstance(baseline, Mapping | tuple):
+        return _explained(subject, indices, request, read_subject(subject.network, baseline, args, kwargs))
+    return _explained(subject, indices, request, replace(subject, clip=baseline))  # beside the clip's other arguments
 
 
 def _explained(
-    subject: Subject, targets: Sequence[Target], request: MapRequest, baseline: Input | Baseline | None
+    subject: Subject, targets: Sequence[Target], request: MapRequest, baseline: Subject | Baseline | None
 ) -> tuple[Explanation, ...]:
     """Run the baseline clip if there is one, then explain each target."""
     network, notes = subject.network, subject.notes
     if baseline is None and subject.model is not None and set(request.methods) & set(BASELINE_METHODS):
-        baseline, notes = grey_clip(subject.model), (*notes, "The baseline is a flat grey clip.")
+        grey = replace(subject, clip=grey_clip(subject.model))
+        baseline, notes = grey, (*notes, "The baseline is a flat grey clip.")
     if baseline is not None and not isinstance(baseline, Baseline):
-        baseline = compute_baseline(network, baseline, layer=request.layers or None, reshape=request.reshape)
+        baseline = baseline_of_subject(baseline, MapRequest(layers=request.layers, reshape=request.reshape))
     if baseline is not None:
         request = replace(request, baseline_activations=baseline.activations)
-    with Undo() as undo, undo:
-        run = open_attribution(network, subject.clip, request, undo)
+    with PlainRefusal(network, subject.clip, subject.arguments), Undo() as undo, undo:
+        run = open_attribution(network, subject.clip, request, undo, subject.arguments)
         if baseline is not None:
             _require_same_layers(baseline, run.layers)
         explanations = run.explain_each(targets)

@@ -169,7 +169,7 @@ def _averages(result: Tensor, axis: int | None, output: Tensor) -> list[int | No
 
 def _averaged(values: Tensor, axis: int | None, output: Tensor) -> Tensor:
     if axis is None:
-        return values.unflatten(0, (len(output), -1)).mean(dim=1)
+        return values.reshape(len(output), -1, output.shape[1]).mean(dim=1)
     return values.movedim(axis, 1).flatten(2).mean(dim=2)
 
 

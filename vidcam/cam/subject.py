@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vidcam.cam.network import Input
+from vidcam.cam.arguments import Arguments, split_clip
+from vidcam.cam.network import Input, pathways
 from vidcam.cam.reshape import Reshape, reshape_of
 from vidcam.errors import InputError, ShapeError
 from vidcam.labels import label_index
@@ -30,12 +31,14 @@ class Subject:
         clip: as the network takes it, with a batch axis.
         model: None for a plain module.
         notes: what was inferred for the caller.
+        arguments: what `forward` takes besides the clip; None if it takes the clip alone.
     """
 
     network: nn.Module
     clip: Input
     model: SpecifiedModel | None
     notes: tuple[str, ...]
+    arguments: Arguments | None = None
 
     @property
     def layer(self) -> str | None:
@@ -72,24 +75,32 @@ class Subject:
         return label_index(self.model.labels, label, model=self.model.spec.name)
 
 
-def read_subject(model: nn.Module | SpecifiedModel, clip: Any) -> Subject:
+def read_subject(
+    model: nn.Module | SpecifiedModel, clip: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+) -> Subject:
     """Take a module or a `Model`, and add a missing batch axis.
 
     Args:
         model: the network, plain or with its specification.
-        clip: tensor or NumPy array, (N, C, T, H, W) or as the network takes it; a list for several pathways.
+        clip: tensor or NumPy array, (N, C, T, H, W) or as the network takes it; a list for several pathways; a mapping
+            or a tuple for several arguments.
+        args: positional arguments after the clip.
+        kwargs: keyword arguments.
 
     Raises:
-        InputError: the model is neither a module nor a `Model`, or the clip of a `Model` holds integers.
+        InputError: the model is neither a module nor a `Model`, the clip of a `Model` holds integers, or `forward`
+            does not take the arguments.
         ShapeError: the clip has six axes, or other axes than the model takes.
     """
     if isinstance(model, str):
         raise InputError(f"model is {model!r}; load it first: vidcam.load_model({model!r})")
     if isinstance(model, nn.Module):
+        clip, arguments, split = split_clip(model, clip, args, kwargs)
         batch, notes = _with_batch_axis(_as_tensors(clip), axes=5 if _starts_with_conv3d(model) else None)
-        return Subject(model, batch, None, notes)
+        return Subject(model, batch, None, (*notes, *split), _for_batch(arguments, batch))
     if not isinstance(getattr(model, "module", None), nn.Module):
         raise InputError(f"model is a {type(model).__name__}; pass an nn.Module or vidcam.load_model(NAME)")
+    clip, arguments, split = split_clip(model.module, clip, args, kwargs)
     batch, notes = _with_batch_axis(_as_tensors(clip), axes=5)
     if isinstance(batch, Tensor):
         if not batch.is_floating_point():
@@ -100,7 +111,7 @@ def read_subject(model: nn.Module | SpecifiedModel, clip: Any) -> Subject:
                 f"clip is {tuple(batch.shape)}, but {model.spec.name!r} takes (N, {', '.join(map(str, expected))})"
             )
         batch = _to_device_of(model.module, batch)
-    return Subject(model.module, batch, model, notes)
+    return Subject(model.module, batch, model, (*notes, *split), _for_batch(arguments, batch))
 
 
 def grey_clip(model: nn.Module | SpecifiedModel) -> Tensor:
@@ -139,6 +150,10 @@ def first_frames(subject: Subject) -> NDArray[np.uint8] | None:
         values = (values - low) * (255.0 / (high - low).clamp(min=1e-12))
     shown = values.round().clamp(0.0, 255.0)
     return np.asarray(shown.permute(1, 2, 3, 0).to(torch.uint8).cpu().numpy())
+
+
+def _for_batch(arguments: Arguments | None, batch: Input) -> Arguments | None:
+    return None if arguments is None else replace(arguments, clips=len(pathways(batch)[0]))
 
 
 def _to_device_of(network: nn.Module, clip: Tensor) -> Tensor:

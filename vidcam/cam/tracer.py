@@ -6,7 +6,7 @@ confident probability vanishes. The size of the last classifier tells which axis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 import torch
@@ -79,7 +79,7 @@ class LogitTracer(FunctionMode):
         super().__init__()
         self._noted = WeakTensorKeyDictionary()  # result → Normalisation; attention's do not pile up
         self._last: Tensor | None = None  # kept, for a view of it may be all that the model returns
-        self._made = WeakTensorKeyDictionary()  # result → Product
+        self._made: MutableMapping[Tensor, Product] = WeakTensorKeyDictionary()  # result → what made it
         self._last_size: int | None = None
 
     def __torch_function__(
@@ -97,8 +97,8 @@ class LogitTracer(FunctionMode):
             source = first[0] if isinstance(first, tuple | list) and first else first
             if isinstance(source, Tensor) and isinstance(result, Tensor) and source in self._made:
                 self._made[result] = self._made[source]
-        elif args and result is args[0] and isinstance(result, Tensor):  # an activation in place
-            self._made.pop(result, None)
+        elif args and result is args[0] and isinstance(result, Tensor) and result in self._made:
+            del self._made[result]  # an activation in place
         return result
 
     def _normalise(self, func: Callable[..., Any], args: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
@@ -130,8 +130,7 @@ class LogitTracer(FunctionMode):
         """The classifier whose output a tensor is, also behind a softmax or a mean."""
         if tensor in self._noted:
             tensor = self._noted[tensor].given
-        made: Product | None = self._made.get(tensor)
-        return made
+        return self._made.get(tensor)
 
     def classes(self, tensor: Tensor) -> int | None:
         """The size of the classifier that made a tensor; of the last one that ran if that is not known."""
