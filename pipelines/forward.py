@@ -191,4 +191,7 @@ def _methods_for_head(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
 
 def map_request(model: Model, layers: Sequence[str], *, methods: Sequence[str] = DEFAULT_METHODS) -> MapRequest:
     """Make a request for maps, with the layout of the model's spec."""
-    return MapRequest(methods=methods, layers=layers, reshape=reshape_of(model.spec), activation=model.spec.activation)
+    spec = model.spec
+    return MapRequest(
+        methods=methods, layers=layers, reshape=reshape_of(spec), activation=spec.activation, classes=spec.classes
+    )

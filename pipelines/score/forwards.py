@@ -87,9 +87,9 @@ class MaskedForwards:
         """
         if self._has_no_activation:
             with torch.no_grad():
-                return class_scores(self._model.module(piece))[0]
+                return class_scores(self._model.module(piece), classes=self._model.spec.classes)[0]
         with torch.no_grad(), LogitTracer() as tracer:
-            scores, activation = class_scores(self._model.module(piece), tracer)
+            scores, activation = class_scores(self._model.module(piece), tracer, classes=self._model.spec.classes)
         self._has_no_activation = activation is None
         return scores
 

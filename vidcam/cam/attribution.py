@@ -133,6 +133,10 @@ class Attribution:
             return torch.full_like(scores, torch.nan)
         return scores.softmax(dim=1) if self.activation == "softmax" else scores.sigmoid()
 
+    def ranking(self) -> Tensor:
+        """What classes are ranked by, (N, K) float64: probabilities, or the values if the activation is `none`."""
+        return double(self.logits) if self.activation == "none" else self.probabilities()
+
     def explain(self, target: Target = None, *, score: ScoreName | None = None) -> Explanation:
         """Make the maps of one target per clip; see `vidcam.explain`.
 

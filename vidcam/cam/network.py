@@ -178,10 +178,10 @@ def first_tensor(output: Any) -> Tensor | None:
     return next(iter(score_tensors(output)), None)
 
 
-def predicted(model: nn.Module, clip: Tensor) -> Tensor:
+def predicted(model: nn.Module, clip: Tensor, *, classes: int | None = None) -> Tensor:
     """Logits (N, K) of a model that `preserve_model` holds; see `class_scores`."""
     with LogitTracer() as tracer:
-        return class_scores(model(clip), tracer)[0]
+        return class_scores(model(clip), tracer, classes=classes)[0]
 
 
 def require_finite(tensor: Tensor, what: str) -> None:

@@ -211,6 +211,10 @@ class Explanation:
         probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
         return probabilities
 
+    def ranking(self) -> NDArray[np.float64]:
+        """Return what classes are ranked by, (N, K): probabilities, or the values if the activation is `none`."""
+        return self.logits.astype(np.float64) if self.activation == "none" else self.probabilities()
+
     @property
     def probability(self) -> NDArray[np.float64]:
         """(N,) probability of each clip's target; NaN if a function was explained or the activation is `none`."""
