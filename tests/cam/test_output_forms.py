@@ -54,6 +54,10 @@ LINEAR: dict[str, tuple[Callable[[Any, Tensor], Any], str]] = {
     "(N, T, K)": (_frames, "5 classes in 4 frames"),
     "(N, K, t)": (lambda net, a: _frames(net, a).transpose(1, 2), "5 classes at 4 places"),
     "(embedding, logits)": (lambda net, a: (a.mean(dim=(2, 3, 4)), _pooled(net, a)), "which a classifier made"),
+    "(embedding of a linear layer, logits)": (
+        lambda net, a: [e := a.mean(dim=(2, 3, 4)) @ torch.eye(6).double(), net.fc(e)],
+        "which a classifier made",
+    ),
     "[logits, embedding]": (lambda net, a: [_pooled(net, a), a.mean(dim=(2, 3, 4))], "which a classifier made"),
     "(loss, logits)": (lambda net, a: (a.mean(), _pooled(net, a)), ""),
     "(labels, logits)": (lambda net, a: (torch.zeros(len(a), dtype=torch.int64), _pooled(net, a)), ""),

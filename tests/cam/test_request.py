@@ -125,9 +125,9 @@ def test_a_function_of_probabilities_needs_no_logits() -> None:
         (
             {"target": lambda s: s[:, 0], "contrast": 1},
             InputError,
-            "target is a function, which takes no contrast and no score='probability'",
+            "target is a function, which takes no contrast and no score but 'logit'",
         ),
-        ({"target": lambda s: s[:, 0], "score": "probability"}, InputError, "compute both in it"),
+        ({"target": lambda s: s[:, 0], "score": "probability"}, InputError, "compute them in it"),
         ({"target": lambda s: s[:, 0].detach()}, InputError, "the score does not depend on layer 'relu'"),
         ({"target": lambda s: s[:, 0], "methods": ["cam"]}, InputError, "target is a function, but cam needs a class"),
         (

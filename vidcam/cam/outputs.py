@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import ReferenceType
 
 import torch
 from torch import Tensor
@@ -38,11 +39,11 @@ class Product:
     """A call of a linear layer, a convolution or a matrix product.
 
     Attributes:
-        given: what went in.
+        given: what went in, weakly, so that it is freed as without vidcam.
         size: number of its outputs, K of a classifier.
     """
 
-    given: Tensor
+    given: ReferenceType[Tensor]
     size: int
 
 
@@ -84,8 +85,8 @@ def choose_tensor(
         return tensors[0], ()
     shapes = " and ".join(str(tuple(tensor.shape)) for tensor in tensors)
     known = [n for n, tensor in enumerate(tensors) if classes is not None and classes in tensor.shape[1:]]
-    inputs = {id(product.given) for product in made.values()}
-    last = [n for n in made if id(tensors[n]) not in inputs]  # an embedding that the classifier reads is none
+    inputs = [product.given() for product in made.values()]
+    last = [n for n in made if not any(tensors[n] is each for each in inputs)]  # the classifier reads an embedding
     for chosen, why in ((known, f"has {classes} classes"), (range(len(tensors)), ""), (last, "a classifier made")):
         if len({tensors[n].shape for n in chosen}) == 1:
             shape = tuple(tensors[chosen[0]].shape)

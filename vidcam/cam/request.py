@@ -134,7 +134,7 @@ def function_target(output: Any, function: ScoreFunction, request: MapRequest, c
         ShapeError: the function does not return one score per clip.
     """
     if request.contrast is not None or request.score != "logit":
-        raise InputError("target is a function, which takes no contrast and no score='probability'; compute both in it")
+        raise InputError("target is a function, which takes no contrast and no score but 'logit'; compute them in it")
     score: object = function(output)
     if not isinstance(score, Tensor) or score.numel() != clips or score.ndim > 2:
         got = tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -115,7 +116,7 @@ class LogitTracer(FunctionMode):
     def _note_product(self, result: Any, args: tuple[Any, ...], axis: int) -> None:
         if isinstance(result, Tensor) and result.ndim > 1 and args and isinstance(args[0], Tensor):
             self._last_size = int(result.shape[axis])
-            self._made[result] = Product(args[0], self._last_size)
+            self._made[result] = Product(ref(args[0]), self._last_size)
 
     def before(self, output: Tensor) -> tuple[Tensor, Activation, tuple[str, ...]] | None:
         """The logits that became `output`, by what, and a note; None where no softmax or sigmoid is the end."""
