@@ -192,8 +192,13 @@ def _methods_for_head(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
 
 
 def map_request(model: Model, layers: Sequence[str], *, methods: Sequence[str] = DEFAULT_METHODS) -> MapRequest:
-    """Make a request for maps, with the layout and axes of the model's spec."""
+    """Make a request for maps, with the layout, axes and classes of the model's spec."""
     spec = model.spec
     return MapRequest(
-        methods=methods, layers=layers, reshape=reshape_of(spec), axes=spec.input_axes, activation=spec.activation
+        methods=methods,
+        layers=layers,
+        reshape=reshape_of(spec),
+        axes=spec.input_axes,
+        activation=spec.activation,
+        classes=spec.classes,
     )

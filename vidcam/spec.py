@@ -106,8 +106,8 @@ class ModelSpec:
         layout: how a layer's output becomes (N, D, t, h, w), in one or several steps; None: it has this shape.
         axes: axes of the model's input: N clips, C channels, T frames, H rows and W columns in their order, such as
             'NTCHW', 'N(TC)HW' or '(NT)CHW'; None: 'NCTHW'.
-        activation: function behind the logits: 'softmax' for exclusive classes, 'sigmoid' for independent ones; None:
-            the one at the network's end, else softmax.
+        activation: function behind the logits: 'softmax' for exclusive classes, 'sigmoid' for independent ones; 'none'
+            if the network returns values, as of a regression; None: the one at the network's end, else softmax.
         task: what the network predicts, for display.
         dataset: dataset of the labels, 'Kinetics-400'.
         weights_name: name and origin of the weights, for display.
@@ -130,7 +130,7 @@ class ModelSpec:
     rounded: bool = False
     layout: Layout | tuple[Layout, ...] | None = None
     axes: str | None = None
-    activation: Literal["softmax", "sigmoid"] | None = None
+    activation: Literal["softmax", "sigmoid", "none"] | None = None
     task: str = "action recognition"
     dataset: str = ""
     weights_name: str = ""
@@ -156,10 +156,10 @@ class ModelSpec:
         unknown = [
             step for step in self.layouts if not isinstance(step, TokenGrid) and step not in ("channels-last", "frames")
         ]
-        if unknown or self.activation not in (None, "softmax", "sigmoid"):
+        if unknown or self.activation not in (None, "softmax", "sigmoid", "none"):
             raise ShapeError(
-                f"layout must be a TokenGrid, 'channels-last', 'frames' or several of them, activation 'softmax' or "
-                f"'sigmoid', got layout = {self.layout!r}, activation = {self.activation!r}"
+                f"layout must be a TokenGrid, 'channels-last', 'frames' or several of them, activation "
+                f"'softmax', 'sigmoid' or 'none', got layout = {self.layout!r}, activation = {self.activation!r}"
             )
 
     @property

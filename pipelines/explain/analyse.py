@@ -130,7 +130,7 @@ class _Analysis:
         self._clock, self._progress = clock, progress
         self._maps = replace(request, methods=volume_methods(request.methods))  # guided maps are made while drawing
         self._tables = [_Table(len(job.windows), disk) for _ in request.targets or (None,)]
-        self._total = np.zeros(model.spec.classes)  # sum of the windows' probabilities
+        self._total = np.zeros(model.spec.classes)  # sum of the windows' probabilities, or values
         clips = len(job.crops) * len(self._maps.methods) * len(self._tables)  # that one window takes
         budget = request.verdict_forwards
         self._measured = measured_windows(job.windows, max(min(budget, 1), budget // clips))
@@ -168,13 +168,14 @@ class _Analysis:
         crops = self._job.crops
         with self._clock.stage("model and maps"), Undo() as undo, undo:
             run = open_attribution(self._model.module, self._model.input_of(tensor), self._maps, undo)
-            self._total += run.probabilities().sum(dim=0).cpu().numpy()
+            self._total += run.ranking().sum(dim=0).cpu().numpy()
             top = crops.logits(to_numpy(run.logits), run.activation).argmax(axis=1).repeat(len(crops)).tolist()
             classes = [top if target is None else target for target in targets]
             explanations = run.explain_each(classes or (int(self._total.argmax()),))
         for table, explanation in zip(self._tables, explanations, strict=True):
             with self._clock.stage("faithfulness"):
-                rows = [row for row, index in enumerate(indices) if self._measured[index]]
+                has_probability = explanation.activation != "none"
+                rows = [row for row, index in enumerate(indices) if self._measured[index] and has_probability]
                 merged = crops.merge(explanation)
                 table.put(indices, _measure(self._model, tensor, merged, rows, crops=crops, request=self._request))
 
@@ -254,7 +255,7 @@ def _measure(
     )
     scores = []
     while chunk := list(islice(hidden, request.batch_size)):
-        scores.append(predicted(model.module, model.input_of(torch.cat(chunk))))
+        scores.append(predicted(model.module, model.input_of(torch.cat(chunk)), classes=model.spec.classes))
     targets = explanation.target[rows].repeat(len(crops))
     logits = torch.cat(scores).chunk(len(heats)) if rows else ()
     for (method, heat), own in zip(heats.items(), logits, strict=True):

@@ -63,8 +63,13 @@ class Crops:
         return mean
 
     def logits(self, logits: Floats, activation: Activation) -> NDArray[np.float64]:
-        """Return logits (n, K) whose probabilities are the means over the crops, from those of each crop, (n·C, K)."""
+        """Return logits (n, K) whose probabilities are the means over the crops, from those of each crop, (n·C, K).
+
+        Values (activation `none`) are averaged themselves.
+        """
         scores = logits.astype(np.float64)
+        if activation == "none":
+            return np.asarray(scores.reshape(-1, len(self), scores.shape[1]).mean(axis=1))
         if activation == "sigmoid":
             return self.mean_log(-np.logaddexp(0.0, -scores)) - self.mean_log(-np.logaddexp(0.0, scores))
         return self.mean_log(scores - np.logaddexp.reduce(scores, axis=1, keepdims=True))

@@ -53,7 +53,9 @@ class Curves:
         columns = {"seconds": [f"{second:.6f}" for second in self.seconds]}
         for number, label in enumerate(labels):
             prefix = f"{label}: " if len(labels) > 1 else ""
-            curves = {"probability": self.probability[number], **self.evidence[number]}
+            probability = self.probability[number]
+            has_probability = not np.isnan(probability).all()  # a model may return values
+            curves = {**({"probability": probability} if has_probability else {}), **self.evidence[number]}
             columns |= {prefix + name: [f"{value:.6g}" for value in curve] for name, curve in curves.items()}
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")

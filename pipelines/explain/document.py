@@ -66,11 +66,11 @@ class ExplainedModel:
 
 @dataclass(frozen=True, slots=True)
 class ClassEntry:
-    """A class and its mean probability over the windows."""
+    """A class and its mean probability over the windows; None if the model returns values."""
 
     label: str
     index: int
-    probability: float
+    probability: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ class WindowEntry:
     start_seconds: float
     end_seconds: float
     label: str
-    probability: float
-    target_probability: float
+    probability: float | None
+    target_probability: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,8 @@ class TargetEntry:
 
     label: str
     index: int | None
-    probability: float
-    saturated: float
+    probability: float | None
+    saturated: float | None
     contrast: str | None
     methods: dict[str, MethodEntry]
 
@@ -184,16 +184,25 @@ def source_entry(reader: VideoReader, path: str, *, notes: Sequence[str] = ()) -
     )
 
 
-def top5(model: Model, probabilities: NDArray[np.float64]) -> tuple[ClassEntry, ...]:
-    """Return the classes with the highest mean probability over the windows, at most five.
+def top5(model: Model, ranking: NDArray[np.float64]) -> tuple[ClassEntry, ...]:
+    """Return the classes with the highest mean probability, or value, over the windows, at most five.
 
     Args:
         model: the model, for its labels.
-        probabilities: (N, K).
+        ranking: (N, K), probabilities or values.
     """
-    mean = probabilities.mean(axis=0)
-    best = np.argsort(-mean, kind="stable")[:5]
-    return tuple(ClassEntry(model.label(int(k)), int(k), float(mean[k])) for k in best)
+    return class_entries(model, np.argsort(-ranking.mean(axis=0), kind="stable")[:5].tolist(), ranking)
+
+
+def class_entries(model: Model, indices: Sequence[int], ranking: NDArray[np.float64]) -> tuple[ClassEntry, ...]:
+    """Describe classes; arguments as `top5`."""
+    mean = ranking.mean(axis=0)
+    return tuple(ClassEntry(model.label(k), k, probability_of(model, mean[k])) for k in indices)
+
+
+def probability_of(model: Model, value: float) -> float | None:
+    """The value if it is a probability of the model; None if the model returns values."""
+    return None if model.spec.activation == "none" else float(value)
 
 
 def target_entry(
@@ -216,11 +225,12 @@ def target_entry(
         curves: evidence of the requested methods, also guided ones.
     """
     explanation = results.explanation
+    is_value = explanation.activation == "none"
     return TargetEntry(
         label=video_explanation.labels[number],
         index=None if video_explanation.labels[number] == PER_WINDOW else int(explanation.target[0]),
-        probability=float(np.exp(results.log_original).mean()),
-        saturated=float(explanation.saturated.mean()),
+        probability=None if is_value else float(np.exp(results.log_original).mean()),
+        saturated=None if is_value else float(explanation.saturated.mean()),
         contrast=contrast,
         methods={
             method: _method_entry(
@@ -270,15 +280,15 @@ def _by_layer(figures: Mapping[str, Figure], method: str) -> dict[str, Figure]:
 
 def window_entries(model: Model, explanation: VideoExplanation, results: WindowResults) -> tuple[WindowEntry, ...]:
     """Describe each window: its top class, and the probability of the first target."""
-    probabilities = results.explanation.probabilities()
-    best = probabilities.argmax(axis=1)
+    ranking = results.explanation.ranking()
+    best = ranking.argmax(axis=1)
     return tuple(
         WindowEntry(
             start_seconds=float(explanation.timeline.starts[n]),
             end_seconds=float(explanation.timeline.ends[n]),
             label=model.label(int(best[n])),
-            probability=float(probabilities[n, best[n]]),
-            target_probability=float(np.exp(results.log_original[n])),
+            probability=probability_of(model, ranking[n, best[n]]),
+            target_probability=probability_of(model, np.exp(results.log_original[n])),
         )
         for n in range(len(explanation.timeline))
     )

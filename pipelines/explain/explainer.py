@@ -21,7 +21,7 @@ from vidcam.models.model import Model, Precision
 from vidcam.models.registry import as_model, labels_of, load_model
 from vidcam.pipelines.explain.analyse import VideoJob, analyse
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
-from vidcam.pipelines.explain.document import Document
+from vidcam.pipelines.explain.document import Document, probability_of
 from vidcam.pipelines.explain.outputs import check_paths, staging, stem_of
 from vidcam.pipelines.explain.probabilities import window_probabilities, with_probable_classes
 from vidcam.pipelines.explain.request import (
@@ -66,7 +66,8 @@ class ExplainedVideo:
     def __repr__(self) -> str:
         label, probability = self.top5[0]
         counts = f"{len(self.document.windows)} windows, {len(self.paths)} files"
-        return f"ExplainedVideo({Path(self.document.source.path).name!r}, {label!r} {probability:.2f}, {counts})"
+        shown = "" if probability is None else f" {probability:.2f}"
+        return f"ExplainedVideo({Path(self.document.source.path).name!r}, {label!r}{shown}, {counts})"
 
     def _repr_html_(self) -> str | None:
         """What a notebook shows: the overlay video, or the sheet where that is too large."""
@@ -76,8 +77,8 @@ class ExplainedVideo:
         return next((html for path in shown if (html := html_of(path)) is not None), None)
 
     @property
-    def top5(self) -> list[tuple[str, float]]:
-        """Labels and mean probabilities over the windows, highest first."""
+    def top5(self) -> list[tuple[str, float | None]]:
+        """Labels and mean probabilities over the windows, highest first; None if the model returns values."""
         return [(entry.label, entry.probability) for entry in self.document.top5]
 
     @property
@@ -145,7 +146,7 @@ class Explainer:
         """The callback for progress."""
         return self._progress
 
-    def predict(self, source: Source) -> tuple[int, float]:
+    def predict(self, source: Source) -> tuple[int, float | None]:
         """Return the top class of one video and its mean probability over the windows; nothing is written."""
         request = self._request
         with open_video(source, fps=request.fps, decoder=request.decoder, fetch=True) as reader:
@@ -155,7 +156,7 @@ class Explainer:
                 ready.model, job, batch_size=batch_size, clock=StageTimer(), progress=self._progress
             )
         mean = probabilities.mean(axis=0)
-        return int(mean.argmax()), float(mean.max())
+        return int(mean.argmax()), probability_of(ready.model, mean.max())
 
     def explain(self, source: Source, out: str | Path) -> ExplainedVideo:
         """Explain one video into a folder; nothing is left there if it fails."""

@@ -39,7 +39,7 @@ class TargetClass:
 
     label: str
     index: int | None
-    probability: float
+    probability: float | None
 
 
 @dataclass(frozen=True, slots=True)

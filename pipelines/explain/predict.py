@@ -42,7 +42,7 @@ class PredictedWindow:
     start_seconds: float
     end_seconds: float
     label: str
-    probability: float
+    probability: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class PredictedVideo:
 
     Attributes:
         document: what the JSON holds.
-        probabilities: (N, K), of every window.
+        probabilities: (N, K), of every window; the values if the model has no probabilities.
         stage_seconds: time spent in each stage.
     """
 
@@ -138,8 +138,7 @@ def check_source(source: Source, options: ExplainOptions) -> None:
 
 
 def _classes(model: Model, indices: Sequence[int], probabilities: NDArray[np.float64]) -> tuple[ClassEntry, ...]:
-    mean = probabilities.mean(axis=0)
-    return tuple(ClassEntry(model.label(k), k, float(mean[k])) for k in indices)
+    return entries.class_entries(model, indices, probabilities)
 
 
 def _windows(
@@ -148,7 +147,10 @@ def _windows(
     best = probabilities.argmax(axis=1)
     return tuple(
         PredictedWindow(
-            window.start_seconds, window.end_seconds, model.label(int(best[n])), float(probabilities[n, best[n]])
+            window.start_seconds,
+            window.end_seconds,
+            model.label(int(best[n])),
+            entries.probability_of(model, probabilities[n, best[n]]),
         )
         for n, window in enumerate(windows)
     )

@@ -10,9 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcam.cam.network import LogitTracer, class_scores, require_finite
+from vidcam.cam.network import class_scores, require_finite
 from vidcam.cam.preserve import Undo, preserve_model
+from vidcam.cam.tracer import LogitTracer
 from vidcam.devices import double
+from vidcam.errors import InputError
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.analyse import VideoJob
 from vidcam.pipelines.explain.request import ExplainRequest
@@ -38,7 +40,7 @@ def window_probabilities(
         progress: called after every batch.
 
     Returns:
-        (N, K), means over the crops.
+        (N, K), means over the crops; the values themselves if the model has no probabilities.
 
     Raises:
         RunError: the model fails, or returns NaN or infinity.
@@ -61,12 +63,13 @@ def window_probabilities(
 
 def _probabilities(model: Model, tensor: Tensor) -> NDArray[np.float64]:
     with torch.no_grad(), LogitTracer() as tracer:
-        logits, activation = class_scores(model.module(model.input_of(tensor)), tracer)
+        spec, output = model.spec, model.module(model.input_of(tensor))
+        logits, found = class_scores(output, tracer, activation=spec.activation, classes=spec.classes)
     require_finite(logits, "the logits")
-    scores = double(logits)
-    is_softmax = (model.spec.activation or activation or "softmax") == "softmax"
-    probabilities: NDArray[np.float64] = (scores.softmax(dim=1) if is_softmax else scores.sigmoid()).cpu().numpy()
-    return probabilities
+    scores, activation = double(logits), spec.activation or found or "softmax"
+    if activation != "none":
+        scores = scores.softmax(dim=1) if activation == "softmax" else scores.sigmoid()
+    return np.asarray(scores.cpu().numpy())
 
 
 def with_probable_classes(
@@ -87,6 +90,8 @@ def with_probable_classes(
     least = request.above
     if least is None:
         return request
+    if model.spec.activation == "none":
+        raise InputError(f"--target above:{least:g} needs probabilities; {model.spec.name!r} returns values")
     probabilities = window_probabilities(model, job, batch_size=request.batch_size, clock=clock, progress=progress)
     mean = probabilities.mean(axis=0)
     ranked = [int(k) for k in np.argsort(-mean, kind="stable") if int(k) != request.contrast]

@@ -95,6 +95,8 @@ class ExplainOptions:
             raise InputError(f"--batch-size is {self.batch_size}; it must be at least 1")
         if self.verdict_forwards < 0:
             raise InputError(f"--verdict-forwards is {self.verdict_forwards}; it must be 0 or more")
+        if self.score == "negative":
+            raise InputError("score is 'negative', which only vidcam.explain takes; use logit or probability")
         require_overlap(self.overlap)
         frame_rate(self.fps)
         self._require_part()
@@ -236,6 +238,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         axes=model.spec.input_axes,
         fusion=options.fusion,
         activation=model.spec.activation,
+        classes=model.spec.classes,
         baseline_activations=ready.baseline.activations,
         targets=targets,
         above=least_probability(as_tuple(options.targets)),

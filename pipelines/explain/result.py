@@ -202,7 +202,7 @@ class Result:
             schema=entries.SCHEMA,
             source=entries.source_entry(reader, stated_path(source_of(reader.info), folder), notes=notes),
             model=entries.ExplainedModel(model.spec.name, first.explanation.layer, model.weights),
-            top5=entries.top5(model, first.explanation.probabilities()),
+            top5=entries.top5(model, first.explanation.ranking()),
             targets=targets,
             windows=entries.window_entries(model, self.explanation, first),
             evidence_seconds=tuple(curves.thinned().seconds.tolist()),

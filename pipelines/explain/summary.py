@@ -52,7 +52,7 @@ def explained_row(document: Document, *, truth: str = "", is_correct: bool | Non
     return SummaryRow(
         video=document.source.path,
         label=top.label,
-        probability=f"{top.probability:.5f}",
+        probability=probability_text(top.probability),
         truth=truth,
         correct="" if is_correct is None else "yes" if is_correct else "no",
         best_seconds="" if first.best_seconds is None else f"{first.best_seconds:.3f}",
@@ -61,9 +61,14 @@ def explained_row(document: Document, *, truth: str = "", is_correct: bool | Non
     )
 
 
-def right_row(video: Path, folder: Path, label: str, probability: float) -> SummaryRow:
+def probability_text(probability: float | None) -> str:
+    """Format a probability; '' if the model returns values."""
+    return "" if probability is None else f"{probability:.5f}"
+
+
+def right_row(video: Path, folder: Path, label: str, probability: float | None) -> SummaryRow:
     """Return the row of a video that was predicted rightly and not explained."""
-    return SummaryRow(stated_path(video, folder), label, f"{probability:.5f}", label, "yes", "", "", "")
+    return SummaryRow(stated_path(video, folder), label, probability_text(probability), label, "yes", "", "", "")
 
 
 def check_summary(folder: Path) -> None:

@@ -56,23 +56,29 @@ def _target_rows(summary: VideoSummary, windows: Sequence[list[int]], *, is_alon
     """Make the rows of a fixed target for each group of windows on display."""
     standings = [summary.standing(indices) for indices in windows]
     has_rival = any(standing.rank > 1 for standing in standings)
-    mean = f" (mean {percent(summary.mean_probability)})" if len(summary.windows) > 1 else ""
+    has_mean = len(summary.windows) > 1 and not np.isnan(summary.mean_probability)
+    mean = f" (mean {percent(summary.mean_probability)})" if has_mean else ""
     contrast = [] if summary.contrast is None else [Row(summary.contrast, before="rather than ")]
     rows = []
     for standing in standings:
         rank = f", rank {standing.rank}" if has_rival or not is_alone else ""
-        title = Row(summary.target_label, after=f" {percent(standing.probability)}{rank}", detail=mean)
-        before, after = "top: " if standing.rank > 1 else "next: ", f" {percent(standing.rival_probability)}"
+        title = Row(summary.target_label, after=f"{_after(standing.probability)}{rank}", detail=mean)
+        before, after = "top: " if standing.rank > 1 else "next: ", _after(standing.rival_probability)
         rival = [Row(standing.rival_label, before, after)] if has_rival else []
         rows.append((title, *contrast, *rival))
     return rows
 
 
+def _after(probability: float) -> str:
+    """The probability behind a label; '' if the model returns values."""
+    return f" {percent(probability)}".rstrip()
+
+
 def _own_rows(summary: VideoSummary, windows: list[int]) -> Rows:
     """Make the rows of the target `per-window` for the windows on display, the nearest one first."""
     (label, probability), *others = [summary.own_class(index) for index in windows]
-    title = Row(label, after=f" {percent(probability)}")
+    title = Row(label, after=_after(probability))
     other = next((each for each in others if each[0] != label), None)
     if other is None:
         return title, Row(before=OWN_CLASS)
-    return title, Row(other[0], "blends with ", f" {percent(other[1])}")
+    return title, Row(other[0], "blends with ", _after(other[1]))

@@ -153,7 +153,7 @@ def sheet_block(
     line = target_line(explanation, target)
     is_other = any(label != explanation.labels[target] for label in strip.top_labels)
     return SheetBlock(
-        name=f"{prefix}{line.name} – {percent(line.probability, digits=1)}",
+        name=" – ".join(filter(None, [prefix + line.name, percent(line.probability, digits=1)])),
         rows=[
             SheetRow(
                 name=each.shown.method,
@@ -209,12 +209,15 @@ def class_lines(explanation: VideoExplanation, targets: Sequence[int]) -> list[C
     """Name the targets with their probability and rank, the contrast class, and the top class of the video."""
     lines = [target_line(explanation, target) for target in targets]
     named = {int(explanation.explanations[target].target[0]) for target in targets if not _is_own(explanation, target)}
-    mean, contrast = _mean_probabilities(explanation), explanation.explanations[targets[0]].contrast
+    ranking, contrast = _mean_ranking(explanation), explanation.explanations[targets[0]].contrast
+    mean = explanation.explanations[0].probabilities().mean(axis=0)
     if contrast is not None:
         index = int(contrast[0])
-        lines.append(ClassLine(explanation.class_label(index), float(mean[index]), f"contrast, {_rank(mean, index)}"))
+        lines.append(
+            ClassLine(explanation.class_label(index), float(mean[index]), f"contrast, {_rank(ranking, index)}")
+        )
         named.add(index)
-    top = int(mean.argmax())
+    top = int(ranking.argmax())
     if top not in named:
         rest = "" if any(_is_own(explanation, target) for target in targets) else ", not explained"
         lines.append(ClassLine(explanation.class_label(top), float(mean[top]), f"{_TOP} of the video{rest}"))
@@ -230,7 +233,7 @@ def target_line(explanation: VideoExplanation, target: int) -> ClassLine:
         own = dict.fromkeys(summary.own_class(window)[0] for window in range(len(summary.windows)))
         listed = [*list(own)[:MOST_CLASSES], *["…"] * (len(own) > MOST_CLASSES)]
         return ClassLine(OWN_CLASS, summary.mean_probability, ", ".join(listed))
-    return ClassLine(name, summary.mean_probability, _rank(_mean_probabilities(explanation), index))
+    return ClassLine(name, summary.mean_probability, _rank(_mean_ranking(explanation), index))
 
 
 def other_class(explanation: VideoExplanation, target: int, second: float) -> str:
@@ -242,8 +245,8 @@ def other_class(explanation: VideoExplanation, target: int, second: float) -> st
     if not is_own and top == int(of_target.target[window]):
         return ""
     name = explanation.class_label(top)
-    probability = percent(float(of_target.probabilities()[window, top]))
-    return f"{name}, {probability}" if is_own else f"{_TOP}: {name}, {probability}"
+    named = ", ".join(filter(None, [name, percent(float(of_target.probabilities()[window, top]))]))
+    return named if is_own else f"{_TOP}: {named}"
 
 
 def shrunk(frame: Frames) -> Frames:
@@ -257,13 +260,15 @@ def _is_own(explanation: VideoExplanation, target: int) -> bool:
     return explanation.labels[target] == PER_WINDOW
 
 
-def _rank(probabilities: NDArray[np.float64], index: int) -> str:
-    rank = 1 + int((probabilities > probabilities[index]).sum())
-    return _TOP if rank == 1 else f"rank {rank} of {probabilities.size}"
+def _rank(ranking: NDArray[np.float64], index: int) -> str:
+    rank = 1 + int((ranking > ranking[index]).sum())
+    if ranking.size == 1:
+        return ""
+    return _TOP if rank == 1 else f"rank {rank} of {ranking.size}"
 
 
-def _mean_probabilities(explanation: VideoExplanation) -> NDArray[np.float64]:
-    return np.asarray(explanation.explanations[0].probabilities().mean(axis=0))
+def _mean_ranking(explanation: VideoExplanation) -> NDArray[np.float64]:
+    return np.asarray(explanation.explanations[0].ranking().mean(axis=0))
 
 
 def _same_note(same: Mapping[str, float]) -> str:

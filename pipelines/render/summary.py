@@ -21,7 +21,7 @@ class Standing:
     """Where a class stands among all classes, by the mean probability over some windows.
 
     Attributes:
-        probability: of the class.
+        probability: of the class; NaN if the model returns values.
         rank: 1 for the most probable class.
         rival_label: label of the most probable other class; it is the top class if the rank is above 1.
         rival_probability: its probability.
@@ -42,17 +42,19 @@ class VideoSummary:
 
     Attributes:
         windows: (start_seconds, end_seconds, probability of the target) of each window.
-        mean_probability: mean probability of the target over the windows.
+        mean_probability: mean probability of the target over the windows; NaN if the model returns values.
     """
 
     def __init__(self, explanation: VideoExplanation, target: int) -> None:
         self._video, self._target, self._line = explanation, target, explanation.timeline
         self._classes = explanation.explanations[target].target
-        self._probabilities = np.clip(explanation.explanations[target].probabilities(), 0.0, 1.0)  # (N, K)
-        own = self._probabilities[np.arange(len(self._line)), self._classes]
+        self._ranking = explanation.explanations[target].ranking()  # (N, K)
+        probabilities = np.clip(explanation.explanations[target].probabilities(), 0.0, 1.0)
+        own = probabilities[np.arange(len(self._line)), self._classes]
         columns = (self._line.starts, self._line.ends, own)
         self.windows: list[Window] = list(zip(*(column.tolist() for column in columns), strict=True))
         self.mean_probability = float(own.mean())
+        self._has_probability = explanation.explanations[target].activation != "none"
 
     @property
     def target_label(self) -> str:
@@ -78,15 +80,16 @@ class VideoSummary:
 
     def standing(self, windows: Sequence[int]) -> Standing:
         """Return where the target stands in some windows; it must be a fixed class."""
-        mean = self._probabilities[list(windows)].mean(axis=0)
+        ranking = self._ranking[list(windows)].mean(axis=0)
         index = int(self._classes[0])
-        own, mean[index] = float(mean[index]), -1.0
-        rival = int(mean.argmax())
-        return Standing(own, 1 + int((mean > own).sum()), self._video.class_label(rival), float(mean[rival]))
+        own, ranking[index] = float(ranking[index]), -np.inf
+        rival = int(ranking.argmax())
+        shown = (own, float(ranking[rival])) if self._has_probability else (np.nan, np.nan)
+        return Standing(shown[0], 1 + int((ranking > own).sum()), self._video.class_label(rival), shown[1])
 
     def leaders(self) -> list[str]:
         """Return the label of the highest score in each window."""
-        return [self._video.class_label(int(index)) for index in self._probabilities.argmax(axis=1)]
+        return [self._video.class_label(int(index)) for index in self._ranking.argmax(axis=1)]
 
 
 def name_maps(explanation: VideoExplanation, maps: Sequence[ShownMap]) -> dict[str, ShownMap]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vidcam.cam.network import LogitTracer, class_scores, require_finite
+from vidcam.cam.network import class_scores, require_finite
+from vidcam.cam.tracer import LogitTracer
 from vidcam.metrics.faithfulness import log_probability
 from vidcam.models.model import Model
 from vidcam.results.explanation import Activation
@@ -86,11 +88,14 @@ class MaskedForwards:
         """
         if self._has_no_activation:
             with torch.no_grad():
-                return class_scores(self._model.module(self._model.input_of(piece)))[0]
+                return class_scores(self._output(piece), classes=self._model.spec.classes)[0]
         with torch.no_grad(), LogitTracer() as tracer:
-            scores, activation = class_scores(self._model.module(self._model.input_of(piece)), tracer)
+            scores, activation = class_scores(self._output(piece), tracer, classes=self._model.spec.classes)
         self._has_no_activation = activation is None
         return scores
+
+    def _output(self, piece: Tensor) -> Any:
+        return self._model.module(self._model.input_of(piece))
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import reshape_of
+from vidcam.errors import InputError
 from vidcam.fill import Fill
 from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
 from vidcam.models.model import Model, Precision
@@ -69,9 +70,11 @@ def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None =
         former_batch_size: batch size of the run that is resumed; used if the options name none.
 
     Raises:
-        InputError: an unknown layer, or one without a map.
+        InputError: an unknown layer, or one without a map; a model without probabilities.
         RunError: the model fails on a grey clip.
     """
+    if model.spec.activation == "none":
+        raise InputError(f"{model.spec.name!r} returns values; scoring needs probabilities, so classes")
     names = (options.layer,) if isinstance(options.layer, str) else tuple(options.layer or ())
     memory = StartMemory.of(model, options.precision)
     layers, _ = target_layers(model, names, memory=memory)
@@ -83,6 +86,7 @@ def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None =
         reshape=reshape_of(model.spec),
         axes=model.spec.input_axes,
         activation=model.spec.activation,
+        classes=model.spec.classes,
         baseline_activations=ready.baseline.activations,
         fusion=options.fusion,
         measures=chosen_measures(options.measures),

@@ -28,7 +28,7 @@ STEPS: dict[str, Callable[[pytest.MonkeyPatch, nn.Module], None]] = {
         name: lambda patch, _, name=name: patch.setattr(name, _fail)  # type: ignore[misc]
         for name in (
             "torch.autograd.grad",
-            "vidcam.cam.attribution.class_scores",
+            "vidcam.cam.attribution.read_scores",
             "vidcam.cam.attribution.class_target",
             "vidcam.cam.attribution.require_finite",
             "vidcam.cam.methods.combine",

@@ -184,7 +184,7 @@ class _TimeLogits(nn.Module):
 
 
 def test_logits_over_time_are_averaged() -> None:
-    net, clip = _TimeLogits(), random_clip(2, 3, 4, 6, 6)
+    net, clip = _TimeLogits(), random_clip(2, 3, 5, 6, 6)
     result = explain(net, clip, layer="conv")
     np.testing.assert_allclose(result.logits, net(clip).mean(dim=2).detach().numpy(), rtol=1e-6)
 

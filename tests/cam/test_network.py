@@ -29,11 +29,11 @@ def test_the_first_tensor(output: Any) -> None:
 @pytest.mark.parametrize("output", [None, (), {"scores": ROWS}, {}, "text", ({"logits": ROWS},)])
 def test_no_tensor(output: Any) -> None:
     assert first_tensor(output) is None
-    with pytest.raises(ShapeError, match=r"expected logits \(N, K\) or \(N, K, t\)"):
+    with pytest.raises(ShapeError, match=r"expected logits \(N, K\), \(N, K, t\) or \(N, T, K\)"):
         class_scores(output)
 
 
-@pytest.mark.parametrize("shape", [(3,), (1, 2, 3, 4)])
+@pytest.mark.parametrize("shape", [(), (1, 2, 3, 4)])
 def test_other_shapes(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match="the model returns a tensor of shape"):
         class_scores(torch.zeros(shape))
@@ -65,8 +65,8 @@ def test_only_the_last_of_many_is_kept() -> None:
 
 
 def test_narrow_logits_are_widened_before_they_are_averaged() -> None:
-    output = torch.tensor([[[60000.0, 60000.0], [-3.0, 1.0]]]).half()
-    assert class_scores(output)[0].dtype == torch.float32
+    output = torch.tensor([[[60000.0, 60000.0], [-3.0, 1.0], [0.0, 0.0]]]).half()
+    assert class_scores(output, classes=3)[0].tolist() == [[60000.0, -1.0, 0.0]]
 
 
 @pytest.mark.parametrize(

@@ -90,9 +90,7 @@ def test_log_probabilities_that_cannot_be_undone() -> None:
 
 DISGUISED: dict[str, tuple[str, Callable[[Tensor], Any]]] = {
     "mean of softmaxes": ("probabilities", lambda s: torch.stack([s.softmax(1), (2 * s).softmax(1)]).mean(0)),
-    "mean of sigmoids over time": ("probabilities", lambda s: torch.stack([s, 2 * s, -s], 2).sigmoid().mean(2)),
     "two sigmoids, joined": ("probabilities", lambda s: torch.cat([s.sigmoid(), (s - 1).sigmoid()], 1)),
-    "half a softmax": ("probabilities", lambda s: s.softmax(1) / 2),
     "sum of halves": ("probabilities", lambda s: 0.5 * s.softmax(1) + 0.5 * s.sigmoid()),
     "softmax over the clips": ("probabilities", lambda s: s.softmax(0)),
     "softmax over the clips, by keyword": ("probabilities", lambda s: torch.softmax(s, dim=-2)),

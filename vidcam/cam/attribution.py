@@ -13,18 +13,19 @@ import torch
 from torch import Tensor, nn
 
 from vidcam.axes import Axes
+from vidcam.cam.arguments import Arguments, hand_over
 from vidcam.cam.axes import AxesWatch
+from vidcam.cam.classifier import classifier_weights
 from vidcam.cam.fusion import fuse
 from vidcam.cam.guided import finest_saliency
 from vidcam.cam.layers import chosen_layers, require_map
 from vidcam.cam.methods import LayerData, volume_methods
 from vidcam.cam.network import (
+    ClassScores,
     Input,
-    LogitTracer,
-    class_scores,
-    classifier_weights,
     first_clip,
     ordinary,
+    read_scores,
     reference,
     require_apart,
     require_finite,
@@ -35,6 +36,7 @@ from vidcam.cam.preserve import NoAutocast, PreservedContext, Undo, preserve_mod
 from vidcam.cam.record import ActivationRecorder, NoGradientError, last_layer_with_gradient, record_layers
 from vidcam.cam.request import MapRequest, ScoreName, ScoreTarget, Target, class_target, function_target
 from vidcam.cam.softmax import SoftmaxForm, softmax_form
+from vidcam.cam.tracer import LogitTracer
 from vidcam.cam.weights import to_numpy
 from vidcam.devices import double
 from vidcam.errors import InputError, LayerError, ShapeError
@@ -71,7 +73,7 @@ class Attribution:
     """An open forward pass of N clips. Any number of targets can be explained from it.
 
     Attributes:
-        activation: the function behind the logits, 'softmax' or 'sigmoid'.
+        activation: the function behind the logits, 'softmax', 'sigmoid' or 'none'.
         activations_of_layers: layer → A, (N, D, t, h, w), detached, in the order of the layers.
     """
 
@@ -84,10 +86,12 @@ class Attribution:
         for name, a in features.items():
             require_map(a, name, self._shown)
         found_activation: Activation | None = None
+        self._notes: tuple[str, ...] = ()
         self._scores: Tensor | None = None
         self._no_logits_error = InputError("")
         try:
-            scores, found_activation = class_scores(output, tracer)
+            found = self._read(output, tracer)
+            scores, found_activation, self._notes = found.logits, found.activation, found.notes
             require_rows(scores, len(self._shown))
         except InputError as exc:  # raised later: a target that is a function of the output needs no logits
             self._no_logits_error = type(exc)(str(exc))
@@ -97,6 +101,13 @@ class Attribution:
         for name, a in features.items():  # checked too: a head may turn infinite activations into finite logits
             require_finite(a, f"the activations at layer {name!r}")
         self.activation: Activation = context.request.activation or found_activation or "softmax"
+
+    def _read(self, output: Any, tracer: LogitTracer) -> ClassScores:
+        """Read the scores; only an axis as long as the clip's or a layer's time can be the frames of (N, T, K)."""
+        request, shown = self._context.request, self._shown
+        grids = self.activations_of_layers.values()
+        frames = {*shown.shape[1:3], *(a.shape[2] for a in grids)} if shown.ndim != 4 else set[int]()
+        return read_scores(output, tracer, activation=request.activation, classes=request.classes, frames=frames)
 
     @property
     def axes(self) -> Axes:
@@ -125,9 +136,15 @@ class Attribution:
         return self.scores.detach()
 
     def probabilities(self) -> Tensor:
-        """Probabilities (N, K) float64."""
+        """Probabilities (N, K) float64; NaN if the activation is `none`."""
         scores = double(self.logits)
+        if self.activation == "none":
+            return torch.full_like(scores, torch.nan)
         return scores.softmax(dim=1) if self.activation == "softmax" else scores.sigmoid()
+
+    def ranking(self) -> Tensor:
+        """What classes are ranked by, (N, K) float64: probabilities, or the values if the activation is `none`."""
+        return double(self.logits) if self.activation == "none" else self.probabilities()
 
     def explain(self, target: Target = None, *, score: ScoreName | None = None) -> Explanation:
         """Make the maps of one target per clip; see `vidcam.explain`.
@@ -228,7 +245,7 @@ class Attribution:
             alpha_exact=self._is_exact(target, request) if "gradcam++" in methods else None,
             clamped={name + suffix[at]: share for at in data for name, share in data[at].clamped(methods).items()},
             activation=self.activation,
-            notes=self._context.notes,
+            notes=(*self._context.notes, *(self._notes if target.function is None else ())),
         )
 
     def _layer_data(self, layer: str, gradient: Tensor, target: ScoreTarget, request: MapRequest) -> LayerData:
@@ -243,7 +260,7 @@ class Attribution:
             gradients=gradients,
             score_scale=request.score_scale,
             baseline_activations=lambda: self._baseline_activations(layer),
-            classifier=lambda: self._classifier(layer, target),
+            classifier=lambda: self._classifier(layer, target, request),
             softmax=cache(lambda: self._softmax(layer, target, request)),
         )
 
@@ -261,17 +278,21 @@ class Attribution:
             )
         return baseline
 
-    def _classifier(self, layer: str, target: ScoreTarget) -> Tensor:
+    def _classifier(self, layer: str, target: ScoreTarget, request: MapRequest) -> Tensor:
         if target.classes is None:
             raise InputError("target is a function, but cam needs a class: it reads the classifier's weights")
         weights = classifier_weights(self._context.model, self.activations_of_layers[layer], self.scores)
+        weights = -weights if request.score == "negative" else weights
         return (
             weights[target.classes] if target.contrasts is None else weights[target.classes] - weights[target.contrasts]
         )
 
     def _softmax(self, layer: str, target: ScoreTarget, request: MapRequest) -> SoftmaxForm:
-        if target.classes is None or target.contrasts is not None or self.activation != "softmax":
-            raise InputError("gradcam++softmax needs one class and a softmax; no contrast, target function or sigmoid")
+        is_negative = request.score == "negative"
+        if target.classes is None or target.contrasts is not None or is_negative or self.activation != "softmax":
+            raise InputError(
+                "gradcam++softmax needs one class and a softmax; no contrast, function, sigmoid or negative score"
+            )
 
         def products(directions: Tensor) -> Tensor:
             layer_products = self._recorder.products(self.scores, directions)[layer]
@@ -291,7 +312,7 @@ class Attribution:
         def score(output: Any, tracer: LogitTracer) -> Tensor:
             if target.function is not None:
                 return target.function(output).sum()
-            return (class_scores(output, tracer)[0] * target.direction).sum()
+            return (self._read(output, tracer).logits * target.direction).sum()
 
         with self._recorder.paused():
             return finest_saliency(self._context.model, self._context.clip, score, axes=self.axes)
@@ -314,12 +335,15 @@ def attribution(model: nn.Module, clip: Input, request: MapRequest) -> Preserved
     return PreservedContext(lambda undo: open_attribution(model, clip, request, undo))
 
 
-def open_attribution(model: nn.Module, clip: Input, request: MapRequest, undo: Undo) -> Attribution:
-    """Open an `attribution` that `undo` closes."""
+def open_attribution(
+    model: nn.Module, clip: Input, request: MapRequest, undo: Undo, arguments: Arguments | None = None
+) -> Attribution:
+    """Open an `attribution` that `undo` closes; `arguments` are handed over beside the clip."""
     network = unwrapped(model)
     require_ordinary(network)
     require_apart(network, len(reference(clip)))
     preserve_model(network, undo)
+    hand_over(network, arguments, undo)
     shown = ordinary(clip)
     layers, notes = chosen_layers(network, shown, request.layers, request.reshape, axes=request.axes)
     watch = AxesWatch(network, shown, request.axes, undo)

@@ -9,8 +9,9 @@ weights, not the video. `find_artifact` finds these cells.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -20,9 +21,10 @@ from vidcam.cam.attribution import Attribution, open_attribution
 from vidcam.cam.layers import Layers, layer_names
 from vidcam.cam.network import Input
 from vidcam.cam.preserve import Undo
+from vidcam.cam.refusals import PlainRefusal
 from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import Reshape
-from vidcam.cam.subject import grey_clip, read_subject
+from vidcam.cam.subject import Subject, grey_clip, read_subject
 from vidcam.cam.weights import at_least_float32, to_numpy
 from vidcam.results.explanation import Artifact
 from vidcam.spec import SpecifiedModel
@@ -55,11 +57,13 @@ class Baseline:
 
 def compute_baseline(
     model: nn.Module | SpecifiedModel,
-    clip: Input | None = None,
+    clip: Input | Mapping[str, Any] | None = None,
     *,
     layer: Layers = None,
     reshape: Reshape | None = None,
     axes: str | Axes | None = None,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
 ) -> Baseline:
     """Run the model once on a content-free clip, or on ordinary clips whose median is taken.
 
@@ -71,15 +75,23 @@ def compute_baseline(
         layer: as in `vidcam.explain`.
         reshape: as in `vidcam.explain`.
         axes: as in `vidcam.explain`.
+        args: as in `vidcam.explain`.
+        kwargs: as in `vidcam.explain`.
 
     Raises:
         InputError: as in `vidcam.explain`.
     """
-    subject = read_subject(model, grey_clip(model) if clip is None else clip, axes)
+    subject = read_subject(model, grey_clip(model) if clip is None else clip, axes, args, kwargs)
     names = layer_names(subject.network, subject.layer if layer is None else layer)
     request = MapRequest(layers=names, reshape=reshape or subject.reshape, axes=subject.axes)
-    with Undo() as undo, undo:
-        return baseline_of(open_attribution(subject.network, subject.clip, request, undo))
+    return baseline_of_subject(subject, request)
+
+
+def baseline_of_subject(subject: Subject, request: MapRequest) -> Baseline:
+    """Run a network on its content-free clip."""
+    network, clip, arguments = subject.network, subject.clip, subject.arguments
+    with PlainRefusal(network, clip, arguments), Undo() as undo, undo:
+        return baseline_of(open_attribution(network, clip, request, undo, arguments))
 
 
 def baseline_of(run: Attribution) -> Baseline:

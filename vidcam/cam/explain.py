@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from torch import nn
 
 from vidcam.cam.attribution import open_attribution
-from vidcam.cam.baseline import Baseline, compute_baseline
+from vidcam.cam.baseline import Baseline, baseline_of_subject
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.layers import Layers, layer_names
 from vidcam.cam.methods import BASELINE_METHODS, DEFAULT_METHODS
 from vidcam.cam.network import Input
 from vidcam.cam.preserve import Undo
+from vidcam.cam.refusals import PlainRefusal
 from vidcam.cam.request import MapRequest, ScoreName, Target
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.subject import Subject, first_frames, grey_clip, read_subject
@@ -24,7 +26,7 @@ from vidcam.spec import SpecifiedModel
 
 def explain(
     model: nn.Module | SpecifiedModel,
-    clip: Input,
+    clip: Input | Mapping[str, Any],
     *,
     methods: str | Iterable[str] = DEFAULT_METHODS,
     target: Target | str | Sequence[str] = None,
@@ -38,7 +40,9 @@ def explain(
     activation: Activation | None = None,
     softmax_chunk: int = 32,
     softmax_tail: float = 0.0,
-    baseline: Input | Baseline | None = None,
+    baseline: Input | Mapping[str, Any] | Baseline | None = None,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
 ) -> Explanation:
     """Class activation maps of N clips: one forward pass, one backward through the head, all methods.
 
@@ -47,11 +51,12 @@ def explain(
 
     Args:
         model: any module, or a `Model`, whose layer, labels and layout are then known. It returns logits (N, K),
-            (N, K, t) that are averaged over t, a tuple or an object with `logits` that holds them. A softmax or sigmoid
-            at its end is taken off.
+            (N, K, t) or (N, T, K) that are averaged over time, a tuple or an object with `logits` that holds them, or
+            one score (N,). A softmax or sigmoid at its end is taken off. `notes` tell what was taken for classes.
         clip: (N, C, T, H, W), as the model takes it; (N, C, H, W) for an image network, (N, C, L) for a signal; a list
-            of such for networks of several pathways, where maps are drawn on the finest. A batch axis that is missing
-            before (C, T, H, W) is added.
+            of such for networks of several pathways, where maps are drawn on the finest. A mapping is handed over as
+            keyword arguments, a tuple as several arguments if `forward` takes them; the tensor with the most axes is
+            the clip. A batch axis that is missing before (C, T, H, W) is added.
         methods: one name or several: `gradcam` (GC++ eq. 3), `gradcam+` (EQ 3), `gradcam++` (GC++ eq. 19),
             `gradcam++softmax` (eq. 22–24), `gradcam++signed` (eq. 29–30), `cam` (eq. 1–2), `hirescam`, `layercam`,
             `neutral-gradcam`, which needs a `baseline`, and `guided-gradcam`, `guided-gradcam+`, `guided-gradcam++`,
@@ -61,20 +66,24 @@ def explain(
         contrast: class index or label; the score is S_target - S_contrast.
         layer: dotted name or module of the target layer, after its ReLU. Several are fused. None: the default of a
             `Model`, else the last block that has an extent in space and time.
-        score: `logit`, or `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2).
+        score: `logit`; `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2); or `negative`: -S,
+            for what lowers the score.
         score_scale: λ of EQ 12: gradcam++ takes the score through exp(λS); near 0 it weighs as gradcam+ does.
         reshape: layer output → (N, D, t, h, w), for transformers: `vidcam.tokens(grid)`, `vidcam.channels_last`.
         axes: the clip's axes in their order, such as `NCTHW`, `NTCHW` or `NHWC`; `N(TC)HW` and `N(CT)HW` if frames and
             colours share an axis, `(NT)CHW` if row n·T + t of the batch is frame t of clip n. None: inferred from what
             the first convolution receives. Maps always lie on (T, H, W).
         fusion: `mean` or `max` of several layers' maps, each divided by its own maximum.
-        activation: `softmax` or `sigmoid` behind the logits. None: the one the model ends in, else softmax, or sigmoid
-            if there is one class only.
+        activation: `softmax` or `sigmoid` behind the logits; `none` if the output is values, as of a regression: then
+            there are no probabilities. None: the one the model ends in, else softmax, or sigmoid if there is one score.
         softmax_chunk: classes whose products `gradcam++softmax` takes at once.
         softmax_tail: share of the other classes' probability that `gradcam++softmax` may leave out.
         baseline: a clip without content, such as flat grey, in the model's own scaling, or what
             `vidcam.compute_baseline` returned. `neutral-gradcam` subtracts its activations, and artifacts are looked
             for in it (not with several layers). None: flat grey for `neutral-gradcam` of a `Model`.
+        args: positional arguments of `forward` after the clip, such as boxes. Their tensors go to the clip's device,
+            and keep their type. Where one clip of the batch is run, tensors with N rows are cut to it.
+        kwargs: keyword arguments of `forward`, likewise.
 
     Returns:
         An `Explanation`: `volumes[method]` (N, t, h, w), `heat(method)` (N, T, H, W) in [0, 1], `logits` (N, K),
@@ -101,12 +110,14 @@ def explain(
         softmax_chunk=softmax_chunk,
         softmax_tail=softmax_tail,
         baseline=baseline,
+        args=args,
+        kwargs=kwargs,
     )[0]
 
 
 def explain_each(
     model: nn.Module | SpecifiedModel,
-    clip: Input,
+    clip: Input | Mapping[str, Any],
     targets: Sequence[Target | str | Sequence[str]],
     *,
     methods: str | Iterable[str] = DEFAULT_METHODS,
@@ -120,7 +131,9 @@ def explain_each(
     activation: Activation | None = None,
     softmax_chunk: int = 32,
     softmax_tail: float = 0.0,
-    baseline: Input | Baseline | None = None,
+    baseline: Input | Mapping[str, Any] | Baseline | None = None,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
 ) -> tuple[Explanation, ...]:
     """One explanation for each of several targets, from one forward pass and one batched backward through the head.
 
@@ -140,8 +153,10 @@ def explain_each(
         softmax_chunk: as in `explain`.
         softmax_tail: as in `explain`.
         baseline: as in `explain`.
+        args: as in `explain`.
+        kwargs: as in `explain`.
     """
-    subject = read_subject(model, clip, axes)
+    subject = read_subject(model, clip, axes, args, kwargs)
     request = MapRequest(
         methods=methods if isinstance(methods, str) else tuple(methods),
         layers=layer_names(subject.network, subject.layer if layer is None else layer),
@@ -152,28 +167,33 @@ def explain_each(
         axes=subject.axes,
         fusion=fusion,
         activation=activation or subject.activation,
+        classes=subject.classes,
         softmax_chunk=softmax_chunk,
         softmax_tail=softmax_tail,
     )
     indices = [target if callable(target) else subject.class_index(target) for target in targets]
-    return _explained(subject, indices, request, baseline)
+    if baseline is None or isinstance(baseline, Baseline):
+        return _explained(subject, indices, request, baseline)
+    if subject.arguments is None or isinstance(baseline, Mapping | tuple):
+        return _explained(subject, indices, request, read_subject(subject.network, baseline, subject.axes, args, kwargs))
+    return _explained(subject, indices, request, replace(subject, clip=baseline))  # beside the clip's other arguments
 
 
 def _explained(
-    subject: Subject, targets: Sequence[Target], request: MapRequest, baseline: Input | Baseline | None
+    subject: Subject, targets: Sequence[Target], request: MapRequest, baseline: Subject | Baseline | None
 ) -> tuple[Explanation, ...]:
     """Run the baseline clip if there is one, then explain each target."""
     network, notes = subject.network, subject.notes
     if baseline is None and subject.model is not None and set(request.methods) & set(BASELINE_METHODS):
-        baseline, notes = grey_clip(subject.model), (*notes, "The baseline is a flat grey clip.")
+        grey = replace(subject, clip=grey_clip(subject.model))
+        baseline, notes = grey, (*notes, "The baseline is a flat grey clip.")
     if baseline is not None and not isinstance(baseline, Baseline):
-        baseline = compute_baseline(
-            network, baseline, layer=request.layers or None, reshape=request.reshape, axes=request.axes
-        )
+        own = MapRequest(layers=request.layers, reshape=request.reshape, axes=request.axes)
+        baseline = baseline_of_subject(baseline, own)
     if baseline is not None:
         request = replace(request, baseline_activations=baseline.activations)
-    with Undo() as undo, undo:
-        run = open_attribution(network, subject.clip, request, undo)
+    with PlainRefusal(network, subject.clip, subject.arguments), Undo() as undo, undo:
+        run = open_attribution(network, subject.clip, request, undo, subject.arguments)
         if baseline is not None:
             _require_same_layers(baseline, run.layers)
         explanations = run.explain_each(targets)

@@ -21,7 +21,6 @@ from vidcam.axes import Axes
 from vidcam.cam.graph import nodes_below, operation
 from vidcam.cam.network import (
     Input,
-    LogitTracer,
     class_scores,
     like_input,
     ordinary,
@@ -31,6 +30,7 @@ from vidcam.cam.network import (
 from vidcam.cam.preserve import Undo, preserve_model, run_uncompiled, unwrapped
 from vidcam.cam.rectify import GuidedBackward
 from vidcam.cam.request import MapRequest, Target, class_target
+from vidcam.cam.tracer import LogitTracer
 from vidcam.cam.weights import at_least_float32, to_numpy
 from vidcam.errors import InputError, ShapeError
 from vidcam.maps import Floats
@@ -109,7 +109,7 @@ def guided_saliency(model: nn.Module, clip: Input, target: Target, request: MapR
         raise InputError("target is a function, expected classes; use `explain` for functions")
 
     def score(output: Any, tracer: LogitTracer) -> Tensor:
-        scores, found_activation = class_scores(output, tracer)
+        scores, found_activation = class_scores(output, tracer, activation=request.activation, classes=request.classes)
         activation = request.activation or found_activation or "softmax"
         return (scores * class_target(scores, target, request.contrast, request.score, activation).direction).sum()
 

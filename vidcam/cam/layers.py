@@ -7,16 +7,18 @@ reshape for that. The default is the last block with such a grid, after its ReLU
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from vidcam.axes import Axes
+from vidcam.cam.arguments import hand_over
 from vidcam.cam.axes import AxesWatch
 from vidcam.cam.network import Input, ordinary, reference
 from vidcam.cam.preserve import Hook, PreHook, Undo, preserve_model, unwrapped
+from vidcam.cam.refusals import PlainRefusal
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.subject import grey_clip, read_subject
 from vidcam.errors import LayerError, VidcamError, name_not_found
@@ -101,10 +103,12 @@ def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
 
 def list_layers(
     model: nn.Module | SpecifiedModel,
-    clip: Input | None = None,
+    clip: Input | Mapping[str, Any] | None = None,
     *,
     reshape: Reshape | None = None,
     axes: str | Axes | None = None,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
 ) -> tuple[Layer, ...]:
     """List all layers that can have a map, in the order in which they finish. The model is run once on `clip`.
 
@@ -113,15 +117,18 @@ def list_layers(
         clip: (N, C, T, H, W) or (N, C, H, W), or a list of pathways; one is enough. None: flat grey, for a `Model`.
         reshape: layer output → (N, D, t, h, w); layers that it does not fit are left out. None: that of a `Model`.
         axes: as in `vidcam.explain`.
+        args: as in `vidcam.explain`.
+        kwargs: as in `vidcam.explain`.
 
     Raises:
         InputError: a plain module without a clip.
     """
-    subject = read_subject(model, grey_clip(model) if clip is None else clip, axes)
+    subject = read_subject(model, grey_clip(model) if clip is None else clip, axes, args, kwargs)
     clip, reshape = subject.clip, reshape or subject.reshape
     network = unwrapped(subject.network)
-    with Undo() as undo, undo:
+    with PlainRefusal(network, clip, subject.arguments), Undo() as undo, undo:
         preserve_model(network, undo)
+        hand_over(network, subject.arguments, undo)
         shown = ordinary(clip)
         collector = _LayerCollector(shown, AxesWatch(network, shown, subject.axes, undo), reshape)
         for name, module in network.named_modules():

@@ -1,26 +1,25 @@
-"""Inputs, logits and classifier of a network.
+"""Inputs and scores of a network.
 
-The input is one tensor, or a list of tensors for several pathways (SlowFast). The output is (N, K); (N, K, t), averaged
-over t; a tuple or list that begins with such a tensor; or an object or mapping with `logits`. If the network ends in a
-softmax, log-softmax or sigmoid, its input is taken as the logits, because the gradient of a confident probability
-vanishes. `LogitTracer` records these calls while the model runs. If the network computes something else from the
-probabilities, the logits are not known and the output is refused.
+The input is one tensor, or a list of tensors for several pathways (SlowFast). The output is (N, K); (N, K, t) or
+(N, T, K), averaged over time; a tuple or list that holds such a tensor; or an object or mapping with `logits`. A
+softmax, log-softmax or sigmoid at its end is undone, also one that is scaled or averaged; see `tracer`. If the network
+computes something else from the probabilities, the logits are not known and the output is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from vidcam.axes import Axes
 from vidcam.cam.graph import looks_like_probabilities
-from vidcam.cam.preserve import FunctionMode
+from vidcam.cam.outputs import choose_tensor, rows_of, score_tensors
+from vidcam.cam.tracer import LogitTracer
 from vidcam.cam.weights import at_least_float32
 from vidcam.devices import double
 from vidcam.errors import InputError, NonFiniteError, ShapeError
@@ -28,29 +27,6 @@ from vidcam.results.explanation import Activation
 
 Input = Tensor | Sequence[Tensor]
 """(N, C, T, H, W), or one such tensor for each pathway; (N, C, H, W) for image networks, (N, C, L) for signals."""
-
-_ENDS: dict[Callable[..., Any], Activation] = {
-    torch.softmax: "softmax",
-    torch.log_softmax: "softmax",
-    torch.special.softmax: "softmax",
-    torch.special.log_softmax: "softmax",
-    functional.softmax: "softmax",
-    functional.log_softmax: "softmax",
-    Tensor.softmax: "softmax",
-    Tensor.log_softmax: "softmax",
-    torch.sigmoid: "sigmoid",
-    torch.special.expit: "sigmoid",
-    functional.sigmoid: "sigmoid",
-    Tensor.sigmoid: "sigmoid",
-    torch.sigmoid_: "sigmoid",
-    Tensor.sigmoid_: "sigmoid",
-    functional.logsigmoid: "sigmoid",
-}
-
-_IN_PLACE = {torch.sigmoid_, Tensor.sigmoid_}
-
-_ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-4}
-"""Largest difference of W·mean(A) + b from the logits, relative to the sum of the terms' absolute values."""
 
 
 def pathways(clip: Input) -> tuple[Tensor, ...]:
@@ -130,92 +106,89 @@ def require_rows(scores: Tensor, clips: int) -> None:
         raise ShapeError(f"the model returns {tuple(scores.shape)} for {clips} clips, expected one row for each clip")
 
 
-class LogitTracer(FunctionMode):
-    """Record the input of each softmax and sigmoid while it is active, as long as the result exists."""
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassScores:
+    """What a model's output holds.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._noted = WeakTensorKeyDictionary()  # result → (what went in, activation); attention's do not pile up
-        self._last: Tensor | None = None  # kept, for a view of it may be all that the model returns
+    Attributes:
+        logits: (N, K), float32 at least, with its graph.
+        activation: the function that the model puts behind them; a sigmoid behind a single score; None if not known.
+        notes: what was taken for classes, where it is not plainly (N, K).
+    """
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        """Call through; keep what went into a softmax or sigmoid."""
-        named = kwargs or {}
-        if func not in _ENDS:
-            return func(*args, **named)
-        given = args[0] if args else named["input"]
-        given = given.clone() if func in _IN_PLACE else given
-        result = func(*args, **named)
-        if isinstance(result, Tensor) and not (_ENDS[func] == "softmax" and _is_over_clips(result, args, named)):
-            self._noted[result] = given, _ENDS[func]
-            self._last = result
-        return result
-
-    def before(self, output: Tensor) -> tuple[Tensor, Activation] | None:
-        """The logits that became `output`, and by what; None where it is no such call's result, in whatever shape."""
-        result = output if output in self._noted else self._last
-        if result is None or result.numel() != output.numel():
-            return None
-        if result is not output and not torch.equal(result.to(output.dtype).flatten(), output.flatten()):
-            return None
-        given, activation = self._noted[result]
-        return given.reshape(output.shape), activation
+    logits: Tensor
+    activation: Activation | None
+    notes: tuple[str, ...] = ()
 
 
-def _is_over_clips(result: Tensor, args: tuple[Any, ...], named: Mapping[str, Any]) -> bool:
-    """Whether a softmax went over the first axis, where classes do not lie."""
-    dim = named.get("dim", args[1] if len(args) > 1 else None)
-    if not isinstance(dim, int):  # torch's own choice then: the classes of (N, K), the first axis of (N, K, t)
-        return result.ndim == 3
-    return result.ndim > 1 and dim % result.ndim == 0
-
-
-def class_scores(output: Any, tracer: LogitTracer | None = None) -> tuple[Tensor, Activation | None]:
-    """Logits (N, K), float32 at least, of a model's output.
+def read_scores(
+    output: Any,
+    tracer: LogitTracer | None = None,
+    *,
+    activation: Activation | None = None,
+    classes: int | None = None,
+    frames: Collection[int] | None = None,
+) -> ClassScores:
+    """Scores (N, K) of a model's output.
 
     Args:
         output: what the model returned.
         tracer: active while it ran.
-
-    Returns:
-        The logits, and the function that the model puts behind them if it has one; a sigmoid behind a single score.
+        activation: what the caller says is behind the logits; `none`: the output is values, and nothing is undone.
+        classes: K, if known.
+        frames: lengths that the axis T of (N, T, K) may have; None for any.
 
     Raises:
-        ShapeError: the output holds no (N, K) or (N, K, t).
+        ShapeError: the output holds no (N, K), (N, K, t) or (N, T, K), or it cannot be told.
         InputError: it is probabilities or their logarithms, and the function that made them is not its end.
     """
-    scores = first_tensor(output)
-    if scores is None or scores.ndim not in (2, 3):
-        got = f"a tensor of shape {tuple(scores.shape)}" if scores is not None else type(output).__name__
+    tensors = score_tensors(output)
+    if not tensors or tensors[0].ndim not in (1, 2, 3):
+        got = f"a tensor of shape {tuple(tensors[0].shape)}" if tensors else type(output).__name__
         raise ShapeError(
-            f"the model returns {got}, expected logits (N, K) or (N, K, t); pass a function of its output as target"
+            f"the model returns {got}, expected logits (N, K), (N, K, t) or (N, T, K); pass a function of its output "
+            f"as target"
         )
-    found = None if tracer is None else tracer.before(scores)
-    logits, activation = (scores, None) if found is None else found
-    logits = at_least_float32(logits if logits.ndim == 2 else logits.mean(dim=2))
-    if found is None:
+    made = {} if tracer is None else {n: p for n, t in enumerate(tensors) if (p := tracer.product(t)) is not None}
+    scores, notes = choose_tensor(tensors, made, classes)
+    found = None if tracer is None or activation == "none" else tracer.before(scores)
+    logits, end, undone = (scores, None, ()) if found is None else found
+    if classes is None and tracer is not None and scores.ndim == 3:
+        classes = tracer.classes(scores)
+    logits, taken = rows_of(logits, classes, frames)
+    logits = at_least_float32(logits)
+    notes = (*notes, *undone, *taken)
+    if activation != "none" and found is None:
         _require_logits(logits)
-        activation = "sigmoid" if logits.shape[1] == 1 else None  # a softmax of one score is 1, whatever the score
-    return logits, activation
+        if logits.shape[1] == 1:  # a softmax of one score is 1, whatever the score
+            end = "sigmoid"
+            notes = notes if activation else (*notes, ONE_SCORE)
+    return ClassScores(logits, end, notes)
+
+
+ONE_SCORE = (
+    "The model returns one score. It was taken for the logit of a probability; if it is a value, pass "
+    "activation='none'."
+)
+
+
+def class_scores(
+    output: Any, tracer: LogitTracer | None = None, *, activation: Activation | None = None, classes: int | None = None
+) -> tuple[Tensor, Activation | None]:
+    """The logits (N, K) of a model's output and the function behind them; see `read_scores`."""
+    scores = read_scores(output, tracer, activation=activation, classes=classes)
+    return scores.logits, scores.activation
 
 
 def first_tensor(output: Any) -> Tensor | None:
     """The tensor that a model's output is or holds first; `logits` of an object or mapping."""
-    if isinstance(output, Mapping):
-        output = output.get("logits")
-    elif hasattr(output, "logits"):
-        output = output.logits
-    while isinstance(output, tuple | list) and output:
-        output = output[0]
-    return output if isinstance(output, Tensor) else None
+    return next(iter(score_tensors(output)), None)
 
 
-def predicted(model: nn.Module, clip: Tensor) -> Tensor:
+def predicted(model: nn.Module, clip: Tensor, *, classes: int | None = None) -> Tensor:
     """Logits (N, K) of a model that `preserve_model` holds; see `class_scores`."""
     with LogitTracer() as tracer:
-        return class_scores(model(clip), tracer)[0]
+        return class_scores(model(clip), tracer, classes=classes)[0]
 
 
 def require_finite(tensor: Tensor, what: str) -> None:
@@ -227,39 +200,6 @@ def require_finite(tensor: Tensor, what: str) -> None:
         raise NonFiniteError(
             f"{what} contain NaN or infinity, expected finite numbers; check the weights and the input"
         )
-
-
-def classifier_weights(network: nn.Module, activations: Tensor, scores: Tensor) -> Tensor:
-    """Return the weights W of a linear classifier, for `cam` (GC++ eq. 1–2).
-
-    W exists if the head is global average pooling and one linear layer: S = W·mean(A) + b. This is checked on the given
-    clips.
-
-    Args:
-        network: the network without wrappers. The last layer that fits is used: linear, or a convolution with kernels
-            of one cell.
-        activations: A, (N, D, t, h, w).
-        scores: S, (N, K).
-
-    Returns:
-        (K, D).
-
-    Raises:
-        InputError: no such layer explains the scores.
-    """
-    pooled = at_least_float32(activations).flatten(2).mean(dim=2)
-    rounding = _ROUNDING.get(activations.dtype, 2e-2)
-    for module in reversed(list(network.modules())):
-        weight = _linear_weight(module)
-        if weight is None or weight.shape != (scores.shape[1], activations.shape[1]):
-            continue
-        weight = weight.detach().to(pooled)
-        given = getattr(module, "bias", None)
-        bias = weight.new_zeros(len(weight)) if given is None else given.detach().to(pooled)
-        sizes = pooled.abs() @ weight.abs().T + bias.abs()
-        if float((pooled @ weight.T + bias - scores.detach()).abs().max()) <= rounding * float(sizes.max()):
-            return weight
-    raise InputError("cam needs global average pooling and one linear layer after the target layer; use gradcam")
 
 
 def _require_logits(scores: Tensor) -> None:
@@ -274,15 +214,6 @@ def _require_logits(scores: Tensor) -> None:
 
 def _are_shares(rows: Tensor) -> bool:
     return bool((rows >= 0).all()) and bool(((rows.sum(dim=1) - 1).abs() < 1e-4).all())
-
-
-def _linear_weight(module: nn.Module) -> Tensor | None:
-    """(K, D) of a linear layer or a convolution of one cell; None for all else."""
-    if isinstance(module, nn.Linear):
-        return module.weight
-    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) and module.groups == 1:
-        return module.weight.flatten(1) if max(module.kernel_size) == 1 else None
-    return None
 
 
 def _described(value: object) -> str:

@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from vidcam.axes import Axes
 from vidcam.cam.graph import has_custom_function, is_graph_piecewise_linear
 from vidcam.cam.layers import find_layer, list_layers, tensor_of
-from vidcam.cam.network import Input, LogitTracer, class_scores
+from vidcam.cam.network import Input, class_scores
 from vidcam.cam.preserve import Hook, PreservedContext, Undo, preserve_model
 from vidcam.cam.reshape import Reshape
+from vidcam.cam.tracer import LogitTracer
 from vidcam.errors import LayerError, VidcamError
 
 MAX_TRIED_LAYERS = 48

@@ -31,7 +31,8 @@ ScoreFunction = Callable[[Any], Tensor]
 Target = int | Sequence[int] | ScoreFunction | None
 """One class for all clips, one class per clip, a function, or None for the predicted class."""
 
-ScoreName = Literal["logit", "probability"]
+ScoreName = Literal["logit", "probability", "negative"]
+"""S, softmax(S) or sigmoid(S), or -S, whose map shows what lowers the score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,12 +43,15 @@ class MapRequest:
         methods: names or aliases; stored as canonical names, guided methods included.
         layers: dotted names; empty: the default layer.
         contrast: contrast class: the score is S_target - S_contrast.
-        score: `logit`, or `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2).
+        score: `logit`, or `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2), or `negative`:
+            -S, for what lowers the score.
         score_scale: λ of EQ 12: gradcam++ uses exp(λS) as the score; near 0 its weights approach those of gradcam+.
         reshape: layer output → (N, D, t, h, w); None: the output has this shape already.
         axes: axes of the clip; None: they are inferred.
         fusion: `mean` or `max` of the layers' maps, each divided by its own maximum.
-        activation: function behind the logits; None: the one at the model's end, else softmax.
+        activation: function behind the logits; `none` if they are values, not logits; None: the one at the model's
+            end, else softmax.
+        classes: K, to find the classes in the model's output; None if not known.
         softmax_chunk: classes per batched backward in `gradcam++softmax`; it affects memory, not results.
         softmax_tail: share of the other classes' probability that `gradcam++softmax` may leave out.
         baseline_activations: layer → A₀, (1, D, t, h, w), activations of a content-free clip, for the baseline methods.
@@ -65,18 +69,21 @@ class MapRequest:
     axes: Axes | None = None
     fusion: Fusion = "mean"
     activation: Activation | None = None
+    classes: int | None = None
     softmax_chunk: int = 32
     softmax_tail: float = 0.0
     baseline_activations: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "methods", canonical_methods(self.methods))
-        if self.score not in ("logit", "probability"):
-            raise InputError(f"score is {self.score!r}, expected logit or probability")
+        if self.score not in ("logit", "probability", "negative"):
+            raise InputError(f"score is {self.score!r}, expected logit, probability or negative")
         if self.fusion not in FUSIONS:
             raise InputError(f"fusion is {self.fusion!r}, expected one of {', '.join(FUSIONS)}")
-        if self.activation not in (None, "softmax", "sigmoid"):
-            raise InputError(f"activation is {self.activation!r}, expected softmax or sigmoid")
+        if self.activation not in (None, "softmax", "sigmoid", "none"):
+            raise InputError(f"activation is {self.activation!r}, expected softmax, sigmoid or none")
+        if (self.activation, self.score) == ("none", "probability"):
+            raise InputError("score is 'probability', but with activation 'none' there is none; use 'logit'")
         checked_score_scale(self.score_scale)
 
 
@@ -108,7 +115,7 @@ def class_target(
         scores: logits (N, K).
         target: a class, one class per clip, or None for the predicted class.
         contrast: the contrast class.
-        score: `logit`, or `probability` for p with its gradient unscaled.
+        score: `logit`, or `probability` for p with its gradient unscaled, or `negative` for -S.
         activation: turns logits into probabilities.
 
     Raises:
@@ -130,7 +137,7 @@ def function_target(output: Any, function: ScoreFunction, request: MapRequest, c
         ShapeError: the function does not return one score per clip.
     """
     if request.contrast is not None or request.score != "logit":
-        raise InputError("target is a function, which takes no contrast and no score='probability'; compute both in it")
+        raise InputError("target is a function, which takes no contrast and no score but 'logit'; compute them in it")
     score: object = function(output)
     if not isinstance(score, Tensor) or score.numel() != clips or score.ndim > 2:
         got = tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__
@@ -165,7 +172,8 @@ def _integers(target: int | Sequence[int]) -> Tensor:
 def _direction(scores: Tensor, classes: Tensor, score: ScoreName, activation: Activation) -> Tensor:
     if score == "probability" and activation == "softmax":
         return probability_cotangent(scores, classes).to(scores)
-    direction = torch.zeros_like(scores).scatter_(1, classes.unsqueeze(1), 1.0)
+    one = -1.0 if score == "negative" else 1.0
+    direction = torch.zeros_like(scores).scatter_(1, classes.unsqueeze(1), one)
     if score == "probability":  # σ′ = σ(S)·σ(-S); 1 - σ(S) would lose all digits
         direction = direction * (double(scores).sigmoid() * double(-scores).sigmoid()).to(scores)
     return direction

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vidcam.axes import Axes
-from vidcam.cam.network import Input
+from vidcam.cam.arguments import Arguments, split_clip
+from vidcam.cam.network import Input, pathways
 from vidcam.cam.reshape import Reshape, reshape_of
 from vidcam.errors import InputError, ShapeError
 from vidcam.labels import label_index
@@ -32,6 +33,7 @@ class Subject:
         model: None for a plain module.
         axes: axes of the clip; None: not known.
         notes: what was inferred for the caller.
+        arguments: what `forward` takes besides the clip; None if it takes the clip alone.
     """
 
     network: nn.Module
@@ -39,6 +41,7 @@ class Subject:
     model: SpecifiedModel | None
     axes: Axes | None
     notes: tuple[str, ...]
+    arguments: Arguments | None = None
 
     @property
     def layer(self) -> str | None:
@@ -55,6 +58,11 @@ class Subject:
         """The activation of the specification."""
         return None if self.model is None else self.model.spec.activation
 
+    @property
+    def classes(self) -> int | None:
+        """The number of classes of the specification."""
+        return None if self.model is None else self.model.spec.classes
+
     def class_index(self, label: Any) -> Any:
         """A class given by its label as an index, one or a sequence; anything else as it is.
 
@@ -70,30 +78,42 @@ class Subject:
         return label_index(self.model.labels, label, model=self.model.spec.name)
 
 
-def read_subject(model: nn.Module | SpecifiedModel, clip: Any, axes: str | Axes | None = None) -> Subject:
+def read_subject(
+    model: nn.Module | SpecifiedModel,
+    clip: Any,
+    axes: str | Axes | None = None,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+) -> Subject:
     """Take a module or a `Model`, and add a missing batch axis.
 
     Args:
         model: the network, plain or with its specification.
-        clip: tensor or NumPy array, (N, C, T, H, W) or as the network takes it; a list for several pathways.
+        clip: tensor or NumPy array, (N, C, T, H, W) or as the network takes it; a list for several pathways; a mapping
+            or a tuple for several arguments.
         axes: axes of a plain module's clip; None: not known.
+        args: positional arguments after the clip.
+        kwargs: keyword arguments.
 
     Raises:
-        InputError: the model is neither a module nor a `Model`, or the clip of a `Model` holds integers.
+        InputError: the model is neither a module nor a `Model`, the clip of a `Model` holds integers, or `forward`
+            does not take the arguments.
         ShapeError: the clip has six axes, or other axes than the model takes.
     """
     if isinstance(model, str):
         raise InputError(f"model is {model!r}; load it first: vidcam.load_model({model!r})")
     if isinstance(model, nn.Module):
         named = Axes(axes) if isinstance(axes, str) else axes
+        clip, arguments, split = split_clip(model, clip, args, kwargs)
         count = named.count if named else 5 if _starts_with_conv3d(model) else None
         batch, notes = _with_batch_axis(_as_tensors(clip), axes=count)
-        return Subject(model, batch, None, named, notes)
+        return Subject(model, batch, None, named, (*notes, *split), _for_batch(arguments, batch))
     if not isinstance(getattr(model, "module", None), nn.Module):
         raise InputError(f"model is a {type(model).__name__}; pass an nn.Module or vidcam.load_model(NAME)")
     if axes is not None:
         raise InputError("axes is for a plain module; a vidcam.Model has them in its spec")
     named = model.spec.input_axes
+    clip, arguments, split = split_clip(model.module, clip, args, kwargs)
     batch, notes = _with_batch_axis(_as_tensors(clip), axes=named.count)
     if isinstance(batch, Tensor):
         if not batch.is_floating_point():
@@ -106,7 +126,7 @@ def read_subject(model: nn.Module | SpecifiedModel, clip: Any, axes: str | Axes 
                 f"{order}"
             )
         batch = _to_device_of(model.module, batch)
-    return Subject(model.module, batch, model, named, notes)
+    return Subject(model.module, batch, model, named, (*notes, *split), _for_batch(arguments, batch))
 
 
 def grey_clip(model: nn.Module | SpecifiedModel) -> Tensor:
@@ -149,6 +169,10 @@ def first_frames(subject: Subject, axes: Axes | None = None) -> NDArray[np.uint8
         values = (values - low) * (255.0 / (high - low).clamp(min=1e-12))
     shown = values.round().clamp(0.0, 255.0)
     return np.asarray(shown.permute(1, 2, 3, 0).to(torch.uint8).cpu().numpy())
+
+
+def _for_batch(arguments: Arguments | None, batch: Input) -> Arguments | None:
+    return None if arguments is None else replace(arguments, clips=len(pathways(batch)[0]))
 
 
 def _to_device_of(network: nn.Module, clip: Tensor) -> Tensor:

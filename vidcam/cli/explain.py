@@ -187,7 +187,8 @@ def _predict_all(
     with loading():
         from vidcam.models.registry import load_model
         from vidcam.pipelines.explain.predict import Predictor, check_source
-        from vidcam.system.json_files import as_plain
+        from vidcam.pipelines.explain.summary import probability_text
+    from vidcam.system.json_files import as_plain
 
     def load(progress: Progress) -> Predictor:
         return Predictor(load_model(model, progress=progress, **model_arguments), options, progress=progress)
@@ -200,7 +201,8 @@ def _predict_all(
                 print_text(str(video))
             classes = dict.fromkeys((*result.document.top5, *result.document.targets))
             print_rows(
-                [{"class": entry.label, "probability": f"{entry.probability:.5f}"} for entry in classes], as_json=False
+                [{"class": entry.label, "probability": probability_text(entry.probability)} for entry in classes],
+                as_json=False,
             )
 
     task = VideoTask(

@@ -127,7 +127,7 @@ def report(video: Path, result: ExplainedVideo, is_document: bool) -> None:  # n
     for sentence in result.warnings:
         say(f"  warning: {sentence}")
     for label, probability in result.top5:
-        say(f"  {label}: {probability:.5f}")
+        say(f"  {label}" if probability is None else f"  {label}: {probability:.5f}")
     for sentence in dict.fromkeys(result.audit):  # several targets may have the same
         say(f"  {sentence}")
     if not is_document:

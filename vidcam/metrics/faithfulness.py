@@ -42,11 +42,13 @@ def log_probability(
     Args:
         logits: (N, K).
         target: (N,) class indices.
-        activation: `softmax` for exclusive classes, `sigmoid` for independent ones.
+        activation: `softmax` for exclusive classes, `sigmoid` for independent ones, `none` for values.
 
     Returns:
-        (N,) float64, <= 0, computed in float64.
+        (N,) float64, <= 0, computed in float64; NaN for values.
     """
+    if activation == "none":
+        return np.full(len(target), np.nan)
     scores = double(logits.detach())
     logs = (scores.log_softmax(dim=1) if activation == "softmax" else functional.logsigmoid(scores)).cpu().numpy()
     target_logs: NDArray[np.float64] = np.take_along_axis(logs, np.asarray(target)[:, None], axis=1)[:, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -45,12 +46,14 @@ def percent(probability: float, *, digits: int | None = None) -> str:
     """Format a probability as a percentage. Only exactly 0 and 1 give '0 %' and '100 %'.
 
     Args:
-        probability: in [0, 1].
+        probability: in [0, 1]; NaN where the model has none.
         digits: digits after the decimal point; None: one below 10 %, else none.
 
     Returns:
-        '93 %', or '< 1 %' and '> 99 %' where rounding would give 0 or 100.
+        '93 %', or '< 1 %' and '> 99 %' where rounding would give 0 or 100; '' for NaN.
     """
+    if math.isnan(probability):
+        return ""
     if digits is None:
         digits = int(0.0 < probability < 0.0995)
     text, step = f"{100 * probability:.{digits}f}", 10.0**-digits

@@ -40,7 +40,7 @@ class ClassLine:
 
     Attributes:
         name: the class, or the model and its class.
-        probability: in [0, 1].
+        probability: in [0, 1]; NaN if the model returns values.
         note: such as 'top class' or 'not explained'.
     """
 

@@ -106,6 +106,13 @@ class _Columns:
         return max(self.pitch - _GAP, self.cell[1])
 
 
+def _draw_bar(canvas: Canvas, left: float, y: float, probability: float) -> None:
+    top, bottom = y + (_CLASS.line_px - _BAR_HEIGHT) / 2, y + (_CLASS.line_px + _BAR_HEIGHT) / 2
+    canvas.box(left, top, left + _BAR_WIDTH, bottom, _EMPTY_COLOUR)
+    canvas.box(left, top, left + probability * _BAR_WIDTH, bottom, _BAR_COLOUR)
+    canvas.text(left + _BAR_WIDTH + 18, y, percent(probability, digits=1), _CLASS)
+
+
 def _draw_heading(canvas: Canvas, sheet: Sheet, y: float) -> float:
     canvas.text(_LEFT, y, canvas.elide(sheet.title, _TITLE, _WIDTH), _TITLE)
     y = _draw_verdict(canvas, sheet.verdict, y + _TITLE.line_px + 8) + 12
@@ -113,10 +120,8 @@ def _draw_heading(canvas: Canvas, sheet: Sheet, y: float) -> float:
     bar = _LEFT + max((canvas.width_of(name, _CLASS_BOLD) for name in names), default=0.0) + 28
     for name, line in zip(names, sheet.classes, strict=True):
         canvas.text(_LEFT, y, name, _CLASS_BOLD)
-        middle, filled = y + _CLASS.line_px / 2, line.probability * _BAR_WIDTH
-        canvas.box(bar, middle - _BAR_HEIGHT / 2, bar + _BAR_WIDTH, middle + _BAR_HEIGHT / 2, _EMPTY_COLOUR)
-        canvas.box(bar, middle - _BAR_HEIGHT / 2, bar + filled, middle + _BAR_HEIGHT / 2, _BAR_COLOUR)
-        canvas.text(bar + _BAR_WIDTH + 18, y, percent(line.probability, digits=1), _CLASS)
+        if not np.isnan(line.probability):
+            _draw_bar(canvas, bar, y, line.probability)
         note_y = y + (_CLASS.line_px - _GREY.line_px) / 2
         _draw_rest(canvas, line.note, bar + _BAR_WIDTH + 160, note_y, _RIGHT)
         y += _CLASS.line_px

@@ -31,7 +31,7 @@ class TimeStrip:
         seconds: (S,) increasing times of the evidence, S >= 1.
         evidence: name of the map → (S,) in [0, 1].
         windows: (start_seconds, end_seconds, probability of the target) of each window, sorted by start. Windows may
-            overlap.
+            overlap. The probability is NaN in all of them if the model returns values.
         top_labels: label with the highest score in each window; empty: not shown.
         probability_of: label of the target to which the probabilities belong; empty if there is only one target.
     """
@@ -56,10 +56,15 @@ class TimeStrip:
                     f"{np.min(values, initial=np.inf)} to {np.max(values, initial=-np.inf)}"
                 )
         for window in self.windows:
-            if not (window[0] < window[1] and 0.0 <= window[2] <= 1.0):
+            if not (window[0] < window[1] and (np.isnan(window[2]) or 0.0 <= window[2] <= 1.0)):
                 raise ShapeError(f"a window must be (start, later end, probability in [0, 1]), got {window}")
         if len(self.top_labels) not in {0, len(self.windows)}:
             raise ShapeError(f"top_labels must have {len(self.windows)} labels, one per window, or none")
+
+    @property
+    def has_probability(self) -> bool:
+        """Whether any window has a probability."""
+        return any(not np.isnan(window[2]) for window in self.windows)
 
     def x(self, seconds: Seconds | float, left: float, right: float) -> NDArray[np.float64]:
         """Compute the x positions of times, in pixels, on a strip from `left` to `right`."""

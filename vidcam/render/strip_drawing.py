@@ -128,7 +128,7 @@ def draw_legend(
     entries = [
         (style.evidence_text.format(name), colour, dashes[name]) for name, colour in curve_colours(strip, style).items()
     ]
-    if strip.windows:
+    if strip.has_probability:
         target = f", {strip.probability_of}" if strip.probability_of else ""
         entries.append((style.probability_text.format(target), PROBABILITY_COLOUR, ()))
     x, row = left, 1
@@ -161,7 +161,7 @@ class _Plot:
 
     def draw_probability(self) -> None:
         """Draw the probability as an area with steps. It is interrupted where there is no window."""
-        if not self._strip.windows:
+        if not self._strip.has_probability:
             return
         edges, values = probability_steps(self._strip.windows)
         x, y = np.repeat(self._x(edges), 2)[1:-1], np.repeat(self._y(values), 2)

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from vidcam.errors import ShapeError, name_not_found
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 
-Activation = Literal["softmax", "sigmoid"]
-"""Turns logits into probabilities: `softmax` for exclusive classes, `sigmoid` for independent ones."""
+Activation = Literal["softmax", "sigmoid", "none"]
+"""Turns logits into probabilities: `softmax` for exclusive classes, `sigmoid` for independent ones. `none`: the scores
+are values, as of a regression, and there are no probabilities."""
 
 OF_FUNCTION = -1
 """Value of `target` when a function of the output was explained, not a class."""
@@ -102,7 +103,7 @@ class Explanation:
 
     Attributes:
         volumes: method → (N, t, h, w) float32 (float64 for a float64 model), raw, >= 0.
-        logits: (N, K), the model's scores before the softmax.
+        logits: (N, K), the model's scores before the softmax; with activation `none` its values.
         target: (N,) int64, the class explained in each clip; OF_FUNCTION (-1) for a function of the output.
         contrast: (N,) int64, the contrast class (score S_target - S_contrast), or None.
         layer: dotted name of the target layer; several are joined by ' + '.
@@ -199,8 +200,10 @@ class Explanation:
         return maps_page(rows, frames, title=f"{clips}{target} at {self.layer}", subtitle=self.audit())
 
     def probabilities(self) -> NDArray[np.float64]:
-        """Return the softmax (or sigmoid) of the logits, (N, K), computed in float64."""
+        """Return the softmax (or sigmoid) of the logits, (N, K), in float64; NaN if the activation is `none`."""
         logits = self.logits.astype(np.float64)
+        if self.activation == "none":
+            return np.full_like(logits, np.nan)
         if self.activation == "sigmoid":
             odds = np.exp(-np.abs(logits))
             return np.where(logits < 0, odds, 1.0) / (1.0 + odds)
@@ -208,9 +211,13 @@ class Explanation:
         probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
         return probabilities
 
+    def ranking(self) -> NDArray[np.float64]:
+        """Return what classes are ranked by, (N, K): probabilities, or the values if the activation is `none`."""
+        return self.logits.astype(np.float64) if self.activation == "none" else self.probabilities()
+
     @property
     def probability(self) -> NDArray[np.float64]:
-        """(N,) probability of each clip's target; NaN if a function was explained."""
+        """(N,) probability of each clip's target; NaN if a function was explained or the activation is `none`."""
         if (self.target == OF_FUNCTION).any():
             return np.full(len(self), np.nan)
         return np.take_along_axis(self.probabilities(), self.target[:, None], axis=1)[:, 0]
@@ -225,7 +232,9 @@ class Explanation:
         parts = [_alpha_line(name, audit, clip) for name, audit in self.alpha.items()]
         parts += [f"{name}: {share[clip]:.2%} clamped" for name, share in self.clamped.items()]
         parts += [] if self.alpha_exact is None else [f"eq. 19 {'exact' if self.alpha_exact else 'an approximation'}"]
-        if self.target[clip] != OF_FUNCTION:
+        if self.target[clip] != OF_FUNCTION and self.activation == "none":
+            parts.append(f"value = {self.logits[clip, self.target[clip]]:.6g}")
+        elif self.target[clip] != OF_FUNCTION:
             parts.append(f"p = {self.probability[clip]:.6g}{' (saturated)' if self.saturated[clip] else ''}")
         in_artifact = [
             name

@@ -1,0 +1,98 @@
+"""Clips of another type, device or shape than the network takes: one sentence, whatever torch says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.helpers.nets import PooledHead, random_clip, seeded
+from vidcam.cam.baseline import compute_baseline
+from vidcam.cam.explain import explain
+from vidcam.cam.layers import list_layers
+from vidcam.cam.refusals import PlainRefusal
+from vidcam.errors import InputError
+
+CLIP = random_clip(2, 3, 4, 8, 8)
+HALF = nn.Sequential(nn.Conv3d(3, 4, 1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 256, 3)).half()
+IMAGE = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+
+
+class Pathway(PooledHead):
+    def forward(self, clips: list[Tensor]) -> Tensor:  # type: ignore[override]
+        return super().forward(clips[0])
+
+
+CASES: dict[str, tuple[nn.Module, Any, str]] = {
+    "uint8": (seeded(PooledHead), (CLIP * 255).to(torch.uint8), "clip is torch.uint8; scale it to floats"),
+    "int64": (seeded(PooledHead), CLIP.long(), "clip is torch.int64; scale it to floats"),
+    "half weights": (HALF, CLIP, "clip: torch.float32, but the weights are torch.float16"),
+    "half clip": (seeded(PooledHead), CLIP.half(), "clip: torch.float16, but the weights are torch.float32"),
+    "double clip": (seeded(PooledHead), CLIP.double(), "clip: torch.float64, but the weights are torch.float32"),
+    "uint8 pathways": (seeded(Pathway), [CLIP.to(torch.uint8)], "clip is torch.uint8"),
+    "image": (IMAGE, CLIP[0, :, 0], r"clip has no batch axis: 3 axes, expected 4, .* pass clip\[None\]"),
+    "pathways": (seeded(Pathway), [CLIP[0], CLIP[0, :2]], "clip has no batch axis: 4 axes, expected 5"),
+}
+
+
+@pytest.mark.parametrize("layer", [None, "0"])
+@pytest.mark.parametrize("name", CASES)
+def test_one_sentence(name: str, layer: str | None) -> None:
+    net, clip, message = CASES[name]
+    layer = "block2" if layer and isinstance(net, PooledHead) else layer
+    with pytest.raises(InputError, match=message):
+        explain(net, clip, layer=layer)
+    with pytest.raises(InputError, match=message):
+        compute_baseline(net, clip, layer=layer)
+    if not isinstance(clip, list):
+        with pytest.raises(InputError, match=message):
+            list_layers(net, clip)
+
+
+def test_inputs_beside_the_clip() -> None:
+    class Two(PooledHead):
+        def forward(self, clip: Tensor, gain: Any) -> Any:  # type: ignore[override]
+            return super().forward(clip) @ gain["of"]
+
+    with pytest.raises(InputError, match=r"args or kwargs: torch.float64, but the weights are torch.float32"):
+        explain(Two(), CLIP, layer="block2", args=({"of": torch.eye(4).double()},))
+
+
+def test_another_device() -> None:
+    net = nn.Linear(2, 2, device="meta")
+    with (
+        pytest.raises(InputError, match=r"clip is on cpu, the weights on meta; pass clip.to"),
+        PlainRefusal(net, CLIP),
+    ):
+        raise RuntimeError("Expected all tensors to be on the same device")
+
+
+def test_half_precision_that_the_device_does_not_run() -> None:
+    with (
+        pytest.raises(InputError, match=r"torch.float16 cannot be run on cpu; use float32"),
+        PlainRefusal(HALF, CLIP.half()),
+    ):
+        raise RuntimeError("\"slow_conv3d_cpu\" not implemented for 'Half'")
+
+
+class Converting(PooledHead):
+    def forward(self, clip: Tensor) -> Tensor:
+        return super().forward(clip.float() / 255)
+
+
+def test_a_network_that_converts_itself_is_explained() -> None:
+    pixels = (CLIP.abs() * 100).clamp(max=255).to(torch.uint8)
+    result = explain(seeded(Converting), pixels, layer="block2", target=1)
+    expected = explain(seeded(PooledHead), pixels.float() / 255, layer="block2", target=1)
+    assert (result.volumes["gradcam"] == expected.volumes["gradcam"]).all()
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    class Failing(PooledHead):
+        def forward(self, clip: Tensor) -> Tensor:
+            raise RuntimeError("the weights of this type are missing")
+
+    with pytest.raises(RuntimeError, match="the weights of this type are missing"):
+        explain(Failing(), CLIP, layer="block2")
