@@ -175,7 +175,8 @@ def explain_each(
     if baseline is None or isinstance(baseline, Baseline):
         return _explained(subject, indices, request, baseline)
     if subject.arguments is None or isinstance(baseline, Mapping | tuple):
-        return _explained(subject, indices, request, read_subject(subject.network, baseline, subject.axes, args, kwargs))
+        blank = read_subject(subject.network, baseline, subject.axes, args, kwargs)
+        return _explained(subject, indices, request, blank)
     return _explained(subject, indices, request, replace(subject, clip=baseline))  # beside the clip's other arguments
 
 
