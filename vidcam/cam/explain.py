@@ -33,7 +33,7 @@ def explain(
     score: ScoreName = "logit",
     score_scale: float = 1.0,
     reshape: Reshape | None = None,
-    fusion: Fusion = "mean",
+    fusion: Fusion | None = None,
     activation: Activation | None = None,
     softmax_chunk: int = 32,
     softmax_tail: float = 0.0,
@@ -59,11 +59,14 @@ def explain(
             the model's raw output that returns one score for each clip, (N,).
         contrast: class index or label; the score is S_target - S_contrast.
         layer: dotted name or module of the target layer, after its ReLU. Several are fused. None: the default of a
-            `Model`, else the last block that has an extent in space and time.
+            `Model`, else the last block that has an extent in space and time, or the last ones of parallel branches.
+            'cnn#0' is the first run of a layer that runs several times, 'stage[0]' the first tensor of a list; without
+            a number all are taken, and a layer that runs once for each frame has a map of each.
         score: `logit`, or `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2).
         score_scale: λ of EQ 12: gradcam++ takes the score through exp(λS); near 0 it weighs as gradcam+ does.
         reshape: layer output → (N, D, t, h, w), for transformers: `vidcam.tokens(grid)`, `vidcam.channels_last`.
-        fusion: `mean` or `max` of several layers' maps, each divided by its own maximum.
+        fusion: `mean` or `max` of several layers' maps, each divided by its own maximum, or `sum` of their raw maps.
+            None: `sum` for parallel branches or runs of one layer, `mean` for several named layers.
         activation: `softmax` or `sigmoid` behind the logits. None: the one the model ends in, else softmax, or sigmoid
             if there is one class only.
         softmax_chunk: classes whose products `gradcam++softmax` takes at once.
@@ -110,7 +113,7 @@ def explain_each(
     score: ScoreName = "logit",
     score_scale: float = 1.0,
     reshape: Reshape | None = None,
-    fusion: Fusion = "mean",
+    fusion: Fusion | None = None,
     activation: Activation | None = None,
     softmax_chunk: int = 32,
     softmax_tail: float = 0.0,

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from torch import Tensor, nn
 
-from vidcam.cam.network import Input, first_clip, ordinary, reference
+from vidcam.cam.layouts import Layouts
+from vidcam.cam.network import Input, ordinary, reference
 from vidcam.cam.preserve import Hook, PreHook, Undo, preserve_model, unwrapped
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.subject import grey_clip, read_subject
@@ -135,18 +137,23 @@ class _LayerCollector:
     def __init__(self, clip: Tensor, reshape: Reshape | None) -> None:
         self._clip, self._reshape = clip, reshape
         self._versions: dict[str, list[int]] = {}
+        self._layouts = Layouts()
         self.layers: dict[str, Layer] = {}
 
     def before(self, name: str) -> PreHook:
         def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            self._versions[name] = [_version(value) for value in inputs]
+            self._versions[name] = [version(value) for value in inputs]
 
         return hook
 
     def after(self, name: str) -> Hook:
         def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            features = reshaped(output, self._reshape)
-            if features is None or not carries_map(features, self._clip):
+            tensor, features = tensor_of(output), reshaped(output, self._reshape)
+            if tensor is not None:
+                self._layouts.see(module, tensor)
+            if tensor is None or features is None or not carries_map(features, self._clip):
+                return
+            if self._reshape is None and self._layouts.is_channels_last(tensor):
                 return
             grid = tuple(features.shape[2:])
             versions = self._versions[name]
@@ -159,8 +166,7 @@ class _LayerCollector:
                 tuple(length / cells for length, cells in zip(self._clip.shape[2:], grid, strict=True)),
                 is_nonnegative=bool(features.min() >= 0),
                 is_computed=not any(
-                    output is value and _version(value) == version
-                    for value, version in zip(inputs, versions, strict=True)
+                    output is value and version(value) == before for value, before in zip(inputs, versions, strict=True)
                 ),
                 runs=1 if earlier is None else earlier.runs + 1,
             )
@@ -172,7 +178,9 @@ def default_layer(layers: Sequence[Layer]) -> str:
     """Return the last layer that computes something on the last grid, after its ReLU if there is one.
 
     If several modules end at the same point, the outermost is taken, because it finishes last. A ReLU inside a block is
-    not taken if the block itself returns negative numbers, as in DenseNet and pre-activation residual networks.
+    not taken if the block itself returns negative numbers, as in DenseNet and pre-activation residual networks. A ReLU
+    on an equal grid before a coarser one, as in the encoder of a U-Net, is not taken either. `run_layers` knows more:
+    which layers the scores depend on.
 
     Args:
         layers: from `list_layers`.
@@ -183,7 +191,7 @@ def default_layer(layers: Sequence[Layer]) -> str:
     if not layers:
         raise LayerError("no layer has a grid in space and time; name one with layer=, or pass reshape=")
     computed = [layer for layer in layers if layer.is_choosable] or list(layers)
-    on_last_grid = [layer for layer in computed if layer.grid == computed[-1].grid]
+    on_last_grid = list(takewhile(lambda layer: layer.grid == computed[-1].grid, reversed(computed)))[::-1]
     signed_blocks = tuple(f"{layer.name}." for layer in on_last_grid if not layer.is_nonnegative)
     after_relu = [layer for layer in on_last_grid if layer.is_nonnegative and not layer.name.startswith(signed_blocks)]
     return (after_relu or computed)[-1].name
@@ -203,23 +211,6 @@ def layer_names(model: nn.Module, layer: Layers) -> tuple[str, ...]:
     return tuple(dict.fromkeys(layer_name(model, item) for item in layers))
 
 
-def chosen_layers(
-    model: nn.Module, clip: Input, layers: Sequence[str], reshape: Reshape | None
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the dotted names of the layers, or of the default layer if there are none.
-
-    Returns:
-        The names, and a note for the user if the default was chosen.
-
-    Raises:
-        LayerError: no layer has a grid.
-    """
-    if not layers:
-        name = default_layer(list_layers(model, first_clip(clip), reshape=reshape))
-        return (name,), (f"Layer {name!r} was chosen: the last block with a grid in space and time.",)
-    return tuple(dict.fromkeys(layer_name(model, item) for item in layers)), ()
-
-
 def tensor_of(output: Any) -> Tensor | None:
     """Return the floating point tensor of a layer's output: the output itself, or the first of a tuple or list."""
     first = output[0] if isinstance(output, tuple | list) and output else output
@@ -237,7 +228,7 @@ def reshaped(output: Any, reshape: Reshape | None) -> Tensor | None:
         return None
 
 
-def _version(value: Any) -> int:
+def version(value: Any) -> int:
     """Count in-place changes of a tensor. An in-place ReLU returns its own input, in a later version."""
     return value._version if isinstance(value, Tensor) and not value.is_inference() else 0  # noqa: SLF001
 

@@ -44,7 +44,8 @@ class MapRequest:
         score: `logit`, or `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2).
         score_scale: λ of EQ 12: gradcam++ uses exp(λS) as the score; near 0 its weights approach those of gradcam+.
         reshape: layer output → (N, D, t, h, w); None: the output has this shape already.
-        fusion: `mean` or `max` of the layers' maps, each divided by its own maximum.
+        fusion: `mean` or `max` of the layers' maps, each divided by its own maximum, or `sum` of the raw maps; None:
+            `sum` for parallel branches or runs of one layer, `mean` for several named layers.
         activation: function behind the logits; None: the one at the model's end, else softmax.
         softmax_chunk: classes per batched backward in `gradcam++softmax`; it affects memory, not results.
         softmax_tail: share of the other classes' probability that `gradcam++softmax` may leave out.
@@ -60,7 +61,7 @@ class MapRequest:
     score: ScoreName = "logit"
     score_scale: float = 1.0
     reshape: Reshape | None = None
-    fusion: Fusion = "mean"
+    fusion: Fusion | None = None
     activation: Activation | None = None
     softmax_chunk: int = 32
     softmax_tail: float = 0.0
@@ -70,7 +71,7 @@ class MapRequest:
         object.__setattr__(self, "methods", canonical_methods(self.methods))
         if self.score not in ("logit", "probability"):
             raise InputError(f"score is {self.score!r}, expected logit or probability")
-        if self.fusion not in FUSIONS:
+        if self.fusion not in (None, *FUSIONS):
             raise InputError(f"fusion is {self.fusion!r}, expected one of {', '.join(FUSIONS)}")
         if self.activation not in (None, "softmax", "sigmoid"):
             raise InputError(f"activation is {self.activation!r}, expected softmax or sigmoid")
