@@ -14,7 +14,8 @@ import torch
 
 from vidcam.cam.attribution import open_attribution
 from vidcam.cam.baseline import Baseline, baseline_of
-from vidcam.cam.layers import chosen_layers, dotted_name
+from vidcam.cam.layer_run import chosen_layers
+from vidcam.cam.layers import dotted_name
 from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.cam.preserve import Undo
 from vidcam.cam.request import MapRequest
@@ -69,8 +70,8 @@ def target_layers(
     def compute() -> Remembered:
         grey = grey_input(model.spec).to(model.device)
         with torch_errors(model, 1):
-            layers, (note,) = chosen_layers(model.module, grey, (), reshape_of(model.spec), axes=model.spec.input_axes)
-        return Remembered({"layers": layers, "note": note})
+            layers, notes = chosen_layers(model.module, grey, (), reshape_of(model.spec), axes=model.spec.input_axes)
+        return Remembered({"layers": layers, "note": " ".join(notes)})
 
     answer = memory.recall(["layers"], compute).document
     return tuple(answer["layers"]), answer["note"]

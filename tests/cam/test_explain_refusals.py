@@ -65,8 +65,8 @@ class _Odd(nn.Module):
 
     def forward(self, clip: Tensor) -> object:
         features = self.conv(clip)
-        if self.kind == "twice":
-            features = features + self.conv(clip)
+        if self.kind == "in a row":
+            features = self.conv(features[:, :3])
         if self.kind == "cut":
             features = features.detach()
         scores = features.mean(dim=(2, 3, 4))
@@ -76,7 +76,7 @@ class _Odd(nn.Module):
 @pytest.mark.parametrize(
     ("kind", "layer", "error", "message"),
     [
-        ("twice", "conv", LayerError, "layer 'conv' runs more than once"),
+        ("in a row", "conv", LayerError, "layer 'conv' runs 2 times in a row; name the block .* or a run, 'conv#0'"),
         ("cut", "conv", LayerError, "the score does not depend on layer 'conv'"),
         ("plain", "unused", LayerError, "layer 'unused' did not run"),
         ("dict", "conv", ShapeError, r"the model returns dict, expected logits"),

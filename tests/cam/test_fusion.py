@@ -44,8 +44,18 @@ def test_the_finest_grid_is_taken_along_each_axis() -> None:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_unknown_fusion(count: int) -> None:
-    with pytest.raises(InputError, match="fusion is 'sum', expected one of mean, max"):
-        fuse([FINE] * count, "sum")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="fusion is 'median', expected one of mean, max, sum"):
+        fuse([FINE] * count, "median")  # type: ignore[arg-type]
+
+
+def test_the_sum_of_raw_maps_keeps_the_sum_of_each() -> None:
+    """2, 4 on four cells is 2, 2.5, 3.5, 4 with the sum 12; scaled to the sum 6 it is half of that."""
+    for volumes in ([COARSE, FINE], [FINE, COARSE]):
+        np.testing.assert_allclose(fuse(volumes, "sum"), [[[1.0, 31.25, 61.75, 2.0]]])
+
+
+def test_the_sum_of_an_empty_map_and_another() -> None:
+    assert fuse([np.zeros((1, 1, 2)), FINE], "sum").tolist() == FINE.tolist()
 
 
 class Chain(nn.Module):

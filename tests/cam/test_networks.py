@@ -205,4 +205,4 @@ def test_pathways_are_fused_on_the_finest_grid() -> None:
     net, fast = seeded(Pathways), random_clip(2, 3, 8, 6, 6)
     clips: Input = [fast[:, :, ::4], fast]
     assert explain(net, clips, layer=["slow", "fast"], target=1).volumes["gradcam"].shape == (2, 8, 6, 6)
-    assert explain(net, clips, target=1).layer == "fast"
+    assert explain(net, clips, target=1).layer == "slow + fast"

@@ -14,16 +14,15 @@ from torch import Tensor, nn
 
 from vidcam.axes import Axes
 from vidcam.cam.arguments import Arguments, hand_over
-from vidcam.cam.axes import AxesWatch
 from vidcam.cam.classifier import classifier_weights
-from vidcam.cam.fusion import fuse
+from vidcam.cam.fusion import Fusion, fuse
 from vidcam.cam.guided import finest_saliency
-from vidcam.cam.layers import chosen_layers, require_map
+from vidcam.cam.layer_run import LayerRun, run_layers
+from vidcam.cam.layers import require_map
 from vidcam.cam.methods import LayerData, volume_methods
 from vidcam.cam.network import (
     ClassScores,
     Input,
-    first_clip,
     ordinary,
     read_scores,
     reference,
@@ -33,7 +32,7 @@ from vidcam.cam.network import (
     require_rows,
 )
 from vidcam.cam.preserve import NoAutocast, PreservedContext, Undo, preserve_model, unwrapped
-from vidcam.cam.record import ActivationRecorder, NoGradientError, last_layer_with_gradient, record_layers
+from vidcam.cam.record import NoGradientError, last_layer_with_gradient
 from vidcam.cam.request import MapRequest, ScoreName, ScoreTarget, Target, class_target, function_target
 from vidcam.cam.softmax import SoftmaxForm, softmax_form
 from vidcam.cam.tracer import LogitTracer
@@ -42,6 +41,9 @@ from vidcam.devices import double
 from vidcam.errors import InputError, LayerError, ShapeError
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 from vidcam.results.explanation import GUIDED, OF_FUNCTION, Activation, Explanation
+
+WEIGHTS_ARE_SUMS = frozenset(["cam", "gradcam++", "gradcam++signed", "gradcam++softmax"])
+"""Methods whose raw maps grow with the number of cells, and so cannot be added for layers with unlike grids."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,21 +54,34 @@ class ForwardContext:
         model: the network, without wrappers.
         clip: its input.
         request: which maps are made.
-        layers: dotted names of the target layers.
-        axes: axes of the clip.
-        notes: sentences about the choices that vidcam made.
+        run: the pass, with its target layers.
     """
 
     model: nn.Module
     clip: Input
     request: MapRequest
-    layers: tuple[str, ...]
-    axes: Axes
-    notes: tuple[str, ...]
+    run: LayerRun
 
-    def features(self, output: Tensor) -> Tensor:
+    @property
+    def axes(self) -> Axes:
+        """The axes of the clip."""
+        return self.run.axes
+
+    @property
+    def fusion(self) -> Fusion:
+        """How the maps of several layers are fused."""
+        return self.request.fusion or ("sum" if self.run.are_pathways else "mean")
+
+    def features(self, layer: str, output: Tensor) -> Tensor:
         """Bring a layer's output, or its gradient, to (N, D, t, h, w)."""
-        return self.axes.unfolded(output if self.request.reshape is None else self.request.reshape(output))
+        reshape = self.request.reshape
+        if reshape is None:
+            features = output
+        elif self.run.recorder.frames[layer] == 1:
+            features = reshape(output)
+        else:
+            features = torch.stack([reshape(frame) for frame in output.unbind(2)], dim=2)
+        return self.axes.unfolded(features)
 
 
 class Attribution:
@@ -77,11 +92,10 @@ class Attribution:
         activations_of_layers: layer → A, (N, D, t, h, w), detached, in the order of the layers.
     """
 
-    def __init__(self, context: ForwardContext, recorder: ActivationRecorder, output: Any, tracer: LogitTracer) -> None:
-        self._context, self._recorder, self._output = context, recorder, output
+    def __init__(self, context: ForwardContext) -> None:
+        self._context, self._recorder, self._output = context, context.run.recorder, context.run.output
         self._shown = reference(context.clip, context.axes)
-        recorded = recorder.activations
-        features = {name: context.features(recorded[name]) for name in context.layers}
+        features = {name: context.features(name, a) for name, a in self._recorder.activations.items()}
         self.activations_of_layers: Mapping[str, Tensor] = features
         for name, a in features.items():
             require_map(a, name, self._shown)
@@ -90,7 +104,7 @@ class Attribution:
         self._scores: Tensor | None = None
         self._no_logits_error = InputError("")
         try:
-            found = self._read(output, tracer)
+            found = self._read(self._output, context.run.tracer)
             scores, found_activation, self._notes = found.logits, found.activation, found.notes
             require_rows(scores, len(self._shown))
         except InputError as exc:  # raised later: a target that is a function of the output needs no logits
@@ -117,7 +131,7 @@ class Attribution:
     @property
     def layers(self) -> tuple[str, ...]:
         """Dotted names of the target layers."""
-        return self._context.layers
+        return tuple(self.activations_of_layers)
 
     @property
     def scores(self) -> Tensor:
@@ -202,9 +216,12 @@ class Attribution:
         except NoGradientError as exc:
             context = self._context
             with self._recorder.paused():
-                clip = context.clip if context.axes.shared else first_clip(context.clip)
                 suggestion = last_layer_with_gradient(
-                    context.model, clip, context.request.reshape, like=context.layers[-1], axes=context.request.axes
+                    context.model,
+                    context.clip,
+                    context.request.reshape,
+                    like=self.layers[-1],
+                    axes=context.request.axes,
                 )
             raise LayerError(str(exc) if suggestion is None else f"{exc}, such as {suggestion!r}") from exc
 
@@ -232,7 +249,8 @@ class Attribution:
         suffix = {layer: f" at {layer}" if len(maps) > 1 else "" for layer in maps}
         return Explanation(
             volumes={
-                name: fuse([to_numpy(volumes[name]) for volumes in maps.values()], request.fusion) for name in methods
+                name: fuse([to_numpy(_summed_evenly(name, each[name])) for each in maps.values()], self._context.fusion)
+                for name in methods
             }
             if len(maps) > 1
             else {name: to_numpy(volume) for name, volume in maps[self.layers[0]].items()},
@@ -245,11 +263,11 @@ class Attribution:
             alpha_exact=self._is_exact(target, request) if "gradcam++" in methods else None,
             clamped={name + suffix[at]: share for at in data for name, share in data[at].clamped(methods).items()},
             activation=self.activation,
-            notes=(*self._context.notes, *(self._notes if target.function is None else ())),
+            notes=(*self._context.run.notes, *(self._notes if target.function is None else ())),
         )
 
     def _layer_data(self, layer: str, gradient: Tensor, target: ScoreTarget, request: MapRequest) -> LayerData:
-        gradients = self._context.features(gradient)
+        gradients = self._context.features(layer, gradient)
         require_finite(gradients, f"the gradients at layer {layer!r}")
         if gradients.numel() < gradient.numel() and not bool(gradients.any()) and bool(gradient.any()):
             raise NoGradientError(
@@ -296,7 +314,7 @@ class Attribution:
 
         def products(directions: Tensor) -> Tensor:
             layer_products = self._recorder.products(self.scores, directions)[layer]
-            return torch.stack([self._context.features(product) for product in layer_products])
+            return torch.stack([self._context.features(layer, product) for product in layer_products])
 
         chunk, tail = request.softmax_chunk, request.softmax_tail
         return softmax_form(
@@ -323,7 +341,6 @@ def attribution(model: nn.Module, clip: Input, request: MapRequest) -> Preserved
 
     Args:
         model: the network.
-        model: the network.
         clip: its input.
         request: which maps are made, at which layers.
 
@@ -345,15 +362,10 @@ def open_attribution(
     preserve_model(network, undo)
     hand_over(network, arguments, undo)
     shown = ordinary(clip)
-    layers, notes = chosen_layers(network, shown, request.layers, request.reshape, axes=request.axes)
-    watch = AxesWatch(network, shown, request.axes, undo)
-    recorder = record_layers(network, layers, undo)
-    with LogitTracer() as tracer:
-        output = network(shown)
-    recorded = recorder.activations
-    missing = next((name for name in layers if name not in recorded), None)
-    if missing is not None:
-        raise LayerError(f"layer {missing!r} did not run in the forward pass; choose another layer")
-    axes = watch.with_rows(output)
-    context = ForwardContext(network, shown, request, layers, axes, (*notes, *watch.notes))
-    return Attribution(context, recorder, output, tracer)
+    run = run_layers(network, shown, request.layers, request.reshape, undo, axes=request.axes)
+    return Attribution(ForwardContext(network, shown, request, run))
+
+
+def _summed_evenly(method: str, volume: Tensor) -> Tensor:
+    """Divide the map of a method whose weights are sums over the layer's cells, where gradcam's are means."""
+    return volume / volume[0].numel() if method in WEIGHTS_ARE_SUMS else volume

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from vidcam.axes import COLOURS, Axes
-from vidcam.cam.network import Input, first_tensor, pathways
+from vidcam.cam.network import Input, first_tensor, pathways, reference
 from vidcam.cam.preserve import Undo
 from vidcam.errors import ShapeError
 
@@ -31,6 +31,24 @@ class _ReachedError(BaseException):
     def __init__(self, received: Tensor) -> None:
         super().__init__()
         self.received = received
+
+
+class ClipViews:
+    """A clip as (N, C, T, H, W); also as images, where frames share an axis and a layer keeps them so.
+
+    Attributes:
+        axes: the axes in which the clip is viewed.
+        whole: (N, C, T, H, W).
+    """
+
+    def __init__(self, clip: Input, axes: Axes) -> None:
+        self.axes, self.whole = axes, reference(clip, axes)
+        images = reference(clip, axes.without_time) if axes.shared else self.whole
+        self._views = {view.ndim: view for view in (images, self.whole)}
+
+    def like(self, features: Tensor) -> Tensor | None:
+        """Return the view with as many axes as features; None if there is none."""
+        return self._views.get(features.ndim)
 
 
 class AxesWatch:

@@ -36,7 +36,7 @@ def explain(
     score_scale: float = 1.0,
     reshape: Reshape | None = None,
     axes: str | None = None,
-    fusion: Fusion = "mean",
+    fusion: Fusion | None = None,
     activation: Activation | None = None,
     softmax_chunk: int = 32,
     softmax_tail: float = 0.0,
@@ -65,7 +65,9 @@ def explain(
             the model's raw output that returns one score for each clip, (N,).
         contrast: class index or label; the score is S_target - S_contrast.
         layer: dotted name or module of the target layer, after its ReLU. Several are fused. None: the default of a
-            `Model`, else the last block that has an extent in space and time.
+            `Model`, else the last block that has an extent in space and time, or the last ones of parallel branches.
+            'cnn#0' is the first run of a layer that runs several times, 'stage[0]' the first tensor of a list; without
+            a number all are taken, and a layer that runs once for each frame has a map of each.
         score: `logit`; `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2); or `negative`: -S,
             for what lowers the score.
         score_scale: λ of EQ 12: gradcam++ takes the score through exp(λS); near 0 it weighs as gradcam+ does.
@@ -73,7 +75,8 @@ def explain(
         axes: the clip's axes in their order, such as `NCTHW`, `NTCHW` or `NHWC`; `N(TC)HW` and `N(CT)HW` if frames and
             colours share an axis, `(NT)CHW` if row n·T + t of the batch is frame t of clip n. None: inferred from what
             the first convolution receives. Maps always lie on (T, H, W).
-        fusion: `mean` or `max` of several layers' maps, each divided by its own maximum.
+        fusion: `mean` or `max` of several layers' maps, each divided by its own maximum, or `sum` of their raw maps.
+            None: `sum` for parallel branches or runs of one layer, `mean` for several named layers.
         activation: `softmax` or `sigmoid` behind the logits; `none` if the output is values, as of a regression: then
             there are no probabilities. None: the one the model ends in, else softmax, or sigmoid if there is one score.
         softmax_chunk: classes whose products `gradcam++softmax` takes at once.
@@ -127,7 +130,7 @@ def explain_each(
     score_scale: float = 1.0,
     reshape: Reshape | None = None,
     axes: str | None = None,
-    fusion: Fusion = "mean",
+    fusion: Fusion | None = None,
     activation: Activation | None = None,
     softmax_chunk: int = 32,
     softmax_tail: float = 0.0,

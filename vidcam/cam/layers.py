@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from torch import Tensor, nn
 
 from vidcam.axes import Axes
 from vidcam.cam.arguments import hand_over
-from vidcam.cam.axes import AxesWatch
-from vidcam.cam.network import Input, ordinary, reference
+from vidcam.cam.axes import AxesWatch, ClipViews
+from vidcam.cam.layouts import Layouts
+from vidcam.cam.network import Input, ordinary
 from vidcam.cam.preserve import Hook, PreHook, Undo, preserve_model, unwrapped
 from vidcam.cam.refusals import PlainRefusal
 from vidcam.cam.reshape import Reshape
@@ -148,33 +150,31 @@ class _LayerCollector:
 
     def __init__(self, clip: Input, watch: AxesWatch, reshape: Reshape | None) -> None:
         self._input, self._watch, self._reshape = clip, watch, reshape
-        self._look(watch.axes)
+        self._views = ClipViews(clip, watch.axes)
         self._versions: dict[str, list[int]] = {}
+        self._layouts = Layouts()
         self.layers: dict[str, Layer] = {}
-
-    def _look(self, axes: Axes) -> None:
-        """View the clip in these axes; also as images, where frames share an axis and a layer keeps them so."""
-        self._axes = axes
-        views = (reference(self._input, axes.without_time), reference(self._input, axes))
-        self._views = {view.ndim: view for view in views}
 
     def before(self, name: str) -> PreHook:
         def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            self._versions[name] = [_version(value) for value in inputs]
+            self._versions[name] = [version(value) for value in inputs]
 
         return hook
 
     def after(self, name: str) -> Hook:
         def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            if self._axes is not self._watch.axes:  # the first convolution has told them
+            if self._views.axes is not self._watch.axes:  # the first convolution has told them
                 self.layers.clear()
-                self._look(self._watch.axes)
-            features = reshaped(output, self._reshape)
-            clip = None if features is None else self._views.get(features.ndim)
-            if features is None or clip is None or not carries_map(features, clip):
+                self._views = ClipViews(self._input, self._watch.axes)
+            tensor, features = tensor_of(output), reshaped(output, self._reshape)
+            if tensor is not None:
+                self._layouts.see(module, tensor)
+            if tensor is None or features is None or not carry_map(features, self._views):
                 return
-            features = self._axes.unfolded(features)
-            grid, lengths = tuple(features.shape[2:]), self._views[features.ndim].shape[2:]
+            if self._reshape is None and self._layouts.is_channels_last(tensor):
+                return
+            features = self._views.axes.unfolded(features)
+            grid, lengths = tuple(features.shape[2:]), self._views.whole.shape[2:]
             versions = self._versions[name]
             earlier = self.layers.pop(name, None)  # a module that runs twice is listed where it ran last
             self.layers[name] = Layer(
@@ -185,8 +185,7 @@ class _LayerCollector:
                 tuple(length / cells for length, cells in zip(lengths, grid, strict=True)),
                 is_nonnegative=bool(features.min() >= 0),
                 is_computed=not any(
-                    output is value and _version(value) == version
-                    for value, version in zip(inputs, versions, strict=True)
+                    output is value and version(value) == before for value, before in zip(inputs, versions, strict=True)
                 ),
                 runs=1 if earlier is None else earlier.runs + 1,
             )
@@ -198,7 +197,9 @@ def default_layer(layers: Sequence[Layer]) -> str:
     """Return the last layer that computes something on the last grid, after its ReLU if there is one.
 
     If several modules end at the same point, the outermost is taken, because it finishes last. A ReLU inside a block is
-    not taken if the block itself returns negative numbers, as in DenseNet and pre-activation residual networks.
+    not taken if the block itself returns negative numbers, as in DenseNet and pre-activation residual networks. A ReLU
+    on an equal grid before a coarser one, as in the encoder of a U-Net, is not taken either. `run_layers` knows more:
+    which layers the scores depend on.
 
     Args:
         layers: from `list_layers`.
@@ -210,7 +211,7 @@ def default_layer(layers: Sequence[Layer]) -> str:
         fitting = "vidcam.tokens, vidcam.frames"
         raise LayerError(f"no layer has a grid in space and time; name one with layer=, or pass reshape= ({fitting})")
     computed = [layer for layer in layers if layer.is_choosable] or list(layers)
-    on_last_grid = [layer for layer in computed if layer.grid == computed[-1].grid]
+    on_last_grid = list(takewhile(lambda layer: layer.grid == computed[-1].grid, reversed(computed)))[::-1]
     signed_blocks = tuple(f"{layer.name}." for layer in on_last_grid if not layer.is_nonnegative)
     after_relu = [layer for layer in on_last_grid if layer.is_nonnegative and not layer.name.startswith(signed_blocks)]
     return (after_relu or computed)[-1].name
@@ -230,23 +231,6 @@ def layer_names(model: nn.Module, layer: Layers) -> tuple[str, ...]:
     return tuple(dict.fromkeys(layer_name(model, item) for item in layers))
 
 
-def chosen_layers(
-    model: nn.Module, clip: Input, layers: Sequence[str], reshape: Reshape | None, *, axes: Axes | None = None
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the dotted names of the layers, or of the default layer if there are none.
-
-    Returns:
-        The names, and a note for the user if the default was chosen.
-
-    Raises:
-        LayerError: no layer has a grid.
-    """
-    if not layers:
-        name = default_layer(list_layers(model, clip, reshape=reshape, axes=axes))
-        return (name,), (f"Layer {name!r} was chosen: the last block with a grid in space and time.",)
-    return tuple(dict.fromkeys(layer_name(model, item) for item in layers)), ()
-
-
 def tensor_of(output: Any) -> Tensor | None:
     """Return the floating point tensor of a layer's output: the output itself, or the first of a tuple or list."""
     first = output[0] if isinstance(output, tuple | list) and output else output
@@ -264,7 +248,7 @@ def reshaped(output: Any, reshape: Reshape | None) -> Tensor | None:
         return None
 
 
-def _version(value: Any) -> int:
+def version(value: Any) -> int:
     """Count in-place changes of a tensor. An in-place ReLU returns its own input, in a later version."""
     return value._version if isinstance(value, Tensor) and not value.is_inference() else 0  # noqa: SLF001
 
@@ -281,6 +265,12 @@ def carries_map(output: Tensor, clip: Tensor) -> bool:
     if not is_channels_first(output, clip) or max(output.shape[2:]) == 1:
         return False
     return all(cells > 1 or length == 1 for cells, length in zip(output.shape[2:], clip.shape[2:], strict=True))
+
+
+def carry_map(features: Tensor, views: ClipViews) -> bool:
+    """Whether features carry a map on the grid of the clip, or of its frames where these share an axis."""
+    clip = views.like(features)
+    return clip is not None and carries_map(features, clip)
 
 
 def require_map(features: Tensor, layer: str, clip: Tensor) -> None:

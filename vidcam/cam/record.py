@@ -12,7 +12,7 @@ clone of the output, because an in-place ReLU after the layer would overwrite th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,11 +20,14 @@ import torch
 from torch import Tensor, nn
 
 from vidcam.axes import Axes
-from vidcam.cam.graph import has_custom_function, is_graph_piecewise_linear
-from vidcam.cam.layers import find_layer, list_layers, tensor_of
+from vidcam.cam.graph import has_custom_function, is_graph_piecewise_linear, nodes_below
+from vidcam.cam.layers import find_layer, list_layers
+from vidcam.cam.layouts import Layouts
 from vidcam.cam.network import Input, class_scores
+from vidcam.cam.places import parts_of, read_place, with_parts
 from vidcam.cam.preserve import Hook, PreservedContext, Undo, preserve_model
 from vidcam.cam.reshape import Reshape
+from vidcam.cam.runs import LayerRuns
 from vidcam.cam.tracer import LogitTracer
 from vidcam.errors import LayerError, VidcamError
 
@@ -40,8 +43,38 @@ class ActivationRecorder:
     """The activations of one forward pass, in order of execution; see `record`."""
 
     def __init__(self) -> None:
-        self._outputs: dict[str, Tensor] = {}
+        self._runs: dict[str, list[dict[int, Tensor]]] = {}
+        self._sequential: set[str] = set()
+        self._channels_last: set[str] = set()
+        self._maps: Mapping[str, Sequence[Tensor]] | None = None
+        self._is_joint = False
         self._is_paused = False
+
+    def use(self, maps: Mapping[str, Sequence[Tensor]], *, is_joint: bool) -> None:
+        """Use these maps: name → the tensor, or one for each frame. If joint, some may have no gradient."""
+        self._maps, self._is_joint = maps, is_joint
+
+    @property
+    def runs(self) -> dict[str, LayerRuns]:
+        """Name → what the layer returned, in order of execution."""
+        return {
+            name: LayerRuns(runs, is_sequential=name in self._sequential, is_channels_last=name in self._channels_last)
+            for name, runs in self._runs.items()
+        }
+
+    @property
+    def frames(self) -> dict[str, int]:
+        """Name → number of stacked runs."""
+        return {name: len(tensors) for name, tensors in self._tensors.items()}
+
+    @property
+    def _tensors(self) -> Mapping[str, Sequence[Tensor]]:
+        """Name → the tensors of its map; until `use`, the first tensor of the last run of each layer."""
+        return {name: [runs[-1][0]] for name, runs in self._runs.items()} if self._maps is None else self._maps
+
+    @property
+    def _flat(self) -> list[Tensor]:
+        return [tensor for tensors in self._tensors.values() for tensor in tensors]
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -54,8 +87,8 @@ class ActivationRecorder:
 
     @property
     def activations(self) -> dict[str, Tensor]:
-        """Layer → A, (N, D, ...), detached, as the layer returned it."""
-        return {name: output.detach() for name, output in self._outputs.items()}
+        """Layer → A, (N, D, ...), detached, as the layer returned it; (N, D, T, ...) if its runs are stacked."""
+        return {name: _stacked([each.detach() for each in tensors]) for name, tensors in self._tensors.items()}
 
     def gradients(self, score: Tensor, direction: Tensor | None = None) -> dict[str, Tensor]:
         """Return layer → g = ∂score/∂A, (N, D, ...), detached. Can be called for several scores of one forward pass.
@@ -102,11 +135,11 @@ class ActivationRecorder:
         computed along one fixed direction. None if the head cannot be differentiated twice, or if a custom function's
         backward may hide a dependence on A.
         """
-        known = is_graph_piecewise_linear(score, self._outputs.values())
+        known = is_graph_piecewise_linear(score, self._flat)
         return self._has_no_second_derivative(score) if known is None else known
 
     def _has_no_second_derivative(self, score: Tensor) -> bool | None:
-        outputs = list(self._outputs.values())
+        outputs = self._flat
         try:
             gradients = self._differentiate(score, create_graph=True)
             curved = [(g * _direction(g)).sum() for g in gradients.values() if g.requires_grad]
@@ -127,19 +160,25 @@ class ActivationRecorder:
         self, score: Tensor, *, create_graph: bool, direction: Tensor | None = None, is_batched: bool = False
     ) -> dict[str, Tensor]:
         if not score.requires_grad:
-            raise NoGradientError(_no_gradient(list(self._outputs)))
+            raise NoGradientError(_no_gradient(list(self._tensors)))
         gradients = self._existing_gradients(
             score, create_graph=create_graph, direction=direction, is_batched=is_batched
         )
-        independent = [name for name in self._outputs if name not in gradients]
-        if independent:
+        independent = [name for name in self._tensors if name not in gradients]
+        if not independent:
+            return gradients
+        if not gradients or not self._is_joint:
             raise NoGradientError(_no_gradient(independent))
-        return gradients
+        like = {name: _stacked(tensors).detach() for name, tensors in self._tensors.items()}
+        zeros = {name: torch.zeros_like(a) for name, a in like.items()}
+        if is_batched and direction is not None:
+            zeros = {name: zero.expand(len(direction), *zero.shape) for name, zero in zeros.items()}
+        return {name: gradients.get(name, zero) for name, zero in zeros.items()}
 
     def _existing_gradients(
         self, score: Tensor, *, create_graph: bool = False, direction: Tensor | None = None, is_batched: bool = False
     ) -> dict[str, Tensor]:
-        names, outputs = list(self._outputs), list(self._outputs.values())
+        outputs = self._flat
         if direction is not None and not is_batched:  # a scalar: torch imports sympy (0.5 s) to check `grad_outputs`
             with torch.enable_grad():
                 score, direction = (score * direction).sum(), None
@@ -152,29 +191,56 @@ class ActivationRecorder:
             allow_unused=True,
             is_grads_batched=is_batched,
         )
-        return {name: gradient for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
+        remaining, merged = iter(gradients), {}
+        for name, tensors in self._tensors.items():
+            own = [next(remaining) for _ in tensors]
+            like = next((gradient for gradient in own if gradient is not None), None)
+            if like is not None:  # the head may leave out some frames
+                filled = [torch.zeros_like(like) if gradient is None else gradient for gradient in own]
+                merged[name] = _stacked(filled, axis=3 if is_batched else 2)
+        return merged
 
     def hook(self, name: str) -> Hook:
         """Return the hook that records a layer under this name."""
 
         def record_output(module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> Any:
-            if self._is_paused:
+            if self._is_paused or self._maps is not None:
                 return None
-            tensor = tensor_of(output)
-            if tensor is None:
+            parts = parts_of(output)
+            if 0 not in parts:
                 raise LayerError(
                     f"layer {name!r} ({type(module).__name__}) returns {type(output).__name__}, expected a float "
                     f"tensor first; choose a layer inside it"
                 )
-            if name in self._outputs:
-                raise LayerError(f"layer {name!r} runs more than once in a forward pass; choose another layer")
-            leaf: Tensor = tensor if tensor.requires_grad else tensor.detach().clone().requires_grad_()
+            layouts = Layouts()
+            layouts.see(module, parts[0])
+            if layouts.is_channels_last(parts[0]):
+                self._channels_last.add(name)
+            recorded = {index: self._recorded(name, part) for index, part in parts.items()}
             torch.set_grad_enabled(True)  # for the head; `preserve_model` restores the caller's mode
-            self._outputs[name] = leaf
-            copy = leaf.clone()
-            return copy if tensor is output else _with_first(output, copy)
+            self._runs.setdefault(name, []).append(recorded)
+            return with_parts(output, {index: part.clone() for index, part in recorded.items()})
 
         return record_output
+
+    def _recorded(self, name: str, part: Tensor) -> Tensor:
+        """Return a part as a leaf, or itself if it is computed from recorded tensors."""
+        earlier = self._names_below(part)
+        if name in earlier:
+            self._sequential.add(name)
+        return part if earlier else part.detach().clone().requires_grad_()
+
+    def _names_below(self, part: Tensor) -> set[str]:
+        """Return the recorded layers that a tensor is computed from."""
+        if part.grad_fn is None or not self._runs:
+            return set()
+        nodes = set(nodes_below(part.grad_fn))
+        leaves = {id(getattr(node, "variable", None)) for node in nodes}
+        return {
+            name
+            for name, runs in self._runs.items()
+            if any(id(each) in leaves or each.grad_fn in nodes for run in runs for each in run.values())
+        }
 
 
 def record(model: nn.Module, layers: Sequence[str]) -> PreservedContext[ActivationRecorder]:
@@ -190,7 +256,7 @@ def record(model: nn.Module, layers: Sequence[str]) -> PreservedContext[Activati
 
     Raises:
         NameNotFoundError: no layer of that name.
-        LayerError: a layer does not run exactly once, or does not return one tensor.
+        LayerError: a layer does not return a float tensor first.
     """
 
     def enter(undo: Undo) -> ActivationRecorder:
@@ -202,7 +268,7 @@ def record(model: nn.Module, layers: Sequence[str]) -> PreservedContext[Activati
 
 def record_layers(model: nn.Module, layers: Sequence[str], undo: Undo) -> ActivationRecorder:
     """Record as `record` does, until `undo`; the model is held by `preserve_model`."""
-    modules = {name: find_layer(model, name) for name in layers}
+    modules = {name: find_layer(model, name) for name in dict.fromkeys(read_place(layer).name for layer in layers)}
     recorder = ActivationRecorder()
     for name, module in modules.items():
         undo.add_hook(module, recorder.hook(name))
@@ -226,7 +292,7 @@ def last_layer_with_gradient(
             with LogitTracer() as tracer:
                 scores, _ = class_scores(model(clip), tracer)
             gradients = recorder.present_gradients(scores.amax(dim=1).sum())
-    except VidcamError:
+    except (VidcamError, RuntimeError):  # an error message must not fail
         return None
     channels = {layer.name: layer.channels for layer in layers}
     usable = [name for name in names if name in gradients and _has_gradient_on_grid(gradients[name], reshape)]
@@ -238,10 +304,9 @@ def _has_gradient_on_grid(gradient: Tensor, reshape: Reshape | None) -> bool:
     return bool((gradient if reshape is None else reshape(gradient)).any())
 
 
-def _with_first(output: Any, first: Tensor) -> Any:
-    """Return the same tuple, named tuple or list with another first element."""
-    parts = [first, *output[1:]]
-    return output._make(parts) if hasattr(output, "_make") else type(output)(parts)
+def _stacked(tensors: Sequence[Tensor], axis: int = 2) -> Tensor:
+    """One tensor as it is; the runs of several frames along a new axis of time."""
+    return tensors[0] if len(tensors) == 1 else torch.stack(list(tensors), dim=axis)
 
 
 def _direction(like: Tensor) -> Tensor:

@@ -48,7 +48,8 @@ class MapRequest:
         score_scale: λ of EQ 12: gradcam++ uses exp(λS) as the score; near 0 its weights approach those of gradcam+.
         reshape: layer output → (N, D, t, h, w); None: the output has this shape already.
         axes: axes of the clip; None: they are inferred.
-        fusion: `mean` or `max` of the layers' maps, each divided by its own maximum.
+        fusion: `mean` or `max` of the layers' maps, each divided by its own maximum, or `sum` of the raw maps; None:
+            `sum` for parallel branches or runs of one layer, `mean` for several named layers.
         activation: function behind the logits; `none` if they are values, not logits; None: the one at the model's
             end, else softmax.
         classes: K, to find the classes in the model's output; None if not known.
@@ -67,7 +68,7 @@ class MapRequest:
     score_scale: float = 1.0
     reshape: Reshape | None = None
     axes: Axes | None = None
-    fusion: Fusion = "mean"
+    fusion: Fusion | None = None
     activation: Activation | None = None
     classes: int | None = None
     softmax_chunk: int = 32
@@ -78,7 +79,7 @@ class MapRequest:
         object.__setattr__(self, "methods", canonical_methods(self.methods))
         if self.score not in ("logit", "probability", "negative"):
             raise InputError(f"score is {self.score!r}, expected logit, probability or negative")
-        if self.fusion not in FUSIONS:
+        if self.fusion not in (None, *FUSIONS):
             raise InputError(f"fusion is {self.fusion!r}, expected one of {', '.join(FUSIONS)}")
         if self.activation not in (None, "softmax", "sigmoid", "none"):
             raise InputError(f"activation is {self.activation!r}, expected softmax, sigmoid or none")
