@@ -20,8 +20,9 @@ from tests.helpers.nets import PooledHead, random_clip, seeded
 from vidcam.cam.explain import explain, explain_each
 from vidcam.cam.guided import guided_saliency
 from vidcam.cam.layers import list_layers
-from vidcam.cam.preserve import MAX_TRIES, PreservedContext, Undo, preserve_model, unwrapped
+from vidcam.cam.preserve import MAX_TRIES, PreservedContext, Undo, preserve_model
 from vidcam.cam.randomise import randomise, weighted_layers
+from vidcam.cam.wrappers import unwrapped
 
 Use = Callable[[nn.Module, Tensor], object]
 

@@ -29,11 +29,13 @@ from vidcam.cam.network import (
     require_ordinary,
     require_rows,
 )
-from vidcam.cam.preserve import NoAutocast, PreservedContext, Undo, preserve_model, unwrapped
+from vidcam.cam.preserve import NoAutocast, PreservedContext, Undo, preserve_model
 from vidcam.cam.record import ActivationRecorder, NoGradientError, last_layer_with_gradient, record_layers
 from vidcam.cam.request import MapRequest, ScoreName, ScoreTarget, Target, class_target, function_target
 from vidcam.cam.softmax import SoftmaxForm, softmax_form
+from vidcam.cam.state import same_state
 from vidcam.cam.weights import to_numpy
+from vidcam.cam.wrappers import require_explainable, unwrapped
 from vidcam.devices import double
 from vidcam.errors import InputError, LayerError, ShapeError
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
@@ -307,13 +309,14 @@ def attribution(model: nn.Module, clip: Input, request: MapRequest) -> Preserved
 def open_attribution(model: nn.Module, clip: Input, request: MapRequest, undo: Undo) -> Attribution:
     """Open an `attribution` that `undo` closes."""
     network = unwrapped(model)
+    require_explainable(network)
     require_ordinary(network)
     require_apart(network, len(reference(clip)))
     preserve_model(network, undo)
     shown = ordinary(clip)
     layers, notes = chosen_layers(network, shown, request.layers, request.reshape)
     recorder = record_layers(network, layers, undo)
-    with LogitTracer() as tracer:
+    with LogitTracer() as tracer, same_state(network, undo):
         output = network(shown)
     recorded = recorder.activations
     missing = next((name for name in layers if name not in recorded), None)

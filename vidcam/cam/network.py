@@ -19,7 +19,8 @@ from torch.nn import functional
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from vidcam.cam.graph import looks_like_probabilities
-from vidcam.cam.preserve import FunctionMode
+from vidcam.cam.preserve import FunctionMode, Undo
+from vidcam.cam.state import same_state
 from vidcam.cam.weights import at_least_float32
 from vidcam.devices import double
 from vidcam.errors import InputError, NonFiniteError, ShapeError
@@ -207,7 +208,7 @@ def first_tensor(output: Any) -> Tensor | None:
 
 def predicted(model: nn.Module, clip: Tensor) -> Tensor:
     """Logits (N, K) of a model that `preserve_model` holds; see `class_scores`."""
-    with LogitTracer() as tracer:
+    with Undo() as undo, undo, LogitTracer() as tracer, same_state(model, undo):
         return class_scores(model(clip), tracer)[0]
 
 

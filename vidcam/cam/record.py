@@ -24,6 +24,7 @@ from vidcam.cam.layers import find_layer, list_layers, tensor_of
 from vidcam.cam.network import Input, LogitTracer, class_scores
 from vidcam.cam.preserve import Hook, PreservedContext, Undo, preserve_model
 from vidcam.cam.reshape import Reshape
+from vidcam.cam.state import same_state
 from vidcam.errors import LayerError, VidcamError
 
 MAX_TRIED_LAYERS = 48
@@ -193,6 +194,7 @@ def record(model: nn.Module, layers: Sequence[str]) -> PreservedContext[Activati
 
     def enter(undo: Undo) -> ActivationRecorder:
         preserve_model(model, undo)
+        same_state(model, undo).__enter__()  # until `undo`: the caller runs the model
         return record_layers(model, layers, undo)
 
     return PreservedContext(enter)
@@ -219,7 +221,7 @@ def last_layer_with_gradient(model: nn.Module, clip: Input, reshape: Reshape | N
         with Undo() as undo, undo:
             preserve_model(model, undo)
             recorder = record_layers(model, names, undo)
-            with LogitTracer() as tracer:
+            with LogitTracer() as tracer, same_state(model, undo):
                 scores, _ = class_scores(model(clip), tracer)
             gradients = recorder.present_gradients(scores.amax(dim=1).sum())
     except VidcamError:

@@ -84,7 +84,7 @@ def read_subject(model: nn.Module | SpecifiedModel, clip: Any) -> Subject:
         batch, notes = _with_batch_axis(_as_tensors(clip), axes=5 if _starts_with_conv3d(model) else None)
         return Subject(model, batch, None, notes)
     if not isinstance(getattr(model, "module", None), nn.Module):
-        raise InputError(f"model is a {type(model).__name__}; pass an nn.Module or vidcam.load_model(NAME)")
+        raise InputError(_no_module(model))
     batch, notes = _with_batch_axis(_as_tensors(clip), axes=5)
     if isinstance(batch, Tensor):
         if not batch.is_floating_point():
@@ -96,6 +96,15 @@ def read_subject(model: nn.Module | SpecifiedModel, clip: Any) -> Subject:
             )
         batch = _to_device_of(model.module, batch)
     return Subject(model.module, batch, model, notes)
+
+
+def _no_module(model: object) -> str:
+    kind = type(model).__name__
+    if isinstance(model, type):
+        return f"model is the class {model.__name__}; pass an object of it: {model.__name__}(...)"
+    if kind == "ExportedProgram":
+        return f"model is a torch.export.{kind}; pass the nn.Module that was exported, or torch.export.unflatten(model)"
+    return f"model is a {kind}; pass an nn.Module or vidcam.load_model(NAME)"
 
 
 def grey_clip(model: nn.Module | SpecifiedModel) -> Tensor:
