@@ -9,6 +9,7 @@ from torch import nn
 from vidcam.cam.layers import Layer, default_layer, list_layers
 from vidcam.cam.reshape import reshape_of
 from vidcam.models.registry import is_factory, load_model
+from vidcam.pipelines.forward import torch_errors
 from vidcam.preprocess import grey_input
 
 
@@ -20,7 +21,8 @@ def layer_rows(model: str, *, every: bool = False) -> list[dict[str, Any]]:
         every: also list layers inside blocks; else only the network's children and the items of its containers.
     """
     loaded = load_model(model, device="cpu", weights="pretrained" if is_factory(model) else "random")
-    available = list_layers(loaded.module, grey_input(loaded.spec), reshape=reshape_of(loaded.spec))
+    with torch_errors(loaded, 1):
+        available = list_layers(loaded.module, grey_input(loaded.spec), reshape=reshape_of(loaded.spec))
     default = loaded.spec.layer or default_layer(available)
     listed = [layer for layer in available if every or _is_outer(loaded.module, layer.name) or layer.name == default]
     return [_row(layer, default) for layer in listed]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vidcam.cam.network import LogitTracer, class_scores, require_finite
 from vidcam.cam.preserve import Undo, preserve_model
+from vidcam.cam.state import same_state
 from vidcam.devices import double
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.analyse import VideoJob
@@ -60,7 +61,7 @@ def window_probabilities(
 
 
 def _probabilities(model: Model, tensor: Tensor) -> NDArray[np.float64]:
-    with torch.no_grad(), LogitTracer() as tracer:
+    with Undo() as undo, undo, torch.no_grad(), LogitTracer() as tracer, same_state(model.module, undo):
         logits, activation = class_scores(model.module(tensor), tracer)
     require_finite(logits, "the logits")
     scores = double(logits)

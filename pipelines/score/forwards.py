@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from vidcam.cam.network import LogitTracer, class_scores, require_finite
+from vidcam.cam.preserve import Undo
+from vidcam.cam.state import same_state
 from vidcam.metrics.faithfulness import log_probability
 from vidcam.models.model import Model
 from vidcam.results.explanation import Activation
@@ -84,11 +86,12 @@ class MaskedForwards:
 
         Tracing costs up to a tenth of the forward pass of a small network.
         """
+        network = self._model.module
         if self._has_no_activation:
-            with torch.no_grad():
-                return class_scores(self._model.module(piece))[0]
-        with torch.no_grad(), LogitTracer() as tracer:
-            scores, activation = class_scores(self._model.module(piece), tracer)
+            with Undo() as undo, undo, torch.no_grad(), same_state(network, undo):
+                return class_scores(network(piece))[0]
+        with Undo() as undo, undo, torch.no_grad(), LogitTracer() as tracer, same_state(network, undo):
+            scores, activation = class_scores(network(piece), tracer)
         self._has_no_activation = activation is None
         return scores
 

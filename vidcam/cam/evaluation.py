@@ -46,13 +46,12 @@ def enter_evaluation(modules: Sequence[nn.Module], user: object) -> None:
     try:
         _lock.acquire()
         for module in modules:
-            is_recurrent = isinstance(module, nn.RNNBase)
             if id(module) not in _formers:
-                dropout = module.dropout if is_recurrent else None
+                dropout = module.dropout if isinstance(module, nn.RNNBase) else None
                 _formers[id(module)] = _Former(module, module.training, dropout, {user})
             _formers[id(module)].users.add(user)
             module.training = False
-            if is_recurrent and is_on_cudnn(module):  # its backward exists in training only;
+            if isinstance(module, nn.RNNBase) and is_on_cudnn(module):  # its backward exists in training only;
                 module.dropout, module.training = 0.0, True  # without dropout the output is the same
     finally:
         release(_lock)
@@ -70,7 +69,7 @@ def leave_evaluation(modules: Sequence[nn.Module], user: object) -> None:
             if former.users:
                 continue
             module.training = former.is_training
-            if former.dropout is not None:
+            if isinstance(module, nn.RNNBase) and former.dropout is not None:
                 module.dropout = former.dropout
             del _formers[id(module)]
     finally:

@@ -248,8 +248,9 @@ class _ThreadHook:
         self._hook, self._thread = hook, threading.get_ident()
 
     def __call__(self, *arguments: Any) -> Any:
-        is_mine = self._hook is not None and threading.get_ident() == self._thread
-        return self._hook(*arguments) if is_mine else None
+        if self._hook is None or threading.get_ident() != self._thread:
+            return None
+        return self._hook(*arguments)
 
     def __reduce__(self) -> tuple[type[_ThreadHook], tuple[object]]:
         return _ThreadHook, (None,)  # `copy` and `pickle`, in another thread perhaps, while a model is explained

@@ -15,8 +15,9 @@ from __future__ import annotations
 import copy
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from operator import is_
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -28,9 +29,11 @@ from vidcam.cam.preserve import Undo
 _INTERNAL = frozenset(vars(nn.Module()))
 _NUMBERS = (int, float, complex, type(None))
 _SIMPLE = (*_NUMBERS, Tensor)
+_CHANGEABLE = (list, dict, deque)
+_LISTS = (*_CHANGEABLE, tuple)
 
-_MOST_ITEMS = 1024
-"""A longer list is data of the program, not of a stream; it is not searched for tensors."""
+_MOST_ITEMS, _MOST_DEPTH = 1024, 3
+"""A longer or deeper list is data of the program, not of a stream; it is not searched for tensors."""
 
 _WAIT_SECONDS = 0.1
 """A lock that is waited for without a limit cannot be interrupted on every system."""
@@ -72,7 +75,9 @@ class same_state:  # noqa: N801 – named as torch names its contexts
 
     def _leave(self) -> bool:
         """Put the state back; returns whether it had changed. It may run twice."""
-        is_changed = any([state.put_back() for state in self._before])
+        is_changed = False
+        for state in self._before:
+            is_changed |= state.put_back()
         self._before, self._copies = [], {}
         self._turns.give_up(self._user)
         return is_changed
@@ -111,10 +116,11 @@ class _State:
     """What one module keeps."""
 
     def __init__(self, module: nn.Module) -> None:
-        self._module = module
+        self._module, self._names = module, frozenset(vars(module))
         self._layout = _layout(module)
-        self._buffers, self._attributes = dict(module._buffers), dict(_attributes(module))  # noqa: SLF001
-        lists = ((name, value) for name, value in self._attributes.items() if isinstance(value, list | dict | deque))
+        self._buffers = dict(module._buffers)  # noqa: SLF001 – torch has no other way to replace a buffer
+        self._attributes = {name: value for name, value in list(vars(module).items()) if _is_state(name, value)}
+        lists = ((name, value) for name, value in self._attributes.items() if isinstance(value, _CHANGEABLE))
         self._contents = {name: copy.copy(value) for name, value in lists}
 
     def use_copies(self, copies: dict[Any, Any]) -> None:
@@ -127,25 +133,32 @@ class _State:
         """Put the original objects back; returns whether one of them was another or had other contents."""
         if _layout(self._module) != self._layout:  # the run has built layers; flags that say so must stay
             return False
-        is_changed = _put_back(self._module._buffers, self._buffers, dict(self._module._buffers))  # noqa: SLF001
+        names, buffers = vars(self._module), self._module._buffers  # noqa: SLF001
+        added = [name for name in list(names) if name not in self._names and _is_state(name, names[name])]
+        for name in added:
+            del names[name]
+        for name in set(buffers) - set(self._buffers):
+            del buffers[name]
+        is_changed = _put_back(buffers, self._buffers) | _put_back(names, self._attributes)
         for name, contents in self._contents.items():
-            value = self._attributes[name]
-            if not contents and not _holds_tensor(value):
-                continue  # the program's own notes
-            if len(value) != len(contents) or any(a is not b for a, b in zip(_items(value), _items(contents))):
-                value.clear()
-                value.update(contents) if isinstance(value, dict) else value.extend(contents)
-                is_changed = True
-        return _put_back(vars(self._module), self._attributes, dict(_attributes(self._module))) or is_changed
+            is_changed |= _put_back_contents(self._attributes[name], contents)
+        return is_changed or bool(added)
 
 
-def _put_back(names: dict[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    changed = [name for name, value in before.items() if not _is_same(names.get(name), value)]
-    added = [name for name in now if name not in before and name not in changed]
-    names.update((name, before[name]) for name in changed)
-    for name in added:
-        del names[name]
-    return bool(changed or added)
+def _put_back(names: dict[str, Any], before: Mapping[str, Any]) -> bool:
+    changed = {name: value for name, value in before.items() if not _is_same(names.get(name), value)}
+    names.update(changed)
+    return bool(changed)
+
+
+def _put_back_contents(value: Any, contents: Any) -> bool:
+    """Put back what a list, a dictionary or a queue held."""
+    is_note = not contents and not _holds_tensor(value)  # the program's own, such as shapes
+    if is_note or (len(value) == len(contents) and all(map(is_, _items(value), _items(contents)))):
+        return False
+    value.clear()
+    value.update(contents) if isinstance(value, dict) else value.extend(contents)
+    return True
 
 
 def _is_same(now: object, before: object) -> bool:
@@ -162,17 +175,15 @@ def _layout(module: nn.Module) -> tuple[int, int]:
     return len(module._modules), len(module._parameters)  # noqa: SLF001
 
 
-def _attributes(module: nn.Module) -> Iterator[tuple[str, Any]]:
-    """Yield the attributes that are tensors, numbers, or lists that are empty or hold tensors."""
-    for name, value in list(vars(module).items()):
-        if name in _INTERNAL:
-            continue
-        if isinstance(value, _SIMPLE) or (_is_list(value) and (not value or _holds_tensor(value))):
-            yield name, value
+def _is_state(name: str, value: Any) -> bool:
+    """Whether an attribute is a tensor, a number, or a list that is empty or holds tensors."""
+    if name in _INTERNAL:
+        return False
+    return isinstance(value, _SIMPLE) or (_is_list(value) and (not value or _holds_tensor(value)))
 
 
 def _is_list(value: object) -> bool:
-    return isinstance(value, list | tuple | dict | deque) and len(value) <= _MOST_ITEMS
+    return isinstance(value, _LISTS) and len(value) <= _MOST_ITEMS
 
 
 def _items(value: Any) -> Iterable[Any]:
@@ -180,15 +191,16 @@ def _items(value: Any) -> Iterable[Any]:
 
 
 def _holds_tensor(value: Any, depth: int = 0) -> bool:
-    items = _items(value)
-    return any(isinstance(item, Tensor) for item in items) or (
-        depth < 3 and any(_is_list(item) and _holds_tensor(item, depth + 1) for item in items)
-    )
+    for item in _items(value):  # a loop: this is done for every list of every run
+        if isinstance(item, Tensor) or (depth < _MOST_DEPTH and _is_list(item) and _holds_tensor(item, depth + 1)):
+            return True
+    return False
 
 
 def _copied(value: Any, copies: dict[Any, Any]) -> Any:
     """A tensor, or a list with its tensors, as a copy that shares memory with other copies as the originals do."""
-    if isinstance(value, nn.Parameter) or not (isinstance(value, Tensor) or _is_list(value) and _holds_tensor(value)):
+    has_tensor = isinstance(value, Tensor) or (_is_list(value) and _holds_tensor(value))
+    if isinstance(value, nn.Parameter) or not has_tensor:
         return value
     if id(value) not in copies:
         copies[id(value)] = _copied_tensor(value, copies) if isinstance(value, Tensor) else _copied_list(value, copies)
