@@ -136,7 +136,7 @@ def test_an_error_inside_a_factory_is_named_with_its_line() -> None:
 
 
 def test_vidcams_own_errors_inside_a_factory_are_not_changed() -> None:
-    with pytest.raises(InputError, match="^planted$"):
+    with pytest.raises(InputError, match=r"^planted$"):
         load_model(f"{HERE}:refusing", device="cpu")
 
 
