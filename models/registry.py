@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidcam.devices import resolve_device
-from vidcam.errors import InputError, WeightsError, name_not_found
+from vidcam.errors import InputError, VidcamError, WeightsError, name_not_found
+from vidcam.foreign import describe, place_of
 from vidcam.models.builtin import BUILT_IN, torchvision_entry
 from vidcam.models.entry import ModelEntry
 from vidcam.models.labels import check_labels, read_labels
@@ -257,15 +258,24 @@ def _entry(name: str) -> ModelEntry:
 
 
 def _call_factory(name: str) -> Model:
-    """Call 'package.module:factory'. Errors inside the factory are not changed."""
+    """Call 'package.module:factory'. Errors of vidcam inside the factory are not changed."""
     module_name, _, attribute = name.partition(":")
     try:
         factory = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, TypeError, ValueError) as exc:
+    except VidcamError:
+        raise
+    except (Exception, SystemExit) as exc:  # a module of the user's may raise anything
+        if place_of(exc):
+            raise InputError(f"model {name!r} cannot be imported: {describe(exc)}") from exc
         raise InputError(
             f"model {name!r} cannot be imported ({exc}); pass package.module:factory and check PYTHONPATH"
         ) from exc
-    model = factory() if callable(factory) else factory
+    try:
+        model = factory() if callable(factory) else factory
+    except VidcamError:
+        raise
+    except (Exception, SystemExit) as exc:
+        raise InputError(f"model {name!r} cannot be made: {describe(exc)}") from exc
     if not isinstance(model, Model):
         raise InputError(f"{name!r} gives {type(model).__name__}, expected a function that returns a vidcam.Model")
     return model

@@ -77,6 +77,11 @@ def weights_sentence(weights: str) -> str:
     return "The weights are random: predictions and maps mean nothing."
 
 
+def mode_sentence(*, is_training: bool) -> str:
+    """Write that a network in training mode is run in evaluation mode; '' for one that is in evaluation mode."""
+    return "The network was in training mode; it was run in evaluation mode." if is_training else ""
+
+
 def artifact_shares(explanation: Explanation) -> dict[str, float]:
     """Return method → share of the windows whose map peaks in the artifact; empty without an artifact."""
     if explanation.artifact is None:

@@ -22,6 +22,7 @@ from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import reshape_of
 from vidcam.devices import batch_for, clip_bytes
 from vidcam.errors import InputError, RunError, VidcamError
+from vidcam.foreign import describe, is_of_module
 from vidcam.models.model import Forward, Model, Precision
 from vidcam.models.optimise import apply_forward, optimise_model
 from vidcam.pipelines.memory import Remembered, StartMemory
@@ -35,19 +36,24 @@ NO_MEMORY = StartMemory()
 
 @contextmanager
 def torch_errors(model: Model, batch: int) -> Iterator[None]:
-    """Convert errors of PyTorch in the block, for example out of memory.
+    """Convert errors of PyTorch in the block, for example out of memory, and any error of the network's own code.
 
     Raises:
         RunError: the model failed on a batch of `batch` clips.
     """
     try:
         yield
+    except VidcamError:
+        raise
     except RuntimeError as exc:
-        reason = (str(exc).strip() or type(exc).__name__).splitlines()[0].strip()
         raise RunError(
-            f"model {model.spec.name!r} failed on a batch of {batch} ({reason}); if memory ran out, use a smaller "
-            f"--batch-size"
+            f"model {model.spec.name!r} failed on a batch of {batch}: {describe(exc)}; if memory ran out, use a "
+            f"smaller --batch-size"
         ) from exc
+    except Exception as exc:
+        if not is_of_module(exc):
+            raise
+        raise RunError(f"model {model.spec.name!r} failed: {describe(exc)}") from exc
 
 
 def target_layers(

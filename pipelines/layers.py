@@ -9,6 +9,7 @@ from torch import nn
 from vidcam.cam.layers import Layer, default_layer, list_layers
 from vidcam.cam.reshape import reshape_of
 from vidcam.models.registry import is_factory, load_model
+from vidcam.pipelines.forward import torch_errors
 from vidcam.preprocess import grey_input
 
 
@@ -21,7 +22,8 @@ def layer_rows(model: str, *, every: bool = False) -> list[dict[str, Any]]:
     """
     loaded = load_model(model, device="cpu", weights="pretrained" if is_factory(model) else "random")
     spec = loaded.spec
-    available = list_layers(loaded.module, grey_input(spec), reshape=reshape_of(spec), axes=spec.input_axes)
+    with torch_errors(loaded, 1):
+        available = list_layers(loaded.module, grey_input(spec), reshape=reshape_of(spec), axes=spec.input_axes)
     default = loaded.spec.layer or default_layer(available)
     listed = [layer for layer in available if every or _is_outer(loaded.module, layer.name) or layer.name == default]
     return [_row(layer, default) for layer in listed]

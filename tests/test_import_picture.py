@@ -1,6 +1,7 @@
 """Who may import whom, read from the imports themselves; an arrow that is not in the picture fails.
 
     errors ◄ axes, arguments, labels, media, fill, maps, geometry, spec, sampling, preprocess, devices, motion   leaves
+    foreign                                                                       a leaf: errors of a user's own code
     errors ◄ system                                                               every effect on the machine
     leaves, system ◄ results ◄ {cam, video, render, metrics}                      none of these four imports another
     leaves, system ◄ models                                                       torch, but not cam, video, metrics
@@ -26,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LEAVES = {
     "errors": set[str](),
     "axes": set[str](),
+    "foreign": set[str](),
     "arguments": set[str](),
     "labels": set[str](),
     "media": set[str](),

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from vidcam.geometry import View
 from vidcam.models.model import Model
-from vidcam.pipelines.audit import weights_sentence
 from vidcam.pipelines.explain import document as entries
 from vidcam.pipelines.explain.document import ClassEntry, RuntimeEntry, SourceEntry
 from vidcam.pipelines.explain.explainer import video_job
 from vidcam.pipelines.explain.outputs import check_readable, source_of, stated_path
 from vidcam.pipelines.explain.probabilities import window_probabilities
-from vidcam.pipelines.explain.request import ExplainOptions, named_classes, window_request
+from vidcam.pipelines.explain.request import ExplainOptions, model_notes, named_classes, window_request
 from vidcam.pipelines.explain.view import ready_for
 from vidcam.pipelines.forward import prepare, target_layers
 from vidcam.pipelines.memory import StartMemory
@@ -94,7 +93,7 @@ class Predictor:
         self._targets, _ = named_classes(options, model.labels, model=model.spec.name)
         self._ready = prepare(model, layers, precision=options.precision, memory=memory)
         self._request = window_request(self._ready, options, layers)
-        self._progress = progress
+        self._notes, self._progress = model_notes(model), progress
 
     def predict(self, source: Source) -> PredictedVideo:
         """Predict one video from its windows; no backward pass is run and nothing is written.
@@ -113,14 +112,13 @@ class Predictor:
             probabilities = window_probabilities(
                 model, job, batch_size=request.batch_size, clock=clock, progress=self._progress
             )
-            notes = [sentence for sentence in (weights_sentence(model.weights),) if sentence]
             document = PredictionDocument(
                 source=entries.source_entry(reader, stated_path(source_of(reader.info), Path())),
                 model=PredictedModel(model.spec.name, model.weights),
                 top5=entries.top5(model, probabilities),
                 targets=_classes(model, [k for k in self._targets if k is not None], probabilities),
                 windows=_windows(model, job.windows, probabilities),
-                audit=tuple(notes),
+                audit=self._notes,
                 view=request.view,
                 runtime=RuntimeEntry(str(model.device), request.batch_size, reader.info.decoder, ready.forward),
                 versions=entries.versions(),

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vidcam.cam.network import class_scores, require_finite
 from vidcam.cam.preserve import Undo, preserve_model
+from vidcam.cam.state import same_state
 from vidcam.cam.tracer import LogitTracer
 from vidcam.devices import double
 from vidcam.errors import InputError
@@ -62,7 +63,7 @@ def window_probabilities(
 
 
 def _probabilities(model: Model, tensor: Tensor) -> NDArray[np.float64]:
-    with torch.no_grad(), LogitTracer() as tracer:
+    with Undo() as undo, undo, torch.no_grad(), LogitTracer() as tracer, same_state(model.module, undo):
         spec, output = model.spec, model.module(model.input_of(tensor))
         logits, found = class_scores(output, tracer, activation=spec.activation, classes=spec.classes)
     require_finite(logits, "the logits")

@@ -18,7 +18,7 @@ from vidcam.fill import FILLS, Fill
 from vidcam.geometry import VIEWS, View
 from vidcam.labels import label_index
 from vidcam.models.model import PRECISIONS, Model, Precision
-from vidcam.pipelines.audit import weights_sentence
+from vidcam.pipelines.audit import mode_sentence, weights_sentence
 from vidcam.pipelines.explain.targets import is_above, least_probability
 from vidcam.pipelines.forward import Prepared, default_methods, prepare, target_layers
 from vidcam.pipelines.memory import StartMemory
@@ -215,6 +215,12 @@ def window_request(ready: Prepared, options: ExplainOptions, layers: Sequence[st
     )
 
 
+def model_notes(model: Model) -> tuple[str, ...]:
+    """Write what one should know about a model before any video: random weights, training mode."""
+    is_training = any(module.training for module in model.module.modules())
+    return tuple(filter(None, (weights_sentence(model.weights), mode_sentence(is_training=is_training))))
+
+
 def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prepared]:
     """Resolve the options into one request, and prepare the model. Nothing reads the options afterwards.
 
@@ -250,6 +256,6 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         outputs=split_names(options.outputs),
         sheet_format=options.sheet_format,
         overwrite=options.overwrite,
-        notes=tuple(sentence for sentence in (note, weights_sentence(model.weights)) if sentence),
+        notes=(*((note,) if note else ()), *model_notes(model)),
     )
     return request, ready

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from vidcam.cam.network import class_scores, require_finite
+from vidcam.cam.preserve import Undo
+from vidcam.cam.state import same_state
 from vidcam.cam.tracer import LogitTracer
 from vidcam.metrics.faithfulness import log_probability
 from vidcam.models.model import Model
@@ -86,10 +88,11 @@ class MaskedForwards:
 
         Tracing costs up to a tenth of the forward pass of a small network.
         """
+        network = self._model.module
         if self._has_no_activation:
-            with torch.no_grad():
+            with Undo() as undo, undo, torch.no_grad(), same_state(network, undo):
                 return class_scores(self._output(piece), classes=self._model.spec.classes)[0]
-        with torch.no_grad(), LogitTracer() as tracer:
+        with Undo() as undo, undo, torch.no_grad(), LogitTracer() as tracer, same_state(network, undo):
             scores, activation = class_scores(self._output(piece), tracer, classes=self._model.spec.classes)
         self._has_no_activation = activation is None
         return scores

@@ -21,13 +21,11 @@ def _fail(*_: object, **__: object) -> Any:
 STEPS: dict[str, Callable[[pytest.MonkeyPatch, nn.Module], None]] = {
     "the trunk": lambda patch, net: patch.setattr(net.get_submodule("block1"), "forward", _fail),
     "the head": lambda patch, net: patch.setattr(net.get_submodule("fc"), "forward", _fail),
-    "a hook's registration": lambda patch, net: patch.setattr(
-        net.get_submodule("block2"), "register_forward_hook", _fail
-    ),
     **{
         name: lambda patch, _, name=name: patch.setattr(name, _fail)  # type: ignore[misc]
         for name in (
             "torch.autograd.grad",
+            "vidcam.cam.preserve._ThreadHook",
             "vidcam.cam.attribution.read_scores",
             "vidcam.cam.attribution.class_target",
             "vidcam.cam.attribution.require_finite",

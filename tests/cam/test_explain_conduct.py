@@ -43,9 +43,7 @@ BREAKERS: dict[str, Callable[[pytest.MonkeyPatch, nn.Module], None]] = {
     "in the backward": lambda patch, net: patch.setattr("torch.autograd.grad", _fail),
     "in the weights": lambda patch, net: patch.setattr("vidcam.cam.methods.combine", _fail),
     "in the audit": lambda patch, net: patch.setattr("vidcam.cam.methods.audit_alpha", _fail),
-    "in a hook's registration": lambda patch, net: patch.setattr(
-        net.get_submodule("block2"), "register_forward_hook", _fail
-    ),
+    "in a hook's registration": lambda patch, net: patch.setattr("vidcam.cam.preserve._ThreadHook", _fail),
 }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -20,8 +22,9 @@ from tests.helpers.nets import PooledHead, random_clip, seeded
 from vidcam.cam.explain import explain, explain_each
 from vidcam.cam.guided import guided_saliency
 from vidcam.cam.layers import list_layers
-from vidcam.cam.preserve import MAX_TRIES, PreservedContext, Undo, preserve_model, unwrapped
+from vidcam.cam.preserve import MAX_TRIES, PreservedContext, Undo, preserve_model
 from vidcam.cam.randomise import randomise, weighted_layers
+from vidcam.cam.wrappers import unwrapped
 
 Use = Callable[[nn.Module, Tensor], object]
 
@@ -88,8 +91,42 @@ def _hits(use: Use, files: Sequence[str], moments: Sequence[int]) -> int:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a generator that is being collected
 @pytest.mark.parametrize("name", ["list_layers", "randomise", "several layers"])
 def test_interrupt_at_each_place_of_setup_and_undo(name: str) -> None:
-    files = ["/vidcam/cam/preserve.py", "/vidcam/cam/randomise.py"]
+    files = [f"/vidcam/cam/{name}.py" for name in ("preserve", "evaluation", "checkpoints", "randomise")]
     assert _hits(USES[name], files, _moments(USES[name], files, each=name == "randomise")) > 0
+
+
+class Stream(PooledHead):
+    """Keeps its last input, in place and as an object."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("last", torch.zeros(1, 3, 4, 6, 6))
+        self.store: list[Tensor] = []
+        self.runs = 0
+
+    def forward(self, clip: Tensor) -> Tensor:
+        self.get_buffer("last").copy_(clip)
+        self.store.append(clip)
+        self.runs += 1
+        return super().forward(clip)
+
+
+def test_interrupt_at_each_place_of_a_streams_run() -> None:
+    """Afterwards its state is as before, and no thread waits for a lock."""
+    net, clip, files = seeded(Stream).train(), random_clip(1, 3, 4, 6, 6), ["/vidcam/cam/state.py"]
+    last, store, state = net.get_buffer("last"), net.store, State(net, clip)
+    with Interrupter(files) as listener:
+        explain(net, clip, layer="block2")
+    first = {place: index for index, place in reversed(list(enumerate(listener.places)))}
+    for moment in sorted(first.values()):
+        with contextlib.suppress(KeyboardInterrupt, SystemError), Interrupter(files, at=moment):
+            explain(net, clip, layer="block2")
+        state.check_unchanged()
+        assert (net.get_buffer("last"), net.store, net.store == [], net.runs) == (last, store, True, 0)
+    other = threading.Thread(target=explain, args=(net, clip), kwargs={"layer": "block2"}, daemon=True)
+    other.start()
+    other.join(timeout=30)
+    assert not other.is_alive()
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])

@@ -156,7 +156,7 @@ def test_a_recurrent_layer_of_cudnn_trains_without_dropout(monkeypatch: pytest.M
     expected = explain(net, clip, layer="trunk.1", methods="gradcam", target=1).volumes["gradcam"]
     seen: list[tuple[bool, float]] = []
     net.memory.register_forward_hook(lambda layer, *_: seen.append((layer.training, layer.dropout)))
-    monkeypatch.setattr("vidcam.cam.preserve.is_on_cudnn", lambda _layer: True)
+    monkeypatch.setattr("vidcam.cam.evaluation.is_on_cudnn", lambda _layer: True)
     maps = explain(net, clip, layer="trunk.1", methods="gradcam", target=1).volumes["gradcam"]
     assert seen == [(True, 0.0)]
     np.testing.assert_array_equal(maps, expected)

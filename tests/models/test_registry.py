@@ -44,6 +44,10 @@ def failing() -> Model:
     raise ZeroDivisionError("inside the factory")
 
 
+def refusing() -> Model:
+    raise InputError("planted")
+
+
 NOT_CALLABLE = 3
 
 
@@ -124,9 +128,37 @@ def test_an_invalid_factory(name: str, message: str) -> None:
         load_model(name, device="cpu")
 
 
-def test_an_error_inside_a_factory_is_not_changed() -> None:
-    with pytest.raises(ZeroDivisionError, match="inside the factory"):
+def test_an_error_inside_a_factory_is_named_with_its_line() -> None:
+    message = r"^model '.*:failing' cannot be made: ZeroDivisionError: inside the factory \(.*test_registry\.py:\d+\)$"
+    with pytest.raises(InputError, match=message) as caught:
         load_model(f"{HERE}:failing", device="cpu")
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_vidcams_own_errors_inside_a_factory_are_not_changed() -> None:
+    with pytest.raises(InputError, match=r"^planted$"):
+        load_model(f"{HERE}:refusing", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("import nothing_like_this\n", "ModuleNotFoundError: No module named 'nothing_like_this'"),
+        ("def factory(:\n", "SyntaxError: invalid syntax"),
+        ("\nraise KeyError('settings')\n", "KeyError: 'settings'"),
+        ("import sys\n\nsys.exit('usage')\n", "SystemExit: usage"),
+    ],
+)
+def test_an_error_while_a_factorys_module_is_imported_is_named_with_its_line(
+    text: str, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_failing.py").write_text(text, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(InputError) as caught:
+        load_model("own_failing:factory", device="cpu")
+    lines = text.count("\n")
+    assert str(caught.value) == f"model 'own_failing:factory' cannot be imported: {error} (own_failing.py:{lines})"
 
 
 def test_random_weights_are_refused_for_a_factory() -> None:

@@ -55,7 +55,7 @@ def test_if_the_copy_fails_the_original_model_is_used() -> None:
     ready = prepare(model, ["conv"])
     assert ready.model is model
     assert ready.forward.memory_format == "contiguous"
-    assert "the channels-last copy failed: model 'tiny_r3d' failed on a batch of 1 (not so)" in str(
+    assert "the channels-last copy failed: model 'tiny_r3d' failed on a batch of 1: RuntimeError: not so" in str(
         ready.forward.reason
     )
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from vidcam.cam.preserve import Undo, unwrapped
+from vidcam.cam.preserve import Undo
+from vidcam.cam.wrappers import unwrapped
 from vidcam.errors import InputError
 
 _HERE = object()

@@ -31,12 +31,13 @@ from vidcam.cam.network import (
     require_ordinary,
     require_rows,
 )
-from vidcam.cam.preserve import NoAutocast, PreservedContext, Undo, preserve_model, unwrapped
+from vidcam.cam.preserve import NoAutocast, PreservedContext, Undo, preserve_model
 from vidcam.cam.record import NoGradientError, last_layer_with_gradient
 from vidcam.cam.request import MapRequest, ScoreName, ScoreTarget, Target, class_target, function_target
 from vidcam.cam.softmax import SoftmaxForm, softmax_form
 from vidcam.cam.tracer import LogitTracer
 from vidcam.cam.weights import to_numpy
+from vidcam.cam.wrappers import require_explainable, unwrapped
 from vidcam.devices import double
 from vidcam.errors import InputError, LayerError, ShapeError
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
@@ -357,6 +358,7 @@ def open_attribution(
 ) -> Attribution:
     """Open an `attribution` that `undo` closes; `arguments` are handed over beside the clip."""
     network = unwrapped(model)
+    require_explainable(network)
     require_ordinary(network)
     require_apart(network, len(reference(clip)))
     preserve_model(network, undo)

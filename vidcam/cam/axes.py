@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from vidcam.axes import COLOURS, Axes
 from vidcam.cam.network import Input, first_tensor, pathways, reference
 from vidcam.cam.preserve import Undo
+from vidcam.cam.state import same_state
 from vidcam.errors import ShapeError
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -220,7 +221,7 @@ def _first_input(network: nn.Module, convolutions: Sequence[nn.Module], clip: Te
         for module in convolutions:
             undo.add_pre_hook(module, stop)
         try:
-            with torch.no_grad():
+            with torch.no_grad(), same_state(network, undo):
                 network(clip)
         except _ReachedError as exc:
             return exc.received

@@ -27,11 +27,13 @@ from vidcam.cam.network import (
     reference,
     require_finite,
 )
-from vidcam.cam.preserve import Undo, preserve_model, run_uncompiled, unwrapped
+from vidcam.cam.preserve import Undo, preserve_model, run_uncompiled
 from vidcam.cam.rectify import GuidedBackward
 from vidcam.cam.request import MapRequest, Target, class_target
+from vidcam.cam.state import same_state
 from vidcam.cam.tracer import LogitTracer
 from vidcam.cam.weights import at_least_float32, to_numpy
+from vidcam.cam.wrappers import unwrapped
 from vidcam.errors import InputError, ShapeError
 from vidcam.maps import Floats
 
@@ -72,7 +74,8 @@ def guided_gradients(
         leaves = [part.detach().clone().requires_grad_() for part in clips]
         shown = [leaf.clone() for leaf in leaves]  # clones, because a first layer may work in place
         with guide:  # during backward too, where checkpointed parts run again
-            value = score(network(like_input(clip, shown)))
+            with same_state(network, undo):
+                value = score(network(like_input(clip, shown)))
             operations = _operations(value)
             _require_visible(operations)
             gradients: Sequence[Tensor | None] = torch.autograd.grad(value, leaves, allow_unused=True)

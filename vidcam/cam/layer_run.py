@@ -22,6 +22,7 @@ from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.cam.record import ActivationRecorder, record_layers
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.runs import choose_maps
+from vidcam.cam.state import same_state
 from vidcam.cam.token_stage import later_stage, reshape_for
 from vidcam.cam.trace import Feature, FeatureTrace
 from vidcam.cam.tracer import LogitTracer
@@ -82,7 +83,7 @@ def run_layers(
     trace = FeatureTrace(clip, watch, reshape)
     trace.watch(network, undo)
     try:
-        with LogitTracer() as tracer:
+        with LogitTracer() as tracer, same_state(network, undo):
             output = network(clip)
     except RuntimeError:  # an operation that autograd forbids, which runs without a graph
         trace.close()
@@ -129,7 +130,7 @@ def _run_named(
     is_default: bool = False,
 ) -> LayerRun:
     recorder = record_layers(network, layers, undo)
-    with LogitTracer() as tracer:
+    with LogitTracer() as tracer, same_state(network, undo):
         output = network(clip)
 
     def block_after(name: str) -> str:
@@ -151,7 +152,8 @@ def _block_after(network: nn.Module, clip: Input, name: str, reshape: Reshape | 
     with Undo() as undo, undo:
         preserve_model(network, undo)
         trace.watch(network, undo)
-        network(clip)
+        with same_state(network, undo):
+            network(clip)
     last = Place(name, trace.runs[name] - 1)
     for feature in reversed(trace.features):
         if last in feature.places:

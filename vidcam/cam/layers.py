@@ -19,10 +19,12 @@ from vidcam.cam.arguments import hand_over
 from vidcam.cam.axes import AxesWatch, ClipViews
 from vidcam.cam.layouts import Layouts
 from vidcam.cam.network import Input, ordinary
-from vidcam.cam.preserve import Hook, PreHook, Undo, preserve_model, unwrapped
+from vidcam.cam.preserve import Hook, PreHook, Undo, preserve_model
 from vidcam.cam.refusals import PlainRefusal
 from vidcam.cam.reshape import Reshape
+from vidcam.cam.state import same_state
 from vidcam.cam.subject import grey_clip, read_subject
+from vidcam.cam.wrappers import clean_name, named_layers, require_explainable, unwrapped
 from vidcam.errors import LayerError, VidcamError, name_not_found
 from vidcam.spec import SpecifiedModel
 
@@ -71,11 +73,8 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
     Raises:
         NameNotFoundError: no such layer; the message names the nearest ones.
     """
-    modules: dict[str, nn.Module] = dict(unwrapped(model).named_modules())
-    uncompiled = {  # names without the compiler's wrapper: 'trunk._orig_mod.0' → 'trunk.0'
-        ".".join(part for part in known.split(".") if part != "_orig_mod"): module for known, module in modules.items()
-    }
-    modules = {**uncompiled, **modules}
+    network = unwrapped(model)
+    modules: dict[str, nn.Module] = {**named_layers(network), **dict(network.named_modules())}
     dotted = dotted_name(name)
     if not dotted or dotted not in modules:
         known = [known for known in modules if known]
@@ -90,13 +89,13 @@ def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
         LayerError: the module is not part of the network.
     """
     if isinstance(layer, str):
-        dotted = dotted_name(layer)
-        inner = dotted.removeprefix("module.")  # the name inside a DataParallel wrapper
-        known = dict(unwrapped(model).named_modules())
-        return inner if dotted not in known and inner in known else dotted
+        dotted, known = dotted_name(layer), named_layers(unwrapped(model))
+        clean = clean_name(dotted)
+        inner = clean.removeprefix("module.")  # the name inside a DataParallel wrapper
+        return next((name for name in (clean, inner) if name in known), dotted)
     names: dict[nn.Module, str] = {module: name for name, module in unwrapped(model).named_modules() if name}
     if layer in names:
-        return names[layer]
+        return layer_name(model, names[layer])
     raise LayerError(
         f"layer is a {type(layer).__name__} that is not part of the model; pass a name, or "
         f"`model.get_submodule(...)` of this model"
@@ -128,16 +127,18 @@ def list_layers(
     subject = read_subject(model, grey_clip(model) if clip is None else clip, axes, args, kwargs)
     clip, reshape = subject.clip, reshape or subject.reshape
     network = unwrapped(subject.network)
+    require_explainable(network)
     with PlainRefusal(network, clip, subject.arguments), Undo() as undo, undo:
         preserve_model(network, undo)
         hand_over(network, subject.arguments, undo)
         shown = ordinary(clip)
         collector = _LayerCollector(shown, AxesWatch(network, shown, subject.axes, undo), reshape)
-        for name, module in network.named_modules():
+        for name, module in named_layers(network).items():
             if name:
                 undo.add_pre_hook(module, collector.before(name))
                 undo.add_hook(module, collector.after(name))
-        network(shown)
+        with same_state(network, undo):
+            network(shown)
     return tuple(collector.layers.values())
 
 

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from vidcam.axes import Axes
 from vidcam.cam.graph import looks_like_probabilities
 from vidcam.cam.outputs import choose_tensor, rows_of, score_tensors
+from vidcam.cam.preserve import Undo
+from vidcam.cam.state import same_state
 from vidcam.cam.tracer import LogitTracer
 from vidcam.cam.weights import at_least_float32
 from vidcam.devices import double
@@ -187,7 +189,7 @@ def first_tensor(output: Any) -> Tensor | None:
 
 def predicted(model: nn.Module, clip: Tensor, *, classes: int | None = None) -> Tensor:
     """Logits (N, K) of a model that `preserve_model` holds; see `class_scores`."""
-    with LogitTracer() as tracer:
+    with Undo() as undo, undo, LogitTracer() as tracer, same_state(model, undo):
         return class_scores(model(clip), tracer, classes=classes)[0]
 
 

@@ -15,24 +15,22 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from vidcam.devices import is_on_cudnn, restore_random_state
-from vidcam.errors import InputError
+from vidcam.cam.checkpoints import run_without_checkpoints
+from vidcam.cam.evaluation import enter_evaluation, leave_evaluation, release
+from vidcam.devices import restore_random_state
 
 MAX_TRIES = 3
 """A step that fails this often was not just interrupted: it is skipped."""
 
 _COMPILED = "OptimizedModule"
-_WRAPPED_ATTRIBUTES = {_COMPILED: "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}
 
 Opened = TypeVar("Opened")
 
@@ -52,15 +50,16 @@ class Undo:
 
     def add_hook(self, module: nn.Module, hook: Hook) -> None:
         """Register a forward hook that sees this thread's calls alone."""
-        own = _in_this_thread(hook)
-        self.add(partial(_remove_hook, module._forward_hooks, own))  # noqa: SLF001 – an interrupt may keep the handle back
-        module.register_forward_hook(own)
+        self._insert(module._forward_hooks, _ThreadHook(hook))  # noqa: SLF001
 
     def add_pre_hook(self, module: nn.Module, hook: PreHook) -> None:
         """Register a forward pre-hook that sees this thread's calls alone."""
-        own = _in_this_thread(hook)
-        self.add(partial(_remove_hook, module._forward_pre_hooks, own))  # noqa: SLF001
-        module.register_forward_pre_hook(own)
+        self._insert(module._forward_pre_hooks, _ThreadHook(hook))  # noqa: SLF001
+
+    def _insert(self, hooks: dict[int, Any], own: _ThreadHook) -> None:
+        """Insert a hook without torch's handle: its numbers, from 0 up, may be given out twice by two threads."""
+        self.add(lambda: hooks.pop(-id(own), None))
+        hooks[-id(own)] = own
 
     def run(self) -> None:
         """Run the steps. An interrupted step runs again; the interrupt is raised after the last step."""
@@ -138,34 +137,13 @@ class NoAutocast:
         torch.set_autocast_enabled(self._device_type, self._was_enabled)
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
-    """Return the network inside `torch.compile`, `DataParallel` or `DistributedDataParallel`, nested or subclassed.
-
-    Raises:
-        InputError: a scripted or traced model, whose layers accept no hooks.
-    """
-    inside = model
-    while isinstance(wrapped := getattr(inside, _wrapped_attribute(inside), None), nn.Module):
-        inside = wrapped
-    if isinstance(inside, torch.jit.ScriptModule):
-        raise InputError(
-            f"model is a {type(inside).__name__}, which accepts no hooks; pass the nn.Module that it was made from"
-        )
-    return inside
-
-
-def _wrapped_attribute(model: nn.Module) -> str:
-    """Return the attribute that holds the wrapped network, or ''. Types are compared by name: no compiler import."""
-    names = (kind.__name__ for kind in type(model).__mro__)
-    return next((_WRAPPED_ATTRIBUTES[name] for name in names if name in _WRAPPED_ATTRIBUTES), "")
-
-
 def preserve_model(model: nn.Module, undo: Undo) -> None:
     """Switch a model to evaluation mode and gradients off in this thread; `undo` reverts both.
 
     Every module is switched: batch normalisation would mix the clips of a batch and change its running statistics, and
     dropout would make the map random. The autocast cache is off: it would keep weights cast without a graph and break
     the caller's training. Compiled parts run uncompiled, because compiled code ignores hooks that are added later.
+    Checkpointed parts run once.
 
     Args:
         model: without wrappers; see `unwrapped`.
@@ -173,18 +151,24 @@ def preserve_model(model: nn.Module, undo: Undo) -> None:
             of torch's function modes and the compiler's stance.
     """
     _add_thread_state(model, undo)
-    user = object()
-    undo.add(partial(_leave_evaluation, model, user))
-    if any(_is_compiled(module) for module in model.modules()):
+    user, modules = object(), list(model.modules())
+    undo.add(partial(leave_evaluation, modules, user))
+    if any(_is_compiled(module) for module in modules):
         run_uncompiled(undo)
+    run_without_checkpoints(undo)
     torch.set_autocast_cache_enabled(False)
-    _enter_evaluation(model, user)
+    enter_evaluation(modules, user)
     if torch.is_inference_mode_enabled():
         modes: list[Any] = []
         undo.add(partial(_exit_modes, modes))
         modes.append(torch._C._InferenceMode(False))  # noqa: FBT003, SLF001 – torch.inference_mode cannot exit twice
         modes[0].__enter__()  # does nothing in this torch: the constructor has entered the mode
     torch.set_grad_enabled(False)
+
+
+_uncompiled: set[object] = set()
+_former_stances: list[Any] = []
+_lock = threading.RLock()
 
 
 def run_uncompiled(undo: Undo) -> None:
@@ -200,7 +184,7 @@ def run_uncompiled(undo: Undo) -> None:
         _uncompiled.add(user)
         torch.compiler.set_stance("force_eager")
     finally:
-        _release()
+        release(_lock)
 
 
 def _leave_uncompiled(user: object, eval_frame: Any) -> None:
@@ -211,7 +195,7 @@ def _leave_uncompiled(user: object, eval_frame: Any) -> None:
             eval_frame._set_stance(_former_stances[0])  # noqa: SLF001
         _uncompiled.discard(user)
     finally:
-        _release()
+        release(_lock)
 
 
 def _add_thread_state(model: nn.Module, undo: Undo) -> None:
@@ -257,86 +241,19 @@ def _exit_modes(modes: Sequence[Any]) -> None:
         mode.__exit__(None, None, None)
 
 
-@dataclass(slots=True)
-class _Evaluation:
-    """A model that is in evaluation mode for some explanations, in several threads perhaps.
+class _ThreadHook:
+    """A hook that is silent in calls of other threads: they may explain the same model. In copies it does nothing."""
 
-    Attributes:
-        flags: what the training flags were before the first of them.
-        dropouts: what the dropout of recurrent layers was.
-        users: one object for each explanation that goes on.
-    """
+    def __init__(self, hook: Callable[..., Any] | None) -> None:
+        self._hook, self._thread = hook, threading.get_ident()
 
-    flags: list[tuple[nn.Module, bool]]
-    dropouts: list[tuple[nn.RNNBase, float]]
-    users: set[object] = field(default_factory=set)
+    def __call__(self, *arguments: Any) -> Any:
+        if self._hook is None or threading.get_ident() != self._thread:
+            return None
+        return self._hook(*arguments)
 
-
-_evaluations: WeakKeyDictionary[nn.Module, _Evaluation] = WeakKeyDictionary()
-_uncompiled: set[object] = set()
-_former_stances: list[Any] = []
-_lock = threading.RLock()
-
-
-def _enter_evaluation(model: nn.Module, user: object) -> None:
-    """Set the evaluation mode. If an interrupt keeps the lock from being released, `_leave_evaluation` releases it."""
-    try:
-        _lock.acquire()
-        modules = list(model.modules())
-        if model not in _evaluations:
-            recurrent = [module for module in modules if isinstance(module, nn.RNNBase)]
-            _evaluations[model] = _Evaluation(
-                [(module, module.training) for module in modules], [(module, module.dropout) for module in recurrent]
-            )
-        _evaluations[model].users.add(user)
-        for module in modules:
-            module.training = False
-            if isinstance(module, nn.RNNBase) and is_on_cudnn(module):  # its backward exists in training only;
-                module.dropout, module.training = 0.0, True  # without dropout the output is the same
-    finally:
-        _release()
-
-
-def _leave_evaluation(model: nn.Module, user: object) -> None:
-    """Put the flags back if no other explanation of the model goes on. It may run twice."""
-    try:
-        _lock.acquire()
-        evaluation = _evaluations.get(model)
-        if evaluation is None:
-            return
-        evaluation.users.discard(user)
-        if evaluation.users:
-            return
-        for module, flag in evaluation.flags:
-            module.training = flag
-        for layer, dropout in evaluation.dropouts:
-            layer.dropout = dropout
-        del _evaluations[model]
-    finally:
-        _release()
-
-
-def _release() -> None:
-    """Release the lock as often as this thread holds it."""
-    with contextlib.suppress(RuntimeError):  # it does not hold it any more
-        while True:
-            _lock.release()
-
-
-def _in_this_thread(hook: Callable[..., Any]) -> Callable[..., Any]:
-    """The hook, silent in calls of other threads: they may explain the same model."""
-    thread = threading.get_ident()
-
-    def own(*arguments: Any) -> Any:
-        return hook(*arguments) if threading.get_ident() == thread else None
-
-    return own
-
-
-def _remove_hook(hooks: dict[int, Any], hook: Callable[..., Any]) -> None:
-    for number, other in list(hooks.items()):  # over a copy: another thread may explain the same model
-        if other is hook:
-            hooks.pop(number, None)
+    def __reduce__(self) -> tuple[type[_ThreadHook], tuple[object]]:
+        return _ThreadHook, (None,)  # `copy` and `pickle`, in another thread perhaps, while a model is explained
 
 
 def _is_compiled(module: nn.Module) -> bool:

@@ -28,6 +28,7 @@ from vidcam.cam.places import parts_of, read_place, with_parts
 from vidcam.cam.preserve import Hook, PreservedContext, Undo, preserve_model
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.runs import LayerRuns
+from vidcam.cam.state import same_state
 from vidcam.cam.tracer import LogitTracer
 from vidcam.errors import LayerError, VidcamError
 
@@ -261,6 +262,7 @@ def record(model: nn.Module, layers: Sequence[str]) -> PreservedContext[Activati
 
     def enter(undo: Undo) -> ActivationRecorder:
         preserve_model(model, undo)
+        same_state(model, undo).__enter__()  # until `undo`: the caller runs the model
         return record_layers(model, layers, undo)
 
     return PreservedContext(enter)
@@ -289,7 +291,7 @@ def last_layer_with_gradient(
         with Undo() as undo, undo:
             preserve_model(model, undo)
             recorder = record_layers(model, names, undo)
-            with LogitTracer() as tracer:
+            with LogitTracer() as tracer, same_state(model, undo):
                 scores, _ = class_scores(model(clip), tracer)
             gradients = recorder.present_gradients(scores.amax(dim=1).sum())
     except (VidcamError, RuntimeError):  # an error message must not fail

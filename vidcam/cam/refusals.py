@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vidcam.cam.arguments import Arguments
 from vidcam.cam.network import Input
-from vidcam.cam.preserve import unwrapped
+from vidcam.cam.wrappers import unwrapped
 from vidcam.errors import InputError, LayerError, ShapeError
 
 _CONVOLUTIONS = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}

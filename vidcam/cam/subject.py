@@ -109,7 +109,7 @@ def read_subject(
         batch, notes = _with_batch_axis(_as_tensors(clip), axes=count)
         return Subject(model, batch, None, named, (*notes, *split), _for_batch(arguments, batch))
     if not isinstance(getattr(model, "module", None), nn.Module):
-        raise InputError(f"model is a {type(model).__name__}; pass an nn.Module or vidcam.load_model(NAME)")
+        raise InputError(_no_module(model))
     if axes is not None:
         raise InputError("axes is for a plain module; a vidcam.Model has them in its spec")
     named = model.spec.input_axes
@@ -127,6 +127,15 @@ def read_subject(
             )
         batch = _to_device_of(model.module, batch)
     return Subject(model.module, batch, model, named, (*notes, *split), _for_batch(arguments, batch))
+
+
+def _no_module(model: object) -> str:
+    kind = type(model).__name__
+    if isinstance(model, type):
+        return f"model is the class {model.__name__}; pass an object of it: {model.__name__}(...)"
+    if kind == "ExportedProgram":
+        return f"model is a torch.export.{kind}; pass the nn.Module that was exported, or torch.export.unflatten(model)"
+    return f"model is a {kind}; pass an nn.Module or vidcam.load_model(NAME)"
 
 
 def grey_clip(model: nn.Module | SpecifiedModel) -> Tensor:

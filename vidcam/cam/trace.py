@@ -27,6 +27,7 @@ from vidcam.cam.places import Place, parts_of, with_parts
 from vidcam.cam.preserve import Hook, PreHook, Undo
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.token_stage import TokenOutput, token_output
+from vidcam.cam.wrappers import named_layers
 
 MAX_SIGNED_LAYERS = 3
 """A classifier of this many layers, such as a convolution with its normalisation, may follow the last ReLU."""
@@ -107,7 +108,7 @@ class FeatureTrace:
 
     def watch(self, network: nn.Module, undo: Undo) -> None:
         """Register the hooks, until `undo` or `close`."""
-        for name, module in network.named_modules():
+        for name, module in named_layers(network).items():
             if name:
                 undo.add_pre_hook(module, self._before(name))
                 undo.add_hook(module, self._after(name))
