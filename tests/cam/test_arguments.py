@@ -33,7 +33,7 @@ class Positional(Headed):
     def __init__(self) -> None:
         super().__init__(_pass)
 
-    def forward(self, clip: Tensor, gain: Tensor, *, scale: float = 1.0) -> Any:
+    def forward(self, clip: Tensor, gain: Tensor, *, scale: float = 1.0) -> Any:  # type: ignore[override]
         return _weighted(self, self.block(clip), gain) * scale
 
 
@@ -41,7 +41,7 @@ class GainFirst(Headed):
     def __init__(self) -> None:
         super().__init__(_pass)
 
-    def forward(self, gain: Tensor, clip: Tensor) -> Any:
+    def forward(self, gain: Tensor, clip: Tensor) -> Any:  # type: ignore[override]
         return _weighted(self, self.block(clip), gain)
 
 
@@ -49,7 +49,7 @@ class Named(Headed):
     def __init__(self) -> None:
         super().__init__(_pass)
 
-    def forward(self, pixel_values: Tensor, extra: dict[str, list[Tensor]], **_: Any) -> Any:
+    def forward(self, pixel_values: Tensor, extra: dict[str, list[Tensor]], **_: Any) -> Any:  # type: ignore[override]
         return _weighted(self, self.block(pixel_values), extra["gains"][0])
 
 
@@ -103,7 +103,7 @@ def test_several_targets_share_the_inputs() -> None:
 def test_a_baseline_clip_runs_beside_the_same_inputs(baseline: Any) -> None:
     options: dict[str, Any] = {"layer": "block", "target": 1, "methods": "neutral-gradcam"}
     expected = explain(INSIDE, CLIP, baseline=torch.zeros_like(CLIP), **options).volumes["neutral-gradcam"]
-    given = {} if isinstance(baseline, tuple) else {"args": (GAIN,)}
+    given: dict[str, Any] = {} if isinstance(baseline, tuple) else {"args": (GAIN,)}
     clip = (CLIP, GAIN) if isinstance(baseline, tuple) else CLIP
     result = explain(Positional(), clip, baseline=baseline, **given, **options)
     np.testing.assert_allclose(result.volumes["neutral-gradcam"], expected, rtol=1e-10, atol=1e-14)
@@ -145,7 +145,7 @@ def test_a_tuple_of_pathways_stays_one_argument_where_forward_takes_one() -> Non
     class One(Pathways):
         def forward(self, clips: Any) -> Any:  # type: ignore[override]
             assert type(clips) is tuple
-            return super().forward(clips)
+            return super().forward(list(clips))
 
     clips = (CLIP[:, :, ::2], CLIP)
     expected = explain(Pathways(), list(clips), layer="fast", target=0).volumes["gradcam"]

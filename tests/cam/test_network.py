@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from vidcam.cam.network import (
-    LogitTracer,
     class_scores,
     first_clip,
     first_tensor,
@@ -16,6 +15,7 @@ from vidcam.cam.network import (
     pathways,
     reference,
 )
+from vidcam.cam.tracer import LogitTracer
 from vidcam.errors import InputError, ShapeError
 
 ROWS = torch.tensor([[1.0, 2.0, -4.0], [0.5, 0.25, 3.0]])
