@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.helpers.forms import Headed, double_clip
+from tests.helpers.forms import Headed, activations, double_clip, grad_cam
 from vidcam.cam.baseline import compute_baseline
 from vidcam.cam.explain import explain, explain_each
 from vidcam.cam.layers import list_layers
@@ -84,6 +84,15 @@ def test_maps_are_those_of_the_network_with_the_input_inside(name: str, layer: s
     assert not net._forward_pre_hooks
     assert not net._forward_pre_hooks_with_kwargs
     assert ("tuple" in name) == any("handed over as 2 arguments" in note for note in result.notes)
+
+
+def test_the_map_by_hand() -> None:
+    """S_k = Σ_d W_kd·gain_d·mean(A_d) + b_k, so ∂S_k/∂A_d = W_kd·gain_d / cells."""
+    net = Positional()
+    a = activations(net, CLIP)
+    gradient = (net.fc.weight.detach()[1] * GAIN / a[0, 0].numel())[:, :, None, None, None]
+    result = explain(net, CLIP, layer="block", target=1, methods="gradcam", args=(GAIN,))
+    np.testing.assert_allclose(result.volumes["gradcam"], grad_cam(a, gradient), rtol=1e-10, atol=1e-14)
 
 
 def test_several_targets_share_the_inputs() -> None:
