@@ -150,7 +150,7 @@ def test_pathways_stay_one_argument_beside_boxes() -> None:
         np.testing.assert_allclose(result.volumes["gradcam"], 3 * plain, rtol=1e-12)
 
 
-def test_a_tuple_of_pathways_stays_one_argument_where_forward_takes_one() -> None:
+def test_a_tuple_of_pathways_stays_one_argument_where_forward_needs_one() -> None:
     class One(Pathways):
         def forward(self, clips: Any) -> Any:  # type: ignore[override]
             assert type(clips) is tuple
@@ -158,7 +158,8 @@ def test_a_tuple_of_pathways_stays_one_argument_where_forward_takes_one() -> Non
 
     clips = (CLIP[:, :, ::2], CLIP)
     expected = explain(Pathways(), list(clips), layer="fast", target=0).volumes["gradcam"]
-    np.testing.assert_array_equal(explain(One(), clips, layer="fast", target=0).volumes["gradcam"], expected)
+    for net in (One(), Pathways()):
+        np.testing.assert_array_equal(explain(net, clips, layer="fast", target=0).volumes["gradcam"], expected)
 
 
 def test_inputs_keep_their_type_and_the_users_hooks_see_them() -> None:
