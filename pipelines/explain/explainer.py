@@ -64,10 +64,9 @@ class ExplainedVideo:
     stage_seconds: dict[str, float] = field(repr=False)
 
     def __repr__(self) -> str:
-        label, probability = self.top5[0]
-        counts = f"{len(self.document.windows)} windows, {len(self.paths)} files"
-        shown = "" if probability is None else f" {probability:.2f}"
-        return f"ExplainedVideo({Path(self.document.source.path).name!r}, {label!r}{shown}, {counts})"
+        label, p = self.top5[0]
+        told = f"{label!r}{'' if p is None else f' {p:.2f}'}, {len(self.document.windows)} windows"
+        return f"ExplainedVideo({Path(self.document.source.path).name!r}, {told}, {len(self.paths)} files)"
 
     def _repr_html_(self) -> str | None:
         """What a notebook shows: the overlay video, or the sheet where that is too large."""

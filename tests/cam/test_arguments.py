@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.helpers.forms import Headed, double_clip
+from tests.helpers.forms import Headed, activations, double_clip, grad_cam
 from vidcam.cam.baseline import compute_baseline
 from vidcam.cam.explain import explain, explain_each
 from vidcam.cam.layers import list_layers
@@ -33,7 +33,7 @@ class Positional(Headed):
     def __init__(self) -> None:
         super().__init__(_pass)
 
-    def forward(self, clip: Tensor, gain: Tensor, *, scale: float = 1.0) -> Any:
+    def forward(self, clip: Tensor, gain: Tensor, *, scale: float = 1.0) -> Any:  # type: ignore[override]
         return _weighted(self, self.block(clip), gain) * scale
 
 
@@ -41,7 +41,7 @@ class GainFirst(Headed):
     def __init__(self) -> None:
         super().__init__(_pass)
 
-    def forward(self, gain: Tensor, clip: Tensor) -> Any:
+    def forward(self, gain: Tensor, clip: Tensor) -> Any:  # type: ignore[override]
         return _weighted(self, self.block(clip), gain)
 
 
@@ -49,7 +49,7 @@ class Named(Headed):
     def __init__(self) -> None:
         super().__init__(_pass)
 
-    def forward(self, pixel_values: Tensor, extra: dict[str, list[Tensor]], **_: Any) -> Any:
+    def forward(self, pixel_values: Tensor, extra: dict[str, list[Tensor]], **_: Any) -> Any:  # type: ignore[override]
         return _weighted(self, self.block(pixel_values), extra["gains"][0])
 
 
@@ -86,6 +86,15 @@ def test_maps_are_those_of_the_network_with_the_input_inside(name: str, layer: s
     assert ("tuple" in name) == any("handed over as 2 arguments" in note for note in result.notes)
 
 
+def test_the_map_by_hand() -> None:
+    """S_k = Σ_d W_kd·gain_d·mean(A_d) + b_k, so ∂S_k/∂A_d = W_kd·gain_d / cells."""
+    net = Positional()
+    a = activations(net, CLIP)
+    gradient = (net.fc.weight.detach()[1] * GAIN / a[0, 0].numel())[:, :, None, None, None]
+    result = explain(net, CLIP, layer="block", target=1, methods="gradcam", args=(GAIN,))
+    np.testing.assert_allclose(result.volumes["gradcam"], grad_cam(a, gradient), rtol=1e-10, atol=1e-14)
+
+
 def test_several_targets_share_the_inputs() -> None:
     results = explain_each(Positional(), CLIP, [0, lambda output: output[:, 3]], layer="block", args=(GAIN,))
     for result, target in zip(results, (0, 3), strict=True):
@@ -103,7 +112,7 @@ def test_several_targets_share_the_inputs() -> None:
 def test_a_baseline_clip_runs_beside_the_same_inputs(baseline: Any) -> None:
     options: dict[str, Any] = {"layer": "block", "target": 1, "methods": "neutral-gradcam"}
     expected = explain(INSIDE, CLIP, baseline=torch.zeros_like(CLIP), **options).volumes["neutral-gradcam"]
-    given = {} if isinstance(baseline, tuple) else {"args": (GAIN,)}
+    given: dict[str, Any] = {} if isinstance(baseline, tuple) else {"args": (GAIN,)}
     clip = (CLIP, GAIN) if isinstance(baseline, tuple) else CLIP
     result = explain(Positional(), clip, baseline=baseline, **given, **options)
     np.testing.assert_allclose(result.volumes["neutral-gradcam"], expected, rtol=1e-10, atol=1e-14)
@@ -141,15 +150,16 @@ def test_pathways_stay_one_argument_beside_boxes() -> None:
         np.testing.assert_allclose(result.volumes["gradcam"], 3 * plain, rtol=1e-12)
 
 
-def test_a_tuple_of_pathways_stays_one_argument_where_forward_takes_one() -> None:
+def test_a_tuple_of_pathways_stays_one_argument_where_forward_needs_one() -> None:
     class One(Pathways):
         def forward(self, clips: Any) -> Any:  # type: ignore[override]
             assert type(clips) is tuple
-            return super().forward(clips)
+            return super().forward(list(clips))
 
     clips = (CLIP[:, :, ::2], CLIP)
     expected = explain(Pathways(), list(clips), layer="fast", target=0).volumes["gradcam"]
-    np.testing.assert_array_equal(explain(One(), clips, layer="fast", target=0).volumes["gradcam"], expected)
+    for net in (One(), Pathways()):
+        np.testing.assert_array_equal(explain(net, clips, layer="fast", target=0).volumes["gradcam"], expected)
 
 
 def test_inputs_keep_their_type_and_the_users_hooks_see_them() -> None:

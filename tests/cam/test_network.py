@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,6 @@ import torch
 from torch import Tensor
 
 from vidcam.cam.network import (
-    LogitTracer,
     class_scores,
     first_clip,
     first_tensor,
@@ -16,6 +16,7 @@ from vidcam.cam.network import (
     pathways,
     reference,
 )
+from vidcam.cam.tracer import LogitTracer
 from vidcam.errors import InputError, ShapeError
 
 ROWS = torch.tensor([[1.0, 2.0, -4.0], [0.5, 0.25, 3.0]])
@@ -54,6 +55,19 @@ def test_what_is_not_the_end_is_left_on() -> None:
         gate = ROWS.sigmoid()
         output = ROWS * gate
     assert class_scores(output, tracer) == (output, None)
+
+
+def test_what_went_into_a_classifier_is_freed() -> None:
+    """Otherwise the trunk would need half as much memory again."""
+    given = torch.ones(2, 3)
+    freed = weakref.ref(given)
+    with LogitTracer() as tracer:
+        scores = given @ torch.ones(3, 5)
+        product = tracer.product(scores)
+    del given
+    assert freed() is None
+    assert product is not None
+    assert product.size == tracer.classes(scores) == tracer.classes(ROWS) == 5
 
 
 def test_only_the_last_of_many_is_kept() -> None:

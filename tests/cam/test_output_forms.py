@@ -58,6 +58,10 @@ LINEAR: dict[str, tuple[Callable[[Any, Tensor], Any], str]] = {
         lambda net, a: [e := a.mean(dim=(2, 3, 4)) @ torch.eye(6).double(), net.fc(e)],
         "which a classifier made",
     ),
+    "(embedding behind a ReLU in place, logits)": (
+        lambda net, a: ((a.mean(dim=(2, 3, 4)) @ torch.eye(6).double()).relu_(), _pooled(net, a)),
+        "which a classifier made",
+    ),
     "[logits, embedding]": (lambda net, a: [_pooled(net, a), a.mean(dim=(2, 3, 4))], "which a classifier made"),
     "(loss, logits)": (lambda net, a: (a.mean(), _pooled(net, a)), ""),
     "(labels, logits)": (lambda net, a: (torch.zeros(len(a), dtype=torch.int64), _pooled(net, a)), ""),

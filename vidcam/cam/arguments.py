@@ -93,7 +93,7 @@ def split_clip(
         name = _video(clip)
         positional, named, clip = (), {**clip, name: _HERE}, clip[name]
         notes = (f"The clip was handed over as keyword arguments; the maps lie on {name!r}.",) if len(named) > 1 else ()
-    elif isinstance(clip, tuple) and len(clip) > 1 and _takes(signature, len(clip)):
+    elif isinstance(clip, tuple) and len(clip) > 1 and _takes(signature, clip):
         place = _video(dict(enumerate(clip)))
         positional, clip = (*clip[:place], _HERE, *clip[place + 1 :]), clip[place]
         notes = (f"The tuple was handed over as {len(positional)} arguments; the maps lie on the {_th(place)}.",)
@@ -138,11 +138,18 @@ def _signature(network: nn.Module) -> inspect.Signature | None:
         return None
 
 
-def _takes(signature: inspect.Signature | None, count: int) -> bool:
-    """Whether `forward` takes so many positional arguments."""
-    kinds = [] if signature is None else [parameter.kind for parameter in signature.parameters.values()]
-    positional = [k for k in kinds if k in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)]
-    return inspect.Parameter.VAR_POSITIONAL in kinds or len(positional) >= count
+def _takes(signature: inspect.Signature | None, clip: tuple[Any, ...]) -> bool:
+    """Whether `forward` takes the parts of a tuple as arguments.
+
+    If it needs one only, tensors of as many axes are the pathways of that one.
+    """
+    parameters = [] if signature is None else list(signature.parameters.values())
+    if any(parameter.kind == parameter.VAR_POSITIONAL for parameter in parameters):
+        return True
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = sum(parameter.default is parameter.empty for parameter in positional)
+    are_pathways = len({getattr(part, "ndim", None) for part in clip}) == 1 and needed < 2
+    return len(positional) >= len(clip) and not are_pathways
 
 
 def _require_call(network: nn.Module, signature: inspect.Signature | None, arguments: Arguments) -> None:

@@ -150,16 +150,12 @@ class Attribution:
         """Logits (N, K) detached, float32 at least."""
         return self.scores.detach()
 
-    def probabilities(self) -> Tensor:
-        """Probabilities (N, K) float64; NaN if the activation is `none`."""
-        scores = double(self.logits)
-        if self.activation == "none":
-            return torch.full_like(scores, torch.nan)
-        return scores.softmax(dim=1) if self.activation == "softmax" else scores.sigmoid()
-
     def ranking(self) -> Tensor:
         """What classes are ranked by, (N, K) float64: probabilities, or the values if the activation is `none`."""
-        return double(self.logits) if self.activation == "none" else self.probabilities()
+        scores = double(self.logits)
+        if self.activation == "none":
+            return scores
+        return scores.softmax(dim=1) if self.activation == "softmax" else scores.sigmoid()
 
     def explain(self, target: Target = None, *, score: ScoreName | None = None) -> Explanation:
         """Make the maps of one target per clip; see `vidcam.explain`.
