@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from torch import nn
 
-from vidcam.cam.layers import Layer, default_layer, list_layers
+from vidcam.cam.layer_run import chosen_layers
+from vidcam.cam.layers import Layer, list_layers
+from vidcam.cam.places import read_place
 from vidcam.cam.reshape import reshape_of
 from vidcam.models.registry import is_factory, load_model
 from vidcam.preprocess import grey_input
@@ -20,13 +23,15 @@ def layer_rows(model: str, *, every: bool = False) -> list[dict[str, Any]]:
         every: also list layers inside blocks; else only the network's children and the items of its containers.
     """
     loaded = load_model(model, device="cpu", weights="pretrained" if is_factory(model) else "random")
-    available = list_layers(loaded.module, grey_input(loaded.spec), reshape=reshape_of(loaded.spec))
-    default = loaded.spec.layer or default_layer(available)
-    listed = [layer for layer in available if every or _is_outer(loaded.module, layer.name) or layer.name == default]
-    return [_row(layer, default) for layer in listed]
+    grey, reshape = grey_input(loaded.spec), reshape_of(loaded.spec)
+    available = list_layers(loaded.module, grey, reshape=reshape)
+    named = (loaded.spec.layer,) if loaded.spec.layer else chosen_layers(loaded.module, grey, (), reshape)[0]
+    defaults = {read_place(name).name for name in named}
+    listed = [layer for layer in available if every or _is_outer(loaded.module, layer.name) or layer.name in defaults]
+    return [_row(layer, defaults) for layer in listed]
 
 
-def _row(layer: Layer, default: str) -> dict[str, Any]:
+def _row(layer: Layer, defaults: Collection[str]) -> dict[str, Any]:
     return {
         "layer": layer.name,
         "kind": layer.kind,
@@ -34,7 +39,7 @@ def _row(layer: Layer, default: str) -> dict[str, Any]:
         "grid": list(layer.grid),
         "stride_frames": layer.stride[0],
         "stride_pixels": list(layer.stride[1:]),
-        "default": layer.name == default,
+        "default": layer.name in defaults,
     }
 
 

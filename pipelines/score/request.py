@@ -9,7 +9,7 @@ from vidcam.cam.reshape import reshape_of
 from vidcam.fill import Fill
 from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
 from vidcam.models.model import Model, Precision
-from vidcam.pipelines.forward import Prepared, prepare, target_layers
+from vidcam.pipelines.forward import Prepared, fusion_of, prepare, target_layers
 from vidcam.pipelines.memory import StartMemory
 from vidcam.pipelines.score.options import CONTROLS, ScoreOptions, chosen_measures
 
@@ -74,7 +74,7 @@ def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None =
     """
     names = (options.layer,) if isinstance(options.layer, str) else tuple(options.layer or ())
     memory = StartMemory.of(model, options.precision)
-    layers, _ = target_layers(model, names, memory=memory)
+    layers, note = target_layers(model, names, memory=memory)
     ready = prepare(model, layers, precision=options.precision, memory=memory)
     request = ScoreRequest(
         methods=options.methods,
@@ -83,7 +83,7 @@ def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None =
         reshape=reshape_of(model.spec),
         activation=model.spec.activation,
         baseline_activations=ready.baseline.activations,
-        fusion=options.fusion,
+        fusion=options.fusion or fusion_of(layers, note),
         measures=chosen_measures(options.measures),
         controls=options.controls,
         fill=options.fill,

@@ -180,7 +180,7 @@ class FeatureTrace:
 
     def _visit(self, place: Place, module: nn.Module, part: Tensor) -> Tensor:
         """Note one feature map, and return what the network goes on with."""
-        passed = self._passed[part] if part in self._passed else None
+        passed = self._passed.get(part)  # type: ignore[no-untyped-call]
         if passed is not None and passed[1] == version(part):
             if passed[0] is not None:
                 passed[0].places.append(place)
