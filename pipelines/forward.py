@@ -14,6 +14,7 @@ import torch
 
 from vidcam.cam.attribution import open_attribution
 from vidcam.cam.baseline import Baseline, baseline_of
+from vidcam.cam.fusion import Fusion
 from vidcam.cam.layer_run import chosen_layers
 from vidcam.cam.layers import dotted_name
 from vidcam.cam.methods import DEFAULT_METHODS
@@ -83,6 +84,11 @@ def target_layers(
     return tuple(answer["layers"]), answer["note"]
 
 
+def fusion_of(layers: Sequence[str], note: str) -> Fusion | None:
+    """Return how the maps of `target_layers` are fused: parallel branches, which were chosen, are added."""
+    return "sum" if note and len(layers) > 1 else None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """A model that is ready for maps.
@@ -146,13 +152,13 @@ def prepare(
     answer = memory.recall(["baseline", *layers], compute)
     forward = Forward(**answer.document["forward"])
     faster = made[0] if made else apply_forward(model, forward)
-    return Prepared(faster, forward, _baseline_of(answer, layers, model), model, answer.document["clip_bytes"])
+    return Prepared(faster, forward, _baseline_of(answer, model), model, answer.document["clip_bytes"])
 
 
-def _baseline_of(answer: Remembered, layers: Sequence[str], model: Model) -> Baseline:
+def _baseline_of(answer: Remembered, model: Model) -> Baseline:
     found = answer.document["artifact"]
     artifact = found and Artifact(tuple(map(tuple, found["cells"])), found["value"], found["median"])
-    return Baseline({name: answer.tensors[name].to(model.device) for name in layers}, artifact)
+    return Baseline({name: tensor.to(model.device) for name, tensor in answer.tensors.items()}, artifact)
 
 
 def compute_grey_baseline(model: Model, layers: Sequence[str]) -> Baseline:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from torch import nn
 
-from vidcam.cam.layers import Layer, default_layer, list_layers
+from vidcam.cam.layer_run import chosen_layers
+from vidcam.cam.layers import Layer, list_layers
+from vidcam.cam.places import read_place
 from vidcam.cam.reshape import reshape_of
 from vidcam.models.registry import is_factory, load_model
 from vidcam.pipelines.forward import torch_errors
@@ -21,15 +24,17 @@ def layer_rows(model: str, *, every: bool = False) -> list[dict[str, Any]]:
         every: also list layers inside blocks; else only the network's children and the items of its containers.
     """
     loaded = load_model(model, device="cpu", weights="pretrained" if is_factory(model) else "random")
-    spec = loaded.spec
+    spec, network = loaded.spec, loaded.module
+    grey, reshape, axes = grey_input(spec), reshape_of(spec), spec.input_axes
     with torch_errors(loaded, 1):
-        available = list_layers(loaded.module, grey_input(spec), reshape=reshape_of(spec), axes=spec.input_axes)
-    default = loaded.spec.layer or default_layer(available)
-    listed = [layer for layer in available if every or _is_outer(loaded.module, layer.name) or layer.name == default]
-    return [_row(layer, default) for layer in listed]
+        available = list_layers(network, grey, reshape=reshape, axes=axes)
+        named = (spec.layer,) if spec.layer else chosen_layers(network, grey, (), reshape, axes=axes)[0]
+    defaults = {read_place(name).name for name in named}
+    listed = [layer for layer in available if every or _is_outer(network, layer.name) or layer.name in defaults]
+    return [_row(layer, defaults) for layer in listed]
 
 
-def _row(layer: Layer, default: str) -> dict[str, Any]:
+def _row(layer: Layer, defaults: Collection[str]) -> dict[str, Any]:
     return {
         "layer": layer.name,
         "kind": layer.kind,
@@ -37,7 +42,7 @@ def _row(layer: Layer, default: str) -> dict[str, Any]:
         "grid": list(layer.grid),
         "stride_frames": layer.stride[0],
         "stride_pixels": list(layer.stride[1:]),
-        "default": layer.name == default,
+        "default": layer.name in defaults,
     }
 
 

@@ -242,7 +242,7 @@ def explain_video(
     targets: str | int | Sequence[str | int] = (),
     contrast: str | int | None = None,
     layer: str | Sequence[str] | None = None,
-    fusion: Fusion = "mean",
+    fusion: Fusion | None = None,
     score: ScoreName = "logit",
     score_scale: float = 1.0,
     view: View = "centre",
@@ -282,7 +282,7 @@ def explain_video(
             `per-window` for each window's own top class. Empty: the class of the highest mean probability.
         contrast: label or index of a class; the score is S_target - S_contrast.
         layer: dotted name, or several names whose maps are fused. None: the model's default.
-        fusion: `mean` or `max` of several layers' maps, each divided by its own maximum.
+        fusion: `mean`, `max` or `sum` of several layers' maps; None: `sum` for parallel branches, else `mean`.
         score: `logit`, or `probability`, whose gradient vanishes where the model is sure.
         score_scale: λ of EQ 12 for gradcam++, at least 0; near 0 it weighs as gradcam+ does.
         view: part of the frame that the model sees: `centre`, its own crop; `full`, the whole frame, if the network

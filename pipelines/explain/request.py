@@ -20,7 +20,7 @@ from vidcam.labels import label_index
 from vidcam.models.model import PRECISIONS, Model, Precision
 from vidcam.pipelines.audit import mode_sentence, weights_sentence
 from vidcam.pipelines.explain.targets import is_above, least_probability
-from vidcam.pipelines.forward import Prepared, default_methods, prepare, target_layers
+from vidcam.pipelines.forward import Prepared, default_methods, fusion_of, prepare, target_layers
 from vidcam.pipelines.memory import StartMemory
 from vidcam.render.caption_text import CAPTION_PLACES, CaptionPlace
 from vidcam.render.sheet import SHEET_FORMATS, SheetFormat
@@ -61,7 +61,7 @@ class ExplainOptions:
     targets: str | int | Sequence[str | int] = ()
     contrast: str | int | None = None
     layer: str | Sequence[str] | None = None
-    fusion: Fusion = "mean"
+    fusion: Fusion | None = None
     score: ScoreName = "logit"
     score_scale: float = 1.0
     view: View = "centre"
@@ -242,7 +242,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         score_scale=options.score_scale,
         reshape=reshape_of(model.spec),
         axes=model.spec.input_axes,
-        fusion=options.fusion,
+        fusion=options.fusion or fusion_of(layers, note),
         activation=model.spec.activation,
         classes=model.spec.classes,
         baseline_activations=ready.baseline.activations,

@@ -212,7 +212,7 @@ class Result:
             fill=request.fill,
             score=request.score,
             score_scale=request.score_scale,
-            fusion=request.fusion if len(request.layers) > 1 else None,
+            fusion=(request.fusion or "mean") if len(request.layers) > 1 else None,
             scale=request.scale,
             runtime=entries.RuntimeEntry(
                 str(model.device), request.batch_size, reader.info.decoder, self._ready.forward

@@ -34,7 +34,7 @@ class ScoreOptions:
     controls: bool = True
     fill: Fill = "black"
     layer: str | Sequence[str] | None = None
-    fusion: Fusion = "mean"
+    fusion: Fusion | None = None
     score_scale: float = 1.0
     batch_size: int | None = None
     precision: Precision = "float32"

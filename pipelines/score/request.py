@@ -10,7 +10,7 @@ from vidcam.errors import InputError
 from vidcam.fill import Fill
 from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
 from vidcam.models.model import Model, Precision
-from vidcam.pipelines.forward import Prepared, prepare, target_layers
+from vidcam.pipelines.forward import Prepared, fusion_of, prepare, target_layers
 from vidcam.pipelines.memory import StartMemory
 from vidcam.pipelines.score.options import CONTROLS, ScoreOptions, chosen_measures
 
@@ -77,7 +77,7 @@ def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None =
         raise InputError(f"{model.spec.name!r} returns values; scoring needs probabilities, so classes")
     names = (options.layer,) if isinstance(options.layer, str) else tuple(options.layer or ())
     memory = StartMemory.of(model, options.precision)
-    layers, _ = target_layers(model, names, memory=memory)
+    layers, note = target_layers(model, names, memory=memory)
     ready = prepare(model, layers, precision=options.precision, memory=memory)
     request = ScoreRequest(
         methods=options.methods,
@@ -88,7 +88,7 @@ def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None =
         activation=model.spec.activation,
         classes=model.spec.classes,
         baseline_activations=ready.baseline.activations,
-        fusion=options.fusion,
+        fusion=options.fusion or fusion_of(layers, note),
         measures=chosen_measures(options.measures),
         controls=options.controls,
         fill=options.fill,

@@ -86,7 +86,7 @@ def score_clips(
     controls: bool = True,
     fill: Fill = "black",
     layer: str | Sequence[str] | None = None,
-    fusion: Fusion = "mean",
+    fusion: Fusion | None = None,
     score_scale: float = 1.0,
     batch_size: int | None = None,
     precision: Precision = "float32",
@@ -121,7 +121,7 @@ def score_clips(
         controls: whether the baseline maps `random` and `centre` are scored too.
         fill: what hidden pixels become: `black`, `mean`, `blur` or `frame-mean`.
         layer: dotted name, or several names whose maps are fused. None: the model's default.
-        fusion: `mean` or `max` of several layers' maps.
+        fusion: `mean`, `max` or `sum` of several layers' maps; None: `sum` for parallel branches, else `mean`.
         score_scale: λ of EQ 12 for gradcam++, at least 0.
         batch_size: perturbed clips per forward pass. None: chosen for the device.
         precision: precision of the network except its classifier: `float32` (exact), `bf16`, or `fp16` on CUDA.

@@ -92,7 +92,7 @@ def partial_settings(options: ScoreOptions, clips: ClipSet, *, model: str | None
     """Collect the settings that need no model."""
     return PartialSettings(
         model=model,
-        fusion=options.fusion,
+        fusion=options.fusion or "default",
         methods=canonical_methods(options.methods),
         measures=chosen_measures(options.measures),
         controls=options.controls,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,58 @@ def test_channels_last_behind_the_last_grid() -> None:
     with pytest.raises(LayerError, match=r"pass layer='blocks', reshape=vidcam.channels_last"):
         explain(net, clip)
     assert explain(net, clip, reshape=vidcam.channels_last).layer == "blocks"
+
+
+def _mvit() -> nn.Module:
+    from torchvision.models.video.mvit import MSBlockConfig, MViT
+
+    def block(heads: int, channels: tuple[int, int], stride: int) -> MSBlockConfig:
+        return MSBlockConfig(heads, *channels, [3, 3, 3], [1, 2, 2], [1, stride, stride], [1, stride, stride])
+
+    settings = [block(1, (8, 8), 1), block(2, (8, 16), 2), block(2, (16, 16), 1), block(2, (16, 16), 1)]
+    return MViT(
+        (32, 32),
+        8,
+        settings,
+        residual_pool=True,
+        residual_with_cls_embed=False,
+        rel_pos_embed=True,
+        proj_after_attn=True,
+        num_classes=4,
+    )
+
+
+def _swin() -> nn.Module:
+    from torchvision.models.video.swin_transformer import SwinTransformer3d
+
+    return SwinTransformer3d([2, 4, 4], 8, [2, 2], [2, 2], [2, 2, 2], num_classes=4)
+
+
+@pytest.mark.parametrize(
+    ("make", "clip", "named", "reshape"),
+    [
+        pytest.param(_mvit, (2, 3, 8, 32, 32), "blocks.3", "vidcam.tokens((4, 4, 4), class_tokens=1)", id="MViT"),
+        pytest.param(_swin, (2, 3, 8, 32, 32), "features", "vidcam.channels_last", id="Swin3D"),
+    ],
+)
+def test_video_transformers_of_torchvision(
+    make: Callable[[], nn.Module], clip: tuple[int, ...], named: str, reshape: str
+) -> None:
+    net, shown = seeded(make), random_clip(*clip)  # type: ignore[arg-type]
+    with pytest.raises(LayerError) as caught:
+        explain(net, shown)
+    assert f"goes on in tokens until {named!r}; pass layer={named!r}, reshape={reshape}" in str(caught.value)
+
+
+def test_an_image_transformer_that_brings_its_channels_back() -> None:
+    from torchvision.models import SwinTransformer
+
+    net = seeded(SwinTransformer, patch_size=[4, 4], embed_dim=8, depths=[2, 2], num_heads=[2, 2], window_size=[2, 2])
+    clip = random_clip(2, 3, 32, 32)
+    result = explain(net, clip, target=1)
+    assert (result.layer, result.volumes["gradcam"].shape) == ("permute", (2, 4, 4))
+    ((a, g),) = runs_by_autograd(net, clip, "permute", lambda scores: scores[:, 1])
+    np.testing.assert_allclose(result.volumes["gradcam"], gradcam_by_hand(a, g), rtol=1e-4, atol=1e-6)
 
 
 def test_a_recurrent_head_is_no_stage_of_tokens() -> None:

@@ -28,6 +28,9 @@ from vidcam.cam.trace import Feature, FeatureTrace
 from vidcam.cam.tracer import LogitTracer
 from vidcam.errors import LayerError
 
+FORBIDDEN_BY_AUTOGRAD = ("inplace", "in-place", "requires grad")
+"""Words of torch's errors about operations that are allowed without a graph only."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerRun:
@@ -85,8 +88,10 @@ def run_layers(
     try:
         with LogitTracer() as tracer, same_state(network, undo):
             output = network(clip)
-    except RuntimeError:  # an operation that autograd forbids, which runs without a graph
-        trace.close()
+    except RuntimeError as exc:
+        if not any(words in str(exc) for words in FORBIDDEN_BY_AUTOGRAD):
+            raise
+        trace.close()  # the operation runs without a graph
         torch.set_grad_enabled(False)
         names: Sequence[str] = [default_layer(list_layers(network, clip, reshape=reshape, axes=axes))]
         return _run_named(network, clip, names, reshape, undo=undo, watch=watch, is_default=True)

@@ -82,7 +82,7 @@ def reshape_for(stage: TokenOutput, grids: Sequence[tuple[int, ...]], clip: Tens
     if len(stage.shape) == clip.ndim:
         return "vidcam.channels_last"
     count = stage.shape[1]
-    for grid in reversed(grids):
+    for grid in reversed(grids) if stage.shape[0] == clip.shape[0] else ():
         if count - prod(grid) in (0, 1):
             return f"vidcam.tokens({grid}, class_tokens={count - prod(grid)})"
-    return f"vidcam.tokens(grid) of its {count} tokens"
+    return f"a function from its output {stage.shape} to (N, D, t, h, w)"

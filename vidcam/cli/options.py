@@ -89,7 +89,7 @@ _LAYER = _model(
     shell_complete=complete_layer,
     help="Layer from `vidcam layers MODEL`; repeat it to fuse the maps of several.",
 )
-_FUSION = choice(_details, "--fusion", ("mean", "max"), "How maps of several layers are fused: mean (default) or max.")
+_FUSION = choice(_details, "--fusion", ("mean", "max", "sum"), "How maps of several layers are fused (default: mean).")
 _SCORE_SCALE = _details(
     "--score-scale", "score_scale", type=float, metavar="L", help="λ of gradcam++ in exp(λ·score); default 1."
 )

@@ -120,7 +120,7 @@ def test_existing_results_are_refused(make_video: VideoMaker, tmp_path: Path) ->
 @pytest.mark.parametrize(
     "options",
     [
-        *(["--method", "gradcaam"], ["--outputs", "video"], ["--fill", "pink"], ["--fusion", "sum"]),
+        *(["--method", "gradcaam"], ["--outputs", "video"], ["--fill", "pink"], ["--fusion", "median"]),
         *(["--score", "log"], ["--decoder", "vlc"], ["--score-scale", "-1"], ["--precision", "int8"]),
     ],
 )

@@ -17,7 +17,10 @@ from tests.helpers.nets import (
     BRIGHTNESS_SPEC,
     ArrangedNet,
     BrightnessNet,
+    PooledHead,
     bright_image_model,
+    pooled_model,
+    seeded,
 )
 from tests.helpers.videos import flat_frames, write_video
 from tests.pipelines.conftest import VideoMaker, moving_square
@@ -214,3 +217,27 @@ def test_the_layers_of_an_image_network_keep_their_names() -> None:
         ("pool", [1, 7, 7], 1.0),
         ("relu", [1, 7, 7], 1.0),
     ]
+
+
+class _Branches(nn.Module):
+    """Two networks whose scores are added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = seeded(PooledHead), seeded(PooledHead, 1)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        scores: Tensor = self.one(clip) + self.two(clip)
+        return scores
+
+
+@pytest.mark.parametrize(
+    ("layer", "fusion"), [(None, "sum"), (("one.block2", "two.block2"), "mean")], ids=["default", "named"]
+)
+def test_parallel_branches_are_added(
+    make_video: VideoMaker, tmp_path: Path, layer: tuple[str, ...] | None, fusion: str
+) -> None:
+    model = replace(pooled_model(), module=_Branches().eval())
+    options = ExplainOptions(methods=("gradcam",), outputs=("data",), layer=layer)
+    document = Explainer(model, options).explain(make_video(count=20), tmp_path / "out").document
+    assert (document.model.layer, document.fusion) == ("one.block2 + two.block2", fusion)

@@ -156,7 +156,7 @@ def test_a_note_names_the_layer_only_if_it_was_chosen_automatically(make_video: 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fusion": "sum"}, "fusion is 'sum', expected one of mean, max"),
+        ({"fusion": "median"}, "fusion is 'median', expected one of mean, max, sum"),
         ({"score": "margin"}, "score is 'margin', expected logit, probability or negative"),
         ({"score_scale": -1.0, "methods": ("gradcam",)}, "score_scale is -1.0, expected a finite number >= 0"),
         ({"decoder": "magic"}, "--decoder is 'magic'; it must be one of auto, pyav, decord"),

@@ -33,7 +33,7 @@ def test_measures_by_name(measures: Any, chosen: tuple[str, ...]) -> None:
             "--method guided-gradcam cannot be scored, its values are signed; use one of gradcam",
         ),
         ({"fill": "red"}, "--fill is 'red'; it must be one of black"),
-        ({"fusion": "sum"}, "fusion is 'sum', expected one of mean, max"),
+        ({"fusion": "median"}, "fusion is 'median', expected one of mean, max, sum"),
         ({"score_scale": -1.0}, "-1"),
         ({"min_confidence": 1.5}, "--min-confidence is 1.5; it must be from 0 to 1"),
         ({"batch_size": 0}, "--batch-size is 0; it must be at least 1"),
