@@ -233,6 +233,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         score=options.score,
         score_scale=options.score_scale,
         reshape=reshape_of(model.spec),
+        check_layout=False,  # `prepare` has done it
         fusion=options.fusion,
         activation=model.spec.activation,
         baseline_activations=ready.baseline.activations,
@@ -246,6 +247,6 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         outputs=split_names(options.outputs),
         sheet_format=options.sheet_format,
         overwrite=options.overwrite,
-        notes=tuple(sentence for sentence in (note, weights_sentence(model.weights)) if sentence),
+        notes=tuple(filter(None, (note, *ready.baseline.notes, weights_sentence(model.weights)))),
     )
     return request, ready

@@ -81,6 +81,7 @@ def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None =
         score_scale=options.score_scale,
         layers=layers,
         reshape=reshape_of(model.spec),
+        check_layout=False,  # `prepare` has done it
         activation=model.spec.activation,
         baseline_activations=ready.baseline.activations,
         fusion=options.fusion,

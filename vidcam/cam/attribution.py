@@ -30,6 +30,7 @@ from vidcam.cam.network import (
     require_rows,
 )
 from vidcam.cam.preserve import NoAutocast, PreservedContext, Undo, preserve_model, unwrapped
+from vidcam.cam.probe import layout_note
 from vidcam.cam.record import ActivationRecorder, NoGradientError, last_layer_with_gradient, record_layers
 from vidcam.cam.request import MapRequest, ScoreName, ScoreTarget, Target, class_target, function_target
 from vidcam.cam.softmax import SoftmaxForm, softmax_form
@@ -69,6 +70,7 @@ class Attribution:
     Attributes:
         activation: the function behind the logits, 'softmax' or 'sigmoid'.
         activations_of_layers: layer → A, (N, D, t, h, w), detached, in the order of the layers.
+        layout_notes: sentences about layers whose layout could not be verified.
     """
 
     def __init__(self, context: ForwardContext, recorder: ActivationRecorder, output: Any, tracer: LogitTracer) -> None:
@@ -93,6 +95,19 @@ class Attribution:
         for name, a in features.items():  # checked too: a head may turn infinite activations into finite logits
             require_finite(a, f"the activations at layer {name!r}")
         self.activation: Activation = context.request.activation or found_activation or "softmax"
+        self.layout_notes = self._check_layouts(recorded)
+
+    def _check_layouts(self, recorded: Mapping[str, Tensor]) -> tuple[str, ...]:
+        """Refuse a reshape that puts the cells elsewhere; return a note where that cannot be told."""
+        network, request = self._context.model, self._context.request
+        if request.reshape is None or not request.check_layout:
+            return ()
+        with self._recorder.paused():
+            notes = [
+                layout_note(network, self._context.clip, network, layer=name, output=output, reshape=request.reshape)
+                for name, output in recorded.items()
+            ]
+        return tuple(note for note in notes if note)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -218,7 +233,7 @@ class Attribution:
             alpha_exact=self._is_exact(target, request) if "gradcam++" in methods else None,
             clamped={name + suffix[at]: share for at in data for name, share in data[at].clamped(methods).items()},
             activation=self.activation,
-            notes=self._context.notes,
+            notes=(*self._context.notes, *self.layout_notes),
         )
 
     def _layer_data(self, layer: str, gradient: Tensor, target: ScoreTarget, request: MapRequest) -> LayerData:

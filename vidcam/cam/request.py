@@ -44,6 +44,7 @@ class MapRequest:
         score: `logit`, or `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2).
         score_scale: λ of EQ 12: gradcam++ uses exp(λS) as the score; near 0 its weights approach those of gradcam+.
         reshape: layer output → (N, D, t, h, w); None: the output has this shape already.
+        check_layout: whether a reshape is checked by a changed clip, see `probe`.
         fusion: `mean` or `max` of the layers' maps, each divided by its own maximum.
         activation: function behind the logits; None: the one at the model's end, else softmax.
         softmax_chunk: classes per batched backward in `gradcam++softmax`; it affects memory, not results.
@@ -60,6 +61,7 @@ class MapRequest:
     score: ScoreName = "logit"
     score_scale: float = 1.0
     reshape: Reshape | None = None
+    check_layout: bool = True
     fusion: Fusion = "mean"
     activation: Activation | None = None
     softmax_chunk: int = 32
