@@ -89,7 +89,7 @@ def test_a_users_own_reshape_is_checked_too() -> None:
     net = seeded(TokenNet, order="hwt", class_tokens=0)
 
     def right(output: Tensor) -> Tensor:
-        return output.transpose(1, 2).unflatten(2, (5, 6, 4)).permute(0, 1, 4, 2, 3)
+        return output.transpose(1, 2).reshape(-1, 16, 5, 6, 4).permute(0, 1, 4, 2, 3)
 
     def turned(output: Tensor) -> Tensor:
         return right(output).flip(2)
