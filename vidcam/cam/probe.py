@@ -32,12 +32,12 @@ Cell = tuple[int, ...]
 Grid = NDArray[np.float64]
 Ranks = NDArray[np.int64]
 
-_verdicts: WeakKeyDictionary[nn.Module, dict[tuple[object, ...], Verdict]] = WeakKeyDictionary()
+_verdicts: WeakKeyDictionary[nn.Module, dict[tuple[object, ...], LayoutCheck]] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LayoutCheck:
     """What the probe found.
 
     Attributes:
@@ -163,7 +163,7 @@ def ranks_of(order: str, grid: Sequence[int]) -> Ranks:
     return stored.transpose(np.argsort(axes))
 
 
-def judged(reaction: Callable[[Cell], Grid], layer: str, ranks: Ranks) -> Verdict:
+def judged(reaction: Callable[[Cell], Grid], layer: str, ranks: Ranks) -> LayoutCheck:
     """Change a cell and judge; if another cell reacts, change a second one to be sure.
 
     A layout is wrong if another cell reacts both times `FACTOR` times as strongly as the changed cell and its
@@ -180,7 +180,7 @@ def judged(reaction: Callable[[Cell], Grid], layer: str, ranks: Ranks) -> Verdic
         top = tuple(int(i) for i in np.unravel_index(int(found.argmax()), grid))
         if not _is_elsewhere(found, cell):
             is_clear = found[cell] > 0 and found[cell] >= max(found[top] / FACTOR, FACTOR * float(np.median(found)))
-            return Verdict() if is_clear else _not_verified(layer)
+            return LayoutCheck() if is_clear else _not_verified(layer)
         tops.append(top)
     if len(tops) < 2 or tops[0] == tops[1]:
         return _not_verified(layer)
@@ -190,7 +190,9 @@ def judged(reaction: Callable[[Cell], Grid], layer: str, ranks: Ranks) -> Verdic
     }
     best = min(misfit, key=misfit.__getitem__, default="")
     stated = next((order for order in _orders(len(grid)) if np.array_equal(ranks_of(order, grid), ranks)), "")
-    return Verdict(_wrong(layer, cells[0], tops[0], stated, best if misfit.get(best, 3) <= 2 else ""), is_wrong=True)
+    return LayoutCheck(
+        _wrong(layer, cells[0], tops[0], stated, best if misfit.get(best, 3) <= 2 else ""), is_wrong=True
+    )
 
 
 def other_orders(ranks: Ranks) -> dict[str, Ranks]:
@@ -240,8 +242,8 @@ def _is_elsewhere(reaction: Grid, cell: Cell) -> bool:
     return bool(outside.max() >= FACTOR * reaction[near].max() and outside.max() > 0)
 
 
-def _not_verified(layer: str) -> Verdict:
-    return Verdict(f"Layout not verified: at layer {layer!r} no cell stands out when the pixels under it change.")
+def _not_verified(layer: str) -> LayoutCheck:
+    return LayoutCheck(f"Layout not verified: at layer {layer!r} no cell stands out when the pixels under it change.")
 
 
 def _wrong(layer: str, cell: Cell, top: Cell, stated: str, fits: str) -> str:
