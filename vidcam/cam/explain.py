@@ -63,6 +63,7 @@ def explain(
         score: `logit`, or `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2).
         score_scale: λ of EQ 12: gradcam++ takes the score through exp(λS); near 0 it weighs as gradcam+ does.
         reshape: layer output → (N, D, t, h, w), for transformers: `vidcam.tokens(grid)`, `vidcam.channels_last`.
+            It is checked once for each network and size: the cell whose pixels change must react.
         fusion: `mean` or `max` of several layers' maps, each divided by its own maximum.
         activation: `softmax` or `sigmoid` behind the logits. None: the one the model ends in, else softmax, or sigmoid
             if there is one class only.

@@ -125,7 +125,10 @@ class _Probe:
 
 
 def changed(clip: Input, cell: Cell, grid: Sequence[int]) -> Input:
-    """Return a copy of the clips with noise under one cell, in every pathway, in the range of the clip's values."""
+    """Return a copy of the clips with noise under one cell, in every pathway, in the range of the clip's values.
+
+    The noise is bright where the cell is dark, and dark where it is bright: a pooled cell feels it too.
+    """
     parts = [part.clone() for part in pathways(clip)]
     for part in parts:
         place = [slice(None), slice(None)]
@@ -135,8 +138,8 @@ def changed(clip: Input, cell: Cell, grid: Sequence[int]) -> Input:
         low, high = (float(value) for value in part.aminmax())
         span, middle = max(high - low, abs(high), 1.0), (low + high) / 2
         region = part[tuple(place)]
-        noise = torch.rand(region.shape, generator=torch.Generator().manual_seed(0))
-        region.copy_(middle + span * (noise - 0.5))
+        noise = torch.rand(region.shape, generator=torch.Generator().manual_seed(0)) ** 0.25  # 0.8 on average
+        region.copy_(middle + span * (noise - 0.5) * (-1 if float(region.float().mean()) > middle else 1))
     return like_input(clip, parts)
 
 
