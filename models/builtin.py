@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from vidcam.models.entry import ModelEntry
 from vidcam.models.families import c3d_weights, tiny, torchvision
 from vidcam.models.families.torchvision_specs import TORCHVISION_SPECS, WEIGHTS_METADATA
-from vidcam.models.labels import kinetics400
-from vidcam.models.specs import C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC, I3D_CACHE_FILE, I3D_SPEC
+from vidcam.models.labels import imagenet, kinetics400
+from vidcam.models.specs import (
+    C3D_SPORTS1M_SPEC,
+    C3D_UCF101_SPEC,
+    EFFICIENTNET_LITE0_CACHE_FILE,
+    EFFICIENTNET_LITE0_SPEC,
+    I3D_CACHE_FILE,
+    I3D_SPEC,
+)
 from vidcam.motion import LABELS
 from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress
@@ -39,6 +47,24 @@ def _load_i3d(module: nn.Module, progress: Progress | None) -> str:
     from vidcam.models.families.i3d import load
 
     return load(module, progress)
+
+
+def _build_efficientnet_lite0() -> nn.Module:
+    from vidcam.models.families.efficientnet_lite import build
+
+    return build()
+
+
+def _load_efficientnet_lite0(module: nn.Module, progress: Progress | None) -> str:
+    from vidcam.models.families.efficientnet_lite import load
+
+    return load(module, progress)
+
+
+def _load_efficientnet_lite0_file(module: nn.Module, path: Path) -> str:
+    from vidcam.models.families.efficientnet_lite import load_file
+
+    return load_file(module, path)
 
 
 def _torchvision_entry(name: str, spec: ModelSpec, hub_file: str) -> ModelEntry:
@@ -79,6 +105,15 @@ BUILT_IN: Mapping[str, ModelEntry] = MappingProxyType(
         for entry in (
             ModelEntry(I3D_SPEC, _build_i3d, _load_i3d, kinetics400, I3D_CACHE_FILE, loads_all=True),
             *(_torchvision_entry(name, spec, WEIGHTS_METADATA[name].file) for name, spec in TORCHVISION_SPECS.items()),
+            ModelEntry(
+                EFFICIENTNET_LITE0_SPEC,
+                _build_efficientnet_lite0,
+                _load_efficientnet_lite0,
+                imagenet,
+                EFFICIENTNET_LITE0_CACHE_FILE,
+                load_file=_load_efficientnet_lite0_file,
+                loads_all=True,
+            ),
             *map(_c3d_entry, (C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC)),
             *map(_tiny_entry, tiny.TINY_SPECS),
         )

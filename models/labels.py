@@ -19,16 +19,33 @@ def kinetics400() -> tuple[str, ...]:
 
     They are read from torchvision's file of labels alone: `torchvision.models` takes seconds to import.
     """
-    package = find_spec("torchvision")
-    for folder in (package and package.submodule_search_locations) or ():
-        try:
-            labels = runpy.run_path(str(Path(folder, "models", "_meta.py")))["_KINETICS400_CATEGORIES"]
-        except (OSError, KeyError):  # another torchvision keeps them elsewhere
-            continue
-        return tuple(labels)
+    labels = _torchvision_labels("_KINETICS400_CATEGORIES")
+    if labels is not None:
+        return labels
     from torchvision.models.video import R3D_18_Weights
 
     return tuple(R3D_18_Weights.KINETICS400_V1.meta["categories"])
+
+
+def imagenet() -> tuple[str, ...]:
+    """Return the 1000 labels of ImageNet-1K, as in torchvision's weights metadata; read as `kinetics400` does."""
+    labels = _torchvision_labels("_IMAGENET_CATEGORIES")
+    if labels is not None:
+        return labels
+    from torchvision.models import ResNet50_Weights
+
+    return tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
+
+
+def _torchvision_labels(name: str) -> tuple[str, ...] | None:
+    """Return a list in torchvision's file of labels; None if this torchvision keeps it elsewhere."""
+    package = find_spec("torchvision")
+    for folder in (package and package.submodule_search_locations) or ():
+        try:
+            return tuple(runpy.run_path(str(Path(folder, "models", "_meta.py")))[name])
+        except (OSError, KeyError):
+            continue
+    return None
 
 
 def read_labels(path: Path, classes: int) -> tuple[str, ...]:

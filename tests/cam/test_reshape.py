@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +13,10 @@ from torch import Tensor, nn
 from tests.helpers.nets import random_clip, seeded
 from vidcam.cam.explain import explain
 from vidcam.cam.layers import default_layer, list_layers
-from vidcam.cam.reshape import channels_last, frames, in_turn, tokens
-from vidcam.errors import LayerError
+from vidcam.cam.reshape import channels_last, frames, in_turn, reshape_of, tokens
+from vidcam.errors import LayerError, ShapeError
+from vidcam.models.specs import I3D_SPEC
+from vidcam.spec import TokenGrid
 
 T = 3
 METHODS = ("gradcam", "gradcam+", "gradcam++", "hirescam", "layercam")
@@ -113,6 +118,60 @@ def test_tokens_by_hand(others: int) -> None:
     made = tokens((2, 2, 2), class_tokens=others)(rows)
     assert made.shape == (1, 2, 2, 2, 2)
     assert made[0, 1].flatten().tolist() == [2 * (others + cell) + 1 for cell in range(8)]
+
+
+def test_tokens_with_time_fastest_by_hand() -> None:
+    """TimeSformer: the token of cell (t, h, w) is 1 + (h·3 + w)·2 + t."""
+    rows = torch.arange(1 + 12.0).view(1, 13, 1)  # t, h, w = 2, 2, 3
+    made = tokens((2, 2, 3), order="hwt")(rows)
+    assert made[0, 0].tolist() == [[[1, 3, 5], [7, 9, 11]], [[2, 4, 6], [8, 10, 12]]]
+
+
+@pytest.mark.parametrize("order", ["".join(letters) for letters in permutations("thw")])
+@pytest.mark.parametrize("axes", ["NLD", "LND"])
+@pytest.mark.parametrize("others", [0, 2])
+def test_round_trip_of_every_order(order: str, axes: str, others: int) -> None:
+    """Cells written out token by token, in loops over the axes, come back; so do gradients."""
+    grids = random_clip(2, 5, 3, 4, 6)
+    lengths = {"t": 3, "h": 4, "w": 6}
+    slow, middle, fast = tuple(order)
+    rows = [torch.zeros(2, 5)] * others
+    for i in range(lengths[slow]):
+        for j in range(lengths[middle]):
+            for k in range(lengths[fast]):
+                at = {slow: i, middle: j, fast: k}
+                rows.append(grids[:, :, at["t"], at["h"], at["w"]])
+    output = torch.stack(rows, dim=axes.index("L")).requires_grad_()
+    layout = TokenGrid((3, 4, 6), others, order, axes)  # type: ignore[arg-type]
+    reshape = reshape_of(replace(I3D_SPEC, layout=layout))
+    assert reshape is not None
+    assert torch.equal(reshape(output), grids)
+    weights = random_clip(2, 5, 3, 4, 6)
+    (gradient,) = torch.autograd.grad((reshape(output) * weights).sum(), output)
+    assert torch.equal(reshape(gradient), weights)
+    assert float(gradient.select(axes.index("L"), 0).abs().sum()) == 0 or not others
+
+
+def test_single_frames_sequence_first() -> None:
+    """UniFormerV2: (L, N·T, D), frames of one clip next to each other."""
+    grids = random_clip(2, 5, T, 4, 6)
+    rows = [torch.zeros(2 * T, 5)] + [
+        torch.stack([grids[n, :, t, h, w] for n in range(2) for t in range(T)]) for h in range(4) for w in range(6)
+    ]
+    assert torch.equal(in_turn([tokens((4, 6), axes="LND"), frames(T)])(torch.stack(rows)), grids)
+    spec = replace(I3D_SPEC, frames=T, layout=(TokenGrid((4, 6), axes="LND"), "frames"))
+    reshape = reshape_of(spec)
+    assert reshape is not None
+    assert torch.equal(reshape(torch.stack(rows)), grids)
+
+
+def test_unknown_orders_and_axes_of_tokens_are_refused() -> None:
+    with pytest.raises(ShapeError, match="order is 'htx', expected 'thw', 'hwt' or another"):
+        tokens((2, 2, 2), order="htx")
+    with pytest.raises(ShapeError, match="axes of tokens are 'LDN', expected 'NLD' or 'LND'"):
+        tokens((2, 2, 2), axes="LDN")  # type: ignore[arg-type]
+    with pytest.raises(LayerError, match=r"not \(1 \+ 8, N, D\) for a grid of \(2, 2, 2\); correct grid"):
+        tokens((2, 2, 2), axes="LND")(torch.zeros(1, 9, 2))
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 2), (1, 10, 2), (1, 2, 9, 2), (9, 2)])

@@ -178,7 +178,7 @@ def test_models(capsys: Capture) -> None:
     assert "torchvision:NAME" in said
     assert main(["models", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert len(rows) == 11
+    assert len(rows) == 12
     assert rows[0]["input"] == [16, 224, 224]
     assert rows[0]["fps"] == 12.5
     assert rows[0]["cached"] is False
@@ -197,9 +197,14 @@ def test_models(capsys: Capture) -> None:
         "download_megabytes": 133.5,
         "cached": False,
     }
-    assert [(row["name"], row["cached"]) for row in rows[7:9]] == [("c3d_sports1m", False), ("c3d_ucf101", False)]
-    assert [row["parameters"] for row in rows[7:9]] == [79_991_015, 78_409_573]
-    assert [(row["name"], row["cached"], row["licence"]) for row in rows[9:]] == [
+    assert (rows[7]["name"], rows[7]["task"], rows[7]["classes"]) == (
+        "efficientnet_lite0",
+        "image classification",
+        1000,
+    )
+    assert [(row["name"], row["cached"]) for row in rows[8:10]] == [("c3d_sports1m", False), ("c3d_ucf101", False)]
+    assert [row["parameters"] for row in rows[8:10]] == [79_991_015, 78_409_573]
+    assert [(row["name"], row["cached"], row["licence"]) for row in rows[10:]] == [
         ("tiny_r3d", True, "MIT"),
         ("tiny_c3d", True, "MIT"),
     ]

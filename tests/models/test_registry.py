@@ -53,7 +53,8 @@ NOT_CALLABLE = 3
 
 def test_names_and_entries() -> None:
     torchvision_names = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t")
-    assert list_models() == ("i3d", *torchvision_names, "c3d_sports1m", "c3d_ucf101", "tiny_r3d", "tiny_c3d")
+    others = ("efficientnet_lite0", "c3d_sports1m", "c3d_ucf101", "tiny_r3d", "tiny_c3d")
+    assert list_models() == ("i3d", *torchvision_names, *others)
     assert [entry.spec.name for entry in model_entries()] == list(list_models())
     assert model_entries()[0].spec is I3D_SPEC
     assert [entry.spec for entry in model_entries()[-4:]] == [

@@ -31,7 +31,9 @@ from vidcam.cam.network import (
     require_ordinary,
     require_rows,
 )
+from vidcam.cam.places import read_place
 from vidcam.cam.preserve import NoAutocast, PreservedContext, Undo, preserve_model
+from vidcam.cam.probe import layout_note
 from vidcam.cam.record import NoGradientError, last_layer_with_gradient
 from vidcam.cam.request import MapRequest, ScoreName, ScoreTarget, Target, class_target, function_target
 from vidcam.cam.softmax import SoftmaxForm, softmax_form
@@ -91,6 +93,7 @@ class Attribution:
     Attributes:
         activation: the function behind the logits, 'softmax', 'sigmoid' or 'none'.
         activations_of_layers: layer → A, (N, D, t, h, w), detached, in the order of the layers.
+        layout_notes: sentences about layers whose layout could not be verified.
     """
 
     def __init__(self, context: ForwardContext) -> None:
@@ -116,6 +119,29 @@ class Attribution:
         for name, a in features.items():  # checked too: a head may turn infinite activations into finite logits
             require_finite(a, f"the activations at layer {name!r}")
         self.activation: Activation = context.request.activation or found_activation or "softmax"
+        self.layout_notes = self._check_layouts()
+
+    def _check_layouts(self) -> tuple[str, ...]:
+        """Refuse a reshape that puts the cells elsewhere; return a note where that cannot be told.
+
+        A run of several is not checked, nor are frames that share an axis with clips or channels.
+        """
+        context, request = self._context, self._context.request
+        if request.reshape is None or not request.check_layout or context.axes.shared:
+            return ()
+        single = {
+            name: output
+            for name, output in self._recorder.activations.items()
+            if self._recorder.frames[name] == 1 and read_place(name).name == name
+        }
+        with self._recorder.paused():
+            notes = [
+                layout_note(
+                    context.model, context.clip, context.axes, layer=name, output=output, reshape=request.reshape
+                )
+                for name, output in single.items()
+            ]
+        return tuple(note for note in notes if note)
 
     def _read(self, output: Any, tracer: LogitTracer) -> ClassScores:
         """Read the scores; only an axis as long as the clip's or a layer's time can be the frames of (N, T, K)."""
@@ -260,7 +286,11 @@ class Attribution:
             alpha_exact=self._is_exact(target, request) if "gradcam++" in methods else None,
             clamped={name + suffix[at]: share for at in data for name, share in data[at].clamped(methods).items()},
             activation=self.activation,
-            notes=(*self._context.run.notes, *(self._notes if target.function is None else ())),
+            notes=(
+                *self._context.run.notes,
+                *self.layout_notes,
+                *(self._notes if target.function is None else ()),
+            ),
         )
 
     def _layer_data(self, layer: str, gradient: Tensor, target: ScoreTarget, request: MapRequest) -> LayerData:

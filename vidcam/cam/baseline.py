@@ -44,10 +44,12 @@ class Baseline:
         activations: layer → A₀, (1, D, t, h, w), detached: of the content-free clip, or the median of several clips.
         artifact: the cells with high activations. None if there are none, or if there are several layers: their fused
             map has one grid, their activations have not.
+        notes: sentences about layers whose layout could not be verified.
     """
 
     activations: Mapping[str, Tensor] = field(repr=False)
     artifact: Artifact | None
+    notes: tuple[str, ...] = ()
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -100,7 +102,7 @@ def baseline_of(run: Attribution) -> Baseline:
         name: a.median(dim=0, keepdim=True).values for name, a in run.activations_of_layers.items()
     }
     (first, *more) = activations.values()
-    return Baseline(activations, None if more else find_artifact(first))
+    return Baseline(activations, None if more else find_artifact(first), run.layout_notes)
 
 
 def find_artifact(activations: Tensor) -> Artifact | None:

@@ -72,6 +72,7 @@ def explain(
             for what lowers the score.
         score_scale: λ of EQ 12: gradcam++ takes the score through exp(λS); near 0 it weighs as gradcam+ does.
         reshape: layer output → (N, D, t, h, w), for transformers: `vidcam.tokens(grid)`, `vidcam.channels_last`.
+            It is checked once for each network and size: the cell whose pixels change must react.
         axes: the clip's axes in their order, such as `NCTHW`, `NTCHW` or `NHWC`; `N(TC)HW` and `N(CT)HW` if frames and
             colours share an axis, `(NT)CHW` if row n·T + t of the batch is frame t of clip n. None: inferred from what
             the first convolution receives. Maps always lie on (T, H, W).

@@ -48,6 +48,7 @@ class MapRequest:
         score_scale: λ of EQ 12: gradcam++ uses exp(λS) as the score; near 0 its weights approach those of gradcam+.
         reshape: layer output → (N, D, t, h, w); None: the output has this shape already.
         axes: axes of the clip; None: they are inferred.
+        check_layout: whether a reshape is checked by a changed clip, see `probe`.
         fusion: `mean` or `max` of the layers' maps, each divided by its own maximum, or `sum` of the raw maps; None:
             `sum` for parallel branches or runs of one layer, `mean` for several named layers.
         activation: function behind the logits; `none` if they are values, not logits; None: the one at the model's
@@ -68,6 +69,7 @@ class MapRequest:
     score_scale: float = 1.0
     reshape: Reshape | None = None
     axes: Axes | None = None
+    check_layout: bool = True
     fusion: Fusion | None = None
     activation: Activation | None = None
     classes: int | None = None

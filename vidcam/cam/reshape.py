@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
+from typing import Literal
 
 from torch import Tensor
 
@@ -23,23 +24,39 @@ def channels_last(output: Tensor) -> Tensor:
     return output.movedim(-1, 1)
 
 
-def tokens(grid: Sequence[int], *, class_tokens: int = 1) -> Reshape:
+def tokens(
+    grid: Sequence[int], *, class_tokens: int = 1, order: str = "thw", axes: Literal["NLD", "LND"] = "NLD"
+) -> Reshape:
     """(N, class_tokens + t·h·w, D) → (N, D, t, h, w), as MViT's and VideoMAE's blocks return it.
 
+    With the tokens of single frames, (N·T, class_tokens + h·w, D), go on with `frames`:
+    `in_turn([tokens((14, 14)), frames(8)])`.
+
     Args:
-        grid: (t, h, w).
+        grid: (t, h, w), or (h, w) for single frames, in this order whatever the order of the tokens is.
         class_tokens: how many tokens stand before those of the grid; they carry no place and are left out.
+        order: order of the tokens, the slowest axis first; 'hwt' for TimeSformer. For (h, w) the t is ignored.
+        axes: 'LND' if the layer returns (tokens, N, D).
+
+    Raises:
+        ShapeError: a side below 1, a negative number of class tokens, or an unknown order or axes.
     """
-    cells = prod(grid)
+    layout = TokenGrid(tuple(grid), class_tokens, order, axes)
+    cells, permutation = prod(layout.grid), layout.permutation
+    sides = [layout.grid[axis] for axis in permutation]
+    back = [2 + permutation.index(axis) for axis in range(len(sides))]
 
     def reshape(output: Tensor) -> Tensor:
-        if output.ndim != 3 or output.shape[1] != class_tokens + cells:
+        length = axes.index("L")
+        if output.ndim != 3 or output.shape[length] != class_tokens + cells:
+            shape = ", ".join(f"{class_tokens} + {cells}" if axis == "L" else axis for axis in axes)
             raise LayerError(
-                f"the layer returns {tuple(output.shape)}, not (N, {class_tokens} + {cells}, D) for a grid of "
-                f"{tuple(grid)}; correct grid or class_tokens"
+                f"the layer returns {tuple(output.shape)}, not ({shape}) for a grid of {layout.grid}; correct grid, "
+                f"class_tokens or axes"
             )
-        places = output[:, class_tokens:].transpose(1, 2)  # (N, D, t·h·w)
-        return places.reshape(*places.shape[:2], *grid)
+        rows = output if axes == "NLD" else output.transpose(0, 1)
+        places = rows[:, class_tokens:].transpose(1, 2)  # (N, D, t·h·w), in the order of the tokens
+        return places.reshape(*places.shape[:2], *sides).permute(0, 1, *back)
 
     return reshape
 
@@ -83,5 +100,5 @@ def reshape_of(spec: ModelSpec) -> Reshape | None:
 
 def _step(layout: Layout, frame_count: int) -> Reshape:
     if isinstance(layout, TokenGrid):
-        return tokens(layout.grid, class_tokens=layout.class_tokens)
+        return tokens(layout.grid, class_tokens=layout.class_tokens, order=layout.order, axes=layout.axes)
     return channels_last if layout == "channels-last" else frames(frame_count)
