@@ -124,7 +124,7 @@ def _by_strides(clip: Tensor, received: Tensor) -> str | None:
     """The axes of a clip of which the convolution receives a view."""
     if received is clip:
         return _PLAIN[clip.ndim]
-    if not _is_view(received, clip):
+    if not _is_view(received, clip) or (received.ndim < clip.ndim and _mixes_colours(clip, received)):
         return None
     letters = _PLAIN[received.ndim] if received.ndim == clip.ndim else "_CHW"
     long = [axis for axis in range(clip.ndim) if clip.shape[axis] > 1]
@@ -138,6 +138,11 @@ def _by_strides(clip: Tensor, received: Tensor) -> str | None:
     return _completed(found, clip.ndim)
 
 
+def _mixes_colours(clip: Tensor, received: Tensor) -> bool:
+    """Whether axis 1 looks like colours that the network has mixed with frames or pixels before it convolves."""
+    return clip.shape[1] in (1, COLOURS) and received.shape[1] not in (1, COLOURS)
+
+
 def _completed(found: dict[int, str], count: int) -> str:
     """The axes' letters, if some are known; the others follow in their order."""
     others = iter(letter for letter in _PLAIN[count] if letter not in found.values())
@@ -147,10 +152,8 @@ def _completed(found: dict[int, str], count: int) -> str:
 def _by_sizes(clip: Tensor, received: Tensor, channel: int | None = None) -> str | None:
     """The axes of a clip of which the convolution receives a copy; None if its channels are no axis of the clip."""
     spatial, sizes = received.shape[2:], clip.shape
-    if received.ndim == clip.ndim + 1 and spatial == sizes[1:]:
-        return "NTHW" if clip.ndim == 4 else None
     fitting = [axis for axis in range(1, clip.ndim) if sizes[axis] == received.shape[1]]
-    if received.ndim > clip.ndim or not (fitting or channel):
+    if received.ndim > clip.ndim or not fitting or _mixes_colours(clip, received):
         return None
     channel = channel or fitting[0]
     rest = [axis for axis in range(1, clip.ndim) if axis != channel]

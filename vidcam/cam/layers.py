@@ -193,7 +193,8 @@ def default_layer(layers: Sequence[Layer]) -> str:
         LayerError: there is no layer.
     """
     if not layers:
-        raise LayerError("no layer has a grid in space and time; name one with layer=, or pass reshape=")
+        fitting = "vidcam.tokens, vidcam.frames"
+        raise LayerError(f"no layer has a grid in space and time; name one with layer=, or pass reshape= ({fitting})")
     computed = [layer for layer in layers if layer.is_choosable] or list(layers)
     on_last_grid = [layer for layer in computed if layer.grid == computed[-1].grid]
     signed_blocks = tuple(f"{layer.name}." for layer in on_last_grid if not layer.is_nonnegative)
@@ -275,9 +276,11 @@ def require_map(features: Tensor, layer: str, clip: Tensor) -> None:
         LayerError: they are not, or have one cell only.
     """
     if not is_channels_first(features, clip):
+        is_by_frame = features.ndim == clip.ndim - 1 == 4 and features.shape[0] == clip.shape[0] * clip.shape[2]
+        fitting = f"vidcam.frames({clip.shape[2]})" if is_by_frame else "vidcam.tokens, vidcam.frames, vidcam.in_turn"
         raise LayerError(
             f"layer {layer!r} returns {tuple(features.shape)} for an input of {tuple(clip.shape)}, expected "
-            f"(N, D, ...) on the input's axes; choose a convolutional layer, or pass reshape= (vidcam.tokens)"
+            f"(N, D, ...) on the input's axes; choose a convolutional layer, or pass reshape= ({fitting})"
         )
     if max(features.shape[2:]) == 1 and max(clip.shape[2:]) > 1:
         raise LayerError(f"layer {layer!r} has only one cell, expected a grid; choose a layer before the pooling")

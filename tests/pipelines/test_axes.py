@@ -1,0 +1,123 @@
+"""Models whose clips are not (N, 3, T, H, W): the same video, prediction and scores as of the inner network."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import vidcam
+from tests.helpers.clipsets import write_set
+from tests.helpers.nets import pooled_model
+from tests.pipelines.conftest import VideoMaker
+from vidcam.axes import Axes
+from vidcam.models.model import Model
+from vidcam.pipelines.explain.explainer import explain_video
+from vidcam.pipelines.layers import layer_rows
+from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.run import score_set
+from vidcam.preprocess import grey_input
+
+HERE = "tests.pipelines.test_axes"
+ORDERS = ("NTCHW", "NTHWC", "N(TC)HW", "(NT)CHW")
+METHODS = ("gradcam", "gradcam++", "neutral-gradcam", "guided-gradcam")
+
+
+class Takes(nn.Module):
+    """The layers of a network for (N, 3, T, H, W), behind an input in another order."""
+
+    def __init__(self, net: nn.Module, axes: Axes) -> None:
+        super().__init__()
+        for name, child in net.named_children():
+            self.add_module(name, child)
+        self.net, self.axes = [net], axes  # in a list, which hides it from torch: the names stay the same
+
+    def forward(self, clip: Tensor) -> Tensor:
+        scores: Tensor = self.net[0](self.axes.view(clip).contiguous())
+        return scores
+
+
+def model(order: str | None) -> Model:
+    plain = pooled_model()
+    plain = replace(plain, spec=replace(plain.spec, layer="block2"))
+    if order is None:
+        return plain
+    return replace(plain, spec=replace(plain.spec, axes=order), module=Takes(plain.module, Axes(order, 8)).eval())
+
+
+def factory() -> Model:
+    return replace(model("NTHWC"), spec=replace(model("NTHWC").spec, layer=None))
+
+
+def without_run(document: dict[str, Any]) -> dict[str, Any]:
+    """What a run found, without its times, files and the model's own entry."""
+    return {name: value for name, value in document.items() if name not in ("runtime", "model", "settings", "outputs")}
+
+
+@pytest.mark.parametrize(
+    ("order", "options"), [*((order, {}) for order in ORDERS), ("NTCHW", {"view": "three-crop", "fill": "blur"})]
+)
+def test_a_video_is_explained_the_same(
+    order: str, options: dict[str, Any], make_video: VideoMaker, tmp_path: Path
+) -> None:
+    source = make_video()
+    methods = METHODS if not options else METHODS[:3]
+    results = [
+        explain_video(source, tmp_path / name, model=model(axes), methods=methods, outputs=("data",), **options)
+        for name, axes in (("plain", None), ("other", order))
+    ]
+    one, other = (json.loads(next((tmp_path / name).glob("*.json")).read_text()) for name in ("plain", "other"))
+    assert without_run(one) == without_run(other)
+    for method in methods[:3]:
+        volumes = [result.explanation.explanations[0].volumes[method] for result in results]
+        np.testing.assert_array_equal(*volumes)
+
+
+def test_a_prediction_and_guided_overlays(make_video: VideoMaker, tmp_path: Path) -> None:
+    source = make_video()
+    for name, order in (("plain", None), ("other", "NTCHW")):
+        out, chosen = tmp_path / name, model(order)
+        explain_video(source, out, model=chosen, methods="guided-gradcam", targets="above:0.9", outputs="overlay")
+    (one,), (other,) = ([*(tmp_path / name).glob("*guided*.mp4")] for name in ("plain", "other"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_set_is_scored_the_same(tmp_path: Path) -> None:
+    manifest = write_set(tmp_path / "set", 3)
+    options = ScoreOptions(methods=("gradcam", "neutral-gradcam"), measures="all", sanity=1)
+    rows = []
+    for name, axes in (("plain", None), ("other", "(NT)CHW")):
+        score_set(manifest, tmp_path / name, options, model=model(axes))
+        with (tmp_path / name / "scores.csv").open(newline="") as file:
+            rows.append([*csv.DictReader(file)])
+    assert len(rows[0]) == 3 * 4
+    assert rows[0] == rows[1]
+
+
+def test_layers_are_listed_on_the_canonical_axes() -> None:
+    (row,) = [row for row in layer_rows(f"{HERE}:factory") if row["default"]]
+    assert (row["layer"], row["grid"], row["stride_frames"]) == ("block2", [4, 16, 16], 2.0)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_vidcam_explain_takes_the_clip_as_the_model_does(order: str) -> None:
+    plain, other = model(None), model(order)
+    pixels = torch.rand(2, 3, 8, 32, 32, generator=torch.Generator().manual_seed(0))
+    one = vidcam.explain(plain, pixels, methods=METHODS)
+    two = vidcam.explain(other, other.input_of(pixels), methods=METHODS)
+    assert grey_input(other.spec).shape == other.input_of(pixels[:1]).shape
+    assert one.frames is not None
+    assert two.frames is not None
+    np.testing.assert_array_equal(one.frames, two.frames)
+    np.testing.assert_array_equal(one.guided["guided-gradcam"], two.guided["guided-gradcam"])
+    for method in METHODS[:3]:
+        np.testing.assert_array_equal(one.heat(method), two.heat(method))
+    with pytest.raises(vidcam.VidcamError, match=r"NTCHW"):
+        vidcam.explain(model("NTCHW"), pixels)
