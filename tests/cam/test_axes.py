@@ -215,6 +215,32 @@ def test_layers_and_baseline_take_axes() -> None:
         assert vidcam.compute_baseline(net, clip, axes=axes).layers == ("net.block2",)
 
 
+class TwoSpeeds(nn.Module):
+    """Two pathways of (N, T, C, H, W), as SlowFast has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slow, self.fast = seeded(PooledHead), seeded(PooledHead, 1)
+
+    def forward(self, clips: list[Tensor]) -> Tensor:
+        slow, fast = (clip.transpose(1, 2) for clip in clips)
+        scores: Tensor = self.slow(slow) + self.fast(fast)
+        return scores
+
+
+@pytest.mark.parametrize("axes", [None, "NTCHW"])
+def test_several_pathways(axes: str | None) -> None:
+    """Maps lie on the axes of the finer pathway."""
+    net, fast = TwoSpeeds(), random_clip(2, 16, 3, 16, 12)
+    found = vidcam.explain(
+        net, [fast[:, ::4], fast], layer="fast.block2", axes=axes, methods=("gradcam", "guided-gradcam"), target=1
+    )
+    expected = vidcam.explain(net.fast, fast.transpose(1, 2), layer="block2", methods="gradcam", target=1)
+    np.testing.assert_array_equal(found.volumes["gradcam"], expected.volumes["gradcam"])
+    assert found.input_size == (16, 16, 12)
+    assert found.guided["guided-gradcam"].shape == (2, 3, 16, 16, 12)
+
+
 def test_guided_saliency_lies_on_the_canonical_axes() -> None:
     net, clip = seeded(PooledHead), random_clip(2, 3, 8, 16, 12)
     axes = Axes("NTCHW")

@@ -6,7 +6,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import vidcam
 from tests.helpers.clipsets import write_set
-from tests.helpers.nets import pooled_model
+from tests.helpers.nets import pooled_model, seeded
 from tests.pipelines.conftest import VideoMaker
 from vidcam.axes import Axes
 from vidcam.models.model import Model
@@ -54,6 +54,30 @@ def model(order: str | None) -> Model:
 
 def factory() -> Model:
     return replace(model("NTHWC"), spec=replace(model("NTHWC").spec, layer=None))
+
+
+class Frames(nn.Module):
+    """A 2-D network of single frames (N·8, 3, H, W), or of clips that it folds itself, and the mean of its scores."""
+
+    def __init__(self, *, folds: bool) -> None:
+        super().__init__()
+        self.folds = folds
+        self.conv, self.relu, self.fc = nn.Conv2d(3, 6, 4, stride=4), nn.ReLU(), nn.Linear(6, 4)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        rows = clip.transpose(1, 2).flatten(0, 1) if self.folds else clip
+        scores: Tensor = self.fc(self.relu(self.conv(rows)).mean((2, 3))).unflatten(0, (-1, 8)).mean(1)
+        return scores
+
+
+def frames_model(*, folds: bool, axes: str | None = None, layout: Literal["frames"] | None = None) -> Model:
+    plain = pooled_model()
+    spec = replace(plain.spec, axes=axes, layout=layout)
+    return replace(plain, spec=spec, module=seeded(Frames, folds=folds).eval())
+
+
+def frames_factory() -> Model:
+    return frames_model(folds=False, axes="(NT)CHW")
 
 
 def without_run(document: dict[str, Any]) -> dict[str, Any]:
@@ -104,6 +128,28 @@ def test_a_set_is_scored_the_same(tmp_path: Path) -> None:
 def test_layers_are_listed_on_the_canonical_axes() -> None:
     (row,) = [row for row in layer_rows(f"{HERE}:factory") if row["default"]]
     assert (row["layer"], row["grid"], row["stride_frames"]) == ("block2", [4, 16, 16], 2.0)
+
+
+def test_layers_of_folded_frames_are_listed_with_time() -> None:
+    (row,) = [row for row in layer_rows(f"{HERE}:frames_factory") if row["default"]]
+    assert (row["layer"], row["grid"]) == ("relu", [8, 8, 8])
+    assert (row["stride_frames"], row["stride_pixels"]) == (1.0, [4.0, 4.0])
+
+
+@pytest.mark.parametrize("layout", [None, "frames"])
+def test_folded_frames_are_explained_with_time(
+    layout: Literal["frames"] | None, make_video: VideoMaker, tmp_path: Path
+) -> None:
+    source = make_video()
+    models = frames_model(folds=True, layout="frames"), frames_model(folds=False, axes="(NT)CHW", layout=layout)
+    one, other = (
+        explain_video(source, tmp_path / str(index), model=each, methods=METHODS[:3], outputs=("data",))
+        for index, each in enumerate(models)
+    )
+    for method in METHODS[:3]:
+        volumes = one.explanation.explanations[0].volumes[method]
+        assert volumes.shape[1:] == (8, 8, 8)
+        np.testing.assert_array_equal(volumes, other.explanation.explanations[0].volumes[method])
 
 
 @pytest.mark.parametrize("order", ORDERS)

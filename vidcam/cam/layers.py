@@ -141,9 +141,15 @@ class _LayerCollector:
 
     def __init__(self, clip: Input, watch: AxesWatch, reshape: Reshape | None) -> None:
         self._input, self._watch, self._reshape = clip, watch, reshape
-        self._clip, self._axes = reference(clip, watch.axes.without_time), watch.axes
+        self._look(watch.axes)
         self._versions: dict[str, list[int]] = {}
         self.layers: dict[str, Layer] = {}
+
+    def _look(self, axes: Axes) -> None:
+        """View the clip in these axes; also as images, where frames share an axis and a layer keeps them so."""
+        self._axes = axes
+        views = (reference(self._input, axes.without_time), reference(self._input, axes))
+        self._views = {view.ndim: view for view in views}
 
     def before(self, name: str) -> PreHook:
         def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
@@ -155,12 +161,13 @@ class _LayerCollector:
         def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             if self._axes is not self._watch.axes:  # the first convolution has told them
                 self.layers.clear()
-                self._axes = self._watch.axes
-                self._clip = reference(self._input, self._axes.without_time)
+                self._look(self._watch.axes)
             features = reshaped(output, self._reshape)
-            if features is None or not carries_map(features, self._clip):
+            clip = None if features is None else self._views.get(features.ndim)
+            if features is None or clip is None or not carries_map(features, clip):
                 return
-            grid = tuple(features.shape[2:])
+            features = self._axes.unfolded(features)
+            grid, lengths = tuple(features.shape[2:]), self._views[features.ndim].shape[2:]
             versions = self._versions[name]
             earlier = self.layers.pop(name, None)  # a module that runs twice is listed where it ran last
             self.layers[name] = Layer(
@@ -168,7 +175,7 @@ class _LayerCollector:
                 type(module).__name__,
                 int(features.shape[1]),
                 grid,
-                tuple(length / cells for length, cells in zip(self._clip.shape[2:], grid, strict=True)),
+                tuple(length / cells for length, cells in zip(lengths, grid, strict=True)),
                 is_nonnegative=bool(features.min() >= 0),
                 is_computed=not any(
                     output is value and _version(value) == version
