@@ -67,7 +67,8 @@ class Model:
 
     def input_of(self, clips: torch.Tensor) -> torch.Tensor:
         """Return clips (N, 3, T, H, W) in the order of axes that the network takes, `spec.axes`."""
-        return self.spec.input_axes.restore(clips)
+        axes = self.spec.input_axes
+        return clips if axes.is_canonical else axes.restore(clips).contiguous()  # a network may call `view` on it
 
     def label(self, index: int) -> str:
         """Return the label of class `index`.

@@ -98,7 +98,8 @@ def mean_rgb(scaling: Scaling) -> tuple[float, float, float]:
 
 def grey_input(spec: ModelSpec) -> Tensor:
     """Return a flat grey clip (127.5 in every channel) as the model takes it: its values, its axes, N = 1."""
-    return spec.input_axes.restore(scale_pixels(torch.full((1, 3, *spec.input_size), 127.5), spec.scaling))
+    clip = scale_pixels(torch.full((1, 3, *spec.input_size), 127.5), spec.scaling)
+    return spec.input_axes.restore(clip).contiguous()
 
 
 def fill_for(tensor: Tensor, fill: Fill, scaling: Scaling) -> Tensor:

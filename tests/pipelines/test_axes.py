@@ -40,6 +40,7 @@ class Takes(nn.Module):
         self.net, self.axes = [net], axes  # in a list, which hides it from torch: the names stay the same
 
     def forward(self, clip: Tensor) -> Tensor:
+        assert clip.is_contiguous()
         scores: Tensor = self.net[0](self.axes.view(clip).contiguous())
         return scores
 

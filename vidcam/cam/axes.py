@@ -61,8 +61,6 @@ class AxesWatch:
             self._settle(_probed(network, convolutions, clip))
         for module in convolutions if not self._is_settled else ():
             undo.add_pre_hook(module, self._see)
-        if not convolutions:
-            self._say_how_it_was_read()
 
     def with_rows(self, output: Any) -> Axes:
         """Return the axes, once the network's output tells how many frames share the batch axis.
@@ -70,6 +68,8 @@ class AxesWatch:
         Raises:
             ShapeError: the rows of '(NT)CHW' are no multiple of those of the output.
         """
+        if not self._is_settled:
+            self._say_how_it_was_read()
         scores, rows = first_tensor(output), self._clip.shape[0]
         clips = scores.shape[0] if scores is not None and scores.ndim in (2, 3) else rows
         is_multiple = 0 < clips < rows and rows % clips == 0
