@@ -174,7 +174,7 @@ def test_frames_in_the_batch(axes: str | None, layer: str | None) -> None:
         net, clip, target=[1, 2], layer=layer, axes=axes, methods=("gradcam", "cam", "guided-gradcam")
     )
     activations = net.get_submodule("relu")(net.get_submodule("conv")(clip)).detach()
-    weight = net.get_submodule("fc").weight[[1, 2]].detach()  # g is W / (T·H·W) at every cell
+    weight = net.get_parameter("fc.weight")[[1, 2]].detach()  # g is W / (T·H·W) at every cell
     sums = torch.einsum("nd,ntdhw->nthw", weight, activations.unflatten(0, (2, 5))).relu()
     np.testing.assert_allclose(found.volumes["gradcam"], sums / (5 * 8 * 6), rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(found.volumes["cam"], sums, rtol=1e-4, atol=1e-6)
