@@ -27,7 +27,7 @@ class Checkpointed(nn.Module):
         self.net = seeded(PooledHead)
         for name in names:
             module = self.net.get_submodule(name)
-            module.forward = _checkpointed(module.forward, is_reentrant=is_reentrant)  # type: ignore[method-assign]
+            module.forward = _checkpointed(module.forward, is_reentrant=is_reentrant)
 
     def forward(self, clip: Tensor) -> Any:
         return self.net(clip)
@@ -72,7 +72,7 @@ def test_training_in_another_thread_keeps_its_checkpoints(*, is_reentrant: bool)
 
     def train() -> None:
         x = torch.ones(2, requires_grad=True)
-        checkpoint(part, x, use_reentrant=is_reentrant).sum().backward()
+        checkpoint(part, x, use_reentrant=is_reentrant).sum().backward()  # type: ignore[no-untyped-call]
         assert torch.equal(x.grad, torch.full((2,), 2.0))  # type: ignore[arg-type]
 
     with Undo() as undo, undo:

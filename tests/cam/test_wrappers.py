@@ -85,7 +85,7 @@ def test_names_have_no_prefix_of_sharded_networks() -> None:
     expected = explain(net, clip, layer="block2", methods=EVERY)
     names = [layer.name for layer in list_layers(net, clip)]
     inner = net.get_submodule("block2")
-    net.block2 = FullyShardedDataParallel(inner)  # type: ignore[assignment]
+    net.block2 = FullyShardedDataParallel(inner)
     sharded = FullyShardedDataParallel(net)
     assert [layer.name for layer in list_layers(sharded, clip)] == names
     block = "_fsdp_wrapped_module.block2"
@@ -137,15 +137,15 @@ def test_quantised_networks_are_refused_with_what_to_pass_instead() -> None:
     from torch.ao import quantization
 
     clip = random_clip(2, 3, 4, 8, 8)
-    dynamic = quantization.quantize_dynamic(_plain(), {nn.Linear}, dtype=torch.qint8)
+    dynamic = quantization.quantize_dynamic(_plain(), {nn.Linear}, dtype=torch.qint8)  # type: ignore[no-untyped-call]
     with pytest.raises(InputError, match=r"^layer '4' is quantised, so it passes no gradient; pass the float model$"):
         explain(dynamic, clip, layer="1")
     static = nn.Sequential(quantization.QuantStub(), *_plain(), quantization.DeQuantStub()).eval()
-    static.qconfig = quantization.get_default_qconfig("fbgemm")  # type: ignore[assignment]
-    prepared = quantization.prepare(static)
+    static.qconfig = quantization.get_default_qconfig("fbgemm")  # type: ignore[no-untyped-call]
+    prepared = quantization.prepare(static)  # type: ignore[no-untyped-call]
     prepared(clip)
     with pytest.raises(InputError, match=r"^layer '0' is quantised"):
-        explain(quantization.convert(prepared), clip)
+        explain(quantization.convert(prepared), clip)  # type: ignore[no-untyped-call]
     floats = _plain()
     floats[0].add = torch.ao.nn.quantized.FloatFunctional()  # a float network that can be quantised later
     assert_alike(explain(floats, clip, target=1), explain(_plain(), clip, target=1))

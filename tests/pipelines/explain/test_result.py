@@ -27,7 +27,7 @@ from vidcam.system.json_files import read_json
 
 
 def test_artifact_and_audit_are_equal_in_result_npz_and_json(make_video: VideoMaker, tmp_path: Path) -> None:
-    model = Model(replace(TINY_SPEC, classes=2, layer="relu"), LoudCorner(), ("a", "b"), "random (seed 0)")
+    model = Model(replace(TINY_SPEC, classes=2, layer="relu"), LoudCorner().eval(), ("a", "b"), "random (seed 0)")
     options = ExplainOptions(methods=("gradcam", "gradcam++"), targets=("a", "b"), outputs=("data",))
     result = Explainer(model, options).explain(make_video(), tmp_path / "out")
     written, saved = read_json(result.paths[-1], Document), load_video(tmp_path / "out" / "video.npz")
