@@ -187,7 +187,7 @@ def judged(reaction: Callable[[Cell], Grid], layer: str, ranks: Ranks) -> Layout
         top = tuple(int(i) for i in np.unravel_index(int(found.argmax()), grid))
         if not _is_elsewhere(found, cell):
             is_clear = found[cell] > 0 and found[cell] >= max(found[top] / FACTOR, FACTOR * float(np.median(found)))
-            return LayoutCheck() if is_clear else _not_verified(layer)
+            return LayoutCheck() if is_clear and not tops else _not_verified(layer)
         tops.append(top)
     if len(tops) < 2 or tops[0] == tops[1]:
         return _not_verified(layer)
@@ -195,11 +195,10 @@ def judged(reaction: Callable[[Cell], Grid], layer: str, ranks: Ranks) -> Layout
         order: sum(_distance(_read_as(top, ranks, other), cell) for top, cell in zip(tops, cells, strict=True))
         for order, other in rivals.items()
     }
-    best = min(misfit, key=misfit.__getitem__, default="")
     stated = next((order for order in _orders(len(grid)) if np.array_equal(ranks_of(order, grid), ranks)), "")
-    return LayoutCheck(
-        _wrong(layer, cells[0], tops[0], stated, best if misfit.get(best, 3) <= 2 else ""), is_wrong=True
-    )
+    exact = [order for order in misfit if misfit[order] == 0]
+    fits = exact or [order for order in misfit if misfit[order] <= 2]  # where neighbours mix, the top is one off
+    return LayoutCheck(_wrong(layer, cells[0], tops[0], stated, fits[0] if len(fits) == 1 else ""), is_wrong=True)
 
 
 def other_orders(ranks: Ranks) -> dict[str, Ranks]:
