@@ -97,7 +97,7 @@ def _mvit() -> nn.Module:
         return MSBlockConfig(heads, *channels, [3, 3, 3], [1, 2, 2], [1, stride, stride], [1, stride, stride])
 
     settings = [block(1, (8, 8), 1), block(2, (8, 16), 2), block(2, (16, 16), 1), block(2, (16, 16), 1)]
-    return MViT(
+    net: nn.Module = MViT(
         (32, 32),
         8,
         settings,
@@ -107,12 +107,14 @@ def _mvit() -> nn.Module:
         proj_after_attn=True,
         num_classes=4,
     )
+    return net
 
 
 def _swin() -> nn.Module:
     from torchvision.models.video.swin_transformer import SwinTransformer3d
 
-    return SwinTransformer3d([2, 4, 4], 8, [2, 2], [2, 2], [2, 2, 2], num_classes=4)
+    net: nn.Module = SwinTransformer3d([2, 4, 4], 8, [2, 2], [2, 2], [2, 2, 2], num_classes=4)
+    return net
 
 
 @pytest.mark.parametrize(
