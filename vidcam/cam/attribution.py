@@ -314,7 +314,7 @@ def open_attribution(model: nn.Module, clip: Input, request: MapRequest, undo: U
     layers, notes = chosen_layers(network, shown, request.layers, request.reshape)
     recorder = record_layers(network, layers, undo)
     with LogitTracer() as tracer:
-        output = network(shown)
+        output = network(ordinary(shown))  # pytorchvideo's SlowFast writes its features into the list
     recorded = recorder.activations
     missing = next((name for name in layers if name not in recorded), None)
     if missing is not None:

@@ -90,10 +90,10 @@ def like_input(clip: Input, tensors: Sequence[Tensor]) -> Input:
 
 
 def ordinary(clip: Input) -> Input:
-    """Copy tensors made in inference mode, which autograd cannot keep."""
+    """Copy tensors made in inference mode, which autograd cannot keep. A list is always a new one."""
     tensors = pathways(clip)
     if not any(tensor.is_inference() for tensor in tensors):
-        return clip
+        return like_input(clip, tensors)
     with torch.inference_mode(mode=False):
         copies = [tensor.clone() if tensor.is_inference() else tensor for tensor in tensors]
     return like_input(clip, copies)
