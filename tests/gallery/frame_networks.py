@@ -115,7 +115,7 @@ def own(build: Callable[[], nn.Module], *, frames: int = FRAMES) -> Callable[[Pa
 
     def prepare(patch: Patch) -> Names:
         del patch
-        return {"network": build().eval(), "clip": torch.randn(1, 3, frames, 32, 48)}
+        return {"network": build().eval(), "clip": torch.randn(1, 3, frames, 128, 160)}
 
     return prepare
 

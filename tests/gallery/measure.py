@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import torch
@@ -51,7 +51,7 @@ class Measured:
         probe: for each probed cell, whether the same cell of the layer reacts most; empty if nothing is probed.
         heat: shape of the recipe's heat.
         clip: shape of the clip, or of the pathway with the most frames.
-        cost: time of `vidcam.explain` over that of a forward pass without gradients; NaN if not measured.
+        cost: processor time of `vidcam.explain` over that of a forward pass without gradients; NaN if not measured.
     """
 
     lines: int
@@ -146,10 +146,10 @@ def _forward(call: Call) -> None:
 
 
 def _seconds(run: Any) -> float:
-    """The least of five runs after one."""
+    """The least processor time of three runs after one."""
     times = []
-    for _ in range(6):
-        start = perf_counter()
+    for _ in range(4):
+        start = process_time()
         run()
-        times.append(perf_counter() - start)
+        times.append(process_time() - start)
     return min(times[1:])
