@@ -206,3 +206,23 @@ def test_pathways_are_fused_on_the_finest_grid() -> None:
     clips: Input = [fast[:, :, ::4], fast]
     assert explain(net, clips, layer=["slow", "fast"], target=1).volumes["gradcam"].shape == (2, 8, 6, 6)
     assert explain(net, clips, target=1).layer == "slow + fast"
+
+
+class WritingPathways(Pathways):
+    """Puts its features into the list that it was given, as pytorchvideo's SlowFast does."""
+
+    def forward(self, clips: list[Tensor]) -> Tensor:
+        clips[0], clips[1] = self.slow(clips[0]), self.fast(clips[1])[..., ::2, ::2]
+        scores: Tensor = self.fc(torch.cat([features.mean(dim=(2, 3, 4)) for features in clips], dim=1))
+        return scores
+
+
+@pytest.mark.parametrize("layer", ["fast", None])
+def test_a_list_of_pathways_is_left_as_it_was(layer: str | None) -> None:
+    net, fast = seeded(WritingPathways), random_clip(1, 3, 8, 6, 6)
+    slow = fast[:, :, ::4]
+    clips: Input = [slow, fast]
+    result = explain(net, clips, layer=layer, methods="gradcam", target=1)
+    assert clips[0] is slow
+    assert clips[1] is fast
+    assert result.heat("gradcam").shape == (1, 8, 6, 6)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vidcam.axes import Axes
 from vidcam.cam.axes import AxesWatch, ClipViews
 from vidcam.cam.layers import Layer, default_layer, list_layers
-from vidcam.cam.network import Input, first_tensor
+from vidcam.cam.network import Input, first_tensor, ordinary
 from vidcam.cam.places import Place, read_place
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.cam.record import ActivationRecorder, record_layers
@@ -87,7 +87,7 @@ def run_layers(
     trace.watch(network, undo)
     try:
         with LogitTracer() as tracer, same_state(network, undo):
-            output = network(clip)
+            output = network(ordinary(clip))  # some write into the list that they get
     except RuntimeError as exc:
         if not any(words in str(exc) for words in FORBIDDEN_BY_AUTOGRAD):
             raise
@@ -136,7 +136,7 @@ def _run_named(
 ) -> LayerRun:
     recorder = record_layers(network, layers, undo)
     with LogitTracer() as tracer, same_state(network, undo):
-        output = network(clip)
+        output = network(ordinary(clip))
 
     def block_after(name: str) -> str:
         with recorder.paused():
@@ -158,7 +158,7 @@ def _block_after(network: nn.Module, clip: Input, name: str, reshape: Reshape | 
         preserve_model(network, undo)
         trace.watch(network, undo)
         with same_state(network, undo):
-            network(clip)
+            network(ordinary(clip))
     last = Place(name, trace.runs[name] - 1)
     for feature in reversed(trace.features):
         if last in feature.places:

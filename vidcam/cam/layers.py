@@ -138,7 +138,7 @@ def list_layers(
                 undo.add_pre_hook(module, collector.before(name))
                 undo.add_hook(module, collector.after(name))
         with same_state(network, undo):
-            network(shown)
+            network(ordinary(shown))
     return tuple(collector.layers.values())
 
 

@@ -62,11 +62,6 @@ def reference(clip: Input, axes: Axes | None = None) -> Tensor:
     return max(views, key=lambda tensor: tensor[0, 0].numel())
 
 
-def first_clip(clip: Input) -> Input:
-    """Return the first clip of the batch, N = 1."""
-    return like_input(clip, [tensor[:1] for tensor in pathways(clip)])
-
-
 def like_input(clip: Input, tensors: Sequence[Tensor]) -> Input:
     """Pack the tensors as the clip packs its pathways: one tensor, a tuple or a list."""
     if isinstance(clip, Tensor):
@@ -75,10 +70,10 @@ def like_input(clip: Input, tensors: Sequence[Tensor]) -> Input:
 
 
 def ordinary(clip: Input) -> Input:
-    """Copy tensors made in inference mode, which autograd cannot keep."""
+    """Copy tensors made in inference mode, which autograd cannot keep. A list is always a new one."""
     tensors = pathways(clip)
     if not any(tensor.is_inference() for tensor in tensors):
-        return clip
+        return like_input(clip, tensors)
     with torch.inference_mode(mode=False):
         copies = [tensor.clone() if tensor.is_inference() else tensor for tensor in tensors]
     return like_input(clip, copies)

@@ -1,0 +1,58 @@
+"""A family of networks of the gallery: what its recipe needs to run, and how its layer lies in space and time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from torch import Tensor, nn
+
+Patch = pytest.MonkeyPatch
+Names = dict[str, Any]
+
+
+def as_it_is(activations: Tensor) -> Tensor:
+    """(N, D, t, h, w) already."""
+    return activations
+
+
+def logits(network: nn.Module, clip: Any) -> Any:
+    """The logits (N, K) of a network that returns them alone, first in a tuple, or as `logits`."""
+    output = network(clip)
+    return output[0] if isinstance(output, tuple) else getattr(output, "logits", output)
+
+
+def whole_output(network: nn.Module, clip: Any) -> Any:
+    """What the network returns, for a target that is a function of it."""
+    return network(clip)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Family:
+    """One family.
+
+    Attributes:
+        title: heading of its recipe.
+        page: page of docs/models that has the recipe.
+        prepare: puts small networks with random weights in the place of published ones; returns the names that the
+            recipe takes for granted, such as `clip`.
+        package: what must be installed; None if vidcam's own dependencies are enough.
+        layout: the layer's output → (N, D, t, h, w), written by hand. The runs of a layer that runs several times are
+            stacked along axis 2 before.
+        scores: runs the network; returns its logits, or what the recipe's target function takes.
+        is_probed: whether a cell's place is checked: where vidcam was told the layout.
+        reach: how many cells further the reaction may be, where the pixels that neighbouring cells see overlap.
+        missing: why the recipe does not work yet.
+    """
+
+    title: str
+    page: str
+    prepare: Callable[[Patch], Names]
+    package: str | None = None
+    layout: Callable[[Tensor], Tensor] = as_it_is
+    scores: Callable[[nn.Module, Any], Any] = logits
+    is_probed: bool = False
+    reach: int = 0
+    missing: str = ""
