@@ -43,12 +43,19 @@ class ClipViews:
     """
 
     def __init__(self, clip: Input, axes: Axes) -> None:
-        self.axes, self.whole = axes, reference(clip, axes)
+        self._clip, self.axes, self.whole = clip, axes, reference(clip, axes)
         images = reference(clip, axes.without_time) if axes.shared else self.whole
         self._views = {view.ndim: view for view in (images, self.whole)}
 
     def like(self, features: Tensor) -> Tensor | None:
-        """Return the view with as many axes as features; None if there is none."""
+        """Return the view with as many axes as features; None if there is none.
+
+        Rows that a reshape has made frames, (N, D, t, h, w) of (N·t, C, H, W), tell T before the output does.
+        """
+        if features.ndim == 5 and self.axes.frames is None and self.axes.text in ("NCHW", "(NT)CHW"):
+            rows, frames = self.whole.shape[0], features.shape[2]
+            if frames > 1 and features.shape[0] * frames == rows:
+                return reference(self._clip, Axes("(NT)CHW", frames))
         return self._views.get(features.ndim)
 
 
