@@ -144,8 +144,9 @@ def test_a_2d_network_in_a_3d_clip() -> None:
     assert found.input_size == (5, 8, 6)
     expected = vidcam.explain(seeded(Consensus, frames=5), clip.flatten(0, 1))
     assert_alike(found, expected)
-    with pytest.raises(InputError, match=r"vidcam\.frames\(5\)"):
-        vidcam.explain(net, clip, layer="relu")
+    for layer in (None, "relu"):
+        with pytest.raises(InputError, match=r"vidcam\.frames\(5\)"):
+            vidcam.explain(net, clip, layer=layer)
 
 
 @pytest.mark.parametrize("order", ["NHWC", "NLC"])
@@ -181,6 +182,22 @@ def test_frames_in_the_batch(axes: str | None, layer: str | None) -> None:
     assert found.heat("gradcam").shape == (2, 5, 8, 6)
     assert found.guided["guided-gradcam"].shape == (2, 3, 5, 8, 6)
     assert any("(NT)CHW" in note for note in found.notes) is (axes is None)
+
+
+@pytest.mark.parametrize("axes", [None, "(NT)CHW"])
+def test_layers_of_frames_in_the_batch(axes: str | None) -> None:
+    """T is known only after the run, from the rows of the scores."""
+    net, clip = seeded(Consensus, frames=5), random_clip(10, 3, 8, 6)
+    for reshape in (None, vidcam.frames(5)):
+        layers = vidcam.list_layers(net, clip, axes=axes, reshape=reshape)
+        assert [(layer.name, layer.grid, layer.stride) for layer in layers] == [
+            ("conv", (5, 8, 6), (1.0, 1.0, 1.0)),
+            ("relu", (5, 8, 6), (1.0, 1.0, 1.0)),
+        ]
+        np.testing.assert_array_equal(
+            vidcam.explain(net, clip, axes=axes, reshape=reshape).volumes["gradcam"],
+            vidcam.explain(net, clip, axes=axes, layer="relu").volumes["gradcam"],
+        )
 
 
 def test_one_frame_a_clip_is_said_not_inferred() -> None:
@@ -297,3 +314,9 @@ def test_colours_that_a_network_mixes_are_not_time() -> None:
             return scores
 
     assert vidcam.explain(Deep(), random_clip(1, 3, 12, 8, 6)).input_size == (12, 8, 6)
+
+
+def test_wrong_axes_name_those_that_the_network_receives() -> None:
+    net, clip = Takes(seeded(PooledHead), "NTCHW"), random_clip(2, 8, 3, 16, 12)
+    with pytest.raises(InputError, match="axes is 'NCTHW', but no layer has a grid on them; is it 'NTCHW'"):
+        vidcam.explain(net, clip, axes="NCTHW")

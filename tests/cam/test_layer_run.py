@@ -171,13 +171,6 @@ def test_the_first_block_of_an_encoder_is_not_the_default() -> None:
     np.testing.assert_allclose(result.volumes["gradcam"], gradcam_by_hand(a, g), rtol=1e-12)
 
 
-def test_an_exported_network() -> None:
-    clip = random_clip(2, 3, 4, 8, 8)
-    program = torch.export.export(seeded(Stream).eval(), (clip,))
-    with pytest.raises(LayerError, match="the network is exported: it calls no layers"):
-        explain(program.module(), clip)
-
-
 def test_a_block_named_instead_of_its_shared_relu() -> None:
     class Block(nn.Module):
         def __init__(self) -> None:

@@ -33,6 +33,18 @@ CASES: dict[str, tuple[nn.Module, Any, str]] = {
     "double clip": (seeded(PooledHead), CLIP.double(), "clip: torch.float64, but the weights are torch.float32"),
     "uint8 pathways": (seeded(Pathway), [CLIP.to(torch.uint8)], "clip is torch.uint8"),
     "image": (IMAGE, CLIP[0, :, 0], r"clip has no batch axis: 3 axes, expected 4, .* pass clip\[None\]"),
+    "video for images": (IMAGE, CLIP, r"clip is \(2, 3, 4, 8, 8\); the network takes 4 axes: images \(N, C, H, W\)"),
+    "frames first": (
+        seeded(PooledHead),
+        CLIP.transpose(1, 2),
+        r"takes 3 channels on axis 1: pass clip\.movedim\(2, 1\)",
+    ),
+    "colours last": (
+        seeded(PooledHead),
+        CLIP.movedim(1, -1),
+        r"takes 3 channels on axis 1: pass clip\.movedim\(4, 1\)",
+    ),
+    "four colours": (seeded(PooledHead), CLIP[:, [0, 0, 1, 2]], "takes 3 channels on axis 1: pass a clip of that many"),
     "pathways": (seeded(Pathway), [CLIP[0], CLIP[0, :2]], "clip has no batch axis: 4 axes, expected 5"),
 }
 
@@ -96,3 +108,12 @@ def test_other_errors_stay_what_they_are() -> None:
 
     with pytest.raises(RuntimeError, match="the weights of this type are missing"):
         explain(Failing(), CLIP, layer="block2")
+
+
+def test_an_error_on_other_shapes_is_the_networks_own() -> None:
+    class Grey(PooledHead):
+        def forward(self, clip: Tensor) -> Tensor:
+            return super().forward(clip.mean(1, keepdim=True))
+
+    with pytest.raises(RuntimeError, match="to have 3 channels, but got 1 channels"):
+        explain(seeded(Grey), CLIP)

@@ -56,6 +56,28 @@ def test_one_frame_of_a_loop() -> None:
     net, clip = seeded(FrameLoop).double(), double(1, 3, 6, 16, 16)
     with pytest.raises(LayerError, match="layer 'cnn' runs 6 times, so there is no run 6"):
         explain(net, clip, layer="cnn#6")
+    with pytest.raises(LayerError, match="layer 'cnn' runs once for each frame; name 'cnn'"):
+        explain(net, clip, layer="cnn#5")
+
+
+class EverySecond(FrameLoop):
+    """The loop reads every second frame."""
+
+    def forward(self, clip: Tensor) -> Tensor:
+        return super().forward(clip[:, :, ::2])
+
+
+@pytest.mark.parametrize("layer", ["cnn", "cnn#1"])
+def test_fewer_runs_than_frames_have_no_time(layer: str) -> None:
+    """With an axis of time of one cell they have a map; plain autograd."""
+    net, clip = seeded(EverySecond).double(), double(2, 3, 6, 16, 16)
+    with pytest.raises(LayerError, match=r"no time axis; .* pass reshape=lambda output: output\[:, :, None\]"):
+        explain(net, clip, layer=layer)
+    found = explain(net, clip, layer=layer, target=1, reshape=lambda output: output[:, :, None])
+    pairs = runs_by_autograd(net, clip, "cnn", lambda scores: scores[:, 1])
+    maps = [(g.mean((2, 3), keepdim=True) * a).sum(1).relu()[:, None] for a, g in pairs]
+    expected = maps[1] if layer == "cnn#1" else sum(maps)
+    np.testing.assert_allclose(found.volumes["gradcam"], expected, rtol=1e-9, atol=1e-15)
 
 
 def test_two_targets_of_a_loop() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
 
@@ -106,7 +107,7 @@ BRIGHTNESS_SPEC = ModelSpec(
 
 def brightness_model() -> Model:
     """`BrightnessNet` behind the whole pipeline: maps follow what is bright."""
-    return Model(BRIGHTNESS_SPEC, BrightnessNet(), ("Bright thing", "dark/thing"), "by hand")
+    return Model(BRIGHTNESS_SPEC, BrightnessNet().eval(), ("Bright thing", "dark/thing"), "by hand")
 
 
 def pooled_model() -> Model:
@@ -176,3 +177,10 @@ def bright_image_model() -> Model:
     """An image network behind the whole pipeline."""
     spec = replace(BRIGHTNESS_SPEC, name="bright-image", frames=1, fps=Fraction(5), layout="frames")
     return Model(spec, image_network(BrightImageNet()), ("Bright thing", "dark/thing"), "by hand")
+
+
+def count_forwards(net: nn.Module) -> Counter[str]:
+    """Count how often a network runs from now on; an attribute of the network would be put back after each run."""
+    runs: Counter[str] = Counter()
+    net.register_forward_pre_hook(lambda _net, _inputs: runs.update(["run"]))
+    return runs

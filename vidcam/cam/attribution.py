@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -15,25 +15,22 @@ from torch import Tensor, nn
 from vidcam.axes import Axes
 from vidcam.cam.arguments import Arguments, hand_over
 from vidcam.cam.classifier import classifier_weights
-from vidcam.cam.fusion import Fusion, fuse
+from vidcam.cam.context import ForwardContext
+from vidcam.cam.fusion import fuse
 from vidcam.cam.guided import finest_saliency
-from vidcam.cam.layer_run import LayerRun, run_layers
+from vidcam.cam.layer_run import run_layers
 from vidcam.cam.layers import require_map
 from vidcam.cam.methods import LayerData, volume_methods
 from vidcam.cam.network import (
-    ClassScores,
     Input,
     ordinary,
-    read_scores,
     reference,
     require_apart,
     require_finite,
     require_ordinary,
     require_rows,
 )
-from vidcam.cam.places import read_place
 from vidcam.cam.preserve import NoAutocast, PreservedContext, Undo, preserve_model
-from vidcam.cam.probe import layout_note
 from vidcam.cam.record import NoGradientError, last_layer_with_gradient
 from vidcam.cam.request import MapRequest, ScoreName, ScoreTarget, Target, class_target, function_target
 from vidcam.cam.softmax import SoftmaxForm, softmax_form
@@ -49,44 +46,6 @@ WEIGHTS_ARE_SUMS = frozenset(["cam", "gradcam++", "gradcam++signed", "gradcam++s
 """Methods whose raw maps grow with the number of cells, and so cannot be added for layers with unlike grids."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ForwardContext:
-    """The inputs of a forward pass.
-
-    Attributes:
-        model: the network, without wrappers.
-        clip: its input.
-        request: which maps are made.
-        run: the pass, with its target layers.
-    """
-
-    model: nn.Module
-    clip: Input
-    request: MapRequest
-    run: LayerRun
-
-    @property
-    def axes(self) -> Axes:
-        """The axes of the clip."""
-        return self.run.axes
-
-    @property
-    def fusion(self) -> Fusion:
-        """How the maps of several layers are fused."""
-        return self.request.fusion or ("sum" if self.run.are_pathways else "mean")
-
-    def features(self, layer: str, output: Tensor) -> Tensor:
-        """Bring a layer's output, or its gradient, to (N, D, t, h, w)."""
-        reshape = self.request.reshape
-        if reshape is None:
-            features = output
-        elif self.run.recorder.frames[layer] == 1:
-            features = reshape(output)
-        else:
-            features = torch.stack([reshape(frame) for frame in output.unbind(2)], dim=2)
-        return self.axes.unfolded(features)
-
-
 class Attribution:
     """An open forward pass of N clips. Any number of targets can be explained from it.
 
@@ -98,7 +57,7 @@ class Attribution:
 
     def __init__(self, context: ForwardContext) -> None:
         self._context, self._recorder, self._output = context, context.run.recorder, context.run.output
-        self._shown = reference(context.clip, context.axes)
+        self._shown = context.shown
         features = {name: context.features(name, a) for name, a in self._recorder.activations.items()}
         self.activations_of_layers: Mapping[str, Tensor] = features
         for name, a in features.items():
@@ -108,7 +67,7 @@ class Attribution:
         self._scores: Tensor | None = None
         self._no_logits_error = InputError("")
         try:
-            found = self._read(self._output, context.run.tracer)
+            found = context.read(self._output, context.run.tracer, features.values())
             scores, found_activation, self._notes = found.logits, found.activation, found.notes
             require_rows(scores, len(self._shown))
         except InputError as exc:  # raised later: a target that is a function of the output needs no logits
@@ -119,36 +78,7 @@ class Attribution:
         for name, a in features.items():  # checked too: a head may turn infinite activations into finite logits
             require_finite(a, f"the activations at layer {name!r}")
         self.activation: Activation = context.request.activation or found_activation or "softmax"
-        self.layout_notes = self._check_layouts()
-
-    def _check_layouts(self) -> tuple[str, ...]:
-        """Refuse a reshape that puts the cells elsewhere; return a note where that cannot be told.
-
-        A run of several is not checked, nor are frames that share an axis with clips or channels.
-        """
-        context, request = self._context, self._context.request
-        if request.reshape is None or not request.check_layout or context.axes.shared:
-            return ()
-        single = {
-            name: output
-            for name, output in self._recorder.activations.items()
-            if self._recorder.frames[name] == 1 and read_place(name).name == name
-        }
-        with self._recorder.paused():
-            notes = [
-                layout_note(
-                    context.model, context.clip, context.axes, layer=name, output=output, reshape=request.reshape
-                )
-                for name, output in single.items()
-            ]
-        return tuple(note for note in notes if note)
-
-    def _read(self, output: Any, tracer: LogitTracer) -> ClassScores:
-        """Read the scores; only an axis as long as the clip's or a layer's time can be the frames of (N, T, K)."""
-        request, shown = self._context.request, self._shown
-        grids = self.activations_of_layers.values()
-        frames = {*shown.shape[1:3], *(a.shape[2] for a in grids)} if shown.ndim != 4 else set[int]()
-        return read_scores(output, tracer, activation=request.activation, classes=request.classes, frames=frames)
+        self.layout_notes = context.layout_notes()
 
     @property
     def axes(self) -> Axes:
@@ -357,7 +287,8 @@ class Attribution:
         def score(output: Any, tracer: LogitTracer) -> Tensor:
             if target.function is not None:
                 return target.function(output).sum()
-            return (self._read(output, tracer).logits * target.direction).sum()
+            scores = self._context.read(output, tracer, self.activations_of_layers.values())
+            return (scores.logits * target.direction).sum()
 
         with self._recorder.paused():
             return finest_saliency(self._context.model, self._context.clip, score, axes=self.axes)

@@ -43,12 +43,19 @@ class ClipViews:
     """
 
     def __init__(self, clip: Input, axes: Axes) -> None:
-        self.axes, self.whole = axes, reference(clip, axes)
+        self._clip, self.axes, self.whole = clip, axes, reference(clip, axes)
         images = reference(clip, axes.without_time) if axes.shared else self.whole
         self._views = {view.ndim: view for view in (images, self.whole)}
 
     def like(self, features: Tensor) -> Tensor | None:
-        """Return the view with as many axes as features; None if there is none."""
+        """Return the view with as many axes as features; None if there is none.
+
+        Rows that a reshape has made frames, (N, D, t, h, w) of (N·t, C, H, W), tell T before the output does.
+        """
+        if features.ndim == 5 and self.axes.frames is None and self.axes.text in ("NCHW", "(NT)CHW"):
+            rows, frames = self.whole.shape[0], features.shape[2]
+            if frames > 1 and features.shape[0] * frames == rows:
+                return reference(self._clip, Axes("(NT)CHW", frames))
         return self._views.get(features.ndim)
 
 
@@ -58,6 +65,7 @@ class AxesWatch:
     Attributes:
         axes: those that the caller named, or what is known so far.
         notes: a sentence if they were inferred, or could not be.
+        received: the axes of a view of the clip that the first convolution received, if the caller named others.
     """
 
     def __init__(self, network: nn.Module, clip: Input, named: Axes | None, undo: Undo) -> None:
@@ -72,10 +80,13 @@ class AxesWatch:
             raise ShapeError(f"clip is {tuple(self._clip.shape)}; it needs (N, C, T, H, W): see clip.flatten(0, 1)")
         self.axes = named or Axes(_PLAIN[self._clip.ndim])
         self.notes: tuple[str, ...] = ()
+        self.received: str | None = None
+        convolutions = [module for module in network.modules() if isinstance(module, _CONVOLUTIONS)]
         if named is not None:
             self.axes.view(self._clip)
+            for module in convolutions:
+                undo.add_pre_hook(module, self._compare)
             return
-        convolutions = [module for module in network.modules() if isinstance(module, _CONVOLUTIONS)]
         if convolutions and isinstance(clip, Tensor) and clip.shape[1] in clip.shape[2:]:
             self._settle(_probed(network, convolutions, clip))
         for module in convolutions if not self._is_settled else ():
@@ -110,6 +121,12 @@ class AxesWatch:
         if received.ndim >= min(clip.ndim, 4):
             self._settle(_by_strides(clip, received) or _by_sizes(clip, received))
             self._name_frames_in_channels(received)
+
+    def _compare(self, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        received = inputs[0] if inputs else None
+        if self.received is None and isinstance(received, Tensor) and received.ndim == self._clip.ndim > 4:
+            found = _by_strides(self._clip, received)
+            self.received = found if found != self.axes.text else None
 
     def _settle(self, text: str | None) -> None:
         self._is_settled = True

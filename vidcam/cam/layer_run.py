@@ -101,7 +101,7 @@ def run_layers(
     tensors = {_label(feature, trace.runs): values for feature, values in chosen.items() if _is_intact(feature, values)}
     if not chosen or len(tensors) < len(chosen):
         torch.set_grad_enabled(False)
-        names = [_label(feature, trace.runs) for feature in chosen] or [_frame_layer(trace, network)]
+        names = [_label(feature, trace.runs) for feature in chosen] or [_frame_layer(trace, watch)]
         return _run_named(network, clip, names, reshape, undo=undo, watch=watch, is_default=True)
     recorder = ActivationRecorder()
     recorder.use({name: [values] for name, values in tensors.items() if values is not None}, is_joint=True)
@@ -193,7 +193,7 @@ def _require_last(
     after = min((feature.order for feature in chosen), default=0)
     stage = later_stage(trace.tokens, after, parameters)
     if stage is not None:
-        grids = [feature.grid for feature in trace.features]
+        grids = [*trace.folded_grids, *(feature.grid for feature in trace.features)]
         raise LayerError(
             f"the network goes on in tokens until {stage.name!r}; pass layer={stage.name!r}, "
             f"reshape={reshape_for(stage, grids, trace.clip)}"
@@ -215,7 +215,7 @@ def _label(feature: Feature, runs: Mapping[str, int]) -> str:
     return str(feature.places[-1])
 
 
-def _frame_layer(trace: FeatureTrace, network: nn.Module) -> str:
+def _frame_layer(trace: FeatureTrace, watch: AxesWatch) -> str:
     """Return the last layer that runs once for each frame.
 
     Raises:
@@ -223,8 +223,10 @@ def _frame_layer(trace: FeatureTrace, network: nn.Module) -> str:
     """
     frames = trace.clip.shape[2] if trace.clip.ndim == 5 else 0
     layers: list[Layer] = [layer for layer in trace.frame_layers.values() if trace.runs[layer.name] == frames]
-    if not layers and any(kind.__name__ == "GraphModule" for kind in type(network).__mro__):
-        raise LayerError("the network is exported: it calls no layers; pass the nn.Module that it was made from")
+    if not layers and watch.received is not None:
+        raise LayerError(f"axes is {watch.axes.text!r}, but no layer has a grid on them; is it {watch.received!r}?")
+    if not layers and trace.folded_grids:
+        raise LayerError(f"the network takes frames as clips; pass reshape=vidcam.frames({frames})")
     return default_layer(layers)
 
 

@@ -8,7 +8,7 @@ reshape for that. The default is the last block with such a grid, after its ReLU
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
@@ -18,7 +18,7 @@ from vidcam.axes import Axes
 from vidcam.cam.arguments import hand_over
 from vidcam.cam.axes import AxesWatch, ClipViews
 from vidcam.cam.layouts import Layouts
-from vidcam.cam.network import Input, ordinary
+from vidcam.cam.network import Input, ordinary, reference
 from vidcam.cam.preserve import Hook, PreHook, Undo, preserve_model
 from vidcam.cam.refusals import PlainRefusal
 from vidcam.cam.reshape import Reshape
@@ -138,8 +138,8 @@ def list_layers(
                 undo.add_pre_hook(module, collector.before(name))
                 undo.add_hook(module, collector.after(name))
         with same_state(network, undo):
-            network(ordinary(shown))
-    return tuple(collector.layers.values())
+            output = network(ordinary(shown))
+    return collector.in_time(output)
 
 
 class _LayerCollector:
@@ -174,8 +174,8 @@ class _LayerCollector:
                 return
             if self._reshape is None and self._layouts.is_channels_last(tensor):
                 return
-            features = self._views.axes.unfolded(features)
-            grid, lengths = tuple(features.shape[2:]), self._views.whole.shape[2:]
+            view = self._views.like(features)
+            grid, lengths = tuple(features.shape[2:]), () if view is None else view.shape[2:]
             versions = self._versions[name]
             earlier = self.layers.pop(name, None)  # a module that runs twice is listed where it ran last
             self.layers[name] = Layer(
@@ -192,6 +192,22 @@ class _LayerCollector:
             )
 
         return hook
+
+    def in_time(self, output: Any) -> tuple[Layer, ...]:
+        """Return the layers; where frames share an axis, a grid of images gets an axis of time.
+
+        Args:
+            output: of the network; its rows tell how many frames the clips have.
+        """
+        axes = self._watch.with_rows(output)
+        if not axes.shared:
+            return tuple(self.layers.values())
+        frames = reference(self._input, axes).shape[2]
+        cells, stride = (frames, 1.0) if axes.shared == "NT" else (1, float(frames))
+        return tuple(
+            replace(layer, grid=(cells, *layer.grid), stride=(stride, *layer.stride)) if len(layer.grid) == 2 else layer
+            for layer in self.layers.values()
+        )
 
 
 def default_layer(layers: Sequence[Layer]) -> str:
@@ -280,6 +296,11 @@ def require_map(features: Tensor, layer: str, clip: Tensor) -> None:
     Raises:
         LayerError: they are not, or have one cell only.
     """
+    if features.ndim == clip.ndim - 1 == 4 and carries_map(features, clip[:, :, 0]):
+        raise LayerError(
+            f"layer {layer!r} returns {tuple(features.shape)}, which has no time axis; for one map of all "
+            f"{clip.shape[2]} frames, pass reshape=lambda output: output[:, :, None]"
+        )
     if not is_channels_first(features, clip):
         is_by_frame = features.ndim == clip.ndim - 1 == 4 and features.shape[0] == clip.shape[0] * clip.shape[2]
         fitting = f"vidcam.frames({clip.shape[2]})" if is_by_frame else "vidcam.tokens, vidcam.frames, vidcam.in_turn"

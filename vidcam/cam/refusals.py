@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -39,6 +40,8 @@ class PlainRefusal:
         reason = self._type_or_device(str(raised)) if isinstance(raised, RuntimeError) else None
         says_why = isinstance(raised, LayerError) and not any(words in str(raised) for words in _NO_MAP)
         reason = reason or (None if says_why else self._batch_axis())
+        if reason is None and isinstance(raised, RuntimeError):
+            reason = self._order(str(raised))
         if reason is not None:
             raise InputError(reason) from raised
 
@@ -66,5 +69,22 @@ class PlainRefusal:
             return None
         return f"clip has no batch axis: {part.ndim} axes, expected {axes}, the first of the clips; pass clip[None]"
 
+    def _order(self, text: str) -> str | None:
+        """The reason, if a convolution receives the clip itself and cannot take its axes."""
+        shape = next((part.shape for part in self._parts if str([*part.shape]) in text), None)
+        channels, axes = _WRONG_CHANNELS.search(text), _WRONG_AXES.search(text)
+        if shape is not None and axes is not None:
+            return f"clip is {tuple(shape)}; the network takes {axes[1]} axes: {_TAKES[axes[1]]}"
+        if shape is None or channels is None:
+            return None
+        fitting = next((axis for axis in range(2, len(shape)) if shape[axis] == int(channels[1])), None)
+        advice = "a clip of that many" if fitting is None else f"clip.movedim({fitting}, 1)"
+        return f"clip is {tuple(shape)}; the network takes {channels[1]} channels on axis 1: pass {advice}"
+
+
+_WRONG_CHANNELS = re.compile(r"expected input\[.*\] to have (\d+) channels")
+_WRONG_AXES = re.compile(r"or (\d)D \(batched\) input to conv")
+
+_TAKES = {"3": "signals (N, C, L)", "4": "images (N, C, H, W)", "5": "clips (N, C, T, H, W)"}
 
 _NAMES = {"torch.float16": "Half", "torch.bfloat16": "BFloat16"}

@@ -86,10 +86,13 @@ def choose_maps(
             raise LayerError(f"layer {place.name!r} did not run in the forward pass; choose another layer")
         if layer.is_channels_last and reshape is None and views.like(layer.outputs[0][0]) is not None:
             raise LayerError(f"layer {place.name!r} returns channels last; pass reshape=vidcam.channels_last")
-        if place.run is None and place.part is None and _are_frames(layer.outputs, views.whole, reshape):
+        are_frames = place.part is None and _are_frames(layer.outputs, views.whole, reshape)
+        if place.run is None and are_frames:
             tensors[place.name] = [run[0] for run in layer.outputs]
             notes.append(f"Layer {place.name!r} runs once for each frame; its {len(layer.outputs)} runs are stacked.")
             continue
+        if are_frames and place.run in range(len(layer.outputs)):
+            raise LayerError(f"layer {place.name!r} runs once for each frame; name {place.name!r}, for all frames")
         if place.run is None and layer.is_sequential:
             raise LayerError(
                 f"layer {place.name!r} runs {len(layer.outputs)} times in a row; name the block that ends with its "

@@ -76,13 +76,20 @@ def reshape_for(stage: TokenOutput, grids: Sequence[tuple[int, ...]], clip: Tens
 
     Args:
         stage: the last block.
-        grids: the channels-first grids of the network; the last that fits the number of tokens is taken.
+        grids: the channels-first grids of the network, also of single frames; the last that fits the number of tokens
+            is taken.
         clip: the input.
     """
     if len(stage.shape) == clip.ndim:
         return "vidcam.channels_last"
-    count = stage.shape[1]
-    for grid in reversed(grids) if stage.shape[0] == clip.shape[0] else ():
-        if count - prod(grid) in (0, 1):
-            return f"vidcam.tokens({grid}, class_tokens={count - prod(grid)})"
+    rows, count = stage.shape[:2]
+    frames = clip.shape[2] if clip.ndim == 5 else 1
+    for grid in reversed(grids):
+        if count - prod(grid) not in (0, 1):
+            continue
+        reshape = f"vidcam.tokens({grid}, class_tokens={count - prod(grid)})"
+        if rows == clip.shape[0]:
+            return reshape
+        if rows == clip.shape[0] * frames and len(grid) == 2:
+            return f"vidcam.in_turn([{reshape}, vidcam.frames({frames})])"
     return f"a function from its output {stage.shape} to (N, D, t, h, w)"

@@ -77,6 +77,7 @@ class FeatureTrace:
         features: in order.
         tokens: outputs of tokens, in order.
         frame_layers: layers that see one frame of a video at a time, in order of their last run.
+        folded_grids: grids (h, w) of layers that see the frames of all clips as rows of a batch.
     """
 
     def __init__(self, clip: Input, watch: AxesWatch, reshape: Reshape | None) -> None:
@@ -92,6 +93,7 @@ class FeatureTrace:
         self.features: list[Feature] = []
         self.tokens: list[TokenOutput] = []
         self.frame_layers: dict[str, Layer] = {}
+        self.folded_grids: list[tuple[int, ...]] = []
         self._order = 0
 
     @property
@@ -185,6 +187,10 @@ class FeatureTrace:
             if self._reshape is None:
                 return
         frame, features = self.clip[:, :, 0], reshaped(part, self._reshape)
+        if self.clip.ndim == 5 and features is not None:
+            frames = self.clip.transpose(1, 2).flatten(0, 1)
+            if len(frames) > len(frame) and carries_map(features, frames):
+                self.folded_grids.append(tuple(features.shape[2:]))
         if self.clip.ndim == 5 and features is not None and carries_map(features, frame):
             grid = tuple(features.shape[2:])
             stride = tuple(length / cells for length, cells in zip(frame.shape[2:], grid, strict=True))
