@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vidcam.devices import device_of
-from vidcam.errors import ShapeError
+from vidcam.errors import InputError, ShapeError
 from vidcam.labels import label_index, require_class
 from vidcam.spec import ModelSpec
 
@@ -54,10 +54,15 @@ class Model:
     weights: str
 
     def __post_init__(self) -> None:
+        if type(self.module).__name__ == "ExportedProgram":
+            raise InputError(
+                f"the network of {self.spec.name!r} is a torch.export.ExportedProgram; pass the nn.Module that was "
+                f"exported, or torch.export.unflatten(program)"
+            )
         if len(self.labels) != self.spec.classes:
             raise ShapeError(
-                f"model {self.spec.name!r} needs one label per class, got {self.spec.classes = } and "
-                f"{len(self.labels) = }"
+                f"model {self.spec.name!r} has {len(self.labels)} labels for {self.spec.classes} classes; "
+                f"it needs one for each"
             )
 
     @property

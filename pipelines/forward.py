@@ -48,13 +48,24 @@ def torch_errors(model: Model, batch: int) -> Iterator[None]:
         raise
     except RuntimeError as exc:
         raise RunError(
-            f"model {model.spec.name!r} failed on a batch of {batch}: {describe(exc)}; if memory ran out, use a "
-            f"smaller --batch-size"
+            f"model {model.spec.name!r} failed on a batch of {batch}: {describe(exc)}{_advice(exc, model)}"
         ) from exc
     except Exception as exc:
         if not is_of_module(exc):
             raise
         raise RunError(f"model {model.spec.name!r} failed: {describe(exc)}") from exc
+
+
+def _advice(error: RuntimeError, model: Model) -> str:
+    """Return what to do about an error of torch; empty if that is not known."""
+    text, weight = str(error), next((p for p in model.module.parameters() if p.is_floating_point()), None)
+    if isinstance(error, torch.OutOfMemoryError) or "memory" in text:
+        return "; use a smaller --batch-size"
+    if weight is not None and weight.dtype != torch.float32 and "type" in text:
+        return f"; the weights are {weight.dtype}, clips are torch.float32: return network.float()"
+    if "channels, but got" in text:
+        return f"; clips are {model.spec.input_axes.text}: correct the spec's axes"
+    return ""
 
 
 def target_layers(

@@ -11,6 +11,7 @@ from vidcam.cam.layer_run import chosen_layers
 from vidcam.cam.layers import Layer, list_layers
 from vidcam.cam.places import read_place
 from vidcam.cam.reshape import reshape_of
+from vidcam.errors import LayerError
 from vidcam.models.registry import is_factory, load_model
 from vidcam.pipelines.forward import torch_errors
 from vidcam.preprocess import grey_input
@@ -31,6 +32,9 @@ def layer_rows(model: str, *, every: bool = False) -> list[dict[str, Any]]:
         named = (spec.layer,) if spec.layer else chosen_layers(network, grey, (), reshape, axes=axes)[0]
     defaults = {read_place(name).name for name in named}
     listed = [layer for layer in available if every or _is_outer(network, layer.name) or layer.name in defaults]
+    if not listed:  # such as a network that runs frame by frame
+        advice = f"the default is {' + '.join(named)}: its runs are stacked as time"
+        raise LayerError(f"no single run of a layer of {model!r} has a grid in space and time; {advice}")
     return [_row(layer, defaults) for layer in listed]
 
 

@@ -30,6 +30,11 @@ def test_input_size_is_frames_and_crop() -> None:
     assert dataclasses.replace(C3D, frames=8, crop_size=(90, 100)).input_size == (8, 90, 100)
 
 
+def test_the_layer_may_be_left_out() -> None:
+    spec = ModelSpec("own", 16, None, 64, (64, 64), Scaling((0, 0, 0), (1, 1, 1)), 3)
+    assert spec.layer is None
+
+
 def test_a_resize_of_two_numbers_is_height_and_width() -> None:
     assert C3D.geometry((480, 640)) == Geometry((480, 640), (128, 171), (112, 112), 8, 30)
     assert C3D.geometry((640, 480)).resized_size == (128, 171)

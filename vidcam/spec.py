@@ -140,7 +140,7 @@ class ModelSpec:
     crop_size: tuple[int, int]
     scaling: Scaling
     classes: int
-    layer: str | None
+    layer: str | None = None
     antialias: bool = False
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     rounded: bool = False

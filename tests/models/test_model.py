@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 import torch
@@ -62,10 +63,14 @@ def test_an_unknown_label(model: Model, name: str) -> None:
         model.label_index(name)
 
 
+def test_an_exported_program_is_named() -> None:
+    program: Any = torch.export.export(nn.Linear(2, 3).eval(), (torch.zeros(1, 2),))
+    with pytest.raises(InputError, match=r"ExportedProgram; pass .* torch\.export\.unflatten"):
+        Model(SPEC, program, ("a", "b", "c"), "none")
+
+
 def test_labels_and_classes_must_agree() -> None:
-    with pytest.raises(
-        ShapeError, match=r"one label per class, got self\.spec\.classes = 3 and len\(self\.labels\) = 2"
-    ):
+    with pytest.raises(ShapeError, match="has 2 labels for 3 classes"):
         Model(SPEC, nn.Linear(2, 3), ("a", "b"), "none")
 
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 from torch import Tensor, nn
 
+from tests.helpers.branches import FrameLoop
 from tests.helpers.nets import pooled_model
+from vidcam.errors import LayerError
 from vidcam.models.model import Model
 from vidcam.pipelines.layers import layer_rows
 
@@ -60,6 +62,15 @@ def test_every_layer_that_can_carry_a_map() -> None:
     names = [row["layer"] for row in layer_rows(f"{HERE}:nested", every=True)]
     inner = [f"blocks.{block}.{part}" for block in ("0.0", "1") for part in ("conv", "relu")]
     assert names == ["stem", *inner[:2], "blocks.0.0", "blocks.0", *inner[2:], "blocks.1"]
+
+
+def frame_loop() -> Model:
+    return Model(replace(pooled_model().spec, layer=None), FrameLoop(), ("a", "b", "c", "d"), "random")
+
+
+def test_a_network_that_runs_frame_by_frame_names_its_default() -> None:
+    with pytest.raises(LayerError, match="the default is cnn: its runs are stacked as time"):
+        layer_rows(f"{HERE}:frame_loop")
 
 
 def test_a_row_by_hand() -> None:

@@ -200,10 +200,9 @@ def _predict_all(
             if len(videos) > 1:
                 print_text(str(video))
             classes = dict.fromkeys((*result.document.top5, *result.document.targets))
-            print_rows(
-                [{"class": entry.label, "probability": probability_text(entry.probability)} for entry in classes],
-                as_json=False,
-            )
+            has_probability = any(entry.probability is not None for entry in classes)  # a regression has none
+            rows = [{"class": entry.label, "probability": probability_text(entry.probability)} for entry in classes]
+            print_rows(rows if has_probability else [{"output": row["class"]} for row in rows], as_json=False)
 
     task = VideoTask(
         check=lambda video: check_source(video, options),

@@ -65,6 +65,13 @@ def test_a_video_has_null_where_others_have_probabilities(
     assert abs(first.logits[:, -1] - 7.0 * len(labels)).max() < 5
 
 
+def test_one_score_without_an_activation_is_in_the_audit(make_video: VideoMaker, tmp_path: Path) -> None:
+    model = value_model(LABELS[:1])
+    model = replace(model, spec=replace(model.spec, activation=None))
+    result = Explainer(model, ExplainOptions(outputs=("data",), methods=("gradcam",))).explain(make_video(), tmp_path)
+    assert any("activation='none'" in sentence for sentence in result.audit)
+
+
 def test_crops_of_values_are_averaged_themselves(make_video: VideoMaker, tmp_path: Path) -> None:
     """One window, three crops: the value of the window is the mean of the crops' values."""
     options = ExplainOptions(outputs=("data",), view="three-crop", methods=("gradcam",), at=1.0)
