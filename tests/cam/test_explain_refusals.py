@@ -23,6 +23,7 @@ from vidcam.errors import InputError, LayerError, NameNotFoundError, NonFiniteEr
         ({"layer": "pool"}, LayerError, "layer 'pool' has only one cell, expected a grid"),
         ({"methods": ["gradcan"]}, NameNotFoundError, r"method 'gradcan' not found; the nearest are 'gradcam'"),
         ({"methods": []}, InputError, "methods is empty, expected one or more"),
+        ({"baseline": "grey"}, InputError, "baseline is 'grey', expected a clip"),
         ({"target": 4}, InputError, "target is 4, expected class indices from 0 to 3"),
         ({"target": -1}, InputError, "target is -1, expected class indices from 0 to 3"),
         ({"target": [0, 1]}, ShapeError, "one class, or one for each of the 1 clips"),

@@ -132,3 +132,8 @@ def test_flip_averaging_says_how_to_name_one_run() -> None:
     (a, g), _ = runs_by_autograd(net, clip, "block", lambda scores: scores[:, 0])
     first = explain(net, clip, layer="block#0", target=0).volumes["gradcam"]
     np.testing.assert_allclose(first, gradcam_by_hand(a, g), rtol=1e-10)
+
+
+def test_one_run_of_a_loop_over_frames_is_no_map_of_the_clip() -> None:
+    with pytest.raises(LayerError, match="'cnn#0' sees one frame; name 'cnn'"):
+        explain(seeded(FrameLoop), torch.rand(1, 3, 6, 16, 16), layer="cnn#0")

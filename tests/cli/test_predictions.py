@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests.helpers.nets import pooled_model
 from vidcam.cli.app import main
+from vidcam.models.model import Model
 from vidcam.results.io import load
 from vidcam.results.video import VideoExplanation
 
@@ -20,6 +23,11 @@ Capture = pytest.CaptureFixture[str]
 
 def explain(*arguments: object) -> int:
     return main(["explain", *map(str, arguments), "--model", POOLED])
+
+
+def values() -> Model:
+    model = pooled_model()
+    return replace(model, spec=replace(model.spec, activation="none"))
 
 
 def saved(path: Path) -> VideoExplanation:
@@ -53,6 +61,11 @@ def test_the_top_classes_are_printed_and_nothing_is_written(
     assert values == sorted(values, reverse=True)
     assert output.err == "vidcam: The weights are random: predictions and maps mean nothing.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["video.mp4"]
+
+
+def test_outputs_none_of_a_regression_names_no_probability(video: Path, capsys: Capture) -> None:
+    assert main(["explain", str(video), "--outputs", "none", "--model", "tests.cli.test_predictions:values"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].strip() == "output"
 
 
 def test_the_probabilities_are_those_of_an_explained_video(video: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -101,7 +101,7 @@ def split_clip(
     if twice:
         raise InputError(f"{min(twice)!r} is in the clip and in kwargs; pass it once")
     arguments = Arguments((*positional, *args), {**named, **(kwargs or {})})
-    _require_call(network, signature, arguments)
+    _require_call(network, signature, arguments, clip)
     is_plain = len(arguments.positional) == 1 and not arguments.named
     return clip, None if is_plain else arguments, notes
 
@@ -152,14 +152,17 @@ def _takes(signature: inspect.Signature | None, clip: tuple[Any, ...]) -> bool:
     return len(positional) >= len(clip) and not are_pathways
 
 
-def _require_call(network: nn.Module, signature: inspect.Signature | None, arguments: Arguments) -> None:
+def _require_call(network: nn.Module, signature: inspect.Signature | None, arguments: Arguments, clip: Any) -> None:
     if signature is None or unwrapped(network)._forward_pre_hooks:  # noqa: SLF001 – a hook may change the arguments
         return
     try:
         signature.bind(*arguments.positional, **arguments.named)
     except TypeError as exc:
         names = ", ".join(signature.parameters)
-        raise InputError(f"forward({names}): {exc}; pass further inputs with args= or kwargs=") from exc
+        advice = (
+            "a list is one argument, a tuple several" if isinstance(clip, list) else "pass others with args= or kwargs="
+        )
+        raise InputError(f"forward({names}): {exc}; {advice}") from exc
 
 
 def _video(parts: Mapping[Any, Any]) -> Any:

@@ -178,6 +178,8 @@ def explain_each(
     indices = [target if callable(target) else subject.class_index(target) for target in targets]
     if baseline is None or isinstance(baseline, Baseline):
         return _explained(subject, indices, request, baseline)
+    if type(baseline).__name__ == "str":  # a likely mistake, which the types rule out
+        raise InputError(f"baseline is {baseline!r}, expected a clip, such as torch.full_like(clip, 0.5)")
     if subject.arguments is None or isinstance(baseline, Mapping | tuple):
         blank = read_subject(subject.network, baseline, subject.axes, args, kwargs)
         return _explained(subject, indices, request, blank)

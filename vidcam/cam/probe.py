@@ -175,11 +175,13 @@ def judged(reaction: Callable[[Cell], Grid], layer: str, ranks: Ranks) -> Layout
 
     A layout is wrong if another cell reacts both times `FACTOR` times as strongly as the changed cell and its
     neighbours, not the same one twice: some cells react to any change. It is right if the changed cell reacts at least
-    `FACTOR` times as strongly as the median of all, and the strongest cell is not that much stronger.
+    `FACTOR` times as strongly as the median of all, and the strongest cell is not that much stronger. On a small grid
+    another order may put a cell next to its place: there, both cells must react exactly where one other order says.
     """
     grid, rivals = ranks.shape, other_orders(ranks)
     cells = chosen_cells(ranks, rivals)
     tops: list[Cell] = []
+    are_far = True
     for cell in cells:
         found = reaction(cell)
         if not np.isfinite(found).all():
@@ -187,7 +189,9 @@ def judged(reaction: Callable[[Cell], Grid], layer: str, ranks: Ranks) -> Layout
         top = tuple(int(i) for i in np.unravel_index(int(found.argmax()), grid))
         if not _is_elsewhere(found, cell):
             is_clear = found[cell] > 0 and found[cell] >= max(found[top] / FACTOR, FACTOR * float(np.median(found)))
-            return LayoutCheck() if is_clear and not tops else _not_verified(layer)
+            if is_clear or not _stands_alone(found):
+                return LayoutCheck() if is_clear and not tops else _not_verified(layer)
+            are_far = False
         tops.append(top)
     if len(tops) < 2 or tops[0] == tops[1]:
         return _not_verified(layer)
@@ -197,6 +201,8 @@ def judged(reaction: Callable[[Cell], Grid], layer: str, ranks: Ranks) -> Layout
     }
     stated = next((order for order in _orders(len(grid)) if np.array_equal(ranks_of(order, grid), ranks)), "")
     exact = [order for order in misfit if misfit[order] == 0]
+    if not are_far and len(exact) != 1:
+        return _not_verified(layer)
     fits = exact or [order for order in misfit if misfit[order] <= 2]  # where neighbours mix, the top is one off
     return LayoutCheck(_wrong(layer, cells[0], tops[0], stated, fits[0] if len(fits) == 1 else ""), is_wrong=True)
 
@@ -246,6 +252,12 @@ def _is_elsewhere(reaction: Grid, cell: Cell) -> bool:
     near = tuple(slice(max(index - 1, 0), index + 2) for index in cell)
     outside[near] = 0.0
     return bool(outside.max() >= FACTOR * reaction[near].max() and outside.max() > 0)
+
+
+def _stands_alone(reaction: Grid) -> bool:
+    """Whether one cell reacts `FACTOR` times as strongly as any other."""
+    second, first = np.partition(reaction, -2, axis=None)[-2:]
+    return bool(first >= FACTOR * second and first > 0)
 
 
 def _not_verified(layer: str) -> LayoutCheck:

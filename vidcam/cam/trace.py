@@ -57,15 +57,16 @@ class Feature:
     tensor: Tensor | None = field(default=None, repr=False)
     values_version: int = 0
 
-    def ancestors(self) -> set[Feature]:
-        """All feature maps that this one is computed from."""
+    def uncut_sources(self) -> set[Feature]:
+        """The feature maps that the graph behind this one still reaches: none if it was cut."""
         found: set[Feature] = set()
-        stack = list(self.sources)
+        stack = [self]
         while stack:
             feature = stack.pop()
-            if feature not in found:
-                found.add(feature)
-                stack.extend(feature.sources)
+            for source in () if feature.tensor is None else feature.sources:
+                if source not in found:
+                    found.add(source)
+                    stack.append(source)
         return found
 
 
@@ -120,12 +121,16 @@ class FeatureTrace:
         self._is_open = False
 
     def last_features(self, outputs: Collection[Tensor]) -> dict[Feature, Tensor]:
-        """Return the last feature map of each branch that the outputs are computed from, with its values."""
+        """Return the feature maps that the outputs are computed from without another between them, with their values.
+
+        Together they cut all ways from the clip to the outputs. One that was not cut is left out if the graph behind it
+        reaches another one of them, whose gradient then has both ways.
+        """
         reached: dict[Feature, Tensor] = {}
         for output in outputs:
             reached.update(self._reached(output.grad_fn))
-        earlier = {ancestor for feature in reached for ancestor in feature.ancestors()}
-        last = [feature for feature in self.features if feature in reached and feature not in earlier]
+        last = [feature for feature in self.features if feature in reached]
+        last = [feature for feature in last if feature.uncut_sources().isdisjoint(reached)]
         return dict(self._rectified(feature, reached[feature]) for feature in last)
 
     def _rectified(self, feature: Feature, values: Tensor) -> tuple[Feature, Tensor]:
