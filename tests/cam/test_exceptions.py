@@ -26,7 +26,7 @@ STEPS: dict[str, Callable[[pytest.MonkeyPatch, nn.Module], None]] = {
         for name in (
             "torch.autograd.grad",
             "vidcam.cam.preserve._ThreadHook",
-            "vidcam.cam.attribution.read_scores",
+            "vidcam.cam.context.read_scores",
             "vidcam.cam.attribution.class_target",
             "vidcam.cam.attribution.require_finite",
             "vidcam.cam.methods.combine",

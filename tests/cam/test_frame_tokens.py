@@ -27,7 +27,7 @@ class FrameTokens(nn.Module):
         rows = torch.cat([self.token.expand(len(cells), -1, -1), cells], dim=1)
         for block in self.blocks:
             rows = block(rows)
-        scores: Tensor = self.fc(rows[:, 0].unflatten(0, (-1, self.frames)).mean(1))  # type: ignore[no-untyped-call]
+        scores: Tensor = self.fc(rows[:, 0].reshape(-1, self.frames, 8).mean(1))
         return scores
 
 
