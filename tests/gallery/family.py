@@ -18,15 +18,17 @@ def as_it_is(activations: Tensor) -> Tensor:
     return activations
 
 
-def logits(network: nn.Module, clip: Any) -> Any:
+def run(network: nn.Module, inputs: Any) -> Any:
+    """What a network returns for a clip, a list of pathways, into which it may write, or a dict of arguments."""
+    if isinstance(inputs, dict):
+        return network(**inputs)
+    return network(list(inputs) if isinstance(inputs, list) else inputs)
+
+
+def logits(network: nn.Module, inputs: Any) -> Any:
     """The logits (N, K) of a network that returns them alone, first in a tuple, or as `logits`."""
-    output = network(clip)
+    output = run(network, inputs)
     return output[0] if isinstance(output, tuple) else getattr(output, "logits", output)
-
-
-def whole_output(network: nn.Module, clip: Any) -> Any:
-    """What the network returns, for a target that is a function of it."""
-    return network(clip)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,9 +44,9 @@ class Family:
         layout: the layer's output → (N, D, t, h, w), written by hand. The runs of a layer that runs several times are
             stacked along axis 2 before.
         scores: runs the network; returns its logits, or what the recipe's target function takes.
+        axes: of the clip.
         is_probed: whether a cell's place is checked: where vidcam was told the layout.
         reach: how many cells further the reaction may be, where the pixels that neighbouring cells see overlap.
-        missing: why the recipe does not work yet.
     """
 
     title: str
@@ -53,6 +55,6 @@ class Family:
     package: str | None = None
     layout: Callable[[Tensor], Tensor] = as_it_is
     scores: Callable[[nn.Module, Any], Any] = logits
+    axes: str = "NCTHW"
     is_probed: bool = False
     reach: int = 0
-    missing: str = ""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tests.gallery.family import Family, Names, Patch, logits, whole_output
+from tests.gallery.family import Family, Names, Patch, logits, run
 
 SMALL = {
     "hidden_size": 24,
@@ -33,19 +33,19 @@ def random_clip(*shape: int) -> Tensor:
 def videomae(patch: Patch) -> Names:
     config = transformers().VideoMAEConfig(**SMALL, num_labels=5)
     _give(patch, "VideoMAEForVideoClassification", config)
-    return {"clip": random_clip(1, 3, 16, 224, 224)}
+    return {"clip": random_clip(1, 16, 3, 224, 224)}
 
 
 def timesformer(patch: Patch) -> Names:
     config = transformers().TimesformerConfig(**SMALL, num_frames=8, num_labels=5)
     _give(patch, "TimesformerForVideoClassification", config)
-    return {"clip": random_clip(1, 3, 8, 224, 224)}
+    return {"clip": random_clip(1, 8, 3, 224, 224)}
 
 
 def vivit(patch: Patch) -> Names:
     config = transformers().VivitConfig(**SMALL, num_frames=32, num_labels=5)
     _give(patch, "VivitForVideoClassification", config)
-    return {"clip": random_clip(1, 3, 32, 224, 224)}
+    return {"clip": random_clip(1, 32, 3, 224, 224)}
 
 
 def vjepa2(patch: Patch) -> Names:
@@ -53,7 +53,7 @@ def vjepa2(patch: Patch) -> Names:
     predictor = {"pred_hidden_size": 24, "pred_num_attention_heads": 2, "pred_num_hidden_layers": 1}
     config = transformers().VJEPA2Config(**SMALL, **sizes, **predictor)
     _give(patch, "VJEPA2ForVideoClassification", config)
-    return {"clip": random_clip(1, 3, 16, 256, 256)}
+    return {"clip": random_clip(1, 16, 3, 256, 256)}
 
 
 def xclip(patch: Patch) -> Names:
@@ -68,7 +68,7 @@ def xclip(patch: Patch) -> Names:
         text_config=TEXT, vision_config=vision, projection_dim=24, prompt_layers=1, prompt_num_attention_heads=2
     )
     _give(patch, "XCLIPModel", config)
-    return {"clip": random_clip(1, 3, 8, 224, 224), "text": _two_descriptions()}
+    return {"clip": random_clip(1, 8, 3, 224, 224), "text": _two_descriptions()}
 
 
 class FrameAverage(nn.Module):
@@ -81,9 +81,8 @@ class FrameAverage(nn.Module):
             self.register_buffer("text", _embedding(clip.get_text_features(**descriptions)))  # type: ignore[operator]
 
     def forward(self, clip: Tensor) -> Tensor:
-        """(N, 3, T, H, W) → (N, K)."""
-        frames = clip.transpose(1, 2).flatten(0, 1)
-        features = _embedding(self.clip.get_image_features(frames))  # type: ignore[operator]
+        """(N, T, 3, H, W) → (N, K)."""
+        features = _embedding(self.clip.get_image_features(clip.flatten(0, 1)))  # type: ignore[operator]
         mean = features.unflatten(0, (len(clip), -1)).mean(dim=1)
         scores: Tensor = 100 * nn.functional.normalize(mean) @ nn.functional.normalize(self.get_buffer("text")).T
         return scores
@@ -93,7 +92,7 @@ def clip_average(patch: Patch) -> Names:
     del patch
     config = transformers().CLIPConfig(text_config=TEXT, vision_config={**SMALL, "patch_size": 32}, projection_dim=24)
     network = FrameAverage(transformers().CLIPModel(config).eval(), _two_descriptions())
-    return {"clip": random_clip(1, 3, 8, 224, 224), "network": network}
+    return {"clip": random_clip(1, 8, 3, 224, 224), "network": network}
 
 
 def _give(patch: Patch, name: str, config: Any) -> None:
@@ -131,13 +130,13 @@ def folded_frames(tokens: Tensor) -> Tensor:
 
 
 FAMILIES = tuple(
-    Family(title, "hugging-face", prepare, "transformers", layout, scores, is_probed=True)
+    Family(title, "hugging-face", prepare, "transformers", layout, scores, "NTCHW", is_probed=True)
     for title, prepare, layout, scores in (
         ("VideoMAE", videomae, lambda tokens: time_first(tokens, (8, 14, 14), 0), logits),
         ("TimeSformer", timesformer, time_last, logits),
         ("ViViT", vivit, lambda tokens: time_first(tokens, (16, 14, 14), 1), logits),
         ("V-JEPA 2", vjepa2, lambda tokens: time_first(tokens, (8, 16, 16), 0), logits),
-        ("X-CLIP", xclip, folded_frames, whole_output),
+        ("X-CLIP", xclip, folded_frames, run),
         ("CLIP, averaged over frames", clip_average, folded_frames, logits),
     )
 )

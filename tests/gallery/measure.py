@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 import vidcam
-from tests.gallery.family import Family, Patch
-from tests.gallery.oracle import class_activation_maps, reacting_cell
+from tests.gallery.family import Family, Patch, run
+from tests.gallery.oracle import class_activation_maps, reacting_cells
 from tests.gallery.recipes import read_recipes
 
 METHODS = ("gradcam", "gradcam++", "hirescam")
@@ -35,9 +35,17 @@ class Call:
     clip: Any
     options: dict[str, Any]
 
-    def copied_clip(self) -> Any:
-        """The clip for one more run: some networks write into a list of pathways."""
-        return list(self.clip) if isinstance(self.clip, list) else self.clip
+    @property
+    def video(self) -> Tensor:
+        """The clip, or the pathway with the most frames."""
+        parts = self.clip.values() if isinstance(self.clip, dict) else self.clip
+        return self.clip if isinstance(self.clip, Tensor) else max(parts, key=lambda part: (part.ndim, part.numel()))
+
+    def run(self, network: nn.Module, clip: Tensor) -> Any:
+        """Run a network on another clip in the place of its own."""
+        if not isinstance(self.clip, dict):
+            return run(network, clip)
+        return run(network, {name: clip if value is self.video else value for name, value in self.clip.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,7 @@ class Measured:
         difference: largest difference of a map from the independent derivation, as a share of the map's maximum.
         probe: for each probed cell, whether the same cell of the layer reacts most; empty if nothing is probed.
         heat: shape of the recipe's heat.
-        clip: shape of the clip, or of the pathway with the most frames.
+        clip: (N, T, H, W) of the clip, or of the pathway with the most frames.
         cost: processor time of `vidcam.explain` over that of a forward pass without gradients; NaN if not measured.
     """
 
@@ -88,20 +96,16 @@ def measure(family: Family, patch: Patch, *, is_timed: bool = False) -> Measured
     again = partial(explain, _model_of(call), call.clip, **call.options)
     explanation = vidcam.explain(_model_of(call), call.clip, **{**call.options, "methods": METHODS})
     score = partial(_score, family=family, call=call, target=torch.as_tensor(explanation.target))
-    expected = class_activation_maps(call.network, explanation.layer, family.layout, score)
+    expected = class_activation_maps(call.network, explanation.layer.split(" + "), family.layout, score)
     return Measured(
         lines=recipe.lines,
         layer=explanation.layer,
         difference=max(_difference(explanation.volumes[name], expected[name]) for name in METHODS),
         probe=_probe(family, call, explanation.layer, expected["gradcam"]) if family.is_probed else (),
         heat=heat.shape,
-        clip=max((part.shape for part in _pathways(call.clip)), key=lambda shape: shape[2]),
+        clip=tuple(call.video.shape[family.axes.index(letter)] for letter in "NTHW"),
         cost=_seconds(again) / _seconds(partial(_forward, call)) if is_timed else float("nan"),
     )
-
-
-def _pathways(clip: Any) -> list[Tensor]:
-    return clip if isinstance(clip, list) else [clip]
 
 
 def _require_unchanged(before: nn.Module, model: Any) -> None:
@@ -117,7 +121,7 @@ def _model_of(call: Call) -> Any:
 
 def _score(network: nn.Module, *, family: Family, call: Call, target: Tensor) -> Tensor:
     """The sum over clips of the score that was explained."""
-    scores = family.scores(network, call.copied_clip())
+    scores = family.scores(network, call.clip)
     function = call.options.get("target")
     chosen: Tensor = function(scores) if callable(function) else scores.gather(1, target[:, None])
     return chosen.sum()
@@ -133,7 +137,9 @@ def _probe(family: Family, call: Call, layer: str, volume: Tensor) -> tuple[bool
     """Whether the right cell reacts, for three cells whose indices differ on all axes."""
     grid = volume.shape[1:]
     cells = [tuple((step * (axis + 1) + 1) % length for axis, length in enumerate(grid)) for step in (1, 2, 3)]
-    reacting = [reacting_cell(call.network, call.clip[:1], layer, family.layout, cell) for cell in cells]
+    reacting = reacting_cells(
+        call.network, call.run, call.video, family.axes, layer=layer, layout=family.layout, cells=cells
+    )
     return tuple(
         max(abs(i - j) for i, j in zip(cell, found, strict=True)) <= family.reach
         for cell, found in zip(cells, reacting, strict=True)
@@ -142,7 +148,7 @@ def _probe(family: Family, call: Call, layer: str, volume: Tensor) -> tuple[bool
 
 @torch.no_grad()
 def _forward(call: Call) -> None:
-    call.network(call.copied_clip())
+    run(call.network, call.clip)
 
 
 def _seconds(run: Any) -> float:

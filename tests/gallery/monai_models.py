@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tests.gallery.family import Family, Names, Patch, whole_output
+from tests.gallery.family import Family, Names, Patch, run
 from tests.gallery.hugging_face import time_first
 
 
@@ -40,6 +40,6 @@ def class_token_first(tokens: Tensor) -> Tensor:
 FAMILIES = (
     Family("DenseNet", "monai", volume, "monai"),
     Family("ResNet", "monai", volume, "monai"),
-    Family("SegResNet", "monai", smaller_volume, "monai", scores=whole_output),
+    Family("SegResNet", "monai", smaller_volume, "monai", scores=run),
     Family("ViT", "monai", small_vit, "monai", class_token_first, is_probed=True),
 )

@@ -1,4 +1,4 @@
-"""Networks of torchvision.models.video and the two that are built into vidcam, with random weights."""
+"""Networks of torchvision.models.video and the three that are built into vidcam, with random weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models import video
 from torchvision.models.video.mvit import MSBlockConfig, MViT
 from torchvision.models.video.swin_transformer import SwinTransformer3d
@@ -44,15 +44,32 @@ def small_swin(patch: Patch) -> Names:
     return {"clip": torch.randn(1, 3, 16, 128, 128)}
 
 
-def built_in(*shape: int) -> Callable[[Patch], Names]:
+def built_in(*shape: int, sets_norms: bool = False) -> Callable[[Patch], Names]:
     """A model of vidcam's own with random weights, whatever weights the recipe asks for."""
 
     def prepare(patch: Patch) -> Names:
-        load = vidcam.load_model
-        patch.setattr(vidcam, "load_model", lambda name, **_weights: load(name, weights="random", device="cpu"))
-        return {"clip": torch.randn(shape)}
+        load, clip = vidcam.load_model, torch.randn(shape)
+
+        def random_model(name: str, **_weights: str) -> vidcam.Model:
+            model = load(name, weights="random", device="cpu")
+            if sets_norms:
+                set_norms(model.module, clip)
+            return model
+
+        patch.setattr(vidcam, "load_model", random_model)
+        return {"clip": clip}
 
     return prepare
+
+
+@torch.no_grad()
+def set_norms(network: nn.Module, clip: Tensor) -> None:
+    """Let batch normalisation scale by the statistics of a clip, so that no signal fades in a deep random network."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.train().momentum = 1.0
+    network(clip)
+    network.eval()
 
 
 def channels_last(output: Tensor) -> Tensor:
@@ -65,6 +82,11 @@ def class_token_first(tokens: Tensor) -> Tensor:
     return time_first(tokens, (8, 7, 7), 1)
 
 
+def one_frame(output: Tensor) -> Tensor:
+    """(N, D, h, w) → (N, D, 1, h, w)."""
+    return output[:, :, None]
+
+
 FAMILIES = (
     Family("r3d_18", "torchvision", whole("r3d_18", 1, 3, 16, 64, 64)),
     Family("mc3_18", "torchvision", whole("mc3_18", 1, 3, 16, 64, 64)),
@@ -74,4 +96,12 @@ FAMILIES = (
     Family("swin3d_t", "torchvision", small_swin, layout=channels_last, is_probed=True),
     Family("I3D", "torchvision", built_in(1, 3, 16, 224, 224)),
     Family("C3D", "torchvision", built_in(1, 3, 16, 112, 112)),
+    Family(
+        "EfficientNet-Lite0",
+        "torchvision",
+        built_in(1, 3, 1, 224, 224, sets_norms=True),
+        layout=one_frame,
+        is_probed=True,
+        reach=2,  # a cell sees most of the image
+    ),
 )
