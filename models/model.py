@@ -75,6 +75,10 @@ class Model:
         axes = self.spec.input_axes
         return clips if axes.is_canonical else axes.restore(clips).contiguous()  # a network may call `view` on it
 
+    def with_axes(self, axes: str | None) -> Model:
+        """Return a model whose spec has other axes; itself for None."""
+        return self if axes is None else replace(self, spec=replace(self.spec, axes=axes))
+
     def label(self, index: int) -> str:
         """Return the label of class `index`.
 

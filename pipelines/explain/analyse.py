@@ -32,14 +32,17 @@ from vidcam.models.model import Model
 from vidcam.pipelines.explain.crops import Crops
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.request import ExplainRequest
+from vidcam.pipelines.explain.view import crops_of
 from vidcam.pipelines.forward import torch_errors
 from vidcam.pipelines.heat import heat_on
 from vidcam.pipelines.windows import batches
 from vidcam.preprocess import fill_for, hide
 from vidcam.results.explanation import Explanation, map_arrays, per_clip_arrays
-from vidcam.sampling import Window
+from vidcam.sampling import Window, plan_windows
+from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress, StageTimer
 from vidcam.system.threads import prefetch
+from vidcam.video.images import STILLS
 from vidcam.video.reader import VideoReader
 
 EXPLAINING = "explaining windows"
@@ -87,6 +90,30 @@ class VideoJob:
     def geometry(self) -> Geometry:
         """Mapping from the source frame to all that the model sees."""
         return self.crops.geometry
+
+
+def video_job(reader: VideoReader, spec: ModelSpec, request: ExplainRequest) -> VideoJob:
+    """Plan which windows of a video the model is shown, and which part of the frame.
+
+    Raises:
+        InputError: nothing of the video lies in the part that was asked for.
+    """
+    is_each_a_clip = spec.frames == 1 and reader.info.decoder in STILLS
+    start, end = request.start, request.end
+    windows = plan_windows(
+        reader.info,
+        frames=spec.frames,
+        fps=None if is_each_a_clip else spec.fps,
+        overlap=request.overlap,
+        clip_start_seconds=request.at,
+        start_seconds=start,
+        end_seconds=end,
+    )
+    span = (
+        max(windows[0].start_seconds, 0.0 if start is None else start),
+        min(windows[-1].end_seconds, float("inf") if end is None else end),
+    )
+    return VideoJob(reader, windows, crops_of(spec, request, reader.info.size), span)
 
 
 def analyse(

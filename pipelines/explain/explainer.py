@@ -19,7 +19,7 @@ from vidcam.fill import Fill
 from vidcam.geometry import View
 from vidcam.models.model import Model, Precision
 from vidcam.models.registry import as_model, labels_of, load_model
-from vidcam.pipelines.explain.analyse import VideoJob, analyse
+from vidcam.pipelines.explain.analyse import analyse, video_job
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.document import Document, probability_of
 from vidcam.pipelines.explain.outputs import check_paths, staging, stem_of
@@ -33,17 +33,15 @@ from vidcam.pipelines.explain.request import (
     resolve,
 )
 from vidcam.pipelines.explain.result import Result
-from vidcam.pipelines.explain.view import crops_of, ready_for
+from vidcam.pipelines.explain.view import ready_for
 from vidcam.pipelines.forward import Prepared
 from vidcam.pipelines.run_file import NamedModel, named_model, run_settings
 from vidcam.render.caption_text import CaptionPlace
 from vidcam.render.sheet import SheetFormat
 from vidcam.results.video import Scale, VideoExplanation
-from vidcam.sampling import plan_windows
 from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress, StageTimer, progress_or_default, silent
-from vidcam.video.images import STILLS
-from vidcam.video.reader import Decoder, VideoReader, open_video
+from vidcam.video.reader import Decoder, open_video
 from vidcam.video.source import Source
 
 
@@ -204,30 +202,6 @@ def settings_of(options: ExplainOptions, named: NamedModel, request: ExplainRequ
     return run_settings(options, named, resolved=resolved)
 
 
-def video_job(reader: VideoReader, spec: ModelSpec, request: ExplainRequest) -> VideoJob:
-    """Plan which windows of a video the model is shown, and which part of the frame.
-
-    Raises:
-        InputError: nothing of the video lies in the part that was asked for.
-    """
-    is_each_a_clip = spec.frames == 1 and reader.info.decoder in STILLS
-    start, end = request.start, request.end
-    windows = plan_windows(
-        reader.info,
-        frames=spec.frames,
-        fps=None if is_each_a_clip else spec.fps,
-        overlap=request.overlap,
-        clip_start_seconds=request.at,
-        start_seconds=start,
-        end_seconds=end,
-    )
-    span = (
-        max(windows[0].start_seconds, 0.0 if start is None else start),
-        min(windows[-1].end_seconds, float("inf") if end is None else end),
-    )
-    return VideoJob(reader, windows, crops_of(spec, request, reader.info.size), span)
-
-
 def explain_video(
     source: Source,
     out: str | Path,
@@ -242,6 +216,7 @@ def explain_video(
     targets: str | int | Sequence[str | int] = (),
     contrast: str | int | None = None,
     layer: str | Sequence[str] | None = None,
+    axes: str | None = None,
     fusion: Fusion | None = None,
     score: ScoreName = "logit",
     score_scale: float = 1.0,
@@ -282,6 +257,7 @@ def explain_video(
             `per-window` for each window's own top class. Empty: the class of the highest mean probability.
         contrast: label or index of a class; the score is S_target - S_contrast.
         layer: dotted name, or several names whose maps are fused. None: the model's default.
+        axes: order of the axes in the clips that the model takes, such as `NTCHW`. None: that of its spec.
         fusion: `mean`, `max` or `sum` of several layers' maps; None: `sum` for parallel branches, else `mean`.
         score: `logit`, or `probability`, whose gradient vanishes where the model is sure.
         score_scale: λ of EQ 12 for gradcam++, at least 0; near 0 it weighs as gradcam+ does.
@@ -317,6 +293,7 @@ def explain_video(
         targets=targets,
         contrast=contrast,
         layer=layer,
+        axes=axes,
         fusion=fusion,
         score=score,
         score_scale=score_scale,

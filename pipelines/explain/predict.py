@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from vidcam.geometry import View
 from vidcam.models.model import Model
 from vidcam.pipelines.explain import document as entries
+from vidcam.pipelines.explain.analyse import video_job
 from vidcam.pipelines.explain.document import ClassEntry, RuntimeEntry, SourceEntry
-from vidcam.pipelines.explain.explainer import video_job
 from vidcam.pipelines.explain.outputs import check_readable, source_of, stated_path
 from vidcam.pipelines.explain.probabilities import window_probabilities
 from vidcam.pipelines.explain.request import ExplainOptions, model_notes, named_classes, window_request
@@ -88,6 +88,7 @@ class Predictor:
     """
 
     def __init__(self, model: Model, options: ExplainOptions, *, progress: Progress = silent) -> None:
+        model = model.with_axes(options.axes)
         memory = StartMemory.of(model, options.precision)
         layers, _ = target_layers(model, (), memory=memory)
         self._targets, _ = named_classes(options, model.labels, model=model.spec.name)

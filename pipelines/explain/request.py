@@ -9,6 +9,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from vidcam.arguments import as_tuple, split_names
+from vidcam.axes import Axes
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.cam.request import MapRequest, ScoreName
@@ -61,6 +62,7 @@ class ExplainOptions:
     targets: str | int | Sequence[str | int] = ()
     contrast: str | int | None = None
     layer: str | Sequence[str] | None = None
+    axes: str | None = None
     fusion: Fusion | None = None
     score: ScoreName = "logit"
     score_scale: float = 1.0
@@ -98,6 +100,8 @@ class ExplainOptions:
         if self.score == "negative":
             raise InputError("score is 'negative', which only vidcam.explain takes; use logit or probability")
         require_overlap(self.overlap)
+        if self.axes is not None:
+            Axes(self.axes)
         frame_rate(self.fps)
         self._require_part()
         if self.at is not None and (self.start is not None or self.end is not None):
@@ -228,6 +232,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         InputError: an unknown label or layer, or a contrast class that is a target too.
         RunError: the model fails on a grey clip.
     """
+    model = model.with_axes(options.axes)
     memory = StartMemory.of(model, options.precision)
     layers, note = target_layers(model, options.layers, memory=memory)
     targets, contrast = named_classes(options, model.labels, model=model.spec.name)

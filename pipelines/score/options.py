@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vidcam.arguments import split_names
+from vidcam.axes import Axes
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.methods import METHODS
 from vidcam.cam.request import MapRequest
@@ -34,6 +35,7 @@ class ScoreOptions:
     controls: bool = True
     fill: Fill = "black"
     layer: str | Sequence[str] | None = None
+    axes: str | None = None
     fusion: Fusion | None = None
     score_scale: float = 1.0
     batch_size: int | None = None
@@ -57,6 +59,8 @@ class ScoreOptions:
             raise InputError(
                 f"--method {guided[0]} cannot be scored, its values are signed; use one of {', '.join(METHODS)}"
             )
+        if self.axes is not None:
+            Axes(self.axes)
         if self.fill not in FILLS:
             raise InputError(f"--fill is {self.fill!r}; it must be one of {', '.join(FILLS)}")
         if not 0.0 <= self.min_confidence <= 1.0:

@@ -75,6 +75,7 @@ def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None =
     """
     if model.spec.activation == "none":
         raise InputError(f"{model.spec.name!r} returns values; scoring needs probabilities, so classes")
+    model = model.with_axes(options.axes)
     names = (options.layer,) if isinstance(options.layer, str) else tuple(options.layer or ())
     memory = StartMemory.of(model, options.precision)
     layers, note = target_layers(model, names, memory=memory)

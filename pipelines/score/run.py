@@ -86,6 +86,7 @@ def score_clips(
     controls: bool = True,
     fill: Fill = "black",
     layer: str | Sequence[str] | None = None,
+    axes: str | None = None,
     fusion: Fusion | None = None,
     score_scale: float = 1.0,
     batch_size: int | None = None,
@@ -121,6 +122,7 @@ def score_clips(
         controls: whether the baseline maps `random` and `centre` are scored too.
         fill: what hidden pixels become: `black`, `mean`, `blur` or `frame-mean`.
         layer: dotted name, or several names whose maps are fused. None: the model's default.
+        axes: order of the axes in the clips that the model takes, such as 'NTCHW'. None: that of its spec.
         fusion: `mean`, `max` or `sum` of several layers' maps; None: `sum` for parallel branches, else `mean`.
         score_scale: λ of EQ 12 for gradcam++, at least 0.
         batch_size: perturbed clips per forward pass. None: chosen for the device.
@@ -146,6 +148,7 @@ def score_clips(
         controls=controls,
         fill=fill,
         layer=layer,
+        axes=axes,
         fusion=fusion,
         score_scale=score_scale,
         batch_size=batch_size,

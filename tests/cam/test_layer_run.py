@@ -25,7 +25,6 @@ from tests.helpers.branches import (
 from tests.helpers.conduct import State
 from tests.helpers.nets import random_clip, seeded
 from vidcam.cam.explain import explain
-from vidcam.cam.network import Input
 from vidcam.errors import LayerError
 
 
@@ -325,56 +324,3 @@ def test_two_pathways_that_one_stage_returns_are_the_default() -> None:
     maps = [gradcam_by_hand(a, g) for a, g in runs_by_autograd(net, clips, "stage", lambda scores: scores[:, 1])]
     expected = sum(each.sum(dim=(1, 2, 3)) for each in maps)
     np.testing.assert_allclose(result.volumes["gradcam"].sum(axis=(1, 2, 3)), expected, rtol=1e-12)
-
-
-class LateLateral(nn.Module):
-    """A fast pathway that reaches the head both directly and through a lateral convolution into the slow one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.slow = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1, stride=(1, 2, 2)), nn.ReLU())
-        self.fast = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1, stride=(1, 2, 2)), nn.ReLU())
-        self.lateral = nn.Conv3d(4, 4, (5, 1, 1), stride=(4, 1, 1), padding=(2, 0, 0))
-        self.fc = nn.Linear(12, 3, bias=False)
-
-    def forward(self, clips: list[Tensor]) -> Tensor:
-        slow, fast = self.slow(clips[0]), self.fast(clips[1])
-        pooled = [features.mean(dim=(2, 3, 4)) for features in (slow, self.lateral(fast), fast)]
-        scores: Tensor = self.fc(torch.cat(pooled, dim=1))
-        return scores
-
-
-def test_a_pathway_that_reaches_the_head_twice_is_counted_on_both_ways() -> None:
-    """The head is linear behind the chosen maps: the cells of the summed hirescam map add up to the score."""
-    net, fast = seeded(LateLateral).double(), random_clip(2, 3, 8, 12, 12).double()
-    clips: Input = [fast[:, :, ::4], fast]
-    result = explain(net, clips, methods="hirescam", target=1)
-    assert result.layer == "slow + fast + lateral"
-    score = net(clips)[:, 1].detach()
-    layers = ["slow", "lateral", "fast"]
-    parts = [explain(net, clips, methods="hirescam", target=1, layer=name, fusion="sum") for name in layers]
-    assert all(part.volumes["hirescam"].max() > 0 for part in parts)
-    signed = _signed_sum(net, clips, layers)
-    torch.testing.assert_close(signed, score)
-    clipped = sum(part.volumes["hirescam"].sum(axis=(1, 2, 3)) for part in parts)
-    assert (clipped >= score.numpy() - 1e-9).all()
-
-
-def _signed_sum(net: nn.Module, clips: Input, layers: list[str]) -> Tensor:
-    """ΣA·g over three layers, by plain autograd with each layer's output as a leaf of its own."""
-    leaves: dict[str, Tensor] = {}
-
-    def cut(name: str) -> Any:
-        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
-            leaves[name] = output.detach().requires_grad_()
-            return leaves[name]
-
-        return hook
-
-    handles = [net.get_submodule(name).register_forward_hook(cut(name)) for name in layers]
-    scores = net(clips)[:, 1]
-    for handle in handles:
-        handle.remove()
-    gradients = torch.autograd.grad(scores.sum(), list(leaves.values()))
-    terms = [(a * g).detach().flatten(1).sum(dim=1) for a, g in zip(leaves.values(), gradients, strict=True)]
-    return torch.stack(terms).sum(dim=0)

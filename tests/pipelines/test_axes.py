@@ -18,12 +18,14 @@ from tests.helpers.clipsets import write_set
 from tests.helpers.nets import pooled_model, seeded
 from tests.pipelines.conftest import VideoMaker
 from vidcam.axes import Axes
+from vidcam.cli.app import main
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.explainer import explain_video
 from vidcam.pipelines.layers import layer_rows
 from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.run import score_set
 from vidcam.preprocess import grey_input
+from vidcam.system.json_files import as_plain
 
 HERE = "tests.pipelines.test_axes"
 ORDERS = ("NTCHW", "NTHWC", "N(TC)HW", "(NT)CHW")
@@ -168,3 +170,30 @@ def test_vidcam_explain_takes_the_clip_as_the_model_does(order: str) -> None:
         np.testing.assert_array_equal(one.heat(method), two.heat(method))
     with pytest.raises(vidcam.VidcamError, match=r"NTCHW"):
         vidcam.explain(model("NTCHW"), pixels)
+
+
+def silent_factory() -> Model:
+    """Takes (N, T, H, W, 3), but its spec does not say so."""
+    return replace(model("NTHWC"), spec=replace(model("NTHWC").spec, axes=None))
+
+
+def test_the_command_line_names_the_axes(
+    make_video: VideoMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, own = make_video(), f"{HERE}:silent_factory"
+    named = tmp_path / "named"
+    assert main(["explain", str(source), "-o", str(named), "--model", own, "--axes", "NTHWC"]) == 0
+    plain = explain_video(source, tmp_path / "plain", model=model(None)).document
+    found = json.loads((named / "video.json").read_text("utf-8"))
+    assert found["top5"] == as_plain(plain)["top5"]
+    assert 'axes = "NTHWC"' in (named / "video.toml").read_text("utf-8")
+    again = tmp_path / "again"
+    assert main(["explain", str(source), "-o", str(again), "--config", str(named / "video.toml")]) == 0
+    assert json.loads((again / "video.json").read_text("utf-8"))["top5"] == found["top5"]
+    assert main(["explain", str(source), "-o", str(tmp_path / "bad"), "--model", own, "--axes", "NTHWX"]) != 0
+    assert "axes is 'NTHWX'; name N, C, T, H and W in their order" in capsys.readouterr().err
+    rows = score_set(
+        [source], tmp_path / "scores", ScoreOptions(methods="gradcam", axes="NTHWC"), model=silent_factory()
+    )
+    same = score_set([source], tmp_path / "same", ScoreOptions(methods="gradcam"), model=model(None))
+    assert rows.summary.methods == same.summary.methods

@@ -114,7 +114,10 @@ def read_subject(
         raise InputError("axes is for a plain module; a vidcam.Model has them in its spec")
     named = model.spec.input_axes
     clip, arguments, split = split_clip(model.module, clip, args, kwargs)
-    batch, notes = _with_batch_axis(_as_tensors(clip), axes=named.count)
+    tensor = _as_tensors(clip)
+    if model.spec.frames == 1 and isinstance(tensor, Tensor) and tuple(tensor.shape[1:]) == (3, *model.spec.crop_size):
+        tensor = named.restore(tensor.unsqueeze(2))  # images, (N, 3, H, W)
+    batch, notes = _with_batch_axis(tensor, axes=named.count)
     if isinstance(batch, Tensor):
         if not batch.is_floating_point():
             raise InputError(f"clip is {batch.dtype}; pass scaled floats, or frames to vidcam.explain_video")

@@ -89,6 +89,7 @@ _LAYER = _model(
     shell_complete=complete_layer,
     help="Layer from `vidcam layers MODEL`; repeat it to fuse the maps of several.",
 )
+_AXES = _model("--axes", metavar="ORDER", help="Order of the axes in the clips that your network takes, such as NTCHW.")
 _FUSION = choice(_details, "--fusion", ("mean", "max", "sum"), "How maps of several layers are fused (default: mean).")
 _SCORE_SCALE = _details(
     "--score-scale", "score_scale", type=float, metavar="L", help="λ of gradcam++ in exp(λ·score); default 1."
@@ -175,6 +176,7 @@ _EXPLAIN = (
     _MODELS,
     *_MODEL_FILES,
     _LAYER,
+    _AXES,
     CAPTIONS,
     _details("--overlap", type=float, metavar="SHARE", help="Fraction by which windows overlap; default 0.5."),
     _details(
@@ -235,6 +237,7 @@ _SCORE = (
     _ONE_MODEL,
     *_MODEL_FILES,
     _LAYER,
+    _AXES,
     _FUSION,
     _SCORE_SCALE,
     _FILL,

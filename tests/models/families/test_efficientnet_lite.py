@@ -148,3 +148,13 @@ def pattern() -> Tensor:
 
 PATTERN_CLASSES = [723, 645, 639, 885, 506]
 PATTERN_LOGITS = [8.454864, 6.784758, 5.958721, 5.756823, 5.1274]
+
+
+def test_pictures_are_explained_without_an_axis_of_time() -> None:
+    loaded = load_model("efficientnet_lite0", device="cpu", weights="random")
+    pictures = random_clip(2, 3, 224, 224)
+    flat = explain(loaded, pictures, methods="hirescam", target=3)
+    clips = explain(loaded, pictures.unsqueeze(2), methods="hirescam", target=3)
+    np.testing.assert_array_equal(flat.logits, clips.logits)
+    np.testing.assert_array_equal(flat.volumes["hirescam"], clips.volumes["hirescam"])
+    assert not flat.notes
