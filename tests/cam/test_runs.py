@@ -135,5 +135,5 @@ def test_flip_averaging_says_how_to_name_one_run() -> None:
 
 
 def test_one_run_of_a_loop_over_frames_is_no_map_of_the_clip() -> None:
-    with pytest.raises(LayerError, match="'cnn#0' sees one frame; name 'cnn'"):
+    with pytest.raises(LayerError, match="'cnn' runs once for each frame; name 'cnn'"):
         explain(seeded(FrameLoop), torch.rand(1, 3, 6, 16, 16), layer="cnn#0")

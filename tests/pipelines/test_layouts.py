@@ -8,7 +8,7 @@ import pytest
 from torch import Tensor, nn
 
 from tests.helpers.nets import BRIGHTNESS_SPEC, ArrangedNet
-from vidcam.cam import attribution
+from vidcam.cam import context
 from vidcam.errors import LayerError
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.request import ExplainOptions, resolve
@@ -39,7 +39,7 @@ def test_a_wrong_layout_is_refused_before_the_first_video() -> None:
 def test_a_note_is_kept_for_the_next_start(monkeypatch: pytest.MonkeyPatch) -> None:
     model, memory = model_of(Mixed("tokens", (4, 8, 8)), "thw"), StartMemory("key")
     first = prepare(model, ["arrange"], memory=memory)
-    monkeypatch.setattr(attribution, "layout_note", lambda *_, **__: pytest.fail("checked again"))
+    monkeypatch.setattr(context, "layout_note", lambda *_, **__: pytest.fail("checked again"))
     second = prepare(model, ["arrange"], memory=memory)
     assert first.baseline.notes == second.baseline.notes
     assert [note[:35] for note in second.baseline.notes] == ["Layout not verified: at layer 'arra"]

@@ -302,9 +302,6 @@ def require_map(features: Tensor, layer: str, clip: Tensor) -> None:
             f"{clip.shape[2]} frames, pass reshape=lambda output: output[:, :, None]"
         )
     if not is_channels_first(features, clip):
-        name, _, run = layer.partition("#")
-        if run and features.ndim == clip.ndim - 1:
-            raise LayerError(f"layer {layer!r} sees one frame; name {name!r}, whose runs are stacked as time")
         is_by_frame = features.ndim == clip.ndim - 1 == 4 and features.shape[0] == clip.shape[0] * clip.shape[2]
         fitting = f"vidcam.frames({clip.shape[2]})" if is_by_frame else "vidcam.tokens, vidcam.frames, vidcam.in_turn"
         raise LayerError(
