@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from tests.helpers.videos import noise_frames, patch_matrix, rotate, smooth_colours, write_video
 from vidcam.video import open_video
-from vidcam.video.pixels import Orientation, RgbConverter, YuvConverter, read_orientation
+from vidcam.video.pixels import Orientation, RgbConverter, YuvConverter, read_orientation, resized_canvas
 
 BARS = np.array([[255, 255, 255], [255, 255, 0], [0, 255, 255], [0, 255, 0], [255, 0, 255], [255, 0, 0], [0, 0, 255]])
 GREYS = np.arange(0, 256, 5)[:, None].repeat(3, axis=1)
@@ -158,11 +158,9 @@ def test_chroma_on_the_left_is_read_on_the_left_at_an_odd_size(tmp_path: Path) -
 @pytest.mark.parametrize("pixel_format", ["yuv420p10le", "yuva420p", "yuv422p", "yuv410p", "nv12", "yuyv422"])
 def test_odd_sizes_in_other_pixel_formats(pixel_format: str) -> None:
     colour = np.array([40, 200, 60])
-    frame = VideoFrame.from_ndarray(np.full((17, 19, 3), colour, np.uint8), format="rgb24")
-    (plane,) = frame.planes
-    lines = np.frombuffer(cast("Any", plane), np.uint8).reshape(-1, plane.line_size)
-    lines[:, 57:60] = colour  # swscale reads the pixel after the last one of an odd width
-    stored = frame.reformat(format=pixel_format, dst_colorspace="ITU601")
+    frame = VideoFrame.from_ndarray(np.full((20, 20, 3), colour, np.uint8), format="rgb24")
+    even = frame.reformat(format=pixel_format, dst_colorspace="ITU601")  # swscale reads past an odd line
+    stored = resized_canvas(even, 17, 19)
     rgb = RgbConverter(size=(17, 19), orientation=Orientation())(stored)
     assert rgb.shape == (17, 19, 3)
     assert np.abs(rgb.astype(int) - colour).max() <= 2
