@@ -80,7 +80,7 @@ def run_layers(
     Raises:
         LayerError: no layer has a map, the network goes on in tokens behind the last one, or a named layer did not run.
     """
-    watch = AxesWatch(network, clip, axes, undo)
+    watch = AxesWatch(network, clip, axes, undo, is_reshaped=reshape is not None)
     if layers:
         return _run_named(network, clip, layers, reshape, undo=undo, watch=watch)
     trace = FeatureTrace(clip, watch, reshape)
@@ -96,16 +96,16 @@ def run_layers(
         names: Sequence[str] = [default_layer(list_layers(network, clip, reshape=reshape, axes=axes))]
         return _run_named(network, clip, names, reshape, undo=undo, watch=watch, is_default=True)
     trace.close()
+    found = watch.with_rows(output)
     chosen = trace.last_features(_graph_tensors(output)) or dict.fromkeys(trace.features[-1:])
     _require_last(trace, chosen, network, reshape)
     tensors = {_label(feature, trace.runs): values for feature, values in chosen.items() if _is_intact(feature, values)}
     if not chosen or len(tensors) < len(chosen):
         torch.set_grad_enabled(False)
-        names = [_label(feature, trace.runs) for feature in chosen] or [_frame_layer(trace, watch)]
+        names = [_label(feature, trace.runs) for feature in chosen] or [_frame_layer(trace)]
         return _run_named(network, clip, names, reshape, undo=undo, watch=watch, is_default=True)
     recorder = ActivationRecorder()
     recorder.use({name: [values] for name, values in tensors.items() if values is not None}, is_joint=True)
-    found = watch.with_rows(output)
     notes = (*_default_notes(list(tensors)), *watch.notes)
     return LayerRun(output, tracer, recorder, found, notes, are_pathways=len(tensors) > 1)
 
@@ -215,7 +215,7 @@ def _label(feature: Feature, runs: Mapping[str, int]) -> str:
     return str(feature.places[-1])
 
 
-def _frame_layer(trace: FeatureTrace, watch: AxesWatch) -> str:
+def _frame_layer(trace: FeatureTrace) -> str:
     """Return the last layer that runs once for each frame.
 
     Raises:
@@ -223,8 +223,6 @@ def _frame_layer(trace: FeatureTrace, watch: AxesWatch) -> str:
     """
     frames = trace.clip.shape[2] if trace.clip.ndim == 5 else 0
     layers: list[Layer] = [layer for layer in trace.frame_layers.values() if trace.runs[layer.name] == frames]
-    if not layers and watch.received is not None:
-        raise LayerError(f"axes is {watch.axes.text!r}, but no layer has a grid on them; is it {watch.received!r}?")
     if not layers and trace.folded_grids:
         raise LayerError(f"the network takes frames as clips; pass reshape=vidcam.frames({frames})")
     return default_layer(layers)

@@ -132,7 +132,8 @@ def list_layers(
         preserve_model(network, undo)
         hand_over(network, subject.arguments, undo)
         shown = ordinary(clip)
-        collector = _LayerCollector(shown, AxesWatch(network, shown, subject.axes, undo), reshape)
+        watch = AxesWatch(network, shown, subject.axes, undo, is_reshaped=reshape is not None)
+        collector = _LayerCollector(shown, watch, reshape)
         for name, module in named_layers(network).items():
             if name:
                 undo.add_pre_hook(module, collector.before(name))
