@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from vidcam.axes import COLOURS, Axes
-from vidcam.cam.network import Input, first_tensor, pathways, reference
+from vidcam.cam.network import Input, pathways, reference, scores_tensor
 from vidcam.cam.preserve import Undo
 from vidcam.cam.state import same_state
+from vidcam.cam.tracer import LogitTracer
 from vidcam.errors import ShapeError
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -101,8 +102,12 @@ class AxesWatch:
         for module in convolutions if not self._is_settled else ():
             undo.add_pre_hook(module, self._see)
 
-    def with_rows(self, output: Any) -> Axes:
+    def with_rows(self, output: Any, tracer: LogitTracer) -> Axes:
         """Return the axes, once the network's output tells how many frames share the batch axis.
+
+        Args:
+            output: what the network returned.
+            tracer: was active while it ran; it tells the scores from other tensors.
 
         Raises:
             ShapeError: the network takes other axes than the caller named, or the rows of '(NT)CHW' are no multiple of
@@ -112,7 +117,7 @@ class AxesWatch:
             raise ShapeError(f"axes is {self.axes.text!r}, but the first convolution receives {self._others!r}")
         if not self._is_settled:
             self._say_how_it_was_read()
-        scores, rows = first_tensor(output), self._clip.shape[0]
+        scores, rows = scores_tensor(output, tracer), self._clip.shape[0]
         clips = scores.shape[0] if scores is not None and scores.ndim in (2, 3) else rows
         is_multiple = 0 < clips < rows and rows % clips == 0
         if self.axes.shared == "NT" and self.axes.frames is None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vidcam.cam.arguments import Arguments, hand_over
-from vidcam.cam.network import Input, first_tensor, like_input
+from vidcam.cam.network import Input, like_input, scores_tensor
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.cam.state import same_state
 from vidcam.cam.wrappers import unwrapped
@@ -74,7 +74,7 @@ class PlainRefusal:
                 preserve_model(network, undo)
                 hand_over(network, self._arguments, undo)
                 with torch.no_grad(), same_state(network, undo):
-                    scores = first_tensor(network(like_input(self._clip, [part[None] for part in self._parts])))
+                    scores = scores_tensor(network(like_input(self._clip, [part[None] for part in self._parts])))
         except Exception:  # whatever the network raises, this is not the reason
             return None
         if scores is None or scores.ndim == 0 or len(scores) != 1:
