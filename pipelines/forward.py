@@ -50,7 +50,7 @@ def torch_errors(model: Model, batch: int) -> Iterator[None]:
         raise RunError(
             f"model {model.spec.name!r} failed on a batch of {batch}: {describe(exc)}{_advice(exc, model)}"
         ) from exc
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         if not is_of_module(exc):
             raise
         raise RunError(f"model {model.spec.name!r} failed: {describe(exc)}") from exc

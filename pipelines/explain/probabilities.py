@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcam.cam.network import class_scores, require_finite
+from vidcam.cam.network import read_scores, require_finite
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.cam.state import same_state
 from vidcam.cam.tracer import LogitTracer
@@ -65,9 +65,9 @@ def window_probabilities(
 def _probabilities(model: Model, tensor: Tensor) -> NDArray[np.float64]:
     with Undo() as undo, undo, torch.no_grad(), LogitTracer() as tracer, same_state(model.module, undo):
         spec, output = model.spec, model.module(model.input_of(tensor))
-        logits, found = class_scores(output, tracer, activation=spec.activation, classes=spec.classes)
-    require_finite(logits, "the logits")
-    scores, activation = double(logits), spec.activation or found or "softmax"
+        found = read_scores(output, tracer, activation=spec.activation, classes=spec.classes)
+    require_finite(found.logits, "the logits")
+    scores, activation = double(found.logits), spec.activation or found.activation or "softmax"
     if activation != "none":
         scores = scores.softmax(dim=1) if activation == "softmax" else scores.sigmoid()
     return np.asarray(scores.cpu().numpy())

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidcam.cam.network import class_scores, require_finite
+from vidcam.cam.network import read_scores, require_finite
 from vidcam.cam.preserve import Undo
 from vidcam.cam.state import same_state
 from vidcam.cam.tracer import LogitTracer
@@ -91,11 +91,11 @@ class MaskedForwards:
         network = self._model.module
         if self._has_no_activation:
             with Undo() as undo, undo, torch.no_grad(), same_state(network, undo):
-                return class_scores(self._output(piece), classes=self._model.spec.classes)[0]
+                return read_scores(self._output(piece), classes=self._model.spec.classes).logits
         with Undo() as undo, undo, torch.no_grad(), LogitTracer() as tracer, same_state(network, undo):
-            scores, activation = class_scores(self._output(piece), tracer, classes=self._model.spec.classes)
-        self._has_no_activation = activation is None
-        return scores
+            scores = read_scores(self._output(piece), tracer, classes=self._model.spec.classes)
+        self._has_no_activation = scores.activation is None
+        return scores.logits
 
     def _output(self, piece: Tensor) -> Any:
         return self._model.module(self._model.input_of(piece))

@@ -106,6 +106,7 @@ def test_several_targets_share_the_inputs() -> None:
     "baseline",
     [
         pytest.param(torch.zeros_like(CLIP[:1]), id="tensor"),
+        pytest.param(torch.zeros_like(CLIP[:1]).numpy(), id="array"),
         pytest.param((torch.zeros_like(CLIP[:1]), GAIN[:1]), id="tuple"),
     ],
 )

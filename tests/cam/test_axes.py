@@ -316,7 +316,37 @@ def test_colours_that_a_network_mixes_are_not_time() -> None:
     assert vidcam.explain(Deep(), random_clip(1, 3, 12, 8, 6)).input_size == (12, 8, 6)
 
 
-def test_wrong_axes_name_those_that_the_network_receives() -> None:
-    net, clip = Takes(seeded(PooledHead), "NTCHW"), random_clip(2, 8, 3, 16, 12)
-    with pytest.raises(InputError, match="axes is 'NCTHW', but no layer has a grid on them; is it 'NTCHW'"):
-        vidcam.explain(net, clip, axes="NCTHW")
+@pytest.mark.parametrize("layer", [None, "net.block2"])
+@pytest.mark.parametrize("named", ["NCTHW", "NTHWC"])
+@pytest.mark.parametrize(
+    ("frames", "factor"), [(8, None), (3, None), (2, None), (8, 2), (2, 2)]
+)  # three frames of a copy: nothing tells
+def test_wrong_axes_name_those_that_the_network_receives(
+    named: str, layer: str | None, frames: int, factor: int | None
+) -> None:
+    """Also where the grid happens to fit the wrong axes: two frames are fewer than three colours."""
+    net = Takes(seeded(PooledHead), "NTCHW", lambda clip: clip if factor is None else clip * factor)
+    clip = random_clip(2, frames, 3, 16, 12)
+    for run in (vidcam.explain, vidcam.compute_baseline):
+        with pytest.raises(ShapeError, match=f"axes is {named!r}, but the first convolution receives 'NTCHW'"):
+            run(net, clip, axes=named, layer=layer)
+    with pytest.raises(ShapeError, match="the first convolution receives 'NTCHW'"):
+        vidcam.list_layers(net, clip, axes=named)
+
+
+def test_a_reshape_may_turn_the_axes_of_a_convolution() -> None:
+    """A network that convolves (H, W, T), with a reshape that puts time first."""
+    net, clip = (
+        Takes(seeded(PooledHead), "NCTHW", lambda clip: clip.permute(0, 1, 3, 4, 2)),
+        random_clip(2, 3, 8, 16, 12),
+    )
+    found = vidcam.explain(net, clip, axes="NCTHW", layer="net.block2", reshape=lambda a: a.permute(0, 1, 4, 2, 3))
+    assert found.input_size == (8, 16, 12)
+    assert found.volumes["gradcam"].shape == (2, 4, 8, 6)
+    with pytest.raises(ShapeError, match="the first convolution receives"):
+        vidcam.explain(net, clip, axes="NCTHW", layer="net.block2")
+
+
+def test_one_grey_frame_has_every_order() -> None:
+    net = Takes(nn.Sequential(nn.Conv3d(1, 4, 1), nn.ReLU(), Mean(), nn.Linear(4, 4)), "NTCHW")
+    assert vidcam.explain(net, random_clip(2, 1, 1, 8, 6), axes="NTCHW").input_size == (1, 8, 6)

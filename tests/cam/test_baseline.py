@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -165,8 +166,15 @@ def test_baseline_is_required_at_the_same_layer() -> None:
 
 def test_baseline_must_have_the_clips_size() -> None:
     net, clip = seeded(PooledHead), random_clip(1, 3, 4, 8, 8)
+    computed = vidcam.compute_baseline(net, clip[:, :, :2], layer="block2")
     with pytest.raises(ShapeError, match=r"baseline is \(8, 1, 4, 4\) at layer '.*', expected \(8, 2, 4, 4\)"):
-        vidcam.explain(net, clip, methods=["neutral-gradcam"], layer="block2", baseline=clip[:, :, :2])
+        vidcam.explain(net, clip, methods=["neutral-gradcam"], layer="block2", baseline=computed)
+    for baseline in (clip[:, :, :2], clip.transpose(1, 2)):  # the second has other axes
+        shape = re.escape(str(tuple(baseline.shape)))
+        with pytest.raises(
+            ShapeError, match=f"baseline is {shape}, the clip is .*; pass a baseline of the clip's sizes"
+        ):
+            vidcam.explain(net, clip, methods=["neutral-gradcam"], layer="block2", baseline=baseline)
     with pytest.raises(ShapeError, match="baseline_activations must be one clip of the activations' size"):
         above_baseline(torch.zeros(2, 1, 1, 2, 2), torch.zeros(2, 1, 1, 2, 2))
 

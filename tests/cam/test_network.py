@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from vidcam.cam.network import (
-    class_scores,
-    first_tensor,
     ordinary,
     pathways,
+    read_scores,
     reference,
+    scores_tensor,
 )
 from vidcam.cam.tracer import LogitTracer
 from vidcam.errors import InputError, ShapeError
@@ -23,37 +23,39 @@ ROWS = torch.tensor([[1.0, 2.0, -4.0], [0.5, 0.25, 3.0]])
 
 @pytest.mark.parametrize("output", [ROWS, (ROWS, 1), [[ROWS]], {"logits": (ROWS,)}, {"logits": ROWS, "loss": 0}])
 def test_the_first_tensor(output: Any) -> None:
-    assert first_tensor(output) is ROWS
+    assert scores_tensor(output) is ROWS
 
 
 @pytest.mark.parametrize("output", [None, (), {"scores": ROWS}, {}, "text", ({"logits": ROWS},)])
 def test_no_tensor(output: Any) -> None:
-    assert first_tensor(output) is None
+    assert scores_tensor(output) is None
     with pytest.raises(ShapeError, match=r"expected logits \(N, K\), \(N, K, t\) or \(N, T, K\)"):
-        class_scores(output)
+        read_scores(output)
 
 
 @pytest.mark.parametrize("shape", [(), (1, 2, 3, 4)])
 def test_other_shapes(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match="the model returns a tensor of shape"):
-        class_scores(torch.zeros(shape))
+        read_scores(torch.zeros(shape))
 
 
 def test_logits_that_look_like_probabilities_are_known_by_their_softmax() -> None:
     rows = torch.tensor([[1.0, 0.0]])
     with pytest.raises(InputError, match="the model returns probabilities"):
-        class_scores(rows)
+        read_scores(rows)
     with LogitTracer() as tracer:
         output = rows.softmax(dim=1)
-    scores, activation = class_scores(output, tracer)
-    assert (scores.tolist(), activation) == ([[1.0, 0.0]], "softmax")
+    scores = read_scores(output, tracer)
+    assert (scores.logits.tolist(), scores.activation) == ([[1.0, 0.0]], "softmax")
 
 
 def test_what_is_not_the_end_is_left_on() -> None:
     with LogitTracer() as tracer:
         gate = ROWS.sigmoid()
         output = ROWS * gate
-    assert class_scores(output, tracer) == (output, None)
+    scores = read_scores(output, tracer)
+    assert scores.logits is output
+    assert scores.activation is None
 
 
 def test_what_went_into_a_classifier_is_freed() -> None:
@@ -79,7 +81,7 @@ def test_only_the_last_of_many_is_kept() -> None:
 
 def test_narrow_logits_are_widened_before_they_are_averaged() -> None:
     output = torch.tensor([[[60000.0, 60000.0], [-3.0, 1.0], [0.0, 0.0]]]).half()
-    assert class_scores(output, classes=3)[0].tolist() == [[60000.0, -1.0, 0.0]]
+    assert read_scores(output, classes=3).logits.tolist() == [[60000.0, -1.0, 0.0]]
 
 
 @pytest.mark.parametrize(
@@ -92,9 +94,9 @@ def test_narrow_logits_are_widened_before_they_are_averaged() -> None:
     ],
 )
 def test_what_is_neither_probabilities_nor_their_logarithms(rows: Tensor) -> None:
-    logits, activation = class_scores(rows)
-    assert logits is rows
-    assert activation == ("sigmoid" if rows.shape[1] == 1 else None)
+    scores = read_scores(rows)
+    assert scores.logits is rows
+    assert scores.activation == ("sigmoid" if rows.shape[1] == 1 else None)
 
 
 # ---- what it takes

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tests.helpers.forms import CLASSES, Headed, activations, double_clip, grad_cam
 from vidcam.cam.explain import explain
+from vidcam.cam.layers import list_layers
 from vidcam.cam.network import read_scores
 from vidcam.errors import InputError, ShapeError
 from vidcam.results.explanation import Explanation
@@ -111,6 +112,45 @@ def test_the_default_class_is_that_of_the_scores_that_were_taken() -> None:
     guided = explain(net, clip, layer="block", target=1, methods="guided-gradcam").guided["guided-gradcam"]
     expected = explain(Headed(_pooled), clip, layer="block", target=1, methods="guided-gradcam")
     np.testing.assert_allclose(guided, expected.guided["guided-gradcam"], rtol=1e-9, atol=1e-15)
+
+
+class Early(nn.Module):
+    """An embedding of the first block, and logits of the second."""
+
+    def __init__(self, *, logits_first: bool) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.first, self.second = (nn.Sequential(nn.Conv3d(n, 6, 3, 1, 1), nn.ReLU()).double() for n in (3, 6))
+        self.fc, self.logits_first = nn.Linear(6, 4).double(), logits_first
+
+    def forward(self, clip: Tensor) -> tuple[Tensor, ...]:
+        early = self.first(clip)
+        outputs = early.mean((2, 3, 4)), self.fc(self.second(early).mean((2, 3, 4)))
+        return outputs[::-1] if self.logits_first else outputs
+
+
+def test_the_default_layer_is_that_of_the_scores_not_of_an_embedding() -> None:
+    results = [explain(Early(logits_first=first), double_clip()) for first in (True, False)]
+    assert [result.layer for result in results] == ["second", "second"]
+    np.testing.assert_array_equal(results[0].volumes["gradcam"], results[1].volumes["gradcam"])
+
+
+class FramesAndScores(nn.Module):
+    """Frames in the batch: an embedding of each frame, and one row of scores for each clip of four."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu, self.fc = nn.Conv2d(3, 6, 1), nn.ReLU(), nn.Linear(6, 5)
+
+    def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+        embedding = self.relu(self.conv(clip)).mean((2, 3))
+        return embedding, self.fc(embedding).unflatten(0, (-1, 4)).mean(1)
+
+
+def test_the_frames_of_a_clip_are_counted_by_the_scores_not_by_an_embedding() -> None:
+    clip = double_clip().transpose(1, 2).flatten(0, 1).float()
+    assert explain(FramesAndScores(), clip).input_size == (4, 3, 3)
+    assert [layer.grid for layer in list_layers(FramesAndScores(), clip)] == [(4, 3, 3)] * 2
 
 
 def test_a_known_number_of_classes_decides() -> None:

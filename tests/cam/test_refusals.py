@@ -13,7 +13,7 @@ from vidcam.cam.baseline import compute_baseline
 from vidcam.cam.explain import explain
 from vidcam.cam.layers import list_layers
 from vidcam.cam.refusals import PlainRefusal
-from vidcam.errors import InputError
+from vidcam.errors import InputError, RunError
 
 CLIP = random_clip(2, 3, 4, 8, 8)
 HALF = nn.Sequential(nn.Conv3d(3, 4, 1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 256, 3)).half()
@@ -24,6 +24,32 @@ class Pathway(PooledHead):
     def forward(self, clips: list[Tensor]) -> Tensor:  # type: ignore[override]
         return super().forward(clips[0])
 
+
+class Recurrent(nn.Module):
+    """A 2-D network of frames, (N, T, C, H, W), and an LSTM; `how` is the way in which the frames reach the batch."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.conv, self.rnn, self.fc = nn.Conv2d(3, 4, 1), nn.LSTM(4, 5, batch_first=True), nn.Linear(5, 3)
+        self.how = how
+
+    def forward(self, clip: Tensor) -> Tensor:
+        if self.how == "unpacked":
+            n, t, c, h, w = clip.shape
+            images = clip.reshape(n * t, c, h, w)
+        else:
+            images = clip.permute(0, 1, 2, 3, 4).flatten(0, 1) if self.how == "permuted" else clip.flatten(0, 1)
+        features = self.conv(images).relu().mean((2, 3)).unflatten(0, (len(clip), -1))
+        scores: Tensor = self.fc(self.rnn(features)[0][:, -1])
+        return scores
+
+
+class FramesFirst(PooledHead):
+    def forward(self, clip: Tensor) -> Tensor:
+        return super().forward(clip.permute(0, 2, 1, 3, 4))
+
+
+NO_BATCH = r"clip has no batch axis: 4 axes, expected 5, .* pass clip\[None\]"
 
 CASES: dict[str, tuple[nn.Module, Any, str]] = {
     "uint8": (seeded(PooledHead), (CLIP * 255).to(torch.uint8), "clip is torch.uint8; scale it to floats"),
@@ -45,7 +71,15 @@ CASES: dict[str, tuple[nn.Module, Any, str]] = {
         r"takes 3 channels on axis 1: pass clip\.movedim\(4, 1\)",
     ),
     "four colours": (seeded(PooledHead), CLIP[:, [0, 0, 1, 2]], "takes 3 channels on axis 1: pass a clip of that many"),
-    "pathways": (seeded(Pathway), [CLIP[0], CLIP[0, :2]], "clip has no batch axis: 4 axes, expected 5"),
+    "pathways": (seeded(Pathway), [CLIP[0], CLIP[0, :2]], NO_BATCH),
+    **{f"frames, {how}": (Recurrent(how), CLIP[0].transpose(0, 1), NO_BATCH) for how in ("unpacked", "permuted", "")},
+    "colours first": (seeded(FramesFirst), CLIP, r"takes 3 channels on axis 2: pass clip\.movedim\(1, 2\)"),
+    "colours first, in the batch": (Recurrent(""), CLIP, r"3 channels on axis 2: pass clip\.movedim\(1, 2\)"),
+    "sizes that do not tell": (
+        seeded(FramesFirst),
+        CLIP[:, :, :1].expand(-1, -1, 8, -1, -1),
+        r"the first convolution receives \(2, 8, 3, 8, 8\), expected 3 channels on axis 1",
+    ),
 }
 
 
@@ -53,7 +87,8 @@ CASES: dict[str, tuple[nn.Module, Any, str]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_one_sentence(name: str, layer: str | None) -> None:
     net, clip, message = CASES[name]
-    layer = "block2" if layer and isinstance(net, PooledHead) else layer
+    if layer is not None and not isinstance(net, nn.Sequential):
+        layer = "block2" if isinstance(net, PooledHead) else "conv"
     with pytest.raises(InputError, match=message):
         explain(net, clip, layer=layer)
     with pytest.raises(InputError, match=message):
@@ -99,6 +134,24 @@ def test_a_network_that_converts_itself_is_explained() -> None:
     result = explain(seeded(Converting), pixels, layer="block2", target=1)
     expected = explain(seeded(PooledHead), pixels.float() / 255, layer="block2", target=1)
     assert (result.volumes["gradcam"] == expected.volumes["gradcam"]).all()
+
+
+def test_a_network_that_ends_the_program_says_so() -> None:
+    class Leaving(PooledHead):
+        def forward(self, clip: Tensor) -> Tensor:
+            raise SystemExit(3)
+
+    for run in (explain, compute_baseline, list_layers):
+        with pytest.raises(RunError, match=r"the network ends the program: SystemExit: 3 \(.*test_refusals.py:\d+\)"):
+            run(Leaving(), CLIP)
+
+
+def test_an_exit_outside_the_network_ends_the_program() -> None:
+    def leave(_: Tensor) -> Tensor:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        explain(seeded(PooledHead), CLIP, target=leave)
 
 
 def test_other_errors_stay_what_they_are() -> None:

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from vidcam.axes import COLOURS, Axes
-from vidcam.cam.network import Input, first_tensor, pathways, reference
+from vidcam.cam.network import Input, pathways, reference, scores_tensor
 from vidcam.cam.preserve import Undo
 from vidcam.cam.state import same_state
+from vidcam.cam.tracer import LogitTracer
 from vidcam.errors import ShapeError
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -65,11 +66,19 @@ class AxesWatch:
     Attributes:
         axes: those that the caller named, or what is known so far.
         notes: a sentence if they were inferred, or could not be.
-        received: the axes of a view of the clip that the first convolution received, if the caller named others.
     """
 
-    def __init__(self, network: nn.Module, clip: Input, named: Axes | None, undo: Undo) -> None:
+    def __init__(
+        self, network: nn.Module, clip: Input, named: Axes | None, undo: Undo, *, is_reshaped: bool = False
+    ) -> None:
         """Watch until `undo`; the network is held by `preserve_model` and runs once afterwards.
+
+        Args:
+            network: the network.
+            clip: its input.
+            named: the axes that the caller named.
+            undo: removes the hooks.
+            is_reshaped: whether a reshape may bring the features of a network to other axes than it convolves.
 
         Raises:
             ShapeError: the clip has not the named axes, or more than five.
@@ -80,11 +89,12 @@ class AxesWatch:
             raise ShapeError(f"clip is {tuple(self._clip.shape)}; it needs (N, C, T, H, W): see clip.flatten(0, 1)")
         self.axes = named or Axes(_PLAIN[self._clip.ndim])
         self.notes: tuple[str, ...] = ()
-        self.received: str | None = None
+        self._view: Tensor | None = None  # in the named axes, until the first convolution has run
+        self._others: str | None = None  # axes that contradict the named ones
         convolutions = [module for module in network.modules() if isinstance(module, _CONVOLUTIONS)]
         if named is not None:
-            self.axes.view(self._clip)
-            for module in convolutions:
+            self._view = self.axes.view(self._clip)
+            for module in convolutions if self._clip.ndim > 4 and not is_reshaped else ():
                 undo.add_pre_hook(module, self._compare)
             return
         if convolutions and isinstance(clip, Tensor) and clip.shape[1] in clip.shape[2:]:
@@ -92,15 +102,22 @@ class AxesWatch:
         for module in convolutions if not self._is_settled else ():
             undo.add_pre_hook(module, self._see)
 
-    def with_rows(self, output: Any) -> Axes:
+    def with_rows(self, output: Any, tracer: LogitTracer) -> Axes:
         """Return the axes, once the network's output tells how many frames share the batch axis.
 
+        Args:
+            output: what the network returned.
+            tracer: was active while it ran; it tells the scores from other tensors.
+
         Raises:
-            ShapeError: the rows of '(NT)CHW' are no multiple of those of the output.
+            ShapeError: the network takes other axes than the caller named, or the rows of '(NT)CHW' are no multiple of
+                those of the output.
         """
+        if self._others is not None:
+            raise ShapeError(f"axes is {self.axes.text!r}, but the first convolution receives {self._others!r}")
         if not self._is_settled:
             self._say_how_it_was_read()
-        scores, rows = first_tensor(output), self._clip.shape[0]
+        scores, rows = scores_tensor(output, tracer), self._clip.shape[0]
         clips = scores.shape[0] if scores is not None and scores.ndim in (2, 3) else rows
         is_multiple = 0 < clips < rows and rows % clips == 0
         if self.axes.shared == "NT" and self.axes.frames is None:
@@ -123,10 +140,15 @@ class AxesWatch:
             self._name_frames_in_channels(received)
 
     def _compare(self, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        received = inputs[0] if inputs else None
-        if self.received is None and isinstance(received, Tensor) and received.ndim == self._clip.ndim > 4:
-            found = _by_strides(self._clip, received)
-            self.received = found if found != self.axes.text else None
+        """Note the axes that the first convolution receives, if it receives the whole clip in an unexpected order."""
+        received, view = inputs[0] if inputs else None, self._view
+        if view is None or not isinstance(received, Tensor):
+            return
+        self._view = None
+        if sorted(received.shape) != sorted(view.shape) or _are_alike(received, view):
+            return
+        found = _by_strides(self._clip, received) or _by_sizes(self._clip, received)
+        self._others = found if found != self.axes.text else None
 
     def _settle(self, text: str | None) -> None:
         self._is_settled = True
@@ -154,6 +176,13 @@ class AxesWatch:
 
 def _is_view(received: Tensor, clip: Tensor) -> bool:
     return received.untyped_storage().data_ptr() == clip.untyped_storage().data_ptr()
+
+
+def _are_alike(received: Tensor, view: Tensor) -> bool:
+    """Whether a tensor has the axes of a view: its shape, and its strides if it is a view of the same clip."""
+    strides = zip(view.shape, view.stride(), received.stride(), strict=True)
+    is_ordered = not _is_view(received, view) or all(one == other for size, one, other in strides if size > 1)
+    return received.shape == view.shape and is_ordered
 
 
 def _by_strides(clip: Tensor, received: Tensor) -> str | None:

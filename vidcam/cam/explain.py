@@ -13,13 +13,13 @@ from vidcam.cam.baseline import Baseline, baseline_of_subject
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.layers import Layers, layer_names
 from vidcam.cam.methods import BASELINE_METHODS, DEFAULT_METHODS
-from vidcam.cam.network import Input
+from vidcam.cam.network import Input, reference
 from vidcam.cam.preserve import Undo
 from vidcam.cam.refusals import PlainRefusal
 from vidcam.cam.request import MapRequest, ScoreName, Target
 from vidcam.cam.reshape import Reshape
-from vidcam.cam.subject import Subject, first_frames, grey_clip, read_subject
-from vidcam.errors import InputError
+from vidcam.cam.subject import Subject, as_tensors, first_frames, grey_clip, read_subject
+from vidcam.errors import InputError, ShapeError
 from vidcam.results.explanation import Activation, Explanation
 from vidcam.spec import SpecifiedModel
 
@@ -178,12 +178,25 @@ def explain_each(
     indices = [target if callable(target) else subject.class_index(target) for target in targets]
     if baseline is None or isinstance(baseline, Baseline):
         return _explained(subject, indices, request, baseline)
-    if type(baseline).__name__ == "str":  # a likely mistake, which the types rule out
+    return _explained(subject, indices, request, _blank_subject(subject, baseline, args, kwargs))
+
+
+def _blank_subject(subject: Subject, baseline: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> Subject:
+    """Take the baseline clip, with arguments of its own or beside those of the clip.
+
+    Raises:
+        ShapeError: it has not the clip's sizes, as in another order of the axes.
+    """
+    if isinstance(baseline, str):
         raise InputError(f"baseline is {baseline!r}, expected a clip, such as torch.full_like(clip, 0.5)")
     if subject.arguments is None or isinstance(baseline, Mapping | tuple):
         blank = read_subject(subject.network, baseline, subject.axes, args, kwargs)
-        return _explained(subject, indices, request, blank)
-    return _explained(subject, indices, request, replace(subject, clip=baseline))  # beside the clip's other arguments
+    else:
+        blank = replace(subject, clip=as_tensors(baseline))
+    if reference(blank.clip, subject.axes).shape[1:] != reference(subject.clip, subject.axes).shape[1:]:
+        shape, expected = (tuple(reference(each.clip).shape) for each in (blank, subject))
+        raise ShapeError(f"baseline is {shape}, the clip is {expected}; pass a baseline of the clip's sizes and axes")
+    return blank
 
 
 def _explained(

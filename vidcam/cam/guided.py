@@ -21,9 +21,9 @@ from vidcam.axes import Axes
 from vidcam.cam.graph import nodes_below, operation
 from vidcam.cam.network import (
     Input,
-    class_scores,
     like_input,
     ordinary,
+    read_scores,
     reference,
     require_finite,
 )
@@ -112,9 +112,9 @@ def guided_saliency(model: nn.Module, clip: Input, target: Target, request: MapR
         raise InputError("target is a function, expected classes; use `explain` for functions")
 
     def score(output: Any, tracer: LogitTracer) -> Tensor:
-        scores, found_activation = class_scores(output, tracer, activation=request.activation, classes=request.classes)
-        activation = request.activation or found_activation or "softmax"
-        return (scores * class_target(scores, target, request.contrast, request.score, activation).direction).sum()
+        found = read_scores(output, tracer, activation=request.activation, classes=request.classes)
+        logits, activation = found.logits, request.activation or found.activation or "softmax"
+        return (logits * class_target(logits, target, request.contrast, request.score, activation).direction).sum()
 
     return finest_saliency(unwrapped(model), clip, score, axes=request.axes)
 

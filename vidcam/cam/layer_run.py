@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vidcam.axes import Axes
 from vidcam.cam.axes import AxesWatch, ClipViews
 from vidcam.cam.layers import Layer, default_layer, list_layers
-from vidcam.cam.network import Input, first_tensor, ordinary
+from vidcam.cam.network import Input, ordinary, scores_tensor
 from vidcam.cam.places import Place, read_place
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.cam.record import ActivationRecorder, record_layers
@@ -80,7 +80,7 @@ def run_layers(
     Raises:
         LayerError: no layer has a map, the network goes on in tokens behind the last one, or a named layer did not run.
     """
-    watch = AxesWatch(network, clip, axes, undo)
+    watch = AxesWatch(network, clip, axes, undo, is_reshaped=reshape is not None)
     if layers:
         return _run_named(network, clip, layers, reshape, undo=undo, watch=watch)
     trace = FeatureTrace(clip, watch, reshape)
@@ -96,16 +96,16 @@ def run_layers(
         names: Sequence[str] = [default_layer(list_layers(network, clip, reshape=reshape, axes=axes))]
         return _run_named(network, clip, names, reshape, undo=undo, watch=watch, is_default=True)
     trace.close()
-    chosen = trace.last_features(_graph_tensors(output)) or dict.fromkeys(trace.features[-1:])
+    found = watch.with_rows(output, tracer)
+    chosen = trace.last_features(_graph_tensors(output, tracer)) or dict.fromkeys(trace.features[-1:])
     _require_last(trace, chosen, network, reshape)
     tensors = {_label(feature, trace.runs): values for feature, values in chosen.items() if _is_intact(feature, values)}
     if not chosen or len(tensors) < len(chosen):
         torch.set_grad_enabled(False)
-        names = [_label(feature, trace.runs) for feature in chosen] or [_frame_layer(trace, watch)]
+        names = [_label(feature, trace.runs) for feature in chosen] or [_frame_layer(trace)]
         return _run_named(network, clip, names, reshape, undo=undo, watch=watch, is_default=True)
     recorder = ActivationRecorder()
     recorder.use({name: [values] for name, values in tensors.items() if values is not None}, is_joint=True)
-    found = watch.with_rows(output)
     notes = (*_default_notes(list(tensors)), *watch.notes)
     return LayerRun(output, tracer, recorder, found, notes, are_pathways=len(tensors) > 1)
 
@@ -143,7 +143,7 @@ def _run_named(
             return _block_after(network, clip, name, reshape, watch)
 
     places = [read_place(layer) for layer in layers]
-    axes = watch.with_rows(output)
+    axes = watch.with_rows(output, tracer)
     maps = choose_maps(places, recorder.runs, ClipViews(clip, axes), reshape, block_after)
     recorder.use(maps.tensors, is_joint=maps.is_joint or is_default)
     notes = (*(_default_notes(layers) if is_default else ()), *maps.notes, *watch.notes)
@@ -167,9 +167,9 @@ def _block_after(network: nn.Module, clip: Input, name: str, reshape: Reshape | 
     return str(last)
 
 
-def _graph_tensors(output: Any) -> list[Tensor]:
+def _graph_tensors(output: Any, tracer: LogitTracer) -> list[Tensor]:
     """Return the tensors of an output that have a graph: the logits, else all."""
-    logits = first_tensor(output)
+    logits = scores_tensor(output, tracer)
     if logits is not None and logits.grad_fn is not None:
         return [logits]
     return [tensor for tensor in _tensors(output) if tensor.grad_fn is not None]
@@ -215,7 +215,7 @@ def _label(feature: Feature, runs: Mapping[str, int]) -> str:
     return str(feature.places[-1])
 
 
-def _frame_layer(trace: FeatureTrace, watch: AxesWatch) -> str:
+def _frame_layer(trace: FeatureTrace) -> str:
     """Return the last layer that runs once for each frame.
 
     Raises:
@@ -223,8 +223,6 @@ def _frame_layer(trace: FeatureTrace, watch: AxesWatch) -> str:
     """
     frames = trace.clip.shape[2] if trace.clip.ndim == 5 else 0
     layers: list[Layer] = [layer for layer in trace.frame_layers.values() if trace.runs[layer.name] == frames]
-    if not layers and watch.received is not None:
-        raise LayerError(f"axes is {watch.axes.text!r}, but no layer has a grid on them; is it {watch.received!r}?")
     if not layers and trace.folded_grids:
         raise LayerError(f"the network takes frames as clips; pass reshape=vidcam.frames({frames})")
     return default_layer(layers)

@@ -24,6 +24,7 @@ from vidcam.cam.refusals import PlainRefusal
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.state import same_state
 from vidcam.cam.subject import grey_clip, read_subject
+from vidcam.cam.tracer import LogitTracer
 from vidcam.cam.wrappers import clean_name, named_layers, require_explainable, unwrapped
 from vidcam.errors import LayerError, VidcamError, name_not_found
 from vidcam.spec import SpecifiedModel
@@ -132,14 +133,15 @@ def list_layers(
         preserve_model(network, undo)
         hand_over(network, subject.arguments, undo)
         shown = ordinary(clip)
-        collector = _LayerCollector(shown, AxesWatch(network, shown, subject.axes, undo), reshape)
+        watch = AxesWatch(network, shown, subject.axes, undo, is_reshaped=reshape is not None)
+        collector = _LayerCollector(shown, watch, reshape)
         for name, module in named_layers(network).items():
             if name:
                 undo.add_pre_hook(module, collector.before(name))
                 undo.add_hook(module, collector.after(name))
-        with same_state(network, undo):
+        with LogitTracer() as tracer, same_state(network, undo):
             output = network(ordinary(shown))
-    return collector.in_time(output)
+    return collector.in_time(output, tracer)
 
 
 class _LayerCollector:
@@ -193,13 +195,14 @@ class _LayerCollector:
 
         return hook
 
-    def in_time(self, output: Any) -> tuple[Layer, ...]:
+    def in_time(self, output: Any, tracer: LogitTracer) -> tuple[Layer, ...]:
         """Return the layers; where frames share an axis, a grid of images gets an axis of time.
 
         Args:
             output: of the network; its rows tell how many frames the clips have.
+            tracer: was active while the network ran.
         """
-        axes = self._watch.with_rows(output)
+        axes = self._watch.with_rows(output, tracer)
         if not axes.shared:
             return tuple(self.layers.values())
         frames = reference(self._input, axes).shape[2]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from vidcam.axes import Axes
 from vidcam.cam.graph import looks_like_probabilities
-from vidcam.cam.outputs import choose_tensor, rows_of, score_tensors
+from vidcam.cam.outputs import Product, choose_tensor, rows_of, score_tensors
 from vidcam.cam.preserve import Undo
 from vidcam.cam.state import same_state
 from vidcam.cam.tracer import LogitTracer
@@ -146,8 +146,7 @@ def read_scores(
             f"the model returns {got}, expected logits (N, K), (N, K, t) or (N, T, K); pass a function of its output "
             f"as target"
         )
-    made = {} if tracer is None else {n: p for n, t in enumerate(tensors) if (p := tracer.product(t)) is not None}
-    scores, notes = choose_tensor(tensors, made, classes)
+    scores, notes = choose_tensor(tensors, _products(tensors, tracer), classes)
     found = None if tracer is None or activation == "none" else tracer.before(scores)
     logits, end, undone = (scores, None, ()) if found is None else found
     if classes is None and tracer is not None and scores.ndim == 3:
@@ -169,23 +168,25 @@ ONE_SCORE = (
 )
 
 
-def class_scores(
-    output: Any, tracer: LogitTracer | None = None, *, activation: Activation | None = None, classes: int | None = None
-) -> tuple[Tensor, Activation | None]:
-    """The logits (N, K) of a model's output and the function behind them; see `read_scores`."""
-    scores = read_scores(output, tracer, activation=activation, classes=classes)
-    return scores.logits, scores.activation
+def scores_tensor(output: Any, tracer: LogitTracer | None = None) -> Tensor | None:
+    """The tensor of a model's output that `read_scores` reads; the first if that cannot be told; None if none."""
+    tensors = score_tensors(output)
+    try:
+        return choose_tensor(tensors, _products(tensors, tracer), None)[0] if tensors else None
+    except ShapeError:
+        return tensors[0]
 
 
-def first_tensor(output: Any) -> Tensor | None:
-    """The tensor that a model's output is or holds first; `logits` of an object or mapping."""
-    return next(iter(score_tensors(output)), None)
+def _products(tensors: Sequence[Tensor], tracer: LogitTracer | None) -> dict[int, Product]:
+    """Position → the classifier that made this tensor, for those that one made."""
+    products = {} if tracer is None else {index: tracer.product(tensor) for index, tensor in enumerate(tensors)}
+    return {index: product for index, product in products.items() if product is not None}
 
 
 def predicted(model: nn.Module, clip: Tensor, *, classes: int | None = None) -> Tensor:
-    """Logits (N, K) of a model that `preserve_model` holds; see `class_scores`."""
+    """Logits (N, K) of a model that `preserve_model` holds; see `read_scores`."""
     with Undo() as undo, undo, LogitTracer() as tracer, same_state(model, undo):
-        return class_scores(model(clip), tracer, classes=classes)[0]
+        return read_scores(model(clip), tracer, classes=classes).logits
 
 
 def require_finite(tensor: Tensor, what: str) -> None:

@@ -23,7 +23,7 @@ from vidcam.axes import Axes
 from vidcam.cam.graph import has_custom_function, is_graph_piecewise_linear, nodes_below
 from vidcam.cam.layers import find_layer, list_layers
 from vidcam.cam.layouts import Layouts
-from vidcam.cam.network import Input, class_scores, ordinary
+from vidcam.cam.network import Input, ordinary, read_scores
 from vidcam.cam.places import parts_of, read_place, with_parts
 from vidcam.cam.preserve import Hook, PreservedContext, Undo, preserve_model
 from vidcam.cam.reshape import Reshape
@@ -292,7 +292,7 @@ def last_layer_with_gradient(
             preserve_model(model, undo)
             recorder = record_layers(model, names, undo)
             with LogitTracer() as tracer, same_state(model, undo):
-                scores, _ = class_scores(model(ordinary(clip)), tracer)
+                scores = read_scores(model(ordinary(clip)), tracer).logits
             gradients = recorder.present_gradients(scores.amax(dim=1).sum())
     except (VidcamError, RuntimeError):  # an error message must not fail
         return None

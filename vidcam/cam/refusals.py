@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from math import prod
 from types import TracebackType
 
+import torch
 from torch import Tensor, nn
 
-from vidcam.cam.arguments import Arguments
-from vidcam.cam.network import Input
+from vidcam.cam.arguments import Arguments, hand_over
+from vidcam.cam.network import Input, like_input, scores_tensor
+from vidcam.cam.preserve import Undo, preserve_model
+from vidcam.cam.state import same_state
 from vidcam.cam.wrappers import unwrapped
-from vidcam.errors import InputError, LayerError, ShapeError
-
-_CONVOLUTIONS = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
-
-
-_NO_MAP = ("no layer has a grid", "for an input of")
-"""What errors of layers say where the axes of the clip may be wrong."""
+from vidcam.errors import InputError, LayerError, RunError, ShapeError, VidcamError
+from vidcam.foreign import describe, is_of_module
 
 
 class PlainRefusal:
     """A context in which a network runs. An error that the clip explains becomes an `InputError` that says so.
 
-    The clip is not checked before: a network may scale integers, or convert types, itself.
+    The clip is not checked before: a network may scale integers, or convert types, itself. A network that ends the
+    program becomes a `RunError`.
     """
 
     def __init__(self, network: nn.Module, clip: Input, arguments: Arguments | None = None) -> None:
-        self._network, self._arguments = network, arguments
+        self._network, self._clip, self._arguments = network, clip, arguments
         parts: Sequence[object] = clip if isinstance(clip, list | tuple) else [clip]
         self._parts = [part for part in parts if isinstance(part, Tensor)]
 
@@ -35,13 +36,14 @@ class PlainRefusal:
         pass
 
     def __exit__(self, _kind: object, raised: BaseException | None, _traceback: TracebackType | None) -> None:
-        if not self._parts or not isinstance(raised, RuntimeError | IndexError | LayerError | ShapeError):
+        if isinstance(raised, SystemExit) and is_of_module(raised):
+            raise RunError(f"the network ends the program: {describe(raised)}") from raised
+        is_ours = isinstance(raised, VidcamError) and not isinstance(raised, LayerError | ShapeError)
+        if not self._parts or not isinstance(raised, Exception) or is_ours:
             return
-        reason = self._type_or_device(str(raised)) if isinstance(raised, RuntimeError) else None
-        says_why = isinstance(raised, LayerError) and not any(words in str(raised) for words in _NO_MAP)
-        reason = reason or (None if says_why else self._batch_axis())
-        if reason is None and isinstance(raised, RuntimeError):
-            reason = self._order(str(raised))
+        is_torchs = isinstance(raised, RuntimeError)
+        reason = self._type_or_device(str(raised)) if is_torchs else None
+        reason = reason or self._batch_axis() or (self._order(str(raised)) if is_torchs else None)
         if reason is not None:
             raise InputError(reason) from raised
 
@@ -62,27 +64,49 @@ class PlainRefusal:
         return f"{dtype} cannot be run on {device}; use float32" if f"for '{_NAMES.get(str(dtype))}'" in text else None
 
     def _batch_axis(self) -> str | None:
-        modules = (type(module) for module in unwrapped(self._network).modules())
-        axes = next((_CONVOLUTIONS[kind] for kind in modules if kind in _CONVOLUTIONS), None)
-        part = next((part for part in self._parts if part.ndim + 1 == axes), None)
-        if part is None:
+        """The reason, if the network runs on the clip with one more axis and returns one row of scores."""
+        axes = self._parts[0].ndim
+        if axes > 4:  # (N, C, T, H, W)
             return None
-        return f"clip has no batch axis: {part.ndim} axes, expected {axes}, the first of the clips; pass clip[None]"
+        network = unwrapped(self._network)
+        try:
+            with Undo() as undo, undo:
+                preserve_model(network, undo)
+                hand_over(network, self._arguments, undo)
+                with torch.no_grad(), same_state(network, undo):
+                    scores = scores_tensor(network(like_input(self._clip, [part[None] for part in self._parts])))
+        except Exception:  # whatever the network raises, this is not the reason
+            return None
+        if scores is None or scores.ndim == 0 or len(scores) != 1:
+            return None
+        return f"clip has no batch axis: {axes} axes, expected {axes + 1}, the first of the clips; pass clip[None]"
 
     def _order(self, text: str) -> str | None:
-        """The reason, if a convolution receives the clip itself and cannot take its axes."""
-        shape = next((part.shape for part in self._parts if str([*part.shape]) in text), None)
-        channels, axes = _WRONG_CHANNELS.search(text), _WRONG_AXES.search(text)
+        """The reason, if a convolution receives the clip, its axes in any order, and cannot take them."""
+        axes, channels = _WRONG_AXES.search(text), _WRONG_CHANNELS.search(text)
+        shape = next((tuple(part.shape) for part in self._parts if str([*part.shape]) in text), None)
         if shape is not None and axes is not None:
-            return f"clip is {tuple(shape)}; the network takes {axes[1]} axes: {_TAKES[axes[1]]}"
-        if shape is None or channels is None:
+            return f"clip is {shape}; the network takes {axes[1]} axes: {_TAKES[axes[1]]}"
+        if channels is None:
             return None
-        fitting = next((axis for axis in range(2, len(shape)) if shape[axis] == int(channels[1])), None)
-        advice = "a clip of that many" if fitting is None else f"clip.movedim({fitting}, 1)"
-        return f"clip is {tuple(shape)}; the network takes {channels[1]} channels on axis 1: pass {advice}"
+        received, needed = tuple(map(int, channels[1].split(", "))), int(channels[2])
+        shape = next((tuple(part.shape) for part in self._parts if _are_axes_of(part, received)), None)
+        if shape is None:
+            return None
+        places = [1] if received == shape else [a for a in range(1, len(shape)) if shape[a] == received[1]]
+        fitting = next((axis for axis in range(1, len(shape)) if shape[axis] == needed and axis not in places), None)
+        if len(places) > 1:
+            return f"clip is {shape}; the first convolution receives {received}, expected {needed} channels on axis 1"
+        advice = "a clip of that many" if fitting is None else f"clip.movedim({fitting}, {places[0]})"
+        return f"clip is {shape}; the network takes {needed} channels on axis {places[0]}: pass {advice}"
 
 
-_WRONG_CHANNELS = re.compile(r"expected input\[.*\] to have (\d+) channels")
+def _are_axes_of(clip: Tensor, received: Sequence[int]) -> bool:
+    """Whether a shape is that of the clip in another order, or with the frames in the batch."""
+    return prod(received) == clip.numel() and Counter(received[1:]) <= Counter(clip.shape[1:])
+
+
+_WRONG_CHANNELS = re.compile(r"expected input\[(.*?)\] to have (\d+) channels")
 _WRONG_AXES = re.compile(r"or (\d)D \(batched\) input to conv")
 
 _TAKES = {"3": "signals (N, C, L)", "4": "images (N, C, H, W)", "5": "clips (N, C, T, H, W)"}

@@ -106,7 +106,7 @@ def read_subject(
         named = Axes(axes) if isinstance(axes, str) else axes
         clip, arguments, split = split_clip(model, clip, args, kwargs)
         count = named.count if named else 5 if _starts_with_conv3d(model) else None
-        batch, notes = _with_batch_axis(_as_tensors(clip), axes=count)
+        batch, notes = _with_batch_axis(as_tensors(clip), axes=count)
         return Subject(model, batch, None, named, (*notes, *split), _for_batch(arguments, batch))
     if not isinstance(getattr(model, "module", None), nn.Module):
         raise InputError(_no_module(model))
@@ -114,7 +114,7 @@ def read_subject(
         raise InputError("axes is for a plain module; a vidcam.Model has them in its spec")
     named = model.spec.input_axes
     clip, arguments, split = split_clip(model.module, clip, args, kwargs)
-    tensor = _as_tensors(clip)
+    tensor = as_tensors(clip)
     if model.spec.frames == 1 and isinstance(tensor, Tensor) and tuple(tensor.shape[1:]) == (3, *model.spec.crop_size):
         tensor = named.restore(tensor.unsqueeze(2))  # images, (N, 3, H, W)
     batch, notes = _with_batch_axis(tensor, axes=named.count)
@@ -191,10 +191,10 @@ def _to_device_of(network: nn.Module, clip: Tensor) -> Tensor:
     return clip.to(next((parameter.device for parameter in network.parameters()), clip.device))
 
 
-def _as_tensors(clip: Any) -> Any:
+def as_tensors(clip: Any) -> Any:
     """Arrays as tensors, also in a list for several pathways; anything else as it is."""
     if isinstance(clip, list | tuple):
-        return type(clip)(_as_tensors(part) for part in clip)
+        return type(clip)(as_tensors(part) for part in clip)
     is_array = hasattr(clip, "__array__") and not isinstance(clip, Tensor)
     return torch.as_tensor(clip) if is_array else clip
 

@@ -55,7 +55,19 @@ _JOINS: frozenset[Callable[..., Any]] = frozenset(
     getattr(owner, name)
     for owner in (torch, Tensor)
     for name in (
-        *("mean", "sum", "flatten", "reshape", "squeeze", "unsqueeze", "permute", "transpose", "movedim", "clone"),
+        *(
+            "mean",
+            "sum",
+            "flatten",
+            "unflatten",
+            "reshape",
+            "squeeze",
+            "unsqueeze",
+            "permute",
+            "transpose",
+            "movedim",
+            "clone",
+        ),
         *("mul", "div", "add", "sub", "amax", "stack", "cat", "view", "contiguous", "float", "double", "to", "half"),
         *("__getitem__", "__mul__", "__rmul__", "__truediv__", "__add__", "__radd__", "__sub__"),
     )

@@ -262,7 +262,7 @@ def test_a_model_in_training_mode_is_measured_in_evaluation_mode_and_keeps_its_m
 class FailingNet(BrightnessNet):
     """Raises at its n-th forward pass."""
 
-    def __init__(self, error: Exception, at: int = 1) -> None:
+    def __init__(self, error: BaseException, at: int = 1) -> None:
         super().__init__()
         self.error, self.at, self.runs = error, at, count(1)  # a plain number would be put back after each run
 
@@ -302,6 +302,11 @@ def test_an_error_of_torch_is_one_sentence(error: Exception, reason: str, at: in
     assert "\n" not in str(caught.value)
     assert caught.value.__cause__ is error
     assert net.training
+
+
+def test_a_network_that_ends_the_program_says_so() -> None:
+    with pytest.raises(RunError, match=r"^model 'tiny' failed: SystemExit: 3 \(.*test_analyse\.py:\d+\)$"):
+        _run(FailingNet(SystemExit(3)), _levels(0, 1), spec=replace(TINY_SPEC, classes=2))
 
 
 def test_errors_of_vidcam_are_not_wrapped() -> None:
