@@ -282,7 +282,7 @@ def _measure(
     )
     scores = []
     while chunk := list(islice(hidden, request.batch_size)):
-        scores.append(predicted(model.module, model.input_of(torch.cat(chunk)), classes=model.spec.classes))
+        scores.append(predicted(model.module, model.input_of(torch.cat(chunk)), classes=model.spec.classes)[0])
     targets = explanation.target[rows].repeat(len(crops))
     logits = torch.cat(scores).chunk(len(heats)) if rows else ()
     for (method, heat), own in zip(heats.items(), logits, strict=True):
