@@ -238,9 +238,9 @@ class _Table:
 
 
 def measured_windows(windows: Sequence[Window], most: int) -> NDArray[np.bool_]:
-    """Choose at most so many windows that do not overlap, evenly spread over the video, (N,).
+    """Choose at most `most` windows that do not overlap, evenly spread over the video, (N,).
 
-    The last window is one of them to choose from if half of it is left over.
+    The last window is also one of them if at least half of it is in no other.
     """
     measured, end = np.zeros(len(windows), np.bool_), -np.inf
     for index, window in enumerate(windows):
