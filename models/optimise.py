@@ -24,6 +24,7 @@ from torch.overrides import TorchFunctionMode
 
 from vidcam.devices import kept_random_state, rounds_to_tf32
 from vidcam.errors import InputError
+from vidcam.foreign import first_line
 from vidcam.models.model import PRECISIONS, Forward, MemoryFormat, Model, Precision
 from vidcam.preprocess import grey_input
 
@@ -62,7 +63,7 @@ def optimise_model(
             with simulate_any_batch_size(network):
                 return faster, Forward(memory_format, precision, tf32=tf32), run(faster)
         except Exception as exc:  # a user's network may raise anything
-            reason = f"the channels-last copy failed: {_first_line(exc)}"
+            reason = f"the channels-last copy failed: {first_line(exc)}"
     return model, Forward("contiguous", precision, reason, tf32), run(model)
 
 
@@ -130,12 +131,8 @@ def _with_half_precision(model: Model, precision: Precision, reason: str) -> Mod
         try:
             return replace(model, module=to_half(model, torch.bfloat16 if precision == "bf16" else torch.float16))
         except Exception as exc:
-            reason = _first_line(exc)
+            reason = first_line(exc)
     raise InputError(f"model {model.spec.name!r} cannot run in {precision} ({reason}); use precision float32")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def shared_copy(module: nn.Module) -> nn.Module:

@@ -10,7 +10,7 @@ from types import TracebackType
 _OWN = Path(__file__).parent
 _PACKAGES = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
 _INTERPRETER = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
-_MODULE_CALL = ("_call_impl", "torch/nn/modules/module.py")
+_MODULE_CALL = ("_call_impl", ("torch", "nn", "modules", "module.py"))
 _MOST_LETTERS = 200
 
 
@@ -20,17 +20,20 @@ def describe(error: BaseException) -> str:
     Returns:
         One line: "KeyError: 'logits' (own/net.py:12)".
     """
+    kind, reason, place = type(error).__name__, first_line(error), place_of(error)
+    return (kind if reason == kind else f"{kind}: {reason}") + (f" ({place})" if place else "")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, at most 200 letters; its type if it has no text."""
     text = str(error.msg if isinstance(error, SyntaxError) else error).strip()
-    reason = f": {text.splitlines()[0].strip()[:_MOST_LETTERS]}" if text else ""
-    place = place_of(error)
-    return type(error).__name__ + reason + (f" ({place})" if place else "")
+    return (text or type(error).__name__).splitlines()[0].strip()[:_MOST_LETTERS]
 
 
 def is_of_module(error: BaseException) -> bool:
     """Whether an error was raised in the call of a network, not only near it."""
-    name, file = _MODULE_CALL
-    frames = traceback.walk_tb(error.__traceback__)
-    return any(frame.f_code.co_name == name and _posix(frame.f_code.co_filename).endswith(file) for frame, _ in frames)
+    codes = (frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any((code.co_name, Path(code.co_filename).parts[-4:]) == _MODULE_CALL for code in codes)
 
 
 def place_of(error: BaseException) -> str:
@@ -61,7 +64,3 @@ def _is_known(file: str) -> bool:
 def _shown(file: str) -> str:
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
-
-
-def _posix(file: str) -> str:
-    return file.replace("\\", "/")

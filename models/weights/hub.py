@@ -13,6 +13,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from vidcam.errors import VidcamError, WeightsError
+from vidcam.foreign import first_line
 from vidcam.system.atomic import atomic_write
 from vidcam.system.fingerprint import sha256
 from vidcam.system.progress import Progress
@@ -72,8 +73,7 @@ def _download(url: str, path: Path, megabytes: float, progress: Progress | None)
             download_url_to_file(url, str(temporary_path), hash_prefix=prefix, progress=False)
     except (OSError, HTTPException, RuntimeError, ValueError, VidcamError) as exc:  # RuntimeError: wrong hash
         cause = exc.__cause__ or exc if isinstance(exc, VidcamError) else exc  # the error of the network or the disk
-        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         raise WeightsError(
-            f"{path.name} ({megabytes:.0f} MB) cannot be downloaded ({reason}) and is not in {path.parent}; "
+            f"{path.name} ({megabytes:.0f} MB) cannot be downloaded ({first_line(cause)}) and is not in {path.parent}; "
             f"connect to the network, or download {url} elsewhere and pass it with --weights FILE"
         ) from exc

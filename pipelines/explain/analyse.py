@@ -238,9 +238,9 @@ class _Table:
 
 
 def measured_windows(windows: Sequence[Window], most: int) -> NDArray[np.bool_]:
-    """Choose at most so many windows that do not overlap, evenly spread over the video, (N,).
+    """Choose at most `most` windows that do not overlap, evenly spread over the video, (N,).
 
-    The last window is one of them to choose from if half of it is left over.
+    The last window is also one of them if at least half of it is in no other.
     """
     measured, end = np.zeros(len(windows), np.bool_), -np.inf
     for index, window in enumerate(windows):
@@ -282,7 +282,7 @@ def _measure(
     )
     scores = []
     while chunk := list(islice(hidden, request.batch_size)):
-        scores.append(predicted(model.module, model.input_of(torch.cat(chunk)), classes=model.spec.classes))
+        scores.append(predicted(model.module, model.input_of(torch.cat(chunk)), classes=model.spec.classes).logits)
     targets = explanation.target[rows].repeat(len(crops))
     logits = torch.cat(scores).chunk(len(heats)) if rows else ()
     for (method, heat), own in zip(heats.items(), logits, strict=True):

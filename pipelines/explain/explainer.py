@@ -63,8 +63,9 @@ class ExplainedVideo:
 
     def __repr__(self) -> str:
         label, p = self.top5[0]
-        told = f"{label!r}{'' if p is None else f' {p:.2f}'}, {len(self.document.windows)} windows"
-        return f"ExplainedVideo({Path(self.document.source.path).name!r}, {told}, {len(self.paths)} files)"
+        top = repr(label) if p is None else f"{label!r} {p:.2f}"
+        counts = f"{len(self.document.windows)} windows, {len(self.paths)} files"
+        return f"ExplainedVideo({Path(self.document.source.path).name!r}, {top}, {counts})"
 
     def _repr_html_(self) -> str | None:
         """What a notebook shows: the overlay video, or the sheet where that is too large."""

@@ -117,7 +117,7 @@ class Predictor:
                 source=entries.source_entry(reader, stated_path(source_of(reader.info), Path())),
                 model=PredictedModel(model.spec.name, model.weights),
                 top5=entries.top5(model, probabilities),
-                targets=_classes(model, [k for k in self._targets if k is not None], probabilities),
+                targets=entries.class_entries(model, [k for k in self._targets if k is not None], probabilities),
                 windows=_windows(model, job.windows, probabilities),
                 audit=self._notes,
                 view=request.view,
@@ -134,10 +134,6 @@ def check_source(source: Source, options: ExplainOptions) -> None:
         InputError: it is no video.
     """
     check_readable(source, fps=options.fps, decoder=options.decoder)
-
-
-def _classes(model: Model, indices: Sequence[int], probabilities: NDArray[np.float64]) -> tuple[ClassEntry, ...]:
-    return entries.class_entries(model, indices, probabilities)
 
 
 def _windows(

@@ -6,14 +6,11 @@ from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcam.cam.network import read_scores, require_finite
+from vidcam.cam.network import predicted, require_finite
 from vidcam.cam.preserve import Undo, preserve_model
-from vidcam.cam.state import same_state
-from vidcam.cam.tracer import LogitTracer
 from vidcam.devices import double
 from vidcam.errors import InputError
 from vidcam.models.model import Model
@@ -63,9 +60,8 @@ def window_probabilities(
 
 
 def _probabilities(model: Model, tensor: Tensor) -> NDArray[np.float64]:
-    with Undo() as undo, undo, torch.no_grad(), LogitTracer() as tracer, same_state(model.module, undo):
-        spec, output = model.spec, model.module(model.input_of(tensor))
-        found = read_scores(output, tracer, activation=spec.activation, classes=spec.classes)
+    spec, clips = model.spec, model.input_of(tensor)
+    found = predicted(model.module, clips, activation=spec.activation, classes=spec.classes)
     require_finite(found.logits, "the logits")
     scores, activation = double(found.logits), spec.activation or found.activation or "softmax"
     if activation != "none":

@@ -65,9 +65,9 @@ class Result:
         forget: Callable[[], None] | None = None,
     ) -> None:
         self._ready, self._request, self._job, self._clock = ready, request, job, clock
-        artifact, told = ready.baseline.artifact, " ".join(request.notes)
-        of_outputs = (note for result in results[:1] for note in result.explanation.notes if note not in told)
-        notes = (*request.notes, *of_outputs)
+        artifact, of_model = ready.baseline.artifact, " ".join(request.notes)
+        others = (note for result in results[:1] for note in result.explanation.notes if note not in of_model)
+        notes = (*request.notes, *others)
         self._results = tuple(
             replace(result, explanation=replace(result.explanation, artifact=artifact, notes=notes))
             for result in results

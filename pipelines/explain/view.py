@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from vidcam.cam.baseline import Baseline, find_artifact
 from vidcam.errors import InputError
+from vidcam.foreign import first_line
 from vidcam.geometry import three_crops
 from vidcam.pipelines.explain.crops import Crops
 from vidcam.pipelines.explain.request import ExplainRequest
@@ -66,8 +67,7 @@ def _at_full_size(ready: Prepared, request: ExplainRequest, source_size: tuple[i
         memory = StartMemory.of(model, request.precision)
         return prepare(model, request.layers, precision=request.precision, memory=memory)
     except Exception as exc:  # a network may raise anything at a size that it does not take
-        cause = exc.__cause__ or exc
-        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0].strip()
+        reason = first_line(exc.__cause__ or exc)
         raise InputError(
             f"--view full: model {own.spec.name!r} does not take whole frames ({reason}); use --view three-crop"
         ) from exc

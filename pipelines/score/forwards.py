@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vidcam.cam.network import read_scores, require_finite
-from vidcam.cam.preserve import Undo
-from vidcam.cam.state import same_state
-from vidcam.cam.tracer import LogitTracer
+from vidcam.cam.network import predicted, require_finite
 from vidcam.metrics.faithfulness import log_probability
 from vidcam.models.model import Model
 from vidcam.results.explanation import Activation
@@ -30,7 +26,7 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class MaskedForwards:
-    """Runs the model on perturbed clips.
+    """Runs a model that `preserve_model` holds on perturbed clips.
 
     Attributes:
         batch_size: perturbed clips per forward pass; halved whenever memory runs out.
@@ -84,21 +80,11 @@ class MaskedForwards:
         return logits
 
     def _logits(self, piece: Tensor) -> Tensor:
-        """Return the logits; the model is traced for a final softmax or sigmoid only until a pass shows none.
-
-        Tracing costs up to a tenth of the forward pass of a small network.
-        """
-        network = self._model.module
-        if self._has_no_activation:
-            with Undo() as undo, undo, torch.no_grad(), same_state(network, undo):
-                return read_scores(self._output(piece), classes=self._model.spec.classes).logits
-        with Undo() as undo, undo, torch.no_grad(), LogitTracer() as tracer, same_state(network, undo):
-            scores = read_scores(self._output(piece), tracer, classes=self._model.spec.classes)
+        """Return the logits; the model is traced for a final softmax or sigmoid only until a pass shows none."""
+        clips, classes = self._model.input_of(piece), self._model.spec.classes
+        scores = predicted(self._model.module, clips, classes=classes, is_traced=not self._has_no_activation)
         self._has_no_activation = scores.activation is None
         return scores.logits
-
-    def _output(self, piece: Tensor) -> Any:
-        return self._model.module(self._model.input_of(piece))
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

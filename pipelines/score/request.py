@@ -74,7 +74,7 @@ def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None =
         RunError: the model fails on a grey clip.
     """
     if model.spec.activation == "none":
-        raise InputError(f"{model.spec.name!r} returns values; scoring needs probabilities, so classes")
+        raise InputError(f"model {model.spec.name!r} returns values; only models with probabilities can be scored")
     model = model.with_axes(options.axes)
     names = (options.layer,) if isinstance(options.layer, str) else tuple(options.layer or ())
     memory = StartMemory.of(model, options.precision)

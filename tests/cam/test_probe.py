@@ -73,6 +73,12 @@ def test_only_the_order_of_the_tokens_passes(order: str, stated: str) -> None:
             explain(net, clip_of(), layer="last", reshape=reshape)
 
 
+def test_an_axis_of_one_cell_hides_no_order() -> None:
+    """Of (1, 5, 6) 'twh', 'wth' and 'wht' are one order."""
+    with pytest.raises(LayerError, match="look ordered 'thw', not 'twh'"):
+        explain(seeded(TokenNet), random_clip(1, 3, 2, 20, 24), layer="last", reshape=tokens((1, 5, 6), order="wht"))
+
+
 @pytest.mark.parametrize("value", [0.0, 114.0, -3.0])
 def test_a_flat_clip_is_enough(value: float) -> None:
     clip = torch.full_like(clip_of(), value)

@@ -125,7 +125,7 @@ def test_other_runs_leave_the_state(kind: str) -> None:
     with Undo() as undo, undo:
         preserve_model(net, undo)
         for _ in range(2):  # as masked clips are run
-            assert torch.equal(predicted(net, clip), expected)
+            assert torch.equal(predicted(net, clip).logits, expected)
     assert kept(net) == before
 
 
@@ -155,6 +155,22 @@ def test_tensors_that_share_memory_still_do() -> None:
         assert float(net(torch.zeros(()))) == 6
     assert not net.get_buffer("ring").any()
     assert net.row.data_ptr() == net.get_buffer("ring").data_ptr()
+
+
+def test_a_tensor_that_a_network_gets_after_its_first_run_is_put_back() -> None:
+    class Switched(nn.Module):
+        sums: Tensor | None = None
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x if self.sums is None else x + self.sums.add_(1)
+
+    net = Switched()
+    for expected, sums in ((0, None), (1, torch.zeros(()))):
+        net.sums = sums
+        for _ in range(2):
+            with Undo() as undo, undo, same_state(net, undo):
+                assert float(net(torch.zeros(()))) == expected
+    assert net.sums == 0
 
 
 def test_layers_built_in_the_first_run_stay() -> None:

@@ -7,10 +7,10 @@ most.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations, permutations
 from weakref import WeakKeyDictionary
 
@@ -78,54 +78,46 @@ def layout_note(
     """
     with torch.no_grad():
         features = reshape(output)
-        ranks = token_ranks(output, features, reshape)
+        known_ranks = token_ranks(output, features, reshape)
+        ranks = ranks_of("thw", features.shape[2:]) if known_ranks is None else known_ranks
         sizes = (axes.text, *(tuple(part.shape[1:]) for part in pathways(clip)))
-        digest = None if ranks is None else hashlib.sha256(ranks.tobytes()).digest()
-        key = (layer, sizes, tuple(features.shape[1:]), digest)
+        key = (layer, sizes, tuple(features.shape[1:]), ranks.tobytes())
         with _lock:
-            verdict = _verdicts.get(network, {}).get(key) if ranks is not None else None
+            verdict = None if known_ranks is None else _verdicts.get(network, {}).get(key)
         if verdict is None:
-            probe = _Probe(network, find_layer(network, layer), clip, axes, output, reshape)
-            verdict = judged(probe.reaction, layer, ranks_of("thw", features.shape[2:]) if ranks is None else ranks)
-            with _lock:
-                if ranks is not None:
+            module = find_layer(network, layer)
+            reaction = partial(_reaction, network, module, clip=clip, axes=axes, output=output, reshape=reshape)
+            verdict = judged(reaction, layer, ranks)
+            if known_ranks is not None:  # two reshapes whose order is not known may differ
+                with _lock:
                     _verdicts.setdefault(network, {})[key] = verdict
     if verdict.is_wrong:
         raise LayerError(verdict.note)
     return verdict.note
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Probe:
-    """Run a network on changed clips and compare a layer."""
+def _reaction(
+    network: nn.Module, layer: nn.Module, cell: Cell, *, clip: Input, axes: Axes, output: Tensor, reshape: Reshape
+) -> Grid:
+    """Change the pixels under a cell in every clip; return the reaction (t, h, w), a mean over the clips.
 
-    network: nn.Module
-    module: nn.Module
-    clip: Input
-    axes: Axes
-    output: Tensor
-    reshape: Reshape
+    It is NaN if the layer does not return the same shape again.
+    """
+    outputs: list[Tensor] = []
+    features = reshape(output)
 
-    def reaction(self, cell: Cell) -> Grid:
-        """Change the pixels under a cell in every clip; return the reaction (t, h, w), a mean over the clips.
+    def keep(_module: nn.Module, _inputs: object, output: object) -> None:
+        tensor = tensor_of(output)
+        outputs.extend([] if tensor is None else [tensor.detach()])
 
-        It is NaN if the layer does not return the same shape again.
-        """
-        outputs: list[Tensor] = []
-        features = self.reshape(self.output)
-
-        def keep(_module: nn.Module, _inputs: object, output: object) -> None:
-            tensor = tensor_of(output)
-            outputs.extend([] if tensor is None else [tensor.detach()])
-
-        with Undo() as undo, undo:
-            undo.add_hook(self.module, keep)
-            with same_state(self.network, undo):
-                self.network(changed(self.clip, cell, tuple(features.shape[2:]), self.axes))
-        if [tensor.shape for tensor in outputs] != [self.output.shape]:
-            return np.full(features.shape[2:], np.nan)
-        difference = self.reshape(outputs[0]).float() - features.float()
-        return np.asarray(difference.norm(dim=1).mean(dim=0).cpu().numpy(), dtype=np.float64)
+    with Undo() as undo, undo:
+        undo.add_hook(layer, keep)
+        with same_state(network, undo):
+            network(changed(clip, cell, tuple(features.shape[2:]), axes))
+    if [tensor.shape for tensor in outputs] != [output.shape]:
+        return np.full(features.shape[2:], np.nan)
+    difference = reshape(outputs[0]).float() - features.float()
+    return np.asarray(difference.norm(dim=1).mean(dim=0).cpu().numpy(), dtype=np.float64)
 
 
 def changed(clip: Input, cell: Cell, grid: Sequence[int], axes: Axes) -> Input:
@@ -185,7 +177,7 @@ def judged(reaction: Callable[[Cell], Grid], layer: str, ranks: Ranks) -> Layout
     for cell in cells:
         found = reaction(cell)
         if not np.isfinite(found).all():
-            break
+            return _not_verified(layer)
         top = tuple(int(i) for i in np.unravel_index(int(found.argmax()), grid))
         if not _is_elsewhere(found, cell):
             is_clear = found[cell] > 0 and found[cell] >= max(found[top] / FACTOR, FACTOR * float(np.median(found)))
@@ -193,7 +185,7 @@ def judged(reaction: Callable[[Cell], Grid], layer: str, ranks: Ranks) -> Layout
                 return LayoutCheck() if is_clear and not tops else _not_verified(layer)
             are_far = False
         tops.append(top)
-    if len(tops) < 2 or tops[0] == tops[1]:
+    if tops[0] == tops[1]:
         return _not_verified(layer)
     misfit = {
         order: sum(_distance(_read_as(top, ranks, other), cell) for top, cell in zip(tops, cells, strict=True))
@@ -208,9 +200,13 @@ def judged(reaction: Callable[[Cell], Grid], layer: str, ranks: Ranks) -> Layout
 
 
 def other_orders(ranks: Ranks) -> dict[str, Ranks]:
-    """Return the other orders of the axes that a layer's cells could have, with their ranks."""
-    orders = {order: ranks_of(order, ranks.shape) for order in _orders(ranks.ndim)}
-    return {order: other for order, other in orders.items() if not np.array_equal(other, ranks)}
+    """Return the other orders of the axes that a layer's cells could have, with their ranks.
+
+    Orders that differ in an axis of one cell only are one order.
+    """
+    orders = {ranks_of(order, ranks.shape).tobytes(): order for order in reversed(_orders(ranks.ndim))}
+    orders.pop(ranks.tobytes(), None)
+    return {order: ranks_of(order, ranks.shape) for order in orders.values()}
 
 
 def chosen_cells(ranks: Ranks, rivals: dict[str, Ranks]) -> tuple[Cell, Cell]:

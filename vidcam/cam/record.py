@@ -23,13 +23,12 @@ from vidcam.axes import Axes
 from vidcam.cam.graph import has_custom_function, is_graph_piecewise_linear, nodes_below
 from vidcam.cam.layers import find_layer, list_layers
 from vidcam.cam.layouts import Layouts
-from vidcam.cam.network import Input, ordinary, read_scores
+from vidcam.cam.network import Input, ordinary, predicted
 from vidcam.cam.places import parts_of, read_place, with_parts
 from vidcam.cam.preserve import Hook, PreservedContext, Undo, preserve_model
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.runs import LayerRuns
 from vidcam.cam.state import same_state
-from vidcam.cam.tracer import LogitTracer
 from vidcam.errors import LayerError, VidcamError
 
 MAX_TRIED_LAYERS = 48
@@ -291,8 +290,7 @@ def last_layer_with_gradient(
         with Undo() as undo, undo:
             preserve_model(model, undo)
             recorder = record_layers(model, names, undo)
-            with LogitTracer() as tracer, same_state(model, undo):
-                scores = read_scores(model(ordinary(clip)), tracer).logits
+            scores = predicted(model, ordinary(clip)).logits
             gradients = recorder.present_gradients(scores.amax(dim=1).sum())
     except (VidcamError, RuntimeError):  # an error message must not fail
         return None

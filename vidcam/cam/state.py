@@ -46,7 +46,7 @@ class same_state:  # noqa: N801 – named as torch names its contexts
 
     Args:
         network: the network.
-        undo: puts the state back too, in case that an interrupt skips the end of the context.
+        undo: puts the state back too, in case an interrupt skips the end of the context.
     """
 
     def __init__(self, network: nn.Module, undo: Undo) -> None:

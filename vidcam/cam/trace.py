@@ -57,18 +57,6 @@ class Feature:
     tensor: Tensor | None = field(default=None, repr=False)
     values_version: int = 0
 
-    def uncut_sources(self) -> set[Feature]:
-        """The feature maps that the graph behind this one still reaches: none if it was cut."""
-        found: set[Feature] = set()
-        stack = [self]
-        while stack:
-            feature = stack.pop()
-            for source in () if feature.tensor is None else feature.sources:
-                if source not in found:
-                    found.add(source)
-                    stack.append(source)
-        return found
-
 
 class FeatureTrace:
     """The feature maps of one forward pass; see `traced`.
@@ -123,15 +111,27 @@ class FeatureTrace:
     def last_features(self, outputs: Collection[Tensor]) -> dict[Feature, Tensor]:
         """Return the feature maps that the outputs are computed from without another between them, with their values.
 
-        Together they cut all ways from the clip to the outputs. One that was not cut is left out if the graph behind it
-        reaches another one of them, whose gradient then has both ways.
+        Together they cut all ways from the clip to the outputs. One that was not cut gives way to those that it is
+        computed from if they include another one: that one's gradient has both ways.
         """
-        reached: dict[Feature, Tensor] = {}
+        last: dict[Feature, Tensor] = {}
         for output in outputs:
-            reached.update(self._reached(output.grad_fn))
-        last = [feature for feature in self.features if feature in reached]
-        last = [feature for feature in last if feature.uncut_sources().isdisjoint(reached)]
-        return dict(self._rectified(feature, reached[feature]) for feature in last)
+            last.update(self._reached(output.grad_fn))
+        while (
+            above := next((each for each in last if self._behind(each, last[each]) & last.keys()), None)
+        ) is not None:
+            last.update(self._reached_below(last.pop(above).grad_fn))
+        moved = {each: self._rectified(each, last[each]) for each in sorted(last, key=lambda each: each.order)}
+        chosen: dict[Feature, Tensor] = {}
+        for each, (earlier, values) in moved.items():
+            others = (other for other in last if moved[other][0] is not earlier)
+            is_shared = any(earlier in self._behind(other, last[other]) for other in others)
+            chosen.update([(each, last[each]) if is_shared else (earlier, values)])
+        return chosen
+
+    def _behind(self, feature: Feature, values: Tensor) -> set[Feature]:
+        """Return the other feature maps in the graph of this one: none if it was cut."""
+        return {found for found, _ in self._found(nodes_below(values.grad_fn))} - {feature}
 
     def _rectified(self, feature: Feature, values: Tensor) -> tuple[Feature, Tensor]:
         """Return the feature map after a ReLU from which alone this one is computed by few layers, or itself."""

@@ -90,7 +90,12 @@ _LAYER = _model(
     help="Layer from `vidcam layers MODEL`; repeat it to fuse the maps of several.",
 )
 _AXES = _model("--axes", metavar="ORDER", help="Order of the axes in the clips that your network takes, such as NTCHW.")
-_FUSION = choice(_details, "--fusion", ("mean", "max", "sum"), "How maps of several layers are fused (default: mean).")
+_FUSION = choice(
+    _details,
+    "--fusion",
+    ("mean", "max", "sum"),
+    "Fuse maps of several layers by mean, max or sum; default: sum for parallel branches, else mean.",
+)
 _SCORE_SCALE = _details(
     "--score-scale", "score_scale", type=float, metavar="L", help="λ of gradcam++ in exp(λ·score); default 1."
 )

@@ -136,7 +136,7 @@ class VideoExplanation:
         return self._blended(method, seconds, target, None)
 
     def scaled(self, method: str, seconds: Seconds, *, target: int = 0) -> Floats:
-        """Return blended maps in the unit of the bounds: raw, or relative to each window's maximum; else as `raw`."""
+        """Return blended maps in the unit of the bounds, (S, h, w): as `raw`, or relative to each window's maximum."""
         self._explanation_of(target).volume(method)  # checks both names
         if method not in self._factors:
             self._factors[method] = window_factors(self.explanations, method) if self.scale == "window" else None

@@ -18,7 +18,7 @@ from vidcam.errors import InputError, NonFiniteError, RunError
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.analyse import VideoJob, WindowResults, analyse, measured_windows
 from vidcam.pipelines.explain.crops import Crops
-from vidcam.pipelines.explain.request import ExplainRequest
+from vidcam.pipelines.explain.request import VERDICT_FORWARDS, ExplainRequest
 from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import fill_for
 from vidcam.sampling import plan_windows
@@ -26,6 +26,7 @@ from vidcam.spec import ModelSpec
 from vidcam.system.progress import StageTimer, silent
 
 LEVELS = 8
+METHODS = ("gradcam", "hirescam")
 SLOPES = (1e-3, 2e-3, 3e-3)
 
 
@@ -63,15 +64,20 @@ def _run(
     methods: tuple[str, ...] = ("gradcam",),
     layer: str = "relu",
     batch_size: int = 1,
+    overlap: float = 0.0,
+    verdict_forwards: int = VERDICT_FORWARDS,
     told: list[tuple[str, float, float | None]] | None = None,
 ) -> tuple[WindowResults, ...]:
     reel = Reel(frames)
     model = Model(spec, module, tuple(f"class {index}" for index in range(spec.classes)), "by hand")
-    windows = plan_windows(reel.info, frames=spec.frames, fps=spec.fps, overlap=0.0)
+    windows = plan_windows(reel.info, frames=spec.frames, fps=spec.fps, overlap=overlap)
+    request = ExplainRequest(
+        methods=methods, targets=targets, layers=(layer,), batch_size=batch_size, verdict_forwards=verdict_forwards
+    )
     return analyse(
         model,
         VideoJob(reel, windows, Crops((spec.geometry(reel.info.size),)), (0.0, reel.info.duration_seconds)),
-        ExplainRequest(methods=methods, targets=targets, layers=(layer,), batch_size=batch_size),
+        request,
         clock=StageTimer(),
         progress=silent if told is None else lambda *step: told.append(step),
     )
@@ -201,37 +207,17 @@ def test_few_measured_windows_are_spread_over_the_video(most: int, expected: lis
 def test_the_budget_counts_every_clip_that_is_run_again(forwards: int, expected: int) -> None:
     """A window takes two clips, one for each method, and one window is measured at least."""
     net = TableNet(_ROWS)
-    reel = Reel(_levels(2, 1, 2))
-    model = Model(TINY_SPEC, net, ("class 0", "class 1", "class 2"), "by hand")
-    windows = plan_windows(reel.info, frames=model.spec.frames, fps=model.spec.fps, overlap=0.5)
-    (answer,) = analyse(
-        model,
-        VideoJob(reel, windows, Crops((model.spec.geometry(reel.info.size),)), (0.0, reel.info.duration_seconds)),
-        ExplainRequest(methods=("gradcam", "hirescam"), targets=(1,), layers=("relu",), verdict_forwards=forwards),
-        clock=StageTimer(),
-        progress=silent,
-    )
+    (answer,) = _run(net, _levels(2, 1, 2), targets=(1,), methods=METHODS, overlap=0.5, verdict_forwards=forwards)
     assert np.isfinite(answer.log_masked["gradcam"]).sum() == np.isfinite(answer.area["hirescam"]).sum() == expected
-    assert sum(net.batches) == len(windows) + 2 * expected
+    assert sum(net.batches) == 5 + 2 * expected
 
 
 def test_a_window_that_is_not_measured_has_no_figure() -> None:
     net = TableNet(_ROWS)
-    reel = Reel(_levels(2, 1, 2))
-    model = Model(TINY_SPEC, net, ("class 0", "class 1", "class 2"), "by hand")
-    windows = plan_windows(reel.info, frames=model.spec.frames, fps=model.spec.fps, overlap=0.5)
-    (answer,) = analyse(
-        model,
-        VideoJob(reel, windows, Crops((model.spec.geometry(reel.info.size),)), (0.0, reel.info.duration_seconds)),
-        ExplainRequest(methods=("gradcam", "hirescam"), targets=(1,), layers=("relu",), batch_size=2),
-        clock=StageTimer(),
-        progress=silent,
-    )
-    measured = measured_windows(windows, 99)
-    assert measured.tolist() == [True, False, True, False, True]
-    for method in ("gradcam", "hirescam"):
-        assert np.isfinite(answer.log_masked[method]).tolist() == measured.tolist()
-        assert np.isfinite(answer.area[method]).tolist() == measured.tolist()
+    (answer,) = _run(net, _levels(2, 1, 2), targets=(1,), methods=METHODS, overlap=0.5, batch_size=2)
+    for method in METHODS:
+        assert np.isfinite(answer.log_masked[method]).tolist() == [True, False, True, False, True]
+        assert np.isfinite(answer.area[method]).tolist() == [True, False, True, False, True]
     assert np.isfinite(answer.log_original).all()
     assert net.batches == [2, 2, 2, 2, 1, 2]  # each batch, then its measured window hidden by two maps
 

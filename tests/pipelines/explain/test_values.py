@@ -96,5 +96,5 @@ def test_options_that_need_probabilities(options: Any, message: str, make_video:
 
 
 def test_scoring_needs_probabilities() -> None:
-    with pytest.raises(InputError, match="'values' returns values; scoring needs probabilities"):
+    with pytest.raises(InputError, match="model 'values' returns values; only models with probabilities can be scored"):
         resolve(value_model(), ScoreOptions())
