@@ -88,6 +88,8 @@ def write_run_file(path: Path, settings: Mapping[str, object], *, command: str) 
 def _value(name: str, value: object, folder: Path) -> object:
     if name in PATH_KEYS and value not in WEIGHTS_NAMES:
         return as_text(relative_path(Path(str(value)), folder))
+    if isinstance(value, tuple) and any(isinstance(part, Path) for part in value):
+        return [as_text(relative_path(Path(part), folder)) for part in value]
     if isinstance(value, Fraction):  # TOML has no fractions
         return int(value) if value.denominator == 1 else str(value)
     return as_plain(value)

@@ -182,6 +182,11 @@ class ClipScorer:
                 post_softmax=None if post_softmax is None else _heat(post_softmax.volumes[method][0], size),
                 label_map=None if label_explanation is None else _heat(label_explanation.volumes[method][0], size),
             )
+        for foreign in self._request.maps:
+            heat = _heat(foreign.read(sample.entry.index, size), size)
+            label_map = None if label_explanation is None else heat
+            is_empty = not bool((heat > 0).any())
+            yield scored_map(foreign.name, heat, ties, self._request.measures, is_empty=is_empty, label_map=label_map)
         if self._request.controls:
             yield from self._controls(sample, original, ties)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from vidcam.arguments import split_names
 from vidcam.axes import Axes
@@ -33,6 +34,7 @@ class ScoreOptions:
     methods: str | Sequence[str] = DEFAULT_METHODS
     measures: Sequence[str] | str = "default"
     controls: bool = True
+    maps: str | Path | Sequence[str | Path] = ()
     fill: Fill = "black"
     layer: str | Sequence[str] | None = None
     axes: str | None = None
@@ -50,6 +52,8 @@ class ScoreOptions:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        folders = (self.maps,) if isinstance(self.maps, str | Path) else self.maps
+        object.__setattr__(self, "maps", tuple(map(Path, folders)))
         chosen_measures(self.measures)
         maps = MapRequest(
             methods=self.methods, score_scale=self.score_scale, fusion=self.fusion

@@ -12,6 +12,7 @@ from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
 from vidcam.models.model import Model, Precision
 from vidcam.pipelines.forward import Prepared, fusion_of, prepare, target_layers
 from vidcam.pipelines.memory import StartMemory
+from vidcam.pipelines.score.foreign_maps import ForeignMaps
 from vidcam.pipelines.score.options import CONTROLS, ScoreOptions, chosen_measures
 from vidcam.spec import ModelSpec
 
@@ -22,6 +23,7 @@ class ScoreRequest(MapRequest):
 
     Attributes:
         measures: names of MEASURES, in their order.
+        maps: maps of other tools that are scored too.
         controls: names of the baseline maps that are scored too; a network of one frame has no `frame-difference`.
         fill: what hidden pixels become.
         batch_size: perturbed clips per forward pass.
@@ -37,6 +39,7 @@ class ScoreRequest(MapRequest):
     """
 
     measures: tuple[str, ...]
+    maps: tuple[ForeignMaps, ...]
     controls: tuple[str, ...]
     fill: Fill
     batch_size: int
@@ -58,8 +61,8 @@ class ScoreRequest(MapRequest):
 
     @property
     def row_names(self) -> tuple[str, ...]:
-        """Names of the rows of each clip: the methods, then the controls."""
-        return (*self.methods, *self.controls)
+        """Names of the rows of each clip: the methods, the maps of other tools, the controls."""
+        return (*self.methods, *(foreign.name for foreign in self.maps), *self.controls)
 
 
 def controls_for(spec: ModelSpec) -> tuple[str, ...]:
@@ -67,13 +70,16 @@ def controls_for(spec: ModelSpec) -> tuple[str, ...]:
     return tuple(name for name in CONTROLS if spec.frames > 1 or name != "frame-difference")
 
 
-def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None = None) -> tuple[ScoreRequest, Prepared]:
+def resolve(
+    model: Model, options: ScoreOptions, former_batch_size: int | None = None, *, maps: tuple[ForeignMaps, ...] = ()
+) -> tuple[ScoreRequest, Prepared]:
     """Resolve options for a model, and prepare it.
 
     Args:
         model: gives the default layer, the layout and the default batch size.
         options: the options of the user.
         former_batch_size: batch size of the run that is resumed; used if the options name none.
+        maps: maps of other tools.
 
     Raises:
         InputError: an unknown layer, or one without a map; a model without probabilities.
@@ -98,6 +104,7 @@ def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None =
         baseline_activations=ready.baseline.activations,
         fusion=options.fusion or fusion_of(layers, note),
         measures=chosen_measures(options.measures),
+        maps=maps,
         controls=controls_for(model.spec) if options.controls else (),
         fill=options.fill,
         batch_size=options.batch_size or former_batch_size or ready.default_batch,

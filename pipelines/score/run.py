@@ -25,6 +25,7 @@ from vidcam.pipelines.run_file import named_model, run_settings, write_run_file
 from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import ClipSet, read_clips
 from vidcam.pipelines.score.columns import Columns, Row, as_cell, score_columns
+from vidcam.pipelines.score.foreign_maps import foreign_maps
 from vidcam.pipelines.score.options import DEFAULT_METHODS, ScoreOptions
 from vidcam.pipelines.score.plots import draw_plots
 from vidcam.pipelines.score.report import report
@@ -84,6 +85,7 @@ def score_clips(
     methods: str | Sequence[str] = DEFAULT_METHODS,
     measures: str | Sequence[str] = "default",
     controls: bool = True,
+    maps: str | Path | Sequence[str | Path] = (),
     fill: Fill = "black",
     layer: str | Sequence[str] | None = None,
     axes: str | None = None,
@@ -120,6 +122,7 @@ def score_clips(
             steps), `insertion-deletion` (by voxels and by frames), `localization` (for clips with boxes), `time`
             (frames frozen, shuffled, reversed).
         controls: whether the baseline maps are scored too: `random`, `centre`, `frame-difference` and `uniform`.
+        maps: folders with maps of other tools, one `.npy` or `.npz` for each clip; see `foreign_maps`.
         fill: what hidden pixels become: `black`, `mean`, `blur` or `frame-mean`.
         layer: dotted name, or several names whose maps are fused. None: the model's default.
         axes: order of the axes in the clips that the model takes, such as 'NTCHW'. None: that of its spec.
@@ -146,6 +149,7 @@ def score_clips(
         methods=methods,
         measures=measures,
         controls=controls,
+        maps=maps,
         fill=fill,
         layer=layer,
         axes=axes,
@@ -191,7 +195,8 @@ def score_set(
     """Score a set of clips; arguments and errors as in `score_clips`. The report quotes `command`."""
     clip_set = read_clips(clips, out=folder)
     name = model.spec.name if isinstance(model, Model) else model if model in list_models() else None
-    settings = partial_settings(options, clip_set, model=name)
+    maps = foreign_maps(options.maps, clip_set.entries)
+    settings = partial_settings(options, clip_set, model=name, maps=maps)
     former = check_folder(folder, settings, overwrite=options.overwrite)
     if former is None:  # a run can be resumed without its videos
         require_any_video(clip_set.entries)
@@ -199,7 +204,7 @@ def score_set(
     if not isinstance(model, Model):
         named = named_model(model, weights=weights, labels=labels, mean_cube=mean_cube)
         model = load_model(model, device=device, weights=weights, labels=labels, mean_cube=mean_cube, progress=progress)
-    request, prepared = resolve(model, options, None if former is None else former.batch_size)
+    request, prepared = resolve(model, options, None if former is None else former.batch_size, maps=maps)
     result = _Run(prepared, request, settings, clip_set, folder, command=command, progress=progress).run()
     if named is None:
         return result

@@ -7,7 +7,7 @@ are accepted, as they change the last digits at most. They are recorded, and the
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,7 @@ from vidcam.devices import device_name
 from vidcam.errors import InputError, OutputError
 from vidcam.models.model import Forward, Model
 from vidcam.pipelines.score.clips import ClipSet
+from vidcam.pipelines.score.foreign_maps import ForeignMaps
 from vidcam.pipelines.score.options import ScoreOptions, chosen_measures
 from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.spec import MeanCube
@@ -73,6 +74,7 @@ class PartialSettings:
         methods: canonical names.
         score_scale: λ of EQ 12.
         clips: number of clips, and a digest of the manifest.
+        maps: maps of other tools: name, and a digest of the files.
     """
 
     model: str | None
@@ -86,9 +88,12 @@ class PartialSettings:
     min_confidence: float
     correct_only: bool
     clips: str
+    maps: tuple[str, ...] = ()
 
 
-def partial_settings(options: ScoreOptions, clips: ClipSet, *, model: str | None) -> PartialSettings:
+def partial_settings(
+    options: ScoreOptions, clips: ClipSet, *, model: str | None, maps: Sequence[ForeignMaps] = ()
+) -> PartialSettings:
     """Collect the settings that need no model."""
     return PartialSettings(
         model=model,
@@ -102,6 +107,7 @@ def partial_settings(options: ScoreOptions, clips: ClipSet, *, model: str | None
         min_confidence=options.min_confidence,
         correct_only=options.correct_only,
         clips=f"{len(clips.entries)} (sha256 {clips.digest[:16]})",
+        maps=tuple(f"{foreign.name} (sha256 {foreign.digest()[:16]})" for foreign in maps),
     )
 
 

@@ -230,6 +230,13 @@ _SCORE = (
         "--controls/--no-controls", default=None, help="Also score maps that know nothing of the network; default: yes."
     ),
     section("What is scored")(
+        "--maps",
+        multiple=True,
+        metavar="FOLDER",
+        type=PATH,
+        help="Also score maps of another tool: a folder with a .npy or .npz for each clip; repeatable.",
+    ),
+    section("What is scored")(
         "--sanity", type=int, metavar="N", help="Compare the maps of N clips with those of random weights."
     ),
     _clips(
