@@ -10,5 +10,10 @@ frame's mean colour."""
 
 FILLS: tuple[Fill, ...] = get_args(Fill)
 
+ScoreFill = Literal[Fill, "infill"]
+"""Also `infill`: imputed from the visible pixels around, in space and time; see `vidcam.infill`. Only in `score`."""
+
+SCORE_FILLS: tuple[ScoreFill, ...] = (*FILLS, "infill")
+
 BLUR_SHARE = 10 / 224
 """Standard deviation of the blur as a share of the frame's shorter side (sigma 10 at 224, Fong and Vedaldi 2017)."""

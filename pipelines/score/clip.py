@@ -32,7 +32,7 @@ from vidcam.pipelines.score.perturbations import (
 from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.rows import ClipColumns, explanation_row, map_row
 from vidcam.pipelines.score.samples import Sample
-from vidcam.preprocess import fill_for, to_pixels
+from vidcam.preprocess import to_pixels
 from vidcam.results.explanation import Activation, Artifact, Explanation
 
 _TIES, _CONTROL, _SHUFFLE = range(3)
@@ -87,15 +87,15 @@ class ClipScorer:
             RuntimeError: PyTorch failed, for example out of memory.
         """
         clip = sample.tensor.unsqueeze(0)
-        request, scaling = self._request, self._model.spec.scaling
+        request = self._request
         original = self._original(sample, clip)
         shared = self._shared_columns(sample, original)
         if reason := self._exclusion_reason(shared):
             return [shared.row() | {"status": LEFT_OUT, "reason": reason}]
-        masked = MaskedClip(clip, fill_for(clip, request.fill, scaling))
+        masked = MaskedClip(clip, self._model.spec.scaling, request.fill)
         maps = list(self._maps(sample, original))
         perturbations = chain(
-            clip_perturbations(masked, request.measures, scaling, self._generator(sample, _SHUFFLE)),
+            clip_perturbations(masked, request.measures, self._generator(sample, _SHUFFLE)),
             *(map_perturbations(masked, scored, request.measures, request.thetas) for scored in maps),
         )
         logs = self.forwards.run(perturbations, original.target_index, original.activation)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from vidcam.fill import SCORE_FILLS
 from vidcam.metrics.localization import DELTAS
 from vidcam.metrics.time_audit import CHANGES
 
@@ -74,6 +75,7 @@ def score_columns(measures: Sequence[str], thetas: Sequence[float]) -> Columns:
             **dict.fromkeys(("pointing", "energy", "temporal_iou"), "number"),
         },
         "time": {**{f"probability_{change}": "number" for change in CHANGES}, "evidence": "text"},
+        "fills": {f"kept_{fill}": "number" for fill in SCORE_FILLS},
     }
     if "curve" in measures and "retention" not in measures:
         optional["curve"] = {**optional["retention"], **optional["curve"]}

@@ -12,11 +12,11 @@ from vidcam.cam.fusion import Fusion
 from vidcam.cam.methods import METHODS
 from vidcam.cam.request import MapRequest
 from vidcam.errors import InputError
-from vidcam.fill import FILLS, Fill
+from vidcam.fill import SCORE_FILLS, ScoreFill
 from vidcam.models.model import PRECISIONS, Precision
 from vidcam.results.explanation import GUIDED
 
-MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time")
+MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time", "fills")
 DEFAULT_MEASURES = ("drop", "relative", "retention")
 DEFAULT_METHODS = ("gradcam", "gradcam+", "gradcam++", "neutral-gradcam")
 CONTROLS = ("random", "centre", "frame-difference", "uniform")
@@ -35,7 +35,7 @@ class ScoreOptions:
     measures: Sequence[str] | str = "default"
     controls: bool = True
     maps: str | Path | Sequence[str | Path] = ()
-    fill: Fill = "black"
+    fill: ScoreFill = "black"
     layer: str | Sequence[str] | None = None
     axes: str | None = None
     fusion: Fusion | None = None
@@ -65,8 +65,8 @@ class ScoreOptions:
             )
         if self.axes is not None:
             Axes(self.axes)
-        if self.fill not in FILLS:
-            raise InputError(f"--fill is {self.fill!r}; it must be one of {', '.join(FILLS)}")
+        if self.fill not in SCORE_FILLS:
+            raise InputError(f"--fill is {self.fill!r}; it must be one of {', '.join(SCORE_FILLS)}")
         if not 0.0 <= self.min_confidence <= 1.0:
             raise InputError(f"--min-confidence is {self.min_confidence}; it must be from 0 to 1")
         if self.precision not in PRECISIONS:

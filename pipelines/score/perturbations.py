@@ -7,6 +7,7 @@ key                                 version of the clip                    measu
 (method, "delete", s)               the highest s of the voxels hidden     deletion
 (method, "insert-frames", s)        the highest s of the frames shown      insertion by frames
 (method, "delete-frames", s)        the highest s of the frames hidden     deletion by frames
+(method, "fill", name)              as "keep" at θ = 0.5, with every fill      fills
 ("blank",)                          only the fill                          the end of every curve
 ("frozen",) …                       frames in another order                time
 """
@@ -22,14 +23,19 @@ import torch
 from torch import Tensor
 
 from vidcam.devices import to_device
+from vidcam.fill import SCORE_FILLS, Fill, ScoreFill
+from vidcam.infill import infill
 from vidcam.maps import Floats
 from vidcam.metrics.insertion_deletion import SHARES, delete, frame_shares, insert
 from vidcam.metrics.order import Order, RankedTies, frame_order, ranks_of, voxel_order
 from vidcam.metrics.retention import GRID_THETAS, keep_top
 from vidcam.metrics.time_audit import CHANGES, changed_frames
 from vidcam.pipelines.score.forwards import Key, Perturbation
-from vidcam.preprocess import reorder_frames
+from vidcam.preprocess import fill_for, reorder_frames, scale_pixels, to_pixels
 from vidcam.spec import Scaling
+
+HALF = 0.5
+"""θ of the measure `fills`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +72,7 @@ def scored_map(
     label_map: Floats | None = None,
 ) -> ScoredMap:
     """Make a map with the ranks of voxels and frames that the measures need."""
-    by_voxel = {"retention", "curve", "insertion-deletion"} & set(measures)
+    by_voxel = {"retention", "curve", "insertion-deletion", "fills"} & set(measures)
     order = voxel_order(heat, ties) if by_voxel else None
     frames = frame_order(heat, ties.values) if "insertion-deletion" in measures else None
     return ScoredMap(name, heat, is_empty, post_softmax, order, frames, label_map)
@@ -74,19 +80,39 @@ def scored_map(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskedClip:
-    """A clip (1, 3, T, H, W), and the fill of its hidden pixels, which broadcasts against it."""
+    """A clip (1, 3, T, H, W), its scaling, and the fill of its hidden pixels."""
 
     clip: Tensor
-    fill: Tensor
+    scaling: Scaling
+    fill: ScoreFill
+    _fills: dict[Fill, Tensor] = field(default_factory=dict, repr=False)
 
     def mask(self, heat: Floats, out: Tensor) -> None:
         """Write E = L∘I + (1 - L)∘fill to `out` (3, T, H, W); L = `heat` is (T, H, W)."""
         weight = to_device(torch.from_numpy(np.ascontiguousarray(heat)), self.clip.device).to(self.clip.dtype)
-        torch.lerp(self.fill[0], self.clip[0], weight, out=out)
+        torch.lerp(self._filling(weight, self.fill), self.clip[0], weight, out=out)
 
-    def keep(self, cut: Callable[[Tensor, float], Tensor], ranks: Tensor, share: float, out: Tensor) -> None:
-        """Write the clip to `out` where `cut(ranks, share)` is true, the fill elsewhere."""
-        torch.where(cut(ranks, share), self.clip[0], self.fill[0], out=out)
+    def keep(
+        self,
+        cut: Callable[[Tensor, float], Tensor],
+        ranks: Tensor,
+        share: float,
+        out: Tensor,
+        *,
+        fill: ScoreFill | None = None,
+    ) -> None:
+        """Write the clip to `out` where `cut(ranks, share)` is true, a fill elsewhere; None: that of the clip."""
+        visible = cut(ranks, share)
+        torch.where(visible, self.clip[0], self._filling(visible, fill or self.fill), out=out)
+
+    def _filling(self, visible: Tensor, fill: ScoreFill) -> Tensor:
+        """Return model values for hidden pixels, (3, T, H, W) or such that they broadcast against it."""
+        if fill == "infill":
+            pixels = infill(to_pixels(self.clip, self.scaling)[0], visible.expand(self.clip.shape[2:]))
+            return scale_pixels(pixels[None], self.scaling)[0].to(self.clip.dtype)
+        if fill not in self._fills:
+            self._fills[fill] = fill_for(self.clip, fill, self.scaling)
+        return self._fills[fill][0]
 
 
 def map_perturbations(
@@ -98,6 +124,10 @@ def map_perturbations(
         yield (scored.name, "post_softmax"), partial(masked.mask, scored.post_softmax)
     for key, cut, ranks, share in _cuts(masked, scored, measures, thetas):
         yield (scored.name, *key), partial(masked.keep, cut, ranks, share)
+    if "fills" in measures and scored.order is not None:
+        ranks = to_device(ranks_of(scored.order, scored.heat.shape), masked.clip.device)
+        for fill in SCORE_FILLS:
+            yield (scored.name, "fill", fill), partial(masked.keep, keep_top, ranks, HALF, fill=fill)
 
 
 def _cuts(
@@ -127,7 +157,7 @@ def inner(shares: Sequence[float] | set[float]) -> list[float]:
 
 
 def clip_perturbations(
-    masked: MaskedClip, measures: Sequence[str], scaling: Scaling, generator: np.random.Generator
+    masked: MaskedClip, measures: Sequence[str], generator: np.random.Generator
 ) -> Iterator[Perturbation]:
     """Yield the perturbed versions that do not depend on a map."""
     if {"curve", "insertion-deletion"} & set(measures):
@@ -135,7 +165,7 @@ def clip_perturbations(
     if "time" in measures:
         for change in CHANGES:
             slots = torch.from_numpy(changed_frames(change, masked.clip.shape[2], generator)).to(masked.clip.device)
-            yield (change,), partial(_reordered, masked.clip, slots, scaling)
+            yield (change,), partial(_reordered, masked.clip, slots, masked.scaling)
 
 
 def _reordered(clip: Tensor, slots: Tensor, scaling: Scaling, out: Tensor) -> None:

@@ -179,11 +179,28 @@ def _sections(summary: Summary) -> Iterator[str]:
         yield "## Pairs\n\n" + table(pair_rows(summary)) + "\n\n" + "\n".join(lines)
     if summary.time:
         yield "## Does the model use motion?\n\n" + _time(summary.time)
+    if summary.fills:
+        yield "## Fills: what is kept at half area, %\n\n" + _fills(summary)
     if summary.sanity:
         yield "## Sanity checks\n\n" + sanity_text(summary.sanity)
     if summary.worst:
         lines = [f"{place}. {path}" for place, path in enumerate(summary.worst, start=1)]
         yield "## Worst clips, by mean drop over the methods\n\n" + "\n".join(lines)
+
+
+def _fills(summary: Summary) -> str:
+    rows = [
+        {"method": name} | {fill: interval(mean) for fill, mean in figures.kept_by_fill.items()}
+        for name, figures in summary.methods.items()
+    ]
+    known = [(pair, pair.tau) for pair in summary.fills if pair.tau is not None]
+    if not known:
+        return table(rows)
+    least, tau = min(known, key=lambda entry: entry[1])
+    return (
+        f"{table(rows)}\n\nKendall's τ between the orders of the methods is lowest for {least.a} and {least.b}: "
+        f"{tau:.2f}. With 1 for all pairs, the order does not depend on the fill."
+    )
 
 
 def _time(time: TimeFigures) -> str:

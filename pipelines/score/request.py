@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import reshape_of
 from vidcam.errors import InputError
-from vidcam.fill import Fill
+from vidcam.fill import ScoreFill
 from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
 from vidcam.models.model import Model, Precision
 from vidcam.pipelines.forward import Prepared, fusion_of, prepare, target_layers
@@ -41,7 +41,7 @@ class ScoreRequest(MapRequest):
     measures: tuple[str, ...]
     maps: tuple[ForeignMaps, ...]
     controls: tuple[str, ...]
-    fill: Fill
+    fill: ScoreFill
     batch_size: int
     precision: Precision
     seed: int

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcam.fill import SCORE_FILLS
 from vidcam.maps import Floats
 from vidcam.metrics.faithfulness import coverage, drop, increase
 from vidcam.metrics.insertion_deletion import SHARES, curve_area, frame_shares
@@ -102,6 +103,10 @@ def map_row(
         row |= curves.retention(request.thetas)
     if "curve" in measures:
         row |= curves.retention_curve()
+    if "fills" in measures:
+        original = np.array([shared.log_probability])
+        kept = {fill: retention(original, np.array([logs[scored.name, "fill", fill]])) for fill in SCORE_FILLS}
+        row |= {f"kept_{fill}": float(share[0]) for fill, share in kept.items()}
     if "insertion-deletion" in measures:
         row |= curves.insertion_deletion()
     if scored.label_map is not None and inside is not None:

@@ -17,7 +17,7 @@ from typing import Any
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.errors import VidcamError
-from vidcam.fill import Fill
+from vidcam.fill import ScoreFill
 from vidcam.models.model import Model, Precision
 from vidcam.models.registry import list_models, load_model
 from vidcam.pipelines.forward import Prepared, torch_errors
@@ -86,7 +86,7 @@ def score_clips(
     measures: str | Sequence[str] = "default",
     controls: bool = True,
     maps: str | Path | Sequence[str | Path] = (),
-    fill: Fill = "black",
+    fill: ScoreFill = "black",
     layer: str | Sequence[str] | None = None,
     axes: str | None = None,
     fusion: Fusion | None = None,
@@ -120,10 +120,10 @@ def score_clips(
         measures: `default`, `all`, or some of `drop` (with increase, win and area; always measured), `relative` (also
             for the maps of the probability's gradient), `retention` (θ = 0.25, 0.5, 0.75), `curve` (θ in eleven
             steps), `insertion-deletion` (by voxels and by frames), `localization` (for clips with boxes), `time`
-            (frames frozen, shuffled, reversed).
+            (frames frozen, shuffled, reversed), `fills` (retention at θ = 0.5 with every fill).
         controls: whether the baseline maps are scored too: `random`, `centre`, `frame-difference` and `uniform`.
         maps: folders with maps of other tools, one `.npy` or `.npz` for each clip; see `foreign_maps`.
-        fill: what hidden pixels become: `black`, `mean`, `blur` or `frame-mean`.
+        fill: what hidden pixels become: `black`, `mean`, `blur`, `frame-mean` or `infill`.
         layer: dotted name, or several names whose maps are fused. None: the model's default.
         axes: order of the axes in the clips that the model takes, such as 'NTCHW'. None: that of its spec.
         fusion: `mean`, `max` or `sum` of several layers' maps; None: `sum` for parallel branches, else `mean`.

@@ -7,7 +7,9 @@ from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
+from vidcam.fill import SCORE_FILLS
 from vidcam.metrics.faithfulness import log_ratio, relative_performance, win, win_rates
 from vidcam.metrics.intervals import LEVEL, RESAMPLES, bootstrap_means
 from vidcam.metrics.paired import TEST, PairedTest, holm, signed_rank
@@ -20,6 +22,7 @@ from vidcam.pipelines.score.summary import (
     AlphaFigures,
     ClassFigures,
     FailedClip,
+    FillAgreement,
     Mean,
     MethodFigures,
     Pair,
@@ -91,6 +94,7 @@ def summarise(
         test=TEST,
         pairs=_pairs(table, settings.seed),
         time=_time(table, settings.seed),
+        fills=fill_agreement(table),
         classes=_classes(table),
         failures=tuple(FailedClip(path, reason) for path, reason in table.failures),
         sanity=sanity,
@@ -119,7 +123,7 @@ def _mean_columns(columns: Sequence[str]) -> dict[str, float]:
     percent = ("drop", "increase", "retention_auc", "pointing")
     shares = ("area", *AREAS, "energy", "temporal_iou")
     factors = {**dict.fromkeys(percent, _PERCENT), **dict.fromkeys(shares, 1.0)}
-    factors |= {name: _PERCENT for name in columns if name.startswith("retention_")}
+    factors |= {name: _PERCENT for name in columns if name.startswith(("retention_", "kept_"))}
     factors |= {name: 1.0 for name in columns if name.startswith(("tied_", "loc_"))}
     return {name: factors[name] for name in columns if name in factors}
 
@@ -136,9 +140,9 @@ def _methods(table: ScoreTable, seed: int) -> dict[str, MethodFigures]:
 
 def _figures(table: ScoreTable, method: str, means: dict[str, Mean]) -> MethodFigures:
     by_theta_or_delta = {name: mean for name, mean in means.items() if name != "retention_auc"}
-    retention, tied, localization = (
+    retention, tied, localization, kept_by_fill = (
         {name.removeprefix(prefix): mean for name, mean in by_theta_or_delta.items() if name.startswith(prefix)}
-        for prefix in ("retention_", "tied_", "loc_")
+        for prefix in ("retention_", "tied_", "loc_", "kept_")
     )
     return MethodFigures(
         average_drop=means["drop"],
@@ -146,6 +150,7 @@ def _figures(table: ScoreTable, method: str, means: dict[str, Mean]) -> MethodFi
         area=means["area"],
         retention=retention,
         tied=tied,
+        kept_by_fill=kept_by_fill,
         retention_auc=means.get("retention_auc"),
         insertion=means.get("insertion"),
         deletion=means.get("deletion"),
@@ -259,6 +264,19 @@ def _pair(
 def _ratio(ratios: Values) -> PairRatio:
     performance = relative_performance(ratios)
     return PairRatio(defined(performance.value), defined(performance.log_mean), defined(performance.log_std))
+
+
+def fill_agreement(table: ScoreTable) -> tuple[FillAgreement, ...]:
+    """Compare the order of the methods with each pair of fills; controls are left out."""
+    fills = [fill for fill in SCORE_FILLS if f"kept_{fill}" in table.columns]
+    names = [method for method in table.methods if method not in CONTROLS]
+    if not table.n or not fills:
+        return ()
+    kept = {fill: [float(table.values(name, f"kept_{fill}").mean()) for name in names] for fill in fills}
+    return tuple(
+        FillAgreement(a, b, defined(float(stats.kendalltau(kept[a], kept[b]).statistic)) if len(names) > 1 else None)
+        for a, b in combinations(fills, 2)
+    )
 
 
 def _time(table: ScoreTable, seed: int) -> TimeFigures | None:

@@ -67,6 +67,7 @@ class MethodFigures:
         area: mean of the maps.
         retention: θ → percent of the probability that is left when the lowest θ of the voxels are hidden.
         tied: θ → share of the voxels at the value that the cut goes through.
+        kept_by_fill: fill → percent of the probability that is left when half of the voxels are hidden by it.
         retention_auc: area under the retention curve, in percent.
         localization: δ → Loc(δ).
         empty: number of clips whose map has no positive evidence.
@@ -80,6 +81,7 @@ class MethodFigures:
     area: Mean
     retention: Mapping[str, Mean] = field(default_factory=dict)
     tied: Mapping[str, Mean] = field(default_factory=dict)
+    kept_by_fill: Mapping[str, Mean] = field(default_factory=dict)
     retention_auc: Mean | None = None
     insertion: Mean | None = None
     deletion: Mean | None = None
@@ -136,6 +138,18 @@ class Pair:
     post_softmax: PairRatio | None = None
     p_holm: float | None
     smallest_p_holm: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FillAgreement:
+    """Kendall's τ of the order of the methods by what is kept, with fill a and with fill b; controls are left out.
+
+    1: the same order, -1: the reverse. None with fewer than two methods.
+    """
+
+    a: str
+    b: str
+    tau: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +275,7 @@ class Summary:
     test: str
     pairs: tuple[Pair, ...]
     time: TimeFigures | None
+    fills: tuple[FillAgreement, ...]
     classes: Mapping[str, ClassFigures]
     failures: tuple[FailedClip, ...]
     sanity: Sanity | None

@@ -201,6 +201,8 @@ _EXPLAIN = (
     choice(_details, "--decoder", ("auto", "pyav", "decord"), "Decoder: auto (default, PyAV), pyav or decord."),
 )
 
+_MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time", "fills")
+
 _SCORE = (
     click.argument("clips", metavar="MANIFEST|FOLDER", type=PATH),
     RESULT("-o", "--out", required=True, metavar="FOLDER", type=PATH, help="Folder for the results."),
@@ -220,11 +222,8 @@ _SCORE = (
     section("What is scored")(
         "--measures",
         metavar="LIST",
-        shell_complete=several_of(
-            "default", "all", "drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time"
-        ),
-        help="Any of drop,relative,retention,curve,insertion-deletion,localization,time; or all. Default: "
-        "drop,relative,retention.",
+        shell_complete=several_of("default", "all", *_MEASURES),
+        help=f"Any of {','.join(_MEASURES)}; or all. Default: drop,relative,retention.",
     ),
     section("What is scored")(
         "--controls/--no-controls", default=None, help="Also score maps that know nothing of the network; default: yes."
@@ -252,7 +251,12 @@ _SCORE = (
     _AXES,
     _FUSION,
     _SCORE_SCALE,
-    _FILL,
+    choice(
+        _details,
+        "--fill",
+        (*FILLS, "infill"),
+        "What hidden pixels become: black (default), mean, blur, frame-mean, or infill from the pixels around.",
+    ),
     _details("--batch-size", metavar="auto|N", help="Perturbed clips per forward pass; default: by device."),
     _PRECISION,
     _details("--workers", type=int, metavar="N", help="Threads that decode ahead; default 2."),
