@@ -15,7 +15,7 @@ from vidcam.fill import FILLS, Fill
 from vidcam.models.model import PRECISIONS, Precision
 from vidcam.results.explanation import GUIDED
 
-MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time")
+MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time", "grid")
 DEFAULT_MEASURES = ("drop", "relative", "retention")
 DEFAULT_METHODS = ("gradcam", "gradcam+", "gradcam++", "neutral-gradcam")
 CONTROLS = ("random", "centre", "frame-difference", "uniform")

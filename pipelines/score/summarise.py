@@ -20,6 +20,7 @@ from vidcam.pipelines.score.summary import (
     AlphaFigures,
     ClassFigures,
     FailedClip,
+    GridResult,
     Mean,
     MethodFigures,
     Pair,
@@ -46,6 +47,7 @@ def summarise(
     command: str = "",
     ignored_columns: tuple[str, ...] = (),
     sanity: Sanity | None = None,
+    grid: GridResult | None = None,
     worst: tuple[str, ...] = (),
 ) -> Summary:
     """Compute the summary of a run.
@@ -56,6 +58,7 @@ def summarise(
         command: the command line, for the report.
         ignored_columns: columns of the manifest that have no meaning here.
         sanity: the sanity checks.
+        grid: the grid pointing game.
         worst: lines about the rendered clips.
     """
     return Summary(
@@ -94,6 +97,7 @@ def summarise(
         classes=_classes(table),
         failures=tuple(FailedClip(path, reason) for path, reason in table.failures),
         sanity=sanity,
+        grid=grid,
         worst=worst,
     )
 

@@ -221,9 +221,18 @@ _SCORE = (
         "--measures",
         metavar="LIST",
         shell_complete=several_of(
-            "default", "all", "drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time"
+            "default",
+            "all",
+            "drop",
+            "relative",
+            "retention",
+            "curve",
+            "insertion-deletion",
+            "localization",
+            "time",
+            "grid",
         ),
-        help="Any of drop,relative,retention,curve,insertion-deletion,localization,time; or all. Default: "
+        help="Any of drop,relative,retention,curve,insertion-deletion,localization,time,grid; or all. Default: "
         "drop,relative,retention.",
     ),
     section("What is scored")(
