@@ -4,6 +4,7 @@
     explain_video   from a video file to overlay videos, a sheet, data and a JSON
     render_video    from a saved explanation to a video, an animation, pictures or a sheet, without the model
     score_clips     from a set of clips to a table of faithfulness measures
+    grid_game       whether maps point at their class, of two clips in one input
     overlay         draw a heat over frames
     load            load what `Explanation.save` and `explain_video` saved
     load_model      load a model by name; `list_models` and `list_layers` list what there is
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from vidcam.models.registry import list_models, load_model
     from vidcam.pipelines.explain.explainer import explain_video
     from vidcam.pipelines.render.renderer import render_video
+    from vidcam.pipelines.score.grid_game import grid_game
     from vidcam.pipelines.score.run import score_clips
     from vidcam.render.overlay import overlay
     from vidcam.results.explanation import Explanation
@@ -49,6 +51,7 @@ __all__ = [
     "explain_each",
     "explain_video",
     "frames",
+    "grid_game",
     "in_turn",
     "list_layers",
     "list_models",
@@ -74,6 +77,7 @@ _HOMES = {
     "explain_each": "vidcam.cam.explain",
     "explain_video": "vidcam.pipelines.explain.explainer",
     "frames": "vidcam.cam.reshape",
+    "grid_game": "vidcam.pipelines.score.grid_game",
     "in_turn": "vidcam.cam.reshape",
     "list_layers": "vidcam.cam.layers",
     "list_models": "vidcam.models.registry",

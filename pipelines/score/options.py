@@ -16,7 +16,7 @@ from vidcam.fill import SCORE_FILLS, ScoreFill
 from vidcam.models.model import PRECISIONS, Precision
 from vidcam.results.explanation import GUIDED
 
-MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time", "fills")
+MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time", "fills", "grid")
 DEFAULT_MEASURES = ("drop", "relative", "retention")
 DEFAULT_METHODS = ("gradcam", "gradcam+", "gradcam++", "neutral-gradcam")
 CONTROLS = ("random", "centre", "frame-difference", "uniform")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from vidcam.metrics.time_audit import CHANGES
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.settings import Provenance
-from vidcam.pipelines.score.summary import Mean, Pair, Sanity, Summary, TimeFigures
+from vidcam.pipelines.score.summary import GridResult, Mean, Pair, Sanity, Summary, TimeFigures
 
 _MOST_FAILURES = 20
 _SIGNIFICANCE = 0.05
@@ -93,6 +93,32 @@ def equal_area_rows(summary: Summary) -> list[dict[str, str]]:
         for pair in summary.pairs
         if (equal_area := pair.equal_area) is not None
     ]
+
+
+def grid_text(grid: GridResult) -> str:
+    """Return the table of the grid pointing game, and sentences that say what it means."""
+    clips = f"{grid.candidates} clips have their label as top class with a probability of at least 0.5"
+    failed = [f"* {pair.first} and {pair.second}: {pair.reason}" for pair in grid.failed[:_MOST_FAILURES]]
+    failures = [f"{len(grid.failed)} pairs could not be played:\n\n" + "\n".join(failed)] * bool(failed)
+    if not grid.methods:
+        return "\n\n".join([f"Not played: {clips}; it needs two of different classes.", *failures])
+    meaning = (
+        "Two clips of different classes are put into one input, side by side (space) or one after another (time), and "
+        "each class is explained. The share is that of the map in the half of its class: 1 points at the class, 0.5 "
+        f"knows nothing of it. Means over {grid.pairs} pairs; {clips}."
+    )
+    if grid.shrunk:
+        meaning += f" The network has a fixed size: the clips were shrunk into one input ({' and '.join(grid.shrunk)})."
+    rows = []
+    for name, figures in grid.methods.items():
+        means = {
+            "space: share": figures.space,
+            "space: on the right side": figures.space_right_side,
+            "time: share": figures.time,
+            "time: on the right side": figures.time_right_side,
+        }
+        rows.append({"method": name, **{title: interval(mean, 2) for title, mean in means.items() if mean is not None}})
+    return "\n\n".join([meaning, table(rows), *failures])
 
 
 def pair_rows(summary: Summary) -> list[dict[str, str]]:
@@ -202,6 +228,8 @@ def _sections(summary: Summary) -> Iterator[str]:
         yield "## Areas under curves\n\n" + table(rows)
     if rows := place_rows(summary):
         yield "## Localization\n\n" + table(rows)
+    if summary.grid:
+        yield "## Grid pointing game\n\n" + grid_text(summary.grid)
     if rows := equal_area_rows(summary):
         lines = [f"* {verdict(pair)}" for pair in summary.pairs]
         yield "## Which method keeps more at equal area?\n\n" + table(rows) + "\n\n" + "\n".join(lines)

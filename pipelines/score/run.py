@@ -26,6 +26,7 @@ from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import ClipSet, read_clips
 from vidcam.pipelines.score.columns import Columns, Row, as_cell, score_columns
 from vidcam.pipelines.score.foreign_maps import foreign_maps
+from vidcam.pipelines.score.grid import play_grid
 from vidcam.pipelines.score.options import DEFAULT_METHODS, ScoreOptions
 from vidcam.pipelines.score.plots import draw_plots
 from vidcam.pipelines.score.report import report
@@ -36,7 +37,7 @@ from vidcam.pipelines.score.sanity import sanity
 from vidcam.pipelines.score.settings import PartialSettings, complete_settings, partial_settings, provenance_of
 from vidcam.pipelines.score.store import PLOT_FILES, ResultStore, check_folder, open_store
 from vidcam.pipelines.score.summarise import summarise
-from vidcam.pipelines.score.summary import Sanity, Summary
+from vidcam.pipelines.score.summary import GridResult, Sanity, Summary
 from vidcam.pipelines.score.table import ScoreTable, score_table
 from vidcam.pipelines.score.worst import render_worst, worst_clips
 from vidcam.system.atomic import atomic_write
@@ -120,7 +121,8 @@ def score_clips(
         measures: `default`, `all`, or some of `drop` (with increase, win and area; always measured), `relative` (also
             for the maps of the probability's gradient), `retention` (θ = 0.25, 0.5, 0.75), `curve` (θ in eleven
             steps), `insertion-deletion` (by voxels and by frames), `localization` (for clips with boxes), `time`
-            (frames frozen, shuffled, reversed), `fills` (retention at θ = 0.5 with every fill).
+            (frames frozen, shuffled, reversed), `fills` (retention at θ = 0.5 with every
+            fill), `grid` (pairs of clips in one input; needs labels).
         controls: whether the baseline maps are scored too: `random`, `centre`, `frame-difference` and `uniform`.
         maps: folders with maps of other tools, one `.npy` or `.npz` for each clip; see `foreign_maps`.
         fill: what hidden pixels become: `black`, `mean`, `blur`, `frame-mean` or `infill`.
@@ -301,6 +303,7 @@ class _Run:
             command=self._command,
             ignored_columns=self._clips.ignored_columns,
             sanity=self._sanity(),
+            grid=self._grid(table),
             worst=worst,
         )
         plots = draw_plots(self._out, table, summary)
@@ -313,6 +316,12 @@ class _Run:
         scorer = self._scorer
         forwards = (scorer.forwards.forwards, scorer.originals) if scorer else (0, 0)
         return ScoredClips(summary, table, tuple(self._out / name for name in names), forwards)
+
+    def _grid(self, table: ScoreTable) -> GridResult | None:
+        if "grid" not in self._request.measures:
+            return None
+        path, entries = self._out / "scores" / "grid.json", self._clips.entries
+        return play_grid(self._prepared.model, self._request, entries, table, path, progress=self._progress)
 
     def _sanity(self) -> Sanity | None:
         """Return the sanity checks, if possible those of an earlier run with the same number of clips."""

@@ -255,7 +255,7 @@ def _delete_results(folder: Path) -> None:
     if settings.exists():
         shutil.rmtree(folder.parent / "worst", ignore_errors=True)
     settings.unlink(missing_ok=True)
-    for path in (*_parts(folder), folder / "sanity.json"):
+    for path in (*_parts(folder), folder / "sanity.json", folder / "grid.json"):
         path.unlink(missing_ok=True)
     for name in RESULT_FILES[:-1]:
         (folder.parent / name).unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from vidcam.pipelines.score.summary import (
     ClassFigures,
     FailedClip,
     FillAgreement,
+    GridResult,
     Mean,
     MethodFigures,
     Sanity,
@@ -42,6 +43,7 @@ def summarise(
     command: str = "",
     ignored_columns: tuple[str, ...] = (),
     sanity: Sanity | None = None,
+    grid: GridResult | None = None,
     worst: tuple[str, ...] = (),
 ) -> Summary:
     """Compute the summary of a run.
@@ -52,6 +54,7 @@ def summarise(
         command: the command line, for the report.
         ignored_columns: columns of the manifest that have no meaning here.
         sanity: the sanity checks.
+        grid: the grid pointing game.
         worst: lines about the rendered clips.
     """
     return Summary(
@@ -91,6 +94,7 @@ def summarise(
         classes=_classes(table),
         failures=tuple(FailedClip(path, reason) for path, reason in table.failures),
         sanity=sanity,
+        grid=grid,
         worst=worst,
     )
 

@@ -246,6 +246,51 @@ class Sanity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GridFigures:
+    """The grid pointing game of a method or a control: means over the pairs of clips. None: not played.
+
+    Attributes:
+        space: share of the map in the half of its class, in [0, 1]; the clips lie side by side.
+        space_right_side: share of the maps with more than half of their sum there.
+        time: as `space`; the clips follow each other.
+        time_right_side: as `space_right_side`.
+    """
+
+    space: Mean | None
+    space_right_side: Mean | None
+    time: Mean | None
+    time_right_side: Mean | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPair:
+    """Two clips with which the grid pointing game could not be played, and the reason."""
+
+    first: str
+    second: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridResult:
+    """The grid pointing game of a run.
+
+    Attributes:
+        candidates: number of clips that were rightly and surely classified.
+        pairs: number of pairs that were played.
+        shrunk: where ('space', 'time') the two clips were shrunk into one input, as the network has a fixed size.
+        methods: method or control → means over the pairs; empty if no pair was played.
+        failed: pairs that could not be played.
+    """
+
+    candidates: int
+    pairs: int
+    shrunk: tuple[str, ...]
+    methods: Mapping[str, GridFigures]
+    failed: tuple[FailedPair, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """The content of summary.json: the settings of a run, then its results.
 
@@ -257,6 +302,7 @@ class Summary:
         ignored_columns: columns of the manifest that have no meaning here.
         clips: number of clips in the set: scored, failed and left out.
         n: number of scored clips.
+        grid: the grid pointing game; None if it was not chosen.
         worst: one line for each rendered clip.
     """
 
@@ -296,6 +342,7 @@ class Summary:
     classes: Mapping[str, ClassFigures]
     failures: tuple[FailedClip, ...]
     sanity: Sanity | None
+    grid: GridResult | None
     worst: tuple[str, ...]
 
     def __repr__(self) -> str:

@@ -201,7 +201,7 @@ _EXPLAIN = (
     choice(_details, "--decoder", ("auto", "pyav", "decord"), "Decoder: auto (default, PyAV), pyav or decord."),
 )
 
-_MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time", "fills")
+_MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time", "fills", "grid")
 
 _SCORE = (
     click.argument("clips", metavar="MANIFEST|FOLDER", type=PATH),
