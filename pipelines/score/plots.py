@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vidcam.pipelines.score.options import CONTROLS
-from vidcam.pipelines.score.summarise import pair_names, pair_ratios
+from vidcam.pipelines.score.pairs import pair_names, pair_ratios
 from vidcam.pipelines.score.summary import Mean, Summary
 from vidcam.pipelines.score.table import ScoreTable
 from vidcam.render.score_plots import (

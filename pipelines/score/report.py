@@ -5,6 +5,7 @@ Everything is made from the summary, so that a report can be written again witho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from vidcam.metrics.time_audit import CHANGES
@@ -14,17 +15,20 @@ from vidcam.pipelines.score.summary import GridResult, Mean, Pair, Sanity, Summa
 
 _MOST_FAILURES = 20
 _SIGNIFICANCE = 0.05
-_EQUAL = 1.05
-"""Two methods are practically equal if the whole interval of their relative performance is within 5 % of 1."""
+_EQUAL = math.log(1.05)
+"""Two methods are practically equal if the whole interval of what they keep at equal area is within 5 %."""
 
 _READING = (
     "## How to read this\n\n"
-    "* Drop and increase (GC++ 4.1) depend on how much of the clip a map shows: a map that hides nothing has drop 0. "
-    "Compare methods of similar area. Compare each one with `centre`, a fixed centre bump that ignores the clip.\n"
-    "* Retention at θ (GC++ 7.2) hides the same share of voxels for every method. It is the fairer comparison.\n"
+    "* Drop, increase, wins and relative performance (GC++ 4.1, EQ 16–17) depend on how much of the clip a map shows: "
+    "`uniform` hides nothing and has drop 0. They do not say which method is better.\n"
+    "* Retention at θ (GC++ 7.2) hides the same share of voxels for every method. The test of each pair compares what "
+    "is kept at equal area: the mean over θ of log(O_a/O_b).\n"
     '* "Peaks in artifact" counts maps whose maximum lies in a cell that is high on any clip, even a flat grey one. '
-    "Such a map is wrong, however plausible it looks.\n"
-    "* `random` is the first method's map with its cells shuffled.\n"
+    "Do not read a place off such a peak.\n"
+    "* The controls know nothing of the network. `random` is the first method's map with its cells shuffled. `centre` "
+    "is a bump in the middle of every frame. `frame-difference` is how much each pixel changes. `uniform` is 1 "
+    "everywhere: at equal area it keeps random patches.\n"
     "* All results are for {summary.model} at {summary.layer} with fill {summary.fill}. Another fill can change the "
     "order of the methods."
 )
@@ -102,8 +106,23 @@ def grid_text(grid: GridResult) -> str:
     return "\n\n".join([meaning, table(rows), *failures])
 
 
+def equal_area_rows(summary: Summary) -> list[dict[str, str]]:
+    """Return one row per pair with what a keeps over what b keeps at equal area; no rows if it was not measured."""
+    return [
+        {
+            "a": pair.a,
+            "b": pair.b,
+            "kept, a : b": _factor(equal_area.log_ratio),
+            **{f"at θ={theta}": _factor(mean) for theta, mean in equal_area.by_theta.items()},
+            "p (Holm)": _p_value(equal_area.p_holm),
+        }
+        for pair in summary.pairs
+        if (equal_area := pair.equal_area) is not None
+    ]
+
+
 def pair_rows(summary: Summary) -> list[dict[str, str]]:
-    """Return one row per pair of methods."""
+    """Return one row per pair of methods with the papers' measures, whose areas differ."""
     return [
         {
             "a": pair.a,
@@ -114,7 +133,6 @@ def pair_rows(summary: Summary) -> list[dict[str, str]]:
             "relative performance": _relative(pair),
             "std of log ratio": number(pair.log_std, 2),
             "post-softmax": number(None if pair.post_softmax is None else pair.post_softmax.relative_performance, 2),
-            "p (Holm)": _p_value(pair.p_holm),
         }
         for pair in summary.pairs
     ]
@@ -126,21 +144,31 @@ def _relative(pair: Pair) -> str:
     return "–" if value is None else f"{value:#.3g} [{low:#.3g}, {high:#.3g}]"
 
 
+def _factor(log: Mean, sign: int = 1) -> str:
+    """Format the ratio of a log ratio, of a over b, or of b over a with sign -1: '1.21 [1.17, 1.25]'."""
+    if log.value is None or log.low is None or log.high is None:
+        return "–"
+    low, high = sorted(math.exp(sign * end) for end in (log.low, log.high))
+    return f"{math.exp(sign * log.value):#.3g} [{low:#.3g}, {high:#.3g}]"
+
+
 def verdict(pair: Pair) -> str:
-    """Say in one sentence which method of a pair is better, or why that is not known."""
-    a, b, low, high = pair.a, pair.b, pair.relative_performance_low, pair.relative_performance_high
-    if pair.p_holm is None or pair.log_mean is None or low is None or high is None:
-        return f"{a} and {b} cannot be compared: their relative performance is undefined."
-    evidence = f"relative performance of {a} against {b} {_relative(pair)}, {_p_value(pair.p_holm, equals=True)}"
-    if low > 1 / _EQUAL and high < _EQUAL:
-        return f"{a} and {b} are practically equal ({evidence})."
-    if pair.p_holm >= _SIGNIFICANCE:
-        smallest = pair.smallest_p_holm
-        if smallest is not None and smallest >= _SIGNIFICANCE:
-            return f"Too few clips to tell {a} from {b} (smallest possible p is {smallest:.2g})."
-        return f"No significant difference between {a} and {b} ({evidence})."
-    better, worse = (a, b) if pair.log_mean > 0 else (b, a)
-    return f"{better} keeps more of the probability than {worse} ({evidence})."
+    """Say in one sentence which method of a pair keeps more at equal area, or why that is not known."""
+    a, b, equal_area = pair.a, pair.b, pair.equal_area
+    if equal_area is None:
+        return f"{a} and {b} are not compared: that needs the measure retention."
+    mean, p_holm, smallest = equal_area.log_ratio, equal_area.p_holm, equal_area.smallest_p_holm
+    if p_holm is None or mean.low is None or mean.high is None:
+        return f"{a} and {b} cannot be compared: what they keep at equal area is undefined."
+    p_text = _p_value(p_holm, equals=True)
+    if mean.low > -_EQUAL and mean.high < _EQUAL:
+        return f"{a} and {b} are practically equal ({a} keeps {_factor(mean)} times as much at equal area, {p_text})."
+    if p_holm < _SIGNIFICANCE and mean.low * mean.high > 0:
+        better, worse, sign = (a, b, 1) if mean.low > 0 else (b, a, -1)
+        return f"{better} keeps more than {worse} at equal area ({_factor(mean, sign)} times as much, {p_text})."
+    if smallest is not None and smallest >= _SIGNIFICANCE:
+        return f"Too few clips to tell {a} from {b} (smallest possible p is {smallest:.2g})."
+    return f"No clear difference between {a} and {b} at equal area ({a} keeps {_factor(mean)} times as much, {p_text})."
 
 
 def report(summary: Summary, pictures: Mapping[str, str]) -> str:
@@ -202,9 +230,13 @@ def _sections(summary: Summary) -> Iterator[str]:
         yield "## Localization\n\n" + table(rows)
     if summary.grid:
         yield "## Grid pointing game\n\n" + grid_text(summary.grid)
-    if summary.pairs:
+    if rows := equal_area_rows(summary):
         lines = [f"* {verdict(pair)}" for pair in summary.pairs]
-        yield "## Pairs\n\n" + table(pair_rows(summary)) + "\n\n" + "\n".join(lines)
+        yield "## Which method keeps more at equal area?\n\n" + table(rows) + "\n\n" + "\n".join(lines)
+    if rows := pair_rows(summary):
+        lacks = "" if summary.pairs[0].equal_area else " Which one is better needs the measure retention."
+        note = f"The areas of the maps differ here, and a map that shows more keeps more.{lacks}"
+        yield f"## Pairs by the papers' measures\n\n{note}\n\n{table(rows)}"
     if summary.time:
         yield "## Does the model use motion?\n\n" + _time(summary.time)
     if summary.sanity:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import combinations, product
+from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vidcam.metrics.faithfulness import log_ratio, relative_performance, win, win_rates
-from vidcam.metrics.intervals import LEVEL, RESAMPLES, bootstrap_means
-from vidcam.metrics.paired import TEST, PairedTest, holm, signed_rank
+from vidcam.metrics.intervals import LEVEL, RESAMPLES
+from vidcam.metrics.paired import TEST
 from vidcam.metrics.time_audit import CHANGES
 from vidcam.pipelines.score.columns import AREAS, FAILED, LEFT_OUT
+from vidcam.pipelines.score.means import Values, clip_means
 from vidcam.pipelines.score.options import CONTROLS
+from vidcam.pipelines.score.pairs import compare_pairs
 from vidcam.pipelines.score.settings import Settings
 from vidcam.pipelines.score.summary import (
     Accuracy,
@@ -23,19 +23,12 @@ from vidcam.pipelines.score.summary import (
     GridResult,
     Mean,
     MethodFigures,
-    Pair,
-    PairRatio,
     Sanity,
     Summary,
     TimeFigures,
     defined,
 )
 from vidcam.pipelines.score.table import ScoreTable
-
-Values = NDArray[np.float64]
-
-_INTERVALS = 9
-"""Part of the seed of the intervals; those of `clip` are 0 to 2."""
 
 _PERCENT = 100.0
 
@@ -92,7 +85,7 @@ def summarise(
         interval=f"{LEVEL:.0%} percentile bootstrap, {RESAMPLES} resamples, groups drawn together",
         methods=_methods(table, settings.seed),
         test=TEST,
-        pairs=_pairs(table, settings.seed),
+        pairs=compare_pairs(table, settings.seed),
         time=_time(table, settings.seed),
         classes=_classes(table),
         failures=tuple(FailedClip(path, reason) for path, reason in table.failures),
@@ -106,16 +99,6 @@ def _accuracy(table: ScoreTable) -> Accuracy:
     """Compute the accuracy over all clips that were run, also those that were left out afterwards."""
     known, correct = table.labelled
     return Accuracy(known, correct / known if known else None)
-
-
-def _means(table: ScoreTable, rows: Sequence[Values] | Values, seed: int) -> list[Mean]:
-    """Compute the mean and its interval for each row (N,) of values."""
-    if not table.n:
-        return [Mean(None, None, None)] * len(rows)
-    intervals = bootstrap_means(
-        np.asarray(rows), lambda: np.random.default_rng([seed, 0, _INTERVALS]), groups=table.clips.group
-    )
-    return [Mean.of(interval) for interval in intervals]
 
 
 def _mean_columns(columns: Sequence[str]) -> dict[str, float]:
@@ -134,7 +117,7 @@ def _methods(table: ScoreTable, seed: int) -> dict[str, MethodFigures]:
     rows = np.empty((len(table.methods) * len(factors), table.n))
     for row, (method, column) in zip(rows, product(table.methods, factors), strict=True):
         np.multiply(table.values(method, column), factors[column], out=row)
-    means = iter(_means(table, rows, seed))
+    means = iter(clip_means(table, rows, seed))
     return {method: _figures(table, method, {column: next(means) for column in factors}) for method in table.methods}
 
 
@@ -196,82 +179,13 @@ def _alpha(table: ScoreTable, method: str) -> AlphaFigures | None:
     )
 
 
-def pair_names(methods: Sequence[str]) -> list[tuple[str, str]]:
-    """List the pairs to compare: each method with those before it, and each method with each control."""
-    names = [method for method in methods if method not in CONTROLS]
-    pairs = [(second, first) for first, second in combinations(names, 2)]
-    return pairs + [(method, control) for method in names for control in methods if control in CONTROLS]
-
-
-def pair_ratios(table: ScoreTable, a: str, b: str, column: str = "log_masked_probability") -> Values:
-    """Compute log(O_a / O_b) of each clip, (N,); `log_masked_post_softmax` takes the probability's maps."""
-    return log_ratio(table.values(a, column), table.values(b, column))
-
-
-def _pairs(table: ScoreTable, seed: int) -> tuple[Pair, ...]:
-    if not table.n:
-        return ()
-    names = pair_names(table.methods)
-    tests = [signed_rank(pair_ratios(table, a, b), table.clips.group) for a, b in names]
-    p_values = [test.p_value for test in tests]
-    return tuple(
-        _pair(table, a, b, test=test, p_holm=p_holm, smallest_p_holm=_smallest_p_holm(p_values, index, test), seed=seed)
-        for index, ((a, b), test, p_holm) in enumerate(zip(names, tests, holm(p_values), strict=True))
-    )
-
-
-def _smallest_p_holm(p_values: Sequence[float], index: int, test: PairedTest) -> float:
-    """Compute the smallest corrected p that is possible for a pair with so many groups.
-
-    The exact test gives its smallest p, 2 / 2^groups, if all differences have one sign. With tied differences the test
-    uses the normal approximation, and its p can be smaller. Then the p of the test is returned, corrected.
-    """
-    smallest = min(test.p_value, 2.0 ** (1 - test.groups))
-    return holm([*p_values[:index], smallest, *p_values[index + 1 :]])[index]
-
-
-def _pair(
-    table: ScoreTable, a: str, b: str, *, test: PairedTest, p_holm: float, smallest_p_holm: float, seed: int
-) -> Pair:
-    ratios = pair_ratios(table, a, b)
-    outcomes = win(table.values(a, "drop"), table.values(b, "drop"), ratios)
-    wins, ratio = win_rates(outcomes), _ratio(ratios)
-    win_a, log_mean = _means(table, [100.0 * (outcomes == 1), ratios], seed)
-    low, high = (None if end is None else defined(float(np.exp(end))) for end in (log_mean.low, log_mean.high))
-    has_post_softmax = "log_masked_post_softmax" in table.columns and b not in CONTROLS
-    return Pair(
-        a=a,
-        b=b,
-        win_a=wins.a,
-        win_b=wins.b,
-        ties=wins.ties,
-        win_a_low=win_a.low,
-        win_a_high=win_a.high,
-        relative_performance=ratio.relative_performance,
-        log_mean=ratio.log_mean,
-        log_std=ratio.log_std,
-        relative_performance_low=low,
-        relative_performance_high=high,
-        p_value=defined(test.p_value),
-        groups_that_differ=test.groups,
-        post_softmax=_ratio(pair_ratios(table, a, b, "log_masked_post_softmax")) if has_post_softmax else None,
-        p_holm=defined(p_holm),
-        smallest_p_holm=defined(smallest_p_holm),
-    )
-
-
-def _ratio(ratios: Values) -> PairRatio:
-    performance = relative_performance(ratios)
-    return PairRatio(defined(performance.value), defined(performance.log_mean), defined(performance.log_std))
-
-
 def _time(table: ScoreTable, seed: int) -> TimeFigures | None:
     """Compute the mean probability for the clip and for each change of its frames, and the percentage that is left."""
     if f"probability_{CHANGES[0]}" not in table.columns:
         return None
     original = table.values(table.methods[0], "probability")
     changed = [table.values(table.methods[0], f"probability_{change}") for change in CHANGES]
-    means = _means(table, [original, *changed, *(100.0 * row / original for row in changed)], seed)
+    means = clip_means(table, [original, *changed, *(100.0 * row / original for row in changed)], seed)
     return TimeFigures(
         probability=dict(zip(("original", *CHANGES), means, strict=False)),
         remaining_percent=dict(zip(CHANGES, means[-len(CHANGES) :], strict=True)),

@@ -106,21 +106,42 @@ class PairRatio:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EqualArea:
+    """What a keeps over what b keeps when both hide the same share θ of the voxels, and whether they differ.
+
+    Attributes:
+        log_ratio: log(O_a / O_b), mean over θ = 0.25, 0.5, 0.75 and over the clips.
+        by_theta: θ → the same at this θ.
+        p_value: of the paired test of `log_ratio` on the groups, before correction.
+        p_holm: the p-value after Holm's correction over all pairs of the run.
+        smallest_p_holm: the smallest value that `p_holm` can have with so many groups.
+        groups_that_differ: number of groups with a difference; the test uses only these.
+    """
+
+    log_ratio: Mean
+    by_theta: Mapping[str, Mean]
+    p_value: float | None
+    p_holm: float | None
+    smallest_p_holm: float | None
+    groups_that_differ: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
     """A comparison of two methods, or of a method with a control.
 
+    All but `equal_area` compares the maps as they are: the one that shows more has an advantage.
+
     Attributes:
+        equal_area: the test of which one is better; None if the measure `retention` was not chosen.
         win_a: percent of the clips on which a has the smaller drop; `win_a`, `win_b` and `ties` add up to 100.
         relative_performance: geometric mean of O_a / O_b.
-        p_value: of the paired test on the groups, before correction.
-        groups_that_differ: number of groups with a difference; the test uses only these.
         post_softmax: the same ratio for the maps of the probability's gradient.
-        p_holm: the p-value after Holm's correction over all pairs of the run.
-        smallest_p_holm: the smallest value that `p_holm` can have with so many groups.
     """
 
     a: str
     b: str
+    equal_area: EqualArea | None = None
     win_a: float
     win_b: float
     ties: float
@@ -131,11 +152,7 @@ class Pair:
     log_std: float | None
     relative_performance_low: float | None
     relative_performance_high: float | None
-    p_value: float | None
-    groups_that_differ: int
     post_softmax: PairRatio | None = None
-    p_holm: float | None
-    smallest_p_holm: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

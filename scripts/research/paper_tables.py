@@ -7,6 +7,7 @@ available: compare the claims, not the digits.
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -189,13 +190,13 @@ def _critique(summary: Summary) -> str:
 
 
 def claims(summary: Summary) -> Iterator[str]:
-    """The papers' claims, and whether they hold here by the tests of the summary."""
+    """The papers' claims, and whether they hold here at equal area, by the tests of the summary."""
     for a, b, claim in CLAIMS:
         yield f"{claim}: {_verdict(summary, a, b)}"
-    pair, _ = pair_of(summary, "gradcam++", "gradcam+")
-    value, low, high = (pair[f"relative_performance{end}"] for end in ("", "_low", "_high"))
-    verdict = "holds" if None not in (low, high) and 0.9 < low <= high < 1.1 else "not shown"
-    limits = f"relative performance {number(value, 2)} [{number(low, 2)}, {number(high, 2)}], alike within 0.9 to 1.1"
+    kept = pair_of(summary, "gradcam++", "gradcam+")[0]["equal_area"]["log_ratio"]
+    value, low, high = (None if kept[end] is None else math.exp(kept[end]) for end in ("value", "low", "high"))
+    verdict = "holds" if low is not None and high is not None and 0.9 < low <= high < 1.1 else "not shown"
+    limits = f"kept at equal area {number(value, 2)} [{number(low, 2)}, {number(high, 2)}], alike within 0.9 to 1.1"
     yield f"EQ: gradcam++ is practically gradcam+: {verdict} ({limits})."
     ours, theirs = (summary["methods"][method]["retention"] for method in ("gradcam++", "gradcam"))
     values = ", ".join(f"{number(ours[t]['value'])} vs {number(theirs[t]['value'])} at θ = {t}" for t in ours)
@@ -204,15 +205,19 @@ def claims(summary: Summary) -> Iterator[str]:
 
 
 def _verdict(summary: Summary, a: str, b: str) -> str:
+    """Whether a keeps more than b at equal area; the papers' measures, of unlike areas, follow in brackets."""
     pair, sign = pair_of(summary, a, b)
-    if pair["p_holm"] is None or pair["log_mean"] is None:
+    kept, p_holm = pair["equal_area"]["log_ratio"]["value"], pair["equal_area"]["p_holm"]
+    if p_holm is None or kept is None or pair["relative_performance"] is None:
         return "undefined here."
-    verdict = "holds" if sign * pair["log_mean"] > 0 else "the opposite holds"
-    if pair["p_holm"] >= 0.05:
+    verdict = "holds" if sign * kept > 0 else "the opposite holds"
+    if p_holm >= 0.05:
         verdict = "not shown"
-    value = pair["relative_performance"] ** sign
     drops = " vs ".join(interval(summary["methods"][name]["average_drop"]) for name in (a, b))
-    return f"{verdict} (relative performance {value:.2f}, p = {pair['p_holm']:.2g}; Average Drop {drops})."
+    return (
+        f"{verdict} (kept at equal area {math.exp(sign * kept):.2f}, p = {p_holm:.2g}; relative performance "
+        f"{pair['relative_performance'] ** sign:.2f}; Average Drop {drops})."
+    )
 
 
 if __name__ == "__main__":

@@ -45,7 +45,10 @@ def scores() -> ScoreTable:
         "log_masked_probability": np.log([[0.4, 0.1], [0.4, 0.2], [0.1, 0.1]]).tolist(),
         "log_masked_post_softmax": [*np.log([[0.4, 0.1], [0.2, 0.2]]).tolist(), [NAN, NAN]],
         "probability": [[0.8, 0.5]] * 3,
+        "log_probability": np.log([[0.8, 0.5]] * 3).tolist(),
+        "retention_0.25": [[0.8, 0.8], [0.8, 0.8], [0.4, 0.8]],
         "retention_0.5": [[0.9, 0.7], [1.1, 0.9], [0.2, 0.4]],
+        "retention_0.75": [[0.1, 0.4], [0.2, 0.4], [0.1, 0.2]],
         "start": [[0.0, 1.5]] * 3,
     }
     names = ("alpha_min", "alpha_q1", "alpha_median", "alpha_q3", "alpha_max", "alpha_all_min", "alpha_all_max")

@@ -16,7 +16,10 @@ from scipy import stats
 
 from vidcam.metrics.faithfulness import without_rounding
 
-TEST = "Wilcoxon signed-rank, two-sided, on group means of log(O_a/O_b); Holm-corrected over the pairs"
+TEST = (
+    "Wilcoxon signed-rank, two-sided, on group means of log(O_a/O_b) at equal area, mean over θ = 0.25, 0.5 and 0.75; "
+    "Holm-corrected over the pairs"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vidcam.errors import InputError
 from vidcam.maps import Floats
+from vidcam.metrics.faithfulness import log_ratio
 from vidcam.metrics.order import Order
 
 DEFAULT_THETAS = (0.25, 0.5, 0.75)
@@ -56,6 +57,23 @@ def retention(log_original: NDArray[np.float64], log_masked: NDArray[np.float64]
         (N,) >= 0.
     """
     return np.asarray(np.exp(log_masked - log_original))
+
+
+def equal_area_ratios(
+    log_original: NDArray[np.float64], kept_a: NDArray[np.float64], kept_b: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return log(O_a / O_b) of two methods that hide the same share θ: their relative performance at equal area.
+
+    Args:
+        log_original: log Y, (N,).
+        kept_a: O / Y of method a, (..., N), from `retention`.
+        kept_b: O / Y of method b at the same θ, (..., N).
+
+    Returns:
+        (..., N), from probabilities raised to PROBABILITY_FLOOR, so that no clip decides a mean.
+    """
+    with np.errstate(divide="ignore"):  # an underflow is raised to the floor
+        return log_ratio(log_original + np.log(kept_a), log_original + np.log(kept_b))
 
 
 def area_under(shares: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from tests.helpers.score_results import DONE, scores
-from vidcam.pipelines.score.report import method_rows, pair_rows, report, sanity_text, table, verdict
+from vidcam.pipelines.score.report import (
+    equal_area_rows,
+    method_rows,
+    pair_rows,
+    report,
+    sanity_text,
+    table,
+    verdict,
+)
 from vidcam.pipelines.score.summarise import summarise
-from vidcam.pipelines.score.summary import Sanity, Summary
+from vidcam.pipelines.score.summary import EqualArea, Mean, Sanity, Summary
 
 
 def summary() -> Summary:
@@ -22,27 +31,54 @@ def test_the_table_for_the_terminal() -> None:
         "increase %": "0.0 [0.0, 0.0]",
         "area": "0.30",
         "empty": "1",
+        "retention % at θ=0.25": "80.0 [80.0, 80.0]",
         "retention % at θ=0.5": "80.0 [70.0, 90.0]",
+        "retention % at θ=0.75": "25.0 [10.0, 40.0]",
     }
     assert pair_rows(summary())[0]["relative performance"] == "1.41 [1.00, 2.00]"
+    assert equal_area_rows(summary())[0] == {
+        "a": "gradcam+",
+        "b": "gradcam",
+        "kept, a : b": "1.21 [1.09, 1.35]",
+        "at θ=0.25": "1.00 [1.00, 1.00]",
+        "at θ=0.5": "1.25 [1.22, 1.29]",
+        "at θ=0.75": "1.41 [1.00, 2.00]",
+        "p (Holm)": "1.000",
+    }
 
 
 def test_a_verdict_names_the_better_method_or_why_there_is_none() -> None:
-    pair = summary().pairs[0]
-    sure = replace(pair, p_holm=0.01)
-    equal = replace(pair, p_holm=0.001, relative_performance_low=0.98, relative_performance_high=0.99)
-    assert verdict(replace(pair, p_holm=0.5, smallest_p_holm=0.01)).startswith(
-        "No significant difference between gradcam+ and gradcam (relative performance of gradcam+ against gradcam 1.41"
+    def sentence(value: float, low: float | None, high: float, *, p: float | None, smallest: float = 0.001) -> str:
+        mean = Mean(*(None if part is None else math.log(part) for part in (value, low, high)))
+        equal_area = EqualArea(
+            log_ratio=mean, by_theta={}, p_value=p, p_holm=p, smallest_p_holm=smallest, groups_that_differ=9
+        )
+        return verdict(replace(summary().pairs[0], equal_area=equal_area))
+
+    assert sentence(2, 1.6, 2.5, p=0.01) == (
+        "gradcam+ keeps more than gradcam at equal area (2.00 [1.60, 2.50] times as much, p = 0.010)."
     )
-    assert verdict(replace(pair, p_holm=0.5, smallest_p_holm=0.1562)) == (
+    assert sentence(0.5, 0.4, 0.8, p=1e-4) == (
+        "gradcam keeps more than gradcam+ at equal area (2.00 [1.25, 2.50] times as much, p < 0.001)."
+    )
+    unclear = "No clear difference between gradcam+ and gradcam at equal area (gradcam+ keeps 2.00 ["
+    assert sentence(2, 1.6, 2.5, p=0.06).startswith(unclear)
+    assert sentence(2, 0.9, 2.5, p=0.01).startswith(unclear)  # the test and the interval must agree
+    assert sentence(0.99, 0.98, 1.01, p=0.001).startswith("gradcam+ and gradcam are practically equal (gradcam+ keeps")
+    assert sentence(2, 1.6, 2.5, p=0.2, smallest=0.156) == (
         "Too few clips to tell gradcam+ from gradcam (smallest possible p is 0.16)."
     )
-    assert verdict(sure).startswith("gradcam+ keeps more of the probability than gradcam (")
-    assert verdict(replace(sure, log_mean=-1.0)).startswith("gradcam keeps more of the probability than gradcam+ (")
-    assert verdict(equal).startswith("gradcam+ and gradcam are practically equal (")
-    assert verdict(replace(pair, p_holm=None)) == (
-        "gradcam+ and gradcam cannot be compared: their relative performance is undefined."
-    )
+    for undefined in (sentence(2, None, 2.5, p=0.01), sentence(2, 1.6, 2.5, p=None)):
+        assert undefined == "gradcam+ and gradcam cannot be compared: what they keep at equal area is undefined."
+
+
+def test_a_report_without_retention_says_what_the_pairs_need() -> None:
+    whole = summary()
+    bare = replace(whole, pairs=tuple(replace(pair, equal_area=None) for pair in whole.pairs))
+    needs = "Which one is better needs the measure retention."
+    assert needs in report(bare, {})
+    assert needs not in report(whole, {})
+    assert "keeps more than" not in report(bare, {})
 
 
 def test_the_report_escapes_bars_in_its_tables() -> None:

@@ -130,8 +130,9 @@ def test_the_schema_of_the_summary(scored: tuple[ScoredClips, Path]) -> None:
     assert set(summary["methods"]["gradcam++"]) >= {"average_drop", "increase", "area", "empty", "retention", "alpha"}
     first = summary["pairs"][0]
     assert (first["a"], first["b"]) == ("gradcam++", "gradcam")
-    keys = "win_a win_b ties relative_performance log_mean log_std p_holm smallest_p_holm post_softmax"
+    keys = "win_a win_b ties relative_performance log_mean log_std post_softmax equal_area"
     assert set(first) >= set(keys.split())
+    assert set(first["equal_area"]) >= {"log_ratio", "by_theta", "p_value", "p_holm", "smallest_p_holm"}
     assert first["win_a"] + first["win_b"] + first["ties"] == pytest.approx(100)
     assert set(summary["time"]["probability"]) == {"original", "frozen", "shuffled", "reversed"}
     assert len(summary["time"]["evidence"]["gradcam"]) == 4

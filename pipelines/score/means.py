@@ -1,0 +1,27 @@
+"""Compute means over the clips of a table, with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidcam.metrics.intervals import bootstrap_means
+from vidcam.pipelines.score.summary import Mean
+from vidcam.pipelines.score.table import ScoreTable
+
+Values = NDArray[np.float64]
+
+_INTERVALS = 9
+"""Part of the seed of the intervals; those of `clip` are 0 to 2."""
+
+
+def clip_means(table: ScoreTable, rows: Sequence[Values] | Values, seed: int) -> list[Mean]:
+    """Compute the mean and its interval for each row (N,) of values."""
+    if not table.n:
+        return [Mean(None, None, None)] * len(rows)
+    intervals = bootstrap_means(
+        np.asarray(rows), lambda: np.random.default_rng([seed, 0, _INTERVALS]), groups=table.clips.group
+    )
+    return [Mean.of(interval) for interval in intervals]

@@ -1,0 +1,111 @@
+"""Compare methods pair by pair: the test of what they keep at equal area, and the papers' measures beside it.
+
+Win % and relative performance compare maps of unlike area: a map that shows more keeps more. So only the test at equal
+area can say that a method is better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+
+from vidcam.metrics.faithfulness import log_ratio, relative_performance, win, win_rates
+from vidcam.metrics.paired import PairedTest, holm, signed_rank
+from vidcam.metrics.retention import DEFAULT_THETAS, equal_area_ratios
+from vidcam.pipelines.score.means import Values, clip_means
+from vidcam.pipelines.score.options import CONTROLS
+from vidcam.pipelines.score.summary import EqualArea, Pair, PairRatio, defined
+from vidcam.pipelines.score.table import ScoreTable
+
+_COLUMNS = {f"{theta:g}": f"retention_{theta:g}" for theta in DEFAULT_THETAS}
+"""θ → its column."""
+
+
+def pair_names(methods: Sequence[str]) -> list[tuple[str, str]]:
+    """List the pairs to compare: each method with those before it, and each method with each control."""
+    names = [method for method in methods if method not in CONTROLS]
+    pairs = [(second, first) for first, second in combinations(names, 2)]
+    return pairs + [(method, control) for method in names for control in methods if control in CONTROLS]
+
+
+def pair_ratios(table: ScoreTable, a: str, b: str, column: str = "log_masked_probability") -> Values:
+    """Compute log(O_a / O_b) of each clip, (N,); `log_masked_post_softmax` takes the probability's maps."""
+    return log_ratio(table.values(a, column), table.values(b, column))
+
+
+def compare_pairs(table: ScoreTable, seed: int) -> tuple[Pair, ...]:
+    """Compare all pairs of a run; their equal area is None if the measure `retention` was not chosen."""
+    if not table.n:
+        return ()
+    names = pair_names(table.methods)
+    has_retention = set(_COLUMNS.values()) <= set(table.columns)
+    equal_area = _equal_area(table, names, seed) if has_retention else [None] * len(names)
+    return tuple(_pair(table, a, b, equal, seed) for (a, b), equal in zip(names, equal_area, strict=True))
+
+
+def _equal_area(table: ScoreTable, names: Sequence[tuple[str, str]], seed: int) -> list[EqualArea]:
+    by_theta = [_ratios_by_theta(table, a, b) for a, b in names]
+    over_theta = [ratios.mean(axis=0) for ratios in by_theta]
+    tests = [signed_rank(ratios, table.clips.group) for ratios in over_theta]
+    p_values = [test.p_value for test in tests]
+    means = iter(clip_means(table, [*over_theta, *np.concatenate(by_theta)], seed))
+    overall = [next(means) for _ in names]
+    return [
+        EqualArea(
+            log_ratio=overall[index],
+            by_theta={theta: next(means) for theta in _COLUMNS},
+            p_value=defined(test.p_value),
+            p_holm=defined(p_holm),
+            smallest_p_holm=defined(_smallest_p_holm(p_values, index, test)),
+            groups_that_differ=test.groups,
+        )
+        for index, (test, p_holm) in enumerate(zip(tests, holm(p_values), strict=True))
+    ]
+
+
+def _ratios_by_theta(table: ScoreTable, a: str, b: str) -> Values:
+    """Compute log(O_a / O_b) of each clip at each θ, (3, N)."""
+    kept_a, kept_b = (np.array([table.values(name, column) for column in _COLUMNS.values()]) for name in (a, b))
+    return equal_area_ratios(table.values(a, "log_probability"), kept_a, kept_b)
+
+
+def _smallest_p_holm(p_values: Sequence[float], index: int, test: PairedTest) -> float:
+    """Compute the smallest corrected p that is possible for a pair with so many groups.
+
+    The exact test gives its smallest p, 2 / 2^groups, if all differences have one sign. With tied differences the test
+    uses the normal approximation, and its p can be smaller. Then the p of the test is returned, corrected.
+    """
+    smallest = min(test.p_value, 2.0 ** (1 - test.groups))
+    return holm([*p_values[:index], smallest, *p_values[index + 1 :]])[index]
+
+
+def _pair(table: ScoreTable, a: str, b: str, equal_area: EqualArea | None, seed: int) -> Pair:
+    ratios = pair_ratios(table, a, b)
+    outcomes = win(table.values(a, "drop"), table.values(b, "drop"), ratios)
+    wins, ratio = win_rates(outcomes), _ratio(ratios)
+    win_a, log_mean = clip_means(table, [100.0 * (outcomes == 1), ratios], seed)
+    low, high = (None if end is None else defined(float(np.exp(end))) for end in (log_mean.low, log_mean.high))
+    has_post_softmax = "log_masked_post_softmax" in table.columns and b not in CONTROLS
+    return Pair(
+        a=a,
+        b=b,
+        equal_area=equal_area,
+        win_a=wins.a,
+        win_b=wins.b,
+        ties=wins.ties,
+        win_a_low=win_a.low,
+        win_a_high=win_a.high,
+        relative_performance=ratio.relative_performance,
+        log_mean=ratio.log_mean,
+        log_std=ratio.log_std,
+        relative_performance_low=low,
+        relative_performance_high=high,
+        post_softmax=_ratio(pair_ratios(table, a, b, "log_masked_post_softmax")) if has_post_softmax else None,
+    )
+
+
+def _ratio(ratios: Values) -> PairRatio:
+    performance = relative_performance(ratios)
+    return PairRatio(defined(performance.value), defined(performance.log_mean), defined(performance.log_std))
