@@ -81,9 +81,9 @@ def grid_game(
         model: a `Model`, or a plain module. It is left as it was.
         clips: (N, 3, T, H, W), or (N, C, H, W) for images, as the network takes them.
         targets: the true class of each clip: N indices, or labels of a `Model`.
-        pairs: (P, 2); the classes are not checked. None: pairs are drawn among the clips whose top
-            class is their own with a probability of at least 0.5. Each clip is in one pair at most. A pair is two
-            positions: of the left or earlier clip, and of the other.
+        pairs: P pairs of positions: of the left or earlier clip, and of the other. Their classes are not checked. None:
+            pairs are drawn among the clips whose top class is their own with a probability of at least 0.5. Each clip
+            is in one pair at most.
         methods: as in `vidcam.explain`; of guided methods the positive part counts.
         controls: whether shuffled cells, centre, frame difference and a uniform map are played too.
         layer: as in `vidcam.explain`, and so are `score_scale`, `reshape` and `fusion`.
@@ -105,8 +105,8 @@ def grid_game(
     names = canonical_methods(methods)
     explained = partial(explain_each, layer=layer, reshape=reshape, axes=None if subject.model else order.text)
     if pairs is None:
-        ones = [order.restore(views[[number]]).contiguous() for number in range(len(views))]
-        sure = [number for number, clip in enumerate(ones) if _is_sure(explained(model, clip, (classes[number],)))]
+        single = (order.restore(views[[number]]).contiguous() for number in range(len(views)))
+        sure = [number for number, clip in enumerate(single) if _is_sure(explained(model, clip, (classes[number],)))]
         pairs = _drawn(sure, classes, np.random.default_rng([seed, _PAIRS]))
     player = GridPlayer(
         model,

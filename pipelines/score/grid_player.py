@@ -123,7 +123,7 @@ class GridPlayer:
         """Yield for each method and control its name, its map (1, …) of each class, and the input's size."""
         size = explanations[0].input_size
         for name in explanations[0].volumes:
-            yield name, tuple(each.volumes[name] for each in explanations), size
+            yield name, tuple(each.volume(name) for each in explanations), size
         for name in explanations[0].guided:  # signed, of each colour
             yield name, tuple(np.maximum(each.guided[name], 0.0).sum(axis=1) for each in explanations), size
         if not self._controls:

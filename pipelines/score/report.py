@@ -80,21 +80,6 @@ def place_rows(summary: Summary) -> list[dict[str, str]]:
     return rows
 
 
-def equal_area_rows(summary: Summary) -> list[dict[str, str]]:
-    """Return one row per pair with what a keeps over what b keeps at equal area; no rows if it was not measured."""
-    return [
-        {
-            "a": pair.a,
-            "b": pair.b,
-            "kept, a : b": _factor(equal_area.log_ratio),
-            **{f"at θ={theta}": _factor(mean) for theta, mean in equal_area.by_theta.items()},
-            "p (Holm)": _p_value(equal_area.p_holm),
-        }
-        for pair in summary.pairs
-        if (equal_area := pair.equal_area) is not None
-    ]
-
-
 def grid_text(grid: GridResult) -> str:
     """Return the table of the grid pointing game, and sentences that say what it means."""
     clips = f"{grid.candidates} clips have their label as top class with a probability of at least 0.5"
@@ -119,6 +104,21 @@ def grid_text(grid: GridResult) -> str:
         }
         rows.append({"method": name, **{title: interval(mean, 2) for title, mean in means.items() if mean is not None}})
     return "\n\n".join([meaning, table(rows), *failures])
+
+
+def equal_area_rows(summary: Summary) -> list[dict[str, str]]:
+    """Return one row per pair with what a keeps over what b keeps at equal area; no rows if it was not measured."""
+    return [
+        {
+            "a": pair.a,
+            "b": pair.b,
+            "kept, a : b": _factor(equal_area.log_ratio),
+            **{f"at θ={theta}": _factor(mean) for theta, mean in equal_area.by_theta.items()},
+            "p (Holm)": _p_value(equal_area.p_holm),
+        }
+        for pair in summary.pairs
+        if (equal_area := pair.equal_area) is not None
+    ]
 
 
 def pair_rows(summary: Summary) -> list[dict[str, str]]:

@@ -24,7 +24,8 @@ class ChannelNet(nn.Module):
         self.relu, self.scale = nn.ReLU(), scale
 
     def forward(self, clip: Tensor) -> Tensor:
-        return self.scale * self.relu(clip).mean(dim=(2, 3, 4))
+        scores: Tensor = self.scale * self.relu(clip).mean(dim=(2, 3, 4))
+        return scores
 
 
 class FixedChannelNet(ChannelNet):

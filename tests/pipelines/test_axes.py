@@ -124,7 +124,7 @@ def test_a_set_is_scored_the_same(tmp_path: Path) -> None:
         score_set(manifest, tmp_path / name, options, model=model(axes))
         with (tmp_path / name / "scores.csv").open(newline="") as file:
             rows.append([*csv.DictReader(file)])
-    assert len(rows[0]) == 3 * 4
+    assert len(rows[0]) == 3 * 6
     assert rows[0] == rows[1]
 
 

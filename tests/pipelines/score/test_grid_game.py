@@ -146,7 +146,8 @@ class FrameNet(nn.Module):
         self.relu = nn.ReLU()
 
     def forward(self, frames: Tensor) -> Tensor:
-        return self.relu(frames).mean(dim=(2, 3)).mean(dim=0, keepdim=True)
+        scores: Tensor = self.relu(frames).mean(dim=(2, 3)).mean(dim=0, keepdim=True)
+        return scores
 
 
 def test_frames_may_be_rows_of_the_batch() -> None:
