@@ -212,7 +212,7 @@ class ClipScorer:
             return np.ones(size, np.float32)
         pixels = to_pixels(sample.tensor[None], self._model.spec.scaling)[0].permute(1, 2, 3, 0)
         difference = frame_difference(pixels.round(decimals=3).cpu().numpy())  # scaling left the last digits uneven
-        return normalise_per_clip(difference[None].astype(np.float32))[0]
+        return np.asarray(normalise_per_clip(difference[None].astype(np.float32))[0])
 
 
 def known_label(model: Model, label: str) -> int | None:

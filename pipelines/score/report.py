@@ -139,17 +139,22 @@ def pair_rows(summary: Summary) -> list[dict[str, str]]:
 
 
 def _relative(pair: Pair) -> str:
-    """Format a ratio and its interval with three significant digits: '1.21 [1.17, 1.25]'."""
+    """Format the relative performance and its interval."""
     value, low, high = pair.relative_performance, pair.relative_performance_low, pair.relative_performance_high
-    return "–" if value is None else f"{value:#.3g} [{low:#.3g}, {high:#.3g}]"
+    return "–" if value is None or low is None or high is None else _ratio(value, low, high)
 
 
 def _factor(log: Mean, sign: int = 1) -> str:
-    """Format the ratio of a log ratio, of a over b, or of b over a with sign -1: '1.21 [1.17, 1.25]'."""
+    """Format the ratio of a log ratio and its interval: of a over b, or of b over a with sign -1."""
     if log.value is None or log.low is None or log.high is None:
         return "–"
-    low, high = sorted(math.exp(sign * end) for end in (log.low, log.high))
-    return f"{math.exp(sign * log.value):#.3g} [{low:#.3g}, {high:#.3g}]"
+    return _ratio(math.exp(sign * log.value), *sorted(math.exp(sign * end) for end in (log.low, log.high)))
+
+
+def _ratio(*parts: float) -> str:
+    """Format a ratio and the ends of its interval with three significant digits: '1.21 [1.17, 1.25]'."""
+    value, low, high = (f"{part:#.3g}".removesuffix(".") for part in parts)
+    return f"{value} [{low}, {high}]"
 
 
 def verdict(pair: Pair) -> str:

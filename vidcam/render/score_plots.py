@@ -25,8 +25,8 @@ Array = NDArray[np.float64]
 _CONTROL_STYLES = {
     "random": ("#8a8f98", "--"),
     "centre": ("#b9bec6", "--"),
-    "frame-difference": ("#6b7078", "-."),
-    "uniform": ("#a3a8b0", ":"),
+    "frame-difference": ("#5c6168", "-."),
+    "uniform": ("#757b84", ":"),
 }
 """Grey and line style of each control."""
 _DPI = 120
@@ -51,7 +51,8 @@ def plot_retention(path: Path, curves: Mapping[str, tuple[Array, Array, Array, A
     for method, colour in colours(list(curves)).items():
         thetas, mean, low, high = curves[method]
         axes.plot(thetas, mean, color=colour, label=method, **_line(method))
-        axes.fill_between(thetas, low, high, color=colour, alpha=0.13, linewidth=0)
+        opacity = 0.05 if method in _CONTROL_STYLES else 0.13  # seven bands would hide the curves
+        axes.fill_between(thetas, low, high, color=colour, alpha=opacity, linewidth=0)
     axes.set_xlabel("hidden share θ of the voxels, lowest first")
     axes.set_ylabel("mean of 100·O/Y, %")
     axes.set_xlim(0, 1)

@@ -61,6 +61,7 @@ def test_a_verdict_names_the_better_method_or_why_there_is_none() -> None:
     assert sentence(0.5, 0.4, 0.8, p=1e-4) == (
         "gradcam keeps more than gradcam+ at equal area (2.00 [1.25, 2.50] times as much, p < 0.001)."
     )
+    assert "keeps more than gradcam at equal area (379 [12.0, 4.00e+03] times" in sentence(379, 12, 4000, p=0.01)
     unclear = "No clear difference between gradcam+ and gradcam at equal area (gradcam+ keeps 2.00 ["
     assert sentence(2, 1.6, 2.5, p=0.06).startswith(unclear)
     assert sentence(2, 0.9, 2.5, p=0.01).startswith(unclear)  # the test and the interval must agree
