@@ -15,6 +15,7 @@ from vidcam.maps import (
     interpolation_matrix,
     normalise,
     normalise_per_clip,
+    relative_to_maximum,
     resample_plane,
     resize_matrix,
     time_weights,
@@ -228,6 +229,11 @@ def test_each_clip_is_normalised_alone() -> None:
     low, high = heat[0].min(), heat[0].max()
     np.testing.assert_allclose(together[0], (heat[0] - low) / (high - low))
     assert together[2].max() == 0
+
+
+def test_division_by_the_maximum_keeps_a_positive_minimum() -> None:
+    heat = np.array([[[1.0, 2.0, 4.0]], [[0.0, 0.0, 0.0]], [[3.0, 3.0, 3.0]]])
+    np.testing.assert_array_equal(relative_to_maximum(heat), [[[0.25, 0.5, 1]], [[0, 0, 0]], [[1, 1, 1]]])
 
 
 def test_frames_of_a_clip_share_one_scale() -> None:

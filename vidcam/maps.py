@@ -176,6 +176,14 @@ def normalise_per_clip(heat: Floats) -> Floats:
     return np.stack([normalise(clip, float(clip.min()), float(clip.max())) for clip in heat])
 
 
+def relative_to_maximum(heat: Floats) -> Floats:
+    """Divide each clip of (N, ...) by its largest value. Nothing is subtracted, so a smallest value above 0 stays.
+
+    A clip without positive evidence becomes all zeros.
+    """
+    return np.stack([normalise(clip, 0.0, float(clip.max())) for clip in heat])
+
+
 def time_weights(seconds: Floats, frame_seconds: Floats) -> NDArray[np.float64]:
     """Return the weight of each frame of a clip at given moments, one row per moment.
 

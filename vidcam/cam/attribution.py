@@ -39,7 +39,7 @@ from vidcam.cam.weights import to_numpy
 from vidcam.cam.wrappers import require_explainable, unwrapped
 from vidcam.devices import double
 from vidcam.errors import InputError, LayerError, ShapeError
-from vidcam.maps import Floats, normalise_per_clip, upsample_volume
+from vidcam.maps import Floats, relative_to_maximum, upsample_volume
 from vidcam.results.explanation import GUIDED, OF_FUNCTION, Activation, Explanation
 
 WEIGHTS_ARE_SUMS = frozenset(["cam", "gradcam++", "gradcam++signed", "gradcam++softmax"])
@@ -185,7 +185,7 @@ class Attribution:
         if not guided:
             return explanation
         volumes, size = explanation.volumes, explanation.input_size
-        heat = {name: normalise_per_clip(upsample_volume(volumes[GUIDED[name]], size)) for name in guided}
+        heat = {name: relative_to_maximum(upsample_volume(volumes[GUIDED[name]], size)) for name in guided}
         saliency = self._saliency(target)
         return replace(
             explanation,

@@ -112,7 +112,8 @@ class Explanation:
         alpha_exact: whether GC++ eq. 19 is exact, that is, the head is piecewise linear in A; None if unknown.
         clamped: method → (N,) share of the positions whose denominator was clamped, for `gradcam++signed` and
             `gradcam++softmax`. For `gradcam++` it is in `alpha`.
-        guided: method → (N, C, T, H, W) signed: guided backpropagation times the map at the input's size.
+        guided: method → (N, C, T, H, W) signed: guided backpropagation times the map at the input's size,
+            divided by its maximum.
         activation: turns the logits into probabilities.
         artifact: cells with high activations on a content-free clip; None if there are none or nobody looked.
         notes: sentences about the choices that vidcam made, for example the layer.
