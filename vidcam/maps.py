@@ -13,6 +13,7 @@ between the frames of a video, on the cores that decode and encode. The numbers 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -67,10 +68,24 @@ def upsample_volume(volume: Floats, size: tuple[int, ...]) -> Floats:
     """
     if volume.ndim < len(size):
         raise ShapeError(f"volume must have at least {len(size)} axes for the size {size}, got {volume.shape = }")
+    cells = volume.shape[volume.ndim - len(size) :]
+    return resample_volume(volume, [resize_matrix(length, n) for length, n in zip(size, cells, strict=True)])
+
+
+def resample_volume(volume: Floats, matrices: Sequence[Floats]) -> Floats:
+    """Evaluate the trailing axes on the grid of one `interpolation_matrix` for each.
+
+    Args:
+        volume: (..., t, h, w): as many trailing axes as there are matrices.
+        matrices: (T, t), (H, h) and (W, w) weights.
+
+    Returns:
+        (..., T, H, W), float64 for float64 input, else float32.
+    """
     result: Floats = volume if volume.dtype == np.float64 else volume.astype(np.float32, copy=False)
-    for axis, length in zip(range(-len(size), 0), size, strict=True):
-        matrix = resize_matrix(length, volume.shape[axis]).astype(result.dtype)
-        result = np.moveaxis(_product(np.moveaxis(result, axis, -1), matrix.T), -1, axis)
+    for axis, matrix in zip(range(-len(matrices), 0), matrices, strict=True):
+        product = _product(np.moveaxis(result, axis, -1), matrix.astype(result.dtype).T)
+        result = np.moveaxis(product, -1, axis)
     return result
 
 
