@@ -89,6 +89,32 @@ def resample_volume(volume: Floats, matrices: Sequence[Floats]) -> Floats:
     return result
 
 
+def pool_volume(volume: Floats, grid: tuple[int, ...]) -> Floats:
+    """Add up the trailing axes in the cells of a grid. The sum is kept: a value on a border is shared by its cells.
+
+    Args:
+        volume: (..., T, H, W): as many trailing axes as `grid` has entries.
+        grid: (t, h, w), coarser or finer.
+
+    Returns:
+        (..., t, h, w), float64 for float64 input, else float32.
+    """
+    result: Floats = volume.astype(np.float64)
+    for axis, cells in zip(range(-len(grid), 0), grid, strict=True):
+        length = volume.shape[axis]
+        if length != cells:
+            shares = _area_shares(length, cells)
+            result = np.moveaxis(_product(np.moveaxis(result, axis, -1), shares), -1, axis)
+    return result if volume.dtype == np.float64 else result.astype(np.float32)
+
+
+def _area_shares(length: int, cells: int) -> NDArray[np.float64]:
+    """Return the share of each of `length` samples that lies in each cell, (length, n); each row sums to 1."""
+    edges, samples = np.arange(cells + 1) * (length / cells), np.arange(length)[:, None]
+    shares: NDArray[np.float64] = np.minimum(edges[1:], samples + 1) - np.maximum(edges[:-1], samples)
+    return shares.clip(min=0.0)
+
+
 def resample_plane(plane: Floats, rows: Floats, columns: Floats) -> Floats:
     """Evaluate (..., h, w) maps on the grid of `interpolation_matrix` rows and columns.
 

@@ -37,7 +37,8 @@ from vidcam.pipelines.forward import torch_errors
 from vidcam.pipelines.heat import heat_on
 from vidcam.pipelines.windows import batches
 from vidcam.preprocess import fill_for, hide
-from vidcam.results.explanation import Explanation, map_arrays, per_clip_arrays
+from vidcam.results.clip_arrays import map_arrays, per_clip_arrays, with_half_maps
+from vidcam.results.explanation import Explanation
 from vidcam.sampling import Window, plan_windows
 from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress, StageTimer
@@ -204,7 +205,8 @@ class _Analysis:
                 has_probability = explanation.activation != "none"
                 rows = [row for row, index in enumerate(indices) if self._measured[index] and has_probability]
                 merged = crops.merge(explanation)
-                table.put(indices, _measure(self._model, tensor, merged, rows, crops=crops, request=self._request))
+                part = _measure(self._model, tensor, merged, rows, crops=crops, request=self._request)
+            table.put(indices, replace(part, explanation=with_half_maps(part.explanation)))
 
 
 class _Table:

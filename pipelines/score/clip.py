@@ -33,7 +33,7 @@ from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.rows import ClipColumns, explanation_row, map_row
 from vidcam.pipelines.score.samples import Sample
 from vidcam.preprocess import fill_for
-from vidcam.results.explanation import Activation, Artifact, Explanation
+from vidcam.results.explanation import INPUT_METHODS, Activation, Artifact, Explanation
 
 _TIES, _CONTROL, _SHUFFLE = range(3)
 
@@ -113,7 +113,9 @@ class ClipScorer:
             self.originals += 1
             explanation = run.explain()
             target = explanation.target.tolist()
-            post_softmax = run.explain(target, score="probability") if "relative" in self._request.measures else None
+            at_layer = [name for name in self._request.methods if name not in INPUT_METHODS]  # EQ compares these alone
+            is_compared = "relative" in self._request.measures and at_layer
+            post_softmax = run.explain(target, score="probability", methods=at_layer) if is_compared else None
             label_explanation, notes = self._label_explanation(sample, label_index, explanation, run.explain)
             activation = run.activation
         log = log_probability(run.logits, explanation.target, activation)
@@ -170,7 +172,7 @@ class ClipScorer:
         )
         size = explanation.input_size
         grid = explanation.volumes[self._request.methods[0]][0].shape
-        ties = rank_ties(tie_field(grid, size, self._generator(sample, _TIES)))
+        ties = rank_ties(tie_field(grid, size, self._generator(sample, _TIES)))  # one for all, whatever their grids
         for method in self._request.methods:
             volume = explanation.volumes[method][0]
             yield scored_map(
@@ -179,8 +181,8 @@ class ClipScorer:
                 ties,
                 self._request.measures,
                 is_empty=not bool((volume > 0).any()),
-                post_softmax=None if post_softmax is None else _heat(post_softmax.volumes[method][0], size),
-                label_map=None if label_explanation is None else _heat(label_explanation.volumes[method][0], size),
+                post_softmax=_heat_of(post_softmax, method),
+                label_map=_heat_of(label_explanation, method),
             )
         if self._request.controls:
             yield from self._controls(sample, original, ties)
@@ -213,6 +215,13 @@ def known_label(model: Model, label: str) -> int | None:
         return model.label_index(label) if label else None
     except ValueError:
         return None
+
+
+def _heat_of(explanation: Explanation | None, method: str) -> Floats | None:
+    """Return a method's heat; None if there is no such map."""
+    if explanation is None or method not in explanation.volumes:
+        return None
+    return _heat(explanation.volumes[method][0], explanation.input_size)
 
 
 def _heat(volume: Floats, size: tuple[int, ...]) -> Floats:

@@ -46,6 +46,7 @@ _MAP: Columns = {
     "masked_probability": "number",
     "drop": "number",
     "increase": "flag",
+    "completeness": "number",
 }
 _ALPHA: Columns = {
     **{f"alpha_{name}": "number" for name in ("min", "q1", "median", "q3", "max")},

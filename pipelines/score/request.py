@@ -10,7 +10,7 @@ from vidcam.errors import InputError
 from vidcam.fill import Fill
 from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
 from vidcam.models.model import Model, Precision
-from vidcam.pipelines.forward import Prepared, fusion_of, prepare, target_layers
+from vidcam.pipelines.forward import Prepared, fusion_of, prepare, target_layers, with_baseline_clips
 from vidcam.pipelines.memory import StartMemory
 from vidcam.pipelines.score.options import CONTROLS, ScoreOptions, chosen_measures
 
@@ -83,6 +83,8 @@ def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None =
     request = ScoreRequest(
         methods=options.methods,
         score_scale=options.score_scale,
+        steps=options.steps,
+        fine=options.fine,
         layers=layers,
         reshape=reshape_of(model.spec),
         axes=model.spec.input_axes,
@@ -105,4 +107,4 @@ def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None =
         retry_failed=options.retry_failed,
         overwrite=options.overwrite,
     )
-    return request, ready
+    return with_baseline_clips(request, ready.model), ready

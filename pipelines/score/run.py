@@ -16,6 +16,7 @@ from typing import Any
 
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.preserve import Undo, preserve_model
+from vidcam.cam.request import DEFAULT_STEPS, Fine
 from vidcam.errors import VidcamError
 from vidcam.fill import Fill
 from vidcam.models.model import Model, Precision
@@ -89,6 +90,8 @@ def score_clips(
     axes: str | None = None,
     fusion: Fusion | None = None,
     score_scale: float = 1.0,
+    steps: int = DEFAULT_STEPS,
+    fine: Fine = "pooled",
     batch_size: int | None = None,
     precision: Precision = "float32",
     workers: int = 2,
@@ -125,6 +128,8 @@ def score_clips(
         axes: order of the axes in the clips that the model takes, such as 'NTCHW'. None: that of its spec.
         fusion: `mean`, `max` or `sum` of several layers' maps; None: `sum` for parallel branches, else `mean`.
         score_scale: λ of EQ 12 for gradcam++, at least 0.
+        steps: points of the path of fine maps, as in `vidcam.explain`.
+        fine: grid of fine maps, `pooled` or `full`, as in `vidcam.explain`.
         batch_size: perturbed clips per forward pass. None: chosen for the device.
         precision: precision of the network except its classifier: `float32` (exact), `bf16`, or `fp16` on CUDA.
         workers: number of threads that decode ahead.
@@ -151,6 +156,8 @@ def score_clips(
         axes=axes,
         fusion=fusion,
         score_scale=score_scale,
+        steps=steps,
+        fine=fine,
         batch_size=batch_size,
         precision=precision,
         workers=workers,

@@ -72,6 +72,8 @@ class PartialSettings:
         model: name of the model; None if it is known only after loading.
         methods: canonical names.
         score_scale: λ of EQ 12.
+        steps: points of the path of fine maps.
+        fine: grid of fine maps.
         clips: number of clips, and a digest of the manifest.
     """
 
@@ -82,6 +84,8 @@ class PartialSettings:
     controls: bool
     fill: str
     score_scale: float
+    steps: int
+    fine: str
     seed: int
     min_confidence: float
     correct_only: bool
@@ -98,6 +102,8 @@ def partial_settings(options: ScoreOptions, clips: ClipSet, *, model: str | None
         controls=options.controls,
         fill=options.fill,
         score_scale=options.score_scale,
+        steps=options.steps,
+        fine=options.fine,
         seed=options.seed,
         min_confidence=options.min_confidence,
         correct_only=options.correct_only,

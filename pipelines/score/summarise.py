@@ -70,6 +70,8 @@ def summarise(
         controls=settings.controls,
         fill=settings.fill,
         score_scale=settings.score_scale,
+        steps=settings.steps,
+        fine=settings.fine,
         batch_size=settings.batch_size,
         forward=settings.forward,
         seed=settings.seed,

@@ -240,6 +240,8 @@ class Summary:
     controls: bool
     fill: str
     score_scale: float
+    steps: int
+    fine: str
     batch_size: int
     forward: Forward
     seed: int

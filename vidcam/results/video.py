@@ -137,17 +137,18 @@ class VideoExplanation:
 
     def scaled(self, method: str, seconds: Seconds, *, target: int = 0) -> Floats:
         """Return blended maps in the unit of the bounds, (S, h, w): as `raw`, or relative to each window's maximum."""
-        self._explanation_of(target).volume(method)  # checks both names
+        self._explanation_of(target).stored(method)  # checks both names
         if method not in self._factors:
             self._factors[method] = window_factors(self.explanations, method) if self.scale == "window" else None
         return self._blended(method, seconds, target, self._factors[method])
 
     def _blended(self, method: str, seconds: Seconds, target: int, factors: Floats | None) -> Floats:
-        volumes = self._explanation_of(target).volume(method)
+        explanation = self._explanation_of(target)
+        volumes = explanation.stored(method)
         moments = np.asarray(seconds, dtype=np.float64)
         if moments.ndim != 1 or not np.isfinite(moments).all():
             raise ShapeError(f"seconds must be (S,) and finite, got {seconds!r}; pass [moment] for one moment")
-        blended = self.timeline.blend(volumes, moments, factors=factors)
+        blended = self.timeline.blend(volumes, moments, factors=_product(factors, explanation.factors.get(method)))
         self._free_pages()
         return blended
 
@@ -199,7 +200,7 @@ class VideoExplanation:
 
         Upsampling is linear: a weighted sum of the cells is the mean of all pixels.
         """
-        grid = self._explanation_of(target).volume(method).shape[2:]
+        grid = self._explanation_of(target).stored(method).shape[2:]
         lengths = zip(self.geometry.crop_size, grid, strict=True)
         rows, columns = (resize_matrix(length, cells).mean(axis=0) for length, cells in lengths)
         means = [rows @ self.scaled(method, chunk, target=target) @ columns for chunk in _chunks(seconds)]
@@ -259,7 +260,8 @@ def video_bounds(
         low, high = np.inf, 0.0
         for explanation in explanations:
             for chunk in _chunks(seconds) if name in explanation.volumes else ():
-                planes = timeline.blend(explanation.volumes[name], chunk, factors=factors)
+                own = _product(factors, explanation.factors.get(name))
+                planes = timeline.blend(explanation.volumes[name], chunk, factors=own)
                 heat = upsample_volume(planes, explanation.input_size[1:])
                 low, high = min(low, float(heat.min())), max(high, float(heat.max()))
                 if forget is not None:
@@ -270,10 +272,22 @@ def video_bounds(
 
 def window_factors(explanations: Sequence[Explanation], method: str) -> Floats:
     """Return (N,) one over each window's largest value over all targets, 0 for a window without evidence."""
-    volumes = [explanation.volumes[method] for explanation in explanations if method in explanation.volumes]
-    peaks = np.array([max(float(volume[n].max()) for volume in volumes) for n in range(len(volumes[0]))])
+    peaks = np.max(
+        [_peaks(explanation, method) for explanation in explanations if method in explanation.volumes], axis=0
+    )
     factors: Floats = np.divide(1.0, peaks, out=np.zeros(peaks.shape), where=peaks > 0)
     return factors
+
+
+def _peaks(explanation: Explanation, method: str) -> Floats:
+    """Return the largest raw value of each window, (N,)."""
+    peaks = np.array([float(volume.max()) for volume in explanation.volumes[method]])
+    return peaks * explanation.factors.get(method, 1.0)
+
+
+def _product(first: Floats | None, second: Floats | None) -> Floats | None:
+    """Multiply factors, of which None is 1."""
+    return second if first is None else first if second is None else first * second
 
 
 def _chunks(seconds: Sequence[float] | Seconds) -> Iterator[Seconds]:
