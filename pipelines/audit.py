@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
-from vidcam.results.explanation import AlphaAudit, Explanation, artifact_share, completeness_notes
+from vidcam.results.explanation import AlphaAudit, Explanation, artifact_share, input_notes
 from vidcam.results.video import VideoExplanation
 
 ARTIFACT_SHARE = 0.5
@@ -52,8 +53,8 @@ def video_verdict(video_explanation: VideoExplanation) -> tuple[tuple[str, ...],
 def video_facts(video_explanation: VideoExplanation) -> tuple[str, ...]:
     """Write the other sentences of the audit, about α, the head and integrated gradients; each once."""
     explanations = video_explanation.explanations
-    sentences = (sentence for e in explanations for sentence in [*_alpha_sentences(e), *completeness_notes(e)])
-    return tuple(dict.fromkeys(sentences))
+    sentences = [(*_alpha_sentences(e), *input_notes(e)) for e in explanations]
+    return tuple(dict.fromkeys(chain.from_iterable(sentences)))
 
 
 def audit_sentences(label: str, explanation: Explanation) -> list[str]:
@@ -64,7 +65,7 @@ def audit_sentences(label: str, explanation: Explanation) -> list[str]:
         explanation: the maps of all windows of the video.
     """
     first, last = _artifact_sentence(explanation), _empty_sentence(label, explanation)
-    sentences = [first, *_alpha_sentences(explanation), *completeness_notes(explanation), last]
+    sentences = [first, *_alpha_sentences(explanation), *input_notes(explanation), last]
     return [sentence for sentence in sentences if sentence]
 
 

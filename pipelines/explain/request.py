@@ -12,7 +12,7 @@ from vidcam.arguments import as_tuple, split_names
 from vidcam.axes import Axes
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.methods import DEFAULT_METHODS
-from vidcam.cam.request import DEFAULT_STEPS, Fine, MapRequest, ScoreName
+from vidcam.cam.request import DEFAULT_BUDGET, DEFAULT_STEPS, Fine, MapRequest, ScoreName
 from vidcam.cam.reshape import reshape_of
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
@@ -68,6 +68,7 @@ class ExplainOptions:
     score_scale: float = 1.0
     steps: int = DEFAULT_STEPS
     fine: Fine = "pooled"
+    budget: int = DEFAULT_BUDGET
     view: View = "centre"
     at: float | None = None
     start: float | None = None
@@ -116,6 +117,7 @@ class ExplainOptions:
             fusion=self.fusion,
             steps=self.steps,
             fine=self.fine,
+            budget=self.budget,
         )
         self._require_view(checked.methods)
 
@@ -256,6 +258,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         score_scale=options.score_scale,
         steps=options.steps,
         fine=options.fine,
+        budget=options.budget,
         reshape=reshape_of(model.spec),
         axes=model.spec.input_axes,
         check_layout=False,  # `prepare` has done it

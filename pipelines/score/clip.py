@@ -34,6 +34,7 @@ from vidcam.pipelines.score.rows import ClipColumns, explanation_row, map_row
 from vidcam.pipelines.score.samples import Sample
 from vidcam.preprocess import fill_for
 from vidcam.results.explanation import INPUT_METHODS, Activation, Artifact, Explanation
+from vidcam.system.progress import Progress, silent
 
 _TIES, _CONTROL, _SHUFFLE = range(3)
 
@@ -79,7 +80,7 @@ class ClipScorer:
         self.forwards = MaskedForwards(model, request.batch_size)
         self.originals = 0
 
-    def score(self, sample: Sample) -> list[Row]:
+    def score(self, sample: Sample, progress: Progress = silent) -> list[Row]:
         """Return one row per map, or one row with the reason why the clip was left out.
 
         Raises:
@@ -88,7 +89,7 @@ class ClipScorer:
         """
         clip = sample.tensor.unsqueeze(0)
         request, scaling = self._request, self._model.spec.scaling
-        original = self._original(sample, clip)
+        original = self._original(sample, clip, progress)
         shared = self._shared_columns(sample, original)
         if reason := self._exclusion_reason(shared):
             return [shared.row() | {"status": LEFT_OUT, "reason": reason}]
@@ -106,10 +107,11 @@ class ClipScorer:
             for scored in maps
         ]
 
-    def _original(self, sample: Sample, clip: Tensor) -> _OriginalPass:
+    def _original(self, sample: Sample, clip: Tensor, progress: Progress) -> _OriginalPass:
         label_index = known_label(self._model, sample.entry.label)
+        request = replace(self._request, progress=progress)
         with Undo() as undo, undo:
-            run = open_attribution(self._model.module, self._model.input_of(clip), self._request, undo)
+            run = open_attribution(self._model.module, self._model.input_of(clip), request, undo)
             self.originals += 1
             explanation = run.explain()
             target = explanation.target.tolist()

@@ -47,6 +47,7 @@ _MAP: Columns = {
     "drop": "number",
     "increase": "flag",
     "completeness": "number",
+    "noise": "number",
 }
 _ALPHA: Columns = {
     **{f"alpha_{name}": "number" for name in ("min", "q1", "median", "q3", "max")},

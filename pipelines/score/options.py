@@ -9,7 +9,7 @@ from vidcam.arguments import split_names
 from vidcam.axes import Axes
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.methods import METHODS
-from vidcam.cam.request import DEFAULT_STEPS, Fine, MapRequest
+from vidcam.cam.request import DEFAULT_BUDGET, DEFAULT_STEPS, Fine, MapRequest
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
 from vidcam.models.model import PRECISIONS, Precision
@@ -43,6 +43,7 @@ class ScoreOptions:
     score_scale: float = 1.0
     steps: int = DEFAULT_STEPS
     fine: Fine = "pooled"
+    budget: int = DEFAULT_BUDGET
     batch_size: int | None = None
     precision: Precision = "float32"
     workers: int = 2
@@ -62,6 +63,7 @@ class ScoreOptions:
             fusion=self.fusion,
             steps=self.steps,
             fine=self.fine,
+            budget=self.budget,
         )  # checks these options; needs no model
         guided = [name for name in maps.methods if name in GUIDED]
         if guided:

@@ -85,6 +85,7 @@ def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None =
         score_scale=options.score_scale,
         steps=options.steps,
         fine=options.fine,
+        budget=options.budget,
         layers=layers,
         reshape=reshape_of(model.spec),
         axes=model.spec.input_axes,

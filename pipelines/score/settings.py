@@ -74,6 +74,7 @@ class PartialSettings:
         score_scale: λ of EQ 12.
         steps: points of the path of fine maps.
         fine: grid of fine maps.
+        budget: most forward passes of `occlusion` and of `rise`.
         clips: number of clips, and a digest of the manifest.
     """
 
@@ -86,6 +87,7 @@ class PartialSettings:
     score_scale: float
     steps: int
     fine: str
+    budget: int
     seed: int
     min_confidence: float
     correct_only: bool
@@ -104,6 +106,7 @@ def partial_settings(options: ScoreOptions, clips: ClipSet, *, model: str | None
         score_scale=options.score_scale,
         steps=options.steps,
         fine=options.fine,
+        budget=options.budget,
         seed=options.seed,
         min_confidence=options.min_confidence,
         correct_only=options.correct_only,

@@ -72,6 +72,7 @@ def summarise(
         score_scale=settings.score_scale,
         steps=settings.steps,
         fine=settings.fine,
+        budget=settings.budget,
         batch_size=settings.batch_size,
         forward=settings.forward,
         seed=settings.seed,

@@ -242,6 +242,7 @@ class Summary:
     score_scale: float
     steps: int
     fine: str
+    budget: int
     batch_size: int
     forward: Forward
     seed: int

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from tests.helpers.nets import random_clip
 from vidcam.axes import Axes
-from vidcam.cam.masks import ScoreOf, grid_for
+from vidcam.cam.input_score import ScoreOf
+from vidcam.cam.masks import grid_for
 from vidcam.cam.network import Input
 from vidcam.cam.occlusion import occlusion
 from vidcam.errors import NonFiniteError, ShapeError

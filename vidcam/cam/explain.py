@@ -16,12 +16,13 @@ from vidcam.cam.methods import DEFAULT_METHODS, needs_baseline
 from vidcam.cam.network import Input, pathways, reference
 from vidcam.cam.preserve import Undo
 from vidcam.cam.refusals import PlainRefusal
-from vidcam.cam.request import DEFAULT_STEPS, Fine, MapRequest, ScoreName, Target
+from vidcam.cam.request import DEFAULT_BUDGET, DEFAULT_STEPS, Fine, MapRequest, ScoreName, Target
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.subject import Subject, as_tensors, first_frames, grey_clip, read_subject
 from vidcam.errors import InputError, ShapeError
-from vidcam.results.explanation import Activation, Explanation, completeness_notes
+from vidcam.results.explanation import Activation, Explanation, input_notes
 from vidcam.spec import SpecifiedModel
+from vidcam.system.progress import Progress, progress_or_default
 
 
 def explain(
@@ -43,7 +44,9 @@ def explain(
     baseline: Input | Mapping[str, Any] | Baseline | None = None,
     steps: int = DEFAULT_STEPS,
     fine: Fine = "pooled",
+    budget: int = DEFAULT_BUDGET,
     seed: int = 0,
+    progress: Progress | None = None,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
 ) -> Explanation:
@@ -64,7 +67,8 @@ def explain(
             `gradcam++softmax` (eq. 22–24), `gradcam++signed` (eq. 29–30), `cam` (eq. 1–2), `hirescam`, `layercam`,
             `neutral-gradcam`, which needs a `baseline`; fine maps of the input, which cost `steps` forward and backward
             passes through the whole network: `integrated-gradients`, `expected-gradients`, `gradcam-ig`,
-            `neutral-gradcam-ig`; and `guided-gradcam`, `guided-gradcam+`, `guided-gradcam++`, which cost one.
+            `neutral-gradcam-ig`; `guided-gradcam`, `guided-gradcam+`, `guided-gradcam++`, which cost one; and
+            `occlusion` and `rise`, which cost `budget` forward passes each.
         target: class index, or label of a `Model`; one for each clip; None for the predicted class; or a function of
             the model's raw output that returns one score for each clip, (N,).
         contrast: class index or label; the score is S_target - S_contrast.
@@ -89,11 +93,13 @@ def explain(
         baseline: a clip without content, such as flat grey, in the model's own scaling, or what
             `vidcam.compute_baseline` returned. `neutral-gradcam` subtracts its activations, and artifacts are looked
             for in it (not with several layers). Integrated gradients start there; of several clips the mean is taken,
-            and `expected-gradients` draws from them, else from the other clips of the batch. None: flat grey for a
-            `Model`.
+            and `expected-gradients` draws from them, else from the other clips of the batch. `occlusion` and
+            `rise` hide parts with it. None: flat grey for a `Model`.
         steps: points of the path from the baseline to the clip; `explanation.completeness` has the error.
         fine: grid of fine maps: `pooled` to at most 16 × 28 × 28 cells, or `full`, every pixel.
-        seed: of what `expected-gradients` draws.
+        budget: most forward passes of `occlusion`, and of `rise`, for each target.
+        seed: of what `expected-gradients` and `rise` draw.
+        progress: called after each forward pass of `occlusion` and `rise`. None: a bar in notebooks.
         args: positional arguments of `forward` after the clip, such as boxes. Their tensors go to the clip's device,
             and keep their type. Where one clip of the batch is run, tensors with N rows are cut to it.
         kwargs: keyword arguments of `forward`, likewise.
@@ -125,7 +131,9 @@ def explain(
         baseline=baseline,
         steps=steps,
         fine=fine,
+        budget=budget,
         seed=seed,
+        progress=progress,
         args=args,
         kwargs=kwargs,
     )[0]
@@ -150,7 +158,9 @@ def explain_each(
     baseline: Input | Mapping[str, Any] | Baseline | None = None,
     steps: int = DEFAULT_STEPS,
     fine: Fine = "pooled",
+    budget: int = DEFAULT_BUDGET,
     seed: int = 0,
+    progress: Progress | None = None,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
 ) -> tuple[Explanation, ...]:
@@ -174,7 +184,9 @@ def explain_each(
         baseline: as in `explain`.
         steps: as in `explain`.
         fine: as in `explain`.
+        budget: as in `explain`.
         seed: as in `explain`.
+        progress: as in `explain`.
         args: as in `explain`.
         kwargs: as in `explain`.
     """
@@ -194,7 +206,9 @@ def explain_each(
         softmax_tail=softmax_tail,
         steps=steps,
         fine=fine,
+        budget=budget,
         seed=seed,
+        progress=progress_or_default(progress),
     )
     indices = [target if callable(target) else subject.class_index(target) for target in targets]
     if baseline is None or isinstance(baseline, Baseline):
@@ -243,7 +257,12 @@ def _explained(
     artifact = None if baseline is None else baseline.artifact
     frames = first_frames(subject, run.axes)
     return tuple(
-        replace(each, artifact=artifact, notes=(*each.notes, *notes, *completeness_notes(each)), frames=frames)
+        replace(
+            each,
+            artifact=artifact,
+            notes=(*each.notes, *notes, *input_notes(each)),
+            frames=frames,
+        )
         for each in explanations
     )
 

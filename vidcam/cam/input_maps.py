@@ -9,12 +9,13 @@ import numpy as np
 
 from vidcam.cam.context import ForwardContext
 from vidcam.cam.input_score import ScoreOf
+from vidcam.cam.masked_maps import with_masked_maps
 from vidcam.cam.path_gradients import PathIntegral, expected_gradients, integrated_gradients
 from vidcam.cam.request import MapRequest
 from vidcam.cam.weights import to_numpy
 from vidcam.errors import InputError
 from vidcam.maps import Floats, pool_volume, upsample_volume
-from vidcam.results.explanation import INPUT_METHODS, Explanation
+from vidcam.results.explanation import INPUT_METHODS, MASKED, Explanation
 
 POOLED_GRIDS: dict[int, tuple[int, ...]] = {1: (784,), 2: (28, 28), 3: (16, 28, 28)}
 """Number of axes → the finest grid of a pooled map."""
@@ -25,7 +26,7 @@ EXPECTED = "expected-gradients"
 def with_input_maps(
     explanation: Explanation, context: ForwardContext, score: ScoreOf, request: MapRequest
 ) -> Explanation:
-    """Add the maps of the input that a request names.
+    """Add the maps of the input that a request names, those of hidden parts too.
 
     Args:
         explanation: the maps of the layers, also those that are multiplied.
@@ -36,10 +37,11 @@ def with_input_maps(
     Raises:
         InputError: no baseline.
     """
-    names = [name for name in request.methods if name in INPUT_METHODS]
+    explanation = with_masked_maps(explanation, context, score, request)
+    names = [name for name in request.methods if name in INPUT_METHODS and name not in MASKED]
     integrals = {name: _integral(context, score, request, name) for name in dict.fromkeys(map(_base, names))}
     grid = input_grid(explanation.input_size, request.fine)
-    volumes, signed = dict(explanation.volumes), {}
+    volumes, signed = dict(explanation.volumes), dict(explanation.signed)
     for name in names:
         factor = explanation.volumes.get(INPUT_METHODS[name])
         values = [_times(to_numpy(part), factor) for part in integrals[_base(name)].maps]

@@ -17,18 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidcam.axes import Axes
+from vidcam.cam.input_score import ScoreOf
 from vidcam.cam.network import Input, like_input, pathways, require_finite
 from vidcam.cam.weights import to_numpy
 from vidcam.errors import InputError, ShapeError
 
-ScoreOf = Callable[[Input], Tensor]
-"""A clip like the original, N rows → the target's score of each, (N,)."""
-
 Mask = Callable[[tuple[int, ...]], NDArray[Any]]
 """(T, H, W) → what is visible at this size, (T, H, W): bool, or a share in [0, 1]."""
-
-FORWARDS = 200
-"""Forward passes of one clip and method, by default."""
 
 _TIME_SHARE = 4 / 7
 """Cells along time for each cell along a side."""

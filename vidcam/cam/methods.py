@@ -3,8 +3,8 @@
 PAIR_METHODS need only A and g: one forward pass and one backward pass through the head serve all of them.
 BASELINE_METHODS also need A₀, the activations of a content-free clip, which serve all clips. The others read the
 classifier's weights (`cam`), or need more products through the head (`gradcam++softmax`). Guided methods multiply the
-map of another method with guided backpropagation at the input. INPUT_METHODS make fine maps of the input, see
-`input_maps`.
+map of another method with guided backpropagation at the input. INPUT_METHODS make maps of the input: fine
+ones from gradients, see `input_maps`, and those of MASKED from hidden parts, see `masked_maps`.
 
 Maps are raw: (N, t, h, w), >= 0, float32 at least, on the feature grid, before upsampling and normalisation. `combine`
 weights whole channels, relu(Σ_d w_d · A_d) (GC++ eq. 7). `hirescam` (arXiv:2011.08891) and `layercam`

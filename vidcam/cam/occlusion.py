@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.axes import Axes
-from vidcam.cam.masks import MeasuredMap, ScoreOf, mixed, require_grid, scores_of, spread
+from vidcam.cam.input_score import ScoreOf
+from vidcam.cam.masks import MeasuredMap, mixed, require_grid, scores_of, spread
 from vidcam.cam.network import Input, reference
 from vidcam.errors import ShapeError
 from vidcam.system.progress import Progress, silent

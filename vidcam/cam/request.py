@@ -25,6 +25,7 @@ from vidcam.cam.weights import checked_score_scale
 from vidcam.devices import double
 from vidcam.errors import InputError, ShapeError
 from vidcam.results.explanation import Activation
+from vidcam.system.progress import Progress, silent
 
 ScoreFunction = Callable[[Any], Tensor]
 """Maps the model's raw output to one score per clip, (N,)."""
@@ -37,6 +38,9 @@ ScoreName = Literal["logit", "probability", "negative"]
 
 Fine = Literal["pooled", "full"]
 """The grid of a map of the input: at most 16 × 28 × 28 cells, or every pixel."""
+
+DEFAULT_BUDGET = 200
+"""Forward passes of `occlusion`, and of `rise`, for one clip and target."""
 
 DEFAULT_STEPS = 16
 """Points of the path from a baseline to the clip at which gradients are taken."""
@@ -70,7 +74,9 @@ class MapRequest:
         drawn_clips: clips from which expected-gradients draws; None: the other clips of the batch.
         steps: points of such a path, or draws.
         fine: grid of maps of the input.
+        budget: most forward passes of `occlusion`, and of `rise`, for each clip and target.
         seed: of random draws.
+        progress: called after each forward pass of such a method.
 
     Raises:
         InputError: an unknown method, score, fusion, activation or grid, no steps, or a λ that is negative or not
@@ -95,7 +101,9 @@ class MapRequest:
     drawn_clips: Input | None = field(default=None, repr=False)
     steps: int = DEFAULT_STEPS
     fine: Fine = "pooled"
+    budget: int = DEFAULT_BUDGET
     seed: int = 0
+    progress: Progress = field(default=silent, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "methods", canonical_methods(self.methods))
@@ -110,6 +118,8 @@ class MapRequest:
         checked_score_scale(self.score_scale)
         if self.steps < 1:
             raise InputError(f"steps is {self.steps}; it must be at least 1")
+        if self.budget < 2:
+            raise InputError(f"budget is {self.budget}; occlusion and rise need at least 2 forward passes")
         if self.fine not in FINE_GRIDS:
             raise InputError(f"fine is {self.fine!r}, expected one of {', '.join(FINE_GRIDS)}")
 

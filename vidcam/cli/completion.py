@@ -21,6 +21,8 @@ METHODS = (
     "expected-gradients",
     "gradcam-ig",
     "neutral-gradcam-ig",
+    "occlusion",
+    "rise",
     "guided-gradcam",
     "guided-gradcam+",
     "guided-gradcam++",

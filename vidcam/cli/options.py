@@ -103,6 +103,9 @@ _STEPS = _details(
     "--steps", type=int, metavar="N", help="Steps of the path of fine maps; default 16. Each is a forward and backward."
 )
 _FINE = choice(_details, "--fine", ("pooled", "full"), "Grid of fine maps: pooled (default) or full, every pixel.")
+_BUDGET = _details(
+    "--budget", type=int, metavar="N", help="Forward passes of occlusion and of rise for each window; default 200."
+)
 _FILL = choice(_details, "--fill", FILLS, "What hidden pixels become: black (default), mean, blur or frame-mean.")
 SCALE_TEXT = "Evidence is relative to the maximum of the whole video or of each window"
 CAPTIONS = DRAWING(
@@ -198,6 +201,7 @@ _EXPLAIN = (
     _SCORE_SCALE,
     _STEPS,
     _FINE,
+    _BUDGET,
     _FUSION,
     choice(_details, "--scale", ("video", "window"), f"{SCALE_TEXT}: video (default) or window."),
     _FILL,
@@ -253,6 +257,7 @@ _SCORE = (
     _SCORE_SCALE,
     _STEPS,
     _FINE,
+    _BUDGET,
     _FILL,
     _details("--batch-size", metavar="auto|N", help="Perturbed clips per forward pass; default: by device."),
     _PRECISION,

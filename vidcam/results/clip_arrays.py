@@ -24,6 +24,7 @@ def per_clip_arrays(explanation: Explanation) -> tuple[NDArray[Any], ...]:
         explanation.guided,
         explanation.signed,
         explanation.completeness,
+        explanation.noise,
         explanation.factors,
     )
     others = [values for group in groups for values in group.values()]
@@ -46,6 +47,7 @@ def map_arrays(explanation: Explanation, function: Callable[[NDArray[Any]], NDAr
         guided={name: function(values) for name, values in explanation.guided.items()},
         signed={name: function(values) for name, values in explanation.signed.items()},
         completeness={name: function(values) for name, values in explanation.completeness.items()},
+        noise={name: function(values) for name, values in explanation.noise.items()},
         factors={name: function(values) for name, values in explanation.factors.items()},
     )
 

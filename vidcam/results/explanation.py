@@ -37,9 +37,14 @@ INPUT_METHODS: Mapping[str, str] = MappingProxyType(
         "expected-gradients": "",
         "gradcam-ig": "gradcam",
         "neutral-gradcam-ig": "neutral-gradcam",
+        "occlusion": "",
+        "rise": "",
     }
 )
 """Method with a map of the input → the method whose upsampled map multiplies it; '' for none. Its grid is its own."""
+
+MASKED = ("occlusion", "rise")
+"""Methods that run the network on clips of which parts are hidden."""
 
 COMPLETE = 0.01
 """Largest relative error of integrated gradients about which no note is written."""
@@ -131,6 +136,8 @@ class Explanation:
         signed: method → (N, t, h, w), a map of the input with its negative part, which `volumes` leave out.
         completeness: method → (N,), relative error of the integrated gradients in a map: their sum is larger than the
             difference of the scores, S(clip) - S(baseline), by this share of it.
+        noise: method → (N,), standard error of a map that rests on random masks, root mean square over its cells, as a
+            share of its largest value.
         factors: method → (N,), what `volumes` and `signed` are multiplied by to be raw; 1 for all other methods.
         activation: turns the logits into probabilities.
         artifact: cells with high activations on a content-free clip; None if there are none or nobody looked.
@@ -150,6 +157,7 @@ class Explanation:
     guided: Mapping[str, Floats] = field(default_factory=dict)
     signed: Mapping[str, Floats] = field(default_factory=dict)
     completeness: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    noise: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     factors: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     activation: Activation = "softmax"
     artifact: Artifact | None = None
@@ -321,3 +329,13 @@ def completeness_notes(explanation: Explanation) -> tuple[str, ...]:
     if not name or errors[name] <= COMPLETE:
         return ()
     return (f"The gradients of {name} add up to the score's change within {errors[name]:.1%}; more steps are closer.",)
+
+
+def input_notes(explanation: Explanation) -> tuple[str, ...]:
+    """Write how exact the maps of the input are: the sums of gradients, and maps of random masks."""
+    shares = {name: float(np.max(noise, initial=0.0)) for name, noise in explanation.noise.items()}
+    noisy = (
+        f"The standard error of {name} is {share:.0%} of its largest value; a larger budget lowers it."
+        for name, share in shares.items()
+    )
+    return (*completeness_notes(explanation), *noisy)

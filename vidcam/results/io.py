@@ -30,7 +30,7 @@ from vidcam.system.json_files import from_json, to_json
 
 SCHEMA = 1
 
-GROUPS = ("clamped", "guided", "signed", "completeness", "factors")
+GROUPS = ("clamped", "guided", "signed", "completeness", "noise", "factors")
 """Fields of an explanation that are named arrays, besides `volumes` and `alpha`."""
 
 MAPPED_BYTES = 1 << 20
@@ -58,6 +58,7 @@ class _ClipsMeta:
     notes: tuple[str, ...]
     signed: tuple[str, ...] = ()
     completeness: tuple[str, ...] = ()
+    noise: tuple[str, ...] = ()
     factors: tuple[str, ...] = ()
 
 
@@ -215,6 +216,7 @@ def _explanation(entry: _ClipsMeta, prefix: str, read: Read, logits: NDArray[Any
         guided=group("guided"),
         signed=group("signed"),
         completeness=group("completeness"),
+        noise=group("noise"),
         factors=group("factors"),
         activation=entry.activation,
         artifact=entry.artifact,
