@@ -35,9 +35,6 @@ POOLED_LINEAR_METHODS = ("neutral-gradcam", "gradcam++")
 
 NO_MEMORY = StartMemory()
 
-COLOURS = 8
-"""Flat clips of random colours from which expected-gradients draws, so that no colour is the one of no evidence."""
-
 Request = TypeVar("Request", bound=MapRequest)
 
 
@@ -202,11 +199,11 @@ def compute_grey_baseline(model: Model, layers: Sequence[str]) -> Baseline:
 
 
 def with_baseline_clips(request: Request, model: Model) -> Request:
-    """Give a request the flat clips where the paths of its fine maps start: grey ones, and ones of random colours."""
+    """Give a request the flat clips where the paths of its fine maps start: a grey one, and some of random colours."""
     if not any(name in INPUT_METHODS for name in request.methods):
         return request
     grey = grey_input(model.spec).to(model.device)
-    colours = flat_inputs(model.spec, COLOURS).to(model.device)
+    colours = flat_inputs(model.spec).to(model.device)
     return replace(request, baseline_clips=grey, drawn_clips=colours)
 
 

@@ -11,6 +11,7 @@ from torch import nn
 from vidcam.cam.attribution import open_attribution
 from vidcam.cam.baseline import Baseline, baseline_of_subject
 from vidcam.cam.fusion import Fusion
+from vidcam.cam.input_maps import EXPECTED
 from vidcam.cam.layers import Layers, layer_names
 from vidcam.cam.methods import DEFAULT_METHODS, needs_baseline
 from vidcam.cam.network import Input, pathways, reference
@@ -18,7 +19,7 @@ from vidcam.cam.preserve import Undo
 from vidcam.cam.refusals import PlainRefusal
 from vidcam.cam.request import DEFAULT_BUDGET, DEFAULT_STEPS, Fine, MapRequest, ScoreName, Target
 from vidcam.cam.reshape import Reshape
-from vidcam.cam.subject import Subject, as_tensors, first_frames, grey_clip, read_subject
+from vidcam.cam.subject import Subject, as_tensors, first_frames, flat_clips, grey_clip, read_subject
 from vidcam.errors import InputError, ShapeError
 from vidcam.results.explanation import Activation, Explanation, input_notes
 from vidcam.spec import SpecifiedModel
@@ -93,8 +94,9 @@ def explain(
         baseline: a clip without content, such as flat grey, in the model's own scaling, or what
             `vidcam.compute_baseline` returned. `neutral-gradcam` subtracts its activations, and artifacts are looked
             for in it (not with several layers). Integrated gradients start there; of several clips the mean is taken,
-            and `expected-gradients` draws from them, else from the other clips of the batch. `occlusion` and
-            `rise` hide parts with it. None: flat grey for a `Model`.
+            and `expected-gradients` draws from them. `occlusion` and `rise` hide parts with it. None: flat grey for a
+            `Model`, and `expected-gradients` draws from flat clips of random colours, or from the other clips of the
+            batch for a module.
         steps: points of the path from the baseline to the clip; `explanation.completeness` has the error.
         fine: grid of fine maps: `pooled` to at most 16 × 28 × 28 cells, or `full`, every pixel.
         budget: most forward passes of `occlusion`, and of `rise`, for each target.
@@ -246,9 +248,9 @@ def _explained(
         own = MapRequest(layers=request.layers, reshape=request.reshape, axes=request.axes)
         baseline = baseline_of_subject(baseline, own)
     if baseline is not None:
-        clips = baseline.clips
-        drawn = clips if clips is not None and len(pathways(clips)[0]) > 1 else None
-        request = replace(request, baseline_activations=baseline.activations, baseline_clips=clips, drawn_clips=drawn)
+        request = replace(request, baseline_activations=baseline.activations, baseline_clips=baseline.clips)
+    if EXPECTED in request.methods:
+        request = replace(request, drawn_clips=_drawn_clips(subject, request.baseline_clips))
     with PlainRefusal(network, subject.clip, subject.arguments), Undo() as undo, undo:
         run = open_attribution(network, subject.clip, request, undo, subject.arguments)
         if baseline is not None:
@@ -265,6 +267,13 @@ def _explained(
         )
         for each in explanations
     )
+
+
+def _drawn_clips(subject: Subject, baseline: Input | None) -> Input | None:
+    """Return the clips from which expected-gradients draws; None for the other clips of the batch."""
+    if baseline is not None and len(pathways(baseline)[0]) > 1:
+        return baseline
+    return None if subject.model is None else flat_clips(subject.model)
 
 
 def _require_same_layers(baseline: Baseline, layers: Sequence[str]) -> None:

@@ -1,8 +1,9 @@
 """Gradients of the score at the input, averaged over a path from a baseline to the clip.
 
 Integrated gradients (arXiv:1703.01365): (x - x₀) · ∫ ∂S/∂x at x₀ + α(x - x₀) dα. Their sum is S(x) - S(x₀), up to the
-error of the sum that replaces the integral; that error is measured. Expected gradients (arXiv:1906.10670) draw α and
-the baseline at random.
+error of the sum that replaces the integral; that error is measured. The rule is Gauss-Legendre: the gradient changes
+fast near a flat baseline, where its points are dense. docs/methods.md has its error beside other rules. Expected
+gradients (arXiv:1906.10670) draw α and the baseline at random.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +19,7 @@ from vidcam.axes import Axes
 from vidcam.cam.input_score import ScoreOf, require_floats
 from vidcam.cam.network import Input, like_input, pathways, require_finite
 from vidcam.cam.weights import at_least_float32
+from vidcam.devices import double
 from vidcam.errors import InputError, ShapeError
 
 
@@ -59,17 +62,13 @@ class GradientPath:
             raise ShapeError(f"baseline is {sizes[0]} and the clip {sizes[1]}; pass a baseline of the clip's sizes")
         self.clips, self.baselines = len(self._ends[0]), len(self._starts[0])
 
-    def differences(self, rows: Tensor) -> list[Tensor]:
-        """Return clip - baseline of each pathway; `rows` (N,) are the rows of the baselines."""
-        return [end - start[rows] for start, end in zip(self._starts, self._ends, strict=True)]
-
-    def score(self, rows: Tensor, alpha: Tensor) -> Tensor:
-        """Return the scores (N,) at α (N,) of the paths, without a graph."""
+    def score(self, rows: Tensor, alpha: float) -> Tensor:
+        """Return the scores (N,) at α of the paths that start at some rows (N,) of the baselines, without a graph."""
         with torch.no_grad():
-            return self._score(self._input(self._points(rows, alpha))).double()
+            return double(self._score(self._input(self._points(rows, alpha))))
 
-    def products(self, rows: Tensor, alpha: Tensor) -> list[Tensor]:
-        """Return (clip - baseline) · gradient at α (N,), summed over the colours, (N, T, H, W) of each pathway."""
+    def products(self, rows: Tensor, alpha: float) -> list[Tensor]:
+        """Return (clip - baseline) · gradient at α, summed over the colours, (N, T, H, W) of each pathway."""
         leaves = [point.requires_grad_() for point in self._points(rows, alpha)]
         with torch.enable_grad():
             value = self._score(self._input(leaves)).sum()
@@ -78,13 +77,11 @@ class GradientPath:
             gradients = torch.autograd.grad(value, leaves, allow_unused=True, materialize_grads=True)
         for gradient in gradients:
             require_finite(gradient, "the gradients at the input")
-        pairs = zip(gradients, self.differences(rows), strict=True)
-        return [(at_least_float32(gradient) * at_least_float32(change)).sum(dim=1) for gradient, change in pairs]
+        changes = (at_least_float32(end) - start[rows] for start, end in zip(self._starts, self._ends, strict=True))
+        return [(gradient * change).sum(dim=1) for gradient, change in zip(gradients, changes, strict=True)]
 
-    def _points(self, rows: Tensor, alpha: Tensor) -> list[Tensor]:
-        starts = (start[rows] for start in self._starts)
-        shares = (alpha.to(end).view(-1, *[1] * (end.ndim - 1)) for end in self._ends)
-        return [torch.lerp(a, b, share) for a, b, share in zip(starts, self._ends, shares, strict=True)]
+    def _points(self, rows: Tensor, alpha: float) -> list[Tensor]:
+        return [torch.lerp(start[rows], end, alpha) for start, end in zip(self._starts, self._ends, strict=True)]
 
     def _input(self, points: Sequence[Tensor]) -> Input:
         """Return clones in the network's order, because a first layer may work in place."""
@@ -109,9 +106,15 @@ def integrated_gradients(score: ScoreOf, clip: Input, baselines: Input, axes: Ax
     total = _Sum(path)
     for row in range(path.baselines):
         rows = torch.full((path.clips,), row)
-        for alpha in (torch.arange(steps) + 0.5) / steps:
-            total.add(rows, alpha.expand(path.clips), 1 / steps)
+        for alpha, weight in zip(*gauss_legendre(steps), strict=True):
+            total.add(rows, alpha, weight / path.baselines)
     return total.result()
+
+
+def gauss_legendre(steps: int) -> tuple[list[float], list[float]]:
+    """Return the points in [0, 1] of the Gauss-Legendre rule, and their weights, which add up to 1."""
+    points, weights = np.polynomial.legendre.leggauss(steps)
+    return ((points + 1) / 2).tolist(), (weights / 2).tolist()
 
 
 def expected_gradients(
@@ -142,10 +145,9 @@ def expected_gradients(
     for step, jitter in enumerate(torch.rand(steps, generator=generator)):
         if step % others == 0:
             turn = torch.randperm(others, generator=generator)
-        drawn = turn[step % others].expand(path.clips)
-        rows = (torch.arange(path.clips) + 1 + drawn) % path.clips if baselines is None else drawn
-        alpha = (order[step] + jitter) / steps
-        total.add(rows, alpha.expand(path.clips), 1 / steps)
+        drawn, clips = turn[step % others], torch.arange(path.clips)
+        rows = (clips + 1 + drawn) % path.clips if baselines is None else drawn.expand(path.clips)
+        total.add(rows, float(order[step] + jitter) / steps, 1 / steps)
     return total.result()
 
 
@@ -156,8 +158,8 @@ class _Sum:
         self._path, self._maps = path, list[Tensor]()
         self._weights: dict[tuple[int, ...], float] = {}  # rows of the baselines → weight of the paths from there
 
-    def add(self, rows: Tensor, alpha: Tensor, weight: float) -> None:
-        """Add the products at α (N,) of the paths from some rows of the baselines."""
+    def add(self, rows: Tensor, alpha: float, weight: float) -> None:
+        """Add the products at α of the paths from some rows (N,) of the baselines."""
         products = [weight * product for product in self._path.products(rows, alpha)]
         self._maps = [a.add_(b) for a, b in zip(self._maps, products, strict=True)] if self._maps else products
         key = tuple(rows.tolist())
@@ -166,10 +168,9 @@ class _Sum:
     def result(self) -> PathIntegral:
         """Compare the sum with the difference of the scores."""
         path = self._path
-        (first, *_), one = self._weights, torch.ones(path.clips)
-        change = path.score(torch.tensor(first), one)
+        change = path.score(torch.zeros(path.clips, dtype=torch.int64), 1.0)
         for rows, weight in self._weights.items():
-            change = change - weight * path.score(torch.tensor(rows), 0 * one)
-        total = torch.stack([product.flatten(1).sum(dim=1, dtype=torch.float64) for product in self._maps]).sum(dim=0)
+            change = change - weight * path.score(torch.tensor(rows), 0.0)
+        total = torch.stack([double(product).flatten(1).sum(dim=1) for product in self._maps]).sum(dim=0)
         error = torch.where(total == change, torch.zeros_like(change), (total - change) / change)
         return PathIntegral(tuple(self._maps), error)

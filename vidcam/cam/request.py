@@ -71,7 +71,7 @@ class MapRequest:
         softmax_tail: share of the other classes' probability that `gradcam++softmax` may leave out.
         baseline_activations: layer → A₀, (1, D, t, h, w), activations of a content-free clip, for the baseline methods.
         baseline_clips: any number of clips without content from which the paths of integrated gradients start.
-        drawn_clips: clips from which expected-gradients draws; None: the other clips of the batch.
+        drawn_clips: any number of clips from which expected-gradients draws; None: the other clips of the batch.
         steps: points of such a path, or draws.
         fine: grid of maps of the input.
         budget: most forward passes of `occlusion`, and of `rise`, for each clip and target.

@@ -29,7 +29,7 @@ from vidcam.maps import (
     upsample_volume,
 )
 from vidcam.media import Seconds
-from vidcam.results.explanation import Explanation
+from vidcam.results.explanation import INPUT_METHODS, Explanation
 from vidcam.results.timeline import Timeline
 from vidcam.system.filenames import as_text, relative_path
 
@@ -38,6 +38,9 @@ PER_WINDOW = "per-window"
 
 CHUNK = 64
 """Moments that are upsampled together."""
+
+FINE_QUANTILE, FINE_RANGE = 0.99, 10.0
+"""Upper bound of a map of the input: this quantile of a frame, and at least its largest value divided by FINE_RANGE."""
 
 Bounds = Mapping[str, tuple[float, float]]
 
@@ -247,6 +250,9 @@ def video_bounds(
 ) -> dict[str, tuple[float, float]]:
     """Return for each method the smallest and largest value of the blended, upsampled map over a video and all targets.
 
+    A few cells of a map of the input are far above all others, and would leave the rest dark. Its upper bound is the
+    largest 99th percentile of a frame, but at least a tenth of the largest value.
+
     Args:
         explanations: explanations of all windows, one for each target.
         timeline: times of the windows.
@@ -257,16 +263,19 @@ def video_bounds(
     bounds: dict[str, tuple[float, float]] = {}
     for name in dict.fromkeys(name for explanation in explanations for name in explanation.volumes):
         factors = window_factors(explanations, name) if scale == "window" else None
-        low, high = np.inf, 0.0
+        low, high, percentile = np.inf, 0.0, 0.0
         for explanation in explanations:
             for chunk in _chunks(seconds) if name in explanation.volumes else ():
                 own = _product(factors, explanation.factors.get(name))
                 planes = timeline.blend(explanation.volumes[name], chunk, factors=own)
                 heat = upsample_volume(planes, explanation.input_size[1:])
                 low, high = min(low, float(heat.min())), max(high, float(heat.max()))
+                if name in INPUT_METHODS:
+                    by_frame = np.quantile(planes.reshape(len(planes), -1), FINE_QUANTILE, axis=1)
+                    percentile = max(percentile, float(by_frame.max()))
                 if forget is not None:
                     forget()
-        bounds[name] = (low, high)
+        bounds[name] = (low, max(percentile, high / FINE_RANGE) if name in INPUT_METHODS else high)
     return bounds
 
 
