@@ -96,12 +96,14 @@ class Scaled(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.slow, self.fast = nn.Conv3d(3, 2, 1), nn.Conv3d(3, 2, 1)
+        self.runs: Tensor
         self.register_buffer("runs", torch.zeros(1))
 
     def forward(self, pathways: list[Tensor], factor: Tensor) -> Tensor:
         self.runs += 1
         slow, fast = self.slow(pathways[0]).relu(), self.fast(pathways[1]).relu()
-        return factor[:, None] * (slow.mean(dim=(2, 3, 4)) + fast.mean(dim=(2, 3, 4)))
+        scores: Tensor = factor[:, None] * (slow.mean(dim=(2, 3, 4)) + fast.mean(dim=(2, 3, 4)))
+        return scores
 
 
 def test_pathways_and_arguments_of_each_row() -> None:

@@ -26,6 +26,7 @@ SETTINGS = Settings(
     score_scale=1.0,
     steps=16,
     fine="pooled",
+    budget=200,
     batch_size=4,
     forward=Forward(),
     seed=0,
