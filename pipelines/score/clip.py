@@ -173,7 +173,7 @@ class ClipScorer:
             original.label_explanation,
         )
         size = explanation.input_size
-        grid = explanation.volumes[self._request.methods[0]][0].shape
+        grid = explanation.volumes[self._request.shuffled_method][0].shape
         ties = rank_ties(tie_field(grid, size, self._generator(sample, _TIES)))  # one for all, whatever their grids
         for method in self._request.methods:
             volume = explanation.volumes[method][0]
@@ -190,11 +190,11 @@ class ClipScorer:
             yield from self._controls(sample, original, ties)
 
     def _controls(self, sample: Sample, original: _OriginalPass, ties: RankedTies) -> Iterator[ScoredMap]:
-        """Yield `random`, the first method's map with its cells shuffled, and `centre`, a fixed centre bump."""
+        """Yield `random`, a method's map with its cells shuffled, and `centre`, a fixed centre bump."""
         size, measures = original.explanation.input_size, self._request.measures
 
         def shuffled(explanation: Explanation) -> Floats:
-            volume = explanation.volumes[self._request.methods[0]][0]
+            volume = explanation.volumes[self._request.shuffled_method][0]
             return _heat(shuffled_cells(volume, self._generator(sample, _CONTROL)), size)
 
         random, label_explanation = shuffled(original.explanation), original.label_explanation

@@ -13,6 +13,7 @@ from vidcam.models.model import Model, Precision
 from vidcam.pipelines.forward import Prepared, fusion_of, prepare, target_layers, with_baseline_clips
 from vidcam.pipelines.memory import StartMemory
 from vidcam.pipelines.score.options import CONTROLS, ScoreOptions, chosen_measures
+from vidcam.results.explanation import INPUT_METHODS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,6 +55,11 @@ class ScoreRequest(MapRequest):
         """Every θ that the measures need, increasing."""
         thetas = {*(DEFAULT_THETAS if "retention" in self.measures else ())}
         return tuple(sorted(thetas | {*(GRID_THETAS if "curve" in self.measures else ())}))
+
+    @property
+    def shuffled_method(self) -> str:
+        """The method whose cells the control `random` shuffles: the first one whose map lies on a layer's grid."""
+        return next((name for name in self.methods if name not in INPUT_METHODS), self.methods[0])
 
     @property
     def row_names(self) -> tuple[str, ...]:

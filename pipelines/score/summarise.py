@@ -30,6 +30,7 @@ from vidcam.pipelines.score.summary import (
     defined,
 )
 from vidcam.pipelines.score.table import ScoreTable
+from vidcam.results.explanation import INPUT_METHODS
 
 Values = NDArray[np.float64]
 
@@ -233,11 +234,11 @@ def _pair(
     table: ScoreTable, a: str, b: str, *, test: PairedTest, p_holm: float, smallest_p_holm: float, seed: int
 ) -> Pair:
     ratios = pair_ratios(table, a, b)
+    own = pair_ratios(table, a, b, "log_masked_post_softmax") if has_post_softmax(table, a, b) else None
     outcomes = win(table.values(a, "drop"), table.values(b, "drop"), ratios)
     wins, ratio = win_rates(outcomes), _ratio(ratios)
     win_a, log_mean = _means(table, [100.0 * (outcomes == 1), ratios], seed)
     low, high = (None if end is None else defined(float(np.exp(end))) for end in (log_mean.low, log_mean.high))
-    has_post_softmax = "log_masked_post_softmax" in table.columns and b not in CONTROLS
     return Pair(
         a=a,
         b=b,
@@ -253,10 +254,15 @@ def _pair(
         relative_performance_high=high,
         p_value=defined(test.p_value),
         groups_that_differ=test.groups,
-        post_softmax=_ratio(pair_ratios(table, a, b, "log_masked_post_softmax")) if has_post_softmax else None,
+        post_softmax=None if own is None else _ratio(own),
         p_holm=defined(p_holm),
         smallest_p_holm=defined(smallest_p_holm),
     )
+
+
+def has_post_softmax(table: ScoreTable, a: str, b: str) -> bool:
+    """Whether both methods have maps of the probability's gradient; controls and fine maps have none."""
+    return "log_masked_post_softmax" in table.columns and not {a, b} & {*CONTROLS, *INPUT_METHODS}
 
 
 def _ratio(ratios: Values) -> PairRatio:

@@ -15,7 +15,7 @@ from tests.helpers.conduct import State
 from tests.helpers.nets import BrightnessNet, PooledHead, random_clip, seeded
 from vidcam.axes import Axes
 from vidcam.cam.attribution import attribution
-from vidcam.cam.path_gradients import PathIntegral, expected_gradients, gauss_legendre, integrated_gradients
+from vidcam.cam.path_gradients import PathIntegral, expected_gradients, graded_midpoints, integrated_gradients
 from vidcam.cam.request import MapRequest
 from vidcam.errors import InputError, ShapeError
 from vidcam.maps import Floats
@@ -65,7 +65,7 @@ def test_equals_a_sum_by_hand_in_float64() -> None:
     net, clip = pooled().double(), CLIP.double()
     baseline = torch.full_like(clip[:1], 0.3)
     total = torch.zeros_like(clip)
-    for alpha, weight in zip(*gauss_legendre(12), strict=True):
+    for alpha, weight in zip(*graded_midpoints(12), strict=True):
         point = (baseline + alpha * (clip - baseline)).requires_grad_()
         (gradient,) = torch.autograd.grad(net(point)[:, 1].sum(), point)
         total += weight * gradient
@@ -76,17 +76,28 @@ def test_equals_a_sum_by_hand_in_float64() -> None:
     torch.testing.assert_close(found.error, (expected.flatten(1).sum(dim=1) - change) / change)
 
 
-def test_equals_captum() -> None:
+@pytest.mark.parametrize("method", ["riemann_middle", "gausslegendre"])
+def test_equals_captum(method: str) -> None:
     captum: Any = pytest.importorskip("captum.attr")
+    points, weights = np.polynomial.legendre.leggauss(20)
+    rules = {
+        "riemann_middle": ((np.arange(20) + 0.5) / 20, np.full(20, 1 / 20)),
+        "gausslegendre": ((points + 1) / 2, weights / 2),
+    }
     net, baseline = pooled(), torch.zeros_like(CLIP)
-    theirs = captum.IntegratedGradients(net).attribute(CLIP, baseline, target=1, n_steps=20, method="gausslegendre")
-    expected = theirs.sum(dim=1).detach().numpy()
-    np.testing.assert_allclose(signed(net, steps=20), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    theirs = captum.IntegratedGradients(net).attribute(CLIP, baseline, target=1, n_steps=20, method=method)
+    expected = theirs.sum(dim=1).detach()
+    found = integrated_gradients(
+        lambda clip: net(clip)[:, 1], CLIP, baseline[:1], NCTHW, steps=20, rule=lambda _: rules[method]
+    )
+    torch.testing.assert_close(found.maps[0], expected.float(), rtol=0, atol=1e-5 * float(expected.abs().max()))
 
 
-def test_the_rule_is_exact_for_polynomials() -> None:
-    points, weights = (np.array(values) for values in gauss_legendre(3))
-    assert [float((weights * points**k).sum()) for k in range(6)] == pytest.approx([1 / (k + 1) for k in range(6)])
+def test_the_parts_of_a_path_grow_from_the_baseline_on() -> None:
+    points, weights = graded_midpoints(4)
+    assert weights == pytest.approx([0.125, 0.2285534, 0.2959655, 0.3504811])
+    assert points == pytest.approx([0.0625, 0.2392767, 0.5015362, 0.8247595])
+    assert sum(graded_midpoints(37)[1]) == pytest.approx(1)
 
 
 def test_more_steps_add_up_to_the_change_of_the_score() -> None:

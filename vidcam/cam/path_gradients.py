@@ -1,14 +1,14 @@
 """Gradients of the score at the input, averaged over a path from a baseline to the clip.
 
 Integrated gradients (arXiv:1703.01365): (x - x₀) · ∫ ∂S/∂x at x₀ + α(x - x₀) dα. Their sum is S(x) - S(x₀), up to the
-error of the sum that replaces the integral; that error is measured. The rule is Gauss-Legendre: the gradient changes
-fast near a flat baseline, where its points are dense. docs/methods.md has its error beside other rules. Expected
-gradients (arXiv:1906.10670) draw α and the baseline at random.
+error of the sum that replaces the integral; that error is measured. The gradient changes fast near a flat baseline, so
+the points of the sum are dense there. docs/methods.md has the error beside other rules. Expected gradients
+(arXiv:1906.10670) draw α and the baseline at random.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,7 +89,22 @@ class GradientPath:
         return like_input(self._clip, parts)
 
 
-def integrated_gradients(score: ScoreOf, clip: Input, baselines: Input, axes: Axes, *, steps: int) -> PathIntegral:
+Rule = Callable[[int], tuple[Sequence[float], Sequence[float]]]
+"""Number of points → points α in [0, 1] and their weights, which add up to 1."""
+
+GRADING = 1.5
+"""Part i of K of a path ends at (i/K)^GRADING: the parts at the baseline are the shortest."""
+
+
+def graded_midpoints(steps: int) -> tuple[Sequence[float], Sequence[float]]:
+    """Return the midpoints of parts that grow from the baseline on, and the lengths of the parts."""
+    edges = (np.arange(steps + 1) / steps) ** GRADING
+    return ((edges[1:] + edges[:-1]) / 2).tolist(), np.diff(edges).tolist()
+
+
+def integrated_gradients(
+    score: ScoreOf, clip: Input, baselines: Input, axes: Axes, *, steps: int, rule: Rule = graded_midpoints
+) -> PathIntegral:
     """Integrate the gradients from a baseline to each clip; the mean of several baselines.
 
     Args:
@@ -98,6 +113,7 @@ def integrated_gradients(score: ScoreOf, clip: Input, baselines: Input, axes: Ax
         baselines: like the clip, with any number of rows; each costs `steps` passes.
         axes: of each pathway.
         steps: points of the path.
+        rule: where they lie.
 
     Raises:
         InputError, ShapeError, NonFiniteError: see `GradientPath`; a score that does not depend on the clip.
@@ -106,15 +122,9 @@ def integrated_gradients(score: ScoreOf, clip: Input, baselines: Input, axes: Ax
     total = _Sum(path)
     for row in range(path.baselines):
         rows = torch.full((path.clips,), row)
-        for alpha, weight in zip(*gauss_legendre(steps), strict=True):
+        for alpha, weight in zip(*rule(steps), strict=True):
             total.add(rows, alpha, weight / path.baselines)
     return total.result()
-
-
-def gauss_legendre(steps: int) -> tuple[list[float], list[float]]:
-    """Return the points in [0, 1] of the Gauss-Legendre rule, and their weights, which add up to 1."""
-    points, weights = np.polynomial.legendre.leggauss(steps)
-    return ((points + 1) / 2).tolist(), (weights / 2).tolist()
 
 
 def expected_gradients(
