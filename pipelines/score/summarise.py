@@ -40,6 +40,10 @@ _INTERVALS = 9
 _PERCENT = 100.0
 
 
+MAP_SETTINGS = ("score_scale", "steps", "fine", "budget")
+"""Settings of the maps, which have the same name in the summary."""
+
+
 def summarise(
     table: ScoreTable,
     settings: Settings,
@@ -70,10 +74,7 @@ def summarise(
         measures=settings.measures,
         controls=settings.controls,
         fill=settings.fill,
-        score_scale=settings.score_scale,
-        steps=settings.steps,
-        fine=settings.fine,
-        budget=settings.budget,
+        **{name: getattr(settings, name) for name in MAP_SETTINGS},
         batch_size=settings.batch_size,
         forward=settings.forward,
         seed=settings.seed,
