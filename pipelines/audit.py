@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
-from vidcam.results.explanation import AlphaAudit, Explanation, artifact_share
+from vidcam.results.explanation import AlphaAudit, Explanation, artifact_share, input_notes
 from vidcam.results.video import VideoExplanation
 
 ARTIFACT_SHARE = 0.5
@@ -50,9 +51,10 @@ def video_verdict(video_explanation: VideoExplanation) -> tuple[tuple[str, ...],
 
 
 def video_facts(video_explanation: VideoExplanation) -> tuple[str, ...]:
-    """Write the other sentences of the audit, about α and the head; each once."""
-    sentences = (sentence for each in video_explanation.explanations for sentence in _alpha_sentences(each))
-    return tuple(dict.fromkeys(sentences))
+    """Write the other sentences of the audit, about α, the head and integrated gradients; each once."""
+    explanations = video_explanation.explanations
+    sentences = [(*_alpha_sentences(e), *input_notes(e)) for e in explanations]
+    return tuple(dict.fromkeys(chain.from_iterable(sentences)))
 
 
 def audit_sentences(label: str, explanation: Explanation) -> list[str]:
@@ -62,7 +64,8 @@ def audit_sentences(label: str, explanation: Explanation) -> list[str]:
         label: label of the target.
         explanation: the maps of all windows of the video.
     """
-    sentences = [_artifact_sentence(explanation), *_alpha_sentences(explanation), _empty_sentence(label, explanation)]
+    first, last = _artifact_sentence(explanation), _empty_sentence(label, explanation)
+    sentences = [first, *_alpha_sentences(explanation), *input_notes(explanation), last]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -86,7 +89,7 @@ def artifact_shares(explanation: Explanation) -> dict[str, float]:
     """Return method → share of the windows whose map peaks in the artifact; empty without an artifact."""
     if explanation.artifact is None:
         return {}
-    return {name: artifact_share(volume, explanation.artifact) for name, volume in explanation.volumes.items()}
+    return {name: artifact_share(volume, explanation.artifact) for name, volume in explanation.layer_volumes.items()}
 
 
 def _artifact_sentence(explanation: Explanation) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import TypeVar
 
 import torch
 
@@ -27,12 +28,14 @@ from vidcam.foreign import describe, is_of_module
 from vidcam.models.model import Forward, Model, Precision
 from vidcam.models.optimise import apply_forward, optimise_model
 from vidcam.pipelines.memory import Remembered, StartMemory
-from vidcam.preprocess import grey_input, scale_pixels
-from vidcam.results.explanation import Artifact
+from vidcam.preprocess import flat_inputs, grey_input, scale_pixels
+from vidcam.results.explanation import INPUT_METHODS, Artifact
 
 POOLED_LINEAR_METHODS = ("neutral-gradcam", "gradcam++")
 
 NO_MEMORY = StartMemory()
+
+Request = TypeVar("Request", bound=MapRequest)
 
 
 @contextmanager
@@ -193,6 +196,15 @@ def compute_grey_baseline(model: Model, layers: Sequence[str]) -> Baseline:
                 f"correct the spec"
             )
         return baseline_of(run)
+
+
+def with_baseline_clips(request: Request, model: Model) -> Request:
+    """Give a request the flat clips where the paths of its fine maps start: a grey one, and some of random colours."""
+    if not any(name in INPUT_METHODS for name in request.methods):
+        return request
+    grey = grey_input(model.spec).to(model.device)
+    colours = flat_inputs(model.spec).to(model.device)
+    return replace(request, baseline_clips=grey, drawn_clips=colours)
 
 
 def default_methods(model: Model, layers: Sequence[str], *, memory: StartMemory = NO_MEMORY) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from vidcam.maps import (
     interpolation_matrix,
     normalise,
     normalise_per_clip,
+    pool_volume,
+    relative_to_maximum,
     resample_plane,
     resize_matrix,
     time_weights,
@@ -230,6 +232,11 @@ def test_each_clip_is_normalised_alone() -> None:
     assert together[2].max() == 0
 
 
+def test_division_by_the_maximum_keeps_a_positive_minimum() -> None:
+    heat = np.array([[[1.0, 2.0, 4.0]], [[0.0, 0.0, 0.0]], [[3.0, 3.0, 3.0]]])
+    np.testing.assert_array_equal(relative_to_maximum(heat), [[[0.25, 0.5, 1]], [[0, 0, 0]], [[1, 1, 1]]])
+
+
 def test_frames_of_a_clip_share_one_scale() -> None:
     heat = np.stack([np.full((2, 2), value) for value in (0.0, 1.0, 4.0)])[None]
     np.testing.assert_array_equal(normalise_per_clip(heat)[0, :, 0, 0], [0, 0.25, 1])
@@ -286,3 +293,18 @@ def test_order_of_frames_only_permutes_the_weights() -> None:
     stamps, seconds = np.array([0.0, 0.4, 0.1, 0.1, 0.9]), np.linspace(-0.1, 1, 23)
     order = np.array([3, 0, 4, 2, 1])
     np.testing.assert_allclose(time_weights(seconds, stamps)[:, order], time_weights(seconds, stamps[order]))
+
+
+def test_pooling_shares_values_on_borders() -> None:
+    assert pool_volume(np.array([[6.0, 3.0, 9.0]]), (2,)).tolist() == [[7.5, 10.5]]
+    assert pool_volume(np.array([[6.0, 3.0]]), (4,)).tolist() == [[3.0, 3.0, 1.5, 1.5]]
+    values = np.arange(24.0).reshape(1, 4, 6)
+    assert pool_volume(values, (2, 3)).tolist() == [[[14, 22, 30], [62, 70, 78]]]
+
+
+def test_pooling_keeps_the_sum() -> None:
+    values = np.random.default_rng(0).normal(size=(2, 17, 31, 23))
+    pooled = pool_volume(values, (16, 28, 28))
+    assert pooled.shape == (2, 16, 28, 28)
+    np.testing.assert_allclose(pooled.sum(axis=(1, 2, 3)), values.sum(axis=(1, 2, 3)), rtol=1e-12)
+    assert pool_volume(values.astype(np.float32), (16, 28, 28)).dtype == np.float32

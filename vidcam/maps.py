@@ -13,6 +13,7 @@ between the frames of a video, on the cores that decode and encode. The numbers 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -67,11 +68,51 @@ def upsample_volume(volume: Floats, size: tuple[int, ...]) -> Floats:
     """
     if volume.ndim < len(size):
         raise ShapeError(f"volume must have at least {len(size)} axes for the size {size}, got {volume.shape = }")
+    cells = volume.shape[volume.ndim - len(size) :]
+    return resample_volume(volume, [resize_matrix(length, n) for length, n in zip(size, cells, strict=True)])
+
+
+def resample_volume(volume: Floats, matrices: Sequence[Floats]) -> Floats:
+    """Evaluate the trailing axes on the grid of one `interpolation_matrix` for each.
+
+    Args:
+        volume: (..., t, h, w): as many trailing axes as there are matrices.
+        matrices: (T, t), (H, h) and (W, w) weights.
+
+    Returns:
+        (..., T, H, W), float64 for float64 input, else float32.
+    """
     result: Floats = volume if volume.dtype == np.float64 else volume.astype(np.float32, copy=False)
-    for axis, length in zip(range(-len(size), 0), size, strict=True):
-        matrix = resize_matrix(length, volume.shape[axis]).astype(result.dtype)
-        result = np.moveaxis(_product(np.moveaxis(result, axis, -1), matrix.T), -1, axis)
+    for axis, matrix in zip(range(-len(matrices), 0), matrices, strict=True):
+        product = _product(np.moveaxis(result, axis, -1), matrix.astype(result.dtype).T)
+        result = np.moveaxis(product, -1, axis)
     return result
+
+
+def pool_volume(volume: Floats, grid: tuple[int, ...]) -> Floats:
+    """Add up the trailing axes in the cells of a grid. The sum is kept: a value on a border is shared by its cells.
+
+    Args:
+        volume: (..., T, H, W): as many trailing axes as `grid` has entries.
+        grid: (t, h, w), coarser or finer.
+
+    Returns:
+        (..., t, h, w), float64 for float64 input, else float32.
+    """
+    result: Floats = volume.astype(np.float64)
+    for axis, cells in zip(range(-len(grid), 0), grid, strict=True):
+        length = volume.shape[axis]
+        if length != cells:
+            shares = _area_shares(length, cells)
+            result = np.moveaxis(_product(np.moveaxis(result, axis, -1), shares), -1, axis)
+    return result if volume.dtype == np.float64 else result.astype(np.float32)
+
+
+def _area_shares(length: int, cells: int) -> NDArray[np.float64]:
+    """Return the share of each of `length` samples that lies in each cell, (length, n); each row sums to 1."""
+    edges, samples = np.arange(cells + 1) * (length / cells), np.arange(length)[:, None]
+    shares: NDArray[np.float64] = np.minimum(edges[1:], samples + 1) - np.maximum(edges[:-1], samples)
+    return shares.clip(min=0.0)
 
 
 def resample_plane(plane: Floats, rows: Floats, columns: Floats) -> Floats:
@@ -174,6 +215,14 @@ def to_unit(heat: Floats, low: float, high: float) -> Floats:
 def normalise_per_clip(heat: Floats) -> Floats:
     """Normalise each clip of (N, ...) by min-max over all its other axes; see `normalise`."""
     return np.stack([normalise(clip, float(clip.min()), float(clip.max())) for clip in heat])
+
+
+def relative_to_maximum(heat: Floats) -> Floats:
+    """Divide each clip of (N, ...) by its largest value. Nothing is subtracted, so a smallest value above 0 stays.
+
+    A clip without positive evidence becomes all zeros.
+    """
+    return np.stack([normalise(clip, 0.0, float(clip.max())) for clip in heat])
 
 
 def time_weights(seconds: Floats, frame_seconds: Floats) -> NDArray[np.float64]:

@@ -102,6 +102,13 @@ def grey_input(spec: ModelSpec) -> Tensor:
     return spec.input_axes.restore(clip).contiguous()
 
 
+def flat_inputs(spec: ModelSpec, *, count: int = 8, seed: int = 0) -> Tensor:
+    """Return flat clips of random colours as the model takes them, like `grey_input`, N = `count`."""
+    colours = 255.0 * torch.rand(count, 3, 1, 1, 1, generator=torch.Generator().manual_seed(seed))
+    clips = scale_pixels(colours.expand(-1, -1, *spec.input_size), spec.scaling)
+    return spec.input_axes.restore(clips).contiguous()
+
+
 def fill_for(tensor: Tensor, fill: Fill, scaling: Scaling) -> Tensor:
     """Return the fill for hidden pixels, in model values.
 

@@ -37,16 +37,18 @@ from vidcam.pipelines.forward import torch_errors
 from vidcam.pipelines.heat import heat_on
 from vidcam.pipelines.windows import batches
 from vidcam.preprocess import fill_for, hide
-from vidcam.results.explanation import Explanation, map_arrays, per_clip_arrays
+from vidcam.results.clip_arrays import map_arrays, per_clip_arrays, with_half_maps
+from vidcam.results.explanation import MASKED, Explanation
 from vidcam.sampling import Window, plan_windows
 from vidcam.spec import ModelSpec
-from vidcam.system.progress import Progress, StageTimer
+from vidcam.system.progress import Progress, StageTimer, part_of
 from vidcam.system.threads import prefetch
 from vidcam.video.images import STILLS
 from vidcam.video.reader import VideoReader
 
 EXPLAINING = "explaining windows"
-"""Name of this pass in the progress display."""
+AGAIN = "explaining windows again"
+"""Names of this pass in the progress display."""
 
 _TOUCHING = 0.02  # share of a window by which rounded time stamps may overlap
 
@@ -166,7 +168,8 @@ class _Analysis:
         """Explain every window for every target."""
         count = len(self._job.windows)
         for indices, tensor in self._batches(range(count)):
-            self._explain(indices, tensor, self._request.targets)
+            report = self._part(EXPLAINING, indices[0], len(indices), count)
+            self._explain(indices, tensor, self._request.targets, report)
             self._progress(EXPLAINING, indices[-1] + 1, count)
         if not self._request.targets:
             self._explain_again(int(self._total.argmax()))
@@ -176,8 +179,14 @@ class _Analysis:
         """Explain the windows again that were explained for another class than the final one."""
         missing = np.flatnonzero(self._tables[0].explained != leader).tolist()
         for indices, tensor in self._batches(missing):
-            self._explain(indices, tensor, (leader,))
-            self._progress("explaining windows again", missing.index(indices[-1]) + 1, len(missing))
+            report = self._part(AGAIN, missing.index(indices[0]), len(indices), len(missing))
+            self._explain(indices, tensor, (leader,), report)
+            self._progress(AGAIN, missing.index(indices[-1]) + 1, len(missing))
+
+    def _part(self, stage: str, done: int, step: int, total: int) -> Progress:
+        """Return what reports the maps of a batch that take many forward passes, as parts of the batch."""
+        parts = len(self._tables) * sum(name in MASKED for name in self._maps.methods)
+        return part_of(self._progress, stage, done, total, step=step, parts=parts)
 
     def _batches(self, window_indices: Sequence[int]) -> Iterator[tuple[list[int], Tensor]]:
         if not window_indices:
@@ -191,10 +200,13 @@ class _Analysis:
             for positions, tensor in ready:
                 yield [window_indices[position] for position in positions], tensor
 
-    def _explain(self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int | None]) -> None:
+    def _explain(
+        self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int | None], progress: Progress
+    ) -> None:
         crops = self._job.crops
         with self._clock.stage("model and maps"), Undo() as undo, undo:
-            run = open_attribution(self._model.module, self._model.input_of(tensor), self._maps, undo)
+            maps = replace(self._maps, progress=progress)
+            run = open_attribution(self._model.module, self._model.input_of(tensor), maps, undo)
             self._total += run.ranking().sum(dim=0).cpu().numpy()
             top = crops.logits(to_numpy(run.logits), run.activation).argmax(axis=1).repeat(len(crops)).tolist()
             classes = [top if target is None else target for target in targets]
@@ -204,7 +216,8 @@ class _Analysis:
                 has_probability = explanation.activation != "none"
                 rows = [row for row, index in enumerate(indices) if self._measured[index] and has_probability]
                 merged = crops.merge(explanation)
-                table.put(indices, _measure(self._model, tensor, merged, rows, crops=crops, request=self._request))
+                part = _measure(self._model, tensor, merged, rows, crops=crops, request=self._request)
+            table.put(indices, replace(part, explanation=with_half_maps(part.explanation)))
 
 
 class _Table:

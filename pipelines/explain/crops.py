@@ -16,7 +16,8 @@ from torch import Tensor
 
 from vidcam.geometry import Geometry, cover_weights, union
 from vidcam.maps import Floats, resample_plane
-from vidcam.results.explanation import Activation, Explanation, map_arrays
+from vidcam.results.clip_arrays import map_arrays
+from vidcam.results.explanation import Activation, Explanation
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Crops:
         return replace(
             middle,
             volumes={method: self.maps(volumes) for method, volumes in explanation.volumes.items()},
+            signed={method: self.maps(values) for method, values in explanation.signed.items()},
             logits=self.logits(explanation.logits, explanation.activation).astype(explanation.logits.dtype),
             input_size=(explanation.input_size[0], *self.geometry.crop_size),
         )

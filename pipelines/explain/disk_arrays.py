@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from vidcam.results.explanation import map_arrays
+from vidcam.results.clip_arrays import map_arrays
 from vidcam.results.video import VideoExplanation
 
 SMALL_BYTES = 1 << 16

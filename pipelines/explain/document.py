@@ -103,6 +103,9 @@ class MethodEntry:
     empty: bool
     area: float | None
     scale: tuple[float, float]
+    grid: tuple[int, ...]
+    completeness: float | None
+    noise: float | None
     artifact_share: float | None
     alpha: AlphaEntry | None
     alpha_by_layer: dict[str, AlphaEntry] | None
@@ -253,6 +256,7 @@ def _method_entry(
     """Describe one method; a guided method has the numbers of its map, but no faithfulness."""
     explanation, volume = results.explanation, GUIDED.get(method, method)
     clamped = [float(share.max()) for share in _by_layer(explanation.clamped, volume).values()]
+    errors, noise = explanation.completeness.get(volume), explanation.noise.get(volume)
     audits = {layer: alpha_entry(audit) for layer, audit in _by_layer(explanation.alpha, volume).items()}
     return MethodEntry(
         overlay=files.get("overlay"),
@@ -260,6 +264,9 @@ def _method_entry(
         empty=bool(explanation.empty[volume].all()),
         area=_area(results, volume),
         scale=video_explanation.bounds[volume],
+        grid=explanation.volumes[volume].shape[1:],
+        completeness=None if errors is None else float(np.abs(errors).max()),
+        noise=None if noise is None else float(noise.max()),
         artifact_share=artifact_shares(explanation).get(volume),
         alpha=audits.get(""),
         alpha_by_layer={layer: entry for layer, entry in audits.items() if layer} or None,

@@ -14,7 +14,7 @@ from pathlib import Path
 from torch import nn
 
 from vidcam.cam.fusion import Fusion
-from vidcam.cam.request import ScoreName
+from vidcam.cam.request import DEFAULT_BUDGET, DEFAULT_STEPS, Fine, ScoreName
 from vidcam.fill import Fill
 from vidcam.geometry import View
 from vidcam.models.model import Model, Precision
@@ -221,6 +221,9 @@ def explain_video(
     fusion: Fusion | None = None,
     score: ScoreName = "logit",
     score_scale: float = 1.0,
+    steps: int = DEFAULT_STEPS,
+    fine: Fine = "pooled",
+    budget: int = DEFAULT_BUDGET,
     view: View = "centre",
     at: float | None = None,
     start: float | None = None,
@@ -262,6 +265,9 @@ def explain_video(
         fusion: `mean`, `max` or `sum` of several layers' maps; None: `sum` for parallel branches, else `mean`.
         score: `logit`, or `probability`, whose gradient vanishes where the model is sure.
         score_scale: λ of EQ 12 for gradcam++, at least 0; near 0 it weighs as gradcam+ does.
+        steps: points of the path of fine maps, as in `vidcam.explain`; each costs a forward and a backward pass.
+        fine: grid of fine maps: `pooled` to at most 16 × 28 × 28 cells a window, or `full`, every pixel.
+        budget: most forward passes of `occlusion`, and of `rise`, for each window and target.
         view: part of the frame that the model sees: `centre`, its own crop; `full`, the whole frame, if the network
             takes frames of any size; `three-crop`, three crops along the longer side, whose maps are merged.
         at: explain only the window that starts at this time, in seconds.
@@ -298,6 +304,9 @@ def explain_video(
         fusion=fusion,
         score=score,
         score_scale=score_scale,
+        steps=steps,
+        fine=fine,
+        budget=budget,
         view=view,
         at=at,
         start=start,

@@ -12,7 +12,7 @@ from vidcam.arguments import as_tuple, split_names
 from vidcam.axes import Axes
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.methods import DEFAULT_METHODS
-from vidcam.cam.request import MapRequest, ScoreName
+from vidcam.cam.request import DEFAULT_BUDGET, DEFAULT_STEPS, Fine, MapRequest, ScoreName
 from vidcam.cam.reshape import reshape_of
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
@@ -21,7 +21,7 @@ from vidcam.labels import label_index
 from vidcam.models.model import PRECISIONS, Model, Precision
 from vidcam.pipelines.audit import mode_sentence, weights_sentence
 from vidcam.pipelines.explain.targets import is_above, least_probability
-from vidcam.pipelines.forward import Prepared, default_methods, fusion_of, prepare, target_layers
+from vidcam.pipelines.forward import Prepared, default_methods, fusion_of, prepare, target_layers, with_baseline_clips
 from vidcam.pipelines.memory import StartMemory
 from vidcam.render.caption_text import CAPTION_PLACES, CaptionPlace
 from vidcam.render.sheet import SHEET_FORMATS, SheetFormat
@@ -66,6 +66,9 @@ class ExplainOptions:
     fusion: Fusion | None = None
     score: ScoreName = "logit"
     score_scale: float = 1.0
+    steps: int = DEFAULT_STEPS
+    fine: Fine = "pooled"
+    budget: int = DEFAULT_BUDGET
     view: View = "centre"
     at: float | None = None
     start: float | None = None
@@ -107,7 +110,15 @@ class ExplainOptions:
         if self.at is not None and (self.start is not None or self.end is not None):
             raise InputError("--at cannot be combined with --start or --end")
         methods = DEFAULT_METHODS if self.methods is None else self.methods
-        checked = MapRequest(methods=methods, score=self.score, score_scale=self.score_scale, fusion=self.fusion)
+        checked = MapRequest(
+            methods=methods,
+            score=self.score,
+            score_scale=self.score_scale,
+            fusion=self.fusion,
+            steps=self.steps,
+            fine=self.fine,
+            budget=self.budget,
+        )
         self._require_view(checked.methods)
 
     def _require_view(self, methods: Sequence[str]) -> None:
@@ -245,6 +256,9 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         contrast=contrast,
         score=options.score,
         score_scale=options.score_scale,
+        steps=options.steps,
+        fine=options.fine,
+        budget=options.budget,
         reshape=reshape_of(model.spec),
         axes=model.spec.input_axes,
         check_layout=False,  # `prepare` has done it
@@ -264,4 +278,4 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         overwrite=options.overwrite,
         notes=(*((note,) if note else ()), *ready.baseline.notes, *model_notes(model)),
     )
-    return request, ready
+    return with_baseline_clips(request, ready.model), ready

@@ -1,4 +1,4 @@
-"""Guided maps of a video: guided backpropagation at the model's input, multiplied by the map of the guided method.
+"""Guided maps of a video: guided backpropagation at the model's input, times the map divided by the video's maximum.
 
 The saliency of a window is as large as the window, so it is not stored. It is computed while the video is drawn, window
 after window. The whole video has one scale, which is computed from a few windows spread over it.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,7 @@ class GuidedVideo:
     _stream: Generator[tuple[int, Saliency], None, None] | None = None
     _cache: dict[int, Saliency] = field(default_factory=dict)  # window → (targets, T, H, W, 3)
     _scales: dict[tuple[str, int], float] = field(default_factory=dict)
+    _divided: VideoExplanation | None = None
 
     def close(self) -> None:
         """Close the decoder."""
@@ -69,7 +70,7 @@ class GuidedVideo:
             target: index of the target.
         """
         plane = self._saliency(second)[target].transpose(2, 0, 1)  # (3, H, W)
-        heat = self.explanation.source_heat(GUIDED[method], second, target=target)
+        heat = self._from_zero().source_heat(GUIDED[method], second, target=target)
         signed: Saliency = (guided_on_source(plane, self.explanation.geometry) * heat[..., None]).astype(
             np.float32, copy=False
         )
@@ -81,6 +82,13 @@ class GuidedVideo:
             self._measure()
         return self._scales[method, target]
 
+    def _from_zero(self) -> VideoExplanation:
+        """Return the explanation with maps divided by the video's maximum; the minimum is not subtracted."""
+        if self._divided is None:
+            bounds = {method: (0.0, high) for method, (_, high) in self.explanation.bounds.items()}
+            self._divided = replace(self.explanation, bounds=bounds)
+        return self._divided
+
     def _measure(self) -> None:
         count = len(self.job.windows)
         window_indices = np.unique(np.linspace(0, count - 1, min(count, SCALE_WINDOWS)).round().astype(int)).tolist()
@@ -89,7 +97,7 @@ class GuidedVideo:
             for method in self.request.guided:
                 for target, values in enumerate(saliency):
                     moments = self.explanation.timeline.frame_seconds[index]
-                    heat = self.explanation.heat(GUIDED[method], moments, target=target)
+                    heat = self._from_zero().heat(GUIDED[method], moments, target=target)
                     samples.setdefault((method, target), []).append(values * heat[..., None])
         self._scales = {key: guided_scale(np.stack(values)) for key, values in samples.items()}
 

@@ -10,7 +10,7 @@ from vidcam.foreign import first_line
 from vidcam.geometry import three_crops
 from vidcam.pipelines.explain.crops import Crops
 from vidcam.pipelines.explain.request import ExplainRequest
-from vidcam.pipelines.forward import Prepared, prepare
+from vidcam.pipelines.forward import Prepared, prepare, with_baseline_clips
 from vidcam.pipelines.memory import StartMemory
 from vidcam.spec import ModelSpec
 
@@ -44,6 +44,7 @@ def ready_for(
         ready = _remembered(ready, request, source_size)
         fitting = request.batch_size if ready.clip_bytes is None else min(request.batch_size, ready.default_batch)
         request = replace(request, baseline_activations=ready.baseline.activations, batch_size=fitting)
+        request = with_baseline_clips(request, ready.model)
     crops = crops_of(spec, request, source_size)
     if len(crops) > 1:
         ready = replace(ready, baseline=_merged(ready.baseline, crops))

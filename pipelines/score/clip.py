@@ -33,7 +33,8 @@ from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.rows import ClipColumns, explanation_row, map_row
 from vidcam.pipelines.score.samples import Sample
 from vidcam.preprocess import to_pixels
-from vidcam.results.explanation import Activation, Artifact, Explanation
+from vidcam.results.explanation import INPUT_METHODS, Activation, Artifact, Explanation
+from vidcam.system.progress import Progress, silent
 
 _TIES, _CONTROL, _SHUFFLE = range(3)
 
@@ -79,7 +80,7 @@ class ClipScorer:
         self.forwards = MaskedForwards(model, request.batch_size)
         self.originals = 0
 
-    def score(self, sample: Sample) -> list[Row]:
+    def score(self, sample: Sample, progress: Progress = silent) -> list[Row]:
         """Return one row per map, or one row with the reason why the clip was left out.
 
         Raises:
@@ -88,7 +89,7 @@ class ClipScorer:
         """
         clip = sample.tensor.unsqueeze(0)
         request = self._request
-        original = self._original(sample, clip)
+        original = self._original(sample, clip, progress)
         shared = self._shared_columns(sample, original)
         if reason := self._exclusion_reason(shared):
             return [shared.row() | {"status": LEFT_OUT, "reason": reason}]
@@ -106,14 +107,17 @@ class ClipScorer:
             for scored in maps
         ]
 
-    def _original(self, sample: Sample, clip: Tensor) -> _OriginalPass:
+    def _original(self, sample: Sample, clip: Tensor, progress: Progress) -> _OriginalPass:
         label_index = known_label(self._model, sample.entry.label)
+        request = replace(self._request, progress=progress)
         with Undo() as undo, undo:
-            run = open_attribution(self._model.module, self._model.input_of(clip), self._request, undo)
+            run = open_attribution(self._model.module, self._model.input_of(clip), request, undo)
             self.originals += 1
             explanation = run.explain()
             target = explanation.target.tolist()
-            post_softmax = run.explain(target, score="probability") if "relative" in self._request.measures else None
+            at_layer = [name for name in self._request.methods if name not in INPUT_METHODS]  # EQ compares these alone
+            is_compared = "relative" in self._request.measures and at_layer
+            post_softmax = run.explain(target, score="probability", methods=at_layer) if is_compared else None
             label_explanation, notes = self._label_explanation(sample, label_index, explanation, run.explain)
             activation = run.activation
         log = log_probability(run.logits, explanation.target, activation)
@@ -169,8 +173,8 @@ class ClipScorer:
             original.label_explanation,
         )
         size = explanation.input_size
-        grid = explanation.volumes[self._request.methods[0]][0].shape
-        ties = rank_ties(tie_field(grid, size, self._generator(sample, _TIES)))
+        grid = explanation.volumes[self._request.shuffled_method][0].shape
+        ties = rank_ties(tie_field(grid, size, self._generator(sample, _TIES)))  # one for all, whatever their grids
         for method in self._request.methods:
             volume = explanation.volumes[method][0]
             yield scored_map(
@@ -179,8 +183,8 @@ class ClipScorer:
                 ties,
                 self._request.measures,
                 is_empty=not bool((volume > 0).any()),
-                post_softmax=None if post_softmax is None else _heat(post_softmax.volumes[method][0], size),
-                label_map=None if label_explanation is None else _heat(label_explanation.volumes[method][0], size),
+                post_softmax=_heat_of(post_softmax, method),
+                label_map=_heat_of(label_explanation, method),
             )
         for foreign in self._request.maps:
             heat = _heat(foreign.read(sample.entry.index, size), size)
@@ -201,10 +205,10 @@ class ClipScorer:
             yield scored_map(name, heat, ties, self._request.measures, is_empty=is_empty, label_map=label_map)
 
     def _control(self, name: str, sample: Sample, explanation: Explanation) -> Floats:
-        """Return a baseline map, (T, H, W) in [0, 1]; `random` is the first method's map with its cells shuffled."""
+        """Return a baseline map, (T, H, W) in [0, 1]; `random` is a method's map with its cells shuffled."""
         size = explanation.input_size
         if name == "random":
-            volume = explanation.volumes[self._request.methods[0]][0]
+            volume = explanation.volumes[self._request.shuffled_method][0]
             return _heat(shuffled_cells(volume, self._generator(sample, _CONTROL)), size)
         if name == "centre":
             return centre_heat(size).astype(np.float32)  # type: ignore[arg-type]
@@ -221,6 +225,13 @@ def known_label(model: Model, label: str) -> int | None:
         return model.label_index(label) if label else None
     except ValueError:
         return None
+
+
+def _heat_of(explanation: Explanation | None, method: str) -> Floats | None:
+    """Return a method's heat; None if there is no such map."""
+    if explanation is None or method not in explanation.volumes:
+        return None
+    return _heat(explanation.volumes[method][0], explanation.input_size)
 
 
 def _heat(volume: Floats, size: tuple[int, ...]) -> Floats:

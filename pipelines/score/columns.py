@@ -47,6 +47,8 @@ _MAP: Columns = {
     "masked_probability": "number",
     "drop": "number",
     "increase": "flag",
+    "completeness": "number",
+    "noise": "number",
 }
 _ALPHA: Columns = {
     **{f"alpha_{name}": "number" for name in ("min", "q1", "median", "q3", "max")},

@@ -10,15 +10,18 @@ from vidcam.arguments import split_names
 from vidcam.axes import Axes
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.methods import METHODS
-from vidcam.cam.request import MapRequest
+from vidcam.cam.request import DEFAULT_BUDGET, DEFAULT_STEPS, Fine, MapRequest
 from vidcam.errors import InputError
 from vidcam.fill import SCORE_FILLS, ScoreFill
 from vidcam.models.model import PRECISIONS, Precision
-from vidcam.results.explanation import GUIDED
+from vidcam.results.explanation import GUIDED, INPUT_METHODS
 
 MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time", "fills", "grid")
 DEFAULT_MEASURES = ("drop", "relative", "retention")
 DEFAULT_METHODS = ("gradcam", "gradcam+", "gradcam++", "neutral-gradcam")
+SCORED = (*METHODS, *INPUT_METHODS)
+"""Methods that can be scored; the values of guided methods are signed."""
+
 CONTROLS = ("random", "centre", "frame-difference", "uniform")
 """Baseline maps that know nothing of the network, see `metrics.controls`."""
 
@@ -40,6 +43,9 @@ class ScoreOptions:
     axes: str | None = None
     fusion: Fusion | None = None
     score_scale: float = 1.0
+    steps: int = DEFAULT_STEPS
+    fine: Fine = "pooled"
+    budget: int = DEFAULT_BUDGET
     batch_size: int | None = None
     precision: Precision = "float32"
     workers: int = 2
@@ -56,12 +62,17 @@ class ScoreOptions:
         object.__setattr__(self, "maps", tuple(map(Path, folders)))
         chosen_measures(self.measures)
         maps = MapRequest(
-            methods=self.methods, score_scale=self.score_scale, fusion=self.fusion
+            methods=self.methods,
+            score_scale=self.score_scale,
+            fusion=self.fusion,
+            steps=self.steps,
+            fine=self.fine,
+            budget=self.budget,
         )  # checks these options; needs no model
         guided = [name for name in maps.methods if name in GUIDED]
         if guided:
             raise InputError(
-                f"--method {guided[0]} cannot be scored, its values are signed; use one of {', '.join(METHODS)}"
+                f"--method {guided[0]} cannot be scored, its values are signed; use one of {', '.join(SCORED)}"
             )
         if self.axes is not None:
             Axes(self.axes)

@@ -30,6 +30,12 @@ def pair_names(methods: Sequence[str]) -> list[tuple[str, str]]:
     return pairs + [(method, control) for method in names for control in methods if control in CONTROLS]
 
 
+def has_post_softmax(table: ScoreTable, a: str, b: str) -> bool:
+    """Whether both have maps of the probability's gradient: controls, fine maps and foreign maps have none."""
+    column = "log_masked_post_softmax"
+    return column in table.columns and not any(np.isnan(table.values(name, column)).any() for name in (a, b))
+
+
 def pair_ratios(table: ScoreTable, a: str, b: str, column: str = "log_masked_probability") -> Values:
     """Compute log(O_a / O_b) of each clip, (N,); `log_masked_post_softmax` takes the probability's maps."""
     return log_ratio(table.values(a, column), table.values(b, column))
@@ -87,7 +93,6 @@ def _pair(table: ScoreTable, a: str, b: str, equal_area: EqualArea | None, seed:
     wins, ratio = win_rates(outcomes), _ratio(ratios)
     win_a, log_mean = clip_means(table, [100.0 * (outcomes == 1), ratios], seed)
     low, high = (None if end is None else defined(float(np.exp(end))) for end in (log_mean.low, log_mean.high))
-    has_post_softmax = "log_masked_post_softmax" in table.columns and b not in CONTROLS
     return Pair(
         a=a,
         b=b,
@@ -102,7 +107,9 @@ def _pair(table: ScoreTable, a: str, b: str, equal_area: EqualArea | None, seed:
         log_std=ratio.log_std,
         relative_performance_low=low,
         relative_performance_high=high,
-        post_softmax=_ratio(pair_ratios(table, a, b, "log_masked_post_softmax")) if has_post_softmax else None,
+        post_softmax=_ratio(pair_ratios(table, a, b, "log_masked_post_softmax"))
+        if has_post_softmax(table, a, b)
+        else None,
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vidcam.pipelines.score.options import CONTROLS
-from vidcam.pipelines.score.pairs import pair_names, pair_ratios
+from vidcam.pipelines.score.pairs import has_post_softmax, pair_names, pair_ratios
 from vidcam.pipelines.score.summary import Mean, Summary
 from vidcam.pipelines.score.table import ScoreTable
 from vidcam.render.score_plots import (
@@ -84,7 +84,7 @@ class _Plots:
             f"{a} vs {b}{kind}": np.exp(pair_ratios(self.table, a, b, column))
             for a, b in pair_names(self.table.methods)
             for column, kind in (("log_masked_probability", ""), ("log_masked_post_softmax", ", post-softmax"))
-            if b not in CONTROLS and column in self.table.columns
+            if b not in CONTROLS and (not kind or has_post_softmax(self.table, a, b))
         }
 
     def _alpha(self, path: Path) -> None:

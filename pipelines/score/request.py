@@ -10,10 +10,11 @@ from vidcam.errors import InputError
 from vidcam.fill import ScoreFill
 from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
 from vidcam.models.model import Model, Precision
-from vidcam.pipelines.forward import Prepared, fusion_of, prepare, target_layers
+from vidcam.pipelines.forward import Prepared, fusion_of, prepare, target_layers, with_baseline_clips
 from vidcam.pipelines.memory import StartMemory
 from vidcam.pipelines.score.foreign_maps import ForeignMaps
 from vidcam.pipelines.score.options import CONTROLS, ScoreOptions, chosen_measures
+from vidcam.results.explanation import INPUT_METHODS
 from vidcam.spec import ModelSpec
 
 
@@ -60,6 +61,11 @@ class ScoreRequest(MapRequest):
         return tuple(sorted(thetas | {*(GRID_THETAS if "curve" in self.measures else ())}))
 
     @property
+    def shuffled_method(self) -> str:
+        """The method whose cells the control `random` shuffles: the first one whose map lies on a layer's grid."""
+        return next((name for name in self.methods if name not in INPUT_METHODS), self.methods[0])
+
+    @property
     def row_names(self) -> tuple[str, ...]:
         """Names of the rows of each clip: the methods, the maps of other tools, the controls."""
         return (*self.methods, *(foreign.name for foreign in self.maps), *self.controls)
@@ -95,6 +101,9 @@ def resolve(
     request = ScoreRequest(
         methods=options.methods,
         score_scale=options.score_scale,
+        steps=options.steps,
+        fine=options.fine,
+        budget=options.budget,
         layers=layers,
         reshape=reshape_of(model.spec),
         axes=model.spec.input_axes,
@@ -118,4 +127,4 @@ def resolve(
         retry_failed=options.retry_failed,
         overwrite=options.overwrite,
     )
-    return request, ready
+    return with_baseline_clips(request, ready.model), ready

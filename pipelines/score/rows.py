@@ -198,9 +198,13 @@ def explanation_row(
     if method not in explanation.volumes:
         return {}
     row = _alpha_row(explanation, method)
-    if post_softmax is not None:
+    if method in explanation.completeness:
+        row["completeness"] = float(explanation.completeness[method][0])
+    if method in explanation.noise:
+        row["noise"] = float(explanation.noise[method][0])
+    if post_softmax is not None and method in post_softmax.volumes:
         row["empty_post_softmax"] = not bool((post_softmax.volumes[method] > 0).any())
-    if artifact is not None:
+    if artifact is not None and method in explanation.layer_volumes:
         row["artifact"] = bool(peaks_in_artifact(explanation.volumes[method], artifact)[0])
     return row
 

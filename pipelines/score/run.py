@@ -16,6 +16,7 @@ from typing import Any
 
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.preserve import Undo, preserve_model
+from vidcam.cam.request import DEFAULT_BUDGET, DEFAULT_STEPS, Fine
 from vidcam.errors import VidcamError
 from vidcam.fill import ScoreFill
 from vidcam.models.model import Model, Precision
@@ -40,10 +41,14 @@ from vidcam.pipelines.score.summarise import summarise
 from vidcam.pipelines.score.summary import GridResult, Sanity, Summary
 from vidcam.pipelines.score.table import ScoreTable, score_table
 from vidcam.pipelines.score.worst import render_worst, worst_clips
+from vidcam.results.explanation import MASKED
 from vidcam.system.atomic import atomic_write
 from vidcam.system.json_files import read_json, write_json
-from vidcam.system.progress import Progress, progress_or_default, silent
+from vidcam.system.progress import Progress, part_of, progress_or_default, silent
 from vidcam.system.threads import map_in_threads
+
+SCORING = "scoring clips"
+"""Name of the main stage in the progress display."""
 
 RUN_FILE = "run.toml"
 """The settings of the run, see `run_file`."""
@@ -92,6 +97,9 @@ def score_clips(
     axes: str | None = None,
     fusion: Fusion | None = None,
     score_scale: float = 1.0,
+    steps: int = DEFAULT_STEPS,
+    fine: Fine = "pooled",
+    budget: int = DEFAULT_BUDGET,
     batch_size: int | None = None,
     precision: Precision = "float32",
     workers: int = 2,
@@ -130,6 +138,9 @@ def score_clips(
         axes: order of the axes in the clips that the model takes, such as 'NTCHW'. None: that of its spec.
         fusion: `mean`, `max` or `sum` of several layers' maps; None: `sum` for parallel branches, else `mean`.
         score_scale: λ of EQ 12 for gradcam++, at least 0.
+        steps: points of the path of fine maps, as in `vidcam.explain`.
+        fine: grid of fine maps, `pooled` or `full`, as in `vidcam.explain`.
+        budget: most forward passes of `occlusion`, and of `rise`, for each clip and explained class.
         batch_size: perturbed clips per forward pass. None: chosen for the device.
         precision: precision of the network except its classifier: `float32` (exact), `bf16`, or `fp16` on CUDA.
         workers: number of threads that decode ahead.
@@ -157,6 +168,9 @@ def score_clips(
         axes=axes,
         fusion=fusion,
         score_scale=score_scale,
+        steps=steps,
+        fine=fine,
+        budget=budget,
         batch_size=batch_size,
         precision=precision,
         workers=workers,
@@ -271,17 +285,22 @@ class _Run:
                     store.replace(path, {clip: self._rows(scorer, next(samples)) for clip in clips})
                     self._progress("scoring failed clips again", clips[-1] + 1, len(entries))
                 for sample in samples:
-                    store.add(self._rows(scorer, sample))
-                    self._progress("scoring clips", store.done, len(entries))
+                    store.add(self._rows(scorer, sample, self._part(store.done)))
+                    self._progress(SCORING, store.done, len(entries))
         finally:  # also after an interrupt: scored clips are kept
             store.flush()
 
-    def _rows(self, scorer: ClipScorer, sample: Sample | Failure) -> list[Row]:
+    def _part(self, done: int) -> Progress:
+        """Return what reports the maps of a clip that take many forward passes, as parts of the clip."""
+        parts = max(1, sum(name in MASKED for name in self._request.methods))
+        return part_of(self._progress, SCORING, done, len(self._clips.entries), parts=parts)
+
+    def _rows(self, scorer: ClipScorer, sample: Sample | Failure, progress: Progress = silent) -> list[Row]:
         if isinstance(sample, Failure):
             return [failed_row(sample)]
         try:
             with torch_errors(self._model, scorer.forwards.batch_size):
-                return scorer.score(sample)
+                return scorer.score(sample, progress)
         except VidcamError as exc:
             return [failed_row(failure(sample.entry, exc))]
 

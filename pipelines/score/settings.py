@@ -73,6 +73,9 @@ class PartialSettings:
         model: name of the model; None if it is known only after loading.
         methods: canonical names.
         score_scale: λ of EQ 12.
+        steps: points of the path of fine maps.
+        fine: grid of fine maps.
+        budget: most forward passes of `occlusion` and of `rise`.
         clips: number of clips, and a digest of the manifest.
         maps: maps of other tools: name, and a digest of the files.
     """
@@ -84,6 +87,9 @@ class PartialSettings:
     controls: bool
     fill: str
     score_scale: float
+    steps: int
+    fine: str
+    budget: int
     seed: int
     min_confidence: float
     correct_only: bool
@@ -103,6 +109,9 @@ def partial_settings(
         controls=options.controls,
         fill=options.fill,
         score_scale=options.score_scale,
+        steps=options.steps,
+        fine=options.fine,
+        budget=options.budget,
         seed=options.seed,
         min_confidence=options.min_confidence,
         correct_only=options.correct_only,

@@ -36,6 +36,10 @@ from vidcam.pipelines.score.table import ScoreTable
 _PERCENT = 100.0
 
 
+MAP_SETTINGS = ("score_scale", "steps", "fine", "budget")
+"""Settings of the maps, which have the same name in the summary."""
+
+
 def summarise(
     table: ScoreTable,
     settings: Settings,
@@ -68,7 +72,7 @@ def summarise(
         measures=settings.measures,
         controls=settings.controls,
         fill=settings.fill,
-        score_scale=settings.score_scale,
+        **{name: getattr(settings, name) for name in MAP_SETTINGS},
         batch_size=settings.batch_size,
         forward=settings.forward,
         seed=settings.seed,

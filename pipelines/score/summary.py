@@ -317,6 +317,9 @@ class Summary:
     controls: bool
     fill: str
     score_scale: float
+    steps: int
+    fine: str
+    budget: int
     batch_size: int
     forward: Forward
     seed: int

@@ -2,6 +2,9 @@
 
 Held-out clips are explained for their true class. The truth is each actor's box while it acts. Intervals are 95 %
 bootstrap intervals over clips. Differences are taken clip by clip.
+
+Of the guided methods the positive part is measured. It says little about the class: guided backpropagation hardly
+changes (r = 0.95) when the reversed motion is explained.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Maps of motion clips by every method and by the controls.
+"""Maps of motion clips by every method and by the controls. Of a guided map it is the positive part.
 
 random             gradcam's cells, shuffled and upsampled
 centre             a bump in the middle of every frame
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scripts.library import METHODS, explainer
+from scripts.library import ALL_METHODS, explainer
 from scripts.research.pool import to_input
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 from vidcam.media import Frames
@@ -65,7 +65,10 @@ def explain_clips(
         batch = clips[start : start + BATCH]
         tensor = to_input(torch.from_numpy(np.stack([clip.frames for clip in batch])))
         explanation = explain(tensor, target=[clip.label for clip in batch])
+        positive = {name: positive_part(values) for name, values in explanation.guided.items()}
         heats = {name: explanation.heat(name) for name in explanation.methods}
+        heats |= {name: normalise_per_clip(values) for name, values in positive.items()}
+        empty = explanation.empty | {name: ~values.any(axis=(1, 2, 3)) for name, values in positive.items()}
         volumes = explanation.volume("gradcam")
         for index, clip in enumerate(batch):
             instances = filled_boxes(clip)
@@ -75,14 +78,26 @@ def explain_clips(
                 instances,
                 bool(explanation.logits[index].argmax() == clip.label),
                 {name: heat[index] for name, heat in heats.items()} | controls,
-                {name: bool(empty[index]) for name, empty in explanation.empty.items()},
+                {name: bool(flags[index]) for name, flags in empty.items()},
             )
 
 
 def methods_for(model: Model, layer: str | None = None) -> tuple[str, ...]:
-    """All methods with a volume; `cam` needs a head of global pooling and one linear layer."""
+    """All methods; `cam` needs a head of global pooling and one linear layer."""
     has_cam = model.spec.name == "tiny_r3d" and layer in (None, model.spec.layer)
-    return tuple(name for name in METHODS if name != "cam" or has_cam)
+    return tuple(name for name in ALL_METHODS if name != "cam" or has_cam)
+
+
+def positive_part(values: Floats) -> Floats:
+    """Add the channels of signed values at each pixel and keep what is above 0.
+
+    Args:
+        values: (N, C, T, H, W).
+
+    Returns:
+        (N, T, H, W), >= 0.
+    """
+    return np.maximum(values.sum(axis=1), 0)
 
 
 def _controls(

@@ -12,6 +12,7 @@ from vidcam.cam.explain import explain
 from vidcam.cam.fusion import fuse
 from vidcam.cam.guided import guided_saliency
 from vidcam.errors import InputError
+from vidcam.maps import relative_to_maximum, upsample_volume
 
 COARSE = np.array([[[2.0, 4.0]]])  # (1, 1, 2): in [0, 1] it is 1/2, 1
 FINE = np.array([[[0.0, 30.0, 60.0, 0.0]]])  # 0, 1/2, 1, 0
@@ -103,4 +104,5 @@ def test_each_layer_has_its_audit() -> None:
         np.testing.assert_allclose(both.volumes[name], expected, rtol=0, atol=1e-5)
     assert both.volumes["gradcam++"].shape == (2, 4, 8, 8)
     saliency = guided_saliency(net, clip, 1)
-    np.testing.assert_allclose(both.guided["guided-gradcam++"], saliency * both.heat("gradcam++")[:, None], rtol=1e-5)
+    share = relative_to_maximum(upsample_volume(both.volumes["gradcam++"], both.input_size))
+    np.testing.assert_allclose(both.guided["guided-gradcam++"], saliency * share[:, None], rtol=1e-5)

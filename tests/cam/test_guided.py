@@ -3,6 +3,7 @@ modules."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -11,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from tests.helpers.guided import clip_of, deep, expected_of, first, guided
 from tests.helpers.nets import PooledHead, random_clip, seeded
+from vidcam.cam.explain import explain
 from vidcam.cam.guided import guided_gradients
 
 
@@ -108,6 +110,15 @@ class Modules(nn.Sequential):
             *(nn.Conv3d(6, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten()),
             *(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4)),
         )
+
+
+def test_the_map_is_divided_by_its_maximum_and_its_minimum_stays() -> None:
+    """A = (1, 2, 4) and its gradient is 1/3: the map is (1/4, 1/2, 1) of its maximum, guided backpropagation is 1/3."""
+    net = nn.Sequential(nn.Conv3d(1, 1, 1, bias=False), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten())
+    net.get_parameter("0.weight").data.fill_(1.0)
+    clip = torch.tensor([1.0, 2.0, 4.0]).view(1, 1, 1, 1, 3)
+    explanation = explain(net, clip, layer="1", methods="guided-gradcam", target=0)
+    np.testing.assert_allclose(explanation.guided["guided-gradcam"].ravel(), [1 / 12, 1 / 6, 1 / 3], rtol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore")

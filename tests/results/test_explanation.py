@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from vidcam.errors import NameNotFoundError, ShapeError
-from vidcam.results.explanation import AUDIT_FIELDS, AlphaAudit, Explanation, map_arrays, per_clip_arrays
+from vidcam.results.clip_arrays import map_arrays, per_clip_arrays
+from vidcam.results.explanation import AUDIT_FIELDS, AlphaAudit, Explanation
 
 
 def audit(clips: int, seed: int = 0) -> AlphaAudit:

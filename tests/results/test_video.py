@@ -13,7 +13,8 @@ from vidcam.errors import InputError, NameNotFoundError, ShapeError
 from vidcam.geometry import Geometry
 from vidcam.maps import normalise, upsample_volume
 from vidcam.media import Seconds
-from vidcam.results.explanation import Explanation, map_arrays
+from vidcam.results.clip_arrays import map_arrays
+from vidcam.results.explanation import Explanation
 from vidcam.results.timeline import Timeline
 from vidcam.results.video import CHUNK, VideoExplanation, video_bounds
 

@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from vidcam.system.progress import StageTimer, progress_or_default, silent
+from vidcam.system.progress import StageTimer, part_of, progress_or_default, silent
 
 
 class _FakeClock:
@@ -117,3 +117,14 @@ def test_a_terminal_shows_no_bar(shell: object, monkeypatch: pytest.MonkeyPatch)
 def test_a_callback_of_the_caller_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_notebook(monkeypatch, SimpleNamespace(kernel=1))
     assert progress_or_default(silent) is silent
+
+
+def test_parts_of_a_step_are_fractions_of_it() -> None:
+    told: list[tuple[str, float, float | None]] = []
+    report = part_of(lambda *step: told.append(step), "explaining", 4, 10, step=2, parts=2)
+    for units in (1, 2, 4):
+        report("occlusion", units, 4)
+    report("rise", 1, 2)
+    report("rise", 2, 2)
+    report("one more", 1, 2)
+    assert told == [("explaining", done, 10) for done in (4.25, 4.5, 5, 5.5, 6, 6)]

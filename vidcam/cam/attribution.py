@@ -18,9 +18,11 @@ from vidcam.cam.classifier import classifier_weights
 from vidcam.cam.context import ForwardContext
 from vidcam.cam.fusion import fuse
 from vidcam.cam.guided import finest_saliency
+from vidcam.cam.input_maps import with_input_maps
+from vidcam.cam.input_score import ScoreOf, input_score
 from vidcam.cam.layer_run import run_layers
 from vidcam.cam.layers import require_map
-from vidcam.cam.methods import LayerData, volume_methods
+from vidcam.cam.methods import LayerData, layer_methods
 from vidcam.cam.network import (
     Input,
     ordinary,
@@ -39,8 +41,8 @@ from vidcam.cam.weights import to_numpy
 from vidcam.cam.wrappers import require_explainable, unwrapped
 from vidcam.devices import double
 from vidcam.errors import InputError, LayerError, ShapeError
-from vidcam.maps import Floats, normalise_per_clip, upsample_volume
-from vidcam.results.explanation import GUIDED, OF_FUNCTION, Activation, Explanation
+from vidcam.maps import Floats, relative_to_maximum, upsample_volume
+from vidcam.results.explanation import GUIDED, INPUT_METHODS, OF_FUNCTION, Activation, Explanation
 
 WEIGHTS_ARE_SUMS = frozenset(["cam", "gradcam++", "gradcam++signed", "gradcam++softmax"])
 """Methods whose raw maps grow with the number of cells, and so cannot be added for layers with unlike grids."""
@@ -113,17 +115,21 @@ class Attribution:
             return scores
         return scores.softmax(dim=1) if self.activation == "softmax" else scores.sigmoid()
 
-    def explain(self, target: Target = None, *, score: ScoreName | None = None) -> Explanation:
+    def explain(
+        self, target: Target = None, *, score: ScoreName | None = None, methods: Sequence[str] | None = None
+    ) -> Explanation:
         """Make the maps of one target per clip; see `vidcam.explain`.
 
         Args:
             target: a class, one class per clip, a function, or None for the predicted class.
             score: kind of score; None: that of the request.
+            methods: None: those of the request.
 
         Raises:
             LayerError: the score does not depend on the layer; the message names a layer on which it does.
         """
-        request = self._context.request if score is None else replace(self._context.request, score=score)
+        own = self._context.request
+        request = replace(own, score=score or own.score, methods=own.methods if methods is None else methods)
         score_target = self._score_target(target, request)
         with self._suggest_layer():
             with self._no_autocast():
@@ -151,6 +157,14 @@ class Attribution:
                 self._explanation(score_target, {name: product[i] for name, product in products.items()}, request)
                 for i, score_target in enumerate(score_targets)
             )
+
+    def score_of(self, target: Target = None) -> ScoreOf:
+        """Return the score of a target as a function of the clip; see `input_score`. Use it while the pass is open."""
+        return self._score_of(self._score_target(target, self._context.request), self._context.request)
+
+    def _score_of(self, target: ScoreTarget, request: MapRequest) -> ScoreOf:
+        features = self.activations_of_layers.values()
+        return input_score(self._context, target, request.score, self.activation, features)
 
     def _score_target(self, target: Target, request: MapRequest) -> ScoreTarget:
         if callable(target):
@@ -180,23 +194,27 @@ class Attribution:
 
     def _explanation(self, target: ScoreTarget, gradients: Mapping[str, Tensor], request: MapRequest) -> Explanation:
         with self._no_autocast():
-            explanation = self._unguided_explanation(target, gradients, request)
+            explanation = self._layer_explanation(target, gradients, request)
+        if any(name in INPUT_METHODS for name in request.methods):
+            score = self._score_of(target, request)
+            explanation = with_input_maps(explanation, self._context, score, request)
+        volumes, size = explanation.volumes, explanation.input_size
+        kept = {name: volumes[name] for name in request.methods if name not in GUIDED}
         guided = [name for name in request.methods if name in GUIDED]
         if not guided:
-            return explanation
-        volumes, size = explanation.volumes, explanation.input_size
-        heat = {name: normalise_per_clip(upsample_volume(volumes[GUIDED[name]], size)) for name in guided}
+            return replace(explanation, volumes=kept)
+        heat = {name: relative_to_maximum(upsample_volume(volumes[GUIDED[name]], size)) for name in guided}
         saliency = self._saliency(target)
         return replace(
             explanation,
-            volumes={name: volumes[name] for name in request.methods if name not in GUIDED},
+            volumes=kept,
             guided={name: saliency * heat[name][:, None] for name in guided},
         )
 
-    def _unguided_explanation(
+    def _layer_explanation(
         self, target: ScoreTarget, gradients: Mapping[str, Tensor], request: MapRequest
     ) -> Explanation:
-        methods = volume_methods(request.methods)
+        methods = layer_methods(request.methods)
         data = {layer: self._layer_data(layer, gradients[layer], target, request) for layer in self.layers}
         maps = {layer: layer_data.volumes(methods) for layer, layer_data in data.items()}
         suffix = {layer: f" at {layer}" if len(maps) > 1 else "" for layer in maps}

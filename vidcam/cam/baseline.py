@@ -10,7 +10,7 @@ weights, not the video. `find_artifact` finds these cells.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -45,11 +45,13 @@ class Baseline:
         artifact: the cells with high activations. None if there are none, or if there are several layers: their fused
             map has one grid, their activations have not.
         notes: sentences about layers whose layout could not be verified.
+        clips: the clips themselves, where paths of integrated gradients start; None if they were not kept.
     """
 
     activations: Mapping[str, Tensor] = field(repr=False)
     artifact: Artifact | None
     notes: tuple[str, ...] = ()
+    clips: Input | None = field(default=None, repr=False)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -93,7 +95,8 @@ def baseline_of_subject(subject: Subject, request: MapRequest) -> Baseline:
     """Run a network on its content-free clip."""
     network, clip, arguments = subject.network, subject.clip, subject.arguments
     with PlainRefusal(network, clip, arguments), Undo() as undo, undo:
-        return baseline_of(open_attribution(network, clip, request, undo, arguments))
+        baseline = baseline_of(open_attribution(network, clip, request, undo, arguments))
+    return replace(baseline, clips=clip)
 
 
 def baseline_of(run: Attribution) -> Baseline:

@@ -11,17 +11,19 @@ from torch import nn
 from vidcam.cam.attribution import open_attribution
 from vidcam.cam.baseline import Baseline, baseline_of_subject
 from vidcam.cam.fusion import Fusion
+from vidcam.cam.input_maps import EXPECTED
 from vidcam.cam.layers import Layers, layer_names
-from vidcam.cam.methods import BASELINE_METHODS, DEFAULT_METHODS
-from vidcam.cam.network import Input, reference
+from vidcam.cam.methods import DEFAULT_METHODS, needs_baseline
+from vidcam.cam.network import Input, pathways, reference
 from vidcam.cam.preserve import Undo
 from vidcam.cam.refusals import PlainRefusal
-from vidcam.cam.request import MapRequest, ScoreName, Target
+from vidcam.cam.request import DEFAULT_BUDGET, DEFAULT_STEPS, Fine, MapRequest, ScoreName, Target
 from vidcam.cam.reshape import Reshape
-from vidcam.cam.subject import Subject, as_tensors, first_frames, grey_clip, read_subject
+from vidcam.cam.subject import Subject, as_tensors, first_frames, flat_clips, grey_clip, read_subject
 from vidcam.errors import InputError, ShapeError
-from vidcam.results.explanation import Activation, Explanation
+from vidcam.results.explanation import Activation, Explanation, input_notes
 from vidcam.spec import SpecifiedModel
+from vidcam.system.progress import Progress, progress_or_default
 
 
 def explain(
@@ -41,6 +43,11 @@ def explain(
     softmax_chunk: int = 32,
     softmax_tail: float = 0.0,
     baseline: Input | Mapping[str, Any] | Baseline | None = None,
+    steps: int = DEFAULT_STEPS,
+    fine: Fine = "pooled",
+    budget: int = DEFAULT_BUDGET,
+    seed: int = 0,
+    progress: Progress | None = None,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
 ) -> Explanation:
@@ -59,8 +66,10 @@ def explain(
             the clip. A batch axis that is missing before (C, T, H, W) is added.
         methods: one name or several: `gradcam` (GC++ eq. 3), `gradcam+` (EQ 3), `gradcam++` (GC++ eq. 19),
             `gradcam++softmax` (eq. 22–24), `gradcam++signed` (eq. 29–30), `cam` (eq. 1–2), `hirescam`, `layercam`,
-            `neutral-gradcam`, which needs a `baseline`, and `guided-gradcam`, `guided-gradcam+`, `guided-gradcam++`,
-            which cost a forward and a backward pass through the whole network.
+            `neutral-gradcam`, which needs a `baseline`; fine maps of the input, which cost `steps` forward and backward
+            passes through the whole network: `integrated-gradients`, `expected-gradients`, `gradcam-ig`,
+            `neutral-gradcam-ig`; `guided-gradcam`, `guided-gradcam+`, `guided-gradcam++`, which cost one; and
+            `occlusion` and `rise`, which cost `budget` forward passes each.
         target: class index, or label of a `Model`; one for each clip; None for the predicted class; or a function of
             the model's raw output that returns one score for each clip, (N,).
         contrast: class index or label; the score is S_target - S_contrast.
@@ -84,7 +93,15 @@ def explain(
         softmax_tail: share of the other classes' probability that `gradcam++softmax` may leave out.
         baseline: a clip without content, such as flat grey, in the model's own scaling, or what
             `vidcam.compute_baseline` returned. `neutral-gradcam` subtracts its activations, and artifacts are looked
-            for in it (not with several layers). None: flat grey for `neutral-gradcam` of a `Model`.
+            for in it (not with several layers). Integrated gradients start there; of several clips the mean is taken,
+            and `expected-gradients` draws from them. `occlusion` and `rise` hide parts with it. None: flat grey for a
+            `Model`, and `expected-gradients` draws from flat clips of random colours, or from the other clips of the
+            batch for a module.
+        steps: points of the path from the baseline to the clip; `explanation.completeness` has the error.
+        fine: grid of fine maps: `pooled` to at most 16 × 28 × 28 cells, or `full`, every pixel.
+        budget: most forward passes of `occlusion`, and of `rise`, for each target.
+        seed: of what `expected-gradients` and `rise` draw.
+        progress: called after each forward pass of `occlusion` and `rise`. None: a bar in notebooks.
         args: positional arguments of `forward` after the clip, such as boxes. Their tensors go to the clip's device,
             and keep their type. Where one clip of the batch is run, tensors with N rows are cut to it.
         kwargs: keyword arguments of `forward`, likewise.
@@ -114,6 +131,11 @@ def explain(
         softmax_chunk=softmax_chunk,
         softmax_tail=softmax_tail,
         baseline=baseline,
+        steps=steps,
+        fine=fine,
+        budget=budget,
+        seed=seed,
+        progress=progress,
         args=args,
         kwargs=kwargs,
     )[0]
@@ -136,6 +158,11 @@ def explain_each(
     softmax_chunk: int = 32,
     softmax_tail: float = 0.0,
     baseline: Input | Mapping[str, Any] | Baseline | None = None,
+    steps: int = DEFAULT_STEPS,
+    fine: Fine = "pooled",
+    budget: int = DEFAULT_BUDGET,
+    seed: int = 0,
+    progress: Progress | None = None,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
 ) -> tuple[Explanation, ...]:
@@ -157,6 +184,11 @@ def explain_each(
         softmax_chunk: as in `explain`.
         softmax_tail: as in `explain`.
         baseline: as in `explain`.
+        steps: as in `explain`.
+        fine: as in `explain`.
+        budget: as in `explain`.
+        seed: as in `explain`.
+        progress: as in `explain`.
         args: as in `explain`.
         kwargs: as in `explain`.
     """
@@ -174,6 +206,11 @@ def explain_each(
         classes=subject.classes,
         softmax_chunk=softmax_chunk,
         softmax_tail=softmax_tail,
+        steps=steps,
+        fine=fine,
+        budget=budget,
+        seed=seed,
+        progress=progress_or_default(progress),
     )
     indices = [target if callable(target) else subject.class_index(target) for target in targets]
     if baseline is None or isinstance(baseline, Baseline):
@@ -204,14 +241,16 @@ def _explained(
 ) -> tuple[Explanation, ...]:
     """Run the baseline clip if there is one, then explain each target."""
     network, notes = subject.network, subject.notes
-    if baseline is None and subject.model is not None and set(request.methods) & set(BASELINE_METHODS):
+    if baseline is None and subject.model is not None and needs_baseline(request.methods):
         grey = replace(subject, clip=grey_clip(subject.model))
         baseline, notes = grey, (*notes, "The baseline is a flat grey clip.")
     if baseline is not None and not isinstance(baseline, Baseline):
         own = MapRequest(layers=request.layers, reshape=request.reshape, axes=request.axes)
         baseline = baseline_of_subject(baseline, own)
     if baseline is not None:
-        request = replace(request, baseline_activations=baseline.activations)
+        request = replace(request, baseline_activations=baseline.activations, baseline_clips=baseline.clips)
+    if EXPECTED in request.methods:
+        request = replace(request, drawn_clips=_drawn_clips(subject, request.baseline_clips))
     with PlainRefusal(network, subject.clip, subject.arguments), Undo() as undo, undo:
         run = open_attribution(network, subject.clip, request, undo, subject.arguments)
         if baseline is not None:
@@ -219,7 +258,22 @@ def _explained(
         explanations = run.explain_each(targets)
     artifact = None if baseline is None else baseline.artifact
     frames = first_frames(subject, run.axes)
-    return tuple(replace(each, artifact=artifact, notes=(*each.notes, *notes), frames=frames) for each in explanations)
+    return tuple(
+        replace(
+            each,
+            artifact=artifact,
+            notes=(*each.notes, *notes, *input_notes(each)),
+            frames=frames,
+        )
+        for each in explanations
+    )
+
+
+def _drawn_clips(subject: Subject, baseline: Input | None) -> Input | None:
+    """Return the clips from which expected-gradients draws; None for the other clips of the batch."""
+    if baseline is not None and len(pathways(baseline)[0]) > 1:
+        return baseline
+    return None if subject.model is None else flat_clips(subject.model)
 
 
 def _require_same_layers(baseline: Baseline, layers: Sequence[str]) -> None:

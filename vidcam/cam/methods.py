@@ -3,7 +3,8 @@
 PAIR_METHODS need only A and g: one forward pass and one backward pass through the head serve all of them.
 BASELINE_METHODS also need A₀, the activations of a content-free clip, which serve all clips. The others read the
 classifier's weights (`cam`), or need more products through the head (`gradcam++softmax`). Guided methods multiply the
-map of another method with guided backpropagation at the input.
+map of another method with guided backpropagation at the input. INPUT_METHODS make maps of the input: fine
+ones from gradients, see `input_maps`, and those of MASKED from hidden parts, see `masked_maps`.
 
 Maps are raw: (N, t, h, w), >= 0, float32 at least, on the feature grid, before upsampling and normalisation. `combine`
 weights whole channels, relu(Σ_d w_d · A_d) (GC++ eq. 7). `hirescam` (arXiv:2011.08891) and `layercam`
@@ -34,7 +35,7 @@ from vidcam.cam.weights import (
     to_numpy,
 )
 from vidcam.errors import InputError, ShapeError, name_not_found
-from vidcam.results.explanation import GUIDED, AlphaAudit
+from vidcam.results.explanation import GUIDED, INPUT_METHODS, AlphaAudit
 
 CHANNELS_AT_ONCE, PRODUCTS_AT_ONCE = 32, 1 << 18
 """Products of g and A are summed in slices of channels: CHANNELS_AT_ONCE, or as many as make PRODUCTS_AT_ONCE products
@@ -124,7 +125,7 @@ METHODS: Mapping[str, MapFunction] = MappingProxyType(
 )
 """Every method that makes a volume; → raw map (N, t, h, w)."""
 
-ALL_METHODS = (*METHODS, *GUIDED)
+ALL_METHODS = (*METHODS, *INPUT_METHODS, *GUIDED)
 
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
@@ -138,6 +139,8 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "grad-cam++": "gradcam++",
         "hires-cam": "hirescam",
         "layer-cam": "layercam",
+        "ig": "integrated-gradients",
+        "grad-cam-ig": "gradcam-ig",
         "guided-grad-cam": "guided-gradcam",
         "guided-grad-cam+": "guided-gradcam+",
         "guided-grad-cam++": "guided-gradcam++",
@@ -167,6 +170,19 @@ def canonical_methods(names: str | Iterable[str]) -> tuple[str, ...]:
 def volume_methods(names: Iterable[str]) -> tuple[str, ...]:
     """Return the methods whose volumes are needed: a guided method needs the one that it multiplies. No duplicates."""
     return tuple(dict.fromkeys(GUIDED.get(name, name) for name in names))
+
+
+def layer_methods(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the methods whose maps at the layer are needed, also those that others multiply. No duplicates."""
+    needed = (INPUT_METHODS.get(name, name) for name in volume_methods(names))
+    return tuple(dict.fromkeys(name for name in needed if name))
+
+
+def needs_baseline(names: Iterable[str]) -> bool:
+    """Whether one of the methods needs a clip without content; `expected-gradients` draws from other clips."""
+    names = tuple(names)
+    has_path = any(name in INPUT_METHODS and name != "expected-gradients" for name in names)
+    return has_path or bool(set(layer_methods(names)) & set(BASELINE_METHODS))
 
 
 def _canonical(name: str) -> str:

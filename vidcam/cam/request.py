@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -18,12 +18,14 @@ from torch import Tensor
 from vidcam.axes import Axes
 from vidcam.cam.fusion import FUSIONS, Fusion
 from vidcam.cam.methods import DEFAULT_METHODS, canonical_methods
+from vidcam.cam.network import Input
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.softmax import probability_cotangent
 from vidcam.cam.weights import checked_score_scale
 from vidcam.devices import double
 from vidcam.errors import InputError, ShapeError
 from vidcam.results.explanation import Activation
+from vidcam.system.progress import Progress, silent
 
 ScoreFunction = Callable[[Any], Tensor]
 """Maps the model's raw output to one score per clip, (N,)."""
@@ -33,6 +35,17 @@ Target = int | Sequence[int] | ScoreFunction | None
 
 ScoreName = Literal["logit", "probability", "negative"]
 """S, softmax(S) or sigmoid(S), or -S, whose map shows what lowers the score."""
+
+Fine = Literal["pooled", "full"]
+"""The grid of a map of the input: at most 16 × 28 × 28 cells, or every pixel."""
+
+DEFAULT_BUDGET = 200
+"""Forward passes of `occlusion`, and of `rise`, for one clip and target."""
+
+DEFAULT_STEPS = 16
+"""Points of the path from a baseline to the clip at which gradients are taken."""
+
+FINE_GRIDS: tuple[Fine, ...] = get_args(Fine)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,9 +70,17 @@ class MapRequest:
         softmax_chunk: classes per batched backward in `gradcam++softmax`; it affects memory, not results.
         softmax_tail: share of the other classes' probability that `gradcam++softmax` may leave out.
         baseline_activations: layer → A₀, (1, D, t, h, w), activations of a content-free clip, for the baseline methods.
+        baseline_clips: any number of clips without content from which the paths of integrated gradients start.
+        drawn_clips: any number of clips from which expected-gradients draws; None: the other clips of the batch.
+        steps: points of such a path, or draws.
+        fine: grid of maps of the input.
+        budget: most forward passes of `occlusion`, and of `rise`, for each clip and target.
+        seed: of random draws.
+        progress: called after each forward pass of such a method.
 
     Raises:
-        InputError: an unknown method, score, fusion or activation, or a λ that is negative or not finite.
+        InputError: an unknown method, score, fusion, activation or grid, no steps, or a λ that is negative or not
+            finite.
     """
 
     methods: str | Sequence[str] = DEFAULT_METHODS
@@ -76,6 +97,13 @@ class MapRequest:
     softmax_chunk: int = 32
     softmax_tail: float = 0.0
     baseline_activations: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+    baseline_clips: Input | None = field(default=None, repr=False)
+    drawn_clips: Input | None = field(default=None, repr=False)
+    steps: int = DEFAULT_STEPS
+    fine: Fine = "pooled"
+    budget: int = DEFAULT_BUDGET
+    seed: int = 0
+    progress: Progress = field(default=silent, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "methods", canonical_methods(self.methods))
@@ -88,6 +116,12 @@ class MapRequest:
         if (self.activation, self.score) == ("none", "probability"):
             raise InputError("score is 'probability', but with activation 'none' there is none; use 'logit'")
         checked_score_scale(self.score_scale)
+        if self.steps < 1:
+            raise InputError(f"steps is {self.steps}; it must be at least 1")
+        if self.budget < 2:
+            raise InputError(f"budget is {self.budget}; occlusion and rise need at least 2 forward passes")
+        if self.fine not in FINE_GRIDS:
+            raise InputError(f"fine is {self.fine!r}, expected one of {', '.join(FINE_GRIDS)}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -154,6 +154,13 @@ def grey_clip(model: nn.Module | SpecifiedModel) -> Tensor:
     return _to_device_of(model.module, grey_input(model.spec))
 
 
+def flat_clips(model: SpecifiedModel) -> Tensor:
+    """Flat clips of random colours, like `grey_clip`: none of them makes one colour the one without evidence."""
+    from vidcam.preprocess import flat_inputs
+
+    return _to_device_of(model.module, flat_inputs(model.spec))
+
+
 def first_frames(subject: Subject, axes: Axes | None = None) -> NDArray[np.uint8] | None:
     """Some frames of the first clip as RGB pixels, at most THUMBNAIL_PX high and wide, for notebooks.
 

@@ -99,6 +99,13 @@ _FUSION = choice(
 _SCORE_SCALE = _details(
     "--score-scale", "score_scale", type=float, metavar="L", help="λ of gradcam++ in exp(λ·score); default 1."
 )
+_STEPS = _details(
+    "--steps", type=int, metavar="N", help="Steps of the path of fine maps; default 16. Each is a forward and backward."
+)
+_FINE = choice(_details, "--fine", ("pooled", "full"), "Grid of fine maps: pooled (default) or full, every pixel.")
+_BUDGET = _details(
+    "--budget", type=int, metavar="N", help="Forward passes of occlusion and of rise for each window; default 200."
+)
 _FILL = choice(_details, "--fill", FILLS, "What hidden pixels become: black (default), mean, blur or frame-mean.")
 SCALE_TEXT = "Evidence is relative to the maximum of the whole video or of each window"
 CAPTIONS = DRAWING(
@@ -192,6 +199,9 @@ _EXPLAIN = (
     ),
     choice(_details, "--score", ("logit", "probability"), "Score that is explained: logit (default) or probability."),
     _SCORE_SCALE,
+    _STEPS,
+    _FINE,
+    _BUDGET,
     _FUSION,
     choice(_details, "--scale", ("video", "window"), f"{SCALE_TEXT}: video (default) or window."),
     _FILL,
@@ -251,6 +261,9 @@ _SCORE = (
     _AXES,
     _FUSION,
     _SCORE_SCALE,
+    _STEPS,
+    _FINE,
+    _BUDGET,
     choice(
         _details,
         "--fill",

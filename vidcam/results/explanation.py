@@ -7,11 +7,11 @@ the axes t and T are absent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,24 @@ GUIDED: Mapping[str, str] = MappingProxyType(
     {"guided-gradcam": "gradcam", "guided-gradcam+": "gradcam+", "guided-gradcam++": "gradcam++"}
 )
 """Guided method → the method whose upsampled map it multiplies with guided backpropagation."""
+
+INPUT_METHODS: Mapping[str, str] = MappingProxyType(
+    {
+        "integrated-gradients": "",
+        "expected-gradients": "",
+        "gradcam-ig": "gradcam",
+        "neutral-gradcam-ig": "neutral-gradcam",
+        "occlusion": "",
+        "rise": "",
+    }
+)
+"""Method with a map of the input → the method whose upsampled map multiplies it; '' for none. Its grid is its own."""
+
+MASKED = ("occlusion", "rise")
+"""Methods that run the network on clips of which parts are hidden."""
+
+COMPLETE = 0.01
+"""Largest relative error of integrated gradients about which no note is written."""
 
 SATURATED = 1e-4
 """A probability p is saturated if 1 - p is at most this: its gradient is nearly zero."""
@@ -102,7 +120,8 @@ class Explanation:
     """Class activation maps of N clips, one target per clip.
 
     Attributes:
-        volumes: method → (N, t, h, w) float32 (float64 for a float64 model), raw, >= 0.
+        volumes: method → (N, t, h, w) float32 (float64 for a float64 model), raw, >= 0. A map of the input
+            (INPUT_METHODS) has a grid of its own. In a video it is float16, in units of `factors`.
         logits: (N, K), the model's scores before the softmax; with activation `none` its values.
         target: (N,) int64, the class explained in each clip; OF_FUNCTION (-1) for a function of the output.
         contrast: (N,) int64, the contrast class (score S_target - S_contrast), or None.
@@ -112,7 +131,14 @@ class Explanation:
         alpha_exact: whether GC++ eq. 19 is exact, that is, the head is piecewise linear in A; None if unknown.
         clamped: method → (N,) share of the positions whose denominator was clamped, for `gradcam++signed` and
             `gradcam++softmax`. For `gradcam++` it is in `alpha`.
-        guided: method → (N, C, T, H, W) signed: guided backpropagation times the map at the input's size.
+        guided: method → (N, C, T, H, W) signed: guided backpropagation times the map at the input's size,
+            divided by its maximum.
+        signed: method → (N, t, h, w), a map of the input with its negative part, which `volumes` leave out.
+        completeness: method → (N,), relative error of the integrated gradients in a map: their sum is larger than the
+            difference of the scores, S(clip) - S(baseline), by this share of it.
+        noise: method → (N,), standard error of a map that rests on random masks, root mean square over its cells, as a
+            share of its largest value.
+        factors: method → (N,), what `volumes` and `signed` are multiplied by to be raw; 1 for all other methods.
         activation: turns the logits into probabilities.
         artifact: cells with high activations on a content-free clip; None if there are none or nobody looked.
         notes: sentences about the choices that vidcam made, for example the layer.
@@ -129,6 +155,10 @@ class Explanation:
     alpha_exact: bool | None = None
     clamped: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     guided: Mapping[str, Floats] = field(default_factory=dict)
+    signed: Mapping[str, Floats] = field(default_factory=dict)
+    completeness: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    noise: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    factors: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     activation: Activation = "softmax"
     artifact: Artifact | None = None
     notes: tuple[str, ...] = ()
@@ -165,12 +195,24 @@ class Explanation:
         """Method → (N,) bool: the map is zero everywhere, it has no positive evidence."""
         return {name: np.max(volume.reshape(len(self), -1), axis=1) <= 0 for name, volume in self.volumes.items()}
 
+    @property
+    def layer_volumes(self) -> dict[str, Floats]:
+        """Method → raw maps, for the methods whose maps lie on the grid of the layer."""
+        return {name: volume for name, volume in self.volumes.items() if name not in INPUT_METHODS}
+
     def volume(self, method: str) -> Floats:
         """Return the raw maps of a method, (N, t, h, w).
 
         Raises:
             NameNotFoundError: the explanation has no map of this method.
         """
+        volume = self.stored(method)
+        if method not in self.factors:
+            return volume
+        return volume * self.factors[method].reshape(-1, *[1] * (volume.ndim - 1)).astype(np.float32)
+
+    def stored(self, method: str) -> Floats:
+        """Return the maps of a method in units of `factors`, as they lie in memory or in a file; else as `volume`."""
         if method not in self.volumes:
             raise name_not_found("method", method, self.volumes, f"this explanation has {', '.join(self.volumes)}")
         return self.volumes[method]
@@ -238,7 +280,7 @@ class Explanation:
             parts.append(f"p = {self.probability[clip]:.6g}{' (saturated)' if self.saturated[clip] else ''}")
         in_artifact = [
             name
-            for name, volume in self.volumes.items()
+            for name, volume in self.layer_volumes.items()
             if self.artifact and peaks_in_artifact(volume, self.artifact)[clip]
         ]
         parts += (
@@ -280,26 +322,20 @@ def artifact_share(volumes: Floats, artifact: Artifact) -> float:
     return float(np.mean(peaks_in_artifact(volumes, artifact)))
 
 
-def per_clip_arrays(explanation: Explanation) -> tuple[NDArray[Any], ...]:
-    """Return every array of an explanation that has one entry per clip, in a fixed order."""
-    audits = [getattr(audit, name) for audit in explanation.alpha.values() for name in AUDIT_FIELDS]
-    contrast = () if explanation.contrast is None else (explanation.contrast,)
-    others = (*explanation.clamped.values(), *explanation.guided.values())
-    return (*explanation.volumes.values(), explanation.logits, explanation.target, *contrast, *audits, *others)
+def completeness_notes(explanation: Explanation) -> tuple[str, ...]:
+    """Write how far integrated gradients are off, if it is more than COMPLETE in any clip; one sentence at most."""
+    errors = {name: float(np.abs(error).max(initial=0.0)) for name, error in explanation.completeness.items()}
+    name = max(errors, key=errors.__getitem__, default="")
+    if not name or errors[name] <= COMPLETE:
+        return ()
+    return (f"The gradients of {name} add up to the score's change within {errors[name]:.1%}; more steps are closer.",)
 
 
-def map_arrays(explanation: Explanation, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Explanation:
-    """Apply a function to each array of `per_clip_arrays`; it may change the first axis only."""
-    return replace(
-        explanation,
-        volumes={name: function(volume) for name, volume in explanation.volumes.items()},
-        logits=function(explanation.logits),
-        target=function(explanation.target),
-        contrast=None if explanation.contrast is None else function(explanation.contrast),
-        alpha={
-            name: AlphaAudit(*(function(getattr(audit, field_name)) for field_name in AUDIT_FIELDS))
-            for name, audit in explanation.alpha.items()
-        },
-        clamped={name: function(share) for name, share in explanation.clamped.items()},
-        guided={name: function(values) for name, values in explanation.guided.items()},
+def input_notes(explanation: Explanation) -> tuple[str, ...]:
+    """Write how exact the maps of the input are: the sums of gradients, and maps of random masks."""
+    shares = {name: float(np.max(noise, initial=0.0)) for name, noise in explanation.noise.items()}
+    noisy = (
+        f"The standard error of {name} is {share:.0%} of its largest value; a larger budget lowers it."
+        for name, share in shares.items()
     )
+    return (*completeness_notes(explanation), *noisy)

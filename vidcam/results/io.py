@@ -30,6 +30,9 @@ from vidcam.system.json_files import from_json, to_json
 
 SCHEMA = 1
 
+GROUPS = ("clamped", "guided", "signed", "completeness", "noise", "factors")
+"""Fields of an explanation that are named arrays, besides `volumes` and `alpha`."""
+
 MAPPED_BYTES = 1 << 20
 PIECE_BYTES = 1 << 20
 ALIGNMENT_BYTES = 64
@@ -40,7 +43,7 @@ Read = Callable[[str], NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class _ClipsMeta:
-    """An explanation without its arrays. `volumes`, `alpha`, `clamped` and `guided` list the names of their arrays."""
+    """An explanation without its arrays; of the groups of arrays it has the names."""
 
     layer: str
     input_size: tuple[int, ...]
@@ -53,6 +56,10 @@ class _ClipsMeta:
     activation: Activation
     artifact: Artifact | None
     notes: tuple[str, ...]
+    signed: tuple[str, ...] = ()
+    completeness: tuple[str, ...] = ()
+    noise: tuple[str, ...] = ()
+    factors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +177,8 @@ def _split(explanation: Explanation, prefix: str) -> tuple[_ClipsMeta, Arrays]:
     arrays = {f"{prefix}/logits": explanation.logits, f"{prefix}/target": explanation.target}
     if explanation.contrast is not None:
         arrays[f"{prefix}/contrast"] = explanation.contrast
-    groups = {"volumes": explanation.volumes, "clamped": explanation.clamped, "guided": explanation.guided}
-    for group, named in groups.items():
-        arrays |= {f"{prefix}/{group}/{name}": values for name, values in named.items()}
+    for group in ("volumes", *GROUPS):
+        arrays |= {f"{prefix}/{group}/{name}": values for name, values in getattr(explanation, group).items()}
     for name, audit in explanation.alpha.items():
         arrays |= {f"{prefix}/alpha/{name}/{field}": getattr(audit, field) for field in AUDIT_FIELDS}
     entry = _ClipsMeta(
@@ -180,8 +186,7 @@ def _split(explanation: Explanation, prefix: str) -> tuple[_ClipsMeta, Arrays]:
         input_size=explanation.input_size,
         volumes=tuple(explanation.volumes),
         alpha=tuple(explanation.alpha),
-        clamped=tuple(explanation.clamped),
-        guided=tuple(explanation.guided),
+        **{group: tuple(getattr(explanation, group)) for group in GROUPS},
         has_contrast=explanation.contrast is not None,
         alpha_exact=explanation.alpha_exact,
         activation=explanation.activation,
@@ -192,6 +197,9 @@ def _split(explanation: Explanation, prefix: str) -> tuple[_ClipsMeta, Arrays]:
 
 
 def _explanation(entry: _ClipsMeta, prefix: str, read: Read, logits: NDArray[Any]) -> Explanation:
+    def group(name: str) -> Arrays:
+        return {method: read(f"{prefix}/{name}/{method}") for method in getattr(entry, name)}
+
     return Explanation(
         volumes={name: read(f"{prefix}/volumes/{name}") for name in entry.volumes},
         logits=logits,
@@ -204,8 +212,12 @@ def _explanation(entry: _ClipsMeta, prefix: str, read: Read, logits: NDArray[Any
             for name in entry.alpha
         },
         alpha_exact=entry.alpha_exact,
-        clamped={name: read(f"{prefix}/clamped/{name}") for name in entry.clamped},
-        guided={name: read(f"{prefix}/guided/{name}") for name in entry.guided},
+        clamped=group("clamped"),
+        guided=group("guided"),
+        signed=group("signed"),
+        completeness=group("completeness"),
+        noise=group("noise"),
+        factors=group("factors"),
         activation=entry.activation,
         artifact=entry.artifact,
         notes=entry.notes,

@@ -29,7 +29,7 @@ from vidcam.maps import (
     upsample_volume,
 )
 from vidcam.media import Seconds
-from vidcam.results.explanation import Explanation
+from vidcam.results.explanation import INPUT_METHODS, Explanation
 from vidcam.results.timeline import Timeline
 from vidcam.system.filenames import as_text, relative_path
 
@@ -38,6 +38,9 @@ PER_WINDOW = "per-window"
 
 CHUNK = 64
 """Moments that are upsampled together."""
+
+FINE_QUANTILE, FINE_RANGE = 0.99, 10.0
+"""Upper bound of a map of the input: this quantile of a frame, and at least its largest value divided by FINE_RANGE."""
 
 Bounds = Mapping[str, tuple[float, float]]
 
@@ -137,17 +140,18 @@ class VideoExplanation:
 
     def scaled(self, method: str, seconds: Seconds, *, target: int = 0) -> Floats:
         """Return blended maps in the unit of the bounds, (S, h, w): as `raw`, or relative to each window's maximum."""
-        self._explanation_of(target).volume(method)  # checks both names
+        self._explanation_of(target).stored(method)  # checks both names
         if method not in self._factors:
             self._factors[method] = window_factors(self.explanations, method) if self.scale == "window" else None
         return self._blended(method, seconds, target, self._factors[method])
 
     def _blended(self, method: str, seconds: Seconds, target: int, factors: Floats | None) -> Floats:
-        volumes = self._explanation_of(target).volume(method)
+        explanation = self._explanation_of(target)
+        volumes = explanation.stored(method)
         moments = np.asarray(seconds, dtype=np.float64)
         if moments.ndim != 1 or not np.isfinite(moments).all():
             raise ShapeError(f"seconds must be (S,) and finite, got {seconds!r}; pass [moment] for one moment")
-        blended = self.timeline.blend(volumes, moments, factors=factors)
+        blended = self.timeline.blend(volumes, moments, factors=_product(factors, explanation.factors.get(method)))
         self._free_pages()
         return blended
 
@@ -199,7 +203,7 @@ class VideoExplanation:
 
         Upsampling is linear: a weighted sum of the cells is the mean of all pixels.
         """
-        grid = self._explanation_of(target).volume(method).shape[2:]
+        grid = self._explanation_of(target).stored(method).shape[2:]
         lengths = zip(self.geometry.crop_size, grid, strict=True)
         rows, columns = (resize_matrix(length, cells).mean(axis=0) for length, cells in lengths)
         means = [rows @ self.scaled(method, chunk, target=target) @ columns for chunk in _chunks(seconds)]
@@ -246,6 +250,9 @@ def video_bounds(
 ) -> dict[str, tuple[float, float]]:
     """Return for each method the smallest and largest value of the blended, upsampled map over a video and all targets.
 
+    A few cells of a map of the input are far above all others, and would leave the rest dark. Its upper bound is the
+    largest 99th percentile of a frame, but at least a tenth of the largest value.
+
     Args:
         explanations: explanations of all windows, one for each target.
         timeline: times of the windows.
@@ -256,24 +263,40 @@ def video_bounds(
     bounds: dict[str, tuple[float, float]] = {}
     for name in dict.fromkeys(name for explanation in explanations for name in explanation.volumes):
         factors = window_factors(explanations, name) if scale == "window" else None
-        low, high = np.inf, 0.0
+        low, high, percentile = np.inf, 0.0, 0.0
         for explanation in explanations:
             for chunk in _chunks(seconds) if name in explanation.volumes else ():
-                planes = timeline.blend(explanation.volumes[name], chunk, factors=factors)
+                own = _product(factors, explanation.factors.get(name))
+                planes = timeline.blend(explanation.volumes[name], chunk, factors=own)
                 heat = upsample_volume(planes, explanation.input_size[1:])
                 low, high = min(low, float(heat.min())), max(high, float(heat.max()))
+                if name in INPUT_METHODS:
+                    by_frame = np.quantile(planes.reshape(len(planes), -1), FINE_QUANTILE, axis=1)
+                    percentile = max(percentile, float(by_frame.max()))
                 if forget is not None:
                     forget()
-        bounds[name] = (low, high)
+        bounds[name] = (low, max(percentile, high / FINE_RANGE) if name in INPUT_METHODS else high)
     return bounds
 
 
 def window_factors(explanations: Sequence[Explanation], method: str) -> Floats:
     """Return (N,) one over each window's largest value over all targets, 0 for a window without evidence."""
-    volumes = [explanation.volumes[method] for explanation in explanations if method in explanation.volumes]
-    peaks = np.array([max(float(volume[n].max()) for volume in volumes) for n in range(len(volumes[0]))])
+    peaks = np.max(
+        [_peaks(explanation, method) for explanation in explanations if method in explanation.volumes], axis=0
+    )
     factors: Floats = np.divide(1.0, peaks, out=np.zeros(peaks.shape), where=peaks > 0)
     return factors
+
+
+def _peaks(explanation: Explanation, method: str) -> Floats:
+    """Return the largest raw value of each window, (N,)."""
+    peaks = np.array([float(volume.max()) for volume in explanation.volumes[method]])
+    return peaks * explanation.factors.get(method, 1.0)
+
+
+def _product(first: Floats | None, second: Floats | None) -> Floats | None:
+    """Multiply factors, of which None is 1."""
+    return second if first is None else first if second is None else first * second
 
 
 def _chunks(seconds: Sequence[float] | Seconds) -> Iterator[Seconds]:

@@ -22,6 +22,30 @@ def silent(_stage: str, _done: float, _total: float | None) -> None:
     """Report nothing; the default callback."""
 
 
+def part_of(
+    progress: Progress, stage: str, done: float, total: float | None, *, step: float = 1, parts: int = 1
+) -> Progress:
+    """Return a callback that reports parts of one step as fractions of it.
+
+    Args:
+        progress: callback of the stage.
+        stage: its name.
+        done: amount done before the step.
+        total: total amount of the stage.
+        step: amount of the step.
+        parts: number of parts that follow one another; each reports from its first to its last unit.
+    """
+    finished = 0
+
+    def report(_stage: str, units: float, all_units: float | None) -> None:
+        nonlocal finished
+        share = units / all_units if all_units else 1.0
+        progress(stage, done + step * min(finished + share, parts) / parts, total)
+        finished += share >= 1
+
+    return report
+
+
 class NotebookBar:
     """A progress bar in a notebook's cell, one for all stages. It needs IPython, which every notebook has."""
 

@@ -21,7 +21,7 @@ from tests.pipelines.conftest import VideoMaker
 from vidcam.pipelines.explain import disk_arrays as module
 from vidcam.pipelines.explain.disk_arrays import SMALL_BYTES, DiskArrays
 from vidcam.pipelines.explain.explainer import explain_video
-from vidcam.results.explanation import map_arrays
+from vidcam.results.clip_arrays import map_arrays
 from vidcam.results.video import VideoExplanation
 
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere everything stays in memory")

@@ -26,6 +26,7 @@ from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer, explai
 from vidcam.pipelines.explain.request import OUTPUTS, ExplainOptions, ExplainRequest
 from vidcam.pipelines.explain.saliency import GuidedVideo
 from vidcam.render.signed import guided_on_source
+from vidcam.results.video import VideoExplanation
 from vidcam.sampling import plan_windows
 from vidcam.system.progress import StageTimer
 from vidcam.video.reader import open_video
@@ -40,6 +41,7 @@ class Opened:
     def __init__(self, source: Path, out: Path) -> None:
         self.model = pooled_model()
         self.result: ExplainedVideo = Explainer(self.model, OPTIONS).explain(source, out)
+        self.explanation = raised(self.result.explanation)
         self.reader = open_video(source)
         spec = self.model.spec
         windows = plan_windows(self.reader.info, frames=spec.frames, fps=spec.fps)
@@ -50,7 +52,7 @@ class Opened:
             (0.0, self.reader.info.duration_seconds),
         )
         request = ExplainRequest(methods=(METHOD,), targets=(1, 3), contrast=0, layers=("block2",))
-        self.guided = GuidedVideo(self.model, self.job, request, self.result.explanation, StageTimer())
+        self.guided = GuidedVideo(self.model, self.job, request, self.explanation, StageTimer())
 
     def saliency(self, index: int, target: int) -> np.ndarray[Any, Any]:
         clip = model_input(frames_of(self.reader, self.job.windows[index].times)[0], self.model.spec)
@@ -58,9 +60,26 @@ class Opened:
         return found
 
 
+def raised(explanation: VideoExplanation) -> VideoExplanation:
+    """Maps that are 1 higher, so that their minimum is above 0."""
+    return replace(
+        explanation,
+        explanations=tuple(
+            replace(each, volumes={name: volume + 1 for name, volume in each.volumes.items()})
+            for each in explanation.explanations
+        ),
+        bounds={method: (low + 1, high + 1) for method, (low, high) in explanation.bounds.items()},
+    )
+
+
+def from_zero(explanation: VideoExplanation) -> VideoExplanation:
+    """Maps divided by the video's maximum."""
+    return replace(explanation, bounds={method: (0.0, high) for method, (_, high) in explanation.bounds.items()})
+
+
 def test_values_at_moments_equal_windows_blended_by_hand(make_video: VideoMaker, tmp_path: Path) -> None:
     opened = Opened(make_video(), tmp_path / "out")
-    made, line = opened.result.explanation, opened.result.explanation.timeline
+    made, line = from_zero(opened.explanation), opened.explanation.timeline
     for second in (0.0, 0.7, 1.3, 2.9):
         seen = [n for n in range(len(line)) if line.starts[n] <= second < line.ends[n]]
         for target, index in enumerate((1, 3)):
@@ -82,7 +101,7 @@ def test_values_at_moments_equal_windows_blended_by_hand(make_video: VideoMaker,
 
 def test_the_scale_is_a_percentile_over_the_windows(make_video: VideoMaker, tmp_path: Path) -> None:
     opened = Opened(make_video(count=60), tmp_path / "out")
-    made = opened.result.explanation
+    made = from_zero(opened.explanation)
     values = []
     for n in range(len(made.timeline)):
         heat = made.heat("gradcam++", made.timeline.frame_seconds[n], target=1)

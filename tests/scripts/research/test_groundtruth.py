@@ -6,7 +6,7 @@ import numpy as np
 from click.testing import CliRunner
 
 from scripts.research.groundtruth import ONE_ACTOR, SEVERAL, groundtruth, measures
-from scripts.research.motion_maps import CONTROLS, averaged, explain_clips, methods_for
+from scripts.research.motion_maps import CONTROLS, averaged, explain_clips, methods_for, positive_part
 from vidcam.models import load_model
 from vidcam.motion import make_clip
 
@@ -19,6 +19,11 @@ def test_the_share_of_each_cell_by_hand() -> None:
     np.testing.assert_allclose(shares.ravel(), [0.5, 0.5, 0, 0, 0, 0, 0, 1])
 
 
+def test_the_positive_part_of_a_pixel_is_that_of_its_sum() -> None:
+    values = np.array([[3.0, 1.0], [-2.0, -4.0], [1.0, 0.5]]).reshape(1, 3, 1, 1, 2)
+    np.testing.assert_array_equal(positive_part(values), [[[[2.0, 0.0]]]])
+
+
 def test_every_method_and_control_is_measured() -> None:
     clips = [make_clip(seed, seed % 8, actors=2) for seed in range(4)]
     model = load_model("tiny_r3d", device="cpu")
@@ -29,10 +34,11 @@ def test_every_method_and_control_is_measured() -> None:
     for entry, clip in zip(explained, clips, strict=True):
         assert entry.instances.shape == clip.masks.shape
         assert all(heat.shape == (16, 64, 64) and 0 <= heat.min() <= heat.max() <= 1 for heat in entry.heats.values())
-    values = {name: measures(explained, name) for name in ("answer", "random", "cam", "hirescam")}
+    values = {name: measures(explained, name) for name in ("answer", "random", "cam", "hirescam", "guided-gradcam")}
     assert set(ONE_ACTOR) | set(SEVERAL) == set(values["answer"])
     for measure in ("pointing", "energy", "coverage", "recall", "temporal IoU"):
         assert values["answer"][measure].mean() > values["random"][measure].mean(), measure
+    assert values["guided-gradcam"]["energy"].mean() > 3 * values["hirescam"]["energy"].mean()
     np.testing.assert_allclose(values["cam"]["energy"], values["hirescam"]["energy"], rtol=1e-4)
 
 

@@ -1,0 +1,113 @@
+"""Maps of the input: products by hand, pooling, several requests of one run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import vidcam
+from tests.helpers.nets import PooledHead, pooled_model, random_clip, seeded
+from vidcam.cam.input_maps import input_grid
+from vidcam.errors import InputError
+from vidcam.maps import pool_volume, upsample_volume
+from vidcam.results.explanation import Explanation
+
+CLIP = random_clip(2, 3, 20, 36, 30)
+BLANK = torch.full((1, 3, 20, 36, 30), 0.1)
+IG = "integrated-gradients"
+FINE = (IG, "gradcam-ig", "neutral-gradcam-ig")
+
+
+def explained(**options: Any) -> Explanation:
+    net = seeded(PooledHead).eval()
+    return vidcam.explain(net, CLIP, **({"methods": FINE, "target": 1, "steps": 3, "baseline": BLANK} | options))
+
+
+def test_products_equal_those_by_hand() -> None:
+    made = explained(fine="full", methods=(*FINE, "gradcam", "neutral-gradcam"))
+    signed = made.signed[IG]
+    assert signed.shape == (2, 20, 36, 30)
+    np.testing.assert_array_equal(made.volumes[IG], signed.clip(min=0))
+    for base in ("gradcam", "neutral-gradcam"):
+        coarse = torch.nn.functional.interpolate(
+            torch.from_numpy(made.volumes[base])[:, None], signed.shape[1:], mode="trilinear"
+        )[:, 0].numpy()
+        scale = np.abs(coarse * signed).max()
+        np.testing.assert_allclose(made.signed[f"{base}-ig"], coarse * signed, rtol=0, atol=1e-6 * scale)
+        np.testing.assert_allclose(made.volumes[f"{base}-ig"], coarse * signed.clip(min=0), rtol=0, atol=1e-6 * scale)
+
+
+def test_pooling_keeps_the_sum() -> None:
+    full, pooled = explained(fine="full"), explained()
+    for name in FINE:
+        assert pooled.volumes[name].shape == (2, 16, 28, 28)
+        for ours, theirs in ((pooled.volumes, full.volumes), (pooled.signed, full.signed)):
+            np.testing.assert_allclose(ours[name].sum(axis=(1, 2, 3)), theirs[name].sum(axis=(1, 2, 3)), rtol=1e-4)
+            np.testing.assert_allclose(ours[name], pool_volume(theirs[name], (16, 28, 28)), rtol=0, atol=1e-9)
+
+
+def test_the_positive_part_is_taken_before_pooling() -> None:
+    made = explained()
+    assert (made.volumes[IG] >= made.signed[IG] - 1e-9).all()
+    assert made.volumes[IG].sum() > 1.2 * made.signed[IG].clip(min=0).sum()
+
+
+def test_only_what_was_asked_for_is_returned_in_order() -> None:
+    made = explained(methods=("neutral-gradcam-ig", "gradcam", "gradcam-ig"))
+    assert made.methods == ("neutral-gradcam-ig", "gradcam", "gradcam-ig")
+    assert list(made.completeness) == ["neutral-gradcam-ig", "gradcam-ig"]
+    alone = explained(methods="gradcam-ig")
+    assert alone.methods == ("gradcam-ig",)
+    np.testing.assert_array_equal(alone.volumes["gradcam-ig"], made.volumes["gradcam-ig"])
+    assert explained(methods="gradcam").signed == {}
+
+
+def test_the_error_is_in_the_result() -> None:
+    made = explained(steps=1)
+    assert np.abs(made.completeness[IG]).max() > 0.01
+    assert any("more steps are closer" in note for note in made.notes)
+    assert not any("more steps" in note for note in explained(steps=48).notes)
+
+
+def test_a_computed_baseline_has_its_clips() -> None:
+    net = seeded(PooledHead).eval()
+    baseline = vidcam.compute_baseline(net, BLANK)
+    for name in FINE:
+        np.testing.assert_array_equal(explained(baseline=baseline).volumes[name], explained().volumes[name])
+
+
+def test_a_model_has_a_grey_baseline() -> None:
+    model = pooled_model()
+    clip = random_clip(1, 3, *model.spec.input_size)
+    made = vidcam.explain(model, clip, methods=(IG, "expected-gradients"), steps=2)
+    assert "The baseline is a flat grey clip." in made.notes
+    assert made.volumes[IG].shape == (1, 8, 28, 28)
+
+
+@pytest.mark.parametrize(
+    ("size", "fine", "grid"),
+    [
+        ((16, 224, 224), "pooled", (16, 28, 28)),
+        ((64, 20, 300), "pooled", (16, 20, 28)),
+        ((16, 224, 224), "full", (16, 224, 224)),
+        ((20, 300), "pooled", (20, 28)),
+        ((1000,), "pooled", (784,)),
+    ],
+)
+def test_grids(size: tuple[int, ...], fine: str, grid: tuple[int, ...]) -> None:
+    assert input_grid(size, fine) == grid
+
+
+def test_an_unknown_grid() -> None:
+    with pytest.raises(InputError, match="fine is 'coarse', expected one of pooled, full"):
+        explained(fine="coarse")
+
+
+def test_upsampled_maps_are_those_of_the_layer() -> None:
+    made = explained(fine="full", methods=("gradcam", "gradcam-ig", IG))
+    ratio = made.volumes["gradcam-ig"] / np.where(made.volumes[IG] > 0, made.volumes[IG], np.inf)
+    expected = np.where(made.volumes[IG] > 0, upsample_volume(made.volumes["gradcam"], (20, 36, 30)), 0)
+    np.testing.assert_allclose(ratio, expected, rtol=1e-4, atol=1e-9)

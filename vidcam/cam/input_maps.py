@@ -1,0 +1,83 @@
+"""Maps of the input: integrated gradients, expected gradients, and their products with the map of a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from vidcam.cam.context import ForwardContext
+from vidcam.cam.input_score import ScoreOf
+from vidcam.cam.masked_maps import with_masked_maps
+from vidcam.cam.path_gradients import PathIntegral, expected_gradients, integrated_gradients
+from vidcam.cam.request import MapRequest
+from vidcam.cam.weights import to_numpy
+from vidcam.errors import InputError
+from vidcam.maps import Floats, pool_volume, upsample_volume
+from vidcam.results.explanation import INPUT_METHODS, MASKED, Explanation
+
+POOLED_GRIDS: dict[int, tuple[int, ...]] = {1: (784,), 2: (28, 28), 3: (16, 28, 28)}
+"""Number of axes → the finest grid of a pooled map."""
+
+EXPECTED = "expected-gradients"
+
+
+def with_input_maps(
+    explanation: Explanation, context: ForwardContext, score: ScoreOf, request: MapRequest
+) -> Explanation:
+    """Add the maps of the input that a request names, those of hidden parts too.
+
+    Args:
+        explanation: the maps of the layers, also those that are multiplied.
+        context: the forward pass.
+        score: the score of a clip.
+        request: methods, steps, baselines and grid.
+
+    Raises:
+        InputError: no baseline.
+    """
+    explanation = with_masked_maps(explanation, context, score, request)
+    names = [name for name in request.methods if name in INPUT_METHODS and name not in MASKED]
+    integrals = {name: _integral(context, score, request, name) for name in dict.fromkeys(map(_base, names))}
+    grid = input_grid(explanation.input_size, request.fine)
+    volumes, signed = dict(explanation.volumes), dict(explanation.signed)
+    for name in names:
+        factor = explanation.volumes.get(INPUT_METHODS[name])
+        values = [_times(to_numpy(part), factor) for part in integrals[_base(name)].maps]
+        signed[name] = _on_grid(values, grid)
+        volumes[name] = _on_grid([part.clip(min=0) for part in values], grid)
+    errors = {name: to_numpy(integrals[_base(name)].error) for name in names}
+    return replace(explanation, volumes=volumes, signed=signed, completeness=errors)
+
+
+def input_grid(size: tuple[int, ...], fine: str) -> tuple[int, ...]:
+    """Return the grid of a map of the input: (T, H, W) if `full`, at most POOLED_GRIDS if `pooled`."""
+    if fine == "full":
+        return size
+    return tuple(min(length, most) for length, most in zip(size, POOLED_GRIDS[len(size)], strict=True))
+
+
+def _base(name: str) -> str:
+    """The path method behind a map: products share one run of integrated gradients."""
+    return EXPECTED if name == EXPECTED else "integrated-gradients"
+
+
+def _integral(context: ForwardContext, score: ScoreOf, request: MapRequest, name: str) -> PathIntegral:
+    clip, axes, steps = context.clip, context.axes, request.steps
+    if name == EXPECTED:
+        return expected_gradients(score, clip, request.drawn_clips, axes, steps=steps, seed=request.seed)
+    if request.baseline_clips is None:
+        raise InputError(f"{name} needs a baseline; pass baseline=, for example a flat grey clip")
+    return integrated_gradients(score, clip, request.baseline_clips, axes, steps=steps)
+
+
+def _times(values: Floats, volume: Floats | None) -> Floats:
+    """Multiply with a raw map that is upsampled to the same size; None: with 1."""
+    return values if volume is None else values * upsample_volume(volume, values.shape[1:])
+
+
+def _on_grid(parts: Sequence[Floats], grid: tuple[int, ...]) -> Floats:
+    """Add up the pathways' maps on one grid."""
+    total: Floats = np.sum([pool_volume(part, grid) for part in parts], axis=0)
+    return total
