@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from vidcam.cam.explain import explain_each
-from vidcam.cam.methods import BASELINE_METHODS
+from vidcam.cam.input_maps import EXPECTED
+from vidcam.cam.methods import needs_baseline
 from vidcam.errors import InputError, VidcamError
 from vidcam.metrics.grid import draw_pairs
 from vidcam.models.model import Model
@@ -132,19 +133,22 @@ def _read(path: Path) -> GridRecord:
 
 
 def _player(model: Model, request: ScoreRequest) -> GridPlayer:
+    methods = tuple(name for name in request.methods if name != EXPECTED)  # it needs other clips of the input's size
     explain = partial(
         explain_each,
-        methods=request.methods,
+        methods=methods,
         layer=request.layers,
         score_scale=request.score_scale,
         fusion=request.fusion,
+        steps=request.steps,
+        fine=request.fine,
     )
     return GridPlayer(
         model,
         model.spec.input_axes,
         explain,
         layer=request.layers,
-        needs_baseline=bool(set(request.methods) & set(BASELINE_METHODS)),
+        needs_baseline=needs_baseline(methods),
         controls=bool(request.controls),
         seed=request.seed,
     )

@@ -14,7 +14,8 @@ from vidcam.axes import Axes
 from vidcam.cam.explain import explain_each
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.layers import Layers
-from vidcam.cam.methods import BASELINE_METHODS, DEFAULT_METHODS, canonical_methods
+from vidcam.cam.methods import DEFAULT_METHODS, canonical_methods, needs_baseline
+from vidcam.cam.request import DEFAULT_STEPS
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.subject import Subject, as_tensors, read_subject
 from vidcam.errors import InputError, ShapeError
@@ -67,6 +68,7 @@ def grid_game(
     reshape: Reshape | None = None,
     axes: str | None = None,
     fusion: Fusion | None = None,
+    steps: int = DEFAULT_STEPS,
     baseline: Tensor | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -91,7 +93,8 @@ def grid_game(
         reshape: only for a plain module.
         axes: axes of a plain module's clips; None: 'NCTHW', or 'NCHW' if they have four axes.
         fusion: how several layers are fused.
-        baseline: a clip without content, (1, …), for `neutral-gradcam` of a plain module; flat grey for a `Model`.
+        steps: points of the path of fine maps, as in `vidcam.explain`.
+        baseline: a clip without content, (1, …), for methods that need one and a plain module; flat grey for a `Model`.
         seed: seed of the pairs, the shuffled cells and the intervals.
         progress: called after each pair. None: a bar in notebooks.
 
@@ -111,10 +114,10 @@ def grid_game(
     player = GridPlayer(
         model,
         order,
-        partial(explained, methods=names, score_scale=score_scale, fusion=fusion),
+        partial(explained, methods=names, score_scale=score_scale, fusion=fusion, steps=steps),
         layer=layer,
         blank=None if baseline is None else order.view(as_tensors(baseline)),
-        needs_baseline=subject.model is not None and bool(set(names) & set(BASELINE_METHODS)),
+        needs_baseline=subject.model is not None and needs_baseline(names),
         controls=controls,
         seed=seed,
     )

@@ -30,10 +30,13 @@ def pair_names(methods: Sequence[str]) -> list[tuple[str, str]]:
     return pairs + [(method, control) for method in names for control in methods if control in CONTROLS]
 
 
+POST_SOFTMAX = "log_masked_post_softmax"
+
+
 def has_post_softmax(table: ScoreTable, a: str, b: str) -> bool:
     """Whether both have maps of the probability's gradient: controls, fine maps and foreign maps have none."""
-    column = "log_masked_post_softmax"
-    return column in table.columns and not any(np.isnan(table.values(name, column)).any() for name in (a, b))
+    has_column = POST_SOFTMAX in table.columns
+    return has_column and not any(np.isnan(table.values(name, POST_SOFTMAX)).any() for name in (a, b))
 
 
 def pair_ratios(table: ScoreTable, a: str, b: str, column: str = "log_masked_probability") -> Values:
