@@ -23,7 +23,8 @@ FINE = (IG, "gradcam-ig", "neutral-gradcam-ig")
 
 def explained(**options: Any) -> Explanation:
     net = seeded(PooledHead).eval()
-    return vidcam.explain(net, CLIP, **({"methods": FINE, "target": 1, "steps": 3, "baseline": BLANK} | options))
+    settings: dict[str, Any] = {"methods": FINE, "target": 1, "steps": 3, "baseline": BLANK} | options
+    return vidcam.explain(net, CLIP, **settings)
 
 
 def test_products_equal_those_by_hand() -> None:

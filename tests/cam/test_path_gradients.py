@@ -34,8 +34,13 @@ def integral(net: nn.Module, clip: Tensor, baseline: Tensor, steps: int, target:
 
 
 def signed(net: nn.Module, clip: Any = CLIP, **options: Any) -> Floats:
-    options = {"baseline": torch.zeros_like(CLIP[:1]), "target": 1, "steps": 8, "fine": "full"} | options
-    return vidcam.explain(net, clip, methods=IG, **options).signed[IG]
+    settings: dict[str, Any] = {
+        "baseline": torch.zeros_like(CLIP[:1]),
+        "target": 1,
+        "steps": 8,
+        "fine": "full",
+    } | options
+    return vidcam.explain(net, clip, methods=IG, **settings).signed[IG]
 
 
 class Weighted(nn.Module):
@@ -81,8 +86,8 @@ def test_equals_captum(method: str) -> None:
     captum: Any = pytest.importorskip("captum.attr")
     points, weights = np.polynomial.legendre.leggauss(20)
     rules = {
-        "riemann_middle": ((np.arange(20) + 0.5) / 20, np.full(20, 1 / 20)),
-        "gausslegendre": ((points + 1) / 2, weights / 2),
+        "riemann_middle": (((np.arange(20) + 0.5) / 20).tolist(), [1 / 20] * 20),
+        "gausslegendre": (((points + 1) / 2).tolist(), (weights / 2).tolist()),
     }
     net, baseline = pooled(), torch.zeros_like(CLIP)
     theirs = captum.IntegratedGradients(net).attribute(CLIP, baseline, target=1, n_steps=20, method=method)

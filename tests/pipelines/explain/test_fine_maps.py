@@ -44,8 +44,9 @@ def test_files_of_fine_maps(made: ExplainedVideo) -> None:
     (path,) = (path for path in made.paths if path.suffix == ".npz")
     loaded = vidcam.load(path)
     assert isinstance(loaded, VideoExplanation)
+    moment = np.array([0.3])
     for name in METHODS:
-        np.testing.assert_array_equal(loaded.heat(name, [0.3]), made.explanation.heat(name, [0.3]))
+        np.testing.assert_array_equal(loaded.heat(name, moment), made.explanation.heat(name, moment))
     assert {str(loaded.explanations[0].volumes[name].dtype) for name in FINE} == {"float16"}
 
 
