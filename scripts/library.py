@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import vidcam
 from vidcam.cam.guided import guided_saliency
-from vidcam.cam.methods import ALL_METHODS, BASELINE_METHODS, METHODS, PAIR_METHODS
+from vidcam.cam.methods import BASELINE_METHODS, METHODS, PAIR_METHODS
 from vidcam.cam.reshape import reshape_of
 from vidcam.devices import CPU_BATCH
 from vidcam.media import Frames
@@ -30,7 +30,7 @@ from vidcam.system.progress import StageTimer, silent
 from vidcam.video.reader import open_video
 from vidcam.video.writer import VideoWriter
 
-__all__ = ["ALL_METHODS", "BASELINE_METHODS", "METHODS", "PAIR_METHODS", "Precision", "grey_input", "guided_saliency"]
+__all__ = ["BASELINE_METHODS", "METHODS", "PAIR_METHODS", "Precision", "grey_input", "guided_saliency"]
 
 BATCH = CPU_BATCH
 """Windows of one forward pass on a CPU."""

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scripts.library import ALL_METHODS, explainer
+from scripts.library import METHODS, explainer
 from scripts.research.pool import to_input
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 from vidcam.media import Frames
@@ -24,6 +24,7 @@ from vidcam.metrics.controls import centre_heat, frame_difference, shuffled_cell
 from vidcam.models.model import Model
 from vidcam.motion.box_tracks import filled_boxes
 from vidcam.motion.clip import MotionClip
+from vidcam.results.explanation import GUIDED
 
 CONTROLS = ("random", "centre", "frame-difference", "uniform", "answer")
 BATCH = 20
@@ -68,7 +69,7 @@ def explain_clips(
         positive = {name: positive_part(values) for name, values in explanation.guided.items()}
         heats = {name: explanation.heat(name) for name in explanation.methods}
         heats |= {name: normalise_per_clip(values) for name, values in positive.items()}
-        empty = explanation.empty | {name: ~values.any(axis=(1, 2, 3)) for name, values in positive.items()}
+        empty = explanation.empty | {name: values.max(axis=(1, 2, 3)) <= 0 for name, values in positive.items()}
         volumes = explanation.volume("gradcam")
         for index, clip in enumerate(batch):
             instances = filled_boxes(clip)
@@ -83,9 +84,9 @@ def explain_clips(
 
 
 def methods_for(model: Model, layer: str | None = None) -> tuple[str, ...]:
-    """All methods; `cam` needs a head of global pooling and one linear layer."""
+    """The cheap and the guided methods; `cam` needs a head of global pooling and one linear layer."""
     has_cam = model.spec.name == "tiny_r3d" and layer in (None, model.spec.layer)
-    return tuple(name for name in ALL_METHODS if name != "cam" or has_cam)
+    return tuple(name for name in (*METHODS, *GUIDED) if name != "cam" or has_cam)
 
 
 def positive_part(values: Floats) -> Floats:
@@ -97,7 +98,8 @@ def positive_part(values: Floats) -> Floats:
     Returns:
         (N, T, H, W), >= 0.
     """
-    return np.maximum(values.sum(axis=1), 0)
+    positive: Floats = np.maximum(values.sum(axis=1), 0)
+    return positive
 
 
 def _controls(
