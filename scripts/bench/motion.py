@@ -20,7 +20,7 @@ from scripts.bench.peers import Map, Tool, installed_peers
 from scripts.bench.tables import Row, Table
 from scripts.library import METHODS
 from vidcam.maps import upsample_volume
-from vidcam.metrics.controls import centre_heat, shuffled_cells
+from vidcam.metrics import controls
 from vidcam.models.families.tiny import TINY_SPECS
 from vidcam.motion import MotionBenchmark, benchmark
 from vidcam.pipelines.study.benchmark import CLIPS, MEASURES, Explain
@@ -85,21 +85,19 @@ def random_cells(network: nn.Module, clips: Tensor, classes: Tensor) -> Map:
     """The cells of gradcam, shuffled."""
     explanation = vidcam.explain(network, clips, layer=layer_of(network), methods="gradcam", target=classes.tolist())
     generator = np.random.default_rng(classes.tolist())
-    shuffled = [shuffled_cells(volume, generator) for volume in explanation.volumes["gradcam"]]
+    shuffled = [controls.shuffled_cells(volume, generator) for volume in explanation.volumes["gradcam"]]
     return upsample_volume(np.stack(shuffled), tuple(clips.shape[2:]))
 
 
 def centre(_network: nn.Module, clips: Tensor, _classes: Tensor) -> Map:
     """A bump in the middle of every frame."""
     frames, height, width = clips.shape[2:]
-    return np.broadcast_to(centre_heat((frames, height, width)), (len(clips), frames, height, width))
+    return np.broadcast_to(controls.centre_heat((frames, height, width)), (len(clips), frames, height, width))
 
 
 def frame_difference(_network: nn.Module, clips: Tensor, _classes: Tensor) -> Map:
-    """What changes between a frame and its neighbours, summed over colour."""
-    steps = np.abs(np.diff(clips.numpy(), axis=2)).sum(axis=1)
-    before, after = np.concatenate([steps[:, :1], steps], axis=1), np.concatenate([steps, steps[:, -1:]], axis=1)
-    return np.asarray((before + after) / 2)
+    """How much each pixel changes. The scaling of the networks is the same for all colours, so it does not matter."""
+    return np.stack([controls.frame_difference(clip.permute(1, 2, 3, 0).numpy()) for clip in clips])
 
 
 def uniform(_network: nn.Module, clips: Tensor, _classes: Tensor) -> Map:
