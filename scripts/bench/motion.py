@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import vidcam
 from scripts.bench.peers import Map, Tool, installed_peers
 from scripts.bench.tables import Row, Table
-from scripts.library import METHODS
+from vidcam.cam.methods import ALL_METHODS
 from vidcam.maps import upsample_volume
 from vidcam.metrics import controls
 from vidcam.models.families.tiny import TINY_SPECS
@@ -32,7 +32,7 @@ THEIRS = ("gradcam", "gradcam++", "integrated-gradients", "occlusion")
 
 def motion(clips: int = CLIPS) -> list[Table]:
     """A table for each network."""
-    entries: dict[str, Explain] = {f"vidcam, {name}": partial(by_vidcam, name) for name in OURS if name in METHODS}
+    entries: dict[str, Explain] = {f"vidcam, {name}": partial(by_vidcam, name) for name in OURS if name in ALL_METHODS}
     for tool in installed_peers():
         entries |= {f"{tool.title}, {name}": partial(by_peer, tool, name) for name in THEIRS if name in tool.methods}
     entries |= {f"control: {name}": control for name, control in CONTROLS.items()}
