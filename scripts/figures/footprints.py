@@ -43,7 +43,7 @@ def draw_footprints(out: Path) -> None:
 def heat_of(network: FootprintNet, method: str) -> Plane:
     """A map of the example, (8, 10) in [0, 1]."""
     explanation = vidcam.explain(network, footprints(), layer="maps", methods=method, target=0)
-    return explanation.heat(method)[0, 0]
+    return np.asarray(explanation.heat(method)[0, 0])
 
 
 def draw_cells(page: Canvas, left: int, top: int, plane: Plane) -> None:

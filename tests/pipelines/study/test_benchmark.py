@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -23,6 +26,7 @@ NETWORKS = {
     "tiny_r3d": "3f906abb7e5981c3db3d061fb8cc6c7d6ff2decfaef22a362d4b88849e8de418",
     "tiny_c3d": "e3f1c2b91cdfd7f28062cef7246c312fd5804f31b9e2f7467361531389884aca",
 }
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "motion.md"
 SET = "1:549d800ae2391b5e1daa94cfc964a31a07795c3437fff3aae6ed720eceab072f"
 
 
@@ -102,6 +106,14 @@ def test_a_method_gets_networks_that_it_can_differentiate_in_batches_of_20() -> 
         (network, (3, 16, 64, 64), part) for network in ("TinyR3D", "TinyC3D") for part in (labels[:20], labels[20:])
     ]
     assert batches == expected
+
+
+def test_the_example_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    section = PAGE.read_text("utf-8").partition("## The benchmark")[2]
+    code = section.partition("```python\n")[2].partition("```")[0]
+    names: dict[str, Any] = {}
+    exec(code.replace("benchmark(saliency)", "benchmark(saliency, clips=1)"), names)  # noqa: S102 – the page's own code
+    assert [line.split(" | ")[1] for line in capsys.readouterr().out.splitlines()[2:]] == list(NETWORKS)
 
 
 BAD = [
