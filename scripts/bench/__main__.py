@@ -19,6 +19,7 @@ from scripts.bench.agreement import agreement
 from scripts.bench.by_hand import SIZES, drawing, whole_video
 from scripts.bench.fuzz import fuzz
 from scripts.bench.memory import memory
+from scripts.bench.motion import motion, motion_row
 from scripts.bench.odd_files import odd_files
 from scripts.bench.processes import PINS, prepare_environment, run_with_peers
 from scripts.bench.score import scoring
@@ -36,6 +37,7 @@ CASES: Mapping[str, tuple[Case, int]] = MappingProxyType(
         "earlier": (lambda names, runs: [maps.maps(name, runs, earlier=True) for name in names], 5),
         "costly": (lambda names, runs: [maps.costly(name, runs) for name in names], 3),
         "agreement": (lambda _, __: agreement(), 1),
+        "motion": (lambda _, __: motion(), 1),
         "memory": (lambda names, runs: [maps.memory(name, runs) for name in names], 3),
         "random": (lambda _, runs: random_access(runs), 9),
         "render": (lambda _, runs: [drawing(size, runs) for size in SIZES], 5),
@@ -53,7 +55,7 @@ def bench() -> None:
     """Measure vidcam on this machine."""
 
 
-for command in (fuzz, memory, odd_files):
+for command in (fuzz, memory, motion_row, odd_files):
     bench.add_command(command)
 
 

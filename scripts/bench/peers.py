@@ -95,6 +95,12 @@ def _captum(network: nn.Module, layer: str, method: str, target: int) -> Call:
     if method == "guided":
         guided = package.GuidedBackprop(network)
         return lambda clip: np.asarray(guided.attribute(clip.clone().requires_grad_(), target=target).detach())
+    if method == "integrated-gradients":
+        path = package.IntegratedGradients(network)
+        return lambda clip: np.asarray(path.attribute(clip.clone(), target=target).detach())
+    if method == "occlusion":
+        boxes = {"sliding_window_shapes": (3, 4, 16, 16), "strides": (3, 4, 16, 16)}
+        return lambda clip: np.asarray(package.Occlusion(network).attribute(clip, target=target, **boxes).detach())
     cam = package.LayerGradCam(network, network.get_submodule(layer))
     return lambda clip: np.asarray(cam.attribute(clip, target=target, relu_attributions=True)[:, 0].detach())
 
@@ -118,7 +124,7 @@ TOOLS: Mapping[str, Tool] = MappingProxyType(
             Tool("vidcam", (*METHODS, "guided"), _vidcam),
             Tool("grad-cam", ("gradcam", "gradcam++", "layercam", "hirescam", "guided"), _grad_cam, _splines),
             Tool("torchcam", ("gradcam", "gradcam++", "layercam"), _torchcam),
-            Tool("captum", ("gradcam", "guided"), _captum),
+            Tool("captum", ("gradcam", "guided", "integrated-gradients", "occlusion"), _captum),
             Tool("medcam", ("gradcam", "gradcam++", "guided"), _medcam),
         )
     }

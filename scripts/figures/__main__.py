@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from scripts.figures.footprints import draw_footprints
 from scripts.figures.methods import draw_baseline, draw_methods
 from scripts.figures.motion import draw_motion
 from scripts.figures.showcase import draw_showcase
@@ -17,6 +18,7 @@ FIGURES = {
     "baseline": draw_baseline,
     "styles": draw_styles,
     "motion": draw_motion,
+    "footprints": draw_footprints,
 }
 
 

@@ -1,4 +1,4 @@
-"""Channel weights: small numbers, the paper's own example, mistakes of published code."""
+"""Channel weights: small numbers, and mistakes of published code. The papers' own examples are in `test_papers`."""
 
 from __future__ import annotations
 
@@ -108,29 +108,6 @@ def test_alpha_of_three_cells() -> None:
     a, g = _by_hand()
     expected = torch.tensor([[1 / 5, 1 / (2 - 3)], [1 / 3.5, 0.0]]).view(1, 2, 1, 1, 2)
     torch.testing.assert_close(alpha(a, g), expected)
-
-
-def test_the_papers_figure_2() -> None:
-    """Maps with 15, 4 and 2 active cells of 80, gradient 1 where active (GC++ fig. 2)."""
-    a = torch.zeros(1, 3, 80)
-    for channel, active in enumerate((15, 4, 2)):
-        a[0, channel, :active] = 1.0
-    torch.testing.assert_close(gradcam_weights(a, a), torch.tensor([[15 / 80, 4 / 80, 2 / 80]]))
-    torch.testing.assert_close(gradcam_pp_weights(a, a), torch.tensor([[15 / 17, 4 / 6, 2 / 4]]))
-    torch.testing.assert_close(gradcam_pp_signed_weights(a, a), torch.tensor([[15 / 17, 4 / 6, 2 / 4]]))
-
-
-def test_eq_6_weights_the_objects_of_figure_2_equally() -> None:
-    """Eq. 6 takes α = 1/(active cells): 1, 1, 1. Eq. 19 approaches this as ΣA·g grows, up to the factor 1/λ."""
-    a = torch.zeros(1, 3, 80)
-    for channel, active in enumerate((15, 4, 2)):
-        a[0, channel, :active] = 1.0
-    by_eq_6 = (a / a.sum(dim=2, keepdim=True) * a.relu()).sum(dim=2)
-    torch.testing.assert_close(by_eq_6, torch.ones(1, 3))
-    score_scale = 1e6
-    torch.testing.assert_close(
-        score_scale * gradcam_pp_weights(a, a, score_scale=score_scale), by_eq_6, rtol=1e-5, atol=0
-    )
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)
