@@ -38,7 +38,7 @@ def solved(channel: NDArray[np.float64], visible: NDArray[np.float64]) -> NDArra
             if other in index:
                 matrix[row, row] += 1 - v
                 matrix[row, index[other]] -= 1 - v
-    return np.linalg.solve(matrix, right).reshape(size)
+    return np.asarray(np.linalg.solve(matrix, right).reshape(size))
 
 
 @pytest.mark.parametrize("is_soft", [False, True])

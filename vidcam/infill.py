@@ -54,7 +54,8 @@ def _pulled(pixels: Tensor, mask: Tensor) -> Tensor:
     size = pixels.shape[1:]
     if max(size) == 1 or bool((mask == 1).all()):
         return pixels
-    half = [(length + 1) // 2 for length in size]
+    frames, rows, columns = size
+    half = (frames + 1) // 2, (rows + 1) // 2, (columns + 1) // 2
     weight = functional.adaptive_avg_pool3d(mask[None], half)[0]
     mean = functional.adaptive_avg_pool3d((mask * pixels)[None], half)[0] / weight.clamp_min(1e-12)
     mean = torch.where(weight > 0, mean, pixels.mean(dim=(1, 2, 3), keepdim=True))

@@ -66,7 +66,8 @@ class ForeignMaps:
             raise MediaError(f"{where} has shape {array.shape}; it must be a grid of at most {tuple(size)}")
         if not np.isfinite(array).all():
             raise MediaError(f"{where} has NaN or infinite values; replace them, for example by 0")
-        return np.maximum(array, 0).astype(np.float32)
+        positive: Floats = np.maximum(array, 0).astype(np.float32)
+        return positive
 
 
 def foreign_maps(folders: Iterable[str | Path], entries: Sequence[Entry]) -> tuple[ForeignMaps, ...]:

@@ -58,8 +58,7 @@ class ScoreOptions:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        folders = (self.maps,) if isinstance(self.maps, str | Path) else self.maps
-        object.__setattr__(self, "maps", tuple(map(Path, folders)))
+        object.__setattr__(self, "maps", self.map_folders)
         chosen_measures(self.measures)
         maps = MapRequest(
             methods=self.methods,
@@ -89,6 +88,11 @@ class ScoreOptions:
         for name in ("seed", "sanity", "render_worst"):
             if getattr(self, name) < 0:
                 raise InputError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 0")
+
+    @property
+    def map_folders(self) -> tuple[Path, ...]:
+        """The folders with maps of other tools."""
+        return tuple(map(Path, (self.maps,) if isinstance(self.maps, str | Path) else self.maps))
 
 
 def chosen_measures(measures: Sequence[str] | str) -> tuple[str, ...]:

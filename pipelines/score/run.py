@@ -211,7 +211,7 @@ def score_set(
     """Score a set of clips; arguments and errors as in `score_clips`. The report quotes `command`."""
     clip_set = read_clips(clips, out=folder)
     name = model.spec.name if isinstance(model, Model) else model if model in list_models() else None
-    maps = foreign_maps(options.maps, clip_set.entries)
+    maps = foreign_maps(options.map_folders, clip_set.entries)
     settings = partial_settings(options, clip_set, model=name, maps=maps)
     former = check_folder(folder, settings, overwrite=options.overwrite)
     if former is None:  # a run can be resumed without its videos

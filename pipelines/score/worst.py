@@ -106,7 +106,7 @@ def _window_request(request: ScoreRequest, prepared: Prepared, clip: WorstClip) 
     return ExplainRequest(
         **maps,
         targets=(model.label_index(clip.label),),
-        fill=request.fill,
+        fill="black" if request.fill == "infill" else request.fill,  # videos are drawn without the model
         batch_size=prepared.default_batch,
         precision=request.precision,
         outputs=("overlay", "sheet"),

@@ -336,10 +336,8 @@ def test_wrong_axes_name_those_that_the_network_receives(
 
 def test_a_reshape_may_turn_the_axes_of_a_convolution() -> None:
     """A network that convolves (H, W, T), with a reshape that puts time first."""
-    net, clip = (
-        Takes(seeded(PooledHead), "NCTHW", lambda clip: clip.permute(0, 1, 3, 4, 2)),
-        random_clip(2, 3, 8, 16, 12),
-    )
+    net = Takes(seeded(PooledHead), "NCTHW", lambda clip: clip.permute(0, 1, 3, 4, 2))
+    clip = random_clip(2, 3, 8, 16, 12)
     found = vidcam.explain(net, clip, axes="NCTHW", layer="net.block2", reshape=lambda a: a.permute(0, 1, 4, 2, 3))
     assert found.input_size == (8, 16, 12)
     assert found.volumes["gradcam"].shape == (2, 4, 8, 6)

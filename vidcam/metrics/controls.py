@@ -62,4 +62,4 @@ def frame_difference(pixels: NDArray[np.generic]) -> NDArray[np.float64]:
     if pixels.ndim != 4 or len(pixels) < 2:
         raise ShapeError(f"pixels must be (T, H, W, C) with two frames or more, got {pixels.shape = }")
     steps = np.abs(np.diff(pixels.astype(np.float64), axis=0)).sum(axis=-1)
-    return (np.concatenate([steps[:1], steps]) + np.concatenate([steps, steps[-1:]])) / 2.0
+    return np.asarray((np.concatenate([steps[:1], steps]) + np.concatenate([steps, steps[-1:]])) / 2.0)
