@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -150,16 +151,21 @@ def layer_heats(subject: Subject) -> Heats:
     return heats | {"neutral+plus": mean_of(heats["neutral-gradcam"], heats["gradcam+ - grey"])}
 
 
-def _unused() -> torch.Tensor:  # the methods here need neither the classifier's weights nor a softmax
+def _unused() -> NoReturn:  # the methods here need neither the classifier's weights nor a softmax
     raise AssertionError
 
 
-def earlier_heats(subject: Subject) -> Heats:
-    """Make the maps of the earlier layer: gradient × (A - A₀) at the clip, and on the path from A₀."""
+def earlier_heats(subject: Subject, volumes: Heats, steps: int = LAYER_STEPS) -> Heats:
+    """Make the maps of the earlier layer: gradient × (A - A₀) at the clip, and on the path from A₀; 0 steps: no path."""
     layer = EARLIER[str(subject.model.spec.layer)]
     (a, a0), (_, score) = subject.activations(layer), subject.cut(layer)
-    means = {"earlier gradient": gradient(score, a), "earlier IG": path_gradient(score, a0, a, LAYER_STEPS)}
-    return {name: upsampled((g * (a - a0)).sum(dim=1).relu(), subject.size) for name, g in means.items()}
+    means = {"earlier gradient": gradient(score, a)}
+    if steps:
+        means["earlier IG"] = path_gradient(score, a0, a, steps)
+    heats = {name: upsampled((g * (a - a0)).sum(dim=1).relu(), subject.size) for name, g in means.items()}
+    products = {f"neutral × {name}": volumes["neutral-gradcam"] * heat for name, heat in heats.items()}
+    when = when_and_where(volumes["neutral-gradcam"], heats["earlier gradient"])
+    return heats | products | {"neutral when, earlier gradient where": when}
 
 
 def input_heats(volumes: Heats, products: Tensor, name: str) -> Heats:

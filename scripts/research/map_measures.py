@@ -63,16 +63,16 @@ class Lines:
 
 
 def truth(heat: Heat, instances: NDArray[np.bool_]) -> dict[str, float]:
-    """Compare a map with boxes (M, T, H, W), each filled while its actor acts."""
-    unit, inside = scaled(heat)[None], instances.any(axis=0)
-    is_short = not inside.any(axis=(1, 2)).all()  # else any map has the right frames
+    """Compare a map with boxes (M, T, H, W), each filled while its actor acts; tIoU if they do not act all the time."""
+    unit, inside = scaled(heat)[None], np.asarray(instances.any(axis=0))
+    acting = np.asarray(inside.any(axis=(1, 2)))
     return {
         "energy": float(energy(heat[None], inside[None])[0]),
         "pointing": float(pointing(unit, inside[None])[0]),
         "Loc(0.25)": float(localization(unit, inside[None], 0.25)[0]),
         "Loc(0.5)": float(localization(unit, inside[None], 0.5)[0]),
         "coverage": float(instance_coverage(heat, instances).mean()),
-        **({"tIoU": float(temporal_iou(heat[None], inside.any(axis=(1, 2))[None])[0])} if is_short else {}),
+        **({"tIoU": float(temporal_iou(heat[None], acting[None])[0])} if not acting.all() else {}),
     }
 
 
@@ -81,7 +81,9 @@ def kept(subject: Subject, heats: Heats, fill: Tensor, thetas: Sequence[float], 
     """Return 100 log(O/Y) of each map, with the lowest θ of its voxels filled."""
     ties = rank_ties(tie_field(GRID, subject.size, np.random.default_rng(SEED)))
     before = log_probability(subject, subject.clip)[0]
-    keys, clips, rows = [], [], {name: {} for name in heats}
+    keys: list[tuple[str, str]] = []
+    clips: list[Tensor] = []
+    rows: Rows = {name: {} for name in heats}
     jobs = [(name, theta) for name in heats for theta in thetas]
     for number, (name, theta) in enumerate(jobs, start=1):
         if theta == thetas[0]:

@@ -1,11 +1,12 @@
-"""The tables of `map_search`: means with intervals, and differences from two references clip by clip.
+"""The tables of `map_search`: means, and differences from a reference clip by clip.
 
 Intervals are 95 % bootstrap intervals over groups of clips, in bold where a difference excludes 0. Each row says on how
-many clips it rests. Its differences use the clips that both maps have.
+many clips it rests. A difference uses the clips that both maps have.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -25,25 +26,24 @@ COLUMNS: Mapping[str, Sequence[Sequence[str]]] = {
     "i3d space": (("share", "right side"),),
     "i3d time": (("share", "right side"),),
 }
-REFERENCES = ("gradcam", "neutral-gradcam", "centre")
-
 Clips = Sequence[Line]
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True))
-@click.option("--against", multiple=True, default=REFERENCES, show_default=True, help="Maps to subtract.")
+@click.option("--reference", default="neutral-gradcam", show_default=True, help="Map to subtract.")
 @click.option("--least", type=click.IntRange(1), default=1, show_default=True, help="Fewest clips of a row.")
-def tables(*, file: Path, against: Sequence[str], least: int) -> None:
+@click.option("--leave-out", default="^$", help="Regular expression of the maps to leave out.")
+def tables(*, file: Path, reference: str, least: int, leave_out: str) -> None:
     """Print the tables in Markdown."""
     sets: dict[str, list[Line]] = {}
     for (name, _), line in Lines(file).read().items():
         sets.setdefault(name, []).append(line)
     for name, clips in sorted(sets.items()):
         for columns in COLUMNS[name if name in COLUMNS else name.split("_")[0]]:
-            groups = len({line.group for line in clips})
-            click.echo(f"## {name}: {len(clips)} clips of {groups} groups\n")
-            click.echo("\n".join([*means(clips, columns, least), "", *differences(clips, columns, against, least), ""]))
+            names = [row for row in candidates(clips, columns, least) if not re.search(leave_out, row)]
+            click.echo(f"## {name}: differences from {reference}\n")
+            click.echo("\n".join([*table(clips, columns, names, reference), ""]))
 
 
 def candidates(clips: Clips, columns: Sequence[str], least: int) -> list[str]:
@@ -57,23 +57,16 @@ def count(clips: Clips, name: str, column: str) -> int:
     return sum(column in line.rows.get(name, {}) for line in clips)
 
 
-def means(clips: Clips, columns: Sequence[str], least: int) -> list[str]:
-    """One row for each map."""
-    rows = [
-        (name, str(count(clips, name, columns[0])), *(str_of(mean(clips, name, column)) for column in columns))
-        for name in candidates(clips, columns, least)
-    ]
+def table(clips: Clips, columns: Sequence[str], names: Sequence[str], reference: str) -> list[str]:
+    """One row for each map: the mean, then the difference from the reference."""
+    rows = []
+    for name in names:
+        cells = [number(mean(clips, name, column).value, column) for column in columns]
+        if name != reference:
+            pairs = (difference(mean(clips, name, column, reference), column) for column in columns)
+            cells = [f"{cell} {pair}" for cell, pair in zip(cells, pairs, strict=True)]
+        rows.append((name, str(count(clips, name, columns[0])), *cells))
     return markdown.table(("map", "clips", *columns), rows)
-
-
-def differences(clips: Clips, columns: Sequence[str], against: Sequence[str], least: int) -> list[str]:
-    """One row for each map, with its differences from the references."""
-    pairs = [(column, reference) for column in columns for reference in against]
-    rows = [
-        (name, *(str_of(mean(clips, name, *pair), is_difference=True) for pair in pairs))
-        for name in candidates(clips, columns, least)
-    ]
-    return markdown.table(("map", *(f"{column} − {reference}" for column, reference in pairs)), rows)
 
 
 def mean(clips: Clips, name: str, column: str, reference: str | None = None) -> Interval:
@@ -86,12 +79,15 @@ def mean(clips: Clips, name: str, column: str, reference: str | None = None) -> 
     return bootstrap_mean(totals, np.random.default_rng(SEED), groups=[line.group for line in complete])
 
 
-def str_of(interval: Interval, *, is_difference: bool = False) -> str:
-    """Format with two digits if the value is a share, else with none; a sure difference in bold."""
+def difference(interval: Interval, column: str) -> str:
+    """Format a difference with its interval, in bold if 0 is outside."""
     if np.isnan(interval.value):
         return "–"
-    digits = 2 if max(abs(interval.low), abs(interval.high)) <= 1 else 0
-    sign = "+" if is_difference else ""
-    value, low, high = (f"{part:{sign}.{digits}f}" for part in (interval.value, interval.low, interval.high))
-    text = f"{value} [{low}, {high}]"
-    return f"**{text}**" if is_difference and interval.low * interval.high > 0 else text
+    value, low, high = (number(part, column, sign="+") for part in (interval.value, interval.low, interval.high))
+    is_sure = interval.low * interval.high > 0
+    return f"**{value} [{low}, {high}]**" if is_sure else f"{value} [{low}, {high}]"
+
+
+def number(value: float, column: str, *, sign: str = "") -> str:
+    """Format a share with two digits, 100 log(O/Y) with none."""
+    return f"{value:{sign}.{0 if column.startswith('kept') else 2}f}"

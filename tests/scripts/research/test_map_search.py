@@ -22,7 +22,7 @@ from scripts.research.map_candidates import (
 )
 from scripts.research.map_measures import Lines, kept, truth
 from scripts.research.map_search import MOTION, all_heats, load, map_search
-from scripts.research.map_tables import mean
+from scripts.research.map_tables import mean, table
 from scripts.research.pool import to_input
 from vidcam.motion import make_clip
 
@@ -104,9 +104,12 @@ def test_lines_merge_and_differences_are_paired(tmp_path: Path) -> None:
     clips = list(lines.read().values())
     assert mean(clips, "gradcam", "kept 0.5").value == -200
     assert mean(clips, "centre", "kept 0.5", "gradcam").value == -50  # only the clip that both have
+    assert table(clips, ["kept 0.5"], ["gradcam", "centre"], "gradcam")[2:] == [
+        "| gradcam | 2 | -200 |",
+        "| centre | 1 | -150 **-50 [-50, -50]** |",
+    ]
     result = CliRunner().invoke(map_search, ["tables", str(lines.path)], catch_exceptions=False)
-    assert "## i3d: 2 clips of 2 groups" in result.output
-    assert "| gradcam | " not in result.output.split("kept 0.75")[0]
+    assert "## i3d: differences from neutral-gradcam" in result.output
 
 
 @pytest.mark.slow
