@@ -156,7 +156,7 @@ def _unused() -> NoReturn:  # the methods here need neither the classifier's wei
 
 
 def earlier_heats(subject: Subject, volumes: Heats, steps: int = LAYER_STEPS) -> Heats:
-    """Make the maps of the earlier layer: gradient × (A - A₀) at the clip, and on the path from A₀ if there are steps."""
+    """Make the maps of the earlier layer: gradient × (A - A₀) at the clip and, if there are steps, on the path."""
     layer = EARLIER[str(subject.model.spec.layer)]
     (a, a0), (_, score) = subject.activations(layer), subject.cut(layer)
     means = {"earlier gradient": gradient(score, a)}

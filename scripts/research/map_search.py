@@ -64,11 +64,14 @@ FINE = (
 ROWS: Mapping[str, Sequence[str]] = {
     "cheap": (*CHEAP, *FREE),
     "dear": (*CHEAP, *FREE, "occlusion + neutral"),
+    "boxes": (),
     "early": ("earlier gradient", "neutral × earlier gradient"),
     "fine": ("shuffled cells", "neutral × IG1 cells", *(form.format("IG4") for form in FINE)),
     "rest": ("layer IG", "earlier IG", "neutral, shifts", "occlusion", "occlusion + neutral+plus", "uniform"),
 }
-"""Whose kept probability is measured on real clips, in parts; a part makes only the maps that it needs."""
+"""Whose kept probability is measured on real clips, in parts; a part makes only the maps that it needs.
+
+`boxes` measures only the place of clips with boxes."""
 
 MOTION = (
     *(row for rows in ROWS.values() for row in rows),
@@ -156,7 +159,7 @@ def clips(*, manifest: Path, rows: str, thetas: Sequence[float], first: int, cli
     for sample in samples(manifest, model, range(first, first + clips)):
         known = lines.rows("i3d", sample.entry.name)
         todo = [row for row in ROWS[rows] if not {f"kept {theta:g}" for theta in thetas} <= known.get(row, {}).keys()]
-        if not todo:
+        if not todo and (sample.inside is None or "energy" in known.get("gradcam", {})):
             continue
         logits = model.module(sample.tensor[None])[0]
         predicted, label = int(logits.argmax()), model.label_index(sample.entry.label)
@@ -175,14 +178,14 @@ def clip_heats(subject: Subject, rows: str) -> Heats:
     """Make the maps that the rows need."""
     volumes = layer_heats(subject)
     heats = volumes | controls(subject)
-    if rows in ("early", "rest"):
+    if rows in ("boxes", "early", "rest"):
         heats |= earlier_heats(subject, volumes, LAYER_STEPS if rows == "rest" else 0)
-    if rows in ("cheap", "dear", "rest"):
+    if rows in ("boxes", "cheap", "dear", "rest"):
         shifts = (-1, 1) if rows == "rest" else ()
         heats |= averaged_heats(subject, volumes, subject.target, shifts)
     if rows in ("dear", "rest"):
         heats |= occlusion_heats(subject, volumes)
-    for count in CLIP_STEPS if rows == "fine" else ():
+    for count in {"fine": CLIP_STEPS, "boxes": CLIP_STEPS[:1]}.get(rows, ()):
         heats |= input_heats(volumes, input_products(subject, count), f"IG{count}")
     return heats
 
