@@ -40,16 +40,23 @@ def tables(*, file: Path, reference: str, least: int, leave_out: str) -> None:
     for (name, _), line in Lines(file).read().items():
         sets.setdefault(name, []).append(line)
     for name, clips in sorted(sets.items()):
-        for columns in COLUMNS[name if name in COLUMNS else name.split("_")[0]]:
+        for possible in COLUMNS[name if name in COLUMNS else name.split("_")[0]]:
+            columns = [column for column in possible if any(count(clips, row, column) for row in rows_of(clips))]
             names = [row for row in candidates(clips, columns, least) if not re.search(leave_out, row)]
             click.echo(f"## {name}: differences from {reference}\n")
             click.echo("\n".join([*table(clips, columns, names, reference), ""]))
 
 
+def rows_of(clips: Clips) -> list[str]:
+    """Return the maps in the order of the file."""
+    return list(dict.fromkeys(row for line in clips for row in line.rows))
+
+
 def candidates(clips: Clips, columns: Sequence[str], least: int) -> list[str]:
     """Return the maps with all these measures on enough clips, in the order of the file."""
-    names = dict.fromkeys(row for line in clips for row in line.rows)
-    return [name for name in names if min(count(clips, name, column) for column in columns) >= least]
+    return [
+        name for name in rows_of(clips) if min((count(clips, name, column) for column in columns), default=0) >= least
+    ]
 
 
 def count(clips: Clips, name: str, column: str) -> int:
