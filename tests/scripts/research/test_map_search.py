@@ -91,7 +91,7 @@ def test_what_is_kept_and_the_truth() -> None:
 def test_every_row_has_its_map() -> None:
     assert (
         set(MOTION) - {"black occlusion", "black occlusion + neutral"}
-        <= all_heats(subject_of("tiny_c3d"), (1, 8), 0).keys()
+        <= all_heats(subject_of("tiny_c3d"), (1, 4, 8), 0).keys()
     )
 
 
