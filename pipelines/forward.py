@@ -31,7 +31,11 @@ from vidcam.pipelines.memory import Remembered, StartMemory
 from vidcam.preprocess import flat_inputs, grey_input, scale_pixels
 from vidcam.results.explanation import INPUT_METHODS, Artifact
 
-POOLED_LINEAR_METHODS = ("neutral-gradcam", "gradcam++")
+POOLED_LINEAR_METHODS = ("neutral-gradcam", "gradcam")
+RECTIFIED_METHODS = ("gradcam", "neutral-gradcam")
+OTHER_METHODS = ("gradcam", "hirescam")
+"""Default methods of a head of pooling and one linear layer, of any other behind a ReLU, and of the rest, such as
+transformers. docs/evidence/search.md says why gradcam++ is none of them."""
 
 NO_MEMORY = StartMemory()
 
@@ -208,28 +212,27 @@ def with_baseline_clips(request: Request, model: Model) -> Request:
 
 
 def default_methods(model: Model, layers: Sequence[str], *, memory: StartMemory = NO_MEMORY) -> tuple[str, ...]:
-    """Return the default methods, which depend on the head; see `_methods_for_head`. `memory` keeps the answer."""
-    answer = memory.recall(["methods", *layers], lambda: Remembered({"methods": _methods_for_head(model, layers)}))
+    """Return the default methods, which depend on the head; `memory` keeps the answer."""
+    answer = memory.recall(
+        ["default methods", *layers], lambda: Remembered({"methods": _methods_for_head(model, layers)})
+    )
     return tuple(answer.document["methods"])
 
 
 def _methods_for_head(model: Model, layers: Sequence[str]) -> tuple[str, ...]:
-    """Return the default methods: with neutral-gradcam if the head is global pooling and one linear layer.
-
-    The head is tested on a fixed noise clip. `cam` runs only with such a head, so its error means another head. The
-    activations must also be at least 0. docs/baseline.md has the evidence for this choice.
-    """
+    """Test the head on a fixed noise clip: `cam` runs only with global pooling and one linear layer."""
     generator = torch.Generator().manual_seed(0)
     noise = scale_pixels(255.0 * torch.rand(1, 3, *model.spec.input_size, generator=generator), model.spec.scaling)
     request = map_request(model, layers, methods=("cam",))
+    is_rectified = False
     try:
         with torch_errors(model, 1), Undo() as undo, undo:
             run = open_attribution(model.module, model.input_of(noise).to(model.device), request, undo)
             is_rectified = all(bool((a >= 0).all()) for a in run.activations_of_layers.values())
-            run.explain(0)  # fails unless the head is global pooling and one linear layer
+            run.explain(0)
     except VidcamError:
-        return DEFAULT_METHODS
-    return POOLED_LINEAR_METHODS if is_rectified else DEFAULT_METHODS
+        return RECTIFIED_METHODS if is_rectified else OTHER_METHODS
+    return POOLED_LINEAR_METHODS if is_rectified else OTHER_METHODS
 
 
 def map_request(

@@ -14,7 +14,7 @@ from pathlib import Path
 from torch import nn
 
 from vidcam.cam.fusion import Fusion
-from vidcam.cam.request import DEFAULT_BUDGET, DEFAULT_STEPS, Fine, ScoreName
+from vidcam.cam.request import DEFAULT_BUDGET, Fine, ScoreName
 from vidcam.fill import Fill
 from vidcam.geometry import View
 from vidcam.models.model import Model, Precision
@@ -221,7 +221,7 @@ def explain_video(
     fusion: Fusion | None = None,
     score: ScoreName = "logit",
     score_scale: float = 1.0,
-    steps: int = DEFAULT_STEPS,
+    steps: int | None = None,
     fine: Fine = "pooled",
     budget: int = DEFAULT_BUDGET,
     view: View = "centre",

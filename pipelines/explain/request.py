@@ -12,7 +12,7 @@ from vidcam.arguments import as_tuple, split_names
 from vidcam.axes import Axes
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.methods import DEFAULT_METHODS
-from vidcam.cam.request import DEFAULT_BUDGET, DEFAULT_STEPS, Fine, MapRequest, ScoreName
+from vidcam.cam.request import DEFAULT_BUDGET, Fine, MapRequest, ScoreName
 from vidcam.cam.reshape import reshape_of
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
@@ -66,7 +66,7 @@ class ExplainOptions:
     fusion: Fusion | None = None
     score: ScoreName = "logit"
     score_scale: float = 1.0
-    steps: int = DEFAULT_STEPS
+    steps: int | None = None
     fine: Fine = "pooled"
     budget: int = DEFAULT_BUDGET
     view: View = "centre"

@@ -15,7 +15,6 @@ from vidcam.cam.explain import explain_each
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.layers import Layers
 from vidcam.cam.methods import DEFAULT_METHODS, canonical_methods, needs_baseline
-from vidcam.cam.request import DEFAULT_STEPS
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.subject import Subject, as_tensors, read_subject
 from vidcam.errors import InputError, ShapeError
@@ -68,7 +67,7 @@ def grid_game(
     reshape: Reshape | None = None,
     axes: str | None = None,
     fusion: Fusion | None = None,
-    steps: int = DEFAULT_STEPS,
+    steps: int | None = None,
     baseline: Tensor | None = None,
     seed: int = 0,
     progress: Progress | None = None,

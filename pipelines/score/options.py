@@ -10,7 +10,7 @@ from vidcam.arguments import split_names
 from vidcam.axes import Axes
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.methods import METHODS
-from vidcam.cam.request import DEFAULT_BUDGET, DEFAULT_STEPS, Fine, MapRequest
+from vidcam.cam.request import DEFAULT_BUDGET, Fine, MapRequest
 from vidcam.errors import InputError
 from vidcam.fill import SCORE_FILLS, ScoreFill
 from vidcam.models.model import PRECISIONS, Precision
@@ -43,7 +43,7 @@ class ScoreOptions:
     axes: str | None = None
     fusion: Fusion | None = None
     score_scale: float = 1.0
-    steps: int = DEFAULT_STEPS
+    steps: int | None = None
     fine: Fine = "pooled"
     budget: int = DEFAULT_BUDGET
     batch_size: int | None = None

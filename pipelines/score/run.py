@@ -16,7 +16,7 @@ from typing import Any
 
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.preserve import Undo, preserve_model
-from vidcam.cam.request import DEFAULT_BUDGET, DEFAULT_STEPS, Fine
+from vidcam.cam.request import DEFAULT_BUDGET, Fine
 from vidcam.errors import VidcamError
 from vidcam.fill import ScoreFill
 from vidcam.models.model import Model, Precision
@@ -97,7 +97,7 @@ def score_clips(
     axes: str | None = None,
     fusion: Fusion | None = None,
     score_scale: float = 1.0,
-    steps: int = DEFAULT_STEPS,
+    steps: int | None = None,
     fine: Fine = "pooled",
     budget: int = DEFAULT_BUDGET,
     batch_size: int | None = None,

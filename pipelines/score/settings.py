@@ -16,6 +16,7 @@ import torch
 
 from vidcam import __version__
 from vidcam.cam.methods import canonical_methods
+from vidcam.cam.request import MapRequest
 from vidcam.devices import device_name
 from vidcam.errors import InputError, OutputError
 from vidcam.models.model import Forward, Model
@@ -109,7 +110,7 @@ def partial_settings(
         controls=options.controls,
         fill=options.fill,
         score_scale=options.score_scale,
-        steps=options.steps,
+        steps=MapRequest(methods=options.methods, steps=options.steps).path_steps,
         fine=options.fine,
         budget=options.budget,
         seed=options.seed,

@@ -17,7 +17,7 @@ from vidcam.cam.methods import DEFAULT_METHODS, needs_baseline
 from vidcam.cam.network import Input, pathways, reference
 from vidcam.cam.preserve import Undo
 from vidcam.cam.refusals import PlainRefusal
-from vidcam.cam.request import DEFAULT_BUDGET, DEFAULT_STEPS, Fine, MapRequest, ScoreName, Target
+from vidcam.cam.request import DEFAULT_BUDGET, Fine, MapRequest, ScoreName, Target
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.subject import Subject, as_tensors, first_frames, flat_clips, grey_clip, read_subject
 from vidcam.errors import InputError, ShapeError
@@ -43,7 +43,7 @@ def explain(
     softmax_chunk: int = 32,
     softmax_tail: float = 0.0,
     baseline: Input | Mapping[str, Any] | Baseline | None = None,
-    steps: int = DEFAULT_STEPS,
+    steps: int | None = None,
     fine: Fine = "pooled",
     budget: int = DEFAULT_BUDGET,
     seed: int = 0,
@@ -97,7 +97,8 @@ def explain(
             and `expected-gradients` draws from them. `occlusion` and `rise` hide parts with it. None: flat grey for a
             `Model`, and `expected-gradients` draws from flat clips of random colours, or from the other clips of the
             batch for a module.
-        steps: points of the path from the baseline to the clip; `explanation.completeness` has the error.
+        steps: points of the path from the baseline to the clip; None: 16, or 4 if only products are made.
+            `explanation.completeness` has the error.
         fine: grid of fine maps: `pooled` to at most 16 × 28 × 28 cells, or `full`, every pixel.
         budget: most forward passes of `occlusion`, and of `rise`, for each target.
         seed: of what `expected-gradients` and `rise` draw.
@@ -158,7 +159,7 @@ def explain_each(
     softmax_chunk: int = 32,
     softmax_tail: float = 0.0,
     baseline: Input | Mapping[str, Any] | Baseline | None = None,
-    steps: int = DEFAULT_STEPS,
+    steps: int | None = None,
     fine: Fine = "pooled",
     budget: int = DEFAULT_BUDGET,
     seed: int = 0,

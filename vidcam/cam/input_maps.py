@@ -64,7 +64,7 @@ def _base(name: str) -> str:
 
 
 def _integral(context: ForwardContext, score: ScoreOf, request: MapRequest, name: str) -> PathIntegral:
-    clip, axes, steps = context.clip, context.axes, request.steps
+    clip, axes, steps = context.clip, context.axes, request.path_steps
     if name == EXPECTED:
         return expected_gradients(score, clip, request.drawn_clips, axes, steps=steps, seed=request.seed)
     if request.baseline_clips is None:

@@ -129,6 +129,7 @@ ALL_METHODS = (*METHODS, *INPUT_METHODS, *GUIDED)
 
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
+        "best": "neutral-gradcam-ig",
         "gcam": "gradcam",
         "grad-cam": "gradcam",
         "gcam+": "gradcam+",
@@ -147,7 +148,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-DEFAULT_METHODS = ("gradcam", "gradcam++")
+DEFAULT_METHODS = ("gradcam",)
 
 
 def canonical_methods(names: str | Iterable[str]) -> tuple[str, ...]:

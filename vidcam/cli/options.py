@@ -100,7 +100,7 @@ _SCORE_SCALE = _details(
     "--score-scale", "score_scale", type=float, metavar="L", help="λ of gradcam++ in exp(λ·score); default 1."
 )
 _STEPS = _details(
-    "--steps", type=int, metavar="N", help="Steps of the path of fine maps; default 16. Each is a forward and backward."
+    "--steps", type=int, metavar="N", help="Steps of fine maps, each a forward and backward; default 16, products 4."
 )
 _FINE = choice(_details, "--fine", ("pooled", "full"), "Grid of fine maps: pooled (default) or full, every pixel.")
 _BUDGET = _details(
@@ -167,8 +167,8 @@ _EXPLAIN = (
         multiple=True,
         metavar="NAME",
         shell_complete=several_of(*METHODS),
-        help=f"Method, repeatable: {', '.join(METHODS)}. Default: neutral-gradcam and gradcam++ if the head is global "
-        "pooling and one linear layer, else gradcam and gradcam++.",
+        help=f"Method, repeatable: {', '.join(METHODS)}. `best` is neutral-gradcam-ig. Default: neutral-gradcam and "
+        "gradcam; for transformers gradcam and hirescam.",
     ),
     _question(
         "--truth",
