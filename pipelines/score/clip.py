@@ -16,7 +16,7 @@ from torch import Tensor
 from vidcam.cam.attribution import open_attribution
 from vidcam.cam.preserve import Undo
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
-from vidcam.metrics.controls import centre_heat, shuffled_cells
+from vidcam.metrics.controls import centre_heat, frame_difference, shuffled_cells
 from vidcam.metrics.faithfulness import log_probability
 from vidcam.metrics.order import RankedTies, rank_ties, tie_field
 from vidcam.models.model import Model
@@ -32,7 +32,7 @@ from vidcam.pipelines.score.perturbations import (
 from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.rows import ClipColumns, explanation_row, map_row
 from vidcam.pipelines.score.samples import Sample
-from vidcam.preprocess import fill_for
+from vidcam.preprocess import fill_for, to_pixels
 from vidcam.results.explanation import Activation, Artifact, Explanation
 
 _TIES, _CONTROL, _SHUFFLE = range(3)
@@ -186,25 +186,28 @@ class ClipScorer:
             yield from self._controls(sample, original, ties)
 
     def _controls(self, sample: Sample, original: _OriginalPass, ties: RankedTies) -> Iterator[ScoredMap]:
-        """Yield `random`, the first method's map with its cells shuffled, and `centre`, a fixed centre bump."""
-        size, measures = original.explanation.input_size, self._request.measures
+        """Yield the baseline maps. Only `random` has a map of its own for the label."""
+        for name in self._request.controls:
+            heat, label_explanation = self._control(name, sample, original.explanation), original.label_explanation
+            label_map = None if label_explanation is None else heat
+            if name == "random" and label_explanation is not None:
+                label_map = self._control(name, sample, label_explanation)
+            is_empty = not bool((heat > 0).any())
+            yield scored_map(name, heat, ties, self._request.measures, is_empty=is_empty, label_map=label_map)
 
-        def shuffled(explanation: Explanation) -> Floats:
+    def _control(self, name: str, sample: Sample, explanation: Explanation) -> Floats:
+        """Return a baseline map, (T, H, W) in [0, 1]; `random` is the first method's map with its cells shuffled."""
+        size = explanation.input_size
+        if name == "random":
             volume = explanation.volumes[self._request.methods[0]][0]
             return _heat(shuffled_cells(volume, self._generator(sample, _CONTROL)), size)
-
-        random, label_explanation = shuffled(original.explanation), original.label_explanation
-        label_map = (
-            None
-            if label_explanation is None
-            else random
-            if label_explanation is original.explanation
-            else shuffled(label_explanation)
-        )
-        centre = centre_heat(size).astype(np.float32)  # type: ignore[arg-type]
-        is_empty = not bool((random > 0).any())
-        yield scored_map("random", random, ties, measures, is_empty=is_empty, label_map=label_map)
-        yield scored_map("centre", centre, ties, measures, label_map=None if label_map is None else centre)
+        if name == "centre":
+            return centre_heat(size).astype(np.float32)  # type: ignore[arg-type]
+        if name == "uniform":
+            return np.ones(size, np.float32)
+        pixels = to_pixels(sample.tensor[None], self._model.spec.scaling)[0].permute(1, 2, 3, 0)
+        difference = frame_difference(pixels.round(decimals=3).cpu().numpy())  # scaling left the last digits uneven
+        return normalise_per_clip(difference[None].astype(np.float32))[0]
 
 
 def known_label(model: Model, label: str) -> int | None:

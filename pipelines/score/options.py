@@ -18,8 +18,8 @@ from vidcam.results.explanation import GUIDED
 MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time")
 DEFAULT_MEASURES = ("drop", "relative", "retention")
 DEFAULT_METHODS = ("gradcam", "gradcam+", "gradcam++", "neutral-gradcam")
-CONTROLS = ("random", "centre")
-"""Baseline maps that ignore the prediction: shuffled cells and a centre bump."""
+CONTROLS = ("random", "centre", "frame-difference", "uniform")
+"""Baseline maps that know nothing of the network, see `metrics.controls`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from vidcam.models.model import Model, Precision
 from vidcam.pipelines.forward import Prepared, fusion_of, prepare, target_layers
 from vidcam.pipelines.memory import StartMemory
 from vidcam.pipelines.score.options import CONTROLS, ScoreOptions, chosen_measures
+from vidcam.spec import ModelSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -21,7 +22,7 @@ class ScoreRequest(MapRequest):
 
     Attributes:
         measures: names of MEASURES, in their order.
-        controls: whether the rows `random` and `centre` are scored too.
+        controls: names of the baseline maps that are scored too; a network of one frame has no `frame-difference`.
         fill: what hidden pixels become.
         batch_size: perturbed clips per forward pass.
         precision: precision of the network except its classifier.
@@ -36,7 +37,7 @@ class ScoreRequest(MapRequest):
     """
 
     measures: tuple[str, ...]
-    controls: bool
+    controls: tuple[str, ...]
     fill: Fill
     batch_size: int
     precision: Precision
@@ -58,7 +59,12 @@ class ScoreRequest(MapRequest):
     @property
     def row_names(self) -> tuple[str, ...]:
         """Names of the rows of each clip: the methods, then the controls."""
-        return (*self.methods, *(CONTROLS if self.controls else ()))
+        return (*self.methods, *self.controls)
+
+
+def controls_for(spec: ModelSpec) -> tuple[str, ...]:
+    """Return the controls that exist for a model: the difference of frames needs two."""
+    return tuple(name for name in CONTROLS if spec.frames > 1 or name != "frame-difference")
 
 
 def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None = None) -> tuple[ScoreRequest, Prepared]:
@@ -92,7 +98,7 @@ def resolve(model: Model, options: ScoreOptions, former_batch_size: int | None =
         baseline_activations=ready.baseline.activations,
         fusion=options.fusion or fusion_of(layers, note),
         measures=chosen_measures(options.measures),
-        controls=options.controls,
+        controls=controls_for(model.spec) if options.controls else (),
         fill=options.fill,
         batch_size=options.batch_size or former_batch_size or ready.default_batch,
         precision=options.precision,

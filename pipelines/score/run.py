@@ -119,7 +119,7 @@ def score_clips(
             for the maps of the probability's gradient), `retention` (θ = 0.25, 0.5, 0.75), `curve` (θ in eleven
             steps), `insertion-deletion` (by voxels and by frames), `localization` (for clips with boxes), `time`
             (frames frozen, shuffled, reversed).
-        controls: whether the baseline maps `random` and `centre` are scored too.
+        controls: whether the baseline maps are scored too: `random`, `centre`, `frame-difference` and `uniform`.
         fill: what hidden pixels become: `black`, `mean`, `blur` or `frame-mean`.
         layer: dotted name, or several names whose maps are fused. None: the model's default.
         axes: order of the axes in the clips that the model takes, such as 'NTCHW'. None: that of its spec.

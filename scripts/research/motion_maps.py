@@ -1,8 +1,10 @@
-"""Maps of motion clips by every method and by three controls.
+"""Maps of motion clips by every method and by the controls.
 
-random    gradcam's cells, shuffled and upsampled
-centre    a bump in the middle of every frame
-answer    the true boxes, averaged over the cells of the layer's grid and upsampled: the best map of that grid
+random             gradcam's cells, shuffled and upsampled
+centre             a bump in the middle of every frame
+frame-difference   how much each pixel changes, no network
+uniform            1 everywhere; pointing and energy are the share of the truth in the volume
+answer             the true boxes, averaged over the cells of the layer's grid and upsampled: the best map of that grid
 """
 
 from __future__ import annotations
@@ -17,12 +19,13 @@ from numpy.typing import NDArray
 from scripts.library import METHODS, explainer
 from scripts.research.pool import to_input
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
-from vidcam.metrics.controls import centre_heat, shuffled_cells
+from vidcam.media import Frames
+from vidcam.metrics.controls import centre_heat, frame_difference, shuffled_cells
 from vidcam.models.model import Model
 from vidcam.motion.box_tracks import filled_boxes
 from vidcam.motion.clip import MotionClip
 
-CONTROLS = ("random", "centre", "answer")
+CONTROLS = ("random", "centre", "frame-difference", "uniform", "answer")
 BATCH = 20
 
 
@@ -66,11 +69,12 @@ def explain_clips(
         volumes = explanation.volume("gradcam")
         for index, clip in enumerate(batch):
             instances = filled_boxes(clip)
+            controls = _controls(volumes[index], clip.frames, instances, generator)
             yield ExplainedClip(
                 clip,
                 instances,
                 bool(explanation.logits[index].argmax() == clip.label),
-                {name: heat[index] for name, heat in heats.items()} | _controls(volumes[index], instances, generator),
+                {name: heat[index] for name, heat in heats.items()} | controls,
                 {name: bool(empty[index]) for name, empty in explanation.empty.items()},
             )
 
@@ -81,12 +85,15 @@ def methods_for(model: Model, layer: str | None = None) -> tuple[str, ...]:
     return tuple(name for name in METHODS if name != "cam" or has_cam)
 
 
-def _controls(volume: Floats, instances: NDArray[np.bool_], generator: np.random.Generator) -> dict[str, Floats]:
+def _controls(
+    volume: Floats, frames: Frames, instances: NDArray[np.bool_], generator: np.random.Generator
+) -> dict[str, Floats]:
     size = (instances.shape[1], instances.shape[2], instances.shape[3])
     grid = (volume.shape[0], volume.shape[1], volume.shape[2])
     shuffled = upsample_volume(shuffled_cells(volume, generator), size)
     answer = upsample_volume(averaged(np.asarray(instances.any(axis=0)), grid), size)
-    raw = dict(zip(CONTROLS, (shuffled, centre_heat(size), answer), strict=True))
+    maps = (shuffled, centre_heat(size), frame_difference(frames), np.ones(size), answer)
+    raw = dict(zip(CONTROLS, maps, strict=True))
     return {name: normalise_per_clip(heat[None])[0] for name, heat in raw.items()}
 
 

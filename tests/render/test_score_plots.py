@@ -7,6 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from vidcam.pipelines.score.options import CONTROLS
 from vidcam.render.colormap import PLOT_COLOURS
 from vidcam.render.score_plots import (
     _log_axis,
@@ -29,6 +30,9 @@ def test_controls_are_grey_and_methods_have_plot_colours() -> None:
         "random": "#8a8f98",
         "gradcam++": PLOT_COLOURS[1],
     }
+    greys = colours(CONTROLS)
+    assert len(set(greys.values())) == len(CONTROLS)
+    assert not set(greys.values()) & set(PLOT_COLOURS)
 
 
 @pytest.mark.parametrize("name", ["retention", "relative", "alpha", "classes", "evidence", "sanity"])

@@ -227,7 +227,7 @@ _SCORE = (
         "drop,relative,retention.",
     ),
     section("What is scored")(
-        "--controls/--no-controls", default=None, help="Also score a random and a centred map; default: yes."
+        "--controls/--no-controls", default=None, help="Also score maps that know nothing of the network; default: yes."
     ),
     section("What is scored")(
         "--sanity", type=int, metavar="N", help="Compare the maps of N clips with those of random weights."

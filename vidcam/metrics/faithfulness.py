@@ -79,8 +79,8 @@ def average_drop(drops: NDArray[np.float64]) -> float:
 
 
 def increase(log_original: NDArray[np.float64], log_masked: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether Y < O for each clip, (N,) bool; arguments as `drop`."""
-    return np.asarray(log_original < log_masked)
+    """Whether Y < O by more than rounding for each clip, (N,) bool; arguments as `drop`."""
+    return np.asarray(without_rounding(log_masked - log_original) > 0)
 
 
 def increase_rate(increases: NDArray[np.bool_]) -> float:

@@ -1,7 +1,7 @@
 """Plot a table of scores as PNG files.
 
 Retention is plotted as in arXiv:1710.11063 (Grad-CAM++), fig. 10; relative performance and α as in arXiv:2205.10838,
-fig. 6 and fig. 3–4. Control methods are grey and dashed. The same numbers give the same bytes.
+fig. 6 and fig. 3–4. Controls are grey and not solid. The same numbers give the same bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ from vidcam.render.colormap import PLOT_COLOURS
 
 Array = NDArray[np.float64]
 
-CONTROL_COLOURS = {"random": "#8a8f98", "centre": "#b9bec6"}
+_CONTROL_STYLES = {
+    "random": ("#8a8f98", "--"),
+    "centre": ("#b9bec6", "--"),
+    "frame-difference": ("#6b7078", "-."),
+    "uniform": ("#a3a8b0", ":"),
+}
+"""Grey and line style of each control."""
 _DPI = 120
 _MAX_CLASSES = 12
 
@@ -30,7 +36,7 @@ _MAX_CLASSES = 12
 def colours(methods: Sequence[str]) -> dict[str, str]:
     """Choose a colour for each method. All plots of a run use the same colours."""
     palette = cycle(PLOT_COLOURS)
-    return {method: CONTROL_COLOURS.get(method) or next(palette) for method in methods}
+    return {method: _CONTROL_STYLES[method][0] if method in _CONTROL_STYLES else next(palette) for method in methods}
 
 
 def plot_retention(path: Path, curves: Mapping[str, tuple[Array, Array, Array, Array]], *, title: str) -> None:
@@ -180,7 +186,8 @@ _BOX: dict[str, Any] = {
 
 
 def _line(method: str) -> dict[str, Any]:
-    return {"linewidth": 1.4, "linestyle": "--"} if method in CONTROL_COLOURS else {"linewidth": 1.8}
+    _, style = _CONTROL_STYLES.get(method, ("", "-"))
+    return {"linewidth": 1.8 if style == "-" else 1.4, "linestyle": style}
 
 
 def _figure(title: str, size_inches: tuple[float, float]) -> tuple[Figure, Axes]:

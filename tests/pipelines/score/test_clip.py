@@ -22,9 +22,11 @@ from vidcam.metrics.order import tie_field
 from vidcam.models.model import Model
 from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import Entry
-from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.options import CONTROLS, ScoreOptions
 from vidcam.pipelines.score.request import resolve
 from vidcam.pipelines.score.samples import Sample
+from vidcam.preprocess import scale_pixels
+from vidcam.spec import MeanCube, Scaling
 
 METHODS = ("gradcam", "gradcam++")
 SIZE = (4, 16, 16)
@@ -53,7 +55,7 @@ def everything() -> list[dict[str, Any]]:
 
 
 def test_one_row_for_each_method_and_control() -> None:
-    assert [row["method"] for row in everything()] == ["gradcam", "gradcam++", "random", "centre"]
+    assert [row["method"] for row in everything()] == [*METHODS, *CONTROLS]
     assert {row["status"] for row in everything()} == {"scored"}
     assert {row["warnings"] for row in everything()} == {"odd"}
     assert {(row["clip"], row["start"], row["label"]) for row in everything()} == {(3, 0.5, "green")}
@@ -96,11 +98,43 @@ def test_the_time_audit_equals_running_the_changed_clips() -> None:
 
 
 def test_the_centre_and_the_shuffled_cells_are_controls() -> None:
-    gradcam, _, random, centre = everything()
+    gradcam, _, random, centre, *_ = everything()
     assert centre["area"] == pytest.approx(0.36, abs=0.04)
     assert random["area"] == pytest.approx(gradcam["area"], abs=1e-6)  # a cell a voxel: the same values elsewhere
     assert random["log_masked_probability"] != gradcam["log_masked_probability"]
     assert "log_masked_post_softmax" not in centre or centre["log_masked_post_softmax"] is None
+
+
+def test_a_uniform_map_hides_nothing_and_keeps_random_voxels() -> None:
+    """Its order is that of the ties; `everything` has boxes of 2 · 7 · 9 of the 4 · 16 · 16 pixels."""
+    clip, uniform = sample().tensor, everything()[-1]
+    assert (uniform["area"], uniform["increase"], uniform["empty"]) == (1.0, False, False)
+    assert uniform["drop"] == pytest.approx(0.0, abs=1e-6)
+    assert uniform["tied_0.5"] == 1.0
+    model, target = hidden_model(), hidden_model().labels.index(uniform["class"])
+    ties = tie_field(SIZE, SIZE, np.random.default_rng([0, 3, 0]))
+    kept = scoring.log_probability(model, scoring.hidden(model, clip, ties >= np.sort(ties.ravel())[512]), target)
+    assert uniform["retention_0.5"] == pytest.approx(math.exp(kept - uniform["log_probability"]), abs=2e-6)
+    assert uniform["pointing"] == pytest.approx(126 / 1024)
+    assert uniform["energy"] == pytest.approx(126 / 1024)
+
+
+def test_the_frame_difference_is_taken_in_pixels_before_scaling() -> None:
+    """Red counts as much as green although the model divides it by 50; a mean that differs by frame does not show."""
+    options, pixels = ScoreOptions(methods=METHODS, measures="drop"), torch.zeros(1, 3, *SIZE)
+    pixels[0, 0, 1, 4, 4] = 100.0
+    pixels[0, 1, 1, 9, 9] = 50.0
+    mean = MeanCube(np.random.default_rng(0).normal(100, 20, (3, *SIZE)).astype(np.float32))
+    for scaling in (Scaling(mean=(1, 2, 3), std=(50, 1, 1)), Scaling(mean=mean, std=(50, 1, 1))):
+        plain = hidden_model()
+        model = replace(plain, spec=replace(plain.spec, scaling=scaling))
+        clip = replace(sample(), tensor=scale_pixels(pixels, scaling)[0])
+        found = {row["method"]: row for row in rows(options, clip, model)}
+        steps = 1 + (1 + 1) / 2 + (1 + 0) / 2 + 0  # frame by frame; the first has one neighbour
+        assert found["frame-difference"]["area"] == pytest.approx((1 + 0.5) * steps / 1024, rel=1e-6)
+        still = replace(clip, tensor=scale_pixels(pixels[:, :, 1:2].expand(-1, -1, 4, -1, -1), scaling)[0])
+        found = {row["method"]: row for row in rows(options, still, model)}
+        assert found["frame-difference"]["empty"]
 
 
 def test_localization_uses_the_label_and_temporal_iou_needs_an_interval() -> None:
@@ -184,7 +218,7 @@ def test_only_the_needed_forward_passes_are_run() -> None:
     scorer = scorer_of(options)
     scorer.score(sample())
     assert scorer.originals == 1
-    assert scorer.forwards.forwards == 2 * (1 + 1 + 3) + 2 * (1 + 3)
+    assert scorer.forwards.forwards == 2 * (1 + 1 + 3) + 4 * (1 + 3)
 
 
 def test_clips_are_left_out_before_they_are_masked() -> None:
@@ -206,7 +240,7 @@ def test_the_measures_by_hand_for_a_network_that_sums_brightness() -> None:
     clip[:, 4:8, 8:16, 8:16] = 1.0
     entry = Entry(0, "a.mp4", "a.mp4", group="a.mp4")
     options = ScoreOptions(methods=("gradcam",), measures=("drop", "retention"))
-    gradcam, random, _ = rows(options, Sample(entry, clip, 0.0, None), model)
+    gradcam, random, *_ = rows(options, Sample(entry, clip, 0.0, None), model)
     assert gradcam["probability"] == pytest.approx(1 / (1 + math.exp(-2)))
     assert gradcam["retention_0.25"] == gradcam["retention_0.75"] == pytest.approx(1.0)
     assert 0 < gradcam["drop"] < random["drop"]
@@ -225,7 +259,8 @@ def test_a_map_without_evidence_is_flagged_and_shows_nothing() -> None:
 def test_shuffled_cells_of_a_map_without_evidence_are_flagged_too() -> None:
     clip = Sample(Entry(0, "a", "a"), torch.zeros(3, 16, 56, 56), 0.0, None)
     found = rows(ScoreOptions(methods=("gradcam",)), clip, brightness_model())
-    assert {row["method"]: row["empty"] for row in found} == {"gradcam": True, "random": True, "centre": False}
+    empty = ["gradcam", "random", "frame-difference"]
+    assert [row["method"] for row in found if row["empty"]] == empty
 
 
 def test_nonfinite_numbers_are_an_error() -> None:

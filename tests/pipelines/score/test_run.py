@@ -20,7 +20,7 @@ from tests.pipelines.conftest import VideoMaker
 from vidcam.errors import InputError, OutputError
 from vidcam.models.model import Model
 from vidcam.pipelines.score import store
-from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.options import CONTROLS, ScoreOptions
 from vidcam.pipelines.score.run import ScoredClips, score_set
 from vidcam.pipelines.score.summary import Mean
 from vidcam.system.json_files import as_plain
@@ -69,9 +69,9 @@ def test_all_files_are_written(scored: tuple[ScoredClips, Path]) -> None:
 
 def test_rows_are_in_the_order_of_the_set_then_of_the_methods(scored: tuple[ScoredClips, Path], manifest: Path) -> None:
     rows = table(scored[1])
-    four = ["gradcam", "gradcam++", "random", "centre"]
+    names = ["gradcam", "gradcam++", *CONTROLS]
     assert [(int(row["clip"]), row["method"]) for row in rows] == [
-        (clip, method) for clip in range(9) for method in ([""] if clip in (2, 5) else four)
+        (clip, method) for clip in range(9) for method in ([""] if clip in (2, 5) else names)
     ]
     with manifest.open(newline="") as file:
         assert [row["path"] for row in rows if row["method"] in ("", "gradcam")] == [
@@ -126,7 +126,7 @@ def test_the_schema_of_the_summary(scored: tuple[ScoredClips, Path]) -> None:
         "versions",
     }
     assert summary["command"] == "vidcam score set.csv"
-    assert list(summary["methods"]) == ["gradcam", "gradcam++", "random", "centre"]
+    assert list(summary["methods"]) == ["gradcam", "gradcam++", *CONTROLS]
     assert set(summary["methods"]["gradcam++"]) >= {"average_drop", "increase", "area", "empty", "retention", "alpha"}
     first = summary["pairs"][0]
     assert (first["a"], first["b"]) == ("gradcam++", "gradcam")
@@ -312,6 +312,7 @@ def test_a_name_that_is_not_utf8_and_an_image_network(make_video: VideoMaker, tm
     assert row["path"] == r"odd\xff.mp4"
     assert len(row["evidence"].split()) == 1
     assert float(row["frame_insertion"]) > 0
+    assert [row["method"] for row in table(tmp_path / "out")][2:] == ["random", "centre", "uniform"]
 
 
 def test_clips_that_are_left_out_are_counted_separately(manifest: Path, tmp_path: Path) -> None:
