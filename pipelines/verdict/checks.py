@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +14,40 @@ from vidcam.results.explanation import Artifact, artifact_share
 CONTROL_CHECKS = {"random": "kept_random", "centre": "kept_centre", "frame-difference": "kept_difference"}
 
 Logs = Mapping[Key, NDArray[np.float64]]
-"""Key of a version → (N,) log of the share of the probability that it keeps, log O - log Y."""
+"""Key of a version → (N,) log probability of the explained class, log O."""
+
+SMALLEST = 1e-6
+"""Probabilities nearer than this to 0 or 1 count as this near, so that odds are finite."""
 
 
-def kept_checks(method: str, logs: Logs) -> dict[str, float | None]:
-    """Return the shares of the probability kept, geometric means over the clips; None for versions that did not run."""
-    keys = {"kept": (method, "half"), "peak": (method, "place"), "peak_random": ("random", "place")}
-    keys |= {check: (control, "half") for control, check in CONTROL_CHECKS.items()}
-    return {check: float(np.exp(logs[key].mean())) if key in logs else None for check, key in keys.items()}
+def kept_checks(method: str, logs: Logs, log_original: NDArray[np.float64]) -> dict[str, float | None]:
+    """Return what is kept of the probability at half area, and of the odds without a place.
+
+    Odds tell more than the probability where the model is sure. All are geometric means over the clips, and None for
+    versions that did not run.
+
+    Args:
+        method: name of the map.
+        logs: log O of the versions.
+        log_original: log Y of the clips, (N,).
+    """
+    halves = {"kept": method, **{check: control for control, check in CONTROL_CHECKS.items()}}
+    places = {"peak": method, "peak_random": "random"}
+    checks = {check: _mean(logs.get((name, "half")), log_original, lambda log: log) for check, name in halves.items()}
+    return checks | {check: _mean(logs.get((name, "place")), log_original, _log_odds) for check, name in places.items()}
+
+
+def _mean(
+    logs: NDArray[np.float64] | None,
+    log_original: NDArray[np.float64],
+    scale: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> float | None:
+    return None if logs is None else float(np.exp((scale(logs) - scale(log_original)).mean()))
+
+
+def _log_odds(log_probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    share = np.clip(np.exp(log_probability), SMALLEST, 1.0 - SMALLEST)
+    return np.asarray(np.log(share) - np.log1p(-share))
 
 
 def map_checks(volume: Floats, artifact: Artifact | None, grid: Sequence[int]) -> dict[str, float | None]:

@@ -146,10 +146,11 @@ class _Measurement:
         logs = self._logs(islice(steps(maps), left - is_mirrored), first.axes)
         changes = {} if has_contrast else class_changes(explanation, first.explanation)
         mirrors = self._mirrors(first.axes) if is_mirrored else {}
-        confidence = float(explanation.probability.mean())
+        original = log_probability(torch.from_numpy(explanation.logits), explanation.target, explanation.activation)
+        confidence = float(np.exp(original).mean())
         found = {}
         for name, volume in {**explanation.volumes, **_positive(explanation.guided)}.items():
-            checks = kept_checks(name, logs) | map_checks(volume, explanation.artifact, maps.volume.shape[1:])
+            checks = kept_checks(name, logs, original) | map_checks(volume, explanation.artifact, maps.volume.shape[1:])
             checks |= {"mirror": mirrors.get(name), "class_change": changes.get(name), "confidence": confidence}
             found[name] = judge(checks)
         return found
@@ -177,17 +178,16 @@ class _Measurement:
         return mirror_correlations(self.explanation, other.explanation)
 
     def _logs(self, chosen: Iterable[Step], axes: Axes) -> dict[Key, NDArray[np.float64]]:
-        """Run the versions; key → (N,) log O - log Y."""
+        """Run the versions; key → (N,) log probability of the explained class."""
         network, arguments, explanation = unwrapped(self.subject.network), self.subject.arguments, self.explanation
-        original = log_probability(torch.from_numpy(explanation.logits), explanation.target, explanation.activation)
         logs = {}
-        with Undo() as undo, undo, torch.inference_mode():
+        with Undo() as undo, undo:
             preserve_model(network, undo)
             hand_over(network, arguments, undo)
             for key, mask in chosen:
                 logits = predicted(network, self._hidden(mask(), axes), classes=explanation.logits.shape[1]).logits
                 require_finite(logits, "the logits of a masked clip")
-                logs[key] = log_probability(logits, explanation.target, explanation.activation) - original
+                logs[key] = log_probability(logits, explanation.target, explanation.activation)
         return logs
 
     def _hidden(self, keep: Mask, axes: Axes) -> Input:

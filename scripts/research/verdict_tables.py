@@ -22,7 +22,7 @@ FEWEST = 5
 
 RIDGE = 1.0
 RIGHT, WRONG = 0.75, 0.25
-"""A map is called reliable where at least the first share points at the actor in training, unreliable below the second."""
+"""A map is called reliable if at least the first share of such maps points at the actor, unreliable below the other."""
 
 
 def print_tables(rows: Sequence[Row]) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 
 from vidcam.maps import Floats
 
-PLACE_SIDE, PLACE_FRAMES = 0.25, 0.5
-"""Share of the height and width, and of the frames, that the box covers."""
+PLACE_SHARE = 0.25
+"""Share of each axis that the box covers: of the frames, the height and the width."""
 
 
 def peak_place(heat: Floats) -> tuple[slice, ...]:
@@ -27,8 +27,7 @@ def peak_place(heat: Floats) -> tuple[slice, ...]:
 
 def place_around(centre: Sequence[int], size: tuple[int, ...]) -> tuple[slice, ...]:
     """Return the box around a position; arguments and result as `peak_place`."""
-    shares = (PLACE_FRAMES, PLACE_SIDE, PLACE_SIDE)[-len(size) :]
-    lengths = [max(1, round(share * length)) for share, length in zip(shares, size, strict=True)]
+    lengths = [max(1, round(PLACE_SHARE * length)) for length in size]
     starts = [
         min(max(middle - length // 2, 0), whole - length)
         for middle, length, whole in zip(centre, lengths, size, strict=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import exp, log
 from types import MappingProxyType
 from typing import Literal
-
-import numpy as np
 
 VerdictWord = Literal["reliable", "doubtful", "unreliable", "not checked", "too short to tell"]
 
@@ -16,6 +15,8 @@ CHECKS = (
     "kept_random",
     "kept_centre",
     "kept_difference",
+    "peak",
+    "peak_random",
     "mirror",
     "class_change",
     "artifact_share",
@@ -24,16 +25,34 @@ CHECKS = (
 )
 """Names of the checks, see `judge`."""
 
+FEATURES: Mapping[str, float] = MappingProxyType({"place": 1.0, "half": 0.5, "mirror": 0.5})
+"""Weight of each feature in the score, see `features`. Fitted by `scripts/run research.verdict`."""
+
+CONSTANT = -0.5
+"""Added to the weighted features. Fitted together with them."""
+
 RELIABLE, UNRELIABLE = 0.6, 0.35
 """A map is reliable if its score is at least the first, unreliable if it is below the second."""
 
 SURE = 0.1
 """A model whose probability is below this is not sure: no map of it is called reliable."""
 
-CONSTANT = 1e-6
+FLAT = 1e-6
 """A map whose range is at most this share of its maximum is constant."""
 
-FLOOR = 1e-4
+CONTROLS: Mapping[str, str] = MappingProxyType(
+    {
+        "kept_random": "shuffled cells",
+        "kept_centre": "the centre",
+        "kept_difference": "the frame difference",
+    }
+)
+"""Check → the control's name in sentences."""
+
+USUAL_MIRROR = 0.7
+"""Stands for a correlation with the mirrored clip's map that was not measured."""
+
+FLOOR = 1e-3
 """Smaller shares of the probability are raised to this before logarithms are taken."""
 
 
@@ -75,57 +94,78 @@ def judge(checks: Mapping[str, float | None]) -> Verdict:
 
     Args:
         checks: `kept`: share of the probability kept when the half of the voxels with the lowest heat is hidden;
-            `kept_random`, `kept_centre`, `kept_difference`: the same for shuffled cells, a centre bump and the frame
-            difference; `mirror`: correlation with the map of the mirrored clip; `class_change`: 1 - correlation with
-            the map of the runner-up class; `artifact_share`: share of the maps that peak in the artifact;
-            `confidence`: probability of the explained class; `range`: (max - min) / max of the raw map.
+            `kept_random`, `kept_centre`, `kept_difference`: the same by shuffled cells, a centre bump and the frame
+            difference; `peak`: share of the odds p / (1 - p) kept when the place where the map peaks is hidden;
+            `peak_random`: the same for another place; `mirror`: correlation with the map of the mirrored clip;
+            `class_change`: 1 - correlation with the map of the runner-up class; `artifact_share`: share of the maps
+            that peak in the artifact; `confidence`: probability of the explained class; `range`: (max - min) / max of
+            the raw map.
 
     Returns:
         A verdict with these checks.
     """
     values = {name: checks.get(name) for name in CHECKS}
-    spread, kept = values["range"], values["kept"]
-    if spread is not None and spread <= CONSTANT:
+    spread = values["range"]
+    if spread is not None and spread <= FLAT:
         return Verdict("unreliable", "the map is empty or constant", 0.0, values)
-    if kept is None:
+    if values["kept"] is None and values["peak"] is None:
         return Verdict("not checked", NOT_CHECKED.reason, None, values)
-    score = verdict_score(values)
-    return Verdict(_word(score, values), _reason(values), score, values)
-
-
-def verdict_score(values: Mapping[str, float | None]) -> float:
-    """Return the score of a map of which `kept` was measured, in [0, 1]."""
-    controls = [values[name] for name in ("kept_random", "kept_centre", "kept_difference")]
-    best = max((value for value in controls if value is not None), default=FLOOR)
-    lead = _log(values["kept"]) - _log(best)
-    mirror = values["mirror"]
-    total = 0.5 * lead + 2.0 * ((0.7 if mirror is None else mirror) - 0.7)
-    return float(1.0 / (1.0 + np.exp(-total)))
-
-
-def _word(score: float, values: Mapping[str, float | None]) -> VerdictWord:
-    if score < UNRELIABLE:
-        return "unreliable"
+    total = CONSTANT + sum(FEATURES[name] * value for name, value in features(values).items())
+    score = 1.0 / (1.0 + exp(-total))
     confidence = values["confidence"]
     is_sure = confidence is None or confidence >= SURE
-    return "reliable" if score >= RELIABLE and is_sure else "doubtful"
+    word: VerdictWord = "unreliable" if score < UNRELIABLE else "doubtful"
+    word = "reliable" if score >= RELIABLE and is_sure else word
+    return Verdict(word, _reason(values, word), score, values)
 
 
-def _reason(values: Mapping[str, float | None]) -> str:
-    kept = values["kept"] or 0.0
-    names = {"kept_random": "shuffled cells", "kept_centre": "the centre", "kept_difference": "the frame difference"}
-    controls = {name: value for key, name in names.items() if (value := values[key]) is not None}
-    parts = [f"keeps {kept:.0%} at half area"]
-    if controls:
-        best = max(controls, key=lambda name: controls[name])
-        parts.append(f"{best} keep{'' if best.endswith('s') else 's'} {controls[best]:.0%}")
-    mirror, confidence = values["mirror"], values["confidence"]
-    if mirror is not None:
-        parts.append(f"r = {mirror:.2f} with the mirrored clip")
-    if confidence is not None and confidence < SURE:
-        parts.append(f"the model is unsure (p = {confidence:.2g})")
-    return "; ".join(parts)
+def features(checks: Mapping[str, float | None]) -> dict[str, float]:
+    """Return what the score is computed from; a feature that was not measured has the value of a useless map.
+
+    `place`: log of what is left when another place is hidden over what is left when the peak is; `half`: log of what
+    the map keeps at half area over what the best control keeps; `mirror`: correlation with the mirrored clip's map,
+    0.7 if not measured.
+    """
+    controls = [_log(checks[name]) for name in CONTROLS if checks.get(name) is not None]
+    kept, peak, mirror = checks.get("kept"), checks.get("peak"), checks.get("mirror")
+    return {
+        "place": 0.0 if peak is None else _log(checks.get("peak_random") or 1.0) - _log(peak),
+        "half": 0.0 if kept is None else _log(kept) - max(controls, default=0.0),
+        "mirror": USUAL_MIRROR if mirror is None else mirror,
+    }
+
+
+def _reason(values: Mapping[str, float | None], word: VerdictWord) -> str:
+    """Name the check that decided; both, if they say different things."""
+    parts = {name: text for name, text in (("place", _place(values)), ("half", _half(values))) if text}
+    confidence, found = values["confidence"], features(values)
+    if word != "unreliable" and confidence is not None and confidence < SURE:
+        return f"the model is unsure (p = {confidence:.2g}); {next(iter(parts.values()))}"
+    if word == "doubtful":
+        return "; ".join(parts.values())
+    sign = 1.0 if word == "reliable" else -1.0
+    return parts[max(parts, key=lambda name: sign * FEATURES[name] * found[name])]
+
+
+def _place(values: Mapping[str, float | None]) -> str:
+    peak, other = values["peak"], values["peak_random"]
+    if peak is None:
+        return ""
+    text = f"hiding its peak leaves {_percent(peak)} of the odds"
+    return text + ("" if other is None else f", another place {_percent(other)}")
+
+
+def _half(values: Mapping[str, float | None]) -> str:
+    kept, controls = values["kept"], [(value, text) for name, text in CONTROLS.items() if (value := values[name])]
+    if kept is None:
+        return ""
+    best, text = max(controls, default=(0.0, ""))
+    return f"keeps {_percent(kept)} at half area" + (f", {text} {_percent(best)}" if text else "")
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.0f} %"
 
 
 def _log(share: float | None) -> float:
-    return float(np.log(max(share or 0.0, FLOOR)))
+    return log(max(share or 0.0, FLOOR))
