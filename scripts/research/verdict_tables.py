@@ -20,9 +20,9 @@ Flags = NDArray[np.bool_]
 FEWEST = 5
 """An AUC within a method needs this many maps that point and that do not."""
 
-RIDGE = 1.0
-RIGHT, WRONG = 0.75, 0.25
-"""A map is called reliable if at least the first share of such maps points at the actor, unreliable below the other."""
+RIDGE = 0.1
+RIGHT, WRONG = 0.8, 0.1
+"""Of the maps called reliable at least the first share points at the actor, of the unreliable at most the other."""
 
 
 def print_tables(rows: Sequence[Row]) -> None:
@@ -32,9 +32,8 @@ def print_tables(rows: Sequence[Row]) -> None:
     truth = points(rows)
     click.echo("## Within each map and network\n\n" + "\n".join(within_table(rows, truth)) + "\n")
     click.echo("## Fitted on one network, tested on the other\n\n" + "\n".join(transfer_table(rows, truth)) + "\n")
-    weights, constant = fit(feature_matrix(rows), truth, balance_of(rows))
-    fitted = ", ".join(f'"{name}": {weight:.2f}' for name, weight in zip(FEATURES, weights, strict=True))
-    click.echo(f"Fitted on both: {{{fitted}}}, constant {constant:.2f}\n")
+    weight, constant = fit(feature_matrix(rows), truth, balance_of(rows))
+    click.echo(f"Fitted on both: place {weight:.2f}, constant {constant:.2f}\n")
     click.echo("## Words\n\n" + "\n".join(word_table(rows, truth)))
 
 
@@ -117,25 +116,29 @@ def balance_of(rows: Sequence[Row]) -> Values:
     return np.array([len(rows) / (len(set(networks)) * networks.count(name)) for name in networks])
 
 
-def fit(x: Values, truth: Flags, weights: Values) -> tuple[Values, float]:
-    """Fit a logistic regression with a small ridge on standardised features, by Newton's method."""
-    mean, spread = x.mean(axis=0), x.std(axis=0) + 1e-9
-    z = np.column_stack([(x - mean) / spread, np.ones(len(x))])
-    penalty = np.diag([RIDGE] * x.shape[1] + [0.0])
-    beta = np.zeros(z.shape[1])
-    for _ in range(50):
-        p = 1.0 / (1.0 + np.exp(-z @ beta))
-        slope = z.T @ (weights * (p - truth)) + penalty @ beta
-        beta -= np.linalg.solve((z * (weights * p * (1.0 - p))[:, None]).T @ z + penalty, slope)
-    return beta[:-1] / spread, float(beta[-1] - (beta[:-1] * mean / spread).sum())
+def fit(x: Values, truth: Flags, weights: Values) -> tuple[float, float]:
+    """Fit the weight of the first feature and the constant by logistic regression; other weights stay as shipped.
+
+    Args:
+        x: features, (N, F).
+        truth: (N,).
+        weights: of the rows, (N,).
+    """
+    offset = x[:, 1:] @ np.array([*FEATURES.values()][1:])
+    z, beta = np.column_stack([x[:, 0], np.ones(len(x))]), np.zeros(2)
+    for _ in range(50):  # Newton's method
+        p = 1.0 / (1.0 + np.exp(-(z @ beta + offset)))
+        slope = z.T @ (weights * (p - truth)) + RIDGE * beta
+        beta -= np.linalg.solve((z * (weights * p * (1.0 - p))[:, None]).T @ z + RIDGE * np.eye(2), slope)
+    return float(beta[0]), float(beta[1])
 
 
 def thresholds(scores: Values, truth: Flags) -> tuple[float, float]:
     """Return the lowest score from which RIGHT of the maps point, and the highest below which at most WRONG do."""
     cuts = np.quantile(scores, np.linspace(0.02, 0.98, 97))
-    high = [cut for cut in cuts if truth[scores >= cut].mean() >= RIGHT]
-    low = [cut for cut in cuts if truth[scores < cut].mean() <= WRONG]
-    return (min(high) if high else float("inf")), (max(low) if low else float("-inf"))
+    high = min((cut for cut in cuts if truth[scores >= cut].mean() >= RIGHT), default=1.0)
+    low = max((cut for cut in cuts if (scores < cut).any() and truth[scores < cut].mean() <= WRONG), default=0.0)
+    return float(high), float(min(low, high))
 
 
 def transfer_table(rows: Sequence[Row], truth: Flags) -> list[str]:
@@ -144,8 +147,9 @@ def transfer_table(rows: Sequence[Row], truth: Flags) -> list[str]:
     lines = []
     for train, test in ((networks[0], networks[1]), (networks[1], networks[0])) if len(networks) == 2 else ():
         here, there = of(rows, network=train), of(rows, network=test)
-        weights, constant = fit(x[here], truth[here], np.ones(int(here.sum())))
-        scores = 1.0 / (1.0 + np.exp(-(x @ weights + constant)))
+        weight, constant = fit(x[here], truth[here], np.ones(int(here.sum())))
+        total = x @ np.array([weight, *[*FEATURES.values()][1:]]) + constant
+        scores = 1.0 / (1.0 + np.exp(-total))
         high, low = thresholds(scores[here], truth[here])
         groups = (scores >= high, (scores < high) & (scores >= low), scores < low)
         shares = (share(truth, group & there, there) for group in groups)

@@ -25,11 +25,15 @@ CHECKS = (
 )
 """Names of the checks, see `judge`."""
 
-FEATURES: Mapping[str, float] = MappingProxyType({"place": 1.0, "half": 0.5, "mirror": 0.5})
-"""Weight of each feature in the score, see `features`. Fitted by `scripts/run research.verdict`."""
+FEATURES: Mapping[str, float] = MappingProxyType({"place": 0.8, "half": 0.3, "mirror": 2.0})
+"""Weight of each feature in the score, see `features`.
 
-CONSTANT = -0.5
-"""Added to the weighted features. Fitted together with them."""
+That of `place` and the constant are fitted on the motion set by `scripts/run research.verdict`. The other two are set:
+there they tell little about the place (docs/evidence/verdict.md), on real clips they tell what a map keeps.
+"""
+
+CONSTANT = -2.3
+"""Added to the weighted features."""
 
 RELIABLE, UNRELIABLE = 0.6, 0.35
 """A map is reliable if its score is at least the first, unreliable if it is below the second."""
@@ -50,7 +54,7 @@ CONTROLS: Mapping[str, str] = MappingProxyType(
 """Check → the control's name in sentences."""
 
 USUAL_MIRROR = 0.7
-"""Stands for a correlation with the mirrored clip's map that was not measured."""
+"""Correlation with the mirrored clip's map that speaks neither for a map nor against it."""
 
 FLOOR = 1e-3
 """Smaller shares of the probability are raised to this before logarithms are taken."""
@@ -122,16 +126,16 @@ def judge(checks: Mapping[str, float | None]) -> Verdict:
 def features(checks: Mapping[str, float | None]) -> dict[str, float]:
     """Return what the score is computed from; a feature that was not measured has the value of a useless map.
 
-    `place`: log of what is left when another place is hidden over what is left when the peak is; `half`: log of what
-    the map keeps at half area over what the best control keeps; `mirror`: correlation with the mirrored clip's map,
-    0.7 if not measured.
+    `place`: log of the odds left without another place over those left without the peak; `half`: log of what the map
+    keeps at half area over what the best control keeps; `mirror`: correlation with the mirrored clip's map, above
+    USUAL_MIRROR.
     """
     controls = [_log(checks[name]) for name in CONTROLS if checks.get(name) is not None]
     kept, peak, mirror = checks.get("kept"), checks.get("peak"), checks.get("mirror")
     return {
         "place": 0.0 if peak is None else _log(checks.get("peak_random") or 1.0) - _log(peak),
         "half": 0.0 if kept is None else _log(kept) - max(controls, default=0.0),
-        "mirror": USUAL_MIRROR if mirror is None else mirror,
+        "mirror": 0.0 if mirror is None else mirror - USUAL_MIRROR,
     }
 
 
