@@ -43,7 +43,7 @@ def runner_up(explanation: Explanation) -> NDArray[np.int64]:
     if logits.shape[1] == 1:
         return explanation.target
     np.put_along_axis(logits, explanation.target[:, None], -np.inf, axis=1)
-    return logits.argmax(axis=1)
+    return np.asarray(logits.argmax(axis=1), np.int64)
 
 
 def mirrored(clip: Input, axes: Axes) -> Input:

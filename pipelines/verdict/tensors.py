@@ -78,7 +78,7 @@ def verdict(
         explanation: what `vidcam.explain` returned for them, of classes; not of `score='negative'`.
         forwards: most forward passes of each clip. A map needs two of its own; all maps share six, two of them with a
             backward pass through the head. If there are too few, checks are left out, the least telling first. With 0
-            nothing is measured, and each verdict is 'not checked'.
+            nothing is measured, and each verdict is 'not checked'. A baseline that is a clip costs one pass more.
         fill: what replaces hidden pixels. `frame-mean` is the frame's mean colour; the others need a `Model`.
         layer: as in `vidcam.explain`; None: the layer of the explanation.
         reshape: as in `vidcam.explain`.
@@ -100,10 +100,14 @@ def verdict(
     subject = read_subject(model, clip, axes, args, kwargs)
     layers = layer_names(subject.network, explanation.layer.split(" + ") if layer is None else layer)
     with PlainRefusal(subject.network, subject.clip, subject.arguments):
-        if not isinstance(baseline, Baseline) and (baseline is not None or subject.model is not None):
-            needed = set(BASELINE_METHODS) & set(explanation.methods)
-            settings = {"layer": layers, "reshape": reshape, "axes": axes, "args": args, "kwargs": kwargs}
-            baseline = compute_baseline(model, baseline, **settings) if needed else None
+        if not isinstance(baseline, Baseline):
+            has_clip = baseline is not None or subject.model is not None
+            is_needed = has_clip and bool(set(BASELINE_METHODS) & set(explanation.methods))
+            baseline = (
+                compute_baseline(model, baseline, layer=layers, reshape=reshape, axes=axes, args=args, kwargs=kwargs)
+                if is_needed
+                else None
+            )
         request = _request(subject, explanation, layers, reshape, baseline)
         return _Measurement(subject, explanation, request, fill, seed).verdicts(forwards)
 

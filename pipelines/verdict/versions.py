@@ -110,10 +110,8 @@ def _shuffled(maps: HeatOfClips) -> Floats:
 
 def _other_places(maps: HeatOfClips) -> list[tuple[slice, ...]]:
     generators = (_generator(maps, clip, 2) for clip in range(len(maps.volume)))
-    return [
-        place_around(tuple(np.intp(generator.integers(length)) for length in maps.size), maps.size)
-        for generator in generators
-    ]
+    centres = [[int(generator.integers(length)) for length in maps.size] for generator in generators]
+    return [place_around(centre, maps.size) for centre in centres]
 
 
 def _centred(maps: HeatOfClips) -> Floats:

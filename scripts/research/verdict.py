@@ -84,7 +84,7 @@ def measured(model: Model, count: int, fill: Fill) -> Iterator[list[Row]]:
         log_original = log_probability(torch.from_numpy(explanation.logits), explanation.target)
         maps = HeatOfClips(heats, volumes["gradcam"], clip.frames[None].astype(np.float32), seed=number)
         logs = kept_logs(model, tensor, maps, fill, clip.label)
-        inside = filled_boxes(clip).any(axis=0)[None]
+        inside = np.asarray(filled_boxes(clip).any(axis=0, keepdims=True))
         rows: list[Row] = []
         for name, heat in heats.items():
             checks = kept_checks(name, logs, log_original)
@@ -105,7 +105,7 @@ def kept_logs(
     distinct = {mask.tobytes(): mask for mask in masks}  # several maps often have the same peak
     clips = torch.cat([hidden(tensor, mask, pixels) for mask in distinct.values()])
     with torch.inference_mode():
-        logits = torch.cat([model.module(batch) for batch in clips.split(BATCH)])
+        logits = torch.cat([model.module(batch) for batch in torch.split(clips, BATCH)])
     logs = dict(zip(distinct, log_probability(logits, np.full(len(logits), label)), strict=True))
     return {key: logs[mask.tobytes()][None] for key, mask in zip(keys, masks, strict=True)}
 

@@ -164,7 +164,7 @@ def print_table(rows: Sequence[Row]) -> None:
 
 def best_control(row: Row) -> float:
     """Return the log of what the best control keeps on the other window."""
-    return max(LEAST, *(row["truth"][name] for name in ("random", "centre", "frame-difference")))
+    return max(LEAST, *(float(row["truth"][name]) for name in ("random", "centre", "frame-difference")))
 
 
 def _number(value: float | None) -> float:

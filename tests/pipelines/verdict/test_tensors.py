@@ -11,6 +11,7 @@ import vidcam
 from tests.helpers.conduct import State
 from tests.helpers.nets import count_forwards, hidden_model, random_clip
 from vidcam.errors import InputError
+from vidcam.maps import Floats
 from vidcam.results.explanation import Artifact, Explanation
 from vidcam.results.verdict import Verdict
 
@@ -24,7 +25,8 @@ class SpotNet(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         spots = self.relu(self.pool(clip) - 0.5)
-        return 8.0 * spots.flatten(2).sum(dim=2)
+        scores: Tensor = 8.0 * spots.flatten(2).sum(dim=2)
+        return scores
 
 
 def spots() -> Tensor:
@@ -35,11 +37,11 @@ def spots() -> Tensor:
     return clip
 
 
-def with_map(explanation: Explanation, volume: np.ndarray) -> Explanation:  # type: ignore[type-arg]
+def with_map(explanation: Explanation, volume: Floats) -> Explanation:
     return replace(explanation, volumes={"gradcam": volume.astype(np.float32)[None]})
 
 
-def verdict_of(volume: np.ndarray | None = None, forwards: int = 16) -> Verdict:  # type: ignore[type-arg]
+def verdict_of(volume: Floats | None = None, forwards: int = 16) -> Verdict:
     net, clip = SpotNet(), spots()
     explanation = vidcam.explain(net, clip, methods="gradcam", layer="relu")
     shown = explanation if volume is None else with_map(explanation, volume)
@@ -132,12 +134,17 @@ def test_peaks_in_the_artifact_are_counted_and_do_not_decide() -> None:
 
 
 def test_axes_and_arguments_are_those_of_explain() -> None:
-    class Turned(SpotNet):
+    class Turned(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = SpotNet()
+
         def forward(self, clip: Tensor, gain: Tensor) -> Tensor:
-            return super().forward(clip.transpose(1, 2)) * gain[:, None]
+            scores: Tensor = self.net(clip.transpose(1, 2)) * gain[:, None]
+            return scores
 
     net, clip, gain = Turned(), spots().repeat(2, 1, 1, 1, 1).transpose(1, 2), torch.tensor([1.0, 2.0])
-    explanation = vidcam.explain(net, clip, methods="gradcam", layer="relu", axes="NTCHW", args=(gain,))
+    explanation = vidcam.explain(net, clip, methods="gradcam", layer="net.relu", axes="NTCHW", args=(gain,))
     found = vidcam.verdict(net, clip, explanation, axes="NTCHW", args=(gain,))["gradcam"]
     assert found.word == "reliable"
     assert found.checks["mirror"] == pytest.approx(1.0)
