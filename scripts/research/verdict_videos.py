@@ -41,7 +41,7 @@ from vidcam.pipelines.verdict.versions import HeatOfClips, Key, hidden, steps
 from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import fill_for, to_pixels
 from vidcam.results.explanation import Explanation
-from vidcam.results.verdict import CHECKS, FEATURES, features, judge
+from vidcam.results.verdict import CHECKS, FEATURES, SURE, features, judge
 from vidcam.sampling import plan_windows
 from vidcam.video.reader import open_video
 
@@ -76,7 +76,10 @@ def verdict_videos(*, manifest: Path | None, seconds: float, out: Path | None, e
                 click.echo(f"{entry.name}, {monotonic() - start:.0f} s", err=True)
                 if out:
                     out.write_text(json.dumps(rows), "utf-8")
-    print_table(rows)
+    print_table("All windows", rows)
+    print_table(
+        f"The model is sure (p at least {SURE:g})", [row for row in rows if row["checks"]["confidence"] >= SURE]
+    )
 
 
 def two_windows(model: Model, source: str) -> Tensor | None:
@@ -138,7 +141,7 @@ def kept_logs(
     return {key: logs[mask.tobytes()] for key, mask in masks.items()}
 
 
-def print_table(rows: Sequence[Row]) -> None:
+def print_table(title: str, rows: Sequence[Row]) -> None:
     """Print for each check, each feature and the score: AUC for less than the centre, Spearman with the lead."""
     centre = np.array([row["truth"][row["map"]] >= row["truth"]["centre"] for row in rows])
     lead = np.array([max(row["truth"][row["map"]], LEAST) - best_control(row) for row in rows])
@@ -153,7 +156,9 @@ def print_table(rows: Sequence[Row]) -> None:
         rank = float(spearmanr(signed, lead, nan_policy="omit").statistic) if np.isfinite(signed).sum() > 2 else np.nan
         lines.append((column, *(f"{value:.2f}" for value in (*areas, rank))))
     videos = len({row["video"] for row in rows})
-    click.echo(f"{videos} videos; {100 * (1 - centre.mean()):.0f} % of the maps keep less than the centre\n")
+    click.echo(
+        f"\n## {title}\n\n{videos} videos; {100 * (1 - centre.mean()):.0f} % of the maps keep less than the centre\n"
+    )
     header = ("check", "AUC, all maps", *(f"AUC, {name}" for name in METHODS), "Spearman with the lead")
     click.echo("\n".join(markdown.table(header, lines)))
     words = [judge(row["checks"]).word for row in rows]

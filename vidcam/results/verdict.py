@@ -25,14 +25,14 @@ CHECKS = (
 )
 """Names of the checks, see `judge`."""
 
-FEATURES: Mapping[str, float] = MappingProxyType({"place": 0.8, "half": 0.3, "mirror": 2.0})
+FEATURES: Mapping[str, float] = MappingProxyType({"place": 0.75, "half": 1.0, "mirror": 2.0})
 """Weight of each feature in the score, see `features`.
 
 That of `place` and the constant are fitted on the motion set by `scripts/run research.verdict`. The other two are set:
 there they tell little about the place (docs/evidence/verdict.md), on real clips they tell what a map keeps.
 """
 
-CONSTANT = -2.3
+CONSTANT = -2.2
 """Added to the weighted features."""
 
 RELIABLE, UNRELIABLE = 0.6, 0.35
