@@ -3,9 +3,9 @@
     scripts/run research.verdict_videos clips.csv --out rows.json        # measure with I3D, then print
     scripts/run research.verdict_videos --from rows.json                 # print an earlier measurement
 
-The verdict sees the middle window of a video. The truth is measured on another window that does not overlap: the log
-of what a map keeps at half area with the black fill, and whether that is less than what the centre keeps. The class is
-the one with the highest mean probability over the two.
+The verdict sees the middle window of a video. The truth is measured on the window before, which does not overlap: the
+log of what a map keeps at half area with the black fill, and whether that is less than what the centre keeps. The class
+is the one with the highest mean probability. A video is left out if the model is not sure of it in both windows.
 """
 
 from __future__ import annotations
@@ -76,26 +76,23 @@ def verdict_videos(*, manifest: Path | None, seconds: float, out: Path | None, e
                 click.echo(f"{entry.name}, {monotonic() - start:.0f} s", err=True)
                 if out:
                     out.write_text(json.dumps(rows), "utf-8")
-    print_table("All windows", rows)
-    print_table(
-        f"The model is sure (p at least {SURE:g})", [row for row in rows if row["checks"]["confidence"] >= SURE]
-    )
+    print_table(rows)
 
 
 def two_windows(model: Model, source: str) -> Tensor | None:
-    """Return the middle window of a video and one as far from it as there is, (2, 3, T, H, W); None if it is short."""
+    """Return the middle window of a video and the one before, (2, 3, T, H, W); None if the video has only one."""
     with open_video(source) as reader:
         windows = plan_windows(reader.info, frames=model.spec.frames, fps=model.spec.fps, overlap=0.0)
         middle = len(windows) // 2
         if middle == 0:
             return None
-        chosen = (windows[0], windows[middle])
-        other, first = window_tensors(reader, chosen, model.spec, model.spec.geometry(reader.info.size))
-    return torch.stack([first, other])
+        geometry = model.spec.geometry(reader.info.size)
+        before, first = window_tensors(reader, windows[middle - 1 : middle + 1], model.spec, geometry)
+    return torch.stack([first, before])
 
 
 def measured(prepared: Prepared, source: str, name: str, *, seed: int) -> list[Row]:
-    """Return a row for each method; none for a video of one window."""
+    """Return a row for each method; none for a video of one window, or without a class seen surely in both."""
     model, clips = prepared.model, two_windows(prepared.model, source)
     if clips is None:
         return []
@@ -103,6 +100,8 @@ def measured(prepared: Prepared, source: str, name: str, *, seed: int) -> list[R
     request = replace(request, baseline_activations=prepared.baseline.activations)
     with attribution(model.module, clips, request) as run:
         target = int(run.ranking().mean(dim=0).argmax())
+        if float(run.ranking()[:, target].min()) < SURE:
+            return []
         both = run.explain(target)
     with attribution(model.module, clips[:1].flip(-1), request) as run:
         mirrored = run.explain(target)
@@ -141,7 +140,7 @@ def kept_logs(
     return {key: logs[mask.tobytes()] for key, mask in masks.items()}
 
 
-def print_table(title: str, rows: Sequence[Row]) -> None:
+def print_table(rows: Sequence[Row]) -> None:
     """Print for each check, each feature and the score: AUC for less than the centre, Spearman with the lead."""
     centre = np.array([row["truth"][row["map"]] >= row["truth"]["centre"] for row in rows])
     lead = np.array([max(row["truth"][row["map"]], LEAST) - best_control(row) for row in rows])
@@ -155,10 +154,8 @@ def print_table(title: str, rows: Sequence[Row]) -> None:
         areas = [auc(signed, centre), *(auc(signed[names == name], centre[names == name]) for name in METHODS)]
         rank = float(spearmanr(signed, lead, nan_policy="omit").statistic) if np.isfinite(signed).sum() > 2 else np.nan
         lines.append((column, *(f"{value:.2f}" for value in (*areas, rank))))
-    videos = len({row["video"] for row in rows})
-    click.echo(
-        f"\n## {title}\n\n{videos} videos; {100 * (1 - centre.mean()):.0f} % of the maps keep less than the centre\n"
-    )
+    videos, less = len({row["video"] for row in rows}), 100 * (1 - centre.mean())
+    click.echo(f"{videos} videos; {less:.0f} % of the maps keep less than the centre\n")
     header = ("check", "AUC, all maps", *(f"AUC, {name}" for name in METHODS), "Spearman with the lead")
     click.echo("\n".join(markdown.table(header, lines)))
     words = [judge(row["checks"]).word for row in rows]
