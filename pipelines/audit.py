@@ -1,4 +1,4 @@
-"""Sentences about how far the maps can be trusted, for the terminal, the contact sheet and the JSON."""
+"""Sentences about how far the maps can be trusted, for the terminal, the contact sheet, notebooks and the JSON."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from itertools import chain
 import numpy as np
 
 from vidcam.results.explanation import AlphaAudit, Explanation, artifact_share, input_notes
+from vidcam.results.verdict import Verdict
 from vidcam.results.video import VideoExplanation
 
 ARTIFACT_SHARE = 0.5
-"""A method is called unreliable if at least this share of its windows peaks in the artifact."""
+"""The place of a map is warned of if at least this share of its windows peaks in the artifact."""
 
 NEARLY_IDENTICAL = 0.99
 """The maps of gradcam++ and gradcam+ are called nearly identical from this correlation."""
 
-BASELINE = "neutral-gradcam"
 EMPTY = "Some maps are empty"
 
 
@@ -28,26 +28,39 @@ def video_audit(video_explanation: VideoExplanation) -> list[str]:
     return sentences
 
 
-def video_verdict(video_explanation: VideoExplanation) -> tuple[tuple[str, ...], bool]:
-    """Say what was found about the maps of a video, or that nothing was found.
+def map_verdicts(video_explanation: VideoExplanation) -> list[tuple[str, Verdict]]:
+    """Return the name and the verdict of each map: its method, and with several targets its class."""
+    labels, named = video_explanation.labels, list[tuple[str, Verdict]]()
+    for number, (label, explanation) in enumerate(zip(labels, video_explanation.explanations, strict=True)):
+        methods = video_explanation.verdicts[number] if video_explanation.verdicts else explanation.methods
+        for method in methods:
+            name = f"{method}, {label}" if len(labels) > 1 else method
+            named.append((name, video_explanation.verdict(method, target=number)))
+    return named
 
-    Returns:
-        The notes and the findings, and whether there are any. A sentence that holds for some targets only names them.
+
+def verdict_sentences(video_explanation: VideoExplanation) -> list[str]:
+    """Write a line for each map, such as 'gradcam: doubtful (keeps 42 % at half area)', and one on the video."""
+    whole = video_explanation.video_verdict
+    lines = [f"{name}: {verdict.word} ({verdict.reason})" for name, verdict in map_verdicts(video_explanation)]
+    return [*lines, *([whole.sentence] if whole is not None and whole.sentence else [])]
+
+
+def video_remarks(video_explanation: VideoExplanation) -> tuple[str, ...]:
+    """Write what stands below the verdicts of the maps: that on the video, the notes, and what was found.
+
+    A sentence that holds for some targets only names them.
     """
-    notes, found = video_explanation.explanations[0].notes, dict[str, list[str]]()
+    whole, notes = video_explanation.video_verdict, video_explanation.explanations[0].notes
+    found, every = dict[str, list[str]](), len(video_explanation.labels)
     for label, explanation in zip(video_explanation.labels, video_explanation.explanations, strict=True):
         for sentence in filter(None, [_artifact_sentence(explanation), _empty_sentence(label, explanation)]):
             found.setdefault(sentence, []).append(label)
-    if not found:
-        is_fused = " + " in video_explanation.explanations[0].layer  # nobody looks for artifacts in fused layers
-        checked = f"Checked for {'' if is_fused else 'artifacts and '}empty maps: nothing found."
-        return (*notes, checked), bool(notes)
-    every = len(video_explanation.labels)
     findings = (
         sentence if len(labels) == every or sentence.startswith(EMPTY) else f"{enumeration(labels)}: {sentence}"
         for sentence, labels in found.items()
     )
-    return (*notes, *findings), True
+    return (*([whole.sentence] if whole is not None and whole.sentence else []), *notes, *findings)
 
 
 def video_facts(video_explanation: VideoExplanation) -> tuple[str, ...]:
@@ -93,19 +106,14 @@ def artifact_shares(explanation: Explanation) -> dict[str, float]:
 
 
 def _artifact_sentence(explanation: Explanation) -> str:
-    shares = artifact_shares(explanation)
-    unreliable = {name: share for name, share in shares.items() if share >= ARTIFACT_SHARE}
-    if not unreliable:
+    shares = {name: share for name, share in artifact_shares(explanation).items() if share >= ARTIFACT_SHARE}
+    if not shares:
         return ""
-    advice = "" if BASELINE in unreliable else f" Use {BASELINE}."
-    reason = "where the network responds to a blank clip too"
-    if len(unreliable) == 1:
-        ((name, share),) = unreliable.items()
-        total = len(explanation)
-        windows = f"{round(share * total)} of {total} window{'s' * (total > 1)}"
-        return f"{name} is unreliable here: in {windows} it peaks {reason}.{advice}"
-    names = enumeration(list(unreliable))
-    return f"{names} are unreliable here: they peak {reason} ({_in_windows(unreliable, explanation)}).{advice}"
+    names, counts = enumeration(list(shares)), _in_windows(shares, explanation)
+    where = "where the network responds to a blank clip too"
+    if len(shares) == 1:
+        return f"{names} peaks {where} ({counts.removeprefix(f'{names}: ')}): do not read its place."
+    return f"{names} peak {where} ({counts}): do not read their place."
 
 
 def _alpha_sentences(explanation: Explanation) -> list[str]:

@@ -15,7 +15,17 @@ from tests.helpers.geometry import to_source
 from vidcam.errors import InputError, ShapeError
 from vidcam.fill import FILLS, Fill
 from vidcam.geometry import Geometry
-from vidcam.preprocess import crop_frames, fill_for, grey_input, hide, mean_rgb, reorder_frames, scale_pixels, to_pixels
+from vidcam.preprocess import (
+    crop_frames,
+    fill_for,
+    grey_input,
+    hide,
+    mean_rgb,
+    mirror_frames,
+    reorder_frames,
+    scale_pixels,
+    to_pixels,
+)
 from vidcam.spec import MeanCube, ModelSpec, Scaling
 
 KINETICS = Scaling((110.2, 100.64, 96.0), (58.15, 56.47, 55.34))
@@ -307,3 +317,5 @@ def test_a_mean_cube_stays_when_frames_are_reordered() -> None:
         scaling = Scaling(mean=mean, std=(50.0, 60.0, 70.0), channels="bgr")
         moved = reorder_frames(scale_pixels(pixels, scaling), slots, scaling)
         torch.testing.assert_close(moved, scale_pixels(pixels[:, :, slots], scaling))
+        mirrored = mirror_frames(scale_pixels(pixels, scaling), scaling)
+        torch.testing.assert_close(mirrored, scale_pixels(pixels.flip(-1), scaling))

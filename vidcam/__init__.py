@@ -1,6 +1,7 @@
 """vidcam: where and when a video model looked, and whether the answer can be trusted.
 
     explain         class activation maps of any `nn.Module` and clip tensor; `explain_each` for several targets
+    verdict         how far the maps of clip tensors can be trusted, by a few more forward passes
     explain_video   from a video file to overlay videos, a sheet, data and a JSON
     render_video    from a saved explanation to a video, an animation, pictures or a sheet, without the model
     score_clips     from a set of clips to a table of faithfulness measures
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from vidcam.pipelines.render.renderer import render_video
     from vidcam.pipelines.score.grid_game import grid_game
     from vidcam.pipelines.score.run import score_clips
+    from vidcam.pipelines.verdict.tensors import verdict
     from vidcam.render.overlay import overlay
     from vidcam.results.explanation import Explanation
     from vidcam.results.io import load
@@ -61,6 +63,7 @@ __all__ = [
     "render_video",
     "score_clips",
     "tokens",
+    "verdict",
 ]
 
 _HOMES = {
@@ -87,6 +90,7 @@ _HOMES = {
     "render_video": "vidcam.pipelines.render.renderer",
     "score_clips": "vidcam.pipelines.score.run",
     "tokens": "vidcam.cam.reshape",
+    "verdict": "vidcam.pipelines.verdict.tensors",
 }
 
 

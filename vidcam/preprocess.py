@@ -142,8 +142,13 @@ def reorder_frames(tensor: Tensor, slots: Tensor, scaling: Scaling) -> Tensor:
     return _in_pixels(tensor, scaling, lambda clip: clip[:, :, slots])
 
 
+def mirror_frames(tensor: Tensor, scaling: Scaling) -> Tensor:
+    """Mirror clips (N, 3, T, H, W) along their width, in pixel space. A mean cube stays where it is."""
+    return _in_pixels(tensor, scaling, lambda clip: clip.flip(-1))
+
+
 def _in_pixels(tensor: Tensor, scaling: Scaling, function: Callable[[Tensor], Tensor]) -> Tensor:
-    """Apply a function that averages or selects pixels, as if to pixels, to model values.
+    """Apply a function that averages or moves pixels, as if to pixels, to model values.
 
     It commutes with one scaling for all pixels of a channel. With a mean cube, the difference of means is added.
     """

@@ -1,18 +1,15 @@
-"""First pass over a video: decode, run the model, collect the raw maps, measure their faithfulness.
+"""First pass over a video: decode, run the model, collect the raw maps.
 
 Without targets, the class with the highest mean probability over all windows is explained. It is known only at the end.
 Until then, each batch is explained for the class that leads so far. Windows that were explained for another class are
 run again at the end; this is exact, and rarely more than the first batch.
-
-Faithfulness is measured on a few windows that do not overlap, spread over the video.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,10 +19,8 @@ from torch import Tensor
 
 from vidcam.cam.attribution import open_attribution
 from vidcam.cam.methods import volume_methods
-from vidcam.cam.network import predicted, require_finite
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.cam.weights import to_numpy
-from vidcam.devices import double
 from vidcam.geometry import Geometry
 from vidcam.metrics.faithfulness import log_probability
 from vidcam.models.model import Model
@@ -34,9 +29,7 @@ from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.view import crops_of
 from vidcam.pipelines.forward import torch_errors
-from vidcam.pipelines.heat import heat_on
 from vidcam.pipelines.windows import batches
-from vidcam.preprocess import fill_for, hide
 from vidcam.results.clip_arrays import map_arrays, per_clip_arrays, with_half_maps
 from vidcam.results.explanation import MASKED, Explanation
 from vidcam.sampling import Window, plan_windows
@@ -50,26 +43,18 @@ EXPLAINING = "explaining windows"
 AGAIN = "explaining windows again"
 """Names of this pass in the progress display."""
 
-_TOUCHING = 0.02  # share of a window by which rounded time stamps may overlap
-
-LogProbabilities = NDArray[np.float64]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowResults:
-    """The maps of all windows for one target, and their faithfulness.
+    """The maps of all windows for one target.
 
     Attributes:
         explanation: the maps of N windows.
-        log_original: (N,) log probability of the target.
-        log_masked: method → (N,) log probability of the target on E = L∘I; NaN for windows that are not measured.
-        area: method → (N,) mean of the heat; NaN for windows that are not measured.
+        log_original: (N,) log probability of the target; NaN if the model returns values.
     """
 
     explanation: Explanation
-    log_original: LogProbabilities
-    log_masked: Mapping[str, LogProbabilities]
-    area: Mapping[str, NDArray[np.float64]]
+    log_original: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,9 +145,6 @@ class _Analysis:
         self._maps = replace(request, methods=volume_methods(request.methods))  # guided maps are made while drawing
         self._tables = [_Table(len(job.windows), disk) for _ in request.targets or (None,)]
         self._total = np.zeros(model.spec.classes)  # sum of the windows' probabilities, or values
-        clips = len(job.crops) * len(self._maps.methods) * len(self._tables)  # that one window takes
-        budget = request.verdict_forwards
-        self._measured = measured_windows(job.windows, max(min(budget, 1), budget // clips))
 
     def run(self) -> tuple[WindowResults, ...]:
         """Explain every window for every target."""
@@ -212,12 +194,10 @@ class _Analysis:
             classes = [top if target is None else target for target in targets]
             explanations = run.explain_each(classes or (int(self._total.argmax()),))
         for table, explanation in zip(self._tables, explanations, strict=True):
-            with self._clock.stage("faithfulness"):
-                has_probability = explanation.activation != "none"
-                rows = [row for row, index in enumerate(indices) if self._measured[index] and has_probability]
-                merged = crops.merge(explanation)
-                part = _measure(self._model, tensor, merged, rows, crops=crops, request=self._request)
-            table.put(indices, replace(part, explanation=with_half_maps(part.explanation)))
+            merged = crops.merge(explanation)
+            logits = torch.from_numpy(merged.logits)
+            log_probabilities = log_probability(logits, merged.target, merged.activation)
+            table.put(indices, WindowResults(with_half_maps(merged), log_probabilities))
 
 
 class _Table:
@@ -250,71 +230,12 @@ class _Table:
         return replace(self._whole, explanation=replace(self._whole.explanation, alpha_exact=exact))
 
 
-def measured_windows(windows: Sequence[Window], most: int) -> NDArray[np.bool_]:
-    """Choose at most `most` windows that do not overlap, evenly spread over the video, (N,).
-
-    The last window is also one of them if at least half of it is in no other.
-    """
-    measured, end = np.zeros(len(windows), np.bool_), -np.inf
-    for index, window in enumerate(windows):
-        length = window.end_seconds - window.start_seconds
-        is_last = index == len(windows) - 1
-        if window.start_seconds > end - _TOUCHING * length or (is_last and window.end_seconds - end >= length / 2):
-            measured[index], end = True, window.end_seconds
-    apart = np.flatnonzero(measured)
-    if apart.size > most:
-        chosen = apart[((np.arange(most) + 0.5) * apart.size / most).astype(int)] if most else apart[:0]
-        measured[:] = False
-        measured[chosen] = True
-    return measured
-
-
-def _measure(
-    model: Model,
-    tensor: Tensor,
-    explanation: Explanation,
-    rows: Sequence[int],
-    *,
-    crops: Crops,
-    request: ExplainRequest,
-) -> WindowResults:
-    """Measure some windows of a batch, whose maps are merged.
-
-    Each crop is hidden by its part of the window's map, for each method. These clips run in full batches.
-    """
-    count, methods = len(explanation), explanation.methods
-    masked = {method: np.full(count, np.nan) for method in methods}
-    area = {method: np.full(count, np.nan) for method in methods}
-    shown = tensor[[len(crops) * row + crop for row in rows for crop in range(len(crops))]]
-    fill = fill_for(shown, request.fill, model.spec.scaling).expand_as(shown)
-    heats = {m: heat_on(explanation.volumes[m][rows], explanation.input_size, tensor) for m in methods if rows}
-    hidden = (
-        hide(clip[None], part[None], pixels[None])
-        for heat in heats.values()
-        for clip, part, pixels in zip(shown, crops.heat(heat), fill, strict=True)
-    )
-    scores = []
-    while chunk := list(islice(hidden, request.batch_size)):
-        scores.append(predicted(model.module, model.input_of(torch.cat(chunk)), classes=model.spec.classes).logits)
-    targets = explanation.target[rows].repeat(len(crops))
-    logits = torch.cat(scores).chunk(len(heats)) if rows else ()
-    for (method, heat), own in zip(heats.items(), logits, strict=True):
-        require_finite(own, f"the logits of the clip masked by {method}")
-        masked[method][rows] = crops.mean_log(log_probability(own, targets, explanation.activation))
-        area[method][rows] = double(heat).mean(dim=tuple(range(1, heat.ndim))).cpu().numpy()
-    original = log_probability(torch.from_numpy(explanation.logits), explanation.target, explanation.activation)
-    return WindowResults(explanation, original, masked, area)
-
-
 def _arrays(results: WindowResults) -> tuple[NDArray[Any], ...]:
-    arrays = (results.log_original, *results.log_masked.values(), *results.area.values())
-    return (*per_clip_arrays(results.explanation), *arrays)
+    return (*per_clip_arrays(results.explanation), results.log_original)
 
 
 def _mapped(results: WindowResults, function: Callable[[NDArray[Any]], NDArray[Any]]) -> WindowResults:
     return WindowResults(
         explanation=map_arrays(results.explanation, function),
         log_original=function(results.log_original),
-        log_masked={method: function(array) for method, array in results.log_masked.items()},
-        area={method: function(array) for method, array in results.area.items()},
     )

@@ -19,7 +19,6 @@ from vidcam.cam.fusion import Fusion
 from vidcam.cam.request import ScoreName
 from vidcam.fill import Fill
 from vidcam.geometry import View
-from vidcam.metrics.faithfulness import average_drop, drop, increase, increase_rate
 from vidcam.models.model import Forward, Model
 from vidcam.pipelines.audit import artifact_shares
 from vidcam.pipelines.explain.alpha_entry import AlphaEntry, alpha_entry
@@ -27,6 +26,7 @@ from vidcam.pipelines.explain.analyse import WindowResults
 from vidcam.pipelines.explain.curves import Curves
 from vidcam.render.sheet import SheetFormat
 from vidcam.results.explanation import GUIDED, Artifact
+from vidcam.results.verdict import Verdict, VideoVerdict
 from vidcam.results.video import PER_WINDOW, Scale, VideoExplanation
 from vidcam.video.content import content_sha256
 from vidcam.video.reader import VideoReader
@@ -85,23 +85,13 @@ class WindowEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class FaithfulnessEntry:
-    """The target's probability when the measured windows are masked by the map."""
-
-    windows: int
-    masked_probability: float
-    drop: float
-    increase: float
-
-
-@dataclass(frozen=True, slots=True)
 class MethodEntry:
-    """Files, measures and evidence over time of one method; `evidence` is at the document's `evidence_seconds`."""
+    """Verdict, files and evidence over time of one method; `evidence` is at the document's `evidence_seconds`."""
 
+    verdict: Verdict
     overlay: str | None
     map: str | None
     empty: bool
-    area: float | None
     scale: tuple[float, float]
     grid: tuple[int, ...]
     completeness: float | None
@@ -111,7 +101,6 @@ class MethodEntry:
     alpha_by_layer: dict[str, AlphaEntry] | None
     alpha_exact: bool | None
     clamped: float | None
-    faithfulness: FaithfulnessEntry | None
     best_seconds: float | None
     evidence: tuple[float, ...]
 
@@ -146,6 +135,7 @@ class Document:
     source: SourceEntry
     model: ExplainedModel
     top5: tuple[ClassEntry, ...]
+    verdict: VideoVerdict | None
     targets: tuple[TargetEntry, ...]
     windows: tuple[WindowEntry, ...]
     evidence_seconds: tuple[float, ...]
@@ -253,16 +243,16 @@ def _method_entry(
     files: Mapping[str, str],
     curves: Curves,
 ) -> MethodEntry:
-    """Describe one method; a guided method has the numbers of its map, but no faithfulness."""
+    """Describe one method; a guided method has the numbers of its map, but a verdict of its own."""
     explanation, volume = results.explanation, GUIDED.get(method, method)
     clamped = [float(share.max()) for share in _by_layer(explanation.clamped, volume).values()]
     errors, noise = explanation.completeness.get(volume), explanation.noise.get(volume)
     audits = {layer: alpha_entry(audit) for layer, audit in _by_layer(explanation.alpha, volume).items()}
     return MethodEntry(
+        verdict=video_explanation.verdict(method, target=number),
         overlay=files.get("overlay"),
         map=files.get("map"),
         empty=bool(explanation.empty[volume].all()),
-        area=_area(results, volume),
         scale=video_explanation.bounds[volume],
         grid=explanation.volumes[volume].shape[1:],
         completeness=None if errors is None else float(np.abs(errors).max()),
@@ -272,7 +262,6 @@ def _method_entry(
         alpha_by_layer={layer: entry for layer, entry in audits.items() if layer} or None,
         alpha_exact=explanation.alpha_exact if audits else None,
         clamped=max(clamped, default=None),
-        faithfulness=None if method in GUIDED else _faithfulness(results, method),
         best_seconds=curves.best_second(number, method),
         evidence=tuple(round(value, 6) for value in curves.thinned().evidence[number][method].tolist()),
     )
@@ -313,22 +302,3 @@ def all_files(
     videos = [name for target in targets for m in target.methods.values() for name in (m.overlay, m.map) if name]
     endings = [*([f".{sheet}"] if sheet else []), *([".npz", "_evidence.csv"] * data), *([".toml"] * settings), ".json"]
     return (*videos, *(stem + ending for ending in endings))
-
-
-def _area(results: WindowResults, method: str) -> float | None:
-    area = results.area[method]
-    return None if np.isnan(area).all() else float(np.nanmean(area))
-
-
-def _faithfulness(results: WindowResults, method: str) -> FaithfulnessEntry | None:
-    """Average over the measured windows; None without any."""
-    is_measured = ~np.isnan(results.log_masked[method])
-    if not is_measured.any():
-        return None
-    original, masked = results.log_original[is_measured], results.log_masked[method][is_measured]
-    return FaithfulnessEntry(
-        windows=int(is_measured.sum()),
-        masked_probability=float(np.exp(masked).mean()),
-        drop=average_drop(drop(original, masked)),
-        increase=increase_rate(increase(original, masked)),
-    )

@@ -19,6 +19,7 @@ from vidcam.fill import Fill
 from vidcam.geometry import View
 from vidcam.models.model import Model, Precision
 from vidcam.models.registry import as_model, labels_of, load_model
+from vidcam.pipelines.audit import verdict_sentences
 from vidcam.pipelines.explain.analyse import analyse, video_job
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.document import Document, probability_of
@@ -33,6 +34,7 @@ from vidcam.pipelines.explain.request import (
     resolve,
 )
 from vidcam.pipelines.explain.result import Result
+from vidcam.pipelines.explain.verdicts import verdicts_of
 from vidcam.pipelines.explain.view import ready_for
 from vidcam.pipelines.forward import Prepared
 from vidcam.pipelines.run_file import NamedModel, named_model, run_settings
@@ -68,11 +70,13 @@ class ExplainedVideo:
         return f"ExplainedVideo({Path(self.document.source.path).name!r}, {top}, {counts})"
 
     def _repr_html_(self) -> str | None:
-        """What a notebook shows: the overlay video, or the sheet where that is too large."""
+        """What a notebook shows: the verdicts, and the overlay video, or the sheet where that is too large."""
+        from vidcam.pipelines.render.page import with_verdicts
         from vidcam.render.notebook import html_of
 
         shown = [path for ending in (".mp4", ".png", ".svg") for path in self.paths if path.suffix == ending]
-        return next((html for path in shown if (html := html_of(path)) is not None), None)
+        html = next((html for path in shown if (html := html_of(path)) is not None), None)
+        return with_verdicts(self.explanation, html)
 
     @property
     def top5(self) -> list[tuple[str, float | None]]:
@@ -85,8 +89,13 @@ class ExplainedVideo:
         return list(self.document.source.warnings)
 
     @property
+    def verdicts(self) -> list[str]:
+        """How far each map can be trusted, and whether motion counts; the verdicts are in `explanation.verdicts`."""
+        return verdict_sentences(self.explanation)
+
+    @property
     def audit(self) -> list[str]:
-        """What one should know before trusting the maps."""
+        """What one should know besides: choices, the place of the maps, the numbers of the methods."""
         return list(self.document.audit)
 
 
@@ -185,7 +194,8 @@ def explain_prepared(
         with staging(folder, stem, overwrite=request.overwrite) as stage:
             disk = DiskArrays(stage)
             results = analyse(ready.model, job, request, clock=clock, progress=progress, disk=disk)
-            result = Result(ready, request, job, results, clock=clock, forget=disk.release_memory)
+            verdicts = verdicts_of(ready, job, request, results, clock=clock, progress=progress)
+            result = Result(ready, request, job, results, verdicts, clock=clock, forget=disk.release_memory)
             document = result.write(stage, folder, stem, progress=progress)
     explanation = disk.small_to_memory(result.explanation)
     return ExplainedVideo(document, explanation, tuple(folder / name for name in document.files), clock.seconds)
@@ -274,14 +284,14 @@ def explain_video(
         start: where the explained part of the video begins, in seconds.
         end: where it ends, in seconds, not included.
         overlap: fraction by which neighbouring windows overlap, [0, 1).
-        verdict_forwards: clips that are run again to measure the maps, spread over the video, at least one window if
-            not 0. With 0 nothing is measured.
+        verdict_forwards: clips that are run again to check the maps, in windows spread over the video; at least one
+            window if it is not 0. With 0 no map is checked.
         outputs: of `overlay`, `map`, `sheet`, `data`. The JSON is always written, and the settings as TOML if the model
             has a name.
         captions: where the videos show label, probability, method, time and colour bar: `inside` the frame, in a
             `margin` below it, or `none`.
         sheet_format: `png`, `svg` or `pdf`.
-        fill: what hidden pixels become, in `map` and in the measures: `black`, `mean`, `blur` or `frame-mean`.
+        fill: what hidden pixels become in `map`: `black`, `mean`, `blur` or `frame-mean`.
         scale: 1 is the strongest evidence of the `video`. With `window` each window's map is first divided by its own
             maximum. All targets have one scale.
         batch_size: windows per forward pass, or crops with `three-crop`. None: chosen for the device.

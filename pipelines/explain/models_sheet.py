@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.media import Frames, Seconds
-from vidcam.pipelines.audit import video_verdict
+from vidcam.pipelines.audit import video_remarks
 from vidcam.pipelines.explain.compare import MapAgreement, shown_method
 from vidcam.pipelines.render.equal_maps import DistinctMap
 from vidcam.pipelines.render.frames import FrameContext, FrameRenderer, RenderStyle, ShownMap
@@ -17,7 +17,7 @@ from vidcam.pipelines.render.sheet import PEAK, column_count, sheet_block, shrun
 from vidcam.render.caption_text import percent
 from vidcam.render.colormap import colour_table
 from vidcam.render.overlay import drawn_colours
-from vidcam.render.sheet import ClassLine, Moment, Sheet, SheetBlock, SheetFormat, Verdict
+from vidcam.render.sheet import ClassLine, Moment, Sheet, SheetBlock, SheetFormat
 from vidcam.render.sheet_drawing import draw_sheet
 from vidcam.results.video import VideoExplanation
 from vidcam.system.filenames import one_line
@@ -69,7 +69,10 @@ def models_sheet(
         Sheet(
             title=one_line(explanations[0].source),
             subtitle=" ".join([*map(agreement_sentence, agreements), _layers(explanations)]),
-            verdict=_verdict(explanations),
+            verdicts=[
+                (f"{each.model}: {shown_method(each)}", each.verdict(shown_method(each))) for each in explanations
+            ],
+            remarks=[f"{each.model}: {remark}" for each in explanations for remark in video_remarks(each)],
             classes=[_class_line(explanation) for explanation in explanations],
             moments=[Moment(second, PEAK if second == best else "") for second in moments.tolist()],
             source_frames=source,
@@ -110,16 +113,6 @@ def _common_evidence(
 def _layers(explanations: Sequence[VideoExplanation]) -> str:
     named = (f"{each.model} at layer {each.explanations[0].layer}" for each in explanations)
     return f"Models: {', '.join(named)}."
-
-
-def _verdict(explanations: Sequence[VideoExplanation]) -> Verdict:
-    """Join the verdicts of the models; one sentence if nothing was found for any of them."""
-    verdicts = [(explanation.model, *video_verdict(explanation)) for explanation in explanations]
-    is_warning = any(found for *_, found in verdicts)
-    sentences = (
-        f"{model}: {sentence}" if is_warning else sentence for model, texts, _ in verdicts for sentence in texts
-    )
-    return Verdict(tuple(dict.fromkeys(sentences)), is_warning)
 
 
 def _class_line(explanation: VideoExplanation) -> ClassLine:

@@ -34,7 +34,7 @@ OUTPUTS = ("overlay", "map", "sheet", "data")
 DEFAULT_OUTPUTS = ("overlay", "sheet", "data")
 
 VERDICT_FORWARDS = 16
-"""Clips of a video that are run again to measure its maps, by default."""
+"""Clips of a video that are run again to check its maps, by default."""
 
 
 _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(

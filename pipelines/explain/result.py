@@ -19,6 +19,7 @@ from vidcam.pipelines.explain.document import Document
 from vidcam.pipelines.explain.outputs import source_of, stated_path, target_slugs
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.saliency import GuidedVideo
+from vidcam.pipelines.explain.verdicts import Verdicts
 from vidcam.pipelines.forward import Prepared
 from vidcam.pipelines.render.frames import FrameRenderer, Kind, RenderStyle, ShownMap
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet
@@ -47,6 +48,7 @@ class Result:
         request: the resolved options.
         job: the video.
         results: one for each target.
+        verdicts: on their maps.
         clock: measures the time of the stages.
         forget: as in `VideoExplanation`.
 
@@ -60,11 +62,13 @@ class Result:
         request: ExplainRequest,
         job: VideoJob,
         results: tuple[WindowResults, ...],
+        verdicts: Verdicts,
         *,
         clock: StageTimer,
         forget: Callable[[], None] | None = None,
     ) -> None:
         self._ready, self._request, self._job, self._clock = ready, request, job, clock
+        self._verdicts = verdicts
         artifact, of_model = ready.baseline.artifact, " ".join(request.notes)
         others = (note for result in results[:1] for note in result.explanation.notes if note not in of_model)
         notes = (*request.notes, *others)
@@ -96,6 +100,8 @@ class Result:
             origin=self._origin,
             class_labels=self._class_labels(),
             scale=self._request.scale,
+            verdicts=self._verdicts.maps,
+            video_verdict=self._verdicts.video,
             forget=forget,
         )
 
@@ -189,14 +195,10 @@ class Result:
         notes: tuple[str, ...],
     ) -> Document:
         request, model, reader, first = self._request, self._ready.model, self._job.reader, self._results[0]
+        contrast = request.contrast_label
         targets = tuple(
             entries.target_entry(
-                self.explanation,
-                results,
-                number=number,
-                contrast=request.contrast_label,
-                files=files[number],
-                curves=curves,
+                self.explanation, results, number=number, contrast=contrast, files=files[number], curves=curves
             )
             for number, results in enumerate(self._results)
         )
@@ -205,6 +207,7 @@ class Result:
             source=entries.source_entry(reader, stated_path(source_of(reader.info), folder), notes=notes),
             model=entries.ExplainedModel(model.spec.name, first.explanation.layer, model.weights),
             top5=entries.top5(model, first.explanation.ranking()),
+            verdict=self.explanation.video_verdict,
             targets=targets,
             windows=entries.window_entries(model, self.explanation, first),
             evidence_seconds=tuple(curves.thinned().seconds.tolist()),

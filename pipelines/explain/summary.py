@@ -1,4 +1,4 @@
-"""`summary.csv` of several videos: top class, probability, truth, best moment and audit, one row a video."""
+"""`summary.csv` of several videos: top class, probability, truth, best moment, verdict and audit, one row a video."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class SummaryRow:
         truth: the true class; empty if it is not known.
         correct: 'yes' or 'no'; empty without a truth.
         best_seconds: moment with the most evidence, of the first target and method; empty if there is none.
+        verdict: word of the verdict on the map of the first target and method.
         audit: its sentences.
         result: the JSON of the result; empty if the video was only predicted.
     """
@@ -39,6 +40,7 @@ class SummaryRow:
     truth: str
     correct: str
     best_seconds: str
+    verdict: str
     audit: str
     result: str
 
@@ -56,6 +58,7 @@ def explained_row(document: Document, *, truth: str = "", is_correct: bool | Non
         truth=truth,
         correct="" if is_correct is None else "yes" if is_correct else "no",
         best_seconds="" if first.best_seconds is None else f"{first.best_seconds:.3f}",
+        verdict=first.verdict.word,
         audit=" ".join(document.audit),
         result=document.files[-1],
     )
@@ -68,7 +71,7 @@ def probability_text(probability: float | None) -> str:
 
 def right_row(video: Path, folder: Path, label: str, probability: float | None) -> SummaryRow:
     """Return the row of a video that was predicted rightly and not explained."""
-    return SummaryRow(stated_path(video, folder), label, probability_text(probability), label, "yes", "", "", "")
+    return SummaryRow(stated_path(video, folder), label, probability_text(probability), label, "yes", "", "", "", "")
 
 
 def check_summary(folder: Path) -> None:

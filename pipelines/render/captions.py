@@ -17,6 +17,7 @@ from vidcam.render.box import Box, clock_box, clock_text
 from vidcam.render.caption_plan import CaptionPlan, caption_plan, edge_px
 from vidcam.render.caption_text import Caption, CaptionPlace, Row
 from vidcam.render.captions import draw_caption
+from vidcam.render.verdict_text import SIGNS
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import VideoExplanation
 
@@ -56,7 +57,7 @@ class CaptionDrawer:
         *,
         tracks: Mapping[int, CaptionTrack] | None = None,
     ) -> None:
-        explanation = renderer.explanation
+        explanation = self._explanation = renderer.explanation
         self.margin_px = 0
         self._scale_note = ", each window on its own scale" if explanation.scale == "window" else ""
         self.notes: tuple[str, ...] = ()
@@ -130,13 +131,14 @@ class CaptionDrawer:
 
     def _caption(self, shown: ShownMap, rows: Rows) -> Caption:
         """Make the caption of a map; in small cells of several methods it begins with the method."""
+        word = self._explanation.verdict(shown.method, target=shown.target).word
         if not self._has_title_method:
-            return Caption(rows, shown.method + self._scale_note)
+            return Caption(rows, shown.method + self._scale_note, word)
         if len({each.target for each in self._maps}) == 1:
-            return Caption((Row(shown.method), *rows))
+            return Caption((Row(shown.method, after=f" {SIGNS[word]}"), *rows))
         (first, *others) = rows
         numbers = Row(after=first.after.strip(), detail=first.detail)
-        return Caption((Row(first.label, f"{shown.method} · "), numbers, *others))
+        return Caption((Row(first.label, f"{shown.method} {SIGNS[word]} · "), numbers, *others))
 
     def _missing_parts(self, place: CaptionPlace) -> tuple[str, ...]:
         missing = ("captions",) if self._plan is None else self._plan.missing

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from vidcam.errors import VidcamError
+from vidcam.pipelines.audit import map_verdicts, video_remarks
 from vidcam.pipelines.render.renderer import render_video
-from vidcam.render.notebook import html_of
+from vidcam.render.notebook import html_of, html_of_verdicts
 from vidcam.results.video import VideoExplanation
 from vidcam.system.progress import silent
 
@@ -18,7 +19,7 @@ SHOWN_SECONDS, SHOWN_ROWS = 8.0, 240
 
 
 def html_of_explanation(explanation: VideoExplanation) -> str | None:
-    """Render a part of the video with the first target's first method, and embed it in HTML.
+    """Render a part of the video with the first target's first method, and embed it in HTML below the verdicts.
 
     Returns:
         None if the video is not at hand, or cannot be drawn.
@@ -36,4 +37,11 @@ def html_of_explanation(explanation: VideoExplanation) -> str | None:
             )
         except VidcamError:
             return None
-        return html_of(path)
+        return with_verdicts(explanation, html_of(path))
+
+
+def with_verdicts(explanation: VideoExplanation, html: str | None) -> str | None:
+    """Put the verdicts of a video above a part of a page; None stays None."""
+    if html is None:
+        return None
+    return html_of_verdicts(map_verdicts(explanation), video_remarks(explanation)) + html

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vidcam.media import Frames, Seconds
-from vidcam.pipelines.audit import enumeration, video_facts, video_verdict
+from vidcam.pipelines.audit import enumeration, map_verdicts, video_facts, video_remarks
 from vidcam.pipelines.render.caption_track import OWN_CLASS
 from vidcam.pipelines.render.equal_maps import DistinctMap, distinct_maps
 from vidcam.pipelines.render.frames import FrameContext, ShownMap
@@ -19,7 +19,7 @@ from vidcam.pipelines.render.summary import VideoSummary, name_maps, time_strip
 from vidcam.render.caption_text import percent
 from vidcam.render.colormap import ColourTable, colour_table
 from vidcam.render.overlay import drawn_colours
-from vidcam.render.sheet import ClassLine, Moment, Sheet, SheetBlock, SheetFormat, SheetRow, Verdict
+from vidcam.render.sheet import ClassLine, Moment, Sheet, SheetBlock, SheetFormat, SheetRow
 from vidcam.render.sheet_drawing import draw_sheet
 from vidcam.render.strip import TimeStrip
 from vidcam.results.explanation import GUIDED
@@ -113,7 +113,8 @@ def contact_sheet(
     sheet = Sheet(
         title=one_line(explanation.source),
         subtitle=f"{explanation.model}, layer {explanation.explanations[0].layer}",
-        verdict=Verdict(*video_verdict(explanation)),
+        verdicts=map_verdicts(explanation),
+        remarks=video_remarks(explanation),
         classes=class_lines(explanation, targets),
         moments=[
             Moment(second, PEAK if pts == frames.best else "", other_class(explanation, targets[0], second))
@@ -159,6 +160,7 @@ def sheet_block(
                 name=each.shown.method,
                 frames=overlays[each.shown],
                 curve=curves[each.shown],
+                word=explanation.verdict(each.shown.method, target=target).word,
                 note=_same_note(each.same),
             )
             for each in maps

@@ -49,6 +49,7 @@ def test_several_videos_have_a_summary(videos: tuple[Path, Path], tmp_path: Path
         "truth": "",
         "correct": "",
         "best_seconds": f"{method['best_seconds']:.3f}",
+        "verdict": method["verdict"]["word"],
         "audit": " ".join(document["audit"]),
         "result": "video.json",
     }

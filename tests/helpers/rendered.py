@@ -84,7 +84,9 @@ def captions_drawn(monkeypatch: pytest.MonkeyPatch) -> list[Caption]:
     drawn: list[Caption] = []
 
     def draw(plan: CaptionPlan, caption: Caption, bar: ColourBar | None) -> Box:
-        drawn.append(Caption(caption.rows[: len(plan.text_cells)], caption.method if plan.method_cell else ""))
+        drawn.append(
+            Caption(caption.rows[: len(plan.text_cells)], caption.method if plan.method_cell else "", caption.word)
+        )
         return draw_caption(plan, caption, bar)
 
     monkeypatch.setattr("vidcam.pipelines.render.captions.draw_caption", draw)

@@ -14,13 +14,16 @@ from tests.results.test_video import video as sample_video
 from vidcam.pipelines.audit import (
     artifact_shares,
     audit_sentences,
+    map_verdicts,
+    verdict_sentences,
     video_audit,
     video_facts,
-    video_verdict,
+    video_remarks,
     weights_sentence,
 )
 from vidcam.results.explanation import AlphaAudit, Artifact, Explanation
 from vidcam.results.io import load
+from vidcam.results.verdict import Verdict, VideoVerdict
 
 CELLS = ((1, 0, 1), (0, 0, 0), (0, 1, 1), (1, 1, 0), (1, 1, 1))
 
@@ -68,24 +71,25 @@ def _artifact(cells: int) -> Artifact:
 
 
 @pytest.mark.parametrize(
-    ("methods", "spared", "advice"),
+    ("methods", "spared"),
     [
-        (("gradcam",), (), "Use neutral-gradcam."),
-        (("gradcam", "neutral-gradcam"), ("neutral-gradcam",), "Use neutral-gradcam."),
-        (("gradcam", "neutral-gradcam"), (), ""),
+        (("gradcam",), ()),
+        (("gradcam", "neutral-gradcam"), ("neutral-gradcam",)),
+        (("gradcam", "neutral-gradcam"), ()),
     ],
 )
-def test_an_artifact_is_reported_with_the_method_to_use_instead(
-    methods: tuple[str, ...], spared: tuple[str, ...], advice: str
+def test_a_peak_in_the_artifact_is_advice_about_place_and_no_more(
+    methods: tuple[str, ...], spared: tuple[str, ...]
 ) -> None:
     explanation = _explanation((1, 0, 1), (1, 0, 1), (0, 1, 0), methods=methods)
     for method in spared:
         explanation.volumes[method][:, 0, 1, 0] = 2.0
     (sentence,) = said(explanation, _artifact(1))
     caught = [method for method in methods if method not in spared]
-    assert sentence.startswith(f"{' and '.join(caught)} {'is' if len(caught) == 1 else 'are'} unreliable here")
+    assert sentence.startswith(f"{' and '.join(caught)} peak")
     assert "2 of 3 windows" in sentence
-    assert sentence.endswith(advice or ("too." if len(caught) == 1 else ")."))
+    assert sentence.endswith(("do not read its place.", "do not read their place."))
+    assert "reliable" not in sentence
 
 
 def test_an_artifact_names_only_the_methods_that_peak_there() -> None:
@@ -94,7 +98,7 @@ def test_an_artifact_names_only_the_methods_that_peak_there() -> None:
     explanation.volumes["gradcam+"][:, 0, 1, 0] = 1.0
     explanation.volumes["gradcam++"][1, 0, 1, 0] = 2.0
     (sentence,) = said(explanation, _artifact(1))
-    assert sentence.startswith("gradcam and gradcam++ are unreliable here")
+    assert sentence.startswith("gradcam and gradcam++ peak")
     assert "(gradcam: 2 of 2 windows; gradcam++: 1 of 2)" in sentence
     assert artifact_shares(replace(explanation, artifact=_artifact(1))) == {
         "gradcam": 1.0,
@@ -127,7 +131,7 @@ def test_an_artifact_is_reported_from_half_the_windows_on(caught: int, of: int, 
 
 def test_empty_maps_do_not_peak_in_the_first_cell() -> None:
     sentences = said(_explanation(None, None, (0, 1, 0)), Artifact(((0, 0, 0),), 30.0, 1.0))
-    assert not any("unreliable" in sentence for sentence in sentences)
+    assert not any("peak" in sentence for sentence in sentences)
 
 
 def test_without_an_artifact_there_is_no_sentence() -> None:
@@ -199,7 +203,7 @@ def test_the_sentences_are_in_the_order_artifact_alpha_head_emptiness() -> None:
         alpha_exact=False,
     )
     sentences = said(explanation, _artifact(2))
-    for sentence, word in zip(sentences, ("unreliable", "identical", "pooling", "piecewise", "empty"), strict=True):
+    for sentence, word in zip(sentences, ("place", "identical", "pooling", "piecewise", "empty"), strict=True):
         assert word in sentence
 
 
@@ -242,33 +246,46 @@ def test_a_video_that_was_saved_and_loaded_has_the_same_sentences(tmp_path: Path
     assert "'per-window'" in sentences[9]
 
 
-def test_the_verdict_names_the_target_of_a_sentence_that_does_not_hold_for_all() -> None:
+def test_a_remark_names_the_target_if_it_does_not_hold_for_all() -> None:
     made = sample_video(targets=2)
     artifact = Artifact(((0, 0, 0),), 9.0, 1.0)
     each = tuple(replace(explanation, artifact=artifact) for explanation in made.explanations)
     for explanation in each:
         explanation.volumes["gradcam"][:, 1, 2, 3] = 10.0
     made = replace(made, explanations=each)
-    assert not video_verdict(made)[1]
+    assert video_remarks(made) == ()
     each[1].volumes["gradcam"][:, 0, 0, 0] = 20.0
-    (sentence,), is_warning = video_verdict(made)
-    assert is_warning
-    assert sentence.startswith("label 1, ü: gradcam is unreliable here: in 11 of 11 windows")
+    (sentence,) = video_remarks(made)
+    assert sentence.startswith("label 1, ü: gradcam peaks")
+    assert "(11 of 11 windows)" in sentence
     each[0].volumes["gradcam"][:, 0, 0, 0] = 20.0
-    (sentence,), _ = video_verdict(made)
-    assert sentence.startswith("gradcam is unreliable here")
+    (sentence,) = video_remarks(made)
+    assert sentence.startswith("gradcam peaks")
 
 
-def test_the_verdict_says_what_was_checked() -> None:
-    made = sample_video()
-    assert video_verdict(made) == (("Checked for artifacts and empty maps: nothing found.",), False)
-    fused = replace(made, explanations=(replace(made.explanations[0], layer="a + b"),))
-    assert video_verdict(fused) == (("Checked for empty maps: nothing found.",), False)
-    noted = replace(made, explanations=(replace(made.explanations[0], notes=("The layer was chosen.",)),))
-    assert video_verdict(noted) == (
-        ("The layer was chosen.", "Checked for artifacts and empty maps: nothing found."),
-        True,
-    )
+def test_the_verdict_on_the_video_comes_before_the_notes() -> None:
+    plain = sample_video()
+    noted = replace(plain.explanations[0], notes=("The layer was chosen.",))
+    made = replace(plain, explanations=(noted,), video_verdict=VideoVerdict("Motion counts.", {}))
+    assert video_remarks(made) == ("Motion counts.", "The layer was chosen.")
+
+
+def test_each_map_has_a_line_also_in_a_file_without_verdicts() -> None:
+    plain = sample_video(targets=2)
+    assert {verdict.word for _, verdict in map_verdicts(plain)} == {"not checked"}
+    good, bad = Verdict("reliable", "keeps 80 %", 0.9), Verdict("unreliable", "keeps 3 %", 0.1)
+    verdicts = ({"gradcam": good, "guided-gradcam": bad}, {"gradcam": bad})
+    made = replace(plain, verdicts=verdicts, video_verdict=VideoVerdict("Motion counts.", {}))
+    assert map_verdicts(made) == [
+        ("gradcam, label 0, ü", good),
+        ("guided-gradcam, label 0, ü", bad),
+        ("gradcam, label 1, ü", bad),
+    ]
+    assert verdict_sentences(made)[1:] == [
+        "guided-gradcam, label 0, ü: unreliable (keeps 3 %)",
+        "gradcam, label 1, ü: unreliable (keeps 3 %)",
+        "Motion counts.",
+    ]
 
 
 def test_the_facts_are_said_once() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import get_args
+
 import numpy as np
 import pytest
 
@@ -9,6 +12,8 @@ from vidcam.render.caption_plan import CaptionPlan, caption_plan
 from vidcam.render.caption_text import Caption, Row
 from vidcam.render.captions import ColourBar, draw_caption
 from vidcam.render.colormap import colour_table
+from vidcam.render.verdict_text import ON_BLACK
+from vidcam.results.verdict import VerdictWord
 
 CAPTION = Caption((Row("arm wrestling", after=" 93 %"), Row("tai chi", "next: ", " 2.1 %")), "gradcam++")
 
@@ -44,6 +49,31 @@ def test_each_part_is_drawn_in_its_cell() -> None:
     for number, caption in parts.items():
         rows = np.flatnonzero((draw_caption(made, caption, None).premultiplied > 127).any(axis=(1, 2)))
         assert tops[number] <= rows[0] <= rows[-1] < tops[number] + (tops[1] - tops[0])
+
+
+@pytest.mark.parametrize("word", get_args(VerdictWord))
+def test_the_verdict_stands_beside_the_method_in_its_colour(word: VerdictWord) -> None:
+    """Its colour is legible on the dark box, and is nowhere without it."""
+    caption = replace(CAPTION, word=word)
+    made = plan((480, 640), caption)
+    assert made.has_word
+    assert made.method_cell is not None
+    left, top, _ = made.method_cell
+    said, silent = (draw_caption(made, each, None).premultiplied[top:] // 255 for each in (caption, CAPTION))
+    columns = np.flatnonzero((said != silent).any(axis=(0, 2)))
+    assert columns[0] > left + len(CAPTION.method) * made.unit_px / 2
+    added = said[said.max(axis=2) > silent.max(axis=2)]
+    assert added.max() > 200
+    colour = [int(ON_BLACK[word][index : index + 2], 16) for index in (1, 3, 5)]
+    assert (np.abs(said.astype(int) - colour).max(axis=2) < 8).any()
+
+
+def test_a_small_frame_shows_the_sign_of_the_verdict_alone() -> None:
+    caption = Caption((Row("archery", after=" 61 %"),), "neutral-gradcam", "unreliable")
+    plans = [caption_plan([caption], [], (side, side), end_seconds=None) for side in range(120, 400, 4)]
+    words = [made.has_word for made in plans if made is not None and made.method_cell is not None]
+    assert words == sorted(words)
+    assert {False, True} == set(words)
 
 
 def test_a_long_label_is_elided_and_the_probability_is_not() -> None:

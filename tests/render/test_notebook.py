@@ -13,8 +13,9 @@ from PIL import Image
 from vidcam.errors import ShapeError
 from vidcam.render import notebook
 from vidcam.render.colormap import colour_table
-from vidcam.render.notebook import html_of, maps_page
+from vidcam.render.notebook import html_of, html_of_verdicts, maps_page
 from vidcam.render.overlay import overlay
+from vidcam.results.verdict import Verdict
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.mp4", "<video controls"), ("a.webm", "<video"), ("a.gif", "<img")])
@@ -30,6 +31,14 @@ def test_large_missing_and_other_files_are_not_embedded(tmp_path: Path, monkeypa
     (tmp_path / "a.mp4").write_bytes(b"moving")
     monkeypatch.setattr(notebook, "MAX_BYTES", 5)
     assert [html_of(tmp_path / name) for name in ("a.npz", "a.mp4", "gone.mp4")] == [None, None, None]
+
+
+def test_verdicts_come_before_remarks_and_no_text_becomes_markup() -> None:
+    verdicts = [("gradcam, <b>", Verdict("unreliable", "keeps 3 % < 40 %")), ("cam", Verdict("reliable", "keeps 80 %"))]
+    html = html_of_verdicts(verdicts, ["Motion counts & more."])
+    places = [html.index(text) for text in ("gradcam, &lt;b&gt;", "✗ unreliable", "✓ reliable", "counts &amp; more")]
+    assert places == sorted(places)
+    assert "3 % &lt; 40 %" in html
 
 
 def test_maps_page_shows_the_colours_of_the_table() -> None:

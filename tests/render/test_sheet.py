@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -17,12 +18,15 @@ from PIL import Image
 from vidcam.errors import ShapeError
 from vidcam.render.canvas import Canvas, TextStyle
 from vidcam.render.colormap import PLOT_COLOURS, colour_table
-from vidcam.render.sheet import SHEET_FORMATS, ClassLine, Moment, Sheet, SheetBlock, SheetFormat, SheetRow, Verdict
+from vidcam.render.sheet import SHEET_FORMATS, ClassLine, Moment, Sheet, SheetBlock, SheetFormat, SheetRow
 from vidcam.render.sheet_drawing import SHEET_WIDTH_PX, draw_sheet
 from vidcam.render.strip import TimeStrip
 from vidcam.render.strip_drawing import LABEL_COLOURS
+from vidcam.render.verdict_text import ON_WHITE
+from vidcam.results.verdict import Verdict, VerdictWord
 
 STYLE = TextStyle(20)
+STYLE_OF_LINES = TextStyle(24)
 RED, BLUE, GREEN = (250, 10, 20), (20, 30, 240), (10, 200, 30)
 
 
@@ -37,14 +41,15 @@ def strip(*curves: str) -> TimeStrip:
 
 
 def block(rows: dict[str, list[NDArray[np.uint8]]], name: str = "yoga") -> SheetBlock:
-    return SheetBlock(name, [SheetRow(row, frames, row) for row, frames in rows.items()], strip(*rows))
+    return SheetBlock(name, [SheetRow(row, frames, row, "reliable") for row, frames in rows.items()], strip(*rows))
 
 
 def sheet(count: int = 3, size: tuple[int, int] = (90, 160)) -> Sheet:
     return Sheet(
         title="video.mp4",
         subtitle="i3d, layer Mixed_5c",
-        verdict=Verdict(("Nothing found.",), is_warning=False),
+        verdicts=[("gradcam", Verdict("reliable", "keeps 62 % at half area"))],
+        remarks=["Nothing found."],
         classes=[ClassLine("yoga", 0.932, "top class")],
         moments=[Moment(float(second)) for second in np.linspace(0.5, 3.5, count)],
         source_frames=video(GREEN, count, size),
@@ -112,13 +117,16 @@ def test_each_block_has_its_rows_and_its_strip() -> None:
     assert picture.shape[0] > decoded(draw_sheet(one)).shape[0]
 
 
-def test_a_warning_has_another_colour() -> None:
-    clean, warned = sheet(), replace(sheet(), verdict=Verdict(("Do not believe it.",), is_warning=True))
-    green, amber = (0xED, 0xF4, 0xEE), (0xFF, 0xF2, 0xDF)
-    for made, present, absent in ((clean, green, amber), (warned, amber, green)):
-        picture = decoded(draw_sheet(made))
-        assert (picture == present).all(axis=2).sum() > 50_000
-        assert not (picture == absent).all(axis=2).any()
+@pytest.mark.parametrize("word", get_args(VerdictWord))
+def test_each_verdict_has_its_colour(word: VerdictWord) -> None:
+    plain = replace(sheet(), verdicts=[])
+    pictures = [
+        decoded(draw_sheet(plain)),
+        decoded(draw_sheet(replace(plain, verdicts=[("cam", Verdict(word, "why"))]))),
+    ]
+    colour = [int(ON_WHITE[word][index : index + 2], 16) for index in (1, 3, 5)]
+    without, line = (int((picture[:, 44:52] == colour).all(axis=(1, 2)).sum()) for picture in pictures)  # of the mark
+    assert line - without == pictures[1].shape[0] - pictures[0].shape[0] == STYLE_OF_LINES.line_px
 
 
 def test_the_probability_is_a_bar() -> None:
@@ -146,7 +154,8 @@ def test_long_texts_make_the_sheet_higher_not_wider() -> None:
     short = decoded(draw_sheet(sheet()))
     long = replace(
         sheet(),
-        verdict=Verdict(("a sentence " * 60, "y" * 500), is_warning=True),
+        verdicts=[("a long name " * 30, Verdict("too short to tell", "a reason " * 60))],
+        remarks=["a sentence " * 60, "y" * 500],
         classes=[ClassLine("a long label " * 30, 0.5, "a note " * 60)],
         subtitle="blocks.4." * 40,
         facts=("a fact " * 60, "x" * 500),
@@ -159,7 +168,7 @@ def test_long_texts_make_the_sheet_higher_not_wider() -> None:
 def test_the_margins_stay_white_with_long_names() -> None:
     name = "gradcam++signed-and-a-name-that-goes-on-" * 8
     base = sheet()
-    row = SheetRow(name, video(RED), name, note="the same map " * 20)
+    row = SheetRow(name, video(RED), name, "too short to tell", note="the same map " * 20)
     long_strip = TimeStrip((0.0, 600.0), np.array([1.0]), {name: np.array([0.5])})
     long = replace(
         base,
@@ -222,7 +231,7 @@ def test_lines_of_text_do_not_overlap() -> None:
         ({"blocks": []}, "a sheet needs at least one moment and one map, got 3 and 0"),
         ({"moments": []}, "a sheet needs at least one moment and one map, got 0 and 2"),
         (
-            {"blocks": [SheetBlock("yoga", [SheetRow("cam", video(RED), "cam")], strip("gradcam"))]},
+            {"blocks": [SheetBlock("yoga", [SheetRow("cam", video(RED), "cam", "reliable")], strip("gradcam"))]},
             r"the strip of 'yoga' has no curves \['cam'\]",
         ),
         ({"source_frames": video(RED, 2)}, "'source_frames' must be 3 uint8 frames of the same size, got 2"),

@@ -29,6 +29,7 @@ from vidcam.errors import MediaError, OutputError
 from vidcam.results import io as module
 from vidcam.results.explanation import Artifact, Explanation
 from vidcam.results.io import load, save
+from vidcam.results.verdict import Verdict, VideoVerdict
 
 METHODS = ("gradcam", "gradcam++", "gradcam++signed", "guided-gradcam")
 
@@ -101,6 +102,25 @@ def test_videos_survive_bit_by_bit(tmp_path: Path, targets: int) -> None:
     for target in range(targets):
         theirs_heat = made.heat("gradcam++", PTS[:9], target=target)
         np.testing.assert_array_equal(read.heat("gradcam++", PTS[:9], target=target), theirs_heat)
+
+
+def test_verdicts_survive_and_a_file_without_them_is_not_checked(tmp_path: Path) -> None:
+    verdict = Verdict("doubtful", "keeps 40 % at half area", 0.5, {"kept": 0.4, "mirror": None})
+    whole = VideoVerdict("Motion counts.", {"frozen": 0.3})
+    made = replace(video(targets=2), verdicts=({"gradcam": verdict}, {}), video_verdict=whole)
+    made.save(tmp_path / "a.npz")
+    read = load_video(tmp_path / "a.npz")
+    assert (read.verdicts, read.video_verdict) == (made.verdicts, whole)
+    assert read.verdict("gradcam") == verdict
+    assert read.verdict("gradcam", target=1).word == read.verdict("gradcam++").word == "not checked"
+
+    def without_verdicts(meta: dict[str, Any]) -> None:
+        del meta["video"]["verdicts"], meta["video"]["video_verdict"]
+
+    (tmp_path / "old.npz").write_bytes(with_meta(without_verdicts))
+    old = load_video(tmp_path / "old.npz")
+    assert old.verdict("gradcam").word == "not checked"
+    assert old.video_verdict is None
 
 
 def test_double_precision_and_nan_audits_survive(tmp_path: Path) -> None:

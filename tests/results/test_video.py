@@ -59,6 +59,11 @@ def video(
     )
 
 
+def test_each_target_needs_verdicts() -> None:
+    with pytest.raises(ShapeError, match="each target needs verdicts, got 1 for 2 targets"):
+        dataclasses.replace(video(targets=2), verdicts=({},))
+
+
 def test_bounds_cover_the_whole_video() -> None:
     made, timeline = explanation(11), line(11)
     bounds = video_bounds([made], timeline, PTS)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -83,3 +84,8 @@ def test_unknown_keys_are_ignored() -> None:
 def test_a_missing_file_has_its_own_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_json(tmp_path / "nowhere.json", Outer)
+
+
+def test_a_mapping_that_is_read_only_is_written_as_any_other() -> None:
+    document = Outer("x", Inner(None), MappingProxyType({"a": Inner(0.5)}))
+    assert from_json(to_json(document), Outer) == Outer("x", Inner(None), {"a": Inner(0.5)})

@@ -124,6 +124,8 @@ def report(video: Path, result: ExplainedVideo, is_document: bool) -> None:  # n
     """Sentences about one video on standard error, the paths on standard output."""
     windows, targets = len(result.document.windows), [repr(target.label) for target in result.document.targets]
     say(f"{video}: {windows} window{'s' * (windows > 1)}, explained for {', '.join(targets)}")
+    for sentence in result.verdicts:
+        say(f"  {sentence}")
     for sentence in result.warnings:
         say(f"  warning: {sentence}")
     for label, probability in result.top5:

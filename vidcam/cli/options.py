@@ -195,7 +195,7 @@ _EXPLAIN = (
         "--verdict-forwards",
         type=int,
         metavar="N",
-        help="Clips run again to measure the maps; default 16, 0 measures nothing.",
+        help="Clips run again to check the maps; default 16, 0 checks nothing.",
     ),
     choice(_details, "--score", ("logit", "probability"), "Score that is explained: logit (default) or probability."),
     _SCORE_SCALE,

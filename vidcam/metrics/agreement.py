@@ -48,6 +48,17 @@ def correlation(pairs: Pairs) -> float | None:
     return _correlation(_moments(pairs))
 
 
+def mean_correlation(first: Floats, second: Floats) -> float | None:
+    """Return the mean of Pearson's r over N pairs of maps (N, …), without those where one map is constant.
+
+    Returns:
+        None if one map is constant in every pair.
+    """
+    each = [correlation([pair]) for pair in zip(first, second, strict=True)]
+    known = [value for value in each if value is not None]
+    return sum(known) / len(known) if known else None
+
+
 def _moments(pairs: Pairs) -> tuple[float, ...]:
     """Sum up both maps: count, Σa, Σb, Σa², Σb², Σab."""
     total = np.zeros(6)

@@ -15,6 +15,8 @@ from functools import lru_cache
 from vidcam.render.box import clock_width
 from vidcam.render.canvas import Canvas, TextStyle
 from vidcam.render.caption_text import Caption, Row
+from vidcam.render.verdict_text import SIGNS, signed_word
+from vidcam.results.verdict import VerdictWord
 
 MIN_UNIT_PX = 11
 """Smallest legible font size."""
@@ -54,7 +56,8 @@ class CaptionPlan:
         size: (height, width) of the box.
         text_cells: places of the rows of text.
         has_detail: whether rows show their details.
-        method_cell: place of the method; None without it.
+        method_cell: place of the method and its verdict; None without it.
+        has_word: whether the verdict has its word, not its sign alone.
         clock: place of the time, at the right; None without it.
         bar_cell: place of the colour bar; None without it.
         missing: names of the parts that were left out.
@@ -65,6 +68,7 @@ class CaptionPlan:
     text_cells: tuple[Cell, ...]
     has_detail: bool
     method_cell: Cell | None
+    has_word: bool
     clock: Cell | None
     bar_cell: Cell | None
     missing: tuple[str, ...]
@@ -77,6 +81,7 @@ class _Parts:
     bar: bool = False
     clock: bool = False
     method: bool = False
+    word: bool = False
     label_units: int = _LABEL_UNITS[0]
 
 
@@ -107,6 +112,7 @@ def caption_plan(
         bar=bool(bar_ends),
         clock=end_seconds is not None,
         method=any(caption.method for caption in captions),
+        word=any(caption.word for caption in captions),
     )
     measure = _Measure(captions, bar_ends, unit_of(size), end_seconds or 0.0)
     for parts in _candidates(full):
@@ -118,9 +124,11 @@ def caption_plan(
 
 def _candidates(full: _Parts) -> Iterator[_Parts]:
     """Yield the parts to try, the most first. Details go first; before any other part, labels are shortened."""
+    words = [_Parts(full.rows, bar=full.bar, clock=full.clock, method=full.method, word=True)] if full.word else []
     rows, method, clock = full.rows, full.method, full.clock
     yield full
     fewer = [
+        *words,
         _Parts(rows, bar=full.bar, clock=clock, method=method),
         _Parts(rows, clock=clock, method=method),
         _Parts(rows, method=method),
@@ -140,7 +148,7 @@ class _Measure:
         self._bar_ends, self._unit, self._end = bar_ends, unit, end_seconds
         numbered = [(number, row) for caption in captions for number, row in enumerate(caption.rows)]
         self._rows = dict.fromkeys((number, _without_digits(row)) for number, row in numbered)
-        self._methods = {caption.method for caption in captions}
+        self._methods = {(caption.method, caption.word) for caption in captions}
         self._line, self._pad = TextStyle(unit).line_px, max(3, round(unit * 0.45))
 
     def _width_of(self, text: str, *, is_bold: bool = False) -> float:
@@ -195,6 +203,7 @@ class _Measure:
             text_cells=tuple(cells[: parts.rows]),
             has_detail=parts.detail,
             method_cell=cells[parts.rows] if parts.method else None,
+            has_word=parts.word,
             clock=clock if parts.clock else None,
             bar_cell=cells[-1] if parts.bar else None,
             missing=tuple(name for name, is_missing in missing.items() if is_missing),
@@ -209,7 +218,7 @@ class _Measure:
             least.append(max(pair[0] for pair in pairs))
             wanted.append(max(pair[1] for pair in pairs))
         if parts.method or parts.clock:
-            method = max(self._width_of(method) for method in self._methods) * parts.method
+            method = max(self._method_width(method, word, parts) for method, word in self._methods) * parts.method
             clock = clock_width(self._unit, self._end) * parts.clock
             both = method + clock + text_gap(self._unit) * (method > 0 and clock > 0)
             least.append(both)
@@ -220,6 +229,10 @@ class _Measure:
             least.append(bar)
             wanted.append(bar)
         return [round(width) for width in least], [round(width) + 1 for width in wanted]
+
+    def _method_width(self, method: str, word: VerdictWord | None, parts: _Parts) -> float:
+        text = "" if word is None else signed_word(word) if parts.word else SIGNS[word]
+        return self._width_of(method) + (text_gap(self._unit) + self._width_of(text)) * bool(text)
 
     def _row_widths(self, row: Row, parts: _Parts, *, is_title: bool) -> tuple[float, float]:
         label = self._width_of(row.label, is_bold=is_title)

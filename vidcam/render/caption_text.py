@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from vidcam.results.verdict import VerdictWord
+
 CaptionPlace = Literal["none", "inside", "margin"]
 """Where captions are: nowhere, on the frame, or in a bar below the frame."""
 
@@ -36,10 +38,12 @@ class Caption:
     Attributes:
         rows: the first one names what is shown; further ones are less important, the last one least.
         method: name of the method.
+        word: the verdict on the map, beside the method; None: nothing is said.
     """
 
     rows: tuple[Row, ...]
     method: str = ""
+    word: VerdictWord | None = None
 
 
 def percent(probability: float, *, digits: int | None = None) -> str:

@@ -17,6 +17,7 @@ from vidcam.render.caption_plan import CaptionPlan, Cell, bar_height, text_gap
 from vidcam.render.caption_text import Caption, Row
 from vidcam.render.colormap import ColourTable
 from vidcam.render.overlay import Frame
+from vidcam.render.verdict_text import ON_BLACK, SIGNS, signed_word
 
 GREYS: ColourTable = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
 """Colour table from black to white."""
@@ -57,7 +58,11 @@ def draw_caption(plan: CaptionPlan, caption: Caption, bar: ColourBar | None) -> 
     for number, (cell, row) in enumerate(zip(plan.text_cells, caption.rows, strict=False)):
         _draw_row(pixels, cell, row, unit, is_title=number == 0, has_detail=plan.has_detail)
     if plan.method_cell is not None:
-        _draw_text(pixels, plan.method_cell[0], plan.method_cell[1], caption.method, soft)
+        left, top, _ = plan.method_cell
+        left = _draw_text(pixels, left, top, caption.method, soft)
+        if caption.word is not None:
+            text = signed_word(caption.word) if plan.has_word else SIGNS[caption.word]
+            _draw_text(pixels, left + text_gap(unit), top, text, TextStyle(unit, ON_BLACK[caption.word]))
     opaque = None
     if plan.bar_cell is not None and bar is not None:
         opaque = _draw_bar(pixels, plan.bar_cell, bar, soft)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from vidcam.maps import Floats
 from vidcam.render.canvas import Canvas, TextStyle
 from vidcam.render.colormap import colour_table
 from vidcam.render.overlay import Frame, overlay
+from vidcam.render.verdict_text import ON_WHITE, signed_word
+from vidcam.results.verdict import Verdict
 
 MAX_BYTES = 30_000_000
 """Largest file that is embedded in a notebook."""
@@ -46,6 +49,16 @@ def html_of(path: Path) -> str | None:
     if mime_type.startswith("video"):
         return f"<video controls loop muted {attributes}></video>"
     return f"<img {attributes}>"
+
+
+def html_of_verdicts(verdicts: Sequence[tuple[str, Verdict]], remarks: Sequence[str]) -> str:
+    """Write the verdict on each map as a line of HTML, and the remarks below them."""
+    lines = [
+        f'<b>{escape(name)}</b> <b style="color:{ON_WHITE[verdict.word]}">{escape(signed_word(verdict.word))}</b> '
+        f"{escape(verdict.reason)}"
+        for name, verdict in verdicts
+    ]
+    return f'<div style="background:#fff;color:#1b1b1b">{"<br>".join([*lines, *map(escape, remarks)])}</div>'
 
 
 def maps_page(

@@ -16,22 +16,10 @@ from vidcam.media import Seconds
 from vidcam.render.colormap import ColourTable
 from vidcam.render.overlay import Frame
 from vidcam.render.strip import TimeStrip
+from vidcam.results.verdict import Verdict, VerdictWord
 
 SheetFormat = Literal["png", "svg", "pdf"]
 SHEET_FORMATS: tuple[SheetFormat, ...] = get_args(SheetFormat)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the audit says of the maps.
-
-    Attributes:
-        sentences: at least one; if nothing was found, one that says what was checked.
-        is_warning: whether something was found.
-    """
-
-    sentences: tuple[str, ...]
-    is_warning: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +60,14 @@ class SheetRow:
         name: its method.
         frames: an overlay (H, W, 3) uint8 for each moment.
         curve: name of its curve in the strip of the block.
+        word: its verdict.
         note: such as the methods with the same map.
     """
 
     name: str
     frames: Sequence[Frame] = field(repr=False)
     curve: str
+    word: VerdictWord
     note: str = ""
 
 
@@ -105,7 +95,8 @@ class Sheet:
     Attributes:
         title: name of the file.
         subtitle: names of the model and the layer.
-        verdict: what the audit says, at the top.
+        verdicts: name and verdict of each map, at the top.
+        remarks: sentences below them.
         classes: the explained classes with their probabilities.
         moments: the columns, 1 to about 8.
         source_frames: a frame (H, W, 3) uint8 for each moment.
@@ -116,7 +107,8 @@ class Sheet:
 
     title: str
     subtitle: str
-    verdict: Verdict
+    verdicts: Sequence[tuple[str, Verdict]]
+    remarks: Sequence[str]
     classes: Sequence[ClassLine]
     moments: Sequence[Moment]
     source_frames: Sequence[Frame] = field(repr=False)

@@ -15,8 +15,9 @@ from vidcam.render.canvas import Canvas, TextStyle
 from vidcam.render.caption_text import percent
 from vidcam.render.colormap import PLOT_COLOURS
 from vidcam.render.overlay import Frame
-from vidcam.render.sheet import Sheet, SheetBlock, SheetFormat, SheetRow, Verdict
+from vidcam.render.sheet import Sheet, SheetBlock, SheetFormat, SheetRow
 from vidcam.render.strip_drawing import DASHES, StripStyle, draw_legend, draw_strip
+from vidcam.render.verdict_text import ON_WHITE, signed_word
 
 SHEET_WIDTH_PX = 1800
 
@@ -27,7 +28,7 @@ _STRIP_HEIGHTS = (170, 120)  # of one strip, and of each of several
 _SCALE_WIDTHS, _LEADER_HEIGHT = (56, 112), 34  # left of a strip, without and with windows
 _BAR_HEIGHT, _BAR_WIDTH = 16, 260
 _RULE_COLOUR, _BAR_COLOUR, _EMPTY_COLOUR = "#b9bec6", "#4a5a75", "#e6e8ec"
-_VERDICT_COLOURS = {True: ("#fff2df", "#d07a00"), False: ("#edf4ee", "#4f8a5f")}  # of the band, and of its edge
+_BAND_COLOUR = "#f3f4f6"
 
 _TITLE = TextStyle(36, bold=True)
 _CLASS, _CLASS_BOLD = TextStyle(28), TextStyle(28, bold=True)
@@ -115,7 +116,7 @@ def _draw_bar(canvas: Canvas, left: float, y: float, probability: float) -> None
 
 def _draw_heading(canvas: Canvas, sheet: Sheet, y: float) -> float:
     canvas.text(_LEFT, y, canvas.elide(sheet.title, _TITLE, _WIDTH), _TITLE)
-    y = _draw_verdict(canvas, sheet.verdict, y + _TITLE.line_px + 8) + 12
+    y = _draw_verdicts(canvas, sheet, y + _TITLE.line_px + 8) + 12
     names = [canvas.elide(line.name, _CLASS_BOLD, _WIDTH - _BAR_WIDTH - 420) for line in sheet.classes]
     bar = _LEFT + max((canvas.width_of(name, _CLASS_BOLD) for name in names), default=0.0) + 28
     for name, line in zip(names, sheet.classes, strict=True):
@@ -128,14 +129,29 @@ def _draw_heading(canvas: Canvas, sheet: Sheet, y: float) -> float:
     return _draw_lines(canvas, canvas.wrap(sheet.subtitle, _GREY, _WIDTH), _GREY, y)
 
 
-def _draw_verdict(canvas: Canvas, verdict: Verdict, y: float) -> float:
-    band, edge = _VERDICT_COLOURS[verdict.is_warning]
-    lines = [line for text in verdict.sentences for line in canvas.wrap(text, _TEXT, _WIDTH - 44)]
-    bottom = y + len(lines) * _TEXT.line_px + 16
-    canvas.box(_LEFT, y, _RIGHT, bottom, band)
-    canvas.box(_LEFT, y, _LEFT + 8, bottom, edge)
-    for number, line in enumerate(lines):
-        canvas.text(_LEFT + 24, y + 8 + number * _TEXT.line_px, line, _TEXT)
+def _draw_verdicts(canvas: Canvas, sheet: Sheet, y: float) -> float:
+    """Draw a band with the verdict on each map, and the remarks below them."""
+    left, right, line = _LEFT + 24, _RIGHT - 20, _TEXT.line_px
+    names = [canvas.elide(name, _ROW, _WIDTH / 3) for name, _ in sheet.verdicts]
+    words = [signed_word(verdict.word) for _, verdict in sheet.verdicts]
+    middle = left + max((canvas.width_of(name, _ROW) for name in names), default=0.0) + 22
+    reasons_left = middle + max((canvas.width_of(word, _ROW) for word in words), default=0.0) + 22
+    reasons = [canvas.wrap(verdict.reason, _TEXT, right - reasons_left) or [""] for _, verdict in sheet.verdicts]
+    remarks = [text for remark in sheet.remarks for text in canvas.wrap(remark, _TEXT, right - left)]
+    bottom = y + line * (sum(map(len, reasons)) + len(remarks)) + 16
+    canvas.box(_LEFT, y, _RIGHT, bottom, _BAND_COLOUR)
+    y += 8
+    for name, word, texts, (_, verdict) in zip(names, words, reasons, sheet.verdicts, strict=True):
+        colour = ON_WHITE[verdict.word]
+        canvas.box(_LEFT, y, _LEFT + 8, y + line * len(texts), colour)
+        canvas.text(left, y, name, _ROW)
+        canvas.text(middle, y, word, replace(_ROW, colour=colour))
+        for text in texts:
+            canvas.text(reasons_left, y, text, _TEXT)
+            y += line
+    for text in remarks:
+        canvas.text(left, y, text, _TEXT)
+        y += line
     return bottom
 
 
@@ -181,9 +197,12 @@ def _draw_row(canvas: Canvas, row: SheetRow, columns: _Columns, look: tuple[str,
     dashes = tuple(length * _STRIP.line_px for length in pattern)
     canvas.line([_LEFT, _LEFT + swatch], [middle, middle], colour, width_px=width_px, dashes_px=dashes)
     left = _LEFT + swatch + gap
-    name = canvas.elide(row.name, _ROW, _RIGHT - left)
+    word, style = signed_word(row.word), replace(_ROW, colour=ON_WHITE[row.word])
+    name = canvas.elide(row.name, _ROW, _RIGHT - left - canvas.width_of(word, style) - 18)
     canvas.text(left, y, name, _ROW)
-    _draw_rest(canvas, row.note, left + canvas.width_of(name, _ROW) + 18, y, _RIGHT)
+    left += canvas.width_of(name, _ROW) + 18
+    canvas.text(left, y, word, style)
+    _draw_rest(canvas, row.note, left + canvas.width_of(word, style) + 18, y, _RIGHT)
     return _draw_frames(canvas, row.frames, columns, y + _ROW.line_px + 2)
 
 

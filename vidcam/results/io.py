@@ -24,6 +24,7 @@ from vidcam.errors import MediaError
 from vidcam.geometry import Geometry
 from vidcam.results.explanation import AUDIT_FIELDS, Activation, AlphaAudit, Artifact, Explanation
 from vidcam.results.timeline import Timeline
+from vidcam.results.verdict import Verdict, VideoVerdict
 from vidcam.results.video import Bounds, Origin, Scale, VideoExplanation
 from vidcam.system.atomic import atomic_write
 from vidcam.system.json_files import from_json, to_json
@@ -74,6 +75,8 @@ class _VideoMeta:
     origin: Origin | None
     class_labels: Mapping[int, str]
     scale: Scale
+    verdicts: tuple[Mapping[str, Verdict], ...] = ()  # older files have none
+    video_verdict: VideoVerdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,8 @@ def _video(explanation: VideoExplanation, folder: Path) -> _VideoMeta:
         origin=None if explanation.origin is None else explanation.origin.relative_to(folder),
         class_labels=explanation.class_labels,
         scale=explanation.scale,
+        verdicts=explanation.verdicts,
+        video_verdict=explanation.video_verdict,
     )
 
 
@@ -244,6 +249,8 @@ def _from_meta(meta: _Meta, reader: _Reader, folder: Path) -> Explanation | Vide
         origin=None if meta.video.origin is None else meta.video.origin.resolved_from(folder),
         class_labels=meta.video.class_labels,
         scale=meta.video.scale,
+        verdicts=meta.video.verdicts,
+        video_verdict=meta.video.video_verdict,
         forget=reader.forget,
     )
 

@@ -31,6 +31,7 @@ from vidcam.maps import (
 from vidcam.media import Seconds
 from vidcam.results.explanation import INPUT_METHODS, Explanation
 from vidcam.results.timeline import Timeline
+from vidcam.results.verdict import NOT_CHECKED, Verdict, VideoVerdict
 from vidcam.system.filenames import as_text, relative_path
 
 PER_WINDOW = "per-window"
@@ -100,6 +101,8 @@ class VideoExplanation:
         origin: the source, to draw it again; None if unknown.
         class_labels: index → label of the targets, the contrast class and each window's top class.
         scale: `window`: each window's map is divided by its largest value over all targets before it is blended.
+        verdicts: for each target method → how far its map can be trusted; empty if nothing was checked.
+        video_verdict: whether motion counts in this video; None if nothing was checked.
         forget: called after maps were read, to free the memory pages of a mapped file.
     """
 
@@ -113,6 +116,8 @@ class VideoExplanation:
     origin: Origin | None = None
     class_labels: Mapping[int, str] = field(default_factory=dict, repr=False)
     scale: Scale = "video"
+    verdicts: tuple[Mapping[str, Verdict], ...] = field(default=(), repr=False)
+    video_verdict: VideoVerdict | None = field(default=None, repr=False)
     forget: Callable[[], None] | None = field(default=None, repr=False)
     _factors: dict[str, Floats | None] = field(default_factory=dict, init=False, repr=False)  # cache, by method
 
@@ -127,6 +132,8 @@ class VideoExplanation:
         methods = {name for explanation in self.explanations for name in explanation.volumes}
         if set(self.bounds) != methods:
             raise ShapeError(f"each method needs bounds, got {sorted(self.bounds)} for {sorted(methods)}")
+        if self.verdicts and len(self.verdicts) != len(self.explanations):
+            raise ShapeError(f"each target needs verdicts, got {len(self.verdicts)} for {len(self.labels)} targets")
 
     def __repr__(self) -> str:
         return (
@@ -208,6 +215,10 @@ class VideoExplanation:
         rows, columns = (resize_matrix(length, cells).mean(axis=0) for length, cells in lengths)
         means = [rows @ self.scaled(method, chunk, target=target) @ columns for chunk in _chunks(seconds)]
         return normalise(np.concatenate(means or [np.zeros(0)]), *self.bounds[method]).astype(np.float64, copy=False)
+
+    def verdict(self, method: str, *, target: int = 0) -> Verdict:
+        """Return how far a map can be trusted; `not checked` if it was not measured, as in a file without verdicts."""
+        return self.verdicts[target].get(method, NOT_CHECKED) if self.verdicts else NOT_CHECKED
 
     def class_label(self, index: int) -> str:
         """Return the label of a class; 'class 7' if it is not among `class_labels`."""

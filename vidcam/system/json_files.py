@@ -7,6 +7,7 @@ ignores keys that the dataclass does not have.
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -73,9 +74,11 @@ def read_json(path: Path, kind: type[Value]) -> Value:
 
 
 def _plain(value: Any) -> Any:
-    """Convert NumPy numbers and arrays to plain ones, and a path to text."""
+    """Convert NumPy numbers and arrays to plain ones, a read-only mapping to a dict, and a path to text."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
+    if isinstance(value, MappingProxyType):
+        return dict(value)
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")

@@ -77,12 +77,13 @@ def test_the_map_of_one_crop_is_in_that_crop(tmp_path: Path) -> None:
     volume = result.explanation.explanations[0].volumes["gradcam"][0, 0]
     np.testing.assert_allclose(volume, [[0, 0, 1.5, 1.5, 0, 0]] * 2, rtol=1e-6)  # the slope 6 over four cells
 
-    method = result.document.targets[0].methods["gradcam"]
-    assert method.area == pytest.approx(1 / 3)  # the scale is that of the window, not of each crop
-    logits = np.array([[6 * 0.875, 0, 1], [0, 4 * 0.0625, 1], [0, 4 * 0.0625, 1]])  # heat falls over 8 pixels
-    shares = np.exp(logits[:, 0]) / np.exp(logits).sum(axis=1)
-    assert method.faithfulness is not None
-    assert method.faithfulness.masked_probability == pytest.approx(shares.mean())
+
+def test_the_crops_of_a_window_are_checked_together_also_mirrored(tmp_path: Path) -> None:
+    """Half of all that is seen is hidden, not half of each crop; the map of one side is that of the other, mirrored."""
+    result = explained(SIDES, tmp_path, "three-crop", model=sides_model(), targets=("red",), methods="gradcam")
+    checks = result.document.targets[0].methods["gradcam"].verdict.checks
+    assert checks["kept"] == pytest.approx(1.0, abs=0.01)
+    assert checks["mirror"] == pytest.approx(1.0, abs=1e-6)
 
 
 def test_maps_that_are_constant_or_linear_stay_so() -> None:

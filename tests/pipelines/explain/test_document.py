@@ -25,6 +25,7 @@ from vidcam.pipelines.explain.analyse import WindowResults
 from vidcam.pipelines.explain.curves import curves_of
 from vidcam.results.explanation import AlphaAudit, Artifact, Explanation
 from vidcam.results.timeline import Timeline
+from vidcam.results.verdict import Verdict
 from vidcam.results.video import VideoExplanation
 from vidcam.system.json_files import as_plain
 from vidcam.video.reader import VideoReader
@@ -86,16 +87,6 @@ def _results(target: int, seed: int = 0) -> WindowResults:
     return WindowResults(
         explanation=_explanation(target, seed),
         log_original=np.log(PROBABILITIES[:, target]),
-        log_masked={
-            "gradcam": np.log([0.10, 0.20, 0.30]),
-            "gradcam+": np.log([0.39, 0.09, 0.24]),
-            "gradcam++": np.log([0.40, 0.05, 0.50]),
-        },
-        area={
-            "gradcam": np.array([0.1, 0.2, 0.6]),
-            "gradcam+": np.zeros(3),
-            "gradcam++": np.array([0.5, 0.25, 0.75]),
-        },
     )
 
 
@@ -177,11 +168,12 @@ def test_empty_means_empty_in_all_windows() -> None:
     }
 
 
-def test_area_is_the_mean_over_the_windows() -> None:
-    methods = _entry()["methods"]
-    assert methods["gradcam"]["area"] == pytest.approx(0.3)
-    assert methods["gradcam+"]["area"] == 0.0
-    assert methods["gradcam++"]["area"] == pytest.approx(0.5)
+def test_each_method_has_its_verdict() -> None:
+    good, bad = Verdict("reliable", "keeps 80 %", 0.9, {"kept": 0.8}), Verdict("unreliable", "keeps 3 %", 0.1)
+    video = replace(_video(TARGET, OTHER), verdicts=({"gradcam": bad}, {"gradcam": good}))
+    entries = _target(video, _results(OTHER), number=1)["methods"]
+    assert entries["gradcam"]["verdict"] == as_plain(good)
+    assert entries["gradcam++"]["verdict"]["word"] == "not checked"
 
 
 def test_all_targets_have_one_scale() -> None:
@@ -190,20 +182,6 @@ def test_all_targets_have_one_scale() -> None:
     assert other["methods"]["gradcam++"]["scale"] == [0.25, 2.0]
     assert other["methods"]["gradcam"]["scale"] == [0.0, 1.0]
     assert (other["label"], other["probability"]) == ("class 5", pytest.approx(0.22))
-
-
-def test_faithfulness_by_a_plain_loop() -> None:
-    methods = _entry()["methods"]
-    masked = {"gradcam": (0.10, 0.20, 0.30), "gradcam+": (0.39, 0.09, 0.24), "gradcam++": (0.40, 0.05, 0.50)}
-    for name, values in masked.items():
-        drops, rises = [], []
-        for original, left in zip((0.40, 0.10, 0.25), values, strict=True):
-            drops.append(max(0.0, original - left) / original)
-            rises.append(original < left)
-        figures = methods[name]["faithfulness"]
-        assert figures["masked_probability"] == pytest.approx(sum(values) / 3)
-        assert figures["drop"] == pytest.approx(100 * sum(drops) / 3)
-        assert figures["increase"] == pytest.approx(100 * sum(rises) / 3)
 
 
 def test_alpha_is_the_minimum_the_medians_and_the_maximum() -> None:

@@ -50,8 +50,13 @@ def test_without_a_budget_nothing_is_measured(make_video: VideoMaker, tmp_path: 
     options = ExplainOptions(methods=PAIR, verdict_forwards=0, overwrite=True)
     document = as_plain(Explainer(brightness_model(), options).explain(make_video(), tmp_path / "out").document)
     for entry in document["targets"][0]["methods"].values():
-        assert entry["faithfulness"] is None
-        assert entry["area"] is None
+        assert entry["verdict"] == {
+            "word": "not checked",
+            "reason": "--verdict-forwards is 0",
+            "score": None,
+            "checks": {},
+        }
+    assert document["verdict"] is None
     with pytest.raises(InputError, match="--verdict-forwards is -1; it must be 0 or more"):
         ExplainOptions(verdict_forwards=-1)
 
@@ -181,7 +186,7 @@ def test_an_explainer_serves_many_videos(make_video: VideoMaker, tmp_path: Path)
     )
     for name in ("one", "two"):
         result = explainer.explain(make_video(name), tmp_path / "out")
-        assert set(result.stage_seconds) >= {"probe", "decode for the model", "model and maps", "faithfulness", "scale"}
+        assert set(result.stage_seconds) >= {"probe", "decode for the model", "model and maps", "verdict", "scale"}
         assert len(repr(result)) < 600  # the document is not printed with it
     assert seen.count("explaining windows 9/9") == 2
 

@@ -153,8 +153,8 @@ def test_from_the_command_line(make_video: VideoMaker, tmp_path: Path, capsys: p
     assert document["model"]["layer"] == "block2 + dropout"
     methods = document["targets"][0]["methods"]
     assert list(methods) == [METHOD, "cam"]
-    assert methods[METHOD]["faithfulness"] is None
-    assert methods["cam"]["faithfulness"]["drop"] >= 0
+    assert methods[METHOD]["verdict"]["word"] == "not checked"
+    assert methods["cam"]["verdict"]["checks"]["kept"] > 0
     assert list(methods[METHOD]["alpha_by_layer"]) == ["block2", "dropout"]
     assert methods[METHOD]["alpha_by_layer"]["block2"]["positive"]["max"] <= 0.5
     assert methods[METHOD]["alpha_exact"] is False

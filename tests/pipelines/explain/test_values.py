@@ -54,7 +54,7 @@ def test_a_video_has_null_where_others_have_probabilities(
     assert _numbers(document, "saturated") == [None]
     assert [entry["label"] for entry in document["top5"]] == list(reversed(labels))
     assert document["targets"][0]["label"] == labels[-1]
-    assert document["targets"][0]["methods"]["gradcam"]["faithfulness"] is None
+    assert document["targets"][0]["methods"]["gradcam"]["verdict"]["word"] == "not checked"
     assert "probability" not in (tmp_path / "out" / "video_evidence.csv").read_text()
     assert result.top5[0] == (labels[-1], None)
     assert labels[-1] in repr(result)

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.helpers.rendered import captions_drawn
 from tests.helpers.saved import hot_video
 from vidcam.geometry import Geometry
 from vidcam.pipelines.render.captions import CaptionDrawer
 from vidcam.pipelines.render.frames import FrameContext, FrameRenderer, Kind, RenderStyle, ShownMap
 from vidcam.render.caption_text import CaptionPlace
+from vidcam.results.verdict import Verdict
 from vidcam.results.video import VideoExplanation
 
-SIZE = (256, 340)
+SIZE = (256, 640)
 MAP = ShownMap(0, "gradcam")
 MOMENTS = (0.0, 0.7, 1.5, 2.2, 2.9)
 CORNERS = [(top, left) for top in ("top", "bottom") for left in ("left", "right")]
@@ -104,6 +106,14 @@ def test_pixels_outside_the_box_are_unchanged() -> None:
     assert (box[0].stop - box[0].start) * (box[1].stop - box[1].start) <= SIZE[0] * SIZE[1] / 6
     picture[box] = bare[box]
     np.testing.assert_array_equal(picture, bare)
+
+
+def test_the_caption_has_the_verdict_on_its_own_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    captions = captions_drawn(monkeypatch)
+    bad = Verdict("unreliable", "keeps 3 %", 0.1)
+    drawn(replace(video(), verdicts=({"gradcam": bad}, {})), "inside")
+    drawn(replace(video(), verdicts=({"gradcam++": bad}, {})), "inside")
+    assert [caption.word for caption in captions] == ["unreliable", "not checked"]
 
 
 @pytest.mark.parametrize("kind", ["overlay", "map", "contour", "heat"])

@@ -16,7 +16,8 @@ def test_a_notebook_shows_the_clip_with_its_heat(tmp_path: Path) -> None:
     explanation = vidcam.load(save_hot(tmp_path))
     assert isinstance(explanation, VideoExplanation)
     html = explanation._repr_html_() or ""
-    data = re.fullmatch(r'<video controls loop muted src="data:video/mp4;base64,([^"]+)" .*></video>', html)
+    assert html.count("not checked") == 4  # two methods of two targets, in a file without verdicts
+    data = re.search(r'</div><video controls loop muted src="data:video/mp4;base64,([^"]+)" .*></video>$', html)
     assert data is not None
     shown = tmp_path / "shown.mp4"
     shown.write_bytes(base64.b64decode(data[1]))

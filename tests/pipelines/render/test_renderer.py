@@ -159,7 +159,7 @@ def test_the_sheet_has_the_audit_of_the_saved_maps(
         assert render(other, tmp_path / "s.png", form="sheet", targets=("running",)).frames == 5
     finally:
         other.unlink()
-    assert sheets[0].verdict.sentences[0] == "Do not believe it."
+    assert sheets[0].remarks[0] == "Do not believe it."
     (row,) = sheets[0].blocks[0].rows
     assert row.name == "gradcam"
     assert "gradcam++" in row.note

@@ -15,7 +15,8 @@ from tests.results.test_video import METHODS, PTS, video
 from vidcam.pipelines.render.equal_maps import DistinctMap, distinct_maps
 from vidcam.pipelines.render.frames import ShownMap
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet
-from vidcam.render.sheet import Sheet, SheetFormat, Verdict
+from vidcam.render.sheet import Sheet, SheetFormat
+from vidcam.results.verdict import Verdict
 from vidcam.results.video import VideoExplanation
 
 
@@ -155,15 +156,14 @@ def test_a_guided_map_has_the_curve_of_the_map_that_it_multiplies(sheets: list[S
     assert list(block.strip.evidence) == ["gradcam", "gradcam++"]
 
 
-def test_the_verdict_of_the_audit(sheets: list[Sheet]) -> None:
-    made = video(targets=2)
-    contact_sheet(made, _frames(made), PTS)
-    assert sheets[0].verdict == Verdict(("Checked for artifacts and empty maps: nothing found.",), is_warning=False)
+def test_the_verdicts_and_the_remarks_below_them(sheets: list[Sheet]) -> None:
+    good, bad = Verdict("reliable", "keeps 80 %", 0.9), Verdict("unreliable", "keeps 3 %", 0.1)
+    made = replace(video(targets=2), verdicts=({"gradcam": good, "gradcam++": bad}, {"gradcam": bad}))
     made.explanations[1].volumes["gradcam"][3] = 0.0
     contact_sheet(made, _frames(made), PTS)
-    verdict = sheets[1].verdict
-    assert verdict.is_warning
-    assert verdict.sentences == ("Some maps are empty: no evidence for 'label 1, ü' (gradcam: 1 of 11 windows).",)
+    assert [verdict for _, verdict in sheets[0].verdicts] == [good, bad, bad]
+    assert sheets[0].remarks == ("Some maps are empty: no evidence for 'label 1, ü' (gradcam: 1 of 11 windows).",)
+    assert [row.word for row in sheets[0].blocks[0].rows] == ["reliable", "unreliable"]
 
 
 def test_the_strip_spans_the_windows_with_their_probabilities(sheets: list[Sheet]) -> None:

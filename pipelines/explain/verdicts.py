@@ -1,0 +1,171 @@
+"""The verdicts on the maps of a video: measured in a few of its windows, averaged, judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vidcam.metrics.time_audit import CHANGES
+from vidcam.pipelines.audit import ARTIFACT_SHARE, artifact_shares
+from vidcam.pipelines.explain.analyse import VideoJob, WindowResults
+from vidcam.pipelines.explain.measure import Measured, measure
+from vidcam.pipelines.explain.request import ExplainRequest
+from vidcam.pipelines.explain.versions import FRAMES
+from vidcam.pipelines.forward import Prepared
+from vidcam.pipelines.verdict.checks import kept_checks
+from vidcam.results.explanation import Explanation
+from vidcam.results.verdict import Verdict, VideoVerdict, judge
+from vidcam.sampling import Window
+from vidcam.spec import ModelSpec
+from vidcam.system.progress import Progress, StageTimer
+
+SINGLE_FRAMES, MOTION = 0.8, 0.5
+"""With its frames frozen a video keeps a share of the probability. From the first number on, the model is said to read
+single frames; below the second, motion counts."""
+
+LEAST_FILLED = 0.5
+"""A video that fills less than this share of a window is too short to tell."""
+
+OFF = Verdict("not checked", "--verdict-forwards is 0")
+VALUES = Verdict("not checked", "the model returns values: there is no probability to keep")
+GUIDED = Verdict("not checked", "its values are signed: they cannot hide half of the clip")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The verdicts on a video.
+
+    Attributes:
+        maps: for each target method → verdict.
+        video: that on the video as a whole; None if nothing was measured.
+    """
+
+    maps: tuple[Mapping[str, Verdict], ...]
+    video: VideoVerdict | None
+
+
+def verdicts_of(
+    ready: Prepared,
+    job: VideoJob,
+    request: ExplainRequest,
+    results: Sequence[WindowResults],
+    *,
+    clock: StageTimer,
+    progress: Progress,
+) -> Verdicts:
+    """Measure the maps of a video on a few of its windows, and judge them.
+
+    Args:
+        ready: the prepared model.
+        job: the video.
+        request: the resolved options.
+        results: the maps of all windows, one for each target.
+        clock: measures the time of the stages.
+        progress: called after each measured window.
+    """
+    guided = dict.fromkeys(request.guided, GUIDED)
+    unmeasured = _reason_not_to(ready.model.spec, job.windows[0], request)
+    if unmeasured is not None:
+        return Verdicts(tuple(dict.fromkeys(each.explanation.methods, unmeasured) | guided for each in results), None)
+    windows = measure(ready.model, job, request, results, clock=clock, progress=progress)
+    maps = []
+    for number, result in enumerate(results):
+        explanation = replace(result.explanation, artifact=ready.baseline.artifact)
+        measured, in_artifact = [window[number] for window in windows], artifact_shares(explanation)
+        confidence = float(np.exp(result.log_original).mean())
+        checks = {method: measured_checks(measured, explanation, method) for method in explanation.methods}
+        maps.append(
+            {
+                method: judge(found | {"confidence": confidence, "artifact_share": in_artifact.get(method)})
+                for method, found in checks.items()
+            }
+        )
+    motion = _motion([window[0] for window in windows])
+    return Verdicts(tuple(each | guided for each in maps), VideoVerdict(video_sentence(maps, motion), motion))
+
+
+def _reason_not_to(spec: ModelSpec, first: Window, request: ExplainRequest) -> Verdict | None:
+    """Return the verdict of a video whose maps cannot be measured."""
+    if request.verdict_forwards == 0:
+        return OFF
+    if spec.activation == "none":
+        return VALUES
+    length = first.end_seconds - first.start_seconds
+    filled = np.unique(first.times).size if spec.fps is None else round(length * float(spec.fps))
+    if filled < LEAST_FILLED * spec.frames:
+        return Verdict("too short to tell", f"the video fills {filled} of the {spec.frames} frames of a window")
+    return None
+
+
+def measured_checks(measured: Sequence[Measured], explanation: Explanation, method: str) -> dict[str, float | None]:
+    """Return the checks of one map of `vidcam.results.verdict.judge`: means over the measured windows.
+
+    Args:
+        measured: what was measured of the target, at least one window.
+        explanation: the maps of all windows.
+        method: one of its methods.
+    """
+    volume = explanation.volumes[method].reshape(len(explanation), -1)
+    low, high = volume.min(axis=1), volume.max(axis=1)
+    ranges = np.divide(high - low, high, out=np.zeros_like(high), where=high > 0)
+    logs = {key: np.array([each.logs[key] for each in measured]) for key in measured[0].logs if key[1] != FRAMES}
+    return kept_checks(method, logs, np.array([each.log_original for each in measured])) | {
+        "mirror": _mean([each.mirror[method] for each in measured]),
+        "class_change": _mean([each.class_change.get(method) for each in measured]),
+        "range": float(ranges.max()),
+    }
+
+
+def _motion(measured: Sequence[Measured]) -> dict[str, float]:
+    """Return change of the frames → share of the probability kept, a geometric mean over the windows that have it."""
+    shares = {}
+    for change in CHANGES:
+        key = (change, FRAMES)
+        logs = [each.logs[key] - each.log_original for each in measured if key in each.logs]
+        if logs:
+            shares[str(change)] = float(np.exp(np.mean(logs)))
+    return shares
+
+
+def video_sentence(maps: Sequence[Mapping[str, Verdict]], motion: Mapping[str, float]) -> str:
+    """Say whether no map is reliable or nothing was found, and whether motion counts.
+
+    Args:
+        maps: for each target method → verdict.
+        motion: change of the frames → share of the probability kept.
+    """
+    verdicts = [verdict for each in maps for verdict in each.values()]
+    if not any(verdict.word == "reliable" for verdict in verdicts):
+        found = "No map is reliable here."
+    elif all(
+        verdict.word == "reliable" and (verdict.checks.get("artifact_share") or 0.0) < ARTIFACT_SHARE
+        for verdict in verdicts
+    ):
+        found = "Checked: nothing found."
+    else:
+        found = ""
+    return " ".join(filter(None, [found, motion_sentence(motion)]))
+
+
+def motion_sentence(motion: Mapping[str, float]) -> str:
+    """Say whether motion counts; '' if it was not measured."""
+    if "frozen" not in motion:
+        return ""
+    frozen = motion["frozen"]
+    others = ", ".join(f"{name} {_percent(share)}" for name, share in motion.items() if name != "frozen")
+    if frozen >= SINGLE_FRAMES:
+        meaning = "the model reads single frames"
+    else:
+        meaning = "motion counts" if frozen < MOTION else "motion counts a little"
+    return f"With its frames frozen the video keeps {_percent(frozen)}{f' ({others})' if others else ''}: {meaning}."
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -1,0 +1,1 @@
+"""Measure how far maps can be trusted on the clips that they explain."""

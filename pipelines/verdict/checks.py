@@ -1,0 +1,68 @@
+"""The checks of a map from what was measured: means over N clips, which may be the windows of one video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidcam.maps import Floats
+from vidcam.pipelines.verdict.versions import Key
+from vidcam.results.explanation import Artifact, artifact_share
+
+CONTROL_CHECKS = {"random": "kept_random", "centre": "kept_centre", "frame-difference": "kept_difference"}
+
+Logs = Mapping[Key, NDArray[np.float64]]
+"""Key of a version → (N,) log probability of the explained class, log O."""
+
+SMALLEST = 1e-6
+"""Probabilities nearer than this to 0 or 1 count as this near, so that odds are finite."""
+
+
+def kept_checks(method: str, logs: Logs, log_original: NDArray[np.float64]) -> dict[str, float | None]:
+    """Return what is kept of the probability at half area, and of the odds without a place.
+
+    Odds tell more than the probability where the model is sure. All are geometric means over the clips, and None for
+    versions that did not run.
+
+    Args:
+        method: name of the map.
+        logs: log O of the versions.
+        log_original: log Y of the clips, (N,).
+    """
+    halves = {"kept": method, **{check: control for control, check in CONTROL_CHECKS.items()}}
+    places = {"peak": method, "peak_random": "random"}
+    checks = {check: _mean(logs.get((name, "half")), log_original, lambda log: log) for check, name in halves.items()}
+    return checks | {check: _mean(logs.get((name, "place")), log_original, _log_odds) for check, name in places.items()}
+
+
+def _mean(
+    logs: NDArray[np.float64] | None,
+    log_original: NDArray[np.float64],
+    scale: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> float | None:
+    return None if logs is None else float(np.exp((scale(logs) - scale(log_original)).mean()))
+
+
+def _log_odds(log_probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    share = np.clip(np.exp(log_probability), SMALLEST, 1.0 - SMALLEST)
+    return np.asarray(np.log(share) - np.log1p(-share))
+
+
+def map_checks(volume: Floats, artifact: Artifact | None, grid: Sequence[int]) -> dict[str, float | None]:
+    """Return the checks that need no model: `range`, and `artifact_share` of a map on the layer's grid.
+
+    Args:
+        volume: (N, t, h, w), raw maps.
+        artifact: artifact of the layer; None if there is none.
+        grid: (t, h, w) of the layer.
+    """
+    flat = volume.reshape(len(volume), -1).astype(np.float64)
+    high = flat.max(axis=1)
+    ranges = np.divide(high - flat.min(axis=1), high, out=np.zeros(len(flat)), where=high > 0.0)
+    has_share = artifact is not None and volume.shape[1:] == tuple(grid)
+    return {
+        "range": float(ranges.mean()),
+        "artifact_share": artifact_share(volume, artifact) if has_share and artifact is not None else None,
+    }

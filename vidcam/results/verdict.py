@@ -1,0 +1,175 @@
+"""The verdict on a map: one word, its reason and the checks behind it. `judge` is the only place with thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import exp, log
+from types import MappingProxyType
+from typing import Literal
+
+VerdictWord = Literal["reliable", "doubtful", "unreliable", "not checked", "too short to tell"]
+
+CHECKS = (
+    "kept",
+    "kept_random",
+    "kept_centre",
+    "kept_difference",
+    "peak",
+    "peak_random",
+    "mirror",
+    "class_change",
+    "artifact_share",
+    "confidence",
+    "range",
+)
+"""Names of the checks, see `judge`."""
+
+FEATURES: Mapping[str, float] = MappingProxyType({"place": 0.75, "half": 1.0, "mirror": 2.0})
+"""Weight of each feature in the score, see `features`.
+
+That of `place` and the constant are fitted on the motion set by `scripts/run research.verdict`. The other two are set:
+there they tell little about the place (docs/evidence/verdict.md), on real clips they tell what a map keeps.
+"""
+
+CONSTANT = -2.2
+"""Added to the weighted features."""
+
+RELIABLE, UNRELIABLE = 0.6, 0.35
+"""A map is reliable if its score is at least the first, unreliable if it is below the second."""
+
+SURE = 0.1
+"""A model whose probability is below this is not sure: no map of it is called reliable."""
+
+FLAT = 1e-6
+"""A map whose range is at most this share of its maximum is constant."""
+
+CONTROLS: Mapping[str, str] = MappingProxyType(
+    {
+        "kept_random": "shuffled cells",
+        "kept_centre": "the centre",
+        "kept_difference": "the frame difference",
+    }
+)
+"""Check → the control's name in sentences."""
+
+USUAL_MIRROR = 0.7
+"""Correlation with the mirrored clip's map that speaks neither for a map nor against it."""
+
+FLOOR = 1e-3
+"""Smaller shares of the probability are raised to this before logarithms are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was measured about one map, and what follows.
+
+    Attributes:
+        word: `not checked` if nothing was measured; `too short to tell` if a video has too few windows.
+        reason: one sentence, about 80 characters.
+        score: in [0, 1], higher is better; None if it was not measured.
+        checks: name → value, None for what was not measured; names as in `judge`.
+    """
+
+    word: VerdictWord
+    reason: str
+    score: float | None = None
+    checks: Mapping[str, float | None] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class VideoVerdict:
+    """What was measured about a video as a whole.
+
+    Attributes:
+        sentence: whether motion counts, or that no map is reliable.
+        motion: `frozen`, `shuffled`, `reversed` → share of the probability kept.
+    """
+
+    sentence: str
+    motion: Mapping[str, float]
+
+
+NOT_CHECKED = Verdict("not checked", "nothing was measured")
+
+
+def judge(checks: Mapping[str, float | None]) -> Verdict:
+    """Judge a map by its checks. A check that is missing or None was not measured.
+
+    Args:
+        checks: `kept`: share of the probability kept when the half of the voxels with the lowest heat is hidden;
+            `kept_random`, `kept_centre`, `kept_difference`: the same by shuffled cells, a centre bump and the frame
+            difference; `peak`: share of the odds p / (1 - p) kept when the place where the map peaks is hidden;
+            `peak_random`: the same for another place; `mirror`: correlation with the map of the mirrored clip;
+            `class_change`: 1 - correlation with the map of the runner-up class; `artifact_share`: share of the maps
+            that peak in the artifact; `confidence`: probability of the explained class; `range`: (max - min) / max of
+            the raw map.
+
+    Returns:
+        A verdict with these checks.
+    """
+    values = {name: checks.get(name) for name in CHECKS}
+    spread = values["range"]
+    if spread is not None and spread <= FLAT:
+        return Verdict("unreliable", "the map is empty or constant", 0.0, values)
+    if values["kept"] is None and values["peak"] is None:
+        return Verdict("not checked", NOT_CHECKED.reason, None, values)
+    total = CONSTANT + sum(FEATURES[name] * value for name, value in features(values).items())
+    score = 1.0 / (1.0 + exp(-total))
+    confidence = values["confidence"]
+    is_sure = confidence is None or confidence >= SURE
+    word: VerdictWord = "unreliable" if score < UNRELIABLE else "doubtful"
+    word = "reliable" if score >= RELIABLE and is_sure else word
+    return Verdict(word, _reason(values, word), score, values)
+
+
+def features(checks: Mapping[str, float | None]) -> dict[str, float]:
+    """Return what the score is computed from; a feature that was not measured has the value of a useless map.
+
+    `place`: log of the odds left without another place over those left without the peak; `half`: log of what the map
+    keeps at half area over what the best control keeps; `mirror`: correlation with the mirrored clip's map, above
+    USUAL_MIRROR.
+    """
+    controls = [_log(checks[name]) for name in CONTROLS if checks.get(name) is not None]
+    kept, peak, mirror = checks.get("kept"), checks.get("peak"), checks.get("mirror")
+    return {
+        "place": 0.0 if peak is None else _log(checks.get("peak_random") or 1.0) - _log(peak),
+        "half": 0.0 if kept is None else _log(kept) - max(controls, default=0.0),
+        "mirror": 0.0 if mirror is None else mirror - USUAL_MIRROR,
+    }
+
+
+def _reason(values: Mapping[str, float | None], word: VerdictWord) -> str:
+    """Name the check that decided; both, if they say different things."""
+    parts = {name: text for name, text in (("place", _place(values)), ("half", _half(values))) if text}
+    confidence, found = values["confidence"], features(values)
+    if word != "unreliable" and confidence is not None and confidence < SURE:
+        return f"the model is unsure (p = {confidence:.2g}); {next(iter(parts.values()))}"
+    if word == "doubtful":
+        return "; ".join(parts.values())
+    sign = 1.0 if word == "reliable" else -1.0
+    return parts[max(parts, key=lambda name: sign * FEATURES[name] * found[name])]
+
+
+def _place(values: Mapping[str, float | None]) -> str:
+    peak, other = values["peak"], values["peak_random"]
+    if peak is None:
+        return ""
+    text = f"hiding its peak leaves {_percent(peak)} of the odds"
+    return text + ("" if other is None else f", another place {_percent(other)}")
+
+
+def _half(values: Mapping[str, float | None]) -> str:
+    kept, controls = values["kept"], [(value, text) for name, text in CONTROLS.items() if (value := values[name])]
+    if kept is None:
+        return ""
+    best, text = max(controls, default=(0.0, ""))
+    return f"keeps {_percent(kept)} at half area" + (f", {text} {_percent(best)}" if text else "")
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.0f} %"
+
+
+def _log(share: float | None) -> float:
+    return log(max(share or 0.0, FLOOR))
