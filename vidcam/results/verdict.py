@@ -28,8 +28,8 @@ CHECKS = (
 FEATURES: Mapping[str, float] = MappingProxyType({"place": 0.75, "half": 1.0, "mirror": 2.0})
 """Weight of each feature in the score, see `features`.
 
-That of `place` and the constant are fitted on the motion set by `scripts/run research.verdict`. The other two are set:
-there they tell little about the place (docs/evidence/verdict.md), on real clips they tell what a map keeps.
+That of `place` and the constant are fitted on the motion set by `scripts/run research.verdict`. The others are set by
+hand: a map that keeps more than every control and follows the mirrored clip is rated higher (docs/evidence/verdict.md).
 """
 
 CONSTANT = -2.2

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import vidcam
+from tests.helpers.branches import TwoStreams
 from tests.helpers.conduct import State
 from tests.helpers.nets import count_forwards, hidden_model, random_clip
 from vidcam.errors import InputError
@@ -170,3 +171,19 @@ def test_a_fill_needs_a_model_whose_scaling_is_known() -> None:
     explanation = vidcam.explain(net, clip, methods="gradcam", layer="relu")
     with pytest.raises(InputError, match=r"'black' needs a vidcam\.Model"):
         vidcam.verdict(net, clip, explanation, fill="black")
+
+
+@pytest.mark.parametrize(
+    ("net", "clip"),
+    [
+        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3)), random_clip(2, 3, 8, 8)),
+        (nn.Sequential(nn.Conv1d(2, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 18, 3)), random_clip(2, 2, 20)),
+        (TwoStreams(), [random_clip(1, 3, 8, 16, 16), random_clip(1, 2, 4, 16, 16)]),
+    ],
+    ids=["image", "signal", "pathways"],
+)
+def test_images_signals_and_pathways_have_verdicts_too(net: nn.Module, clip: Tensor | list[Tensor]) -> None:
+    explanation = vidcam.explain(net, clip, methods="gradcam")
+    checks = vidcam.verdict(net, clip, explanation)["gradcam"].checks
+    missing = {name for name, value in checks.items() if value is None} - {"artifact_share"}
+    assert missing == (set() if isinstance(clip, list) else {"kept_difference"})
