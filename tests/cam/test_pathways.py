@@ -63,3 +63,28 @@ def _signed_sum(net: nn.Module, clips: Input, layers: list[str]) -> Tensor:
     gradients = torch.autograd.grad(scores.sum(), list(leaves.values()))
     terms = [(a * g).detach().flatten(1).sum(dim=1) for a, g in zip(leaves.values(), gradients, strict=True)]
     return torch.stack(terms).sum(dim=0)
+
+
+class SideExit(nn.Module):
+    """A residual sum without a ReLU behind it, and a second exit from its shortcut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1, stride=2), nn.ReLU())
+        self.branch = nn.Sequential(nn.Conv3d(4, 4, 3, padding=1), nn.ReLU())
+        self.sum = nn.Conv3d(4, 4, 1, bias=False)
+        self.fc = nn.Linear(8, 3, bias=False)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        shortcut = self.stem(clip)
+        both = self.sum(shortcut + self.branch(shortcut))
+        scores: Tensor = self.fc(torch.cat([both.mean(dim=(2, 3, 4)), shortcut.mean(dim=(2, 3, 4))], dim=1))
+        return scores
+
+
+def test_a_sum_gives_way_to_its_parts_where_one_of_them_has_an_exit_of_its_own() -> None:
+    """Else the shortcut would be counted twice, or the branch not at all."""
+    net, clip = seeded(SideExit).double(), random_clip(2, 3, 8, 12, 12).double()
+    result = explain(net, clip, methods="hirescam", target=1)
+    assert set(result.layer.split(" + ")) == {"stem", "branch"}
+    torch.testing.assert_close(_signed_sum(net, clip, ["stem", "branch"]), net(clip)[:, 1].detach())
