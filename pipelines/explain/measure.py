@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidcam.cam.attribution import open_attribution
-from vidcam.cam.methods import volume_methods
+from vidcam.cam.methods import DEFAULT_METHODS, volume_methods
 from vidcam.cam.network import predicted, require_finite
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.cam.weights import to_numpy
@@ -30,6 +30,7 @@ from vidcam.pipelines.explain.analyse import VideoJob, WindowResults
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.versions import ShownWindow, masked_versions, reordered_versions
 from vidcam.pipelines.forward import torch_errors
+from vidcam.pipelines.verdict.passes import CHEAP
 from vidcam.pipelines.verdict.versions import Key
 from vidcam.pipelines.windows import batches
 from vidcam.preprocess import mirror_frames
@@ -50,7 +51,8 @@ class Measured:
     Attributes:
         log_original: log probability of the target.
         logs: key of a changed version → log probability of the target.
-        mirror: method → correlation with the map of the mirrored window, mirrored back; None if a map is constant.
+        mirror: method → correlation with the map of the mirrored window, mirrored back; None if a map is constant. Dear
+            maps are not made again.
         class_change: method → 1 - correlation with the map of the runner-up class; empty without a runner-up.
     """
 
@@ -136,7 +138,8 @@ class _Measuring:
     def __init__(self, model: Model, request: ExplainRequest, results: Sequence[WindowResults]) -> None:
         self._model, self._request, self._results = model, request, results
         self._explanations = [result.explanation for result in results]
-        self._maps = replace(request, methods=volume_methods(request.methods))
+        cheap = tuple(name for name in volume_methods(request.methods) if name in CHEAP)
+        self._maps = replace(request, methods=cheap or DEFAULT_METHODS)
 
     def window(self, window: ShownWindow, changes: Sequence[Change]) -> tuple[Measured, ...]:
         """Measure one window; returns a result for each target."""
@@ -150,8 +153,8 @@ class _Measuring:
                 Measured(
                     log_original=float(self._results[number].log_original[window.index]),
                     logs=logs[number],
-                    mirror={name: correlation([(maps[name], own[name][..., ::-1])]) for name in maps},
-                    class_change={name: _change(own[name], other[name]) for name in other},
+                    mirror={name: correlation([(maps[name], own[name][..., ::-1])]) for name in maps if name in own},
+                    class_change={name: _change(own[name], other[name]) for name in other if name in maps},
                 )
             )
         return tuple(measured)

@@ -112,7 +112,7 @@ def measured_checks(measured: Sequence[Measured], explanation: Explanation, meth
     ranges = np.divide(high - low, high, out=np.zeros_like(high), where=high > 0)
     logs = {key: np.array([each.logs[key] for each in measured]) for key in measured[0].logs if key[1] != FRAMES}
     return kept_checks(method, logs, np.array([each.log_original for each in measured])) | {
-        "mirror": _mean([each.mirror[method] for each in measured]),
+        "mirror": _mean([each.mirror.get(method) for each in measured]),
         "class_change": _mean([each.class_change.get(method) for each in measured]),
         "range": float(ranges.max()),
     }

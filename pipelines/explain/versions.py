@@ -10,17 +10,13 @@ import torch
 from torch import Tensor
 
 from vidcam.devices import to_device
-from vidcam.fill import Fill
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 from vidcam.metrics.time_audit import Change, changed_frames
 from vidcam.pipelines.explain.crops import Crops
-from vidcam.pipelines.verdict.versions import HeatOfClips, Key, steps
+from vidcam.pipelines.verdict.versions import FILLS, HeatOfClips, Key, steps
 from vidcam.preprocess import fill_for, reorder_frames, to_pixels
 from vidcam.results.explanation import Explanation
 from vidcam.spec import Scaling
-
-FILL: Fill = "frame-mean"
-"""What replaces hidden pixels, as in `vidcam.verdict`: the thresholds of `judge` were fitted with it."""
 
 SHARED: tuple[Key, ...] = (("centre", "half"), ("frame-difference", "half"), ("random", "place"))
 """Versions that do not depend on a map: they serve all targets."""
@@ -56,7 +52,8 @@ def masked_versions(window: ShownWindow, explanations: Sequence[Explanation]) ->
         window: the window.
         explanations: the maps of all windows, one for each target.
     """
-    fill, pixels = fill_for(window.clips, FILL, window.scaling), _pixels(window)[None]
+    fills = {kind: fill_for(window.clips, fill, window.scaling) for kind, fill in FILLS.items()}
+    pixels = _pixels(window)[None]
     for number, explanation in enumerate(explanations):
         volumes = {method: volume[[window.index]] for method, volume in explanation.volumes.items()}
         heats = {
@@ -67,7 +64,7 @@ def masked_versions(window: ShownWindow, explanations: Sequence[Explanation]) ->
             if key in SHARED and number > 0:
                 continue
             is_kept = window.crops.heat(to_device(torch.from_numpy(mask()), window.clips.device))
-            version = torch.where(is_kept[:, None], window.clips, fill)
+            version = torch.where(is_kept[:, None], window.clips, fills[key[1]])
             yield None if key in SHARED else number, key, version
 
 

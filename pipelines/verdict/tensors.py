@@ -26,7 +26,6 @@ from vidcam.cam.subject import Subject, read_subject
 from vidcam.cam.weights import at_least_float32, to_numpy
 from vidcam.cam.wrappers import unwrapped
 from vidcam.errors import InputError
-from vidcam.fill import Fill
 from vidcam.maps import Floats, normalise_per_clip
 from vidcam.metrics.faithfulness import log_probability
 from vidcam.pipelines.verdict.checks import kept_checks, map_checks
@@ -40,7 +39,7 @@ from vidcam.pipelines.verdict.passes import (
     mirrored,
     runner_up,
 )
-from vidcam.pipelines.verdict.versions import HeatOfClips, Key, Mask, Step, frame_mean, hidden, steps
+from vidcam.pipelines.verdict.versions import FILLS, HeatOfClips, Key, Mask, Step, frame_mean, hidden, steps
 from vidcam.preprocess import fill_for, to_pixels
 from vidcam.results.explanation import OF_FUNCTION, Explanation
 from vidcam.results.verdict import NOT_CHECKED, Verdict, judge
@@ -59,7 +58,6 @@ def verdict(
     explanation: Explanation,
     forwards: int = FORWARDS,
     *,
-    fill: Fill = "frame-mean",
     layer: Layers = None,
     reshape: Reshape | None = None,
     axes: str | None = None,
@@ -70,7 +68,9 @@ def verdict(
 ) -> dict[str, Verdict]:
     """Measure whether the maps of an explanation can be trusted, by a few forward passes on the same clips.
 
-    Several clips are taken as windows of one video: the checks are means over them. The model is left as it was.
+    Several clips are taken as windows of one video: the checks are means over them. The model is left as it was. Pixels
+    outside a map become black, those at its peak the frame's mean colour. Without a `Model` its black is not known, and
+    all become the frame's mean colour.
 
     Args:
         model: as in `vidcam.explain`.
@@ -79,7 +79,6 @@ def verdict(
         forwards: most forward passes of each clip. A map needs two of its own; all maps share six, two of them with a
             backward pass through the head. If there are too few, checks are left out, the least telling first. With 0
             nothing is measured, and each verdict is 'not checked'. A baseline that is a clip costs one pass more.
-        fill: what replaces hidden pixels. `frame-mean` is the frame's mean colour; the others need a `Model`.
         layer: as in `vidcam.explain`; None: the layer of the explanation.
         reshape: as in `vidcam.explain`.
         axes: as in `vidcam.explain`.
@@ -93,7 +92,7 @@ def verdict(
         Method → verdict, guided methods included.
 
     Raises:
-        InputError: the explanation is of another model or clip, or the fill needs a `Model`.
+        InputError: the explanation is of another model or clip.
     """
     if forwards < 1 or explanation.activation == "none" or (explanation.target == OF_FUNCTION).any():
         return dict.fromkeys((*explanation.volumes, *explanation.guided), _unmeasured(explanation))
@@ -109,7 +108,7 @@ def verdict(
                 else None
             )
         request = _request(subject, explanation, layers, reshape, baseline)
-        return _Measurement(subject, explanation, request, fill, seed).verdicts(forwards)
+        return _Measurement(subject, explanation, request, seed).verdicts(forwards)
 
 
 def _unmeasured(explanation: Explanation) -> Verdict:
@@ -128,14 +127,12 @@ class _Measurement:
         subject: the network and the clips.
         explanation: the maps.
         request: the maps to make of the mirrored clips and of the runner-up class.
-        fill: what replaces hidden pixels.
         seed: seed of whatever is drawn.
     """
 
     subject: Subject
     explanation: Explanation
     request: MapRequest
-    fill: Fill
     seed: int
 
     def verdicts(self, forwards: int) -> dict[str, Verdict]:
@@ -189,22 +186,22 @@ class _Measurement:
             preserve_model(network, undo)
             hand_over(network, arguments, undo)
             for key, mask in chosen:
-                logits = predicted(network, self._hidden(mask(), axes), classes=explanation.logits.shape[1]).logits
+                clip = self._hidden(key[1], mask(), axes)
+                logits = predicted(network, clip, classes=explanation.logits.shape[1]).logits
                 require_finite(logits, "the logits of a masked clip")
                 logs[key] = log_probability(logits, explanation.target, explanation.activation)
         return logs
 
-    def _hidden(self, keep: Mask, axes: Axes) -> Input:
+    def _hidden(self, kind: str, keep: Mask, axes: Axes) -> Input:
         clip = self.subject.clip
         views = [axes.view(part) for part in pathways(clip)]
-        return like_input(clip, [axes.restore(hidden(view, keep, self._fill(view))).contiguous() for view in views])
+        fills = (self._fill(kind, view) for view in views)
+        parts = (hidden(view, keep, fill) for view, fill in zip(views, fills, strict=True))
+        return like_input(clip, [axes.restore(part).contiguous() for part in parts])
 
-    def _fill(self, view: Tensor) -> Tensor:
-        if self.subject.model is not None:
-            return fill_for(view, self.fill, self.subject.model.spec.scaling)
-        if self.fill != "frame-mean":
-            raise InputError(f"fill {self.fill!r} needs a vidcam.Model, whose scaling is known; use 'frame-mean'")
-        return frame_mean(view)
+    def _fill(self, kind: str, view: Tensor) -> Tensor:
+        model = self.subject.model
+        return frame_mean(view) if model is None else fill_for(view, FILLS[kind], model.spec.scaling)
 
 
 def _positive(guided: Mapping[str, Floats]) -> dict[str, Floats]:

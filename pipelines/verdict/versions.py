@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidcam.devices import to_device
+from vidcam.fill import Fill
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 from vidcam.metrics.controls import centre_heat, frame_difference, shuffled_cells
 from vidcam.metrics.order import rank_ties, ranks_of, tie_field, voxel_order
@@ -26,6 +28,10 @@ from vidcam.metrics.place import peak_place, place_around
 from vidcam.metrics.retention import keep_top
 
 HALF = 0.5
+
+FILLS: Mapping[str, Fill] = MappingProxyType({"half": "black", "place": "frame-mean"})
+"""Second part of a key → what replaces hidden pixels; docs/evidence/verdict.md says why. Without the model's scaling,
+black is not known, and it is `frame_mean` for both."""
 
 Key = tuple[str, str]
 

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 import numpy as np
@@ -25,7 +25,6 @@ from scripts.library import explainer, grey_input
 from scripts.research.motion_maps import methods_for
 from scripts.research.pool import to_input
 from scripts.research.verdict_tables import print_tables
-from vidcam.fill import FILLS, Fill
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 from vidcam.metrics.agreement import mean_correlation
 from vidcam.metrics.controls import centre_heat, frame_difference, shuffled_cells
@@ -38,7 +37,7 @@ from vidcam.motion.box_tracks import filled_boxes
 from vidcam.motion.clip import MotionClip
 from vidcam.pipelines.study.motion_set import mixed
 from vidcam.pipelines.verdict.checks import kept_checks, map_checks
-from vidcam.pipelines.verdict.versions import HeatOfClips, hidden, steps
+from vidcam.pipelines.verdict.versions import FILLS, HeatOfClips, Key, hidden, steps
 from vidcam.preprocess import fill_for
 
 FIRST_SEED = 530_000
@@ -52,21 +51,20 @@ Row = dict[str, Any]
 
 @click.command()
 @click.option("--clips", type=click.IntRange(2), default=160, show_default=True, help="Of one actor, for each network.")
-@click.option("--fill", type=click.Choice(FILLS), default="frame-mean", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Keep the rows in this JSON.")
 @click.option("--from", "earlier", type=click.Path(path_type=Path), help="Read rows instead of measuring.")
-def verdict(*, clips: int, fill: str, out: Path | None, earlier: Path | None) -> None:
+def verdict(*, clips: int, out: Path | None, earlier: Path | None) -> None:
     """Measure, fit, and print the tables in Markdown."""
     rows: list[Row] = json.loads(earlier.read_text("utf-8")) if earlier else []
     models = [] if earlier else [load_model(spec.name, device="cpu") for spec in TINY_SPECS]
-    for parts in zip(*(measured(model, clips, cast("Fill", fill)) for model in models), strict=True):
+    for parts in zip(*(measured(model, clips) for model in models), strict=True):
         rows += chain.from_iterable(parts)
         if out:
             out.write_text(json.dumps(rows), "utf-8")
     print_tables(rows)
 
 
-def measured(model: Model, count: int, fill: Fill) -> Iterator[list[Row]]:
+def measured(model: Model, count: int) -> Iterator[list[Row]]:
     """Yield the rows of each clip, one for each map."""
     methods = [name for name in methods_for(model) if "softmax" not in name and "signed" not in name]
     explain = explainer(model, str(model.spec.layer), methods)
@@ -83,7 +81,7 @@ def measured(model: Model, count: int, fill: Fill) -> Iterator[list[Row]]:
         mirror = {name: mean_correlation(volumes[name], other.volumes[name][..., ::-1]) for name in methods}
         log_original = log_probability(torch.from_numpy(explanation.logits), explanation.target)
         maps = HeatOfClips(heats, volumes["gradcam"], clip.frames[None].astype(np.float32), seed=number)
-        logs = kept_logs(model, tensor, maps, fill, clip.label)
+        logs = kept_logs(model, tensor, maps, clip.label)
         inside = np.asarray(filled_boxes(clip).any(axis=0, keepdims=True))
         rows: list[Row] = []
         for name, heat in heats.items():
@@ -96,18 +94,20 @@ def measured(model: Model, count: int, fill: Fill) -> Iterator[list[Row]]:
         yield rows
 
 
-def kept_logs(
-    model: Model, tensor: Tensor, maps: HeatOfClips, fill: Fill, label: int
-) -> dict[tuple[str, str], NDArray[np.float64]]:
+def kept_logs(model: Model, tensor: Tensor, maps: HeatOfClips, label: int) -> dict[Key, NDArray[np.float64]]:
     """Return the log probability of each version, (1,)."""
-    pixels = fill_for(tensor, fill, model.spec.scaling)
-    keys, masks = zip(*((key, mask()) for key, mask in steps(maps)), strict=True)
-    distinct = {mask.tobytes(): mask for mask in masks}  # several maps often have the same peak
-    clips = torch.cat([hidden(tensor, mask, pixels) for mask in distinct.values()])
+    fills = {kind: fill_for(tensor, fill, model.spec.scaling) for kind, fill in FILLS.items()}
+    versions: dict[tuple[str, bytes], Tensor] = {}  # several maps often have the same peak
+    names: dict[Key, tuple[str, bytes]] = {}
+    for key, mask in steps(maps):
+        keep = mask()
+        names[key] = key[1], keep.tobytes()
+        versions.setdefault(names[key], hidden(tensor, keep, fills[key[1]]))
     with torch.inference_mode():
-        logits = torch.cat([model.module(batch) for batch in torch.split(clips, BATCH)])
-    logs = dict(zip(distinct, log_probability(logits, np.full(len(logits), label)), strict=True))
-    return {key: logs[mask.tobytes()][None] for key, mask in zip(keys, masks, strict=True)}
+        batches = torch.split(torch.cat(list(versions.values())), BATCH)
+        logits = torch.cat([model.module(batch) for batch in batches])
+    logs = dict(zip(versions, log_probability(logits, np.full(len(logits), label)), strict=True))
+    return {key: logs[name][None] for key, name in names.items()}
 
 
 def control_heats(volume: Floats, clip: MotionClip, generator: np.random.Generator) -> dict[str, Floats]:

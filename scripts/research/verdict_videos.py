@@ -28,7 +28,6 @@ from torch import Tensor
 from scripts import markdown
 from scripts.research.verdict_tables import auc
 from vidcam.cam.attribution import attribution
-from vidcam.fill import Fill
 from vidcam.maps import Floats
 from vidcam.metrics.agreement import mean_correlation
 from vidcam.metrics.faithfulness import log_probability
@@ -37,7 +36,7 @@ from vidcam.models.registry import load_model
 from vidcam.pipelines.forward import Prepared, map_request, prepare
 from vidcam.pipelines.score.clips import read_clips
 from vidcam.pipelines.verdict.checks import kept_checks, map_checks
-from vidcam.pipelines.verdict.versions import HeatOfClips, Key, hidden, steps
+from vidcam.pipelines.verdict.versions import FILLS, HeatOfClips, Key, hidden, steps
 from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import fill_for, to_pixels
 from vidcam.results.explanation import Explanation
@@ -46,9 +45,6 @@ from vidcam.sampling import plan_windows
 from vidcam.video.reader import open_video
 
 METHODS = ("neutral-gradcam", "gradcam", "gradcam++")
-FILLS_OF: tuple[Fill, Fill] = ("frame-mean", "black")
-"""Of the window that the verdict sees, and of the other."""
-
 LEAST = -7.0
 """Smaller logs are raised to this: less than 0.1 % is kept."""
 
@@ -106,10 +102,7 @@ def measured(prepared: Prepared, source: str, name: str, *, seed: int) -> list[R
     with attribution(model.module, clips[:1].flip(-1), request) as run:
         mirrored = run.explain(target)
     logs_original = log_probability(torch.from_numpy(both.logits), both.target)
-    first, other = (
-        kept_logs(model, clips[window : window + 1], both, window=window, fill=fill, seed=seed)
-        for window, fill in enumerate(FILLS_OF)
-    )
+    first, other = (kept_logs(model, clips[window : window + 1], both, window=window, seed=seed) for window in range(2))
     truth = {key: float(log[0] - logs_original[1]) for (key, part), log in other.items() if part == "half"}
     rows = []
     for method in METHODS:
@@ -124,20 +117,20 @@ def measured(prepared: Prepared, source: str, name: str, *, seed: int) -> list[R
 
 
 def kept_logs(
-    model: Model, clip: Tensor, both: Explanation, *, window: int, fill: Fill, seed: int
+    model: Model, clip: Tensor, both: Explanation, *, window: int, seed: int
 ) -> dict[Key, NDArray[np.float64]]:
     """Return the log probability of the versions of one window, (1,); of the second window those at half area."""
     heats: dict[str, Floats] = {name: both.heat(name)[window : window + 1] for name in METHODS}
     pixels = to_pixels(clip, model.spec.scaling).movedim(1, -1).numpy()
     maps = HeatOfClips(heats, both.volumes["gradcam"][window : window + 1], pixels, seed)
-    masks = {key: mask() for key, mask in steps(maps) if window == 0 or key[1] == "half"}
-    distinct = {mask.tobytes(): mask for mask in masks.values()}
-    filled = fill_for(clip, fill, model.spec.scaling)
+    fills = {kind: fill_for(clip, fill, model.spec.scaling) for kind, fill in FILLS.items()}
     logs = {}
     with torch.inference_mode():
-        for name, mask in distinct.items():
-            logs[name] = log_probability(model.module(hidden(clip, mask, filled)), both.target[:1])
-    return {key: logs[mask.tobytes()] for key, mask in masks.items()}
+        for key, mask in steps(maps):
+            if window == 0 or key[1] == "half":
+                logits = model.module(hidden(clip, mask(), fills[key[1]]))
+                logs[key] = log_probability(logits, both.target[:1])
+    return logs
 
 
 def print_table(rows: Sequence[Row]) -> None:

@@ -56,6 +56,10 @@ CONTROLS: Mapping[str, str] = MappingProxyType(
 USUAL_MIRROR = 0.7
 """Correlation with the mirrored clip's map that speaks neither for a map nor against it."""
 
+LEAST_LEAD, MOST_LEAD = -1.0, 2.5
+"""Bounds of the feature `half`. A map that keeps far less than a control may only be cut in an unlucky shape: where
+black is unlike any clip that the model knows, shapes with few edges keep most."""
+
 FLOOR = 1e-3
 """Smaller shares of the probability are raised to this before logarithms are taken."""
 
@@ -134,7 +138,7 @@ def features(checks: Mapping[str, float | None]) -> dict[str, float]:
     kept, peak, mirror = checks.get("kept"), checks.get("peak"), checks.get("mirror")
     return {
         "place": 0.0 if peak is None else _log(checks.get("peak_random") or 1.0) - _log(peak),
-        "half": 0.0 if kept is None else _log(kept) - max(controls, default=0.0),
+        "half": 0.0 if kept is None else min(max(_log(kept) - max(controls, default=0.0), LEAST_LEAD), MOST_LEAD),
         "mirror": 0.0 if mirror is None else mirror - USUAL_MIRROR,
     }
 

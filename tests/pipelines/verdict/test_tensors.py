@@ -166,13 +166,6 @@ def test_an_explanation_of_another_clip_is_refused() -> None:
         vidcam.verdict(net, clip.flip(1), explanation)
 
 
-def test_a_fill_needs_a_model_whose_scaling_is_known() -> None:
-    net, clip = SpotNet(), spots()
-    explanation = vidcam.explain(net, clip, methods="gradcam", layer="relu")
-    with pytest.raises(InputError, match=r"'black' needs a vidcam\.Model"):
-        vidcam.verdict(net, clip, explanation, fill="black")
-
-
 @pytest.mark.parametrize(
     ("net", "clip"),
     [
