@@ -62,3 +62,20 @@ def test_features_by_hand() -> None:
     assert FLOOR == 0.001
     assert set(found) == set(FEATURES)
     assert features({})["place"] == 0.0
+
+
+def test_one_unlucky_shape_and_one_unlucky_place_do_not_decide() -> None:
+    found = features({"kept": 0.001, "kept_random": 0.9, "peak": 1.0, "peak_random": 0.2})
+    assert (found["half"], found["place"]) == (-1.0, 0.0)
+    assert features({"kept": 1.0, "kept_random": 0.001})["half"] == 2.5
+
+
+def test_the_reason_names_what_speaks_for_the_word() -> None:
+    shaky = judge(GOOD | {"peak": 1.0, "kept": 0.4, "mirror": -0.2})
+    assert shaky.word == "unreliable"
+    assert "r = -0.20" in shaky.reason
+    mixed = judge(GOOD | {"peak": 1.0, "mirror": 0.3})
+    assert mixed.word == "doubtful"
+    assert "keeps 90 %" in mixed.reason
+    assert "r = 0.30" in mixed.reason
+    assert len(mixed.reason) <= 110

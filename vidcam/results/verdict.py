@@ -25,17 +25,11 @@ CHECKS = (
 )
 """Names of the checks, see `judge`."""
 
-FEATURES: Mapping[str, float] = MappingProxyType({"place": 0.75, "half": 1.0, "mirror": 2.0})
-"""Weight of each feature in the score, see `features`.
+FEATURES: Mapping[str, float] = MappingProxyType({"place": 0.5, "half": 1.0, "mirror": 2.0})
+"""Weight of each feature in the score, see `features`. They were chosen on the motion set and on real clips; what they
+are worth is in docs/evidence/verdict.md."""
 
-That of `place` and the constant are fitted on the motion set by `scripts/run research.verdict`. The others are set by
-hand: a map that keeps more than every control and follows the mirrored clip is rated higher (docs/evidence/verdict.md).
-"""
-
-CONSTANT = -2.2
-"""Added to the weighted features."""
-
-RELIABLE, UNRELIABLE = 0.6, 0.35
+RELIABLE, UNRELIABLE = 0.67, 0.35
 """A map is reliable if its score is at least the first, unreliable if it is below the second."""
 
 SURE = 0.1
@@ -118,8 +112,7 @@ def judge(checks: Mapping[str, float | None]) -> Verdict:
         return Verdict("unreliable", "the map is empty or constant", 0.0, values)
     if values["kept"] is None and values["peak"] is None:
         return Verdict("not checked", NOT_CHECKED.reason, None, values)
-    total = CONSTANT + sum(FEATURES[name] * value for name, value in features(values).items())
-    score = 1.0 / (1.0 + exp(-total))
+    score = 1.0 / (1.0 + exp(-sum(FEATURES[name] * value for name, value in features(values).items())))
     confidence = values["confidence"]
     is_sure = confidence is None or confidence >= SURE
     word: VerdictWord = "unreliable" if score < UNRELIABLE else "doubtful"
@@ -130,37 +123,38 @@ def judge(checks: Mapping[str, float | None]) -> Verdict:
 def features(checks: Mapping[str, float | None]) -> dict[str, float]:
     """Return what the score is computed from; a feature that was not measured has the value of a useless map.
 
-    `place`: log of the odds left without another place over those left without the peak; `half`: log of what the map
-    keeps at half area over what the best control keeps; `mirror`: correlation with the mirrored clip's map, above
-    USUAL_MIRROR.
+    `place`: log of the odds left without another place over those left without the peak, at least 0; `half`: log of
+    what the map keeps at half area over what the best control keeps, from LEAST_LEAD to MOST_LEAD; `mirror`:
+    correlation with the mirrored clip's map, above USUAL_MIRROR.
     """
     controls = [_log(checks[name]) for name in CONTROLS if checks.get(name) is not None]
     kept, peak, mirror = checks.get("kept"), checks.get("peak"), checks.get("mirror")
     return {
-        "place": 0.0 if peak is None else _log(checks.get("peak_random") or 1.0) - _log(peak),
+        "place": 0.0 if peak is None else max(0.0, _log(checks.get("peak_random") or 1.0) - _log(peak)),
         "half": 0.0 if kept is None else min(max(_log(kept) - max(controls, default=0.0), LEAST_LEAD), MOST_LEAD),
         "mirror": 0.0 if mirror is None else mirror - USUAL_MIRROR,
     }
 
 
 def _reason(values: Mapping[str, float | None], word: VerdictWord) -> str:
-    """Name the check that decided; both, if they say different things."""
-    parts = {name: text for name, text in (("place", _place(values)), ("half", _half(values))) if text}
-    confidence, found = values["confidence"], features(values)
+    """Name the check that speaks most for the word; of a doubtful map, what speaks for it and what against it."""
+    found, confidence = features(values), values["confidence"]
+    texts = {"place": _place(values), "half": _half(values), "mirror": _mirror(values)}
+    parts = {name: FEATURES[name] * found[name] for name, text in texts.items() if text}
+    best, worst = max(parts, key=parts.__getitem__), min(parts, key=parts.__getitem__)
     if word != "unreliable" and confidence is not None and confidence < SURE:
-        return f"the model is unsure (p = {confidence:.2g}); {next(iter(parts.values()))}"
+        return f"the model is unsure (p = {confidence:.2g}); {texts[best]}"
     if word == "doubtful":
-        return "; ".join(parts.values())
-    sign = 1.0 if word == "reliable" else -1.0
-    return parts[max(parts, key=lambda name: sign * FEATURES[name] * found[name])]
+        return "; ".join(dict.fromkeys([texts[best], texts[worst]]))
+    return texts[best if word == "reliable" else worst]
 
 
 def _place(values: Mapping[str, float | None]) -> str:
     peak, other = values["peak"], values["peak_random"]
     if peak is None:
         return ""
-    text = f"hiding its peak leaves {_percent(peak)} of the odds"
-    return text + ("" if other is None else f", another place {_percent(other)}")
+    text = f"without its peak {_percent(peak)} of the odds are left"
+    return text + ("" if other is None else f", without another place {_percent(other)}")
 
 
 def _half(values: Mapping[str, float | None]) -> str:
@@ -169,6 +163,11 @@ def _half(values: Mapping[str, float | None]) -> str:
         return ""
     best, text = max(controls, default=(0.0, ""))
     return f"keeps {_percent(kept)} at half area" + (f", {text} {_percent(best)}" if text else "")
+
+
+def _mirror(values: Mapping[str, float | None]) -> str:
+    r = values["mirror"]
+    return "" if r is None else f"agrees with the mirrored video's map by r = {r:.2f}"
 
 
 def _percent(share: float) -> str:
