@@ -24,8 +24,8 @@ from torch import Tensor
 
 from vidcam.devices import to_device
 from vidcam.fill import SCORE_FILLS, Fill, ScoreFill
-from vidcam.infill import infill
 from vidcam.maps import Floats
+from vidcam.metrics.infill import infill
 from vidcam.metrics.insertion_deletion import SHARES, delete, frame_shares, insert
 from vidcam.metrics.order import Order, RankedTies, frame_order, ranks_of, voxel_order
 from vidcam.metrics.retention import GRID_THETAS, keep_top

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,11 @@ from vidcam.pipelines.score.request import ScoreRequest, resolve
 from vidcam.pipelines.score.rows import failed_row
 from vidcam.pipelines.score.samples import Failure, Sample, failure, load_sample, require_any_video
 from vidcam.pipelines.score.sanity import sanity
+from vidcam.pipelines.score.scored_clips import ScoredClips
 from vidcam.pipelines.score.settings import PartialSettings, complete_settings, partial_settings, provenance_of
 from vidcam.pipelines.score.store import PLOT_FILES, ResultStore, check_folder, open_store
 from vidcam.pipelines.score.summarise import summarise
-from vidcam.pipelines.score.summary import GridResult, Sanity, Summary
+from vidcam.pipelines.score.summary import GridResult, Sanity
 from vidcam.pipelines.score.table import ScoreTable, score_table
 from vidcam.pipelines.score.worst import render_worst, worst_clips
 from vidcam.results.explanation import MASKED
@@ -52,31 +53,6 @@ SCORING = "scoring clips"
 
 RUN_FILE = "run.toml"
 """The settings of the run, see `run_file`."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ScoredClips:
-    """The result of `score_clips`.
-
-    Attributes:
-        summary: means, tests and settings, as in summary.json.
-        table: the scores of each clip.
-        paths: the written files, summary.json last.
-        forwards: number of perturbed clips and of original clips that the model ran on, in this run.
-    """
-
-    summary: Summary
-    table: ScoreTable = field(repr=False)
-    paths: tuple[Path, ...]
-    forwards: tuple[int, int]
-
-    def __repr__(self) -> str:
-        return f"ScoredClips({self.summary!r}; {len(self.paths)} files in {str(self.paths[-1].parent)!r})"
-
-    @property
-    def failed(self) -> int:
-        """Number of clips that could not be scored."""
-        return self.summary.failed
 
 
 def score_clips(

@@ -159,10 +159,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class FillAgreement:
-    """Kendall's τ of the order of the methods by what is kept, with fill a and with fill b; controls are left out.
-
-    1: the same order, -1: the reverse. None with fewer than two methods.
-    """
+    """Kendall's τ of the order of the methods, by what they keep with fill a and with fill b; None for one method."""
 
     a: str
     b: str
@@ -252,8 +249,7 @@ class GridFigures:
     Attributes:
         space: share of the map in the half of its class, in [0, 1]; the clips lie side by side.
         space_right_side: share of the maps with more than half of their sum there.
-        time: as `space`; the clips follow each other.
-        time_right_side: as `space_right_side`.
+        time, time_right_side: the same; the clips follow each other.
     """
 
     space: Mean | None

@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers.score_results import DONE, scores
 from vidcam.pipelines.render.renderer import Rendered
-from vidcam.pipelines.score.run import ScoredClips
+from vidcam.pipelines.score.scored_clips import ScoredClips
 from vidcam.pipelines.score.summarise import summarise
 from vidcam.pipelines.score.table import ClipInfo
 

@@ -17,7 +17,8 @@ from tests.helpers.nets import hidden_model
 from vidcam.errors import OutputError
 from vidcam.pipelines.score import store
 from vidcam.pipelines.score.options import ScoreOptions
-from vidcam.pipelines.score.run import ScoredClips, score_set
+from vidcam.pipelines.score.run import score_set
+from vidcam.pipelines.score.scored_clips import ScoredClips
 from vidcam.pipelines.score.settings import Provenance
 from vidcam.system.progress import Progress, silent
 

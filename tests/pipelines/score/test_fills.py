@@ -11,7 +11,7 @@ import torch
 from tests.helpers.score_results import DONE, scores
 from tests.pipelines.score.test_clip import METHODS, rows, sample
 from vidcam.fill import SCORE_FILLS, ScoreFill
-from vidcam.infill import infill
+from vidcam.metrics.infill import infill
 from vidcam.metrics.retention import keep_top
 from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.perturbations import MaskedClip

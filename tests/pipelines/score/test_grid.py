@@ -14,7 +14,8 @@ from vidcam.pipelines.score import grid
 from vidcam.pipelines.score.grid import GridRecord
 from vidcam.pipelines.score.grid_player import GridPlayer
 from vidcam.pipelines.score.options import ScoreOptions
-from vidcam.pipelines.score.run import ScoredClips, score_set
+from vidcam.pipelines.score.run import score_set
+from vidcam.pipelines.score.scored_clips import ScoredClips
 from vidcam.pipelines.score.summary import GridResult, Mean, Summary
 from vidcam.system.json_files import read_json
 

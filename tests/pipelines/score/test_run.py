@@ -21,7 +21,8 @@ from vidcam.errors import InputError, OutputError
 from vidcam.models.model import Model
 from vidcam.pipelines.score import store
 from vidcam.pipelines.score.options import CONTROLS, ScoreOptions
-from vidcam.pipelines.score.run import ScoredClips, score_set
+from vidcam.pipelines.score.run import score_set
+from vidcam.pipelines.score.scored_clips import ScoredClips
 from vidcam.pipelines.score.summary import Mean
 from vidcam.system.json_files import as_plain
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidcam.errors import ShapeError
-from vidcam.infill import infill
+from vidcam.metrics.infill import infill
 
 SIZE = (4, 6, 5)
 
