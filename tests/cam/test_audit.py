@@ -87,13 +87,14 @@ def test_a_clip_without_positive_evidence() -> None:
 
 
 def test_a_constant_map_has_no_agreement() -> None:
-    result = explain(FixedGradient(line(1, 1)), line(1, 1), layer="layer", target=0)
+    result = explain(FixedGradient(line(1, 1)), line(1, 1), layer="layer", target=0, methods="gradcam, gradcam++")
     assert "0.00% clamped, constant map; eq. 19 exact" in result.audit()
 
 
 def test_eq_19_is_approximate_on_a_curved_head() -> None:
     net, clip = seeded(HiddenHead), random_clip(1, 3, 3, 4, 4)
-    assert "eq. 19 an approximation" in explain(net, clip, layer="relu", score="probability").audit()
+    result = explain(net, clip, layer="relu", methods="gradcam++", score="probability")
+    assert "eq. 19 an approximation" in result.audit()
 
 
 def test_artifact_on_a_grey_clip() -> None:
@@ -112,12 +113,13 @@ def test_artifact_on_a_grey_clip() -> None:
 
     clips = torch.zeros(2, 3, 4, 32, 32)
     clips[1, :, :, :8, :8] = 9.0
-    result = explain(ArtifactNet(), clips, layer="relu", target=0, baseline=torch.full((1, 3, 4, 32, 32), 0.5))
+    both, grey = ("gradcam", "gradcam++"), torch.full((1, 3, 4, 32, 32), 0.5)
+    result = explain(ArtifactNet(), clips, layer="relu", methods=both, target=0, baseline=grey)
     assert result.artifact == Artifact(((0, 3, 3),), 5.5, 0.5)
     assert "gradcam, gradcam++ peak in the artifact" in result.audit(0)
     assert "no peak in the artifact" in result.audit(1)
     assert "artifact" not in explain(ArtifactNet(), clips, layer="relu", target=0).audit(0)
-    fused = explain(ArtifactNet(), clips, layer=["pool", "relu"], target=0, baseline=torch.full((1, 3, 4, 32, 32), 0.5))
+    fused = explain(ArtifactNet(), clips, layer=["pool", "relu"], target=0, baseline=grey)
     assert fused.artifact is None
 
 

@@ -125,9 +125,9 @@ def test_an_image_network_gives_image_maps() -> None:
 
 def test_gradient_is_uniform_on_a_pooled_head() -> None:
     net = seeded(PooledHead)
-    audit = explain(net, random_clip(2, 3, 4, 8, 8), layer="block2").alpha["gradcam++"]
+    audit = explain(net, random_clip(2, 3, 4, 8, 8), layer="block2", methods="gradcam++").alpha["gradcam++"]
     assert audit.uniform.tolist() == [True, True]
-    audit = explain(_hidden(), _clip(), layer="relu").alpha["gradcam++"]
+    audit = explain(_hidden(), _clip(), layer="relu", methods="gradcam++").alpha["gradcam++"]
     assert audit.uniform.tolist() == [False, False]
 
 
@@ -168,10 +168,11 @@ class _GeluHead(HiddenHead):
 
 
 def test_eq_19_is_exact_on_piecewise_linear_heads_only() -> None:
-    assert explain(_hidden(), _clip(), layer="relu").alpha_exact is True
-    assert explain(seeded(PooledHead), random_clip(1, 3, 4, 8, 8), layer="block2").alpha_exact is True
-    assert explain(seeded(_GeluHead).double(), _clip(), layer="relu").alpha_exact is False
-    assert explain(_hidden(), _clip(), layer="relu", methods=["gradcam"]).alpha_exact is None
+    pooled, clip = seeded(PooledHead), random_clip(1, 3, 4, 8, 8)
+    assert explain(_hidden(), _clip(), layer="relu", methods="gradcam++").alpha_exact is True
+    assert explain(pooled, clip, layer="block2", methods="gradcam++").alpha_exact is True
+    assert explain(seeded(_GeluHead).double(), _clip(), layer="relu", methods="gradcam++").alpha_exact is False
+    assert explain(_hidden(), _clip(), layer="relu", methods="gradcam").alpha_exact is None
 
 
 class _TimeLogits(nn.Module):

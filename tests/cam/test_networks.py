@@ -90,7 +90,7 @@ def test_a_layer_by_name_with_dots_or_slashes_or_as_a_module() -> None:
     results = [explain(net, clip, layer=layer) for layer in ("block2.2", "/block2/2/", net.get_submodule("block2.2"))]
     assert {result.layer for result in results} == {"block2.2"}
     for result in results[1:]:
-        np.testing.assert_array_equal(result.volumes["gradcam++"], results[0].volumes["gradcam++"])
+        np.testing.assert_array_equal(result.volumes["gradcam"], results[0].volumes["gradcam"])
     both = explain(net, clip, layer=[net.get_submodule("block1"), "block2/2", "block2.2"])
     assert both.layer == "block1 + block2.2"
 

@@ -100,7 +100,7 @@ def test_the_same_seed_gives_the_same_map_of_a_random_network() -> None:
     net, clip = seeded(NoisyNet).eval(), random_clip(2, 3, 4, 6, 6)
     torch.default_generator.manual_seed(7)
     first, second = (explain(net, clip, layer="relu", target=0) for _ in range(2))
-    np.testing.assert_array_equal(first.volumes["gradcam++"], second.volumes["gradcam++"])
+    np.testing.assert_array_equal(first.volumes["gradcam"], second.volumes["gradcam"])
 
 
 def test_everything_is_restored_after_an_exception() -> None:

@@ -203,7 +203,8 @@ def test_the_score_of_a_probability_equals_autograd(activation: Any, contrast: i
     expected = torch.einsum("nd,ndthw->nthw", plus_plus, leaf).clamp(min=0).detach().numpy()
     np.testing.assert_allclose(result.volumes["gradcam++"], expected, rtol=1e-9, atol=1e-15)
     assert result.alpha_exact is False
-    assert explain(net, clips, layer="relu", target=1, activation=activation).alpha_exact is True
+    linear = explain(net, clips, layer="relu", methods="gradcam++", target=1, activation=activation)
+    assert linear.alpha_exact is True
 
 
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
@@ -233,7 +234,7 @@ def test_lambda_from_gradcam_plus_to_large_values() -> None:
     np.testing.assert_allclose(at_0.volumes["gradcam++signed"], half * at_0.volumes["gradcam"], rtol=1e-12)
     assert at_0.alpha["gradcam++"].positive.tolist() == [[0.5] * 5] * 2
     one, other = (
-        explain(net, clips, layer="relu", target=1, score_scale=score_scale).volumes["gradcam++"]
+        explain(net, clips, layer="relu", methods="gradcam++", target=1, score_scale=score_scale).volumes["gradcam++"]
         for score_scale in (1.0, 50.0)
     )
     assert np.abs(one / one.max() - other / other.max()).max() > 1e-4

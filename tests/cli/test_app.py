@@ -32,7 +32,7 @@ def test_explain_prints_paths_on_standard_output_and_the_rest_on_standard_error(
         str(tmp_path / "out" / name)
         for name in (
             "video_bright-thing_gradcam.mp4",
-            "video_bright-thing_gradcam++.mp4",
+            "video_bright-thing_neutral-gradcam.mp4",
             "video.png",
             "video.npz",
             "video_evidence.csv",
@@ -43,7 +43,8 @@ def test_explain_prints_paths_on_standard_output_and_the_rest_on_standard_error(
     assert all(Path(line).is_file() for line in output.out.splitlines())
     lines = output.err.splitlines()
     assert lines[0].endswith("video.mp4: 3 windows, explained for 'Bright thing'")
-    assert lines[1] == "  Bright thing: 1.00000"
+    assert [line.split(":")[0] for line in lines[1:3]] == ["  gradcam", "  neutral-gradcam"]  # their verdicts
+    assert "  Bright thing: 1.00000" in lines[3:]
 
 
 def test_options_reach_the_pipeline(video: Path, tmp_path: Path, capsys: Capture) -> None:

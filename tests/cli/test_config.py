@@ -55,7 +55,7 @@ def test_the_file_states_what_was_chosen_for_the_user(video: Path, tmp_path: Pat
     assert explain(video, tmp_path / "out", "--model", "tiny_r3d", "--outputs", "data") == 0
     found = settings(tmp_path / "out" / "video.toml")
     assert found["model"] == "tiny_r3d"
-    assert found["methods"] == ["neutral-gradcam", "gradcam++"]
+    assert found["methods"] == ["neutral-gradcam", "gradcam"]
     assert found["layer"] == ["layer3"]
     assert found["batch_size"] == 4
     assert found["device"] == "cpu"

@@ -9,6 +9,7 @@ import pytest
 from tests.helpers.failures import content, explain
 from tests.helpers.processes import run
 
+HIDDEN = "tests.helpers.nets:hidden_model"
 OUTPUTS = {
     "overlay": ("overlay", "_gradcam.mp4"),
     "map": ("map", "_map.mp4"),
@@ -22,7 +23,8 @@ OUTPUTS = {
 def test_a_full_disk(output: str, video: Path, speck: Path, tmp_path: Path) -> None:
     """There is space for half of a file, or for all but the last byte, which is written when the file is closed."""
     outputs, ending = OUTPUTS[output]
-    arguments = explain(speck if output == "document" else video, tmp_path / "out", outputs=outputs)
+    more = ["--method", "gradcam", *(["--model", HIDDEN] if output == "data" else [])]  # whose map is large
+    arguments = explain(speck if output == "document" else video, tmp_path / "out", *more, outputs=outputs)
     assert run(arguments, tmp_path).code == 0
     before = content(tmp_path / "out")
     largest = max(len(data) for name, data in before.items() if name.endswith(ending))

@@ -64,7 +64,7 @@ def test_an_unusual_name(case: str, speck: Path, tmp_path: Path, capfdbinary: py
     files = [f"{stem}_bright-thing_{m}_map.mp4" for m in ("gradcam", "gradcam++")]
     files += [f"{stem}{ending}" for ending in (".png", ".npz", "_evidence.csv", ".toml", ".json")]
     assert output.out.decode().split("\n") == [*(str(out / name) for name in files), ""]
-    assert output.err.count(b"\n") == 4
+    assert output.err.count(b"\n") == 6  # two of them verdicts
     output.err.decode()
     assert sorted(path.name for path in out.iterdir()) == sorted(files)
     document = json.loads((out / f"{stem}.json").read_bytes().decode())

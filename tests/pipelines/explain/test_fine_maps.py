@@ -40,7 +40,7 @@ def test_files_of_fine_maps(made: ExplainedVideo) -> None:
     assert entries["gradcam"]["completeness"] is None
     assert 0 <= entries["integrated-gradients"]["completeness"] < 1
     assert entries["integrated-gradients"]["artifact_share"] is None
-    assert entries["integrated-gradients"]["faithfulness"]["windows"] > 0
+    assert entries["integrated-gradients"]["verdict"]["checks"]["kept"] is not None
     (path,) = (path for path in made.paths if path.suffix == ".npz")
     loaded = vidcam.load(path)
     assert isinstance(loaded, VideoExplanation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -118,11 +119,12 @@ def test_before_merging_the_middle_crop_is_the_centre_crop(tmp_path: Path, monke
         return merge(crops, explanation)
 
     monkeypatch.setattr(Crops, "merge", noted)
-    frames, model, methods = noise_frames(30, 40, 90), pooled_model(), ("gradcam", *METHODS)
-    merged = explained(frames, tmp_path, "three-crop", model=model, methods=methods, batch_size=1)
+    frames = noise_frames(30, 40, 90)
+    alike: dict[str, Any] = {"model": pooled_model(), "methods": ("gradcam", *METHODS), "verdict_forwards": 0}
+    merged = explained(frames, tmp_path, "three-crop", **alike, batch_size=1)
     windows = list(before)
     before.clear()
-    explained(frames, tmp_path, "centre", model=model, methods=methods, batch_size=3)
+    explained(frames, tmp_path, "centre", **alike, batch_size=3)
     (centre,) = before
     assert [len(window) for window in windows] == [3] * len(centre) == [3, 3, 3]
     for method, volumes in centre.volumes.items():

@@ -11,7 +11,7 @@ from tests.helpers.clipsets import write_set
 from tests.helpers.nets import hidden_model
 from tests.pipelines.score.test_clip import rows, sample
 from vidcam.errors import InputError
-from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.options import CONTROLS, ScoreOptions
 from vidcam.pipelines.score.run import score_clips
 
 
@@ -22,7 +22,7 @@ def of_method(found: list[dict[str, Any]], name: str) -> dict[str, Any]:
 def test_rows_of_fine_maps() -> None:
     methods = ("integrated-gradients", "gradcam", "gradcam-ig")
     found = rows(ScoreOptions(methods=methods, steps=3), sample())
-    assert [row["method"] for row in found] == [*methods, "random", "centre"]
+    assert [row["method"] for row in found] == [*methods, *CONTROLS]
     for name in ("integrated-gradients", "gradcam-ig"):
         row = of_method(found, name)
         assert row["retention_0.5"] > 0
@@ -50,7 +50,7 @@ def test_a_fine_map_changes_no_other_row() -> None:
     options: dict[str, Any] = {"measures": ("drop", "retention")}
     alone = rows(ScoreOptions(methods="gradcam", **options), sample())
     beside = rows(ScoreOptions(methods=("integrated-gradients", "gradcam"), steps=1, **options), sample())
-    for name in ("gradcam", "random", "centre"):
+    for name in ("gradcam", *CONTROLS):
         first, second = of_method(alone, name), of_method(beside, name)
         assert {key: first[key] for key in first if key != "batch_size"} == pytest.approx(
             {key: second[key] for key in first if key != "batch_size"}, nan_ok=True
@@ -59,4 +59,4 @@ def test_a_fine_map_changes_no_other_row() -> None:
 
 def test_a_fine_map_alone() -> None:
     found = rows(ScoreOptions(methods="integrated-gradients", steps=1, measures="all"), sample())
-    assert [row["method"] for row in found] == ["integrated-gradients", "random", "centre"]
+    assert [row["method"] for row in found] == ["integrated-gradients", *CONTROLS]

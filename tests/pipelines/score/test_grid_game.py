@@ -56,7 +56,7 @@ def test_the_controls_know_nothing() -> None:
             np.testing.assert_allclose(shares.mean(axis=1), 0.5, atol=1e-9)
         assert game.methods[name].space_right_side == Mean(0.5, 0.5, 0.5)
     np.testing.assert_allclose(game.shares["random"]["space"], 0.5, atol=0.05)
-    assert tuple(game.shares) == ("gradcam", "gradcam++", "random", "centre", "frame-difference", "uniform")
+    assert tuple(game.shares) == ("gradcam", "random", "centre", "frame-difference", "uniform")
     assert (
         "centre"
         not in grid_game(channel_model(), coloured_clips(CLASSES), CLASSES, pairs=[(0, 1)], controls=False).methods
@@ -85,7 +85,7 @@ def test_pairs_are_drawn_among_clips_that_are_rightly_and_surely_classified() ->
     assert set(used) <= {0, 1, 2, 5}
     assert all(CLASSES[first] != CLASSES[second] for first, second in game.pairs)
     assert game.pairs == grid_game(model, clips, CLASSES).pairs
-    assert_all(game, ("gradcam", "gradcam++"), 1.0)
+    assert_all(game, ("gradcam",), 1.0)
 
 
 def test_without_two_sure_clips_there_is_no_game() -> None:
