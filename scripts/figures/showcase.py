@@ -42,7 +42,7 @@ def draw_showcase(out: Path) -> None:
         page.text(0, 2, "Made clip. Box: the truth", BOLD)
         page.text(0, LINE, label, PLAIN)
         page.text(right, 2, "Real clip. Can this map be trusted?", BOLD)
-        page.text(right, LINE, f"vidcam: {alarm}.", ALARM)
+        page.text(right, LINE, f"vidcam: gradcam++ is {alarm} here.", ALARM)
         page.picture(0, 2 * LINE, left_frame)
         page.picture(right, 2 * LINE, right_frame)
         pages.append(page.to_pixels(2 * LINE + HEIGHT))
@@ -77,11 +77,11 @@ def _made(folder: Path) -> tuple[list[Frames], list[str]]:
 
 
 def _real(folder: Path, count: int) -> tuple[list[Frames], str]:
-    """Frames with the heat of gradcam++, and what the audit says of it."""
+    """Frames with the heat of gradcam++, and the verdict on it."""
     video = sample_clip()
     result = vidcam.explain_video(video, folder / "real", targets="parkour", methods="gradcam++", outputs="data")
-    (alarm,) = (sentence for sentence in result.audit if "unreliable" in sentence)
-    return [_resized(frame) for frame in _drawn(video, result.explanation, "gradcam++", count)], alarm.partition(":")[0]
+    verdict = result.explanation.verdict("gradcam++")
+    return [_resized(frame) for frame in _drawn(video, result.explanation, "gradcam++", count)], verdict.word
 
 
 def _drawn(video: Path, explanation: VideoExplanation, method: str, count: int) -> list[Frames]:
