@@ -58,14 +58,18 @@ class same_state:  # noqa: N801 – named as torch names its contexts
 
     def __enter__(self) -> None:
         self._undo.add(self._leave)
-        is_alone = not self._turns.is_stateless
-        if is_alone:
-            self._turns.take(self._user)
-        for module in self._network.modules():
-            if _is_own(module):
-                self._before.append(_State(module))
-                if is_alone:
-                    self._before[-1].use_copies(self._copies)
+        if self._turns.is_stateless:
+            self._before = self._states()
+            if not any(state.holds_tensors() for state in self._before):
+                return
+            self._turns.is_stateless = None  # the program has given it tensors since the last run
+        self._turns.take(self._user)
+        self._before = self._states()
+        for state in self._before:
+            state.use_copies(self._copies)
+
+    def _states(self) -> list[_State]:
+        return [_State(module) for module in self._network.modules() if _is_own(module)]
 
     def __exit__(self, _kind: object, raised: object, _traceback: object) -> None:
         has_copies = bool(self._copies)
@@ -122,6 +126,10 @@ class _State:
         self._attributes = {name: value for name, value in list(vars(module).items()) if _is_state(name, value)}
         lists = ((name, value) for name, value in self._attributes.items() if isinstance(value, _CHANGEABLE))
         self._contents = {name: copy.copy(value) for name, value in lists}
+
+    def holds_tensors(self) -> bool:
+        """Whether a run could change a tensor of the module in place."""
+        return any(map(_is_copied, (*self._buffers.values(), *self._attributes.values())))
 
     def use_copies(self, copies: dict[Any, Any]) -> None:
         """Give the module copies of its tensors; `copies` maps the identity of a tensor or list to its copy."""
@@ -197,10 +205,15 @@ def _holds_tensor(value: Any, depth: int = 0) -> bool:
     return False
 
 
+def _is_copied(value: Any) -> bool:
+    """Whether it is a tensor or holds one; parameters stay as they are."""
+    has_tensor = isinstance(value, Tensor) or (_is_list(value) and _holds_tensor(value))
+    return has_tensor and not isinstance(value, nn.Parameter)
+
+
 def _copied(value: Any, copies: dict[Any, Any]) -> Any:
     """A tensor, or a list with its tensors, as a copy that shares memory with other copies as the originals do."""
-    has_tensor = isinstance(value, Tensor) or (_is_list(value) and _holds_tensor(value))
-    if isinstance(value, nn.Parameter) or not has_tensor:
+    if not _is_copied(value):
         return value
     if id(value) not in copies:
         copies[id(value)] = _copied_tensor(value, copies) if isinstance(value, Tensor) else _copied_list(value, copies)
