@@ -1,6 +1,7 @@
 """Who may import whom, read from the imports themselves; an arrow that is not in the picture fails.
 
-    errors ◄ axes, arguments, labels, media, fill, maps, geometry, spec, sampling, preprocess, devices, motion   leaves
+    errors ◄ axes, arguments, labels, media, fill, infill, maps, geometry, spec, sampling, preprocess, devices,
+             motion                                                               leaves
     foreign                                                                       a leaf: errors of a user's own code
     errors ◄ system                                                               every effect on the machine
     leaves, system ◄ results ◄ {cam, video, render, metrics}                      none of these four imports another
@@ -33,6 +34,7 @@ LEAVES = {
     "labels": set[str](),
     "media": set[str](),
     "fill": set[str](),
+    "infill": set[str](),
     "maps": set[str](),
     "geometry": {"maps"},
     "spec": {"axes", "geometry"},
@@ -66,7 +68,7 @@ EAGER_ROOT_NAMES = {"__version__"}  # a constant of the root, there before anyth
 TORCH, MEDIA = {"torch", "torchvision"}, {"av", "decord"}
 FOREIGN = {
     **dict.fromkeys(("__main__", "__init__", "cli", "system", "results", "render", *LEAVES), TORCH | MEDIA),
-    **dict.fromkeys(("devices", "preprocess", "cam", "metrics", "models", "pipelines"), MEDIA),
+    **dict.fromkeys(("devices", "infill", "preprocess", "cam", "metrics", "models", "pipelines"), MEDIA),
     "video": TORCH,
 }
 
@@ -186,7 +188,7 @@ def test_what_is_in_the_picture_is_not_reported() -> None:
     assert violations("from . import record\nfrom .record import Tape", "vidcam.cam", (), is_package=True) == []
 
 
-TORCHLESS = {*LEAVES, "system", "results", "render", "video", "cli", "__init__"} - {"preprocess"}
+TORCHLESS = {*LEAVES, "system", "results", "render", "video", "cli", "__init__"} - {"infill", "preprocess"}
 WITHOUT_TORCH = [name for name in MODULES if part_of(name) in TORCHLESS]
 WITHOUT_TORCH += [name for name in MODULES if name.startswith("vidcam.pipelines.render")]
 
