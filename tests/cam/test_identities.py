@@ -115,7 +115,8 @@ def test_a_batch_equals_single_clips(method: str) -> None:
     together = run(net, clips, method, target=[2, 0, 5, 2])
     for n, target in enumerate([2, 0, 5, 2]):
         alone = run(net, clips[n : n + 1], method, target=target)[0]
-        np.testing.assert_allclose(together[n], alone, rtol=0, atol=1e-5 * np.abs(alone).max())
+        rounding = 4 * torch.finfo(torch.float32).eps if method == "occlusion" else 0.0  # a difference of two scores
+        np.testing.assert_allclose(together[n], alone, rtol=0, atol=1e-5 * np.abs(alone).max() + rounding)
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 6, 99])
