@@ -93,7 +93,7 @@ def _reason_not_to(spec: ModelSpec, first: Window, request: ExplainRequest) -> V
     if spec.activation == "none":
         return VALUES
     length = first.end_seconds - first.start_seconds
-    filled = np.unique(first.times).size if spec.fps is None else round(length * float(spec.fps))
+    filled = np.unique(first.times).size if spec.fps is None else max(1, round(length * float(spec.fps)))
     if filled < LEAST_FILLED * spec.frames:
         return Verdict("too short to tell", f"the video fills {filled} of the {spec.frames} frames of a window")
     return None

@@ -48,9 +48,12 @@ def explained(case: Case, clip: Tensor, methods: tuple[str, ...]) -> Explanation
 
 def suited(case: Case) -> tuple[str, ...]:
     """The methods that this network can have: a transformer has no cam and no guided ReLU."""
-    if case.reshape is None:
-        return tuple(ALL_METHODS)
-    return tuple(name for name in ALL_METHODS if name != "cam" and not name.startswith("guided"))
+    methods = tuple(name for name in ALL_METHODS if name != "expected-gradients")
+    return (
+        methods
+        if case.reshape is None
+        else tuple(name for name in methods if name != "cam" and not name.startswith("guided"))
+    )
 
 
 def exactness(device: torch.device, is_small: bool) -> Iterator[Check]:  # noqa: FBT001 – one signature for all checks

@@ -17,7 +17,11 @@ from vidcam.cam.attribution import attribution
 from vidcam.cam.explain import explain
 from vidcam.cam.methods import ALL_METHODS, BASELINE_METHODS
 from vidcam.cam.request import MapRequest
-from vidcam.results.explanation import Explanation
+from vidcam.results.explanation import INPUT_METHODS, Explanation
+
+NEED_BASELINE = (*BASELINE_METHODS, *INPUT_METHODS)
+WITHOUT_CHANCE = tuple(method for method in ALL_METHODS if method != "rise")
+"""The masks of rise are drawn for a grid: they do not turn with the clip, and an image has other ones."""
 
 WITH_HIDDEN_HEAD = tuple(method for method in ALL_METHODS if method != "cam")
 
@@ -58,13 +62,14 @@ def maps(explanation: Explanation, method: str) -> np.ndarray[Any, Any]:
 
 
 def run(net: nn.Module, clip: Tensor, method: str, **options: Any) -> np.ndarray[Any, Any]:
-    if method in BASELINE_METHODS:
-        options["baseline"] = torch.full_like(clip[:1], 0.2)
+    if method in NEED_BASELINE:
+        flat = torch.full_like(clip[:1], 0.2)
+        options["baseline"] = torch.cat([flat, 2 * flat]) if method == "expected-gradients" else flat
     return maps(explain(net, clip, layer="relu", methods=[method], **{"target": 2, **options}), method)
 
 
 def test_every_method_is_covered() -> None:
-    assert {*EVERY, *BASELINE_METHODS} == set(ALL_METHODS)
+    assert {*EVERY, *NEED_BASELINE} == set(ALL_METHODS)
     for method in ALL_METHODS:
         result = run(net_for(method), clip_of(), method)
         assert result.max() > 0
@@ -86,7 +91,7 @@ def test_permuted_channels_give_the_same_map(method: str) -> None:
 
 
 @pytest.mark.parametrize("axis", [2, 3, 4], ids=["time", "rows", "columns"])
-@pytest.mark.parametrize("method", ALL_METHODS)
+@pytest.mark.parametrize("method", WITHOUT_CHANCE)
 def test_a_reversed_clip_has_a_reversed_map(method: str, axis: int) -> None:
     net, clip = net_for(method), clip_of()
     expected = run(net, clip, method)
@@ -95,7 +100,7 @@ def test_a_reversed_clip_has_a_reversed_map(method: str, axis: int) -> None:
     assert np.abs(result - expected).max() > 1e-3 * expected.max()
 
 
-@pytest.mark.parametrize("method", ALL_METHODS)
+@pytest.mark.parametrize("method", WITHOUT_CHANCE)
 def test_a_clip_of_one_frame_equals_an_image(method: str) -> None:
     solid, flat = net_for(method), net_for(method, axes=2)
     flat.load_state_dict({name: t.squeeze(-1) if t.ndim == 5 else t for name, t in solid.state_dict().items()})
@@ -110,7 +115,8 @@ def test_a_batch_equals_single_clips(method: str) -> None:
     together = run(net, clips, method, target=[2, 0, 5, 2])
     for n, target in enumerate([2, 0, 5, 2]):
         alone = run(net, clips[n : n + 1], method, target=target)[0]
-        np.testing.assert_allclose(together[n], alone, rtol=0, atol=1e-5 * np.abs(alone).max())
+        rounding = 4 * torch.finfo(torch.float32).eps if method == "occlusion" else 0.0  # a difference of two scores
+        np.testing.assert_allclose(together[n], alone, rtol=0, atol=1e-5 * np.abs(alone).max() + rounding)
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 6, 99])
@@ -138,7 +144,8 @@ def test_half_precision_is_finite_and_close(method: str, dtype: torch.dtype) -> 
     expected = run(net, clip, method)
     result = run(net.to(dtype), clip.to(dtype), method)
     assert result.dtype == np.float32
-    share = np.abs(result - expected) > 0.05 * np.abs(expected).max()
+    rounding = torch.finfo(dtype).eps if method == "occlusion" else 0.0  # a difference of two scores
+    share = np.abs(result - expected) > 0.05 * np.abs(expected).max() + rounding
     assert np.isfinite(result).all()
     assert share.mean() < (0.02 if method.startswith("guided") else 0.005)
 

@@ -40,7 +40,7 @@ def test_the_offline_demo_needs_no_network_and_no_cache(tmp_path: Path) -> None:
     paths = [Path(line) for line in done.stdout.splitlines()]
     assert [path.name for path in paths] == [
         "made-clip_circle-clockwise_neutral-gradcam.mp4",
-        "made-clip_circle-clockwise_gradcam++.mp4",
+        "made-clip_circle-clockwise_gradcam.mp4",
         "made-clip.png",
         "made-clip.npz",
         "made-clip_evidence.csv",

@@ -192,11 +192,11 @@ def hidden_head() -> nn.Module:
 @pytest.mark.parametrize(
     ("net", "methods"),
     [
-        (lambda: _Headed(pooled_head()), ("neutral-gradcam", "gradcam++")),
-        (lambda: _Headed(hidden_head()), ("gradcam", "gradcam++")),
-        (lambda: _Headed(pooled_head(), is_rectified=False), ("gradcam", "gradcam++")),
-        (lambda: _Headed(two_linear_layers()), ("gradcam", "gradcam++")),
-        (lambda: _Headed(maximum_head()), ("gradcam", "gradcam++")),
+        (lambda: _Headed(pooled_head()), ("neutral-gradcam", "gradcam")),
+        (lambda: _Headed(hidden_head()), ("gradcam", "neutral-gradcam")),
+        (lambda: _Headed(pooled_head(), is_rectified=False), ("gradcam", "hirescam")),
+        (lambda: _Headed(two_linear_layers()), ("gradcam", "neutral-gradcam")),
+        (lambda: _Headed(maximum_head()), ("gradcam", "neutral-gradcam")),
     ],
     ids=["pooled", "fully connected", "pooled, but negative", "pooled, two layers", "the maximum"],
 )

@@ -159,7 +159,7 @@ def test_chroma_on_the_left_is_read_on_the_left_at_an_odd_size(tmp_path: Path) -
 def test_odd_sizes_in_other_pixel_formats(pixel_format: str) -> None:
     colour = np.array([40, 200, 60])
     frame = VideoFrame.from_ndarray(np.full((64, 64, 3), colour, np.uint8), format="rgb24")
-    even = frame.reformat(format=pixel_format, dst_colorspace="ITU601")  # swscale reads past other lines
+    even = frame.reformat(format=pixel_format, dst_colorspace="ITU601")  # swscale reads past short lines
     stored = resized_canvas(even, 17, 19)
     rgb = RgbConverter(size=(17, 19), orientation=Orientation())(stored)
     assert rgb.shape == (17, 19, 3)

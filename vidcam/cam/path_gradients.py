@@ -149,7 +149,7 @@ def expected_gradients(
     path = GradientPath(score, clip, clip if baselines is None else baselines, axes)
     others = path.clips - 1 if baselines is None else path.baselines
     if others < 1:
-        raise InputError("expected-gradients needs other clips; pass them as baseline=, or explain several clips")
+        raise InputError("expected-gradients needs other clips; pass several as baseline=, or explain several clips")
     generator = torch.Generator().manual_seed(seed)
     total, order = _Sum(path), torch.randperm(steps, generator=generator)
     for step, jitter in enumerate(torch.rand(steps, generator=generator)):

@@ -121,7 +121,7 @@ class FeatureTrace:
             above := next((each for each in last if self._behind(each, last[each]) & last.keys()), None)
         ) is not None:
             last.update(self._reached_below(last.pop(above).grad_fn))
-        moved = {each: self._rectified(each, last[each]) for each in sorted(last, key=lambda each: each.order)}
+        moved = {each: self._rectified(each, last[each]) for each in self.features if each in last}
         chosen: dict[Feature, Tensor] = {}
         for each, (earlier, values) in moved.items():
             others = (other for other in last if moved[other][0] is not earlier)
