@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 import vidcam
 from tests.helpers.nets import PooledHead, pooled_model, random_clip, seeded
-from vidcam.cam.input_maps import input_grid
+from vidcam.cam.input_maps import STRIDE_NOTE, input_grid
 from vidcam.errors import InputError
 from vidcam.maps import pool_volume, upsample_volume
 from vidcam.results.explanation import Explanation
@@ -112,3 +113,32 @@ def test_upsampled_maps_are_those_of_the_layer() -> None:
     ratio = made.volumes["gradcam-ig"] / np.where(made.volumes[IG] > 0, made.volumes[IG], np.inf)
     expected = np.where(made.volumes[IG] > 0, upsample_volume(made.volumes["gradcam"], (20, 36, 30)), 0)
     np.testing.assert_allclose(ratio, expected, rtol=1e-4, atol=1e-9)
+
+
+class Strided(nn.Module):
+    """Sees every second frame only, then the sum of what is bright."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(3, 1, 1, stride=(stride, 1, 1), bias=False)
+        nn.init.ones_(self.conv.weight)
+        self.relu = nn.ReLU()
+
+    def forward(self, clip: Tensor) -> Tensor:
+        total = self.relu(self.conv(clip)).sum(dim=(1, 2, 3, 4))
+        return torch.stack([total, -total], dim=1)
+
+
+def test_the_stride_of_a_network_does_not_flicker() -> None:
+    """Frames 0, 2, 4 … hold all of the gradient: the pooled map averages neighbours, says so and keeps its sum."""
+    clip = torch.full((2, 3, 8, 4, 4), 0.5)
+    options: dict[str, Any] = {"methods": IG, "target": 0, "layer": "relu", "baseline": torch.zeros_like(clip[:1])}
+    found, even = (vidcam.explain(Strided(stride), clip, **options) for stride in (2, 1))
+    whole = vidcam.explain(Strided(2), clip, fine="full", **options)
+    frames = found.volumes["integrated-gradients"].sum(axis=(2, 3))[0]
+    np.testing.assert_allclose(frames, 24 * np.array([0.75, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.25]), rtol=1e-5)
+    np.testing.assert_allclose(whole.volumes["integrated-gradients"].sum(axis=(2, 3))[0], [24, 0] * 4, rtol=1e-5)
+    assert STRIDE_NOTE in found.notes
+    assert STRIDE_NOTE not in whole.notes
+    assert STRIDE_NOTE not in even.notes
+    np.testing.assert_allclose(even.volumes["integrated-gradients"].sum(axis=(2, 3))[0], 24.0, rtol=1e-5)

@@ -223,7 +223,7 @@ def test_expected_gradients_take_the_other_clips_of_the_batch() -> None:
 def test_refusals() -> None:
     with pytest.raises(InputError, match="integrated-gradients needs a baseline; pass baseline="):
         vidcam.explain(pooled(), CLIP, methods=IG)
-    with pytest.raises(InputError, match="expected-gradients needs other clips; pass them as baseline="):
+    with pytest.raises(InputError, match="expected-gradients needs other clips; pass several as baseline="):
         vidcam.explain(pooled(), CLIP[:1], methods="expected-gradients")
     with pytest.raises(InputError, match="steps is 0; it must be at least 1"):
         vidcam.explain(pooled(), CLIP, methods=IG, steps=0)

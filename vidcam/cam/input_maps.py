@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vidcam.cam.context import ForwardContext
 from vidcam.cam.input_score import ScoreOf
@@ -21,6 +22,14 @@ POOLED_GRIDS: dict[int, tuple[int, ...]] = {1: (784,), 2: (28, 28), 3: (16, 28, 
 """Number of axes → the finest grid of a pooled map."""
 
 EXPECTED = "expected-gradients"
+
+UNEVEN = 2.0
+"""Where a layer has a stride of 2 in time, every second frame has more of the gradient. If these frames have more than
+this multiple of what the others have, neighbouring frames are averaged."""
+
+STRIDE_NOTE = (
+    "Every second frame had more of the fine maps, as behind a stride in time: neighbouring frames were averaged."
+)
 
 
 def with_input_maps(
@@ -41,14 +50,48 @@ def with_input_maps(
     names = [name for name in request.methods if name in INPUT_METHODS and name not in MASKED]
     integrals = {name: _integral(context, score, request, name) for name in dict.fromkeys(map(_base, names))}
     grid = input_grid(explanation.input_size, request.fine)
-    volumes, signed = dict(explanation.volumes), dict(explanation.signed)
+    volumes, signed, notes = dict(explanation.volumes), dict(explanation.signed), explanation.notes
     for name in names:
         factor = explanation.volumes.get(INPUT_METHODS[name])
         values = [_times(to_numpy(part), factor) for part in integrals[_base(name)].maps]
         signed[name] = _on_grid(values, grid)
         volumes[name] = _on_grid([part.clip(min=0) for part in values], grid)
+        uneven = uneven_clips(volumes[name]) if request.fine == "pooled" else None
+        if uneven is not None and uneven.any():
+            for maps in (signed, volumes):
+                maps[name] = np.where(uneven.reshape(-1, 1, 1, 1), smoothed_in_time(maps[name]), maps[name])
+            notes = tuple(dict.fromkeys([*notes, STRIDE_NOTE]))
     errors = {name: to_numpy(integrals[_base(name)].error) for name in names}
-    return replace(explanation, volumes=volumes, signed=signed, completeness=errors)
+    return replace(explanation, volumes=volumes, signed=signed, completeness=errors, notes=notes)
+
+
+def uneven_clips(volumes: Floats) -> NDArray[np.bool_] | None:
+    """Tell which clips have more than UNEVEN times as much in every second frame as in the others, (N,).
+
+    Args:
+        volumes: (N, t, h, w), >= 0.
+
+    Returns:
+        None for maps without time, or with less than four frames.
+    """
+    if volumes.ndim != 4 or volumes.shape[1] < 4:
+        return None
+    frames = volumes.sum(axis=(2, 3), dtype=np.float64)
+    even, odd = frames[:, 0::2].mean(axis=1), frames[:, 1::2].mean(axis=1)
+    return np.asarray(np.maximum(even, odd) > UNEVEN * np.minimum(even, odd))
+
+
+def smoothed_in_time(volumes: Floats) -> Floats:
+    """Average each frame with its neighbours, ¼ ½ ¼: what alternates between frames vanishes, the sum is kept.
+
+    Args:
+        volumes: (N, t, h, w), t >= 2.
+    """
+    steps = np.diff(volumes, axis=1) / 4
+    result = volumes.copy()
+    result[:, :-1] += steps
+    result[:, 1:] -= steps
+    return result
 
 
 def input_grid(size: tuple[int, ...], fine: str) -> tuple[int, ...]:
