@@ -23,9 +23,9 @@ POOLED_GRIDS: dict[int, tuple[int, ...]] = {1: (784,), 2: (28, 28), 3: (16, 28, 
 
 EXPECTED = "expected-gradients"
 
-UNEVEN = 2.0
-"""Where a layer has a stride of 2 in time, every second frame has more of the gradient. If these frames have more than
-this multiple of what the others have, neighbouring frames are averaged."""
+UNEVEN, MOST_FRAMES = 2.0, 0.75
+"""Where a layer has a stride of 2 in time, every second frame has more of the gradient. Neighbouring frames are averaged if
+at least this share of these frames have more than this multiple of the mean of their two neighbours."""
 
 STRIDE_NOTE = (
     "Every second frame had more of the fine maps, as behind a stride in time: neighbouring frames were averaged."
@@ -66,19 +66,20 @@ def with_input_maps(
 
 
 def uneven_clips(volumes: Floats) -> NDArray[np.bool_] | None:
-    """Tell which clips have more than UNEVEN times as much in every second frame as in the others, (N,).
+    """Tell in which clips every second frame has more than its neighbours, (N,); see UNEVEN.
 
     Args:
         volumes: (N, t, h, w), >= 0.
 
     Returns:
-        None for maps without time, or with less than four frames.
+        None for maps without time, or with less than eight frames.
     """
-    if volumes.ndim != 4 or volumes.shape[1] < 4:
+    if volumes.ndim != 4 or volumes.shape[1] < _FEWEST_FRAMES:
         return None
     frames = volumes.sum(axis=(2, 3), dtype=np.float64)
-    even, odd = frames[:, 0::2].mean(axis=1), frames[:, 1::2].mean(axis=1)
-    return np.asarray(np.maximum(even, odd) > UNEVEN * np.minimum(even, odd))
+    is_above = frames[:, 1:-1] > UNEVEN * (frames[:, :-2] + frames[:, 2:]) / 2
+    shares = [is_above[:, first::2].mean(axis=1) for first in (0, 1)]
+    return np.asarray(np.maximum(*shares) >= MOST_FRAMES)
 
 
 def smoothed_in_time(volumes: Floats) -> Floats:
