@@ -24,8 +24,8 @@ POOLED_GRIDS: dict[int, tuple[int, ...]] = {1: (784,), 2: (28, 28), 3: (16, 28, 
 EXPECTED = "expected-gradients"
 
 UNEVEN, MOST_FRAMES = 2.0, 0.75
-"""Where a layer has a stride of 2 in time, every second frame has more of the gradient. Neighbouring frames are averaged
-if at least this share of these frames have more than this multiple of the mean of their two neighbours."""
+"""Where a layer has a stride of 2 in time, every second frame has more of the gradient. Neighbouring frames are
+averaged if at least this share of these frames have more than this multiple of the mean of their two neighbours."""
 
 _FEWEST_FRAMES = 8
 
