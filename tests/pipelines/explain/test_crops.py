@@ -82,7 +82,13 @@ def test_the_crops_of_a_window_are_checked_together_also_mirrored(tmp_path: Path
     """Half of all that is seen is hidden, not half of each crop; the map of one side is that of the other, mirrored."""
     result = explained(SIDES, tmp_path, "three-crop", model=sides_model(), targets=("red",), methods="gradcam")
     checks = result.document.targets[0].methods["gradcam"].verdict.checks
-    assert checks["kept"] == pytest.approx(1.0, abs=0.01)
+    e = np.e
+    middle, side, dark_side = (
+        e**6 / (e**6 + 1 + e),
+        1 / (1 + e**4 + e),
+        1 / (1 + e + e),
+    )  # a quarter of its green is left
+    assert checks["kept"] == pytest.approx((middle + 2 * dark_side) / (middle + 2 * side), rel=1e-4)
     assert checks["mirror"] == pytest.approx(1.0, abs=1e-6)
 
 

@@ -21,7 +21,7 @@ from vidcam.pipelines.explain.measure import Measured, measure, measured_windows
 from vidcam.pipelines.explain.request import VERDICT_FORWARDS, ExplainRequest
 from vidcam.pipelines.verdict.versions import HeatOfClips, frame_mean, hidden, steps
 from vidcam.pipelines.windows import window_tensors
-from vidcam.preprocess import to_pixels
+from vidcam.preprocess import fill_for, to_pixels
 from vidcam.sampling import plan_windows
 from vidcam.spec import ModelSpec
 from vidcam.system.progress import StageTimer, silent
@@ -73,7 +73,8 @@ def test_parts_are_hidden_and_frames_reordered_as_by_a_plain_loop() -> None:
     pixels = to_pixels(clip, SPEC.scaling).permute(0, 2, 3, 4, 1).numpy()
     keys = set()
     for key, mask in steps(HeatOfClips(heats, alone.volumes["gradcam"], pixels, 0)):
-        expected = _log_share(net, hidden(clip, mask(), frame_mean(clip)), 2)
+        fill = fill_for(clip, "black", SPEC.scaling) if key[1] == "half" else frame_mean(clip)
+        expected = _log_share(net, hidden(clip, mask(), fill), 2)
         assert measured.logs[key] == pytest.approx(expected, abs=1e-5)
         keys.add(key)
     assert measured.log_original == pytest.approx(_log_share(net, clip, 2), abs=1e-5)
