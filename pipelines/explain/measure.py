@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 
 import numpy as np
@@ -143,7 +144,8 @@ class _Measuring:
 
     def window(self, window: ShownWindow, changes: Sequence[Change]) -> tuple[Measured, ...]:
         """Measure one window; returns a result for each target."""
-        logs, (mirrored, runner_up) = self._logs(window, changes), self._mirrored(window)
+        mirrored, runner_up = self._mirrored(window)
+        logs = self._logs(window, changes, list(map(partial(_layer_map, window.index), self._explanations, mirrored)))
         measured = []
         for number, explanation in enumerate(self._explanations):
             own = mirrored[number].volumes
@@ -159,12 +161,14 @@ class _Measuring:
             )
         return tuple(measured)
 
-    def _logs(self, window: ShownWindow, changes: Sequence[Change]) -> list[dict[Key, float]]:
+    def _logs(
+        self, window: ShownWindow, changes: Sequence[Change], layer_maps: Sequence[Floats]
+    ) -> list[dict[Key, float]]:
         """Return for each target the log probabilities of the changed versions of a window."""
         model, keys = self._model, list[tuple[int | None, Key]]()
 
         def clips() -> Iterator[Tensor]:
-            masked = masked_versions(window, self._explanations)
+            masked = masked_versions(window, self._explanations, layer_maps)
             for number, key, version in chain(masked, reordered_versions(window, changes)):
                 keys.append((number, key))
                 yield from version
@@ -207,6 +211,12 @@ class _Measuring:
         target = int(explanation.target[index])
         is_top = self._request.contrast is None and int(explanation.logits[index].argmax()) == target
         return int(scores.argmax()) if is_top else target
+
+
+def _layer_map(index: int, explanation: Explanation, mirrored: Explanation) -> Floats:
+    """Return a map of one window on the layer's grid, (1, t, h, w); without one, that of the mirrored window."""
+    own = next(iter(explanation.layer_volumes.values()), None)
+    return next(iter(mirrored.volumes.values()))[..., ::-1] if own is None else own[[index]]
 
 
 def _change(own: Floats, other: Floats) -> float | None:

@@ -14,9 +14,9 @@ from vidcam.pipelines.explain.measure import Measured, measure
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.versions import FRAMES
 from vidcam.pipelines.forward import Prepared
-from vidcam.pipelines.verdict.checks import kept_checks
+from vidcam.pipelines.verdict.checks import kept_checks, mean_share
 from vidcam.results.explanation import Explanation
-from vidcam.results.verdict import Verdict, VideoVerdict, judge
+from vidcam.results.verdict import Verdict, VideoVerdict, judge, percent
 from vidcam.sampling import Window
 from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress, StageTimer
@@ -123,9 +123,10 @@ def _motion(measured: Sequence[Measured]) -> dict[str, float]:
     shares = {}
     for change in CHANGES:
         key = (change, FRAMES)
-        logs = [each.logs[key] - each.log_original for each in measured if key in each.logs]
-        if logs:
-            shares[str(change)] = float(np.exp(np.mean(logs)))
+        found = [each for each in measured if key in each.logs]
+        if found:
+            logs, originals = ([each.logs[key] for each in found], [each.log_original for each in found])
+            shares[str(change)] = mean_share(np.array(logs), np.array(originals))
     return shares
 
 
@@ -154,16 +155,12 @@ def motion_sentence(motion: Mapping[str, float]) -> str:
     if "frozen" not in motion:
         return ""
     frozen = motion["frozen"]
-    others = ", ".join(f"{name} {_percent(share)}" for name, share in motion.items() if name != "frozen")
+    others = ", ".join(f"{name} {percent(share)}" for name, share in motion.items() if name != "frozen")
     if frozen >= SINGLE_FRAMES:
         meaning = "the model reads single frames"
     else:
         meaning = "motion counts" if frozen < MOTION else "motion counts a little"
-    return f"With its frames frozen the video keeps {_percent(frozen)}{f' ({others})' if others else ''}: {meaning}."
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+    return f"With its frames frozen the video keeps {percent(frozen)}{f' ({others})' if others else ''}: {meaning}."
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -45,22 +45,24 @@ class ShownWindow:
     scaling: Scaling
 
 
-def masked_versions(window: ShownWindow, explanations: Sequence[Explanation]) -> Versions:
+def masked_versions(window: ShownWindow, explanations: Sequence[Explanation], layer_maps: Sequence[Floats]) -> Versions:
     """Yield the window with parts hidden by each map of each target, and by the controls.
 
     Args:
         window: the window.
         explanations: the maps of all windows, one for each target.
+        layer_maps: of each target a map of the window on the layer's grid, (1, t, h, w): its cells are shuffled. Those
+            of a fine map would be white noise, which is too easy to beat.
     """
     fills = {kind: fill_for(window.clips, fill, window.scaling) for kind, fill in FILLS.items()}
     pixels = _pixels(window)[None]
-    for number, explanation in enumerate(explanations):
+    for number, (explanation, layer_map) in enumerate(zip(explanations, layer_maps, strict=True)):
         volumes = {method: volume[[window.index]] for method, volume in explanation.volumes.items()}
         heats = {
             method: normalise_per_clip(upsample_volume(volume, pixels.shape[1:-1]))
             for method, volume in volumes.items()
         }
-        for key, mask in steps(HeatOfClips(heats, next(iter(volumes.values())), pixels, window.index)):
+        for key, mask in steps(HeatOfClips(heats, layer_map, pixels, window.index)):
             if key in SHARED and number > 0:
                 continue
             is_kept = window.crops.heat(to_device(torch.from_numpy(mask()), window.clips.device))

@@ -64,9 +64,10 @@ class ForeignMaps:
         is_grid = array.ndim == len(size) and array.size > 0
         if not is_grid or any(cells > most for cells, most in zip(array.shape, size, strict=True)):
             raise MediaError(f"{where} has shape {array.shape}; it must be a grid of at most {tuple(size)}")
-        if not np.isfinite(array).all():
-            raise MediaError(f"{where} has NaN or infinite values; replace them, for example by 0")
-        positive: Floats = np.maximum(array, 0).astype(np.float32)
+        with np.errstate(over="ignore"):
+            positive: Floats = np.maximum(array, 0).astype(np.float32)
+        if not (np.isfinite(array).all() and np.isfinite(positive).all()):
+            raise MediaError(f"{where} has NaN, infinite or too large values; replace them, for example by 0")
         return positive
 
 
@@ -78,7 +79,7 @@ def foreign_maps(folders: Iterable[str | Path], entries: Sequence[Entry]) -> tup
         entries: the clips of the set.
 
     Raises:
-        InputError: a folder is missing, has no map of a clip, or its name is taken.
+        InputError: a folder is missing, has no map of a clip or one file for two clips, or its name is taken.
     """
     found: dict[str, ForeignMaps] = {}
     names = Counter(entry.name for entry in entries)
@@ -96,7 +97,9 @@ def foreign_maps(folders: Iterable[str | Path], entries: Sequence[Entry]) -> tup
                 f"--maps {as_text(str(folder))} has no map of {len(missing)} of {len(entries)} clips ({shown}); "
                 f"name it {Path(missing[0].name).stem if names[missing[0].name] == 1 else missing[0].index}.npy"
             )
-        found[name] = ForeignMaps(name, tuple(file for file in files if file is not None))
+        known = tuple(file for file in files if file is not None)
+        _require_own(folder, entries, known)
+        found[name] = ForeignMaps(name, known)
     return tuple(found.values())
 
 
@@ -106,6 +109,18 @@ def _file(folder: Path, entry: Entry, *, is_alone: bool) -> Path | None:
     stems = [clip.with_suffix(""), Path(clip.stem), clip] if is_alone else []  # a folder of images has no suffix
     candidates = (folder / f"{stem}{ending}" for stem in [*stems, Path(str(entry.index))] for ending in _ENDINGS)
     return next((path for path in candidates if path.is_file()), None)
+
+
+def _require_own(folder: Path, entries: Sequence[Entry], files: Sequence[Path]) -> None:
+    """Check that no file serves two clips: a name can also be the number of another clip, or a name in a subfolder."""
+    users: dict[Path, Entry] = {}
+    for entry, file in zip(entries, files, strict=True):
+        other = users.setdefault(file, entry)
+        if other is not entry:
+            raise InputError(
+                f"--maps {as_text(str(folder))}: {as_text(file.name)} would be the map of {other.name} and of "
+                f"{entry.name}; save one for each"
+            )
 
 
 def _array(path: Path, name: str) -> NDArray[Any]:

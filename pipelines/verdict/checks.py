@@ -19,6 +19,9 @@ Logs = Mapping[Key, NDArray[np.float64]]
 SMALLEST = 1e-6
 """Probabilities nearer than this to 0 or 1 count as this near, so that odds are finite."""
 
+MOST_LOG = 700.0
+"""A larger logarithm has no exponential in float64."""
+
 
 def kept_checks(method: str, logs: Logs, log_original: NDArray[np.float64]) -> dict[str, float | None]:
     """Return what is kept of the probability at half area, and of the odds without a place.
@@ -42,7 +45,12 @@ def _mean(
     log_original: NDArray[np.float64],
     scale: Callable[[NDArray[np.float64]], NDArray[np.float64]],
 ) -> float | None:
-    return None if logs is None else float(np.exp((scale(logs) - scale(log_original)).mean()))
+    return None if logs is None else mean_share(scale(logs), scale(log_original))
+
+
+def mean_share(logs: NDArray[np.float64], log_original: NDArray[np.float64]) -> float:
+    """Return the geometric mean of what is kept, from logarithms (N,); never so large that it is infinite."""
+    return float(np.exp(min((logs - log_original).mean(), MOST_LOG)))
 
 
 def _log_odds(log_probability: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from vidcam.axes import Axes
 from vidcam.cam.arguments import hand_over
 from vidcam.cam.baseline import Baseline, compute_baseline
+from vidcam.cam.fusion import Fusion
 from vidcam.cam.layers import Layers, layer_names
 from vidcam.cam.methods import BASELINE_METHODS
 from vidcam.cam.network import Input, like_input, pathways, predicted, reference, require_finite
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.cam.refusals import PlainRefusal
-from vidcam.cam.request import MapRequest
+from vidcam.cam.request import MapRequest, ScoreName
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.subject import Subject, read_subject
 from vidcam.cam.weights import at_least_float32, to_numpy
@@ -59,6 +60,9 @@ def verdict(
     forwards: int = FORWARDS,
     *,
     layer: Layers = None,
+    score: ScoreName = "logit",
+    score_scale: float = 1.0,
+    fusion: Fusion | None = None,
     reshape: Reshape | None = None,
     axes: str | None = None,
     baseline: Input | Mapping[str, Any] | Baseline | None = None,
@@ -80,6 +84,9 @@ def verdict(
             backward pass through the head. If there are too few, checks are left out, the least telling first. With 0
             nothing is measured, and each verdict is 'not checked'. A baseline that is a clip costs one pass more.
         layer: as in `vidcam.explain`; None: the layer of the explanation.
+        score: as in `vidcam.explain`, like `score_scale` and `fusion`: the maps of the mirrored clip are made so too.
+        score_scale: λ of gradcam++.
+        fusion: how several layers are fused.
         reshape: as in `vidcam.explain`.
         axes: as in `vidcam.explain`.
         baseline: as in `vidcam.explain`; without one, `neutral-gradcam` of a plain module is not compared with its map
@@ -108,6 +115,7 @@ def verdict(
                 else None
             )
         request = _request(subject, explanation, layers, reshape, baseline)
+        request = replace(request, score=score, score_scale=score_scale, fusion=fusion)
         return _Measurement(subject, explanation, request, seed).verdicts(forwards)
 
 

@@ -112,6 +112,7 @@ def test_the_error_is_told_if_it_is_above_a_hundredth() -> None:
     (sentence,) = completeness_notes(fine())
     assert "3.0%" in sentence
     assert completeness_notes(replace(fine(), completeness={IG: np.full(4, 0.01)})) == ()
+    assert completeness_notes(replace(fine(), completeness={"gradcam-ig": np.full(4, 4.0)})) == ()
     assert completeness_notes(explanation(2)) == ()
 
 

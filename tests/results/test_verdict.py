@@ -79,3 +79,14 @@ def test_the_reason_names_what_speaks_for_the_word() -> None:
     assert "keeps 90 %" in mixed.reason
     assert "r = 0.30" in mixed.reason
     assert len(mixed.reason) <= 110
+
+
+@pytest.mark.parametrize("checks", [{"kept": 0.01, "peak": 0.01}, {"kept": 2.0}, {"peak": 0.001}])
+def test_what_cannot_be_compared_counts_as_neither_good_nor_bad(checks: dict[str, float]) -> None:
+    found = judge(checks)
+    assert (found.word, found.score) == ("doubtful", 0.5)
+
+
+def test_huge_shares_do_not_fill_a_sentence() -> None:
+    found = judge({"kept": 1e104, "kept_random": 1e139, "kept_centre": 0.5, "confidence": 1e-150})
+    assert "keeps over 1000 % at half area, shuffled cells over 1000 %" in found.reason

@@ -323,8 +323,15 @@ def artifact_share(volumes: Floats, artifact: Artifact) -> float:
 
 
 def completeness_notes(explanation: Explanation) -> tuple[str, ...]:
-    """Write how far integrated gradients are off, if it is more than COMPLETE in any clip; one sentence at most."""
-    errors = {name: float(np.abs(error).max(initial=0.0)) for name, error in explanation.completeness.items()}
+    """Write how far integrated gradients are off, if it is more than COMPLETE in any clip; one sentence at most.
+
+    Not for products with the map of a layer: nothing adds up to the score there, and few steps are enough.
+    """
+    errors = {
+        name: float(np.abs(error).max(initial=0.0))
+        for name, error in explanation.completeness.items()
+        if not INPUT_METHODS.get(name)
+    }
     name = max(errors, key=errors.__getitem__, default="")
     if not name or errors[name] <= COMPLETE:
         return ()

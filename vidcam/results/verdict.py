@@ -57,6 +57,9 @@ black is unlike any clip that the model knows, shapes with few edges keep most."
 FLOOR = 1e-3
 """Smaller shares of the probability are raised to this before logarithms are taken."""
 
+MOST_NAMED = 10.0
+"""Sentences name no larger share. Of a class with a tiny probability a changed clip may keep millions of percent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -125,13 +128,14 @@ def features(checks: Mapping[str, float | None]) -> dict[str, float]:
 
     `place`: log of the odds left without another place over those left without the peak, at least 0; `half`: log of
     what the map keeps at half area over what the best control keeps, from LEAST_LEAD to MOST_LEAD; `mirror`:
-    correlation with the mirrored clip's map, above USUAL_MIRROR.
+    correlation with the mirrored clip's map, above USUAL_MIRROR. The first two need something to compare with.
     """
     controls = [_log(checks[name]) for name in CONTROLS if checks.get(name) is not None]
     kept, peak, mirror = checks.get("kept"), checks.get("peak"), checks.get("mirror")
+    other = checks.get("peak_random")
     return {
-        "place": 0.0 if peak is None else max(0.0, _log(checks.get("peak_random") or 1.0) - _log(peak)),
-        "half": 0.0 if kept is None else min(max(_log(kept) - max(controls, default=0.0), LEAST_LEAD), MOST_LEAD),
+        "place": 0.0 if peak is None or other is None else max(0.0, _log(other) - _log(peak)),
+        "half": min(max(_log(kept) - max(controls), LEAST_LEAD), MOST_LEAD) if kept is not None and controls else 0.0,
         "mirror": 0.0 if mirror is None else mirror - USUAL_MIRROR,
     }
 
@@ -153,8 +157,8 @@ def _place(values: Mapping[str, float | None]) -> str:
     peak, other = values["peak"], values["peak_random"]
     if peak is None:
         return ""
-    text = f"without its peak {_percent(peak)} of the odds are left"
-    return text + ("" if other is None else f", without another place {_percent(other)}")
+    text = f"without its peak {percent(peak)} of the odds are left"
+    return text + ("" if other is None else f", without another place {percent(other)}")
 
 
 def _half(values: Mapping[str, float | None]) -> str:
@@ -162,7 +166,7 @@ def _half(values: Mapping[str, float | None]) -> str:
     if kept is None:
         return ""
     best, text = max(controls, default=(0.0, ""))
-    return f"keeps {_percent(kept)} at half area" + (f", {text} {_percent(best)}" if text else "")
+    return f"keeps {percent(kept)} at half area" + (f", {text} {percent(best)}" if text else "")
 
 
 def _mirror(values: Mapping[str, float | None]) -> str:
@@ -170,8 +174,9 @@ def _mirror(values: Mapping[str, float | None]) -> str:
     return "" if r is None else f"agrees with the mirrored video's map by r = {r:.2f}"
 
 
-def _percent(share: float) -> str:
-    return f"{100.0 * share:.0f} %"
+def percent(share: float) -> str:
+    """Write a share in percent, up to MOST_NAMED."""
+    return f"{100.0 * share:.0f} %" if share <= MOST_NAMED else f"over {100.0 * MOST_NAMED:.0f} %"
 
 
 def _log(share: float | None) -> float:

@@ -38,13 +38,22 @@ def _measured(
     layer: str = "block2",
     forwards: int = VERDICT_FORWARDS,
     targets: tuple[int, ...] = (2,),
+    methods: tuple[str, ...] = METHODS,
 ) -> tuple[list[tuple[Measured, ...]], int]:
     """The measures, and the number of clips that the network was shown for them."""
     reel = Reel(frames)
     model = Model(spec, net, tuple(f"class {index}" for index in range(spec.classes)), "by hand")
     windows = plan_windows(reel.info, frames=spec.frames, fps=spec.fps, overlap=0.0)
     job = VideoJob(reel, windows, Crops((spec.geometry(reel.info.size),)), (0.0, reel.info.duration_seconds))
-    request = ExplainRequest(methods=METHODS, targets=targets, layers=(layer,), batch_size=3, verdict_forwards=forwards)
+    request = ExplainRequest(
+        methods=methods,
+        targets=targets,
+        layers=(layer,),
+        batch_size=3,
+        verdict_forwards=forwards,
+        baseline_clips=torch.zeros(1, 3, spec.frames, 16, 16),
+        budget=9,
+    )
     results = analyse(model, job, request, clock=StageTimer(), progress=silent)
     shown: list[int] = []
     handle = net.register_forward_pre_hook(lambda _net, clips: shown.append(len(clips[0])))
@@ -83,6 +92,16 @@ def test_parts_are_hidden_and_frames_reordered_as_by_a_plain_loop() -> None:
     backwards = clip.flip(2)
     assert measured.logs["reversed", "frames"] == pytest.approx(_log_share(net, backwards, 2), abs=1e-5)
     assert set(measured.logs) - keys == {(change, "frames") for change in ("frozen", "shuffled", "reversed")}
+
+
+def test_shuffled_cells_are_those_of_the_layer_beside_a_fine_map_too() -> None:
+    """As large as the layer's, so no easier to beat, in whatever order the methods are named."""
+    net, frames = seeded(PooledHead).eval(), noise_frames(8, 16, 16)
+    ((plain,),), _ = _measured(net, frames, methods=("gradcam",))
+    for methods in (("gradcam", "occlusion"), ("occlusion", "gradcam")):
+        ((measured,),), _ = _measured(net, frames, methods=methods)
+        assert measured.logs["random", "half"] == plain.logs["random", "half"]
+        assert measured.logs["gradcam", "half"] == plain.logs["gradcam", "half"]
 
 
 def test_the_map_of_the_mirrored_window_is_mirrored_back() -> None:

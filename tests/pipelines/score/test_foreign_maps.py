@@ -113,6 +113,7 @@ def two_arrays(path: Path) -> None:
         (saved(np.ones((5, 2, 2))), r"shape \(5, 2, 2\)"),
         (saved(np.ones((2, 1, 2, 2))), r"shape \(2, 1, 2, 2\)"),
         (saved(np.ones((0, 2, 2))), r"shape \(0, 2, 2\)"),
+        (saved(np.full((1, 2, 2), 1e300)), "too large values"),
         (saved(np.array(["a"])), "an array of numbers"),
         (saved(np.ones((1, 2, 2), complex)), "an array of numbers"),
         (lambda path: np.save(path, np.array([None]), allow_pickle=True), "cannot be read"),
@@ -153,3 +154,13 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "centre").mkdir()
     with pytest.raises(InputError, match="'centre' is taken"):
         foreign_maps([tmp_path / "centre"], entries)
+
+
+@pytest.mark.parametrize(
+    ("clips", "files"), [(("1.mp4", "2.mp4", "3.mp4"), ("1.npy", "2.npy")), (("x/a.mp4", "y/a.mp4"), ("a.npy",))]
+)
+def test_one_file_is_not_the_map_of_two_clips(clips: tuple[str, ...], files: tuple[str, ...], tmp_path: Path) -> None:
+    for name in files:
+        np.save(tmp_path / name, np.ones((1, 1, 1)))
+    with pytest.raises(InputError, match=f"{files[-1]} would be the map of .*{clips[-1]}"):
+        foreign_maps([tmp_path], [Entry(index, name, name) for index, name in enumerate(clips)])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,3 +181,19 @@ def test_images_signals_and_pathways_have_verdicts_too(net: nn.Module, clip: Ten
     checks = vidcam.verdict(net, clip, explanation)["gradcam"].checks
     missing = {name for name, value in checks.items() if value is None} - {"artifact_share"}
     assert missing == (set() if isinstance(clip, list) else {"kept_difference"})
+
+
+@pytest.mark.parametrize(
+    "settings", [{"score": "probability"}, {"fusion": "max", "layer": ["0", "2"]}, {"score_scale": 20.0}]
+)
+def test_the_maps_of_the_mirrored_clip_are_made_like_those_of_the_clip(settings: dict[str, Any]) -> None:
+    """Clip and network are symmetrical, so the maps are too."""
+    torch.manual_seed(3)
+    first, second = nn.Conv3d(3, 8, 3, padding=1), nn.Conv3d(8, 8, 3, padding=1)
+    for conv in (first, second):
+        conv.weight.data = (conv.weight.data + conv.weight.data.flip(-1)) / 2
+    net = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(8, 4))
+    half, settings = torch.rand(1, 3, 8, 16, 16), {"layer": "2"} | settings
+    clip = (half + half.flip(-1)) / 2
+    found = vidcam.verdict(net, clip, vidcam.explain(net, clip, methods="gradcam++", **settings), **settings)
+    assert found["gradcam++"].checks["mirror"] == pytest.approx(1.0, abs=1e-5)
