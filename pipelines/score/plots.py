@@ -69,7 +69,7 @@ class _Plots:
 
     @property
     def _setting(self) -> str:
-        return f"{self.summary.model}, {self.summary.layer}, fill {self.summary.fill}, n = {self.table.n}"
+        return f"{self.summary.settings.where}, fill {self.summary.settings.fill}, n = {self.table.n}"
 
     def _retention(self, path: Path) -> None:
         curves = {method: _curve(figures.retention) for method, figures in self.summary.methods.items()}
@@ -104,7 +104,7 @@ class _Plots:
         summary, sanity = self.summary, self.summary.sanity
         assert sanity is not None
         correlations = {method: figures.correlation for method, figures in sanity.cascading.items()}
-        title = f"Sanity check: {summary.model}, {summary.layer}, {len(sanity.clips)} clips"
+        title = f"Sanity check: {summary.settings.where}, {len(sanity.clips)} clips"
         plot_sanity(path, sanity.layers, correlations, title=title)
 
 

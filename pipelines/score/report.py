@@ -29,7 +29,7 @@ _READING = (
     "* The controls know nothing of the network. `random` is the first method's map with its cells shuffled. `centre` "
     "is a bump in the middle of every frame. `frame-difference` is how much each pixel changes. `uniform` is 1 "
     "everywhere: at equal area it keeps random patches.\n"
-    "* All results are for {summary.model} at {summary.layer} with fill {summary.fill}. Another fill can change the "
+    "* All results are for {settings.where} with fill {settings.fill}. Another fill can change the "
     "order of the methods."
 )
 
@@ -185,22 +185,22 @@ def report(summary: Summary, pictures: Mapping[str, str]) -> str:
     """
     *others, last = [name for name in summary.methods if name not in CONTROLS]
     parts = [
-        f"# Faithfulness of {', '.join(others)}{' and ' * bool(others)}{last} on {summary.model}",
+        f"# Faithfulness of {', '.join(others)}{' and ' * bool(others)}{last} on {summary.settings.model}",
         _setting(summary),
         *_sections(summary),
         *(f"![{caption}]({name})\n\n{caption}" for name, caption in pictures.items()),
         *_failures(summary),
-        _READING.format(summary=summary),
+        _READING.format(settings=summary.settings),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _setting(summary: Summary) -> str:
-    accuracy = summary.accuracy
+    accuracy, settings = summary.accuracy, summary.settings
     lines = {
-        "model": f"{summary.model}; weights: {summary.weights}",
-        "layer": summary.layer,
-        "fill": f"{summary.fill} (what hidden pixels become)",
+        "model": f"{settings.model}; weights: {settings.weights}",
+        "layer": " + ".join(settings.layer),
+        "fill": f"{settings.fill} (what hidden pixels become)",
         "clips": f"n = {summary.n} scored of {summary.clips}; {summary.failed} failed, {summary.left_out} "
         f"left out; {summary.groups} groups",
         "accuracy": "no clip has a label that the model knows"
@@ -208,8 +208,8 @@ def _setting(summary: Summary) -> str:
         else f"{accuracy.value:.1%} of the {accuracy.known} clips whose label the model knows",
         "intervals": summary.interval,
         "test": summary.test,
-        "seed, batch size": f"{summary.seed}, {summary.batch_size}",
-        "versions": _versions(summary.provenance),
+        "seed, batch size": f"{settings.seed}, {settings.batch_size}",
+        "versions": _versions(settings.provenance),
         "command": f"`{summary.command}`" if summary.command else "from Python",
     }
     return table([{"": name, "value": value} for name, value in lines.items()])

@@ -145,6 +145,11 @@ class Settings(PartialSettings):
     forward: Forward
     provenance: tuple[Provenance, ...] = ()
 
+    @property
+    def where(self) -> str:
+        """The model and its layers: 'i3d at Mixed_5c'."""
+        return f"{self.model} at {' + '.join(self.layer)}"
+
 
 def complete_settings(partial: PartialSettings, request: ScoreRequest, model: Model, forward: Forward) -> Settings:
     """Add the settings that need the model."""
