@@ -22,7 +22,8 @@ from vidcam.errors import InputError, OutputError
 from vidcam.models.model import Forward, Model
 from vidcam.pipelines.score.clips import ClipSet
 from vidcam.pipelines.score.foreign_maps import ForeignMaps
-from vidcam.pipelines.score.options import ScoreOptions, chosen_measures
+from vidcam.pipelines.score.measures import chosen_measures
+from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.spec import MeanCube
 from vidcam.system.fingerprint import digest_of
