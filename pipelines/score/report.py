@@ -62,8 +62,7 @@ def curve_rows(summary: Summary) -> list[dict[str, str]]:
             "insertion, frames": figures.frame_insertion,
             "deletion, frames": figures.frame_deletion,
         }
-        cells = {title: interval(mean, 2) for title, mean in means.items() if mean is not None}
-        rows += [{"method": name, **cells}] if cells else []
+        rows += [_mean_row(name, means)] if any(means.values()) else []
     return rows
 
 
@@ -75,9 +74,13 @@ def place_rows(summary: Summary) -> list[dict[str, str]]:
     for name, figures in summary.methods.items():
         means = {"pointing %": figures.pointing, "energy inside": figures.energy, "temporal IoU": figures.temporal_iou}
         means |= {f"Loc({delta})": mean for delta, mean in figures.localization.items()}
-        cells = {title: interval(mean, 2) for title, mean in means.items() if mean is not None}
-        rows.append({"method": name, **cells, "n": str(figures.n_with_boxes)})
+        rows.append(_mean_row(name, means) | {"n": str(figures.n_with_boxes)})
     return rows
+
+
+def _mean_row(method: str, means: Mapping[str, Mean | None]) -> dict[str, str]:
+    """Return a row with the means that were measured."""
+    return {"method": method} | {title: interval(mean, 2) for title, mean in means.items() if mean is not None}
 
 
 def grid_text(grid: GridResult) -> str:
@@ -102,7 +105,7 @@ def grid_text(grid: GridResult) -> str:
             "time: share": figures.time,
             "time: on the right side": figures.time_right_side,
         }
-        rows.append({"method": name, **{title: interval(mean, 2) for title, mean in means.items() if mean is not None}})
+        rows.append(_mean_row(name, means))
     return "\n\n".join([meaning, table(rows), *failures])
 
 
