@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scripts.library import explainer, grey_input
+from scripts.research.map_candidates import path_products
 from scripts.research.motion_maps import methods_for
 from scripts.research.pool import to_input
 from scripts.research.verdict_tables import print_tables
@@ -123,13 +124,11 @@ def control_heats(volume: Floats, clip: MotionClip, generator: np.random.Generat
 
 def fine_heats(model: Model, tensor: Tensor, label: int, volumes: Mapping[str, Floats]) -> dict[str, Floats]:
     """Return integrated gradients, positive part, and its products with two maps; (1, T, H, W)."""
-    grey = grey_input(model.spec)
-    total = torch.zeros_like(tensor)
-    for positions in torch.split((torch.arange(STEPS) + 0.5) / STEPS, STEPS // 2):
-        path = (grey + (tensor - grey) * positions.view(-1, 1, 1, 1, 1)).requires_grad_()
-        score = model.module(path)[:, label].sum()
-        total += torch.autograd.grad(score, path)[0].sum(dim=0, keepdim=True) / STEPS
-    positive = ((tensor - grey) * total).sum(dim=1).relu().numpy()
+
+    def score(clips: Tensor) -> Tensor:
+        return torch.as_tensor(model.module(clips))[:, label]
+
+    positive = path_products(score, grey_input(model.spec), tensor, STEPS).relu().numpy()
     size: Sequence[int] = positive.shape[1:]
     fine = {"integrated-gradients": positive}
     fine |= {
