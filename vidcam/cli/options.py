@@ -196,7 +196,7 @@ _EXPLAIN = (
         "--verdict-forwards",
         type=int,
         metavar="N",
-        help="Clips run again to check the maps; default 16, 0 checks nothing.",
+        help="Most clips run again to check the maps; default 16, over 30 s at most 10 % of the windows; 0: none.",
     ),
     choice(_details, "--score", ("logit", "probability"), "Score that is explained: logit (default) or probability."),
     _SCORE_SCALE,
