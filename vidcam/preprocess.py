@@ -148,7 +148,7 @@ def mirror_frames(tensor: Tensor, scaling: Scaling) -> Tensor:
 
 
 def _in_pixels(tensor: Tensor, scaling: Scaling, function: Callable[[Tensor], Tensor]) -> Tensor:
-    """Apply a function that averages or moves pixels to model values; the result is as if it had been applied to pixels.
+    """Apply a function that averages or moves pixels to model values; the result is the same as for pixels.
 
     Such a function commutes with a scaling that is the same for all pixels of a channel. With a mean cube, the
     difference of the means is added.

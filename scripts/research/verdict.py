@@ -38,6 +38,7 @@ from vidcam.motion.box_tracks import filled_boxes
 from vidcam.motion.clip import MotionClip
 from vidcam.pipelines.study.motion_set import mixed
 from vidcam.pipelines.verdict.checks import kept_checks, map_checks
+from vidcam.pipelines.verdict.passes import CHEAP
 from vidcam.pipelines.verdict.versions import FILLS, HeatOfClips, Key, hidden, steps
 from vidcam.preprocess import fill_for
 
@@ -67,7 +68,7 @@ def verdict(*, clips: int, out: Path | None, earlier: Path | None) -> None:
 
 def measured(model: Model, count: int) -> Iterator[list[Row]]:
     """Yield the rows of each clip, one for each map."""
-    methods = [name for name in methods_for(model) if "softmax" not in name and "signed" not in name]
+    methods = [name for name in methods_for(model) if name in CHEAP and "signed" not in name]
     explain = explainer(model, str(model.spec.layer), methods)
     for number, request in enumerate(mixed(count, first_seed=FIRST_SEED, actors=1)):
         clip = request.clip()
@@ -87,7 +88,7 @@ def measured(model: Model, count: int) -> Iterator[list[Row]]:
         rows: list[Row] = []
         for name, heat in heats.items():
             checks = kept_checks(name, logs, log_original)
-            checks |= map_checks(heat, None, ()) | {"mirror": mirror.get(name)}
+            checks |= map_checks(heat) | {"mirror": mirror.get(name)}
             checks |= {"confidence": float(np.exp(log_original[0]))}
             share, sides = float(energy(heat, inside)[0]), float(inside.mean())
             row = {"network": model.spec.name, "clip": number, "map": name, "checks": checks}

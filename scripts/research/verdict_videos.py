@@ -108,7 +108,7 @@ def measured(prepared: Prepared, source: str, name: str, *, seed: int) -> list[R
     for method in METHODS:
         volume = both.volumes[method][:1]
         checks = kept_checks(method, first, logs_original[:1])
-        checks |= map_checks(volume, prepared.baseline.artifact, volume.shape[1:])
+        checks |= map_checks(volume, prepared.baseline.artifact)
         checks |= {"mirror": mean_correlation(volume, mirrored.volumes[method][..., ::-1])}
         checks |= {"confidence": float(np.exp(logs_original[0]))}
         row = {"video": name, "class": model.label(target), "map": method, "checks": checks, "truth": truth}
