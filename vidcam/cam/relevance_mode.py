@@ -71,7 +71,8 @@ def _constant(value: Any) -> Any:
 @cache
 def _opened(func: FunctionType) -> Callable[..., Any]:
     """Return a function of `torch.nn.functional` that does not hand itself to the mode again."""
-    inner = {**func.__globals__, "has_torch_function": _is_never, "has_torch_function_unary": _is_never}
+    checks = (name for name in func.__globals__ if name.startswith("has_torch_function"))
+    inner = {**func.__globals__, **dict.fromkeys(checks, _is_never)}
     copy = FunctionType(func.__code__, inner, func.__name__, func.__defaults__, func.__closure__)
     copy.__kwdefaults__ = func.__kwdefaults__
     return copy
