@@ -218,3 +218,14 @@ def test_the_network_is_left_as_it_was() -> None:
     assert torch.is_grad_enabled()
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     assert all(parameter.grad is None and parameter.requires_grad for parameter in net.parameters())
+
+
+def test_gradcam_plus_plus_is_flagged_where_activations_are_negative() -> None:
+    net, clip = network().float(), clip_of().float()
+    net.head.weight.data *= 50
+    signed = explain(net, clip, methods="gradcam++", layer="patches")
+    assert signed.alpha["gradcam++"].positive.max() > 1 or signed.alpha["gradcam++"].positive.min() < 0
+    assert any("gradcam++ is not to be trusted" in note for note in signed.notes)
+    torch.manual_seed(0)
+    rectified = explain(Cnn().eval(), clip, methods="gradcam++", layer="second")
+    assert not any("trusted" in note for note in rectified.notes)

@@ -254,7 +254,7 @@ class ByHand:
         scores = y @ self._network.query[0, 0] * WIDTH**-0.5
         r_shares = 0.5 * shares * (y @ weight)
         r_scores = scores * (r_shares - shares * r_shares.sum(dim=-1, keepdim=True))
-        keys = y * self._network.query[0, 0] * WIDTH**-0.5 * (r_scores / scores)[..., None]
+        keys: Tensor = y * self._network.query[0, 0] * WIDTH**-0.5 * (r_scores / scores)[..., None]
         values: Tensor = 0.5 * y * weight * shares[..., None]
         return values + keys
 
