@@ -41,6 +41,8 @@ INPUT_METHODS: Mapping[str, str] = MappingProxyType(
         "rise": "",
         "token-lrp": "",
         "attnlrp": "",
+        "attention-cam": "",
+        "rollout": "",
     }
 )
 """Method with a map of the input → the method whose upsampled map multiplies it; '' for none. Its grid is its own."""
@@ -48,7 +50,7 @@ INPUT_METHODS: Mapping[str, str] = MappingProxyType(
 MASKED = ("occlusion", "rise")
 """Methods that run the network on clips of which parts are hidden."""
 
-RELEVANCE = ("token-lrp", "attnlrp")
+RELEVANCE = ("token-lrp", "attnlrp", "attention-cam", "rollout")
 """Methods for transformers: maps of the patch embedding, from one more forward pass and its gradient."""
 
 SATURATED = 1e-4

@@ -22,7 +22,7 @@ def alpha_note(name: str, audit: AlphaAudit) -> tuple[str, ...]:
     if low >= 0 and high <= WIDEST_ALPHA:
         return ()
     return (
-        f"The map of {name} is not to be trusted: the layer has negative values, its α go from {low:.3g} to {high:.3g}.",
+        f"The map of {name} is not to be trusted: the layer has values below 0, α goes from {low:.3g} to {high:.3g}.",
     )
 
 
