@@ -18,12 +18,12 @@ from vidcam.cam.subject import Subject
 from vidcam.cam.weights import to_numpy
 from vidcam.maps import Floats
 from vidcam.metrics.agreement import mean_correlation
-from vidcam.results.explanation import Explanation
+from vidcam.results.explanation import RELEVANCE, Explanation
 
 Volumes = Mapping[str, Floats]
 """Method → raw maps, (N, t, h, w)."""
 
-CHEAP = frozenset([*PAIR_METHODS, *BASELINE_METHODS, "cam"])
+CHEAP = frozenset([*PAIR_METHODS, *BASELINE_METHODS, "cam", *RELEVANCE])
 """Methods whose maps come with any pass. A dearer map is not made again for the mirrored clip and another class."""
 
 
@@ -71,8 +71,8 @@ def mirror_target(explanation: Explanation, logits: Floats) -> NDArray[np.int64]
 
 
 def layer_maps(explanation: Explanation, other: Explanation) -> Floats:
-    """Return maps on the layer's grid, (N, t, h, w): of an explanation, or of another one if all its maps are fine."""
-    return next(iter((explanation.layer_volumes or other.layer_volumes).values()))
+    """Return maps on the layer's grid, (N, t, h, w): of an explanation, or of another one if all its maps are of the input."""
+    return next(iter((explanation.layer_volumes or other.layer_volumes or other.volumes).values()))
 
 
 def class_changes(maps: Volumes, runner_up_maps: Volumes) -> dict[str, float | None]:

@@ -35,7 +35,7 @@ from vidcam.cam.weights import (
     to_numpy,
 )
 from vidcam.errors import InputError, ShapeError, name_not_found
-from vidcam.results.explanation import GUIDED, INPUT_METHODS, PRODUCTS, AlphaAudit
+from vidcam.results.explanation import GUIDED, INPUT_METHODS, MASKED, PATH_METHODS, PRODUCTS, RELEVANCE, AlphaAudit
 
 CHANNELS_AT_ONCE, PRODUCTS_AT_ONCE = 32, 1 << 18
 """Products of g and A are summed in slices of channels: CHANNELS_AT_ONCE, or as many as make PRODUCTS_AT_ONCE products
@@ -149,6 +149,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 )
 
 DEFAULT_METHODS = ("gradcam",)
+TRANSFORMER_METHODS = ("token-lrp",)
 
 
 def canonical_methods(names: str | Iterable[str]) -> tuple[str, ...]:
@@ -179,9 +180,18 @@ def layer_methods(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in needed if name in METHODS))
 
 
+def needs_layer(names: Iterable[str]) -> bool:
+    """Whether a method needs the layer of class activation maps.
+
+    Relevance has a layer of its own, whose pass serves maps of the input too.
+    """
+    names = tuple(names)
+    return bool(layer_methods(names)) or not set(names) & set(RELEVANCE)
+
+
 def needs_baseline(names: Iterable[str]) -> bool:
     """Whether one of the methods needs a clip without content; `expected-gradients` draws from other clips."""
-    return not {*BASELINE_METHODS, *INPUT_METHODS}.isdisjoint(set(names) - {"expected-gradients"})
+    return not {*BASELINE_METHODS, *PATH_METHODS, *MASKED}.isdisjoint(set(names) - {"expected-gradients"})
 
 
 def _canonical(name: str) -> str:

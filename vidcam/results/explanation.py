@@ -40,11 +40,11 @@ PATH_METHODS = ("integrated-gradients", "expected-gradients", *PRODUCTS)
 MASKED = ("occlusion", "rise")
 """Methods that run the network on clips of which parts are hidden."""
 
-INPUT_METHODS = (*PATH_METHODS, *MASKED)
-"""Methods with a map of the input, whose grid is not that of the layer."""
+RELEVANCE = ("token-lrp", "attnlrp", "attention-cam", "rollout")
+"""Methods for transformers: maps of the patch embedding, from one more forward pass and its gradient."""
 
-COMPLETE = 0.01
-"""Largest relative error of integrated gradients about which no note is written."""
+INPUT_METHODS = (*PATH_METHODS, *MASKED, *RELEVANCE)
+"""Methods with a map of the input, whose grid is not that of the layer."""
 
 SATURATED = 1e-4
 """A probability p is saturated if 1 - p is at most this: its gradient is nearly zero."""
@@ -317,25 +317,3 @@ def peaks_in_artifact(volumes: Floats, artifact: Artifact) -> NDArray[np.bool_]:
 def artifact_share(volumes: Floats, artifact: Artifact) -> float:
     """Return the share of the maps that peak in the artifact; arguments as `peaks_in_artifact`."""
     return float(np.mean(peaks_in_artifact(volumes, artifact)))
-
-
-def input_notes(explanation: Explanation) -> tuple[str, ...]:
-    """Write how exact the maps of the input are: the sums of gradients, and maps of random masks.
-
-    Sums only if they are off by more than COMPLETE, and not of products: nothing adds up to the score there. Of several
-    clips the median, because the error of one explodes where the scores of clip and baseline are nearly equal.
-    """
-    clips = f" (median of {len(explanation)} clips)" if len(explanation) > 1 else ""
-    sums = {n: float(np.median(np.abs(e))) for n, e in explanation.completeness.items() if n not in PRODUCTS}
-    noises = {name: float(np.median(noise)) for name, noise in explanation.noise.items()}
-    return (
-        *(
-            f"The sum of {name} misses the change of the score by {error:.1%}{clips}; more steps bring it closer."
-            for name, error in sums.items()
-            if error > COMPLETE
-        ),
-        *(
-            f"The standard error of {name} is {share:.0%} of its largest value{clips}; a larger budget lowers it."
-            for name, share in noises.items()
-        ),
-    )
