@@ -118,7 +118,8 @@ def verdict(
                 else None
             )
         request = _request(subject, explanation, layers, reshape, baseline)
-        request = replace(request, score=score, score_scale=score_scale, fusion=fusion)
+        named = layer_names(subject.network, layer)
+        request = replace(request, relevance_layers=named, score=score, score_scale=score_scale, fusion=fusion)
         return _Measurement(subject, explanation, request, seed).verdicts(forwards) | guided
 
 
