@@ -242,6 +242,26 @@ def test_a_folder_that_is_no_video_classifier(tmp_path: Path) -> None:
         load_model(f"hf:{tmp_path}", device="cpu")
 
 
+@needs_transformers
+@pytest.mark.parametrize("names_kind", [True, False])
+def test_settings_in_the_form_of_older_checkpoints(names_kind: bool, checkpoints: Any, tmp_path: Path) -> None:
+    """As many at the hub: a 'feature extractor' with sizes as numbers, or not even its name."""
+    folder, _ = checkpoints("videomae")
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    old: dict[str, Any] = {"do_center_crop": True, "do_normalize": True, "do_resize": True, "size": 64, "crop_size": 64}
+    old |= {"image_mean": [0.45] * 3, "image_std": [0.225] * 3, "resample": 2}
+    if names_kind:
+        old["feature_extractor_type"] = "VideoMAEFeatureExtractor"
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(old), "utf-8")
+    spec = load(tmp_path, "videomae").spec
+    assert (spec.resize, spec.crop_size) == (64, (64, 64))
+    assert spec.scaling.mean == pytest.approx((114.75,) * 3)
+    frames = noise(spec.frames, 90, 141)
+    clip = model_input(frames, spec).transpose(1, 2)
+    assert (clip - processed(tmp_path, frames)).abs().max() < 1e-5
+
+
 class _Hub(SimpleHTTPRequestHandler):
     """A stand-in for the hub: the list of one repository's files, and the files."""
 
