@@ -48,7 +48,7 @@ def _torchvision_labels(name: str) -> tuple[str, ...] | None:
     return None
 
 
-def read_labels(path: Path, classes: int) -> tuple[str, ...]:
+def read_labels(path: Path, classes: int | None = None) -> tuple[str, ...]:
     """Read the labels in a text file, see `parse_labels`.
 
     Raises:
@@ -63,18 +63,18 @@ def read_labels(path: Path, classes: int) -> tuple[str, ...]:
     except UnicodeDecodeError as exc:
         raise InputError(f"labels {str(path)!r} are not a UTF-8 text file ({exc})") from exc
     if len(content) > _MOST_BYTES:
-        raise InputError(f"labels {str(path)!r} are larger than {_MOST_BYTES:,} bytes, expected {classes} labels")
+        raise InputError(f"labels {str(path)!r} are larger than {_MOST_BYTES:,} bytes, expected {_count(classes)}")
     return parse_labels(text, classes, source=f"labels {str(path)!r}")
 
 
-def parse_labels(text: str, classes: int, *, source: str) -> tuple[str, ...]:
+def parse_labels(text: str, classes: int | None, *, source: str) -> tuple[str, ...]:
     """Parse a JSON list, one label per line, or numbered lines.
 
     Numbers count from 0 or from 1, as in UCF101's classInd.txt: '1 ApplyEyeMakeup'.
 
     Args:
         text: the text.
-        classes: K.
+        classes: K; None: as many as there are.
         source: where the text comes from, for the error message: "labels 'names.txt'".
 
     Raises:
@@ -82,11 +82,16 @@ def parse_labels(text: str, classes: int, *, source: str) -> tuple[str, ...]:
     """
     labels = _from_json(text) if text.lstrip().startswith("[") else _from_lines(text)
     if labels is None:
-        raise InputError(f"{source} are not a JSON list of strings, expected {classes} labels")
-    if len(labels) != classes or not all(labels):
+        raise InputError(f"{source} are not a JSON list of strings, expected {_count(classes)}")
+    classes = len(labels) if classes is None else classes
+    if not labels or len(labels) != classes or not all(labels):
         empty = ", some of them empty" if not all(labels) else ""
         raise InputError(f"{source} have {len(labels)} labels{empty}, expected {classes}: one per class")
     return labels
+
+
+def _count(classes: int | None) -> str:
+    return "labels" if classes is None else f"{classes} labels"
 
 
 def check_labels(labels: Sequence[str], classes: int) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Load a model by its name.
 
-A name is that of a built-in model, 'torchvision:NAME' for any classification model of torchvision, or
+A name is that of a built-in model, 'torchvision:NAME' or another of `PREFIXES` for a model of another package, or
 'package.module:factory' for a function without arguments that returns a `Model`.
 """
 
@@ -15,17 +15,16 @@ from typing import TYPE_CHECKING
 from vidcam.devices import resolve_device
 from vidcam.errors import InputError, VidcamError, WeightsError, name_not_found
 from vidcam.foreign import describe, place_of
-from vidcam.models.builtin import BUILT_IN, torchvision_entry
+from vidcam.models.builtin import BUILT_IN
 from vidcam.models.entry import ModelEntry
 from vidcam.models.labels import check_labels, read_labels
 from vidcam.models.model import Model
+from vidcam.models.prefixes import PREFIXES
 from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress
 
 if TYPE_CHECKING:
     from torch import nn
-
-_TORCHVISION = "torchvision:"
 
 
 def list_models() -> tuple[str, ...]:
@@ -49,7 +48,8 @@ def is_cached(name: str) -> bool:
 
 def is_factory(name: str) -> bool:
     """Return whether a name is 'package.module:factory', a user's own model."""
-    return ":" in name and not name.startswith(_TORCHVISION)
+    prefix, colon, _ = name.partition(":")
+    return bool(colon) and prefix not in PREFIXES
 
 
 def labels_of(
@@ -68,7 +68,7 @@ def labels_of(
     """
     if is_factory(name):
         return None
-    entry = _entry(name)
+    entry = _entry(name, labels)
     if labels is not None:
         return _labels(labels, entry.spec.classes)
     is_of_file = entry.from_file is not None and weights not in ("pretrained", "random")
@@ -97,13 +97,13 @@ def load_model(
     """Load a model. Arguments and files are checked before a network is built or weights are downloaded.
 
     Args:
-        name_or_entry: name of a built-in model, 'torchvision:NAME', 'package.module:factory' for a function without
-            arguments that returns a `Model`, or a `ModelEntry`.
+        name_or_entry: name of a built-in model, 'torchvision:NAME' or another of `PREFIXES`, 'package.module:factory'
+            for a function without arguments that returns a `Model`, or a `ModelEntry`.
         device: 'auto', 'cpu', 'cuda:N', 'mps' or 'xpu:N'.
         weights: 'pretrained'; 'random', with seed 0 and without a download; or a weights file, .pth, .pt or
             .safetensors (for C3D see docs/models.md). No code in the file is run.
-        labels: K labels of a built-in model or torchvision's, or a file that lists them, see `vidcam.models.labels`.
-            None: those that come with the model.
+        labels: K labels of a model, or a file that lists them, see `vidcam.models.labels`. None: those that come with
+            the model. A network that compares videos with texts has these as its classes.
         mean_cube: a NumPy file with the mean cube of C3D, together with a weights file.
         progress: called during a download.
 
@@ -118,7 +118,7 @@ def load_model(
         _expect_for_factory(name_or_entry, weights, labels, mean_cube)
         where, file = resolve_device(device), _weights_file(weights)
         return _of_factory(name_or_entry, file).to(where)
-    entry = _entry(name_or_entry) if isinstance(name_or_entry, str) else name_or_entry
+    entry = _entry(name_or_entry, labels) if isinstance(name_or_entry, str) else name_or_entry
     _expect_for_entry(entry, weights, mean_cube)
     where, file = resolve_device(device), _weights_file(weights)
     cube = None if mean_cube is None else _checked(mean_cube, "mean cube")
@@ -249,9 +249,10 @@ def _build_random(entry: ModelEntry) -> nn.Module:
         return entry.build().eval()
 
 
-def _entry(name: str) -> ModelEntry:
-    if name.startswith(_TORCHVISION):
-        return torchvision_entry(name.removeprefix(_TORCHVISION))
+def _entry(name: str, labels: str | Path | Sequence[str] | None = None) -> ModelEntry:
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix in PREFIXES:
+        return PREFIXES[prefix].entry(rest, labels)
     if name not in BUILT_IN:
         raise name_not_found("model", name, BUILT_IN, "run `vidcam models` for all, or pass package.module:factory")
     return BUILT_IN[name]

@@ -23,12 +23,13 @@ from vidcam.system.filenames import one_line
 PACKAGES = (
     *("torch", "torchvision", "av", "decord", "numpy", "scipy", "matplotlib", "pillow"),
     *("msgspec", "pyarrow", "safetensors", "h5py", "fsspec", "click", "rich", "tomli_w"),
+    *("transformers", "timm", "pytorchvideo"),
 )
 
 _IMPORTED = ("torch", "torchvision", "av", "decord")
 """Packages with libraries of their own, which may be installed and yet not load."""
 
-_OPTIONAL = ("decord", "h5py", "fsspec")
+_OPTIONAL = ("decord", "h5py", "fsspec", "transformers", "timm", "pytorchvideo")
 _FOLDERS = re.compile(r"(?:[A-Za-z]:)?[/\\](?:[^/\\\s:'\"]+[/\\])+")
 _LONGEST_REASON = 200
 

@@ -80,6 +80,13 @@ def test_centre_crop_equals_torchvision(height: int, width: int) -> None:
     assert int(theirs[0, 0, 0]) == geometry.top_px * width + geometry.left_px
 
 
+@pytest.mark.parametrize(("length", "even", "down"), [(113, 0, 0), (115, 2, 1), (117, 2, 2), (118, 3, 3)])
+def test_half_a_pixel_of_the_crops_offset(length: int, even: int, down: int) -> None:
+    size, crop = (112, length), (112, 112)
+    assert centre_crop(size, size, crop).left_px == even
+    assert centre_crop(size, size, crop, rounds_down=True).left_px == down
+
+
 @pytest.mark.parametrize("geometry", CASES)
 def test_to_model_inverts_the_view(geometry: Geometry) -> None:
     for y, x in [(0.0, 0.0), (17.3, 99.1), (-4.0, 1e4)]:

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms import functional as vision
+from torchvision.transforms import v2 as vision_v2
 
 from tests.helpers.clips import model_input
 from tests.helpers.geometry import to_source
@@ -69,6 +73,26 @@ def test_preprocessing_equals_torchvision(
     ours = to_model_frames(frames, model, model.geometry(source))
     assert ours.dtype == torch.float32
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("source", [(90, 160), (61, 47), (30, 40)])
+def test_integer_resampling_equals_the_library(
+    source: tuple[int, int], interpolation: Literal["bilinear", "bicubic"]
+) -> None:
+    frames, size = noise(2, *source), (43, 57)
+    plain = replace(spec(size, size, antialias=True), interpolation=interpolation)
+    kinds = {name: replace(plain, resampler=name) for name in ("torchvision", "pillow")}
+    ours = {name: crop_frames(frames, model, model.geometry(source)) for name, model in kinds.items()}
+    mode = vision_v2.InterpolationMode(interpolation)
+    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)
+    theirs = vision_v2.Resize(size, mode, antialias=True)(pixels)
+    pictures = [vision_v2.Resize(size, mode)(Image.fromarray(frame)) for frame in frames]
+    pillow = torch.from_numpy(np.stack([np.array(picture) for picture in pictures])).permute(0, 3, 1, 2)
+    assert torch.equal(ours["torchvision"], theirs.float())
+    assert torch.equal(ours["pillow"], pillow.float())
+    floats = crop_frames(frames, plain, plain.geometry(source)).round()
+    assert 0.05 < float((ours["torchvision"] != floats).float().mean()) < 0.5
 
 
 def test_crop_takes_the_right_pixels() -> None:

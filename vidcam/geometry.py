@@ -121,10 +121,16 @@ def short_side_resize(source_size: tuple[int, int], short_side_px: int) -> tuple
     return max(short_side_px, int(short_side_px * height / width)), short_side_px
 
 
-def centre_crop(source_size: tuple[int, int], resized_size: tuple[int, int], crop_size: tuple[int, int]) -> Geometry:
-    """Return the geometry of a resize and a central crop; offsets are rounded as in torchvision."""
-    top = round((resized_size[0] - crop_size[0]) / 2.0)
-    left = round((resized_size[1] - crop_size[1]) / 2.0)
+def centre_crop(
+    source_size: tuple[int, int],
+    resized_size: tuple[int, int],
+    crop_size: tuple[int, int],
+    *,
+    rounds_down: bool = False,
+) -> Geometry:
+    """Return the geometry of a resize and a central crop; offsets are rounded as in torchvision, or down."""
+    margins = (resized_size[0] - crop_size[0], resized_size[1] - crop_size[1])
+    top, left = (margin // 2 if rounds_down else round(margin / 2.0) for margin in margins)
     return Geometry(source_size, resized_size, crop_size, top, left)
 
 

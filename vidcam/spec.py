@@ -116,6 +116,9 @@ class ModelSpec:
         antialias: whether the resize filters before it shrinks.
         interpolation: interpolation of the resize.
         rounded: whether resized pixels are rounded to integers, as in torchvision.
+        resampler: what resizes: 'float' in float32, or the integer arithmetic of 'torchvision' (its transforms v2) or
+            'pillow', which processors of Hugging Face use and which ignores `rounded`.
+        crop_rounds_down: whether half a pixel of the crop's offset is rounded down; else to the even number.
         scaling: pixel values to model values.
         classes: K, number of classes.
         layer: dotted name of the default target layer, after its ReLU; None: the last block with a grid.
@@ -144,6 +147,8 @@ class ModelSpec:
     antialias: bool = False
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     rounded: bool = False
+    resampler: Literal["float", "torchvision", "pillow"] = "float"
+    crop_rounds_down: bool = False
     layout: Layout | tuple[Layout, ...] | None = None
     axes: str | None = None
     activation: Literal["softmax", "sigmoid", "none"] | None = None
@@ -196,7 +201,7 @@ class ModelSpec:
     def geometry(self, source_size: tuple[int, int]) -> Geometry:
         """Return how a source frame of (height, width) becomes the model's input."""
         resized = self.resize if isinstance(self.resize, tuple) else short_side_resize(source_size, self.resize)
-        return centre_crop(source_size, resized, self.crop_size)
+        return centre_crop(source_size, resized, self.crop_size, rounds_down=self.crop_rounds_down)
 
     def sees_whole(self, source_size: tuple[int, int]) -> bool:
         """Whether nothing of a source frame of (height, width) is cropped away."""

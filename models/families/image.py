@@ -1,4 +1,4 @@
-"""Run an image network on clips of one frame."""
+"""Run an image network on clips: of one frame, or as a mean over the frames."""
 
 from __future__ import annotations
 
@@ -24,6 +24,23 @@ def image_network(network: nn.Module) -> nn.Module:
     """
     network.register_forward_pre_hook(_remove_time_axis)
     return network
+
+
+class FrameAverage(nn.Module):
+    """An image network on clips (N, T, 3, H, W): its logits are the mean over the frames.
+
+    Attributes:
+        network: from images (N·T, 3, H, W) to logits (N·T, K).
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Return logits (N, K)."""
+        logits: Tensor = self.network(clip.flatten(0, 1))
+        return logits.reshape(*clip.shape[:2], -1).mean(dim=1)
 
 
 def _remove_time_axis(_network: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:

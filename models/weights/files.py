@@ -23,7 +23,7 @@ from vidcam.errors import VidcamError, WeightsError
 _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
 _PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _FORMATS = "safetensors, PyTorch (.pt, .pth) or Keras HDF5 (.h5)"
-_STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model")
+_STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model_state", "model")
 
 
 @dataclass(frozen=True, slots=True)

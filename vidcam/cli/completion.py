@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
@@ -53,14 +54,23 @@ def several_of(*names: str) -> Complete:
 
 
 def complete_model(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
-    """Complete the name of a built-in model."""
+    """Complete the name of a built-in model, a prefix, or a folder behind 'hf:'."""
+    from vidcam.models.prefixes import PREFIXES
     from vidcam.models.registry import model_entries
 
-    return [
-        CompletionItem(entry.spec.name, help=entry.spec.dataset)
-        for entry in model_entries()
-        if entry.spec.name.startswith(typed)
-    ]
+    if typed.startswith("hf:"):
+        return [CompletionItem(f"hf:{folder}") for folder in _folders(typed.removeprefix("hf:"))]
+    known = {entry.spec.name: entry.spec.dataset for entry in model_entries()}
+    known |= {f"{name}:": prefix.models for name, prefix in PREFIXES.items()}
+    return [CompletionItem(name, help=text) for name, text in known.items() if name.startswith(typed)]
+
+
+def _folders(typed: str) -> list[str]:
+    """List the folders whose path starts so."""
+    parent, slash, start = typed.rpartition("/")
+    parent += slash
+    children = Path(parent).expanduser().iterdir() if Path(parent).expanduser().is_dir() else ()
+    return sorted(f"{parent}{child.name}" for child in children if child.name.startswith(start) and child.is_dir())
 
 
 def complete_layer(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:

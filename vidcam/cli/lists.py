@@ -32,13 +32,17 @@ _MODEL_COLUMNS = {
 def models(*, as_json: bool) -> None:
     """List the built-in models."""
     with loading():
+        from vidcam.models.prefixes import PREFIXES
         from vidcam.models.registry import model_entries
         from vidcam.system.json_files import as_plain
 
     rows = [as_plain(model_row(entry)) for entry in model_entries()]
     shown = rows if as_json else [{title: row[name] for name, title in _MODEL_COLUMNS.items()} for row in rows]
     print_rows(shown, as_json=as_json, width=120)
-    say("also: torchvision:NAME, any model of torchvision that classifies, and your own as package.module:factory")
+    say("also, by the name in another package:")
+    for prefix in PREFIXES.values():
+        say(f"  {prefix.form}: {prefix.models}")
+    say("  package.module:factory: your own network")
 
 
 @click.command(short_help="List the layers of a model.")

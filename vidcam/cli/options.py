@@ -57,7 +57,7 @@ DEVICE = _model(
     shell_complete=one_of(*DEVICE_EXAMPLES),
     help="Device that runs the model.",
 )
-_MODEL_HELP = "Name from `vidcam models`, torchvision:NAME, or your own package.module:factory."
+_MODEL_HELP = "Name from `vidcam models`, hf:FOLDER, torchvision:NAME, timm:NAME, or your own package.module:factory."
 _ONE_MODEL = _model(
     "--model", default="i3d", show_default=True, metavar="NAME", shell_complete=complete_model, help=_MODEL_HELP
 )
