@@ -208,6 +208,8 @@ def test_models(capsys: Capture) -> None:
     assert [(row["name"], row["cached"], row["licence"]) for row in rows[10:]] == [
         ("tiny_r3d", True, "MIT"),
         ("tiny_c3d", True, "MIT"),
+        ("tiny_vit", True, "MIT"),
+        ("tiny_vit_cls", True, "MIT"),
     ]
 
 
