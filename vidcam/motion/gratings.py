@@ -103,7 +103,7 @@ def _drift(draws: Draws) -> tuple[tuple[int, int], Values]:
     """Draw an interval and the cycles that the grating has moved by in each frame, (T,)."""
     length = draws.integer(MIN_DRIFT_FRAMES, MAX_DRIFT_FRAMES)
     start = draws.integer(0, FRAMES - length)
-    steps = np.clip(np.arange(FRAMES) - start, 0, length - 1)
+    steps: Values = np.clip(np.arange(FRAMES) - start, 0, length - 1).astype(np.float64)
     return (start, start + length), steps * draws.uniform(*SPEED)
 
 
