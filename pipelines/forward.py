@@ -18,8 +18,9 @@ from vidcam.cam.baseline import Baseline, baseline_of
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.layer_run import chosen_layers
 from vidcam.cam.layers import dotted_name
-from vidcam.cam.methods import DEFAULT_METHODS
+from vidcam.cam.methods import DEFAULT_METHODS, TRANSFORMER_METHODS, canonical_methods, needs_layer
 from vidcam.cam.preserve import Undo
+from vidcam.cam.relevance import is_transformer
 from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import reshape_of
 from vidcam.devices import batch_for, clip_bytes
@@ -34,8 +35,8 @@ from vidcam.results.explanation import INPUT_METHODS, Artifact
 POOLED_LINEAR_METHODS = ("neutral-gradcam", "gradcam")
 RECTIFIED_METHODS = ("gradcam", "neutral-gradcam")
 OTHER_METHODS = ("gradcam", "hirescam")
-"""Default methods of a head of pooling and one linear layer, of any other behind a ReLU, and of the rest, such as
-transformers. docs/evidence/search.md says why gradcam++ is none of them."""
+"""Default methods of a head of pooling and one linear layer, of any other behind a ReLU, and of the rest.
+Transformers have `TRANSFORMER_METHODS`. docs/evidence/search.md says why gradcam++ is none of them."""
 
 NO_MEMORY = StartMemory()
 
@@ -102,6 +103,51 @@ def target_layers(
     return tuple(answer["layers"]), answer["note"]
 
 
+@dataclass(frozen=True, slots=True)
+class MapPlan:
+    """What maps are made where.
+
+    Attributes:
+        methods: None: they depend on the head, see `default_methods`.
+        layers: dotted names; empty if relevance alone is read, at a layer that each pass finds.
+        note: a sentence if the layer was chosen automatically.
+    """
+
+    methods: tuple[str, ...] | None
+    layers: tuple[str, ...]
+    note: str = ""
+
+
+def plan_maps(
+    model: Model, methods: Sequence[str] | None, names: Sequence[str], *, memory: StartMemory = NO_MEMORY
+) -> MapPlan:
+    """Choose methods and layers: on a transformer relevance is the default, and needs no layer.
+
+    Args:
+        model: the model.
+        methods: the named methods; None: the default.
+        names: the named layers.
+        memory: keeps the answers for the next start.
+    """
+    if methods is None and not names and is_transformer_model(model, memory=memory):
+        methods = TRANSFORMER_METHODS
+    chosen = None if methods is None else canonical_methods(methods)
+    if chosen is not None and not needs_layer(chosen):
+        return MapPlan(chosen, tuple(map(dotted_name, names)))
+    return MapPlan(chosen, *target_layers(model, names, memory=memory))
+
+
+def is_transformer_model(model: Model, *, memory: StartMemory = NO_MEMORY) -> bool:
+    """Whether relevance is the default for a model."""
+
+    def compute() -> Remembered:
+        grey = grey_input(model.spec).to(model.device)
+        with torch_errors(model, 1):
+            return Remembered({"is": is_transformer(model.module, grey, map_request(model, ()))})
+
+    return bool(memory.recall(["transformer"], compute).document["is"])
+
+
 def fusion_of(layers: Sequence[str], note: str) -> Fusion | None:
     """Return how the maps of `target_layers` are fused: parallel branches, which were chosen, are added."""
     return "sum" if note and len(layers) > 1 else None
@@ -135,13 +181,19 @@ class Prepared:
 
 
 def prepare(
-    model: Model, layers: Sequence[str], *, precision: Precision = "float32", memory: StartMemory = NO_MEMORY
+    model: Model,
+    layers: Sequence[str],
+    *,
+    methods: Sequence[str] | None = None,
+    precision: Precision = "float32",
+    memory: StartMemory = NO_MEMORY,
 ) -> Prepared:
     """Make a faster copy of the model for maps at these layers, or take the model itself.
 
     Args:
         model: it is not changed.
         layers: dotted names.
+        methods: None: maps of these layers; else they may need no layer.
         precision: precision of the network except its classifier; only 'float32' is exact.
         memory: keeps the baseline for the next start.
 
@@ -150,12 +202,13 @@ def prepare(
         RunError: the model fails on a grey clip.
     """
     made: list[Model] = []
+    kind = DEFAULT_METHODS if methods is None or needs_layer(methods) else TRANSFORMER_METHODS
 
     def compute() -> Remembered:
         runs: list[Baseline] = []
 
         def run(candidate: Model) -> int | None:
-            return clip_bytes(model.device, lambda: runs.append(compute_grey_baseline(candidate, layers)))
+            return clip_bytes(model.device, lambda: runs.append(compute_grey_baseline(candidate, layers, methods=kind)))
 
         faster, forward, needed = optimise_model(model, run, precision=precision)
         made.append(faster)
@@ -168,7 +221,7 @@ def prepare(
         }
         return Remembered(facts, runs[-1].activations)
 
-    answer = memory.recall(["baseline", *layers], compute)
+    answer = memory.recall(["baseline", *kind, *layers], compute)
     forward = Forward(**answer.document["forward"])
     faster = made[0] if made else apply_forward(model, forward)
     return Prepared(faster, forward, _baseline_of(answer, model), model, answer.document["clip_bytes"])
@@ -184,13 +237,16 @@ def _baseline_of(answer: Remembered, model: Model) -> Baseline:
     )
 
 
-def compute_grey_baseline(model: Model, layers: Sequence[str]) -> Baseline:
+def compute_grey_baseline(model: Model, layers: Sequence[str], *, methods: Sequence[str] = DEFAULT_METHODS) -> Baseline:
     """Run the model once on a flat grey clip and check the layout of its layers; the result serves all videos.
 
     Raises:
         InputError: the layer has no map, or the model does not return one score per label.
     """
-    grey, request = grey_input(model.spec).to(model.device), map_request(model, layers, check_layout=True)
+    grey, request = (
+        grey_input(model.spec).to(model.device),
+        map_request(model, layers, methods=methods, check_layout=True),
+    )
     with torch_errors(model, 1), Undo() as undo, undo:
         run = open_attribution(model.module, grey, request, undo)
         classes = run.logits.shape[1]
@@ -243,6 +299,7 @@ def map_request(
     return MapRequest(
         methods=methods,
         layers=layers,
+        relevance_layers=() if needs_layer(methods) else layers,
         reshape=reshape_of(spec),
         check_layout=check_layout,
         axes=spec.input_axes,

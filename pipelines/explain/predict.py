@@ -18,7 +18,7 @@ from vidcam.pipelines.explain.outputs import check_readable, source_of, stated_p
 from vidcam.pipelines.explain.probabilities import window_probabilities
 from vidcam.pipelines.explain.request import ExplainOptions, model_notes, named_classes, window_request
 from vidcam.pipelines.explain.view import ready_for
-from vidcam.pipelines.forward import prepare, target_layers
+from vidcam.pipelines.forward import plan_maps, prepare
 from vidcam.pipelines.memory import StartMemory
 from vidcam.sampling import Window
 from vidcam.system.progress import Progress, StageTimer, silent
@@ -90,10 +90,10 @@ class Predictor:
     def __init__(self, model: Model, options: ExplainOptions, *, progress: Progress = silent) -> None:
         model = model.with_axes(options.axes)
         memory = StartMemory.of(model, options.precision)
-        layers, _ = target_layers(model, (), memory=memory)
+        plan = plan_maps(model, None, (), memory=memory)
         self._targets, _ = named_classes(options, model.labels, model=model.spec.name)
-        self._ready = prepare(model, layers, precision=options.precision, memory=memory)
-        self._request = window_request(self._ready, options, layers)
+        self._ready = prepare(model, plan.layers, methods=plan.methods, precision=options.precision, memory=memory)
+        self._request = window_request(self._ready, options, plan)
         self._notes, self._progress = model_notes(model), progress
 
     def predict(self, source: Source) -> PredictedVideo:

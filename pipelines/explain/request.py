@@ -11,6 +11,7 @@ from types import MappingProxyType
 from vidcam.arguments import as_tuple, split_names
 from vidcam.axes import Axes
 from vidcam.cam.fusion import Fusion
+from vidcam.cam.layers import dotted_name
 from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.cam.request import DEFAULT_BUDGET, Fine, MapRequest, ScoreName
 from vidcam.cam.reshape import reshape_of
@@ -21,7 +22,15 @@ from vidcam.labels import label_index
 from vidcam.models.model import PRECISIONS, Model, Precision
 from vidcam.pipelines.audit import mode_sentence, weights_sentence
 from vidcam.pipelines.explain.targets import is_above, least_probability
-from vidcam.pipelines.forward import Prepared, default_methods, fusion_of, prepare, target_layers, with_baseline_clips
+from vidcam.pipelines.forward import (
+    MapPlan,
+    Prepared,
+    default_methods,
+    fusion_of,
+    plan_maps,
+    prepare,
+    with_baseline_clips,
+)
 from vidcam.pipelines.memory import StartMemory
 from vidcam.render.caption_text import CAPTION_PLACES, CaptionPlace
 from vidcam.render.sheet import SHEET_FORMATS, SheetFormat
@@ -214,10 +223,12 @@ def named_classes(
     return targets, contrast
 
 
-def window_request(ready: Prepared, options: ExplainOptions, layers: Sequence[str]) -> ExplainRequest:
+def window_request(ready: Prepared, options: ExplainOptions, plan: MapPlan) -> ExplainRequest:
     """Resolve the options that choose the windows and how they are run; the others keep their defaults."""
     return ExplainRequest(
-        layers=layers,
+        methods=plan.methods or DEFAULT_METHODS,
+        layers=plan.layers,
+        relevance_layers=tuple(map(dotted_name, options.layers)),
         view=options.view,
         batch_size=options.batch_size or ready.default_batch,
         precision=options.precision,
@@ -245,14 +256,15 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
     """
     model = model.with_axes(options.axes)
     memory = StartMemory.of(model, options.precision)
-    layers, note = target_layers(model, options.layers, memory=memory)
+    named = None if options.methods is None else split_names(options.methods)
+    plan = plan_maps(model, named, options.layers, memory=memory)
     targets, contrast = named_classes(options, model.labels, model=model.spec.name)
-    ready = prepare(model, layers, precision=options.precision, memory=memory)  # first: it checks the model
+    ready = prepare(
+        model, plan.layers, methods=plan.methods, precision=options.precision, memory=memory
+    )  # first: it checks the model
     request = replace(
-        window_request(ready, options, layers),
-        methods=(
-            default_methods(model, layers, memory=memory) if options.methods is None else split_names(options.methods)
-        ),
+        window_request(ready, options, plan),
+        methods=plan.methods or default_methods(model, plan.layers, memory=memory),
         contrast=contrast,
         score=options.score,
         score_scale=options.score_scale,
@@ -262,7 +274,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         reshape=reshape_of(model.spec),
         axes=model.spec.input_axes,
         check_layout=False,  # `prepare` has done it
-        fusion=options.fusion or fusion_of(layers, note),
+        fusion=options.fusion or fusion_of(plan.layers, plan.note),
         activation=model.spec.activation,
         classes=model.spec.classes,
         baseline_activations=ready.baseline.activations,
@@ -276,6 +288,6 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
         outputs=split_names(options.outputs),
         sheet_format=options.sheet_format,
         overwrite=options.overwrite,
-        notes=(*((note,) if note else ()), *ready.baseline.notes, *model_notes(model)),
+        notes=(*((plan.note,) if plan.note else ()), *ready.baseline.notes, *model_notes(model)),
     )
     return with_baseline_clips(request, ready.model), ready

@@ -66,7 +66,7 @@ def _at_full_size(ready: Prepared, request: ExplainRequest, source_size: tuple[i
     try:
         model = replace(own, spec=own.spec.for_whole_frame(source_size))
         memory = StartMemory.of(model, request.precision)
-        return prepare(model, request.layers, precision=request.precision, memory=memory)
+        return prepare(model, request.layers, methods=request.methods, precision=request.precision, memory=memory)
     except Exception as exc:  # a network may raise anything at a size that it does not take
         reason = first_line(exc.__cause__ or exc)
         raise InputError(

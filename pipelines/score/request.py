@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vidcam.arguments import split_names
+from vidcam.cam.layers import dotted_name
 from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import reshape_of
 from vidcam.errors import InputError
 from vidcam.fill import ScoreFill
 from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
 from vidcam.models.model import Model, Precision
-from vidcam.pipelines.forward import Prepared, fusion_of, prepare, target_layers, with_baseline_clips
+from vidcam.pipelines.forward import Prepared, fusion_of, plan_maps, prepare, with_baseline_clips
 from vidcam.pipelines.memory import StartMemory
 from vidcam.pipelines.score.foreign_maps import ForeignMaps
 from vidcam.pipelines.score.options import CONTROLS, ScoreOptions, chosen_measures
@@ -96,22 +98,23 @@ def resolve(
     model = model.with_axes(options.axes)
     names = (options.layer,) if isinstance(options.layer, str) else tuple(options.layer or ())
     memory = StartMemory.of(model, options.precision)
-    layers, note = target_layers(model, names, memory=memory)
-    ready = prepare(model, layers, precision=options.precision, memory=memory)
+    plan = plan_maps(model, split_names(options.methods), names, memory=memory)
+    ready = prepare(model, plan.layers, methods=plan.methods, precision=options.precision, memory=memory)
     request = ScoreRequest(
         methods=options.methods,
         score_scale=options.score_scale,
         steps=options.steps,
         fine=options.fine,
         budget=options.budget,
-        layers=layers,
+        layers=plan.layers,
+        relevance_layers=tuple(map(dotted_name, names)),
         reshape=reshape_of(model.spec),
         axes=model.spec.input_axes,
         check_layout=False,  # `prepare` has done it
         activation=model.spec.activation,
         classes=model.spec.classes,
         baseline_activations=ready.baseline.activations,
-        fusion=options.fusion or fusion_of(layers, note),
+        fusion=options.fusion or fusion_of(plan.layers, plan.note),
         measures=chosen_measures(options.measures),
         maps=maps,
         controls=controls_for(model.spec) if options.controls else (),

@@ -107,7 +107,7 @@ def _explanation(
 def _baseline_activations(model: Model, request: ScoreRequest) -> Mapping[str, Tensor]:
     """Compute the activations of the model, with its current weights, on a grey clip."""
     try:
-        return compute_grey_baseline(model, request.layers).activations
+        return compute_grey_baseline(model, request.layers, methods=request.methods).activations
     except VidcamError:
         return {}
 

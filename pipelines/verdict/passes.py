@@ -16,9 +16,9 @@ from vidcam.cam.preserve import Undo
 from vidcam.cam.request import MapRequest
 from vidcam.cam.subject import Subject
 from vidcam.metrics.agreement import mean_correlation
-from vidcam.results.explanation import Explanation
+from vidcam.results.explanation import RELEVANCE, Explanation
 
-CHEAP = frozenset([*PAIR_METHODS, *BASELINE_METHODS, "cam"])
+CHEAP = frozenset([*PAIR_METHODS, *BASELINE_METHODS, "cam", *RELEVANCE])
 """Methods whose maps come with any pass. A dearer map is not made again for the mirrored clip and another class."""
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,12 +16,12 @@ from vidcam.cam.arguments import Arguments, hand_over
 from vidcam.cam.classifier import classifier_weights
 from vidcam.cam.context import ForwardContext
 from vidcam.cam.fusion import fuse
-from vidcam.cam.guided import finest_saliency
+from vidcam.cam.guided import saliency_of
 from vidcam.cam.input_maps import with_input_maps
 from vidcam.cam.input_score import ScoreOf, input_score
 from vidcam.cam.layer_run import run_layers
 from vidcam.cam.layers import require_map
-from vidcam.cam.methods import LayerData, layer_methods
+from vidcam.cam.methods import LayerData, layer_methods, needs_layer
 from vidcam.cam.network import (
     Input,
     ordinary,
@@ -34,15 +33,15 @@ from vidcam.cam.network import (
 )
 from vidcam.cam.preserve import NoAutocast, PreservedContext, Undo, preserve_model
 from vidcam.cam.record import NoGradientError, last_layer_with_gradient
+from vidcam.cam.relevance import RelevancePasses, open_relevance
 from vidcam.cam.request import MapRequest, ScoreName, ScoreTarget, Target, class_target, function_target
 from vidcam.cam.softmax import SoftmaxForm, softmax_form
-from vidcam.cam.tracer import LogitTracer
 from vidcam.cam.weights import to_numpy
 from vidcam.cam.wrappers import require_explainable, unwrapped
 from vidcam.devices import double
-from vidcam.errors import InputError, LayerError, ShapeError
-from vidcam.maps import Floats, relative_to_maximum, upsample_volume
-from vidcam.results.explanation import GUIDED, INPUT_METHODS, OF_FUNCTION, Activation, Explanation
+from vidcam.errors import InputError, LayerError
+from vidcam.maps import relative_to_maximum, upsample_volume
+from vidcam.results.explanation import GUIDED, INPUT_METHODS, OF_FUNCTION, RELEVANCE, Activation, Explanation
 
 WEIGHTS_ARE_SUMS = frozenset(["cam", "gradcam++", "gradcam++signed", "gradcam++softmax"])
 """Methods whose raw maps grow with the number of cells, and so cannot be added for layers with unlike grids."""
@@ -57,8 +56,9 @@ class Attribution:
         layout_notes: sentences about layers whose layout could not be verified.
     """
 
-    def __init__(self, context: ForwardContext) -> None:
+    def __init__(self, context: ForwardContext, passes: RelevancePasses) -> None:
         self._context, self._recorder, self._output = context, context.run.recorder, context.run.output
+        self._passes = passes
         self._shown = context.shown
         features = {name: context.features(name, a) for name, a in self._recorder.activations.items()}
         self.activations_of_layers: Mapping[str, Tensor] = features
@@ -86,6 +86,11 @@ class Attribution:
     def axes(self) -> Axes:
         """The axes of the clip."""
         return self._context.axes
+
+    @property
+    def is_of_transformer(self) -> bool:
+        """Whether relevance alone was asked for, and its pass has found a transformer."""
+        return self._passes.are_of_transformer
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -132,8 +137,10 @@ class Attribution:
         request = replace(own, score=score or own.score, methods=own.methods if methods is None else methods)
         score_target = self._score_target(target, request)
         with self._suggest_layer():
-            with self._no_autocast():
-                gradients = self._recorder.gradients(score_target.score, score_target.direction)
+            gradients: Mapping[str, Tensor] = {}
+            if needs_layer(request.methods):
+                with self._no_autocast():
+                    gradients = self._recorder.gradients(score_target.score, score_target.direction)
             return self._explanation(score_target, gradients, request)
 
     def explain_each(self, targets: Sequence[Target]) -> tuple[Explanation, ...]:
@@ -146,7 +153,7 @@ class Attribution:
         request = self._context.request
         if not targets:
             raise InputError("targets is empty, expected one or more; None stands for the predicted class")
-        if len(targets) == 1 or any(callable(target) for target in targets):
+        if len(targets) == 1 or any(map(callable, targets)) or not needs_layer(request.methods):
             return tuple(self.explain(target) for target in targets)
         score_targets = [self._score_target(target, request) for target in targets]
         with self._suggest_layer():
@@ -198,13 +205,14 @@ class Attribution:
         if any(name in INPUT_METHODS for name in request.methods):
             score = self._score_of(target, request)
             explanation = with_input_maps(explanation, self._context, score, request)
+        explanation = self._passes.with_maps(explanation, target, request)
         volumes, size = explanation.volumes, explanation.input_size
         kept = {name: volumes[name] for name in request.methods if name not in GUIDED}
         guided = [name for name in request.methods if name in GUIDED]
         if not guided:
             return replace(explanation, volumes=kept)
         heat = {name: relative_to_maximum(upsample_volume(volumes[GUIDED[name]], size)) for name in guided}
-        saliency = self._saliency(target)
+        saliency = saliency_of(self._context, target, self.activations_of_layers.values())
         return replace(
             explanation,
             volumes=kept,
@@ -215,7 +223,7 @@ class Attribution:
         self, target: ScoreTarget, gradients: Mapping[str, Tensor], request: MapRequest
     ) -> Explanation:
         methods = layer_methods(request.methods)
-        data = {layer: self._layer_data(layer, gradients[layer], target, request) for layer in self.layers}
+        data = {layer: self._layer_data(layer, each, target, request) for layer, each in gradients.items()}
         maps = {layer: layer_data.volumes(methods) for layer, layer_data in data.items()}
         suffix = {layer: f" at {layer}" if len(maps) > 1 else "" for layer in maps}
         return Explanation(
@@ -224,7 +232,7 @@ class Attribution:
                 for name in methods
             }
             if len(maps) > 1
-            else {name: to_numpy(volume) for name, volume in maps[self.layers[0]].items()},
+            else {name: to_numpy(volume) for each in maps.values() for name, volume in each.items()},
             logits=to_numpy(target.score.detach().unsqueeze(1) if self._scores is None else self._scores),
             target=np.full(len(self._shown), OF_FUNCTION) if target.classes is None else to_numpy(target.classes),
             contrast=None if target.contrasts is None else to_numpy(target.contrasts),
@@ -252,24 +260,10 @@ class Attribution:
             activations=self.activations_of_layers[layer],
             gradients=gradients,
             score_scale=request.score_scale,
-            baseline_activations=lambda: self._baseline_activations(layer),
+            baseline_activations=lambda: request.baseline_at(layer, self.activations_of_layers[layer].shape[1:]),
             classifier=lambda: self._classifier(layer, target, request),
             softmax=cache(lambda: self._softmax(layer, target, request)),
         )
-
-    def _baseline_activations(self, layer: str) -> Tensor:
-        baseline = self._context.request.baseline_activations.get(layer)
-        shape = self.activations_of_layers[layer].shape[1:]
-        if baseline is None:
-            raise InputError(
-                f"neutral-gradcam needs a baseline at layer {layer!r}; pass baseline=, for example a flat grey clip"
-            )
-        if baseline.shape[1:] != shape:
-            raise ShapeError(
-                f"baseline is {tuple(baseline.shape[1:])} at layer {layer!r}, expected {tuple(shape)}; pass a baseline "
-                f"clip of this clip's size"
-            )
-        return baseline
 
     def _classifier(self, layer: str, target: ScoreTarget, request: MapRequest) -> Tensor:
         if target.classes is None:
@@ -301,16 +295,6 @@ class Attribution:
             return False
         return self._recorder.is_piecewise_linear((target.score * target.direction).sum())
 
-    def _saliency(self, target: ScoreTarget) -> Floats:
-        def score(output: Any, tracer: LogitTracer) -> Tensor:
-            if target.function is not None:
-                return target.function(output).sum()
-            scores = self._context.read(output, tracer, self.activations_of_layers.values())
-            return (scores.logits * target.direction).sum()
-
-        with self._recorder.paused():
-            return finest_saliency(self._context.model, self._context.clip, score, axes=self.axes)
-
 
 def attribution(model: nn.Module, clip: Input, request: MapRequest) -> PreservedContext[Attribution]:
     """Run the model once, keep the graph of its head, and explain inside the context.
@@ -339,8 +323,14 @@ def open_attribution(
     preserve_model(network, undo)
     hand_over(network, arguments, undo)
     shown = ordinary(clip)
-    run = run_layers(network, shown, request.layers, request.reshape, undo, axes=request.axes)
-    return Attribution(ForwardContext(network, shown, request, run))
+    if needs_layer(request.methods):
+        run = run_layers(network, shown, request.layers, request.reshape, undo, axes=request.axes)
+        context, main = ForwardContext(network, shown, request, run), {}
+    else:
+        method = next(name for name in request.methods if name in RELEVANCE)
+        main = {method: open_relevance(network, shown, request, undo, method=method)}
+        context = main[method].context
+    return Attribution(context, RelevancePasses(context, request, undo, main))
 
 
 def _summed_evenly(method: str, volume: Tensor) -> Tensor:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
+from vidcam.axes import Axes
 from vidcam.cam.attribution import open_attribution
 from vidcam.cam.baseline import Baseline, baseline_of_subject
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.input_maps import EXPECTED
 from vidcam.cam.layers import Layers, layer_names
-from vidcam.cam.methods import DEFAULT_METHODS, needs_baseline
+from vidcam.cam.methods import DEFAULT_METHODS, TRANSFORMER_METHODS, needs_baseline, needs_layer
 from vidcam.cam.network import Input, pathways, reference
 from vidcam.cam.preserve import Undo
 from vidcam.cam.refusals import PlainRefusal
+from vidcam.cam.relevance import may_be_transformer
 from vidcam.cam.request import DEFAULT_BUDGET, Fine, MapRequest, ScoreName, Target
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.subject import Subject, as_tensors, first_frames, flat_clips, grey_clip, read_subject
-from vidcam.errors import InputError, ShapeError
-from vidcam.results.explanation import Activation, Explanation, input_notes
+from vidcam.cam.wrappers import unwrapped
+from vidcam.errors import InputError, LayerError, ShapeError
+from vidcam.results.explanation import Activation, Artifact, Explanation, input_notes
 from vidcam.spec import SpecifiedModel
 from vidcam.system.progress import Progress, progress_or_default
 
@@ -30,7 +34,7 @@ def explain(
     model: nn.Module | SpecifiedModel,
     clip: Input | Mapping[str, Any],
     *,
-    methods: str | Iterable[str] = DEFAULT_METHODS,
+    methods: str | Iterable[str] | None = None,
     target: Target | str | Sequence[str] = None,
     contrast: int | str | None = None,
     layer: Layers = None,
@@ -69,12 +73,15 @@ def explain(
             `neutral-gradcam`, which needs a `baseline`; fine maps of the input, which cost `steps` forward and backward
             passes through the whole network: `integrated-gradients`, `expected-gradients`, `gradcam-ig`,
             `neutral-gradcam-ig`; `guided-gradcam`, `guided-gradcam+`, `guided-gradcam++`, which cost one; and
-            `occlusion` and `rise`, which cost `budget` forward passes each.
+            `occlusion` and `rise`, which cost `budget` forward passes each; and `token-lrp` and `attnlrp`, for
+            transformers, which cost one forward and backward pass and need no layer. None: `token-lrp` on a transformer
+            if no layer is named, else `gradcam`.
         target: class index, or label of a `Model`; one for each clip; None for the predicted class; or a function of
             the model's raw output that returns one score for each clip, (N,).
         contrast: class index or label; the score is S_target - S_contrast.
         layer: dotted name or module of the target layer, after its ReLU. Several are fused. None: the default of a
             `Model`, else the last block that has an extent in space and time, or the last ones of parallel branches.
+            Relevance (`token-lrp`, `attnlrp`) is read at a named layer too; without one at the patch embedding.
             'cnn#0' is the first run of a layer that runs several times, 'stage[0]' the first tensor of a list; without
             a number all are taken, and a layer that runs once for each frame has a map of each.
         score: `logit`; `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2); or `negative`: -S,
@@ -147,7 +154,7 @@ def explain_each(
     clip: Input | Mapping[str, Any],
     targets: Sequence[Target | str | Sequence[str]],
     *,
-    methods: str | Iterable[str] = DEFAULT_METHODS,
+    methods: str | Iterable[str] | None = None,
     contrast: int | str | None = None,
     layer: Layers = None,
     score: ScoreName = "logit",
@@ -194,9 +201,11 @@ def explain_each(
         kwargs: as in `explain`.
     """
     subject = read_subject(model, clip, axes, args, kwargs)
+    named = layer_names(subject.network, layer)
     request = MapRequest(
-        methods=methods if isinstance(methods, str) else tuple(methods),
-        layers=layer_names(subject.network, subject.layer if layer is None else layer),
+        methods=DEFAULT_METHODS if methods is None else methods if isinstance(methods, str) else tuple(methods),
+        layers=layer_names(subject.network, subject.layer) if layer is None else named,
+        relevance_layers=named,
         contrast=subject.class_index(contrast),
         score=score,
         score_scale=score_scale,
@@ -214,6 +223,8 @@ def explain_each(
         progress=progress_or_default(progress),
     )
     indices = [target if callable(target) else subject.class_index(target) for target in targets]
+    if methods is None and not named and reshape is None and baseline is None:
+        return _explained_by_default(subject, indices, request)
     if baseline is None or isinstance(baseline, Baseline):
         return _explained(subject, indices, request, baseline)
     return _explained(subject, indices, request, _blank_subject(subject, baseline, args, kwargs))
@@ -237,6 +248,18 @@ def _blank_subject(subject: Subject, baseline: Any, args: Sequence[Any], kwargs:
     return blank
 
 
+def _explained_by_default(subject: Subject, targets: Sequence[Target], request: MapRequest) -> tuple[Explanation, ...]:
+    """Make maps of relevance if the pass that they need shows a transformer, else those of the request."""
+    network, arguments = subject.network, subject.arguments
+    if may_be_transformer(unwrapped(network)):
+        relevance = replace(request, methods=TRANSFORMER_METHODS)
+        with suppress(LayerError), PlainRefusal(network, subject.clip, arguments), Undo() as undo, undo:
+            run = open_attribution(network, subject.clip, relevance, undo, arguments)
+            if run.is_of_transformer:
+                return _with_notes(run.explain_each(targets), subject, run.axes)
+    return _explained(subject, targets, request, None)
+
+
 def _explained(
     subject: Subject, targets: Sequence[Target], request: MapRequest, baseline: Subject | Baseline | None
 ) -> tuple[Explanation, ...]:
@@ -247,6 +270,8 @@ def _explained(
         baseline, notes = grey, (*notes, "The baseline is a flat grey clip.")
     if baseline is not None and not isinstance(baseline, Baseline):
         own = MapRequest(layers=request.layers, reshape=request.reshape, axes=request.axes)
+        if not needs_layer(request.methods):
+            own = replace(own, methods=TRANSFORMER_METHODS, relevance_layers=request.relevance_layers)
         baseline = baseline_of_subject(baseline, own)
     if baseline is not None:
         request = replace(request, baseline_activations=baseline.activations, baseline_clips=baseline.clips)
@@ -258,14 +283,21 @@ def _explained(
             _require_same_layers(baseline, run.layers)
         explanations = run.explain_each(targets)
     artifact = None if baseline is None else baseline.artifact
-    frames = first_frames(subject, run.axes)
+    return _with_notes(explanations, subject, run.axes, notes=notes, artifact=artifact)
+
+
+def _with_notes(
+    explanations: Sequence[Explanation],
+    subject: Subject,
+    axes: Axes,
+    *,
+    notes: Sequence[str] | None = None,
+    artifact: Artifact | None = None,
+) -> tuple[Explanation, ...]:
+    """Add the notes of a subject, or others, the artifact and the frames that a notebook shows."""
+    frames, more = first_frames(subject, axes), subject.notes if notes is None else notes
     return tuple(
-        replace(
-            each,
-            artifact=artifact,
-            notes=(*each.notes, *notes, *input_notes(each)),
-            frames=frames,
-        )
+        replace(each, artifact=artifact, notes=(*each.notes, *more, *input_notes(each)), frames=frames)
         for each in explanations
     )
 

@@ -10,7 +10,7 @@ detected, raises an error: its plain gradients would look like a result.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from vidcam.axes import Axes
+from vidcam.cam.context import ForwardContext
 from vidcam.cam.graph import nodes_below, operation
 from vidcam.cam.network import (
     Input,
@@ -29,7 +30,7 @@ from vidcam.cam.network import (
 )
 from vidcam.cam.preserve import Undo, preserve_model, run_uncompiled
 from vidcam.cam.rectify import GuidedBackward
-from vidcam.cam.request import MapRequest, Target, class_target
+from vidcam.cam.request import MapRequest, ScoreTarget, Target, class_target
 from vidcam.cam.state import same_state
 from vidcam.cam.tracer import LogitTracer
 from vidcam.cam.weights import at_least_float32, to_numpy
@@ -136,6 +137,25 @@ def finest_saliency(
         with LogitTracer() as tracer:
             gradients = guided_gradients(network, shown, lambda output: score(output, tracer))
     return to_numpy(reference(gradients, axes))
+
+
+def saliency_of(context: ForwardContext, target: ScoreTarget, features: Iterable[Tensor]) -> Floats:
+    """Compute guided backpropagation of a target in an open forward pass, (N, C, T, H, W) signed.
+
+    Args:
+        context: the pass.
+        target: the score that is explained.
+        features: of the layers, as in `ForwardContext.read`.
+    """
+    known = tuple(features)
+
+    def score(output: Any, tracer: LogitTracer) -> Tensor:
+        if target.function is not None:
+            return target.function(output).sum()
+        return (context.read(output, tracer, known).logits * target.direction).sum()
+
+    with context.run.recorder.paused():
+        return finest_saliency(context.model, context.clip, score, axes=context.axes)
 
 
 # ---- errors

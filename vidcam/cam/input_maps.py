@@ -16,7 +16,7 @@ from vidcam.cam.request import MapRequest
 from vidcam.cam.weights import to_numpy
 from vidcam.errors import InputError
 from vidcam.maps import Floats, pool_volume, upsample_volume
-from vidcam.results.explanation import INPUT_METHODS, MASKED, Explanation
+from vidcam.results.explanation import INPUT_METHODS, MASKED, RELEVANCE, Explanation
 
 POOLED_GRIDS: dict[int, tuple[int, ...]] = {1: (784,), 2: (28, 28), 3: (16, 28, 28)}
 """Number of axes → the finest grid of a pooled map."""
@@ -49,7 +49,7 @@ def with_input_maps(
         InputError: no baseline.
     """
     explanation = with_masked_maps(explanation, context, score, request)
-    names = [name for name in request.methods if name in INPUT_METHODS and name not in MASKED]
+    names = [name for name in request.methods if name in INPUT_METHODS and name not in (*MASKED, *RELEVANCE)]
     integrals = {name: _integral(context, score, request, name) for name in dict.fromkeys(map(_base, names))}
     grid = input_grid(explanation.input_size, request.fine)
     volumes, signed, notes = dict(explanation.volumes), dict(explanation.signed), explanation.notes

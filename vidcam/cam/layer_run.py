@@ -97,7 +97,7 @@ def run_layers(
         return _run_named(network, clip, names, reshape, undo=undo, watch=watch, is_default=True)
     trace.close()
     found = watch.with_rows(output, tracer)
-    chosen = trace.last_features(_graph_tensors(output, tracer)) or dict.fromkeys(trace.features[-1:])
+    chosen = trace.last_features(graph_tensors(output, tracer)) or dict.fromkeys(trace.features[-1:])
     _require_last(trace, chosen, network, reshape)
     tensors = {_label(feature, trace.runs): values for feature, values in chosen.items() if _is_intact(feature, values)}
     if not chosen or len(tensors) < len(chosen):
@@ -167,9 +167,12 @@ def _block_after(network: nn.Module, clip: Input, name: str, reshape: Reshape | 
     return str(last)
 
 
-def _graph_tensors(output: Any, tracer: LogitTracer) -> list[Tensor]:
-    """Return the tensors of an output that have a graph: the logits, else all."""
+def graph_tensors(output: Any, tracer: LogitTracer) -> list[Tensor]:
+    """Return the tensors of an output that have a graph: the logits, also before a softmax, else all."""
     logits = scores_tensor(output, tracer)
+    if logits is not None and logits.grad_fn is None:  # relevance takes a softmax for a constant
+        found = tracer.before(logits)
+        logits = logits if found is None else found[0]
     if logits is not None and logits.grad_fn is not None:
         return [logits]
     return [tensor for tensor in _tensors(output) if tensor.grad_fn is not None]

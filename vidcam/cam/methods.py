@@ -35,7 +35,7 @@ from vidcam.cam.weights import (
     to_numpy,
 )
 from vidcam.errors import InputError, ShapeError, name_not_found
-from vidcam.results.explanation import GUIDED, INPUT_METHODS, AlphaAudit
+from vidcam.results.explanation import GUIDED, INPUT_METHODS, RELEVANCE, AlphaAudit
 
 CHANNELS_AT_ONCE, PRODUCTS_AT_ONCE = 32, 1 << 18
 """Products of g and A are summed in slices of channels: CHANNELS_AT_ONCE, or as many as make PRODUCTS_AT_ONCE products
@@ -149,6 +149,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 )
 
 DEFAULT_METHODS = ("gradcam",)
+TRANSFORMER_METHODS = ("token-lrp",)
 
 
 def canonical_methods(names: str | Iterable[str]) -> tuple[str, ...]:
@@ -179,10 +180,20 @@ def layer_methods(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in needed if name))
 
 
+def needs_layer(names: Iterable[str]) -> bool:
+    """Whether a method needs the layer of class activation maps.
+
+    Relevance has a layer of its own, whose pass serves maps of the input too.
+    """
+    names = tuple(names)
+    return bool(layer_methods(names)) or not set(names) & set(RELEVANCE)
+
+
 def needs_baseline(names: Iterable[str]) -> bool:
     """Whether one of the methods needs a clip without content; `expected-gradients` draws from other clips."""
     names = tuple(names)
-    has_path = any(name in INPUT_METHODS and name != "expected-gradients" for name in names)
+    without = ("expected-gradients", *RELEVANCE)
+    has_path = any(name in INPUT_METHODS and name not in without for name in names)
     return has_path or bool(set(layer_methods(names)) & set(BASELINE_METHODS))
 
 

@@ -56,6 +56,7 @@ class MapRequest:
     Attributes:
         methods: names or aliases; stored as canonical names, guided methods included.
         layers: dotted names; empty: the default layer.
+        relevance_layers: layers that the user names, where relevance is read too; empty: the patch embedding.
         contrast: contrast class: the score is S_target - S_contrast.
         score: `logit`, or `probability`: g = ∂p/∂A unscaled (the post-softmax maps of EQ tables 1–2), or `negative`:
             -S, for what lowers the score.
@@ -86,6 +87,7 @@ class MapRequest:
 
     methods: str | Sequence[str] = DEFAULT_METHODS
     layers: Sequence[str] = ()
+    relevance_layers: Sequence[str] = ()
     contrast: int | None = None
     score: ScoreName = "logit"
     score_scale: float = 1.0
@@ -133,6 +135,29 @@ class MapRequest:
         if self.steps is not None:
             return self.steps
         return IG_STEPS if {"integrated-gradients", "expected-gradients"} & set(self.methods) else PRODUCT_STEPS
+
+    def baseline_at(self, layer: str, shape: Sequence[int]) -> Tensor:
+        """Return A₀ at a layer, (1, D, t, h, w).
+
+        Args:
+            layer: its name.
+            shape: (D, t, h, w) of its activations.
+
+        Raises:
+            InputError: there is none.
+            ShapeError: it has another shape.
+        """
+        baseline = self.baseline_activations.get(layer)
+        if baseline is None:
+            raise InputError(
+                f"neutral-gradcam needs a baseline at layer {layer!r}; pass baseline=, for example a flat grey clip"
+            )
+        if baseline.shape[1:] != tuple(shape):
+            raise ShapeError(
+                f"baseline is {tuple(baseline.shape[1:])} at layer {layer!r}, expected {tuple(shape)}; pass a baseline "
+                f"clip of this clip's size"
+            )
+        return baseline
 
 
 @dataclass(frozen=True, slots=True, eq=False)

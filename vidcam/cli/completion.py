@@ -23,6 +23,8 @@ METHODS = (
     "neutral-gradcam-ig",
     "occlusion",
     "rise",
+    "token-lrp",
+    "attnlrp",
     "guided-gradcam",
     "guided-gradcam+",
     "guided-gradcam++",

@@ -39,12 +39,17 @@ INPUT_METHODS: Mapping[str, str] = MappingProxyType(
         "neutral-gradcam-ig": "neutral-gradcam",
         "occlusion": "",
         "rise": "",
+        "token-lrp": "",
+        "attnlrp": "",
     }
 )
 """Method with a map of the input → the method whose upsampled map multiplies it; '' for none. Its grid is its own."""
 
 MASKED = ("occlusion", "rise")
 """Methods that run the network on clips of which parts are hidden."""
+
+RELEVANCE = ("token-lrp", "attnlrp")
+"""Methods for transformers: maps of the patch embedding, from one more forward pass and its gradient."""
 
 COMPLETE = 0.01
 """Largest relative error of integrated gradients about which no note is written."""

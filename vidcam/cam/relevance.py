@@ -1,0 +1,188 @@
+"""Maps of relevance, `token-lrp` and `attnlrp`: R = Σ_d z · ∂S/∂z at the patch embedding, under rules.
+
+One more forward pass under the rules of `relevance_rules` and its gradient; none more if no other map needs a pass of
+its own. R is signed: what is negative speaks against the class. The rules make it add up to the score, but for what the
+biases and positions add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from torch import nn
+
+from vidcam.cam.arguments import Arguments, hand_over
+from vidcam.cam.context import ForwardContext
+from vidcam.cam.network import Input, ordinary, require_finite, require_rows
+from vidcam.cam.preserve import NoAutocast, Undo, preserve_model
+from vidcam.cam.relevance_layer import run_for_relevance
+from vidcam.cam.relevance_mode import unknown_operations
+from vidcam.cam.request import MapRequest, ScoreTarget, Target, class_target, function_target
+from vidcam.cam.weights import at_least_float32, to_numpy
+from vidcam.errors import VidcamError
+from vidcam.maps import Floats, upsample_volume
+from vidcam.results.explanation import Activation, Explanation
+
+SOFTMAX_IS_CONSTANT: Mapping[str, bool] = MappingProxyType({"token-lrp": True, "attnlrp": False})
+"""Method → whether the softmax of attention is a constant."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RelevancePass:
+    """An open forward pass under the rules.
+
+    Attributes:
+        context: the pass, with the layer of relevance and its reshape.
+        is_of_tokens: whether the layer was found before the tokens of a transformer.
+    """
+
+    context: ForwardContext
+    is_of_tokens: bool
+
+    @property
+    def is_transformer(self) -> bool:
+        """Whether the layer lies before tokens, and behind no ReLU."""
+        return self.is_of_tokens and any(bool((a < 0).any()) for a in self.context.run.recorder.activations.values())
+
+    def relevance(self, target: Target, request: MapRequest, activation: Activation) -> tuple[Floats, tuple[str, ...]]:
+        """Return R of one target per clip, (N, t, h, w) signed, and notes.
+
+        Args:
+            target: a function of the output, or classes.
+            request: contrast and kind of score.
+            activation: turns logits into probabilities.
+
+        Raises:
+            LayerError: the score does not depend on the layer.
+        """
+        context, recorder = self.context, self.context.run.recorder
+        score = self._score(target, request, activation)
+        with NoAutocast(context.shown.device.type):
+            gradients = recorder.gradients(score.score, score.direction)
+            parts = [
+                self._map(name, activations, gradients[name]) for name, activations in recorder.activations.items()
+            ]
+        return _joined(parts, is_sum=context.run.are_pathways), (*context.run.notes, *_unknown_notes(score))
+
+    def _score(self, target: Target, request: MapRequest, activation: Activation) -> ScoreTarget:
+        context, clips = self.context, len(self.context.shown)
+        if callable(target):
+            return function_target(context.run.output, target, request, clips)
+        features = (context.features(name, a) for name, a in context.run.recorder.activations.items())
+        scores = context.read(context.run.output, context.run.tracer, features).logits
+        require_rows(scores, clips)
+        return class_target(scores, target, request.contrast, request.score, activation)
+
+    def _map(self, layer: str, activations: torch.Tensor, gradient: torch.Tensor) -> Floats:
+        a, g = (at_least_float32(self.context.features(layer, each)) for each in (activations, gradient))
+        require_finite(g, f"the gradients at layer {layer!r}")
+        return to_numpy((a * g).sum(dim=1))
+
+
+def open_relevance(network: nn.Module, clip: Input, request: MapRequest, undo: Undo, *, method: str) -> RelevancePass:
+    """Run the network under the rules of a method; `undo` ends the pass. Other hooks must be paused.
+
+    Raises:
+        LayerError: no layer for relevance was found.
+    """
+    found = run_for_relevance(network, clip, request, undo, is_softmax_constant=SOFTMAX_IS_CONSTANT[method])
+    own = replace(request, reshape=found.reshape, check_layout=request.check_layout and not found.is_of_tokens)
+    return RelevancePass(ForwardContext(network, clip, own, found.run), found.is_of_tokens)
+
+
+def is_transformer(network: nn.Module, clip: Input, request: MapRequest, arguments: Arguments | None = None) -> bool:
+    """Whether relevance is what a network is explained by: it attends to tokens of a signed grid.
+
+    One forward pass, if a module is named after attention; none otherwise. A grid that is never negative lies behind a
+    ReLU: maps of that layer are right for it.
+
+    Args:
+        network: without wrappers.
+        clip: its input.
+        request: axes.
+        arguments: handed over beside the clip.
+    """
+    if not may_be_transformer(network):
+        return False
+    with Undo() as undo, undo:
+        preserve_model(network, undo)
+        hand_over(network, arguments, undo)
+        try:
+            return open_relevance(network, ordinary(clip), request, undo, method="token-lrp").is_transformer
+        except VidcamError:
+            return False
+
+
+def may_be_transformer(network: nn.Module) -> bool:
+    """Whether a module is named after attention, or its class is."""
+    names = (f"{name} {type(module).__name__}".lower() for name, module in network.named_modules())
+    return any("attention" in name or "attn" in name for name in names)
+
+
+class RelevancePasses:
+    """The passes that a request for maps needs, opened when they are.
+
+    Args:
+        context: the main forward pass.
+        request: as it was made; the reshape is that of layers which it names.
+        undo: ends the passes.
+        main: the main pass, if it is one of relevance, by its method.
+    """
+
+    def __init__(
+        self, context: ForwardContext, request: MapRequest, undo: Undo, main: Mapping[str, RelevancePass]
+    ) -> None:
+        self._context, self._request, self._undo = context, request, undo
+        self._passes = dict(main)
+
+    @property
+    def are_of_transformer(self) -> bool:
+        """Whether the main pass is one of relevance, and has found a transformer."""
+        return any(each.is_transformer for each in self._passes.values())
+
+    def with_maps(self, explanation: Explanation, score: ScoreTarget, request: MapRequest) -> Explanation:
+        """Add the maps of relevance that a request names.
+
+        Args:
+            explanation: of the same target.
+            score: the target; its classes are those of the main pass.
+            request: methods, contrast and kind of score.
+        """
+        names = [name for name in request.methods if name in SOFTMAX_IS_CONSTANT]
+        target: Target = score.function if score.classes is None else score.classes.tolist()
+        signed, notes = dict(explanation.signed), explanation.notes
+        for name in names:
+            signed[name], found = self._pass(name).relevance(target, request, explanation.activation)
+            notes = tuple(dict.fromkeys([*notes, *found]))
+        volumes = {**explanation.volumes, **{name: np.maximum(signed[name], 0) for name in names}}
+        return replace(explanation, volumes=volumes, signed=signed, notes=notes)
+
+    def _pass(self, method: str) -> RelevancePass:
+        if method not in self._passes:
+            context = self._context
+            with context.run.recorder.paused():
+                self._passes[method] = open_relevance(
+                    context.model, context.clip, self._request, self._undo, method=method
+                )
+        return self._passes[method]
+
+
+def _joined(maps: list[Floats], *, is_sum: bool) -> Floats:
+    """Join the maps of several layers on the finest grid: the sum of parallel branches, else the mean."""
+    if len(maps) == 1:
+        return maps[0]
+    size = tuple(max(lengths) for lengths in zip(*(each.shape[1:] for each in maps), strict=True))
+    fine = [upsample_volume(each, size) * (np.prod(each.shape[1:]) / np.prod(size)) for each in maps]
+    total: Floats = np.sum(fine, axis=0) if is_sum else np.mean(fine, axis=0)
+    return total.astype(maps[0].dtype)
+
+
+def _unknown_notes(score: ScoreTarget) -> tuple[str, ...]:
+    unknown = unknown_operations(score.score)
+    if not unknown:
+        return ()
+    return (f"Relevance passes {', '.join(unknown)} by the plain gradient: no rule is known for it.",)
