@@ -179,7 +179,7 @@ def test_models(capsys: Capture) -> None:
     assert "torchvision:NAME" in said
     assert main(["models", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert len(rows) == 12
+    assert len(rows) == 14
     assert rows[0]["input"] == [16, 224, 224]
     assert rows[0]["fps"] == 12.5
     assert rows[0]["cached"] is False
