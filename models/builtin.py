@@ -20,7 +20,7 @@ from vidcam.models.specs import (
     I3D_CACHE_FILE,
     I3D_SPEC,
 )
-from vidcam.motion import LABELS
+from vidcam.motion import GRATING_LABELS, LABELS
 from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress
 
@@ -89,12 +89,12 @@ def _c3d_entry(spec: ModelSpec) -> ModelEntry:
     )
 
 
-def _tiny_entry(spec: ModelSpec) -> ModelEntry:
+def _tiny_entry(spec: ModelSpec, labels: tuple[str, ...]) -> ModelEntry:
     return ModelEntry(
         spec,
         build=partial(tiny.build, spec.name),
         load=lambda module, _: tiny.load(module, spec.name),
-        labels=lambda: LABELS,
+        labels=lambda: labels,
         loads_all=True,
     )
 
@@ -115,7 +115,8 @@ BUILT_IN: Mapping[str, ModelEntry] = MappingProxyType(
                 loads_all=True,
             ),
             *map(_c3d_entry, (C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC)),
-            *map(_tiny_entry, tiny.TINY_SPECS),
+            *(_tiny_entry(spec, LABELS) for spec in tiny.TINY_SPECS),
+            *(_tiny_entry(spec, GRATING_LABELS) for spec in tiny.GRATING_SPECS),
         )
     }
 )

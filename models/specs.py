@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from vidcam.spec import ModelSpec, Scaling
+from vidcam.spec import ModelSpec, Scaling, TokenGrid
 
 I3D_SPEC = ModelSpec(
     name="i3d",
@@ -82,3 +82,17 @@ TINY_R3D_SPEC = ModelSpec(
 )
 
 TINY_C3D_SPEC = replace(TINY_R3D_SPEC, name="tiny_c3d", layer="relu4", parameters=200_800)
+
+TINY_VIT_SPEC = replace(
+    TINY_R3D_SPEC,
+    name="tiny_vit",
+    classes=4,
+    layer="blocks.1.norm1",
+    layout=TokenGrid((4, 8, 8), class_tokens=0),
+    dataset="grating set",
+    parameters=106_036,
+)
+
+TINY_VIT_CLS_SPEC = replace(
+    TINY_VIT_SPEC, name="tiny_vit_cls", layout=TokenGrid((4, 8, 8), class_tokens=1), parameters=106_084
+)

@@ -1,16 +1,23 @@
-"""The two models shipped with vidcam, trained on the motion set by `scripts/run research.train_tiny`."""
+"""The models shipped with vidcam: two for the motion set and two transformers for the grating set.
+
+`scripts/run research.train_tiny` and `scripts/run research.train_transformers` train them.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidcam.models.specs import TINY_C3D_SPEC, TINY_R3D_SPEC
+from vidcam.models.specs import TINY_C3D_SPEC, TINY_R3D_SPEC, TINY_VIT_CLS_SPEC, TINY_VIT_SPEC
 
 if TYPE_CHECKING:
     from torch import nn
 
 TINY_SPECS = (TINY_R3D_SPEC, TINY_C3D_SPEC)
+"""Those for the motion set."""
+
+GRATING_SPECS = (TINY_VIT_SPEC, TINY_VIT_CLS_SPEC)
+"""Those for the grating set."""
 
 WEIGHTS_FOLDER = Path(__file__).parent
 
@@ -26,9 +33,13 @@ def build(name: str) -> nn.Module:
         from vidcam.models.families.tiny_r3d import TinyR3D
 
         return TinyR3D()
-    from vidcam.models.families.tiny_c3d import TinyC3D
+    if name == TINY_C3D_SPEC.name:
+        from vidcam.models.families.tiny_c3d import TinyC3D
 
-    return TinyC3D()
+        return TinyC3D()
+    from vidcam.models.families.tiny_vit import TinyViT
+
+    return TinyViT(has_class_token=name == TINY_VIT_CLS_SPEC.name)
 
 
 def load(module: nn.Module, name: str) -> str:
@@ -39,4 +50,5 @@ def load(module: nn.Module, name: str) -> str:
     """
     from vidcam.models.weights.state import load_weights_file
 
-    return f"motion set, {load_weights_file(module, weights_path(name), name=name)}"
+    dataset = next(spec.dataset for spec in (*TINY_SPECS, *GRATING_SPECS) if spec.name == name)
+    return f"{dataset}, {load_weights_file(module, weights_path(name), name=name)}"

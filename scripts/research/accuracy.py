@@ -1,6 +1,8 @@
-"""Accuracy of a model on clips of the motion set, also with shuffled frames and with one frame repeated."""
+"""Accuracy of a model on made clips, also with shuffled frames and with one frame repeated."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +14,7 @@ from vidcam.motion import LABELS
 _BATCH = 50
 
 
-def report(network: nn.Module, pool: Pool, *, seed: int = 0) -> str:
+def report(network: nn.Module, pool: Pool, *, seed: int = 0, labels: Sequence[str] = LABELS) -> str:
     """Report the accuracies, in the true order, shuffled and of still frames, and the confusion matrix."""
     generator = torch.Generator().manual_seed(seed)
     logits = scores(network, pool.frames)
@@ -23,7 +25,7 @@ def report(network: nn.Module, pool: Pool, *, seed: int = 0) -> str:
     for change in (shuffled, still):
         changed = scores(network, change(pool.frames, generator))
         lines.append(f"  {change.__name__}: {_accuracies(changed, pool.labels)}")
-    return "\n".join([*lines, *_confusion(logits.argmax(dim=1), pool.labels)])
+    return "\n".join([*lines, *_confusion(logits.argmax(dim=1), pool.labels, labels)])
 
 
 @torch.inference_mode()
@@ -57,11 +59,11 @@ def still(frames: Tensor, generator: torch.Generator) -> Tensor:
 
 def _accuracies(logits: Tensor, labels: Tensor) -> str:
     within = accuracy_within_pairs(logits, labels)
-    return f"{100 * accuracy(logits, labels):.1f} % of eight, {100 * within:.1f} % within pairs"
+    return f"{100 * accuracy(logits, labels):.1f} % correct, {100 * within:.1f} % within pairs"
 
 
-def _confusion(predicted: Tensor, labels: Tensor) -> list[str]:
-    counts = torch.zeros(len(LABELS), len(LABELS), dtype=torch.int64)
+def _confusion(predicted: Tensor, labels: Tensor, names: Sequence[str]) -> list[str]:
+    counts = torch.zeros(len(names), len(names), dtype=torch.int64)
     counts.index_put_((labels, predicted), torch.ones_like(labels), accumulate=True)
-    rows = [(name, *map(str, row)) for name, row in zip(LABELS, counts.tolist(), strict=True)]
-    return table(("class / predicted, in the order of the rows", *map(str, range(len(LABELS)))), rows)
+    rows = [(name, *map(str, row)) for name, row in zip(names, counts.tolist(), strict=True)]
+    return table(("class / predicted, in the order of the rows", *map(str, range(len(names)))), rows)

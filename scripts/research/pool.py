@@ -6,6 +6,7 @@ information, so channels may be permuted and inverted. This makes 16 · 12 clips
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,8 @@ LEFT_FOR_RIGHT = (1, 0, 3, 2, 5, 4, 6, 7)
 UP_FOR_DOWN = (1, 0, 3, 2, 4, 5, 7, 6)
 ROWS_FOR_COLUMNS = (1, 0, 3, 2, 6, 7, 4, 5)
 """The class after each change, by the class before."""
+
+CHANGES = (BACKWARDS, LEFT_FOR_RIGHT, UP_FOR_DOWN, ROWS_FOR_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,14 +58,23 @@ def to_input(frames: Tensor) -> Tensor:
     return scale_pixels(frames.permute(0, 4, 1, 2, 3).float(), TINY_R3D_SPEC.scaling)
 
 
-def augmented(frames: Tensor, label: int, generator: torch.Generator) -> tuple[Tensor, int]:
-    """Augment a clip (T, H, W, 3); return it with its new class."""
+def augmented(
+    frames: Tensor, label: int, generator: torch.Generator, changes: Sequence[Sequence[int]] = CHANGES
+) -> tuple[Tensor, int]:
+    """Augment a clip (T, H, W, 3); return it with its new class.
+
+    Args:
+        frames: the clip.
+        label: its class.
+        generator: source of the random choices; its state advances.
+        changes: the class after a reversal, after both mirrorings and after a transposition, by the class before.
+    """
     flips = torch.rand(5, generator=generator) < 0.5
-    for is_flipped, axis, classes in zip(flips, (0, 2, 1), (BACKWARDS, LEFT_FOR_RIGHT, UP_FOR_DOWN), strict=False):
+    for is_flipped, axis, classes in zip(flips, (0, 2, 1), changes, strict=False):
         if is_flipped:
             frames, label = frames.flip(axis), classes[label]
     if flips[3]:
-        frames, label = frames.transpose(1, 2), ROWS_FOR_COLUMNS[label]
+        frames, label = frames.transpose(1, 2), changes[3][label]
     if flips[4]:
         frames = 255 - frames
     return frames[..., torch.randperm(3, generator=generator)], label

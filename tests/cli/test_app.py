@@ -179,7 +179,7 @@ def test_models(capsys: Capture) -> None:
     assert all(form in said for form in ("torchvision:NAME", "hf:FOLDER", "timm:NAME", "pytorchvideo:NAME"))
     assert main(["models", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert len(rows) == 12
+    assert len(rows) == 14
     assert rows[0]["input"] == [16, 224, 224]
     assert rows[0]["fps"] == 12.5
     assert rows[0]["cached"] is False
@@ -208,6 +208,8 @@ def test_models(capsys: Capture) -> None:
     assert [(row["name"], row["cached"], row["licence"]) for row in rows[10:]] == [
         ("tiny_r3d", True, "MIT"),
         ("tiny_c3d", True, "MIT"),
+        ("tiny_vit", True, "MIT"),
+        ("tiny_vit_cls", True, "MIT"),
     ]
 
 

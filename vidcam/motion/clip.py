@@ -116,7 +116,8 @@ def make_clip(seed: int, label: int, *, actors: int = 1) -> MotionClip:
 def draw_scene(draws: Draws, pair: int, actors: int) -> MotionScene:
     """Draw a random scene of the first class of a pair."""
     background = draw_background(draws)
-    actions = [action_path(draws, pair, centre) for centre in _actor_centres(draws, actors)]
+    actor_centres = centres_apart(draws, actors, margin_px=MARGIN_PX, apart_px=APART_PX)
+    actions = [action_path(draws, pair, centre) for centre in actor_centres]
     centres = [(draws.uniform(8.0, SIZE[0] - 8.0), draws.uniform(8.0, SIZE[1] - 8.0)) for _ in range(DISTRACTORS[1])]
     distractions = [distractor_path(draws, centre) for centre in centres[: draws.integer(*DISTRACTORS)]]
     return MotionScene(
@@ -129,15 +130,15 @@ def draw_scene(draws: Draws, pair: int, actors: int) -> MotionScene:
     )
 
 
-def _actor_centres(draws: Draws, count: int) -> list[tuple[float, float]]:
-    """Draw centres (y, x) until they are far enough from each other."""
+def centres_apart(draws: Draws, count: int, *, margin_px: float, apart_px: float) -> list[tuple[float, float]]:
+    """Draw centres (y, x) until they are far enough from each other, all of them away from the frame's edge."""
     while True:
         centres = [
-            (draws.uniform(MARGIN_PX, SIZE[0] - MARGIN_PX), draws.uniform(MARGIN_PX, SIZE[1] - MARGIN_PX))
+            (draws.uniform(margin_px, SIZE[0] - margin_px), draws.uniform(margin_px, SIZE[1] - margin_px))
             for _ in range(count)
         ]
         pairs = [(a, b) for index, a in enumerate(centres) for b in centres[:index]]
-        if all((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 >= APART_PX**2 for a, b in pairs):
+        if all((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 >= apart_px**2 for a, b in pairs):
             return centres
 
 
