@@ -71,7 +71,7 @@ def mirror_target(explanation: Explanation, logits: Floats) -> NDArray[np.int64]
 
 
 def layer_maps(explanation: Explanation, other: Explanation) -> Floats:
-    """Return maps on the layer's grid, (N, t, h, w): of an explanation, or of another one if all its maps are of the input."""
+    """Return maps on the layer's grid, (N, t, h, w); of another explanation if all maps are of the input."""
     return next(iter((explanation.layer_volumes or other.layer_volumes or other.volumes).values()))
 
 
