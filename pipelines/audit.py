@@ -54,13 +54,13 @@ def video_remarks(video_explanation: VideoExplanation) -> tuple[str, ...]:
     whole, notes = video_explanation.video_verdict, video_explanation.explanations[0].notes
     found, every = dict[str, list[str]](), len(video_explanation.labels)
     for label, explanation in zip(video_explanation.labels, video_explanation.explanations, strict=True):
-        for sentence in filter(None, [_artifact_sentence(explanation), _empty_sentence(label, explanation)]):
+        for sentence in findings(label, explanation):
             found.setdefault(sentence, []).append(label)
-    findings = (
+    remarks = (
         sentence if len(labels) == every or sentence.startswith(EMPTY) else f"{enumeration(labels)}: {sentence}"
         for sentence, labels in found.items()
     )
-    return (*([whole.sentence] if whole is not None and whole.sentence else []), *notes, *findings)
+    return (*([whole.sentence] if whole is not None and whole.sentence else []), *notes, *remarks)
 
 
 def video_facts(video_explanation: VideoExplanation) -> tuple[str, ...]:
@@ -77,9 +77,12 @@ def audit_sentences(label: str, explanation: Explanation) -> list[str]:
         label: label of the target.
         explanation: the maps of all windows of the video.
     """
-    first, last = _artifact_sentence(explanation), _empty_sentence(label, explanation)
-    sentences = [first, *_alpha_sentences(explanation), *input_notes(explanation), last]
-    return [sentence for sentence in sentences if sentence]
+    return [*findings(label, explanation), *_alpha_sentences(explanation), *input_notes(explanation)]
+
+
+def findings(label: str, explanation: Explanation) -> list[str]:
+    """Write what speaks against the maps of one target: that they peak in the artifact, that some are empty."""
+    return list(filter(None, [_artifact_sentence(explanation), _empty_sentence(label, explanation)]))
 
 
 def weights_sentence(weights: str) -> str:

@@ -203,7 +203,7 @@ def compute_grey_baseline(model: Model, layers: Sequence[str]) -> Baseline:
 
 
 def with_baseline_clips(request: Request, model: Model) -> Request:
-    """Give a request the flat clips where the paths of its fine maps start: a grey one, and some of random colours."""
+    """Add the baselines of fine maps to a request: a flat grey clip, and flat clips of random colours to draw from."""
     if not any(name in INPUT_METHODS for name in request.methods):
         return request
     grey = grey_input(model.spec).to(model.device)

@@ -11,7 +11,7 @@ frame's mean colour."""
 FILLS: tuple[Fill, ...] = get_args(Fill)
 
 ScoreFill = Literal[Fill, "infill"]
-"""Also `infill`, only in `score`: imputed from the visible pixels around; see `vidcam.metrics.infill`."""
+"""The fills of `score`: those above, and `infill`, imputed from the visible pixels; see `vidcam.metrics.infill`."""
 
 SCORE_FILLS: tuple[ScoreFill, ...] = (*FILLS, "infill")
 

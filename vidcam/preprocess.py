@@ -103,7 +103,7 @@ def grey_input(spec: ModelSpec) -> Tensor:
 
 
 def flat_inputs(spec: ModelSpec, *, count: int = 8, seed: int = 0) -> Tensor:
-    """Return flat clips of random colours as the model takes them, like `grey_input`, N = `count`."""
+    """Return `count` flat clips of random colours, as the model takes them; like `grey_input`."""
     colours = 255.0 * torch.rand(count, 3, 1, 1, 1, generator=torch.Generator().manual_seed(seed))
     clips = scale_pixels(colours.expand(-1, -1, *spec.input_size), spec.scaling)
     return spec.input_axes.restore(clips).contiguous()
@@ -148,9 +148,10 @@ def mirror_frames(tensor: Tensor, scaling: Scaling) -> Tensor:
 
 
 def _in_pixels(tensor: Tensor, scaling: Scaling, function: Callable[[Tensor], Tensor]) -> Tensor:
-    """Apply a function that averages or moves pixels, as if to pixels, to model values.
+    """Apply a function that averages or moves pixels to model values; the result is the same as for pixels.
 
-    It commutes with one scaling for all pixels of a channel. With a mean cube, the difference of means is added.
+    Such a function commutes with a scaling that is the same for all pixels of a channel. With a mean cube, the
+    difference of the means is added.
     """
     result = function(tensor)
     if not isinstance(scaling.mean, MeanCube):

@@ -27,7 +27,6 @@ from vidcam.pipelines.explain.outputs import check_paths, staging, stem_of
 from vidcam.pipelines.explain.probabilities import window_probabilities, with_probable_classes
 from vidcam.pipelines.explain.request import (
     DEFAULT_OUTPUTS,
-    VERDICT_FORWARDS,
     ExplainOptions,
     ExplainRequest,
     named_classes,
@@ -239,7 +238,7 @@ def explain_video(
     start: float | None = None,
     end: float | None = None,
     overlap: float = 0.5,
-    verdict_forwards: int = VERDICT_FORWARDS,
+    verdict_forwards: int | None = None,
     outputs: str | Sequence[str] = DEFAULT_OUTPUTS,
     captions: CaptionPlace = "inside",
     sheet_format: SheetFormat = "png",
@@ -284,8 +283,8 @@ def explain_video(
         start: where the explained part of the video begins, in seconds.
         end: where it ends, in seconds, not included.
         overlap: fraction by which neighbouring windows overlap, [0, 1).
-        verdict_forwards: clips that are run again to check the maps, in windows spread over the video; at least one
-            window if it is not 0. With 0 no map is checked.
+        verdict_forwards: most clips that are run again to check the maps, in windows spread over the video. None: 16,
+            and of a video over 30 s at most a tenth of its windows. With 0 no map is checked.
         outputs: of `overlay`, `map`, `sheet`, `data`. The JSON is always written, and the settings as TOML if the model
             has a name.
         captions: where the videos show label, probability, method, time and colour bar: `inside` the frame, in a

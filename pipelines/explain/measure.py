@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain, islice
+from operator import itemgetter
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vidcam.cam.attribution import open_attribution
@@ -23,24 +22,34 @@ from vidcam.cam.network import predicted, require_finite
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.cam.weights import to_numpy
 from vidcam.maps import Floats
-from vidcam.metrics.agreement import correlation
 from vidcam.metrics.faithfulness import log_probability
 from vidcam.metrics.time_audit import CHANGES, Change
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.analyse import VideoJob, WindowResults
-from vidcam.pipelines.explain.request import ExplainRequest
+from vidcam.pipelines.explain.request import VERDICT_FORWARDS, ExplainRequest
 from vidcam.pipelines.explain.versions import ShownWindow, masked_versions, reordered_versions
 from vidcam.pipelines.forward import torch_errors
-from vidcam.pipelines.verdict.passes import CHEAP
+from vidcam.pipelines.verdict.passes import (
+    CHEAP,
+    class_changes,
+    layer_maps,
+    mirror_correlations,
+    mirror_target,
+    runner_up,
+)
 from vidcam.pipelines.verdict.versions import Key
 from vidcam.pipelines.windows import batches
 from vidcam.preprocess import mirror_frames
+from vidcam.results.clip_arrays import map_arrays
 from vidcam.results.explanation import Explanation
 from vidcam.sampling import Window
 from vidcam.system.progress import Progress, StageTimer
 
 CHECKING = "checking maps"
 """Name of this pass in the progress display."""
+
+LONG_SECONDS, LONG_SHARE = 30.0, 0.1
+"""Of a longer video at most this share of its windows is run again, if the budget is the default."""
 
 _TOUCHING = 0.02  # share of a window by which rounded time stamps may overlap
 
@@ -79,12 +88,25 @@ def measured_windows(windows: Sequence[Window], most: int) -> list[int]:
     return [apart[int((number + 0.5) * len(apart) / count)] for number in range(count)]
 
 
-def window_budget(forwards: int, *, crops: int, targets: int, methods: int, has_time: bool) -> int:
-    """Return how many windows a budget of forward passes can measure: at least one if it is not 0."""
+def clip_budget(job: VideoJob, request: ExplainRequest) -> int:
+    """Return how many clips of a video may be run again: as requested, or by default few of a long video's windows."""
+    if request.verdict_forwards is not None:
+        return request.verdict_forwards
+    start, end = job.span_seconds
+    clips = len(job.windows) * len(job.crops)
+    return VERDICT_FORWARDS if end - start <= LONG_SECONDS else min(VERDICT_FORWARDS, int(LONG_SHARE * clips))
+
+
+def window_budget(clips: int, *, crops: int, targets: int, methods: int, has_time: bool) -> tuple[int, int]:
+    """Return how many windows a budget can measure, and how many versions of a window.
+
+    A budget that is too small for one window leaves out versions; not those of `kept`, `kept_centre` and `mirror`.
+    """
     shared = 5 if has_time else 3  # centre, another place, mirrored; frame difference, frozen frames
-    a_window = crops * (targets * (2 * methods + 1) + shared)  # each target has shuffled cells of its own
-    order = 2 * crops * has_time  # shuffled and reversed frames, once
-    return max(min(forwards, 1), (forwards - order) // a_window)
+    versions = targets * (2 * methods + 1) + shared  # each target has shuffled cells of its own
+    order = 2 * has_time  # shuffled and reversed frames, once
+    windows = (clips // crops - order) // versions
+    return (windows, versions + order) if windows > 0 else (1, max(clips // crops, targets * methods + 2))
 
 
 def measure(
@@ -101,27 +123,27 @@ def measure(
     Args:
         model: the model; it has probabilities.
         job: the video.
-        request: methods and budget.
+        request: methods and budget, which is not 0.
         results: the maps of all windows, one for each target.
         clock: measures the time of the stages.
         progress: called after each window.
 
     Returns:
-        For each measured window one result for each target; empty if the budget is 0.
+        For each measured window one result for each target.
     """
     has_time = model.spec.frames > 1
-    most = window_budget(
-        request.verdict_forwards,
+    count, versions = window_budget(
+        clip_budget(job, request),
         crops=len(job.crops),
         targets=len(results),
         methods=len(results[0].explanation.methods),
         has_time=has_time,
     )
-    chosen = measured_windows(job.windows, most)
+    chosen = measured_windows(job.windows, count)
     windows, device = [job.windows[index] for index in chosen], model.device
     with torch_errors(model, request.batch_size), Undo() as undo, undo:
         preserve_model(model.module, undo)
-        measuring, measured = _Measuring(model, request, results), list[tuple[Measured, ...]]()
+        measuring, measured = _Measuring(model, request, results, versions), list[tuple[Measured, ...]]()
         source = batches(job.reader, windows, model.spec, job.geometry, crops=job.crops.parts, size=1, device=device)
         with closing(clock.timed("decode for the model", source)) as decoded:
             for index, (_, clips) in zip(chosen, decoded, strict=True):
@@ -136,40 +158,46 @@ def measure(
 class _Measuring:
     """Measures windows one by one."""
 
-    def __init__(self, model: Model, request: ExplainRequest, results: Sequence[WindowResults]) -> None:
-        self._model, self._request, self._results = model, request, results
-        self._explanations = [result.explanation for result in results]
+    def __init__(self, model: Model, request: ExplainRequest, results: Sequence[WindowResults], versions: int) -> None:
+        self._model, self._request, self._results, self._versions = model, request, results, versions
         cheap = tuple(name for name in volume_methods(request.methods) if name in CHEAP)
         self._maps = replace(request, methods=cheap or DEFAULT_METHODS)
 
     def window(self, window: ShownWindow, changes: Sequence[Change]) -> tuple[Measured, ...]:
         """Measure one window; returns a result for each target."""
-        mirrored, runner_up = self._mirrored(window)
-        logs = self._logs(window, changes, list(map(partial(_layer_map, window.index), self._explanations, mirrored)))
-        measured = []
-        for number, explanation in enumerate(self._explanations):
-            own = mirrored[number].volumes
-            maps = {method: volume[[window.index]] for method, volume in explanation.volumes.items()}
-            other = runner_up[number].volumes if runner_up else {}
-            measured.append(
-                Measured(
-                    log_original=float(self._results[number].log_original[window.index]),
-                    logs=logs[number],
-                    mirror={name: correlation([(maps[name], own[name][..., ::-1])]) for name in maps if name in own},
-                    class_change={name: _change(own[name], other[name]) for name in other if name in maps},
-                )
+        results = [
+            WindowResults(map_arrays(each.explanation, itemgetter([window.index])), each.log_original[[window.index]])
+            for each in self._results
+        ]
+        explanations = [each.explanation for each in results]
+        mirrored, others = self._mirrored(window, explanations)
+        logs = self._logs(window, changes, explanations, list(map(layer_maps, explanations, mirrored)))
+        return tuple(
+            Measured(
+                log_original=float(result.log_original[0]),
+                logs=logs[number],
+                mirror=mirror_correlations(result.explanation.volumes, mirrored[number].volumes),
+                class_change=class_changes(mirrored[number].volumes, others[number].volumes) if others else {},
             )
-        return tuple(measured)
+            for number, result in enumerate(results)
+        )
 
     def _logs(
-        self, window: ShownWindow, changes: Sequence[Change], layer_maps: Sequence[Floats]
+        self,
+        window: ShownWindow,
+        changes: Sequence[Change],
+        explanations: Sequence[Explanation],
+        maps_of_layer: Sequence[Floats],
     ) -> list[dict[Key, float]]:
         """Return for each target the log probabilities of the changed versions of a window."""
         model, keys = self._model, list[tuple[int | None, Key]]()
+        masked = masked_versions(window, explanations, maps_of_layer)
+        reordered = reordered_versions(window, changes)
+        kept = len(explanations) * len(explanations[0].methods) + 1  # by each map and by the centre
+        versions = chain(islice(masked, kept), islice(reordered, 1), masked, reordered)
 
         def clips() -> Iterator[Tensor]:
-            masked = masked_versions(window, self._explanations, layer_maps)
-            for number, key, version in chain(masked, reordered_versions(window, changes)):
+            for number, key, version in islice(versions, self._versions - 1):  # one is mirrored
                 keys.append((number, key))
                 yield from version
 
@@ -180,17 +208,18 @@ class _Measuring:
         logits = torch.cat(scores)
         require_finite(logits, "the logits of a changed window")
         logs = []
-        for number, explanation in enumerate(self._explanations):
-            target = np.repeat(explanation.target[window.index], len(logits))
+        for number, explanation in enumerate(explanations):
+            target = explanation.target.repeat(len(logits))
             each = window.crops.mean_log(log_probability(logits, target, explanation.activation))
             logs.append({key: float(log) for (of, key), log in zip(keys, each, strict=True) if of in (None, number)})
         return logs
 
-    def _mirrored(self, window: ShownWindow) -> tuple[list[Explanation], list[Explanation]]:
+    def _mirrored(
+        self, window: ShownWindow, explanations: Sequence[Explanation]
+    ) -> tuple[list[Explanation], list[Explanation]]:
         """Explain the mirrored window for each target, and for each runner-up class if there is one.
 
-        A target that is the window's top class becomes the top class of the mirrored window: a motion to the left
-        becomes one to the right. All maps come from one forward pass.
+        All maps come from one forward pass.
         """
         crops = window.crops
         clips = mirror_frames(window.clips, window.scaling)
@@ -198,28 +227,11 @@ class _Measuring:
             clips = clips.flip(0)  # the crops lie side by side: the last one becomes the first
         with Undo() as undo, undo:
             run = open_attribution(self._model.module, self._model.input_of(clips), self._maps, undo)
-            (scores,) = crops.logits(to_numpy(run.logits), run.activation)
-            targets = [self._mirrored_target(each, window.index, scores) for each in self._explanations]
-            others = list[int]()
-            if scores.size > 1 and self._request.contrast is None:
-                first, second = np.argsort(-scores, kind="stable")[:2].tolist()
-                others = [second if target == first else first for target in targets]
-            merged = [crops.merge(each) for each in run.explain_each([*targets, *others])]
+            logits = crops.logits(to_numpy(run.logits), run.activation)
+            targets = [mirror_target(each, logits) for each in explanations]
+            has_others = logits.shape[1] > 1 and self._request.contrast is None
+            others = [runner_up(logits, target) for target in targets] if has_others else []
+            merged = [
+                crops.merge(each) for each in run.explain_each([int(target[0]) for target in (*targets, *others)])
+            ]
         return merged[: len(targets)], merged[len(targets) :]
-
-    def _mirrored_target(self, explanation: Explanation, index: int, scores: NDArray[np.float64]) -> int:
-        target = int(explanation.target[index])
-        is_top = self._request.contrast is None and int(explanation.logits[index].argmax()) == target
-        return int(scores.argmax()) if is_top else target
-
-
-def _layer_map(index: int, explanation: Explanation, mirrored: Explanation) -> Floats:
-    """Return a map of one window on the layer's grid, (1, t, h, w); without one, that of the mirrored window."""
-    own = next(iter(explanation.layer_volumes.values()), None)
-    return next(iter(mirrored.volumes.values()))[..., ::-1] if own is None else own[[index]]
-
-
-def _change(own: Floats, other: Floats) -> float | None:
-    """Return 1 - r of two maps; None if one is constant."""
-    r = correlation([(own, other)])
-    return None if r is None else 1.0 - r

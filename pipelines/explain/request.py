@@ -34,7 +34,7 @@ OUTPUTS = ("overlay", "map", "sheet", "data")
 DEFAULT_OUTPUTS = ("overlay", "sheet", "data")
 
 VERDICT_FORWARDS = 16
-"""Clips of a video that are run again to check its maps, by default."""
+"""Most clips of a video that are run again to check its maps, by default."""
 
 
 _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -74,7 +74,7 @@ class ExplainOptions:
     start: float | None = None
     end: float | None = None
     overlap: float = 0.5
-    verdict_forwards: int = VERDICT_FORWARDS
+    verdict_forwards: int | None = None
     outputs: str | Sequence[str] = DEFAULT_OUTPUTS
     captions: CaptionPlace = "inside"
     sheet_format: SheetFormat = "png"
@@ -98,7 +98,7 @@ class ExplainOptions:
                 raise InputError(f"--{option} is {getattr(self, name)!r}; it must be one of {', '.join(known)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"--batch-size is {self.batch_size}; it must be at least 1")
-        if self.verdict_forwards < 0:
+        if self.verdict_forwards is not None and self.verdict_forwards < 0:
             raise InputError(f"--verdict-forwards is {self.verdict_forwards}; it must be 0 or more")
         if self.score == "negative":
             raise InputError("score is 'negative', which only vidcam.explain takes; use logit or probability")
@@ -167,7 +167,7 @@ class ExplainRequest(MapRequest):
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS
     sheet_format: SheetFormat = "png"
     overlap: float = 0.5
-    verdict_forwards: int = VERDICT_FORWARDS
+    verdict_forwards: int | None = None
     at: float | None = None
     start: float | None = None
     end: float | None = None

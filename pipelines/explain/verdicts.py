@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vidcam.metrics.time_audit import CHANGES
-from vidcam.pipelines.audit import ARTIFACT_SHARE, artifact_shares
+from vidcam.pipelines.audit import findings
 from vidcam.pipelines.explain.analyse import VideoJob, WindowResults
 from vidcam.pipelines.explain.measure import Measured, measure
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.versions import FRAMES
 from vidcam.pipelines.forward import Prepared
-from vidcam.pipelines.verdict.checks import kept_checks, mean_share
-from vidcam.results.explanation import Explanation
+from vidcam.pipelines.verdict.checks import GUIDED, kept_checks, map_checks, mean_share, not_measurable
+from vidcam.results.explanation import INPUT_METHODS, Explanation
 from vidcam.results.verdict import Verdict, VideoVerdict, judge, percent
 from vidcam.sampling import Window
 from vidcam.spec import ModelSpec
@@ -29,8 +29,6 @@ LEAST_FILLED = 0.5
 """A video that fills less than this share of a window is too short to tell."""
 
 OFF = Verdict("not checked", "--verdict-forwards is 0")
-VALUES = Verdict("not checked", "the model returns values: there is no probability to keep")
-GUIDED = Verdict("not checked", "its values are signed: they cannot hide half of the clip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,32 +64,29 @@ def verdicts_of(
         progress: called after each measured window.
     """
     guided = dict.fromkeys(request.guided, GUIDED)
-    unmeasured = _reason_not_to(ready.model.spec, job.windows[0], request)
+    unmeasured = _reason_not_to(ready.model.spec, results[0].explanation, job.windows[0], request)
     if unmeasured is not None:
         return Verdicts(tuple(dict.fromkeys(each.explanation.methods, unmeasured) | guided for each in results), None)
     windows = measure(ready.model, job, request, results, clock=clock, progress=progress)
-    maps = []
+    maps, has_findings = list[dict[str, Verdict]](), bool(request.notes)
     for number, result in enumerate(results):
         explanation = replace(result.explanation, artifact=ready.baseline.artifact)
-        measured, in_artifact = [window[number] for window in windows], artifact_shares(explanation)
-        confidence = float(np.exp(result.log_original).mean())
+        measured = [window[number] for window in windows]
+        confidence = {"confidence": float(np.exp(result.log_original).mean())}
         checks = {method: measured_checks(measured, explanation, method) for method in explanation.methods}
-        maps.append(
-            {
-                method: judge(found | {"confidence": confidence, "artifact_share": in_artifact.get(method)})
-                for method, found in checks.items()
-            }
-        )
+        maps.append({method: judge(found | confidence) for method, found in checks.items()})
+        has_findings = has_findings or bool(explanation.notes or findings("", explanation))
     motion = _motion([window[0] for window in windows])
-    return Verdicts(tuple(each | guided for each in maps), VideoVerdict(video_sentence(maps, motion), motion))
+    sentence = video_sentence(maps, motion, has_findings=has_findings)
+    return Verdicts(tuple(each | guided for each in maps), VideoVerdict(sentence, motion))
 
 
-def _reason_not_to(spec: ModelSpec, first: Window, request: ExplainRequest) -> Verdict | None:
+def _reason_not_to(spec: ModelSpec, explanation: Explanation, first: Window, request: ExplainRequest) -> Verdict | None:
     """Return the verdict of a video whose maps cannot be measured."""
     if request.verdict_forwards == 0:
         return OFF
-    if spec.activation == "none":
-        return VALUES
+    if (verdict := not_measurable(explanation.activation, explanation.logits.shape[1])) is not None:
+        return verdict
     length = first.end_seconds - first.start_seconds
     filled = np.unique(first.times).size if spec.fps is None else max(1, round(length * float(spec.fps)))
     if filled < LEAST_FILLED * spec.frames:
@@ -100,21 +95,19 @@ def _reason_not_to(spec: ModelSpec, first: Window, request: ExplainRequest) -> V
 
 
 def measured_checks(measured: Sequence[Measured], explanation: Explanation, method: str) -> dict[str, float | None]:
-    """Return the checks of one map of `vidcam.results.verdict.judge`: means over the measured windows.
+    """Return the checks of one map of `vidcam.results.verdict.judge`: means over the windows.
 
     Args:
         measured: what was measured of the target, at least one window.
         explanation: the maps of all windows.
         method: one of its methods.
     """
-    volume = explanation.volumes[method].reshape(len(explanation), -1)
-    low, high = volume.min(axis=1), volume.max(axis=1)
-    ranges = np.divide(high - low, high, out=np.zeros_like(high), where=high > 0)
+    artifact = None if method in INPUT_METHODS else explanation.artifact
     logs = {key: np.array([each.logs[key] for each in measured]) for key in measured[0].logs if key[1] != FRAMES}
-    return kept_checks(method, logs, np.array([each.log_original for each in measured])) | {
+    checks = kept_checks(method, logs, np.array([each.log_original for each in measured]))
+    return (checks | map_checks(explanation.volumes[method], artifact)) | {
         "mirror": _mean([each.mirror.get(method) for each in measured]),
         "class_change": _mean([each.class_change.get(method) for each in measured]),
-        "range": float(ranges.max()),
     }
 
 
@@ -130,23 +123,22 @@ def _motion(measured: Sequence[Measured]) -> dict[str, float]:
     return shares
 
 
-def video_sentence(maps: Sequence[Mapping[str, Verdict]], motion: Mapping[str, float]) -> str:
+def video_sentence(
+    maps: Sequence[Mapping[str, Verdict]], motion: Mapping[str, float], *, has_findings: bool = False
+) -> str:
     """Say whether no map is reliable or nothing was found, and whether motion counts.
 
     Args:
         maps: for each target method → verdict.
         motion: change of the frames → share of the probability kept.
+        has_findings: whether another sentence says something against the maps.
     """
-    verdicts = [verdict for each in maps for verdict in each.values()]
-    if not any(verdict.word == "reliable" for verdict in verdicts):
+    words = {verdict.word for each in maps for verdict in each.values()}
+    if "reliable" not in words:
         found = "No map is reliable here."
-    elif all(
-        verdict.word == "reliable" and (verdict.checks.get("artifact_share") or 0.0) < ARTIFACT_SHARE
-        for verdict in verdicts
-    ):
-        found = "Checked: nothing found."
     else:
-        found = ""
+        has_findings = has_findings or motion.get("frozen", 0.0) >= SINGLE_FRAMES
+        found = "Checked: nothing found." if len(words) == 1 and not has_findings else ""
     return " ".join(filter(None, [found, motion_sentence(motion)]))
 
 
@@ -160,7 +152,8 @@ def motion_sentence(motion: Mapping[str, float]) -> str:
         meaning = "the model reads single frames"
     else:
         meaning = "motion counts" if frozen < MOTION else "motion counts a little"
-    return f"With its frames frozen the video keeps {percent(frozen)}{f' ({others})' if others else ''}: {meaning}."
+    changed = f"{percent(frozen)} of what it was{f' ({others})' if others else ''}"
+    return f"With frozen frames the probability is {changed}: {meaning}."
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

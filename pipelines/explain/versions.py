@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vidcam.devices import to_device
-from vidcam.maps import Floats, normalise_per_clip, upsample_volume
+from vidcam.maps import Floats
 from vidcam.metrics.time_audit import Change, changed_frames
 from vidcam.pipelines.explain.crops import Crops
 from vidcam.pipelines.verdict.versions import FILLS, HeatOfClips, Key, steps
@@ -46,23 +46,22 @@ class ShownWindow:
 
 
 def masked_versions(window: ShownWindow, explanations: Sequence[Explanation], layer_maps: Sequence[Floats]) -> Versions:
-    """Yield the window with parts hidden by each map of each target, and by the controls.
+    """Yield the window with parts hidden by each map of each target, and by the controls; the most telling first.
 
     Args:
         window: the window.
-        explanations: the maps of all windows, one for each target.
+        explanations: its maps, one for each target.
         layer_maps: of each target a map of the window on the layer's grid, (1, t, h, w): its cells are shuffled. Those
             of a fine map would be white noise, which is too easy to beat.
     """
     fills = {kind: fill_for(window.clips, fill, window.scaling) for kind, fill in FILLS.items()}
     pixels = _pixels(window)[None]
-    for number, (explanation, layer_map) in enumerate(zip(explanations, layer_maps, strict=True)):
-        volumes = {method: volume[[window.index]] for method, volume in explanation.volumes.items()}
-        heats = {
-            method: normalise_per_clip(upsample_volume(volume, pixels.shape[1:-1]))
-            for method, volume in volumes.items()
-        }
-        for key, mask in steps(HeatOfClips(heats, layer_map, pixels, window.index)):
+    maps = (
+        HeatOfClips({name: explanation.heat(name) for name in explanation.methods}, layer_map, pixels, window.index)
+        for explanation, layer_map in zip(explanations, layer_maps, strict=True)
+    )
+    for of_targets in zip(*map(steps, maps), strict=True):
+        for number, (key, mask) in enumerate(of_targets):
             if key in SHARED and number > 0:
                 continue
             is_kept = window.crops.heat(to_device(torch.from_numpy(mask()), window.clips.device))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -18,7 +19,7 @@ from vidcam.cam.preserve import Undo
 from vidcam.maps import Floats, normalise_per_clip, upsample_volume
 from vidcam.metrics.controls import centre_heat, frame_difference, shuffled_cells
 from vidcam.metrics.faithfulness import log_probability
-from vidcam.metrics.order import RankedTies, rank_ties, tie_field
+from vidcam.metrics.order import rank_ties, tie_field
 from vidcam.models.model import Model
 from vidcam.pipelines.score.columns import LEFT_OUT, Row
 from vidcam.pipelines.score.forwards import MaskedForwards
@@ -167,42 +168,21 @@ class ClipScorer:
         return np.random.default_rng([self._request.seed, sample.entry.index, purpose])
 
     def _maps(self, sample: Sample, original: _OriginalPass) -> Iterator[ScoredMap]:
-        explanation, post_softmax, label_explanation = (
-            original.explanation,
-            original.post_softmax,
-            original.label_explanation,
-        )
+        explanation, post_softmax = original.explanation, original.post_softmax
+        label_explanation = original.label_explanation
         size = explanation.input_size
         grid = explanation.volumes[self._request.shuffled_method][0].shape
         ties = rank_ties(tie_field(grid, size, self._generator(sample, _TIES)))  # one for all, whatever their grids
+        scored = partial(scored_map, ties=ties, measures=self._request.measures)
         for method in self._request.methods:
-            volume = explanation.volumes[method][0]
-            yield scored_map(
-                method,
-                _heat(volume, size),
-                ties,
-                self._request.measures,
-                is_empty=not bool((volume > 0).any()),
-                post_softmax=_heat_of(post_softmax, method),
-                label_map=_heat_of(label_explanation, method),
-            )
+            heat, post_softmax_map = _heat(explanation.volumes[method][0], size), _heat_of(post_softmax, method)
+            yield scored(method, heat, post_softmax=post_softmax_map, label_map=_heat_of(label_explanation, method))
         for foreign in self._request.maps:
             heat = _heat(foreign.read(sample.entry.index, size), size)
-            label_map = None if label_explanation is None else heat
-            is_empty = not bool((heat > 0).any())
-            yield scored_map(foreign.name, heat, ties, self._request.measures, is_empty=is_empty, label_map=label_map)
-        if self._request.controls:
-            yield from self._controls(sample, original, ties)
-
-    def _controls(self, sample: Sample, original: _OriginalPass, ties: RankedTies) -> Iterator[ScoredMap]:
-        """Yield the baseline maps. Only `random` has a map of its own for the label."""
+            yield scored(foreign.name, heat, label_map=None if label_explanation is None else heat)
         for name in self._request.controls:
-            heat, label_explanation = self._control(name, sample, original.explanation), original.label_explanation
-            label_map = None if label_explanation is None else heat
-            if name == "random" and label_explanation is not None:
-                label_map = self._control(name, sample, label_explanation)
-            is_empty = not bool((heat > 0).any())
-            yield scored_map(name, heat, ties, self._request.measures, is_empty=is_empty, label_map=label_map)
+            label_map = None if label_explanation is None else self._control(name, sample, label_explanation)
+            yield scored(name, self._control(name, sample, explanation), label_map=label_map)
 
     def _control(self, name: str, sample: Sample, explanation: Explanation) -> Floats:
         """Return a baseline map, (T, H, W) in [0, 1]; `random` is a method's map with its cells shuffled."""

@@ -142,6 +142,8 @@ def _player(model: Model, request: ScoreRequest) -> GridPlayer:
         fusion=request.fusion,
         steps=request.steps,
         fine=request.fine,
+        budget=request.budget,
+        seed=request.seed,
     )
     return GridPlayer(
         model,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidcam.arguments import split_names
 from vidcam.axes import Axes
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.methods import METHODS
@@ -14,10 +13,9 @@ from vidcam.cam.request import DEFAULT_BUDGET, Fine, MapRequest
 from vidcam.errors import InputError
 from vidcam.fill import SCORE_FILLS, ScoreFill
 from vidcam.models.model import PRECISIONS, Precision
+from vidcam.pipelines.score.measures import chosen_measures
 from vidcam.results.explanation import GUIDED, INPUT_METHODS
 
-MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time", "fills", "grid")
-DEFAULT_MEASURES = ("drop", "relative", "retention")
 DEFAULT_METHODS = ("gradcam", "gradcam+", "gradcam++", "neutral-gradcam")
 SCORED = (*METHODS, *INPUT_METHODS)
 """Methods that can be scored; the values of guided methods are signed."""
@@ -93,23 +91,3 @@ class ScoreOptions:
     def map_folders(self) -> tuple[Path, ...]:
         """The folders with maps of other tools."""
         return tuple(map(Path, (self.maps,) if isinstance(self.maps, str | Path) else self.maps))
-
-
-def chosen_measures(measures: Sequence[str] | str) -> tuple[str, ...]:
-    """Return the chosen measures in the order of MEASURES; `drop` is always among them.
-
-    Args:
-        measures: names of MEASURES, `default` or `all`, as a list or separated by commas.
-
-    Raises:
-        InputError: an unknown name, or no name.
-    """
-    names = split_names(measures)
-    groups = {"default": DEFAULT_MEASURES, "all": MEASURES}
-    chosen = {part for name in names for part in groups.get(name, (name,))}
-    if chosen - set(MEASURES) or not chosen:
-        raise InputError(
-            f"--measures is {','.join(filter(None, names)) or 'empty'}; use default, all or some of "
-            f"{', '.join(MEASURES)}"
-        )
-    return tuple(name for name in MEASURES if name in chosen or name == "drop")

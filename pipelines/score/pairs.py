@@ -22,15 +22,15 @@ from vidcam.pipelines.score.table import ScoreTable
 _COLUMNS = {f"{theta:g}": f"retention_{theta:g}" for theta in DEFAULT_THETAS}
 """θ → its column."""
 
+POST_SOFTMAX = "log_masked_post_softmax"
+"""Column of the maps of the probability's gradient."""
+
 
 def pair_names(methods: Sequence[str]) -> list[tuple[str, str]]:
     """List the pairs to compare: each method with those before it, and each method with each control."""
     names = [method for method in methods if method not in CONTROLS]
     pairs = [(second, first) for first, second in combinations(names, 2)]
     return pairs + [(method, control) for method in names for control in methods if control in CONTROLS]
-
-
-POST_SOFTMAX = "log_masked_post_softmax"
 
 
 def has_post_softmax(table: ScoreTable, a: str, b: str) -> bool:
@@ -40,7 +40,7 @@ def has_post_softmax(table: ScoreTable, a: str, b: str) -> bool:
 
 
 def pair_ratios(table: ScoreTable, a: str, b: str, column: str = "log_masked_probability") -> Values:
-    """Compute log(O_a / O_b) of each clip, (N,); `log_masked_post_softmax` takes the probability's maps."""
+    """Compute log(O_a / O_b) of each clip, (N,); with POST_SOFTMAX of the maps of the probability's gradient."""
     return log_ratio(table.values(a, column), table.values(b, column))
 
 
@@ -110,9 +110,7 @@ def _pair(table: ScoreTable, a: str, b: str, equal_area: EqualArea | None, seed:
         log_std=ratio.log_std,
         relative_performance_low=low,
         relative_performance_high=high,
-        post_softmax=_ratio(pair_ratios(table, a, b, "log_masked_post_softmax"))
-        if has_post_softmax(table, a, b)
-        else None,
+        post_softmax=_ratio(pair_ratios(table, a, b, POST_SOFTMAX)) if has_post_softmax(table, a, b) else None,
     )
 
 

@@ -45,7 +45,6 @@ class ScoredMap:
     Attributes:
         name: name of the method or control.
         heat: (T, H, W) in [0, 1].
-        is_empty: whether it has no positive evidence.
         post_softmax: (T, H, W), the map of the probability's gradient; None for controls or without `relative`.
         order: ranks of the voxels; None if no measure needs them.
         frames: ranks of the frames; None if no measure needs them.
@@ -54,20 +53,23 @@ class ScoredMap:
 
     name: str
     heat: Floats = field(repr=False)
-    is_empty: bool = False
     post_softmax: Floats | None = field(default=None, repr=False)
     order: Order | None = field(default=None, repr=False)
     frames: Order | None = field(default=None, repr=False)
     label_map: Floats | None = field(default=None, repr=False)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the map has no positive evidence."""
+        return not self.heat.any()
+
 
 def scored_map(
     name: str,
     heat: Floats,
+    *,
     ties: RankedTies,
     measures: Sequence[str],
-    *,
-    is_empty: bool = False,
     post_softmax: Floats | None = None,
     label_map: Floats | None = None,
 ) -> ScoredMap:
@@ -75,7 +77,7 @@ def scored_map(
     by_voxel = {"retention", "curve", "insertion-deletion", "fills"} & set(measures)
     order = voxel_order(heat, ties) if by_voxel else None
     frames = frame_order(heat, ties.values) if "insertion-deletion" in measures else None
-    return ScoredMap(name, heat, is_empty, post_softmax, order, frames, label_map)
+    return ScoredMap(name, heat, post_softmax, order, frames, label_map)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vidcam.pipelines.score.options import CONTROLS
-from vidcam.pipelines.score.pairs import has_post_softmax, pair_names, pair_ratios
+from vidcam.pipelines.score.pairs import POST_SOFTMAX, has_post_softmax, pair_names, pair_ratios
 from vidcam.pipelines.score.summary import Mean, Summary
 from vidcam.pipelines.score.table import ScoreTable
 from vidcam.render.score_plots import (
@@ -69,7 +69,7 @@ class _Plots:
 
     @property
     def _setting(self) -> str:
-        return f"{self.summary.model}, {self.summary.layer}, fill {self.summary.fill}, n = {self.table.n}"
+        return f"{self.summary.settings.where}, fill {self.summary.settings.fill}, n = {self.table.n}"
 
     def _retention(self, path: Path) -> None:
         curves = {method: _curve(figures.retention) for method, figures in self.summary.methods.items()}
@@ -83,7 +83,7 @@ class _Plots:
         return {
             f"{a} vs {b}{kind}": np.exp(pair_ratios(self.table, a, b, column))
             for a, b in pair_names(self.table.methods)
-            for column, kind in (("log_masked_probability", ""), ("log_masked_post_softmax", ", post-softmax"))
+            for column, kind in (("log_masked_probability", ""), (POST_SOFTMAX, ", post-softmax"))
             if b not in CONTROLS and (not kind or has_post_softmax(self.table, a, b))
         }
 
@@ -104,7 +104,7 @@ class _Plots:
         summary, sanity = self.summary, self.summary.sanity
         assert sanity is not None
         correlations = {method: figures.correlation for method, figures in sanity.cascading.items()}
-        title = f"Sanity check: {summary.model}, {summary.layer}, {len(sanity.clips)} clips"
+        title = f"Sanity check: {summary.settings.where}, {len(sanity.clips)} clips"
         plot_sanity(path, sanity.layers, correlations, title=title)
 
 

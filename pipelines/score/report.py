@@ -29,7 +29,7 @@ _READING = (
     "* The controls know nothing of the network. `random` is the first method's map with its cells shuffled. `centre` "
     "is a bump in the middle of every frame. `frame-difference` is how much each pixel changes. `uniform` is 1 "
     "everywhere: at equal area it keeps random patches.\n"
-    "* All results are for {summary.model} at {summary.layer} with fill {summary.fill}. Another fill can change the "
+    "* All results are for {settings.where} with fill {settings.fill}. Another fill can change the "
     "order of the methods."
 )
 
@@ -62,8 +62,7 @@ def curve_rows(summary: Summary) -> list[dict[str, str]]:
             "insertion, frames": figures.frame_insertion,
             "deletion, frames": figures.frame_deletion,
         }
-        cells = {title: interval(mean, 2) for title, mean in means.items() if mean is not None}
-        rows += [{"method": name, **cells}] if cells else []
+        rows += [_mean_row(name, means)] if any(means.values()) else []
     return rows
 
 
@@ -75,9 +74,13 @@ def place_rows(summary: Summary) -> list[dict[str, str]]:
     for name, figures in summary.methods.items():
         means = {"pointing %": figures.pointing, "energy inside": figures.energy, "temporal IoU": figures.temporal_iou}
         means |= {f"Loc({delta})": mean for delta, mean in figures.localization.items()}
-        cells = {title: interval(mean, 2) for title, mean in means.items() if mean is not None}
-        rows.append({"method": name, **cells, "n": str(figures.n_with_boxes)})
+        rows.append(_mean_row(name, means) | {"n": str(figures.n_with_boxes)})
     return rows
+
+
+def _mean_row(method: str, means: Mapping[str, Mean | None]) -> dict[str, str]:
+    """Return a row with the means that were measured."""
+    return {"method": method} | {title: interval(mean, 2) for title, mean in means.items() if mean is not None}
 
 
 def grid_text(grid: GridResult) -> str:
@@ -102,7 +105,7 @@ def grid_text(grid: GridResult) -> str:
             "time: share": figures.time,
             "time: on the right side": figures.time_right_side,
         }
-        rows.append({"method": name, **{title: interval(mean, 2) for title, mean in means.items() if mean is not None}})
+        rows.append(_mean_row(name, means))
     return "\n\n".join([meaning, table(rows), *failures])
 
 
@@ -185,22 +188,22 @@ def report(summary: Summary, pictures: Mapping[str, str]) -> str:
     """
     *others, last = [name for name in summary.methods if name not in CONTROLS]
     parts = [
-        f"# Faithfulness of {', '.join(others)}{' and ' * bool(others)}{last} on {summary.model}",
+        f"# Faithfulness of {', '.join(others)}{' and ' * bool(others)}{last} on {summary.settings.model}",
         _setting(summary),
         *_sections(summary),
         *(f"![{caption}]({name})\n\n{caption}" for name, caption in pictures.items()),
         *_failures(summary),
-        _READING.format(summary=summary),
+        _READING.format(settings=summary.settings),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _setting(summary: Summary) -> str:
-    accuracy = summary.accuracy
+    accuracy, settings = summary.accuracy, summary.settings
     lines = {
-        "model": f"{summary.model}; weights: {summary.weights}",
-        "layer": summary.layer,
-        "fill": f"{summary.fill} (what hidden pixels become)",
+        "model": f"{settings.model}; weights: {settings.weights}",
+        "layer": " + ".join(settings.layer),
+        "fill": f"{settings.fill} (what hidden pixels become)",
         "clips": f"n = {summary.n} scored of {summary.clips}; {summary.failed} failed, {summary.left_out} "
         f"left out; {summary.groups} groups",
         "accuracy": "no clip has a label that the model knows"
@@ -208,8 +211,8 @@ def _setting(summary: Summary) -> str:
         else f"{accuracy.value:.1%} of the {accuracy.known} clips whose label the model knows",
         "intervals": summary.interval,
         "test": summary.test,
-        "seed, batch size": f"{summary.seed}, {summary.batch_size}",
-        "versions": _versions(summary.provenance),
+        "seed, batch size": f"{settings.seed}, {settings.batch_size}",
+        "versions": _versions(settings.provenance),
         "command": f"`{summary.command}`" if summary.command else "from Python",
     }
     return table([{"": name, "value": value} for name, value in lines.items()])

@@ -13,7 +13,8 @@ from vidcam.models.model import Model, Precision
 from vidcam.pipelines.forward import Prepared, fusion_of, prepare, target_layers, with_baseline_clips
 from vidcam.pipelines.memory import StartMemory
 from vidcam.pipelines.score.foreign_maps import ForeignMaps
-from vidcam.pipelines.score.options import CONTROLS, ScoreOptions, chosen_measures
+from vidcam.pipelines.score.measures import chosen_measures
+from vidcam.pipelines.score.options import CONTROLS, ScoreOptions
 from vidcam.results.explanation import INPUT_METHODS
 from vidcam.spec import ModelSpec
 

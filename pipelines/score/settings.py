@@ -22,7 +22,8 @@ from vidcam.errors import InputError, OutputError
 from vidcam.models.model import Forward, Model
 from vidcam.pipelines.score.clips import ClipSet
 from vidcam.pipelines.score.foreign_maps import ForeignMaps
-from vidcam.pipelines.score.options import ScoreOptions, chosen_measures
+from vidcam.pipelines.score.measures import chosen_measures
+from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.spec import MeanCube
 from vidcam.system.fingerprint import digest_of
@@ -144,6 +145,11 @@ class Settings(PartialSettings):
     batch_size: int
     forward: Forward
     provenance: tuple[Provenance, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """The model and its layers: 'i3d at Mixed_5c'."""
+        return f"{self.model} at {' + '.join(self.layer)}"
 
 
 def complete_settings(partial: PartialSettings, request: ScoreRequest, model: Model, forward: Forward) -> Settings:

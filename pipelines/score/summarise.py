@@ -36,10 +36,6 @@ from vidcam.pipelines.score.table import ScoreTable
 _PERCENT = 100.0
 
 
-MAP_SETTINGS = ("score_scale", "steps", "fine", "budget")
-"""Settings of the maps, which have the same name in the summary."""
-
-
 def summarise(
     table: ScoreTable,
     settings: Settings,
@@ -62,25 +58,7 @@ def summarise(
         worst: lines about the rendered clips.
     """
     return Summary(
-        schema=settings.schema,
-        model=settings.model or "",
-        weights=settings.weights,
-        labels=settings.labels,
-        mean_cube=settings.mean_cube,
-        layer=" + ".join(settings.layer),
-        fusion=settings.fusion,
-        measures=settings.measures,
-        controls=settings.controls,
-        fill=settings.fill,
-        **{name: getattr(settings, name) for name in MAP_SETTINGS},
-        batch_size=settings.batch_size,
-        forward=settings.forward,
-        seed=settings.seed,
-        min_confidence=settings.min_confidence,
-        correct_only=settings.correct_only,
-        provenance=settings.provenance,
-        versions=settings.provenance[-1].versions,
-        device=settings.provenance[-1].device,
+        settings=settings,
         command=command,
         ignored_columns=ignored_columns,
         clips=sum(table.counts.values()),

@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vidcam.metrics.intervals import Interval
-from vidcam.models.model import Forward
-from vidcam.pipelines.score.settings import Provenance
+from vidcam.pipelines.score.settings import Settings
 
 
 def defined(value: float) -> float | None:
@@ -291,10 +290,8 @@ class Summary:
     """The content of summary.json: the settings of a run, then its results.
 
     Attributes:
-        layer: dotted names of the layers, joined by ' + '.
-        provenance: versions and device, one entry for each change during the run.
-        versions: package → version, of the last entry of `provenance`.
-        device: of the last entry of `provenance`.
+        settings: the content of settings.json.
+        command: the command line; empty if the run was started from Python.
         ignored_columns: columns of the manifest that have no meaning here.
         clips: number of clips in the set: scored, failed and left out.
         n: number of scored clips.
@@ -302,28 +299,7 @@ class Summary:
         worst: one line for each rendered clip.
     """
 
-    schema: int
-    model: str
-    weights: str
-    labels: str
-    mean_cube: str | None
-    layer: str
-    fusion: str
-    measures: tuple[str, ...]
-    controls: bool
-    fill: str
-    score_scale: float
-    steps: int
-    fine: str
-    budget: int
-    batch_size: int
-    forward: Forward
-    seed: int
-    min_confidence: float
-    correct_only: bool
-    provenance: tuple[Provenance, ...]
-    versions: Mapping[str, str]
-    device: str
+    settings: Settings
     command: str
     ignored_columns: tuple[str, ...]
     clips: int
@@ -346,4 +322,5 @@ class Summary:
 
     def __repr__(self) -> str:
         clips = f"{self.n} of {self.clips} clips scored, {self.failed} failed, {self.left_out} left out"
-        return f"Summary({self.model} at {self.layer}, fill {self.fill}: {clips}; {len(self.methods)} methods)"
+        settings = self.settings
+        return f"Summary({settings.where}, fill {settings.fill}: {clips}; {len(self.methods)} methods)"

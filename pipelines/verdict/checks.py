@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.maps import Floats
 from vidcam.pipelines.verdict.versions import Key
-from vidcam.results.explanation import Artifact, artifact_share
+from vidcam.results.explanation import Activation, Artifact, artifact_share
+from vidcam.results.verdict import Verdict
+
+GUIDED = Verdict("not checked", "guided maps hardly depend on the class")
+VALUES = Verdict("not checked", "the model returns values: there is no probability to keep")
+ONE_CLASS = Verdict("not checked", "the model has one class: its probability is always 1")
 
 CONTROL_CHECKS = {"random": "kept_random", "centre": "kept_centre", "frame-difference": "kept_difference"}
 
@@ -21,6 +26,13 @@ SMALLEST = 1e-6
 
 MOST_LOG = 700.0
 """A larger logarithm has no exponential in float64."""
+
+
+def not_measurable(activation: Activation, classes: int) -> Verdict | None:
+    """Return the verdict on the maps of a model whose probability tells nothing; None for another model."""
+    if activation == "none":
+        return VALUES
+    return ONE_CLASS if activation == "softmax" and classes == 1 else None
 
 
 def kept_checks(method: str, logs: Logs, log_original: NDArray[np.float64]) -> dict[str, float | None]:
@@ -58,19 +70,15 @@ def _log_odds(log_probability: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.log(share) - np.log1p(-share))
 
 
-def map_checks(volume: Floats, artifact: Artifact | None, grid: Sequence[int]) -> dict[str, float | None]:
-    """Return the checks that need no model: `range`, and `artifact_share` of a map on the layer's grid.
+def map_checks(volume: Floats, artifact: Artifact | None = None) -> dict[str, float | None]:
+    """Return the checks that need no model, `range` and `artifact_share`: means over the clips.
 
     Args:
         volume: (N, t, h, w), raw maps.
-        artifact: artifact of the layer; None if there is none.
-        grid: (t, h, w) of the layer.
+        artifact: artifact of the layer; None if there is none, and for a map of the input.
     """
-    flat = volume.reshape(len(volume), -1).astype(np.float64)
-    high = flat.max(axis=1)
-    ranges = np.divide(high - flat.min(axis=1), high, out=np.zeros(len(flat)), where=high > 0.0)
-    has_share = artifact is not None and volume.shape[1:] == tuple(grid)
-    return {
-        "range": float(ranges.mean()),
-        "artifact_share": artifact_share(volume, artifact) if has_share and artifact is not None else None,
-    }
+    flat = volume.reshape(len(volume), -1)
+    low, high = (values.astype(np.float64) for values in (flat.min(axis=1), flat.max(axis=1)))
+    ranges = np.divide(high - low, high, out=np.zeros(len(flat)), where=high > 0.0)
+    share = None if artifact is None else artifact_share(volume, artifact)
+    return {"range": float(ranges.mean()), "artifact_share": share}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,13 @@ from vidcam.cam.network import Input, like_input, pathways
 from vidcam.cam.preserve import Undo
 from vidcam.cam.request import MapRequest
 from vidcam.cam.subject import Subject
+from vidcam.cam.weights import to_numpy
+from vidcam.maps import Floats
 from vidcam.metrics.agreement import mean_correlation
 from vidcam.results.explanation import Explanation
+
+Volumes = Mapping[str, Floats]
+"""Method → raw maps, (N, t, h, w)."""
 
 CHEAP = frozenset([*PAIR_METHODS, *BASELINE_METHODS, "cam"])
 """Methods whose maps come with any pass. A dearer map is not made again for the mirrored clip and another class."""
@@ -30,20 +35,18 @@ class MapPass:
     explanation: Explanation
 
 
-def map_pass(subject: Subject, request: MapRequest, target: NDArray[np.int64] | None) -> MapPass:
-    """Explain the clips of a subject; without a target, for the predicted class."""
+def map_pass(subject: Subject, request: MapRequest, target_of: Callable[[Floats], NDArray[np.int64]]) -> MapPass:
+    """Explain the clips of a subject for the classes (N,) that follow from their logits (N, K)."""
     with Undo() as undo, undo:
         run = open_attribution(subject.network, subject.clip, request, undo, subject.arguments)
-        return MapPass(run.axes, run.explain(None if target is None else target.tolist()))
+        return MapPass(run.axes, run.explain(target_of(to_numpy(run.logits)).tolist()))
 
 
-def runner_up(explanation: Explanation) -> NDArray[np.int64]:
+def runner_up(logits: Floats, target: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the class with the highest logit besides the target, (N,); the target itself if there is one class."""
-    logits = explanation.logits.astype(np.float64)
-    if logits.shape[1] == 1:
-        return explanation.target
-    np.put_along_axis(logits, explanation.target[:, None], -np.inf, axis=1)
-    return np.asarray(logits.argmax(axis=1), np.int64)
+    others = logits.astype(np.float64)
+    np.put_along_axis(others, target[:, None], -np.inf, axis=1)
+    return np.asarray(others.argmax(axis=1), np.int64)
 
 
 def mirrored(clip: Input, axes: Axes) -> Input:
@@ -51,29 +54,37 @@ def mirrored(clip: Input, axes: Axes) -> Input:
     return like_input(clip, [axes.restore(axes.view(part).flip(-1)) for part in pathways(clip)])
 
 
-def mirror_target(explanation: Explanation) -> NDArray[np.int64] | None:
-    """Return the class to explain in the mirrored clips; None: the predicted one, if the explanation is of that.
+def mirror_target(explanation: Explanation, logits: Floats) -> NDArray[np.int64]:
+    """Return the class to explain in each mirrored clip, (N,).
 
-    A mirrored motion to the left is one to the right.
+    Where the clip's top class was explained, it is that of the mirrored clip: a motion to the left becomes one to the
+    right.
+
+    Args:
+        explanation: of the N clips.
+        logits: of the mirrored clips, (N, K).
     """
-    is_top = bool((explanation.logits.argmax(axis=1) == explanation.target).all())
-    return None if is_top and explanation.contrast is None else explanation.target
+    if explanation.contrast is not None:
+        return explanation.target
+    is_top = explanation.logits.argmax(axis=1) == explanation.target
+    return np.where(is_top, logits.argmax(axis=1), explanation.target)
 
 
-def class_changes(explanation: Explanation, other: Explanation) -> Mapping[str, float | None]:
-    """Return method → 1 - mean correlation of its maps with those of the runner-up class."""
-    found = _correlations(explanation, other, is_mirrored=False)
+def layer_maps(explanation: Explanation, other: Explanation) -> Floats:
+    """Return maps on the layer's grid, (N, t, h, w): of an explanation, or of another one if all its maps are fine."""
+    return next(iter((explanation.layer_volumes or other.layer_volumes).values()))
+
+
+def class_changes(maps: Volumes, runner_up_maps: Volumes) -> dict[str, float | None]:
+    """Return method → 1 - mean correlation with the maps of the runner-up class; None where maps are constant."""
+    found = _correlations(maps, runner_up_maps)
     return {name: None if value is None else 1.0 - value for name, value in found.items()}
 
 
-def mirror_correlations(explanation: Explanation, other: Explanation) -> Mapping[str, float | None]:
-    """Return method → mean correlation of its maps with those of the mirrored clips, mirrored back."""
-    return _correlations(explanation, other, is_mirrored=True)
+def mirror_correlations(maps: Volumes, mirrored_maps: Volumes) -> dict[str, float | None]:
+    """Return method → mean correlation with the maps of the mirrored clips, mirrored back; None as above."""
+    return _correlations(maps, {name: volume[..., ::-1] for name, volume in mirrored_maps.items()})
 
 
-def _correlations(explanation: Explanation, other: Explanation, *, is_mirrored: bool) -> dict[str, float | None]:
-    return {
-        name: mean_correlation(explanation.volumes[name], volume[..., ::-1] if is_mirrored else volume)
-        for name, volume in other.volumes.items()
-        if name in explanation.volumes
-    }
+def _correlations(maps: Volumes, others: Volumes) -> dict[str, float | None]:
+    return {name: mean_correlation(maps[name], other) for name, other in others.items() if name in maps}

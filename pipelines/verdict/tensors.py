@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -27,13 +28,13 @@ from vidcam.cam.subject import Subject, read_subject
 from vidcam.cam.weights import at_least_float32, to_numpy
 from vidcam.cam.wrappers import unwrapped
 from vidcam.errors import InputError
-from vidcam.maps import Floats, normalise_per_clip
 from vidcam.metrics.faithfulness import log_probability
-from vidcam.pipelines.verdict.checks import kept_checks, map_checks
+from vidcam.pipelines.verdict.checks import GUIDED, kept_checks, map_checks, not_measurable
 from vidcam.pipelines.verdict.passes import (
     CHEAP,
     MapPass,
     class_changes,
+    layer_maps,
     map_pass,
     mirror_correlations,
     mirror_target,
@@ -42,7 +43,7 @@ from vidcam.pipelines.verdict.passes import (
 )
 from vidcam.pipelines.verdict.versions import FILLS, HeatOfClips, Key, Mask, Step, frame_mean, hidden, steps
 from vidcam.preprocess import fill_for, to_pixels
-from vidcam.results.explanation import OF_FUNCTION, Explanation
+from vidcam.results.explanation import INPUT_METHODS, OF_FUNCTION, Explanation
 from vidcam.results.verdict import NOT_CHECKED, Verdict, judge
 from vidcam.spec import SpecifiedModel
 
@@ -82,7 +83,7 @@ def verdict(
         explanation: what `vidcam.explain` returned for them, of classes; not of `score='negative'`.
         forwards: most forward passes of each clip. A map needs two of its own; all maps share six, two of them with a
             backward pass through the head. If there are too few, checks are left out, the least telling first. With 0
-            nothing is measured, and each verdict is 'not checked'. A baseline that is a clip costs one pass more.
+            nothing is measured, and each verdict is 'not checked'. A baseline that is not a `Baseline` takes one.
         layer: as in `vidcam.explain`; None: the layer of the explanation.
         score: as in `vidcam.explain`, like `score_scale` and `fusion`: the maps of the mirrored clip are made so too.
         score_scale: λ of gradcam++.
@@ -96,19 +97,21 @@ def verdict(
         seed: of the shuffled cells, the other place and the order of equal values.
 
     Returns:
-        Method → verdict, guided methods included.
+        Method → verdict; guided methods are 'not checked'.
 
     Raises:
         InputError: the explanation is of another model or clip.
     """
-    if forwards < 1 or explanation.activation == "none" or (explanation.target == OF_FUNCTION).any():
-        return dict.fromkeys((*explanation.volumes, *explanation.guided), _unmeasured(explanation))
+    guided, unmeasured = dict.fromkeys(explanation.guided, GUIDED), _unmeasured(explanation, forwards)
+    if unmeasured is not None or not explanation.volumes:
+        return dict.fromkeys(explanation.volumes, unmeasured or NOT_CHECKED) | guided
     subject = read_subject(model, clip, axes, args, kwargs)
     layers = layer_names(subject.network, explanation.layer.split(" + ") if layer is None else layer)
     with PlainRefusal(subject.network, subject.clip, subject.arguments):
         if not isinstance(baseline, Baseline):
             has_clip = baseline is not None or subject.model is not None
-            is_needed = has_clip and bool(set(BASELINE_METHODS) & set(explanation.methods))
+            is_needed = forwards > 1 and has_clip and bool(set(BASELINE_METHODS) & set(explanation.methods))
+            forwards -= is_needed
             baseline = (
                 compute_baseline(model, baseline, layer=layers, reshape=reshape, axes=axes, args=args, kwargs=kwargs)
                 if is_needed
@@ -116,15 +119,15 @@ def verdict(
             )
         request = _request(subject, explanation, layers, reshape, baseline)
         request = replace(request, score=score, score_scale=score_scale, fusion=fusion)
-        return _Measurement(subject, explanation, request, seed).verdicts(forwards)
+        return _Measurement(subject, explanation, request, seed).verdicts(forwards) | guided
 
 
-def _unmeasured(explanation: Explanation) -> Verdict:
-    if explanation.activation == "none":
-        return Verdict("not checked", "the model returns values, not probabilities")
+def _unmeasured(explanation: Explanation, forwards: int) -> Verdict | None:
+    if forwards < 1:
+        return NOT_CHECKED
     if (explanation.target == OF_FUNCTION).any():
         return Verdict("not checked", "a function was explained, not a class")
-    return NOT_CHECKED
+    return not_measurable(explanation.activation, explanation.logits.shape[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,19 +150,21 @@ class _Measurement:
         """Measure with at most `forwards` passes of each clip, the first of which is of the clips themselves."""
         explanation = self.explanation
         has_contrast = explanation.contrast is not None
-        first = map_pass(self.subject, self.request, explanation.target if has_contrast else runner_up(explanation))
+        other_class = explanation.target if has_contrast else runner_up(explanation.logits, explanation.target)
+        first = map_pass(self.subject, self.request, lambda _: other_class)
         self._require_same(first.explanation)
         maps = self._maps(first)
         left = forwards - 1
-        is_mirrored = left > 2 * len(maps.heats) + 2
+        is_mirrored = left > len(maps.heats) + 1  # after `kept` and `kept_centre`
         logs = self._logs(islice(steps(maps), left - is_mirrored), first.axes)
-        changes = {} if has_contrast else class_changes(explanation, first.explanation)
+        changes = {} if has_contrast else class_changes(explanation.volumes, first.explanation.volumes)
         mirrors = self._mirrors(first.axes) if is_mirrored else {}
         original = log_probability(torch.from_numpy(explanation.logits), explanation.target, explanation.activation)
         confidence = float(np.exp(original).mean())
         found = {}
-        for name, volume in {**explanation.volumes, **_positive(explanation.guided)}.items():
-            checks = kept_checks(name, logs, original) | map_checks(volume, explanation.artifact, maps.volume.shape[1:])
+        for name, volume in explanation.volumes.items():
+            artifact = None if name in INPUT_METHODS else explanation.artifact
+            checks = kept_checks(name, logs, original) | map_checks(volume, artifact)
             checks |= {"mirror": mirrors.get(name), "class_change": changes.get(name), "confidence": confidence}
             found[name] = judge(checks)
         return found
@@ -172,19 +177,20 @@ class _Measurement:
     def _maps(self, first: MapPass) -> HeatOfClips:
         explanation = self.explanation
         heats = {name: explanation.heat(name) for name in explanation.methods}
-        heats |= {name: normalise_per_clip(map_) for name, map_ in _positive(explanation.guided).items()}
-        (grid,) = {volume.shape for volume in first.explanation.volumes.values()}
-        own = (volume for volume in explanation.volumes.values() if volume.shape == grid)
-        volume = next(own, next(iter(first.explanation.volumes.values())))
         clip = reference(self.subject.clip, first.axes)
         if self.subject.model is not None:
             clip = to_pixels(clip, self.subject.model.spec.scaling)
-        return HeatOfClips(heats, volume, to_numpy(at_least_float32(clip.movedim(1, -1))), self.seed)
+        return HeatOfClips(
+            heats,
+            layer_maps(explanation, first.explanation),
+            to_numpy(at_least_float32(clip.movedim(1, -1))),
+            self.seed,
+        )
 
     def _mirrors(self, axes: Axes) -> Mapping[str, float | None]:
         subject = replace(self.subject, clip=mirrored(self.subject.clip, axes))
-        other = map_pass(subject, replace(self.request, axes=axes), mirror_target(self.explanation))
-        return mirror_correlations(self.explanation, other.explanation)
+        other = map_pass(subject, replace(self.request, axes=axes), partial(mirror_target, self.explanation))
+        return mirror_correlations(self.explanation.volumes, other.explanation.volumes)
 
     def _logs(self, chosen: Iterable[Step], axes: Axes) -> dict[Key, NDArray[np.float64]]:
         """Run the versions; key → (N,) log probability of the explained class."""
@@ -210,11 +216,6 @@ class _Measurement:
     def _fill(self, kind: str, view: Tensor) -> Tensor:
         model = self.subject.model
         return frame_mean(view) if model is None else fill_for(view, FILLS[kind], model.spec.scaling)
-
-
-def _positive(guided: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Return the positive part of guided maps, summed over the colours, (N, T, H, W)."""
-    return {name: np.maximum(signed, 0.0).sum(axis=1) for name, signed in guided.items()}
 
 
 def _request(

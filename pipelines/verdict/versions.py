@@ -2,7 +2,7 @@
 
 key                          version                                                          check
 (method, "half")             the half of the voxels with the lowest heat is hidden            kept
-(control, "half")            the same by a control                                            kept_random, …
+(control, "half")            the same by a control                                            kept_centre, …
 (method, "place")            the place where the map peaks is hidden                          peak
 ("random", "place")          another place of that size is hidden                             peak_random
 """
@@ -76,13 +76,13 @@ def steps(maps: HeatOfClips) -> Iterator[Step]:
 
     for name, heat in maps.heats.items():
         yield (name, "half"), partial(half, heat)
+    yield ("centre", "half"), lambda: half(_centred(maps))
     for name, heat in maps.heats.items():
         yield (name, "place"), partial(_without_place, [peak_place(each) for each in heat], maps.size)
-    yield ("random", "half"), lambda: half(_shuffled(maps))
     yield ("random", "place"), partial(_without_place, _other_places(maps), maps.size)
     if len(maps.size) > 2 and maps.size[0] > 1:
         yield ("frame-difference", "half"), lambda: half(_moving(maps))
-    yield ("centre", "half"), lambda: half(_centred(maps))
+    yield ("random", "half"), lambda: half(_shuffled(maps))
 
 
 def hidden(clip: Tensor, keep: Mask, fill: Tensor) -> Tensor:

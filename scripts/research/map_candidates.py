@@ -17,8 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from scripts.research.path_steps import midpoints
+from vidcam.axes import Axes
 from vidcam.cam.baseline import compute_baseline
 from vidcam.cam.methods import LayerData, above_baseline, combine
+from vidcam.cam.occlusion import occlusion
+from vidcam.cam.path_gradients import integrated_gradients
 from vidcam.cam.weights import gradcam_plus_weights
 from vidcam.maps import normalise_per_clip, upsample_volume
 from vidcam.metrics.controls import centre_heat, shuffled_cells
@@ -39,6 +43,7 @@ EARLIER = {"Mixed_5c": "Mixed_4f", "layer3": "layer1", "relu4": "relu2"}
 
 LAYER_STEPS, SEED = 8, 0
 BOXES = (2, 3, 3)
+AXES = Axes("NCTHW")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,18 +103,14 @@ def gradient(score: Score, point: Tensor) -> Tensor:
     return torch.autograd.grad(score(leaf).sum(), leaf)[0]
 
 
-def path_gradient(score: Score, start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Return the mean gradient at the midpoints of `steps` equal parts of the line from start to end."""
-    total = torch.zeros_like(end)
-    for step in range(steps):
-        total += gradient(score, torch.lerp(start, end, (step + 0.5) / steps))
-    return total / steps
+def path_products(score: Score, start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """Return integrated gradients with midpoints, signed, summed over the channels, (1, T, H, W)."""
+    return integrated_gradients(score, end, start, AXES, steps=steps, rule=midpoints).maps[0]  # type: ignore[arg-type]
 
 
 def input_products(subject: Subject, steps: int) -> Tensor:
-    """Return integrated gradients at the input, signed, summed over colours, (1, T, H, W)."""
-    mean = path_gradient(subject.score, subject.blank, subject.clip, steps)
-    return (mean * (subject.clip - subject.blank)).sum(dim=1)
+    """Return integrated gradients at the input."""
+    return path_products(subject.score, subject.blank, subject.clip, steps)
 
 
 def pooled(values: Tensor, grid: tuple[int, int, int]) -> Heat:
@@ -144,7 +145,7 @@ def layer_heats(subject: Subject) -> Heats:
     data = LayerData(a, g, 1.0, lambda: a0, _unused, _unused)
     volumes = data.volumes(VOLUMES)
     volumes["gradcam+ - grey"] = combine(gradcam_plus_weights(a, g), above_baseline(a, a0))
-    volumes["layer IG"] = (path_gradient(score, a0.expand_as(a), a, LAYER_STEPS) * (a - a0)).sum(dim=1).relu()
+    volumes["layer IG"] = path_products(score, a0, a, LAYER_STEPS).relu()
     cells = shuffled_cells(volumes["gradcam"][0].numpy(), np.random.default_rng(SEED))
     volumes["shuffled cells"] = torch.from_numpy(cells)
     heats = {name: upsampled(volume, subject.size) for name, volume in volumes.items()}
@@ -159,10 +160,10 @@ def earlier_heats(subject: Subject, volumes: Heats, steps: int = LAYER_STEPS) ->
     """Make the maps of the earlier layer: gradient × (A - A₀) at the clip and, if there are steps, on the path."""
     layer = EARLIER[str(subject.model.spec.layer)]
     (a, a0), (_, score) = subject.activations(layer), subject.cut(layer)
-    means = {"earlier gradient": gradient(score, a)}
+    raw = {"earlier gradient": (gradient(score, a) * (a - a0)).sum(dim=1)}
     if steps:
-        means["earlier IG"] = path_gradient(score, a0, a, steps)
-    heats = {name: upsampled((g * (a - a0)).sum(dim=1).relu(), subject.size) for name, g in means.items()}
+        raw["earlier IG"] = path_products(score, a0, a, steps)
+    heats = {name: upsampled(values.relu(), subject.size) for name, values in raw.items()}
     products = {f"neutral × {name}": volumes["neutral-gradcam"] * heat for name, heat in heats.items()}
     when = when_and_where(volumes["neutral-gradcam"], heats["earlier gradient"])
     return heats | products | {"neutral when, earlier gradient where": when}
@@ -192,25 +193,15 @@ def when_and_where(when: Heat, where: Heat) -> Heat:
     return np.asarray(where / np.where(sums > 0, sums, 1) * when.sum(axis=(1, 2), keepdims=True), np.float32)
 
 
-def occlusion(subject: Subject, boxes: tuple[int, int, int], fill: Tensor) -> Heat:
+def hidden_boxes(subject: Subject, boxes: tuple[int, int, int], fill: Tensor) -> Heat:
     """Return how far the score falls if a box is hidden, positive part: one forward pass a box."""
-    clip, drops = subject.clip, torch.zeros(boxes)
-    edges = [
-        np.linspace(0, side, count + 1).round().astype(int) for side, count in zip(subject.size, boxes, strict=True)
-    ]
-    with torch.no_grad():
-        whole = float(subject.score(clip))
-        for box in np.ndindex(*boxes):
-            place = tuple(slice(edge[i], edge[i + 1]) for edge, i in zip(edges, box, strict=True))
-            hidden = clip.clone()
-            hidden[:, :, *place] = fill.expand_as(clip)[:, :, *place]
-            drops[box] = whole - float(subject.score(hidden))
-    return upsampled(drops.relu(), subject.size)
+    drops = occlusion(subject.score, subject.clip, fill, cells=boxes).values  # type: ignore[arg-type]
+    return upsampled(torch.from_numpy(drops).float().relu(), subject.size)
 
 
 def occlusion_heats(subject: Subject, volumes: Heats, boxes: tuple[int, int, int] = BOXES) -> Heats:
     """Hide boxes in grey, alone and averaged with neutral-gradcam and with neutral+plus."""
-    heat = occlusion(subject, boxes, subject.blank)
+    heat = hidden_boxes(subject, boxes, subject.blank)
     means = {f"occlusion + {name}": mean_of(heat, volumes[key]) for name, key in AVERAGED.items()}
     return {"occlusion": heat, **means}
 
@@ -220,7 +211,8 @@ AVERAGED = {"neutral": "neutral-gradcam", "neutral+plus": "neutral+plus"}
 
 def black_occlusion(subject: Subject, volumes: Heats) -> Heats:
     """Hide boxes in black, as the measure does."""
-    heat = occlusion(subject, BOXES, fill_for(subject.clip, "black", subject.model.spec.scaling))
+    fill = fill_for(subject.clip, "black", subject.model.spec.scaling).expand_as(subject.clip)
+    heat = hidden_boxes(subject, BOXES, fill)
     return {"black occlusion": heat, "black occlusion + neutral": mean_of(heat, volumes["neutral-gradcam"])}
 
 

@@ -104,7 +104,10 @@ def paper_tables(
 
 def document(summary: Summary) -> Iterator[str]:
     """The parts of the page."""
-    where = f"{summary['model']} at {summary['layer']}, {summary['n']} clips in {summary['groups']} groups"
+    settings = summary["settings"]
+    where = (
+        f"{settings['model']} at {' + '.join(settings['layer'])}, {summary['n']} clips in {summary['groups']} groups"
+    )
     yield f"# The papers' tables beside {where}\n\n`{summary['command']}`"
     yield "## Differences from the papers\n\n" + differences(summary)
     yield "## Grad-CAM++, tables 1, 2, 6 and 8–11 (percent)\n\n" + _shares(summary, "gradcam++", GCPP)
@@ -116,15 +119,16 @@ def document(summary: Summary) -> Iterator[str]:
 
 def differences(summary: Summary) -> str:
     """How this evaluation differs from the papers'."""
+    settings = summary["settings"]
     return f"""\
-* Model and data: {summary["model"]} ({summary["weights"]}) on {summary["n"]} clips. The papers use image \
+* Model and data: {settings["model"]} ({settings["weights"]}) on {summary["n"]} clips. The papers use image \
 networks, and C3D on 3,000 videos of Sports-1M.
-* Fill: {summary["fill"]}. The papers multiply the image by the map, before or after its mean is subtracted.
+* Fill: {settings["fill"]}. The papers multiply the image by the map, before or after its mean is subtracted.
 * Maps are min-max normalised over the whole clip and upsampled trilinearly. α is eq. 19 without an epsilon.
 * Win % counts ties separately. The papers' shares in table 2 add up to 100.91.
 * Loc(δ) covers space and time, on clips with tubes, for the label's class. Table 3 is about images.
-* Left out: {summary["left_out"]} clips (`--correct-only` {summary["correct_only"]}, `--min-confidence` \
-{summary["min_confidence"]:g}). The critique keeps images of the right class above a score."""
+* Left out: {summary["left_out"]} clips (`--correct-only` {settings["correct_only"]}, `--min-confidence` \
+{settings["min_confidence"]:g}). The critique keeps images of the right class above a score."""
 
 
 def number(value: float | None, digits: int = 1) -> str:

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from scripts import markdown
 from scripts.library import grey_input, view_of
+from scripts.research.pool import to_input
 from vidcam.axes import Axes
 from vidcam.cam.path_gradients import Rule, graded_midpoints, integrated_gradients
 from vidcam.models.families.tiny import TINY_SPECS
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.pipelines.study.motion_set import mixed
-from vidcam.preprocess import scale_pixels
 
 FIRST_SEED = 700_000
 
@@ -73,8 +73,7 @@ def _clips(model: Model, videos: Sequence[Path], clips: int) -> Iterator[Tensor]
         yield from (view_of(model, video, 0.0).clip for video in videos)
     elif model.spec.name in {spec.name for spec in TINY_SPECS}:
         for request in mixed(clips, first_seed=FIRST_SEED):
-            frames = torch.from_numpy(np.ascontiguousarray(request.clip().frames)).permute(3, 0, 1, 2)
-            yield scale_pixels(frames[None].float(), model.spec.scaling)
+            yield to_input(torch.from_numpy(request.clip().frames[None]))
     else:
         raise click.UsageError("name videos; the motion set is for tiny_r3d and tiny_c3d")
 

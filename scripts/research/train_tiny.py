@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -44,12 +44,14 @@ class Training:
         steps: number of batches.
         batch: clips in a batch.
         seed: seed of the weights, the choice of clips and their augmentation.
+        learning_rate: the highest of the schedule.
     """
 
     name: str
     steps: int
     batch: int
     seed: int
+    learning_rate: float = MAX_LEARNING_RATE
 
 
 @click.command()
@@ -97,8 +99,8 @@ def trained(training: Training, pool: Pool) -> nn.Module:
     torch.manual_seed(training.seed)
     network = build(training.name)
     if not isinstance(network, nn.Sequential):
-        return fitted(network, training, pool).eval()
-    fold(fitted(with_norms(network), training, pool), network)
+        return fitted(network, training, batches(training, pool)).eval()
+    fold(fitted(with_norms(network), training, batches(training, pool)), network)
     return network.eval()
 
 
@@ -127,15 +129,15 @@ def fold(normed: nn.Sequential, network: nn.Sequential) -> None:
             layer.load_state_dict(fuse_linear_bn_eval(layer, norm).state_dict())
 
 
-def fitted(network: NetworkT, training: Training, pool: Pool) -> NetworkT:
-    """Train the network in place."""
+def fitted(network: NetworkT, training: Training, data: Iterable[tuple[Tensor, Tensor]]) -> NetworkT:
+    """Train the network in place on batches of model inputs and classes."""
     network = network.to(memory_format=torch.channels_last_3d).train()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=MAX_LEARNING_RATE, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, MAX_LEARNING_RATE, total_steps=training.steps, pct_start=0.15
+        optimiser, training.learning_rate, total_steps=training.steps, pct_start=0.15
     )
     smoothed = 0.0
-    for step, (clips, labels) in enumerate(batches(training, pool), start=1):
+    for step, (clips, labels) in enumerate(data, start=1):
         loss = functional.cross_entropy(network(clips), labels)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

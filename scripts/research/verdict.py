@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scripts.library import explainer, grey_input
+from scripts.research.map_candidates import path_products
 from scripts.research.motion_maps import methods_for
 from scripts.research.pool import to_input
 from scripts.research.verdict_tables import print_tables
@@ -37,6 +38,7 @@ from vidcam.motion.box_tracks import filled_boxes
 from vidcam.motion.clip import MotionClip
 from vidcam.pipelines.study.motion_set import mixed
 from vidcam.pipelines.verdict.checks import kept_checks, map_checks
+from vidcam.pipelines.verdict.passes import CHEAP
 from vidcam.pipelines.verdict.versions import FILLS, HeatOfClips, Key, hidden, steps
 from vidcam.preprocess import fill_for
 
@@ -66,7 +68,7 @@ def verdict(*, clips: int, out: Path | None, earlier: Path | None) -> None:
 
 def measured(model: Model, count: int) -> Iterator[list[Row]]:
     """Yield the rows of each clip, one for each map."""
-    methods = [name for name in methods_for(model) if "softmax" not in name and "signed" not in name]
+    methods = [name for name in methods_for(model) if name in CHEAP and "signed" not in name]
     explain = explainer(model, str(model.spec.layer), methods)
     for number, request in enumerate(mixed(count, first_seed=FIRST_SEED, actors=1)):
         clip = request.clip()
@@ -86,7 +88,7 @@ def measured(model: Model, count: int) -> Iterator[list[Row]]:
         rows: list[Row] = []
         for name, heat in heats.items():
             checks = kept_checks(name, logs, log_original)
-            checks |= map_checks(heat, None, ()) | {"mirror": mirror.get(name)}
+            checks |= map_checks(heat) | {"mirror": mirror.get(name)}
             checks |= {"confidence": float(np.exp(log_original[0]))}
             share, sides = float(energy(heat, inside)[0]), float(inside.mean())
             row = {"network": model.spec.name, "clip": number, "map": name, "checks": checks}
@@ -123,13 +125,11 @@ def control_heats(volume: Floats, clip: MotionClip, generator: np.random.Generat
 
 def fine_heats(model: Model, tensor: Tensor, label: int, volumes: Mapping[str, Floats]) -> dict[str, Floats]:
     """Return integrated gradients, positive part, and its products with two maps; (1, T, H, W)."""
-    grey = grey_input(model.spec)
-    total = torch.zeros_like(tensor)
-    for positions in torch.split((torch.arange(STEPS) + 0.5) / STEPS, STEPS // 2):
-        path = (grey + (tensor - grey) * positions.view(-1, 1, 1, 1, 1)).requires_grad_()
-        score = model.module(path)[:, label].sum()
-        total += torch.autograd.grad(score, path)[0].sum(dim=0, keepdim=True) / STEPS
-    positive = ((tensor - grey) * total).sum(dim=1).relu().numpy()
+
+    def score(clips: Tensor) -> Tensor:
+        return torch.as_tensor(model.module(clips))[:, label]
+
+    positive = path_products(score, grey_input(model.spec), tensor, STEPS).relu().numpy()
     size: Sequence[int] = positive.shape[1:]
     fine = {"integrated-gradients": positive}
     fine |= {

@@ -111,7 +111,7 @@ def measured(prepared: Prepared, source: str, name: str, *, most: int, seed: int
         for method in METHODS:
             volume = own.volumes[method][here]
             checks = kept_checks(method, {key: log[here] for key, log in logs.items()}, logs_original[here])
-            checks |= map_checks(volume, prepared.baseline.artifact, volume.shape[1:])
+            checks |= map_checks(volume, prepared.baseline.artifact)
             checks |= {"mirror": mean_correlation(volume, mirrored.volumes[method][here, ..., ::-1])}
             agreement = mean_correlation(volume, other.volumes[method][here])
             checks |= {"class_change": None if agreement is None else 1 - agreement}

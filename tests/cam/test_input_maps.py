@@ -70,7 +70,7 @@ def test_only_what_was_asked_for_is_returned_in_order() -> None:
 def test_the_error_is_in_the_result() -> None:
     made = explained(steps=1)
     assert np.abs(made.completeness[IG]).max() > 0.01
-    assert any("more steps are closer" in note for note in made.notes)
+    assert any("more steps bring it closer" in note for note in made.notes)
     assert not any("more steps" in note for note in explained(steps=48).notes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -146,8 +147,9 @@ def test_no_graph_is_kept_and_clips_of_integers_work() -> None:
         ((16, 224, 224), 18, (2, 3, 3)),
         ((16, 224, 224), 50, (3, 4, 4)),
         ((16, 224, 224), 199, (4, 7, 7)),
-        ((16, 64, 128), 199, (5, 4, 9)),
-        ((2, 224, 224), 199, (2, 7, 7)),
+        ((16, 64, 128), 199, (4, 5, 9)),
+        ((2, 224, 224), 199, (2, 10, 9)),
+        ((1, 16, 16), 199, (1, 14, 14)),
         ((16, 2, 2), 199, (16, 2, 2)),
         ((16, 224, 224), 1, (1, 1, 1)),
         ((224, 224), 49, (7, 7)),
@@ -159,11 +161,11 @@ def test_the_grid_of_a_budget(size: tuple[int, ...], most: int, grid: tuple[int,
     assert grid_for(size, most) == grid
 
 
-@pytest.mark.parametrize("size", [(16, 224, 224), (3, 4, 400), (64, 5, 1), (7, 100)])
-def test_a_grid_keeps_to_its_budget(size: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("size", [(16, 224, 224), (1, 16, 16), (3, 4, 400), (64, 5, 1), (7, 100)])
+def test_a_grid_keeps_to_its_budget_and_uses_it(size: tuple[int, ...]) -> None:
     for most in range(1, 300):
         grid = grid_for(size, most)
-        assert 1 <= np.prod(grid) <= most
+        assert min(most, prod(size)) / 2 < prod(grid) <= most
         assert all(1 <= cells <= length for cells, length in zip(grid, size, strict=True))
 
 

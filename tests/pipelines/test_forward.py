@@ -102,7 +102,7 @@ def test_guided_maps_are_made_with_the_original_model(
 def test_the_summary_names_the_forward_pass_and_another_one_is_refused(make_video: VideoMaker, tmp_path: Path) -> None:
     clips, options = [make_video("a"), make_video("b")], ScoreOptions(methods=("gradcam",), measures="drop")
     made = score_set(clips, tmp_path / "out", options, model=tiny())
-    assert as_plain(made.summary.forward) == TAKEN
+    assert as_plain(made.summary.settings.forward) == TAKEN
     with pytest.raises(VidcamError, match=r"other settings \(forward was .*float32.*, is .*bf16"):
         score_set(clips, tmp_path / "out", replace(options, precision="bf16"), model=tiny())
 

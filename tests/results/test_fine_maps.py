@@ -11,7 +11,7 @@ import pytest
 from tests.results.test_video import PTS, explanation, line, video
 from vidcam.errors import NameNotFoundError
 from vidcam.results.clip_arrays import with_half_maps
-from vidcam.results.explanation import Artifact, Explanation, completeness_notes
+from vidcam.results.explanation import Artifact, Explanation, input_notes
 from vidcam.results.io import load
 from vidcam.results.video import VideoExplanation, video_bounds, window_factors
 
@@ -109,11 +109,19 @@ def test_one_cell_does_not_darken_a_fine_map() -> None:
 
 
 def test_the_error_is_told_if_it_is_above_a_hundredth() -> None:
-    (sentence,) = completeness_notes(fine())
-    assert "3.0%" in sentence
-    assert completeness_notes(replace(fine(), completeness={IG: np.full(4, 0.01)})) == ()
-    assert completeness_notes(replace(fine(), completeness={"gradcam-ig": np.full(4, 4.0)})) == ()
-    assert completeness_notes(explanation(2)) == ()
+    """The median: a clip whose score is nearly that of the baseline has any relative error."""
+    (sentence,) = input_notes(replace(fine(), completeness={IG: np.array([-4.44, 0.02, -0.03, 0.01])}))
+    assert "2.5% (median of 4 clips)" in sentence
+    (sentence,) = input_notes(replace(fine(1, SCALES[:1]), completeness={IG: np.array([-0.03])}))
+    assert "by 3.0%;" in sentence
+    assert input_notes(replace(fine(), completeness={IG: np.full(4, 0.01)})) == ()
+    assert input_notes(replace(fine(), completeness={"gradcam-ig": np.full(4, 4.0)})) == ()
+    assert input_notes(explanation(2)) == ()
+
+
+def test_the_noise_of_the_median_clip_is_told() -> None:
+    (sentence,) = input_notes(replace(explanation(3), noise={"rise": np.array([0.9, 0.2, 0.1])}))
+    assert "20% of its largest value (median of 3 clips)" in sentence
 
 
 def test_a_map_of_the_input_has_no_cell_of_the_layer() -> None:

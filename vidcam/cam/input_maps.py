@@ -16,7 +16,7 @@ from vidcam.cam.request import MapRequest
 from vidcam.cam.weights import to_numpy
 from vidcam.errors import InputError
 from vidcam.maps import Floats, pool_volume, upsample_volume
-from vidcam.results.explanation import INPUT_METHODS, MASKED, Explanation
+from vidcam.results.explanation import PATH_METHODS, PRODUCTS, Explanation
 
 POOLED_GRIDS: dict[int, tuple[int, ...]] = {1: (784,), 2: (28, 28), 3: (16, 28, 28)}
 """Number of axes → the finest grid of a pooled map."""
@@ -49,35 +49,31 @@ def with_input_maps(
         InputError: no baseline.
     """
     explanation = with_masked_maps(explanation, context, score, request)
-    names = [name for name in request.methods if name in INPUT_METHODS and name not in MASKED]
+    names = [name for name in request.methods if name in PATH_METHODS]
     integrals = {name: _integral(context, score, request, name) for name in dict.fromkeys(map(_base, names))}
     grid = input_grid(explanation.input_size, request.fine)
     volumes, signed, notes = dict(explanation.volumes), dict(explanation.signed), explanation.notes
     for name in names:
-        factor = explanation.volumes.get(INPUT_METHODS[name])
+        factor = explanation.volumes.get(PRODUCTS.get(name, ""))
         values = [_times(to_numpy(part), factor) for part in integrals[_base(name)].maps]
         signed[name] = _on_grid(values, grid)
         volumes[name] = _on_grid([part.clip(min=0) for part in values], grid)
-        uneven = uneven_clips(volumes[name]) if request.fine == "pooled" else None
-        if uneven is not None and uneven.any():
-            for maps in (signed, volumes):
-                maps[name] = np.where(uneven.reshape(-1, 1, 1, 1), smoothed_in_time(maps[name]), maps[name])
+        if request.fine == "pooled" and (uneven := uneven_clips(volumes[name])).any():
+            for maps in (signed[name], volumes[name]):
+                maps[uneven] = smoothed_in_time(maps[uneven])
             notes = tuple(dict.fromkeys([*notes, STRIDE_NOTE]))
     errors = {name: to_numpy(integrals[_base(name)].error) for name in names}
     return replace(explanation, volumes=volumes, signed=signed, completeness=errors, notes=notes)
 
 
-def uneven_clips(volumes: Floats) -> NDArray[np.bool_] | None:
+def uneven_clips(volumes: Floats) -> NDArray[np.bool_]:
     """Tell in which clips every second frame has more than its neighbours, (N,); see UNEVEN.
 
     Args:
-        volumes: (N, t, h, w), >= 0.
-
-    Returns:
-        None for maps without time, or with less than eight frames.
+        volumes: (N, t, h, w), >= 0. Of less than eight frames, or without time, none is uneven.
     """
     if volumes.ndim != 4 or volumes.shape[1] < _FEWEST_FRAMES:
-        return None
+        return np.zeros(len(volumes), np.bool_)
     frames = volumes.sum(axis=(2, 3), dtype=np.float64)
     is_above = frames[:, 1:-1] > UNEVEN * (frames[:, :-2] + frames[:, 2:]) / 2
     shares = [is_above[:, first::2].mean(axis=1) for first in (0, 1)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -47,17 +47,21 @@ class MeasuredMap:
 def grid_for(size: Sequence[int], most: int) -> tuple[int, ...]:
     """Choose a grid of at most `most` cells, such as (2, 3, 3) for 18 and (4, 7, 7) for 200.
 
+    Cells are added one by one along the axis where they are longest, so more than half of `most` is used.
+
     Args:
         size: (T, H, W); (H, W) of an image, (L,) of a signal.
         most: at least 1.
     """
-    if len(size) == 1:
-        return (min(most, size[0]),)
-    *frames, height, width = size
-    side = (most / _TIME_SHARE) ** (1 / 3) if frames else sqrt(most)
-    rows = min(max(1, int(side * sqrt(height / width))), height, most)
-    columns = min(max(1, int(side * sqrt(width / height))), width, most // rows)
-    return (*(min(length, most // (rows * columns)) for length in frames), rows, columns)
+    *_, height, width = (1, *size)
+    shares = (_TIME_SHARE, sqrt(height / width), sqrt(width / height))[-len(size) :]
+    grid = [1] * len(size)
+    while axes := [axis for axis, length in enumerate(size) if grid[axis] < length]:
+        longest = min(axes, key=lambda axis: grid[axis] / shares[axis])
+        if prod(grid) + prod(grid) // grid[longest] > most:
+            break
+        grid[longest] += 1
+    return tuple(grid)
 
 
 def require_grid(cells: Sequence[int], size: Sequence[int]) -> tuple[int, ...]:

@@ -3,8 +3,8 @@
 PAIR_METHODS need only A and g: one forward pass and one backward pass through the head serve all of them.
 BASELINE_METHODS also need A₀, the activations of a content-free clip, which serve all clips. The others read the
 classifier's weights (`cam`), or need more products through the head (`gradcam++softmax`). Guided methods multiply the
-map of another method with guided backpropagation at the input. INPUT_METHODS make maps of the input: fine
-ones from gradients, see `input_maps`, and those of MASKED from hidden parts, see `masked_maps`.
+map of another method with guided backpropagation at the input. PATH_METHODS make fine maps of the input from gradients,
+see `input_maps`, and MASKED from hidden parts, see `masked_maps`.
 
 Maps are raw: (N, t, h, w), >= 0, float32 at least, on the feature grid, before upsampling and normalisation. `combine`
 weights whole channels, relu(Σ_d w_d · A_d) (GC++ eq. 7). `hirescam` (arXiv:2011.08891) and `layercam`
@@ -35,7 +35,7 @@ from vidcam.cam.weights import (
     to_numpy,
 )
 from vidcam.errors import InputError, ShapeError, name_not_found
-from vidcam.results.explanation import GUIDED, INPUT_METHODS, AlphaAudit
+from vidcam.results.explanation import GUIDED, INPUT_METHODS, PRODUCTS, AlphaAudit
 
 CHANNELS_AT_ONCE, PRODUCTS_AT_ONCE = 32, 1 << 18
 """Products of g and A are summed in slices of channels: CHANNELS_AT_ONCE, or as many as make PRODUCTS_AT_ONCE products
@@ -175,15 +175,13 @@ def volume_methods(names: Iterable[str]) -> tuple[str, ...]:
 
 def layer_methods(names: Iterable[str]) -> tuple[str, ...]:
     """Return the methods whose maps at the layer are needed, also those that others multiply. No duplicates."""
-    needed = (INPUT_METHODS.get(name, name) for name in volume_methods(names))
-    return tuple(dict.fromkeys(name for name in needed if name))
+    needed = (PRODUCTS.get(name, name) for name in volume_methods(names))
+    return tuple(dict.fromkeys(name for name in needed if name in METHODS))
 
 
 def needs_baseline(names: Iterable[str]) -> bool:
     """Whether one of the methods needs a clip without content; `expected-gradients` draws from other clips."""
-    names = tuple(names)
-    has_path = any(name in INPUT_METHODS and name != "expected-gradients" for name in names)
-    return has_path or bool(set(layer_methods(names)) & set(BASELINE_METHODS))
+    return not {*BASELINE_METHODS, *INPUT_METHODS}.isdisjoint(set(names) - {"expected-gradients"})
 
 
 def _canonical(name: str) -> str:

@@ -58,18 +58,13 @@ class same_state:  # noqa: N801 – named as torch names its contexts
 
     def __enter__(self) -> None:
         self._undo.add(self._leave)
-        if self._turns.is_stateless:
-            self._before = self._states()
-            if not any(state.holds_tensors() for state in self._before):
-                return
-            self._turns.is_stateless = None  # the program has given it tensors since the last run
         self._turns.take(self._user)
-        self._before = self._states()
+        self._before = [_State(module) for module in self._network.modules() if _is_own(module)]
+        if self._turns.is_stateless and not any(state.holds_tensors() for state in self._before):
+            self._turns.give_up(self._user)
+            return
         for state in self._before:
             state.use_copies(self._copies)
-
-    def _states(self) -> list[_State]:
-        return [_State(module) for module in self._network.modules() if _is_own(module)]
 
     def __exit__(self, _kind: object, raised: object, _traceback: object) -> None:
         has_copies = bool(self._copies)

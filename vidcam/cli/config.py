@@ -13,8 +13,6 @@ from vidcam.cli.help import SectionOption
 from vidcam.errors import InputError, name_not_found
 
 _NOT_IN_FILE = ("out", "as_json", "config", "help", "truth", "only_wrong")
-_PATH_KEYS = ("weights", "labels", "mean_cube")
-_PATHS_KEYS = ("maps",)
 _LIST_KEYS = ("outputs", "measures")
 _NAMES_OF_WEIGHTS = ("pretrained", "random")
 
@@ -77,8 +75,8 @@ def _checked(path: Path, key: str, value: Any, option: click.Option) -> Any:
     if not is_one or not all(isinstance(v, expected) and isinstance(v, bool) == option.is_flag for v in values):
         kind = "true or false" if option.is_flag else "text or a number"
         raise InputError(f"--config {path}: {key} is {value!r}, expected {kind}")
+    if isinstance(option.type, click.Path) and value not in _NAMES_OF_WEIGHTS:
+        values = [str(path.parent / str(v)) for v in values]
     if option.multiple:
-        return [str(path.parent / str(v) if key in _PATHS_KEYS else v) for v in values]
-    if key in _PATH_KEYS and value not in _NAMES_OF_WEIGHTS:
-        return str(path.parent / str(value))
-    return ",".join(map(str, values)) if isinstance(value, list) else value
+        return list(map(str, values))
+    return ",".join(map(str, values)) if isinstance(value, list) else values[0]

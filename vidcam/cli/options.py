@@ -21,10 +21,11 @@ from vidcam.cli.completion import (
 from vidcam.cli.config import config_option
 from vidcam.cli.help import section
 from vidcam.devices import DEVICE_EXAMPLES, DEVICE_FORM
+from vidcam.fill import FILLS, SCORE_FILLS
+from vidcam.pipelines.score.measures import DEFAULT_MEASURES, MEASURES
 
 Function = Callable[..., Any]
 
-FILLS = ("black", "mean", "blur", "frame-mean")
 PATH = click.Path(path_type=Path)
 
 
@@ -195,7 +196,7 @@ _EXPLAIN = (
         "--verdict-forwards",
         type=int,
         metavar="N",
-        help="Clips run again to check the maps; default 16, 0 checks nothing.",
+        help="Most clips run again to check the maps; default 16, over 30 s at most 10 % of the windows; 0: none.",
     ),
     choice(_details, "--score", ("logit", "probability"), "Score that is explained: logit (default) or probability."),
     _SCORE_SCALE,
@@ -210,8 +211,6 @@ _EXPLAIN = (
     _details("--fps", type=_rate, metavar="RATE", help="Frames per second of a folder of images; default 25."),
     choice(_details, "--decoder", ("auto", "pyav", "decord"), "Decoder: auto (default, PyAV), pyav or decord."),
 )
-
-_MEASURES = ("drop", "relative", "retention", "curve", "insertion-deletion", "localization", "time", "fills", "grid")
 
 _SCORE = (
     click.argument("clips", metavar="MANIFEST|FOLDER", type=PATH),
@@ -232,8 +231,8 @@ _SCORE = (
     section("What is scored")(
         "--measures",
         metavar="LIST",
-        shell_complete=several_of("default", "all", *_MEASURES),
-        help=f"Any of {','.join(_MEASURES)}; or all. Default: drop,relative,retention.",
+        shell_complete=several_of("default", "all", *MEASURES),
+        help=f"Any of {','.join(MEASURES)}; or all. Default: {','.join(DEFAULT_MEASURES)}.",
     ),
     section("What is scored")(
         "--controls/--no-controls", default=None, help="Also score maps that know nothing of the network; default: yes."
@@ -267,7 +266,7 @@ _SCORE = (
     choice(
         _details,
         "--fill",
-        (*FILLS, "infill"),
+        SCORE_FILLS,
         "What hidden pixels become: black (default), mean, blur, frame-mean, or infill from the pixels around.",
     ),
     _details("--batch-size", metavar="auto|N", help="Perturbed clips per forward pass; default: by device."),

@@ -6,7 +6,8 @@ import click
 
 from vidcam.cli.completion import METHODS, complete_colormap, complete_style, one_of, several_of
 from vidcam.cli.help import section
-from vidcam.cli.options import CAPTIONS, DRAWING, FILLS, JSON, PATH, RESULT, SCALE_TEXT, Function, choice, with_options
+from vidcam.cli.options import CAPTIONS, DRAWING, JSON, PATH, RESULT, SCALE_TEXT, Function, choice, with_options
+from vidcam.fill import FILLS
 
 _encoding = section("Encoding")
 

@@ -31,20 +31,17 @@ GUIDED: Mapping[str, str] = MappingProxyType(
 )
 """Guided method → the method whose upsampled map it multiplies with guided backpropagation."""
 
-INPUT_METHODS: Mapping[str, str] = MappingProxyType(
-    {
-        "integrated-gradients": "",
-        "expected-gradients": "",
-        "gradcam-ig": "gradcam",
-        "neutral-gradcam-ig": "neutral-gradcam",
-        "occlusion": "",
-        "rise": "",
-    }
-)
-"""Method with a map of the input → the method whose upsampled map multiplies it; '' for none. Its grid is its own."""
+PRODUCTS: Mapping[str, str] = MappingProxyType({"gradcam-ig": "gradcam", "neutral-gradcam-ig": "neutral-gradcam"})
+"""Method → the method whose upsampled map it multiplies with integrated gradients."""
+
+PATH_METHODS = ("integrated-gradients", "expected-gradients", *PRODUCTS)
+"""Methods that average the gradients at the input over a path."""
 
 MASKED = ("occlusion", "rise")
 """Methods that run the network on clips of which parts are hidden."""
+
+INPUT_METHODS = (*PATH_METHODS, *MASKED)
+"""Methods with a map of the input, whose grid is not that of the layer."""
 
 COMPLETE = 0.01
 """Largest relative error of integrated gradients about which no note is written."""
@@ -322,27 +319,23 @@ def artifact_share(volumes: Floats, artifact: Artifact) -> float:
     return float(np.mean(peaks_in_artifact(volumes, artifact)))
 
 
-def completeness_notes(explanation: Explanation) -> tuple[str, ...]:
-    """Write how far integrated gradients are off, if it is more than COMPLETE in any clip; one sentence at most.
-
-    Not for products with the map of a layer: nothing adds up to the score there, and few steps are enough.
-    """
-    errors = {
-        name: float(np.abs(error).max(initial=0.0))
-        for name, error in explanation.completeness.items()
-        if not INPUT_METHODS.get(name)
-    }
-    name = max(errors, key=errors.__getitem__, default="")
-    if not name or errors[name] <= COMPLETE:
-        return ()
-    return (f"The gradients of {name} add up to the score's change within {errors[name]:.1%}; more steps are closer.",)
-
-
 def input_notes(explanation: Explanation) -> tuple[str, ...]:
-    """Write how exact the maps of the input are: the sums of gradients, and maps of random masks."""
-    shares = {name: float(np.max(noise, initial=0.0)) for name, noise in explanation.noise.items()}
-    noisy = (
-        f"The standard error of {name} is {share:.0%} of its largest value; a larger budget lowers it."
-        for name, share in shares.items()
+    """Write how exact the maps of the input are: the sums of gradients, and maps of random masks.
+
+    Sums only if they are off by more than COMPLETE, and not of products: nothing adds up to the score there. Of several
+    clips the median, because the error of one explodes where the scores of clip and baseline are nearly equal.
+    """
+    clips = f" (median of {len(explanation)} clips)" if len(explanation) > 1 else ""
+    sums = {n: float(np.median(np.abs(e))) for n, e in explanation.completeness.items() if n not in PRODUCTS}
+    noises = {name: float(np.median(noise)) for name, noise in explanation.noise.items()}
+    return (
+        *(
+            f"The sum of {name} misses the change of the score by {error:.1%}{clips}; more steps bring it closer."
+            for name, error in sums.items()
+            if error > COMPLETE
+        ),
+        *(
+            f"The standard error of {name} is {share:.0%} of its largest value{clips}; a larger budget lowers it."
+            for name, share in noises.items()
+        ),
     )
-    return (*completeness_notes(explanation), *noisy)

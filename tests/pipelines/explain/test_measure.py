@@ -17,8 +17,8 @@ from vidcam.errors import NonFiniteError
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.analyse import VideoJob, analyse
 from vidcam.pipelines.explain.crops import Crops
-from vidcam.pipelines.explain.measure import Measured, measure, measured_windows, window_budget
-from vidcam.pipelines.explain.request import VERDICT_FORWARDS, ExplainRequest
+from vidcam.pipelines.explain.measure import Measured, clip_budget, measure, measured_windows, window_budget
+from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.verdict.versions import HeatOfClips, frame_mean, hidden, steps
 from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import fill_for, to_pixels
@@ -36,7 +36,7 @@ def _measured(
     *,
     spec: ModelSpec = SPEC,
     layer: str = "block2",
-    forwards: int = VERDICT_FORWARDS,
+    forwards: int | None = None,
     targets: tuple[int, ...] = (2,),
     methods: tuple[str, ...] = METHODS,
 ) -> tuple[list[tuple[Measured, ...]], int]:
@@ -126,7 +126,16 @@ def test_the_map_of_the_mirrored_window_is_mirrored_back() -> None:
 
 @pytest.mark.parametrize(
     ("forwards", "targets", "windows", "clips"),
-    [(0, (2,), 0, 0), (1, (2,), 1, 12), (16, (2,), 1, 12), (22, (2,), 2, 22), (99, (2,), 3, 32), (17, (2, 0), 1, 17)],
+    [
+        (1, (2,), 1, 4),
+        (5, (2,), 1, 5),
+        (12, (2,), 1, 12),
+        (21, (2,), 1, 12),
+        (22, (2,), 2, 22),
+        (99, (2,), 3, 32),
+        (9, (2, 0), 1, 9),
+        (17, (2, 0), 1, 17),
+    ],
 )
 def test_the_budget_counts_every_clip_that_is_run_again(
     forwards: int, targets: tuple[int, ...], windows: int, clips: int
@@ -137,10 +146,31 @@ def test_the_budget_counts_every_clip_that_is_run_again(
     assert all(len(window) == len(targets) for window in measured)
 
 
+def test_a_small_budget_leaves_out_the_least_telling_versions_of_all_targets() -> None:
+    halves = {("gradcam", "half"), ("gradcam++", "half"), ("centre", "half")}
+    for forwards, more in ((6, set()), (7, {("frozen", "frames")}), (9, {("frozen", "frames"), ("gradcam", "place")})):
+        (window,), _ = _measured(seeded(PooledHead).eval(), noise_frames(8, 16, 16), forwards=forwards, targets=(2, 0))
+        assert [set(of_target.logs) for of_target in window] == [halves | more] * 2
+        assert all(set(of_target.mirror) == set(METHODS) for of_target in window)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "forwards", "clips"), [(30.0, None, 16), (31.0, None, 4), (31.0, 52, 52), (3600.0, None, 16)]
+)
+def test_of_a_long_video_a_tenth_of_the_windows_is_run_again_unless_a_number_is_given(
+    seconds: float, forwards: int | None, clips: int
+) -> None:
+    """A window begins every 0.64 s."""
+    reel = Reel(noise_frames(8, 16, 16))
+    (window,) = plan_windows(reel.info, frames=8, fps=None, overlap=0.0)
+    job = VideoJob(reel, (window,) * int(seconds / 0.64), Crops((SPEC.geometry((16, 16)),)), (2.0, 2.0 + seconds))
+    assert clip_budget(job, ExplainRequest(methods=METHODS, verdict_forwards=forwards)) == clips
+
+
 def test_a_model_of_single_frames_has_no_motion_to_measure() -> None:
-    assert window_budget(14, crops=1, targets=1, methods=2, has_time=False) == 1
-    assert window_budget(16, crops=1, targets=1, methods=2, has_time=False) == 2
-    assert window_budget(16, crops=3, targets=1, methods=2, has_time=True) == 1
+    assert window_budget(14, crops=1, targets=1, methods=2, has_time=False) == (1, 8)
+    assert window_budget(16, crops=1, targets=1, methods=2, has_time=False) == (2, 8)
+    assert window_budget(16, crops=3, targets=1, methods=2, has_time=True) == (1, 5)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from vidcam.results.verdict import Verdict
 from vidcam.results.video import VideoExplanation
 
 GOOD, BAD = Verdict("reliable", "keeps 80 %", 0.9), Verdict("unreliable", "keeps 3 %", 0.1)
-PEAKING = Verdict("reliable", "keeps 80 %", 0.9, {"artifact_share": 1.0})
 
 
 def _measured(share: float, mirror: float | None) -> Measured:
@@ -53,7 +52,6 @@ def test_checks_are_means_over_the_windows() -> None:
         ([BAD, BAD], "No map is reliable here."),
         ([GOOD, GOOD], "Checked: nothing found."),
         ([GOOD, BAD], ""),
-        ([GOOD, PEAKING], ""),
     ],
 )
 def test_the_video_says_if_no_map_is_reliable_or_nothing_was_found(words: list[Verdict], found: str) -> None:
@@ -64,12 +62,19 @@ def test_the_video_says_if_no_map_is_reliable_or_nothing_was_found(words: list[V
     assert sentence.endswith("motion counts.")
 
 
+def test_nothing_was_found_only_if_no_other_sentence_found_something() -> None:
+    maps = [{"cam": GOOD}]
+    assert "nothing found" in video_sentence(maps, {"frozen": 0.3})
+    assert "nothing found" not in video_sentence(maps, {"frozen": 0.9})
+    assert "nothing found" not in video_sentence(maps, {"frozen": 0.3}, has_findings=True)
+
+
 @pytest.mark.parametrize(
     ("frozen", "meaning"),
     [
-        (0.92, "keeps 92 % (reversed 99 %): the model reads single frames."),
-        (0.6, "keeps 60 % (reversed 99 %): motion counts a little."),
-        (0.31, "keeps 31 % (reversed 99 %): motion counts."),
+        (4.94, "is 494 % of what it was (reversed 99 %): the model reads single frames."),
+        (0.6, "is 60 % of what it was (reversed 99 %): motion counts a little."),
+        (0.31, "is 31 % of what it was (reversed 99 %): motion counts."),
     ],
 )
 def test_frozen_frames_tell_whether_motion_counts(frozen: float, meaning: str) -> None:

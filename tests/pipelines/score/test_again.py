@@ -153,13 +153,13 @@ def test_other_versions_are_recorded_and_accepted(tmp_path: Path, monkeypatch: p
     monkeypatch.undo()
     monkeypatch.setattr(store, "CLIPS_PER_PART", 2)
     for result in (first, run(manifest, out)):  # the second scores nothing
-        assert [made.from_clip for made in result.summary.provenance] == [0, 4]
-        assert result.summary.device == "an abacus"
+        assert [made.from_clip for made in result.summary.settings.provenance] == [0, 4]
+        assert result.summary.settings.provenance[-1].device == "an abacus"
         text = (out / "report.md").read_text("utf-8")
         assert "from clip 4 on: vidcam 9, torch 9.9, numpy 9.8, av 9.7; an abacus" in text
         assert "Not all clips were scored with the same versions" in text
     anew = run(manifest, out, replace(QUICK, overwrite=True))
-    assert len(anew.summary.provenance) == 1
+    assert len(anew.summary.settings.provenance) == 1
     assert "Not all clips" not in (out / "report.md").read_text("utf-8")
 
 

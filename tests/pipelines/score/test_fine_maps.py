@@ -37,7 +37,7 @@ def test_a_set_is_summarised_and_drawn(tmp_path: Path) -> None:
     manifest = write_set(tmp_path / "set", 3)
     methods = ("integrated-gradients", "gradcam", "gradcam-ig")
     made = score_clips(manifest, tmp_path / "out", model=hidden_model(), methods=methods, steps=2, sanity=1)
-    assert (made.summary.steps, made.summary.fine, made.failed) == (2, "pooled", 0)
+    assert (made.summary.settings.steps, made.summary.settings.fine, made.failed) == (2, "pooled", 0)
     compared = {(pair.a, pair.b): pair.post_softmax is not None for pair in made.summary.pairs}
     assert len(compared) > 3
     assert not any(compared.values())

@@ -93,6 +93,20 @@ def test_only_missing_pairs_are_played_again(manifest: Path, tmp_path: Path, mon
     assert found.shrunk == ("space", "time")
 
 
+def test_the_budget_holds_in_the_game_too(tmp_path: Path) -> None:
+    class CountedNet(ChannelNet):
+        runs = 0
+
+        def forward(self, clip: Tensor) -> Tensor:
+            CountedNet.runs += 1
+            return super().forward(clip)
+
+    options = ScoreOptions(methods=("gradcam", "occlusion"), measures="grid", budget=9, controls=False)
+    manifest = write_coloured_set(tmp_path / "set", [0, 1], ["red", "green"])
+    scored(manifest, tmp_path / "out", model=model(CountedNet), options=options)
+    assert CountedNet.runs < 100  # 9 for each of 2 clips and for each of 4 maps in the game, and some more
+
+
 def test_a_failure_of_the_game_does_not_lose_the_scores(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

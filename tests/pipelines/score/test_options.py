@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from vidcam.errors import InputError, NameNotFoundError
-from vidcam.pipelines.score.options import MEASURES, ScoreOptions, chosen_measures
+from vidcam.pipelines.score.measures import MEASURES, chosen_measures
+from vidcam.pipelines.score.options import ScoreOptions
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ QUICK = ScoreOptions(methods=("gradcam", "gradcam++"))
 def test_overwriting_starts_again(manifest: Path, tmp_path: Path) -> None:
     score_set(manifest, tmp_path, QUICK, model=hidden_model())
     result = score_set(manifest, tmp_path, replace(QUICK, fill="blur", overwrite=True), model=hidden_model())
-    assert result.summary.fill == "blur"
+    assert result.summary.settings.fill == "blur"
     assert result.forwards[1] == 7
 
 

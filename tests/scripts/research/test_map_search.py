@@ -13,10 +13,10 @@ import vidcam
 from scripts.research.map_candidates import (
     VOLUMES,
     Subject,
+    hidden_boxes,
     input_products,
     layer_heats,
-    occlusion,
-    path_gradient,
+    path_products,
     pooled,
     when_and_where,
 )
@@ -45,8 +45,9 @@ def test_the_maps_of_the_layer_are_those_of_explain(name: str) -> None:
 
 
 def test_the_path_of_a_quadratic_score() -> None:
-    gradient = path_gradient(lambda x: x.pow(2).sum(dim=1), torch.tensor([[1.0, 0.0]]), torch.tensor([[3.0, 4.0]]), 2)
-    torch.testing.assert_close(gradient, torch.tensor([[4.0, 4.0]]))  # 2x at the middle; exact for any steps
+    start, end = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1, 1), torch.tensor([3.0, 4.0]).view(1, 2, 1, 1, 1)
+    products = path_products(lambda x: x.pow(2).sum(dim=(1, 2, 3, 4)), start, end, 2)
+    assert products.tolist() == [[[[24.0]]]]  # 3² - 1² + 4²; exact for any steps
 
 
 def test_input_products_sum_to_the_difference_of_the_scores() -> None:
@@ -58,12 +59,12 @@ def test_input_products_sum_to_the_difference_of_the_scores() -> None:
 
 def test_the_box_that_the_score_needs_is_found() -> None:
     subject = subject_of("tiny_r3d")
-    heat = occlusion(subject, (2, 2, 2), subject.clip)
+    heat = hidden_boxes(subject, (2, 2, 2), subject.clip)
     assert heat.max() == 0  # filled with itself
 
     half = subject.clip.clone()
     half[:, :, 8:] = subject.blank[:, :, 8:]
-    heat = occlusion(Subject(subject.model, half, subject.target), (2, 1, 1), subject.blank)
+    heat = hidden_boxes(Subject(subject.model, half, subject.target), (2, 1, 1), subject.blank)
     np.testing.assert_allclose(heat[-1], 0, atol=1e-5)
 
 
