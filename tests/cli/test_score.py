@@ -46,7 +46,8 @@ def test_one_document_with_json(manifest: Path, tmp_path: Path, capsys: Capture)
     assert main([*arguments, "--seed", "3", "--batch-size", "2", "--workers", "1"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert list(document["methods"]) == ["gradcam"]
-    assert (document["fill"], document["seed"], document["batch_size"]) == ("mean", 3, 2)
+    settings = document["settings"]
+    assert (settings["fill"], settings["seed"], settings["batch_size"]) == ("mean", 3, 2)
     assert document["command"].startswith("vidcam score ")
     assert document["command"].endswith("--batch-size 2 --workers 1")
 
