@@ -11,6 +11,7 @@ from scripts.figures.methods import draw_baseline, draw_methods
 from scripts.figures.motion import draw_motion
 from scripts.figures.showcase import draw_showcase
 from scripts.figures.styles import draw_styles
+from scripts.figures.truth import draw_truth
 
 FIGURES = {
     "showcase": draw_showcase,
@@ -19,6 +20,7 @@ FIGURES = {
     "styles": draw_styles,
     "motion": draw_motion,
     "footprints": draw_footprints,
+    "truth": draw_truth,
 }
 
 

@@ -29,21 +29,21 @@ SIDE, GUTTER = 96, 170
 def draw_motion(out: Path) -> None:
     """Write motion.jpg and motion-maps.jpg."""
     clips = {name: make_clip(SEED, index) for index, name in enumerate(LABELS)}
-    motions = {name: _row(clip.frames, filled_boxes(clip)) for name, clip in clips.items()}
+    motions = {name: outlined(clip.frames, filled_boxes(clip)) for name, clip in clips.items()}
     table(motions, GUTTER, out / "motion.jpg")
     clip = make_clip(*SEVERAL, actors=3)
-    rows = {"source": _row(clip.frames, filled_boxes(clip))}
+    rows = {"source": outlined(clip.frames, filled_boxes(clip))}
     for spec in TINY_SPECS:
         (entry,) = explain_clips(load_model(spec.name, device="cpu"), [clip])
         for name in MAPS:
             pairs = zip(clip.frames, entry.heats[name], strict=True)
             frames = np.stack([overlaid(frame, heat) for frame, heat in pairs])
-            rows[name if name == "answer" else f"{spec.name} {name}"] = _row(frames, entry.instances)
+            rows[name if name == "answer" else f"{spec.name} {name}"] = outlined(frames, entry.instances)
     rows["answer"] = rows.pop("answer")
     table(rows, GUTTER, out / "motion-maps.jpg")
 
 
-def _row(frames: Frames, regions: NDArray[np.bool_]) -> dict[str, Frames]:
+def outlined(frames: Frames, regions: NDArray[np.bool_]) -> dict[str, Frames]:
     """Every second frame, with an outline around each actor (M, T, H, W) while it acts."""
     drawn = frames.copy()
     for region in regions:

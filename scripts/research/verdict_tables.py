@@ -80,7 +80,7 @@ def auc_table(rows: Sequence[Row], truth: Flags) -> list[str]:
     lines = []
     for name, values in columns.items():
         each = [auc(values[is_of], truth[is_of]) for is_of in (of(rows, network=n) for n in networks)]
-        inner = [np.nanmean(within(rows, values, truth, network)) for network in networks]
+        inner = [mean_within(rows, values, truth, network) for network in networks]
         lines.append((name, *(f"{value:.2f}" for value in (auc(values, truth), *each, *inner))))
     return markdown.table(("check", "pooled", *networks, *(f"within, {n}" for n in networks)), lines)
 
@@ -95,6 +95,12 @@ def within(rows: Sequence[Row], values: Values, truth: Flags, network: str) -> l
     names = dict.fromkeys(row["map"] for row in rows)
     parts = [of(rows, network=network, map=name) for name in names]
     return [auc(values[part], truth[part]) for part in parts]
+
+
+def mean_within(rows: Sequence[Row], values: Values, truth: Flags, network: str) -> float:
+    """Mean AUC within the maps of a network that have one; NaN if none has."""
+    known = [area for area in within(rows, values, truth, network) if not np.isnan(area)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def within_table(rows: Sequence[Row], truth: Flags) -> list[str]:

@@ -1,11 +1,12 @@
-"""Test the verdict on real clips: does its score on one window tell what the maps keep on another window?
+"""Test the verdict on real clips: does its score on one window tell what the maps keep on the others?
 
     scripts/run research.verdict_videos clips.csv --out rows.json        # measure with I3D, then print
     scripts/run research.verdict_videos --from rows.json                 # print an earlier measurement
 
-The verdict sees the middle window of a video. The truth is measured on the window before, which does not overlap: the
-log of what a map keeps at half area with the black fill, and whether that is less than what the centre keeps. The class
-is the one with the highest mean probability. A video is left out if the model is not sure of it in both windows.
+Up to four windows of a video are measured, spread over it; they do not overlap. The class is the one with the highest
+mean probability. Each window where the model is sure of it is judged once. The truth is measured on the other such
+windows: the mean log of what a map keeps at half area with the black fill, and whether that is less than what the
+centre keeps. A video with fewer than two such windows is left out.
 """
 
 from __future__ import annotations
@@ -53,10 +54,13 @@ Row = dict[str, Any]
 
 @click.command()
 @click.argument("manifest", type=click.Path(path_type=Path), required=False)
+@click.option("--windows", type=click.IntRange(2), default=4, show_default=True, help="Most windows of a video.")
 @click.option("--seconds", type=float, default=float("inf"), help="Start no further video after this time.")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep the rows in this JSON.")
 @click.option("--from", "earlier", type=click.Path(path_type=Path), help="Read rows instead of measuring.")
-def verdict_videos(*, manifest: Path | None, seconds: float, out: Path | None, earlier: Path | None) -> None:
+def verdict_videos(
+    *, manifest: Path | None, windows: int, seconds: float, out: Path | None, earlier: Path | None
+) -> None:
     """Measure and print the table in Markdown."""
     rows: list[Row] = json.loads(earlier.read_text("utf-8")) if earlier else []
     if manifest is not None:
@@ -68,69 +72,66 @@ def verdict_videos(*, manifest: Path | None, seconds: float, out: Path | None, e
         for number in np.random.default_rng(0).permutation(len(entries)).tolist():
             entry = entries[number]
             if entry.name not in done and monotonic() - start < seconds:
-                rows += measured(prepared, entry.source, entry.name, seed=number)
+                rows += measured(prepared, entry.source, entry.name, most=windows, seed=number)
                 click.echo(f"{entry.name}, {monotonic() - start:.0f} s", err=True)
                 if out:
                     out.write_text(json.dumps(rows), "utf-8")
     print_table(rows)
 
 
-def two_windows(model: Model, source: str) -> Tensor | None:
-    """Return the middle window of a video and the one before, (2, 3, T, H, W); None if the video has only one."""
+def spread_windows(model: Model, source: str, most: int) -> Tensor:
+    """Return windows of a video that do not overlap, spread over it, (W, 3, T, H, W)."""
     with open_video(source) as reader:
         windows = plan_windows(reader.info, frames=model.spec.frames, fps=model.spec.fps, overlap=0.0)
-        middle = len(windows) // 2
-        if middle == 0:
-            return None
+        indices = np.linspace(0, len(windows) - 1, min(len(windows), most)).round().astype(int)
         geometry = model.spec.geometry(reader.info.size)
-        before, first = window_tensors(reader, windows[middle - 1 : middle + 1], model.spec, geometry)
-    return torch.stack([first, before])
+        return torch.stack(list(window_tensors(reader, [windows[index] for index in indices], model.spec, geometry)))
 
 
-def measured(prepared: Prepared, source: str, name: str, *, seed: int) -> list[Row]:
-    """Return a row for each method; none for a video of one window, or without a class seen surely in both."""
-    model, clips = prepared.model, two_windows(prepared.model, source)
-    if clips is None:
-        return []
+def measured(prepared: Prepared, source: str, name: str, *, most: int, seed: int) -> list[Row]:
+    """Return a row for each sure window and method; none if fewer than two windows are sure."""
+    model, clips = prepared.model, spread_windows(prepared.model, source, most)
     request = map_request(model, prepared.baseline.layers, methods=METHODS)
     request = replace(request, baseline_activations=prepared.baseline.activations)
     with attribution(model.module, clips, request) as run:
-        target = int(run.ranking().mean(dim=0).argmax())
-        if float(run.ranking()[:, target].min()) < SURE:
+        ranking = run.ranking()
+        target, second = ranking.mean(dim=0).topk(2).indices.tolist()
+        sure = [window for window, share in enumerate(ranking[:, target].tolist()) if share >= SURE]
+        if len(sure) < 2:
             return []
-        both = run.explain(target)
-    with attribution(model.module, clips[:1].flip(-1), request) as run:
+        own, other = run.explain(target), run.explain(second)
+    with attribution(model.module, clips.flip(-1), request) as run:
         mirrored = run.explain(target)
-    logs_original = log_probability(torch.from_numpy(both.logits), both.target)
-    first, other = (kept_logs(model, clips[window : window + 1], both, window=window, seed=seed) for window in range(2))
-    truth = {key: float(log[0] - logs_original[1]) for (key, part), log in other.items() if part == "half"}
+    logs, logs_original = kept_logs(model, clips, own, seed), log_probability(torch.from_numpy(own.logits), own.target)
     rows = []
-    for method in METHODS:
-        volume = both.volumes[method][:1]
-        checks = kept_checks(method, first, logs_original[:1])
-        checks |= map_checks(volume, prepared.baseline.artifact)
-        checks |= {"mirror": mean_correlation(volume, mirrored.volumes[method][..., ::-1])}
-        checks |= {"confidence": float(np.exp(logs_original[0]))}
-        row = {"video": name, "class": model.label(target), "map": method, "checks": checks, "truth": truth}
-        rows.append(row)
+    for window in sure:
+        rest = [each for each in sure if each != window]
+        truth = {key: float((log - logs_original)[rest].mean()) for (key, part), log in logs.items() if part == "half"}
+        here = slice(window, window + 1)
+        for method in METHODS:
+            volume = own.volumes[method][here]
+            checks = kept_checks(method, {key: log[here] for key, log in logs.items()}, logs_original[here])
+            checks |= map_checks(volume, prepared.baseline.artifact)
+            checks |= {"mirror": mean_correlation(volume, mirrored.volumes[method][here, ..., ::-1])}
+            agreement = mean_correlation(volume, other.volumes[method][here])
+            checks |= {"class_change": None if agreement is None else 1 - agreement}
+            checks |= {"confidence": float(np.exp(logs_original[window]))}
+            row = {"video": name, "window": window, "class": model.label(target), "map": method}
+            rows.append(row | {"checks": checks, "truth": truth})
     return rows
 
 
-def kept_logs(
-    model: Model, clip: Tensor, both: Explanation, *, window: int, seed: int
-) -> dict[Key, NDArray[np.float64]]:
-    """Return the log probability of the versions of one window, (1,); of the second window those at half area."""
-    heats: dict[str, Floats] = {name: both.heat(name)[window : window + 1] for name in METHODS}
-    pixels = to_pixels(clip, model.spec.scaling).movedim(1, -1).numpy()
-    maps = HeatOfClips(heats, both.volumes["gradcam"][window : window + 1], pixels, seed)
-    fills = {kind: fill_for(clip, fill, model.spec.scaling) for kind, fill in FILLS.items()}
-    logs = {}
+def kept_logs(model: Model, clips: Tensor, own: Explanation, seed: int) -> dict[Key, NDArray[np.float64]]:
+    """Return the log probability of each version of the windows, (W,)."""
+    heats: dict[str, Floats] = {name: own.heat(name) for name in METHODS}
+    pixels = to_pixels(clips, model.spec.scaling).movedim(1, -1).numpy()
+    maps = HeatOfClips(heats, own.volumes["gradcam"], pixels, seed)
+    fills = {kind: fill_for(clips, fill, model.spec.scaling) for kind, fill in FILLS.items()}
     with torch.inference_mode():
-        for key, mask in steps(maps):
-            if window == 0 or key[1] == "half":
-                logits = model.module(hidden(clip, mask(), fills[key[1]]))
-                logs[key] = log_probability(logits, both.target[:1])
-    return logs
+        return {
+            key: log_probability(model.module(hidden(clips, mask(), fills[key[1]])), own.target)
+            for key, mask in steps(maps)
+        }
 
 
 def print_table(rows: Sequence[Row]) -> None:
@@ -145,7 +146,9 @@ def print_table(rows: Sequence[Row]) -> None:
     for column, values in columns.items():
         signed = -values if column.startswith("peak") else values
         areas = [auc(signed, centre), *(auc(signed[names == name], centre[names == name]) for name in METHODS)]
-        rank = float(spearmanr(signed, lead, nan_policy="omit").statistic) if np.isfinite(signed).sum() > 2 else np.nan
+        known = np.isfinite(signed)
+        is_varied = known.sum() > 2 and np.ptp(signed[known]) > 0
+        rank = float(spearmanr(signed[known], lead[known]).statistic) if is_varied else np.nan
         lines.append((column, *(f"{value:.2f}" for value in (*areas, rank))))
     videos, less = len({row["video"] for row in rows}), 100 * (1 - centre.mean())
     click.echo(f"{videos} videos; {less:.0f} % of the maps keep less than the centre\n")
@@ -158,7 +161,7 @@ def print_table(rows: Sequence[Row]) -> None:
 
 
 def best_control(row: Row) -> float:
-    """Return the log of what the best control keeps on the other window."""
+    """Return the log of what the best control keeps on the other windows."""
     return max(LEAST, *(float(row["truth"][name]) for name in ("random", "centre", "frame-difference")))
 
 
