@@ -33,6 +33,8 @@ class ModelEntry:
             as the network's state dict.
         from_file: replaces `load_file` where the file also decides the preprocessing. Makes a model from a network of
             `build`, the weights file, and a mean cube file or None.
+        load_network: builds the network with its pretrained weights at once, instead of `build` and `load`; returns it
+            and the weights' provenance.
         loads_all: whether `load` replaces every parameter, so that `build` need not compute their initial values.
     """
 
@@ -44,6 +46,7 @@ class ModelEntry:
     hub_file: str = ""
     load_file: Callable[[nn.Module, Path], str] | None = None
     from_file: Callable[[nn.Module, Path, Path | None], Model] | None = None
+    load_network: Callable[[Progress | None], tuple[nn.Module, str]] | None = None
     loads_all: bool = False
 
     @property

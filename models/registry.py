@@ -185,7 +185,7 @@ def _expect_for_entry(entry: ModelEntry, weights: str | Path, mean_cube: str | P
             "--weights FILE" if entry.from_file is not None else f"a model that takes one ({models}), not {name!r}"
         )
         raise InputError(f"--mean-cube needs {problem}")
-    if weights == "pretrained" and entry.load is None:
+    if weights == "pretrained" and entry.load is None and entry.load_network is None:
         raise WeightsError(
             f"model {name!r} has no pretrained weights; pass a file with --weights FILE or weights=FILE "
             "(docs/models.md says where to get one)"
@@ -215,6 +215,12 @@ def _of_factory(name: str, file: Path | None) -> Model:
 
 
 def _of_entry(entry: ModelEntry, progress: Progress | None, *, is_random: bool) -> Model:
+    if entry.load_network is not None and not is_random:
+        import torch
+
+        with torch.random.fork_rng(devices=()):
+            network, provenance = entry.load_network(progress)
+        return Model(entry.spec, network.eval(), entry.labels(), provenance)
     if is_random or entry.load is None:
         return Model(entry.spec, _build_random(entry), entry.labels(), "random (seed 0)")
     if entry.loads_all:

@@ -6,7 +6,7 @@ loaded, and no code of a checkpoint is run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _TEXT_MODELS = ("clip", "xclip")
 
+Finish = Callable[["nn.Module"], "nn.Module"]
+"""Makes a classifier of clips of transformers' network."""
+
 
 def entry(name: str, labels: str | Path | Sequence[str] | None = None) -> ModelEntry:
     """Make the entry of a checkpoint. This imports transformers, and fetches settings from the hub, but no weights.
@@ -44,18 +47,18 @@ def entry(name: str, labels: str | Path | Sequence[str] | None = None) -> ModelE
     if config.model_type in _TEXT_MODELS:
         names = _texts(files, labels)
         tokens = _tokens(files, names, config.text_config.max_position_embeddings)
-        build = partial(_build_text_classes, files, config, tokens)
+        finish: Finish = partial(_text_classes, config=config, tokens=tokens)
     else:
         _expect_video_classifier(files, config)
         names = tuple(str(config.id2label[index]) for index in range(config.num_labels))
-        build = partial(_build, files, config)
+        finish = partial(_video_classes, config=config)
     return ModelEntry(
         _spec(files, config, len(names)),
-        build=build,
-        load=partial(_load, name, config),
+        build=partial(_build, files, config, finish),
+        load=None,
         labels=lambda: names,
         load_file=_load_file,
-        loads_all=True,
+        load_network=partial(_load, name, config, finish),
     )
 
 
@@ -132,14 +135,15 @@ def _spec(files: CheckpointFiles, config: Any, classes: int) -> ModelSpec:
     )
 
 
-def _build(files: CheckpointFiles, config: Any) -> nn.Module:
-    import torch
+def _text_classes(network: nn.Module, config: Any, tokens: dict[str, Tensor]) -> nn.Module:
+    from vidcam.models.families.text_classes import TextClasses, VideoTextClasses
 
-    transformers = import_extra("transformers", extra="hf", model=files.model)
-    with quiet():
-        network: nn.Module = transformers.AutoModelForVideoClassification.from_config(
-            config, dtype=torch.float32, trust_remote_code=False
-        )
+    module = (VideoTextClasses if config.model_type == "xclip" else TextClasses)(network, tokens)
+    module.encode_texts()
+    return module
+
+
+def _video_classes(network: nn.Module, config: Any) -> nn.Module:
     if config.model_type == "videoprism_vision_model" or getattr(config, "attention_type", "") == "space_only":
         network.register_forward_hook(_one_row_a_clip)
     return network
@@ -151,28 +155,21 @@ def _one_row_a_clip(_network: nn.Module, inputs: tuple[Tensor, ...], output: Any
     return logits.reshape(len(inputs[0]), -1, logits.shape[-1]).mean(dim=1)
 
 
-def _build_text_classes(files: CheckpointFiles, config: Any, tokens: dict[str, Tensor]) -> nn.Module:
+def _build(files: CheckpointFiles, config: Any, finish: Finish) -> nn.Module:
     import torch
 
-    from vidcam.models.families.text_classes import TextClasses, VideoTextClasses
-
-    transformers = import_extra("transformers", extra="hf", model=files.model)
+    kind = _auto_class(files, config)
     with quiet():
-        network = transformers.AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False)
-    module = (VideoTextClasses if config.model_type == "xclip" else TextClasses)(network, tokens)
-    module.encode_texts()
-    return module
+        return finish(kind.from_config(config, dtype=torch.float32, trust_remote_code=False))
 
 
-def _load(name: str, config: Any, module: nn.Module, progress: Progress | None) -> str:
-    """Load a checkpoint's safetensors into a network from `build` and return their provenance."""
+def _load(name: str, config: Any, finish: Finish, progress: Progress | None) -> tuple[nn.Module, str]:
+    """Build the network with a checkpoint's safetensors; return it and their provenance."""
     import torch
 
     files = find_files(name, with_weights=True, progress=progress)
     files.weights()  # refuse a pickle
-    transformers = import_extra("transformers", extra="hf", model=files.model)
-    is_text = config.model_type in _TEXT_MODELS
-    kind = transformers.AutoModel if is_text else transformers.AutoModelForVideoClassification
+    kind = _auto_class(files, config)
     options = {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
     try:
         with quiet():
@@ -187,22 +184,22 @@ def _load(name: str, config: Any, module: nn.Module, progress: Progress | None) 
             f"weights of {files.model!r} lack {len(absent)} tensors ({', '.join(absent[:3])}); "
             f"a checkpoint that was not trained to classify has no classifier: pass one that was"
         )
-    (module.get_submodule("network") if is_text else module).load_state_dict(network.state_dict(), assign=True)
-    _encode_texts(module)
-    return files.provenance()
+    return finish(network), files.provenance()
+
+
+def _auto_class(files: CheckpointFiles, config: Any) -> Any:
+    transformers = import_extra("transformers", extra="hf", model=files.model)
+    is_text = config.model_type in _TEXT_MODELS
+    return transformers.AutoModel if is_text else transformers.AutoModelForVideoClassification
 
 
 def _load_file(module: nn.Module, path: Path) -> str:
     """Load a weights file with transformers' names into a network from `build` and return its provenance."""
+    from vidcam.models.families.text_classes import TextClasses
     from vidcam.models.weights.state import load_weights_file
 
-    network = getattr(module, "network", module)
+    network = module.network if isinstance(module, TextClasses) else module
     provenance = load_weights_file(network, path, name=type(network).__name__)
-    _encode_texts(module)
+    if isinstance(module, TextClasses):
+        module.encode_texts()
     return provenance
-
-
-def _encode_texts(module: nn.Module) -> None:
-    encode = getattr(module, "encode_texts", None)
-    if encode is not None:
-        encode()

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 import torch
 
 from tests.gallery.hugging_face import SMALL, TEXT, transformers
+from vidcam.models import Model, load_model
 
 LABELS = {index: f"class {index} of the folder" for index in range(5)}
 TEXTS = ("a person shoots an arrow", "a dog runs", "an empty room")
@@ -142,3 +145,19 @@ def _save_tokenizer(folder: Path) -> None:
     (folder / "merges.txt").write_text("#version: 0.2\n", "utf-8")
     settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 40}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings), "utf-8")
+
+
+def needs_transformers(test: Any) -> Any:
+    """Mark a test as one of the gallery."""
+    return pytest.mark.gallery(pytest.mark.filterwarnings("default")(test))  # the package's own warnings
+
+
+def load(folder: Path, kind: str, **options: Any) -> Model:
+    """Load a checkpoint by name."""
+    texts = TEXTS if KINDS[kind].has_texts else None
+    return load_model(f"hf:{folder}", device="cpu", labels=texts, **options)
+
+
+def noise(count: int, height: int, width: int) -> Any:
+    """Frames (count, height, width, 3) uint8."""
+    return np.random.default_rng(7).integers(0, 256, (count, height, width, 3), dtype=np.uint8)

@@ -55,7 +55,7 @@ def test_explains_and_saves(methods: Any, tmp_path: Any) -> None:
     torch.manual_seed(0)
     found = explain(TokenNetwork().eval(), clip_of().float(), methods=methods, layer=layer)
     found.save(tmp_path / "found.npz")
-    again = vidcam.load(tmp_path / "found.npz")
+    again: Any = vidcam.load(tmp_path / "found.npz")
     for name in found.volumes:
         np.testing.assert_array_equal(again.volumes[name], found.volumes[name])
     np.testing.assert_array_equal(again.signed["token-lrp"], found.signed["token-lrp"])
