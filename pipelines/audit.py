@@ -7,7 +7,8 @@ from itertools import chain
 
 import numpy as np
 
-from vidcam.results.explanation import AlphaAudit, Explanation, artifact_share, input_notes
+from vidcam.results.explanation import AlphaAudit, Explanation, artifact_share
+from vidcam.results.notes import input_notes
 from vidcam.results.verdict import Verdict
 from vidcam.results.video import VideoExplanation
 

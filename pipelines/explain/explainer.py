@@ -265,8 +265,8 @@ def explain_video(
         labels: labels of a module or of a model named by `model`, or a file that lists them.
         mean_cube: of a model named by `model`, as in `load_model`.
         device: of a model named by `model`: 'auto', 'cpu', 'cuda:N', 'mps' or 'xpu:N'.
-        methods: one name or several. None: neutral-gradcam and gradcam behind a ReLU, else gradcam and hirescam. `best`
-            is neutral-gradcam-ig.
+        methods: one name or several. None: token-lrp on a transformer, neutral-gradcam and gradcam behind a ReLU, else
+            gradcam and hirescam. `best` is neutral-gradcam-ig.
         targets: labels or class indices, `above:0.2` for every class with a mean probability of 0.2 or more, or
             `per-window` for each window's own top class. Empty: the class of the highest mean probability.
         contrast: label or index of a class; the score is S_target - S_contrast.

@@ -115,7 +115,8 @@ def verdict(
                 else None
             )
         request = _request(subject, explanation, layers, reshape, baseline)
-        request = replace(request, score=score, score_scale=score_scale, fusion=fusion)
+        named = layer_names(subject.network, layer)
+        request = replace(request, relevance_layers=named, score=score, score_scale=score_scale, fusion=fusion)
         return _Measurement(subject, explanation, request, seed).verdicts(forwards)
 
 
@@ -173,7 +174,7 @@ class _Measurement:
         explanation = self.explanation
         heats = {name: explanation.heat(name) for name in explanation.methods}
         heats |= {name: normalise_per_clip(map_) for name, map_ in _positive(explanation.guided).items()}
-        (grid,) = {volume.shape for volume in first.explanation.volumes.values()}
+        grid = next(iter(first.explanation.volumes.values())).shape  # that of relevance may differ from the layer's
         own = (volume for volume in explanation.volumes.values() if volume.shape == grid)
         volume = next(own, next(iter(first.explanation.volumes.values())))
         clip = reference(self.subject.clip, first.axes)

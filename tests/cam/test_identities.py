@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -206,6 +206,7 @@ def test_any_shape_type_layer_and_method(  # noqa: PLR0917 – hypothesis names 
     magnitude: float,
     seed: int,
 ) -> None:
+    assume(clips > 1 or "expected-gradients" not in methods)  # it draws from other clips
     net = seeded(Net, seed, axes=len(size), channels=channels, classes=classes).to(dtype)
     clip = (magnitude * random_clip(clips, 3, *size, seed=seed)).to(dtype)
     baseline = torch.full_like(clip[:1], 0.1)

@@ -11,8 +11,9 @@ import pytest
 from tests.results.test_video import PTS, explanation, line, video
 from vidcam.errors import NameNotFoundError
 from vidcam.results.clip_arrays import with_half_maps
-from vidcam.results.explanation import Artifact, Explanation, completeness_notes
+from vidcam.results.explanation import Artifact, Explanation
 from vidcam.results.io import load
+from vidcam.results.notes import completeness_notes
 from vidcam.results.video import VideoExplanation, video_bounds, window_factors
 
 IG = "integrated-gradients"

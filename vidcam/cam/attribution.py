@@ -41,7 +41,15 @@ from vidcam.cam.wrappers import require_explainable, unwrapped
 from vidcam.devices import double
 from vidcam.errors import InputError, LayerError
 from vidcam.maps import relative_to_maximum, upsample_volume
-from vidcam.results.explanation import GUIDED, INPUT_METHODS, OF_FUNCTION, RELEVANCE, Activation, Explanation
+from vidcam.results.explanation import (
+    GUIDED,
+    INPUT_METHODS,
+    OF_FUNCTION,
+    RELEVANCE,
+    Activation,
+    Explanation,
+)
+from vidcam.results.notes import alpha_note
 
 WEIGHTS_ARE_SUMS = frozenset(["cam", "gradcam++", "gradcam++signed", "gradcam++softmax"])
 """Methods whose raw maps grow with the number of cells, and so cannot be added for layers with unlike grids."""
@@ -226,6 +234,7 @@ class Attribution:
         data = {layer: self._layer_data(layer, each, target, request) for layer, each in gradients.items()}
         maps = {layer: layer_data.volumes(methods) for layer, layer_data in data.items()}
         suffix = {layer: f" at {layer}" if len(maps) > 1 else "" for layer in maps}
+        alpha = {name + suffix[at]: audit for at in data for name, audit in data[at].audits(maps[at]).items()}
         return Explanation(
             volumes={
                 name: fuse([to_numpy(_summed_evenly(name, each[name])) for each in maps.values()], self._context.fusion)
@@ -238,7 +247,7 @@ class Attribution:
             contrast=None if target.contrasts is None else to_numpy(target.contrasts),
             layer=" + ".join(self.layers),
             input_size=tuple(self._shown.shape[2:]),
-            alpha={name + suffix[at]: audit for at in data for name, audit in data[at].audits(maps[at]).items()},
+            alpha=alpha,
             alpha_exact=self._is_exact(target, request) if "gradcam++" in methods else None,
             clamped={name + suffix[at]: share for at in data for name, share in data[at].clamped(methods).items()},
             activation=self.activation,
@@ -246,6 +255,7 @@ class Attribution:
                 *self._context.run.notes,
                 *self.layout_notes,
                 *(self._notes if target.function is None else ()),
+                *(note for name, audit in alpha.items() for note in alpha_note(name, audit)),
             ),
         )
 

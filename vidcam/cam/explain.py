@@ -25,7 +25,8 @@ from vidcam.cam.reshape import Reshape
 from vidcam.cam.subject import Subject, as_tensors, first_frames, flat_clips, grey_clip, read_subject
 from vidcam.cam.wrappers import unwrapped
 from vidcam.errors import InputError, LayerError, ShapeError
-from vidcam.results.explanation import Activation, Artifact, Explanation, input_notes
+from vidcam.results.explanation import Activation, Artifact, Explanation
+from vidcam.results.notes import input_notes
 from vidcam.spec import SpecifiedModel
 from vidcam.system.progress import Progress, progress_or_default
 

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from vidcam.cam.arguments import Arguments, hand_over
+from vidcam.cam.attention_maps import USES_GRADIENT, AttentionPass, open_attention
 from vidcam.cam.context import ForwardContext
 from vidcam.cam.network import Input, ordinary, require_finite, require_rows
 from vidcam.cam.preserve import NoAutocast, Undo, preserve_model
@@ -25,7 +26,7 @@ from vidcam.cam.request import MapRequest, ScoreTarget, Target, class_target, fu
 from vidcam.cam.weights import at_least_float32, to_numpy
 from vidcam.errors import VidcamError
 from vidcam.maps import Floats, upsample_volume
-from vidcam.results.explanation import Activation, Explanation
+from vidcam.results.explanation import RELEVANCE, Activation, Explanation
 
 SOFTMAX_IS_CONSTANT: Mapping[str, bool] = MappingProxyType({"token-lrp": True, "attnlrp": False})
 """Method → whether the softmax of attention is a constant."""
@@ -48,34 +49,19 @@ class RelevancePass:
         """Whether the layer lies before tokens, and behind no ReLU."""
         return self.is_of_tokens and any(bool((a < 0).any()) for a in self.context.run.recorder.activations.values())
 
-    def relevance(self, target: Target, request: MapRequest, activation: Activation) -> tuple[Floats, tuple[str, ...]]:
-        """Return R of one target per clip, (N, t, h, w) signed, and notes.
-
-        Args:
-            target: a function of the output, or classes.
-            request: contrast and kind of score.
-            activation: turns logits into probabilities.
+    def map(self, method: str, score: ScoreTarget) -> Floats:  # noqa: ARG002 – the rules are those of the method
+        """Return R of one target per clip, (N, t, h, w) signed.
 
         Raises:
             LayerError: the score does not depend on the layer.
         """
         context, recorder = self.context, self.context.run.recorder
-        score = self._score(target, request, activation)
         with NoAutocast(context.shown.device.type):
             gradients = recorder.gradients(score.score, score.direction)
             parts = [
                 self._map(name, activations, gradients[name]) for name, activations in recorder.activations.items()
             ]
-        return _joined(parts, is_sum=context.run.are_pathways), (*context.run.notes, *_unknown_notes(score))
-
-    def _score(self, target: Target, request: MapRequest, activation: Activation) -> ScoreTarget:
-        context, clips = self.context, len(self.context.shown)
-        if callable(target):
-            return function_target(context.run.output, target, request, clips)
-        features = (context.features(name, a) for name, a in context.run.recorder.activations.items())
-        scores = context.read(context.run.output, context.run.tracer, features).logits
-        require_rows(scores, clips)
-        return class_target(scores, target, request.contrast, request.score, activation)
+        return _joined(parts, is_sum=context.run.are_pathways)
 
     def _map(self, layer: str, activations: torch.Tensor, gradient: torch.Tensor) -> Floats:
         a, g = (at_least_float32(self.context.features(layer, each)) for each in (activations, gradient))
@@ -83,12 +69,34 @@ class RelevancePass:
         return to_numpy((a * g).sum(dim=1))
 
 
-def open_relevance(network: nn.Module, clip: Input, request: MapRequest, undo: Undo, *, method: str) -> RelevancePass:
+def score_in(context: ForwardContext, target: Target, request: MapRequest, activation: Activation) -> ScoreTarget:
+    """Return the score of a target in an open forward pass.
+
+    Args:
+        context: the pass.
+        target: a function of the output, or classes.
+        request: contrast and kind of score.
+        activation: turns logits into probabilities.
+    """
+    clips = len(context.shown)
+    if callable(target):
+        return function_target(context.run.output, target, request, clips)
+    features = (context.features(name, a) for name, a in context.run.recorder.activations.items())
+    scores = context.read(context.run.output, context.run.tracer, features).logits
+    require_rows(scores, clips)
+    return class_target(scores, target, request.contrast, request.score, activation)
+
+
+def open_relevance(
+    network: nn.Module, clip: Input, request: MapRequest, undo: Undo, *, method: str
+) -> RelevancePass | AttentionPass:
     """Run the network under the rules of a method; `undo` ends the pass. Other hooks must be paused.
 
     Raises:
-        LayerError: no layer for relevance was found.
+        LayerError: no layer for relevance was found, or attention is not joint.
     """
+    if method in USES_GRADIENT:
+        return open_attention(network, clip, request, undo, method=method)
     found = run_for_relevance(network, clip, request, undo, is_softmax_constant=SOFTMAX_IS_CONSTANT[method])
     own = replace(request, reshape=found.reshape, check_layout=request.check_layout and not found.is_of_tokens)
     return RelevancePass(ForwardContext(network, clip, own, found.run), found.is_of_tokens)
@@ -112,7 +120,8 @@ def is_transformer(network: nn.Module, clip: Input, request: MapRequest, argumen
         preserve_model(network, undo)
         hand_over(network, arguments, undo)
         try:
-            return open_relevance(network, ordinary(clip), request, undo, method="token-lrp").is_transformer
+            opened = open_relevance(network, ordinary(clip), request, undo, method="token-lrp")
+            return isinstance(opened, RelevancePass) and opened.is_transformer
         except VidcamError:
             return False
 
@@ -134,7 +143,11 @@ class RelevancePasses:
     """
 
     def __init__(
-        self, context: ForwardContext, request: MapRequest, undo: Undo, main: Mapping[str, RelevancePass]
+        self,
+        context: ForwardContext,
+        request: MapRequest,
+        undo: Undo,
+        main: Mapping[str, RelevancePass | AttentionPass],
     ) -> None:
         self._context, self._request, self._undo = context, request, undo
         self._passes = dict(main)
@@ -142,7 +155,7 @@ class RelevancePasses:
     @property
     def are_of_transformer(self) -> bool:
         """Whether the main pass is one of relevance, and has found a transformer."""
-        return any(each.is_transformer for each in self._passes.values())
+        return any(isinstance(each, RelevancePass) and each.is_transformer for each in self._passes.values())
 
     def with_maps(self, explanation: Explanation, score: ScoreTarget, request: MapRequest) -> Explanation:
         """Add the maps of relevance that a request names.
@@ -152,16 +165,22 @@ class RelevancePasses:
             score: the target; its classes are those of the main pass.
             request: methods, contrast and kind of score.
         """
-        names = [name for name in request.methods if name in SOFTMAX_IS_CONSTANT]
         target: Target = score.function if score.classes is None else score.classes.tolist()
-        signed, notes = dict(explanation.signed), explanation.notes
-        for name in names:
-            signed[name], found = self._pass(name).relevance(target, request, explanation.activation)
-            notes = tuple(dict.fromkeys([*notes, *found]))
-        volumes = {**explanation.volumes, **{name: np.maximum(signed[name], 0) for name in names}}
-        return replace(explanation, volumes=volumes, signed=signed, notes=notes)
+        volumes, signed = dict(explanation.volumes), dict(explanation.signed)
+        notes = explanation.notes
+        for name in (name for name in request.methods if name in RELEVANCE):
+            opened = self._pass(name)
+            own = score_in(opened.context, target, request, explanation.activation)
+            values = opened.map(name, own)
+            volumes[name], notes = np.maximum(values, 0), (*notes, *opened.context.run.notes)
+            if isinstance(opened, RelevancePass):
+                signed[name], notes = values, (*notes, *_unknown_notes(own))
+        return replace(explanation, volumes=volumes, signed=signed, notes=tuple(dict.fromkeys(notes)))
 
-    def _pass(self, method: str) -> RelevancePass:
+    def _pass(self, method: str) -> RelevancePass | AttentionPass:
+        """Both methods of attention share one pass."""
+        if method in USES_GRADIENT:
+            method = next((name for name in USES_GRADIENT if name in self._passes), method)
         if method not in self._passes:
             context = self._context
             with context.run.recorder.paused():

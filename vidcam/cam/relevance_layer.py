@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +68,7 @@ def run_for_relevance(
     """
     torch.set_grad_enabled(False)
     if not request.relevance_layers:
-        found = _before_tokens(network, clip, request, undo, Pass(is_softmax_constant))
+        found = run_before_tokens(network, clip, request, undo, RelevanceMode(Pass(is_softmax_constant)))
         if found is not None:
             return found
         torch.set_grad_enabled(False)
@@ -78,16 +78,35 @@ def run_for_relevance(
     return RelevanceRun(run, request.reshape, state, is_of_tokens=False)
 
 
-def _before_tokens(
-    network: nn.Module, clip: Input, request: MapRequest, undo: Undo, state: Pass
+class ModeOfPass(Protocol):
+    """A mode that notes in its state what it met."""
+
+    state: Pass
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def run_before_tokens(
+    network: nn.Module, clip: Input, request: MapRequest, undo: Undo, mode: ModeOfPass
 ) -> RelevanceRun | None:
-    """Run the network and cut its grids before the tokens; None if it has no attention, or none over tokens."""
+    """Run the network in a mode and cut its grids before the tokens; None if it has no attention over tokens.
+
+    Args:
+        network: held by `preserve_model`.
+        clip: its input.
+        request: axes.
+        undo: removes the hooks.
+        mode: notes attention and tokens.
+    """
+    state = mode.state
     watch = AxesWatch(network, clip, request.axes, undo)
     grids = _Grids(clip, watch, state)
     for name, module in named_layers(network).items():
         if name:
             undo.add_hook(module, grids.after(name))
-    with RelevanceMode(state), LogitTracer() as tracer, same_state(network, undo):
+    with mode, LogitTracer() as tracer, same_state(network, undo):
         output = network(ordinary(clip))
     grids.is_open = False
     axes = watch.with_rows(output, tracer)

@@ -19,7 +19,7 @@ from vidcam.cam.graph import LINEAR_IN_FIRST, PIECEWISE_LINEAR, PRODUCTS, nodes_
 from vidcam.cam.preserve import FunctionMode
 from vidcam.cam.relevance_rules import RULES, Pass
 
-_OPENED = (functional.multi_head_attention_forward, functional.normalize)
+OPENED = (functional.multi_head_attention_forward, functional.normalize)
 """Functions of Python whose own calls have rules. A mode sees them as one call."""
 
 
@@ -39,9 +39,9 @@ class RelevanceMode(FunctionMode):
     ) -> Any:
         """Call through, by the rule of the function if there is one."""
         named: dict[str, Any] = dict(kwargs or {})
-        if func in _OPENED:
+        if func in OPENED:
             with RelevanceMode(self.state):
-                return _opened(func)(*args, **named)
+                return opened(func)(*args, **named)
         rule = RULES.get(func)
         if rule is None and not torch.is_grad_enabled():
             return func(*args, **named)
@@ -69,9 +69,10 @@ def _constant(value: Any) -> Any:
 
 
 @cache
-def _opened(func: FunctionType) -> Callable[..., Any]:
+def opened(func: FunctionType) -> Callable[..., Any]:
     """Return a function of `torch.nn.functional` that does not hand itself to the mode again."""
-    inner = {**func.__globals__, "has_torch_function": _is_never, "has_torch_function_unary": _is_never}
+    checks = (name for name in func.__globals__ if name.startswith("has_torch_function"))
+    inner = {**func.__globals__, **dict.fromkeys(checks, _is_never)}
     copy = FunctionType(func.__code__, inner, func.__name__, func.__defaults__, func.__closure__)
     copy.__kwdefaults__ = func.__kwdefaults__
     return copy

@@ -107,7 +107,7 @@ def _product(positions: tuple[int, ...], _state: Pass, func: Function, args: Arg
 
 
 def _linear(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
-    state.has_tokens |= _is_of_tokens(args[0] if args else named["input"])
+    state.has_tokens |= is_of_tokens(args[0] if args else named["input"])
     return _product((0, 1), state, func, args, named)
 
 
@@ -185,7 +185,7 @@ def _gated_linear_unit(_state: Pass, _func: Function, args: Arguments, named: Na
 def _layer_norm(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
     given = _bound(("input", "normalized_shape", "weight", "bias", "eps"), args, named)
     values = given["input"]
-    state.has_tokens |= _is_of_tokens(values)
+    state.has_tokens |= is_of_tokens(values)
     if not depends(values):
         return func(*args, **named)
     return with_constant_deviation(
@@ -200,7 +200,7 @@ def _layer_norm(state: Pass, func: Function, args: Arguments, named: Named) -> A
 def _rms_norm(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
     given = _bound(("input", "normalized_shape", "weight", "eps"), args, named)
     values, eps = given["input"], given.get("eps")
-    state.has_tokens |= _is_of_tokens(values)
+    state.has_tokens |= is_of_tokens(values)
     if not depends(values):
         return func(*args, **named)
     return with_constant_deviation(
@@ -255,7 +255,7 @@ def _without_input(named: Named) -> Named:
     return {name: value for name, value in named.items() if name != "input"}
 
 
-def _is_of_tokens(values: Any) -> bool:
+def is_of_tokens(values: Any) -> bool:
     """Whether a tensor (..., D) has more than one position for each row of the batch."""
     return isinstance(values, Tensor) and values.ndim > 2 and values[0, ..., 0].numel() > 1
 

@@ -25,6 +25,8 @@ METHODS = (
     "rise",
     "token-lrp",
     "attnlrp",
+    "attention-cam",
+    "rollout",
     "guided-gradcam",
     "guided-gradcam+",
     "guided-gradcam++",

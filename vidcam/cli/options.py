@@ -168,7 +168,7 @@ _EXPLAIN = (
         metavar="NAME",
         shell_complete=several_of(*METHODS),
         help=f"Method, repeatable: {', '.join(METHODS)}. `best` is neutral-gradcam-ig. Default: neutral-gradcam and "
-        "gradcam; for transformers gradcam and hirescam.",
+        "gradcam; of transformers token-lrp.",
     ),
     _question(
         "--truth",

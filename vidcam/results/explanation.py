@@ -41,6 +41,8 @@ INPUT_METHODS: Mapping[str, str] = MappingProxyType(
         "rise": "",
         "token-lrp": "",
         "attnlrp": "",
+        "attention-cam": "",
+        "rollout": "",
     }
 )
 """Method with a map of the input → the method whose upsampled map multiplies it; '' for none. Its grid is its own."""
@@ -48,11 +50,8 @@ INPUT_METHODS: Mapping[str, str] = MappingProxyType(
 MASKED = ("occlusion", "rise")
 """Methods that run the network on clips of which parts are hidden."""
 
-RELEVANCE = ("token-lrp", "attnlrp")
+RELEVANCE = ("token-lrp", "attnlrp", "attention-cam", "rollout")
 """Methods for transformers: maps of the patch embedding, from one more forward pass and its gradient."""
-
-COMPLETE = 0.01
-"""Largest relative error of integrated gradients about which no note is written."""
 
 SATURATED = 1e-4
 """A probability p is saturated if 1 - p is at most this: its gradient is nearly zero."""
@@ -325,29 +324,3 @@ def peaks_in_artifact(volumes: Floats, artifact: Artifact) -> NDArray[np.bool_]:
 def artifact_share(volumes: Floats, artifact: Artifact) -> float:
     """Return the share of the maps that peak in the artifact; arguments as `peaks_in_artifact`."""
     return float(np.mean(peaks_in_artifact(volumes, artifact)))
-
-
-def completeness_notes(explanation: Explanation) -> tuple[str, ...]:
-    """Write how far integrated gradients are off, if it is more than COMPLETE in any clip; one sentence at most.
-
-    Not for products with the map of a layer: nothing adds up to the score there, and few steps are enough.
-    """
-    errors = {
-        name: float(np.abs(error).max(initial=0.0))
-        for name, error in explanation.completeness.items()
-        if not INPUT_METHODS.get(name)
-    }
-    name = max(errors, key=errors.__getitem__, default="")
-    if not name or errors[name] <= COMPLETE:
-        return ()
-    return (f"The gradients of {name} add up to the score's change within {errors[name]:.1%}; more steps are closer.",)
-
-
-def input_notes(explanation: Explanation) -> tuple[str, ...]:
-    """Write how exact the maps of the input are: the sums of gradients, and maps of random masks."""
-    shares = {name: float(np.max(noise, initial=0.0)) for name, noise in explanation.noise.items()}
-    noisy = (
-        f"The standard error of {name} is {share:.0%} of its largest value; a larger budget lowers it."
-        for name, share in shares.items()
-    )
-    return (*completeness_notes(explanation), *noisy)

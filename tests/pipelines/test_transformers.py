@@ -1,0 +1,61 @@
+"""Videos explained with a transformer: relevance is the default, and needs neither a layer nor a layout."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.helpers.nets import TINY_SPEC
+from tests.helpers.token_networks import CELLS, CLASSES, TokenNetwork, clip_of
+from vidcam import explain, verdict
+from vidcam.models.model import Model
+from vidcam.pipelines.forward import is_transformer_model, plan_maps, prepare
+
+SIZE = (CELLS[0], 2 * CELLS[1], 2 * CELLS[2])
+
+
+def model_of() -> Model:
+    spec = replace(TINY_SPEC, frames=SIZE[0], resize=SIZE[1:], crop_size=SIZE[1:], classes=CLASSES, layer=None)
+    torch.manual_seed(0)
+    return Model(spec, TokenNetwork().eval(), tuple("abcd"[:CLASSES]), "by hand")
+
+
+def test_the_plan_of_a_transformer_is_relevance_without_a_layer() -> None:
+    model = model_of()
+    assert is_transformer_model(model)
+    plan = plan_maps(model, None, ())
+    assert (plan.methods, plan.layers) == (("token-lrp",), ())
+    assert plan_maps(model, ("attnlrp", "rollout"), ()).layers == ()
+    assert prepare(model, plan.layers, methods=plan.methods).baseline.layers == ("patches",)
+
+
+def test_a_named_layer_keeps_its_maps() -> None:
+    plan = plan_maps(model_of(), ("gradcam", "token-lrp"), ("patches",))
+    assert (plan.methods, plan.layers) == (("gradcam", "token-lrp"), ("patches",))
+
+
+def test_the_verdict_judges_relevance_as_any_cheap_map() -> None:
+    torch.manual_seed(0)
+    net, clip = TokenNetwork().eval(), clip_of().float()
+    found = explain(net, clip, methods=["token-lrp", "attention-cam"])
+    verdicts = verdict(net, clip, found)
+    assert list(verdicts) == ["token-lrp", "attention-cam"]
+    assert all(each.checks["mirror"] is not None for each in verdicts.values())
+
+
+@pytest.mark.parametrize("methods", [None, "token-lrp", ["gradcam", "token-lrp"]])
+def test_explains_and_saves(methods: Any, tmp_path: Any) -> None:
+    import vidcam
+
+    layer = "patches" if methods is not None and "gradcam" in methods else None
+    torch.manual_seed(0)
+    found = explain(TokenNetwork().eval(), clip_of().float(), methods=methods, layer=layer)
+    found.save(tmp_path / "found.npz")
+    again = vidcam.load(tmp_path / "found.npz")
+    for name in found.volumes:
+        np.testing.assert_array_equal(again.volumes[name], found.volumes[name])
+    np.testing.assert_array_equal(again.signed["token-lrp"], found.signed["token-lrp"])
