@@ -48,7 +48,7 @@ Values = NDArray[np.float64]
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--clips", "count", type=click.IntRange(1), default=100, show_default=True, help="Of two targets.")
+@click.option("--clips", "count", type=click.IntRange(1), default=60, show_default=True, help="Of two targets.")
 def transformer_maps(*, folder: Path, count: int) -> None:
     """Print one table in Markdown for each kind of network in FOLDER, which `research.train_transformers` wrote."""
     torch.set_num_threads(1)
