@@ -31,6 +31,7 @@ class Shown:
         stamps: (F,) time stamps of the displayed frames of the explained part.
         videos: what can be played.
         note: about the video; may be empty.
+        can_open: whether a browser may play the video if it is opened by hand.
         facts: what the JSON beside the maps says; None without one.
         settings: TOML that repeats the run; may be empty.
     """
@@ -39,6 +40,7 @@ class Shown:
     stamps: Seconds
     videos: tuple[PageVideo, ...]
     note: str = ""
+    can_open: bool = True
     facts: Facts | None = None
     settings: str = ""
 
@@ -75,6 +77,7 @@ def page_clip(shown: Shown, block: Block) -> PageClip:
         facts=video_facts(video),
         videos=shown.videos,
         note=shown.note,
+        can_open=shown.can_open,
         provenance=_provenance(shown),
         settings=shown.settings,
     )

@@ -96,6 +96,7 @@ class PageClip:
         facts: other sentences of the audit.
         videos: what can be played.
         note: what the page should say about the video; may be empty.
+        can_open: whether the page offers to open the video, if none of `videos` plays.
         provenance: (name, value) rows.
         settings: the settings that repeat the run, as TOML; may be empty.
     """
@@ -121,6 +122,7 @@ class PageClip:
     facts: tuple[str, ...]
     videos: tuple[PageVideo, ...]
     note: str
+    can_open: bool
     provenance: tuple[tuple[str, str], ...]
     settings: str
 

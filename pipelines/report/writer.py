@@ -184,7 +184,8 @@ def _shown(result: Result, out: Path, options: ReportOptions, media: Media, prog
         videos = _videos(reader, stamps, explanation, out, options, media, progress)
         if path is not None:
             videos += overlay_videos(facts, path.parent, out.parent, starts=float(stamps[0]))
-        return Shown(explanation, stamps, videos, video_note(reader.info, videos), facts, settings)
+        note = video_note(reader.info, videos)
+        return Shown(explanation, stamps, videos, note, is_playable(reader.info), facts, settings)
 
 
 def without_video(
@@ -193,7 +194,7 @@ def without_video(
     """Show an explanation whose video is not at hand: its overlays if they are there, else the heat alone."""
     stamps: Seconds = np.unique(explanation.timeline.frame_seconds)
     videos = () if path is None else overlay_videos(facts, path.parent, out.parent, starts=_span(explanation)[0])
-    return Shown(explanation, stamps, videos, video_note(None, videos), facts, settings)
+    return Shown(explanation, stamps, videos, video_note(None, videos), facts=facts, settings=settings)
 
 
 def _videos(

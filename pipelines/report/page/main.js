@@ -23,9 +23,10 @@ class Page {
     /** @type {Clip[]} */
     this.clips = data.clips.map((/** @type {any} */ clip) => new Clip(clip, block));
     this.palettes = Object.fromEntries(Object.entries(data.palettes).map(([name, text]) => [name, fromBase64(/** @type {string} */ (text))]));
-    const first = this.clips[0];
+    const first = this.clips[0], [best] = first.data.predicted[0] ?? [""];
+    const shown = first.targets.find((target) => target.label === best) ?? first.targets[0];
     this.state = new State({
-      target: first.targets[0].name, method: first.targets[0].maps[0].method, style: "overlay", palette: "vidcam", opacity: OPACITY,
+      target: shown.name, method: shown.maps[0].method, style: "overlay", palette: "vidcam", opacity: OPACITY,
       threshold: 0, scale: first.data.scale, layout: "one",
     });
     this.startSecond = this.state.recall();
@@ -89,7 +90,10 @@ class Page {
     this.arranged = `${choice.layout} ${choice.target} ${choice.method}`;
     this.tiles = tilesOf(this.clips, this.players, choice);
     byId("tiles").replaceChildren(...this.tiles.map((tile) => tile.element));
-    byId("tiles").dataset.count = String(Math.min(this.tiles.length, 4));
+    const count = this.tiles.length, tiles = byId("tiles");
+    tiles.dataset.count = String(count);
+    tiles.style.setProperty("--columns", String(Math.min(Math.ceil(Math.sqrt(count)), 4)));
+    tiles.style.setProperty("--narrow", count > 3 ? "2" : "1");
     for (const tile of this.tiles) {
       tile.frame.addEventListener("pointermove", (move) => this.point(tile, move.clientX, move.clientY));
       tile.frame.addEventListener("pointerleave", () => this.point(null, 0, 0));
@@ -166,7 +170,7 @@ class Page {
     const text = [...new Set(texts.filter(Boolean))].join(" "), notice = byId("notice");
     notice.replaceChildren(text);
     notice.hidden = !text;
-    if (!text) return;
+    if (!text || !this.clips.some((clip) => clip.data.can_open)) return;
     const pick = document.createElement("button");
     pick.type = "button";
     pick.textContent = "Open the video…";
@@ -182,7 +186,7 @@ class Page {
     const clicks = [
       ["play", () => deck.toggle()], ["back", () => deck.step(-1)], ["forward", () => deck.step(1)], ["sound", () => this.toggleSound()],
       ["zoom-in", () => this.strip.zoom(0.5)], ["zoom-out", () => this.strip.zoom(2)], ["zoom-all", () => this.strip.showAll()],
-      ["shot", () => this.savePicture()], ["link", () => this.copyLink()], ["help", () => byId("keys").showModal()],
+      ["shot", () => this.savePicture()], ["link", () => this.copyLink()], ["help", () => openKeys()],
     ];
     for (const [id, act] of clicks) byId(id).addEventListener("click", act);
     const rate = /** @type {HTMLSelectElement} */ (byId("rate"));
@@ -224,7 +228,7 @@ class Page {
       v: () => this.state.set({ layout: after(LAYOUTS.map(([layout]) => layout).filter((layout) => [...this.controls.layout.options].some((o) => o.value === layout)), choice.layout) }),
       "[": () => shift(-0.05, "opacity"), "]": () => shift(0.05, "opacity"), ",": () => shift(-0.05, "threshold"), ".": () => shift(0.05, "threshold"),
       "+": () => strip.zoom(0.5), "=": () => strip.zoom(0.5), "-": () => strip.zoom(2), 0: () => strip.showAll(),
-      m: () => this.toggleSound(), s: () => this.savePicture(), l: () => this.copyLink(), "?": () => byId("keys").showModal(),
+      m: () => this.toggleSound(), s: () => this.savePicture(), l: () => this.copyLink(), "?": () => openKeys(),
     };
     const map = /^[1-9]$/.test(key.key) ? target.maps[Number(key.key) - 1] : null;
     const act = map ? () => this.state.set({ method: map.method }) : acts[key.key];
@@ -253,17 +257,21 @@ class Page {
     const found = pointer?.tile.valueAt(pointer.x, pointer.y, this.look, this.state.choice.scale) ?? null;
     mark.hidden = !found;
     if (found) mark.style.left = `${100 * found.heat}%`;
-    byId("value").textContent = found
-      ? `${number(found.value)} · heat ${found.heat.toFixed(2)} · cell ${found.cell.map((at) => at + 1).join(", ")}`
-      : pointer ? "the model did not see this part" : "";
+    for (const { value } of this.tiles) value.hidden = true;
+    if (!pointer || pointer.tile.isPlain) return;
+    pointer.tile.value.hidden = false;
+    pointer.tile.value.textContent = found
+      ? `${number(found.value)}  ·  heat ${found.heat.toFixed(2)}  ·  row ${found.cell[0] + 1}, column ${found.cell[1] + 1}`
+      : "The model did not see this part";
   }
 
   copyLink() {
     clearTimeout(this.state.timer);
     this.state.remember();
     setTimeout(() => {
-      const done = navigator.clipboard?.writeText(location.href);
-      Promise.resolve(done).then(() => this.say(done ? "Link copied" : "The link is in the address bar"), () => this.say("The link is in the address bar"));
+      /** @type {Promise<void> | undefined} */
+      const done = navigator.clipboard ? navigator.clipboard.writeText(location.href) : undefined;
+      Promise.resolve(done).then(() => this.say(done === undefined ? "The link is in the address bar" : "Link copied"), () => this.say("The link is in the address bar"));
     }, 300);
   }
 
@@ -342,6 +350,10 @@ class Page {
  */
 function after(values, value) {
   return values[(values.indexOf(value) + 1) % values.length];
+}
+
+function openKeys() {
+  /** @type {HTMLDialogElement} */ (byId("keys")).showModal();
 }
 
 /** What tests and scripts may use. */

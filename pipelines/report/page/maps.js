@@ -179,6 +179,8 @@ export class TargetMap {
     this.verdict = data.verdict;
     /** @type {Partial<Record<Scale, Float32Array>>} */
     this.factors = {};
+    /** @type {{shape: number[], low: number, step: number, values: Uint16Array} | undefined} */
+    this.unpacked = undefined;
     for (const [scale, section] of Object.entries(data.factors)) {
       this.factors[/** @type {Scale} */ (scale)] = block.floats(/** @type {any} */ (section));
     }

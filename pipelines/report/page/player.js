@@ -32,6 +32,8 @@ export class Player {
     this.isPlaying = false;
     this.rate = 1;
     this.isReadable = false;
+    /** @type {Promise<void> | undefined} */
+    this.settling = undefined;
     /** Media time minus second of the source. */
     this.shift = 0;
     /** @type {(() => void)[]} */

@@ -23,7 +23,8 @@ export class Strip {
     this.whole = /** @type {[number, number]} */ ([
       Math.min(...clips.map((clip) => clip.stamps[0])), Math.max(...clips.map((clip) => clip.end)),
     ]);
-    this.range = /** @type {[number, number]} */ ([...this.whole]);
+    /** @type {[number, number]} */
+    this.range = [this.whole[0], this.whole[1]];
     this.lanes = make("div", { class: "lanes" });
     this.axis = make("canvas", { class: "axis", "aria-hidden": "true" });
     this.head = make("div", { class: "playhead", "aria-hidden": "true" });
@@ -100,7 +101,7 @@ export class Strip {
   }
 
   showAll() {
-    this.range = [...this.whole];
+    this.range = [this.whole[0], this.whole[1]];
     this.draw();
   }
 
@@ -129,6 +130,11 @@ export class Strip {
       type: "button", class: "label", "aria-pressed": chosen, title: row.map.verdict.reason,
     } : { class: "label" });
     label.append(make("span", { class: "name", text: row.name }));
+    if (row.kind === "probability") {
+      const swatch = make("i", { class: "swatch", "aria-hidden": "true" });
+      swatch.style.background = curveColours()[row.clip.targets.indexOf(row.target) % curveColours().length];
+      label.append(make("span", { class: "whose" }, swatch, row.target.label));
+    }
     if (isMap) {
       label.setAttribute("aria-pressed", String(chosen));
       label.append(badge(row.map.verdict));

@@ -41,10 +41,15 @@ export function writeTexts(clips) {
   byId("texts").replaceChildren(...clips.flatMap((clip) => {
     const title = clips.length > 1 ? `: ${clip.model}, ${clip.name}` : "";
     return [
-      folded(`How far each map can be trusted${title}`, true, table(clip), list([...clip.data.remarks, ...clip.data.facts])),
+      folded(`How far each map can be trusted${title}`, mapsOf(clip) <= 12, table(clip), list([...clip.data.remarks, ...clip.data.facts])),
       folded(`Where this comes from${title}`, false, rows(clip.data.provenance), command(clip.data.settings)),
     ];
   }));
+}
+
+/** @param {Clip} clip */
+function mapsOf(clip) {
+  return clip.targets.reduce((sum, target) => sum + target.maps.length, 0);
 }
 
 /** @param {Clip} clip */

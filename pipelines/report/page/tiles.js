@@ -1,5 +1,6 @@
 // The pictures: a video with its heat, alone or several in step.
 
+import { between } from "./arithmetic.js";
 import { canvasSize, drawMap } from "./draw.js";
 import { make } from "./dom.js";
 
@@ -21,7 +22,8 @@ export class Tile {
     this.canvas = make("canvas", { class: "heat", "aria-hidden": "true" });
     this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     this.caption = make("figcaption");
-    this.frame = make("div", { class: "frame" }, isFirst ? player.video : this.copy, this.canvas);
+    this.value = make("output", { class: "value", "aria-live": "off", hidden: true });
+    this.frame = make("div", { class: "frame" }, isFirst ? player.video : this.copy, this.canvas, this.value);
     this.frame.style.aspectRatio = `${clip.size.columns} / ${clip.size.rows}`;
     this.element = make("figure", { class: "tile" }, this.frame, this.caption);
     /** @type {import("./maps.js").Target} */
@@ -77,12 +79,24 @@ export class Tile {
     if (!(row >= top && row < bottom && column >= left && column < right) || !this.plane) return null;
     const heat = this.clip.heat(this.plane, look.style, [row], [column])[0];
     const raw = this.clip.raw(this.map, this.second, "video"), [, , rows, columns] = this.map.cells.shape;
-    const at = [this.clip.positions(rows, 0, [row])[0], this.clip.positions(columns, 1, [column])[0]].map(Math.floor);
+    const places = [this.clip.positions(rows, 0, [row])[0], this.clip.positions(columns, 1, [column])[0]], at = places.map(Math.floor);
     const cell = [Math.min(Math.max(at[0], 0), rows - 1), Math.min(Math.max(at[1], 0), columns - 1)];
-    const [low, high] = this.map.bounds.video;
-    const value = scale === "video" && high > low ? low + heat * (high - low) : raw[cell[0] * columns + cell[1]];
+    const value = look.style === "cells" ? raw[cell[0] * columns + cell[1]] : bilinear(raw, rows, columns, places);
     return { heat, value, cell, pixel: [Math.floor(row), Math.floor(column)] };
   }
+}
+
+/**
+ * @param {Float32Array} values (rows × columns)
+ * @param {number} rows
+ * @param {number} columns
+ * @param {number[]} place (y, x) in cells
+ */
+function bilinear(values, rows, columns, [y, x]) {
+  const down = between([y], rows), across = between([x], columns), f = down.fraction[0], g = across.fraction[0];
+  const at = (/** @type {number} */ r, /** @type {number} */ c) => values[r * columns + c];
+  const [top, bottom, left, right] = [down.lower[0], down.upper[0], across.lower[0], across.upper[0]];
+  return (1 - f) * ((1 - g) * at(top, left) + g * at(top, right)) + f * ((1 - g) * at(bottom, left) + g * at(bottom, right));
 }
 
 /**
