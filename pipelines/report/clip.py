@@ -97,7 +97,9 @@ def _targets(video: VideoExplanation, facts: Facts | None, block: Block) -> tupl
                 contrast=_contrast(video, explanation, facts),
                 mean=None if is_value else float(probability.mean()),
                 probability=None if is_value else block.floats(probability),
-                maps=tuple(_page_map(video, number, name, bounds, factors, block) for name in explanation.methods),
+                maps=tuple(
+                    _page_map(video, number, name, bounds, factors=factors, block=block) for name in explanation.methods
+                ),
             )
         )
     return tuple(targets)
@@ -108,6 +110,7 @@ def _page_map(
     number: int,
     method: str,
     bounds: Mapping[str, Mapping[Scale, tuple[float, float]]],
+    *,
     factors: Mapping[str, Mapping[Scale, Section]],
     block: Block,
 ) -> PageMap:

@@ -181,7 +181,7 @@ def _shown(result: Result, out: Path, options: ReportOptions, media: Media, prog
         return without_video(explanation, path, facts, settings, out)
     with opened_source(explanation, source, progress=progress) as reader:
         stamps = drawn_seconds(reader.info, *_span(explanation))
-        videos = _videos(reader, stamps, explanation, out, options, media, progress)
+        videos = _videos(reader, stamps, explanation, out, options=options, media=media, progress=progress)
         if path is not None:
             videos += overlay_videos(facts, path.parent, out.parent, starts=float(stamps[0]))
         note = video_note(reader.info, videos)
@@ -202,6 +202,7 @@ def _videos(
     stamps: Seconds,
     explanation: VideoExplanation,
     out: Path,
+    *,
     options: ReportOptions,
     media: Media,
     progress: Progress,
