@@ -89,7 +89,7 @@ def _targets(video: VideoExplanation, facts: Facts | None, block: Block) -> tupl
     factors = {name: {s: block.floats(f) for s, f in both_factors(video, name).items()} for name in names}
     targets = []
     for number, (label, explanation) in enumerate(zip(video.labels, video.explanations, strict=True)):
-        probability = explanation.probability
+        probability, methods = explanation.probability, explanation.methods
         is_value = bool(np.isnan(probability).all())
         targets.append(
             PageTarget(

@@ -1,7 +1,7 @@
 """The numbers of a page in one compressed block; `page/unpack.js` is the inverse.
 
-A section lies there as byte planes: first the lowest byte of each value, then the second, and so on. Neighbours differ in
-their low bytes only, so the block compresses to about half. Everything is little-endian.
+A section lies there as byte planes: first the lowest byte of each value, then the second, and so on. Neighbours differ
+in their low bytes only, so the block compresses to about half. Everything is little-endian.
 """
 
 from __future__ import annotations

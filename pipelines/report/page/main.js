@@ -5,10 +5,10 @@ import { Clip } from "./maps.js";
 import { Controls } from "./controls.js";
 import { Deck, Player } from "./player.js";
 import { LAYOUTS, STYLES, State } from "./state.js";
-import { OPACITY } from "./arithmetic.js";
+import { OPACITY, opacityCurve, steps } from "./arithmetic.js";
 import { Strip } from "./strip.js";
 import { byId, clock, number } from "./dom.js";
-import { canvasSize, drawLegend, drawMap, lookup } from "./draw.js";
+import { drawLegend, drawMap, lookup } from "./draw.js";
 import { targetOf, tilesOf } from "./tiles.js";
 import { writeHeadline, writeKeys, writeTexts, writeVerdicts } from "./texts.js";
 
@@ -357,10 +357,16 @@ function openKeys() {
 }
 
 /** What tests and scripts may use. */
-const tools = { canvasSize, lookup };
+const tools = { lookup, opacityCurve, steps };
 
 decompressed(textOf("block")).then((bytes) => {
   const page = new Page(JSON.parse(textOf("data")), new Block(bytes));
   Object.assign(globalThis, { vidcam: Object.assign(page, { tools }) });
   return page.start();
+}).catch((error) => {
+  const notice = byId("notice");
+  notice.hidden = false;
+  notice.textContent = `This browser cannot show the page (${error}). It needs one of 2023 or later.`;
+  document.documentElement.dataset.ready = "false";
+  throw error;
 });
