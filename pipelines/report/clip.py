@@ -13,7 +13,7 @@ from vidcam.media import Seconds
 from vidcam.pipelines.audit import video_facts, video_remarks
 from vidcam.pipelines.report.content import PageClip, PageMap, PageTarget, PageVideo
 from vidcam.pipelines.report.facts import Facts
-from vidcam.pipelines.report.packing import Block, Section
+from vidcam.pipelines.report.packing import PackedBlock, Section
 from vidcam.pipelines.report.scales import both_bounds, both_factors
 from vidcam.results.explanation import Explanation
 from vidcam.results.video import Scale, VideoExplanation
@@ -45,7 +45,7 @@ class Shown:
     settings: str = ""
 
 
-def page_clip(shown: Shown, block: Block) -> PageClip:
+def page_clip(shown: Shown, block: PackedBlock) -> PageClip:
     """Describe one explanation, with its numbers in the block."""
     video, line = shown.explanation, shown.explanation.timeline
     first, origin = video.explanations[0], video.origin
@@ -83,13 +83,13 @@ def page_clip(shown: Shown, block: Block) -> PageClip:
     )
 
 
-def _targets(video: VideoExplanation, facts: Facts | None, block: Block) -> tuple[PageTarget, ...]:
+def _targets(video: VideoExplanation, facts: Facts | None, block: PackedBlock) -> tuple[PageTarget, ...]:
     names = dict.fromkeys(name for explanation in video.explanations for name in explanation.methods)
     bounds = {name: both_bounds(video, name) for name in names}
     factors = {name: {s: block.floats(f) for s, f in both_factors(video, name).items()} for name in names}
     targets = []
     for number, (label, explanation) in enumerate(zip(video.labels, video.explanations, strict=True)):
-        probability, methods = explanation.probability, explanation.methods
+        probability = explanation.probability
         is_value = bool(np.isnan(probability).all())
         targets.append(
             PageTarget(
@@ -112,7 +112,7 @@ def _page_map(
     bounds: Mapping[str, Mapping[Scale, tuple[float, float]]],
     *,
     factors: Mapping[str, Mapping[Scale, Section]],
-    block: Block,
+    block: PackedBlock,
 ) -> PageMap:
     volume = video.explanations[number].volume(method)
     grid = _pooled_grid(volume)

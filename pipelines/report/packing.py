@@ -22,7 +22,7 @@ STEPS = 65535
 """Steps of a cell's value between the smallest and the largest of its map."""
 
 Kind = Literal["cells", "times", "floats", "counts"]
-_TYPES: dict[Kind, str] = {"cells": "<u2", "times": "<i4", "floats": "<f4", "counts": "<u4"}
+_TYPES: dict[Kind, str] = {"cells": "<u2", "times": "<i8", "floats": "<f4", "counts": "<u4"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Section:
     """Where an array lies in the block, and how its values are written.
 
     Attributes:
-        kind: `cells`: uint16 q for low + q · step; `times`: int32, microseconds since the value before; `floats`:
+        kind: `cells`: uint16 q for low + q · step; `times`: int64, microseconds since the value before; `floats`:
             float32; `counts`: uint32.
         offset: first byte.
         shape: axes of the array.
@@ -45,7 +45,7 @@ class Section:
     step: float = 1.0
 
 
-class Block:
+class PackedBlock:
     """Collects the sections of a page."""
 
     def __init__(self) -> None:

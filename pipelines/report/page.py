@@ -59,7 +59,7 @@ def page_html(data: PageData, block: str, media: Mapping[str, str]) -> str:
 
     Args:
         data: what it shows.
-        block: the numbers, see `packing.Block`.
+        block: the numbers, see `packing.PackedBlock`.
         media: `id` → base64 of a video.
     """
     code, style = script(), asset("style.css")

@@ -17,7 +17,7 @@ from vidcam.pipelines.render.videos import drawn_seconds
 from vidcam.pipelines.report.clip import Shown, page_clip
 from vidcam.pipelines.report.content import PageClip, PageData, PageVideo
 from vidcam.pipelines.report.facts import Facts, facts_beside, settings_beside
-from vidcam.pipelines.report.packing import Block
+from vidcam.pipelines.report.packing import PackedBlock
 from vidcam.pipelines.report.page import page_html, palettes
 from vidcam.pipelines.report.videos import (
     MOST_EMBEDDED,
@@ -146,7 +146,7 @@ def write_report(
 
 def page_of(shown: Sequence[Shown], media: Media, *, title: str = "") -> str:
     """Return the page of explanations, as text."""
-    block = Block()
+    block = PackedBlock()
     clips = merged([page_clip(each, block) for each in shown])
     names = dict.fromkeys(f"{clip.targets[0].label} – {clip.name}" for clip in clips)
     data = PageData(title or "; ".join(names), __version__, tuple(clips), palettes())

@@ -22,7 +22,7 @@ BITS = 8
 CODECS = {
     "h264.mp4": ("libx264", {"crf": "20", "g": "30", "bf": "2"}),
     "vp9.webm": ("libvpx-vp9", {"crf": "30", "b": "0", "g": "30", "cpu-used": "8"}),
-    "av1.mp4": ("libsvtav1", {"crf": "30", "preset": "12", "g": "30"}),
+    "av1.mp4": ("libsvtav1", {"crf": "18", "preset": "8", "g": "30"}),
 }
 """File name → encoder and its options."""
 

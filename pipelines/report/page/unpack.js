@@ -2,7 +2,7 @@
 
 /** @typedef {{kind: string, offset: number, shape: number[], low: number, step: number}} Section */
 
-const BYTES = { cells: 2, times: 4, floats: 4, counts: 4 };
+const BYTES = { cells: 2, times: 8, floats: 4, counts: 4 };
 
 /**
  * Bytes of a base64 text.
@@ -67,7 +67,7 @@ export class Block {
    */
   times(section) {
     let sum = 0;
-    return Float64Array.from(new Int32Array(this.buffer(section)), (delta) => (sum += delta) / 1e6);
+    return Float64Array.from(new BigInt64Array(this.buffer(section)), (delta) => (sum += Number(delta)) / 1e6);
   }
 
   /** @param {Section} section */

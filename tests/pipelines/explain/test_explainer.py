@@ -28,6 +28,7 @@ def test_all_outputs_and_their_names(make_video: VideoMaker, tmp_path: Path) -> 
     assert names == [
         "video.json",
         "video.npz",
+        "video.html",
         "video.png",
         "video_bright-thing_gradcam++.mp4",
         "video_bright-thing_gradcam++_map.mp4",
