@@ -79,9 +79,13 @@ def opened(browser: Browser, path: Path, hash_: str = "", **context: Any) -> Ite
     page.on("console", lambda message: state.errors.append(message.text) if message.type == "error" else None)
     try:
         page.goto(f"{path.resolve().as_uri()}#{hash_}")
-        while not page.evaluate("document.documentElement.dataset.ready"):
-            assert not state.errors, state.errors
+        for _ in range(600):
+            if page.evaluate("document.documentElement.dataset.ready"):
+                break
+            assert not [error for error in state.errors if "ERR_FILE_NOT_FOUND" not in error], state.errors
             page.wait_for_timeout(50)
+        else:
+            pytest.fail(f"the page was not ready in 30 s: {state.errors}")
         yield state
     finally:
         surroundings.close()

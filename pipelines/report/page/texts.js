@@ -41,7 +41,7 @@ export function writeTexts(clips) {
   byId("texts").replaceChildren(...clips.flatMap((clip) => {
     const title = clips.length > 1 ? `: ${clip.model}, ${clip.name}` : "";
     return [
-      folded(`How far each map can be trusted${title}`, mapsOf(clip) <= 12, table(clip), list([...clip.data.remarks, ...clip.data.facts])),
+      folded(`How far each map can be trusted${title}`, mapsOf(clip) <= 12, table(clip, title), list([...clip.data.remarks, ...clip.data.facts])),
       folded(`Where this comes from${title}`, false, rows(clip.data.provenance), command(clip.data.settings)),
     ];
   }));
@@ -52,8 +52,11 @@ function mapsOf(clip) {
   return clip.targets.reduce((sum, target) => sum + target.maps.length, 0);
 }
 
-/** @param {Clip} clip */
-function table(clip) {
+/**
+ * @param {Clip} clip
+ * @param {string} title
+ */
+function table(clip, title) {
   const several = clip.targets.length > 1, body = make("tbody");
   for (const target of clip.targets) {
     for (const map of target.maps) {
@@ -63,7 +66,7 @@ function table(clip) {
     }
   }
   const head = ["Method", ...(several ? ["Class"] : []), "Verdict", "Why"];
-  return make("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Verdicts" }, make("table", {},
+  return make("div", { class: "wide", tabindex: 0, role: "region", "aria-label": `Verdicts${title}` }, make("table", {},
     make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col", text })))), body));
 }
 
