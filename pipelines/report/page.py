@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from html import escape
@@ -31,7 +31,10 @@ MODULES = (
     "texts.js",
     "main.js",
 )
-"""In the order in which they depend on each other."""
+"""Of the page of a video, in the order in which they depend on each other."""
+
+SET_MODULES = ("unpack.js", "dom.js", "set.js")
+"""Of the page of a scored set."""
 
 _IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(async )?(function|class|const|let)\b)", re.MULTILINE)
@@ -43,10 +46,10 @@ def asset(name: str) -> str:
     return (files("vidcam.pipelines.report") / "page" / name).read_text("utf-8")
 
 
-@lru_cache(maxsize=1)
-def script() -> str:
-    """Return all modules as one, without their documentation."""
-    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", _COMMENT.sub("", asset(name)))) for name in MODULES)
+@lru_cache(maxsize=2)
+def script(modules: tuple[str, ...] = MODULES) -> str:
+    """Return modules as one, without their documentation."""
+    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", _COMMENT.sub("", asset(name)))) for name in modules)
 
 
 def palettes() -> Mapping[str, str]:
@@ -55,24 +58,30 @@ def palettes() -> Mapping[str, str]:
 
 
 def page_html(data: PageData, block: str, media: Mapping[str, str]) -> str:
-    """Write the page.
+    """Write the page of videos.
 
     Args:
         data: what it shows.
         block: the numbers, see `packing.PackedBlock`.
         media: `id` → base64 of a video.
     """
-    code, style = script(), asset("style.css")
+    return fill_page("page", data.title, to_json(data, indent=0), block=block, media=media, modules=MODULES)
+
+
+def fill_page(name: str, title: str, data: str, *, block: str, media: Mapping[str, str], modules: Sequence[str]) -> str:
+    """Fill `<name>.html` with what is given; arguments as in `page_html`, with the data as JSON."""
+    code = script(tuple(modules))
+    style = asset("style.css") + (asset("set.css") if name == "set" else "")
     parts = {
-        "title": escape(data.title),
+        "title": escape(title),
         "policy": escape(_policy(code, style)),
         "style": style,
         "script": code,
-        "data": in_script(to_json(data, indent=0)),
+        "data": in_script(data),
         "block": block,
         "media": "\n".join(f'<script type="text/plain" id="{name}">{text}</script>' for name, text in media.items()),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], asset("page.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], asset(f"{name}.html"))
 
 
 def in_script(text: str) -> str:
@@ -91,6 +100,7 @@ def _policy(code: str, style: str) -> str:
             f"style-src {allowed(style)}",
             "img-src data: blob:",
             "media-src 'self' file: data: blob:",
+            "frame-src 'self' file:",
             "base-uri 'none'",
             "form-action 'none'",
         )
