@@ -3,7 +3,7 @@
 import { Block, decompressed, textOf } from "./unpack.js";
 import { byId, curveColours, make, number, styleColour } from "./dom.js";
 
-const ROW = 35, EXTRA = 12, MOST_CLASSES = 24;
+const ROW = 35, EXTRA = 20, MOST_CLASSES = 24;
 
 /** @typedef {{key: string, title: string, sort: (clip: number) => number | string, text: (clip: number) => string, isNumber: boolean}} Column */
 
@@ -39,6 +39,8 @@ class SetPage {
     this.choice = { text: "", label: "", top: "", state: "", method: methods[0] ?? data.names[0], sort: "mean", down: true };
     /** @type {number[]} */
     this.shown = [];
+    /** First and last of the rows that are made. */
+    this.made = [0, 0];
   }
 
   /** @returns {Column[]} */
@@ -62,7 +64,7 @@ class SetPage {
     byId("lead").textContent = data.lead;
     byId("version").textContent = `vidcam ${data.version}`;
     for (const id of ["known", "unknown"]) {
-      const sentences = data[id].length ? data[id] : ["Nothing was compared."];
+      const sentences = data[id].length ? data[id] : ["Nothing yet: no pair of methods differs clearly."];
       byId(id).append(...sentences.map((/** @type {string} */ text) => make("li", { text })));
     }
     this.makeFilters();
@@ -70,7 +72,7 @@ class SetPage {
     this.writeTables();
     this.filter();
     this.drawCurves();
-    byId("rows").addEventListener("scroll", () => this.draw(), { passive: true });
+    byId("rows").addEventListener("scroll", () => this.draw(false), { passive: true });
     new ResizeObserver(() => {
       this.draw();
       this.drawCurves();
@@ -154,10 +156,16 @@ class SetPage {
     })));
   }
 
-  /** Make the rows that can be seen; the others are empty space. */
-  draw() {
-    const view = byId("rows"), first = Math.max(0, Math.floor(view.scrollTop / ROW) - EXTRA);
-    const last = Math.min(this.shown.length, Math.ceil((view.scrollTop + view.clientHeight) / ROW) + EXTRA), columns = this.columns();
+  /**
+   * Make the rows that can be seen; the others are empty space.
+   * @param {boolean} isNew whether other rows are shown; else those that are there may do
+   */
+  draw(isNew = true) {
+    const view = byId("rows"), top = Math.floor(view.scrollTop / ROW), bottom = Math.min(this.shown.length, Math.ceil((view.scrollTop + view.clientHeight) / ROW));
+    if (!isNew && top >= this.made[0] && bottom <= this.made[1]) return;
+    const first = Math.max(0, top - EXTRA);
+    const last = Math.min(this.shown.length, bottom + EXTRA), columns = this.columns();
+    this.made = [first, last];
     const space = (/** @type {number} */ rows) => {
       const cell = make("td", { colspan: columns.length });
       cell.style.height = `${rows * ROW}px`;
@@ -259,7 +267,7 @@ class SetPage {
       context.stroke();
       context.fillText(`${kept} %`, 0, y(kept) + 4);
     }
-    for (const share of [0.25, 0.5, 0.75]) context.fillText(`${share * 100} % hidden`, x(share) - 32, height - 6);
+    for (const share of [0.25, 0.5, 0.75]) context.fillText(`${share * 100} %`, x(share) - 12, height - 6);
     curves.forEach((/** @type {any} */ curve, /** @type {number} */ place) => {
       context.strokeStyle = context.fillStyle = colours[place % colours.length];
       context.lineWidth = 1.75;
