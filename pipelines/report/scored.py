@@ -101,7 +101,8 @@ def scored_page(summary: Summary, rows: Iterable[Row], pages: Mapping[int, str])
         pages: index of a clip → address of its page.
     """
     block, names = PackedBlock(), tuple(summary.methods)
-    sentences = [verdict(pair) for pair in summary.pairs]
+    pairs = sorted(summary.pairs, key=lambda pair: (pair.a in CONTROLS) + (pair.b in CONTROLS))  # methods first
+    sentences = [verdict(pair) for pair in pairs]
     data = SetData(
         title=f"{summary.n} clips, {summary.settings.model}",
         version=__version__,

@@ -296,9 +296,12 @@ class SetPage {
 
   writeTables() {
     const { methods, pairs, facts } = this.data, root = byId("tables");
-    root.append(make("h2", { text: "Methods and controls" }), table(methods, "Methods"));
-    if (pairs.length) root.append(make("h2", { text: "Pairs at equal area" }), table(pairs, "Pairs"));
-    root.append(make("h2", { text: "Where this comes from" }), make("dl", {}, ...facts.flatMap((/** @type {[string, string]} */ [name, text]) => [make("dt", { text: name }), make("dd", { text })])));
+    const folded = (/** @type {string} */ title, /** @type {boolean} */ open, /** @type {HTMLElement} */ content) => {
+      root.append(make("details", { open }, make("summary", {}, make("h2", { text: title })), content));
+    };
+    folded("Methods and controls", true, table(methods, "Methods"));
+    if (pairs.length) folded("Pairs at equal area", pairs.length <= 6, table(pairs, "Pairs"));
+    folded("Where this comes from", false, make("dl", {}, ...facts.flatMap((/** @type {[string, string]} */ [name, text]) => [make("dt", { text: name }), make("dd", { text })])));
   }
 }
 
