@@ -77,7 +77,11 @@ export class State {
       }
       if (Number.isFinite(this.second)) asked.set("t", this.second.toFixed(3));
       this.written = `#${asked}`;
-      history.replaceState(null, "", this.written);
+      try {
+        history.replaceState(null, "", this.written);
+      } catch {
+        this.written = ""; // a frame in a notebook has no address
+      }
     }, 250);
   }
 }

@@ -145,6 +145,21 @@ def test_a_linked_video_plays_and_a_lost_one_is_told(browser: Browser, folder: P
         assert page.ask(INDEX) == 1
 
 
+def test_a_notebook_shows_it(browser: Browser, folder: Path, tmp_path: Path) -> None:
+    written = report(folder / "h264.npz", tmp_path / "inside.html")
+    (tmp_path / "notebook.html").write_text(f"<!DOCTYPE html>{written._repr_html_()}", "utf-8")
+    errors: list[str] = []
+    page = browser.new_context().new_page()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto((tmp_path / "notebook.html").as_uri())
+    frame = page.frames[1]
+    frame.wait_for_selector("html[data-ready]", state="attached")
+    frame.evaluate("vidcam.deck.leader.seek(40)")
+    page.wait_for_timeout(800)
+    assert frame.evaluate("vidcam.deck.leader.named") == 40
+    assert errors == []
+
+
 def test_it_fits_a_phone(browser: Browser, folder: Path) -> None:
     with opened(browser, folder / "page.html", viewport={"width": 360, "height": 740}) as page:
         assert page.ask("() => document.documentElement.scrollWidth") == 360
