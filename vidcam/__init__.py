@@ -3,6 +3,7 @@
     explain         class activation maps of any `nn.Module` and clip tensor; `explain_each` for several targets
     verdict         how far the maps of clip tensors can be trusted, by a few more forward passes
     explain_video   from a video file to overlay videos, a sheet, data and a JSON
+    report          from saved explanations to one HTML page in which one looks for oneself
     render_video    from a saved explanation to a video, an animation, pictures or a sheet, without the model
     score_clips     from a set of clips to a table of faithfulness measures
     grid_game       whether maps point at their class, of two clips in one input
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from vidcam.models.registry import list_models, load_model
     from vidcam.pipelines.explain.explainer import explain_video
     from vidcam.pipelines.render.renderer import render_video
+    from vidcam.pipelines.report.writer import report
     from vidcam.pipelines.score.grid_game import grid_game
     from vidcam.pipelines.score.run import score_clips
     from vidcam.pipelines.verdict.tensors import verdict
@@ -61,6 +63,7 @@ __all__ = [
     "load_model",
     "overlay",
     "render_video",
+    "report",
     "score_clips",
     "tokens",
     "verdict",
@@ -88,6 +91,7 @@ _HOMES = {
     "load_model": "vidcam.models.registry",
     "overlay": "vidcam.render.overlay",
     "render_video": "vidcam.pipelines.render.renderer",
+    "report": "vidcam.pipelines.report.writer",
     "score_clips": "vidcam.pipelines.score.run",
     "tokens": "vidcam.cam.reshape",
     "verdict": "vidcam.pipelines.verdict.tensors",

@@ -296,9 +296,21 @@ def versions() -> dict[str, str]:
 
 
 def all_files(
-    stem: str, targets: Sequence[TargetEntry], *, sheet: SheetFormat | None, data: bool, settings: bool = False
+    stem: str,
+    targets: Sequence[TargetEntry],
+    *,
+    sheet: SheetFormat | None,
+    data: bool,
+    report: bool = False,
+    settings: bool = False,
 ) -> tuple[str, ...]:
     """Return the names of all files of a result, the JSON last; `sheet` is the ending of the sheet."""
     videos = [name for target in targets for m in target.methods.values() for name in (m.overlay, m.map) if name]
-    endings = [*([f".{sheet}"] if sheet else []), *([".npz", "_evidence.csv"] * data), *([".toml"] * settings), ".json"]
+    endings = [
+        *([f".{sheet}"] if sheet else []),
+        *([".html"] * report),
+        *([".npz", "_evidence.csv"] * data),
+        *([".toml"] * settings),
+        ".json",
+    ]
     return (*videos, *(stem + ending for ending in endings))

@@ -285,8 +285,8 @@ def explain_video(
         overlap: fraction by which neighbouring windows overlap, [0, 1).
         verdict_forwards: most clips that are run again to check the maps, in windows spread over the video. None: 16,
             and of a video over 30 s at most a tenth of its windows. With 0 no map is checked.
-        outputs: of `overlay`, `map`, `sheet`, `data`. The JSON is always written, and the settings as TOML if the model
-            has a name.
+        outputs: of `overlay`, `map`, `sheet`, `report`, `data`. The JSON is always written, and the settings as TOML if
+            the model has a name.
         captions: where the videos show label, probability, method, time and colour bar: `inside` the frame, in a
             `margin` below it, or `none`.
         sheet_format: `png`, `svg` or `pdf`.

@@ -39,8 +39,8 @@ from vidcam.results.video import PER_WINDOW, SCALES, Scale
 from vidcam.sampling import require_overlap
 from vidcam.video.reader import DECODERS, Decoder, frame_rate
 
-OUTPUTS = ("overlay", "map", "sheet", "data")
-DEFAULT_OUTPUTS = ("overlay", "sheet", "data")
+OUTPUTS = ("overlay", "map", "sheet", "report", "data")
+DEFAULT_OUTPUTS = ("overlay", "sheet", "report", "data")
 
 VERDICT_FORWARDS = 16
 """Most clips of a video that are run again to check its maps, by default."""

@@ -24,6 +24,10 @@ from vidcam.pipelines.forward import Prepared
 from vidcam.pipelines.render.frames import FrameRenderer, Kind, RenderStyle, ShownMap
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet
 from vidcam.pipelines.render.videos import Video, draw_videos, drawn_seconds, video_list
+from vidcam.pipelines.report.clip import Shown
+from vidcam.pipelines.report.facts import Facts
+from vidcam.pipelines.report.videos import Media, is_playable, overlay_videos, source_video, video_note
+from vidcam.pipelines.report.writer import page_of
 from vidcam.pipelines.run_file import run_file_text
 from vidcam.pipelines.windows import timeline
 from vidcam.preprocess import mean_rgb
@@ -31,7 +35,7 @@ from vidcam.results.explanation import OF_FUNCTION
 from vidcam.results.video import PER_WINDOW, Origin, VideoExplanation, video_bounds
 from vidcam.system.atomic import disk_errors
 from vidcam.system.filenames import as_text
-from vidcam.system.json_files import write_json
+from vidcam.system.json_files import from_json, to_json, write_json
 from vidcam.system.progress import Progress, StageTimer
 from vidcam.video.content import sampled_content_sha256
 from vidcam.video.images import STILLS
@@ -149,12 +153,31 @@ class Result:
             explanation = replace(self.explanation, origin=self._origin.relative_to(folder))  # the stage lies deeper
             explanation.save(stage / f"{stem}.npz")
             (stage / f"{stem}_evidence.csv").write_text(curves.to_csv(self.explanation.labels), "utf-8")
-        if self._request.settings:
-            name = f"{stem}.toml"
-            command = f"vidcam explain VIDEO -o FOLDER --config {name}"
-            (stage / name).write_text(run_file_text(self._request.settings, folder, command=command), "utf-8")
+        settings = self._settings(folder, stem)
+        if settings:
+            (stage / f"{stem}.toml").write_text(settings, "utf-8")
+        if "report" in outputs:
+            path = stage / f"{stem}.html"
+            with self._clock.stage("report"), disk_errors(path):
+                path.write_text(self._page(folder, document, settings), "utf-8")
         write_json(stage / f"{stem}.json", document)
         return document
+
+    def _settings(self, folder: Path, stem: str) -> str:
+        """Return the settings that repeat the run; '' if nobody could load the model again."""
+        if not self._request.settings:
+            return ""
+        command = f"vidcam explain VIDEO -o FOLDER --config {stem}.toml"
+        return run_file_text(self._request.settings, folder, command=command)
+
+    def _page(self, folder: Path, document: Document, settings: str) -> str:
+        """Return the page of the video, as it works in its final folder."""
+        facts, info, media = from_json(to_json(document), Facts), self._job.reader.info, Media()
+        video = source_video(info, folder, media)
+        overlays = overlay_videos(facts, folder, folder, starts=float(self._pts[0]))
+        videos = (*(() if video is None else (video,)), *overlays)
+        shown = Shown(self.explanation, self._pts, videos, video_note(info, videos), is_playable(info), facts, settings)
+        return page_of([shown], media)
 
     def _slugs(self) -> list[str]:
         targets = [int(explanation.target[0]) for explanation in self.explanation.explanations]
@@ -228,6 +251,7 @@ class Result:
                 targets,
                 sheet=request.sheet_format if "sheet" in request.outputs else None,
                 data="data" in request.outputs,
+                report="report" in request.outputs,
                 settings=bool(request.settings),
             ),
         )

@@ -22,6 +22,7 @@ from vidcam.fill import ScoreFill
 from vidcam.models.model import Model, Precision
 from vidcam.models.registry import list_models, load_model
 from vidcam.pipelines.forward import Prepared, torch_errors
+from vidcam.pipelines.report.scored import scored_page
 from vidcam.pipelines.run_file import named_model, run_settings, write_run_file
 from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import ClipSet, read_clips
@@ -41,7 +42,7 @@ from vidcam.pipelines.score.store import PLOT_FILES, ResultStore, check_folder, 
 from vidcam.pipelines.score.summarise import summarise
 from vidcam.pipelines.score.summary import GridResult, Sanity
 from vidcam.pipelines.score.table import ScoreTable, score_table
-from vidcam.pipelines.score.worst import render_worst, worst_clips
+from vidcam.pipelines.score.worst import pages_of, render_worst, worst_clips
 from vidcam.results.explanation import MASKED
 from vidcam.system.atomic import atomic_write
 from vidcam.system.json_files import read_json, write_json
@@ -284,9 +285,10 @@ class _Run:
         self._progress("writing the table", 0, None)
         table = score_table(store, self._columns, self._request.row_names)
         _write_csv(self._out / "scores.csv", self._columns, store.rows())
+        shown = worst_clips(table, self._request.render_worst)
         worst = render_worst(
             self._prepared,
-            worst_clips(table, self._request.render_worst),
+            shown,
             self._clips,
             self._out / "worst",
             request=self._request,
@@ -306,8 +308,10 @@ class _Run:
             (self._out / name).unlink(missing_ok=True)
         with atomic_write(self._out / "report.md", sync=True) as path:
             path.write_text(report(summary, plots), "utf-8")
+        with atomic_write(self._out / "report.html", sync=True) as path:
+            path.write_text(scored_page(summary, store.rows(), pages_of(shown, self._out)), "utf-8")
         write_json(self._out / "summary.json", summary, sync=True)
-        names = ("scores.csv", *plots, "report.md", "summary.json")
+        names = ("scores.csv", *plots, "report.md", "report.html", "summary.json")
         scorer = self._scorer
         forwards = (scorer.forwards.forwards, scorer.originals) if scorer else (0, 0)
         return ScoredClips(summary, table, tuple(self._out / name for name in names), forwards)

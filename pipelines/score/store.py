@@ -37,7 +37,7 @@ CLIPS_PER_PART, SECONDS_PER_PART = 16, 20.0
 
 _TYPES = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64(), "flag": pa.bool_()}
 PLOT_FILES = ("retention.png", "relative.png", "alpha.png", "classes.png", "evidence.png", "sanity.png")
-RESULT_FILES = ("scores.csv", "summary.json", "report.md", *PLOT_FILES, "worst")
+RESULT_FILES = ("scores.csv", "summary.json", "report.md", "report.html", *PLOT_FILES, "worst")
 """Files and folders that are made from the parts; they lie beside the folder of the parts."""
 
 _PART_NAME = re.compile(r"part-(\d{8})-(\d{8})\.parquet")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
@@ -52,6 +53,15 @@ def worst_clips(table: ScoreTable, count: int) -> list[WorstClip]:
         WorstClip(clips.clip[index], clips.path[index], float(starts[index]), clips.class_label[index])
         for index in worst
     ]
+
+
+def pages_of(worst: Sequence[WorstClip], folder: Path) -> dict[int, str]:
+    """Return clip → address of its page, relative to the folder of the results, where there is one."""
+    pages = {}
+    for number, clip in enumerate(worst, start=1):
+        for path in sorted((folder / "worst" / str(number)).glob("*.html")):
+            pages[clip.clip] = f"worst/{number}/{quote(path.name)}"
+    return pages
 
 
 def render_worst(
@@ -109,7 +119,7 @@ def _window_request(request: ScoreRequest, prepared: Prepared, clip: WorstClip) 
         fill="black" if request.fill == "infill" else request.fill,  # videos are drawn without the model
         batch_size=prepared.default_batch,
         precision=request.precision,
-        outputs=("overlay", "sheet"),
+        outputs=("overlay", "sheet", "report"),
         at=clip.start_seconds,
         overwrite=True,
         notes=tuple(filter(None, [weights_sentence(model.weights)])),

@@ -93,7 +93,7 @@ def test_outputs_none_stands_alone(video: Path, tmp_path: Path, capsys: Capture)
     assert explain(video, "-o", tmp_path / "out", "--outputs", "none,data") == 2
     assert "--outputs is none,data" in capsys.readouterr().err
     assert explain(video, "-o", tmp_path / "out", "--outputs", "") == 2
-    assert "--outputs is empty; pass some of overlay, map, sheet, data, or none" in capsys.readouterr().err
+    assert "--outputs is empty; pass some of overlay, map, sheet, report, data, or none" in capsys.readouterr().err
 
 
 def test_every_class_of_enough_probability_is_explained(video: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -42,6 +42,7 @@ def test_the_offline_demo_needs_no_network_and_no_cache(tmp_path: Path) -> None:
         "made-clip_circle-clockwise_neutral-gradcam.mp4",
         "made-clip_circle-clockwise_gradcam.mp4",
         "made-clip.png",
+        "made-clip.html",
         "made-clip.npz",
         "made-clip_evidence.csv",
         "made-clip.json",

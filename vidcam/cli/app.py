@@ -22,6 +22,7 @@ from vidcam.cli.explain import demo, explain
 from vidcam.cli.help import OrderedGroup
 from vidcam.cli.lists import labels, layers, models
 from vidcam.cli.render import render
+from vidcam.cli.report import report
 from vidcam.cli.score import score
 from vidcam.errors import VidcamError
 from vidcam.system.signals import INTERRUPTED, INTERRUPTED_MESSAGE, InterruptHandler, interruptible
@@ -80,5 +81,5 @@ def commands() -> None:
     """  # noqa: D301 – click reads the \b as 'do not wrap'
 
 
-for _command in (explain, render, score, models, layers, labels, demo, doctor):
+for _command in (explain, render, report, score, models, layers, labels, demo, doctor):
     commands.add_command(_command)

@@ -68,6 +68,15 @@ class RenderedFile:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenPage:
+    """The page that `vidcam report` wrote, and notes about what it cannot show."""
+
+    schema: int = 1
+    path: str
+    notes: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class FailedVideo:
     """A video of `vidcam explain` that failed, and the reason."""

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 _MODEL_FILES = ("weights", "labels", "mean_cube")
 
 
-@click.command(cls=SectionCommand, short_help="Explain videos. Writes overlays, a sheet, the data and a JSON.")
+@click.command(cls=SectionCommand, short_help="Explain videos. Writes overlays, a sheet, a page, the data and a JSON.")
 @explain_arguments
 def explain(
     videos: tuple[Path, ...], out: Path | None, model: tuple[str, ...], device: str, *, as_json: bool, **values: Any
 ) -> int:
-    """Explain what a model predicts. Writes overlay videos, a sheet, the data and a JSON for each video.
+    """Explain what a model predicts. Writes overlays, a sheet, a page, the data and a JSON for each video.
 
     \b
     vidcam explain video.mp4 -o out
@@ -48,7 +48,7 @@ def explain(
     if outputs is not None:
         outputs = values["outputs"] = tuple(name.strip() for name in outputs.split(","))
         if not any(outputs):
-            raise InputError("--outputs is empty; pass some of overlay, map, sheet, data, or none")
+            raise InputError("--outputs is empty; pass some of overlay, map, sheet, report, data, or none")
     _check_truth(
         truth, model, only_wrong=only_wrong, has_results=out is not None and not is_file(out) and outputs != ("none",)
     )

@@ -134,8 +134,8 @@ _EXPLAIN = (
     RESULT(
         "--outputs",
         metavar="LIST",
-        shell_complete=several_of("overlay", "map", "sheet", "data", "none"),
-        help="Any of overlay,map,sheet,data. Default: overlay,sheet,data. With none, only the top 5 classes are "
+        shell_complete=several_of("overlay", "map", "sheet", "report", "data", "none"),
+        help="Any of overlay,map,sheet,report,data. Default: all but map. With none, only the top 5 classes are "
         "printed.",
     ),
     RESULT(

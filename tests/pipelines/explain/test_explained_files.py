@@ -49,7 +49,7 @@ def test_files_of_the_user_are_never_replaced(name: str, make_video: VideoMaker,
 
 
 @pytest.mark.parametrize("existing", [False, True])
-@pytest.mark.parametrize("fails_at", [1, 4, 9])
+@pytest.mark.parametrize("fails_at", [1, 4, 10])
 def test_all_files_are_replaced_or_none(
     existing: bool, fails_at: int, make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,14 +60,14 @@ def test_all_files_are_replaced_or_none(
     real, count = Path.rename, iter(range(1, 1000))
 
     def rename(self: Path, target: Path) -> Path:
-        if next(count) == fails_at + 8 * existing:  # eight former files are put aside first
+        if next(count) == fails_at + 9 * existing:  # nine former files are put aside first
             raise KeyboardInterrupt
         return real(self, target)
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", rename)
         options = ExplainOptions(methods=PAIR, outputs=OUTPUTS, overlap=0.0, overwrite=True)
-        if fails_at < 9:
+        if fails_at < 10:
             with pytest.raises(KeyboardInterrupt):
                 Explainer(brightness_model(), options).explain(source, out)
             after = {path.name: path.read_bytes() for path in out.iterdir()} if out.exists() else {}

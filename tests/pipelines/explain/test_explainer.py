@@ -26,6 +26,7 @@ def test_all_outputs_and_their_names(make_video: VideoMaker, tmp_path: Path) -> 
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == sorted(path.name for path in result.paths)
     assert names == [
+        "video.html",
         "video.json",
         "video.npz",
         "video.png",
@@ -143,7 +144,11 @@ def test_the_map_video_hides_what_lies_outside_the_view(make_video: VideoMaker, 
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"outputs": ("overlays",)}, InputError, "--outputs is overlays; use some of overlay, map, sheet, data"),
+        (
+            {"outputs": ("overlays",)},
+            InputError,
+            "--outputs is overlays; use some of overlay, map, sheet",
+        ),
         ({"outputs": ()}, InputError, "--outputs is empty"),
         ({"fill": "white"}, InputError, "fill is 'white'; it must be one of black, mean, blur, frame-mean"),
         ({"batch_size": 0}, InputError, "--batch-size is 0"),

@@ -54,6 +54,7 @@ def test_all_files_are_written(scored: tuple[ScoredClips, Path]) -> None:
         "classes.png",
         "evidence.png",
         "relative.png",
+        "report.html",
         "report.md",
         "retention.png",
         "sanity.png",

@@ -1,0 +1,182 @@
+"""From an explanation to the part of a page that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+
+from vidcam.maps import Floats, pool_volume
+from vidcam.media import Seconds
+from vidcam.pipelines.audit import video_facts, video_remarks
+from vidcam.pipelines.report.content import PageClip, PageMap, PageTarget, PageVideo
+from vidcam.pipelines.report.facts import Facts
+from vidcam.pipelines.report.packing import PackedBlock, Section
+from vidcam.pipelines.report.scales import both_bounds, both_factors
+from vidcam.results.explanation import Explanation
+from vidcam.results.video import Scale, VideoExplanation
+
+MOST_CELLS = (16, 28, 28)
+"""Largest grid of a window in a page; a finer map is averaged on it, and is drawn a little smoother."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page shows of one explanation.
+
+    Attributes:
+        explanation: the maps.
+        stamps: (F,) time stamps of the displayed frames of the explained part.
+        videos: what can be played.
+        note: about the video; may be empty.
+        can_open: whether a browser may play the video if it is opened by hand.
+        facts: what the JSON beside the maps says; None without one.
+        settings: TOML that repeats the run; may be empty.
+    """
+
+    explanation: VideoExplanation
+    stamps: Seconds
+    videos: tuple[PageVideo, ...]
+    note: str = ""
+    can_open: bool = True
+    facts: Facts | None = None
+    settings: str = ""
+
+
+def page_clip(shown: Shown, block: PackedBlock) -> PageClip:
+    """Describe one explanation, with its numbers in the block."""
+    video, line = shown.explanation, shown.explanation.timeline
+    first, origin = video.explanations[0], video.origin
+    rows, columns = video.geometry.view_slices()
+    ranking = first.ranking()
+    best = ranking.argmax(axis=1)
+    classes, top = np.unique(best, return_inverse=True)
+    has_probability = first.activation != "none"
+    is_shrunk = [name for name, volume in first.volumes.items() if _pooled_grid(volume) is not None]
+    return PageClip(
+        name=video.source,
+        model=video.model,
+        key=_key(video),
+        geometry=video.geometry,
+        view=(rows.start, rows.stop, columns.start, columns.stop),
+        span_seconds=_span(video) if origin is None else origin.span_seconds,
+        stamps=block.times(shown.stamps),
+        starts=block.times(line.starts),
+        ends=block.times(line.ends),
+        frames=block.times(line.frame_seconds),
+        scale=video.scale,
+        targets=_targets(video, shown.facts, block),
+        classes=tuple(video.class_label(int(index)) for index in classes),
+        top=block.counts(top),
+        top_probability=block.floats(ranking[np.arange(len(best)), best]) if has_probability else None,
+        predicted=_predicted(shown),
+        sentence="" if video.video_verdict is None else video.video_verdict.sentence,
+        remarks=(*_other_remarks(video), *(f"The page has {n} on a coarser grid than its file." for n in is_shrunk)),
+        facts=video_facts(video),
+        videos=shown.videos,
+        note=shown.note,
+        can_open=shown.can_open,
+        provenance=_provenance(shown),
+        settings=shown.settings,
+    )
+
+
+def _targets(video: VideoExplanation, facts: Facts | None, block: PackedBlock) -> tuple[PageTarget, ...]:
+    names = dict.fromkeys(name for explanation in video.explanations for name in explanation.methods)
+    bounds = {name: both_bounds(video, name) for name in names}
+    factors = {name: {s: block.floats(f) for s, f in both_factors(video, name).items()} for name in names}
+    targets = []
+    for number, (label, explanation) in enumerate(zip(video.labels, video.explanations, strict=True)):
+        probability = explanation.probability
+        is_value = bool(np.isnan(probability).all())
+        targets.append(
+            PageTarget(
+                label=label,
+                contrast=_contrast(video, explanation, facts),
+                mean=None if is_value else float(probability.mean()),
+                probability=None if is_value else block.floats(probability),
+                maps=tuple(
+                    _page_map(video, number, name, bounds, factors=factors, block=block) for name in explanation.methods
+                ),
+            )
+        )
+    return tuple(targets)
+
+
+def _page_map(
+    video: VideoExplanation,
+    number: int,
+    method: str,
+    bounds: Mapping[str, Mapping[Scale, tuple[float, float]]],
+    *,
+    factors: Mapping[str, Mapping[Scale, Section]],
+    block: PackedBlock,
+) -> PageMap:
+    volume = video.explanations[number].volume(method)
+    grid = _pooled_grid(volume)
+    if grid is not None:
+        share = float(np.prod(grid) / np.prod(volume.shape[1:]))
+        volume = pool_volume(volume, grid) * share
+    return PageMap(method, block.cells(volume), bounds[method], factors[method], video.verdict(method, target=number))
+
+
+def _pooled_grid(volume: Floats) -> tuple[int, ...] | None:
+    """Return the grid on which a page has a map that is too fine for it; None for all others."""
+    grid = tuple(min(length, most) for length, most in zip(volume.shape[1:], MOST_CELLS, strict=True))
+    return None if grid == volume.shape[1:] else grid
+
+
+def _contrast(video: VideoExplanation, explanation: Explanation, facts: Facts | None) -> str | None:
+    if explanation.contrast is None:
+        return None
+    named = None if facts is None or not facts.targets else facts.targets[0].contrast
+    return named or video.class_label(int(explanation.contrast[0]))
+
+
+def _key(video: VideoExplanation) -> str:
+    """Equal for explanations whose maps lie on the same windows of the same video, by the same model."""
+    line, origin = video.timeline, video.origin
+    stamps = b"".join(np.round(a, 6).tobytes() for a in (line.starts, line.ends, line.frame_seconds))
+    content = video.source if origin is None else origin.content_hash
+    text = f"{content} {video.model} {video.geometry} {video.scale} {sha256(stamps).hexdigest()}"
+    return sha256(text.encode()).hexdigest()[:16]
+
+
+def _span(video: VideoExplanation) -> tuple[float, float]:
+    return float(video.timeline.starts[0]), float(video.timeline.ends.max())
+
+
+def _predicted(shown: Shown) -> tuple[tuple[str, float | None], ...]:
+    if shown.facts is not None:
+        return tuple((entry.label, entry.probability) for entry in shown.facts.top5)
+    video = shown.explanation
+    ranking, is_value = video.explanations[0].ranking().mean(axis=0), video.explanations[0].activation == "none"
+    best = [int(k) for k in np.argsort(-ranking, kind="stable")[:5] if int(k) in video.class_labels]
+    return tuple((video.class_label(k), None if is_value else float(ranking[k])) for k in best)
+
+
+def _other_remarks(video: VideoExplanation) -> Sequence[str]:
+    whole = video.video_verdict
+    return [sentence for sentence in video_remarks(video) if whole is None or sentence != whole.sentence]
+
+
+def _provenance(shown: Shown) -> tuple[tuple[str, str], ...]:
+    video, facts = shown.explanation, shown.facts
+    first, size = video.explanations[0], video.geometry.source_size
+    rows = [("Video", f"{video.source}, {size[1]} × {size[0]}, {len(shown.stamps)} frames explained")]
+    if facts is not None:
+        source = facts.source
+        rows[0] = ("Video", f"{rows[0][1]} of {source.frames}, {source.fps:.5g} frames a second, {source.codec}")
+        rows.append(("SHA-256", source.sha256))
+    rows += [("Model", video.model), ("Layer", first.layer)]
+    if facts is not None:
+        rows += [("Weights", facts.model.weights), ("Device", f"{facts.runtime.device}, {facts.runtime.decoder}")]
+        rows.append(("Score", f"{facts.score}; view {facts.view}; scale {facts.scale}"))
+    windows = f"{len(video.timeline)} of {video.timeline.frame_seconds.shape[1]} frames"
+    grids = {name: " × ".join(map(str, volume.shape[1:])) for name, volume in first.volumes.items()}
+    rows += [("Windows", windows), ("Cells a window", ", ".join(f"{name} {grid}" for name, grid in grids.items()))]
+    if facts is not None:
+        rows.append(("Versions", ", ".join(f"{name} {version}" for name, version in facts.versions.items())))
+    return tuple((name, value) for name, value in rows if value)

@@ -1,0 +1,372 @@
+// Put everything together.
+
+import { Block, decompressed, fromBase64, textOf } from "./unpack.js";
+import { Clip } from "./maps.js";
+import { Controls } from "./controls.js";
+import { Deck, Player } from "./player.js";
+import { LAYOUTS, STYLES, State } from "./state.js";
+import { OPACITY, opacityCurve, steps } from "./arithmetic.js";
+import { Strip } from "./strip.js";
+import { byId, clock, number } from "./dom.js";
+import { drawLegend, drawMap, lookup } from "./draw.js";
+import { targetOf, tilesOf } from "./tiles.js";
+import { writeHeadline, writeKeys, writeTexts, writeVerdicts } from "./texts.js";
+
+/** The page. */
+class Page {
+  /**
+   * @param {any} data `PageData`
+   * @param {Block} block
+   */
+  constructor(data, block) {
+    this.data = data;
+    /** @type {Clip[]} */
+    this.clips = data.clips.map((/** @type {any} */ clip) => new Clip(clip, block));
+    this.palettes = Object.fromEntries(Object.entries(data.palettes).map(([name, text]) => [name, fromBase64(/** @type {string} */ (text))]));
+    const first = this.clips[0], [best] = first.data.predicted[0] ?? [""];
+    const shown = first.targets.find((target) => target.label === best) ?? first.targets[0];
+    this.state = new State({
+      target: shown.name, method: shown.maps[0].method, style: "overlay", palette: "vidcam", opacity: OPACITY,
+      threshold: 0, scale: first.data.scale, layout: "one",
+    });
+    this.startSecond = this.state.recall();
+    if (!(this.state.choice.palette in this.palettes)) this.state.choice.palette = "vidcam";
+    /** @type {Map<Clip, Player>} */
+    this.players = new Map();
+    this.deck = new Deck(this.makePlayers());
+    this.controls = new Controls(byId("controls"), this.clips, this.state, Object.keys(this.palettes));
+    this.strip = new Strip(byId("strip"), this.clips, this.state, (second) => this.deck.seekTo(second));
+    this.strip.readout = /** @type {HTMLOutputElement} */ (byId("readout"));
+    /** @type {import("./tiles.js").Tile[]} */
+    this.tiles = [];
+    /** @type {{x: number, y: number, tile: import("./tiles.js").Tile} | null} */
+    this.pointer = null;
+  }
+
+  /** Clips of one video share a player. */
+  makePlayers() {
+    /** @type {Map<string, Player>} */
+    const known = new Map();
+    for (const clip of this.clips) {
+      const [video] = clip.data.videos, key = video && video.kind !== "overlay" ? `${video.embedded}${video.href}` : clip.data.key;
+      const player = known.get(key) ?? new Player(clip);
+      known.set(key, player);
+      this.players.set(clip, player);
+    }
+    return [...known.values()];
+  }
+
+  async start() {
+    writeHeadline(this.clips);
+    writeTexts(this.clips);
+    writeKeys();
+    byId("version").textContent = `vidcam ${this.data.version}`;
+    this.arrange();
+    this.listen();
+    this.update();
+    for (const player of this.deck.players) {
+      player.onframe.push(() => this.frame());
+      player.onpicture.push(() => {
+        for (const tile of this.tiles) if (tile.player === player) tile.drawPicture();
+      });
+      player.onchange.push(() => this.changed());
+    }
+    if (this.startSecond !== null) this.deck.seekTo(this.startSecond);
+    await Promise.all(this.deck.players.map((player) => player.load()));
+    this.notice();
+    this.frame();
+    document.documentElement.dataset.ready = "true";
+  }
+
+  /** @returns {import("./draw.js").Look} */
+  get look() {
+    const { style, palette, opacity, threshold } = this.state.choice;
+    return { style, palette: this.palettes[palette] ?? this.palettes.vidcam, opacity, threshold };
+  }
+
+  /** Make the pictures anew. */
+  arrange() {
+    const { choice } = this.state, wasPlaying = this.deck.leader.isPlaying;
+    this.arranged = `${choice.layout} ${choice.target} ${choice.method}`;
+    this.tiles = tilesOf(this.clips, this.players, choice);
+    byId("tiles").replaceChildren(...this.tiles.map((tile) => tile.element));
+    const count = this.tiles.length, tiles = byId("tiles");
+    tiles.dataset.count = String(count);
+    tiles.style.setProperty("--columns", String(Math.min(Math.ceil(Math.sqrt(count)), 4)));
+    tiles.style.setProperty("--narrow", count > 3 ? "2" : "1");
+    for (const tile of this.tiles) {
+      tile.frame.addEventListener("pointermove", (move) => this.point(tile, move.clientX, move.clientY));
+      tile.frame.addEventListener("pointerleave", () => this.point(null, 0, 0));
+      tile.frame.addEventListener("click", () => this.deck.toggle());
+      this.watcher?.observe(tile.frame);
+    }
+    if (wasPlaying) this.deck.leader.video.play().catch(() => this.deck.leader.pause());
+  }
+
+  /** Something else was chosen. */
+  update() {
+    const { choice } = this.state;
+    this.controls.update();
+    if (this.arranged !== `${choice.layout} ${choice.target} ${choice.method}`) this.arrange();
+    writeVerdicts(this.clips, choice);
+    drawLegend(/** @type {HTMLCanvasElement} */ (byId("legend")), this.look);
+    const [low, high] = targetOf(this.clips[0], choice.target).map(choice.method).bounds[choice.scale];
+    byId("low").textContent = number(low);
+    byId("high").textContent = number(high);
+    this.strip.build();
+    this.takeOverlay();
+    this.frame();
+  }
+
+  /** Of videos in which heat is drawn already, play that of the chosen map. */
+  takeOverlay() {
+    for (const [clip, player] of this.players) {
+      if (!player.isDrawn) continue;
+      const target = targetOf(clip, this.state.choice.target), { method } = target.map(this.state.choice.method);
+      const fitting = clip.data.videos.find((/** @type {any} */ v) => v.map && v.map[0] === target.label && v.map[1] === method);
+      if (fitting && fitting !== player.source) player.open(fitting);
+    }
+  }
+
+  /** Another frame is shown: draw its maps. */
+  frame() {
+    if (this.waiting) return;
+    this.waiting = requestAnimationFrame(() => {
+      this.waiting = 0;
+      this.drawNow();
+    });
+  }
+
+  drawNow() {
+    const { leader } = this.deck, second = leader.second;
+    for (const tile of this.tiles) tile.draw(this.look, this.state.choice.scale);
+    this.strip.move(second);
+    const { stamps } = leader;
+    byId("time").textContent = `${clock(second)} / ${clock(leader.clip.end)}  ·  frame ${leader.index + 1} of ${stamps.length}`;
+    this.state.second = second;
+    this.showValue();
+    if (!leader.isPlaying) {
+      this.state.remember();
+      byId("status").textContent = `${clock(second)}, frame ${leader.index + 1} of ${stamps.length}`;
+    }
+  }
+
+  changed() {
+    const { leader } = this.deck, isPlaying = leader.isPlaying;
+    byId("play").setAttribute("aria-label", isPlaying ? "Pause" : "Play");
+    byId("play-path").setAttribute("d", isPlaying ? "M4 3h3v10H4zM9 3h3v10H9z" : "M4 2.5v11L13 8z");
+    byId("sound").setAttribute("aria-pressed", String(!leader.video.muted));
+    byId("sound-path").setAttribute("d", leader.video.muted ? "M10 6l4 4m0-4l-4 4" : "M10 5.5q2.5 2.5 0 5M12 3.5q4 4.5 0 9");
+    this.frame();
+  }
+
+  /** Say what the page does without its video. */
+  notice() {
+    const texts = this.clips.map((clip) => {
+      const player = /** @type {Player} */ (this.players.get(clip));
+      if (player.source && !player.isDrawn) return "";
+      return clip.data.note || `${clip.name} cannot be played here: ${player.isDrawn ? "the overlay is shown instead." : "only the heat is shown."}`;
+    });
+    const text = [...new Set(texts.filter(Boolean))].join(" "), notice = byId("notice");
+    notice.replaceChildren(text);
+    notice.hidden = !text;
+    if (!text || !this.clips.some((clip) => clip.data.can_open)) return;
+    const pick = document.createElement("button");
+    pick.type = "button";
+    pick.textContent = "Open the video…";
+    pick.addEventListener("click", () => byId("file").click());
+    notice.append(" ", pick);
+    if (this.deck.players.every((player) => !player.source) && this.state.choice.style === "overlay") this.state.set({ style: "heat" });
+  }
+
+  listen() {
+    const { deck, state } = this;
+    state.listeners.push(() => this.update());
+    /** @type {[string, () => void][]} */
+    const clicks = [
+      ["play", () => deck.toggle()], ["back", () => deck.step(-1)], ["forward", () => deck.step(1)], ["sound", () => this.toggleSound()],
+      ["zoom-in", () => this.strip.zoom(0.5)], ["zoom-out", () => this.strip.zoom(2)], ["zoom-all", () => this.strip.showAll()],
+      ["shot", () => this.savePicture()], ["link", () => this.copyLink()], ["help", () => openKeys()],
+    ];
+    for (const [id, act] of clicks) byId(id).addEventListener("click", act);
+    const rate = /** @type {HTMLSelectElement} */ (byId("rate"));
+    rate.addEventListener("change", () => deck.setRate(Number(rate.value)));
+    addEventListener("keydown", (key) => this.press(key));
+    addEventListener("hashchange", () => {
+      if (location.hash === state.written) return;
+      const second = state.recall();
+      this.update();
+      if (second !== null) deck.seekTo(second);
+    });
+    this.watcher = new ResizeObserver(() => {
+      this.strip.draw();
+      this.frame();
+    });
+    this.watcher.observe(byId("strip"));
+    for (const tile of this.tiles) this.watcher.observe(tile.frame);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.strip.draw());
+    const file = /** @type {HTMLInputElement} */ (byId("file"));
+    file.addEventListener("change", () => this.openFile(file.files?.[0] ?? null));
+  }
+
+  /** @param {KeyboardEvent} key */
+  press(key) {
+    const on = /** @type {HTMLElement} */ (key.target);
+    if (key.ctrlKey || key.metaKey || key.altKey || on.closest("dialog") || on.matches("select, input, textarea")) return;
+    if (on.matches("button, summary") && (key.key === " " || key.key === "Enter")) return;
+    const { choice } = this.state, { deck, strip } = this, many = key.shiftKey ? 10 : 1;
+    const shift = (/** @type {number} */ by, /** @type {"opacity" | "threshold"} */ name) => {
+      this.state.set({ [name]: Math.min(Math.max(Math.round((choice[name] + by) * 100) / 100, 0), 1) });
+    };
+    const target = targetOf(this.clips[0], choice.target);
+    /** @type {Record<string, () => void>} */
+    const acts = {
+      " ": () => deck.toggle(), ArrowLeft: () => deck.step(-many), ArrowRight: () => deck.step(many),
+      Home: () => deck.seekTo(-Infinity), End: () => deck.seekTo(Infinity),
+      c: () => this.state.set({ target: after(this.clips[0].targets.map((each) => each.name), target.name) }),
+      d: () => this.state.set({ style: after(STYLES.map(([style]) => style), choice.style) }),
+      v: () => this.state.set({ layout: after(LAYOUTS.map(([layout]) => layout).filter((layout) => [...this.controls.layout.options].some((o) => o.value === layout)), choice.layout) }),
+      "[": () => shift(-0.05, "opacity"), "]": () => shift(0.05, "opacity"), ",": () => shift(-0.05, "threshold"), ".": () => shift(0.05, "threshold"),
+      "+": () => strip.zoom(0.5), "=": () => strip.zoom(0.5), "-": () => strip.zoom(2), 0: () => strip.showAll(),
+      m: () => this.toggleSound(), s: () => this.savePicture(), l: () => this.copyLink(), "?": () => openKeys(),
+    };
+    const map = /^[1-9]$/.test(key.key) ? target.maps[Number(key.key) - 1] : null;
+    const act = map ? () => this.state.set({ method: map.method }) : acts[key.key];
+    if (!act) return;
+    key.preventDefault();
+    act();
+  }
+
+  toggleSound() {
+    for (const { video } of this.deck.players.slice(0, 1)) video.muted = !video.muted;
+    this.changed();
+  }
+
+  /**
+   * @param {import("./tiles.js").Tile | null} tile
+   * @param {number} x
+   * @param {number} y
+   */
+  point(tile, x, y) {
+    this.pointer = tile ? { tile, x, y } : null;
+    this.showValue();
+  }
+
+  showValue() {
+    const { pointer } = this, mark = byId("mark");
+    const found = pointer?.tile.valueAt(pointer.x, pointer.y, this.look, this.state.choice.scale) ?? null;
+    mark.hidden = !found;
+    if (found) mark.style.left = `${100 * found.heat}%`;
+    for (const { value } of this.tiles) value.hidden = true;
+    if (!pointer || pointer.tile.isPlain) return;
+    pointer.tile.value.hidden = false;
+    pointer.tile.value.textContent = found
+      ? `${number(found.value)}  ·  heat ${found.heat.toFixed(2)}  ·  row ${found.cell[0] + 1}, column ${found.cell[1] + 1}`
+      : "The model did not see this part";
+  }
+
+  copyLink() {
+    clearTimeout(this.state.timer);
+    this.state.remember();
+    setTimeout(() => {
+      /** @type {Promise<void> | undefined} */
+      const done = navigator.clipboard ? navigator.clipboard.writeText(location.href) : undefined;
+      Promise.resolve(done).then(() => this.say(done === undefined ? "The link is in the address bar" : "Link copied"), () => this.say("The link is in the address bar"));
+    }, 300);
+  }
+
+  /** @param {string} text shown for a moment */
+  say(text) {
+    const status = byId("status");
+    status.textContent = text;
+    status.classList.add("toast");
+    setTimeout(() => status.classList.remove("toast"), 2500);
+  }
+
+  /** @param {File | null} file */
+  async openFile(file) {
+    if (!file) return;
+    const player = this.deck.leader, former = player.source;
+    const source = { kind: "source", href: "", embedded: "", type: file.type, starts: 0, map: null };
+    const isOpen = await player.openAddress(URL.createObjectURL(file), source, true);
+    if (!isOpen) {
+      this.say("The browser cannot play this file");
+      if (former) await player.open(former);
+    }
+    this.notice();
+    this.frame();
+  }
+
+  /** Save the pictures that are shown as a PNG, with a line on what they show. */
+  savePicture() {
+    const hidden = this.tiles.some((tile) => tile.player.source && !tile.player.isReadable);
+    if (hidden) {
+      this.say("A page may not read a video beside it: open the video file once, then save again");
+      byId("file").click();
+      return;
+    }
+    const canvas = this.picture();
+    canvas.toBlob((blob) => {
+      if (!blob) return;
+      const address = URL.createObjectURL(blob), anchor = document.createElement("a");
+      anchor.href = address;
+      anchor.download = `${this.clips[0].name.replace(/\.[^.]*$/, "")}_${this.deck.second.toFixed(2)}s.png`;
+      anchor.click();
+      setTimeout(() => URL.revokeObjectURL(address), 5000);
+    });
+  }
+
+  /** @returns {HTMLCanvasElement} all pictures at the size of the source, with a caption */
+  picture() {
+    const gap = 8, line = 26, columns = Math.ceil(Math.sqrt(this.tiles.length));
+    const { size } = this.clips[0], canvas = document.createElement("canvas"), rows = Math.ceil(this.tiles.length / columns);
+    const width = Math.max(size.columns, 240), height = Math.round((width * size.rows) / size.columns);
+    [canvas.width, canvas.height] = [columns * (width + gap) - gap, rows * (height + line + gap) - gap];
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    this.tiles.forEach((tile, place) => {
+      const x = (place % columns) * (width + gap), y = Math.floor(place / columns) * (height + line + gap);
+      const layer = document.createElement("canvas");
+      [layer.width, layer.height] = [width, height];
+      const over = /** @type {CanvasRenderingContext2D} */ (layer.getContext("2d"));
+      drawMap(over, tile.clip, tile.isPlain || tile.player.isDrawn ? null : tile.plane, this.look);
+      if (tile.player.video.videoWidth) context.drawImage(tile.player.video, x, y, width, height);
+      context.drawImage(layer, x, y);
+      context.fillStyle = "#1b1b1b";
+      context.font = "15px system-ui, sans-serif";
+      const what = tile.isPlain ? "video" : `${tile.target.name} · ${tile.map.method} (${tile.map.verdict.word})`;
+      context.fillText(`${clock(tile.second)} · ${what}`, x + 2, y + height + 18, width - 4);
+    });
+    return canvas;
+  }
+}
+
+/**
+ * @template Value
+ * @param {Value[]} values
+ * @param {Value} value
+ * @returns {Value} the next one
+ */
+function after(values, value) {
+  return values[(values.indexOf(value) + 1) % values.length];
+}
+
+function openKeys() {
+  /** @type {HTMLDialogElement} */ (byId("keys")).showModal();
+}
+
+/** What tests and scripts may use. */
+const tools = { lookup, opacityCurve, steps };
+
+decompressed(textOf("block")).then((bytes) => {
+  const page = new Page(JSON.parse(textOf("data")), new Block(bytes));
+  Object.assign(globalThis, { vidcam: Object.assign(page, { tools }) });
+  return page.start();
+}).catch((error) => {
+  const notice = byId("notice");
+  notice.hidden = false;
+  notice.textContent = `This browser cannot show the page (${error}). It needs one of 2023 or later.`;
+  document.documentElement.dataset.ready = "false";
+  throw error;
+});

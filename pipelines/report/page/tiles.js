@@ -1,0 +1,146 @@
+// The pictures: a video with its heat, alone or several in step.
+
+import { between } from "./arithmetic.js";
+import { canvasSize, drawMap } from "./draw.js";
+import { make } from "./dom.js";
+
+/** @typedef {import("./maps.js").Clip} Clip */
+/** @typedef {import("./draw.js").Look} Look */
+
+/** One picture: a frame of a video below, a map above. */
+export class Tile {
+  /**
+   * @param {Clip} clip
+   * @param {import("./player.js").Player} player
+   * @param {boolean} isFirst whether it holds the video itself; others hold copies of its frames
+   */
+  constructor(clip, player, isFirst) {
+    this.clip = clip;
+    this.player = player;
+    this.isFirst = isFirst;
+    this.copy = make("canvas", { class: "picture", "aria-hidden": "true" });
+    this.canvas = make("canvas", { class: "heat", "aria-hidden": "true" });
+    this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
+    this.caption = make("figcaption");
+    this.value = make("output", { class: "value", "aria-live": "off", hidden: true });
+    this.frame = make("div", { class: "frame" }, isFirst ? player.video : this.copy, this.canvas, this.value);
+    this.frame.style.aspectRatio = `${clip.size.columns} / ${clip.size.rows}`;
+    this.element = make("figure", { class: "tile" }, this.frame, this.caption);
+    /** @type {import("./maps.js").Target} */
+    this.target = clip.targets[0];
+    /** @type {import("./maps.js").TargetMap} */
+    this.map = this.target.maps[0];
+    this.isPlain = false;
+    /** @type {import("./arithmetic.js").Plane | null} */
+    this.plane = null;
+  }
+
+  /** Second of the frame of this clip that is shown. */
+  get second() {
+    return this.clip.stamps[this.clip.frameAt(this.player.second)];
+  }
+
+  /** Take the size of the screen. */
+  fit() {
+    const size = canvasSize(this.frame.clientWidth * devicePixelRatio, this.clip.size);
+    if (this.canvas.width === size.columns && this.canvas.height === size.rows) return;
+    for (const canvas of [this.canvas, this.copy]) [canvas.width, canvas.height] = [size.columns, size.rows];
+    this.drawPicture();
+  }
+
+  /**
+   * @param {Look} look
+   * @param {import("./maps.js").Scale} scale
+   */
+  draw(look, scale) {
+    this.fit();
+    this.plane = this.clip.plane(this.map, this.second, scale);
+    drawMap(this.context, this.clip, this.isPlain || this.player.isDrawn ? null : this.plane, look);
+  }
+
+  /** Copy the frame that the video shows. */
+  drawPicture() {
+    const { video } = this.player;
+    if (this.isFirst || !video.videoWidth) return;
+    this.copy.getContext("2d")?.drawImage(video, 0, 0, this.copy.width, this.copy.height);
+  }
+
+  /**
+   * What lies under a place of the picture; null outside the model's view.
+   * @param {number} x in CSS pixels of the page
+   * @param {number} y
+   * @param {Look} look
+   * @param {import("./maps.js").Scale} scale
+   */
+  valueAt(x, y, look, scale) {
+    const box = this.frame.getBoundingClientRect();
+    const column = ((x - box.left) / box.width) * this.clip.size.columns, row = ((y - box.top) / box.height) * this.clip.size.rows;
+    const [top, bottom, left, right] = this.clip.data.view;
+    if (!(row >= top && row < bottom && column >= left && column < right) || !this.plane) return null;
+    const heat = this.clip.heat(this.plane, look.style, [row], [column])[0];
+    const raw = this.clip.raw(this.map, this.second, "video"), [, , rows, columns] = this.map.cells.shape;
+    const places = [this.clip.positions(rows, 0, [row])[0], this.clip.positions(columns, 1, [column])[0]], at = places.map(Math.floor);
+    const cell = [Math.min(Math.max(at[0], 0), rows - 1), Math.min(Math.max(at[1], 0), columns - 1)];
+    const value = look.style === "cells" ? raw[cell[0] * columns + cell[1]] : bilinear(raw, rows, columns, places);
+    return { heat, value, cell, pixel: [Math.floor(row), Math.floor(column)] };
+  }
+}
+
+/**
+ * @param {Float32Array} values (rows × columns)
+ * @param {number} rows
+ * @param {number} columns
+ * @param {number[]} place (y, x) in cells
+ */
+function bilinear(values, rows, columns, [y, x]) {
+  const down = between([y], rows), across = between([x], columns), f = down.fraction[0], g = across.fraction[0];
+  const at = (/** @type {number} */ r, /** @type {number} */ c) => values[r * columns + c];
+  const [top, bottom, left, right] = [down.lower[0], down.upper[0], across.lower[0], across.upper[0]];
+  return (1 - f) * ((1 - g) * at(top, left) + g * at(top, right)) + f * ((1 - g) * at(bottom, left) + g * at(bottom, right));
+}
+
+/**
+ * Make the tiles of a layout.
+ * @param {Clip[]} clips
+ * @param {Map<Clip, import("./player.js").Player>} players
+ * @param {import("./state.js").Choice} choice
+ * @returns {Tile[]}
+ */
+export function tilesOf(clips, players, choice) {
+  const taken = new Set(), tiles = /** @type {Tile[]} */ ([]);
+  for (const clip of clips) {
+    const player = /** @type {import("./player.js").Player} */ (players.get(clip));
+    for (const part of parts(clip, choice)) {
+      const tile = new Tile(clip, player, !taken.has(player));
+      taken.add(player);
+      Object.assign(tile, part);
+      const model = clips.length > 1 ? `${clip.model} · ` : "", several = clips.length > 1 || choice.layout !== "one";
+      tile.caption.textContent = part.isPlain ? `${model}video` : `${model}${part.map.method} · ${part.target.name}`;
+      tile.caption.hidden = !several;
+      tiles.push(tile);
+    }
+  }
+  return tiles;
+}
+
+/**
+ * @param {Clip} clip
+ * @param {import("./state.js").Choice} choice
+ */
+function parts(clip, choice) {
+  const target = targetOf(clip, choice.target), chosen = { target, map: target.map(choice.method), isPlain: false };
+  if (choice.layout === "source") return [{ ...chosen, isPlain: true }, chosen];
+  if (choice.layout === "methods") return target.maps.map((/** @type {any} */ map) => ({ ...chosen, map }));
+  if (choice.layout === "targets") {
+    return clip.targets.map((other) => ({ target: other, map: other.map(choice.method), isPlain: false }));
+  }
+  return [chosen];
+}
+
+/**
+ * @param {Clip} clip
+ * @param {string} name
+ */
+export function targetOf(clip, name) {
+  return clip.targets.find((target) => target.name === name) ?? clip.targets[0];
+}

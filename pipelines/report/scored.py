@@ -1,0 +1,218 @@
+"""The page of a scored set: what can be concluded in words, every clip with its scores, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from vidcam import __version__
+from vidcam.pipelines.report.packing import PackedBlock, Section
+from vidcam.pipelines.report.page import SET_MODULES, fill_page
+from vidcam.pipelines.score.columns import FAILED, SCORED, Row
+from vidcam.pipelines.score.options import CONTROLS
+from vidcam.pipelines.score.report import equal_area_rows, interval, method_rows, verdict
+from vidcam.pipelines.score.summary import Mean, MethodFigures, Summary
+from vidcam.system.json_files import to_json
+
+SHOWN = ("drop", "retention_0.5", "area")
+"""Columns of a method in the table of clips."""
+
+_UNSURE = ("No clear difference", "Too few clips", "are not compared", "cannot be compared")
+
+
+@dataclass(frozen=True, slots=True)
+class SetClips:
+    """All clips of a set, one item each; texts are indices into `texts`.
+
+    Attributes:
+        texts: every text that occurs.
+        path: path as in the manifest.
+        label: label of the manifest.
+        top: label of the explained class.
+        status: `scored`, `failed` or `left out`.
+        reason: why it failed, and warnings.
+        probability: of the explained class.
+        correct: 1, 0, or NaN if it is not known.
+        scores: method → column → values.
+    """
+
+    texts: tuple[str, ...]
+    path: Section
+    label: Section
+    top: Section
+    status: Section
+    reason: Section
+    probability: Section
+    correct: Section
+    scores: Mapping[str, Mapping[str, Section]]
+
+
+@dataclass(frozen=True, slots=True)
+class SetCurve:
+    """What a method keeps when the lowest share of its voxels is hidden: (share, mean, low, high) in percent."""
+
+    method: str
+    points: tuple[tuple[float, float, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetData:
+    """What the page of a set shows, besides the numbers of its clips.
+
+    Attributes:
+        title: of the page.
+        version: of vidcam.
+        lead: the ranking, in words.
+        known: sentences that can be concluded.
+        unknown: sentences about what cannot.
+        facts: (name, value) rows.
+        methods: the table of methods.
+        pairs: the table of pairs at equal area.
+        curves: one for each method.
+        names: methods, then controls.
+        clips: all clips.
+        pages: index of a clip → its page.
+    """
+
+    title: str
+    version: str
+    lead: str
+    known: tuple[str, ...]
+    unknown: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+    methods: Sequence[Mapping[str, str]]
+    pairs: Sequence[Mapping[str, str]]
+    curves: tuple[SetCurve, ...]
+    names: tuple[str, ...]
+    clips: SetClips
+    pages: Mapping[int, str]
+
+
+def scored_page(summary: Summary, rows: Iterable[Row], pages: Mapping[int, str]) -> str:
+    """Return the page of a scored set.
+
+    Args:
+        summary: the content of summary.json.
+        rows: all rows of the table, those of a clip after each other.
+        pages: index of a clip → address of its page.
+    """
+    block, names = PackedBlock(), tuple(summary.methods)
+    pairs = sorted(summary.pairs, key=lambda pair: (pair.a in CONTROLS) + (pair.b in CONTROLS))  # methods first
+    sentences = [verdict(pair) for pair in pairs]
+    data = SetData(
+        title=f"{summary.n} clips, {summary.settings.model}",
+        version=__version__,
+        lead=_lead(summary),
+        known=tuple(text for text in sentences if not _is_unsure(text)),
+        unknown=(*(text for text in sentences if _is_unsure(text)), *_limits(summary)),
+        facts=_facts(summary),
+        methods=method_rows(summary),
+        pairs=equal_area_rows(summary),
+        curves=tuple(_curves(summary)),
+        names=names,
+        clips=_clips(rows, names, block),
+        pages=pages,
+    )
+    return fill_page("set", data.title, to_json(data, indent=0), block=block.to_base64(), media={}, modules=SET_MODULES)
+
+
+def _is_unsure(sentence: str) -> bool:
+    return any(text in sentence for text in _UNSURE)
+
+
+def _kept(figures: MethodFigures) -> Mean | None:
+    return figures.retention.get("0.5")
+
+
+def _lead(summary: Summary) -> str:
+    """Rank the methods by what is kept at half area."""
+    kept = {name: mean for name, f in summary.methods.items() if (mean := _kept(f)) is not None}
+    known = {name: mean.value for name, mean in kept.items() if mean.value is not None}
+    methods = sorted((name for name in known if name not in CONTROLS), key=lambda name: -known[name])
+    if not methods:
+        return f"{summary.n} clips were scored; what is kept at half area was not measured."
+    ranked = ", ".join(f"{name} {interval(kept[name])} %" for name in methods)
+    controls = [name for name in known if name in CONTROLS]
+    text = f"With the half of the voxels hidden that a map calls least important, the probability keeps: {ranked}."
+    if not controls:
+        return text
+    best = max(controls, key=lambda name: known[name])
+    return f"{text} The best control, which knows nothing of the network, is {best}: {interval(kept[best])} %."
+
+
+def _limits(summary: Summary) -> Iterator[str]:
+    yield (
+        f"All of this holds for {summary.settings.where} and the fill {summary.settings.fill}; another fill can change "
+        "the order. Drop and increase depend on how much a map shows: they do not say which method is better."
+    )
+    if summary.failed:
+        yield f"{summary.failed} of {summary.clips} clips failed and are in no mean."
+
+
+def _facts(summary: Summary) -> tuple[tuple[str, str], ...]:
+    accuracy, settings = summary.accuracy, summary.settings
+    right = "unknown" if accuracy.value is None else f"{accuracy.value:.1%} of {accuracy.known} clips with a label"
+    return (
+        ("Clips", f"{summary.n} scored of {summary.clips}, {summary.failed} failed, {summary.left_out} left out"),
+        ("Accuracy", right),
+        ("Model", f"{settings.where}; weights: {settings.weights}"),
+        ("Fill", settings.fill),
+        ("Intervals", summary.interval),
+        ("Test", summary.test),
+        ("Command", summary.command or "from Python"),
+    )
+
+
+def _curves(summary: Summary) -> Iterator[SetCurve]:
+    for name, figures in summary.methods.items():
+        points = [
+            (float(theta), mean.value, mean.low, mean.high)
+            for theta, mean in figures.retention.items()
+            if mean.value is not None and mean.low is not None and mean.high is not None
+        ]
+        if len(points) > 1:
+            yield SetCurve(name, tuple(sorted(points)))
+
+
+def _clips(rows: Iterable[Row], names: Sequence[str], block: PackedBlock) -> SetClips:
+    """Turn the rows into columns of clips; memory holds a few numbers for each clip and method."""
+    texts: dict[str, int] = {"": 0}
+    columns: dict[str, list[float]] = {n: [] for n in ("path", "label", "top", "status", "reason")}
+    numbers: dict[str, list[float]] = {n: [] for n in ("probability", "correct")}
+    scores: dict[str, dict[str, list[float]]] = {name: {column: [] for column in SHOWN} for name in names}
+    for _, group in groupby(rows, key=lambda row: row["clip"]):
+        of_clip = list(group)
+        first, by_method = of_clip[0], {row["method"]: row for row in of_clip}
+        entries = {
+            "path": first["path"],
+            "label": first["label"],
+            "top": first["class"] if first["status"] == SCORED else None,
+            "status": first["status"],
+            "reason": first["reason"] if first["status"] == FAILED else first.get("warnings"),
+        }
+        for column, text in entries.items():
+            columns[column].append(texts.setdefault("" if text is None else str(text), len(texts)))
+        for column, values in numbers.items():
+            values.append(_number(first.get(column)))
+        for name, of_method in scores.items():
+            row = by_method.get(name, {})
+            for column, values in of_method.items():
+                values.append(_number(row.get(column)))
+    packed = {name: block.counts(np.array(values, np.int64)) for name, values in columns.items()}
+    packed |= {name: block.floats(np.array(values)) for name, values in numbers.items()}
+    return SetClips(
+        texts=tuple(texts),
+        **packed,
+        scores={
+            name: {column: block.floats(np.array(values)) for column, values in of_method.items()}
+            for name, of_method in scores.items()
+        },
+    )
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)

@@ -1,0 +1,231 @@
+"""`vidcam.report`: from saved explanations to one page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from vidcam import __version__
+from vidcam.errors import InputError, MediaError
+from vidcam.media import Seconds
+from vidcam.pipelines.render.saved import open_saved, opened_source
+from vidcam.pipelines.render.videos import drawn_seconds
+from vidcam.pipelines.report.clip import Shown, page_clip
+from vidcam.pipelines.report.content import PageClip, PageData, PageVideo
+from vidcam.pipelines.report.facts import Facts, facts_beside, settings_beside
+from vidcam.pipelines.report.packing import PackedBlock
+from vidcam.pipelines.report.page import page_html, palettes
+from vidcam.pipelines.report.videos import (
+    MOST_EMBEDDED,
+    Media,
+    is_playable,
+    overlay_videos,
+    proxy_video,
+    source_video,
+    video_note,
+)
+from vidcam.results.video import VideoExplanation
+from vidcam.system.atomic import atomic_write, require_writable
+from vidcam.system.progress import Progress, progress_or_default, silent
+from vidcam.video.reader import VideoReader
+from vidcam.video.source import Source
+
+Result = str | Path | VideoExplanation
+
+FRAME_HEIGHT = 900
+"""Height of a page in a notebook, in CSS pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The result of `report`.
+
+    Attributes:
+        path: the page.
+        notes: what was left out, and why.
+    """
+
+    path: Path
+    notes: tuple[str, ...] = field(compare=False)
+
+    def _repr_html_(self) -> str:
+        """Show the page in a notebook."""
+        return framed(self.path.read_text("utf-8"))
+
+
+def framed(html: str) -> str:
+    """Put a page into a frame of its own, which reaches nothing around it."""
+    return (
+        f'<iframe srcdoc="{escape(html)}" sandbox="allow-scripts allow-downloads" '
+        f'style="width:100%;height:{FRAME_HEIGHT}px;border:0" title="vidcam"></iframe>'
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions:
+    """The options of `report` and `vidcam report`, with their defaults; `report` describes them.
+
+    Raises:
+        InputError: a number out of its range.
+    """
+
+    source: Source | None = None
+    embed: float = MOST_EMBEDDED / 1e6
+    proxy: bool = False
+    title: str = ""
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.embed <= 500.0:
+            raise InputError(f"--embed is {self.embed:g}; it must be from 0 to 500 MB")
+
+    @property
+    def most_bytes(self) -> int:
+        """Largest video in bytes that is put into the page."""
+        return int(self.embed * 1e6)
+
+
+def report(
+    results: Result | Sequence[Result],
+    out: str | Path,
+    *,
+    source: Source | None = None,
+    embed: float = MOST_EMBEDDED / 1e6,
+    proxy: bool = False,
+    title: str = "",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Reported:
+    """Write one HTML page in which one plays a video and looks at its maps.
+
+    The page needs no network and no server. It has the cells of the maps, and draws them over the video as the overlay
+    does.
+
+    Args:
+        results: one or several `.npz` files that `explain` saved, or `VideoExplanation`s. Several are shown side by
+            side, in step. Results of the same video, model and windows become targets of one.
+        out: the page, `.html`.
+        source: the video, if it was moved since; for one result.
+        embed: a video of at most so many megabytes is put into the page if browsers play it. A larger one is linked.
+        proxy: make an H.264 copy of a video that browsers do not play.
+        title: title of the page. Empty: from the classes and the video.
+        overwrite: replace an existing page.
+        progress: called as work goes on. None: a bar in notebooks.
+
+    Raises:
+        InputError: no result, or a name or an option that cannot be used.
+        MediaError: a file is not a saved explanation of a video.
+        OutputError: the page exists, or cannot be written.
+    """
+    options = ReportOptions(source=source, embed=embed, proxy=proxy, title=title, overwrite=overwrite)
+    several = [results] if isinstance(results, str | Path | VideoExplanation) else list(results)
+    return write_report(several, Path(out), options, progress=progress_or_default(progress))
+
+
+def write_report(
+    results: Sequence[Result], out: Path, options: ReportOptions, *, progress: Progress = silent
+) -> Reported:
+    """Write a page; arguments and errors as in `report`."""
+    if not results:
+        raise InputError("there is no result to show; pass the .npz that vidcam explain wrote")
+    if options.source is not None and len(results) > 1:
+        raise InputError(f"--source takes one result, not {len(results)}")
+    if out.suffix.lower() not in {".html", ".htm"}:
+        raise InputError(f"-o {out.name!r} must end in .html")
+    require_writable(out, overwrite=options.overwrite)
+    media = Media()
+    shown = [_shown(result, out, options, media, progress) for result in results]
+    with atomic_write(out, overwrite=options.overwrite) as part:
+        part.write_text(page_of(shown, media, title=options.title), "utf-8")
+    return Reported(out, tuple(dict.fromkeys(each.note for each in shown if each.note)))
+
+
+def page_of(shown: Sequence[Shown], media: Media, *, title: str = "") -> str:
+    """Return the page of explanations, as text."""
+    block = PackedBlock()
+    clips = merged([page_clip(each, block) for each in shown])
+    names = dict.fromkeys(f"{clip.targets[0].label} – {clip.name}" for clip in clips)
+    data = PageData(title or "; ".join(names), __version__, tuple(clips), palettes())
+    return page_html(data, block.to_base64(), media.embedded)
+
+
+def merged(clips: Sequence[PageClip]) -> list[PageClip]:
+    """Join the clips of one video, model and set of windows: the targets of all, each once."""
+    joined: dict[str, PageClip] = {}
+    for clip in clips:
+        former = joined.get(clip.key)
+        if former is None:
+            joined[clip.key] = clip
+            continue
+        there = {(target.label, target.contrast) for target in former.targets}
+        others = tuple(target for target in clip.targets if (target.label, target.contrast) not in there)
+        joined[clip.key] = replace(former, targets=(*former.targets, *others))
+    return list(joined.values())
+
+
+def _shown(result: Result, out: Path, options: ReportOptions, media: Media, progress: Progress) -> Shown:
+    """Load a result, and find its video and what lies beside it."""
+    saved = result if isinstance(result, VideoExplanation) else Path(result)
+    path = None if isinstance(saved, VideoExplanation) else saved
+    facts, settings = (None, "") if path is None else (facts_beside(path), settings_beside(path))
+    try:
+        explanation, source = open_saved(saved, options.source)
+    except MediaError:
+        explanation = open_saved(saved, "unknown")[0]  # a file that is none of ours is refused again
+        if options.source is not None:
+            raise
+        return without_video(explanation, path, facts, settings, out)
+    with opened_source(explanation, source, progress=progress) as reader:
+        stamps = drawn_seconds(reader.info, *_span(explanation))
+        videos = _videos(reader, stamps, explanation, out, options=options, media=media, progress=progress)
+        if path is not None:
+            videos += overlay_videos(facts, path.parent, out.parent, starts=float(stamps[0]))
+        note = video_note(reader.info, videos)
+        return Shown(explanation, stamps, videos, note, is_playable(reader.info), facts, settings)
+
+
+def without_video(
+    explanation: VideoExplanation, path: Path | None, facts: Facts | None, settings: str, out: Path
+) -> Shown:
+    """Show an explanation whose video is not at hand: its overlays if they are there, else the heat alone."""
+    stamps: Seconds = np.unique(explanation.timeline.frame_seconds)
+    videos = () if path is None else overlay_videos(facts, path.parent, out.parent, starts=_span(explanation)[0])
+    return Shown(explanation, stamps, videos, video_note(None, videos), facts=facts, settings=settings)
+
+
+def _videos(
+    reader: VideoReader,
+    stamps: Seconds,
+    explanation: VideoExplanation,
+    out: Path,
+    *,
+    options: ReportOptions,
+    media: Media,
+    progress: Progress,
+) -> tuple[PageVideo, ...]:
+    if options.proxy and not is_playable(reader.info):
+        end = _span(explanation)[1]
+        return (
+            proxy_video(
+                reader,
+                stamps,
+                end,
+                out,
+                media,
+                most_bytes=options.most_bytes,
+                overwrite=options.overwrite,
+                progress=progress,
+            ),
+        )
+    video = source_video(reader.info, out.parent, media, most_bytes=options.most_bytes)
+    return () if video is None else (video,)
+
+
+def _span(explanation: VideoExplanation) -> tuple[float, float]:
+    if explanation.origin is not None:
+        return explanation.origin.span_seconds
+    return float(explanation.timeline.starts[0]), float(explanation.timeline.ends.max())

@@ -1,0 +1,91 @@
+"""The page of a scored set: 10,000 clips in a browser, and what it says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.helpers.browser import browser, opened
+from tests.pipelines.report.test_writer import data_of
+from tests.pipelines.score.test_report import summary
+from vidcam.pipelines.report.scored import scored_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+__all__ = ["browser"]
+
+COUNT, CLASSES = 10_000, 40
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def rows(count: int) -> Iterator[dict[str, Any]]:
+    """Clip i is right unless i is a multiple of 5; every 100th failed; the drop falls with i."""
+    for index in range(count):
+        label = f"class {index % CLASSES}"
+        clip = {"clip": index, "path": f"{label}/{HOSTILE}{index}.mp4", "label": label}
+        if index % 100 == 99:
+            yield clip | {"status": "failed", "reason": "no video", "method": None, "class": None}
+            continue
+        top = "class 0" if index % 5 == 0 else label
+        for method in summary().methods if index < 2 else ("gradcam", "gradcam+", "centre"):
+            yield clip | {
+                "status": "scored",
+                "method": method,
+                "class": top,
+                "correct": top == label,
+                "probability": 0.5,
+                "reason": None,
+                "drop": 1 - index / count,
+                "retention_0.5": 0.25,
+                "area": 0.125,
+            }
+
+
+def page_of(folder: Path, count: int) -> Path:
+    whole = replace(summary(), clips=count, n=count)
+    (folder / "a.html").write_text("<!DOCTYPE html><title>clip</title>the clip", "utf-8")
+    (folder / "report.html").write_text(scored_page(whole, rows(count), {3: "a.html"}), "utf-8")
+    return folder / "report.html"
+
+
+def test_the_page_says_what_the_summary_says(tmp_path: Path) -> None:
+    data = data_of(page_of(tmp_path, 300))
+    assert "gradcam+ 100.0 [90.0, 110.0] %, gradcam 80.0 [70.0, 90.0] %" in data["lead"]
+    assert "centre: 30.0" in data["lead"]
+    assert data["known"] == []
+    assert data["unknown"][0] == "Too few clips to tell gradcam+ from gradcam (smallest possible p is 1)."
+    assert data["curves"][0] == {
+        "method": "gradcam",
+        "points": [[0.25, 80.0, 80.0, 80.0], [0.5, 80.0, 70.0, 90.0], [0.75, 25.0, 10.0, 40.0]],
+    }
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_ten_thousand_clips(browser: Browser, tmp_path: Path) -> None:
+    path = page_of(tmp_path, COUNT)
+    assert path.stat().st_size < 2_000_000
+    began = time.monotonic()
+    with opened(browser, path) as page:
+        assert time.monotonic() - began < 10  # 2 s on a machine with nothing else to do
+        shown = "() => [...document.querySelectorAll('#body th')].slice(0, 3).map((cell) => cell.textContent)"
+        assert page.ask(shown) == [f"class {i}/{HOSTILE}{i}.mp4" for i in range(3)]  # the worst first
+        assert page.page.locator("img").count() == 0
+        page.page.select_option("#set-state", "wrong")
+        wrong = COUNT // 5 - COUNT // CLASSES
+        assert page.page.locator("#count").inner_text() == f"{wrong} of {COUNT} clips"
+        page.page.select_option("#set-state", "failed")
+        assert page.page.locator("#count").inner_text() == f"100 of {COUNT} clips"
+        page.page.click(".confusion >> nth=0")
+        assert page.ask("() => vidcam.choice.state") == "wrong"
+        page.page.click("text=Show all")
+        page.page.click("#body a")
+        inside = page.page.frame_locator("#player iframe").locator("body")
+        assert inside.inner_text() == "the clip"
+        assert page.errors == []
