@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vidcam.errors import InputError, ShapeError
 from vidcam.media import VideoInfo
-from vidcam.sampling import Window, central_start, frames_on_display, plan_windows
+from vidcam.sampling import Window, central_start, frames_on_display, plan_windows, rounding_seconds
 
 I3D_RATE = Fraction(25, 2)
 few = settings(deadline=None, derandomize=True, max_examples=40)
@@ -269,3 +269,29 @@ def test_start_must_be_before_end(end: float) -> None:
 def test_start_must_be_inside_the_video(start: float, end: float | None) -> None:
     with pytest.raises(InputError, match=r"--start \(.* s\) must be inside the video: .* is 10\.000 s long"):
         plan_windows(TEN_SECONDS, frames=16, fps=I3D_RATE, start_seconds=start, end_seconds=end)
+
+
+# ---- films of 1000 and more frames a second
+
+
+@pytest.mark.parametrize("fps", [960, 1000, 2000, 10_000])
+@pytest.mark.parametrize("is_timed", [True, False])
+def test_fast_films_are_sampled_frame_by_frame(fps: int, is_timed: bool) -> None:
+    info = steady(100, fps)
+    windows = plan_windows(info, frames=16, fps=Fraction(fps) if is_timed else None)
+    assert [indices(info, window)[0] for window in windows] == [*range(0, 84, 8), 84]
+    for window in windows:
+        first = indices(info, window)[0]
+        assert indices(info, window) == list(range(first, first + 16))
+    assert windows[-1].end_seconds == info.duration_seconds
+    for index in (0, 1, 57, 99):
+        found = plan_windows(info, frames=1, fps=None, clip_start_seconds=index / fps)[0]
+        assert indices(info, found) == [index]
+
+
+def test_a_short_distance_somewhere_does_not_change_the_rest() -> None:
+    """One pair of frames lies 0.1 ms apart; the others still tolerate the rounding of a millisecond."""
+    info = video([0.0, 0.0334, 0.0335, 0.067, 0.1], 0.134)
+    assert frames_on_display(info, np.array([0.0333, 0.06667, 0.0996])).tolist() == [0.0334, 0.067, 0.1]
+    assert rounding_seconds(info) == pytest.approx(0.00005)
+    assert rounding_seconds(TEN_SECONDS) == 0.001

@@ -9,7 +9,7 @@ A window of T frames at rate r spans T/r seconds. Slot j shows the frame that is
 The step between windows is span x (1 - overlap). The last window is shifted back to end with the video. Windows of a
 single frame do not overlap: each shows the frame on display in its middle, and the last one is cut off at the video's
 end. Slots after the end of the video show its last frame. Intervals are half-open. A time stamp up to 1 ms after its
-slot still counts as on display, because containers round to milliseconds.
+slot still counts as on display, because containers round to milliseconds. In fast films, it is half a frame's time.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ from vidcam.errors import InputError, ShapeError
 from vidcam.media import Seconds, VideoInfo
 
 ROUNDING_SECONDS = 1e-3
+"""Containers round time stamps by at most this much; see `rounding_seconds` for fast films."""
+
+_ROUNDING_FRAMES = 1e-3
+"""Positions that are counted in frames are exact but for rounding of floats."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,8 +54,15 @@ class Window:
 
 def frames_on_display(info: VideoInfo, seconds: Seconds) -> Seconds:
     """Return the time stamps of the frames on display, (S,): the first frame before 0, the last one after the end."""
-    index = np.searchsorted(info.pts_seconds, seconds + ROUNDING_SECONDS, side="right") - 1
+    distances = np.diff(info.pts_seconds, prepend=-np.inf)
+    begins = info.pts_seconds - np.minimum(ROUNDING_SECONDS, distances / 2)
+    index = np.searchsorted(begins, seconds, side="right") - 1
     return info.pts_seconds[np.clip(index, 0, info.frame_count - 1)]
+
+
+def rounding_seconds(info: VideoInfo) -> float:
+    """Return by how much moments may differ and still count as equal: at most half a frame of the video."""
+    return min(ROUNDING_SECONDS, float(np.diff(info.pts_seconds, append=info.duration_seconds).min()) / 2)
 
 
 def central_start(info: VideoInfo, *, frames: int, fps: Fraction | None) -> float:
@@ -108,7 +119,7 @@ def plan_windows(
     begins = [axis.second(start) for start in starts]
     ends = [axis.second(min(start + axis.span, axis.length)) for start in starts]
     for index, next_begin in enumerate(begins[1:]):
-        if 0.0 < abs(next_begin - ends[index]) < ROUNDING_SECONDS:  # the windows touch, except for rounding
+        if 0.0 < abs(next_begin - ends[index]) < rounding_seconds(info):  # the windows touch, except for rounding
             ends[index] = next_begin
     middle = axis.span / 2 if frames == 1 and clip_start_seconds is None else 0.0
     offsets = np.arange(frames, dtype=np.float64) * (axis.span / frames)
@@ -134,6 +145,11 @@ class _Axis:
         """Length of a window."""
         return self.frames if self.fps is None else float(self.frames / self.fps)
 
+    @property
+    def rounding(self) -> float:
+        """How far positions may differ and still count as equal."""
+        return _ROUNDING_FRAMES if self.fps is None else rounding_seconds(self.info)
+
     def step(self, overlap: float) -> float:
         """Return the distance from one window's start to the next one's."""
         step = self.span * (1.0 - overlap)
@@ -156,7 +172,7 @@ class _Axis:
         """Return the time stamps of the frames at positions; beyond the end, the last one."""
         if self.fps is not None:
             return frames_on_display(self.info, positions)
-        index = (positions + ROUNDING_SECONDS).astype(np.intp)
+        index = (positions + _ROUNDING_FRAMES).astype(np.intp)
         return self.info.pts_seconds[np.clip(index, 0, self.info.frame_count - 1)]
 
 
@@ -181,10 +197,10 @@ def _checked_part(axis: _Axis, start: float | None, end: float | None) -> tuple[
 def _starts(axis: _Axis, overlap: float, part: tuple[float, float]) -> list[float]:
     first, last = part[0], part[1] - axis.span
     if axis.frames == 1:
-        count = math.ceil((part[1] - first - ROUNDING_SECONDS) / axis.span)
+        count = math.ceil((part[1] - first - axis.rounding) / axis.span)
         return [first + float(i if axis.fps is None else i / axis.fps) for i in range(max(1, count))]
-    if last - first <= ROUNDING_SECONDS:
+    if last - first <= axis.rounding:
         return [max(0.0, min(first, axis.length - axis.span))]
     step = axis.step(overlap)
-    regular = math.ceil((last - first - ROUNDING_SECONDS) / step)
+    regular = math.ceil((last - first - axis.rounding) / step)
     return [*(first + i * step for i in range(regular)), last]

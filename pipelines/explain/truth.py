@@ -33,7 +33,7 @@ class Truth:
         if text == FOLDERS:
             return cls(None)
         labels: dict[Path, str] = {}
-        for entry in read_clips(text, out=Path()).entries:
+        for entry in read_clips(text, out=Path(), addresses=True).entries:
             if entry.label and labels.setdefault(Path(entry.source).resolve(), entry.label) != entry.label:
                 raise InputError(f"--truth has two labels for {entry.name!r}; keep one of them")
         if not labels:

@@ -22,7 +22,7 @@ from vidcam.pipelines.render.frames import FrameContext, FrameRenderer, Kind, Sh
 from vidcam.pipelines.render.sheet import SheetFrames
 from vidcam.render.caption_text import CaptionPlace
 from vidcam.results.explanation import GUIDED
-from vidcam.sampling import ROUNDING_SECONDS
+from vidcam.sampling import rounding_seconds
 from vidcam.system.progress import Progress, StageTimer
 from vidcam.system.signals import defer_signals
 from vidcam.system.threads import BackgroundWorker, prefetch
@@ -201,8 +201,7 @@ def _frames(reader: VideoReader, pts_seconds: Seconds) -> Generator[tuple[float,
 
 def drawn_seconds(info: VideoInfo, start_seconds: float, end_seconds: float) -> Seconds:
     """Return the time stamps of the frames displayed in [start, end), at least one."""
-    pts = info.pts_seconds
-    rounding = min(ROUNDING_SECONDS, float(np.diff(pts, append=info.duration_seconds).min()) / 2)
+    pts, rounding = info.pts_seconds, rounding_seconds(info)
     begin = max(0, int(np.searchsorted(pts, start_seconds + rounding, side="right")) - 1)
     end = int(np.searchsorted(pts, end_seconds - rounding))
     return pts[begin : max(end, begin + 1)]

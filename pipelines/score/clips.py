@@ -3,7 +3,8 @@
 In a folder, each media file is one clip; subfolders are included, and the files are sorted. In a manifest, each row is
 one clip, and relative paths start from the manifest's folder. Its columns are `path` (or `file`), `start` (seconds; the
 central window if empty), `label`, `group` (clips of one group are not independent samples) and `boxes` (`boxes.py` has
-the format). Other columns are ignored. A row that cannot be used is kept with the reason; the other rows are scored.
+the format). Other columns are ignored. Addresses that a manifest names are read only on request; `file://` is a path. A
+row that cannot be used is kept with the reason; the other rows are scored.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from vidcam.errors import InputError
 from vidcam.pipelines.score.boxes import is_json
 from vidcam.system.filenames import as_text
 from vidcam.system.fingerprint import digest_of, sha256
+from vidcam.video.addresses import path_in
+from vidcam.video.source import exists, is_address
 
 _MEDIA = "3gp apng asf avi flv gif m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv y4m"
 SUFFIXES = frozenset(f".{name}" for name in _MEDIA.split())
@@ -71,22 +74,23 @@ class ClipSet:
         return digest_of(json.dumps(_digest_fields(entry)).encode() for entry in self.entries)
 
 
-def read_clips(clips: Any, *, out: Path) -> ClipSet:
+def read_clips(clips: Any, *, out: Path, addresses: bool = False) -> ClipSet:
     """Read the clips of a folder, a manifest or an iterable; the module's docstring has the format.
 
     Args:
         clips: path of a folder or manifest, or an iterable of paths and of mappings with the manifest's fields.
         out: folder of the results; videos in it are no clips.
+        addresses: whether a manifest may name addresses; an iterable may.
 
     Raises:
         InputError: no clip can be used, the file does not exist, or the manifest cannot be read.
     """
     if isinstance(clips, str | os.PathLike):
         path = Path(clips)
-        clip_set = _folder_clips(path, out) if path.is_dir() else _manifest_clips(path)
+        clip_set = _folder_clips(path, out) if path.is_dir() else _manifest_clips(path, addresses=addresses)
         name = str(path)
     else:
-        clip_set, name = _entries(_python_rows(clips), Path()), "the iterable"
+        clip_set, name = _entries(_python_rows(clips), Path(), addresses=True), "the iterable"
     if not clip_set.entries:
         raise InputError(f"{name} has no clips; pass a folder of videos or a manifest with a column 'path'")
     if all(entry.problem for entry in clip_set.entries):
@@ -111,7 +115,7 @@ def _folder_clips(folder: Path, out: Path) -> ClipSet:
     return ClipSet(tuple(entries))
 
 
-def _manifest_clips(path: Path) -> ClipSet:
+def _manifest_clips(path: Path, *, addresses: bool) -> ClipSet:
     readers = {".csv": _csv_rows, ".jsonl": _json_rows, ".parquet": _parquet_rows}
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -119,7 +123,7 @@ def _manifest_clips(path: Path) -> ClipSet:
             f"{path} is neither a folder nor a manifest ({', '.join(MANIFESTS)}); for one video, pass its folder"
         )
     try:
-        return _entries(reader(path), path.parent)
+        return _entries(reader(path), path.parent, addresses=addresses)
     except (OSError, UnicodeDecodeError, csv.Error) as exc:
         raise InputError(f"the manifest {path} cannot be read ({exc}); it needs a column 'path'") from exc
 
@@ -174,7 +178,7 @@ def _python_rows(clips: Any) -> Iterator[RawRow]:
             yield f"clip {number}", f"expected a path or a mapping with 'path', got {type(clip).__name__}"
 
 
-def _entries(rows: Iterable[RawRow], base: Path) -> ClipSet:
+def _entries(rows: Iterable[RawRow], base: Path, *, addresses: bool) -> ClipSet:
     entries: list[Entry] = []
     ignored: dict[str, None] = {}
     for position, content in rows:
@@ -183,6 +187,8 @@ def _entries(rows: Iterable[RawRow], base: Path) -> ClipSet:
         if position:
             fields = {FIELDS[name]: row[name] for name in reversed(FIELDS) if _has_value(row.get(name))}
             problem = content if isinstance(content, str) else ""
+            if not (problem or addresses) and _is_address(str(fields.get("path", "")), base):
+                problem = "the path is an address; pass --addresses to read those of a manifest"
             entries.append(_entry(len(entries), fields, base, position, problem))
     return ClipSet(_without_common_folder(entries), tuple(ignored))
 
@@ -221,11 +227,11 @@ def _entry(index: int, row: Mapping[str, Any], base: Path, position: str, proble
         start, boxes = _start(row.get("start")), _boxes(row.get("boxes", ""), base)
     except InputError as exc:
         problem = f"{position}: {exc}"
-    is_plain = "://" not in text and not Path(text).is_absolute()
+    place = str(base / text)
     name = as_text(text or position)
     return Entry(
         index=index,
-        source=str(base / text) if is_plain else text,
+        source=text if is_address(text) and not exists(place) else place,
         name=name,
         start_seconds=start,
         label=as_text(str(row.get("label", ""))),
@@ -233,6 +239,14 @@ def _entry(index: int, row: Mapping[str, Any], base: Path, position: str, proble
         boxes=boxes,
         problem=as_text(problem),
     )
+
+
+def _is_address(text: str, base: Path) -> bool:
+    """Return whether a path is an address, and neither `file://` nor a file of this name."""
+    try:
+        return is_address(text) and path_in(text) is None and not exists(str(base / text))
+    except InputError:  # opening it says why
+        return False
 
 
 def _start(value: Any) -> float | None:

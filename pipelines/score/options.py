@@ -52,6 +52,7 @@ class ScoreOptions:
     correct_only: bool = False
     sanity: int = 0
     render_worst: int = 0
+    addresses: bool = False
     retry_failed: bool = False
     overwrite: bool = False
 

@@ -85,6 +85,7 @@ def score_clips(
     correct_only: bool = False,
     sanity: int = 0,
     render_worst: int = 0,
+    addresses: bool = False,
     retry_failed: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -126,6 +127,7 @@ def score_clips(
         correct_only: leave out clips whose top class is not their label.
         sanity: number of clips, from the first on, whose maps are compared with maps of random weights.
         render_worst: number of clips with the largest mean drop that get overlay videos.
+        addresses: read addresses that a manifest names; those of an iterable are read anyway.
         retry_failed: score the clips again that failed in an earlier run.
         overwrite: replace existing results, whatever their settings.
         progress: called after each clip. None: a bar in notebooks.
@@ -156,6 +158,7 @@ def score_clips(
         correct_only=correct_only,
         sanity=sanity,
         render_worst=render_worst,
+        addresses=addresses,
         retry_failed=retry_failed,
         overwrite=overwrite,
     )
@@ -186,7 +189,7 @@ def score_set(
     progress: Progress = silent,
 ) -> ScoredClips:
     """Score a set of clips; arguments and errors as in `score_clips`. The report quotes `command`."""
-    clip_set = read_clips(clips, out=folder)
+    clip_set = read_clips(clips, out=folder, addresses=options.addresses)
     name = model.spec.name if isinstance(model, Model) else model if model in list_models() else None
     maps = foreign_maps(options.map_folders, clip_set.entries)
     settings = partial_settings(options, clip_set, model=name, maps=maps)

@@ -24,6 +24,7 @@ from vidcam.system.filenames import one_line
 from vidcam.system.fingerprint import source_fingerprint
 from vidcam.video.images import IMAGES
 from vidcam.video.reader import VideoReader, open_video
+from vidcam.video.source import local_path
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +61,7 @@ def load_sample(entry: Entry, spec: ModelSpec, device: torch.device = CPU) -> Sa
     if entry.problem:
         return Failure(entry, one_line(entry.problem))
     try:
-        with open_video(entry.source) as reader:
+        with open_video(entry.source, fetch=True) as reader:  # `read_clips` lets no address in unasked
             return _sample(entry, reader, spec, device)
     except (VidcamError, OSError) as exc:
         return failure(entry, exc)
@@ -77,7 +78,7 @@ def require_any_video(entries: Sequence[Entry]) -> None:
         if entry.problem:
             continue
         try:
-            open_video(entry.source).close()
+            open_video(entry.source, fetch=True).close()
         except (VidcamError, OSError) as exc:
             first = first or failure(entry, exc)
         else:
@@ -89,7 +90,17 @@ def require_any_video(entries: Sequence[Entry]) -> None:
 def failure(entry: Entry, error: Exception) -> Failure:
     """Convert an error to a failure; the message names the clip as the set does."""
     text = one_line(str(error) or type(error).__name__)
-    return Failure(entry, text.replace(one_line(entry.source), one_line(entry.name)))
+    for path in (entry.source, _path_of(entry.source)):
+        text = text.replace(one_line(path), one_line(entry.name))
+    return Failure(entry, text)
+
+
+def _path_of(source: str) -> str:
+    """Return the path of a source; for an address that is none, the address."""
+    try:
+        return local_path(source) or source
+    except VidcamError:  # a file of another machine
+        return source
 
 
 def _sample(entry: Entry, reader: VideoReader, spec: ModelSpec, device: torch.device) -> Sample:
@@ -100,7 +111,7 @@ def _sample(entry: Entry, reader: VideoReader, spec: ModelSpec, device: torch.de
         inside = region(read_box_tracks(entry.boxes), reader.info.pts_seconds, window.times, geometry)
     warnings = tuple(one_line(note) for note in dict.fromkeys((*reader.info.notes, *reader.notes)))
     visible = inside if inside is not None and inside.any() else None
-    return Sample(entry, tensor, window.start_seconds, visible, warnings, source_fingerprint(entry.source))
+    return Sample(entry, tensor, window.start_seconds, visible, warnings, source_fingerprint(_path_of(entry.source)))
 
 
 def _window(entry: Entry, reader: VideoReader, spec: ModelSpec) -> Window:

@@ -43,7 +43,7 @@ def test_text_file(tmp_path: Path, name: str) -> None:
 def test_a_playlist_does_not_access_the_network(tmp_path: Path) -> None:
     path = tmp_path / "list.m3u8"
     path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
-    with pytest.raises(MediaError, match="cannot be read as video"):
+    with pytest.raises(MediaError, match="is an HLS playlist, which only names videos"):
         open_input(str(path))
 
 

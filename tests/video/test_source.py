@@ -91,6 +91,75 @@ def test_a_file_that_looks_like_an_address(tmp_path: Path, monkeypatch: pytest.M
     assert locate("memory://a.mp4").is_local
 
 
+# ---- file:// is a path
+
+
+def test_an_address_of_this_machine_is_a_path(tmp_path: Path) -> None:
+    path = h264(tmp_path / "a video.mp4")
+    for source in (path.as_uri(), f"file://localhost{path}", f"file:{path}", f"local://{path}", Path(path.as_uri())):
+        with open_video(source) as reader:
+            assert (reader.info.path, reader.info.files, reader.info.is_local) == (str(path), (path,), True)
+
+
+def test_a_device_is_no_video_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for source in ("file:///dev/zero", "local:///dev/zero", "simplecache::file:///dev/zero"):
+        with pytest.raises(MediaError, match="'/dev/zero' is a pipe or a device; expected a file or a folder"):
+            open_video(source)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_another_machine_is_refused() -> None:
+    with pytest.raises(MediaError, match="names a file of another machine, 'host'"):
+        open_video("file://host/a.mp4")
+
+
+# ---- the size of a copy
+
+
+class Endless(io.RawIOBase):
+    """A stream without an end."""
+
+    def read(self, size: int = -1) -> bytes:
+        return bytes(size)
+
+
+def test_what_has_no_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("VIDCAM_MAX_MB", "3")
+    with pytest.raises(MediaError, match=r"'stream' is larger than 3 MB; save it to a file .* or raise VIDCAM_MAX_MB"):
+        open_video(Endless())  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_limit_of_a_copy_can_be_raised(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = path.read_bytes() + bytes(1_000_000)
+    monkeypatch.setenv("VIDCAM_MAX_MB", "1")
+    with pytest.raises(MediaError, match="larger than 1 MB"):
+        open_video(io.BytesIO(content))
+    monkeypatch.setenv("VIDCAM_MAX_MB", "2")
+    assert probe(io.BytesIO(content)).frame_count == COUNT
+    monkeypatch.setenv("VIDCAM_MAX_MB", "much")
+    with pytest.raises(InputError, match="VIDCAM_MAX_MB is 'much'; set it to a number of megabytes"):
+        open_video(io.BytesIO(content))
+
+
+def test_an_error_while_reading_names_the_source_and_no_copy(path: Path) -> None:
+    with open_video(io.BytesIO(path.read_bytes())) as reader:
+        (copy,) = reader.info.files
+        frames = reader.frames()
+        next(frames)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("vidcam.video.decoder.FrameDecoder._advance_to", _fail)
+            with pytest.raises(MediaError, match="'stream' cannot be read as video") as caught:
+                list(frames)
+    assert str(copy.parent) not in str(caught.value)
+
+
+def _fail(*_: object) -> None:
+    raise OSError(5, "Input/output error")
+
+
 @pytest.mark.parametrize(
     ("name", "stem"),
     [

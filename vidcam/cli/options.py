@@ -216,6 +216,7 @@ _SCORE = (
     click.argument("clips", metavar="MANIFEST|FOLDER", type=PATH),
     RESULT("-o", "--out", required=True, metavar="FOLDER", type=PATH, help="Folder for the results."),
     RESULT("--overwrite", is_flag=True, default=None, help="Replace existing results, even if their settings differ."),
+    RESULT("--addresses", is_flag=True, default=None, help="Read the addresses (https://…) that a manifest names."),
     RESULT("--retry-failed", is_flag=True, default=None, help="Try clips again that failed in an earlier run."),
     RESULT("--render-worst", type=int, metavar="K", help="Overlay videos of the K clips with the largest drop."),
     JSON,

@@ -1,9 +1,9 @@
 """Open media files, and turn errors of FFmpeg and the system into errors of vidcam. Only local files are opened.
 
-FFmpeg detects the format from the content. So a text file called `clip.mp4`, a playlist that points to the network and
-a song with a cover image all have to be refused here. Frames of an implausible size are refused too: a few damaged
-bytes can claim gigabytes a frame, or a line of a million pixels. The limits are above 8K, also side by side for both
-eyes.
+FFmpeg detects the format from the content. So a text file called `clip.mp4`, a playlist and a song with a cover image
+all have to be refused here; `formats` lists what is opened. Frames of an implausible size are refused too: a few
+damaged bytes can claim gigabytes a frame, or a line of a million pixels. The limits are above 8K, also side by side for
+both eyes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from vidcam.errors import EncodeError, MediaError
+from vidcam.video.formats import DEMUXERS, PROTOCOLS, playlist_refusal
 from vidcam.video.source import is_folder
 
 MAX_PIXELS = 8192 * 8192
@@ -57,13 +58,20 @@ def open_input(path: str) -> InputContainer:
     """Open a media file for reading; the caller closes it.
 
     Raises:
-        MediaError: the file is missing, a folder, a pipe or a device, or not a media file.
+        MediaError: the file is missing, a folder, a pipe, a device, a playlist, or of no known format.
     """
     if is_folder(path):
         raise MediaError(f"{path!r} is a folder; pass a video file")
+    refusal = playlist_refusal(path)
+    if refusal is not None:
+        raise MediaError(refusal)
+    options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
     with media_errors(path):
-        # With `file:`, a colon in the name is not read as a protocol. The whitelist keeps playlists off the network.
-        return av.open(f"file:{path}", "r", container_options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        # With `file:`, a colon in the name is not read as a protocol.
+        try:
+            return av.open(f"file:{path}", "r", container_options=options, metadata_errors="replace")
+        except av.ArgumentError as exc:  # FFmpeg knows the format, but it is not on the list
+            raise MediaError(f"{path!r} is in a format that vidcam does not open; convert it to MP4") from exc
 
 
 def video_stream(container: InputContainer, path: str) -> VideoStream:

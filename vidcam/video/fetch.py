@@ -14,9 +14,9 @@ from urllib.request import Request
 from vidcam import __version__
 from vidcam.errors import MediaError, OutputError
 from vidcam.system.progress import Progress, silent
-from vidcam.video.addresses import recording
+from vidcam.video.addresses import LIMIT_VARIABLE, recording
+from vidcam.video.addresses import most_bytes as usual_limit
 
-MOST_BYTES = 2_000_000_000
 TIMEOUT_SECONDS = 30.0
 
 _RESERVED = "%/:=&?~#+!$,;'@()*[]"
@@ -25,14 +25,15 @@ _PIECE_BYTES = 1 << 18
 _GONE = (404, 410)
 
 
-def require_reachable(address: str, *, most_bytes: int = MOST_BYTES) -> None:
-    """Ask a server for a file's type and length, without fetching it.
+def require_reachable(address: str, *, most_bytes: int | None = None) -> None:
+    """Ask a server for a file's type and length, without fetching it; `most_bytes` as that of `fetch`.
 
     A server that does not answer HEAD requests is not refused: fetching will show whether the file is there.
 
     Raises:
         MediaError: there is no such file or server, or the file is a web page, a playlist or too large.
     """
+    limit = usual_limit() if most_bytes is None else most_bytes
     try:
         answer = _answer(address, method="HEAD")
     except HTTPError as exc:
@@ -45,22 +46,23 @@ def require_reachable(address: str, *, most_bytes: int = MOST_BYTES) -> None:
         return
     else:
         with answer:
-            _require_video(address, answer, most_bytes)
+            _require_video(address, answer, limit)
 
 
-def fetch(address: str, path: Path, *, most_bytes: int = MOST_BYTES, progress: Progress = silent) -> None:
+def fetch(address: str, path: Path, *, most_bytes: int | None = None, progress: Progress = silent) -> None:
     """Fetch an address into a file; redirects to other protocols than http and https are refused.
 
     Args:
         address: http or https.
         path: where the file goes.
-        most_bytes: a longer file is refused.
+        most_bytes: a longer file is refused; None: see `addresses.most_bytes`.
         progress: called with the number of bytes.
 
     Raises:
         MediaError: the address cannot be read, or holds a web page, a playlist or too many bytes.
         OutputError: the file cannot be written.
     """
+    limit = usual_limit() if most_bytes is None else most_bytes
     try:
         answer = _answer(address, method="GET")
     except HTTPError as exc:
@@ -69,10 +71,10 @@ def fetch(address: str, path: Path, *, most_bytes: int = MOST_BYTES, progress: P
     except (OSError, HTTPException, ValueError) as exc:
         raise _unreachable(address, exc) from exc
     with answer:
-        _require_video(address, answer, most_bytes)
+        _require_video(address, answer, limit)
         try:
             with path.open("wb") as file:
-                _copy(address, answer, file, most_bytes, progress)
+                _copy(address, answer, file, limit, progress)
         except OSError as exc:
             raise OutputError(
                 f"{address!r} cannot be written to {str(path.parent)!r} ({exc.strerror}); set TMPDIR to another folder"
@@ -170,7 +172,8 @@ def _web_page(address: str) -> MediaError:
 
 def _too_large(address: str, most_bytes: int, length: str = "") -> MediaError:
     return MediaError(
-        f"{address!r}{length} is larger than {_megabytes(most_bytes)} MB; download it yourself and pass the file"
+        f"{address!r}{length} is larger than {_megabytes(most_bytes)} MB; download it yourself and pass the file, or "
+        f"raise {LIMIT_VARIABLE}"
     )
 
 

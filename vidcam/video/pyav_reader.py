@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from fractions import Fraction
 from pathlib import Path
 
@@ -143,10 +143,11 @@ class PyAVReader(IndexedReader):
     def _borrow_decoder(self) -> Iterator[FrameDecoder]:
         """Lend a decoder to one reading; afterwards it is kept for the next reading, at its position."""
         if self._is_closed:
-            raise MediaError(f"the reader of {self._path!r} is closed; call open_video again")
+            raise MediaError(f"the reader of {self._info.path!r} is closed; call open_video again")
         decoder = self._idle.pop() if self._idle else FrameDecoder(self._path, self._frame_index)
         try:
-            yield decoder
+            with nullcontext() if self._located is None else self._located.naming():
+                yield decoder
         finally:
             self._return_decoder(decoder)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
-from vidcam.errors import InputError, MediaError
+from vidcam.errors import InputError
 from vidcam.media import Frames, Seconds, VideoInfo
 from vidcam.system.progress import Progress, silent
 from vidcam.video.array_reader import ArrayReader
@@ -119,12 +119,8 @@ def open_video(
         return _reader_of_frames(source, fps)
     located = locate(source, fetch=fetch, progress=progress)
     try:
-        return _reader_of_files(located, fps, decoder)
-    except MediaError as exc:
-        located.release()
-        if located.is_local:
-            raise
-        raise MediaError(str(exc).replace(located.path, located.name)) from exc  # the copy is gone
+        with located.naming():
+            return _reader_of_files(located, fps, decoder)
     except BaseException:
         located.release()
         raise

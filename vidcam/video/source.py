@@ -1,18 +1,17 @@
 """The kinds of sources of a video: a path, an address, an open binary file, an array, or a list of frames or images.
 
 Decoders go back and forth, several at once, and sound is read beside the pictures; so what is no local file is copied
-into a temporary one first. The copy lives as long as the reader.
+into a temporary one first. The copy lives as long as the reader; its size is limited. An address `file://` is a path.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from urllib.parse import urlsplit
 
 from vidcam.errors import InputError, MediaError
 from vidcam.system.progress import Progress, silent
-from vidcam.video.addresses import is_live_stream, is_web_address, recording
+from vidcam.video.addresses import LIMIT_VARIABLE, is_live_stream, is_web_address, most_bytes, path_in, recording
 from vidcam.video.numbered import is_pattern, pattern_stem
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ Source: TypeAlias = "str | os.PathLike[str] | BinaryIO | FrameArray | Sequence[F
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*(::|://)", re.IGNORECASE)
 _ADDRESS_AS_PATH = re.compile(r"([a-z][a-z0-9+.-]+):/(?=[^/])", re.IGNORECASE)  # Path("https://a") has lost a slash
 _STREAM_NAME = "stream"
+_PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +64,39 @@ class Located:
     is_local: bool
     release: Callable[[], None]
 
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """Let errors of the block name the source instead of its copy."""
+        try:
+            yield
+        except MediaError as exc:
+            if self.is_local or self.path not in str(exc):
+                raise
+            raise MediaError(str(exc).replace(self.path, self.name)) from exc
+
 
 def local_path(source: Source) -> str | None:
-    """The path of what is a file or a folder of this machine, there or not; None for an address or an open file."""
+    """The path of what is a file or a folder of this machine, there or not; None for an address or an open file.
+
+    Raises:
+        MediaError: an address `file://` of another machine.
+    """
     if not isinstance(source, str | os.PathLike) or address_of(source) is not None:
         return None
-    return os.fspath(source)
+    name = os.fspath(source)
+    path = None if exists(name) else path_in(name)
+    return name if path is None else path
 
 
 def address_of(source: Source) -> str | None:
-    """Return the address of a source; None for a path or an object."""
+    """Return the address of a source; None for a path, an address `file://` or an object."""
     if not isinstance(source, str | os.PathLike):
         return None
     name = os.fspath(source)
+    if exists(name) or path_in(name) is not None:
+        return None
     address = name if isinstance(source, str) else _ADDRESS_AS_PATH.sub(r"\1://", name, count=1)
-    return address if is_address(address) and not exists(name) else None
+    return address if is_address(address) else None
 
 
 def is_address(name: str) -> bool:
@@ -177,6 +195,10 @@ def _plain(name: str) -> str:
 def _opened(address: str) -> BinaryIO:
     import fsspec
 
+    for part in address.split("::"):  # fsspec would read a device or a pipe of this machine without end
+        path = path_in(part)
+        if path is not None and is_folder(path):
+            raise MediaError(f"{path!r} is a folder; pass a file")
     try:
         file: BinaryIO = fsspec.open(address, "rb").open()
     except Exception as exc:  # each file system has errors of its own
@@ -186,11 +208,18 @@ def _opened(address: str) -> BinaryIO:
 
 def _copied(name: str, file: BinaryIO) -> Located:
     def copy(path: Path) -> None:
+        left = limit = most_bytes()
         try:
             with path.open("wb") as target:
-                shutil.copyfileobj(file, target, 1 << 20)
+                while left >= 0 and (piece := file.read(_PIECE_BYTES)):
+                    left -= target.write(piece)
         except Exception as exc:  # whatever a file-like object raises
             raise _unreadable(name, exc) from exc
+        if left < 0:
+            raise MediaError(
+                f"{name!r} is larger than {limit // 10**6:,} MB; save it to a file and pass that, or raise "
+                f"{LIMIT_VARIABLE}"
+            )
 
     return _in_temporary_file(name, copy)
 

@@ -205,3 +205,23 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bytes.csv").write_bytes(b"path\n\xff\xfe\n")
     with pytest.raises(InputError, match=r"bytes.csv cannot be read .*utf-8"):
         read_clips(tmp_path / "bytes.csv", out=tmp_path)
+
+
+@pytest.mark.parametrize("address", ["https://example.org/a.mp4", "memory://a.mp4", "zip://a.mp4::b.zip"])
+def test_addresses_of_a_manifest_are_off_unless_asked_for(tmp_path: Path, address: str) -> None:
+    (tmp_path / "set.csv").write_text(f"path\n{address}\nb.mp4\n")
+    first, second = read_clips(tmp_path / "set.csv", out=tmp_path).entries
+    assert first.problem == "line 2: the path is an address; pass --addresses to read those of a manifest"
+    assert not second.problem
+    asked, _ = read_clips(tmp_path / "set.csv", out=tmp_path, addresses=True).entries
+    assert (asked.problem, asked.source, asked.name) == ("", address, address)
+    (of_caller,) = read_clips([address], out=tmp_path).entries
+    assert not of_caller.problem
+
+
+def test_a_file_address_and_a_name_like_an_address_are_paths(tmp_path: Path) -> None:
+    (tmp_path / "memory::a.mp4").write_bytes(b"x")
+    (tmp_path / "set.csv").write_text("path\nfile:///b.mp4\nmemory::a.mp4\n")
+    first, second = read_clips(tmp_path / "set.csv", out=tmp_path).entries
+    assert (first.problem, first.source) == ("", "file:///b.mp4")
+    assert (second.problem, second.source) == ("", str(tmp_path / "memory::a.mp4"))

@@ -3,6 +3,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 import torch
@@ -101,3 +102,22 @@ def test_the_region_has_the_shape_of_the_input(tmp_path: Path) -> None:
     assert isinstance(sample, Sample)
     assert sample.inside is not None
     assert np.all(sample.inside)
+
+
+def test_a_reason_names_the_address_and_no_copy(tmp_path: Path) -> None:
+    """The copy of what an address leads to lies in a temporary folder, whose name means nothing to anybody."""
+    address = "memory://scores/broken.mp4"
+    with fsspec.open(address, "wb") as file:
+        file.write(b"no video")
+    found = load_sample(Entry(0, address, address), TINY_SPEC)
+    assert isinstance(found, Failure)
+    assert found.reason.startswith(f"'{address}' cannot be read as video")
+    assert "vidcam-" not in found.reason
+
+
+def test_the_video_of_a_file_address_has_a_fingerprint(tmp_path: Path) -> None:
+    path = greys(tmp_path / "a.mkv")
+    named, plain = (load_sample(Entry(0, source, "a"), TINY_SPEC) for source in (path.as_uri(), str(path)))
+    assert isinstance(named, Sample)
+    assert isinstance(plain, Sample)
+    assert named.content_hash == plain.content_hash != ""
