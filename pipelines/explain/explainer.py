@@ -189,8 +189,8 @@ def explain_prepared(
         ready, request = ready_for(ready, request, reader.info.size)
         job = video_job(reader, ready.model.spec, request)
         stem = stem_of(reader.info, folder, overwrite=request.overwrite)
-        request = with_probable_classes(ready.model, job, request, clock=clock, progress=progress)
         with staging(folder, stem, overwrite=request.overwrite) as stage:
+            request = with_probable_classes(ready.model, job, request, clock=clock, progress=progress)
             disk = DiskArrays(stage)
             results = analyse(ready.model, job, request, clock=clock, progress=progress, disk=disk)
             verdicts = verdicts_of(ready, job, request, results, clock=clock, progress=progress)

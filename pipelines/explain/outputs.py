@@ -19,7 +19,8 @@ from pathlib import Path
 
 from vidcam.errors import InputError, OutputError
 from vidcam.media import VideoInfo
-from vidcam.system.atomic import atomic_files, folder_errors
+from vidcam.system.atomic import folder_errors
+from vidcam.system.exchange import atomic_files, require_free
 from vidcam.system.filenames import as_text, relative_path, safe_stem
 from vidcam.system.json_files import read_json
 from vidcam.video.content import content_sha256
@@ -155,7 +156,8 @@ def choose_stem(
         suffix: follows the stem in the name of the JSON.
 
     Raises:
-        OutputError: the folder holds results of this very source already and `overwrite` is off, or cannot be reached.
+        OutputError: the folder holds results of this very source already and `overwrite` is off, another run is writing
+            them, or the folder cannot be reached.
     """
     number, plain = 1, UNNAMED_STEM if content is not None else safe_stem(source_stem(str(source)))
     while True:
@@ -163,6 +165,7 @@ def choose_stem(
         existing = folder / f"{stem}{suffix}.json"
         with folder_errors(folder):
             is_free = not (existing.exists() or existing.is_symlink())
+            require_free(existing)
         if is_free:
             return stem
         former = _former(existing)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +10,8 @@ from vidcam.errors import InputError
 from vidcam.pipelines.explain.document import Document
 from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer, explain_prepared
 from vidcam.pipelines.explain.outputs import check_readable, stated_path
-from vidcam.system.atomic import disk_errors, hidden_folder, require_writable
+from vidcam.system.atomic import disk_errors, require_writable
+from vidcam.system.exchange import claimed_folder
 from vidcam.system.signals import defer_signals
 from vidcam.video.reader import Decoder
 from vidcam.video.source import Source, local_path
@@ -61,19 +61,12 @@ def explain_to_file(explainer: Explainer, source: Source, file: Path, *, overwri
     if len(request.targets) > 1 or request.above is not None or request.outputs not in (("overlay",), ("map",)):
         raise InputError(f"{file.name!r} is one file, expected one target and the output overlay or map")
     request = replace(request, methods=request.methods[:1], settings={}, overwrite=False)
-    folder: Path | None = None
-    try:
-        with defer_signals():
-            folder = hidden_folder(file)
+    with claimed_folder(file) as folder:
         result = explain_prepared(source, folder, explainer.ready, request, fetch=True, progress=explainer.progress)
         video = next(path for path in result.paths if path.suffix == ".mp4")
         with defer_signals(), disk_errors(file):
             require_writable(file, overwrite=overwrite)
             video.replace(file)
-    finally:
-        if folder is not None:
-            with defer_signals():
-                shutil.rmtree(folder, ignore_errors=True)
     return replace(result, document=_document_of(result.document, source, file), paths=(file,))
 
 

@@ -8,23 +8,26 @@ as 0. The maps must be of the predicted class and of the scored window, which no
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.cam.methods import ALL_METHODS
 from vidcam.errors import InputError, MediaError
+from vidcam.foreign import first_line
 from vidcam.maps import Floats
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.system.filenames import as_text
 from vidcam.system.fingerprint import digest_of, sampled_sha256
+from vidcam.system.npy import READ_ERRORS, NpyHeader, NpzReader, read_header, read_values
 
 _ENDINGS = (".npy", ".npz")
 _MOST_NAMED = 3
@@ -57,13 +60,13 @@ class ForeignMaps:
             MediaError: the file is damaged, or holds no such array.
         """
         path = self.files[clip]
-        array = _without_single_axes(_array(path, self.name), len(size))
         where = f"the map {self.name}/{as_text(path.name)}"
-        if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
-            raise MediaError(f"{where} is of {array.dtype}; save an array of numbers")
-        is_grid = array.ndim == len(size) and array.size > 0
-        if not is_grid or any(cells > most for cells, most in zip(array.shape, size, strict=True)):
-            raise MediaError(f"{where} has shape {array.shape}; it must be a grid of at most {tuple(size)}")
+        try:
+            array = _array(path, where, size)
+        except MediaError:
+            raise
+        except READ_ERRORS as exc:
+            raise MediaError(f"{where} cannot be read ({first_line(exc)}); save it with numpy") from exc
         with np.errstate(over="ignore"):
             positive: Floats = np.maximum(array, 0).astype(np.float32)
         if not (np.isfinite(array).all() and np.isfinite(positive).all()):
@@ -123,23 +126,35 @@ def _require_own(folder: Path, entries: Sequence[Entry], files: Sequence[Path]) 
             )
 
 
-def _array(path: Path, name: str) -> NDArray[Any]:
-    """Read an array; nothing is unpickled."""
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            keys = list(loaded)
-            if len(keys) != 1:
-                raise ValueError(f"it has {len(keys)} arrays, expected one")
-            return np.asarray(loaded[keys[0]])
-    except (OSError, ValueError, EOFError, BadZipFile) as exc:
-        reason = (str(exc) or type(exc).__name__).splitlines()[0]
-        raise MediaError(f"the map {name}/{as_text(path.name)} cannot be read ({reason}); save it with numpy") from exc
+def _array(path: Path, where: str, size: Sequence[int]) -> NDArray[Any]:
+    """Read a map; its header is checked first, so that memory is taken only for a map."""
+    with path.open("rb") as file:
+        length = os.fstat(file.fileno()).st_size
+        is_archive = file.read(2) == b"PK"
+        file.seek(0)
+        if not is_archive:
+            header = read_header(file, length)
+            shape = _map_shape(header, where, size)
+            return read_values(file, header).reshape(shape)
+        with ZipFile(file) as archive:
+            reader = NpzReader(archive, length)
+            if len(reader.names) != 1:
+                raise ValueError(f"it has {len(reader.names)} arrays, expected one")
+            shape = _map_shape(reader.header(reader.names[0]), where, size)
+            return reader.array(reader.names[0]).reshape(shape)
 
 
-def _without_single_axes(array: NDArray[Any], axes: int) -> NDArray[Any]:
-    while array.ndim > axes and array.shape[0] == 1:
-        array = array[0]
-    return array
+def _map_shape(header: NpyHeader, where: str, size: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of a map without axes of length 1 before it.
+
+    Raises:
+        MediaError: the array is no map of at most this size.
+    """
+    shape = header.shape
+    while len(shape) > len(size) and shape[0] == 1:
+        shape = shape[1:]
+    if header.dtype.kind not in "fiu":
+        raise MediaError(f"{where} is of {header.dtype}; save an array of numbers")
+    if len(shape) != len(size) or not all(0 < cells <= most for cells, most in zip(shape, size, strict=True)):
+        raise MediaError(f"{where} has shape {str(shape)[:80]}; it must be a grid of at most {tuple(size)}")
+    return shape

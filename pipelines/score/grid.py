@@ -82,7 +82,7 @@ def play_grid(
     """
     sure = _sure_clips(table)
     pairs = _draw(table, sure, np.random.default_rng([request.seed, 0, _PAIRS]))
-    record = _read(path)
+    record = _read(path, request.row_names)
     known = {(pair.first, pair.second): pair for pair in record.pairs if not (pair.reason and request.retry_failed)}
     player = _player(model, request)
     player.shrunk.update(record.shrunk)
@@ -125,11 +125,19 @@ def _draw(table: ScoreTable, sure: Sequence[int], generator: np.random.Generator
     return [(clips.clip[sure[first]], clips.clip[sure[second]]) for first, second in pairs]
 
 
-def _read(path: Path) -> GridRecord:
+def _read(path: Path, names: Sequence[str]) -> GridRecord:
+    """Read grid.json; a damaged file, or one with other rows, costs only the time to play again."""
     try:
-        return read_json(path, GridRecord)
-    except (FileNotFoundError, InputError):  # a damaged file costs only the time to play again
+        record = read_json(path, GridRecord)
+    except (FileNotFoundError, InputError):
         return GridRecord()
+    forms = {
+        frozenset((name, frozenset(places)) for name, places in pair.shares.items())
+        for pair in record.pairs
+        if not pair.reason
+    }
+    is_whole = len(forms) <= 1 and all(name in names and places for form in forms for name, places in form)
+    return record if is_whole and forms != {frozenset()} else GridRecord()
 
 
 def _player(model: Model, request: ScoreRequest) -> GridPlayer:

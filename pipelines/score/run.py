@@ -17,7 +17,7 @@ from typing import Any
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.cam.request import DEFAULT_BUDGET, Fine
-from vidcam.errors import VidcamError
+from vidcam.errors import InputError, VidcamError
 from vidcam.fill import ScoreFill
 from vidcam.models.model import Model, Precision
 from vidcam.models.registry import list_models, load_model
@@ -240,6 +240,7 @@ class _Run:
     def run(self) -> ScoredClips:
         """Score the remaining clips, then write all results."""
         with open_store(self._out, self._settings, self._columns, overwrite=self._request.overwrite) as store:
+            store.require_whole(self._clips.entries, self._request.row_names)
             store.require_unchanged(self._clips.entries)
             failed = store.failed() if self._request.retry_failed else {}
             has_work = bool(failed) or store.done < len(self._clips.entries)
@@ -330,13 +331,23 @@ class _Run:
         request, path = self._request, self._out / "scores" / "sanity.json"
         if not request.sanity:
             return None
-        if path.exists() and not request.retry_failed:
-            former = read_json(path, Sanity)
-            if former.requested_clips == request.sanity:
-                return former
+        former = None if request.retry_failed else _former_sanity(path)
+        if former is not None and (former.requested_clips, set(former.cascading)) == (
+            request.sanity,
+            set(request.methods),
+        ):
+            return former
         checks = sanity(self._model, request, self._clips.entries, progress=self._progress)
         write_json(path, checks, sync=True)
         return checks
+
+
+def _former_sanity(path: Path) -> Sanity | None:
+    """Read sanity.json; a damaged file costs only the time to check again."""
+    try:
+        return read_json(path, Sanity)
+    except (FileNotFoundError, InputError):
+        return None
 
 
 def _write_csv(path: Path, columns: Columns, rows: Iterator[Row]) -> None:

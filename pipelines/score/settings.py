@@ -18,7 +18,7 @@ from vidcam import __version__
 from vidcam.cam.methods import canonical_methods
 from vidcam.cam.request import MapRequest
 from vidcam.devices import device_name
-from vidcam.errors import InputError, OutputError
+from vidcam.errors import InputError, OutputError, ShapeError
 from vidcam.models.model import Forward, Model
 from vidcam.pipelines.score.clips import ClipSet
 from vidcam.pipelines.score.foreign_maps import ForeignMaps
@@ -28,6 +28,9 @@ from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.spec import MeanCube
 from vidcam.system.fingerprint import digest_of
 from vidcam.system.json_files import read_json
+
+SCHEMA = 1
+"""Version of settings.json and summary.json."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +140,7 @@ class Settings(PartialSettings):
         provenance: versions and device, one entry for each change during the run.
     """
 
-    schema: int = 1
+    schema: int = SCHEMA
     weights: str
     labels: str
     mean_cube: str | None
@@ -145,6 +148,10 @@ class Settings(PartialSettings):
     batch_size: int
     forward: Forward
     provenance: tuple[Provenance, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA or self.batch_size < 1:
+            raise ShapeError(f"schema {self.schema}, expected {SCHEMA}; batch_size {self.batch_size}, expected >= 1")
 
     @property
     def where(self) -> str:

@@ -24,13 +24,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vidcam.errors import OutputError
+from vidcam.foreign import first_line
 from vidcam.pipelines.score.clips import Entry
-from vidcam.pipelines.score.columns import FAILED, INTERNAL_COLUMNS, Columns, Row
+from vidcam.pipelines.score.columns import FAILED, INTERNAL_COLUMNS, LEFT_OUT, SCORED, Columns, Row
 from vidcam.pipelines.score.settings import PartialSettings, Provenance, Settings, read_settings, require_same
 from vidcam.system.atomic import PART_ENDING, atomic_write
 from vidcam.system.fingerprint import source_fingerprint
 from vidcam.system.json_files import write_json
 from vidcam.system.signals import defer_signals
+
+MAX_ROWS_PER_CLIP = 1000
 
 CLIPS_PER_PART, SECONDS_PER_PART = 16, 20.0
 """A part is written after this number of clips, or after this time."""
@@ -55,7 +58,7 @@ class ResultStore:
         self._folder, self.settings = folder, settings
         self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in {**columns, **INTERNAL_COLUMNS}.items()])
         self._rows: list[Mapping[str, Any]] = []
-        self.done = _clips_in_parts(folder)
+        self.done = _clips_in_parts(folder, self._schema)
         self._first = self.done
         self._since = time.monotonic()
 
@@ -87,6 +90,37 @@ class ResultStore:
         """Yield some columns of all parts, in order."""
         return (_read_part(path, names) for path in _parts(self._folder))
 
+    def require_whole(self, entries: Sequence[Entry], row_names: Sequence[str]) -> None:
+        """Require that the rows are those of this set: each clip has its path, and its rows or a status.
+
+        Args:
+            entries: the clips of the set.
+            row_names: the methods and controls of a scored clip, in order.
+
+        Raises:
+            OutputError: a part is damaged, or from another set.
+        """
+        if self.done > len(entries):
+            raise OutputError(
+                f"{self._folder} has {self.done} clips, the set has {len(entries)}; pass --overwrite to start again"
+            )
+        lengths: set[int] = set()
+        expected = {(SCORED, tuple(row_names)), (FAILED, (None,)), (LEFT_OUT, (None,))}
+        for path in _parts(self._folder):
+            with _part_errors(path):
+                rows = _read_part(path, ("clip", "path", "method", "status", "batch_size", "evidence")).to_pylist()
+                for clip, group in groupby(rows, key=lambda row: int(row["clip"])):
+                    own = list(group)
+                    if {row["path"] for row in own} != {entries[clip].name}:
+                        raise ValueError(f"clip {clip} is not {entries[clip].name}")
+                    if (own[0]["status"], tuple(row["method"] for row in own)) not in expected:
+                        raise ValueError(f"clip {clip} lacks rows")
+                    if any(row["status"] != own[0]["status"] or (row["batch_size"] or 1) < 1 for row in own):
+                        raise ValueError(f"clip {clip} has rows that contradict each other")
+                    lengths |= {len([*map(float, row["evidence"].split())]) for row in own if row.get("evidence")}
+            if len(lengths) > 1:
+                raise OutputError(f"{path} is damaged (evidence of {lengths} frames); pass --overwrite to start again")
+
     def require_unchanged(self, entries: Sequence[Entry]) -> None:
         """Require that no scored file has changed; a file that is gone is not checked.
 
@@ -106,8 +140,6 @@ class ResultStore:
         """Yield the index and the file hash of each clip that could be read."""
         last = -1
         for part in self.tables(("clip", "content_hash")):
-            if "content_hash" not in part.column_names:  # a part of an older version
-                continue
             for clip, content_hash in zip(part["clip"].to_pylist(), part["content_hash"].to_pylist(), strict=True):
                 if content_hash and clip != last:
                     yield clip, content_hash
@@ -274,8 +306,10 @@ def _part_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (pa.ArrowException, OSError) as exc:
-        raise OutputError(f"{path} is damaged ({str(exc).splitlines()[0]}); pass --overwrite to start again") from exc
+    except OutputError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, MemoryError, OverflowError) as exc:
+        raise OutputError(f"{path} is damaged ({first_line(exc)}); pass --overwrite to start again") from exc
 
 
 def _read_part(path: Path, names: Sequence[str] | None = None) -> pa.Table:
@@ -283,11 +317,11 @@ def _read_part(path: Path, names: Sequence[str] | None = None) -> pa.Table:
         return file.read(None if names is None else list(names), use_threads=False)
 
 
-def _clips_in_parts(folder: Path) -> int:
+def _clips_in_parts(folder: Path, schema: pa.Schema) -> int:
     """Return the number of clips in the parts.
 
     Raises:
-        OutputError: a part is missing or damaged.
+        OutputError: a part is missing or damaged, or has other columns or clips than it should.
     """
     done = 0
     for path in _parts(folder):
@@ -297,6 +331,13 @@ def _clips_in_parts(folder: Path) -> int:
         if first != done:
             raise OutputError(f"{folder} lacks the part of clips {done} to {first}; pass --overwrite to start again")
         with _part_errors(path):
-            pq.read_metadata(path)
+            metadata = pq.read_metadata(path)
+            if not metadata.schema.to_arrow_schema().equals(schema):
+                raise ValueError("it has other columns")
+            if metadata.num_rows > (last - first) * MAX_ROWS_PER_CLIP:
+                raise ValueError(f"it has {metadata.num_rows} rows")
+            clips = [clip for clip, _ in groupby(_read_part(path, ("clip",))["clip"].to_pylist())]
+            if clips != list(range(first, last)):
+                raise ValueError(f"it has {len(clips)} clips")
         done = last
     return done

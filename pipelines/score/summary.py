@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from vidcam.errors import ShapeError
 from vidcam.metrics.intervals import Interval
 from vidcam.pipelines.score.settings import Settings
 
@@ -239,6 +240,17 @@ class Sanity:
     layers: tuple[str, ...]
     cascading: Mapping[str, SanityFigures]
     independent: Mapping[str, SanityFigures]
+
+    def __post_init__(self) -> None:
+        columns = [
+            (figures.correlation, figures.ssim, figures.empty)
+            for scheme in (self.cascading, self.independent)
+            for figures in scheme.values()
+        ]
+        if set(self.cascading) != set(self.independent):
+            raise ShapeError("both schemes must have the same methods")
+        if any(len(column) != len(self.layers) for figures in columns for column in figures):
+            raise ShapeError(f"each method needs one value for each of the {len(self.layers)} layers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

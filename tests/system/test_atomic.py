@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from vidcam.errors import OutputError, RunError
-from vidcam.system.atomic import AtomicFile, atomic_files, atomic_folder, atomic_write, hidden_folder, replace_folder
+from vidcam.system.atomic import AtomicFile, atomic_folder, atomic_write, hidden_folder, replace_folder
+from vidcam.system.exchange import atomic_files
 
 
 @pytest.mark.parametrize("sync", [False, True])
@@ -155,7 +155,10 @@ def test_a_broken_link_counts_as_an_existing_file(tmp_path: Path) -> None:
     link.symlink_to(tmp_path / "later")
     with pytest.raises(OutputError, match=r"a\.txt' exists already.*pass --overwrite \(in Python overwrite=True\)"):
         AtomicFile(link, overwrite=False)
-    with pytest.raises(OutputError, match=r"a\.txt is in the way and is not from vidcam"), files(tmp_path) as stage:
+    with (
+        pytest.raises(OutputError, match=r"a\.txt is in the way and is not from vidcam"),
+        atomic_files(tmp_path, last="z", former=tuple) as stage,
+    ):
         (stage / "a.txt").touch()
     assert link.is_symlink()
     assert list(tmp_path.iterdir()) == [link]
@@ -163,39 +166,3 @@ def test_a_broken_link_counts_as_an_existing_file(tmp_path: Path) -> None:
         pass
     assert link.is_dir()
     assert not link.is_symlink()
-
-
-def files(folder: Path, *former: str) -> AbstractContextManager[Path]:
-    return atomic_files(folder, last="z", former=lambda: former)
-
-
-def test_several_files_replace_the_former_ones(tmp_path: Path) -> None:
-    folder = tmp_path / "deep" / "out"
-    with files(folder) as stage:
-        for name in "azb":
-            (stage / name).write_text("one")
-        assert [path.name[0] for path in folder.iterdir()] == ["."]
-    with files(folder, "a", "b", "z", "absent") as stage:
-        for name in "az":
-            (stage / name).write_text("two")
-    assert {path.name: path.read_text() for path in folder.iterdir()} == {"a": "two", "z": "two"}
-    assert (folder.stat().st_mode & 0o777) == (tmp_path / "deep").stat().st_mode & 0o777
-
-
-def test_a_signal_is_deferred_while_files_are_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Path.rename
-
-    def interrupted(self: Path, target: Path) -> Path:
-        signal.raise_signal(signal.SIGINT)
-        return real(self, target)
-
-    def write() -> None:
-        with files(tmp_path / "out") as stage:
-            for name in "az":
-                (stage / name).touch()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            write()
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "z"]

@@ -9,25 +9,28 @@ from __future__ import annotations
 
 import io
 import mmap
-import zlib
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import IO, Any
-from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.errors import MediaError
+from vidcam.foreign import first_line
 from vidcam.geometry import Geometry
 from vidcam.results.explanation import AUDIT_FIELDS, Activation, AlphaAudit, Artifact, Explanation
 from vidcam.results.timeline import Timeline
+from vidcam.results.validity import require_valid
 from vidcam.results.verdict import Verdict, VideoVerdict
 from vidcam.results.video import Bounds, Origin, Scale, VideoExplanation
 from vidcam.system.atomic import atomic_write
 from vidcam.system.json_files import from_json, to_json
+from vidcam.system.npy import READ_ERRORS, NpzReader
 
 SCHEMA = 1
 
@@ -37,6 +40,9 @@ GROUPS = ("clamped", "guided", "signed", "completeness", "noise", "factors")
 MAPPED_BYTES = 1 << 20
 PIECE_BYTES = 1 << 20
 ALIGNMENT_BYTES = 64
+
+_NAME = re.compile(r"[\w+.@ -]{1,80}")
+"""Name of a method; it becomes part of names of arrays and of files."""
 
 Arrays = dict[str, NDArray[Any]]
 Read = Callable[[str], NDArray[Any]]
@@ -61,6 +67,12 @@ class _ClipsMeta:
     completeness: tuple[str, ...] = ()
     noise: tuple[str, ...] = ()
     factors: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for group in ("volumes", "alpha", *GROUPS):
+            names = getattr(self, group)
+            if len(set(names)) != len(names) or not all(map(_NAME.fullmatch, names)):
+                raise ValueError(f"names of {group} are {str(names)[:80]}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +144,18 @@ def load(path: str | Path) -> Explanation | VideoExplanation:
     """
     try:
         with Path(path).open("rb") as file, ZipFile(file) as archive:
-            reader = _Reader(file, archive)
+            reader = _MappedReader(file, archive, os.fstat(file.fileno()).st_size)
             text = str(reader.array("meta"))
             schema = from_json(text, _Schema).schema
             if schema != SCHEMA:
                 raise ValueError(f"schema {schema}, expected {SCHEMA}")
-            return _from_meta(from_json(text, _Meta), reader, Path(path).parent)
+            result = _from_meta(from_json(text, _Meta), reader, Path(path).parent)
+            require_valid(result)
+            return result
     except FileNotFoundError as exc:
         raise MediaError(f"{path} does not exist; expected an .npz that vidcam wrote") from exc
-    except (
-        *(OSError, ValueError, LookupError, TypeError, EOFError, MemoryError, OverflowError),
-        *(NotImplementedError, RuntimeError, BadZipFile, zlib.error),  # zipfile raises these for other archives
-    ) as exc:
-        reason = str(exc) or type(exc).__name__
+    except READ_ERRORS as exc:
+        reason = first_line(exc)
         raise MediaError(f"{path} is not a saved explanation ({reason}); expected an .npz that vidcam wrote") from exc
 
 
@@ -229,14 +240,14 @@ def _explanation(entry: _ClipsMeta, prefix: str, read: Read, logits: NDArray[Any
     )
 
 
-def _from_meta(meta: _Meta, reader: _Reader, folder: Path) -> Explanation | VideoExplanation:
+def _from_meta(meta: _Meta, reader: _MappedReader, folder: Path) -> Explanation | VideoExplanation:
     first = reader.array("0/logits")
     if meta.video is None:
         (entry,) = meta.explanations
         return _explanation(entry, "0", reader.array, first)
-    explanations = []
+    explanations, names = [], frozenset(reader.names)
     for number, entry in enumerate(meta.explanations):
-        logits = reader.array(f"{number}/logits") if reader.has(f"{number}/logits") else first
+        logits = reader.array(f"{number}/logits") if f"{number}/logits" in names else first
         explanations.append(_explanation(entry, str(number), reader.mapped, logits))
     return VideoExplanation(
         source=meta.video.source,
@@ -255,15 +266,16 @@ def _from_meta(meta: _Meta, reader: _Reader, folder: Path) -> Explanation | Vide
     )
 
 
-class _Reader:
-    """Read arrays of an archive by name.
+class _MappedReader(NpzReader):
+    """Read arrays of an archive by name; map large ones.
 
     Attributes:
         forget: frees the memory pages of mapped arrays; None if nothing is mapped or the system cannot.
     """
 
-    def __init__(self, file: IO[bytes], archive: ZipFile) -> None:
-        self._file, self._archive = file, archive
+    def __init__(self, file: IO[bytes], archive: ZipFile, size: int) -> None:
+        super().__init__(archive, size)
+        self._file = file
         self._map: mmap.mmap | None = None
 
     @property
@@ -273,47 +285,21 @@ class _Reader:
             return None
         return lambda: file_map.madvise(mmap.MADV_DONTNEED)
 
-    def has(self, name: str) -> bool:
-        """Whether the archive has this array."""
-        return f"{name}.npy" in self._archive.NameToInfo
-
-    def array(self, name: str) -> NDArray[Any]:
-        """Read an array into memory."""
-        return self._read(name, is_mapped=False)
-
     def mapped(self, name: str) -> NDArray[Any]:
         """Map a large uncompressed array; read any other into memory."""
-        return self._read(name, is_mapped=True)
-
-    def _read(self, name: str, *, is_mapped: bool) -> NDArray[Any]:
-        info = self._archive.getinfo(f"{name}.npy")
-        with self._archive.open(info) as member:
-            shape, dtype = _shape_and_dtype(member)
-            start = member.tell()
-            if prod(shape) * dtype.itemsize != info.file_size - start:
-                raise ValueError(f"{name} has {info.file_size - start} bytes, expected {shape} of {dtype}")
-            if not is_mapped or info.compress_type != ZIP_STORED or info.file_size < MAPPED_BYTES:
-                return np.ndarray(shape, dtype, bytearray(member.read()))
-            while member.read(PIECE_BYTES):  # zipfile compares the checksum at the end
-                pass
+        member = self.member(name)
+        if member.compress_type != ZIP_STORED or member.file_size < MAPPED_BYTES:
+            return self.array(name)
+        header = self.check(name)
         if self._map is None:
             self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-        return np.ndarray(shape, dtype, self._map, self._content_offset(info) + start)
+        return header.array(self._map, self._content_offset(member) + header.offset)
 
-    def _content_offset(self, info: ZipInfo) -> int:
+    def _content_offset(self, member: ZipInfo) -> int:
         """Offset of a member's content, after its local header: 30 bytes, a name and an extra field."""
-        self._file.seek(info.header_offset + 26)
+        self._file.seek(member.header_offset + 26)
         lengths = self._file.read(4)
-        return info.header_offset + 30 + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
-
-
-def _shape_and_dtype(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    if np.lib.format.read_magic(member) != (1, 0):
-        raise ValueError("an array has an unknown .npy version")
-    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(member)
-    if is_fortran or dtype.hasobject:
-        raise ValueError("an array is in Fortran order or holds Python objects")
-    return shape, dtype
+        return member.header_offset + 30 + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
 
 
 def _pieces(array: NDArray[Any], position: int) -> Iterator[bytes]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator
+import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -93,6 +94,13 @@ def atomic_write(path: Path, *, overwrite: bool = True, sync: bool = False) -> I
             file.discard()
 
 
+def hidden_prefix(name: str) -> str:
+    """Return what the names of all hidden folders for a destination begin with; a long name is shortened."""
+    if len(name) > _STEM_LENGTH:
+        name = f"{name[:_STEM_LENGTH]}-{zlib.crc32(os.fsencode(name)):08x}"
+    return f".{name}."
+
+
 def hidden_folder(path: Path) -> Path:
     """Create a hidden folder beside `path`, with the default permissions. Only the parent of `path` must exist.
 
@@ -100,7 +108,7 @@ def hidden_folder(path: Path) -> Path:
         OutputError: the parent does not exist or cannot be written to.
     """
     _require_parent(path)
-    folder = path.parent / f".{path.name[:_STEM_LENGTH]}.{secrets.token_hex(8)}{PART_ENDING}"
+    folder = path.parent / f"{hidden_prefix(path.name)}{secrets.token_hex(8)}{PART_ENDING}"
     with folder_errors(path.parent):
         folder.mkdir()
     return folder
@@ -128,72 +136,6 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         if stage is not None:
             with defer_signals():
                 shutil.rmtree(stage, ignore_errors=True)
-
-
-@contextmanager
-def atomic_files(folder: Path, *, last: str, former: Callable[[], Collection[str]]) -> Iterator[Path]:
-    """Yield a hidden folder to fill. At the end of the block all its files are moved into `folder`, or none of them.
-
-    Args:
-        folder: the destination. It is created if it does not exist, and removed again if the block fails.
-        last: name of the file that is moved last; when it is there, all files are there.
-        former: returns the names of existing files that may be replaced; called at the end of the block. Those that
-            have no new file are deleted. If moving fails, all of them are restored.
-
-    Raises:
-        OutputError: the folder cannot be created or written to, or another file has one of the names.
-    """
-    with folder_errors(folder):
-        created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    hidden: Path | None = None
-    try:
-        with defer_signals(), folder_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            hidden = hidden_folder(folder / last)
-        new, old = hidden / "new", hidden / "old"
-        with folder_errors(folder):
-            new.mkdir()
-            old.mkdir()
-        yield new
-        former_names = frozenset(former())
-        with defer_signals(), folder_errors(folder):
-            _move_files(new, old, folder, last=last, former=former_names)
-            created.clear()
-    finally:
-        with defer_signals():
-            _clean_up(hidden, created)
-
-
-def _clean_up(hidden: Path | None, created: Iterable[Path]) -> None:
-    """Remove the hidden folder, and the folders that were created for nothing."""
-    if hidden is not None:
-        shutil.rmtree(hidden, ignore_errors=True)
-    for parent in created:
-        with suppress(OSError):  # another program has put files into it
-            parent.rmdir()
-
-
-def _move_files(new: Path, old: Path, folder: Path, *, last: str, former: Collection[str]) -> None:
-    """Replace the former files by the new ones; if this fails, restore the former files."""
-    names = sorted((path.name for path in new.iterdir()), key=lambda name: (name == last, name))
-    foreign = [name for name in names if name not in former and os.path.lexists(folder / name)]
-    if foreign:
-        raise OutputError(
-            f"{folder / foreign[0]} is in the way and is not from vidcam; move it, or choose another folder with -o"
-        )
-    try:
-        for name in sorted(former):
-            with suppress(FileNotFoundError):
-                (folder / name).rename(old / name)
-        for name in names:
-            (new / name).rename(folder / name)
-    except BaseException:
-        for name in names:
-            if not (new / name).exists():
-                (folder / name).unlink(missing_ok=True)
-        for path in old.iterdir():
-            path.rename(folder / path.name)
-        raise
 
 
 def replace_folder(stage: Path, path: Path) -> None:

@@ -248,3 +248,10 @@ def test_a_folder_that_cannot_be_written(
         with pytest.raises(OutputError, match=rf"out cannot be written \({reason}\); choose another folder"):
             _make(tmp_path / "deep" / "out", "b.mp4")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stem_that_another_run_writes_is_refused_at_once(tmp_path: Path) -> None:
+    with staging(tmp_path, "a", overwrite=False):
+        with pytest.raises(OutputError, match=r"another run is writing '.*a\.json'"):
+            choose_stem(tmp_path, tmp_path / "a.mp4", overwrite=False)
+        assert choose_stem(tmp_path, tmp_path / "b.mp4", overwrite=False) == "b"

@@ -1,0 +1,118 @@
+"""Several files appear together or not at all, from one run at a time, also after a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from vidcam.errors import OutputError
+from vidcam.system.exchange import atomic_files, claimed_folder, require_free
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="folders are not locked there")
+
+
+def files(folder: Path, *former: str) -> AbstractContextManager[Path]:
+    return atomic_files(folder, last="z", former=lambda: former)
+
+
+def test_several_files_replace_the_former_ones(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "out"
+    with files(folder) as stage:
+        for name in "azb":
+            (stage / name).write_text("one")
+        assert [path.name[0] for path in folder.iterdir()] == ["."]
+    with files(folder, "a", "b", "z", "absent") as stage:
+        for name in "az":
+            (stage / name).write_text("two")
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"a": "two", "z": "two"}
+    assert (folder.stat().st_mode & 0o777) == (tmp_path / "deep").stat().st_mode & 0o777
+
+
+def test_a_signal_is_deferred_while_files_are_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        signal.raise_signal(signal.SIGINT)
+        return real(self, target)
+
+    def write() -> None:
+        with files(tmp_path / "out") as stage:
+            for name in "az":
+                (stage / name).touch()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "z"]
+
+
+def killed(work: Callable[[], None]) -> None:
+    """Run something in a copy of this process, which must kill itself."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+
+
+def kill_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, renamed = Path.rename, iter(range(count + 1))
+
+    def rename(self: Path, target: Path) -> Path:
+        if next(renamed) == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+
+
+@pytest.mark.parametrize("renames", range(5))
+def test_what_a_killed_run_left_is_swept_and_put_back(
+    renames: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two former files are put aside, three new ones moved in; whenever it is killed, the next run mends it."""
+    with files(tmp_path) as stage:
+        for name in "az":
+            (stage / name).write_text("old")
+
+    def work() -> None:
+        kill_after(renames, monkeypatch)
+        with files(tmp_path, "a", "z") as stage:
+            for name in "abz":
+                (stage / name).write_text("new")
+
+    killed(work)
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    with claimed_folder(tmp_path / "z"):
+        assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.is_file()} == {
+            "a": "old",
+            "z": "old",
+        }
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "z"]
+
+
+def test_a_second_run_is_refused_before_its_work(tmp_path: Path) -> None:
+    with claimed_folder(tmp_path / "z"):
+        with pytest.raises(OutputError, match=r"another run is writing '.*z'; wait for it"), files(tmp_path):
+            pytest.fail("it was not refused")
+        with pytest.raises(OutputError, match="another run is writing"):
+            require_free(tmp_path / "z")
+        require_free(tmp_path / "y")
+        require_free(tmp_path / "absent" / "z")
+        with (
+            claimed_folder(tmp_path / "y"),
+            claimed_folder(tmp_path / ("z" * 100)),
+            claimed_folder(tmp_path / ("z" * 99)),
+        ):
+            pass
+    require_free(tmp_path / "z")
+    assert not list(tmp_path.iterdir())
