@@ -46,9 +46,9 @@ def pair_ratios(table: ScoreTable, a: str, b: str, column: str = "log_masked_pro
 
 def compare_pairs(table: ScoreTable, seed: int) -> tuple[Pair, ...]:
     """Compare all pairs of a run; their equal area is None if the measure `retention` was not chosen."""
-    if not table.n:
-        return ()
     names = pair_names(table.methods)
+    if not table.n or not names:
+        return ()
     has_retention = set(_COLUMNS.values()) <= set(table.columns)
     equal_area = _equal_area(table, names, seed) if has_retention else [None] * len(names)
     return tuple(_pair(table, a, b, equal, seed) for (a, b), equal in zip(names, equal_area, strict=True))

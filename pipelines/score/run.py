@@ -229,7 +229,9 @@ class _Run:
         self._model, self._clips, self._out = prepared.original, clips, out
         self._command, self._progress = command, progress
         self._prepared, self._request = prepared, request
-        self._settings = complete_settings(settings, request, prepared.original, prepared.forward)
+        # relevance finds its own layer, which the baseline tells
+        stated = request if request.layers else replace(request, layers=prepared.baseline.layers)
+        self._settings = complete_settings(settings, stated, prepared.original, prepared.forward)
         self._columns = score_columns(request.measures, request.thetas)
         self._scorer: ClipScorer | None = None
 

@@ -51,7 +51,7 @@ def by_hand(net: TokenNetwork, clip: Tensor, *, uses_gradient: bool) -> Tensor:
     if net.reading == "query":
         assert asked.grad is not None
         row = ((asked * asked.grad).relu() if uses_gradient else asked) @ r
-        tokens = row[:, 0]
+        tokens: Tensor = row[:, 0]
     else:
         tokens = r[:, 0] if net.reading == "class" else r.mean(dim=1)
     return tokens[:, x.shape[1] - LENGTH :].reshape(-1, *CELLS).detach()

@@ -23,6 +23,8 @@ from tests.helpers.token_networks import (
     split,
 )
 from vidcam import explain
+from vidcam.cam.relevance import is_transformer
+from vidcam.cam.request import MapRequest
 
 METHODS = ("token-lrp", "attnlrp")
 
@@ -229,3 +231,13 @@ def test_gradcam_plus_plus_is_flagged_where_activations_are_negative() -> None:
     torch.manual_seed(0)
     rectified = explain(Cnn().eval(), clip, methods="gradcam++", layer="second")
     assert not any("trusted" in note for note in rectified.notes)
+
+
+def test_a_clip_whose_patches_are_zero_shows_a_transformer_too() -> None:
+    """As of a flat grey clip that the scaling makes 0."""
+    net = network()
+    with torch.no_grad():
+        assert net.patches.bias is not None
+        net.patches.bias.zero_()
+    assert is_transformer(net, torch.zeros_like(clip_of(1)), MapRequest())
+    assert not is_transformer(Cnn().double().eval(), clip_of(1), MapRequest())

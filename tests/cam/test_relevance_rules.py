@@ -169,6 +169,18 @@ def test_fused_attention_equals_its_definition(options: dict[str, Any], is_softm
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("is_softmax_constant", [True, False])
+def test_torch_multihead_attention_is_looked_into(is_softmax_constant: bool) -> None:
+    """With its weights returned, or not."""
+    torch.manual_seed(0)
+    layer = nn.MultiheadAttention(6, 2, bias=False, batch_first=True, dtype=torch.float64).eval()
+    runs = [lambda x, need=need: layer(x, x, x, need_weights=need)[0] for need in (True, False)]
+    ours, theirs = (passed(run, values(2, 5, 6), is_softmax_constant=is_softmax_constant) for run in runs)
+    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
+    if is_softmax_constant:
+        torch.testing.assert_close(ours[0].sum(), ours[1].sum(), rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize(("run", "names"), [(torch.exp, ("Exp",)), (torch.cos, ("Cos",)), (functional.gelu, ())])
 def test_an_operation_without_a_rule_is_named(run: Run, names: tuple[str, ...]) -> None:
     leaf = values(5, 6).requires_grad_()

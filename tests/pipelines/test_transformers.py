@@ -11,9 +11,11 @@ import torch
 
 from tests.helpers.nets import TINY_SPEC
 from tests.helpers.token_networks import CELLS, CLASSES, TokenNetwork, clip_of
+from tests.helpers.videos import write_video
 from vidcam import explain, verdict
 from vidcam.models.model import Model
 from vidcam.pipelines.forward import is_transformer_model, plan_maps, prepare
+from vidcam.pipelines.score.run import score_clips
 
 SIZE = (CELLS[0], 2 * CELLS[1], 2 * CELLS[2])
 
@@ -55,7 +57,16 @@ def test_explains_and_saves(methods: Any, tmp_path: Any) -> None:
     torch.manual_seed(0)
     found = explain(TokenNetwork().eval(), clip_of().float(), methods=methods, layer=layer)
     found.save(tmp_path / "found.npz")
-    again = vidcam.load(tmp_path / "found.npz")
+    again: Any = vidcam.load(tmp_path / "found.npz")
     for name in found.volumes:
         np.testing.assert_array_equal(again.volumes[name], found.volumes[name])
     np.testing.assert_array_equal(again.signed["token-lrp"], found.signed["token-lrp"])
+
+
+def test_scores_state_the_layer_that_relevance_found(tmp_path: Any) -> None:
+    (tmp_path / "clips").mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), np.uint8)
+    write_video(tmp_path / "clips" / "video.mp4", noise)
+    scored = score_clips(tmp_path / "clips", tmp_path / "out", model=model_of(), methods="token-lrp", controls=False)
+    assert scored.summary.layer == "patches"
+    assert list(scored.summary.methods) == ["token-lrp"]

@@ -46,8 +46,9 @@ class RelevancePass:
 
     @property
     def is_transformer(self) -> bool:
-        """Whether the layer lies before tokens, and behind no ReLU."""
-        return self.is_of_tokens and any(bool((a < 0).any()) for a in self.context.run.recorder.activations.values())
+        """Whether the layer lies before tokens, and behind no ReLU. On a grey clip all of it may be 0."""
+        layers = self.context.run.recorder.activations.values()
+        return self.is_of_tokens and not all(bool((a >= 0).all()) and bool((a > 0).any()) for a in layers)
 
     def map(self, method: str, score: ScoreTarget) -> Floats:  # noqa: ARG002 – the rules are those of the method
         """Return R of one target per clip, (N, t, h, w) signed.

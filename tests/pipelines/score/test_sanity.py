@@ -46,9 +46,9 @@ def test_layers_start_at_the_last_and_unreadable_clips_are_skipped(tmp_path: Pat
 def test_the_baseline_is_computed_with_the_random_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, seen = hidden_model(), []
 
-    def spied(model: Model, layers: Sequence[str]) -> Baseline:
+    def spied(model: Model, layers: Sequence[str], *, methods: Sequence[str]) -> Baseline:
         seen.append(float(model.module.get_parameter("conv.weight").detach().sum()))
-        return compute_grey_baseline(model, layers)
+        return compute_grey_baseline(model, layers, methods=methods)
 
     monkeypatch.setattr("vidcam.pipelines.score.sanity.compute_grey_baseline", spied)
     found = checked(model, tmp_path)
