@@ -20,6 +20,21 @@ Seconds = NDArray[np.float64]
 Frames = NDArray[np.uint8]
 
 
+@dataclass(frozen=True, slots=True)
+class ClockPiece:
+    """A part of a file whose time stamps are moved by one shift.
+
+    Attributes:
+        first_seconds: the first time stamp of its frames, in the file's own seconds.
+        end_seconds: end of its last frame's display, in the file's own seconds.
+        shift_seconds: what makes them seconds from the first displayed frame.
+    """
+
+    first_seconds: Fraction
+    end_seconds: Fraction
+    shift_seconds: Fraction
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoInfo:
     """The result of probing a video file.
@@ -44,6 +59,7 @@ class VideoInfo:
         has_name: whether `path` names the source; otherwise it only describes it.
         frames_sha256: computes the hash of frames that lie in no file.
         notes: sentences about the file for the user, without a full stop.
+        clock: how the file's own time stamps become seconds, in the order of the file; empty for what is no video file.
     """
 
     path: str
@@ -63,6 +79,7 @@ class VideoInfo:
     has_name: bool = True
     frames_sha256: Callable[[], str] | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    clock: tuple[ClockPiece, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.pts_seconds.ndim != 1 or self.pts_seconds.size == 0:

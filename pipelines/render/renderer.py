@@ -6,7 +6,7 @@ video, also if only a part is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -185,9 +185,10 @@ def _frames(
     def draw(second: float, frame: Frames) -> Generator[Frames, None, None]:
         yield composition.picture(second, frame)
 
-    writer = partial(_writer, request, reader.info, pts_seconds)
+    lost: list[str] = []
+    writer = partial(_writer, request, reader.info, pts_seconds, lost.append)
     stream_frames(reader, pts_seconds, [writer], draw, clock=clock, progress=progress)
-    return tuple(reader.notes)
+    return (*reader.notes, *lost)
 
 
 def _poster(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds) -> None:
@@ -230,7 +231,9 @@ def _composition(request: RenderRequest, pts_seconds: Seconds) -> Composition:
     )
 
 
-def _writer(request: RenderRequest, info: VideoInfo, pts_seconds: Seconds) -> AbstractContextManager[FrameWriter]:
+def _writer(
+    request: RenderRequest, info: VideoInfo, pts_seconds: Seconds, on_lost_audio: Callable[[str], None]
+) -> AbstractContextManager[FrameWriter]:
     """Open the output file or folder."""
     out, size, overwrite = request.out, request.layout.size, request.overwrite
     start, end = float(pts_seconds[0]), request.span_seconds[1]
@@ -254,6 +257,8 @@ def _writer(request: RenderRequest, info: VideoInfo, pts_seconds: Seconds) -> Ab
         audio_from=info.files[0] if info.has_audio and request.sound else None,
         audio_start_seconds=start,
         audio_end_seconds=end,
+        audio_clock=info.clock,
+        on_lost_audio=on_lost_audio,
         overwrite=overwrite,
         encoder=request.encoder,
     )

@@ -85,15 +85,23 @@ def draw_videos(
             yield drawer.draw(context.picture(video.kind, video.map), video.map, context.second)
 
     span = (float(pts_seconds[0]), end_seconds)
+    lost: list[str] = []
     writers = [
-        partial(_writer, reader, span, folder / video.name, margin_px=drawer.margin_px)
+        partial(_writer, reader, span, folder / video.name, margin_px=drawer.margin_px, on_lost_audio=lost.append)
         for video, drawer in zip(videos, drawers, strict=True)
     ]
     stream_frames(reader, pts_seconds, writers, draw, clock=clock, progress=progress)
-    return tuple(dict.fromkeys(note for drawer in drawers for note in drawer.notes))
+    return tuple(dict.fromkeys([*lost, *(note for drawer in drawers for note in drawer.notes)]))
 
 
-def _writer(reader: VideoReader, span_seconds: tuple[float, float], path: Path, *, margin_px: int) -> VideoWriter:
+def _writer(
+    reader: VideoReader,
+    span_seconds: tuple[float, float],
+    path: Path,
+    *,
+    margin_px: int,
+    on_lost_audio: Callable[[str], None],
+) -> VideoWriter:
     info, (start, end) = reader.info, span_seconds
     return VideoWriter(
         path,
@@ -104,6 +112,8 @@ def _writer(reader: VideoReader, span_seconds: tuple[float, float], path: Path, 
         audio_from=info.files[0] if info.has_audio else None,
         audio_start_seconds=start,
         audio_end_seconds=end,
+        audio_clock=info.clock,
+        on_lost_audio=on_lost_audio,
     )
 
 

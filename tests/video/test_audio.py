@@ -59,6 +59,7 @@ def copy_video(source: Path, path: Path, *, start_seconds: float = 0.0, end_seco
             audio_from=source,
             audio_start_seconds=zero,
             audio_end_seconds=end_seconds,
+            audio_clock=info.clock,
         ) as writer:
             for pts, frame in reader.frames(zero, end_seconds):
                 writer.write(frame, pts - zero)

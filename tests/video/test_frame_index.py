@@ -16,8 +16,9 @@ from tests.helpers.videos import TIME_BASE, flat_frames, frame_index_of, hide_be
 from vidcam.errors import MediaError
 from vidcam.sampling import plan_windows
 from vidcam.video import open_video
+from vidcam.video.clock import find_jumps, jump_notes
 from vidcam.video.encoders import software_encoder
-from vidcam.video.frame_index import _in_order, find_jumps, jump_notes, nominal_step
+from vidcam.video.frame_index import _in_order, nominal_step
 from vidcam.video.writer import VideoWriter
 
 B_FRAMES = {"bf": "3", "g": "6", "b-adapt": "0", "sc_threshold": "0", "preset": "veryfast"}

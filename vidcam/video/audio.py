@@ -1,7 +1,8 @@
 """Copy the audio of a source into a video that is being written: cut, shifted in time, and muxed.
 
 A container counts time from its own zero, but vidcam's seconds count from the first displayed frame. Audio and video
-are shifted by the same amount, so they stay in sync.
+are shifted by the same amount, so they stay in sync. Where the time stamps start again or jump, the pictures' clock says
+by how much.
 
 Packets are copied if the output's container supports the codec. Otherwise they are transcoded to AAC, or to Opus for
 WebM. One packet before the cut is kept, because the packets of these codecs overlap; the edit list hides it. If audio
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,6 +28,8 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
 from vidcam.errors import MediaError
+from vidcam.media import ClockPiece
+from vidcam.video.clock import SoundClock
 from vidcam.video.container import open_input, video_stream
 from vidcam.video.packets import decoded_frames, read_packets
 
@@ -34,6 +37,9 @@ _logger = logging.getLogger(__name__)
 
 _COPIED_CODECS = {"mp4": ("aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"), "webm": ("opus", "vorbis")}
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
+_LOST_SECONDS = Fraction(1, 4)
+"""Sound that is left out is said from this length on."""
+
 _BITS_PER_SECOND = 160_000
 _ENCODERS = {"mp4": ("aac", 1024), "webm": ("libopus", 960)}
 """Container → encoder, and the number of samples in its packets."""
@@ -94,6 +100,8 @@ def add_audio(
     *,
     start_seconds: float,
     end_seconds: float | None,
+    clock: Sequence[ClockPiece] = (),
+    warn: Callable[[str], None] = _logger.warning,
 ) -> AudioMuxer | None:
     """Add an audio stream to `container`.
 
@@ -102,6 +110,8 @@ def add_audio(
         path: the source.
         start_seconds: the output's zero, counted from the source's first displayed frame.
         end_seconds: end of the audio, counted in the same way; None: the end of the source.
+        clock: how the source's time stamps become seconds (`VideoInfo.clock`); empty: counted from its first frame.
+        warn: called with a sentence if sound is lost; also later, while packets are read.
 
     Returns:
         What muxes the audio; None if the source has no audio, or none that can be read.
@@ -110,7 +120,7 @@ def add_audio(
         MediaError: the source cannot be opened.
     """
     name = os.fspath(path)
-    zero = _video_start(name)
+    zero = Fraction(0) if len(clock) > 1 else -clock[0].shift_seconds if clock else _video_start(name)
     end = None if end_seconds is None else zero + Fraction(end_seconds)
     time_range = _TimeRange(zero + Fraction(start_seconds), end)
     source = open_input(name)
@@ -118,10 +128,13 @@ def add_audio(
         stream = source.streams.best("audio")
         if isinstance(stream, AudioStream):
             convert = _add_stream(container, stream, time_range)
-            packets = convert(_packets_from(source, stream, time_range.start))
-            return AudioMuxer(container, source, _stop_at_error(name, packets))
+            if len(clock) > 1:
+                packets = convert(_moved(source.demux(stream), SoundClock(clock), warn))
+            else:
+                packets = convert(_packets_from(source, stream, time_range.start))
+            return AudioMuxer(container, source, _stop_at_error(packets, warn))
     except (av.FFmpegError, ValueError) as exc:
-        _logger.warning("audio of %r can be neither copied nor transcoded (%s); the output has no audio", name, exc)
+        warn(f"the sound can be neither copied nor transcoded ({exc}); the output has no sound")
     source.close()
     return None
 
@@ -180,11 +193,29 @@ def _transcode_packets(packets: _Packets, encoder: AudioStream, time_range: _Tim
     yield from encoder.encode(None)
 
 
-def _stop_at_error(name: str, packets: _Packets) -> _Packets:
+def _moved(packets: _Packets, clock: SoundClock, warn: Callable[[str], None]) -> _Packets:
+    """Move the packets to where the pictures are; leave out those that would lie before the end of the ones before."""
+    end, lost = Fraction(-(1 << 40)), Fraction(0)
+    for packet in packets:
+        if packet.pts is None or not packet.size:
+            continue
+        unit, duration = packet.time_base, (packet.duration or 0) * packet.time_base
+        begin = clock(packet.pts * unit)
+        if begin < end - duration / 2:
+            lost += duration
+            continue
+        end = begin + duration
+        packet.pts = packet.dts = round(begin / unit)
+        yield packet
+    if lost >= _LOST_SECONDS:
+        warn(f"{float(lost):.3g} s of the sound are left out, because they overlap the sound before them")
+
+
+def _stop_at_error(packets: _Packets, warn: Callable[[str], None]) -> _Packets:
     try:
         yield from packets
     except (av.FFmpegError, ValueError) as exc:
-        _logger.warning("audio of %r cannot be read any further (%s); the output is silent from there", name, exc)
+        warn(f"the sound cannot be read any further ({exc}); the output is silent from there")
 
 
 def _packets_from(source: InputContainer, stream: AudioStream, start: Fraction) -> _Packets:

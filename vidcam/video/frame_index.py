@@ -2,7 +2,8 @@
 
 Time stamps are whole numbers of the stream's time base ("ticks"). Packets that an edit list hides are not displayed.
 
-Decoders return frames in display order. Sometimes their time stamps are not in this order:
+Decoders return frames in display order. Sometimes their time stamps are not in this order. Where they start again, the
+parts follow each other; where they are scrambled, they are ignored; implausible jumps are removed (`clock`). Otherwise:
 
 * All time stamps differ (packed B-frames in AVI): the frames take the sorted time stamps.
 * Time stamps repeat, and each packet gave one frame (MPEG-PS): a frame that is not later than the one before it gets
@@ -10,15 +11,6 @@ Decoders return frames in display order. Sometimes their time stamps are not in 
 * Time stamps repeat otherwise: such a frame is dropped.
 
 Reading applies the same rules, so that both agree.
-
-Implausible time stamps are repaired, because one damaged number can make a frame last for years. The duration of a
-frame is implausible in two cases:
-
-* It is above MAX_FRAME_SECONDS, and above OUTLIER_RATIO times the sum of all durations up to MAX_FRAME_SECONDS.
-* It is above MAX_LONE_FRAME_SECONDS, and above OUTLIER_RATIO times the sum of all other durations.
-
-Such a frame lasts one nominal step instead, and all later frames move up, as in players. A note says so. So the number
-of frames limits the length of a video.
 """
 
 from __future__ import annotations
@@ -33,7 +25,17 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from vidcam.errors import MediaError
-from vidcam.media import Seconds
+from vidcam.media import ClockPiece, Seconds
+from vidcam.video.clock import (
+    DEFAULT_FPS,
+    MAX_FRAME_SECONDS,
+    Jump,
+    Unwrapped,
+    clock_of,
+    find_jumps,
+    jump_notes,
+    unwrap,
+)
 from vidcam.video.container import media_errors, open_input, stream_notes, video_stream
 from vidcam.video.mov_index import SampleIndex, read_index, rows_from_index, verified_table
 from vidcam.video.packets import PacketTable, Ticks, decoded_frames, read_packets, read_table, unique_sorted
@@ -55,14 +57,8 @@ _REGULAR_SHARE = 0.95
 # A file may be shorter than its container states by this much, because of rounding or a dropped last frame.
 _LENGTH_TOLERANCE_SECONDS = Fraction(1, 4)
 
-MAX_FRAME_SECONDS = 600
-MAX_LONE_FRAME_SECONDS = 60
-OUTLIER_RATIO = 10
-
-_DEFAULT_FPS = Fraction(25)
-
-Jump = tuple[int, int]
-"""A jump of the time stamps that is removed: the tick of the frame after it, and its length in ticks."""
+_USUAL_REORDERING = 4
+"""Frames are displaced by at most this much, or by as much as the stream states. Otherwise the file is decoded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +76,7 @@ class FrameIndex:
         corrupt_ticks: (C,) int64, time stamps of packets that the demuxer marks as damaged.
         jumps: implausible jumps of the time stamps, increasing; they are removed.
         notes: notes for the user about the file.
+        clock: how the file's own time stamps become seconds.
     """
 
     ticks: Ticks = field(repr=False)
@@ -92,6 +89,7 @@ class FrameIndex:
     corrupt_ticks: Ticks = field(default_factory=lambda: np.empty(0, np.int64), repr=False)
     jumps: tuple[Jump, ...] = ()
     notes: tuple[str, ...] = ()
+    clock: tuple[ClockPiece, ...] = field(default=(), repr=False)
 
     def seconds(self) -> Seconds:
         """Return the display times of all frames, (F,) float64, in seconds from the first displayed frame."""
@@ -151,12 +149,17 @@ def _build_index(
     time_base = stream.time_base or Fraction(1, 1000)
     step = nominal_step(path, stream.average_rate, time_base)
     ticks, keys, is_matched_by_order, failed = table.displayed(), table.keys(), False, np.empty(0, np.int64)
-    if not (format_name in (_MOV, _MATROSKA) and codec in _EXACT_CODECS and table.is_exact()):
-        decoded, failed = _decode_ticks(path, step)
+    own, unwrapped = ticks, Unwrapped(ticks)
+    is_sound = table.is_exact() and table.reordering() <= max(_USUAL_REORDERING, stream.codec_context.has_b_frames)
+    if not (format_name in (_MOV, _MATROSKA) and codec in _EXACT_CODECS and is_sound):
+        own, failed = _decode_ticks(path, step)
         if format_name not in _SEEKABLE_FORMATS:
             keys = np.empty(0, np.int64)
-        if not np.array_equal(decoded, ticks):
-            ticks, is_matched_by_order = _in_order(decoded, step=step if decoded.size == table.rows.size else None)
+        if not np.array_equal(own, ticks):
+            unwrapped = unwrap(own, step, is_in_order=not is_sound and format_name in (_MOV, _MATROSKA))
+            ticks, is_matched_by_order = _in_order(
+                unwrapped.ticks, step=step if own.size == table.rows.size or unwrapped.is_scrambled else None
+            )
             keys = np.empty(0, np.int64)
     if not ticks.size:
         raise MediaError(f"no frame of {path!r} can be decoded; check that it plays")
@@ -169,14 +172,23 @@ def _build_index(
     ) or truncation_notes(path, format_name)
     jumps = find_jumps(ticks, end_tick, step, time_base)
     jump_ticks = {tick for tick, _ in jumps}
-    gaps = tuple(gap for gap in _find_gaps(ticks, failed, table.keys(), step) if gap[1] not in jump_ticks)
+    gaps: tuple[tuple[int, int], ...] = ()
+    start_note: tuple[str, ...] = ()
+    if unwrapped.ticks is own:  # else the time stamps of packets are not those of frames
+        gaps = tuple(gap for gap in _find_gaps(ticks, failed, table.keys(), step) if gap[1] not in jump_ticks)
+        start_note = _missing_start_note(table.displayed(), first, step, time_base)
     notes = (
         *stream_notes(container, stream),
         *end_note,
-        *_missing_start_note(table.displayed(), first, step, time_base),
+        *start_note,
+        *unwrapped.notes,
         *jump_notes(jumps, time_base),
+        *_coarse_note(stream.average_rate, time_base, is_matched_by_order=is_matched_by_order),
     )
-    return FrameIndex(ticks, keys, end_tick, step, time_base, is_matched_by_order, gaps, table.corrupt(), jumps, notes)
+    return FrameIndex(
+        *(ticks, keys, end_tick, step, time_base, is_matched_by_order, gaps, table.corrupt(), jumps, notes),
+        clock=clock_of(own, unwrapped, first=first, jumps=jumps, step=step, time_base=time_base),
+    )
 
 
 def _decode_ticks(path: str, step: int) -> tuple[Ticks, Ticks]:
@@ -247,6 +259,14 @@ def _parse_duration(text: str) -> Fraction | None:
     return 3600 * hours + 60 * minutes + seconds
 
 
+def _coarse_note(rate: Fraction | None, time_base: Fraction, *, is_matched_by_order: bool) -> tuple[str, ...]:
+    """Say if the file states more frames a second than its time stamps can tell apart."""
+    if not is_matched_by_order or not rate or rate * time_base <= 1:
+        return ()
+    allowed = float(1 / time_base)
+    return (f"the file states {float(rate):g} fps, but its time stamps allow {allowed:g}; the film is shown slower",)
+
+
 def _missing_end_note(expected_end: Fraction | None, start: Fraction, end: Fraction) -> tuple[str, ...]:
     if expected_end is None or expected_end - end <= _LENGTH_TOLERANCE_SECONDS:
         return ()
@@ -275,35 +295,4 @@ def nominal_step(path: str, rate: Fraction | None, time_base: Fraction) -> int:
             "repair or re-encode the file"
         )
     is_plausible = rate and rate * MAX_FRAME_SECONDS >= 1
-    return max(1, round(1 / ((rate if is_plausible else None) or _DEFAULT_FPS) / time_base))
-
-
-def find_jumps(ticks: Ticks, end_tick: int, step: int, time_base: Fraction) -> tuple[Jump, ...]:
-    """Find the frames whose display lasts implausibly long, and how much of it to remove.
-
-    Args:
-        ticks: (F,) int64, strictly increasing.
-        end_tick: end of the last frame's display.
-        step: the nominal distance between two frames.
-        time_base: seconds in a tick.
-    """
-    ends = np.append(ticks[1:], end_tick)
-    distances = ends - ticks
-    seconds = distances * float(time_base)
-    others = seconds.sum() - seconds
-    normal = seconds[seconds <= MAX_FRAME_SECONDS].sum()
-    too_long = (seconds > MAX_FRAME_SECONDS) & (seconds > OUTLIER_RATIO * normal)
-    too_long |= (seconds > MAX_LONE_FRAME_SECONDS) & (seconds > OUTLIER_RATIO * others)
-    new_duration = step if step * time_base <= MAX_LONE_FRAME_SECONDS else max(1, round(1 / _DEFAULT_FPS / time_base))
-    return tuple(zip(ends[too_long].tolist(), (distances[too_long] - new_duration).tolist(), strict=True))
-
-
-def jump_notes(jumps: tuple[Jump, ...], time_base: Fraction) -> tuple[str, ...]:
-    """Return a note that time was removed, without a full stop; empty if there are no jumps."""
-    if not jumps:
-        return ()
-    longest, total = (float(reduce(length for _, length in jumps) * time_base) for reduce in (max, sum))
-    if len(jumps) == 1:
-        return (f"the time stamps jump by {longest:.3g} s; this jump is removed",)
-    times = f"{len(jumps)} times, by up to {longest:.3g} s"
-    return (f"the time stamps jump {times}; these jumps are removed ({total:.3g} s in all)",)
+    return max(1, round(1 / ((rate if is_plausible else None) or DEFAULT_FPS) / time_base))

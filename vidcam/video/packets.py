@@ -77,6 +77,11 @@ class PacketTable:
         has_own_time = self.rows["has_pts"].all() and unique_sorted(self.rows["pts"]).size == self.rows.size
         return bool(has_own_time and displayed.size and keys.size and keys[0] <= displayed[0])
 
+    def reordering(self) -> int:
+        """Return by how many places a packet is displaced from the order of display, at most."""
+        places = np.argsort(np.argsort(self.rows["pts"], kind="stable"), kind="stable")
+        return int(np.abs(places - np.arange(places.size)).max(initial=0))
+
     def _times(self, is_selected: NDArray[np.bool_]) -> Ticks:
         return unique_sorted(self.rows["pts"][is_selected & self.rows["has_pts"]])
 

@@ -83,6 +83,7 @@ class PyAVReader(IndexedReader):
                 files=(Path(self._path),),
                 is_local=self._located is None or self._located.is_local,
                 notes=(*self._frame_index.notes, *notes),
+                clock=self._frame_index.clock,
             )
 
     def _first_frame(self, decoder: FrameDecoder) -> VideoFrame:

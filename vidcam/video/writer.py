@@ -8,8 +8,9 @@ never has the final name.
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -25,12 +26,14 @@ from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from vidcam.errors import EncodeError, ShapeError
-from vidcam.media import Frames
+from vidcam.media import ClockPiece, Frames
 from vidcam.system.atomic import AtomicFile
 from vidcam.video.audio import AudioMuxer, add_audio
 from vidcam.video.container import encode_errors
 from vidcam.video.encoders import H264, Encoder, silence_encoder, software_encoder
 from vidcam.video.pixels import BT709, YuvConverter
+
+_logger = logging.getLogger(__name__)
 
 _DEFAULT_TIME_BASE = Fraction(1, 90_000)
 _MIN_DENOMINATOR = 10_000
@@ -54,6 +57,8 @@ class VideoWriter:
         audio_start_seconds: the second of the source, counted from its first displayed frame, that is the output's
             zero.
         audio_end_seconds: end of the audio, counted in the same way; None: the end of the source.
+        audio_clock: how the source's time stamps become seconds (`VideoInfo.clock`); empty: its first frame is zero.
+        on_lost_audio: called with a sentence if sound is lost, also while frames are written; None: it is logged.
         overwrite: whether an existing file at `path` is replaced.
         encoder: the encoder with its options; see `encoders`.
         crf: quality for x264 instead of `encoder`, 0 (lossless) to 51.
@@ -75,6 +80,8 @@ class VideoWriter:
         audio_from: str | os.PathLike[str] | None = None,
         audio_start_seconds: float = 0.0,
         audio_end_seconds: float | None = None,
+        audio_clock: Sequence[ClockPiece] = (),
+        on_lost_audio: Callable[[str], None] | None = None,
         overwrite: bool = False,
         encoder: Encoder = H264,
         crf: int | None = None,
@@ -99,7 +106,12 @@ class VideoWriter:
             self._stream = _add_stream(self._container, size, fps, self._time_base, encoder)
             if audio_from is not None:
                 self._audio = add_audio(
-                    self._container, audio_from, start_seconds=audio_start_seconds, end_seconds=audio_end_seconds
+                    self._container,
+                    audio_from,
+                    start_seconds=audio_start_seconds,
+                    end_seconds=audio_end_seconds,
+                    clock=audio_clock,
+                    warn=_logger.warning if on_lost_audio is None else on_lost_audio,
                 )
 
     def write(self, frame: Frames, pts_seconds: float) -> None:
