@@ -37,9 +37,9 @@ def test_tokens_of_frames() -> None:
     with pytest.raises(
         InputError, match=r"vidcam\.in_turn\(\[vidcam\.tokens\(\(4, 3\), .*1\), vidcam\.frames\(3\)\]\)"
     ):
-        vidcam.explain(net, clip, axes="NTCHW")
+        vidcam.explain(net, clip, axes="NTCHW", methods="gradcam")
     with pytest.raises(InputError, match=r"reshape=vidcam\.tokens\(\(4, 3\), class_tokens=1\)"):
-        vidcam.explain(net, clip.flatten(0, 1))
+        vidcam.explain(net, clip.flatten(0, 1), methods="gradcam")
     of_frame = vidcam.tokens((4, 3))
     reshape = vidcam.in_turn([of_frame, vidcam.frames(3)])
     expected = vidcam.explain(net, clip, axes="NTCHW", layer="blocks.1", reshape=reshape, target=1)
