@@ -9,10 +9,14 @@ from typing import get_args
 import numpy as np
 
 from vidcam.maps import Floats, resample_plane, resize_matrix
+from vidcam.pipelines.render.moments import thinned
 from vidcam.results.explanation import INPUT_METHODS
 from vidcam.results.video import CHUNK, FINE_QUANTILE, FINE_RANGE, Scale, VideoExplanation, window_factors
 
 SCALES: tuple[Scale, ...] = get_args(Scale)
+
+MOST_MOMENTS = 20_000
+"""Largest number of moments that are measured for the scale that was not explained with; longer videos are thinned."""
 
 
 def both_bounds(explanation: VideoExplanation, method: str) -> dict[Scale, tuple[float, float]]:
@@ -31,7 +35,7 @@ def both_factors(explanation: VideoExplanation, method: str) -> Mapping[Scale, F
 def _measured(explanation: VideoExplanation, method: str, scale: Scale) -> tuple[float, float]:
     """Compute what `VideoExplanation.rescaled` computes, from the pixels where a linear map has its extremes."""
     line, low, high, percentile = explanation.timeline, np.inf, 0.0, 0.0
-    moments = np.unique(line.frame_seconds)
+    moments = thinned(np.unique(line.frame_seconds), MOST_MOMENTS)
     factors = both_factors(explanation, method).get(scale)
     for target in explanation.explanations:
         if method not in target.volumes:

@@ -34,6 +34,7 @@ def test_explain_prints_paths_on_standard_output_and_the_rest_on_standard_error(
             "video_bright-thing_gradcam.mp4",
             "video_bright-thing_neutral-gradcam.mp4",
             "video.png",
+            "video.html",
             "video.npz",
             "video_evidence.csv",
             "video.toml",

@@ -45,7 +45,10 @@ def test_the_names_of_methods_are_those_of_the_core() -> None:
         (("explain", "--target", ""), ["per-window", "above:"]),
         (("explain", "--model", "tiny_r3d", "--model", "r3d_18", "--layer", "layer"), ["layer4", "layer3"]),
         (("explain", "--sheet-format", ""), ["png", "svg", "pdf"]),
-        (("explain", "--outputs", "overlay,"), ["overlay,map", "overlay,sheet", "overlay,data", "overlay,none"]),
+        (
+            ("explain", "--outputs", "overlay,"),
+            ["overlay,map", "overlay,sheet", "overlay,report", "overlay,data", "overlay,none"],
+        ),
         (("explain", "--fill", "b"), ["black", "blur"]),
         (("render", "--style", "s"), ["side-by-side"]),
         (("render", "--colormap", "vir"), ["viridis"]),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _MODEL_FILES = ("weights", "labels", "mean_cube")
 
 
-@click.command(cls=SectionCommand, short_help="Explain videos. Writes overlays, a sheet, a page, the data and a JSON.")
+@click.command(cls=SectionCommand, short_help="Explain videos: overlays, a sheet, a page, the data and a JSON.")
 @explain_arguments
 def explain(
     videos: tuple[Path, ...], out: Path | None, model: tuple[str, ...], device: str, *, as_json: bool, **values: Any

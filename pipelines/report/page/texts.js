@@ -42,7 +42,7 @@ export function writeTexts(clips) {
     const title = clips.length > 1 ? `: ${clip.model}, ${clip.name}` : "";
     return [
       folded(`How far each map can be trusted${title}`, mapsOf(clip) <= 12, table(clip, title), list([...clip.data.remarks, ...clip.data.facts])),
-      folded(`Where this comes from${title}`, false, rows(clip.data.provenance), command(clip.data.settings)),
+      folded(`Where this comes from${title}`, false, rows(clip.data.provenance), command(clip.data.settings, title)),
     ];
   }));
 }
@@ -80,9 +80,12 @@ function rows(pairs) {
   return make("dl", {}, ...pairs.flatMap(([name, value]) => [make("dt", { text: name }), make("dd", { text: value })]));
 }
 
-/** @param {string} settings */
-function command(settings) {
-  return settings ? make("pre", { tabindex: 0, role: "region", "aria-label": "Settings", text: settings.trim() }) : null;
+/**
+ * @param {string} settings
+ * @param {string} title
+ */
+function command(settings, title) {
+  return settings ? make("pre", { tabindex: 0, role: "region", "aria-label": `Settings${title}`, text: settings.trim() }) : null;
 }
 
 /**

@@ -10,6 +10,8 @@ const BYTES = { cells: 2, times: 8, floats: 4, counts: 4 };
  * @returns {Uint8Array<ArrayBuffer>}
  */
 export function fromBase64(text) {
+  const quick = /** @type {any} */ (Uint8Array).fromBase64;
+  if (quick) return quick(text);
   const binary = atob(text.trim()), bytes = new Uint8Array(binary.length);
   for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
   return bytes;
