@@ -106,9 +106,9 @@ def rotate(path: Path, counter_clockwise_degrees: int) -> Path:
     return patch_matrix(path, (cosine, -sine, sine, cosine))
 
 
-def patch_matrix(path: Path, matrix: tuple[int, int, int, int]) -> Path:
+def patch_matrix(path: Path, matrix: tuple[float, float, float, float]) -> Path:
     """Write [a b; c d] into the first tkhd: (column, row) goes to (a column + c row, b column + d row)."""
-    a, b, c, d = (entry * 0x10000 for entry in matrix)
+    a, b, c, d = (round(entry * 0x10000) for entry in matrix)
     content = bytearray(path.read_bytes())
     # tkhd, version 0: type, flags, 5 words, 2 reserved words, layer, group, volume, reserved; then the matrix.
     start = content.index(b"tkhd") + 4 + 4 + 5 * 4 + 2 * 4 + 4 * 2

@@ -1,8 +1,8 @@
 """Copy the audio of a source into a video that is being written: cut, shifted in time, and muxed.
 
 A container counts time from its own zero, but vidcam's seconds count from the first displayed frame. Audio and video
-are shifted by the same amount, so they stay in sync. Where the time stamps start again or jump, the pictures' clock says
-by how much.
+are shifted by the same amount, so they stay in sync. Where the time stamps start again or jump, the pictures' clock
+says by how much.
 
 Packets are copied if the output's container supports the codec. Otherwise they are transcoded to AAC, or to Opus for
 WebM. One packet before the cut is kept, because the packets of these codecs overlap; the edit list hides it. If audio

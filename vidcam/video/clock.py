@@ -78,9 +78,8 @@ def unwrap(decoded: Ticks, step: int, *, is_in_order: bool = False) -> Unwrapped
         is_in_order: whether the decoder gives time stamps in order if the file is right, as in MP4 and Matroska.
     """
     distances = np.diff(np.sort(decoded))
-    usual = (
-        max(step, int(np.median(distances[distances > 0]))) if distances.any() else step
-    )  # the stated one may be wrong
+    # The stated step may be wrong.
+    usual = max(step, int(np.median(distances[distances > 0]))) if distances.any() else step
     reach = 0 if is_in_order else -MOST_REORDERED * usual
     starts = np.flatnonzero(np.diff(decoded) < reach) + 1
     if not starts.size:

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import av
 from av.container import InputContainer
 from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vidcam.errors import EncodeError, MediaError
@@ -26,6 +28,8 @@ MAX_SIDE_PX = 16_384
 """H.264 encoders accept no longer side."""
 
 MAX_SIDE_RATIO = 100
+
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
 @contextmanager
@@ -92,6 +96,16 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
     stream.thread_type = "AUTO"
     stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     return stream
+
+
+def alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:
+    """Make the decoder of a WebM with transparency, which FFmpeg's own decoders leave out; None for other streams."""
+    name = _ALPHA_DECODERS.get(stream.codec_context.codec.canonical_name)
+    if name is None or stream.metadata.get("alpha_mode") != "1" or name not in av.codecs_available:
+        return None
+    decoder = cast("VideoCodecContext", av.CodecContext.create(name, "r"))
+    decoder.options = {"max_pixels": str(MAX_PIXELS)}
+    return decoder
 
 
 def is_reasonable(size: tuple[int, int]) -> bool:

@@ -19,7 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidcam.errors import MediaError
-from vidcam.video.container import media_errors, open_input, video_stream
+from vidcam.video.container import alpha_decoder, media_errors, open_input, video_stream
 from vidcam.video.frame_index import FrameIndex
 from vidcam.video.packets import Ticks, decoded_frames, read_packets
 
@@ -161,4 +161,4 @@ class FrameDecoder:
 
     def _decode_from(self, packets: Iterator[Packet[VideoStream]], *, key_count: int) -> None:
         self._position, self._key_count = -1, key_count
-        self._frames = decoded_frames(packets, self._step_ticks)
+        self._frames = decoded_frames(packets, self._step_ticks, decoder=alpha_decoder(self._stream))

@@ -157,9 +157,8 @@ def _build_index(
             keys = np.empty(0, np.int64)
         if not np.array_equal(own, ticks):
             unwrapped = unwrap(own, step, is_in_order=not is_sound and format_name in (_MOV, _MATROSKA))
-            ticks, is_matched_by_order = _in_order(
-                unwrapped.ticks, step=step if own.size == table.rows.size or unwrapped.is_scrambled else None
-            )
+            is_one_to_one = own.size == table.rows.size or unwrapped.is_scrambled
+            ticks, is_matched_by_order = _in_order(unwrapped.ticks, step=step if is_one_to_one else None)
             keys = np.empty(0, np.int64)
     if not ticks.size:
         raise MediaError(f"no frame of {path!r} can be decoded; check that it plays")

@@ -33,6 +33,7 @@ class Damage:
         self._is_missing = np.zeros(count, np.bool_)
         self._is_repaired = np.isin(frame_index.ticks, frame_index.corrupt_ticks)
         self._size: tuple[int, int] | None = None
+        self._is_interlaced = False
 
     def mark_missing(self, indices: range) -> None:
         """Record that frames cannot be decoded.
@@ -45,6 +46,10 @@ class Damage:
     def mark_repaired(self, index: int) -> None:
         """Record that the decoder had to repair a part of this frame."""
         self._is_repaired[index] = True
+
+    def mark_interlaced(self) -> None:
+        """Record that a frame is stored interlaced."""
+        self._is_interlaced = True
 
     def mark_resized(self, size: tuple[int, int]) -> None:
         """Record that a frame is stored in another size than the first one.
@@ -81,6 +86,11 @@ class Damage:
         """Return notes about the damage found so far, without a full stop."""
         missing, repaired = self._unreadable(), self._runs(self._is_repaired & ~self._is_missing)
         notes = []
+        if self._is_interlaced:
+            notes.append(
+                "the film is interlaced: each frame holds two moments, which are shown woven; to separate them, run "
+                "ffmpeg -i FILM -vf bwdif deinterlaced.mp4"
+            )
         if missing:
             notes.append(f"{_format_intervals(missing)} cannot be decoded; the last readable picture is shown instead")
         if repaired:

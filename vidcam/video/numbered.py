@@ -12,6 +12,7 @@ from vidcam.errors import MediaError
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
 
 _NUMBER = re.compile(r"%([0-9]{0,2})d")
+_LAST_NUMBER = re.compile(r"(.*?)(\d{1,18})", re.ASCII | re.DOTALL)
 _NAMED_HOLES = 4
 
 
@@ -66,6 +67,19 @@ def numbered_images(pattern: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     return tuple(path for _, path in numbered), _holes([number for number, _ in numbered])
 
 
+def folder_holes(names: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence about missing numbers in file names that differ only in one number; else nothing.
+
+    Numbers in equal steps, as in every tenth frame, have no holes.
+    """
+    found = [_LAST_NUMBER.fullmatch(Path(name).stem) for name in names]
+    if len({None if match is None else match[1] for match in found}) != 1 or found[0] is None:
+        return ()
+    numbers = sorted(int(match[2]) for match in found if match is not None)
+    steps = {after - before for before, after in pairwise(numbers)}
+    return _holes(numbers, step=min(steps, default=1))
+
+
 def _expression(pattern: str) -> re.Pattern[str]:
     """Return an expression for the names of a pattern; group 1 is the number.
 
@@ -92,8 +106,8 @@ def _hint(place: Path, paths: Sequence[Path]) -> str:
     return "check the folder and the name"
 
 
-def _holes(numbers: Sequence[int]) -> tuple[str, ...]:
-    gaps = [(before + 1, after - 1) for before, after in pairwise(numbers) if after > before + 1]
+def _holes(numbers: Sequence[int], *, step: int = 1) -> tuple[str, ...]:
+    gaps = [(before + step, after - step) for before, after in pairwise(numbers) if after > before + step]
     if not gaps:
         return ()
     named = ", ".join(f"{first}" if first == last else f"{first}–{last}" for first, last in gaps[:_NAMED_HOLES])

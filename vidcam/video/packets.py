@@ -14,6 +14,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -131,6 +132,7 @@ def decoded_frames(
     step_ticks: int,
     *,
     on_failure: Callable[[int], None] | None = None,
+    decoder: VideoCodecContext | None = None,
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Decode packets and yield (tick, frame) in display order.
 
@@ -140,10 +142,11 @@ def decoded_frames(
         packets: the last one has no data and flushes the decoder.
         step_ticks: the nominal distance between two frames.
         on_failure: called with the time stamp of each packet that cannot be decoded. The packet is skipped.
+        decoder: decodes in place of the stream's own decoder.
     """
     tick = -step_ticks
     for packet in packets:
-        for frame in _decode(packet, on_failure):
+        for frame in _decode(packet, on_failure, decoder):
             stamp = _valid_tick(frame.pts if frame.pts is not None else frame.dts)
             tick = tick + step_ticks if stamp is None else stamp
             yield tick, frame
@@ -153,8 +156,12 @@ def _valid_tick(ticks: int | None) -> int | None:
     return None if ticks is None or abs(ticks) >= _MAX_TICK else ticks
 
 
-def _decode(packet: Packet[VideoStream], on_failure: Callable[[int], None] | None) -> list[VideoFrame]:
+def _decode(
+    packet: Packet[VideoStream], on_failure: Callable[[int], None] | None, decoder: VideoCodecContext | None
+) -> list[VideoFrame]:
     try:
+        if decoder is not None:
+            return decoder.decode(packet if packet.size else None)
         return packet.decode()
     except av.InvalidDataError as exc:
         _logger.debug("a packet at pts %s was skipped: %s", packet.pts, exc)
@@ -162,7 +169,7 @@ def _decode(packet: Packet[VideoStream], on_failure: Callable[[int], None] | Non
         if on_failure is not None and (tick := _valid_tick(packet.pts)) is not None:
             on_failure(tick)
         return []
-    return _flush(packet)
+    return _flush(packet) if decoder is None else []
 
 
 def _flush(packet: Packet[VideoStream]) -> list[VideoFrame]:

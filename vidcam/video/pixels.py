@@ -40,6 +40,9 @@ _ENCODER_FLAGS = 0x20 | 0x4000 | 0x40000 | 0x80000
 
 _HD_ROWS = 720
 
+_DEGREE = 0.0175
+"""Tangent of one degree."""
+
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
@@ -50,12 +53,14 @@ class Orientation:
         is_flipped_vertically: whether the rows are reversed.
         is_flipped_horizontally: whether the columns are reversed.
         rotation_degrees: the counter-clockwise rotation, 0, 90, 180 or 270.
+        note: a sentence if the file asks for another turn than this, without a full stop.
     """
 
     is_swapped: bool = False
     is_flipped_vertically: bool = False
     is_flipped_horizontally: bool = False
     rotation_degrees: int = 0
+    note: str = ""
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Return the displayed (height, width) of a stored frame."""
@@ -92,7 +97,17 @@ def read_orientation(frame: VideoFrame, path: str) -> Orientation:
         is_flipped_vertically=(b if is_swapped else d) < 0,
         is_flipped_horizontally=(c if is_swapped else a) < 0,
         rotation_degrees=round(frame.rotation / 90) * 90 % 360,
+        note=_turn_note((a, b, c, d), frame.rotation),
     )
+
+
+def _turn_note(matrix: tuple[int, int, int, int], degrees: float) -> str:
+    """Say that a display matrix is neither a quarter turn nor a reflection; empty if it is one, within a degree."""
+    a, b, c, d = map(abs, matrix)
+    if min(a, b) <= _DEGREE * max(a, b) and min(c, d) <= _DEGREE * max(c, d):
+        return ""
+    shown = round(degrees / 90) * 90 % 360
+    return f"the file asks for a rotation by {degrees:g}° or a shear; it is shown at {shown}°, the nearest quarter turn"
 
 
 _EXIF_BY_QUARTER_TURNS = (1, 8, 3, 6)  # EXIF orientation of 0 to 3 quarter turns counter-clockwise

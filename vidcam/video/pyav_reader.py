@@ -65,6 +65,8 @@ class PyAVReader(IndexedReader):
             frame = self._first_frame(decoder)
             aspect, notes = _pixel_aspect(decoder.pixel_aspect)
             self._stored_size = (frame.height, frame.width)
+            if frame.interlaced_frame:
+                self._damage.mark_interlaced()
             self._square_size = square_pixel_size(self._stored_size, aspect)
             require_reasonable(self._path, self._square_size)
             self._orientation: Orientation = read_orientation(frame, self._path)
@@ -82,7 +84,7 @@ class PyAVReader(IndexedReader):
                 pixel_aspect=aspect,
                 files=(Path(self._path),),
                 is_local=self._located is None or self._located.is_local,
-                notes=(*self._frame_index.notes, *notes),
+                notes=(*self._frame_index.notes, *notes, *filter(None, [self._orientation.note])),
                 clock=self._frame_index.clock,
             )
 
@@ -136,6 +138,8 @@ class PyAVReader(IndexedReader):
     def _record_damage(self, frame: VideoFrame, index: int) -> VideoFrame:
         if frame.is_corrupt:
             self._damage.mark_repaired(index)
+        if frame.interlaced_frame:
+            self._damage.mark_interlaced()
         if (frame.height, frame.width) != self._stored_size:
             self._damage.mark_resized((frame.height, frame.width))
         return frame

@@ -14,15 +14,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
-from vidcam.errors import InputError
+from vidcam.errors import InputError, MediaError
 from vidcam.media import Frames, Seconds, VideoInfo
 from vidcam.system.progress import Progress, silent
+from vidcam.video.animated import AnimatedReader, is_animated
 from vidcam.video.array_reader import ArrayReader
 from vidcam.video.arrays import frames_of_array, frames_of_list, is_array
 from vidcam.video.decord_reader import DecordReader
 from vidcam.video.images import ImageReader, image_files
 from vidcam.video.lists import is_list, is_list_of_paths, listed_images
-from vidcam.video.numbered import is_pattern, numbered_images
+from vidcam.video.numbered import folder_holes, is_pattern, numbered_images
 from vidcam.video.pyav_reader import PyAVReader
 from vidcam.video.source import Located, Source, is_folder, locate
 
@@ -145,9 +146,14 @@ def _reader_of_files(located: Located, fps: Fraction | None, decoder: Decoder) -
         files, notes = numbered_images(path)
         return ImageReader(files, path=path, fps=fps, notes=notes)
     if is_folder(path):
-        return ImageReader(image_files(Path(path)), path=path, fps=fps)
+        files = image_files(Path(path))
+        return ImageReader(files, path=path, fps=fps, notes=folder_holes([file.name for file in files]))
     if fps is not None:
         raise InputError(f"fps is for images and arrays; leave it out: {located.name!r} has its own time stamps")
+    if is_animated(path):
+        if decoder == "decord":
+            raise MediaError(f"decord does not read {path!r}, an animated image; use --decoder auto")
+        return AnimatedReader(located)
     reader = PyAVReader(path, located=located)
     if decoder != "decord":
         return reader
