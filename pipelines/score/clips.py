@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from vidcam.errors import InputError
+from vidcam.foreign import first_line
 from vidcam.pipelines.score.boxes import is_json
 from vidcam.system.filenames import as_text
-from vidcam.system.fingerprint import digest_of, sha256
+from vidcam.system.fingerprint import digest_of
+from vidcam.system.json_files import read_regular
 
 _MEDIA = "3gp apng asf avi flv gif m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv y4m"
 SUFFIXES = frozenset(f".{name}" for name in _MEDIA.split())
@@ -28,6 +30,12 @@ SUFFIXES = frozenset(f".{name}" for name in _MEDIA.split())
 
 FIELDS = {"path": "path", "file": "path", "start": "start", "label": "label", "group": "group", "boxes": "boxes"}
 MANIFESTS = (".csv", ".jsonl", ".parquet")
+
+MAX_CLIPS, MAX_LETTERS = 1_000_000, 1 << 28
+"""Limits of a set."""
+
+_BATCH_ROWS = 64
+"""Rows of a Parquet file that are in memory at once: a small file may hold long ones."""
 
 RawRow = tuple[str, Mapping[str, Any] | str]
 """The position of a row ('line 3'), and its fields or the reason why it cannot be read."""
@@ -120,8 +128,10 @@ def _manifest_clips(path: Path) -> ClipSet:
         )
     try:
         return _entries(reader(path), path.parent)
-    except (OSError, UnicodeDecodeError, csv.Error) as exc:
-        raise InputError(f"the manifest {path} cannot be read ({exc}); it needs a column 'path'") from exc
+    except InputError:
+        raise
+    except (OSError, ValueError, ArithmeticError, MemoryError, csv.Error) as exc:
+        raise InputError(f"the manifest {path} cannot be read ({first_line(exc)}); it needs a column 'path'") from exc
 
 
 def _csv_rows(path: Path) -> Iterator[RawRow]:
@@ -155,12 +165,21 @@ def _parquet_rows(path: Path) -> Iterator[RawRow]:
             if name not in FIELDS:
                 yield "", {name: None}
         number = 0
-        for batch in file.iter_batches(columns=known_columns):
-            for row in batch.to_pylist():
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=known_columns):
+            for row in _rows_of(batch):
                 number += 1
                 yield f"row {number}", row
-    except pa.ArrowInvalid as exc:
-        raise InputError(f"the manifest {path} is not a valid Parquet file ({exc})") from exc
+    except pa.ArrowException as exc:
+        raise InputError(f"the manifest {path} is not a valid Parquet file ({first_line(exc)})") from exc
+
+
+def _rows_of(batch: Any) -> Iterator[Mapping[str, Any] | str]:
+    """Yield the rows of an Arrow batch; a value that Python cannot hold, such as a date, costs its row only."""
+    for index in range(batch.num_rows):
+        try:
+            yield batch.slice(index, 1).to_pylist()[0]
+        except (ValueError, ArithmeticError) as exc:
+            yield f"a value cannot be read ({first_line(exc)})"
 
 
 def _python_rows(clips: Any) -> Iterator[RawRow]:
@@ -177,13 +196,19 @@ def _python_rows(clips: Any) -> Iterator[RawRow]:
 def _entries(rows: Iterable[RawRow], base: Path) -> ClipSet:
     entries: list[Entry] = []
     ignored: dict[str, None] = {}
+    letters = 0
     for position, content in rows:
         row = {} if isinstance(content, str) else content
         ignored.update(dict.fromkeys(as_text(str(name)) for name in row if name not in FIELDS))
         if position:
             fields = {FIELDS[name]: row[name] for name in reversed(FIELDS) if _has_value(row.get(name))}
             problem = content if isinstance(content, str) else ""
-            entries.append(_entry(len(entries), fields, base, position, problem))
+            entries.append(entry := _entry(len(entries), fields, base, position, problem))
+            letters += len(entry.source) + len(entry.label) + len(entry.group) + len(entry.boxes) + len(entry.problem)
+            if len(entries) > MAX_CLIPS or letters > MAX_LETTERS:
+                raise InputError(
+                    f"{position} is too much; a set has at most {MAX_CLIPS} clips in {MAX_LETTERS} letters"
+                )
     return ClipSet(_without_common_folder(entries), tuple(ignored))
 
 
@@ -202,7 +227,7 @@ def _without_common_folder(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     return tuple(
         replace(
             entry,
-            name=(name := Path(entry.name).relative_to(shared).as_posix()),
+            name=(name := Path(os.path.relpath(entry.name, shared)).as_posix()),
             group=name if entry.group == entry.name else entry.group,
         )
         if Path(entry.name).is_absolute()
@@ -242,8 +267,10 @@ def _start(value: Any) -> float | None:
         seconds = float(value)
     except (TypeError, ValueError):
         seconds = math.nan
+    except OverflowError:
+        raise InputError("start is too large; it must be a moment of the video in seconds") from None
     if not 0.0 <= seconds < math.inf:
-        raise InputError(f"start is {value!r}; it must be 0 s or more, or empty for the central window")
+        raise InputError(f"start is {value!r:.80}; it must be 0 s or more, or empty for the central window")
     return seconds
 
 
@@ -252,7 +279,7 @@ def _boxes(value: Any, base: Path) -> str:
         return value if not value or is_json(value) else str(base / value)
     try:
         return json.dumps(value, default=lambda array: array.tolist())
-    except (AttributeError, TypeError, ValueError) as exc:
+    except (AttributeError, TypeError, ValueError, RecursionError) as exc:
         raise InputError(
             f"boxes ({type(value).__name__}) are not JSON ({exc}); pass a list of tubes, JSON text or a file's path"
         ) from exc
@@ -268,6 +295,6 @@ def _boxes_content(boxes: str) -> str:
     if not boxes or is_json(boxes):
         return boxes
     try:
-        return sha256(Path(boxes))
+        return digest_of([read_regular(Path(boxes))])
     except (OSError, ValueError):  # scoring the clip will report the error
         return as_text(Path(boxes).name)

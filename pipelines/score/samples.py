@@ -25,6 +25,9 @@ from vidcam.system.fingerprint import source_fingerprint
 from vidcam.video.images import IMAGES
 from vidcam.video.reader import VideoReader, open_video
 
+_FAILURES = (VidcamError, OSError, ValueError, ArithmeticError, MemoryError)
+"""What a single bad row or file can raise; it must not end the set."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
@@ -62,7 +65,7 @@ def load_sample(entry: Entry, spec: ModelSpec, device: torch.device = CPU) -> Sa
     try:
         with open_video(entry.source) as reader:
             return _sample(entry, reader, spec, device)
-    except (VidcamError, OSError) as exc:
+    except _FAILURES as exc:
         return failure(entry, exc)
 
 
@@ -78,7 +81,7 @@ def require_any_video(entries: Sequence[Entry]) -> None:
             continue
         try:
             open_video(entry.source).close()
-        except (VidcamError, OSError) as exc:
+        except _FAILURES as exc:
             first = first or failure(entry, exc)
         else:
             return
