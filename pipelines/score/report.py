@@ -87,9 +87,7 @@ def _mean_row(method: str, means: Mapping[str, Mean | None]) -> dict[str, str]:
 def grid_text(grid: GridResult) -> str:
     """Return the table of the grid pointing game, and sentences that say what it means."""
     clips = f"{grid.candidates} clips have their label as top class with a probability of at least 0.5"
-    failed = [
-        f"* {markdown_text(f'{pair.first} and {pair.second}: {pair.reason}')}" for pair in grid.failed[:_MOST_FAILURES]
-    ]
+    failed = [f"* {markdown_text(f'{p.first} and {p.second}: {p.reason}')}" for p in grid.failed[:_MOST_FAILURES]]
     failures = [f"{len(grid.failed)} pairs could not be played:\n\n" + "\n".join(failed)] * bool(failed)
     if not grid.methods:
         return "\n\n".join([f"Not played: {clips}; it needs two of different classes.", *failures])

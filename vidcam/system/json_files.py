@@ -15,7 +15,6 @@ import msgspec
 import numpy as np
 
 from vidcam.errors import InputError
-from vidcam.foreign import first_line
 from vidcam.system.atomic import atomic_write
 
 Value = TypeVar("Value")
@@ -90,7 +89,7 @@ def read_json(path: Path, kind: type[Value]) -> Value:
     except FileNotFoundError:
         raise
     except (OSError, ValueError, MemoryError) as exc:
-        raise InputError(f"{path} is damaged or of another version ({first_line(exc)})") from exc
+        raise InputError(f"{path} is damaged or of another version ({str(exc) or type(exc).__name__})") from exc
 
 
 def _plain(value: Any) -> Any:
