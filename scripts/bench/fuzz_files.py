@@ -33,8 +33,9 @@ def fuzz_files(*, seeds: int, first: int, kinds: tuple[str, ...]) -> None:
     for kind in kinds:
         outcomes[kind] = []
         for seed in range(first, first + seeds):
-            outcome = _Process.use(kind, seed)
-            outcomes[kind].append(outcome)
+            outcomes[kind].append(outcome := _Process.use(kind, seed))
+            if seed % 50 == 0:
+                click.echo(f"{kind}: seed {seed}", err=True)
             if outcome.kind in (*BAD, CRASH):
                 click.echo(f"{outcome.kind}: scripts/run bench fuzz-files --kind {kind} --first {seed} --seeds 1")
                 click.echo("\n".join(f"    {line}" for line in outcome.text.strip().splitlines()[-6:]))

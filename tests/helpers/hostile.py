@@ -251,7 +251,7 @@ def write_weights(folder: Path, draw: random.Random) -> Path:
             members = {member: plain.read(member) for member in plain.namelist()}
         with zipfile.ZipFile(path, "w", draw.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))) as bomb:
             for member, content in members.items():
-                bomb.writestr(member, bytes(1 << 26) if draw.random() < 0.2 else content)
+                bomb.writestr(member, bytes(1 << 24) if draw.random() < 0.2 else content)
     return path
 
 
@@ -271,6 +271,8 @@ _BAD_TENSORS: tuple[Callable[[Any], Any], ...] = (
 
 
 def _save_weights(path: Path, form: str, state: dict[str, Any]) -> None:
+    if form in ("safetensors", "keras") and any(tensor.numel() > 1 << 20 for tensor in state.values()):
+        raise ValueError("an expanded tensor would be written whole")
     if form == "safetensors":
         save_file(state, path)
     elif form == "keras":
