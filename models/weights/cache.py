@@ -16,9 +16,17 @@ CACHE_VARIABLE = "VIDCAM_CACHE"
 
 
 def cache_folder() -> Path:
-    """Return vidcam's cache folder. The environment variable VIDCAM_CACHE overrides it. It may not exist yet."""
+    """Return vidcam's cache folder. The environment variable VIDCAM_CACHE overrides it. It may not exist yet.
+
+    Raises:
+        OutputError: VIDCAM_CACHE is in the home of a user who does not exist.
+    """
     override = os.environ.get(CACHE_VARIABLE)
-    return Path(override).expanduser() if override else Path(platformdirs.user_cache_dir("vidcam", appauthor=False))
+    try:
+        own = Path(override).expanduser() if override else None
+    except RuntimeError as exc:
+        raise OutputError(f"{CACHE_VARIABLE} is {override!r}, which has no such user; set it to a folder") from exc
+    return own if own is not None else Path(platformdirs.user_cache_dir("vidcam", appauthor=False))
 
 
 @contextmanager

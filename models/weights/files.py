@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_STORED, ZipFile
 
 import torch
 from torch import Tensor
@@ -104,6 +105,8 @@ def _read_safetensors(path: Path) -> WeightsFile:
 
 
 def _read_torch(path: Path, *, is_zip: bool) -> Any:
+    if is_zip:
+        _require_no_bomb(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns about files that are refused below
@@ -115,6 +118,14 @@ def _read_torch(path: Path, *, is_zip: bool) -> Any:
         else:
             problem = f"cannot be read without running code ({_torch_reason(exc)})"
         raise WeightsError(f"weights {path.name} {problem}; nothing was run: save only the state_dict()") from exc
+
+
+def _require_no_bomb(path: Path) -> None:
+    """Require that no member is compressed: torch never does, and a small one could inflate without an end."""
+    with ZipFile(path) as archive:
+        members = archive.infolist()
+    if any(member.compress_type != ZIP_STORED for member in members):
+        raise WeightsError(f"weights {path.name} are compressed, which torch.save never does; do not use this file")
 
 
 def _torch_reason(exc: Exception) -> str:
@@ -133,7 +144,19 @@ def _find_state_dict(content: Any, path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"weights {path.name} contain {_describe(state)}, expected a state_dict(): tensors under their names"
         )
-    return {name: tensor.detach() for name, tensor in state.items()}
+    tensors = {name: tensor.detach() for name, tensor in state.items()}
+    for name, tensor in tensors.items():
+        if not _is_plain(tensor):
+            raise WeightsError(f"{name!r:.80} in weights {path.name} is not a plain tensor; save dense, real values")
+    return tensors
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Check that a tensor is dense and real, and that each value lies in the file."""
+    is_dense = type(tensor) is Tensor and tensor.layout == torch.strided and not tensor.is_nested
+    if not is_dense or tensor.device.type != "cpu" or tensor.is_complex() or tensor.is_quantized:
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def _non_tensors(content: Mapping[Any, Any]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import torch
 from torch import Tensor
 
 from vidcam.errors import WeightsError
+
+_MOST_DATASETS = 10_000
+_MOST_LEVELS = 32
 
 
 def read_keras(path: Path, max_numbers: int) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -34,7 +38,9 @@ def read_keras(path: Path, max_numbers: int) -> tuple[dict[str, Tensor], dict[st
         raise WeightsError(f"weights {path.name} are HDF5, which needs h5py; pip install 'vidcam[keras]'") from exc
     with h5py.File(path, "r") as stored:
         root = stored.get("model_weights", stored)
-        datasets = dict(_datasets(root, ""))
+        datasets = dict(islice(_datasets(root, ""), _MOST_DATASETS + 1))
+        if len(datasets) > _MOST_DATASETS:  # links to links can be endless
+            raise WeightsError(f"weights {path.name} have more than {_MOST_DATASETS} arrays; do not use this file")
         count = sum(math.prod(dataset.shape) for dataset in datasets.values())
         if count > max_numbers:
             raise WeightsError(
@@ -46,16 +52,18 @@ def read_keras(path: Path, max_numbers: int) -> tuple[dict[str, Tensor], dict[st
         return tensors, _metadata(stored, root)
 
 
-def _datasets(group: Any, parent: str) -> Any:
+def _datasets(group: Any, parent: str, level: int = 0) -> Any:
     """Yield (path, dataset) for every array of floats below a group. Refuse links to other files."""
     import h5py
 
+    if level > _MOST_LEVELS:
+        raise WeightsError(f"{parent[:80]!r} is nested more than {_MOST_LEVELS} deep; do not use this file")
     for name in group:
         path = f"{parent}{name}"
         link = group.get(name, getlink=True)
         item = group[name] if isinstance(link, h5py.HardLink) else None
         if isinstance(item, h5py.Group):
-            yield from _datasets(item, f"{path}/")
+            yield from _datasets(item, f"{path}/", level + 1)
         elif not isinstance(item, h5py.Dataset) or item.dtype.kind != "f" or item.external or item.is_virtual:
             raise WeightsError(f"{path!r} must be an array of floats inside this HDF5 file; do not use this file")
         else:

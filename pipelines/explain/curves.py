@@ -14,6 +14,7 @@ from vidcam.media import Seconds
 from vidcam.pipelines.render.moments import thinned
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import VideoExplanation
+from vidcam.system.filenames import csv_text
 
 MOST_ROWS, MOST_IN_JSON = 2000, 200
 """Largest number of moments in the CSV and in the JSON; of longer videos evenly spaced frames are taken."""
@@ -59,7 +60,7 @@ class Curves:
             columns |= {prefix + name: [f"{value:.6g}" for value in curve] for name, curve in curves.items()}
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
+        writer.writerow(map(csv_text, columns))
         writer.writerows(zip(*columns.values(), strict=True))
         return text.getvalue()
 

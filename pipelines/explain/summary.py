@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from vidcam.errors import OutputError
 from vidcam.pipelines.explain.outputs import stated_path
 from vidcam.system.atomic import atomic_write, folder_errors
+from vidcam.system.filenames import csv_text, text_of_csv
 
 if TYPE_CHECKING:
     from vidcam.pipelines.explain.document import Document
@@ -97,7 +98,7 @@ def write_summary(folder: Path, rows: Iterable[SummaryRow]) -> Path:
     with atomic_write(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(merged.values())
+        writer.writerows({name: csv_text(text) for name, text in row.items()} for row in merged.values())
     return path
 
 
@@ -106,11 +107,15 @@ def _read(path: Path) -> dict[str, Mapping[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
-            rows = list(reader)
+            rows = [
+                {name: text_of_csv(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+                for row in reader
+            ]
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, csv.Error) as exc:
         raise OutputError(f"{path} cannot be read ({exc}); choose another folder with -o") from exc
     if tuple(reader.fieldnames or ()) != COLUMNS or any(None in row or None in row.values() for row in rows):
         raise OutputError(f"{path} is not a summary of vidcam; choose another folder with -o")
-    return {row["video"]: row for row in rows}
+    texts = ({name: text_of_csv(cell) for name, cell in row.items()} for row in rows)
+    return {row["video"]: row for row in texts}

@@ -21,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.errors import InputError
+from vidcam.foreign import first_line
 from vidcam.geometry import Geometry
 from vidcam.media import Seconds
+from vidcam.system.json_files import read_regular
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,16 +62,16 @@ def read_box_tracks(boxes: str) -> tuple[BoxTrack, ...]:
         return tuple(_track(entry) for entry in (document if isinstance(document, list) else document["tubes"]))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as exc:
         raise InputError(
-            f"boxes cannot be read ({type(exc).__name__}: {exc}); each tube needs 'start', 'end' and 'boxes' with "
-            f"one [left, top, width, height] per frame"
+            f"boxes cannot be read ({type(exc).__name__}: {first_line(exc)}); each tube needs 'start', 'end' and "
+            f"'boxes' with one [left, top, width, height] per frame"
         ) from exc
 
 
 def _file_text(path: str) -> str:
     try:
-        return Path(path).read_text("utf-8")
+        return read_regular(Path(path)).decode()
     except (OSError, ValueError) as exc:
-        reason = getattr(exc, "strerror", None) or type(exc).__name__
+        reason = getattr(exc, "strerror", None) or first_line(exc)
         raise InputError(
             f"boxes {Path(path).name!r} cannot be read ({reason}); expected JSON text or the path of a JSON file"
         ) from exc
@@ -114,5 +116,5 @@ def _pixels(box: NDArray[np.float64], geometry: Geometry) -> tuple[slice, slice]
 
 def _centres(begin: float, end: float, length: int) -> slice:
     """Return the pixels of an axis whose centre lies in [begin, end)."""
-    first, after = (min(max(math.ceil(edge - 0.5), 0), length) for edge in (begin, end))
+    first, after = (math.ceil(min(max(edge - 0.5, 0.0), length)) for edge in (begin, end))  # an edge may be infinite
     return slice(first, after)

@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from vidcam.errors import InputError
+from vidcam.foreign import first_line
 from vidcam.pipelines.score.boxes import is_json
 from vidcam.system.filenames import as_text
-from vidcam.system.fingerprint import digest_of, sha256
+from vidcam.system.fingerprint import digest_of
+from vidcam.system.json_files import read_regular
 from vidcam.video.addresses import path_in
 from vidcam.video.source import exists, is_address
 
@@ -31,6 +33,12 @@ SUFFIXES = frozenset(f".{name}" for name in _MEDIA.split())
 
 FIELDS = {"path": "path", "file": "path", "start": "start", "label": "label", "group": "group", "boxes": "boxes"}
 MANIFESTS = (".csv", ".jsonl", ".parquet")
+
+MAX_CLIPS, MAX_LETTERS = 1_000_000, 1 << 28
+"""Limits of a set."""
+
+_BATCH_ROWS = 64
+"""Rows of a Parquet file that are in memory at once: a small file may hold long ones."""
 
 RawRow = tuple[str, Mapping[str, Any] | str]
 """The position of a row ('line 3'), and its fields or the reason why it cannot be read."""
@@ -124,8 +132,10 @@ def _manifest_clips(path: Path, *, addresses: bool) -> ClipSet:
         )
     try:
         return _entries(reader(path), path.parent, addresses=addresses)
-    except (OSError, UnicodeDecodeError, csv.Error) as exc:
-        raise InputError(f"the manifest {path} cannot be read ({exc}); it needs a column 'path'") from exc
+    except InputError:
+        raise
+    except (OSError, ValueError, ArithmeticError, MemoryError, csv.Error) as exc:
+        raise InputError(f"the manifest {path} cannot be read ({first_line(exc)}); it needs a column 'path'") from exc
 
 
 def _csv_rows(path: Path) -> Iterator[RawRow]:
@@ -159,12 +169,21 @@ def _parquet_rows(path: Path) -> Iterator[RawRow]:
             if name not in FIELDS:
                 yield "", {name: None}
         number = 0
-        for batch in file.iter_batches(columns=known_columns):
-            for row in batch.to_pylist():
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=known_columns):
+            for row in _rows_of(batch):
                 number += 1
                 yield f"row {number}", row
-    except pa.ArrowInvalid as exc:
-        raise InputError(f"the manifest {path} is not a valid Parquet file ({exc})") from exc
+    except pa.ArrowException as exc:
+        raise InputError(f"the manifest {path} is not a valid Parquet file ({first_line(exc)})") from exc
+
+
+def _rows_of(batch: Any) -> Iterator[Mapping[str, Any] | str]:
+    """Yield the rows of an Arrow batch; a value that Python cannot hold, such as a date, costs its row only."""
+    for index in range(batch.num_rows):
+        try:
+            yield batch.slice(index, 1).to_pylist()[0]
+        except (ValueError, ArithmeticError) as exc:
+            yield f"a value cannot be read ({first_line(exc)})"
 
 
 def _python_rows(clips: Any) -> Iterator[RawRow]:
@@ -181,6 +200,7 @@ def _python_rows(clips: Any) -> Iterator[RawRow]:
 def _entries(rows: Iterable[RawRow], base: Path, *, addresses: bool) -> ClipSet:
     entries: list[Entry] = []
     ignored: dict[str, None] = {}
+    letters = 0
     for position, content in rows:
         row = {} if isinstance(content, str) else content
         ignored.update(dict.fromkeys(as_text(str(name)) for name in row if name not in FIELDS))
@@ -189,7 +209,12 @@ def _entries(rows: Iterable[RawRow], base: Path, *, addresses: bool) -> ClipSet:
             problem = content if isinstance(content, str) else ""
             if not (problem or addresses) and _is_address(str(fields.get("path", "")), base):
                 problem = "the path is an address; pass --addresses to read those of a manifest"
-            entries.append(_entry(len(entries), fields, base, position, problem))
+            entries.append(entry := _entry(len(entries), fields, base, position, problem))
+            letters += len(entry.source) + len(entry.label) + len(entry.group) + len(entry.boxes) + len(entry.problem)
+            if len(entries) > MAX_CLIPS or letters > MAX_LETTERS:
+                raise InputError(
+                    f"{position} is too much; a set has at most {MAX_CLIPS} clips in {MAX_LETTERS} letters"
+                )
     return ClipSet(_without_common_folder(entries), tuple(ignored))
 
 
@@ -208,7 +233,7 @@ def _without_common_folder(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     return tuple(
         replace(
             entry,
-            name=(name := Path(entry.name).relative_to(shared).as_posix()),
+            name=(name := Path(os.path.relpath(entry.name, shared)).as_posix()),
             group=name if entry.group == entry.name else entry.group,
         )
         if Path(entry.name).is_absolute()
@@ -256,8 +281,10 @@ def _start(value: Any) -> float | None:
         seconds = float(value)
     except (TypeError, ValueError):
         seconds = math.nan
+    except OverflowError:
+        raise InputError("start is too large; it must be a moment of the video in seconds") from None
     if not 0.0 <= seconds < math.inf:
-        raise InputError(f"start is {value!r}; it must be 0 s or more, or empty for the central window")
+        raise InputError(f"start is {value!r:.80}; it must be 0 s or more, or empty for the central window")
     return seconds
 
 
@@ -266,7 +293,7 @@ def _boxes(value: Any, base: Path) -> str:
         return value if not value or is_json(value) else str(base / value)
     try:
         return json.dumps(value, default=lambda array: array.tolist())
-    except (AttributeError, TypeError, ValueError) as exc:
+    except (AttributeError, TypeError, ValueError, RecursionError) as exc:
         raise InputError(
             f"boxes ({type(value).__name__}) are not JSON ({exc}); pass a list of tubes, JSON text or a file's path"
         ) from exc
@@ -282,6 +309,6 @@ def _boxes_content(boxes: str) -> str:
     if not boxes or is_json(boxes):
         return boxes
     try:
-        return sha256(Path(boxes))
+        return digest_of([read_regular(Path(boxes))])
     except (OSError, ValueError):  # scoring the clip will report the error
         return as_text(Path(boxes).name)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from vidcam.fill import SCORE_FILLS
 from vidcam.metrics.localization import DELTAS
 from vidcam.metrics.time_audit import CHANGES
+from vidcam.system.filenames import csv_text
 
 Kind = Literal["text", "number", "whole", "flag"]
 Columns = Mapping[str, Kind]
@@ -88,9 +89,14 @@ def score_columns(measures: Sequence[str], thetas: Sequence[float]) -> Columns:
 
 
 def as_cell(value: Any) -> str:
-    """Format a value for the CSV: numbers with nine digits, flags as true or false, None as an empty cell."""
+    """Format a value for the CSV: numbers with nine digits, flags as true or false, None as an empty cell.
+
+    Text that a spreadsheet would compute gets an apostrophe, see `csv_text`.
+    """
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.9g}"
+    return csv_text(value) if isinstance(value, str) else str(value)

@@ -12,6 +12,7 @@ from vidcam.metrics.time_audit import CHANGES
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.settings import Provenance
 from vidcam.pipelines.score.summary import GridResult, Mean, Pair, Sanity, Summary, TimeFigures
+from vidcam.system.filenames import markdown_text, one_line
 
 _MOST_FAILURES = 20
 _SIGNIFICANCE = 0.05
@@ -86,7 +87,7 @@ def _mean_row(method: str, means: Mapping[str, Mean | None]) -> dict[str, str]:
 def grid_text(grid: GridResult) -> str:
     """Return the table of the grid pointing game, and sentences that say what it means."""
     clips = f"{grid.candidates} clips have their label as top class with a probability of at least 0.5"
-    failed = [f"* {pair.first} and {pair.second}: {pair.reason}" for pair in grid.failed[:_MOST_FAILURES]]
+    failed = [f"* {markdown_text(f'{p.first} and {p.second}: {p.reason}')}" for p in grid.failed[:_MOST_FAILURES]]
     failures = [f"{len(grid.failed)} pairs could not be played:\n\n" + "\n".join(failed)] * bool(failed)
     if not grid.methods:
         return "\n\n".join([f"Not played: {clips}; it needs two of different classes.", *failures])
@@ -188,7 +189,7 @@ def report(summary: Summary, pictures: Mapping[str, str]) -> str:
     """
     *others, last = [name for name in summary.methods if name not in CONTROLS]
     parts = [
-        f"# Faithfulness of {', '.join(others)}{' and ' * bool(others)}{last} on {summary.settings.model}",
+        f"# Faithfulness of {', '.join(others)}{' and ' * bool(others)}{last} on {_safe(str(summary.settings.model))}",
         _setting(summary),
         *_sections(summary),
         *(f"![{caption}]({name})\n\n{caption}" for name, caption in pictures.items()),
@@ -239,7 +240,7 @@ def _sections(summary: Summary) -> Iterator[str]:
     if summary.grid:
         yield "## Grid pointing game\n\n" + grid_text(summary.grid)
     if rows := equal_area_rows(summary):
-        lines = [f"* {verdict(pair)}" for pair in summary.pairs]
+        lines = [f"* {_safe(verdict(pair))}" for pair in summary.pairs]
         yield "## Which method keeps more at equal area?\n\n" + table(rows) + "\n\n" + "\n".join(lines)
     if rows := pair_rows(summary):
         lacks = "" if summary.pairs[0].equal_area else " Which one is better needs the measure retention."
@@ -252,7 +253,7 @@ def _sections(summary: Summary) -> Iterator[str]:
     if summary.sanity:
         yield "## Sanity checks\n\n" + sanity_text(summary.sanity)
     if summary.worst:
-        lines = [f"{place}. {path}" for place, path in enumerate(summary.worst, start=1)]
+        lines = [f"{place}. {markdown_text(path)}" for place, path in enumerate(summary.worst, start=1)]
         yield "## Worst clips, by mean drop over the methods\n\n" + "\n".join(lines)
 
 
@@ -310,7 +311,7 @@ def sanity_text(sanity: Sanity) -> str:
 def _failures(summary: Summary) -> Iterator[str]:
     failures = summary.failures
     if failures:
-        lines = [f"* {failure.path}: {failure.reason}" for failure in failures[:_MOST_FAILURES]]
+        lines = [f"* {markdown_text(f'{each.path}: {each.reason}')}" for each in failures[:_MOST_FAILURES]]
         more = len(failures) - _MOST_FAILURES
         yield "## Clips that failed\n\n" + "\n".join(lines + [f"* and {more} more, see scores.csv"] * (more > 0))
 
@@ -318,8 +319,13 @@ def _failures(summary: Summary) -> Iterator[str]:
 def table(rows: Sequence[Mapping[str, str]]) -> str:
     """Format rows as a Markdown table; a cell that a row lacks is empty."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    lines = [names, ["---"] * len(names), *([row.get(name, "").replace("|", "\\|") for name in names] for row in rows)]
+    lines = [names, ["---"] * len(names), *([_safe(row.get(name, "")) for name in names] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _safe(text: str) -> str:
+    r"""Put text on one line without HTML; intervals in brackets and our own emphasis stay readable."""
+    return one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
 def interval(mean: Mean, digits: int = 1) -> str:

@@ -26,6 +26,9 @@ from vidcam.video.images import IMAGES
 from vidcam.video.reader import VideoReader, open_video
 from vidcam.video.source import local_path
 
+_FAILURES = (VidcamError, OSError, ValueError, ArithmeticError, MemoryError)
+"""What a single bad row or file can raise; it must not end the set."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
@@ -63,7 +66,7 @@ def load_sample(entry: Entry, spec: ModelSpec, device: torch.device = CPU) -> Sa
     try:
         with open_video(entry.source, fetch=True) as reader:  # `read_clips` lets no address in unasked
             return _sample(entry, reader, spec, device)
-    except (VidcamError, OSError) as exc:
+    except _FAILURES as exc:
         return failure(entry, exc)
 
 
@@ -79,7 +82,7 @@ def require_any_video(entries: Sequence[Entry]) -> None:
             continue
         try:
             open_video(entry.source, fetch=True).close()
-        except (VidcamError, OSError) as exc:
+        except _FAILURES as exc:
             first = first or failure(entry, exc)
         else:
             return

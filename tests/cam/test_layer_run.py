@@ -78,7 +78,7 @@ def test_tokens_behind_the_last_grid(class_tokens: int) -> None:
     net, clip = seeded(Tokens, class_tokens=class_tokens), random_clip(2, 3, 8, 32, 32)
     reshape = rf"vidcam.tokens\(\(4, 4, 4\), class_tokens={class_tokens}\)"
     with pytest.raises(LayerError, match=f"goes on in tokens until 'encoder'; pass layer='encoder', reshape={reshape}"):
-        explain(net, clip)
+        explain(net, clip, methods="gradcam")
     result = explain(net, clip, layer="encoder", reshape=vidcam.tokens((4, 4, 4), class_tokens=class_tokens))
     assert result.volumes["gradcam"].shape == (2, 4, 4, 4)
 
@@ -129,7 +129,7 @@ def test_video_transformers_of_torchvision(
 ) -> None:
     net, shown = seeded(make), random_clip(*clip)  # type: ignore[arg-type]
     with pytest.raises(LayerError) as caught:
-        explain(net, shown)
+        explain(net, shown, methods="gradcam")
     assert f"goes on in tokens until {named!r}; pass layer={named!r}, reshape={reshape}" in str(caught.value)
 
 
@@ -138,7 +138,7 @@ def test_an_image_transformer_that_brings_its_channels_back() -> None:
 
     net = seeded(SwinTransformer, patch_size=[4, 4], embed_dim=8, depths=[2, 2], num_heads=[2, 2], window_size=[2, 2])
     clip = random_clip(2, 3, 32, 32)
-    result = explain(net, clip, target=1)
+    result = explain(net, clip, target=1, methods="gradcam")
     assert (result.layer, result.volumes["gradcam"].shape) == ("permute", (2, 4, 4))
     ((a, g),) = runs_by_autograd(net, clip, "permute", lambda scores: scores[:, 1])
     np.testing.assert_allclose(result.volumes["gradcam"], gradcam_by_hand(a, g), rtol=1e-4, atol=1e-6)

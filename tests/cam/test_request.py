@@ -147,6 +147,7 @@ def test_a_function_of_probabilities_needs_no_logits() -> None:
         ({"target": [0, 1, 2]}, ShapeError, "one class, or one for each of the 2 clips"),
         ({"target": 1.0}, InputError, "target is 1.0, expected a class index, or one per clip"),
         ({"target": True}, InputError, "target is True, expected a class index"),
+        ({"target": [False, 1]}, InputError, r"target is \[False, 1\], expected a class index"),
         ({"target": "cat"}, InputError, "'cat' is a label.*pass a class index"),
         ({"target": [[0, 1]]}, ShapeError, "one class, or one for each of the 2 clips"),
         ({"score": "margin"}, InputError, "score is 'margin', expected logit, probability or negative"),

@@ -322,3 +322,18 @@ def test_when_all_videos_fail_the_worst_code_counts(
     assert [entry["path"] for entry in document["failed"]] == videos
     assert all(f"{path}: error: " in output.err for path in videos)
     assert ("the disk is full" in output.err) == ("video" in names)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [(MemoryError(), "not enough memory"), (RuntimeError("can't start new thread"), "starts no more threads")],
+)
+def test_a_starved_process_says_so(
+    error: Exception, sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("vidcam.cli.app.commands.main", fail)
+    assert main(["models"]) == 1
+    assert sentence in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from pathlib import Path
@@ -43,6 +44,15 @@ def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path) -> None:
         atomic_write(tmp_path / "a.csv"),
     ):
         raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [(errno.EMFILE, "allow more open files"), (errno.ENOMEM, "free some memory"), (errno.EIO, "check the disk")],
+)
+def test_the_disk_is_blamed_only_where_it_is_the_reason(number: int, advice: str, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=advice), atomic_write(tmp_path / "a.csv"):
+        raise OSError(number, os.strerror(number))
 
 
 def test_an_unusable_destination_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidcam.system.filenames import MAX_STEM_BYTES, as_text, one_line, relative_path, safe_stem
+from vidcam.system.filenames import (
+    MAX_STEM_BYTES,
+    as_text,
+    csv_text,
+    markdown_text,
+    one_line,
+    relative_path,
+    safe_stem,
+    text_of_csv,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +47,7 @@ def test_a_lone_surrogate_that_is_not_a_byte() -> None:
         ("\x1b[31m", r"\x1b[31m"),
         ("a\u2028b\u2029c\x85d", r"a\u2028b\u2029c\x85d"),
         ("映画\u3000\u200d👧", "映画\u3000\u200d👧"),
+        ("a\u202egpm.exe\u2066", r"a\u202egpm.exe\u2066"),
     ],
 )
 def test_one_line(text: str, expected: str) -> None:
@@ -67,3 +77,27 @@ def test_paths_are_relative_to_a_folder(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "link").symlink_to("deep/er")
     assert relative_path(Path("link/video.mp4"), Path("link/out")) == "../video.mp4"
     assert relative_path(Path("video.mp4"), Path("link/out")) == "../../../video.mp4"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("video_1.mp4: no (3 s)", "video_1.mp4: no (3 s)"),
+        ("<img src=x onerror=alert(1)>", "&lt;img src=x onerror=alert(1)&gt;"),
+        ("a\n# b", r"a\\n# b"),
+        ("[a](b) `c` *d* |", r"\[a\](b) \`c\` \*d\* |"),
+    ],
+)
+def test_markdown_text(text: str, expected: str) -> None:
+    assert markdown_text(text) == expected
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "'=1", "''=1"])
+def test_text_that_a_spreadsheet_would_compute_gets_an_apostrophe(text: str) -> None:
+    assert csv_text(text) == f"'{text}"
+    assert text_of_csv(csv_text(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "yoga", "a=1", "'", "'a"])
+def test_other_text_stays(text: str) -> None:
+    assert csv_text(text) == text_of_csv(text) == text

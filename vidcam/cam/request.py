@@ -237,7 +237,8 @@ def _integers(target: int | Sequence[int]) -> Tensor:
         indices = torch.as_tensor(target)
     except (TypeError, ValueError, RuntimeError) as exc:
         raise InputError(f"target is {target!r}, expected a class index, or one per clip") from exc
-    if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
+    has_flag = isinstance(target, Sequence) and any(isinstance(index, bool) for index in target)  # True is no class 1
+    if has_flag or indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
         raise InputError(f"target is {target!r}, expected a class index, or one per clip")
     return indices.to(torch.int64)
 

@@ -17,7 +17,7 @@ import click
 from vidcam import __version__
 from vidcam.cli.console import say
 from vidcam.cli.doctor import doctor
-from vidcam.cli.exit_codes import DONE, error_sentence, exit_code
+from vidcam.cli.exit_codes import DONE, FAILED, error_sentence, exit_code, starvation
 from vidcam.cli.explain import demo, explain
 from vidcam.cli.help import OrderedGroup
 from vidcam.cli.lists import labels, layers, models
@@ -61,9 +61,12 @@ def _run(arguments: Sequence[str] | None, interruption: InterruptHandler) -> int
         else:
             say(f"error: {error_sentence(exc)}")
         return exit_code(exc)
-    except Exception:
+    except Exception as exc:
         if not interruption.is_interrupted:
-            raise
+            if (sentence := starvation(exc)) is None:
+                raise
+            say(f"error: {sentence}")
+            return FAILED
         say(INTERRUPTED_MESSAGE)  # what an interruption in the middle of an import, or of foreign code, has become
         return INTERRUPTED
     return code if isinstance(code, int) else DONE

@@ -31,16 +31,16 @@ def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, width: int = 20
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row.get(name)) for name in rows[0]))
-    console = Console(stderr=to_error)
+    console = Console(stderr=to_error, markup=False, emoji=False)
     if not console.is_terminal:
-        console = Console(width=width, stderr=to_error)
+        console = Console(width=width, stderr=to_error, markup=False, emoji=False)
     with console.capture() as capture:
         console.print(table)
     text = capture.get().removesuffix("\n")
     if to_error:
         click.echo(text, err=True)
     else:
-        print_text(text)
+        _write(text)
 
 
 def _cell(value: Any) -> str:
@@ -48,11 +48,16 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return " × ".join(f"{part:g}" for part in value)
-    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return "–" if value is None else f"{value:g}" if isinstance(value, float) else one_line(str(value))
 
 
 def print_text(text: str) -> None:
-    """Print on standard output; in UTF-8 what its encoding does not have, and the bytes of a path."""
+    """Print on standard output. A terminal is shown no control characters; a file or pipe gets the text as it is."""
+    _write("\n".join(map(one_line, text.split("\n"))) if sys.stdout.isatty() else text)
+
+
+def _write(text: str) -> None:
+    """Write on standard output; in UTF-8 what its encoding does not have, and the bytes of a path."""
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

@@ -24,3 +24,12 @@ def error_sentence(error: Exception) -> str:
     if isinstance(error, OSError):  # such as a full disk behind standard output
         return f"I/O error: {error.strerror or error}"
     return str(error)
+
+
+def starvation(error: Exception) -> str | None:
+    """Return the sentence for an error that comes of too little memory or too few threads; None for others."""
+    if isinstance(error, MemoryError):
+        return "not enough memory; free some, or use a smaller video or --batch-size"
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return "the system starts no more threads; close some programs, or raise the limit (ulimit -u)"
+    return None

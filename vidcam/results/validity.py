@@ -21,6 +21,9 @@ from vidcam.results.video import Origin, VideoExplanation
 MAX_SIDE_PX, MAX_PIXELS = 1 << 14, 1 << 26
 """Limits of frames and of the model's input; frames of a video have the same."""
 
+MAX_RESIZED_PX = 1 << 22
+"""Limit for a side of the resized frame, which is never held in memory; narrow frames become very long."""
+
 MAX_VALUES = 1 << 28
 """Limit for the values of one clip of the model's input."""
 
@@ -45,8 +48,10 @@ def require_valid(result: Explanation | VideoExplanation) -> None:
     if any(abs(bound) > _MOST_VALUE for bounds in result.bounds.values() for bound in bounds):
         raise ValueError("bounds are too large")
     geometry = result.geometry
-    for name in ("source_size", "resized_size", "crop_size"):
-        _require_size(name, getattr(geometry, name))
+    _require_size("source_size", geometry.source_size)
+    _require_size("crop_size", geometry.crop_size)
+    if max(geometry.resized_size) > MAX_RESIZED_PX:
+        raise ValueError(f"resized_size is {str(geometry.resized_size)[:80]}")
     if result.origin is not None:
         _require_origin(result.origin)
 
@@ -65,8 +70,8 @@ def _require_clips(explanation: Explanation, forget: Callable[[], None]) -> None
         raise ValueError(f"an array is empty, or not of {clips} clips")
     _require_groups(explanation)
     maps = (explanation.volumes, explanation.factors, explanation.guided, explanation.signed)
-    for array in (explanation.logits, *(array for group in maps for array in group.values())):
-        _require_finite(array, forget)
+    for values in (explanation.logits, *(array for group in maps for array in group.values())):
+        _require_finite(values, forget)
     cells = () if explanation.artifact is None else explanation.artifact.cells
     for volume in explanation.layer_volumes.values():
         for cell in cells:

@@ -7,6 +7,7 @@ deferred while a file is created, renamed or removed.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -14,12 +15,23 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from vidcam.errors import OutputError, RunError
 from vidcam.system.signals import defer_signals
 
 PART_ENDING = ".part"
 """Part of every hidden name, before the destination's own suffix."""
+
+_ADVICE = MappingProxyType(
+    {
+        errno.ENOSPC: "free some disk space and run again",
+        errno.EDQUOT: "free some disk space and run again",
+        errno.ENOMEM: "free some memory and run again",
+        errno.EMFILE: "allow more open files (ulimit -n) and run again",
+        errno.ENFILE: "close some programs and run again",
+    }
+)
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _STEM_LENGTH, _SUFFIX_LENGTH = 40, 16  # keep hidden names within the length limit of file names
@@ -194,7 +206,8 @@ def folder_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise OutputError(f"{folder} cannot be written ({exc.strerror or exc}); choose another folder with -o") from exc
+        advice = advice_for(exc, "choose another folder with -o")
+        raise OutputError(f"{folder} cannot be written ({exc.strerror or exc}); {advice}") from exc
 
 
 @contextmanager
@@ -207,9 +220,13 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise RunError(
-            f"'{path.name}' cannot be written ({exc.strerror or exc}); free some disk space and run again"
-        ) from exc
+        advice = advice_for(exc, "check the disk and run again")
+        raise RunError(f"'{path.name}' cannot be written ({exc.strerror or exc}); {advice}") from exc
+
+
+def advice_for(error: OSError, default: str) -> str:
+    """Return what to do about a system error; `default` if its number does not tell."""
+    return _ADVICE.get(error.errno or 0, default)
 
 
 def _sync(path: Path) -> None:

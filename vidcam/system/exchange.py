@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,10 +18,8 @@ from vidcam.errors import OutputError
 from vidcam.system.atomic import PART_ENDING, folder_errors, hidden_folder, hidden_prefix
 from vidcam.system.signals import defer_signals
 
-try:
+if sys.platform != "win32":  # there nothing is locked, and nothing is swept
     import fcntl
-except ImportError:  # not a Unix: nothing is locked, and nothing is swept
-    fcntl = None  # type: ignore[assignment]
 
 _NAMES = "names"
 """File in a hidden folder: the names of the files that are being moved, each ended by a NUL."""
@@ -79,7 +78,7 @@ def _former_claims(path: Path) -> Iterator[tuple[Path, int]]:
     """
     prefix = hidden_prefix(path.name)
     hidden_names = re.compile(rf"{re.escape(prefix)}[0-9a-f]{{16}}{re.escape(PART_ENDING)}")
-    for hidden in path.parent.iterdir() if fcntl is not None and path.parent.is_dir() else ():
+    for hidden in path.parent.iterdir() if path.parent.is_dir() and sys.platform != "win32" else ():
         if hidden_names.fullmatch(hidden.name):
             try:
                 lock = _lock(hidden)
@@ -94,7 +93,7 @@ def _lock(folder: Path) -> int | None:
     """Lock a folder; return its descriptor, or None if another process has locked it."""
     descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
-        if fcntl is not None:
+        if sys.platform != "win32":
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
@@ -107,7 +106,7 @@ def _lock(folder: Path) -> int | None:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Let one process at a time look for claims and make one."""
-    if fcntl is None:
+    if sys.platform == "win32":
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))

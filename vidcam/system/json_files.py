@@ -6,6 +6,7 @@ ignores keys that the dataclass does not have.
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -17,6 +18,9 @@ from vidcam.errors import InputError
 from vidcam.system.atomic import atomic_write
 
 Value = TypeVar("Value")
+
+MAX_BYTES = 64 << 20
+"""Limit for a JSON file that is read."""
 
 
 def to_json(value: Any, *, indent: int = 1) -> str:
@@ -58,6 +62,21 @@ def write_json(path: Path, value: Any, *, sync: bool = False) -> None:
         part.write_text(to_json(value) + "\n", "utf-8")
 
 
+def read_regular(path: Path) -> bytes:
+    """Read a small regular file. A pipe or a device could block or never end.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not a regular file, or larger than MAX_BYTES.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is not a regular file")
+    if status.st_size > MAX_BYTES:
+        raise ValueError(f"it has {status.st_size >> 20} MiB, the limit is {MAX_BYTES >> 20} MiB")
+    return path.read_bytes()
+
+
 def read_json(path: Path, kind: type[Value]) -> Value:
     """Read a file that `write_json` wrote.
 
@@ -66,11 +85,11 @@ def read_json(path: Path, kind: type[Value]) -> Value:
         InputError: the file cannot be read, or does not hold a value of the type `kind`.
     """
     try:
-        return from_json(path.read_bytes(), kind)
+        return from_json(read_regular(path), kind)
     except FileNotFoundError:
         raise
-    except (OSError, ValueError) as exc:
-        raise InputError(f"{path} is damaged or of another version ({exc})") from exc
+    except (OSError, ValueError, MemoryError) as exc:
+        raise InputError(f"{path} is damaged or of another version ({str(exc) or type(exc).__name__})") from exc
 
 
 def _plain(value: Any) -> Any:

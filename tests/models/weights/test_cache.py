@@ -19,6 +19,12 @@ def test_the_environment_variable_overrides_the_folder(monkeypatch: pytest.Monke
     assert cache_folder() == Path.home() / "elsewhere"
 
 
+def test_the_folder_of_a_user_who_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDCAM_CACHE", "~nobody-at-all/cache")
+    with pytest.raises(OutputError, match="VIDCAM_CACHE is '~nobody-at-all/cache', which has no such user"):
+        cache_folder()
+
+
 def test_cache_write_creates_the_folder_and_leaves_one_file(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "file"
     for content in ("first", "second"):

@@ -16,7 +16,7 @@ from vidcam.pipelines.score.report import (
     verdict,
 )
 from vidcam.pipelines.score.summarise import summarise
-from vidcam.pipelines.score.summary import EqualArea, Mean, Sanity, Summary
+from vidcam.pipelines.score.summary import EqualArea, FailedClip, Mean, Sanity, Summary
 
 
 def summary() -> Summary:
@@ -93,3 +93,14 @@ def test_the_report_escapes_bars_in_its_tables() -> None:
 def test_the_sanity_text_of_a_model_without_weights() -> None:
     nothing = Sanity(requested_clips=1, clips=("a.mp4",), layers=(), cascading={}, independent={})
     assert sanity_text(nothing) == "The model has no weights to randomise."
+
+
+def test_names_of_strangers_are_no_markup() -> None:
+    bad = FailedClip("<script>.mp4", "a [link](x)\n# title")
+    settings = replace(summary().settings, model="<b>\u202etiny")
+    text = report(replace(summary(), failures=(bad,), worst=("*=1.mp4",), settings=settings), {})
+    assert r"* &lt;script&gt;.mp4: a \[link\](x)\\n# title" in text
+    assert r"1. \*=1.mp4" in text
+    assert r"on &lt;b>\u202etiny" in text
+    assert "<script>" not in text
+    assert table([{"a": "x\n<b>"}]).splitlines()[-1] == r"| x\n&lt;b> |"
