@@ -109,7 +109,16 @@ _COVERED = (
             *("UpsampleBicubic2D", "RepeatInterleave", "IndexPut", "Scatter", "Im2Col", "Col2Im", "Unfold", "MvDot"),
             *("SliceScatter", "Movedim", "PixelShuffle", "NanToNum", "NativeDropout", "FftRfft", "ConvDepthwise2D"),
             *("ConvDepthwise3D", "MkldnnConvolution", "AvgPool1D", "Einsum", "MaskedSelect", "MaskedScatter", "Tril"),
-            *("Addcmul", "Addmv", "LinalgVectorNorm", "PreluKernel", "VarMean", "ViewAsComplex", "ViewAsReal"),
+            *(
+                "Addcmul",
+                "Addmv",
+                "LinalgVectorNorm",
+                "PreluKernel",
+                "SafeSoftmax",
+                "VarMean",
+                "ViewAsComplex",
+                "ViewAsReal",
+            ),
         ]
     )
 )

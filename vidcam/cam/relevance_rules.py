@@ -60,13 +60,13 @@ def scaled(value: Any, factor: float) -> Any:
 # ---- products
 
 
-def _product(positions: tuple[int, int], least: int, state: Pass, func: Function, args: Arguments, named: Named) -> Any:
+def _product(positions: tuple[int, int], state: Pass, func: Function, args: Arguments, named: Named) -> Any:
     """A product of two values, at these positions: the gate is a constant, else each gets half."""
     args, named = _by_position(args, named)
     first, second = (args[position] if position < len(args) else None for position in positions)
     if not (depends(first) and depends(second)):
         return func(*args, **named)
-    factors = dict(zip(positions, _factors(state, first, second, least), strict=True))
+    factors = dict(zip(positions, _factors(state, first, second, 1 if func in _ELEMENTWISE else _SIGMOID), strict=True))
     return func(*(factors.get(position, value) for position, value in enumerate(args)), **named)
 
 
@@ -88,7 +88,7 @@ def _factors(state: Pass, first: Tensor, second: Tensor, least: int) -> tuple[Te
 
 def _linear(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
     state.has_tokens |= is_of_tokens(args[0])
-    return _product((0, 1), _SIGMOID, state, func, args, named)
+    return _product((0, 1), state, func, args, named)
 
 
 def _einsum(_state: Pass, func: Function, args: Arguments, named: Named) -> Any:
@@ -100,7 +100,7 @@ def _einsum(_state: Pass, func: Function, args: Arguments, named: Named) -> Any:
 def _times(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
     """An elementwise product; one of gates is a gate."""
     args, named = _by_position(args, named)
-    result = _product((0, 1), 1, state, func, args, named)
+    result = _product((0, 1), state, func, args, named)
     if not all(map(depends, args[:2])):
         state.pass_on(result, args[:2])
     return result
@@ -160,6 +160,8 @@ def _gated_linear_unit(_state: Pass, _func: Function, args: Arguments, named: Na
 
 # ---- the table
 
+_ELEMENTWISE = {torch.mul, torch.multiply, Tensor.mul, Tensor.multiply, torch.addcmul, Tensor.addcmul}
+
 _SIGMOID = 3
 """How surely a sigmoid is a gate. It is one of a matrix product too, as in attention of sigmoids."""
 
@@ -187,7 +189,7 @@ RULES: Mapping[Function, Rule] = MappingProxyType(
         **dict.fromkeys((torch.softmax, torch.special.softmax, functional.softmax, Tensor.softmax), _softmax),
         functional.scaled_dot_product_attention: _fused_attention,
         functional.linear: _linear,
-        functional.bilinear: partial(_product, (0, 1), _SIGMOID),
+        functional.bilinear: partial(_product, (0, 1)),
         **dict.fromkeys(
             (
                 *(torch.matmul, Tensor.matmul, Tensor.__matmul__, Tensor.__rmatmul__),
@@ -196,18 +198,17 @@ RULES: Mapping[Function, Rule] = MappingProxyType(
                 *(torch.inner, Tensor.inner, torch.outer, Tensor.outer, torch.ger, Tensor.ger, torch.vdot, Tensor.vdot),
                 *(torch.mv, Tensor.mv, torch.dot, Tensor.dot),
             ),
-            partial(_product, (0, 1), _SIGMOID),
+            partial(_product, (0, 1)),
         ),
         **dict.fromkeys(
             (
                 *(torch.addmm, Tensor.addmm, torch.baddbmm, Tensor.baddbmm, torch.addbmm, Tensor.addbmm),
-                *(torch.addmv, Tensor.addmv),
+                *(torch.addcmul, Tensor.addcmul, torch.addmv, Tensor.addmv),
             ),
-            partial(_product, (1, 2), _SIGMOID),
+            partial(_product, (1, 2)),
         ),
-        **dict.fromkeys((torch.addcmul, Tensor.addcmul), partial(_product, (1, 2), 1)),
         torch.einsum: _einsum,
-        **dict.fromkeys((torch.mul, torch.multiply, Tensor.mul, Tensor.multiply), _times),
+        **dict.fromkeys(_ELEMENTWISE - {torch.addcmul, Tensor.addcmul}, _times),
         **dict.fromkeys(
             (torch.div, torch.divide, torch.true_divide, Tensor.div, Tensor.divide, Tensor.true_divide),
             _divided,
