@@ -17,6 +17,7 @@ from vidcam.pipelines.score.measures import chosen_measures
 from vidcam.results.explanation import GUIDED, INPUT_METHODS
 
 DEFAULT_METHODS = ("gradcam", "gradcam+", "gradcam++", "neutral-gradcam")
+TRANSFORMER_METHODS = ("token-lrp", "gradcam", "gradcam+", "neutral-gradcam")
 SCORED = (*METHODS, *INPUT_METHODS)
 """Methods that can be scored; the values of guided methods are signed."""
 
@@ -32,7 +33,7 @@ class ScoreOptions:
         InputError: an unknown name, or a number out of range.
     """
 
-    methods: str | Sequence[str] = DEFAULT_METHODS
+    methods: str | Sequence[str] | None = None
     measures: Sequence[str] | str = "default"
     controls: bool = True
     maps: str | Path | Sequence[str | Path] = ()
@@ -60,7 +61,7 @@ class ScoreOptions:
         object.__setattr__(self, "maps", self.map_folders)
         chosen_measures(self.measures)
         maps = MapRequest(
-            methods=self.methods,
+            methods=DEFAULT_METHODS if self.methods is None else self.methods,
             score_scale=self.score_scale,
             fusion=self.fusion,
             steps=self.steps,

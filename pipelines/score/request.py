@@ -12,11 +12,11 @@ from vidcam.errors import InputError
 from vidcam.fill import ScoreFill
 from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
 from vidcam.models.model import Model, Precision
-from vidcam.pipelines.forward import Prepared, fusion_of, plan_maps, prepare, with_baseline_clips
+from vidcam.pipelines.forward import Prepared, fusion_of, is_transformer_model, plan_maps, prepare, with_baseline_clips
 from vidcam.pipelines.memory import StartMemory
 from vidcam.pipelines.score.foreign_maps import ForeignMaps
 from vidcam.pipelines.score.measures import chosen_measures
-from vidcam.pipelines.score.options import CONTROLS, ScoreOptions
+from vidcam.pipelines.score.options import CONTROLS, DEFAULT_METHODS, TRANSFORMER_METHODS, ScoreOptions
 from vidcam.results.explanation import INPUT_METHODS
 from vidcam.spec import ModelSpec
 
@@ -99,10 +99,13 @@ def resolve(
     model = model.with_axes(options.axes)
     names = (options.layer,) if isinstance(options.layer, str) else tuple(options.layer or ())
     memory = StartMemory.of(model, options.precision)
-    plan = plan_maps(model, split_names(options.methods), names, memory=memory)
+    methods = options.methods
+    if methods is None:
+        methods = _default_methods(model, is_layer_named=bool(names), memory=memory)
+    plan = plan_maps(model, split_names(methods), names, memory=memory)
     ready = prepare(model, plan.layers, methods=plan.methods, precision=options.precision, memory=memory)
     request = ScoreRequest(
-        methods=options.methods,
+        methods=methods,
         score_scale=options.score_scale,
         steps=options.steps,
         fine=options.fine,
@@ -132,3 +135,10 @@ def resolve(
         overwrite=options.overwrite,
     )
     return with_baseline_clips(request, ready.model), ready
+
+
+def _default_methods(model: Model, *, is_layer_named: bool, memory: StartMemory) -> tuple[str, ...]:
+    """On a transformer relevance, beside class activation maps if the model has a layer for them."""
+    if is_layer_named or not is_transformer_model(model, memory=memory):
+        return DEFAULT_METHODS
+    return TRANSFORMER_METHODS if model.spec.layer else TRANSFORMER_METHODS[:1]

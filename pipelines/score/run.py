@@ -29,7 +29,7 @@ from vidcam.pipelines.score.clips import ClipSet, read_clips
 from vidcam.pipelines.score.columns import Columns, Row, as_cell, score_columns
 from vidcam.pipelines.score.foreign_maps import foreign_maps
 from vidcam.pipelines.score.grid import play_grid
-from vidcam.pipelines.score.options import DEFAULT_METHODS, ScoreOptions
+from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.plots import draw_plots
 from vidcam.pipelines.score.report import report
 from vidcam.pipelines.score.request import ScoreRequest, resolve
@@ -65,7 +65,7 @@ def score_clips(
     labels: str | Path | None = None,
     mean_cube: str | Path | None = None,
     device: str = "auto",
-    methods: str | Sequence[str] = DEFAULT_METHODS,
+    methods: str | Sequence[str] | None = None,
     measures: str | Sequence[str] = "default",
     controls: bool = True,
     maps: str | Path | Sequence[str | Path] = (),
@@ -103,7 +103,8 @@ def score_clips(
         labels: as in `load_model`; only if `model` is a name.
         mean_cube: as in `load_model`; only if `model` is a name.
         device: 'auto', 'cpu', 'cuda:N', 'mps' or 'xpu:N'; only if `model` is a name.
-        methods: one name or several; guided methods cannot be scored.
+        methods: one name or several; guided methods cannot be scored. None: `gradcam`, `gradcam+`, `neutral-gradcam`,
+            and `gradcam++`; on a transformer `token-lrp` instead of the last one, and alone if its layer is not known.
         measures: `default`, `all`, or some of `drop` (with increase, win and area; always measured), `relative` (also
             for the maps of the probability's gradient), `retention` (θ = 0.25, 0.5, 0.75), `curve` (θ in eleven
             steps), `insertion-deletion` (by voxels and by frames), `localization` (for clips with boxes), `time`

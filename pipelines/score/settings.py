@@ -23,7 +23,7 @@ from vidcam.models.model import Forward, Model
 from vidcam.pipelines.score.clips import ClipSet
 from vidcam.pipelines.score.foreign_maps import ForeignMaps
 from vidcam.pipelines.score.measures import chosen_measures
-from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.options import DEFAULT_METHODS, ScoreOptions
 from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.spec import MeanCube
 from vidcam.system.fingerprint import digest_of
@@ -76,7 +76,7 @@ class PartialSettings:
 
     Attributes:
         model: name of the model; None if it is known only after loading.
-        methods: canonical names.
+        methods: canonical names; none if the model chooses them.
         score_scale: λ of EQ 12.
         steps: points of the path of fine maps.
         fine: grid of fine maps.
@@ -109,12 +109,12 @@ def partial_settings(
     return PartialSettings(
         model=model,
         fusion=options.fusion or "default",
-        methods=canonical_methods(options.methods),
+        methods=() if options.methods is None else canonical_methods(options.methods),
         measures=chosen_measures(options.measures),
         controls=options.controls,
         fill=options.fill,
         score_scale=options.score_scale,
-        steps=MapRequest(methods=options.methods, steps=options.steps).path_steps,
+        steps=MapRequest(methods=options.methods or DEFAULT_METHODS, steps=options.steps).path_steps,
         fine=options.fine,
         budget=options.budget,
         seed=options.seed,
@@ -163,7 +163,7 @@ def complete_settings(partial: PartialSettings, request: ScoreRequest, model: Mo
     """Add the settings that need the model."""
     mean = model.spec.scaling.mean
     return Settings(
-        **{**asdict(partial), "model": model.spec.name},
+        **{**asdict(partial), "model": model.spec.name, "methods": request.methods},
         weights=model.weights,
         labels=f"{len(model.labels)} ({_digest(json.dumps(model.labels).encode())})",
         mean_cube=_digest(mean.values.tobytes()) if isinstance(mean, MeanCube) else None,
@@ -197,7 +197,8 @@ def require_same(out: Path, former: Settings, current: PartialSettings) -> None:
     Raises:
         OutputError: a setting differs; the message names it with both values.
     """
-    ignored = {"provenance", *(["model"] if current.model is None else [])}
+    unknown = {name for name in ("model", "methods") if not getattr(current, name)}
+    ignored = {"provenance", *unknown}
     names = [field.name for field in fields(current) if field.name not in ignored]
     pairs = [(name, getattr(former, name), getattr(current, name)) for name in names]
     changes = "; ".join(f"{name} was {_as_text(old)}, is {_as_text(new)}" for name, old, new in pairs if old != new)

@@ -54,7 +54,8 @@ def by_hand(net: TokenNetwork, clip: Tensor, *, uses_gradient: bool) -> Tensor:
         tokens: Tensor = row[:, 0]
     else:
         tokens = r[:, 0] if net.reading == "class" else r.mean(dim=1)
-    return tokens[:, x.shape[1] - LENGTH :].reshape(-1, *CELLS).detach()
+    result: Tensor = tokens[:, x.shape[1] - LENGTH :].reshape(-1, *CELLS).detach()
+    return result
 
 
 @pytest.mark.parametrize("is_fused", [True, False])

@@ -241,3 +241,20 @@ def test_a_clip_whose_patches_are_zero_shows_a_transformer_too() -> None:
         net.patches.bias.zero_()
     assert is_transformer(net, torch.zeros_like(clip_of(1)), MapRequest())
     assert not is_transformer(Cnn().double().eval(), clip_of(1), MapRequest())
+
+
+def test_another_score_under_the_rules_is_told() -> None:
+    """A network that is no function of its clip scores otherwise in the pass of relevance."""
+
+    class Drifting(TokenNetwork):
+        def forward(self, clip: Tensor) -> Tensor:
+            runs.append(1)
+            return super().forward(clip) + len(runs)
+
+    runs = list[int]()
+    torch.manual_seed(0)
+    drifting = Drifting().double().eval()
+    options: dict[str, Any] = {"methods": ["gradcam", "token-lrp"], "layer": "patches", "target": 1}
+    notes = {net: explain(net, clip_of(), **options).notes for net in (drifting, network())}
+    told = [sum("off in the pass of token-lrp" in note for note in each) for each in notes.values()]
+    assert told == [1, 0]

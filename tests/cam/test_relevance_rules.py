@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vidcam.cam.relevance_mode import RelevanceMode, unknown_operations
-from vidcam.cam.relevance_rules import Pass
+from vidcam.cam.relevance_pass import Pass
 from vidcam.cam.tracer import LogitTracer
 
 Run = Callable[[Tensor], Any]
@@ -53,6 +53,11 @@ ACTIVATIONS: dict[str, Run] = {
     "elu": functional.elu,
     "tanh": torch.tanh,
     "relu": functional.relu,
+    "squared relu": lambda x: functional.relu(x) ** 2,
+    "square root": lambda x: x.square().sqrt(),
+    "mish by hand": lambda x: x * functional.softplus(x).tanh(),
+    "lstm": lambda x: x.sigmoid() * x.tanh(),
+    "silu and its gate": lambda x: functional.silu(x) * (2 * functional.silu(x)).sigmoid(),
 }
 
 
@@ -98,6 +103,14 @@ NORMS: dict[str, tuple[Run, Run]] = {
         functional.instance_norm,
         lambda x: (x - x.mean(2, keepdim=True)) / (x.var(2, correction=0, keepdim=True) + 1e-5).sqrt(),
     ),
+    "rms by a power": (lambda x: x * (x.pow(2).mean(-1, keepdim=True) + 1e-6) ** -0.5, lambda x: rms_norm(x) / WEIGHT),
+    "layer by var_mean": (
+        lambda x: functional.layer_norm(x, (6,)),
+        lambda x: (
+            (x - torch.var_mean(x, -1, keepdim=True)[1])
+            * torch.rsqrt(torch.var_mean(x, -1, correction=0, keepdim=True)[0] + 1e-5)
+        ),
+    ),
     "length": (lambda x: functional.normalize(x, dim=-1), lambda x: x / x.norm(dim=-1, keepdim=True)),
 }
 
@@ -119,6 +132,16 @@ PRODUCTS: dict[str, Run] = {
     "three factors": lambda x: torch.einsum("nld,nmd,nkd->nlmk", x, x, x),
     "swiglu": lambda x: functional.silu(x) * x.roll(1, dims=-1),
     "glu": lambda x: functional.glu(x, dim=-1),
+    "matmul by name": lambda x: torch.matmul(input=x, other=x.mT),
+    "mul by name": lambda x: torch.mul(input=x, other=x.roll(1, dims=-1)),
+    "tensordot": lambda x: torch.tensordot(x, x, dims=([2], [2])),
+    "inner": lambda x: torch.inner(x, x),
+    "outer": lambda x: torch.outer(x[0, 0], x[1, 1]),
+    "mv": lambda x: x[0] @ x[0, 0] + torch.mv(x[1], x[0, 1]).sum(),
+    "dot": lambda x: torch.dot(x[0, 0], x[0, 1])[None],
+    "addcmul": lambda x: torch.addcmul(x, x, x.roll(1, dims=-1)),
+    "powers": lambda x: x**3 + x.pow(2),
+    "attention of sigmoids": lambda x: (x @ x.mT).sigmoid() @ x,
     "linear attention": lambda x: functional.relu(x) @ (functional.relu(x).mT @ x),
 }
 
@@ -135,6 +158,39 @@ def test_a_gate_is_a_constant_of_a_product() -> None:
     _, given = passed(lambda x: x * (1.0 + 0.5 * torch.sigmoid(x.mean(dim=1) @ mix)[:, None, :]), values(2, 5, 6))
     result, _ = passed(lambda x: x * (1.0 + 0.5 * torch.sigmoid(x.mean(dim=1) @ mix)[:, None, :]), values(2, 5, 6))
     torch.testing.assert_close(given, result, rtol=1e-10, atol=1e-12)
+
+
+def halved(x: Tensor) -> Tensor:
+    x /= x.norm(dim=-1, keepdim=True)
+    return x
+
+
+IN_PLACE: dict[str, Callable[[Tensor, Tensor], Any]] = {
+    "product": lambda x, y: x.mul_(y),
+    "product with a gate": lambda x, y: x.mul_(y.sigmoid()),
+    "product of a part": lambda x, y: x[:, 1:].mul_(y[:, 1:]),
+    "quotient": lambda x, _: halved(x),
+    "silu": lambda x, _: nn.SiLU(inplace=True)(x),
+    "hardswish": lambda x, _: nn.Hardswish(inplace=True)(x),
+    "elu": lambda x, _: nn.ELU(inplace=True)(x),
+    "tanh": lambda x, _: x.tanh_(),
+    "square": lambda x, _: x.pow_(2),
+}
+
+
+@pytest.mark.parametrize("is_softmax_constant", [True, False])
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_what_is_done_in_place_is_seen_by_other_views(name: str, is_softmax_constant: bool) -> None:
+    """The value stays that of the network where it drops the result and goes on with what was changed."""
+
+    def run(x: Tensor) -> Tensor:
+        changed = x.clone()
+        view = changed.view(-1)
+        IN_PLACE[name](changed, x.roll(1, dims=-1))
+        return changed + view.view_as(x)
+
+    result, given = passed(run, values(2, 5, 6), is_softmax_constant=is_softmax_constant)
+    torch.testing.assert_close(given.sum(), result.sum(), rtol=1e-10, atol=1e-12)
 
 
 def test_weights_are_no_values() -> None:

@@ -26,7 +26,7 @@ from vidcam.cam.layers import find_layer
 from vidcam.cam.network import Input, ordinary, require_finite
 from vidcam.cam.preserve import NoAutocast, Undo
 from vidcam.cam.relevance_layer import RelevanceRun, run_before_tokens
-from vidcam.cam.relevance_rules import Pass
+from vidcam.cam.relevance_pass import Pass
 from vidcam.cam.request import MapRequest, ScoreTarget
 from vidcam.cam.state import same_state
 from vidcam.cam.weights import at_least_float32, to_numpy

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from vidcam.cam.preserve import FunctionMode
 from vidcam.cam.relevance_mode import OPENED, opened
-from vidcam.cam.relevance_rules import Pass, is_of_tokens
+from vidcam.cam.relevance_pass import Pass, is_of_tokens
 
 _SOFTMAXES = frozenset((torch.softmax, torch.special.softmax, functional.softmax, Tensor.softmax))
 _OF_TOKENS = frozenset((functional.linear, functional.layer_norm, torch.layer_norm, functional.rms_norm))

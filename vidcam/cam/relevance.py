@@ -172,6 +172,7 @@ class RelevancePasses:
         for name in (name for name in request.methods if name in RELEVANCE):
             opened = self._pass(name)
             own = score_in(opened.context, target, request, explanation.activation)
+            notes = (*notes, *_score_notes(name, own, score))
             values = opened.map(name, own)
             volumes[name], notes = np.maximum(values, 0), (*notes, *opened.context.run.notes)
             if isinstance(opened, RelevancePass):
@@ -206,3 +207,13 @@ def _unknown_notes(score: ScoreTarget) -> tuple[str, ...]:
     if not unknown:
         return ()
     return (f"Relevance passes {', '.join(unknown)} by the plain gradient: no rule is known for it.",)
+
+
+def _score_notes(method: str, own: ScoreTarget, score: ScoreTarget) -> tuple[str, ...]:
+    """Say so if the network scores otherwise in the pass of a method than in the main one, by more than rounding."""
+    ours, theirs = (each.score.detach().double() for each in (own, score))
+    tolerance = torch.finfo(own.score.dtype).eps ** 0.5
+    if torch.allclose(ours, theirs, rtol=tolerance, atol=tolerance):
+        return ()
+    difference = float((ours - theirs).abs().max())
+    return (f"The score is {difference:.2g} off in the pass of {method}: its map may be that of another result.",)

@@ -23,7 +23,7 @@ from vidcam.cam.network import Input, ordinary
 from vidcam.cam.preserve import Hook, Undo
 from vidcam.cam.record import ActivationRecorder
 from vidcam.cam.relevance_mode import RelevanceMode
-from vidcam.cam.relevance_rules import Pass
+from vidcam.cam.relevance_pass import Pass
 from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import Reshape, frames
 from vidcam.cam.state import same_state

@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from vidcam.cam.graph import LINEAR_IN_FIRST, PIECEWISE_LINEAR, PRODUCTS, nodes_below, operation
 from vidcam.cam.preserve import FunctionMode
-from vidcam.cam.relevance_rules import RULES, Pass
+from vidcam.cam.relevance_pass import Pass
+from vidcam.cam.relevance_rules import IN_PLACE, RULES
 
 OPENED = (functional.multi_head_attention_forward, functional.normalize)
 """Functions of Python whose own calls have rules. A mode sees them as one call."""
@@ -42,6 +43,11 @@ class RelevanceMode(FunctionMode):
         if func in OPENED:
             with RelevanceMode(self.state):
                 return opened(func)(*args, **named)
+        if not args and "input" in named:
+            args = (named.pop("input"),)
+        is_in_place = func in IN_PLACE or (func in RULES and named.pop("inplace", False) is True)
+        if is_in_place and torch.is_grad_enabled():
+            return self._in_place(IN_PLACE.get(func, func), args, named)
         rule = RULES.get(func)
         if rule is None and not torch.is_grad_enabled():
             return func(*args, **named)
@@ -55,6 +61,15 @@ class RelevanceMode(FunctionMode):
         if len(self.state.gates):
             self.state.pass_on(result, (*args, *named.values()))
         return result
+
+    def _in_place(self, func: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
+        """Write the result into the first argument: other views of it may be used later."""
+        changed: Tensor = args[0]
+        result = self.__torch_function__(func, (), (changed.clone(), *args[1:]), named)
+        changed.copy_(result)  # a mode is off inside its own calls
+        self.state.gates.pop(changed, None)
+        self.state.pass_on(changed, [result])
+        return changed
 
 
 def unknown_operations(score: Tensor) -> tuple[str, ...]:
@@ -94,6 +109,16 @@ _COVERED = (
             *("UpsampleBicubic2D", "RepeatInterleave", "IndexPut", "Scatter", "Im2Col", "Col2Im", "Unfold", "MvDot"),
             *("SliceScatter", "Movedim", "PixelShuffle", "NanToNum", "NativeDropout", "FftRfft", "ConvDepthwise2D"),
             *("ConvDepthwise3D", "MkldnnConvolution", "AvgPool1D", "Einsum", "MaskedSelect", "MaskedScatter", "Tril"),
+            *(
+                "Addcmul",
+                "Addmv",
+                "LinalgVectorNorm",
+                "PreluKernel",
+                "SafeSoftmax",
+                "VarMean",
+                "ViewAsComplex",
+                "ViewAsReal",
+            ),
         ]
     )
 )

@@ -6,14 +6,14 @@ Values stay as they are. With constant factors, every operation is linear, and R
   arXiv:2402.05602).
 - The standard deviation of a norm over features is a constant; so is every denominator.
 - An activation f is x · f(x)/x with a constant f(x)/x. A ReLU is that already.
-- Of a product of two values, the gate is a constant: what comes out of a sigmoid, tanh or erf, or for `token-lrp` out
-  of any activation. If neither is a gate, or both are, each gets half of the gradient: a product counts once.
+- A power xⁿ is x times the constant xⁿ⁻¹, and a constant if n < 0.
+- Of a product of two values, the gate is a constant: what comes out of a sigmoid, else of a tanh, erf or ReLU6, else,
+  for `token-lrp`, of any other activation. Without one, each gets half of the gradient: a product counts once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -21,47 +21,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.weak import WeakTensorKeyDictionary
 
-from vidcam.cam.linear_parts import with_constant_deviation, with_constant_gate, with_scaled_gradient
-
-Function = Callable[..., Any]
-Arguments = tuple[Any, ...]
-Named = dict[str, Any]
-
-
-@dataclass(slots=True, eq=False)
-class Pass:
-    """One forward pass under the rules.
-
-    Attributes:
-        is_softmax_constant: `token-lrp`; else `attnlrp`.
-        attentions: how many softmaxes over more than two axes, and fused attentions, ran.
-        has_tokens: whether a linear layer or a norm has worked on the features of tokens.
-        gates: results of sigmoids and the like, also scaled, shifted or viewed.
-    """
-
-    is_softmax_constant: bool = True
-    attentions: int = 0
-    has_tokens: bool = False
-    gates: Any = field(default_factory=WeakTensorKeyDictionary)
-
-    def pass_on(self, result: Any, inputs: Iterable[Any]) -> None:
-        """Note a result as a gate if it is computed from gates and constants alone."""
-        sources = [value for value in inputs if depends(value)]
-        if sources and all(source in self.gates for source in sources):
-            for part in result if isinstance(result, tuple | list) else [result]:
-                if isinstance(part, Tensor):
-                    self.gates[part] = True
-
-
-Rule = Callable[[Pass, Function, Arguments, Named], Any]
-
-
-def depends(value: Any) -> bool:
-    """Whether a value is computed from the layer."""
-    return isinstance(value, Tensor) and value.requires_grad
-
+from vidcam.cam import relevance_norms as norms
+from vidcam.cam.linear_parts import with_constant_gate, with_scaled_gradient
+from vidcam.cam.relevance_pass import Arguments, Function, Named, Pass, Rule, depends, is_of_tokens
 
 # ---- attention
 
@@ -97,17 +60,34 @@ def scaled(value: Any, factor: float) -> Any:
 # ---- products
 
 
-def _product(positions: tuple[int, ...], _state: Pass, func: Function, args: Arguments, named: Named) -> Any:
-    """A product of two values, at these positions: each gets half."""
-    factors = [position for position in positions if position < len(args) and depends(args[position])]
-    if len(factors) < 2:
+def _product(positions: tuple[int, int], state: Pass, func: Function, args: Arguments, named: Named) -> Any:
+    """A product of two values, at these positions: the gate is a constant, else each gets half."""
+    args, named = _by_position(args, named)
+    first, second = (args[position] if position < len(args) else None for position in positions)
+    if not (depends(first) and depends(second)):
         return func(*args, **named)
-    halved = [scaled(value, 0.5) if position in factors else value for position, value in enumerate(args)]
-    return func(*halved, **named)
+    factors = dict(zip(positions, _factors(state, first, second, 1 if func in _ELEMENTWISE else _SIGMOID), strict=True))
+    return func(*(factors.get(position, value) for position, value in enumerate(args)), **named)
+
+
+def _by_position(args: Arguments, named: Named) -> tuple[Arguments, Named]:
+    """The second factor as the second argument, if the network names it."""
+    name = next((name for name in ("other", "mat2", "vec", "vec2", "tensor") if name in named), None)
+    if len(args) != 1 or name is None:
+        return args, named
+    return (*args, named[name]), {key: value for key, value in named.items() if key != name}
+
+
+def _factors(state: Pass, first: Tensor, second: Tensor, least: int) -> tuple[Tensor, Tensor]:
+    """Two values as the factors of a product; a gate has at least this strength."""
+    strengths = [strength if strength >= least else 0 for strength in map(state.strength, (first, second))]
+    if strengths[0] == strengths[1]:
+        return scaled(first, 0.5), scaled(second, 0.5)
+    return (first.detach(), second) if strengths[0] > strengths[1] else (first, second.detach())
 
 
 def _linear(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
-    state.has_tokens |= is_of_tokens(args[0] if args else named["input"])
+    state.has_tokens |= is_of_tokens(args[0])
     return _product((0, 1), state, func, args, named)
 
 
@@ -118,25 +98,31 @@ def _einsum(_state: Pass, func: Function, args: Arguments, named: Named) -> Any:
 
 
 def _times(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
-    """An elementwise product: the gate is a constant."""
-    first, second = args[0], args[1] if len(args) > 1 else named["other"]
-    if not (depends(first) and depends(second)):
-        result = func(*args, **named)
-        state.pass_on(result, (first, second))
-        return result
-    is_gate = [each in state.gates for each in (first, second)]
-    if is_gate[0] == is_gate[1]:
-        factors = scaled(first, 0.5), scaled(second, 0.5)
-        plain = torch.mul if func in _IN_PLACE_PRODUCTS else func
-        return plain(*factors)
-    if is_gate[1]:
-        return func(first, second.detach())
-    return torch.mul(first.detach(), second)
+    """An elementwise product; one of gates is a gate."""
+    args, named = _by_position(args, named)
+    result = _product((0, 1), state, func, args, named)
+    if not all(map(depends, args[:2])):
+        state.pass_on(result, args[:2])
+    return result
 
 
 def _divided(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
     """A denominator is a constant."""
+    args, named = _by_position(args, named)
     result = func(args[0], *(each.detach() if depends(each) else each for each in args[1:]), **named)
+    state.pass_on(result, args[:1])
+    return result
+
+
+def _power(exponent: float | None, state: Pass, func: Function, args: Arguments, named: Named) -> Any:
+    """A constant power."""
+    given = args[1] if len(args) > 1 else named.get("exponent")
+    power = exponent if given is None else given
+    if not depends(args[0]) or not isinstance(power, int | float) or power == 0:
+        return func(*args, **named)
+    if power < 0:
+        return func(*args, **named).detach()
+    result = with_constant_gate(args[0], lambda x: func(x, *args[1:], **named), float(power == 1))
     state.pass_on(result, args[:1])
     return result
 
@@ -151,118 +137,33 @@ def _divides(_state: Pass, func: Function, args: Arguments, named: Named) -> Any
 
 def _activation(slope: float, state: Pass, func: Function, args: Arguments, named: Named) -> Any:
     """An activation with f(0) = 0. Behind it a product with a value is a gate for `token-lrp` alone."""
-    values = args[0] if args else named.pop("input")
-    if not depends(values):
-        return func(values, *args[1:], **named)
-    rest = _not_in_place(named)
-    result = with_constant_gate(values, lambda x: func(x, *args[1:], **rest), slope)
+    if not depends(args[0]):
+        return func(*args, **named)
+    result = with_constant_gate(args[0], lambda x: func(x, *args[1:], **named), slope)
     if state.is_softmax_constant or func in _GATES:
-        state.gates[result] = True
+        state.gates[result] = 2 if func in _GATES else 1
     return result
 
 
-def _not_in_place(named: Named) -> Named:
-    return {name: value for name, value in named.items() if name != "inplace"}
-
-
-def _gate(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
+def _gate(strength: int, state: Pass, func: Function, args: Arguments, named: Named) -> Any:
     """An activation with f(0) ≠ 0: it has its own gradient if it is no gate."""
     result = func(*args, **named)
     if depends(result):
-        state.gates[result] = True
+        state.gates[result] = strength
     return result
 
 
 def _gated_linear_unit(_state: Pass, _func: Function, args: Arguments, named: Named) -> Any:
-    values = args[0] if args else named["input"]
-    first, second = values.chunk(2, dim=named.get("dim", args[1] if len(args) > 1 else -1))
+    first, second = args[0].chunk(2, dim=named.get("dim", args[1] if len(args) > 1 else -1))
     return first * second.sigmoid().detach()
-
-
-# ---- norms
-
-
-def _layer_norm(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
-    given = _bound(("input", "normalized_shape", "weight", "bias", "eps"), args, named)
-    values = given["input"]
-    state.has_tokens |= is_of_tokens(values)
-    if not depends(values):
-        return func(*args, **named)
-    return with_constant_deviation(
-        values,
-        lambda x: func(x, *args[1:], **_without_input(named)),
-        groups=_groups(values, given["normalized_shape"]),
-        weight=given.get("weight"),
-        eps=given.get("eps", 1e-5),
-    )
-
-
-def _rms_norm(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
-    given = _bound(("input", "normalized_shape", "weight", "eps"), args, named)
-    values, eps = given["input"], given.get("eps")
-    state.has_tokens |= is_of_tokens(values)
-    if not depends(values):
-        return func(*args, **named)
-    return with_constant_deviation(
-        values,
-        lambda x: func(x, *args[1:], **_without_input(named)),
-        groups=_groups(values, given["normalized_shape"]),
-        weight=given.get("weight"),
-        eps=torch.finfo(values.dtype).eps if eps is None else eps,
-        is_centred=False,
-    )
-
-
-def _group_norm(_state: Pass, func: Function, args: Arguments, named: Named) -> Any:
-    given = _bound(("input", "num_groups", "weight", "bias", "eps"), args, named)
-    values, weight = given["input"], given.get("weight")
-    if not depends(values):
-        return func(*args, **named)
-    return with_constant_deviation(
-        values,
-        lambda x: func(x, *args[1:], **_without_input(named)),
-        groups=(values.shape[0], given["num_groups"], -1),
-        weight=None if weight is None else weight.reshape(-1, *[1] * (values.ndim - 2)),
-        eps=given.get("eps", 1e-5),
-    )
-
-
-def _instance_norm(_state: Pass, func: Function, args: Arguments, named: Named) -> Any:
-    names = ("input", "running_mean", "running_var", "weight", "bias", "use_input_stats", "momentum", "eps")
-    given = _bound(names, args, named)
-    values, weight = given["input"], given.get("weight")
-    if not depends(values) or not given.get("use_input_stats", True):
-        return func(*args, **named)
-    return with_constant_deviation(
-        values,
-        lambda x: func(x, *args[1:], **_without_input(named)),
-        groups=(*values.shape[:2], -1),
-        weight=None if weight is None else weight.reshape(-1, *[1] * (values.ndim - 2)),
-        eps=given.get("eps", 1e-5),
-    )
-
-
-def _groups(values: Tensor, normalised: Any) -> tuple[int, ...]:
-    count = 1 if isinstance(normalised, int) else len(normalised)
-    return (*values.shape[: values.ndim - count], -1)
-
-
-def _bound(names: tuple[str, ...], args: Arguments, named: Named) -> Mapping[str, Any]:
-    return {**dict(zip(names, args, strict=False)), **named}
-
-
-def _without_input(named: Named) -> Named:
-    return {name: value for name, value in named.items() if name != "input"}
-
-
-def is_of_tokens(values: Any) -> bool:
-    """Whether a tensor (..., D) has more than one position for each row of the batch."""
-    return isinstance(values, Tensor) and values.ndim > 2 and values[0, ..., 0].numel() > 1
 
 
 # ---- the table
 
-_IN_PLACE_PRODUCTS: set[Function] = {Tensor.mul_, Tensor.multiply_}
+_ELEMENTWISE = {torch.mul, torch.multiply, Tensor.mul, Tensor.multiply, torch.addcmul, Tensor.addcmul}
+
+_SIGMOID = 3
+"""How surely a sigmoid is a gate. It is one of a matrix product too, as in attention of sigmoids."""
 
 _GATES: set[Function] = {torch.tanh, Tensor.tanh, functional.tanh, torch.erf, Tensor.erf, torch.special.erf}
 """Activations with f(0) = 0 that are used as gates."""
@@ -293,37 +194,64 @@ RULES: Mapping[Function, Rule] = MappingProxyType(
             (
                 *(torch.matmul, Tensor.matmul, Tensor.__matmul__, Tensor.__rmatmul__),
                 *(torch.bmm, Tensor.bmm, torch.mm, Tensor.mm),
-                *(torch.conv1d, torch.conv2d, torch.conv3d),
+                *(torch.conv1d, torch.conv2d, torch.conv3d, torch.tensordot, torch.linalg.matmul, torch.linalg.vecdot),
+                *(torch.inner, Tensor.inner, torch.outer, Tensor.outer, torch.ger, Tensor.ger, torch.vdot, Tensor.vdot),
+                *(torch.mv, Tensor.mv, torch.dot, Tensor.dot),
             ),
             partial(_product, (0, 1)),
         ),
         **dict.fromkeys(
-            (torch.addmm, Tensor.addmm, torch.baddbmm, Tensor.baddbmm, torch.addbmm, torch.addcmul, Tensor.addcmul),
+            (
+                *(torch.addmm, Tensor.addmm, torch.baddbmm, Tensor.baddbmm, torch.addbmm, Tensor.addbmm),
+                *(torch.addcmul, Tensor.addcmul, torch.addmv, Tensor.addmv),
+            ),
             partial(_product, (1, 2)),
         ),
         torch.einsum: _einsum,
-        **dict.fromkeys((torch.mul, torch.multiply, Tensor.mul, Tensor.multiply, *_IN_PLACE_PRODUCTS), _times),
+        **dict.fromkeys(_ELEMENTWISE - {torch.addcmul, Tensor.addcmul}, _times),
         **dict.fromkeys(
-            (torch.div, torch.divide, torch.true_divide, Tensor.div, Tensor.divide, Tensor.true_divide, Tensor.div_),
+            (torch.div, torch.divide, torch.true_divide, Tensor.div, Tensor.divide, Tensor.true_divide),
             _divided,
         ),
         **dict.fromkeys(
             (Tensor.__rdiv__, torch.rsqrt, Tensor.rsqrt, torch.reciprocal, Tensor.reciprocal),
             _divides,
         ),
+        **dict.fromkeys((torch.pow, Tensor.pow, Tensor.__pow__), partial(_power, None)),
+        **dict.fromkeys((torch.square, Tensor.square), partial(_power, 2.0)),
+        **dict.fromkeys((torch.sqrt, Tensor.sqrt), partial(_power, 0.5)),
         **{func: partial(_activation, slope) for func, slope in _PLAIN_ACTIVATIONS.items()},
         **dict.fromkeys(
-            (
-                *(torch.sigmoid, Tensor.sigmoid, functional.sigmoid, torch.special.expit),
-                *(functional.hardsigmoid, functional.relu6, functional.hardtanh),
-            ),
-            _gate,
+            (torch.sigmoid, Tensor.sigmoid, functional.sigmoid, torch.special.expit, functional.hardsigmoid),
+            partial(_gate, _SIGMOID),
         ),
+        **dict.fromkeys((functional.relu6, functional.hardtanh), partial(_gate, 2)),
         functional.glu: _gated_linear_unit,
-        **dict.fromkeys((functional.layer_norm, torch.layer_norm), _layer_norm),
-        **dict.fromkeys((functional.rms_norm, torch.rms_norm), _rms_norm),
-        **dict.fromkeys((functional.group_norm, torch.group_norm), _group_norm),
-        **dict.fromkeys((functional.instance_norm, torch.instance_norm), _instance_norm),
+        **dict.fromkeys((functional.layer_norm, torch.layer_norm), norms.layer_norm),
+        **dict.fromkeys((functional.rms_norm, torch.rms_norm), norms.rms_norm),
+        **dict.fromkeys((functional.group_norm, torch.group_norm), norms.group_norm),
+        **dict.fromkeys((functional.instance_norm, torch.instance_norm), norms.instance_norm),
     }
 )
 """Function, as torch names it when it is called → its rule."""
+
+IN_PLACE: Mapping[Function, Function] = MappingProxyType(
+    {
+        Tensor.mul_: Tensor.mul,
+        Tensor.multiply_: Tensor.mul,
+        **dict.fromkeys((Tensor.div_, Tensor.divide_, Tensor.true_divide_), Tensor.div),
+        Tensor.addcmul_: Tensor.addcmul,
+        Tensor.addmm_: Tensor.addmm,
+        Tensor.addbmm_: Tensor.addbmm,
+        Tensor.baddbmm_: Tensor.baddbmm,
+        **dict.fromkeys((Tensor.pow_, Tensor.__ipow__), Tensor.pow),
+        Tensor.square_: Tensor.square,
+        **dict.fromkeys((Tensor.sqrt_, torch.sqrt_), Tensor.sqrt),
+        **dict.fromkeys((Tensor.rsqrt_, torch.rsqrt_), Tensor.rsqrt),
+        **dict.fromkeys((Tensor.reciprocal_, torch.reciprocal_), Tensor.reciprocal),
+        **dict.fromkeys((Tensor.sigmoid_, torch.sigmoid_), Tensor.sigmoid),
+        **dict.fromkeys((Tensor.tanh_, torch.tanh_), Tensor.tanh),
+        **dict.fromkeys((Tensor.erf_, torch.erf_), Tensor.erf),
+    }
+)
+"""Function that changes its first argument → the one with a rule that returns the result."""

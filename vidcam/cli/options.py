@@ -227,7 +227,7 @@ _SCORE = (
         multiple=True,
         metavar="NAME",
         shell_complete=several_of(*(name for name in METHODS if not name.startswith("guided"))),
-        help="Method, repeatable; default: gradcam, gradcam+, gradcam++ and neutral-gradcam.",
+        help="Method, repeatable; default: gradcam, gradcam+, neutral-gradcam, and gradcam++ or token-lrp.",
     ),
     section("What is scored")(
         "--measures",

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tests.helpers.nets import bright_image_model, hidden_model
+from tests.helpers.nets import TINY_SPEC, bright_image_model, hidden_model
+from tests.helpers.token_networks import CELLS, CLASSES, TokenNetwork
+from vidcam.models.model import Model
 from vidcam.pipelines.score.options import DEFAULT_METHODS, ScoreOptions
 from vidcam.pipelines.score.request import ScoreRequest, resolve
 
@@ -21,6 +25,20 @@ def test_names_are_resolved_and_defaults_filled_in() -> None:
     assert plain.row_names == DEFAULT_METHODS
     assert plain.layers == ("relu", "conv")
     assert resolved(ScoreOptions(layer="conv")).layers == ("conv",)
+
+
+def transformer(layer: str | None) -> Model:
+    size = (CELLS[0], 2 * CELLS[1], 2 * CELLS[2])
+    spec = replace(TINY_SPEC, frames=size[0], resize=size[1:], crop_size=size[1:], classes=CLASSES, layer=layer)
+    return Model(spec, TokenNetwork().eval(), tuple("abcd"), "by hand")
+
+
+def test_relevance_is_a_default_of_a_transformer() -> None:
+    cams = ("gradcam", "gradcam+", "neutral-gradcam")
+    assert resolve(transformer("patches"), ScoreOptions())[0].methods == ("token-lrp", *cams)
+    assert resolve(transformer(None), ScoreOptions())[0].methods == ("token-lrp",)
+    assert resolve(transformer(None), ScoreOptions(layer="patches"))[0].methods == DEFAULT_METHODS
+    assert resolve(transformer(None), ScoreOptions(methods="attnlrp"))[0].methods == ("attnlrp",)
 
 
 def test_a_network_of_one_frame_has_no_frame_difference() -> None:
