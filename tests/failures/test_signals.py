@@ -82,12 +82,12 @@ def test_an_interrupt(moment: str, video: Path, former: Path, tmp_path: Path) ->
     assert not (tmp_path / "deep").exists()
 
 
-@pytest.mark.parametrize("moment", ["_move_files", "_clean_up"])
+@pytest.mark.parametrize("moment", ["_move_files", "_remove_empty"])
 @pytest.mark.parametrize("signals", [(INT,), (INT, TERM, HUP)], ids=["once", "three times"])
 def test_an_interrupt_while_files_are_moved(moment: str, signals: tuple[int, ...], video: Path, tmp_path: Path) -> None:
     """The signal is deferred: the result is complete, and no hidden file is left."""
     marker, out = tmp_path / "now", tmp_path / "out"
-    prepare = partial(slow_down, f"vidcam.system.atomic:{moment}", marker, 0.1)
+    prepare = partial(slow_down, f"vidcam.system.exchange:{moment}", marker, 0.1)
     command = Command(explain(video, out, outputs="data"), tmp_path, prepare=prepare)
     command.signal_when(marker.exists, *signals, pause_seconds=0.02)
     assert command.wait().code == 130
