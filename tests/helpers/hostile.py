@@ -80,7 +80,7 @@ def write_result(folder: Path, draw: random.Random) -> Path:
         with np.errstate(all="ignore"):
             try:
                 members[name] = changed_array(members[name], draw)
-            except ValueError:  # text that is no number
+            except (ValueError, IndexError, TypeError):  # text is no number, and meta has no axes
                 members[name] = np.zeros(0)
     with zipfile.ZipFile(path, "w", draw.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))) as archive:
         damaged = draw.choice(list(members))
