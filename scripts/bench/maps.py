@@ -19,6 +19,7 @@ from scripts.bench.processes import COMPACT, peak_of
 from scripts.bench.tables import Row, Table, Target
 from scripts.bench.timing import Work, interleaved, plain_forward, quartiles
 from scripts.library import PAIR_METHODS, Precision, explainer, faster, guided_saliency
+from vidcam.cam.methods import needs_layer
 from vidcam.models.registry import load_model
 
 LAYERS = {"r3d_18": ("layer4", "layer3"), "i3d": ("Mixed_5c", "Mixed_4f"), "tiny_r3d": ("layer3", "layer2")}
@@ -126,11 +127,15 @@ def costly(name: str, runs: int) -> Table:
 def cost(name: str, batch: int, runs: int, *, layer: str | None, methods: Sequence[str], weights: str) -> Table:
     """Time methods with their audit beside a plain forward pass at the same batch."""
     model = load_model(name, device="cpu", weights=weights)
-    layer = layer or str(model.spec.layer)
     clip = torch.randn(batch, 3, *model.spec.input_size, generator=torch.Generator().manual_seed(0))
     forward = partial(plain_forward, model.module, clip)
-    explain = partial(explainer(model, layer, methods), clip)
-    works: dict[str, Work] = {"plain forward": forward, "plain forward again": forward, "explain": explain}
+    works: dict[str, Work] = {"plain forward": forward, "plain forward again": forward}
+    if needs_layer(methods):
+        layer = layer or str(model.spec.layer)
+        works["explain"] = partial(explainer(model, layer, methods), clip)
+    else:  # of a transformer: each has a pass of its own
+        layer = layer or "its patches"
+        works |= {method: partial(vidcam.explain, model.module, clip, methods=method) for method in methods}
     rows = interleaved(works, runs, units=batch)
     for row in rows.values():
         row.more["processor ratio"] = f"{row.processor / rows['plain forward'].processor:.3f}"

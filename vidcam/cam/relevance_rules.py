@@ -64,7 +64,7 @@ def _product(positions: tuple[int, int], state: Pass, func: Function, args: Argu
     """A product of two values, at these positions: the gate is a constant, else each gets half."""
     args, named = _by_position(args, named)
     first, second = (args[position] if position < len(args) else None for position in positions)
-    if not (depends(first) and depends(second)):
+    if first is None or second is None or not (depends(first) and depends(second)):
         return func(*args, **named)
     factors = dict(zip(positions, _factors(state, first, second, 1 if func in _ELEMENTWISE else _SIGMOID), strict=True))
     return func(*(factors.get(position, value) for position, value in enumerate(args)), **named)
@@ -160,7 +160,7 @@ def _gated_linear_unit(_state: Pass, _func: Function, args: Arguments, named: Na
 
 # ---- the table
 
-_ELEMENTWISE = {torch.mul, torch.multiply, Tensor.mul, Tensor.multiply, torch.addcmul, Tensor.addcmul}
+_ELEMENTWISE: set[Function] = {torch.mul, torch.multiply, Tensor.mul, Tensor.multiply, torch.addcmul, Tensor.addcmul}
 
 _SIGMOID = 3
 """How surely a sigmoid is a gate. It is one of a matrix product too, as in attention of sigmoids."""

@@ -18,7 +18,7 @@ from vidcam.results.explanation import OF_FUNCTION, Explanation
 from vidcam.results.timeline import Timeline
 from vidcam.results.video import Origin, VideoExplanation
 
-MAX_SIDE_PX, MAX_PIXELS = 1 << 14, 1 << 26
+MAX_SIDE_PX, MAX_PIXELS = 1 << 16, 1 << 26
 """Limits of frames and of the model's input; frames of a video have the same."""
 
 MAX_RESIZED_PX = 1 << 22
@@ -125,7 +125,7 @@ def _require_origin(origin: Origin) -> None:
 
 def _require_size(name: str, size: tuple[int, ...]) -> None:
     if not all(0 < side <= MAX_SIDE_PX for side in size) or prod(size) > MAX_PIXELS:
-        raise ValueError(f"{name} is {str(size)[:80]}, the limit is {MAX_PIXELS >> 20} million pixels")
+        raise ValueError(f"{name} is {str(size)[:80]}, at most {MAX_SIDE_PX} a side and 64 million pixels")
 
 
 def _require_finite(array: NDArray[Any], forget: Callable[[], None]) -> None:
