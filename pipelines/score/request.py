@@ -99,9 +99,7 @@ def resolve(
     model = model.with_axes(options.axes)
     names = (options.layer,) if isinstance(options.layer, str) else tuple(options.layer or ())
     memory = StartMemory.of(model, options.precision)
-    methods = options.methods
-    if methods is None:
-        methods = _default_methods(model, is_layer_named=bool(names), memory=memory)
+    methods = options.methods or _default_methods(model, is_layer_named=bool(names), memory=memory)
     plan = plan_maps(model, split_names(methods), names, memory=memory)
     ready = prepare(model, plan.layers, methods=plan.methods, precision=options.precision, memory=memory)
     request = ScoreRequest(

@@ -21,6 +21,7 @@ from scripts.bench.timing import Work, interleaved, plain_forward, quartiles
 from scripts.library import PAIR_METHODS, Precision, explainer, faster, guided_saliency
 from vidcam.cam.methods import needs_layer
 from vidcam.models.registry import load_model
+from vidcam.preprocess import grey_input
 
 LAYERS = {"r3d_18": ("layer4", "layer3"), "i3d": ("Mixed_5c", "Mixed_4f"), "tiny_r3d": ("layer3", "layer2")}
 """Network → its last layer and an earlier one."""
@@ -127,7 +128,7 @@ def costly(name: str, runs: int) -> Table:
 def cost(name: str, batch: int, runs: int, *, layer: str | None, methods: Sequence[str], weights: str) -> Table:
     """Time methods with their audit beside a plain forward pass at the same batch."""
     model = load_model(name, device="cpu", weights=weights)
-    clip = torch.randn(batch, 3, *model.spec.input_size, generator=torch.Generator().manual_seed(0))
+    clip = torch.randn(batch, *grey_input(model.spec).shape[1:], generator=torch.Generator().manual_seed(0))
     forward = partial(plain_forward, model.module, clip)
     works: dict[str, Work] = {"plain forward": forward, "plain forward again": forward}
     if needs_layer(methods):
