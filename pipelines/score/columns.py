@@ -6,12 +6,15 @@ undefined value is empty, never NaN.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from vidcam.fill import SCORE_FILLS
 from vidcam.metrics.localization import DELTAS
 from vidcam.metrics.time_audit import CHANGES
+from vidcam.system.atomic import atomic_write
 from vidcam.system.filenames import csv_text
 
 Kind = Literal["text", "number", "whole", "flag"]
@@ -100,3 +103,11 @@ def as_cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.9g}"
     return csv_text(value) if isinstance(value, str) else str(value)
+
+
+def write_csv(path: Path, columns: Columns, rows: Iterable[Row]) -> None:
+    """Write scores.csv."""
+    with atomic_write(path, sync=True) as part, part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([as_cell(row[name]) for name in columns] for row in rows)

@@ -6,8 +6,7 @@ The CSV, the summary, the plots and the report are made from the parts at the en
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -17,7 +16,7 @@ from typing import Any
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.cam.request import DEFAULT_BUDGET, Fine
-from vidcam.errors import InputError, VidcamError
+from vidcam.errors import VidcamError
 from vidcam.fill import ScoreFill
 from vidcam.models.model import Model, Precision
 from vidcam.models.registry import list_models, load_model
@@ -26,7 +25,7 @@ from vidcam.pipelines.report.scored import scored_page
 from vidcam.pipelines.run_file import named_model, run_settings, write_run_file
 from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import ClipSet, read_clips
-from vidcam.pipelines.score.columns import Columns, Row, as_cell, score_columns
+from vidcam.pipelines.score.columns import Row, score_columns, write_csv
 from vidcam.pipelines.score.foreign_maps import foreign_maps
 from vidcam.pipelines.score.grid import play_grid
 from vidcam.pipelines.score.options import ScoreOptions
@@ -35,7 +34,7 @@ from vidcam.pipelines.score.report import report
 from vidcam.pipelines.score.request import ScoreRequest, resolve
 from vidcam.pipelines.score.rows import failed_row
 from vidcam.pipelines.score.samples import Failure, Sample, failure, load_sample, require_any_video
-from vidcam.pipelines.score.sanity import sanity
+from vidcam.pipelines.score.sanity import former_sanity, sanity
 from vidcam.pipelines.score.scored_clips import ScoredClips
 from vidcam.pipelines.score.settings import PartialSettings, complete_settings, partial_settings, provenance_of
 from vidcam.pipelines.score.store import PLOT_FILES, ResultStore, check_folder, open_store
@@ -45,7 +44,7 @@ from vidcam.pipelines.score.table import ScoreTable, score_table
 from vidcam.pipelines.score.worst import pages_of, render_worst, worst_clips
 from vidcam.results.explanation import MASKED
 from vidcam.system.atomic import atomic_write
-from vidcam.system.json_files import read_json, write_json
+from vidcam.system.json_files import write_json
 from vidcam.system.progress import Progress, part_of, progress_or_default, silent
 from vidcam.system.threads import map_in_threads
 
@@ -291,7 +290,7 @@ class _Run:
     def _write_results(self, store: ResultStore) -> ScoredClips:
         self._progress("writing the table", 0, None)
         table = score_table(store, self._columns, self._request.row_names)
-        _write_csv(self._out / "scores.csv", self._columns, store.rows())
+        write_csv(self._out / "scores.csv", self._columns, store.rows())
         shown = worst_clips(table, self._request.render_worst)
         worst = render_worst(
             self._prepared,
@@ -334,7 +333,7 @@ class _Run:
         request, path = self._request, self._out / "scores" / "sanity.json"
         if not request.sanity:
             return None
-        former = None if request.retry_failed else _former_sanity(path)
+        former = None if request.retry_failed else former_sanity(path)
         if former is not None and (former.requested_clips, set(former.cascading)) == (
             request.sanity,
             set(request.methods),
@@ -343,18 +342,3 @@ class _Run:
         checks = sanity(self._model, request, self._clips.entries, progress=self._progress)
         write_json(path, checks, sync=True)
         return checks
-
-
-def _former_sanity(path: Path) -> Sanity | None:
-    """Read sanity.json; a damaged file costs only the time to check again."""
-    try:
-        return read_json(path, Sanity)
-    except (FileNotFoundError, InputError):
-        return None
-
-
-def _write_csv(path: Path, columns: Columns, rows: Iterator[Row]) -> None:
-    with atomic_write(path, sync=True) as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([as_cell(row[name]) for name in columns] for row in rows)

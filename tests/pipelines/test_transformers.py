@@ -68,5 +68,5 @@ def test_scores_state_the_layer_that_relevance_found(tmp_path: Any) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), np.uint8)
     write_video(tmp_path / "clips" / "video.mp4", noise)
     scored = score_clips(tmp_path / "clips", tmp_path / "out", model=model_of(), methods="token-lrp", controls=False)
-    assert scored.summary.settings.layer == "patches"
+    assert scored.summary.settings.layer == ("patches",)
     assert list(scored.summary.methods) == ["token-lrp"]

@@ -148,18 +148,8 @@ def _build_index(
     codec, format_name = stream.codec_context.codec.canonical_name, container.format.name
     time_base = stream.time_base or Fraction(1, 1000)
     step = nominal_step(path, stream.average_rate, time_base)
-    ticks, keys, is_matched_by_order, failed = table.displayed(), table.keys(), False, np.empty(0, np.int64)
-    own, unwrapped = ticks, Unwrapped(ticks)
-    is_sound = table.is_exact() and table.reordering() <= max(_USUAL_REORDERING, stream.codec_context.has_b_frames)
-    if not (format_name in (_MOV, _MATROSKA) and codec in _EXACT_CODECS and is_sound):
-        own, failed = _decode_ticks(path, step)
-        if format_name not in _SEEKABLE_FORMATS:
-            keys = np.empty(0, np.int64)
-        if not np.array_equal(own, ticks):
-            unwrapped = unwrap(own, step, is_in_order=not is_sound and format_name in (_MOV, _MATROSKA))
-            is_one_to_one = own.size == table.rows.size or unwrapped.is_scrambled
-            ticks, is_matched_by_order = _in_order(unwrapped.ticks, step=step if is_one_to_one else None)
-            keys = np.empty(0, np.int64)
+    times = _read_times(path, container, stream, table, step)
+    ticks, unwrapped = times.ticks, times.unwrapped
     if not ticks.size:
         raise MediaError(f"no frame of {path!r} can be decoded; check that it plays")
     first, last = int(ticks[0]), int(ticks[-1])
@@ -173,8 +163,8 @@ def _build_index(
     jump_ticks = {tick for tick, _ in jumps}
     gaps: tuple[tuple[int, int], ...] = ()
     start_note: tuple[str, ...] = ()
-    if unwrapped.ticks is own:  # else the time stamps of packets are not those of frames
-        gaps = tuple(gap for gap in _find_gaps(ticks, failed, table.keys(), step) if gap[1] not in jump_ticks)
+    if unwrapped.ticks is times.own:  # else the time stamps of packets are not those of frames
+        gaps = tuple(gap for gap in _find_gaps(ticks, times.failed, table.keys(), step) if gap[1] not in jump_ticks)
         start_note = _missing_start_note(table.displayed(), first, step, time_base)
     notes = (
         *stream_notes(container, stream),
@@ -182,12 +172,51 @@ def _build_index(
         *start_note,
         *unwrapped.notes,
         *jump_notes(jumps, time_base),
-        *_coarse_note(stream.average_rate, time_base, is_matched_by_order=is_matched_by_order),
+        *_coarse_note(stream.average_rate, time_base, is_matched_by_order=times.is_matched_by_order),
     )
     return FrameIndex(
-        *(ticks, keys, end_tick, step, time_base, is_matched_by_order, gaps, table.corrupt(), jumps, notes),
-        clock=clock_of(own, unwrapped, first=first, jumps=jumps, step=step, time_base=time_base),
+        *(ticks, times.keys, end_tick, step, time_base, times.is_matched_by_order, gaps, table.corrupt(), jumps, notes),
+        clock=clock_of(times.own, unwrapped, first=first, jumps=jumps, step=step, time_base=time_base),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Times:
+    """When the frames are shown, in ticks.
+
+    Attributes:
+        ticks: strictly increasing.
+        keys: of the frames from which decoding can start.
+        own: as the file states them.
+        unwrapped: the same on one clock.
+        failed: of packets that cannot be decoded.
+        is_matched_by_order: whether the k-th tick belongs to the k-th decoded frame.
+    """
+
+    ticks: Ticks
+    keys: Ticks
+    own: Ticks
+    unwrapped: Unwrapped
+    failed: Ticks
+    is_matched_by_order: bool
+
+
+def _read_times(path: str, container: InputContainer, stream: VideoStream, table: PacketTable, step: int) -> _Times:
+    """Take the times of the packets, or decode everything if they are not those of the frames."""
+    codec, format_name = stream.codec_context.codec.canonical_name, container.format.name
+    none = np.empty(0, np.int64)
+    ticks, keys = table.displayed(), table.keys()
+    is_sound = table.is_exact() and table.reordering() <= max(_USUAL_REORDERING, stream.codec_context.has_b_frames)
+    if format_name in (_MOV, _MATROSKA) and codec in _EXACT_CODECS and is_sound:
+        return _Times(ticks, keys, ticks, Unwrapped(ticks), none, is_matched_by_order=False)
+    own, failed = _decode_ticks(path, step)
+    if np.array_equal(own, ticks):
+        keys = keys if format_name in _SEEKABLE_FORMATS else none
+        return _Times(ticks, keys, ticks, Unwrapped(ticks), failed, is_matched_by_order=False)
+    unwrapped = unwrap(own, step, is_in_order=not is_sound and format_name in (_MOV, _MATROSKA))
+    is_one_to_one = own.size == table.rows.size or unwrapped.is_scrambled
+    ticks, is_matched_by_order = _in_order(unwrapped.ticks, step=step if is_one_to_one else None)
+    return _Times(ticks, none, own, unwrapped, failed, is_matched_by_order)
 
 
 def _decode_ticks(path: str, step: int) -> tuple[Ticks, Ticks]:

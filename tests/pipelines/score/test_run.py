@@ -324,7 +324,7 @@ def test_the_worst_clips_are_rendered(make_video: VideoMaker, tmp_path: Path) ->
     result = score_set(clips, tmp_path / "out", replace(QUICK, render_worst=1), model=brightness_model())
     (line,) = result.summary.worst
     rendered = sorted(path.suffix for path in (tmp_path / "out" / "worst" / "1").iterdir())
-    assert rendered == [".json", ".mp4", ".mp4", ".png"]
+    assert rendered == [".html", ".json", ".mp4", ".mp4", ".png"]
     assert "Bright thing" in line
     assert line in (tmp_path / "out" / "report.md").read_text("utf-8")
 
