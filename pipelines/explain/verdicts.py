@@ -148,7 +148,9 @@ def motion_sentence(motion: Mapping[str, float]) -> str:
         return ""
     frozen = motion["frozen"]
     others = ", ".join(f"{name} {percent(share)}" for name, share in motion.items() if name != "frozen")
-    if frozen >= SINGLE_FRAMES:
+    if frozen > 1 / SINGLE_FRAMES:
+        meaning = "motion speaks against the class"
+    elif frozen >= SINGLE_FRAMES:
         meaning = "the model reads single frames"
     else:
         meaning = "motion counts" if frozen < MOTION else "motion counts a little"

@@ -72,7 +72,8 @@ def test_nothing_was_found_only_if_no_other_sentence_found_something() -> None:
 @pytest.mark.parametrize(
     ("frozen", "meaning"),
     [
-        (4.94, "is 494 % of what it was (reversed 99 %): the model reads single frames."),
+        (4.94, "is 494 % of what it was (reversed 99 %): motion speaks against the class."),
+        (1.2, "is 120 % of what it was (reversed 99 %): the model reads single frames."),
         (0.6, "is 60 % of what it was (reversed 99 %): motion counts a little."),
         (0.31, "is 31 % of what it was (reversed 99 %): motion counts."),
     ],
