@@ -19,7 +19,7 @@ from vidcam.cam.methods import ALL_METHODS, BASELINE_METHODS
 from vidcam.cam.request import MapRequest
 from vidcam.results.explanation import INPUT_METHODS, Explanation
 
-OF_ATTENTION = ("attention-cam", "rollout")
+OF_ATTENTION = ("attention-cam", "rollout", "legrad")
 OF_ANY_NETWORK = tuple(method for method in ALL_METHODS if method not in OF_ATTENTION)
 NEED_BASELINE = (*BASELINE_METHODS, *INPUT_METHODS)
 WITHOUT_CHANCE = tuple(method for method in OF_ANY_NETWORK if method != "rise")

@@ -57,28 +57,32 @@ class AttentionPass:
     def map(self, method: str, score: ScoreTarget) -> Floats:
         """Return the map of one target per clip, (N, t, h, w), >= 0."""
         with NoAutocast(self.context.shown.device.type):
-            gradients = self._gradients(score)
-            require_finite(torch.stack([each.sum() for each in gradients]), "the gradients of attention")
+            gradients = self.gradients(score, self.attention)
             attention = [_by_clip(each.detach(), len(self.context.shown)) for each in self.attention]
             followed = _followed(attention, gradients if USES_GRADIENT[method] else None)
             reads = (gradients[-1] != 0).flatten(3).any(dim=3).any(dim=1).to(followed)  # (N, rows)
             tokens = (reads[:, :, None] * followed).sum(dim=1) / reads.sum(dim=1, keepdim=True).clamp(min=1)
+        return self.on_grid(tokens)
+
+    def on_grid(self, tokens: Tensor) -> Floats:
+        """Put values of tokens (N, L) in the places of the cells, (N, t, h, w)."""
         places = torch.empty_like(tokens[:, self.cells >= 0])
         places[:, self.cells[self.cells >= 0]] = tokens[:, self.cells >= 0]
-        return to_numpy(places.reshape(len(places), *self._grid))
-
-    @property
-    def _grid(self) -> tuple[int, ...]:
         (layer, a), *_ = self.context.run.recorder.activations.items()
-        return tuple(self.context.features(layer, a).shape[2:])
+        return to_numpy(places.reshape(len(places), *self.context.features(layer, a).shape[2:]))
 
-    def _gradients(self, score: ScoreTarget) -> list[Tensor]:
-        """∂S/∂A of each block."""
+    def gradients(self, score: ScoreTarget, attention: Sequence[Tensor]) -> list[Tensor]:
+        """Return ∂S/∂A of some blocks, (N, heads, rows, columns).
+
+        Raises:
+            NonFiniteError: one is not finite.
+        """
         with torch.enable_grad():
             total = (score.score * score.direction).sum()
         gradients = torch.autograd.grad(
-            total, list(self.attention), retain_graph=True, allow_unused=True, materialize_grads=True
+            total, list(attention), retain_graph=True, allow_unused=True, materialize_grads=True
         )
+        require_finite(torch.stack([each.sum() for each in gradients]), "the gradients of attention")
         return [at_least_float32(_by_clip(each, len(self.context.shown))) for each in gradients]
 
 
@@ -105,9 +109,22 @@ def open_attention(network: nn.Module, clip: Input, request: MapRequest, undo: U
         LayerError: attention is not over all tokens at once, or the tokens cannot be placed.
     """
     torch.set_grad_enabled(False)
-    state = Pass()
-    mode = AttentionMode(state)
+    mode = AttentionMode(Pass())
     found = run_before_tokens(network, clip, request, undo, mode)
+    return attention_of(network, clip, request, undo, found=found, mode=mode, method=method)
+
+
+def attention_of(
+    network: nn.Module,
+    clip: Input,
+    request: MapRequest,
+    undo: Undo,
+    *,
+    found: RelevanceRun | None,
+    mode: AttentionMode,
+    method: str,
+) -> AttentionPass:
+    """Return a pass that ran in a mode, as `open_attention`."""
     if found is None or len(found.run.layers) != 1:
         raise LayerError(f"{method} needs a transformer with one patch embedding; choose another method")
     context = ForwardContext(network, clip, replace(request, reshape=found.reshape, check_layout=False), found.run)

@@ -18,6 +18,7 @@ from torch import nn
 from vidcam.cam.arguments import Arguments, hand_over
 from vidcam.cam.attention_maps import USES_GRADIENT, AttentionPass, open_attention
 from vidcam.cam.context import ForwardContext
+from vidcam.cam.legrad import LeGradPass, open_legrad
 from vidcam.cam.network import Input, ordinary, require_finite, require_rows
 from vidcam.cam.preserve import NoAutocast, Undo, preserve_model
 from vidcam.cam.relevance_layer import run_for_relevance
@@ -90,7 +91,7 @@ def score_in(context: ForwardContext, target: Target, request: MapRequest, activ
 
 def open_relevance(
     network: nn.Module, clip: Input, request: MapRequest, undo: Undo, *, method: str
-) -> RelevancePass | AttentionPass:
+) -> RelevancePass | AttentionPass | LeGradPass:
     """Run the network under the rules of a method; `undo` ends the pass. Other hooks must be paused.
 
     Raises:
@@ -98,6 +99,8 @@ def open_relevance(
     """
     if method in USES_GRADIENT:
         return open_attention(network, clip, request, undo, method=method)
+    if method == "legrad":
+        return open_legrad(network, clip, request, undo)
     found = run_for_relevance(network, clip, request, undo, is_softmax_constant=SOFTMAX_IS_CONSTANT[method])
     own = replace(request, reshape=found.reshape, check_layout=request.check_layout and not found.is_of_tokens)
     return RelevancePass(ForwardContext(network, clip, own, found.run), found.is_of_tokens)
@@ -148,7 +151,7 @@ class RelevancePasses:
         context: ForwardContext,
         request: MapRequest,
         undo: Undo,
-        main: Mapping[str, RelevancePass | AttentionPass],
+        main: Mapping[str, RelevancePass | AttentionPass | LeGradPass],
     ) -> None:
         self._context, self._request, self._undo = context, request, undo
         self._passes = dict(main)
@@ -173,13 +176,18 @@ class RelevancePasses:
             opened = self._pass(name)
             own = score_in(opened.context, target, request, explanation.activation)
             notes = (*notes, *_score_notes(name, own, score))
-            values = opened.map(name, own)
+            if isinstance(opened, LeGradPass):
+                values = opened.map(
+                    [score_in(each, target, request, explanation.activation) for each in opened.contexts]
+                )
+            else:
+                values = opened.map(name, own)
             volumes[name], notes = np.maximum(values, 0), (*notes, *opened.context.run.notes)
             if isinstance(opened, RelevancePass):
                 signed[name], notes = values, (*notes, *_unknown_notes(own))
         return replace(explanation, volumes=volumes, signed=signed, notes=tuple(dict.fromkeys(notes)))
 
-    def _pass(self, method: str) -> RelevancePass | AttentionPass:
+    def _pass(self, method: str) -> RelevancePass | AttentionPass | LeGradPass:
         """Both methods of attention share one pass."""
         if method in USES_GRADIENT:
             method = next((name for name in USES_GRADIENT if name in self._passes), method)

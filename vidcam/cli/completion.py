@@ -28,6 +28,7 @@ METHODS = (
     "attnlrp",
     "attention-cam",
     "rollout",
+    "legrad",
     "guided-gradcam",
     "guided-gradcam+",
     "guided-gradcam++",

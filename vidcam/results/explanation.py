@@ -40,7 +40,7 @@ PATH_METHODS = ("integrated-gradients", "expected-gradients", *PRODUCTS)
 MASKED = ("occlusion", "rise")
 """Methods that run the network on clips of which parts are hidden."""
 
-RELEVANCE = ("token-lrp", "attnlrp", "attention-cam", "rollout")
+RELEVANCE = ("token-lrp", "attnlrp", "attention-cam", "rollout", "legrad")
 """Methods for transformers: maps of the patch embedding, from one more forward pass and its gradient."""
 
 INPUT_METHODS = (*PATH_METHODS, *MASKED, *RELEVANCE)
