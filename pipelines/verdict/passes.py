@@ -18,12 +18,12 @@ from vidcam.cam.subject import Subject
 from vidcam.cam.weights import to_numpy
 from vidcam.maps import Floats
 from vidcam.metrics.agreement import mean_correlation
-from vidcam.results.explanation import RELEVANCE, Explanation
+from vidcam.results.explanation import Explanation
 
 Volumes = Mapping[str, Floats]
 """Method → raw maps, (N, t, h, w)."""
 
-CHEAP = frozenset([*PAIR_METHODS, *BASELINE_METHODS, "cam", *RELEVANCE])
+CHEAP = frozenset([*PAIR_METHODS, *BASELINE_METHODS, "cam", "token-lrp", "attnlrp"])
 """Methods whose maps come with any pass. A dearer map is not made again for the mirrored clip and another class."""
 
 

@@ -67,7 +67,7 @@ def test_without_a_download_the_demo_uses_the_offline_input_and_says_why(
         "vidcam: using tiny_r3d and a synthetic clip instead of I3D: roof-jump.mp4 cannot "
         "be downloaded (sports2d 0.8.34, 9 MB: no matching distribution) and is not in the cache folder"
     )
-    assert output.out.count("made-clip") == 6
+    assert output.out.count("made-clip") == 7
 
 
 def test_the_synthetic_clip_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
