@@ -116,3 +116,12 @@ def test_a_second_run_is_refused_before_its_work(tmp_path: Path) -> None:
             pass
     require_free(tmp_path / "z")
     assert not list(tmp_path.iterdir())
+
+
+def test_files_are_written_into_a_claimed_folder(tmp_path: Path) -> None:
+    """As `explain -o out.mp4` does. A lock that waits for itself never ends."""
+    with claimed_folder(tmp_path / "out.mp4") as hidden:
+        with atomic_files(hidden, last="video.json", former=frozenset) as folder:
+            (folder / "video.json").write_text("{}")
+        assert (hidden / "video.json").exists()
+    assert list(tmp_path.iterdir()) == []

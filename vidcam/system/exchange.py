@@ -21,6 +21,9 @@ from vidcam.system.signals import defer_signals
 if sys.platform != "win32":  # there nothing is locked, and nothing is swept
     import fcntl
 
+_HIDDEN = re.compile(rf"\..*\.[0-9a-f]{{16}}{re.escape(PART_ENDING)}")
+"""Name of a hidden folder."""
+
 _NAMES = "names"
 """File in a hidden folder: the names of the files that are being moved, each ended by a NUL."""
 
@@ -105,8 +108,11 @@ def _lock(folder: Path) -> int | None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time look for claims and make one."""
-    if sys.platform == "win32":
+    """Let one process at a time look for claims and make one; in a hidden folder nobody else does.
+
+    A run that claims a place in its own hidden folder, which it has locked, would wait for itself.
+    """
+    if sys.platform == "win32" or _HIDDEN.fullmatch(folder.name):
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
