@@ -170,7 +170,7 @@ INPUTS: dict[str, tuple[str, Make, str]] = {
     "sound alone": ("sound.mp4", sound_alone, "holds no video stream, only audio"),
     "sound alone, as a wave": ("sound.wav", sound_alone, "holds no video stream, only audio"),
     "a cover picture alone": ("song.m4a", cover_alone, "holds no video stream, only a cover picture"),
-    "subtitles alone": ("words.srt", subtitles_alone, "holds no video stream, only subtitle"),
+    "subtitles alone": ("words.srt", subtitles_alone, "is in a format that vidcam does not open; convert it to MP4"),
     "encrypted": ("secret.mp4", encrypted, "is encrypted; pass a decrypted copy"),
     "encrypted without a word": ("secret.mp4", patched(b"avc1", b"encv"), "is unknown or encrypted"),
     "a codec that nobody knows": ("odd.mp4", patched(b"avc1", b"xxxx"), "is unknown or encrypted"),

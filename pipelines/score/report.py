@@ -253,7 +253,7 @@ def _sections(summary: Summary) -> Iterator[str]:
     if summary.sanity:
         yield "## Sanity checks\n\n" + sanity_text(summary.sanity)
     if summary.worst:
-        lines = [f"{place}. {markdown_text(path)}" for place, path in enumerate(summary.worst, start=1)]
+        lines = [f"{place}. {line}" for place, line in enumerate(summary.worst, start=1)]
         yield "## Worst clips, by mean drop over the methods\n\n" + "\n".join(lines)
 
 

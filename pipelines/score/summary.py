@@ -308,7 +308,7 @@ class Summary:
         clips: number of clips in the set: scored, failed and left out.
         n: number of scored clips.
         grid: the grid pointing game; None if it was not chosen.
-        worst: one line for each rendered clip.
+        worst: one line of Markdown for each rendered clip.
     """
 
     settings: Settings

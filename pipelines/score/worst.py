@@ -21,6 +21,7 @@ from vidcam.pipelines.score.clips import ClipSet
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.table import ScoreTable
+from vidcam.system.filenames import markdown_text
 from vidcam.system.progress import Progress
 
 
@@ -100,11 +101,11 @@ def render_worst(
         try:
             explained = explain_prepared(source, out / str(number), prepared, window, progress=progress)
         except VidcamError as exc:
-            lines.append(f"{clip.name}: not rendered ({exc})")
+            lines.append(f"{markdown_text(clip.name)}: not rendered ({markdown_text(str(exc))})")
             continue
         sheet = next((path.name for path in explained.paths if path.suffix == ".png"), "")
-        link = f"{out.name}/{number}/{sheet}"
-        lines.append(f"{clip.name}, {clip.label!r} from {clip.start_seconds:.2f} s: [{link}]({link})")
+        link, what = f"{out.name}/{number}/{sheet}", markdown_text(f"{clip.name}, {clip.label!r}")
+        lines.append(f"{what} from {clip.start_seconds:.2f} s: [{markdown_text(link)}]({quote(link)})")
         progress("rendering the worst clips", number, len(worst))
     return tuple(lines)
 

@@ -47,8 +47,12 @@ def explained(case: Case, clip: Tensor, methods: tuple[str, ...]) -> Explanation
 
 
 def suited(case: Case) -> tuple[str, ...]:
-    """The methods that this network can have: a transformer has no cam and no guided ReLU."""
-    methods = tuple(name for name in ALL_METHODS if name != "expected-gradients")
+    """The methods that this network can have: a transformer has no cam and no guided ReLU.
+
+    Without those that need several baselines, or attention of all tokens at once.
+    """
+    others = ("expected-gradients", "attention-cam", "rollout", "legrad")
+    methods = tuple(name for name in ALL_METHODS if name not in others)
     return (
         methods
         if case.reshape is None

@@ -26,9 +26,9 @@ def test_the_model_is_prepared_once_for_scores_and_overlays(
     looks: list[object] = []
     look = forward.compute_grey_baseline
 
-    def counted(*given: object) -> object:
+    def counted(*given: object, **named: object) -> object:
         looks.append(given)
-        return look(*given)  # type: ignore[arg-type]
+        return look(*given, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(forward, "compute_grey_baseline", counted)
     for name, count in (("without", 0), ("with", 2)):
