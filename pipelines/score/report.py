@@ -30,7 +30,7 @@ _READING = (
     "* The controls know nothing of the network. `random` is the first method's map with its cells shuffled. `centre` "
     "is a bump in the middle of every frame. `frame-difference` is how much each pixel changes. `uniform` is 1 "
     "everywhere: at equal area it keeps random patches.\n"
-    "* All results are for {settings.where} with fill {settings.fill}. Another fill can change the "
+    "* All results are for {where} with fill {fill}. Another fill can change the "
     "order of the methods."
 )
 
@@ -194,7 +194,7 @@ def report(summary: Summary, pictures: Mapping[str, str]) -> str:
         *_sections(summary),
         *(f"![{caption}]({name})\n\n{caption}" for name, caption in pictures.items()),
         *_failures(summary),
-        _READING.format(settings=summary.settings),
+        _READING.format(where=markdown_text(summary.settings.where), fill=summary.settings.fill),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
