@@ -48,7 +48,7 @@ class Shown:
 def page_clip(shown: Shown, block: PackedBlock) -> PageClip:
     """Describe one explanation, with its numbers in the block."""
     video, line = shown.explanation, shown.explanation.timeline
-    first, origin = video.explanations[0], video.origin
+    first = video.explanations[0]
     rows, columns = video.geometry.view_slices()
     ranking = first.ranking()
     best = ranking.argmax(axis=1)
@@ -61,7 +61,7 @@ def page_clip(shown: Shown, block: PackedBlock) -> PageClip:
         key=_key(video),
         geometry=video.geometry,
         view=(rows.start, rows.stop, columns.start, columns.stop),
-        span_seconds=_span(video) if origin is None else origin.span_seconds,
+        span_seconds=span_of(video),
         stamps=block.times(shown.stamps),
         starts=block.times(line.starts),
         ends=block.times(line.ends),
@@ -144,7 +144,10 @@ def _key(video: VideoExplanation) -> str:
     return sha256(text.encode()).hexdigest()[:16]
 
 
-def _span(video: VideoExplanation) -> tuple[float, float]:
+def span_of(video: VideoExplanation) -> tuple[float, float]:
+    """Return start and end of the explained part in seconds; that of the windows if the origin is unknown."""
+    if video.origin is not None:
+        return video.origin.span_seconds
     return float(video.timeline.starts[0]), float(video.timeline.ends.max())
 
 

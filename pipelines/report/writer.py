@@ -14,7 +14,7 @@ from vidcam.errors import InputError, MediaError
 from vidcam.media import Seconds
 from vidcam.pipelines.render.saved import open_saved, opened_source
 from vidcam.pipelines.render.videos import drawn_seconds
-from vidcam.pipelines.report.clip import Shown, page_clip
+from vidcam.pipelines.report.clip import Shown, page_clip, span_of
 from vidcam.pipelines.report.content import PageClip, PageData, PageVideo
 from vidcam.pipelines.report.facts import Facts, facts_beside, settings_beside
 from vidcam.pipelines.report.packing import PackedBlock
@@ -180,7 +180,7 @@ def _shown(result: Result, out: Path, options: ReportOptions, media: Media, prog
             raise
         return without_video(explanation, path, facts, settings, out)
     with opened_source(explanation, source, progress=progress) as reader:
-        stamps = drawn_seconds(reader.info, *_span(explanation))
+        stamps = drawn_seconds(reader.info, *span_of(explanation))
         videos = _videos(reader, stamps, explanation, out, options=options, media=media, progress=progress)
         if path is not None:
             videos += overlay_videos(facts, path.parent, out.parent, starts=float(stamps[0]))
@@ -193,7 +193,7 @@ def without_video(
 ) -> Shown:
     """Show an explanation whose video is not at hand: its overlays if they are there, else the heat alone."""
     stamps: Seconds = np.unique(explanation.timeline.frame_seconds)
-    videos = () if path is None else overlay_videos(facts, path.parent, out.parent, starts=_span(explanation)[0])
+    videos = () if path is None else overlay_videos(facts, path.parent, out.parent, starts=span_of(explanation)[0])
     return Shown(explanation, stamps, videos, video_note(None, videos), facts=facts, settings=settings)
 
 
@@ -208,7 +208,7 @@ def _videos(
     progress: Progress,
 ) -> tuple[PageVideo, ...]:
     if options.proxy and not is_playable(reader.info):
-        end = _span(explanation)[1]
+        end = span_of(explanation)[1]
         return (
             proxy_video(
                 reader,
@@ -223,9 +223,3 @@ def _videos(
         )
     video = source_video(reader.info, out.parent, media, most_bytes=options.most_bytes)
     return () if video is None else (video,)
-
-
-def _span(explanation: VideoExplanation) -> tuple[float, float]:
-    if explanation.origin is not None:
-        return explanation.origin.span_seconds
-    return float(explanation.timeline.starts[0]), float(explanation.timeline.ends.max())
