@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.helpers.saved import GEOMETRY, SIZE, hot_video, uneven_ticks
-from tests.helpers.videos import TIME_BASE, rotate, write_video
+from tests.helpers.saved import GEOMETRY, SIZE, hot_video
+from tests.helpers.videos import rotate, write_video
 from vidcam.geometry import Geometry
 from vidcam.results.video import Origin, VideoExplanation, video_bounds
 from vidcam.system.fingerprint import sampled_sha256
@@ -93,6 +93,3 @@ def random_explanation(video: Path, *, size: tuple[int, int] = SIZE, windows: in
     )
     made.save(video.with_suffix(".npz"))
     return made
-
-
-__all__ = ["BITS", "CODECS", "READ", "TIME_BASE", "coded_frames", "coded_video", "random_explanation", "uneven_ticks"]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.helpers.browser import browser, opened
-from tests.helpers.coded import CODECS, READ, coded_video, random_explanation, uneven_ticks
-from tests.helpers.saved import SIZE
+from tests.helpers.coded import CODECS, READ, coded_video, random_explanation
+from tests.helpers.saved import SIZE, uneven_ticks
 from vidcam.pipelines.report.writer import report
 
 if TYPE_CHECKING:
