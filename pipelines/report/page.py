@@ -69,19 +69,20 @@ def page_html(data: PageData, block: str, media: Mapping[str, str]) -> str:
 
 
 def fill_page(name: str, title: str, data: str, *, block: str, media: Mapping[str, str], modules: Sequence[str]) -> str:
-    """Fill `<name>.html` with what is given; arguments as in `page_html`, with the data as JSON."""
+    """Fill `frame.html` with `<name>.html` and what is given; arguments as in `page_html`, with the data as JSON."""
     code = script(tuple(modules))
     style = asset("style.css") + (asset("set.css") if name == "set" else "")
     parts = {
         "title": escape(title),
         "policy": escape(_policy(code, style)),
+        "body": asset(f"{name}.html"),
         "style": style,
         "script": code,
         "data": in_script(data),
         "block": block,
         "media": "\n".join(f'<script type="text/plain" id="{name}">{text}</script>' for name, text in media.items()),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], asset(f"{name}.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], asset("frame.html"))
 
 
 def in_script(text: str) -> str:

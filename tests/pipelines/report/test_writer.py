@@ -145,8 +145,8 @@ def test_every_module_is_in_the_script() -> None:
     assert not re.search(r"^(import|export)\b", code, re.MULTILINE)
     assert "eval(" not in code
     assert "innerHTML" not in code
-    names = set(re.findall(r"\{\{(\w+)\}\}", asset("page.html")))
-    assert names == {"policy", "title", "style", "script", "data", "block", "media"}
+    names = set(re.findall(r"\{\{(\w+)\}\}", asset("frame.html")))
+    assert names == {"policy", "title", "style", "body", "script", "data", "block", "media"}
 
 
 def test_palettes_are_those_of_render() -> None:
