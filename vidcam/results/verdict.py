@@ -91,7 +91,7 @@ class VideoVerdict:
     motion: Mapping[str, float]
 
 
-NOT_CHECKED = Verdict("not checked", "nothing was measured")
+NOT_CHECKED = Verdict("not checked", "how far to trust the map was not measured")
 
 
 def judge(checks: Mapping[str, float | None]) -> Verdict:
