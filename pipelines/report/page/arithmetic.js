@@ -316,13 +316,3 @@ export function opacityCurve(largest) {
 export function blended(alpha, colour, pixel) {
   return Math.floor(alpha * colour + (1 - alpha) * pixel + 0.5);
 }
-
-/**
- * The step of each heat in [0, 1], 0 to 255.
- * @param {Float32Array} heat
- */
-export function steps(heat) {
-  const result = new Uint8Array(heat.length);
-  for (let i = 0; i < heat.length; i++) result[i] = heat[i] * 255 + 0.5;
-  return result;
-}

@@ -86,11 +86,8 @@ export const SIGNS = /** @type {Record<string, string>} */ ({
 /**
  * A verdict's sign and word.
  * @param {{word: string, reason: string}} verdict
- * @param {boolean} isShort the sign alone
  */
-export function badge(verdict, isShort = false) {
-  const sign = SIGNS[verdict.word] ?? "–";
-  const shown = make("span", { class: `badge ${verdict.word.replaceAll(" ", "-")}`, title: `${verdict.word}: ${verdict.reason}` });
-  shown.append(make("span", { "aria-hidden": "true", text: sign }), isShort ? make("span", { class: "unseen", text: verdict.word }) : ` ${verdict.word}`);
-  return shown;
+export function badge({ word, reason }) {
+  return make("span", { class: `badge ${word.replaceAll(" ", "-")}`, title: `${word}: ${reason}` },
+    make("span", { "aria-hidden": "true", text: SIGNS[word] ?? "–" }), ` ${word}`);
 }

@@ -5,11 +5,11 @@ import { Clip } from "./maps.js";
 import { Controls } from "./controls.js";
 import { Deck, Player } from "./player.js";
 import { LAYOUTS, STYLES, State } from "./state.js";
-import { OPACITY, opacityCurve, steps } from "./arithmetic.js";
+import { OPACITY, opacityCurve } from "./arithmetic.js";
 import { Strip } from "./strip.js";
 import { byId, clock, number } from "./dom.js";
-import { drawLegend, drawMap, lookup } from "./draw.js";
-import { targetOf, tilesOf } from "./tiles.js";
+import { drawLegend } from "./draw.js";
+import { pictureOf, targetOf, tilesOf } from "./tiles.js";
 import { writeHeadline, writeKeys, writeTexts, writeVerdicts } from "./texts.js";
 
 /** The page. */
@@ -36,7 +36,6 @@ class Page {
     this.deck = new Deck(this.makePlayers());
     this.controls = new Controls(byId("controls"), this.clips, this.state, Object.keys(this.palettes));
     this.strip = new Strip(byId("strip"), this.clips, this.state, (second) => this.deck.seekTo(second));
-    this.strip.readout = /** @type {HTMLOutputElement} */ (byId("readout"));
     /** @type {import("./tiles.js").Tile[]} */
     this.tiles = [];
     /** @type {{x: number, y: number, tile: import("./tiles.js").Tile} | null} */
@@ -98,7 +97,6 @@ class Page {
       tile.frame.addEventListener("pointermove", (move) => this.point(tile, move.clientX, move.clientY));
       tile.frame.addEventListener("pointerleave", () => this.point(null, 0, 0));
       tile.frame.addEventListener("click", () => this.deck.toggle());
-      this.watcher?.observe(tile.frame);
     }
     if (wasPlaying) this.deck.leader.video.play().catch(() => this.deck.leader.pause());
   }
@@ -198,12 +196,11 @@ class Page {
       this.update();
       if (second !== null) deck.seekTo(second);
     });
-    this.watcher = new ResizeObserver(() => {
+    const watcher = new ResizeObserver(() => {
       this.strip.draw();
       this.frame();
     });
-    this.watcher.observe(byId("strip"));
-    for (const tile of this.tiles) this.watcher.observe(tile.frame);
+    for (const id of ["tiles", "strip"]) watcher.observe(byId(id));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.strip.draw());
     const file = /** @type {HTMLInputElement} */ (byId("file"));
     file.addEventListener("change", () => this.openFile(file.files?.[0] ?? null));
@@ -305,8 +302,7 @@ class Page {
       byId("file").click();
       return;
     }
-    const canvas = this.picture();
-    canvas.toBlob((blob) => {
+    pictureOf(this.tiles, this.look).toBlob((blob) => {
       if (!blob) return;
       const address = URL.createObjectURL(blob), anchor = document.createElement("a");
       anchor.href = address;
@@ -314,31 +310,6 @@ class Page {
       anchor.click();
       setTimeout(() => URL.revokeObjectURL(address), 5000);
     });
-  }
-
-  /** @returns {HTMLCanvasElement} all pictures at the size of the source, with a caption */
-  picture() {
-    const gap = 8, line = 26, columns = Math.ceil(Math.sqrt(this.tiles.length));
-    const { size } = this.clips[0], canvas = document.createElement("canvas"), rows = Math.ceil(this.tiles.length / columns);
-    const width = Math.max(size.columns, 240), height = Math.round((width * size.rows) / size.columns);
-    [canvas.width, canvas.height] = [columns * (width + gap) - gap, rows * (height + line + gap) - gap];
-    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-    context.fillStyle = "#fff";
-    context.fillRect(0, 0, canvas.width, canvas.height);
-    this.tiles.forEach((tile, place) => {
-      const x = (place % columns) * (width + gap), y = Math.floor(place / columns) * (height + line + gap);
-      const layer = document.createElement("canvas");
-      [layer.width, layer.height] = [width, height];
-      const over = /** @type {CanvasRenderingContext2D} */ (layer.getContext("2d"));
-      drawMap(over, tile.clip, tile.isPlain || tile.player.isDrawn ? null : tile.plane, this.look);
-      if (tile.player.video.videoWidth) context.drawImage(tile.player.video, x, y, width, height);
-      context.drawImage(layer, x, y);
-      context.fillStyle = "#1b1b1b";
-      context.font = "15px system-ui, sans-serif";
-      const what = tile.isPlain ? "video" : `${tile.target.name} · ${tile.map.method} (${tile.map.verdict.word})`;
-      context.fillText(`${clock(tile.second)} · ${what}`, x + 2, y + height + 18, width - 4);
-    });
-    return canvas;
   }
 }
 
@@ -357,7 +328,7 @@ function openKeys() {
 }
 
 /** What tests and scripts may use. */
-const tools = { lookup, opacityCurve, steps };
+const tools = { opacityCurve, pictureOf };
 
 decompressed(textOf("block")).then((bytes) => {
   const page = new Page(JSON.parse(textOf("data")), new Block(bytes));

@@ -98,7 +98,7 @@ export class Clip {
   evidence(map, second, scale) {
     const [, , rows, columns] = map.cells.shape, [height, width] = this.data.geometry.crop_size;
     const down = meanWeights(height, rows), across = meanWeights(width, columns);
-    const raw = this.timeline.blend(map.cells, this.mapTime(second), map.factors[scale] ?? null);
+    const raw = this.raw(map, second, scale);
     let mean = 0;
     for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) mean += down[r] * across[c] * raw[r * columns + c];
     return clipped(toUnit(Float32Array.of(mean), map.bounds[scale])[0]);

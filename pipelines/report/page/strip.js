@@ -1,6 +1,6 @@
 // The time strip: a lane for each curve, one playhead, zoom.
 
-import { badge, clock, curveColours, make, number, percent, styleColour } from "./dom.js";
+import { badge, byId, clock, curveColours, make, number, percent, styleColour } from "./dom.js";
 import { targetOf } from "./tiles.js";
 
 /** @typedef {import("./maps.js").Clip} Clip */
@@ -33,7 +33,7 @@ export class Strip {
       class: "surface", role: "slider", tabindex: 0, "aria-label": "Time", "aria-valuemin": this.whole[0].toFixed(2),
       "aria-valuemax": this.whole[1].toFixed(2),
     }, this.head, this.ghost);
-    this.readout = make("output", { class: "readout", "aria-live": "off" });
+    this.readout = byId("readout");
     this.bar = make("div", { class: "span", hidden: true, "aria-hidden": "true" }, make("i"));
     root.append(this.lanes, this.surface, this.axis, this.bar);
     /** @type {Map<string, Float64Array>} */

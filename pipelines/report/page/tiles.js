@@ -2,7 +2,7 @@
 
 import { between } from "./arithmetic.js";
 import { canvasSize, drawMap } from "./draw.js";
-import { make } from "./dom.js";
+import { badge, clock, make } from "./dom.js";
 
 /** @typedef {import("./maps.js").Clip} Clip */
 /** @typedef {import("./draw.js").Look} Look */
@@ -82,7 +82,7 @@ export class Tile {
     const places = [this.clip.positions(rows, 0, [row])[0], this.clip.positions(columns, 1, [column])[0]], at = places.map(Math.floor);
     const cell = [Math.min(Math.max(at[0], 0), rows - 1), Math.min(Math.max(at[1], 0), columns - 1)];
     const value = look.style === "cells" ? raw[cell[0] * columns + cell[1]] : bilinear(raw, rows, columns, places);
-    return { heat, value, cell, pixel: [Math.floor(row), Math.floor(column)] };
+    return { heat, value, cell };
   }
 }
 
@@ -115,7 +115,7 @@ export function tilesOf(clips, players, choice) {
       taken.add(player);
       Object.assign(tile, part);
       const model = clips.length > 1 ? `${clip.model} · ` : "", several = clips.length > 1 || choice.layout !== "one";
-      tile.caption.textContent = part.isPlain ? `${model}video` : `${model}${part.map.method} · ${part.target.name}`;
+      tile.caption.append(...(part.isPlain ? [`${model}video`] : [badge(part.map.verdict), ` ${model}${part.map.method} · ${part.target.name}`]));
       tile.caption.hidden = !several;
       tiles.push(tile);
     }
@@ -143,4 +143,32 @@ function parts(clip, choice) {
  */
 export function targetOf(clip, name) {
   return clip.targets.find((target) => target.name === name) ?? clip.targets[0];
+}
+
+/**
+ * All pictures at the size of the source, each with a caption.
+ * @param {Tile[]} tiles as they were drawn last
+ * @param {Look} look
+ * @returns {HTMLCanvasElement}
+ */
+export function pictureOf(tiles, look) {
+  const gap = 8, line = 26, columns = Math.ceil(Math.sqrt(tiles.length)), rows = Math.ceil(tiles.length / columns);
+  const { size } = tiles[0].clip, width = Math.max(size.columns, 240), height = Math.round((width * size.rows) / size.columns);
+  const canvas = make("canvas", { width: columns * (width + gap) - gap, height: rows * (height + line + gap) - gap });
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  tiles.forEach((tile, place) => {
+    const x = (place % columns) * (width + gap), y = Math.floor(place / columns) * (height + line + gap);
+    const layer = make("canvas", { width, height });
+    const over = /** @type {CanvasRenderingContext2D} */ (layer.getContext("2d"));
+    drawMap(over, tile.clip, tile.isPlain || tile.player.isDrawn ? null : tile.plane, look);
+    if (tile.player.video.videoWidth) context.drawImage(tile.player.video, x, y, width, height);
+    context.drawImage(layer, x, y);
+    context.fillStyle = "#1b1b1b";
+    context.font = "15px system-ui, sans-serif";
+    const what = tile.isPlain ? "video" : `${tile.target.name} · ${tile.map.method} (${tile.map.verdict.word})`;
+    context.fillText(`${clock(tile.second)} · ${what}`, x + 2, y + height + 18, width - 4);
+  });
+  return canvas;
 }

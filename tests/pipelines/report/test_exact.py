@@ -19,7 +19,6 @@ from tests.helpers.saved import SIZE
 from tests.helpers.videos import write_video
 from vidcam.pipelines.render.frames import FrameContext, FrameRenderer, Kind, RenderStyle, ShownMap
 from vidcam.pipelines.report.writer import report
-from vidcam.render.colormap import colour_table
 from vidcam.render.overlay import opacity_curve
 from vidcam.results.video import Interpolation, VideoExplanation
 from vidcam.video.reader import open_video
@@ -140,9 +139,6 @@ def screenshot(page: Opened, index: int, style: Literal["none"] | Kind, path: Pa
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-def test_opacities_and_colours_are_pythons(made: Made) -> None:
+def test_opacities_are_pythons(made: Made) -> None:
     curve = made.page.ask("(largest) => [...vidcam.tools.opacityCurve(largest)]", 0.65)
-    palettes = made.page.ask("() => Object.entries(vidcam.palettes).map(([name, bytes]) => [name, [...bytes]])")
     assert curve == pytest.approx(opacity_curve(0.65).tolist(), abs=1e-12)
-    for name, colours in palettes:
-        assert (np.array(colours).reshape(256, 3) == colour_table(name)).all()

@@ -14,6 +14,7 @@ from tests.helpers.browser import Opened, browser, opened
 from tests.helpers.coded import READ, coded_video, random_explanation
 from vidcam.pipelines.report.writer import report
 from vidcam.results.io import load
+from vidcam.results.verdict import Verdict, VerdictWord
 from vidcam.results.video import VideoExplanation
 
 if TYPE_CHECKING:
@@ -111,11 +112,23 @@ def test_a_strangers_name_is_text(browser: Browser, folder: Path, tmp_path: Path
 
 
 def test_a_picture_can_be_saved(page: Opened) -> None:
-    size = page.ask("() => { const made = vidcam.picture(); made.toDataURL(); return [made.width, made.height]; }")
-    assert size[0] == 240
+    made = "const made = vidcam.tools.pictureOf(vidcam.tiles, vidcam.look);"
+    assert page.ask(f"() => {{ {made} made.toDataURL(); return made.width; }}") == 240
     with page.page.expect_download() as download:
         page.page.keyboard.press("s")
     assert download.value.suggested_filename.startswith("h264_")
+
+
+def test_each_picture_has_the_verdict_of_its_map(browser: Browser, folder: Path, tmp_path: Path) -> None:
+    explanation = cast("VideoExplanation", load(folder / "h264.npz"))
+    words: tuple[VerdictWord, ...] = ("reliable", "doubtful")
+    methods = explanation.explanations[0].methods
+    verdicts = tuple(dict.fromkeys(methods, Verdict(word, f"why {word}")) for word in words)
+    report(replace(explanation, verdicts=verdicts), tmp_path / "page.html")
+    with opened(browser, tmp_path / "page.html", "layout=targets&target=per-window") as page:
+        captions = page.page.locator("figcaption").all_inner_texts()
+        assert [caption.split()[1] for caption in captions] == list(words)
+        assert "gradcam for per-window: why doubtful." in page.page.locator("#verdicts").inner_text()
 
 
 def test_several_pictures_are_in_step(browser: Browser, folder: Path, tmp_path: Path) -> None:
