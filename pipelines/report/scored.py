@@ -14,14 +14,12 @@ from vidcam.pipelines.report.packing import PackedBlock, Section
 from vidcam.pipelines.report.page import SET_MODULES, fill_page
 from vidcam.pipelines.score.columns import FAILED, SCORED, Row
 from vidcam.pipelines.score.options import CONTROLS
-from vidcam.pipelines.score.report import equal_area_rows, interval, method_rows, verdict
-from vidcam.pipelines.score.summary import Mean, MethodFigures, Summary
+from vidcam.pipelines.score.report import conclusion, equal_area_rows, interval, method_rows, verdict
+from vidcam.pipelines.score.summary import Summary
 from vidcam.system.json_files import to_json
 
 SHOWN = ("drop", "retention_0.5", "area")
 """Columns of a method in the table of clips."""
-
-_UNSURE = ("No clear difference", "Too few clips", "are not compared", "cannot be compared")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,8 @@ class SetData:
         methods: the table of methods.
         pairs: the table of pairs at equal area.
         curves: one for each method.
-        names: methods, then controls.
+        names: methods and controls.
+        controls: names of the controls.
         clips: all clips.
         pages: index of a clip → its page.
     """
@@ -88,6 +87,7 @@ class SetData:
     pairs: Sequence[Mapping[str, str]]
     curves: tuple[SetCurve, ...]
     names: tuple[str, ...]
+    controls: tuple[str, ...]
     clips: SetClips
     pages: Mapping[int, str]
 
@@ -102,35 +102,28 @@ def scored_page(summary: Summary, rows: Iterable[Row], pages: Mapping[int, str])
     """
     block, names = PackedBlock(), tuple(summary.methods)
     pairs = sorted(summary.pairs, key=lambda pair: (pair.a in CONTROLS) + (pair.b in CONTROLS))  # methods first
-    sentences = [verdict(pair) for pair in pairs]
+    known = [conclusion(pair) for pair in pairs]
     data = SetData(
         title=f"{summary.n} clips, {summary.settings.model}",
         version=__version__,
         lead=_lead(summary),
-        known=tuple(text for text in sentences if not _is_unsure(text)),
-        unknown=(*(text for text in sentences if _is_unsure(text)), *_limits(summary)),
+        known=tuple(filter(None, known)),
+        unknown=(*(verdict(p) for p, text in zip(pairs, known, strict=True) if text is None), *_limits(summary)),
         facts=_facts(summary),
         methods=method_rows(summary),
         pairs=equal_area_rows(summary),
         curves=tuple(_curves(summary)),
         names=names,
+        controls=CONTROLS,
         clips=_clips(rows, names, block),
         pages=pages,
     )
     return fill_page("set", data.title, to_json(data, indent=0), block=block.to_base64(), media={}, modules=SET_MODULES)
 
 
-def _is_unsure(sentence: str) -> bool:
-    return any(text in sentence for text in _UNSURE)
-
-
-def _kept(figures: MethodFigures) -> Mean | None:
-    return figures.retention.get("0.5")
-
-
 def _lead(summary: Summary) -> str:
     """Rank the methods by what is kept at half area."""
-    kept = {name: mean for name, f in summary.methods.items() if (mean := _kept(f)) is not None}
+    kept = {name: mean for name, f in summary.methods.items() if (mean := f.retention.get("0.5")) is not None}
     known = {name: mean.value for name, mean in kept.items() if mean.value is not None}
     methods = sorted((name for name in known if name not in CONTROLS), key=lambda name: -known[name])
     if not methods:

@@ -161,22 +161,37 @@ def _ratio(*parts: float) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def verdict(pair: Pair) -> str:
-    """Say in one sentence which method of a pair keeps more at equal area, or why that is not known."""
-    a, b, equal_area = pair.a, pair.b, pair.equal_area
-    if equal_area is None:
-        return f"{a} and {b} are not compared: that needs the measure retention."
-    mean, p_holm, smallest = equal_area.log_ratio, equal_area.p_holm, equal_area.smallest_p_holm
+def conclusion(pair: Pair) -> str | None:
+    """Say which method of a pair keeps more at equal area, or that both are practically equal; None if it is open."""
+    if pair.equal_area is None:
+        return None
+    a, b, mean, p_holm = pair.a, pair.b, pair.equal_area.log_ratio, pair.equal_area.p_holm
     if p_holm is None or mean.low is None or mean.high is None:
-        return f"{a} and {b} cannot be compared: what they keep at equal area is undefined."
+        return None
     p_text = _p_value(p_holm, equals=True)
     if mean.low > -_EQUAL and mean.high < _EQUAL:
         return f"{a} and {b} are practically equal ({a} keeps {_factor(mean)} times as much at equal area, {p_text})."
     if p_holm < _SIGNIFICANCE and mean.low * mean.high > 0:
         better, worse, sign = (a, b, 1) if mean.low > 0 else (b, a, -1)
         return f"{better} keeps more than {worse} at equal area ({_factor(mean, sign)} times as much, {p_text})."
+    return None
+
+
+def verdict(pair: Pair) -> str:
+    """Say in one sentence which method of a pair keeps more at equal area, or why that is not known."""
+    return conclusion(pair) or _why_open(pair)
+
+
+def _why_open(pair: Pair) -> str:
+    a, b, equal_area = pair.a, pair.b, pair.equal_area
+    if equal_area is None:
+        return f"{a} and {b} are not compared: that needs the measure retention."
+    mean, p_holm, smallest = equal_area.log_ratio, equal_area.p_holm, equal_area.smallest_p_holm
+    if p_holm is None or mean.low is None or mean.high is None:
+        return f"{a} and {b} cannot be compared: what they keep at equal area is undefined."
     if smallest is not None and smallest >= _SIGNIFICANCE:
         return f"Too few clips to tell {a} from {b} (smallest possible p is {smallest:.2g})."
+    p_text = _p_value(p_holm, equals=True)
     return f"No clear difference between {a} and {b} at equal area ({a} keeps {_factor(mean)} times as much, {p_text})."
 
 

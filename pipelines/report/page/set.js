@@ -31,7 +31,7 @@ class SetPage {
       this.scores[method] = Object.fromEntries(Object.entries(/** @type {any} */ (columns)).map(([name, section]) => [name, block.floats(/** @type {any} */ (section))]));
     }
     this.count = this.path.length;
-    const methods = data.names.filter((/** @type {string} */ name) => !["random", "centre", "frame-difference", "uniform"].includes(name));
+    const methods = data.names.filter((/** @type {string} */ name) => !data.controls.includes(name));
     this.meanDrop = Float32Array.from({ length: this.count }, (_, clip) => {
       const drops = methods.map((/** @type {string} */ name) => this.scores[name].drop[clip]);
       return drops.reduce((/** @type {number} */ sum, /** @type {number} */ drop) => sum + drop, 0) / drops.length;
@@ -63,10 +63,9 @@ class SetPage {
     byId("headline").textContent = data.title;
     byId("lead").textContent = data.lead;
     byId("version").textContent = `vidcam ${data.version}`;
-    for (const id of ["known", "unknown"]) {
-      const sentences = data[id].length ? data[id] : ["Nothing yet: no pair of methods differs clearly."];
-      byId(id).append(...sentences.map((/** @type {string} */ text) => make("li", { text })));
-    }
+    const known = data.known.length ? data.known : ["Nothing yet: no pair of methods differs clearly."];
+    byId("known").append(...known.map((/** @type {string} */ text) => make("li", { text })));
+    byId("unknown").append(...data.unknown.map((/** @type {string} */ text) => make("li", { text })));
     this.makeFilters();
     this.drawConfusions();
     this.writeTables();

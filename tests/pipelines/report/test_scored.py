@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.helpers.browser import browser, opened
-from tests.pipelines.report.test_writer import data_of
+from tests.pipelines.report.test_writer import data_in, data_of
 from tests.pipelines.score.test_report import summary
 from vidcam.pipelines.report.scored import scored_page
 
@@ -64,6 +64,17 @@ def test_the_page_says_what_the_summary_says(tmp_path: Path) -> None:
         "method": "gradcam",
         "points": [[0.25, 80.0, 80.0, 80.0], [0.5, 80.0, 70.0, 90.0], [0.75, 25.0, 10.0, 40.0]],
     }
+
+
+def test_what_is_settled_can_be_concluded() -> None:
+    pair, *others = summary().pairs
+    assert pair.equal_area is not None
+    settled = replace(pair, equal_area=replace(pair.equal_area, p_holm=0.001))
+    data = data_in(scored_page(replace(summary(), pairs=(settled, *others)), rows(2), {}))
+    assert data["known"] == [
+        "gradcam+ keeps more than gradcam at equal area (1.21 [1.09, 1.35] times as much, p = 0.001)."
+    ]
+    assert not any("gradcam+ from gradcam" in text for text in data["unknown"])
 
 
 @pytest.mark.browser

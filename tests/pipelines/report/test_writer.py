@@ -26,10 +26,14 @@ from vidcam.results.io import load
 from vidcam.results.video import VideoExplanation
 
 
-def data_of(path: Path) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text("utf-8"))
+def data_in(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page)
     assert found is not None
     return cast("dict[str, Any]", json.loads(found[1]))
+
+
+def data_of(path: Path) -> dict[str, Any]:
+    return data_in(path.read_text("utf-8"))
 
 
 def test_a_block_gives_back_what_it_got() -> None:
