@@ -81,8 +81,6 @@ export class Timeline {
     this.slots = frames.length / starts.length;
     this.latest = Float64Array.from(ends);
     for (let i = 1; i < this.length; i++) this.latest[i] = Math.max(this.latest[i], this.latest[i - 1]);
-    /** @type {Map<number, {stamps: number[], owners: number[][]}>} */
-    this.distinct = new Map();
     /** @type {Map<number, Between>} */
     this.slotsOf = new Map();
   }
@@ -114,37 +112,26 @@ export class Timeline {
    * @param {Float64Array} weights (t,), written
    */
   timeWeights(index, cells, second, weights) {
-    const { stamps, owners } = this.stampsOf(index);
+    const { frames, slots } = this, start = index * slots;
     let grid = this.slotsOf.get(cells);
-    if (!grid) this.slotsOf.set(cells, (grid = between(resized(this.slots, cells), cells)));
-    const count = stamps.length;
-    const above = Math.min(Math.max(firstAbove(stamps, second), 1), Math.max(count - 1, 1));
-    const gap = count > 1 ? stamps[above] - stamps[above - 1] : 1;
-    const share = count > 1 ? Math.min(Math.max((second - stamps[above - 1]) / gap, 0), 1) : 0;
+    if (!grid) this.slotsOf.set(cells, (grid = between(resized(slots, cells), cells)));
+    let before = -Infinity, above = Infinity; // stamps may be repeated, and in any order
+    for (let i = start; i < start + slots; i++) {
+      if (frames[i] > second) above = Math.min(above, frames[i]);
+      else before = Math.max(before, frames[i]);
+    }
+    const share = above === Infinity ? 0 : before === -Infinity ? 1 : (second - before) / (above - before);
     weights.fill(0);
-    const ends = [[above - 1, 1 - share], [above, share]];
-    for (const [stamp, part] of ends) {
+    for (const [stamp, part] of [[before, 1 - share], [above, share]]) {
       if (!part) continue;
-      for (const slot of owners[stamp]) {
-        const each = part / owners[stamp].length;
-        weights[grid.lower[slot]] += each * (1 - grid.fraction[slot]);
-        weights[grid.upper[slot]] += each * grid.fraction[slot];
+      let owners = 0;
+      for (let i = start; i < start + slots; i++) if (frames[i] === stamp) owners += 1;
+      for (let slot = 0; slot < slots; slot++) {
+        if (frames[start + slot] !== stamp) continue;
+        weights[grid.lower[slot]] += (part / owners) * (1 - grid.fraction[slot]);
+        weights[grid.upper[slot]] += (part / owners) * grid.fraction[slot];
       }
     }
-  }
-
-  /** @param {number} index */
-  stampsOf(index) {
-    let known = this.distinct.get(index);
-    if (known) return known;
-    const own = this.frames.subarray(index * this.slots, (index + 1) * this.slots);
-    const stamps = [...new Set(own)].sort((a, b) => a - b);
-    /** @type {number[][]} */
-    const owners = stamps.map(() => []);
-    own.forEach((second, slot) => owners[stamps.indexOf(second)].push(slot));
-    known = { stamps, owners };
-    this.distinct.set(index, known);
-    return known;
   }
 
   /**
@@ -169,7 +156,8 @@ export class Timeline {
       }
       sum += weight;
     }
-    return Float32Array.from(total, (value) => (sum ? value / sum : 0));
+    for (let i = 0; i < size; i++) total[i] = sum ? total[i] / sum : 0;
+    return new Float32Array(total);
   }
 }
 
