@@ -17,6 +17,7 @@ from tests.helpers.browser import Opened, browser, opened
 from tests.helpers.coded import random_explanation
 from tests.helpers.saved import SIZE
 from tests.helpers.videos import write_video
+from vidcam.maps import resize_matrix, time_weights
 from vidcam.pipelines.render.frames import FrameContext, FrameRenderer, Kind, RenderStyle, ShownMap
 from vidcam.pipelines.report.writer import report
 from vidcam.render.overlay import opacity_curve
@@ -44,6 +45,15 @@ HEAT = """([target, method, style, seconds, scale]) => {
 EVIDENCE = """([target, method, seconds]) => {
   const [clip] = vidcam.clips, map = clip.targets[target].map(method);
   return seconds.map((second) => clip.evidence(map, second, "video"));
+}"""
+
+WEIGHTS = """([stamps, seconds]) => {
+  const line = new vidcam.clips[0].timeline.constructor([0], [1], Float64Array.from(stamps));
+  return seconds.map((second) => {
+    const weights = new Float64Array(3);
+    line.timeWeights(0, 3, second, weights);
+    return [...weights];
+  });
 }"""
 
 PLACE = """async ([index, style]) => {
@@ -110,6 +120,14 @@ def test_the_other_scale_is_pythons(made: Made) -> None:
     seconds = made.moments(20)
     expected = np.stack([other.source_heat("gradcam", second) for second in seconds])
     assert np.abs(made.heat(seconds, "overlay", scale="window") - expected).max() <= 0.2 / 255
+
+
+def test_repeated_stamps_in_any_order_are_weighted_as_by_python(made: Made) -> None:
+    stamps = np.array([0.2, 0.4, 0.4, 0.0, 0.8, 0.2, 0.4])  # a clip that was filled up
+    seconds = np.array([-1.0, 0.0, 0.1, 0.2, 0.35, 0.4, 0.75, 0.8, 2.0])
+    found = made.page.ask(WEIGHTS, [stamps.tolist(), seconds.tolist()])
+    expected = time_weights(seconds, stamps) @ resize_matrix(len(stamps), 3)
+    assert np.array(found) == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_evidence_is_pythons(made: Made) -> None:
