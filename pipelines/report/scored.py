@@ -143,7 +143,7 @@ def _limits(summary: Summary) -> Iterator[str]:
         "the order. Drop and increase depend on how much a map shows: they do not say which method is better."
     )
     if summary.failed:
-        yield f"{summary.failed} of {summary.clips} clips failed and are in no mean."
+        yield f"Clips that failed are in no mean: {summary.failed} of {summary.clips}."
 
 
 def _facts(summary: Summary) -> tuple[tuple[str, str], ...]:
