@@ -15,7 +15,6 @@ from vidcam.pipelines.report.content import PageClip, PageMap, PageTarget, PageV
 from vidcam.pipelines.report.facts import Facts
 from vidcam.pipelines.report.packing import PackedBlock, Section
 from vidcam.pipelines.report.scales import both_bounds, both_factors
-from vidcam.results.explanation import Explanation
 from vidcam.results.video import Scale, VideoExplanation
 
 MOST_CELLS = (16, 28, 28)
@@ -67,7 +66,7 @@ def page_clip(shown: Shown, block: PackedBlock) -> PageClip:
         ends=block.times(line.ends),
         frames=block.times(line.frame_seconds),
         scale=video.scale,
-        targets=_targets(video, shown.facts, block),
+        targets=_targets(video, block),
         classes=tuple(video.class_label(int(index)) for index in classes),
         top=block.counts(top),
         top_probability=block.floats(ranking[np.arange(len(best)), best]) if has_probability else None,
@@ -83,18 +82,18 @@ def page_clip(shown: Shown, block: PackedBlock) -> PageClip:
     )
 
 
-def _targets(video: VideoExplanation, facts: Facts | None, block: PackedBlock) -> tuple[PageTarget, ...]:
+def _targets(video: VideoExplanation, block: PackedBlock) -> tuple[PageTarget, ...]:
     names = dict.fromkeys(name for explanation in video.explanations for name in explanation.methods)
     bounds = {name: both_bounds(video, name) for name in names}
     factors = {name: {s: block.floats(f) for s, f in both_factors(video, name).items()} for name in names}
     targets = []
     for number, (label, explanation) in enumerate(zip(video.labels, video.explanations, strict=True)):
-        probability = explanation.probability
+        probability, contrast = explanation.probability, explanation.contrast
         is_value = bool(np.isnan(probability).all())
         targets.append(
             PageTarget(
                 label=label,
-                contrast=_contrast(video, explanation, facts),
+                contrast=None if contrast is None else video.class_label(int(contrast[0])),
                 mean=None if is_value else float(probability.mean()),
                 probability=None if is_value else block.floats(probability),
                 maps=tuple(
@@ -126,13 +125,6 @@ def _pooled_grid(volume: Floats) -> tuple[int, ...] | None:
     """Return the grid on which a page has a map that is too fine for it; None for all others."""
     grid = tuple(min(length, most) for length, most in zip(volume.shape[1:], MOST_CELLS, strict=True))
     return None if grid == volume.shape[1:] else grid
-
-
-def _contrast(video: VideoExplanation, explanation: Explanation, facts: Facts | None) -> str | None:
-    if explanation.contrast is None:
-        return None
-    named = None if facts is None or not facts.targets else facts.targets[0].contrast
-    return named or video.class_label(int(explanation.contrast[0]))
 
 
 def _key(video: VideoExplanation) -> str:

@@ -47,7 +47,6 @@ class TargetFacts:
     """A target."""
 
     label: str
-    contrast: str | None = None
     methods: dict[str, MethodFacts] = field(default_factory=dict)
 
 
