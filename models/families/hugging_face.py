@@ -182,7 +182,7 @@ def _load(name: str, config: Any, finish: Finish, progress: Progress | None) -> 
     if absent:
         raise WeightsError(
             f"weights of {files.model!r} lack {len(absent)} tensors ({', '.join(absent[:3])}); "
-            f"a checkpoint that was not trained to classify has no classifier: pass one that was"
+            f"pass a checkpoint that was trained to classify"
         )
     return finish(network), files.provenance()
 

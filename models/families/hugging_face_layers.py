@@ -103,8 +103,4 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
         ),
     }
 )
-"""Architectures by the config's model_type. One that is not here has no default layer: it is found by a forward pass.
-
-Orders of all tokens, for methods that read attention: VideoMAE, ViViT and V-JEPA 2 (t h w), TimeSformer (h w t).
-ViViT and TimeSformer have one class token before them.
-"""
+"""Architectures by the config's model_type. One that is not here has no default layer: it is found by a forward pass."""
