@@ -103,4 +103,4 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
         ),
     }
 )
-"""Architectures by the config's model_type. One that is not here has no default layer: it is found by a forward pass."""
+"""Architectures by the config's model_type. The layer of one that is not here is found by a forward pass."""
