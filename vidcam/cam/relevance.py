@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from vidcam.cam.arguments import Arguments, hand_over
 from vidcam.cam.attention_maps import USES_GRADIENT, AttentionPass, open_attention
 from vidcam.cam.context import ForwardContext
 from vidcam.cam.legrad import LeGradPass, open_legrad
@@ -112,7 +111,7 @@ def open_relevance(network: nn.Module, clip: Input, request: MapRequest, undo: U
     return RelevancePass(ForwardContext(network, clip, own, found.run), found.is_of_tokens)
 
 
-def is_transformer(network: nn.Module, clip: Input, request: MapRequest, arguments: Arguments | None = None) -> bool:
+def is_transformer(network: nn.Module, clip: Input, request: MapRequest) -> bool:
     """Whether relevance is what a network is explained by: it attends to tokens of a signed grid.
 
     One forward pass, if a module is named after attention; none otherwise. A grid that is never negative lies behind a
@@ -122,13 +121,11 @@ def is_transformer(network: nn.Module, clip: Input, request: MapRequest, argumen
         network: without wrappers.
         clip: its input.
         request: axes.
-        arguments: handed over beside the clip.
     """
     if not may_be_transformer(network):
         return False
     with Undo() as undo, undo:
         preserve_model(network, undo)
-        hand_over(network, arguments, undo)
         try:
             opened = open_relevance(network, ordinary(clip), request, undo, method="token-lrp")
             return isinstance(opened, RelevancePass) and opened.is_transformer
