@@ -101,7 +101,7 @@ def load_model(
             for a function without arguments that returns a `Model`, or a `ModelEntry`.
         device: 'auto', 'cpu', 'cuda:N', 'mps' or 'xpu:N'.
         weights: 'pretrained'; 'random', with seed 0 and without a download; or a weights file, .pth, .pt or
-            .safetensors (for C3D see docs/models.md). No code in the file is run.
+            .safetensors (for C3D see docs/c3d.md). No code in the file is run.
         labels: K labels of a model, or a file that lists them, see `vidcam.models.labels`. None: those that come with
             the model. A network that compares videos with texts has these as its classes.
         mean_cube: a NumPy file with the mean cube of C3D, together with a weights file.

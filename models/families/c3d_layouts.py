@@ -73,7 +73,7 @@ def _expect_names(layout: Layout, expected: Iterable[str], actual: Iterable[str]
     """Check that a layout's names are complete and that there are no others."""
     expected_names, names = list(expected), list(actual)
     if 2 * len(set(expected_names) & set(names)) < len(expected_names):
-        raise WeightsError(f"the weights are not of C3D: they have {_preview(names)}; docs/models.md lists the layouts")
+        raise WeightsError(f"the weights are not of C3D: they have {_preview(names)}; docs/c3d.md lists the layouts")
     missing = [name for name in expected_names if name not in names]
     unexpected = [name for name in names if name not in expected_names]
     problems = [f"missing {_preview(missing)}"] if missing else []

@@ -4,7 +4,7 @@ The paper's Caffe network and its ports to PyTorch and Keras resize frames to 17
 to BGR, subtract the mean cube of Sports-1M (3, 16, 128, 171) or its mean colour, and take the centre crop of 112 × 112.
 MMAction2 scales the shorter side to 128 and subtracts 104, 117, 128 from RGB.
 
-vidcam downloads no C3D weights, because no published file could be verified. `docs/models.md` lists where to get some.
+vidcam downloads no C3D weights, because no published file could be verified. `docs/c3d.md` lists where to get some.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from vidcam.models.entry import ModelEntry
 from vidcam.models.extras import import_extra
 from vidcam.models.families.hugging_face_files import CheckpointFiles, find_files, quiet
 from vidcam.models.families.hugging_face_input import input_settings, read_processor
-from vidcam.models.families.hugging_face_layers import ARCHITECTURES, frames_of
+from vidcam.models.families.hugging_face_layers import ARCHITECTURES, UNKNOWN, frames_of
 from vidcam.models.labels import check_labels, read_labels
 from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress
@@ -107,8 +107,8 @@ def _tokens(files: CheckpointFiles, texts: Sequence[str], most_tokens: int) -> d
 
 def _spec(files: CheckpointFiles, config: Any, classes: int) -> ModelSpec:
     processor = input_settings(read_processor(files), files.model)
-    known = ARCHITECTURES.get(config.model_type)
-    frames = frames_of(config) or processor.frames or (known.frames if known else None)
+    known = ARCHITECTURES.get(config.model_type, UNKNOWN)
+    frames = frames_of(config) or processor.frames or known.frames
     if frames is None:
         raise InputError(f"config.json of {files.model!r} does not say how many frames a clip has (num_frames)")
     size = (frames, *processor.crop_size)
@@ -116,17 +116,17 @@ def _spec(files: CheckpointFiles, config: Any, classes: int) -> ModelSpec:
     return ModelSpec(
         name=files.model,
         frames=frames,
-        fps=processor.fps or (known.fps if known else None),
+        fps=processor.fps or known.fps,
         resize=processor.resize,
         crop_size=processor.crop_size,
         scaling=processor.scaling,
         classes=classes,
-        layer=known.layer(config) if known else None,
+        layer=known.layer(config),
         antialias=True,
         interpolation=processor.interpolation,
         resampler=processor.resampler,
         crop_rounds_down=True,
-        layout=known.layout(config, size) if known else None,
+        layout=known.layout(config, size),
         axes="NTCHW",
         activation="sigmoid" if config.problem_type == "multi_label_classification" else "softmax",
         task="similarity to texts" if is_text else "video classification",
@@ -182,7 +182,7 @@ def _load(name: str, config: Any, finish: Finish, progress: Progress | None) -> 
     if absent:
         raise WeightsError(
             f"weights of {files.model!r} lack {len(absent)} tensors ({', '.join(absent[:3])}); "
-            f"a checkpoint that was not trained to classify has no classifier: pass one that was"
+            f"pass a checkpoint that was trained to classify"
         )
     return finish(network), files.provenance()
 

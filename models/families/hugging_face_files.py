@@ -47,8 +47,7 @@ class CheckpointFiles:
         pickles = sorted(path.name for suffix in ("bin", "pt", "pth") for path in self.folder.glob(f"*.{suffix}"))
         if pickles:
             raise WeightsError(
-                f"{self.model!r} has its weights only as a pickle ({pickles[0]}), which can run code; save them as "
-                f"safetensors, or pass --weights {pickles[0]}, which is read without running code"
+                f"{self.model!r} has weights only as a pickle; pass --weights {pickles[0]}, read without running code"
             )
         raise WeightsError(f"{self.model!r} has no model.safetensors in {self.origin}; pass --weights FILE or 'random'")
 

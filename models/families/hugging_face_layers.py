@@ -20,14 +20,14 @@ class Architecture:
 
     Attributes:
         layer: function from the config to the default layer's name: the last norm before attention, where every token
-            still has a gradient of its own.
+            still has a gradient of its own. None: found by a forward pass.
         layout: function from the config and the input's (T, H, W) to the layout of the layer's output.
         fps: frames a second of the published accuracy or of the pretraining; None: not published.
         frames: frames of a clip, if neither the config nor the processor states them.
     """
 
-    layer: Callable[[Any], str]
-    layout: Callable[[Any, Sizes], Layouts]
+    layer: Callable[[Any], str | None]
+    layout: Callable[[Any, Sizes], Layouts | None]
     fps: Fraction | None = None
     frames: int | None = None
 
@@ -103,8 +103,7 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
         ),
     }
 )
-"""Architectures by the config's model_type. One that is not here has no default layer: it is found by a forward pass.
+"""Architectures by the config's model_type."""
 
-Orders of all tokens, for methods that read attention: VideoMAE, ViViT and V-JEPA 2 (t h w), TimeSformer (h w t).
-ViViT and TimeSformer have one class token before them.
-"""
+UNKNOWN = Architecture(layer=lambda _config: None, layout=lambda _config, _size: None)
+"""Any other."""

@@ -56,7 +56,6 @@ class TinyViT(nn.Module):
     Args:
         depth: number of blocks.
         has_class_token: whether the head reads a class token, which comes before the others.
-        classes: K.
     """
 
     def __init__(self, *, depth: int = DEPTH, has_class_token: bool = False) -> None:

@@ -145,7 +145,7 @@ def table(networks: Sequence[dict[str, Values]]) -> list[str]:
 
 
 def interval(values: Values) -> str:
-    """Format as '.53 [.50, .56]': the mean of (S, N) and its bootstrap interval over seeds and over clips."""
+    """Format as '0.53 [0.50, 0.56]': the mean of (S, N) and its bootstrap interval over seeds and over clips."""
     generator = np.random.default_rng(0)
     seeds, clips = (generator.multinomial(n, np.full(n, 1 / n), size=RESAMPLES) / n for n in values.shape)
     low, high = np.quantile(((seeds @ values) * clips).sum(axis=1), [0.025, 0.975])

@@ -93,10 +93,9 @@ def test_the_order_of_the_tokens_is_found() -> None:
         np.testing.assert_allclose(moved.volumes[method], expected.volumes[method], rtol=1e-9, atol=1e-14)
 
 
-@pytest.mark.parametrize("kind", ["pooled"])
-def test_attention_that_is_not_joint_is_refused(kind: Any) -> None:
+def test_attention_that_is_not_joint_is_refused() -> None:
     with pytest.raises(LayerError, match="use token-lrp"):
-        explain(network(kind), clip_of(), methods="attention-cam")
+        explain(network("pooled"), clip_of(), methods="attention-cam")
 
 
 def test_a_network_without_attention_is_refused() -> None:

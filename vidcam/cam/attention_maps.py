@@ -54,10 +54,15 @@ class AttentionPass:
     attention: Sequence[Tensor]
     cells: Tensor
 
-    def map(self, method: str, score: ScoreTarget) -> Floats:
+    @property
+    def contexts(self) -> tuple[ForwardContext]:
+        """The pass, whose score the map reads."""
+        return (self.context,)
+
+    def map(self, method: str, scores: Sequence[ScoreTarget]) -> Floats:
         """Return the map of one target per clip, (N, t, h, w), >= 0."""
         with NoAutocast(self.context.shown.device.type):
-            gradients = self.gradients(score, self.attention)
+            gradients = self.gradients(scores[-1], self.attention)
             attention = [_by_clip(each.detach(), len(self.context.shown)) for each in self.attention]
             followed = _followed(attention, gradients if USES_GRADIENT[method] else None)
             reads = (gradients[-1] != 0).flatten(3).any(dim=3).any(dim=1).to(followed)  # (N, rows)

@@ -52,7 +52,7 @@ class LeGradPass:
         """The pass itself."""
         return self.attention.context
 
-    def map(self, scores: Sequence[ScoreTarget]) -> Floats:
+    def map(self, _method: str, scores: Sequence[ScoreTarget]) -> Floats:
         """Return the map of one target per clip, (N, t, h, w), >= 0.
 
         Args:

@@ -7,7 +7,7 @@ biases and positions add.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from vidcam.cam.arguments import Arguments, hand_over
 from vidcam.cam.attention_maps import USES_GRADIENT, AttentionPass, open_attention
 from vidcam.cam.context import ForwardContext
 from vidcam.cam.legrad import LeGradPass, open_legrad
@@ -51,13 +50,18 @@ class RelevancePass:
         layers = self.context.run.recorder.activations.values()
         return self.is_of_tokens and not all(bool((a >= 0).all()) and bool((a > 0).any()) for a in layers)
 
-    def map(self, method: str, score: ScoreTarget) -> Floats:  # noqa: ARG002 – the rules are those of the method
-        """Return R of one target per clip, (N, t, h, w) signed.
+    @property
+    def contexts(self) -> tuple[ForwardContext]:
+        """The pass, whose score the map reads."""
+        return (self.context,)
+
+    def map(self, _method: str, scores: Sequence[ScoreTarget]) -> Floats:
+        """Return R of one target per clip, (N, t, h, w) signed; the rules are those of the method.
 
         Raises:
             LayerError: the score does not depend on the layer.
         """
-        context, recorder = self.context, self.context.run.recorder
+        context, recorder, (score,) = self.context, self.context.run.recorder, scores
         with NoAutocast(context.shown.device.type):
             gradients = recorder.gradients(score.score, score.direction)
             parts = [
@@ -69,6 +73,9 @@ class RelevancePass:
         a, g = (at_least_float32(self.context.features(layer, each)) for each in (activations, gradient))
         require_finite(g, f"the gradients at layer {layer!r}")
         return to_numpy((a * g).sum(dim=1))
+
+
+OpenPass = RelevancePass | AttentionPass | LeGradPass
 
 
 def score_in(context: ForwardContext, target: Target, request: MapRequest, activation: Activation) -> ScoreTarget:
@@ -89,9 +96,7 @@ def score_in(context: ForwardContext, target: Target, request: MapRequest, activ
     return class_target(scores, target, request.contrast, request.score, activation)
 
 
-def open_relevance(
-    network: nn.Module, clip: Input, request: MapRequest, undo: Undo, *, method: str
-) -> RelevancePass | AttentionPass | LeGradPass:
+def open_relevance(network: nn.Module, clip: Input, request: MapRequest, undo: Undo, *, method: str) -> OpenPass:
     """Run the network under the rules of a method; `undo` ends the pass. Other hooks must be paused.
 
     Raises:
@@ -106,7 +111,7 @@ def open_relevance(
     return RelevancePass(ForwardContext(network, clip, own, found.run), found.is_of_tokens)
 
 
-def is_transformer(network: nn.Module, clip: Input, request: MapRequest, arguments: Arguments | None = None) -> bool:
+def is_transformer(network: nn.Module, clip: Input, request: MapRequest) -> bool:
     """Whether relevance is what a network is explained by: it attends to tokens of a signed grid.
 
     One forward pass, if a module is named after attention; none otherwise. A grid that is never negative lies behind a
@@ -116,13 +121,11 @@ def is_transformer(network: nn.Module, clip: Input, request: MapRequest, argumen
         network: without wrappers.
         clip: its input.
         request: axes.
-        arguments: handed over beside the clip.
     """
     if not may_be_transformer(network):
         return False
     with Undo() as undo, undo:
         preserve_model(network, undo)
-        hand_over(network, arguments, undo)
         try:
             opened = open_relevance(network, ordinary(clip), request, undo, method="token-lrp")
             return isinstance(opened, RelevancePass) and opened.is_transformer
@@ -151,7 +154,7 @@ class RelevancePasses:
         context: ForwardContext,
         request: MapRequest,
         undo: Undo,
-        main: Mapping[str, RelevancePass | AttentionPass | LeGradPass],
+        main: Mapping[str, OpenPass],
     ) -> None:
         self._context, self._request, self._undo = context, request, undo
         self._passes = dict(main)
@@ -174,20 +177,15 @@ class RelevancePasses:
         notes = explanation.notes
         for name in (name for name in request.methods if name in RELEVANCE):
             opened = self._pass(name)
-            own = score_in(opened.context, target, request, explanation.activation)
-            notes = (*notes, *_score_notes(name, own, score))
-            if isinstance(opened, LeGradPass):
-                values = opened.map(
-                    [score_in(each, target, request, explanation.activation) for each in opened.contexts]
-                )
-            else:
-                values = opened.map(name, own)
-            volumes[name], notes = np.maximum(values, 0), (*notes, *opened.context.run.notes)
+            scores = [score_in(each, target, request, explanation.activation) for each in opened.contexts]
+            values = opened.map(name, scores)
+            volumes[name] = np.maximum(values, 0)
+            notes = (*notes, *_score_notes(name, scores[-1], score), *opened.context.run.notes)
             if isinstance(opened, RelevancePass):
-                signed[name], notes = values, (*notes, *_unknown_notes(own))
+                signed[name], notes = values, (*notes, *_unknown_notes(scores[-1]))
         return replace(explanation, volumes=volumes, signed=signed, notes=tuple(dict.fromkeys(notes)))
 
-    def _pass(self, method: str) -> RelevancePass | AttentionPass | LeGradPass:
+    def _pass(self, method: str) -> OpenPass:
         """Both methods of attention share one pass."""
         if method in USES_GRADIENT:
             method = next((name for name in USES_GRADIENT if name in self._passes), method)

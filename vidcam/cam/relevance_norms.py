@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,76 +13,68 @@ from vidcam.cam.relevance_pass import Arguments, Function, Named, Pass, depends,
 
 def layer_norm(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
     """Call `layer_norm` under its rule."""
-    given = _bound(("input", "normalized_shape", "weight", "bias", "eps"), args, named)
-    values = given["input"]
-    state.has_tokens |= is_of_tokens(values)
-    if not depends(values):
-        return func(*args, **named)
-    return with_constant_deviation(
-        values,
-        lambda x: func(x, *args[1:], **_without_input(named)),
-        groups=_groups(values, given["normalized_shape"]),
-        weight=given.get("weight"),
-        eps=given.get("eps", 1e-5),
-    )
+    given = _by_name(("normalized_shape", "weight", "bias", "eps"), args, named)
+    return _over_features(state, func, args, named, given, eps=given.get("eps", 1e-5))
 
 
 def rms_norm(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
     """Call `rms_norm` under its rule."""
-    given = _bound(("input", "normalized_shape", "weight", "eps"), args, named)
-    values, eps = given["input"], given.get("eps")
-    state.has_tokens |= is_of_tokens(values)
-    if not depends(values):
-        return func(*args, **named)
-    return with_constant_deviation(
-        values,
-        lambda x: func(x, *args[1:], **_without_input(named)),
-        groups=_groups(values, given["normalized_shape"]),
-        weight=given.get("weight"),
-        eps=torch.finfo(values.dtype).eps if eps is None else eps,
-        is_centred=False,
-    )
+    given = _by_name(("normalized_shape", "weight", "eps"), args, named)
+    eps = given.get("eps")
+    eps = torch.finfo(args[0].dtype).eps if eps is None else eps
+    return _over_features(state, func, args, named, given, eps=eps, is_centred=False)
 
 
 def group_norm(_state: Pass, func: Function, args: Arguments, named: Named) -> Any:
     """Call `group_norm` under its rule."""
-    given = _bound(("input", "num_groups", "weight", "bias", "eps"), args, named)
-    values, weight = given["input"], given.get("weight")
-    if not depends(values):
-        return func(*args, **named)
-    return with_constant_deviation(
-        values,
-        lambda x: func(x, *args[1:], **_without_input(named)),
-        groups=(values.shape[0], given["num_groups"], -1),
-        weight=None if weight is None else weight.reshape(-1, *[1] * (values.ndim - 2)),
-        eps=given.get("eps", 1e-5),
-    )
+    given = _by_name(("num_groups", "weight", "bias", "eps"), args, named)
+    return _over_places(func, args, named, given, groups=(len(args[0]), given["num_groups"], -1))
 
 
 def instance_norm(_state: Pass, func: Function, args: Arguments, named: Named) -> Any:
     """Call `instance_norm` under its rule."""
-    names = ("input", "running_mean", "running_var", "weight", "bias", "use_input_stats", "momentum", "eps")
-    given = _bound(names, args, named)
-    values, weight = given["input"], given.get("weight")
-    if not depends(values) or not given.get("use_input_stats", True):
+    names = ("running_mean", "running_var", "weight", "bias", "use_input_stats", "momentum", "eps")
+    given = _by_name(names, args, named)
+    if not given.get("use_input_stats", True):
         return func(*args, **named)
+    return _over_places(func, args, named, given, groups=(*args[0].shape[:2], -1))
+
+
+def _by_name(names: tuple[str, ...], args: Arguments, named: Named) -> Named:
+    """Return the arguments after the input by their names."""
+    return {**dict(zip(names, args[1:], strict=False)), **named}
+
+
+def _over_features(
+    state: Pass, func: Function, args: Arguments, named: Named, given: Named, *, eps: float, is_centred: bool = True
+) -> Any:
+    """Normalise over the last axes."""
+    values, *rest = args
+    state.has_tokens |= is_of_tokens(values)
+    if not depends(values):
+        return func(*args, **named)
+    normalised = given["normalized_shape"]
+    kept = values.ndim - (1 if isinstance(normalised, int) else len(normalised))
     return with_constant_deviation(
         values,
-        lambda x: func(x, *args[1:], **_without_input(named)),
-        groups=(*values.shape[:2], -1),
-        weight=None if weight is None else weight.reshape(-1, *[1] * (values.ndim - 2)),
-        eps=given.get("eps", 1e-5),
+        lambda x: func(x, *rest, **named),
+        groups=(*values.shape[:kept], -1),
+        weight=given.get("weight"),
+        eps=eps,
+        is_centred=is_centred,
     )
 
 
-def _groups(values: Tensor, normalised: Any) -> tuple[int, ...]:
-    count = 1 if isinstance(normalised, int) else len(normalised)
-    return (*values.shape[: values.ndim - count], -1)
-
-
-def _bound(names: tuple[str, ...], args: Arguments, named: Named) -> Mapping[str, Any]:
-    return {**dict(zip(names, args, strict=False)), **named}
-
-
-def _without_input(named: Named) -> Named:
-    return {name: value for name, value in named.items() if name != "input"}
+def _over_places(func: Function, args: Arguments, named: Named, given: Named, *, groups: tuple[int, ...]) -> Any:
+    """Normalise over channels and places; the weight is one number a channel."""
+    values, *rest = args
+    weight: Tensor | None = given.get("weight")
+    if not depends(values):
+        return func(*args, **named)
+    return with_constant_deviation(
+        values,
+        lambda x: func(x, *rest, **named),
+        groups=groups,
+        weight=None if weight is None else weight.reshape(-1, *[1] * (values.ndim - 2)),
+        eps=given.get("eps", 1e-5),
+    )

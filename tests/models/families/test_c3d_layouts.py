@@ -203,7 +203,7 @@ CHANGES: dict[str, tuple[Callable[[C3D], Mapping[str, Tensor]], str]] = {
     ),
     "another network": (
         lambda _: {"conv1.weight": torch.ones(1), "layer4.1.conv2.weight": torch.ones(1)},
-        r"are not of C3D: they have conv1\.weight, layer4\.1\.conv2\.weight \(2\); docs/models\.md lists the layouts",
+        r"are not of C3D: they have conv1\.weight, layer4\.1\.conv2\.weight \(2\); docs/c3d\.md lists the layouts",
     ),
     "the trunk alone": (
         lambda net: {k.removeprefix("backbone."): v for k, v in mmaction2_state(net).items() if "cls" not in k},
