@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -12,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from vidcam.errors import OutputError
+from vidcam.system import exchange
 from vidcam.system.exchange import atomic_files, claimed_folder, require_free
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="folders are not locked there")
@@ -125,3 +129,84 @@ def test_files_are_written_into_a_claimed_folder(tmp_path: Path) -> None:
             (folder / "video.json").write_text("{}")
         assert (hidden / "video.json").exists()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_move_is_taken_back_once_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run fails, puts the former files back, and is killed before it has removed its hidden folder."""
+    (tmp_path / "a").write_text("old")
+    real = Path.rename
+
+    def rename(self: Path, target: Path) -> Path:
+        if target == tmp_path / "z":
+            raise OSError(errno.ENOSPC, "no space")
+        return real(self, target)
+
+    def write() -> None:
+        with files(tmp_path, "a") as stage:
+            for name in "az":
+                (stage / name).write_text("new")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        with pytest.raises(OutputError, match="no space"):
+            write()
+    with claimed_folder(tmp_path / "z"):
+        assert (tmp_path / "a").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_hidden_folder_of_a_stranger_moves_nothing_elsewhere(tmp_path: Path) -> None:
+    """An unpacked archive may hold one."""
+    private, out = tmp_path / "private", tmp_path / "out"
+    private.mkdir()
+    (private / "key").touch()
+    for number, name in ((0, "../private/key"), (1, "z")):
+        hidden = out / f".z.{number:016x}.part"
+        (hidden / "new").mkdir(parents=True)
+        (hidden / "new" / "z").touch()
+        (hidden / "names").write_bytes(f"{name}\0z\0".encode())
+        (hidden / "old").symlink_to(private)
+    (out / f".z.{2:016x}.part").symlink_to(private)
+    os.mkfifo(out / f".z.{3:016x}.part")
+    with claimed_folder(out / "z"):
+        pass
+    assert [path.name for path in private.iterdir()] == ["key"]
+    assert not (out / "key").exists()
+
+
+def test_a_child_that_goes_on_holds_no_lock(tmp_path: Path) -> None:
+    with claimed_folder(tmp_path / "z"):
+        child = os.fork()
+        if child == 0:
+            signal.pause()
+    try:
+        with claimed_folder(tmp_path / "z"):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_a_folder_that_another_program_has_locked_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `flock out vidcam …` does."""
+    monkeypatch.setattr(exchange, "_MOST_SECONDS", 0.05)
+    lock = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with claimed_folder(tmp_path / "z"), pytest.raises(OutputError, match="another run is writing"):
+        require_free(tmp_path / "z")
+    os.close(lock)
+
+
+def test_without_locks_nothing_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with claimed_folder(tmp_path / "z") as first:
+        with claimed_folder(tmp_path / "z"):
+            assert first.exists()
+        assert first.exists()
+    assert not list(tmp_path.iterdir())

@@ -1,7 +1,8 @@
 """Write several files into a folder, all of them or none, by one run at a time.
 
 The files lie in a hidden folder until they are complete. It is locked as long as its process lives. So a second run for
-the same destination is refused before its work, and the next run sweeps what a killed one left.
+the same destination is refused before its work, and the next run sweeps what a killed one left. Where the system or the
+file system has no locks, nothing is refused and nothing is swept.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +20,7 @@ from vidcam.errors import OutputError
 from vidcam.system.atomic import PART_ENDING, folder_errors, hidden_folder, hidden_prefix
 from vidcam.system.signals import defer_signals
 
-if sys.platform != "win32":  # there nothing is locked, and nothing is swept
+if sys.platform != "win32":
     import fcntl
 
 _HIDDEN = re.compile(rf"\..*\.[0-9a-f]{{16}}{re.escape(PART_ENDING)}")
@@ -26,6 +28,9 @@ _HIDDEN = re.compile(rf"\..*\.[0-9a-f]{{16}}{re.escape(PART_ENDING)}")
 
 _NAMES = "names"
 """File in a hidden folder: the names of the files that are being moved, each ended by a NUL."""
+
+_MOST_SECONDS = 5.0
+"""A run looks for claims in milliseconds. Who locks the folder for longer is another program, such as flock(1)."""
 
 
 def require_free(path: Path) -> None:
@@ -35,7 +40,7 @@ def require_free(path: Path) -> None:
         OutputError: another run is.
     """
     for _, lock in _former_claims(path):
-        os.close(lock)
+        _unlock(lock)
 
 
 @contextmanager
@@ -53,24 +58,26 @@ def claimed_folder(path: Path) -> Iterator[Path]:
         with defer_signals(), folder_errors(path.parent), _locked(path.parent):
             _sweep(path)
             hidden = hidden_folder(path)
-            lock = _lock(hidden)
+            with suppress(OSError):  # without a lock, nobody sweeps it
+                lock = _lock(hidden)
         yield hidden
     finally:
         with defer_signals():
             if hidden is not None:
                 shutil.rmtree(hidden, ignore_errors=True)
             if lock is not None:
-                os.close(lock)
+                _unlock(lock)
 
 
 def _sweep(path: Path) -> None:
     for hidden, lock in _former_claims(path):
         with suppress(FileNotFoundError):
             names = [os.fsdecode(name) for name in (hidden / _NAMES).read_bytes().split(b"\0")[:-1]]
-            if names and (hidden / "new" / names[-1]).exists():  # it was killed before the last file was moved
+            is_own = all(name == Path(name).name for name in names) and not (hidden / "old").is_symlink()
+            if names and is_own and (hidden / "new" / names[-1]).exists():  # it was killed before the last move
                 _undo(hidden, path.parent, names)
         shutil.rmtree(hidden, ignore_errors=True)
-        os.close(lock)
+        _unlock(lock)
 
 
 def _former_claims(path: Path) -> Iterator[tuple[Path, int]]:
@@ -81,47 +88,62 @@ def _former_claims(path: Path) -> Iterator[tuple[Path, int]]:
     """
     prefix = hidden_prefix(path.name)
     hidden_names = re.compile(rf"{re.escape(prefix)}[0-9a-f]{{16}}{re.escape(PART_ENDING)}")
-    for hidden in path.parent.iterdir() if path.parent.is_dir() and sys.platform != "win32" else ():
-        if hidden_names.fullmatch(hidden.name):
+    for hidden in path.parent.iterdir() if path.parent.is_dir() else ():
+        if hidden_names.fullmatch(hidden.name) and not hidden.is_symlink():
             try:
-                lock = _lock(hidden)
-            except (FileNotFoundError, NotADirectoryError):  # that run has just ended
+                yield hidden, _lock(hidden)
+            except BlockingIOError as exc:
+                raise OutputError(
+                    f"another run is writing '{path}'; wait for it, or choose another place with -o"
+                ) from exc
+            except OSError:  # that run has just ended, it is no folder, or there are no locks
                 continue
-            if lock is None:
-                raise OutputError(f"another run is writing '{path}'; wait for it, or choose another place with -o")
-            yield hidden, lock
 
 
-def _lock(folder: Path) -> int | None:
-    """Lock a folder; return its descriptor, or None if another process has locked it."""
-    descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+def _lock(folder: Path) -> int:
+    """Lock a folder, and return its descriptor for `_unlock`.
+
+    Raises:
+        BlockingIOError: another process has locked it.
+        OSError: it is no folder or cannot be opened, or the file system has no locks.
+    """
+    if sys.platform == "win32":
+        raise OSError("folders cannot be locked")
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if sys.platform != "win32":
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
         os.close(descriptor)
-        return None
-    except OSError:  # a file system without locks
-        pass
+        raise
     return descriptor
+
+
+def _unlock(descriptor: int) -> None:
+    """Unlock a folder, also if a forked process has inherited the descriptor."""
+    if sys.platform != "win32":
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time look for claims and make one; in a hidden folder nobody else does.
+    """Let one process at a time look for claims and make one, but do not wait for ever.
 
-    A run that claims a place in its own hidden folder, which it has locked, would wait for itself.
+    In a hidden folder nobody else makes a claim. Its run has locked it, and would wait for itself.
     """
-    if sys.platform == "win32" or _HIDDEN.fullmatch(folder.name):
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    lock, end = None, time.monotonic() + (0.0 if _HIDDEN.fullmatch(folder.name) else _MOST_SECONDS)
+    while lock is None and time.monotonic() < end:
+        try:
+            lock = _lock(folder)
+        except BlockingIOError:
+            time.sleep(0.01)
+        except OSError:  # there are no locks
+            break
     try:
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(descriptor)
+        if lock is not None:
+            _unlock(lock)
 
 
 @contextmanager
@@ -186,9 +208,10 @@ def _move_files(hidden: Path, folder: Path, *, last: str, former: Collection[str
 
 
 def _undo(hidden: Path, folder: Path, names: Sequence[str]) -> None:
-    """Remove the new files that were moved, and put the former files back."""
+    """Take back the new files that were moved, then put the former files back. It may be killed, and done again."""
     for name in names:
         if not (hidden / "new" / name).exists():
-            (folder / name).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                (folder / name).rename(hidden / "new" / name)
     for path in (hidden / "old").iterdir():
         path.rename(folder / path.name)
