@@ -21,9 +21,10 @@ from vidcam.models.registry import load_model
 from vidcam.motion.box_tracks import filled_boxes
 from vidcam.pipelines.study.benchmark import FIRST_SEED
 from vidcam.pipelines.study.motion_set import mixed
+from vidcam.results.explanation import RELEVANCE
 
-LEFT_OUT = ("expected-gradients",)
-"""It needs other clips."""
+LEFT_OUT = ("expected-gradients", *RELEVANCE)
+"""The first needs other clips, the others a transformer."""
 
 CLIP = 11
 """Clip of the benchmark: of the first 20, the one whose energy is the median for gradcam-ig."""

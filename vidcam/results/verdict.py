@@ -171,7 +171,7 @@ def _half(values: Mapping[str, float | None]) -> str:
 
 def _mirror(values: Mapping[str, float | None]) -> str:
     r = values["mirror"]
-    return "" if r is None else f"agrees with the mirrored input's map by r = {r:.2f}"
+    return "" if r is None else f"correlates with the mirrored input's map at r = {r:.2f}"
 
 
 def percent(share: float) -> str:
