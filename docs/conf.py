@@ -7,6 +7,7 @@ from vidcam.models.weights.cache import cache_folder
 
 project = "vidcam"
 author = "The vidcam developers"
+project_copyright = author
 version = release = vidcam.__version__
 extensions = [
     "myst_nb",
@@ -37,7 +38,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"plot_",
-    "ignore_pattern": "__init__" if has_i3d else "i3d",
+    "ignore_pattern": "ruff" if has_i3d else "i3d",
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
     "show_memory": False,

@@ -8,7 +8,8 @@ A verdict is measured on the clip at hand, by a few more forward passes.
 # %%
 # Two clips
 # ---------
-# The network is right about both. The clips were chosen: one has a reliable map, the other has none.
+# The network is right about both. The clips were chosen: one has a reliable map, the
+# other has none.
 
 import matplotlib.pyplot as plt
 import torch
@@ -24,11 +25,17 @@ clips = [make_clip(seed, LABELS.index("spin clockwise")) for seed in (0, 19)]
 # %%
 # Maps and verdicts
 # -----------------
-# A verdict is ``reliable``, ``doubtful``, ``unreliable``, ``not checked`` or ``too short to tell``, with its reason.
+# A verdict is ``reliable``, ``doubtful``, ``unreliable``, ``not checked`` or ``too
+# short to tell``, with its reason.
 
-figure, axes = plt.subplots(len(clips), len(METHODS), figsize=(6, 6.4), layout="constrained")
+figure, axes = plt.subplots(
+    len(clips), len(METHODS), figsize=(6, 6.4), layout="constrained"
+)
 for row, clip in zip(axes, clips, strict=True):
-    tensor = scale_pixels(torch.from_numpy(clip.frames[None]).permute(0, 4, 1, 2, 3).float(), model.spec.scaling)
+    tensor = scale_pixels(
+        torch.from_numpy(clip.frames[None]).permute(0, 4, 1, 2, 3).float(),
+        model.spec.scaling,
+    )
     explanation = vidcam.explain(model, tensor, methods=METHODS)
     verdicts = vidcam.verdict(model, tensor, explanation)
     frame = sum(clip.intervals[0]) // 2
@@ -39,7 +46,10 @@ for row, clip in zip(axes, clips, strict=True):
         plot.set(xticks=[], yticks=[], title=f"{name}: {verdicts[name].word}")
 
 # %%
-# The white outline is the truth. ``vidcam.verdict`` does not know it.
+# The white outline is the truth. ``vidcam.verdict`` does not know it. In the second
+# clip the maps lie near the truth, and yet hiding what they leave out changes the
+# class. *Unreliable* means: not confirmed.
 
 # %%
-# How the verdict is measured, and how often it is right: :doc:`/explain` and :doc:`/evidence/verdict`.
+# How the verdict is measured, and how often it is right: :doc:`/explain` and
+# :doc:`/evidence/verdict`.

@@ -2,7 +2,8 @@
 From a video file to an overlay video
 =====================================
 
-``explain_video`` reads a file, explains its windows, and writes an overlay video, a sheet, a page and the data.
+``explain_video`` reads a file, explains its windows, and writes an overlay video, a
+sheet, a page and the data.
 """
 
 # %%
@@ -22,14 +23,21 @@ from vidcam.motion import LABELS, make_clip
 
 folder = Path(tempfile.mkdtemp())
 motions = ("spin clockwise", "spin clockwise", "wheel up")
-frames = np.concatenate([make_clip(20 + seed, LABELS.index(name)).frames for seed, name in enumerate(motions)])
+frames = np.concatenate(
+    [
+        make_clip(20 + seed, LABELS.index(name)).frames
+        for seed, name in enumerate(motions)
+    ]
+)
 iio.imwrite(folder / "video.mp4", frames, fps=12, codec="libx264")
 
 # %%
 # Explain it
 # ----------
 
-result = vidcam.explain_video(folder / "video.mp4", folder / "out", model="tiny_r3d", targets=["spin clockwise"])
+result = vidcam.explain_video(
+    folder / "video.mp4", folder / "out", model="tiny_r3d", targets=["spin clockwise"]
+)
 for path in result.paths:
     print(path.name)
 
@@ -57,7 +65,7 @@ _ = plot.axis("off")
 explanation = result.explanation
 method = "gradcam"
 seconds = np.arange(48) / 12
-print(explanation.source_heat(method, seconds[:2]).shape)
+print(explanation.source_heat(method, seconds[6]).shape)
 figure, plot = plt.subplots(figsize=(8, 2.6), layout="constrained")
 plot.plot(seconds, explanation.evidence(method, seconds))
 _ = plot.set(xlabel="seconds", ylabel="evidence", title=f"{method}: spin clockwise")

@@ -35,7 +35,9 @@ for layer in vidcam.list_layers(network, clips):
 # One map for each method
 # -----------------------
 
-explanation = vidcam.explain(network, clips, methods=["gradcam", "gradcam+", "gradcam++", "hirescam"])
+explanation = vidcam.explain(
+    network, clips, methods=["gradcam", "gradcam+", "gradcam++", "hirescam"]
+)
 print(explanation)
 print(explanation.audit())
 

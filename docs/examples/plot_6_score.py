@@ -2,13 +2,15 @@
 Which method is more faithful on my clips?
 ==========================================
 
-``score_clips`` hides what a map leaves out, asks the network again, and compares methods clip by clip.
+``score_clips`` hides what a map leaves out, asks the network again, and compares
+methods clip by clip.
 """
 
 # %%
 # A set of clips
 # --------------
-# Twelve made clips, with their classes. A manifest may be a list, a CSV, JSON or Parquet file.
+# Twelve made clips, with their classes. A manifest may be a list, a CSV, JSON or
+# Parquet file.
 
 import tempfile
 from pathlib import Path
@@ -30,13 +32,17 @@ for seed in range(12):
 # Score it
 # --------
 
-result = vidcam.score_clips(rows, folder / "scores", model="tiny_r3d", methods=["gradcam", "gradcam++"])
+result = vidcam.score_clips(
+    rows, folder / "scores", model="tiny_r3d", methods=["gradcam", "gradcam++"]
+)
 for name, method in result.summary.methods.items():
-    print(f"{name}: average drop {method.average_drop.value:.1f} % [{method.average_drop.low:.1f}, {method.average_drop.high:.1f}]")
+    drop = method.average_drop
+    print(f"{name}: average drop {drop.value:.1f} % [{drop.low:.1f}, {drop.high:.1f}]")
 
 # %%
 # The report
 # ----------
-# ``report.html`` has the clips, worst first. ``report.md`` has the tables and the tests.
+# ``report.html`` has the clips, worst first. ``report.md`` has the tables and the
+# tests.
 
 print((folder / "scores" / "report.md").read_text()[:1500])

@@ -20,7 +20,13 @@ from vidcam.models.sample import sample_clip
 
 folder = Path(tempfile.mkdtemp())
 result = vidcam.explain_video(
-    sample_clip(), folder, model="i3d", methods=["gradcam++", "neutral-gradcam"], start=3.0, end=5.0, outputs="sheet"
+    sample_clip(),
+    folder,
+    model="i3d",
+    methods=["gradcam++", "neutral-gradcam"],
+    start=3.0,
+    end=5.0,
+    outputs="sheet",
 )
 
 # %%

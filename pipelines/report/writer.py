@@ -106,8 +106,8 @@ def report(
     does.
 
     Args:
-        results: one or several `.npz` files that `explain` saved, or `VideoExplanation`s. Several are shown side by
-            side, in step. Results of the same video, model and windows become targets of one.
+        results: one or several `.npz` files that `explain` saved, or `VideoExplanation` objects. Several are shown side
+            by side, in step. Results of the same video, model and windows become targets of one.
         out: the page, `.html`.
         source: the video, if it was moved since; for one result.
         embed: a video of at most so many megabytes is put into the page if browsers play it. A larger one is linked.
