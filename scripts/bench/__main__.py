@@ -26,6 +26,7 @@ from scripts.bench.processes import PINS, prepare_environment, run_with_peers
 from scripts.bench.score import scoring
 from scripts.bench.start import start
 from scripts.bench.tables import Table
+from scripts.bench.training import training_step
 from scripts.library import BASELINE_METHODS, PAIR_METHODS
 
 NETWORKS = ("r3d_18", "i3d")
@@ -56,7 +57,7 @@ def bench() -> None:
     """Measure vidcam on this machine."""
 
 
-for command in (fuzz, fuzz_files, memory, motion_row, odd_files):
+for command in (fuzz, fuzz_files, memory, motion_row, odd_files, training_step):
     bench.add_command(command)
 
 
