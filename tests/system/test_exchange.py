@@ -226,7 +226,11 @@ def test_a_claimed_place_becomes_the_file_or_the_folder(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_of_a_claimed_place_that_fails(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), claimed_path(tmp_path / "a", overwrite=False) as hidden:
-        hidden.touch()
-        raise ZeroDivisionError
+    def fail() -> None:
+        with claimed_path(tmp_path / "a", overwrite=False) as hidden:
+            hidden.touch()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert list(tmp_path.iterdir()) == []
