@@ -29,7 +29,8 @@ from vidcam.pipelines.report.videos import (
     video_note,
 )
 from vidcam.results.video import VideoExplanation
-from vidcam.system.atomic import atomic_write, require_writable
+from vidcam.system.atomic import disk_errors, require_writable
+from vidcam.system.exchange import claimed_path
 from vidcam.system.progress import Progress, progress_or_default, silent
 from vidcam.video.reader import VideoReader
 from vidcam.video.source import Source
@@ -138,9 +139,10 @@ def write_report(
         raise InputError(f"-o {out.name!r} must end in .html")
     require_writable(out, overwrite=options.overwrite)
     media = Media()
-    shown = [_shown(result, out, options, media, progress) for result in results]
-    with atomic_write(out, overwrite=options.overwrite) as part:
-        part.write_text(page_of(shown, media, title=options.title), "utf-8")
+    with claimed_path(out, overwrite=options.overwrite) as hidden:
+        shown = [_shown(result, out, options, media, progress) for result in results]
+        with disk_errors(out):
+            hidden.write_text(page_of(shown, media, title=options.title), "utf-8")
     return Reported(out, tuple(dict.fromkeys(each.note for each in shown if each.note)))
 
 

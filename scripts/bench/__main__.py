@@ -18,7 +18,6 @@ from scripts.bench.access import random_access
 from scripts.bench.agreement import agreement
 from scripts.bench.by_hand import SIZES, drawing, whole_video
 from scripts.bench.fuzz import fuzz
-from scripts.bench.fuzz_files import fuzz_files
 from scripts.bench.memory import memory
 from scripts.bench.motion import motion, motion_row
 from scripts.bench.odd_files import odd_files
@@ -57,7 +56,7 @@ def bench() -> None:
     """Measure vidcam on this machine."""
 
 
-for command in (fuzz, fuzz_files, memory, motion_row, odd_files, training_step):
+for command in (fuzz, memory, motion_row, odd_files, training_step):
     bench.add_command(command)
 
 
