@@ -2,8 +2,8 @@
 
 Two answers of one rater are alike, and so are two answers on one clip. The bootstrap runs three times: over raters,
 over clips, and over pairs of a rater and a clip. The variance is V_raters + V_clips − V_pairs, as the last part is in
-both of the others (Cameron, Gelbach and Miller 2011, equation 2.14). The interval is Student's, with the degrees of
-freedom of the smaller of the two groups.
+both of the others (Cameron, Gelbach and Miller 2011, equation 2.14); it is at least V_pairs. Each part is corrected for
+the number of its groups. The interval is Student's, with the degrees of freedom of Satterthwaite (1946).
 """
 
 from __future__ import annotations
@@ -65,19 +65,23 @@ def crossed_intervals(
         nothing = np.full_like(value, np.nan)
         return CrossedIntervals(value, nothing, nothing)
     pairs = raters * (int(clips.max()) + 1) + clips
-    by_rater, by_clip, by_pair = (_variance(statistic, each, generator, resamples) for each in (raters, clips, pairs))
-    variance = np.maximum(by_rater + by_clip - by_pair, np.maximum(by_rater, by_clip))
-    half = float(student.ppf((1.0 + level) / 2.0, fewest - 1)) * np.sqrt(variance)
+    parts = [_variance(statistic, groups, generator, resamples) for groups in (raters, clips, pairs)]
+    (by_rater, _), (by_clip, _), (by_pair, _) = parts
+    variance = np.maximum(by_rater + by_clip - by_pair, by_pair)
+    noise = np.asarray(sum(part**2 / freedom for part, freedom in parts))
+    degrees = np.maximum(np.divide(variance**2, noise, out=np.ones_like(variance), where=noise > 0), 1.0)
+    half = student.ppf((1.0 + level) / 2.0, degrees) * np.sqrt(variance)
     return CrossedIntervals(value, value - half, value + half)
 
 
 def _variance(
     statistic: Statistic, groups: NDArray[np.int64], generator: np.random.Generator, resamples: int
-) -> NDArray[np.float64]:
-    """Variance of the values over resamples of whole groups, (K,)."""
+) -> tuple[NDArray[np.float64], int]:
+    """Variance of the values over resamples of whole groups, (K,), and its degrees of freedom."""
     names, owner = np.unique(groups, return_inverse=True)
     drawn = generator.multinomial(len(names), np.full(len(names), 1.0 / len(names)), size=resamples)
     values = statistic(drawn[:, owner].astype(np.float64))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a value that is NaN in every resample
-        return np.asarray(np.nanvar(values, axis=0, ddof=1))
+        variance = np.asarray(np.nanvar(values, axis=0, ddof=1))
+    return variance * len(names) / (len(names) - 1), len(names) - 1
