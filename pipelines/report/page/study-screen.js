@@ -54,6 +54,7 @@ export class Screen {
     byId("question").classList.toggle("check", what.isCheck);
     byId("tiles").replaceChildren(...this.tiles.map((tile) => tile.element));
     byId("tiles").dataset.count = String(maps.length);
+    byId("legend").parentElement?.parentElement?.toggleAttribute("hidden", this.tiles.every((tile) => tile.isPlain));
     this.buttons = what.choices.map(({ value, text, name }) => {
       const button = make("button", { type: "button", class: value === what.chosen ? "chosen" : null, disabled: true, "aria-pressed": String(value === what.chosen) },
         text, make("span", { text: name }));

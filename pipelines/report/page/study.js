@@ -74,7 +74,7 @@ class Study {
     this.words([
       make("p", { text: "A computer model watched short clips and named what it saw. Colours show where and when it looked. We ask how helpful these colours are." }),
       make("p", { text: `There are ${length} questions. You can stop at any time and go on later.` }),
-      make("p", { text: `Nobody asks for your name. You get a random one. ${kept}` }),
+      make("p", { text: `Nobody asks for your name. You get a random code. ${kept}` }),
     ], this.progress ? [
       [given < length ? `Go on (${given} of ${length} done)` : "All done: to the end", () => this.next()],
       ["Start as another person", () => this.begin()],
@@ -200,18 +200,22 @@ class Study {
   /** The last page. */
   end() {
     this.showProgress(this.form.length);
-    const text = this.sender.isServed ? "Your answers were sent." : "Save your answers now, and give both files to the person who gave you this page.";
+    const text = this.sender.isServed ? "Your answers were sent." : "Save your answers now, and give the file to the person who gave you this page.";
     this.words([make("p", { text: "Thank you. These were all questions." }), make("p", { text })], [
-      ["Save answers", () => this.save()], ["Back to the last question", () => this.ask(this.form.length - 1)], ["Start as another person", () => this.begin()],
+      ["Save answers", () => this.save()], ["Save as CSV", () => this.save(true)],
+      ["Back to the last question", () => this.ask(this.form.length - 1)], ["Start as another person", () => this.begin()],
     ]);
   }
 
-  /** Save the answers as JSON and as CSV. */
-  save() {
+  /**
+   * Save the answers as a file; either kind has all of them.
+   * @param {boolean} asTable as CSV, for a spreadsheet; else as JSON, with which the page can go on
+   */
+  save(asTable = false) {
     if (!this.progress) return;
     const name = `answers-${this.data.study}-${this.progress.rater}`;
-    download(jsonOf(this.progress, this.form), `${name}.json`, "application/json");
-    download(csvOf(this.progress, this.form), `${name}.csv`, "text/csv");
+    if (asTable) download(csvOf(this.progress, this.form), `${name}.csv`, "text/csv");
+    else download(jsonOf(this.progress, this.form), `${name}.json`, "application/json");
     this.isSaved = true;
   }
 
