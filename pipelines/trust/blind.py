@@ -39,32 +39,8 @@ def blind_clip(
             come after those of the methods.
         random: source of that order; its state advances.
     """
-    video, target = shown.explanation, target_of(shown.explanation)
-    assert target is not None
-    explanation, bounds = video.explanations[target], dict(video.bounds)
-    volumes = {str(number): explanation.volumes[name] for number, name in enumerate(methods)}
-    sources = [*methods, *(methods[number] for number in shuffled)]
-    for number in shuffled:
-        maps = explanation.volumes[methods[number]]
-        flat = random.permuted(maps.reshape(len(maps), -1), axis=1)
-        volumes[str(len(volumes))] = flat.reshape(maps.shape)
-    factors = {
-        str(number): explanation.factors[name] for number, name in enumerate(sources) if name in explanation.factors
-    }
-    named = replace(explanation, volumes=volumes, factors=factors, signed={}, completeness={}, noise={}, guided={})
-    one = replace(
-        video,
-        source="",
-        model="",
-        labels=(said_class(video),),
-        explanations=(replace(named, alpha={}, clamped={}, artifact=None, notes=()),),
-        bounds={str(number): bounds[name] for number, name in enumerate(sources)},
-        origin=None if video.origin is None else replace(video.origin, path="", content_hash=""),
-        verdicts=(),
-        video_verdict=None,
-    )
+    one = _unnamed(shown.explanation, [*methods, *(methods[number] for number in shuffled)], len(methods), random)
     clip = page_clip(replace(shown, explanation=one, facts=None, settings="", note=""), block)
-    videos = tuple(each for each in clip.videos if each.embedded)
     targets = tuple(
         replace(each, mean=None, probability=None, maps=tuple(replace(m, verdict=NOT_CHECKED) for m in each.maps))
         for each in clip.targets
@@ -74,10 +50,46 @@ def blind_clip(
         key="",
         targets=targets,
         classes=(),
-        videos=videos,
+        videos=tuple(each for each in clip.videos if each.embedded),
         predicted=(),
         remarks=(),
         facts=(),
         provenance=(),
         can_open=False,
+    )
+
+
+def _unnamed(video: VideoExplanation, maps: Sequence[str], whole: int, random: np.random.Generator) -> VideoExplanation:
+    """Keep the maps of some methods for what the model says, under their numbers; from `whole` on they are shuffled."""
+    target = target_of(video)
+    assert target is not None
+    explanation = video.explanations[target]
+    volumes, own = {}, explanation.factors
+    for number, name in enumerate(maps):
+        volume = explanation.volumes[name]
+        flat = volume.reshape(len(volume), -1)
+        volumes[str(number)] = volume if number < whole else random.permuted(flat, axis=1).reshape(volume.shape)
+    kept = replace(
+        explanation,
+        volumes=volumes,
+        factors={str(number): own[name] for number, name in enumerate(maps) if name in own},
+        alpha={},
+        clamped={},
+        guided={},
+        signed={},
+        completeness={},
+        noise={},
+        artifact=None,
+        notes=(),
+    )
+    return replace(
+        video,
+        source="",
+        model="",
+        labels=(said_class(video),),
+        explanations=(kept,),
+        bounds={str(number): video.bounds[name] for number, name in enumerate(maps)},
+        origin=None if video.origin is None else replace(video.origin, path="", content_hash=""),
+        verdicts=(),
+        video_verdict=None,
     )
