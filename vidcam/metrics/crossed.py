@@ -67,9 +67,11 @@ def crossed_intervals(
     pairs = raters * (int(clips.max()) + 1) + clips
     parts = [_variance(statistic, groups, generator, resamples) for groups in (raters, clips, pairs)]
     (by_rater, _), (by_clip, _), (by_pair, _) = parts
-    variance = np.maximum(by_rater + by_clip - by_pair, by_pair)
+    joint = by_rater + by_clip - by_pair
+    variance = np.maximum(joint, by_pair)
     noise = np.asarray(sum(part**2 / freedom for part, freedom in parts))
-    degrees = np.maximum(np.divide(variance**2, noise, out=np.ones_like(variance), where=noise > 0), 1.0)
+    degrees = np.divide(variance**2, noise, out=np.ones_like(variance), where=noise > 0)
+    degrees = np.where(joint < by_pair, parts[2][1], np.maximum(degrees, 1.0))
     half = student.ppf((1.0 + level) / 2.0, degrees) * np.sqrt(variance)
     return CrossedIntervals(value, value - half, value + half)
 
