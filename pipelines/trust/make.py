@@ -28,6 +28,8 @@ from vidcam.system.progress import Progress, silent
 
 TITLE = "What does the model look at?"
 
+_MOST_NAMES = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyOptions:
@@ -132,18 +134,22 @@ def _usable_clips(
     classes = selected_classes(options.select, truth) if options.select else None
     if classes is not None:
         notes.append("classes: " + ", ".join(f"{label} (F1 {score:.3f})" for label, score in classes.items()))
-    report, kept, clips = ReportOptions(embed=options.embed, proxy=options.proxy), list[Shown](), list[KeyClip]()
+    report, left_out = ReportOptions(embed=options.embed, proxy=options.proxy), dict[str, list[str]]()
+    kept, clips = list[Shown](), list[KeyClip]()
     for number, file in enumerate(files):
         before = dict(media.embedded)
         shown = shown_of(file, out, report, media)
         clip, problem = _clip(shown, truth, classes)
         if problem:
             media.embedded = before
-            notes.append(f"{as_text(str(file))} is left out: {problem}")
+            left_out.setdefault(problem, []).append(as_text(file.name))
         else:
             kept.append(shown)
             clips.append(clip)
         progress("clips", number + 1, len(files))
+    for problem, names in left_out.items():
+        some = ", ".join(names[:_MOST_NAMES]) + ", …" * (len(names) > _MOST_NAMES)
+        notes.append(f"{len(names)} of {len(files)} results are left out, as {problem}: {some}")
     if not clips:
         raise InputError(f"no result can be used; {notes[-1]}")
     return kept, clips
@@ -156,11 +162,11 @@ def _clip(shown: Shown, truth: tuple[TrueClip, ...], classes: dict[str, float] |
     label = true_label(truth, video.source if video.origin is None else video.origin.path)
     clip = KeyClip(video.source, says, label)
     if classes is not None and (label is None or label.casefold() not in classes):
-        return clip, "its class was not selected" if label else "--truth has no label for it"
+        return clip, "their class was not selected" if label else "--truth has no label for them"
     if target_of(video) is None:
         return clip, f"the model says {says!r}, but {', '.join(video.labels)} was explained"
     if not any(each.embedded for each in shown.videos):
-        return clip, shown.note or "its video is larger than --embed"
+        return clip, (shown.note or "the video is larger than --embed").rstrip(".")
     return clip, ""
 
 

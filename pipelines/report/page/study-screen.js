@@ -18,6 +18,9 @@ export const SINGLE = /** @type {Choice[]} */ ([
   { value: "no", text: "No", key: "n", name: "N" },
 ]);
 
+/** Height of a picture at most, as a share of the window in percent: the buttons stay in view. */
+const TALLEST = 54;
+
 /** Milliseconds before an answer counts; a key that is still held down is no answer. */
 const LEAST = 300;
 
@@ -40,6 +43,7 @@ export class Screen {
       const tile = new Tile(clip, this.player, place === 0);
       tile.target = target;
       tile.isPlain = index < 0;
+      tile.frame.style.width = `min(100%, ${(TALLEST * clip.size.columns) / clip.size.rows}vh)`;
       if (index >= 0) tile.map = target.maps[index];
       tile.caption.textContent = maps.length > 1 ? ["Left", "Right"][place] : "";
       tile.caption.hidden = maps.length < 2;

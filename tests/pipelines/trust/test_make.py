@@ -87,7 +87,7 @@ def test_classes_are_selected(clips: Path, tmp_path: Path) -> None:
     chosen = make_study(clips, out="selected.html", truth=tmp_path, select="f1:1")
     assert chosen.clips == 2
     assert "running (F1 0.800)" in chosen.notes[0]
-    assert "its class was not selected" in chosen.notes[1]
+    assert "1 of 3 results are left out, as their class was not selected: clip1_h264.npz" in chosen.notes[1]
 
 
 def test_what_cannot_be_used_is_left_out_and_told(clips: Path, tmp_path: Path) -> None:
