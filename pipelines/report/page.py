@@ -36,6 +36,21 @@ MODULES = (
 SET_MODULES = ("unpack.js", "dom.js", "set.js")
 """Of the page of a scored set."""
 
+STUDY_MODULES = (
+    "arithmetic.js",
+    "maps.js",
+    "unpack.js",
+    "draw.js",
+    "dom.js",
+    "player.js",
+    "tiles.js",
+    "study-store.js",
+    "study-files.js",
+    "study-screen.js",
+    "study.js",
+)
+"""Of the page of a study; the pipeline `trust` writes it."""
+
 _IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(async )?(function|class|const|let)\b)", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*/\*\*(?:(?!\*/).)*\*/\n", re.MULTILINE | re.DOTALL)
@@ -46,7 +61,7 @@ def asset(name: str) -> str:
     return (files("vidcam.pipelines.report") / "page" / name).read_text("utf-8")
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def script(modules: tuple[str, ...] = MODULES) -> str:
     """Return modules as one, without their documentation."""
     return "\n".join(_EXPORT.sub("", _IMPORT.sub("", _COMMENT.sub("", asset(name)))) for name in modules)
@@ -71,7 +86,7 @@ def page_html(data: PageData, block: str, media: Mapping[str, str]) -> str:
 def fill_page(name: str, title: str, data: str, *, block: str, media: Mapping[str, str], modules: Sequence[str]) -> str:
     """Fill `frame.html` with `<name>.html` and what is given; arguments as in `page_html`, with the data as JSON."""
     code = script(tuple(modules))
-    style = asset("style.css") + (asset("set.css") if name == "set" else "")
+    style = asset("style.css") + ("" if name == "page" else asset(f"{name}.css"))
     parts = {
         "title": escape(title),
         "policy": escape(_policy(code, style)),

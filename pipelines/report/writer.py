@@ -140,7 +140,7 @@ def write_report(
     require_writable(out, overwrite=options.overwrite)
     media = Media()
     with claimed_path(out, overwrite=options.overwrite) as hidden:
-        shown = [_shown(result, out, options, media, progress) for result in results]
+        shown = [shown_of(result, out, options, media, progress=progress) for result in results]
         with disk_errors(out):
             hidden.write_text(page_of(shown, media, title=options.title), "utf-8")
     return Reported(out, tuple(dict.fromkeys(each.note for each in shown if each.note)))
@@ -169,8 +169,19 @@ def merged(clips: Sequence[PageClip]) -> list[PageClip]:
     return list(joined.values())
 
 
-def _shown(result: Result, out: Path, options: ReportOptions, media: Media, progress: Progress) -> Shown:
-    """Load a result, and find its video and what lies beside it."""
+def shown_of(result: Result, out: Path, options: ReportOptions, media: Media, *, progress: Progress = silent) -> Shown:
+    """Load a result, and find its video and what lies beside it.
+
+    Args:
+        result: a file that `explain` saved, or the explanation.
+        out: the page.
+        options: how the video gets into it.
+        media: takes the bytes of a video that is put into the page.
+        progress: called as a copy of the video is made.
+
+    Raises:
+        MediaError: the file is not a saved explanation of a video.
+    """
     saved = result if isinstance(result, VideoExplanation) else Path(result)
     path = None if isinstance(saved, VideoExplanation) else saved
     facts, settings = (None, "") if path is None else (facts_beside(path), settings_beside(path))
