@@ -26,9 +26,8 @@ from vidcam.motion.shapes import MAX_SHAPES, SHAPE_LABELS, SIZE, make_shape_imag
 from vidcam.preprocess import scale_pixels
 
 NAMES = tuple(spec.name for spec in SHAPE_SPECS)
-STEPS = {"tiny_vgg": 2500, "tiny_gap": 1500}
 
-BATCH = 64
+BATCH = 32
 MAX_LEARNING_RATE = 4e-3
 
 Pool = tuple[Tensor, Tensor]
@@ -40,10 +39,10 @@ Pool = tuple[Tensor, Tensor]
 @click.option(
     "--out", type=click.Path(path_type=Path), default=WEIGHTS_FOLDER, help="Default: where vidcam reads them."
 )
-@click.option("--steps", type=int, help="Batches of 64 images; default: 2500 for tiny_vgg, 1500 for tiny_gap.")
-@click.option("--images", type=int, default=8000, show_default=True, help="Images to train on.")
-@click.option("--held-out", type=int, default=1600, show_default=True, help="Images to measure on.")
-def train_shapes(*, names: tuple[str, ...], out: Path, steps: int | None, images: int, held_out: int) -> None:
+@click.option("--steps", type=int, default=1400, show_default=True, help="Batches of 32 images.")
+@click.option("--images", type=int, default=4000, show_default=True, help="Images to train on.")
+@click.option("--held-out", type=int, default=800, show_default=True, help="Images to measure on.")
+def train_shapes(*, names: tuple[str, ...], out: Path, steps: int, images: int, held_out: int) -> None:
     """Train, write safetensors files, and print accuracies."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(mode=True)
@@ -51,11 +50,11 @@ def train_shapes(*, names: tuple[str, ...], out: Path, steps: int | None, images
     out.mkdir(parents=True, exist_ok=True)
     for name in names:
         started = time.process_time()
-        network = trained(name, pool, count := steps or STEPS[name])
+        network = trained(name, pool, steps)
         seconds = time.process_time() - started
         path = out / f"{name}.safetensors"
         path.write_bytes(weights(network))
-        click.echo(f"{name}: {count} steps in {seconds:.0f} s of CPU time, {path.stat().st_size:,} bytes")
+        click.echo(f"{name}: {steps} steps in {seconds:.0f} s of CPU time, {path.stat().st_size:,} bytes")
         click.echo(report(network, held_out_pool))
 
 
@@ -72,7 +71,7 @@ def trained(name: str, pool: Pool, steps: int) -> nn.Module:
     torch.manual_seed(0)
     network = build(name)
     assert isinstance(network, nn.Sequential)
-    normed = with_norms(network).train()
+    normed = with_norms(network).to(memory_format=torch.channels_last).train()
     optimiser = torch.optim.AdamW(normed.parameters(), lr=MAX_LEARNING_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, MAX_LEARNING_RATE, total_steps=steps, pct_start=0.15)
     smoothed = 0.0
@@ -99,7 +98,8 @@ def batches(pool: Pool, steps: int) -> Iterator[Pool]:
             images = images.flip(axis) if is_flipped else images
         images = images.transpose(2, 3) if flips[2] else images
         images = 255 - images if flips[3] else images
-        yield to_input(images[:, torch.randperm(3, generator=generator)]), pool[1][indices]
+        inputs = to_input(images[:, torch.randperm(3, generator=generator)])
+        yield inputs.contiguous(memory_format=torch.channels_last), pool[1][indices]
 
 
 def to_input(images: Tensor) -> Tensor:
