@@ -125,9 +125,9 @@ def read_boxes(path: Path) -> dict[str, list[Box]]:
         content = read_regular(path, limit=_MAX_BYTES)
         return _AnnotationParser().parse(content)
     except FileNotFoundError as exc:
-        raise InputError(f"{path.name} is missing in {ANNOTATIONS}") from exc
+        raise InputError(f"it is missing in {ANNOTATIONS}") from exc
     except (OSError, ValueError, LookupError, expat.ExpatError) as exc:
-        raise InputError(f"{path.name} is not a Pascal VOC annotation ({first_line(exc)})") from exc
+        raise InputError(f"it is not a Pascal VOC annotation ({first_line(exc)})") from exc
 
 
 class _AnnotationParser:

@@ -1,4 +1,4 @@
-"""Hostile files that are not media: result files, manifests, weights and score folders, damaged by a seed.
+"""Hostile files that are not media: result files, manifests, weights, score folders and annotations, by a seed.
 
 What becomes of one is right if it is `used` or `refused` by an error of ours in one line.
 """
@@ -30,6 +30,7 @@ from safetensors.torch import save_file
 
 from tests.helpers.clipsets import write_set
 from tests.helpers.hostile_changes import BAD_VALUES, changed_array, changed_bytes, changed_json
+from tests.helpers.hostile_images import use_annotations, write_annotations
 from tests.helpers.nets import hidden_model
 from tests.helpers.saved import save_hot
 from vidcam.errors import VidcamError
@@ -265,6 +266,7 @@ KINDS: Mapping[str, tuple[Write, Callable[[Path], None]]] = MappingProxyType(
         "manifests": (write_manifest, use_manifest),
         "weights": (write_weights, use_weights),
         "scores": (write_scores, use_scores),
+        "annotations": (write_annotations, use_annotations),
     }
 )
 """Name → what writes a hostile file, and what a user does with it."""

@@ -79,8 +79,9 @@ def test_a_damaged_annotation_is_a_row_with_its_reason(text: str, reason: str, t
     folder = write_voc(tmp_path, a=TWO_DOGS, b=text)
     *good, bad = read_clips(folder, out=tmp_path / "out").entries
     assert [entry.problem for entry in good] == ["", ""]
+    assert bad.problem.startswith("b.xml: it is not a Pascal VOC annotation (")
     assert "\n" not in bad.problem
-    with pytest.raises(InputError, match=rf"b.xml is not a Pascal VOC annotation \(.*{reason}"):
+    with pytest.raises(InputError, match=rf"it is not a Pascal VOC annotation \(.*{reason}"):
         read_boxes(folder / "Annotations/b.xml")
 
 
