@@ -49,6 +49,7 @@ class _OriginalPass:
         post_softmax: maps of its probability's gradient; None if the measure `relative` was not chosen.
         label_explanation: maps of the label's class, for localization; None if it is not measured.
         label_index: index of the clip's label; None if there is no label that the model knows.
+        predicted_index: index of the most probable class.
         label_rank: number of classes that are more probable than the label; None without `label_index`.
         log_probability: log probability of the explained class.
         activation: the model's last activation after the logits.
@@ -59,6 +60,7 @@ class _OriginalPass:
     post_softmax: Explanation | None
     label_explanation: Explanation | None
     label_index: int | None
+    predicted_index: int
     label_rank: int | None
     log_probability: float
     activation: Activation
@@ -124,10 +126,18 @@ class ClipScorer:
             is_compared = "relative" in self._request.measures and at_layer
             post_softmax = run.explain(target, score="probability", methods=at_layer) if is_compared else None
             label_explanation, notes = self._label_explanation(sample, label_index, explanation, run.explain)
-            activation = run.activation
+            activation, predicted_index = run.activation, int(run.logits[0].argmax())
         log = log_probability(run.logits, explanation.target, activation)
         return _OriginalPass(
-            explanation, post_softmax, label_explanation, label_index, rank, float(log[0]), activation, notes
+            explanation,
+            post_softmax,
+            label_explanation,
+            label_index,
+            predicted_index,
+            rank,
+            float(log[0]),
+            activation,
+            notes,
         )
 
     def _label_explanation(
@@ -153,6 +163,7 @@ class ClipScorer:
             entry=sample.entry,
             start_seconds=sample.start_seconds,
             label=self._model.label(target),
+            predicted=self._model.label(original.predicted_index),
             is_correct=None if rank is None else rank == 0,
             log_probability=original.log_probability,
             warnings=(*sample.warnings, *original.notes),

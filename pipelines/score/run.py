@@ -95,9 +95,8 @@ def score_clips(
     The clips and the folder are checked before a model is loaded or downloaded.
 
     Args:
-        clips: a folder, a manifest (.csv, .jsonl, .parquet), images with boxes (a folder of Pascal VOC or a list in it,
-            .txt; annotations of COCO, .json), or an iterable of paths and of mappings with `path`, `start`, `label`,
-            `group`, `boxes`.
+        clips: a folder, a manifest (.csv, .jsonl, .parquet), images with boxes (a folder of Pascal VOC or its .txt list,
+            COCO's .json), or an iterable of paths and of mappings with `path`, `start`, `label`, `group`, `boxes`.
         out: folder of the results; created if needed.
         model: name of a model, 'package.module:factory', or a `Model`.
         weights: as in `load_model`; only if `model` is a name.
@@ -243,7 +242,7 @@ class _Run:
         # relevance finds its own layer, which the baseline tells
         stated = request if request.layers else replace(request, layers=prepared.baseline.layers)
         self._settings = complete_settings(settings, stated, prepared.original, prepared.forward)
-        self._columns = score_columns(request.measures, request.thetas)
+        self._columns = score_columns(request.measures, request.thetas, label_in_top=request.label_in_top)
         self._scorer: ClipScorer | None = None
 
     def run(self) -> ScoredClips:
