@@ -30,7 +30,7 @@ class SetClips:
         texts: every text that occurs.
         path: path as in the manifest.
         label: label of the manifest.
-        top: label of the explained class.
+        top: label of the predicted class.
         status: `scored`, `failed` or `left out`.
         reason: why it failed, and warnings.
         probability: of the explained class.
@@ -183,7 +183,7 @@ def _clips(rows: Iterable[Row], names: Sequence[str], block: PackedBlock) -> Set
         entries = {
             "path": first["path"],
             "label": first["label"],
-            "top": first["class"] if first["status"] == SCORED else None,
+            "top": (first.get("predicted") or first["class"]) if first["status"] == SCORED else None,
             "status": first["status"],
             "reason": first["reason"] if first["status"] == FAILED else first.get("warnings"),
         }

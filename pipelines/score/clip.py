@@ -45,11 +45,13 @@ class _OriginalPass:
     """The result of the forward pass of the original clip.
 
     Attributes:
-        explanation: maps of the predicted class.
+        explanation: maps of the explained class: the predicted one, or the label with `label_in_top`.
         post_softmax: maps of its probability's gradient; None if the measure `relative` was not chosen.
         label_explanation: maps of the label's class, for localization; None if it is not measured.
         label_index: index of the clip's label; None if there is no label that the model knows.
-        log_probability: log probability of the predicted class.
+        predicted_index: index of the most probable class.
+        label_rank: number of classes that are more probable than the label; None without `label_index`.
+        log_probability: log probability of the explained class.
         activation: the model's last activation after the logits.
         notes: sentences about localization, for the column `warnings`.
     """
@@ -58,13 +60,15 @@ class _OriginalPass:
     post_softmax: Explanation | None
     label_explanation: Explanation | None
     label_index: int | None
+    predicted_index: int
+    label_rank: int | None
     log_probability: float
     activation: Activation
     notes: tuple[str, ...]
 
     @property
     def target_index(self) -> int:
-        """Index of the predicted class."""
+        """Index of the explained class."""
         return int(self.explanation.target[0])
 
 
@@ -92,7 +96,7 @@ class ClipScorer:
         request = self._request
         original = self._original(sample, clip, progress)
         shared = self._shared_columns(sample, original)
-        if reason := self._exclusion_reason(shared):
+        if reason := self._exclusion_reason(shared, original.label_rank):
             return [shared.row() | {"status": LEFT_OUT, "reason": reason}]
         masked = MaskedClip(clip, self._model.spec.scaling, request.fill)
         maps = list(self._maps(sample, original))
@@ -114,16 +118,26 @@ class ClipScorer:
         with Undo() as undo, undo:
             run = open_attribution(self._model.module, self._model.input_of(clip), request, undo)
             self.originals += 1
-            explanation = run.explain()
+            rank = None if label_index is None else int((run.logits[0] > run.logits[0, label_index]).sum())
+            is_label_explained = rank is not None and rank < self._request.label_in_top
+            explanation = run.explain([label_index]) if is_label_explained else run.explain()
             target = explanation.target.tolist()
             at_layer = [name for name in self._request.methods if name not in INPUT_METHODS]  # EQ compares these alone
             is_compared = "relative" in self._request.measures and at_layer
             post_softmax = run.explain(target, score="probability", methods=at_layer) if is_compared else None
             label_explanation, notes = self._label_explanation(sample, label_index, explanation, run.explain)
-            activation = run.activation
+            activation, predicted_index = run.activation, int(run.logits[0].argmax())
         log = log_probability(run.logits, explanation.target, activation)
         return _OriginalPass(
-            explanation, post_softmax, label_explanation, label_index, float(log[0]), activation, notes
+            explanation,
+            post_softmax,
+            label_explanation,
+            label_index,
+            predicted_index,
+            rank,
+            float(log[0]),
+            activation,
+            notes,
         )
 
     def _label_explanation(
@@ -144,24 +158,29 @@ class ClipScorer:
         return explanation, ("localization uses the predicted class: the clip has no label",)
 
     def _shared_columns(self, sample: Sample, original: _OriginalPass) -> ClipColumns:
-        target, label_index = original.target_index, original.label_index
+        target, rank = original.target_index, original.label_rank
         return ClipColumns(
             entry=sample.entry,
             start_seconds=sample.start_seconds,
             label=self._model.label(target),
-            is_correct=None if label_index is None else label_index == target,
+            predicted=self._model.label(original.predicted_index),
+            is_correct=None if rank is None else rank == 0,
             log_probability=original.log_probability,
             warnings=(*sample.warnings, *original.notes),
             batch_size=self.forwards.batch_size,
             content_hash=sample.content_hash,
         )
 
-    def _exclusion_reason(self, shared: ClipColumns) -> str:
-        threshold = self._request.min_confidence
+    def _exclusion_reason(self, shared: ClipColumns, label_rank: int | None) -> str:
+        threshold, most, label = self._request.min_confidence, self._request.label_in_top, shared.entry.label
+        if most and label_rank is None:
+            return f"the model has no label {label!r}" if label else "the clip has no label"
+        if label_rank is not None and label_rank >= most > 0:
+            return f"the label is not among the {most} most probable classes"
         if np.exp(shared.log_probability) < threshold:
             return f"the probability is below --min-confidence {threshold:g}"
         if self._request.correct_only and not shared.is_correct:
-            return "the top class is not the label" if shared.entry.label else "the clip has no label"
+            return "the top class is not the label" if label else "the clip has no label"
         return ""
 
     def _generator(self, sample: Sample, purpose: int) -> np.random.Generator:

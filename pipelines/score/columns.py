@@ -65,8 +65,8 @@ _ALPHA: Columns = {
 AREAS = ("insertion", "deletion", "frame_insertion", "frame_deletion")
 
 
-def score_columns(measures: Sequence[str], thetas: Sequence[float]) -> Columns:
-    """Return the columns that these measures fill, in order."""
+def score_columns(measures: Sequence[str], thetas: Sequence[float], *, label_in_top: int = 0) -> Columns:
+    """Return the columns that these measures fill, in order; `predicted` is the class if labels are not explained."""
     thetas_in_names = [f"{theta:g}" for theta in thetas if 0.0 < theta < 1.0]
     optional: dict[str, Columns] = {
         "relative": {"log_masked_post_softmax": "number", "empty_post_softmax": "flag"},
@@ -85,7 +85,7 @@ def score_columns(measures: Sequence[str], thetas: Sequence[float]) -> Columns:
     }
     if "curve" in measures and "retention" not in measures:
         optional["curve"] = {**optional["retention"], **optional["curve"]}
-    columns: dict[str, Kind] = {**_CLIP, **_MAP}
+    columns: dict[str, Kind] = {**_CLIP, **({"predicted": "text"} if label_in_top else {}), **_MAP}
     for measure in measures:
         columns |= optional.get(measure, {})
     return {**columns, **_ALPHA}

@@ -51,6 +51,7 @@ class ScoreOptions:
     seed: int = 0
     min_confidence: float = 0.0
     correct_only: bool = False
+    label_in_top: int | None = None
     sanity: int = 0
     render_worst: int = 0
     addresses: bool = False
@@ -85,8 +86,8 @@ class ScoreOptions:
             raise InputError(f"--batch-size is {self.batch_size}; it must be at least 1")
         if self.workers < 1:
             raise InputError(f"--workers is {self.workers}; it must be at least 1")
-        for name in ("seed", "sanity", "render_worst"):
-            if getattr(self, name) < 0:
+        for name in ("seed", "sanity", "render_worst", "label_in_top"):
+            if (getattr(self, name) or 0) < 0:
                 raise InputError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 0")
 
     @property

@@ -35,6 +35,8 @@ class ScoreRequest(MapRequest):
         seed: seed of the ties, the controls, the shuffles and the intervals.
         min_confidence: clips whose class has a lower probability are left out.
         correct_only: whether clips whose top class is not their label are left out.
+        label_in_top: N > 0: the label's class is explained, and clips whose label is not among the N most probable
+            classes are left out. 0: the predicted class is explained.
         sanity: number of clips whose maps are compared with those of randomised weights.
         render_worst: number of clips that get overlay videos.
         workers: number of threads that decode ahead.
@@ -51,6 +53,7 @@ class ScoreRequest(MapRequest):
     seed: int
     min_confidence: float
     correct_only: bool
+    label_in_top: int
     sanity: int
     render_worst: int
     workers: int
@@ -126,6 +129,7 @@ def resolve(
         seed=options.seed,
         min_confidence=options.min_confidence,
         correct_only=options.correct_only,
+        label_in_top=options.label_in_top or 0,
         sanity=options.sanity,
         render_worst=options.render_worst,
         workers=options.workers,

@@ -34,6 +34,7 @@ class ClipColumns:
         entry: the clip in the set.
         start_seconds: start of the window.
         label: label of the explained class.
+        predicted: label of the most probable class.
         is_correct: whether that is the clip's own label; None if the clip has no label that the model knows.
         log_probability: log Y.
         warnings: sentences about the file.
@@ -44,6 +45,7 @@ class ClipColumns:
     entry: Entry
     start_seconds: float
     label: str
+    predicted: str
     is_correct: bool | None
     log_probability: float
     warnings: tuple[str, ...]
@@ -55,6 +57,7 @@ class ClipColumns:
         return entry_row(self.entry) | {
             "start": self.start_seconds,
             "class": self.label,
+            "predicted": self.predicted,
             "correct": self.is_correct,
             "probability": math.exp(self.log_probability),
             "log_probability": self.log_probability,

@@ -82,6 +82,7 @@ def score_clips(
     seed: int = 0,
     min_confidence: float = 0.0,
     correct_only: bool = False,
+    label_in_top: int | None = None,
     sanity: int = 0,
     render_worst: int = 0,
     addresses: bool = False,
@@ -94,8 +95,8 @@ def score_clips(
     The clips and the folder are checked before a model is loaded or downloaded.
 
     Args:
-        clips: a folder, a manifest (.csv, .jsonl, .parquet), or an iterable of paths and of mappings with `path`,
-            `start`, `label`, `group`, `boxes`.
+        clips: a folder, a manifest (.csv, .jsonl, .parquet), images with boxes (a folder of Pascal VOC or its .txt list,
+            COCO's .json), or an iterable of paths and of mappings with `path`, `start`, `label`, `group`, `boxes`.
         out: folder of the results; created if needed.
         model: name of a model, 'package.module:factory', or a `Model`.
         weights: as in `load_model`; only if `model` is a name.
@@ -125,6 +126,8 @@ def score_clips(
         seed: seed of ties, controls, shuffles and intervals.
         min_confidence: leave out clips whose class has a lower probability (EQ 4).
         correct_only: leave out clips whose top class is not their label.
+        label_in_top: N > 0: explain each clip's label, and leave out the clip if that is not among the N most probable
+            classes. 0: explain the predicted class. None: 5 for sets in the formats of Pascal VOC and COCO, else 0.
         sanity: number of clips, from the first on, whose maps are compared with maps of random weights.
         render_worst: number of clips with the largest mean drop that get overlay videos.
         addresses: read addresses that a manifest names; those of an iterable are read anyway.
@@ -156,6 +159,7 @@ def score_clips(
         seed=seed,
         min_confidence=min_confidence,
         correct_only=correct_only,
+        label_in_top=label_in_top,
         sanity=sanity,
         render_worst=render_worst,
         addresses=addresses,
@@ -190,6 +194,8 @@ def score_set(
 ) -> ScoredClips:
     """Score a set of clips; arguments and errors as in `score_clips`. The report quotes `command`."""
     clip_set = read_clips(clips, out=folder, addresses=options.addresses)
+    if options.label_in_top is None:
+        options = replace(options, label_in_top=clip_set.label_in_top)
     name = model.spec.name if isinstance(model, Model) else model if model in list_models() else None
     maps = foreign_maps(options.map_folders, clip_set.entries)
     settings = partial_settings(options, clip_set, model=name, maps=maps)
@@ -236,7 +242,7 @@ class _Run:
         # relevance finds its own layer, which the baseline tells
         stated = request if request.layers else replace(request, layers=prepared.baseline.layers)
         self._settings = complete_settings(settings, stated, prepared.original, prepared.forward)
-        self._columns = score_columns(request.measures, request.thetas)
+        self._columns = score_columns(request.measures, request.thetas, label_in_top=request.label_in_top)
         self._scorer: ClipScorer | None = None
 
     def run(self) -> ScoredClips:

@@ -81,6 +81,8 @@ class PartialSettings:
         steps: points of the path of fine maps.
         fine: grid of fine maps.
         budget: most forward passes of `occlusion` and of `rise`.
+        label_in_top: N if the label's class is explained where it is among the N most probable classes; 0 if the
+            predicted class is explained.
         clips: number of clips, and a digest of the manifest.
         maps: maps of other tools: name, and a digest of the files.
     """
@@ -98,6 +100,7 @@ class PartialSettings:
     seed: int
     min_confidence: float
     correct_only: bool
+    label_in_top: int = 0
     clips: str
     maps: tuple[str, ...] = ()
 
@@ -120,6 +123,7 @@ def partial_settings(
         seed=options.seed,
         min_confidence=options.min_confidence,
         correct_only=options.correct_only,
+        label_in_top=options.label_in_top or 0,
         clips=f"{len(clips.entries)} (sha256 {clips.digest[:16]})",
         maps=tuple(f"{foreign.name} (sha256 {foreign.digest()[:16]})" for foreign in maps),
     )

@@ -1,4 +1,4 @@
-"""Hostile files that are not media: result files, manifests, weights and score folders, and what a user does with them.
+"""Hostile files that are not media: results, manifests, weights, score folders, annotations; and what a user does.
 
 `tests.helpers.fuzz` tells what becomes of one.
 """
@@ -26,6 +26,7 @@ from safetensors.torch import save_file
 
 from tests.helpers.clipsets import write_set
 from tests.helpers.hostile_changes import BAD_VALUES, changed_array, changed_bytes, changed_json
+from tests.helpers.hostile_images import use_annotations, write_annotations
 from tests.helpers.nets import hidden_model
 from tests.helpers.saved import save_hot
 from vidcam.models.weights.state import load_weights_file
@@ -258,6 +259,7 @@ KINDS: Mapping[str, tuple[Write, Callable[[Path], None]]] = MappingProxyType(
         "manifests": (write_manifest, use_manifest),
         "weights": (write_weights, use_weights),
         "scores": (write_scores, use_scores),
+        "annotations": (write_annotations, use_annotations),
     }
 )
 """Name → what writes a hostile file, and what a user does with it."""

@@ -255,6 +255,13 @@ _SCORE = (
         help="Leave out clips whose class has a probability below P; default 0.",
     ),
     _clips("--correct-only", is_flag=True, default=None, help="Leave out clips whose top class is not their label."),
+    _clips(
+        "--label-in-top",
+        type=int,
+        metavar="N",
+        help="Explain the label if it is among the N likeliest classes, else leave the clip out; 0: explain the "
+        "predicted class. Default: 5 for Pascal VOC and COCO, else 0.",
+    ),
     _ONE_MODEL,
     *_MODEL_FILES,
     _LAYER,
