@@ -47,7 +47,9 @@ class ScoreOptions:
     budget: int = DEFAULT_BUDGET
     batch_size: int | None = None
     precision: Precision = "float32"
-    workers: int = 2
+    workers: int | None = None
+    threads: int | None = None
+    shard: str | None = None
     seed: int = 0
     min_confidence: float = 0.0
     correct_only: bool = False
@@ -81,10 +83,9 @@ class ScoreOptions:
             raise InputError(f"--min-confidence is {self.min_confidence}; it must be from 0 to 1")
         if self.precision not in PRECISIONS:
             raise InputError(f"--precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise InputError(f"--batch-size is {self.batch_size}; it must be at least 1")
-        if self.workers < 1:
-            raise InputError(f"--workers is {self.workers}; it must be at least 1")
+        for name in ("batch_size", "workers", "threads"):
+            if (number := getattr(self, name)) is not None and number < 1:
+                raise InputError(f"--{name.replace('_', '-')} is {number}; it must be at least 1")
         for name in ("seed", "sanity", "render_worst"):
             if getattr(self, name) < 0:
                 raise InputError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 0")

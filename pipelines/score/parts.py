@@ -72,17 +72,26 @@ def end_of_parts(folder: Path, schema: pa.Schema, first: int = 0) -> int:
     """
     done = first
     for path in parts_in(folder):
-        begin, last = clips_of(path)
-        if begin != done:
-            raise OutputError(f"{folder} lacks the part of clips {done} to {begin}; pass --overwrite to start again")
-        with part_errors(path):
-            metadata = pq.read_metadata(path)
-            if not metadata.schema.to_arrow_schema().equals(schema):
-                raise ValueError("it has other columns")
-            if metadata.num_rows > (last - begin) * MAX_ROWS_PER_CLIP:
-                raise ValueError(f"it has {metadata.num_rows} rows")
-            clips = [clip for clip, _ in groupby(read_part(path, ("clip",))["clip"].to_pylist())]
-            if clips != list(range(begin, last)):
-                raise ValueError(f"it has {len(clips)} clips")
-        done = last
+        done = check_part(path, schema, done)
     return done
+
+
+def check_part(path: Path, schema: pa.Schema, first: int) -> int:
+    """Check a part that begins with the clip `first`, and return the index after its last clip.
+
+    Raises:
+        OutputError: it begins with another clip, is damaged, or has other columns or clips than it should.
+    """
+    begin, last = clips_of(path)
+    if begin != first:
+        raise OutputError(f"{path.parent} lacks the part of clips {first} to {begin}; pass --overwrite to start again")
+    with part_errors(path):
+        metadata = pq.read_metadata(path)
+        if not metadata.schema.to_arrow_schema().equals(schema):
+            raise ValueError("it has other columns")
+        if metadata.num_rows > (last - begin) * MAX_ROWS_PER_CLIP:
+            raise ValueError(f"it has {metadata.num_rows} rows")
+        clips = [clip for clip, _ in groupby(read_part(path, ("clip",))["clip"].to_pylist())]
+        if clips != list(range(begin, last)):
+            raise ValueError(f"it has {len(clips)} clips")
+    return last

@@ -25,7 +25,15 @@ import pyarrow.parquet as pq
 from vidcam.errors import OutputError
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.columns import FAILED, LEFT_OUT, SCORED, Columns, Row
-from vidcam.pipelines.score.parts import end_of_parts, part_errors, part_schema, parts_in, read_part
+from vidcam.pipelines.score.parts import (
+    check_part,
+    clips_of,
+    end_of_parts,
+    part_errors,
+    part_schema,
+    parts_in,
+    read_part,
+)
 from vidcam.pipelines.score.settings import PartialSettings, Provenance, Settings, read_settings, require_same
 from vidcam.system.atomic import PART_ENDING, atomic_write
 from vidcam.system.fingerprint import source_fingerprint
@@ -78,16 +86,17 @@ class ResultStore:
             pq.write_table(table, unfinished)
 
     def adopt(self, parts: Iterable[Path]) -> None:
-        """Copy the parts of shards, which follow those of this run; a part that was copied before is kept.
+        """Copy the parts of shards, in order; parts that were copied before are kept.
 
         Raises:
-            OutputError: the folder has other parts, or a part cannot be read.
+            OutputError: a part is missing or damaged.
         """
         for path in parts:
-            if not (copy := self._folder / path.name).exists():
-                with part_errors(path), atomic_write(copy, sync=True) as unfinished:
+            if clips_of(path)[1] > self.done:
+                end = check_part(path, self.schema, self.done)
+                with part_errors(path), atomic_write(self._folder / path.name, sync=True) as unfinished:
                     shutil.copyfile(path, unfinished)
-        self.done = self._first = end_of_parts(self._folder, self.schema, self.first)
+                self.done = self._first = end
 
     def rows(self) -> Iterator[Row]:
         """Yield all written rows in order; one part at a time is in memory."""
