@@ -16,7 +16,7 @@ from vidcam.pipelines.memory import StartMemory
 from vidcam.pipelines.score.columns import thetas_of
 from vidcam.pipelines.score.foreign_maps import ForeignMaps
 from vidcam.pipelines.score.measures import chosen_measures
-from vidcam.pipelines.score.options import CONTROLS, DEFAULT_METHODS, TRANSFORMER_METHODS, ScoreOptions
+from vidcam.pipelines.score.options import CONTROLS, DEFAULT_METHODS, TRANSFORMER_METHODS, EngineName, ScoreOptions
 from vidcam.pipelines.score.shards import Shard
 from vidcam.results.explanation import INPUT_METHODS
 from vidcam.spec import ModelSpec
@@ -39,6 +39,7 @@ class ScoreRequest(MapRequest):
         sanity: number of clips whose maps are compared with those of randomised weights.
         render_worst: number of clips that get overlay videos.
         workers: number of threads that decode ahead; None: as many as keep the model busy.
+        engine: what runs the clips.
         shard: the shard that is scored; None: the whole set.
         retry_failed: whether clips that failed in an earlier run are tried again.
         overwrite: whether existing results are replaced.
@@ -57,6 +58,7 @@ class ScoreRequest(MapRequest):
     render_worst: int
     workers: int | None
     shard: Shard | None
+    engine: EngineName
     retry_failed: bool
     overwrite: bool
 
@@ -137,6 +139,7 @@ def resolve(
         sanity=options.sanity,
         render_worst=options.render_worst,
         workers=options.workers,
+        engine=options.engine,
         shard=None if options.shard is None else Shard.parse(options.shard),
         retry_failed=options.retry_failed,
         overwrite=options.overwrite,

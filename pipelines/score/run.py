@@ -6,9 +6,10 @@ The CSV, the summary, the plots and the report are made from the parts at the en
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from vidcam.pipelines.score.columns import score_columns
 from vidcam.pipelines.score.foreign_maps import foreign_maps
 from vidcam.pipelines.score.grid import play_grid
 from vidcam.pipelines.score.local import SCORING, LocalEngine
-from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.options import EngineName, ScoreOptions
+from vidcam.pipelines.score.ray_engine import RayEngine
+from vidcam.pipelines.score.ray_worker import WorkerSetup, import_ray
 from vidcam.pipelines.score.request import ScoreRequest, resolve
 from vidcam.pipelines.score.results import ModelResults, Overlays, RunFacts, write_results
 from vidcam.pipelines.score.samples import require_any_video
@@ -43,6 +46,8 @@ from vidcam.system.progress import Progress, progress_or_default, silent
 
 RUN_FILE = "run.toml"
 """The settings of the run, see `run_file`."""
+
+Engine = LocalEngine | RayEngine
 
 
 def score_clips(
@@ -71,6 +76,7 @@ def score_clips(
     workers: int | None = None,
     threads: int | None = None,
     shard: str | None = None,
+    engine: EngineName = "local",
     seed: int = 0,
     min_confidence: float = 0.0,
     correct_only: bool = False,
@@ -116,6 +122,7 @@ def score_clips(
         workers: number of threads that decode ahead. None: as many as keep the model busy.
         threads: threads of PyTorch on the CPU. None: those of the run that is resumed, else PyTorch's own number.
         shard: 'I/N' scores only shard I of N, into a folder of its own; `merge_shards` joins them.
+        engine: 'local' scores in this process, 'ray' on a Ray cluster.
         seed: seed of ties, controls, shuffles and intervals.
         min_confidence: leave out clips whose class has a lower probability (EQ 4).
         correct_only: leave out clips whose top class is not their label.
@@ -149,6 +156,7 @@ def score_clips(
         workers=workers,
         threads=threads,
         shard=shard,
+        engine=engine,
         seed=seed,
         min_confidence=min_confidence,
         correct_only=correct_only,
@@ -194,14 +202,18 @@ def score_set(
     require_shard(folder, shard, clips=len(clip_set.entries), overwrite=options.overwrite)
     if former is None:  # a run can be resumed without its videos
         require_any_video(clip_set.entries)
-    named = None
+    if options.engine == "ray":
+        import_ray()
+    named, load = None, partial(_itself, model)
     with cpu_threads(options.threads or (0 if former is None else former.threads)):
         if not isinstance(model, Model):
             files = {"weights": weights, "labels": labels, "mean_cube": mean_cube}
             named = named_model(model, **files)
+            load = partial(load_model, model, device=device.partition(":")[0], **files)  # an actor has one GPU
             model = load_model(model, device=device, **files, progress=progress)
         request, prepared = resolve(model, options, None if former is None else former.batch_size, maps=maps)
-        result = _Run(prepared, request, settings, clip_set, folder, command=command, progress=progress).run()
+        run = _Run(prepared, request, settings, clip_set, folder, command=command, progress=progress)
+        result = run.run(partial(WorkerSetup, load, options))
     if named is None:
         return result
     path, done = folder / RUN_FILE, result.summary.settings
@@ -209,9 +221,16 @@ def score_set(
         "device": str(model.device),
         **{name: getattr(done, name) for name in ("methods", "measures", "batch_size", "threads")},
     }
-    run = run_settings(options, named, resolved=resolved)
-    write_run_file(path, run, command=f"vidcam score CLIPS -o FOLDER --config {RUN_FILE}")
+    write_run_file(
+        path,
+        run_settings(options, named, resolved=resolved),
+        command=f"vidcam score CLIPS -o FOLDER --config {RUN_FILE}",
+    )
     return replace(result, paths=(*result.paths[:-1], path, result.paths[-1]))
+
+
+def _itself(model: Model) -> Model:
+    return model
 
 
 class _Run:
@@ -238,8 +257,8 @@ class _Run:
         self._span = request.clips_of(len(clips.entries))
         self._forwards = (0, 0)
 
-    def run(self) -> ScoredClips:
-        """Score the remaining clips, then write all results."""
+    def run(self, setup: Callable[..., WorkerSetup]) -> ScoredClips:
+        """Score the remaining clips, then write all results; `setup` makes what workers of a cluster need."""
         overwrite, first = self._request.overwrite, self._span.start
         with open_store(self._out, self._settings, self._columns, overwrite=overwrite, first=first) as store:
             if (shard := self._request.shard) is not None:
@@ -252,19 +271,21 @@ class _Run:
             if has_work or not store.settings.provenance:
                 store.record_provenance(provenance_of(self._model))
             if has_work:
-                self._score(store, failed)
+                self._score(store, failed, self._engine(store, setup))
             return self._write_results(store)
 
-    def _engine(self, batch_size: int) -> LocalEngine:
-        request = replace(self._request, batch_size=batch_size)
-        return LocalEngine(self._prepared, request, clips=len(self._clips.entries), progress=self._progress)
+    def _engine(self, store: ResultStore, setup: Callable[..., WorkerSetup]) -> Engine:
+        request = replace(self._request, batch_size=store.last_batch_size or self._request.batch_size)
+        if request.engine == "local":
+            return LocalEngine(self._prepared, request, clips=len(self._clips.entries), progress=self._progress)
+        ready = setup(request.batch_size, store.settings.threads, request.maps, store.schema, Path.cwd())
+        return RayEngine(ready, is_gpu=self._model.device.type != "cpu")
 
-    def _score(self, store: ResultStore, failed: Mapping[Path, Sequence[int]]) -> None:
+    def _score(self, store: ResultStore, failed: Mapping[Path, Sequence[int]], engine: Engine) -> None:
         """Score the failed clips again, part by part, then the clips after the last part."""
         entries = self._clips.entries
         remaining = [entries[clip] for clips in failed.values() for clip in clips]
         remaining += entries[store.done : self._span.stop]
-        engine = self._engine(store.last_batch_size or self._request.batch_size)
         try:
             with closing(engine.rows(remaining)) as rows:
                 for path, clips in failed.items():

@@ -275,6 +275,7 @@ _SCORE = (
     _details("--batch-size", metavar="auto|N", help="Perturbed clips per forward pass; default: by device."),
     _PRECISION,
     _details("--workers", type=int, metavar="N", help="Threads that decode ahead; default: as the model needs them."),
+    choice(_details, "--engine", ("local", "ray"), "What runs the clips: local (default), or ray, a Ray cluster."),
     _details("--threads", type=int, metavar="N", help="Threads of PyTorch on the CPU; default: PyTorch's own number."),
     _details(
         "--seed",
