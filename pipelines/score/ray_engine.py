@@ -60,7 +60,7 @@ class RayEngine:
         with _cluster(ray):
             size = self._actors(ray)
             attempts = ray.remote(num_cpus=0)(Attempts).remote()
-            blocks = ray.data.from_arrow(_blocks(entries, size))
+            blocks = ray.data.from_arrow(cut_blocks(entries, size))
             scored = blocks.map_batches(
                 ClipWorker,
                 fn_constructor_args=(self._setup, attempts),
@@ -109,8 +109,8 @@ def _cluster(ray: Any) -> Iterator[None]:
             ray.shutdown()
 
 
-def _blocks(entries: Sequence[Entry], actors: int) -> list[pa.Table]:
-    """Cut the clips into blocks: small ones of a small set, so that every actor has work."""
+def cut_blocks(entries: Sequence[Entry], actors: int) -> list[pa.Table]:
+    """Cut the clips into blocks, small ones of a small set, so that every actor has work."""
     size = max(1, min(BLOCK_CLIPS, len(entries) // (actors * _BLOCKS_PER_ACTOR)))
     pieces = (entries[start : start + size] for start in range(0, len(entries), size))
     return [pa.Table.from_pylist([asdict(entry) for entry in piece], schema=ENTRY_SCHEMA) for piece in pieces]

@@ -20,6 +20,7 @@ from scripts.bench.by_hand import SIZES, drawing, whole_video
 from scripts.bench.fuzz import fuzz
 from scripts.bench.fuzz_files import fuzz_files
 from scripts.bench.memory import memory
+from scripts.bench.merge import merge
 from scripts.bench.motion import motion, motion_row
 from scripts.bench.odd_files import odd_files
 from scripts.bench.processes import PINS, prepare_environment, run_with_peers
@@ -56,7 +57,7 @@ def bench() -> None:
     """Measure vidcam on this machine."""
 
 
-for command in (fuzz, fuzz_files, memory, motion_row, odd_files):
+for command in (fuzz, fuzz_files, memory, merge, motion_row, odd_files):
     bench.add_command(command)
 
 
