@@ -24,6 +24,7 @@ from scripts.bench.merge import merge
 from scripts.bench.motion import motion, motion_row
 from scripts.bench.odd_files import odd_files
 from scripts.bench.processes import PINS, prepare_environment, run_with_peers
+from scripts.bench.scale import scale
 from scripts.bench.score import scoring
 from scripts.bench.start import start
 from scripts.bench.tables import Table
@@ -57,7 +58,7 @@ def bench() -> None:
     """Measure vidcam on this machine."""
 
 
-for command in (fuzz, fuzz_files, memory, merge, motion_row, odd_files):
+for command in (fuzz, fuzz_files, memory, merge, motion_row, odd_files, scale):
     bench.add_command(command)
 
 
