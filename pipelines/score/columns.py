@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from vidcam.fill import SCORE_FILLS
 from vidcam.metrics.localization import DELTAS
+from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
 from vidcam.metrics.time_audit import CHANGES
 from vidcam.system.atomic import atomic_write
 from vidcam.system.filenames import csv_text
@@ -63,6 +64,12 @@ _ALPHA: Columns = {
     "correlation_with_gradcam_plus": "number",
 }
 AREAS = ("insertion", "deletion", "frame_insertion", "frame_deletion")
+
+
+def thetas_of(measures: Sequence[str]) -> tuple[float, ...]:
+    """Return every θ that the measures need, increasing."""
+    thetas = {*(DEFAULT_THETAS if "retention" in measures else ())}
+    return tuple(sorted(thetas | {*(GRID_THETAS if "curve" in measures else ())}))
 
 
 def score_columns(measures: Sequence[str], thetas: Sequence[float], *, label_in_top: int = 0) -> Columns:

@@ -213,8 +213,10 @@ _EXPLAIN = (
 )
 
 _SCORE = (
-    click.argument("clips", metavar="MANIFEST|FOLDER", type=PATH),
+    click.argument("clips", metavar="MANIFEST|FOLDER", nargs=-1, required=True, type=PATH),
     RESULT("-o", "--out", required=True, metavar="FOLDER", type=PATH, help="Folder for the results."),
+    RESULT("--shard", metavar="I/N", help="Score only shard I of N, into a folder of its own."),
+    RESULT("--merge", is_flag=True, help="Merge the folders of all shards: vidcam score --merge FOLDER… -o FOLDER."),
     RESULT("--overwrite", is_flag=True, default=None, help="Replace existing results, even if their settings differ."),
     RESULT("--addresses", is_flag=True, default=None, help="Read the addresses (https://…) that a manifest names."),
     RESULT("--retry-failed", is_flag=True, default=None, help="Try clips again that failed in an earlier run."),
@@ -279,7 +281,9 @@ _SCORE = (
     ),
     _details("--batch-size", metavar="auto|N", help="Perturbed clips per forward pass; default: by device."),
     _PRECISION,
-    _details("--workers", type=int, metavar="N", help="Threads that decode ahead; default 2."),
+    _details("--workers", type=int, metavar="N", help="Threads that decode ahead; default: as the model needs them."),
+    choice(_details, "--engine", ("local", "ray"), "What runs the clips: local (default), or ray, a Ray cluster."),
+    _details("--threads", type=int, metavar="N", help="Threads of PyTorch on the CPU; default: PyTorch's own number."),
     _details(
         "--seed",
         type=int,
