@@ -70,9 +70,8 @@ export class Tile {
    * @param {number} x in CSS pixels of the page
    * @param {number} y
    * @param {Look} look
-   * @param {import("./maps.js").Scale} scale
    */
-  valueAt(x, y, look, scale) {
+  valueAt(x, y, look) {
     const box = this.frame.getBoundingClientRect();
     const column = ((x - box.left) / box.width) * this.clip.size.columns, row = ((y - box.top) / box.height) * this.clip.size.rows;
     const [top, bottom, left, right] = this.clip.data.view;

@@ -30,6 +30,7 @@ def columns_of(path: Path) -> dict[tuple[str, str], Any]:
     return found
 
 
+@pytest.mark.slow
 def test_the_recording_comes_back(tmp_path: Path) -> None:
     pytest.importorskip("rerun", reason="needs rerun: pip install 'vidcam[rerun]'")
     saved = save_hot(tmp_path, sound=np.zeros(48_000, np.float32))
