@@ -35,7 +35,7 @@ MODULES = (
 )
 """Of the page of a video, in the order in which they depend on each other."""
 
-SET_MODULES = ("unpack.js", "dom.js", "confusions.js", "curves.js", "set.js")
+SET_MODULES = ("unpack.js", "dom.js", "clipdialog.js", "confusions.js", "curves.js", "set.js")
 """Of the page of a scored set."""
 
 _IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)

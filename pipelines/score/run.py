@@ -21,7 +21,7 @@ from vidcam.fill import ScoreFill
 from vidcam.models.model import Model, Precision
 from vidcam.models.registry import list_models, load_model
 from vidcam.pipelines.forward import Prepared, torch_errors
-from vidcam.pipelines.report.scored import scored_page
+from vidcam.pipelines.report.scored import scored_page, video_folders
 from vidcam.pipelines.run_file import named_model, run_settings, write_run_file
 from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import ClipSet, read_clips
@@ -315,7 +315,9 @@ class _Run:
         with atomic_write(self._out / "report.md", sync=True) as path:
             path.write_text(report(summary, plots), "utf-8")
         with atomic_write(self._out / "report.html", sync=True) as path:
-            path.write_text(scored_page(summary, store.rows(), pages_of(shown, self._out)), "utf-8")
+            folders = video_folders({entry.index: entry.source for entry in self._clips.entries}, self._out)
+            page = scored_page(summary, store.rows(), pages_of(shown, self._out), folders=folders)
+            path.write_text(page, "utf-8")
         write_json(self._out / "summary.json", summary, sync=True)
         names = ("scores.csv", *plots, "report.md", "report.html", "summary.json")
         scorer = self._scorer

@@ -2,6 +2,7 @@
 
 import { Block, decompressed, textOf } from "./unpack.js";
 import { byId, make, number } from "./dom.js";
+import { playClip } from "./clipdialog.js";
 import { drawConfusions } from "./confusions.js";
 import { drawCurves } from "./curves.js";
 
@@ -23,6 +24,8 @@ export class SetPage {
     this.path = texts(clips.path);
     this.label = texts(clips.label);
     this.top = texts(clips.top);
+    this.folder = texts(clips.folder);
+    this.startSecond = block.floats(clips.start);
     this.status = texts(clips.status);
     this.reason = texts(clips.reason);
     this.probability = block.floats(clips.probability);
@@ -180,29 +183,29 @@ export class SetPage {
    * @param {Column[]} columns
    */
   row(clip, columns) {
-    const state = this.correct[clip] === 1 ? "right" : this.correct[clip] === 0 ? "wrong" : "", page = this.data.pages[clip];
+    const state = this.correct[clip] === 1 ? "right" : this.correct[clip] === 0 ? "wrong" : "";
     return make("tr", {}, ...columns.map(({ key, text, isNumber }) => {
       const cell = make(key === "path" ? "th" : "td", { class: isNumber ? "number" : key === "top" ? state : null, title: isNumber ? null : text(clip), scope: key === "path" ? "row" : null });
-      if (key !== "path" || !page) cell.textContent = key === "top" && state ? `${state === "right" ? "✓" : "✗"} ${text(clip)}` : text(clip);
-      else {
-        const link = make("a", { href: page, text: text(clip) });
-        link.addEventListener("click", (click) => {
-          if (click.ctrlKey || click.metaKey || click.shiftKey) return;
-          click.preventDefault();
-          this.play(clip);
-        });
-        cell.append(link);
-      }
+      if (key !== "path") cell.textContent = key === "top" && state ? `${state === "right" ? "✓" : "✗"} ${text(clip)}` : text(clip);
+      else cell.append(this.opener(clip, text(clip)));
       return cell;
     }));
   }
 
-  /** @param {number} clip */
-  play(clip) {
-    const dialog = /** @type {HTMLDialogElement} */ (byId("player")), close = make("button", { type: "button", text: "Close" });
-    close.addEventListener("click", () => dialog.close());
-    dialog.replaceChildren(make("p", {}, make("span", { text: this.path[clip] }), close), make("iframe", { src: this.data.pages[clip], title: this.path[clip] }));
-    dialog.showModal();
+  /**
+   * What opens a clip: a link to its page, or a button.
+   * @param {number} clip
+   * @param {string} text
+   */
+  opener(clip, text) {
+    const page = this.data.pages[clip], opener = page ? make("a", { href: page, text }) : make("button", { type: "button", class: "clip", text });
+    opener.addEventListener("click", (/** @type {Event} */ event) => {
+      const click = /** @type {MouseEvent} */ (event);
+      if (page && (click.ctrlKey || click.metaKey || click.shiftKey)) return;
+      click.preventDefault();
+      playClip(this, clip);
+    });
+    return opener;
   }
 
   writeTables() {
