@@ -129,7 +129,7 @@ def scored_page(
         controls=CONTROLS,
         clips=_clips(rows, names, folders or {}, block),
         pages=pages,
-        model=summary.settings.model,
+        model=summary.settings.model or "",
     )
     return fill_page("set", data.title, to_json(data, indent=0), block=block.to_base64(), media={}, modules=SET_MODULES)
 

@@ -34,7 +34,8 @@ export async function openFile(file, page) {
   const player = page.deck.leader, former = player.source;
   const source = { kind: "source", href: "", embedded: "", type: file.type, starts: 0, map: null };
   const isOpen = await player.openAddress(URL.createObjectURL(file), source, true);
-  if (!isOpen) {
+  if (isOpen) player.original = source;
+  else {
     say("The browser cannot play this file");
     if (former) await player.open(former);
   }

@@ -1,6 +1,6 @@
 // The keyboard.
 
-import { LAYOUTS, STYLES } from "./state.js";
+import { LAYOUTS } from "./state.js";
 import { byId } from "./dom.js";
 import { copyLink, savePicture } from "./files.js";
 import { targetOf } from "./tiles.js";
@@ -24,7 +24,7 @@ export function press(key, page) {
     " ": () => deck.toggle(), ArrowLeft: () => deck.step(-many), ArrowRight: () => deck.step(many),
     Home: () => deck.seekTo(-Infinity), End: () => deck.seekTo(Infinity),
     c: () => page.state.set({ target: after(page.clips[0].targets.map((each) => each.name), target.name) }),
-    d: () => page.state.set({ style: after(STYLES.map(([style]) => style), choice.style) }),
+    d: () => page.state.set({ style: after(page.controls.styles.map(([style]) => style), choice.style) }),
     v: () => page.state.set({ layout: after(LAYOUTS.map(([layout]) => layout).filter((layout) => [...page.controls.layout.options].some((o) => o.value === layout)), choice.layout) }),
     "[": () => shift(-0.05, "opacity"), "]": () => shift(0.05, "opacity"), ",": () => shift(-0.05, "threshold"), ".": () => shift(0.05, "threshold"),
     "+": () => strip.zoom(0.5), "=": () => strip.zoom(0.5), "-": () => strip.zoom(2), 0: () => strip.showAll(),

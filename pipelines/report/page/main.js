@@ -24,6 +24,9 @@ export class Page {
     this.data = data;
     /** @type {Clip[]} */
     this.clips = data.clips.map((/** @type {any} */ clip) => new Clip(clip, block));
+    if (this.clips.length > 1) { // they may share a player, which cannot play two overlays
+      for (const target of this.clips.flatMap((clip) => clip.targets)) target.maps = target.maps.filter((/** @type {any} */ map) => !map.isDrawn);
+    }
     this.palettes = Object.fromEntries(Object.entries(data.palettes).map(([name, text]) => [name, fromBase64(/** @type {string} */ (text))]));
     const first = this.clips[0], [best] = first.data.predicted[0] ?? [""];
     const shown = first.targets.find((target) => target.label === best) ?? first.targets[0];
@@ -74,6 +77,7 @@ export class Page {
     }
     if (this.startSecond !== null) this.deck.seekTo(this.startSecond);
     await Promise.all(this.deck.players.map((player) => player.load()));
+    this.takeOverlay();
     this.notice();
     this.frame();
     document.documentElement.dataset.ready = "true";
@@ -106,24 +110,26 @@ export class Page {
   /** Something else was chosen. */
   update() {
     const { choice } = this.state;
+    if (!this.controls.styles.some(([style]) => style === choice.style)) choice.style = this.state.first.style;
     this.controls.update();
     if (this.arranged !== `${choice.layout} ${choice.target} ${choice.method}`) this.arrange();
     writeVerdicts(this.clips, choice);
     drawLegend(/** @type {HTMLCanvasElement} */ (byId("legend")), this.look);
     const [low, high] = targetOf(this.clips[0], choice.target).map(choice.method).bounds[choice.scale];
-    byId("low").textContent = number(low);
+    byId("low").textContent = number(choice.style === "signed" ? -high : low);
     byId("high").textContent = number(high);
     this.strip.build();
     this.takeOverlay();
     this.frame();
   }
 
-  /** Of videos in which heat is drawn already, play that of the chosen map. */
+  /** Play the overlay of the chosen map where it alone has the heat, or where no other video plays; else the video. */
   takeOverlay() {
     for (const [clip, player] of this.players) {
-      if (!player.isDrawn) continue;
-      const target = targetOf(clip, this.state.choice.target), { method } = target.map(this.state.choice.method);
-      const fitting = clip.data.videos.find((/** @type {any} */ v) => v.map && v.map[0] === target.label && v.map[1] === method);
+      const target = targetOf(clip, this.state.choice.target), { method, isDrawn } = target.map(this.state.choice.method);
+      if (!player.original || (!player.isDrawn && !isDrawn)) continue;
+      const overlay = clip.data.videos.find((/** @type {any} */ v) => v.map && v.map[0] === target.label && v.map[1] === method);
+      const fitting = !isDrawn && player.original?.kind !== "overlay" ? player.original : overlay;
       if (fitting && fitting !== player.source) player.open(fitting);
     }
   }
@@ -164,7 +170,7 @@ export class Page {
   notice() {
     const texts = this.clips.map((clip) => {
       const player = /** @type {Player} */ (this.players.get(clip));
-      if (player.source && !player.isDrawn) return "";
+      if (player.original && player.original.kind !== "overlay") return "";
       return clip.data.note || `${clip.name} cannot be played here: ${player.isDrawn ? "the overlay is shown instead." : "only the heat is shown."}`;
     });
     const text = [...new Set(texts.filter(Boolean))].join(" "), notice = byId("notice");
@@ -227,9 +233,9 @@ export class Page {
     const { pointer } = this, mark = byId("mark");
     const found = pointer?.tile.valueAt(pointer.x, pointer.y, this.look) ?? null;
     mark.hidden = !found;
-    if (found) mark.style.left = `${100 * found.heat}%`;
+    if (found) mark.style.left = `${100 * found.share}%`;
     for (const { value } of this.tiles) value.hidden = true;
-    if (!pointer || pointer.tile.isPlain) return;
+    if (!pointer || pointer.tile.isPlain || pointer.tile.map.isDrawn) return;
     pointer.tile.value.hidden = false;
     pointer.tile.value.textContent = found
       ? `${number(found.value)}  ·  heat ${found.heat.toFixed(2)}  ·  row ${found.cell[0] + 1}, column ${found.cell[1] + 1}`
