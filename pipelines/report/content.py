@@ -21,6 +21,8 @@ class PageMap:
         bounds: scale → (low, high), of which 0 and 1 of the heat are made.
         factors: scale → (N,) factor of each window's map; a scale without one is missing.
         verdict: how far they can be trusted.
+        signed: raw maps with their negative part, (N, t, h, w); None if the method has none.
+        is_drawn: the heat is drawn by the method's own overlay video; `cells` are those of the map that it multiplies.
     """
 
     method: str
@@ -28,6 +30,8 @@ class PageMap:
     bounds: Mapping[Scale, tuple[float, float]]
     factors: Mapping[Scale, Section]
     verdict: Verdict
+    signed: Section | None = None
+    is_drawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,11 +29,13 @@ MODULES = (
     "tiles.js",
     "controls.js",
     "texts.js",
+    "files.js",
+    "keys.js",
     "main.js",
 )
 """Of the page of a video, in the order in which they depend on each other."""
 
-SET_MODULES = ("unpack.js", "dom.js", "set.js")
+SET_MODULES = ("unpack.js", "dom.js", "clipdialog.js", "confusions.js", "curves.js", "set.js")
 """Of the page of a scored set."""
 
 STUDY_MODULES = (

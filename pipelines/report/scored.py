@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ import numpy as np
 from vidcam import __version__
 from vidcam.pipelines.report.packing import PackedBlock, Section
 from vidcam.pipelines.report.page import SET_MODULES, fill_page
+from vidcam.pipelines.report.videos import link
 from vidcam.pipelines.score.columns import FAILED, SCORED, Row
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.report import conclusion, equal_area_rows, interval, method_rows, verdict
 from vidcam.pipelines.score.summary import Summary
 from vidcam.system.json_files import to_json
+from vidcam.video.source import is_address
 
 SHOWN = ("drop", "retention_0.5", "area")
 """Columns of a method in the table of clips."""
@@ -31,6 +34,8 @@ class SetClips:
         path: path as in the manifest.
         label: label of the manifest.
         top: label of the predicted class.
+        folder: address of the folder of the video, relative to the page; empty for a video from the network.
+        start: start of the scored window in seconds.
         status: `scored`, `failed` or `left out`.
         reason: why it failed, and warnings.
         probability: of the explained class.
@@ -42,6 +47,8 @@ class SetClips:
     path: Section
     label: Section
     top: Section
+    folder: Section
+    start: Section
     status: Section
     reason: Section
     probability: Section
@@ -75,6 +82,7 @@ class SetData:
         controls: names of the controls.
         clips: all clips.
         pages: index of a clip → its page.
+        model: the model, as `vidcam explain --model` takes it.
     """
 
     title: str
@@ -90,15 +98,19 @@ class SetData:
     controls: tuple[str, ...]
     clips: SetClips
     pages: Mapping[int, str]
+    model: str
 
 
-def scored_page(summary: Summary, rows: Iterable[Row], pages: Mapping[int, str]) -> str:
+def scored_page(
+    summary: Summary, rows: Iterable[Row], pages: Mapping[int, str], *, folders: Mapping[int, str] | None = None
+) -> str:
     """Return the page of a scored set.
 
     Args:
         summary: the content of summary.json.
         rows: all rows of the table, those of a clip after each other.
         pages: index of a clip → address of its page.
+        folders: index of a clip → address of the folder of its video, see `video_folders`.
     """
     block, names = PackedBlock(), tuple(summary.methods)
     pairs = sorted(summary.pairs, key=lambda pair: (pair.a in CONTROLS) + (pair.b in CONTROLS))  # methods first
@@ -115,10 +127,23 @@ def scored_page(summary: Summary, rows: Iterable[Row], pages: Mapping[int, str])
         curves=tuple(_curves(summary)),
         names=names,
         controls=CONTROLS,
-        clips=_clips(rows, names, block),
+        clips=_clips(rows, names, folders or {}, block),
         pages=pages,
+        model=summary.settings.model or "",
     )
     return fill_page("set", data.title, to_json(data, indent=0), block=block.to_base64(), media={}, modules=SET_MODULES)
+
+
+def video_folders(sources: Mapping[int, str], folder: Path) -> dict[int, str]:
+    """Return index of a clip → address of the folder of its video, relative to a folder; none for addresses.
+
+    Args:
+        sources: index of a clip → path or address of its video.
+        folder: the folder of the page.
+    """
+    parents = {clip: Path(source).parent for clip, source in sources.items() if not is_address(source)}
+    links = {parent: link(parent, folder) for parent in set(parents.values())}
+    return {clip: links[parent] for clip, parent in parents.items()}
 
 
 def _lead(summary: Summary) -> str:
@@ -171,11 +196,11 @@ def _curves(summary: Summary) -> Iterator[SetCurve]:
             yield SetCurve(name, tuple(sorted(points)))
 
 
-def _clips(rows: Iterable[Row], names: Sequence[str], block: PackedBlock) -> SetClips:
+def _clips(rows: Iterable[Row], names: Sequence[str], folders: Mapping[int, str], block: PackedBlock) -> SetClips:
     """Turn the rows into columns of clips; memory holds a few numbers for each clip and method."""
     texts: dict[str, int] = {"": 0}
-    columns: dict[str, list[float]] = {n: [] for n in ("path", "label", "top", "status", "reason")}
-    numbers: dict[str, list[float]] = {n: [] for n in ("probability", "correct")}
+    columns: dict[str, list[float]] = {n: [] for n in ("path", "label", "top", "folder", "status", "reason")}
+    numbers: dict[str, list[float]] = {n: [] for n in ("start", "probability", "correct")}
     scores: dict[str, dict[str, list[float]]] = {name: {column: [] for column in SHOWN} for name in names}
     for _, group in groupby(rows, key=lambda row: row["clip"]):
         of_clip = list(group)
@@ -184,6 +209,7 @@ def _clips(rows: Iterable[Row], names: Sequence[str], block: PackedBlock) -> Set
             "path": first["path"],
             "label": first["label"],
             "top": (first.get("predicted") or first["class"]) if first["status"] == SCORED else None,
+            "folder": folders.get(first["clip"]),
             "status": first["status"],
             "reason": first["reason"] if first["status"] == FAILED else first.get("warnings"),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidcam.pipelines.report.scored import scored_page
@@ -47,12 +47,14 @@ class RunFacts:
         row_names: names of the rows of each clip.
         ignored_columns: columns of the manifest that have no meaning here.
         command: the command line, for the report.
+        folders: index of a clip → address of the folder of its video, relative to the results.
     """
 
     columns: Columns
     row_names: tuple[str, ...]
     ignored_columns: tuple[str, ...]
     command: str
+    folders: Mapping[int, str] = field(default_factory=dict)
 
 
 def write_results(
@@ -86,7 +88,7 @@ def write_results(
     with atomic_write(out / "report.md", sync=True) as path:
         path.write_text(report(summary, plots), "utf-8")
     with atomic_write(out / "report.html", sync=True) as path:
-        path.write_text(scored_page(summary, store.rows(), pages), "utf-8")
+        path.write_text(scored_page(summary, store.rows(), pages, folders=facts.folders), "utf-8")
     write_json(out / "summary.json", summary, sync=True)
     names = ("scores.csv", *plots, "report.md", "report.html", "summary.json")
     return ScoredClips(summary, table, tuple(out / name for name in names), (0, 0))

@@ -20,6 +20,7 @@ from vidcam.fill import ScoreFill
 from vidcam.models.model import Model, Precision
 from vidcam.models.registry import list_models, load_model
 from vidcam.pipelines.forward import Prepared
+from vidcam.pipelines.report.scored import video_folders
 from vidcam.pipelines.run_file import named_model, run_settings, write_run_file
 from vidcam.pipelines.score.clips import ClipSet, read_clips
 from vidcam.pipelines.score.columns import score_columns
@@ -93,8 +94,8 @@ def score_clips(
     The clips and the folder are checked before a model is loaded or downloaded.
 
     Args:
-        clips: a folder, a manifest (.csv, .jsonl, .parquet), images with boxes (a folder of Pascal VOC or its .txt list,
-            COCO's .json), or an iterable of paths and of mappings with `path`, `start`, `label`, `group`, `boxes`.
+        clips: a folder, a manifest (.csv, .jsonl, .parquet), images with boxes (a folder of Pascal VOC, or its .txt
+            list, COCO's .json), or an iterable of paths and of mappings with `path`, `start`, `label`, `group`, `boxes`.
         out: folder of the results; created if needed.
         model: name of a model, 'package.module:factory', or a `Model`.
         weights: as in `load_model`; only if `model` is a name.
@@ -314,6 +315,7 @@ class _Run:
             row_names=self._request.row_names,
             ignored_columns=self._clips.ignored_columns,
             command=self._command,
+            folders=video_folders({entry.index: entry.source for entry in self._clips.entries}, self._out),
         )
         of_model = ModelResults(sanity=self._sanity, grid=self._grid, worst=self._worst)
         result = write_results(self._out, store, facts, of_model=of_model, progress=self._progress)
