@@ -96,3 +96,14 @@ TINY_VIT_SPEC = replace(
 TINY_VIT_CLS_SPEC = replace(
     TINY_VIT_SPEC, name="tiny_vit_cls", layout=TokenGrid((4, 8, 8), class_tokens=1), parameters=106_084
 )
+
+TINY_CAPTIONER_SPEC = replace(
+    TINY_R3D_SPEC,
+    name="tiny_captioner",
+    classes=25,
+    layer="layer4",
+    task="video captioning",
+    dataset="caption set",
+    parameters=409_577,
+)
+"""Its labels are its words; a caption takes the place of a class."""

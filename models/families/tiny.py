@@ -1,6 +1,6 @@
-"""The models shipped with vidcam: two for the motion set and two transformers for the grating set.
+"""The models shipped with vidcam: two for the motion set, two transformers for the grating set, and a captioner.
 
-`scripts/run research.train_tiny` and `scripts/run research.train_transformers` train them.
+`scripts/run research.train_tiny`, `research.train_transformers` and `research.train_captioner` train them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidcam.models.specs import TINY_C3D_SPEC, TINY_R3D_SPEC, TINY_VIT_CLS_SPEC, TINY_VIT_SPEC
+from vidcam.models.specs import TINY_C3D_SPEC, TINY_CAPTIONER_SPEC, TINY_R3D_SPEC, TINY_VIT_CLS_SPEC, TINY_VIT_SPEC
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,6 +37,10 @@ def build(name: str) -> nn.Module:
         from vidcam.models.families.tiny_c3d import TinyC3D
 
         return TinyC3D()
+    if name == TINY_CAPTIONER_SPEC.name:
+        from vidcam.models.families.tiny_captioner import TinyCaptioner
+
+        return TinyCaptioner()
     from vidcam.models.families.tiny_vit import TinyViT
 
     return TinyViT(has_class_token=name == TINY_VIT_CLS_SPEC.name)
@@ -50,5 +54,5 @@ def load(module: nn.Module, name: str) -> str:
     """
     from vidcam.models.weights.state import load_weights_file
 
-    dataset = next(spec.dataset for spec in (*TINY_SPECS, *GRATING_SPECS) if spec.name == name)
+    dataset = next(spec.dataset for spec in (*TINY_SPECS, *GRATING_SPECS, TINY_CAPTIONER_SPEC) if spec.name == name)
     return f"{dataset}, {load_weights_file(module, weights_path(name), name=name)}"

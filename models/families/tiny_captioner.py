@@ -14,6 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from vidcam.models.captioner import Captioner
 from vidcam.motion.captions import VOCABULARY
 
 WIDTHS = (16, 32, 48, 64)
@@ -33,8 +34,10 @@ class ConvBlock(nn.Sequential):
         super().__init__(nn.Conv3d(channels, width, 3, stride, padding=1, bias=False), nn.BatchNorm3d(width), nn.ReLU())
 
 
-class TinyCaptioner(nn.Module):
+class TinyCaptioner(Captioner):
     """Network from clips (N, 3, 16, 64, 64) to the logits of the words of a caption, (N, L, V)."""
+
+    end = END
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,33 +52,23 @@ class TinyCaptioner(nn.Module):
         self.lstm = nn.LSTM(STATE, STATE, batch_first=True)
         self.say = nn.Linear(STATE, len(VOCABULARY))
 
-    def forward(self, clip: Tensor, tokens: Tensor | None = None) -> Tensor:
-        """Compute the logits of each word of a caption, given the clip and the words before it.
-
-        Args:
-            clip: (N, 3, T, H, W).
-            tokens: (N, L) or (L,) indices of words; None: the caption that the network says.
-
-        Returns:
-            (N, L, V).
-        """
-        vector = self.encode(clip)
-        tokens = self.decode(vector) if tokens is None else tokens.expand(len(clip), -1)
-        inputs = torch.cat([vector.unsqueeze(1), self.words(tokens[:, :-1])], dim=1)
-        logits: Tensor = self.say(self.lstm(inputs)[0])
-        return logits
-
     def encode(self, clip: Tensor) -> Tensor:
-        """Make a vector of each clip, (N, D)."""
+        """Make a vector of each clip, (N, 3, 16, 64, 64) to (N, D)."""
         features = self.layer4(self.layer3(self.layer2(self.layer1(clip))))
         vector: Tensor = self.see(self.pool(features).flatten(1))
         return vector
 
+    def scores(self, encoded: Tensor, tokens: Tensor) -> Tensor:
+        """Compute the logits of each word given those before it, (N, L, V), of captions (N, L)."""
+        inputs = torch.cat([encoded.unsqueeze(1), self.words(tokens[:, :-1])], dim=1)
+        logits: Tensor = self.say(self.lstm(inputs)[0])
+        return logits
+
     @torch.no_grad()
-    def decode(self, vector: Tensor) -> Tensor:
+    def decode(self, encoded: Tensor) -> Tensor:
         """Say the likeliest word after those before, until the end in all clips; (N, L), filled up with END."""
-        word, state, tokens = vector.detach(), None, []
-        ended = torch.zeros(len(vector), dtype=torch.bool, device=vector.device)
+        word, state, tokens = encoded, None, list[Tensor]()
+        ended = torch.zeros(len(encoded), dtype=torch.bool, device=encoded.device)
         while len(tokens) < MAX_WORDS and not bool(ended.all()):
             output, state = self.lstm(word.unsqueeze(1), state)
             index = self.say(output[:, 0]).argmax(dim=1).masked_fill(ended, END)
@@ -83,7 +76,3 @@ class TinyCaptioner(nn.Module):
             ended = ended | (index == END)
             word = self.words(index)
         return torch.stack(tokens, dim=1)
-
-    def generate(self, clip: Tensor) -> Tensor:
-        """Say the caption of each clip, (N, L) indices of words, the last one END."""
-        return self.decode(self.encode(clip))

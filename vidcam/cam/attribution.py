@@ -177,6 +177,11 @@ class Attribution:
         """Return the score of a target as a function of the clip; see `input_score`. Use it while the pass is open."""
         return self._score_of(self._score_target(target, self._context.request), self._context.request)
 
+    def values(self, target: Target = None) -> Tensor:
+        """Return the score of a target in each clip, (N,), detached."""
+        score = self._score_target(target, self._context.request)
+        return (score.score.detach() * score.direction).reshape(len(self._shown), -1).sum(dim=1)
+
     def _score_of(self, target: ScoreTarget, request: MapRequest) -> ScoreOf:
         features = self.activations_of_layers.values()
         return input_score(self._context, target, request.score, self.activation, features)

@@ -9,7 +9,8 @@ import { OPACITY, opacityCurve } from "./arithmetic.js";
 import { Strip } from "./strip.js";
 import { byId, clock, number } from "./dom.js";
 import { drawLegend } from "./draw.js";
-import { pictureOf, targetOf, tilesOf } from "./tiles.js";
+import { Words } from "./words.js";
+import { pictureOf, retarget, targetOf, tilesOf } from "./tiles.js";
 import { writeHeadline, writeKeys, writeTexts, writeVerdicts } from "./texts.js";
 
 /** The page. */
@@ -35,6 +36,7 @@ class Page {
     this.players = new Map();
     this.deck = new Deck(this.makePlayers());
     this.controls = new Controls(byId("controls"), this.clips, this.state, Object.keys(this.palettes));
+    this.words = new Words(byId("words"), first, this.state);
     this.strip = new Strip(byId("strip"), this.clips, this.state, (second) => this.deck.seekTo(second));
     /** @type {import("./tiles.js").Tile[]} */
     this.tiles = [];
@@ -86,7 +88,6 @@ class Page {
   /** Make the pictures anew. */
   arrange() {
     const { choice } = this.state, wasPlaying = this.deck.leader.isPlaying;
-    this.arranged = `${choice.layout} ${choice.target} ${choice.method}`;
     this.tiles = tilesOf(this.clips, this.players, choice);
     byId("tiles").replaceChildren(...this.tiles.map((tile) => tile.element));
     const count = this.tiles.length, tiles = byId("tiles");
@@ -103,9 +104,11 @@ class Page {
 
   /** Something else was chosen. */
   update() {
-    const { choice } = this.state;
+    const { choice } = this.state, arranged = `${choice.layout} ${choice.target} ${choice.method}`;
     this.controls.update();
-    if (this.arranged !== `${choice.layout} ${choice.target} ${choice.method}`) this.arrange();
+    this.words.update();
+    if (this.arranged !== arranged && !retarget(this.tiles, this.clips, choice)) this.arrange();
+    this.arranged = arranged;
     writeVerdicts(this.clips, choice);
     drawLegend(/** @type {HTMLCanvasElement} */ (byId("legend")), this.look);
     const [low, high] = targetOf(this.clips[0], choice.target).map(choice.method).bounds[choice.scale];
