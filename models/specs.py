@@ -104,6 +104,6 @@ TINY_CAPTIONER_SPEC = replace(
     layer="layer4",
     task="video captioning",
     dataset="caption set",
-    parameters=409_577,
+    parameters=308_397,
 )
 """Its labels are its words; a caption takes the place of a class."""

@@ -1,8 +1,8 @@
 """tiny_captioner: a small show-and-tell network (arXiv:1411.4555) for the caption set, shipped with vidcam.
 
 Four 3-D convolutions read the clip, (N, 3, 16, 64, 64). Their features are averaged over time and over 4 × 4 regions
-of the frame, and one linear layer makes a vector of them. It is the first input of an LSTM, which then says one word
-after the other. The target layer `layer4` returns (N, 64, 4, 8, 8) after its ReLU.
+of the frame. One linear layer with a normalisation makes a vector of them. It is the first input of an LSTM, which then
+says one word after the other. The target layer `layer4` returns (N, 48, 4, 8, 8) after its ReLU.
 
     logits = network(clip, tokens=tokens)      teacher-forced: the scores of each word of a caption, given those before
     logits = network(clip)                     those of the caption that the network says
@@ -11,13 +11,15 @@ after the other. The target layer `layer4` returns (N, 64, 4, 8, 8) after its Re
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 from torch import Tensor, nn
 
 from vidcam.models.captioner import Captioner
 from vidcam.motion.captions import VOCABULARY
 
-WIDTHS = (16, 32, 48, 64)
+WIDTHS = (12, 24, 32, 48)
 REGIONS = (1, 4, 4)
 STATE = 128
 """Width of the clip's vector, of the words' vectors and of the LSTM."""
@@ -47,9 +49,10 @@ class TinyCaptioner(Captioner):
         self.layer3 = ConvBlock(second, third, (2, 2, 2))
         self.layer4 = ConvBlock(third, fourth, (1, 1, 1))
         self.pool = nn.AdaptiveAvgPool3d(REGIONS)
-        self.see = nn.Linear(fourth * REGIONS[0] * REGIONS[1] * REGIONS[2], STATE)
+        self.see = nn.Sequential(nn.Linear(fourth * prod(REGIONS), STATE), nn.BatchNorm1d(STATE))
         self.words = nn.Embedding(len(VOCABULARY), STATE)
         self.lstm = nn.LSTM(STATE, STATE, batch_first=True)
+        nn.init.ones_(self.lstm.bias_ih_l0[STATE : 2 * STATE])  # of the forget gate: what was seen is kept at first
         self.say = nn.Linear(STATE, len(VOCABULARY))
 
     def encode(self, clip: Tensor) -> Tensor:

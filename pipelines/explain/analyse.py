@@ -195,7 +195,8 @@ class _Analysis:
             classes = [top if target is None else target for target in targets]
             explanations = run.explain_each(classes or (int(self._total.argmax()),))
             captions = classes if self._request.caption else []
-            logs = [crops.mean_log(to_numpy(run.values(each)).astype(np.float64)) for each in captions]
+            scores = [run.score_target(each, maps).values for each in captions]
+            logs = [crops.mean_log(to_numpy(score).astype(np.float64)) for score in scores]
         for number, (table, explanation) in enumerate(zip(self._tables, explanations, strict=True)):
             merged = crops.merge(explanation)
             logits = torch.from_numpy(merged.logits)

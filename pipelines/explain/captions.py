@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -16,8 +16,8 @@ from vidcam.errors import InputError
 from vidcam.models.captioner import Captioner, CaptionScores, captioned, said
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.analyse import video_job
-from vidcam.pipelines.explain.request import ExplainOptions, ExplainRequest
-from vidcam.pipelines.forward import torch_errors
+from vidcam.pipelines.explain.request import ExplainOptions, ExplainRequest, resolve
+from vidcam.pipelines.forward import Prepared, torch_errors
 from vidcam.pipelines.windows import batches
 from vidcam.preprocess import grey_input
 from vidcam.video.reader import open_video
@@ -63,6 +63,15 @@ def caption_model(model: Model, options: ExplainOptions) -> Model:
         captions = said(model, model.input_of(grey_input(model.spec)).to(model.device))
         captions = captions if any(captions) else model.labels[-1:]
     return captioned(model, captions)
+
+
+def resolve_with_captions(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prepared]:
+    """Resolve the options as `resolve` does; the captions of a captioner and their words become the targets."""
+    asked = caption_model(model, options)
+    request, ready = resolve(asked, options)
+    if asked is not model:
+        request = replace(request, targets=caption_targets(asked.labels), caption=asked.labels)
+    return request, ready
 
 
 def caption_targets(captions: Sequence[str]) -> tuple[int | ScoreFunction, ...]:

@@ -25,7 +25,7 @@ from vidcam.pipelines.explain.alpha_entry import AlphaEntry, alpha_entry
 from vidcam.pipelines.explain.analyse import WindowResults
 from vidcam.pipelines.explain.curves import Curves
 from vidcam.render.sheet import SheetFormat
-from vidcam.results.caption import Caption
+from vidcam.results.caption import CaptionTarget
 from vidcam.results.explanation import GUIDED, OF_FUNCTION, Artifact
 from vidcam.results.verdict import Verdict, VideoVerdict
 from vidcam.results.video import PER_WINDOW, Scale, VideoExplanation
@@ -138,7 +138,7 @@ class Document:
     top5: tuple[ClassEntry, ...]
     verdict: VideoVerdict | None
     targets: tuple[TargetEntry, ...]
-    captions: tuple[Caption, ...]
+    captions: tuple[CaptionTarget, ...]
     windows: tuple[WindowEntry, ...]
     evidence_seconds: tuple[float, ...]
     artifact: Artifact | None

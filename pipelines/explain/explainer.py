@@ -21,7 +21,7 @@ from vidcam.models.model import Model, Precision
 from vidcam.models.registry import as_model, labels_of, load_model
 from vidcam.pipelines.audit import verdict_sentences
 from vidcam.pipelines.explain.analyse import analyse, video_job
-from vidcam.pipelines.explain.captions import caption_model, caption_targets, is_generated, said_of_video
+from vidcam.pipelines.explain.captions import is_generated, resolve_with_captions, said_of_video
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.document import Document, probability_of
 from vidcam.pipelines.explain.outputs import check_paths, staging, stem_of
@@ -31,7 +31,6 @@ from vidcam.pipelines.explain.request import (
     ExplainOptions,
     ExplainRequest,
     named_classes,
-    resolve,
 )
 from vidcam.pipelines.explain.result import Result
 from vidcam.pipelines.explain.settings import settings_of
@@ -107,10 +106,7 @@ class Explainer:
         self, model: Model, options: ExplainOptions, *, named: NamedModel | None = None, progress: Progress = silent
     ) -> None:
         self._model, self._options, self._named, self._progress = model, options, named, progress
-        asked = caption_model(model, options)
-        self._request, self._ready = resolve(asked, options)
-        if asked is not model:
-            self._request = replace(self._request, targets=caption_targets(asked.labels), caption=asked.labels)
+        self._request, self._ready = resolve_with_captions(model, options)
         if named is not None:  # else nobody could load the model again
             self._request = replace(self._request, settings=settings_of(options, named, self._request, model))
 

@@ -32,7 +32,7 @@ from vidcam.pipelines.report.writer import page_of
 from vidcam.pipelines.run_file import run_file_text
 from vidcam.pipelines.windows import timeline
 from vidcam.preprocess import mean_rgb
-from vidcam.results.caption import Caption
+from vidcam.results.caption import CaptionTarget
 from vidcam.results.explanation import OF_FUNCTION
 from vidcam.results.video import PER_WINDOW, Origin, VideoExplanation, video_bounds
 from vidcam.system.atomic import disk_errors
@@ -117,13 +117,13 @@ class Result:
             for target, result in zip(request.targets or (OF_FUNCTION,), self._results, strict=True)
         )
 
-    def _captions(self) -> tuple[Caption, ...]:
+    def _captions(self) -> tuple[CaptionTarget, ...]:
         """Return the captions among the targets, with the mean probability of each word."""
-        captions, target = list[Caption](), 0
+        captions, target = list[CaptionTarget](), 0
         for text in self._request.caption:
             words = tuple(text.split())
             logs = [result.log_original for result in self._results[target + 1 : target + 1 + len(words)]]
-            captions.append(Caption(words, target, tuple(float(np.exp(log).mean()) for log in logs)))
+            captions.append(CaptionTarget(words, target, tuple(float(np.exp(log).mean()) for log in logs)))
             target = captions[-1].last + 1
         return tuple(captions)
 

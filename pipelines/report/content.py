@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vidcam.geometry import Geometry
 from vidcam.pipelines.report.packing import Section
-from vidcam.results.caption import Caption
+from vidcam.results.caption import CaptionTarget
 from vidcam.results.verdict import Verdict
 from vidcam.results.video import Scale
 
@@ -115,7 +115,7 @@ class PageClip:
     frames: Section
     scale: Scale
     targets: tuple[PageTarget, ...]
-    captions: tuple[Caption, ...]
+    captions: tuple[CaptionTarget, ...]
     classes: tuple[str, ...]
     top: Section
     top_probability: Section | None

@@ -25,7 +25,7 @@ from vidcam.models.families.tiny_captioner import END, TinyCaptioner
 from vidcam.motion.captions import COLOURS, MOTIONS, PLACES, SHAPES, VOCABULARY
 
 MAX_LEARNING_RATE = 3e-3
-BATCH = 32
+BATCH = 24
 _PART = 50
 
 KINDS = {"colour": tuple(COLOURS), "shape": tuple(SHAPES), "motion": MOTIONS, "place": PLACES}
@@ -33,9 +33,9 @@ KINDS = {"colour": tuple(COLOURS), "shape": tuple(SHAPES), "motion": MOTIONS, "p
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=WEIGHTS_FOLDER, help="Folder; default: vidcam's own.")
-@click.option("--steps", type=int, default=1500, show_default=True, help="Batches of 32 clips.")
-@click.option("--clips", type=int, default=2000, show_default=True, help="Clips to train on.")
-@click.option("--held-out", type=int, default=500, show_default=True, help="Clips to measure on.")
+@click.option("--steps", type=int, default=1200, show_default=True, help="Batches of 24 clips.")
+@click.option("--clips", type=int, default=1600, show_default=True, help="Clips to train on.")
+@click.option("--held-out", type=int, default=400, show_default=True, help="Clips to measure on.")
 @click.option("--seed", type=int, default=0, show_default=True)
 def train_captioner(*, out: Path, steps: int, clips: int, held_out: int, seed: int) -> None:
     """Train, write a safetensors file, and print accuracies."""

@@ -42,7 +42,7 @@ SHAPES: dict[str, tuple[Shape, float]] = {
 }
 """Word → outline, and its width divided by its length."""
 
-LENGTH_PX = (6.0, 7.5)
+LENGTH_PX = (7.0, 8.5)
 TILT = 0.3
 """Largest angle from upright, in radians."""
 
@@ -146,7 +146,7 @@ def _draw_thing(draws: Draws, thing: Thing) -> MovingObject:
 def _draw_path(draws: Draws, thing: Thing) -> Path:
     """Draw a path that stays in its half of the frame."""
     across = {"left": 0.25, "right": 0.75, "top": 0.25, "bottom": 0.75}[thing.place] * SIZE[0] + draws.uniform(-2, 2)
-    along = draws.uniform(16.0, SIZE[0] - 16.0)
+    along = draws.uniform(17.0, SIZE[0] - 17.0)
     y, x = (along, across) if thing.place in ("left", "right") else (across, along)
     swing = np.linspace(-1.0, 1.0, FRAMES)
     travel = draws.uniform(*TRAVEL_PX) * swing

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Caption:
+class CaptionTarget:
     """A caption and its words, of which each is a target.
 
     Attributes:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from vidcam.errors import MediaError
 from vidcam.foreign import first_line
 from vidcam.geometry import Geometry
-from vidcam.results.caption import Caption
+from vidcam.results.caption import CaptionTarget
 from vidcam.results.explanation import AUDIT_FIELDS, Activation, AlphaAudit, Artifact, Explanation
 from vidcam.results.timeline import Timeline
 from vidcam.results.validity import require_valid
@@ -90,7 +90,7 @@ class _VideoMeta:
     scale: Scale
     verdicts: tuple[Mapping[str, Verdict], ...] = ()  # older files have none
     video_verdict: VideoVerdict | None = None
-    captions: tuple[Caption, ...] = ()
+    captions: tuple[CaptionTarget, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from vidcam.maps import (
     upsample_volume,
 )
 from vidcam.media import Seconds
-from vidcam.results.caption import Caption
+from vidcam.results.caption import CaptionTarget
 from vidcam.results.explanation import INPUT_METHODS, Explanation
 from vidcam.results.timeline import Timeline
 from vidcam.results.verdict import NOT_CHECKED, Verdict, VideoVerdict
@@ -120,7 +120,7 @@ class VideoExplanation:
     scale: Scale = "video"
     verdicts: tuple[Mapping[str, Verdict], ...] = field(default=(), repr=False)
     video_verdict: VideoVerdict | None = field(default=None, repr=False)
-    captions: tuple[Caption, ...] = field(default=(), repr=False)
+    captions: tuple[CaptionTarget, ...] = field(default=(), repr=False)
     forget: Callable[[], None] | None = field(default=None, repr=False)
     _factors: dict[str, Floats | None] = field(default_factory=dict, init=False, repr=False)  # cache, by method
 

@@ -32,7 +32,7 @@ export class Words {
   }
 
   /**
-   * @param {any} caption `Caption`
+   * @param {any} caption `CaptionTarget`
    * @param {import("./maps.js").Clip} clip
    */
   line(caption, clip) {
