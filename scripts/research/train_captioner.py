@@ -7,12 +7,12 @@ to standard output.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
@@ -21,11 +21,15 @@ from scripts.research.caption_pool import CaptionPool, augmented, make_pool, tok
 from scripts.research.pool import HELD_OUT_SEED, TRAINING_SEED, to_input
 from scripts.research.train_tiny import weights
 from vidcam.models.families.tiny import WEIGHTS_FOLDER
-from vidcam.models.families.tiny_captioner import END, TinyCaptioner
+from vidcam.models.families.tiny_captioner import END, STATE, TinyCaptioner
 from vidcam.motion.captions import COLOURS, MOTIONS, PLACES, SHAPES, VOCABULARY
 
 MAX_LEARNING_RATE = 3e-3
 BATCH = 24
+CHECKPOINT_STEPS = 50
+WORDS = 16
+"""Words of a caption, with the end."""
+
 _PART = 50
 
 KINDS = {"colour": tuple(COLOURS), "shape": tuple(SHAPES), "motion": MOTIONS, "place": PLACES}
@@ -33,9 +37,9 @@ KINDS = {"colour": tuple(COLOURS), "shape": tuple(SHAPES), "motion": MOTIONS, "p
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=WEIGHTS_FOLDER, help="Folder; default: vidcam's own.")
-@click.option("--steps", type=int, default=1200, show_default=True, help="Batches of 24 clips.")
-@click.option("--clips", type=int, default=1600, show_default=True, help="Clips to train on.")
-@click.option("--held-out", type=int, default=400, show_default=True, help="Clips to measure on.")
+@click.option("--steps", type=int, default=800, show_default=True, help="Batches of 24 clips.")
+@click.option("--clips", type=int, default=1200, show_default=True, help="Clips to train on.")
+@click.option("--held-out", type=int, default=300, show_default=True, help="Clips to measure on.")
 @click.option("--seed", type=int, default=0, show_default=True)
 def train_captioner(*, out: Path, steps: int, clips: int, held_out: int, seed: int) -> None:
     """Train, write a safetensors file, and print accuracies."""
@@ -45,43 +49,72 @@ def train_captioner(*, out: Path, steps: int, clips: int, held_out: int, seed: i
     pool, held_out_pool = make_pool(TRAINING_SEED, clips), make_pool(HELD_OUT_SEED, held_out)
     click.echo(f"{clips} + {held_out} clips in {time.process_time() - started:.0f} s of CPU time", err=True)
     started = time.process_time()
-    network = trained(pool, steps, seed)
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "tiny_captioner.safetensors"
+    path, checkpoint = out / "tiny_captioner.safetensors", out / f"tiny_captioner_seed{seed}_steps{steps}.checkpoint"
+    network = trained(pool, steps, seed, checkpoint)
     path.write_bytes(weights(network))
+    checkpoint.unlink(missing_ok=True)
     seconds = time.process_time() - started
     click.echo(f"tiny_captioner: {steps} steps in {seconds:.0f} s of CPU time, {path.stat().st_size:,} bytes")
     click.echo(report(network, held_out_pool))
 
 
-def trained(pool: CaptionPool, steps: int, seed: int) -> TinyCaptioner:
-    """Train a network by the likelihood of each word given those before, and return it in evaluation mode."""
+class Learner(nn.Module):
+    """The captioner, and for training alone a linear layer that says all words at once, from the clip's vector.
+
+    The layer tells the convolutions what to look for, long before the LSTM has learned to remember it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.captioner = TinyCaptioner()
+        self.at_once = nn.Linear(STATE, WORDS * len(VOCABULARY))
+
+    def forward(self, clips: Tensor, tokens: Tensor) -> Tensor:
+        """Compute the loss of a batch: clips (N, 3, T, H, W) and captions (N, L)."""
+        encoded = self.captioner.encode(clips)
+        at_once = self.at_once(encoded).unflatten(1, (WORDS, -1))
+        both = (self.captioner.scores(encoded, tokens), at_once)
+        return torch.stack([functional.cross_entropy(logits.flatten(0, 1), tokens.flatten()) for logits in both]).sum()
+
+
+def trained(pool: CaptionPool, steps: int, seed: int, checkpoint: Path) -> TinyCaptioner:
+    """Train a network by the likelihood of each word given those before, and return it in evaluation mode.
+
+    Every CHECKPOINT_STEPS the state is saved; a run that was interrupted goes on from there.
+    """
     torch.manual_seed(seed)
-    network = TinyCaptioner().to(memory_format=torch.channels_last_3d).train()  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(network.parameters(), lr=MAX_LEARNING_RATE, weight_decay=0.01)
+    learner = Learner().to(memory_format=torch.channels_last_3d).train()  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(learner.parameters(), lr=MAX_LEARNING_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, MAX_LEARNING_RATE, total_steps=steps, pct_start=0.15)
-    smoothed = 0.0
-    for step, (clips, tokens) in enumerate(batches(pool, steps, seed), start=1):
-        loss = functional.cross_entropy(network(clips, tokens).flatten(0, 1), tokens.flatten())
+    generator, first = torch.Generator().manual_seed(seed), 1
+    parts: dict[str, Any] = {"learner": learner, "optimiser": optimiser, "schedule": schedule}
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        first = saved["step"] + 1
+        generator.set_state(saved["generator"])
+        for name, part in parts.items():
+            part.load_state_dict(saved[name])
+    for step in range(first, steps + 1):
+        loss: Tensor = learner(*batch(pool, generator))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        clip_grad_norm_(network.parameters(), 5.0)
+        clip_grad_norm_(learner.parameters(), 5.0)
         optimiser.step()
         schedule.step()
-        smoothed += (loss.item() - smoothed) * max(0.02, 1 / step)
-        if step % 50 == 0:
-            click.echo(f"step {step} of {steps}, loss {smoothed:.3f}", err=True)
-    return network.eval()
+        if step % CHECKPOINT_STEPS == 0:
+            click.echo(f"step {step} of {steps}, loss {loss.item():.3f}", err=True)
+            states = {name: part.state_dict() for name, part in parts.items()}
+            torch.save({"step": step, "generator": generator.get_state(), **states}, checkpoint)
+    return learner.captioner.eval()
 
 
-def batches(pool: CaptionPool, steps: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield model inputs (N, 3, T, H, W) and captions (N, L) for each step."""
-    generator = torch.Generator().manual_seed(seed)
-    for _ in range(steps):
-        indices = torch.randint(len(pool), (BATCH,), generator=generator)
-        clips = [augmented(pool.frames[index], pool.things[index], generator) for index in indices]
-        frames = to_input(torch.stack([frames for frames, _ in clips]))
-        yield frames.contiguous(memory_format=torch.channels_last_3d), tokens_of([things for _, things in clips])
+def batch(pool: CaptionPool, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw model inputs (N, 3, T, H, W) and captions (N, L)."""
+    indices = torch.randint(len(pool), (BATCH,), generator=generator)
+    clips = [augmented(pool.frames[index], pool.things[index], generator) for index in indices]
+    frames = to_input(torch.stack([frames for frames, _ in clips]))
+    return frames.contiguous(memory_format=torch.channels_last_3d), tokens_of([things for _, things in clips])
 
 
 @torch.inference_mode()
