@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -91,3 +92,42 @@ def test_what_cannot_be_a_caption_is_refused() -> None:
 
 def test_it_has_a_public_name() -> None:
     assert vidcam.targets.log_prob is log_prob
+
+
+class Detector(nn.Module):
+    """Convolution, ReLU, and an object of boxes, scores and an embedding, as detectors return."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu = nn.Conv3d(3, 4, 3, padding=1), nn.ReLU()
+        self.head = nn.Linear(4, 6)
+
+    def forward(self, clip: Tensor) -> dict[str, Tensor]:
+        values = self.head(self.relu(self.conv(clip)).mean(dim=(2, 3, 4)))
+        return {"boxes": values[:, :4], "scores": values[:, 4:].sigmoid(), "embedding": values}
+
+
+QUERY = torch.linspace(-1.0, 1.0, 6).double()[None]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        lambda output: output["boxes"][:, 2],
+        lambda output: output["scores"][:, 1],
+        lambda output: -torch.cdist(output["embedding"], QUERY)[:, 0],
+        lambda output: output["embedding"].logsumexp(1),
+    ],
+    ids=["regression", "detection score", "distance", "any class"],
+)
+def test_any_scalar_of_any_output_is_a_target(target: Any) -> None:
+    torch.manual_seed(2)
+    network, clip = Detector().double(), torch.randn(2, 3, 2, 4, 4).double()
+    seen: list[Tensor] = []
+    handle = network.relu.register_forward_hook(lambda _m, _i, output: seen.append(output))
+    score = target(network(clip))
+    handle.remove()
+    (gradient,) = torch.autograd.grad(score.sum(), seen[0])
+    expected = (gradient * seen[0].detach()).sum(dim=1).relu()
+    explanation = vidcam.explain(network, clip, methods="hirescam", target=target, layer="relu")
+    assert torch.allclose(torch.as_tensor(explanation.volumes["hirescam"]), expected, atol=1e-12)
