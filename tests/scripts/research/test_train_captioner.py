@@ -33,7 +33,7 @@ def test_augmented_clips_show_what_their_words_say() -> None:
     frames[:, :, 32:, 2] = 255  # the right half is blue
     for frame in range(16):
         frames[frame, 60 - 4 * frame : 64 - 4 * frame, :32, 0] = 255  # a red line rises on the left
-    for _ in range(40):
+    for _ in range(150):
         shown, (first, second) = augmented(frames, THINGS, generator)
         line, other = (first, second) if first.colour != "blue" else (second, first)
         seen.add((line.colour, line.motion, line.place, other.motion))
