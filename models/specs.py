@@ -114,3 +114,14 @@ TINY_VGG_SPEC = replace(
 )
 
 TINY_GAP_SPEC = replace(TINY_VGG_SPEC, name="tiny_gap", parameters=27_332)
+
+TINY_CAPTIONER_SPEC = replace(
+    TINY_R3D_SPEC,
+    name="tiny_captioner",
+    classes=25,
+    layer="layer4",
+    task="video captioning",
+    dataset="caption set",
+    parameters=308_397,
+)
+"""Its labels are its words; a caption takes the place of a class."""

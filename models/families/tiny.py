@@ -1,6 +1,8 @@
-"""The models shipped with vidcam: two for the motion set, two transformers for the grating set, two for the shape set.
+"""The models shipped with vidcam: two for the motion set, two transformers for the grating set, two for the shape set, and
+a captioner.
 
-`scripts/run research.train_tiny`, `research.train_transformers` and `research.train_shapes` train them.
+`scripts/run research.train_tiny`, `research.train_transformers`, `research.train_shapes` and `research.train_captioner`
+train them.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from vidcam.models.specs import (
     TINY_C3D_SPEC,
+    TINY_CAPTIONER_SPEC,
     TINY_GAP_SPEC,
     TINY_R3D_SPEC,
     TINY_VGG_SPEC,
@@ -51,6 +54,10 @@ def build(name: str) -> nn.Module:
         from vidcam.models.families.tiny_vgg import tiny_vgg
 
         return tiny_vgg(is_pooled=name == TINY_GAP_SPEC.name)
+    if name == TINY_CAPTIONER_SPEC.name:
+        from vidcam.models.families.tiny_captioner import TinyCaptioner
+
+        return TinyCaptioner()
     from vidcam.models.families.tiny_vit import TinyViT
 
     return TinyViT(has_class_token=name == TINY_VIT_CLS_SPEC.name)
@@ -64,5 +71,6 @@ def load(module: nn.Module, name: str) -> str:
     """
     from vidcam.models.weights.state import load_weights_file
 
-    dataset = next(spec.dataset for spec in (*TINY_SPECS, *GRATING_SPECS, *SHAPE_SPECS) if spec.name == name)
+    specs = (*TINY_SPECS, *GRATING_SPECS, *SHAPE_SPECS, TINY_CAPTIONER_SPEC)
+    dataset = next(spec.dataset for spec in specs if spec.name == name)
     return f"{dataset}, {load_weights_file(module, weights_path(name), name=name)}"

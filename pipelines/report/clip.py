@@ -68,6 +68,7 @@ def page_clip(shown: Shown, block: PackedBlock) -> PageClip:
         frames=block.times(line.frame_seconds),
         scale=video.scale,
         targets=_targets(video, block, () if shown.facts is None else shown.facts.overlays()),
+        captions=video.captions,
         classes=tuple(video.class_label(int(index)) for index in classes),
         top=block.counts(top),
         top_probability=block.floats(ranking[np.arange(len(best)), best]) if has_probability else None,

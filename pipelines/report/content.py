@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vidcam.geometry import Geometry
 from vidcam.pipelines.report.packing import Section
+from vidcam.results.caption import CaptionTarget
 from vidcam.results.verdict import Verdict
 from vidcam.results.video import Scale
 
@@ -90,7 +91,8 @@ class PageClip:
         ends: (N,) of the windows.
         frames: (N, T) time stamps of the frames in the windows.
         scale: the scale that was explained with.
-        targets: the explained classes.
+        targets: the explained classes, or captions and their words.
+        captions: the captions among them.
         classes: labels of the windows' own classes.
         top: (N,) index into `classes`.
         top_probability: (N,); None if the model returns values.
@@ -117,6 +119,7 @@ class PageClip:
     frames: Section
     scale: Scale
     targets: tuple[PageTarget, ...]
+    captions: tuple[CaptionTarget, ...]
     classes: tuple[str, ...]
     top: Section
     top_probability: Section | None

@@ -28,6 +28,7 @@ MODULES = (
     "strip.js",
     "tiles.js",
     "controls.js",
+    "words.js",
     "texts.js",
     "files.js",
     "keys.js",

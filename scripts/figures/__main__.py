@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from scripts.figures.captions import draw_captions
 from scripts.figures.footprints import draw_footprints
 from scripts.figures.methods import draw_baseline, draw_methods
 from scripts.figures.motion import draw_motion
@@ -23,6 +24,7 @@ FIGURES = {
     "footprints": draw_footprints,
     "truth": draw_truth,
     "shapes": draw_shapes,
+    "captions": draw_captions,
 }
 
 

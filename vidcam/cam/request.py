@@ -179,6 +179,11 @@ class ScoreTarget:
     contrasts: Tensor | None = None
     function: ScoreFunction | None = None
 
+    @property
+    def values(self) -> Tensor:
+        """The score of each clip, (N,), detached."""
+        return (self.score.detach() * self.direction).reshape(len(self.score), -1).sum(dim=1)
+
 
 def class_target(
     scores: Tensor, target: int | Sequence[int] | None, contrast: int | None, score: ScoreName, activation: Activation

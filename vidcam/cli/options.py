@@ -163,6 +163,13 @@ _EXPLAIN = (
         help="Class to contrast the target with: the score is S_target - S_contrast.",
     ),
     _question(
+        "--caption",
+        multiple=True,
+        metavar="WORDS",
+        help="Caption to explain word by word, repeatable, with a captioner such as tiny_captioner; or generated, the "
+        "caption that it says (default).",
+    ),
+    _question(
         "--method",
         "methods",
         multiple=True,

@@ -10,8 +10,9 @@ import { Strip } from "./strip.js";
 import { byId, clock, number } from "./dom.js";
 import { copyLink, openFile, savePicture } from "./files.js";
 import { drawLegend } from "./draw.js";
+import { Words } from "./words.js";
 import { openKeys, press } from "./keys.js";
-import { pictureOf, targetOf, tilesOf } from "./tiles.js";
+import { pictureOf, retarget, targetOf, tilesOf } from "./tiles.js";
 import { writeHeadline, writeKeys, writeTexts, writeVerdicts } from "./texts.js";
 
 /** The page. */
@@ -40,6 +41,7 @@ export class Page {
     this.players = new Map();
     this.deck = new Deck(this.makePlayers());
     this.controls = new Controls(byId("controls"), this.clips, this.state, Object.keys(this.palettes));
+    this.words = new Words(byId("words"), first, this.state);
     this.strip = new Strip(byId("strip"), this.clips, this.state, (second) => this.deck.seekTo(second));
     /** @type {import("./tiles.js").Tile[]} */
     this.tiles = [];
@@ -92,7 +94,6 @@ export class Page {
   /** Make the pictures anew. */
   arrange() {
     const { choice } = this.state, wasPlaying = this.deck.leader.isPlaying;
-    this.arranged = `${choice.layout} ${choice.target} ${choice.method}`;
     this.tiles = tilesOf(this.clips, this.players, choice);
     byId("tiles").replaceChildren(...this.tiles.map((tile) => tile.element));
     const count = this.tiles.length, tiles = byId("tiles");
@@ -109,10 +110,12 @@ export class Page {
 
   /** Something else was chosen. */
   update() {
-    const { choice } = this.state;
+    const { choice } = this.state, arranged = `${choice.layout} ${choice.target} ${choice.method}`;
     if (!this.controls.styles.some(([style]) => style === choice.style)) choice.style = this.state.first.style;
     this.controls.update();
-    if (this.arranged !== `${choice.layout} ${choice.target} ${choice.method}`) this.arrange();
+    this.words.update();
+    if (this.arranged !== arranged && !retarget(this.tiles, this.clips, choice)) this.arrange();
+    this.arranged = arranged;
     writeVerdicts(this.clips, choice);
     drawLegend(/** @type {HTMLCanvasElement} */ (byId("legend")), this.look);
     const [low, high] = targetOf(this.clips[0], choice.target).map(choice.method).bounds[choice.scale];

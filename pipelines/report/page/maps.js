@@ -25,6 +25,12 @@ export class Clip {
     this.targets = data.targets.map((/** @type {any} */ target) => new Target(target, block));
   }
 
+  /** All targets but the words of captions. */
+  get mainTargets() {
+    const { captions } = this.data;
+    return captions.length ? captions.map((/** @type {any} */ caption) => this.targets[caption.target]) : this.targets;
+  }
+
   /** End of the last frame's display. */
   get end() {
     return Math.max(this.span[1], this.stamps[this.stamps.length - 1]);

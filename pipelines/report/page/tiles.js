@@ -35,6 +35,17 @@ export class Tile {
     this.plane = null;
   }
 
+  /**
+   * Take a map.
+   * @param {{target: import("./maps.js").Target, map: import("./maps.js").TargetMap, isPlain: boolean}} part
+   * @param {string} model its name, if there are several
+   */
+  show(part, model) {
+    Object.assign(this, part);
+    const { map, target } = part, whose = model ? `${model} · ` : "";
+    this.caption.replaceChildren(...(part.isPlain ? [`${whose}video`] : [badge(map.verdict), ` ${whose}${map.method} · ${target.name}`]));
+  }
+
   /** Second of the frame of this clip that is shown. */
   get second() {
     return this.clip.stamps[this.clip.frameAt(this.player.second)];
@@ -123,14 +134,27 @@ export function tilesOf(clips, players, choice) {
     for (const part of parts(clip, choice)) {
       const tile = new Tile(clip, player, !taken.has(player));
       taken.add(player);
-      Object.assign(tile, part);
-      const model = clips.length > 1 ? `${clip.model} · ` : "", several = clips.length > 1 || choice.layout !== "one";
-      tile.caption.append(...(part.isPlain ? [`${model}video`] : [badge(part.map.verdict), ` ${model}${part.map.method} · ${part.target.name}`]));
-      tile.caption.hidden = !several;
+      tile.show(part, clips.length > 1 ? clip.model : "");
+      tile.caption.hidden = clips.length === 1 && choice.layout === "one";
       tiles.push(tile);
     }
   }
   return tiles;
+}
+
+/**
+ * Give the pictures other maps, without making them anew, if their number and order stay.
+ * @param {Tile[]} tiles
+ * @param {Clip[]} clips
+ * @param {import("./state.js").Choice} choice
+ * @returns {boolean} whether that could be done
+ */
+export function retarget(tiles, clips, choice) {
+  const others = clips.flatMap((clip) => parts(clip, choice));
+  const isSame = others.length === tiles.length && others.every((part, place) => part.isPlain === tiles[place].isPlain);
+  if (!isSame || (tiles.length === 1 && clips.length === 1) !== (choice.layout === "one" && clips.length === 1)) return false;
+  others.forEach((part, place) => tiles[place].show(part, clips.length > 1 ? tiles[place].clip.model : ""));
+  return true;
 }
 
 /**
