@@ -1,18 +1,19 @@
-"""Score one clip: one forward pass of the original, the maps of all methods, the perturbed versions, the rows.
+"""Score one clip: a forward pass of each window, the maps of all methods, the perturbed versions, the rows.
 
-Each random generator is seeded with the run's seed, the index of the clip and a number for its purpose. So a row does
-not depend on the clips that were scored before it.
+All windows of a clip are explained for the class with the highest mean probability. Each random generator is seeded
+with the run's seed, the index of the clip, a number for its purpose, and the window. So a row does not depend on the
+clips that were scored before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 
 import numpy as np
-from torch import Tensor
+from numpy.typing import NDArray
 
 from vidcam.cam.attribution import open_attribution
 from vidcam.cam.preserve import Undo
@@ -22,7 +23,7 @@ from vidcam.metrics.faithfulness import log_probability
 from vidcam.metrics.order import rank_ties, tie_field
 from vidcam.models.model import Model
 from vidcam.pipelines.score.columns import LEFT_OUT, Row
-from vidcam.pipelines.score.forwards import MaskedForwards
+from vidcam.pipelines.score.forwards import Key, MaskedForwards
 from vidcam.pipelines.score.perturbations import (
     MaskedClip,
     ScoredMap,
@@ -31,13 +32,15 @@ from vidcam.pipelines.score.perturbations import (
     scored_map,
 )
 from vidcam.pipelines.score.request import ScoreRequest
-from vidcam.pipelines.score.rows import ClipColumns, explanation_row, map_row
+from vidcam.pipelines.score.rows import ClipColumns, explanation_row, heat_row, map_row
 from vidcam.pipelines.score.samples import Sample
+from vidcam.pipelines.score.window_means import mean_log, mean_logs, mean_row
 from vidcam.preprocess import to_pixels
 from vidcam.results.explanation import INPUT_METHODS, Activation, Artifact, Explanation
 from vidcam.system.progress import Progress, silent
 
 _TIES, _CONTROL, _SHUFFLE = range(3)
+_TOP = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +52,8 @@ class _OriginalPass:
         post_softmax: maps of its probability's gradient; None if the measure `relative` was not chosen.
         label_explanation: maps of the label's class, for localization; None if it is not measured.
         label_index: index of the clip's label; None if there is no label that the model knows.
-        log_probability: log probability of the predicted class.
+        log_probability: log probability of the explained class.
+        ranking: (K,) probability of each class.
         activation: the model's last activation after the logits.
         notes: sentences about localization, for the column `warnings`.
     """
@@ -59,13 +63,31 @@ class _OriginalPass:
     label_explanation: Explanation | None
     label_index: int | None
     log_probability: float
+    ranking: NDArray[np.float64] = field(repr=False)
     activation: Activation
     notes: tuple[str, ...]
 
     @property
     def target_index(self) -> int:
-        """Index of the predicted class."""
+        """Index of the explained class."""
         return int(self.explanation.target[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _WindowScores:
+    """The scores of one window.
+
+    Attributes:
+        log_probability: log Y.
+        logs: log probability of each perturbed version.
+        rows: method or control → the columns that need only its map.
+        notes: sentences for the column `warnings`.
+    """
+
+    log_probability: float
+    logs: Mapping[Key, float] = field(repr=False)
+    rows: Mapping[str, Row] = field(repr=False)
+    notes: tuple[str, ...]
 
 
 class ClipScorer:
@@ -81,49 +103,83 @@ class ClipScorer:
         self.forwards = MaskedForwards(model, request.batch_size)
         self.originals = 0
 
-    def score(self, sample: Sample, progress: Progress = silent) -> list[Row]:
+    def score(self, windows: Collection[Sample], progress: Progress = silent) -> list[Row]:
         """Return one row per map, or one row with the reason why the clip was left out.
+
+        Args:
+            windows: the windows of the clip, at least one; they are gone through twice if there are several.
+            progress: called as maps that take many forward passes are made.
 
         Raises:
             VidcamError: the clip cannot be scored.
             RuntimeError: PyTorch failed, for example out of memory.
         """
-        clip = sample.tensor.unsqueeze(0)
-        request = self._request
-        original = self._original(sample, clip, progress)
-        shared = self._shared_columns(sample, original)
-        if reason := self._exclusion_reason(shared):
-            return [shared.row() | {"status": LEFT_OUT, "reason": reason}]
+        ranking = None if len(windows) == 1 else self._ranking(windows)
+        scored: list[_WindowScores] = []
+        for index, sample in enumerate(windows):
+            original = self._original(sample, None if ranking is None else int(ranking.argmax()), progress)
+            if not index:
+                shared = self._shared_columns(sample, original, ranking, len(windows))
+                if reason := self._exclusion_reason(shared):
+                    return [shared.row() | {"status": LEFT_OUT, "reason": reason}]
+            scored.append(self._window(sample, original, index))
+        shared = replace(
+            shared,
+            log_probability=mean_log([window.log_probability for window in scored]),
+            warnings=tuple(dict.fromkeys(note for window in scored for note in window.notes)),
+            batch_size=self.forwards.batch_size,
+        )
+        logs, frames = mean_logs([window.logs for window in scored]), sample.tensor.shape[1]
+        return [
+            map_row(shared, name, logs, self._request, mean_row([w.rows[name] for w in scored]), frames=frames)
+            for name in self._request.row_names
+        ]
+
+    def _ranking(self, windows: Collection[Sample]) -> NDArray[np.float64]:
+        """Return the mean probability of each class over the windows, (K,)."""
+        request, total = replace(self._request, methods=self._request.methods[:1]), np.zeros(self._model.spec.classes)
+        for sample in windows:
+            with Undo() as undo, undo:
+                clip = self._model.input_of(sample.tensor.unsqueeze(0))
+                total += open_attribution(self._model.module, clip, request, undo).ranking()[0].cpu().numpy()
+                self.originals += 1
+        return np.asarray(total / len(windows))
+
+    def _window(self, sample: Sample, original: _OriginalPass, index: int) -> _WindowScores:
+        """Score the maps of one window."""
+        request, clip = self._request, sample.tensor.unsqueeze(0)
         masked = MaskedClip(clip, self._model.spec.scaling, request.fill)
-        maps = list(self._maps(sample, original))
+        maps = list(self._maps(sample, original, index))
         perturbations = chain(
-            clip_perturbations(masked, request.measures, self._generator(sample, _SHUFFLE)),
+            clip_perturbations(masked, request.measures, self._generator(sample, _SHUFFLE, index)),
             *(map_perturbations(masked, scored, request.measures, request.thetas) for scored in maps),
         )
         logs = self.forwards.run(perturbations, original.target_index, original.activation)
-        shared = replace(shared, batch_size=self.forwards.batch_size)
-        return [
-            map_row(shared, scored, logs, request, sample.inside)
+        rows = {
+            scored.name: heat_row(scored, request, sample.inside)
             | explanation_row(scored.name, original.explanation, original.post_softmax, self._artifact)
             for scored in maps
-        ]
+        }
+        return _WindowScores(original.log_probability, logs, rows, (*sample.warnings, *original.notes))
 
-    def _original(self, sample: Sample, clip: Tensor, progress: Progress) -> _OriginalPass:
+    def _original(self, sample: Sample, target_index: int | None, progress: Progress) -> _OriginalPass:
+        """Run a window and explain a class; None: the predicted one."""
         label_index = known_label(self._model, sample.entry.label)
         request = replace(self._request, progress=progress)
         with Undo() as undo, undo:
-            run = open_attribution(self._model.module, self._model.input_of(clip), request, undo)
+            clip = self._model.input_of(sample.tensor.unsqueeze(0))
+            run = open_attribution(self._model.module, clip, request, undo)
             self.originals += 1
-            explanation = run.explain()
+            explanation = run.explain(target_index)
             target = explanation.target.tolist()
             at_layer = [name for name in self._request.methods if name not in INPUT_METHODS]  # EQ compares these alone
             is_compared = "relative" in self._request.measures and at_layer
             post_softmax = run.explain(target, score="probability", methods=at_layer) if is_compared else None
             label_explanation, notes = self._label_explanation(sample, label_index, explanation, run.explain)
-            activation = run.activation
+            activation, ranking = run.activation, np.asarray(run.ranking()[0].cpu().numpy())
         log = log_probability(run.logits, explanation.target, activation)
         return _OriginalPass(
-            explanation, post_softmax, label_explanation, label_index, float(log[0]), activation, notes
+            explanation, post_softmax, label_explanation, label_index, float(log[0]), ranking, activation, notes
         )
 
     def _label_explanation(
@@ -143,14 +199,23 @@ class ClipScorer:
             return None, (f"no localization: the model has no label {label!r}",)
         return explanation, ("localization uses the predicted class: the clip has no label",)
 
-    def _shared_columns(self, sample: Sample, original: _OriginalPass) -> ClipColumns:
+    def _shared_columns(
+        self, sample: Sample, original: _OriginalPass, mean_ranking: NDArray[np.float64] | None, windows: int
+    ) -> ClipColumns:
+        """Return the columns of a clip, from its first window and the mean over several."""
         target, label_index = original.target_index, original.label_index
+        ranking = original.ranking if mean_ranking is None else mean_ranking
+        is_in_top5 = None
+        if label_index is not None and ranking.size > _TOP:
+            is_in_top5 = label_index in np.argsort(-ranking, kind="stable")[:_TOP]
         return ClipColumns(
             entry=sample.entry,
             start_seconds=sample.start_seconds,
             label=self._model.label(target),
             is_correct=None if label_index is None else label_index == target,
-            log_probability=original.log_probability,
+            is_correct_top5=is_in_top5,
+            windows=windows,
+            log_probability=original.log_probability if mean_ranking is None else float(np.log(ranking[target])),
             warnings=(*sample.warnings, *original.notes),
             batch_size=self.forwards.batch_size,
             content_hash=sample.content_hash,
@@ -164,32 +229,43 @@ class ClipScorer:
             return "the top class is not the label" if shared.entry.label else "the clip has no label"
         return ""
 
-    def _generator(self, sample: Sample, purpose: int) -> np.random.Generator:
-        return np.random.default_rng([self._request.seed, sample.entry.index, purpose])
+    def _generator(self, sample: Sample, purpose: int, window: int) -> np.random.Generator:
+        place = [purpose, window] if window else [purpose]
+        return np.random.default_rng([self._request.seed, sample.entry.index, *place])
 
-    def _maps(self, sample: Sample, original: _OriginalPass) -> Iterator[ScoredMap]:
+    def _maps(self, sample: Sample, original: _OriginalPass, window: int) -> Iterator[ScoredMap]:
         explanation, post_softmax = original.explanation, original.post_softmax
         label_explanation = original.label_explanation
         size = explanation.input_size
         grid = explanation.volumes[self._request.shuffled_method][0].shape
-        ties = rank_ties(tie_field(grid, size, self._generator(sample, _TIES)))  # one for all, whatever their grids
+        ties = rank_ties(
+            tie_field(grid, size, self._generator(sample, _TIES, window))
+        )  # one for all, whatever their grids
         scored = partial(scored_map, ties=ties, measures=self._request.measures)
         for method in self._request.methods:
-            heat, post_softmax_map = _heat(explanation.volumes[method][0], size), _heat_of(post_softmax, method)
-            yield scored(method, heat, post_softmax=post_softmax_map, label_map=_heat_of(label_explanation, method))
+            volume = explanation.volumes[method][0]
+            yield scored(
+                method,
+                _heat(volume, size),
+                post_softmax=_heat_of(post_softmax, method),
+                label_map=_heat_of(label_explanation, method),
+                time_cells=volume.shape[0],
+            )
         for foreign in self._request.maps:
             heat = _heat(foreign.read(sample.entry.index, size), size)
             yield scored(foreign.name, heat, label_map=None if label_explanation is None else heat)
         for name in self._request.controls:
-            label_map = None if label_explanation is None else self._control(name, sample, label_explanation)
-            yield scored(name, self._control(name, sample, explanation), label_map=label_map)
+            draw = partial(self._control, name, sample, window=window)
+            label_map = None if label_explanation is None else draw(label_explanation)
+            cells = grid[0] if name == "random" else size[0]
+            yield scored(name, draw(explanation), label_map=label_map, time_cells=cells)
 
-    def _control(self, name: str, sample: Sample, explanation: Explanation) -> Floats:
+    def _control(self, name: str, sample: Sample, explanation: Explanation, *, window: int) -> Floats:
         """Return a baseline map, (T, H, W) in [0, 1]; `random` is a method's map with its cells shuffled."""
         size = explanation.input_size
         if name == "random":
             volume = explanation.volumes[self._request.shuffled_method][0]
-            return _heat(shuffled_cells(volume, self._generator(sample, _CONTROL)), size)
+            return _heat(shuffled_cells(volume, self._generator(sample, _CONTROL, window)), size)
         if name == "centre":
             return centre_heat(size).astype(np.float32)  # type: ignore[arg-type]
         if name == "uniform":

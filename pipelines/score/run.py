@@ -6,7 +6,7 @@ The CSV, the summary, the plots and the report are made from the parts at the en
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -33,7 +33,7 @@ from vidcam.pipelines.score.plots import draw_plots
 from vidcam.pipelines.score.report import report
 from vidcam.pipelines.score.request import ScoreRequest, resolve
 from vidcam.pipelines.score.rows import failed_row
-from vidcam.pipelines.score.samples import Failure, Sample, failure, load_sample, require_any_video
+from vidcam.pipelines.score.samples import Failure, Sample, failure, load_windows, require_any_video
 from vidcam.pipelines.score.sanity import former_sanity, sanity
 from vidcam.pipelines.score.scored_clips import ScoredClips
 from vidcam.pipelines.score.settings import PartialSettings, complete_settings, partial_settings, provenance_of
@@ -68,6 +68,7 @@ def score_clips(
     measures: str | Sequence[str] = "default",
     controls: bool = True,
     maps: str | Path | Sequence[str | Path] = (),
+    windows: str | int = "central",
     fill: ScoreFill = "black",
     layer: str | Sequence[str] | None = None,
     axes: str | None = None,
@@ -111,6 +112,8 @@ def score_clips(
             fill), `grid` (pairs of clips in one input; needs labels).
         controls: whether the baseline maps are scored too: `random`, `centre`, `frame-difference` and `uniform`.
         maps: folders with maps of other tools, one `.npy` or `.npz` for each clip; see `foreign_maps`.
+        windows: `central`, a number of windows spread over each video, or `all` that `explain` shows the model. A clip
+            counts once: its probabilities are means over its windows.
         fill: what hidden pixels become: `black`, `mean`, `blur`, `frame-mean` or `infill`.
         layer: dotted name, or several names whose maps are fused. None: the model's default.
         axes: order of the axes in the clips that the model takes, such as 'NTCHW'. None: that of its spec.
@@ -142,6 +145,7 @@ def score_clips(
         measures=measures,
         controls=controls,
         maps=maps,
+        windows=windows,
         fill=fill,
         layer=layer,
         axes=axes,
@@ -259,7 +263,7 @@ class _Run:
         scorer = self._scorer = ClipScorer(model, request, self._prepared.baseline.artifact)
         entries = self._clips.entries
         remaining = [entries[clip] for clips in failed.values() for clip in clips] + list(entries[store.done :])
-        load = partial(load_sample, spec=self._model.spec, device=self._model.device)
+        load = partial(load_windows, spec=self._model.spec, device=self._model.device, choice=request.windows)
         try:
             decoded = map_in_threads(load, remaining, workers=request.workers)
             with Undo() as undo, undo, closing(decoded) as samples:
@@ -267,8 +271,8 @@ class _Run:
                 for path, clips in failed.items():
                     store.replace(path, {clip: self._rows(scorer, next(samples)) for clip in clips})
                     self._progress("scoring failed clips again", clips[-1] + 1, len(entries))
-                for sample in samples:
-                    store.add(self._rows(scorer, sample, self._part(store.done)))
+                for windows in samples:
+                    store.add(self._rows(scorer, windows, self._part(store.done)))
                     self._progress(SCORING, store.done, len(entries))
         finally:  # also after an interrupt: scored clips are kept
             store.flush()
@@ -278,14 +282,16 @@ class _Run:
         parts = max(1, sum(name in MASKED for name in self._request.methods))
         return part_of(self._progress, SCORING, done, len(self._clips.entries), parts=parts)
 
-    def _rows(self, scorer: ClipScorer, sample: Sample | Failure, progress: Progress = silent) -> list[Row]:
-        if isinstance(sample, Failure):
-            return [failed_row(sample)]
+    def _rows(
+        self, scorer: ClipScorer, windows: Collection[Sample] | Failure, progress: Progress = silent
+    ) -> list[Row]:
+        if isinstance(windows, Failure):
+            return [failed_row(windows)]
         try:
             with torch_errors(self._model, scorer.forwards.batch_size):
-                return scorer.score(sample, progress)
+                return scorer.score(windows, progress)
         except VidcamError as exc:
-            return [failed_row(failure(sample.entry, exc))]
+            return [failed_row(failure(next(iter(windows)).entry, exc))]
 
     def _write_results(self, store: ResultStore) -> ScoredClips:
         self._progress("writing the table", 0, None)

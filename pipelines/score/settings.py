@@ -29,7 +29,7 @@ from vidcam.spec import MeanCube
 from vidcam.system.fingerprint import digest_of
 from vidcam.system.json_files import read_json
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of settings.json and summary.json."""
 
 
@@ -81,6 +81,7 @@ class PartialSettings:
         steps: points of the path of fine maps.
         fine: grid of fine maps.
         budget: most forward passes of `occlusion` and of `rise`.
+        windows: `central`, `all` or a number, as text.
         clips: number of clips, and a digest of the manifest.
         maps: maps of other tools: name, and a digest of the files.
     """
@@ -90,6 +91,7 @@ class PartialSettings:
     methods: tuple[str, ...]
     measures: tuple[str, ...]
     controls: bool
+    windows: str
     fill: str
     score_scale: float
     steps: int
@@ -112,6 +114,7 @@ def partial_settings(
         methods=() if options.methods is None else canonical_methods(options.methods),
         measures=chosen_measures(options.measures),
         controls=options.controls,
+        windows=str(options.windows),
         fill=options.fill,
         score_scale=options.score_scale,
         steps=MapRequest(methods=options.methods or DEFAULT_METHODS, steps=options.steps).path_steps,

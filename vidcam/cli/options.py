@@ -246,6 +246,12 @@ _SCORE = (
         help="Also score maps of another tool: a folder with a .npy or .npz for each clip; repeatable.",
     ),
     section("What is scored")(
+        "--windows",
+        metavar="central|N|all",
+        shell_complete=one_of("central", "all"),
+        help="Windows of each video: the central one (default), N spread over it, or all that explain shows.",
+    ),
+    section("What is scored")(
         "--sanity", type=int, metavar="N", help="Compare the maps of N clips with those of random weights."
     ),
     _clips(
