@@ -64,21 +64,23 @@ def _command() -> str:
 
 def _print_scores(summary: Summary, paths: Sequence[str], *, as_json: bool) -> None:
     """Print the table on standard output, and remarks on standard error."""
-    from vidcam.pipelines.score.report import equal_area_rows, method_rows, pair_rows, verdict
+    from vidcam.pipelines.score.conclusions import accuracy_text, headline, notes, ranking_rows
+    from vidcam.pipelines.score.report import equal_area_rows, method_rows, pair_rows
     from vidcam.system.json_files import to_json
 
     if as_json:
         print_text(to_json(summary))
         return
-    print_rows(method_rows(summary), as_json=False)
-    for rows in (equal_area_rows(summary), pair_rows(summary)):
-        if rows:
-            print_text("")
-            print_rows(rows, as_json=False)
+    for sentence in (headline(summary), accuracy_text(summary)):
+        print_text(sentence.replace("`", ""))
+    tables = [ranking_rows(summary), method_rows(summary), equal_area_rows(summary), pair_rows(summary)]
+    for rows in filter(None, tables):
+        print_text("")
+        print_rows(rows, as_json=False)
     left_out = f", {summary.left_out} left out" * bool(summary.left_out)
     say(f"{summary.n} of {summary.clips} clips scored, {summary.failed} failed{left_out}")
     for failure in summary.failures[:_MOST_FAILURES]:
         say(f"  {failure.path}: {failure.reason}")
-    for pair in summary.pairs:
-        say(f"  {verdict(pair)}")
+    for sentence in notes(summary):
+        say(f"  {sentence}".replace("`", ""))
     say(f"  wrote {', '.join(paths)}")

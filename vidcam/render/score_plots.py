@@ -44,18 +44,24 @@ def plot_retention(path: Path, curves: Mapping[str, tuple[Array, Array, Array, A
 
     Args:
         path: path of the PNG file.
-        curves: method → hidden shares θ (P,), the mean of 100·O/Y, and the lower and upper ends of its interval.
+        curves: method → hidden shares θ (P,) from 0 on, the mean of 100·O/Y, and the ends of its interval. Intervals of
+            controls are not drawn.
         title: title of the plot.
     """
     figure, axes = _figure(title, (7.2, 4.8))
+    methods = [method for method in curves if method not in _CONTROL_STYLES]
+    thetas = np.unique(np.concatenate([shares for shares, *_ in curves.values()]))
+    apart = 0.12 * float(np.diff(thetas).min()) / max(1, len(methods))  # intervals beside each other hide no curve
     for method, colour in colours(list(curves)).items():
-        thetas, mean, low, high = curves[method]
-        axes.plot(thetas, mean, color=colour, label=method, **_line(method))
-        opacity = 0.05 if method in _CONTROL_STYLES else 0.13  # seven bands would hide the curves
-        axes.fill_between(thetas, low, high, color=colour, alpha=opacity, linewidth=0)
-    axes.set_xlabel("hidden share θ of the voxels, lowest first")
-    axes.set_ylabel("mean of 100·O/Y, %")
-    axes.set_xlim(0, 1)
+        shares, mean, low, high = curves[method]
+        axes.plot(shares, mean, color=colour, label=method, **_line(method))
+        if method in methods:
+            x = shares[1:] + apart * (methods.index(method) - (len(methods) - 1) / 2)
+            axes.vlines(x, low[1:], high[1:], color=colour, linewidth=1.1, alpha=0.8)
+    axes.set_xlabel("hidden share of the voxels, those with the lowest evidence first, %")
+    axes.set_ylabel("what is left of the probability, mean over the clips, %")
+    axes.set_xlim(0, float(thetas[-1]) + 0.02)
+    axes.set_xticks(thetas, [f"{100 * theta:g}" for theta in thetas])
     axes.set_ylim(bottom=0)
     _finish(figure, axes, path)
 
@@ -74,7 +80,7 @@ def plot_relative(path: Path, ratios: Mapping[str, Array], *, title: str) -> Non
     axes.axvline(1.0, color="#33363b", linewidth=0.8, linestyle=":")
     _log_axis(axes)
     axes.invert_yaxis()
-    axes.set_xlabel("O of the first / O of the second (whiskers: 5–95 %)")
+    axes.set_xlabel("left by the first map / by the second, each clip (whiskers: 5–95 %)")
     _finish(figure, axes, path, legend=False)
 
 
@@ -162,18 +168,17 @@ def plot_sanity(
 
 
 def _log_axis(axes: Axes) -> None:
-    """Make the x axis logarithmic. Below two decades use plain tick labels: 0.5, 0.8, 1, 1.25, 2."""
+    """Make the x axis logarithmic, with plain tick labels: 0.5, 0.8, 1, 1.25, 2."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    if high / low >= _POWERS_OF_TEN_FROM:
-        return
     even = MaxNLocator(nbins=6, steps=[1, 2, 5, 10])
-    axes.xaxis.set_major_locator(even if high / low < _EVEN_STEPS_BELOW else LogLocator(subs=_LOG_STEPS))
+    steps = _LOG_STEPS if high / low < _DECADES_FROM else (1.0,)
+    axes.xaxis.set_major_locator(even if high / low < _EVEN_STEPS_BELOW else LogLocator(subs=steps))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-_EVEN_STEPS_BELOW, _POWERS_OF_TEN_FROM = 1.5, 100.0
+_EVEN_STEPS_BELOW, _DECADES_FROM = 1.5, 100.0
 """Ratios of the ends of the axis: ticks at even steps below the first, ticks at powers of ten from the second on."""
 
 _LOG_STEPS = (1.0, 1.25, 2.0, 5.0, 8.0)
