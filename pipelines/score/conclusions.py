@@ -93,9 +93,7 @@ def accuracy_text(summary: Summary) -> str:
     if accuracy.value is None:
         return ""
     top5 = "" if accuracy.top5 is None else f", top-5 {accuracy.top5:.1%}"
-    return (
-        f"The model is right in {accuracy.value:.1%} of {accuracy.known} clips (top-1){top5}: {windows_text(summary)}."
-    )
+    return f"Accuracy: top-1 {accuracy.value:.1%}{top5}, {accuracy.known} clips; {windows_text(summary)}."
 
 
 def windows_text(summary: Summary) -> str:
