@@ -15,7 +15,7 @@ from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.pairs import SIGNIFICANCE
 from vidcam.pipelines.score.summary import EqualArea, Mean, MethodFigures, Pair, Summary
 
-_EQUAL = math.log(1.05)
+EQUAL = math.log(1.05)
 """Two methods are practically equal if the whole interval of what they keep at equal area is within 5 %."""
 
 NEEDS_RETENTION = "Which method is better was not measured: that needs the measure retention."
@@ -147,7 +147,7 @@ def _outcome(tested: EqualArea) -> str:
         return "unknown"
     if mean.low is None or mean.high is None or tested.groups < tested.least_groups:
         return "too few"
-    if mean.low > -_EQUAL and mean.high < _EQUAL:
+    if mean.low > -EQUAL and mean.high < EQUAL:
         return "equal"
     if smallest is not None and smallest >= SIGNIFICANCE:
         return "too few"

@@ -125,8 +125,8 @@ def _methods(table: ScoreTable, seed: int) -> dict[str, MethodFigures]:
 
 def _exponential(mean: Mean) -> Mean:
     """Return the geometric mean of a mean of logarithms."""
-    ends = (None if end is None else float(np.exp(end)) for end in (mean.value, mean.low, mean.high))
-    return Mean(*ends, mean.n)
+    value, low, high = (None if end is None else float(np.exp(end)) for end in (mean.value, mean.low, mean.high))
+    return Mean(value, low, high, mean.n)
 
 
 def verdict_counts(table: ScoreTable, method: str) -> dict[str, int]:

@@ -41,7 +41,7 @@ class Mean:
         """Convert an interval over n clips in some groups; None: each clip is its own."""
         if (n if groups is None else groups) < 2:
             return cls(defined(interval.value), None, None, n)
-        return cls(*map(defined, (interval.value, interval.low, interval.high)), n)
+        return cls(defined(interval.value), defined(interval.low), defined(interval.high), n)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -218,6 +218,13 @@ _SCORE = (
     RESULT("--overwrite", is_flag=True, default=None, help="Replace existing results, even if their settings differ."),
     RESULT("--addresses", is_flag=True, default=None, help="Read the addresses (https://…) that a manifest names."),
     RESULT("--retry-failed", is_flag=True, default=None, help="Try clips again that failed in an earlier run."),
+    RESULT(
+        "--against",
+        multiple=True,
+        metavar="FOLDER",
+        type=PATH,
+        help="Compare with the results of another run, clip by clip: another model, checkpoint or layer; repeatable.",
+    ),
     RESULT("--render-worst", type=int, metavar="K", help="Overlay videos of the K clips with the largest drop."),
     JSON,
     config_option("Result"),

@@ -18,6 +18,7 @@ from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
 
 if TYPE_CHECKING:
+    from vidcam.pipelines.score.scored_set import ScoredSet
     from vidcam.pipelines.score.summary import Summary
 
 _MOST_FAILURES = 10
@@ -26,7 +27,9 @@ _MOST_FAILURES = 10
 
 @click.command(cls=SectionCommand, short_help="Score how faithful the maps of a set of clips are.")
 @score_arguments
-def score(clips: Path, out: Path, model: str, device: str, *, as_json: bool, **values: Any) -> int:
+def score(
+    clips: Path, out: Path, model: str, device: str, *, against: tuple[Path, ...], as_json: bool, **values: Any
+) -> int:
     """Score how faithful the maps of a set of clips are. The same command resumes an interrupted run.
 
     \b
@@ -36,16 +39,33 @@ def score(clips: Path, out: Path, model: str, device: str, *, as_json: bool, **v
     with loading():
         from vidcam.pipelines.score.options import ScoreOptions
         from vidcam.pipelines.score.run import score_set
+        from vidcam.pipelines.score.scored_set import read_scored_set
 
     files = {name: values.pop(name) for name in ("weights", "labels", "mean_cube")}
     values["batch_size"] = _batch_size(values["batch_size"])
     options = ScoreOptions(**{name: value for name, value in values.items() if value not in (None, ())})
+    others = [read_scored_set(folder) for folder in against]
     with Bar() as bar:
         result = score_set(
             clips, out, options, model=model, device=device, command=_command(), progress=bar.progress, **files
         )
     _print_scores(result.summary, [str(path) for path in result.paths], as_json=as_json)
+    if others:
+        _compare(out, others, is_quiet=as_json)
     return FAILED if result.failed else DONE
+
+
+def _compare(out: Path, others: Sequence[ScoredSet], *, is_quiet: bool) -> None:
+    """Compare the run with others; print the sentences on standard output."""
+    from vidcam.pipelines.score.against_report import run_rows, sentences, write_comparison
+
+    compared, paths = write_comparison(out, others)
+    if not is_quiet:
+        print_text("")
+        print_rows(run_rows(compared), as_json=False)
+        for sentence in sentences(compared):
+            print_text(sentence)
+    say(f"  wrote {', '.join(map(str, paths))}")
 
 
 def _batch_size(text: str | int | None) -> int | None:

@@ -167,6 +167,35 @@ def plot_sanity(
     _finish(figure, axes, path)
 
 
+Point = tuple[float, Mapping[str, tuple[float, float, float]]]
+"""Accuracy in [0, 1] of a run; method → Average Drop in percent, and the ends of its interval, NaN if undefined."""
+
+
+def plot_accuracy(path: Path, runs: Mapping[str, Point], *, title: str) -> None:
+    """Plot the Average Drop of runs against their accuracy: one point for each run and method.
+
+    Args:
+        path: path of the PNG file.
+        runs: name → its point.
+        title: title of the plot.
+    """
+    figure, axes = _figure(title, (7.2, 4.8))
+    methods = list(dict.fromkeys(method for _, drops in runs.values() for method in drops))
+    for place, (method, colour) in enumerate(colours(methods).items()):
+        points = np.array([(100 * accuracy, *drops[method]) for accuracy, drops in runs.values() if method in drops])
+        x = points[:, 0] + 0.5 * (place - (len(methods) - 1) / 2)  # one beside the other
+        axes.plot(x, points[:, 1], "o", color=colour, markersize=5, label=method)
+        axes.vlines(x, points[:, 2], points[:, 3], color=colour, linewidth=1.1)
+    for name, (accuracy, _) in runs.items():
+        axes.text(100 * accuracy, 1.0, name[:40], transform=axes.get_xaxis_transform(), fontsize=8, ha="center")
+    axes.set_title(title, fontsize=9, loc="left", pad=18)
+    axes.set_xlabel("accuracy (top-1), %")
+    axes.set_ylabel("Average Drop, % (lower: the map alone keeps more)")
+    axes.set_ylim(bottom=0)
+    axes.margins(x=0.15)
+    _finish(figure, axes, path)
+
+
 def _log_axis(axes: Axes) -> None:
     """Make the x axis logarithmic, with plain tick labels: 0.5, 0.8, 1, 1.25, 2."""
     axes.set_xscale("log")
