@@ -7,7 +7,7 @@ clips that were scored before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -33,7 +33,7 @@ from vidcam.pipelines.score.perturbations import (
 )
 from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.rows import ClipColumns, explanation_row, heat_row, map_row
-from vidcam.pipelines.score.samples import Sample
+from vidcam.pipelines.score.samples import Sample, Windows
 from vidcam.pipelines.score.window_means import mean_log, mean_logs, mean_row
 from vidcam.preprocess import to_pixels
 from vidcam.results.explanation import INPUT_METHODS, Activation, Artifact, Explanation
@@ -103,7 +103,7 @@ class ClipScorer:
         self.forwards = MaskedForwards(model, request.batch_size)
         self.originals = 0
 
-    def score(self, windows: Collection[Sample], progress: Progress = silent) -> list[Row]:
+    def score(self, windows: Windows, progress: Progress = silent) -> list[Row]:
         """Return one row per map, or one row with the reason why the clip was left out.
 
         Args:
@@ -135,7 +135,7 @@ class ClipScorer:
             for name in self._request.row_names
         ]
 
-    def _ranking(self, windows: Collection[Sample]) -> NDArray[np.float64]:
+    def _ranking(self, windows: Windows) -> NDArray[np.float64]:
         """Return the mean probability of each class over the windows, (K,)."""
         request, total = replace(self._request, methods=self._request.methods[:1]), np.zeros(self._model.spec.classes)
         for sample in windows:

@@ -6,7 +6,7 @@ The CSV, the summary, the plots and the report are made from the parts at the en
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -33,9 +33,10 @@ from vidcam.pipelines.score.plots import draw_plots
 from vidcam.pipelines.score.report import report
 from vidcam.pipelines.score.request import ScoreRequest, resolve
 from vidcam.pipelines.score.rows import failed_row
-from vidcam.pipelines.score.samples import Failure, Sample, failure, load_windows, require_any_video
+from vidcam.pipelines.score.samples import Failure, Windows, failure, load_windows, require_any_video
 from vidcam.pipelines.score.sanity import former_sanity, sanity
 from vidcam.pipelines.score.scored_clips import ScoredClips
+from vidcam.pipelines.score.scored_set import write_set_path
 from vidcam.pipelines.score.settings import PartialSettings, complete_settings, partial_settings, provenance_of
 from vidcam.pipelines.score.store import PLOT_FILES, ResultStore, check_folder, open_store
 from vidcam.pipelines.score.summarise import summarise
@@ -202,8 +203,8 @@ def score_set(
         require_any_video(clip_set.entries)
     named = None
     if not isinstance(model, Model):
-        named = named_model(model, weights=weights, labels=labels, mean_cube=mean_cube)
-        model = load_model(model, device=device, weights=weights, labels=labels, mean_cube=mean_cube, progress=progress)
+        files: dict[str, Any] = {"weights": weights, "labels": labels, "mean_cube": mean_cube}
+        named, model = named_model(model, **files), load_model(model, device=device, progress=progress, **files)
     request, prepared = resolve(model, options, None if former is None else former.batch_size, maps=maps)
     result = _Run(prepared, request, settings, clip_set, folder, command=command, progress=progress).run()
     if named is None:
@@ -214,6 +215,7 @@ def score_set(
         "measures": request.measures,
         "batch_size": request.batch_size,
     }
+    write_set_path(folder, clips)
     path = folder / RUN_FILE
     run = run_settings(options, named, resolved=resolved)
     write_run_file(path, run, command=f"vidcam score CLIPS -o FOLDER --config {RUN_FILE}")
@@ -282,9 +284,7 @@ class _Run:
         parts = max(1, sum(name in MASKED for name in self._request.methods))
         return part_of(self._progress, SCORING, done, len(self._clips.entries), parts=parts)
 
-    def _rows(
-        self, scorer: ClipScorer, windows: Collection[Sample] | Failure, progress: Progress = silent
-    ) -> list[Row]:
+    def _rows(self, scorer: ClipScorer, windows: Windows | Failure, progress: Progress = silent) -> list[Row]:
         if isinstance(windows, Failure):
             return [failed_row(windows)]
         try:

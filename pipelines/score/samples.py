@@ -55,6 +55,10 @@ class Sample:
     content_hash: str = ""
 
 
+Windows = Collection[Sample]
+"""The windows of a clip, at least one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A clip that cannot be scored, and the reason in one line, without absolute paths."""
@@ -71,7 +75,7 @@ def load_sample(entry: Entry, spec: ModelSpec, device: torch.device = CPU) -> Sa
 
 def load_windows(
     entry: Entry, spec: ModelSpec, device: torch.device = CPU, *, choice: WindowChoice = "central"
-) -> Collection[Sample] | Failure:
+) -> Windows | Failure:
     """Decode the windows of a clip, at least one. Memory does not grow with their number."""
     if entry.problem:
         return Failure(entry, one_line(entry.problem))

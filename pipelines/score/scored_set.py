@@ -15,8 +15,8 @@ from vidcam.foreign import first_line
 from vidcam.pipelines.score.columns import SCORED
 from vidcam.pipelines.score.filters import Cells
 from vidcam.pipelines.score.summary import Summary
-from vidcam.system.filenames import text_of_csv
-from vidcam.system.json_files import read_json
+from vidcam.system.filenames import as_text, relative_path, text_of_csv
+from vidcam.system.json_files import read_json, write_json
 
 Clip = tuple[str, int]
 """Path of a clip, and how many clips before it have this path."""
@@ -50,6 +50,15 @@ class ScoredSet:
         return np.array([_FLAGS[cell] if cell in _FLAGS else float(cell) for cell in cells], np.float64)
 
 
+@dataclass(frozen=True, slots=True)
+class SetPath:
+    """The manifest or folder of a run, relative to the folder of its results."""
+
+    clips: str
+
+
+_SET_FILE = "set.json"
+
 _FLAGS = {"": np.nan, "true": 1.0, "false": 0.0}
 
 
@@ -80,3 +89,24 @@ def read_scored_set(folder: Path) -> ScoredSet:
             seen[row["path"]] += 1
         by_clip.setdefault(clips[row["clip"]], []).append(row)
     return ScoredSet(folder, summary, columns, by_clip)
+
+
+def write_set_path(out: Path, clips: object) -> None:
+    """Write where the set of a run is, for `vidcam render`; nothing for clips from Python."""
+    if isinstance(clips, str | Path):
+        write_json(out / "scores" / _SET_FILE, SetPath(as_text(relative_path(Path(clips), out))))
+
+
+def former_set(out: Path) -> Path:
+    """Return where the set of a run is.
+
+    Raises:
+        InputError: it is not known, or not there.
+    """
+    try:
+        clips = (out / read_json(out / "scores" / _SET_FILE, SetPath).clips).resolve()
+    except FileNotFoundError as exc:
+        raise InputError(f"{out} does not say where its clips are; pass the set with --clips") from exc
+    if not clips.exists():
+        raise InputError(f"the set {clips} is not there any more; pass it with --clips")
+    return clips

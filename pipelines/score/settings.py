@@ -123,9 +123,14 @@ def partial_settings(
         seed=options.seed,
         min_confidence=options.min_confidence,
         correct_only=options.correct_only,
-        clips=f"{len(clips.entries)} (sha256 {clips.digest[:16]})",
+        clips=set_digest(clips),
         maps=tuple(f"{foreign.name} (sha256 {foreign.digest()[:16]})" for foreign in maps),
     )
+
+
+def set_digest(clips: ClipSet) -> str:
+    """Return the number of clips, and a digest of the manifest."""
+    return f"{len(clips.entries)} (sha256 {clips.digest[:16]})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
