@@ -1,8 +1,10 @@
-"""The models shipped with vidcam: two for the motion set, two transformers for the grating set, two for the shape set, and
-a captioner.
+"""The models shipped with vidcam.
 
-`scripts/run research.train_tiny`, `research.train_transformers`, `research.train_shapes` and `research.train_captioner`
-train them.
+    set        models                        trained by
+    motion     tiny_r3d, tiny_c3d            scripts/run research.train_tiny
+    grating    tiny_vit, tiny_vit_cls        scripts/run research.train_transformers
+    shape      tiny_vgg, tiny_gap, images    scripts/run research.train_shapes
+    caption    tiny_captioner                scripts/run research.train_captioner
 """
 
 from __future__ import annotations

@@ -15,9 +15,19 @@ from vidcam.pipelines.report.packing import PackedBlock, Section
 from vidcam.pipelines.report.page import SET_MODULES, fill_page
 from vidcam.pipelines.report.videos import link
 from vidcam.pipelines.score.columns import FAILED, SCORED, Row
+from vidcam.pipelines.score.conclusions import (
+    accuracy_text,
+    conclusion,
+    headline,
+    is_open_for_lack_of_clips,
+    notes,
+    ranking_rows,
+    too_few,
+    verdict,
+)
 from vidcam.pipelines.score.options import CONTROLS
-from vidcam.pipelines.score.report import conclusion, equal_area_rows, interval, method_rows, verdict
-from vidcam.pipelines.score.summary import Summary
+from vidcam.pipelines.score.report import equal_area_rows, method_rows
+from vidcam.pipelines.score.summary import Pair, Summary
 from vidcam.system.json_files import to_json
 from vidcam.video.source import is_address
 
@@ -75,6 +85,7 @@ class SetData:
         known: sentences that can be concluded.
         unknown: sentences about what cannot.
         facts: (name, value) rows.
+        ranking: the methods and controls, the best first, and what follows.
         methods: the table of methods.
         pairs: the table of pairs at equal area.
         curves: one for each method.
@@ -91,6 +102,7 @@ class SetData:
     known: tuple[str, ...]
     unknown: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
+    ranking: Sequence[Mapping[str, str]]
     methods: Sequence[Mapping[str, str]]
     pairs: Sequence[Mapping[str, str]]
     curves: tuple[SetCurve, ...]
@@ -114,14 +126,14 @@ def scored_page(
     """
     block, names = PackedBlock(), tuple(summary.methods)
     pairs = sorted(summary.pairs, key=lambda pair: (pair.a in CONTROLS) + (pair.b in CONTROLS))  # methods first
-    known = [conclusion(pair) for pair in pairs]
     data = SetData(
         title=f"{summary.n} clips, {summary.settings.model}",
         version=__version__,
-        lead=_lead(summary),
-        known=tuple(filter(None, known)),
-        unknown=(*(verdict(p) for p, text in zip(pairs, known, strict=True) if text is None), *_limits(summary)),
+        lead=" ".join(filter(None, (headline(summary), accuracy_text(summary).replace("`", "")))),
+        known=_known(summary, pairs),
+        unknown=(*(verdict(pair) for pair in pairs if conclusion(pair) is None), *_limits(summary)),
         facts=_facts(summary),
+        ranking=ranking_rows(summary),
         methods=method_rows(summary),
         pairs=equal_area_rows(summary),
         curves=tuple(_curves(summary)),
@@ -146,20 +158,11 @@ def video_folders(sources: Mapping[int, str], folder: Path) -> dict[int, str]:
     return {clip: links[parent] for clip, parent in parents.items()}
 
 
-def _lead(summary: Summary) -> str:
-    """Rank the methods by what is kept at half area."""
-    kept = {name: mean for name, f in summary.methods.items() if (mean := f.retention.get("0.5")) is not None}
-    known = {name: mean.value for name, mean in kept.items() if mean.value is not None}
-    methods = sorted((name for name in known if name not in CONTROLS), key=lambda name: -known[name])
-    if not methods:
-        return f"{summary.n} clips were scored; what is kept at half area was not measured."
-    ranked = ", ".join(f"{name} {interval(kept[name])} %" for name in methods)
-    controls = [name for name in known if name in CONTROLS]
-    text = f"With the half of the voxels hidden that a map calls least important, the probability keeps: {ranked}."
-    if not controls:
-        return text
-    best = max(controls, key=lambda name: known[name])
-    return f"{text} The best control, which knows nothing of the network, is {best}: {interval(kept[best])} %."
+def _known(summary: Summary, pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """Return what is shown; a set that is too small to show anything says so."""
+    shown = tuple(filter(None, map(conclusion, pairs)))
+    is_too_small = any(pair.equal_area is not None for pair in pairs) and all(map(is_open_for_lack_of_clips, pairs))
+    return (too_few(summary),) if is_too_small and not shown else shown
 
 
 def _limits(summary: Summary) -> Iterator[str]:
@@ -172,13 +175,13 @@ def _limits(summary: Summary) -> Iterator[str]:
 
 
 def _facts(summary: Summary) -> tuple[tuple[str, str], ...]:
-    accuracy, settings = summary.accuracy, summary.settings
-    right = "unknown" if accuracy.value is None else f"{accuracy.value:.1%} of {accuracy.known} clips with a label"
+    settings = summary.settings
     return (
         ("Clips", f"{summary.n} scored of {summary.clips}, {summary.failed} failed, {summary.left_out} left out"),
-        ("Accuracy", right),
+        ("Accuracy", accuracy_text(summary).replace("`", "") or "unknown"),
         ("Model", f"{settings.where}; weights: {settings.weights}"),
         ("Fill", settings.fill),
+        ("Ranking", " ".join(notes(summary)).replace("`", "")),
         ("Intervals", summary.interval),
         ("Test", summary.test),
         ("Command", summary.command or "from Python"),

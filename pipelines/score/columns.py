@@ -34,6 +34,8 @@ _CLIP: Columns = {
     "label": "text",
     "class": "text",
     "correct": "flag",
+    "correct_top5": "flag",
+    "windows": "whole",
     "probability": "number",
     "method": "text",
     "status": "text",

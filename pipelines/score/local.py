@@ -14,7 +14,7 @@ from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.columns import Row
 from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.rows import failed_row
-from vidcam.pipelines.score.samples import Failure, Sample, failure, load_sample
+from vidcam.pipelines.score.samples import Failure, Windows, failure, load_windows
 from vidcam.results.explanation import MASKED
 from vidcam.system.progress import Progress, StageTimer, part_of, silent
 from vidcam.system.threads import map_in_threads
@@ -45,23 +45,24 @@ class LocalEngine:
     def rows(self, entries: Sequence[Entry]) -> Generator[list[Row], None, None]:
         """Yield the rows of each clip, in order. The model is as it was when the generator is closed."""
         model = self._prepared.original
-        load = partial(load_sample, spec=model.spec, device=model.device)
+        load = partial(load_windows, spec=model.spec, device=model.device, choice=self._request.windows)
         decoded = map_in_threads(load, entries, workers=self._request.workers)
         with Undo() as undo, undo, closing(self.timer.timed("waiting", decoded)) as samples:
             preserve_model(self._prepared.model.module, undo)
-            for sample in samples:
+            for windows in samples:
                 with self.timer.stage("scoring"):
-                    rows = self._rows(sample)
+                    rows = self._rows(windows)
                 yield rows
 
-    def _rows(self, sample: Sample | Failure) -> list[Row]:
-        if isinstance(sample, Failure):
-            return [failed_row(sample)]
+    def _rows(self, windows: Windows | Failure) -> list[Row]:
+        if isinstance(windows, Failure):
+            return [failed_row(windows)]
+        entry = next(iter(windows)).entry
         try:
             with torch_errors(self._prepared.original, self._scorer.forwards.batch_size):
-                return self._scorer.score(sample, self._part(sample.entry.index))
+                return self._scorer.score(windows, self._part(entry.index))
         except VidcamError as exc:
-            return [failed_row(failure(sample.entry, exc))]
+            return [failed_row(failure(entry, exc))]
 
     def _part(self, index: int) -> Progress:
         """Return what reports the maps of a clip that take many forward passes, as parts of the clip."""

@@ -15,6 +15,7 @@ from vidcam.errors import InputError
 from vidcam.fill import SCORE_FILLS, ScoreFill
 from vidcam.models.model import PRECISIONS, Precision
 from vidcam.pipelines.score.measures import chosen_measures
+from vidcam.pipelines.score.windows import window_choice
 from vidcam.results.explanation import GUIDED, INPUT_METHODS
 
 DEFAULT_METHODS = ("gradcam", "gradcam+", "gradcam++", "neutral-gradcam")
@@ -42,6 +43,7 @@ class ScoreOptions:
     measures: Sequence[str] | str = "default"
     controls: bool = True
     maps: str | Path | Sequence[str | Path] = ()
+    windows: str | int = "central"
     fill: ScoreFill = "black"
     layer: str | Sequence[str] | None = None
     axes: str | None = None
@@ -68,6 +70,7 @@ class ScoreOptions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "maps", self.map_folders)
+        object.__setattr__(self, "windows", window_choice(self.windows, has_maps=bool(self.maps)))
         chosen_measures(self.measures)
         maps = MapRequest(
             methods=DEFAULT_METHODS if self.methods is None else self.methods,

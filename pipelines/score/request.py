@@ -18,6 +18,7 @@ from vidcam.pipelines.score.foreign_maps import ForeignMaps
 from vidcam.pipelines.score.measures import chosen_measures
 from vidcam.pipelines.score.options import CONTROLS, DEFAULT_METHODS, TRANSFORMER_METHODS, EngineName, ScoreOptions
 from vidcam.pipelines.score.shards import Shard
+from vidcam.pipelines.score.windows import WindowChoice, window_choice
 from vidcam.results.explanation import INPUT_METHODS
 from vidcam.spec import ModelSpec
 
@@ -30,6 +31,7 @@ class ScoreRequest(MapRequest):
         measures: names of MEASURES, in their order.
         maps: maps of other tools that are scored too.
         controls: names of the baseline maps that are scored too; a network of one frame has no `frame-difference`.
+        windows: which windows of a clip are scored.
         fill: what hidden pixels become.
         batch_size: perturbed clips per forward pass.
         precision: precision of the network except its classifier.
@@ -50,6 +52,7 @@ class ScoreRequest(MapRequest):
     measures: tuple[str, ...]
     maps: tuple[ForeignMaps, ...]
     controls: tuple[str, ...]
+    windows: WindowChoice
     fill: ScoreFill
     batch_size: int
     precision: Precision
@@ -133,6 +136,7 @@ def resolve(
         measures=chosen_measures(options.measures),
         maps=maps,
         controls=controls_for(model.spec) if options.controls else (),
+        windows=window_choice(options.windows),
         fill=options.fill,
         batch_size=options.batch_size or former_batch_size or ready.default_batch,
         precision=options.precision,

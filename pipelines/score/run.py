@@ -35,6 +35,7 @@ from vidcam.pipelines.score.results import ModelResults, Overlays, RunFacts, wri
 from vidcam.pipelines.score.samples import require_any_video
 from vidcam.pipelines.score.sanity import former_sanity, sanity
 from vidcam.pipelines.score.scored_clips import ScoredClips
+from vidcam.pipelines.score.scored_set import write_set_path
 from vidcam.pipelines.score.settings import PartialSettings, complete_settings, partial_settings, provenance_of
 from vidcam.pipelines.score.shards import Shard, ShardRecord, require_shard, write_record
 from vidcam.pipelines.score.store import ResultStore, check_folder, open_store
@@ -64,6 +65,7 @@ def score_clips(
     measures: str | Sequence[str] = "default",
     controls: bool = True,
     maps: str | Path | Sequence[str | Path] = (),
+    windows: str | int = "central",
     fill: ScoreFill = "black",
     layer: str | Sequence[str] | None = None,
     axes: str | None = None,
@@ -94,8 +96,9 @@ def score_clips(
     The clips and the folder are checked before a model is loaded or downloaded.
 
     Args:
-        clips: a folder, a manifest (.csv, .jsonl, .parquet), images with boxes (a folder of Pascal VOC, or its .txt
-            list, COCO's .json), or an iterable of paths and of mappings with `path`, `start`, `label`, `group`, `boxes`.
+        clips: a folder, a manifest (.csv, .jsonl, .parquet), images with boxes (a folder of Pascal VOC or its list,
+            .txt, or COCO's .json), or an iterable of paths and of mappings with `path`, `start`, `label`, `group`,
+            `boxes`.
         out: folder of the results; created if needed.
         model: name of a model, 'package.module:factory', or a `Model`.
         weights: as in `load_model`; only if `model` is a name.
@@ -111,6 +114,8 @@ def score_clips(
             fill), `grid` (pairs of clips in one input; needs labels).
         controls: whether the baseline maps are scored too: `random`, `centre`, `frame-difference` and `uniform`.
         maps: folders with maps of other tools, one `.npy` or `.npz` for each clip; see `foreign_maps`.
+        windows: `central`, a number of windows spread over each video, or `all` that `explain` shows the model. A clip
+            counts once: its probabilities are means over its windows.
         fill: what hidden pixels become: `black`, `mean`, `blur`, `frame-mean` or `infill`.
         layer: dotted name, or several names whose maps are fused. None: the model's default.
         axes: order of the axes in the clips that the model takes, such as 'NTCHW'. None: that of its spec.
@@ -147,6 +152,7 @@ def score_clips(
         measures=measures,
         controls=controls,
         maps=maps,
+        windows=windows,
         fill=fill,
         layer=layer,
         axes=axes,
@@ -228,11 +234,9 @@ def score_set(
         "device": str(model.device),
         **{name: getattr(done, name) for name in ("methods", "measures", "batch_size", "threads")},
     }
-    write_run_file(
-        path,
-        run_settings(options, named, resolved=resolved),
-        command=f"vidcam score CLIPS -o FOLDER --config {RUN_FILE}",
-    )
+    write_set_path(folder, clips)
+    run = run_settings(options, named, resolved=resolved)
+    write_run_file(path, run, command=f"vidcam score CLIPS -o FOLDER --config {RUN_FILE}")
     return replace(result, paths=(*result.paths[:-1], path, result.paths[-1]))
 
 

@@ -29,7 +29,7 @@ from vidcam.spec import MeanCube
 from vidcam.system.fingerprint import digest_of
 from vidcam.system.json_files import read_json
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of settings.json and summary.json."""
 
 
@@ -83,6 +83,7 @@ class PartialSettings:
         budget: most forward passes of `occlusion` and of `rise`.
         label_in_top: N if the label's class is explained where it is among the N most probable classes; 0 if the
             predicted class is explained.
+        windows: `central`, `all` or a number, as text.
         clips: number of clips, and a digest of the manifest.
         maps: maps of other tools: name, and a digest of the files.
         threads: threads of PyTorch on the CPU; 0 if they were not named.
@@ -93,6 +94,7 @@ class PartialSettings:
     methods: tuple[str, ...]
     measures: tuple[str, ...]
     controls: bool
+    windows: str
     fill: str
     score_scale: float
     steps: int
@@ -117,6 +119,7 @@ def partial_settings(
         methods=() if options.methods is None else canonical_methods(options.methods),
         measures=chosen_measures(options.measures),
         controls=options.controls,
+        windows=str(options.windows),
         fill=options.fill,
         score_scale=options.score_scale,
         steps=MapRequest(methods=options.methods or DEFAULT_METHODS, steps=options.steps).path_steps,
@@ -126,10 +129,15 @@ def partial_settings(
         min_confidence=options.min_confidence,
         correct_only=options.correct_only,
         label_in_top=options.label_in_top or 0,
-        clips=f"{len(clips.entries)} (sha256 {clips.digest[:16]})",
+        clips=set_digest(clips),
         maps=tuple(f"{foreign.name} (sha256 {foreign.digest()[:16]})" for foreign in maps),
         threads=options.threads or 0,
     )
+
+
+def set_digest(clips: ClipSet) -> str:
+    """Return the number of clips, and a digest of the manifest."""
+    return f"{len(clips.entries)} (sha256 {clips.digest[:16]})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -227,6 +227,13 @@ _SCORE = (
     RESULT("--overwrite", is_flag=True, default=None, help="Replace existing results, even if their settings differ."),
     RESULT("--addresses", is_flag=True, default=None, help="Read the addresses (https://…) that a manifest names."),
     RESULT("--retry-failed", is_flag=True, default=None, help="Try clips again that failed in an earlier run."),
+    RESULT(
+        "--against",
+        multiple=True,
+        metavar="FOLDER",
+        type=PATH,
+        help="Compare with the results of another run, clip by clip: another model, checkpoint or layer; repeatable.",
+    ),
     RESULT("--render-worst", type=int, metavar="K", help="Overlay videos of the K clips with the largest drop."),
     JSON,
     config_option("Result"),
@@ -253,6 +260,12 @@ _SCORE = (
         metavar="FOLDER",
         type=PATH,
         help="Also score maps of another tool: a folder with a .npy or .npz for each clip; repeatable.",
+    ),
+    section("What is scored")(
+        "--windows",
+        metavar="central|N|all",
+        shell_complete=one_of("central", "all"),
+        help="Windows of each video: the central one (default), N spread over it, or all that explain shows.",
     ),
     section("What is scored")(
         "--sanity", type=int, metavar="N", help="Compare the maps of N clips with those of random weights."

@@ -19,6 +19,7 @@ from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
 
 if TYPE_CHECKING:
+    from vidcam.pipelines.score.scored_set import ScoredSet
     from vidcam.pipelines.score.summary import Summary
 
 _MOST_FAILURES = 10
@@ -28,7 +29,15 @@ _MOST_FAILURES = 10
 @click.command(cls=SectionCommand, short_help="Score how faithful the maps of a set of clips are.")
 @score_arguments
 def score(
-    clips: tuple[Path, ...], out: Path, model: str, device: str, *, as_json: bool, merge: bool, **values: Any
+    clips: tuple[Path, ...],
+    out: Path,
+    model: str,
+    device: str,
+    *,
+    against: tuple[Path, ...],
+    as_json: bool,
+    merge: bool,
+    **values: Any,
 ) -> int:
     """Score how faithful the maps of a set of clips are. The same command resumes an interrupted run.
 
@@ -45,10 +54,12 @@ def score(
     with loading():
         from vidcam.pipelines.score.options import ScoreOptions
         from vidcam.pipelines.score.run import score_set
+        from vidcam.pipelines.score.scored_set import read_scored_set
 
     files = {name: values.pop(name) for name in ("weights", "labels", "mean_cube")}
     values["batch_size"] = _batch_size(values["batch_size"])
     options = ScoreOptions(**{name: value for name, value in values.items() if value not in (None, ())})
+    others = [read_scored_set(folder) for folder in against]
     with Bar() as bar:
         result = score_set(
             clips[0], out, options, model=model, device=device, command=_command(), progress=bar.progress, **files
@@ -56,7 +67,22 @@ def score(
     _print_scores(result.summary, [str(path) for path in result.paths], as_json=as_json)
     if options.shard:
         say("  when all shards are done: vidcam score --merge FOLDER… -o FOLDER")
+    elif others:
+        _compare(out, others, is_quiet=as_json)
     return FAILED if result.failed else DONE
+
+
+def _compare(out: Path, others: Sequence[ScoredSet], *, is_quiet: bool) -> None:
+    """Compare the run with others; print the sentences on standard output."""
+    from vidcam.pipelines.score.against_report import run_rows, sentences, write_comparison
+
+    compared, paths = write_comparison(out, others)
+    if not is_quiet:
+        print_text("")
+        print_rows(run_rows(compared), as_json=False)
+        for sentence in sentences(compared):
+            print_text(sentence)
+    say(f"  wrote {', '.join(map(str, paths))}")
 
 
 def _merge(folders: Sequence[Path], out: Path, *, overwrite: bool, as_json: bool) -> int:
@@ -91,21 +117,23 @@ def _command() -> str:
 
 def _print_scores(summary: Summary, paths: Sequence[str], *, as_json: bool) -> None:
     """Print the table on standard output, and remarks on standard error."""
-    from vidcam.pipelines.score.report import equal_area_rows, method_rows, pair_rows, verdict
+    from vidcam.pipelines.score.conclusions import accuracy_text, headline, notes, ranking_rows
+    from vidcam.pipelines.score.report import equal_area_rows, method_rows, pair_rows
     from vidcam.system.json_files import to_json
 
     if as_json:
         print_text(to_json(summary))
         return
-    print_rows(method_rows(summary), as_json=False)
-    for rows in (equal_area_rows(summary), pair_rows(summary)):
-        if rows:
-            print_text("")
-            print_rows(rows, as_json=False)
+    for sentence in (headline(summary), accuracy_text(summary)):
+        print_text(sentence.replace("`", ""))
+    tables = [ranking_rows(summary), method_rows(summary), equal_area_rows(summary), pair_rows(summary)]
+    for rows in filter(None, tables):
+        print_text("")
+        print_rows(rows, as_json=False)
     left_out = f", {summary.left_out} left out" * bool(summary.left_out)
     say(f"{summary.n} of {summary.clips} clips scored, {summary.failed} failed{left_out}")
     for failure in summary.failures[:_MOST_FAILURES]:
         say(f"  {failure.path}: {failure.reason}")
-    for pair in summary.pairs:
-        say(f"  {verdict(pair)}")
+    for sentence in notes(summary):
+        say(f"  {sentence}".replace("`", ""))
     say(f"  wrote {', '.join(paths)}")

@@ -209,10 +209,11 @@ export class SetPage {
   }
 
   writeTables() {
-    const { methods, pairs, facts } = this.data, root = byId("tables");
+    const { ranking, methods, pairs, facts } = this.data, root = byId("tables");
     const folded = (/** @type {string} */ title, /** @type {boolean} */ open, /** @type {HTMLElement} */ content) => {
       root.append(make("details", { open }, make("summary", {}, make("h2", { text: title })), content));
     };
+    if (ranking.length) folded("Ranking", true, table(ranking, "Ranking"));
     folded("Methods and controls", true, table(methods, "Methods"));
     if (pairs.length) folded("Pairs at equal area", pairs.length <= 6, table(pairs, "Pairs"));
     folded("Where this comes from", false, make("dl", {}, ...facts.flatMap((/** @type {[string, string]} */ [name, text]) => [make("dt", { text: name }), make("dd", { text })])));
