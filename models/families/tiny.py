@@ -1,10 +1,10 @@
 """The models shipped with vidcam.
 
-    set        models                        trained by
-    motion     tiny_r3d, tiny_c3d            scripts/run research.train_tiny
-    grating    tiny_vit, tiny_vit_cls        scripts/run research.train_transformers
-    shape      tiny_vgg, tiny_gap, images    scripts/run research.train_shapes
-    caption    tiny_captioner                scripts/run research.train_captioner
+set        models                        trained by
+motion     tiny_r3d, tiny_c3d            scripts/run research.train_tiny
+grating    tiny_vit, tiny_vit_cls        scripts/run research.train_transformers
+shape      tiny_vgg, tiny_gap, images    scripts/run research.train_shapes
+caption    tiny_captioner                scripts/run research.train_captioner
 """
 
 from __future__ import annotations
