@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from vidcam import __version__
 from vidcam.pipelines.report.packing import PackedBlock, Section
 from vidcam.pipelines.report.page import SET_MODULES, fill_page
-from vidcam.pipelines.report.videos import link
+from vidcam.pipelines.report.video_folders import VideoFolders
 from vidcam.pipelines.score.columns import FAILED, SCORED, Row
 from vidcam.pipelines.score.conclusions import (
     accuracy_text,
@@ -29,7 +28,6 @@ from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.report import equal_area_rows, method_rows
 from vidcam.pipelines.score.summary import Pair, Summary
 from vidcam.system.json_files import to_json
-from vidcam.video.source import is_address
 
 SHOWN = ("drop", "retention_0.5", "area")
 """Columns of a method in the table of clips."""
@@ -114,7 +112,7 @@ class SetData:
 
 
 def scored_page(
-    summary: Summary, rows: Iterable[Row], pages: Mapping[int, str], *, folders: Mapping[int, str] | None = None
+    summary: Summary, rows: Iterable[Row], pages: Mapping[int, str], *, folders: VideoFolders | None = None
 ) -> str:
     """Return the page of a scored set.
 
@@ -122,7 +120,7 @@ def scored_page(
         summary: the content of summary.json.
         rows: all rows of the table, those of a clip after each other.
         pages: index of a clip → address of its page.
-        folders: index of a clip → address of the folder of its video, see `video_folders`.
+        folders: where the videos lie.
     """
     block, names = PackedBlock(), tuple(summary.methods)
     pairs = sorted(summary.pairs, key=lambda pair: (pair.a in CONTROLS) + (pair.b in CONTROLS))  # methods first
@@ -139,23 +137,11 @@ def scored_page(
         curves=tuple(_curves(summary)),
         names=names,
         controls=CONTROLS,
-        clips=_clips(rows, names, folders or {}, block),
+        clips=_clips(rows, names, folders or VideoFolders(), block),
         pages=pages,
         model=summary.settings.model or "",
     )
     return fill_page("set", data.title, to_json(data, indent=0), block=block.to_base64(), media={}, modules=SET_MODULES)
-
-
-def video_folders(sources: Mapping[int, str], folder: Path) -> dict[int, str]:
-    """Return index of a clip → address of the folder of its video, relative to a folder; none for addresses.
-
-    Args:
-        sources: index of a clip → path or address of its video.
-        folder: the folder of the page.
-    """
-    parents = {clip: Path(source).parent for clip, source in sources.items() if not is_address(source)}
-    links = {parent: link(parent, folder) for parent in set(parents.values())}
-    return {clip: links[parent] for clip, parent in parents.items()}
 
 
 def _known(summary: Summary, pairs: Sequence[Pair]) -> tuple[str, ...]:
@@ -199,7 +185,7 @@ def _curves(summary: Summary) -> Iterator[SetCurve]:
             yield SetCurve(name, tuple(sorted(points)))
 
 
-def _clips(rows: Iterable[Row], names: Sequence[str], folders: Mapping[int, str], block: PackedBlock) -> SetClips:
+def _clips(rows: Iterable[Row], names: Sequence[str], folders: VideoFolders, block: PackedBlock) -> SetClips:
     """Turn the rows into columns of clips; memory holds a few numbers for each clip and method."""
     texts: dict[str, int] = {"": 0}
     columns: dict[str, list[float]] = {n: [] for n in ("path", "label", "top", "folder", "status", "reason")}
@@ -212,7 +198,7 @@ def _clips(rows: Iterable[Row], names: Sequence[str], folders: Mapping[int, str]
             "path": first["path"],
             "label": first["label"],
             "top": (first.get("predicted") or first["class"]) if first["status"] == SCORED else None,
-            "folder": folders.get(first["clip"]),
+            "folder": folders.link(first["clip"]),
             "status": first["status"],
             "reason": first["reason"] if first["status"] == FAILED else first.get("warnings"),
         }

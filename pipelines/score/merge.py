@@ -84,7 +84,11 @@ def merge_shards(
         store.require_whole(None, first.record.row_names)
         record = first.record
         facts = RunFacts(
-            columns=columns, row_names=record.row_names, ignored_columns=record.ignored_columns, command=command
+            columns=columns,
+            row_names=record.row_names,
+            ignored_columns=record.ignored_columns,
+            command=command,
+            folders=record.folders.moved(first.folder, out),
         )
         scored = write_results(out, store, facts, of_model=ModelResults(), progress=progress)
     return MergedShards(scored, tuple(_notes(shards)))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from vidcam.pipelines.report.scored import scored_page
+from vidcam.pipelines.report.video_folders import VideoFolders
 from vidcam.pipelines.score.columns import Columns, write_csv
 from vidcam.pipelines.score.plots import draw_plots
 from vidcam.pipelines.score.report import report
@@ -47,14 +48,14 @@ class RunFacts:
         row_names: names of the rows of each clip.
         ignored_columns: columns of the manifest that have no meaning here.
         command: the command line, for the report.
-        folders: index of a clip → address of the folder of its video, relative to the results.
+        folders: where the videos lie.
     """
 
     columns: Columns
     row_names: tuple[str, ...]
     ignored_columns: tuple[str, ...]
     command: str
-    folders: Mapping[int, str] = field(default_factory=dict)
+    folders: VideoFolders
 
 
 def write_results(

@@ -20,7 +20,7 @@ from vidcam.fill import ScoreFill
 from vidcam.models.model import Model, Precision
 from vidcam.models.registry import list_models, load_model
 from vidcam.pipelines.forward import Prepared
-from vidcam.pipelines.report.scored import video_folders
+from vidcam.pipelines.report.video_folders import VideoFolders
 from vidcam.pipelines.run_file import named_model, run_settings, write_run_file
 from vidcam.pipelines.score.clips import ClipSet, read_clips
 from vidcam.pipelines.score.columns import score_columns
@@ -266,6 +266,7 @@ class _Run:
         self._settings = complete_settings(settings, stated, prepared.original, prepared.forward)
         self._columns = score_columns(request.measures, request.thetas, label_in_top=request.label_in_top)
         self._span = request.clips_of(len(clips.entries))
+        self._folders = VideoFolders.of((entry.source for entry in clips.entries), out)
         self._forwards = (0, 0)
 
     def run(self, setup: Callable[..., WorkerSetup]) -> ScoredClips:
@@ -274,7 +275,7 @@ class _Run:
         with open_store(self._out, self._settings, self._columns, overwrite=overwrite, first=first) as store:
             if (shard := self._request.shard) is not None:
                 names, ignored = self._request.row_names, self._clips.ignored_columns
-                write_record(self._out, ShardRecord(shard, len(self._clips.entries), names, ignored))
+                write_record(self._out, ShardRecord(shard, len(self._clips.entries), names, ignored, self._folders))
             store.require_whole(self._clips.entries, self._request.row_names)
             store.require_unchanged(self._clips.entries)
             failed = store.failed() if self._request.retry_failed else {}
@@ -319,7 +320,7 @@ class _Run:
             row_names=self._request.row_names,
             ignored_columns=self._clips.ignored_columns,
             command=self._command,
-            folders=video_folders({entry.index: entry.source for entry in self._clips.entries}, self._out),
+            folders=self._folders,
         )
         of_model = ModelResults(sanity=self._sanity, grid=self._grid, worst=self._worst)
         result = write_results(self._out, store, facts, of_model=of_model, progress=self._progress)

@@ -15,6 +15,7 @@ from typing import Self
 import torch
 
 from vidcam.errors import InputError, OutputError
+from vidcam.pipelines.report.video_folders import VideoFolders
 from vidcam.pipelines.score.parts import parts_in
 from vidcam.system.json_files import read_json, write_json
 
@@ -60,6 +61,7 @@ class ShardRecord:
         clips: number of clips of the whole set.
         row_names: names of the rows of each clip.
         ignored_columns: columns of the manifest that have no meaning here.
+        folders: where the videos lie.
         machine: processor and the instructions that PyTorch uses, on which the last digits depend.
     """
 
@@ -67,6 +69,7 @@ class ShardRecord:
     clips: int
     row_names: tuple[str, ...]
     ignored_columns: tuple[str, ...] = ()
+    folders: VideoFolders = field(default_factory=VideoFolders)
     machine: str = field(default_factory=_machine)
 
 

@@ -14,7 +14,8 @@ from tests.helpers.browser import browser, opened
 from tests.helpers.coded import coded_video
 from tests.pipelines.report.test_writer import data_in, data_of
 from tests.pipelines.score.test_report import summary
-from vidcam.pipelines.report.scored import scored_page, video_folders
+from vidcam.pipelines.report.scored import scored_page
+from vidcam.pipelines.report.video_folders import VideoFolders
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -70,8 +71,13 @@ def test_the_page_says_what_the_summary_says(tmp_path: Path) -> None:
 
 
 def test_folders_of_videos_are_named_once(tmp_path: Path) -> None:
-    sources = {0: str(tmp_path / "a b" / "1.mp4"), 1: str(tmp_path / "2.mp4"), 2: "https://example.org/3.mp4"}
-    assert video_folders(sources, tmp_path / "out") == {0: "../a%20b", 1: "./.."}
+    names = ("a b/1.mp4", "a b/2.mp4", "3.mp4")
+    sources = [*(str(tmp_path / name) for name in names), "https://example.org/4.mp4"]
+    folders = VideoFolders.of(sources, tmp_path / "out")
+    assert folders == VideoFolders((0, 2, 3), ("../a b", "..", ""))
+    assert [folders.link(clip) for clip in range(4)] == ["../a%20b", "../a%20b", "./..", None]
+    moved = folders.moved(tmp_path / "out", tmp_path / "a b")
+    assert [moved.link(clip) for clip in range(4)] == ["./.", "./.", "./..", None]
 
 
 @pytest.mark.browser
@@ -80,7 +86,7 @@ def test_a_clip_that_was_not_rendered_is_played(browser: Browser, tmp_path: Path
     (tmp_path / "class 1").mkdir()
     coded_video(tmp_path / "h264.mp4", 30).rename(tmp_path / "class 1" / f"{CLEAN}1.mp4")
     whole = replace(summary(), clips=2, n=2)
-    folders = {0: "./class%200", 1: "./class%201"}
+    folders = VideoFolders((0, 1), ("class 0", "class 1"))
     clips = [row | {"path": row["path"].replace(HOSTILE, CLEAN)} for row in rows(2)]
     (tmp_path / "report.html").write_text(scored_page(whole, clips, {}, folders=folders), "utf-8")
     with opened(browser, tmp_path / "report.html") as page:
