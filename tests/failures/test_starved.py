@@ -58,14 +58,14 @@ def test_little_memory(mebibytes: int, large: Path, tmp_path: Path) -> None:
 
 
 def test_no_more_threads(video: Path, public: Path) -> None:
-    source = shutil.copy(video, public)
+    source = Path(shutil.copy(video, public))
     assert_one_sentence(starved(explain(source, public / "out"), public, no_more_threads), "ulimit -u", public)
 
 
 @pytest.mark.parametrize("home", ["/nonexistent", "/proc"])
 def test_a_user_without_a_home(home: str, video: Path, public: Path) -> None:
     """A shipped model needs no cache; weights that must be fetched do, and that is said before they are."""
-    prepare, source = partial(nobody, Path(home)), shutil.copy(video, public)
+    prepare, source = partial(nobody, Path(home)), Path(shutil.copy(video, public))
     arguments = ["explain", str(source), "-o", str(public / "out"), "--model", "i3d"]
     assert_one_sentence(starved(arguments, public, prepare), "set VIDCAM_CACHE to another folder", public)
     assert starved(explain(source, public / "out", outputs="data"), public, prepare).code == 0
