@@ -31,6 +31,7 @@ from vidcam.models.optimise import apply_forward, optimise_model
 from vidcam.pipelines.memory import Remembered, StartMemory
 from vidcam.preprocess import flat_inputs, grey_input, scale_pixels
 from vidcam.results.explanation import INPUT_METHODS, Artifact
+from vidcam.system.shortage import EITHER, shortage
 
 POOLED_LINEAR_METHODS = ("neutral-gradcam", "gradcam")
 RECTIFIED_METHODS = ("gradcam", "neutral-gradcam")
@@ -66,6 +67,8 @@ def torch_errors(model: Model, batch: int) -> Iterator[None]:
 
 def _advice(error: RuntimeError, model: Model) -> str:
     """Return what to do about an error of torch; empty if that is not known."""
+    if "start new thread" in str(error):
+        return f"; {shortage() or EITHER}"
     text, weight = str(error), next((p for p in model.module.parameters() if p.is_floating_point()), None)
     if isinstance(error, torch.OutOfMemoryError) or "memory" in text:
         return "; use a smaller --batch-size"

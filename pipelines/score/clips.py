@@ -204,7 +204,9 @@ def _parquet_rows(path: Path) -> Iterator[RawRow]:
             for row in _rows_of(batch):
                 number += 1
                 yield f"row {number}", row
-    except pa.ArrowException as exc:
+    except (pa.ArrowException, OSError) as exc:
+        if isinstance(exc, OSError) and exc.errno:  # of the system; those of Arrow have no number
+            raise
         raise InputError(f"the manifest {path} is not a valid Parquet file ({first_line(exc)})") from exc
 
 

@@ -63,6 +63,21 @@ def test_the_default_layer_takes_one_forward_pass_of_the_whole_batch() -> None:
     assert net.batches == [2]
 
 
+@pytest.mark.parametrize(("frames", "layer"), [(32, "5"), (8, "3"), (2, "1")])
+def test_a_stage_that_has_lost_the_time_is_not_the_default(frames: int, layer: str) -> None:
+    """As the last stages of R3D-18 on 8 frames; the note says which stage is taken."""
+    torch.manual_seed(0)
+    stages = [nn.Conv3d(3, 4, 3, padding=1), nn.ReLU()]
+    for channels in (4, 6):
+        stages += [nn.Conv3d(channels, channels + 2, 3, stride=(4, 1, 1), padding=1), nn.ReLU()]
+    network = nn.Sequential(*stages, nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(8, 5)).double()
+    clip = double(1, 3, frames, 6, 6)
+    chosen, named = explain(network, clip), explain(network, clip, layer=layer)
+    assert chosen.layer == layer
+    assert chosen.notes[0].startswith(f"Layer '{layer}' was chosen: the last block with a grid in space and time")
+    np.testing.assert_array_equal(chosen.volumes["gradcam"], named.volumes["gradcam"])
+
+
 def test_a_linear_layer_before_the_pooling_is_no_map() -> None:
     net, clip = seeded(LinearBeforePooling).double(), double(2, 3, 8, 32, 32)
     result = explain(net, clip, target=1)

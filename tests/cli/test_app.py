@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -327,7 +328,13 @@ def test_when_all_videos_fail_the_worst_code_counts(
 
 @pytest.mark.parametrize(
     ("error", "sentence"),
-    [(MemoryError(), "not enough memory"), (RuntimeError("can't start new thread"), "starts no more threads")],
+    [
+        (MemoryError(), "not enough memory"),
+        (RuntimeError("can't start new thread"), "refuses memory or threads"),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "not enough memory"),
+        (OSError(errno.EMFILE, "Too many open files"), "too many open files; allow more"),
+        (OSError(errno.EAGAIN, "Resource temporarily unavailable"), "refuses memory or threads"),
+    ],
 )
 def test_a_starved_process_says_so(
     error: Exception, sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -194,4 +194,4 @@ def test_time_stamps_that_are_too_coarse_are_said(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     write_video(path, greys(20), codec="ffv1", pixel_format="bgr0", options={}, fps=Fraction(2000))
     with open_video(path) as reader:
-        assert "the file states 2000 fps, but its time stamps allow 1000; the film is shown slower" in reader.notes
+        assert "the file states 2000 fps, but its time stamps allow 1000; the video is shown slower" in reader.notes

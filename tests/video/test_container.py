@@ -138,3 +138,14 @@ def test_an_image_of_an_implausible_size_counts_as_damaged(tmp_path: Path) -> No
     assert peak < 1e6
     np.testing.assert_array_equal(frames[1], frames[0])
     assert any("0.040–0.080 s cannot be decoded" in note for note in reader.notes)
+
+
+def test_a_stub_holds_no_streams(tmp_path: Path) -> None:
+    """An MP4 whose `moov` is empty, as of a recording that never began."""
+    path = tmp_path / "stub.mp4"
+    path.write_bytes(b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2" + b"\0\0\0\x08moov")
+    with (
+        open_input(str(path)) as container,
+        pytest.raises(MediaError, match=r"stub\.mp4' holds no streams; pass a video"),
+    ):
+        video_stream(container, str(path))

@@ -129,7 +129,7 @@ def interlaced(path: Path) -> Path:
 @pytest.mark.parametrize("name", ["a.mpg", "a.ts", "a.mkv"])
 def test_an_interlaced_film_is_said(tmp_path: Path, name: str) -> None:
     with open_video(interlaced(tmp_path / name)) as reader:
-        assert sum("the film is interlaced: each frame holds two moments" in note for note in reader.notes) == 1
+        assert sum("the video is interlaced: each frame holds two moments" in note for note in reader.notes) == 1
         _, frame = next(reader.frames())
         assert frame[1::2].mean() - frame[::2].mean() > 30  # both fields are shown, as the note says
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+from types import MappingProxyType
+
 import click
 
 from vidcam.errors import InputError
+from vidcam.system.shortage import DESCRIPTORS, EITHER, MEMORY, shortage
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
 
@@ -22,14 +26,22 @@ def error_sentence(error: Exception) -> str:
         command = context.command_path if context else "vidcam"
         return f"{message} See {command} --help" if message.endswith("?") else f"{message}; see {command} --help"
     if isinstance(error, OSError):  # such as a full disk behind standard output
-        return f"I/O error: {error.strerror or error}"
+        return starvation(error) or f"I/O error: {error.strerror or error}"
     return str(error)
 
 
+_OF_SYSTEM_ERRORS = MappingProxyType(
+    {errno.EMFILE: DESCRIPTORS, errno.ENFILE: DESCRIPTORS, errno.ENOMEM: MEMORY, errno.EAGAIN: EITHER}
+)
+
+
 def starvation(error: Exception) -> str | None:
-    """Return the sentence for an error that comes of too little memory or too few threads; None for others."""
-    if isinstance(error, MemoryError):
-        return "not enough memory; free some, or use a smaller video or --batch-size"
+    """Return the sentence for an error that comes of too little memory, threads or open files; None for others."""
+    if isinstance(error, OSError):
+        return _OF_SYSTEM_ERRORS.get(error.errno or 0)
+    is_unmapped = isinstance(error, ImportError) and "failed to map segment" in str(error)  # of a shared library
+    if isinstance(error, MemoryError) or is_unmapped:
+        return MEMORY
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
-        return "the system starts no more threads; close some programs, or raise the limit (ulimit -u)"
-    return None
+        return shortage() or EITHER
+    return shortage() if isinstance(error, ImportError) else None

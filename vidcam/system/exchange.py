@@ -41,6 +41,10 @@ _MOST_SECONDS = 5.0
 """A run looks for claims in milliseconds. Who locks the folder for longer is another program, such as flock(1)."""
 
 
+_REMOVAL_DESCRIPTORS = 4
+"""Open files that removing a hidden folder takes; they are held until then, in case a run has used up all others."""
+
+
 def require_free(path: Path) -> None:
     """Check that no other run is writing a destination; writes nothing.
 
@@ -62,15 +66,19 @@ def claimed_folder(path: Path) -> Iterator[Path]:
     """
     hidden: Path | None = None
     lock: int | None = None
+    reserve: list[int] = []
     try:
         with defer_signals(), folder_errors(path.parent), _locked(path.parent):
             _sweep(path)
+            reserve += (os.open(os.devnull, os.O_RDONLY) for _ in range(_REMOVAL_DESCRIPTORS))
             hidden = hidden_folder(path)
             with suppress(OSError):  # without a lock, nobody sweeps it
                 lock = _lock(hidden)
         yield hidden
     finally:
         with defer_signals():
+            for descriptor in reserve:
+                os.close(descriptor)
             if hidden is not None:
                 shutil.rmtree(hidden, ignore_errors=True)
             if lock is not None:

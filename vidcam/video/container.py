@@ -20,6 +20,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vidcam.errors import EncodeError, MediaError
+from vidcam.system.atomic import advice_for
+from vidcam.system.shortage import require_no_shortage
 from vidcam.video.formats import DEMUXERS, PROTOCOLS, playlist_refusal
 from vidcam.video.source import is_folder
 
@@ -34,10 +36,11 @@ _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 @contextmanager
 def media_errors(path: str) -> Iterator[None]:
-    """Turn errors of PyAV and the system inside the block into a MediaError about `path`."""
+    """Turn errors of PyAV and the system inside the block into a MediaError about `path`, or one about the system."""
     try:
         yield
     except (av.FFmpegError, OSError) as exc:
+        require_no_shortage(path)
         reason = getattr(exc, "strerror", None) or str(exc)
         raise MediaError(
             f"{path!r} cannot be read as video ({reason}); check that it plays, or convert it to MP4"
@@ -50,12 +53,13 @@ def encode_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (av.FFmpegError, OSError) as exc:
-        raise encode_error(path, getattr(exc, "strerror", None) or str(exc)) from exc
+        reason = getattr(exc, "strerror", None) or str(exc)
+        raise encode_error(path, reason, advice_for(exc, "") if isinstance(exc, OSError) else "") from exc
 
 
-def encode_error(path: Path, reason: str) -> EncodeError:
+def encode_error(path: Path, reason: str, advice: str = "") -> EncodeError:
     """Make the error for a file that could not be written completely."""
-    return EncodeError(f"writing '{path.name}' failed ({reason})")
+    return EncodeError(f"writing '{path.name}' failed ({reason}){'; ' if advice else ''}{advice}")
 
 
 def open_input(path: str) -> InputContainer:
@@ -63,6 +67,7 @@ def open_input(path: str) -> InputContainer:
 
     Raises:
         MediaError: the file is missing, a folder, a pipe, a device, a playlist, or of no known format.
+        RunError: the system is short of memory, threads or open files.
     """
     if is_folder(path):
         raise MediaError(f"{path!r} is a folder; pass a video file")

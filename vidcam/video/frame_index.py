@@ -292,7 +292,7 @@ def _coarse_note(rate: Fraction | None, time_base: Fraction, *, is_matched_by_or
     if not is_matched_by_order or not rate or rate * time_base <= 1:
         return ()
     allowed = float(1 / time_base)
-    return (f"the file states {float(rate):g} fps, but its time stamps allow {allowed:g}; the film is shown slower",)
+    return (f"the file states {float(rate):g} fps, but its time stamps allow {allowed:g}; the video is shown slower",)
 
 
 def _missing_end_note(expected_end: Fraction | None, start: Fraction, end: Fraction) -> tuple[str, ...]:

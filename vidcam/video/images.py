@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 
 from vidcam.errors import MediaError
 from vidcam.media import Frames, VideoInfo
+from vidcam.system.shortage import require_no_shortage
 from vidcam.video.container import require_reasonable
 from vidcam.video.frame_index import FrameIndex
 from vidcam.video.indexed import Damage, IndexedReader
@@ -119,6 +120,7 @@ class ImageReader(IndexedReader):
             return load_image(self._files[index])
         # Pillow raises nearly anything for a damaged file; an image that is too large is a warning or an error.
         except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError, Warning):
+            require_no_shortage(str(self._files[index]))
             self._damage.mark_missing(range(index, index + 1))
             return None
 

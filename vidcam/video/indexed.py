@@ -88,8 +88,8 @@ class Damage:
         notes = []
         if self._is_interlaced:
             notes.append(
-                "the film is interlaced: each frame holds two moments, which are shown woven; to separate them, run "
-                "ffmpeg -i FILM -vf bwdif deinterlaced.mp4"
+                "the video is interlaced: each frame holds two moments, which are shown woven; to separate them, run "
+                "ffmpeg -i VIDEO -vf bwdif deinterlaced.mp4"
             )
         if missing:
             notes.append(f"{_format_intervals(missing)} cannot be decoded; the last readable picture is shown instead")

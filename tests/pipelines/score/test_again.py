@@ -83,6 +83,15 @@ def test_the_sanity_checks_use_the_clips_that_are_readable_now(mended: tuple[Pat
     assert run(manifest, out, replace(QUICK, sanity=2)).summary.sanity == after
 
 
+def test_a_changed_option_is_refused_also_on_request(mended: tuple[Path, Path]) -> None:
+    """Else the clips of one table would have been scored in two ways."""
+    manifest, out = mended
+    before = {path.name: path.read_bytes() for path in (out / "scores").iterdir()}
+    with pytest.raises(OutputError, match=r"has scores with other settings \(fill was black, is blur\)"):
+        run(manifest, out, replace(AGAIN, fill="blur"))
+    assert {path.name: path.read_bytes() for path in (out / "scores").iterdir()} == before
+
+
 def test_an_interrupt_loses_no_row(mended: tuple[Path, Path], tmp_path: Path) -> None:
     def interrupt(stage: str, _done: float, _total: float | None) -> None:
         if stage == "scoring failed clips again":

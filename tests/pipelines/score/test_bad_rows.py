@@ -82,6 +82,16 @@ def test_a_set_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         of_rows(tmp_path, [{"path": "a.mp4", "label": "x" * 100}])
 
 
+def test_a_damaged_parquet_file_is_no_missing_column(tmp_path: Path) -> None:
+    path = tmp_path / "set.parquet"
+    pq.write_table(pa.table({"path": ["a.mkv"] * 50}), path, compression="zstd", use_dictionary=False)
+    content = path.read_bytes()
+    place = content.index(b"\x28\xb5\x2f\xfd")  # where zstd begins
+    path.write_bytes(content[:place] + bytes(4) + content[place + 4 :])
+    with pytest.raises(InputError, match=r"is not a valid Parquet file \((?!.*it needs a column)"):
+        read_clips(path, out=tmp_path)
+
+
 def test_an_error_of_parquet_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "set.parquet").write_bytes(b"PAR1" + bytes(40) + b"PAR1")
     with pytest.raises(InputError) as caught:
