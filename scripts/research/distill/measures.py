@@ -59,7 +59,9 @@ def load_examination(folder: Path, teacher: Model) -> Examination:
             logits = [teacher.module(to_input(part)) for part in pool.frames.split(AT_ONCE)]
         np.save(path, torch.cat(logits).argmax(dim=1).numpy())
     predicted = torch.from_numpy(np.load(path))
-    return Examination(student_input(pool.frames), pool.labels, predicted, student_input(frames), labels, inside)
+    clips = student_input(pool.frames, folder / f"inputs-test-{len(pool)}.npy")
+    truth_clips = student_input(frames, folder / f"inputs-truth-{len(frames)}.npy")
+    return Examination(clips, pool.labels, predicted, truth_clips, labels, inside)
 
 
 def measured(student: nn.Module, examination: Examination) -> dict[str, Any]:
