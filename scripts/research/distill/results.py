@@ -16,19 +16,27 @@ Run = dict[str, Any]
 
 
 def read(path: Path) -> list[Run]:
-    """Read the runs of a file that may not exist; a last line that was cut off is left out."""
+    """Read the runs of a file that may not exist; a line that was cut off is left out."""
     if not path.exists():
         return []
-    lines = path.read_text("utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    return [run for line in path.read_text("utf-8").splitlines() if (run := _parsed(line)) is not None]
+
+
+def _parsed(line: str) -> Run | None:
+    try:
+        run: Run = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return run
 
 
 def append(path: Path, result: Run) -> None:
     """Add a run."""
     assert result["row"] in ROWS
     path.parent.mkdir(parents=True, exist_ok=True)
+    is_cut = path.exists() and not path.read_text("utf-8").endswith("\n")
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result) + "\n")
+        file.write("\n" * is_cut + json.dumps(result) + "\n")
 
 
 def is_done(runs: list[Run], row: str, seed: int, setting: Setting) -> bool:
