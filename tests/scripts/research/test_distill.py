@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from statsmodels.stats.power import TTestPower
 
 from scripts.research.distill import data
 from scripts.research.distill.__main__ import distill
+from scripts.research.distill.pairs import choose_pairs, classes_of, mean_average_precision, pairs, side_by_side
 from scripts.research.distill.results import RUNS, append, is_done, read
 from scripts.research.distill.rows import CORE, MORE, PAPER
 from scripts.research.distill.tables import detectable, interval, paired, plan_text, tables_text
@@ -35,9 +37,9 @@ def test_the_core_is_table_4_with_gradcam_plus() -> None:
 
 
 def test_the_smallest_difference_is_that_of_a_t_test_with_this_power() -> None:
-    for pairs in (5, 20):
-        effect = TTestPower().solve_power(nobs=pairs, alpha=0.05, power=0.8)
-        assert detectable(3.0, pairs) == pytest.approx(3 * effect, rel=0.04)
+    for count in (5, 20):
+        effect = TTestPower().solve_power(nobs=count, alpha=0.05, power=0.8)
+        assert detectable(3.0, count) == pytest.approx(3 * effect, rel=0.04)
 
 
 def test_intervals_and_pairs_by_hand() -> None:
@@ -62,6 +64,23 @@ def test_tables_show_means_and_paired_differences() -> None:
     )
 
 
+def test_pairs_are_of_different_classes_and_stand_side_by_side() -> None:
+    labels = torch.arange(40) % 8
+    chosen = choose_pairs(labels, 20)
+    assert chosen.shape == (20, 2)
+    assert bool((classes_of(labels, chosen).sum(dim=1) == 2).all())
+    clips = torch.arange(40.0).view(40, 1, 1, 1, 1).expand(40, 3, 2, 2, 2)
+    joined = side_by_side(clips, chosen, 4)
+    assert joined.shape == (20, 3, 2, 2, 4)
+    assert joined[:, 0, 0, 0].tolist() == [[first, first, second, second] for first, second in chosen.tolist()]
+
+
+def test_average_precision_by_hand() -> None:
+    scores = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
+    present = torch.tensor([[1.0, 0], [0, 0], [1, 0], [0, 1]])
+    assert mean_average_precision(scores, present) == pytest.approx(((1 + 2 / 3) / 2 + 1) / 2)
+
+
 def test_results_survive_a_line_that_was_cut_off(tmp_path: Path) -> None:
     path = tmp_path / RUNS
     append(path, a_run("gradcam", 3, 0.5))
@@ -77,7 +96,7 @@ def test_results_survive_a_line_that_was_cut_off(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_short_run_is_resumed_with_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "TEST_CLIPS", 8)
+    monkeypatch.setattr(data, "TEST_CLIPS", 40)
     monkeypatch.setattr(data, "TRUTH_CLIPS", 2)
     arguments = ["run", "--out", str(tmp_path), "--seeds", "0", "1", "--clips", "8", "--steps", "3"]
     runner = CliRunner()
@@ -95,3 +114,7 @@ def test_a_short_run_is_resumed_with_the_same_numbers(tmp_path: Path, monkeypatc
     assert by_row["gradcam"]["parameters"] * 8 < 181_724
     assert by_row["gradcam++"]["terms"]["raw"] > 100 * by_row["gradcam"]["terms"]["raw"]  # sums, not means
     assert "| gradcam |" in runner.invoke(distill, ["tables", str(tmp_path)], catch_exceptions=False).output
+    result = runner.invoke(
+        pairs, ["--out", str(tmp_path), "--seeds", "0", "2", "--clips", "16", "--steps", "2"], catch_exceptions=False
+    )
+    assert "| gradcam++ | 2 | 0." in result.output
