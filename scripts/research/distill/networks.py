@@ -44,7 +44,7 @@ def student_input(frames: Tensor, path: Path) -> Tensor:
     """Convert frames (n, T, H, W, 3) uint8 to the student's clips (n, 3, T - 1, H/2, W/2) float16, kept in a file."""
     if not path.exists():
         parts = []
-        for part in frames.split(_AT_ONCE):
+        for part in torch.split(frames, _AT_ONCE):
             smaller = functional.avg_pool3d(to_input(part), (1, 2, 2))
             parts.append((smaller[:, :, 1:] - smaller[:, :, :-1]).half().numpy())
         np.save(path, np.concatenate(parts))

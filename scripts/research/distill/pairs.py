@@ -61,7 +61,7 @@ def pairs(*, out: Path, seeds: tuple[int, int], clips: int, steps: int) -> None:
                 continue
             student, terms = trained(row, seed, setting, lessons)
             with torch.no_grad():
-                scores = torch.cat([student(as_batch(part)) for part in test_clips.split(AT_ONCE)])
+                scores = torch.cat([student(as_batch(part)) for part in torch.split(test_clips, AT_ONCE)])
             result = {
                 "row": row.name, "seed": seed, "clips": clips, "steps": steps, "terms": terms,
                 "map": mean_average_precision(scores, present), "teacher_map": teacher_map,
@@ -135,17 +135,17 @@ def _save_answers(path: Path, train: Pool, chosen: Tensor, test: Pool, tested: T
     def clips(pool: Pool, part: Tensor) -> Tensor:
         return to_input(side_by_side(pool.frames, part, 3))
 
-    with torch.no_grad():
-        found = [teacher.pool(run(teacher, clips(train, part), None).activations) for part in chosen.split(_PAIRS)]
-    teacher.fc = _new_layer(torch.cat(found).flatten(1), present)
-    batches = zip(chosen.split(_PAIRS), present.split(_PAIRS), strict=True)
+    parts, tests = (torch.split(each, _PAIRS) for each in (chosen, tested))
+    pooled = [run(teacher, clips(train, part), None).activations.mean(dim=(2, 3, 4)) for part in parts]
+    teacher.fc = _new_layer(torch.cat(pooled), present)
+    batches = zip(parts, torch.split(present, _PAIRS), strict=True)
     answers = [run(teacher, clips(train, part), classes) for part, classes in batches]
-    tests = [run(teacher, clips(test, part), None).logits for part in tested.split(_PAIRS)]
+    scores = [run(teacher, clips(test, part), None).logits for part in tests]
     np.savez(
         path,
-        **{METHOD: torch.cat([each.maps[METHOD] for each in answers]).numpy()},
+        **{METHOD: torch.cat([each.maps[METHOD] for each in answers]).numpy()},  # type: ignore[arg-type]
         logits=torch.cat([each.logits for each in answers]).numpy(),
-        test=torch.cat(tests).numpy(),
+        test=torch.cat(scores).numpy(),
     )
 
 

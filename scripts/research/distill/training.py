@@ -85,9 +85,9 @@ def load_lessons(folder: Path, clips: int) -> Lessons:
     pool, teacher = training_pool(folder, clips), load_model(TEACHER, device="cpu")
     path = folder / f"answers-{clips}.npz"
     if not path.exists():
-        batches = (pool.frames.split(AT_ONCE), pool.labels.split(AT_ONCE))
+        batches = (torch.split(pool.frames, AT_ONCE), torch.split(pool.labels, AT_ONCE))
         parts = [_answers(teacher, *pair) for pair in zip(*batches, strict=True)]
-        np.savez(path, **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        np.savez(path, **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})  # type: ignore[arg-type]
     with np.load(path) as arrays:
         answers = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     return Lessons(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from statsmodels.stats.power import TTestPower
+from statsmodels.stats.power import TTestPower  # type: ignore[import-untyped]
 
 from scripts.research.distill import data
 from scripts.research.distill.__main__ import distill
