@@ -16,10 +16,9 @@ Run = dict[str, Any]
 
 
 def read(path: Path) -> list[Run]:
-    """Read the runs of a file that may not exist; a line that was cut off is left out."""
-    if not path.exists():
-        return []
-    return [run for line in path.read_text("utf-8").splitlines() if (run := _parsed(line)) is not None]
+    """Read the runs of a file that may not exist, each once; a line that was cut off is left out."""
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    return list({_key(run): run for line in lines if (run := _parsed(line)) is not None}.values())
 
 
 def _parsed(line: str) -> Run | None:
@@ -41,5 +40,8 @@ def append(path: Path, result: Run) -> None:
 
 def is_done(runs: list[Run], row: str, seed: int, setting: Setting) -> bool:
     """Whether a run is among those that were made."""
-    wanted = (row, seed, setting.clips, setting.steps)
-    return any((run["row"], run["seed"], run["clips"], run["steps"]) == wanted for run in runs)
+    return (row, seed, setting.clips, setting.steps) in map(_key, runs)
+
+
+def _key(run: Run) -> tuple[str, int, int, int]:
+    return run["row"], run["seed"], run["clips"], run["steps"]

@@ -91,6 +91,7 @@ def test_results_survive_a_line_that_was_cut_off(tmp_path: Path) -> None:
     assert is_done(runs, "gradcam", 3, Setting())
     assert not is_done(runs, "gradcam", 3, Setting(clips=500))
     append(path, a_run("gradcam", 4, 0.5))
+    append(path, a_run("gradcam", 4, 0.5))  # of two processes
     assert [run["seed"] for run in read(path)] == [3, 4]
 
 
