@@ -22,7 +22,7 @@ def trained(student: nn.Module, rows: slice, steps: int) -> dict[str, Tensor]:
     optimiser = torch.optim.SGD(student.parameters(), 0.1)
     for _ in range(steps):
         optimiser.zero_grad()
-        loss(student, CLIPS[rows], LABELS[rows], keys=range(4)[rows]).total.backward()  # type: ignore[no-untyped-call]
+        loss(student, CLIPS[rows], LABELS[rows], keys=range(4)[rows]).total.backward()
         optimiser.step()
     return {name.removeprefix("module."): value for name, value in student.state_dict().items()}
 

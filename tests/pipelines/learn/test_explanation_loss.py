@@ -54,7 +54,7 @@ def test_the_total_by_the_maps_of_explain(form: Form) -> None:
 
 def test_the_gradient_is_that_of_the_formula() -> None:
     teacher, student = seeded(HiddenHead, seed=1), seeded(HiddenHead)
-    criterion(teacher, method="gradcam", weight=3.0)(student, CLIPS, LABELS).total.backward()  # type: ignore[no-untyped-call]
+    criterion(teacher, method="gradcam", weight=3.0)(student, CLIPS, LABELS).total.backward()
     found = [parameter.grad for parameter in student.parameters()]
     student.zero_grad()
     given = vidcam.explain(teacher, CLIPS, target=LABELS.tolist(), layer="relu").volumes["gradcam"]
@@ -72,7 +72,7 @@ def test_training_brings_the_maps_together() -> None:
     for _ in range(40):
         terms = loss(student, CLIPS, LABELS, keys=range(3))
         optimiser.zero_grad()
-        terms.total.backward()  # type: ignore[no-untyped-call]
+        terms.total.backward()
         optimiser.step()
         distances.append(terms.distances["cosine"].item())
     assert distances[-1] < 0.3 * distances[0]
@@ -114,7 +114,7 @@ def test_the_teacher_is_left_alone() -> None:
     state = State(teacher, CLIPS)
     loss = vidcam.ExplanationLoss(teacher, layer="relu", teacher_layer="block1", hinton_weight=1.0)
     loss.train().double().requires_grad_(False)
-    loss(student, CLIPS, LABELS).total.backward()  # type: ignore[no-untyped-call]
+    loss(student, CLIPS, LABELS).total.backward()
     state.check_unchanged()
     assert list(loss.parameters()) == list(loss.modules())[1:] == []
     assert loss.state_dict() == {}
