@@ -169,6 +169,21 @@ def test_a_frozen_trunk_still_trains_the_head() -> None:
     assert bool(net.hidden.weight.grad.any())
 
 
+def test_attention_behind_the_layer_is_differentiated_twice() -> None:
+    model = vidcam.load_model("tiny_vit", device="cpu")
+    model.module.requires_grad_()
+    clip, reshape = random_clip(1, 3, 16, 64, 64), vidcam.tokens((4, 8, 8), class_tokens=0)
+    found = differentiable_maps(model, clip, 1, layer="blocks.0", reshape=reshape)
+    explained = vidcam.explain(model, clip, methods="gradcam", target=1, layer="blocks.0", reshape=reshape)
+    scale = float(explained.volumes["gradcam"].max())
+    np.testing.assert_allclose(found.maps["gradcam"].detach(), explained.volumes["gradcam"], atol=1e-5 * scale)
+    found.maps["gradcam"].sum().backward()
+    gradient = model.module.get_parameter("patch_embed.weight").grad
+    assert gradient is not None
+    assert bool(gradient.any())
+    assert torch.backends.cuda.flash_sdp_enabled()
+
+
 class Checkpointed(HiddenHead):
     """Drops the activations of its trunk, and computes them again in the backward pass."""
 
