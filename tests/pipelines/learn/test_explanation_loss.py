@@ -172,6 +172,18 @@ def test_several_classes_a_clip() -> None:
     assert math.isfinite(terms.total.item())
 
 
+def test_default_layers_are_looked_for_once() -> None:
+    teacher, student = seeded(PooledHead, seed=1), seeded(PooledHead)
+    clips, seen = random_clip(3, 3, 4, 8, 8), [clips_seen_by(net) for net in (teacher, student)]
+    loss = vidcam.ExplanationLoss(teacher)
+    for _ in range(3):
+        terms = loss(student, clips, LABELS)
+    assert [len(each) for each in seen] == [4, 4]
+    named = vidcam.ExplanationLoss(teacher, layer="block2", teacher_layer="block2")
+    torch.testing.assert_close(named(student.eval(), clips, LABELS).distances, loss(student, clips, LABELS).distances)
+    assert terms.distances["raw"] > 0
+
+
 def test_it_can_be_computed_without_gradients() -> None:
     teacher, student = seeded(HiddenHead, seed=1), seeded(HiddenHead)
     with torch.no_grad():
