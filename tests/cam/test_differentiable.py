@@ -177,11 +177,11 @@ def test_attention_behind_the_layer_is_differentiated_twice() -> None:
     explained = vidcam.explain(model, clip, methods="gradcam", target=1, layer="blocks.0", reshape=reshape)
     scale = float(explained.volumes["gradcam"].max())
     np.testing.assert_allclose(found.maps["gradcam"].detach(), explained.volumes["gradcam"], atol=1e-5 * scale)
-    found.maps["gradcam"].sum().backward()
+    found.maps["gradcam"].sum().backward()  # type: ignore[no-untyped-call]
     gradient = model.module.get_parameter("patch_embed.weight").grad
     assert gradient is not None
     assert bool(gradient.any())
-    assert torch.backends.cuda.flash_sdp_enabled()
+    assert torch.backends.cuda.flash_sdp_enabled()  # type: ignore[no-untyped-call]
 
 
 class Checkpointed(HiddenHead):
