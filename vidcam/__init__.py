@@ -12,6 +12,7 @@
     overlay              draw a heat over frames
     load                 load what `Explanation.save` and `explain_video` saved
     load_model           load a model by name; `list_models` and `list_layers` list what there is
+    targets              functions of the output that can be explained, such as the log probability of a word
 
 Every name is resolved when first used: `import vidcam` loads neither torch nor PyAV.
 """
@@ -22,6 +23,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vidcam.cam import targets
     from vidcam.cam.baseline import compute_baseline
     from vidcam.cam.differentiable import differentiable_maps
     from vidcam.cam.explain import explain, explain_each
@@ -71,6 +73,7 @@ __all__ = [
     "render_video",
     "report",
     "score_clips",
+    "targets",
     "tokens",
     "verdict",
 ]
@@ -101,6 +104,7 @@ _HOMES = {
     "render_video": "vidcam.pipelines.render.renderer",
     "report": "vidcam.pipelines.report.writer",
     "score_clips": "vidcam.pipelines.score.run",
+    "targets": "vidcam.cam.targets",
     "tokens": "vidcam.cam.reshape",
     "verdict": "vidcam.pipelines.verdict.tensors",
 }
@@ -109,7 +113,8 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    module = importlib.import_module(_HOMES[name])
+    value = getattr(module, name, module)  # `targets` is the module itself
     globals()[name] = value  # the next use does not come here
     return value
 

@@ -71,6 +71,26 @@ def central_start(info: VideoInfo, *, frames: int, fps: Fraction | None) -> floa
     return axis.second(max(0.0, (axis.length - axis.span) / 2))
 
 
+def spread_windows(info: VideoInfo, count: int, *, frames: int, fps: Fraction | None) -> tuple[Window, ...]:
+    """Plan windows at even distances, the first at the video's start, the last at its end.
+
+    Args:
+        info: the video.
+        count: number of windows, at least 2. A short video has fewer: none shows the same frames as the one before.
+        frames: T, frames per window.
+        fps: frame rate of the slots; None for consecutive source frames.
+    """
+    axis = _Axis(info, frames, fps)
+    last = max(0.0, axis.length - axis.span)
+    windows: list[Window] = []
+    for index in range(count):
+        start = axis.second(last * index / (count - 1))
+        (window,) = plan_windows(info, frames=frames, fps=fps, clip_start_seconds=start)
+        if not windows or not np.array_equal(window.times, windows[-1].times):
+            windows.append(window)
+    return tuple(windows)
+
+
 def require_overlap(overlap: float) -> None:
     """Check the fraction by which neighbouring windows overlap.
 

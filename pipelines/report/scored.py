@@ -12,10 +12,21 @@ import numpy as np
 from vidcam import __version__
 from vidcam.pipelines.report.packing import PackedBlock, Section
 from vidcam.pipelines.report.page import SET_MODULES, fill_page
+from vidcam.pipelines.report.video_folders import VideoFolders
 from vidcam.pipelines.score.columns import FAILED, SCORED, Row
+from vidcam.pipelines.score.conclusions import (
+    accuracy_text,
+    conclusion,
+    headline,
+    is_open_for_lack_of_clips,
+    notes,
+    ranking_rows,
+    too_few,
+    verdict,
+)
 from vidcam.pipelines.score.options import CONTROLS
-from vidcam.pipelines.score.report import conclusion, equal_area_rows, interval, method_rows, verdict
-from vidcam.pipelines.score.summary import Summary
+from vidcam.pipelines.score.report import equal_area_rows, method_rows
+from vidcam.pipelines.score.summary import Pair, Summary
 from vidcam.system.json_files import to_json
 
 SHOWN = ("drop", "retention_0.5", "area")
@@ -30,7 +41,9 @@ class SetClips:
         texts: every text that occurs.
         path: path as in the manifest.
         label: label of the manifest.
-        top: label of the explained class.
+        top: label of the predicted class.
+        folder: address of the folder of the video, relative to the page; empty for a video from the network.
+        start: start of the scored window in seconds.
         status: `scored`, `failed` or `left out`.
         reason: why it failed, and warnings.
         probability: of the explained class.
@@ -42,6 +55,8 @@ class SetClips:
     path: Section
     label: Section
     top: Section
+    folder: Section
+    start: Section
     status: Section
     reason: Section
     probability: Section
@@ -68,6 +83,7 @@ class SetData:
         known: sentences that can be concluded.
         unknown: sentences about what cannot.
         facts: (name, value) rows.
+        ranking: the methods and controls, the best first, and what follows.
         methods: the table of methods.
         pairs: the table of pairs at equal area.
         curves: one for each method.
@@ -75,6 +91,7 @@ class SetData:
         controls: names of the controls.
         clips: all clips.
         pages: index of a clip → its page.
+        model: the model, as `vidcam explain --model` takes it.
     """
 
     title: str
@@ -83,6 +100,7 @@ class SetData:
     known: tuple[str, ...]
     unknown: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
+    ranking: Sequence[Mapping[str, str]]
     methods: Sequence[Mapping[str, str]]
     pairs: Sequence[Mapping[str, str]]
     curves: tuple[SetCurve, ...]
@@ -90,51 +108,47 @@ class SetData:
     controls: tuple[str, ...]
     clips: SetClips
     pages: Mapping[int, str]
+    model: str
 
 
-def scored_page(summary: Summary, rows: Iterable[Row], pages: Mapping[int, str]) -> str:
+def scored_page(
+    summary: Summary, rows: Iterable[Row], pages: Mapping[int, str], *, folders: VideoFolders | None = None
+) -> str:
     """Return the page of a scored set.
 
     Args:
         summary: the content of summary.json.
         rows: all rows of the table, those of a clip after each other.
         pages: index of a clip → address of its page.
+        folders: where the videos lie.
     """
     block, names = PackedBlock(), tuple(summary.methods)
     pairs = sorted(summary.pairs, key=lambda pair: (pair.a in CONTROLS) + (pair.b in CONTROLS))  # methods first
-    known = [conclusion(pair) for pair in pairs]
     data = SetData(
         title=f"{summary.n} clips, {summary.settings.model}",
         version=__version__,
-        lead=_lead(summary),
-        known=tuple(filter(None, known)),
-        unknown=(*(verdict(p) for p, text in zip(pairs, known, strict=True) if text is None), *_limits(summary)),
+        lead=" ".join(filter(None, (headline(summary), accuracy_text(summary).replace("`", "")))),
+        known=_known(summary, pairs),
+        unknown=(*(verdict(pair) for pair in pairs if conclusion(pair) is None), *_limits(summary)),
         facts=_facts(summary),
+        ranking=ranking_rows(summary),
         methods=method_rows(summary),
         pairs=equal_area_rows(summary),
         curves=tuple(_curves(summary)),
         names=names,
         controls=CONTROLS,
-        clips=_clips(rows, names, block),
+        clips=_clips(rows, names, folders or VideoFolders(), block),
         pages=pages,
+        model=summary.settings.model or "",
     )
     return fill_page("set", data.title, to_json(data, indent=0), block=block.to_base64(), media={}, modules=SET_MODULES)
 
 
-def _lead(summary: Summary) -> str:
-    """Rank the methods by what is kept at half area."""
-    kept = {name: mean for name, f in summary.methods.items() if (mean := f.retention.get("0.5")) is not None}
-    known = {name: mean.value for name, mean in kept.items() if mean.value is not None}
-    methods = sorted((name for name in known if name not in CONTROLS), key=lambda name: -known[name])
-    if not methods:
-        return f"{summary.n} clips were scored; what is kept at half area was not measured."
-    ranked = ", ".join(f"{name} {interval(kept[name])} %" for name in methods)
-    controls = [name for name in known if name in CONTROLS]
-    text = f"With the half of the voxels hidden that a map calls least important, the probability keeps: {ranked}."
-    if not controls:
-        return text
-    best = max(controls, key=lambda name: known[name])
-    return f"{text} The best control, which knows nothing of the network, is {best}: {interval(kept[best])} %."
+def _known(summary: Summary, pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """Return what is shown; a set that is too small to show anything says so."""
+    shown = tuple(filter(None, map(conclusion, pairs)))
+    is_too_small = any(pair.equal_area is not None for pair in pairs) and all(map(is_open_for_lack_of_clips, pairs))
+    return (too_few(summary),) if is_too_small and not shown else shown
 
 
 def _limits(summary: Summary) -> Iterator[str]:
@@ -147,13 +161,13 @@ def _limits(summary: Summary) -> Iterator[str]:
 
 
 def _facts(summary: Summary) -> tuple[tuple[str, str], ...]:
-    accuracy, settings = summary.accuracy, summary.settings
-    right = "unknown" if accuracy.value is None else f"{accuracy.value:.1%} of {accuracy.known} clips with a label"
+    settings = summary.settings
     return (
         ("Clips", f"{summary.n} scored of {summary.clips}, {summary.failed} failed, {summary.left_out} left out"),
-        ("Accuracy", right),
+        ("Accuracy", accuracy_text(summary).replace("`", "") or "unknown"),
         ("Model", f"{settings.where}; weights: {settings.weights}"),
         ("Fill", settings.fill),
+        ("Ranking", " ".join(notes(summary)).replace("`", "")),
         ("Intervals", summary.interval),
         ("Test", summary.test),
         ("Command", summary.command or "from Python"),
@@ -171,11 +185,11 @@ def _curves(summary: Summary) -> Iterator[SetCurve]:
             yield SetCurve(name, tuple(sorted(points)))
 
 
-def _clips(rows: Iterable[Row], names: Sequence[str], block: PackedBlock) -> SetClips:
+def _clips(rows: Iterable[Row], names: Sequence[str], folders: VideoFolders, block: PackedBlock) -> SetClips:
     """Turn the rows into columns of clips; memory holds a few numbers for each clip and method."""
     texts: dict[str, int] = {"": 0}
-    columns: dict[str, list[float]] = {n: [] for n in ("path", "label", "top", "status", "reason")}
-    numbers: dict[str, list[float]] = {n: [] for n in ("probability", "correct")}
+    columns: dict[str, list[float]] = {n: [] for n in ("path", "label", "top", "folder", "status", "reason")}
+    numbers: dict[str, list[float]] = {n: [] for n in ("start", "probability", "correct")}
     scores: dict[str, dict[str, list[float]]] = {name: {column: [] for column in SHOWN} for name in names}
     for _, group in groupby(rows, key=lambda row: row["clip"]):
         of_clip = list(group)
@@ -183,7 +197,8 @@ def _clips(rows: Iterable[Row], names: Sequence[str], block: PackedBlock) -> Set
         entries = {
             "path": first["path"],
             "label": first["label"],
-            "top": first["class"] if first["status"] == SCORED else None,
+            "top": (first.get("predicted") or first["class"]) if first["status"] == SCORED else None,
+            "folder": folders.link(first["clip"]),
             "status": first["status"],
             "reason": first["reason"] if first["status"] == FAILED else first.get("warnings"),
         }

@@ -191,7 +191,7 @@ def grid_figures(played: Sequence[PairShares], *, seed: int) -> dict[str, GridFi
     def mean(values: NDArray[np.float64] | None) -> Mean | None:
         if values is None:
             return None
-        return Mean.of(bootstrap_mean(values.mean(axis=1), np.random.default_rng([seed, _INTERVALS])))
+        return Mean.of(bootstrap_mean(values.mean(axis=1), np.random.default_rng([seed, _INTERVALS])), n=len(values))
 
     return {
         name: GridFigures(

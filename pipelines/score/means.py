@@ -18,10 +18,14 @@ _INTERVALS = 9
 
 
 def clip_means(table: ScoreTable, rows: Sequence[Values] | Values, seed: int) -> list[Mean]:
-    """Compute the mean and its interval for each row (N,) of values."""
+    """Compute the mean and its interval for each row (N,) of values, over the clips that have a value."""
     if not table.n:
         return [Mean(None, None, None)] * len(rows)
-    intervals = bootstrap_means(
-        np.asarray(rows), lambda: np.random.default_rng([seed, 0, _INTERVALS]), groups=table.clips.group
-    )
-    return [Mean.of(interval) for interval in intervals]
+    values, names = np.asarray(rows, np.float64), np.asarray(table.clips.group, dtype=str)
+    intervals = bootstrap_means(values, lambda: np.random.default_rng([seed, 0, _INTERVALS]), groups=names.tolist())
+    known = ~np.isnan(values)
+    counts = {mask.tobytes(): len(np.unique(names[mask])) for mask in np.unique(known, axis=0)}
+    return [
+        Mean.of(interval, n=int(mask.sum()), groups=counts[mask.tobytes()])
+        for interval, mask in zip(intervals, known, strict=True)
+    ]

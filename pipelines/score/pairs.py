@@ -13,6 +13,7 @@ import numpy as np
 
 from vidcam.metrics.faithfulness import log_ratio, relative_performance, win, win_rates
 from vidcam.metrics.paired import PairedTest, holm, signed_rank
+from vidcam.metrics.power import groups_needed, least_groups, smallest_p
 from vidcam.metrics.retention import DEFAULT_THETAS, equal_area_ratios
 from vidcam.pipelines.score.means import Values, clip_means
 from vidcam.pipelines.score.options import CONTROLS
@@ -21,6 +22,9 @@ from vidcam.pipelines.score.table import ScoreTable
 
 _COLUMNS = {f"{theta:g}": f"retention_{theta:g}" for theta in DEFAULT_THETAS}
 """θ → its column."""
+
+SIGNIFICANCE = 0.05
+"""Level of the test, after Holm's correction."""
 
 POST_SOFTMAX = "log_masked_post_softmax"
 """Column of the maps of the probability's gradient."""
@@ -59,6 +63,7 @@ def _equal_area(table: ScoreTable, names: Sequence[tuple[str, str]], seed: int) 
     over_theta = [ratios.mean(axis=0) for ratios in by_theta]
     tests = [signed_rank(ratios, table.clips.group) for ratios in over_theta]
     p_values = [test.p_value for test in tests]
+    level = SIGNIFICANCE / len(names)
     means = iter(clip_means(table, [*over_theta, *np.concatenate(by_theta)], seed))
     overall = [next(means) for _ in names]
     return [
@@ -67,11 +72,24 @@ def _equal_area(table: ScoreTable, names: Sequence[tuple[str, str]], seed: int) 
             by_theta={theta: next(means) for theta in _COLUMNS},
             p_value=defined(test.p_value),
             p_holm=defined(p_holm),
+            smallest_p=defined(min(test.p_value, smallest_p(test.groups))),
             smallest_p_holm=defined(_smallest_p_holm(p_values, index, test)),
+            groups=len(set(table.clips.group)),
             groups_that_differ=test.groups,
+            least_groups=least_groups(level),
+            groups_needed=groups_needed(over_theta[index], table.clips.group, level=level),
         )
         for index, (test, p_holm) in enumerate(zip(tests, holm(p_values), strict=True))
     ]
+
+
+def log_kept(table: ScoreTable, method: str) -> Values | None:
+    """Compute log(O / Y) of each clip, mean over θ = 0.25, 0.5, 0.75, (N,); None without the measure `retention`."""
+    if not set(_COLUMNS.values()) <= set(table.columns):
+        return None
+    kept = np.array([table.values(method, column) for column in _COLUMNS.values()])
+    original = table.values(method, "log_probability")
+    return np.asarray(equal_area_ratios(original, kept, np.ones_like(kept)).mean(axis=0))
 
 
 def _ratios_by_theta(table: ScoreTable, a: str, b: str) -> Values:
@@ -86,7 +104,7 @@ def _smallest_p_holm(p_values: Sequence[float], index: int, test: PairedTest) ->
     The exact test gives its smallest p, 2 / 2^groups, if all differences have one sign. With tied differences the test
     uses the normal approximation, and its p can be smaller. Then the p of the test is returned, corrected.
     """
-    smallest = min(test.p_value, 2.0 ** (1 - test.groups))
+    smallest = min(test.p_value, smallest_p(test.groups))
     return holm([*p_values[:index], smallest, *p_values[index + 1 :]])[index]
 
 

@@ -49,6 +49,7 @@ class ScoredMap:
         order: ranks of the voxels; None if no measure needs them.
         frames: ranks of the frames; None if no measure needs them.
         label_map: (T, H, W), the map of the label's class, for localization; None without boxes.
+        time_cells: cells of the map in time before it was upsampled; T if it was not.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ScoredMap:
     order: Order | None = field(default=None, repr=False)
     frames: Order | None = field(default=None, repr=False)
     label_map: Floats | None = field(default=None, repr=False)
+    time_cells: int = 0
 
     @property
     def is_empty(self) -> bool:
@@ -72,12 +74,13 @@ def scored_map(
     measures: Sequence[str],
     post_softmax: Floats | None = None,
     label_map: Floats | None = None,
+    time_cells: int | None = None,
 ) -> ScoredMap:
     """Make a map with the ranks of voxels and frames that the measures need."""
     by_voxel = {"retention", "curve", "insertion-deletion", "fills"} & set(measures)
     order = voxel_order(heat, ties) if by_voxel else None
     frames = frame_order(heat, ties.values) if "insertion-deletion" in measures else None
-    return ScoredMap(name, heat, post_softmax, order, frames, label_map)
+    return ScoredMap(name, heat, post_softmax, order, frames, label_map, time_cells or heat.shape[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

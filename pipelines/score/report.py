@@ -5,19 +5,17 @@ Everything is made from the summary, so that a report can be written again witho
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from vidcam.metrics.time_audit import CHANGES
+from vidcam.pipelines.score.conclusions import accuracy_text, headline, notes, ranking_rows, verdict, windows_text
+from vidcam.pipelines.score.numbers import factor, interval, number, p_cell, ratio
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.settings import Provenance
 from vidcam.pipelines.score.summary import GridResult, Mean, Pair, Sanity, Summary, TimeFigures
 from vidcam.system.filenames import markdown_text, one_line
 
 _MOST_FAILURES = 20
-_SIGNIFICANCE = 0.05
-_EQUAL = math.log(1.05)
-"""Two methods are practically equal if the whole interval of what they keep at equal area is within 5 %."""
 
 _READING = (
     "## How to read this\n\n"
@@ -63,7 +61,7 @@ def curve_rows(summary: Summary) -> list[dict[str, str]]:
             "insertion, frames": figures.frame_insertion,
             "deletion, frames": figures.frame_deletion,
         }
-        rows += [_mean_row(name, means)] if any(means.values()) else []
+        rows += [_mean_row(name, means, n=summary.n)] if any(means.values()) else []
     return rows
 
 
@@ -75,13 +73,14 @@ def place_rows(summary: Summary) -> list[dict[str, str]]:
     for name, figures in summary.methods.items():
         means = {"pointing %": figures.pointing, "energy inside": figures.energy, "temporal IoU": figures.temporal_iou}
         means |= {f"Loc({delta})": mean for delta, mean in figures.localization.items()}
-        rows.append(_mean_row(name, means) | {"n": str(figures.n_with_boxes)})
+        rows.append(_mean_row(name, means, n=figures.n_with_boxes) | {"n": str(figures.n_with_boxes)})
     return rows
 
 
-def _mean_row(method: str, means: Mapping[str, Mean | None]) -> dict[str, str]:
-    """Return a row with the means that were measured."""
-    return {"method": method} | {title: interval(mean, 2) for title, mean in means.items() if mean is not None}
+def _mean_row(method: str, means: Mapping[str, Mean | None], *, n: int | None = None) -> dict[str, str]:
+    """Return a row with the means that were measured; a mean over another number of clips than n says so."""
+    known = {title: mean for title, mean in means.items() if mean is not None and mean.n}
+    return {"method": method} | {title: interval(mean, 2, n=n) for title, mean in known.items()}
 
 
 def grid_text(grid: GridResult) -> str:
@@ -116,9 +115,9 @@ def equal_area_rows(summary: Summary) -> list[dict[str, str]]:
         {
             "a": pair.a,
             "b": pair.b,
-            "kept, a : b": _factor(equal_area.log_ratio),
-            **{f"at θ={theta}": _factor(mean) for theta, mean in equal_area.by_theta.items()},
-            "p (Holm)": _p_value(equal_area.p_holm),
+            "kept, a : b": factor(equal_area.log_ratio),
+            **{f"at θ={theta}": factor(mean) for theta, mean in equal_area.by_theta.items()},
+            "p (Holm)": p_cell(equal_area.p_holm),
         }
         for pair in summary.pairs
         if (equal_area := pair.equal_area) is not None
@@ -145,54 +144,9 @@ def pair_rows(summary: Summary) -> list[dict[str, str]]:
 def _relative(pair: Pair) -> str:
     """Format the relative performance and its interval."""
     value, low, high = pair.relative_performance, pair.relative_performance_low, pair.relative_performance_high
-    return "–" if value is None or low is None or high is None else _ratio(value, low, high)
-
-
-def _factor(log: Mean, sign: int = 1) -> str:
-    """Format the ratio of a log ratio and its interval: of a over b, or of b over a with sign -1."""
-    if log.value is None or log.low is None or log.high is None:
+    if value is None:
         return "–"
-    return _ratio(math.exp(sign * log.value), *sorted(math.exp(sign * end) for end in (log.low, log.high)))
-
-
-def _ratio(*parts: float) -> str:
-    """Format a ratio and the ends of its interval with three significant digits: '1.21 [1.17, 1.25]'."""
-    value, low, high = (f"{part:#.3g}".removesuffix(".") for part in parts)
-    return f"{value} [{low}, {high}]"
-
-
-def conclusion(pair: Pair) -> str | None:
-    """Say which method of a pair keeps more at equal area, or that both are practically equal; None if it is open."""
-    if pair.equal_area is None:
-        return None
-    a, b, mean, p_holm = pair.a, pair.b, pair.equal_area.log_ratio, pair.equal_area.p_holm
-    if p_holm is None or mean.low is None or mean.high is None:
-        return None
-    p_text = _p_value(p_holm, equals=True)
-    if mean.low > -_EQUAL and mean.high < _EQUAL:
-        return f"{a} and {b} are practically equal ({a} keeps {_factor(mean)} times as much at equal area, {p_text})."
-    if p_holm < _SIGNIFICANCE and mean.low * mean.high > 0:
-        better, worse, sign = (a, b, 1) if mean.low > 0 else (b, a, -1)
-        return f"{better} keeps more than {worse} at equal area ({_factor(mean, sign)} times as much, {p_text})."
-    return None
-
-
-def verdict(pair: Pair) -> str:
-    """Say in one sentence which method of a pair keeps more at equal area, or why that is not known."""
-    return conclusion(pair) or _why_open(pair)
-
-
-def _why_open(pair: Pair) -> str:
-    a, b, equal_area = pair.a, pair.b, pair.equal_area
-    if equal_area is None:
-        return f"{a} and {b} are not compared: that needs the measure retention."
-    mean, p_holm, smallest = equal_area.log_ratio, equal_area.p_holm, equal_area.smallest_p_holm
-    if p_holm is None or mean.low is None or mean.high is None:
-        return f"{a} and {b} cannot be compared: what they keep at equal area is undefined."
-    if smallest is not None and smallest >= _SIGNIFICANCE:
-        return f"Too few clips to tell {a} from {b} (smallest possible p is {smallest:.2g})."
-    p_text = _p_value(p_holm, equals=True)
-    return f"No clear difference between {a} and {b} at equal area ({a} keeps {_factor(mean)} times as much, {p_text})."
+    return ratio(value) if low is None or high is None else ratio(value, low, high)
 
 
 def report(summary: Summary, pictures: Mapping[str, str]) -> str:
@@ -205,6 +159,7 @@ def report(summary: Summary, pictures: Mapping[str, str]) -> str:
     *others, last = [name for name in summary.methods if name not in CONTROLS]
     parts = [
         f"# Faithfulness of {', '.join(others)}{' and ' * bool(others)}{last} on {_safe(str(summary.settings.model))}",
+        _concluded(summary),
         _setting(summary),
         *_sections(summary),
         *(f"![{caption}]({name})\n\n{caption}" for name, caption in pictures.items()),
@@ -212,6 +167,13 @@ def report(summary: Summary, pictures: Mapping[str, str]) -> str:
         _READING.format(where=markdown_text(summary.settings.where), fill=summary.settings.fill),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _concluded(summary: Summary) -> str:
+    """Return the ranking in words, and how far it goes."""
+    rows = ranking_rows(summary)
+    parts = [_safe(headline(summary)), table(rows) if rows else "", accuracy_text(summary)]
+    return "\n\n".join(filter(None, [*parts, *notes(summary)]))
 
 
 def _setting(summary: Summary) -> str:
@@ -222,9 +184,14 @@ def _setting(summary: Summary) -> str:
         "fill": f"{settings.fill} (what hidden pixels become)",
         "clips": f"n = {summary.n} scored of {summary.clips}; {summary.failed} failed, {summary.left_out} "
         f"left out; {summary.groups} groups",
+        "class": f"the label, among the {settings.label_in_top} most probable classes"
+        if settings.label_in_top
+        else "the predicted one",
         "accuracy": "no clip has a label that the model knows"
         if accuracy.value is None
-        else f"{accuracy.value:.1%} of the {accuracy.known} clips whose label the model knows",
+        else f"{accuracy.value:.1%} of the {accuracy.known} clips whose label the model knows"
+        + ("" if accuracy.top5 is None else f"; among the top five: {accuracy.top5:.1%}"),
+        "windows": windows_text(summary),
         "intervals": summary.interval,
         "test": summary.test,
         "seed, batch size": f"{settings.seed}, {settings.batch_size}",
@@ -341,24 +308,3 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
 def _safe(text: str) -> str:
     r"""Put text on one line without HTML; intervals in brackets and our own emphasis stay readable."""
     return one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
-
-
-def interval(mean: Mean, digits: int = 1) -> str:
-    """Format a mean and its interval: '61.0 [55.2, 66.1]', or a dash if it is undefined."""
-    if mean.value is None:
-        return "–"
-    return f"{number(mean.value, digits)} [{number(mean.low, digits)}, {number(mean.high, digits)}]"
-
-
-def number(value: float | None, digits: int = 1) -> str:
-    """Format a number with fixed digits, or a dash if it is undefined."""
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _p_value(value: float | None, *, equals: bool = False) -> str:
-    if value is None:
-        return "–"
-    text = "< 0.001" if value < 0.001 else f"{value:.3f}"
-    if not equals:
-        return text
-    return f"p {text}" if text.startswith("<") else f"p = {text}"

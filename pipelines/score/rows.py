@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from vidcam.metrics.time_audit import CHANGES
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.columns import FAILED, SCORED, Row
 from vidcam.pipelines.score.forwards import Key
-from vidcam.pipelines.score.perturbations import ScoredMap
+from vidcam.pipelines.score.perturbations import ScoredMap, inner
 from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.samples import Failure
 from vidcam.results.explanation import Artifact, Explanation, peaks_in_artifact
@@ -32,9 +32,13 @@ class ClipColumns:
 
     Attributes:
         entry: the clip in the set.
-        start_seconds: start of the window.
+        start_seconds: start of the first window.
         label: label of the explained class.
+        predicted: label of the most probable class.
         is_correct: whether that is the clip's own label; None if the clip has no label that the model knows.
+        is_correct_top5: whether the label is among the five most probable classes; None as above, and for a model of
+            at most five classes.
+        windows: number of scored windows.
         log_probability: log Y.
         warnings: sentences about the file.
         batch_size: perturbed clips per forward pass.
@@ -44,7 +48,10 @@ class ClipColumns:
     entry: Entry
     start_seconds: float
     label: str
+    predicted: str
     is_correct: bool | None
+    is_correct_top5: bool | None
+    windows: int
     log_probability: float
     warnings: tuple[str, ...]
     batch_size: int
@@ -55,7 +62,10 @@ class ClipColumns:
         return entry_row(self.entry) | {
             "start": self.start_seconds,
             "class": self.label,
+            "predicted": self.predicted,
             "correct": self.is_correct,
+            "correct_top5": self.is_correct_top5,
+            "windows": self.windows,
             "probability": math.exp(self.log_probability),
             "log_probability": self.log_probability,
             "warnings": "; ".join(self.warnings),
@@ -82,89 +92,101 @@ def failed_row(failure: Failure) -> Row:
 
 def map_row(
     shared: ClipColumns,
-    scored: ScoredMap,
+    name: str,
     logs: Mapping[Key, float],
     request: ScoreRequest,
-    inside: NDArray[np.bool_] | None,
+    of_map: Row,
+    *,
+    frames: int,
 ) -> Row:
-    """Compute one row: a clip with the map of a method or a control.
+    """Compute one row: a clip with the maps of a method or a control.
 
     Args:
         shared: the columns that all rows of the clip share.
-        scored: the map.
+        name: name of the method or control.
         logs: log probability of each perturbed version.
         request: the measures.
-        inside: (T, H, W), whether a pixel lies in a box; None without boxes.
+        of_map: the columns that need only the maps.
+        frames: frames of a window, T.
     """
     measures = request.measures
-    curves = _Curves(shared, scored, logs)
-    row = shared.row() | {"method": scored.name, "status": SCORED} | _faithfulness(shared, scored, logs)
+    curves = _Curves(shared.log_probability, name, logs, frames)
+    row = shared.row() | {"method": name, "status": SCORED} | _faithfulness(shared.log_probability, name, logs)
     if {"retention", "curve"} & set(measures):
-        row |= curves.retention(request.thetas)
+        row |= {f"retention_{theta:g}": curves.retention_at(theta) for theta in inner(request.thetas)}
     if "curve" in measures:
         row |= curves.retention_curve()
     if "fills" in measures:
         original = np.array([shared.log_probability])
-        kept = {fill: retention(original, np.array([logs[scored.name, "fill", fill]])) for fill in SCORE_FILLS}
+        kept = {fill: retention(original, np.array([logs[name, "fill", fill]])) for fill in SCORE_FILLS}
         row |= {f"kept_{fill}": float(share[0]) for fill, share in kept.items()}
     if "insertion-deletion" in measures:
         row |= curves.insertion_deletion()
-    if scored.label_map is not None and inside is not None:
-        row |= localization_row(scored.label_map, inside)
     if "time" in measures:
         row |= {f"probability_{change}": math.exp(logs[change,]) for change in CHANGES}
-        row["evidence"] = " ".join(f"{value:.6g}" for value in frame_means(scored.heat[None])[0])
+    if "evidence" in of_map:
+        of_map = of_map | {"evidence": " ".join(f"{value:.6g}" for value in of_map["evidence"])}
+    return row | of_map
+
+
+def heat_row(scored: ScoredMap, request: ScoreRequest, inside: NDArray[np.bool_] | None) -> Row:
+    """Compute the columns of one window's map that need no perturbed clips; `evidence` is (T,).
+
+    Args:
+        scored: the map.
+        request: the measures.
+        inside: (T, H, W), whether a pixel lies in a box; None without boxes.
+    """
+    row: Row = {"area": coverage(scored.heat), "empty": scored.is_empty}
+    if {"retention", "curve"} & set(request.measures):
+        assert scored.order is not None
+        row |= {f"tied_{t:g}": tied_share(scored.heat, scored.order, t) for t in inner(request.thetas)}
+    if scored.label_map is not None and inside is not None:
+        row |= localization_row(scored.label_map, inside, time_cells=scored.time_cells)
+    if "time" in request.measures:
+        row["evidence"] = frame_means(scored.heat[None])[0]
     return row
 
 
-def _faithfulness(shared: ClipColumns, scored: ScoredMap, logs: Mapping[Key, float]) -> Row:
-    original, masked = np.array([shared.log_probability]), np.array([logs[scored.name, "masked"]])
+def _faithfulness(log_probability: float, name: str, logs: Mapping[Key, float]) -> Row:
+    original, masked = np.array([log_probability]), np.array([logs[name, "masked"]])
     return {
-        "area": coverage(scored.heat),
-        "empty": scored.is_empty,
         "log_masked_probability": float(masked[0]),
         "masked_probability": float(np.exp(masked[0])),
         "drop": float(drop(original, masked)[0]),
         "increase": bool(increase(original, masked)[0]),
-        "log_masked_post_softmax": logs.get((scored.name, "post_softmax")),
+        "log_masked_post_softmax": logs.get((name, "post_softmax")),
     }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Curves:
-    """The measures that need the ranks of a map's voxels or frames."""
+    """The measures that hide a growing share of the voxels or frames."""
 
-    shared: ClipColumns
-    scored: ScoredMap
+    log_probability: float
+    name: str
     logs: Mapping[Key, float]
+    frames: int
 
     def _log(self, kind: str, share: float, *, shows_all: float) -> float:
         """Return the log probability at a share in [0, 1]. At `shows_all` all is shown, at the other end nothing."""
         if share in (0.0, 1.0):
-            return self.shared.log_probability if share == shows_all else self.logs["blank",]
-        return self.logs[self.scored.name, kind, f"{share:g}"]
+            return self.log_probability if share == shows_all else self.logs["blank",]
+        return self.logs[self.name, kind, f"{share:g}"]
 
-    def _retention_at(self, theta: float) -> float:
+    def retention_at(self, theta: float) -> float:
+        """Compute O / Y with the lowest θ of the voxels hidden."""
         masked = np.array([self._log("keep", theta, shows_all=0.0)])
-        return float(retention(np.array([self.shared.log_probability]), masked)[0])
-
-    def retention(self, thetas: Sequence[float]) -> Row:
-        """Compute O / Y at each θ, and the share of voxels at the value that the cut goes through."""
-        assert self.scored.order is not None
-        row: Row = {}
-        for theta in (theta for theta in thetas if 0.0 < theta < 1.0):
-            row[f"retention_{theta:g}"] = self._retention_at(theta)
-            row[f"tied_{theta:g}"] = tied_share(self.scored.heat, self.scored.order, theta)
-        return row
+        return float(retention(np.array([self.log_probability]), masked)[0])
 
     def retention_curve(self) -> Row:
         """Compute the end of the retention curve, and the area under it."""
-        values = np.array([self._retention_at(theta) for theta in GRID_THETAS])
+        values = np.array([self.retention_at(theta) for theta in GRID_THETAS])
         return {"retention_1": float(values[-1]), "retention_auc": float(area_under(np.array(GRID_THETAS), values))}
 
     def insertion_deletion(self) -> Row:
         """Compute the areas under the insertion and the deletion curves."""
-        steps = frame_shares(self.scored.heat.shape[0])
+        steps = frame_shares(self.frames)
         inserted = [self._log("keep", round(1.0 - share, 9), shows_all=0.0) for share in SHARES]
         curves = {
             "insertion": (SHARES, inserted),
@@ -175,13 +197,18 @@ class _Curves:
         return {name: float(curve_area(shares, np.array(values))) for name, (shares, values) in curves.items()}
 
 
-def localization_row(heat: Floats, inside: NDArray[np.bool_]) -> Row:
-    """Compare a map (T, H, W) with the boxes; temporal IoU only if some frames have no box."""
+def localization_row(heat: Floats, inside: NDArray[np.bool_], *, time_cells: int) -> Row:
+    """Compare a map (T, H, W) with the boxes.
+
+    Temporal IoU needs frames without a box, and a map of at least three cells in time: with fewer, its peak is always
+    at the window's start or end.
+    """
     maps, masks = heat[None], inside[None]
     row: Row = {f"loc_{delta:g}": float(localization(maps, masks, delta)[0]) for delta in DELTAS}
     has_box = np.asarray(masks.any(axis=(2, 3)))
     row |= {"pointing": float(pointing(maps, masks)[0]), "energy": float(energy(maps, masks)[0])}
-    return row if has_box.all() else row | {"temporal_iou": float(temporal_iou(maps, has_box)[0])}
+    is_timed = time_cells > 2 and not has_box.all()
+    return row if not is_timed else row | {"temporal_iou": float(temporal_iou(maps, has_box)[0])}
 
 
 def explanation_row(

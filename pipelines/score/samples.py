@@ -1,12 +1,13 @@
-"""Decode the window of a clip into the model's input.
+"""Decode the windows of a clip into the model's input.
 
-Only the frames of the window are decoded, and each is shrunk at once. A clip that cannot be read becomes a `Failure`
+Only the frames of the windows are decoded, and each is shrunk at once. A clip that cannot be read becomes a `Failure`
 with its reason, so that the other clips are still scored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,22 +18,25 @@ from torch import Tensor
 from vidcam.errors import InputError, VidcamError
 from vidcam.pipelines.score.boxes import read_box_tracks, region
 from vidcam.pipelines.score.clips import Entry
+from vidcam.pipelines.score.windows import WindowChoice, windows_of
 from vidcam.pipelines.windows import CPU, window_tensors
-from vidcam.sampling import Window, central_start, plan_windows
+from vidcam.sampling import Window
 from vidcam.spec import ModelSpec
 from vidcam.system.filenames import one_line
 from vidcam.system.fingerprint import source_fingerprint
-from vidcam.video.images import IMAGES
 from vidcam.video.reader import VideoReader, open_video
 from vidcam.video.source import local_path
 
 _FAILURES = (VidcamError, OSError, ValueError, ArithmeticError, MemoryError)
 """What a single bad row or file can raise; it must not end the set."""
 
+HELD_BYTES = 1 << 27
+"""Windows of a clip that are decoded ahead, at most; those after them are decoded when they are needed."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """A clip that is ready for the model.
+    """A window of a clip that is ready for the model.
 
     Attributes:
         entry: the clip in the set.
@@ -51,6 +55,10 @@ class Sample:
     content_hash: str = ""
 
 
+Windows = Collection[Sample]
+"""The windows of a clip, at least one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A clip that cannot be scored, and the reason in one line, without absolute paths."""
@@ -60,14 +68,55 @@ class Failure:
 
 
 def load_sample(entry: Entry, spec: ModelSpec, device: torch.device = CPU) -> Sample | Failure:
-    """Decode a clip's window; its frames are resized and scaled on the device."""
+    """Decode a clip's central window; its frames are resized and scaled on the device."""
+    windows = load_windows(entry, spec, device)
+    return windows if isinstance(windows, Failure) else next(iter(windows))
+
+
+def load_windows(
+    entry: Entry, spec: ModelSpec, device: torch.device = CPU, *, choice: WindowChoice = "central"
+) -> Windows | Failure:
+    """Decode the windows of a clip, at least one. Memory does not grow with their number."""
     if entry.problem:
         return Failure(entry, one_line(entry.problem))
     try:
         with open_video(entry.source, fetch=True) as reader:  # `read_clips` lets no address in unasked
-            return _sample(entry, reader, spec, device)
+            windows = windows_of(entry, reader.info, spec, choice)
+            held = max(1, HELD_BYTES // (4 * 3 * math.prod(spec.input_size)))
+            ahead = tuple(_samples(entry, reader, windows[:held], spec, device))
     except _FAILURES as exc:
         return failure(entry, exc)
+    return ahead if len(windows) <= held else _ManyWindows(ahead, windows[held:], spec, device)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _ManyWindows(Collection[Sample]):
+    """The windows of a long clip: the first ones decoded, the others decoded again in each iteration."""
+
+    ahead: tuple[Sample, ...]
+    later: Sequence[Window]
+    spec: ModelSpec
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.ahead) + len(self.later)
+
+    def __contains__(self, sample: object) -> bool:
+        return sample in self.ahead
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Yield the windows.
+
+        Raises:
+            InputError: the video cannot be read any more.
+        """
+        yield from self.ahead
+        entry = self.ahead[0].entry
+        try:
+            with open_video(entry.source, fetch=True) as reader:
+                yield from _samples(entry, reader, self.later, self.spec, self.device)
+        except _FAILURES as exc:
+            raise InputError(failure(entry, exc).reason) from exc
 
 
 def require_any_video(entries: Sequence[Entry]) -> None:
@@ -106,19 +155,14 @@ def _path_of(source: str) -> str:
         return source
 
 
-def _sample(entry: Entry, reader: VideoReader, spec: ModelSpec, device: torch.device) -> Sample:
-    window, geometry = _window(entry, reader, spec), spec.geometry(reader.info.size)
-    tensor = next(window_tensors(reader, (window,), spec, geometry, device=device))
-    inside = None
-    if entry.boxes:
-        inside = region(read_box_tracks(entry.boxes), reader.info.pts_seconds, window.times, geometry)
-    warnings = tuple(one_line(note) for note in dict.fromkeys((*reader.info.notes, *reader.notes)))
-    visible = inside if inside is not None and inside.any() else None
-    return Sample(entry, tensor, window.start_seconds, visible, warnings, source_fingerprint(_path_of(entry.source)))
-
-
-def _window(entry: Entry, reader: VideoReader, spec: ModelSpec) -> Window:
-    info = reader.info
-    fps = None if spec.frames == 1 and info.decoder == IMAGES else spec.fps
-    start = central_start(info, frames=spec.frames, fps=fps) if entry.start_seconds is None else entry.start_seconds
-    return plan_windows(info, frames=spec.frames, fps=fps, clip_start_seconds=start)[0]
+def _samples(
+    entry: Entry, reader: VideoReader, windows: Sequence[Window], spec: ModelSpec, device: torch.device
+) -> Iterator[Sample]:
+    geometry, content_hash = spec.geometry(reader.info.size), source_fingerprint(_path_of(entry.source))
+    tracks = read_box_tracks(entry.boxes) if entry.boxes else None
+    tensors = window_tensors(reader, windows, spec, geometry, device=device)
+    for window, tensor in zip(windows, tensors, strict=True):
+        inside = None if tracks is None else region(tracks, reader.info.pts_seconds, window.times, geometry)
+        warnings = tuple(one_line(note) for note in dict.fromkeys((*reader.info.notes, *reader.notes)))
+        visible = inside if inside is not None and inside.any() else None
+        yield Sample(entry, tensor, window.start_seconds, visible, warnings, content_hash)

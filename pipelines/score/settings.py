@@ -29,7 +29,7 @@ from vidcam.spec import MeanCube
 from vidcam.system.fingerprint import digest_of
 from vidcam.system.json_files import read_json
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of settings.json and summary.json."""
 
 
@@ -81,8 +81,12 @@ class PartialSettings:
         steps: points of the path of fine maps.
         fine: grid of fine maps.
         budget: most forward passes of `occlusion` and of `rise`.
+        label_in_top: N if the label's class is explained where it is among the N most probable classes; 0 if the
+            predicted class is explained.
+        windows: `central`, `all` or a number, as text.
         clips: number of clips, and a digest of the manifest.
         maps: maps of other tools: name, and a digest of the files.
+        threads: threads of PyTorch on the CPU; 0 if they were not named.
     """
 
     model: str | None
@@ -90,6 +94,7 @@ class PartialSettings:
     methods: tuple[str, ...]
     measures: tuple[str, ...]
     controls: bool
+    windows: str
     fill: str
     score_scale: float
     steps: int
@@ -98,8 +103,10 @@ class PartialSettings:
     seed: int
     min_confidence: float
     correct_only: bool
+    label_in_top: int = 0
     clips: str
     maps: tuple[str, ...] = ()
+    threads: int = 0
 
 
 def partial_settings(
@@ -112,6 +119,7 @@ def partial_settings(
         methods=() if options.methods is None else canonical_methods(options.methods),
         measures=chosen_measures(options.measures),
         controls=options.controls,
+        windows=str(options.windows),
         fill=options.fill,
         score_scale=options.score_scale,
         steps=MapRequest(methods=options.methods or DEFAULT_METHODS, steps=options.steps).path_steps,
@@ -120,9 +128,16 @@ def partial_settings(
         seed=options.seed,
         min_confidence=options.min_confidence,
         correct_only=options.correct_only,
-        clips=f"{len(clips.entries)} (sha256 {clips.digest[:16]})",
+        label_in_top=options.label_in_top or 0,
+        clips=set_digest(clips),
         maps=tuple(f"{foreign.name} (sha256 {foreign.digest()[:16]})" for foreign in maps),
+        threads=options.threads or 0,
     )
+
+
+def set_digest(clips: ClipSet) -> str:
+    """Return the number of clips, and a digest of the manifest."""
+    return f"{len(clips.entries)} (sha256 {clips.digest[:16]})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +178,7 @@ def complete_settings(partial: PartialSettings, request: ScoreRequest, model: Mo
     """Add the settings that need the model."""
     mean = model.spec.scaling.mean
     return Settings(
-        **{**asdict(partial), "model": model.spec.name, "methods": request.methods},
+        **{**asdict(partial), "model": model.spec.name, "methods": request.methods, "threads": torch.get_num_threads()},
         weights=model.weights,
         labels=f"{len(model.labels)} ({_digest(json.dumps(model.labels).encode())})",
         mean_cube=_digest(mean.values.tobytes()) if isinstance(mean, MeanCube) else None,
@@ -197,15 +212,18 @@ def require_same(out: Path, former: Settings, current: PartialSettings) -> None:
     Raises:
         OutputError: a setting differs; the message names it with both values.
     """
-    unknown = {name for name in ("model", "methods") if not getattr(current, name)}
-    ignored = {"provenance", *unknown}
-    names = [field.name for field in fields(current) if field.name not in ignored]
-    pairs = [(name, getattr(former, name), getattr(current, name)) for name in names]
-    changes = "; ".join(f"{name} was {_as_text(old)}, is {_as_text(new)}" for name, old, new in pairs if old != new)
-    if changes:
+    if changes := differences(former, current):
         raise OutputError(
             f"{out} has scores with other settings ({changes}); choose another folder (-o), or pass --overwrite"
         )
+
+
+def differences(former: Settings, current: PartialSettings) -> str:
+    """Name the settings that differ, with both values; `provenance` may, and so may what is not known yet."""
+    unknown = {name for name in ("model", "methods", "threads") if not getattr(current, name)}
+    names = [field.name for field in fields(current) if field.name not in {"provenance", *unknown}]
+    pairs = [(name, getattr(former, name), getattr(current, name)) for name in names]
+    return "; ".join(f"{name} was {_as_text(old)}, is {_as_text(new)}" for name, old, new in pairs if old != new)
 
 
 def _as_text(value: object) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import combinations, product
 
 import numpy as np
@@ -15,7 +17,7 @@ from vidcam.metrics.time_audit import CHANGES
 from vidcam.pipelines.score.columns import AREAS, FAILED, LEFT_OUT
 from vidcam.pipelines.score.means import Values, clip_means
 from vidcam.pipelines.score.options import CONTROLS
-from vidcam.pipelines.score.pairs import compare_pairs
+from vidcam.pipelines.score.pairs import compare_pairs, log_kept
 from vidcam.pipelines.score.settings import Settings
 from vidcam.pipelines.score.summary import (
     Accuracy,
@@ -32,8 +34,11 @@ from vidcam.pipelines.score.summary import (
     defined,
 )
 from vidcam.pipelines.score.table import ScoreTable
+from vidcam.results.verdict import judge
 
 _PERCENT = 100.0
+_CHECKS = {"random": "kept_random", "centre": "kept_centre", "frame-difference": "kept_difference"}
+"""Control → the check of the verdict that compares with it."""
 
 
 def summarise(
@@ -63,6 +68,7 @@ def summarise(
         ignored_columns=ignored_columns,
         clips=sum(table.counts.values()),
         n=table.n,
+        windows=float(np.mean(table.clips.windows)) if table.clips.windows else None,
         failed=table.counts[FAILED],
         left_out=table.counts[LEFT_OUT],
         groups=len(set(table.clips.group)),
@@ -83,8 +89,9 @@ def summarise(
 
 def _accuracy(table: ScoreTable) -> Accuracy:
     """Compute the accuracy over all clips that were run, also those that were left out afterwards."""
-    known, correct = table.labelled
-    return Accuracy(known, correct / known if known else None)
+    known, correct, correct_top5 = table.labelled
+    top5 = None if correct_top5 is None else correct_top5 / known
+    return Accuracy(known, correct / known if known else None, top5)
 
 
 def _mean_columns(columns: Sequence[str]) -> dict[str, float]:
@@ -104,7 +111,34 @@ def _methods(table: ScoreTable, seed: int) -> dict[str, MethodFigures]:
     for row, (method, column) in zip(rows, product(table.methods, factors), strict=True):
         np.multiply(table.values(method, column), factors[column], out=row)
     means = iter(clip_means(table, rows, seed))
-    return {method: _figures(table, method, {column: next(means) for column in factors}) for method in table.methods}
+    figures = {method: _figures(table, method, {name: next(means) for name in factors}) for method in table.methods}
+    logs = {method: log_kept(table, method) for method in table.methods}
+    known = {method: kept for method, kept in logs.items() if kept is not None}
+    kept = (
+        dict(zip(known, map(_exponential, clip_means(table, list(known.values()), seed)), strict=True)) if known else {}
+    )
+    return {
+        method: replace(of_method, kept=kept.get(method), verdicts=verdict_counts(table, method))
+        for method, of_method in figures.items()
+    }
+
+
+def _exponential(mean: Mean) -> Mean:
+    """Return the geometric mean of a mean of logarithms."""
+    value, low, high = (None if end is None else float(np.exp(end)) for end in (mean.value, mean.low, mean.high))
+    return Mean(value, low, high, mean.n)
+
+
+def verdict_counts(table: ScoreTable, method: str) -> dict[str, int]:
+    """Count the clips by verdict, from what is kept at half area and the controls; empty if these were not scored."""
+    column, controls = "retention_0.5", [name for name in _CHECKS if name in table.methods]
+    if method in CONTROLS or column not in table.columns or not controls:
+        return {}
+    columns = {"kept": table.values(method, column), "confidence": table.values(method, "probability")}
+    columns |= {_CHECKS[name]: table.values(name, column) for name in controls}
+    columns["range"] = 1.0 - table.values(method, "empty")
+    verdicts = [judge({name: float(values[clip]) for name, values in columns.items()}) for clip in range(table.n)]
+    return dict(Counter({"reliable": 0, "doubtful": 0, "unreliable": 0}) + Counter(v.word for v in verdicts))
 
 
 def _figures(table: ScoreTable, method: str, means: dict[str, Mean]) -> MethodFigures:

@@ -23,16 +23,25 @@ def defined(value: float) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean over the clips with its interval; all three are None without clips."""
+    """A mean over the clips with its interval.
+
+    Attributes:
+        value: None without a clip.
+        low: lower end; None below two groups of clips, which show no spread. `high` is the upper end.
+        n: number of clips with a value.
+    """
 
     value: float | None
     low: float | None
     high: float | None
+    n: int = 0
 
     @classmethod
-    def of(cls, interval: Interval) -> Mean:
-        """Convert an interval; undefined numbers become None."""
-        return cls(*map(defined, (interval.value, interval.low, interval.high)))
+    def of(cls, interval: Interval, *, n: int, groups: int | None = None) -> Mean:
+        """Convert an interval over n clips in some groups; None: each clip is its own."""
+        if (n if groups is None else groups) < 2:
+            return cls(defined(interval.value), None, None, n)
+        return cls(defined(interval.value), defined(interval.low), defined(interval.high), n)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +74,9 @@ class MethodFigures:
         average_drop: average drop of the probability, in percent.
         increase: percent of the clips whose probability increased.
         area: mean of the maps.
+        kept: share of the probability that is left with the lowest 25, 50 and 75 % of the voxels hidden, the geometric
+            mean over these θ and the clips.
+        verdicts: word → number of clips, see `judge`; from what is kept at half area against the controls.
         retention: θ → percent of the probability that is left when the lowest θ of the voxels are hidden.
         tied: θ → share of the voxels at the value that the cut goes through.
         kept_by_fill: fill → percent of the probability that is left when half of the voxels are hidden by it.
@@ -73,12 +85,14 @@ class MethodFigures:
         empty: number of clips whose map has no positive evidence.
         artifact: number of clips whose map peaks in the artifact.
         empty_post_softmax: number of clips whose map of the probability's gradient is empty.
-        n_with_boxes: number of clips on which localization was measured.
+        n_with_boxes: number of clips on which localization was measured; each mean has its own `n`.
     """
 
     average_drop: Mean
     increase: Mean
     area: Mean
+    kept: Mean | None = None
+    verdicts: Mapping[str, int] = field(default_factory=dict)
     retention: Mapping[str, Mean] = field(default_factory=dict)
     tied: Mapping[str, Mean] = field(default_factory=dict)
     kept_by_fill: Mapping[str, Mean] = field(default_factory=dict)
@@ -116,16 +130,25 @@ class EqualArea:
         by_theta: θ → the same at this θ.
         p_value: of the paired test of `log_ratio` on the groups, before correction.
         p_holm: the p-value after Holm's correction over all pairs of the run.
+        smallest_p: the smallest value that `p_value` can have with so many groups.
         smallest_p_holm: the smallest value that `p_holm` can have with so many groups.
+        groups: number of groups.
         groups_that_differ: number of groups with a difference; the test uses only these.
+        least_groups: number of groups with which any pair of the run can be told apart at 5 %.
+        groups_needed: number of groups with which a difference like this one would be shown with a probability of
+            80 %; None if there is none.
     """
 
     log_ratio: Mean
     by_theta: Mapping[str, Mean]
     p_value: float | None
     p_holm: float | None
+    smallest_p: float | None
     smallest_p_holm: float | None
+    groups: int
     groups_that_differ: int
+    least_groups: int
+    groups_needed: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,13 +214,17 @@ class ClassFigures:
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """The number of clips whose label the model knows, and the share of them with that label as top class.
+    """How often the model is right. Clips that were left out count too.
 
-    Clips that were left out count too.
+    Attributes:
+        known: number of clips whose label the model knows.
+        value: share of them with that label as top class.
+        top5: share of them with that label among the top five classes; None for a model of at most five.
     """
 
     known: int
     value: float | None
+    top5: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +334,7 @@ class Summary:
         ignored_columns: columns of the manifest that have no meaning here.
         clips: number of clips in the set: scored, failed and left out.
         n: number of scored clips.
+        windows: mean number of windows of a scored clip.
         grid: the grid pointing game; None if it was not chosen.
         worst: one line of Markdown for each rendered clip.
     """
@@ -316,6 +344,7 @@ class Summary:
     ignored_columns: tuple[str, ...]
     clips: int
     n: int
+    windows: float | None
     failed: int
     left_out: int
     groups: int

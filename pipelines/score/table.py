@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vidcam.pipelines.score.columns import FAILED, LEFT_OUT, SCORED, Columns
 from vidcam.pipelines.score.store import ResultStore
 
-_NEEDED = ("clip", "path", "group", "class", "correct", "method", "status", "reason")
+_NEEDED = ("clip", "path", "group", "class", "correct", "correct_top5", "windows", "method", "status", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +26,19 @@ class ClipInfo:
         path: path as in the manifest.
         group: clips of one group count as one sample.
         class_label: label of the explained class.
+        windows: number of scored windows.
     """
 
     clip: list[int] = field(default_factory=list)
     path: list[str] = field(default_factory=list)
     group: list[str] = field(default_factory=list)
     class_label: list[str] = field(default_factory=list)
+    windows: list[int] = field(default_factory=list)
 
     def extend(self, rows: pa.Table) -> None:
         """Add the clips of some rows; each clip has one row."""
         self.clip.extend(rows["clip"].to_pylist())
+        self.windows.extend(rows["windows"].to_pylist())
         for column, texts in (("path", self.path), ("group", self.group), ("class", self.class_label)):
             texts.extend(map(sys.intern, rows[column].to_pylist()))  # equal texts share memory
 
@@ -50,8 +53,8 @@ class ScoreTable:
         counts: status → number of clips.
         clips: the scored clips.
         failures: (path, reason) of each clip that failed.
-        labelled: number of clips with a label that the model knows, and number of those with it as top class. Clips
-            that were left out count too.
+        labelled: number of clips with a label that the model knows, number of those with it as top class, and number
+            of those with it among the top five; None for a model of at most five. Clips that were left out count too.
         evidence: method → (T,), mean of its maps in each frame; empty if it was not measured.
     """
 
@@ -60,7 +63,7 @@ class ScoreTable:
     counts: dict[str, int]
     clips: ClipInfo = field(repr=False)
     failures: list[tuple[str, str]] = field(repr=False)
-    labelled: tuple[int, int]
+    labelled: tuple[int, int, int | None]
     evidence: dict[str, NDArray[np.float64]] = field(repr=False)
     _values: dict[str, NDArray[np.float64]] = field(repr=False)
 
@@ -87,7 +90,7 @@ def score_table(store: ResultStore, columns: Columns, methods: Sequence[str]) ->
     clips = ClipInfo()
     failures: list[tuple[str, str]] = []
     evidence: dict[str, NDArray[np.float64]] = {}
-    known = correct = 0
+    flags: dict[str, list[bool]] = {"correct": [], "correct_top5": []}
     for part in store.tables(list(dict.fromkeys([*_NEEDED, *numbers, *texts]))):
         scored, failed, left_out = (part.filter(pc.equal(part["status"], status)) for status in counts)
         first = scored.filter(pc.equal(scored["method"], methods[0]))
@@ -97,8 +100,8 @@ def score_table(store: ResultStore, columns: Columns, methods: Sequence[str]) ->
             values[index, :, done : done + count] = column.reshape(count, len(methods)).T
         clips.extend(first)
         failures += zip(failed["path"].to_pylist(), failed["reason"].to_pylist(), strict=True)
-        flags = [flag for rows in (first, left_out) for flag in rows["correct"].to_pylist() if flag is not None]
-        known, correct = known + len(flags), correct + sum(flags)
+        for name, of_clips in flags.items():
+            of_clips += [flag for rows in (first, left_out) for flag in rows[name].to_pylist() if flag is not None]
         if texts:
             _add_evidence(evidence, scored)
         for status, number in ((SCORED, count), (FAILED, len(failed)), (LEFT_OUT, len(left_out))):
@@ -109,7 +112,11 @@ def score_table(store: ResultStore, columns: Columns, methods: Sequence[str]) ->
         counts=counts,
         clips=clips,
         failures=failures,
-        labelled=(known, correct),
+        labelled=(
+            len(flags["correct"]),
+            sum(flags["correct"]),
+            sum(flags["correct_top5"]) if flags["correct_top5"] else None,
+        ),
         evidence={name: evidence[name] / counts[SCORED] for name in methods if name in evidence},
         _values={name: values[index, :, : counts[SCORED]] for index, name in enumerate(numbers)},
     )

@@ -32,14 +32,16 @@ class WorstClip:
     Attributes:
         clip: index in the set.
         name: path as in the manifest.
-        start_seconds: start of the window.
+        start_seconds: start of the first window.
         label: label of the explained class.
+        windows: number of scored windows; of a clip with several, the whole video is drawn.
     """
 
     clip: int
     name: str
     start_seconds: float
     label: str
+    windows: int = 1
 
 
 def worst_clips(table: ScoreTable, count: int) -> list[WorstClip]:
@@ -51,7 +53,13 @@ def worst_clips(table: ScoreTable, count: int) -> list[WorstClip]:
     worst = np.argsort(-mean, kind="stable")[:count].tolist()
     clips, starts = table.clips, table.values(methods[0], "start")
     return [
-        WorstClip(clips.clip[index], clips.path[index], float(starts[index]), clips.class_label[index])
+        WorstClip(
+            clips.clip[index],
+            clips.path[index],
+            float(starts[index]),
+            clips.class_label[index],
+            clips.windows[index] if clips.windows else 1,
+        )
         for index in worst
     ]
 
@@ -121,7 +129,7 @@ def _window_request(request: ScoreRequest, prepared: Prepared, clip: WorstClip) 
         batch_size=prepared.default_batch,
         precision=request.precision,
         outputs=("overlay", "sheet", "report"),
-        at=clip.start_seconds,
+        at=clip.start_seconds if clip.windows == 1 else None,
         overwrite=True,
         notes=tuple(filter(None, [weights_sentence(model.weights)])),
     )

@@ -22,6 +22,7 @@ SETTINGS = Settings(
     methods=("gradcam", "gradcam++"),
     measures=("drop", "relative", "retention"),
     controls=True,
+    windows="central",
     fill="black",
     score_scale=1.0,
     steps=16,
@@ -62,7 +63,7 @@ def scores() -> ScoreTable:
         counts={"scored": 2, "failed": 1, "left out": 0},
         clips=ClipInfo(clip=[0, 2], path=["a.mp4", "c.mp4"], group=["a", "c"], class_label=["yoga", "archery"]),
         failures=[("b.mp4", "no | video")],
-        labelled=(1, 1),
+        labelled=(1, 1, 1),
         evidence={},
         _values={name: np.array(values) for name, values in rows.items()},
     )

@@ -10,6 +10,7 @@ from vidcam.cli.options import CAPTIONS, DRAWING, JSON, PATH, RESULT, SCALE_TEXT
 from vidcam.fill import FILLS
 
 _encoding = section("Encoding")
+_scored = section("Clips of a scored set (FOLDER)")
 
 
 def _switch(name: str, field: str, explained: str, *, to: bool) -> Function:
@@ -18,7 +19,7 @@ def _switch(name: str, field: str, explained: str, *, to: bool) -> Function:
 
 
 _RENDER = (
-    click.argument("explanation", metavar="FILE.npz", type=PATH),
+    click.argument("explanation", metavar="FILE.npz|FOLDER", type=PATH),
     RESULT(
         "-o",
         "--out",
@@ -36,6 +37,15 @@ _RENDER = (
     ),
     RESULT("--overwrite", is_flag=True, help="Replace an existing result."),
     JSON,
+    _scored(
+        "--from-scores",
+        "condition",
+        metavar="CONDITION",
+        help="Explain and draw the clips of a scored set for which a condition on scores.csv holds, such as "
+        "'correct == false and probability > 0.8'.",
+    ),
+    _scored("--worst", type=int, metavar="N", help="Only the N clips with the largest mean drop, of these or of all."),
+    _scored("--clips", type=PATH, metavar="MANIFEST|FOLDER", help="The set that was scored, if it was moved since."),
     DRAWING(
         "--style",
         metavar="NAME",

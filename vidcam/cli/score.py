@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from vidcam.cli.console import Bar, print_rows, print_text, say
 from vidcam.cli.exit_codes import DONE, FAILED
@@ -18,6 +19,7 @@ from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
 
 if TYPE_CHECKING:
+    from vidcam.pipelines.score.scored_set import ScoredSet
     from vidcam.pipelines.score.summary import Summary
 
 _MOST_FAILURES = 10
@@ -26,26 +28,77 @@ _MOST_FAILURES = 10
 
 @click.command(cls=SectionCommand, short_help="Score how faithful the maps of a set of clips are.")
 @score_arguments
-def score(clips: Path, out: Path, model: str, device: str, *, as_json: bool, **values: Any) -> int:
+def score(
+    clips: tuple[Path, ...],
+    out: Path,
+    model: str,
+    device: str,
+    *,
+    against: tuple[Path, ...],
+    as_json: bool,
+    merge: bool,
+    **values: Any,
+) -> int:
     """Score how faithful the maps of a set of clips are. The same command resumes an interrupted run.
 
     \b
     vidcam score clips/ -o out
     vidcam score manifest.csv -o out --measures all --method gradcam,gradcam++ --sanity 4
+    vidcam score manifest.csv -o shard3 --shard 3/16
+    vidcam score --merge shard* -o out
     """  # noqa: D301 – click reads the \b as 'do not wrap'
+    if merge:
+        return _merge(clips, out, overwrite=bool(values["overwrite"]), as_json=as_json)
+    if len(clips) > 1:
+        raise click.UsageError(f"{len(clips)} sets are named, {clips[0]} first; score one, or pass --merge for shards")
     with loading():
         from vidcam.pipelines.score.options import ScoreOptions
         from vidcam.pipelines.score.run import score_set
+        from vidcam.pipelines.score.scored_set import read_scored_set
 
     files = {name: values.pop(name) for name in ("weights", "labels", "mean_cube")}
     values["batch_size"] = _batch_size(values["batch_size"])
     options = ScoreOptions(**{name: value for name, value in values.items() if value not in (None, ())})
+    others = [read_scored_set(folder) for folder in against]
     with Bar() as bar:
         result = score_set(
-            clips, out, options, model=model, device=device, command=_command(), progress=bar.progress, **files
+            clips[0], out, options, model=model, device=device, command=_command(), progress=bar.progress, **files
         )
     _print_scores(result.summary, [str(path) for path in result.paths], as_json=as_json)
+    if options.shard:
+        say("  when all shards are done: vidcam score --merge FOLDER… -o FOLDER")
+    elif others:
+        _compare(out, others, is_quiet=as_json)
     return FAILED if result.failed else DONE
+
+
+def _compare(out: Path, others: Sequence[ScoredSet], *, is_quiet: bool) -> None:
+    """Compare the run with others; print the sentences on standard output."""
+    from vidcam.pipelines.score.against_report import run_rows, sentences, write_comparison
+
+    compared, paths = write_comparison(out, others)
+    if not is_quiet:
+        print_text("")
+        print_rows(run_rows(compared), as_json=False)
+        for sentence in sentences(compared):
+            print_text(sentence)
+    say(f"  wrote {', '.join(map(str, paths))}")
+
+
+def _merge(folders: Sequence[Path], out: Path, *, overwrite: bool, as_json: bool) -> int:
+    context = click.get_current_context()
+    given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if others := sorted(given - {"clips", "out", "overwrite", "as_json", "merge"}):
+        raise click.UsageError(f"--{others[0].replace('_', '-')} has no meaning with --merge, which scores nothing")
+    with loading():
+        from vidcam.pipelines.score.merge import merge_shards
+
+    with Bar() as bar:
+        merged = merge_shards(folders, out, overwrite=overwrite, command=_command(), progress=bar.progress)
+    _print_scores(merged.scored.summary, [str(path) for path in merged.scored.paths], as_json=as_json)
+    for note in merged.notes:
+        say(f"  {note}")
+    return FAILED if merged.scored.failed else DONE
 
 
 def _batch_size(text: str | int | None) -> int | None:
@@ -64,21 +117,23 @@ def _command() -> str:
 
 def _print_scores(summary: Summary, paths: Sequence[str], *, as_json: bool) -> None:
     """Print the table on standard output, and remarks on standard error."""
-    from vidcam.pipelines.score.report import equal_area_rows, method_rows, pair_rows, verdict
+    from vidcam.pipelines.score.conclusions import accuracy_text, headline, notes, ranking_rows
+    from vidcam.pipelines.score.report import equal_area_rows, method_rows, pair_rows
     from vidcam.system.json_files import to_json
 
     if as_json:
         print_text(to_json(summary))
         return
-    print_rows(method_rows(summary), as_json=False)
-    for rows in (equal_area_rows(summary), pair_rows(summary)):
-        if rows:
-            print_text("")
-            print_rows(rows, as_json=False)
+    for sentence in (headline(summary), accuracy_text(summary)):
+        print_text(sentence.replace("`", ""))
+    tables = [ranking_rows(summary), method_rows(summary), equal_area_rows(summary), pair_rows(summary)]
+    for rows in filter(None, tables):
+        print_text("")
+        print_rows(rows, as_json=False)
     left_out = f", {summary.left_out} left out" * bool(summary.left_out)
     say(f"{summary.n} of {summary.clips} clips scored, {summary.failed} failed{left_out}")
     for failure in summary.failures[:_MOST_FAILURES]:
         say(f"  {failure.path}: {failure.reason}")
-    for pair in summary.pairs:
-        say(f"  {verdict(pair)}")
+    for sentence in notes(summary):
+        say(f"  {sentence}".replace("`", ""))
     say(f"  wrote {', '.join(paths)}")

@@ -44,18 +44,24 @@ def plot_retention(path: Path, curves: Mapping[str, tuple[Array, Array, Array, A
 
     Args:
         path: path of the PNG file.
-        curves: method → hidden shares θ (P,), the mean of 100·O/Y, and the lower and upper ends of its interval.
+        curves: method → hidden shares θ (P,) from 0 on, the mean of 100·O/Y, and the ends of its interval. Intervals of
+            controls are not drawn.
         title: title of the plot.
     """
     figure, axes = _figure(title, (7.2, 4.8))
+    methods = [method for method in curves if method not in _CONTROL_STYLES]
+    thetas = np.unique(np.concatenate([shares for shares, *_ in curves.values()]))
+    apart = 0.12 * float(np.diff(thetas).min()) / max(1, len(methods))  # intervals beside each other hide no curve
     for method, colour in colours(list(curves)).items():
-        thetas, mean, low, high = curves[method]
-        axes.plot(thetas, mean, color=colour, label=method, **_line(method))
-        opacity = 0.05 if method in _CONTROL_STYLES else 0.13  # seven bands would hide the curves
-        axes.fill_between(thetas, low, high, color=colour, alpha=opacity, linewidth=0)
-    axes.set_xlabel("hidden share θ of the voxels, lowest first")
-    axes.set_ylabel("mean of 100·O/Y, %")
-    axes.set_xlim(0, 1)
+        shares, mean, low, high = curves[method]
+        axes.plot(shares, mean, color=colour, label=method, **_line(method))
+        if method in methods:
+            x = shares[1:] + apart * (methods.index(method) - (len(methods) - 1) / 2)
+            axes.vlines(x, low[1:], high[1:], color=colour, linewidth=1.1, alpha=0.8)
+    axes.set_xlabel("hidden share of the voxels, those with the lowest evidence first, %")
+    axes.set_ylabel("what is left of the probability, mean over the clips, %")
+    axes.set_xlim(0, float(thetas[-1]) + 0.02)
+    axes.set_xticks(thetas, [f"{100 * theta:g}" for theta in thetas])
     axes.set_ylim(bottom=0)
     _finish(figure, axes, path)
 
@@ -74,7 +80,7 @@ def plot_relative(path: Path, ratios: Mapping[str, Array], *, title: str) -> Non
     axes.axvline(1.0, color="#33363b", linewidth=0.8, linestyle=":")
     _log_axis(axes)
     axes.invert_yaxis()
-    axes.set_xlabel("O of the first / O of the second (whiskers: 5–95 %)")
+    axes.set_xlabel("left by the first map / by the second, each clip (whiskers: 5–95 %)")
     _finish(figure, axes, path, legend=False)
 
 
@@ -161,19 +167,47 @@ def plot_sanity(
     _finish(figure, axes, path)
 
 
+Point = tuple[float, Mapping[str, tuple[float, float, float]]]
+"""Accuracy in [0, 1] of a run; method → Average Drop in percent, and the ends of its interval, NaN if undefined."""
+
+
+def plot_accuracy(path: Path, runs: Mapping[str, Point], *, title: str) -> None:
+    """Plot the Average Drop of runs against their accuracy: one point for each run and method.
+
+    Args:
+        path: path of the PNG file.
+        runs: name → its point.
+        title: title of the plot.
+    """
+    figure, axes = _figure(title, (7.2, 4.8))
+    methods = list(dict.fromkeys(method for _, drops in runs.values() for method in drops))
+    for place, (method, colour) in enumerate(colours(methods).items()):
+        points = np.array([(100 * accuracy, *drops[method]) for accuracy, drops in runs.values() if method in drops])
+        x = points[:, 0] + 0.5 * (place - (len(methods) - 1) / 2)  # one beside the other
+        axes.plot(x, points[:, 1], "o", color=colour, markersize=5, label=method)
+        axes.vlines(x, points[:, 2], points[:, 3], color=colour, linewidth=1.1)
+    for name, (accuracy, _) in runs.items():
+        axes.text(100 * accuracy, 1.0, name[:40], transform=axes.get_xaxis_transform(), fontsize=8, ha="center")
+    axes.set_title(title, fontsize=9, loc="left", pad=18)
+    axes.set_xlabel("accuracy (top-1), %")
+    axes.set_ylabel("Average Drop, % (lower: the map alone keeps more)")
+    axes.set_ylim(bottom=0)
+    axes.margins(x=0.15)
+    _finish(figure, axes, path)
+
+
 def _log_axis(axes: Axes) -> None:
-    """Make the x axis logarithmic. Below two decades use plain tick labels: 0.5, 0.8, 1, 1.25, 2."""
+    """Make the x axis logarithmic, with plain tick labels: 0.5, 0.8, 1, 1.25, 2."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    if high / low >= _POWERS_OF_TEN_FROM:
-        return
     even = MaxNLocator(nbins=6, steps=[1, 2, 5, 10])
-    axes.xaxis.set_major_locator(even if high / low < _EVEN_STEPS_BELOW else LogLocator(subs=_LOG_STEPS))
+    steps = _LOG_STEPS if high / low < _DECADES_FROM else (1.0,)
+    axes.xaxis.set_major_locator(even if high / low < _EVEN_STEPS_BELOW else LogLocator(subs=steps))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-_EVEN_STEPS_BELOW, _POWERS_OF_TEN_FROM = 1.5, 100.0
+_EVEN_STEPS_BELOW, _DECADES_FROM = 1.5, 100.0
 """Ratios of the ends of the axis: ticks at even steps below the first, ticks at powers of ten from the second on."""
 
 _LOG_STEPS = (1.0, 1.25, 2.0, 5.0, 8.0)

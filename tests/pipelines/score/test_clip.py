@@ -44,7 +44,7 @@ def sample(index: int = 3, *, label: str = "", inside: Any = None, size: tuple[i
 
 
 def rows(options: ScoreOptions, clip: Sample, model: Model | None = None, batch_size: int = 4) -> list[dict[str, Any]]:
-    return scorer_of(options, model, batch_size).score(clip)
+    return scorer_of(options, model, batch_size).score((clip,))
 
 
 @cache
@@ -206,9 +206,9 @@ def test_the_batch_size_changes_last_digits_only(batch_size: int) -> None:
 def test_a_row_does_not_depend_on_what_was_scored_before() -> None:
     options = ScoreOptions(methods=METHODS)
     scorer = scorer_of(options)
-    first = scorer.score(sample(7))
-    scorer.score(sample(8))
-    assert scorer.score(sample(7)) == first
+    first = scorer.score((sample(7),))
+    scorer.score((sample(8),))
+    assert scorer.score((sample(7),)) == first
     assert rows(options, sample(7)) == first
     assert rows(replace(options, seed=1), sample(7))[2]["log_masked_probability"] != first[2]["log_masked_probability"]
 
@@ -216,7 +216,7 @@ def test_a_row_does_not_depend_on_what_was_scored_before() -> None:
 def test_only_the_needed_forward_passes_are_run() -> None:
     options = ScoreOptions(methods=METHODS)
     scorer = scorer_of(options)
-    scorer.score(sample())
+    scorer.score((sample(),))
     assert scorer.originals == 1
     assert scorer.forwards.forwards == 2 * (1 + 1 + 3) + 4 * (1 + 3)
 
@@ -228,7 +228,7 @@ def test_clips_are_left_out_before_they_are_masked() -> None:
         (ScoreOptions(methods=METHODS, correct_only=True), "", "the clip has no label"),
     ):
         scorer = scorer_of(options)
-        (row,) = scorer.score(sample(label=label))
+        (row,) = scorer.score((sample(label=label),))
         assert (row["status"], row["reason"]) == ("left out", reason)
         assert scorer.forwards.forwards == 0
 

@@ -113,7 +113,7 @@ def test_a_damaged_sanity_check_is_made_again(damage: Callable[[str], str], copy
     assert json.loads(path.read_text("utf-8")) == json.loads(whole)
 
 
-@pytest.mark.parametrize("change", [{"schema": 2}, {"batch_size": 0}, {"provenance": [{}]}, {"seed": "1"}])
+@pytest.mark.parametrize("change", [{"schema": 1}, {"batch_size": 0}, {"provenance": [{}]}, {"seed": "1"}])
 def test_foreign_settings_are_refused(change: dict[str, Any], copy: Path) -> None:
     path = copy / "out" / "scores" / "settings.json"
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | change))

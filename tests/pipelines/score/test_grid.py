@@ -24,7 +24,7 @@ LABELS = ["red", "green", "blue", "red", "green", "blue", "green", ""]
 """The seventh is wrong, and the last has none: neither is played."""
 
 OPTIONS = ScoreOptions(methods=("gradcam", "gradcam++"), measures="grid")
-ONE = Mean(1.0, 1.0, 1.0)
+ONE = Mean(1.0, 1.0, 1.0, 3)
 
 
 @pytest.fixture

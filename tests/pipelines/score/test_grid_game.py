@@ -19,7 +19,7 @@ from vidcam.pipelines.score.summary import Mean
 
 METHODS = ("gradcam", "gradcam+", "gradcam++", "layercam", "guided-gradcam")
 CLASSES = [0, 1, 2, 0, 1, 2]
-ONE = Mean(1.0, 1.0, 1.0)
+ONE = Mean(1.0, 1.0, 1.0, 2)
 
 
 def assert_all(game: GridGame, methods: tuple[str, ...], value: float) -> None:
@@ -44,7 +44,7 @@ def test_a_network_that_ignores_the_class_gets_one_half() -> None:
     figures, shares = game.methods["gradcam"], game.shares["gradcam"]["space"]
     assert figures.space is not None
     assert figures.space.value == pytest.approx(0.5)
-    assert figures.space_right_side == Mean(0.5, 0.5, 0.5)
+    assert figures.space_right_side == Mean(0.5, None, None, 1)
     assert shares[0, 1] == pytest.approx(0.75, abs=0.01)  # three times as bright
     assert shares.sum() == pytest.approx(1.0)
 
@@ -54,7 +54,7 @@ def test_the_controls_know_nothing() -> None:
     for name in ("centre", "frame-difference", "uniform"):
         for shares in game.shares[name].values():
             np.testing.assert_allclose(shares.mean(axis=1), 0.5, atol=1e-9)
-        assert game.methods[name].space_right_side == Mean(0.5, 0.5, 0.5)
+        assert game.methods[name].space_right_side == Mean(0.5, 0.5, 0.5, 2)
     np.testing.assert_allclose(game.shares["random"]["space"], 0.5, atol=0.05)
     assert tuple(game.shares) == ("gradcam", "random", "centre", "frame-difference", "uniform")
     assert (

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from tests.helpers.score_results import scores
 from vidcam.metrics.paired import PairedTest
+from vidcam.pipelines.score.conclusions import verdict
 from vidcam.pipelines.score.pairs import _smallest_p_holm, compare_pairs, pair_names
-from vidcam.pipelines.score.report import verdict
 from vidcam.pipelines.score.summary import Pair
 from vidcam.pipelines.score.table import ClipInfo, ScoreTable
 
@@ -45,7 +45,7 @@ def pair_of(equal_area: NDArray[np.float64], *, masked: float, groups: int = CLI
         counts={"scored": CLIPS, "failed": 0, "left out": 0},
         clips=ClipInfo(clip=list(range(CLIPS)), path=names, group=names, class_label=names),
         failures=[],
-        labelled=(0, 0),
+        labelled=(0, 0, None),
         evidence={},
         _values={name: np.array(values) for name, values in rows.items()},
     )
@@ -102,7 +102,7 @@ def test_clips_of_one_group_count_once() -> None:
     pair = pair_of(NOISE + np.log(2), masked=0.19, groups=3)
     assert pair.equal_area is not None
     assert pair.equal_area.groups_that_differ == 3
-    assert verdict(pair) == "Too few clips to tell small from large (smallest possible p is 0.25)."
+    assert verdict(pair).startswith("Too few clips to tell small from large (smallest possible p is 0.25; it takes 6")
 
 
 def test_a_probability_that_underflows_does_not_decide_the_mean() -> None:

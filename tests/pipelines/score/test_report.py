@@ -6,15 +6,8 @@ import math
 from dataclasses import replace
 
 from tests.helpers.score_results import DONE, scores
-from vidcam.pipelines.score.report import (
-    equal_area_rows,
-    method_rows,
-    pair_rows,
-    report,
-    sanity_text,
-    table,
-    verdict,
-)
+from vidcam.pipelines.score.conclusions import verdict
+from vidcam.pipelines.score.report import equal_area_rows, method_rows, pair_rows, report, sanity_text, table
 from vidcam.pipelines.score.summarise import summarise
 from vidcam.pipelines.score.summary import EqualArea, FailedClip, Mean, Sanity, Summary
 
@@ -51,7 +44,16 @@ def test_a_verdict_names_the_better_method_or_why_there_is_none() -> None:
     def sentence(value: float, low: float | None, high: float, *, p: float | None, smallest: float = 0.001) -> str:
         mean = Mean(*(None if part is None else math.log(part) for part in (value, low, high)))
         equal_area = EqualArea(
-            log_ratio=mean, by_theta={}, p_value=p, p_holm=p, smallest_p_holm=smallest, groups_that_differ=9
+            log_ratio=mean,
+            by_theta={},
+            p_value=p,
+            p_holm=p,
+            smallest_p=smallest,
+            smallest_p_holm=smallest,
+            groups=12 if smallest < 0.05 else 4,
+            groups_that_differ=9 if smallest < 0.05 else 4,
+            least_groups=10,
+            groups_needed=40,
         )
         return verdict(replace(summary().pairs[0], equal_area=equal_area))
 
@@ -67,10 +69,14 @@ def test_a_verdict_names_the_better_method_or_why_there_is_none() -> None:
     assert sentence(2, 0.9, 2.5, p=0.01).startswith(unclear)  # the test and the interval must agree
     assert sentence(0.99, 0.98, 1.01, p=0.001).startswith("gradcam+ and gradcam are practically equal (gradcam+ keeps")
     assert sentence(2, 1.6, 2.5, p=0.2, smallest=0.156) == (
-        "Too few clips to tell gradcam+ from gradcam (smallest possible p is 0.16)."
+        "Too few clips to tell gradcam+ from gradcam (smallest possible p is 0.16; it takes 10 or more)."
     )
-    for undefined in (sentence(2, None, 2.5, p=0.01), sentence(2, 1.6, 2.5, p=None)):
-        assert undefined == "gradcam+ and gradcam cannot be compared: what they keep at equal area is undefined."
+    assert sentence(1, 0.99, 1.01, p=1.0, smallest=0.156).startswith("Too few clips")  # nor that they are equal
+    assert sentence(2, None, 2.5, p=0.01).startswith("Too few clips")
+    assert (
+        sentence(2, 1.6, 2.5, p=None)
+        == "gradcam+ and gradcam cannot be compared: what they keep at equal area is undefined."
+    )
 
 
 def test_a_report_without_retention_says_what_the_pairs_need() -> None:

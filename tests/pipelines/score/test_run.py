@@ -115,7 +115,7 @@ def test_the_summary_is_the_mean_of_the_rows(scored: tuple[ScoredClips, Path]) -
 def test_the_schema_of_the_summary(scored: tuple[ScoredClips, Path]) -> None:
     summary = json.loads((scored[1] / "summary.json").read_text("utf-8"))
     assert summary["settings"] == json.loads((scored[1] / "scores" / "settings.json").read_text("utf-8"))
-    assert (summary["settings"]["schema"], summary["settings"]["model"]) == (1, "tiny")
+    assert (summary["settings"]["schema"], summary["settings"]["model"]) == (2, "tiny")
     assert set(summary) >= {"n", "failed", "methods", "pairs"}
     assert summary["command"] == "vidcam score set.csv"
     assert list(summary["methods"]) == ["gradcam", "gradcam++", *CONTROLS]

@@ -20,7 +20,7 @@ def test_means_by_hand() -> None:
     assert (gradcam.average_drop.low, gradcam.average_drop.high) == pytest.approx((50, 80))
     assert (gradcam.empty, plus.empty) == (1, 0)
     assert (summary.n, summary.clips, summary.failed, summary.groups) == (2, 3, 1, 2)
-    assert summary.accuracy == Accuracy(1, 1.0)
+    assert summary.accuracy == Accuracy(1, 1.0, 1.0)
     archery = summary.classes["archery"]
     assert archery.n == 1
     assert archery.average_drop == pytest.approx({"gradcam": 80, "gradcam+": 60, "centre": 100})

@@ -64,7 +64,7 @@ def ours() -> list[list[dict[str, Any]]]:
     )
     scorer = ClipScorer(chosen, resolve(chosen, options)[0], None)
     samples = (Sample(Entry(n, str(n), str(n)), clip(n), 0.0, None) for n in range(CLIPS))
-    return [scorer.score(sample) for sample in samples]
+    return [scorer.score((sample,)) for sample in samples]
 
 
 @pytest.mark.parametrize("method", METHODS)
