@@ -1,18 +1,18 @@
 """vidcam: where and when a video model looked, and whether the answer can be trusted.
 
-    explain         class activation maps of any `nn.Module` and clip tensor; `explain_each` for several targets
-    differentiable_maps     maps that a network can be trained through
-    ExplanationLoss         the loss of a student that learns from the explanations of a teacher
-    verdict         how far the maps of clip tensors can be trusted, by a few more forward passes
-    explain_video   from a video file to overlay videos, a sheet, data and a JSON
-    report          from saved explanations to one HTML page in which one looks for oneself
-    render_video    from a saved explanation to a video, an animation, pictures or a sheet, without the model
-    score_clips     from a set of clips to a table of faithfulness measures
-    grid_game       whether maps point at their class, of two clips in one input
-    overlay         draw a heat over frames
-    load            load what `Explanation.save` and `explain_video` saved
-    load_model      load a model by name; `list_models` and `list_layers` list what there is
-    targets         functions of the output that can be explained, such as the log probability of a word
+    explain              class activation maps of any `nn.Module` and clip tensor; `explain_each` for several targets
+    verdict              how far the maps of clip tensors can be trusted, by a few more forward passes
+    differentiable_maps  maps that a network can be trained through
+    ExplanationLoss      the loss of a student that learns from the explanations of a teacher
+    explain_video        from a video file to overlay videos, a sheet, data and a JSON
+    report               from saved explanations to one HTML page in which one looks for oneself
+    render_video         from a saved explanation to a video, an animation, pictures or a sheet, without the model
+    score_clips          from a set of clips to a table of faithfulness measures
+    grid_game            whether maps point at their class, of two clips in one input
+    overlay              draw a heat over frames
+    load                 load what `Explanation.save` and `explain_video` saved
+    load_model           load a model by name; `list_models` and `list_layers` list what there is
+    targets              functions of the output that can be explained, such as the log probability of a word
 
 Every name is resolved when first used: `import vidcam` loads neither torch nor PyAV.
 """

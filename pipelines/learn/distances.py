@@ -45,7 +45,7 @@ def on_grid(maps: Tensor, grid: Sequence[int]) -> Tensor:
     if tuple(maps.shape[1:]) == sizes:
         return maps
     pools = {1: functional.adaptive_avg_pool1d, 2: functional.adaptive_avg_pool2d, 3: functional.adaptive_avg_pool3d}
-    pool: Callable[[Tensor, Sequence[int]], Tensor] = pools[len(sizes)]
+    pool: Callable[..., Tensor] = pools[len(sizes)]
     coarser = pool(maps[:, None], [min(pair) for pair in zip(maps.shape[1:], sizes, strict=True)])
     return functional.interpolate(coarser, sizes, mode=_MODES[len(sizes)], align_corners=False)[:, 0]
 

@@ -56,7 +56,7 @@ class ExplanationLoss(nn.Module):
             (arXiv:1612.03928), best with form `cosine`; None for no map.
         form: `raw` (eq. 28), `normalised` (each map divided by its maximum) or `cosine` (e²KD, arXiv:2402.03119).
         weight: α.
-        layer: the student's layer, after its ReLU; None costs a further forward pass each time.
+        layer: the student's layer, after its ReLU; None: the default of `vidcam.explain`, looked for in the first step.
         reshape: of the student's layer, as in `vidcam.explain`.
         teacher_layer: the teacher's layer; None: that of a `Model`, or the default of `vidcam.explain`.
         teacher_reshape: of the teacher's layer.

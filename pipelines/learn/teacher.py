@@ -20,19 +20,19 @@ ATTENTION = "attention"
 """Method of attention transfer: no gradient, the mean of A² over channels."""
 
 
-@dataclass(frozen=True, slots=True)
 class MapChoice:
-    """Which map of a network is taken.
+    """Which map of a network is taken. The default layer is looked for once.
 
-    Attributes:
+    Args:
         method: one of `differentiable_maps`, or `attention`; None for no map.
-        layer: dotted name or module; None: the default.
+        layer: dotted name or module; None: the default, of the first network that is run.
         reshape: layer output → (N, D, t, h, w).
     """
 
-    method: str | None
-    layer: str | nn.Module | None = None
-    reshape: Reshape | None = None
+    def __init__(
+        self, method: str | None, layer: str | nn.Module | None = None, reshape: Reshape | None = None
+    ) -> None:
+        self.method, self._layer, self._reshape = method, layer, reshape
 
     def run(
         self, model: nn.Module | SpecifiedModel, clips: Tensor, targets: Tensor | None, *, create_graph: bool
@@ -44,10 +44,11 @@ class MapChoice:
             clips,
             targets,
             methods=() if name is None or name == ATTENTION else name,
-            layer=self.layer,
-            reshape=self.reshape,
+            layer=self._layer,
+            reshape=self._reshape,
             create_graph=create_graph,
         )
+        self._layer = found.layer if self._layer is None else self._layer
         return attention(found.activations) if name == ATTENTION else found.maps.get(name or ""), found.logits
 
 

@@ -48,7 +48,7 @@ def _table(name: str, batch: int, runs: int, layer: str | None) -> Table:
         )
         losses[method or "Hinton's loss alone"] = partial(_total, criterion, student, clips, labels)
     rows = interleaved({key: partial(_step, student, loss) for key, loss in losses.items()}, runs)
-    kept = {key: _kept_bytes(student, loss) for key, loss in losses.items()}
+    kept = {key: kept_bytes(student, loss) for key, loss in losses.items()}
     return Table(
         f"A training step of {name}, {batch} clips, layer {layer}",
         "The teacher's answers are kept.",
@@ -66,7 +66,7 @@ def _step(student: nn.Module, loss: Loss) -> None:
     loss().backward()  # type: ignore[no-untyped-call]
 
 
-def _kept_bytes(student: nn.Module, loss: Loss) -> int:
+def kept_bytes(student: nn.Module, loss: Loss) -> int:
     """Return the bytes of all tensors that autograd saves in a step, without the weights."""
     own = {parameter.untyped_storage().data_ptr() for parameter in student.parameters()}
     storages: dict[int, Any] = {}

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 import vidcam
 from tests.helpers.conduct import State
@@ -42,6 +43,13 @@ def weights_of(seed: int) -> tuple[Tensor, ...]:
     sizes = ((2, 1, 3, 1, 1), (16, 2), (2, 2))
     drawn = (random_clip(*size, seed=seed + n, dtype=torch.float64) for n, size in enumerate(sizes))
     return tuple((0.6 * weight).requires_grad_() for weight in drawn)
+
+
+def hidden() -> HiddenHead:
+    """The network with a hidden layer in its head."""
+    net = seeded(HiddenHead)
+    assert isinstance(net, HiddenHead)
+    return net
 
 
 @pytest.mark.parametrize("create_graph", [True, False])
@@ -87,7 +95,7 @@ def test_first_and_second_derivatives_by_the_weights(method: str) -> None:
 def test_the_derivative_reaches_trunk_and_head() -> None:
     net = seeded(HiddenHead)
     found = differentiable_maps(net, CLIPS, TARGETS, methods="gradcam++", layer="relu")
-    found.maps["gradcam++"].square().sum().backward()
+    found.maps["gradcam++"].square().sum().backward()  # type: ignore[no-untyped-call]
     for name in ("conv.weight", "hidden.weight", "out.weight"):
         gradient = net.get_parameter(name).grad
         assert gradient is not None
@@ -96,7 +104,7 @@ def test_the_derivative_reaches_trunk_and_head() -> None:
 
 
 def test_weights_of_classes_make_the_score_a_sum() -> None:
-    net = seeded(HiddenHead)
+    net = hidden()
     present = torch.tensor([[1.0, 0, 1, 0], [0, 1, 0, 0], [0.5, 0, 0, -1]])
     found = differentiable_maps(net, CLIPS, present, methods="hirescam", layer="relu", create_graph=False)
     leaf = net.relu(net.conv(CLIPS)).detach().requires_grad_()
@@ -135,8 +143,8 @@ def test_training_mode_is_kept() -> None:
     torch.manual_seed(3)
     found = differentiable_maps(nets[1], clips, 1, layer="block2")
     torch.testing.assert_close(found.logits, plain)  # the same dropout, the same batch statistics
-    torch.testing.assert_close(nets[1].block1[1].running_mean, nets[0].block1[1].running_mean)
-    assert int(nets[1].block1[1].num_batches_tracked) == 1
+    torch.testing.assert_close(dict(nets[1].named_buffers()), dict(nets[0].named_buffers()))
+    assert int(nets[1].get_buffer("block1.1.num_batches_tracked")) == 1
 
 
 def test_autocast_makes_maps_in_float32_and_finite_gradients() -> None:
@@ -148,16 +156,50 @@ def test_autocast_makes_maps_in_float32_and_finite_gradients() -> None:
         loss = found.maps["gradcam++"].square().sum() + functional.cross_entropy(found.logits, TARGETS)
     assert found.maps["gradcam++"].dtype == torch.float32
     torch.testing.assert_close(found.maps["gradcam++"], exact, rtol=0.05, atol=0.02 * float(exact.detach().max()))
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in net.parameters())
 
 
 def test_a_frozen_trunk_still_trains_the_head() -> None:
-    net = seeded(HiddenHead)
+    net = hidden()
     net.conv.requires_grad_(False)
-    differentiable_maps(net, CLIPS, TARGETS, layer="relu").maps["gradcam"].sum().backward()
+    differentiable_maps(net, CLIPS, TARGETS, layer="relu").maps["gradcam"].sum().backward()  # type: ignore[no-untyped-call]
     assert net.conv.weight.grad is None
-    assert bool(net.get_parameter("hidden.weight").grad.any())
+    assert net.hidden.weight.grad is not None
+    assert bool(net.hidden.weight.grad.any())
+
+
+def test_attention_behind_the_layer_is_differentiated_twice() -> None:
+    model = vidcam.load_model("tiny_vit", device="cpu")
+    model.module.requires_grad_()
+    clip, reshape = random_clip(1, 3, 16, 64, 64), vidcam.tokens((4, 8, 8), class_tokens=0)
+    found = differentiable_maps(model, clip, 1, layer="blocks.0", reshape=reshape)
+    explained = vidcam.explain(model, clip, methods="gradcam", target=1, layer="blocks.0", reshape=reshape)
+    scale = float(explained.volumes["gradcam"].max())
+    np.testing.assert_allclose(found.maps["gradcam"].detach(), explained.volumes["gradcam"], atol=1e-5 * scale)
+    found.maps["gradcam"].sum().backward()  # type: ignore[no-untyped-call]
+    gradient = model.module.get_parameter("patch_embed.weight").grad
+    assert gradient is not None
+    assert bool(gradient.any())
+    assert torch.backends.cuda.flash_sdp_enabled()  # type: ignore[no-untyped-call]
+
+
+class Checkpointed(HiddenHead):
+    """Drops the activations of its trunk, and computes them again in the backward pass."""
+
+    def forward(self, clip: Tensor) -> Tensor:
+        trunk: Any = checkpoint(lambda given: self.relu(self.conv(given)), clip, use_reentrant=False)
+        return self.head(trunk)
+
+
+def test_checkpointed_networks_have_the_same_gradient() -> None:
+    gradients = []
+    for kind in (HiddenHead, Checkpointed):
+        net = seeded(kind)
+        differentiable_maps(net, CLIPS, TARGETS, methods="gradcam++", layer="relu").maps["gradcam++"].sum().backward()  # type: ignore[no-untyped-call]
+        gradients.append([parameter.grad for parameter in net.parameters() if parameter.grad is not None])
+    assert len(gradients[0]) == 5
+    torch.testing.assert_close(gradients[1], gradients[0])
 
 
 def test_compiled_networks_run_uncompiled() -> None:

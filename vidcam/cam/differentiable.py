@@ -12,12 +12,14 @@ pooling and one linear layer, g is the layer's weights, and the second derivativ
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from vidcam.cam.arguments import hand_over
 from vidcam.cam.checkpoints import run_without_checkpoints
@@ -76,7 +78,8 @@ def differentiable_maps(
     The network runs as it is: in training mode if it is in training mode, under the caller's autocast, inside its
     `DistributedDataParallel`. Batch normalisation behind the layer mixes the clips of a batch in training mode. Nothing
     stays on the network: no hook, no flag, no `.grad`. Compiled parts run uncompiled, because compiled code cannot be
-    differentiated twice, and checkpointed parts keep their activations.
+    differentiated twice, attention runs without its fused kernels for the same reason, and checkpointed parts keep
+    their activations.
 
     Args:
         model: a module, or a `Model`. Its output may be all that `vidcam.explain` reads.
@@ -144,7 +147,8 @@ def _recorded(
         same_state(inside, undo).__enter__()  # until `undo`
     hand_over(inside, subject.arguments, undo)
     recorder = record_layers(inside, [place.layer], undo, keeps_graph=create_graph)
-    with LogitTracer() as tracer:
+    kernels = sdpa_kernel(SDPBackend.MATH) if create_graph else nullcontext()  # fused ones cannot be derived twice
+    with LogitTracer() as tracer, kernels:
         output = (subject.network if create_graph else inside)(ordinary(subject.clip))
     runs = recorder.runs.get(place.layer)
     if runs is None or len(runs.outputs) != 1:

@@ -56,10 +56,12 @@ def load_examination(folder: Path, teacher: Model) -> Examination:
     path = folder / f"predicted-{len(pool)}.npy"
     if not path.exists():
         with torch.no_grad():
-            logits = [teacher.module(to_input(part)) for part in pool.frames.split(AT_ONCE)]
+            logits = [teacher.module(to_input(part)) for part in torch.split(pool.frames, AT_ONCE)]
         np.save(path, torch.cat(logits).argmax(dim=1).numpy())
     predicted = torch.from_numpy(np.load(path))
-    return Examination(student_input(pool.frames), pool.labels, predicted, student_input(frames), labels, inside)
+    clips = student_input(pool.frames, folder / f"inputs-test-{len(pool)}.npy")
+    truth_clips = student_input(frames, folder / f"inputs-truth-{len(frames)}.npy")
+    return Examination(clips, pool.labels, predicted, truth_clips, labels, inside)
 
 
 def measured(student: nn.Module, examination: Examination) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def measured(student: nn.Module, examination: Examination) -> dict[str, Any]:
         of the wrong clips), and for each method of `LOOKED_AT` its energy and pointing, means over the clips.
     """
     with torch.no_grad():
-        logits = torch.cat([student(as_batch(part)) for part in examination.clips.split(AT_ONCE)])
+        logits = torch.cat([student(as_batch(part)) for part in torch.split(examination.clips, AT_ONCE)])
     predicted = logits.argmax(dim=1)
     is_wrong = predicted != examination.labels
     return {
@@ -83,7 +85,9 @@ def measured(student: nn.Module, examination: Examination) -> dict[str, Any]:
 
 def looked_at(student: nn.Module, examination: Examination) -> dict[str, float]:
     """Return 'energy METHOD' and 'pointing METHOD' of the maps for the true class."""
-    parts = zip(examination.truth_clips.split(AT_ONCE), examination.truth_labels.split(AT_ONCE), strict=True)
+    parts = zip(
+        *(torch.split(each, AT_ONCE) for each in (examination.truth_clips, examination.truth_labels)), strict=True
+    )
     explained = [
         explain(student, as_batch(clips), methods=LOOKED_AT, target=labels.tolist(), layer=LAYER)
         for clips, labels in parts

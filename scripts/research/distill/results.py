@@ -16,22 +16,32 @@ Run = dict[str, Any]
 
 
 def read(path: Path) -> list[Run]:
-    """Read the runs of a file that may not exist; a last line that was cut off is left out."""
-    if not path.exists():
-        return []
-    lines = path.read_text("utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    """Read the runs of a file that may not exist, each once; a line that was cut off is left out."""
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    return list({_key(run): run for line in lines if (run := _parsed(line)) is not None}.values())
+
+
+def _parsed(line: str) -> Run | None:
+    try:
+        run: Run = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return run
 
 
 def append(path: Path, result: Run) -> None:
     """Add a run."""
     assert result["row"] in ROWS
     path.parent.mkdir(parents=True, exist_ok=True)
+    is_cut = path.exists() and not path.read_text("utf-8").endswith("\n")
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result) + "\n")
+        file.write("\n" * is_cut + json.dumps(result) + "\n")
 
 
 def is_done(runs: list[Run], row: str, seed: int, setting: Setting) -> bool:
     """Whether a run is among those that were made."""
-    wanted = (row, seed, setting.clips, setting.steps)
-    return any((run["row"], run["seed"], run["clips"], run["steps"]) == wanted for run in runs)
+    return (row, seed, setting.clips, setting.steps) in map(_key, runs)
+
+
+def _key(run: Run) -> tuple[str, int, int, int]:
+    return run["row"], run["seed"], run["clips"], run["steps"]

@@ -97,7 +97,7 @@ def _differences(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
 
 def _percent(values: NDArray[np.float64], sign: str = "") -> str:
     mean, low, high = (100 * number for number in interval(values))
-    return f"{mean:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
+    return f"{mean:{sign}.1f}" + (f" [{low:{sign}.1f}, {high:{sign}.1f}]" if len(values) > 1 else "")
 
 
 def _title(measure: str) -> str:

@@ -43,7 +43,7 @@ class Setting:
     clips: int = 2000
     steps: int = 200
     batch: int = 32
-    learning_rate: float = 1e-2
+    learning_rate: float = 6e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +52,7 @@ class Lessons:
 
     Attributes:
         teacher: the shipped network.
-        clips: as the student takes them, (n, 3, 16, 32, 32) float16.
+        clips: as the student takes them, (n, 3, 15, 32, 32) float16.
         labels: (n,).
         logits: of the teacher, (n, K).
         maps: method → maps of the label's class, (n, 8, 8, 8).
@@ -85,12 +85,18 @@ def load_lessons(folder: Path, clips: int) -> Lessons:
     pool, teacher = training_pool(folder, clips), load_model(TEACHER, device="cpu")
     path = folder / f"answers-{clips}.npz"
     if not path.exists():
-        batches = (pool.frames.split(AT_ONCE), pool.labels.split(AT_ONCE))
+        batches = (torch.split(pool.frames, AT_ONCE), torch.split(pool.labels, AT_ONCE))
         parts = [_answers(teacher, *pair) for pair in zip(*batches, strict=True)]
-        np.savez(path, **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        np.savez(path, **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})  # type: ignore[arg-type]
     with np.load(path) as arrays:
         answers = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-    return Lessons(teacher, student_input(pool.frames), pool.labels, answers.pop("logits"), answers)
+    return Lessons(
+        teacher,
+        student_input(pool.frames, folder / f"inputs-train-{clips}.npy"),
+        pool.labels,
+        answers.pop("logits"),
+        answers,
+    )
 
 
 def trained(row: Row, seed: int, setting: Setting, lessons: Lessons) -> tuple[nn.Sequential, dict[str, float]]:

@@ -46,7 +46,7 @@ def test_maps_without_evidence_give_numbers_and_gradients(form: str) -> None:
     empty = torch.zeros(1, 1, 1, 2, requires_grad=True)
     distance = DISTANCES[form](empty, TEACHER[:1])  # type: ignore[index]
     assert distance.tolist() == [{"raw": 25.0, "normalised": 1.5625, "cosine": 1.0}[form]]
-    distance.sum().backward()
+    distance.sum().backward()  # type: ignore[no-untyped-call]
     assert empty.grad is not None
     assert bool(empty.grad.isfinite().all())
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, distributed, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 
 import vidcam
@@ -38,7 +38,7 @@ def work(rank: int, folder: str) -> None:
 
 @pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(work, args=(str(tmp_path),), nprocs=2)  # type: ignore[no-untyped-call]
+    multiprocessing.spawn(work, args=(str(tmp_path),), nprocs=2)  # type: ignore[attr-defined,no-untyped-call]
     expected = trained(seeded(HiddenHead), slice(0, 4), steps=3)
     for rank in range(2):
         found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
