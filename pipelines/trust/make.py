@@ -106,6 +106,11 @@ def write_study(
         require_writable(path, overwrite=options.overwrite)
     media, notes = Media(), list[str]()
     shown, clips = _usable_clips(_files(results), out, options, media, notes=notes, progress=progress)
+    if options.lengths.singles and not any(clip.is_right is False for clip in clips):
+        notes.append(
+            "no clip is known where the model is wrong: the study cannot say whether raters see that; "
+            + ("add such clips" if options.truth else "pass the true classes with --truth")
+        )
     methods = _methods(shown, options)
     random = np.random.default_rng(options.seed)
     methods = tuple(methods[index] for index in random.permutation(len(methods)))  # their order says nothing

@@ -108,7 +108,7 @@ def preferences(
         clips = len(np.unique(of_pair.clips))
         pairs.append(PreferredPair(methods[a], methods[b], len(of_pair), clips, won, lost, clips - won - lost, ratio))
     same = len(np.unique(votes.clips)) - sum(scores)
-    note = "" if is_bounded else "a method won or lost every comparison: the strengths have no limit, and no intervals"
+    note = "" if is_bounded else "a method won or lost every comparison, or has none: the strengths have no intervals"
     return Preferences(tuple(rows), tuple(pairs), same, intervals[size], left_share, note)
 
 

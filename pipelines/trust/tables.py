@@ -11,6 +11,7 @@ from vidcam.metrics.intervals import Interval
 from vidcam.pipelines.trust.analysis import Analysis
 from vidcam.pipelines.trust.content import StudyKey
 from vidcam.pipelines.trust.design import SHUFFLED
+from vidcam.pipelines.trust.judgements import VIDEO_ALONE
 from vidcam.pipelines.trust.votes import Vote
 from vidcam.system.atomic import atomic_write
 from vidcam.system.filenames import csv_text
@@ -76,10 +77,11 @@ def judgement_rows(analysis: Analysis) -> list[Row]:
             "map": row.method,
             "answers": str(row.answers),
             "correct": interval_text(row.correct),
-            "gain": interval_text(row.gain),
+            "gain": "–" if row.method == VIDEO_ALONE else interval_text(row.gain),
             "yes if right": interval_text(row.yes_if_right),
             "yes if wrong": interval_text(row.yes_if_wrong),
-            "cannot tell": interval_text(row.cannot_tell),
+            "wrong gain": "–" if row.method == VIDEO_ALONE else interval_text(row.wrong_gain),
+            "cannot tell": f"{row.cannot_tell.value:.2f}",
         }
         for row in analysis.judgements
     ]
@@ -159,4 +161,4 @@ def _answer_row(vote: Vote, key: StudyKey, *, is_counted: bool) -> Row:
 
 
 def _map_name(key: StudyKey, index: int) -> str:
-    return "shuffled" if index == SHUFFLED else key.method(index) or "video alone"
+    return "shuffled" if index == SHUFFLED else key.method(index) or VIDEO_ALONE

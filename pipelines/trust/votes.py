@@ -59,10 +59,9 @@ def _votes_of(sheet: AnswerSheet, key: StudyKey) -> Iterator[Vote]:
     form, seen = key.forms[sheet.form], set[int]()
     for row in sheet.answers:
         item, swapped = divmod(form[row.screen], 2)
-        is_repeated = item in seen
-        seen.add(item)
         if row.answer != NOT_SHOWN:
-            yield Vote(sheet.rater, row.screen, key.items[item], bool(swapped), row.answer, row.seconds, is_repeated)
+            yield Vote(sheet.rater, row.screen, key.items[item], bool(swapped), row.answer, row.seconds, item in seen)
+            seen.add(item)
 
 
 @dataclass(frozen=True, slots=True)

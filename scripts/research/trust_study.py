@@ -139,7 +139,8 @@ def true_values(people: Population, *, seed: int = 1) -> Mapping[str, float]:
         for name, logit in zip((*METHODS, "video alone"), logits, strict=True):
             yes = (1.0 - people.cannot_tell) / (1.0 + np.exp(-logit - draws[:, -1]))
             values[f"yes if {kind}, {name}"] = float(yes.mean())
-    return values
+    alone = values["yes if wrong, video alone"]
+    return values | {f"wrong gain, {name}": values[f"yes if wrong, {name}"] - alone for name in METHODS}
 
 
 def found_values(analysis: Analysis) -> dict[str, Interval]:
@@ -154,6 +155,7 @@ def found_values(analysis: Analysis) -> dict[str, Interval]:
     values["log ties"] = analysis.preferences.log_ties
     for row in analysis.judgements:
         values |= {f"yes if right, {row.method}": row.yes_if_right, f"yes if wrong, {row.method}": row.yes_if_wrong}
+        values[f"wrong gain, {row.method}"] = row.wrong_gain
     return values
 
 
@@ -168,7 +170,9 @@ def coverage(
         key = made_key(clips, Lengths(40, 20), number)
         collected = simulate(key, people, raters, generator)
         analysis = analysis_of(collected, key, passed=PASSED, seed=number, resamples=resamples)
-        for name, interval in found_values(analysis).items():
+        intervals = found_values(analysis)
+        for name in truth:
+            interval = intervals[name]
             held[name] += interval.low <= truth[name] <= interval.high
             widths[name] += (interval.high - interval.low) / studies
             errors[name] += (interval.value - truth[name]) / studies

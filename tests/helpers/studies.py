@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from tests.helpers.coded import coded_video, random_explanation
 from vidcam.pipelines.trust.content import StudyKey, read_key
@@ -32,10 +32,10 @@ def save_clips(folder: Path, *, count: int = 3) -> Path:
     return folder
 
 
-def make_study(folder: Path, *, out: str = "study.html", **options: object) -> WrittenStudy:
+def make_study(folder: Path, *, out: str = "study.html", **options: Any) -> WrittenStudy:
     """Write the page of the clips in a folder, and its key."""
     given = replace(StudyOptions(truth=folder / "truth.csv", lengths=LENGTHS), **options)
-    return write_study([folder], folder / out, cast("StudyOptions", given))
+    return write_study([folder], folder / out, given)
 
 
 def answer_file(folder: Path, written: WrittenStudy, rater: str, form: int, decide: Decide) -> Path:

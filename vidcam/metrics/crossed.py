@@ -22,6 +22,9 @@ from vidcam.metrics.intervals import LEVEL
 Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """(B, N) weights of the answers → (B, K) values; a value that is not defined is NaN."""
 
+_DRAWN_AT_ONCE = 2_000_000
+"""Weights that are in memory at a time: 16 MB."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CrossedIntervals:
@@ -81,8 +84,10 @@ def _variance(
 ) -> tuple[NDArray[np.float64], int]:
     """Variance of the values over resamples of whole groups, (K,), and its degrees of freedom."""
     names, owner = np.unique(groups, return_inverse=True)
-    drawn = generator.multinomial(len(names), np.full(len(names), 1.0 / len(names)), size=resamples)
-    values = statistic(drawn[:, owner].astype(np.float64))
+    chance, piece = np.full(len(names), 1.0 / len(names)), max(1, _DRAWN_AT_ONCE // len(groups))
+    sizes = [min(piece, resamples - start) for start in range(0, resamples, piece)]
+    drawn = (generator.multinomial(len(names), chance, size=size) for size in sizes)
+    values = np.concatenate([statistic(rows[:, owner].astype(np.float64)) for rows in drawn])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a value that is NaN in every resample
         variance = np.asarray(np.nanvar(values, axis=0, ddof=1))

@@ -40,7 +40,7 @@ export class Screen {
     this.choices = what.choices;
     this.player = new Player(clip);
     this.tiles = maps.map((index, place) => {
-      const tile = new Tile(clip, this.player, place === 0);
+      const tile = new Tile(clip, this.player, false); // both pictures are copies, so they show the same frame
       tile.target = target;
       tile.isPlain = index < 0;
       tile.frame.style.width = `min(100%, ${(TALLEST * clip.size.columns) / clip.size.rows}vh)`;
@@ -56,7 +56,8 @@ export class Screen {
     byId("says").replaceChildren("The model says: ", make("b", { text: target.label }));
     byId("question").textContent = what.question;
     byId("question").classList.toggle("check", what.isCheck);
-    byId("tiles").replaceChildren(...this.tiles.map((tile) => tile.element));
+    this.player.video.className = "source";
+    byId("tiles").replaceChildren(...this.tiles.map((tile) => tile.element), this.player.video);
     byId("tiles").dataset.count = String(maps.length);
     byId("legend").parentElement?.parentElement?.toggleAttribute("hidden", this.tiles.every((tile) => tile.isPlain));
     this.buttons = what.choices.map(({ value, text, name }) => {

@@ -78,7 +78,7 @@ export class Sender {
   constructor(tell) {
     this.isServed = document.documentElement.dataset.served === "true";
     this.tell = tell;
-    /** @type {Map<number, object>} */
+    /** @type {Map<string, {progress: Progress, row: object}>} */
     this.waiting = new Map();
     this.isBusy = false;
   }
@@ -100,17 +100,15 @@ export class Sender {
    */
   async send(progress, answers) {
     if (!this.isServed) return;
-    for (const each of answers) this.waiting.set(each.screen, each);
+    for (const row of answers) this.waiting.set(`${progress.rater} ${row.screen}`, { progress, row });
     if (this.isBusy) return;
     this.isBusy = true;
     for (let wait = 500; this.waiting.size; wait = Math.min(wait * 2, 15000)) {
-      const batch = [...this.waiting.values()].slice(0, 100);
+      const [first] = this.waiting.values(), { study, rater, form } = first.progress;
+      const batch = [...this.waiting].filter(([, each]) => each.progress.rater === rater).slice(0, 100);
       try {
-        await this.post("answers", { study: progress.study, rater: progress.rater, form: progress.form, answers: batch });
-        for (const each of batch) {
-          const { screen } = /** @type {{screen: number}} */ (each);
-          if (this.waiting.get(screen) === each) this.waiting.delete(screen);
-        }
+        await this.post("answers", { study, rater, form, answers: batch.map(([, each]) => each.row) });
+        for (const [name, each] of batch) if (this.waiting.get(name) === each) this.waiting.delete(name);
         wait = 250;
       } catch (error) {
         this.tell(`Not sent yet: ${this.waiting.size} (${error instanceof Error ? error.message : error})`);

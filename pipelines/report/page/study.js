@@ -27,6 +27,8 @@ class Study {
     this.sender = new Sender((state) => (byId("saved").textContent = state));
     /** @type {Progress | null} */
     this.progress = checked(this.store.read(), data.study, data.forms);
+    /** Whether a file has all answers. */
+    this.isSaved = false;
     /** @type {Screen | null} */
     this.screen = null;
     this.place = 0;
@@ -81,8 +83,9 @@ class Study {
     ] : [["Start", () => this.begin()], ["Go on from a file…", () => byId("file").click()]]);
   }
 
-  /** Start as a new rater. */
+  /** Start as a new rater; the answers of the former one are saved as a file. */
   async begin() {
+    if (this.progress?.answers.some(Boolean) && !this.isSaved && !this.sender.isServed) this.save();
     const rater = newRater(), { forms, study } = this.data, asked = Number(new URLSearchParams(location.hash.slice(1)).get("form") ?? NaN);
     let form = Number.isInteger(asked) && asked >= 0 ? asked % forms.length : crypto.getRandomValues(new Uint32Array(1))[0] % forms.length;
     if (this.sender.isServed) {
@@ -94,6 +97,7 @@ class Study {
       }
     }
     this.notice("");
+    this.isSaved = false;
     this.progress = { study, rater, form, answers: Array(forms[form].length).fill(null) };
     this.keep();
     this.next();

@@ -96,7 +96,7 @@ def test_clips_that_were_not_shown_do_not_count() -> None:
     found = analysed(sheet("r1", 0, "not shown", "left"))
     assert found.answers == 1
     assert found.preferences is not None
-    assert "no limit" in found.preferences.note  # it won every comparison
+    assert "won or lost every comparison" in found.preferences.note  # it won every comparison
     assert np.isnan(found.preferences.pairs[0].log_ratio.low)
     assert '"low":null' in to_json(found, indent=0)
 

@@ -37,11 +37,9 @@ def test_nobody_sees_a_clip_twice_in_the_first_part() -> None:
 def test_each_method_stands_left_as_often_as_right() -> None:
     """Two forms in a row are mirrors, but for the repeated pair."""
     for number in range(0, len(DESIGN.forms), 2):
-        seen = Counter()
+        seen = Counter[tuple[int, int]]()
         for form in (number, number + 1):
-            first = dict.fromkeys(code // 2 for code in codes(DESIGN, form, "pair"))
-            for code in reversed(codes(DESIGN, form, "pair")):
-                first[code // 2] = code % 2
+            first = {code // 2: code % 2 for code in reversed(codes(DESIGN, form, "pair"))}
             seen.update(first.items())
         assert all(seen[item, side] == seen[item, 1 - side] for item, side in seen)
     sides = Counter((DESIGN.items[code // 2].left, code % 2) for code in codes(DESIGN, 0, "pair"))

@@ -155,6 +155,22 @@ def test_a_saved_file_goes_on_in_another_browser(
     other.close()
 
 
+def test_the_next_person_starts_anew_and_the_former_answers_are_saved(
+    context: BrowserContext, written: WrittenStudy, key: StudyKey, tmp_path: Path
+) -> None:
+    page = visit(context, f"{written.path.as_uri()}#form=2")
+    page.locator("text=Start").first.click()
+    answer(page, key, prefers(key, "gradcam"), 2)
+    former = state(page)["rater"]
+    page = visit(context, f"{written.path.as_uri()}#form=3")
+    path = saved(page, tmp_path / "answers", "text=Start as another person")
+    assert json.loads(path.read_text())["rater"] == former
+    assert len(json.loads(path.read_text())["answers"]) == 2
+    now = state(page)
+    assert (now["given"], now["form"]) == (0, 3)
+    assert now["rater"] != former
+
+
 def test_an_answer_can_be_corrected_and_a_key_held_down_is_none(
     context: BrowserContext, written: WrittenStudy, key: StudyKey
 ) -> None:
@@ -217,9 +233,12 @@ def test_a_served_page_sends_its_answers_also_after_an_outage(
         page.route("**/answers", lambda route: route.abort())
         answer(page, key, prefers(key, "gradcam"), 1)
         page.wait_for_function("() => document.getElementById('saved').textContent.startsWith('Not sent yet: 1')")
-        page.unroute("**/answers")
         answer(page, key, prefers(key, "gradcam"), 6)
+        page.locator("text=Start as another person").click()  # while answers of the first one are still waiting
+        page.wait_for_function("() => vidcam.progress.form === 1")
+        page.unroute("**/answers")
+        answer(page, key, prefers(key, "gradcam"), 1)
         page.wait_for_function("() => document.getElementById('saved').textContent === 'Sent'")
-    (sheet,) = collect_answers(tmp_path, key).sheets
-    assert len(sheet.answers) == len(key.forms[sheet.form]) == 9
+    sheets = collect_answers(tmp_path, key).sheets
+    assert sorted((sheet.form, len(sheet.answers)) for sheet in sheets) == [(0, 9), (1, 1)]
     assert not [url for url in outside if not url.startswith("blob:")]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from threading import Thread, Timer
 from typing import Any
@@ -180,7 +180,7 @@ def send_until_killed(
         try:
             if post(port, path, {"study": study, "rater": rater, "form": 0, "answers": [row]})[0] == 200:
                 confirmed.add((rater, screen))
-        except OSError:
+        except (OSError, HTTPException):  # also in the middle of its reply
             break
     killer.join()
     process.wait()
