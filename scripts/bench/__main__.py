@@ -19,6 +19,7 @@ from scripts.bench.agreement import agreement
 from scripts.bench.by_hand import SIZES, drawing, whole_video
 from scripts.bench.fuzz import fuzz
 from scripts.bench.fuzz_files import fuzz_files
+from scripts.bench.kills import kills
 from scripts.bench.loading import loading
 from scripts.bench.memory import memory
 from scripts.bench.merge import merge
@@ -59,7 +60,7 @@ def bench() -> None:
     """Measure vidcam on this machine."""
 
 
-for command in (fuzz, fuzz_files, loading, memory, merge, motion_row, odd_files, scale):
+for command in (fuzz, fuzz_files, kills, loading, memory, merge, motion_row, odd_files, scale):
     bench.add_command(command)
 
 
