@@ -17,6 +17,7 @@ from scripts.bench import maps
 from scripts.bench.access import random_access
 from scripts.bench.agreement import agreement
 from scripts.bench.by_hand import SIZES, drawing, whole_video
+from scripts.bench.core import core
 from scripts.bench.fuzz import fuzz
 from scripts.bench.fuzz_files import fuzz_files
 from scripts.bench.kills import kills
@@ -60,7 +61,7 @@ def bench() -> None:
     """Measure vidcam on this machine."""
 
 
-for command in (fuzz, fuzz_files, kills, loading, memory, merge, motion_row, odd_files, scale):
+for command in (core, fuzz, fuzz_files, kills, loading, memory, merge, motion_row, odd_files, scale):
     bench.add_command(command)
 
 
