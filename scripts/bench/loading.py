@@ -42,8 +42,8 @@ def loading(model: str, clips: int, rounds: int) -> None:
                     shares[workers].append(busy / (busy + waited))
                     seconds[workers].append((busy + waited) / clips)
         for workers, values in shares.items():
-            busy = f"busy {statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+            share = f"busy {statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
             click.echo(
-                f"{name}, {workers or 'chosen'} threads: {busy}, "
+                f"{name}, {workers or 'chosen'} threads: {share}, "
                 f"{statistics.median(seconds[workers]):.3f} s a clip, peak so far {peak_megabytes():.0f} MB"
             )
