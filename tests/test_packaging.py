@@ -109,7 +109,16 @@ def test_the_metadata_is_valid(built: Built) -> None:
     assert (metadata.name, str(metadata.version)) == (project["name"], project["version"])
     assert metadata.description_content_type == "text/markdown"
     assert (metadata.description or "").strip() == (ROOT / "README.md").read_text("utf-8").strip()
-    assert set(metadata.provides_extra or ()) == {"decord", "gallery", "hf", "keras", "pytorchvideo", "test", "timm"}
+    assert set(metadata.provides_extra or ()) == {
+        "decord",
+        "gallery",
+        "hf",
+        "keras",
+        "pytorchvideo",
+        "ray",
+        "test",
+        "timm",
+    }
 
 
 def test_the_sdist_holds_what_a_packager_needs(built: Built) -> None:

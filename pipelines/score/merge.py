@@ -173,7 +173,7 @@ def _provenance(shards: Sequence[ScoredShard]) -> Iterator[Provenance]:
 
 def _notes(shards: Sequence[ScoredShard]) -> Iterator[str]:
     """Say what makes the numbers differ from those of one run, in the last digits."""
-    digits = "; numbers may differ from one run by 1e-5"
+    digits = "; log probabilities may differ from one run by 1e-5, retention by more where a rank turns"
     machines = sorted({shard.record.machine for shard in shards})
     if len(machines) > 1:
         yield f"the shards ran on unequal processors ({', '.join(machines)}){digits}"

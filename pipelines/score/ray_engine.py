@@ -8,6 +8,7 @@ Ray Data holds back new blocks while the results of former ones wait.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -93,10 +94,12 @@ def _cluster(ray: Any) -> Iterator[None]:
     is_own = not ray.is_initialized()
     if is_own:
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+        local = {"address": "local", "include_dashboard": False, "object_store_memory": _STORE_BYTES, **quiet}
+        address = os.environ.get("RAY_ADDRESS", "auto")
         try:
-            ray.init(address="auto", **quiet)
+            ray.init(**local) if address == "local" else ray.init(address=address, **quiet)
         except ConnectionError:
-            ray.init(include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
+            ray.init(**local)
     context = ray.data.DataContext.get_current()
     former = context.enable_progress_bars, context.execution_options.preserve_order
     context.enable_progress_bars, context.execution_options.preserve_order = False, True

@@ -110,8 +110,8 @@ def resolve(
     """
     if model.spec.activation == "none":
         raise InputError(f"model {model.spec.name!r} returns values; only models with probabilities can be scored")
-    if options.shard and model.device.type != "cpu" and not (options.batch_size or former_batch_size):
-        raise InputError("--shard on a GPU needs --batch-size, as free memory would choose another one in each shard")
+    if options.shard and not (options.batch_size or former_batch_size):
+        _require_fixed_batch(model)
     model = model.with_axes(options.axes)
     names = (options.layer,) if isinstance(options.layer, str) else tuple(options.layer or ())
     memory = StartMemory.of(model, options.precision)
@@ -153,6 +153,11 @@ def resolve(
         overwrite=options.overwrite,
     )
     return with_baseline_clips(request, ready.model), ready
+
+
+def _require_fixed_batch(model: Model) -> None:
+    if model.device.type != "cpu":
+        raise InputError("--shard on a GPU needs --batch-size, as free memory would choose another one in each shard")
 
 
 def _default_methods(model: Model, *, is_layer_named: bool, memory: StartMemory) -> tuple[str, ...]:

@@ -217,13 +217,15 @@ def score_set(
         require_any_video(clip_set.entries)
     if options.engine == "ray":
         import_ray()
-    named, load = None, partial(_itself, model)
+    named = None
     with cpu_threads(options.threads or (0 if former is None else former.threads)):
-        if not isinstance(model, Model):
-            files = {"weights": weights, "labels": labels, "mean_cube": mean_cube}
-            named = named_model(model, **files)
-            load = partial(load_model, model, device=device.partition(":")[0], **files)  # an actor has one GPU
-            model = load_model(model, device=device, **files, progress=progress)
+        if isinstance(model, Model):
+            load = partial(_itself, model)
+        else:
+            named = named_model(model, weights=weights, labels=labels, mean_cube=mean_cube)
+            load = partial(load_model, model, weights=weights, labels=labels, mean_cube=mean_cube)
+            model = load(device=device, progress=progress)
+            load = partial(load, device=device.partition(":")[0])  # an actor has one GPU
         request, prepared = resolve(model, options, None if former is None else former.batch_size, maps=maps)
         run = _Run(prepared, request, settings, clip_set, folder, command=command, progress=progress)
         result = run.run(partial(WorkerSetup, load, options))

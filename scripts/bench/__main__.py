@@ -17,7 +17,10 @@ from scripts.bench import maps
 from scripts.bench.access import random_access
 from scripts.bench.agreement import agreement
 from scripts.bench.by_hand import SIZES, drawing, whole_video
+from scripts.bench.core import core
 from scripts.bench.fuzz import fuzz
+from scripts.bench.kills import kills
+from scripts.bench.loading import loading
 from scripts.bench.memory import memory
 from scripts.bench.merge import merge
 from scripts.bench.motion import motion, motion_row
@@ -58,7 +61,7 @@ def bench() -> None:
     """Measure vidcam on this machine."""
 
 
-for command in (fuzz, memory, merge, motion_row, odd_files, scale, training_step):
+for command in (core, fuzz, kills, loading, memory, merge, motion_row, odd_files, scale, training_step):
     bench.add_command(command)
 
 

@@ -116,3 +116,30 @@ def test_an_interrupt_keeps_every_clip_that_was_scored(tmp_path: Path) -> None:
     assert "interrupted; nothing half-written was left" in done.err
     assert not list(out.glob("scores/.*part.parquet"))
     assert Command(score(manifest, out), tmp_path).wait().code == 0
+
+
+def test_shards_are_scored_and_merged(manifest: Path, tmp_path: Path, capsys: Capture) -> None:
+    folders = [str(tmp_path / f"shard{number}") for number in (1, 2)]
+    for number, folder in enumerate(folders, start=1):
+        assert main(score(manifest, Path(folder), "--shard", f"{number}/2")) == 0
+    assert "vidcam score --merge FOLDER… -o FOLDER" in capsys.readouterr().err
+    assert main(["score", "--merge", *folders, "-o", str(tmp_path / "out")]) == 0
+    output = capsys.readouterr()
+    assert "5 of 5 clips scored" in output.err
+    assert output.out.splitlines()[1].split()[0] == "gradcam"
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("a", "b"), "2 sets are named, a first; score one, or pass --merge for shards"),
+        (("a", "--merge", "--fill", "mean"), "--fill has no meaning with --merge, which scores nothing"),
+        (("a", "--merge"), "a has no shard; pass folders that"),
+        (("a", "--engine", "dask"), "--engine is 'dask'; it must be one of local, ray"),
+        (("a", "--threads", "0"), "--threads is 0; it must be at least 1"),
+    ],
+)
+def test_shards_that_cannot_be(arguments: tuple[str, ...], sentence: str, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["score", *arguments, "-o", str(tmp_path / "out")]) == 2
+    assert sentence in " ".join(capsys.readouterr().err.split())

@@ -21,6 +21,10 @@ Result = TypeVar("Result")
 Params = ParamSpec("Params")
 
 
+_MOST_THREADS = 16
+"""Threads that compute ahead, where the number is chosen here: what is pending takes memory."""
+
+
 class _Sentinel:
     """Type of the value that marks the end of a generator."""
 
@@ -57,20 +61,20 @@ def map_in_threads(
     Args:
         function: called in the threads.
         items: its arguments.
-        workers: number of threads. None: one at first, and one more, up to a thread for each core, whenever the
-            caller had to wait for a result.
+        workers: number of threads. None: two results are pending at first, and one more after each time that the
+            caller had to wait, up to two for each core or for 16 cores.
     """
-    most = workers or os.cpu_count() or 1
-    allowed = workers or 1
+    most = workers or min(os.cpu_count() or 1, _MOST_THREADS)
+    ahead = 2 * workers if workers else 2
     pool = ThreadPoolExecutor(max_workers=most, thread_name_prefix="vidcam-ahead")
     remaining = iter(items)
     try:
-        pending = deque(_submit(pool, function, item) for item in islice(remaining, 2 * allowed))
+        pending = deque(_submit(pool, function, item) for item in islice(remaining, ahead))
         while pending:
             has_waited = not pending[0].done()
             result = pending.popleft().result()
-            allowed = min(most, allowed + has_waited)
-            pending.extend(_submit(pool, function, item) for item in islice(remaining, 2 * allowed - len(pending)))
+            ahead = min(2 * most, ahead + has_waited)
+            pending.extend(_submit(pool, function, item) for item in islice(remaining, ahead - len(pending)))
             yield result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 def score(clips: Path, out: Path, model: str, *more: str) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own: Ray starts others, and must end them."""
-    variables = {"PYTHONPATH": str(ROOT), MARK: str(out.with_suffix(".died")), "RAY_worker_niceness": "0"}
+    variables = {"PYTHONPATH": str(ROOT), MARK: str(out.with_suffix(".died")), "RAY_ADDRESS": "local"}
     command = [sys.executable, "-m", "vidcam", "score", str(clips), "-o", str(out), "--model", model]
     options = ["--method", "gradcam", "--measures", "drop", "--threads", "1"]
     return subprocess.run(
