@@ -22,6 +22,8 @@ from scripts.bench.fuzz_files import fuzz_files
 from scripts.bench.memory import memory
 from scripts.bench.motion import motion, motion_row
 from scripts.bench.odd_files import odd_files
+from scripts.bench.page_tasks import page_tasks
+from scripts.bench.pages import pages
 from scripts.bench.processes import PINS, prepare_environment, run_with_peers
 from scripts.bench.score import scoring
 from scripts.bench.start import start
@@ -56,7 +58,7 @@ def bench() -> None:
     """Measure vidcam on this machine."""
 
 
-for command in (fuzz, fuzz_files, memory, motion_row, odd_files):
+for command in (fuzz, fuzz_files, memory, motion_row, odd_files, page_tasks, pages):
     bench.add_command(command)
 
 
