@@ -114,10 +114,10 @@ def _second_class(page: Any, truth: VideoExplanation) -> bool:
 
 
 def _trusted(page: Any, truth: VideoExplanation) -> bool:
-    verdict = truth.verdict(METHODS[0])
-    return (
-        f"{verdict.word} {METHODS[0]} for {truth.labels[0]}: {verdict.reason}" in page.locator("#verdicts").inner_text()
-    )
+    target = _shown_target(page, truth)
+    verdict = truth.verdict(METHODS[0], target=target)
+    sentence = f"{verdict.word} {METHODS[0]} for {truth.labels[target]}: {verdict.reason}"
+    return sentence in str(page.locator("#verdicts").inner_text())
 
 
 def _strongest(page: Any, truth: VideoExplanation) -> bool:
@@ -149,7 +149,7 @@ def _classes_beside(page: Any, _truth: VideoExplanation) -> bool:
 def _without_weak_heat(page: Any, _truth: VideoExplanation) -> bool:
     box = page.locator("#set-hide-heat-below").bounding_box()
     page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + box["height"] / 2)
-    return abs(page.evaluate("() => vidcam.state.choice.threshold") - 0.5) < 0.05
+    return abs(float(page.evaluate("() => vidcam.state.choice.threshold")) - 0.5) < 0.05
 
 
 def _saved_picture(page: Any, _truth: VideoExplanation) -> bool:

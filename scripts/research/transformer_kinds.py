@@ -157,18 +157,19 @@ def relevance_by_hand(network: nn.Module, clip: Tensor, layer: str) -> np.ndarra
 @contextmanager
 def constant_softmax() -> Iterator[None]:
     """Detach each softmax for a while."""
-    originals = [(owner, owner.softmax) for owner in (functional, torch, Tensor)]
+    owners: tuple[Any, ...] = (functional, torch, Tensor)
+    originals = [(owner, owner.softmax) for owner in owners]
 
     def detached(function: Any) -> Any:
         return lambda *args, **kwargs: function(*args, **kwargs).detach()
 
     for owner, original in originals:
-        owner.softmax = detached(original)  # type: ignore[attr-defined]
+        owner.softmax = detached(original)
     try:
         yield
     finally:
         for owner, original in originals:
-            owner.softmax = original  # type: ignore[attr-defined]
+            owner.softmax = original
 
 
 if __name__ == "__main__":
