@@ -25,6 +25,8 @@ from scripts.bench.memory import memory
 from scripts.bench.merge import merge
 from scripts.bench.motion import motion, motion_row
 from scripts.bench.odd_files import odd_files
+from scripts.bench.page_tasks import page_tasks
+from scripts.bench.pages import pages
 from scripts.bench.processes import PINS, prepare_environment, run_with_peers
 from scripts.bench.scale import scale
 from scripts.bench.score import scoring
@@ -61,7 +63,8 @@ def bench() -> None:
     """Measure vidcam on this machine."""
 
 
-for command in (core, fuzz, kills, loading, memory, merge, motion_row, odd_files, scale, training_step):
+COMMANDS = (core, fuzz, kills, loading, memory, merge, motion_row, odd_files, page_tasks, pages, scale, training_step)
+for command in COMMANDS:
     bench.add_command(command)
 
 
