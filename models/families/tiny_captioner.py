@@ -1,8 +1,8 @@
 """tiny_captioner: a small show-and-tell network (arXiv:1411.4555) for the caption set, shipped with vidcam.
 
-Four 3-D convolutions read the clip, (N, 3, 16, 64, 64). Their features are averaged over time and over 4 × 4 regions
-of the frame. One linear layer with a normalisation makes a vector of them. It is the first input of an LSTM, which then
-says one word after the other. The target layer `layer4` returns (N, 48, 4, 8, 8) after its ReLU.
+Four 3-D convolutions read the clip, (N, 3, 16, 64, 64). Their features are averaged over both halves of the time and
+over 4 × 4 regions of the frame. One linear layer with a normalisation makes a vector of them. It is the first input of
+an LSTM, which then says one word after the other. The target layer `layer4` returns (N, 48, 4, 8, 8) after its ReLU.
 
     logits = network(clip, tokens=tokens)      teacher-forced: the scores of each word of a caption, given those before
     logits = network(clip)                     those of the caption that the network says
@@ -20,7 +20,7 @@ from vidcam.models.captioner import Captioner
 from vidcam.motion.captions import VOCABULARY
 
 WIDTHS = (12, 24, 32, 48)
-REGIONS = (1, 4, 4)
+REGIONS = (2, 4, 4)
 STATE = 128
 """Width of the clip's vector, of the words' vectors and of the LSTM."""
 

@@ -47,7 +47,7 @@ LAYER, GRID = "layer4", (4, 8, 8)
 BATCH = 20
 
 PLACES_OF_KINDS = {"colour": (1, 9), "shape": (2, 10), "motion": (3, 11), "place": (6, 14)}
-"""Where the words of the two things stand: a red square rises on the left and a blue disc grows on the right."""
+"""Where the words of the two things stand: a red bar rises on the left and a blue disc grows on the right."""
 
 WORDS = {"colour": tuple(COLOURS), "shape": tuple(SHAPES), "motion": MOTIONS}
 """Kinds of words that are made wrong, and their words."""
