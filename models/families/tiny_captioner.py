@@ -52,7 +52,8 @@ class TinyCaptioner(Captioner):
         self.see = nn.Sequential(nn.Linear(fourth * prod(REGIONS), STATE), nn.BatchNorm1d(STATE))
         self.words = nn.Embedding(len(VOCABULARY), STATE)
         self.lstm = nn.LSTM(STATE, STATE, batch_first=True)
-        nn.init.ones_(self.lstm.bias_ih_l0[STATE : 2 * STATE])  # of the forget gate: what was seen is kept at first
+        bias = dict(self.lstm.named_parameters())["bias_ih_l0"]
+        nn.init.ones_(bias[STATE : 2 * STATE])  # of the forget gate: what was seen is kept at first
         self.say = nn.Linear(STATE, len(VOCABULARY))
 
     def encode(self, clip: Tensor) -> Tensor:

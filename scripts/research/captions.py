@@ -216,7 +216,7 @@ def caption_rows(network: TinyCaptioner, part: Part) -> Rows:
     others = (*part.things[1:], part.things[0])
     foreign = heats_of(network, part, others, of_words(None), ["gradcam", "gradcam++"])
     heats |= {f"{method}, caption of another clip": heat for method, heat in foreign.items()}
-    heats |= controls(heats["gradcam"], part) | {"control: answer": answers(part.masks.any(axis=1))}
+    heats |= controls(heats["gradcam"], part) | {"control: answer": answers(np.asarray(part.masks.any(axis=1)))}
     return {(name,): caption_measures(heat, part.masks) for name, heat in heats.items()}
 
 

@@ -89,7 +89,7 @@ def trained(pool: CaptionPool, steps: int, seed: int, checkpoint: Path, start: P
     learner = Learner()
     if start is not None:
         load_weights_file(learner.captioner, start, name="tiny_captioner")
-    learner = learner.to(memory_format=torch.channels_last_3d).train()  # type: ignore[call-overload]
+    learner = learner.to(memory_format=torch.channels_last_3d).train()
     optimiser = torch.optim.AdamW(learner.parameters(), lr=MAX_LEARNING_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, MAX_LEARNING_RATE, total_steps=steps, pct_start=0.15)
     generator, first = torch.Generator().manual_seed(seed), 1
