@@ -118,10 +118,10 @@ TINY_GAP_SPEC = replace(TINY_VGG_SPEC, name="tiny_gap", parameters=27_332)
 TINY_CAPTIONER_SPEC = replace(
     TINY_R3D_SPEC,
     name="tiny_captioner",
-    classes=25,
+    classes=22,
     layer="layer4",
     task="video captioning",
     dataset="caption set",
-    parameters=308_397,
+    parameters=405_930,
 )
 """Its labels are its words; a caption takes the place of a class."""

@@ -1,8 +1,8 @@
 """tiny_captioner: a small show-and-tell network (arXiv:1411.4555) for the caption set, shipped with vidcam.
 
-Four 3-D convolutions read the clip, (N, 3, 16, 64, 64). Their features are averaged over time and over 4 × 4 regions
-of the frame. One linear layer with a normalisation makes a vector of them. It is the first input of an LSTM, which then
-says one word after the other. The target layer `layer4` returns (N, 48, 4, 8, 8) after its ReLU.
+Four 3-D convolutions read the clip, (N, 3, 16, 64, 64). Their features are averaged over both halves of the time and
+over 4 × 4 regions of the frame. One linear layer with a normalisation makes a vector of them. It is the first input of
+an LSTM, which then says one word after the other. The target layer `layer4` returns (N, 48, 4, 8, 8) after its ReLU.
 
     logits = network(clip, tokens=tokens)      teacher-forced: the scores of each word of a caption, given those before
     logits = network(clip)                     those of the caption that the network says
@@ -20,7 +20,7 @@ from vidcam.models.captioner import Captioner
 from vidcam.motion.captions import VOCABULARY
 
 WIDTHS = (12, 24, 32, 48)
-REGIONS = (1, 4, 4)
+REGIONS = (2, 4, 4)
 STATE = 128
 """Width of the clip's vector, of the words' vectors and of the LSTM."""
 
@@ -52,7 +52,8 @@ class TinyCaptioner(Captioner):
         self.see = nn.Sequential(nn.Linear(fourth * prod(REGIONS), STATE), nn.BatchNorm1d(STATE))
         self.words = nn.Embedding(len(VOCABULARY), STATE)
         self.lstm = nn.LSTM(STATE, STATE, batch_first=True)
-        nn.init.ones_(self.lstm.bias_ih_l0[STATE : 2 * STATE])  # of the forget gate: what was seen is kept at first
+        bias = dict(self.lstm.named_parameters())["bias_ih_l0"]
+        nn.init.ones_(bias[STATE : 2 * STATE])  # of the forget gate: what was seen is kept at first
         self.say = nn.Linear(STATE, len(VOCABULARY))
 
     def encode(self, clip: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ def caption_model(model: Model, options: ExplainOptions) -> Model:
     Raises:
         InputError: captions for another model, or with other targets or another score.
     """
-    captions = as_tuple(options.caption)
+    captions = tuple(map(str, as_tuple(options.caption)))
     if not captions and not isinstance(model.module, Captioner):
         return model
     if options.targets or options.contrast is not None or options.score != "logit":
@@ -60,7 +60,9 @@ def caption_model(model: Model, options: ExplainOptions) -> Model:
     if GENERATED in captions and len(captions) > 1:
         raise InputError("--caption generated cannot be combined with other captions; run it by itself")
     if is_generated(model, options):
-        captions = said(model, model.input_of(grey_input(model.spec)).to(model.device))
+        with Undo() as undo, undo:
+            preserve_model(model.module, undo)
+            captions = said(model, model.input_of(grey_input(model.spec)).to(model.device))
         captions = captions if any(captions) else model.labels[-1:]
     return captioned(model, captions)
 
@@ -76,11 +78,10 @@ def resolve_with_captions(model: Model, options: ExplainOptions) -> tuple[Explai
 
 def caption_targets(captions: Sequence[str]) -> tuple[int | ScoreFunction, ...]:
     """Return the targets of captions: each as a class, followed by its words."""
-    return tuple(
-        target
-        for number, caption in enumerate(captions)
-        for target in (number, *(WordScore(number, word) for word in range(len(caption.split()))))
-    )
+    targets = list[int | ScoreFunction]()
+    for number, caption in enumerate(captions):
+        targets += [number, *(WordScore(number, word) for word in range(len(caption.split())))]
+    return tuple(targets)
 
 
 def caption_labels(captions: Sequence[str]) -> tuple[str, ...]:

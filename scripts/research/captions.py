@@ -47,7 +47,7 @@ LAYER, GRID = "layer4", (4, 8, 8)
 BATCH = 20
 
 PLACES_OF_KINDS = {"colour": (1, 9), "shape": (2, 10), "motion": (3, 11), "place": (6, 14)}
-"""Where the words of the two things stand: a red square rises on the left and a blue disc grows on the right."""
+"""Where the words of the two things stand: a red bar rises on the left and a blue disc grows on the right."""
 
 WORDS = {"colour": tuple(COLOURS), "shape": tuple(SHAPES), "motion": MOTIONS}
 """Kinds of words that are made wrong, and their words."""
@@ -216,7 +216,7 @@ def caption_rows(network: TinyCaptioner, part: Part) -> Rows:
     others = (*part.things[1:], part.things[0])
     foreign = heats_of(network, part, others, of_words(None), ["gradcam", "gradcam++"])
     heats |= {f"{method}, caption of another clip": heat for method, heat in foreign.items()}
-    heats |= controls(heats["gradcam"], part) | {"control: answer": answers(part.masks.any(axis=1))}
+    heats |= controls(heats["gradcam"], part) | {"control: answer": answers(np.asarray(part.masks.any(axis=1)))}
     return {(name,): caption_measures(heat, part.masks) for name, heat in heats.items()}
 
 

@@ -37,11 +37,12 @@ KINDS = {"colour": tuple(COLOURS), "shape": tuple(SHAPES), "motion": MOTIONS, "p
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=WEIGHTS_FOLDER, help="Folder; default: vidcam's own.")
-@click.option("--steps", type=int, default=800, show_default=True, help="Batches of 24 clips.")
-@click.option("--clips", type=int, default=1200, show_default=True, help="Clips to train on.")
-@click.option("--held-out", type=int, default=300, show_default=True, help="Clips to measure on.")
-@click.option("--seed", type=int, default=0, show_default=True)
-def train_captioner(*, out: Path, steps: int, clips: int, held_out: int, seed: int) -> None:
+@click.option("--steps", type=int, default=700, show_default=True, help="Batches of 24 clips in the cycle.")
+@click.option("--stop", type=int, help="Batch after which to stop; default: the end of the cycle.")
+@click.option("--clips", type=int, default=800, show_default=True, help="Clips to train on.")
+@click.option("--held-out", type=int, default=200, show_default=True, help="Clips to measure on.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the weights and the draws.")
+def train_captioner(*, out: Path, steps: int, stop: int | None, clips: int, held_out: int, seed: int) -> None:
     """Train, write a safetensors file, and print accuracies."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(mode=True)
@@ -51,11 +52,11 @@ def train_captioner(*, out: Path, steps: int, clips: int, held_out: int, seed: i
     started = time.process_time()
     out.mkdir(parents=True, exist_ok=True)
     path, checkpoint = out / "tiny_captioner.safetensors", out / f"tiny_captioner_seed{seed}_steps{steps}.checkpoint"
-    network = trained(pool, steps, seed, checkpoint)
+    network = trained(pool, steps, stop or steps, seed, checkpoint)
     path.write_bytes(weights(network))
     checkpoint.unlink(missing_ok=True)
     seconds = time.process_time() - started
-    click.echo(f"tiny_captioner: {steps} steps in {seconds:.0f} s of CPU time, {path.stat().st_size:,} bytes")
+    click.echo(f"tiny_captioner: {stop or steps} steps in {seconds:.0f} s of CPU time, {path.stat().st_size:,} bytes")
     click.echo(report(network, held_out_pool))
 
 
@@ -78,13 +79,13 @@ class Learner(nn.Module):
         return torch.stack([functional.cross_entropy(logits.flatten(0, 1), tokens.flatten()) for logits in both]).sum()
 
 
-def trained(pool: CaptionPool, steps: int, seed: int, checkpoint: Path) -> TinyCaptioner:
+def trained(pool: CaptionPool, steps: int, stop: int, seed: int, checkpoint: Path) -> TinyCaptioner:
     """Train a network by the likelihood of each word given those before, and return it in evaluation mode.
 
     Every CHECKPOINT_STEPS the state is saved; a run that was interrupted goes on from there.
     """
     torch.manual_seed(seed)
-    learner = Learner().to(memory_format=torch.channels_last_3d).train()  # type: ignore[call-overload]
+    learner = Learner().to(memory_format=torch.channels_last_3d).train()
     optimiser = torch.optim.AdamW(learner.parameters(), lr=MAX_LEARNING_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, MAX_LEARNING_RATE, total_steps=steps, pct_start=0.15)
     generator, first = torch.Generator().manual_seed(seed), 1
@@ -95,7 +96,7 @@ def trained(pool: CaptionPool, steps: int, seed: int, checkpoint: Path) -> TinyC
         generator.set_state(saved["generator"])
         for name, part in parts.items():
             part.load_state_dict(saved[name])
-    for step in range(first, steps + 1):
+    for step in range(first, stop + 1):
         loss: Tensor = learner(*batch(pool, generator))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -30,8 +30,8 @@ class Speaker(nn.Module):
     def forward(self, clip: Tensor, tokens: Tensor) -> Tensor:
         """(N, 3, 2, 4, 2) and (L,) to (N, L, V)."""
         seen = self.say(self.relu(self.conv(clip)).flatten(1)).unflatten(1, (LENGTH, WORDS))
-        said: Tensor = self.before(torch.cat([tokens.new_zeros(1), tokens[:-1]]))
-        return seen + said
+        logits: Tensor = seen + self.before(torch.cat([tokens.new_zeros(1), tokens[:-1]]))
+        return logits
 
 
 def test_the_score_is_the_gathered_log_softmax() -> None:
@@ -79,7 +79,7 @@ def test_the_map_of_a_caption_is_the_sum_of_the_maps_of_its_words() -> None:
 
 def test_what_cannot_be_a_caption_is_refused() -> None:
     with pytest.raises(InputError, match="expected integers"):
-        log_prob([0.5, 1.0])  # type: ignore[list-item]
+        log_prob([0.5, 1.0])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="3 tokens"):
         log_prob([0, 1, 2], words=3)
     with pytest.raises(InputError, match="none of the 3"):

@@ -31,11 +31,12 @@ def clips() -> Tensor:
 
 def by_hand(network: TinyCaptioner, clip: Tensor, tokens: list[int]) -> list[Tensor]:
     """The logits of each word of a caption of one clip: one step of the LSTM after the other, gate by gate."""
-    lstm, (hidden, cell) = network.lstm, (torch.zeros(128).double(), torch.zeros(128).double())
+    hidden, cell, lstm = torch.zeros(128).double(), torch.zeros(128).double(), dict(network.lstm.named_parameters())
     inputs = [network.encode(clip[None])[0], *(network.words.weight[token] for token in tokens[:-1])]
     logits = []
     for vector in inputs:
-        gates = lstm.weight_ih_l0 @ vector + lstm.bias_ih_l0 + lstm.weight_hh_l0 @ hidden + lstm.bias_hh_l0
+        gates = lstm["weight_ih_l0"] @ vector + lstm["weight_hh_l0"] @ hidden
+        gates = gates + lstm["bias_ih_l0"] + lstm["bias_hh_l0"]
         enter, forget, new, leave = gates.chunk(4)
         cell = forget.sigmoid() * cell + enter.sigmoid() * new.tanh()
         hidden = leave.sigmoid() * cell.tanh()

@@ -1,9 +1,9 @@
 """The caption set: clips of two things whose caption is known, and which words of it name which thing.
 
-    a red square rises on the left and a blue disc grows on the right
+    a red bar rises on the left and a blue disc grows on the right
 
 The things differ in colour, shape and motion. The left one, or the upper one, is named first. Everything in a caption
-is visible, and one frame does not tell the motion, but for its first and last moments.
+is visible. One frame hardly tells the motion.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ COLOUR_RANGE = 20.0
 """Largest deviation of a channel from the colour's own value."""
 
 SHAPES: dict[str, tuple[Shape, float]] = {
-    "square": ("box", 1.125),
     "disc": ("ellipse", 1.0),
     "triangle": ("wedge", 1.0),
     "bar": ("box", 0.4),
@@ -46,11 +45,11 @@ LENGTH_PX = (7.0, 8.5)
 TILT = 0.3
 """Largest angle from upright, in radians."""
 
-MOTIONS = ("rises", "falls", "slides", "grows", "shrinks", "rests")
-TRAVEL_PX = (5.0, 7.0)
+MOTIONS = ("rises", "falls", "grows", "shrinks")
+TRAVEL_PX = (6.0, 8.0)
 """Half of the way that a thing goes, in all frames."""
 
-LOG_GROWTH = 0.35
+LOG_GROWTH = 0.45
 """Logarithm of the size at the end of `grows`; that at its start is the inverse."""
 
 PLACES = ("left", "right", "top", "bottom")
@@ -91,7 +90,7 @@ class CaptionedClip:
 
 
 def caption_of(things: Sequence[Thing]) -> str:
-    """Say what things are shown: 'a red square rises on the left and a blue disc grows on the right'."""
+    """Say what things are shown: 'a red bar rises on the left and a blue disc grows on the right'."""
     return " and ".join(f"a {each.colour} {each.shape} {each.motion} {PLACE_PHRASES[each.place]}" for each in things)
 
 
@@ -146,13 +145,11 @@ def _draw_thing(draws: Draws, thing: Thing) -> MovingObject:
 def _draw_path(draws: Draws, thing: Thing) -> Path:
     """Draw a path that stays in its half of the frame."""
     across = {"left": 0.25, "right": 0.75, "top": 0.25, "bottom": 0.75}[thing.place] * SIZE[0] + draws.uniform(-2, 2)
-    along = draws.uniform(17.0, SIZE[0] - 17.0)
+    along = draws.uniform(18.0, SIZE[0] - 18.0)
     y, x = (along, across) if thing.place in ("left", "right") else (across, along)
     swing = np.linspace(-1.0, 1.0, FRAMES)
     travel = draws.uniform(*TRAVEL_PX) * swing
-    side = draws.choice((-1.0, 1.0))
     down = {"rises": -travel, "falls": travel}.get(thing.motion, 0.0 * swing)
-    right = side * travel if thing.motion == "slides" else 0.0 * swing
     growth = {"grows": LOG_GROWTH, "shrinks": -LOG_GROWTH}.get(thing.motion, 0.0)
     upright = -0.5 * np.pi + draws.uniform(-TILT, TILT)
-    return Path(y + down, x + right, upright + 0.0 * swing, np.exp(growth * swing))
+    return Path(y + down, x + 0.0 * swing, upright + 0.0 * swing, np.exp(growth * swing))

@@ -12,7 +12,7 @@ from scripts.research.train_tiny import weights
 from vidcam.models.families.tiny_captioner import TinyCaptioner
 from vidcam.motion.captions import Thing, caption_of, make_captioned_clip, thing_of_words
 
-THINGS = Thing("red", "square", "rises", "left"), Thing("blue", "disc", "grows", "right")
+THINGS = Thing("red", "bar", "rises", "left"), Thing("blue", "disc", "grows", "right")
 
 
 def two_masks() -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

@@ -12,19 +12,19 @@ from scripts.research import train_captioner as script
 from scripts.research.caption_pool import CaptionPool, augmented, changed, tokens_of
 from vidcam.motion.captions import VOCABULARY, Thing
 
-THINGS = Thing("red", "square", "rises", "left"), Thing("blue", "disc", "grows", "right")
+THINGS = Thing("red", "bar", "rises", "left"), Thing("blue", "disc", "grows", "right")
 
 
 def test_tokens_spell_the_caption() -> None:
     (tokens,) = tokens_of([THINGS]).tolist()
     spelt = " ".join(VOCABULARY[token] for token in tokens)
-    assert spelt == "a red square rises on the left and a blue disc grows on the right <end>"
+    assert spelt == "a red bar rises on the left and a blue disc grows on the right <end>"
     assert len(tokens) == script.WORDS
 
 
 def test_a_mirrored_clip_names_the_other_thing_first() -> None:
     mirrored = changed(THINGS, {"left": "right", "right": "left"})
-    assert mirrored == (Thing("blue", "disc", "grows", "left"), Thing("red", "square", "rises", "right"))
+    assert mirrored == (Thing("blue", "disc", "grows", "left"), Thing("red", "bar", "rises", "right"))
 
 
 def test_augmented_clips_show_what_their_words_say() -> None:
