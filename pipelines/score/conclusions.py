@@ -54,9 +54,9 @@ def headline(summary: Summary) -> str:
         return NEEDS_RETENTION
     first, sentences = methods[0], _capital("; ".join(_about(summary, methods[0], names)))
     if summary.pairs and all(map(is_open_for_lack_of_clips, summary.pairs)):
-        return f"{too_few(summary)} So far {first} keeps most of the methods."
+        return f"{too_few(summary)} So far, {first} keeps most."
     if controls and names.index(controls[0]) < names.index(first):
-        return f"No method keeps more than the control {controls[0]}. {first} keeps most of the methods. {sentences}."
+        return f"No method keeps more than the control {controls[0]}. Of the methods, {first} keeps most. {sentences}."
     return f"{first} keeps most of the probability at equal area. {sentences}." if sentences else f"{first} was scored."
 
 
@@ -92,8 +92,9 @@ def accuracy_text(summary: Summary) -> str:
     accuracy = summary.accuracy
     if accuracy.value is None:
         return ""
-    top5 = "" if accuracy.top5 is None else f", top-5 {accuracy.top5:.1%}"
-    return f"Accuracy: top-1 {accuracy.value:.1%}{top5}, {accuracy.known} clips; {windows_text(summary)}."
+    top5 = "" if accuracy.top5 is None else f", top-5 {number(100 * accuracy.top5)} %"
+    top1 = f"top-1 {number(100 * accuracy.value)} %"
+    return f"Accuracy: {top1}{top5}, {accuracy.known} clips; {windows_text(summary)}."
 
 
 def windows_text(summary: Summary) -> str:

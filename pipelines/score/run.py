@@ -35,12 +35,13 @@ from vidcam.pipelines.score.request import ScoreRequest, resolve
 from vidcam.pipelines.score.rows import failed_row
 from vidcam.pipelines.score.samples import Failure, Windows, failure, load_windows, require_any_video
 from vidcam.pipelines.score.sanity import former_sanity, sanity
+from vidcam.pipelines.score.sanity_figures import Sanity
 from vidcam.pipelines.score.scored_clips import ScoredClips
 from vidcam.pipelines.score.scored_set import write_set_path
 from vidcam.pipelines.score.settings import PartialSettings, complete_settings, partial_settings, provenance_of
 from vidcam.pipelines.score.store import PLOT_FILES, ResultStore, check_folder, open_store
 from vidcam.pipelines.score.summarise import summarise
-from vidcam.pipelines.score.summary import GridResult, Sanity
+from vidcam.pipelines.score.summary import GridResult
 from vidcam.pipelines.score.table import ScoreTable, score_table
 from vidcam.pipelines.score.worst import pages_of, render_worst, worst_clips
 from vidcam.results.explanation import MASKED
@@ -324,8 +325,7 @@ class _Run:
             path.write_text(scored_page(summary, store.rows(), pages_of(shown, self._out)), "utf-8")
         write_json(self._out / "summary.json", summary, sync=True)
         names = ("scores.csv", *plots, "report.md", "report.html", "summary.json")
-        scorer = self._scorer
-        forwards = (scorer.forwards.forwards, scorer.originals) if scorer else (0, 0)
+        forwards = (0, 0) if (scorer := self._scorer) is None else (scorer.forwards.forwards, scorer.originals)
         return ScoredClips(summary, table, tuple(self._out / name for name in names), forwards)
 
     def _grid(self, table: ScoreTable) -> GridResult | None:

@@ -61,7 +61,7 @@ def test_enough_clips_show_the_truth() -> None:
 def test_six_clips_cannot_show_a_difference_and_say_how_many_can() -> None:
     """Six comparisons: p must be below 0.05 / 6, and 2^(1 - 8) is the first that is."""
     summary = summary_of(TRUTH, 6, noise=0.01)
-    assert headline(summary).startswith("6 clips cannot show which map keeps more: it takes 8 or more. So far better")
+    assert headline(summary).startswith("6 clips cannot show which map keeps more: it takes 8 or more. So far, better")
     texts = [row["conclusion"] for row in ranking_rows(summary)]
     assert not any("keeps" in text or "do not separate" in text for text in texts)
     assert "6 clips cannot separate it from the control centre (so far 3.0" in texts[0]
@@ -71,7 +71,7 @@ def test_six_clips_cannot_show_a_difference_and_say_how_many_can() -> None:
 
 def test_a_control_that_keeps_more_than_every_method_comes_first() -> None:
     summary = summary_of({"gradcam": 0.3, "centre": 0.6, "uniform": 0.1}, 30)
-    assert headline(summary).startswith("No method keeps more than the control centre. gradcam keeps most of the")
+    assert headline(summary).startswith("No method keeps more than the control centre. Of the methods, gradcam")
     assert "Keeps less than the control centre: 0.5" in headline(summary)
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 from tests.helpers.score_results import DONE, scores
 from vidcam.pipelines.score.conclusions import verdict
 from vidcam.pipelines.score.report import equal_area_rows, method_rows, pair_rows, report, sanity_text, table
+from vidcam.pipelines.score.sanity_figures import Sanity
 from vidcam.pipelines.score.summarise import summarise
-from vidcam.pipelines.score.summary import EqualArea, FailedClip, Mean, Sanity, Summary
+from vidcam.pipelines.score.summary import EqualArea, FailedClip, Mean, Summary
 
 
 def summary() -> Summary:
