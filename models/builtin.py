@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -19,8 +20,10 @@ from vidcam.models.specs import (
     EFFICIENTNET_LITE0_SPEC,
     I3D_CACHE_FILE,
     I3D_SPEC,
+    TINY_CAPTIONER_SPEC,
 )
 from vidcam.motion import GRATING_LABELS, LABELS
+from vidcam.motion.captions import VOCABULARY
 from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress
 
@@ -28,13 +31,34 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def torchvision_entry(name: str) -> ModelEntry:
+def torchvision_entry(name: str, classes: int | None = None) -> ModelEntry:
     """Make the entry of any torchvision model, 'resnet50'. This imports torchvision.
+
+    Args:
+        name: torchvision's name.
+        classes: K, as of a network that was trained on other classes; None: those of torchvision's weights.
 
     Raises:
         NameNotFoundError: torchvision has no such classification model, or the model has no such weights.
     """
-    return _torchvision_entry(name, torchvision.spec(name), torchvision.read_metadata(name).file)
+    spec, hub_file = torchvision.spec(name), torchvision.read_metadata(name).file
+    if classes is None or classes == spec.classes:
+        return _torchvision_entry(name, spec, hub_file)
+    return ModelEntry(
+        replace(
+            spec,
+            classes=classes,
+            dataset="the classes of --labels",
+            weights_name="a file of yours, --weights FILE",
+            licence="that of the file",
+            parameters=0,
+            download_bytes=0,
+        ),
+        build=partial(torchvision.build, name, classes),
+        load=None,
+        labels=lambda: tuple(f"class {index}" for index in range(classes)),
+        load_file=partial(torchvision.load_file, name),
+    )
 
 
 def _build_i3d() -> nn.Module:
@@ -117,6 +141,7 @@ BUILT_IN: Mapping[str, ModelEntry] = MappingProxyType(
             *map(_c3d_entry, (C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC)),
             *(_tiny_entry(spec, LABELS) for spec in tiny.TINY_SPECS),
             *(_tiny_entry(spec, GRATING_LABELS) for spec in tiny.GRATING_SPECS),
+            _tiny_entry(TINY_CAPTIONER_SPEC, VOCABULARY),
         )
     }
 )

@@ -90,6 +90,15 @@ def parse_labels(text: str, classes: int | None, *, source: str) -> tuple[str, .
     return labels
 
 
+def count_labels(labels: str | Path | Sequence[str]) -> int:
+    """Count the labels of a file or a sequence.
+
+    Raises:
+        InputError: the file cannot be read, or has no labels.
+    """
+    return len(read_labels(Path(labels)) if isinstance(labels, str | Path) else labels)
+
+
 def _count(classes: int | None) -> str:
     return "labels" if classes is None else f"{classes} labels"
 

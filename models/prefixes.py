@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from vidcam.models.entry import ModelEntry
+from vidcam.models.labels import count_labels
 
 Labels = str | Path | Sequence[str] | None
 
@@ -28,10 +29,10 @@ class Prefix:
     entry: Callable[[str, Labels], ModelEntry]
 
 
-def _torchvision(name: str, _labels: Labels) -> ModelEntry:
+def _torchvision(name: str, labels: Labels) -> ModelEntry:
     from vidcam.models.builtin import torchvision_entry
 
-    return torchvision_entry(name)
+    return torchvision_entry(name, None if labels is None else count_labels(labels))
 
 
 def _hugging_face(name: str, labels: Labels) -> ModelEntry:

@@ -151,7 +151,7 @@ def as_model(
 
     if not isinstance(model, nn.Module):
         raise InputError(
-            f"model is a {type(model).__name__}; pass a name, a vidcam.Model, or an nn.Module and its spec"
+            f"model is of type {type(model).__name__}; pass a name, a vidcam.Model, or an nn.Module and its spec"
         )
     if spec is None:
         raise InputError("model is an nn.Module; pass spec=vidcam.ModelSpec(...) with it (docs/models.md)")

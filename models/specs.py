@@ -96,3 +96,32 @@ TINY_VIT_SPEC = replace(
 TINY_VIT_CLS_SPEC = replace(
     TINY_VIT_SPEC, name="tiny_vit_cls", layout=TokenGrid((4, 8, 8), class_tokens=1), parameters=106_084
 )
+
+TINY_VGG_SPEC = replace(
+    EFFICIENTNET_LITE0_SPEC,
+    name="tiny_vgg",
+    resize=96,
+    crop_size=(96, 96),
+    interpolation="bilinear",
+    scaling=TINY_R3D_SPEC.scaling,
+    classes=8,
+    layer="relu4",
+    dataset="shape set",
+    weights_name="shipped",
+    licence="MIT",
+    download_bytes=0,
+    parameters=76_676,
+)
+
+TINY_GAP_SPEC = replace(TINY_VGG_SPEC, name="tiny_gap", parameters=27_332)
+
+TINY_CAPTIONER_SPEC = replace(
+    TINY_R3D_SPEC,
+    name="tiny_captioner",
+    classes=25,
+    layer="layer4",
+    task="video captioning",
+    dataset="caption set",
+    parameters=308_397,
+)
+"""Its labels are its words; a caption takes the place of a class."""

@@ -30,12 +30,13 @@ def video_audit(video_explanation: VideoExplanation) -> list[str]:
 
 
 def map_verdicts(video_explanation: VideoExplanation) -> list[tuple[str, Verdict]]:
-    """Return the name and the verdict of each map: its method, and with several targets its class."""
+    """Return name and verdict of each map, but not of words: its method, and with several targets its class."""
     labels, named = video_explanation.labels, list[tuple[str, Verdict]]()
-    for number, (label, explanation) in enumerate(zip(labels, video_explanation.explanations, strict=True)):
+    for number in video_explanation.main_targets:
+        explanation = video_explanation.explanations[number]
         methods = video_explanation.verdicts[number] if video_explanation.verdicts else explanation.methods
         for method in methods:
-            name = f"{method}, {label}" if len(labels) > 1 else method
+            name = f"{method}, {labels[number]}" if len(video_explanation.main_targets) > 1 else method
             named.append((name, video_explanation.verdict(method, target=number)))
     return named
 

@@ -85,7 +85,7 @@ class TestExplain:
             ((None, (1, 4, 3, 16, 56, 56)), ShapeError, r"six axes.*clip\.flatten\(0, 1\)"),
             ((None, (1, 3, 8, 56, 56)), ShapeError, r"takes \(N, 3, 16"),
             ((None, (1, 16, 56, 56, 3)), ShapeError, r"takes \(N, 3, 16"),
-            ((3, (1, 3, 16, 56, 56)), InputError, "model is a int; pass an nn.Module"),
+            ((3, (1, 3, 16, 56, 56)), InputError, "model is of type int; pass an nn.Module"),
         ],
     )
     def test_what_to_type_instead(
@@ -150,7 +150,7 @@ class TestExplainVideo:
         ("keywords", "words"),
         [
             ({"model": nn.Identity()}, r"pass spec=vidcam\.ModelSpec"),
-            ({"model": 3}, "model is a int; pass a name"),
+            ({"model": 3}, "model is of type int; pass a name"),
             ({"model": "tiny_r3d", "labels": ["a"]}, "labels has 1 entries, expected 8"),
         ],
     )

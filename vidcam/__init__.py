@@ -1,6 +1,8 @@
 """vidcam: where and when a video model looked, and whether the answer can be trusted.
 
     explain         class activation maps of any `nn.Module` and clip tensor; `explain_each` for several targets
+    differentiable_maps     maps that a network can be trained through
+    ExplanationLoss         the loss of a student that learns from the explanations of a teacher
     verdict         how far the maps of clip tensors can be trusted, by a few more forward passes
     explain_video   from a video file to overlay videos, a sheet, data and a JSON
     report          from saved explanations to one HTML page in which one looks for oneself
@@ -10,6 +12,7 @@
     overlay         draw a heat over frames
     load            load what `Explanation.save` and `explain_video` saved
     load_model      load a model by name; `list_models` and `list_layers` list what there is
+    targets         functions of the output that can be explained, such as the log probability of a word
 
 Every name is resolved when first used: `import vidcam` loads neither torch nor PyAV.
 """
@@ -20,7 +23,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vidcam.cam import targets
     from vidcam.cam.baseline import compute_baseline
+    from vidcam.cam.differentiable import differentiable_maps
     from vidcam.cam.explain import explain, explain_each
     from vidcam.cam.layers import list_layers
     from vidcam.cam.reshape import channels_last, frames, in_turn, tokens
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from vidcam.models.model import Model
     from vidcam.models.registry import list_models, load_model
     from vidcam.pipelines.explain.explainer import explain_video
+    from vidcam.pipelines.learn.explanation_loss import ExplanationLoss
     from vidcam.pipelines.render.renderer import render_video
     from vidcam.pipelines.report.writer import report
     from vidcam.pipelines.score.grid_game import grid_game
@@ -43,6 +49,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Explanation",
+    "ExplanationLoss",
     "Model",
     "ModelSpec",
     "Scaling",
@@ -51,6 +58,7 @@ __all__ = [
     "VideoExplanation",
     "channels_last",
     "compute_baseline",
+    "differentiable_maps",
     "explain",
     "explain_each",
     "explain_video",
@@ -65,12 +73,14 @@ __all__ = [
     "render_video",
     "report",
     "score_clips",
+    "targets",
     "tokens",
     "verdict",
 ]
 
 _HOMES = {
     "Explanation": "vidcam.results.explanation",
+    "ExplanationLoss": "vidcam.pipelines.learn.explanation_loss",
     "Model": "vidcam.models.model",
     "ModelSpec": "vidcam.spec",
     "Scaling": "vidcam.spec",
@@ -79,6 +89,7 @@ _HOMES = {
     "VideoExplanation": "vidcam.results.video",
     "channels_last": "vidcam.cam.reshape",
     "compute_baseline": "vidcam.cam.baseline",
+    "differentiable_maps": "vidcam.cam.differentiable",
     "explain": "vidcam.cam.explain",
     "explain_each": "vidcam.cam.explain",
     "explain_video": "vidcam.pipelines.explain.explainer",
@@ -93,6 +104,7 @@ _HOMES = {
     "render_video": "vidcam.pipelines.render.renderer",
     "report": "vidcam.pipelines.report.writer",
     "score_clips": "vidcam.pipelines.score.run",
+    "targets": "vidcam.cam.targets",
     "tokens": "vidcam.cam.reshape",
     "verdict": "vidcam.pipelines.verdict.tensors",
 }
@@ -101,7 +113,8 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    module = importlib.import_module(_HOMES[name])
+    value = getattr(module, name, module)  # `targets` is the module itself
     globals()[name] = value  # the next use does not come here
     return value
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 
 def as_tuple(values: str | int | Iterable[str | int]) -> tuple[str | int, ...]:
-    """Return one or several labels or indices as a tuple."""
-    return (values,) if isinstance(values, str | int) else tuple(values)
+    """Return one or several labels or indices as a tuple. A value of another type is one too, to be refused by name."""
+    return tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else (values,)
 
 
 def split_names(names: str | Iterable[str]) -> tuple[str, ...]:

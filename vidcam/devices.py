@@ -150,6 +150,19 @@ def kept_random_state(device: torch.device) -> Iterator[None]:
             step()
 
 
+@contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """Let PyTorch use this number of threads on the CPU in the block; 0 leaves it as it is."""
+    import torch
+
+    former = torch.get_num_threads()
+    torch.set_num_threads(count or former)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(former)
+
+
 def clip_bytes(device: torch.device, run: Callable[[], object]) -> int | None:
     """Run a function on one clip, and return how much memory it needs on the device. None if that is not known."""
     import torch

@@ -1,6 +1,10 @@
-"""The models shipped with vidcam: two for the motion set and two transformers for the grating set.
+"""The models shipped with vidcam.
 
-`scripts/run research.train_tiny` and `scripts/run research.train_transformers` train them.
+set        models                        trained by
+motion     tiny_r3d, tiny_c3d            scripts/run research.train_tiny
+grating    tiny_vit, tiny_vit_cls        scripts/run research.train_transformers
+shape      tiny_vgg, tiny_gap, images    scripts/run research.train_shapes
+caption    tiny_captioner                scripts/run research.train_captioner
 """
 
 from __future__ import annotations
@@ -8,7 +12,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidcam.models.specs import TINY_C3D_SPEC, TINY_R3D_SPEC, TINY_VIT_CLS_SPEC, TINY_VIT_SPEC
+from vidcam.models.specs import (
+    TINY_C3D_SPEC,
+    TINY_CAPTIONER_SPEC,
+    TINY_GAP_SPEC,
+    TINY_R3D_SPEC,
+    TINY_VGG_SPEC,
+    TINY_VIT_CLS_SPEC,
+    TINY_VIT_SPEC,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,6 +30,9 @@ TINY_SPECS = (TINY_R3D_SPEC, TINY_C3D_SPEC)
 
 GRATING_SPECS = (TINY_VIT_SPEC, TINY_VIT_CLS_SPEC)
 """Those for the grating set."""
+
+SHAPE_SPECS = (TINY_VGG_SPEC, TINY_GAP_SPEC)
+"""Those for the shape set, of images."""
 
 WEIGHTS_FOLDER = Path(__file__).parent
 
@@ -37,6 +52,14 @@ def build(name: str) -> nn.Module:
         from vidcam.models.families.tiny_c3d import TinyC3D
 
         return TinyC3D()
+    if name in {spec.name for spec in SHAPE_SPECS}:
+        from vidcam.models.families.tiny_vgg import tiny_vgg
+
+        return tiny_vgg(is_pooled=name == TINY_GAP_SPEC.name)
+    if name == TINY_CAPTIONER_SPEC.name:
+        from vidcam.models.families.tiny_captioner import TinyCaptioner
+
+        return TinyCaptioner()
     from vidcam.models.families.tiny_vit import TinyViT
 
     return TinyViT(has_class_token=name == TINY_VIT_CLS_SPEC.name)
@@ -50,5 +73,6 @@ def load(module: nn.Module, name: str) -> str:
     """
     from vidcam.models.weights.state import load_weights_file
 
-    dataset = next(spec.dataset for spec in (*TINY_SPECS, *GRATING_SPECS) if spec.name == name)
+    specs = (*TINY_SPECS, *GRATING_SPECS, *SHAPE_SPECS, TINY_CAPTIONER_SPEC)
+    dataset = next(spec.dataset for spec in specs if spec.name == name)
     return f"{dataset}, {load_weights_file(module, weights_path(name), name=name)}"

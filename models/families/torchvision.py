@@ -118,8 +118,8 @@ def spec(name: str) -> ModelSpec:
     return make_spec(name if architecture in VIDEO_SETTINGS else f"torchvision:{name}", metadata, settings)
 
 
-def build(name: str) -> nn.Module:
-    """Build the network with random weights."""
+def build(name: str, classes: int | None = None) -> nn.Module:
+    """Build the network with random weights; `classes` None: as many classes as torchvision's weights have."""
     from torchvision.models import get_model
 
     from vidcam.models.families.image import image_network
@@ -128,6 +128,8 @@ def build(name: str) -> nn.Module:
     options = _OPTIONS.get(architecture, {})
     if architecture.startswith("vit_"):
         options = {"image_size": read_metadata(name).crop_size[0]}
+    if classes is not None:
+        options = {**options, "num_classes": classes}
     network: nn.Module = get_model(architecture, weights=None, **options)
     return network if architecture in VIDEO_SETTINGS else image_network(network)
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from vidcam.cam.attribution import open_attribution
 from vidcam.cam.methods import volume_methods
 from vidcam.cam.preserve import Undo, preserve_model
+from vidcam.cam.request import ScoreFunction
 from vidcam.cam.weights import to_numpy
 from vidcam.geometry import Geometry
 from vidcam.metrics.faithfulness import log_probability
@@ -50,7 +51,7 @@ class WindowResults:
 
     Attributes:
         explanation: the maps of N windows.
-        log_original: (N,) log probability of the target; NaN if the model returns values.
+        log_original: (N,) log probability of the target, also of a caption or word; NaN if the model returns values.
     """
 
     explanation: Explanation
@@ -183,7 +184,7 @@ class _Analysis:
                 yield [window_indices[position] for position in positions], tensor
 
     def _explain(
-        self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int | None], progress: Progress
+        self, indices: Sequence[int], tensor: Tensor, targets: Sequence[int | ScoreFunction | None], progress: Progress
     ) -> None:
         crops = self._job.crops
         with self._clock.stage("model and maps"), Undo() as undo, undo:
@@ -193,10 +194,13 @@ class _Analysis:
             top = crops.logits(to_numpy(run.logits), run.activation).argmax(axis=1).repeat(len(crops)).tolist()
             classes = [top if target is None else target for target in targets]
             explanations = run.explain_each(classes or (int(self._total.argmax()),))
-        for table, explanation in zip(self._tables, explanations, strict=True):
+            captions = classes if self._request.caption else []
+            scores = [run.score_target(each, maps).values for each in captions]
+            logs = [crops.mean_log(to_numpy(score).astype(np.float64)) for score in scores]
+        for number, (table, explanation) in enumerate(zip(self._tables, explanations, strict=True)):
             merged = crops.merge(explanation)
             logits = torch.from_numpy(merged.logits)
-            log_probabilities = log_probability(logits, merged.target, merged.activation)
+            log_probabilities = logs[number] if logs else log_probability(logits, merged.target, merged.activation)
             table.put(indices, WindowResults(with_half_maps(merged), log_probabilities))
 
 

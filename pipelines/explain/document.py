@@ -25,7 +25,8 @@ from vidcam.pipelines.explain.alpha_entry import AlphaEntry, alpha_entry
 from vidcam.pipelines.explain.analyse import WindowResults
 from vidcam.pipelines.explain.curves import Curves
 from vidcam.render.sheet import SheetFormat
-from vidcam.results.explanation import GUIDED, Artifact
+from vidcam.results.caption import CaptionTarget
+from vidcam.results.explanation import GUIDED, OF_FUNCTION, Artifact
 from vidcam.results.verdict import Verdict, VideoVerdict
 from vidcam.results.video import PER_WINDOW, Scale, VideoExplanation
 from vidcam.video.content import content_sha256
@@ -107,7 +108,7 @@ class MethodEntry:
 
 @dataclass(frozen=True, slots=True)
 class TargetEntry:
-    """One target: its probability, and the results of its methods."""
+    """One target: its probability, and the results of its methods. A word of a caption has no index."""
 
     label: str
     index: int | None
@@ -137,6 +138,7 @@ class Document:
     top5: tuple[ClassEntry, ...]
     verdict: VideoVerdict | None
     targets: tuple[TargetEntry, ...]
+    captions: tuple[CaptionTarget, ...]
     windows: tuple[WindowEntry, ...]
     evidence_seconds: tuple[float, ...]
     artifact: Artifact | None
@@ -218,12 +220,13 @@ def target_entry(
         curves: evidence of the requested methods, also guided ones.
     """
     explanation = results.explanation
-    is_value = explanation.activation == "none"
+    label, index = video_explanation.labels[number], int(explanation.target[0])
+    is_value = bool(np.isnan(results.log_original).all())
     return TargetEntry(
-        label=video_explanation.labels[number],
-        index=None if video_explanation.labels[number] == PER_WINDOW else int(explanation.target[0]),
+        label=label,
+        index=None if label == PER_WINDOW or index == OF_FUNCTION else index,
         probability=None if is_value else float(np.exp(results.log_original).mean()),
-        saturated=None if is_value else float(explanation.saturated.mean()),
+        saturated=None if explanation.activation == "none" else float(explanation.saturated.mean()),
         contrast=contrast,
         methods={
             method: _method_entry(

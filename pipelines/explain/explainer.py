@@ -21,6 +21,7 @@ from vidcam.models.model import Model, Precision
 from vidcam.models.registry import as_model, labels_of, load_model
 from vidcam.pipelines.audit import verdict_sentences
 from vidcam.pipelines.explain.analyse import analyse, video_job
+from vidcam.pipelines.explain.captions import is_generated, resolve_with_captions, said_of_video
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.document import Document, probability_of
 from vidcam.pipelines.explain.outputs import check_paths, staging, stem_of
@@ -30,13 +31,13 @@ from vidcam.pipelines.explain.request import (
     ExplainOptions,
     ExplainRequest,
     named_classes,
-    resolve,
 )
 from vidcam.pipelines.explain.result import Result
+from vidcam.pipelines.explain.settings import settings_of
 from vidcam.pipelines.explain.verdicts import verdicts_of
 from vidcam.pipelines.explain.view import ready_for
 from vidcam.pipelines.forward import Prepared
-from vidcam.pipelines.run_file import NamedModel, named_model, run_settings
+from vidcam.pipelines.run_file import NamedModel, named_model
 from vidcam.render.caption_text import CaptionPlace
 from vidcam.render.sheet import SheetFormat
 from vidcam.results.video import Scale, VideoExplanation
@@ -104,8 +105,8 @@ class Explainer:
     def __init__(
         self, model: Model, options: ExplainOptions, *, named: NamedModel | None = None, progress: Progress = silent
     ) -> None:
-        self._request, self._ready = resolve(model, options)
-        self._progress = progress
+        self._model, self._options, self._named, self._progress = model, options, named, progress
+        self._request, self._ready = resolve_with_captions(model, options)
         if named is not None:  # else nobody could load the model again
             self._request = replace(self._request, settings=settings_of(options, named, self._request, model))
 
@@ -166,6 +167,9 @@ class Explainer:
 
     def explain(self, source: Source, out: str | Path) -> ExplainedVideo:
         """Explain one video into a folder; nothing is left there if it fails."""
+        if is_generated(self._model, self._options):
+            options = replace(self._options, caption=(said_of_video(self._model, source, self._request),))
+            return Explainer(self._model, options, named=self._named, progress=self._progress).explain(source, out)
         return explain_prepared(source, Path(out), self._ready, self._request, fetch=True, progress=self._progress)
 
 
@@ -200,18 +204,6 @@ def explain_prepared(
     return ExplainedVideo(document, explanation, tuple(folder / name for name in document.files), clock.seconds)
 
 
-def settings_of(options: ExplainOptions, named: NamedModel, request: ExplainRequest, model: Model) -> dict[str, object]:
-    """Settings that repeat the run with `--config`: the options, and what was chosen for the user."""
-    is_stated = bool(options.layers or model.spec.layer)  # else a note says that the layer was chosen
-    resolved = {
-        "device": str(model.device),
-        "methods": request.methods,
-        "layer": request.layers if is_stated else (),
-        "batch_size": request.batch_size,
-    }
-    return run_settings(options, named, resolved=resolved)
-
-
 def explain_video(
     source: Source,
     out: str | Path,
@@ -225,6 +217,7 @@ def explain_video(
     methods: str | Sequence[str] | None = None,
     targets: str | int | Sequence[str | int] = (),
     contrast: str | int | None = None,
+    caption: str | Sequence[str] = (),
     layer: str | Sequence[str] | None = None,
     axes: str | None = None,
     fusion: Fusion | None = None,
@@ -269,6 +262,7 @@ def explain_video(
         targets: labels or class indices, `above:0.2` for every class with a mean probability of 0.2 or more, or
             `per-window` for each window's own top class. Empty: the class of the highest mean probability.
         contrast: label or index of a class; the score is S_target - S_contrast.
+        caption: for a captioner: captions, each word of which gets a map, or `generated` (the default): its own.
         layer: dotted name, or several names whose maps are fused. None: the model's default.
         axes: order of the axes in the clips that the model takes, such as `NTCHW`. None: that of its spec.
         fusion: `mean`, `max` or `sum` of several layers' maps; None: `sum` for parallel branches, else `mean`.
@@ -308,6 +302,7 @@ def explain_video(
         methods=methods,
         targets=targets,
         contrast=contrast,
+        caption=caption,
         layer=layer,
         axes=axes,
         fusion=fusion,

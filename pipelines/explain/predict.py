@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcam.errors import InputError
 from vidcam.geometry import View
+from vidcam.models.captioner import Captioner
 from vidcam.models.model import Model
 from vidcam.pipelines.explain import document as entries
 from vidcam.pipelines.explain.analyse import video_job
@@ -84,10 +86,12 @@ class Predictor:
         progress: called as work goes on.
 
     Raises:
-        InputError: a target that the model does not have.
+        InputError: a target that the model does not have, or a captioner.
     """
 
     def __init__(self, model: Model, options: ExplainOptions, *, progress: Progress = silent) -> None:
+        if isinstance(model.module, Captioner):
+            raise InputError(f"{model.spec.name!r} says captions and has no classes to list; pass -o FOLDER")
         model = model.with_axes(options.axes)
         memory = StartMemory.of(model, options.precision)
         plan = plan_maps(model, None, (), memory=memory)

@@ -13,7 +13,7 @@ from vidcam.axes import Axes
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.layers import dotted_name
 from vidcam.cam.methods import DEFAULT_METHODS
-from vidcam.cam.request import DEFAULT_BUDGET, Fine, MapRequest, ScoreName
+from vidcam.cam.request import DEFAULT_BUDGET, Fine, MapRequest, ScoreFunction, ScoreName
 from vidcam.cam.reshape import reshape_of
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
@@ -70,6 +70,7 @@ class ExplainOptions:
     methods: str | Sequence[str] | None = None
     targets: str | int | Sequence[str | int] = ()
     contrast: str | int | None = None
+    caption: str | Sequence[str] = ()
     layer: str | Sequence[str] | None = None
     axes: str | None = None
     fusion: Fusion | None = None
@@ -156,7 +157,9 @@ class ExplainRequest(MapRequest):
     """The resolved options of a run: labels are indices, defaults are filled in.
 
     Attributes, besides those of `MapRequest` and `ExplainOptions`:
-        targets: class indices; None for the top class of each window. Empty: the top class of the video.
+        targets: class indices; None for the top class of each window; functions of the output for words of a caption.
+            Empty: the top class of the video.
+        caption: the captions that are targets; empty if classes are.
         above: every class of at least this mean probability is a target too. None: no further targets.
         contrast_label: label of the contrast class.
         batch_size: windows per forward pass.
@@ -164,7 +167,8 @@ class ExplainRequest(MapRequest):
         settings: options to write beside the result, so that the run can be repeated. Empty: nothing is written.
     """
 
-    targets: tuple[int | None, ...] = ()
+    targets: tuple[int | ScoreFunction | None, ...] = ()
+    caption: tuple[str, ...] = ()
     above: float | None = None
     contrast_label: str | None = None
     captions: CaptionPlace = "inside"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vidcam.pipelines.audit import video_audit
 from vidcam.pipelines.explain import document as entries
 from vidcam.pipelines.explain.analyse import VideoJob, WindowResults
+from vidcam.pipelines.explain.captions import caption_labels
 from vidcam.pipelines.explain.curves import Curves, curves_of
 from vidcam.pipelines.explain.document import Document
 from vidcam.pipelines.explain.outputs import source_of, stated_path, target_slugs
@@ -31,6 +32,7 @@ from vidcam.pipelines.report.writer import page_of
 from vidcam.pipelines.run_file import run_file_text
 from vidcam.pipelines.windows import timeline
 from vidcam.preprocess import mean_rgb
+from vidcam.results.caption import CaptionTarget
 from vidcam.results.explanation import OF_FUNCTION
 from vidcam.results.video import PER_WINDOW, Origin, VideoExplanation, video_bounds
 from vidcam.system.atomic import disk_errors
@@ -87,18 +89,14 @@ class Result:
             self.explanation = self._video(forget)
 
     def _video(self, forget: Callable[[], None] | None) -> VideoExplanation:
-        model, info, line = self._ready.model, self._job.reader.info, timeline(self._job.windows)
+        info, line = self._job.reader.info, timeline(self._job.windows)
         explanations = tuple(result.explanation for result in self._results)
-        targets = self._request.targets or (OF_FUNCTION,)
         return VideoExplanation(
             source=as_text(Path(info.path).name),
-            model=model.spec.name,
+            model=self._ready.model.spec.name,
             geometry=self._job.geometry,
             timeline=line,
-            labels=tuple(
-                PER_WINDOW if target is None else model.label(int(explanation.target[0]))
-                for target, explanation in zip(targets, explanations, strict=True)
-            ),
+            labels=self._labels(),
             explanations=explanations,
             bounds=video_bounds(explanations, line, self._seconds, scale=self._request.scale, forget=forget),
             origin=self._origin,
@@ -106,8 +104,28 @@ class Result:
             scale=self._request.scale,
             verdicts=self._verdicts.maps,
             video_verdict=self._verdicts.video,
+            captions=self._captions(),
             forget=forget,
         )
+
+    def _labels(self) -> tuple[str, ...]:
+        request, model = self._request, self._ready.model
+        if request.caption:
+            return caption_labels(request.caption)
+        return tuple(
+            PER_WINDOW if target is None else model.label(int(result.explanation.target[0]))
+            for target, result in zip(request.targets or (OF_FUNCTION,), self._results, strict=True)
+        )
+
+    def _captions(self) -> tuple[CaptionTarget, ...]:
+        """Return the captions among the targets, with the mean probability of each word."""
+        captions, target = list[CaptionTarget](), 0
+        for text in self._request.caption:
+            words = tuple(text.split())
+            logs = [result.log_original for result in self._results[target + 1 : target + 1 + len(words)]]
+            captions.append(CaptionTarget(words, target, tuple(float(np.exp(log).mean()) for log in logs)))
+            target = captions[-1].last + 1
+        return tuple(captions)
 
     def _origin_of_job(self) -> Origin:
         info = self._job.reader.info
@@ -126,7 +144,8 @@ class Result:
         classes: list[NDArray[Any]] = [explanation.target for explanation in explanations]
         classes += [explanation.contrast for explanation in explanations if explanation.contrast is not None]
         best = np.argsort(-explanations[0].logits, axis=1, kind="stable")[:, :LEADERS]
-        return {int(k): self._ready.model.label(int(k)) for k in np.unique(np.concatenate([best.ravel(), *classes]))}
+        indices = np.unique(np.concatenate([best.ravel(), *classes]))
+        return {int(k): self._ready.model.label(int(k)) for k in indices[indices != OF_FUNCTION]}
 
     def write(self, stage: Path, folder: Path, stem: str, *, progress: Progress) -> Document:
         """Write all files into the folder `stage`; returns the content of the JSON.
@@ -139,7 +158,8 @@ class Result:
         """
         outputs = self._request.outputs
         kinds: list[Kind] = [kind for kind in ("overlay", "map") if kind in outputs]
-        videos, files = video_list(stem, self._slugs(), self._request.methods, kinds)
+        drawn = self.explanation.main_targets
+        videos, files = video_list(stem, self._slugs(), self._request.methods, kinds, targets=drawn)
         with self._clock.stage("curves"):
             curves = curves_of(self.explanation, self._request.methods, self._pts)
             sheet = SheetFrames.plan(self.explanation, self._maps(), self._pts) if "sheet" in outputs else None
@@ -186,8 +206,8 @@ class Result:
         return target_slugs(list(zip(self.explanation.labels, targets, strict=True)), contrast)
 
     def _maps(self) -> list[ShownMap]:
-        targets = range(len(self.explanation.labels))
-        return [ShownMap(target, method) for target in targets for method in self._request.methods]
+        targets, methods = self.explanation.main_targets, self._request.methods
+        return [ShownMap(target, method) for target in targets for method in methods]
 
     def _draw(
         self, videos: Sequence[Video], stage: Path, sheet: SheetFrames | None, progress: Progress
@@ -232,6 +252,7 @@ class Result:
             top5=entries.top5(model, first.explanation.ranking()),
             verdict=self.explanation.video_verdict,
             targets=targets,
+            captions=self.explanation.captions,
             windows=entries.window_entries(model, self.explanation, first),
             evidence_seconds=tuple(curves.thinned().seconds.tolist()),
             artifact=self._ready.baseline.artifact,

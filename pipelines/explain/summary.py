@@ -107,10 +107,7 @@ def _read(path: Path) -> dict[str, Mapping[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
-            rows = [
-                {name: text_of_csv(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
-                for row in reader
-            ]
+            rows = list(reader)
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, csv.Error) as exc:

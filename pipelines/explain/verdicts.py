@@ -14,7 +14,7 @@ from vidcam.pipelines.explain.measure import Measured, measure
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.versions import FRAMES
 from vidcam.pipelines.forward import Prepared
-from vidcam.pipelines.verdict.checks import GUIDED, kept_checks, map_checks, mean_share, not_measurable
+from vidcam.pipelines.verdict.checks import CAPTION, GUIDED, kept_checks, map_checks, mean_share, not_measurable
 from vidcam.results.explanation import INPUT_METHODS, Explanation
 from vidcam.results.verdict import Verdict, VideoVerdict, judge, percent
 from vidcam.sampling import Window
@@ -85,6 +85,8 @@ def _reason_not_to(spec: ModelSpec, explanation: Explanation, first: Window, req
     """Return the verdict of a video whose maps cannot be measured."""
     if request.verdict_forwards == 0:
         return OFF
+    if request.caption:
+        return CAPTION
     if (verdict := not_measurable(explanation.activation, explanation.logits.shape[1])) is not None:
         return verdict
     length = first.end_seconds - first.start_seconds

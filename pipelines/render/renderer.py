@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from vidcam.render.caption_text import CaptionPlace
 from vidcam.render.colormap import DEFAULT_COLOURS
 from vidcam.render.overlay import OPACITY
 from vidcam.results.video import Scale, VideoExplanation
+from vidcam.system.exchange import claimed_path
 from vidcam.system.progress import Progress, StageTimer, progress_or_default, silent
 from vidcam.video.animation import AnimationWriter
 from vidcam.video.image_writer import ImageSequenceWriter, save_image
@@ -161,18 +162,27 @@ def render_saved(
     with clock.stage("probe"):
         saved = explanation if isinstance(explanation, VideoExplanation) else Path(explanation)
         request = resolve(saved, out, options)
-    with opened_source(request.explanation, request.source, progress=progress) as reader:
-        require_other_place(request.out, reader)
-        pts, notes = drawn_seconds(reader.info, *request.span_seconds), request.notes
-        count = pts.size
-        if request.form == "sheet":
-            count = _sheet(request, reader, pts)
-        elif request.form == "poster":
-            count = 1
-            _poster(request, reader, pts)
-        else:
-            notes += _frames(request, reader, pts, clock=clock, progress=progress)
-    return Rendered(request.out, request.form, count, notes, clock.seconds)
+    with (
+        claimed_path(out, overwrite=options.overwrite) as hidden,
+        opened_source(request.explanation, request.source, progress=progress) as reader,
+    ):
+        require_other_place(out, reader)
+        count, notes = _drawn(replace(request, out=hidden), reader, clock=clock, progress=progress)
+    return Rendered(out, request.form, count, notes, clock.seconds)
+
+
+def _drawn(
+    request: RenderRequest, reader: VideoReader, *, clock: StageTimer, progress: Progress
+) -> tuple[int, tuple[str, ...]]:
+    """Draw into `request.out`; returns the number of frames, and notes."""
+    pts = drawn_seconds(reader.info, *request.span_seconds)
+    if request.form == "sheet":
+        return _sheet(request, reader, pts), request.notes
+    if request.form == "poster":
+        _poster(request, reader, pts)
+        return 1, request.notes
+    notes = _frames(request, reader, pts, clock=clock, progress=progress)
+    return pts.size, (*request.notes, *notes)
 
 
 def _frames(
@@ -198,7 +208,7 @@ def _poster(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds) -
     best = int(explanation.evidence(first.method, seconds, target=first.target).argmax())
     ((second, frame),) = reader.frames_at(pts_seconds[[best]])
     composition = _composition(request, pts_seconds)
-    save_image(request.out, composition.picture(second, frame), overwrite=request.overwrite)
+    save_image(request.out, composition.picture(second, frame))
 
 
 def _sheet(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds) -> int:
@@ -216,7 +226,7 @@ def _sheet(request: RenderRequest, reader: VideoReader, pts_seconds: Seconds) ->
         span_seconds=(start, request.span_seconds[1]),
         form=request.sheet_format,
     )
-    save_image(request.out, sheet, overwrite=request.overwrite)
+    save_image(request.out, sheet)
     return len(frames.seconds)
 
 
@@ -235,17 +245,16 @@ def _writer(
     request: RenderRequest, info: VideoInfo, pts_seconds: Seconds, on_lost_audio: Callable[[str], None]
 ) -> AbstractContextManager[FrameWriter]:
     """Open the output file or folder."""
-    out, size, overwrite = request.out, request.layout.size, request.overwrite
+    out, size = request.out, request.layout.size
     start, end = float(pts_seconds[0]), request.span_seconds[1]
     if request.form == "frames":
-        return ImageSequenceWriter(out, duration_seconds=end - start, overwrite=overwrite)
+        return ImageSequenceWriter(out, duration_seconds=end - start)
     if request.encoder is None:
         return AnimationWriter(
             out,
             size=size,
             count=pts_seconds.size,
             duration_seconds=end - start,
-            overwrite=overwrite,
             quality=request.quality,
         )
     return VideoWriter(
@@ -259,6 +268,5 @@ def _writer(
         audio_end_seconds=end,
         audio_clock=info.clock,
         on_lost_audio=on_lost_audio,
-        overwrite=overwrite,
         encoder=request.encoder,
     )

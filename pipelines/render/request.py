@@ -22,6 +22,7 @@ from vidcam.results.video import PER_WINDOW, VideoExplanation
 from vidcam.system.atomic import require_writable
 from vidcam.video.animation import require_quality
 from vidcam.video.encoders import Encoder, choose_encoder
+from vidcam.video.image_writer import require_sequence_place
 from vidcam.video.source import Source
 
 
@@ -43,7 +44,6 @@ class RenderRequest:
         encoder: encoder of a video; None for other forms.
         quality: quality of an animation.
         sound: whether a video keeps the sound of the source.
-        overwrite: whether an existing result is replaced.
         notes: sentences about options that could not be followed.
     """
 
@@ -60,7 +60,6 @@ class RenderRequest:
     encoder: Encoder | None
     quality: int | None
     sound: bool
-    overwrite: bool
     notes: tuple[str, ...]
 
     @property
@@ -77,7 +76,9 @@ def resolve(saved: Path | VideoExplanation, out: Path, options: RenderOptions) -
         InputError: the file, a name or an option is invalid.
     """
     form = options.form_of(out)
-    if form != "frames" or not out.is_dir():
+    if form == "frames" and out.is_dir():
+        require_sequence_place(out, overwrite=options.overwrite)
+    else:
         require_writable(out, overwrite=options.overwrite)
     if form in {"gif", "webp"}:
         require_quality(form, options.quality)
@@ -110,7 +111,6 @@ def resolve(saved: Path | VideoExplanation, out: Path, options: RenderOptions) -
         encoder=encoder,
         quality=options.quality,
         sound=options.sound,
-        overwrite=options.overwrite,
         notes=(*options.without_effect(form), *captions.notes, *notes),
     )
 

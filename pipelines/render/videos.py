@@ -6,7 +6,7 @@ memory does not grow with the video. An error in a thread is raised with the nex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
@@ -118,7 +118,12 @@ def _writer(
 
 
 def video_list(
-    stem: str, names: Sequence[str], methods: Sequence[str], kinds: Sequence[Kind]
+    stem: str,
+    names: Sequence[str],
+    methods: Sequence[str],
+    kinds: Sequence[Kind],
+    *,
+    targets: Collection[int] | None = None,
 ) -> tuple[list[Video], list[Mapping[str, Mapping[str, str]]]]:
     """List the videos of an explanation and, for each target, method → kind → file name.
 
@@ -127,12 +132,13 @@ def video_list(
         names: part of the file name for each target.
         methods: canonical names; guided methods have no map video.
         kinds: `overlay`, `map`.
+        targets: positions of the targets that have videos; None: all.
     """
     videos: list[Video] = []
     files: list[Mapping[str, Mapping[str, str]]] = []
     for target, name in enumerate(names):
         of_target: dict[str, dict[str, str]] = {}
-        for method in methods:
+        for method in methods if targets is None or target in targets else ():
             for kind in kinds if method not in GUIDED else [kind for kind in kinds if kind == "overlay"]:
                 file = f"{stem}_{name}_{method}{'_map' if kind == 'map' else ''}.mp4"
                 videos.append(Video(file, kind, ShownMap(target, method)))

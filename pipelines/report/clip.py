@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import numpy as np
@@ -15,6 +15,7 @@ from vidcam.pipelines.report.content import PageClip, PageMap, PageTarget, PageV
 from vidcam.pipelines.report.facts import Facts
 from vidcam.pipelines.report.packing import PackedBlock, Section
 from vidcam.pipelines.report.scales import both_bounds, both_factors
+from vidcam.results.explanation import GUIDED
 from vidcam.results.video import Scale, VideoExplanation
 
 MOST_CELLS = (16, 28, 28)
@@ -66,7 +67,8 @@ def page_clip(shown: Shown, block: PackedBlock) -> PageClip:
         ends=block.times(line.ends),
         frames=block.times(line.frame_seconds),
         scale=video.scale,
-        targets=_targets(video, block),
+        targets=_targets(video, block, () if shown.facts is None else shown.facts.overlays()),
+        captions=video.captions,
         classes=tuple(video.class_label(int(index)) for index in classes),
         top=block.counts(top),
         top_probability=block.floats(ranking[np.arange(len(best)), best]) if has_probability else None,
@@ -82,7 +84,9 @@ def page_clip(shown: Shown, block: PackedBlock) -> PageClip:
     )
 
 
-def _targets(video: VideoExplanation, block: PackedBlock) -> tuple[PageTarget, ...]:
+def _targets(
+    video: VideoExplanation, block: PackedBlock, overlays: Sequence[tuple[str, str, str]]
+) -> tuple[PageTarget, ...]:
     names = dict.fromkeys(name for explanation in video.explanations for name in explanation.methods)
     bounds = {name: both_bounds(video, name) for name in names}
     factors = {name: {s: block.floats(f) for s, f in both_factors(video, name).items()} for name in names}
@@ -90,15 +94,20 @@ def _targets(video: VideoExplanation, block: PackedBlock) -> tuple[PageTarget, .
     for number, (label, explanation) in enumerate(zip(video.labels, video.explanations, strict=True)):
         probability, contrast = explanation.probability, explanation.contrast
         is_value = bool(np.isnan(probability).all())
+        maps = {
+            name: _page_map(video, number, name, bounds, factors=factors, block=block) for name in explanation.methods
+        }
+        for of_label, name, _ in overlays:  # a guided method has no cells: its overlay is all there is
+            if of_label == label and GUIDED.get(name) in maps:
+                verdict = video.verdict(name, target=number)
+                maps[name] = replace(maps[GUIDED[name]], method=name, verdict=verdict, signed=None, is_drawn=True)
         targets.append(
             PageTarget(
                 label=label,
                 contrast=None if contrast is None else video.class_label(int(contrast[0])),
                 mean=None if is_value else float(probability.mean()),
                 probability=None if is_value else block.floats(probability),
-                maps=tuple(
-                    _page_map(video, number, name, bounds, factors=factors, block=block) for name in explanation.methods
-                ),
+                maps=tuple(maps.values()),
             )
         )
     return tuple(targets)
@@ -113,12 +122,24 @@ def _page_map(
     factors: Mapping[str, Mapping[Scale, Section]],
     block: PackedBlock,
 ) -> PageMap:
-    volume = video.explanations[number].volume(method)
+    explanation = video.explanations[number]
+    signed = explanation.signed.get(method)
+    if signed is not None:
+        signed = signed * explanation.factors.get(method, np.ones(1, np.float32)).reshape(-1, 1, 1, 1)
+    return PageMap(
+        method,
+        block.cells(_pooled(explanation.volume(method))),
+        bounds[method],
+        factors[method],
+        video.verdict(method, target=number),
+        signed=None if signed is None else block.cells(_pooled(signed)),
+    )
+
+
+def _pooled(volume: Floats) -> Floats:
+    """Average a map that is too fine for a page on the page's grid."""
     grid = _pooled_grid(volume)
-    if grid is not None:
-        share = float(np.prod(grid) / np.prod(volume.shape[1:]))
-        volume = pool_volume(volume, grid) * share
-    return PageMap(method, block.cells(volume), bounds[method], factors[method], video.verdict(method, target=number))
+    return volume if grid is None else pool_volume(volume, grid) * float(np.prod(grid) / np.prod(volume.shape[1:]))
 
 
 def _pooled_grid(volume: Floats) -> tuple[int, ...] | None:

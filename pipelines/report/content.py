@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vidcam.geometry import Geometry
 from vidcam.pipelines.report.packing import Section
+from vidcam.results.caption import CaptionTarget
 from vidcam.results.verdict import Verdict
 from vidcam.results.video import Scale
 
@@ -21,6 +22,8 @@ class PageMap:
         bounds: scale → (low, high), of which 0 and 1 of the heat are made.
         factors: scale → (N,) factor of each window's map; a scale without one is missing.
         verdict: how far they can be trusted.
+        signed: raw maps with their negative part, (N, t, h, w); None if the method has none.
+        is_drawn: the heat is drawn by the method's own overlay video; `cells` are those of the map that it multiplies.
     """
 
     method: str
@@ -28,6 +31,8 @@ class PageMap:
     bounds: Mapping[Scale, tuple[float, float]]
     factors: Mapping[Scale, Section]
     verdict: Verdict
+    signed: Section | None = None
+    is_drawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,8 @@ class PageClip:
         ends: (N,) of the windows.
         frames: (N, T) time stamps of the frames in the windows.
         scale: the scale that was explained with.
-        targets: the explained classes.
+        targets: the explained classes, or captions and their words.
+        captions: the captions among them.
         classes: labels of the windows' own classes.
         top: (N,) index into `classes`.
         top_probability: (N,); None if the model returns values.
@@ -113,6 +119,7 @@ class PageClip:
     frames: Section
     scale: Scale
     targets: tuple[PageTarget, ...]
+    captions: tuple[CaptionTarget, ...]
     classes: tuple[str, ...]
     top: Section
     top_probability: Section | None

@@ -28,13 +28,31 @@ MODULES = (
     "strip.js",
     "tiles.js",
     "controls.js",
+    "words.js",
     "texts.js",
+    "files.js",
+    "keys.js",
     "main.js",
 )
 """Of the page of a video, in the order in which they depend on each other."""
 
-SET_MODULES = ("unpack.js", "dom.js", "set.js")
+SET_MODULES = ("unpack.js", "dom.js", "clipdialog.js", "confusions.js", "curves.js", "set.js")
 """Of the page of a scored set."""
+
+STUDY_MODULES = (
+    "arithmetic.js",
+    "maps.js",
+    "unpack.js",
+    "draw.js",
+    "dom.js",
+    "player.js",
+    "tiles.js",
+    "study-store.js",
+    "study-files.js",
+    "study-screen.js",
+    "study.js",
+)
+"""Of the page of a study; the pipeline `trust` writes it."""
 
 _IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(async )?(function|class|const|let)\b)", re.MULTILINE)
@@ -46,7 +64,7 @@ def asset(name: str) -> str:
     return (files("vidcam.pipelines.report") / "page" / name).read_text("utf-8")
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def script(modules: tuple[str, ...] = MODULES) -> str:
     """Return modules as one, without their documentation."""
     return "\n".join(_EXPORT.sub("", _IMPORT.sub("", _COMMENT.sub("", asset(name)))) for name in modules)
@@ -71,7 +89,7 @@ def page_html(data: PageData, block: str, media: Mapping[str, str]) -> str:
 def fill_page(name: str, title: str, data: str, *, block: str, media: Mapping[str, str], modules: Sequence[str]) -> str:
     """Fill `frame.html` with `<name>.html` and what is given; arguments as in `page_html`, with the data as JSON."""
     code = script(tuple(modules))
-    style = asset("style.css") + (asset("set.css") if name == "set" else "")
+    style = asset("style.css") + ("" if name == "page" else asset(f"{name}.css"))
     parts = {
         "title": escape(title),
         "policy": escape(_policy(code, style)),

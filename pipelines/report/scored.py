@@ -12,6 +12,7 @@ import numpy as np
 from vidcam import __version__
 from vidcam.pipelines.report.packing import PackedBlock, Section
 from vidcam.pipelines.report.page import SET_MODULES, fill_page
+from vidcam.pipelines.report.video_folders import VideoFolders
 from vidcam.pipelines.score.columns import FAILED, SCORED, Row
 from vidcam.pipelines.score.conclusions import (
     accuracy_text,
@@ -40,7 +41,9 @@ class SetClips:
         texts: every text that occurs.
         path: path as in the manifest.
         label: label of the manifest.
-        top: label of the explained class.
+        top: label of the predicted class.
+        folder: address of the folder of the video, relative to the page; empty for a video from the network.
+        start: start of the scored window in seconds.
         status: `scored`, `failed` or `left out`.
         reason: why it failed, and warnings.
         probability: of the explained class.
@@ -52,6 +55,8 @@ class SetClips:
     path: Section
     label: Section
     top: Section
+    folder: Section
+    start: Section
     status: Section
     reason: Section
     probability: Section
@@ -86,6 +91,7 @@ class SetData:
         controls: names of the controls.
         clips: all clips.
         pages: index of a clip → its page.
+        model: the model, as `vidcam explain --model` takes it.
     """
 
     title: str
@@ -102,15 +108,19 @@ class SetData:
     controls: tuple[str, ...]
     clips: SetClips
     pages: Mapping[int, str]
+    model: str
 
 
-def scored_page(summary: Summary, rows: Iterable[Row], pages: Mapping[int, str]) -> str:
+def scored_page(
+    summary: Summary, rows: Iterable[Row], pages: Mapping[int, str], *, folders: VideoFolders | None = None
+) -> str:
     """Return the page of a scored set.
 
     Args:
         summary: the content of summary.json.
         rows: all rows of the table, those of a clip after each other.
         pages: index of a clip → address of its page.
+        folders: where the videos lie.
     """
     block, names = PackedBlock(), tuple(summary.methods)
     pairs = sorted(summary.pairs, key=lambda pair: (pair.a in CONTROLS) + (pair.b in CONTROLS))  # methods first
@@ -127,8 +137,9 @@ def scored_page(summary: Summary, rows: Iterable[Row], pages: Mapping[int, str])
         curves=tuple(_curves(summary)),
         names=names,
         controls=CONTROLS,
-        clips=_clips(rows, names, block),
+        clips=_clips(rows, names, folders or VideoFolders(), block),
         pages=pages,
+        model=summary.settings.model or "",
     )
     return fill_page("set", data.title, to_json(data, indent=0), block=block.to_base64(), media={}, modules=SET_MODULES)
 
@@ -174,11 +185,11 @@ def _curves(summary: Summary) -> Iterator[SetCurve]:
             yield SetCurve(name, tuple(sorted(points)))
 
 
-def _clips(rows: Iterable[Row], names: Sequence[str], block: PackedBlock) -> SetClips:
+def _clips(rows: Iterable[Row], names: Sequence[str], folders: VideoFolders, block: PackedBlock) -> SetClips:
     """Turn the rows into columns of clips; memory holds a few numbers for each clip and method."""
     texts: dict[str, int] = {"": 0}
-    columns: dict[str, list[float]] = {n: [] for n in ("path", "label", "top", "status", "reason")}
-    numbers: dict[str, list[float]] = {n: [] for n in ("probability", "correct")}
+    columns: dict[str, list[float]] = {n: [] for n in ("path", "label", "top", "folder", "status", "reason")}
+    numbers: dict[str, list[float]] = {n: [] for n in ("start", "probability", "correct")}
     scores: dict[str, dict[str, list[float]]] = {name: {column: [] for column in SHOWN} for name in names}
     for _, group in groupby(rows, key=lambda row: row["clip"]):
         of_clip = list(group)
@@ -186,7 +197,8 @@ def _clips(rows: Iterable[Row], names: Sequence[str], block: PackedBlock) -> Set
         entries = {
             "path": first["path"],
             "label": first["label"],
-            "top": first["class"] if first["status"] == SCORED else None,
+            "top": (first.get("predicted") or first["class"]) if first["status"] == SCORED else None,
+            "folder": folders.link(first["clip"]),
             "status": first["status"],
             "reason": first["reason"] if first["status"] == FAILED else first.get("warnings"),
         }

@@ -79,7 +79,12 @@ def source_video(info: VideoInfo, folder: Path, media: Media, *, most_bytes: int
 
 def link(path: Path, folder: Path) -> str:
     """Return the address of a file relative to a folder; it never reads as an address with a scheme."""
-    address = quote(relative_path(path, folder), safe="/")
+    return address_of(relative_path(path, folder))
+
+
+def address_of(relative: str) -> str:
+    """Return the address of a relative path."""
+    address = quote(relative, safe="/")
     return address if address.startswith("../") else f"./{address}"
 
 

@@ -1,4 +1,4 @@
-"""`vidcam.report`: from saved explanations to one page."""
+"""`vidcam.report`: from saved explanations to one page, or to a file of another program."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from vidcam import __version__
 from vidcam.errors import InputError, MediaError
 from vidcam.media import Seconds
+from vidcam.pipelines.export.writer import EXPORTED, write_export
 from vidcam.pipelines.render.saved import open_saved, opened_source
 from vidcam.pipelines.render.videos import drawn_seconds
 from vidcam.pipelines.report.clip import Shown, page_clip, span_of
@@ -29,12 +30,16 @@ from vidcam.pipelines.report.videos import (
     video_note,
 )
 from vidcam.results.video import VideoExplanation
-from vidcam.system.atomic import atomic_write, require_writable
+from vidcam.system.atomic import disk_errors, require_writable
+from vidcam.system.exchange import claimed_path
 from vidcam.system.progress import Progress, progress_or_default, silent
 from vidcam.video.reader import VideoReader
 from vidcam.video.source import Source
 
 Result = str | Path | VideoExplanation
+
+PAGES = (".html", ".htm")
+"""Endings of a page."""
 
 FRAME_HEIGHT = 900
 """Height of a page in a notebook, in CSS pixels."""
@@ -45,16 +50,16 @@ class Reported:
     """The result of `report`.
 
     Attributes:
-        path: the page.
+        path: the page, or the exported file.
         notes: what was left out, and why.
     """
 
     path: Path
     notes: tuple[str, ...] = field(compare=False)
 
-    def _repr_html_(self) -> str:
-        """Show the page in a notebook."""
-        return framed(self.path.read_text("utf-8"))
+    def _repr_html_(self) -> str | None:
+        """Show the page in a notebook; None for a file of another program."""
+        return framed(self.path.read_text("utf-8")) if self.path.suffix.lower() in PAGES else None
 
 
 def framed(html: str) -> str:
@@ -100,19 +105,20 @@ def report(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Reported:
-    """Write one HTML page in which one plays a video and looks at its maps.
+    """Write one HTML page in which one plays a video and looks at its maps, or a file for FiftyOne or rerun.
 
     The page needs no network and no server. It has the cells of the maps, and draws them over the video as the overlay
     does.
 
     Args:
-        results: one or several `.npz` files that `explain` saved, or `VideoExplanation`s. Several are shown side by
-            side, in step. Results of the same video, model and windows become targets of one.
-        out: the page, `.html`.
+        results: one or several `.npz` files that `explain` saved, or `VideoExplanation` objects. Several are shown side
+            by side, in step. Results of the same video, model and windows become targets of one.
+        out: the page, `.html`. An ending of `.json` writes a dataset that FiftyOne reads by `Dataset.from_json`, `.rrd`
+            a recording of rerun.
         source: the video, if it was moved since; for one result.
         embed: a video of at most so many megabytes is put into the page if browsers play it. A larger one is linked.
         proxy: make an H.264 copy of a video that browsers do not play.
-        title: title of the page. Empty: from the classes and the video.
+        title: title of the page, name of the dataset or recording. Empty: from the classes and the video.
         overwrite: replace an existing page.
         progress: called as work goes on. None: a bar in notebooks.
 
@@ -134,13 +140,22 @@ def write_report(
         raise InputError("there is no result to show; pass the .npz that vidcam explain wrote")
     if options.source is not None and len(results) > 1:
         raise InputError(f"--source takes one result, not {len(results)}")
-    if out.suffix.lower() not in {".html", ".htm"}:
-        raise InputError(f"-o {out.name!r} must end in .html")
+    ending = out.suffix.lower()
+    if ending not in (*PAGES, *EXPORTED):
+        raise InputError(f"-o {out.name!r} must end in .html, .json (FiftyOne) or .rrd (rerun)")
     require_writable(out, overwrite=options.overwrite)
+    if ending in EXPORTED:
+        if options.proxy:
+            raise InputError(f"--proxy makes a copy for a page; {out.name!r} is none")
+        name = options.title or out.stem
+        source, overwrite = options.source, options.overwrite
+        notes = write_export(results, out, source=source, name=name, overwrite=overwrite, progress=progress)
+        return Reported(out, notes)
     media = Media()
-    shown = [_shown(result, out, options, media, progress) for result in results]
-    with atomic_write(out, overwrite=options.overwrite) as part:
-        part.write_text(page_of(shown, media, title=options.title), "utf-8")
+    with claimed_path(out, overwrite=options.overwrite) as hidden:
+        shown = [shown_of(result, out, options, media, progress=progress) for result in results]
+        with disk_errors(out):
+            hidden.write_text(page_of(shown, media, title=options.title), "utf-8")
     return Reported(out, tuple(dict.fromkeys(each.note for each in shown if each.note)))
 
 
@@ -167,8 +182,19 @@ def merged(clips: Sequence[PageClip]) -> list[PageClip]:
     return list(joined.values())
 
 
-def _shown(result: Result, out: Path, options: ReportOptions, media: Media, progress: Progress) -> Shown:
-    """Load a result, and find its video and what lies beside it."""
+def shown_of(result: Result, out: Path, options: ReportOptions, media: Media, *, progress: Progress = silent) -> Shown:
+    """Load a result, and find its video and what lies beside it.
+
+    Args:
+        result: a file that `explain` saved, or the explanation.
+        out: the page.
+        options: how the video gets into it.
+        media: takes the bytes of a video that is put into the page.
+        progress: called as a copy of the video is made.
+
+    Raises:
+        MediaError: the file is not a saved explanation of a video.
+    """
     saved = result if isinstance(result, VideoExplanation) else Path(result)
     path = None if isinstance(saved, VideoExplanation) else saved
     facts, settings = (None, "") if path is None else (facts_beside(path), settings_beside(path))

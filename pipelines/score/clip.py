@@ -1,6 +1,7 @@
 """Score one clip: a forward pass of each window, the maps of all methods, the perturbed versions, the rows.
 
-All windows of a clip are explained for the class with the highest mean probability. Each random generator is seeded
+All windows of a clip are explained for one class: that with the highest mean probability, or the label if
+`--label-in-top` asks for it. Each random generator is seeded
 with the run's seed, the index of the clip, a number for its purpose, and the window. So a row does not depend on the
 clips that were scored before it.
 """
@@ -48,7 +49,7 @@ class _OriginalPass:
     """The result of the forward pass of the original clip.
 
     Attributes:
-        explanation: maps of the predicted class.
+        explanation: maps of the explained class: the predicted one, or the label with `label_in_top`.
         post_softmax: maps of its probability's gradient; None if the measure `relative` was not chosen.
         label_explanation: maps of the label's class, for localization; None if it is not measured.
         label_index: index of the clip's label; None if there is no label that the model knows.
@@ -117,10 +118,10 @@ class ClipScorer:
         ranking = None if len(windows) == 1 else self._ranking(windows)
         scored: list[_WindowScores] = []
         for index, sample in enumerate(windows):
-            original = self._original(sample, None if ranking is None else int(ranking.argmax()), progress)
+            original = self._original(sample, ranking, progress)
             if not index:
-                shared = self._shared_columns(sample, original, ranking, len(windows))
-                if reason := self._exclusion_reason(shared):
+                shared, rank = self._shared_columns(sample, original, ranking, len(windows))
+                if reason := self._exclusion_reason(shared, rank):
                     return [shared.row() | {"status": LEFT_OUT, "reason": reason}]
             scored.append(self._window(sample, original, index))
         shared = replace(
@@ -162,25 +163,33 @@ class ClipScorer:
         }
         return _WindowScores(original.log_probability, logs, rows, (*sample.warnings, *original.notes))
 
-    def _original(self, sample: Sample, target_index: int | None, progress: Progress) -> _OriginalPass:
-        """Run a window and explain a class; None: the predicted one."""
+    def _original(self, sample: Sample, mean_ranking: NDArray[np.float64] | None, progress: Progress) -> _OriginalPass:
+        """Run a window and explain the clip's class, which the mean over several windows decides."""
         label_index = known_label(self._model, sample.entry.label)
         request = replace(self._request, progress=progress)
         with Undo() as undo, undo:
             clip = self._model.input_of(sample.tensor.unsqueeze(0))
             run = open_attribution(self._model.module, clip, request, undo)
             self.originals += 1
-            explanation = run.explain(target_index)
+            ranking = np.asarray(run.ranking()[0].cpu().numpy())
+            explanation = run.explain(self._target(ranking if mean_ranking is None else mean_ranking, label_index))
             target = explanation.target.tolist()
             at_layer = [name for name in self._request.methods if name not in INPUT_METHODS]  # EQ compares these alone
             is_compared = "relative" in self._request.measures and at_layer
             post_softmax = run.explain(target, score="probability", methods=at_layer) if is_compared else None
             label_explanation, notes = self._label_explanation(sample, label_index, explanation, run.explain)
-            activation, ranking = run.activation, np.asarray(run.ranking()[0].cpu().numpy())
+            activation = run.activation
         log = log_probability(run.logits, explanation.target, activation)
         return _OriginalPass(
             explanation, post_softmax, label_explanation, label_index, float(log[0]), ranking, activation, notes
         )
+
+    def _target(self, ranking: NDArray[np.float64], label_index: int | None) -> int:
+        """Return the index of the explained class: the predicted one, or the label with `label_in_top`."""
+        rank = _rank(ranking, label_index)
+        if label_index is not None and rank is not None and rank < self._request.label_in_top:
+            return label_index
+        return int(ranking.argmax())
 
     def _label_explanation(
         self,
@@ -201,32 +210,36 @@ class ClipScorer:
 
     def _shared_columns(
         self, sample: Sample, original: _OriginalPass, mean_ranking: NDArray[np.float64] | None, windows: int
-    ) -> ClipColumns:
-        """Return the columns of a clip, from its first window and the mean over several."""
+    ) -> tuple[ClipColumns, int | None]:
+        """Return the columns of a clip, from its first window and the mean over several, and the label's rank."""
         target, label_index = original.target_index, original.label_index
         ranking = original.ranking if mean_ranking is None else mean_ranking
-        is_in_top5 = None
-        if label_index is not None and ranking.size > _TOP:
-            is_in_top5 = label_index in np.argsort(-ranking, kind="stable")[:_TOP]
-        return ClipColumns(
+        rank, predicted = _rank(ranking, label_index), int(ranking.argmax())
+        columns = ClipColumns(
             entry=sample.entry,
             start_seconds=sample.start_seconds,
             label=self._model.label(target),
-            is_correct=None if label_index is None else label_index == target,
-            is_correct_top5=is_in_top5,
+            predicted=self._model.label(predicted),
+            is_correct=None if label_index is None else label_index == predicted,
+            is_correct_top5=None if rank is None or ranking.size <= _TOP else rank < _TOP,
             windows=windows,
             log_probability=original.log_probability if mean_ranking is None else float(np.log(ranking[target])),
             warnings=(*sample.warnings, *original.notes),
             batch_size=self.forwards.batch_size,
             content_hash=sample.content_hash,
         )
+        return columns, rank
 
-    def _exclusion_reason(self, shared: ClipColumns) -> str:
-        threshold = self._request.min_confidence
+    def _exclusion_reason(self, shared: ClipColumns, label_rank: int | None) -> str:
+        threshold, most, label = self._request.min_confidence, self._request.label_in_top, shared.entry.label
+        if most and label_rank is None:
+            return f"the model has no label {label!r}" if label else "the clip has no label"
+        if label_rank is not None and label_rank >= most > 0:
+            return f"the label is not among the {most} most probable classes"
         if np.exp(shared.log_probability) < threshold:
             return f"the probability is below --min-confidence {threshold:g}"
         if self._request.correct_only and not shared.is_correct:
-            return "the top class is not the label" if shared.entry.label else "the clip has no label"
+            return "the top class is not the label" if label else "the clip has no label"
         return ""
 
     def _generator(self, sample: Sample, purpose: int, window: int) -> np.random.Generator:
@@ -273,6 +286,11 @@ class ClipScorer:
         pixels = to_pixels(sample.tensor[None], self._model.spec.scaling)[0].permute(1, 2, 3, 0)
         difference = frame_difference(pixels.round(decimals=3).cpu().numpy())  # scaling left the last digits uneven
         return np.asarray(normalise_per_clip(difference[None].astype(np.float32))[0])
+
+
+def _rank(ranking: NDArray[np.float64], label_index: int | None) -> int | None:
+    """Return the number of classes that are more probable than the label; None without one."""
+    return None if label_index is None else int((ranking > ranking[label_index]).sum())
 
 
 def known_label(model: Model, label: str) -> int | None:

@@ -1,10 +1,12 @@
 """Read the set of clips to score: a folder, a manifest (CSV, JSON Lines, Parquet), or a Python iterable.
 
-In a folder, each media file is one clip; subfolders are included, and the files are sorted. In a manifest, each row is
-one clip, and relative paths start from the manifest's folder. Its columns are `path` (or `file`), `start` (seconds; the
-central window if empty), `label`, `group` (clips of one group are not independent samples) and `boxes` (`boxes.py` has
-the format). Other columns are ignored. Addresses that a manifest names are read only on request; `file://` is a path. A
-row that cannot be used is kept with the reason; the other rows are scored.
+In a folder, each media file is one clip, or each image if there is no video; subfolders are included, and the files are
+sorted. In a manifest, each row is one clip, and relative paths start from the manifest's folder. Its columns are `path`
+(or `file`), `start` (seconds; the central window if empty), `label`, `group` (clips of one group are not independent
+samples) and `boxes` (`boxes.py` has the format). Other columns are ignored. Addresses that a manifest names are read
+only on request; `file://` is a path. Images with boxes may also come in the formats of Pascal VOC (`voc.py`) and COCO
+(`coco.py`): there each label of an image is one clip. A row that cannot be used is kept with the reason; the other rows
+are scored.
 """
 
 from __future__ import annotations
@@ -21,10 +23,13 @@ from typing import Any
 from vidcam.errors import InputError
 from vidcam.foreign import first_line
 from vidcam.pipelines.score.boxes import is_json
+from vidcam.pipelines.score.coco import coco_rows
+from vidcam.pipelines.score.voc import RawRow, is_voc, listed_names, voc_folder, voc_rows
 from vidcam.system.filenames import as_text
 from vidcam.system.fingerprint import digest_of
 from vidcam.system.json_files import read_regular
 from vidcam.video.addresses import path_in
+from vidcam.video.numbered import IMAGE_SUFFIXES
 from vidcam.video.source import exists, is_address
 
 _MEDIA = "3gp apng asf avi flv gif m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv y4m"
@@ -33,15 +38,17 @@ SUFFIXES = frozenset(f".{name}" for name in _MEDIA.split())
 
 FIELDS = {"path": "path", "file": "path", "start": "start", "label": "label", "group": "group", "boxes": "boxes"}
 MANIFESTS = (".csv", ".jsonl", ".parquet")
+LABELLED = (".json", ".txt")
+"""Annotations of COCO, and a list of the images of a Pascal VOC folder."""
+
+LABEL_IN_TOP = 5
+"""Default of `--label-in-top` for the formats in which an image has several labels (GC++ 4.3)."""
 
 MAX_CLIPS, MAX_LETTERS = 1_000_000, 1 << 28
 """Limits of a set."""
 
 _BATCH_ROWS = 64
 """Rows of a Parquet file that are in memory at once: a small file may hold long ones."""
-
-RawRow = tuple[str, Mapping[str, Any] | str]
-"""The position of a row ('line 3'), and its fields or the reason why it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +78,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ClipSet:
-    """The clips in order, and the columns of the manifest that are ignored."""
+    """The clips in order.
+
+    Attributes:
+        entries: the clips.
+        ignored_columns: columns of the manifest that are ignored.
+        label_in_top: default of `--label-in-top` for this set.
+    """
 
     entries: tuple[Entry, ...]
     ignored_columns: tuple[str, ...] = ()
+    label_in_top: int = 0
 
     @property
     def digest(self) -> str:
@@ -95,8 +109,7 @@ def read_clips(clips: Any, *, out: Path, addresses: bool = False) -> ClipSet:
     """
     if isinstance(clips, str | os.PathLike):
         path = Path(clips)
-        clip_set = _folder_clips(path, out) if path.is_dir() else _manifest_clips(path, addresses=addresses)
-        name = str(path)
+        clip_set, name = _clips_of_path(path, out, addresses=addresses), str(path)
     else:
         clip_set, name = _entries(_python_rows(clips), Path(), addresses=True), "the iterable"
     if not clip_set.entries:
@@ -106,15 +119,23 @@ def read_clips(clips: Any, *, out: Path, addresses: bool = False) -> ClipSet:
     return clip_set
 
 
+def _clips_of_path(path: Path, out: Path, *, addresses: bool) -> ClipSet:
+    if is_voc(path) or path.suffix.lower() in LABELLED:
+        return _labelled_images(path)
+    return _folder_clips(path, out) if path.is_dir() else _manifest_clips(path, addresses=addresses)
+
+
 def _folder_clips(folder: Path, out: Path) -> ClipSet:
     excluded = out.resolve() / "worst" if out.resolve() == folder.resolve() else out.resolve()
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    kinds = (*SUFFIXES, *IMAGE_SUFFIXES)
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in kinds and path.is_file())
     paths = sorted(
         path.relative_to(folder)
         for path in files
         if excluded not in path.resolve().parents
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
+    paths = [path for path in paths if path.suffix.lower() in SUFFIXES] or paths
     names = [as_text(path.as_posix()) for path in paths]
     entries = (
         Entry(index, str(folder / path), name, group=name)
@@ -127,15 +148,25 @@ def _manifest_clips(path: Path, *, addresses: bool) -> ClipSet:
     readers = {".csv": _csv_rows, ".jsonl": _json_rows, ".parquet": _parquet_rows}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise InputError(
-            f"{path} is neither a folder nor a manifest ({', '.join(MANIFESTS)}); for one video, pass its folder"
-        )
+        kinds = ", ".join(MANIFESTS + LABELLED)
+        raise InputError(f"{path} is neither a folder nor a manifest ({kinds}); for one video, pass its folder")
     try:
         return _entries(reader(path), path.parent, addresses=addresses)
     except InputError:
         raise
     except (OSError, ValueError, ArithmeticError, MemoryError, csv.Error) as exc:
         raise InputError(f"the manifest {path} cannot be read ({first_line(exc)}); it needs a column 'path'") from exc
+
+
+def _labelled_images(path: Path) -> ClipSet:
+    """Read a set in the format of Pascal VOC or COCO."""
+    if path.suffix.lower() == ".json":
+        folder, rows = coco_rows(path)
+    elif path.is_dir():
+        folder, rows = path, voc_rows(path)
+    else:
+        folder, rows = voc_folder(path), voc_rows(voc_folder(path), listed_names(path))
+    return replace(_entries(rows, folder, addresses=False), label_in_top=LABEL_IN_TOP)
 
 
 def _csv_rows(path: Path) -> Iterator[RawRow]:

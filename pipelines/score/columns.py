@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from vidcam.fill import SCORE_FILLS
 from vidcam.metrics.localization import DELTAS
+from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
 from vidcam.metrics.time_audit import CHANGES
 from vidcam.system.atomic import atomic_write
 from vidcam.system.filenames import csv_text
@@ -67,8 +68,14 @@ _ALPHA: Columns = {
 AREAS = ("insertion", "deletion", "frame_insertion", "frame_deletion")
 
 
-def score_columns(measures: Sequence[str], thetas: Sequence[float]) -> Columns:
-    """Return the columns that these measures fill, in order."""
+def thetas_of(measures: Sequence[str]) -> tuple[float, ...]:
+    """Return every θ that the measures need, increasing."""
+    thetas = {*(DEFAULT_THETAS if "retention" in measures else ())}
+    return tuple(sorted(thetas | {*(GRID_THETAS if "curve" in measures else ())}))
+
+
+def score_columns(measures: Sequence[str], thetas: Sequence[float], *, label_in_top: int = 0) -> Columns:
+    """Return the columns that these measures fill, in order; `predicted` is the class if labels are not explained."""
     thetas_in_names = [f"{theta:g}" for theta in thetas if 0.0 < theta < 1.0]
     optional: dict[str, Columns] = {
         "relative": {"log_masked_post_softmax": "number", "empty_post_softmax": "flag"},
@@ -87,7 +94,7 @@ def score_columns(measures: Sequence[str], thetas: Sequence[float]) -> Columns:
     }
     if "curve" in measures and "retention" not in measures:
         optional["curve"] = {**optional["retention"], **optional["curve"]}
-    columns: dict[str, Kind] = {**_CLIP, **_MAP}
+    columns: dict[str, Kind] = {**_CLIP, **({"predicted": "text"} if label_in_top else {}), **_MAP}
     for measure in measures:
         columns |= optional.get(measure, {})
     return {**columns, **_ALPHA}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from vidcam.axes import Axes
 from vidcam.cam.fusion import Fusion
@@ -21,6 +22,10 @@ DEFAULT_METHODS = ("gradcam", "gradcam+", "gradcam++", "neutral-gradcam")
 TRANSFORMER_METHODS = ("token-lrp", "gradcam", "gradcam+", "neutral-gradcam")
 SCORED = (*METHODS, *INPUT_METHODS)
 """Methods that can be scored; the values of guided methods are signed."""
+
+EngineName = Literal["local", "ray"]
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+"""What runs the clips: this process, or a Ray cluster."""
 
 CONTROLS = ("random", "centre", "frame-difference", "uniform")
 """Baseline maps that know nothing of the network, see `metrics.controls`."""
@@ -49,10 +54,14 @@ class ScoreOptions:
     budget: int = DEFAULT_BUDGET
     batch_size: int | None = None
     precision: Precision = "float32"
-    workers: int = 2
+    workers: int | None = None
+    threads: int | None = None
+    shard: str | None = None
+    engine: EngineName = "local"
     seed: int = 0
     min_confidence: float = 0.0
     correct_only: bool = False
+    label_in_top: int | None = None
     sanity: int = 0
     render_worst: int = 0
     addresses: bool = False
@@ -78,18 +87,16 @@ class ScoreOptions:
             )
         if self.axes is not None:
             Axes(self.axes)
-        if self.fill not in SCORE_FILLS:
-            raise InputError(f"--fill is {self.fill!r}; it must be one of {', '.join(SCORE_FILLS)}")
+        for name, known in (("fill", SCORE_FILLS), ("precision", PRECISIONS), ("engine", ENGINES)):
+            if getattr(self, name) not in known:
+                raise InputError(f"--{name} is {getattr(self, name)!r}; it must be one of {', '.join(known)}")
         if not 0.0 <= self.min_confidence <= 1.0:
             raise InputError(f"--min-confidence is {self.min_confidence}; it must be from 0 to 1")
-        if self.precision not in PRECISIONS:
-            raise InputError(f"--precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise InputError(f"--batch-size is {self.batch_size}; it must be at least 1")
-        if self.workers < 1:
-            raise InputError(f"--workers is {self.workers}; it must be at least 1")
-        for name in ("seed", "sanity", "render_worst"):
-            if getattr(self, name) < 0:
+        for name in ("batch_size", "workers", "threads"):
+            if (number := getattr(self, name)) is not None and number < 1:
+                raise InputError(f"--{name.replace('_', '-')} is {number}; it must be at least 1")
+        for name in ("seed", "sanity", "render_worst", "label_in_top"):
+            if (getattr(self, name) or 0) < 0:
                 raise InputError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 0")
 
     @property

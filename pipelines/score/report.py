@@ -185,6 +185,9 @@ def _setting(summary: Summary) -> str:
         "fill": f"{settings.fill} (what hidden pixels become)",
         "clips": f"n = {summary.n} scored of {summary.clips}; {summary.failed} failed, {summary.left_out} "
         f"left out; {summary.groups} groups",
+        "class": f"the label, among the {settings.label_in_top} most probable classes"
+        if settings.label_in_top
+        else "the predicted one",
         "accuracy": "no clip has a label that the model knows"
         if accuracy.value is None
         else f"{accuracy.value:.1%} of the {accuracy.known} clips whose label the model knows"

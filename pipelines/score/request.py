@@ -10,13 +10,14 @@ from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import reshape_of
 from vidcam.errors import InputError
 from vidcam.fill import ScoreFill
-from vidcam.metrics.retention import DEFAULT_THETAS, GRID_THETAS
 from vidcam.models.model import Model, Precision
 from vidcam.pipelines.forward import Prepared, fusion_of, is_transformer_model, plan_maps, prepare, with_baseline_clips
 from vidcam.pipelines.memory import StartMemory
+from vidcam.pipelines.score.columns import thetas_of
 from vidcam.pipelines.score.foreign_maps import ForeignMaps
 from vidcam.pipelines.score.measures import chosen_measures
-from vidcam.pipelines.score.options import CONTROLS, DEFAULT_METHODS, TRANSFORMER_METHODS, ScoreOptions
+from vidcam.pipelines.score.options import CONTROLS, DEFAULT_METHODS, TRANSFORMER_METHODS, EngineName, ScoreOptions
+from vidcam.pipelines.score.shards import Shard
 from vidcam.pipelines.score.windows import WindowChoice, window_choice
 from vidcam.results.explanation import INPUT_METHODS
 from vidcam.spec import ModelSpec
@@ -37,9 +38,13 @@ class ScoreRequest(MapRequest):
         seed: seed of the ties, the controls, the shuffles and the intervals.
         min_confidence: clips whose class has a lower probability are left out.
         correct_only: whether clips whose top class is not their label are left out.
+        label_in_top: N > 0: the label's class is explained, and clips whose label is not among the N most probable
+            classes are left out. 0: the predicted class is explained.
         sanity: number of clips whose maps are compared with those of randomised weights.
         render_worst: number of clips that get overlay videos.
-        workers: number of threads that decode ahead.
+        workers: number of threads that decode ahead; None: as many as keep the model busy.
+        engine: what runs the clips.
+        shard: the shard that is scored; None: the whole set.
         retry_failed: whether clips that failed in an earlier run are tried again.
         overwrite: whether existing results are replaced.
     """
@@ -54,22 +59,28 @@ class ScoreRequest(MapRequest):
     seed: int
     min_confidence: float
     correct_only: bool
+    label_in_top: int
     sanity: int
     render_worst: int
-    workers: int
+    workers: int | None
+    shard: Shard | None
+    engine: EngineName
     retry_failed: bool
     overwrite: bool
 
     @property
     def thetas(self) -> tuple[float, ...]:
         """Every θ that the measures need, increasing."""
-        thetas = {*(DEFAULT_THETAS if "retention" in self.measures else ())}
-        return tuple(sorted(thetas | {*(GRID_THETAS if "curve" in self.measures else ())}))
+        return thetas_of(self.measures)
 
     @property
     def shuffled_method(self) -> str:
         """The method whose cells the control `random` shuffles: the first one whose map lies on a layer's grid."""
         return next((name for name in self.methods if name not in INPUT_METHODS), self.methods[0])
+
+    def clips_of(self, total: int) -> range:
+        """Return the indices of the clips that are scored, of a set of `total`."""
+        return range(total) if self.shard is None else self.shard.clips(total)
 
     @property
     def row_names(self) -> tuple[str, ...]:
@@ -99,6 +110,8 @@ def resolve(
     """
     if model.spec.activation == "none":
         raise InputError(f"model {model.spec.name!r} returns values; only models with probabilities can be scored")
+    if options.shard and model.device.type != "cpu" and not (options.batch_size or former_batch_size):
+        raise InputError("--shard on a GPU needs --batch-size, as free memory would choose another one in each shard")
     model = model.with_axes(options.axes)
     names = (options.layer,) if isinstance(options.layer, str) else tuple(options.layer or ())
     memory = StartMemory.of(model, options.precision)
@@ -130,9 +143,12 @@ def resolve(
         seed=options.seed,
         min_confidence=options.min_confidence,
         correct_only=options.correct_only,
+        label_in_top=options.label_in_top or 0,
         sanity=options.sanity,
         render_worst=options.render_worst,
         workers=options.workers,
+        engine=options.engine,
+        shard=None if options.shard is None else Shard.parse(options.shard),
         retry_failed=options.retry_failed,
         overwrite=options.overwrite,
     )

@@ -34,6 +34,7 @@ class ClipColumns:
         entry: the clip in the set.
         start_seconds: start of the first window.
         label: label of the explained class.
+        predicted: label of the most probable class.
         is_correct: whether that is the clip's own label; None if the clip has no label that the model knows.
         is_correct_top5: whether the label is among the five most probable classes; None as above, and for a model of
             at most five classes.
@@ -47,6 +48,7 @@ class ClipColumns:
     entry: Entry
     start_seconds: float
     label: str
+    predicted: str
     is_correct: bool | None
     is_correct_top5: bool | None
     windows: int
@@ -60,6 +62,7 @@ class ClipColumns:
         return entry_row(self.entry) | {
             "start": self.start_seconds,
             "class": self.label,
+            "predicted": self.predicted,
             "correct": self.is_correct,
             "correct_top5": self.is_correct_top5,
             "windows": self.windows,

@@ -6,7 +6,7 @@ The CSV, the summary, the plots and the report are made from the parts at the en
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -14,47 +14,43 @@ from pathlib import Path
 from typing import Any
 
 from vidcam.cam.fusion import Fusion
-from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.cam.request import DEFAULT_BUDGET, Fine
-from vidcam.errors import VidcamError
+from vidcam.devices import cpu_threads
 from vidcam.fill import ScoreFill
 from vidcam.models.model import Model, Precision
 from vidcam.models.registry import list_models, load_model
-from vidcam.pipelines.forward import Prepared, torch_errors
-from vidcam.pipelines.report.scored import scored_page
+from vidcam.pipelines.forward import Prepared
+from vidcam.pipelines.report.video_folders import VideoFolders
 from vidcam.pipelines.run_file import named_model, run_settings, write_run_file
-from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import ClipSet, read_clips
-from vidcam.pipelines.score.columns import Row, score_columns, write_csv
+from vidcam.pipelines.score.columns import score_columns
 from vidcam.pipelines.score.foreign_maps import foreign_maps
 from vidcam.pipelines.score.grid import play_grid
-from vidcam.pipelines.score.options import ScoreOptions
-from vidcam.pipelines.score.plots import draw_plots
-from vidcam.pipelines.score.report import report
+from vidcam.pipelines.score.local import SCORING, LocalEngine
+from vidcam.pipelines.score.options import EngineName, ScoreOptions
+from vidcam.pipelines.score.ray_engine import RayEngine
+from vidcam.pipelines.score.ray_worker import WorkerSetup, import_ray
 from vidcam.pipelines.score.request import ScoreRequest, resolve
-from vidcam.pipelines.score.rows import failed_row
-from vidcam.pipelines.score.samples import Failure, Windows, failure, load_windows, require_any_video
+from vidcam.pipelines.score.results import ModelResults, Overlays, RunFacts, write_results
+from vidcam.pipelines.score.samples import require_any_video
 from vidcam.pipelines.score.sanity import former_sanity, sanity
 from vidcam.pipelines.score.sanity_figures import Sanity
 from vidcam.pipelines.score.scored_clips import ScoredClips
 from vidcam.pipelines.score.scored_set import write_set_path
 from vidcam.pipelines.score.settings import PartialSettings, complete_settings, partial_settings, provenance_of
-from vidcam.pipelines.score.store import PLOT_FILES, ResultStore, check_folder, open_store
+from vidcam.pipelines.score.shards import Shard, ShardRecord, require_shard, write_record
+from vidcam.pipelines.score.store import ResultStore, check_folder, open_store
 from vidcam.pipelines.score.summarise import summarise
 from vidcam.pipelines.score.summary import GridResult
 from vidcam.pipelines.score.table import ScoreTable, score_table
 from vidcam.pipelines.score.worst import pages_of, render_worst, worst_clips
-from vidcam.results.explanation import MASKED
-from vidcam.system.atomic import atomic_write
 from vidcam.system.json_files import write_json
-from vidcam.system.progress import Progress, part_of, progress_or_default, silent
-from vidcam.system.threads import map_in_threads
-
-SCORING = "scoring clips"
-"""Name of the main stage in the progress display."""
+from vidcam.system.progress import Progress, progress_or_default, silent
 
 RUN_FILE = "run.toml"
 """The settings of the run, see `run_file`."""
+
+Engine = LocalEngine | RayEngine
 
 
 def score_clips(
@@ -81,10 +77,14 @@ def score_clips(
     budget: int = DEFAULT_BUDGET,
     batch_size: int | None = None,
     precision: Precision = "float32",
-    workers: int = 2,
+    workers: int | None = None,
+    threads: int | None = None,
+    shard: str | None = None,
+    engine: EngineName = "local",
     seed: int = 0,
     min_confidence: float = 0.0,
     correct_only: bool = False,
+    label_in_top: int | None = None,
     sanity: int = 0,
     render_worst: int = 0,
     addresses: bool = False,
@@ -97,8 +97,9 @@ def score_clips(
     The clips and the folder are checked before a model is loaded or downloaded.
 
     Args:
-        clips: a folder, a manifest (.csv, .jsonl, .parquet), or an iterable of paths and of mappings with `path`,
-            `start`, `label`, `group`, `boxes`.
+        clips: a folder, a manifest (.csv, .jsonl, .parquet), images with boxes (a folder of Pascal VOC or its list,
+            .txt, or COCO's .json), or an iterable of paths and of mappings with `path`, `start`, `label`, `group`,
+            `boxes`.
         out: folder of the results; created if needed.
         model: name of a model, 'package.module:factory', or a `Model`.
         weights: as in `load_model`; only if `model` is a name.
@@ -126,10 +127,15 @@ def score_clips(
         budget: most forward passes of `occlusion`, and of `rise`, for each clip and explained class.
         batch_size: perturbed clips per forward pass. None: chosen for the device.
         precision: precision of the network except its classifier: `float32` (exact), `bf16`, or `fp16` on CUDA.
-        workers: number of threads that decode ahead.
+        workers: number of threads that decode ahead. None: as many as keep the model busy.
+        threads: threads of PyTorch on the CPU. None: those of the run that is resumed, else PyTorch's own number.
+        shard: 'I/N' scores only shard I of N, into a folder of its own; `merge_shards` joins them.
+        engine: 'local' scores in this process, 'ray' on a Ray cluster.
         seed: seed of ties, controls, shuffles and intervals.
         min_confidence: leave out clips whose class has a lower probability (EQ 4).
         correct_only: leave out clips whose top class is not their label.
+        label_in_top: N > 0: explain each clip's label, and leave out the clip if that is not among the N most probable
+            classes. 0: explain the predicted class. None: 5 for sets in the formats of Pascal VOC and COCO, else 0.
         sanity: number of clips, from the first on, whose maps are compared with maps of random weights.
         render_worst: number of clips with the largest mean drop that get overlay videos.
         addresses: read addresses that a manifest names; those of an iterable are read anyway.
@@ -159,9 +165,13 @@ def score_clips(
         batch_size=batch_size,
         precision=precision,
         workers=workers,
+        threads=threads,
+        shard=shard,
+        engine=engine,
         seed=seed,
         min_confidence=min_confidence,
         correct_only=correct_only,
+        label_in_top=label_in_top,
         sanity=sanity,
         render_worst=render_worst,
         addresses=addresses,
@@ -196,31 +206,43 @@ def score_set(
 ) -> ScoredClips:
     """Score a set of clips; arguments and errors as in `score_clips`. The report quotes `command`."""
     clip_set = read_clips(clips, out=folder, addresses=options.addresses)
+    if options.label_in_top is None:
+        options = replace(options, label_in_top=clip_set.label_in_top)
     name = model.spec.name if isinstance(model, Model) else model if model in list_models() else None
     maps = foreign_maps(options.map_folders, clip_set.entries)
     settings = partial_settings(options, clip_set, model=name, maps=maps)
     former = check_folder(folder, settings, overwrite=options.overwrite)
+    shard = None if options.shard is None else Shard.parse(options.shard)
+    require_shard(folder, shard, clips=len(clip_set.entries), overwrite=options.overwrite)
     if former is None:  # a run can be resumed without its videos
         require_any_video(clip_set.entries)
-    named = None
-    if not isinstance(model, Model):
-        files: dict[str, Any] = {"weights": weights, "labels": labels, "mean_cube": mean_cube}
-        named, model = named_model(model, **files), load_model(model, device=device, progress=progress, **files)
-    request, prepared = resolve(model, options, None if former is None else former.batch_size, maps=maps)
-    result = _Run(prepared, request, settings, clip_set, folder, command=command, progress=progress).run()
+    if options.engine == "ray":
+        import_ray()
+    named, load = None, partial(_itself, model)
+    with cpu_threads(options.threads or (0 if former is None else former.threads)):
+        if not isinstance(model, Model):
+            files = {"weights": weights, "labels": labels, "mean_cube": mean_cube}
+            named = named_model(model, **files)
+            load = partial(load_model, model, device=device.partition(":")[0], **files)  # an actor has one GPU
+            model = load_model(model, device=device, **files, progress=progress)
+        request, prepared = resolve(model, options, None if former is None else former.batch_size, maps=maps)
+        run = _Run(prepared, request, settings, clip_set, folder, command=command, progress=progress)
+        result = run.run(partial(WorkerSetup, load, options))
     if named is None:
         return result
+    path, done = folder / RUN_FILE, result.summary.settings
     resolved = {
         "device": str(model.device),
-        "methods": request.methods,
-        "measures": request.measures,
-        "batch_size": request.batch_size,
+        **{name: getattr(done, name) for name in ("methods", "measures", "batch_size", "threads")},
     }
     write_set_path(folder, clips)
-    path = folder / RUN_FILE
     run = run_settings(options, named, resolved=resolved)
     write_run_file(path, run, command=f"vidcam score CLIPS -o FOLDER --config {RUN_FILE}")
     return replace(result, paths=(*result.paths[:-1], path, result.paths[-1]))
+
+
+def _itself(model: Model) -> Model:
+    return model
 
 
 class _Run:
@@ -243,63 +265,71 @@ class _Run:
         # relevance finds its own layer, which the baseline tells
         stated = request if request.layers else replace(request, layers=prepared.baseline.layers)
         self._settings = complete_settings(settings, stated, prepared.original, prepared.forward)
-        self._columns = score_columns(request.measures, request.thetas)
-        self._scorer: ClipScorer | None = None
+        self._columns = score_columns(request.measures, request.thetas, label_in_top=request.label_in_top)
+        self._span = request.clips_of(len(clips.entries))
+        self._folders = VideoFolders.of((entry.source for entry in clips.entries), out)
+        self._forwards = (0, 0)
 
-    def run(self) -> ScoredClips:
-        """Score the remaining clips, then write all results."""
-        with open_store(self._out, self._settings, self._columns, overwrite=self._request.overwrite) as store:
+    def run(self, setup: Callable[..., WorkerSetup]) -> ScoredClips:
+        """Score the remaining clips, then write all results; `setup` makes what workers of a cluster need."""
+        overwrite, first = self._request.overwrite, self._span.start
+        with open_store(self._out, self._settings, self._columns, overwrite=overwrite, first=first) as store:
+            if (shard := self._request.shard) is not None:
+                names, ignored = self._request.row_names, self._clips.ignored_columns
+                write_record(self._out, ShardRecord(shard, len(self._clips.entries), names, ignored, self._folders))
             store.require_whole(self._clips.entries, self._request.row_names)
             store.require_unchanged(self._clips.entries)
             failed = store.failed() if self._request.retry_failed else {}
-            has_work = bool(failed) or store.done < len(self._clips.entries)
+            has_work = bool(failed) or store.done < self._span.stop
             if has_work or not store.settings.provenance:
                 store.record_provenance(provenance_of(self._model))
             if has_work:
-                self._score(store, failed)
+                self._score(store, failed, self._engine(store, setup))
             return self._write_results(store)
 
-    def _score(self, store: ResultStore, failed: Mapping[Path, Sequence[int]]) -> None:
-        """Score the failed clips again, part by part, then the clips after the last part."""
+    def _engine(self, store: ResultStore, setup: Callable[..., WorkerSetup]) -> Engine:
         request = replace(self._request, batch_size=store.last_batch_size or self._request.batch_size)
-        model = self._prepared.model
-        scorer = self._scorer = ClipScorer(model, request, self._prepared.baseline.artifact)
+        if request.engine == "local":
+            return LocalEngine(self._prepared, request, clips=len(self._clips.entries), progress=self._progress)
+        ready = setup(request.batch_size, store.settings.threads, request.maps, store.schema, Path.cwd())
+        return RayEngine(ready, is_gpu=self._model.device.type != "cpu")
+
+    def _score(self, store: ResultStore, failed: Mapping[Path, Sequence[int]], engine: Engine) -> None:
+        """Score the failed clips again, part by part, then the clips after the last part."""
         entries = self._clips.entries
-        remaining = [entries[clip] for clips in failed.values() for clip in clips] + list(entries[store.done :])
-        load = partial(load_windows, spec=self._model.spec, device=self._model.device, choice=request.windows)
+        remaining = [entries[clip] for clips in failed.values() for clip in clips]
+        remaining += entries[store.done : self._span.stop]
         try:
-            decoded = map_in_threads(load, remaining, workers=request.workers)
-            with Undo() as undo, undo, closing(decoded) as samples:
-                preserve_model(model.module, undo)
+            with closing(engine.rows(remaining)) as rows:
                 for path, clips in failed.items():
-                    store.replace(path, {clip: self._rows(scorer, next(samples)) for clip in clips})
+                    store.replace(path, {clip: next(rows) for clip in clips})
                     self._progress("scoring failed clips again", clips[-1] + 1, len(entries))
-                for windows in samples:
-                    store.add(self._rows(scorer, windows, self._part(store.done)))
+                for of_clip in rows:
+                    store.add(of_clip)
                     self._progress(SCORING, store.done, len(entries))
         finally:  # also after an interrupt: scored clips are kept
             store.flush()
-
-    def _part(self, done: int) -> Progress:
-        """Return what reports the maps of a clip that take many forward passes, as parts of the clip."""
-        parts = max(1, sum(name in MASKED for name in self._request.methods))
-        return part_of(self._progress, SCORING, done, len(self._clips.entries), parts=parts)
-
-    def _rows(self, scorer: ClipScorer, windows: Windows | Failure, progress: Progress = silent) -> list[Row]:
-        if isinstance(windows, Failure):
-            return [failed_row(windows)]
-        try:
-            with torch_errors(self._model, scorer.forwards.batch_size):
-                return scorer.score(windows, progress)
-        except VidcamError as exc:
-            return [failed_row(failure(next(iter(windows)).entry, exc))]
+            self._forwards = engine.forwards
 
     def _write_results(self, store: ResultStore) -> ScoredClips:
-        self._progress("writing the table", 0, None)
-        table = score_table(store, self._columns, self._request.row_names)
-        write_csv(self._out / "scores.csv", self._columns, store.rows())
+        if self._request.shard is not None:
+            table = score_table(store, self._columns, self._request.row_names)
+            summary = summarise(table, store.settings, command=self._command)
+            return ScoredClips(summary, table, (self._out / "scores",), self._forwards)
+        facts = RunFacts(
+            columns=self._columns,
+            row_names=self._request.row_names,
+            ignored_columns=self._clips.ignored_columns,
+            command=self._command,
+            folders=self._folders,
+        )
+        of_model = ModelResults(sanity=self._sanity, grid=self._grid, worst=self._worst)
+        result = write_results(self._out, store, facts, of_model=of_model, progress=self._progress)
+        return replace(result, forwards=self._forwards)
+
+    def _worst(self, table: ScoreTable) -> Overlays:
         shown = worst_clips(table, self._request.render_worst)
-        worst = render_worst(
+        lines = render_worst(
             self._prepared,
             shown,
             self._clips,
@@ -307,26 +337,7 @@ class _Run:
             request=self._request,
             progress=self._progress,
         )
-        summary = summarise(
-            table,
-            store.settings,
-            command=self._command,
-            ignored_columns=self._clips.ignored_columns,
-            sanity=self._sanity(),
-            grid=self._grid(table),
-            worst=worst,
-        )
-        plots = draw_plots(self._out, table, summary)
-        for name in set(PLOT_FILES) - set(plots):  # from an earlier run
-            (self._out / name).unlink(missing_ok=True)
-        with atomic_write(self._out / "report.md", sync=True) as path:
-            path.write_text(report(summary, plots), "utf-8")
-        with atomic_write(self._out / "report.html", sync=True) as path:
-            path.write_text(scored_page(summary, store.rows(), pages_of(shown, self._out)), "utf-8")
-        write_json(self._out / "summary.json", summary, sync=True)
-        names = ("scores.csv", *plots, "report.md", "report.html", "summary.json")
-        forwards = (0, 0) if (scorer := self._scorer) is None else (scorer.forwards.forwards, scorer.originals)
-        return ScoredClips(summary, table, tuple(self._out / name for name in names), forwards)
+        return lines, pages_of(shown, self._out)
 
     def _grid(self, table: ScoreTable) -> GridResult | None:
         if "grid" not in self._request.measures:

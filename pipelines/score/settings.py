@@ -81,9 +81,12 @@ class PartialSettings:
         steps: points of the path of fine maps.
         fine: grid of fine maps.
         budget: most forward passes of `occlusion` and of `rise`.
+        label_in_top: N if the label's class is explained where it is among the N most probable classes; 0 if the
+            predicted class is explained.
         windows: `central`, `all` or a number, as text.
         clips: number of clips, and a digest of the manifest.
         maps: maps of other tools: name, and a digest of the files.
+        threads: threads of PyTorch on the CPU; 0 if they were not named.
     """
 
     model: str | None
@@ -100,8 +103,10 @@ class PartialSettings:
     seed: int
     min_confidence: float
     correct_only: bool
+    label_in_top: int = 0
     clips: str
     maps: tuple[str, ...] = ()
+    threads: int = 0
 
 
 def partial_settings(
@@ -123,8 +128,10 @@ def partial_settings(
         seed=options.seed,
         min_confidence=options.min_confidence,
         correct_only=options.correct_only,
+        label_in_top=options.label_in_top or 0,
         clips=set_digest(clips),
         maps=tuple(f"{foreign.name} (sha256 {foreign.digest()[:16]})" for foreign in maps),
+        threads=options.threads or 0,
     )
 
 
@@ -171,7 +178,7 @@ def complete_settings(partial: PartialSettings, request: ScoreRequest, model: Mo
     """Add the settings that need the model."""
     mean = model.spec.scaling.mean
     return Settings(
-        **{**asdict(partial), "model": model.spec.name, "methods": request.methods},
+        **{**asdict(partial), "model": model.spec.name, "methods": request.methods, "threads": torch.get_num_threads()},
         weights=model.weights,
         labels=f"{len(model.labels)} ({_digest(json.dumps(model.labels).encode())})",
         mean_cube=_digest(mean.values.tobytes()) if isinstance(mean, MeanCube) else None,
@@ -205,15 +212,18 @@ def require_same(out: Path, former: Settings, current: PartialSettings) -> None:
     Raises:
         OutputError: a setting differs; the message names it with both values.
     """
-    unknown = {name for name in ("model", "methods") if not getattr(current, name)}
-    ignored = {"provenance", *unknown}
-    names = [field.name for field in fields(current) if field.name not in ignored]
-    pairs = [(name, getattr(former, name), getattr(current, name)) for name in names]
-    changes = "; ".join(f"{name} was {_as_text(old)}, is {_as_text(new)}" for name, old, new in pairs if old != new)
-    if changes:
+    if changes := differences(former, current):
         raise OutputError(
             f"{out} has scores with other settings ({changes}); choose another folder (-o), or pass --overwrite"
         )
+
+
+def differences(former: Settings, current: PartialSettings) -> str:
+    """Name the settings that differ, with both values; `provenance` may, and so may what is not known yet."""
+    unknown = {name for name in ("model", "methods", "threads") if not getattr(current, name)}
+    names = [field.name for field in fields(current) if field.name not in {"provenance", *unknown}]
+    pairs = [(name, getattr(former, name), getattr(current, name)) for name in names]
+    return "; ".join(f"{name} was {_as_text(old)}, is {_as_text(new)}" for name, old, new in pairs if old != new)
 
 
 def _as_text(value: object) -> str:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -24,26 +23,29 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vidcam.errors import OutputError
-from vidcam.foreign import first_line
 from vidcam.pipelines.score.clips import Entry
-from vidcam.pipelines.score.columns import FAILED, INTERNAL_COLUMNS, LEFT_OUT, SCORED, Columns, Row
+from vidcam.pipelines.score.columns import FAILED, LEFT_OUT, SCORED, Columns, Row
+from vidcam.pipelines.score.parts import (
+    check_part,
+    clips_of,
+    end_of_parts,
+    part_errors,
+    part_schema,
+    parts_in,
+    read_part,
+)
 from vidcam.pipelines.score.settings import PartialSettings, Provenance, Settings, read_settings, require_same
 from vidcam.system.atomic import PART_ENDING, atomic_write
 from vidcam.system.fingerprint import source_fingerprint
 from vidcam.system.json_files import write_json
 from vidcam.system.signals import defer_signals
 
-MAX_ROWS_PER_CLIP = 1000
-
 CLIPS_PER_PART, SECONDS_PER_PART = 16, 20.0
 """A part is written after this number of clips, or after this time."""
 
-_TYPES = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64(), "flag": pa.bool_()}
 PLOT_FILES = ("retention.png", "relative.png", "alpha.png", "classes.png", "evidence.png", "sanity.png")
 RESULT_FILES = ("scores.csv", "summary.json", "report.md", "report.html", *PLOT_FILES, "worst")
 """Files and folders that are made from the parts; they lie beside the folder of the parts."""
-
-_PART_NAME = re.compile(r"part-(\d{8})-(\d{8})\.parquet")
 
 
 class ResultStore:
@@ -51,14 +53,16 @@ class ResultStore:
 
     Attributes:
         settings: the content of settings.json.
-        done: number of clips whose rows were added.
+        schema: columns of the parts.
+        first: index of the first clip; above 0 for a shard.
+        done: index of the clip whose rows are added next.
     """
 
-    def __init__(self, folder: Path, settings: Settings, columns: Columns) -> None:
+    def __init__(self, folder: Path, settings: Settings, columns: Columns, first: int = 0) -> None:
         self._folder, self.settings = folder, settings
-        self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in {**columns, **INTERNAL_COLUMNS}.items()])
+        self.schema, self.first = part_schema(columns), first
         self._rows: list[Mapping[str, Any]] = []
-        self.done = _clips_in_parts(folder, self._schema)
+        self.done = end_of_parts(folder, self.schema, first)
         self._first = self.done
         self._since = time.monotonic()
 
@@ -77,41 +81,54 @@ class ResultStore:
         self._rows, self._first, self._since = [], self.done, time.monotonic()
 
     def _write(self, path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-        table = pa.Table.from_pylist(rows, schema=self._schema)
+        table = pa.Table.from_pylist(rows, schema=self.schema)
         with atomic_write(path, sync=True) as unfinished:
             pq.write_table(table, unfinished)
 
+    def adopt(self, parts: Iterable[Path]) -> None:
+        """Copy the parts of shards, in order; parts that were copied before are kept.
+
+        Raises:
+            OutputError: a part is missing or damaged.
+        """
+        for path in parts:
+            if clips_of(path)[1] > self.done:
+                end = check_part(path, self.schema, self.done)
+                with part_errors(path), atomic_write(self._folder / path.name, sync=True) as unfinished:
+                    shutil.copyfile(path, unfinished)
+                self.done = self._first = end
+
     def rows(self) -> Iterator[Row]:
         """Yield all written rows in order; one part at a time is in memory."""
-        for path in _parts(self._folder):
-            yield from _read_part(path).to_pylist()
+        for path in parts_in(self._folder):
+            yield from read_part(path).to_pylist()
 
     def tables(self, names: Sequence[str]) -> Iterator[pa.Table]:
         """Yield some columns of all parts, in order."""
-        return (_read_part(path, names) for path in _parts(self._folder))
+        return (read_part(path, names) for path in parts_in(self._folder))
 
-    def require_whole(self, entries: Sequence[Entry], row_names: Sequence[str]) -> None:
+    def require_whole(self, entries: Sequence[Entry] | None, row_names: Sequence[str]) -> None:
         """Require that the rows are those of this set: each clip has its path, and its rows or a status.
 
         Args:
-            entries: the clips of the set.
+            entries: the clips of the set; None: the paths are not known.
             row_names: the methods and controls of a scored clip, in order.
 
         Raises:
             OutputError: a part is damaged, or from another set.
         """
-        if self.done > len(entries):
+        if entries is not None and self.done > len(entries):
             raise OutputError(
                 f"{self._folder} has {self.done} clips, the set has {len(entries)}; pass --overwrite to start again"
             )
         lengths: set[int] = set()
         expected = {(SCORED, tuple(row_names)), (FAILED, (None,)), (LEFT_OUT, (None,))}
-        for path in _parts(self._folder):
-            with _part_errors(path):
-                rows = _read_part(path, ("clip", "path", "method", "status", "batch_size", "evidence")).to_pylist()
+        for path in parts_in(self._folder):
+            with part_errors(path):
+                rows = read_part(path, ("clip", "path", "method", "status", "batch_size", "evidence")).to_pylist()
                 for clip, group in groupby(rows, key=lambda row: int(row["clip"])):
                     own = list(group)
-                    if {row["path"] for row in own} != {entries[clip].name}:
+                    if entries is not None and {row["path"] for row in own} != {entries[clip].name}:
                         raise ValueError(f"clip {clip} is not {entries[clip].name}")
                     if (own[0]["status"], tuple(row["method"] for row in own)) not in expected:
                         raise ValueError(f"clip {clip} lacks rows")
@@ -148,15 +165,15 @@ class ResultStore:
     def failed(self) -> dict[Path, list[int]]:
         """Return the parts with failed clips, and the indices of these clips."""
         failed = {}
-        for path in _parts(self._folder):
-            part = _read_part(path, ("clip", "status"))
+        for path in parts_in(self._folder):
+            part = read_part(path, ("clip", "status"))
             if clips := part.filter(pc.equal(part["status"], FAILED))["clip"].to_pylist():
                 failed[path] = clips
         return failed
 
     def replace(self, path: Path, new_rows: Mapping[int, Sequence[Row]]) -> None:
         """Write a part again, with new rows for some of its clips."""
-        former = groupby(_read_part(path).to_pylist(), key=lambda row: int(row["clip"]))
+        former = groupby(read_part(path).to_pylist(), key=lambda row: int(row["clip"]))
         self._write(path, [row for clip, rows in former for row in new_rows.get(clip, rows)])
 
     def record_provenance(self, current: Provenance) -> None:
@@ -169,8 +186,8 @@ class ResultStore:
     @property
     def last_batch_size(self) -> int | None:
         """The batch size after the last scored clip; None in a new run."""
-        for path in reversed(_parts(self._folder)):
-            sizes = _read_part(path, ["batch_size"])["batch_size"].to_pylist()
+        for path in reversed(parts_in(self._folder)):
+            sizes = read_part(path, ["batch_size"])["batch_size"].to_pylist()
             if (last := next((size for size in reversed(sizes) if size is not None), None)) is not None:
                 return int(last)
         return None
@@ -204,7 +221,9 @@ def check_folder(out: Path, settings: PartialSettings, *, overwrite: bool) -> Se
 
 
 @contextmanager
-def open_store(out: Path, settings: Settings, columns: Columns, *, overwrite: bool) -> Iterator[ResultStore]:
+def open_store(
+    out: Path, settings: Settings, columns: Columns, *, overwrite: bool, first: int = 0
+) -> Iterator[ResultStore]:
     """Start a run in a folder, or resume it; only one run at a time can use a folder.
 
     Args:
@@ -212,6 +231,7 @@ def open_store(out: Path, settings: Settings, columns: Columns, *, overwrite: bo
         settings: must equal those of an earlier run in the folder.
         columns: columns of the table.
         overwrite: replace existing results.
+        first: index of the first clip; above 0 for a shard.
 
     Raises:
         OutputError: the folder has scores with other settings, or results without settings; another run uses it; or
@@ -231,7 +251,7 @@ def open_store(out: Path, settings: Settings, columns: Columns, *, overwrite: bo
                 write_json(folder / "settings.json", settings, sync=True)
             for path in folder.glob(f".*{PART_ENDING}*"):  # unfinished parts
                 path.unlink()
-        yield ResultStore(folder, former or settings, columns)
+        yield ResultStore(folder, former or settings, columns, first)
 
 
 @contextmanager
@@ -287,57 +307,7 @@ def _delete_results(folder: Path) -> None:
     if settings.exists():
         shutil.rmtree(folder.parent / "worst", ignore_errors=True)
     settings.unlink(missing_ok=True)
-    for path in (*_parts(folder), folder / "sanity.json", folder / "grid.json"):
+    for path in (*parts_in(folder), folder / "sanity.json", folder / "grid.json", folder / "shard.json"):
         path.unlink(missing_ok=True)
     for name in RESULT_FILES[:-1]:
         (folder.parent / name).unlink(missing_ok=True)
-
-
-def _parts(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("part-*.parquet") if _PART_NAME.fullmatch(path.name))
-
-
-@contextmanager
-def _part_errors(path: Path) -> Iterator[None]:
-    """Convert the errors of reading a part in the block.
-
-    Raises:
-        OutputError: the part is damaged.
-    """
-    try:
-        yield
-    except OutputError:
-        raise
-    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, MemoryError, OverflowError) as exc:
-        raise OutputError(f"{path} is damaged ({first_line(exc)}); pass --overwrite to start again") from exc
-
-
-def _read_part(path: Path, names: Sequence[str] | None = None) -> pa.Table:
-    with _part_errors(path), pq.ParquetFile(path) as file:  # faster than `read_table`, which plans for a folder
-        return file.read(None if names is None else list(names), use_threads=False)
-
-
-def _clips_in_parts(folder: Path, schema: pa.Schema) -> int:
-    """Return the number of clips in the parts.
-
-    Raises:
-        OutputError: a part is missing or damaged, or has other columns or clips than it should.
-    """
-    done = 0
-    for path in _parts(folder):
-        match = _PART_NAME.fullmatch(path.name)
-        assert match is not None
-        first, last = int(match[1]), int(match[2])
-        if first != done:
-            raise OutputError(f"{folder} lacks the part of clips {done} to {first}; pass --overwrite to start again")
-        with _part_errors(path):
-            metadata = pq.read_metadata(path)
-            if not metadata.schema.to_arrow_schema().equals(schema):
-                raise ValueError("it has other columns")
-            if metadata.num_rows > (last - first) * MAX_ROWS_PER_CLIP:
-                raise ValueError(f"it has {metadata.num_rows} rows")
-            clips = [clip for clip, _ in groupby(_read_part(path, ("clip",))["clip"].to_pylist())]
-            if clips != list(range(first, last)):
-                raise ValueError(f"it has {len(clips)} clips")
-        done = last
-    return done

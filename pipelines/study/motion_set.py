@@ -93,7 +93,7 @@ def write_motion_set(
         RunError: writing failed.
     """
     folder, clips = Path(out), list(requests)
-    _require_empty(folder)
+    require_empty(folder)
     with atomic_folder(folder) as stage:
         for name in ("clips", "truth"):
             (stage / name).mkdir()
@@ -115,7 +115,7 @@ def write_video(path: Path, clips: Iterable[Frames], *, scale: int = 1) -> Path:
     return path
 
 
-def _require_empty(folder: Path) -> None:
+def require_empty(folder: Path) -> None:
     """Require that a folder is new or empty, and create its parents."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"'{folder}' is not empty; choose a new or empty folder")

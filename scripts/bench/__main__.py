@@ -18,14 +18,16 @@ from scripts.bench.access import random_access
 from scripts.bench.agreement import agreement
 from scripts.bench.by_hand import SIZES, drawing, whole_video
 from scripts.bench.fuzz import fuzz
-from scripts.bench.fuzz_files import fuzz_files
 from scripts.bench.memory import memory
+from scripts.bench.merge import merge
 from scripts.bench.motion import motion, motion_row
 from scripts.bench.odd_files import odd_files
 from scripts.bench.processes import PINS, prepare_environment, run_with_peers
+from scripts.bench.scale import scale
 from scripts.bench.score import scoring
 from scripts.bench.start import start
 from scripts.bench.tables import Table
+from scripts.bench.training import training_step
 from scripts.library import BASELINE_METHODS, PAIR_METHODS
 
 NETWORKS = ("r3d_18", "i3d")
@@ -56,7 +58,7 @@ def bench() -> None:
     """Measure vidcam on this machine."""
 
 
-for command in (fuzz, fuzz_files, memory, motion_row, odd_files):
+for command in (fuzz, memory, merge, motion_row, odd_files, scale, training_step):
     bench.add_command(command)
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from scripts.figures.captions import draw_captions
 from scripts.figures.footprints import draw_footprints
 from scripts.figures.methods import draw_baseline, draw_methods
 from scripts.figures.motion import draw_motion
+from scripts.figures.shapes import draw_shapes
 from scripts.figures.showcase import draw_showcase
 from scripts.figures.styles import draw_styles
 from scripts.figures.truth import draw_truth
@@ -21,6 +23,8 @@ FIGURES = {
     "motion": draw_motion,
     "footprints": draw_footprints,
     "truth": draw_truth,
+    "shapes": draw_shapes,
+    "captions": draw_captions,
 }
 
 

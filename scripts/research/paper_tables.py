@@ -1,7 +1,7 @@
 """The papers' tables beside ours: Grad-CAM++ tables 1–3 and 6–11, its critique's tables 1–2, and their claims.
 
-`vidcam score` computes the figures, and resumes where it was interrupted. The papers' models and data are not
-available: compare the claims, not the digits.
+`vidcam score` computes the figures, and resumes where it was interrupted. Where the papers' models or data are not at
+hand, compare the claims, not the digits.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,35 +19,12 @@ import click
 
 import vidcam
 from scripts.markdown import table
+from scripts.research.papers import LOCALIZATION, OTHERS, RATIOS, SHARES, SIGNED, Shares
 from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.run import score_set
 
 METHODS = ("gradcam", "gradcam+", "gradcam++", "gradcam++signed")
 MEASURES = ("default", "localization")
-
-GCPP: Mapping[str, tuple[float, ...]] = {
-    "table 1: ImageNet, VGG-16": (36.84, 46.56, 17.05, 13.42, 70.72, 29.28),
-    "table 2: VOC 2007, VGG-16": (19.53, 28.54, 18.96, 21.43, 61.47, 39.44),
-    "table 6: Sports-1M, C3D, 3,000 videos": (59.79, 95.26, 6.68, 0.84, 94.09, 5.91),
-    "table 8: ImageNet, AlexNet": (62.75, 82.86, 8.24, 3.16, 86.56, 13.44),
-    "table 9: VOC 2007, AlexNet": (29.16, 45.82, 19.76, 14.38, 72.79, 27.21),
-    "table 10: ImageNet, ResNet-50": (28.90, 30.36, 22.16, 22.11, 60.51, 39.49),
-    "table 11: VOC 2007, ResNet-50": (16.19, 20.86, 19.52, 21.99, 58.61, 41.39),
-}
-"""Average Drop, Increase and Win %, each of gradcam++ and gradcam."""
-
-TABLE_7: Mapping[str, tuple[float, ...]] = {"VOC 2007, VGG-16": (32.43, 28.54, 19.12, 21.43, 26.09, 73.91)}
-"""The same of the signed ablation and gradcam."""
-
-TABLE_3 = {"0": (0.34, 0.33), "0.25": (0.38, 0.28), "0.5": (0.28, 0.16)}
-"""mLoc(δ) of gradcam++ and gradcam: VOC 2012, VGG-16, images."""
-
-EQ = {
-    ("gradcam++", "gradcam"): ((1.24, 0.21, 0.64), (1.27, 0.24, 0.68)),
-    ("gradcam+", "gradcam"): ((1.16, 0.15, 0.66), (1.25, 0.22, 0.68)),
-    ("gradcam++", "gradcam+"): ((1.06, 0.06, 0.41), (1.01, 0.01, 0.11)),
-}
-"""Relative performance, mean and standard deviation of its log, of pre- and post-softmax maps: 4,219 images."""
 
 CLAIMS = (
     ("gradcam++", "gradcam", "GC++ 4.1, 6.2: gradcam++ keeps more of the confidence than gradcam"),
@@ -60,6 +38,24 @@ CLAIMS = (
 """Two methods, and the claim that the first one is better."""
 
 Summary = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A scored set.
+
+    Attributes:
+        data: kind of the data, 'VOC'.
+        summary: the content of summary.json.
+    """
+
+    data: str
+    summary: Summary
+
+    @property
+    def title(self) -> str:
+        """Model, data and number of images, for rows."""
+        return f"{self.summary['settings']['model']} on {self.data}, n = {self.summary['n']}"
 
 
 @click.command()
@@ -96,39 +92,63 @@ def paper_tables(
         score_set(clips, out, options, model=model, weights=weights, command=command)
     except vidcam.VidcamError as exc:
         raise click.ClickException(str(exc)) from exc
-    summary = json.loads((out / "summary.json").read_text("utf-8"))
+    click.echo("\n\n".join(document([read_run(clips.name, out)])))
+
+
+def read_run(data: str, folder: Path) -> Run:
+    """Read the summary of a scored set.
+
+    Raises:
+        ClickException: nothing was scored.
+    """
+    summary = json.loads((folder / "summary.json").read_text("utf-8"))
     if not summary["n"]:
-        raise click.ClickException(f"none of the {summary['clips']} clips was scored; see {out / 'report.md'}")
-    click.echo("\n\n".join(document(summary)))
+        raise click.ClickException(f"none of the {summary['clips']} clips was scored; see {folder / 'report.md'}")
+    return Run(data, summary)
 
 
-def document(summary: Summary) -> Iterator[str]:
+def document(runs: Sequence[Run]) -> Iterator[str]:
     """The parts of the page."""
-    settings = summary["settings"]
-    where = (
-        f"{settings['model']} at {' + '.join(settings['layer'])}, {summary['n']} clips in {summary['groups']} groups"
+    yield "# The papers' tables beside ours"
+    yield "\n".join(table(("model", "layer", "data", "explained", "images or clips", "command"), map(_run_row, runs)))
+    yield "## Differences from the papers\n\n" + differences(runs)
+    yield "## GC++ tables 1, 2, 6 and 8–11 (percent)\n\n" + _shares(runs, SHARES)
+    yield "## GC++ table 7: the ablation with signed gradients (percent)\n\n" + _shares(runs, (SIGNED,))
+    yield "## GC++ table 3: Loc(δ)\n\n" + _localization(runs)
+    yield "## EQ tables 1 and 2: relative performance\n\n" + _critique(runs)
+    yield "## The claims\n\n" + "\n\n".join(
+        f"**{run.title}**\n\n" + "\n".join(f"* {line}" for line in claims(run.summary)) for run in runs
     )
-    yield f"# The papers' tables beside {where}\n\n`{summary['command']}`"
-    yield "## Differences from the papers\n\n" + differences(summary)
-    yield "## Grad-CAM++, tables 1, 2, 6 and 8–11 (percent)\n\n" + _shares(summary, "gradcam++", GCPP)
-    yield "## Table 7: the ablation with signed gradients (percent)\n\n" + _shares(summary, "gradcam++signed", TABLE_7)
-    yield "## Table 3: Loc(δ)\n\n" + _localization(summary)
-    yield "## The critique, tables 1 and 2\n\n" + _critique(summary)
-    yield "## The claims\n\n" + "\n".join(f"* {line}" for line in claims(summary))
+    figures = (f"* {name}: " + ", ".join(map(" ".join, rows)) + "." for name, rows in OTHERS.items())
+    yield "## Not laid beside ours\n\nThey need people, or the training of students.\n\n" + "\n".join(figures)
 
 
-def differences(summary: Summary) -> str:
-    """How this evaluation differs from the papers'."""
-    settings = summary["settings"]
-    return f"""\
-* Model and data: {settings["model"]} ({settings["weights"]}) on {summary["n"]} clips. The papers use image \
-networks, and C3D on 3,000 videos of Sports-1M.
-* Fill: {settings["fill"]}. The papers multiply the image by the map, before or after its mean is subtracted.
-* Maps are min-max normalised over the whole clip and upsampled trilinearly. α is eq. 19 without an epsilon.
-* Win % counts ties separately. The papers' shares in table 2 add up to 100.91.
-* Loc(δ) covers space and time, on clips with tubes, for the label's class. Table 3 is about images.
-* Left out: {summary["left_out"]} clips (`--correct-only` {settings["correct_only"]}, `--min-confidence` \
-{settings["min_confidence"]:g}). The critique keeps images of the right class above a score."""
+def _run_row(run: Run) -> tuple[str, ...]:
+    summary, settings = run.summary, run.summary["settings"]
+    most, layer = settings["label_in_top"], " + ".join(settings["layer"])
+    explained = f"label in the top {most}" if most else "predicted class"
+    scored = f"{summary['n']} of {summary['clips']} in {summary['groups']} groups"
+    return settings["model"], layer, run.data, explained, scored, f"`{summary['command']}`"
+
+
+def differences(runs: Sequence[Run]) -> str:
+    """How these evaluations differ from the papers'."""
+    fills = ", ".join(dict.fromkeys(run.summary["settings"]["fill"] for run in runs))
+    lines = [
+        f"Fill: {fills}. The papers multiply the image by the map, before or after its mean is subtracted.",
+        "Maps are min-max normalised over the whole image or clip, and upsampled linearly.",
+        "α is eq. 19 without an epsilon.",
+        "Win % counts ties separately. The papers' shares in table 2 add up to 100.91.",
+        "Loc(δ) is about what the model sees, its crop, and the label's class. Of videos it covers space and time.",
+    ]
+    for run in runs:
+        settings = run.summary["settings"]
+        lines.append(
+            f"{run.title}: weights {settings['weights']}. Left out: {run.summary['left_out']}; `--correct-only` "
+            f"{settings['correct_only']}, `--min-confidence` {settings['min_confidence']:g}. The critique keeps images "
+            f"of the right class above a score."
+        )
+    return "\n".join(f"* {line}" for line in lines)
 
 
 def number(value: float | None, digits: int = 1) -> str:
@@ -150,47 +170,64 @@ def pair_of(summary: Summary, a: str, b: str) -> tuple[Mapping[str, Any], int]:
     raise click.ClickException(f"the summary has no pair of {a} and {b}; score both")
 
 
-def _shares(summary: Summary, method: str, papers: Mapping[str, Sequence[float]]) -> str:
-    """Average Drop, Increase and Win % of a method and gradcam: the papers', ours, and the controls."""
-    scores, (pair, _) = summary["methods"], pair_of(summary, method, "gradcam")
-    names = ("average_drop", "increase")
-    ours = [interval(scores[row][name]) for name in names for row in (method, "gradcam")]
-    ties = f" (ties {pair['ties']:.1f})" if pair["ties"] else ""
-    rows = [(name, *(f"{value:.2f}" for value in values)) for name, values in papers.items()]
-    rows.append(("**ours**", *ours, number(pair["win_a"]) + ties, number(pair["win_b"])))
-    for control in ("random", "centre"):
-        drop, increase = (interval(scores[control][name]) for name in names)
-        rows.append((f"{control} (control)", "", drop, "", increase, "", ""))
-    methods = (method.removeprefix("gradcam"), "gradcam")
-    header = ("", *(f"{measure} {name}" for measure in ("drop", "increase", "win") for name in methods))
+def _shares(runs: Sequence[Run], papers: Sequence[Shares]) -> str:
+    """Average Drop, Increase and Win %: each row of the papers with ours below it, then our other rows."""
+    method, rows, left = papers[0].method, [], list(runs)
+    for paper in papers:
+        figures = (*paper.drop, *paper.increase, *paper.win)
+        rows.append((paper.title, *(f"{value:.2f}" for value in figures)))
+        for run in runs:
+            if (run.data, run.summary["settings"]["model"]) == (paper.data, paper.network):
+                rows += _our_shares(run, method)
+                left.remove(run)
+    rows += [row for run in left for row in _our_shares(run, method)]
+    names = (method.removeprefix("gradcam"), "gradcam")
+    header = ("", *(f"{measure} {name}" for measure in ("drop", "increase", "win") for name in names))
     return "\n".join(table(header, rows))
 
 
-def _localization(summary: Summary) -> str:
-    count = summary["methods"]["gradcam"]["n_with_boxes"]
-    if not count:
-        return "No clip of the set has boxes."
+def _our_shares(run: Run, method: str) -> Iterator[tuple[str, ...]]:
+    scores, (pair, sign) = run.summary["methods"], pair_of(run.summary, method, "gradcam")
+    names = ("average_drop", "increase")
+    ours = [interval(scores[row][name]) for name in names for row in (method, "gradcam")]
+    ties = f" (ties {pair['ties']:.1f})" if pair["ties"] else ""
+    wins = [number(pair["win_a"]), number(pair["win_b"])][::sign]
+    yield f"**ours**: {run.title}", *ours, wins[0] + ties, wins[1]
+    for control in ("random", "centre"):
+        drop, increase = (interval(scores[control][name]) for name in names)
+        yield f"{control} (control)", "", drop, "", increase, "", ""
+
+
+def _localization(runs: Sequence[Run]) -> str:
     methods = ("gradcam++", "gradcam", "gradcam+", "random", "centre")
-    rows = []
-    for delta, papers in TABLE_3.items():
-        ours = (interval(summary["methods"][name]["localization"][delta], 2) for name in methods)
-        rows.append((delta, *map("{:.2f}".format, papers), *ours))
-    header = ("δ", "paper ++", "paper gradcam", *(f"ours {name}" for name in methods))
-    return "\n".join([f"{count} clips with tubes.\n", *table(header, rows)])
+    rows = [
+        ("table 3: VOC 2012, VGG-16", delta, *map("{:.2f}".format, paper), "", "", "")
+        for delta, paper in LOCALIZATION.items()
+    ]
+    for run in runs:
+        scores = run.summary["methods"]
+        if count := scores["gradcam"]["n_with_boxes"]:
+            for delta in LOCALIZATION:
+                ours = (interval(scores[name]["localization"][delta], 2) for name in methods)
+                rows.append((f"**ours**: {run.title}, {count} with boxes", delta, *ours))
+    text = "\n".join(table(("", "δ", *methods), rows))
+    return (
+        text if len(rows) > len(LOCALIZATION) else f"{text}\n\nNo image or clip here has boxes of an explained class."
+    )
 
 
-def _critique(summary: Summary) -> str:
+def _critique(runs: Sequence[Run]) -> str:
     rows = []
-    for (a, b), papers in EQ.items():
-        pair, _ = pair_of(summary, a, b)
-        for kind, paper, ours in zip(
-            ("pre-softmax", "post-softmax"), papers, (pair, pair["post_softmax"]), strict=True
-        ):
-            value, mean, std = (number(ours[name], 2) for name in ("relative_performance", "log_mean", "log_std"))
-            cells = f"{paper[0]:.2f}", value, f"{paper[1]:.2f} ({paper[2]:.2f})", f"{mean} ({std})"
-            rows.append((f"{a} vs {b}, {kind}", *cells))
-    logs = "mean (std) of the log"
-    return "\n".join(table(("pair", "paper", "ours", f"paper: {logs}", f"ours: {logs}"), rows))
+    for (a, b), papers in RATIOS.items():
+        for index, kind in enumerate(("pre-softmax", "post-softmax")):
+            value, mean, std = papers[index]
+            rows.append((f"{a} vs {b}, {kind}", "EQ: 4,219 images", f"{value:.2f}", f"{mean:.2f} ({std:.2f})"))
+            for run in runs:
+                pair, _ = pair_of(run.summary, a, b)
+                ours = (pair, pair["post_softmax"])[index]
+                value, mean, std = (number(ours[name], 2) for name in ("relative_performance", "log_mean", "log_std"))
+                rows.append(("", f"**ours**: {run.title}", value, f"{mean} ({std})"))
+    return "\n".join(table(("pair", "", "relative performance", "mean (std) of the log"), rows))
 
 
 def claims(summary: Summary) -> Iterator[str]:

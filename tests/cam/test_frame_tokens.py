@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import Tensor, nn
 
 import vidcam
 from tests.helpers.nets import random_clip, seeded
 from tests.helpers.networks import assert_alike
-from vidcam.errors import InputError
 
 
 class FrameTokens(nn.Module):
@@ -32,14 +30,14 @@ class FrameTokens(nn.Module):
 
 
 def test_tokens_of_frames() -> None:
-    """The refusal names a reshape that fits; frames in the batch need no `frames`, and may have it."""
+    """A norm is chosen, with a reshape that fits; frames in the batch need no `frames`, and may have it."""
     net, clip = seeded(FrameTokens, frames=3), random_clip(2, 3, 3, 8, 6)
-    with pytest.raises(
-        InputError, match=r"vidcam\.in_turn\(\[vidcam\.tokens\(\(4, 3\), .*1\), vidcam\.frames\(3\)\]\)"
-    ):
-        vidcam.explain(net, clip, axes="NTCHW", methods="gradcam")
-    with pytest.raises(InputError, match=r"reshape=vidcam\.tokens\(\(4, 3\), class_tokens=1\)"):
-        vidcam.explain(net, clip.flatten(0, 1), methods="gradcam")
+    chosen = vidcam.explain(net, clip, axes="NTCHW", methods="gradcam")
+    assert "vidcam.in_turn([vidcam.tokens((4, 3), class_tokens=1), vidcam.frames(3)])" in chosen.notes[0]
+    by_frames = vidcam.explain(net, clip.flatten(0, 1), methods="gradcam")
+    assert "reshape=vidcam.tokens((4, 3), class_tokens=1)" in by_frames.notes[0]
+    assert chosen.layer == by_frames.layer == "blocks.1.norm2"
+    assert chosen.volumes["gradcam"].shape == (2, 3, 4, 3)
     of_frame = vidcam.tokens((4, 3))
     reshape = vidcam.in_turn([of_frame, vidcam.frames(3)])
     expected = vidcam.explain(net, clip, axes="NTCHW", layer="blocks.1", reshape=reshape, target=1)

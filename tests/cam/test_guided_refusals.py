@@ -46,7 +46,7 @@ def test_a_relu_beside_the_path_does_not_count() -> None:
 def test_torch_script() -> None:
     net, clip = seeded(PooledHead).eval(), random_clip(1, 3, 4, 8, 8)
     traced = torch.jit.trace(net, clip)  # type: ignore[no-untyped-call]
-    with pytest.raises(InputError, match=r"model is a TopLevelTracedModule, .* pass the nn\.Module"):
+    with pytest.raises(InputError, match=r"model is of type TopLevelTracedModule, .* pass the nn\.Module"):
         guided(traced, clip)
     with pytest.raises(InputError, match="module '1' is TorchScript"):
         guided(nn.Sequential(nn.ReLU(), traced), clip)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from torch import nn
 from tests.helpers.nets import HiddenHead, PooledHead, random_clip, seeded
 from vidcam.cam.explain import explain
 from vidcam.cam.layers import Layer, default_layer, find_layer, list_layers
-from vidcam.errors import LayerError, NameNotFoundError
+from vidcam.errors import InputError, LayerError, NameNotFoundError
 
 
 def test_layers_in_order_with_grid_and_stride() -> None:
@@ -188,3 +190,10 @@ def test_a_relu_inside_a_branch_is_not_the_default() -> None:
     layers = list_layers(seeded(NormalisedFirst), random_clip(1, 3, 4, 6, 6))
     assert [layer.name for layer in layers if layer.is_nonnegative] == ["branches.0.1", "branches.1.1"]
     assert default_layer(layers) == "norm"
+
+
+@pytest.mark.parametrize(("model", "kind"), [(None, "type NoneType"), (3, "type int"), (nn.ReLU, "the class ReLU")])
+def test_what_is_no_model_is_refused(model: Any, kind: str) -> None:
+    for clip in (None, torch.zeros(1, 3, 4, 6, 6)):
+        with pytest.raises(InputError, match=rf"^model is (of )?{kind}"):
+            list_layers(model, clip)

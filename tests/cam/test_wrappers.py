@@ -155,7 +155,7 @@ def test_what_is_no_loaded_network_is_refused() -> None:
     clip = random_clip(2, 3, 4, 8, 8)
     with pytest.raises(InputError, match=r"^model is on the meta device, which holds no weights"):
         explain(_plain().to("meta"), clip)
-    with pytest.raises(InputError, match=r"^model is a function; pass an nn.Module"):
+    with pytest.raises(InputError, match=r"^model is of type function; pass an nn.Module"):
         explain(lambda x: x, clip)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"^model is the class PooledHead; pass an object of it: PooledHead\(\.\.\.\)"):
         explain(PooledHead, clip)  # type: ignore[arg-type]
@@ -165,5 +165,5 @@ def test_script_modules_raise() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scripted = torch.jit.script(seeded(PooledHead).eval())
-    with pytest.raises(InputError, match=r"model is a RecursiveScriptModule, which accepts no hooks"):
+    with pytest.raises(InputError, match=r"model is of type RecursiveScriptModule, which accepts no hooks"):
         explain(scripted, random_clip(1, 3, 4, 8, 8), layer="block2")

@@ -1,62 +1,56 @@
-"""Damaged files through the whole pipeline, each in a process that may crash or hang: what becomes of them.
+"""Hostile and damaged files, each used in a process that may crash or hang: what becomes of them.
 
-A case is right if it ends as `explained`, as `explained, with a warning` or as `refused` by an error of ours in one
-line, nothing left behind. Whatever else happens is one of BAD: `crash` (the process died), `hang` (over the bound),
-`memory` (over the bound), `traceback` (another exception, a Python warning), `wrong` (files left behind or missing,
-an overlay with other frames than the video).
+A file is right if it is `used`, `used, with a warning`, or `refused` by an error of ours in one line, nothing left
+behind. Whatever else happens is one of BAD: `crash` (the process died), `hang` (over 60 s), `memory` (over 1 GiB more
+than before), `traceback` (another exception, a Python warning), `wrong` (files left behind or missing, an overlay with
+other frames than the video, a table without a clip).
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import multiprocessing
-import os
+import random
 import resource
 import sys
-import tempfile
 import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 
-import av
+import numpy as np
 
+from tests.helpers.fuzz_media import use_media
+from tests.helpers.hostile import KINDS as FILE_KINDS
 from tests.helpers.mutations import CONTAINERS, mutated, write_case
-from tests.helpers.nets import pooled_model
 from vidcam.errors import VidcamError
-from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer
-from vidcam.pipelines.explain.request import ExplainOptions
-from vidcam.system.json_files import as_plain
-from vidcam.video.reader import Decoder, probe
+from vidcam.video.reader import Decoder
 
-GOOD = ("explained", "explained, with a warning", "refused")
+GOOD = ("used", "used, with a warning", "refused")
 BAD = ("crash", "hang", "memory", "traceback", "wrong")
+MEDIA = "media"
+KINDS = (MEDIA, *FILE_KINDS)
 
-HANG_SECONDS = 20.0
-MEMORY_BYTES = 1 << 30
-_START_SECONDS = 120.0
-_SHEET_EVERY = 32
+MOST_SECONDS, MOST_MEBIBYTES = 60.0, 1024.0
+_SHEET_EVERY = 31  # so that each container has its turn
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One damaged file.
+    """One file.
 
     Attributes:
-        container: of mutations.CONTAINERS.
-        seed: of the mutation.
-        decoder: what reads it.
+        kind: of KINDS.
+        seed: of the damage.
+        container: of mutations.CONTAINERS, for media; else ''.
+        decoder: what reads media.
     """
 
-    container: str
+    kind: str
     seed: int
+    container: str = ""
     decoder: Decoder = "auto"
 
 
@@ -66,226 +60,121 @@ class Outcome:
 
     Attributes:
         case: which.
-        mutation: the name of what was done to the file.
-        kind: one of GOOD or BAD.
+        damage: the name of what was done to the file.
+        result: one of GOOD or BAD.
         text: the error or the warnings.
         seconds: that it took.
+        mebibytes: largest memory of the process, less that before the file was used.
     """
 
     case: Case
-    mutation: str
-    kind: str
+    damage: str
+    result: str
     text: str
     seconds: float = 0.0
+    mebibytes: float = 0.0
 
     @property
     def is_bad(self) -> bool:
         """Whether that must not happen."""
-        return self.kind not in GOOD
+        return self.result not in GOOD
 
 
-class _Said(logging.Handler):
-    """What the library says of a file while it goes on."""
+def cases_for(
+    kind: str, seeds: Iterable[int], *, decoder: Decoder = "auto", container: str | None = None
+) -> list[Case]:
+    """A case for each seed; the containers of media in turn unless one is named."""
+    if kind != MEDIA:
+        return [Case(kind, seed) for seed in seeds]
+    return [Case(kind, seed, container or CONTAINERS[seed % len(CONTAINERS)], decoder) for seed in seeds]
+
+
+class _Heard(logging.Handler):
+    """What the library says of a file while it goes on, and what is raised where nobody can catch it."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.sentences: list[str] = []
+        self.stray: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         self.sentences.append(record.getMessage())
 
+    def __enter__(self) -> _Heard:
+        logging.getLogger("vidcam").addHandler(self)
+        self._former = sys.unraisablehook, threading.excepthook
+        sys.unraisablehook = lambda unraisable: self.stray.append(repr(unraisable.exc_value))
+        threading.excepthook = lambda args: self.stray.append(repr(args.exc_value))
+        return self
 
-def watch_process(stray: list[str]) -> None:
-    """Make warnings errors, and file what is raised where nobody can catch it."""
-    warnings.simplefilter("error")
-    sys.unraisablehook = lambda unraisable: stray.append(repr(unraisable.exc_value))
-    threading.excepthook = lambda args: stray.append(repr(args.exc_value))
-
-
-class Driver:
-    """Explains damaged files in this process, which a damaged file may take down."""
-
-    def __init__(self) -> None:
-        self._stray: list[str] = []
-        watch_process(self._stray)
-        self._said = _Said()
-        logging.getLogger("vidcam").addHandler(self._said)
-        model = pooled_model()
-        self._model = replace(model, spec=replace(model.spec, resize=36))  # keeps proportions, as real models do
-        self._explainers: dict[tuple[Decoder, bool], Explainer] = {}
-
-    def outcome(self, source: Path, folder: Path, *, decoder: Decoder, has_sheet: bool = False) -> tuple[str, str]:
-        """Kind and text for one file, explained into a folder that is not there yet."""
-        before = _peak_bytes()
-        self._stray.clear()
-        self._said.sentences.clear()
-        try:
-            kind, text = self._explained(source, folder, self._explainer(decoder, has_sheet=has_sheet))
-        except VidcamError as exc:
-            kind, text = _refused(exc, folder)
-        except BaseException:  # a fuzz test is there to see them
-            kind, text = "traceback", traceback.format_exc()
-        if self._stray:
-            return "traceback", "; ".join(self._stray)
-        if _peak_bytes() - before > MEMORY_BYTES:
-            return "memory", f"{(_peak_bytes() - before) / 2**30:.1f} GiB more than before; {kind}: {text}"
-        return kind, text
-
-    def _explainer(self, decoder: Decoder, *, has_sheet: bool) -> Explainer:
-        outputs = ("overlay", "data", "sheet") if has_sheet else ("overlay", "data")
-        if (decoder, has_sheet) not in self._explainers:
-            options = ExplainOptions(methods=("gradcam++",), outputs=outputs, captions="none", decoder=decoder)
-            self._explainers[decoder, has_sheet] = Explainer(self._model, options)
-        return self._explainers[decoder, has_sheet]
-
-    def _explained(self, source: Path, folder: Path, explainer: Explainer) -> tuple[str, str]:
-        result = explainer.explain(source, folder)
-        expected, found = _expected_files(result), sorted(path.name for path in folder.iterdir())
-        if found != expected:
-            return "wrong", f"expected {expected}, found {found}"
-        count, drawn = probe(source).frame_count, _packets(folder / _overlay(result))
-        if drawn != count:
-            return "wrong", f"the overlay has {drawn} frames, the video {count}"
-        said = "; ".join([*result.warnings, *self._said.sentences])
-        return ("explained, with a warning" if said else "explained"), said
+    def __exit__(self, *_: object) -> None:
+        sys.unraisablehook, threading.excepthook = self._former
+        logging.getLogger("vidcam").removeHandler(self)
 
 
-def _refused(error: VidcamError, folder: Path) -> tuple[str, str]:
-    if "\n" in str(error):
-        return "traceback", f"an error of more than one line: {error!r}"
-    if folder.exists():
-        return "wrong", f"{sorted(path.name for path in folder.iterdir())} left behind after {error}"
-    return "refused", f"{type(error).__name__}: {error}"
+def use(case: Case, folder: Path) -> Outcome:
+    """Write the file of a case into an empty folder and use it, in this process, which it may take down."""
+    damage, path = _written(case, folder)
+    with _Heard() as heard, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        before, started = _start_peak(), time.perf_counter()
+        result, text = _used(case, path)
+        seconds, mebibytes = time.perf_counter() - started, max(0.0, _peak_mebibytes() - before)
+    text = "; ".join(part for part in (text, *heard.sentences) if part)
+    if heard.stray:
+        result, text = "traceback", "; ".join(heard.stray)
+    elif result in GOOD and (left := [file.name for file in folder.rglob(".*.part*")]):
+        result, text = "wrong", f"{left} left behind; {text}"
+    elif result in GOOD and seconds > MOST_SECONDS:
+        result = "hang"
+    elif result in GOOD and mebibytes > MOST_MEBIBYTES:
+        result = "memory"
+    elif result == "used" and text:
+        result = "used, with a warning"
+    return Outcome(case, damage, result, text, seconds, mebibytes)
 
 
-def _expected_files(result: ExplainedVideo) -> list[str]:
-    json.dumps(as_plain(result.document), allow_nan=False)
-    return sorted(result.document.files)
+def _written(case: Case, folder: Path) -> tuple[str, Path]:
+    if case.kind == MEDIA:
+        damage, content = mutated(case.container, case.seed)
+        return damage, write_case(case.container, content, folder)
+    write, _ = FILE_KINDS[case.kind]
+    with np.errstate(all="ignore"):
+        return "", write(folder, random.Random(f"{case.kind} {case.seed}"))  # noqa: S311 – files only
 
 
-def _overlay(result: ExplainedVideo) -> str:
-    name: str = as_plain(result.document)["targets"][0]["methods"]["gradcam++"]["overlay"]
-    return name
-
-
-def _packets(path: Path) -> int:
-    with av.open(str(path)) as container:
-        return sum(1 for packet in container.demux(video=0) if packet.size)
-
-
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _work(connection: Connection, threads: int) -> None:
-    """What a worker does: cases in, (kind, text) out, until there are no more."""
-    import torch
-
-    torch.set_num_threads(threads)
-    driver = Driver()
-    connection.send(None)
-    while (message := connection.recv()) is not None:
-        source, folder, decoder, has_sheet = message
-        connection.send(driver.outcome(source, folder, decoder=decoder, has_sheet=has_sheet))
-
-
-class Worker:
-    """A process that explains one file after another, made anew when one takes it down or does not end."""
-
-    def __init__(self, *, hang_seconds: float, threads: int = 1) -> None:
-        self._hang_seconds = hang_seconds
-        self._threads = threads
-        self._process: multiprocessing.process.BaseProcess | None = None
-        self._connection: Connection | None = None
-
-    def outcome(self, source: Path, folder: Path, *, decoder: Decoder, has_sheet: bool) -> tuple[str, str]:
-        """Kind and text for one file."""
-        connection = self.connection()
-        connection.send((source, folder, decoder, has_sheet))
-        try:
-            if not connection.poll(self._hang_seconds):
-                self.stop()
-                return "hang", f"no end after {self._hang_seconds} s"
-            kind, text = connection.recv()
-        except (EOFError, ConnectionResetError):
-            return "crash", f"the process ended with {self.stop()}"
-        if kind == "memory":  # the peak is known once for a process
-            self.stop()
-        return str(kind), str(text)
-
-    @property
-    def process_id(self) -> int:
-        """Of the process; it must have been started."""
-        assert self._process is not None
-        assert self._process.pid is not None
-        return self._process.pid
-
-    def stop(self) -> int | None:
-        """End the process; its exit code, negative for a signal."""
-        if self._process is None or self._connection is None:
-            return None
-        self._process.join(0.5)
-        if self._process.is_alive():
-            self._process.kill()
-        self._process.join()
-        self._connection.close()
-        code = self._process.exitcode
-        self._process = self._connection = None
-        return code
-
-    def connection(self) -> Connection:
-        """To the process, started if there is none."""
-        if self._connection is not None:
-            return self._connection
-        context = multiprocessing.get_context("spawn")
-        self._connection, far = context.Pipe()
-        self._process = context.Process(target=_work, args=(far, self._threads), daemon=True)
-        self._process.start()
-        far.close()
-        if not self._connection.poll(_START_SECONDS):
-            self.stop()
-            raise TimeoutError(f"a worker has not started within {_START_SECONDS} s")
-        self._connection.recv()
-        return self._connection
-
-
-def cases_for(seeds: Iterable[int], *, decoder: Decoder = "auto", container: str | None = None) -> list[Case]:
-    """A case for each seed, the containers in turn unless one is named."""
-    return [Case(container or CONTAINERS[seed % len(CONTAINERS)], seed, decoder) for seed in seeds]
-
-
-def run(cases: Sequence[Case], *, workers: int | None = None, hang_seconds: float = HANG_SECONDS) -> Iterator[Outcome]:
-    """The outcomes of all cases, in their order.
-
-    Args:
-        cases: any number.
-        workers: processes at once; None: one for each core.
-        hang_seconds: longer than that is a hang.
-    """
-    count = min(workers or os.cpu_count() or 1, len(cases))
-    idle: SimpleQueue[Worker] = SimpleQueue()
-    everyone = [Worker(hang_seconds=hang_seconds) for _ in range(count)]
-    for worker in everyone:
-        idle.put(worker)
+def _used(case: Case, path: Path) -> tuple[str, str]:
     try:
-        with ThreadPoolExecutor(count) as pool:
-            yield from pool.map(lambda case: _run_one(case, idle), cases)
-    finally:
-        for worker in everyone:
-            worker.stop()
+        if case.kind == MEDIA:
+            return "used", "; ".join(use_media(path, case.decoder, has_sheet=case.seed % _SHEET_EVERY == 0))
+        FILE_KINDS[case.kind][1](path)
+    except VidcamError as exc:
+        is_one_line = len(str(exc).splitlines()) == 1
+        return "refused" if is_one_line else "traceback", f"{type(exc).__name__}: {exc}"
+    except AssertionError:
+        return "wrong", traceback.format_exc()
+    except BaseException:  # this is what is looked for
+        return "traceback", traceback.format_exc()
+    return "used", ""
 
 
-def _run_one(case: Case, idle: SimpleQueue[Worker]) -> Outcome:
-    mutation, content = mutated(case.container, case.seed)
-    worker = idle.get()
-    try:
-        with tempfile.TemporaryDirectory(prefix="vidcam-fuzz-") as temporary:
-            folder = Path(temporary)
-            source = write_case(case.container, content, folder)
-            worker.connection()
-            started = time.perf_counter()
-            has_sheet = case.seed % _SHEET_EVERY == 0
-            kind, text = worker.outcome(source, folder / "out", decoder=case.decoder, has_sheet=has_sheet)
-            return Outcome(case, mutation, kind, text, time.perf_counter() - started)
-    finally:
-        idle.put(worker)
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def _start_peak() -> float:
+    """Forget the largest memory so far, where the system can; returns the memory in use in MiB."""
+    if not _CLEAR.exists():
+        return _peak_mebibytes()
+    _CLEAR.write_text("5", "ascii")
+    return _memory("VmRSS")
+
+
+def _peak_mebibytes() -> float:
+    if _STATUS.exists():
+        return _memory("VmHWM")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def _memory(name: str) -> float:
+    (line,) = [line for line in _STATUS.read_text("ascii").splitlines() if line.startswith(f"{name}:")]
+    return int(line.split()[1]) / 1024

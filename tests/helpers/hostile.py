@@ -1,22 +1,18 @@
-"""Hostile files that are not media: result files, manifests, weights and score folders, damaged by a seed.
+"""Hostile files that are not media: results, manifests, weights, score folders, annotations; and what a user does.
 
-What becomes of one is right if it is `used` or `refused` by an error of ours in one line.
+`tests.helpers.fuzz` tells what becomes of one.
 """
 
 from __future__ import annotations
 
+import atexit
 import io
 import json
 import random
-import resource
 import shutil
 import tempfile
-import time
-import traceback
-import warnings
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -30,9 +26,9 @@ from safetensors.torch import save_file
 
 from tests.helpers.clipsets import write_set
 from tests.helpers.hostile_changes import BAD_VALUES, changed_array, changed_bytes, changed_json
+from tests.helpers.hostile_images import use_annotations, write_annotations
 from tests.helpers.nets import hidden_model
 from tests.helpers.saved import save_hot
-from vidcam.errors import VidcamError
 from vidcam.models.weights.state import load_weights_file
 from vidcam.pipelines.render.options import RenderOptions
 from vidcam.pipelines.render.renderer import render_saved
@@ -43,9 +39,6 @@ from vidcam.pipelines.score.samples import load_sample
 from vidcam.results.io import load
 from vidcam.results.video import VideoExplanation
 
-BAD = ("traceback", "hang", "memory")
-MOST_SECONDS, MOST_MEBIBYTES = 60.0, 1024
-
 SCORING = ScoreOptions(methods="gradcam", measures="drop", sanity=1)
 
 
@@ -53,6 +46,7 @@ SCORING = ScoreOptions(methods="gradcam", measures="drop", sanity=1)
 def _folder() -> Path:
     """Whole files of each kind, made once for a process."""
     folder = Path(tempfile.mkdtemp(prefix="vidcam-hostile-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     save_hot(folder)
     write_set(folder / "set", 4, broken={2})
     score_set(folder / "set" / "set.csv", folder / "scored", SCORING, model=hidden_model())
@@ -265,52 +259,7 @@ KINDS: Mapping[str, tuple[Write, Callable[[Path], None]]] = MappingProxyType(
         "manifests": (write_manifest, use_manifest),
         "weights": (write_weights, use_weights),
         "scores": (write_scores, use_scores),
+        "annotations": (write_annotations, use_annotations),
     }
 )
 """Name → what writes a hostile file, and what a user does with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What became of one file.
-
-    Attributes:
-        kind: `used`, `refused`, or one of BAD.
-        text: the error.
-        seconds: that it took.
-        mebibytes: by which the largest memory of the process grew.
-    """
-
-    kind: str
-    text: str
-    seconds: float
-    mebibytes: int
-
-
-def use(kind: str, seed: int) -> Use:
-    """Write the hostile file of a seed, and use it in this process."""
-    write, use_it = KINDS[kind]
-    _folder()
-    with tempfile.TemporaryDirectory(prefix="vidcam-hostile-") as temporary, warnings.catch_warnings():
-        path = write(Path(temporary), random.Random(f"{kind} {seed}"))  # noqa: S311 – files only
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        before, started = _peak_mebibytes(), time.perf_counter()
-        try:
-            use_it(path)
-            outcome, text = "used", ""
-        except VidcamError as exc:
-            outcome, text = (
-                ("refused" if len(str(exc).splitlines()) == 1 else "traceback"),
-                f"{type(exc).__name__}: {exc}",
-            )
-        except Exception:  # this is what is looked for
-            outcome, text = "traceback", traceback.format_exc()
-        seconds, grown = time.perf_counter() - started, _peak_mebibytes() - before
-    if outcome != "traceback" and (seconds > MOST_SECONDS or grown > MOST_MEBIBYTES):
-        outcome = "hang" if seconds > MOST_SECONDS else "memory"
-    return Use(outcome, text, seconds, grown)
-
-
-def _peak_mebibytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10

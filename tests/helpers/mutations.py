@@ -1,4 +1,4 @@
-"""Small whole files of every container, and what a seed makes of them: bytes flipped, cut, moved, lied about.
+"""Small whole files of every container, and what a seed makes of them: bytes flipped, cut, moved, wrong lengths.
 
 A video's file is damaged as a whole; of a folder of images one image is. `mutated(sample, seed)` is the same bytes on
 every machine with the same encoders.
@@ -14,6 +14,7 @@ from fractions import Fraction
 from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 from zlib import crc32
 
 import numpy as np
@@ -34,7 +35,7 @@ _TAGS = re.compile(
     rb"moov|mvhd|trak|tkhd|mdia|mdhd|stsd|avc1|avcC|hvcC|colr|pasp|elst|stts|ctts|stss|stsc|stsz|stco|mdat|moof|tfhd"
     rb"|trun|esds|RIFF|avih|strh|strf|idx1|movi|00dc|\x1aE\xdf\xa3|\x15I\xa9f|\x16T\xaek|\x1cS\xbbk|\x1fC\xb6u|\xe7.|\xa3"
     rb"|\x00\x00\x01[\xb3\xb8\xba\xbb\xe0\xc0]|\x47[\x40\x41][\x00-\x1f]|GIF8|!\xf9|,\x00\x00|FLV|\x00\x00\x00\x09"
-    rb"|IHDR|IDAT|\xff[\xc0\xc4\xda\xdb]|VP8|\x00\x00\x00\x01[\x67\x68]|II\*\x00|BM",
+    rb"|OggS|WEBP|ANIM|ANMF|ALPH|ftyp|meta|iloc|iprp|#EXT|IHDR|IDAT|\xff[\xc0\xc4\xda\xdb]|VP8|\x00\x00\x00\x01[\x67\x68]|II\*\x00|BM",
     re.DOTALL,
 )
 """What stands near sizes, counts, times and places in the containers' headers and indices."""
@@ -93,6 +94,26 @@ _LIBX264 = {"crf": "20", "preset": "veryfast", "threads": "1", "x264-params": "m
 _X264 = partial(_video, codec="libx264", options={**_LIBX264, "bf": "2"})
 _PLAIN = partial(_video, codec="libx264", options={**_LIBX264, "bf": "0"})
 _MPEG = {"bf": "2", "b": "1M"}
+_VPX = {"lag-in-frames": "0", "deadline": "realtime", "threads": "1"}
+
+
+def _animation(path: Path) -> Path:
+    """The picture by Pillow, 25 a second; without the moment of writing, which AVIF states in 64 bits."""
+    first, *others = (Image.fromarray(frame) for frame in _picture())
+    first.save(path, save_all=True, append_images=others, duration=40)
+    path.write_bytes(
+        re.sub(rb"(mvhd|tkhd|mdhd)(\x01...).{16}", rb"\1\2" + bytes(16), path.read_bytes(), flags=re.DOTALL)
+    )
+    return path
+
+
+def _playlist(path: Path) -> Path:
+    """An HLS playlist without an end, which names itself and a file of another folder."""
+    lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:2"]
+    lines += [f"#EXTINF:2.0,\n{name}" for name in ("video.m3u8", "../video.ts", "video.ts")]
+    path.write_text("\n".join(lines), "ascii")
+    return path
+
 
 VIDEOS: Mapping[str, Callable[[Path], Path]] = {
     "h264.mp4": partial(_X264, sound="aac"),
@@ -103,10 +124,8 @@ VIDEOS: Mapping[str, Callable[[Path], Path]] = {
     "pq.mp4": partial(high_range, transfer=16),
     "h264.mkv": partial(_X264, sound="libopus"),
     "ffv1.mkv": partial(_video, codec="ffv1", pixel_format="yuv444p"),
-    "vp9.webm": partial(
-        _video, codec="libvpx-vp9", options={"lag-in-frames": "0", "deadline": "realtime", "threads": "1"}
-    ),
-    "vp8.webm": partial(_video, codec="libvpx", options={"lag-in-frames": "0", "deadline": "realtime", "threads": "1"}),
+    "vp9.webm": partial(_video, codec="libvpx-vp9", options=_VPX),
+    "vp8.webm": partial(_video, codec="libvpx", options=_VPX),
     "mpeg4.avi": partial(_video, codec="mpeg4", options=_MPEG, sound="libmp3lame"),
     "mjpeg.avi": partial(_video, codec="mjpeg", pixel_format="yuvj420p"),
     "mpeg1.mpg": partial(_video, codec="mpeg1video", options=_MPEG, sound="mp2"),
@@ -117,6 +136,13 @@ VIDEOS: Mapping[str, Callable[[Path], Path]] = {
     "wmv2.wmv": partial(_video, codec="wmv2", options={"b": "1M"}),
     "bare.h264": _X264,
     "animation.apng": partial(_video, codec="apng", pixel_format="rgba"),
+    "hevc.mp4": partial(_video, codec="libx265", options={"x265-params": "log-level=none:pools=none:frame-threads=1"}),
+    "prores.mov": partial(_video, codec="prores_ks", pixel_format="yuv422p10le"),
+    "alpha.webm": partial(_video, codec="libvpx-vp9", pixel_format="yuva420p", options=_VPX),
+    "vp8.ogv": partial(_video, codec="libvpx", options=_VPX, sound="libopus"),
+    "animation.webp": _animation,
+    "animation.avif": _animation,
+    "playlist.m3u8": _playlist,
 }
 
 IMAGES = ("png", "jpg", "tif", "webp", "bmp")
@@ -234,6 +260,28 @@ def _swap(content: bytes, random: Random) -> bytes:
     return content[:a] + content[b:c] + content[a:b] + content[c:]
 
 
+def _pieces(content: bytes, random: Random) -> list[int]:
+    """Four places between boxes: where two neighbours begin, and where they end."""
+    places = sorted({0, len(content), *(max(0, match.start() - 4) for match in _TAGS.finditer(content))})
+    return sorted(places[index] for index in random.integers(len(places), size=4).tolist())
+
+
+def _swap_boxes(content: bytes, random: Random) -> bytes:
+    a, b, c, d = _pieces(content, random)
+    return content[:a] + content[c:d] + content[b:c] + content[a:b] + content[d:]
+
+
+def _wrong_length(content: bytes, random: Random) -> bytes:
+    """The four bytes before a tag (ISO) or after it (RIFF, EBML, PNG) are a little off, doubled or halved."""
+    places = [match.span() for match in _TAGS.finditer(content)] or [(4, 4)]
+    start, end = places[int(random.integers(len(places)))]
+    place = max(0, start - 4) if random.random() < 0.6 else end
+    order: Literal["big", "little"] = "big" if random.random() < 0.7 else "little"
+    length = int.from_bytes(content[place : place + 4], order)
+    wrong = (length + int(random.integers(-16, 17)), 2 * length, length // 2)[int(random.integers(3))]
+    return content[:place] + (wrong % (1 << 32)).to_bytes(4, order) + content[place + 4 :]
+
+
 def _splice(content: bytes, random: Random) -> bytes:
     """The beginning of this file, the end of another one."""
     other = sample(CONTAINERS[int(random.integers(len(CONTAINERS)))]).content
@@ -259,6 +307,8 @@ MUTATIONS: Mapping[str, Mutation] = {
     "blank": _blank,
     "noise": _noise,
     "swap": _swap,
+    "swap boxes": _swap_boxes,
+    "wrong length": _wrong_length,
     "splice": _splice,
     "append": _append,
 }

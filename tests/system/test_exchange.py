@@ -16,7 +16,7 @@ import pytest
 
 from vidcam.errors import OutputError
 from vidcam.system import exchange
-from vidcam.system.exchange import atomic_files, claimed_folder, require_free
+from vidcam.system.exchange import atomic_files, claimed_folder, claimed_path, require_free
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="folders are not locked there")
 
@@ -210,3 +210,27 @@ def test_without_locks_nothing_is_swept(tmp_path: Path, monkeypatch: pytest.Monk
             assert first.exists()
         assert first.exists()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_claimed_place_becomes_the_file_or_the_folder(tmp_path: Path) -> None:
+    for name, write in (("a", Path.touch), ("b", Path.mkdir)):
+        for overwrite in (False, True):
+            with claimed_path(tmp_path / name, overwrite=overwrite) as hidden:
+                write(hidden)
+        with (
+            pytest.raises(OutputError, match="exists already"),
+            claimed_path(tmp_path / name, overwrite=False) as hidden,
+        ):
+            write(hidden)
+    assert [(path.name, path.is_dir()) for path in sorted(tmp_path.iterdir())] == [("a", False), ("b", True)]
+
+
+def test_nothing_is_left_of_a_claimed_place_that_fails(tmp_path: Path) -> None:
+    def fail() -> None:
+        with claimed_path(tmp_path / "a", overwrite=False) as hidden:
+            hidden.touch()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert list(tmp_path.iterdir()) == []

@@ -233,3 +233,31 @@ def test_work_is_submitted_with_signals_deferred(use: Callable[[], object], monk
     assert len(handlers) >= 3
     assert before not in handlers
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_threads_are_added_while_the_caller_waits_and_not_beyond_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    running, most = set[int](), list[int]()
+
+    def slow(number: int) -> int:
+        running.add(number)
+        most.append(len(running))
+        time.sleep(0.02)
+        running.discard(number)
+        return number
+
+    assert list(map_in_threads(slow, range(30))) == list(range(30))
+    assert most[0] == 1
+    assert max(most) == 3
+
+
+def test_one_thread_is_enough_for_a_caller_that_never_waits() -> None:
+    threads = set[str]()
+
+    def quick(number: int) -> int:
+        threads.add(threading.current_thread().name)
+        return number
+
+    for _ in map_in_threads(quick, range(20)):
+        time.sleep(0.01)
+    assert len(threads) <= 2  # the caller waits for the first result

@@ -143,7 +143,7 @@ class Attribution:
         """
         own = self._context.request
         request = replace(own, score=score or own.score, methods=own.methods if methods is None else methods)
-        score_target = self._score_target(target, request)
+        score_target = self.score_target(target, request)
         with self._suggest_layer():
             gradients: Mapping[str, Tensor] = {}
             if needs_layer(request.methods):
@@ -163,7 +163,7 @@ class Attribution:
             raise InputError("targets is empty, expected one or more; None stands for the predicted class")
         if len(targets) == 1 or any(map(callable, targets)) or not needs_layer(request.methods):
             return tuple(self.explain(target) for target in targets)
-        score_targets = [self._score_target(target, request) for target in targets]
+        score_targets = [self.score_target(target, request) for target in targets]
         with self._suggest_layer():
             with self._no_autocast():
                 directions = torch.stack([score_target.direction for score_target in score_targets])
@@ -175,13 +175,14 @@ class Attribution:
 
     def score_of(self, target: Target = None) -> ScoreOf:
         """Return the score of a target as a function of the clip; see `input_score`. Use it while the pass is open."""
-        return self._score_of(self._score_target(target, self._context.request), self._context.request)
+        return self._score_of(self.score_target(target, self._context.request), self._context.request)
 
     def _score_of(self, target: ScoreTarget, request: MapRequest) -> ScoreOf:
         features = self.activations_of_layers.values()
         return input_score(self._context, target, request.score, self.activation, features)
 
-    def _score_target(self, target: Target, request: MapRequest) -> ScoreTarget:
+    def score_target(self, target: Target, request: MapRequest) -> ScoreTarget:
+        """Return the score that a target stands for."""
         if callable(target):
             return function_target(self._output, target, request, len(self._shown))
         return class_target(self.scores, target, request.contrast, request.score, self.activation)

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
-from vidcam.axes import Axes
-from vidcam.cam.attribution import open_attribution
-from vidcam.cam.baseline import Baseline, baseline_of_subject
+from vidcam.cam.baseline import Baseline
 from vidcam.cam.fusion import Fusion
-from vidcam.cam.input_maps import EXPECTED
 from vidcam.cam.layers import Layers, layer_names
-from vidcam.cam.methods import DEFAULT_METHODS, TRANSFORMER_METHODS, needs_baseline, needs_layer
-from vidcam.cam.network import Input, pathways, reference
-from vidcam.cam.preserve import Undo
-from vidcam.cam.refusals import PlainRefusal
-from vidcam.cam.relevance import may_be_transformer
+from vidcam.cam.methods import DEFAULT_METHODS
+from vidcam.cam.network import Input, reference
 from vidcam.cam.request import DEFAULT_BUDGET, Fine, MapRequest, ScoreName, Target
 from vidcam.cam.reshape import Reshape
-from vidcam.cam.subject import Subject, as_tensors, first_frames, flat_clips, grey_clip, read_subject
-from vidcam.cam.wrappers import unwrapped
-from vidcam.errors import InputError, LayerError, ShapeError
-from vidcam.results.explanation import Activation, Artifact, Explanation
-from vidcam.results.notes import input_notes
+from vidcam.cam.subject import Subject, as_tensors, read_subject
+from vidcam.cam.subject_maps import explained, explained_by_default
+from vidcam.errors import InputError, ShapeError
+from vidcam.results.explanation import Activation, Explanation
 from vidcam.spec import SpecifiedModel
 from vidcam.system.progress import Progress, progress_or_default
 
@@ -225,10 +217,10 @@ def explain_each(
     )
     indices = [target if callable(target) else subject.class_index(target) for target in targets]
     if methods is None and not named and reshape is None and baseline is None:
-        return _explained_by_default(subject, indices, request)
+        return explained_by_default(subject, indices, request)
     if baseline is None or isinstance(baseline, Baseline):
-        return _explained(subject, indices, request, baseline)
-    return _explained(subject, indices, request, _blank_subject(subject, baseline, args, kwargs))
+        return explained(subject, indices, request, baseline)
+    return explained(subject, indices, request, _blank_subject(subject, baseline, args, kwargs))
 
 
 def _blank_subject(subject: Subject, baseline: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> Subject:
@@ -247,71 +239,3 @@ def _blank_subject(subject: Subject, baseline: Any, args: Sequence[Any], kwargs:
         shape, expected = (tuple(reference(each.clip).shape) for each in (blank, subject))
         raise ShapeError(f"baseline is {shape}, the clip is {expected}; pass a baseline of the clip's sizes and axes")
     return blank
-
-
-def _explained_by_default(subject: Subject, targets: Sequence[Target], request: MapRequest) -> tuple[Explanation, ...]:
-    """Make maps of relevance if the pass that they need shows a transformer, else those of the request."""
-    network, arguments = subject.network, subject.arguments
-    if may_be_transformer(unwrapped(network)):
-        relevance = replace(request, methods=TRANSFORMER_METHODS)
-        with suppress(LayerError), PlainRefusal(network, subject.clip, arguments), Undo() as undo, undo:
-            run = open_attribution(network, subject.clip, relevance, undo, arguments)
-            if run.is_of_transformer:
-                return _with_notes(run.explain_each(targets), subject, run.axes)
-    return _explained(subject, targets, request, None)
-
-
-def _explained(
-    subject: Subject, targets: Sequence[Target], request: MapRequest, baseline: Subject | Baseline | None
-) -> tuple[Explanation, ...]:
-    """Run the baseline clip if there is one, then explain each target."""
-    network, notes = subject.network, subject.notes
-    if baseline is None and subject.model is not None and needs_baseline(request.methods):
-        grey = replace(subject, clip=grey_clip(subject.model))
-        baseline, notes = grey, (*notes, "The baseline is a flat grey clip.")
-    if baseline is not None and not isinstance(baseline, Baseline):
-        own = MapRequest(layers=request.layers, reshape=request.reshape, axes=request.axes)
-        if not needs_layer(request.methods):
-            own = replace(own, methods=TRANSFORMER_METHODS, relevance_layers=request.relevance_layers)
-        baseline = baseline_of_subject(baseline, own)
-    if baseline is not None:
-        request = replace(request, baseline_activations=baseline.activations, baseline_clips=baseline.clips)
-    if EXPECTED in request.methods:
-        request = replace(request, drawn_clips=_drawn_clips(subject, request.baseline_clips))
-    with PlainRefusal(network, subject.clip, subject.arguments), Undo() as undo, undo:
-        run = open_attribution(network, subject.clip, request, undo, subject.arguments)
-        if baseline is not None:
-            _require_same_layers(baseline, run.layers)
-        explanations = run.explain_each(targets)
-    artifact = None if baseline is None else baseline.artifact
-    return _with_notes(explanations, subject, run.axes, notes=notes, artifact=artifact)
-
-
-def _with_notes(
-    explanations: Sequence[Explanation],
-    subject: Subject,
-    axes: Axes,
-    *,
-    notes: Sequence[str] | None = None,
-    artifact: Artifact | None = None,
-) -> tuple[Explanation, ...]:
-    """Add the notes of a subject, or others, the artifact and the frames that a notebook shows."""
-    frames, more = first_frames(subject, axes), subject.notes if notes is None else notes
-    return tuple(
-        replace(each, artifact=artifact, notes=(*each.notes, *more, *input_notes(each)), frames=frames)
-        for each in explanations
-    )
-
-
-def _drawn_clips(subject: Subject, baseline: Input | None) -> Input | None:
-    """Return the clips from which expected-gradients draws; None for the other clips of the batch."""
-    if baseline is not None and len(pathways(baseline)[0]) > 1:
-        return baseline
-    return None if subject.model is None else flat_clips(subject.model)
-
-
-def _require_same_layers(baseline: Baseline, layers: Sequence[str]) -> None:
-    if set(baseline.layers) != set(layers):
-        raise InputError(
-            f"baseline is of layer {' + '.join(baseline.layers)!r}, not {' + '.join(layers)!r}; name `layer` in both"
-        )

@@ -23,6 +23,7 @@ from vidcam.cam.record import ActivationRecorder, record_layers
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.runs import choose_maps
 from vidcam.cam.state import same_state
+from vidcam.cam.token_layer import TokenStageError, last_norm_before_attention
 from vidcam.cam.token_stage import later_stage, reshape_for
 from vidcam.cam.trace import Feature, FeatureTrace
 from vidcam.cam.tracer import LogitTracer
@@ -98,7 +99,7 @@ def run_layers(
     trace.close()
     found = watch.with_rows(output, tracer)
     chosen = trace.last_features(graph_tensors(output, tracer)) or dict.fromkeys(trace.features[-1:])
-    _require_last(trace, chosen, network, reshape)
+    _require_last(trace, chosen, network, clip, reshape)
     tensors = {_label(feature, trace.runs): values for feature, values in chosen.items() if _is_intact(feature, values)}
     if not chosen or len(tensors) < len(chosen):
         torch.set_grad_enabled(False)
@@ -187,9 +188,17 @@ def _tensors(output: Any) -> Iterator[Tensor]:
 
 
 def _require_last(
-    trace: FeatureTrace, chosen: Mapping[Feature, Tensor | None], network: nn.Module, reshape: Reshape | None
+    trace: FeatureTrace,
+    chosen: Mapping[Feature, Tensor | None],
+    network: nn.Module,
+    clip: Input,
+    reshape: Reshape | None,
 ) -> None:
-    """Check that no stage of tokens, larger than a head, follows the chosen feature maps."""
+    """Check that no stage of tokens, larger than a head, follows the chosen feature maps.
+
+    Raises:
+        TokenStageError: one does; it names the layer and the reshape that have a map.
+    """
     if reshape is not None:
         return
     parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -197,9 +206,14 @@ def _require_last(
     stage = later_stage(trace.tokens, after, parameters)
     if stage is not None:
         grids = [*trace.folded_grids, *(feature.grid for feature in trace.features)]
-        raise LayerError(
-            f"the network goes on in tokens until {stage.name!r}; pass layer={stage.name!r}, "
-            f"reshape={reshape_for(stage, grids, trace.clip)}"
+        words, known = reshape_for(stage, grids, trace.clip)
+        norm = last_norm_before_attention(network, clip, stage.shape)
+        layer = stage.name if norm is None else norm
+        raise TokenStageError(
+            f"the network goes on in tokens until {stage.name!r}; pass layer={layer!r}, reshape={words}",
+            layer,
+            None if norm is None else known,
+            f"Layer {layer!r} was chosen, the last norm before attention, with reshape={words}.",
         )
 
 

@@ -153,7 +153,7 @@ def preserve_model(model: nn.Module, undo: Undo) -> None:
     _add_thread_state(model, undo)
     user, modules = object(), list(model.modules())
     undo.add(partial(leave_evaluation, modules, user))
-    if any(_is_compiled(module) for module in modules):
+    if any(is_compiled(module) for module in modules):
         run_uncompiled(undo)
     run_without_checkpoints(undo)
     torch.set_autocast_cache_enabled(False)
@@ -256,6 +256,6 @@ class _ThreadHook:
         return _ThreadHook, (None,)  # `copy` and `pickle`, in another thread perhaps, while a model is explained
 
 
-def _is_compiled(module: nn.Module) -> bool:
+def is_compiled(module: nn.Module) -> bool:
     """Whether a module is compiled, by names only, because importing the compiler takes seconds."""
     return type(module).__name__ == _COMPILED or getattr(module, "_compiled_call_impl", None) is not None

@@ -40,9 +40,14 @@ class NoGradientError(LayerError):
 
 
 class ActivationRecorder:
-    """The activations of one forward pass, in order of execution; see `record`."""
+    """The activations of one forward pass, in order of execution; see `record`.
 
-    def __init__(self) -> None:
+    Args:
+        keeps_graph: whether the trunk keeps its graph too, so that activations and gradients can be trained through.
+    """
+
+    def __init__(self, *, keeps_graph: bool = False) -> None:
+        self._keeps_graph = keeps_graph
         self._runs: dict[str, list[dict[int, Tensor]]] = {}
         self._sequential: set[str] = set()
         self._channels_last: set[str] = set()
@@ -87,11 +92,16 @@ class ActivationRecorder:
 
     @property
     def activations(self) -> dict[str, Tensor]:
-        """Layer → A, (N, D, ...), detached, as the layer returned it; (N, D, T, ...) if its runs are stacked."""
-        return {name: _stacked([each.detach() for each in tensors]) for name, tensors in self._tensors.items()}
+        """Layer → A, (N, D, ...), as the layer returned it; (N, D, T, ...) if its runs are stacked.
+
+        Detached, unless the graph is kept.
+        """
+        return {name: _stacked([self._result(each) for each in tensors]) for name, tensors in self._tensors.items()}
 
     def gradients(self, score: Tensor, direction: Tensor | None = None) -> dict[str, Tensor]:
-        """Return layer → g = ∂score/∂A, (N, D, ...), detached. Can be called for several scores of one forward pass.
+        """Return layer → g = ∂score/∂A, (N, D, ...). Can be called for several scores of one forward pass.
+
+        Detached, unless the graph is kept.
 
         Args:
             score: a scalar: the sum of one score per clip. (Clips do not mix in evaluation mode.)
@@ -100,8 +110,11 @@ class ActivationRecorder:
         Raises:
             LayerError: the score does not depend on a recorded layer.
         """
-        gradients = self._differentiate(score, create_graph=False, direction=direction)
-        return {name: gradient.detach() for name, gradient in gradients.items()}
+        gradients = self._differentiate(score, create_graph=self._keeps_graph, direction=direction)
+        return {name: self._result(gradient) for name, gradient in gradients.items()}
+
+    def _result(self, tensor: Tensor) -> Tensor:
+        return tensor if self._keeps_graph else tensor.detach()
 
     def present_gradients(self, score: Tensor) -> dict[str, Tensor]:
         """Return the gradients of a scalar score at those layers on which it depends, maybe at none."""
@@ -228,7 +241,7 @@ class ActivationRecorder:
         earlier = self._names_below(part)
         if name in earlier:
             self._sequential.add(name)
-        return part if earlier else part.detach().clone().requires_grad_()
+        return part if earlier or (self._keeps_graph and part.requires_grad) else part.detach().clone().requires_grad_()
 
     def _names_below(self, part: Tensor) -> set[str]:
         """Return the recorded layers that a tensor is computed from."""
@@ -267,10 +280,12 @@ def record(model: nn.Module, layers: Sequence[str]) -> PreservedContext[Activati
     return PreservedContext(enter)
 
 
-def record_layers(model: nn.Module, layers: Sequence[str], undo: Undo) -> ActivationRecorder:
-    """Record as `record` does, until `undo`; the model is held by `preserve_model`."""
+def record_layers(
+    model: nn.Module, layers: Sequence[str], undo: Undo, *, keeps_graph: bool = False
+) -> ActivationRecorder:
+    """Record as `record` does, until `undo`; the model is held by `preserve_model`, unless the graph is kept."""
     modules = {name: find_layer(model, name) for name in dict.fromkeys(read_place(layer).name for layer in layers)}
-    recorder = ActivationRecorder()
+    recorder = ActivationRecorder(keeps_graph=keeps_graph)
     for name, module in modules.items():
         undo.add_hook(module, recorder.hook(name))
     return recorder

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from reprlib import repr as short
 from typing import Any, Literal, get_args
 
 import torch
@@ -178,6 +179,11 @@ class ScoreTarget:
     contrasts: Tensor | None = None
     function: ScoreFunction | None = None
 
+    @property
+    def values(self) -> Tensor:
+        """The score of each clip, (N,), detached."""
+        return (self.score.detach() * self.direction).reshape(len(self.score), -1).sum(dim=1)
+
 
 def class_target(
     scores: Tensor, target: int | Sequence[int] | None, contrast: int | None, score: ScoreName, activation: Activation
@@ -195,7 +201,7 @@ def class_target(
         ShapeError, InputError: not class indices of this model.
     """
     classes = _classes(scores, target)
-    contrasts = None if contrast is None else _classes(scores, contrast)
+    contrasts = None if contrast is None else _classes(scores, contrast, name="contrast")
     direction = _direction(scores.detach(), classes, score, activation)
     if contrasts is not None:
         direction = direction - _direction(scores.detach(), contrasts, score, activation)
@@ -219,27 +225,27 @@ def function_target(output: Any, function: ScoreFunction, request: MapRequest, c
     return ScoreTarget(score, torch.ones_like(score), function=function)
 
 
-def _classes(scores: Tensor, target: int | Sequence[int] | None) -> Tensor:
+def _classes(scores: Tensor, target: int | Sequence[int] | None, *, name: str = "target") -> Tensor:
     clips, classes = scores.shape
     if target is None:
         return scores.detach().argmax(dim=1)
-    indices = _integers(target).to(scores.device)
+    indices = _integers(target, name).to(scores.device)
     indices = indices.expand(clips) if indices.ndim == 0 else indices
     if indices.shape != (clips,):
-        raise ShapeError(f"target is {target!r}, expected one class, or one for each of the {clips} clips")
+        raise ShapeError(f"{name} is {short(target)}, expected one class, or one for each of the {clips} clips")
     if bool(((indices < 0) | (indices >= classes)).any()):
-        raise InputError(f"target is {target!r}, expected class indices from 0 to {classes - 1}")
+        raise InputError(f"{name} is {short(target)}, expected class indices from 0 to {classes - 1}")
     return indices
 
 
-def _integers(target: int | Sequence[int]) -> Tensor:
+def _integers(target: int | Sequence[int], name: str) -> Tensor:
     try:
         indices = torch.as_tensor(target)
     except (TypeError, ValueError, RuntimeError) as exc:
-        raise InputError(f"target is {target!r}, expected a class index, or one per clip") from exc
+        raise InputError(f"{name} is {short(target)}, expected a class index, or one per clip") from exc
     has_flag = isinstance(target, Sequence) and any(isinstance(index, bool) for index in target)  # True is no class 1
     if has_flag or indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
-        raise InputError(f"target is {target!r}, expected a class index, or one per clip")
+        raise InputError(f"{name} is {short(target)}, expected a class index, or one per clip")
     return indices.to(torch.int64)
 
 

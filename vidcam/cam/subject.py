@@ -100,16 +100,13 @@ def read_subject(
             does not take the arguments.
         ShapeError: the clip has six axes, or other axes than the model takes.
     """
-    if isinstance(model, str):
-        raise InputError(f"model is {model!r}; load it first: vidcam.load_model({model!r})")
+    _require_model(model)
     if isinstance(model, nn.Module):
         named = Axes(axes) if isinstance(axes, str) else axes
         clip, arguments, split = split_clip(model, clip, args, kwargs)
         count = named.count if named else 5 if _starts_with_conv3d(model) else None
         batch, notes = _with_batch_axis(as_tensors(clip), axes=count)
         return Subject(model, batch, None, named, (*notes, *split), _for_batch(arguments, batch))
-    if not isinstance(getattr(model, "module", None), nn.Module):
-        raise InputError(_no_module(model))
     if axes is not None:
         raise InputError("axes is for a plain module; a vidcam.Model has them in its spec")
     named = model.spec.input_axes
@@ -132,21 +129,30 @@ def read_subject(
     return Subject(model.module, batch, model, named, (*notes, *split), _for_batch(arguments, batch))
 
 
+def _require_model(model: object) -> None:
+    """Require a module, or a `Model`."""
+    if not isinstance(model, nn.Module) and not isinstance(getattr(model, "module", None), nn.Module):
+        raise InputError(_no_module(model))
+
+
 def _no_module(model: object) -> str:
     kind = type(model).__name__
+    if isinstance(model, str):
+        return f"model is {model!r}; load it first: vidcam.load_model({model!r})"
     if isinstance(model, type):
         return f"model is the class {model.__name__}; pass an object of it: {model.__name__}(...)"
     if kind == "ExportedProgram":
         return f"model is a torch.export.{kind}; pass the nn.Module that was exported, or torch.export.unflatten(model)"
-    return f"model is a {kind}; pass an nn.Module or vidcam.load_model(NAME)"
+    return f"model is of type {kind}; pass an nn.Module or vidcam.load_model(NAME)"
 
 
 def grey_clip(model: nn.Module | SpecifiedModel) -> Tensor:
     """A flat grey clip in the values of a `Model`, on its device, (1, 3, T, H, W) in the order of its axes.
 
     Raises:
-        InputError: a plain module, whose input is not known.
+        InputError: a plain module, whose input is not known, or no model.
     """
+    _require_model(model)
     if isinstance(model, nn.Module):
         raise InputError("clip is missing; a plain module needs one, a vidcam.Model does not")
     from vidcam.preprocess import grey_input

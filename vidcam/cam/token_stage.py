@@ -13,6 +13,9 @@ from math import prod
 
 from torch import Tensor, nn
 
+from vidcam.cam.reshape import Reshape, channels_last, in_turn, tokens
+from vidcam.cam.reshape import frames as fold_frames
+
 MAX_HEAD_MATRICES = 2
 MAX_HEAD_SHARE = 0.1
 
@@ -71,8 +74,8 @@ def later_stage(outputs: Sequence[TokenOutput], after: int, parameters: int) -> 
     return next((output for output in reversed(later) if output.is_block), later[-1])
 
 
-def reshape_for(stage: TokenOutput, grids: Sequence[tuple[int, ...]], clip: Tensor) -> str:
-    """Return the `reshape=` for a stage, in words of Python.
+def reshape_for(stage: TokenOutput, grids: Sequence[tuple[int, ...]], clip: Tensor) -> tuple[str, Reshape | None]:
+    """Return the `reshape=` for a stage in words of Python, and the function; None if it is not known.
 
     Args:
         stage: the last block.
@@ -81,15 +84,18 @@ def reshape_for(stage: TokenOutput, grids: Sequence[tuple[int, ...]], clip: Tens
         clip: the input.
     """
     if len(stage.shape) == clip.ndim:
-        return "vidcam.channels_last"
+        return "vidcam.channels_last", channels_last
     rows, count = stage.shape[:2]
     frames = clip.shape[2] if clip.ndim == 5 else 1
     for grid in reversed(grids):
         if count - prod(grid) not in (0, 1):
             continue
-        reshape = f"vidcam.tokens({grid}, class_tokens={count - prod(grid)})"
+        words, reshape = (
+            f"vidcam.tokens({grid}, class_tokens={count - prod(grid)})",
+            tokens(grid, class_tokens=count - prod(grid)),
+        )
         if rows == clip.shape[0]:
-            return reshape
+            return words, reshape
         if rows == clip.shape[0] * frames and len(grid) == 2:
-            return f"vidcam.in_turn([{reshape}, vidcam.frames({frames})])"
-    return f"a function from its output {stage.shape} to (N, D, t, h, w)"
+            return f"vidcam.in_turn([{words}, vidcam.frames({frames})])", in_turn([reshape, fold_frames(frames)])
+    return f"a function from its output {stage.shape} to (N, D, t, h, w)", None

@@ -45,7 +45,8 @@ def unwrapped(model: nn.Module) -> nn.Module:
         inside = wrapped
     if isinstance(inside, torch.jit.ScriptModule):
         raise InputError(
-            f"model is a {type(inside).__name__}, which accepts no hooks; pass the nn.Module that it was made from"
+            f"model is of type {type(inside).__name__}, which accepts no hooks; "
+            "pass the nn.Module that it was made from"
         )
     return inside
 

@@ -24,6 +24,7 @@ from vidcam.cli.lists import labels, layers, models
 from vidcam.cli.render import render
 from vidcam.cli.report import report
 from vidcam.cli.score import score
+from vidcam.cli.study import study
 from vidcam.errors import VidcamError
 from vidcam.system.signals import INTERRUPTED, INTERRUPTED_MESSAGE, InterruptHandler, interruptible
 
@@ -84,5 +85,5 @@ def commands() -> None:
     """  # noqa: D301 – click reads the \b as 'do not wrap'
 
 
-for _command in (explain, render, report, score, models, layers, labels, demo, doctor):
+for _command in (explain, render, report, score, study, models, layers, labels, demo, doctor):
     commands.add_command(_command)

@@ -122,7 +122,8 @@ def with_folder(result: ExplainedVideo, folder: Path) -> dict[str, Any]:
 
 def report(video: Path, result: ExplainedVideo, is_document: bool) -> None:  # noqa: FBT001 – of VideoTask
     """Sentences about one video on standard error, the paths on standard output."""
-    windows, targets = len(result.document.windows), [repr(target.label) for target in result.document.targets]
+    windows, explanation = len(result.document.windows), result.explanation
+    targets = [repr(explanation.labels[number]) for number in explanation.main_targets]
     say(f"{video}: {windows} window{'s' * (windows > 1)}, explained for {', '.join(targets)}")
     for sentence in result.verdicts:
         say(f"  {sentence}")

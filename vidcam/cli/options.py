@@ -163,6 +163,13 @@ _EXPLAIN = (
         help="Class to contrast the target with: the score is S_target - S_contrast.",
     ),
     _question(
+        "--caption",
+        multiple=True,
+        metavar="WORDS",
+        help="Caption to explain word by word, repeatable, with a captioner such as tiny_captioner; or generated, the "
+        "caption that it says (default).",
+    ),
+    _question(
         "--method",
         "methods",
         multiple=True,
@@ -213,8 +220,10 @@ _EXPLAIN = (
 )
 
 _SCORE = (
-    click.argument("clips", metavar="MANIFEST|FOLDER", type=PATH),
+    click.argument("clips", metavar="MANIFEST|FOLDER", nargs=-1, required=True, type=PATH),
     RESULT("-o", "--out", required=True, metavar="FOLDER", type=PATH, help="Folder for the results."),
+    RESULT("--shard", metavar="I/N", help="Score only shard I of N, into a folder of its own."),
+    RESULT("--merge", is_flag=True, help="Merge the folders of all shards: vidcam score --merge FOLDER… -o FOLDER."),
     RESULT("--overwrite", is_flag=True, default=None, help="Replace existing results, even if their settings differ."),
     RESULT("--addresses", is_flag=True, default=None, help="Read the addresses (https://…) that a manifest names."),
     RESULT("--retry-failed", is_flag=True, default=None, help="Try clips again that failed in an earlier run."),
@@ -268,6 +277,13 @@ _SCORE = (
         help="Leave out clips whose class has a probability below P; default 0.",
     ),
     _clips("--correct-only", is_flag=True, default=None, help="Leave out clips whose top class is not their label."),
+    _clips(
+        "--label-in-top",
+        type=int,
+        metavar="N",
+        help="Explain the label if it is among the N likeliest classes, else leave the clip out; 0: explain the "
+        "predicted class. Default: 5 for Pascal VOC and COCO, else 0.",
+    ),
     _ONE_MODEL,
     *_MODEL_FILES,
     _LAYER,
@@ -285,7 +301,9 @@ _SCORE = (
     ),
     _details("--batch-size", metavar="auto|N", help="Perturbed clips per forward pass; default: by device."),
     _PRECISION,
-    _details("--workers", type=int, metavar="N", help="Threads that decode ahead; default 2."),
+    _details("--workers", type=int, metavar="N", help="Threads that decode ahead; default: as the model needs them."),
+    choice(_details, "--engine", ("local", "ray"), "What runs the clips: local (default), or ray, a Ray cluster."),
+    _details("--threads", type=int, metavar="N", help="Threads of PyTorch on the CPU; default: PyTorch's own number."),
     _details(
         "--seed",
         type=int,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from vidcam.cli.console import Bar, print_rows, print_text, say
 from vidcam.cli.exit_codes import DONE, FAILED
@@ -28,14 +29,28 @@ _MOST_FAILURES = 10
 @click.command(cls=SectionCommand, short_help="Score how faithful the maps of a set of clips are.")
 @score_arguments
 def score(
-    clips: Path, out: Path, model: str, device: str, *, against: tuple[Path, ...], as_json: bool, **values: Any
+    clips: tuple[Path, ...],
+    out: Path,
+    model: str,
+    device: str,
+    *,
+    against: tuple[Path, ...],
+    as_json: bool,
+    merge: bool,
+    **values: Any,
 ) -> int:
     """Score how faithful the maps of a set of clips are. The same command resumes an interrupted run.
 
     \b
     vidcam score clips/ -o out
     vidcam score manifest.csv -o out --measures all --method gradcam,gradcam++ --sanity 4
+    vidcam score manifest.csv -o shard3 --shard 3/16
+    vidcam score --merge shard* -o out
     """  # noqa: D301 – click reads the \b as 'do not wrap'
+    if merge:
+        return _merge(clips, out, overwrite=bool(values["overwrite"]), as_json=as_json)
+    if len(clips) > 1:
+        raise click.UsageError(f"{len(clips)} sets are named, {clips[0]} first; score one, or pass --merge for shards")
     with loading():
         from vidcam.pipelines.score.options import ScoreOptions
         from vidcam.pipelines.score.run import score_set
@@ -47,10 +62,12 @@ def score(
     others = [read_scored_set(folder) for folder in against]
     with Bar() as bar:
         result = score_set(
-            clips, out, options, model=model, device=device, command=_command(), progress=bar.progress, **files
+            clips[0], out, options, model=model, device=device, command=_command(), progress=bar.progress, **files
         )
     _print_scores(result.summary, [str(path) for path in result.paths], as_json=as_json)
-    if others:
+    if options.shard:
+        say("  when all shards are done: vidcam score --merge FOLDER… -o FOLDER")
+    elif others:
         _compare(out, others, is_quiet=as_json)
     return FAILED if result.failed else DONE
 
@@ -66,6 +83,22 @@ def _compare(out: Path, others: Sequence[ScoredSet], *, is_quiet: bool) -> None:
         for sentence in sentences(compared):
             print_text(sentence)
     say(f"  wrote {', '.join(map(str, paths))}")
+
+
+def _merge(folders: Sequence[Path], out: Path, *, overwrite: bool, as_json: bool) -> int:
+    context = click.get_current_context()
+    given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if others := sorted(given - {"clips", "out", "overwrite", "as_json", "merge"}):
+        raise click.UsageError(f"--{others[0].replace('_', '-')} has no meaning with --merge, which scores nothing")
+    with loading():
+        from vidcam.pipelines.score.merge import merge_shards
+
+    with Bar() as bar:
+        merged = merge_shards(folders, out, overwrite=overwrite, command=_command(), progress=bar.progress)
+    _print_scores(merged.scored.summary, [str(path) for path in merged.scored.paths], as_json=as_json)
+    for note in merged.notes:
+        say(f"  {note}")
+    return FAILED if merged.scored.failed else DONE
 
 
 def _batch_size(text: str | int | None) -> int | None:

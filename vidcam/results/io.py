@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from vidcam.errors import MediaError
 from vidcam.foreign import first_line
 from vidcam.geometry import Geometry
+from vidcam.results.caption import CaptionTarget
 from vidcam.results.explanation import AUDIT_FIELDS, Activation, AlphaAudit, Artifact, Explanation
 from vidcam.results.timeline import Timeline
 from vidcam.results.validity import require_valid
@@ -89,6 +90,7 @@ class _VideoMeta:
     scale: Scale
     verdicts: tuple[Mapping[str, Verdict], ...] = ()  # older files have none
     video_verdict: VideoVerdict | None = None
+    captions: tuple[CaptionTarget, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,7 @@ def _video(explanation: VideoExplanation, folder: Path) -> _VideoMeta:
         scale=explanation.scale,
         verdicts=explanation.verdicts,
         video_verdict=explanation.video_verdict,
+        captions=explanation.captions,
     )
 
 
@@ -262,6 +265,7 @@ def _from_meta(meta: _Meta, reader: _MappedReader, folder: Path) -> Explanation 
         scale=meta.video.scale,
         verdicts=meta.video.verdicts,
         video_verdict=meta.video.video_verdict,
+        captions=meta.video.captions,
         forget=reader.forget,
     )
 

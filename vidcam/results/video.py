@@ -29,6 +29,7 @@ from vidcam.maps import (
     upsample_volume,
 )
 from vidcam.media import Seconds
+from vidcam.results.caption import CaptionTarget
 from vidcam.results.explanation import INPUT_METHODS, Explanation
 from vidcam.results.timeline import Timeline
 from vidcam.results.verdict import NOT_CHECKED, Verdict, VideoVerdict
@@ -103,6 +104,7 @@ class VideoExplanation:
         scale: `window`: each window's map is divided by its largest value over all targets before it is blended.
         verdicts: for each target method → how far its map can be trusted; empty if nothing was checked.
         video_verdict: whether motion counts in this video; None if nothing was checked.
+        captions: the captions among the targets; empty if they are classes.
         forget: called after maps were read, to free the memory pages of a mapped file.
     """
 
@@ -118,6 +120,7 @@ class VideoExplanation:
     scale: Scale = "video"
     verdicts: tuple[Mapping[str, Verdict], ...] = field(default=(), repr=False)
     video_verdict: VideoVerdict | None = field(default=None, repr=False)
+    captions: tuple[CaptionTarget, ...] = field(default=(), repr=False)
     forget: Callable[[], None] | None = field(default=None, repr=False)
     _factors: dict[str, Floats | None] = field(default_factory=dict, init=False, repr=False)  # cache, by method
 
@@ -134,12 +137,20 @@ class VideoExplanation:
             raise ShapeError(f"each method needs bounds, got {sorted(self.bounds)} for {sorted(methods)}")
         if self.verdicts and len(self.verdicts) != len(self.explanations):
             raise ShapeError(f"each target needs verdicts, got {len(self.verdicts)} for {len(self.labels)} targets")
+        for caption in self.captions:
+            if not 0 <= caption.target <= caption.last < len(self.labels):
+                raise ShapeError(f"caption {' '.join(caption.words)!r} is not among the {len(self.labels)} targets")
 
     def __repr__(self) -> str:
         return (
             f"VideoExplanation({self.source!r}, {len(self.timeline)} windows, targets={list(self.labels)}, "
             f"{self.explanations[0]})"
         )
+
+    @property
+    def main_targets(self) -> tuple[int, ...]:
+        """Positions of the targets that have videos, rows and sentences of their own: all but the words of captions."""
+        return tuple(caption.target for caption in self.captions) or tuple(range(len(self.labels)))
 
     def raw(self, method: str, seconds: Seconds, *, target: int = 0) -> Floats:
         """Return blended raw maps at given moments, (S, h, w) float32; zeros outside every window."""

@@ -17,7 +17,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vidcam.errors import OutputError
-from vidcam.system.atomic import PART_ENDING, folder_errors, hidden_folder, hidden_prefix
+from vidcam.system.atomic import (
+    PART_ENDING,
+    disk_errors,
+    folder_errors,
+    hidden_folder,
+    hidden_prefix,
+    replace_folder,
+    require_writable,
+)
 from vidcam.system.signals import defer_signals
 
 if sys.platform != "win32":
@@ -67,6 +75,28 @@ def claimed_folder(path: Path) -> Iterator[Path]:
                 shutil.rmtree(hidden, ignore_errors=True)
             if lock is not None:
                 _unlock(lock)
+
+
+@contextmanager
+def claimed_path(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yield a hidden place for a file or folder of the same name. It is moved to `path` at the end of the block.
+
+    The caller checks first whether an existing folder may be replaced.
+
+    Raises:
+        OutputError: another run has claimed `path`, it exists and `overwrite` is false, or it cannot be written.
+        RunError: moving failed.
+    """
+    with claimed_folder(path) as hidden:
+        yield (new := hidden / path.name)
+        with defer_signals(), disk_errors(path):
+            if not new.is_dir():
+                require_writable(path, overwrite=overwrite)
+                new.replace(path)
+            elif overwrite or not os.path.lexists(path):
+                replace_folder(new, path)
+            else:
+                raise OutputError(f"'{path}' exists already; choose another folder, or delete it")
 
 
 def _sweep(path: Path) -> None:

@@ -62,18 +62,18 @@ def write_json(path: Path, value: Any, *, sync: bool = False) -> None:
         part.write_text(to_json(value) + "\n", "utf-8")
 
 
-def read_regular(path: Path) -> bytes:
-    """Read a small regular file. A pipe or a device could block or never end.
+def read_regular(path: Path, *, limit: int = MAX_BYTES) -> bytes:
+    """Read a regular file of at most `limit` bytes. A pipe or a device could block or never end.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is not a regular file, or larger than MAX_BYTES.
+        ValueError: it is not a regular file, or larger than the limit.
     """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is not a regular file")
-    if status.st_size > MAX_BYTES:
-        raise ValueError(f"it has {status.st_size >> 20} MiB, the limit is {MAX_BYTES >> 20} MiB")
+    if status.st_size > limit:
+        raise ValueError(f"it has {status.st_size >> 20} MiB, the limit is {limit >> 20} MiB")
     return path.read_bytes()
 
 

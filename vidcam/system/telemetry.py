@@ -8,6 +8,7 @@ SWITCHES = {
     "DO_NOT_TRACK": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",  # huggingface_hub, transformers, diffusers
     "NO_ALBUMENTATIONS_UPDATE": "1",  # asks for its newest version when it is imported
+    "RAY_USAGE_STATS_ENABLED": "0",
     "GRADIO_ANALYTICS_ENABLED": "False",
 }
 

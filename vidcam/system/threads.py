@@ -6,6 +6,7 @@ would not wait for this thread.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -46,20 +47,30 @@ def prefetch(items: Generator[Item, None, None], *, depth: int) -> Generator[Ite
 
 
 def map_in_threads(
-    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int
+    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int | None = None
 ) -> Generator[Result, None, None]:
-    """Yield `function(item)` for each item, in order, computed ahead by `workers` threads.
+    """Yield `function(item)` for each item, in order, computed ahead in threads.
 
     At most two results for each thread are pending. An exception is raised in place of its result. Closing the
     returned generator waits for the calls that are running.
+
+    Args:
+        function: called in the threads.
+        items: its arguments.
+        workers: number of threads. None: one at first, and one more, up to a thread for each core, whenever the
+            caller had to wait for a result.
     """
-    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="vidcam-ahead")
+    most = workers or os.cpu_count() or 1
+    allowed = workers or 1
+    pool = ThreadPoolExecutor(max_workers=most, thread_name_prefix="vidcam-ahead")
     remaining = iter(items)
     try:
-        pending = deque(_submit(pool, function, item) for item in islice(remaining, 2 * workers))
+        pending = deque(_submit(pool, function, item) for item in islice(remaining, 2 * allowed))
         while pending:
+            has_waited = not pending[0].done()
             result = pending.popleft().result()
-            pending.extend(_submit(pool, function, item) for item in islice(remaining, 1))
+            allowed = min(most, allowed + has_waited)
+            pending.extend(_submit(pool, function, item) for item in islice(remaining, 2 * allowed - len(pending)))
             yield result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -117,7 +117,7 @@ class AnimationWriter:
     def _encode(self) -> io.BytesIO:
         """Encode in memory: imageio would leave the file itself open if the disk is full."""
         if not self._frames:
-            raise EncodeError(f"no frame was written to '{self._path}'; write at least one")
+            raise EncodeError(f"no frame was written to '{self._path.name}'; write at least one")
         try:
             return self._write_animation()
         except OverflowError as exc:  # also when several equal frames are merged into one

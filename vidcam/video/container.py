@@ -55,7 +55,7 @@ def encode_errors(path: Path) -> Iterator[None]:
 
 def encode_error(path: Path, reason: str) -> EncodeError:
     """Make the error for a file that could not be written completely."""
-    return EncodeError(f"writing '{path}' failed ({reason})")
+    return EncodeError(f"writing '{path.name}' failed ({reason})")
 
 
 def open_input(path: str) -> InputContainer:

@@ -39,8 +39,7 @@ class ImageSequenceWriter:
     def __init__(self, path: str | os.PathLike[str], *, duration_seconds: float, overwrite: bool = False) -> None:
         self._path, self._end = Path(path), duration_seconds
         self._seconds: list[float] = []
-        if os.path.lexists(self._path) and not (overwrite and _is_image_sequence(self._path)):
-            raise OutputError(f"'{path}' exists already; choose another folder, or delete it")
+        require_sequence_place(self._path, overwrite=overwrite)
         with defer_signals():
             self._stage = hidden_folder(self._path)
 
@@ -110,6 +109,16 @@ def _encode(image: Frames, suffix: str) -> bytes:
 
 def _file_name(number: int) -> str:
     return f"{number:06d}.png"
+
+
+def require_sequence_place(folder: Path, *, overwrite: bool) -> None:
+    """Check that an image sequence may be written, without writing anything.
+
+    Raises:
+        OutputError: the folder exists, and is no earlier image sequence that may be replaced.
+    """
+    if os.path.lexists(folder) and not (overwrite and _is_image_sequence(folder)):
+        raise OutputError(f"'{folder}' exists already; choose another folder, or delete it")
 
 
 def _is_image_sequence(folder: Path) -> bool:

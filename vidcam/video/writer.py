@@ -126,7 +126,7 @@ class VideoWriter:
             EncodeError: the encoder or the disk failed, or the writer is closed.
         """
         if self._is_closed:
-            raise EncodeError(f"the writer of '{self._path}' is closed; make a new one")
+            raise EncodeError(f"the writer of '{self._path.name}' is closed; make a new one")
         with self._abort_on_error():
             self._check(frame, pts_seconds)
             yuv = self._to_yuv(frame)
@@ -204,7 +204,9 @@ class VideoWriter:
     def _mux_packet(self, packet: Packet[VideoStream], end_tick: int) -> None:
         packet.duration = end_tick - _pts(packet)
         if end_tick <= _pts(packet):
-            raise EncodeError(f"the encoder of '{self._path}' reorders frames (B-frames); choose another --encoder")
+            raise EncodeError(
+                f"the encoder of '{self._path.name}' reorders frames (B-frames); choose another --encoder"
+            )
         if self._audio is not None:
             self._audio.mux_until(_pts(packet) * self._time_base)
         self._container.mux(packet)
@@ -212,7 +214,7 @@ class VideoWriter:
     def _finish(self) -> None:
         self._mux(self._stream.encode(None))
         if self._pending is None:
-            raise EncodeError(f"no frame was written to '{self._path}'; write at least one")
+            raise EncodeError(f"no frame was written to '{self._path.name}'; write at least one")
         last = _pts(self._pending)
         end_tick = last + self._nominal_ticks if self._end_tick is None else self._end_tick
         self._mux_packet(self._pending, max(end_tick, last + 1))

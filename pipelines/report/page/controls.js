@@ -26,7 +26,8 @@ export class Controls {
     });
     const methods = unique(clips.flatMap((clip) => clip.targets.flatMap((target) => target.maps.map((/** @type {any} */ map) => map.method))));
     this.method = this.select("Method", methods.map((name, place) => [name, name, place < 9 ? String(place + 1) : ""]), (method) => state.set({ method }));
-    this.style = this.select("Drawn as", STYLES, (style) => state.set({ style: /** @type {any} */ (style) }));
+    this.styles = STYLES.filter(([style]) => style !== "signed" || clips.some((clip) => clip.targets.some((target) => target.maps.some((/** @type {any} */ map) => map.isSigned))));
+    this.style = this.select("Drawn as", this.styles, (style) => state.set({ style: /** @type {any} */ (style) }));
     const layouts = LAYOUTS.filter(([layout]) => this.isUseful(layout, methods.length));
     this.layout = this.select("Pictures", layouts, (layout) => state.set({ layout: /** @type {any} */ (layout) }));
     this.palette = this.select("Colours", palettes.map((name) => [name, name]), (palette) => state.set({ palette }));
@@ -107,7 +108,8 @@ export class Controls {
       range.shown.textContent = `${Math.round(share * 100)} %`;
       range.input.style.setProperty("--share", `${share * 100}%`);
     }
-    this.opacity.input.disabled = !["overlay", "cells"].includes(choice.style);
+    this.opacity.input.disabled = !["overlay", "cells", "signed"].includes(choice.style);
+    this.palette.disabled = choice.style === "signed";
     this.threshold.input.disabled = ["contour", "none"].includes(choice.style);
   }
 }

@@ -45,7 +45,12 @@ export function lookup({ style, palette, opacity, threshold }) {
  * @param {Look} look
  * @returns {string[]} 256 colours
  */
-export function legendColours({ style, palette, opacity, threshold }) {
+export function legendColours(look) {
+  const { style, palette, opacity, threshold } = look;
+  if (style === "signed") {
+    const [against, evidence] = [SIGNED.against, SIGNED.evidence].map((colours) => legendColours({ ...look, palette: colours, style: "overlay" }));
+    return Array.from({ length: 256 }, (_, step) => (step < 128 ? against[255 - 2 * step] : evidence[2 * step - 255]));
+  }
   const curve = opacityCurve(opacity), first = Math.ceil(threshold * 255);
   return Array.from({ length: 256 }, (_, step) => {
     const colour = [...palette.subarray(3 * step, 3 * step + 3)];
@@ -55,6 +60,18 @@ export function legendColours({ style, palette, opacity, threshold }) {
     return `rgb(${colour.map((value) => blended(alpha, value, GROUND)).join(" ")})`;
   });
 }
+
+/**
+ * @param {number[]} weak
+ * @param {number[]} strong
+ * @returns {Palette}
+ */
+function ramp(weak, strong) {
+  return Uint8Array.from({ length: 768 }, (_, i) => weak[i % 3] + ((strong[i % 3] - weak[i % 3]) * Math.floor(i / 3)) / 255);
+}
+
+/** Colours of evidence for and against, safe for the colour-blind. */
+const SIGNED = { evidence: ramp([178, 24, 43], [255, 200, 90]), against: ramp([33, 82, 172], [120, 225, 255]) };
 
 /**
  * The size of a canvas for a frame: that of the screen's pixels, within a limit.
@@ -103,7 +120,13 @@ export function drawMap(context, clip, plane, look) {
   const image = context.createImageData(columns.centres.length, rows.centres.length);
   const pixels = new Uint32Array(image.data.buffer);
   if (look.style === "contour") drawLines(pixels, heat, image.width, image.height, look, Math.max(2, Math.floor(height / 240)));
-  else {
+  else if (look.style === "signed") {
+    const [against, evidence] = [SIGNED.against, SIGNED.evidence].map((palette) => lookup({ ...look, palette, style: "overlay" }));
+    for (let i = 0; i < heat.length; i++) {
+      const share = 2 * heat[i] - 1;
+      pixels[i] = share < 0 ? against[(0.5 - share * 255) | 0] : evidence[(share * 255 + 0.5) | 0];
+    }
+  } else {
     const table = lookup(look);
     for (let i = 0; i < heat.length; i++) pixels[i] = table[(heat[i] * 255 + 0.5) | 0];
   }

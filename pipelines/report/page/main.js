@@ -4,16 +4,19 @@ import { Block, decompressed, fromBase64, textOf } from "./unpack.js";
 import { Clip } from "./maps.js";
 import { Controls } from "./controls.js";
 import { Deck, Player } from "./player.js";
-import { LAYOUTS, STYLES, State } from "./state.js";
 import { OPACITY, opacityCurve } from "./arithmetic.js";
+import { State } from "./state.js";
 import { Strip } from "./strip.js";
 import { byId, clock, number } from "./dom.js";
+import { copyLink, openFile, savePicture } from "./files.js";
 import { drawLegend } from "./draw.js";
-import { pictureOf, targetOf, tilesOf } from "./tiles.js";
+import { Words } from "./words.js";
+import { openKeys, press } from "./keys.js";
+import { pictureOf, retarget, targetOf, tilesOf } from "./tiles.js";
 import { writeHeadline, writeKeys, writeTexts, writeVerdicts } from "./texts.js";
 
 /** The page. */
-class Page {
+export class Page {
   /**
    * @param {any} data `PageData`
    * @param {Block} block
@@ -22,6 +25,9 @@ class Page {
     this.data = data;
     /** @type {Clip[]} */
     this.clips = data.clips.map((/** @type {any} */ clip) => new Clip(clip, block));
+    if (this.clips.length > 1) { // they may share a player, which cannot play two overlays
+      for (const target of this.clips.flatMap((clip) => clip.targets)) target.maps = target.maps.filter((/** @type {any} */ map) => !map.isDrawn);
+    }
     this.palettes = Object.fromEntries(Object.entries(data.palettes).map(([name, text]) => [name, fromBase64(/** @type {string} */ (text))]));
     const first = this.clips[0], [best] = first.data.predicted[0] ?? [""];
     const shown = first.targets.find((target) => target.label === best) ?? first.targets[0];
@@ -35,6 +41,7 @@ class Page {
     this.players = new Map();
     this.deck = new Deck(this.makePlayers());
     this.controls = new Controls(byId("controls"), this.clips, this.state, Object.keys(this.palettes));
+    this.words = new Words(byId("words"), first, this.state);
     this.strip = new Strip(byId("strip"), this.clips, this.state, (second) => this.deck.seekTo(second));
     /** @type {import("./tiles.js").Tile[]} */
     this.tiles = [];
@@ -72,6 +79,7 @@ class Page {
     }
     if (this.startSecond !== null) this.deck.seekTo(this.startSecond);
     await Promise.all(this.deck.players.map((player) => player.load()));
+    this.takeOverlay();
     this.notice();
     this.frame();
     document.documentElement.dataset.ready = "true";
@@ -86,7 +94,6 @@ class Page {
   /** Make the pictures anew. */
   arrange() {
     const { choice } = this.state, wasPlaying = this.deck.leader.isPlaying;
-    this.arranged = `${choice.layout} ${choice.target} ${choice.method}`;
     this.tiles = tilesOf(this.clips, this.players, choice);
     byId("tiles").replaceChildren(...this.tiles.map((tile) => tile.element));
     const count = this.tiles.length, tiles = byId("tiles");
@@ -103,25 +110,29 @@ class Page {
 
   /** Something else was chosen. */
   update() {
-    const { choice } = this.state;
+    const { choice } = this.state, arranged = `${choice.layout} ${choice.target} ${choice.method}`;
+    if (!this.controls.styles.some(([style]) => style === choice.style)) choice.style = this.state.first.style;
     this.controls.update();
-    if (this.arranged !== `${choice.layout} ${choice.target} ${choice.method}`) this.arrange();
+    this.words.update();
+    if (this.arranged !== arranged && !retarget(this.tiles, this.clips, choice)) this.arrange();
+    this.arranged = arranged;
     writeVerdicts(this.clips, choice);
     drawLegend(/** @type {HTMLCanvasElement} */ (byId("legend")), this.look);
     const [low, high] = targetOf(this.clips[0], choice.target).map(choice.method).bounds[choice.scale];
-    byId("low").textContent = number(low);
+    byId("low").textContent = number(choice.style === "signed" ? -high : low);
     byId("high").textContent = number(high);
     this.strip.build();
     this.takeOverlay();
     this.frame();
   }
 
-  /** Of videos in which heat is drawn already, play that of the chosen map. */
+  /** Play the overlay of the chosen map where it alone has the heat, or where no other video plays; else the video. */
   takeOverlay() {
     for (const [clip, player] of this.players) {
-      if (!player.isDrawn) continue;
-      const target = targetOf(clip, this.state.choice.target), { method } = target.map(this.state.choice.method);
-      const fitting = clip.data.videos.find((/** @type {any} */ v) => v.map && v.map[0] === target.label && v.map[1] === method);
+      const target = targetOf(clip, this.state.choice.target), { method, isDrawn } = target.map(this.state.choice.method);
+      if (!player.original || (!player.isDrawn && !isDrawn)) continue;
+      const overlay = clip.data.videos.find((/** @type {any} */ v) => v.map && v.map[0] === target.label && v.map[1] === method);
+      const fitting = !isDrawn && player.original?.kind !== "overlay" ? player.original : overlay;
       if (fitting && fitting !== player.source) player.open(fitting);
     }
   }
@@ -162,7 +173,7 @@ class Page {
   notice() {
     const texts = this.clips.map((clip) => {
       const player = /** @type {Player} */ (this.players.get(clip));
-      if (player.source && !player.isDrawn) return "";
+      if (player.original && player.original.kind !== "overlay") return "";
       return clip.data.note || `${clip.name} cannot be played here: ${player.isDrawn ? "the overlay is shown instead." : "only the heat is shown."}`;
     });
     const text = [...new Set(texts.filter(Boolean))].join(" "), notice = byId("notice");
@@ -184,12 +195,12 @@ class Page {
     const clicks = [
       ["play", () => deck.toggle()], ["back", () => deck.step(-1)], ["forward", () => deck.step(1)], ["sound", () => this.toggleSound()],
       ["zoom-in", () => this.strip.zoom(0.5)], ["zoom-out", () => this.strip.zoom(2)], ["zoom-all", () => this.strip.showAll()],
-      ["shot", () => this.savePicture()], ["link", () => this.copyLink()], ["help", () => openKeys()],
+      ["shot", () => savePicture(this)], ["link", () => copyLink(this)], ["help", () => openKeys()],
     ];
     for (const [id, act] of clicks) byId(id).addEventListener("click", act);
     const rate = /** @type {HTMLSelectElement} */ (byId("rate"));
     rate.addEventListener("change", () => deck.setRate(Number(rate.value)));
-    addEventListener("keydown", (key) => this.press(key));
+    addEventListener("keydown", (key) => press(key, this));
     addEventListener("hashchange", () => {
       if (location.hash === state.written) return;
       const second = state.recall();
@@ -203,35 +214,7 @@ class Page {
     for (const id of ["tiles", "strip"]) watcher.observe(byId(id));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.strip.draw());
     const file = /** @type {HTMLInputElement} */ (byId("file"));
-    file.addEventListener("change", () => this.openFile(file.files?.[0] ?? null));
-  }
-
-  /** @param {KeyboardEvent} key */
-  press(key) {
-    const on = /** @type {HTMLElement} */ (key.target);
-    if (key.ctrlKey || key.metaKey || key.altKey || on.closest("dialog") || on.matches("select, input, textarea")) return;
-    if (on.matches("button, summary") && (key.key === " " || key.key === "Enter")) return;
-    const { choice } = this.state, { deck, strip } = this, many = key.shiftKey ? 10 : 1;
-    const shift = (/** @type {number} */ by, /** @type {"opacity" | "threshold"} */ name) => {
-      this.state.set({ [name]: Math.min(Math.max(Math.round((choice[name] + by) * 100) / 100, 0), 1) });
-    };
-    const target = targetOf(this.clips[0], choice.target);
-    /** @type {Record<string, () => void>} */
-    const acts = {
-      " ": () => deck.toggle(), ArrowLeft: () => deck.step(-many), ArrowRight: () => deck.step(many),
-      Home: () => deck.seekTo(-Infinity), End: () => deck.seekTo(Infinity),
-      c: () => this.state.set({ target: after(this.clips[0].targets.map((each) => each.name), target.name) }),
-      d: () => this.state.set({ style: after(STYLES.map(([style]) => style), choice.style) }),
-      v: () => this.state.set({ layout: after(LAYOUTS.map(([layout]) => layout).filter((layout) => [...this.controls.layout.options].some((o) => o.value === layout)), choice.layout) }),
-      "[": () => shift(-0.05, "opacity"), "]": () => shift(0.05, "opacity"), ",": () => shift(-0.05, "threshold"), ".": () => shift(0.05, "threshold"),
-      "+": () => strip.zoom(0.5), "=": () => strip.zoom(0.5), "-": () => strip.zoom(2), 0: () => strip.showAll(),
-      m: () => this.toggleSound(), s: () => this.savePicture(), l: () => this.copyLink(), "?": () => openKeys(),
-    };
-    const map = /^[1-9]$/.test(key.key) ? target.maps[Number(key.key) - 1] : null;
-    const act = map ? () => this.state.set({ method: map.method }) : acts[key.key];
-    if (!act) return;
-    key.preventDefault();
-    act();
+    file.addEventListener("change", () => openFile(file.files?.[0] ?? null, this));
   }
 
   toggleSound() {
@@ -251,80 +234,16 @@ class Page {
 
   showValue() {
     const { pointer } = this, mark = byId("mark");
-    const found = pointer?.tile.valueAt(pointer.x, pointer.y, this.look, this.state.choice.scale) ?? null;
+    const found = pointer?.tile.valueAt(pointer.x, pointer.y, this.look) ?? null;
     mark.hidden = !found;
-    if (found) mark.style.left = `${100 * found.heat}%`;
+    if (found) mark.style.left = `${100 * found.share}%`;
     for (const { value } of this.tiles) value.hidden = true;
-    if (!pointer || pointer.tile.isPlain) return;
+    if (!pointer || pointer.tile.isPlain || pointer.tile.map.isDrawn) return;
     pointer.tile.value.hidden = false;
     pointer.tile.value.textContent = found
       ? `${number(found.value)}  ·  heat ${found.heat.toFixed(2)}  ·  row ${found.cell[0] + 1}, column ${found.cell[1] + 1}`
       : "The model did not see this part";
   }
-
-  copyLink() {
-    clearTimeout(this.state.timer);
-    this.state.remember();
-    setTimeout(() => {
-      /** @type {Promise<void> | undefined} */
-      const done = navigator.clipboard ? navigator.clipboard.writeText(location.href) : undefined;
-      Promise.resolve(done).then(() => this.say(done === undefined ? "The link is in the address bar" : "Link copied"), () => this.say("The link is in the address bar"));
-    }, 300);
-  }
-
-  /** @param {string} text shown for a moment */
-  say(text) {
-    const status = byId("status");
-    status.textContent = text;
-    status.classList.add("toast");
-    setTimeout(() => status.classList.remove("toast"), 2500);
-  }
-
-  /** @param {File | null} file */
-  async openFile(file) {
-    if (!file) return;
-    const player = this.deck.leader, former = player.source;
-    const source = { kind: "source", href: "", embedded: "", type: file.type, starts: 0, map: null };
-    const isOpen = await player.openAddress(URL.createObjectURL(file), source, true);
-    if (!isOpen) {
-      this.say("The browser cannot play this file");
-      if (former) await player.open(former);
-    }
-    this.notice();
-    this.frame();
-  }
-
-  /** Save the pictures that are shown as a PNG, with a line on what they show. */
-  savePicture() {
-    const hidden = this.tiles.some((tile) => tile.player.source && !tile.player.isReadable);
-    if (hidden) {
-      this.say("A page may not read a video beside it: open the video file once, then save again");
-      byId("file").click();
-      return;
-    }
-    pictureOf(this.tiles, this.look).toBlob((blob) => {
-      if (!blob) return;
-      const address = URL.createObjectURL(blob), anchor = document.createElement("a");
-      anchor.href = address;
-      anchor.download = `${this.clips[0].name.replace(/\.[^.]*$/, "")}_${this.deck.second.toFixed(2)}s.png`;
-      anchor.click();
-      setTimeout(() => URL.revokeObjectURL(address), 5000);
-    });
-  }
-}
-
-/**
- * @template Value
- * @param {Value[]} values
- * @param {Value} value
- * @returns {Value} the next one
- */
-function after(values, value) {
-  return values[(values.indexOf(value) + 1) % values.length];
-}
-
-function openKeys() {
-  /** @type {HTMLDialogElement} */ (byId("keys")).showModal();
 }
 
 /** What tests and scripts may use. */

@@ -2,7 +2,7 @@
 
 import { Timeline, cellular, clipped, linear, meanWeights, nearest, smooth, toUnit } from "./arithmetic.js";
 
-/** @typedef {"overlay" | "contour" | "cells" | "heat" | "map" | "none"} Style */
+/** @typedef {"overlay" | "contour" | "cells" | "heat" | "map" | "signed" | "none"} Style */
 /** @typedef {"video" | "window"} Scale */
 
 /** What a page has of one explained video; see content.py. */
@@ -23,6 +23,12 @@ export class Clip {
     this.topProbability = data.top_probability ? block.floats(data.top_probability) : null;
     /** @type {Target[]} */
     this.targets = data.targets.map((/** @type {any} */ target) => new Target(target, block));
+  }
+
+  /** All targets but the words of captions. */
+  get mainTargets() {
+    const { captions } = this.data;
+    return captions.length ? captions.map((/** @type {any} */ caption) => this.targets[caption.target]) : this.targets;
   }
 
   /** End of the last frame's display. */
@@ -63,6 +69,19 @@ export class Clip {
   plane(map, second, scale) {
     const [, , rows, columns] = map.cells.shape;
     return { rows, columns, values: toUnit(this.raw(map, second, scale), map.bounds[scale]) };
+  }
+
+  /**
+   * Evidence for and against, in cells: 1 is the upper bound, ½ is none, 0 is as much against.
+   * @param {TargetMap} map
+   * @param {number} second
+   * @param {Scale} scale
+   * @returns {import("./arithmetic.js").Plane}
+   */
+  signedPlane(map, second, scale) {
+    const [, , rows, columns] = map.cells.shape, high = map.bounds[scale][1] || 1;
+    const raw = this.timeline.blend(/** @type {any} */ (map.signed), this.mapTime(second), map.factors[scale] ?? null);
+    return { rows, columns, values: raw.map((value) => clipped((value / high + 1) / 2)) };
   }
 
   /**
@@ -177,13 +196,23 @@ export class TargetMap {
     this.method = /** @type {string} */ (data.method);
     this.bounds = /** @type {Record<Scale, [number, number]>} */ (data.bounds);
     this.verdict = data.verdict;
+    /** Whether the heat is drawn by an overlay video of its own. */
+    this.isDrawn = /** @type {boolean} */ (data.is_drawn);
+    this.isSigned = Boolean(data.signed);
     /** @type {Partial<Record<Scale, Float32Array>>} */
     this.factors = {};
     /** @type {{shape: number[], low: number, step: number, values: Uint16Array} | undefined} */
     this.unpacked = undefined;
+    /** @type {{shape: number[], low: number, step: number, values: Uint16Array} | undefined} */
+    this.unpackedSigned = undefined;
     for (const [scale, section] of Object.entries(data.factors)) {
       this.factors[/** @type {Scale} */ (scale)] = block.floats(/** @type {any} */ (section));
     }
+  }
+
+  /** Maps with their negative part. */
+  get signed() {
+    return (this.unpackedSigned ??= this.block.cells(this.data.signed));
   }
 
   get cells() {

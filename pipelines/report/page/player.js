@@ -28,6 +28,9 @@ export class Player {
     this.video.tabIndex = -1;
     /** @type {Source | null} */
     this.source = null;
+    /** The video that is played where a map does not bring its own.
+     * @type {Source | null} */
+    this.original = null;
     this.index = 0;
     this.named = -1;
     /** @type {number | null} */
@@ -60,7 +63,10 @@ export class Player {
   /** Take the first video that the browser plays; none of them: a clock. */
   async load() {
     for (const source of this.clip.data.videos) {
-      if (await this.open(source)) return;
+      if (await this.open(source)) {
+        this.original = source;
+        return;
+      }
     }
     this.source = null;
     for (const listener of this.onchange) listener();
@@ -82,12 +88,15 @@ export class Player {
    */
   async openAddress(address, source, isReadable) {
     this.pause();
+    const { index } = this; // the first frame of the new video would change it
+    this.wanted = index;
     const first = this.nextPicture(4000);
     this.video.src = address;
     this.video.load();
     const isOpen = await event(this.video, "loadeddata", 15000);
     if (!isOpen || !this.video.videoWidth) {
       this.video.removeAttribute("src");
+      this.wanted = null;
       return false;
     }
     const time = await first;
@@ -98,7 +107,7 @@ export class Player {
     if (!this.isWatching) this.watch();
     this.video.playbackRate = this.rate;
     for (const listener of this.onchange) listener();
-    await this.seek(this.index);
+    await this.seek(index);
     return true;
   }
 

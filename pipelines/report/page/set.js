@@ -1,14 +1,17 @@
 // The page of a scored set.
 
 import { Block, decompressed, textOf } from "./unpack.js";
-import { byId, curveColours, make, number, styleColour } from "./dom.js";
+import { byId, make, number } from "./dom.js";
+import { playClip } from "./clipdialog.js";
+import { drawConfusions } from "./confusions.js";
+import { drawCurves } from "./curves.js";
 
-const ROW = 35, EXTRA = 20, MOST_CLASSES = 24;
+const ROW = 35, EXTRA = 20;
 
 /** @typedef {{key: string, title: string, sort: (clip: number) => number | string, text: (clip: number) => string, isNumber: boolean}} Column */
 
 /** The clips as columns, the filters, and the rows that can be seen. */
-class SetPage {
+export class SetPage {
   /**
    * @param {any} data `SetData`
    * @param {Block} block
@@ -21,6 +24,8 @@ class SetPage {
     this.path = texts(clips.path);
     this.label = texts(clips.label);
     this.top = texts(clips.top);
+    this.folder = texts(clips.folder);
+    this.startSecond = block.floats(clips.start);
     this.status = texts(clips.status);
     this.reason = texts(clips.reason);
     this.probability = block.floats(clips.probability);
@@ -67,16 +72,16 @@ class SetPage {
     byId("known").append(...known.map((/** @type {string} */ text) => make("li", { text })));
     byId("unknown").append(...data.unknown.map((/** @type {string} */ text) => make("li", { text })));
     this.makeFilters();
-    this.drawConfusions();
+    drawConfusions(this);
     this.writeTables();
     this.filter();
-    this.drawCurves();
+    drawCurves(data.curves);
     byId("rows").addEventListener("scroll", () => this.draw(false), { passive: true });
     new ResizeObserver(() => {
       this.draw();
-      this.drawCurves();
+      drawCurves(data.curves);
     }).observe(byId("rows"));
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.drawCurves());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawCurves(data.curves));
     const player = /** @type {HTMLDialogElement} */ (byId("player"));
     player.addEventListener("close", () => player.replaceChildren());
     document.documentElement.dataset.ready = "true";
@@ -178,119 +183,29 @@ class SetPage {
    * @param {Column[]} columns
    */
   row(clip, columns) {
-    const state = this.correct[clip] === 1 ? "right" : this.correct[clip] === 0 ? "wrong" : "", page = this.data.pages[clip];
+    const state = this.correct[clip] === 1 ? "right" : this.correct[clip] === 0 ? "wrong" : "";
     return make("tr", {}, ...columns.map(({ key, text, isNumber }) => {
       const cell = make(key === "path" ? "th" : "td", { class: isNumber ? "number" : key === "top" ? state : null, title: isNumber ? null : text(clip), scope: key === "path" ? "row" : null });
-      if (key !== "path" || !page) cell.textContent = key === "top" && state ? `${state === "right" ? "✓" : "✗"} ${text(clip)}` : text(clip);
-      else {
-        const link = make("a", { href: page, text: text(clip) });
-        link.addEventListener("click", (click) => {
-          if (click.ctrlKey || click.metaKey || click.shiftKey) return;
-          click.preventDefault();
-          this.play(clip);
-        });
-        cell.append(link);
-      }
+      if (key !== "path") cell.textContent = key === "top" && state ? `${state === "right" ? "✓" : "✗"} ${text(clip)}` : text(clip);
+      else cell.append(this.opener(clip, text(clip)));
       return cell;
     }));
   }
 
-  /** @param {number} clip */
-  play(clip) {
-    const dialog = /** @type {HTMLDialogElement} */ (byId("player")), close = make("button", { type: "button", text: "Close" });
-    close.addEventListener("click", () => dialog.close());
-    dialog.replaceChildren(make("p", {}, make("span", { text: this.path[clip] }), close), make("iframe", { src: this.data.pages[clip], title: this.path[clip] }));
-    dialog.showModal();
-  }
-
-  /** The matrix of labels and classes if they are few; else the most frequent confusions. */
-  drawConfusions() {
-    /** @type {Map<string, Map<string, number>>} */
-    const counts = new Map();
-    for (let i = 0; i < this.count; i++) {
-      if (Number.isNaN(this.correct[i]) || !this.top[i]) continue;
-      const row = counts.get(this.label[i]) ?? new Map();
-      counts.set(this.label[i], row.set(this.top[i], (row.get(this.top[i]) ?? 0) + 1));
-    }
-    const names = [...new Set([...counts].flatMap(([label, row]) => [label, ...row.keys()]))].sort(), root = byId("confusions");
-    if (!counts.size) root.append(make("p", { class: "count", text: "No clip has a label that the model knows." }));
-    else if (names.length <= MOST_CLASSES) root.append(this.matrix(names, counts));
-    const pairs = [...counts].flatMap(([label, row]) => [...row].filter(([top]) => top !== label).map(([top, times]) => ({ label, top, times })));
-    pairs.sort((a, b) => b.times - a.times);
-    for (const { label, top, times } of pairs.slice(0, names.length <= MOST_CLASSES ? 4 : 9)) {
-      const button = make("button", { type: "button", class: "confusion" }, make("span", { text: `${label} taken for ${top}` }), make("span", { text: String(times) }));
-      button.addEventListener("click", () => this.choose({ label, top, state: "wrong", text: "" }));
-      root.append(button);
-    }
-  }
-
   /**
-   * @param {string[]} names
-   * @param {Map<string, Map<string, number>>} counts
+   * What opens a clip: a link to its page, or a button.
+   * @param {number} clip
+   * @param {string} text
    */
-  matrix(names, counts) {
-    const most = Math.max(...[...counts.values()].flatMap((row) => [...row.values()]));
-    const head = make("tr", {}, make("td"), ...names.map((text) => make("th", { scope: "col", text })));
-    const rows = names.filter((name) => counts.has(name)).map((label) => make("tr", {}, make("th", { scope: "row", text: label }), ...names.map((top) => {
-      const times = counts.get(label)?.get(top) ?? 0;
-      if (!times) return make("td");
-      const button = make("button", { type: "button", text: times, title: `${label}, the model says ${top}`, "aria-label": `${times} clips of ${label}, the model says ${top}` });
-      const tone = label === top ? "var(--good)" : "var(--bad)";
-      button.style.background = `color-mix(in srgb, ${tone} ${Math.round(8 + 32 * (times / most))}%, transparent)`;
-      button.addEventListener("click", () => this.choose({ label, top, state: "", text: "" }));
-      return make("td", {}, button);
-    })));
-    return make("div", { class: "matrix", tabindex: 0, role: "region", "aria-label": "Confusion matrix: labels down, what the model says across" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));
-  }
-
-  /** What each method keeps at each share, with its interval. */
-  drawCurves() {
-    const canvas = /** @type {HTMLCanvasElement} */ (byId("curves")), { curves } = this.data, colours = curveColours();
-    if (!curves.length) {
-      /** @type {HTMLElement} */ (canvas.parentElement).hidden = true;
-      return;
-    }
-    const width = canvas.clientWidth, height = 260, ratio = devicePixelRatio, left = 40, bottom = 24;
-    [canvas.width, canvas.height] = [width * ratio, height * ratio];
-    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-    context.scale(ratio, ratio);
-    context.font = "12px system-ui, sans-serif";
-    const most = Math.max(...curves.flatMap((/** @type {any} */ curve) => curve.points.map((/** @type {number[]} */ point) => point[3])), 100);
-    const x = (/** @type {number} */ share) => left + share * (width - left - 8), y = (/** @type {number} */ kept) => height - bottom - (kept / most) * (height - bottom - 10);
-    context.fillStyle = styleColour("--quiet");
-    context.strokeStyle = styleColour("--line");
-    for (let kept = 0; kept <= most; kept += most > 160 ? 50 : 25) {
-      context.beginPath();
-      context.moveTo(left, y(kept));
-      context.lineTo(width - 8, y(kept));
-      context.stroke();
-      context.fillText(`${kept} %`, 0, y(kept) + 4);
-    }
-    for (const share of [0.25, 0.5, 0.75]) context.fillText(`${share * 100} %`, x(share) - 12, height - 6);
-    curves.forEach((/** @type {any} */ curve, /** @type {number} */ place) => {
-      context.strokeStyle = context.fillStyle = colours[place % colours.length];
-      context.lineWidth = 1.75;
-      context.setLineDash(place >= colours.length ? [4, 3] : []);
-      const shift = (place - (curves.length - 1) / 2) * 5; // so that intervals do not cover each other
-      context.beginPath();
-      for (const [share, kept] of curve.points) context.lineTo(x(share) + shift, y(kept));
-      context.stroke();
-      for (const [share, kept, low, high] of curve.points) {
-        context.beginPath();
-        context.moveTo(x(share) + shift, y(low));
-        context.lineTo(x(share) + shift, y(high));
-        context.stroke();
-        context.beginPath();
-        context.arc(x(share) + shift, y(kept), 3, 0, 7);
-        context.fill();
-      }
+  opener(clip, text) {
+    const page = this.data.pages[clip], opener = page ? make("a", { href: page, text }) : make("button", { type: "button", class: "clip", text });
+    opener.addEventListener("click", (/** @type {Event} */ event) => {
+      const click = /** @type {MouseEvent} */ (event);
+      if (page && (click.ctrlKey || click.metaKey || click.shiftKey)) return;
+      click.preventDefault();
+      playClip(this, clip);
     });
-    canvas.setAttribute("aria-label", curves.map((/** @type {any} */ curve) => `${curve.method}: ${curve.points.map((/** @type {number[]} */ p) => `${p[1].toFixed(0)} % at ${p[0] * 100} % hidden`).join(", ")}`).join("; "));
-    byId("curve-names").replaceChildren(...curves.map((/** @type {any} */ curve, /** @type {number} */ place) => {
-      const swatch = make("i", { class: "swatch", "aria-hidden": "true" });
-      swatch.style.background = colours[place % colours.length];
-      return make("span", {}, swatch, curve.method);
-    }));
+    return opener;
   }
 
   writeTables() {

@@ -21,6 +21,7 @@ export const STYLES = /** @type {[Style, string][]} */ ([
   ["contour", "Contour"],
   ["cells", "Cells"],
   ["map", "Spotlight"],
+  ["signed", "For and against"],
   ["heat", "Heat alone"],
   ["none", "Video alone"],
 ]);

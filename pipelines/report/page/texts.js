@@ -49,7 +49,7 @@ export function writeTexts(clips) {
 
 /** @param {Clip} clip */
 function mapsOf(clip) {
-  return clip.targets.reduce((sum, target) => sum + target.maps.length, 0);
+  return clip.mainTargets.reduce((sum, target) => sum + target.maps.length, 0);
 }
 
 /**
@@ -57,8 +57,8 @@ function mapsOf(clip) {
  * @param {string} title
  */
 function table(clip, title) {
-  const several = clip.targets.length > 1, body = make("tbody");
-  for (const target of clip.targets) {
+  const several = clip.mainTargets.length > 1, body = make("tbody");
+  for (const target of clip.mainTargets) {
     for (const map of target.maps) {
       body.append(make("tr", {},
         make("th", { scope: "row", text: map.method }), several ? make("td", { text: target.name }) : null,

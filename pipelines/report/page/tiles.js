@@ -35,6 +35,17 @@ export class Tile {
     this.plane = null;
   }
 
+  /**
+   * Take a map.
+   * @param {{target: import("./maps.js").Target, map: import("./maps.js").TargetMap, isPlain: boolean}} part
+   * @param {string} model its name, if there are several
+   */
+  show(part, model) {
+    Object.assign(this, part);
+    const { map, target } = part, whose = model ? `${model} · ` : "";
+    this.caption.replaceChildren(...(part.isPlain ? [`${whose}video`] : [badge(map.verdict), ` ${whose}${map.method} · ${target.name}`]));
+  }
+
   /** Second of the frame of this clip that is shown. */
   get second() {
     return this.clip.stamps[this.clip.frameAt(this.player.second)];
@@ -54,8 +65,18 @@ export class Tile {
    */
   draw(look, scale) {
     this.fit();
-    this.plane = this.clip.plane(this.map, this.second, scale);
-    drawMap(this.context, this.clip, this.isPlain || this.player.isDrawn ? null : this.plane, look);
+    const isSigned = look.style === "signed" && this.map.isSigned;
+    this.plane = isSigned ? this.clip.signedPlane(this.map, this.second, scale) : this.clip.plane(this.map, this.second, scale);
+    drawMap(this.context, this.clip, this.isPlain || this.player.isDrawn ? null : this.plane, this.shown(look));
+  }
+
+  /**
+   * How this map is drawn: one without a negative part as an overlay, where others show theirs.
+   * @param {Look} look
+   * @returns {Look}
+   */
+  shown(look) {
+    return look.style === "signed" && !this.map.isSigned ? { ...look, style: "overlay" } : look;
   }
 
   /** Copy the frame that the video shows. */
@@ -70,19 +91,19 @@ export class Tile {
    * @param {number} x in CSS pixels of the page
    * @param {number} y
    * @param {Look} look
-   * @param {import("./maps.js").Scale} scale
    */
-  valueAt(x, y, look, scale) {
+  valueAt(x, y, look) {
     const box = this.frame.getBoundingClientRect();
     const column = ((x - box.left) / box.width) * this.clip.size.columns, row = ((y - box.top) / box.height) * this.clip.size.rows;
     const [top, bottom, left, right] = this.clip.data.view;
     if (!(row >= top && row < bottom && column >= left && column < right) || !this.plane) return null;
-    const heat = this.clip.heat(this.plane, look.style, [row], [column])[0];
-    const raw = this.clip.raw(this.map, this.second, "video"), [, , rows, columns] = this.map.cells.shape;
+    const isSigned = this.shown(look).style === "signed", { clip, map } = this;
+    const heat = clip.heat(this.plane, look.style, [row], [column])[0];
+    const raw = isSigned ? clip.timeline.blend(map.signed, clip.mapTime(this.second), null) : clip.raw(map, this.second, "video"), [, , rows, columns] = this.map.cells.shape;
     const places = [this.clip.positions(rows, 0, [row])[0], this.clip.positions(columns, 1, [column])[0]], at = places.map(Math.floor);
     const cell = [Math.min(Math.max(at[0], 0), rows - 1), Math.min(Math.max(at[1], 0), columns - 1)];
     const value = look.style === "cells" ? raw[cell[0] * columns + cell[1]] : bilinear(raw, rows, columns, places);
-    return { heat, value, cell };
+    return { heat: isSigned ? 2 * heat - 1 : heat, share: heat, value, cell };
   }
 }
 
@@ -113,14 +134,27 @@ export function tilesOf(clips, players, choice) {
     for (const part of parts(clip, choice)) {
       const tile = new Tile(clip, player, !taken.has(player));
       taken.add(player);
-      Object.assign(tile, part);
-      const model = clips.length > 1 ? `${clip.model} · ` : "", several = clips.length > 1 || choice.layout !== "one";
-      tile.caption.append(...(part.isPlain ? [`${model}video`] : [badge(part.map.verdict), ` ${model}${part.map.method} · ${part.target.name}`]));
-      tile.caption.hidden = !several;
+      tile.show(part, clips.length > 1 ? clip.model : "");
+      tile.caption.hidden = clips.length === 1 && choice.layout === "one";
       tiles.push(tile);
     }
   }
   return tiles;
+}
+
+/**
+ * Give the pictures other maps, without making them anew, if their number and order stay.
+ * @param {Tile[]} tiles
+ * @param {Clip[]} clips
+ * @param {import("./state.js").Choice} choice
+ * @returns {boolean} whether that could be done
+ */
+export function retarget(tiles, clips, choice) {
+  const others = clips.flatMap((clip) => parts(clip, choice));
+  const isSame = others.length === tiles.length && others.every((part, place) => part.isPlain === tiles[place].isPlain);
+  if (!isSame || (tiles.length === 1 && clips.length === 1) !== (choice.layout === "one" && clips.length === 1)) return false;
+  others.forEach((part, place) => tiles[place].show(part, clips.length > 1 ? tiles[place].clip.model : ""));
+  return true;
 }
 
 /**
@@ -129,8 +163,9 @@ export function tilesOf(clips, players, choice) {
  */
 function parts(clip, choice) {
   const target = targetOf(clip, choice.target), chosen = { target, map: target.map(choice.method), isPlain: false };
+  if (chosen.map.isDrawn) return [chosen]; // the video has its heat in it
   if (choice.layout === "source") return [{ ...chosen, isPlain: true }, chosen];
-  if (choice.layout === "methods") return target.maps.map((/** @type {any} */ map) => ({ ...chosen, map }));
+  if (choice.layout === "methods") return target.maps.filter((/** @type {any} */ map) => !map.isDrawn).map((/** @type {any} */ map) => ({ ...chosen, map }));
   if (choice.layout === "targets") {
     return clip.targets.map((other) => ({ target: other, map: other.map(choice.method), isPlain: false }));
   }
@@ -162,7 +197,7 @@ export function pictureOf(tiles, look) {
     const x = (place % columns) * (width + gap), y = Math.floor(place / columns) * (height + line + gap);
     const layer = make("canvas", { width, height });
     const over = /** @type {CanvasRenderingContext2D} */ (layer.getContext("2d"));
-    drawMap(over, tile.clip, tile.isPlain || tile.player.isDrawn ? null : tile.plane, look);
+    drawMap(over, tile.clip, tile.isPlain || tile.player.isDrawn ? null : tile.plane, tile.shown(look));
     if (tile.player.video.videoWidth) context.drawImage(tile.player.video, x, y, width, height);
     context.drawImage(layer, x, y);
     context.fillStyle = "#1b1b1b";

@@ -23,6 +23,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 Refused = tuple[str, dict[str, Any], type[Exception], str]
 REFUSED: list[Refused] = [
+    ("p.mp4", {"targets": 1.0}, NameNotFoundError, "target '1.0' not found"),
     (
         "p.mp4",
         {"targets": ("swimming",)},

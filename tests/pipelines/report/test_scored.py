@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.helpers.browser import browser, opened
+from tests.helpers.coded import coded_video
 from tests.pipelines.report.test_writer import data_in, data_of
 from tests.pipelines.score.test_report import summary
 from vidcam.pipelines.report.scored import scored_page
+from vidcam.pipelines.report.video_folders import VideoFolders
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["browser"]
 
 COUNT, CLASSES = 10_000, 40
+CLEAN = "it's "
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
@@ -40,6 +43,7 @@ def rows(count: int) -> Iterator[dict[str, Any]]:
                 "class": top,
                 "correct": top == label,
                 "probability": 0.5,
+                "start": 0.5,
                 "reason": None,
                 "drop": 1 - index / count,
                 "retention_0.5": 0.25,
@@ -64,6 +68,39 @@ def test_the_page_says_what_the_summary_says(tmp_path: Path) -> None:
         "method": "gradcam",
         "points": [[0.25, 80.0, 80.0, 80.0], [0.5, 80.0, 70.0, 90.0], [0.75, 25.0, 10.0, 40.0]],
     }
+
+
+def test_folders_of_videos_are_named_once(tmp_path: Path) -> None:
+    names = ("a b/1.mp4", "a b/2.mp4", "3.mp4")
+    sources = [*(str(tmp_path / name) for name in names), "https://example.org/4.mp4"]
+    folders = VideoFolders.of(sources, tmp_path / "out")
+    assert folders == VideoFolders((0, 2, 3), ("../a b", "..", ""))
+    assert [folders.link(clip) for clip in range(4)] == ["../a%20b", "../a%20b", "./..", None]
+    moved = folders.moved(tmp_path / "out", tmp_path / "a b")
+    assert [moved.link(clip) for clip in range(4)] == ["./.", "./.", "./..", None]
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_clip_that_was_not_rendered_is_played(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "class 1").mkdir()
+    coded_video(tmp_path / "h264.mp4", 30).rename(tmp_path / "class 1" / f"{CLEAN}1.mp4")
+    whole = replace(summary(), clips=2, n=2)
+    folders = VideoFolders((0, 1), ("class 0", "class 1"))
+    clips = [row | {"path": row["path"].replace(HOSTILE, CLEAN)} for row in rows(2)]
+    (tmp_path / "report.html").write_text(scored_page(whole, clips, {}, folders=folders), "utf-8")
+    with opened(browser, tmp_path / "report.html") as page:
+        page.page.click("#body button >> nth=1")
+        page.page.wait_for_function("() => document.querySelector('#player video').readyState >= 2")
+        assert page.ask("() => document.querySelector('#player video').currentTime") == pytest.approx(0.5)
+        text = page.page.locator("#player").inner_text()
+        assert "The model says class 1 (0.5), which is right." in text
+        assert "vidcam explain 'class 1/it'\\''s 1.mp4' -o clip --model tiny --start 0.5" in text
+        page.page.keyboard.press("Escape")
+        page.page.click("#body button >> nth=0")
+        page.page.wait_for_selector("#player .notice")
+        assert "cannot be played here" in page.page.locator("#player").inner_text()
+        assert [error for error in page.errors if "ERR_FILE_NOT_FOUND" not in error] == []
 
 
 def test_what_is_settled_can_be_concluded() -> None:

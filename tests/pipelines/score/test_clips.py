@@ -186,7 +186,7 @@ REFUSED = [
     ("set.csv", "path,start\n,1\na.mp4,x\n", r"no usable clips \(line 2: the path is missing"),
     ("set.jsonl", "{", "line 1: not a JSON object"),
     ("set.parquet", "no parquet", "is not a valid Parquet file"),
-    ("set.xlsx", "", r"neither a folder nor a manifest \(.csv, .jsonl, .parquet\)"),
+    ("set.xlsx", "", r"neither a folder nor a manifest"),
 ]
 
 

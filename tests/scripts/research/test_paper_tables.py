@@ -11,7 +11,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from scripts.research import paper_tables
+from scripts.research import paper_tables, papers
+from scripts.research.paper_tables import Run
 from tests.helpers.clipsets import write_set
 from tests.helpers.nets import hidden_model
 from vidcam.pipelines.score.options import ScoreOptions
@@ -28,20 +29,44 @@ def summary(tmp_path: Path) -> dict[str, Any]:
 
 
 def test_the_papers_shares_add_up() -> None:
-    for name, figures in paper_tables.GCPP.items():
-        assert figures[4] + figures[5] == pytest.approx(100.91 if "table 2" in name else 100)
-    for pre, post in paper_tables.EQ.values():
+    for shares in (*papers.SHARES, papers.SIGNED):
+        assert sum(shares.win) == pytest.approx(100.91 if shares.number == 2 else 100)
+    for pre, post in papers.RATIOS.values():
         for value, mean, _ in (pre, post):
             assert abs(value - 2.718281828**mean) < 0.02
 
 
 def test_the_page_holds_every_table_and_claim(summary: dict[str, Any]) -> None:
-    page = "\n\n".join(paper_tables.document(summary))
-    for part in ("95.26", "**ours**", "1.27", "32.43", "No clip of the set has boxes.", "tiny", "6 clips"):
+    page = "\n\n".join(paper_tables.document([Run("clips", summary)]))
+    for part in ("95.26", "1.27", "32.43", "No image or clip here has boxes", "109.69", "6 of 6 in 2 groups"):
         assert part in page
     own = summary["methods"]["gradcam++"]["average_drop"]["value"]
-    assert f"| **ours** | {own:.1f} [" in page
+    assert f"| **ours**: tiny on clips, n = 6 | {own:.1f} [" in page
     assert page.count("\n* ") >= 14
+
+
+def test_our_row_stands_below_the_papers_row_of_the_same_data_and_network(summary: dict[str, Any]) -> None:
+    summary["settings"]["model"] = "torchvision:alexnet"
+    runs = [Run("ImageNet", summary), Run("VOC", summary), Run("elsewhere", summary)]
+    lines = "\n\n".join(paper_tables.document(runs)).splitlines()
+    starts = [index for index, line in enumerate(lines) if line.startswith("| table ")]
+    after = {lines[index].split(":")[0]: lines[index + 1] for index in starts}
+    assert after["| table 8"].startswith("| **ours**: torchvision:alexnet on ImageNet")
+    assert after["| table 9"].startswith("| **ours**: torchvision:alexnet on VOC")
+    assert after["| table 10"].startswith("| table 11")
+    assert after["| table 11"].startswith("| **ours**: torchvision:alexnet on elsewhere")
+    assert after["| table 7"].startswith("| **ours**: torchvision:alexnet on ImageNet")
+
+
+def test_wins_and_drops_belong_to_their_method(summary: dict[str, Any]) -> None:
+    pair, sign = paper_tables.pair_of(summary, "gradcam", "gradcam++signed")
+    assert sign == -1
+    row = next(
+        line for line in paper_tables._shares([Run("x", summary)], (papers.SIGNED,)).splitlines() if "ours" in line
+    )
+    cells = [cell.strip() for cell in row.split("|")]
+    assert cells[6].startswith(f"{pair['win_a']:.1f}")
+    assert cells[7] == f"{pair['win_b']:.1f}"
 
 
 def test_a_claim_is_judged_by_its_test(summary: dict[str, Any]) -> None:

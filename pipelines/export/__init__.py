@@ -1,0 +1,1 @@
+"""Saved explanations as files that other programs open."""

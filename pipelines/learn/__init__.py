@@ -1,0 +1,1 @@
+"""Learning from explanations: losses between the maps of a student and of a teacher."""

@@ -1,0 +1,162 @@
+"""An analysis as tables for the terminal, and all answers as a CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from math import isnan
+from pathlib import Path
+
+from vidcam.metrics.intervals import Interval
+from vidcam.pipelines.trust.analysis import Analysis
+from vidcam.pipelines.trust.content import StudyKey
+from vidcam.pipelines.trust.design import SHUFFLED
+from vidcam.pipelines.trust.votes import Vote
+from vidcam.system.atomic import atomic_write
+from vidcam.system.filenames import csv_text
+
+Row = dict[str, str]
+
+COLUMNS = (
+    "rater", "screen", "question", "clip", "model_says", "label", "left", "right", "answer", "preferred", "passed",
+    "repeated", "counted", "seconds",
+)  # fmt: skip
+"""Columns of the CSV. `left` and `right` are as the rater saw them."""
+
+
+def interval_text(interval: Interval, digits: int = 2) -> str:
+    """Write a value and its interval; '–' if it is not known."""
+    if isnan(interval.value):
+        return "–"
+    value = f"{interval.value:.{digits}f}"
+    return value if isnan(interval.low) else f"{value} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+
+
+def method_rows(analysis: Analysis) -> list[Row]:
+    """One row for each method, and one for `same`; empty without answers on pairs."""
+    found = analysis.preferences
+    if found is None:
+        return []
+    rows = [
+        {
+            "method": row.method,
+            "answers": str(row.answers),
+            "score": f"{row.score:.2f}",
+            "strength": "–" if isnan(row.strength) else f"{row.strength:.2f}",
+            "log strength": interval_text(row.log_strength),
+        }
+        for row in found.methods
+    ]
+    return [*rows, {"method": "same", "answers": "", "score": f"{found.same:.2f}", "strength": "", "log strength": ""}]
+
+
+def pair_rows(analysis: Analysis) -> list[Row]:
+    """One row for each pair of methods."""
+    if analysis.preferences is None:
+        return []
+    return [
+        {
+            "a": pair.a,
+            "b": pair.b,
+            "answers": str(pair.answers),
+            "clips": str(pair.clips),
+            "a better": f"{pair.score_a:.2f}",
+            "b better": f"{pair.score_b:.2f}",
+            "same": f"{pair.same:.2f}",
+            "log ratio": interval_text(pair.log_ratio),
+        }
+        for pair in analysis.preferences.pairs
+    ]
+
+
+def judgement_rows(analysis: Analysis) -> list[Row]:
+    """One row for each map that raters saw alone."""
+    return [
+        {
+            "map": row.method,
+            "answers": str(row.answers),
+            "correct": interval_text(row.correct),
+            "gain": interval_text(row.gain),
+            "yes if right": interval_text(row.yes_if_right),
+            "yes if wrong": interval_text(row.yes_if_wrong),
+            "cannot tell": interval_text(row.cannot_tell),
+        }
+        for row in analysis.judgements
+    ]
+
+
+def sentences(analysis: Analysis) -> Iterator[str]:
+    """Say in words what can be concluded, who was left out, and how far raters agree."""
+    kept = [rater for rater in analysis.raters if not rater.excluded]
+    unfinished = sum(rater.answers < rater.questions for rater in kept)
+    yield f"{len(kept)} raters, {analysis.answers} answers; {unfinished} did not finish, their answers count"
+    for rater in analysis.raters:
+        if rater.excluded:
+            yield f"rater {rater.rater} is left out: {rater.excluded}"
+    if analysis.preferences is not None:
+        for pair in analysis.preferences.pairs:
+            yield _conclusion(pair.a, pair.b, pair.log_ratio)
+        if analysis.preferences.note:
+            yield analysis.preferences.note
+        yield f"left was chosen in {analysis.preferences.left_share:.0%} of the answers that are not same"
+    yield from _trust(analysis)
+    yield (
+        f"agreement (Krippendorff's alpha): {analysis.agreement_on_pairs:.2f} on pairs, "
+        f"{analysis.agreement_on_right:.2f} on whether the model is right; "
+        f"repeated pairs answered alike: {analysis.same_again:.0%}"
+    )
+    yield from analysis.notes
+
+
+def _conclusion(a: str, b: str, ratio: Interval) -> str:
+    if isnan(ratio.low):
+        return f"{a} and {b}: no interval, so nothing can be concluded"
+    return f"{a} is preferred to {b}" if ratio.low > 0 else f"no preference between {a} and {b} is shown"
+
+
+def _trust(analysis: Analysis) -> Iterator[str]:
+    """Say which maps make raters trust the model where it is wrong, or help them to see it."""
+    for row in analysis.judgements:
+        if row.wrong_gain.low > 0:
+            yield f"{row.method}: raters trust wrong answers more often than with the video alone"
+        if row.gain.low > 0 or row.gain.high < 0:
+            yield f"{row.method}: raters judge the model {'better' if row.gain.low > 0 else 'worse'} than without a map"
+
+
+def write_answers(path: Path, votes: Sequence[Vote], key: StudyKey, analysis: Analysis) -> None:
+    """Write all answers with the names of clips and methods; an existing file is replaced."""
+    excluded = {rater.rater for rater in analysis.raters if rater.excluded}
+    with atomic_write(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        for vote in votes:
+            row = _answer_row(vote, key, is_counted=vote.rater not in excluded)
+            writer.writerow({name: csv_text(text) for name, text in row.items()})
+
+
+def _answer_row(vote: Vote, key: StudyKey, *, is_counted: bool) -> Row:
+    item, clip, is_single = vote.item, key.clips[vote.item.clip], vote.item.kind == "single"
+    maps = [_map_name(key, item.left), "" if is_single else _map_name(key, item.right)]
+    left, right = reversed(maps) if vote.swapped else maps
+    preferred = "" if is_single else {0: maps[0], 1: maps[1], 2: "same"}[vote.outcome]
+    is_question = vote.is_passed is None and not vote.is_repeated
+    return {
+        "rater": vote.rater,
+        "screen": str(vote.screen),
+        "question": {"single": "is the model right", "pair": "which is better"}.get(item.kind, "check of attention"),
+        "clip": clip.name,
+        "model_says": clip.says,
+        "label": clip.label or "",
+        "left": left,
+        "right": right,
+        "answer": vote.answer,
+        "preferred": preferred,
+        "passed": "" if vote.is_passed is None else str(vote.is_passed).lower(),
+        "repeated": str(vote.is_repeated).lower(),
+        "counted": str(is_counted and is_question).lower(),
+        "seconds": f"{vote.seconds:.2f}",
+    }
+
+
+def _map_name(key: StudyKey, index: int) -> str:
+    return "shuffled" if index == SHUFFLED else key.method(index) or "video alone"

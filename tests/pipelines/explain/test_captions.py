@@ -1,0 +1,149 @@
+"""Captions through the pipeline: one map a word, in the JSON and in the file, with a network of known words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.helpers.nets import BRIGHTNESS_SPEC, brightness_model
+from tests.pipelines.explain.conftest import read_document
+from vidcam.errors import InputError
+from vidcam.media import Frames
+from vidcam.models.captioner import Captioner
+from vidcam.models.model import Model
+from vidcam.pipelines.explain.captions import caption_labels
+from vidcam.pipelines.explain.explainer import explain_video
+from vidcam.pipelines.explain.predict import Predictor
+from vidcam.pipelines.explain.request import ExplainOptions
+from vidcam.results.io import load
+from vidcam.results.video import VideoExplanation
+
+WORDS = ("<end>", "left", "right")
+
+
+class Sides(Captioner):
+    """Says which half is brighter. The logit of `left` at every place is the brightness of the left half."""
+
+    end = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool, self.relu = nn.AvgPool3d((4, 8, 8)), nn.ReLU()
+
+    def encode(self, clip: Tensor) -> Tensor:
+        brightness = self.relu(self.pool(clip.mean(dim=1, keepdim=True)))[:, 0]
+        middle = brightness.shape[-1] // 2
+        halves = [half.flatten(1).mean(dim=1) for half in (brightness[..., :middle], brightness[..., middle:])]
+        return torch.stack([torch.zeros_like(halves[0]), *halves], dim=1)
+
+    def scores(self, encoded: Tensor, tokens: Tensor) -> Tensor:
+        return encoded[:, None].expand(-1, tokens.shape[1], -1)
+
+    def decode(self, encoded: Tensor) -> Tensor:
+        word = encoded.argmax(dim=1)
+        return torch.stack([word, torch.zeros_like(word)], dim=1)
+
+
+@pytest.fixture
+def model() -> Model:
+    """The captioner, with words."""
+    return Model(replace(BRIGHTNESS_SPEC, name="sides", classes=3, layer="relu"), Sides(), WORDS, "by hand")
+
+
+@pytest.fixture
+def frames() -> Frames:
+    """The left half is bright, the right one a little less."""
+    height, width = BRIGHTNESS_SPEC.crop_size
+    picture = np.full((BRIGHTNESS_SPEC.frames, height, width, 3), 130, np.uint8)
+    picture[:, :, : width // 2] = 240
+    return picture
+
+
+def test_each_word_has_a_map_of_its_own(model: Model, frames: Frames, tmp_path: Path) -> None:
+    result = explain_video(
+        frames, tmp_path, model=model, caption=["left right", "right"], methods="hirescam", outputs=("data",)
+    )
+    explanation = cast("VideoExplanation", load(next(tmp_path.glob("*.npz"))))
+    assert explanation.labels == ("left right", "1.1 left", "1.2 right", "right", "2.1 right")
+    assert [(caption.words, caption.target) for caption in explanation.captions] == [
+        (("left", "right"), 0),
+        (("right",), 3),
+    ]
+    volumes = [each.volumes["hirescam"][0] for each in explanation.explanations]
+    middle = volumes[0].shape[-1] // 2
+    assert volumes[1][..., :middle].min() > 0.0 == volumes[1][..., middle:].max()
+    assert volumes[2][..., middle:].min() > 0.0 == volumes[2][..., :middle].max()
+    assert np.allclose(volumes[2], volumes[4])
+    assert explanation.main_targets == (0, 3)
+    assert result.explanation.captions == explanation.captions
+
+
+def test_probabilities_are_those_of_the_words(model: Model, frames: Frames, tmp_path: Path) -> None:
+    result = explain_video(frames, tmp_path, model=model, caption="left right", methods="gradcam", outputs=("data",))
+    document = read_document(result.paths[-1])
+    clip = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float()
+    scaled = (clip - model.spec.scaling.mean[0]) / model.spec.scaling.std[0]  # type: ignore[index]
+    module = cast("Sides", model.module)
+    left, right = module.encode(scaled).softmax(dim=1)[0, 1:].tolist()
+    assert document["captions"] == [
+        {"words": ["left", "right"], "target": 0, "probabilities": pytest.approx([left, right], rel=1e-5)}
+    ]
+    assert [each["probability"] for each in document["targets"]] == pytest.approx([left * right, left, right], rel=1e-5)
+    assert [each["index"] for each in document["targets"]] == [0, None, None]
+    assert document["top5"][0]["label"] == "left right"
+    assert document["targets"][1]["methods"]["gradcam"]["verdict"]["word"] == "not checked"
+
+
+def test_without_a_caption_the_model_says_one(model: Model, frames: Frames, tmp_path: Path) -> None:
+    for out, caption in (("said", "generated"), ("default", ())):
+        result = explain_video(frames, tmp_path / out, model=model, caption=caption, outputs=("data",))
+        assert result.explanation.labels == ("left", "1 left")
+    mirrored = explain_video(frames[:, :, ::-1], tmp_path / "mirrored", model=model, outputs=("data",))
+    assert mirrored.explanation.labels == ("right", "1 right")
+
+
+def test_words_have_no_videos_and_no_rows(model: Model, frames: Frames, tmp_path: Path) -> None:
+    result = explain_video(frames, tmp_path, model=model, caption="left right", methods="gradcam")
+    assert sorted(path.name for path in result.paths if path.suffix == ".mp4") == ["video_left-right_gradcam.mp4"]
+    assert len(result.verdicts) == 1
+    page = next(path for path in result.paths if path.suffix == ".html").read_text("utf-8")
+    assert '"words":["left","right"]' in page.replace("\n", "").replace(" ", "")
+
+
+def test_labels_tell_captions_apart() -> None:
+    assert caption_labels(["a b"]) == ("a b", "1 a", "2 b")
+    assert caption_labels(["a", "b"]) == ("a", "1.1 a", "b", "2.1 b")
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"caption": "left", "targets": "right"}, "--target"),
+        ({"caption": "left", "contrast": "right"}, "--contrast"),
+        ({"caption": "left", "score": "probability"}, "--score"),
+        ({"caption": ("left", "generated")}, "generated"),
+        ({"caption": "up"}, "up"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    model: Model, frames: Frames, tmp_path: Path, options: dict[str, object], match: str
+) -> None:
+    with pytest.raises(InputError, match=match):
+        explain_video(frames, tmp_path, model=model, **options)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_models_take_no_caption(frames: Frames, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="captioner"):
+        explain_video(frames, tmp_path, model=brightness_model(), caption="left")
+
+
+def test_a_prediction_needs_classes(model: Model) -> None:
+    with pytest.raises(InputError, match="captions"):
+        Predictor(model, ExplainOptions())
