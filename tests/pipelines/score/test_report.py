@@ -43,7 +43,8 @@ def test_the_table_for_the_terminal() -> None:
 
 def test_a_verdict_names_the_better_method_or_why_there_is_none() -> None:
     def sentence(value: float, low: float | None, high: float, *, p: float | None, smallest: float = 0.001) -> str:
-        mean = Mean(*(None if part is None else math.log(part) for part in (value, low, high)))
+        logs = [None if part is None else math.log(part) for part in (value, low, high)]
+        mean = Mean(logs[0], logs[1], logs[2])
         equal_area = EqualArea(
             log_ratio=mean,
             by_theta={},
