@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vidcam.pipelines.score.against import MethodChange, RunChange, RunComparison, compare_runs
 from vidcam.pipelines.score.conclusions import EQUAL
-from vidcam.pipelines.score.numbers import factor, interval, number, p_cell, p_value, times_text
+from vidcam.pipelines.score.numbers import clips_that_would, factor, interval, number, p_cell, p_value, times_text
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.pairs import SIGNIFICANCE
 from vidcam.pipelines.score.report import table
@@ -122,7 +122,7 @@ def _kept_sentence(this: str, other: str, change: MethodChange) -> str:
     if change.p_holm < SIGNIFICANCE and mean.low * mean.high > 0:
         more = "more" if mean.value > 0 else "less"
         return f"{method} keeps {more} in {this} than in {other}: {times}, {p_value(change.p_holm)}."
-    needed = "" if change.groups_needed is None else f"; about {change.groups_needed} would"
+    needed = clips_that_would(change.groups_needed)
     return f"{method}: {change.groups} clips do not tell the runs apart ({times}, {p_value(change.p_holm)}{needed})."
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 
 from vidcam.metrics.power import POWER
-from vidcam.pipelines.score.numbers import factor, number, p_value, times_text, two_digits
+from vidcam.pipelines.score.numbers import clips_that_would, factor, number, p_value, times_text, two_digits
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.pairs import SIGNIFICANCE
 from vidcam.pipelines.score.summary import EqualArea, Mean, MethodFigures, Pair, Summary
@@ -54,10 +54,14 @@ def headline(summary: Summary) -> str:
         return NEEDS_RETENTION
     first, sentences = methods[0], _capital("; ".join(_about(summary, methods[0], names)))
     if summary.pairs and all(map(is_open_for_lack_of_clips, summary.pairs)):
-        return f"{too_few(summary)} So far {first} keeps most of the methods."
+        return f"{too_few(summary)} So far, {first} keeps most."
     if controls and names.index(controls[0]) < names.index(first):
-        return f"No method keeps more than the control {controls[0]}. {first} keeps most of the methods. {sentences}."
-    return f"{first} keeps most of the probability at equal area. {sentences}." if sentences else f"{first} was scored."
+        return f"No method keeps more than the control {controls[0]}. Of the methods, {first} keeps most. {sentences}."
+    if not sentences:
+        return f"{first} was scored, with nothing to compare it with."
+    outcomes = {_outcome(tested) for tested in _comparisons(summary, first, names).values()}
+    sure = "" if outcomes == {"different"} else f"On these {_clips(summary)}, "
+    return f"{sure}{first} keeps most of the probability at equal area. {sentences}."
 
 
 def notes(summary: Summary) -> Iterator[str]:
@@ -92,8 +96,9 @@ def accuracy_text(summary: Summary) -> str:
     accuracy = summary.accuracy
     if accuracy.value is None:
         return ""
-    top5 = "" if accuracy.top5 is None else f", top-5 {accuracy.top5:.1%}"
-    return f"Accuracy: top-1 {accuracy.value:.1%}{top5}, {accuracy.known} clips; {windows_text(summary)}."
+    top5 = "" if accuracy.top5 is None else f", top-5 {number(100 * accuracy.top5)} %"
+    top1 = f"top-1 {number(100 * accuracy.value)} %"
+    return f"Accuracy: {top1}{top5}, {accuracy.known} clips; {windows_text(summary)}."
 
 
 def windows_text(summary: Summary) -> str:
@@ -110,14 +115,20 @@ def verdict_counts(figures: MethodFigures) -> str:
     return ", ".join(f"{count} {word}" for word, count in figures.verdicts.items() if count)
 
 
-def _about(summary: Summary, name: str, names: list[str]) -> Iterator[str]:
-    """Compare a method with the next one below it, and with the best control."""
+def _comparisons(summary: Summary, name: str, names: list[str]) -> dict[str, EqualArea]:
+    """Return the tests of a method against the next one below it, and against the best control."""
     below = [other for other in names[names.index(name) + 1 :] if other not in CONTROLS]
     controls = [other for other in names if other in CONTROLS]
-    for other in (*below[:1], *controls[:1]):
-        pair = next((pair for pair in summary.pairs if {pair.a, pair.b} == {name, other}), None)
-        if pair is not None and pair.equal_area is not None:
-            yield _against(summary, pair.equal_area, 1 if pair.a == name else -1, other)
+    tests = {frozenset((pair.a, pair.b)): pair.equal_area for pair in summary.pairs}
+    found = {other: tests.get(frozenset((name, other))) for other in (*below[:1], *controls[:1])}
+    return {other: tested for other, tested in found.items() if tested is not None}
+
+
+def _about(summary: Summary, name: str, names: list[str]) -> Iterator[str]:
+    """Compare a method with the next one below it, and with the best control."""
+    firsts = {frozenset((pair.a, pair.b)): pair.a for pair in summary.pairs}
+    for other, tested in _comparisons(summary, name, names).items():
+        yield _against(summary, tested, 1 if firsts[frozenset((name, other))] == name else -1, other)
 
 
 def _against(summary: Summary, tested: EqualArea, sign: int, other: str) -> str:
@@ -136,7 +147,7 @@ def _against(summary: Summary, tested: EqualArea, sign: int, other: str) -> str:
             value = tested.log_ratio.value
             more = "more" if value is not None and sign * value > 0 else "less"
             return f"keeps {more} than {control}{other}: {times}, {p_value(tested.p_holm)}"
-    needed = "" if tested.groups_needed is None else f"; about {tested.groups_needed} would"
+    needed = clips_that_would(tested.groups_needed)
     return f"{_clips(summary)} do not separate it from {control}{other} ({times}, {p_value(tested.p_holm)}{needed})"
 
 
@@ -190,7 +201,7 @@ def _why_open(pair: Pair) -> str:
             f"it takes {tested.least_groups} or more)."
         )
     p_text = p_value(tested.p_holm)
-    needed = "" if tested.groups_needed is None else f"; about {tested.groups_needed} clips would show it"
+    needed = clips_that_would(tested.groups_needed)
     return (
         f"No clear difference between {a} and {b} at equal area ({a} keeps {factor(tested.log_ratio)} times as much, "
         f"{p_text}{needed})."

@@ -61,3 +61,12 @@ def p_value(value: float | None) -> str:
 def p_cell(value: float | None) -> str:
     """Format a p-value in a table."""
     return "–" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def clips_that_would(groups: int | None) -> str:
+    """Continue a sentence with the number of clips that would show a difference: '; about 240 would'."""
+    if groups is None:
+        return ""
+    if groups > 10_000:
+        return "; more than 10,000 would"
+    return f"; about {round(groups, min(0, 2 - len(str(groups)))):,} would"

@@ -11,8 +11,9 @@ from vidcam.metrics.time_audit import CHANGES
 from vidcam.pipelines.score.conclusions import accuracy_text, headline, notes, ranking_rows, verdict, windows_text
 from vidcam.pipelines.score.numbers import factor, interval, number, p_cell, ratio
 from vidcam.pipelines.score.options import CONTROLS
+from vidcam.pipelines.score.sanity_figures import Sanity
 from vidcam.pipelines.score.settings import Provenance
-from vidcam.pipelines.score.summary import GridResult, Mean, Pair, Sanity, Summary, TimeFigures
+from vidcam.pipelines.score.summary import GridResult, Mean, Pair, Summary, TimeFigures
 from vidcam.system.filenames import markdown_text, one_line
 
 _MOST_FAILURES = 20

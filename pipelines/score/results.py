@@ -11,10 +11,11 @@ from vidcam.pipelines.report.video_folders import VideoFolders
 from vidcam.pipelines.score.columns import Columns, write_csv
 from vidcam.pipelines.score.plots import draw_plots
 from vidcam.pipelines.score.report import report
+from vidcam.pipelines.score.sanity_figures import Sanity
 from vidcam.pipelines.score.scored_clips import ScoredClips
 from vidcam.pipelines.score.store import PLOT_FILES, ResultStore
 from vidcam.pipelines.score.summarise import summarise
-from vidcam.pipelines.score.summary import GridResult, Sanity
+from vidcam.pipelines.score.summary import GridResult
 from vidcam.pipelines.score.table import ScoreTable, score_table
 from vidcam.system.atomic import atomic_write
 from vidcam.system.json_files import write_json

@@ -34,13 +34,14 @@ from vidcam.pipelines.score.request import ScoreRequest, resolve
 from vidcam.pipelines.score.results import ModelResults, Overlays, RunFacts, write_results
 from vidcam.pipelines.score.samples import require_any_video
 from vidcam.pipelines.score.sanity import former_sanity, sanity
+from vidcam.pipelines.score.sanity_figures import Sanity
 from vidcam.pipelines.score.scored_clips import ScoredClips
 from vidcam.pipelines.score.scored_set import write_set_path
 from vidcam.pipelines.score.settings import PartialSettings, complete_settings, partial_settings, provenance_of
 from vidcam.pipelines.score.shards import Shard, ShardRecord, require_shard, write_record
 from vidcam.pipelines.score.store import ResultStore, check_folder, open_store
 from vidcam.pipelines.score.summarise import summarise
-from vidcam.pipelines.score.summary import GridResult, Sanity
+from vidcam.pipelines.score.summary import GridResult
 from vidcam.pipelines.score.table import ScoreTable, score_table
 from vidcam.pipelines.score.worst import pages_of, render_worst, worst_clips
 from vidcam.system.json_files import write_json

@@ -27,7 +27,7 @@ from vidcam.pipelines.forward import compute_grey_baseline, torch_errors
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.samples import Sample, load_sample
-from vidcam.pipelines.score.summary import Sanity, SanityFigures
+from vidcam.pipelines.score.sanity_figures import Sanity, SanityFigures
 from vidcam.results.explanation import Explanation
 from vidcam.system.json_files import read_json
 from vidcam.system.progress import Progress

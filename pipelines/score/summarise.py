@@ -18,6 +18,7 @@ from vidcam.pipelines.score.columns import AREAS, FAILED, LEFT_OUT
 from vidcam.pipelines.score.means import Values, clip_means
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.pairs import compare_pairs, log_kept
+from vidcam.pipelines.score.sanity_figures import Sanity
 from vidcam.pipelines.score.settings import Settings
 from vidcam.pipelines.score.summary import (
     Accuracy,
@@ -28,7 +29,6 @@ from vidcam.pipelines.score.summary import (
     GridResult,
     Mean,
     MethodFigures,
-    Sanity,
     Summary,
     TimeFigures,
     defined,

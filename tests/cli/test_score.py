@@ -34,10 +34,13 @@ def test_a_table_on_standard_output_and_the_rest_on_standard_error(
     assert main(score(manifest, tmp_path / "out", "--batch-size", "auto")) == 0
     output = capsys.readouterr()
     lines = output.out.splitlines()
-    assert lines[0].split()[:3] == ["method", "drop", "%"]
-    assert [line.split()[0] for line in lines[1:4]] == ["gradcam", "random", "centre"]
+    assert lines[0].startswith("2 groups of clips cannot show which map keeps more: it takes 8 or more.")
+    assert lines[1].startswith("Accuracy: top-1 ")
+    assert [line.split()[0] for line in lines[3:6]] == ["rank", "1", "2"]
+    first = next(place for place, line in enumerate(lines) if line.split()[:3] == ["method", "drop", "%"])
+    assert [line.split()[0] for line in lines[first + 1 : first + 4]] == ["gradcam", "random", "centre"]
     assert "5 of 5 clips scored, 0 failed" in output.err
-    assert "gradcam and random" in output.err
+    assert "Holm's correction over 4 comparisons" in output.err
     assert (tmp_path / "out" / "summary.json").exists()
 
 

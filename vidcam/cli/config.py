@@ -12,7 +12,7 @@ import click
 from vidcam.cli.help import SectionOption
 from vidcam.errors import InputError, name_not_found
 
-_NOT_IN_FILE = ("out", "as_json", "config", "help", "truth", "only_wrong")
+_NOT_IN_FILE = ("out", "as_json", "config", "help", "truth", "only_wrong", "against")
 _LIST_KEYS = ("outputs", "measures")
 _NAMES_OF_WEIGHTS = ("pretrained", "random")
 

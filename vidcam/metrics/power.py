@@ -60,5 +60,5 @@ def groups_needed(
     positive = float(np.mean(sums > 0) + np.mean(sums == 0) / 2)
     if positive == 0.5:
         return None
-    quantiles = stats.norm.ppf(1.0 - level / 2.0) + stats.norm.ppf(power)
+    quantiles = float(stats.norm.ppf(1.0 - level / 2.0) + stats.norm.ppf(power))
     return max(least_groups(level), math.ceil(quantiles**2 / (3.0 * (positive - 0.5) ** 2)))

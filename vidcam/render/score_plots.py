@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from vidcam.render.colormap import PLOT_COLOURS
@@ -172,7 +173,9 @@ Point = tuple[float, Mapping[str, tuple[float, float, float]]]
 
 
 def plot_accuracy(path: Path, runs: Mapping[str, Point], *, title: str) -> None:
-    """Plot the Average Drop of runs against their accuracy: one point for each run and method.
+    """Plot the Average Drop of runs against their accuracy: one colour for each method, one marker for each run.
+
+    Points lie beside each other, a few pixels apart, as runs may have one accuracy.
 
     Args:
         path: path of the PNG file.
@@ -181,19 +184,30 @@ def plot_accuracy(path: Path, runs: Mapping[str, Point], *, title: str) -> None:
     """
     figure, axes = _figure(title, (7.2, 4.8))
     methods = list(dict.fromkeys(method for _, drops in runs.values() for method in drops))
-    for place, (method, colour) in enumerate(colours(methods).items()):
-        points = np.array([(100 * accuracy, *drops[method]) for accuracy, drops in runs.values() if method in drops])
-        x = points[:, 0] + 0.5 * (place - (len(methods) - 1) / 2)  # one beside the other
-        axes.plot(x, points[:, 1], "o", color=colour, markersize=5, label=method)
-        axes.vlines(x, points[:, 2], points[:, 3], color=colour, linewidth=1.1)
-    for name, (accuracy, _) in runs.items():
-        axes.text(100 * accuracy, 1.0, name[:40], transform=axes.get_xaxis_transform(), fontsize=8, ha="center")
-    axes.set_title(title, fontsize=9, loc="left", pad=18)
+    palette, markers = colours(methods), dict(zip(runs, cycle(_MARKERS), strict=False))
+    slots = [(name, method) for name in runs for method in methods if method in runs[name][1]]
+    for place, (name, method) in enumerate(slots):
+        accuracy, (value, low, high) = 100 * runs[name][0], runs[name][1][method]
+        aside = ScaledTranslation(_APART_INCHES * (place - (len(slots) - 1) / 2), 0.0, figure.dpi_scale_trans)
+        style: dict[str, Any] = {"color": palette[method], "transform": axes.transData + aside}
+        axes.plot([accuracy], [value], markers[name], markersize=6, **style)
+        axes.plot([accuracy, accuracy], [low, high], linewidth=1.1, **style)
+    for method in methods:
+        axes.plot([], [], "-", color=palette[method], label=method)
+    for name in runs:
+        axes.plot([], [], markers[name], color="#33363b", label=f"{name[:40]}: {100 * runs[name][0]:.1f} %")
+    known = [100 * accuracy for accuracy, _ in runs.values()]
+    axes.set_xlim(min(known) - _LEAST_SPAN / 2, max(known) + _LEAST_SPAN / 2)
     axes.set_xlabel("accuracy (top-1), %")
     axes.set_ylabel("Average Drop, % (lower: the map alone keeps more)")
-    axes.set_ylim(bottom=0)
-    axes.margins(x=0.15)
+    axes.set_ylim(0, 100)
     _finish(figure, axes, path)
+
+
+_MARKERS = "osD^vP*X"
+_APART_INCHES = 0.09
+_LEAST_SPAN = 10.0
+"""Percentage points that the axis of accuracy shows at least."""
 
 
 def _log_axis(axes: Axes) -> None:

@@ -24,6 +24,7 @@ from vidcam.pipelines.score.clip import ClipScorer
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.options import CONTROLS, ScoreOptions
 from vidcam.pipelines.score.request import resolve
+from vidcam.pipelines.score.rows import localization_row
 from vidcam.pipelines.score.samples import Sample
 from vidcam.preprocess import scale_pixels
 from vidcam.spec import MeanCube, Scaling
@@ -148,6 +149,15 @@ def test_localization_uses_the_label_and_temporal_iou_needs_an_interval() -> Non
     assert row["energy"] == row["pointing"] == 1.0
     assert "temporal_iou" not in row
     assert "pointing" not in rows(options, sample())[0]
+
+
+def test_a_map_of_two_cells_in_time_has_no_temporal_iou() -> None:
+    """With two cells the frame with the most evidence is always the first or the last one."""
+    heat, inside = np.zeros((8, 4, 4), np.float32), np.zeros((8, 4, 4), np.bool_)
+    heat[2:5, :2], inside[2:4] = 1.0, True
+    assert localization_row(heat, inside, time_cells=3)["temporal_iou"] == pytest.approx(2 / 3)
+    assert "temporal_iou" not in localization_row(heat, inside, time_cells=2)
+    assert localization_row(heat, inside, time_cells=2)["energy"] == pytest.approx(2 / 3)
 
 
 def test_another_label_changes_only_localization() -> None:

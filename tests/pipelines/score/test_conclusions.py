@@ -9,6 +9,7 @@ import pytest
 
 from tests.helpers.score_results import DONE, scores
 from vidcam.pipelines.score.conclusions import headline, notes, ranked, ranking_rows
+from vidcam.pipelines.score.numbers import clips_that_would
 from vidcam.pipelines.score.summarise import summarise, verdict_counts
 from vidcam.pipelines.score.summary import Summary
 from vidcam.pipelines.score.table import ClipInfo, ScoreTable
@@ -61,7 +62,7 @@ def test_enough_clips_show_the_truth() -> None:
 def test_six_clips_cannot_show_a_difference_and_say_how_many_can() -> None:
     """Six comparisons: p must be below 0.05 / 6, and 2^(1 - 8) is the first that is."""
     summary = summary_of(TRUTH, 6, noise=0.01)
-    assert headline(summary).startswith("6 clips cannot show which map keeps more: it takes 8 or more. So far better")
+    assert headline(summary).startswith("6 clips cannot show which map keeps more: it takes 8 or more. So far, better")
     texts = [row["conclusion"] for row in ranking_rows(summary)]
     assert not any("keeps" in text or "do not separate" in text for text in texts)
     assert "6 clips cannot separate it from the control centre (so far 3.0" in texts[0]
@@ -71,7 +72,7 @@ def test_six_clips_cannot_show_a_difference_and_say_how_many_can() -> None:
 
 def test_a_control_that_keeps_more_than_every_method_comes_first() -> None:
     summary = summary_of({"gradcam": 0.3, "centre": 0.6, "uniform": 0.1}, 30)
-    assert headline(summary).startswith("No method keeps more than the control centre. gradcam keeps most of the")
+    assert headline(summary).startswith("No method keeps more than the control centre. Of the methods, gradcam")
     assert "Keeps less than the control centre: 0.5" in headline(summary)
 
 
@@ -86,7 +87,8 @@ def test_the_number_of_clips_that_would_show_a_difference_shows_it() -> None:
     assert pair.equal_area is not None
     needed = pair.equal_area.groups_needed
     assert needed is not None
-    assert f"about {needed} would" in headline(small)
+    assert headline(small).startswith("On these 30 clips, a keeps most")
+    assert f"; about {needed if needed < 100 else round(needed, -1)} would" in headline(small)
     assert "Keeps more than b" in headline(summary_of(close, 3 * needed))
 
 
@@ -106,3 +108,14 @@ def test_without_retention_nothing_is_ranked(missing: str) -> None:
     summary = summarise(replace(table, columns=tuple(name for name in table.columns if name != missing)), DONE)
     assert ranking_rows(summary) == []
     assert "needs the measure retention" in headline(summary)
+
+
+def test_the_number_of_clips_is_rounded() -> None:
+    assert [clips_that_would(n) for n in (9, 94, 164, 1158, 29743)] == [
+        "; about 9 would",
+        "; about 94 would",
+        "; about 160 would",
+        "; about 1,200 would",
+        "; more than 10,000 would",
+    ]
+    assert clips_that_would(None) == ""

@@ -8,8 +8,9 @@ from dataclasses import replace
 from tests.helpers.score_results import DONE, scores
 from vidcam.pipelines.score.conclusions import verdict
 from vidcam.pipelines.score.report import equal_area_rows, method_rows, pair_rows, report, sanity_text, table
+from vidcam.pipelines.score.sanity_figures import Sanity
 from vidcam.pipelines.score.summarise import summarise
-from vidcam.pipelines.score.summary import EqualArea, FailedClip, Mean, Sanity, Summary
+from vidcam.pipelines.score.summary import EqualArea, FailedClip, Mean, Summary
 
 
 def summary() -> Summary:
@@ -42,7 +43,8 @@ def test_the_table_for_the_terminal() -> None:
 
 def test_a_verdict_names_the_better_method_or_why_there_is_none() -> None:
     def sentence(value: float, low: float | None, high: float, *, p: float | None, smallest: float = 0.001) -> str:
-        mean = Mean(*(None if part is None else math.log(part) for part in (value, low, high)))
+        logs = [None if part is None else math.log(part) for part in (value, low, high)]
+        mean = Mean(logs[0], logs[1], logs[2])
         equal_area = EqualArea(
             log_ratio=mean,
             by_theta={},

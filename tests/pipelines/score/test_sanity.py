@@ -14,7 +14,7 @@ from vidcam.pipelines.score.clips import read_clips
 from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.request import resolve
 from vidcam.pipelines.score.sanity import STAGES, _spread, sanity
-from vidcam.pipelines.score.summary import Sanity
+from vidcam.pipelines.score.sanity_figures import Sanity
 from vidcam.system.progress import silent
 
 METHODS = ("gradcam", "gradcam++", "neutral-gradcam")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from tests.helpers.score_results import DONE, scores
+from tests.helpers.score_results import DONE, NAN, scores
+from vidcam.pipelines.score.report import place_rows
 from vidcam.pipelines.score.summarise import summarise
-from vidcam.pipelines.score.summary import Accuracy, FailedClip, Summary
+from vidcam.pipelines.score.summary import Accuracy, FailedClip, Mean, Summary
 from vidcam.system.json_files import from_json, to_json
 
 
@@ -40,3 +44,21 @@ def test_a_summary_survives_its_json() -> None:
     """Tuples come back as lists."""
     summary = summarise(scores(), DONE, command="vidcam score a", ignored_columns=("x",), worst=("a line",))
     assert to_json(from_json(to_json(summary), Summary)) == to_json(summary)
+
+
+def test_each_mean_has_its_own_n_and_no_interval_below_two_groups() -> None:
+    """Temporal IoU has a value for one clip only, pointing for both."""
+    table = scores()
+    values = {"pointing": [[1.0, 0.0]] * 3, "temporal_iou": [[0.25, NAN]] * 3, "energy": [[NAN, NAN]] * 3}
+    arrays = {name: np.array(rows) for name, rows in values.items()}
+    table = replace(table, columns=(*table.columns, *arrays), _values=table._values | arrays)
+    summary = summarise(table, DONE)
+    gradcam = summary.methods["gradcam"]
+    assert gradcam.temporal_iou == Mean(0.25, None, None, 1)
+    assert gradcam.energy == Mean(None, None, None, 0)
+    assert gradcam.pointing is not None
+    assert (gradcam.pointing.n, gradcam.pointing.low, gradcam.pointing.high) == (2, 0.0, 100.0)
+    row = place_rows(summary)[0]
+    assert row == {"method": "gradcam", "pointing %": "50.00 [0.00, 100.00]", "temporal IoU": "0.25 (n = 1)", "n": "2"}
+    same_group = replace(table, clips=replace(table.clips, group=["a", "a"]))
+    assert summarise(same_group, DONE).methods["gradcam"].pointing == Mean(50.0, None, None, 2)

@@ -50,11 +50,11 @@ def test_loc_of_two_overlapping_boxes_by_hand(tmp_path: Path) -> None:
     assert (inside.sum(), cats.sum()) == (14, 1)
     heat = np.zeros((1, 6, 8), np.float32)
     heat[0, 0, 0:4], heat[0, 1, 0:3], heat[0, 5, 2:8] = 0.4, 1.0, 0.4
-    row = localization_row(heat, inside)
+    row = localization_row(heat, inside, time_cells=1)
     assert row == pytest.approx(
         {"loc_0": 7 / 20, "loc_0.25": 7 / 20, "loc_0.5": 3 / 14, "pointing": 1.0, "energy": 4.6 / 7}
     )
-    assert localization_row(heat, cats) == pytest.approx(
+    assert localization_row(heat, cats, time_cells=1) == pytest.approx(
         {"loc_0": 1 / 13, "loc_0.25": 1 / 13, "loc_0.5": 0.0, "pointing": 0.0, "energy": 0.4 / 7}
     )
 

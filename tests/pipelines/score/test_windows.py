@@ -42,7 +42,7 @@ def starts(video: Path, choice: WindowChoice, *, start: float | None = None, fra
     spec = replace(TINY_SPEC, frames=frames)
     with open_video(str(video)) as reader:
         windows = windows_of(Entry(0, str(video), "a", start_seconds=start), reader.info, spec, choice)
-        return np.searchsorted(reader.info.pts_seconds, [window.times[0] for window in windows]).tolist()
+        return [int(np.searchsorted(reader.info.pts_seconds, window.times[0])) for window in windows]
 
 
 def rows_of(video: Path, choice: WindowChoice, *, start: float | None = None, label: str = "") -> list[dict[str, Any]]:
@@ -118,7 +118,7 @@ def test_windows_that_do_not_fit_into_memory_are_decoded_again(video: Path, monk
 
 
 def test_the_columns_of_a_map_by_hand() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"area": 0.25, "empty": True, "artifact": False, "alpha_min": 0.25, "alpha_max": 0.5, "energy": 0.5},
         {"area": 0.75, "empty": False, "artifact": True, "alpha_min": 0.125, "alpha_max": 0.25, "evidence": np.ones(2)},
     ]
