@@ -119,8 +119,8 @@ class ClipScorer:
             run = open_attribution(self._model.module, self._model.input_of(clip), request, undo)
             self.originals += 1
             rank = None if label_index is None else int((run.logits[0] > run.logits[0, label_index]).sum())
-            is_label_explained = rank is not None and rank < self._request.label_in_top
-            explanation = run.explain([label_index]) if is_label_explained else run.explain()
+            is_label = rank is not None and rank < self._request.label_in_top
+            explanation = run.explain(label_index if is_label else None)
             target = explanation.target.tolist()
             at_layer = [name for name in self._request.methods if name not in INPUT_METHODS]  # EQ compares these alone
             is_compared = "relative" in self._request.measures and at_layer
@@ -158,13 +158,13 @@ class ClipScorer:
         return explanation, ("localization uses the predicted class: the clip has no label",)
 
     def _shared_columns(self, sample: Sample, original: _OriginalPass) -> ClipColumns:
-        target, rank = original.target_index, original.label_rank
+        target, label_index = original.target_index, original.label_index
         return ClipColumns(
             entry=sample.entry,
             start_seconds=sample.start_seconds,
             label=self._model.label(target),
             predicted=self._model.label(original.predicted_index),
-            is_correct=None if rank is None else rank == 0,
+            is_correct=None if label_index is None else label_index == original.predicted_index,
             log_probability=original.log_probability,
             warnings=(*sample.warnings, *original.notes),
             batch_size=self.forwards.batch_size,

@@ -107,7 +107,7 @@ def _measures(heat: Floats, image: ShapeImage) -> Mapping[str, float]:
     """Measure one map. Regions are the shapes' own pixels; Loc(δ) takes their boxes, as GC++ 4.3 does."""
     instances = image.masks[:, None]
     covered = instance_coverage(heat, instances)
-    inside, boxes = instances.any(axis=0)[None], filled_boxes(image)[None, None]
+    inside, boxes = np.asarray(instances.any(axis=0))[None], filled_boxes(image)[None, None]
     return {
         "found": recall(covered),
         "coverage": float(covered.mean()),
