@@ -97,9 +97,8 @@ def score_clips(
     The clips and the folder are checked before a model is loaded or downloaded.
 
     Args:
-        clips: a folder, a manifest (.csv, .jsonl, .parquet), images with boxes (a folder of Pascal VOC or its list,
-            .txt, or COCO's .json), or an iterable of paths and of mappings with `path`, `start`, `label`, `group`,
-            `boxes`.
+        clips: a folder, a manifest (.csv, .jsonl, .parquet), images with boxes (a Pascal VOC folder or a list in it,
+            COCO's .json), or an iterable of paths and of mappings with `path`, `start`, `label`, `group`, `boxes`.
         out: folder of the results; created if needed.
         model: name of a model, 'package.module:factory', or a `Model`.
         weights: as in `load_model`; only if `model` is a name.

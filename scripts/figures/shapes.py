@@ -31,9 +31,9 @@ def draw_shapes(out: Path) -> None:
     for number, key in enumerate(shown):
         image = first[key].image
         rows["image"][str(number)] = square(_outlined(image.pixels, image.masks), SIDE)
-        for name, entries in explained.items():
+        for name, by_pixels in explained.items():
             for method in METHODS:
-                drawn = _outlined(overlaid(image.pixels, entries[key].heats[method][0]), image.masks)
+                drawn = _outlined(overlaid(image.pixels, by_pixels[key].heats[method][0]), image.masks)
                 rows.setdefault(f"{name} {method}", {})[str(number)] = square(drawn, SIDE)
     table(rows, GUTTER, out / "images-shapes.jpg")
 

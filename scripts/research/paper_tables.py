@@ -220,8 +220,9 @@ def _critique(runs: Sequence[Run]) -> str:
     rows = []
     for (a, b), papers in RATIOS.items():
         for index, kind in enumerate(("pre-softmax", "post-softmax")):
-            value, mean, std = papers[index]
-            rows.append((f"{a} vs {b}, {kind}", "EQ: 4,219 images", f"{value:.2f}", f"{mean:.2f} ({std:.2f})"))
+            ratio, log_mean, log_std = papers[index]
+            cells = f"{ratio:.2f}", f"{log_mean:.2f} ({log_std:.2f})"
+            rows.append((f"{a} vs {b}, {kind}", "EQ: 4,219 images", *cells))
             for run in runs:
                 pair, _ = pair_of(run.summary, a, b)
                 ours = (pair, pair["post_softmax"])[index]

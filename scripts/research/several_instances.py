@@ -54,7 +54,7 @@ class ExplainedImage:
 @click.command()
 @click.option("--model", "names", multiple=True, type=click.Choice(NAMES), default=NAMES, help="Default: both.")
 @click.option("--layer", help="Default: the model's own.")
-@click.option("--images", type=click.IntRange(MAX_SHAPES), default=1280, show_default=True)
+@click.option("--images", type=click.IntRange(MAX_SHAPES), default=640, show_default=True)
 def several_instances(*, names: Sequence[str], layer: str | None, images: int) -> None:
     """Print the tables in Markdown."""
     for name in names:
@@ -79,11 +79,11 @@ def explain_images(model: Model, count: int, layer: str | None = None) -> Iterat
                 yield ExplainedImage(image, {method: heat[index] for method, heat in heats.items()})
 
 
-def document(explained: Sequence[ExplainedImage]) -> Iterator[str]:
-    """The tables of one network: each method on images of several instances, then the differences by their number."""
-    several = [entry for entry in explained if len(entry.image.labels) > 1]
+def document(explained: Sequence[ExplainedImage], *, counts: Sequence[int] = (2, 3, 4)) -> Iterator[str]:
+    """The tables of one network: each method on images of so many instances, then the differences by their number."""
+    several = [entry for entry in explained if len(entry.image.labels) in counts]
     measured = {method: measures(several, method) for method in METHODS}
-    yield f"Two to four instances, {len(several)} images:\n"
+    yield f"{', '.join(map(str, counts))} instances, {len(several)} images:\n"
     rows = [(method, *(interval(values[column]) for column in COLUMNS)) for method, values in measured.items()]
     yield from table(("method", *COLUMNS), rows)
     for a, b in COMPARED:
@@ -107,7 +107,7 @@ def _measures(heat: Floats, image: ShapeImage) -> Mapping[str, float]:
     """Measure one map. Regions are the shapes' own pixels; Loc(δ) takes their boxes, as GC++ 4.3 does."""
     instances = image.masks[:, None]
     covered = instance_coverage(heat, instances)
-    inside, boxes = instances.any(axis=0)[None], filled_boxes(image)[None, None]
+    inside, boxes = np.asarray(instances.any(axis=0))[None], filled_boxes(image)[None, None]
     return {
         "found": recall(covered),
         "coverage": float(covered.mean()),

@@ -129,7 +129,7 @@ def fold(normed: nn.Sequential, network: nn.Sequential) -> None:
 @torch.inference_mode()
 def report(network: nn.Module, pool: Pool) -> str:
     """Report the accuracy by number of shapes."""
-    logits = torch.cat([network(to_input(part)) for part in pool[0].split(BATCH)])
+    logits = torch.cat([network(to_input(part)) for part in torch.split(pool[0], BATCH)])
     is_right = (logits.argmax(dim=1) == pool[1]).double()
     shares = [f"{count + 1}: {100 * is_right[count::MAX_SHAPES].mean():.1f}" for count in range(MAX_SHAPES)]
     return f"  {100 * is_right.mean():.1f} % correct; by number of shapes {', '.join(shares)}"

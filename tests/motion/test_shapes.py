@@ -10,6 +10,7 @@ import pytest
 from vidcam.errors import InputError
 from vidcam.motion import shapes
 from vidcam.motion.background import TextureLayer
+from vidcam.motion.draws import Draws
 from vidcam.motion.shapes import GAP_PX, RADIUS_PX, SHAPE_LABELS, SIZE, ShapeImage, make_shape_image
 
 GOLDEN = ["63e5f449ac49eef4", "dff72a40b3fa7e4e"]
@@ -69,7 +70,7 @@ def test_sizes_differ_within_an_image() -> None:
 
 
 def test_a_gap_is_left_between_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    circles = shapes._apart(shapes.Draws(3), 6)
+    circles = shapes._apart(Draws(3), 6)
     for index, a in enumerate(circles):
         for b in circles[:index]:
             assert np.hypot(a.y - b.y, a.x - b.x) >= a.radius + b.radius + GAP_PX

@@ -121,13 +121,14 @@ def _outside(draws: Draws, circle: _Circle, label: int | None) -> Values:
     cosine, sine = np.cos(angle) / circle.radius, np.sin(angle) / circle.radius
     along, aside = cosine * x[None] + sine * y[:, None], cosine * y[:, None] - sine * x[None]
     if label is None:
-        return (np.hypot(along, aside / width) - 1.0) * width * circle.radius
+        ellipse: Values = (np.hypot(along, aside / width) - 1.0) * width * circle.radius
+        return ellipse
     return _OUTLINES[SHAPE_LABELS[label]](along, aside) * circle.radius
 
 
 def _triangle(x: Values, y: Values) -> Values:
-    sides = [np.cos(turn) * x + np.sin(turn) * y for turn in (0.0, 2.0 * np.pi / 3.0, 4.0 * np.pi / 3.0)]
-    return np.max(sides, axis=0) - 0.5
+    slanted: Values = np.sqrt(3.0) / 2.0 * np.abs(y) - 0.5 * x
+    return np.maximum(x, slanted) - 0.5
 
 
 def _square(x: Values, y: Values) -> Values:
