@@ -6,8 +6,7 @@ The CSV, the summary, the plots and the report are made from the parts at the en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,38 +18,23 @@ from vidcam.devices import cpu_threads
 from vidcam.fill import ScoreFill
 from vidcam.models.model import Model, Precision
 from vidcam.models.registry import list_models, load_model
-from vidcam.pipelines.forward import Prepared
-from vidcam.pipelines.report.video_folders import VideoFolders
 from vidcam.pipelines.run_file import named_model, run_settings, write_run_file
-from vidcam.pipelines.score.clips import ClipSet, read_clips
-from vidcam.pipelines.score.columns import score_columns
+from vidcam.pipelines.score.clips import read_clips
 from vidcam.pipelines.score.foreign_maps import foreign_maps
-from vidcam.pipelines.score.grid import play_grid
-from vidcam.pipelines.score.local import SCORING, LocalEngine
 from vidcam.pipelines.score.options import EngineName, ScoreOptions
-from vidcam.pipelines.score.ray_engine import RayEngine
 from vidcam.pipelines.score.ray_worker import WorkerSetup, import_ray
-from vidcam.pipelines.score.request import ScoreRequest, resolve
-from vidcam.pipelines.score.results import ModelResults, Overlays, RunFacts, write_results
+from vidcam.pipelines.score.request import resolve
+from vidcam.pipelines.score.runner import Runner
 from vidcam.pipelines.score.samples import require_any_video
-from vidcam.pipelines.score.sanity import former_sanity, sanity
-from vidcam.pipelines.score.sanity_figures import Sanity
 from vidcam.pipelines.score.scored_clips import ScoredClips
 from vidcam.pipelines.score.scored_set import write_set_path
-from vidcam.pipelines.score.settings import PartialSettings, complete_settings, partial_settings, provenance_of
-from vidcam.pipelines.score.shards import Shard, ShardRecord, require_shard, write_record
-from vidcam.pipelines.score.store import ResultStore, check_folder, open_store
-from vidcam.pipelines.score.summarise import summarise
-from vidcam.pipelines.score.summary import GridResult
-from vidcam.pipelines.score.table import ScoreTable, score_table
-from vidcam.pipelines.score.worst import pages_of, render_worst, worst_clips
-from vidcam.system.json_files import write_json
+from vidcam.pipelines.score.settings import partial_settings
+from vidcam.pipelines.score.shards import Shard, require_shard
+from vidcam.pipelines.score.store import check_folder
 from vidcam.system.progress import Progress, progress_or_default, silent
 
 RUN_FILE = "run.toml"
 """The settings of the run, see `run_file`."""
-
-Engine = LocalEngine | RayEngine
 
 
 def score_clips(
@@ -227,8 +211,8 @@ def score_set(
             model = load(device=device, progress=progress)
             load = partial(load, device=device.partition(":")[0])  # an actor has one GPU
         request, prepared = resolve(model, options, None if former is None else former.batch_size, maps=maps)
-        run = _Run(prepared, request, settings, clip_set, folder, command=command, progress=progress)
-        result = run.run(partial(WorkerSetup, load, options))
+        runner = Runner(prepared, request, settings, clip_set, folder, command=command, progress=progress)
+        result = runner.run(partial(WorkerSetup, load, options))
     if named is None:
         return result
     path, done = folder / RUN_FILE, result.summary.settings
@@ -244,119 +228,3 @@ def score_set(
 
 def _itself(model: Model) -> Model:
     return model
-
-
-class _Run:
-    """One scoring run."""
-
-    def __init__(
-        self,
-        prepared: Prepared,
-        request: ScoreRequest,
-        settings: PartialSettings,
-        clips: ClipSet,
-        out: Path,
-        *,
-        command: str,
-        progress: Progress,
-    ) -> None:
-        self._model, self._clips, self._out = prepared.original, clips, out
-        self._command, self._progress = command, progress
-        self._prepared, self._request = prepared, request
-        # relevance finds its own layer, which the baseline tells
-        stated = request if request.layers else replace(request, layers=prepared.baseline.layers)
-        self._settings = complete_settings(settings, stated, prepared.original, prepared.forward)
-        self._columns = score_columns(request.measures, request.thetas, label_in_top=request.label_in_top)
-        self._span = request.clips_of(len(clips.entries))
-        self._folders = VideoFolders.of((entry.source for entry in clips.entries), out)
-        self._forwards = (0, 0)
-
-    def run(self, setup: Callable[..., WorkerSetup]) -> ScoredClips:
-        """Score the remaining clips, then write all results; `setup` makes what workers of a cluster need."""
-        overwrite, first = self._request.overwrite, self._span.start
-        with open_store(self._out, self._settings, self._columns, overwrite=overwrite, first=first) as store:
-            if (shard := self._request.shard) is not None:
-                names, ignored = self._request.row_names, self._clips.ignored_columns
-                write_record(self._out, ShardRecord(shard, len(self._clips.entries), names, ignored, self._folders))
-            store.require_whole(self._clips.entries, self._request.row_names)
-            store.require_unchanged(self._clips.entries)
-            failed = store.failed() if self._request.retry_failed else {}
-            has_work = bool(failed) or store.done < self._span.stop
-            if has_work or not store.settings.provenance:
-                store.record_provenance(provenance_of(self._model))
-            if has_work:
-                self._score(store, failed, self._engine(store, setup))
-            return self._write_results(store)
-
-    def _engine(self, store: ResultStore, setup: Callable[..., WorkerSetup]) -> Engine:
-        request = replace(self._request, batch_size=store.last_batch_size or self._request.batch_size)
-        if request.engine == "local":
-            return LocalEngine(self._prepared, request, clips=len(self._clips.entries), progress=self._progress)
-        ready = setup(request.batch_size, store.settings.threads, request.maps, store.schema, Path.cwd())
-        return RayEngine(ready, is_gpu=self._model.device.type != "cpu")
-
-    def _score(self, store: ResultStore, failed: Mapping[Path, Sequence[int]], engine: Engine) -> None:
-        """Score the failed clips again, part by part, then the clips after the last part."""
-        entries = self._clips.entries
-        remaining = [entries[clip] for clips in failed.values() for clip in clips]
-        remaining += entries[store.done : self._span.stop]
-        try:
-            with closing(engine.rows(remaining)) as rows:
-                for path, clips in failed.items():
-                    store.replace(path, {clip: next(rows) for clip in clips})
-                    self._progress("scoring failed clips again", clips[-1] + 1, len(entries))
-                for of_clip in rows:
-                    store.add(of_clip)
-                    self._progress(SCORING, store.done, len(entries))
-        finally:  # also after an interrupt: scored clips are kept
-            store.flush()
-            self._forwards = engine.forwards
-
-    def _write_results(self, store: ResultStore) -> ScoredClips:
-        if self._request.shard is not None:
-            table = score_table(store, self._columns, self._request.row_names)
-            summary = summarise(table, store.settings, command=self._command)
-            return ScoredClips(summary, table, (self._out / "scores",), self._forwards)
-        facts = RunFacts(
-            columns=self._columns,
-            row_names=self._request.row_names,
-            ignored_columns=self._clips.ignored_columns,
-            command=self._command,
-            folders=self._folders,
-        )
-        of_model = ModelResults(sanity=self._sanity, grid=self._grid, worst=self._worst)
-        result = write_results(self._out, store, facts, of_model=of_model, progress=self._progress)
-        return replace(result, forwards=self._forwards)
-
-    def _worst(self, table: ScoreTable) -> Overlays:
-        shown = worst_clips(table, self._request.render_worst)
-        lines = render_worst(
-            self._prepared,
-            shown,
-            self._clips,
-            self._out / "worst",
-            request=self._request,
-            progress=self._progress,
-        )
-        return lines, pages_of(shown, self._out)
-
-    def _grid(self, table: ScoreTable) -> GridResult | None:
-        if "grid" not in self._request.measures:
-            return None
-        path, entries = self._out / "scores" / "grid.json", self._clips.entries
-        return play_grid(self._prepared.model, self._request, entries, table, path, progress=self._progress)
-
-    def _sanity(self) -> Sanity | None:
-        """Return the sanity checks, if possible those of an earlier run with the same number of clips."""
-        request, path = self._request, self._out / "scores" / "sanity.json"
-        if not request.sanity:
-            return None
-        former = None if request.retry_failed else former_sanity(path)
-        if former is not None and (former.requested_clips, set(former.cascading)) == (
-            request.sanity,
-            set(request.methods),
-        ):
-            return former
-        checks = sanity(self._model, request, self._clips.entries, progress=self._progress)
-        write_json(path, checks, sync=True)
-        return checks

@@ -157,7 +157,7 @@ def test_other_versions_are_recorded_and_accepted(tmp_path: Path, monkeypatch: p
         run(manifest, out, progress=interrupt)
     assert "provenance" in json.loads((out / "scores" / "settings.json").read_text())
     newer = Provenance(vidcam="9", torch="9.9", numpy="9.8", av="9.7", device="an abacus")
-    monkeypatch.setattr("vidcam.pipelines.score.run.provenance_of", lambda _: newer)
+    monkeypatch.setattr("vidcam.pipelines.score.runner.provenance_of", lambda _: newer)
     first = run(manifest, out)
     monkeypatch.undo()
     monkeypatch.setattr(store, "CLIPS_PER_PART", 2)
