@@ -156,7 +156,7 @@ def _usable_clips(
         some = ", ".join(names[:_MOST_NAMES]) + ", …" * (len(names) > _MOST_NAMES)
         notes.append(f"{len(names)} of {len(files)} results are left out, as {problem}: {some}")
     if not clips:
-        raise InputError(f"no result can be used; {notes[-1]}")
+        raise InputError(f"no result can be used; {'; '.join(notes)}")
     return kept, clips
 
 
@@ -171,8 +171,14 @@ def _clip(shown: Shown, truth: tuple[TrueClip, ...], classes: dict[str, float] |
     if target_of(video) is None:
         return clip, f"the model says {says!r}, but {', '.join(video.labels)} was explained"
     if not any(each.embedded for each in shown.videos):
-        return clip, (shown.note or "the video is larger than --embed").rstrip(".")
+        return clip, _why_without_video(shown)
     return clip, ""
+
+
+def _why_without_video(shown: Shown) -> str:
+    if not shown.can_open:
+        return "browsers do not play their videos; --proxy makes copies that they play"
+    return "their videos were not found" if shown.note else "their videos are larger than --embed"
 
 
 def _methods(shown: Sequence[Shown], options: StudyOptions) -> tuple[str, ...]:

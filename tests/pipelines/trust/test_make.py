@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.coded import coded_video, random_explanation
+from tests.helpers.saved import save_hot
 from tests.helpers.studies import LENGTHS, make_study
 from vidcam.errors import InputError, MediaError, OutputError
 from vidcam.pipelines.trust.content import StudyKey, read_key
@@ -100,8 +101,18 @@ def test_what_cannot_be_used_is_left_out_and_told(clips: Path, tmp_path: Path) -
     written = make_study(tmp_path, truth=None)
     assert written.clips == 1
     assert "the model says 'running', but per-window was explained" in written.notes[0]
-    with pytest.raises(InputError, match="no result can be used"):
+    with pytest.raises(InputError, match=r"no result can be used.* larger than --embed"):
         make_study(tmp_path, out="large.html", truth=None, embed=0.0)
+    (tmp_path / "good" / "clip0_h264.mp4").unlink()
+    with pytest.raises(InputError, match=r"no result can be used.* were not found"):
+        make_study(tmp_path, out="lost.html", truth=None)
+
+
+def test_a_video_that_browsers_do_not_play_is_copied(tmp_path: Path) -> None:
+    save_hot(tmp_path)  # h264 in rgb
+    with pytest.raises(InputError, match="--proxy makes copies"):
+        make_study(tmp_path, truth=None)
+    assert make_study(tmp_path, truth=None, proxy=True).clips == 1
 
 
 def test_methods_can_be_chosen(clips: Path) -> None:
