@@ -125,7 +125,7 @@ def _strongest(page: Any, truth: VideoExplanation) -> bool:
     evidence = truth.evidence(METHODS[0], moments, target=_shown_target(page, truth))
     go_to(page, float(moments[evidence.argmax()]))  # where the curve is highest
     shown = page.locator("#readout").inner_text().split("evidence ")[1].split()[0]
-    return abs(float(shown) - evidence.max()) < 0.01
+    return bool(abs(float(shown) - evidence.max()) < 0.01)
 
 
 def _raw_value(page: Any, truth: VideoExplanation) -> bool:

@@ -173,7 +173,7 @@ def opened(path: Path) -> Iterator[OpenPage]:
 
 def clip_rows() -> Iterator[dict[str, Any]]:
     """Scores of clips, as the table has them; every hundredth clip failed."""
-    generator = np.random.default_rng(0)
+    generator, methods = np.random.default_rng(0), tuple(summary().methods)
     for index in range(CLIPS):
         label = f"class {index % CLASSES}"
         clip = {"clip": index, "path": f"videos/{label}/clip_{index:05d}.mp4", "label": label}
@@ -181,7 +181,7 @@ def clip_rows() -> Iterator[dict[str, Any]]:
             yield clip | {"status": "failed", "reason": "no video stream", "method": None, "class": None}
             continue
         top = label if generator.random() < 0.7 else f"class {generator.integers(CLASSES)}"
-        for method in summary().methods:
+        for method in methods:
             values = {name: generator.random() for name in ("probability", "drop", "retention_0.5", "area")}
             known = {"status": "scored", "class": top, "correct": top == label, "start": 1.0, "reason": None}
             yield clip | known | values | {"method": method}

@@ -138,6 +138,7 @@ def test_no_label_ends_the_script(tmp_path: Path) -> None:
 
 def test_a_notebook_shows_the_page(tmp_path: Path) -> None:
     html = report(save_hot(tmp_path), tmp_path / "page.html")._repr_html_()
+    assert html is not None
     assert html.startswith('<iframe srcdoc="&lt;!DOCTYPE html&gt;')
     assert 'sandbox="allow-scripts' in framed("")
 
