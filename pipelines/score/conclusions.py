@@ -67,6 +67,8 @@ def headline(summary: Summary) -> str:
 def notes(summary: Summary) -> Iterator[str]:
     """Say how the ranking was made, and how many clips it takes."""
     clips, tested = _clips(summary), [pair.equal_area for pair in summary.pairs if pair.equal_area is not None]
+    if not ranked(summary):
+        return
     yield (
         "Ranked by what is kept of the probability with the lowest 25, 50 and 75 % of the voxels hidden: the geometric "
         f"mean over these shares and {clips}. All maps hide the same share."
@@ -98,7 +100,7 @@ def accuracy_text(summary: Summary) -> str:
         return ""
     top5 = "" if accuracy.top5 is None else f", top-5 {number(100 * accuracy.top5)} %"
     top1 = f"top-1 {number(100 * accuracy.value)} %"
-    return f"Accuracy: {top1}{top5}, {accuracy.known} clips; {windows_text(summary)}."
+    return f"Accuracy: {top1}{top5}, {_counted(accuracy.known)}; {windows_text(summary)}."
 
 
 def windows_text(summary: Summary) -> str:
@@ -210,7 +212,13 @@ def _why_open(pair: Pair) -> str:
 
 def _clips(summary: Summary) -> str:
     """Return '58 clips', or '12 groups of clips'."""
-    return f"{summary.n} clips" if summary.groups == summary.n else f"{summary.groups} groups of clips"
+    if summary.groups != summary.n:
+        return f"{summary.groups} groups of clips"
+    return _counted(summary.n)
+
+
+def _counted(clips: int) -> str:
+    return "1 clip" if clips == 1 else f"{clips} clips"
 
 
 def _percent(kept: Mean | None) -> str:

@@ -107,6 +107,7 @@ def test_without_retention_nothing_is_ranked(missing: str) -> None:
     table = scores()
     summary = summarise(replace(table, columns=tuple(name for name in table.columns if name != missing)), DONE)
     assert ranking_rows(summary) == []
+    assert list(notes(summary)) == []
     assert "needs the measure retention" in headline(summary)
 
 
