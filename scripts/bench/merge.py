@@ -54,6 +54,7 @@ def settings(clips: int) -> Settings:
         seed=0,
         min_confidence=0.0,
         correct_only=False,
+        windows="central",
         clips=f"{clips} (made)",
         threads=1,
         provenance=(Provenance(vidcam="0", torch="0", numpy="0", av="0", device="cpu"),),

@@ -117,7 +117,7 @@ def _trusted(page: Any, truth: VideoExplanation) -> bool:
     target = _shown_target(page, truth)
     verdict = truth.verdict(METHODS[0], target=target)
     sentence = f"{verdict.word} {METHODS[0]} for {truth.labels[target]}: {verdict.reason}"
-    return sentence in str(page.locator("#verdicts").inner_text())
+    return bool(sentence in page.locator("#verdicts").inner_text())
 
 
 def _strongest(page: Any, truth: VideoExplanation) -> bool:

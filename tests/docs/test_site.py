@@ -26,7 +26,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "docs", source, ignore=shutil.ignore_patterns("gallery"))
     for name in ("benchmarks", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
         (source.parent / name).symlink_to(ROOT / name)
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", source, source.parent / "html"]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-b",
+        "html",
+        str(source),
+        str(source.parent / "html"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
     return source.parent / "html"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -69,7 +70,7 @@ class BrightnessNet(nn.Module):
         return torch.stack([total, -total], dim=1)
 
 
-def seeded(net: type[nn.Module], seed: int = 0, **options: object) -> nn.Module:
+def seeded(net: Callable[..., nn.Module], seed: int = 0, **options: object) -> nn.Module:
     """A network with reproducible random weights; the caller's random state is left alone."""
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seed)
