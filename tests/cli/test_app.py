@@ -211,6 +211,7 @@ def test_models(capsys: Capture) -> None:
         ("tiny_c3d", True, "MIT"),
         ("tiny_vit", True, "MIT"),
         ("tiny_vit_cls", True, "MIT"),
+        ("tiny_gap", True, "MIT"),
     ]
 
 

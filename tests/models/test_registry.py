@@ -30,6 +30,7 @@ from vidcam.models.specs import (
     C3D_SPORTS1M_SPEC,
     C3D_UCF101_SPEC,
     TINY_C3D_SPEC,
+    TINY_GAP_SPEC,
     TINY_R3D_SPEC,
     TINY_VIT_CLS_SPEC,
     TINY_VIT_SPEC,
@@ -60,17 +61,19 @@ NOT_CALLABLE = 3
 
 def test_names_and_entries() -> None:
     torchvision_names = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t")
-    others = ("efficientnet_lite0", "c3d_sports1m", "c3d_ucf101", "tiny_r3d", "tiny_c3d", "tiny_vit", "tiny_vit_cls")
-    assert list_models() == ("i3d", *torchvision_names, *others)
+    others = ("efficientnet_lite0", "c3d_sports1m", "c3d_ucf101")
+    tiny = ("tiny_r3d", "tiny_c3d", "tiny_vit", "tiny_vit_cls", "tiny_gap")
+    assert list_models() == ("i3d", *torchvision_names, *others, *tiny)
     assert [entry.spec.name for entry in model_entries()] == list(list_models())
     assert model_entries()[0].spec is I3D_SPEC
-    assert [entry.spec for entry in model_entries()[-6:]] == [
+    assert [entry.spec for entry in model_entries()[-7:]] == [
         C3D_SPORTS1M_SPEC,
         C3D_UCF101_SPEC,
         TINY_R3D_SPEC,
         TINY_C3D_SPEC,
         TINY_VIT_SPEC,
         TINY_VIT_CLS_SPEC,
+        TINY_GAP_SPEC,
     ]
     assert model_entries()[0].cache_file == I3D_CHECKPOINT.file_name
 
