@@ -22,7 +22,7 @@ from vidcam.models.specs import (
     I3D_SPEC,
     TINY_CAPTIONER_SPEC,
 )
-from vidcam.motion import GRATING_LABELS, LABELS
+from vidcam.motion import GRATING_LABELS, LABELS, SHAPE_LABELS
 from vidcam.motion.captions import VOCABULARY
 from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress
@@ -141,6 +141,7 @@ BUILT_IN: Mapping[str, ModelEntry] = MappingProxyType(
             *map(_c3d_entry, (C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC)),
             *(_tiny_entry(spec, LABELS) for spec in tiny.TINY_SPECS),
             *(_tiny_entry(spec, GRATING_LABELS) for spec in tiny.GRATING_SPECS),
+            *(_tiny_entry(spec, SHAPE_LABELS) for spec in tiny.SHAPE_SPECS),
             _tiny_entry(TINY_CAPTIONER_SPEC, VOCABULARY),
         )
     }

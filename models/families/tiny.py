@@ -31,8 +31,8 @@ TINY_SPECS = (TINY_R3D_SPEC, TINY_C3D_SPEC)
 GRATING_SPECS = (TINY_VIT_SPEC, TINY_VIT_CLS_SPEC)
 """Those for the grating set."""
 
-SHAPE_SPECS = (TINY_VGG_SPEC, TINY_GAP_SPEC)
-"""Those for the shape set, of images."""
+SHAPE_SPECS = (TINY_GAP_SPEC,)
+"""The one for the shape set, of images; `train_shapes` also trains tiny_vgg."""
 
 WEIGHTS_FOLDER = Path(__file__).parent
 
@@ -52,7 +52,7 @@ def build(name: str) -> nn.Module:
         from vidcam.models.families.tiny_c3d import TinyC3D
 
         return TinyC3D()
-    if name in {spec.name for spec in SHAPE_SPECS}:
+    if name in (TINY_VGG_SPEC.name, TINY_GAP_SPEC.name):
         from vidcam.models.families.tiny_vgg import tiny_vgg
 
         return tiny_vgg(is_pooled=name == TINY_GAP_SPEC.name)

@@ -52,7 +52,7 @@ class ExplainedImage:
 
 
 @click.command()
-@click.option("--model", "names", multiple=True, type=click.Choice(NAMES), default=NAMES, help="Default: both.")
+@click.option("--model", "names", multiple=True, type=click.Choice(NAMES), default=NAMES, help="Default: all.")
 @click.option("--layer", help="Default: the model's own.")
 @click.option("--images", type=click.IntRange(MAX_SHAPES), default=640, show_default=True)
 def several_instances(*, names: Sequence[str], layer: str | None, images: int) -> None:

@@ -181,7 +181,7 @@ def test_models(capsys: Capture) -> None:
     assert all(form in said for form in ("torchvision:NAME", "hf:FOLDER", "timm:NAME", "pytorchvideo:NAME"))
     assert main(["models", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert len(rows) == 14
+    assert len(rows) == 15
     assert rows[0]["input"] == [16, 224, 224]
     assert rows[0]["fps"] == 12.5
     assert rows[0]["cached"] is False
@@ -212,6 +212,7 @@ def test_models(capsys: Capture) -> None:
         ("tiny_c3d", True, "MIT"),
         ("tiny_vit", True, "MIT"),
         ("tiny_vit_cls", True, "MIT"),
+        ("tiny_gap", True, "MIT"),
         ("tiny_captioner", True, "MIT"),
     ]
 
