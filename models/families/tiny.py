@@ -3,7 +3,7 @@
 set        models                        trained by
 motion     tiny_r3d, tiny_c3d            scripts/run research.train_tiny
 grating    tiny_vit, tiny_vit_cls        scripts/run research.train_transformers
-shape      tiny_vgg, tiny_gap, images    scripts/run research.train_shapes
+shape      tiny_gap, of images           scripts/run research.train_shapes
 caption    tiny_captioner                scripts/run research.train_captioner
 """
 

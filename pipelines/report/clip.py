@@ -14,7 +14,7 @@ from vidcam.pipelines.audit import video_facts, video_remarks
 from vidcam.pipelines.report.content import PageClip, PageMap, PageTarget, PageVideo
 from vidcam.pipelines.report.facts import Facts
 from vidcam.pipelines.report.packing import PackedBlock, Section
-from vidcam.pipelines.report.scales import both_bounds, both_factors
+from vidcam.pipelines.report.scales import both_bounds, both_factors, measured_bounds
 from vidcam.results.explanation import GUIDED
 from vidcam.results.video import Scale, VideoExplanation
 
@@ -87,11 +87,10 @@ def page_clip(shown: Shown, block: PackedBlock) -> PageClip:
 def _targets(
     video: VideoExplanation, block: PackedBlock, overlays: Sequence[tuple[str, str, str]]
 ) -> tuple[PageTarget, ...]:
-    names = dict.fromkeys(name for explanation in video.explanations for name in explanation.methods)
-    bounds = {name: both_bounds(video, name) for name in names}
-    factors = {name: {s: block.floats(f) for s, f in both_factors(video, name).items()} for name in names}
+    main, shared = video.main_targets, _scales(video, block)
     targets = []
     for number, (label, explanation) in enumerate(zip(video.labels, video.explanations, strict=True)):
+        bounds, factors = shared if number in main else _scales(_alone(video, number), block)
         probability, contrast = explanation.probability, explanation.contrast
         is_value = bool(np.isnan(probability).all())
         maps = {
@@ -111,6 +110,22 @@ def _targets(
             )
         )
     return tuple(targets)
+
+
+def _alone(video: VideoExplanation, number: int) -> VideoExplanation:
+    """Return one target on a scale of its own: on that of the captions, words of which the model is sure are dark."""
+    explanation = video.explanations[number]
+    one = replace(video, labels=("",), explanations=(explanation,), verdicts=(), captions=())
+    return replace(one, bounds={name: measured_bounds(one, name, video.scale) for name in explanation.volumes})
+
+
+def _scales(
+    video: VideoExplanation, block: PackedBlock
+) -> tuple[dict[str, Mapping[Scale, tuple[float, float]]], dict[str, dict[Scale, Section]]]:
+    """Return method → bounds, and method → factors of the windows, for both scales."""
+    names = dict.fromkeys(name for explanation in video.explanations for name in explanation.methods)
+    bounds = {name: both_bounds(video, name) for name in names}
+    return bounds, {name: {s: block.floats(f) for s, f in both_factors(video, name).items()} for name in names}
 
 
 def _page_map(

@@ -22,7 +22,7 @@ MOST_MOMENTS = 20_000
 def both_bounds(explanation: VideoExplanation, method: str) -> dict[Scale, tuple[float, float]]:
     """Return scale → (low, high) of a method; that of the explanation as it is, the other one measured."""
     return {
-        scale: explanation.bounds[method] if scale == explanation.scale else _measured(explanation, method, scale)
+        scale: explanation.bounds[method] if scale == explanation.scale else measured_bounds(explanation, method, scale)
         for scale in SCALES
     }
 
@@ -32,7 +32,7 @@ def both_factors(explanation: VideoExplanation, method: str) -> Mapping[Scale, F
     return {"window": window_factors(explanation.explanations, method)}
 
 
-def _measured(explanation: VideoExplanation, method: str, scale: Scale) -> tuple[float, float]:
+def measured_bounds(explanation: VideoExplanation, method: str, scale: Scale) -> tuple[float, float]:
     """Compute what `VideoExplanation.rescaled` computes, from the pixels where a linear map has its extremes."""
     line, low, high, percentile = explanation.timeline, np.inf, 0.0, 0.0
     moments = thinned(np.unique(line.frame_seconds), MOST_MOMENTS)

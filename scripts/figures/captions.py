@@ -42,5 +42,5 @@ def draw_captions(out: Path) -> None:
         heats = [each.heat(method)[0, MOMENT] / max(float(each.heat(method).max()), 1e-12) for each in found]
         pictures = [square(overlaid(frame, np.clip(heat, 0, 1)), SIDE) for heat in heats]
         names = [f"{words[place]}" for place in shown]
-        rows[method] = {"source": square(frame, SIDE), **dict(zip([*names, "whole caption"], pictures, strict=True))}
+        rows[method] = {"source": square(frame, SIDE), **dict(zip([*names, "caption"], pictures, strict=True))}
     table(rows, GUTTER, out / "captions.jpg")
