@@ -121,7 +121,7 @@ def _alone(video: VideoExplanation, number: int) -> VideoExplanation:
 
 def _scales(
     video: VideoExplanation, block: PackedBlock
-) -> tuple[dict[str, Mapping[Scale, tuple[float, float]]], dict[str, dict[Scale, Section]]]:
+) -> tuple[dict[str, dict[Scale, tuple[float, float]]], dict[str, dict[Scale, Section]]]:
     """Return method → bounds, and method → factors of the windows, for both scales."""
     names = dict.fromkeys(name for explanation in video.explanations for name in explanation.methods)
     bounds = {name: both_bounds(video, name) for name in names}

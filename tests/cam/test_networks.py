@@ -45,7 +45,7 @@ def test_features_of_any_dimension(axes: int) -> None:
     def head(cells: int) -> nn.Module:
         return nn.Sequential(nn.Linear(cells, 7), nn.ReLU(), nn.Linear(7, 4))
 
-    net = seeded(lambda: frame(axes, head)).double()  # type: ignore[arg-type]
+    net = seeded(lambda: frame(axes, head)).double()
     clip = random_clip(2, 3, *[6] * axes, dtype=torch.float64)
     result = explain(net, clip, layer="1", methods=CHEAP, target=2)
     leaf = net.get_submodule("1")(net.get_submodule("0")(clip)).detach().requires_grad_()
@@ -65,7 +65,7 @@ def test_features_of_any_dimension(axes: int) -> None:
 def test_torchvision_networks_at_their_last_block(
     make: Callable[..., nn.Module], shape: tuple[int, ...], head: Callable[[Any, Tensor], Tensor]
 ) -> None:
-    net, clip = seeded(make, weights=None, num_classes=6).eval(), random_clip(*shape)  # type: ignore[arg-type]
+    net, clip = seeded(make, weights=None, num_classes=6).eval(), random_clip(*shape)
     kept: list[Tensor] = []
     handle = net.get_submodule("layer4").register_forward_hook(lambda _m, _i, out: kept.append(out.detach()))
     with torch.no_grad():
