@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -329,13 +330,6 @@ def explain_video(
         overwrite=overwrite,
     )
     check_paths(source, Path(out), overwrite=overwrite, fps=fps, decoder=decoder)  # before a model is loaded
-    explainer = Explainer.load(
-        as_model(model, spec, labels),
-        options,
-        device=device,
-        weights=weights,
-        labels=labels,
-        mean_cube=mean_cube,
-        progress=progress_or_default(progress),
-    )
-    return explainer.explain(source, out)
+    files: dict[str, Any] = {"weights": weights, "labels": labels, "mean_cube": mean_cube}
+    shown, named = progress_or_default(progress), as_model(model, spec, labels)
+    return Explainer.load(named, options, device=device, progress=shown, **files).explain(source, out)

@@ -11,7 +11,15 @@ from vidcam.cam.reshape import reshape_of
 from vidcam.errors import InputError
 from vidcam.fill import ScoreFill
 from vidcam.models.model import Model, Precision
-from vidcam.pipelines.forward import Prepared, fusion_of, is_transformer_model, plan_maps, prepare, with_baseline_clips
+from vidcam.pipelines.forward import (
+    MapPlan,
+    Prepared,
+    fusion_of,
+    is_transformer_model,
+    plan_maps,
+    prepare,
+    with_baseline_clips,
+)
 from vidcam.pipelines.memory import StartMemory
 from vidcam.pipelines.score.columns import thetas_of
 from vidcam.pipelines.score.foreign_maps import ForeignMaps
@@ -108,16 +116,10 @@ def resolve(
         InputError: an unknown layer, or one without a map; a model without probabilities.
         RunError: the model fails on a grey clip.
     """
-    if model.spec.activation == "none":
-        raise InputError(f"model {model.spec.name!r} returns values; only models with probabilities can be scored")
-    if options.shard and not (options.batch_size or former_batch_size):
-        _require_fixed_batch(model)
+    _check(model, options, options.batch_size or former_batch_size)
     model = model.with_axes(options.axes)
     names = (options.layer,) if isinstance(options.layer, str) else tuple(options.layer or ())
-    memory = StartMemory.of(model, options.precision)
-    methods = options.methods or _default_methods(model, is_layer_named=bool(names), memory=memory)
-    plan = plan_maps(model, split_names(methods), names, memory=memory)
-    ready = prepare(model, plan.layers, methods=plan.methods, precision=options.precision, memory=memory)
+    methods, plan, ready = _prepared(model, options, names)
     request = ScoreRequest(
         methods=methods,
         score_scale=options.score_scale,
@@ -155,8 +157,19 @@ def resolve(
     return with_baseline_clips(request, ready.model), ready
 
 
-def _require_fixed_batch(model: Model) -> None:
-    if model.device.type != "cpu":
+def _prepared(model: Model, options: ScoreOptions, names: tuple[str, ...]) -> tuple[tuple[str, ...], MapPlan, Prepared]:
+    """Choose the methods and the layers, and prepare the model for them."""
+    memory = StartMemory.of(model, options.precision)
+    methods = options.methods or _default_methods(model, is_layer_named=bool(names), memory=memory)
+    plan = plan_maps(model, split_names(methods), names, memory=memory)
+    ready = prepare(model, plan.layers, methods=plan.methods, precision=options.precision, memory=memory)
+    return methods, plan, ready
+
+
+def _check(model: Model, options: ScoreOptions, batch_size: int | None) -> None:
+    if model.spec.activation == "none":
+        raise InputError(f"model {model.spec.name!r} returns values; only models with probabilities can be scored")
+    if options.shard and not batch_size and model.device.type != "cpu":
         raise InputError("--shard on a GPU needs --batch-size, as free memory would choose another one in each shard")
 
 

@@ -161,17 +161,9 @@ def score_clips(
         retry_failed=retry_failed,
         overwrite=overwrite,
     )
-    return score_set(
-        clips,
-        Path(out),
-        options,
-        model=model,
-        device=device,
-        weights=weights,
-        labels=labels,
-        mean_cube=mean_cube,
-        progress=progress_or_default(progress),
-    )
+    files: dict[str, Any] = {"weights": weights, "labels": labels, "mean_cube": mean_cube}
+    shown = progress_or_default(progress)
+    return score_set(clips, Path(out), options, model=model, device=device, progress=shown, **files)
 
 
 def score_set(

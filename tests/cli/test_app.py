@@ -181,7 +181,7 @@ def test_models(capsys: Capture) -> None:
     assert all(form in said for form in ("torchvision:NAME", "hf:FOLDER", "timm:NAME", "pytorchvideo:NAME"))
     assert main(["models", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert len(rows) == 15
+    assert len(rows) == 16
     assert rows[0]["input"] == [16, 224, 224]
     assert rows[0]["fps"] == 12.5
     assert rows[0]["cached"] is False

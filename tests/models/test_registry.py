@@ -67,7 +67,7 @@ def test_names_and_entries() -> None:
     assert list_models() == ("i3d", *torchvision_names, *others, *tiny)
     assert [entry.spec.name for entry in model_entries()] == list(list_models())
     assert model_entries()[0].spec is I3D_SPEC
-    assert [entry.spec for entry in model_entries()[-7:]] == [
+    assert [entry.spec for entry in model_entries()[-8:]] == [
         C3D_SPORTS1M_SPEC,
         C3D_UCF101_SPEC,
         TINY_R3D_SPEC,

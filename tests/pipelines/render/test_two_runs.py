@@ -37,7 +37,7 @@ def test_a_second_rendering_is_refused_before_its_work(
 
 
 def test_a_second_page_is_refused_before_its_work(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "_shown", no_work)
+    monkeypatch.setattr(writer, "shown_of", no_work)
     with claimed_path(tmp_path / "a.html", overwrite=False) as hidden:
         with pytest.raises(OutputError, match="another run is writing"):
             report(saved, tmp_path / "a.html")
