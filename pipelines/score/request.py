@@ -160,7 +160,7 @@ def resolve(
 def _prepared(model: Model, options: ScoreOptions, names: tuple[str, ...]) -> tuple[tuple[str, ...], MapPlan, Prepared]:
     """Choose the methods and the layers, and prepare the model for them."""
     memory = StartMemory.of(model, options.precision)
-    methods = options.methods or _default_methods(model, is_layer_named=bool(names), memory=memory)
+    methods = tuple(options.methods or _default_methods(model, is_layer_named=bool(names), memory=memory))
     plan = plan_maps(model, split_names(methods), names, memory=memory)
     ready = prepare(model, plan.layers, methods=plan.methods, precision=options.precision, memory=memory)
     return methods, plan, ready
