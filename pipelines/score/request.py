@@ -160,8 +160,8 @@ def resolve(
 def _prepared(model: Model, options: ScoreOptions, names: tuple[str, ...]) -> tuple[tuple[str, ...], MapPlan, Prepared]:
     """Choose the methods and the layers, and prepare the model for them."""
     memory = StartMemory.of(model, options.precision)
-    methods = tuple(options.methods or _default_methods(model, is_layer_named=bool(names), memory=memory))
-    plan = plan_maps(model, split_names(methods), names, memory=memory)
+    methods = split_names(options.methods or _default_methods(model, is_layer_named=bool(names), memory=memory))
+    plan = plan_maps(model, methods, names, memory=memory)
     ready = prepare(model, plan.layers, methods=plan.methods, precision=options.precision, memory=memory)
     return methods, plan, ready
 

@@ -44,7 +44,7 @@ def test_coming_from_captum() -> None:
 def test_the_first_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from vidcam.pipelines.study.motion_set import write_video
 
-    write_video(tmp_path / "video.mp4", vidcam_clip())
+    write_video(tmp_path / "video.mp4", [made_frames()])
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     (block,) = blocks("first-video.md")
@@ -53,7 +53,7 @@ def test_the_first_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (tmp_path / "out" / "video.html").is_file()
 
 
-def vidcam_clip() -> np.ndarray[Any, np.dtype[np.uint8]]:
+def made_frames() -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return the frames of a clip of the motion set."""
     from vidcam.motion import make_clip
 
