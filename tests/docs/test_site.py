@@ -25,7 +25,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("site") / "docs"
     for name in ("docs", "benchmarks"):
         shutil.copytree(ROOT / name, source.parent / name, ignore=shutil.ignore_patterns("gallery"))
-    for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
+    for name in ("CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "SECURITY.md"):
         shutil.copy(ROOT / name, source.parent / name)
     command = [
         sys.executable,

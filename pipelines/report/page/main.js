@@ -23,6 +23,7 @@ export class Page {
    */
   constructor(data, block) {
     this.data = data;
+    this.arranged = "";
     /** @type {Clip[]} */
     this.clips = data.clips.map((/** @type {any} */ clip) => new Clip(clip, block));
     if (this.clips.length > 1) { // they may share a player, which cannot play two overlays

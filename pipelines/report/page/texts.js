@@ -49,7 +49,7 @@ export function writeTexts(clips) {
 
 /** @param {Clip} clip */
 function mapsOf(clip) {
-  return clip.mainTargets.reduce((sum, target) => sum + target.maps.length, 0);
+  return clip.mainTargets.flatMap((/** @type {any} */ target) => target.maps).length;
 }
 
 /**

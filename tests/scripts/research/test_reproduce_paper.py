@@ -45,10 +45,10 @@ def test_each_call_adds_its_rows(images: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_without_data_the_shape_set_is_made(tmp_path: Path) -> None:
-    result = CliRunner().invoke(reproduce_paper, ["-o", str(tmp_path), "--images", "32"], catch_exceptions=False)
+    result = CliRunner().invoke(reproduce_paper, ["-o", str(tmp_path), "--images", "8"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert "**ours**: tiny_gap on shape set" in result.output
-    assert len(list((tmp_path / "made" / "32" / IMAGES).iterdir())) == 32
+    assert len(list((tmp_path / "made" / "8" / IMAGES).iterdir())) == 8
 
 
 def test_a_missing_file_of_weights_is_one_sentence(images: Path, tmp_path: Path) -> None:
