@@ -57,8 +57,9 @@ def test_whole_files_are_explained_without_a_word(name: str, tmp_path: Path) -> 
         assert [note for note in reader.notes if "no frame rate was given" not in note] == []
 
 
-@pytest.mark.parametrize("name", CONTAINERS)
+@pytest.mark.parametrize("name", [name for name in CONTAINERS if name != "hevc.mp4"])
 def test_a_seed_makes_the_same_bytes(name: str) -> None:
+    """But for HEVC: of 150 runs of x265 about a fifth write other bytes, on one thread and without assembly too."""
     content = sample(name).content
     sample.cache_clear()
     assert sample(name).content == content
