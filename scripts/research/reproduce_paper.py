@@ -45,7 +45,7 @@ PATH = click.Path(exists=True, path_type=Path)
 @click.option("--weights", default="pretrained", show_default=True, help="File of weights.")
 @click.option("--labels", type=PATH, help="Labels of the network, if it was trained on other classes.")
 @click.option("--device", default="auto", show_default=True)
-@click.option("--images", type=click.IntRange(32), default=192, show_default=True, help="Images of the shape set.")
+@click.option("--images", type=click.IntRange(8), default=192, show_default=True, help="Images of the shape set.")
 def reproduce_paper(
     out: Path,
     *,
