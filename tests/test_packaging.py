@@ -111,11 +111,13 @@ def test_the_metadata_is_valid(built: Built) -> None:
     assert (metadata.description or "").strip() == (ROOT / "README.md").read_text("utf-8").strip()
     assert set(metadata.provides_extra or ()) == {
         "decord",
+        "docs",
         "gallery",
         "hf",
         "keras",
         "pytorchvideo",
         "ray",
+        "rerun",
         "test",
         "timm",
     }
