@@ -104,17 +104,19 @@ _HOMES = {
     "render_video": "vidcam.pipelines.render.renderer",
     "report": "vidcam.pipelines.report.writer",
     "score_clips": "vidcam.pipelines.score.run",
-    "targets": "vidcam.cam.targets",
     "tokens": "vidcam.cam.reshape",
     "verdict": "vidcam.pipelines.verdict.tensors",
 }
+_MODULES = {"targets": "vidcam.cam.targets"}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name in _MODULES:
+        value: object = importlib.import_module(_MODULES[name])
+    elif name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(_HOMES[name])
-    value = getattr(module, name, module)  # `targets` is the module itself
     globals()[name] = value  # the next use does not come here
     return value
 

@@ -29,6 +29,14 @@ def test_prints_the_path(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixt
         assert reader.info.frame_count == 7
 
 
+@pytest.mark.parametrize("option", [("--captions", "none"), ("--style", "contour"), ("--no-sound",)])
+def test_clips_of_a_set_are_not_drawn_in_another_way(
+    option: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["render", str(tmp_path), "-o", str(tmp_path / "out"), "--worst", "2", *option]) == 2
+    assert f"{option[0]} has no meaning with --from-scores" in capsys.readouterr().err
+
+
 def test_one_document(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "p.gif"
     arguments = [

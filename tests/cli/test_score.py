@@ -141,6 +141,7 @@ def test_shards_are_scored_and_merged(manifest: Path, tmp_path: Path, capsys: Ca
         (("a", "--merge"), "a has no shard; pass folders that"),
         (("a", "--engine", "dask"), "--engine is 'dask'; it must be one of local, ray"),
         (("a", "--threads", "0"), "--threads is 0; it must be at least 1"),
+        (("a", "--shard", "1/2", "--against", "b"), "--against compares whole sets; leave it out with --shard"),
     ],
 )
 def test_shards_that_cannot_be(arguments: tuple[str, ...], sentence: str, tmp_path: Path, capsys: Capture) -> None:

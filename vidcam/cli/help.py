@@ -1,11 +1,12 @@
-"""Help in sections: an option says to which it belongs."""
+"""Help in sections: an option says to which it belongs. Options that do not go together are refused."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -58,3 +59,20 @@ def section(title: str) -> Callable[..., Decorator]:
         return click.option(*names, cls=SectionOption, section=title, **attributes)
 
     return option
+
+
+def require_only(names: Collection[str], with_what: str) -> None:
+    """Refuse options of the running command that have no meaning together with another.
+
+    Args:
+        names: parameters that may be given.
+        with_what: the other option, for the message.
+
+    Raises:
+        UsageError: an option that is not among the names was given.
+    """
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name not in names and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[0]} has no meaning with {with_what}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,8 @@ import click
 from vidcam.arguments import split_names
 from vidcam.cli.console import Bar, print_text, say
 from vidcam.cli.documents import RenderedFile
-from vidcam.cli.help import SectionCommand
+from vidcam.cli.help import SectionCommand, require_only
 from vidcam.cli.render_options import render_arguments
-from vidcam.errors import InputError
 from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
 
@@ -31,7 +31,8 @@ def render(explanation: Path, out: Path, *, as_json: bool, **values: Any) -> Non
     """  # noqa: D301 – click reads the \b as 'do not wrap'
     scored = {name: values.pop(name) for name in ("condition", "worst", "clips")}
     if scored["condition"] is not None or scored["worst"] is not None:
-        _draw_scored(explanation, out, as_json=as_json, **scored, drawing=values)
+        scored |= {name: values[name] for name in ("methods", "overwrite")}
+        _draw_scored(explanation, out, as_json=as_json, **scored)
         return
     with loading():
         from vidcam.pipelines.render.options import RenderOptions
@@ -55,14 +56,15 @@ def _draw_scored(
     condition: str | None,
     worst: int | None,
     clips: Path | None,
-    drawing: dict[str, Any],
+    methods: Sequence[str],
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Draw clips of a scored set; print the folder of each."""
-    overwrite, methods = bool(drawing.pop("overwrite")), drawing.pop("methods")
-    useless = [name for name, value in drawing.items() if value not in (None, (), False)]
-    if useless:
-        raise InputError(f"--{useless[0].rstrip('s')} has no effect with --from-scores; leave it out")
+    require_only(
+        {"explanation", "out", "as_json", "overwrite", "methods", "condition", "worst", "clips"},
+        "--from-scores and --worst, which explain the clips again",
+    )
     with loading():
         from vidcam.pipelines.score.draw import draw_clips
         from vidcam.system.json_files import to_json

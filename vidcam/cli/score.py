@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from vidcam.cli.console import Bar, print_rows, print_text, say
 from vidcam.cli.exit_codes import DONE, FAILED
-from vidcam.cli.help import SectionCommand
+from vidcam.cli.help import SectionCommand, require_only
 from vidcam.cli.options import score_arguments
 from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
@@ -51,6 +50,8 @@ def score(
         return _merge(clips, out, overwrite=bool(values["overwrite"]), as_json=as_json)
     if len(clips) > 1:
         raise click.UsageError(f"{len(clips)} sets are named, {clips[0]} first; score one, or pass --merge for shards")
+    if values["shard"] and against:
+        raise click.UsageError("--against compares whole sets; leave it out with --shard")
     with loading():
         from vidcam.pipelines.score.options import ScoreOptions
         from vidcam.pipelines.score.run import score_set
@@ -67,7 +68,7 @@ def score(
     _print_scores(result.summary, [str(path) for path in result.paths], as_json=as_json)
     if options.shard:
         say("  when all shards are done: vidcam score --merge FOLDER… -o FOLDER")
-    elif others:
+    if others:
         _compare(out, others, is_quiet=as_json)
     return FAILED if result.failed else DONE
 
@@ -86,10 +87,7 @@ def _compare(out: Path, others: Sequence[ScoredSet], *, is_quiet: bool) -> None:
 
 
 def _merge(folders: Sequence[Path], out: Path, *, overwrite: bool, as_json: bool) -> int:
-    context = click.get_current_context()
-    given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    if others := sorted(given - {"clips", "out", "overwrite", "as_json", "merge"}):
-        raise click.UsageError(f"--{others[0].replace('_', '-')} has no meaning with --merge, which scores nothing")
+    require_only({"clips", "out", "overwrite", "as_json", "merge"}, "--merge, which scores nothing")
     with loading():
         from vidcam.pipelines.score.merge import merge_shards
 

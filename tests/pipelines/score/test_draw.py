@@ -80,7 +80,7 @@ def test_chosen_clips_are_drawn_into_numbered_folders(
         (("--from-scores", "correct = false"), "= false is not understood; "),
         (("--from-scores", "drop > 2"), "none of the 7 scored clips fulfils it"),
         (("--worst", "0"), "--worst is 0; it must be at least 1"),
-        (("--worst", "1", "--style", "contour"), "--style has no effect with --from-scores"),
+        (("--worst", "1", "--style", "contour"), "--style has no meaning with --from-scores"),
         (("--worst", "1", "--clips", "nowhere.csv"), "nowhere.csv"),
     ],
 )
