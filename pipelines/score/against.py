@@ -160,10 +160,7 @@ class _Pairing:
 
     def change(self, corrected: Iterator[float], level: float) -> RunChange:
         """Compare the two runs; `corrected` yields the corrected p of each method."""
-        correct = [
-            np.array([{"true": 1.0, "false": 0.0}.get(run.rows[clip][0]["correct"], np.nan) for clip in self.clips])
-            for run in self._runs
-        ]
+        correct = self._both(self.methods[0], "correct")
         known = ~np.isnan(correct[0] + correct[1])
         this, other = (flags[known] for flags in correct)
         better, worse = int((this > other).sum()), int((this < other).sum())
@@ -173,7 +170,7 @@ class _Pairing:
             known=int(known.sum()),
             accuracy=float(this.mean()) if known.any() else None,
             other_accuracy=float(other.mean()) if known.any() else None,
-            p_accuracy=_sign_test(better, worse) if known.any() else None,
+            p_accuracy=_sign_test(better, better + worse) if known.any() else None,
             methods=tuple(self._method(method, next(corrected), level) for method in self.methods),
         )
 
@@ -200,5 +197,5 @@ class _Pairing:
         )
 
 
-def _sign_test(better: int, worse: int) -> float:
-    return float(stats.binomtest(better, better + worse).pvalue) if better + worse else 1.0
+def _sign_test(better: int, unequal: int) -> float:
+    return float(stats.binomtest(better, unequal).pvalue) if unequal else 1.0

@@ -7,8 +7,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vidcam.pipelines.score.against import MethodChange, RunChange, RunComparison, compare_runs
-from vidcam.pipelines.score.conclusions import EQUAL
-from vidcam.pipelines.score.numbers import clips_that_would, factor, interval, number, p_cell, p_value, times_text
+from vidcam.pipelines.score.conclusions import outcome
+from vidcam.pipelines.score.numbers import (
+    clips_text,
+    clips_that_would,
+    factor,
+    interval,
+    number,
+    p_cell,
+    p_value,
+    times_text,
+)
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.pairs import SIGNIFICANCE
 from vidcam.pipelines.score.report import table
@@ -98,7 +107,7 @@ _LEAST_RUNS = 5
 
 def _accuracy_sentence(this: str, change: RunChange) -> str:
     if change.accuracy is None or change.other_accuracy is None:
-        return f"{this} and {change.run}: {change.clips} clips of both, none with a label that both models know."
+        return f"{this} and {change.run} share {clips_text(change.clips)}, none with a label that both models know."
     what = (
         f"{this} is right in {_percent(change.accuracy)} %, {change.run} in {_percent(change.other_accuracy)} % of the "
         f"same {change.known} clips ({p_value(change.p_accuracy)})"
@@ -111,19 +120,20 @@ def _kept_sentence(this: str, other: str, change: MethodChange) -> str:
     """Say in which run a method keeps more at equal area."""
     assert change.log_ratio is not None
     mean, method = change.log_ratio, change.method
-    if mean.value is None or change.p_holm is None:
-        return f"{method}: what is kept is undefined."
-    times = times_text(mean)
-    if mean.low is None or mean.high is None or change.groups < change.least_groups:
-        least = f"it takes {change.least_groups} or more"
-        return f"{method}: {change.groups} clips cannot tell the runs apart (so far {times}); {least}."
-    if mean.low > -EQUAL and mean.high < EQUAL:
-        return f"{method} keeps the same in {this} and {other}, within 5 %: {times}."
-    if change.p_holm < SIGNIFICANCE and mean.low * mean.high > 0:
-        more = "more" if mean.value > 0 else "less"
-        return f"{method} keeps {more} in {this} than in {other}: {times}, {p_value(change.p_holm)}."
+    clips, times = clips_text(mean.n, change.groups), times_text(mean)
+    match outcome(mean, change.p_holm, has_enough=change.groups >= change.least_groups):
+        case "unknown":
+            return f"{method}: what is kept is undefined."
+        case "too few":
+            least = f"it takes {change.least_groups} or more"
+            return f"{method}: {clips} cannot tell the runs apart (so far {times}); {least}."
+        case "equal":
+            return f"{method} keeps the same in {this} and {other}, within 5 %: {times}."
+        case "different":
+            more = "more" if mean.value is not None and mean.value > 0 else "less"
+            return f"{method} keeps {more} in {this} than in {other}: {times}, {p_value(change.p_holm)}."
     needed = clips_that_would(change.groups_needed)
-    return f"{method}: {change.groups} clips do not tell the runs apart ({times}, {p_value(change.p_holm)}{needed})."
+    return f"{method}: {clips} do not tell the runs apart ({times}, {p_value(change.p_holm)}{needed})."
 
 
 def _markdown(compared: RunComparison, *, has_plot: bool) -> str:

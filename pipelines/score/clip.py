@@ -1,9 +1,8 @@
 """Score one clip: a forward pass of each window, the maps of all methods, the perturbed versions, the rows.
 
 All windows of a clip are explained for one class: that with the highest mean probability, or the label if
-`--label-in-top` asks for it. Each random generator is seeded
-with the run's seed, the index of the clip, a number for its purpose, and the window. So a row does not depend on the
-clips that were scored before it.
+`--label-in-top` asks for it. Each random generator is seeded with the run's seed, the index of the clip, a number for
+its purpose, and the window. So a row does not depend on the clips that were scored before it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 
 from vidcam.metrics.power import POWER
-from vidcam.pipelines.score.numbers import clips_that_would, factor, number, p_value, times_text, two_digits
+from vidcam.pipelines.score.numbers import clips_text, clips_that_would, factor, number, p_value, times_text, two_digits
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.pairs import SIGNIFICANCE
 from vidcam.pipelines.score.summary import EqualArea, Mean, MethodFigures, Pair, Summary
@@ -100,7 +100,7 @@ def accuracy_text(summary: Summary) -> str:
         return ""
     top5 = "" if accuracy.top5 is None else f", top-5 {number(100 * accuracy.top5)} %"
     top1 = f"top-1 {number(100 * accuracy.value)} %"
-    return f"Accuracy: {top1}{top5}, {_counted(accuracy.known)}; {windows_text(summary)}."
+    return f"Accuracy: {top1}{top5}, {clips_text(accuracy.known)}; {windows_text(summary)}."
 
 
 def windows_text(summary: Summary) -> str:
@@ -154,27 +154,37 @@ def _against(summary: Summary, tested: EqualArea, sign: int, other: str) -> str:
 
 
 def _outcome(tested: EqualArea) -> str:
-    """Return `different`, `equal`, `open`, `too few` (no clips could have shown it), or `unknown`."""
-    mean, p_holm, smallest = tested.log_ratio, tested.p_holm, tested.smallest_p_holm
-    if p_holm is None or mean.value is None:
+    """Return the `outcome` of a pair; `too few` also if too few groups differ."""
+    found = outcome(tested.log_ratio, tested.p_holm, has_enough=tested.groups >= tested.least_groups)
+    smallest = tested.smallest_p_holm
+    return "too few" if found == "open" and smallest is not None and smallest >= SIGNIFICANCE else found
+
+
+def outcome(log_ratio: Mean, p_holm: float | None, *, has_enough: bool) -> str:
+    """Return `different`, `equal`, `open`, `too few`, or `unknown`.
+
+    Args:
+        log_ratio: log of what one keeps over what the other keeps at equal area.
+        p_holm: p of its test, corrected; None if it is undefined.
+        has_enough: whether there are so many groups that a difference can be shown.
+    """
+    if p_holm is None or log_ratio.value is None:
         return "unknown"
-    if mean.low is None or mean.high is None or tested.groups < tested.least_groups:
+    if log_ratio.low is None or log_ratio.high is None or not has_enough:
         return "too few"
-    if mean.low > -EQUAL and mean.high < EQUAL:
+    if log_ratio.low > -EQUAL and log_ratio.high < EQUAL:
         return "equal"
-    if smallest is not None and smallest >= SIGNIFICANCE:
-        return "too few"
-    return "different" if p_holm < SIGNIFICANCE and mean.low * mean.high > 0 else "open"
+    return "different" if p_holm < SIGNIFICANCE and log_ratio.low * log_ratio.high > 0 else "open"
 
 
 def conclusion(pair: Pair) -> str | None:
     """Say which method of a pair keeps more at equal area, or that both are practically equal; None if it is open."""
     tested = pair.equal_area
-    outcome = None if tested is None else _outcome(tested)
-    if tested is None or outcome not in {"equal", "different"}:
+    found = None if tested is None else _outcome(tested)
+    if tested is None or found not in {"equal", "different"}:
         return None
     a, b, mean, p_text = pair.a, pair.b, tested.log_ratio, p_value(tested.p_holm)
-    if outcome == "equal":
+    if found == "equal":
         return f"{a} and {b} are practically equal ({a} keeps {factor(mean)} times as much at equal area, {p_text})."
     better, worse, sign = (a, b, 1) if mean.value is not None and mean.value > 0 else (b, a, -1)
     return f"{better} keeps more than {worse} at equal area ({factor(mean, sign)} times as much, {p_text})."
@@ -194,10 +204,10 @@ def _why_open(pair: Pair) -> str:
     a, b, tested = pair.a, pair.b, pair.equal_area
     if tested is None:
         return f"{a} and {b} are not compared: that needs the measure retention."
-    outcome = _outcome(tested)
-    if outcome == "unknown":
+    found = _outcome(tested)
+    if found == "unknown":
         return f"{a} and {b} cannot be compared: what they keep at equal area is undefined."
-    if outcome == "too few":
+    if found == "too few":
         return (
             f"Too few clips to tell {a} from {b} (smallest possible p is {number(tested.smallest_p_holm, 2)}; "
             f"it takes {tested.least_groups} or more)."
@@ -211,14 +221,7 @@ def _why_open(pair: Pair) -> str:
 
 
 def _clips(summary: Summary) -> str:
-    """Return '58 clips', or '12 groups of clips'."""
-    if summary.groups != summary.n:
-        return f"{summary.groups} groups of clips"
-    return _counted(summary.n)
-
-
-def _counted(clips: int) -> str:
-    return "1 clip" if clips == 1 else f"{clips} clips"
+    return clips_text(summary.n, summary.groups)
 
 
 def _percent(kept: Mean | None) -> str:

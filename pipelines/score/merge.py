@@ -114,10 +114,10 @@ def _in_order(shards: Sequence[ScoredShard]) -> list[ScoredShard]:
             raise InputError(
                 f"{first.folder} and {shard.folder} have other settings ({changes}); score one of them again"
             )
-        if (shard.record.shard.of, shard.record.row_names) != (first.record.shard.of, first.record.row_names):
+        if shard.record.shard.of != first.record.shard.of:
             raise InputError(
                 f"{first.folder} is shard {first.record.shard}, {shard.folder} is shard {shard.record.shard}; "
-                f"merge shards of one number N and one set"
+                f"merge shards of one number N"
             )
     of = first.record.shard.of
     counts = Counter(shard.record.shard.number for shard in shards)

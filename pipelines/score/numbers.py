@@ -63,6 +63,13 @@ def p_cell(value: float | None) -> str:
     return "–" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def clips_text(clips: int, groups: int | None = None) -> str:
+    """Write how many independent clips there are: '58 clips', or '12 groups of clips'; None: each is its own group."""
+    if groups not in {None, clips}:
+        return f"{groups} groups of clips"
+    return "1 clip" if clips == 1 else f"{clips} clips"
+
+
 def clips_that_would(groups: int | None) -> str:
     """Continue a sentence with the number of clips that would show a difference: '; about 240 would'."""
     if groups is None:

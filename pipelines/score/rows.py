@@ -218,7 +218,7 @@ def explanation_row(
 
     Args:
         method: name of the row.
-        explanation: maps of the predicted class.
+        explanation: maps of the explained class.
         post_softmax: maps of its probability's gradient; None if the measure `relative` was not chosen.
         artifact: the cells that are high on any clip; None if there are none.
     """

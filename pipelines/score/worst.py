@@ -27,7 +27,7 @@ from vidcam.system.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class WorstClip:
-    """A clip with a large mean drop over the methods.
+    """A scored clip that is drawn.
 
     Attributes:
         clip: index in the set.
@@ -41,7 +41,7 @@ class WorstClip:
     name: str
     start_seconds: float
     label: str
-    windows: int = 1
+    windows: int
 
 
 def worst_clips(table: ScoreTable, count: int) -> list[WorstClip]:
@@ -58,7 +58,7 @@ def worst_clips(table: ScoreTable, count: int) -> list[WorstClip]:
             clips.path[index],
             float(starts[index]),
             clips.class_label[index],
-            clips.windows[index] if clips.windows else 1,
+            clips.windows[index],
         )
         for index in worst
     ]

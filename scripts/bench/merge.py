@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -19,44 +20,31 @@ import pyarrow.parquet as pq
 
 from scripts.bench.processes import ROOT, peak_megabytes
 from vidcam.models.model import Forward
+from vidcam.pipelines.score.clips import ClipSet
 from vidcam.pipelines.score.columns import SCORED, score_columns, thetas_of
 from vidcam.pipelines.score.merge import merge_shards
-from vidcam.pipelines.score.options import CONTROLS, DEFAULT_METHODS
+from vidcam.pipelines.score.options import CONTROLS, DEFAULT_METHODS, ScoreOptions
 from vidcam.pipelines.score.parts import part_schema
-from vidcam.pipelines.score.settings import Provenance, Settings
+from vidcam.pipelines.score.settings import Provenance, Settings, partial_settings
 from vidcam.pipelines.score.shards import Shard, ShardRecord, write_record
+from vidcam.pipelines.score.store import CLIPS_PER_PART
 from vidcam.system.json_files import write_json
 
 NAMES = (*DEFAULT_METHODS, *CONTROLS)
 MEASURES = ("drop", "relative", "retention")
-CLIPS_PER_PART = 16
 
 
-def settings(clips: int) -> Settings:
+def settings() -> Settings:
     """Settings of a run that never was."""
+    options = ScoreOptions(methods=DEFAULT_METHODS, measures=MEASURES, threads=1)
     return Settings(
-        model="made",
+        **asdict(partial_settings(options, ClipSet(()), model="made")),
         weights="none",
         labels="0",
         mean_cube=None,
         layer=("none",),
-        fusion="mean",
-        methods=DEFAULT_METHODS,
-        measures=MEASURES,
-        controls=True,
-        fill="black",
-        score_scale=1.0,
-        steps=16,
-        fine="pooled",
-        budget=200,
         batch_size=4,
         forward=Forward(),
-        seed=0,
-        min_confidence=0.0,
-        correct_only=False,
-        windows="central",
-        clips=f"{clips} (made)",
-        threads=1,
         provenance=(Provenance(vidcam="0", torch="0", numpy="0", av="0", device="cpu"),),
     )
 
@@ -93,7 +81,7 @@ def make_shards(folder: Path, clips: int, shards: int) -> list[Path]:
     for number in range(1, shards + 1):
         out, shard = folder / f"shard{number}", Shard(number, shards)
         (out / "scores").mkdir(parents=True)
-        write_json(out / "scores" / "settings.json", settings(clips))
+        write_json(out / "scores" / "settings.json", settings())
         write_record(out, ShardRecord(shard, clips, NAMES))
         span = shard.clips(clips)
         for first in span[::CLIPS_PER_PART]:

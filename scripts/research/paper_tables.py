@@ -6,11 +6,10 @@ hand, compare the claims, not the digits.
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,12 @@ import click
 import vidcam
 from scripts.markdown import table
 from scripts.research.papers import LOCALIZATION, OTHERS, RATIOS, SHARES, SIGNED, Shares
+from vidcam.pipelines.score.numbers import factor, interval, number
 from vidcam.pipelines.score.options import ScoreOptions
+from vidcam.pipelines.score.pairs import SIGNIFICANCE
 from vidcam.pipelines.score.run import score_set
+from vidcam.pipelines.score.summary import Mean, MethodFigures, Pair, Summary
+from vidcam.system.json_files import read_json
 
 METHODS = ("gradcam", "gradcam+", "gradcam++", "gradcam++signed")
 MEASURES = ("default", "localization")
@@ -36,8 +39,6 @@ CLAIMS = (
     ),
 )
 """Two methods, and the claim that the first one is better."""
-
-Summary = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Run:
     @property
     def title(self) -> str:
         """Model, data and number of images, for rows."""
-        return f"{self.summary['settings']['model']} on {self.data}, n = {self.summary['n']}"
+        return f"{self.summary.settings.model} on {self.data}, n = {self.summary.n}"
 
 
 @click.command()
@@ -101,9 +102,9 @@ def read_run(data: str, folder: Path) -> Run:
     Raises:
         ClickException: nothing was scored.
     """
-    summary = json.loads((folder / "summary.json").read_text("utf-8"))
-    if not summary["n"]:
-        raise click.ClickException(f"none of the {summary['clips']} clips was scored; see {folder / 'report.md'}")
+    summary = read_json(folder / "summary.json", Summary)
+    if not summary.n:
+        raise click.ClickException(f"none of the {summary.clips} clips was scored; see {folder / 'report.md'}")
     return Run(data, summary)
 
 
@@ -124,16 +125,16 @@ def document(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def _run_row(run: Run) -> tuple[str, ...]:
-    summary, settings = run.summary, run.summary["settings"]
-    most, layer = settings["label_in_top"], " + ".join(settings["layer"])
+    summary, settings = run.summary, run.summary.settings
+    most, layer = settings.label_in_top, " + ".join(settings.layer)
     explained = f"label in the top {most}" if most else "predicted class"
-    scored = f"{summary['n']} of {summary['clips']} in {summary['groups']} groups"
-    return settings["model"], layer, run.data, explained, scored, f"`{summary['command']}`"
+    scored = f"{summary.n} of {summary.clips} in {summary.groups} groups"
+    return str(settings.model), layer, run.data, explained, scored, f"`{summary.command}`"
 
 
 def differences(runs: Sequence[Run]) -> str:
     """How these evaluations differ from the papers'."""
-    fills = ", ".join(dict.fromkeys(run.summary["settings"]["fill"] for run in runs))
+    fills = ", ".join(dict.fromkeys(run.summary.settings.fill for run in runs))
     lines = [
         f"Fill: {fills}. The papers multiply the image by the map, before or after its mean is subtracted.",
         "Maps are min-max normalised over the whole image or clip, and upsampled linearly.",
@@ -142,31 +143,20 @@ def differences(runs: Sequence[Run]) -> str:
         "Loc(δ) is about what the model sees, its crop, and the label's class. Of videos it covers space and time.",
     ]
     for run in runs:
-        settings = run.summary["settings"]
+        settings = run.summary.settings
         lines.append(
-            f"{run.title}: weights {settings['weights']}. Left out: {run.summary['left_out']}; `--correct-only` "
-            f"{settings['correct_only']}, `--min-confidence` {settings['min_confidence']:g}. The critique keeps images "
+            f"{run.title}: weights {settings.weights}. Left out: {run.summary.left_out}; `--correct-only` "
+            f"{settings.correct_only}, `--min-confidence` {settings.min_confidence:g}. The critique keeps images "
             f"of the right class above a score."
         )
     return "\n".join(f"* {line}" for line in lines)
 
 
-def number(value: float | None, digits: int = 1) -> str:
-    """Format with fixed digits, or as a dash where undefined."""
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def interval(mean: Mapping[str, float | None], digits: int = 1) -> str:
-    """Format as '61.0 [55.2, 66.1]'."""
-    value, low, high = (number(mean[name], digits) for name in ("value", "low", "high"))
-    return value if value == "–" else f"{value} [{low}, {high}]"
-
-
-def pair_of(summary: Summary, a: str, b: str) -> tuple[Mapping[str, Any], int]:
+def pair_of(summary: Summary, a: str, b: str) -> tuple[Pair, int]:
     """The comparison of two methods, and 1 if it is a over b, or -1 if it is b over a."""
-    for pair in summary["pairs"]:
-        if {pair["a"], pair["b"]} == {a, b}:
-            return pair, 1 if pair["a"] == a else -1
+    for pair in summary.pairs:
+        if {pair.a, pair.b} == {a, b}:
+            return pair, 1 if pair.a == a else -1
     raise click.ClickException(f"the summary has no pair of {a} and {b}; score both")
 
 
@@ -177,7 +167,7 @@ def _shares(runs: Sequence[Run], papers: Sequence[Shares]) -> str:
         figures = (*paper.drop, *paper.increase, *paper.win)
         rows.append((paper.title, *(f"{value:.2f}" for value in figures)))
         for run in runs:
-            if (run.data, run.summary["settings"]["model"]) == (paper.data, paper.network):
+            if (run.data, run.summary.settings.model) == (paper.data, paper.network):
                 rows += _our_shares(run, method)
                 left.remove(run)
     rows += [row for run in left for row in _our_shares(run, method)]
@@ -187,15 +177,19 @@ def _shares(runs: Sequence[Run], papers: Sequence[Shares]) -> str:
 
 
 def _our_shares(run: Run, method: str) -> Iterator[tuple[str, ...]]:
-    scores, (pair, sign) = run.summary["methods"], pair_of(run.summary, method, "gradcam")
-    names = ("average_drop", "increase")
-    ours = [interval(scores[row][name]) for name in names for row in (method, "gradcam")]
-    ties = f" (ties {pair['ties']:.1f})" if pair["ties"] else ""
-    wins = [number(pair["win_a"]), number(pair["win_b"])][::sign]
+    scores, (pair, sign) = run.summary.methods, pair_of(run.summary, method, "gradcam")
+    compared = scores[method], scores["gradcam"]
+    ours = [interval(mean) for means in zip(*map(_drop_increase, compared), strict=True) for mean in means]
+    ties = f" (ties {pair.ties:.1f})" if pair.ties else ""
+    wins = [number(pair.win_a), number(pair.win_b)][::sign]
     yield f"**ours**: {run.title}", *ours, wins[0] + ties, wins[1]
     for control in ("random", "centre"):
-        drop, increase = (interval(scores[control][name]) for name in names)
+        drop, increase = map(interval, _drop_increase(scores[control]))
         yield f"{control} (control)", "", drop, "", increase, "", ""
+
+
+def _drop_increase(figures: MethodFigures) -> tuple[Mean, Mean]:
+    return figures.average_drop, figures.increase
 
 
 def _localization(runs: Sequence[Run]) -> str:
@@ -205,10 +199,10 @@ def _localization(runs: Sequence[Run]) -> str:
         for delta, paper in LOCALIZATION.items()
     ]
     for run in runs:
-        scores = run.summary["methods"]
-        if count := scores["gradcam"]["n_with_boxes"]:
+        scores = run.summary.methods
+        if count := scores["gradcam"].n_with_boxes:
             for delta in LOCALIZATION:
-                ours = (interval(scores[name]["localization"][delta], 2) for name in methods)
+                ours = (interval(scores[name].localization[delta], 2) for name in methods)
                 rows.append((f"**ours**: {run.title}, {count} with boxes", delta, *ours))
     text = "\n".join(table(("", "δ", *methods), rows))
     return (
@@ -225,9 +219,10 @@ def _critique(runs: Sequence[Run]) -> str:
             rows.append((f"{a} vs {b}, {kind}", "EQ: 4,219 images", *cells))
             for run in runs:
                 pair, _ = pair_of(run.summary, a, b)
-                ours = (pair, pair["post_softmax"])[index]
-                value, mean, std = (number(ours[name], 2) for name in ("relative_performance", "log_mean", "log_std"))
-                rows.append(("", f"**ours**: {run.title}", value, f"{mean} ({std})"))
+                ours = (pair, pair.post_softmax)[index]
+                if ours is not None:
+                    spread = f"{number(ours.log_mean, 2)} ({number(ours.log_std, 2)})"
+                    rows.append(("", f"**ours**: {run.title}", number(ours.relative_performance, 2), spread))
     return "\n".join(table(("pair", "", "relative performance", "mean (std) of the log"), rows))
 
 
@@ -235,30 +230,40 @@ def claims(summary: Summary) -> Iterator[str]:
     """The papers' claims, and whether they hold here at equal area, by the tests of the summary."""
     for a, b, claim in CLAIMS:
         yield f"{claim}: {_verdict(summary, a, b)}"
-    kept = pair_of(summary, "gradcam++", "gradcam+")[0]["equal_area"]["log_ratio"]
-    value, low, high = (None if kept[end] is None else math.exp(kept[end]) for end in ("value", "low", "high"))
-    verdict = "holds" if low is not None and high is not None and 0.9 < low <= high < 1.1 else "not shown"
-    limits = f"kept at equal area {number(value, 2)} [{number(low, 2)}, {number(high, 2)}], alike within 0.9 to 1.1"
+    tested = pair_of(summary, "gradcam++", "gradcam+")[0].equal_area
+    assert tested is not None
+    kept = tested.log_ratio
+    is_alike = kept.low is not None and kept.high is not None and math.log(0.9) < kept.low <= kept.high < math.log(1.1)
+    verdict = "holds" if is_alike else "not shown"
+    limits = f"kept at equal area {factor(kept)}, alike within 0.9 to 1.1"
     yield f"EQ: gradcam++ is practically gradcam+: {verdict} ({limits})."
-    ours, theirs = (summary["methods"][method]["retention"] for method in ("gradcam++", "gradcam"))
-    values = ", ".join(f"{number(ours[t]['value'])} vs {number(theirs[t]['value'])} at θ = {t}" for t in ours)
-    verdict = "holds" if all(ours[t]["value"] >= theirs[t]["value"] for t in ours) else "does not hold"
-    yield f"GC++ 7.2: gradcam++ is as good or better at each hidden share: {verdict} ({values} %)."
+    shares = summary.methods["gradcam"].retention
+    values = {theta: (_kept(summary, "gradcam++", theta), _kept(summary, "gradcam", theta)) for theta in shares}
+    verdict = "holds" if all(ours >= theirs for ours, theirs in values.values()) else "does not hold"
+    texts = ", ".join(f"{ours:.1f} vs {theirs:.1f} at θ = {theta}" for theta, (ours, theirs) in values.items())
+    yield f"GC++ 7.2: gradcam++ is as good or better at each hidden share: {verdict} ({texts} %)."
+
+
+def _kept(summary: Summary, method: str, theta: str) -> float:
+    value = summary.methods[method].retention[theta].value
+    assert value is not None
+    return value
 
 
 def _verdict(summary: Summary, a: str, b: str) -> str:
     """Whether a keeps more than b at equal area; the papers' measures, of unlike areas, follow in brackets."""
     pair, sign = pair_of(summary, a, b)
-    kept, p_holm = pair["equal_area"]["log_ratio"]["value"], pair["equal_area"]["p_holm"]
-    if p_holm is None or kept is None or pair["relative_performance"] is None:
+    tested, performance = pair.equal_area, pair.relative_performance
+    if tested is None or tested.p_holm is None or tested.log_ratio.value is None or performance is None:
         return "undefined here."
+    kept, p_holm = tested.log_ratio.value, tested.p_holm
     verdict = "holds" if sign * kept > 0 else "the opposite holds"
-    if p_holm >= 0.05:
+    if p_holm >= SIGNIFICANCE:
         verdict = "not shown"
-    drops = " vs ".join(interval(summary["methods"][name]["average_drop"]) for name in (a, b))
+    drops = " vs ".join(interval(summary.methods[name].average_drop) for name in (a, b))
     return (
         f"{verdict} (kept at equal area {math.exp(sign * kept):.2f}, p = {p_holm:.2g}; relative performance "
-        f"{pair['relative_performance'] ** sign:.2f}; Average Drop {drops})."
+        f"{performance**sign:.2f}; Average Drop {drops})."
     )
 
 

@@ -89,8 +89,9 @@ def _shape_set(folder: Path, images: int) -> Path:
 
 def _runs(out: Path) -> list[Run]:
     """Read what was scored in a folder."""
-    summaries = sorted(path for path in out.glob("*/summary.json") if path.parent.name.partition("_")[0] in KINDS)
-    return [read_run(KINDS[path.parent.name.partition("_")[0]], path.parent) for path in summaries]
+    folders = [path.parent for path in sorted(out.glob("*/summary.json"))]
+    kinds = [KINDS.get(folder.name.partition("_")[0]) for folder in folders]
+    return [read_run(kind, folder) for kind, folder in zip(kinds, folders, strict=True) if kind]
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def scores() -> ScoreTable:
         methods=("gradcam", "gradcam+", "centre"),
         columns=tuple(rows),
         counts={"scored": 2, "failed": 1, "left out": 0},
-        clips=ClipInfo(clip=[0, 2], path=["a.mp4", "c.mp4"], group=["a", "c"], class_label=["yoga", "archery"]),
+        clips=ClipInfo([0, 2], ["a.mp4", "c.mp4"], ["a", "c"], ["yoga", "archery"], [1, 1]),
         failures=[("b.mp4", "no | video")],
         labelled=(1, 1, 1),
         evidence={},

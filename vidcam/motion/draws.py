@@ -11,6 +11,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcam.errors import InputError
+
 T = TypeVar("T")
 
 
@@ -35,3 +37,22 @@ class Draws:
     def uniforms(self, low: float, high: float, *shape: int) -> NDArray[np.float64]:
         """Draw an array of numbers from [low, high)."""
         return low + (high - low) * self._generator.random(shape)
+
+
+def draws_for(seed: int, labels: Sequence[int], *, classes: int, most: int) -> Draws:
+    """Return the draws of an example that shows some classes.
+
+    Args:
+        seed: >= 0.
+        labels: indices of its classes, one for each object.
+        classes: number of classes.
+        most: largest number of objects.
+
+    Raises:
+        InputError: a negative seed, an unknown class, or another number of objects.
+    """
+    if seed < 0 or not 1 <= len(labels) <= most or not all(0 <= label < classes for label in labels):
+        raise InputError(
+            f"expected seed >= 0 and 1 to {most} labels from 0 to {classes - 1}, got {seed = }, labels = {list(labels)}"
+        )
+    return Draws(seed, *labels)

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcam.errors import InputError
 from vidcam.motion.clip import SIZE, centres_apart
-from vidcam.motion.draws import Draws
+from vidcam.motion.draws import Draws, draws_for
 from vidcam.motion.paths import FRAMES, Values
 
 GRATING_LABELS = ("right", "left", "down", "up")
@@ -70,13 +69,7 @@ def make_grating_clip(seed: int, labels: Sequence[int]) -> GratingClip:
     Raises:
         InputError: a negative seed, an unknown class, or another number of targets.
     """
-    known = all(0 <= label < len(GRATING_LABELS) for label in labels)
-    if seed < 0 or not known or not 1 <= len(labels) <= PATCHES:
-        raise InputError(
-            f"expected seed >= 0 and 1 to {PATCHES} labels from 0 to {len(GRATING_LABELS) - 1}, got {seed = }, "
-            f"labels = {list(labels)}"
-        )
-    draws = Draws(seed, *labels)
+    draws = draws_for(seed, labels, classes=len(GRATING_LABELS), most=PATCHES)
     discs = [_disc(centre) for centre in centres_apart(draws, PATCHES, margin_px=RADIUS_PX, apart_px=APART_PX)]
     pixels = np.broadcast_to(draws.uniforms(*LEVEL, 3), (FRAMES, *SIZE, 3)).copy()
     intervals: list[tuple[int, int]] = []

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcam.errors import InputError
 from vidcam.motion.background import draw_background, render_background
-from vidcam.motion.draws import Draws
+from vidcam.motion.draws import Draws, draws_for
 from vidcam.motion.paths import Values
 
 SHAPE_LABELS = ("triangle", "square", "cross", "ring", "half-disc", "star", "crescent", "corner")
@@ -73,13 +72,7 @@ def make_shape_image(seed: int, labels: Sequence[int]) -> ShapeImage:
     Raises:
         InputError: a negative seed, an unknown class, or another number of shapes.
     """
-    known = all(0 <= label < len(SHAPE_LABELS) for label in labels)
-    if seed < 0 or not known or not 1 <= len(labels) <= MAX_SHAPES:
-        raise InputError(
-            f"expected seed >= 0 and 1 to {MAX_SHAPES} labels from 0 to {len(SHAPE_LABELS) - 1}, got {seed = }, "
-            f"labels = {list(labels)}"
-        )
-    draws = Draws(seed, *labels)
+    draws = draws_for(seed, labels, classes=len(SHAPE_LABELS), most=MAX_SHAPES)
     circles = _apart(draws, len(labels) + draws.integer(*DISTRACTORS))
     pixels = render_background(draw_background(draws), SIZE, np.zeros((1, 2)))[0]
     masks: list[NDArray[np.bool_]] = []

@@ -81,7 +81,10 @@ def test_sets_without_anything_in_common_are_refused(runs: tuple[ScoredSet, Scor
 def test_few_clips_are_said_to_be_too_few(runs: tuple[ScoredSet, ScoredSet]) -> None:
     """Eleven clips in four groups: two tests need seven groups."""
     texts = list(sentences(compare_runs(runs[0], runs[1:])))
-    assert sum("4 clips cannot tell the runs apart" in text and "it takes 7 or more" in text for text in texts) == 2
+    assert (
+        sum("4 groups of clips cannot tell the runs apart" in text and "it takes 7 or more" in text for text in texts)
+        == 2
+    )
     assert "none can be shown. It takes 5 runs." in texts[-1]
 
 

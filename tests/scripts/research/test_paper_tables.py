@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
@@ -17,15 +16,14 @@ from tests.helpers.clipsets import write_set
 from tests.helpers.nets import hidden_model
 from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.run import score_set
+from vidcam.pipelines.score.summary import Mean, Summary
 
 
 @pytest.fixture
-def summary(tmp_path: Path) -> dict[str, Any]:
+def summary(tmp_path: Path) -> Summary:
     options = ScoreOptions(methods=paper_tables.METHODS, measures=paper_tables.MEASURES)
     clips = write_set(tmp_path / "set", 6)
-    score_set(clips, tmp_path / "out", options, model=hidden_model(), command="reproduce")
-    summary: dict[str, Any] = json.loads((tmp_path / "out/summary.json").read_text("utf-8"))
-    return summary
+    return score_set(clips, tmp_path / "out", options, model=hidden_model(), command="reproduce").summary
 
 
 def test_the_papers_shares_add_up() -> None:
@@ -36,17 +34,17 @@ def test_the_papers_shares_add_up() -> None:
             assert abs(value - 2.718281828**mean) < 0.02
 
 
-def test_the_page_holds_every_table_and_claim(summary: dict[str, Any]) -> None:
+def test_the_page_holds_every_table_and_claim(summary: Summary) -> None:
     page = "\n\n".join(paper_tables.document([Run("clips", summary)]))
     for part in ("95.26", "1.27", "32.43", "No image or clip here has boxes", "109.69", "6 of 6 in 2 groups"):
         assert part in page
-    own = summary["methods"]["gradcam++"]["average_drop"]["value"]
+    own = summary.methods["gradcam++"].average_drop.value
     assert f"| **ours**: tiny on clips, n = 6 | {own:.1f} [" in page
     assert page.count("\n* ") >= 14
 
 
-def test_our_row_stands_below_the_papers_row_of_the_same_data_and_network(summary: dict[str, Any]) -> None:
-    summary["settings"]["model"] = "torchvision:alexnet"
+def test_our_row_stands_below_the_papers_row_of_the_same_data_and_network(summary: Summary) -> None:
+    summary = replace(summary, settings=replace(summary.settings, model="torchvision:alexnet"))
     runs = [Run("ImageNet", summary), Run("VOC", summary), Run("elsewhere", summary)]
     lines = "\n\n".join(paper_tables.document(runs)).splitlines()
     starts = [index for index, line in enumerate(lines) if line.startswith("| table ")]
@@ -58,31 +56,33 @@ def test_our_row_stands_below_the_papers_row_of_the_same_data_and_network(summar
     assert after["| table 7"].startswith("| **ours**: torchvision:alexnet on ImageNet")
 
 
-def test_wins_and_drops_belong_to_their_method(summary: dict[str, Any]) -> None:
+def test_wins_and_drops_belong_to_their_method(summary: Summary) -> None:
     pair, sign = paper_tables.pair_of(summary, "gradcam", "gradcam++signed")
     assert sign == -1
     row = next(
         line for line in paper_tables._shares([Run("x", summary)], (papers.SIGNED,)).splitlines() if "ours" in line
     )
     cells = [cell.strip() for cell in row.split("|")]
-    assert cells[6].startswith(f"{pair['win_a']:.1f}")
-    assert cells[7] == f"{pair['win_b']:.1f}"
+    assert cells[6].startswith(f"{pair.win_a:.1f}")
+    assert cells[7] == f"{pair.win_b:.1f}"
 
 
-def test_a_claim_is_judged_by_its_test(summary: dict[str, Any]) -> None:
-    pair: Any = paper_tables.pair_of(summary, "gradcam++", "gradcam")[0]
+def test_a_claim_is_judged_by_its_test(summary: Summary) -> None:
+    pair, _ = paper_tables.pair_of(summary, "gradcam++", "gradcam")
+    assert pair.equal_area is not None
     for p_value, log_ratio, verdict in (
         (0.001, 0.2, "holds"),
         (0.001, -0.2, "the opposite holds"),
         (0.2, 0.2, "not shown"),
     ):
-        pair["equal_area"].update(p_holm=p_value, log_ratio={"value": log_ratio})
-        assert f"than gradcam: {verdict} (" in next(iter(paper_tables.claims(summary)))
+        tested = replace(pair.equal_area, p_holm=p_value, log_ratio=Mean(log_ratio, None, None))
+        pairs = tuple(replace(pair, equal_area=tested) if each is pair else each for each in summary.pairs)
+        assert f"than gradcam: {verdict} (" in next(iter(paper_tables.claims(replace(summary, pairs=pairs))))
 
 
-def test_a_pair_is_found_in_either_order(summary: dict[str, Any]) -> None:
+def test_a_pair_is_found_in_either_order(summary: Summary) -> None:
     pair, sign = paper_tables.pair_of(summary, "gradcam", "gradcam++signed")
-    assert (pair["a"], sign) == ("gradcam++signed", -1)
+    assert (pair.a, sign) == ("gradcam++signed", -1)
     with pytest.raises(click.ClickException, match="no pair of gradcam and cam"):
         paper_tables.pair_of(summary, "gradcam", "cam")
 

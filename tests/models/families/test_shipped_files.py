@@ -1,0 +1,40 @@
+"""The files of the shipped models are small, match their specs, and are those of their cards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from vidcam.models import load_model
+from vidcam.models.families.tiny import GRATING_SPECS, SHAPE_SPECS, TINY_SPECS, weights_path
+from vidcam.models.specs import TINY_CAPTIONER_SPEC
+from vidcam.motion import GRATING_LABELS, LABELS, SHAPE_LABELS
+from vidcam.motion.captions import VOCABULARY
+from vidcam.spec import ModelSpec
+from vidcam.system.fingerprint import sha256
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+CARDS = (
+    (TINY_SPECS, LABELS, "motion.md", 2e6),
+    (GRATING_SPECS, GRATING_LABELS, "motion.md", 1e6),
+    (SHAPE_SPECS, SHAPE_LABELS, "images.md", 4e5),
+    ((TINY_CAPTIONER_SPEC,), VOCABULARY, "captions.md", 2e6),
+)
+CASES = [pytest.param(spec, *card, id=spec.name) for specs, *card in CARDS for spec in specs]
+
+
+@pytest.mark.parametrize(("spec", "labels", "card", "most_bytes"), CASES)
+def test_the_file_is_small_and_its_hash_is_in_the_model_card(
+    spec: ModelSpec, labels: Sequence[str], card: str, most_bytes: float
+) -> None:
+    model, path = load_model(spec.name, device="cpu"), weights_path(spec.name)
+    assert model.labels == labels
+    assert sum(parameter.numel() for parameter in model.module.parameters()) == spec.parameters
+    assert path.stat().st_size <= most_bytes
+    assert all(tensor.dtype == torch.float32 for tensor in load_file(path).values())
+    assert model.weights == f"{spec.dataset}, {path.name}, sha256 {sha256(path)}"
+    assert sha256(path) in (DOCS / card).read_text("utf-8")
