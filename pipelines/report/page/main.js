@@ -1,6 +1,6 @@
 // Put everything together.
 
-import { Block, decompressed, fromBase64, textOf } from "./unpack.js";
+import { fromBase64, openPage } from "./unpack.js";
 import { Clip } from "./maps.js";
 import { Controls } from "./controls.js";
 import { Deck, Player } from "./player.js";
@@ -19,7 +19,7 @@ import { writeHeadline, writeKeys, writeTexts, writeVerdicts } from "./texts.js"
 export class Page {
   /**
    * @param {any} data `PageData`
-   * @param {Block} block
+   * @param {import("./unpack.js").Block} block
    */
   constructor(data, block) {
     this.data = data;
@@ -250,14 +250,8 @@ export class Page {
 /** What tests and scripts may use. */
 const tools = { opacityCurve, pictureOf };
 
-decompressed(textOf("block")).then((bytes) => {
-  const page = new Page(JSON.parse(textOf("data")), new Block(bytes));
+openPage((data, block) => {
+  const page = new Page(data, block);
   Object.assign(globalThis, { vidcam: Object.assign(page, { tools }) });
   return page.start();
-}).catch((error) => {
-  const notice = byId("notice");
-  notice.hidden = false;
-  notice.textContent = `This browser cannot show the page (${error}). It needs one of 2023 or later.`;
-  document.documentElement.dataset.ready = "false";
-  throw error;
 });
