@@ -205,7 +205,7 @@ class Study {
   end() {
     this.showProgress(this.form.length);
     const text = this.sender.isServed ? "Your answers were sent." : "Save your answers now, and give the file to the person who gave you this page.";
-    this.words([make("p", { text: "Thank you. These were all questions." }), make("p", { text })], [
+    this.words([make("p", { text: "Thank you. That was the last question." }), make("p", { text })], [
       ["Save answers", () => this.save()], ["Save as CSV", () => this.save(true)],
       ["Back to the last question", () => this.ask(this.form.length - 1)], ["Start as another person", () => this.begin()],
     ]);
