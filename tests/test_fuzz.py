@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import fuzz
-from tests.helpers.fuzz import BAD, GOOD, KINDS, MEDIA, Case, Outcome, cases_for, use
+from tests.helpers.fuzz import KINDS, MEDIA, Case, Outcome, cases_for, use
 from tests.helpers.fuzz_workers import Worker, run
 from tests.helpers.mutations import CONTAINERS, MUTATIONS, mutated, sample, write_case
 from vidcam.errors import MediaError
@@ -153,7 +153,3 @@ def test_memory_is_that_of_one_file(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     first, second = (use(case, tmp_path) for case in cases_for(MEDIA, [0, 1], container="h264.mp4"))
     assert (first.result, second.result) == ("memory", "used, with a warning")
     assert [first.mebibytes, second.mebibytes] == pytest.approx([200, 50], abs=20)
-
-
-def test_kinds_are_told_apart() -> None:
-    assert not set(GOOD) & set(BAD)

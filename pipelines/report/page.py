@@ -20,10 +20,10 @@ from vidcam.system.json_files import from_json, to_json
 MODULES = (
     "arithmetic.js",
     "maps.js",
+    "dom.js",
     "unpack.js",
     "draw.js",
     "state.js",
-    "dom.js",
     "player.js",
     "strip.js",
     "tiles.js",
@@ -36,15 +36,15 @@ MODULES = (
 )
 """Of the page of a video, in the order in which they depend on each other."""
 
-SET_MODULES = ("unpack.js", "dom.js", "clipdialog.js", "confusions.js", "curves.js", "set.js")
+SET_MODULES = ("dom.js", "unpack.js", "clipdialog.js", "confusions.js", "curves.js", "set.js")
 """Of the page of a scored set."""
 
 STUDY_MODULES = (
     "arithmetic.js",
     "maps.js",
+    "dom.js",
     "unpack.js",
     "draw.js",
-    "dom.js",
     "player.js",
     "tiles.js",
     "study-store.js",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +102,7 @@ def collect_answers(folder: Path, key: StudyKey) -> Collected:
     for path in sorted(files, key=lambda file: (file.stat().st_mtime, file.name)):
         try:
             sheets = _READERS[path.suffix](path)
-        except (InputError, OSError, ValueError, csv.Error) as exc:
+        except (InputError, OSError, ValueError, csv.Error, sqlite3.Error) as exc:
             notes.append(f"{as_text(path.name)} was skipped: it has no answers ({first_line(exc)})")
             continue
         for sheet in sheets:
@@ -149,7 +150,7 @@ def _from_csv(path: Path) -> list[AnswerSheet]:
 
 
 def _from_database(path: Path) -> list[AnswerSheet]:
-    with AnswerStore(path, must_exist=True) as store:
+    with AnswerStore(path) as store:
         return [
             AnswerSheet(store.study, rater, form, tuple(AnswerRow(*row) for row in rows))
             for rater, form, rows in store.sheets()

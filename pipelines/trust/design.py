@@ -104,11 +104,11 @@ def make_design(strata: Sequence[int], methods: int, lengths: Lengths, seed: int
     pairs = _pair_items(clips, methods, random)
     shown = [*range(methods), NO_MAP]
     singles = _single_items(strata, shown, random)
-    checks = _check_items(clips, methods, lengths.pairs, random)
+    wanted_pairs, wanted_singles = min(lengths.pairs, len(pairs)), min(lengths.singles, clips)
+    checks = _check_items(clips, methods, wanted_pairs, random)
     items = (*(item for row in singles for item in row), *pairs, *checks)
     number = {item: index for index, item in enumerate(items)}
 
-    wanted_pairs, wanted_singles = min(lengths.pairs, len(pairs)), min(lengths.singles, clips)
     windows = max(_windows(len(pairs), wanted_pairs), _windows(clips, wanted_singles))
     forms: list[tuple[int, ...]] = []
     for index in range(min(windows * len(shown), max(windows, MOST_FORMS // 2))):

@@ -16,7 +16,7 @@ from vidcam.pipelines.report.clip import Shown
 from vidcam.pipelines.report.packing import PackedBlock
 from vidcam.pipelines.report.page import STUDY_MODULES, fill_page, palettes
 from vidcam.pipelines.report.videos import Media
-from vidcam.pipelines.report.writer import ReportOptions, shown_of
+from vidcam.pipelines.report.writer import PAGES, ReportOptions, shown_of
 from vidcam.pipelines.trust.blind import blind_clip, said_class, target_of
 from vidcam.pipelines.trust.content import KEY_ENDING, KeyClip, PageItem, StudyData, StudyKey
 from vidcam.pipelines.trust.design import SHUFFLED, Design, Lengths, make_design
@@ -99,7 +99,7 @@ def write_study(
         MediaError: a file is not a saved explanation of a video.
         OutputError: the page or the key exists, or cannot be written.
     """
-    if out.suffix.lower() not in {".html", ".htm"}:
+    if out.suffix.lower() not in PAGES:
         raise InputError(f"-o {out.name!r} must end in .html")
     key_path = out.with_name(f"{out.stem}{KEY_ENDING}")
     for path in (out, key_path):

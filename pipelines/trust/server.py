@@ -153,7 +153,7 @@ class StudyServer(ThreadingHTTPServer):
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that breaks is no news."""
+        """Ignore a connection that breaks."""
 
 
 class _Handler(BaseHTTPRequestHandler):

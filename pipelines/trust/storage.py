@@ -29,8 +29,8 @@ class AnswerStore:
 
     Args:
         path: the database.
-        study: the study that a new database is for; one that exists must be for this study. '': as the database says.
-        must_exist: whether a missing database is an error.
+        study: the study that a new database is for; one that exists must be for this study. None: of any study, to
+            read it; it must exist.
 
     Attributes:
         path: the database.
@@ -42,8 +42,8 @@ class AnswerStore:
         OutputError: it cannot be created.
     """
 
-    def __init__(self, path: Path, study: str = "", *, must_exist: bool = False) -> None:
-        if must_exist and not path.is_file():
+    def __init__(self, path: Path, study: str | None = None) -> None:
+        if study is None and not path.is_file():
             raise InputError(f"the database {path} does not exist")
         self.path, self._lock = path, Lock()
         try:
@@ -51,21 +51,27 @@ class AnswerStore:
         except sqlite3.Error as exc:
             raise OutputError(f"the database {path} cannot be opened ({exc}); choose another with --answers") from exc
         try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk before it is confirmed
-            with self._transaction():
-                for statement in _SCHEMA.split(";\n"):
-                    self._connection.execute(statement)
-                if study and self._connection.execute("SELECT count(*) FROM study").fetchone()[0] == 0:
-                    self._connection.execute("INSERT INTO study VALUES (?, ?)", (study, secrets.token_urlsafe(16)))
+            if study is not None:
+                self._prepare(study)
             row = self._connection.execute("SELECT study, token FROM study").fetchone()
         except sqlite3.Error as exc:
             self._connection.close()
             raise InputError(f"{path} is no database of answers ({exc})") from exc
-        if row is None or study not in ("", row[0]):
+        if row is None or study not in (None, row[0]):
             self._connection.close()
-            raise InputError(f"{path} is for study {row and row[0]}, not {study}; choose another with --answers")
+            is_for = f"is for study {row[0]}, not {study}" if row else "names no study"
+            raise InputError(f"{path} {is_for}; choose another with --answers")
         self.study, self.token = str(row[0]), str(row[1])
+
+    def _prepare(self, study: str) -> None:
+        """Make the tables if there are none."""
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk before it is confirmed
+        with self._transaction():
+            for statement in _SCHEMA.split(";\n"):
+                self._connection.execute(statement)
+            if self._connection.execute("SELECT count(*) FROM study").fetchone()[0] == 0:
+                self._connection.execute("INSERT INTO study VALUES (?, ?)", (study, secrets.token_urlsafe(16)))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from vidcam.pipelines.trust.judgements import VIDEO_ALONE
 from vidcam.pipelines.trust.votes import Vote
 from vidcam.system.atomic import atomic_write
 from vidcam.system.filenames import csv_text
+from vidcam.video.images import counted
 
 Row = dict[str, str]
 
@@ -91,7 +92,9 @@ def sentences(analysis: Analysis) -> Iterator[str]:
     """Say in words what can be concluded, who was left out, and how far raters agree."""
     kept = [rater for rater in analysis.raters if not rater.excluded]
     unfinished = sum(rater.answers < rater.questions for rater in kept)
-    yield f"{len(kept)} raters, {analysis.answers} answers; {unfinished} did not finish, their answers count"
+    yield f"{counted(len(kept), 'rater')}, {counted(analysis.answers, 'answer')}"
+    if unfinished:
+        yield f"{counted(unfinished, 'rater')} did not finish; their answers count"
     for rater in analysis.raters:
         if rater.excluded:
             yield f"rater {rater.rater} is left out: {rater.excluded}"
@@ -100,13 +103,10 @@ def sentences(analysis: Analysis) -> Iterator[str]:
             yield _conclusion(pair.a, pair.b, pair.log_ratio)
         if analysis.preferences.note:
             yield analysis.preferences.note
-        yield f"left was chosen in {analysis.preferences.left_share:.0%} of the answers that are not same"
+        if not isnan(analysis.preferences.left_share):
+            yield f"left was chosen in {analysis.preferences.left_share:.0%} of the answers that are not same"
     yield from _trust(analysis)
-    yield (
-        f"agreement (Krippendorff's alpha): {analysis.agreement_on_pairs:.2f} on pairs, "
-        f"{analysis.agreement_on_right:.2f} on whether the model is right; "
-        f"repeated pairs answered alike: {analysis.same_again:.0%}"
-    )
+    yield from _agreement(analysis)
     yield from analysis.notes
 
 
@@ -123,6 +123,16 @@ def _trust(analysis: Analysis) -> Iterator[str]:
             yield f"{row.method}: raters trust wrong answers more often than with the video alone"
         if row.gain.low > 0 or row.gain.high < 0:
             yield f"{row.method}: raters judge the model {'better' if row.gain.low > 0 else 'worse'} than without a map"
+
+
+def _agreement(analysis: Analysis) -> Iterator[str]:
+    """Say how far raters agree with each other and with themselves, as far as it is known."""
+    alphas = {"on pairs": analysis.agreement_on_pairs, "on whether the model is right": analysis.agreement_on_right}
+    known = [f"{alpha:.2f} {what}" for what, alpha in alphas.items() if not isnan(alpha)]
+    if known:
+        yield f"agreement (Krippendorff's alpha): {', '.join(known)}"
+    if not isnan(analysis.same_again):
+        yield f"repeated pairs answered alike: {analysis.same_again:.0%}"
 
 
 def write_answers(path: Path, votes: Sequence[Vote], key: StudyKey, analysis: Analysis) -> None:

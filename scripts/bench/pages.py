@@ -112,10 +112,10 @@ def set_rows(folder: Path, runs: int) -> Iterator[tuple[str, str, str, str]]:
                 "open, s": state.seconds,
                 "open, s of the main thread": opening,
                 "scroll 120 pixels, ms a frame": float(np.median(times)),
-                "scroll, ms of the main thread": 1000 * (state.busy_seconds() - opening) / len(times),
+                "scroll, ms of the main thread a frame": 1000 * (state.busy_seconds() - opening) / len(times),
             }
             collect(measured, values)
-    yield from rows_of(f"{CLIPS} clips, {path.stat().st_size / 1e6:.1f} MB", measured)
+    yield from rows_of(f"{CLIPS:,} scored clips, {path.stat().st_size / 1e6:.1f} MB", measured)
 
 
 def hour_rows(folder: Path, runs: int) -> Iterator[tuple[str, str, str, str]]:
@@ -132,11 +132,11 @@ def hour_rows(folder: Path, runs: int) -> Iterator[tuple[str, str, str, str]]:
                 "drag: heat, strip and playhead, updates a second": heat,
                 "drag: ms of the main thread an update": 1000 * (state.busy_seconds() - opening) / (3 * heat),
                 "drag: pictures a second": pictures,
-                "play: updates a second (25 frames a second)": state.page.evaluate(PLAY, 3),
+                "play: updates a second, of a video with 25 frames a second": state.page.evaluate(PLAY, 3),
                 "memory of the tab, MB": state.memory_mb(),
             }
             collect(measured, values)
-    yield from rows_of(f"one hour, {path.stat().st_size / 1e6:.1f} MB without the video", measured)
+    yield from rows_of(f"one hour of video, {path.stat().st_size / 1e6:.1f} MB without the video", measured)
 
 
 def collect(measured: dict[str, list[float]], values: dict[str, float]) -> None:

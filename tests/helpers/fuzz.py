@@ -90,7 +90,7 @@ def cases_for(
 
 
 class _Heard(logging.Handler):
-    """What the library says of a file while it goes on, and what is raised where nobody can catch it."""
+    """Collects the library's warnings, and the exceptions that nobody can catch."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

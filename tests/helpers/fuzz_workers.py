@@ -17,7 +17,7 @@ _START_SECONDS = 120.0
 
 
 def _work(connection: Connection, threads: int, folder: str) -> None:
-    """What a worker does: cases in, outcomes out, until there are no more. All its files lie in one folder."""
+    """Receive cases and send their outcomes, until there are no more. All files lie in one folder."""
     import torch
 
     torch.set_num_threads(threads)
@@ -54,13 +54,13 @@ class Worker:
 
     @property
     def process_id(self) -> int:
-        """Of the process; it must have been started."""
+        """Id of the process, which must have been started."""
         assert self._process is not None
         assert self._process.pid is not None
         return self._process.pid
 
     def stop(self) -> int | None:
-        """End the process; its exit code, negative for a signal."""
+        """End the process; returns its exit code, negative for a signal."""
         if self._process is None or self._connection is None or self._folder is None:
             return None
         self._process.join(0.5)
@@ -74,7 +74,7 @@ class Worker:
         return code
 
     def connection(self) -> Connection:
-        """To the process, started if there is none."""
+        """Return the connection to the process, which is started if there is none."""
         if self._connection is not None:
             return self._connection
         context = multiprocessing.get_context("spawn")

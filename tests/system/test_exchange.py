@@ -175,14 +175,18 @@ def test_a_hidden_folder_of_a_stranger_moves_nothing_elsewhere(tmp_path: Path) -
     assert not (out / "key").exists()
 
 
-def test_a_child_that_goes_on_holds_no_lock(tmp_path: Path) -> None:
-    with claimed_folder(tmp_path / "z"):
-        child = os.fork()
-        if child == 0:
-            signal.pause()
+def test_a_child_that_goes_on_holds_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hidden folder of the run cannot be removed; the next run must sweep it, though the child lives."""
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        with claimed_folder(tmp_path / "z") as former:
+            child = os.fork()
+            if child == 0:
+                signal.pause()
+    assert former.exists()
     try:
         with claimed_folder(tmp_path / "z"):
-            pass
+            assert not former.exists()
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

@@ -75,20 +75,22 @@ def make(
     vidcam study make out/ -o study.html --truth scored/ --select f1:5 --method gradcam --method gradcam++
     """  # noqa: D301 – click reads the \b as 'do not wrap'
     with loading():
+        from vidcam.arguments import split_names
         from vidcam.pipelines.trust.design import Lengths
         from vidcam.pipelines.trust.make import StudyOptions, write_study
         from vidcam.system.json_files import to_json
+        from vidcam.video.images import counted
 
     asked = {name: count for name, count in (("pairs", pairs), ("singles", singles)) if count is not None}
-    named = tuple(name for text in methods for name in text.split(","))
     given = {name: value for name, value in values.items() if value is not None}
     with Bar() as bar:
-        options = StudyOptions(methods=named, lengths=Lengths(**asked), **given)
+        options = StudyOptions(methods=split_names(methods), lengths=Lengths(**asked), **given)
         written = write_study(results, out, options, progress=bar.progress)
     for note in written.notes:
         say(note)
-    say(f"{written.clips} clips, {', '.join(written.methods)}, {written.questions} questions for each rater")
-    say(f"keep {as_text(str(written.key))}: it says which map is whose, and raters must not see it")
+    clips, questions = counted(written.clips, "clip"), counted(written.questions, "question")
+    say(f"{clips}, {', '.join(written.methods)}, {questions} for each rater")
+    say(f"keep {as_text(str(written.key))} from raters: it says which map is from which method")
     print_text(to_json(written, indent=0) if as_json else f"{written.path}\n{written.key}")
 
 
@@ -107,9 +109,10 @@ def serve(page: Path, *, answers: Path | None, host: str, port: int) -> None:
     with loading():
         from vidcam.pipelines.trust.server import StudyServer, served_page
         from vidcam.pipelines.trust.storage import AnswerStore
+        from vidcam.video.images import counted
 
     served = served_page(page)
-    path = page.with_suffix(".sqlite") if answers is None else answers
+    path = answers or page.with_suffix(".sqlite")
     with AnswerStore(path, served.study) as store, StudyServer(served, store, host=host, port=port) as server:
         print_text(server.address)
         if host in {"0.0.0.0", "::"}:  # noqa: S104 – only compared
@@ -118,7 +121,8 @@ def serve(page: Path, *, answers: Path | None, host: str, port: int) -> None:
             server.serve_forever()
         finally:
             sheets = store.sheets()
-            say(f"{sum(len(rows) for _, _, rows in sheets)} answers of {len(sheets)} raters are in {path}")
+            given = counted(sum(len(rows) for _, _, rows in sheets), "answer")
+            say(f"{as_text(str(path))} has {given} of {counted(len(sheets), 'rater')}")
 
 
 @study.command(cls=SectionCommand, short_help="Sum up the answers of all raters.")

@@ -38,8 +38,7 @@ _NAMES = "names"
 """File in a hidden folder: the names of the files that are being moved, each ended by a NUL."""
 
 _MOST_SECONDS = 5.0
-"""A run looks for claims in milliseconds. Who locks the folder for longer is another program, such as flock(1)."""
-
+"""A run looks for claims in milliseconds. A folder that is locked for longer is locked by another program: flock(1)."""
 
 _REMOVAL_DESCRIPTORS = 4
 """Open files that removing a hidden folder takes; they are held until then, in case a run has used up all others."""

@@ -29,6 +29,17 @@ export function byId(id) {
 }
 
 /**
+ * Save a file, as the browser saves a download.
+ * @param {Blob} content
+ * @param {string} name
+ */
+export function saveFile(content, name) {
+  const address = URL.createObjectURL(content);
+  make("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 5000);
+}
+
+/**
  * A time as 0:03.20, or 1:02:03.20.
  * @param {number} second
  */

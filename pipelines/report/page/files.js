@@ -1,6 +1,6 @@
 // What leaves the page, and what comes in: links, pictures, a video that the user opens.
 
-import { byId } from "./dom.js";
+import { byId, saveFile } from "./dom.js";
 import { pictureOf } from "./tiles.js";
 
 /** @typedef {import("./main.js").Page} Page */
@@ -55,11 +55,6 @@ export function savePicture(page) {
     return;
   }
   pictureOf(page.tiles, page.look).toBlob((blob) => {
-    if (!blob) return;
-    const address = URL.createObjectURL(blob), anchor = document.createElement("a");
-    anchor.href = address;
-    anchor.download = `${page.clips[0].name.replace(/\.[^.]*$/, "")}_${page.deck.second.toFixed(2)}s.png`;
-    anchor.click();
-    setTimeout(() => URL.revokeObjectURL(address), 5000);
+    if (blob) saveFile(blob, `${page.clips[0].name.replace(/\.[^.]*$/, "")}_${page.deck.second.toFixed(2)}s.png`);
   });
 }

@@ -1,13 +1,13 @@
 // Put everything together.
 
-import { Block, decompressed, fromBase64, textOf } from "./unpack.js";
+import { fromBase64, openPage } from "./unpack.js";
 import { Clip } from "./maps.js";
 import { Controls } from "./controls.js";
 import { Deck, Player } from "./player.js";
 import { OPACITY, opacityCurve } from "./arithmetic.js";
 import { State } from "./state.js";
 import { Strip } from "./strip.js";
-import { byId, clock, number } from "./dom.js";
+import { byId, clock, make, number } from "./dom.js";
 import { copyLink, openFile, savePicture } from "./files.js";
 import { drawLegend } from "./draw.js";
 import { Words } from "./words.js";
@@ -19,7 +19,7 @@ import { writeHeadline, writeKeys, writeTexts, writeVerdicts } from "./texts.js"
 export class Page {
   /**
    * @param {any} data `PageData`
-   * @param {Block} block
+   * @param {import("./unpack.js").Block} block
    */
   constructor(data, block) {
     this.data = data;
@@ -181,9 +181,7 @@ export class Page {
     notice.replaceChildren(text);
     notice.hidden = !text;
     if (!text || !this.clips.some((clip) => clip.data.can_open)) return;
-    const pick = document.createElement("button");
-    pick.type = "button";
-    pick.textContent = "Open the video…";
+    const pick = make("button", { type: "button", text: "Open the video…" });
     pick.addEventListener("click", () => byId("file").click());
     notice.append(" ", pick);
     if (this.deck.players.every((player) => !player.source) && this.state.choice.style === "overlay") this.state.set({ style: "heat" });
@@ -250,14 +248,8 @@ export class Page {
 /** What tests and scripts may use. */
 const tools = { opacityCurve, pictureOf };
 
-decompressed(textOf("block")).then((bytes) => {
-  const page = new Page(JSON.parse(textOf("data")), new Block(bytes));
+openPage((data, block) => {
+  const page = new Page(data, block);
   Object.assign(globalThis, { vidcam: Object.assign(page, { tools }) });
   return page.start();
-}).catch((error) => {
-  const notice = byId("notice");
-  notice.hidden = false;
-  notice.textContent = `This browser cannot show the page (${error}). It needs one of 2023 or later.`;
-  document.documentElement.dataset.ready = "false";
-  throw error;
 });

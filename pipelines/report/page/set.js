@@ -1,6 +1,6 @@
 // The page of a scored set.
 
-import { Block, decompressed, textOf } from "./unpack.js";
+import { openPage } from "./unpack.js";
 import { byId, make, number } from "./dom.js";
 import { playClip } from "./clipdialog.js";
 import { drawConfusions } from "./confusions.js";
@@ -14,7 +14,7 @@ const ROW = 35, EXTRA = 20;
 export class SetPage {
   /**
    * @param {any} data `SetData`
-   * @param {Block} block
+   * @param {import("./unpack.js").Block} block
    */
   constructor(data, block) {
     this.data = data;
@@ -231,13 +231,8 @@ function table(rows, title) {
     make("thead", {}, make("tr", {}, ...names.map((text) => make("th", { scope: "col", text })))), make("tbody", {}, ...body)));
 }
 
-decompressed(textOf("block")).then((bytes) => {
-  const page = new SetPage(JSON.parse(textOf("data")), new Block(bytes));
+openPage((data, block) => {
+  const page = new SetPage(data, block);
   Object.assign(globalThis, { vidcam: page });
   page.start();
-}).catch((error) => {
-  byId("notice").hidden = false;
-  byId("notice").textContent = `This browser cannot show the page (${error}). It needs one of 2023 or later.`;
-  document.documentElement.dataset.ready = "false";
-  throw error;
 });

@@ -1,7 +1,5 @@
 // Answers as files: a JSON that can be read in again, and a CSV.
 
-import { make } from "./dom.js";
-
 /** @typedef {import("./study-store.js").Progress} Progress */
 
 const COLUMNS = ["study", "rater", "form", "screen", "item", "swapped", "answer", "seconds"];
@@ -39,16 +37,4 @@ export function csvOf(progress, form) {
     return COLUMNS.map((name) => values[name]).join(",");
   });
   return [COLUMNS.join(","), ...lines, ""].join("\r\n");
-}
-
-/**
- * Save a text as a file.
- * @param {string} text
- * @param {string} name
- * @param {string} type
- */
-export function download(text, name, type) {
-  const address = URL.createObjectURL(new Blob([text], { type }));
-  make("a", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 5000);
 }

@@ -1,12 +1,12 @@
 // The page of a study: one question after the other.
 
-import { Block, decompressed, fromBase64, textOf } from "./unpack.js";
+import { fromBase64, openPage } from "./unpack.js";
 import { Clip } from "./maps.js";
 import { OPACITY } from "./arithmetic.js";
 import { PAIR, SINGLE, Screen } from "./study-screen.js";
 import { Sender, Store, checked, newRater } from "./study-store.js";
-import { byId, make } from "./dom.js";
-import { csvOf, download, jsonOf, rowsOf } from "./study-files.js";
+import { byId, make, saveFile } from "./dom.js";
+import { csvOf, jsonOf, rowsOf } from "./study-files.js";
 import { drawLegend } from "./draw.js";
 
 /** @typedef {import("./study-store.js").Progress} Progress */
@@ -17,7 +17,7 @@ const BETTER = "Which picture shows better why the model says this?", RIGHT = "I
 class Study {
   /**
    * @param {any} data `StudyData`
-   * @param {Block} block
+   * @param {import("./unpack.js").Block} block
    */
   constructor(data, block) {
     this.data = data;
@@ -205,7 +205,7 @@ class Study {
   end() {
     this.showProgress(this.form.length);
     const text = this.sender.isServed ? "Your answers were sent." : "Save your answers now, and give the file to the person who gave you this page.";
-    this.words([make("p", { text: "Thank you. These were all questions." }), make("p", { text })], [
+    this.words([make("p", { text: "Thank you. That was the last question." }), make("p", { text })], [
       ["Save answers", () => this.save()], ["Save as CSV", () => this.save(true)],
       ["Back to the last question", () => this.ask(this.form.length - 1)], ["Start as another person", () => this.begin()],
     ]);
@@ -218,8 +218,8 @@ class Study {
   save(asTable = false) {
     if (!this.progress) return;
     const name = `answers-${this.data.study}-${this.progress.rater}`;
-    if (asTable) download(csvOf(this.progress, this.form), `${name}.csv`, "text/csv");
-    else download(jsonOf(this.progress, this.form), `${name}.json`, "application/json");
+    if (asTable) saveFile(new Blob([csvOf(this.progress, this.form)], { type: "text/csv" }), `${name}.csv`);
+    else saveFile(new Blob([jsonOf(this.progress, this.form)], { type: "application/json" }), `${name}.json`);
     this.isSaved = true;
   }
 
@@ -273,13 +273,8 @@ class Study {
   }
 }
 
-decompressed(textOf("block")).then((bytes) => {
-  const page = new Study(JSON.parse(textOf("data")), new Block(bytes));
+openPage((data, block) => {
+  const page = new Study(data, block);
   Object.assign(globalThis, { vidcam: page });
   page.start();
-}).catch((error) => {
-  byId("notice").hidden = false;
-  byId("notice").textContent = `This browser cannot show the page (${error}). It needs one of 2023 or later.`;
-  document.documentElement.dataset.ready = "false";
-  throw error;
 });

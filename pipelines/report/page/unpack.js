@@ -1,5 +1,7 @@
 // The inverse of vidcam/pipelines/report/packing.py, and the elements with bytes.
 
+import { byId } from "./dom.js";
+
 /** @typedef {{kind: string, offset: number, shape: number[], low: number, step: number}} Section */
 
 const BYTES = { cells: 2, times: 8, floats: 4, counts: 4 };
@@ -29,7 +31,7 @@ export function textOf(id) {
  * Decompress the block of a page.
  * @param {string} text base64 of zlib
  */
-export async function decompressed(text) {
+async function decompressed(text) {
   const stream = new Blob([fromBase64(text)]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
@@ -83,5 +85,21 @@ export class Block {
   /** @param {Section} section */
   counts(section) {
     return new Uint32Array(this.buffer(section));
+  }
+}
+
+/**
+ * Unpack the page, and say so if the browser cannot show it.
+ * @param {(data: any, block: Block) => void | Promise<void>} show
+ */
+export async function openPage(show) {
+  try {
+    const block = new Block(await decompressed(textOf("block")));
+    await show(JSON.parse(textOf("data")), block);
+  } catch (error) {
+    byId("notice").hidden = false;
+    byId("notice").textContent = `This browser cannot show the page (${error}). It needs one of 2023 or later.`;
+    document.documentElement.dataset.ready = "false";
+    throw error;
   }
 }

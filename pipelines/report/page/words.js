@@ -69,7 +69,7 @@ export class Words {
     line[move(line.indexOf(from), line.length - 1)].focus();
   }
 
-  /** Mark what is shown; one word of a line is in the order of the tabulator. */
+  /** Mark what is shown; the tab key reaches one word of a line. */
   update() {
     const { target } = this.state.choice, isOwn = this.root.matches(":hover, :focus-within");
     if (!isOwn) this.kept = target; // chosen elsewhere

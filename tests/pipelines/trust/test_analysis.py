@@ -101,6 +101,12 @@ def test_clips_that_were_not_shown_do_not_count() -> None:
     assert '"low":null' in to_json(found, indent=0)
 
 
+def test_what_is_not_known_is_not_said() -> None:
+    said = list(sentences(analysed(sheet("r1", 0, "same"))))
+    assert said[:2] == ["1 rater, 1 answer", "1 rater did not finish; their answers count"]
+    assert not any("nan" in sentence for sentence in said)
+
+
 def test_files_of_the_page_are_analysed_to_the_end(written: WrittenStudy, key: StudyKey, tmp_path: Path) -> None:
     for number in range(6):
         answer_file(tmp_path, written, f"rater{number}", number, prefers(key, "gradcam++" if number else "gradcam"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,17 @@ def test_foreign_and_damaged_files_are_told(written: WrittenStudy, key: StudyKey
     for part in ("b.json", "c.csv", "d.sqlite", "study another", "form 99", "another file has form 0", "2 answers"):
         assert part in text
     assert len(collected.notes) == 7
+
+
+@pytest.mark.parametrize("table", ["other", "study"])
+def test_a_foreign_database_is_left_as_it_is(table: str, written: WrittenStudy, key: StudyKey, tmp_path: Path) -> None:
+    answer_file(tmp_path, written, "rater1", 0, prefers(key, "gradcam"))
+    with closing(sqlite3.connect(tmp_path / "d.sqlite")) as connection, connection:
+        connection.execute(f"CREATE TABLE {table} AS SELECT ? AS study, 'x' AS token", (key.study,))
+    before = (tmp_path / "d.sqlite").read_bytes()
+    (note,) = collect_answers(tmp_path, key).notes
+    assert note.startswith("d.sqlite was skipped")
+    assert (tmp_path / "d.sqlite").read_bytes() == before
 
 
 def test_no_answers_is_an_error(key: StudyKey, tmp_path: Path) -> None:

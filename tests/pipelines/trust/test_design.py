@@ -28,6 +28,12 @@ def test_a_form_has_what_was_asked_for() -> None:
         assert kinds == sorted(kinds, reverse=True)
 
 
+def test_a_small_study_has_few_checks() -> None:
+    design = make_design([0, 1, 1], 2, Lengths(40, 0), seed=0)
+    kinds = [design.items[code // 2].kind for code in design.forms[0]]
+    assert sorted(kinds) == ["instruction", *["pair"] * 4, "shuffled"]  # one of three pairs again
+
+
 def test_nobody_sees_a_clip_twice_in_the_first_part() -> None:
     for number in range(len(DESIGN.forms)):
         clips = [DESIGN.items[code // 2].clip for code in codes(DESIGN, number, "single")]

@@ -144,7 +144,7 @@ def test_a_database_is_for_one_study(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is for study one, not two"):
         AnswerStore(tmp_path / "a.sqlite", "two")
     with pytest.raises(InputError, match="does not exist"):
-        AnswerStore(tmp_path / "none.sqlite", must_exist=True)
+        AnswerStore(tmp_path / "none.sqlite")
     (tmp_path / "text.sqlite").write_text("no database" * 100)
     with pytest.raises(InputError, match="no database of answers"):
         AnswerStore(tmp_path / "text.sqlite", "one")
