@@ -108,11 +108,9 @@ def differentiable_maps(
     subject = read_subject(model, clips)
     require_explainable(unwrapped(subject.network))
     reshape = reshape or subject.reshape
-    name = _layer(subject, layer, reshape)
+    options = _LayerOptions(_layer(subject, layer, reshape), reshape, score_scale)
     with Undo() as undo, undo:
-        return _recorded(
-            subject, targets, names, _LayerOptions(name, reshape, score_scale), undo, create_graph=create_graph
-        )
+        return _recorded(subject, targets, names, options, undo, create_graph=create_graph)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +153,8 @@ def _recorded(
         same_state(inside, undo).__enter__()  # until `undo`
     hand_over(inside, subject.arguments, undo)
     recorder = record_layers(inside, [options.layer], undo, keeps_graph=create_graph)
-    kernels = (
-        sdpa_kernel(SDPBackend.MATH) if create_graph else nullcontext()
-    )  # fused ones cannot be differentiated twice
+    # fused kernels have no second derivative
+    kernels = sdpa_kernel(SDPBackend.MATH) if create_graph else nullcontext()
     with LogitTracer() as tracer, kernels:
         output = (subject.network if create_graph else inside)(ordinary(subject.clip))
     runs = recorder.runs.get(options.layer)

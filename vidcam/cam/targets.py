@@ -46,7 +46,7 @@ def log_prob(
     if caption.ndim not in (1, 2) or caption.dtype not in (torch.int32, torch.int64):
         raise InputError(f"tokens are {tuple(caption.shape)} {caption.dtype}, expected integers (L,) or (N, L)")
     if start < 0:
-        raise InputError(f"start is {start}, expected a row of the output, 0 or more")
+        raise InputError(f"start is {start}, expected a row of the output, from 0")
     places = torch.arange(caption.shape[-1])
     try:
         places = places if words is None else places[words if isinstance(words, slice) else torch.as_tensor(words)]
