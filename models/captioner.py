@@ -1,7 +1,7 @@
-"""Captioners: networks that say in words what a clip shows, and the scores of given captions.
+"""Captioners: networks that describe a clip in words, and score given captions.
 
 The score of a caption is the log probability of its words, each given the clip and the words before it. A caption takes
-the place of a class: `captioned` makes a model whose classes are captions, which every method can explain.
+the place of a class: `with_captions` makes a model whose classes are captions, which every method can explain.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Captioner(nn.Module):
 
     @abstractmethod
     def encode(self, clip: Tensor) -> Tensor:
-        """Read clips (N, 3, T, H, W); returns what the words are said from, (N, …)."""
+        """Encode clips (N, 3, T, H, W); returns what `scores` and `decode` read, (N, …)."""
 
     @abstractmethod
     def scores(self, encoded: Tensor, tokens: Tensor) -> Tensor:
@@ -56,10 +56,10 @@ class Captioner(nn.Module):
 
     @abstractmethod
     def decode(self, encoded: Tensor) -> Tensor:
-        """Say the likeliest word after those before until all captions have ended, (N, L), filled up with `end`."""
+        """Decode greedily, the likeliest word each time; returns captions (N, L), filled up with `end`."""
 
     def generate(self, clip: Tensor) -> Tensor:
-        """Say the caption of each clip, (N, L)."""
+        """Generate the caption of each clip, (N, L)."""
         with torch.no_grad():
             return self.decode(self.encode(clip))
 
@@ -69,7 +69,7 @@ class Captioner(nn.Module):
         Args:
             clip: (N, 3, T, H, W).
             tokens: (N, L) or (L,), a caption whose words are scored, each given those before it. None: `captions`, or
-                without them the caption that the network says.
+                without them the caption that the network generates.
 
         Returns:
             Logits (N, L, V); for `captions` a `CaptionScores`.
@@ -87,7 +87,7 @@ class Captioner(nn.Module):
         return torch.gather(logs, 2, tokens.unsqueeze(2)).squeeze(2)
 
 
-def captioned(model: Model, captions: Sequence[str]) -> Model:
+def with_captions(model: Model, captions: Sequence[str]) -> Model:
     """Return a model whose classes are captions. It shares the network's weights.
 
     Args:
@@ -111,8 +111,8 @@ def captioned(model: Model, captions: Sequence[str]) -> Model:
     return replace(model, spec=replace(model.spec, classes=len(texts), activation="none"), module=network, labels=texts)
 
 
-def said(model: Model, clips: Tensor) -> tuple[str, ...]:
-    """The caption that a model with a `Captioner` says of each clip, (N, 3, T, H, W), as words; '' if it says none."""
+def generate_captions(model: Model, clips: Tensor) -> tuple[str, ...]:
+    """Return the caption that a captioner generates for each clip, (N, 3, T, H, W), as words; '' if there are none."""
     network = model.module
     assert isinstance(network, Captioner)
     rows = network.generate(clips).tolist()

@@ -11,7 +11,9 @@ from vidcam.labels import label_index, require_class
 from vidcam.spec import ModelSpec
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import nn
 
 Precision = Literal["float32", "bf16", "fp16"]
@@ -69,6 +71,26 @@ class Model:
     def device(self) -> torch.device:
         """Device of the first parameter or buffer. The CPU if there is none."""
         return device_of(self.module)
+
+    def input_from(self, frames: NDArray[np.uint8]) -> torch.Tensor:
+        """Return frames as the network takes them: resized, cropped, scaled, in its order of axes, on its device.
+
+        Args:
+            frames: (T, H, W, 3) uint8 RGB, one clip.
+
+        Returns:
+            One clip, (1, 3, T, H, W), or as `spec.axes` says; float32.
+
+        Raises:
+            ShapeError: the frames have another shape or dtype, or a mean cube has another number of frames.
+        """
+        from vidcam.preprocess import crop_frames, scale_pixels  # imports torch
+
+        if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != "uint8":
+            raise ShapeError(f"frames are {frames.dtype} {frames.shape}, expected uint8 (T, H, W, 3)")
+        geometry = self.spec.geometry((frames.shape[1], frames.shape[2]))
+        pixels = crop_frames(frames, self.spec, geometry, device=self.device)
+        return self.input_of(scale_pixels(pixels.transpose(0, 1).unsqueeze(0), self.spec.scaling).contiguous())
 
     def input_of(self, clips: torch.Tensor) -> torch.Tensor:
         """Return clips (N, 3, T, H, W) in the order of axes that the network takes, `spec.axes`."""

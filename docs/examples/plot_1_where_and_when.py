@@ -15,12 +15,10 @@ checked.
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 
 import vidcam
 from vidcam.metrics.localization import energy, pointing
 from vidcam.motion import LABELS, make_clip
-from vidcam.preprocess import scale_pixels
 
 clip = make_clip(11, LABELS.index("spin clockwise"))
 clip
@@ -28,14 +26,11 @@ clip
 # %%
 # Explain it
 # ----------
-# ``tiny_r3d`` is a small 3-D ResNet that knows eight motions. It takes clips (N, 3,
-# T, H, W), scaled by ``model.spec.scaling``.
+# ``tiny_r3d`` is a small 3-D ResNet that knows eight motions. ``input_from`` turns
+# frames (T, H, W, 3) into the clip that it takes, (1, 3, T, H, W).
 
 model = vidcam.load_model("tiny_r3d")
-tensor = scale_pixels(
-    torch.from_numpy(clip.frames[None]).permute(0, 4, 1, 2, 3).float(),
-    model.spec.scaling,
-)
+tensor = model.input_from(clip.frames)
 explanation = vidcam.explain(
     model, tensor, methods=["gradcam", "gradcam-ig"], target=clip.label
 )

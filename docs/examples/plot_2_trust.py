@@ -12,11 +12,9 @@ A verdict is measured on the clip at hand, by a few more forward passes.
 # other has none.
 
 import matplotlib.pyplot as plt
-import torch
 
 import vidcam
 from vidcam.motion import LABELS, make_clip
-from vidcam.preprocess import scale_pixels
 
 METHODS = ("gradcam++", "neutral-gradcam-ig")
 model = vidcam.load_model("tiny_r3d")
@@ -32,10 +30,7 @@ figure, axes = plt.subplots(
     len(clips), len(METHODS), figsize=(6, 6.4), layout="constrained"
 )
 for row, clip in zip(axes, clips, strict=True):
-    tensor = scale_pixels(
-        torch.from_numpy(clip.frames[None]).permute(0, 4, 1, 2, 3).float(),
-        model.spec.scaling,
-    )
+    tensor = model.input_from(clip.frames)
     explanation = vidcam.explain(model, tensor, methods=METHODS)
     verdicts = vidcam.verdict(model, tensor, explanation)
     frame = sum(clip.intervals[0]) // 2

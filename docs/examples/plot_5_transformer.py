@@ -13,19 +13,14 @@ tokens may point anywhere.
 # move.
 
 import matplotlib.pyplot as plt
-import torch
 
 import vidcam
 from vidcam.motion import GRATING_LABELS, make_grating_clip
-from vidcam.preprocess import scale_pixels
 
 classes = [GRATING_LABELS.index("left"), GRATING_LABELS.index("down")]
 clip = make_grating_clip(7, classes)
 model = vidcam.load_model("tiny_vit")
-tensor = scale_pixels(
-    torch.from_numpy(clip.frames[None]).permute(0, 4, 1, 2, 3).float(),
-    model.spec.scaling,
-)
+tensor = model.input_from(clip.frames)
 
 # %%
 # One map for each target

@@ -5,7 +5,7 @@ over 4 × 4 regions of the frame. One linear layer with a normalisation makes a 
 an LSTM, which then says one word after the other. The target layer `layer4` returns (N, 48, 4, 8, 8) after its ReLU.
 
     logits = network(clip, tokens=tokens)      teacher-forced: the scores of each word of a caption, given those before
-    logits = network(clip)                     those of the caption that the network says
+    logits = network(clip)                     those of the caption that the network generates
     tokens = network.generate(clip)            that caption, by greedy decoding
 """
 
@@ -70,7 +70,7 @@ class TinyCaptioner(Captioner):
 
     @torch.no_grad()
     def decode(self, encoded: Tensor) -> Tensor:
-        """Say the likeliest word after those before, until the end in all clips; (N, L), filled up with END."""
+        """Decode greedily until all captions have ended; returns (N, L), filled up with END."""
         word, state, tokens = encoded, None, list[Tensor]()
         ended = torch.zeros(len(encoded), dtype=torch.bool, device=encoded.device)
         while len(tokens) < MAX_WORDS and not bool(ended.all()):

@@ -13,7 +13,7 @@ from vidcam.arguments import as_tuple
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.cam.request import ScoreFunction
 from vidcam.errors import InputError
-from vidcam.models.captioner import Captioner, CaptionScores, captioned, said
+from vidcam.models.captioner import Captioner, CaptionScores, generate_captions, with_captions
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.analyse import video_job
 from vidcam.pipelines.explain.request import ExplainOptions, ExplainRequest, resolve
@@ -24,7 +24,7 @@ from vidcam.video.reader import open_video
 from vidcam.video.source import Source
 
 GENERATED = "generated"
-"""The caption that the model says of a video."""
+"""Stands for the caption that the model generates for a video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class WordScore:
 
 
 def is_generated(model: Model, options: ExplainOptions) -> bool:
-    """Whether the model says the caption of each video itself."""
+    """Whether the model generates the caption of each video itself."""
     return isinstance(model.module, Captioner) and as_tuple(options.caption) in ((), (GENERATED,))
 
 
 def caption_model(model: Model, options: ExplainOptions) -> Model:
     """Return a model whose classes are the captions of the options; the model itself if it is no captioner.
 
-    In the place of a caption that is not known yet stands that of a grey clip.
+    A caption that is not generated yet is replaced by that of a grey clip.
 
     Raises:
         InputError: captions for another model, or with other targets or another score.
@@ -62,17 +62,18 @@ def caption_model(model: Model, options: ExplainOptions) -> Model:
     if is_generated(model, options):
         with Undo() as undo, undo:
             preserve_model(model.module, undo)
-            captions = said(model, model.input_of(grey_input(model.spec)).to(model.device))
+            captions = generate_captions(model, model.input_of(grey_input(model.spec)).to(model.device))
         captions = captions if any(captions) else model.labels[-1:]
-    return captioned(model, captions)
+    return with_captions(model, captions)
 
 
 def resolve_with_captions(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prepared]:
     """Resolve the options as `resolve` does; the captions of a captioner and their words become the targets."""
-    asked = caption_model(model, options)
-    request, ready = resolve(asked, options)
-    if asked is not model:
-        request = replace(request, targets=caption_targets(asked.labels), caption=asked.labels)
+    of_captions = caption_model(model, options)
+    request, ready = resolve(of_captions, options)
+    if of_captions is not model:
+        captions = of_captions.labels
+        request = replace(request, targets=caption_targets(captions), caption=captions)
     return request, ready
 
 
@@ -93,11 +94,11 @@ def caption_labels(captions: Sequence[str]) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def said_of_video(model: Model, source: Source, request: ExplainRequest) -> str:
-    """Return the caption that a captioner says of most windows of a video; of several the first.
+def generated_caption(model: Model, source: Source, request: ExplainRequest) -> str:
+    """Return the caption that a captioner generates for most windows of a video; of several the first.
 
     Raises:
-        InputError: the model says nothing.
+        InputError: the caption is empty.
     """
     captions, size = list[str](), request.batch_size
     with open_video(source, fps=request.fps, decoder=request.decoder, fetch=True) as reader, Undo() as undo, undo:
@@ -107,8 +108,8 @@ def said_of_video(model: Model, source: Source, request: ExplainRequest) -> str:
         ready = batches(reader, job.windows, model.spec, job.geometry, crops=crops, size=size, device=model.device)
         with torch_errors(model, size), closing(ready):
             for _, clips in ready:
-                captions.extend(said(model, model.input_of(clips)))
+                captions.extend(generate_captions(model, model.input_of(clips)))
     caption, _ = Counter(captions).most_common(1)[0]
     if not caption:
-        raise InputError(f"model {model.spec.name!r} says nothing of this video; pass --caption with words")
+        raise InputError(f"model {model.spec.name!r} generates no words here; pass --caption with words")
     return caption

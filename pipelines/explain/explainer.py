@@ -22,7 +22,7 @@ from vidcam.models.model import Model, Precision
 from vidcam.models.registry import as_model, labels_of, load_model
 from vidcam.pipelines.audit import verdict_sentences
 from vidcam.pipelines.explain.analyse import analyse, video_job
-from vidcam.pipelines.explain.captions import is_generated, resolve_with_captions, said_of_video
+from vidcam.pipelines.explain.captions import generated_caption, is_generated, resolve_with_captions
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.document import Document, probability_of
 from vidcam.pipelines.explain.outputs import check_paths, staging, stem_of
@@ -169,7 +169,7 @@ class Explainer:
     def explain(self, source: Source, out: str | Path) -> ExplainedVideo:
         """Explain one video into a folder; nothing is left there if it fails."""
         if is_generated(self._model, self._options):
-            options = replace(self._options, caption=(said_of_video(self._model, source, self._request),))
+            options = replace(self._options, caption=(generated_caption(self._model, source, self._request),))
             return Explainer(self._model, options, named=self._named, progress=self._progress).explain(source, out)
         return explain_prepared(source, Path(out), self._ready, self._request, fetch=True, progress=self._progress)
 

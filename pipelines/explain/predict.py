@@ -91,7 +91,7 @@ class Predictor:
 
     def __init__(self, model: Model, options: ExplainOptions, *, progress: Progress = silent) -> None:
         if isinstance(model.module, Captioner):
-            raise InputError(f"{model.spec.name!r} says captions and has no classes to list; pass -o FOLDER")
+            raise InputError(f"{model.spec.name!r} generates captions and has no classes to list; pass -o FOLDER")
         model = model.with_axes(options.axes)
         memory = StartMemory.of(model, options.precision)
         plan = plan_maps(model, None, (), memory=memory)

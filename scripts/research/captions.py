@@ -193,18 +193,11 @@ def answers(masks: NDArray[np.bool_]) -> Floats:
 def controls(heat: Floats, part: Part) -> dict[str, Floats]:
     """Maps that know nothing of the network, name → (N, T, H, W)."""
     generator, size = np.random.default_rng(0), part.masks.shape[2:]
-    cells = [averaged_heat(each) for each in heat]
+    cells = [averaged(each, GRID) for each in heat]
     return {
         "control: random": np.stack([upsample_volume(shuffled_cells(each, generator), size) for each in cells]),
         "control: centre": np.stack([centre_heat(size)] * len(heat)),
     }
-
-
-def averaged_heat(heat: Floats) -> Floats:
-    """Average a map over the cells of the layer's grid."""
-    sides = [part for length, cells in zip(heat.shape, GRID, strict=True) for part in (cells, length // cells)]
-    means: Floats = heat.reshape(sides).mean(axis=(1, 3, 5))
-    return means
 
 
 CAPTION_MEASURES = ("energy on both", "coverage", "of the weaker thing", "both found", "share of the weaker thing")

@@ -114,8 +114,8 @@ def _controls(
     return {name: normalise_per_clip(heat[None])[0] for name, heat in raw.items()}
 
 
-def averaged(region: NDArray[np.bool_], grid: tuple[int, int, int]) -> NDArray[np.float64]:
-    """Share of each grid cell that the region covers. The grid must divide the region's sides."""
-    sides = [part for length, cells in zip(region.shape, grid, strict=True) for part in (cells, length // cells)]
-    shares: NDArray[np.float64] = region.reshape(sides).mean(axis=(1, 3, 5))
-    return shares
+def averaged(volume: NDArray[np.bool_] | Floats, grid: tuple[int, int, int]) -> Floats:
+    """Mean of a map, or share of a region, in each grid cell. The grid must divide the volume's sides."""
+    sides = [part for length, cells in zip(volume.shape, grid, strict=True) for part in (cells, length // cells)]
+    means: Floats = volume.reshape(sides).mean(axis=(1, 3, 5))
+    return means

@@ -40,12 +40,12 @@ FRAMES, PIXELS = 8, 112
 
 
 @click.command()
-@click.option("--runs", type=click.IntRange(1), default=7, show_default=True, help="Of each time; medians are shown.")
+@click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Of each time; medians are shown.")
 def transformer_kinds(*, runs: int) -> None:
     """Print one row for each architecture, in Markdown."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    header = ("architecture", "relevance against the rules", "token-lrp", "attnlrp", *RELEVANCE[2:], "CAM layer, probe")
+    header = ("architecture", "against the rules", *RELEVANCE, "layer of CAMs by itself, after the probe")
     click.echo("\n".join(markdown.table(header, [row(name, runs) for name in KINDS])))
 
 

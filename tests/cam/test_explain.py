@@ -199,7 +199,7 @@ class _Derivative(torch.autograd.Function):
 
     @staticmethod
     def backward(context: Any, *_: Tensor) -> Tensor:
-        raise NotImplementedError("derivative for square_backward is not implemented")
+        raise RuntimeError("derivative for square_backward is not implemented")  # torch's type and text
 
 
 class _Square(torch.autograd.Function):

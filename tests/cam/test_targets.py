@@ -80,6 +80,8 @@ def test_the_map_of_a_caption_is_the_sum_of_the_maps_of_its_words() -> None:
 def test_what_cannot_be_a_caption_is_refused() -> None:
     with pytest.raises(InputError, match="expected integers"):
         log_prob([0.5, 1.0])  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="start is -1"):
+        log_prob([0, 1, 2], start=-1)
     with pytest.raises(InputError, match="3 tokens"):
         log_prob([0, 1, 2], words=3)
     with pytest.raises(InputError, match="none of the 3"):

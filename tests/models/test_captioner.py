@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vidcam.errors import InputError
-from vidcam.models.captioner import Captioner, CaptionScores, captioned, said
+from vidcam.models.captioner import Captioner, CaptionScores, generate_captions, with_captions
 from vidcam.models.families.tiny_captioner import END, MAX_WORDS, TinyCaptioner
 from vidcam.models.model import Model
 from vidcam.models.specs import TINY_CAPTIONER_SPEC, TINY_R3D_SPEC
@@ -82,13 +82,13 @@ class Reciter(Captioner):
 def test_words_up_to_the_end_are_said() -> None:
     model = Model(replace(TINY_R3D_SPEC, classes=3), Reciter(), ("<end>", "b", "a"), "")
     clips = torch.stack([-torch.ones(3, 2, 2, 2), torch.ones(3, 2, 2, 2)])
-    assert said(model, clips) == ("a b", "b")
+    assert generate_captions(model, clips) == ("a b", "b")
 
 
 def test_captions_become_the_classes(network: TinyCaptioner, clips: Tensor) -> None:
     model = Model(TINY_CAPTIONER_SPEC, network, VOCABULARY, "")
     texts = ("a red disc rises", "A  blue bar", "a blue bar")
-    other = captioned(model, texts)
+    other = with_captions(model, texts)
     assert other.labels == ("a red disc rises", "a blue bar")
     assert (other.spec.classes, other.spec.activation) == (2, "none")
     assert network.captions == ()
@@ -105,10 +105,10 @@ def test_captions_become_the_classes(network: TinyCaptioner, clips: Tensor) -> N
 def test_other_words_and_other_models_are_refused(network: TinyCaptioner) -> None:
     model = Model(TINY_CAPTIONER_SPEC, network, VOCABULARY, "")
     with pytest.raises(InputError, match="purple"):
-        captioned(model, ("a purple disc",))
+        with_captions(model, ("a purple disc",))
     with pytest.raises(InputError, match="<end>"):
-        captioned(model, ("a disc <end>",))
+        with_captions(model, ("a disc <end>",))
     with pytest.raises(InputError, match="empty"):
-        captioned(model, (" ",))
+        with_captions(model, (" ",))
     with pytest.raises(InputError, match="names classes"):
-        captioned(Model(TINY_R3D_SPEC, nn.Identity(), ("",) * 8, ""), ("a disc",))
+        with_captions(Model(TINY_R3D_SPEC, nn.Identity(), ("",) * 8, ""), ("a disc",))

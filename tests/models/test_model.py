@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -46,6 +48,25 @@ def test_an_exact_match_comes_before_one_in_another_case() -> None:
 def test_an_index_out_of_range(model: Model, index: str | int) -> None:
     with pytest.raises(InputError, match=f"class index {index} is out of range for 'three': pass 0 to 2"):
         model.label_index(index)
+
+
+def test_input_from_frames() -> None:
+    """Frames are cropped to the square in the middle, scaled, and put into the network's order of axes."""
+    spec = replace(SPEC, scaling=Scaling((1, 2, 3), (2, 2, 2), channels="bgr"), axes="NTCHW")
+    frames = np.zeros((4, 8, 12, 3), np.uint8)
+    frames[2, :, 2:10] = 11, 22, 33
+    clip = Model(spec, nn.Linear(2, 3), LABELS, "none").input_from(frames)
+    assert clip.shape == (1, 4, 3, 8, 8)
+    torch.testing.assert_close(clip[0, 2], torch.tensor([16.0, 10.0, 4.0]).view(3, 1, 1).expand(3, 8, 8))
+    assert clip[0, 0, :, 0, 0].tolist() == [-0.5, -1.0, -1.5]
+
+
+@pytest.mark.parametrize(
+    "frames", [np.zeros((8, 8, 3), np.uint8), np.zeros((4, 8, 8, 3)), np.zeros((1, 4, 8, 8, 3), np.uint8)]
+)
+def test_input_from_other_arrays(model: Model, frames: np.ndarray[Any, Any]) -> None:
+    with pytest.raises(ShapeError, match=r"expected uint8 \(T, H, W, 3\)"):
+        model.input_from(frames)
 
 
 def test_label_of_an_index(model: Model) -> None:

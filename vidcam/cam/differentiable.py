@@ -108,13 +108,13 @@ def differentiable_maps(
     subject = read_subject(model, clips)
     require_explainable(unwrapped(subject.network))
     reshape = reshape or subject.reshape
-    name = _layer(subject, layer, reshape)
+    options = _LayerOptions(_layer(subject, layer, reshape), reshape, score_scale)
     with Undo() as undo, undo:
-        return _recorded(subject, targets, names, _Place(name, reshape, score_scale), undo, create_graph=create_graph)
+        return _recorded(subject, targets, names, options, undo, create_graph=create_graph)
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _LayerOptions:
     """Layer, reshape and scale of the score."""
 
     layer: str
@@ -136,7 +136,13 @@ def _layer(subject: Subject, layer: str | nn.Module | None, reshape: Reshape | N
 
 
 def _recorded(
-    subject: Subject, targets: Targets, methods: Sequence[str], place: _Place, undo: Undo, *, create_graph: bool
+    subject: Subject,
+    targets: Targets,
+    methods: Sequence[str],
+    options: _LayerOptions,
+    undo: Undo,
+    *,
+    create_graph: bool,
 ) -> DifferentiableMaps:
     """Run the network with the layer recorded, and make the maps."""
     inside = unwrapped(subject.network)
@@ -146,27 +152,28 @@ def _recorded(
         preserve_model(inside, undo)
         same_state(inside, undo).__enter__()  # until `undo`
     hand_over(inside, subject.arguments, undo)
-    recorder = record_layers(inside, [place.layer], undo, keeps_graph=create_graph)
-    kernels = sdpa_kernel(SDPBackend.MATH) if create_graph else nullcontext()  # fused ones cannot be derived twice
+    recorder = record_layers(inside, [options.layer], undo, keeps_graph=create_graph)
+    # fused kernels have no second derivative
+    kernels = sdpa_kernel(SDPBackend.MATH) if create_graph else nullcontext()
     with LogitTracer() as tracer, kernels:
         output = (subject.network if create_graph else inside)(ordinary(subject.clip))
-    runs = recorder.runs.get(place.layer)
+    runs = recorder.runs.get(options.layer)
     if runs is None or len(runs.outputs) != 1:
         count = 0 if runs is None else len(runs.outputs)
-        raise LayerError(f"layer {place.layer!r} runs {count} times in a forward pass; choose one that runs once")
+        raise LayerError(f"layer {options.layer!r} runs {count} times in a forward pass; choose one that runs once")
     clip = reference(subject.clip)
-    activations = place.features(recorder.activations[place.layer])
-    require_map(activations, place.layer, clip)
+    activations = options.features(recorder.activations[options.layer])
+    require_map(activations, options.layer, clip)
     logits = read_scores(output, tracer, activation=subject.activation, classes=subject.classes).logits
     require_rows(logits, len(clip))
     maps: Mapping[str, Tensor] = {}
     with NoAutocast(clip.device.type):
         if methods:
             target = _score_target(logits, targets)
-            gradients = place.features(recorder.gradients(target.score, target.direction)[place.layer])
-            maps = _maps(activations, gradients, methods, place.score_scale)
+            gradients = options.features(recorder.gradients(target.score, target.direction)[options.layer])
+            maps = _maps(activations, gradients, methods, options.score_scale)
     kept = logits if create_graph else logits.detach()
-    return DifferentiableMaps(MappingProxyType(dict(maps)), kept, activations, place.layer)
+    return DifferentiableMaps(MappingProxyType(dict(maps)), kept, activations, options.layer)
 
 
 def _run_plainly(network: nn.Module, undo: Undo) -> None:

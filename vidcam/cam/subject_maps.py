@@ -27,14 +27,16 @@ from vidcam.results.notes import input_notes
 def explained_by_default(subject: Subject, targets: Sequence[Target], request: MapRequest) -> tuple[Explanation, ...]:
     """Make maps of relevance if the pass that they need shows a transformer, else those of the request.
 
-    A network whose names do not tell it is known for a transformer when it goes on in tokens.
+    A transformer without a name that tells it is recognised when it goes on in tokens.
     """
     is_named = may_be_transformer(unwrapped(subject.network))
+    if is_named and (relevance := _relevance(subject, targets, request)):
+        return relevance
     try:
-        return (is_named and _relevance(subject, targets, request)) or _explained_at(subject, targets, request, None)
+        return _explained_at(subject, targets, request, None)
     except TokenStageError as exc:
-        found = () if is_named else _relevance(subject, targets, request)
-        return found or _explained_at_tokens(subject, targets, request, None, exc)
+        relevance = () if is_named else _relevance(subject, targets, request)
+        return relevance or _explained_at_tokens(subject, targets, request, None, exc)
 
 
 def _relevance(subject: Subject, targets: Sequence[Target], request: MapRequest) -> tuple[Explanation, ...]:

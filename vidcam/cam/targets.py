@@ -40,11 +40,13 @@ def log_prob(
         A function from an output with logits (N, L′, V) to scores (N,), float32 at least.
 
     Raises:
-        InputError: tokens are no integers, or `words` is out of range.
+        InputError: tokens are no integers, `words` is out of range, or `start` is negative.
     """
     caption = torch.as_tensor(tokens)
-    if caption.ndim not in (1, 2) or caption.dtype not in (torch.int32, torch.int64) or start < 0:
+    if caption.ndim not in (1, 2) or caption.dtype not in (torch.int32, torch.int64):
         raise InputError(f"tokens are {tuple(caption.shape)} {caption.dtype}, expected integers (L,) or (N, L)")
+    if start < 0:
+        raise InputError(f"start is {start}, expected a row of the output, from 0")
     places = torch.arange(caption.shape[-1])
     try:
         places = places if words is None else places[words if isinstance(words, slice) else torch.as_tensor(words)]

@@ -21,11 +21,11 @@ from typing import Any
 import click
 import torch
 
-from scripts.research.distill.measures import load_examination, measured
+from scripts.research.distill.measures import Examination, load_examination, measured
 from scripts.research.distill.results import PILOT, RUNS, append, is_done, read
 from scripts.research.distill.rows import CORE, MORE, Row
 from scripts.research.distill.tables import plan_text, tables_text
-from scripts.research.distill.training import Setting, load_lessons, trained
+from scripts.research.distill.training import Lessons, Setting, load_lessons, trained
 
 GROUPS = {"core": CORE, "more": MORE, "pilot": CORE[:1]}
 
@@ -54,7 +54,7 @@ def run(*, out: Path, group: str, seeds: tuple[int, int], clips: int, steps: int
             append(path, _result(row, seed, setting, lessons, examination))
 
 
-def _result(row: Row, seed: int, setting: Setting, lessons: Any, examination: Any) -> dict[str, Any]:
+def _result(row: Row, seed: int, setting: Setting, lessons: Lessons, examination: Examination) -> dict[str, Any]:
     started, used = time.monotonic(), time.process_time()
     student, terms = trained(row, seed, setting, lessons)
     trained_in, wall = time.process_time() - used, time.monotonic() - started

@@ -27,7 +27,7 @@ def training_pool(folder: Path, count: int) -> Pool:
     return _kept(folder / f"train-{count}.npz", TRAINING_SEED, count)
 
 
-def test_pool(folder: Path) -> Pool:
+def held_out_pool(folder: Path) -> Pool:
     """Return the clips that errors are measured on."""
     return _kept(folder / f"test-{TEST_CLIPS}.npz", HELD_OUT_SEED, TEST_CLIPS)
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from scripts.research.distill.data import test_pool, truth_set
+from scripts.research.distill.data import held_out_pool, truth_set
 from scripts.research.distill.networks import LAYER, as_batch, student_input
 from scripts.research.distill.training import AT_ONCE
 from scripts.research.pool import to_input
@@ -52,7 +52,7 @@ class Examination:
 
 def load_examination(folder: Path, teacher: Model) -> Examination:
     """Load or make the clips, with the teacher's predictions."""
-    pool, (frames, labels, inside) = test_pool(folder), truth_set(folder)
+    pool, (frames, labels, inside) = held_out_pool(folder), truth_set(folder)
     path = folder / f"predicted-{len(pool)}.npy"
     if not path.exists():
         with torch.no_grad():

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scripts import markdown
-from scripts.research.distill.data import test_pool, training_pool
+from scripts.research.distill.data import held_out_pool, training_pool
 from scripts.research.distill.networks import as_batch, student_input
 from scripts.research.distill.results import Run, append, is_done, read
 from scripts.research.distill.rows import Row
@@ -72,7 +72,7 @@ def pairs(*, out: Path, seeds: tuple[int, int], clips: int, steps: int) -> None:
 
 def load_pairs(folder: Path, clips: int) -> tuple[Lessons, tuple[Tensor, Tensor], float]:
     """Return the training pairs with the teacher's answers, the test pairs with their classes, the teacher's mAP."""
-    train, test = training_pool(folder, clips), test_pool(folder)
+    train, test = training_pool(folder, clips), held_out_pool(folder)
     chosen, tested = (choose_pairs(pool.labels, len(pool) // 2) for pool in (train, test))
     path = folder / f"pairs-{clips}.npz"
     if not path.exists():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
@@ -21,8 +21,7 @@ LEVEL, POWER = 0.95, 0.8
 def tables_text(runs: Sequence[Run]) -> str:
     """Return the tables of each setting: means, then differences to the row without maps."""
     parts = []
-    by_setting: Callable[[Run], tuple[int, int]] = lambda run: (run["clips"], run["steps"])  # noqa: E731
-    for (clips, steps), group in groupby(sorted(runs, key=by_setting), by_setting):
+    for (clips, steps), group in groupby(sorted(runs, key=_setting), _setting):
         own = list(group)
         names = [name for name in ROWS if any(run["row"] == name for run in own)]
         parts += [
@@ -68,6 +67,10 @@ def interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
         return float(values.mean()) if len(values) else np.nan, np.nan, np.nan
     half = stats.t.ppf(0.5 + LEVEL / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
+
+
+def _setting(run: Run) -> tuple[int, int]:
+    return run["clips"], run["steps"]
 
 
 def _means(runs: Sequence[Run], names: Sequence[str]) -> list[str]:

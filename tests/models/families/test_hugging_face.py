@@ -41,7 +41,7 @@ def test_input_and_logits_are_those_of_the_checkpoint(kind: str, checkpoints: An
     model = load(folder, kind)
     for size in ((90, 141), (150, 97), (64, 64)):
         frames = noise(model.spec.frames, *size)
-        clip, theirs = model.input_of(model_input(frames, model.spec)), processed(folder, frames)
+        clip, theirs = model.input_from(frames), processed(folder, frames)
         assert clip.shape == theirs.shape
         assert (clip - theirs).abs().max() < 1e-5
     with torch.no_grad():
@@ -77,7 +77,7 @@ def test_tokens_are_where_the_spec_says(kind: str, checkpoints: Any) -> None:
         KINDS[kind].class_tokens,
         KINDS[kind].order,
     )
-    clip = model.input_of(model_input(noise(spec.frames, 64, 64), spec))
+    clip = model.input_from(noise(spec.frames, 64, 64))
     reshapes = [_reshape(tokens, spec.frames, order) for order in (tokens.order, "hwt", "thw")]
     explain = partial(vidcam.explain, model.module, clip, methods="gradcam", layer=spec.layer, axes="NTCHW")
     explanation = explain(reshape=reshapes[0])

@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 
 import vidcam
-from tests.helpers.clips import model_input
 from vidcam.errors import InputError, NameNotFoundError, WeightsError
 from vidcam.models import load_model
 from vidcam.models.labels import imagenet
@@ -37,7 +36,7 @@ class TestWithTimm:
         for size in ((190, 241), (301, 150)):
             frames = np.random.default_rng(7).integers(0, 256, (8, *size, 3), dtype=np.uint8)
             theirs = torch.stack([transform(Image.fromarray(frame)) for frame in frames])[None]
-            clip = model.input_of(model_input(frames, model.spec))
+            clip = model.input_from(frames)
             assert clip.shape == theirs.shape
             assert (clip - theirs).abs().max() < 1e-5
 

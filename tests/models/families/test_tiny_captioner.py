@@ -7,7 +7,7 @@ import torch
 from scripts.research.caption_pool import make_pool, tokens_of
 from scripts.research.pool import to_input
 from vidcam.models import load_model
-from vidcam.models.captioner import Captioner, said
+from vidcam.models.captioner import Captioner, generate_captions
 from vidcam.motion.captions import make_captioned_clip
 
 
@@ -19,5 +19,5 @@ def test_it_names_what_unseen_clips_show() -> None:
         right = network(to_input(pool.frames), tokens).argmax(dim=2) == tokens
     assert right.double().mean() > 0.93
     clip = make_captioned_clip(5_000)
-    (caption,) = said(model, to_input(torch.from_numpy(clip.frames[None])))
+    (caption,) = generate_captions(model, to_input(torch.from_numpy(clip.frames[None])))
     assert caption.split()[:4] == clip.caption.split()[:4]
