@@ -117,7 +117,7 @@ def _run_settings(folder: Path) -> dict[str, Any]:
     try:
         settings = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as exc:
-        raise InputError(f"{path} is missing; score the set with -o {folder} and a model's name, which writes it") from exc
+        raise InputError(f"{path} is missing; a run with a named model writes it: vidcam score -o {folder}") from exc
     except (OSError, ValueError, RecursionError) as exc:
         raise InputError(f"{path} cannot be read ({first_line(exc)})") from exc
     if not isinstance(settings.get("model"), str):

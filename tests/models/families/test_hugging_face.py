@@ -58,7 +58,8 @@ def test_input_and_logits_are_those_of_the_checkpoint(kind: str, checkpoints: An
 def _logits(kind: str, network: Any, pixels: torch.Tensor, folder: Path) -> Any:
     if not KINDS[kind].has_texts:
         return network(pixels).logits
-    tokens = pytest.importorskip("transformers").AutoTokenizer.from_pretrained(folder)(list(TEXTS), padding=True, return_tensors="pt")
+    tokenizer = pytest.importorskip("transformers").AutoTokenizer.from_pretrained(folder)
+    tokens = tokenizer(list(TEXTS), padding=True, return_tensors="pt")
     texts = {name: tokens[name] for name in ("input_ids", "attention_mask")}
     if kind == "xclip":
         return network(pixel_values=pixels, **texts).logits_per_video
