@@ -76,9 +76,10 @@ def notes(summary: Summary) -> Iterator[str]:
     if tested:
         smallest = number(tested[0].smallest_p, 3) if (tested[0].smallest_p or 0.0) >= 0.001 else "below 0.001"
         yield (
-            f"Level: p < 0.05 after Holm's correction over {len(tested)} comparisons. The smallest p of {clips} is "
-            f"{smallest} before the correction. It takes at least {tested[0].least_groups} to show any difference. "
-            f"'About N would' is a chance of {100 * POWER:.0f} % to show a difference as large as the one seen."
+            f"Level: p < 0.05 after Holm's correction over {len(tested)} comparison{'s' * (len(tested) > 1)}. The "
+            f"smallest p of {clips} is {smallest} before the correction. It takes at least {tested[0].least_groups} to "
+            "show any difference. 'About N would' means: N clips show a difference as large as the one seen with a "
+            f"chance of {100 * POWER:.0f} %."
         )
     if any(figures.verdicts for figures in summary.methods.values()):
         yield (

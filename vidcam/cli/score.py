@@ -122,7 +122,7 @@ def _print_scores(summary: Summary, paths: Sequence[str], *, as_json: bool) -> N
     if as_json:
         print_text(to_json(summary))
         return
-    for sentence in (headline(summary), accuracy_text(summary)):
+    for sentence in filter(None, (headline(summary), accuracy_text(summary))):
         print_text(sentence.replace("`", ""))
     tables = [ranking_rows(summary), method_rows(summary), equal_area_rows(summary), pair_rows(summary)]
     for rows in filter(None, tables):

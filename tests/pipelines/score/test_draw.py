@@ -106,7 +106,7 @@ def test_a_set_that_was_moved_or_changed_is_named_again(scored: Path, tmp_path: 
 
 def test_a_model_from_python_cannot_be_loaded_again(tmp_path: Path) -> None:
     score_set(write_set(tmp_path / "set", 2), tmp_path / "out", ScoreOptions(methods="gradcam"), model=hidden_model())
-    with pytest.raises(InputError, match=r"run\.toml is missing; score the set with -o .* and a model\'s name"):
+    with pytest.raises(InputError, match=r"run\.toml is missing; a run with a named model writes it"):
         draw_clips(tmp_path / "out", tmp_path / "drawn", worst=1)
     with pytest.raises(InputError, match=r"is no scored set: summary\.json is missing"):
         draw_clips(tmp_path / "set", tmp_path / "drawn", worst=1)
