@@ -28,8 +28,10 @@ from scripts.bench.odd_files import odd_files
 from scripts.bench.page_tasks import page_tasks
 from scripts.bench.pages import pages
 from scripts.bench.processes import PINS, prepare_environment, run_with_peers
+from scripts.bench.roofline import roofline
 from scripts.bench.scale import scale
 from scripts.bench.score import scoring
+from scripts.bench.stages import stages
 from scripts.bench.start import start
 from scripts.bench.tables import Table
 from scripts.bench.training import training_step
@@ -43,7 +45,9 @@ CASES: Mapping[str, tuple[Case, int]] = MappingProxyType(
         "forward": (lambda names, runs: [maps.forward(name, runs) for name in names], 9),
         "maps": (lambda names, runs: [maps.maps(name, runs) for name in names], 7),
         "earlier": (lambda names, runs: [maps.maps(name, runs, earlier=True) for name in names], 5),
+        "roofline": (lambda names, runs: [roofline(name, runs) for name in names], 7),
         "costly": (lambda names, runs: [maps.costly(name, runs) for name in names], 3),
+        "transformer": (lambda _, runs: [maps.transformer(runs)], 3),
         "agreement": (lambda _, __: agreement(), 1),
         "motion": (lambda _, __: motion(), 1),
         "memory": (lambda names, runs: [maps.memory(name, runs) for name in names], 3),
@@ -51,6 +55,7 @@ CASES: Mapping[str, tuple[Case, int]] = MappingProxyType(
         "render": (lambda _, runs: [drawing(size, runs) for size in SIZES], 5),
         "score": (lambda names, _: [scoring(names[0], 6)], 1),
         "start": (lambda _, runs: [start(runs)], 5),
+        "stages": (lambda names, runs: [stages(names[-1], 60, runs)], 3),
         "video-30s": (lambda names, runs: [whole_video(names[-1], 30, runs)], 1),
         "video-10min": (lambda _, runs: [whole_video("tiny_r3d", 600, runs)], 1),
     }

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 import vidcam
-from scripts.bench.peers import TOOLS, installed_peers
+from scripts.bench.device_networks import VideoTransformer
+from scripts.bench.peers import TOOLS, captum_path, installed_peers
 from scripts.bench.processes import COMPACT, peak_of
 from scripts.bench.tables import Row, Table, Target
 from scripts.bench.timing import Work, interleaved, plain_forward, quartiles
@@ -28,6 +29,8 @@ LAYERS = {"r3d_18": ("layer4", "layer3"), "i3d": ("Mixed_5c", "Mixed_4f"), "tiny
 
 PLAIN = "plain eager forward, batch 1"
 BATCH = 4
+STEPS = 16
+"""Points of the path of integrated gradients."""
 
 
 class Network:
@@ -113,16 +116,35 @@ def costly(name: str, runs: int) -> Table:
     """Time the softmax form over all classes, and guided backpropagation."""
     network = Network(name)
     clip, classes = network.clip(1), network.model.spec.classes
+    path = partial(
+        vidcam.explain, methods="integrated-gradients", target=0, steps=STEPS, baseline=torch.zeros_like(clip)
+    )
     works: dict[str, Work] = {
         PLAIN: network.forward(clip),
         f"vidcam, gradcam++softmax, {classes} classes": network.explain(network.copied(), clip, "gradcam++softmax"),
         "vidcam, guided backpropagation": partial(guided_saliency, network.plain, clip, 0),
         "vidcam, guided-gradcam++": network.explain(network.plain, clip, "guided-gradcam++"),
+        f"vidcam, integrated-gradients, {STEPS} steps": partial(path, network.plain, clip),
     }
     peers = [tool for tool in installed_peers() if tool.name in ("captum", "medcam")]
     works |= {f"{tool.title}, guided backpropagation": network.peer(tool.name, "guided", clip) for tool in peers}
+    if any(tool.name == "captum" for tool in peers):
+        works[f"captum, integrated-gradients, {STEPS} steps"] = partial(captum_path, network.plain, clip, 0, STEPS)
     note = "Seconds for one clip. No other tool has the softmax form."
-    return Table(f"{name}: softmax form and guided", note, interleaved(works, runs))
+    return Table(f"{name}: softmax form, guided maps, integrated gradients", note, interleaved(works, runs))
+
+
+def transformer(runs: int) -> Table:
+    """Time the maps of a video transformer beside its forward pass."""
+    torch.manual_seed(0)
+    network = VideoTransformer().eval()
+    clip = torch.randn(BATCH, 3, 16, 224, 224, generator=torch.Generator().manual_seed(0))
+    works: dict[str, Work] = {"plain forward": partial(plain_forward, network, clip)}
+    for method in ("token-lrp", "attnlrp"):
+        works[f"vidcam, {method}"] = partial(vidcam.explain, network, clip, methods=method, target=0)
+    rows = interleaved(works, runs, units=BATCH)
+    target = Target("token-lrp over a forward pass", rows["vidcam, token-lrp"].ratio[1], 3.0)
+    return Table("ViT of VideoMAE-base shape: relevance", f"Seconds for one clip, batch {BATCH}.", rows, (target,))
 
 
 def cost(name: str, batch: int, runs: int, *, layer: str | None, methods: Sequence[str], weights: str) -> Table:

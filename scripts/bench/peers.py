@@ -105,6 +105,13 @@ def _captum(network: nn.Module, layer: str, method: str, target: int) -> Call:
     return lambda clip: np.asarray(cam.attribute(clip, target=target, relu_attributions=True)[:, 0].detach())
 
 
+def captum_path(network: nn.Module, clip: Tensor, target: int, steps: int) -> Map:
+    """Integrated gradients of captum, four points of the path at once."""
+    package: Any = importlib.import_module("captum.attr")
+    path = package.IntegratedGradients(network)
+    return np.asarray(path.attribute(clip, target=target, n_steps=steps, internal_batch_size=4).detach())
+
+
 def _medcam(network: nn.Module, layer: str, method: str, target: int) -> Call:
     package: Any = importlib.import_module("medcam.medcam_inject")
     backend = {"gradcam": "gcam", "gradcam++": "gcampp", "guided": "gbp"}[method]

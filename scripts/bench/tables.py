@@ -73,7 +73,7 @@ class Table:
         cells = []
         for name, row in self.rows.items():
             low, median, high = row.ratio
-            seconds = [_number(row.seconds[1]), _number(row.processor)] * has_seconds
+            seconds = [_number(row.seconds[1]), _number(row.processor) if row.processor else "–"] * has_seconds
             ratio = [f"{median:.2f} ({low:.2f}–{high:.2f})"] * has_ratio
             cells.append([name, *seconds, *ratio, *(_text(row.more.get(column, "–")) for column in more)])
         return markdown.table(["", *times, *more], cells)
