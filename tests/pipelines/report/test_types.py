@@ -11,8 +11,8 @@ import pytest
 
 from vidcam.pipelines.report import page
 
-INSTALL = "npm install --prefix .venv/typescript typescript@5.9.3"
-COMPILER = Path(__file__).parents[3] / ".venv/typescript/node_modules/.bin/tsc"
+INSTALL = "npm install --prefix .venv/node typescript@5.9.3"
+COMPILER = Path(__file__).parents[3] / ".venv/node/node_modules/.bin/tsc"
 CHECKS = (
     "--noEmit --allowJs --checkJs --strict --noImplicitReturns --noUnusedLocals --noUnusedParameters --skipLibCheck "
     "--target es2022 --module es2022 --moduleResolution bundler --lib es2023,dom,dom.iterable"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.helpers.axe import serious_findings
 from tests.helpers.browser import browser
 from tests.helpers.studies import Decide, prefers
 from tests.pipelines.trust.test_server import serving
@@ -242,3 +243,12 @@ def test_a_served_page_sends_its_answers_also_after_an_outage(
     sheets = collect_answers(tmp_path, key).sheets
     assert sorted((sheet.form, len(sheet.answers)) for sheet in sheets) == [(0, 9), (1, 1)]
     assert not [url for url in outside if not url.startswith("blob:")]
+
+
+def test_nothing_keeps_a_rater_from_answering(context: BrowserContext, written: WrittenStudy) -> None:
+    page = visit(context, f"{written.path.as_uri()}#form=0")
+    assert serious_findings(page) == []
+    page.locator("text=Start").first.click()
+    page.locator("#words button").first.click()  # after the words of the first part
+    page.wait_for_selector("#answers button")
+    assert serious_findings(page) == []
