@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 INSTALL = "apt-get install chromium-headless-shell && .venv/bin/python -m pip install playwright"
 PROGRAMS = ("chromium-headless-shell", "chromium", "google-chrome")
@@ -33,6 +33,23 @@ def chromium() -> str | None:
     return named or next((path for name in PROGRAMS if (path := shutil.which(name))), None)
 
 
+def switches() -> list[str]:
+    """The arguments of the program; root has no sandbox."""
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    return [*SWITCHES, *(["--no-sandbox"] if is_root else [])]
+
+
+@contextmanager
+def lasting(browser: Browser, profile: Path) -> Iterator[BrowserContext]:
+    """A browser of its own, which keeps what pages store in a folder; the test may kill it."""
+    context = browser.browser_type.launch_persistent_context(
+        profile, executable_path=chromium(), headless=True, args=switches()
+    )
+    yield context
+    with suppress(Exception):  # it is dead
+        context.close()
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A browser for the tests of a module."""
@@ -40,10 +57,8 @@ def browser() -> Iterator[Browser]:
     api = pytest.importorskip("playwright.sync_api", reason=f"needs playwright: {INSTALL}")
     if program is None:
         pytest.skip(f"needs a browser: {INSTALL}")
-    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    switches = [*SWITCHES, *(["--no-sandbox"] if is_root else [])]
     with api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program, headless=True, args=switches)
+        opened = playwright.chromium.launch(executable_path=program, headless=True, args=switches())
         yield opened
         opened.close()
 

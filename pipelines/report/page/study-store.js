@@ -1,4 +1,5 @@
 // Who answers, and what was answered so far. It is kept in the browser; if that keeps nothing, in the tab.
+// A browser writes `localStorage` to the disk seconds later, and its database at once: both are used, and the newer one is read.
 
 /** @typedef {{answer: string, seconds: number}} Answer */
 /** @typedef {{study: string, rater: string, form: number, answers: (Answer | null)[]}} Progress */
@@ -36,6 +37,8 @@ export class Store {
     this.name = `vidcam-study-${study}`;
     /** `browser`: until somebody clears it; `tab`: until the tab is closed. */
     this.kind = this.keeps() ? "browser" : "tab";
+    /** @type {IDBDatabase | null} */
+    this.database = null;
   }
 
   keeps() {
@@ -48,8 +51,14 @@ export class Store {
     }
   }
 
-  /** @returns {unknown} what was stored; null without it */
-  read() {
+  /** @returns {Promise<unknown>} what was stored last; null without it */
+  async read() {
+    const [first, second] = [this.readText(), this.kind === "browser" ? await this.readDatabase() : null];
+    return (second?.written ?? 0) > (first?.written ?? 0) ? second : first;
+  }
+
+  /** @returns {any} */
+  readText() {
     try {
       if (this.kind === "browser") return JSON.parse(localStorage.getItem(this.name) ?? "null");
       return JSON.parse(window.name)[this.name] ?? null;
@@ -58,18 +67,48 @@ export class Store {
     }
   }
 
+  /** @returns {Promise<any>} null too if the database cannot be opened within a second */
+  async readDatabase() {
+    try {
+      const opening = indexedDB.open(this.name);
+      opening.onupgradeneeded = () => opening.result.createObjectStore("progress");
+      /** @type {Promise<never>} */
+      const late = new Promise((_, reject) => setTimeout(reject, 1000));
+      const database = await Promise.race([settled(opening), late]);
+      this.database = database;
+      return await settled(database.transaction("progress").objectStore("progress").get(0));
+    } catch {
+      return null;
+    }
+  }
+
   /** @param {Progress} progress */
   write(progress) {
+    const stored = { ...progress, written: Date.now() };
     try {
       if (this.kind === "browser") {
-        localStorage.setItem(this.name, JSON.stringify(progress));
+        localStorage.setItem(this.name, JSON.stringify(stored));
+        this.database?.transaction("progress", "readwrite", { durability: "strict" }).objectStore("progress").put(stored, 0);
         return;
       }
     } catch {
       this.kind = "tab"; // the browser's store is full
     }
-    window.name = JSON.stringify({ [this.name]: progress });
+    window.name = JSON.stringify({ [this.name]: stored });
   }
+}
+
+/**
+ * The result of a request to a database.
+ * @template T
+ * @param {IDBRequest<T>} request
+ * @returns {Promise<T>}
+ */
+function settled(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
 }
 
 /** Sends answers to the server that gave the page; a page from the disk has none. */

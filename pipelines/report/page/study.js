@@ -26,7 +26,7 @@ class Study {
     this.store = new Store(data.study);
     this.sender = new Sender((state) => (byId("saved").textContent = state));
     /** @type {Progress | null} */
-    this.progress = checked(this.store.read(), data.study, data.forms);
+    this.progress = null;
     /** Whether a file has all answers. */
     this.isSaved = false;
     /** @type {Screen | null} */
@@ -37,7 +37,8 @@ class Study {
     this.look = { style: "overlay", palette, opacity: OPACITY, threshold: 0 };
   }
 
-  start() {
+  async start() {
+    this.progress = checked(await this.store.read(), this.data.study, this.data.forms);
     byId("headline").textContent = this.data.title;
     byId("version").textContent = `vidcam ${this.data.version}`;
     drawLegend(/** @type {HTMLCanvasElement} */ (byId("legend")), this.look);

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.helpers.axe import serious_findings
-from tests.helpers.browser import browser
+from tests.helpers.browser import browser, lasting
 from tests.helpers.studies import Decide, prefers
 from tests.pipelines.trust.test_server import serving
 from vidcam.pipelines.trust.analysis import analyse
@@ -26,6 +28,7 @@ __all__ = ["browser"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
+PKILL = shutil.which("pkill")
 KEYS = {"left": "ArrowLeft", "right": "ArrowRight", "same": "ArrowDown", "yes": "y", "no": "n", "cannot tell": "c"}
 STATE = """() => ({
   place: vidcam.place, isAsking: vidcam.screen !== null && !vidcam.screen.isOver,
@@ -135,6 +138,21 @@ def test_progress_outlives_a_reload(context: BrowserContext, written: WrittenStu
     assert "2 of 9 done" in page.locator("#words").inner_text()
     assert state(page)["kind"] == ("tab" if script else "browser")
     assert ("Save them before you close it" in page.locator("#words").inner_text()) == bool(script)
+
+
+@pytest.mark.skipif(PKILL is None, reason="needs pkill")
+def test_a_killed_browser_loses_no_answer(
+    browser: Browser, written: WrittenStudy, key: StudyKey, tmp_path: Path
+) -> None:
+    with lasting(browser, tmp_path / "profile") as context:
+        page = visit(context, f"{written.path.as_uri()}#form=0")
+        page.locator("text=Start").first.click()
+        answer(page, key, prefers(key, "gradcam"), 3)
+        before = state(page)
+        subprocess.run([str(PKILL), "-KILL", "-f", f"user-data-dir={tmp_path / 'profile'}"], check=True)
+    with lasting(browser, tmp_path / "profile") as context:
+        after = state(visit(context, written.path.as_uri()))
+    assert (after["given"], after["rater"]) == (3, before["rater"])
 
 
 def test_a_saved_file_goes_on_in_another_browser(
