@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,13 @@ def test_webm_with_transparency_is_shown_on_black(tmp_path: Path, codec: str) ->
 DURATIONS = [40, 60, 40, 100, 40, 120, 40, 80]
 
 
-def animation(path: Path, *, has_alpha: bool = False) -> Path:
+def animation(path: Path, *, has_alpha: bool = False, durations: Sequence[int] = DURATIONS) -> Path:
     shown = alpha_frames()[:8] if has_alpha else greys(8)
     first, *others = (Image.fromarray(frame) for frame in shown)
     every: dict[str, dict[str, Any]] = {".webp": {"lossless": True}, ".avif": {"quality": 100}}
     exact = every.get(path.suffix, {})
     form = "PNG" if path.suffix == ".apng" else None
-    first.save(path, format=form, save_all=True, append_images=others, duration=DURATIONS, loop=0, **exact)
+    first.save(path, format=form, save_all=True, append_images=others, duration=list(durations), loop=0, **exact)
     return path
 
 
@@ -84,6 +85,26 @@ def test_the_webp_that_vidcam_writes_is_read(tmp_path: Path) -> None:
     info = probe(path)
     np.testing.assert_allclose(info.pts_seconds, np.arange(10) / 25, atol=1e-9)
     assert (info.codec, info.size, info.fps) == ("webp", (48, 64), Fraction(25))
+
+
+HOURS = 4 * 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("durations", "repaired", "times"),
+    [
+        ([40] * 3 + [HOURS] + [40] * 4, [40] * 8, "by 1.44e+04 s; this jump is"),
+        ([HOURS] * 8, [40] * 8, "8 times, by up to 1.44e+04 s; these jumps are"),
+        ([50_000] * 8, [50_000] * 8, None),
+    ],
+)
+def test_a_frame_that_lasts_for_hours(
+    tmp_path: Path, durations: list[int], repaired: list[int], times: str | None
+) -> None:
+    info = probe(animation(tmp_path / "a.webp", durations=durations))
+    np.testing.assert_allclose(info.pts_seconds, np.cumsum([0, *repaired[:-1]]) / 1000, atol=1e-9)
+    assert info.duration_seconds == pytest.approx(sum(repaired) / 1000)
+    assert [times in note for note in info.notes] == [True] if times else info.notes == ()
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])

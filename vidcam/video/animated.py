@@ -1,7 +1,8 @@
 """Read animated WebP and AVIF with Pillow: FFmpeg decodes no animated WebP, and leaves out the transparency of AVIF.
 
 Each frame is composited by the format's rules, and what is transparent is shown on black. Times come from the file, in
-milliseconds. Frames follow each other, so going back starts at the beginning of the file.
+milliseconds; implausible ones are repaired as in a video (`clock`). Frames follow each other, so going back starts at
+the beginning of the file.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from PIL import Image, features
 
 from vidcam.errors import MediaError
 from vidcam.media import Frames, VideoInfo
+from vidcam.video.clock import find_jumps, jump_notes
 from vidcam.video.container import require_reasonable
 from vidcam.video.frame_index import FrameIndex
 from vidcam.video.images import picture_of
@@ -70,9 +72,10 @@ class AnimatedReader(IndexedReader):
         if len(begins) < 2:
             raise MediaError(f"no frame of {path!r} can be decoded; check that it plays")
         read = len(begins) - 1
-        ticks = np.array(begins, np.int64)
-        step = max(1, round(int(ticks[-1]) / read))
-        frame_index = FrameIndex(ticks[:-1], np.zeros(0, np.int64), int(ticks[-1]), step, _MILLISECOND)
+        *ticks, end = begins
+        step = max(1, int(np.median(np.diff(begins))))
+        jumps = find_jumps(np.array(ticks, np.int64), end, step, _MILLISECOND)
+        frame_index = FrameIndex(np.array(ticks, np.int64), np.zeros(0, np.int64), end, step, _MILLISECOND, jumps=jumps)
         self._damage = Damage(frame_index)
         info = VideoInfo(
             path=located.name,
@@ -87,7 +90,7 @@ class AnimatedReader(IndexedReader):
             has_audio=False,
             files=(Path(path),),
             is_local=located.is_local,
-            notes=() if read == count else (f"the file is cut short: only {read} of {count} frames are there",),
+            notes=(*_cut_notes(read, count), *jump_notes(jumps, _MILLISECOND)),
         )
         super().__init__(info, self._damage)
 
@@ -117,6 +120,10 @@ def _require_few(path: str, size: tuple[int, int], count: int) -> None:
             f"{path!r} has {count} frames of {size[1]}×{size[0]} pixels; the limit is {MAX_PIXELS_IN_ALL / 1e9:g} "
             "billion pixels in all; convert it to MP4"
         )
+
+
+def _cut_notes(read: int, count: int) -> tuple[str, ...]:
+    return () if read == count else (f"the file is cut short: only {read} of {count} frames are there",)
 
 
 def _begins(image: Image.Image, count: int) -> list[int]:
