@@ -106,6 +106,9 @@ _MOST_SHOWN = 8
 
 AUDIT_FIELDS = ("positive", "nonzero", "product", "clamped", "agreement", "uniform")
 
+GROUPS = ("volumes", "clamped", "guided", "signed", "completeness", "noise", "factors")
+"""Fields of an explanation that are named arrays, besides `alpha`."""
+
 
 def shown_frames(length: int) -> NDArray[np.intp]:
     """Return the frames of a clip of T frames that a notebook shows: at most 8, at even distances."""
