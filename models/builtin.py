@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vidcam.models.entry import ModelEntry
 from vidcam.models.families import c3d_weights, tiny, torchvision
-from vidcam.models.families.torchvision_specs import TORCHVISION_SPECS, WEIGHTS_METADATA
+from vidcam.models.families.torchvision_specs import HUB_FILES, TORCHVISION_SPECS
 from vidcam.models.labels import imagenet, kinetics400
 from vidcam.models.specs import (
     C3D_SPORTS1M_SPEC,
@@ -41,7 +41,7 @@ def torchvision_entry(name: str, classes: int | None = None) -> ModelEntry:
     Raises:
         NameNotFoundError: torchvision has no such classification model, or the model has no such weights.
     """
-    spec, hub_file = torchvision.spec(name), torchvision.read_metadata(name).file
+    spec, hub_file = torchvision.spec(name), torchvision.hub_file(name)
     if classes is None or classes == spec.classes:
         return _torchvision_entry(name, spec, hub_file)
     return ModelEntry(
@@ -128,7 +128,7 @@ BUILT_IN: Mapping[str, ModelEntry] = MappingProxyType(
         entry.spec.name: entry
         for entry in (
             ModelEntry(I3D_SPEC, _build_i3d, _load_i3d, kinetics400, I3D_CACHE_FILE, loads_all=True),
-            *(_torchvision_entry(name, spec, WEIGHTS_METADATA[name].file) for name, spec in TORCHVISION_SPECS.items()),
+            *(_torchvision_entry(name, spec, HUB_FILES[name]) for name, spec in TORCHVISION_SPECS.items()),
             ModelEntry(
                 EFFICIENTNET_LITE0_SPEC,
                 _build_efficientnet_lite0,
