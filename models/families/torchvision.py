@@ -7,13 +7,17 @@ Names are torchvision's: 'r3d_18', 'resnet50'. Append weights other than the def
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidcam.errors import name_not_found
+from vidcam.models.entry import ModelEntry
 from vidcam.models.families.torchvision_specs import NO_LICENCE, VIDEO_SETTINGS, unit_scaling
+from vidcam.models.labels import count_labels, numbered_labels
 from vidcam.models.weights.hub import fetch_url, hash_prefix
 from vidcam.spec import ModelSpec, TokenGrid
 from vidcam.system.progress import Progress
@@ -79,6 +83,52 @@ def get_weights(name: str) -> Any:
         hint = f"available: {', '.join(versions)}"
         raise name_not_found(f"weights of torchvision's {architecture}", version, versions, hint)
     return weights_enum[version]
+
+
+def entry(name: str, labels: str | Path | Sequence[str] | None = None) -> ModelEntry:
+    """Make the entry of any torchvision model, 'resnet50'. This imports torchvision.
+
+    Args:
+        name: torchvision's name.
+        labels: labels of a network that was trained on other classes, or the file that lists them; None: those of
+            torchvision's weights.
+
+    Raises:
+        NameNotFoundError: torchvision has no such classification model, or the model has no such weights.
+        InputError: the file cannot be read, or has no labels.
+    """
+    spec_of_weights = spec(name)
+    classes = spec_of_weights.classes if labels is None else count_labels(labels)
+    if classes == spec_of_weights.classes:
+        return entry_of(name, spec_of_weights, hub_file(name))
+    return ModelEntry(
+        replace(
+            spec_of_weights,
+            classes=classes,
+            dataset="the classes of --labels",
+            weights_name="a file of yours, --weights FILE",
+            licence="that of the file",
+            parameters=0,
+            download_bytes=0,
+        ),
+        build=partial(build, name, classes),
+        load=None,
+        labels=partial(numbered_labels, classes),
+        load_file=partial(load_file, name),
+    )
+
+
+def entry_of(name: str, spec_of_weights: ModelSpec, file: str) -> ModelEntry:
+    """Make the entry of a torchvision model from its spec and the name of its weights file in torch.hub's cache."""
+    return ModelEntry(
+        spec_of_weights,
+        build=partial(build, name),
+        load=partial(load, name),
+        labels=partial(labels, name),
+        hub_file=file,
+        load_file=partial(load_file, name),
+        loads_all=True,
+    )
 
 
 def hub_file(name: str) -> str:
