@@ -125,9 +125,9 @@ def grey_input(spec: ModelSpec) -> Tensor:
     return spec.input_axes.restore(clip).contiguous()
 
 
-def flat_inputs(spec: ModelSpec, *, count: int = 8, seed: int = 0) -> Tensor:
-    """Return `count` flat clips of random colours, as the model takes them; like `grey_input`."""
-    colours = 255.0 * torch.rand(count, 3, 1, 1, 1, generator=torch.Generator().manual_seed(seed))
+def flat_inputs(spec: ModelSpec) -> Tensor:
+    """Return eight flat clips of random colours, as the model takes them; like `grey_input`."""
+    colours = 255.0 * torch.rand(8, 3, 1, 1, 1, generator=torch.Generator().manual_seed(0))
     clips = scale_pixels(colours.expand(-1, -1, *spec.input_size), spec.scaling)
     return spec.input_axes.restore(clips).contiguous()
 
