@@ -61,10 +61,6 @@ def read_processor(files: CheckpointFiles) -> Any:
 def input_settings(processor: Any, model: str) -> InputSettings:
     """Read the settings of a processor.
 
-    Args:
-        processor: an image or video processor of transformers.
-        model: name of the model, for error messages.
-
     Raises:
         InputError: the processor does something that a `ModelSpec` cannot say.
     """

@@ -312,13 +312,6 @@ def open_attribution(
 ) -> Attribution:
     """Run the model once and keep the graph of its head, until `undo`.
 
-    Args:
-        model: the network.
-        clip: its input.
-        request: which maps are made, at which layers.
-        undo: closes the pass.
-        arguments: handed over beside the clip.
-
     Raises:
         NameNotFoundError, LayerError: the layer does not exist or cannot have a map.
         InputError: weights made in inference mode.

@@ -97,13 +97,8 @@ def guided_gradients(
 def guided_saliency(model: nn.Module, clip: Input, target: Target, request: MapRequest | None = None) -> Floats:
     """Compute guided backpropagation of a target at the input, without a map.
 
-    One forward and one backward pass through the whole network.
-
-    Args:
-        model: as in `vidcam.explain`.
-        clip: as in `vidcam.explain`.
-        target: as in `vidcam.explain`, but no function.
-        request: provides contrast, score and activation.
+    One forward and one backward pass through the whole network. Model, clip and target are as in `vidcam.explain`, but
+    the target is no function; the request provides contrast, score and activation.
 
     Returns:
         (N, C, T, H, W) signed; of several pathways the finest.
@@ -140,13 +135,7 @@ def finest_saliency(
 
 
 def saliency_of(context: ForwardContext, target: ScoreTarget, features: Iterable[Tensor]) -> Floats:
-    """Compute guided backpropagation of a target in an open forward pass, (N, C, T, H, W) signed.
-
-    Args:
-        context: the pass.
-        target: the score that is explained.
-        features: of the layers, as in `ForwardContext.read`.
-    """
+    """Compute guided backpropagation of a target in an open forward pass, (N, C, T, H, W) signed."""
     known = tuple(features)
 
     def score(output: Any, tracer: LogitTracer) -> Tensor:

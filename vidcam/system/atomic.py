@@ -40,10 +40,6 @@ _STEM_LENGTH, _SUFFIX_LENGTH = 40, 16  # keep hidden names within the length lim
 class AtomicFile:
     """A hidden file beside `path`. `commit` renames it to `path`, `discard` removes it.
 
-    Args:
-        path: the destination.
-        overwrite: whether an existing file is replaced.
-
     Attributes:
         part: the hidden file, to write to.
 

@@ -73,15 +73,12 @@ def sampled_sha256(files: Iterable[Path], *, blocks: int = 64, block_bytes: int 
 
 
 def source_fingerprint(source: str) -> str:
-    """Compute a short fingerprint of a file or a folder of images.
+    """Compute a short fingerprint of the path of a file or a folder of images.
 
     For a folder, it covers the names and lengths of all files, and the first bytes of some.
 
-    Args:
-        source: a path; anything else gives ''.
-
     Returns:
-        32 hexadecimal digits; '' if the source cannot be read as a file or folder.
+        32 hexadecimal digits; '' if the source is no such path or cannot be read as a file or folder.
     """
     path = Path(source)
     try:

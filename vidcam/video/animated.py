@@ -48,9 +48,6 @@ def is_animated(path: str) -> bool:
 class AnimatedReader(VideoReader):
     """VideoReader over an animated image.
 
-    Args:
-        located: the file.
-
     Raises:
         MediaError: no frame can be decoded, or they are too large.
     """

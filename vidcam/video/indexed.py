@@ -37,11 +37,7 @@ class Damage:
         self._is_interlaced = False
 
     def mark_missing(self, indices: range) -> None:
-        """Record that frames cannot be decoded.
-
-        Args:
-            indices: the indices of displayed frames.
-        """
+        """Record that frames cannot be decoded."""
         self._is_missing[indices.start : indices.stop] = True
 
     def mark_repaired(self, index: int) -> None:
@@ -53,11 +49,7 @@ class Damage:
         self._is_interlaced = True
 
     def mark_resized(self, size: tuple[int, int]) -> None:
-        """Record that a frame is stored in another size than the first one.
-
-        Args:
-            size: (height, width) of this frame.
-        """
+        """Record that a frame is stored in another size than the first one."""
         self._size = self._size or size
 
     def stand_in(self, index: int) -> int | None:
