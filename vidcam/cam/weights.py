@@ -140,12 +140,21 @@ def _grid_axes(tensor: Tensor) -> tuple[int, ...]:
     return tuple(range(2, tensor.ndim))
 
 
-def _checked(activations: Tensor, gradients: Tensor) -> tuple[Tensor, Tensor]:
+def require_one_shape(activations: Tensor, gradients: Tensor) -> None:
+    """Check that A and g are (N, D, ...) of one shape.
+
+    Raises:
+        ShapeError: they are not.
+    """
     if activations.shape != gradients.shape or activations.ndim < 3:
         raise ShapeError(
             f"activations and gradients must have the same shape (N, D, ...), got {activations.shape = }, "
             f"{gradients.shape = }"
         )
+
+
+def _checked(activations: Tensor, gradients: Tensor) -> tuple[Tensor, Tensor]:
+    require_one_shape(activations, gradients)
     return at_least_float32(activations), at_least_float32(gradients)
 
 
