@@ -96,7 +96,7 @@ def probability_cotangent(scores: Tensor, classes: Tensor) -> Tensor:
     left = _probability_left(scores, classes)
     column = classes.unsqueeze(1)
     rows = -left.unsqueeze(1) * _other_log_shares(scores, classes).exp()
-    return _probability(scores, classes).unsqueeze(1) * rows.scatter(1, column, left.unsqueeze(1))
+    return _log_odds(scores, classes).sigmoid().unsqueeze(1) * rows.scatter(1, column, left.unsqueeze(1))
 
 
 def _other_classes(scores: Tensor, classes: Tensor, tail: float) -> tuple[Tensor, Tensor]:
@@ -162,10 +162,6 @@ def _log_odds(scores: Tensor, classes: Tensor) -> Tensor:
     """log(p_c / (1 - p_c)), (N,) float64."""
     rows, column = double(scores.detach()), classes.unsqueeze(1)
     return rows.gather(1, column).squeeze(1) - rows.scatter(1, column, -torch.inf).logsumexp(dim=1)
-
-
-def _probability(scores: Tensor, classes: Tensor) -> Tensor:
-    return _log_odds(scores, classes).sigmoid()
 
 
 def _probability_left(scores: Tensor, classes: Tensor) -> Tensor:
