@@ -42,6 +42,9 @@ ALIGNMENT_BYTES = 64
 _NAME = re.compile(r"[\w+.@ -]{1,80}")
 """Name of a method; it becomes part of names of arrays and of files."""
 
+_COPIED = ("layer", "input_size", "alpha_exact", "activation", "artifact", "notes")
+"""Fields of an explanation that the JSON text holds as they are."""
+
 Arrays = dict[str, NDArray[Any]]
 Read = Callable[[str], NDArray[Any]]
 
@@ -187,39 +190,23 @@ def _split(explanation: Explanation, prefix: str) -> tuple[_ClipsMeta, Arrays]:
         arrays |= {f"{prefix}/{group}/{name}": values for name, values in getattr(explanation, group).items()}
     for name, audit in explanation.alpha.items():
         arrays |= {f"{prefix}/alpha/{name}/{field}": getattr(audit, field) for field in AUDIT_FIELDS}
-    entry = _ClipsMeta(
-        layer=explanation.layer,
-        input_size=explanation.input_size,
-        alpha=tuple(explanation.alpha),
-        **{group: tuple(getattr(explanation, group)) for group in GROUPS},
-        has_contrast=explanation.contrast is not None,
-        alpha_exact=explanation.alpha_exact,
-        activation=explanation.activation,
-        artifact=explanation.artifact,
-        notes=explanation.notes,
-    )
-    return entry, arrays
+    values: dict[str, Any] = {name: getattr(explanation, name) for name in _COPIED}
+    values |= {group: tuple(getattr(explanation, group)) for group in ("alpha", *GROUPS)}
+    return _ClipsMeta(**values, has_contrast=explanation.contrast is not None), arrays
 
 
 def _explanation(entry: _ClipsMeta, prefix: str, read: Read, logits: NDArray[Any]) -> Explanation:
-    groups: dict[str, Any] = {
-        group: {name: read(f"{prefix}/{group}/{name}") for name in getattr(entry, group)} for group in GROUPS
-    }
+    values: dict[str, Any] = {name: getattr(entry, name) for name in _COPIED}
+    values |= {group: {name: read(f"{prefix}/{group}/{name}") for name in getattr(entry, group)} for group in GROUPS}
     return Explanation(
-        **groups,
+        **values,
         logits=logits,
         target=read(f"{prefix}/target"),
         contrast=read(f"{prefix}/contrast") if entry.has_contrast else None,
-        layer=entry.layer,
-        input_size=entry.input_size,
         alpha={
             name: AlphaAudit(*(read(f"{prefix}/alpha/{name}/{field}") for field in AUDIT_FIELDS))
             for name in entry.alpha
         },
-        alpha_exact=entry.alpha_exact,
-        activation=entry.activation,
-        artifact=entry.artifact,
-        notes=entry.notes,
     )
 
 
