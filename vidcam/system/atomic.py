@@ -122,30 +122,6 @@ def hidden_folder(path: Path) -> Path:
     return folder
 
 
-@contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a hidden folder to fill. It is renamed to `path` at the end of the block, or removed if the block fails.
-
-    An existing folder is replaced without a question, so the caller checks first whether this is allowed.
-
-    Raises:
-        OutputError: the parent does not exist or cannot be written to.
-        RunError: writing failed.
-    """
-    stage: Path | None = None
-    try:
-        with defer_signals():
-            stage = hidden_folder(path)
-        with disk_errors(path):
-            yield stage
-            with defer_signals():
-                replace_folder(stage, path)
-    finally:
-        if stage is not None:
-            with defer_signals():
-                shutil.rmtree(stage, ignore_errors=True)
-
-
 def replace_folder(stage: Path, path: Path) -> None:
     """Rename the folder `stage` to `path`, and remove a folder that was there. The caller defers signals.
 
