@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
+from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import Any
 
 from vidcam.models.entry import ModelEntry
 from vidcam.models.families import c3d_weights, tiny, torchvision
-from vidcam.models.families.torchvision_specs import TORCHVISION_SPECS, WEIGHTS_METADATA
-from vidcam.models.labels import imagenet, kinetics400
+from vidcam.models.families.torchvision_specs import HUB_FILES, TORCHVISION_SPECS
+from vidcam.models.labels import imagenet, kinetics400, numbered_labels
 from vidcam.models.specs import (
     C3D_SPORTS1M_SPEC,
     C3D_UCF101_SPEC,
@@ -25,82 +24,15 @@ from vidcam.models.specs import (
 from vidcam.motion import GRATING_LABELS, LABELS, SHAPE_LABELS
 from vidcam.motion.captions import VOCABULARY
 from vidcam.spec import ModelSpec
-from vidcam.system.progress import Progress
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
-def torchvision_entry(name: str, classes: int | None = None) -> ModelEntry:
-    """Make the entry of any torchvision model, 'resnet50'. This imports torchvision.
+def _late(family: str, function: str) -> Callable[..., Any]:
+    """Return a function of a family's file, which imports torch, that imports the file when it is called."""
 
-    Args:
-        name: torchvision's name.
-        classes: K, as of a network that was trained on other classes; None: those of torchvision's weights.
+    def call(*arguments: Any) -> Any:
+        return getattr(import_module(f"vidcam.models.families.{family}"), function)(*arguments)
 
-    Raises:
-        NameNotFoundError: torchvision has no such classification model, or the model has no such weights.
-    """
-    spec, hub_file = torchvision.spec(name), torchvision.read_metadata(name).file
-    if classes is None or classes == spec.classes:
-        return _torchvision_entry(name, spec, hub_file)
-    return ModelEntry(
-        replace(
-            spec,
-            classes=classes,
-            dataset="the classes of --labels",
-            weights_name="a file of yours, --weights FILE",
-            licence="that of the file",
-            parameters=0,
-            download_bytes=0,
-        ),
-        build=partial(torchvision.build, name, classes),
-        load=None,
-        labels=lambda: tuple(f"class {index}" for index in range(classes)),
-        load_file=partial(torchvision.load_file, name),
-    )
-
-
-def _build_i3d() -> nn.Module:
-    from vidcam.models.families.i3d import build
-
-    return build()
-
-
-def _load_i3d(module: nn.Module, progress: Progress | None) -> str:
-    from vidcam.models.families.i3d import load
-
-    return load(module, progress)
-
-
-def _build_efficientnet_lite0() -> nn.Module:
-    from vidcam.models.families.efficientnet_lite import build
-
-    return build()
-
-
-def _load_efficientnet_lite0(module: nn.Module, progress: Progress | None) -> str:
-    from vidcam.models.families.efficientnet_lite import load
-
-    return load(module, progress)
-
-
-def _load_efficientnet_lite0_file(module: nn.Module, path: Path) -> str:
-    from vidcam.models.families.efficientnet_lite import load_file
-
-    return load_file(module, path)
-
-
-def _torchvision_entry(name: str, spec: ModelSpec, hub_file: str) -> ModelEntry:
-    return ModelEntry(
-        spec,
-        build=partial(torchvision.build, name),
-        load=partial(torchvision.load, name),
-        labels=partial(torchvision.labels, name),
-        hub_file=hub_file,
-        load_file=partial(torchvision.load_file, name),
-        loads_all=True,
-    )
+    return call
 
 
 def _c3d_entry(spec: ModelSpec) -> ModelEntry:
@@ -108,7 +40,7 @@ def _c3d_entry(spec: ModelSpec) -> ModelEntry:
         spec,
         build=partial(c3d_weights.build, spec),
         load=None,
-        labels=partial(c3d_weights.class_names, spec),
+        labels=partial(numbered_labels, spec.classes),
         from_file=partial(c3d_weights.from_file, spec),
     )
 
@@ -127,15 +59,22 @@ BUILT_IN: Mapping[str, ModelEntry] = MappingProxyType(
     {
         entry.spec.name: entry
         for entry in (
-            ModelEntry(I3D_SPEC, _build_i3d, _load_i3d, kinetics400, I3D_CACHE_FILE, loads_all=True),
-            *(_torchvision_entry(name, spec, WEIGHTS_METADATA[name].file) for name, spec in TORCHVISION_SPECS.items()),
+            ModelEntry(
+                I3D_SPEC,
+                _late("i3d", "build"),
+                _late("i3d", "load"),
+                kinetics400,
+                I3D_CACHE_FILE,
+                loads_all=True,
+            ),
+            *(torchvision.entry_of(name, spec, HUB_FILES[name]) for name, spec in TORCHVISION_SPECS.items()),
             ModelEntry(
                 EFFICIENTNET_LITE0_SPEC,
-                _build_efficientnet_lite0,
-                _load_efficientnet_lite0,
+                _late("efficientnet_lite", "build"),
+                _late("efficientnet_lite", "load"),
                 imagenet,
                 EFFICIENTNET_LITE0_CACHE_FILE,
-                load_file=_load_efficientnet_lite0_file,
+                load_file=_late("efficientnet_lite", "load_file"),
                 loads_all=True,
             ),
             *map(_c3d_entry, (C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC)),

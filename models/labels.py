@@ -15,37 +15,34 @@ _MOST_BYTES = 1 << 20
 
 
 def kinetics400() -> tuple[str, ...]:
-    """Return the 400 labels of Kinetics-400 in alphabetical order, as in torchvision's weights metadata.
-
-    They are read from torchvision's file of labels alone: `torchvision.models` takes seconds to import.
-    """
-    labels = _torchvision_labels("_KINETICS400_CATEGORIES")
-    if labels is not None:
-        return labels
-    from torchvision.models.video import R3D_18_Weights
-
-    return tuple(R3D_18_Weights.KINETICS400_V1.meta["categories"])
+    """Return the 400 labels of Kinetics-400 in alphabetical order, as in torchvision's weights metadata."""
+    return _torchvision_labels("_KINETICS400_CATEGORIES", "R3D_18_Weights.KINETICS400_V1")
 
 
 def imagenet() -> tuple[str, ...]:
-    """Return the 1000 labels of ImageNet-1K, as in torchvision's weights metadata; read as `kinetics400` does."""
-    labels = _torchvision_labels("_IMAGENET_CATEGORIES")
-    if labels is not None:
-        return labels
-    from torchvision.models import ResNet50_Weights
-
-    return tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
+    """Return the 1000 labels of ImageNet-1K, as in torchvision's weights metadata."""
+    return _torchvision_labels("_IMAGENET_CATEGORIES", "ResNet50_Weights.IMAGENET1K_V1")
 
 
-def _torchvision_labels(name: str) -> tuple[str, ...] | None:
-    """Return a list in torchvision's file of labels; None if this torchvision keeps it elsewhere."""
+def numbered_labels(classes: int) -> tuple[str, ...]:
+    """Return placeholders, 'class 0', 'class 1', …, for weights without labels."""
+    return tuple(f"class {index}" for index in range(classes))
+
+
+def _torchvision_labels(name: str, weights: str) -> tuple[str, ...]:
+    """Return a list in torchvision's file of labels: `torchvision.models` takes seconds to import.
+
+    If this torchvision keeps the list elsewhere, return the labels of weights that have them.
+    """
     package = find_spec("torchvision")
     for folder in (package and package.submodule_search_locations) or ():
         try:
             return tuple(runpy.run_path(str(Path(folder, "models", "_meta.py")))[name])
         except (OSError, KeyError):
             continue
-    return None
+    from torchvision.models import get_weight
+
+    return tuple(get_weight(weights).meta["categories"])
 
 
 def read_labels(path: Path, classes: int | None = None) -> tuple[str, ...]:

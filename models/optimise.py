@@ -206,10 +206,6 @@ def _convolutions(network: nn.Module) -> list[nn.Conv2d | nn.Conv3d]:
 def to_half(model: Model, half: torch.dtype) -> nn.Module:
     """Copy the network in half precision. Batch normalisation is in float32; the classifier keeps its dtype.
 
-    Args:
-        model: the model. It is not modified.
-        half: `torch.bfloat16` or `torch.float16`.
-
     Raises:
         ValueError: the network has no weights.
         Exception: any error of copying the network or running it on a grey clip.

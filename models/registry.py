@@ -17,7 +17,7 @@ from vidcam.errors import InputError, VidcamError, WeightsError, name_not_found
 from vidcam.foreign import describe, place_of
 from vidcam.models.builtin import BUILT_IN
 from vidcam.models.entry import ModelEntry
-from vidcam.models.labels import check_labels, read_labels
+from vidcam.models.labels import check_labels, numbered_labels, read_labels
 from vidcam.models.model import Model
 from vidcam.models.prefixes import PREFIXES
 from vidcam.spec import ModelSpec
@@ -155,7 +155,7 @@ def as_model(
         )
     if spec is None:
         raise InputError("model is an nn.Module; pass spec=vidcam.ModelSpec(...) with it (docs/models.md)")
-    names = _labels(labels, spec.classes) or tuple(f"class {index}" for index in range(spec.classes))
+    names = _labels(labels, spec.classes) or numbered_labels(spec.classes)
     return Model(spec, model, names, "of the caller's module")
 
 

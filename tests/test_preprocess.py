@@ -23,7 +23,6 @@ from vidcam.preprocess import (
     crop_frames,
     fill_for,
     grey_input,
-    hide,
     mean_rgb,
     mirror_frames,
     reorder_frames,
@@ -234,7 +233,7 @@ def test_hiding_model_values_equals_hiding_pixels(fill: Fill, scaling: Scaling) 
     pixels = frames.astype(np.float64)
     keep = heat[..., None]
     expected = scaled(keep * pixels + (1 - keep) * fill_in_pixels(pixels, fill, scaling), scaling)
-    hidden = hide(tensor, torch.from_numpy(heat)[None].float(), fill_for(tensor, fill, scaling))
+    hidden = torch.lerp(fill_for(tensor, fill, scaling), tensor, torch.from_numpy(heat)[None, None].float())
     np.testing.assert_allclose(hidden[0].numpy(), expected, rtol=0, atol=2e-4)
 
 
@@ -243,8 +242,8 @@ def test_a_full_map_hides_nothing_and_an_empty_one_everything(fill: Fill) -> Non
     tensor = torch.randn(2, 3, 4, 12, 10, generator=torch.Generator().manual_seed(1))
     before = tensor.clone()
     stuff = fill_for(tensor, fill, KINETICS)
-    assert torch.equal(hide(tensor, torch.ones(2, 4, 12, 10), stuff), tensor)
-    assert torch.equal(hide(tensor, torch.zeros(2, 4, 12, 10), stuff), stuff.expand_as(tensor))
+    assert torch.equal(torch.lerp(stuff, tensor, torch.ones(2, 1, 4, 12, 10)), tensor)
+    assert torch.equal(torch.lerp(stuff, tensor, torch.zeros(2, 1, 4, 12, 10)), stuff.expand_as(tensor))
     assert torch.equal(tensor, before)
 
 
@@ -255,8 +254,7 @@ def test_black_is_pixel_0_also_with_a_mean_cube() -> None:
     black = fill_for(tensor, "black", CUBE)
     assert black.shape == (1, 3, 4, 24, 30)
     assert torch.equal(black[..., 5:9, 7:20], tensor[..., 5:9, 7:20])
-    hidden = hide(tensor, torch.zeros(1, 4, 24, 30), black)
-    pixels = hidden[0].numpy() * np.array([1.0, 2.0, 4.0])[:, None, None, None] + CUBE_VALUES
+    pixels = black[0].numpy() * np.array([1.0, 2.0, 4.0])[:, None, None, None] + CUBE_VALUES
     np.testing.assert_allclose(pixels, 0, atol=1e-5)
 
 
@@ -289,14 +287,6 @@ def test_grey_clip_and_mean_colour_of_a_mean_cube() -> None:
     grey = grey_input(spec((24, 30), (24, 30), CUBE))[0].numpy()
     np.testing.assert_allclose(grey, (127.5 - CUBE_VALUES) / np.array([1, 2, 4])[:, None, None, None], atol=1e-5)
     np.testing.assert_allclose(mean_rgb(CUBE), CUBE_VALUES.mean(axis=(1, 2, 3), dtype=np.float64)[::-1])
-
-
-def test_each_clip_is_hidden_by_its_own_map() -> None:
-    tensor = torch.ones(2, 3, 1, 2, 2)
-    heat = torch.stack([torch.zeros(1, 2, 2), torch.ones(1, 2, 2)])
-    hidden = hide(tensor, heat, torch.full((1, 3, 1, 1, 1), 5.0))
-    assert set(hidden[0].flatten().tolist()) == {5}
-    assert set(hidden[1].flatten().tolist()) == {1}
 
 
 def test_black_and_mean_fills() -> None:

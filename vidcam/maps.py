@@ -51,8 +51,12 @@ def interpolation_matrix(positions: Floats, cells: int) -> NDArray[np.float64]:
     return matrix
 
 
+@lru_cache(maxsize=32)
 def resize_matrix(length: int, cells: int) -> NDArray[np.float64]:
-    """Return the weights that resize n cells to `length` samples, (length, n): linear, `align_corners=False`."""
+    """Return the weights that resize n cells to `length` samples, (length, n): linear, `align_corners=False`.
+
+    They are cached, because all clips and all frames of a video have the same sizes. Do not write to them.
+    """
     return interpolation_matrix((np.arange(length) + 0.5) * (cells / length), cells)
 
 

@@ -1,9 +1,9 @@
-"""Turn pixels into model input, and hide pixels by a fill.
+"""Turn pixels into model input, and make fills for hidden pixels.
 
 Resize, crop and scaling follow the `ModelSpec`; `Geometry` keeps where the pixels came from. Hiding is defined on
 pixels (GC++ eq. 25: E = L∘I). Every model's scaling is affine, s(x) = ax + b, with a and b for each channel, or for
-each value if a mean cube is subtracted. So s(L·I + (1-L)·f) = L·s(I) + (1-L)·s(f): `hide` works on the model's input
-and equals the mask on pixels, if the fill f is scaled at its own position.
+each value if a mean cube is subtracted. So s(L·I + (1-L)·f) = L·s(I) + (1-L)·s(f): the mask on the model's input equals
+the mask on pixels, if the fill f is scaled at its own position.
 """
 
 from __future__ import annotations
@@ -125,9 +125,9 @@ def grey_input(spec: ModelSpec) -> Tensor:
     return spec.input_axes.restore(clip).contiguous()
 
 
-def flat_inputs(spec: ModelSpec, *, count: int = 8, seed: int = 0) -> Tensor:
-    """Return `count` flat clips of random colours, as the model takes them; like `grey_input`."""
-    colours = 255.0 * torch.rand(count, 3, 1, 1, 1, generator=torch.Generator().manual_seed(seed))
+def flat_inputs(spec: ModelSpec) -> Tensor:
+    """Return eight flat clips of random colours, as the model takes them; like `grey_input`."""
+    colours = 255.0 * torch.rand(8, 3, 1, 1, 1, generator=torch.Generator().manual_seed(0))
     clips = scale_pixels(colours.expand(-1, -1, *spec.input_size), spec.scaling)
     return spec.input_axes.restore(clips).contiguous()
 
@@ -181,17 +181,6 @@ def _in_pixels(tensor: Tensor, scaling: Scaling, function: Callable[[Tensor], Te
         return result
     cube = _mean_of(scaling, tensor)
     return result + (function(cube) - cube) / _per_channel(scaling.std, tensor)
-
-
-def hide(tensor: Tensor, heat: Tensor, fill: Tensor) -> Tensor:
-    """Return the explanation clip E = L∘I + (1 - L)∘fill (GC++ eq. 25).
-
-    Args:
-        tensor: (N, 3, T, H, W) model input.
-        heat: (N, T, H, W) in [0, 1]; 1 keeps a pixel.
-        fill: from `fill_for`.
-    """
-    return torch.lerp(fill, tensor, heat.unsqueeze(1))  # heat (N, 1, T, H, W); exact where it is 0 or 1
 
 
 def _blur(tensor: Tensor) -> Tensor:

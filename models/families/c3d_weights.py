@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vidcam.errors import WeightsError
-from vidcam.models.labels import parse_labels
+from vidcam.models.labels import numbered_labels, parse_labels
 from vidcam.models.model import Model
 from vidcam.models.specs import C3D_SPORTS1M_SPEC, C3D_UCF101_SPEC
 from vidcam.spec import MeanCube, ModelSpec, Scaling
@@ -39,11 +39,6 @@ def build(spec: ModelSpec) -> nn.Module:
     from vidcam.models.families.c3d import C3D
 
     return C3D(spec.classes)
-
-
-def class_names(spec: ModelSpec) -> tuple[str, ...]:
-    """Return placeholder labels 'class 0', 'class 1', …, for weights without labels."""
-    return tuple(f"class {index}" for index in range(spec.classes))
 
 
 def from_file(spec: ModelSpec, module: nn.Module, path: Path, mean_cube: Path | None = None) -> Model:
@@ -76,7 +71,7 @@ def from_file(spec: ModelSpec, module: nn.Module, path: Path, mean_cube: Path | 
     _expect_classes(state["fc8.weight"], spec)
     load_state_dict(module, state, name=spec.name)
     provenance = f"{path.name} ({layout} layout; {_describe_preprocessing(spec_of_file)}), sha256 {sha256(path)}"
-    return Model(spec_of_file, module, labels or class_names(spec), provenance)
+    return Model(spec_of_file, module, labels or numbered_labels(spec.classes), provenance)
 
 
 def save(model: Model, path: Path) -> None:

@@ -106,27 +106,20 @@ def _tokens(files: CheckpointFiles, texts: Sequence[str], most_tokens: int) -> d
 
 
 def _spec(files: CheckpointFiles, config: Any, classes: int) -> ModelSpec:
-    processor = input_settings(read_processor(files), files.model)
+    settings = input_settings(read_processor(files), files.model)
     known = ARCHITECTURES.get(config.model_type, UNKNOWN)
-    frames = frames_of(config) or processor.frames or known.frames
+    frames = frames_of(config) or settings["frames"] or known.frames
     if frames is None:
         raise InputError(f"config.json of {files.model!r} does not say how many frames a clip has (num_frames)")
-    size = (frames, *processor.crop_size)
     is_text = config.model_type in _TEXT_MODELS
     return ModelSpec(
+        **{**settings, "frames": frames, "fps": settings["fps"] or known.fps},
         name=files.model,
-        frames=frames,
-        fps=processor.fps or known.fps,
-        resize=processor.resize,
-        crop_size=processor.crop_size,
-        scaling=processor.scaling,
         classes=classes,
         layer=known.layer(config),
         antialias=True,
-        interpolation=processor.interpolation,
-        resampler=processor.resampler,
         crop_rounds_down=True,
-        layout=known.layout(config, size),
+        layout=known.layout(config, (frames, *settings["crop_size"])),
         axes="NTCHW",
         activation="sigmoid" if config.problem_type == "multi_label_classification" else "softmax",
         task="similarity to texts" if is_text else "video classification",

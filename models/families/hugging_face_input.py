@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -15,29 +14,6 @@ from vidcam.spec import Scaling
 
 _FILES = ("processor_config.json", "video_preprocessor_config.json", "preprocessor_config.json")
 _FILTERS: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}
-
-
-@dataclass(frozen=True, slots=True)
-class InputSettings:
-    """The fields of a `ModelSpec` that a processor states.
-
-    Attributes:
-        frames: frames of a clip; None: not stated.
-        fps: frames a second; None: not stated.
-        resize: (height, width), or the length of the shorter side.
-        crop_size: (height, width) of the central crop.
-        interpolation: filter of the resize.
-        resampler: what resizes: torchvision's integer arithmetic or Pillow's.
-        scaling: pixel values to model values.
-    """
-
-    frames: int | None
-    fps: Fraction | None
-    resize: tuple[int, int] | int
-    crop_size: tuple[int, int]
-    interpolation: Literal["bilinear", "bicubic"]
-    resampler: Literal["torchvision", "pillow"]
-    scaling: Scaling
 
 
 def read_processor(files: CheckpointFiles) -> Any:
@@ -58,12 +34,8 @@ def read_processor(files: CheckpointFiles) -> Any:
         raise InputError(f"the processor of {files.model!r} cannot be made: {first_line(exc)}") from exc
 
 
-def input_settings(processor: Any, model: str) -> InputSettings:
-    """Read the settings of a processor.
-
-    Args:
-        processor: an image or video processor of transformers.
-        model: name of the model, for error messages.
+def input_settings(processor: Any, model: str) -> dict[str, Any]:
+    """Read the fields of a `ModelSpec` that a processor states; `frames` and `fps` are None if it does not.
 
     Raises:
         InputError: the processor does something that a `ModelSpec` cannot say.
@@ -78,15 +50,15 @@ def input_settings(processor: Any, model: str) -> InputSettings:
         problem = f"resamples with filter {filter_number}" if crop_size else "gives frames of different sizes"
         raise InputError(f"the processor of {model!r} {problem}; load the model yourself and pass its ModelSpec")
     rate = getattr(processor, "fps", None)
-    return InputSettings(
-        frames=getattr(processor, "num_frames", None),
-        fps=Fraction(rate).limit_denominator(1001) if rate else None,
-        resize=resize,
-        crop_size=crop_size,
-        interpolation=_FILTERS[filter_number],
-        resampler="torchvision" if hasattr(processor, "backend") or _is_video(processor) else "pillow",
-        scaling=_scaling(processor),
-    )
+    return {
+        "frames": getattr(processor, "num_frames", None),
+        "fps": Fraction(rate).limit_denominator(1001) if rate else None,
+        "resize": resize,
+        "crop_size": crop_size,
+        "interpolation": _FILTERS[filter_number],
+        "resampler": "torchvision" if hasattr(processor, "backend") or _is_video(processor) else "pillow",
+        "scaling": _scaling(processor),
+    }
 
 
 def _is_video(processor: Any) -> bool:

@@ -66,7 +66,7 @@ _SAMPLING: Mapping[str, _Sampling] = MappingProxyType(
 )
 
 
-def entry(name: str) -> ModelEntry:
+def entry(name: str, _labels_of_user: object = None) -> ModelEntry:
     """Make the entry of a network of pytorchvideo's hub. The package is imported when the network is built.
 
     Raises:

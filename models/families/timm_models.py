@@ -15,7 +15,7 @@ from vidcam.foreign import first_line
 from vidcam.models.entry import ModelEntry
 from vidcam.models.extras import import_extra
 from vidcam.models.families.torchvision import IMAGE_FPS
-from vidcam.models.labels import imagenet
+from vidcam.models.labels import imagenet, numbered_labels
 from vidcam.spec import Layout, ModelSpec, Scaling, TokenGrid
 from vidcam.system.progress import Progress
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FRAMES = 8
 
 
-def entry(name: str) -> ModelEntry:
+def entry(name: str, _labels_of_user: object = None) -> ModelEntry:
     """Make the entry of a classifier. This imports timm; weights are fetched from the hub when they are loaded.
 
     Raises:
@@ -111,7 +111,7 @@ def _labels(timm: Any, config: Any) -> tuple[str, ...]:
     if subset == "imagenet-1k" or (subset is None and config.num_classes == len(imagenet())):
         return imagenet()
     if subset is None:
-        return tuple(f"class {index}" for index in range(config.num_classes))
+        return numbered_labels(config.num_classes)
     info = timm.data.ImageNetInfo(subset)
     return tuple(info.index_to_description(index) for index in range(config.num_classes))
 

@@ -20,16 +20,12 @@ WIDTHS = (12, 24, 36, 48)
 """Channels of the four convolutions."""
 
 HIDDEN = 64
+CLASSES = TINY_VGG_SPEC.classes
 
 
-def tiny_vgg(classes: int = TINY_VGG_SPEC.classes, *, is_pooled: bool = False) -> nn.Sequential:
-    """Build a network with random weights. Every layer, each ReLU too, is a separate module.
-
-    Args:
-        classes: K, number of classes.
-        is_pooled: whether the head is that of tiny_gap.
-    """
-    network = nn.Sequential(OrderedDict({**_convolutions(), **(_pooled if is_pooled else _hidden)(classes)}))
+def tiny_vgg(*, is_pooled: bool = False) -> nn.Sequential:
+    """Build tiny_vgg, or tiny_gap if it is pooled, with random weights. Every layer, each ReLU too, is a module."""
+    network = nn.Sequential(OrderedDict({**_convolutions(), **(_pooled() if is_pooled else _hidden())}))
     image_network(network)
     return network
 
@@ -54,15 +50,15 @@ def _convolutions() -> dict[str, nn.Module]:
     return layers
 
 
-def _hidden(classes: int) -> dict[str, nn.Module]:
+def _hidden() -> dict[str, nn.Module]:
     return {
         "pool4": nn.MaxPool2d(3),
         "flatten": nn.Flatten(),
         "fc5": nn.Linear(WIDTHS[-1] * 4 * 4, HIDDEN),
         "relu5": nn.ReLU(),
-        "fc6": nn.Linear(HIDDEN, classes),
+        "fc6": nn.Linear(HIDDEN, CLASSES),
     }
 
 
-def _pooled(classes: int) -> dict[str, nn.Module]:
-    return {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten(), "fc": nn.Linear(WIDTHS[-1], classes)}
+def _pooled() -> dict[str, nn.Module]:
+    return {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten(), "fc": nn.Linear(WIDTHS[-1], CLASSES)}

@@ -7,19 +7,17 @@ Names are torchvision's: 'r3d_18', 'resnet50'. Append weights other than the def
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidcam.errors import name_not_found
-from vidcam.models.families.torchvision_specs import (
-    NO_LICENCE,
-    VIDEO_SETTINGS,
-    SpecSettings,
-    WeightsMetadata,
-    make_spec,
-)
+from vidcam.models.entry import ModelEntry
+from vidcam.models.families.torchvision_specs import NO_LICENCE, VIDEO_SETTINGS, unit_scaling
+from vidcam.models.labels import count_labels, numbered_labels
 from vidcam.models.weights.hub import fetch_url, hash_prefix
 from vidcam.spec import ModelSpec, TokenGrid
 from vidcam.system.progress import Progress
@@ -87,35 +85,81 @@ def get_weights(name: str) -> Any:
     return weights_enum[version]
 
 
-def read_metadata(name: str) -> WeightsMetadata:
-    """Read torchvision's metadata of a model's weights."""
-    weights = get_weights(name)
-    preset, meta = weights.transforms(), weights.meta
-    resize, crop = list(preset.resize_size), list(preset.crop_size)
-    (dataset,) = list(meta["_metrics"])[:1]
-    return WeightsMetadata(
-        weights=str(weights),
-        file=weights.url.rpartition("/")[2],
-        resize=resize[0] if len(resize) == 1 else (resize[0], resize[1]),
-        crop_size=(crop[0], crop[-1]),
-        mean=(preset.mean[0], preset.mean[1], preset.mean[2]),
-        std=(preset.std[0], preset.std[1], preset.std[2]),
-        parameters=meta["num_params"],
-        mebibytes=meta["_file_size"],
-        recipe=meta["recipe"],
-        dataset=dataset,
-        classes=len(meta["categories"]),
-        licence=meta.get("license", NO_LICENCE),
-        antialias=bool(getattr(preset, "antialias", False)),
-        interpolation="bicubic" if preset.interpolation.value == "bicubic" else "bilinear",
+def entry(name: str, labels: str | Path | Sequence[str] | None = None) -> ModelEntry:
+    """Make the entry of any torchvision model, 'resnet50'. This imports torchvision.
+
+    Args:
+        name: torchvision's name.
+        labels: labels of a network that was trained on other classes, or the file that lists them; None: those of
+            torchvision's weights.
+
+    Raises:
+        NameNotFoundError: torchvision has no such classification model, or the model has no such weights.
+        InputError: the file cannot be read, or has no labels.
+    """
+    spec_of_weights = spec(name)
+    classes = spec_of_weights.classes if labels is None else count_labels(labels)
+    if classes == spec_of_weights.classes:
+        return entry_of(name, spec_of_weights, hub_file(name))
+    return ModelEntry(
+        replace(
+            spec_of_weights,
+            classes=classes,
+            dataset="the classes of --labels",
+            weights_name="a file of yours, --weights FILE",
+            licence="that of the file",
+            parameters=0,
+            download_bytes=0,
+        ),
+        build=partial(build, name, classes),
+        load=None,
+        labels=partial(numbered_labels, classes),
+        load_file=partial(load_file, name),
     )
+
+
+def entry_of(name: str, spec_of_weights: ModelSpec, file: str) -> ModelEntry:
+    """Make the entry of a torchvision model from its spec and the name of its weights file in torch.hub's cache."""
+    return ModelEntry(
+        spec_of_weights,
+        build=partial(build, name),
+        load=partial(load, name),
+        labels=partial(labels, name),
+        hub_file=file,
+        load_file=partial(load_file, name),
+        loads_all=True,
+    )
+
+
+def hub_file(name: str) -> str:
+    """Return the name of the weights file of a torchvision model in torch.hub's cache."""
+    return str(get_weights(name).url.rpartition("/")[2])
 
 
 def spec(name: str) -> ModelSpec:
     """Make the spec of a torchvision model from its metadata."""
-    metadata, architecture = read_metadata(name), name.partition("@")[0]
-    settings = VIDEO_SETTINGS.get(architecture) or _image_settings(architecture, metadata.crop_size)
-    return make_spec(name if architecture in VIDEO_SETTINGS else f"torchvision:{name}", metadata, settings)
+    weights, architecture = get_weights(name), name.partition("@")[0]
+    preset, meta = weights.transforms(), weights.meta
+    resize, crop_size = list(preset.resize_size), _crop_size(weights)
+    (dataset,) = list(meta["_metrics"])[:1]
+    settings = VIDEO_SETTINGS.get(architecture) or _image_settings(architecture, crop_size)
+    return ModelSpec(
+        name=name if architecture in VIDEO_SETTINGS else f"torchvision:{name}",
+        **settings,
+        resize=resize[0] if len(resize) == 1 else (resize[0], resize[1]),
+        crop_size=crop_size,
+        antialias=bool(getattr(preset, "antialias", False)),
+        interpolation="bicubic" if preset.interpolation.value == "bicubic" else "bilinear",
+        rounded=True,
+        scaling=unit_scaling(preset.mean, preset.std),
+        classes=len(meta["categories"]),
+        dataset=dataset,
+        weights_name=f"torchvision {weights.name}",
+        licence=meta.get("license", NO_LICENCE),
+        recipe=meta["recipe"],
+        parameters=meta["num_params"],
+        download_bytes=round(meta["_file_size"] * 2**20),
+    )
 
 
 def build(name: str, classes: int | None = None) -> nn.Module:
@@ -127,7 +171,7 @@ def build(name: str, classes: int | None = None) -> nn.Module:
     architecture = name.partition("@")[0]
     options = _OPTIONS.get(architecture, {})
     if architecture.startswith("vit_"):
-        options = {"image_size": read_metadata(name).crop_size[0]}
+        options = {"image_size": _crop_size(get_weights(name))[0]}
     if classes is not None:
         options = {**options, "num_classes": classes}
     network: nn.Module = get_model(architecture, weights=None, **options)
@@ -154,15 +198,20 @@ def load_file(name: str, module: nn.Module, path: Path) -> str:
     return load_weights_file(module, path, name=name, rename=rename_densenet)
 
 
-def _image_settings(architecture: str, crop_size: tuple[int, int]) -> SpecSettings:
-    task = "image classification"
+def _crop_size(weights: Any) -> tuple[int, int]:
+    sides = list(weights.transforms().crop_size)
+    return sides[0], sides[-1]
+
+
+def _image_settings(architecture: str, crop_size: tuple[int, int]) -> dict[str, Any]:
+    settings = {"frames": 1, "fps": IMAGE_FPS, "task": "image classification"}
     if architecture.startswith("vit_"):
         _, size, patch = architecture.split("_")
         grid = TokenGrid((crop_size[0] // int(patch), crop_size[1] // int(patch)))
         layer = f"encoder.layers.encoder_layer_{_VIT_DEPTH[size] - 1}.ln_1"
-        return SpecSettings(1, IMAGE_FPS, layer, (grid, "frames"), task)
+        return {**settings, "layer": layer, "layout": (grid, "frames")}
     layers = (layer for pattern, layer in _IMAGE_LAYERS.items() if re.fullmatch(pattern, architecture))
-    return SpecSettings(1, IMAGE_FPS, next(layers, None), "frames", task)
+    return {**settings, "layer": next(layers, None), "layout": "frames"}
 
 
 def rename_densenet(state: State) -> dict[str, Tensor]:

@@ -23,7 +23,8 @@ from vidcam.motion.box_tracks import box_tracks
 from vidcam.motion.clip import MotionClip, make_clip
 from vidcam.motion.paths import LABELS
 from vidcam.pipelines.explain.outputs import slug
-from vidcam.system.atomic import atomic_folder, folder_errors
+from vidcam.system.atomic import disk_errors, folder_errors
+from vidcam.system.exchange import claimed_path
 from vidcam.system.progress import Progress, silent
 from vidcam.video.writer import VideoWriter
 
@@ -94,9 +95,9 @@ def write_motion_set(
     """
     folder, clips = Path(out), list(requests)
     require_empty(folder)
-    with atomic_folder(folder) as stage:
+    with claimed_path(folder, overwrite=True) as stage, disk_errors(folder):
         for name in ("clips", "truth"):
-            (stage / name).mkdir()
+            (stage / name).mkdir(parents=True)
         rows = []
         for number, request in enumerate(clips, start=1):
             rows.append(_write_clip(stage, request, scale))

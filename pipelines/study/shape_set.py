@@ -21,7 +21,8 @@ from PIL import Image
 
 from vidcam.motion.shapes import MAX_SHAPES, SHAPE_LABELS, SIZE, ShapeImage, make_shape_image
 from vidcam.pipelines.study.motion_set import require_empty
-from vidcam.system.atomic import atomic_folder
+from vidcam.system.atomic import disk_errors
+from vidcam.system.exchange import claimed_path
 
 IMAGES, ANNOTATIONS, COCO, MANIFEST = "JPEGImages", "Annotations", "instances.json", "manifest.csv"
 
@@ -78,9 +79,9 @@ def write_shape_set(requests: Iterable[ShapeRequest], out: str | Path) -> Path:
     """
     folder = Path(out)
     require_empty(folder)
-    with atomic_folder(folder) as stage:
+    with claimed_path(folder, overwrite=True) as stage, disk_errors(folder):
         for name in (IMAGES, ANNOTATIONS):
-            (stage / name).mkdir()
+            (stage / name).mkdir(parents=True)
         boxes: dict[str, dict[str, list[list[int]]]] = {}
         for request in requests:
             image = request.image()

@@ -22,7 +22,7 @@ from vidcam.metrics.retention import keep_top
 from vidcam.models.model import Model
 from vidcam.pipelines.heat import normalised_heat
 from vidcam.pipelines.score.forwards import MaskedForwards
-from vidcam.preprocess import crop_frames, fill_for, hide, scale_pixels
+from vidcam.preprocess import crop_frames, fill_for, scale_pixels
 from vidcam.results.explanation import Explanation
 from vidcam.spec import ModelSpec, Scaling
 
@@ -209,7 +209,7 @@ def stages(device: torch.device, is_small: bool) -> Iterator[Check]:  # noqa: FB
         return {
             "frames to input": clip,
             "maps to heat": heat,
-            "hidden pixels": hide(clip, heat[:1], fill_for(clip, "blur", scaling)),
+            "hidden pixels": torch.lerp(fill_for(clip, "blur", scaling), clip, heat[:1, None]),
             "cuts": keep_top(ranks, 0.4).float(),
             "statistics": torch.from_numpy(_five_numbers_by_torch(products, products > 0.5)),
         }

@@ -28,7 +28,8 @@ from torch import Tensor
 
 from scripts import markdown
 from scripts.research.verdict_tables import auc
-from vidcam.cam.attribution import attribution
+from vidcam.cam.attribution import open_attribution
+from vidcam.cam.preserve import Undo
 from vidcam.maps import Floats
 from vidcam.metrics.agreement import mean_correlation
 from vidcam.metrics.faithfulness import log_probability
@@ -93,15 +94,16 @@ def measured(prepared: Prepared, source: str, name: str, *, most: int, seed: int
     model, clips = prepared.model, spread_windows(prepared.model, source, most)
     request = map_request(model, prepared.baseline.layers, methods=METHODS)
     request = replace(request, baseline_activations=prepared.baseline.activations)
-    with attribution(model.module, clips, request) as run:
+    with Undo() as undo, undo:
+        run = open_attribution(model.module, clips, request, undo)
         ranking = run.ranking()
         target, second = ranking.mean(dim=0).topk(2).indices.tolist()
         sure = [window for window, share in enumerate(ranking[:, target].tolist()) if share >= SURE]
         if len(sure) < 2:
             return []
         own, other = run.explain(target), run.explain(second)
-    with attribution(model.module, clips.flip(-1), request) as run:
-        mirrored = run.explain(target)
+    with Undo() as undo, undo:
+        mirrored = open_attribution(model.module, clips.flip(-1), request, undo).explain(target)
     logs, logs_original = kept_logs(model, clips, own, seed), log_probability(torch.from_numpy(own.logits), own.target)
     rows = []
     for window in sure:

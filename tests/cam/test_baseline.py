@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 import vidcam
 from tests.helpers.nets import BrightnessNet, HiddenHead, PooledHead, random_clip, seeded
+from tests.helpers.passes import record
 from vidcam.cam.baseline import Baseline, find_artifact
 from vidcam.cam.fusion import fuse
 from vidcam.cam.methods import above_baseline
-from vidcam.cam.record import record
 from vidcam.errors import InputError, ShapeError
 from vidcam.results.explanation import Artifact, artifact_share
 

@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from tests.helpers import oracle
 from tests.helpers.nets import BrightnessNet, HiddenHead, PooledHead, random_clip, seeded
-from vidcam.cam.attribution import attribution
+from tests.helpers.passes import attribution
 from vidcam.cam.explain import explain
 from vidcam.cam.request import MapRequest
 

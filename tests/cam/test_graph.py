@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 – the name that everybody knows
 
+from tests.helpers.passes import record
 from vidcam.cam.graph import has_custom_function, is_graph_piecewise_linear
-from vidcam.cam.record import record
 
 Head = Callable[[Tensor], Tensor]
 

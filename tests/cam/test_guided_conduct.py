@@ -39,7 +39,7 @@ BREAKERS: dict[str, Callable[[pytest.MonkeyPatch, nn.Module], None]] = {
     "in the rule's reading": lambda patch, _: patch.setattr("vidcam.cam.rectify._gate", _fail),
     "in the backward": lambda patch, _: patch.setattr("torch.autograd.grad", _fail),
     "in the check of the numbers": lambda patch, _: patch.setattr("vidcam.cam.guided.require_finite", _fail),
-    "in the check of the clip": lambda patch, _: patch.setattr("vidcam.cam.guided._require_floats", _fail),
+    "in the check of the clip": lambda patch, _: patch.setattr("vidcam.cam.guided.require_floats", _fail),
 }
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tests.helpers.nets import PooledHead, random_clip, seeded
 from tests.helpers.networks import CHEAP, EVERY
-from vidcam.cam.attribution import attribution
+from tests.helpers.passes import attribution
 from vidcam.cam.explain import explain
 from vidcam.cam.methods import ALL_METHODS, BASELINE_METHODS
 from vidcam.cam.request import MapRequest

@@ -23,7 +23,7 @@ from tests.helpers.nets import PooledHead, random_clip, seeded
 from vidcam.cam.explain import explain, explain_each
 from vidcam.cam.guided import guided_saliency
 from vidcam.cam.layers import list_layers
-from vidcam.cam.preserve import MAX_TRIES, PreservedContext, Undo, preserve_model
+from vidcam.cam.preserve import MAX_TRIES, Undo, preserve_model
 from vidcam.cam.randomise import randomise, weighted_layers
 from vidcam.cam.wrappers import unwrapped
 
@@ -267,16 +267,16 @@ def test_a_step_that_always_fails_is_skipped() -> None:
     assert done == ["tried"] * MAX_TRIES + ["first"]
 
 
-def test_a_failed_enter_is_undone() -> None:
+def test_a_failed_block_is_undone() -> None:
     net = _net()
     state = State(net)
 
-    def enter(undo: Undo) -> None:
+    def fail(undo: Undo) -> None:
         preserve_model(net, undo)
         raise KeyError("planted")
 
-    with pytest.raises(KeyError, match="planted"), PreservedContext(enter):
-        pass
+    with pytest.raises(KeyError, match="planted"), Undo() as undo, undo:
+        fail(undo)
     state.check_unchanged()
 
 

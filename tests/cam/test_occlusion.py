@@ -65,7 +65,6 @@ def test_a_cell_has_the_mean_of_the_boxes_that_cover_it() -> None:
     clip = torch.tensor([1.0, 2.0, 4.0, 8.0], dtype=torch.float64).view(1, 1, 4)
     found = occlusion(linear(torch.ones_like(clip)), clip, torch.zeros_like(clip), cells=(4,), box=(2,))
     np.testing.assert_allclose(found.values, [[3, 4.5, 9, 12]], rtol=1e-12)
-    assert found.forwards == 4
 
 
 def test_overlap_in_space_and_time_equals_a_sum_over_boxes() -> None:
@@ -79,7 +78,6 @@ def test_overlap_in_space_and_time_equals_a_sum_over_boxes() -> None:
         count[inside] += 1
     found = occlusion(linear(weights), clip, fill, cells=grid, box=box)
     np.testing.assert_allclose(found.values, total / count, rtol=0, atol=1e-12)
-    assert found.forwards == 4 * 3 * 2 + 1
 
 
 @pytest.mark.parametrize("text", ["NCTHW", "NTCHW", "NTHWC", "CNHWT", "N(TC)HW", "N(CT)HW", "(NT)CHW"])
@@ -120,11 +118,8 @@ def test_forwards_are_counted_and_reported() -> None:
         rows.append(len(given))
         return linear(weights)(given)
 
-    found = occlusion(
-        score, clip, fill, cells=(2, 3, 3), progress=lambda stage, done, total: told.append((stage, done, total))
-    )
+    occlusion(score, clip, fill, cells=(2, 3, 3), progress=lambda stage, done, total: told.append((stage, done, total)))
     assert rows == [2] * 19
-    assert found.forwards == 19
     assert told == [("occlusion", done, 19) for done in range(1, 20)]
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 import vidcam
 from tests.helpers.footprints import ACTIVE, CELLS, RECTANGLES, FootprintNet, footprints
 from vidcam.cam.methods import combine
-from vidcam.cam.weights import alpha, correlation, gradcam_pp_signed_weights, gradcam_pp_weights, gradcam_weights
+from vidcam.cam.weights import correlation, gradcam_pp_signed_weights, gradcam_pp_weights, gradcam_weights
 from vidcam.results.explanation import Explanation
 
 METHODS = ("gradcam", "gradcam+", "gradcam++")
@@ -89,7 +89,7 @@ def test_two_alphas_give_the_same_score_and_different_maps() -> None:
     generator = torch.Generator().manual_seed(0)
     a = torch.rand(1, 4, 2, 5, 5, generator=generator, dtype=torch.float64).square()
     g = torch.randn(1, 4, 2, 5, 5, generator=generator, dtype=torch.float64)
-    of_the_paper = alpha(a, g)
+    of_the_paper = 1 / (2 + a.flatten(2).sum(dim=2)[..., None, None, None] * g)
     score = score_by_eq_7(of_the_paper, g, a)
     maps = [combine(gradcam_pp_weights(a, g), a)]
     for channel in range(2):  # α that is 0 in all channels but one

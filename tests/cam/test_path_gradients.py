@@ -13,8 +13,8 @@ import vidcam
 from tests.helpers.branches import TwoStreams
 from tests.helpers.conduct import State
 from tests.helpers.nets import BrightnessNet, PooledHead, random_clip, seeded
+from tests.helpers.passes import attribution
 from vidcam.axes import Axes
-from vidcam.cam.attribution import attribution
 from vidcam.cam.path_gradients import PathIntegral, expected_gradients, graded_midpoints, integrated_gradients
 from vidcam.cam.request import MapRequest
 from vidcam.errors import InputError, ShapeError

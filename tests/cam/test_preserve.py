@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 
 import numpy as np
@@ -11,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from tests.helpers.nets import PooledHead, random_clip, seeded
+from tests.helpers.passes import record, undone
 from vidcam.cam.explain import explain
 from vidcam.cam.layers import list_layers
-from vidcam.cam.preserve import PreservedContext, preserve_model
-from vidcam.cam.record import record
+from vidcam.cam.preserve import preserve_model
 
 
-def preserved(net: nn.Module) -> PreservedContext[None]:
-    return PreservedContext(partial(preserve_model, net))
+def preserved(net: nn.Module) -> AbstractContextManager[None]:
+    return undone(partial(preserve_model, net))
 
 
 class NoisyNet(nn.Module):

@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import pytest
 import torch
 from torch import nn
 
 from tests.helpers.nets import HiddenHead, PooledHead, seeded
-from vidcam.cam.preserve import PreservedContext
+from tests.helpers.passes import undone
 from vidcam.cam.randomise import randomise, weighted_layers
 
 
-def randomised(model: nn.Module, layers: Sequence[str], *, seed: int) -> PreservedContext[None]:
-    return PreservedContext(lambda undo: randomise(model, layers, undo, seed=seed))
+def randomised(model: nn.Module, layers: Sequence[str], *, seed: int) -> AbstractContextManager[None]:
+    return undone(lambda undo: randomise(model, layers, undo, seed=seed))
 
 
 def state(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.helpers.nets import HiddenHead, PooledHead, random_clip, seeded
-from vidcam.cam.record import record
+from tests.helpers.passes import record
 from vidcam.errors import LayerError
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tests.helpers.nets import HiddenHead, PooledHead, random_clip, seeded
 from tests.helpers.networks import CHEAP, EVERY, Ending, assert_alike
-from vidcam.cam.attribution import attribution
+from tests.helpers.passes import attribution
 from vidcam.cam.explain import explain, explain_each
 from vidcam.cam.guided import guided_saliency
 from vidcam.cam.request import MapRequest, Target, class_target

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -55,26 +54,25 @@ def test_directions_of_unneeded_classes_are_zero() -> None:
 
 
 def test_tail_of_five_classes() -> None:
-    """Shares of the others are 0.5, 0.25, 0.15, 0.1. The part left out is reported and at most `tail`."""
+    """Shares of the others are 0.5, 0.25, 0.15, 0.1. The part left out is at most `tail`."""
     a = torch.tensor([1.0, 0.0], dtype=torch.float64).view(1, 1, 2)
     gradients = random_clip(1, 5, 1, 2, dtype=torch.float64)
     scores = scores_of(0.5, 0.05, 0.25, 0.125, 0.075)
     order = [2, 3, 4, 1]
-    for tail, kept, left_out in [(0.0, 4, 0.0), (0.12, 3, 0.1), (0.3, 2, 0.25), (0.499, 2, 0.25), (0.9, 1, 0.5)]:
+    for tail, kept in [(0.0, 4), (0.12, 3), (0.3, 2), (0.499, 2), (0.9, 1)]:
         form = softmax_form(a, scores, zero(), linear(gradients), tail=tail)
         without = gradients.clone()
         for k in order[kept:]:
             without[:, k] = without[:, 0]  # h_k = 0: adds nothing to any moment
         expected = softmax_form(a, scores, zero(), linear(without))
         torch.testing.assert_close(form.weights, expected.weights, rtol=1e-12, atol=1e-15)
-        assert form.tail.tolist() == pytest.approx([left_out], abs=1e-12)
 
 
 def test_a_larger_tail_needs_fewer_products() -> None:
     head, activations = hidden_head(classes=30, scale=60.0), some_activations(1)
     scores, products = of_head(head, activations)
     target = scores.argmax(dim=1)
-    counts, masses, errors = [], [], []
+    counts, errors = [], []
     exact = softmax_form(activations, scores, target, products).weights
     for tail in (0.0, 1e-6, 1e-3, 0.1, 0.5):
         seen: list[int] = []
@@ -85,12 +83,9 @@ def test_a_larger_tail_needs_fewer_products() -> None:
 
         form = softmax_form(activations, scores, target, watched, tail=tail)
         counts.append(sum(seen))
-        masses.append(float(form.tail))
         errors.append(float((form.weights - exact).abs().max() / exact.abs().max()))
-        assert masses[-1] <= tail
     assert counts[0] == 29
     assert counts == sorted(counts, reverse=True)
     assert counts[-1] < counts[1] < 29
-    assert masses == sorted(masses)
     assert errors[0] == 0
     assert errors[1] < 1e-4

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 import vidcam
 from tests.helpers.nets import random_clip
+from tests.helpers.passes import record
 from vidcam.cam.network import predicted
 from vidcam.cam.preserve import Undo, preserve_model
-from vidcam.cam.record import record
 from vidcam.cam.state import same_state
 
 KINDS = ("in place", "replaced", "attribute", "list", "queue", "dictionary")

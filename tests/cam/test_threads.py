@@ -20,9 +20,8 @@ from torch._dynamo import eval_frame
 import vidcam
 from tests.helpers.conduct import State
 from tests.helpers.nets import random_clip
-from vidcam.cam.attribution import attribution
+from tests.helpers.passes import attribution, record
 from vidcam.cam.preserve import Undo, preserve_model
-from vidcam.cam.record import record
 from vidcam.cam.request import MapRequest
 
 

@@ -16,7 +16,6 @@ from vidcam.cam.methods import combine
 from vidcam.cam.weights import (
     GUARD,
     MAX_POSITIONS,
-    alpha,
     audit_alpha,
     clamped_denominator,
     correlation,
@@ -56,8 +55,6 @@ def test_weights_with_lambda_2() -> None:
     torch.testing.assert_close(
         gradcam_pp_signed_weights(a, g, score_scale=4.0), torch.tensor([[1 / 14 - 1 / (2 - 12), 0.5 / 8]])
     )
-    expected = torch.tensor([[1 / 14, 1 / (2 - 12)], [1 / 8, 0.0]]).view(1, 2, 1, 1, 2)
-    torch.testing.assert_close(alpha(a, g, score_scale=4.0), expected)
     torch.testing.assert_close(gradcam_pp_weights(a, g, score_scale=4.0), gradcam_pp_weights(a, 4 * g) / 4)
 
 
@@ -73,7 +70,6 @@ def test_lambda_near_0_gives_gradcam_plus() -> None:
         )
         torch.testing.assert_close(positive, half_cells * gradcam_plus_weights(a, g), rtol=rtol, atol=0)
         torch.testing.assert_close(signed, half_cells * gradcam_weights(a, g), rtol=10 * rtol, atol=1e-9)
-    assert alpha(a, g, score_scale=0.0).eq(0.5).all()
     assert not torch.allclose(
         gradcam_pp_weights(a, g, score_scale=1e-2), half_cells * gradcam_plus_weights(a, g), rtol=1e-3
     )
@@ -82,7 +78,7 @@ def test_lambda_near_0_gives_gradcam_plus() -> None:
 @pytest.mark.parametrize("score_scale", [-1.0, -1e-300, math.inf, math.nan])
 def test_lambda_must_be_finite_and_not_negative(score_scale: float) -> None:
     a, g = _by_hand()
-    for function in (gradcam_pp_weights, gradcam_pp_signed_weights, alpha):
+    for function in (gradcam_pp_weights, gradcam_pp_signed_weights):
         with pytest.raises(InputError, match=r"score_scale is .*, expected a finite number >= 0"):
             function(a, g, score_scale=score_scale)
 
@@ -102,12 +98,6 @@ def test_signed_weights_are_clamped_at_a_pole() -> None:
     a = torch.tensor([2.0, 0.0]).view(1, 1, 2)
     g = torch.tensor([-1.0, 0.0]).view(1, 1, 2)  # A >= 0, and yet ΣA·g = -2
     torch.testing.assert_close(gradcam_pp_signed_weights(a, g), torch.tensor([[-1 / (4 * GUARD)]]))
-
-
-def test_alpha_of_three_cells() -> None:
-    a, g = _by_hand()
-    expected = torch.tensor([[1 / 5, 1 / (2 - 3)], [1 / 3.5, 0.0]]).view(1, 2, 1, 1, 2)
-    torch.testing.assert_close(alpha(a, g), expected)
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tests.helpers.passes import record
 from vidcam.cam.explain import explain
-from vidcam.cam.record import record
 from vidcam.errors import InputError
 from vidcam.models.families.i3d import Logits, Mixed, SameMaxPool3d, Unit3D
 from vidcam.models.families.tiny_r3d import TinyR3D

@@ -6,8 +6,7 @@ import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +16,13 @@ from torch import Tensor
 from tests.helpers.clips import frames_of, model_input
 from tests.helpers.videos import Frames, noise_frames
 from vidcam.geometry import three_crops, union
-from vidcam.media import Seconds, VideoInfo
+from vidcam.media import Seconds
 from vidcam.pipelines.windows import batches, timeline, window_tensors
 from vidcam.preprocess import crop_frames
 from vidcam.sampling import Window, plan_windows
 from vidcam.spec import ModelSpec, Scaling
+from vidcam.video.array_reader import ArrayReader
+from vidcam.video.arrays import frames_of_array
 
 SPEC = ModelSpec(
     name="small",
@@ -35,48 +36,17 @@ SPEC = ModelSpec(
 )
 
 
-class Reel:
-    """A `VideoReader` over frames in memory that records the requested times."""
+class Reel(ArrayReader):
+    """A reader of frames in memory that records the requested times."""
 
-    def __init__(self, frames: Frames, *, fps: int = 25) -> None:
-        self._frames = frames
+    def __init__(self, frames: Frames) -> None:
+        super().__init__(frames_of_array(frames), fps=Fraction(25))
         self.asked: list[float] = []
-        self.notes: tuple[str, ...] = ()
-        self.readable_seconds: tuple[tuple[float, float], ...] = ((0.0, len(frames) / fps),)
-        self.info = VideoInfo(
-            path="reel.mp4",
-            size=(frames.shape[1], frames.shape[2]),
-            rotation_degrees=0,
-            fps=Fraction(fps),
-            pts_seconds=np.arange(len(frames)) / fps,
-            duration_seconds=len(frames) / fps,
-            time_base=Fraction(1, 12_800),
-            codec="none",
-            pixel_format="rgb24",
-            has_audio=False,
-        )
-
-    def frames(self, start_seconds: float = 0.0, end_seconds: float | None = None) -> Iterator[tuple[float, Frames]]:
-        end = self.info.duration_seconds if end_seconds is None else end_seconds
-        pts = self.info.pts_seconds
-        yield from self.frames_at(pts[(pts >= start_seconds) & (pts < end)])
 
     def frames_at(self, seconds: Seconds) -> Iterator[tuple[float, Frames]]:
-        for second in seconds.tolist():
+        for second, frame in zip(seconds.tolist(), super().frames_at(seconds), strict=True):
             self.asked.append(second)
-            index = int(np.searchsorted(self.info.pts_seconds, second, side="right")) - 1
-            yield float(self.info.pts_seconds[index]), self._frames[index]
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing to close."""
+            yield frame
 
 
 def _plan(reel: Reel, spec: ModelSpec = SPEC, **options: Any) -> tuple[Window, ...]:

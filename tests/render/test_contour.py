@@ -36,14 +36,8 @@ def test_a_line_is_drawn_at_each_level() -> None:
 def test_lines_are_wider_on_larger_frames() -> None:
     frame, heat = np.full((720, 60, 3), 90, np.uint8), np.zeros((720, 60), np.float32)
     heat[:, 30:] = 1.0
-    drawn = contours(frame, heat, (slice(0, 720), slice(0, 60)), TABLE, levels=(0.5,))
+    drawn = contours(frame, heat, (slice(0, 720), slice(0, 60)), TABLE)
     assert np.flatnonzero((drawn[300] != 90).any(axis=1)).tolist() == list(range(27, 33))
-
-
-@pytest.mark.parametrize("levels", [(), (0.0,), (0.5, 1.5), (0.5, 0.25), (0.5, 0.5)])
-def test_levels_must_be_increasing(levels: tuple[float, ...]) -> None:
-    with pytest.raises(ShapeError, match=r"levels must be increasing numbers in \(0, 1\], got \("):
-        contours(FRAME, steps(), VIEW, TABLE, levels=levels)
 
 
 def test_heat_picture() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from vidcam.errors import OutputError, RunError
-from vidcam.system.atomic import AtomicFile, atomic_folder, atomic_write, hidden_folder, replace_folder
-from vidcam.system.exchange import atomic_files
+from vidcam.system.atomic import AtomicFile, atomic_write, hidden_folder, replace_folder
+from vidcam.system.exchange import atomic_files, claimed_path
 
 
 @pytest.mark.parametrize("sync", [False, True])
@@ -94,7 +94,8 @@ def test_a_signal_while_the_hidden_file_is_created_leaves_no_file(
 def test_a_folder_is_replaced_only_when_the_new_one_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "frames"
     for number in range(2):
-        with atomic_folder(path) as stage:
+        with claimed_path(path, overwrite=True) as stage:
+            stage.mkdir()
             (stage / f"{number}.png").touch()
             assert path.exists() == bool(number)
         assert [file.name for file in path.iterdir()] == [f"{number}.png"]
@@ -105,7 +106,8 @@ def test_a_folder_is_replaced_only_when_the_new_one_is_complete(tmp_path: Path) 
 
 
 def _fail_in_folder(path: Path) -> None:
-    with atomic_folder(path) as stage:
+    with claimed_path(path, overwrite=True) as stage:
+        stage.mkdir()
         (stage / "2.png").touch()
         raise ValueError("no")
 
@@ -138,8 +140,8 @@ def test_the_longest_names_that_the_system_allows(tmp_path: Path) -> None:
 def test_a_new_folder_has_the_default_permissions(tmp_path: Path) -> None:
     former = os.umask(0o027)
     try:
-        with atomic_folder(tmp_path / "frames"):
-            pass
+        with claimed_path(tmp_path / "frames", overwrite=False) as stage:
+            stage.mkdir()
     finally:
         os.umask(former)
     assert (tmp_path / "frames").stat().st_mode & 0o777 == 0o750
@@ -172,7 +174,7 @@ def test_a_broken_link_counts_as_an_existing_file(tmp_path: Path) -> None:
         (stage / "a.txt").touch()
     assert link.is_symlink()
     assert list(tmp_path.iterdir()) == [link]
-    with atomic_folder(link):  # the caller has checked that it may be replaced
-        pass
+    with claimed_path(link, overwrite=True) as stage:  # the caller has checked that it may be replaced
+        stage.mkdir()
     assert link.is_dir()
     assert not link.is_symlink()

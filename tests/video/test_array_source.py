@@ -236,7 +236,7 @@ def test_a_damaged_image_is_refused(tmp_path: Path) -> None:
 def test_a_closed_reader_refuses() -> None:
     with open_video(FRAMES) as reader:
         pass
-    with pytest.raises(MediaError, match="array of 5 frames, 24 × 32 is closed"):
+    with pytest.raises(MediaError, match="array of 5 frames, 24 × 32' is closed"):
         next(reader.frames())
 
 

@@ -31,7 +31,7 @@ from vidcam.cam.network import (
     require_ordinary,
     require_rows,
 )
-from vidcam.cam.preserve import NoAutocast, PreservedContext, Undo, preserve_model
+from vidcam.cam.preserve import NoAutocast, Undo, preserve_model
 from vidcam.cam.record import NoGradientError, last_layer_with_gradient
 from vidcam.cam.relevance import RelevancePasses, open_relevance
 from vidcam.cam.request import MapRequest, ScoreName, ScoreTarget, Target, class_target, function_target
@@ -307,26 +307,16 @@ class Attribution:
         return self._recorder.is_piecewise_linear((target.score * target.direction).sum())
 
 
-def attribution(model: nn.Module, clip: Input, request: MapRequest) -> PreservedContext[Attribution]:
-    """Run the model once, keep the graph of its head, and explain inside the context.
-
-    Args:
-        model: the network.
-        clip: its input.
-        request: which maps are made, at which layers.
+def open_attribution(
+    model: nn.Module, clip: Input, request: MapRequest, undo: Undo, arguments: Arguments | None = None
+) -> Attribution:
+    """Run the model once and keep the graph of its head, until `undo`.
 
     Raises:
         NameNotFoundError, LayerError: the layer does not exist or cannot have a map.
         InputError: weights made in inference mode.
         NonFiniteError: NaN or infinity in the logits or the activations.
     """
-    return PreservedContext(lambda undo: open_attribution(model, clip, request, undo))
-
-
-def open_attribution(
-    model: nn.Module, clip: Input, request: MapRequest, undo: Undo, arguments: Arguments | None = None
-) -> Attribution:
-    """Open an `attribution` that `undo` closes; `arguments` are handed over beside the clip."""
     network = unwrapped(model)
     require_explainable(network)
     require_ordinary(network)

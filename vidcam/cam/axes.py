@@ -64,6 +64,7 @@ class AxesWatch:
     """Find the axes of a clip while a network runs on it.
 
     Attributes:
+        clip: the input of the network.
         axes: those that the caller named, or what is known so far.
         notes: a sentence if they were inferred, or could not be.
     """
@@ -83,11 +84,13 @@ class AxesWatch:
         Raises:
             ShapeError: the clip has not the named axes, or more than five.
         """
+        self.clip = clip
         self._clips, self._is_named, self._is_settled = pathways(clip), named is not None, named is not None
         self._clip = self._clips[0]
         if named is None and self._clip.ndim not in _PLAIN:
             raise ShapeError(f"clip is {tuple(self._clip.shape)}; it needs (N, C, T, H, W): see clip.flatten(0, 1)")
         self.axes = named or Axes(_PLAIN[self._clip.ndim])
+        self._views = ClipViews(clip, self.axes)
         self.notes: tuple[str, ...] = ()
         self._view: Tensor | None = None  # in the named axes, until the first convolution has run
         self._others: str | None = None  # axes that contradict the named ones
@@ -101,6 +104,13 @@ class AxesWatch:
             self._settle(_probed(network, convolutions, clip))
         for module in convolutions if not self._is_settled else ():
             undo.add_pre_hook(module, self._see)
+
+    @property
+    def views(self) -> ClipViews:
+        """The clip in the axes that are known by now: the first convolution may tell them."""
+        if self._views.axes is not self.axes:
+            self._views = ClipViews(self.clip, self.axes)
+        return self._views
 
     def with_rows(self, output: Any, tracer: LogitTracer) -> Axes:
         """Return the axes, once the network's output tells how many frames share the batch axis.
@@ -223,17 +233,12 @@ def _by_sizes(clip: Tensor, received: Tensor, channel: int | None = None) -> str
     channel = channel or fitting[0]
     rest = [axis for axis in range(1, clip.ndim) if axis != channel]
     letters = _PLAIN[clip.ndim][2:] if received.ndim == clip.ndim else "HW"
-    orders = permutations(rest, len(letters))
-    same = (order for order in orders if [sizes[axis] for axis in order] == [*spatial] and _is_sorted(order))
-    order = next(same, None) or next(
-        (order for order in permutations(rest, len(letters)) if [sizes[axis] for axis in order] == [*spatial]), None
-    )
-    found = {channel: "C", **dict(zip(order or (), letters, strict=False)), 0: "N"}
+    fitting_orders = [
+        order for order in permutations(rest, len(letters)) if [sizes[axis] for axis in order] == [*spatial]
+    ]
+    order = max(fitting_orders, key=lambda order: list(order) == sorted(order), default=())  # the clip's own if it fits
+    found = {channel: "C", **dict(zip(order, letters, strict=False)), 0: "N"}
     return _completed(found, clip.ndim)
-
-
-def _is_sorted(order: Sequence[int]) -> bool:
-    return sorted(order) == list(order)
 
 
 def _probed(network: nn.Module, convolutions: Sequence[nn.Module], clip: Tensor) -> str | None:

@@ -21,14 +21,7 @@ from vidcam.cam.tracer import LogitTracer
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ForwardContext:
-    """The inputs of a forward pass.
-
-    Attributes:
-        model: the network, without wrappers.
-        clip: its input.
-        request: which maps are made.
-        run: the pass, with its target layers.
-    """
+    """The inputs of a forward pass."""
 
     model: nn.Module
     clip: Input

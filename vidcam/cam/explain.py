@@ -169,29 +169,7 @@ def explain_each(
 ) -> tuple[Explanation, ...]:
     """One explanation for each of several targets, from one forward pass and one batched backward through the head.
 
-    Args:
-        model: as in `explain`, and so are all arguments but `targets`.
-        clip: as in `explain`.
-        targets: each as `target` of `explain`.
-        methods: as in `explain`.
-        contrast: as in `explain`.
-        layer: as in `explain`.
-        score: as in `explain`.
-        score_scale: as in `explain`.
-        reshape: as in `explain`.
-        axes: as in `explain`.
-        fusion: as in `explain`.
-        activation: as in `explain`.
-        softmax_chunk: as in `explain`.
-        softmax_tail: as in `explain`.
-        baseline: as in `explain`.
-        steps: as in `explain`.
-        fine: as in `explain`.
-        budget: as in `explain`.
-        seed: as in `explain`.
-        progress: as in `explain`.
-        args: as in `explain`.
-        kwargs: as in `explain`.
+    Each of the `targets` is as `target` of `explain`, and all other arguments are as there.
     """
     subject = read_subject(model, clip, axes, args, kwargs)
     named = layer_names(subject.network, layer)

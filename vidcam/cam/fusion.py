@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from vidcam.errors import InputError
-from vidcam.maps import Floats, upsample_volume
+from vidcam.maps import Floats, relative_to_maximum, upsample_volume
 
 Fusion = Literal["mean", "max", "sum"]
 FUSIONS: tuple[Fusion, ...] = ("mean", "max", "sum")
@@ -42,7 +42,7 @@ def fuse(volumes: Sequence[Floats], fusion: Fusion) -> Floats:
     size = tuple(max(lengths) for lengths in zip(*(volume.shape[1:] for volume in volumes), strict=True))
     if fusion == "sum":
         return np.sum([_with_sum_of(volume, upsample_volume(volume, size)) for volume in volumes], axis=0)  # type: ignore[no-any-return]
-    fine = np.stack([_divided_by_maximum(upsample_volume(volume, size)) for volume in volumes])
+    fine = np.stack([relative_to_maximum(upsample_volume(volume, size)) for volume in volumes])
     fused: Floats = fine.mean(axis=0) if fusion == "mean" else fine.max(axis=0)
     return fused
 
@@ -52,10 +52,4 @@ def _with_sum_of(volume: Floats, fine: Floats) -> Floats:
     axes = tuple(range(1, volume.ndim))
     before, after = volume.sum(axis=axes, keepdims=True), fine.sum(axis=axes, keepdims=True)
     scaled: Floats = fine * (before / np.where(after > 0, after, 1))
-    return scaled
-
-
-def _divided_by_maximum(volume: Floats) -> Floats:
-    highest = volume.max(axis=tuple(range(1, volume.ndim)), keepdims=True)
-    scaled: Floats = volume / np.where(highest > 0, highest, 1)
     return scaled

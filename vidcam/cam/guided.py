@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from vidcam.axes import Axes
 from vidcam.cam.context import ForwardContext
 from vidcam.cam.graph import nodes_below, operation
+from vidcam.cam.input_score import require_floats
 from vidcam.cam.network import (
     Input,
     like_input,
@@ -65,7 +66,7 @@ def guided_gradients(
     network = unwrapped(model)
     _require_python(network)
     clips = [clip] if isinstance(clip, Tensor) else list(clip)
-    _require_floats(clips)
+    require_floats(clips)
     guide = GuidedBackward()
     with Undo() as undo, undo:
         preserve_model(network, undo)
@@ -97,13 +98,8 @@ def guided_gradients(
 def guided_saliency(model: nn.Module, clip: Input, target: Target, request: MapRequest | None = None) -> Floats:
     """Compute guided backpropagation of a target at the input, without a map.
 
-    One forward and one backward pass through the whole network.
-
-    Args:
-        model: as in `vidcam.explain`.
-        clip: as in `vidcam.explain`.
-        target: as in `vidcam.explain`, but no function.
-        request: provides contrast, score and activation.
+    One forward and one backward pass through the whole network. Model, clip and target are as in `vidcam.explain`, but
+    the target is no function; the request provides contrast, score and activation.
 
     Returns:
         (N, C, T, H, W) signed; of several pathways the finest.
@@ -140,13 +136,7 @@ def finest_saliency(
 
 
 def saliency_of(context: ForwardContext, target: ScoreTarget, features: Iterable[Tensor]) -> Floats:
-    """Compute guided backpropagation of a target in an open forward pass, (N, C, T, H, W) signed.
-
-    Args:
-        context: the pass.
-        target: the score that is explained.
-        features: of the layers, as in `ForwardContext.read`.
-    """
+    """Compute guided backpropagation of a target in an open forward pass, (N, C, T, H, W) signed."""
     known = tuple(features)
 
     def score(output: Any, tracer: LogitTracer) -> Tensor:
@@ -203,13 +193,6 @@ def _require_python(network: nn.Module) -> None:
     for name, module in network.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             raise InputError(f"module {name!r} is TorchScript, which hides its ReLUs; build it in Python")
-
-
-def _require_floats(clips: Sequence[Tensor]) -> None:
-    wrong = [str(part.dtype) for part in clips if not part.is_floating_point()]
-    if wrong or not clips:
-        got = f"of {', '.join(wrong)}" if wrong else "an empty sequence"
-        raise InputError(f"clip is {got}, expected floating point, scaled as the model takes it")
 
 
 def _without_relu(operations: Collection[str]) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -66,12 +65,13 @@ def _class_score(scores: Tensor, target: ScoreTarget, score: ScoreName, activati
     return of(target.classes) if target.contrasts is None else of(target.classes) - of(target.contrasts)
 
 
-def require_floats(parts: Iterable[Any]) -> None:
+def require_floats(parts: Sequence[Tensor]) -> None:
     """Check that the tensors of a clip hold floating point numbers, which have gradients.
 
     Raises:
-        InputError: they do not.
+        InputError: they do not, or there are none.
     """
     wrong = [str(part.dtype) for part in parts if not part.is_floating_point()]
-    if wrong:
-        raise InputError(f"clip is of {', '.join(wrong)}, expected floating point, scaled as the model takes it")
+    if wrong or not parts:
+        got = f"of {', '.join(wrong)}" if wrong else "an empty sequence"
+        raise InputError(f"clip is {got}, expected floating point, scaled as the model takes it")

@@ -83,8 +83,8 @@ def run_layers(
     """
     watch = AxesWatch(network, clip, axes, undo, is_reshaped=reshape is not None)
     if layers:
-        return _run_named(network, clip, layers, reshape, undo=undo, watch=watch)
-    trace = FeatureTrace(clip, watch, reshape)
+        return _run_named(network, layers, reshape, undo=undo, watch=watch)
+    trace = FeatureTrace(watch, reshape)
     trace.watch(network, undo)
     try:
         with LogitTracer() as tracer, same_state(network, undo):
@@ -95,7 +95,7 @@ def run_layers(
         trace.close()  # the operation runs without a graph
         torch.set_grad_enabled(False)
         names: Sequence[str] = [default_layer(list_layers(network, clip, reshape=reshape, axes=axes))]
-        return _run_named(network, clip, names, reshape, undo=undo, watch=watch, is_default=True)
+        return _run_named(network, names, reshape, undo=undo, watch=watch, is_default=True)
     trace.close()
     found = watch.with_rows(output, tracer)
     chosen = trace.last_features(graph_tensors(output, tracer)) or dict.fromkeys(trace.features[-1:])
@@ -104,7 +104,7 @@ def run_layers(
     if not chosen or len(tensors) < len(chosen):
         torch.set_grad_enabled(False)
         names = [_label(feature, trace.runs) for feature in chosen] or [_frame_layer(trace)]
-        return _run_named(network, clip, names, reshape, undo=undo, watch=watch, is_default=True)
+        return _run_named(network, names, reshape, undo=undo, watch=watch, is_default=True)
     recorder = ActivationRecorder()
     recorder.use({name: [values] for name, values in tensors.items() if values is not None}, is_joint=True)
     notes = (*_default_notes(list(tensors)), *watch.notes)
@@ -127,7 +127,6 @@ def chosen_layers(
 
 def _run_named(
     network: nn.Module,
-    clip: Input,
     layers: Sequence[str],
     reshape: Reshape | None,
     *,
@@ -137,29 +136,29 @@ def _run_named(
 ) -> LayerRun:
     recorder = record_layers(network, layers, undo)
     with LogitTracer() as tracer, same_state(network, undo):
-        output = network(ordinary(clip))
+        output = network(ordinary(watch.clip))
 
     def block_after(name: str) -> str:
         with recorder.paused():
-            return _block_after(network, clip, name, reshape, watch)
+            return _block_after(network, name, reshape, watch)
 
     places = [read_place(layer) for layer in layers]
     axes = watch.with_rows(output, tracer)
-    maps = choose_maps(places, recorder.runs, ClipViews(clip, axes), reshape, block_after)
+    maps = choose_maps(places, recorder.runs, ClipViews(watch.clip, axes), reshape, block_after)
     recorder.use(maps.tensors, is_joint=maps.is_joint or is_default)
     notes = (*(_default_notes(layers) if is_default else ()), *maps.notes, *watch.notes)
     are_pathways = len(maps.tensors) > 1 and (maps.is_joint or is_default)
     return LayerRun(output, tracer, recorder, axes, notes, are_pathways)
 
 
-def _block_after(network: nn.Module, clip: Input, name: str, reshape: Reshape | None, watch: AxesWatch) -> str:
+def _block_after(network: nn.Module, name: str, reshape: Reshape | None, watch: AxesWatch) -> str:
     """Return the smallest layer that runs once and returns the last output of a layer; else the last run's place."""
-    trace = FeatureTrace(clip, watch, reshape)
+    trace = FeatureTrace(watch, reshape)
     with Undo() as undo, undo:
         preserve_model(network, undo)
         trace.watch(network, undo)
         with same_state(network, undo):
-            network(ordinary(clip))
+            network(ordinary(watch.clip))
     last = Place(name, trace.runs[name] - 1)
     for feature in reversed(trace.features):
         if last in feature.places:

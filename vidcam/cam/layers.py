@@ -134,7 +134,7 @@ def list_layers(
         hand_over(network, subject.arguments, undo)
         shown = ordinary(clip)
         watch = AxesWatch(network, shown, subject.axes, undo, is_reshaped=reshape is not None)
-        collector = _LayerCollector(shown, watch, reshape)
+        collector = _LayerCollector(watch, reshape)
         for name, module in named_layers(network).items():
             if name:
                 undo.add_pre_hook(module, collector.before(name))
@@ -151,9 +151,8 @@ class _LayerCollector:
         layers: name → layer, in the order in which they finish.
     """
 
-    def __init__(self, clip: Input, watch: AxesWatch, reshape: Reshape | None) -> None:
-        self._input, self._watch, self._reshape = clip, watch, reshape
-        self._views = ClipViews(clip, watch.axes)
+    def __init__(self, watch: AxesWatch, reshape: Reshape | None) -> None:
+        self._watch, self._reshape, self._views = watch, reshape, watch.views
         self._versions: dict[str, list[int]] = {}
         self._layouts = Layouts()
         self.layers: dict[str, Layer] = {}
@@ -166,9 +165,9 @@ class _LayerCollector:
 
     def after(self, name: str) -> Hook:
         def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            if self._views.axes is not self._watch.axes:  # the first convolution has told them
+            if self._views is not self._watch.views:  # the first convolution has told the axes
                 self.layers.clear()
-                self._views = ClipViews(self._input, self._watch.axes)
+                self._views = self._watch.views
             tensor, features = tensor_of(output), reshaped(output, self._reshape)
             if tensor is not None:
                 self._layouts.see(module, tensor)
@@ -205,7 +204,7 @@ class _LayerCollector:
         axes = self._watch.with_rows(output, tracer)
         if not axes.shared:
             return tuple(self.layers.values())
-        frames = reference(self._input, axes).shape[2]
+        frames = reference(self._watch.clip, axes).shape[2]
         cells, stride = (frames, 1.0) if axes.shared == "NT" else (1, float(frames))
         return tuple(
             replace(layer, grid=(cells, *layer.grid), stride=(stride, *layer.stride)) if len(layer.grid) == 2 else layer

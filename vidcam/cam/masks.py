@@ -36,12 +36,10 @@ class MeasuredMap:
     Attributes:
         values: (N, t, h, w) float64 in units of the score, signed: above 0 where the content raises the score.
         error: (N, t, h, w), standard error of `values`; None if nothing was drawn at random.
-        forwards: forward passes of each clip.
     """
 
     values: NDArray[np.float64]
     error: NDArray[np.float64] | None
-    forwards: int
 
 
 def grid_for(size: Sequence[int], most: int) -> tuple[int, ...]:

@@ -32,6 +32,7 @@ from vidcam.cam.weights import (
     gradcam_pp_signed_weights,
     gradcam_pp_weights,
     gradcam_weights,
+    require_one_shape,
     to_numpy,
 )
 from vidcam.errors import InputError, ShapeError, name_not_found
@@ -270,11 +271,7 @@ def layercam(activations: Tensor, gradients: Tensor) -> Tensor:
 
 
 def _sum_products(activations: Tensor, gradients: Tensor, weight: Callable[[Tensor], Tensor]) -> Tensor:
-    if activations.shape != gradients.shape or activations.ndim < 3:
-        raise ShapeError(
-            f"activations and gradients must have the same shape (N, D, ...), got {activations.shape = }, "
-            f"{gradients.shape = }"
-        )
+    require_one_shape(activations, gradients)
     width = max(CHANNELS_AT_ONCE, PRODUCTS_AT_ONCE // max(1, prod(activations.shape[2:])))
     slices = zip(*(torch.split(tensor, width, dim=1) for tensor in (activations, gradients)), strict=True)
     return torch.stack([(weight(g) * at_least_float32(a)).sum(dim=1) for a, g in slices]).sum(dim=0).relu()

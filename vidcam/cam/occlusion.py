@@ -64,7 +64,7 @@ def occlusion(
         total[(slice(None), *covered)] += spread(drop, len(grid))
         boxes[covered] += 1
         progress("occlusion", done, forwards)
-    return MeasuredMap(total / boxes, None, forwards)
+    return MeasuredMap(total / boxes, None)
 
 
 def require_box(box: Sequence[int], grid: Sequence[int]) -> tuple[int, ...]:

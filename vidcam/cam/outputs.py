@@ -134,11 +134,6 @@ def rows_of(scores: Tensor, classes: int | None, frames: Collection[int] | None)
 def undo(call: Normalisation, result: Tensor, output: Tensor) -> tuple[Tensor, tuple[str, ...]] | None:
     """The logits behind an output that is the result of a softmax or sigmoid, scaled or averaged; else None.
 
-    Args:
-        call: the softmax or sigmoid.
-        result: what it returned.
-        output: what the model returned.
-
     Returns:
         Logits of the output's shape, and a note where they are not plainly what went in.
     """

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -31,8 +31,6 @@ MAX_TRIES = 3
 """A step that fails this often was not just interrupted: it is skipped."""
 
 _COMPILED = "OptimizedModule"
-
-Opened = TypeVar("Opened")
 
 Hook = Callable[[nn.Module, tuple[Any, ...], Any], Any]
 PreHook = Callable[[nn.Module, tuple[Any, ...]], Any]
@@ -83,31 +81,6 @@ class Undo:
     def __exit__(self, _kind: object, _raised: object, traceback: TracebackType | None) -> None:
         _close_suspended_contexts(traceback)
         self.run()
-
-
-class PreservedContext(Generic[Opened]):
-    """A context that changes a model when it is entered and reverts every change when it is left.
-
-    `contextlib.contextmanager` is not used: an interrupt there can leave a generator suspended, and its `finally` would
-    run at garbage collection, in the middle of other code. An interrupt while Python calls `__exit__` is still missed.
-    Where that matters, pass an `Undo` that is entered twice.
-    """
-
-    def __init__(self, enter: Callable[[Undo], Opened]) -> None:
-        self._enter, self._undo = enter, Undo()
-
-    def __enter__(self) -> Opened:
-        try:
-            return self._enter(self._undo)
-        except BaseException:
-            with self._undo, self._undo:
-                raise
-
-    def __exit__(self, kind: object, raised: object, traceback: TracebackType | None) -> None:
-        try:
-            self._undo.__exit__(kind, raised, traceback)
-        finally:
-            self._undo.run()  # if the line above was interrupted
 
 
 class FunctionMode(TorchFunctionMode):

@@ -4,10 +4,10 @@ The trunk runs without a graph. At the first recorded layer the output is detach
 switched on: only the head (everything after the layer) is differentiated, by one plain backward. The network gets a
 clone of the output, because an in-place ReLU after the layer would overwrite the recorded tensor.
 
-    with record(model, ["Mixed_5c"]) as recorder:
-        scores = model(clip)                                  # (N, K)
-        gradients = recorder.gradients(scores[:, 3].sum())    # {"Mixed_5c": (N, D, t, h, w)}
-    recorder.activations                                      # {"Mixed_5c": (N, D, t, h, w)}
+    recorder = record_layers(model, ["Mixed_5c"], undo)
+    scores = model(clip)                                  # (N, K)
+    gradients = recorder.gradients(scores[:, 3].sum())    # {"Mixed_5c": (N, D, t, h, w)}
+    recorder.activations                                  # {"Mixed_5c": (N, D, t, h, w)}
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ from vidcam.cam.layers import find_layer, list_layers
 from vidcam.cam.layouts import Layouts
 from vidcam.cam.network import Input, ordinary, predicted
 from vidcam.cam.places import parts_of, read_place, with_parts
-from vidcam.cam.preserve import Hook, PreservedContext, Undo, preserve_model
+from vidcam.cam.preserve import Hook, Undo, preserve_model
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.runs import LayerRuns
-from vidcam.cam.state import same_state
 from vidcam.errors import LayerError, VidcamError
 
 MAX_TRIED_LAYERS = 48
@@ -40,7 +39,7 @@ class NoGradientError(LayerError):
 
 
 class ActivationRecorder:
-    """The activations of one forward pass, in order of execution; see `record`.
+    """The activations of one forward pass, in order of execution; see `record_layers`.
 
     Args:
         keeps_graph: whether the trunk keeps its graph too, so that activations and gradients can be trained through.
@@ -256,34 +255,21 @@ class ActivationRecorder:
         }
 
 
-def record(model: nn.Module, layers: Sequence[str]) -> PreservedContext[ActivationRecorder]:
-    """Record the outputs of named layers in the one forward pass inside the context.
+def record_layers(
+    model: nn.Module, layers: Sequence[str], undo: Undo, *, keeps_graph: bool = False
+) -> ActivationRecorder:
+    """Record the outputs of named layers in the next forward pass, until `undo`.
 
     Args:
-        model: any module; left exactly as it was, also after an exception.
-        layers: dotted names ('/' is read as '.'), no duplicates.
-
-    Returns:
-        A context of an `ActivationRecorder`, filled once the model has run. Compute scores and call `gradients` inside
-        the context.
+        model: any module; held by `preserve_model`, unless the graph is kept.
+        layers: dotted names or places; '/' is read as '.'.
+        undo: removes the hooks.
+        keeps_graph: whether the trunk keeps its graph too.
 
     Raises:
         NameNotFoundError: no layer of that name.
         LayerError: a layer does not return a float tensor first.
     """
-
-    def enter(undo: Undo) -> ActivationRecorder:
-        preserve_model(model, undo)
-        same_state(model, undo).__enter__()  # until `undo`: the caller runs the model
-        return record_layers(model, layers, undo)
-
-    return PreservedContext(enter)
-
-
-def record_layers(
-    model: nn.Module, layers: Sequence[str], undo: Undo, *, keeps_graph: bool = False
-) -> ActivationRecorder:
-    """Record as `record` does, until `undo`; the model is held by `preserve_model`, unless the graph is kept."""
     modules = {name: find_layer(model, name) for name in dict.fromkeys(read_place(layer).name for layer in layers)}
     recorder = ActivationRecorder(keeps_graph=keeps_graph)
     for name, module in modules.items():

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from vidcam.cam.axes import AxesWatch, ClipViews
+from vidcam.cam.axes import AxesWatch
 from vidcam.cam.graph import nodes_below
 from vidcam.cam.layer_run import LayerRun, graph_tensors, run_layers
 from vidcam.cam.layers import carries_map, carry_map
@@ -102,7 +102,7 @@ def run_before_tokens(
     """
     state = mode.state
     watch = AxesWatch(network, clip, request.axes, undo)
-    grids = _Grids(clip, watch, state)
+    grids = _Grids(watch, state)
     for name, module in named_layers(network).items():
         if name:
             undo.add_hook(module, grids.after(name))
@@ -135,9 +135,8 @@ class _Grid:
 class _Grids:
     """Cut the grids of a forward pass until the tokens begin."""
 
-    def __init__(self, clip: Input, watch: AxesWatch, state: Pass) -> None:
-        self._input, self._watch, self._state = clip, watch, state
-        self._views = ClipViews(clip, watch.axes)
+    def __init__(self, watch: AxesWatch, state: Pass) -> None:
+        self._watch, self._state = watch, state
         self._layouts = Layouts()
         self._cut: list[_Grid] = []
         self.is_open = True
@@ -165,11 +164,9 @@ class _Grids:
         """Return T if an output is a grid for each frame, 0 if it is one for each clip, None if it is no grid."""
         if not output.is_floating_point():
             return None
-        if self._views.axes is not self._watch.axes:  # the first convolution has told them
-            self._views = ClipViews(self._input, self._watch.axes)
-        if carry_map(output, self._views):
+        if carry_map(output, self._watch.views):
             return 0
-        clip = self._views.whole
+        clip = self._watch.views.whole
         if clip.ndim != 5 or clip.shape[2] < 2:
             return None
         rows = clip.transpose(1, 2).flatten(0, 1)

@@ -140,10 +140,6 @@ class MapRequest:
     def baseline_at(self, layer: str, shape: Sequence[int]) -> Tensor:
         """Return A₀ at a layer, (1, D, t, h, w).
 
-        Args:
-            layer: its name.
-            shape: (D, t, h, w) of its activations.
-
         Raises:
             InputError: there is none.
             ShapeError: it has another shape.

@@ -1,7 +1,8 @@
 """RISE: the mean score of randomly masked clips, by what they show (arXiv:1806.07421), in space and time.
 
 A mask is a coarse grid of cells that are visible with probability p, upsampled linearly and moved by a random part of a
-cell. At each place, E[S·M]/p is the mean score of the clips that show it.
+cell. At each place, E[S·M]/p is the mean score of the clips that show it. The map is that minus the mean score: for a
+linear score, (1 - p) times what a place adds. So it has a smaller error.
 """
 
 from __future__ import annotations
@@ -58,11 +59,10 @@ def rise(
     cells: Sequence[int] | None = None,
     visible: float = 0.5,
     seed: int = 0,
-    is_centred: bool = True,
     axes: Axes | None = None,
     progress: Progress = silent,
 ) -> MeasuredMap:
-    """Score a clip under random masks; the map is the mean of score × mask, divided by p.
+    """Score a clip under random masks; the map is the mean of (score - mean score) × mask, divided by p.
 
     It costs a forward pass for each mask. Clips of a batch run together, under the same masks.
 
@@ -74,8 +74,6 @@ def rise(
         cells: (t, h, w), the cells of a mask. None: `CELLS`, or as many as the clip has pixels.
         visible: p, the share of cells that are visible.
         seed: seed of the masks. The same seed gives the same masks for any clip.
-        is_centred: whether the mean score is first subtracted from each score. This is the paper's map minus the mean
-            score (for a linear score: (1 - p) times what a place adds), with a smaller error.
         axes: of the clip; None: (N, C, T, H, W), or without T or H and W.
         progress: called after each forward pass.
 
@@ -97,14 +95,14 @@ def rise(
         scores.append(scores_of(score, mixed(clip, fill, mask.at, axes)))
         progress("rise", done, masks)
     fine = tuple(min(length, FINER * count) for length, count in zip(size, grid, strict=True))
-    level, share = (np.mean(scores, axis=0), visible) if is_centred else (np.zeros(1), 0.0)
+    level = np.mean(scores, axis=0)
     total, squares = np.zeros((2, scores[0].size, *fine))
     for mask, own in zip(random_masks(grid, masks, visible, seed), scores, strict=True):  # the same masks again
-        term = spread(own - level, len(size)) * (mask.at(fine) - share) / visible  # Σ (S - mean) · share is 0
+        term = spread(own - level, len(size)) * (mask.at(fine) - visible) / visible  # Σ (S - mean) · p is 0
         total += term
         squares += term**2
     mean = total / masks
-    return MeasuredMap(mean, np.sqrt(np.maximum(squares / masks - mean**2, 0) / (masks - 1)), masks)
+    return MeasuredMap(mean, np.sqrt(np.maximum(squares / masks - mean**2, 0) / (masks - 1)))
 
 
 def random_masks(grid: Sequence[int], masks: int, visible: float, seed: int) -> Iterator[RandomMask]:

@@ -38,21 +38,10 @@ class SoftmaxForm:
     Attributes:
         weights: (N, D), Σ α·relu(Y′) divided by the clip's p_c·(1 - p_c); float32 or float64.
         clamped: (N,) float64, share of the positions with Y′ > 0 whose denominator was clamped.
-        tail: (N,) float64, probability of the left-out classes as a share of that of all classes but the target.
     """
 
     weights: Tensor
     clamped: Tensor
-    tail: Tensor
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _OtherClasses:
-    """The M most probable other classes of each clip, most probable first."""
-
-    classes: Tensor  # (N, M)
-    shares: Tensor  # u, (N, M) float64; 0 if this clip needs fewer than M
-    left_out: Tensor  # (N,) float64
 
 
 def softmax_form(
@@ -78,9 +67,8 @@ def softmax_form(
         NonFiniteError: NaN or infinity in the products or the activations.
     """
     _check(activations, scores, classes, chunk=chunk, tail=tail)
-    others = _other_classes(scores, classes, tail)
     moments = torch.zeros((3, *activations.shape), dtype=torch.float64, device=activations.device)
-    for cotangents, shares in _cotangents(scores, classes, others, chunk):
+    for cotangents, shares in _cotangents(scores, classes, *_other_classes(scores, classes, tail), chunk):
         differences = products(cotangents)
         if differences.shape != (len(cotangents), *activations.shape):
             raise ShapeError(
@@ -91,7 +79,7 @@ def softmax_form(
     weights, clamped = _weights(activations, moments, _probability_left(scores, classes))
     if not bool(torch.isfinite(weights).all()):
         raise NonFiniteError("the weights of gradcam++softmax contain NaN or infinity; check the model and the input")
-    return SoftmaxForm(weights.to(at_least_float32(activations).dtype), clamped, others.left_out)
+    return SoftmaxForm(weights.to(at_least_float32(activations).dtype), clamped)
 
 
 def probability_cotangent(scores: Tensor, classes: Tensor) -> Tensor:
@@ -108,24 +96,27 @@ def probability_cotangent(scores: Tensor, classes: Tensor) -> Tensor:
     left = _probability_left(scores, classes)
     column = classes.unsqueeze(1)
     rows = -left.unsqueeze(1) * _other_log_shares(scores, classes).exp()
-    return _probability(scores, classes).unsqueeze(1) * rows.scatter(1, column, left.unsqueeze(1))
+    return _log_odds(scores, classes).sigmoid().unsqueeze(1) * rows.scatter(1, column, left.unsqueeze(1))
 
 
-def _other_classes(scores: Tensor, classes: Tensor, tail: float) -> _OtherClasses:
-    """Return the shortest list of other classes that leaves out no more than `tail` of their probability."""
+def _other_classes(scores: Tensor, classes: Tensor, tail: float) -> tuple[Tensor, Tensor]:
+    """Return the fewest other classes that leave out no more than `tail` of their probability.
+
+    Returns:
+        The M classes of each clip, the most probable first, (N, M); and u, (N, M) float64, 0 if the clip needs fewer.
+    """
     shares, order = _other_log_shares(scores, classes).exp().sort(dim=1, descending=True, stable=True)
     rest = shares.flip(1).cumsum(1).flip(1)  # of this class and all less probable ones; the smallest are added first
     is_used = rest > tail
     most = int(is_used.sum(dim=1).max())
-    left_out = shares.masked_fill(is_used, 0.0).flip(1).sum(dim=1)
-    return _OtherClasses(order[:, :most], shares.masked_fill(~is_used, 0.0)[:, :most], left_out)
+    return order[:, :most], shares.masked_fill(~is_used, 0.0)[:, :most]
 
 
-def _cotangents(scores: Tensor, classes: Tensor, others: _OtherClasses, chunk: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _cotangents(
+    scores: Tensor, classes: Tensor, others: Tensor, their_shares: Tensor, chunk: int
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield cotangents e_k - e_c, (M, N, K), and their shares u_k, (M, N), in chunks."""
-    for rows, shares in zip(
-        torch.split(others.classes, chunk, dim=1), torch.split(others.shares, chunk, dim=1), strict=True
-    ):
+    for rows, shares in zip(*(torch.split(each, chunk, dim=1) for each in (others, their_shares)), strict=True):
         is_used = (shares > 0).T.unsqueeze(2).to(scores.dtype)  # (M, N, 1)
         targets = classes.expand(rows.shape[1], -1).unsqueeze(2)
         cotangents = torch.zeros((*is_used.shape[:2], scores.shape[1]), dtype=scores.dtype, device=scores.device)
@@ -171,10 +162,6 @@ def _log_odds(scores: Tensor, classes: Tensor) -> Tensor:
     """log(p_c / (1 - p_c)), (N,) float64."""
     rows, column = double(scores.detach()), classes.unsqueeze(1)
     return rows.gather(1, column).squeeze(1) - rows.scatter(1, column, -torch.inf).logsumexp(dim=1)
-
-
-def _probability(scores: Tensor, classes: Tensor) -> Tensor:
-    return _log_odds(scores, classes).sigmoid()
 
 
 def _probability_left(scores: Tensor, classes: Tensor) -> Tensor:

@@ -18,11 +18,10 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from vidcam.cam.axes import AxesWatch, ClipViews
+from vidcam.cam.axes import AxesWatch
 from vidcam.cam.graph import nodes_below
 from vidcam.cam.layers import Layer, carries_map, carry_map, reshaped, version
 from vidcam.cam.layouts import Layouts
-from vidcam.cam.network import Input
 from vidcam.cam.places import Place, parts_of, with_parts
 from vidcam.cam.preserve import Hook, PreHook, Undo
 from vidcam.cam.reshape import Reshape
@@ -59,7 +58,7 @@ class Feature:
 
 
 class FeatureTrace:
-    """The feature maps of one forward pass; see `traced`.
+    """The feature maps of one forward pass.
 
     Attributes:
         runs: layer → how often it ran.
@@ -69,9 +68,8 @@ class FeatureTrace:
         folded_grids: grids (h, w) of layers that see the frames of all clips as rows of a batch.
     """
 
-    def __init__(self, clip: Input, watch: AxesWatch, reshape: Reshape | None) -> None:
-        self._input, self._watch, self._reshape = clip, watch, reshape
-        self._views = ClipViews(clip, watch.axes)
+    def __init__(self, watch: AxesWatch, reshape: Reshape | None) -> None:
+        self._watch, self._reshape = watch, reshape
         self._versions: dict[str, list[int]] = {}
         self._layouts = Layouts()
         self._leaves = WeakTensorKeyDictionary()  # leaf → feature
@@ -86,16 +84,9 @@ class FeatureTrace:
         self._order = 0
 
     @property
-    def views(self) -> ClipViews:
-        """The clip in the axes that are known by now: the first convolution may tell them."""
-        if self._views.axes is not self._watch.axes:
-            self._views = ClipViews(self._input, self._watch.axes)
-        return self._views
-
-    @property
     def clip(self) -> Tensor:
         """The clip, (N, C, T, H, W)."""
-        return self.views.whole
+        return self._watch.views.whole
 
     def watch(self, network: nn.Module, undo: Undo) -> None:
         """Register the hooks, until `undo` or `close`."""
@@ -179,7 +170,7 @@ class FeatureTrace:
     def _carries_map(self, module: nn.Module, part: Tensor) -> bool:
         self._layouts.see(module, part)
         features = reshaped(part, self._reshape)
-        if features is None or not carry_map(features, self.views):
+        if features is None or not carry_map(features, self._watch.views):
             return False
         return self._reshape is not None or not self._layouts.is_channels_last(part)
 

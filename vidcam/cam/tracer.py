@@ -20,21 +20,12 @@ from vidcam.cam.preserve import FunctionMode
 from vidcam.results.explanation import Activation
 
 _ENDS: dict[Callable[..., Any], Activation] = {
-    torch.softmax: "softmax",
-    torch.log_softmax: "softmax",
-    torch.special.softmax: "softmax",
-    torch.special.log_softmax: "softmax",
-    functional.softmax: "softmax",
-    functional.log_softmax: "softmax",
-    Tensor.softmax: "softmax",
-    Tensor.log_softmax: "softmax",
-    torch.sigmoid: "sigmoid",
-    torch.special.expit: "sigmoid",
-    functional.sigmoid: "sigmoid",
-    Tensor.sigmoid: "sigmoid",
-    torch.sigmoid_: "sigmoid",
-    Tensor.sigmoid_: "sigmoid",
-    functional.logsigmoid: "sigmoid",
+    **dict.fromkeys((torch.softmax, torch.special.softmax, functional.softmax, Tensor.softmax), "softmax"),
+    **dict.fromkeys(
+        (torch.log_softmax, torch.special.log_softmax, functional.log_softmax, Tensor.log_softmax), "softmax"
+    ),
+    **dict.fromkeys((torch.sigmoid, torch.special.expit, functional.sigmoid, Tensor.sigmoid), "sigmoid"),
+    **dict.fromkeys((torch.sigmoid_, Tensor.sigmoid_, functional.logsigmoid), "sigmoid"),
 }
 
 _PRODUCTS: dict[Callable[..., Any], int] = {
@@ -55,19 +46,8 @@ _JOINS: frozenset[Callable[..., Any]] = frozenset(
     getattr(owner, name)
     for owner in (torch, Tensor)
     for name in (
-        *(
-            "mean",
-            "sum",
-            "flatten",
-            "unflatten",
-            "reshape",
-            "squeeze",
-            "unsqueeze",
-            "permute",
-            "transpose",
-            "movedim",
-            "clone",
-        ),
+        *("mean", "sum", "flatten", "unflatten", "reshape", "squeeze", "unsqueeze", "permute", "transpose", "movedim"),
+        "clone",
         *("mul", "div", "add", "sub", "amax", "stack", "cat", "view", "contiguous", "float", "double", "to", "half"),
         *("__getitem__", "__mul__", "__rmul__", "__truediv__", "__add__", "__radd__", "__sub__"),
     )

@@ -86,25 +86,6 @@ def gradcam_pp_signed_weights(activations: Tensor, gradients: Tensor, *, score_s
     return _pp_weights(a, g, score_scale)
 
 
-def alpha(activations: Tensor, gradients: Tensor, *, score_scale: float = 1.0) -> Tensor:
-    """The pixel-wise weights α of Grad-CAM++, unclamped: 1 / (2 + λ·ΣA·g) where g != 0, 0 where g = 0 (EQ 12–13).
-
-    Args:
-        activations: A, (N, D, t, h, w).
-        gradients: g, same shape.
-        score_scale: λ of the explained score exp(λS); at 0 every α is 1/2.
-
-    Returns:
-        (N, D, t, h, w); in (0, 1/2] where A >= 0 and g > 0; unbounded where λ·ΣA·g is near -2.
-
-    Raises:
-        ShapeError: shapes differ or have no trailing axes.
-        InputError: score_scale is negative or not finite.
-    """
-    a, g = _checked(activations, gradients)
-    return torch.where(g != 0, 1 / (2 + scaled_product(a, g, score_scale)), torch.zeros_like(g))
-
-
 def channel_sums(activations: Tensor) -> Tensor:
     """ΣA: the sum of each channel over its grid, (N, D, 1, 1, 1)."""
     return activations.sum(dim=_grid_axes(activations), keepdim=True)
@@ -159,12 +140,21 @@ def _grid_axes(tensor: Tensor) -> tuple[int, ...]:
     return tuple(range(2, tensor.ndim))
 
 
-def _checked(activations: Tensor, gradients: Tensor) -> tuple[Tensor, Tensor]:
+def require_one_shape(activations: Tensor, gradients: Tensor) -> None:
+    """Check that A and g are (N, D, ...) of one shape.
+
+    Raises:
+        ShapeError: they are not.
+    """
     if activations.shape != gradients.shape or activations.ndim < 3:
         raise ShapeError(
             f"activations and gradients must have the same shape (N, D, ...), got {activations.shape = }, "
             f"{gradients.shape = }"
         )
+
+
+def _checked(activations: Tensor, gradients: Tensor) -> tuple[Tensor, Tensor]:
+    require_one_shape(activations, gradients)
     return at_least_float32(activations), at_least_float32(gradients)
 
 

@@ -42,9 +42,8 @@ def crossed_intervals(
     generator: np.random.Generator,
     *,
     resamples: int = 500,
-    level: float = LEVEL,
 ) -> CrossedIntervals:
-    """Return the values of a statistic and their intervals.
+    """Return the values of a statistic and their intervals, 95 % of which hold the true value.
 
     Args:
         statistic: computes the values from the weights of the answers; 1 is an answer that counts once.
@@ -52,16 +51,15 @@ def crossed_intervals(
         clips: (N,) which clip it was about, as indices from 0.
         generator: source of the resampling; its state advances.
         resamples: number of resamples of each of the three bootstraps, at least 2.
-        level: share of the intervals that hold the true value.
 
     Raises:
         ShapeError: raters and clips are not of one length.
-        InputError: too few resamples, or a level outside (0, 1).
+        InputError: too few resamples.
     """
     if raters.shape != clips.shape or raters.ndim != 1:
         raise ShapeError(f"raters and clips must be (N,), got {raters.shape} and {clips.shape}")
-    if resamples < 2 or not 0.0 < level < 1.0:
-        raise InputError(f"expected resamples >= 2 and 0 < level < 1, got {resamples = }, {level = }")
+    if resamples < 2:
+        raise InputError(f"expected resamples >= 2, got {resamples = }")
     value = statistic(np.ones((1, len(raters))))[0]
     fewest = min(len(np.unique(raters)), len(np.unique(clips)))
     if fewest < 2:
@@ -75,7 +73,7 @@ def crossed_intervals(
     noise = np.asarray(sum(part**2 / freedom for part, freedom in parts))
     degrees = np.divide(variance**2, noise, out=np.ones_like(variance), where=noise > 0)
     degrees = np.where(joint < by_pair, parts[2][1], np.maximum(degrees, 1.0))
-    half = student.ppf((1.0 + level) / 2.0, degrees) * np.sqrt(variance)
+    half = student.ppf((1.0 + LEVEL) / 2.0, degrees) * np.sqrt(variance)
     return CrossedIntervals(value, value - half, value + half)
 
 

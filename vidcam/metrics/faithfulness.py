@@ -73,19 +73,9 @@ def drop(log_original: NDArray[np.float64], log_masked: NDArray[np.float64]) -> 
     return 0.0 - np.expm1(np.minimum(0.0, log_masked - log_original))
 
 
-def average_drop(drops: NDArray[np.float64]) -> float:
-    """Return 100 · mean of the drops, in percent."""
-    return float(100.0 * drops.mean())
-
-
 def increase(log_original: NDArray[np.float64], log_masked: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether Y < O by more than rounding for each clip, (N,) bool; arguments as `drop`."""
     return np.asarray(without_rounding(log_masked - log_original) > 0)
-
-
-def increase_rate(increases: NDArray[np.bool_]) -> float:
-    """Return 100 · share of the clips whose confidence increased, in percent."""
-    return float(100.0 * increases.mean())
 
 
 @dataclass(frozen=True, slots=True)

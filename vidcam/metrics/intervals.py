@@ -69,18 +69,14 @@ def bootstrap_mean(
         )
     if resamples < 1 or not 0.0 < level < 1.0:
         raise InputError(f"expected resamples >= 1 and 0 < level < 1, got {resamples = }, {level = }")
-    defined = ~np.isnan(values)
-    if not defined.any():
-        return Interval(np.nan, np.nan, np.nan)
-    names = np.arange(len(values)) if groups is None else np.asarray(groups)
-    return next(_intervals(values[None, defined], names[defined], generator, resamples, level))
+    return bootstrap_means(values[None], lambda: generator, groups=groups, resamples=resamples, level=level)[0]
 
 
 def bootstrap_means(
     values: NDArray[np.float64],
     make_generator: Callable[[], np.random.Generator],
     *,
-    groups: Sequence[str],
+    groups: Sequence[str] | None,
     resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> list[Interval]:
@@ -89,7 +85,7 @@ def bootstrap_means(
     Args:
         values: (M, N), one row per measure and one column per clip; NaN values are left out.
         make_generator: returns the same fresh generator each time, so that no interval depends on the others.
-        groups: N names; clips of one name are drawn together.
+        groups: as in `bootstrap_mean`.
         resamples: number of resamples.
         level: share of the resampled means inside the interval.
 
@@ -99,10 +95,10 @@ def bootstrap_means(
     Raises:
         ShapeError: the number of groups is not N.
     """
-    if values.ndim != 2 or values.shape[1] != len(groups):
-        raise ShapeError(f"values must be (M, N) with N groups, got {values.shape = } and {len(groups)} groups")
+    names = np.arange(values.shape[-1]) if groups is None else np.asarray(groups, dtype=str)
+    if values.ndim != 2 or values.shape[1] != len(names):
+        raise ShapeError(f"values must be (M, N) with N groups, got {values.shape = } and {len(names)} groups")
     intervals = [Interval(np.nan, np.nan, np.nan)] * len(values)
-    names = np.asarray(groups, dtype=str)
     patterns, pattern_of_row = np.unique(~np.isnan(values), axis=0, return_inverse=True)
     for index, defined in enumerate(patterns):  # rows of one pattern have values for the same clips
         if not defined.any():

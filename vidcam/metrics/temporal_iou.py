@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcam.errors import InputError, ShapeError
+from vidcam.errors import ShapeError
 from vidcam.maps import Floats
 
 SHARE_OF_PEAK = 0.5
@@ -21,23 +21,19 @@ def frame_means(heat: Floats) -> NDArray[np.float64]:
     return means
 
 
-def temporal_iou(heat: Floats, acting: NDArray[np.bool_], *, share: float = SHARE_OF_PEAK) -> NDArray[np.float64]:
+def temporal_iou(heat: Floats, acting: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return intersection over union of the map's frames and the frames of the action.
 
     Args:
         heat: (N, T, H, W), >= 0.
         acting: (N, T) bool, the frames of the action.
-        share: a frame belongs to the map if its mean heat reaches this share of the peak, in (0, 1].
 
     Returns:
         (N,) in [0, 1]; 0 for a map that is zero everywhere.
 
     Raises:
         ShapeError: shapes differ, or a clip has no frame of action.
-        InputError: a share outside (0, 1].
     """
-    if not 0.0 < share <= 1.0:
-        raise InputError(f"share is {share}, expected 0 < share <= 1; {SHARE_OF_PEAK} is half of the peak")
     if heat.ndim != 4 or acting.shape != heat.shape[:2] or not acting.any(axis=1).all():
         raise ShapeError(
             f"heat must be (N, T, H, W) and acting (N, T) with an action in every clip, got {heat.shape = }, "
@@ -45,6 +41,6 @@ def temporal_iou(heat: Floats, acting: NDArray[np.bool_], *, share: float = SHAR
         )
     means = frame_means(heat)
     peak = means.max(axis=1, keepdims=True)
-    in_map = (means >= share * peak) & (peak > 0.0)
+    in_map = (means >= SHARE_OF_PEAK * peak) & (peak > 0.0)
     shares: NDArray[np.float64] = (in_map & acting).sum(axis=1) / (in_map | acting).sum(axis=1)
     return shares

@@ -94,16 +94,6 @@ def caption_of(things: Sequence[Thing]) -> str:
     return " and ".join(f"a {each.colour} {each.shape} {each.motion} {PLACE_PHRASES[each.place]}" for each in things)
 
 
-def thing_of_words(caption: str) -> tuple[int | None, ...]:
-    """The thing that each word of a caption is about: 0 or 1, None for 'and'."""
-    things: list[int | None] = []
-    thing = 0
-    for word in caption.split():
-        things.append(None if word == "and" else thing)
-        thing += word == "and"
-    return tuple(things)
-
-
 def make_captioned_clip(seed: int) -> CaptionedClip:
     """Make a clip of a seed; equal seeds give equal clips.
 

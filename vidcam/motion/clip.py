@@ -15,7 +15,7 @@ from vidcam.errors import InputError
 from vidcam.motion.background import TextureLayer, draw_background, render_background
 from vidcam.motion.draws import Draws
 from vidcam.motion.objects import MovingObject, draw_object, object_shares
-from vidcam.motion.paths import FRAMES, LABELS, Values, action_path, distractor_path, reversed_label
+from vidcam.motion.paths import FRAMES, LABELS, Values, acting_frames, action_path, distractor_path, reversed_label
 
 SIZE = (64, 64)
 """(H, W) of the frames. Models take them without resizing."""
@@ -54,8 +54,7 @@ class MotionClip:
     @property
     def acting(self) -> NDArray[np.bool_]:
         """(M, T) bool, the frames of each actor's action."""
-        moments = np.arange(len(self.frames))
-        return np.stack([(moments >= start) & (moments < end) for start, end in self.intervals])
+        return acting_frames(self.intervals)
 
     @property
     def instances(self) -> NDArray[np.bool_]:

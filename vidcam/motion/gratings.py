@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vidcam.motion.clip import SIZE, centres_apart
 from vidcam.motion.draws import Draws, draws_for
-from vidcam.motion.paths import FRAMES, Values
+from vidcam.motion.paths import FRAMES, Values, acting_frames
 
 GRATING_LABELS = ("right", "left", "down", "up")
 """The classes in the models' order: directions of drift. Class 2p + 1 is class 2p with time reversed."""
@@ -54,9 +54,7 @@ class GratingClip:
     @property
     def instances(self) -> NDArray[np.bool_]:
         """(M, T, H, W) bool, each target while it drifts: the evidence for its class in space and time."""
-        moments = np.arange(len(self.frames))
-        acting = np.stack([(moments >= start) & (moments < end) for start, end in self.intervals])
-        return self.masks & acting[:, :, None, None]
+        return self.masks & acting_frames(self.intervals)[:, :, None, None]
 
 
 def make_grating_clip(seed: int, labels: Sequence[int]) -> GratingClip:

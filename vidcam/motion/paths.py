@@ -14,6 +14,7 @@ does. A distractor moves along a line, back and forth or onwards: its movement i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,8 +65,10 @@ class Path:
     angle: Values
     scale: Values
 
-    def __post_init__(self) -> None:
-        assert self.y_px.shape == self.x_px.shape == self.angle.shape == self.scale.shape
+
+def acting_frames(intervals: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+    """Return the frames in each of M half-open intervals, (M, T) bool."""
+    return np.array([(np.arange(FRAMES) >= start) & (np.arange(FRAMES) < end) for start, end in intervals])
 
 
 def reversed_label(label: int) -> int:

@@ -7,7 +7,7 @@ a class, as GC++ 3.1 claims, and whether it leaves out what is not of the class.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,21 +124,9 @@ def _triangle(x: Values, y: Values) -> Values:
     return np.maximum(x, slanted) - 0.5
 
 
-def _square(x: Values, y: Values) -> Values:
-    return np.maximum(np.abs(x), np.abs(y)) - 0.7
-
-
 def _cross(x: Values, y: Values) -> Values:
     long, short = np.maximum(np.abs(x), np.abs(y)), np.minimum(np.abs(x), np.abs(y))
     return np.maximum(long - 0.95, short - 0.27)
-
-
-def _ring(x: Values, y: Values) -> Values:
-    return np.abs(np.hypot(x, y) - 0.75) - 0.23
-
-
-def _half_disc(x: Values, y: Values) -> Values:
-    return np.maximum(np.hypot(x + 0.4, y) - 1.0, -(x + 0.4))
 
 
 def _star(x: Values, y: Values) -> Values:
@@ -147,22 +135,14 @@ def _star(x: Values, y: Values) -> Values:
     return radius * np.cos(turn - np.pi / 5.0) * 0.55 + radius * np.sin(np.pi / 5.0 - turn) * 0.83 - 0.5
 
 
-def _crescent(x: Values, y: Values) -> Values:
-    return np.maximum(np.hypot(x, y) - 0.98, 0.75 - np.hypot(x - 0.5, y))
-
-
-def _corner(x: Values, y: Values) -> Values:
-    return np.maximum(np.maximum(np.abs(x), np.abs(y)) - 0.72, np.minimum(x, y) + 0.24)
-
-
-_OUTLINES = {
+_OUTLINES: Mapping[str, Callable[[Values, Values], Values]] = {
     "triangle": _triangle,
-    "square": _square,
+    "square": lambda x, y: np.maximum(np.abs(x), np.abs(y)) - 0.7,
     "cross": _cross,
-    "ring": _ring,
-    "half-disc": _half_disc,
+    "ring": lambda x, y: np.abs(np.hypot(x, y) - 0.75) - 0.23,
+    "half-disc": lambda x, y: np.maximum(np.hypot(x + 0.4, y) - 1.0, -(x + 0.4)),
     "star": _star,
-    "crescent": _crescent,
-    "corner": _corner,
+    "crescent": lambda x, y: np.maximum(np.hypot(x, y) - 0.98, 0.75 - np.hypot(x - 0.5, y)),
+    "corner": lambda x, y: np.maximum(np.maximum(np.abs(x), np.abs(y)) - 0.72, np.minimum(x, y) + 0.24),
 }
 """Distance from the outline of each shape, for coordinates in which the circle around it has radius 1."""

@@ -99,12 +99,11 @@ class Canvas:
         colour: str,
         *,
         width_px: float = 1.0,
-        opacity: float = 1.0,
         dashes_px: tuple[float, ...] = (),
     ) -> None:
         """Draw a line through points. `dashes_px` are the lengths of its dashes and gaps; empty: a solid line."""
         points = np.column_stack([np.atleast_1d(x), np.atleast_1d(y)])
-        self._strokes.append(partial(_draw_line, points, _Pen(to_rgba(colour, opacity), width_px, dashes_px)))
+        self._strokes.append(partial(_draw_line, points, _Pen(to_rgba(colour), width_px, dashes_px)))
 
     def area(self, x: ArrayLike, y: ArrayLike, colour: str, *, opacity: float = 1.0) -> None:
         """Fill a polygon."""

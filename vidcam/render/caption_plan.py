@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from vidcam.render.box import clock_width
 from vidcam.render.canvas import Canvas, TextStyle
@@ -145,14 +144,14 @@ class _Measure:
     def __init__(
         self, captions: Collection[Caption], bar_ends: Collection[tuple[str, str]], unit: int, end_seconds: float
     ) -> None:
-        self._bar_ends, self._unit, self._end = bar_ends, unit, end_seconds
+        self._bar_ends, self._unit, self._end, self._canvas = bar_ends, unit, end_seconds, Canvas(1)
         numbered = [(number, row) for caption in captions for number, row in enumerate(caption.rows)]
         self._rows = dict.fromkeys((number, _without_digits(row)) for number, row in numbered)
         self._methods = {(caption.method, caption.word) for caption in captions}
         self._line, self._pad = TextStyle(unit).line_px, max(3, round(unit * 0.45))
 
     def _width_of(self, text: str, *, is_bold: bool = False) -> float:
-        return _width(text, TextStyle(self._unit, bold=is_bold))
+        return self._canvas.width_of(text, TextStyle(self._unit, bold=is_bold)) if text else 0.0
 
     def inside(self, parts: _Parts, full: _Parts, size: tuple[int, int]) -> CaptionPlan | None:
         """Plan a box of one column inside a frame; None if it would be too large."""
@@ -248,8 +247,3 @@ def edge_px(unit_px: int) -> int:
 def _without_digits(row: Row) -> Row:
     """Replace all digits by 0: they have one width, and few different rows are left to measure."""
     return Row(*(re.sub(r"\d", "0", text) for text in (row.label, row.before, row.after, row.detail)))
-
-
-@lru_cache(maxsize=4096)
-def _width(text: str, style: TextStyle) -> float:
-    return Canvas(1).width_of(text, style) if text else 0.0

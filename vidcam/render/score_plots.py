@@ -6,7 +6,8 @@ fig. 6 and fig. 3–4. Controls are grey and not solid. The same numbers give th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -49,22 +50,21 @@ def plot_retention(path: Path, curves: Mapping[str, tuple[Array, Array, Array, A
             controls are not drawn.
         title: title of the plot.
     """
-    figure, axes = _figure(title, (7.2, 4.8))
-    methods = [method for method in curves if method not in _CONTROL_STYLES]
-    thetas = np.unique(np.concatenate([shares for shares, *_ in curves.values()]))
-    apart = 0.12 * float(np.diff(thetas).min()) / max(1, len(methods))  # intervals beside each other hide no curve
-    for method, colour in colours(list(curves)).items():
-        shares, mean, low, high = curves[method]
-        axes.plot(shares, mean, color=colour, label=method, **_line(method))
-        if method in methods:
-            x = shares[1:] + apart * (methods.index(method) - (len(methods) - 1) / 2)
-            axes.vlines(x, low[1:], high[1:], color=colour, linewidth=1.1, alpha=0.8)
-    axes.set_xlabel("hidden share of the voxels, those with the lowest evidence first, %")
-    axes.set_ylabel("what is left of the probability, mean over the clips, %")
-    axes.set_xlim(0, float(thetas[-1]) + 0.02)
-    axes.set_xticks(thetas, [f"{100 * theta:g}" for theta in thetas])
-    axes.set_ylim(bottom=0)
-    _finish(figure, axes, path)
+    with _plot(path, title, (7.2, 4.8)) as axes:
+        methods = [method for method in curves if method not in _CONTROL_STYLES]
+        thetas = np.unique(np.concatenate([shares for shares, *_ in curves.values()]))
+        apart = 0.12 * float(np.diff(thetas).min()) / max(1, len(methods))  # intervals beside each other hide no curve
+        for method, colour in colours(list(curves)).items():
+            shares, mean, low, high = curves[method]
+            axes.plot(shares, mean, color=colour, label=method, **_line(method))
+            if method in methods:
+                x = shares[1:] + apart * (methods.index(method) - (len(methods) - 1) / 2)
+                axes.vlines(x, low[1:], high[1:], color=colour, linewidth=1.1, alpha=0.8)
+        axes.set_xlabel("hidden share of the voxels, those with the lowest evidence first, %")
+        axes.set_ylabel("what is left of the probability, mean over the clips, %")
+        axes.set_xlim(0, float(thetas[-1]) + 0.02)
+        axes.set_xticks(thetas, [f"{100 * theta:g}" for theta in thetas])
+        axes.set_ylim(bottom=0)
 
 
 def plot_relative(path: Path, ratios: Mapping[str, Array], *, title: str) -> None:
@@ -75,14 +75,13 @@ def plot_relative(path: Path, ratios: Mapping[str, Array], *, title: str) -> Non
         ratios: 'a vs b' → O_a / O_b of each clip, (N,).
         title: title of the plot.
     """
-    figure, axes = _figure(title, (7.2, 1.4 + 0.5 * len(ratios)))
-    boxes = [np.clip(values, 1e-6, 1e6) for values in ratios.values()]
-    axes.boxplot(boxes, orientation="horizontal", tick_labels=list(ratios), **_BOX)
-    axes.axvline(1.0, color="#33363b", linewidth=0.8, linestyle=":")
-    _log_axis(axes)
-    axes.invert_yaxis()
-    axes.set_xlabel("left by the first map / by the second, each clip (whiskers: 5–95 %)")
-    _finish(figure, axes, path, legend=False)
+    with _plot(path, title, (7.2, 1.4 + 0.5 * len(ratios)), legend=False) as axes:
+        boxes = [np.clip(values, 1e-6, 1e6) for values in ratios.values()]
+        axes.boxplot(boxes, orientation="horizontal", tick_labels=list(ratios), **_BOX)
+        axes.axvline(1.0, color="#33363b", linewidth=0.8, linestyle=":")
+        _log_axis(axes)
+        axes.invert_yaxis()
+        axes.set_xlabel("left by the first map / by the second, each clip (whiskers: 5–95 %)")
 
 
 def plot_alpha(path: Path, numbers: Mapping[str, Array], *, title: str) -> None:
@@ -94,13 +93,12 @@ def plot_alpha(path: Path, numbers: Mapping[str, Array], *, title: str) -> None:
             left out.
         title: title of the plot.
     """
-    figure, axes = _figure(title, (7.2, 4.2))
-    finite = {name: values[~np.isnan(values)] for name, values in numbers.items()}
-    axes.boxplot(list(finite.values()), tick_labels=list(finite), **_BOX)
-    axes.axhline(0.5, color="#33363b", linewidth=0.8, linestyle=":")
-    axes.set_ylabel("α where g > 0")
-    axes.set_ylim(-0.02, 0.55)
-    _finish(figure, axes, path, legend=False)
+    with _plot(path, title, (7.2, 4.2), legend=False) as axes:
+        finite = {name: values[~np.isnan(values)] for name, values in numbers.items()}
+        axes.boxplot(list(finite.values()), tick_labels=list(finite), **_BOX)
+        axes.axhline(0.5, color="#33363b", linewidth=0.8, linestyle=":")
+        axes.set_ylabel("α where g > 0")
+        axes.set_ylim(-0.02, 0.55)
 
 
 def plot_classes(
@@ -116,34 +114,29 @@ def plot_classes(
     """
     shown = sorted(drops, key=lambda label: (-counts[label], label))[:_MAX_CLASSES]
     methods = list(next(iter(drops.values()), {}))
-    figure, axes = _figure(title, (7.6, 1.6 + 0.16 * len(shown) * (len(methods) + 1)))
-    height = 0.84 / max(1, len(methods))
-    for row, (method, colour) in enumerate(colours(methods).items()):
-        y = np.arange(len(shown)) - 0.42 + (row + 0.5) * height
-        axes.barh(y, [drops[label][method] for label in shown], height, color=colour, label=method)
-    axes.set_yticks(np.arange(len(shown)), [f"{label[:32]} ({counts[label]})" for label in shown])
-    axes.invert_yaxis()
-    axes.set_xlim(0, 100)
-    axes.set_xlabel("Average Drop, % (in brackets: clips)")
-    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1.0))
-    _finish(figure, axes, path, legend=False)
+    with _plot(path, title, (7.6, 1.6 + 0.16 * len(shown) * (len(methods) + 1)), legend=False) as axes:
+        height = 0.84 / max(1, len(methods))
+        for row, (method, colour) in enumerate(colours(methods).items()):
+            y = np.arange(len(shown)) - 0.42 + (row + 0.5) * height
+            axes.barh(y, [drops[label][method] for label in shown], height, color=colour, label=method)
+        axes.set_yticks(np.arange(len(shown)), [f"{label[:32]} ({counts[label]})" for label in shown])
+        axes.invert_yaxis()
+        axes.set_xlim(0, 100)
+        axes.set_xlabel("Average Drop, % (in brackets: clips)")
+        axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1.0))
 
 
 def plot_evidence(path: Path, curves: Mapping[str, Array], *, title: str) -> None:
     """Plot the evidence over time: the mean of the map in each frame, averaged over the clips.
 
-    Args:
-        path: path of the PNG file.
-        curves: method → (T,).
-        title: title of the plot.
+    `curves` are method → (T,).
     """
-    figure, axes = _figure(title, (7.2, 3.6))
-    for method, colour in colours(list(curves)).items():
-        axes.plot(np.arange(curves[method].size), curves[method], color=colour, label=method, **_line(method))
-    axes.set_xlabel("frame of the window")
-    axes.set_ylabel("mean of the map")
-    axes.set_ylim(bottom=0)
-    _finish(figure, axes, path)
+    with _plot(path, title, (7.2, 3.6)) as axes:
+        for method, colour in colours(list(curves)).items():
+            axes.plot(np.arange(curves[method].size), curves[method], color=colour, label=method, **_line(method))
+        axes.set_xlabel("frame of the window")
+        axes.set_ylabel("mean of the map")
+        axes.set_ylim(bottom=0)
 
 
 def plot_sanity(
@@ -157,15 +150,14 @@ def plot_sanity(
         correlations: method → mean rank correlation with the original maps after each layer.
         title: title of the plot.
     """
-    figure, axes = _figure(title, (7.2, 4.6))
-    for method, colour in colours(list(correlations)).items():
-        values = [np.nan if value is None else value for value in correlations[method]]
-        axes.plot(np.arange(len(values)), values, color=colour, marker="o", markersize=3, label=method)
-    axes.set_xticks(np.arange(len(layers)), list(layers), rotation=60, ha="right", fontsize=7)
-    axes.set_ylabel("Spearman's rank correlation")
-    axes.set_ylim(-0.6, 1.05)
-    axes.axhline(0.0, color="#33363b", linewidth=0.8, linestyle=":")
-    _finish(figure, axes, path)
+    with _plot(path, title, (7.2, 4.6)) as axes:
+        for method, colour in colours(list(correlations)).items():
+            values = [np.nan if value is None else value for value in correlations[method]]
+            axes.plot(np.arange(len(values)), values, color=colour, marker="o", markersize=3, label=method)
+        axes.set_xticks(np.arange(len(layers)), list(layers), rotation=60, ha="right", fontsize=7)
+        axes.set_ylabel("Spearman's rank correlation")
+        axes.set_ylim(-0.6, 1.05)
+        axes.axhline(0.0, color="#33363b", linewidth=0.8, linestyle=":")
 
 
 Point = tuple[float, Mapping[str, tuple[float, float, float]]]
@@ -182,26 +174,25 @@ def plot_accuracy(path: Path, runs: Mapping[str, Point], *, title: str) -> None:
         runs: name → its point.
         title: title of the plot.
     """
-    figure, axes = _figure(title, (7.2, 4.8))
-    methods = list(dict.fromkeys(method for _, drops in runs.values() for method in drops))
-    palette, markers = colours(methods), dict(zip(runs, cycle(_MARKERS), strict=False))
-    slots = [(name, method) for name in runs for method in methods if method in runs[name][1]]
-    for place, (name, method) in enumerate(slots):
-        accuracy, (value, low, high) = 100 * runs[name][0], runs[name][1][method]
-        aside = ScaledTranslation(_APART_INCHES * (place - (len(slots) - 1) / 2), 0.0, figure.dpi_scale_trans)
-        style: dict[str, Any] = {"color": palette[method], "transform": axes.transData + aside}
-        axes.plot([accuracy], [value], markers[name], markersize=6, **style)
-        axes.plot([accuracy, accuracy], [low, high], linewidth=1.1, **style)
-    for method in methods:
-        axes.plot([], [], "-", color=palette[method], label=method)
-    for name in runs:
-        axes.plot([], [], markers[name], color="#33363b", label=f"{name[:40]}: {100 * runs[name][0]:.1f} %")
-    known = [100 * accuracy for accuracy, _ in runs.values()]
-    axes.set_xlim(min(known) - _LEAST_SPAN / 2, max(known) + _LEAST_SPAN / 2)
-    axes.set_xlabel("accuracy (top-1), %")
-    axes.set_ylabel("Average Drop, % (lower: the map alone keeps more)")
-    axes.set_ylim(0, 100)
-    _finish(figure, axes, path)
+    with _plot(path, title, (7.2, 4.8)) as axes:
+        methods = list(dict.fromkeys(method for _, drops in runs.values() for method in drops))
+        palette, markers = colours(methods), dict(zip(runs, cycle(_MARKERS), strict=False))
+        slots = [(name, method) for name in runs for method in methods if method in runs[name][1]]
+        for place, (name, method) in enumerate(slots):
+            accuracy, (value, low, high) = 100 * runs[name][0], runs[name][1][method]
+            aside = ScaledTranslation(_APART_INCHES * (place - (len(slots) - 1) / 2), 0.0, axes.figure.dpi_scale_trans)
+            style: dict[str, Any] = {"color": palette[method], "transform": axes.transData + aside}
+            axes.plot([accuracy], [value], markers[name], markersize=6, **style)
+            axes.plot([accuracy, accuracy], [low, high], linewidth=1.1, **style)
+        for method in methods:
+            axes.plot([], [], "-", color=palette[method], label=method)
+        for name in runs:
+            axes.plot([], [], markers[name], color="#33363b", label=f"{name[:40]}: {100 * runs[name][0]:.1f} %")
+        known = [100 * accuracy for accuracy, _ in runs.values()]
+        axes.set_xlim(min(known) - _LEAST_SPAN / 2, max(known) + _LEAST_SPAN / 2)
+        axes.set_xlabel("accuracy (top-1), %")
+        axes.set_ylabel("Average Drop, % (lower: the map alone keeps more)")
+        axes.set_ylim(0, 100)
 
 
 _MARKERS = "osD^vP*X"
@@ -239,17 +230,15 @@ def _line(method: str) -> dict[str, Any]:
     return {"linewidth": 1.8 if style == "-" else 1.4, "linestyle": style}
 
 
-def _figure(title: str, size_inches: tuple[float, float]) -> tuple[Figure, Axes]:
+@contextmanager
+def _plot(path: Path, title: str, size_inches: tuple[float, float], *, legend: bool = True) -> Iterator[Axes]:
     figure = Figure(figsize=size_inches, dpi=_DPI, layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=9, loc="left")
     axes.grid(visible=True, color="#e6e8eb", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _finish(figure: Figure, axes: Axes, path: Path, *, legend: bool = True) -> None:
+    yield axes
     if legend:
         axes.legend(fontsize=8, frameon=False)
     canvas = FigureCanvasAgg(figure)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcam.results.explanation import AUDIT_FIELDS, INPUT_METHODS, AlphaAudit, Explanation
+from vidcam.results.explanation import AUDIT_FIELDS, GROUPS, INPUT_METHODS, AlphaAudit, Explanation
 
 HALF_EXPONENT = 15
 """The largest value of a stored map lies in (2^14, 2^15]. float16 ends at 65504, and has all digits down to 2^-14."""
@@ -19,23 +19,18 @@ def per_clip_arrays(explanation: Explanation) -> tuple[NDArray[Any], ...]:
     """Return every array of an explanation that has one entry per clip, in a fixed order."""
     audits = [getattr(audit, name) for audit in explanation.alpha.values() for name in AUDIT_FIELDS]
     contrast = () if explanation.contrast is None else (explanation.contrast,)
-    groups = (
-        explanation.clamped,
-        explanation.guided,
-        explanation.signed,
-        explanation.completeness,
-        explanation.noise,
-        explanation.factors,
-    )
-    others = [values for group in groups for values in group.values()]
-    return (*explanation.volumes.values(), explanation.logits, explanation.target, *contrast, *audits, *others)
+    named = [array for group in GROUPS for array in getattr(explanation, group).values()]
+    return (*named, explanation.logits, explanation.target, *contrast, *audits)
 
 
 def map_arrays(explanation: Explanation, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Explanation:
     """Apply a function to each array of `per_clip_arrays`; it may change the first axis only."""
+    groups: dict[str, Any] = {
+        group: {name: function(array) for name, array in getattr(explanation, group).items()} for group in GROUPS
+    }
     return replace(
         explanation,
-        volumes={name: function(volume) for name, volume in explanation.volumes.items()},
+        **groups,
         logits=function(explanation.logits),
         target=function(explanation.target),
         contrast=None if explanation.contrast is None else function(explanation.contrast),
@@ -43,12 +38,6 @@ def map_arrays(explanation: Explanation, function: Callable[[NDArray[Any]], NDAr
             name: AlphaAudit(*(function(getattr(audit, field_name)) for field_name in AUDIT_FIELDS))
             for name, audit in explanation.alpha.items()
         },
-        clamped={name: function(share) for name, share in explanation.clamped.items()},
-        guided={name: function(values) for name, values in explanation.guided.items()},
-        signed={name: function(values) for name, values in explanation.signed.items()},
-        completeness={name: function(values) for name, values in explanation.completeness.items()},
-        noise={name: function(values) for name, values in explanation.noise.items()},
-        factors={name: function(values) for name, values in explanation.factors.items()},
     )
 
 

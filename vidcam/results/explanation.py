@@ -74,14 +74,7 @@ class AlphaAudit:
 
     def __post_init__(self) -> None:
         clips = self.clamped.shape[0]
-        shapes = {
-            "positive": (clips, 5),
-            "nonzero": (clips, 5),
-            "product": (clips, 5),
-            "clamped": (clips,),
-            "agreement": (clips,),
-            "uniform": (clips,),
-        }
+        shapes = {name: (clips, 5) if name in AUDIT_FIELDS[:3] else (clips,) for name in AUDIT_FIELDS}
         wrong = {name: getattr(self, name).shape for name in shapes if getattr(self, name).shape != shapes[name]}
         if wrong:
             raise ShapeError(f"an audit of {clips} clips must have the shapes {shapes}, got {wrong}")
@@ -105,6 +98,9 @@ class Artifact:
 _MOST_SHOWN = 8
 
 AUDIT_FIELDS = ("positive", "nonzero", "product", "clamped", "agreement", "uniform")
+
+GROUPS = ("volumes", "clamped", "guided", "signed", "completeness", "noise", "factors")
+"""Fields of an explanation that are named arrays, besides `alpha`."""
 
 
 def shown_frames(length: int) -> NDArray[np.intp]:

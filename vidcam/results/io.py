@@ -12,7 +12,7 @@ import mmap
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
@@ -24,7 +24,7 @@ from vidcam.errors import MediaError
 from vidcam.foreign import first_line
 from vidcam.geometry import Geometry
 from vidcam.results.caption import CaptionTarget
-from vidcam.results.explanation import AUDIT_FIELDS, Activation, AlphaAudit, Artifact, Explanation
+from vidcam.results.explanation import AUDIT_FIELDS, GROUPS, Activation, AlphaAudit, Artifact, Explanation
 from vidcam.results.timeline import Timeline
 from vidcam.results.validity import require_valid
 from vidcam.results.verdict import Verdict, VideoVerdict
@@ -35,15 +35,15 @@ from vidcam.system.npy import READ_ERRORS, NpzReader
 
 SCHEMA = 1
 
-GROUPS = ("clamped", "guided", "signed", "completeness", "noise", "factors")
-"""Fields of an explanation that are named arrays, besides `volumes` and `alpha`."""
-
 MAPPED_BYTES = 1 << 20
 PIECE_BYTES = 1 << 20
 ALIGNMENT_BYTES = 64
 
 _NAME = re.compile(r"[\w+.@ -]{1,80}")
 """Name of a method; it becomes part of names of arrays and of files."""
+
+_COPIED = ("layer", "input_size", "alpha_exact", "activation", "artifact", "notes")
+"""Fields of an explanation that the JSON text holds as they are."""
 
 Arrays = dict[str, NDArray[Any]]
 Read = Callable[[str], NDArray[Any]]
@@ -70,7 +70,7 @@ class _ClipsMeta:
     factors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for group in ("volumes", "alpha", *GROUPS):
+        for group in ("alpha", *GROUPS):
             names = getattr(self, group)
             if len(set(names)) != len(names) or not all(map(_NAME.fullmatch, names)):
                 raise ValueError(f"names of {group} are {str(names)[:80]}")
@@ -78,7 +78,7 @@ class _ClipsMeta:
 
 @dataclass(frozen=True, slots=True)
 class _VideoMeta:
-    """A video's explanation without its windows; see `VideoExplanation`."""
+    """A video's explanation without its windows; the fields are those of `VideoExplanation` of the same names."""
 
     source: str
     model: str
@@ -176,19 +176,9 @@ def _parts(result: Explanation | VideoExplanation, folder: Path) -> tuple[_Meta,
 
 
 def _video(explanation: VideoExplanation, folder: Path) -> _VideoMeta:
-    return _VideoMeta(
-        source=explanation.source,
-        model=explanation.model,
-        geometry=explanation.geometry,
-        labels=explanation.labels,
-        bounds=explanation.bounds,
-        origin=None if explanation.origin is None else explanation.origin.relative_to(folder),
-        class_labels=explanation.class_labels,
-        scale=explanation.scale,
-        verdicts=explanation.verdicts,
-        video_verdict=explanation.video_verdict,
-        captions=explanation.captions,
-    )
+    origin = None if explanation.origin is None else explanation.origin.relative_to(folder)
+    values = {field.name: getattr(explanation, field.name) for field in fields(_VideoMeta)}
+    return _VideoMeta(**values | {"origin": origin})
 
 
 def _split(explanation: Explanation, prefix: str) -> tuple[_ClipsMeta, Arrays]:
@@ -196,50 +186,27 @@ def _split(explanation: Explanation, prefix: str) -> tuple[_ClipsMeta, Arrays]:
     arrays = {f"{prefix}/logits": explanation.logits, f"{prefix}/target": explanation.target}
     if explanation.contrast is not None:
         arrays[f"{prefix}/contrast"] = explanation.contrast
-    for group in ("volumes", *GROUPS):
+    for group in GROUPS:
         arrays |= {f"{prefix}/{group}/{name}": values for name, values in getattr(explanation, group).items()}
     for name, audit in explanation.alpha.items():
         arrays |= {f"{prefix}/alpha/{name}/{field}": getattr(audit, field) for field in AUDIT_FIELDS}
-    entry = _ClipsMeta(
-        layer=explanation.layer,
-        input_size=explanation.input_size,
-        volumes=tuple(explanation.volumes),
-        alpha=tuple(explanation.alpha),
-        **{group: tuple(getattr(explanation, group)) for group in GROUPS},
-        has_contrast=explanation.contrast is not None,
-        alpha_exact=explanation.alpha_exact,
-        activation=explanation.activation,
-        artifact=explanation.artifact,
-        notes=explanation.notes,
-    )
-    return entry, arrays
+    values: dict[str, Any] = {name: getattr(explanation, name) for name in _COPIED}
+    values |= {group: tuple(getattr(explanation, group)) for group in ("alpha", *GROUPS)}
+    return _ClipsMeta(**values, has_contrast=explanation.contrast is not None), arrays
 
 
 def _explanation(entry: _ClipsMeta, prefix: str, read: Read, logits: NDArray[Any]) -> Explanation:
-    def group(name: str) -> Arrays:
-        return {method: read(f"{prefix}/{name}/{method}") for method in getattr(entry, name)}
-
+    values: dict[str, Any] = {name: getattr(entry, name) for name in _COPIED}
+    values |= {group: {name: read(f"{prefix}/{group}/{name}") for name in getattr(entry, group)} for group in GROUPS}
     return Explanation(
-        volumes={name: read(f"{prefix}/volumes/{name}") for name in entry.volumes},
+        **values,
         logits=logits,
         target=read(f"{prefix}/target"),
         contrast=read(f"{prefix}/contrast") if entry.has_contrast else None,
-        layer=entry.layer,
-        input_size=entry.input_size,
         alpha={
             name: AlphaAudit(*(read(f"{prefix}/alpha/{name}/{field}") for field in AUDIT_FIELDS))
             for name in entry.alpha
         },
-        alpha_exact=entry.alpha_exact,
-        clamped=group("clamped"),
-        guided=group("guided"),
-        signed=group("signed"),
-        completeness=group("completeness"),
-        noise=group("noise"),
-        factors=group("factors"),
-        activation=entry.activation,
-        artifact=entry.artifact,
-        notes=entry.notes,
     )
 
 
@@ -252,20 +219,12 @@ def _from_meta(meta: _Meta, reader: _MappedReader, folder: Path) -> Explanation 
     for number, entry in enumerate(meta.explanations):
         logits = reader.array(f"{number}/logits") if f"{number}/logits" in names else first
         explanations.append(_explanation(entry, str(number), reader.mapped, logits))
+    values = {field.name: getattr(meta.video, field.name) for field in fields(_VideoMeta)}
+    values["origin"] = None if meta.video.origin is None else meta.video.origin.resolved_from(folder)
     return VideoExplanation(
-        source=meta.video.source,
-        model=meta.video.model,
-        geometry=meta.video.geometry,
+        **values,
         timeline=Timeline(reader.array("starts"), reader.array("ends"), reader.array("frame_seconds")),
-        labels=meta.video.labels,
         explanations=tuple(explanations),
-        bounds=meta.video.bounds,
-        origin=None if meta.video.origin is None else meta.video.origin.resolved_from(folder),
-        class_labels=meta.video.class_labels,
-        scale=meta.video.scale,
-        verdicts=meta.video.verdicts,
-        video_verdict=meta.video.video_verdict,
-        captions=meta.video.captions,
         forget=reader.forget,
     )
 

@@ -7,10 +7,8 @@ jumps at a border. Within a window the map is linear in time between the time st
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vidcam.errors import ShapeError
 from vidcam.maps import Floats, resize_matrix, time_weights
@@ -55,7 +53,7 @@ class Timeline:
         Returns:
             (S, h, w) float32; zeros at moments outside every window.
         """
-        to_frames = _frame_weights(self.frame_seconds.shape[1], volumes.shape[1])  # (T, t)
+        to_frames = resize_matrix(self.frame_seconds.shape[1], volumes.shape[1])  # (T, t)
         total = np.zeros((seconds.size, *volumes.shape[2:]))
         if seconds.size == 0:
             return total.astype(np.float32)
@@ -74,9 +72,3 @@ class Timeline:
         half = (self.ends[index] - self.starts[index]) / 2
         weights: Seconds = np.maximum(1 - np.abs(seconds - self.starts[index] - half) / half, EDGE_WEIGHT)
         return weights
-
-
-@lru_cache(maxsize=16)
-def _frame_weights(frames: int, cells: int) -> NDArray[np.float64]:
-    """Weights (T, t) of grid cells for frames, cached: the same for every frame of a video. Do not write to them."""
-    return resize_matrix(frames, cells)

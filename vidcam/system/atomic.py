@@ -40,10 +40,6 @@ _STEM_LENGTH, _SUFFIX_LENGTH = 40, 16  # keep hidden names within the length lim
 class AtomicFile:
     """A hidden file beside `path`. `commit` renames it to `path`, `discard` removes it.
 
-    Args:
-        path: the destination.
-        overwrite: whether an existing file is replaced.
-
     Attributes:
         part: the hidden file, to write to.
 
@@ -124,30 +120,6 @@ def hidden_folder(path: Path) -> Path:
     with folder_errors(path.parent):
         folder.mkdir()
     return folder
-
-
-@contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a hidden folder to fill. It is renamed to `path` at the end of the block, or removed if the block fails.
-
-    An existing folder is replaced without a question, so the caller checks first whether this is allowed.
-
-    Raises:
-        OutputError: the parent does not exist or cannot be written to.
-        RunError: writing failed.
-    """
-    stage: Path | None = None
-    try:
-        with defer_signals():
-            stage = hidden_folder(path)
-        with disk_errors(path):
-            yield stage
-            with defer_signals():
-                replace_folder(stage, path)
-    finally:
-        if stage is not None:
-            with defer_signals():
-                shutil.rmtree(stage, ignore_errors=True)
 
 
 def replace_folder(stage: Path, path: Path) -> None:

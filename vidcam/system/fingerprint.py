@@ -8,13 +8,14 @@ change between the blocks that keeps the length is not detected.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
 
 CHUNK_BYTES = 1 << 20
 
-Item = TypeVar("Item")
+_BLOCKS, _BLOCK_BYTES = 16, 1 << 16
+"""Number and length of the blocks of `source_fingerprint`."""
 
 
 def sha256(files: Path | Iterable[Path]) -> str:
@@ -64,54 +65,42 @@ def sampled_sha256(files: Iterable[Path], *, blocks: int = 64, block_bytes: int 
         size = path.stat().st_size
         digest.update(size.to_bytes(8, "big"))
         with path.open("rb") as file:
-            for offset in _block_offsets(size, blocks, block_bytes):
+            is_short = size <= blocks * block_bytes
+            for offset in range(0, size, block_bytes) if is_short else _evenly_spaced(size - block_bytes, blocks):
                 file.seek(offset)
                 digest.update(file.read(block_bytes))
     return digest.hexdigest()
 
 
-def source_fingerprint(source: str, *, blocks: int = 16, block_bytes: int = 1 << 16) -> str:
-    """Compute a short fingerprint of a file or a folder of images.
+def source_fingerprint(source: str) -> str:
+    """Compute a short fingerprint of the path of a file or a folder of images.
 
-    For a folder, it covers the names and lengths of all files, and the first block of at most `blocks` files.
-
-    Args:
-        source: a path; anything else gives ''.
-        blocks: number of blocks, at least 2.
-        block_bytes: length of a block.
+    For a folder, it covers the names and lengths of all files, and the first bytes of some.
 
     Returns:
-        32 hexadecimal digits; '' if the source cannot be read as a file or folder.
+        32 hexadecimal digits; '' if the source is no such path or cannot be read as a file or folder.
     """
     path = Path(source)
     try:
         if path.is_dir():
-            return _folder_fingerprint(path, blocks, block_bytes)
+            return _folder_sha256(path)[:32]
         if path.is_file():  # reading a pipe could block forever
-            return sampled_sha256([path], blocks=blocks, block_bytes=block_bytes)[:32]
+            return sampled_sha256([path], blocks=_BLOCKS, block_bytes=_BLOCK_BYTES)[:32]
     except (OSError, ValueError):
         pass
     return ""
 
 
-def _folder_fingerprint(folder: Path, blocks: int, block_bytes: int) -> str:
+def _folder_sha256(folder: Path) -> str:
     files = sorted(file for file in folder.iterdir() if file.is_file())
     digest = hashlib.sha256(repr([(file.name, file.stat().st_size) for file in files]).encode())
-    for path in _evenly_spaced(files, blocks):
+    read = files if len(files) <= _BLOCKS else [files[index] for index in _evenly_spaced(len(files) - 1, _BLOCKS)]
+    for path in read:
         with path.open("rb") as file:
-            digest.update(file.read(block_bytes))
-    return digest.hexdigest()[:32]
+            digest.update(file.read(_BLOCK_BYTES))
+    return digest.hexdigest()
 
 
-def _block_offsets(size: int, blocks: int, block_bytes: int) -> Sequence[int]:
-    """Return where the blocks of a file begin."""
-    if size <= blocks * block_bytes:
-        return range(0, size, block_bytes)
-    return [(size - block_bytes) * block // (blocks - 1) for block in range(blocks)]
-
-
-def _evenly_spaced(items: Sequence[Item], count: int) -> Sequence[Item]:
-    """Select at most `count` evenly spaced items, including the first and the last."""
-    if len(items) <= count:
-        return items
-    return [items[(len(items) - 1) * number // (count - 1)] for number in range(count)]
+def _evenly_spaced(last: int, count: int) -> list[int]:
+    """Return `count` integers from 0 to the last."""
+    return [last * number // (count - 1) for number in range(count)]

@@ -60,10 +60,6 @@ class NpyHeader:
 def read_header(file: IO[bytes], size: int) -> NpyHeader:
     """Read the header of an .npy file, up to its values.
 
-    Args:
-        file: open at its start.
-        size: of the file, bytes.
-
     Raises:
         ValueError: it is not an .npy file of a plain array, or the array has another size.
     """
@@ -98,10 +94,6 @@ def read_values(file: IO[bytes], header: NpyHeader) -> NDArray[Any]:
 
 class NpzReader:
     """Read arrays of an .npz archive by name.
-
-    Args:
-        archive: open for reading.
-        size: of its file, bytes.
 
     Raises:
         ValueError: a member is compressed in an unknown way, or they claim more than the file or the limit has.

@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
@@ -52,42 +52,26 @@ def loading() -> Iterator[None]:
     If vidcam owns the process, a signal ends it at once. In other processes, signals are deferred to the end of the
     block.
     """
-    if not _Process.is_own:
-        with defer_signals():
-            yield
-        return
-    former_handlers = [(number, signal.signal(number, _exit)) for number in _active_signals()]
-    try:
+    with _handled(_exit, _active_signals()) if _Process.is_own else defer_signals():
         yield
-    finally:
-        for number, handler in former_handlers:
-            signal.signal(number, handler)
 
 
 @contextmanager
 def interruptible() -> Iterator[InterruptHandler]:
     """Raise one KeyboardInterrupt in the block for signals. Signals that are ignored, as by nohup, stay ignored."""
     interrupt_handler = InterruptHandler()
-    former_handlers = [(number, signal.signal(number, interrupt_handler)) for number in _active_signals()]
-    try:
+    with _handled(interrupt_handler, _active_signals()):
         yield interrupt_handler
-    finally:
-        for number, handler in former_handlers:
-            signal.signal(number, handler)
 
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
     """Defer signals during the block. The first one is delivered at its end."""
     deferred: list[int] = []
-    former_handlers = [
-        (number, signal.signal(number, lambda number, _: deferred.append(number))) for number in _replaceable_signals()
-    ]
     try:
-        yield
+        with _handled(lambda number, _: deferred.append(number), _replaceable_signals()):
+            yield
     finally:
-        for number, handler in former_handlers:
-            signal.signal(number, handler)
         if deferred:
             signal.raise_signal(deferred[0])
 
@@ -115,6 +99,16 @@ def _exit(_number: int, _frame: FrameType | None) -> NoReturn:
     with suppress(OSError):
         os.write(2, f"vidcam: {INTERRUPTED_MESSAGE}\n".encode())
     os._exit(INTERRUPTED)
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None], numbers: Sequence[int]) -> Iterator[None]:
+    former_handlers = [(number, signal.signal(number, handler)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, former_handler in former_handlers:
+            signal.signal(number, former_handler)
 
 
 def _active_signals() -> list[int]:

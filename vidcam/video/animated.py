@@ -7,7 +7,8 @@ the beginning of the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from vidcam.video.clock import find_jumps, jump_notes
 from vidcam.video.container import require_reasonable
 from vidcam.video.frame_index import FrameIndex
 from vidcam.video.images import picture_of
-from vidcam.video.indexed import Damage, IndexedReader
+from vidcam.video.indexed import Damage, VideoReader
 from vidcam.video.source import Located
 
 MAX_PIXELS_IN_ALL = 2 * 10**10
@@ -46,19 +47,15 @@ def is_animated(path: str) -> bool:
     return head[4:12] == b"ftypavis" and features.check("avif") is True
 
 
-class AnimatedReader(IndexedReader):
+class AnimatedReader(VideoReader):
     """VideoReader over an animated image.
-
-    Args:
-        located: the file.
 
     Raises:
         MediaError: no frame can be decoded, or they are too large.
     """
 
     def __init__(self, located: Located) -> None:
-        self._located, self._is_closed = located, False
-        path = located.path
+        self._located, path = located, located.path
         try:
             with Image.open(path) as image:
                 require_reasonable(path, (image.height, image.width))
@@ -96,20 +93,18 @@ class AnimatedReader(IndexedReader):
 
     def close(self) -> None:
         """Delete the copy, if the file is one; closing twice is fine."""
-        self._is_closed = True
+        super().close()
         self._located.release()
 
-    def _read(self, indices: Iterable[int]) -> Iterator[tuple[float, Frames]]:
-        if self._is_closed:
-            raise MediaError(f"the reader of {self._info.path!r} is closed; call open_video again")
-        shown = -1
+    @contextmanager
+    def _decoding(self) -> Iterator[Callable[[int], Frames]]:
+        def decode(index: int) -> Frames:
+            image.seek(index)
+            return picture_of(image, self._info.path).pixels
+
         try:
             with Image.open(self._located.path) as image:
-                for index in indices:
-                    if index != shown:
-                        image.seek(index)
-                        frame, shown = picture_of(image, self._info.path).pixels, index
-                    yield float(self._info.pts_seconds[index]), frame
+                yield decode
         except _ERRORS as exc:
             raise MediaError(f"{self._info.path!r} cannot be read any further ({exc}); run again") from exc
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from fractions import Fraction
 from functools import cache
 
 import numpy as np
 
-from vidcam.errors import MediaError
 from vidcam.media import Frames, VideoInfo
 from vidcam.video.arrays import MemoryFrames
 from vidcam.video.frame_index import FrameIndex
 from vidcam.video.images import ARRAY, DEFAULT_FPS, rate_notes
-from vidcam.video.indexed import Damage, IndexedReader
+from vidcam.video.indexed import Damage, VideoReader
 
 
-class ArrayReader(IndexedReader):
+class ArrayReader(VideoReader):
     """VideoReader over an array or a list of frames.
 
     Args:
@@ -27,7 +27,6 @@ class ArrayReader(IndexedReader):
 
     def __init__(self, frames: MemoryFrames, *, fps: Fraction | None = None) -> None:
         self._frames = frames
-        self._is_closed = False
         rate, count = fps or DEFAULT_FPS, frames.count
         frame_index = FrameIndex(np.arange(count), np.zeros(0, np.int64), count, 1, 1 / rate)
         info = VideoInfo(
@@ -49,18 +48,8 @@ class ArrayReader(IndexedReader):
         )
         super().__init__(info, Damage(frame_index))
 
-    def close(self) -> None:
-        """Refuse to read from now on; closing twice is fine."""
-        self._is_closed = True
-
-    def _read(self, indices: Iterable[int]) -> Iterator[tuple[float, Frames]]:
-        if self._is_closed:
-            raise MediaError(f"the reader of the {self._info.path} is closed; call open_video again")
-        shown = -1
-        for index in indices:
-            if index != shown:
-                frame, shown = self._frames.frame(index), index
-            yield float(self._info.pts_seconds[index]), frame
+    def _decoding(self) -> AbstractContextManager[Callable[[int], Frames]]:
+        return nullcontext(self._frames.frame)
 
 
 def frames_sha256(frames: MemoryFrames) -> str:

@@ -122,10 +122,6 @@ def is_reasonable(size: tuple[int, int]) -> bool:
 def require_reasonable(path: str, size: tuple[int, int]) -> None:
     """Refuse frames of an implausible size.
 
-    Args:
-        path: the file, for the message.
-        size: (height, width), at least 1 each.
-
     Raises:
         MediaError: there are too many pixels, or one side is too long.
     """

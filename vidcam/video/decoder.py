@@ -28,11 +28,7 @@ _MIN_SEEK_FRAMES = 8
 
 
 class MissingFramesError(MediaError):
-    """Some displayed frames cannot be decoded.
-
-    Attributes:
-        indices: the indices of these frames.
-    """
+    """Some displayed frames cannot be decoded."""
 
     def __init__(self, path: str, indices: range, count: int) -> None:
         self.indices = indices

@@ -10,9 +10,10 @@ decord is not used if PyAV has a note about the video.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ import numpy as np
 from vidcam.errors import InputError, MediaError
 from vidcam.media import Frames, Seconds
 from vidcam.video.container import open_input, video_stream
-from vidcam.video.indexed import IndexedReader
+from vidcam.video.indexed import VideoReader
 from vidcam.video.pyav_reader import PyAVReader
 
 MAX_TIME_DIFFERENCE = 1e-3
@@ -30,7 +31,7 @@ MAX_STATED_RATIO = 2
 """Largest ratio of the frame count that the container states to the true one."""
 
 
-class DecordReader(IndexedReader):
+class DecordReader(VideoReader):
     """VideoReader that decodes with decord.
 
     Args:
@@ -45,24 +46,15 @@ class DecordReader(IndexedReader):
         super().__init__(replace(reference.info, decoder="decord"), reference.damage)
         self._reference = reference
         self._path = str(reference.info.files[0])
-        self._is_closed = False
         self._require_undamaged()
         self._idle: list[Any] = [self._open()]
         self._require_agreement(self._idle[0])
 
     def close(self) -> None:
         """Close the file; closing twice is allowed."""
-        self._is_closed = True
+        super().close()
         self._idle.clear()
         self._reference.close()
-
-    def _read(self, indices: Iterable[int]) -> Iterator[tuple[float, Frames]]:
-        with self._borrow_decoder() as video:
-            current = -1
-            for index in indices:
-                if index != current:
-                    frame, current = self._frame(video, index), index
-                yield float(self._info.pts_seconds[index]), frame
 
     def _frame(self, video: Any, index: int) -> Frames:
         try:
@@ -74,13 +66,10 @@ class DecordReader(IndexedReader):
         return frame
 
     @contextmanager
-    def _borrow_decoder(self) -> Iterator[Any]:
-        """Lend an open file to one reading, because two readings may run in two threads."""
-        if self._is_closed:
-            raise MediaError(f"the reader of {self._info.path!r} is closed; call open_video again")
+    def _decoding(self) -> Iterator[Callable[[int], Frames]]:
         video = self._idle.pop() if self._idle else self._open()
         try:
-            yield video
+            yield partial(self._frame, video)
         finally:
             if not self._is_closed:
                 self._idle.append(video)

@@ -77,13 +77,12 @@ class ImageSequenceWriter:
         replace_folder(self._stage, self._path)
 
 
-def save_image(path: str | os.PathLike[str], data: bytes | Frames, *, overwrite: bool = False) -> None:
+def save_image(path: str | os.PathLike[str], data: bytes | Frames) -> None:
     """Write one image, completely or not at all.
 
     Args:
         path: the destination; an array is written as PNG if the name ends in .png, else as JPEG.
         data: the bytes of the file, or (H, W, 3) uint8 RGB.
-        overwrite: whether an existing file is replaced.
 
     Raises:
         OutputError: the destination exists, its folder does not, or it cannot be written.
@@ -91,7 +90,7 @@ def save_image(path: str | os.PathLike[str], data: bytes | Frames, *, overwrite:
     """
     destination = Path(path)
     with defer_signals():
-        file = AtomicFile(destination, overwrite=overwrite)
+        file = AtomicFile(destination, overwrite=False)
         try:
             with encode_errors(destination):
                 file.part.write_bytes(data if isinstance(data, bytes) else _encode(data, destination.suffix))

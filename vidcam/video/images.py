@@ -8,7 +8,8 @@ one's; one that cannot be read shows the one before it; both are said in the not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +22,7 @@ from vidcam.media import Frames, VideoInfo
 from vidcam.system.shortage import require_no_shortage
 from vidcam.video.container import require_reasonable
 from vidcam.video.frame_index import FrameIndex
-from vidcam.video.indexed import Damage, IndexedReader
+from vidcam.video.indexed import Damage, VideoReader
 from vidcam.video.numbered import IMAGE_SUFFIXES
 from vidcam.video.pixels import on_black
 
@@ -38,7 +39,7 @@ DEFAULT_FPS = Fraction(25)
 SUFFIXES = IMAGE_SUFFIXES
 
 
-class ImageReader(IndexedReader):
+class ImageReader(VideoReader):
     """VideoReader over image files.
 
     Args:
@@ -58,7 +59,6 @@ class ImageReader(IndexedReader):
         rate, count = fps or DEFAULT_FPS, len(self._files)
         frame_index = FrameIndex(np.arange(count), np.zeros(0, np.int64), count, 1, 1 / rate)
         self._damage = Damage(frame_index)
-        self._is_closed = False
         first = self._first()
         self._size = first.pixels.shape[:2]
         info = VideoInfo(
@@ -80,10 +80,6 @@ class ImageReader(IndexedReader):
         )
         super().__init__(info, self._damage)
 
-    def close(self) -> None:
-        """Nothing is held open; reading afterwards is refused like with any other reader."""
-        self._is_closed = True
-
     def _first(self) -> _Picture:
         for index in range(len(self._files)):
             picture = self._load(index)
@@ -94,16 +90,8 @@ class ImageReader(IndexedReader):
             f"{', '.join(SUFFIXES)}; check that they open"
         )
 
-    def _read(self, indices: Iterable[int]) -> Iterator[tuple[float, Frames]]:
-        if self._is_closed:
-            raise MediaError(
-                f"the reader of {self._info.path!r} is closed; expected an open one; call open_video again"
-            )
-        shown = -1
-        for index in indices:
-            if index != shown:
-                frame, shown = self._frame(index), index
-            yield float(self._info.pts_seconds[index]), frame
+    def _decoding(self) -> AbstractContextManager[Callable[[int], Frames]]:
+        return nullcontext(self._frame)
 
     def _frame(self, index: int) -> Frames:
         """The image, or the one that stands in for it."""

@@ -1,4 +1,4 @@
-"""The common base of all readers: convert times to frame indices, and keep track of damaged frames.
+"""The base of all readers: convert times to frame indices, and keep track of damaged frames.
 
 In place of a frame that cannot be decoded, the last readable frame is shown, as in players.
 """
@@ -6,14 +6,15 @@ In place of a frame that cannot be decoded, the last readable frame is shown, as
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcam.errors import ShapeError
+from vidcam.errors import MediaError, ShapeError
 from vidcam.media import Frames, Seconds, VideoInfo
 from vidcam.video.frame_index import FrameIndex
 
@@ -36,11 +37,7 @@ class Damage:
         self._is_interlaced = False
 
     def mark_missing(self, indices: range) -> None:
-        """Record that frames cannot be decoded.
-
-        Args:
-            indices: the indices of displayed frames.
-        """
+        """Record that frames cannot be decoded."""
         self._is_missing[indices.start : indices.stop] = True
 
     def mark_repaired(self, index: int) -> None:
@@ -52,11 +49,7 @@ class Damage:
         self._is_interlaced = True
 
     def mark_resized(self, size: tuple[int, int]) -> None:
-        """Record that a frame is stored in another size than the first one.
-
-        Args:
-            size: (height, width) of this frame.
-        """
+        """Record that a frame is stored in another size than the first one."""
         self._size = self._size or size
 
     def stand_in(self, index: int) -> int | None:
@@ -111,13 +104,15 @@ class Damage:
         ]
 
 
-class IndexedReader(ABC):
-    """Base class of VideoReader implementations; a subclass adds `_read` and `close`.
+class VideoReader(ABC):
+    """A video to read, whatever decodes it; a subclass adds `_decoding`. A context, which closes the reader.
 
     Args:
-        info: metadata of the video.
+        info: what probing found.
         damage: collects the damage that is found while reading.
     """
+
+    _is_closed = False
 
     def __init__(self, info: VideoInfo, damage: Damage) -> None:
         self._info = info
@@ -125,7 +120,7 @@ class IndexedReader(ABC):
 
     @property
     def info(self) -> VideoInfo:
-        """Metadata of the video."""
+        """What probing found."""
         return self._info
 
     @property
@@ -135,12 +130,12 @@ class IndexedReader(ABC):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Notes for the user about the video, as far as it was read."""
+        """What a user should know about the video, as far as it was read; sentences without a full stop."""
         return (*self._info.notes, *self._damage.notes())
 
     @property
-    def readable_seconds(self) -> tuple[tuple[float, float], ...]:
-        """The parts [start, end) of the video that are not known to be unreadable."""
+    def readable_seconds(self) -> tuple[Interval, ...]:
+        """The parts of the video that are not known to be unreadable, increasing."""
         return self._damage.readable()
 
     def frames(self, start_seconds: float = 0.0, end_seconds: float | None = None) -> Iterator[tuple[float, Frames]]:
@@ -151,7 +146,14 @@ class IndexedReader(ABC):
         return self._read(range(int(first), int(last)))
 
     def frames_at(self, seconds: Seconds) -> Iterator[tuple[float, Frames]]:
-        """Yield the frame displayed at each of the non-decreasing times; see VideoReader."""
+        """Yield the frame displayed at each of the times, with its true time stamp.
+
+        Args:
+            seconds: (T,) non-decreasing. Before the first frame counts as the first, after the end as the last.
+
+        Yields:
+            (pts_seconds, (H, W, 3) uint8 RGB), T times; a frame that is wanted again is the same array again.
+        """
         times = np.asarray(seconds, np.float64)
         if times.ndim != 1 or times.size == 0 or not np.isfinite(times).all():
             raise ShapeError(f"seconds must be (T,) with T >= 1, all finite; got shape {times.shape}, {times}")
@@ -160,13 +162,24 @@ class IndexedReader(ABC):
         indices = np.searchsorted(self._info.pts_seconds, times, side="right") - 1
         return self._read(int(index) for index in np.maximum(indices, 0))
 
-    @abstractmethod
     def close(self) -> None:
-        """Close the file; closing twice is allowed."""
+        """Release the file, and refuse to read from now on; closing twice is allowed."""
+        self._is_closed = True
 
-    @abstractmethod
     def _read(self, indices: Iterable[int]) -> Iterator[tuple[float, Frames]]:
         """Yield the frames at non-decreasing indices. A repeated index yields the same array again."""
+        if self._is_closed:
+            raise MediaError(f"the reader of {self._info.path!r} is closed; call open_video again")
+        shown = -1
+        with self._decoding() as decode:
+            for index in indices:
+                if index != shown:
+                    frame, shown = decode(index), index
+                yield float(self._info.pts_seconds[index]), frame
+
+    @abstractmethod
+    def _decoding(self) -> AbstractContextManager[Callable[[int], Frames]]:
+        """Lend what decodes the frame at an index. Each reading has its own, because two may run in two threads."""
 
     def __enter__(self) -> Self:
         return self

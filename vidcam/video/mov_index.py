@@ -75,11 +75,6 @@ def rows_from_index(path: str, stream: VideoStream, index: SampleIndex) -> NDArr
     """Make the rows that `read_table` would give, (P,) of dtype ROW, but with durations 0.
 
     None if the file must be demuxed.
-
-    Args:
-        path: the file, an MP4 or MOV.
-        stream: the video stream.
-        index: the index of the stream.
     """
     codec, keys = stream.codec_context.codec.canonical_name, np.flatnonzero(index.flags & _KEY)
     if not keys.size or keys[0]:
@@ -100,11 +95,6 @@ def rows_from_index(path: str, stream: VideoStream, index: SampleIndex) -> NDArr
 
 def verified_table(rows: NDArray[np.void], container: InputContainer, stream: VideoStream) -> PacketTable | None:
     """Demux from the last key frame on, and compare with the rows from the index.
-
-    Args:
-        rows: the rows from `rows_from_index`.
-        container: the open file; its position changes.
-        stream: the video stream.
 
     Returns:
         The rows, with durations from the last key frame on; None if demuxing gives other packets.
@@ -146,12 +136,7 @@ def _find(content: bytes, within: tuple[int, int], *names: bytes) -> list[tuple[
 
 
 def _sample_tables(file: BinaryIO, track: int) -> dict[bytes, bytes] | None:
-    """Return the sample tables of a track; None if the file has an unusual layout.
-
-    Args:
-        file: the file, open.
-        track: the track's ID.
-    """
+    """Return the sample tables of a track; None if the file has an unusual layout."""
     moov = _read_moov(file)
     if moov is None:
         return None

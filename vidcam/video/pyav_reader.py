@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +15,7 @@ from vidcam.media import Frames, VideoInfo
 from vidcam.video.container import require_reasonable
 from vidcam.video.decoder import FrameDecoder, MissingFramesError
 from vidcam.video.frame_index import FrameIndex, read_frame_index
-from vidcam.video.indexed import Damage, IndexedReader
+from vidcam.video.indexed import Damage, VideoReader
 from vidcam.video.pixels import Orientation, RgbConverter, read_orientation, square_pixel_size
 from vidcam.video.source import Located
 
@@ -27,7 +27,7 @@ _ASPECT_TOLERANCE = Fraction(2, 100)
 _MAX_ASPECT = 4
 
 
-class PyAVReader(IndexedReader):
+class PyAVReader(VideoReader):
     """VideoReader that decodes with FFmpeg's libraries.
 
     Args:
@@ -44,7 +44,6 @@ class PyAVReader(IndexedReader):
         self._frame_index, container = read_frame_index(self._path)
         self._damage = Damage(self._frame_index)
         self._idle: list[FrameDecoder] = [FrameDecoder(self._path, self._frame_index, container)]
-        self._is_closed = False
         try:
             super().__init__(self._describe(), self._damage)
         except BaseException:
@@ -53,7 +52,7 @@ class PyAVReader(IndexedReader):
 
     def close(self) -> None:
         """Close the file; closing twice is allowed."""
-        self._is_closed = True
+        super().close()
         while self._idle:
             self._idle.pop().close()
         if self._located is not None:
@@ -99,17 +98,20 @@ class PyAVReader(IndexedReader):
         except MissingFramesError as exc:
             raise MediaError(f"no frame of {self._path!r} can be decoded; check that it plays") from exc
 
-    def _read(self, indices: Iterable[int]) -> Iterator[tuple[float, Frames]]:
-        # Each reading has its own converter and decoder, because two readings may run in two threads.
-        to_rgb = RgbConverter(size=self._square_size, orientation=self._orientation)
+    @contextmanager
+    def _decoding(self) -> Iterator[Callable[[int], Frames]]:
+        to_rgb, shown = RgbConverter(size=self._square_size, orientation=self._orientation), -1
+        rgb: Frames
+
+        def decode(index: int) -> Frames:
+            nonlocal rgb, shown
+            decodable = self._find_decodable(decoder, index, shown)
+            if decodable != shown:
+                rgb, shown = to_rgb(self._record_damage(decoder.frame(decodable), decodable)), decodable
+            return rgb
+
         with self._borrow_decoder() as decoder:
-            current = -1
-            for index in indices:
-                decodable = self._find_decodable(decoder, index, current)
-                if decodable != current:
-                    frame = self._record_damage(decoder.frame(decodable), decodable)
-                    rgb, current = to_rgb(frame), decodable
-                yield float(self._info.pts_seconds[index]), rgb
+            yield decode
 
     def _find_decodable(self, decoder: FrameDecoder, index: int, current: int) -> int:
         """Find the frame to show for `index`, and make sure that the decoder can return it.
@@ -147,20 +149,15 @@ class PyAVReader(IndexedReader):
     @contextmanager
     def _borrow_decoder(self) -> Iterator[FrameDecoder]:
         """Lend a decoder to one reading; afterwards it is kept for the next reading, at its position."""
-        if self._is_closed:
-            raise MediaError(f"the reader of {self._info.path!r} is closed; call open_video again")
         decoder = self._idle.pop() if self._idle else FrameDecoder(self._path, self._frame_index)
         try:
             with nullcontext() if self._located is None else self._located.naming():
                 yield decoder
         finally:
-            self._return_decoder(decoder)
-
-    def _return_decoder(self, decoder: FrameDecoder) -> None:
-        if self._is_closed:
-            decoder.close()
-        else:
-            self._idle.append(decoder)
+            if self._is_closed:
+                decoder.close()
+            else:
+                self._idle.append(decoder)
 
 
 def _pixel_aspect(stated: Fraction | None) -> tuple[Fraction, tuple[str, ...]]:

@@ -11,65 +11,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal
 
 from vidcam.errors import InputError, MediaError
-from vidcam.media import Frames, Seconds, VideoInfo
+from vidcam.media import VideoInfo
 from vidcam.system.progress import Progress, silent
 from vidcam.video.animated import AnimatedReader, is_animated
 from vidcam.video.array_reader import ArrayReader
 from vidcam.video.arrays import frames_of_array, frames_of_list, is_array
 from vidcam.video.decord_reader import DecordReader
 from vidcam.video.images import ImageReader, image_files
+from vidcam.video.indexed import VideoReader
 from vidcam.video.lists import is_list, is_list_of_paths, listed_images
 from vidcam.video.numbered import folder_holes, is_pattern, numbered_images
 from vidcam.video.pyav_reader import PyAVReader
 from vidcam.video.source import Located, Source, is_folder, locate
+
+__all__ = ["DECODERS", "Decoder", "VideoReader", "frame_rate", "holds_frames", "open_video", "probe"]
 
 MOST_FPS = 1000
 MOST_DENOMINATOR = 100_000
 
 Decoder = Literal["auto", "pyav", "decord"]
 DECODERS: tuple[Decoder, ...] = ("auto", "pyav", "decord")
-
-
-class VideoReader(Protocol):
-    """What vidcam needs of a video: the seam behind which decoders are exchanged."""
-
-    @property
-    def info(self) -> VideoInfo:
-        """What probing found."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user should know about the video, as far as it was read; sentences without a full stop."""
-
-    @property
-    def readable_seconds(self) -> tuple[tuple[float, float], ...]:
-        """The parts [start, end) of the video that are not known to be unreadable, increasing."""
-
-    def frames(self, start_seconds: float = 0.0, end_seconds: float | None = None) -> Iterator[tuple[float, Frames]]:
-        """All displayed frames with start <= pts < end, in order, as (pts_seconds, (H, W, 3) uint8 RGB)."""
-
-    def frames_at(self, seconds: Seconds) -> Iterator[tuple[float, Frames]]:
-        """The frame displayed at each of the times, with its true time stamp.
-
-        Args:
-            seconds: (T,) non-decreasing. Before the first frame counts as the first, after the end as the last.
-
-        Yields:
-            (pts_seconds, (H, W, 3) uint8 RGB), T times; a frame that is wanted again is the same array again.
-        """
-
-    def close(self) -> None:
-        """Release the file; closing twice is fine."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
 
 def frame_rate(fps: Fraction | float | None) -> Fraction | None:

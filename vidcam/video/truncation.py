@@ -22,12 +22,7 @@ _FLV_TAG_HEAD, _FLV_TAGS = 11, (8, 9, 18)
 
 
 def truncation_notes(path: str, format_name: str) -> tuple[str, ...]:
-    """Return a note if the end of a file is missing.
-
-    Args:
-        path: the file.
-        format_name: FFmpeg's name for the container format.
-    """
+    """Return a note if the end of a file is missing."""
     size = Path(path).stat().st_size
     with Path(path).open("rb") as file:
         if format_name in _IS_COMPLETE:

@@ -26,6 +26,7 @@ from vidcam.cli.app import main
 from vidcam.errors import OutputError, WeightsError
 from vidcam.models.entry import ModelEntry
 from vidcam.models.families import c3d_weights
+from vidcam.models.labels import numbered_labels
 from vidcam.models.model import Model
 from vidcam.models.registry import load_model
 from vidcam.preprocess import fill_for
@@ -213,7 +214,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
         SPEC,
         small,
         None,
-        partial(c3d_weights.class_names, SPEC),
+        partial(numbered_labels, SPEC.classes),
         from_file=partial(c3d_weights.from_file, SPEC),
     )
     monkeypatch.setattr("vidcam.models.registry.BUILT_IN", {"c3d_small": entry})

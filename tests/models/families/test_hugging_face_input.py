@@ -25,21 +25,21 @@ PROCESSOR: dict[str, Any] = {
 }
 
 
-def processor(**changes: Any) -> SimpleNamespace:
-    return SimpleNamespace(**{**PROCESSOR, **changes})
+def read(**changes: Any) -> SimpleNamespace:
+    return SimpleNamespace(**input_settings(SimpleNamespace(**{**PROCESSOR, **changes}), "hf:x"))
 
 
 def test_scaling_of_a_processor_in_pixels() -> None:
-    found = input_settings(processor(), "hf:x")
+    found = read()
     assert (found.resize, found.crop_size, found.interpolation, found.resampler) == (73, (64, 60), "bilinear", "pillow")
     assert found.scaling.mean == pytest.approx((63.75, 31.875, 0.0))  # x / 127.5 = mean
     assert found.scaling.std == pytest.approx((63.75, 31.875, 127.5))
-    offset = input_settings(processor(offset=True), "hf:x").scaling
+    offset = read(offset=True).scaling
     assert offset.mean == pytest.approx((191.25, 159.375, 127.5))  # x / 127.5 - 1 = mean
-    plain = input_settings(processor(do_normalize=False, do_rescale=False), "hf:x").scaling
+    plain = read(do_normalize=False, do_rescale=False).scaling
     assert (plain.mean, plain.std) == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    assert input_settings(processor(do_flip_channel_order=True), "hf:x").scaling.channels == "bgr"
-    exact = input_settings(processor(size={"height": 8, "width": 9}, do_center_crop=False, fps=12.5), "hf:x")
+    assert read(do_flip_channel_order=True).scaling.channels == "bgr"
+    exact = read(size={"height": 8, "width": 9}, do_center_crop=False, fps=12.5)
     assert (exact.resize, exact.crop_size, exact.fps) == ((8, 9), (8, 9), Fraction(25, 2))
 
 
@@ -54,4 +54,4 @@ def test_scaling_of_a_processor_in_pixels() -> None:
 )
 def test_a_processor_that_a_spec_cannot_describe(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        input_settings(processor(**changes), "hf:x")
+        read(**changes)

@@ -19,7 +19,7 @@ from vidcam.errors import NameNotFoundError, ShapeError, WeightsError
 from vidcam.models import is_cached, load_model, model_entries
 from vidcam.models.families import torchvision
 from vidcam.models.families.image import image_network
-from vidcam.models.families.torchvision_specs import TORCHVISION_SPECS, WEIGHTS_METADATA
+from vidcam.models.families.torchvision_specs import HUB_FILES, TORCHVISION_SPECS
 from vidcam.preprocess import grey_input
 from vidcam.spec import ModelSpec, TokenGrid
 from vidcam.system.fingerprint import sha256
@@ -47,13 +47,13 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_listed_models() -> None:
-    assert tuple(TORCHVISION_SPECS) == tuple(WEIGHTS_METADATA) == SIX
+    assert tuple(TORCHVISION_SPECS) == tuple(HUB_FILES) == SIX
     assert [entry.spec for entry in model_entries()[1:7]] == list(TORCHVISION_SPECS.values())
 
 
 @pytest.mark.parametrize("name", SIX)
 def test_specs_equal_torchvisions_metadata(name: str) -> None:
-    assert WEIGHTS_METADATA[name] == torchvision.read_metadata(name)
+    assert HUB_FILES[name] == torchvision.hub_file(name)
     assert TORCHVISION_SPECS[name] == torchvision.spec(name)
     meta = get_model_weights(name).DEFAULT.meta
     spec = TORCHVISION_SPECS[name]
