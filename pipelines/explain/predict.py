@@ -16,7 +16,7 @@ from vidcam.models.model import Model
 from vidcam.pipelines.explain import document as entries
 from vidcam.pipelines.explain.analyse import video_job
 from vidcam.pipelines.explain.document import ClassEntry, RuntimeEntry, SourceEntry
-from vidcam.pipelines.explain.outputs import check_readable, source_of, stated_path
+from vidcam.pipelines.explain.outputs import source_of, stated_path
 from vidcam.pipelines.explain.probabilities import window_probabilities
 from vidcam.pipelines.explain.request import ExplainOptions, model_notes, named_classes, window_request
 from vidcam.pipelines.explain.view import ready_for
@@ -129,15 +129,6 @@ class Predictor:
                 versions=entries.versions(),
             )
         return PredictedVideo(document, probabilities, clock.seconds)
-
-
-def check_source(source: Source, options: ExplainOptions) -> None:
-    """Refuse a source before a model is loaded.
-
-    Raises:
-        InputError: it is no video.
-    """
-    check_readable(source, fps=options.fps, decoder=options.decoder)
 
 
 def _windows(

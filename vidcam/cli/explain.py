@@ -186,7 +186,8 @@ def _predict_all(
     options = _options({name: value for name, value in given.items() if name != "outputs"})
     with loading():
         from vidcam.models.registry import load_model
-        from vidcam.pipelines.explain.predict import Predictor, check_source
+        from vidcam.pipelines.explain.outputs import check_readable
+        from vidcam.pipelines.explain.predict import Predictor
         from vidcam.pipelines.explain.summary import probability_text
     from vidcam.system.json_files import as_plain
 
@@ -205,7 +206,7 @@ def _predict_all(
             print_rows(rows if has_probability else [{"output": row["class"]} for row in rows], as_json=False)
 
     task = VideoTask(
-        check=lambda video: check_source(video, options),
+        check=lambda video: check_readable(video, fps=options.fps, decoder=options.decoder),
         load=load,
         work=lambda predictor, video: predictor.predict(video),
         report=report,
