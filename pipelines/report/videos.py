@@ -11,13 +11,13 @@ from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 from vidcam.media import Frames, Seconds, VideoInfo
-from vidcam.pipelines.render.videos import stream_frames
+from vidcam.pipelines.render.videos import stream_frames, video_writer
 from vidcam.pipelines.report.content import PageVideo
 from vidcam.pipelines.report.facts import Facts
+from vidcam.system.atomic import require_writable
 from vidcam.system.filenames import relative_path
 from vidcam.system.progress import Progress, StageTimer
 from vidcam.video.reader import VideoReader
-from vidcam.video.writer import VideoWriter
 
 MOST_EMBEDDED = 20_000_000
 """Largest video in bytes that is put into a page."""
@@ -131,30 +131,17 @@ def proxy_video(
     def draw(_second: float, frame: Frames) -> Generator[Frames, None, None]:
         yield frame
 
-    def write(path: Path) -> None:
-        info = reader.info
-        writer = partial(
-            VideoWriter,
-            path,
-            size=info.size,
-            fps=info.fps,
-            time_base=info.time_base,
-            duration_seconds=end - float(stamps[0]),
-            audio_from=info.files[0] if info.has_audio else None,
-            audio_start_seconds=float(stamps[0]),
-            audio_end_seconds=end,
-            overwrite=overwrite,
-        )
-        stream_frames(reader, stamps, [writer], draw, clock=StageTimer(), progress=progress)
-
+    info, start = reader.info, float(stamps[0])
     with TemporaryDirectory(prefix="vidcam-", dir=out.parent) as folder:
         copy = Path(folder) / "proxy.mp4"
-        write(copy)
+        writer = partial(video_writer, copy, info, (start, end), size=info.size)
+        stream_frames(reader, stamps, [writer], draw, clock=StageTimer(), progress=progress)
         if copy.stat().st_size <= most_bytes:
-            return PageVideo("proxy", "", media.embed(copy), "video/mp4", float(stamps[0]))
+            return PageVideo("proxy", "", media.embed(copy), "video/mp4", start)
         place = out.with_name(f"{out.stem}_proxy.mp4")
+        require_writable(place, overwrite=overwrite)
         copy.replace(place)
-    return PageVideo("proxy", link(place, out.parent), "", "video/mp4", float(stamps[0]))
+    return PageVideo("proxy", link(place, out.parent), "", "video/mp4", start)
 
 
 def video_note(info: VideoInfo | None, videos: Sequence[PageVideo]) -> str:
