@@ -20,7 +20,7 @@ from vidcam.pipelines.render.composition import Composition
 from vidcam.pipelines.render.frames import FrameContext, FrameRenderer
 from vidcam.pipelines.render.options import Form, RenderOptions, Style
 from vidcam.pipelines.render.request import RenderRequest, resolve
-from vidcam.pipelines.render.saved import opened_source, require_other_place
+from vidcam.pipelines.render.saved import Saved, opened_source, require_other_place
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet
 from vidcam.pipelines.render.videos import FrameWriter, drawn_seconds, stream_frames, video_writer
 from vidcam.render.caption_text import CaptionPlace
@@ -153,14 +153,11 @@ def render_video(
     return render_saved(explanation, Path(out), options, progress=progress_or_default(progress))
 
 
-def render_saved(
-    explanation: str | Path | VideoExplanation, out: Path, options: RenderOptions, *, progress: Progress = silent
-) -> Rendered:
+def render_saved(explanation: Saved, out: Path, options: RenderOptions, *, progress: Progress = silent) -> Rendered:
     """Draw a saved explanation; arguments and errors as in `render_video`."""
     clock = StageTimer()
     with clock.stage("probe"):
-        saved = explanation if isinstance(explanation, VideoExplanation) else Path(explanation)
-        request = resolve(saved, out, options)
+        request = resolve(explanation, out, options)
     with (
         claimed_path(out, overwrite=options.overwrite) as hidden,
         opened_source(request.explanation, request.source, progress=progress) as reader,

@@ -13,7 +13,7 @@ from vidcam import __version__
 from vidcam.errors import InputError, MediaError
 from vidcam.media import Seconds
 from vidcam.pipelines.export.writer import EXPORTED, write_export
-from vidcam.pipelines.render.saved import open_saved, opened_source
+from vidcam.pipelines.render.saved import Saved, open_saved, opened_source
 from vidcam.pipelines.render.videos import drawn_seconds
 from vidcam.pipelines.report.clip import Shown, page_clip, span_of
 from vidcam.pipelines.report.content import PageClip, PageData, PageVideo
@@ -35,8 +35,6 @@ from vidcam.system.exchange import claimed_path
 from vidcam.system.progress import Progress, progress_or_default, silent
 from vidcam.video.reader import VideoReader
 from vidcam.video.source import Source
-
-Result = str | Path | VideoExplanation
 
 PAGES = (".html", ".htm")
 """Endings of a page."""
@@ -95,7 +93,7 @@ class ReportOptions:
 
 
 def report(
-    results: Result | Sequence[Result],
+    results: Saved | Sequence[Saved],
     out: str | Path,
     *,
     source: Source | None = None,
@@ -133,7 +131,7 @@ def report(
 
 
 def write_report(
-    results: Sequence[Result], out: Path, options: ReportOptions, *, progress: Progress = silent
+    results: Sequence[Saved], out: Path, options: ReportOptions, *, progress: Progress = silent
 ) -> Reported:
     """Write a page; arguments and errors as in `report`."""
     if not results:
@@ -182,7 +180,7 @@ def merged(clips: Sequence[PageClip]) -> list[PageClip]:
     return list(joined.values())
 
 
-def shown_of(result: Result, out: Path, options: ReportOptions, media: Media, *, progress: Progress = silent) -> Shown:
+def shown_of(result: Saved, out: Path, options: ReportOptions, media: Media, *, progress: Progress = silent) -> Shown:
     """Load a result, and find its video and what lies beside it.
 
     Args:
@@ -195,13 +193,12 @@ def shown_of(result: Result, out: Path, options: ReportOptions, media: Media, *,
     Raises:
         MediaError: the file is not a saved explanation of a video.
     """
-    saved = result if isinstance(result, VideoExplanation) else Path(result)
-    path = None if isinstance(saved, VideoExplanation) else saved
+    path = None if isinstance(result, VideoExplanation) else Path(result)
     facts, settings = (None, "") if path is None else (facts_beside(path), settings_beside(path))
     try:
-        explanation, source = open_saved(saved, options.source)
+        explanation, source = open_saved(result, options.source)
     except MediaError:
-        explanation = open_saved(saved, "unknown")[0]  # a file that is none of ours is refused again
+        explanation = open_saved(result, "unknown")[0]  # a file that is none of ours is refused again
         if options.source is not None:
             raise
         return without_video(explanation, path, facts, settings, out)
