@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from vidcam.pipelines.report.page import STUDY_MODULES, fill_page, palettes
 from vidcam.pipelines.report.videos import Media
 from vidcam.pipelines.report.writer import PAGES, ReportOptions, shown_of
 from vidcam.pipelines.trust.blind import blind_clip, said_class, target_of
-from vidcam.pipelines.trust.content import KEY_ENDING, KeyClip, PageItem, StudyData, StudyKey
+from vidcam.pipelines.trust.content import KEY_ENDING, KeyClip, StudyData, StudyKey
 from vidcam.pipelines.trust.design import SHUFFLED, Design, Lengths, make_design
 from vidcam.pipelines.trust.truth import TrueClip, read_truth, selected_classes, true_label
 from vidcam.system.atomic import atomic_write, require_writable
@@ -229,9 +229,9 @@ def _page(shown: Sequence[Shown], key: StudyKey, media: Media, random: np.random
         for index, each in enumerate(shown)
     )
     items = tuple(
-        PageItem(item.kind, item.clip, item.left, item.right)
+        item
         if item.right != SHUFFLED  # such a check looks like any pair
-        else PageItem("pair", item.clip, item.left, len(key.methods) + shuffled[item.clip].index(item.left))
+        else replace(item, kind="pair", right=len(key.methods) + shuffled[item.clip].index(item.left))
         for item in key.items
     )
     data = StudyData(key.title, key.version, key.study, clips, items, key.forms, palettes())
