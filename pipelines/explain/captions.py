@@ -15,8 +15,9 @@ from vidcam.cam.request import ScoreFunction
 from vidcam.errors import InputError
 from vidcam.models.captioner import Captioner, CaptionScores, generate_captions, with_captions
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.analyse import video_job
+from vidcam.pipelines.explain.job import explained_windows
 from vidcam.pipelines.explain.request import ExplainOptions, ExplainRequest, resolve
+from vidcam.pipelines.explain.view import crops_of
 from vidcam.pipelines.forward import Prepared, torch_errors
 from vidcam.pipelines.windows import batches
 from vidcam.preprocess import grey_input
@@ -102,10 +103,13 @@ def generated_caption(model: Model, source: Source, request: ExplainRequest) -> 
     """
     captions, size = list[str](), request.batch_size
     with open_video(source, fps=request.fps, decoder=request.decoder, fetch=True) as reader, Undo() as undo, undo:
-        job = video_job(reader, model.spec, request)
-        crops = job.crops.parts
+        windows, crops = (
+            explained_windows(reader.info, model.spec, request),
+            crops_of(model.spec, request, reader.info.size),
+        )
         preserve_model(model.module, undo)
-        ready = batches(reader, job.windows, model.spec, job.geometry, crops=crops, size=size, device=model.device)
+        view, parts = crops.geometry, crops.parts
+        ready = batches(reader, windows, model.spec, view, crops=parts, size=size, device=model.device)
         with torch_errors(model, size), closing(ready):
             for _, clips in ready:
                 captions.extend(generate_captions(model, model.input_of(clips)))

@@ -24,6 +24,7 @@ from vidcam.pipelines.audit import artifact_shares
 from vidcam.pipelines.explain.alpha_entry import AlphaEntry, alpha_entry
 from vidcam.pipelines.explain.analyse import WindowResults
 from vidcam.pipelines.explain.curves import Curves
+from vidcam.pipelines.explain.job import VideoJob
 from vidcam.render.sheet import SheetFormat
 from vidcam.results.caption import CaptionTarget
 from vidcam.results.explanation import GUIDED, OF_FUNCTION, Artifact
@@ -152,6 +153,11 @@ class Document:
     runtime: RuntimeEntry
     versions: dict[str, str]
     files: tuple[str, ...]
+
+
+def runtime_entry(job: VideoJob) -> RuntimeEntry:
+    """Describe how a video was run."""
+    return RuntimeEntry(str(job.model.device), job.request.batch_size, job.reader.info.decoder, job.ready.forward)
 
 
 def source_entry(reader: VideoReader, path: str, *, notes: Sequence[str] = ()) -> SourceEntry:

@@ -21,10 +21,11 @@ from vidcam.geometry import View
 from vidcam.models.model import Model, Precision
 from vidcam.models.registry import as_model, labels_of, load_model
 from vidcam.pipelines.audit import verdict_sentences
-from vidcam.pipelines.explain.analyse import analyse, video_job
+from vidcam.pipelines.explain.analyse import analyse
 from vidcam.pipelines.explain.captions import generated_caption, is_generated, resolve_with_captions
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.document import Document, probability_of
+from vidcam.pipelines.explain.job import video_job
 from vidcam.pipelines.explain.outputs import check_paths, staging, stem_of
 from vidcam.pipelines.explain.probabilities import window_probabilities, with_probable_classes
 from vidcam.pipelines.explain.request import (
@@ -35,7 +36,6 @@ from vidcam.pipelines.explain.request import (
 )
 from vidcam.pipelines.explain.result import Result
 from vidcam.pipelines.explain.verdicts import verdicts_of
-from vidcam.pipelines.explain.view import ready_for
 from vidcam.pipelines.forward import Prepared
 from vidcam.pipelines.run_file import NamedModel, named_model, run_settings
 from vidcam.render.caption_text import CaptionPlace
@@ -148,13 +148,9 @@ class Explainer:
         """Return the top class of one video and its mean probability over the windows; nothing is written."""
         request = self.request
         with open_video(source, fps=request.fps, decoder=request.decoder, fetch=True) as reader:
-            ready, request = ready_for(self.ready, request, reader.info.size)
-            job, batch_size = video_job(reader, ready.model.spec, request), request.batch_size
-            probabilities = window_probabilities(
-                ready.model, job, batch_size=batch_size, clock=StageTimer(), progress=self.progress
-            )
-        mean = probabilities.mean(axis=0)
-        return int(mean.argmax()), probability_of(ready.model, mean.max())
+            job = video_job(reader, self.ready, request, clock=StageTimer(), progress=self.progress)
+            mean = window_probabilities(job).mean(axis=0)
+        return int(mean.argmax()), probability_of(job.model, mean.max())
 
     def explain(self, source: Source, out: str | Path) -> ExplainedVideo:
         """Explain one video into a folder; nothing is left there if it fails."""
@@ -193,16 +189,13 @@ def explain_prepared(
     with clock.stage("probe"):
         reader = open_video(source, fps=request.fps, decoder=request.decoder, fetch=fetch, progress=progress)
     with reader:
-        ready, request = ready_for(ready, request, reader.info.size)
-        job = video_job(reader, ready.model.spec, request)
+        job = video_job(reader, ready, request, clock=clock, progress=progress)
         stem = stem_of(reader.info, folder, overwrite=request.overwrite)
         with staging(folder, stem, overwrite=request.overwrite) as stage:
-            request = with_probable_classes(ready.model, job, request, clock=clock, progress=progress)
-            disk = DiskArrays(stage)
-            results = analyse(ready.model, job, request, clock=clock, progress=progress, disk=disk)
-            verdicts = verdicts_of(ready, job, request, results, clock=clock, progress=progress)
-            result = Result(ready, request, job, results, verdicts, clock=clock, forget=disk.release_memory)
-            document = result.write(stage, folder, stem, progress=progress)
+            job, disk = with_probable_classes(job), DiskArrays(stage)
+            results = analyse(job, disk)
+            result = Result(job, results, verdicts_of(job, results), forget=disk.release_memory)
+            document = result.write(stage, folder, stem)
     explanation = disk.small_to_memory(result.explanation)
     return ExplainedVideo(document, explanation, tuple(folder / name for name in document.files), clock.seconds)
 

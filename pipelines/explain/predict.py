@@ -14,12 +14,11 @@ from vidcam.geometry import View
 from vidcam.models.captioner import Captioner
 from vidcam.models.model import Model
 from vidcam.pipelines.explain import document as entries
-from vidcam.pipelines.explain.analyse import video_job
 from vidcam.pipelines.explain.document import ClassEntry, RuntimeEntry, SourceEntry
+from vidcam.pipelines.explain.job import video_job
 from vidcam.pipelines.explain.outputs import source_of, stated_path
 from vidcam.pipelines.explain.probabilities import window_probabilities
 from vidcam.pipelines.explain.request import ExplainOptions, model_notes, named_classes, window_request
-from vidcam.pipelines.explain.view import ready_for
 from vidcam.pipelines.forward import plan_maps, prepare
 from vidcam.pipelines.memory import StartMemory
 from vidcam.sampling import Window
@@ -111,12 +110,8 @@ class Predictor:
         with clock.stage("probe"):
             reader = open_video(source, fps=request.fps, decoder=request.decoder, fetch=True, progress=self._progress)
         with reader:
-            ready, request = ready_for(self._ready, request, reader.info.size)
-            model = ready.model
-            job = video_job(reader, model.spec, request)
-            probabilities = window_probabilities(
-                model, job, batch_size=request.batch_size, clock=clock, progress=self._progress
-            )
+            job = video_job(reader, self._ready, request, clock=clock, progress=self._progress)
+            model, probabilities = job.model, window_probabilities(job)
             document = PredictionDocument(
                 source=entries.source_entry(reader, stated_path(source_of(reader.info), Path())),
                 model=PredictedModel(model.spec.name, model.weights),
@@ -125,7 +120,7 @@ class Predictor:
                 windows=_windows(model, job.windows, probabilities),
                 audit=self._notes,
                 view=request.view,
-                runtime=RuntimeEntry(str(model.device), request.batch_size, reader.info.decoder, ready.forward),
+                runtime=entries.runtime_entry(job),
                 versions=entries.versions(),
             )
         return PredictedVideo(document, probabilities, clock.seconds)

@@ -1,0 +1,106 @@
+"""One video to explain: the open file, the question about it, and the model that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from vidcam.geometry import Geometry
+from vidcam.media import VideoInfo
+from vidcam.models.model import Model
+from vidcam.pipelines.explain.crops import Crops
+from vidcam.pipelines.explain.request import ExplainRequest
+from vidcam.pipelines.explain.view import crops_of, ready_for
+from vidcam.pipelines.forward import Prepared
+from vidcam.pipelines.windows import batches
+from vidcam.sampling import Window, plan_windows
+from vidcam.spec import ModelSpec
+from vidcam.system.progress import Progress, StageTimer
+from vidcam.video.images import STILLS
+from vidcam.video.reader import VideoReader
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class VideoJob:
+    """An open video with its windows and the part to explain.
+
+    Attributes:
+        ready: the model, prepared for the size of the frames.
+        request: the resolved options.
+        reader: reader of the video.
+        windows: windows for the model, in order.
+        crops: the crops of each window that the model sees, one or three.
+        span_seconds: the explained part, [start, end): the requested part, as far as windows cover it.
+        clock: measures the time of the stages.
+        progress: called as work goes on.
+    """
+
+    ready: Prepared
+    request: ExplainRequest
+    reader: VideoReader
+    windows: tuple[Window, ...]
+    crops: Crops
+    span_seconds: tuple[float, float]
+    clock: StageTimer
+    progress: Progress
+
+    @property
+    def model(self) -> Model:
+        """The model that makes maps and scores."""
+        return self.ready.model
+
+    @property
+    def geometry(self) -> Geometry:
+        """Mapping from the source frame to all that the model sees."""
+        return self.crops.geometry
+
+    def batches(
+        self, windows: Sequence[Window], *, size: int | None = None
+    ) -> Generator[tuple[range, Tensor], None, None]:
+        """Decode some windows into batches of the model's input, see `windows.batches`; None: of the request's size."""
+        model, size = self.model, size or self.request.batch_size
+        crops = self.crops.parts
+        return batches(self.reader, windows, model.spec, self.geometry, crops=crops, size=size, device=model.device)
+
+
+def video_job(
+    reader: VideoReader, ready: Prepared, request: ExplainRequest, *, clock: StageTimer, progress: Progress
+) -> VideoJob:
+    """Plan which windows of a video the model is shown, and which part of the frame.
+
+    Raises:
+        InputError: nothing of the video lies in the part that was asked for, or the model does not take whole frames.
+    """
+    ready, request = ready_for(ready, request, reader.info.size)
+    spec = ready.model.spec
+    windows = explained_windows(reader.info, spec, request)
+    end = windows[-1].end_seconds if request.end is None else min(windows[-1].end_seconds, request.end)
+    return VideoJob(
+        ready=ready,
+        request=request,
+        reader=reader,
+        windows=windows,
+        crops=crops_of(spec, request, reader.info.size),
+        span_seconds=(max(windows[0].start_seconds, request.start or 0.0), end),
+        clock=clock,
+        progress=progress,
+    )
+
+
+def explained_windows(info: VideoInfo, spec: ModelSpec, request: ExplainRequest) -> tuple[Window, ...]:
+    """Plan the windows of the part to explain; images are one window each for a network of single frames.
+
+    Raises:
+        InputError: nothing of the video lies in the part that was asked for.
+    """
+    return plan_windows(
+        info,
+        frames=spec.frames,
+        fps=None if spec.frames == 1 and info.decoder in STILLS else spec.fps,
+        overlap=request.overlap,
+        clip_start_seconds=request.at,
+        start_seconds=request.start,
+        end_seconds=request.end,
+    )
