@@ -13,7 +13,7 @@ from vidcam.cli.destination import is_file, require_one_result
 from vidcam.cli.each_video import VideoTask, run_each
 from vidcam.cli.explain_models import ModelSet
 from vidcam.cli.explain_set import ExplainSet, read_truth, report, with_folder
-from vidcam.cli.help import SectionCommand
+from vidcam.cli.help import SectionCommand, given_options
 from vidcam.cli.options import DEVICE, explain_arguments
 from vidcam.cli.videos import expand_folders
 from vidcam.errors import InputError
@@ -55,7 +55,7 @@ def explain(
     expanded = expand_folders(videos)
     for note in expanded.notes:
         say(note)
-    given = {name: value for name, value in values.items() if value not in (None, ())}
+    given = given_options(values)
     if len(model) > 1:
         return _explain_with_models(expanded.videos, out, model, model_arguments, given, as_json=as_json)
     (name,) = model

@@ -11,7 +11,7 @@ import click
 from vidcam.arguments import split_names
 from vidcam.cli.console import Bar, print_text, say
 from vidcam.cli.documents import RenderedFile
-from vidcam.cli.help import SectionCommand, require_only
+from vidcam.cli.help import SectionCommand, given_options, require_only
 from vidcam.cli.render_options import render_arguments
 from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
@@ -39,7 +39,7 @@ def render(explanation: Path, out: Path, *, as_json: bool, **values: Any) -> Non
         from vidcam.pipelines.render.renderer import render_saved
         from vidcam.system.json_files import to_json
 
-    options = RenderOptions(**{name: value for name, value in values.items() if value not in (None, ())})
+    options = RenderOptions(**given_options(values))
     with Bar() as bar:
         result = render_saved(explanation, out, options, progress=bar.progress)
     for sentence in result.notes:
