@@ -17,6 +17,7 @@ from vidcam.cli.help import SectionCommand, given_options
 from vidcam.cli.options import DEVICE, explain_arguments
 from vidcam.cli.videos import expand_folders
 from vidcam.errors import InputError
+from vidcam.system.atomic import require_writable
 from vidcam.system.signals import loading
 
 if TYPE_CHECKING:
@@ -157,7 +158,14 @@ def _explain_to_file(
 ) -> int:
     """Explain one video into one file."""
     with loading():
-        from vidcam.pipelines.explain.single import check_file, explain_to_file
+        from vidcam.pipelines.explain.outputs import check_readable
+        from vidcam.pipelines.explain.single import explain_to_file
+
+    overwrite = given["overwrite"]
+
+    def check(source: Path) -> None:
+        require_writable(file, overwrite=overwrite)
+        check_readable(source, fps=given.get("fps"), decoder=given.get("decoder", "auto"))
 
     def load(progress: Progress) -> Explainer:
         explainer = _load(model, model_arguments, given, progress)
@@ -166,11 +174,8 @@ def _explain_to_file(
             say(f"{file.name} shows {method}; choose another with --method, or pass a folder for all")
         return explainer
 
-    overwrite = given["overwrite"]
     task = VideoTask(
-        check=lambda source: check_file(
-            source, file, overwrite=overwrite, fps=given.get("fps"), decoder=given.get("decoder", "auto")
-        ),
+        check=check,
         load=load,
         work=lambda explainer, source: explain_to_file(explainer, source, file, overwrite=overwrite),
         report=report,
