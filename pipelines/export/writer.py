@@ -30,21 +30,10 @@ def write_export(
 ) -> tuple[str, ...]:
     """Write the file whose ending says what it is: `.json` for FiftyOne, `.rrd` for rerun.
 
-    Args:
-        results: `.npz` files that `explain` saved, or explanations.
-        out: the file.
-        source: the video, if it was moved since.
-        name: name of the dataset or of the recording.
-        overwrite: replace an existing file.
-        progress: called while a video is fetched.
+    Arguments and errors as in `report`; `name` is that of the dataset or of the recording.
 
     Returns:
         What was left out, and why.
-
-    Raises:
-        InputError: rerun's package is missing.
-        MediaError: a file is not a saved explanation of a video, or its video is not at hand.
-        OutputError: the file exists, or cannot be written.
     """
     is_recording = out.suffix.lower() == RERUN
     if is_recording:

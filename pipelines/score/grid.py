@@ -70,16 +70,7 @@ def play_grid(
     *,
     progress: Progress,
 ) -> GridResult:
-    """Play the pairs that are not in grid.json, and return the means of all.
-
-    Args:
-        model: the model that scored the clips.
-        request: methods, layers, controls and seed.
-        entries: clips of the set.
-        table: the scores of the clips.
-        path: grid.json.
-        progress: called after each pair.
-    """
+    """Play the pairs that are not in grid.json, at `path`, and return the means of all; the table has the scores."""
     sure = _sure_clips(table)
     pairs = _draw(table, sure, np.random.default_rng([request.seed, 0, _PAIRS]))
     record = _read(path, request.row_names)

@@ -41,13 +41,9 @@ _Pair = tuple[Explanation | None, Explanation | None]
 
 
 def sanity(model: Model, request: ScoreRequest, entries: Sequence[Entry], *, progress: Progress) -> Sanity:
-    """Compare the maps of a model with those of randomised weights.
+    """Compare the maps of a model with those of randomised weights, on the first readable clips of the set.
 
-    Args:
-        model: its weights are restored afterwards.
-        request: methods, layers, number of clips, and the seed of the random weights.
-        entries: clips of the set; the first readable ones are used.
-        progress: called after each randomised layer.
+    The request has their number, and the seed of the weights. The model's own weights are restored afterwards.
     """
     samples = list(islice(_readable(entries, model), request.sanity))
     names = weighted_layers(model.module)
