@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import TypeVar
 
@@ -28,6 +28,7 @@ from vidcam.pipelines.explain.job import VideoJob
 from vidcam.render.sheet import SheetFormat
 from vidcam.results.caption import CaptionTarget
 from vidcam.results.explanation import GUIDED, OF_FUNCTION, Artifact
+from vidcam.results.timeline import Timeline
 from vidcam.results.verdict import Verdict, VideoVerdict
 from vidcam.results.video import PER_WINDOW, Scale, VideoExplanation
 from vidcam.video.content import content_sha256
@@ -76,13 +77,19 @@ class ClassEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class WindowEntry:
-    """A window: its top class, and the probability of the first target."""
+class PredictedWindow:
+    """A window and its top class."""
 
     start_seconds: float
     end_seconds: float
     label: str
     probability: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowEntry(PredictedWindow):
+    """A window: its top class, and the probability of the first target."""
+
     target_probability: float | None
 
 
@@ -283,19 +290,27 @@ def _by_layer(figures: Mapping[str, Figure], method: str) -> dict[str, Figure]:
     return {"": figures[method]} if method in figures else by_layer
 
 
-def window_entries(model: Model, explanation: VideoExplanation, results: WindowResults) -> tuple[WindowEntry, ...]:
-    """Describe each window: its top class, and the probability of the first target."""
-    ranking = results.explanation.ranking()
+def predicted_windows(model: Model, line: Timeline, ranking: NDArray[np.float64]) -> tuple[PredictedWindow, ...]:
+    """Describe each window by its top class; the ranking is (N, K), probabilities or values."""
     best = ranking.argmax(axis=1)
     return tuple(
-        WindowEntry(
-            start_seconds=float(explanation.timeline.starts[n]),
-            end_seconds=float(explanation.timeline.ends[n]),
+        PredictedWindow(
+            start_seconds=float(line.starts[n]),
+            end_seconds=float(line.ends[n]),
             label=model.label(int(best[n])),
             probability=probability_of(model, ranking[n, best[n]]),
-            target_probability=probability_of(model, np.exp(results.log_original[n])),
         )
-        for n in range(len(explanation.timeline))
+        for n in range(len(line))
+    )
+
+
+def window_entries(model: Model, line: Timeline, results: WindowResults) -> tuple[WindowEntry, ...]:
+    """Describe each window: its top class, and the probability of the first target."""
+    windows = predicted_windows(model, line, results.explanation.ranking())
+    targets = [probability_of(model, probability) for probability in np.exp(results.log_original)]
+    return tuple(
+        WindowEntry(**asdict(window), target_probability=target)
+        for window, target in zip(windows, targets, strict=True)
     )
 
 

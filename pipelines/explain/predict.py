@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,14 +13,14 @@ from vidcam.geometry import View
 from vidcam.models.captioner import Captioner
 from vidcam.models.model import Model
 from vidcam.pipelines.explain import document as entries
-from vidcam.pipelines.explain.document import ClassEntry, RuntimeEntry, SourceEntry
+from vidcam.pipelines.explain.document import ClassEntry, PredictedWindow, RuntimeEntry, SourceEntry
 from vidcam.pipelines.explain.job import video_job
 from vidcam.pipelines.explain.outputs import source_of, stated_path
 from vidcam.pipelines.explain.probabilities import window_probabilities
 from vidcam.pipelines.explain.request import ExplainOptions, model_notes, named_classes, window_request
 from vidcam.pipelines.forward import plan_maps, prepare
 from vidcam.pipelines.memory import StartMemory
-from vidcam.sampling import Window
+from vidcam.pipelines.windows import timeline
 from vidcam.system.progress import Progress, StageTimer, silent
 from vidcam.video.reader import open_video
 from vidcam.video.source import Source
@@ -33,16 +32,6 @@ class PredictedModel:
 
     name: str
     weights: str
-
-
-@dataclass(frozen=True, slots=True)
-class PredictedWindow:
-    """A window's top class."""
-
-    start_seconds: float
-    end_seconds: float
-    label: str
-    probability: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,25 +106,10 @@ class Predictor:
                 model=PredictedModel(model.spec.name, model.weights),
                 top5=entries.top5(model, probabilities),
                 targets=entries.class_entries(model, [k for k in self._targets if k is not None], probabilities),
-                windows=_windows(model, job.windows, probabilities),
+                windows=entries.predicted_windows(model, timeline(job.windows), probabilities),
                 audit=self._notes,
                 view=request.view,
                 runtime=entries.runtime_entry(job),
                 versions=entries.versions(),
             )
         return PredictedVideo(document, probabilities, clock.seconds)
-
-
-def _windows(
-    model: Model, windows: Sequence[Window], probabilities: NDArray[np.float64]
-) -> tuple[PredictedWindow, ...]:
-    best = probabilities.argmax(axis=1)
-    return tuple(
-        PredictedWindow(
-            window.start_seconds,
-            window.end_seconds,
-            model.label(int(best[n])),
-            entries.probability_of(model, probabilities[n, best[n]]),
-        )
-        for n, window in enumerate(windows)
-    )

@@ -242,7 +242,7 @@ class Result:
             verdict=self.explanation.video_verdict,
             targets=targets,
             captions=self.explanation.captions,
-            windows=entries.window_entries(model, self.explanation, first),
+            windows=entries.window_entries(model, self.explanation.timeline, first),
             evidence_seconds=tuple(curves.thinned().seconds.tolist()),
             artifact=self._job.ready.baseline.artifact,
             audit=tuple(video_audit(self.explanation)),
