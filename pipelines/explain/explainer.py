@@ -25,7 +25,7 @@ from vidcam.pipelines.explain.analyse import analyse
 from vidcam.pipelines.explain.captions import generated_caption, is_generated, resolve_with_captions
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.document import Document, probability_of
-from vidcam.pipelines.explain.job import video_job
+from vidcam.pipelines.explain.job import opened_job
 from vidcam.pipelines.explain.outputs import check_paths, staging, stem_of
 from vidcam.pipelines.explain.probabilities import window_probabilities, with_probable_classes
 from vidcam.pipelines.explain.request import (
@@ -42,8 +42,8 @@ from vidcam.render.caption_text import CaptionPlace
 from vidcam.render.sheet import SheetFormat
 from vidcam.results.video import Scale, VideoExplanation
 from vidcam.spec import ModelSpec
-from vidcam.system.progress import Progress, StageTimer, progress_or_default, silent
-from vidcam.video.reader import Decoder, open_video
+from vidcam.system.progress import Progress, progress_or_default, silent
+from vidcam.video.reader import Decoder
 from vidcam.video.source import Source
 
 
@@ -146,9 +146,7 @@ class Explainer:
 
     def predict(self, source: Source) -> tuple[int, float | None]:
         """Return the top class of one video and its mean probability over the windows; nothing is written."""
-        request = self.request
-        with open_video(source, fps=request.fps, decoder=request.decoder, fetch=True) as reader:
-            job = video_job(reader, self.ready, request, clock=StageTimer(), progress=self.progress)
+        with opened_job(source, self.ready, self.request, fetch=True, progress=self.progress) as job:
             mean = window_probabilities(job).mean(axis=0)
         return int(mean.argmax()), probability_of(job.model, mean.max())
 
@@ -183,21 +181,17 @@ def explain_prepared(
 ) -> ExplainedVideo:
     """Explain one video with a model that is ready for the request; nothing is left in the folder if it fails.
 
-    With `fetch`, an http address is fetched; the user must have typed it himself.
+    Arguments and errors as in `opened_job`.
     """
-    clock = StageTimer()
-    with clock.stage("probe"):
-        reader = open_video(source, fps=request.fps, decoder=request.decoder, fetch=fetch, progress=progress)
-    with reader:
-        job = video_job(reader, ready, request, clock=clock, progress=progress)
-        stem = stem_of(reader.info, folder, overwrite=request.overwrite)
+    with opened_job(source, ready, request, fetch=fetch, progress=progress) as opened:
+        stem = stem_of(opened.reader.info, folder, overwrite=request.overwrite)
         with staging(folder, stem, overwrite=request.overwrite) as stage:
-            job, disk = with_probable_classes(job), DiskArrays(stage)
+            job, disk = with_probable_classes(opened), DiskArrays(stage)
             results = analyse(job, disk)
             result = Result(job, results, verdicts_of(job, results), forget=disk.release_memory)
             document = result.write(stage, folder, stem)
     explanation = disk.small_to_memory(result.explanation)
-    return ExplainedVideo(document, explanation, tuple(folder / name for name in document.files), clock.seconds)
+    return ExplainedVideo(document, explanation, tuple(folder / name for name in document.files), job.clock.seconds)
 
 
 def explain_video(

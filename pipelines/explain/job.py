@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -17,9 +18,10 @@ from vidcam.pipelines.forward import Prepared
 from vidcam.pipelines.windows import batches
 from vidcam.sampling import Window, plan_windows
 from vidcam.spec import ModelSpec
-from vidcam.system.progress import Progress, StageTimer
+from vidcam.system.progress import Progress, StageTimer, silent
 from vidcam.video.images import STILLS
-from vidcam.video.reader import VideoReader
+from vidcam.video.reader import VideoReader, open_video
+from vidcam.video.source import Source
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -65,28 +67,36 @@ class VideoJob:
         return batches(self.reader, windows, model.spec, self.geometry, crops=crops, size=size, device=model.device)
 
 
-def video_job(
-    reader: VideoReader, ready: Prepared, request: ExplainRequest, *, clock: StageTimer, progress: Progress
-) -> VideoJob:
-    """Plan which windows of a video the model is shown, and which part of the frame.
+@contextmanager
+def opened_job(
+    source: Source, ready: Prepared, request: ExplainRequest, *, fetch: bool = False, progress: Progress = silent
+) -> Iterator[VideoJob]:
+    """Open a video, and plan which windows the model is shown, and which part of the frame.
+
+    With `fetch`, an http address is fetched; the user must have typed it himself.
 
     Raises:
-        InputError: nothing of the video lies in the part that was asked for, or the model does not take whole frames.
+        InputError: the video cannot be used, nothing of it lies in the part that was asked for, or the model does not
+            take whole frames.
     """
-    ready, request = ready_for(ready, request, reader.info.size)
-    spec = ready.model.spec
-    windows = explained_windows(reader.info, spec, request)
-    end = windows[-1].end_seconds if request.end is None else min(windows[-1].end_seconds, request.end)
-    return VideoJob(
-        ready=ready,
-        request=request,
-        reader=reader,
-        windows=windows,
-        crops=crops_of(spec, request, reader.info.size),
-        span_seconds=(max(windows[0].start_seconds, request.start or 0.0), end),
-        clock=clock,
-        progress=progress,
-    )
+    clock = StageTimer()
+    with clock.stage("probe"):
+        reader = open_video(source, fps=request.fps, decoder=request.decoder, fetch=fetch, progress=progress)
+    with reader:
+        ready, request = ready_for(ready, request, reader.info.size)
+        spec = ready.model.spec
+        windows = explained_windows(reader.info, spec, request)
+        end = windows[-1].end_seconds if request.end is None else min(windows[-1].end_seconds, request.end)
+        yield VideoJob(
+            ready=ready,
+            request=request,
+            reader=reader,
+            windows=windows,
+            crops=crops_of(spec, request, reader.info.size),
+            span_seconds=(max(windows[0].start_seconds, request.start or 0.0), end),
+            clock=clock,
+            progress=progress,
+        )
 
 
 def explained_windows(info: VideoInfo, spec: ModelSpec, request: ExplainRequest) -> tuple[Window, ...]:

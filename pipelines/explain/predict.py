@@ -14,15 +14,14 @@ from vidcam.models.captioner import Captioner
 from vidcam.models.model import Model
 from vidcam.pipelines.explain import document as entries
 from vidcam.pipelines.explain.document import ClassEntry, PredictedWindow, RuntimeEntry, SourceEntry
-from vidcam.pipelines.explain.job import video_job
+from vidcam.pipelines.explain.job import opened_job
 from vidcam.pipelines.explain.outputs import source_of, stated_path
 from vidcam.pipelines.explain.probabilities import window_probabilities
 from vidcam.pipelines.explain.request import ExplainOptions, model_notes, named_classes, window_request
 from vidcam.pipelines.forward import plan_maps, prepare
 from vidcam.pipelines.memory import StartMemory
 from vidcam.pipelines.windows import timeline
-from vidcam.system.progress import Progress, StageTimer, silent
-from vidcam.video.reader import open_video
+from vidcam.system.progress import Progress, silent
 from vidcam.video.source import Source
 
 
@@ -95,12 +94,8 @@ class Predictor:
             InputError: the video cannot be used.
             RunError: the model fails.
         """
-        clock, request = StageTimer(), self._request
-        with clock.stage("probe"):
-            reader = open_video(source, fps=request.fps, decoder=request.decoder, fetch=True, progress=self._progress)
-        with reader:
-            job = video_job(reader, self._ready, request, clock=clock, progress=self._progress)
-            model, probabilities = job.model, window_probabilities(job)
+        with opened_job(source, self._ready, self._request, fetch=True, progress=self._progress) as job:
+            model, reader, probabilities = job.model, job.reader, window_probabilities(job)
             document = PredictionDocument(
                 source=entries.source_entry(reader, stated_path(source_of(reader.info), Path())),
                 model=PredictedModel(model.spec.name, model.weights),
@@ -108,8 +103,8 @@ class Predictor:
                 targets=entries.class_entries(model, [k for k in self._targets if k is not None], probabilities),
                 windows=entries.predicted_windows(model, timeline(job.windows), probabilities),
                 audit=self._notes,
-                view=request.view,
+                view=job.request.view,
                 runtime=entries.runtime_entry(job),
                 versions=entries.versions(),
             )
-        return PredictedVideo(document, probabilities, clock.seconds)
+        return PredictedVideo(document, probabilities, job.clock.seconds)
