@@ -17,7 +17,7 @@ from vidcam.pipelines.render.saved import Saved, open_saved, opened_source
 from vidcam.pipelines.render.videos import drawn_seconds
 from vidcam.pipelines.report.clip import Shown, page_clip, span_of
 from vidcam.pipelines.report.content import PageClip, PageData, PageVideo
-from vidcam.pipelines.report.facts import Facts, facts_beside, settings_beside
+from vidcam.pipelines.report.facts import Facts, settings_beside
 from vidcam.pipelines.report.packing import PackedBlock
 from vidcam.pipelines.report.page import page_html, palettes
 from vidcam.pipelines.report.videos import (
@@ -32,6 +32,7 @@ from vidcam.pipelines.report.videos import (
 from vidcam.results.video import VideoExplanation
 from vidcam.system.atomic import disk_errors, require_writable
 from vidcam.system.exchange import claimed_path
+from vidcam.system.json_files import read_json_if_valid
 from vidcam.system.progress import Progress, progress_or_default, silent
 from vidcam.video.reader import VideoReader
 from vidcam.video.source import Source
@@ -194,7 +195,9 @@ def shown_of(result: Saved, out: Path, options: ReportOptions, media: Media, *, 
         MediaError: the file is not a saved explanation of a video.
     """
     path = None if isinstance(result, VideoExplanation) else Path(result)
-    facts, settings = (None, "") if path is None else (facts_beside(path), settings_beside(path))
+    facts, settings = None, ""
+    if path is not None:
+        facts, settings = read_json_if_valid(path.with_suffix(".json"), Facts), settings_beside(path)
     try:
         explanation, source = open_saved(result, options.source)
     except MediaError:

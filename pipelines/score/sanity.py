@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -20,7 +19,7 @@ from torch import Tensor
 from vidcam.cam.attribution import open_attribution
 from vidcam.cam.preserve import Undo
 from vidcam.cam.randomise import randomise, weighted_layers
-from vidcam.errors import InputError, VidcamError
+from vidcam.errors import VidcamError
 from vidcam.metrics.similarity import rank_correlation, ssim
 from vidcam.models.model import Model
 from vidcam.pipelines.forward import compute_grey_baseline, torch_errors
@@ -29,7 +28,6 @@ from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.samples import Sample, load_sample
 from vidcam.pipelines.score.sanity_figures import Sanity, SanityFigures
 from vidcam.results.explanation import Explanation
-from vidcam.system.json_files import read_json
 from vidcam.system.progress import Progress
 
 STAGES = 10
@@ -108,14 +106,6 @@ def _baseline_activations(model: Model, request: ScoreRequest) -> Mapping[str, T
         return compute_grey_baseline(model, request.layers, methods=request.methods).activations
     except VidcamError:
         return {}
-
-
-def former_sanity(path: Path) -> Sanity | None:
-    """Read sanity.json; a damaged file costs only the time to check again."""
-    try:
-        return read_json(path, Sanity)
-    except (FileNotFoundError, InputError):
-        return None
 
 
 def _figures(stages: Sequence[Sequence[_Pair]], method: str) -> SanityFigures:
