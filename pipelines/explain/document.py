@@ -222,15 +222,9 @@ def target_entry(
     files: Mapping[str, Mapping[str, str]],
     curves: Curves,
 ) -> TargetEntry:
-    """Describe one target: its probability and, for each method, files and measures.
+    """Describe the target with this number: its probability and, for each method, files and measures.
 
-    Args:
-        video_explanation: the maps of the video.
-        results: results of this target.
-        number: index of the target.
-        contrast: label of the contrast class; None without one.
-        files: method → {'overlay': name, 'map': name}.
-        curves: evidence of the requested methods, also guided ones.
+    The files are method → {'overlay': name, 'map': name}. The curves have the requested methods, also guided ones.
     """
     explanation = results.explanation
     label, index = video_explanation.labels[number], int(explanation.target[0])

@@ -18,13 +18,8 @@ from vidcam.video.source import Source, local_path
 def explain_to_file(explainer: Explainer, source: Source, file: Path, *, overwrite: bool = False) -> ExplainedVideo:
     """Explain a video for one target, and write its overlay (or map) video to a file.
 
-    Of several methods the first is drawn.
-
-    Args:
-        explainer: its request has one target and one of the outputs `overlay` and `map`.
-        source: the video.
-        file: the MP4 file.
-        overwrite: whether the file may exist.
+    The request of the explainer has one target, and one of the outputs `overlay` and `map`. Of several methods the
+    first is drawn.
 
     Raises:
         OutputError: the file exists, or its folder does not.

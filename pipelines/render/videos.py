@@ -61,17 +61,7 @@ def draw_videos(
 ) -> tuple[str, ...]:
     """Write the videos into a folder and collect the frames of the sheet; returns notes.
 
-    Args:
-        renderer: draws maps on frames.
-        reader: the source.
-        videos: the videos to write; may be empty.
-        folder: the output folder.
-        pts_seconds: (S,) time stamps of the frames to draw.
-        end_seconds: end of the drawn part, not included.
-        clock: measures the time of the stages.
-        progress: called after each frame.
-        captions: where the captions of the videos are.
-        sheet: collects the frames of the contact sheet.
+    Drawn are the frames at `pts_seconds`, (S,). The part ends at `end_seconds`. There may be no videos.
     """
     tracks = None if captions == "none" else caption_tracks(renderer.explanation, [video.map for video in videos])
     drawers = [CaptionDrawer(renderer, video.kind, (video.map,), captions, tracks=tracks) for video in videos]

@@ -91,11 +91,7 @@ def address_of(relative: str) -> str:
 def overlay_videos(facts: Facts | None, beside: Path, folder: Path, *, starts: float) -> tuple[PageVideo, ...]:
     """List the overlay videos that a JSON names.
 
-    Args:
-        facts: what the JSON says.
-        beside: the folder of the JSON.
-        folder: the folder of the page.
-        starts: second of the source that they start at.
+    They lie in the folder `beside`, the page in `folder`. Their first frame shows the second `starts` of the source.
     """
     named = [] if facts is None else facts.overlays()
     return tuple(
@@ -117,15 +113,7 @@ def proxy_video(
 ) -> PageVideo:
     """Make an H.264 copy of the explained part, frame for frame; in the page if it is small, else beside it.
 
-    Args:
-        reader: the source.
-        stamps: (F,) time stamps of the frames.
-        end: end of the part.
-        out: the page; a copy beside it is called `<stem>_proxy.mp4`.
-        media: takes the bytes of a small copy.
-        most_bytes: a larger one lies beside the page.
-        overwrite: whether an existing copy is replaced.
-        progress: called after each frame.
+    The time stamps of the frames are (F,). A copy of more than `most_bytes` is called `<stem>_proxy.mp4`.
     """
 
     def draw(_second: float, frame: Frames) -> Generator[Frames, None, None]:

@@ -182,14 +182,7 @@ def merged(clips: Sequence[PageClip]) -> list[PageClip]:
 
 
 def shown_of(result: Saved, out: Path, options: ReportOptions, media: Media, *, progress: Progress = silent) -> Shown:
-    """Load a result, and find its video and what lies beside it.
-
-    Args:
-        result: a file that `explain` saved, or the explanation.
-        out: the page.
-        options: how the video gets into it.
-        media: takes the bytes of a video that is put into the page.
-        progress: called as a copy of the video is made.
+    """Load a result, and find its video and what lies beside it; `media` takes the bytes that are put into the page.
 
     Raises:
         MediaError: the file is not a saved explanation of a video.
