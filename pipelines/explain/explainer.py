@@ -153,7 +153,8 @@ class Explainer:
     def explain(self, source: Source, out: str | Path) -> ExplainedVideo:
         """Explain one video into a folder; nothing is left there if it fails."""
         if is_generated(self._model, self._options):
-            options = replace(self._options, caption=(generated_caption(self._model, source, self.request),))
+            with opened_job(source, self.ready, self.request, fetch=True, progress=self.progress) as job:
+                options = replace(self._options, caption=(generated_caption(self._model, job),))
             return Explainer(self._model, options, named=self._named, progress=self.progress).explain(source, out)
         return explain_prepared(source, Path(out), self.ready, self.request, fetch=True, progress=self.progress)
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from vidcam.geometry import Geometry
-from vidcam.media import VideoInfo
 from vidcam.models.model import Model
 from vidcam.pipelines.explain.crops import Crops
 from vidcam.pipelines.explain.request import ExplainRequest
@@ -17,7 +16,6 @@ from vidcam.pipelines.explain.view import crops_of, ready_for
 from vidcam.pipelines.forward import Prepared
 from vidcam.pipelines.windows import batches
 from vidcam.sampling import Window, plan_windows
-from vidcam.spec import ModelSpec
 from vidcam.system.progress import Progress, StageTimer, silent
 from vidcam.video.images import STILLS
 from vidcam.video.reader import VideoReader, open_video
@@ -85,7 +83,15 @@ def opened_job(
     with reader:
         ready, request = ready_for(ready, request, reader.info.size)
         spec = ready.model.spec
-        windows = explained_windows(reader.info, spec, request)
+        windows = plan_windows(
+            reader.info,
+            frames=spec.frames,
+            fps=None if spec.frames == 1 and reader.info.decoder in STILLS else spec.fps,  # images are a window each
+            overlap=request.overlap,
+            clip_start_seconds=request.at,
+            start_seconds=request.start,
+            end_seconds=request.end,
+        )
         end = windows[-1].end_seconds if request.end is None else min(windows[-1].end_seconds, request.end)
         yield VideoJob(
             ready=ready,
@@ -97,20 +103,3 @@ def opened_job(
             clock=clock,
             progress=progress,
         )
-
-
-def explained_windows(info: VideoInfo, spec: ModelSpec, request: ExplainRequest) -> tuple[Window, ...]:
-    """Plan the windows of the part to explain; images are one window each for a network of single frames.
-
-    Raises:
-        InputError: nothing of the video lies in the part that was asked for.
-    """
-    return plan_windows(
-        info,
-        frames=spec.frames,
-        fps=None if spec.frames == 1 and info.decoder in STILLS else spec.fps,
-        overlap=request.overlap,
-        clip_start_seconds=request.at,
-        start_seconds=request.start,
-        end_seconds=request.end,
-    )
