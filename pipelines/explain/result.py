@@ -26,7 +26,7 @@ from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet
 from vidcam.pipelines.render.videos import Video, draw_videos, drawn_seconds, video_list
 from vidcam.pipelines.report.clip import Shown
 from vidcam.pipelines.report.facts import Facts
-from vidcam.pipelines.report.videos import Media, is_playable, overlay_videos, source_video, video_note
+from vidcam.pipelines.report.videos import Media, is_playable, video_note
 from vidcam.pipelines.report.writer import page_of
 from vidcam.pipelines.run_file import run_file_text
 from vidcam.pipelines.windows import timeline
@@ -170,7 +170,7 @@ class Result:
         if "report" in outputs:
             path = stage / f"{stem}.html"
             with self._job.clock.stage("report"), disk_errors(path):
-                path.write_text(self._page(folder, document, settings), "utf-8")
+                path.write_text(self._page(folder / path.name, document, settings), "utf-8")
         write_json(stage / f"{stem}.json", document)
         return document
 
@@ -181,11 +181,10 @@ class Result:
         command = f"vidcam explain VIDEO -o FOLDER --config {stem}.toml"
         return run_file_text(self._request.settings, folder, command=command)
 
-    def _page(self, folder: Path, document: Document, settings: str) -> str:
-        """Return the page of the video, as it works in its final folder."""
-        facts, info, media = from_json(to_json(document), Facts), self._job.reader.info, Media()
-        video = source_video(info, folder, media)
-        overlays = overlay_videos(facts, folder, folder, starts=float(self._pts[0]))
+    def _page(self, out: Path, document: Document, settings: str) -> str:
+        """Return the page of the video, as it works at its final place."""
+        facts, info, media = from_json(to_json(document), Facts), self._job.reader.info, Media(out)
+        video, overlays = media.source(info), media.overlays(facts, out.parent, starts=float(self._pts[0]))
         videos = (*(() if video is None else (video,)), *overlays)
         shown = Shown(self.explanation, self._pts, videos, video_note(info, videos), is_playable(info), facts, settings)
         return page_of([shown], media)
