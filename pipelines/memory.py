@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import platform
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -124,15 +124,8 @@ def _code_digest() -> str:
     root = Path(__file__).parents[1]
     files = [root / "pipelines" / "forward.py", Path(__file__), *(root / "models").rglob("*.py")]
     files += [file for folder in (root, root / "cam", root / "results") for file in folder.glob("*.py")]
-    return digest_of([*map(str.encode, _versions(("torch", "torchvision"))), *(f.read_bytes() for f in sorted(files))])
-
-
-def _versions(packages: Iterable[str]) -> Iterable[str]:
-    for package in packages:
-        try:
-            yield f"{package} {version(package)}"
-        except PackageNotFoundError:
-            yield package
+    versions = [f"{package} {version(package)}".encode() for package in ("torch", "torchvision")]
+    return digest_of([*versions, *(file.read_bytes() for file in sorted(files))])
 
 
 def _read(path: Path) -> Remembered | None:

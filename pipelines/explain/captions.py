@@ -15,13 +15,10 @@ from vidcam.cam.request import ScoreFunction
 from vidcam.errors import InputError
 from vidcam.models.captioner import Captioner, CaptionScores, generate_captions, with_captions
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.analyse import video_job
+from vidcam.pipelines.explain.job import VideoJob
 from vidcam.pipelines.explain.request import ExplainOptions, ExplainRequest, resolve
 from vidcam.pipelines.forward import Prepared, torch_errors
-from vidcam.pipelines.windows import batches
 from vidcam.preprocess import grey_input
-from vidcam.video.reader import open_video
-from vidcam.video.source import Source
 
 GENERATED = "generated"
 """Stands for the caption that the model generates for a video."""
@@ -94,19 +91,16 @@ def caption_labels(captions: Sequence[str]) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def generated_caption(model: Model, source: Source, request: ExplainRequest) -> str:
+def generated_caption(model: Model, job: VideoJob) -> str:
     """Return the caption that a captioner generates for most windows of a video; of several the first.
 
     Raises:
         InputError: the caption is empty.
     """
-    captions, size = list[str](), request.batch_size
-    with open_video(source, fps=request.fps, decoder=request.decoder, fetch=True) as reader, Undo() as undo, undo:
-        job = video_job(reader, model.spec, request)
-        crops = job.crops.parts
+    captions = list[str]()
+    with torch_errors(model, job.request.batch_size), Undo() as undo, undo:
         preserve_model(model.module, undo)
-        ready = batches(reader, job.windows, model.spec, job.geometry, crops=crops, size=size, device=model.device)
-        with torch_errors(model, size), closing(ready):
+        with closing(job.batches(job.windows)) as ready:
             for _, clips in ready:
                 captions.extend(generate_captions(model, model.input_of(clips)))
     caption, _ = Counter(captions).most_common(1)[0]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import TypeVar
 
@@ -24,9 +24,11 @@ from vidcam.pipelines.audit import artifact_shares
 from vidcam.pipelines.explain.alpha_entry import AlphaEntry, alpha_entry
 from vidcam.pipelines.explain.analyse import WindowResults
 from vidcam.pipelines.explain.curves import Curves
+from vidcam.pipelines.explain.job import VideoJob
 from vidcam.render.sheet import SheetFormat
 from vidcam.results.caption import CaptionTarget
 from vidcam.results.explanation import GUIDED, OF_FUNCTION, Artifact
+from vidcam.results.timeline import Timeline
 from vidcam.results.verdict import Verdict, VideoVerdict
 from vidcam.results.video import PER_WINDOW, Scale, VideoExplanation
 from vidcam.video.content import content_sha256
@@ -75,13 +77,19 @@ class ClassEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class WindowEntry:
-    """A window: its top class, and the probability of the first target."""
+class PredictedWindow:
+    """A window and its top class."""
 
     start_seconds: float
     end_seconds: float
     label: str
     probability: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowEntry(PredictedWindow):
+    """A window: its top class, and the probability of the first target."""
+
     target_probability: float | None
 
 
@@ -154,6 +162,11 @@ class Document:
     files: tuple[str, ...]
 
 
+def runtime_entry(job: VideoJob) -> RuntimeEntry:
+    """Describe how a video was run."""
+    return RuntimeEntry(str(job.model.device), job.request.batch_size, job.reader.info.decoder, job.ready.forward)
+
+
 def source_entry(reader: VideoReader, path: str, *, notes: Sequence[str] = ()) -> SourceEntry:
     """Describe the explained video.
 
@@ -209,15 +222,9 @@ def target_entry(
     files: Mapping[str, Mapping[str, str]],
     curves: Curves,
 ) -> TargetEntry:
-    """Describe one target: its probability and, for each method, files and measures.
+    """Describe the target with this number: its probability and, for each method, files and measures.
 
-    Args:
-        video_explanation: the maps of the video.
-        results: results of this target.
-        number: index of the target.
-        contrast: label of the contrast class; None without one.
-        files: method → {'overlay': name, 'map': name}.
-        curves: evidence of the requested methods, also guided ones.
+    The files are method → {'overlay': name, 'map': name}. The curves have the requested methods, also guided ones.
     """
     explanation = results.explanation
     label, index = video_explanation.labels[number], int(explanation.target[0])
@@ -277,19 +284,27 @@ def _by_layer(figures: Mapping[str, Figure], method: str) -> dict[str, Figure]:
     return {"": figures[method]} if method in figures else by_layer
 
 
-def window_entries(model: Model, explanation: VideoExplanation, results: WindowResults) -> tuple[WindowEntry, ...]:
-    """Describe each window: its top class, and the probability of the first target."""
-    ranking = results.explanation.ranking()
+def predicted_windows(model: Model, line: Timeline, ranking: NDArray[np.float64]) -> tuple[PredictedWindow, ...]:
+    """Describe each window by its top class; the ranking is (N, K), probabilities or values."""
     best = ranking.argmax(axis=1)
     return tuple(
-        WindowEntry(
-            start_seconds=float(explanation.timeline.starts[n]),
-            end_seconds=float(explanation.timeline.ends[n]),
+        PredictedWindow(
+            start_seconds=float(line.starts[n]),
+            end_seconds=float(line.ends[n]),
             label=model.label(int(best[n])),
             probability=probability_of(model, ranking[n, best[n]]),
-            target_probability=probability_of(model, np.exp(results.log_original[n])),
         )
-        for n in range(len(explanation.timeline))
+        for n in range(len(line))
+    )
+
+
+def window_entries(model: Model, line: Timeline, results: WindowResults) -> tuple[WindowEntry, ...]:
+    """Describe each window: its top class, and the probability of the first target."""
+    windows = predicted_windows(model, line, results.explanation.ranking())
+    targets = [probability_of(model, probability) for probability in np.exp(results.log_original)]
+    return tuple(
+        WindowEntry(**asdict(window), target_probability=target)
+        for window, target in zip(windows, targets, strict=True)
     )
 
 

@@ -21,10 +21,11 @@ from vidcam.geometry import View
 from vidcam.models.model import Model, Precision
 from vidcam.models.registry import as_model, labels_of, load_model
 from vidcam.pipelines.audit import verdict_sentences
-from vidcam.pipelines.explain.analyse import analyse, video_job
+from vidcam.pipelines.explain.analyse import analyse
 from vidcam.pipelines.explain.captions import generated_caption, is_generated, resolve_with_captions
 from vidcam.pipelines.explain.disk_arrays import DiskArrays
 from vidcam.pipelines.explain.document import Document, probability_of
+from vidcam.pipelines.explain.job import opened_job
 from vidcam.pipelines.explain.outputs import check_paths, staging, stem_of
 from vidcam.pipelines.explain.probabilities import window_probabilities, with_probable_classes
 from vidcam.pipelines.explain.request import (
@@ -34,17 +35,15 @@ from vidcam.pipelines.explain.request import (
     named_classes,
 )
 from vidcam.pipelines.explain.result import Result
-from vidcam.pipelines.explain.settings import settings_of
 from vidcam.pipelines.explain.verdicts import verdicts_of
-from vidcam.pipelines.explain.view import ready_for
 from vidcam.pipelines.forward import Prepared
-from vidcam.pipelines.run_file import NamedModel, named_model
+from vidcam.pipelines.run_file import NamedModel, named_model, run_settings
 from vidcam.render.caption_text import CaptionPlace
 from vidcam.render.sheet import SheetFormat
 from vidcam.results.video import Scale, VideoExplanation
 from vidcam.spec import ModelSpec
-from vidcam.system.progress import Progress, StageTimer, progress_or_default, silent
-from vidcam.video.reader import Decoder, open_video
+from vidcam.system.progress import Progress, progress_or_default, silent
+from vidcam.video.reader import Decoder
 from vidcam.video.source import Source
 
 
@@ -101,15 +100,21 @@ class ExplainedVideo:
 
 
 class Explainer:
-    """A model with its question settled, ready for any number of videos; what is the same for all is done once."""
+    """A model with its question settled, ready for any number of videos; what is the same for all is done once.
+
+    Attributes:
+        request: holds for every video.
+        ready: the model, made ready for the request.
+        progress: called as work goes on.
+    """
 
     def __init__(
         self, model: Model, options: ExplainOptions, *, named: NamedModel | None = None, progress: Progress = silent
     ) -> None:
-        self._model, self._options, self._named, self._progress = model, options, named, progress
-        self._request, self._ready = resolve_with_captions(model, options)
+        self._model, self._options, self._named, self.progress = model, options, named, progress
+        self.request, self.ready = resolve_with_captions(model, options)
         if named is not None:  # else nobody could load the model again
-            self._request = replace(self._request, settings=settings_of(options, named, self._request, model))
+            self.request = replace(self.request, settings=_settings(options, named, self.request, model))
 
     @classmethod
     def load(
@@ -139,39 +144,31 @@ class Explainer:
             )
         return cls(model, options, named=named, progress=progress)
 
-    @property
-    def request(self) -> ExplainRequest:
-        """The request that holds for every video."""
-        return self._request
-
-    @property
-    def ready(self) -> Prepared:
-        """The model, made ready for the request."""
-        return self._ready
-
-    @property
-    def progress(self) -> Progress:
-        """The callback for progress."""
-        return self._progress
-
     def predict(self, source: Source) -> tuple[int, float | None]:
         """Return the top class of one video and its mean probability over the windows; nothing is written."""
-        request = self._request
-        with open_video(source, fps=request.fps, decoder=request.decoder, fetch=True) as reader:
-            ready, request = ready_for(self._ready, request, reader.info.size)
-            job, batch_size = video_job(reader, ready.model.spec, request), request.batch_size
-            probabilities = window_probabilities(
-                ready.model, job, batch_size=batch_size, clock=StageTimer(), progress=self._progress
-            )
-        mean = probabilities.mean(axis=0)
-        return int(mean.argmax()), probability_of(ready.model, mean.max())
+        with opened_job(source, self.ready, self.request, fetch=True, progress=self.progress) as job:
+            mean = window_probabilities(job).mean(axis=0)
+        return int(mean.argmax()), probability_of(job.model, mean.max())
 
     def explain(self, source: Source, out: str | Path) -> ExplainedVideo:
         """Explain one video into a folder; nothing is left there if it fails."""
         if is_generated(self._model, self._options):
-            options = replace(self._options, caption=(generated_caption(self._model, source, self._request),))
-            return Explainer(self._model, options, named=self._named, progress=self._progress).explain(source, out)
-        return explain_prepared(source, Path(out), self._ready, self._request, fetch=True, progress=self._progress)
+            with opened_job(source, self.ready, self.request, fetch=True, progress=self.progress) as job:
+                options = replace(self._options, caption=(generated_caption(self._model, job),))
+            return Explainer(self._model, options, named=self._named, progress=self.progress).explain(source, out)
+        return explain_prepared(source, Path(out), self.ready, self.request, fetch=True, progress=self.progress)
+
+
+def _settings(options: ExplainOptions, named: NamedModel, request: ExplainRequest, model: Model) -> dict[str, object]:
+    """Return the settings that repeat a run with `--config`: the options, and what was chosen for the user."""
+    is_stated = bool(options.layers or model.spec.layer)  # else a note says that the layer was chosen
+    resolved = {
+        "device": str(model.device),
+        "methods": request.methods,
+        "layer": request.layers if is_stated else (),
+        "batch_size": request.batch_size,
+    }
+    return run_settings(options, named, resolved=resolved)
 
 
 def explain_prepared(
@@ -185,24 +182,17 @@ def explain_prepared(
 ) -> ExplainedVideo:
     """Explain one video with a model that is ready for the request; nothing is left in the folder if it fails.
 
-    With `fetch`, an http address is fetched; the user must have typed it himself.
+    Arguments and errors as in `opened_job`.
     """
-    clock = StageTimer()
-    with clock.stage("probe"):
-        reader = open_video(source, fps=request.fps, decoder=request.decoder, fetch=fetch, progress=progress)
-    with reader:
-        ready, request = ready_for(ready, request, reader.info.size)
-        job = video_job(reader, ready.model.spec, request)
-        stem = stem_of(reader.info, folder, overwrite=request.overwrite)
+    with opened_job(source, ready, request, fetch=fetch, progress=progress) as opened:
+        stem = stem_of(opened.reader.info, folder, overwrite=request.overwrite)
         with staging(folder, stem, overwrite=request.overwrite) as stage:
-            request = with_probable_classes(ready.model, job, request, clock=clock, progress=progress)
-            disk = DiskArrays(stage)
-            results = analyse(ready.model, job, request, clock=clock, progress=progress, disk=disk)
-            verdicts = verdicts_of(ready, job, request, results, clock=clock, progress=progress)
-            result = Result(ready, request, job, results, verdicts, clock=clock, forget=disk.release_memory)
-            document = result.write(stage, folder, stem, progress=progress)
+            job, disk = with_probable_classes(opened), DiskArrays(stage)
+            results = analyse(job, disk)
+            result = Result(job, results, verdicts_of(job, results), forget=disk.release_memory)
+            document = result.write(stage, folder, stem)
     explanation = disk.small_to_memory(result.explanation)
-    return ExplainedVideo(document, explanation, tuple(folder / name for name in document.files), clock.seconds)
+    return ExplainedVideo(document, explanation, tuple(folder / name for name in document.files), job.clock.seconds)
 
 
 def explain_video(

@@ -25,7 +25,8 @@ from vidcam.maps import Floats
 from vidcam.metrics.faithfulness import log_probability
 from vidcam.metrics.time_audit import CHANGES, Change
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.analyse import VideoJob, WindowResults
+from vidcam.pipelines.explain.analyse import WindowResults
+from vidcam.pipelines.explain.job import VideoJob
 from vidcam.pipelines.explain.request import VERDICT_FORWARDS, ExplainRequest
 from vidcam.pipelines.explain.versions import ShownWindow, masked_versions, reordered_versions
 from vidcam.pipelines.forward import torch_errors
@@ -38,12 +39,10 @@ from vidcam.pipelines.verdict.passes import (
     runner_up,
 )
 from vidcam.pipelines.verdict.versions import Key
-from vidcam.pipelines.windows import batches
 from vidcam.preprocess import mirror_frames
 from vidcam.results.clip_arrays import map_arrays
 from vidcam.results.explanation import Explanation
 from vidcam.sampling import Window
-from vidcam.system.progress import Progress, StageTimer
 
 CHECKING = "checking maps"
 """Name of this pass in the progress display."""
@@ -88,10 +87,10 @@ def measured_windows(windows: Sequence[Window], most: int) -> list[int]:
     return [apart[int((number + 0.5) * len(apart) / count)] for number in range(count)]
 
 
-def clip_budget(job: VideoJob, request: ExplainRequest) -> int:
+def clip_budget(job: VideoJob) -> int:
     """Return how many clips of a video may be run again: as requested, or by default few of a long video's windows."""
-    if request.verdict_forwards is not None:
-        return request.verdict_forwards
+    if job.request.verdict_forwards is not None:
+        return job.request.verdict_forwards
     start, end = job.span_seconds
     clips = len(job.windows) * len(job.crops)
     return VERDICT_FORWARDS if end - start <= LONG_SECONDS else min(VERDICT_FORWARDS, int(LONG_SHARE * clips))
@@ -109,49 +108,36 @@ def window_budget(clips: int, *, crops: int, targets: int, methods: int, has_tim
     return (windows, versions + order) if windows > 0 else (1, max(clips // crops, targets * methods + 2))
 
 
-def measure(
-    model: Model,
-    job: VideoJob,
-    request: ExplainRequest,
-    results: Sequence[WindowResults],
-    *,
-    clock: StageTimer,
-    progress: Progress,
-) -> list[tuple[Measured, ...]]:
+def measure(job: VideoJob, results: Sequence[WindowResults]) -> list[tuple[Measured, ...]]:
     """Measure the maps of all targets on a few windows.
 
     Args:
-        model: the model; it has probabilities.
-        job: the video.
-        request: methods and budget, which is not 0.
+        job: the video; its model has probabilities, and its budget is not 0.
         results: the maps of all windows, one for each target.
-        clock: measures the time of the stages.
-        progress: called after each window.
 
     Returns:
         For each measured window one result for each target.
     """
-    has_time = model.spec.frames > 1
+    model, has_time = job.model, job.model.spec.frames > 1
     count, versions = window_budget(
-        clip_budget(job, request),
+        clip_budget(job),
         crops=len(job.crops),
         targets=len(results),
         methods=len(results[0].explanation.methods),
         has_time=has_time,
     )
     chosen = measured_windows(job.windows, count)
-    windows, device = [job.windows[index] for index in chosen], model.device
-    with torch_errors(model, request.batch_size), Undo() as undo, undo:
+    with torch_errors(model, job.request.batch_size), Undo() as undo, undo:
         preserve_model(model.module, undo)
-        measuring, measured = _Measuring(model, request, results, versions), list[tuple[Measured, ...]]()
-        source = batches(job.reader, windows, model.spec, job.geometry, crops=job.crops.parts, size=1, device=device)
-        with closing(clock.timed("decode for the model", source)) as decoded:
+        measuring, measured = _Measuring(model, job.request, results, versions), list[tuple[Measured, ...]]()
+        source = job.batches([job.windows[index] for index in chosen], size=1)
+        with closing(job.clock.timed("decode for the model", source)) as decoded:
             for index, (_, clips) in zip(chosen, decoded, strict=True):
                 shown = ShownWindow(index, clips, job.crops, model.spec.scaling)
                 changes = () if not has_time else CHANGES[:1] if measured else CHANGES
-                with clock.stage("verdict"):
+                with job.clock.stage("verdict"):
                     measured.append(measuring.window(shown, changes))
-                progress(CHECKING, len(measured), len(chosen))
+                job.progress(CHECKING, len(measured), len(chosen))
     return measured
 
 

@@ -17,12 +17,12 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
-from vidcam.errors import InputError, OutputError
+from vidcam.errors import OutputError
 from vidcam.media import VideoInfo
 from vidcam.system.atomic import folder_errors
 from vidcam.system.exchange import atomic_files, require_free
 from vidcam.system.filenames import as_text, relative_path, safe_stem
-from vidcam.system.json_files import read_json
+from vidcam.system.json_files import read_json_if_valid
 from vidcam.video.content import content_sha256
 from vidcam.video.reader import Decoder, frame_rate, holds_frames, open_video
 from vidcam.video.source import Source, address_of, check_source, local_path, source_stem
@@ -168,7 +168,7 @@ def choose_stem(
             require_free(existing)
         if is_free:
             return stem
-        former = _former(existing)
+        former = read_json_if_valid(existing, _Former)
         if _source_of(former, folder, source) == as_text(
             str(source.resolve() if isinstance(source, Path) else source)
         ) and (content is None or (former is not None and former.source.sha256 == content())):
@@ -195,7 +195,7 @@ def staging(folder: Path, stem: str, *, overwrite: bool) -> Iterator[Path]:
     document = folder / f"{stem}.json"
 
     def former() -> set[str]:
-        result = _former(document) if overwrite else None
+        result = read_json_if_valid(document, _Former) if overwrite else None
         return set() if result is None else {Path(name).name for name in result.files}
 
     with atomic_files(folder, last=document.name, former=former) as stage:
@@ -210,14 +210,6 @@ def source_of(info: VideoInfo) -> Path | str:
 def stated_path(source: Path | str, folder: Path) -> str:
     r"""The source as the JSON states it: relative to the JSON's folder; a name as it is; what is no UTF-8 as `\xNN`."""
     return as_text(relative_path(source, folder) if isinstance(source, Path) else source)
-
-
-def _former(document: Path) -> _Former | None:
-    """A JSON that is there already; None if it is none, or none of ours."""
-    try:
-        return read_json(document, _Former)
-    except (FileNotFoundError, InputError):
-        return None
 
 
 def _source_of(former: _Former | None, folder: Path, like: Path | str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,17 +13,15 @@ from vidcam.geometry import View
 from vidcam.models.captioner import Captioner
 from vidcam.models.model import Model
 from vidcam.pipelines.explain import document as entries
-from vidcam.pipelines.explain.analyse import video_job
-from vidcam.pipelines.explain.document import ClassEntry, RuntimeEntry, SourceEntry
-from vidcam.pipelines.explain.outputs import check_readable, source_of, stated_path
+from vidcam.pipelines.explain.document import ClassEntry, PredictedWindow, RuntimeEntry, SourceEntry
+from vidcam.pipelines.explain.job import opened_job
+from vidcam.pipelines.explain.outputs import source_of, stated_path
 from vidcam.pipelines.explain.probabilities import window_probabilities
 from vidcam.pipelines.explain.request import ExplainOptions, model_notes, named_classes, window_request
-from vidcam.pipelines.explain.view import ready_for
 from vidcam.pipelines.forward import plan_maps, prepare
 from vidcam.pipelines.memory import StartMemory
-from vidcam.sampling import Window
-from vidcam.system.progress import Progress, StageTimer, silent
-from vidcam.video.reader import open_video
+from vidcam.pipelines.windows import timeline
+from vidcam.system.progress import Progress, silent
 from vidcam.video.source import Source
 
 
@@ -34,16 +31,6 @@ class PredictedModel:
 
     name: str
     weights: str
-
-
-@dataclass(frozen=True, slots=True)
-class PredictedWindow:
-    """A window's top class."""
-
-    start_seconds: float
-    end_seconds: float
-    label: str
-    probability: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,49 +94,17 @@ class Predictor:
             InputError: the video cannot be used.
             RunError: the model fails.
         """
-        clock, request = StageTimer(), self._request
-        with clock.stage("probe"):
-            reader = open_video(source, fps=request.fps, decoder=request.decoder, fetch=True, progress=self._progress)
-        with reader:
-            ready, request = ready_for(self._ready, request, reader.info.size)
-            model = ready.model
-            job = video_job(reader, model.spec, request)
-            probabilities = window_probabilities(
-                model, job, batch_size=request.batch_size, clock=clock, progress=self._progress
-            )
+        with opened_job(source, self._ready, self._request, fetch=True, progress=self._progress) as job:
+            model, reader, probabilities = job.model, job.reader, window_probabilities(job)
             document = PredictionDocument(
                 source=entries.source_entry(reader, stated_path(source_of(reader.info), Path())),
                 model=PredictedModel(model.spec.name, model.weights),
                 top5=entries.top5(model, probabilities),
                 targets=entries.class_entries(model, [k for k in self._targets if k is not None], probabilities),
-                windows=_windows(model, job.windows, probabilities),
+                windows=entries.predicted_windows(model, timeline(job.windows), probabilities),
                 audit=self._notes,
-                view=request.view,
-                runtime=RuntimeEntry(str(model.device), request.batch_size, reader.info.decoder, ready.forward),
+                view=job.request.view,
+                runtime=entries.runtime_entry(job),
                 versions=entries.versions(),
             )
-        return PredictedVideo(document, probabilities, clock.seconds)
-
-
-def check_source(source: Source, options: ExplainOptions) -> None:
-    """Refuse a source before a model is loaded.
-
-    Raises:
-        InputError: it is no video.
-    """
-    check_readable(source, fps=options.fps, decoder=options.decoder)
-
-
-def _windows(
-    model: Model, windows: Sequence[Window], probabilities: NDArray[np.float64]
-) -> tuple[PredictedWindow, ...]:
-    best = probabilities.argmax(axis=1)
-    return tuple(
-        PredictedWindow(
-            window.start_seconds,
-            window.end_seconds,
-            model.label(int(best[n])),
-            entries.probability_of(model, probabilities[n, best[n]]),
-        )
-        for n, window in enumerate(windows)
-    )
+        return PredictedVideo(document, probabilities, job.clock.seconds)

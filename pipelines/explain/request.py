@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
 
-from vidcam.arguments import as_tuple, split_names
+from vidcam.arguments import as_tuple, require_one_of, require_range, split_names
 from vidcam.axes import Axes
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.layers import dotted_name
@@ -103,11 +103,8 @@ class ExplainOptions:
         if not self.outputs or not set(self.outputs) <= set(OUTPUTS):
             raise InputError(f"--outputs is {','.join(self.outputs) or 'empty'}; use some of {', '.join(OUTPUTS)}")
         for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                option = name.replace("_", "-")
-                raise InputError(f"--{option} is {getattr(self, name)!r}; it must be one of {', '.join(known)}")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise InputError(f"--batch-size is {self.batch_size}; it must be at least 1")
+            require_one_of(name, getattr(self, name), known)
+        require_range("batch-size", self.batch_size, 1)
         if self.verdict_forwards is not None and self.verdict_forwards < 0:
             raise InputError(f"--verdict-forwards is {self.verdict_forwards}; it must be 0 or more")
         if self.score == "negative":

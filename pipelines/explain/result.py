@@ -13,21 +13,20 @@ from numpy.typing import NDArray
 
 from vidcam.pipelines.audit import video_audit
 from vidcam.pipelines.explain import document as entries
-from vidcam.pipelines.explain.analyse import VideoJob, WindowResults
+from vidcam.pipelines.explain.analyse import WindowResults
 from vidcam.pipelines.explain.captions import caption_labels
 from vidcam.pipelines.explain.curves import Curves, curves_of
 from vidcam.pipelines.explain.document import Document
+from vidcam.pipelines.explain.job import VideoJob
 from vidcam.pipelines.explain.outputs import source_of, stated_path, target_slugs
-from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.saliency import GuidedVideo
 from vidcam.pipelines.explain.verdicts import Verdicts
-from vidcam.pipelines.forward import Prepared
 from vidcam.pipelines.render.frames import FrameRenderer, Kind, RenderStyle, ShownMap
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet
 from vidcam.pipelines.render.videos import Video, draw_videos, drawn_seconds, video_list
 from vidcam.pipelines.report.clip import Shown
 from vidcam.pipelines.report.facts import Facts
-from vidcam.pipelines.report.videos import Media, is_playable, overlay_videos, source_video, video_note
+from vidcam.pipelines.report.videos import Media, is_playable, video_note
 from vidcam.pipelines.report.writer import page_of
 from vidcam.pipelines.run_file import run_file_text
 from vidcam.pipelines.windows import timeline
@@ -38,7 +37,6 @@ from vidcam.results.video import PER_WINDOW, Origin, VideoExplanation, video_bou
 from vidcam.system.atomic import disk_errors
 from vidcam.system.filenames import as_text
 from vidcam.system.json_files import from_json, to_json, write_json
-from vidcam.system.progress import Progress, StageTimer
 from vidcam.video.content import sampled_content_sha256
 from vidcam.video.images import STILLS
 
@@ -50,12 +48,9 @@ class Result:
     """The explanation of a video, and the writer of its files.
 
     Args:
-        ready: the prepared model.
-        request: the resolved options.
         job: the video.
         results: one for each target.
         verdicts: on their maps.
-        clock: measures the time of the stages.
         forget: as in `VideoExplanation`.
 
     Attributes:
@@ -64,18 +59,15 @@ class Result:
 
     def __init__(
         self,
-        ready: Prepared,
-        request: ExplainRequest,
         job: VideoJob,
         results: tuple[WindowResults, ...],
         verdicts: Verdicts,
         *,
-        clock: StageTimer,
         forget: Callable[[], None] | None = None,
     ) -> None:
-        self._ready, self._request, self._job, self._clock = ready, request, job, clock
-        self._verdicts = verdicts
-        artifact, of_model = ready.baseline.artifact, " ".join(request.notes)
+        request = self._request = job.request
+        self._job, self._verdicts = job, verdicts
+        artifact, of_model = job.ready.baseline.artifact, " ".join(request.notes)
         others = (note for result in results[:1] for note in result.explanation.notes if note not in of_model)
         notes = (*request.notes, *others)
         self._results = tuple(
@@ -85,7 +77,7 @@ class Result:
         self._pts = drawn_seconds(job.reader.info, *job.span_seconds)
         self._seconds = np.maximum(self._pts, job.span_seconds[0])  # a window can start while a frame is displayed
         self._origin = self._origin_of_job()
-        with clock.stage("scale"):
+        with job.clock.stage("scale"):
             self.explanation = self._video(forget)
 
     def _video(self, forget: Callable[[], None] | None) -> VideoExplanation:
@@ -93,7 +85,7 @@ class Result:
         explanations = tuple(result.explanation for result in self._results)
         return VideoExplanation(
             source=as_text(Path(info.path).name),
-            model=self._ready.model.spec.name,
+            model=self._job.model.spec.name,
             geometry=self._job.geometry,
             timeline=line,
             labels=self._labels(),
@@ -109,7 +101,7 @@ class Result:
         )
 
     def _labels(self) -> tuple[str, ...]:
-        request, model = self._request, self._ready.model
+        request, model = self._request, self._job.model
         if request.caption:
             return caption_labels(request.caption)
         return tuple(
@@ -134,7 +126,7 @@ class Result:
             content_hash=sampled_content_sha256(info),
             span_seconds=self._job.span_seconds,
             fps=str(info.fps) if info.decoder in STILLS else None,
-            mean_rgb=mean_rgb(self._ready.model.spec.scaling),
+            mean_rgb=mean_rgb(self._job.model.spec.scaling),
             is_local=info.is_local,
         )
 
@@ -145,29 +137,28 @@ class Result:
         classes += [explanation.contrast for explanation in explanations if explanation.contrast is not None]
         best = np.argsort(-explanations[0].logits, axis=1, kind="stable")[:, :LEADERS]
         indices = np.unique(np.concatenate([best.ravel(), *classes]))
-        return {int(k): self._ready.model.label(int(k)) for k in indices[indices != OF_FUNCTION]}
+        return {int(k): self._job.model.label(int(k)) for k in indices[indices != OF_FUNCTION]}
 
-    def write(self, stage: Path, folder: Path, stem: str, *, progress: Progress) -> Document:
+    def write(self, stage: Path, folder: Path, stem: str) -> Document:
         """Write all files into the folder `stage`; returns the content of the JSON.
 
         Args:
             stage: temporary folder.
             folder: final folder; paths in the files are relative to it.
             stem: start of the file names.
-            progress: called after each frame.
         """
         outputs = self._request.outputs
         kinds: list[Kind] = [kind for kind in ("overlay", "map") if kind in outputs]
         drawn = self.explanation.main_targets
         videos, files = video_list(stem, self._slugs(), self._request.methods, kinds, targets=drawn)
-        with self._clock.stage("curves"):
+        with self._job.clock.stage("curves"):
             curves = curves_of(self.explanation, self._request.methods, self._pts)
             sheet = SheetFrames.plan(self.explanation, self._maps(), self._pts) if "sheet" in outputs else None
-        notes = self._draw(videos, stage, sheet, progress) if videos or sheet is not None else ()
+        notes = self._draw(videos, stage, sheet) if videos or sheet is not None else ()
         document = self._document(folder, stem, files, curves, notes)
         if sheet is not None:
             path = stage / f"{stem}.{self._request.sheet_format}"
-            with self._clock.stage("sheet"), disk_errors(path):
+            with self._job.clock.stage("sheet"), disk_errors(path):
                 path.write_bytes(contact_sheet(self.explanation, sheet, self._seconds, form=self._request.sheet_format))
         if "data" in outputs:
             explanation = replace(self.explanation, origin=self._origin.relative_to(folder))  # the stage lies deeper
@@ -178,8 +169,8 @@ class Result:
             (stage / f"{stem}.toml").write_text(settings, "utf-8")
         if "report" in outputs:
             path = stage / f"{stem}.html"
-            with self._clock.stage("report"), disk_errors(path):
-                path.write_text(self._page(folder, document, settings), "utf-8")
+            with self._job.clock.stage("report"), disk_errors(path):
+                path.write_text(self._page(folder / path.name, document, settings), "utf-8")
         write_json(stage / f"{stem}.json", document)
         return document
 
@@ -190,11 +181,10 @@ class Result:
         command = f"vidcam explain VIDEO -o FOLDER --config {stem}.toml"
         return run_file_text(self._request.settings, folder, command=command)
 
-    def _page(self, folder: Path, document: Document, settings: str) -> str:
-        """Return the page of the video, as it works in its final folder."""
-        facts, info, media = from_json(to_json(document), Facts), self._job.reader.info, Media()
-        video = source_video(info, folder, media)
-        overlays = overlay_videos(facts, folder, folder, starts=float(self._pts[0]))
+    def _page(self, out: Path, document: Document, settings: str) -> str:
+        """Return the page of the video, as it works at its final place."""
+        facts, info, media = from_json(to_json(document), Facts), self._job.reader.info, Media(out)
+        video, overlays = media.source(info), media.overlays(facts, out.parent, starts=float(self._pts[0]))
         videos = (*(() if video is None else (video,)), *overlays)
         shown = Shown(self.explanation, self._pts, videos, video_note(info, videos), is_playable(info), facts, settings)
         return page_of([shown], media)
@@ -209,22 +199,20 @@ class Result:
         targets, methods = self.explanation.main_targets, self._request.methods
         return [ShownMap(target, method) for target in targets for method in methods]
 
-    def _draw(
-        self, videos: Sequence[Video], stage: Path, sheet: SheetFrames | None, progress: Progress
-    ) -> tuple[str, ...]:
+    def _draw(self, videos: Sequence[Video], stage: Path, sheet: SheetFrames | None) -> tuple[str, ...]:
         """Draw the videos and the frames of the sheet; returns notes."""
-        reader, clock = self._job.reader, self._clock
-        style = RenderStyle(fill=self._request.fill, mean_rgb=mean_rgb(self._ready.model.spec.scaling))
-        with closing(GuidedVideo(self._ready.original, self._job, self._request, self.explanation, clock)) as guided:
+        job = self._job
+        style = RenderStyle(fill=self._request.fill, mean_rgb=mean_rgb(self._job.model.spec.scaling))
+        with closing(GuidedVideo(job, self.explanation)) as guided:
             return draw_videos(
                 FrameRenderer(self.explanation, style, guided),
-                reader,
+                job.reader,
                 videos,
                 stage,
                 pts_seconds=self._pts,
-                end_seconds=self._job.span_seconds[1],
-                clock=clock,
-                progress=progress,
+                end_seconds=job.span_seconds[1],
+                clock=job.clock,
+                progress=job.progress,
                 captions=self._request.captions,
                 sheet=sheet,
             )
@@ -237,7 +225,7 @@ class Result:
         curves: Curves,
         notes: tuple[str, ...],
     ) -> Document:
-        request, model, reader, first = self._request, self._ready.model, self._job.reader, self._results[0]
+        request, model, reader, first = self._request, self._job.model, self._job.reader, self._results[0]
         contrast = request.contrast_label
         targets = tuple(
             entries.target_entry(
@@ -253,9 +241,9 @@ class Result:
             verdict=self.explanation.video_verdict,
             targets=targets,
             captions=self.explanation.captions,
-            windows=entries.window_entries(model, self.explanation, first),
+            windows=entries.window_entries(model, self.explanation.timeline, first),
             evidence_seconds=tuple(curves.thinned().seconds.tolist()),
-            artifact=self._ready.baseline.artifact,
+            artifact=self._job.ready.baseline.artifact,
             audit=tuple(video_audit(self.explanation)),
             view=request.view,
             fill=request.fill,
@@ -263,9 +251,7 @@ class Result:
             score_scale=request.score_scale,
             fusion=(request.fusion or "mean") if len(request.layers) > 1 else None,
             scale=request.scale,
-            runtime=entries.RuntimeEntry(
-                str(model.device), request.batch_size, reader.info.decoder, self._ready.forward
-            ),
+            runtime=entries.runtime_entry(self._job),
             versions=entries.versions(),
             files=entries.all_files(
                 stem,

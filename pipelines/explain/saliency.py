@@ -15,16 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidcam.cam.guided import guided_saliency
-from vidcam.models.model import Model
-from vidcam.pipelines.explain.analyse import VideoJob
-from vidcam.pipelines.explain.request import ExplainRequest
+from vidcam.pipelines.explain.job import VideoJob
 from vidcam.pipelines.forward import torch_errors
-from vidcam.pipelines.windows import batches
 from vidcam.render.signed import guided_on_source, guided_scale
 from vidcam.results.explanation import GUIDED
 from vidcam.results.timeline import Timeline
 from vidcam.results.video import VideoExplanation
-from vidcam.system.progress import StageTimer
 from vidcam.system.threads import prefetch
 
 SCALE_WINDOWS = 8
@@ -38,18 +34,12 @@ class GuidedVideo:
     """The guided values of a video; they can only be read in the order of time.
 
     Attributes:
-        model: the original model.
-        job: the video with its windows.
-        request: methods and batch size.
+        job: the video with its windows; the values are of its original model.
         explanation: the maps of all windows.
-        clock: measures the time of the passes.
     """
 
-    model: Model
     job: VideoJob
-    request: ExplainRequest
     explanation: VideoExplanation
-    clock: StageTimer
     _stream: Generator[tuple[int, Saliency], None, None] | None = None
     _cache: dict[int, Saliency] = field(default_factory=dict)  # window → (targets, T, H, W, 3)
     _scales: dict[tuple[str, int], float] = field(default_factory=dict)
@@ -94,7 +84,7 @@ class GuidedVideo:
         window_indices = np.unique(np.linspace(0, count - 1, min(count, SCALE_WINDOWS)).round().astype(int)).tolist()
         samples: dict[tuple[str, int], list[Saliency]] = {}
         for index, saliency in self._passes(window_indices):
-            for method in self.request.guided:
+            for method in self.job.request.guided:
                 for target, values in enumerate(saliency):
                     moments = self.explanation.timeline.frame_seconds[index]
                     heat = self._from_zero().heat(GUIDED[method], moments, target=target)
@@ -121,22 +111,22 @@ class GuidedVideo:
         return np.asarray(blended.reshape(stack.shape[2:]), np.float32)
 
     def _passes(self, window_indices: Sequence[int]) -> Generator[tuple[int, Saliency], None, None]:
-        windows = [self.job.windows[index] for index in window_indices]
-        spec, size = self.model.spec, self.request.batch_size
-        source = batches(self.job.reader, windows, spec, self.job.geometry, size=size, device=self.model.device)
+        job = self.job
+        source = job.batches([job.windows[index] for index in window_indices])
         with closing(prefetch(source, depth=1)) as ready:
             for positions, tensor in ready:
-                with self.clock.stage("guided"), torch_errors(self.model, len(positions)):
+                with job.clock.stage("guided"), torch_errors(job.ready.original, len(positions)):
                     indices = [window_indices[position] for position in positions]
                     results = self._guided(tensor, indices)
                 yield from zip(indices, results, strict=True)
 
     def _guided(self, tensor: Tensor, windows: Sequence[int]) -> Saliency:
         """Compute the saliency of some windows, (n, targets, T, H, W, 3), channels in the order RGB."""
-        module, request, clips = self.model.module, self.request, self.model.input_of(tensor)
+        model, request = self.job.ready.original, self.job.request
+        clips = model.input_of(tensor)
         saliencies = [
-            guided_saliency(module, clips, explanation.target[list(windows)].tolist(), request)
+            guided_saliency(model.module, clips, explanation.target[list(windows)].tolist(), request)
             for explanation in self.explanation.explanations
         ]
         values = np.moveaxis(np.stack(saliencies, axis=1), 2, -1)
-        return np.asarray(values[..., ::-1] if self.model.spec.scaling.channels == "bgr" else values, np.float32)
+        return np.asarray(values[..., ::-1] if model.spec.scaling.channels == "bgr" else values, np.float32)

@@ -3,54 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 from vidcam.errors import InputError
 from vidcam.pipelines.explain.document import Document
 from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer, explain_prepared
-from vidcam.pipelines.explain.outputs import check_readable, stated_path
+from vidcam.pipelines.explain.outputs import stated_path
 from vidcam.system.atomic import disk_errors, require_writable
 from vidcam.system.exchange import claimed_folder
 from vidcam.system.signals import defer_signals
-from vidcam.video.reader import Decoder
 from vidcam.video.source import Source, local_path
-
-
-def check_file(
-    source: Source,
-    file: Path,
-    *,
-    overwrite: bool,
-    fps: Fraction | float | None = None,
-    decoder: Decoder = "auto",
-) -> None:
-    """Refuse a source or a file before a model is loaded; writes nothing.
-
-    Args:
-        source: the video, which is opened unless it is an address or an open file.
-        file: the MP4 file.
-        overwrite: whether the file may exist.
-        fps: frames per second of a folder of images.
-        decoder: as that of `open_video`.
-
-    Raises:
-        InputError: the source is no video, or the file cannot be written.
-    """
-    require_writable(file, overwrite=overwrite)
-    check_readable(source, fps=fps, decoder=decoder)
 
 
 def explain_to_file(explainer: Explainer, source: Source, file: Path, *, overwrite: bool = False) -> ExplainedVideo:
     """Explain a video for one target, and write its overlay (or map) video to a file.
 
-    Of several methods the first is drawn.
-
-    Args:
-        explainer: its request has one target and one of the outputs `overlay` and `map`.
-        source: the video.
-        file: the MP4 file.
-        overwrite: whether the file may exist.
+    The request of the explainer has one target, and one of the outputs `overlay` and `map`. Of several methods the
+    first is drawn.
 
     Raises:
         OutputError: the file exists, or its folder does not.

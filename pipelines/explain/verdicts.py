@@ -9,17 +9,16 @@ import numpy as np
 
 from vidcam.metrics.time_audit import CHANGES
 from vidcam.pipelines.audit import findings
-from vidcam.pipelines.explain.analyse import VideoJob, WindowResults
+from vidcam.pipelines.explain.analyse import WindowResults
+from vidcam.pipelines.explain.job import VideoJob
 from vidcam.pipelines.explain.measure import Measured, measure
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.explain.versions import FRAMES
-from vidcam.pipelines.forward import Prepared
 from vidcam.pipelines.verdict.checks import CAPTION, GUIDED, kept_checks, map_checks, mean_share, not_measurable
 from vidcam.results.explanation import INPUT_METHODS, Explanation
 from vidcam.results.verdict import Verdict, VideoVerdict, judge, percent
 from vidcam.sampling import Window
 from vidcam.spec import ModelSpec
-from vidcam.system.progress import Progress, StageTimer
 
 SINGLE_FRAMES, MOTION = 0.8, 0.5
 """With its frames frozen a video keeps a share of the probability. From the first number on, the model is said to read
@@ -44,30 +43,14 @@ class Verdicts:
     video: VideoVerdict | None
 
 
-def verdicts_of(
-    ready: Prepared,
-    job: VideoJob,
-    request: ExplainRequest,
-    results: Sequence[WindowResults],
-    *,
-    clock: StageTimer,
-    progress: Progress,
-) -> Verdicts:
-    """Measure the maps of a video on a few of its windows, and judge them.
-
-    Args:
-        ready: the prepared model.
-        job: the video.
-        request: the resolved options.
-        results: the maps of all windows, one for each target.
-        clock: measures the time of the stages.
-        progress: called after each measured window.
-    """
+def verdicts_of(job: VideoJob, results: Sequence[WindowResults]) -> Verdicts:
+    """Measure the maps of a video on a few of its windows, and judge them; `results` has one item for each target."""
+    ready, request = job.ready, job.request
     guided = dict.fromkeys(request.guided, GUIDED)
     unmeasured = _reason_not_to(ready.model.spec, results[0].explanation, job.windows[0], request)
     if unmeasured is not None:
         return Verdicts(tuple(dict.fromkeys(each.explanation.methods, unmeasured) | guided for each in results), None)
-    windows = measure(ready.model, job, request, results, clock=clock, progress=progress)
+    windows = measure(job, results)
     maps, has_findings = list[dict[str, Verdict]](), bool(request.notes)
     for number, result in enumerate(results):
         explanation = replace(result.explanation, artifact=ready.baseline.artifact)

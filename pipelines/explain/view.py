@@ -24,17 +24,12 @@ def crops_of(spec: ModelSpec, request: ExplainRequest, source_size: tuple[int, i
 def ready_for(
     ready: Prepared, request: ExplainRequest, source_size: tuple[int, int]
 ) -> tuple[Prepared, ExplainRequest]:
-    """Make a prepared model and its request fit the frames of one video.
+    """Make a prepared model and its request fit the frames of one video, of (height, width).
 
     With the view `full`, the model runs at another size. Its baseline is computed again, and the batch is made smaller
     if it would not fit the device's memory. The methods stay those that were chosen at the model's own size: the test
     for a pooled linear head fails at other sizes if the head pools over windows of fixed size, as in I3D, but the maps
     of `neutral-gradcam` are as well defined there.
-
-    Args:
-        ready: the model, prepared for its own size.
-        request: the request, resolved with it.
-        source_size: (height, width) of the frames.
 
     Raises:
         InputError: the view is `full` and the model does not run at that size.

@@ -8,8 +8,7 @@ from pathlib import Path
 from vidcam.pipelines.export.fiftyone import fiftyone_json
 from vidcam.pipelines.export.rerun import is_played, require_rerun, write_rerun
 from vidcam.pipelines.export.video import exported_video
-from vidcam.pipelines.render.saved import open_saved
-from vidcam.results.video import VideoExplanation
+from vidcam.pipelines.render.saved import Saved, open_saved
 from vidcam.system.atomic import atomic_write
 from vidcam.system.progress import Progress
 from vidcam.video.source import Source
@@ -21,7 +20,7 @@ EXPORTED = (FIFTYONE, RERUN)
 
 
 def write_export(
-    results: Sequence[str | Path | VideoExplanation],
+    results: Sequence[Saved],
     out: Path,
     *,
     source: Source | None,
@@ -31,27 +30,15 @@ def write_export(
 ) -> tuple[str, ...]:
     """Write the file whose ending says what it is: `.json` for FiftyOne, `.rrd` for rerun.
 
-    Args:
-        results: `.npz` files that `explain` saved, or explanations.
-        out: the file.
-        source: the video, if it was moved since.
-        name: name of the dataset or of the recording.
-        overwrite: replace an existing file.
-        progress: called while a video is fetched.
+    Arguments and errors as in `report`; `name` is that of the dataset or of the recording.
 
     Returns:
         What was left out, and why.
-
-    Raises:
-        InputError: rerun's package is missing.
-        MediaError: a file is not a saved explanation of a video, or its video is not at hand.
-        OutputError: the file exists, or cannot be written.
     """
     is_recording = out.suffix.lower() == RERUN
     if is_recording:
         require_rerun()
-    saved = [result if isinstance(result, VideoExplanation) else Path(result) for result in results]
-    videos = [exported_video(*open_saved(each, source), progress=progress) for each in saved]
+    videos = [exported_video(*open_saved(result, source), progress=progress) for result in results]
     with atomic_write(out, overwrite=overwrite) as part:
         if is_recording:
             write_rerun(videos, part, name=name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from vidcam.arguments import as_tuple, split_names
+from vidcam.arguments import as_tuple, require_one_of, require_range, split_names
 from vidcam.errors import InputError
 from vidcam.fill import FILLS, Fill
 from vidcam.render.caption_text import CAPTION_PLACES, CaptionPlace
@@ -71,18 +71,16 @@ class RenderOptions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "methods", split_names(self.methods))
         object.__setattr__(self, "targets", as_tuple(self.targets))
-        choices = ("style", self.style, STYLES), ("fill", self.fill, FILLS), ("captions", self.captions, CAPTION_PLACES)
-        for name, value, known in choices:
-            if value not in known:
-                raise InputError(f"--{name} is {value!r}; it must be one of {', '.join(known)}")
-        if self.scale is not None and self.scale not in SCALES:
-            raise InputError(f"--scale is {self.scale!r}; it must be one of {', '.join(SCALES)}")
-        if self.form is not None and self.form not in FORMS:
-            raise InputError(f"--form is {self.form!r}; it must be one of {', '.join(FORMS)}")
+        require_one_of("style", self.style, STYLES)
+        require_one_of("fill", self.fill, FILLS)
+        require_one_of("captions", self.captions, CAPTION_PLACES)
+        if self.scale is not None:
+            require_one_of("scale", self.scale, SCALES)
+        if self.form is not None:
+            require_one_of("form", self.form, FORMS)
         if self.height is not None and not LEAST_HEIGHT <= self.height <= MOST_HEIGHT:
             raise InputError(f"--height is {self.height}; it must be from {LEAST_HEIGHT} to {MOST_HEIGHT} rows")
-        if not 0.0 <= self.opacity <= 1.0:
-            raise InputError(f"--opacity is {self.opacity}; it must be from 0 to 1")
+        require_range("opacity", self.opacity, 0, 1)
 
     def form_of(self, out: Path) -> Form:
         """Return the form of an output with this name.

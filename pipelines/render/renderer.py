@@ -20,9 +20,9 @@ from vidcam.pipelines.render.composition import Composition
 from vidcam.pipelines.render.frames import FrameContext, FrameRenderer
 from vidcam.pipelines.render.options import Form, RenderOptions, Style
 from vidcam.pipelines.render.request import RenderRequest, resolve
-from vidcam.pipelines.render.saved import opened_source, require_other_place
+from vidcam.pipelines.render.saved import Saved, opened_source, require_other_place
 from vidcam.pipelines.render.sheet import SheetFrames, contact_sheet
-from vidcam.pipelines.render.videos import FrameWriter, drawn_seconds, stream_frames
+from vidcam.pipelines.render.videos import FrameWriter, drawn_seconds, stream_frames, video_writer
 from vidcam.render.caption_text import CaptionPlace
 from vidcam.render.colormap import DEFAULT_COLOURS
 from vidcam.render.overlay import OPACITY
@@ -33,7 +33,6 @@ from vidcam.video.animation import AnimationWriter
 from vidcam.video.image_writer import ImageSequenceWriter, save_image
 from vidcam.video.reader import VideoReader
 from vidcam.video.source import Source
-from vidcam.video.writer import VideoWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +153,11 @@ def render_video(
     return render_saved(explanation, Path(out), options, progress=progress_or_default(progress))
 
 
-def render_saved(
-    explanation: str | Path | VideoExplanation, out: Path, options: RenderOptions, *, progress: Progress = silent
-) -> Rendered:
+def render_saved(explanation: Saved, out: Path, options: RenderOptions, *, progress: Progress = silent) -> Rendered:
     """Draw a saved explanation; arguments and errors as in `render_video`."""
     clock = StageTimer()
     with clock.stage("probe"):
-        saved = explanation if isinstance(explanation, VideoExplanation) else Path(explanation)
-        request = resolve(saved, out, options)
+        request = resolve(explanation, out, options)
     with (
         claimed_path(out, overwrite=options.overwrite) as hidden,
         opened_source(request.explanation, request.source, progress=progress) as reader,
@@ -246,27 +242,11 @@ def _writer(
 ) -> AbstractContextManager[FrameWriter]:
     """Open the output file or folder."""
     out, size = request.out, request.layout.size
-    start, end = float(pts_seconds[0]), request.span_seconds[1]
+    start, end = span = float(pts_seconds[0]), request.span_seconds[1]
     if request.form == "frames":
         return ImageSequenceWriter(out, duration_seconds=end - start)
     if request.encoder is None:
-        return AnimationWriter(
-            out,
-            size=size,
-            count=pts_seconds.size,
-            duration_seconds=end - start,
-            quality=request.quality,
-        )
-    return VideoWriter(
-        out,
-        size=size,
-        fps=info.fps,
-        time_base=info.time_base,
-        duration_seconds=end - start,
-        audio_from=info.files[0] if info.has_audio and request.sound else None,
-        audio_start_seconds=start,
-        audio_end_seconds=end,
-        audio_clock=info.clock,
-        on_lost_audio=on_lost_audio,
-        encoder=request.encoder,
-    )
+        count, quality = pts_seconds.size, request.quality
+        return AnimationWriter(out, size=size, count=count, duration_seconds=end - start, quality=quality)
+    encoder, sound = request.encoder, request.sound
+    return video_writer(out, info, span, size=size, sound=sound, encoder=encoder, on_lost_audio=on_lost_audio)

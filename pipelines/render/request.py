@@ -14,7 +14,7 @@ from vidcam.pipelines.render.captions import CaptionDrawer
 from vidcam.pipelines.render.composition import Grid, Layout, grid_of
 from vidcam.pipelines.render.frames import FrameRenderer, RenderStyle, ShownMap
 from vidcam.pipelines.render.options import Form, RenderOptions
-from vidcam.pipelines.render.saved import open_saved
+from vidcam.pipelines.render.saved import Saved, open_saved
 from vidcam.render.colormap import colour_table
 from vidcam.render.sheet import SheetFormat
 from vidcam.results.explanation import GUIDED
@@ -69,7 +69,7 @@ class RenderRequest:
         return "svg" if ending == ".svg" else "pdf" if ending == ".pdf" else "png"
 
 
-def resolve(saved: Path | VideoExplanation, out: Path, options: RenderOptions) -> RenderRequest:
+def resolve(saved: Saved, out: Path, options: RenderOptions) -> RenderRequest:
     """Load the explanation, and resolve and check all options that need no video.
 
     Raises:

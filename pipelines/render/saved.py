@@ -18,12 +18,15 @@ from vidcam.video.numbered import belongs, has_images, is_pattern
 from vidcam.video.reader import VideoReader, open_video
 from vidcam.video.source import Source, is_address
 
+Saved = str | Path | VideoExplanation
+"""The .npz file that `explain` saved, or the loaded explanation."""
 
-def open_saved(saved: Path | VideoExplanation, source: Source | None) -> tuple[VideoExplanation, Source]:
+
+def open_saved(saved: Saved, source: Source | None) -> tuple[VideoExplanation, Source]:
     """Load the maps and find their video.
 
     Args:
-        saved: the .npz file that `explain` saved, or the loaded explanation.
+        saved: the maps.
         source: any source of `open_video`; None to look where `explain` read it, and beside the .npz.
 
     Raises:

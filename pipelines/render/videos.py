@@ -26,6 +26,7 @@ from vidcam.sampling import rounding_seconds
 from vidcam.system.progress import Progress, StageTimer
 from vidcam.system.signals import defer_signals
 from vidcam.system.threads import BackgroundWorker, prefetch
+from vidcam.video.encoders import H264, Encoder
 from vidcam.video.reader import VideoReader
 from vidcam.video.writer import VideoWriter
 
@@ -60,17 +61,7 @@ def draw_videos(
 ) -> tuple[str, ...]:
     """Write the videos into a folder and collect the frames of the sheet; returns notes.
 
-    Args:
-        renderer: draws maps on frames.
-        reader: the source.
-        videos: the videos to write; may be empty.
-        folder: the output folder.
-        pts_seconds: (S,) time stamps of the frames to draw.
-        end_seconds: end of the drawn part, not included.
-        clock: measures the time of the stages.
-        progress: called after each frame.
-        captions: where the captions of the videos are.
-        sheet: collects the frames of the contact sheet.
+    Drawn are the frames at `pts_seconds`, (S,). The part ends at `end_seconds`. There may be no videos.
     """
     tracks = None if captions == "none" else caption_tracks(renderer.explanation, [video.map for video in videos])
     drawers = [CaptionDrawer(renderer, video.kind, (video.map,), captions, tracks=tracks) for video in videos]
@@ -84,36 +75,40 @@ def draw_videos(
         for video, drawer in zip(videos, drawers, strict=True):
             yield drawer.draw(context.picture(video.kind, video.map), video.map, context.second)
 
-    span = (float(pts_seconds[0]), end_seconds)
-    lost: list[str] = []
+    info, span, lost = reader.info, (float(pts_seconds[0]), end_seconds), list[str]()
+    sizes = [(info.size[0] + drawer.margin_px, info.size[1]) for drawer in drawers]
     writers = [
-        partial(_writer, reader, span, folder / video.name, margin_px=drawer.margin_px, on_lost_audio=lost.append)
-        for video, drawer in zip(videos, drawers, strict=True)
+        partial(video_writer, folder / video.name, info, span, size=size, on_lost_audio=lost.append)
+        for video, size in zip(videos, sizes, strict=True)
     ]
     stream_frames(reader, pts_seconds, writers, draw, clock=clock, progress=progress)
     return tuple(dict.fromkeys([*lost, *(note for drawer in drawers for note in drawer.notes)]))
 
 
-def _writer(
-    reader: VideoReader,
-    span_seconds: tuple[float, float],
+def video_writer(
     path: Path,
+    info: VideoInfo,
+    span_seconds: tuple[float, float],
     *,
-    margin_px: int,
-    on_lost_audio: Callable[[str], None],
+    size: tuple[int, int],
+    sound: bool = True,
+    encoder: Encoder = H264,
+    on_lost_audio: Callable[[str], None] | None = None,
 ) -> VideoWriter:
-    info, (start, end) = reader.info, span_seconds
+    """Open a video of a part [start, end) of a source, with its frame rate and sound; `size` is (height, width)."""
+    start, end = span_seconds
     return VideoWriter(
         path,
-        size=(info.size[0] + margin_px, info.size[1]),
+        size=size,
         fps=info.fps,
         time_base=info.time_base,
         duration_seconds=end - start,
-        audio_from=info.files[0] if info.has_audio else None,
+        audio_from=info.files[0] if info.has_audio and sound else None,
         audio_start_seconds=start,
         audio_end_seconds=end,
         audio_clock=info.clock,
         on_lost_audio=on_lost_audio,
+        encoder=encoder,
     )
 
 

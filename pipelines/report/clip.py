@@ -14,9 +14,9 @@ from vidcam.pipelines.audit import video_facts, video_remarks
 from vidcam.pipelines.report.content import PageClip, PageMap, PageTarget, PageVideo
 from vidcam.pipelines.report.facts import Facts
 from vidcam.pipelines.report.packing import PackedBlock, Section
-from vidcam.pipelines.report.scales import both_bounds, both_factors, measured_bounds
+from vidcam.pipelines.report.scales import both_bounds, measured_bounds
 from vidcam.results.explanation import GUIDED
-from vidcam.results.video import Scale, VideoExplanation
+from vidcam.results.video import Scale, VideoExplanation, window_factors
 
 MOST_CELLS = (16, 28, 28)
 """Largest grid of a window in a page; a finer map is averaged on it, and is drawn a little smoother."""
@@ -122,10 +122,10 @@ def _alone(video: VideoExplanation, number: int) -> VideoExplanation:
 def _scales(
     video: VideoExplanation, block: PackedBlock
 ) -> tuple[dict[str, dict[Scale, tuple[float, float]]], dict[str, dict[Scale, Section]]]:
-    """Return method → bounds, and method → factors of the windows, for both scales."""
+    """Return method → bounds for both scales, and method → factors of the windows, which only `window` has."""
     names = dict.fromkeys(name for explanation in video.explanations for name in explanation.methods)
     bounds = {name: both_bounds(video, name) for name in names}
-    return bounds, {name: {s: block.floats(f) for s, f in both_factors(video, name).items()} for name in names}
+    return bounds, {name: {"window": block.floats(window_factors(video.explanations, name))} for name in names}
 
 
 def _page_map(

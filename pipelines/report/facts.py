@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vidcam.errors import InputError
-from vidcam.system.json_files import read_json
-
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
@@ -80,14 +77,6 @@ class Facts:
             for method, entry in target.methods.items()
             if entry.overlay
         ]
-
-
-def facts_beside(path: Path) -> Facts | None:
-    """Read the JSON of the same stem; None if there is none, or none of ours."""
-    try:
-        return read_json(path.with_suffix(".json"), Facts)
-    except (FileNotFoundError, InputError):
-        return None
 
 
 def settings_beside(path: Path) -> str:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import get_args
 
 import numpy as np
 
 from vidcam.maps import Floats, resample_plane, resize_matrix
 from vidcam.pipelines.render.moments import thinned
 from vidcam.results.explanation import INPUT_METHODS
-from vidcam.results.video import CHUNK, FINE_QUANTILE, FINE_RANGE, Scale, VideoExplanation, window_factors
-
-SCALES: tuple[Scale, ...] = get_args(Scale)
+from vidcam.results.video import CHUNK, FINE_QUANTILE, FINE_RANGE, SCALES, Scale, VideoExplanation, window_factors
 
 MOST_MOMENTS = 20_000
 """Largest number of moments that are measured for the scale that was not explained with; longer videos are thinned."""
@@ -27,16 +23,11 @@ def both_bounds(explanation: VideoExplanation, method: str) -> dict[Scale, tuple
     }
 
 
-def both_factors(explanation: VideoExplanation, method: str) -> Mapping[Scale, Floats]:
-    """Return scale → (N,) factors of the windows; only the scale `window` has any."""
-    return {"window": window_factors(explanation.explanations, method)}
-
-
 def measured_bounds(explanation: VideoExplanation, method: str, scale: Scale) -> tuple[float, float]:
     """Compute what `VideoExplanation.rescaled` computes, from the pixels where a linear map has its extremes."""
     line, low, high, percentile = explanation.timeline, np.inf, 0.0, 0.0
     moments = thinned(np.unique(line.frame_seconds), MOST_MOMENTS)
-    factors = both_factors(explanation, method).get(scale)
+    factors = window_factors(explanation.explanations, method) if scale == "window" else None
     for target in explanation.explanations:
         if method not in target.volumes:
             continue

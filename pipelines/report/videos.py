@@ -11,13 +11,13 @@ from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 from vidcam.media import Frames, Seconds, VideoInfo
-from vidcam.pipelines.render.videos import stream_frames
+from vidcam.pipelines.render.videos import stream_frames, video_writer
 from vidcam.pipelines.report.content import PageVideo
 from vidcam.pipelines.report.facts import Facts
+from vidcam.system.atomic import require_writable
 from vidcam.system.filenames import relative_path
 from vidcam.system.progress import Progress, StageTimer
 from vidcam.video.reader import VideoReader
-from vidcam.video.writer import VideoWriter
 
 MOST_EMBEDDED = 20_000_000
 """Largest video in bytes that is put into a page."""
@@ -40,11 +40,60 @@ _PLAYED = {
 
 @dataclass(slots=True)
 class Media:
-    """The videos of a page, and the bytes of those that it holds: `id` of an element → base64."""
+    """The videos of a page.
 
+    Attributes:
+        out: the page.
+        most_bytes: a larger video is linked.
+        overwrite: whether a copy of a video beside the page is replaced.
+        embedded: the bytes that the page holds: `id` of an element → base64.
+    """
+
+    out: Path
+    most_bytes: int = MOST_EMBEDDED
+    overwrite: bool = False
     embedded: dict[str, str] = field(default_factory=dict)
 
-    def embed(self, path: Path) -> str:
+    def source(self, info: VideoInfo) -> PageVideo | None:
+        """Return the source as the page plays it; None if no browser does."""
+        path = Path(info.path)
+        if path.suffix.lower() not in _TYPES or not info.is_local or len(info.files) != 1:
+            return None
+        kind = _TYPES[path.suffix.lower()]
+        if is_playable(info) and path.stat().st_size <= self.most_bytes:
+            return PageVideo("source", "", self._embed(path), kind)
+        return PageVideo("source", link(path, self.out.parent), "", kind)
+
+    def overlays(self, facts: Facts | None, beside: Path, *, starts: float) -> tuple[PageVideo, ...]:
+        """List the overlay videos that the JSON in the folder `beside` names; they start at a second of the source."""
+        named = [] if facts is None else facts.overlays()
+        return tuple(
+            PageVideo("overlay", link(beside / name, self.out.parent), "", "video/mp4", starts, (label, method))
+            for label, method, name in named
+        )
+
+    def copy(self, reader: VideoReader, stamps: Seconds, end: float, *, progress: Progress) -> PageVideo:
+        """Make an H.264 copy of the explained part, frame for frame; in the page if it is small, else beside it.
+
+        The time stamps of the frames are (F,). A copy beside the page is called `<stem>_proxy.mp4`.
+        """
+
+        def draw(_second: float, frame: Frames) -> Generator[Frames, None, None]:
+            yield frame
+
+        info, start = reader.info, float(stamps[0])
+        with TemporaryDirectory(prefix="vidcam-", dir=self.out.parent) as folder:
+            copy = Path(folder) / "proxy.mp4"
+            writer = partial(video_writer, copy, info, (start, end), size=info.size)
+            stream_frames(reader, stamps, [writer], draw, clock=StageTimer(), progress=progress)
+            if copy.stat().st_size <= self.most_bytes:
+                return PageVideo("proxy", "", self._embed(copy), "video/mp4", start)
+            place = self.out.with_name(f"{self.out.stem}_proxy.mp4")
+            require_writable(place, overwrite=self.overwrite)
+            copy.replace(place)
+        return PageVideo("proxy", link(place, self.out.parent), "", "video/mp4", start)
+
+    def _embed(self, path: Path) -> str:
         """Put a file into the page; returns the `id` of its element."""
         text = b64encode(path.read_bytes()).decode("ascii")
         known = next((name for name, other in self.embedded.items() if other == text), None)
@@ -59,24 +108,6 @@ def is_playable(info: VideoInfo) -> bool:
     return known and info.is_local and info.pixel_format in _PLAYED.get(info.codec, set())
 
 
-def source_video(info: VideoInfo, folder: Path, media: Media, *, most_bytes: int = MOST_EMBEDDED) -> PageVideo | None:
-    """Return the source as a page plays it; None if no browser does.
-
-    Args:
-        info: the source.
-        folder: the folder of the page.
-        media: takes the bytes of a video that is put into the page.
-        most_bytes: a larger one is linked.
-    """
-    path = Path(info.path)
-    if path.suffix.lower() not in _TYPES or not info.is_local or len(info.files) != 1:
-        return None
-    kind = _TYPES[path.suffix.lower()]
-    if is_playable(info) and path.stat().st_size <= most_bytes:
-        return PageVideo("source", "", media.embed(path), kind)
-    return PageVideo("source", link(path, folder), "", kind)
-
-
 def link(path: Path, folder: Path) -> str:
     """Return the address of a file relative to a folder; it never reads as an address with a scheme."""
     return address_of(relative_path(path, folder))
@@ -86,75 +117,6 @@ def address_of(relative: str) -> str:
     """Return the address of a relative path."""
     address = quote(relative, safe="/")
     return address if address.startswith("../") else f"./{address}"
-
-
-def overlay_videos(facts: Facts | None, beside: Path, folder: Path, *, starts: float) -> tuple[PageVideo, ...]:
-    """List the overlay videos that a JSON names.
-
-    Args:
-        facts: what the JSON says.
-        beside: the folder of the JSON.
-        folder: the folder of the page.
-        starts: second of the source that they start at.
-    """
-    named = [] if facts is None else facts.overlays()
-    return tuple(
-        PageVideo("overlay", link(beside / name, folder), "", "video/mp4", starts, (label, method))
-        for label, method, name in named
-    )
-
-
-def proxy_video(
-    reader: VideoReader,
-    stamps: Seconds,
-    end: float,
-    out: Path,
-    media: Media,
-    *,
-    most_bytes: int,
-    overwrite: bool,
-    progress: Progress,
-) -> PageVideo:
-    """Make an H.264 copy of the explained part, frame for frame; in the page if it is small, else beside it.
-
-    Args:
-        reader: the source.
-        stamps: (F,) time stamps of the frames.
-        end: end of the part.
-        out: the page; a copy beside it is called `<stem>_proxy.mp4`.
-        media: takes the bytes of a small copy.
-        most_bytes: a larger one lies beside the page.
-        overwrite: whether an existing copy is replaced.
-        progress: called after each frame.
-    """
-
-    def draw(_second: float, frame: Frames) -> Generator[Frames, None, None]:
-        yield frame
-
-    def write(path: Path) -> None:
-        info = reader.info
-        writer = partial(
-            VideoWriter,
-            path,
-            size=info.size,
-            fps=info.fps,
-            time_base=info.time_base,
-            duration_seconds=end - float(stamps[0]),
-            audio_from=info.files[0] if info.has_audio else None,
-            audio_start_seconds=float(stamps[0]),
-            audio_end_seconds=end,
-            overwrite=overwrite,
-        )
-        stream_frames(reader, stamps, [writer], draw, clock=StageTimer(), progress=progress)
-
-    with TemporaryDirectory(prefix="vidcam-", dir=out.parent) as folder:
-        copy = Path(folder) / "proxy.mp4"
-        write(copy)
-        if copy.stat().st_size <= most_bytes:
-            return PageVideo("proxy", "", media.embed(copy), "video/mp4", float(stamps[0]))
-        place = out.with_name(f"{out.stem}_proxy.mp4")
-        copy.replace(place)
-    return PageVideo("proxy", link(place, out.parent), "", "video/mp4", float(stamps[0]))
 
 
 def video_note(info: VideoInfo | None, videos: Sequence[PageVideo]) -> str:

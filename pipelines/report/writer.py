@@ -13,30 +13,20 @@ from vidcam import __version__
 from vidcam.errors import InputError, MediaError
 from vidcam.media import Seconds
 from vidcam.pipelines.export.writer import EXPORTED, write_export
-from vidcam.pipelines.render.saved import open_saved, opened_source
+from vidcam.pipelines.render.saved import Saved, open_saved, opened_source
 from vidcam.pipelines.render.videos import drawn_seconds
 from vidcam.pipelines.report.clip import Shown, page_clip, span_of
-from vidcam.pipelines.report.content import PageClip, PageData, PageVideo
-from vidcam.pipelines.report.facts import Facts, facts_beside, settings_beside
+from vidcam.pipelines.report.content import PageClip, PageData
+from vidcam.pipelines.report.facts import Facts, settings_beside
 from vidcam.pipelines.report.packing import PackedBlock
 from vidcam.pipelines.report.page import page_html, palettes
-from vidcam.pipelines.report.videos import (
-    MOST_EMBEDDED,
-    Media,
-    is_playable,
-    overlay_videos,
-    proxy_video,
-    source_video,
-    video_note,
-)
+from vidcam.pipelines.report.videos import MOST_EMBEDDED, Media, is_playable, video_note
 from vidcam.results.video import VideoExplanation
 from vidcam.system.atomic import disk_errors, require_writable
 from vidcam.system.exchange import claimed_path
+from vidcam.system.json_files import read_json_if_valid
 from vidcam.system.progress import Progress, progress_or_default, silent
-from vidcam.video.reader import VideoReader
 from vidcam.video.source import Source
-
-Result = str | Path | VideoExplanation
 
 PAGES = (".html", ".htm")
 """Endings of a page."""
@@ -95,7 +85,7 @@ class ReportOptions:
 
 
 def report(
-    results: Result | Sequence[Result],
+    results: Saved | Sequence[Saved],
     out: str | Path,
     *,
     source: Source | None = None,
@@ -133,7 +123,7 @@ def report(
 
 
 def write_report(
-    results: Sequence[Result], out: Path, options: ReportOptions, *, progress: Progress = silent
+    results: Sequence[Saved], out: Path, options: ReportOptions, *, progress: Progress = silent
 ) -> Reported:
     """Write a page; arguments and errors as in `report`."""
     if not results:
@@ -151,9 +141,9 @@ def write_report(
         source, overwrite = options.source, options.overwrite
         notes = write_export(results, out, source=source, name=name, overwrite=overwrite, progress=progress)
         return Reported(out, notes)
-    media = Media()
+    media = Media(out, options.most_bytes, options.overwrite)
     with claimed_path(out, overwrite=options.overwrite) as hidden:
-        shown = [shown_of(result, out, options, media, progress=progress) for result in results]
+        shown = [shown_of(result, options, media, progress=progress) for result in results]
         with disk_errors(out):
             hidden.write_text(page_of(shown, media, title=options.title), "utf-8")
     return Reported(out, tuple(dict.fromkeys(each.note for each in shown if each.note)))
@@ -182,70 +172,31 @@ def merged(clips: Sequence[PageClip]) -> list[PageClip]:
     return list(joined.values())
 
 
-def shown_of(result: Result, out: Path, options: ReportOptions, media: Media, *, progress: Progress = silent) -> Shown:
+def shown_of(result: Saved, options: ReportOptions, media: Media, *, progress: Progress = silent) -> Shown:
     """Load a result, and find its video and what lies beside it.
-
-    Args:
-        result: a file that `explain` saved, or the explanation.
-        out: the page.
-        options: how the video gets into it.
-        media: takes the bytes of a video that is put into the page.
-        progress: called as a copy of the video is made.
 
     Raises:
         MediaError: the file is not a saved explanation of a video.
     """
-    saved = result if isinstance(result, VideoExplanation) else Path(result)
-    path = None if isinstance(saved, VideoExplanation) else saved
-    facts, settings = (None, "") if path is None else (facts_beside(path), settings_beside(path))
+    path = None if isinstance(result, VideoExplanation) else Path(result)
+    facts, settings = None, ""
+    if path is not None:
+        facts, settings = read_json_if_valid(path.with_suffix(".json"), Facts), settings_beside(path)
     try:
-        explanation, source = open_saved(saved, options.source)
+        explanation, source = open_saved(result, options.source)
     except MediaError:
-        explanation = open_saved(saved, "unknown")[0]  # a file that is none of ours is refused again
+        explanation = open_saved(result, "unknown")[0]  # a file that is none of ours is refused again
         if options.source is not None:
             raise
-        return without_video(explanation, path, facts, settings, out)
+        stamps: Seconds = np.unique(explanation.timeline.frame_seconds)
+        videos = () if path is None else media.overlays(facts, path.parent, starts=span_of(explanation)[0])
+        return Shown(explanation, stamps, videos, video_note(None, videos), facts=facts, settings=settings)
+    start, end = span_of(explanation)
     with opened_source(explanation, source, progress=progress) as reader:
-        stamps = drawn_seconds(reader.info, *span_of(explanation))
-        videos = _videos(reader, stamps, explanation, out, options=options, media=media, progress=progress)
+        stamps, can_play = drawn_seconds(reader.info, start, end), is_playable(reader.info)
+        is_copied = options.proxy and not can_play
+        video = media.copy(reader, stamps, end, progress=progress) if is_copied else media.source(reader.info)
+        videos = () if video is None else (video,)
         if path is not None:
-            videos += overlay_videos(facts, path.parent, out.parent, starts=float(stamps[0]))
-        note = video_note(reader.info, videos)
-        return Shown(explanation, stamps, videos, note, is_playable(reader.info), facts, settings)
-
-
-def without_video(
-    explanation: VideoExplanation, path: Path | None, facts: Facts | None, settings: str, out: Path
-) -> Shown:
-    """Show an explanation whose video is not at hand: its overlays if they are there, else the heat alone."""
-    stamps: Seconds = np.unique(explanation.timeline.frame_seconds)
-    videos = () if path is None else overlay_videos(facts, path.parent, out.parent, starts=span_of(explanation)[0])
-    return Shown(explanation, stamps, videos, video_note(None, videos), facts=facts, settings=settings)
-
-
-def _videos(
-    reader: VideoReader,
-    stamps: Seconds,
-    explanation: VideoExplanation,
-    out: Path,
-    *,
-    options: ReportOptions,
-    media: Media,
-    progress: Progress,
-) -> tuple[PageVideo, ...]:
-    if options.proxy and not is_playable(reader.info):
-        end = span_of(explanation)[1]
-        return (
-            proxy_video(
-                reader,
-                stamps,
-                end,
-                out,
-                media,
-                most_bytes=options.most_bytes,
-                overwrite=options.overwrite,
-                progress=progress,
-            ),
-        )
-    video = source_video(reader.info, out.parent, media, most_bytes=options.most_bytes)
-    return () if video is None else (video,)
+            videos += media.overlays(facts, path.parent, starts=float(stamps[0]))
+        return Shown(explanation, stamps, videos, video_note(reader.info, videos), can_play, facts, settings)

@@ -250,9 +250,7 @@ class ClipScorer:
         label_explanation = original.label_explanation
         size = explanation.input_size
         grid = explanation.volumes[self._request.shuffled_method][0].shape
-        ties = rank_ties(
-            tie_field(grid, size, self._generator(sample, _TIES, window))
-        )  # one for all, whatever their grids
+        ties = rank_ties(tie_field(grid, size, self._generator(sample, _TIES, window)))  # one for maps of any grid
         scored = partial(scored_map, ties=ties, measures=self._request.measures)
         for method in self._request.methods:
             volume = explanation.volumes[method][0]

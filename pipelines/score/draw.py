@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from vidcam.arguments import require_range
 from vidcam.errors import InputError, OutputError
 from vidcam.foreign import first_line
 from vidcam.models.registry import load_model
@@ -92,8 +93,7 @@ def draw_clips(
         InputError: the folder, the condition or the set cannot be used.
         OutputError: `out` is not empty.
     """
-    if worst is not None and worst < 1:
-        raise InputError(f"--worst is {worst}; it must be at least 1")
+    require_range("worst", worst, 1)
     scored = read_scored_set(folder)
     chosen = chosen_clips(scored, condition, worst)
     settings = _run_settings(folder)

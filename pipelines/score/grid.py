@@ -17,7 +17,7 @@ import numpy as np
 from vidcam.cam.explain import explain_each
 from vidcam.cam.input_maps import EXPECTED
 from vidcam.cam.methods import needs_baseline
-from vidcam.errors import InputError, VidcamError
+from vidcam.errors import VidcamError
 from vidcam.metrics.grid import draw_pairs
 from vidcam.models.model import Model
 from vidcam.pipelines.forward import torch_errors
@@ -29,7 +29,7 @@ from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.samples import Failure, failure, load_sample
 from vidcam.pipelines.score.summary import FailedPair, GridResult
 from vidcam.pipelines.score.table import ScoreTable
-from vidcam.system.json_files import read_json, write_json
+from vidcam.system.json_files import read_json_if_valid, write_json
 from vidcam.system.progress import Progress
 
 _PAIRS = 10
@@ -70,16 +70,7 @@ def play_grid(
     *,
     progress: Progress,
 ) -> GridResult:
-    """Play the pairs that are not in grid.json, and return the means of all.
-
-    Args:
-        model: the model that scored the clips.
-        request: methods, layers, controls and seed.
-        entries: clips of the set.
-        table: the scores of the clips.
-        path: grid.json.
-        progress: called after each pair.
-    """
+    """Play the pairs that are not in grid.json, at `path`, and return the means of all; the table has the scores."""
     sure = _sure_clips(table)
     pairs = _draw(table, sure, np.random.default_rng([request.seed, 0, _PAIRS]))
     record = _read(path, request.row_names)
@@ -127,10 +118,7 @@ def _draw(table: ScoreTable, sure: Sequence[int], generator: np.random.Generator
 
 def _read(path: Path, names: Sequence[str]) -> GridRecord:
     """Read grid.json; a damaged file, or one with other rows, costs only the time to play again."""
-    try:
-        record = read_json(path, GridRecord)
-    except (FileNotFoundError, InputError):
-        return GridRecord()
+    record = read_json_if_valid(path, GridRecord) or GridRecord()
     forms = {
         frozenset((name, frozenset(places)) for name, places in pair.shares.items())
         for pair in record.pairs

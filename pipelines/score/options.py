@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from vidcam.arguments import require_one_of, require_range
 from vidcam.axes import Axes
 from vidcam.cam.fusion import Fusion
 from vidcam.cam.methods import METHODS
@@ -87,17 +88,14 @@ class ScoreOptions:
             )
         if self.axes is not None:
             Axes(self.axes)
-        for name, known in (("fill", SCORE_FILLS), ("precision", PRECISIONS), ("engine", ENGINES)):
-            if getattr(self, name) not in known:
-                raise InputError(f"--{name} is {getattr(self, name)!r}; it must be one of {', '.join(known)}")
-        if not 0.0 <= self.min_confidence <= 1.0:
-            raise InputError(f"--min-confidence is {self.min_confidence}; it must be from 0 to 1")
+        require_one_of("fill", self.fill, SCORE_FILLS)
+        require_one_of("precision", self.precision, PRECISIONS)
+        require_one_of("engine", self.engine, ENGINES)
+        require_range("min-confidence", self.min_confidence, 0, 1)
         for name in ("batch_size", "workers", "threads"):
-            if (number := getattr(self, name)) is not None and number < 1:
-                raise InputError(f"--{name.replace('_', '-')} is {number}; it must be at least 1")
+            require_range(name, getattr(self, name), 1)
         for name in ("seed", "sanity", "render_worst", "label_in_top"):
-            if (getattr(self, name) or 0) < 0:
-                raise InputError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 0")
+            require_range(name, getattr(self, name), 0)
 
     @property
     def map_folders(self) -> tuple[Path, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,72 +40,45 @@ def draw_plots(out: Path, table: ScoreTable, summary: Summary) -> dict[str, str]
     if not table.n:
         return {}
     captions = {}
-    for name, draw in _Plots(table, summary).available():
+    for name, draw in _plots(table, summary):
         with atomic_write(out / name, sync=True) as path:
             draw(path)
         captions[name] = CAPTIONS[name]
     return captions
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Plots:
-    """The plots of one run."""
-
-    table: ScoreTable = field(repr=False)
-    summary: Summary = field(repr=False)
-
-    def available(self) -> list[tuple[str, Callable[[Path], None]]]:
-        """Return the plots for which there are numbers: file name and drawing function."""
-        methods, sanity = self.summary.methods, self.summary.sanity
-        plots: list[tuple[str, Callable[[Path], None], object]] = [
-            ("retention.png", self._retention, next(iter(methods.values())).retention),
-            ("relative.png", self._relative, self._ratios()),
-            ("alpha.png", self._alpha, "gradcam++" in methods and methods["gradcam++"].alpha),
-            ("classes.png", self._classes, True),
-            ("evidence.png", self._evidence, self.table.evidence),
-            ("sanity.png", self._sanity, sanity and sanity.layers),
-        ]
-        return [(name, draw) for name, draw, numbers in plots if numbers]
-
-    @property
-    def _setting(self) -> str:
-        return f"{self.summary.settings.where}, fill {self.summary.settings.fill}, n = {self.table.n}"
-
-    def _retention(self, path: Path) -> None:
-        curves = {method: _curve(figures.retention) for method, figures in self.summary.methods.items()}
-        plot_retention(path, curves, title=f"Retention: {self._setting}")
-
-    def _relative(self, path: Path) -> None:
-        plot_relative(path, self._ratios(), title=f"Relative performance: {self._setting}")
-
-    def _ratios(self) -> dict[str, Array]:
-        """Return O_a / O_b of each pair of methods, with the logit's and, if scored, the probability's maps."""
-        return {
-            f"{a} vs {b}{kind}": np.exp(pair_ratios(self.table, a, b, column))
-            for a, b in pair_names(self.table.methods)
-            for column, kind in (("log_masked_probability", ""), (POST_SOFTMAX, ", post-softmax"))
-            if b not in CONTROLS and (not kind or has_post_softmax(self.table, a, b))
-        }
-
-    def _alpha(self, path: Path) -> None:
-        numbers = {name: self.table.values("gradcam++", f"alpha_{column}") for name, column in _ALPHA.items()}
-        plot_alpha(path, numbers, title=f"α of gradcam++: {self._setting}")
-
-    def _classes(self, path: Path) -> None:
-        classes = self.summary.classes
-        drops = {label: figures.average_drop for label, figures in classes.items()}
-        counts = {label: figures.n for label, figures in classes.items()}
-        plot_classes(path, drops, counts, title=f"Average Drop by class: {self._setting}")
-
-    def _evidence(self, path: Path) -> None:
-        plot_evidence(path, self.table.evidence, title=f"Evidence over time: {self._setting}")
-
-    def _sanity(self, path: Path) -> None:
-        summary, sanity = self.summary, self.summary.sanity
-        assert sanity is not None
+def _plots(table: ScoreTable, summary: Summary) -> Iterator[tuple[str, Callable[[Path], None]]]:
+    """Yield the plots for which there are numbers: file name and drawing function."""
+    methods, sanity, where = summary.methods, summary.sanity, summary.settings.where
+    about = f"{where}, fill {summary.settings.fill}, n = {table.n}"
+    if next(iter(methods.values())).retention:
+        curves = {method: _curve(figures.retention) for method, figures in methods.items()}
+        yield "retention.png", partial(plot_retention, curves=curves, title=f"Retention: {about}")
+    if ratios := _ratios(table):
+        yield "relative.png", partial(plot_relative, ratios=ratios, title=f"Relative performance: {about}")
+    if "gradcam++" in methods and methods["gradcam++"].alpha:
+        numbers = {name: table.values("gradcam++", f"alpha_{column}") for name, column in _ALPHA.items()}
+        yield "alpha.png", partial(plot_alpha, numbers=numbers, title=f"α of gradcam++: {about}")
+    drops = {label: figures.average_drop for label, figures in summary.classes.items()}
+    counts = {label: figures.n for label, figures in summary.classes.items()}
+    title = f"Average Drop by class: {about}"
+    yield "classes.png", partial(plot_classes, drops=drops, counts=counts, title=title)
+    if table.evidence:
+        yield "evidence.png", partial(plot_evidence, curves=table.evidence, title=f"Evidence over time: {about}")
+    if sanity and sanity.layers:
         correlations = {method: figures.correlation for method, figures in sanity.cascading.items()}
-        title = f"Sanity check: {summary.settings.where}, {len(sanity.clips)} clips"
-        plot_sanity(path, sanity.layers, correlations, title=title)
+        title = f"Sanity check: {where}, {len(sanity.clips)} clips"
+        yield "sanity.png", partial(plot_sanity, layers=sanity.layers, correlations=correlations, title=title)
+
+
+def _ratios(table: ScoreTable) -> dict[str, Array]:
+    """Return O_a / O_b of each pair of methods, with the logit's and, if scored, the probability's maps."""
+    return {
+        f"{a} vs {b}{kind}": np.exp(pair_ratios(table, a, b, column))
+        for a, b in pair_names(table.methods)
+        for column, kind in (("log_masked_probability", ""), (POST_SOFTMAX, ", post-softmax"))
+        if b not in CONTROLS and (not kind or has_post_softmax(table, a, b))
+    }
 
 
 def _curve(retention: Mapping[str, Mean]) -> tuple[Array, Array, Array, Array]:

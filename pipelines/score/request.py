@@ -33,28 +33,15 @@ from vidcam.spec import ModelSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoreRequest(MapRequest):
-    """The resolved options of a scoring run, besides the fields of `MapRequest`.
+    """The resolved options of a scoring run.
 
-    Attributes:
+    Attributes, besides those of `MapRequest` and `ScoreOptions`:
         measures: names of MEASURES, in their order.
         maps: maps of other tools that are scored too.
         controls: names of the baseline maps that are scored too; a network of one frame has no `frame-difference`.
-        windows: which windows of a clip are scored.
-        fill: what hidden pixels become.
-        batch_size: perturbed clips per forward pass.
-        precision: precision of the network except its classifier.
-        seed: seed of the ties, the controls, the shuffles and the intervals.
-        min_confidence: clips whose class has a lower probability are left out.
-        correct_only: whether clips whose top class is not their label are left out.
         label_in_top: N > 0: the label's class is explained, and clips whose label is not among the N most probable
             classes are left out. 0: the predicted class is explained.
-        sanity: number of clips whose maps are compared with those of randomised weights.
-        render_worst: number of clips that get overlay videos.
-        workers: number of threads that decode ahead; None: as many as keep the model busy.
-        engine: what runs the clips.
         shard: the shard that is scored; None: the whole set.
-        retry_failed: whether clips that failed in an earlier run are tried again.
-        overwrite: whether existing results are replaced.
     """
 
     measures: tuple[str, ...]

@@ -17,7 +17,7 @@ from vidcam.pipelines.score.ray_engine import RayEngine
 from vidcam.pipelines.score.ray_worker import WorkerSetup
 from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.results import ModelResults, Overlays, RunFacts, write_results
-from vidcam.pipelines.score.sanity import former_sanity, sanity
+from vidcam.pipelines.score.sanity import sanity
 from vidcam.pipelines.score.sanity_figures import Sanity
 from vidcam.pipelines.score.scored_clips import ScoredClips
 from vidcam.pipelines.score.settings import PartialSettings, complete_settings, provenance_of
@@ -27,7 +27,7 @@ from vidcam.pipelines.score.summarise import summarise
 from vidcam.pipelines.score.summary import GridResult
 from vidcam.pipelines.score.table import ScoreTable, score_table
 from vidcam.pipelines.score.worst import pages_of, render_worst, worst_clips
-from vidcam.system.json_files import write_json
+from vidcam.system.json_files import read_json_if_valid, write_json
 from vidcam.system.progress import Progress
 
 Engine = LocalEngine | RayEngine
@@ -138,7 +138,7 @@ class Runner:
         request, path = self._request, self._out / "scores" / "sanity.json"
         if not request.sanity:
             return None
-        former = None if request.retry_failed else former_sanity(path)
+        former = None if request.retry_failed else read_json_if_valid(path, Sanity)
         if former is not None and (former.requested_clips, set(former.cascading)) == (
             request.sanity,
             set(request.methods),

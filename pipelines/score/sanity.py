@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -20,7 +19,7 @@ from torch import Tensor
 from vidcam.cam.attribution import open_attribution
 from vidcam.cam.preserve import Undo
 from vidcam.cam.randomise import randomise, weighted_layers
-from vidcam.errors import InputError, VidcamError
+from vidcam.errors import VidcamError
 from vidcam.metrics.similarity import rank_correlation, ssim
 from vidcam.models.model import Model
 from vidcam.pipelines.forward import compute_grey_baseline, torch_errors
@@ -29,7 +28,6 @@ from vidcam.pipelines.score.request import ScoreRequest
 from vidcam.pipelines.score.samples import Sample, load_sample
 from vidcam.pipelines.score.sanity_figures import Sanity, SanityFigures
 from vidcam.results.explanation import Explanation
-from vidcam.system.json_files import read_json
 from vidcam.system.progress import Progress
 
 STAGES = 10
@@ -41,13 +39,9 @@ _Pair = tuple[Explanation | None, Explanation | None]
 
 
 def sanity(model: Model, request: ScoreRequest, entries: Sequence[Entry], *, progress: Progress) -> Sanity:
-    """Compare the maps of a model with those of randomised weights.
+    """Compare the maps of a model with those of randomised weights, on the first readable clips of the set.
 
-    Args:
-        model: its weights are restored afterwards.
-        request: methods, layers, number of clips, and the seed of the random weights.
-        entries: clips of the set; the first readable ones are used.
-        progress: called after each randomised layer.
+    The request has their number, and the seed of the weights. The model's own weights are restored afterwards.
     """
     samples = list(islice(_readable(entries, model), request.sanity))
     names = weighted_layers(model.module)
@@ -112,14 +106,6 @@ def _baseline_activations(model: Model, request: ScoreRequest) -> Mapping[str, T
         return compute_grey_baseline(model, request.layers, methods=request.methods).activations
     except VidcamError:
         return {}
-
-
-def former_sanity(path: Path) -> Sanity | None:
-    """Read sanity.json; a damaged file costs only the time to check again."""
-    try:
-        return read_json(path, Sanity)
-    except (FileNotFoundError, InputError):
-        return None
 
 
 def _figures(stages: Sequence[Sequence[_Pair]], method: str) -> SanityFigures:

@@ -74,15 +74,9 @@ def provenance_of(model: Model) -> Provenance:
 class PartialSettings:
     """The settings that are known before the model is loaded.
 
-    Attributes:
+    Attributes, besides those of `ScoreOptions`:
         model: name of the model; None if it is known only after loading.
         methods: canonical names; none if the model chooses them.
-        score_scale: λ of EQ 12.
-        steps: points of the path of fine maps.
-        fine: grid of fine maps.
-        budget: most forward passes of `occlusion` and of `rise`.
-        label_in_top: N if the label's class is explained where it is among the N most probable classes; 0 if the
-            predicted class is explained.
         windows: `central`, `all` or a number, as text.
         clips: number of clips, and a digest of the manifest.
         maps: maps of other tools: name, and a digest of the files.

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
-from xml.parsers import expat
+from xml.etree import ElementTree as ET
 
 from vidcam.errors import InputError
 from vidcam.foreign import first_line
@@ -30,9 +30,6 @@ IMAGE_FOLDERS = ("JPEGImages", "images", "Data", ".")
 
 _SUFFIXES = (".jpg", ".JPEG", ".jpeg", ".png", ".JPG")
 _MAX_BYTES = 8 << 20
-_MAX_DEPTH = 32
-
-_COORDINATES = ("xmin", "ymin", "xmax", "ymax")
 
 
 def is_voc(folder: Path) -> bool:
@@ -122,63 +119,40 @@ def read_boxes(path: Path) -> dict[str, list[Box]]:
         InputError: the file cannot be read, or an object has no name or no box.
     """
     try:
-        content = read_regular(path, limit=_MAX_BYTES)
-        return _AnnotationParser().parse(content)
+        return _boxes_of(read_regular(path, limit=_MAX_BYTES))
     except FileNotFoundError as exc:
         raise InputError(f"it is missing in {ANNOTATIONS}") from exc
-    except (OSError, ValueError, LookupError, expat.ExpatError) as exc:
+    except (OSError, ValueError, LookupError, ET.ParseError) as exc:
         raise InputError(f"it is not a Pascal VOC annotation ({first_line(exc)})") from exc
 
 
-class _AnnotationParser:
-    """Collects the boxes of the direct children `object` of `annotation`; parts of an object have their own."""
+class _NoDocumentType(ET.TreeBuilder):
+    """Makes the tree of a file that declares no document type, and so defines no entity."""
 
-    def __init__(self) -> None:
-        self._path: list[str] = []
-        self._text: list[str] = []
-        self._object: dict[str, str] = {}
-        self._boxes: dict[str, list[Box]] = {}
-
-    def parse(self, content: bytes) -> dict[str, list[Box]]:
-        parser = expat.ParserCreate()
-        parser.StartDoctypeDeclHandler = _refuse_document_type
-        parser.StartElementHandler = self._start
-        parser.CharacterDataHandler = self._text.append
-        parser.EndElementHandler = self._end
-        parser.Parse(content, True)  # noqa: FBT003 – is final; it has no keyword
-        return self._boxes
-
-    def _start(self, name: str, _attributes: Mapping[str, str]) -> None:
-        self._path.append(name)
-        self._text.clear()
-        if len(self._path) == 1 and name != "annotation":
-            raise ValueError(f"its root is {name!r:.40}, expected 'annotation'")
-        if len(self._path) > _MAX_DEPTH:
-            raise ValueError("it is nested too deeply")
-
-    def _end(self, name: str) -> None:
-        place, text = tuple(self._path[1:]), "".join(self._text).strip()
-        if place in {("object", "name"), *(("object", "bndbox", side) for side in _COORDINATES)}:
-            self._object[name] = text
-        elif place == ("object",):
-            label = self._object.get("name", "")
-            if not label:
-                raise ValueError("an object has no name")
-            self._boxes.setdefault(label, []).append(_box(self._object))
-            self._object = {}
-        self._path.pop()
-        self._text.clear()
+    def doctype(self, *_declaration: object) -> None:
+        """Refuse the declaration."""
+        raise ValueError("it declares a document type; remove the line with <!DOCTYPE")
 
 
-def _refuse_document_type(*_declaration: object) -> None:
-    raise ValueError("it declares a document type; remove the line with <!DOCTYPE")
+def _boxes_of(content: bytes) -> dict[str, list[Box]]:
+    """Collect the boxes of the direct children `object` of `annotation`; parts of an object have their own."""
+    root = ET.fromstring(content, ET.XMLParser(target=_NoDocumentType()))  # noqa: S314 – no entities
+    if root.tag != "annotation":
+        raise ValueError(f"its root is {root.tag!r:.40}, expected 'annotation'")
+    boxes: dict[str, list[Box]] = {}
+    for each in root.iterfind("object"):
+        label = each.findtext("name", "").strip()
+        if not label:
+            raise ValueError("an object has no name")
+        boxes.setdefault(label, []).append(_box(each))
+    return boxes
 
 
-def _box(values: Mapping[str, str]) -> Box:
-    missing = [side for side in _COORDINATES if side not in values]
-    if missing:
+def _box(element: ET.Element) -> Box:
+    sides = {side: element.findtext(f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")}
+    if missing := [side for side, text in sides.items() if text is None]:
         raise ValueError(f"a box has no {missing[0]}")
-    left, top, right, bottom = (float(values[side]) for side in _COORDINATES)
+    left, top, right, bottom = (float(text or "") for text in sides.values())
     if not all(map(math.isfinite, (left, top, right, bottom))) or right < left or bottom < top:
         raise ValueError(f"a box goes from ({left:g}, {top:g}) to ({right:g}, {bottom:g})")
     return [left - 1.0, top - 1.0, right - left + 1.0, bottom - top + 1.0]

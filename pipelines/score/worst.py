@@ -87,14 +87,6 @@ def render_worst(
     Numbered folders of an earlier run are deleted first; other files in `out` are kept. A clip that cannot be explained
     has no folder.
 
-    Args:
-        prepared: the model as prepared for scoring.
-        worst: the clips, the largest drop first.
-        clips: the set.
-        out: folder of the overlays.
-        request: request of the scoring run, with its baseline activations.
-        progress: called after each clip.
-
     Returns:
         One line per clip: its name with a link to its contact sheet, or the reason why there is none.
     """

@@ -86,12 +86,8 @@ def analyse(
 ) -> tuple[Analysis, list[Vote]]:
     """Read the answers in a folder and sum them up.
 
-    Args:
-        folder: has the files that raters saved, or the server's database.
-        key: key of the study.
-        passed: a rater who passed a smaller share of the checks of attention is left out.
-        seed: of the resampling.
-        resamples: of each bootstrap.
+    The folder has the files that raters saved, or the server's database. A rater who passed a smaller share of the
+    checks of attention than `passed` is left out. Each bootstrap has so many resamples.
 
     Returns:
         The analysis, and the votes of all raters.

@@ -15,23 +15,6 @@ KEY_ENDING = ".key.json"
 
 
 @dataclass(frozen=True, slots=True)
-class PageItem:
-    """A question as the page has it.
-
-    Attributes:
-        kind: `single`, `pair`, or `instruction`: a pair where the page says what to answer.
-        clip: index of the clip.
-        left: index of the map of this clip; -1 without one.
-        right: index of the other map; -1 for `single`.
-    """
-
-    kind: str
-    clip: int
-    left: int
-    right: int
-
-
-@dataclass(frozen=True, slots=True)
 class StudyData:
     """The page of a study.
 
@@ -40,7 +23,7 @@ class StudyData:
         version: of vidcam.
         study: name of the study; an answer says to which one it belongs.
         clips: the clips, without names. The method of a map is a number.
-        items: the questions.
+        items: the questions; a map is its place in the clip, and a map beside its shuffled one looks like any pair.
         forms: see `design.Design`.
         palettes: name → base64 of 256 × 3 bytes.
     """
@@ -49,7 +32,7 @@ class StudyData:
     version: str
     study: str
     clips: tuple[PageClip, ...]
-    items: tuple[PageItem, ...]
+    items: tuple[Item, ...]
     forms: tuple[tuple[int, ...], ...]
     palettes: Mapping[str, str]
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from vidcam.arguments import require_range
 from vidcam.errors import InputError
 
 ItemKind = Literal["single", "pair", "instruction", "shuffled"]
@@ -75,9 +76,8 @@ class Lengths:
     singles: int = 20
 
     def __post_init__(self) -> None:
-        for name, count in (("pairs", self.pairs), ("singles", self.singles)):
-            if not 0 <= count <= 500:
-                raise InputError(f"--{name} is {count}; it must be from 0 to 500")
+        require_range("pairs", self.pairs, 0, 500)
+        require_range("singles", self.singles, 0, 500)
         if self.pairs + self.singles == 0:
             raise InputError("--pairs 0 and --singles 0 leave no question; raise one of them")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from vidcam.pipelines.report.page import STUDY_MODULES, fill_page, palettes
 from vidcam.pipelines.report.videos import Media
 from vidcam.pipelines.report.writer import PAGES, ReportOptions, shown_of
 from vidcam.pipelines.trust.blind import blind_clip, said_class, target_of
-from vidcam.pipelines.trust.content import KEY_ENDING, KeyClip, PageItem, StudyData, StudyKey
+from vidcam.pipelines.trust.content import KEY_ENDING, KeyClip, StudyData, StudyKey
 from vidcam.pipelines.trust.design import SHUFFLED, Design, Lengths, make_design
 from vidcam.pipelines.trust.truth import TrueClip, read_truth, selected_classes, true_label
 from vidcam.system.atomic import atomic_write, require_writable
@@ -104,8 +104,9 @@ def write_study(
     key_path = out.with_name(f"{out.stem}{KEY_ENDING}")
     for path in (out, key_path):
         require_writable(path, overwrite=options.overwrite)
-    media, notes = Media(), list[str]()
-    shown, clips = _usable_clips(_files(results), out, options, media, notes=notes, progress=progress)
+    report = ReportOptions(embed=options.embed, proxy=options.proxy)
+    media, notes = Media(out, report.most_bytes), list[str]()
+    shown, clips = _usable_clips(_files(results), options, report, media, notes=notes, progress=progress)
     if options.lengths.singles and not any(clip.is_right is False for clip in clips):
         notes.append(
             "no clip is known where the model is wrong: the study cannot say whether raters see that; "
@@ -132,18 +133,23 @@ def _files(results: Sequence[Path]) -> list[Path]:
 
 
 def _usable_clips(
-    files: Sequence[Path], out: Path, options: StudyOptions, media: Media, *, notes: list[str], progress: Progress
+    files: Sequence[Path],
+    options: StudyOptions,
+    report: ReportOptions,
+    media: Media,
+    *,
+    notes: list[str],
+    progress: Progress,
 ) -> tuple[list[Shown], list[KeyClip]]:
     """Load the results; add to `notes` what is left out, and why."""
     truth = () if options.truth is None else read_truth(options.truth)
     classes = selected_classes(options.select, truth) if options.select else None
     if classes is not None:
         notes.append("classes: " + ", ".join(f"{label} (F1 {score:.3f})" for label, score in classes.items()))
-    report, left_out = ReportOptions(embed=options.embed, proxy=options.proxy), dict[str, list[str]]()
-    kept, clips = list[Shown](), list[KeyClip]()
+    kept, clips, left_out = list[Shown](), list[KeyClip](), dict[str, list[str]]()
     for number, file in enumerate(files):
         before = dict(media.embedded)
-        shown = shown_of(file, out, report, media)
+        shown = shown_of(file, report, media)
         clip, problem = _clip(shown, truth, classes)
         if problem:
             media.embedded = before
@@ -229,9 +235,9 @@ def _page(shown: Sequence[Shown], key: StudyKey, media: Media, random: np.random
         for index, each in enumerate(shown)
     )
     items = tuple(
-        PageItem(item.kind, item.clip, item.left, item.right)
+        item
         if item.right != SHUFFLED  # such a check looks like any pair
-        else PageItem("pair", item.clip, item.left, len(key.methods) + shuffled[item.clip].index(item.left))
+        else replace(item, kind="pair", right=len(key.methods) + shuffled[item.clip].index(item.left))
         for item in key.items
     )
     data = StudyData(key.title, key.version, key.study, clips, items, key.forms, palettes())

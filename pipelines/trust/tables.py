@@ -26,12 +26,12 @@ COLUMNS = (
 """Columns of the CSV. `left` and `right` are as the rater saw them."""
 
 
-def interval_text(interval: Interval, digits: int = 2) -> str:
+def interval_text(interval: Interval) -> str:
     """Write a value and its interval; '–' if it is not known."""
     if isnan(interval.value):
         return "–"
-    value = f"{interval.value:.{digits}f}"
-    return value if isnan(interval.low) else f"{value} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+    value = f"{interval.value:.2f}"
+    return value if isnan(interval.low) else f"{value} [{interval.low:.2f}, {interval.high:.2f}]"
 
 
 def method_rows(analysis: Analysis) -> list[Row]:

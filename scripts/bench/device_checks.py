@@ -17,10 +17,10 @@ from scripts.bench.device_report import Check
 from vidcam.cam.methods import ALL_METHODS
 from vidcam.cam.weights import _five_numbers_by_torch
 from vidcam.devices import to_device
+from vidcam.maps import normalise_per_clip, upsample_volume
 from vidcam.metrics.order import ranks_of, voxel_order
 from vidcam.metrics.retention import keep_top
 from vidcam.models.model import Model
-from vidcam.pipelines.heat import normalised_heat
 from vidcam.pipelines.score.forwards import MaskedForwards
 from vidcam.preprocess import crop_frames, fill_for, scale_pixels
 from vidcam.results.explanation import Explanation
@@ -191,7 +191,7 @@ def synchronisations(device: torch.device, is_small: bool) -> Iterator[Check]:  
 
 
 def stages(device: torch.device, is_small: bool) -> Iterator[Check]:  # noqa: FBT001
-    """What surrounds the network: frames to input, maps to heat, masked clips, statistics of α."""
+    """What surrounds the network: frames to input, masked clips, statistics of α."""
     size = (4, 16, 20) if is_small else (16, 224, 224)
     scaling = Scaling((110.0, 115.0, 120.0), (50.0, 55.0, 60.0), "bgr")
     spec = ModelSpec("any", size[0], None, size[1:], size[1:], scaling, 8, None, antialias=True)
@@ -203,12 +203,11 @@ def stages(device: torch.device, is_small: bool) -> Iterator[Check]:  # noqa: FB
     def made(where: torch.device) -> dict[str, Tensor]:
         pixels = crop_frames(frames, spec, spec.geometry(frames.shape[1:3]), device=where)
         clip = scale_pixels(pixels.transpose(0, 1)[None], scaling)
-        heat = normalised_heat(torch.from_numpy(volumes).to(where), size)
+        heat = to_device(torch.from_numpy(normalise_per_clip(upsample_volume(volumes, size))), where)
         ranks = to_device(ranks_of(voxel_order(volumes[0], np.zeros_like(volumes[0])), volumes.shape[1:]), where)
         products = torch.from_numpy(volumes).to(where).flatten(1)
         return {
             "frames to input": clip,
-            "maps to heat": heat,
             "hidden pixels": torch.lerp(fill_for(clip, "blur", scaling), clip, heat[:1, None]),
             "cuts": keep_top(ranks, 0.4).float(),
             "statistics": torch.from_numpy(_five_numbers_by_torch(products, products > 0.5)),

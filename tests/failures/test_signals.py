@@ -53,7 +53,7 @@ def slow_down(place: str, marker: Path, seconds: float) -> None:
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 MOMENTS: dict[str, tuple[Any, ...]] = {
     "loading": ("vidcam.pipelines.explain.explainer:load_model", INT, INT),
-    "probing": ("vidcam.pipelines.explain.explainer:open_video", TERM, TERM),
+    "probing": ("vidcam.pipelines.explain.job:open_video", TERM, TERM),
     "decoding": ("vidcam.video.pyav_reader:PyAVReader._record_damage", INT, INT, INT),
     "forward pass": ("tests.helpers.nets:BrightnessNet.forward", INT),
     "forward pass, twice": ("tests.helpers.nets:BrightnessNet.forward", INT, TERM),

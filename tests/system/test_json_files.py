@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from vidcam.errors import InputError
-from vidcam.system.json_files import as_plain, from_json, read_json, to_json, write_json
+from vidcam.system.json_files import as_plain, from_json, read_json, read_json_if_valid, to_json, write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,14 @@ def test_write_and_read(tmp_path: Path) -> None:
     assert read_json(tmp_path / "a.json", Outer) == DOCUMENT
     assert (tmp_path / "a.json").read_text("utf-8").endswith("}\n")
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_file_that_is_missing_or_of_another_kind_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    assert read_json_if_valid(path, Outer) is None
+    write_json(path, DOCUMENT)
+    assert read_json_if_valid(path, Outer) == DOCUMENT
+    assert read_json_if_valid(path, Inner) is None
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, np.float64("nan")])

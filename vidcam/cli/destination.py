@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vidcam.errors import InputError
+from vidcam.pipelines.explain.targets import is_above
 
 _FILE_ENDINGS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".gif", ".webp", ".png", ".jpg", ".jpeg", ".svg", ".pdf")
 _KINDS = (("overlay",), ("map",))
@@ -31,7 +32,7 @@ def require_one_result(file: Path, videos: Sequence[Path], given: Mapping[str, A
     for count, things in ((len(videos), "videos"), (len(targets), "targets"), (len(methods), "methods")):
         if count > 1:
             raise InputError(f"-o names a file, but {count} {things} were given; pass a folder")
-    if targets and str(targets[0]).strip().casefold().startswith("above:"):
+    if targets and is_above(targets[0]):
         raise InputError(f"-o names a file, but --target {targets[0]} can be several classes; pass a folder")
     outputs = given.get("outputs", _KINDS[0])
     if outputs not in _KINDS:

@@ -13,10 +13,11 @@ from vidcam.cli.destination import is_file, require_one_result
 from vidcam.cli.each_video import VideoTask, run_each
 from vidcam.cli.explain_models import ModelSet
 from vidcam.cli.explain_set import ExplainSet, read_truth, report, with_folder
-from vidcam.cli.help import SectionCommand
+from vidcam.cli.help import SectionCommand, given_options
 from vidcam.cli.options import DEVICE, explain_arguments
 from vidcam.cli.videos import expand_folders
 from vidcam.errors import InputError
+from vidcam.system.atomic import require_writable
 from vidcam.system.signals import loading
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def explain(
     expanded = expand_folders(videos)
     for note in expanded.notes:
         say(note)
-    given = {name: value for name, value in values.items() if value not in (None, ())}
+    given = given_options(values)
     if len(model) > 1:
         return _explain_with_models(expanded.videos, out, model, model_arguments, given, as_json=as_json)
     (name,) = model
@@ -157,7 +158,14 @@ def _explain_to_file(
 ) -> int:
     """Explain one video into one file."""
     with loading():
-        from vidcam.pipelines.explain.single import check_file, explain_to_file
+        from vidcam.pipelines.explain.outputs import check_readable
+        from vidcam.pipelines.explain.single import explain_to_file
+
+    overwrite = given["overwrite"]
+
+    def check(source: Path) -> None:
+        require_writable(file, overwrite=overwrite)
+        check_readable(source, fps=given.get("fps"), decoder=given.get("decoder", "auto"))
 
     def load(progress: Progress) -> Explainer:
         explainer = _load(model, model_arguments, given, progress)
@@ -166,11 +174,8 @@ def _explain_to_file(
             say(f"{file.name} shows {method}; choose another with --method, or pass a folder for all")
         return explainer
 
-    overwrite = given["overwrite"]
     task = VideoTask(
-        check=lambda source: check_file(
-            source, file, overwrite=overwrite, fps=given.get("fps"), decoder=given.get("decoder", "auto")
-        ),
+        check=check,
         load=load,
         work=lambda explainer, source: explain_to_file(explainer, source, file, overwrite=overwrite),
         report=report,
@@ -186,7 +191,8 @@ def _predict_all(
     options = _options({name: value for name, value in given.items() if name != "outputs"})
     with loading():
         from vidcam.models.registry import load_model
-        from vidcam.pipelines.explain.predict import Predictor, check_source
+        from vidcam.pipelines.explain.outputs import check_readable
+        from vidcam.pipelines.explain.predict import Predictor
         from vidcam.pipelines.explain.summary import probability_text
     from vidcam.system.json_files import as_plain
 
@@ -205,7 +211,7 @@ def _predict_all(
             print_rows(rows if has_probability else [{"output": row["class"]} for row in rows], as_json=False)
 
     task = VideoTask(
-        check=lambda video: check_source(video, options),
+        check=lambda video: check_readable(video, fps=options.fps, decoder=options.decoder),
         load=load,
         work=lambda predictor, video: predictor.predict(video),
         report=report,

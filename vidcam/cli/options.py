@@ -40,7 +40,7 @@ def _rate(value: str | float) -> Fraction:
 
 RESULT, _question = section("Result"), section("What is explained")
 _model, _details, DRAWING = section("Model"), section("Details"), section("Drawing")
-_clips = section("Which clips count")
+_scored, _clips = section("What is scored"), section("Which clips count")
 
 
 def choice(make: Callable[..., Function], option: str, names: Sequence[str], explained: str) -> Function:
@@ -237,7 +237,7 @@ _SCORE = (
     RESULT("--render-worst", type=int, metavar="K", help="Overlay videos of the K clips with the largest drop."),
     JSON,
     config_option("Result"),
-    section("What is scored")(
+    _scored(
         "--method",
         "methods",
         multiple=True,
@@ -245,31 +245,29 @@ _SCORE = (
         shell_complete=several_of(*(name for name in METHODS if not name.startswith("guided"))),
         help="Method, repeatable; default: gradcam, gradcam+, neutral-gradcam, and gradcam++ or token-lrp.",
     ),
-    section("What is scored")(
+    _scored(
         "--measures",
         metavar="LIST",
         shell_complete=several_of("default", "all", *MEASURES),
         help=f"Any of {','.join(MEASURES)}; or all. Default: {','.join(DEFAULT_MEASURES)}.",
     ),
-    section("What is scored")(
+    _scored(
         "--controls/--no-controls", default=None, help="Also score maps that know nothing of the network; default: yes."
     ),
-    section("What is scored")(
+    _scored(
         "--maps",
         multiple=True,
         metavar="FOLDER",
         type=PATH,
         help="Also score maps of another tool: a folder with a .npy or .npz for each clip; repeatable.",
     ),
-    section("What is scored")(
+    _scored(
         "--windows",
         metavar="central|N|all",
         shell_complete=one_of("central", "all"),
         help="Windows of each video: the central one (default), N spread over it, or all that explain shows.",
     ),
-    section("What is scored")(
-        "--sanity", type=int, metavar="N", help="Compare the maps of N clips with those of random weights."
-    ),
+    _scored("--sanity", type=int, metavar="N", help="Compare the maps of N clips with those of random weights."),
     _clips(
         "--min-confidence",
         type=float,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import click
 from vidcam.arguments import split_names
 from vidcam.cli.console import Bar, print_text, say
 from vidcam.cli.documents import RenderedFile
-from vidcam.cli.help import SectionCommand, require_only
+from vidcam.cli.help import SectionCommand, given_options, require_only
 from vidcam.cli.render_options import render_arguments
 from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
@@ -31,15 +31,15 @@ def render(explanation: Path, out: Path, *, as_json: bool, **values: Any) -> Non
     """  # noqa: D301 – click reads the \b as 'do not wrap'
     scored = {name: values.pop(name) for name in ("condition", "worst", "clips")}
     if scored["condition"] is not None or scored["worst"] is not None:
-        scored |= {name: values[name] for name in ("methods", "overwrite")}
-        _draw_scored(explanation, out, as_json=as_json, **scored)
+        scored |= {"methods": split_names(values["methods"]), "overwrite": values["overwrite"]}
+        _draw_scored(explanation, out, scored, as_json=as_json)
         return
     with loading():
         from vidcam.pipelines.render.options import RenderOptions
         from vidcam.pipelines.render.renderer import render_saved
         from vidcam.system.json_files import to_json
 
-    options = RenderOptions(**{name: value for name, value in values.items() if value not in (None, ())})
+    options = RenderOptions(**given_options(values))
     with Bar() as bar:
         result = render_saved(explanation, out, options, progress=bar.progress)
     for sentence in result.notes:
@@ -49,37 +49,15 @@ def render(explanation: Path, out: Path, *, as_json: bool, **values: Any) -> Non
     print_text(to_json(document, indent=0) if as_json else str(result.path))
 
 
-def _draw_scored(
-    folder: Path,
-    out: Path,
-    *,
-    condition: str | None,
-    worst: int | None,
-    clips: Path | None,
-    methods: Sequence[str],
-    overwrite: bool,
-    as_json: bool,
-) -> None:
+def _draw_scored(folder: Path, out: Path, scored: Mapping[str, Any], *, as_json: bool) -> None:
     """Draw clips of a scored set; print the folder of each."""
-    require_only(
-        {"explanation", "out", "as_json", "overwrite", "methods", "condition", "worst", "clips"},
-        "--from-scores and --worst, which explain the clips again",
-    )
+    require_only({"explanation", "out", "as_json", *scored}, "--from-scores and --worst, which explain the clips again")
     with loading():
         from vidcam.pipelines.score.draw import draw_clips
         from vidcam.system.json_files import to_json
 
     with Bar() as bar:
-        drawn = draw_clips(
-            folder,
-            out,
-            condition=condition,
-            worst=worst,
-            clips=clips,
-            methods=split_names(methods),
-            overwrite=overwrite,
-            progress=bar.progress,
-        )
+        drawn = draw_clips(folder, out, progress=bar.progress, **scored)
     say(f"{len(drawn.lines)} clips")
     for line in drawn.lines:
         say(f"  {line}")

@@ -9,7 +9,7 @@ import click
 
 from vidcam.cli.console import Bar, print_text, say
 from vidcam.cli.documents import WrittenPage
-from vidcam.cli.help import SectionCommand
+from vidcam.cli.help import SectionCommand, given_options
 from vidcam.cli.options import DRAWING, JSON, PATH, RESULT
 from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
@@ -45,7 +45,7 @@ def report(results: tuple[Path, ...], out: Path, *, as_json: bool, **values: Any
         from vidcam.pipelines.report.writer import ReportOptions, write_report
         from vidcam.system.json_files import to_json
 
-    options = ReportOptions(**{name: value for name, value in values.items() if value is not None})
+    options = ReportOptions(**given_options(values))
     with Bar() as bar:
         result = write_report(results, out, options, progress=bar.progress)
     for sentence in result.notes:

@@ -12,7 +12,7 @@ import click
 
 from vidcam.cli.console import Bar, print_rows, print_text, say
 from vidcam.cli.exit_codes import DONE, FAILED
-from vidcam.cli.help import SectionCommand, require_only
+from vidcam.cli.help import SectionCommand, given_options, require_only
 from vidcam.cli.options import score_arguments
 from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
@@ -59,7 +59,7 @@ def score(
 
     files = {name: values.pop(name) for name in ("weights", "labels", "mean_cube")}
     values["batch_size"] = _batch_size(values["batch_size"])
-    options = ScoreOptions(**{name: value for name, value in values.items() if value not in (None, ())})
+    options = ScoreOptions(**given_options(values))
     others = [read_scored_set(folder) for folder in against]
     with Bar() as bar:
         result = score_set(

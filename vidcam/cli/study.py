@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from vidcam.cli.console import Bar, print_rows, print_text, say
-from vidcam.cli.help import OrderedGroup, SectionCommand, section
+from vidcam.cli.help import OrderedGroup, SectionCommand, given_options, section
 from vidcam.cli.options import JSON, PATH, RESULT
 from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
@@ -81,10 +81,9 @@ def make(
         from vidcam.system.json_files import to_json
         from vidcam.video.images import counted
 
-    asked = {name: count for name, count in (("pairs", pairs), ("singles", singles)) if count is not None}
-    given = {name: value for name, value in values.items() if value is not None}
+    asked = given_options({"pairs": pairs, "singles": singles})
     with Bar() as bar:
-        options = StudyOptions(methods=split_names(methods), lengths=Lengths(**asked), **given)
+        options = StudyOptions(methods=split_names(methods), lengths=Lengths(**asked), **given_options(values))
         written = write_study(results, out, options, progress=bar.progress)
     for note in written.notes:
         say(note)
@@ -146,8 +145,7 @@ def collect(folder: Path, *, out: Path | None, as_json: bool, key: Path | None, 
         from vidcam.system.json_files import to_json, write_json
 
     study_key = find_key(folder, key)
-    given = {name: value for name, value in values.items() if value is not None}
-    analysis, votes = analyse(folder, study_key, **given)
+    analysis, votes = analyse(folder, study_key, **given_options(values))
     if out is not None:
         with folder_errors(out):
             out.mkdir(parents=True, exist_ok=True)

@@ -92,6 +92,14 @@ def read_json(path: Path, kind: type[Value]) -> Value:
         raise InputError(f"{path} is damaged or of another version ({str(exc) or type(exc).__name__})") from exc
 
 
+def read_json_if_valid(path: Path, kind: type[Value]) -> Value | None:
+    """Read a file that `write_json` wrote; None if there is none, or if it does not hold a value of the type `kind`."""
+    try:
+        return read_json(path, kind)
+    except (FileNotFoundError, InputError):
+        return None
+
+
 def _plain(value: Any) -> Any:
     """Convert NumPy numbers and arrays to plain ones, a read-only mapping to a dict, and a path to text."""
     if isinstance(value, np.generic | np.ndarray):

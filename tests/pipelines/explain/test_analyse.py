@@ -10,17 +10,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.helpers.jobs import job_of
 from tests.helpers.nets import TINY_SPEC, BrightnessNet, PooledHead, pooled_model, seeded
 from tests.helpers.videos import Frames, flat_frames, noise_frames
 from tests.pipelines.test_windows import Reel
 from vidcam.errors import InputError, RunError
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.analyse import VideoJob, WindowResults, analyse
-from vidcam.pipelines.explain.crops import Crops
+from vidcam.pipelines.explain.analyse import WindowResults, analyse
 from vidcam.pipelines.explain.request import ExplainRequest
-from vidcam.sampling import plan_windows
 from vidcam.spec import ModelSpec
-from vidcam.system.progress import StageTimer, silent
+from vidcam.system.progress import silent
 
 LEVELS = 8
 METHODS = ("gradcam", "hirescam")
@@ -66,15 +65,9 @@ def _run(
 ) -> tuple[WindowResults, ...]:
     reel = Reel(frames)
     model = Model(spec, module, tuple(f"class {index}" for index in range(spec.classes)), "by hand")
-    windows = plan_windows(reel.info, frames=spec.frames, fps=spec.fps, overlap=overlap)
-    request = ExplainRequest(methods=methods, targets=targets, layers=(layer,), batch_size=batch_size)
-    return analyse(
-        model,
-        VideoJob(reel, windows, Crops((spec.geometry(reel.info.size),)), (0.0, reel.info.duration_seconds)),
-        request,
-        clock=StageTimer(),
-        progress=silent if told is None else lambda *step: told.append(step),
-    )
+    request = ExplainRequest(methods=methods, targets=targets, layers=(layer,), batch_size=batch_size, overlap=overlap)
+    progress = silent if told is None else lambda *step: told.append(step)
+    return analyse(job_of(reel, model, request, progress=progress))
 
 
 def _explained_class(answer: WindowResults) -> list[int]:

@@ -132,7 +132,7 @@ def test_with_fewer_than_five_classes_all_are_listed(classes: int) -> None:
 
 
 def test_each_window_has_its_own_class_and_the_targets_probability() -> None:
-    entries = as_plain(report.window_entries(_model(), _video(OTHER), _results(OTHER)))
+    entries = as_plain(report.window_entries(_model(), _video(OTHER).timeline, _results(OTHER)))
     assert [entry["label"] for entry in entries] == ["class 2", "class 1", "class 5"]
     assert [entry["probability"] for entry in entries] == pytest.approx([0.40, 0.55, 0.30])
     assert [entry["target_probability"] for entry in entries] == pytest.approx([0.30, 0.06, 0.30])

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.helpers.nets import TINY_SPEC, BrightnessNet, PooledHead, seeded
+from tests.helpers.jobs import job_of
+from tests.helpers.nets import TINY_SPEC, BrightnessNet, PooledHead, pooled_model, seeded
 from tests.helpers.videos import Frames, noise_frames
 from tests.pipelines.test_windows import Reel
 from vidcam.cam.explain import explain
 from vidcam.errors import NonFiniteError
 from vidcam.models.model import Model
-from vidcam.pipelines.explain.analyse import VideoJob, analyse
-from vidcam.pipelines.explain.crops import Crops
+from vidcam.pipelines.explain.analyse import analyse
 from vidcam.pipelines.explain.measure import Measured, clip_budget, measure, measured_windows, window_budget
 from vidcam.pipelines.explain.request import ExplainRequest
 from vidcam.pipelines.verdict.versions import HeatOfClips, frame_mean, hidden, steps
@@ -24,7 +24,6 @@ from vidcam.pipelines.windows import window_tensors
 from vidcam.preprocess import fill_for, to_pixels
 from vidcam.sampling import plan_windows
 from vidcam.spec import ModelSpec
-from vidcam.system.progress import StageTimer, silent
 
 METHODS = ("gradcam", "gradcam++")
 SPEC = replace(TINY_SPEC, classes=4, frames=8)
@@ -43,8 +42,6 @@ def _measured(
     """The measures, and the number of clips that the network was shown for them."""
     reel = Reel(frames)
     model = Model(spec, net, tuple(f"class {index}" for index in range(spec.classes)), "by hand")
-    windows = plan_windows(reel.info, frames=spec.frames, fps=spec.fps, overlap=0.0)
-    job = VideoJob(reel, windows, Crops((spec.geometry(reel.info.size),)), (0.0, reel.info.duration_seconds))
     request = ExplainRequest(
         methods=methods,
         targets=targets,
@@ -53,11 +50,13 @@ def _measured(
         verdict_forwards=forwards,
         baseline_clips=torch.zeros(1, 3, spec.frames, 16, 16),
         budget=9,
+        overlap=0.0,
     )
-    results = analyse(model, job, request, clock=StageTimer(), progress=silent)
+    job = job_of(reel, model, request)
+    results = analyse(job)
     shown: list[int] = []
     handle = net.register_forward_pre_hook(lambda _net, clips: shown.append(len(clips[0])))
-    measured = measure(model, job, request, results, clock=StageTimer(), progress=silent)
+    measured = measure(job, results)
     handle.remove()
     return measured, sum(shown)
 
@@ -161,10 +160,10 @@ def test_of_a_long_video_a_tenth_of_the_windows_is_run_again_unless_a_number_is_
     seconds: float, forwards: int | None, clips: int
 ) -> None:
     """A window begins every 0.64 s."""
-    reel = Reel(noise_frames(8, 16, 16))
-    (window,) = plan_windows(reel.info, frames=8, fps=None, overlap=0.0)
-    job = VideoJob(reel, (window,) * int(seconds / 0.64), Crops((SPEC.geometry((16, 16)),)), (2.0, 2.0 + seconds))
-    assert clip_budget(job, ExplainRequest(methods=METHODS, verdict_forwards=forwards)) == clips
+    model, request = pooled_model(), ExplainRequest(methods=METHODS, verdict_forwards=forwards)
+    job = job_of(Reel(noise_frames(8, 16, 16)), model, request)
+    windows = job.windows[:1] * int(seconds / 0.64)
+    assert clip_budget(replace(job, windows=windows, span_seconds=(2.0, 2.0 + seconds))) == clips
 
 
 def test_a_model_of_single_frames_has_no_motion_to_measure() -> None:

@@ -14,21 +14,20 @@ import pytest
 import torch
 
 from tests.helpers.clips import frames_of, model_input
+from tests.helpers.jobs import job_of
 from tests.helpers.nets import brightness_model, pooled_model, random_clip
+from tests.helpers.videos import noise_frames
 from tests.pipelines.conftest import VideoMaker
+from tests.pipelines.test_windows import Reel
 from vidcam.cam.guided import guided_saliency
 from vidcam.cam.request import MapRequest
 from vidcam.cli.app import main
 from vidcam.errors import InputError
-from vidcam.pipelines.explain.analyse import VideoJob
-from vidcam.pipelines.explain.crops import Crops
 from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer, explain_video
 from vidcam.pipelines.explain.request import OUTPUTS, ExplainOptions, ExplainRequest
 from vidcam.pipelines.explain.saliency import GuidedVideo
 from vidcam.render.signed import guided_on_source
 from vidcam.results.video import VideoExplanation
-from vidcam.sampling import plan_windows
-from vidcam.system.progress import StageTimer
 from vidcam.video.reader import open_video
 
 METHOD = "guided-gradcam++"
@@ -43,16 +42,9 @@ class Opened:
         self.result: ExplainedVideo = Explainer(self.model, OPTIONS).explain(source, out)
         self.explanation = raised(self.result.explanation)
         self.reader = open_video(source)
-        spec = self.model.spec
-        windows = plan_windows(self.reader.info, frames=spec.frames, fps=spec.fps)
-        self.job = VideoJob(
-            self.reader,
-            windows,
-            Crops((spec.geometry(self.reader.info.size),)),
-            (0.0, self.reader.info.duration_seconds),
-        )
         request = ExplainRequest(methods=(METHOD,), targets=(1, 3), contrast=0, layers=("block2",))
-        self.guided = GuidedVideo(self.model, self.job, request, self.explanation, StageTimer())
+        self.job = job_of(self.reader, self.model, request)
+        self.guided = GuidedVideo(self.job, self.explanation)
 
     def saliency(self, index: int, target: int) -> np.ndarray[Any, Any]:
         clip = model_input(frames_of(self.reader, self.job.windows[index].times)[0], self.model.spec)
@@ -201,9 +193,9 @@ def test_channels_are_rgb_for_models_of_any_order() -> None:
     clip = random_clip(1, 3, *rgb.spec.input_size)
     video: Any = SimpleNamespace(explanations=[SimpleNamespace(target=np.array([1]))])
     request = ExplainRequest(methods=("gradcam",))
-    unused: Any = None
+    reel = Reel(noise_frames(16, 16, 16))
     values = [
-        GuidedVideo(model, unused, request, video, unused)._guided(tensor, [0])
+        GuidedVideo(job_of(reel, model, request), video)._guided(tensor, [0])
         for model, tensor in ((rgb, clip), (bgr, clip.flip(1)))
     ]
     assert values[0].shape == (1, 1, *rgb.spec.input_size, 3)

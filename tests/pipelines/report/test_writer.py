@@ -92,6 +92,17 @@ def test_a_video_that_browsers_do_not_play_is_told_and_copied(tmp_path: Path) ->
     assert (video["kind"], video["embedded"]) == ("proxy", "video-0")
 
 
+def test_a_copy_beside_the_page_is_replaced_with_overwrite_only(tmp_path: Path) -> None:
+    saved, copy = save_hot(tmp_path), tmp_path / "page_proxy.mp4"
+    copy.write_bytes(b"mine")
+    with pytest.raises(OutputError, match=r"page_proxy\.mp4' exists already"):
+        report(saved, tmp_path / "page.html", proxy=True, embed=0)
+    assert copy.read_bytes() == b"mine"
+    assert not (tmp_path / "page.html").exists()
+    report(saved, tmp_path / "page.html", proxy=True, embed=0, overwrite=True)
+    assert copy.read_bytes() != b"mine"
+
+
 def test_a_lost_video_is_no_error(tmp_path: Path) -> None:
     saved = save_hot(tmp_path)
     (tmp_path / "video.mp4").unlink()
