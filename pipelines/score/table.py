@@ -5,14 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from vidcam.pipelines.explain.disk_arrays import IN_MEMORY_BYTES, DiskArrays
 from vidcam.pipelines.score.columns import FAILED, LEFT_OUT, SCORED, Columns
 from vidcam.pipelines.score.store import ResultStore
+
+_PARTS_IN_MEMORY = 64
+"""After so many parts the memory of the table is given back."""
 
 _NEEDED = ("clip", "path", "group", "class", "correct", "correct_top5", "windows", "method", "status", "reason")
 
@@ -34,6 +39,15 @@ class ClipInfo:
     group: list[str] = field(default_factory=list)
     class_label: list[str] = field(default_factory=list)
     windows: list[int] = field(default_factory=list)
+
+    @property
+    def groups(self) -> int:
+        """Number of groups."""
+        return len(set(self.group))
+
+    def group_numbers(self) -> NDArray[np.intp]:
+        """Number the groups in the order of their names; returns the number of each clip's group, (N,)."""
+        return np.unique(np.asarray(self.group, dtype=str), return_inverse=True)[1]
 
     def extend(self, rows: pa.Table) -> None:
         """Add the clips of some rows; each clip has one row."""
@@ -66,6 +80,7 @@ class ScoreTable:
     labelled: tuple[int, int, int | None]
     evidence: dict[str, NDArray[np.float64]] = field(repr=False)
     _values: dict[str, NDArray[np.float64]] = field(repr=False)
+    _disk: DiskArrays = field(repr=False, default_factory=DiskArrays)
 
     def __repr__(self) -> str:
         return f"ScoreTable({self.n} scored clips, {len(self.methods)} methods, {len(self.columns)} columns)"
@@ -77,21 +92,24 @@ class ScoreTable:
 
     def values(self, method: str, column: str) -> NDArray[np.float64]:
         """Return a column of a method over the scored clips, (N,); flags are 0 and 1, undefined values are NaN."""
-        rows = self._values[column]
-        return np.asarray(rows[self.methods.index(method)])
+        values = np.array(self._values[column][self.methods.index(method)])
+        self._disk.release_memory()
+        return values
 
 
 def score_table(store: ResultStore, columns: Columns, methods: Sequence[str]) -> ScoreTable:
-    """Read all parts, one at a time; memory holds one number per clip, method and column."""
+    """Read all parts, one at a time; the numbers of a large set are held in a file, not in memory."""
     numbers = tuple(name for name, kind in columns.items() if kind in ("number", "flag"))
     texts = ["evidence"] if "evidence" in columns else []
-    values = np.empty((len(numbers), len(methods), store.done))
+    shape = len(numbers), len(methods), store.done
+    disk = DiskArrays(store.folder if 8 * prod(shape) > IN_MEMORY_BYTES else None)
+    values = disk.empty(shape, np.float64)
     counts = dict.fromkeys((SCORED, FAILED, LEFT_OUT), 0)
     clips = ClipInfo()
     failures: list[tuple[str, str]] = []
     evidence: dict[str, NDArray[np.float64]] = {}
     flags: dict[str, list[bool]] = {"correct": [], "correct_top5": []}
-    for part in store.tables(list(dict.fromkeys([*_NEEDED, *numbers, *texts]))):
+    for number, part in enumerate(store.tables(list(dict.fromkeys([*_NEEDED, *numbers, *texts])))):
         scored, failed, left_out = (part.filter(pc.equal(part["status"], status)) for status in counts)
         first = scored.filter(pc.equal(scored["method"], methods[0]))
         done, count = counts[SCORED], len(first)
@@ -104,8 +122,10 @@ def score_table(store: ResultStore, columns: Columns, methods: Sequence[str]) ->
             of_clips += [flag for rows in (first, left_out) for flag in rows[name].to_pylist() if flag is not None]
         if texts:
             _add_evidence(evidence, scored)
-        for status, number in ((SCORED, count), (FAILED, len(failed)), (LEFT_OUT, len(left_out))):
-            counts[status] += number
+        for status, clips_of in ((SCORED, count), (FAILED, len(failed)), (LEFT_OUT, len(left_out))):
+            counts[status] += clips_of
+        if number % _PARTS_IN_MEMORY == 0:
+            disk.release_memory()
     return ScoreTable(
         methods=tuple(methods),
         columns=numbers,
@@ -119,6 +139,7 @@ def score_table(store: ResultStore, columns: Columns, methods: Sequence[str]) ->
         ),
         evidence={name: evidence[name] / counts[SCORED] for name in methods if name in evidence},
         _values={name: values[index, :, : counts[SCORED]] for index, name in enumerate(numbers)},
+        _disk=disk,
     )
 
 
