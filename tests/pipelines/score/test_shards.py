@@ -14,8 +14,9 @@ from tests.helpers.nets import hidden_model
 from tests.pipelines.score.test_run import greedy_model
 from vidcam.errors import InputError, OutputError
 from vidcam.models.model import Model
+from vidcam.pipelines.explain import disk_arrays
 from vidcam.pipelines.report.video_folders import VideoFolders
-from vidcam.pipelines.score import store
+from vidcam.pipelines.score import store, table
 from vidcam.pipelines.score.merge import merge_shards
 from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.run import score_set
@@ -95,6 +96,18 @@ def test_sixteen_shards_and_one_have_the_bytes_of_one_run(clips: Path, whole: Pa
 
 def test_a_shard_has_parts_and_no_report(quarters: list[Path]) -> None:
     assert [path.name for path in quarters[1].iterdir()] == ["scores"]
+
+
+def test_a_table_on_disk_gives_the_same_bytes(
+    quarters: list[Path], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(table, "_PARTS_IN_MEMORY", 2)
+    monkeypatch.setattr(disk_arrays, "SMALL_BYTES", 0)
+    kept = merge_shards(quarters, tmp_path).scored.table
+    assert_same_results(tmp_path, whole)
+    assert kept.values("gradcam", "drop").shape == (CLIPS - 2,)
+    assert sorted(path.suffix for path in (tmp_path / "scores").iterdir() if path.suffix != ".parquet") == ["", ".json"]
 
 
 def test_a_shard_records_the_folders_of_its_own_clips(tmp_path: Path) -> None:
