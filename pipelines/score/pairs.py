@@ -120,7 +120,7 @@ def _smallest_p_holm(p_values: Sequence[float], index: int, test: PairedTest) ->
     return holm([*p_values[:index], smallest, *p_values[index + 1 :]])[index]
 
 
-def _outcomes(table: ScoreTable, a: str, b: str) -> tuple[NDArray[np.int64], Values]:
+def _outcomes(table: ScoreTable, a: str, b: str) -> tuple[NDArray[np.int8], Values]:
     """Return who wins each clip, and log(O_a / O_b)."""
     ratios = pair_ratios(table, a, b)
     return win(table.values(a, "drop"), table.values(b, "drop"), ratios), ratios

@@ -108,7 +108,7 @@ def _methods(table: ScoreTable, seed: int) -> dict[str, MethodFigures]:
     """Compute the means of all methods at once, so that all use the same bootstrap draws."""
     factors = _mean_columns(table.columns)
     rows = (table.values(method, column) * factor for method in table.methods for column, factor in factors.items())
-    logs = (kept for method in table.methods if (kept := log_kept(table, method)) is not None)
+    logs = (log for method in table.methods if (log := log_kept(table, method)) is not None)
     of_columns, of_kept = clip_means(table, (rows, logs), seed)
     means = iter(of_columns)
     figures = {method: _figures(table, method, {name: next(means) for name in factors}) for method in table.methods}

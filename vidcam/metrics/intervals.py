@@ -192,7 +192,7 @@ class _Pattern:
         """Add a row (N,), whose interval goes to a place of a list; returns the bytes that it takes."""
         if not self._blocks or self._blocks[-1].intervals is not intervals:
             self._blocks.append(_Block(intervals))
-        block, totals = self._blocks[-1], np.bincount(self.owner, row, self._count)
+        block, totals = self._blocks[-1], np.bincount(self.owner, row, self._count).astype(np.float64, copy=False)
         block.places.append(place)
         block.values.append(float(row.mean()))
         block.totals.append(totals)
