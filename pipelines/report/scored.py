@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -31,6 +32,12 @@ from vidcam.system.json_files import to_json
 
 SHOWN = ("drop", "retention_0.5", "area")
 """Columns of a method in the table of clips."""
+
+READ = (
+    *("clip", "path", "label", "predicted", "class", "status", "reason", "warnings", "start", "probability"),
+    *("correct", "method", *SHOWN),
+)
+"""Columns of the rows that the page needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +125,7 @@ def scored_page(
 
     Args:
         summary: the content of summary.json.
-        rows: all rows of the table, those of a clip after each other.
+        rows: all rows of the table, those of a clip after each other; at least the columns READ.
         pages: index of a clip → address of its page.
         folders: where the videos lie.
     """
@@ -188,9 +195,9 @@ def _curves(summary: Summary) -> Iterator[SetCurve]:
 def _clips(rows: Iterable[Row], names: Sequence[str], folders: VideoFolders, block: PackedBlock) -> SetClips:
     """Turn the rows into columns of clips; memory holds a few numbers for each clip and method."""
     texts: dict[str, int] = {"": 0}
-    columns: dict[str, list[float]] = {n: [] for n in ("path", "label", "top", "folder", "status", "reason")}
-    numbers: dict[str, list[float]] = {n: [] for n in ("start", "probability", "correct")}
-    scores: dict[str, dict[str, list[float]]] = {name: {column: [] for column in SHOWN} for name in names}
+    columns = {name: array("q") for name in ("path", "label", "top", "folder", "status", "reason")}
+    numbers = {name: array("d") for name in ("start", "probability", "correct")}
+    scores = {name: {column: array("d") for column in SHOWN} for name in names}
     for _, group in groupby(rows, key=lambda row: row["clip"]):
         of_clip = list(group)
         first, by_method = of_clip[0], {row["method"]: row for row in of_clip}

@@ -28,15 +28,24 @@ class VideoFolders:
     folders: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, sources: Iterable[str], beside: Path) -> VideoFolders:
-        """Return the folders of a set's videos, for a page in the folder `beside`."""
+    def of(cls, sources: Iterable[str], beside: Path, *, first: int = 0) -> VideoFolders:
+        """Return the folders of videos, for a page in the folder `beside`; `first` is the index of the first clip."""
 
         @cache
         def relative(parent: Path) -> str:
             return relative_path(parent, beside)
 
         names = ("" if is_address(source) else relative(Path(source).parent) for source in sources)
-        runs = [(next(clips)[0], name) for name, clips in groupby(enumerate(names), key=itemgetter(1))]
+        return cls._of_runs(enumerate(names, start=first))
+
+    @classmethod
+    def joined(cls, parts: Iterable[VideoFolders]) -> VideoFolders:
+        """Join the folders of clips that follow each other."""
+        return cls._of_runs(run for part in parts for run in zip(part.starts, part.folders, strict=True))
+
+    @classmethod
+    def _of_runs(cls, entries: Iterable[tuple[int, str]]) -> VideoFolders:
+        runs = [next(same) for _, same in groupby(entries, key=itemgetter(1))]
         return cls(tuple(start for start, _ in runs), tuple(name for _, name in runs))
 
     def moved(self, old: Path, new: Path) -> VideoFolders:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from vidcam.errors import InputError
+from vidcam.pipelines.report.video_folders import VideoFolders
 from vidcam.pipelines.score.columns import score_columns, thetas_of
 from vidcam.pipelines.score.parts import clips_of, parts_in, read_part
 from vidcam.pipelines.score.results import ModelResults, RunFacts, write_results
@@ -88,7 +89,7 @@ def merge_shards(
             row_names=record.row_names,
             ignored_columns=record.ignored_columns,
             command=command,
-            folders=record.folders.moved(first.folder, out),
+            folders=VideoFolders.joined(shard.record.folders.moved(shard.folder, out) for shard in shards),
         )
         scored = write_results(out, store, facts, of_model=ModelResults(), progress=progress)
     return MergedShards(scored, tuple(_notes(shards)))

@@ -6,10 +6,11 @@ area can say that a method is better.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import combinations
+from collections.abc import Iterator, Sequence
+from itertools import chain, combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vidcam.metrics.faithfulness import log_ratio, relative_performance, win, win_rates
 from vidcam.metrics.paired import PairedTest, holm, signed_rank
@@ -17,7 +18,7 @@ from vidcam.metrics.power import groups_needed, least_groups, smallest_p
 from vidcam.metrics.retention import DEFAULT_THETAS, equal_area_ratios
 from vidcam.pipelines.score.means import Values, clip_means
 from vidcam.pipelines.score.options import CONTROLS
-from vidcam.pipelines.score.summary import EqualArea, Pair, PairRatio, defined
+from vidcam.pipelines.score.summary import EqualArea, Mean, Pair, PairRatio, defined
 from vidcam.pipelines.score.table import ScoreTable
 
 _COLUMNS = {f"{theta:g}": f"retention_{theta:g}" for theta in DEFAULT_THETAS}
@@ -54,30 +55,41 @@ def compare_pairs(table: ScoreTable, seed: int) -> tuple[Pair, ...]:
     if not table.n or not names:
         return ()
     has_retention = set(_COLUMNS.values()) <= set(table.columns)
-    equal_area = _equal_area(table, names, seed) if has_retention else [None] * len(names)
-    return tuple(_pair(table, a, b, equal, seed) for (a, b), equal in zip(names, equal_area, strict=True))
+    blocks = chain([_equal_area_rows(table, names)] * has_retention, (_pair_rows(table, *of_pair) for of_pair in names))
+    means = clip_means(table, blocks, seed)
+    equal_area = _equal_area(table, names, means.pop(0)) if has_retention else [None] * len(names)
+    return tuple(_pair(table, *of_pair) for of_pair in zip(names, equal_area, means, strict=True))
 
 
-def _equal_area(table: ScoreTable, names: Sequence[tuple[str, str]], seed: int) -> list[EqualArea]:
-    by_theta = [_ratios_by_theta(table, a, b) for a, b in names]
-    over_theta = [ratios.mean(axis=0) for ratios in by_theta]
-    tests = [signed_rank(ratios, table.clips.group) for ratios in over_theta]
-    p_values = [test.p_value for test in tests]
-    level = SIGNIFICANCE / len(names)
-    means = iter(clip_means(table, [*over_theta, *np.concatenate(by_theta)], seed))
-    overall = [next(means) for _ in names]
+def _equal_area_rows(table: ScoreTable, names: Sequence[tuple[str, str]]) -> Iterator[Values]:
+    """Yield log(O_a / O_b) of each clip, mean over θ, for each pair; then at each θ."""
+    for a, b in names:
+        yield _ratios_by_theta(table, a, b).mean(axis=0)
+    for a, b in names:
+        yield from _ratios_by_theta(table, a, b)
+
+
+def _equal_area(table: ScoreTable, names: Sequence[tuple[str, str]], means: Sequence[Mean]) -> list[EqualArea]:
+    """Test each pair; `means` are those of `_equal_area_rows`."""
+    owner, level = table.clips.group_numbers(), SIGNIFICANCE / len(names)
+    tests, needed = [], []
+    for a, b in names:
+        ratios = _ratios_by_theta(table, a, b).mean(axis=0)
+        tests.append(signed_rank(ratios, owner))
+        needed.append(groups_needed(ratios, owner, level=level))
+    p_values, by_theta = [test.p_value for test in tests], iter(means[len(names) :])
     return [
         EqualArea(
-            log_ratio=overall[index],
-            by_theta={theta: next(means) for theta in _COLUMNS},
+            log_ratio=means[index],
+            by_theta={theta: next(by_theta) for theta in _COLUMNS},
             p_value=defined(test.p_value),
             p_holm=defined(p_holm),
             smallest_p=defined(min(test.p_value, smallest_p(test.groups))),
             smallest_p_holm=defined(_smallest_p_holm(p_values, index, test)),
-            groups=len(set(table.clips.group)),
+            groups=table.clips.groups,
             groups_that_differ=test.groups,
             least_groups=least_groups(level),
-            groups_needed=groups_needed(over_theta[index], table.clips.group, level=level),
+            groups_needed=needed[index],
         )
         for index, (test, p_holm) in enumerate(zip(tests, holm(p_values), strict=True))
     ]
@@ -108,11 +120,23 @@ def _smallest_p_holm(p_values: Sequence[float], index: int, test: PairedTest) ->
     return holm([*p_values[:index], smallest, *p_values[index + 1 :]])[index]
 
 
-def _pair(table: ScoreTable, a: str, b: str, equal_area: EqualArea | None, seed: int) -> Pair:
+def _outcomes(table: ScoreTable, a: str, b: str) -> tuple[NDArray[np.int8], Values]:
+    """Return who wins each clip, and log(O_a / O_b)."""
     ratios = pair_ratios(table, a, b)
-    outcomes = win(table.values(a, "drop"), table.values(b, "drop"), ratios)
+    return win(table.values(a, "drop"), table.values(b, "drop"), ratios), ratios
+
+
+def _pair_rows(table: ScoreTable, a: str, b: str) -> Iterator[Values]:
+    outcomes, ratios = _outcomes(table, a, b)
+    yield from (100.0 * (outcomes == 1), ratios)
+
+
+def _pair(table: ScoreTable, names: tuple[str, str], equal_area: EqualArea | None, means: Sequence[Mean]) -> Pair:
+    """Compare a pair; `means` are those of `_pair_rows`."""
+    a, b = names
+    outcomes, ratios = _outcomes(table, a, b)
     wins, ratio = win_rates(outcomes), _ratio(ratios)
-    win_a, log_mean = clip_means(table, [100.0 * (outcomes == 1), ratios], seed)
+    win_a, log_mean = means
     low, high = (None if end is None else defined(float(np.exp(end))) for end in (log_mean.low, log_mean.high))
     return Pair(
         a=a,

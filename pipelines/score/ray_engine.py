@@ -7,22 +7,19 @@ Ray Data holds back new blocks while the results of former ones wait.
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
 from dataclasses import asdict
 from itertools import groupby
-from typing import Any
 
 import pyarrow as pa
 
-from vidcam.errors import InputError, RunError
+from vidcam.errors import RunError
 from vidcam.foreign import first_line
+from vidcam.pipelines.ray_cluster import actor_resources, cluster, import_ray, room_for_actors
 from vidcam.pipelines.score.attempts import Attempts
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.columns import Row
-from vidcam.pipelines.score.ray_worker import ClipWorker, WorkerSetup, import_ray
+from vidcam.pipelines.score.ray_worker import ClipWorker, WorkerSetup
 
 BLOCK_CLIPS = 16
 """Most clips of a block; it is what is scored again if a worker dies."""
@@ -38,8 +35,6 @@ ENTRY_SCHEMA = pa.schema(
 """The fields of `Entry` as columns."""
 
 _BLOCKS_PER_ACTOR = 4
-_STORE_BYTES = 200 << 20
-"""Object store of a cluster that is started here. It holds rows and paths, no pixels."""
 
 
 class RayEngine:
@@ -58,8 +53,8 @@ class RayEngine:
             RunError: Ray failed.
         """
         ray = import_ray()
-        with _cluster(ray):
-            size = self._actors(ray)
+        with cluster(ray):
+            size = room_for_actors(ray, threads=self._setup.threads, is_gpu=self._is_gpu)
             attempts = ray.remote(num_cpus=0)(Attempts).remote()
             blocks = ray.data.from_arrow(cut_blocks(entries, size))
             scored = blocks.map_batches(
@@ -68,8 +63,7 @@ class RayEngine:
                 batch_size=None,
                 batch_format="pyarrow",
                 compute=ray.data.ActorPoolStrategy(size=size),
-                num_cpus=0 if self._is_gpu else self._setup.threads,
-                num_gpus=1 if self._is_gpu else 0,
+                **actor_resources(self._setup.threads, is_gpu=self._is_gpu),
             )
             try:
                 for table in scored.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
@@ -77,39 +71,6 @@ class RayEngine:
                         yield list(of_clip)
             except ray.exceptions.RayError as exc:
                 raise RunError(f"Ray failed ({first_line(exc)}); the same command resumes the run") from exc
-
-    def _actors(self, ray: Any) -> int:
-        """Return how many actors the cluster has room for."""
-        resources = ray.cluster_resources()
-        what, needs = ("GPU", 1) if self._is_gpu else ("CPU", self._setup.threads)
-        has = resources.get(what, 0)
-        if has < needs:
-            raise InputError(f"the Ray cluster has {has:g} {what}s, an actor needs {needs}; pass a smaller --threads")
-        return int(has // needs)
-
-
-@contextmanager
-def _cluster(ray: Any) -> Iterator[None]:
-    """Connect to a cluster; one that is started here ends with the block."""
-    is_own = not ray.is_initialized()
-    if is_own:
-        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-        local = {"address": "local", "include_dashboard": False, "object_store_memory": _STORE_BYTES, **quiet}
-        address = os.environ.get("RAY_ADDRESS", "auto")
-        try:
-            ray.init(**local) if address == "local" else ray.init(address=address, **quiet)
-        except ConnectionError:
-            ray.init(**local)
-    context = ray.data.DataContext.get_current()
-    former = context.enable_progress_bars, context.execution_options.preserve_order
-    context.enable_progress_bars, context.execution_options.preserve_order = False, True
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        context.enable_progress_bars, context.execution_options.preserve_order = former
-        if is_own:
-            ray.shutdown()
 
 
 def cut_blocks(entries: Sequence[Entry], actors: int) -> list[pa.Table]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -13,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from vidcam.errors import InputError
 from vidcam.models.model import Model
+from vidcam.pipelines.ray_cluster import MOST_ATTEMPTS, import_ray
 from vidcam.pipelines.score.clips import Entry
 from vidcam.pipelines.score.columns import Row
 from vidcam.pipelines.score.foreign_maps import ForeignMaps
@@ -23,24 +22,6 @@ from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.request import resolve
 from vidcam.pipelines.score.rows import failed_row
 from vidcam.pipelines.score.samples import Failure
-from vidcam.system.telemetry import disable_usage_reports
-
-MOST_ATTEMPTS = 3
-"""A clip at which workers died so often becomes a failed row."""
-
-
-def import_ray() -> Any:
-    """Import Ray and Ray Data, with usage reports switched off.
-
-    Raises:
-        InputError: Ray is not installed.
-    """
-    disable_usage_reports()
-    try:
-        importlib.import_module("ray.data")
-    except ModuleNotFoundError as exc:
-        raise InputError("--engine ray needs Ray, which is missing: pip install 'vidcam[ray]'") from exc
-    return importlib.import_module("ray")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidcam.pipelines.report.scored import scored_page
+from vidcam.pipelines.report.scored import READ, scored_page
 from vidcam.pipelines.report.video_folders import VideoFolders
 from vidcam.pipelines.score.columns import Columns, write_csv
 from vidcam.pipelines.score.plots import draw_plots
@@ -90,7 +90,7 @@ def write_results(
     with atomic_write(out / "report.md", sync=True) as path:
         path.write_text(report(summary, plots), "utf-8")
     with atomic_write(out / "report.html", sync=True) as path:
-        path.write_text(scored_page(summary, store.rows(), pages, folders=facts.folders), "utf-8")
+        path.write_text(scored_page(summary, store.rows(READ), pages, folders=facts.folders), "utf-8")
     write_json(out / "summary.json", summary, sync=True)
     names = ("scores.csv", *plots, "report.md", "report.html", "summary.json")
     return ScoredClips(summary, table, tuple(out / name for name in names), (0, 0))

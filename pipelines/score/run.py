@@ -18,11 +18,12 @@ from vidcam.devices import cpu_threads
 from vidcam.fill import ScoreFill
 from vidcam.models.model import Model, Precision
 from vidcam.models.registry import list_models, load_model
+from vidcam.pipelines.ray_cluster import import_ray
 from vidcam.pipelines.run_file import named_model, run_settings, write_run_file
 from vidcam.pipelines.score.clips import read_clips
 from vidcam.pipelines.score.foreign_maps import foreign_maps
 from vidcam.pipelines.score.options import EngineName, ScoreOptions
-from vidcam.pipelines.score.ray_worker import WorkerSetup, import_ray
+from vidcam.pipelines.score.ray_worker import WorkerSetup
 from vidcam.pipelines.score.request import resolve
 from vidcam.pipelines.score.runner import Runner
 from vidcam.pipelines.score.samples import require_any_video

@@ -55,7 +55,8 @@ class Runner:
         self._settings = complete_settings(settings, stated, prepared.original, prepared.forward)
         self._columns = score_columns(request.measures, request.thetas, label_in_top=request.label_in_top)
         self._span = request.clips_of(len(clips.entries))
-        self._folders = VideoFolders.of((entry.source for entry in clips.entries), out)
+        own = (entry.source for entry in clips.entries[self._span.start : self._span.stop])
+        self._folders = VideoFolders.of(own, out, first=self._span.start)
         self._forwards = (0, 0)
 
     def run(self, setup: Callable[..., WorkerSetup]) -> ScoredClips:

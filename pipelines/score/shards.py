@@ -61,7 +61,7 @@ class ShardRecord:
         clips: number of clips of the whole set.
         row_names: names of the rows of each clip.
         ignored_columns: columns of the manifest that have no meaning here.
-        folders: where the videos lie.
+        folders: where the videos of its clips lie.
         machine: processor and the instructions that PyTorch uses, on which the last digits depend.
     """
 

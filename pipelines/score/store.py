@@ -52,6 +52,7 @@ class ResultStore:
     """The rows of one run; `open_store` opens it.
 
     Attributes:
+        folder: folder of the parts.
         settings: the content of settings.json.
         schema: columns of the parts.
         first: index of the first clip; above 0 for a shard.
@@ -59,7 +60,7 @@ class ResultStore:
     """
 
     def __init__(self, folder: Path, settings: Settings, columns: Columns, first: int = 0) -> None:
-        self._folder, self.settings = folder, settings
+        self.folder, self.settings = folder, settings
         self.schema, self.first = part_schema(columns), first
         self._rows: list[Mapping[str, Any]] = []
         self.done = end_of_parts(folder, self.schema, first)
@@ -77,7 +78,7 @@ class ResultStore:
     def flush(self) -> None:
         """Write the rows that are not yet written as a part."""
         if self._rows:
-            self._write(self._folder / f"part-{self._first:08}-{self.done:08}.parquet", self._rows)
+            self._write(self.folder / f"part-{self._first:08}-{self.done:08}.parquet", self._rows)
         self._rows, self._first, self._since = [], self.done, time.monotonic()
 
     def _write(self, path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -94,18 +95,19 @@ class ResultStore:
         for path in parts:
             if clips_of(path)[1] > self.done:
                 end = check_part(path, self.schema, self.done)
-                with part_errors(path), atomic_write(self._folder / path.name, sync=True) as unfinished:
+                with part_errors(path), atomic_write(self.folder / path.name, sync=True) as unfinished:
                     shutil.copyfile(path, unfinished)
                 self.done = self._first = end
 
-    def rows(self) -> Iterator[Row]:
-        """Yield all written rows in order; one part at a time is in memory."""
-        for path in parts_in(self._folder):
-            yield from read_part(path).to_pylist()
+    def rows(self, names: Iterable[str] | None = None) -> Iterator[Row]:
+        """Yield all written rows in order, or some of their columns; one part at a time is in memory."""
+        chosen = self.schema.names if names is None else [name for name in names if name in self.schema.names]
+        for part in self.tables(chosen):
+            yield from part.to_pylist()
 
     def tables(self, names: Sequence[str]) -> Iterator[pa.Table]:
         """Yield some columns of all parts, in order."""
-        return (read_part(path, names) for path in parts_in(self._folder))
+        return (read_part(path, names) for path in parts_in(self.folder))
 
     def require_whole(self, entries: Sequence[Entry] | None, row_names: Sequence[str]) -> None:
         """Require that the rows are those of this set: each clip has its path, and its rows or a status.
@@ -119,11 +121,11 @@ class ResultStore:
         """
         if entries is not None and self.done > len(entries):
             raise OutputError(
-                f"{self._folder} has {self.done} clips, the set has {len(entries)}; pass --overwrite to start again"
+                f"{self.folder} has {self.done} clips, the set has {len(entries)}; pass --overwrite to start again"
             )
         lengths: set[int] = set()
         expected = {(SCORED, tuple(row_names)), (FAILED, (None,)), (LEFT_OUT, (None,))}
-        for path in parts_in(self._folder):
+        for path in parts_in(self.folder):
             with part_errors(path):
                 rows = read_part(path, ("clip", "path", "method", "status", "batch_size", "evidence")).to_pylist()
                 for clip, group in groupby(rows, key=lambda row: int(row["clip"])):
@@ -165,7 +167,7 @@ class ResultStore:
     def failed(self) -> dict[Path, list[int]]:
         """Return the parts with failed clips, and the indices of these clips."""
         failed = {}
-        for path in parts_in(self._folder):
+        for path in parts_in(self.folder):
             part = read_part(path, ("clip", "status"))
             if clips := part.filter(pc.equal(part["status"], FAILED))["clip"].to_pylist():
                 failed[path] = clips
@@ -181,12 +183,12 @@ class ResultStore:
         former = self.settings.provenance
         if not former or replace(former[-1], from_clip=0) != replace(current, from_clip=0):
             self.settings = replace(self.settings, provenance=(*former, replace(current, from_clip=self.done)))
-            write_json(self._folder / "settings.json", self.settings, sync=True)
+            write_json(self.folder / "settings.json", self.settings, sync=True)
 
     @property
     def last_batch_size(self) -> int | None:
         """The batch size after the last scored clip; None in a new run."""
-        for path in reversed(parts_in(self._folder)):
+        for path in reversed(parts_in(self.folder)):
             sizes = read_part(path, ["batch_size"])["batch_size"].to_pylist()
             if (last := next((size for size in reversed(sizes) if size is not None), None)) is not None:
                 return int(last)

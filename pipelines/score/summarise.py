@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import combinations
 
 import numpy as np
 from scipy import stats
@@ -71,7 +71,7 @@ def summarise(
         windows=float(np.mean(table.clips.windows)) if table.clips.windows else None,
         failed=table.counts[FAILED],
         left_out=table.counts[LEFT_OUT],
-        groups=len(set(table.clips.group)),
+        groups=table.clips.groups,
         accuracy=_accuracy(table),
         interval=f"{LEVEL:.0%} percentile bootstrap, {RESAMPLES} resamples, groups drawn together",
         methods=_methods(table, settings.seed),
@@ -107,16 +107,12 @@ def _mean_columns(columns: Sequence[str]) -> dict[str, float]:
 def _methods(table: ScoreTable, seed: int) -> dict[str, MethodFigures]:
     """Compute the means of all methods at once, so that all use the same bootstrap draws."""
     factors = _mean_columns(table.columns)
-    rows = np.empty((len(table.methods) * len(factors), table.n))
-    for row, (method, column) in zip(rows, product(table.methods, factors), strict=True):
-        np.multiply(table.values(method, column), factors[column], out=row)
-    means = iter(clip_means(table, rows, seed))
+    rows = (table.values(method, column) * factor for method in table.methods for column, factor in factors.items())
+    logs = (log for method in table.methods if (log := log_kept(table, method)) is not None)
+    of_columns, of_kept = clip_means(table, (rows, logs), seed)
+    means = iter(of_columns)
     figures = {method: _figures(table, method, {name: next(means) for name in factors}) for method in table.methods}
-    logs = {method: log_kept(table, method) for method in table.methods}
-    known = {method: kept for method, kept in logs.items() if kept is not None}
-    kept = (
-        dict(zip(known, map(_exponential, clip_means(table, list(known.values()), seed)), strict=True)) if known else {}
-    )
+    kept = dict(zip(table.methods, map(_exponential, of_kept), strict=True)) if of_kept else {}
     return {
         method: replace(of_method, kept=kept.get(method), verdicts=verdict_counts(table, method))
         for method, of_method in figures.items()
@@ -137,8 +133,8 @@ def verdict_counts(table: ScoreTable, method: str) -> dict[str, int]:
     columns = {"kept": table.values(method, column), "confidence": table.values(method, "probability")}
     columns |= {_CHECKS[name]: table.values(name, column) for name in controls}
     columns["range"] = 1.0 - table.values(method, "empty")
-    verdicts = [judge({name: float(values[clip]) for name, values in columns.items()}) for clip in range(table.n)]
-    return dict(Counter({"reliable": 0, "doubtful": 0, "unreliable": 0}) + Counter(v.word for v in verdicts))
+    words = (judge({name: float(values[clip]) for name, values in columns.items()}).word for clip in range(table.n))
+    return dict(Counter({"reliable": 0, "doubtful": 0, "unreliable": 0}) + Counter(words))
 
 
 def _figures(table: ScoreTable, method: str, means: dict[str, Mean]) -> MethodFigures:
@@ -219,7 +215,7 @@ def _time(table: ScoreTable, seed: int) -> TimeFigures | None:
         return None
     original = table.values(table.methods[0], "probability")
     changed = [table.values(table.methods[0], f"probability_{change}") for change in CHANGES]
-    means = clip_means(table, [original, *changed, *(100.0 * row / original for row in changed)], seed)
+    (means,) = clip_means(table, [[original, *changed, *(100.0 * row / original for row in changed)]], seed)
     return TimeFigures(
         probability=dict(zip(("original", *CHANGES), means, strict=False)),
         remaining_percent=dict(zip(CHANGES, means[-len(CHANGES) :], strict=True)),
@@ -228,12 +224,12 @@ def _time(table: ScoreTable, seed: int) -> TimeFigures | None:
 
 
 def _classes(table: ScoreTable) -> dict[str, ClassFigures]:
-    labels = np.asarray(table.clips.class_label, dtype=str)
+    labels, number = np.unique(np.asarray(table.clips.class_label, dtype=str), return_inverse=True)
+    clips = np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number, minlength=len(labels)))[:-1])
     drops = {method: table.values(method, "drop") for method in table.methods}
     return {
         str(label): ClassFigures(
-            int((labels == label).sum()),
-            {method: float(100.0 * drops[method][labels == label].mean()) for method in table.methods},
+            len(of_class), {method: float(100.0 * drop[of_class].mean()) for method, drop in drops.items()}
         )
-        for label in np.unique(labels)
+        for label, of_class in zip(labels, clips, strict=False)
     }

@@ -6,10 +6,13 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from vidcam.cli.app import main
+from vidcam.cli.explain_set import ExplainSet
 from vidcam.errors import OutputError
 
 POOLED = "tests.helpers.nets:pooled_model"
@@ -187,3 +190,32 @@ def test_an_interrupted_run_keeps_the_rows_of_what_was_done(
     monkeypatch.setattr(Explainer, "explain", interrupted)
     assert explain(*videos, "-o", tmp_path / "out") == 130
     assert [row["result"] for row in rows(tmp_path / "out")] == ["video.json"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--engine", "dask", "-o", "out"), "--engine is 'dask'; expected local or ray"),
+        (("--threads", "0", "-o", "out"), "--threads is 0, expected 1 or more"),
+        (("--engine", "ray", "-o", "out.mp4"), "--engine ray takes one --model and a folder for results"),
+        (("--engine", "ray", "--model", "i3d", "-o", "out"), "--engine ray takes one --model and a folder"),
+    ],
+)
+def test_what_an_engine_cannot_do_is_refused(
+    options: tuple[str, ...], sentence: str, video: Path, capsys: Capture
+) -> None:
+    assert explain(video, *options) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_threads_of_pytorch_hold_for_the_command(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, former = list[int](), torch.get_num_threads()
+    original = ExplainSet.run
+
+    def run(*arguments: Any, **options: Any) -> int:
+        threads.append(torch.get_num_threads())
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(ExplainSet, "run", run)
+    assert explain(video, "-o", tmp_path / "out", "--threads", former + 1) == 0
+    assert (threads, torch.get_num_threads()) == ([former + 1], former)

@@ -5,7 +5,7 @@ import pytest
 
 from vidcam.errors import InputError, ShapeError
 from vidcam.metrics import intervals as module
-from vidcam.metrics.intervals import Interval, bootstrap_mean, bootstrap_means
+from vidcam.metrics.intervals import Interval, bootstrap_blocks, bootstrap_mean, bootstrap_means
 
 
 def seeded() -> np.random.Generator:
@@ -89,6 +89,29 @@ def test_each_row_has_the_interval_that_it_has_alone(drawn_at_once: int, monkeyp
     for row, interval in zip(values, together, strict=True):
         alone = bootstrap_mean(row, fresh(), groups=groups)
         assert (interval.value, interval.low, interval.high) == pytest.approx((alone.value, alone.low, alone.high))
+
+
+@pytest.mark.parametrize("waiting_bytes", [0, 600, 1 << 25])
+def test_blocks_share_draws_and_are_cut_where_they_are_too_large(
+    waiting_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With 11 groups a row takes 88 bytes, and a set of clips 240 more: a block of 9 rows is cut at 600."""
+    monkeypatch.setattr(module, "_WAITING_BYTES", waiting_bytes)
+    rows = np.random.default_rng(0).normal(size=(14, 30))
+    rows[[2, 7], :7] = np.nan
+    groups, drawn = [f"g{index % 11:02}" for index in range(30)], []
+
+    def counted() -> np.random.Generator:
+        drawn.append(1)
+        return fresh()
+
+    blocks = [iter(rows[:9]), iter(()), iter(rows[9:])]
+    found = bootstrap_blocks(blocks, counted, groups=np.array(groups))
+    assert [len(block) for block in found] == [9, 0, 5]
+    alone = bootstrap_means(rows, fresh, groups=groups)
+    numbers = [[(i.value, i.low, i.high) for i in intervals] for intervals in (found[0] + found[2], alone)]
+    assert np.array(numbers[0]) == pytest.approx(np.array(numbers[1]))
+    assert len(drawn) == {0: 14, 600: 5, 1 << 25: 2}[waiting_bytes]  # twice for two sets of clips, if all rows fit
 
 
 def test_clips_of_one_group_are_one_sample() -> None:

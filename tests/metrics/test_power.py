@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -32,6 +35,30 @@ def test_by_hand() -> None:
     assert groups_needed(np.array([1.0]), ["a"], level=0.05) is None
     with pytest.raises(InputError, match="level is 2"):
         least_groups(2.0)
+
+
+def test_sums_are_counted_as_in_all_pairs() -> None:
+    """The share of positive sums, p, is found again in (z + z)² / (3 (p - 1/2)²); values have ties, zeros and NaN."""
+    generator = np.random.default_rng(0)
+    quantiles = float(stats.norm.ppf(0.975) + stats.norm.ppf(0.8))
+    for _ in range(50):
+        values = generator.integers(-3, 5, 12).astype(np.float64)
+        values[generator.integers(12, size=2)] = np.nan
+        first, second = np.triu_indices(12, k=1)
+        sums = values[first] + values[second]
+        share = np.mean(sums > 0) + np.mean(sums == 0) / 2
+        expected = None if share == 0.5 else max(6, math.ceil(quantiles**2 / (3 * (share - 0.5) ** 2)))
+        assert groups_needed(values, np.arange(12), level=0.05) == expected
+
+
+def test_memory_does_not_grow_with_the_pairs() -> None:
+    """20,000 groups have 200 million pairs."""
+    tracemalloc.start()
+    try:
+        assert groups_needed(np.random.default_rng(0).normal(0.5, 1, 20_000), np.arange(20_000), level=0.05)
+        assert tracemalloc.get_traced_memory()[1] < 10e6
+    finally:
+        tracemalloc.stop()
 
 
 EFFECT = 0.3

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +15,13 @@ from vidcam.cli.console import Bar, print_rows, print_text, say
 from vidcam.cli.destination import is_file, require_one_result
 from vidcam.cli.each_video import VideoTask, run_each
 from vidcam.cli.explain_models import ModelSet
-from vidcam.cli.explain_set import ExplainSet, read_truth, report, with_folder
+from vidcam.cli.explain_set import ExplainSet, VideoReport, read_truth, report, with_folder
 from vidcam.cli.help import SectionCommand, given_options
 from vidcam.cli.options import DEVICE, explain_arguments
 from vidcam.cli.videos import expand_folders
 from vidcam.errors import InputError
 from vidcam.system.atomic import require_writable
+from vidcam.system.progress import silent
 from vidcam.system.signals import loading
 
 if TYPE_CHECKING:
@@ -43,16 +47,52 @@ def explain(
     vidcam explain video.mp4 -o out --model i3d --model r3d_18
     vidcam explain video.mp4 --outputs none
     """  # noqa: D301 – click reads the \b as 'do not wrap'
+    engine, threads = values.pop("engine") or "local", values.pop("threads")
+    if engine not in {"local", "ray"}:
+        raise InputError(f"--engine is {engine!r}; expected local or ray")
+    if threads is not None and threads < 1:
+        raise InputError(f"--threads is {threads}, expected 1 or more")
     model_arguments = {name: values.pop(name) for name in _MODEL_FILES} | {"device": device}
+    with _threads(threads):
+        return _explain(videos, out, model, model_arguments, values, is_on_ray=engine == "ray", as_json=as_json)
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Let PyTorch use this number of threads on the CPU in the block; None leaves it as it is."""
+    if count is None:
+        yield
+        return
+    from vidcam.devices import cpu_threads
+
+    with loading():
+        import torch  # noqa: F401
+
+    with cpu_threads(count):
+        yield
+
+
+def _explain(
+    videos: tuple[Path, ...],
+    out: Path | None,
+    model: tuple[str, ...],
+    model_arguments: Mapping[str, Any],
+    values: dict[str, Any],
+    *,
+    is_on_ray: bool,
+    as_json: bool,
+) -> int:
+    """Explain videos into a folder or a file, by one model or several, or only predict them."""
     truth, only_wrong = values.pop("truth"), values.pop("only_wrong")
     outputs = values["outputs"]
     if outputs is not None:
         outputs = values["outputs"] = tuple(name.strip() for name in outputs.split(","))
         if not any(outputs):
             raise InputError("--outputs is empty; pass some of overlay, map, sheet, report, data, or none")
-    _check_truth(
-        truth, model, only_wrong=only_wrong, has_results=out is not None and not is_file(out) and outputs != ("none",)
-    )
+    has_folder = out is not None and not is_file(out) and outputs != ("none",)
+    _check_truth(truth, model, only_wrong=only_wrong, has_results=has_folder)
+    if is_on_ray and (len(model) > 1 or not has_folder):
+        raise InputError("--engine ray takes one --model and a folder for results: pass -o FOLDER")
     expanded = expand_folders(videos)
     for note in expanded.notes:
         say(note)
@@ -68,12 +108,11 @@ def explain(
         require_one_result(out, expanded.videos, given)
         given.setdefault("outputs", ("overlay",))
         return _explain_to_file(expanded.videos[0], out, name, model_arguments, given, as_json=as_json)
-
-    def load(progress: Progress) -> Explainer:
-        return _load(name, model_arguments, given, progress)
-
     explain_set = ExplainSet(out, given, read_truth(truth), only_wrong)
-    return explain_set.run(load, expanded.videos, as_json=as_json)
+    if is_on_ray:  # a worker has one GPU
+        in_worker = {**model_arguments, "device": model_arguments["device"].partition(":")[0]}
+        explain_set = replace(explain_set, load_in_worker=partial(_load, name, in_worker, given))
+    return explain_set.run(partial(_load, name, model_arguments, given), expanded.videos, as_json=as_json)
 
 
 @click.command(short_help="Explain a sample clip: the quickest try.")
@@ -146,7 +185,9 @@ def _options(given: Mapping[str, Any]) -> ExplainOptions:
     return ExplainOptions(**given)
 
 
-def _load(model: str, model_arguments: Mapping[str, Any], given: Mapping[str, Any], progress: Progress) -> Explainer:
+def _load(
+    model: str, model_arguments: Mapping[str, Any], given: Mapping[str, Any], progress: Progress = silent
+) -> Explainer:
     options = _options(given)
     with loading():
         from vidcam.pipelines.explain.explainer import Explainer
@@ -178,8 +219,8 @@ def _explain_to_file(
         check=check,
         load=load,
         work=lambda explainer, source: explain_to_file(explainer, source, file, overwrite=overwrite),
-        report=report,
-        document=lambda result: with_folder(result, file.parent),
+        report=lambda video, result, is_document: report(video, VideoReport.of(result), is_document),
+        document=lambda result: with_folder(result.document, file.parent),
     )
     return run_each(task, (video,), as_json=as_json)
 

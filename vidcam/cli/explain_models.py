@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidcam.cli.console import print_text, say
 from vidcam.cli.each_video import VideoTask, run_each
-from vidcam.cli.explain_set import check_video, report
+from vidcam.cli.explain_set import VideoReport, check_video, report
 from vidcam.errors import InputError
 from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
@@ -89,7 +89,7 @@ def _report(video: Path, result: ComparedVideo, is_document: bool) -> None:  # n
 
     for folder, explained in result.results.items():
         say(f"{folder}:")
-        report(video, explained, is_document)
+        report(video, VideoReport.of(explained), is_document)
     for agreement in result.document.agreement:
         say(agreement_sentence(agreement))
     if not is_document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,18 +14,37 @@ from vidcam.system.filenames import as_text
 from vidcam.system.signals import loading
 
 if TYPE_CHECKING:
+    from vidcam.pipelines.explain.document import Document
     from vidcam.pipelines.explain.explainer import ExplainedVideo, Explainer
+    from vidcam.pipelines.explain.ray_videos import RayVideos
     from vidcam.pipelines.explain.summary import SummaryRow
     from vidcam.pipelines.explain.truth import Truth
     from vidcam.system.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
+class VideoReport:
+    """What is printed of an explained video; its maps are in its files."""
+
+    document: Document
+    targets: tuple[str, ...]
+    verdicts: tuple[str, ...]
+    paths: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, result: ExplainedVideo) -> VideoReport:
+        """Return the report of a result."""
+        explanation = result.explanation
+        targets = tuple(explanation.labels[number] for number in explanation.main_targets)
+        return cls(result.document, targets, tuple(result.verdicts), result.paths)
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one video: its row, and its result if it was explained."""
+    """What came of one video: its row, and its report if it was explained."""
 
     row: SummaryRow
-    result: ExplainedVideo | None
+    report: VideoReport | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +56,14 @@ class ExplainSet:
         given: the options that the user gave.
         truth: the true classes; None if they are not known.
         only_wrong: whether videos that are predicted rightly are only predicted.
+        load_in_worker: makes the explainer of a worker of a Ray cluster; None: the videos are explained here.
     """
 
     out: Path
     given: Mapping[str, Any]
     truth: Truth | None = None
     only_wrong: bool = False
+    load_in_worker: Callable[[], Explainer] | None = None
 
     def run(self, load: Callable[[Progress], Explainer], videos: Sequence[Path], *, as_json: bool) -> int:
         """Explain the videos; returns the exit code."""
@@ -56,10 +78,38 @@ class ExplainSet:
             load=load,
             work=self._work,
             report=_report,
-            document=lambda outcome: None if outcome.result is None else with_folder(outcome.result, self.out),
+            document=lambda outcome: None if outcome.report is None else with_folder(outcome.report.document, self.out),
             finish=lambda done: self._summarise([outcome.row for _, outcome in done], as_json) if has_summary else None,
         )
-        return run_each(task, videos, as_json=as_json)
+        if self.load_in_worker is None:
+            return run_each(task, videos, as_json=as_json)
+        with ExitStack() as cluster:
+            return run_each(self._on_ray(task, self.load_in_worker, cluster), videos, as_json=as_json)
+
+    def _on_ray(
+        self, task: VideoTask[Explainer, Outcome], load: Callable[[], Explainer], cluster: ExitStack
+    ) -> VideoTask[RayVideos[Outcome], Outcome]:
+        """Return the task for a Ray cluster, which ends with a stack."""
+        from vidcam.pipelines.explain.ray_videos import ray_videos
+
+        usable: list[Path] = []
+
+        def check(video: Path) -> None:
+            task.check(video)
+            usable.append(video)
+
+        def start(progress: Progress) -> RayVideos[Outcome]:
+            is_gpu = task.load(progress).ready.model.device.type != "cpu"  # refuses what a worker would refuse
+            return cluster.enter_context(ray_videos(load, self._work, usable, is_gpu=is_gpu, progress=progress))
+
+        return VideoTask(
+            check=check,
+            load=start,
+            work=lambda videos, video: videos.result(video),
+            report=task.report,
+            document=task.document,
+            finish=task.finish,
+        )
 
     def _check(self, video: Path) -> None:
         check_video(video, self.out, self.given)
@@ -72,7 +122,7 @@ class ExplainSet:
 
         if self.truth is None:
             result = explainer.explain(video, self.out)
-            return Outcome(explained_row(result.document), result)
+            return Outcome(explained_row(result.document), VideoReport.of(result))
         model, label = explainer.ready.model, self.truth.label_of(video)
         truth = true_index(model, label)
         if self.only_wrong:
@@ -81,7 +131,9 @@ class ExplainSet:
                 return Outcome(right_row(video, self.out, model.label(top), probability), None)
         result = explainer.explain(video, self.out)
         is_correct = result.document.top5[0].index == truth
-        return Outcome(explained_row(result.document, truth=model.label(truth), is_correct=is_correct), result)
+        return Outcome(
+            explained_row(result.document, truth=model.label(truth), is_correct=is_correct), VideoReport.of(result)
+        )
 
     def _summarise(self, rows: Sequence[SummaryRow], as_json: bool) -> None:  # noqa: FBT001 – of VideoTask
         from vidcam.pipelines.explain.summary import write_summary
@@ -116,32 +168,31 @@ def read_truth(text: str | None) -> Truth | None:
     return Truth.read(text)
 
 
-def with_folder(result: ExplainedVideo, folder: Path) -> dict[str, Any]:
+def with_folder(document: Document, folder: Path) -> dict[str, Any]:
     """The document of one video, with the folder of its files."""
     from vidcam.system.json_files import as_plain
 
-    return {"folder": as_text(str(folder)), **as_plain(result.document)}
+    return {"folder": as_text(str(folder)), **as_plain(document)}
 
 
-def report(video: Path, result: ExplainedVideo, is_document: bool) -> None:  # noqa: FBT001 – of VideoTask
+def report(video: Path, explained: VideoReport, is_document: bool) -> None:  # noqa: FBT001 – of VideoTask
     """Sentences about one video on standard error, the paths on standard output."""
-    windows, explanation = len(result.document.windows), result.explanation
-    targets = [repr(explanation.labels[number]) for number in explanation.main_targets]
-    say(f"{video}: {windows} window{'s' * (windows > 1)}, explained for {', '.join(targets)}")
-    for sentence in result.verdicts:
+    document, windows = explained.document, len(explained.document.windows)
+    say(f"{video}: {windows} window{'s' * (windows > 1)}, explained for {', '.join(map(repr, explained.targets))}")
+    for sentence in explained.verdicts:
         say(f"  {sentence}")
-    for sentence in result.warnings:
+    for sentence in document.source.warnings:
         say(f"  warning: {sentence}")
-    for label, probability in result.top5:
-        say(f"  {label}" if probability is None else f"  {label}: {probability:.5f}")
-    for sentence in dict.fromkeys(result.audit):  # several targets may have the same
+    for entry in document.top5:
+        say(f"  {entry.label}" if entry.probability is None else f"  {entry.label}: {entry.probability:.5f}")
+    for sentence in dict.fromkeys(document.audit):  # several targets may have the same
         say(f"  {sentence}")
     if not is_document:
-        print_text("\n".join(str(path) for path in result.paths))
+        print_text("\n".join(str(path) for path in explained.paths))
 
 
 def _report(video: Path, outcome: Outcome, is_document: bool) -> None:  # noqa: FBT001 – of VideoTask
-    if outcome.result is not None:
-        report(video, outcome.result, is_document)
+    if outcome.report is not None:
+        report(video, outcome.report, is_document)
         return
     say(f"{video}: predicted rightly, not explained ({outcome.row.label}: {outcome.row.probability})")

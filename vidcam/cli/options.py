@@ -121,6 +121,9 @@ _PRECISION = choice(
     ("float32", "bf16", "fp16"),
     "Precision of the network: float32 (default), or bf16 or fp16, faster and less exact.",
 )
+_THREADS = _details(
+    "--threads", type=int, metavar="N", help="Threads of PyTorch on the CPU; default: PyTorch's own number."
+)
 
 _EXPLAIN = (
     click.argument("videos", metavar="VIDEO|FOLDER...", nargs=-1, required=True, type=PATH),
@@ -217,6 +220,8 @@ _EXPLAIN = (
     _PRECISION,
     _details("--fps", type=_rate, metavar="RATE", help="Frames per second of a folder of images; default 25."),
     choice(_details, "--decoder", ("auto", "pyav", "decord"), "Decoder: auto (default, PyAV), pyav or decord."),
+    choice(_details, "--engine", ("local", "ray"), "What runs the videos: local (default), or ray, a Ray cluster."),
+    _THREADS,
 )
 
 _SCORE = (
@@ -301,7 +306,7 @@ _SCORE = (
     _PRECISION,
     _details("--workers", type=int, metavar="N", help="Threads that decode ahead; default: as the model needs them."),
     choice(_details, "--engine", ("local", "ray"), "What runs the clips: local (default), or ray, a Ray cluster."),
-    _details("--threads", type=int, metavar="N", help="Threads of PyTorch on the CPU; default: PyTorch's own number."),
+    _THREADS,
     _details(
         "--seed",
         type=int,

@@ -16,6 +16,9 @@ from scipy import stats
 
 from vidcam.metrics.faithfulness import without_rounding
 
+Names = Sequence[str] | NDArray[np.generic]
+"""Names or numbers of groups, one a clip."""
+
 TEST = (
     "Wilcoxon signed-rank, two-sided, on group means of log(O_a/O_b) at equal area, mean over θ = 0.25, 0.5 and 0.75; "
     "Holm-corrected over the pairs"
@@ -35,21 +38,21 @@ class PairedTest:
     groups: int
 
 
-def group_means(values: NDArray[np.float64], groups: Sequence[str]) -> NDArray[np.float64]:
-    """Return the mean of each group's clips, groups in alphabetical order.
+def group_means(values: NDArray[np.float64], groups: Names) -> NDArray[np.float64]:
+    """Return the mean of each group's clips, groups in the order of their names.
 
     Args:
         values: (N,).
-        groups: N names.
+        groups: N names, or numbers.
 
     Returns:
         (G,).
     """
-    _, owner = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    _, owner = np.unique(np.asarray(groups), return_inverse=True)
     return np.asarray(np.bincount(owner, weights=values) / np.bincount(owner))
 
 
-def signed_rank(differences: NDArray[np.float64], groups: Sequence[str]) -> PairedTest:
+def signed_rank(differences: NDArray[np.float64], groups: Names) -> PairedTest:
     """Test whether the clips' differences (N,), log ratios, are centred on zero; each group counts once."""
     if not differences.size:
         return PairedTest(float("nan"), 0)

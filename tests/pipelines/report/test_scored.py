@@ -78,6 +78,9 @@ def test_folders_of_videos_are_named_once(tmp_path: Path) -> None:
     assert [folders.link(clip) for clip in range(4)] == ["../a%20b", "../a%20b", "./..", None]
     moved = folders.moved(tmp_path / "out", tmp_path / "a b")
     assert [moved.link(clip) for clip in range(4)] == ["./.", "./.", "./..", None]
+    parts = [VideoFolders.of(sources[first:][:2], tmp_path / "out", first=first) for first in (0, 2)]
+    assert parts[1] == VideoFolders((2, 3), ("..", ""))
+    assert VideoFolders.joined(parts) == folders
 
 
 @pytest.mark.browser

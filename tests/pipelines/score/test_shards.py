@@ -14,11 +14,13 @@ from tests.helpers.nets import hidden_model
 from tests.pipelines.score.test_run import greedy_model
 from vidcam.errors import InputError, OutputError
 from vidcam.models.model import Model
-from vidcam.pipelines.score import store
+from vidcam.pipelines.explain import disk_arrays
+from vidcam.pipelines.report.video_folders import VideoFolders
+from vidcam.pipelines.score import store, table
 from vidcam.pipelines.score.merge import merge_shards
 from vidcam.pipelines.score.options import ScoreOptions
 from vidcam.pipelines.score.run import score_set
-from vidcam.pipelines.score.shards import Shard
+from vidcam.pipelines.score.shards import Shard, read_record
 
 QUICK = ScoreOptions(methods=("gradcam", "gradcam++"))
 CLIPS = 17
@@ -94,6 +96,36 @@ def test_sixteen_shards_and_one_have_the_bytes_of_one_run(clips: Path, whole: Pa
 
 def test_a_shard_has_parts_and_no_report(quarters: list[Path]) -> None:
     assert [path.name for path in quarters[1].iterdir()] == ["scores"]
+
+
+def test_a_table_on_disk_gives_the_same_bytes(
+    quarters: list[Path], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(table, "_PARTS_IN_MEMORY", 2)
+    monkeypatch.setattr(disk_arrays, "SMALL_BYTES", 0)
+    kept = merge_shards(quarters, tmp_path).scored.table
+    assert_same_results(tmp_path, whole)
+    assert kept.values("gradcam", "drop").shape == (CLIPS - 2,)
+    assert sorted(path.suffix for path in (tmp_path / "scores").iterdir() if path.suffix != ".parquet") == ["", ".json"]
+
+
+def test_a_shard_records_the_folders_of_its_own_clips(tmp_path: Path) -> None:
+    clips = write_set(tmp_path / "set", 4)
+    for name in ("first", "second"):
+        (clips.parent / name).mkdir()
+        shutil.copy(clips.parent / "video0.mkv", clips.parent / name)
+    paths = ["first/video0.mkv", "first/video0.mkv", "first/video0.mkv", "second/video0.mkv"]
+    clips.write_text("path\n" + "\n".join(paths) + "\n")
+    folders = [shard(clips, tmp_path / str(number), f"{number}/2") for number in (1, 2)]
+    records = [read_record(folder) for folder in folders]
+    assert [record and record.folders for record in records] == [
+        VideoFolders((0,), ("../set/first",)),
+        VideoFolders((2, 3), ("../set/first", "../set/second")),
+    ]
+    score_set(clips, tmp_path / "whole", QUICK, model=hidden_model())
+    merge_shards(folders, tmp_path / "merged")
+    assert_same_results(tmp_path / "merged", tmp_path / "whole")
 
 
 def test_a_merge_that_was_killed_is_completed(quarters: list[Path], whole: Path, tmp_path: Path) -> None:
