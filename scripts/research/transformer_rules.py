@@ -71,7 +71,7 @@ class FrozenXClip(nn.Module):
 
 def unit(x: Tensor, dim: int = -1) -> Tensor:
     """Divide by the length, a constant."""
-    return x / x.norm(dim=dim, keepdim=True).detach()
+    return torch.as_tensor(x / x.norm(dim=dim, keepdim=True).detach())
 
 
 def relevance_by_hand(network: nn.Module, clip: Tensor, layer: str) -> np.ndarray[Any, Any]:
