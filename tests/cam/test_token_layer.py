@@ -104,6 +104,17 @@ def test_it_is_the_default_layer_of_class_activation_maps(class_tokens: int) -> 
     assert "the last norm before attention" in chosen.notes[0]
 
 
+def test_a_baseline_is_of_this_layer_too() -> None:
+    net, clip = seeded(Plain, order="hwt"), random_clip(*LARGE)
+    baseline = vidcam.compute_baseline(net, torch.full_like(clip, 0.5))
+    assert (baseline.layers, baseline.activations["stack.2.first"].shape[2:]) == (("stack.2.first",), LARGE_GRID)
+    given, made = (
+        vidcam.explain(net, clip, methods="neutral-gradcam", baseline=each)
+        for each in (baseline, torch.full_like(clip, 0.5))
+    )
+    assert_alike(given, made)
+
+
 def test_a_transformer_without_a_name_has_relevance_by_default() -> None:
     net, clip = seeded(Plain), random_clip(*CLIP)
     result = vidcam.explain(net, clip, target=1)

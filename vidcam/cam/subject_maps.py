@@ -17,7 +17,7 @@ from vidcam.cam.refusals import PlainRefusal
 from vidcam.cam.relevance import may_be_transformer
 from vidcam.cam.request import MapRequest, Target
 from vidcam.cam.subject import Subject, first_frames, flat_clips, grey_clip
-from vidcam.cam.token_layer import TokenLayer, TokenStageError
+from vidcam.cam.token_layer import TokenLayer, TokenStageError, at_layer
 from vidcam.cam.wrappers import unwrapped
 from vidcam.errors import InputError, LayerError
 from vidcam.results.explanation import Artifact, Explanation
@@ -69,8 +69,7 @@ def _explained_at_tokens(
     """Explain at the layer that a refusal names."""
 
     def at(layer: TokenLayer) -> tuple[Explanation, ...]:
-        own = replace(request, layers=(layer.name,), reshape=layer.reshape)
-        explanations = _explained_at(subject, targets, own, baseline)
+        explanations = _explained_at(subject, targets, at_layer(request, layer), baseline)
         return tuple(replace(each, notes=(layer.note, *each.notes)) for each in explanations)
 
     return refusal.in_order(at)

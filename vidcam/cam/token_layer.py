@@ -19,6 +19,7 @@ from vidcam.cam.preserve import Hook, Undo, preserve_model
 from vidcam.cam.probe import TokenOrderError
 from vidcam.cam.relevance_mode import RelevanceMode
 from vidcam.cam.relevance_pass import Pass
+from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import Reshape, reshape_from, reshape_words
 from vidcam.cam.state import same_state
 from vidcam.cam.wrappers import named_layers
@@ -84,6 +85,11 @@ class TokenStageError(LayerError):
             return call(self.found.ordered(exc.order))
 
 
+def at_layer(request: MapRequest, layer: TokenLayer) -> MapRequest:
+    """Name a layer of tokens in a request."""
+    return replace(request, layers=(layer.name,), reshape=layer.reshape)
+
+
 def last_norm_before_attention(
     network: nn.Module, clip: Input, stage: Sequence[int], layouts_of: Callable[[Sequence[int]], tuple[Layout, ...]]
 ) -> tuple[str, tuple[Layout, ...]] | None:
@@ -95,17 +101,15 @@ def last_norm_before_attention(
         stage: shape of the tokens, (N, L, D), or of the grid with its channels last.
         layouts_of: shape of a norm's output → steps to (N, D, t, h, w); none if they are not known.
     """
-    state, last, runs = Pass(is_softmax_constant=True), dict[int, tuple[str, tuple[int, ...]]](), Counter[str]()
+    state, runs = Pass(), Counter[str]()
+    last: dict[int, tuple[str, Sequence[int]]] = {}  # number of attentions before it → norm, shape
 
     def after(name: str) -> Hook:
         def hook(_module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> None:
             runs[name] += 1
-            if (
-                isinstance(output, Tensor)
-                and len(stage) == output.ndim
-                and (output.ndim == 3 or output.shape[-1] == stage[-1])
-            ):
-                last[state.attentions] = name, tuple(output.shape)
+            shape = output.shape if isinstance(output, Tensor) else ()
+            if len(shape) == len(stage) and (len(shape) == 3 or shape[-1] == stage[-1]):  # not one of heads
+                last[state.attentions] = name, shape
 
         return hook
 
