@@ -200,9 +200,11 @@ _PLAIN_ACTIVATIONS: Mapping[Function, float] = {
 }
 """Activation with f(0) = 0 → f′(0)."""
 
+SOFTMAXES = frozenset((torch.softmax, torch.special.softmax, functional.softmax, Tensor.softmax))
+
 RULES: Mapping[Function, Rule] = MappingProxyType(
     {
-        **dict.fromkeys((torch.softmax, torch.special.softmax, functional.softmax, Tensor.softmax), _softmax),
+        **dict.fromkeys(SOFTMAXES, _softmax),
         functional.scaled_dot_product_attention: _fused_attention,
         functional.linear: _linear,
         functional.bilinear: partial(_product, (0, 1)),
