@@ -150,12 +150,12 @@ def plan_maps(
     try:
         return MapPlan(model, chosen, *target_layers(model, names, memory=memory))
     except TokenStageError as exc:
-        if is_open and is_transformer_model(model, memory=memory):  # no name told it
+        has_relevance = (is_open or exc.found is None) and is_transformer_model(model, memory=memory)
+        if is_open and has_relevance:  # no name told it
             return MapPlan(model, TRANSFORMER_METHODS, ())
         if exc.found is None:
-            raise LayerError(
-                f"{str(exc).partition(';')[0]}; give its spec a layer and a layout, or use token-lrp"
-            ) from exc
+            advice = "give its spec a layer and a layout" + ", or use token-lrp" * has_relevance
+            raise LayerError(f"{str(exc).partition(';')[0]}; {advice}") from exc
         return exc.in_order(partial(_plan_at, model, chosen))
 
 

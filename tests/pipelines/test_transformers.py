@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.cam.test_token_layer import LARGE, LARGE_GRID, Plain
+from tests.helpers.branches import ChannelsLast
 from tests.helpers.nets import TINY_SPEC, random_clip
 from tests.helpers.token_networks import CELLS, CLASSES, TokenNetwork, clip_of
 from tests.helpers.videos import write_video
@@ -61,6 +62,9 @@ def test_a_transformer_that_no_name_tells_has_relevance_by_default() -> None:
 def test_where_no_layout_is_known_the_spec_has_to_state_it() -> None:
     with pytest.raises(LayerError, match=r"until 'stack.2'; give its spec a layer and a layout, or use token-lrp$"):
         plan_maps(plain_model(class_tokens=2), ("gradcam",), ())
+    without_attention = replace(plain_model(), module=ChannelsLast().eval())
+    with pytest.raises(LayerError, match=r"until 'blocks'; give its spec a layer and a layout$"):
+        plan_maps(without_attention, None, ())
 
 
 def test_a_named_layer_keeps_its_maps() -> None:
