@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -20,11 +21,12 @@ from vidcam.cam.layer_run import chosen_layers
 from vidcam.cam.layers import dotted_name
 from vidcam.cam.methods import DEFAULT_METHODS, TRANSFORMER_METHODS, canonical_methods, needs_layer
 from vidcam.cam.preserve import Undo
-from vidcam.cam.relevance import is_transformer
+from vidcam.cam.relevance import is_transformer, may_be_transformer
 from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import reshape_of
+from vidcam.cam.token_layer import TokenLayer, TokenStageError
 from vidcam.devices import batch_for, clip_bytes
-from vidcam.errors import InputError, RunError, VidcamError
+from vidcam.errors import InputError, LayerError, RunError, VidcamError
 from vidcam.foreign import describe, is_of_module
 from vidcam.models.model import Forward, Model, Precision
 from vidcam.models.optimise import apply_forward, optimise_model
@@ -111,11 +113,13 @@ class MapPlan:
     """What maps are made where.
 
     Attributes:
+        model: with the layout of the layers in its spec.
         methods: None: they depend on the head, see `default_methods`.
         layers: dotted names; empty if relevance alone is read, at a layer that each pass finds.
         note: a sentence if the layer was chosen automatically.
     """
 
+    model: Model
     methods: tuple[str, ...] | None
     layers: tuple[str, ...]
     note: str = ""
@@ -126,18 +130,40 @@ def plan_maps(
 ) -> MapPlan:
     """Choose methods and layers: on a transformer relevance is the default, and needs no layer.
 
+    Where the network goes on in tokens, the layer is the last norm before attention, if its layout is known.
+
     Args:
         model: the model.
         methods: the named methods; None: the default.
         names: the named layers.
         memory: keeps the answers for the next start.
+
+    Raises:
+        LayerError: no layer has a map.
     """
-    if methods is None and not names and is_transformer_model(model, memory=memory):
+    is_open = methods is None and not names
+    if is_open and may_be_transformer(model.module) and is_transformer_model(model, memory=memory):
         methods = TRANSFORMER_METHODS
     chosen = None if methods is None else canonical_methods(methods)
     if chosen is not None and not needs_layer(chosen):
-        return MapPlan(chosen, tuple(map(dotted_name, names)))
-    return MapPlan(chosen, *target_layers(model, names, memory=memory))
+        return MapPlan(model, chosen, tuple(map(dotted_name, names)))
+    try:
+        return MapPlan(model, chosen, *target_layers(model, names, memory=memory))
+    except TokenStageError as exc:
+        has_relevance = (is_open or exc.found is None) and is_transformer_model(model, memory=memory)
+        if is_open and has_relevance:  # no name told it
+            return MapPlan(model, TRANSFORMER_METHODS, ())
+        if exc.found is None:
+            advice = "give its spec a layer and a layout" + ", or use token-lrp" * has_relevance
+            raise LayerError(f"{str(exc).partition(';')[0]}; {advice}") from exc
+        return exc.in_order(partial(_plan_at, model, chosen))
+
+
+def _plan_at(model: Model, methods: tuple[str, ...] | None, layer: TokenLayer) -> MapPlan:
+    """Plan maps at a layer of tokens, and check its layout."""
+    fitted = replace(model, spec=replace(model.spec, layout=layer.layouts))
+    compute_grey_baseline(fitted, (layer.name,))
+    return MapPlan(fitted, methods, (layer.name,), layer.note)
 
 
 def is_transformer_model(model: Model, *, memory: StartMemory = NO_MEMORY) -> bool:

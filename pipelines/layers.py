@@ -7,13 +7,13 @@ from typing import Any
 
 from torch import nn
 
-from vidcam.cam.layer_run import chosen_layers
 from vidcam.cam.layers import Layer, list_layers
+from vidcam.cam.methods import DEFAULT_METHODS
 from vidcam.cam.places import read_place
 from vidcam.cam.reshape import reshape_of
 from vidcam.errors import LayerError
 from vidcam.models.registry import is_factory, load_model
-from vidcam.pipelines.forward import torch_errors
+from vidcam.pipelines.forward import plan_maps, torch_errors
 from vidcam.preprocess import grey_input
 
 
@@ -25,11 +25,10 @@ def layer_rows(model: str, *, every: bool = False) -> list[dict[str, Any]]:
         every: also list layers inside blocks; else only the network's children and the items of its containers.
     """
     loaded = load_model(model, device="cpu", weights="pretrained" if is_factory(model) else "random")
-    spec, network = loaded.spec, loaded.module
-    grey, reshape, axes = grey_input(spec), reshape_of(spec), spec.input_axes
+    plan = plan_maps(loaded, DEFAULT_METHODS, ())
+    spec, network, named = plan.model.spec, loaded.module, plan.layers
     with torch_errors(loaded, 1):
-        available = list_layers(network, grey, reshape=reshape, axes=axes)
-        named = (spec.layer,) if spec.layer else chosen_layers(network, grey, (), reshape, axes=axes)[0]
+        available = list_layers(network, grey_input(spec), reshape=reshape_of(spec), axes=spec.input_axes)
     defaults = {read_place(name).name for name in named}
     listed = [layer for layer in available if every or _is_outer(network, layer.name) or layer.name in defaults]
     if not listed:  # such as a network that runs frame by frame

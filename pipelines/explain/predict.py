@@ -83,7 +83,7 @@ class Predictor:
         memory = StartMemory.of(model, options.precision)
         plan = plan_maps(model, None, (), memory=memory)
         self._targets, _ = named_classes(options, model.labels, model=model.spec.name)
-        self._ready = prepare(model, plan.layers, methods=plan.methods, precision=options.precision, memory=memory)
+        self._ready = prepare(plan.model, plan.layers, methods=plan.methods, precision=options.precision, memory=memory)
         self._request = window_request(self._ready, options, plan)
         self._notes, self._progress = model_notes(model), progress
 

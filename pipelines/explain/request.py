@@ -259,6 +259,7 @@ def resolve(model: Model, options: ExplainOptions) -> tuple[ExplainRequest, Prep
     memory = StartMemory.of(model, options.precision)
     named = None if options.methods is None else split_names(options.methods)
     plan = plan_maps(model, named, options.layers, memory=memory)
+    model = plan.model
     targets, contrast = named_classes(options, model.labels, model=model.spec.name)
     ready = prepare(
         model, plan.layers, methods=plan.methods, precision=options.precision, memory=memory

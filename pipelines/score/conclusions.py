@@ -14,6 +14,7 @@ from vidcam.pipelines.score.numbers import clips_text, clips_that_would, factor,
 from vidcam.pipelines.score.options import CONTROLS
 from vidcam.pipelines.score.pairs import SIGNIFICANCE
 from vidcam.pipelines.score.summary import EqualArea, Mean, MethodFigures, Pair, Summary
+from vidcam.results.notes import alpha_range_note
 
 EQUAL = math.log(1.05)
 """Two methods are practically equal if the whole interval of what they keep at equal area is within 5 %."""
@@ -65,7 +66,10 @@ def headline(summary: Summary) -> str:
 
 
 def notes(summary: Summary) -> Iterator[str]:
-    """Say how the ranking was made, and how many clips it takes."""
+    """Say which maps are not to be trusted, how the ranking was made, and how many clips it takes."""
+    for name, figures in summary.methods.items():
+        if figures.alpha is not None:
+            yield from alpha_range_note(name, figures.alpha.min, figures.alpha.max)
     clips, tested = _clips(summary), [pair.equal_area for pair in summary.pairs if pair.equal_area is not None]
     if not ranked(summary):
         return

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from vidcam.arguments import split_names
 from vidcam.cam.layers import dotted_name
 from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import reshape_of
-from vidcam.errors import InputError
+from vidcam.errors import InputError, LayerError
 from vidcam.fill import ScoreFill
 from vidcam.models.model import Model, Precision
 from vidcam.pipelines.forward import (
     MapPlan,
     Prepared,
     fusion_of,
-    is_transformer_model,
     plan_maps,
     prepare,
     with_baseline_clips,
@@ -107,6 +107,7 @@ def resolve(
     model = model.with_axes(options.axes)
     names = (options.layer,) if isinstance(options.layer, str) else tuple(options.layer or ())
     methods, plan, ready = _prepared(model, options, names)
+    model = plan.model
     request = ScoreRequest(
         methods=methods,
         score_scale=options.score_scale,
@@ -147,10 +148,24 @@ def resolve(
 def _prepared(model: Model, options: ScoreOptions, names: tuple[str, ...]) -> tuple[tuple[str, ...], MapPlan, Prepared]:
     """Choose the methods and the layers, and prepare the model for them."""
     memory = StartMemory.of(model, options.precision)
-    methods = split_names(options.methods or _default_methods(model, is_layer_named=bool(names), memory=memory))
-    plan = plan_maps(model, methods, names, memory=memory)
-    ready = prepare(model, plan.layers, methods=plan.methods, precision=options.precision, memory=memory)
+    methods, plan = _planned(model, options, names, memory)
+    ready = prepare(plan.model, plan.layers, methods=plan.methods, precision=options.precision, memory=memory)
     return methods, plan, ready
+
+
+def _planned(
+    model: Model, options: ScoreOptions, names: tuple[str, ...], memory: StartMemory
+) -> tuple[tuple[str, ...], MapPlan]:
+    """Choose methods: on a transformer relevance, beside class activation maps if a layer for them is known."""
+    if options.methods:
+        methods = split_names(options.methods)
+        return methods, plan_maps(model, methods, names, memory=memory)
+    plan = plan_maps(model, None, names, memory=memory)
+    if plan.methods is None:
+        return DEFAULT_METHODS, replace(plan, methods=DEFAULT_METHODS)
+    with suppress(LayerError):
+        return TRANSFORMER_METHODS, plan_maps(model, TRANSFORMER_METHODS, (), memory=memory)
+    return plan.methods, plan
 
 
 def _check(model: Model, options: ScoreOptions, batch_size: int | None) -> None:
@@ -158,10 +173,3 @@ def _check(model: Model, options: ScoreOptions, batch_size: int | None) -> None:
         raise InputError(f"model {model.spec.name!r} returns values; only models with probabilities can be scored")
     if options.shard and not batch_size and model.device.type != "cpu":
         raise InputError("--shard on a GPU needs --batch-size, as free memory would choose another one in each shard")
-
-
-def _default_methods(model: Model, *, is_layer_named: bool, memory: StartMemory) -> tuple[str, ...]:
-    """On a transformer relevance, beside class activation maps if the model has a layer for them."""
-    if is_layer_named or not is_transformer_model(model, memory=memory):
-        return DEFAULT_METHODS
-    return TRANSFORMER_METHODS if model.spec.layer else TRANSFORMER_METHODS[:1]

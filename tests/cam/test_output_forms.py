@@ -161,6 +161,14 @@ def test_a_known_number_of_classes_decides() -> None:
     assert read_scores(frames, classes=2).logits.tolist() == [[1.0, 2.5]]
 
 
+def test_one_row_of_classes_is_that_of_the_clip() -> None:
+    found = read_scores(torch.tensor([[[1.0, 2.0, 0.0]]]), classes=3, frames=(4,))
+    assert (found.logits.tolist(), found.notes) == (
+        [[1.0, 2.0, 0.0]],
+        ("The model returns (1, 1, 3): one row of 3 classes.",),
+    )
+
+
 REFUSED: dict[str, tuple[Callable[[Any, Tensor], Any], str]] = {
     "a square": (lambda net, a: _frames(net, a)[:, :, :4] @ torch.eye(4).double(), r"\(N, K, t\) or \(N, T, K\)\?"),
     "captioner": (lambda net, a: net.fc(a.mean(dim=(3, 4)).transpose(1, 2).repeat(1, 2, 1)), "such as words"),

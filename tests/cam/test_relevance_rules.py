@@ -141,6 +141,8 @@ PRODUCTS: dict[str, Run] = {
     "dot": lambda x: torch.dot(x[0, 0], x[0, 1])[None],
     "addcmul": lambda x: torch.addcmul(x, x, x.roll(1, dims=-1)),
     "powers": lambda x: x**3 + x.pow(2),
+    "cosine": lambda x: functional.cosine_similarity(x, x.roll(1, dims=-1), dim=-1),
+    "cosine with a text": lambda x: functional.cosine_similarity(x1=x.mean(1), x2=WEIGHT),
     "attention of sigmoids": lambda x: (x @ x.mT).sigmoid() @ x,
     "linear attention": lambda x: functional.relu(x) @ (functional.relu(x).mT @ x),
 }
@@ -222,6 +224,21 @@ def test_fused_attention_equals_its_definition(options: dict[str, Any], is_softm
         return scores.softmax(dim=-1) @ v
 
     ours, theirs = (passed(run, values(2, 4, 5, 6), is_softmax_constant=is_softmax_constant) for run in (fused, plain))
+    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+@pytest.mark.parametrize("is_softmax_constant", [True, False])
+def test_a_mask_that_depends_on_the_layer_is_part_of_attention(is_softmax_constant: bool, by_name: bool) -> None:
+    """As relative positions that are read by the queries."""
+    places = values(6, 5)
+
+    def fused(x: Tensor) -> Tensor:
+        mask = {"attn_mask": x @ places} if by_name else {}
+        return functional.scaled_dot_product_attention(x, x, x, *([] if by_name else [x @ places]), **mask)
+
+    runs = (fused, lambda x: (x @ x.mT * 6**-0.5 + x @ places).softmax(dim=-1) @ x)
+    ours, theirs = (passed(run, values(2, 4, 5, 6), is_softmax_constant=is_softmax_constant) for run in runs)
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
 
 

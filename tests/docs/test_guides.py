@@ -58,3 +58,17 @@ def made_frames() -> np.ndarray[Any, np.dtype[np.uint8]]:
     from vidcam.motion import make_clip
 
     return make_clip(0, 0).frames
+
+
+@pytest.mark.filterwarnings("default")  # the package's own
+def test_transformers(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    small = {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+    transformers.VideoMAEForVideoClassification(transformers.VideoMAEConfig(**small)).save_pretrained(tmp_path)
+    transformers.VideoMAEImageProcessor().save_pretrained(tmp_path)
+    (block,) = blocks("transformers.md")
+    names: dict[str, Any] = {"folder": tmp_path, "frames": np.zeros((16, 240, 320, 3), np.uint8)}
+    exec(block, names)  # noqa: S102 – our own text
+    explanation = names["explanation"]
+    assert explanation.volumes["token-lrp"].shape == explanation.signed["token-lrp"].shape == (1, 8, 14, 14)
+    assert explanation.heat("token-lrp").shape == (1, 16, 224, 224)

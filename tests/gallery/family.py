@@ -18,6 +18,11 @@ def as_it_is(activations: Tensor) -> Tensor:
     return activations
 
 
+def nothing(_network: nn.Module) -> Names:
+    """No options: the layer and its layout are found."""
+    return {}
+
+
 def run(network: nn.Module, inputs: Any) -> Any:
     """What a network returns for a clip, a list of pathways, into which it may write, or a dict of arguments."""
     if isinstance(inputs, dict):
@@ -46,6 +51,7 @@ class Family:
         scores: runs the network; returns its logits, or what the recipe's target function takes.
         axes: of the clip.
         is_probed: whether a cell's place is checked: where vidcam was told the layout.
+        cams: what class activation maps need and the recipe does not state, as it draws another map.
         reach: how many cells further the reaction may be, where the pixels that neighbouring cells see overlap.
     """
 
@@ -57,4 +63,5 @@ class Family:
     scores: Callable[[nn.Module, Any], Any] = logits
     axes: str = "NCTHW"
     is_probed: bool = False
+    cams: Callable[[nn.Module], Names] = nothing
     reach: int = 0

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tests.gallery.family import Family, Names, Patch, logits, run
+import vidcam
+from tests.gallery.family import Family, Names, Patch, logits, nothing, run
 
 SMALL = {
     "hidden_size": 24,
@@ -43,7 +44,8 @@ def timesformer(patch: Patch) -> Names:
 
 
 def vivit(patch: Patch) -> Names:
-    config = transformers().VivitConfig(**SMALL, num_frames=32, num_labels=5)
+    deeper = {**SMALL, "num_hidden_layers": 4}  # so that not nearly all of it is embeddings of positions
+    config = transformers().VivitConfig(**deeper, num_frames=32, num_labels=5)
     _give(patch, "VivitForVideoClassification", config)
     return {"clip": random_clip(1, 32, 3, 224, 224)}
 
@@ -118,25 +120,26 @@ def time_first(tokens: Tensor, grid: tuple[int, int, int], others: int) -> Tenso
     return torch.stack([torch.stack(columns[i * h : (i + 1) * h], 1) for i in range(t)], 1).permute(0, 4, 1, 2, 3)
 
 
-def time_last(tokens: Tensor) -> Tensor:
-    """(N, 1 + h·w·t, D) of TimeSformer → (N, D, t, h, w), by picking every eighth token."""
-    planes = [tokens[:, 1 + frame :: 8] for frame in range(8)]  # (N, h·w, D)
-    return torch.stack([plane.reshape(len(tokens), 14, 14, -1) for plane in planes], 1).permute(0, 4, 1, 2, 3)
-
-
 def folded_frames(tokens: Tensor) -> Tensor:
-    """(8, 1 + 7·7, D) of one clip's frames → (1, D, 8, 7, 7)."""
-    return tokens[:, 1:].reshape(1, 8, 7, 7, -1).permute(0, 4, 1, 2, 3)
+    """(8, 1 + h·h, D) of one clip's frames → (1, D, 8, h, h)."""
+    side = round((tokens.shape[1] - 1) ** 0.5)
+    return tokens[:, 1:].reshape(1, 8, side, side, -1).permute(0, 4, 1, 2, 3)
+
+
+def xclip_cams(network: nn.Module) -> Names:
+    """The block before the last, after which all tokens are read, and its layout."""
+    blocks: Any = network.get_submodule("vision_model.encoder.layers")
+    return {"layer": blocks[-2], "reshape": vidcam.in_turn([vidcam.tokens((7, 7)), vidcam.frames(8)])}
 
 
 FAMILIES = tuple(
-    Family(title, "hugging-face", prepare, "transformers", layout, scores, "NTCHW", is_probed=True)
-    for title, prepare, layout, scores in (
-        ("VideoMAE", videomae, lambda tokens: time_first(tokens, (8, 14, 14), 0), logits),
-        ("TimeSformer", timesformer, time_last, logits),
-        ("ViViT", vivit, lambda tokens: time_first(tokens, (16, 14, 14), 1), logits),
-        ("V-JEPA 2", vjepa2, lambda tokens: time_first(tokens, (8, 16, 16), 0), logits),
-        ("X-CLIP", xclip, folded_frames, run),
-        ("CLIP, averaged over frames", clip_average, folded_frames, logits),
+    Family(title, "hugging-face", prepare, "transformers", layout, scores, "NTCHW", is_probed=True, cams=cams)
+    for title, prepare, layout, scores, cams in (
+        ("VideoMAE", videomae, lambda tokens: time_first(tokens, (8, 14, 14), 0), logits, nothing),
+        ("TimeSformer", timesformer, folded_frames, logits, nothing),
+        ("ViViT", vivit, lambda tokens: time_first(tokens, (16, 14, 14), 1), logits, nothing),
+        ("V-JEPA 2", vjepa2, lambda tokens: time_first(tokens, (8, 16, 16), 0), logits, nothing),
+        ("X-CLIP", xclip, folded_frames, run, xclip_cams),
+        ("CLIP, averaged over frames", clip_average, folded_frames, logits, nothing),
     )
 )

@@ -94,7 +94,8 @@ def measure(family: Family, patch: Patch, *, is_timed: bool = False) -> Measured
     call = calls[-1]
     heat = names["heats"][-1] if "heats" in names else names["heat"]
     again = partial(explain, _model_of(call), call.clip, **call.options)
-    explanation = vidcam.explain(_model_of(call), call.clip, **{**call.options, "methods": METHODS})
+    options = {**call.options, "methods": METHODS, **family.cams(call.network)}
+    explanation = vidcam.explain(_model_of(call), call.clip, **options)
     score = partial(_score, family=family, call=call, target=torch.as_tensor(explanation.target))
     expected = class_activation_maps(call.network, explanation.layer.split(" + "), family.layout, score)
     return Measured(

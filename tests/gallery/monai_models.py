@@ -26,9 +26,9 @@ def smaller_volume(patch: Patch) -> Names:
 
 
 def small_vit(patch: Patch) -> Names:
-    """Two blocks of few channels."""
+    """Two blocks of few channels, yet not so few that nearly all of it is the patch embedding."""
     nets: Any = importlib.import_module("monai.networks.nets")
-    patch.setattr(nets, "ViT", partial(nets.ViT, hidden_size=24, mlp_dim=48, num_layers=2, num_heads=2))
+    patch.setattr(nets, "ViT", partial(nets.ViT, hidden_size=48, mlp_dim=96, num_layers=2, num_heads=2))
     return {"volume": torch.randn(1, 1, 96, 96, 96)}
 
 

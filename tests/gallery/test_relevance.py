@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from scripts.research.transformer_kinds import BUILDERS, clip_for, difference
+from scripts.research.transformer_kinds import network_of as network_of_kind
 from vidcam import explain
 from vidcam.cam.layers import find_layer
 from vidcam.errors import LayerError
@@ -83,6 +85,15 @@ def test_a_cell_lies_where_its_pixels_do(name: str) -> None:
             layer.bias.zero_()  # type: ignore[operator]
         signed = explain(network, clip, axes="NTCHW").signed["token-lrp"][0]
         assert [tuple(map(int, place)) for place in np.argwhere(signed != 0)] == [(t, h, w)]
+
+
+@pytest.mark.gallery
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", BUILDERS)
+def test_relevance_is_that_of_the_rules_by_another_way(name: str) -> None:
+    for package in ("transformers", "timm", "pytorchvideo"):
+        pytest.importorskip(package, reason="needs pip install 'vidcam[gallery]'")
+    assert difference(network_of_kind(name), clip_for(name)) < 1e-12
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers.nets import TINY_SPEC
+from tests.cam.test_token_layer import LARGE, LARGE_GRID, Plain
+from tests.helpers.branches import ChannelsLast
+from tests.helpers.nets import TINY_SPEC, random_clip
 from tests.helpers.token_networks import CELLS, CLASSES, TokenNetwork, clip_of
 from tests.helpers.videos import write_video
-from vidcam import explain, verdict
+from vidcam import TokenGrid, explain, verdict
+from vidcam.errors import LayerError
 from vidcam.models.model import Model
 from vidcam.pipelines.forward import is_transformer_model, plan_maps, prepare
 from vidcam.pipelines.score.run import score_clips
@@ -33,6 +36,35 @@ def test_the_plan_of_a_transformer_is_relevance_without_a_layer() -> None:
     assert (plan.methods, plan.layers) == (("token-lrp",), ())
     assert plan_maps(model, ("attnlrp", "rollout"), ()).layers == ()
     assert prepare(model, plan.layers, methods=plan.methods).baseline.layers == ("patches",)
+
+
+def plain_model(**options: Any) -> Model:
+    torch.manual_seed(0)
+    spec = replace(TINY_SPEC, frames=LARGE[2], resize=LARGE[3:], crop_size=LARGE[3:], classes=5, layer=None)
+    return Model(spec, Plain(**options).eval(), tuple("abcde"), "by hand")
+
+
+@pytest.mark.parametrize("order", ["thw", "hwt"])
+def test_class_activation_maps_are_planned_where_explain_makes_them(order: str) -> None:
+    model = plain_model(class_tokens=1, order=order)
+    plan = plan_maps(model, ("gradcam", "token-lrp"), ())
+    found = explain(model.module, random_clip(*LARGE), methods="gradcam", target=1)
+    assert (plan.layers, plan.note) == ((found.layer,), found.notes[0])
+    assert plan.model.spec.layouts == (TokenGrid(LARGE_GRID, 1, order),)
+    assert prepare(plan.model, plan.layers, methods=plan.methods).baseline.layers == plan.layers
+
+
+def test_a_transformer_that_no_name_tells_has_relevance_by_default() -> None:
+    plan = plan_maps(plain_model(), None, ())
+    assert (plan.methods, plan.layers) == (("token-lrp",), ())
+
+
+def test_where_no_layout_is_known_the_spec_has_to_state_it() -> None:
+    with pytest.raises(LayerError, match=r"until 'stack.2'; give its spec a layer and a layout, or use token-lrp$"):
+        plan_maps(plain_model(class_tokens=2), ("gradcam",), ())
+    without_attention = replace(plain_model(), module=ChannelsLast().eval())
+    with pytest.raises(LayerError, match=r"until 'blocks'; give its spec a layer and a layout$"):
+        plan_maps(without_attention, None, ())
 
 
 def test_a_named_layer_keeps_its_maps() -> None:

@@ -62,9 +62,10 @@ class AttentionPass:
     def map(self, method: str, scores: Sequence[ScoreTarget]) -> Floats:
         """Return the map of one target per clip, (N, t, h, w), >= 0."""
         with NoAutocast(self.context.shown.device.type):
-            gradients = self.gradients(scores[-1], self.attention)
+            uses_gradient = USES_GRADIENT[method]
+            gradients = self.gradients(scores[-1], self.attention if uses_gradient else self.attention[-1:])
             attention = [_by_clip(each.detach(), len(self.context.shown)) for each in self.attention]
-            followed = _followed(attention, gradients if USES_GRADIENT[method] else None)
+            followed = _followed(attention, gradients if uses_gradient else None)
             reads = (gradients[-1] != 0).flatten(3).any(dim=3).any(dim=1).to(followed)  # (N, rows)
             tokens = (reads[:, :, None] * followed).sum(dim=1) / reads.sum(dim=1, keepdim=True).clamp(min=1)
         return self.on_grid(tokens)

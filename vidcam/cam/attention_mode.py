@@ -16,9 +16,11 @@ from torch.nn import functional
 from vidcam.cam.preserve import FunctionMode
 from vidcam.cam.relevance_mode import OPENED, opened
 from vidcam.cam.relevance_pass import Pass, is_of_tokens
+from vidcam.cam.relevance_rules import SOFTMAXES
 
-_SOFTMAXES = frozenset((torch.softmax, torch.special.softmax, functional.softmax, Tensor.softmax))
-_OF_TOKENS = frozenset((functional.linear, functional.layer_norm, torch.layer_norm, functional.rms_norm))
+_OF_TOKENS = frozenset(
+    (functional.linear, functional.layer_norm, torch.layer_norm, functional.rms_norm, torch.rms_norm)
+)
 
 
 class ReachedAttentionError(BaseException):
@@ -57,7 +59,7 @@ class AttentionMode(FunctionMode):
             self.state.has_tokens |= is_of_tokens(args[0] if args else named["input"])
         if func is functional.scaled_dot_product_attention:
             return self._fused(*args, **named)
-        if func not in _SOFTMAXES:
+        if func not in SOFTMAXES:
             return func(*args, **named)
         given = args[0] if args else named["input"]
         if given.ndim < 3:

@@ -25,6 +25,7 @@ from vidcam.cam.refusals import PlainRefusal
 from vidcam.cam.request import MapRequest
 from vidcam.cam.reshape import Reshape
 from vidcam.cam.subject import Subject, grey_clip, read_subject
+from vidcam.cam.token_layer import TokenStageError, at_layer
 from vidcam.cam.weights import at_least_float32, to_numpy
 from vidcam.results.explanation import Artifact
 from vidcam.spec import SpecifiedModel
@@ -92,10 +93,13 @@ def compute_baseline(
 
 
 def baseline_of_subject(subject: Subject, request: MapRequest) -> Baseline:
-    """Run a network on its content-free clip."""
+    """Run a network on its content-free clip; without a layer as `explain` does, also where it goes on in tokens."""
     network, clip, arguments = subject.network, subject.clip, subject.arguments
-    with PlainRefusal(network, clip, arguments), Undo() as undo, undo:
-        baseline = baseline_of(open_attribution(network, clip, request, undo, arguments))
+    try:
+        with PlainRefusal(network, clip, arguments), Undo() as undo, undo:
+            baseline = baseline_of(open_attribution(network, clip, request, undo, arguments))
+    except TokenStageError as exc:
+        return exc.in_order(lambda layer: baseline_of_subject(subject, at_layer(request, layer)))
     return replace(baseline, clips=clip)
 
 

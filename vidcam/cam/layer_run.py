@@ -20,11 +20,11 @@ from vidcam.cam.network import Input, ordinary, scores_tensor
 from vidcam.cam.places import Place, read_place
 from vidcam.cam.preserve import Undo, preserve_model
 from vidcam.cam.record import ActivationRecorder, record_layers
-from vidcam.cam.reshape import Reshape
+from vidcam.cam.reshape import Reshape, reshape_words
 from vidcam.cam.runs import choose_maps
 from vidcam.cam.state import same_state
-from vidcam.cam.token_layer import TokenStageError, last_norm_before_attention
-from vidcam.cam.token_stage import later_stage, reshape_for
+from vidcam.cam.token_layer import TokenLayer, TokenStageError, last_norm_before_attention
+from vidcam.cam.token_stage import later_stage, layouts_of
 from vidcam.cam.trace import Feature, FeatureTrace
 from vidcam.cam.tracer import LogitTracer
 from vidcam.errors import LayerError
@@ -204,15 +204,18 @@ def _require_last(
     after = min((feature.order for feature in chosen), default=0)
     stage = later_stage(trace.tokens, after, parameters)
     if stage is not None:
-        grids = [*trace.folded_grids, *(feature.grid for feature in trace.features)]
-        words, known = reshape_for(stage, grids, trace.clip)
-        norm = last_norm_before_attention(network, clip, stage.shape)
-        layer = stage.name if norm is None else norm
+        grids, shown = [*trace.folded_grids, *(feature.grid for feature in trace.features)], trace.clip
+        frames = shown.shape[2] if shown.ndim == 5 else 1
+        found = last_norm_before_attention(network, clip, stage.shape, lambda shape: layouts_of(shape, grids, shown))
+        name, layouts = found or (stage.name, layouts_of(stage.shape, grids, shown))
+        words = (
+            reshape_words(layouts, frames)
+            if layouts
+            else f"a function from its output {stage.shape} to (N, D, t, h, w)"
+        )
         raise TokenStageError(
-            f"the network goes on in tokens until {stage.name!r}; pass layer={layer!r}, reshape={words}",
-            layer,
-            None if norm is None else known,
-            f"Layer {layer!r} was chosen, the last norm before attention, with reshape={words}.",
+            f"the network goes on in tokens until {stage.name!r}; pass layer={name!r}, reshape={words}",
+            None if found is None else TokenLayer(name, layouts, frames),
         )
 
 

@@ -121,6 +121,8 @@ def rows_of(scores: Tensor, classes: int | None, frames: Collection[int] | None)
         return at_least_float32(scores).mean(dim=2), (
             f"The model returns {shape}: {first} classes at {second} places; the score is the mean over the places.",
         )
+    if first == 1:
+        return scores[:, 0], (f"The model returns {shape}: one row of {second} classes.",)
     if frames is not None and first not in frames:
         raise ShapeError(
             f"the model returns {shape}: {second} scores at {first} places that are not frames, such as words; pass "

@@ -38,6 +38,18 @@ _verdicts: WeakKeyDictionary[nn.Module, dict[tuple[object, ...], LayoutCheck]] =
 _lock = threading.Lock()
 
 
+class TokenOrderError(LayerError):
+    """The cells of a layer have another order than stated.
+
+    Attributes:
+        order: the order that they have.
+    """
+
+    def __init__(self, message: str, order: str) -> None:
+        super().__init__(message)
+        self.order = order
+
+
 @dataclass(frozen=True, slots=True)
 class LayoutCheck:
     """What the probe found.
@@ -45,10 +57,12 @@ class LayoutCheck:
     Attributes:
         note: a sentence for the user; empty if the layout is right.
         is_wrong: whether another cell than the changed one reacts.
+        order: the one order of the cells that fits, if the layout is wrong; empty if none does.
     """
 
     note: str = ""
     is_wrong: bool = False
+    order: str = ""
 
 
 def layout_note(
@@ -74,7 +88,7 @@ def layout_note(
         A note if no cell stands out; empty if the layout is right.
 
     Raises:
-        LayerError: another cell than the changed one reacts.
+        LayerError: another cell than the changed one reacts; a `TokenOrderError` if one other order fits.
     """
     with torch.no_grad():
         features = reshape(output)
@@ -92,7 +106,7 @@ def layout_note(
                 with _lock:
                     _verdicts.setdefault(network, {})[key] = verdict
     if verdict.is_wrong:
-        raise LayerError(verdict.note)
+        raise TokenOrderError(verdict.note, verdict.order) if verdict.order else LayerError(verdict.note)
     return verdict.note
 
 
@@ -196,7 +210,8 @@ def judged(reaction: Callable[[Cell], Grid], layer: str, ranks: Ranks) -> Layout
     if not are_far and len(exact) != 1:
         return _not_verified(layer)
     fits = exact or [order for order in misfit if misfit[order] <= 2]  # where neighbours mix, the top is one off
-    return LayoutCheck(_wrong(layer, cells[0], tops[0], stated, fits[0] if len(fits) == 1 else ""), is_wrong=True)
+    order = fits[0] if len(fits) == 1 else ""
+    return LayoutCheck(_wrong(layer, cells[0], tops[0], stated, order), is_wrong=True, order=order)
 
 
 def other_orders(ranks: Ranks) -> dict[str, Ranks]:

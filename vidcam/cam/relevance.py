@@ -114,16 +114,13 @@ def open_relevance(network: nn.Module, clip: Input, request: MapRequest, undo: U
 def is_transformer(network: nn.Module, clip: Input, request: MapRequest) -> bool:
     """Whether relevance is what a network is explained by: it attends to tokens of a signed grid.
 
-    One forward pass, if a module is named after attention; none otherwise. A grid that is never negative lies behind a
-    ReLU: maps of that layer are right for it.
+    It costs one forward pass. A grid that is never negative lies behind a ReLU: maps of that layer are right for it.
 
     Args:
         network: without wrappers.
         clip: its input.
         request: axes.
     """
-    if not may_be_transformer(network):
-        return False
     with Undo() as undo, undo:
         preserve_model(network, undo)
         try:

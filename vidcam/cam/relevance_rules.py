@@ -40,16 +40,21 @@ def _softmax(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
 def _fused_attention(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
     """softmax(q·k)·v. If attention has a gradient, each of the two products halves that of its factors."""
     state.attentions += 1
-    names = ("query", "key", "value")
+    names = ("query", "key", "value", "attn_mask")
     given = {**dict(zip(names, args, strict=False)), **{name: named[name] for name in names if name in named}}
-    query, key, value = (given[name] for name in names)
+    query, key, value, mask = map(given.get, names)
     rest = {name: each for name, each in named.items() if name not in names}
     if state.is_softmax_constant:
-        return func(query.detach(), key.detach(), value, *args[3:], **rest)
-    of_output = 0.5 if depends(value) and (depends(query) or depends(key)) else 1.0
+        return func(_constant(query), _constant(key), value, _constant(mask), *args[4:], **rest)
+    of_output = 0.5 if depends(value) and any(map(depends, (query, key, mask))) else 1.0
     of_scores = of_output * (0.5 if depends(query) and depends(key) else 1.0)
-    parts = (scaled(query, of_scores), scaled(key, of_scores), scaled(value, of_output))
-    return func(*parts, *args[3:], **rest)
+    parts = (scaled(query, of_scores), scaled(key, of_scores), scaled(value, of_output), scaled(mask, of_output))
+    return func(*parts, *args[4:], **rest)
+
+
+def _constant(value: Any) -> Any:
+    """A value without its graph."""
+    return value.detach() if depends(value) else value
 
 
 def scaled(value: Any, factor: float) -> Any:
@@ -97,6 +102,17 @@ def _einsum(_state: Pass, func: Function, args: Arguments, named: Named) -> Any:
     return func(args[0], *(scaled(each, 1 / count) if count > 1 else each for each in operands), **named)
 
 
+def _cosine(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
+    """A cosine is a product of two values, each divided by its length."""
+    if not any(map(depends, (*args, *named.values()))):
+        return func(*args, **named)
+    given = {**dict(zip(("x1", "x2", "dim", "eps"), args, strict=False)), **named}
+    dim, eps = given.get("dim", 1), given.get("eps", 1e-8)
+    both = torch.broadcast_tensors(given["x1"], given["x2"])
+    units = (each / each.norm(dim=dim, keepdim=True).clamp_min(eps).detach() for each in both)
+    return _product((0, 1), state, torch.mul, tuple(units), {}).sum(dim)
+
+
 def _times(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
     """An elementwise product; one of gates is a gate."""
     args, named = _by_position(args, named)
@@ -109,7 +125,7 @@ def _times(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
 def _divided(state: Pass, func: Function, args: Arguments, named: Named) -> Any:
     """A denominator is a constant."""
     args, named = _by_position(args, named)
-    result = func(args[0], *(each.detach() if depends(each) else each for each in args[1:]), **named)
+    result = func(args[0], *map(_constant, args[1:]), **named)
     state.pass_on(result, args[:1])
     return result
 
@@ -184,9 +200,11 @@ _PLAIN_ACTIVATIONS: Mapping[Function, float] = {
 }
 """Activation with f(0) = 0 → f′(0)."""
 
+SOFTMAXES = frozenset((torch.softmax, torch.special.softmax, functional.softmax, Tensor.softmax))
+
 RULES: Mapping[Function, Rule] = MappingProxyType(
     {
-        **dict.fromkeys((torch.softmax, torch.special.softmax, functional.softmax, Tensor.softmax), _softmax),
+        **dict.fromkeys(SOFTMAXES, _softmax),
         functional.scaled_dot_product_attention: _fused_attention,
         functional.linear: _linear,
         functional.bilinear: partial(_product, (0, 1)),
@@ -208,6 +226,7 @@ RULES: Mapping[Function, Rule] = MappingProxyType(
             partial(_product, (1, 2)),
         ),
         torch.einsum: _einsum,
+        torch.cosine_similarity: _cosine,
         **dict.fromkeys(_ELEMENTWISE - {torch.addcmul, Tensor.addcmul}, _times),
         **dict.fromkeys(
             (torch.div, torch.divide, torch.true_divide, Tensor.div, Tensor.divide, Tensor.true_divide),

@@ -94,7 +94,17 @@ def in_turn(steps: Sequence[Reshape]) -> Reshape:
 
 def reshape_of(spec: ModelSpec) -> Reshape | None:
     """The reshape that a specification asks for; None if layers return (N, D, t, h, w) already."""
-    steps = [_step(layout, spec.frames) for layout in spec.layouts]
+    return reshape_from(spec.layouts, spec.frames)
+
+
+def reshape_from(layouts: Sequence[Layout], frame_count: int) -> Reshape | None:
+    """The reshape that takes these steps; None for no step.
+
+    Args:
+        layouts: of a layer's output, in order.
+        frame_count: T.
+    """
+    steps = [_step(layout, frame_count) for layout in layouts]
     return in_turn(steps) if steps else None
 
 
@@ -102,3 +112,16 @@ def _step(layout: Layout, frame_count: int) -> Reshape:
     if isinstance(layout, TokenGrid):
         return tokens(layout.grid, class_tokens=layout.class_tokens, order=layout.order, axes=layout.axes)
     return channels_last if layout == "channels-last" else frames(frame_count)
+
+
+def reshape_words(layouts: Sequence[Layout], frame_count: int) -> str:
+    """The same in Python, as a user passes it."""
+    steps = [_words(layout, frame_count) for layout in layouts]
+    return steps[0] if len(steps) == 1 else f"vidcam.in_turn([{', '.join(steps)}])"
+
+
+def _words(layout: Layout, frame_count: int) -> str:
+    if isinstance(layout, TokenGrid):
+        order = "" if layout.order == "thw" else f", order={layout.order!r}"
+        return f"vidcam.tokens({layout.grid}, class_tokens={layout.class_tokens}{order})"
+    return "vidcam.channels_last" if layout == "channels-last" else f"vidcam.frames({frame_count})"

@@ -17,7 +17,7 @@ from vidcam.cam.refusals import PlainRefusal
 from vidcam.cam.relevance import may_be_transformer
 from vidcam.cam.request import MapRequest, Target
 from vidcam.cam.subject import Subject, first_frames, flat_clips, grey_clip
-from vidcam.cam.token_layer import TokenStageError
+from vidcam.cam.token_layer import TokenLayer, TokenStageError, at_layer
 from vidcam.cam.wrappers import unwrapped
 from vidcam.errors import InputError, LayerError
 from vidcam.results.explanation import Artifact, Explanation
@@ -67,11 +67,12 @@ def _explained_at_tokens(
     refusal: TokenStageError,
 ) -> tuple[Explanation, ...]:
     """Explain at the layer that a refusal names."""
-    if refusal.reshape is None:
-        raise refusal
-    request = replace(request, layers=(refusal.layer,), reshape=refusal.reshape)
-    explanations = _explained_at(subject, targets, request, baseline)
-    return tuple(replace(each, notes=(refusal.note, *each.notes)) for each in explanations)
+
+    def at(layer: TokenLayer) -> tuple[Explanation, ...]:
+        explanations = _explained_at(subject, targets, at_layer(request, layer), baseline)
+        return tuple(replace(each, notes=(layer.note, *each.notes)) for each in explanations)
+
+    return refusal.in_order(at)
 
 
 def _explained_at(

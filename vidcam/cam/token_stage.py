@@ -13,8 +13,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from vidcam.cam.reshape import Reshape, channels_last, in_turn, tokens
-from vidcam.cam.reshape import frames as fold_frames
+from vidcam.spec import Layout, TokenGrid
 
 MAX_HEAD_MATRICES = 2
 MAX_HEAD_SHARE = 0.1
@@ -74,28 +73,27 @@ def later_stage(outputs: Sequence[TokenOutput], after: int, parameters: int) -> 
     return next((output for output in reversed(later) if output.is_block), later[-1])
 
 
-def reshape_for(stage: TokenOutput, grids: Sequence[tuple[int, ...]], clip: Tensor) -> tuple[str, Reshape | None]:
-    """Return the `reshape=` for a stage in words of Python, and the function; None if it is not known.
+def layouts_of(shape: Sequence[int], grids: Sequence[tuple[int, ...]], clip: Tensor) -> tuple[Layout, ...]:
+    """Return the steps from tokens, or a channels-last grid, to (N, D, t, h, w); none if they are not known.
 
     Args:
-        stage: the last block.
+        shape: of the layer's output.
         grids: the channels-first grids of the network, also of single frames; the last that fits the number of tokens
             is taken.
-        clip: the input.
+        clip: the input, (N, C, T, H, W) or with fewer axes.
     """
-    if len(stage.shape) == clip.ndim:
-        return "vidcam.channels_last", channels_last
-    rows, count = stage.shape[:2]
-    frames = clip.shape[2] if clip.ndim == 5 else 1
+    if len(shape) == clip.ndim:
+        return ("channels-last",)
+    if len(shape) != 3:
+        return ()
+    clips, frames = clip.shape[0], clip.shape[2] if clip.ndim == 5 else 1
     for grid in reversed(grids):
-        if count - prod(grid) not in (0, 1):
-            continue
-        words, reshape = (
-            f"vidcam.tokens({grid}, class_tokens={count - prod(grid)})",
-            tokens(grid, class_tokens=count - prod(grid)),
-        )
-        if rows == clip.shape[0]:
-            return words, reshape
-        if rows == clip.shape[0] * frames and len(grid) == 2:
-            return f"vidcam.in_turn([{words}, vidcam.frames({frames})])", in_turn([reshape, fold_frames(frames)])
-    return f"a function from its output {stage.shape} to (N, D, t, h, w)", None
+        whole = (frames, *grid) if clip.ndim == 5 and len(grid) == 2 else tuple(grid)
+        steps: list[tuple[int, tuple[int, ...], tuple[Layout, ...]]] = [(clips, whole, ())]
+        if clip.ndim == 5 and whole[0] == frames:
+            steps.append((clips * frames, whole[1:], ("frames",)))
+        for rows, cells, more in steps:
+            others = shape[1] - prod(cells)
+            if shape[0] == rows and others in (0, 1):
+                return (TokenGrid(cells, others), *more)
+    return ()

@@ -14,12 +14,16 @@ WIDEST_ALPHA = 1.0
 
 
 def alpha_note(name: str, audit: AlphaAudit) -> tuple[str, ...]:
-    """Write that α leaves (0, 1/2] by far, as it does where A is not >= 0; one sentence at most.
+    """Write that α leaves (0, 1/2] by far, as it does where A is not >= 0; one sentence at most."""
+    return alpha_range_note(name, np.nanmin(audit.positive, initial=0.0), np.nanmax(audit.positive, initial=0.0))
+
+
+def alpha_range_note(name: str, low: float | None, high: float | None) -> tuple[str, ...]:
+    """Write the same of the least and the largest α where the gradient is positive; None: it is nowhere.
 
     A smooth activation has few and small negative values, which move α a little; that is not worth a sentence.
     """
-    low, high = float(np.nanmin(audit.positive, initial=0.0)), float(np.nanmax(audit.positive, initial=0.0))
-    if low >= 0 and high <= WIDEST_ALPHA:
+    if low is None or high is None or (low >= 0 and high <= WIDEST_ALPHA):
         return ()
     return (
         f"The map of {name} is not to be trusted: the layer has values below 0, α goes from {low:.3g} to {high:.3g}.",

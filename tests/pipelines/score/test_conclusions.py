@@ -11,7 +11,7 @@ from tests.helpers.score_results import DONE, scores
 from vidcam.pipelines.score.conclusions import headline, notes, ranked, ranking_rows
 from vidcam.pipelines.score.numbers import clips_that_would
 from vidcam.pipelines.score.summarise import summarise, verdict_counts
-from vidcam.pipelines.score.summary import Summary
+from vidcam.pipelines.score.summary import AlphaFigures, Summary
 from vidcam.pipelines.score.table import ClipInfo, ScoreTable
 
 THETAS = ("0.25", "0.5", "0.75")
@@ -109,6 +109,18 @@ def test_without_retention_nothing_is_ranked(missing: str) -> None:
     assert ranking_rows(summary) == []
     assert list(notes(summary)) == []
     assert "needs the measure retention" in headline(summary)
+
+
+@pytest.mark.parametrize(("low", "high", "is_said"), [(0.1, 0.5, False), (-33.0, 0.5, True), (0.1, 14.0, True)])
+def test_alpha_that_leaves_its_range_is_said(low: float, high: float, is_said: bool) -> None:
+    summary = summarise(scores(), DONE)
+    alpha = AlphaFigures(
+        min=low, q1=0.4, median=0.5, q3=0.5, max=high, all_min=low, all_max=high, correlation_with_gradcam_plus=0.1
+    )
+    name, figures = next(iter(summary.methods.items()))
+    told = notes(replace(summary, methods={**summary.methods, name: replace(figures, alpha=alpha)}))
+    found = [note for note in told if note.startswith(f"The map of {name} is not to be trusted")]
+    assert [f"α goes from {low:.3g} to {high:.3g}" in note for note in found] == [True] * is_said
 
 
 def test_the_number_of_clips_is_rounded() -> None:

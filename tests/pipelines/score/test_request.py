@@ -6,6 +6,7 @@ import pytest
 
 from tests.helpers.nets import TINY_SPEC, bright_image_model, hidden_model
 from tests.helpers.token_networks import CELLS, CLASSES, TokenNetwork
+from tests.pipelines.test_transformers import plain_model
 from vidcam.models.model import Model
 from vidcam.pipelines.score.options import DEFAULT_METHODS, ScoreOptions
 from vidcam.pipelines.score.request import ScoreRequest, resolve
@@ -36,7 +37,8 @@ def transformer(layer: str | None) -> Model:
 def test_relevance_is_a_default_of_a_transformer() -> None:
     cams = ("gradcam", "gradcam+", "neutral-gradcam")
     assert resolve(transformer("patches"), ScoreOptions())[0].methods == ("token-lrp", *cams)
-    assert resolve(transformer(None), ScoreOptions())[0].methods == ("token-lrp",)
+    assert resolve(transformer(None), ScoreOptions())[0].methods == ("token-lrp", *cams)
+    assert resolve(plain_model(class_tokens=2), ScoreOptions())[0].methods == ("token-lrp",)  # no layer is known
     assert resolve(transformer(None), ScoreOptions(layer="patches"))[0].methods == DEFAULT_METHODS
     assert resolve(transformer(None), ScoreOptions(methods="attnlrp"))[0].methods == ("attnlrp",)
 
