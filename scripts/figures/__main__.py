@@ -10,6 +10,7 @@ from scripts.figures.captions import draw_captions
 from scripts.figures.footprints import draw_footprints
 from scripts.figures.methods import draw_baseline, draw_methods
 from scripts.figures.motion import draw_motion
+from scripts.figures.page import draw_page
 from scripts.figures.shapes import draw_shapes
 from scripts.figures.showcase import draw_showcase
 from scripts.figures.styles import draw_styles
@@ -25,6 +26,7 @@ FIGURES = {
     "truth": draw_truth,
     "shapes": draw_shapes,
     "captions": draw_captions,
+    "page": draw_page,
 }
 
 

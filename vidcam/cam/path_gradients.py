@@ -2,7 +2,7 @@
 
 Integrated gradients (arXiv:1703.01365): (x - x₀) · ∫ ∂S/∂x at x₀ + α(x - x₀) dα. Their sum is S(x) - S(x₀), up to the
 error of the sum that replaces the integral; that error is measured. The gradient changes fast near a flat baseline, so
-the points of the sum are dense there. docs/methods.md has the error beside other rules. Expected gradients
+the points of the sum are dense there; docs/evidence/search.md has the error beside other rules. Expected gradients
 (arXiv:1906.10670) draw α and the baseline at random.
 """
 
