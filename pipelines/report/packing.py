@@ -65,8 +65,9 @@ class PackedBlock:
         return self._add("times", np.diff(stamps, prepend=0), seconds.shape)
 
     def floats(self, values: Floats) -> Section:
-        """Add float32 values; NaN stays NaN."""
-        return self._add("floats", values, values.shape)
+        """Add float32 values; NaN stays NaN, and what is too large becomes infinite."""
+        with np.errstate(over="ignore"):
+            return self._add("floats", values, values.shape)
 
     def counts(self, values: NDArray[np.integer[Any]]) -> Section:
         """Add integers from 0."""

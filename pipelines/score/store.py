@@ -43,6 +43,11 @@ from vidcam.system.signals import defer_signals
 CLIPS_PER_PART, SECONDS_PER_PART = 16, 20.0
 """A part is written after this number of clips, or after this time."""
 
+_IN_EACH = ("path", "group", "class", "windows")
+"""Columns that a scored clip has in each of its rows."""
+
+_CHECKED = ("clip", *_IN_EACH, "method", "status", "batch_size", "evidence")
+
 PLOT_FILES = ("retention.png", "relative.png", "alpha.png", "classes.png", "evidence.png", "sanity.png")
 RESULT_FILES = ("scores.csv", "summary.json", "report.md", "report.html", *PLOT_FILES, "worst")
 """Files and folders that are made from the parts; they lie beside the folder of the parts."""
@@ -127,8 +132,7 @@ class ResultStore:
         expected = {(SCORED, tuple(row_names)), (FAILED, (None,)), (LEFT_OUT, (None,))}
         for path in parts_in(self.folder):
             with part_errors(path):
-                rows = read_part(path, ("clip", "path", "method", "status", "batch_size", "evidence")).to_pylist()
-                for clip, group in groupby(rows, key=lambda row: int(row["clip"])):
+                for clip, group in groupby(read_part(path, _CHECKED).to_pylist(), key=lambda row: int(row["clip"])):
                     own = list(group)
                     if entries is not None and {row["path"] for row in own} != {entries[clip].name}:
                         raise ValueError(f"clip {clip} is not {entries[clip].name}")
@@ -136,6 +140,8 @@ class ResultStore:
                         raise ValueError(f"clip {clip} lacks rows")
                     if any(row["status"] != own[0]["status"] or (row["batch_size"] or 1) < 1 for row in own):
                         raise ValueError(f"clip {clip} has rows that contradict each other")
+                    if own[0]["status"] == SCORED and any(row[name] is None for row in own for name in _IN_EACH):
+                        raise ValueError(f"clip {clip} lacks values")
                     lengths |= {len([*map(float, row["evidence"].split())]) for row in own if row.get("evidence")}
             if len(lengths) > 1:
                 raise OutputError(f"{path} is damaged (evidence of {lengths} frames); pass --overwrite to start again")

@@ -47,6 +47,15 @@ def test_every_plot_is_a_reproducible_picture(name: str, tmp_path: Path) -> None
     assert contents[0] == contents[1]
 
 
+@pytest.mark.parametrize("name", ["\x1b[31mred", "$\\frac{$ and $x$", "打哈欠", "a\nb"])
+def test_any_name_can_be_drawn(name: str, tmp_path: Path) -> None:
+    plot_classes(tmp_path / "a.png", {name: {name: 10.0}}, {name: 3}, title=name)
+    plot_evidence(tmp_path / "b.png", {name: np.arange(4.0)}, title=name)
+    plot_sanity(tmp_path / "c.png", [name], {name: [0.5]}, title=name)
+    plot_relative(tmp_path / "d.png", {f"{name} vs {name}": np.array([1.0, 2.0])}, title=name)
+    assert len(list(tmp_path.glob("*.png"))) == 4
+
+
 @pytest.mark.parametrize(
     ("low", "high", "labels"),
     [

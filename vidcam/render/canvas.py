@@ -8,12 +8,10 @@ same canvas gives the same bytes.
 from __future__ import annotations
 
 import io
-import unicodedata
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -25,15 +23,14 @@ from matplotlib.transforms import Affine2D
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from vidcam.render.fonts import drawable, families
+
 Picture = NDArray[np.uint8]
 Rgba = tuple[float, float, float, float]
 
 Stroke = Callable[[Any, int], None]
 """Draws on a renderer of matplotlib. The second argument is the height of the page in pixels."""
 
-_DEFAULT_FAMILY = "DejaVu Sans"  # comes with matplotlib
-_CJK_FAMILIES = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "PingFang SC", "Microsoft YaHei")
-_MISSING_GLYPH = "□"
 _DPI = 72  # a point is 1/72 inch, so a point is a pixel
 
 
@@ -77,10 +74,6 @@ class Canvas:
         self.width_px = width_px
         self._strokes: list[Stroke] = []
         self._pictures: list[_Placed] = []
-        installed = set(font_manager.get_font_names())
-        self._families = [_DEFAULT_FAMILY, *(family for family in _CJK_FAMILIES if family in installed)]
-        fonts = (font_manager.FontProperties(family=family) for family in self._families)
-        self._fonts = [font_manager.get_font(Path(font_manager.findfont(font))) for font in fonts]
 
     def text(
         self, x: float, y: float, text: str, style: TextStyle, *, align: Literal["left", "center", "right"] = "left"
@@ -89,7 +82,7 @@ class Canvas:
         baseline = y + 0.5 * (style.line_px + 0.72 * style.size_px)  # centres capitals, which are 0.72 of the font size
         left = x - {"left": 0.0, "center": 0.5, "right": 1.0}[align] * (self.width_of(text, style) if text else 0.0)
         self._strokes.append(
-            partial(_draw_text, (left, baseline), self._drawable(text), (style.colour, self._properties(style)))
+            partial(_draw_text, (left, baseline), drawable(text), (style.colour, _font(style.size_px, style.bold)))
         )
 
     def line(
@@ -120,7 +113,7 @@ class Canvas:
 
     def width_of(self, text: str, style: TextStyle) -> float:
         """Return the width of the text in pixels."""
-        return _width_of(self._drawable(text), style.size_px, style.bold, tuple(self._families))
+        return _width_of(drawable(text), style.size_px, style.bold)
 
     def wrap(self, text: str, style: TextStyle, width_px: float) -> list[str]:
         """Break the text into lines no wider than `width_px`: between words, or inside a word that is too wide."""
@@ -201,28 +194,17 @@ class Canvas:
             pieces[-1] += character
         return pieces
 
-    def _properties(self, style: TextStyle) -> font_manager.FontProperties:
-        return _font(style.size_px, style.bold, tuple(self._families))
-
-    def _drawable(self, text: str) -> str:
-        """Replace control characters by spaces, and characters that no font has by a box."""
-        printable = "".join(" " if unicodedata.category(character) == "Cc" else character for character in text)
-        return "".join(
-            character if any(font.get_char_index(ord(character)) for font in self._fonts) else _MISSING_GLYPH
-            for character in printable
-        )
-
 
 @lru_cache(maxsize=1000)
-def _width_of(text: str, size_px: int, bold: bool, families: tuple[str, ...]) -> float:  # noqa: FBT001
+def _width_of(text: str, size_px: int, bold: bool) -> float:  # noqa: FBT001
     """Return the width of a text in pixels; measuring takes a millisecond."""
     renderer = _renderer(_DPI, _DPI)
-    extent = renderer.get_text_width_height_descent(text, _font(size_px, bold, families), ismath=False)  # type: ignore[no-untyped-call]
+    extent = renderer.get_text_width_height_descent(text, _font(size_px, bold), ismath=False)  # type: ignore[no-untyped-call]
     return float(extent[0])
 
 
-def _font(size_px: int, bold: bool, families: tuple[str, ...]) -> font_manager.FontProperties:  # noqa: FBT001
-    return font_manager.FontProperties(family=list(families), size=size_px, weight="bold" if bold else "normal")
+def _font(size_px: int, bold: bool) -> font_manager.FontProperties:  # noqa: FBT001
+    return font_manager.FontProperties(family=list(families()), size=size_px, weight="bold" if bold else "normal")
 
 
 def _renderer(width_px: int, height_px: int) -> RendererAgg:

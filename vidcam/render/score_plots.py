@@ -16,11 +16,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from vidcam.render.colormap import PLOT_COLOURS
+from vidcam.render.fonts import drawable, families
 
 Array = NDArray[np.float64]
 
@@ -56,7 +58,7 @@ def plot_retention(path: Path, curves: Mapping[str, tuple[Array, Array, Array, A
         apart = 0.12 * float(np.diff(thetas).min()) / max(1, len(methods))  # intervals beside each other hide no curve
         for method, colour in colours(list(curves)).items():
             shares, mean, low, high = curves[method]
-            axes.plot(shares, mean, color=colour, label=method, **_line(method))
+            axes.plot(shares, mean, color=colour, label=_plain(method), **_line(method))
             if method in methods:
                 x = shares[1:] + apart * (methods.index(method) - (len(methods) - 1) / 2)
                 axes.vlines(x, low[1:], high[1:], color=colour, linewidth=1.1, alpha=0.8)
@@ -77,7 +79,7 @@ def plot_relative(path: Path, ratios: Mapping[str, Array], *, title: str) -> Non
     """
     with _plot(path, title, (7.2, 1.4 + 0.5 * len(ratios)), legend=False) as axes:
         boxes = [np.clip(values, 1e-6, 1e6) for values in ratios.values()]
-        axes.boxplot(boxes, orientation="horizontal", tick_labels=list(ratios), **_BOX)
+        axes.boxplot(boxes, orientation="horizontal", tick_labels=[*map(_plain, ratios)], **_BOX)
         axes.axvline(1.0, color="#33363b", linewidth=0.8, linestyle=":")
         _log_axis(axes)
         axes.invert_yaxis()
@@ -95,7 +97,7 @@ def plot_alpha(path: Path, numbers: Mapping[str, Array], *, title: str) -> None:
     """
     with _plot(path, title, (7.2, 4.2), legend=False) as axes:
         finite = {name: values[~np.isnan(values)] for name, values in numbers.items()}
-        axes.boxplot(list(finite.values()), tick_labels=list(finite), **_BOX)
+        axes.boxplot(list(finite.values()), tick_labels=[*map(_plain, finite)], **_BOX)
         axes.axhline(0.5, color="#33363b", linewidth=0.8, linestyle=":")
         axes.set_ylabel("α where g > 0")
         axes.set_ylim(-0.02, 0.55)
@@ -118,8 +120,8 @@ def plot_classes(
         height = 0.84 / max(1, len(methods))
         for row, (method, colour) in enumerate(colours(methods).items()):
             y = np.arange(len(shown)) - 0.42 + (row + 0.5) * height
-            axes.barh(y, [drops[label][method] for label in shown], height, color=colour, label=method)
-        axes.set_yticks(np.arange(len(shown)), [f"{label[:32]} ({counts[label]})" for label in shown])
+            axes.barh(y, [drops[label][method] for label in shown], height, color=colour, label=_plain(method))
+        axes.set_yticks(np.arange(len(shown)), [_plain(f"{label[:32]} ({counts[label]})") for label in shown])
         axes.invert_yaxis()
         axes.set_xlim(0, 100)
         axes.set_xlabel("Average Drop, % (in brackets: clips)")
@@ -133,7 +135,9 @@ def plot_evidence(path: Path, curves: Mapping[str, Array], *, title: str) -> Non
     """
     with _plot(path, title, (7.2, 3.6)) as axes:
         for method, colour in colours(list(curves)).items():
-            axes.plot(np.arange(curves[method].size), curves[method], color=colour, label=method, **_line(method))
+            axes.plot(
+                np.arange(curves[method].size), curves[method], color=colour, label=_plain(method), **_line(method)
+            )
         axes.set_xlabel("frame of the window")
         axes.set_ylabel("mean of the map")
         axes.set_ylim(bottom=0)
@@ -153,8 +157,8 @@ def plot_sanity(
     with _plot(path, title, (7.2, 4.6)) as axes:
         for method, colour in colours(list(correlations)).items():
             values = [np.nan if value is None else value for value in correlations[method]]
-            axes.plot(np.arange(len(values)), values, color=colour, marker="o", markersize=3, label=method)
-        axes.set_xticks(np.arange(len(layers)), list(layers), rotation=60, ha="right", fontsize=7)
+            axes.plot(np.arange(len(values)), values, color=colour, marker="o", markersize=3, label=_plain(method))
+        axes.set_xticks(np.arange(len(layers)), [*map(_plain, layers)], rotation=60, ha="right", fontsize=7)
         axes.set_ylabel("Spearman's rank correlation")
         axes.set_ylim(-0.6, 1.05)
         axes.axhline(0.0, color="#33363b", linewidth=0.8, linestyle=":")
@@ -185,9 +189,9 @@ def plot_accuracy(path: Path, runs: Mapping[str, Point], *, title: str) -> None:
             axes.plot([accuracy], [value], markers[name], markersize=6, **style)
             axes.plot([accuracy, accuracy], [low, high], linewidth=1.1, **style)
         for method in methods:
-            axes.plot([], [], "-", color=palette[method], label=method)
+            axes.plot([], [], "-", color=palette[method], label=_plain(method))
         for name in runs:
-            axes.plot([], [], markers[name], color="#33363b", label=f"{name[:40]}: {100 * runs[name][0]:.1f} %")
+            axes.plot([], [], markers[name], color="#33363b", label=_plain(f"{name[:40]}: {100 * runs[name][0]:.1f} %"))
         known = [100 * accuracy for accuracy, _ in runs.values()]
         axes.set_xlim(min(known) - _LEAST_SPAN / 2, max(known) + _LEAST_SPAN / 2)
         axes.set_xlabel("accuracy (top-1), %")
@@ -225,6 +229,11 @@ _BOX: dict[str, Any] = {
 }
 
 
+def _plain(text: str) -> str:
+    """Return what can be drawn, without formulas: matplotlib sets what stands between two dollars as one."""
+    return drawable(text).replace("$", r"\$")
+
+
 def _line(method: str) -> dict[str, Any]:
     _, style = _CONTROL_STYLES.get(method, ("", "-"))
     return {"linewidth": 1.8 if style == "-" else 1.4, "linestyle": style}
@@ -234,13 +243,15 @@ def _line(method: str) -> dict[str, Any]:
 def _plot(path: Path, title: str, size_inches: tuple[float, float], *, legend: bool = True) -> Iterator[Axes]:
     figure = Figure(figsize=size_inches, dpi=_DPI, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(title, fontsize=9, loc="left")
+    axes.set_title(_plain(title), fontsize=9, loc="left")
     axes.grid(visible=True, color="#e6e8eb", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     yield axes
     if legend:
         axes.legend(fontsize=8, frameon=False)
+    for text in figure.findobj(Text):
+        text.set_fontfamily(families())
     canvas = FigureCanvasAgg(figure)
     with path.open("wb") as file:  # `savefig` would draw twice, once only for the layout
         canvas.print_png(file, metadata={"Software": None})  # type: ignore[no-untyped-call]

@@ -73,6 +73,10 @@ def replaced(name: str, values: Callable[[list[Any]], list[Any]]) -> Callable[[P
         pytest.param(replaced("method", lambda names: ["other", *names[1:]]), id="another method"),
         pytest.param(replaced("status", lambda names: ["other", *names[1:]]), id="another status"),
         pytest.param(replaced("batch_size", lambda sizes: [-1, *sizes[1:]]), id="an impossible batch size"),
+        *(
+            pytest.param(replaced(name, lambda values: [None, *values[1:]]), id=f"a clip without {name}")
+            for name in ("group", "class", "windows")
+        ),
         pytest.param(lambda path: path.rename(path.with_name("part-00000000-00000005.parquet")), id="fewer clips"),
         pytest.param(lambda path: path.rename(path.with_name("part-00000000-00000007.parquet")), id="more clips"),
     ],
