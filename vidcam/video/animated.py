@@ -70,7 +70,6 @@ class AnimatedReader(VideoReader):
         ticks = np.array(begins, np.int64)
         step = max(1, round(int(ticks[-1]) / read))
         frame_index = FrameIndex(ticks[:-1], np.zeros(0, np.int64), int(ticks[-1]), step, _MILLISECOND)
-        self._damage = Damage(frame_index)
         info = VideoInfo(
             path=located.name,
             size=size,
@@ -86,7 +85,7 @@ class AnimatedReader(VideoReader):
             is_local=located.is_local,
             notes=() if read == count else (f"the file is cut short: only {read} of {count} frames are there",),
         )
-        super().__init__(info, self._damage)
+        super().__init__(info, Damage(frame_index))
 
     def close(self) -> None:
         """Delete the copy, if the file is one; closing twice is fine."""
@@ -97,13 +96,13 @@ class AnimatedReader(VideoReader):
     def _decoding(self) -> Iterator[Callable[[int], Frames]]:
         def decode(index: int) -> Frames:
             image.seek(index)
-            return picture_of(image, self._info.path).pixels
+            return picture_of(image, self.info.path).pixels
 
         try:
             with Image.open(self._located.path) as image:
                 yield decode
         except _ERRORS as exc:
-            raise MediaError(f"{self._info.path!r} cannot be read any further ({exc}); run again") from exc
+            raise MediaError(f"{self.info.path!r} cannot be read any further ({exc}); run again") from exc
 
 
 def _require_few(path: str, size: tuple[int, int], count: int) -> None:
