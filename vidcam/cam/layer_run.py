@@ -6,7 +6,7 @@ one: the two streams of a two-stream network, SlowFast's pathways, the members o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vidcam.axes import Axes
+from vidcam.cam.arguments import tensors_in
 from vidcam.cam.axes import AxesWatch, ClipViews
 from vidcam.cam.layers import Layer, default_layer, list_layers
 from vidcam.cam.network import Input, ordinary, scores_tensor
@@ -175,15 +176,7 @@ def graph_tensors(output: Any, tracer: LogitTracer) -> list[Tensor]:
         logits = logits if found is None else found[0]
     if logits is not None and logits.grad_fn is not None:
         return [logits]
-    return [tensor for tensor in _tensors(output) if tensor.grad_fn is not None]
-
-
-def _tensors(output: Any) -> Iterator[Tensor]:
-    if isinstance(output, Tensor):
-        yield output
-    elif isinstance(output, Mapping | tuple | list):
-        for part in output.values() if isinstance(output, Mapping) else output:
-            yield from _tensors(part)
+    return [tensor for tensor in tensors_in(output) if tensor.grad_fn is not None]
 
 
 def _require_last(
