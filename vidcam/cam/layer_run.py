@@ -69,15 +69,9 @@ def run_layers(
     *,
     axes: Axes | None = None,
 ) -> LayerRun:
-    """Run the network once and record layers.
+    """Run the network, which `preserve_model` holds, once and record layers, until `undo`.
 
-    Args:
-        network: held by `preserve_model`.
-        clip: its input.
-        layers: names or places, such as 'cnn#0'; empty for the default.
-        reshape: layer output → (N, D, t, h, w).
-        undo: removes the hooks.
-        axes: axes of the clip; None: they are inferred.
+    The layers are names or places, such as 'cnn#0'; without any the default is taken. Axes that are None are inferred.
 
     Raises:
         LayerError: no layer has a map, the network goes on in tokens behind the last one, or a named layer did not run.
